@@ -73,6 +73,19 @@ class InvalidInputError(DomainError):
         return "; ".join(issue.recorded(personal) for issue in self.issues)
 
 
+class TooCostlyError(DomainError):
+    """A question costs more than one client may take; it was ended, or not even begun.
+
+    Attributes:
+        issues: what makes it so, and what helps.
+    """
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        said = [f"{issue.path}: {issue.message}" for issue in issues]
+        super().__init__("query_too_costly", "; ".join(said))
+        self.issues = issues
+
+
 class NotFoundError(DomainError):
     """The thing that the command names does not exist."""
 

@@ -30,6 +30,7 @@ from eventlog.archive.retention import Retainer
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.database.continuity import Continuity
+from eventlog.database.costly_reads import AT_ONCE, CostlyReads
 from eventlog.database.listener import Listener
 from eventlog.database.patience import Patience
 from eventlog.database.shifted_clock import ShiftedClock
@@ -76,6 +77,7 @@ class Service:
         supervision: tells how the process's background tasks are.
         metrics: what the process counts of itself.
         queue: what the process knows of the runs that wait.
+        costly: connections for questions that may take long.
         turns: of those who read what may be large.
         logs_at: what tells the place of run logs from others; None where nothing does.
     """
@@ -85,6 +87,7 @@ class Service:
     supervision: Supervision
     metrics: Metrics
     pool: AsyncConnectionPool[Connection]
+    costly: CostlyReads
     files: LogFiles
     jobs: Jobs
     catalog: Catalog
@@ -136,6 +139,8 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     await patience.wait_async(lambda: catch_up(database))
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
+        costly_pool = database.costly_pool(AT_ONCE)
+        costly = CostlyReads(await stack.enter_async_context(costly_pool))
         clock = _clock(settings, pool)
         writer = Writer(database, metrics=metrics)
         listener = Listener(database)
@@ -146,7 +151,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         stack.callback(jobs.close)
         await patience.wait_async(jobs.seed)
         sweeps = Sweeps(jobs)
-        selection = Selected(pool, files)
+        selection = Selected(pool, files, costly)
         schedules = Schedules(jobs)
         for follower in _followers(jobs, schedules, pool, files, continuity):
             follower.start(supervision)
@@ -165,6 +170,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             supervision=supervision,
             metrics=metrics,
             pool=pool,
+            costly=costly,
             files=files,
             jobs=jobs,
             catalog=Catalog(jobs),

@@ -1,6 +1,7 @@
 """What routes ask for: the service's parts, who asks, and pages."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Annotated, cast
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ from starlette.requests import HTTPConnection
 
 from api.access.principals import headers, principal_of
 from api.bootstrap.service import Service
+from api.http.costs import causes_of, while_client_waits
 from api.http.query_names import PRIVATE
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters.conditions import Conditions
@@ -39,8 +41,36 @@ async def _service(connection: HTTPConnection) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-async def _connection(service: ServiceDep) -> AsyncIterator[Connection]:
-    async with service.pool.connection() as connection:
+async def _connection(
+    request: Request, service: ServiceDep
+) -> AsyncIterator[Connection]:
+    async with connection_for(request, service, causes_of(request.query_params)) as one:
+        yield one
+
+
+@asynccontextmanager
+async def connection_for(
+    request: Request, service: Service, causes: Sequence[str]
+) -> AsyncIterator[Connection]:
+    """Lend a connection for a question.
+
+    Args:
+        request: whose client waits for the answer.
+        service: the process's.
+        causes: what makes the question costly (`causes_of`); nothing if it is cheap.
+
+    Raises:
+        OverloadedError, TooCostlyError: as `CostlyReads.turn`.
+        ClientDisconnect: nobody waits any more.
+    """
+    if not causes:
+        async with service.pool.connection() as connection:
+            yield connection
+        return
+    async with (
+        while_client_waits(request),
+        service.costly.turn(causes) as connection,
+    ):
         yield connection
 
 

@@ -24,6 +24,7 @@ from domain.errors import (
     OutcomeUnknownError,
     OverloadedError,
     SubjectKeysUnavailableError,
+    TooCostlyError,
     VersionConflictError,
 )
 from domain.json_values import escape
@@ -63,7 +64,10 @@ def failure(
 
 
 def validation_failure(
-    issues: Sequence[Issue], *, of_shape: bool = False
+    issues: Sequence[Issue],
+    *,
+    of_shape: bool = False,
+    code: str = "validation_failed",
 ) -> JsonAnswer:
     """Return the body of a 400: by field for forms, by JSON Pointer for programs.
 
@@ -71,6 +75,7 @@ def validation_failure(
         issues: what is wrong.
         of_shape: whether the body's own shape is: then an additional property of it is an unknown
             field, else one inside of a field that a client's schema describes.
+        code: for programs.
     """
     issues = bounded(issues)
     form_errors: list[str] = []
@@ -90,7 +95,7 @@ def validation_failure(
         of_field.append(message)
     body = {
         "error": {"formErrors": form_errors, "fieldErrors": field_errors},
-        "code": "validation_failed",
+        "code": code,
         "issues": [
             {"path": one.path, "message": one.message, "keyword": one.keyword}
             for one in issues
@@ -160,6 +165,11 @@ async def _request_invalid(_: Request, error: Exception) -> JsonAnswer:
 
 async def _input_invalid(_: Request, error: Exception) -> JsonAnswer:
     return validation_failure(cast("InvalidInputError", error).issues)
+
+
+async def _too_costly(_: Request, error: Exception) -> JsonAnswer:
+    known = cast("TooCostlyError", error)
+    return validation_failure(known.issues, code=known.code)
 
 
 async def _not_found(_: Request, error: Exception) -> JsonAnswer:
@@ -280,6 +290,7 @@ async def _internal(_: Request, error: Exception) -> JsonAnswer:
 _HANDLERS: dict[type[Exception], Any] = {
     RequestValidationError: _request_invalid,
     InvalidInputError: _input_invalid,
+    TooCostlyError: _too_costly,
     NotFoundError: _not_found,
     ConflictError: _conflict,
     VersionConflictError: _version_conflict,

@@ -2,9 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
-from api.http.dependencies import ConnectionDep, MayRead, ServiceDep
+from api.http.dependencies import (
+    ConnectionDep,
+    MayRead,
+    ServiceDep,
+    connection_for,
+)
 from api.http.json_answer import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, failures
@@ -15,6 +20,9 @@ from eventlog.history.event_filter import EventFilter
 router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"])
 
 MAX_POSITION = 2**63 - 1
+
+LARGE_PAGE = 100
+"""Pages with more events are for exports, and take turns, unless an index leads to them."""
 
 
 def _time(description: str) -> Any:
@@ -32,6 +40,7 @@ def _time(description: str) -> Any:
     " `meta.next` is the `after` of the next page, null at the log's end.",
 )
 async def list_events(  # noqa: PLR0913 - one for each query parameter
+    request: Request,
     service: ServiceDep,
     after: Annotated[
         int, Query(ge=0, le=MAX_POSITION, description="position of the last event seen")
@@ -68,7 +77,10 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
         since=since,
         until=until,
     )
-    found = await service.audit.page(wanted, after, limit)
+    is_export = limit > LARGE_PAGE and not wanted.is_indexed
+    causes = ["/limit"] if is_export else []
+    async with connection_for(request, service, causes) as connection:
+        found = await service.audit.page_in(connection, wanted, after, limit)
     shown = [event.present() for event in found.events]
     return page(shown, {"next": found.next})
 

@@ -1,6 +1,7 @@
 """`/jobs`: definitions, and lists of their runs."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
@@ -91,9 +92,9 @@ async def list_jobs(
     A page ends before its `limit` where its jobs have 4 MB; `meta.nextCursor` tells how to go on.
     """
     modules = frozenset(parts_of(",".join(module_ids or ())))
-    jobs = JobLists(service.pool, service.files, as_of, modules)
+    jobs = JobLists(service.pool, service.costly, service.files, as_of, modules)
     try:
-        async with service.turns.taken():
+        async with _turn(service, jobs):
             if limit is not None or cursor:
                 size = limit or MOST_ON_A_PAGE
                 texts, following = await jobs.page(cursor, size)
@@ -109,6 +110,15 @@ async def list_jobs(
     return Response(b'{"data":[%b]}' % b",".join(part.texts), media_type=JSON)
 
 
+def _turn(
+    service: Service, jobs: JobLists, *, is_new: bool = True
+) -> AbstractAsyncContextManager[None]:
+    """Return the turn of who reads a part; the past has turns of its own."""
+    if jobs.as_of is not None:
+        return nullcontext()
+    return service.turns.taken(is_new=is_new)
+
+
 async def _list_in_parts(
     service: Service, jobs: JobLists, part: Listed
 ) -> AsyncIterator[bytes]:
@@ -122,8 +132,8 @@ async def _list_in_parts(
         del part
         # Nothing more is read before the client has taken this.
         yield b""
-        async with service.turns.taken(is_new=False):
-            part = await jobs.after(after, at_once)
+        async with _turn(service, jobs, is_new=False):
+            part = await jobs.after(after, at_once, is_new=False)
         for text in part.texts:
             yield text if is_first else b"," + text
             is_first = False

@@ -141,7 +141,7 @@ class ValidationFailure(Shape):
     """A body, query or parameters that break rules."""
 
     error: FormProblems
-    code: Literal["validation_failed"]
+    code: Literal["validation_failed", "query_too_costly"]
     issues: list[FieldProblem]
 
 

@@ -1,6 +1,7 @@
 """Lists of definitions, now or as of a position, part by part: one may be a megabyte long."""
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +11,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.views.runs import View, view
 from eventlog.database.connection import borrowed
+from eventlog.database.costly_reads import CostlyReads
 from eventlog.keys.log_files import LogFiles
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
@@ -47,24 +49,33 @@ class JobLists:
     """All definitions, ordered by slug.
 
     Attributes:
+        pool: for the present.
+        costly: for the past.
         as_of: a position or a time; None for the present.
         modules: only those that belong to one of these; empty for all.
     """
 
     pool: AsyncConnectionPool[Connection]
+    costly: CostlyReads
     files: LogFiles
     as_of: int | datetime | None
     modules: frozenset[str] = frozenset()
 
-    async def after(self, slug: str, at_once: int) -> Part:
+    async def after(self, slug: str, at_once: int, *, is_new: bool = True) -> Part:
         """Return the definitions that come next after a slug.
 
+        Args:
+            slug: of the last one that is known.
+            at_once: definitions at most.
+            is_new: whether this is the first part.
+
         Raises:
+            OverloadedError, TooCostlyError: as `CostlyReads.turn`.
             InvalidInputError: `as_of` is still to come.
         """
         is_past = self.as_of is not None
         async with (
-            borrowed(self.pool) as connection,
+            self._connection(is_new=is_new) as connection,
             view(connection, self.files, self.as_of) as seen,
         ):
             some = await job_definitions.next_by_slug(
@@ -110,6 +121,11 @@ class JobLists:
         if len(texts) > limit:
             return texts[:limit], slugs[limit - 1]
         return texts, last_slug if goes_on else None
+
+    def _connection(self, *, is_new: bool) -> AbstractAsyncContextManager[Connection]:
+        if self.as_of is None:
+            return borrowed(self.pool)
+        return self.costly.turn(["/asOf"], is_new=is_new)
 
 
 async def _as_seen(

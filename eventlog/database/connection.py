@@ -1,6 +1,6 @@
 """Connections of the service: what every session sets, and values read as plain JSON."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -34,6 +34,10 @@ IDLE_IN_TRANSACTION_MS = 5_000
 """A writer that stalls this long inside its transaction loses it. Below every lease, so that nobody
 is declared dead because of somebody else's stall."""
 
+
+QUERY_MS = 60_000
+"""Longest query of the sessions that are lent for reading. A cheap one takes milliseconds: this
+ends what nobody has foreseen, before it keeps a session for good."""
 
 _DEFAULTS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
@@ -85,24 +89,57 @@ class Database:
         await configure(connection)
         await self.continuity.check(connection)
 
+    async def _configure_reader(self, connection: Connection) -> None:
+        await self._configure(connection)
+        await connection.execute(_LIMIT_QUERIES, {"most": QUERY_MS})
+
+    async def _configure_costly(self, connection: Connection) -> None:
+        await self._configure_reader(connection)
+        await connection.execute(_TAKE_TURNS)
+
     def pool(self, size: int) -> AsyncConnectionPool[Connection]:
         """Return a pool of connections for queries; open it in the running loop."""
+        return self._pool("queries", size, 1, self._configure_reader)
+
+    def costly_pool(self, size: int) -> AsyncConnectionPool[Connection]:
+        """Return a pool for costly queries; none of its connections is kept without need."""
+        return self._pool("costly queries", size, 0, self._configure_costly)
+
+    def _pool(
+        self,
+        name: str,
+        size: int,
+        kept: int,
+        configured: Callable[[Connection], Awaitable[None]],
+    ) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             self.conninfo,
-            min_size=1,
+            min_size=kept,
             max_size=size,
             open=False,
             kwargs={"autocommit": True, "row_factory": dict_row},
-            configure=self._configure,
+            configure=configured,
             check=_check,
             reset=_note_use,
             timeout=CONNECT_TIMEOUT_S,
             # The pool's own back-off would go on sleeping for half a minute after the database is
             # back.
             reconnect_timeout=RECONNECT_S,
-            name="queries",
+            name=name,
         )
 
+
+_LIMIT_QUERIES = """
+    SELECT set_config('statement_timeout', %(most)s::text, false) FROM pg_settings
+    WHERE name = 'statement_timeout' AND (setting::bigint = 0 OR setting::bigint > %(most)s)
+"""
+"""A shorter one that the operator has set holds."""
+
+_TAKE_TURNS = """
+    SELECT set_config('max_parallel_workers_per_gather', '0', false),
+        set_config('client_connection_check_interval', '2s', false)
+"""
+"""A costly query has one processor, not several; it ends with the process that sent it."""
 
 TRUSTED_S = 0.25
 """For how long after its last use a connection is lent again without asking the server whether it

@@ -76,22 +76,28 @@ class Audit:
     async def page(self, wanted: EventFilter, after: int, limit: int) -> Page:
         """Return the next events after a position that the filter lets pass."""
         async with borrowed(self._pool) as connection:
-            if wanted.since is not None:
-                before = await position_before(connection, self._archive, wanted.since)
-                after = max(after, before)
-            head = await read_value(connection, int, sql.HEAD)
-            last = head
-            if wanted.until is not None:
-                last = await position_before(connection, self._archive, wanted.until)
-            if after >= last:
-                return Page([], None, head)
-            end: int | None = None
-            if not wanted.is_indexed:
-                end = await _scan_end(connection, after, last)
-            stretch = _Stretch(after, end, limit + 1)
-            rows = await _matching(connection, self._archive, wanted, stretch)
-            shown = within(rows[:limit], PAGE_BYTES)
-            events = await envelopes(connection, self._master_keys, shown)
+            return await self.page_in(connection, wanted, after, limit)
+
+    async def page_in(
+        self, connection: Connection, wanted: EventFilter, after: int, limit: int
+    ) -> Page:
+        """Return the same by a connection of the caller's."""
+        if wanted.since is not None:
+            before = await position_before(connection, self._archive, wanted.since)
+            after = max(after, before)
+        head = await read_value(connection, int, sql.HEAD)
+        last = head
+        if wanted.until is not None:
+            last = await position_before(connection, self._archive, wanted.until)
+        if after >= last:
+            return Page([], None, head)
+        end: int | None = None
+        if not wanted.is_indexed:
+            end = await _scan_end(connection, after, last)
+        stretch = _Stretch(after, end, limit + 1)
+        rows = await _matching(connection, self._archive, wanted, stretch)
+        shown = within(rows[:limit], PAGE_BYTES)
+        events = await envelopes(connection, self._master_keys, shown)
         has_more = len(shown) < len(rows)
         if has_more or fill(shown, PAGE_BYTES):
             last_shown = events[-1]

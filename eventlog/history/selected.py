@@ -1,6 +1,7 @@
 """Which runs a bulk operation is about: those that conditions choose as of a position."""
 
 from collections.abc import Collection, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from domain.filters.conditions import Conditions
 from domain.json_values import JsonObject
 from domain.personal.marks import MARK, marks
 from eventlog.database.connection import borrowed
+from eventlog.database.costly_reads import COUNT_LIMIT_S, CostlyReads
 from eventlog.history.as_of import Past, opened
 from eventlog.keys.log_files import LogFiles
 from projections.failures import asked
@@ -33,15 +35,22 @@ _MARKED = f"""
 class Selected(Selection):
     """Reads the tables as they were."""
 
-    def __init__(self, pool: AsyncConnectionPool[Connection], files: LogFiles) -> None:
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        files: LogFiles,
+        costly: CostlyReads | None = None,
+    ) -> None:
+        """Read by the pool; count, for whoever waits for it, in a turn of the costly reads."""
         self._pool = pool
         self._files = files
+        self._costly = costly
 
     @override
     async def count(
         self, conditions: Conditions, limit: int, parameters: Collection[str]
     ) -> Counted:
-        async with borrowed(self._pool) as connection:
+        async with self._counting() as connection:
             personal = await _personal(connection, parameters)
             async with opened(connection, self._files, None) as past:
                 position = past.position
@@ -57,6 +66,11 @@ class Selected(Selection):
             chosen,
             personal,
         )
+
+    def _counting(self) -> AbstractAsyncContextManager[Connection]:
+        if self._costly is None:
+            return borrowed(self._pool)
+        return self._costly.turn(["/filter"], COUNT_LIMIT_S)
 
     @override
     async def newest(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from domain.clock import to_iso
 from domain.filters.conditions import Conditions, Parameter
-from domain.json_values import canonical
+from domain.json_values import JsonObject, canonical
 from projections.failures import asked
 from projections.failures.asked import Lately
 from projections.rows import Connection
@@ -180,18 +180,32 @@ def _further(wanted: Conditions) -> Iterator[str]:
         yield "created_at >= %(created_from)s::timestamptz"
     if wanted.created_before is not None:
         yield "created_at < %(created_before)s::timestamptz"
-    for index, parameter in enumerate(wanted.parameters):
-        yield _of_parameter(index, parameter)
+    if wanted.parameters:
+        yield from _of_parameters(wanted.parameters)
 
 
-def _of_parameter(index: int, parameter: Parameter) -> str:
-    value = f"parameters -> %(parameter_{index})s::text"
+def _of_parameters(parameters: Sequence[Parameter]) -> Iterator[str]:
+    """Yield what must hold of a run's parameters, which are unpacked once for all conditions.
+
+    They may have a megabyte, and lie compressed elsewhere. What is concatenated is unpacked, and
+    OFFSET keeps it from being taken apart and done again for each condition.
+    """
+    if any(not parameter.is_negated for parameter in parameters):
+        # What contains the values is found by an index if an operator made one.
+        yield "parameters @> ANY(%(containing)s::jsonb[])"
+    compared = [
+        _compared(index, parameter) for index, parameter in enumerate(parameters)
+    ]
+    yield f"""(SELECT {" AND ".join(compared)}
+        FROM (SELECT parameters || '{{}}' AS document OFFSET 0) AS unpacked)"""
+
+
+def _compared(index: int, parameter: Parameter) -> str:
+    value = f"document -> %(parameter_{index})s::text"
     condition = f"({value} = ANY(%(values_{index})s::jsonb[]))"
     if parameter.is_negated:
         return f"{condition} IS NOT TRUE"
-    # What contains the value is found soonest, and by an index if an operator made one.
-    containing = f"parameters @> ANY(%(containing_{index})s::jsonb[])"
-    return f"({containing} AND {condition})"
+    return condition
 
 
 NOW = 2**63 - 1
@@ -241,20 +255,26 @@ def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
         values[f"unsought_{index}_0"] = first_id
         values[f"unsought_{index}_1"] = last_id
     for index, parameter in enumerate(wanted.parameters):
-        values |= _parameter_values(index, parameter)
+        texts = [canonical(value).decode() for value in parameter.values]
+        values[f"parameter_{index}"] = parameter.name
+        values[f"values_{index}"] = texts
+    values["containing"] = _containing(wanted.parameters)
     return values
 
 
-def _parameter_values(index: int, parameter: Parameter) -> dict[str, object]:
-    texts: list[str] = []
-    containing: list[str] = []
-    for value in parameter.values:
-        text = canonical(value)
-        texts.append(text.decode())
-        holder = canonical({parameter.name: value})
-        containing.append(holder.decode())
-    return {
-        f"parameter_{index}": parameter.name,
-        f"values_{index}": texts,
-        f"containing_{index}": containing,
-    }
+MOST_CONTAINED = 8
+"""Documents of which runs must contain one: each value of one parameter with each of others."""
+
+
+def _containing(parameters: Sequence[Parameter]) -> list[str]:
+    """Return documents of which the parameters of a run must contain one, in JSON."""
+    documents: list[JsonObject] = [{}]
+    for parameter in parameters:
+        more = len(documents) * len(parameter.values)
+        if not parameter.is_negated and more <= MOST_CONTAINED:
+            documents = [
+                {**document, parameter.name: value}
+                for document in documents
+                for value in parameter.values
+            ]
+    return [canonical(document).decode() for document in documents]

@@ -2,6 +2,7 @@
 
 from api.routes import jobs
 from api.views.job_lists import JobLists
+from eventlog.database.costly_reads import CostlyReads
 from tests.integration.shared_api import SharedApi, unique
 from tests.support.logs import Parts, query, registered
 
@@ -42,7 +43,7 @@ async def test_jobs_that_were_not_there_yet_count_for_how_many_are_read_next(
     [(position,)] = query(part.url, "SELECT max(notification_id) FROM jobs_events")
     for number in range(jobs.FIRST):
         await registered(part.jobs, f"and-{number}")
-    lists = JobLists(part.pool, part.files, position)
+    lists = JobLists(part.pool, CostlyReads(part.pool), part.files, position)
     some = await lists.after("", jobs.FIRST)
     assert (some.texts, some.read, some.goes_on) == ([], jobs.FIRST, True)
     rest = await lists.after(some.last_slug, jobs.FIRST)
