@@ -245,6 +245,38 @@ def _unread_lists(number: int, size: int) -> Callable[[str], list[RawSocket]]:
     return unread
 
 
+def _register(socket: RawSocket, slug: str) -> None:
+    job = {"slug": slug, "name": slug, "type": "batch", "entryPoint": "none.at_all"}
+    socket.send(request("POST /jobs", orjson.dumps(job)))
+    assert socket.answer().status == 201
+
+
+READERS = 24
+
+LARGE_RUNS = 12
+
+
+def _dear(path: str) -> Callable[[str], list[RawSocket]]:
+    """Return the bomb of many clients that ask for the dearest pages of large runs."""
+
+    def dear(url: str) -> list[RawSocket]:
+        socket = RawSocket(url)
+        _register(socket, "large")
+        parameters = {f"p{number}": number for number in range(30_000)}
+        body = orjson.dumps({"parameters": parameters})
+        for _ in range(LARGE_RUNS):
+            socket.send(request("POST /jobs/large/run", body))
+            assert socket.answer().status == 202
+        socket.close()
+        asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        return ask_for_ever(url, READERS, asked.encode())
+
+    return dear
+
+
+CONDITIONS = "&".join(f"parameters.k{number}!=1" for number in range(48))
+
+
 BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
     "idle connections": idle,
     "unfinished heads": unfinished_heads,
@@ -276,11 +308,21 @@ BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
     "unread lists of many jobs": _unread_lists(400, 20_000),
 }
 
+COSTLY: dict[str, Callable[[str], list[RawSocket]]] = {
+    "dear conditions": _dear(
+        f"/job-runs?{CONDITIONS}&createdBefore=2001-01-01T00:00:00Z"
+    ),
+    "dear pages": _dear(f"/job-runs?{CONDITIONS}&offset=4000"),
+    "the dear past": _dear("/job-runs?status=pending&asOf=10&limit=50"),
+    "large exports": _dear("/events?limit=1000"),
+}
+"""Questions that cost much, beside which others are answered."""
+
 
 def main() -> None:
     """Run the command line."""
     name, url = sys.argv[1:]
-    held = BOMBS[name](url)
+    held = {**BOMBS, **COSTLY}[name](url)
     print("armed", len(held), flush=True)
     sys.stdin.read()
     os._exit(0)
