@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 # One more than two processors: many tests wait, for processes to start, leases to end, connections to be cut.
 TEST_WORKERS ?= 3
-SOURCES := api apphub_jobs benchmarks domain eventlog migrations projections runtime tests worker
+SOURCES := api apphub_jobs benchmarks catalog cli domain eventlog migrations projections runtime tests worker
 MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 

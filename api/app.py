@@ -8,60 +8,52 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import FastAPI
 
+from api import reference, testing
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.dashboard import pages as dashboard
 from api.http import errors
-from api.http.around.cross_origin import CrossOrigin
-from api.http.around.heads import Heads
-from api.http.misdirected import ForeignHosts, OddPaths
+from api.http.errors import Heads
+from api.http.middleware import CrossOrigin, ForeignHosts, OddPaths
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
-from api.reference import pages
-from api.reference.openapi import describe
-from api.reference.operations import operation_id
+from api.reference import describe, operation_id
 from api.routes import (
+    bulk,
     events,
     failures,
-    health,
     jobs,
     launches,
-    run_histories,
     runs,
-    subjects,
-)
-from api.routes.catalog import app_lists, apps, builds
-from api.routes.fleet import bulk, steering, workers
-from api.routes.schedules import changing, reading
-from api.stream import asyncapi, server_sent_events, websocket
-from api.stream.hub import Hub
-from api.stream.sessions import Streams
-from api.stream.websocket_metrics import WebSocketMetrics
-from api.testing import routes as testing
-from api.views.metrics import Scrapes
-from api.views.readiness import Readiness
-from apphub_jobs.version import VERSION
-from eventlog.database.patience import Patience
-from eventlog.history.run_counts import RunCounts
-from eventlog.seal.sealer import Sealer
-from worker.lifecycle.watcher import Watcher
-
-_RESOURCES = (
-    health,
-    jobs,
-    steering,
-    runs,
-    run_histories,
-    app_lists,
-    apps,
-    builds,
-    events,
+    schedules,
     subjects,
     workers,
-    bulk,
-    changing,
-    reading,
-    failures,
+)
+from api.stream import asyncapi, endpoints
+from api.stream.endpoints import WebSocketMetrics
+from api.stream.hub import Hub
+from api.stream.sessions import Streams
+from api.views.status import Readiness, Scrapes
+from apphub_jobs.version import VERSION
+from catalog import routes as catalog_routes
+from eventlog.database.connection import Patience
+from eventlog.history.run_changes import RunCounts
+from eventlog.seal.sealer import Sealer
+from worker.watcher import Watcher
+
+_ROUTERS = (
+    workers.health_router,
+    jobs.router,
+    runs.router,
+    catalog_routes.lists_router,
+    catalog_routes.router,
+    catalog_routes.builds_router,
+    workers.router,
+    events.router,
+    subjects.router,
+    bulk.router,
+    schedules.router,
+    failures.router,
 )
 
 _ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.
@@ -104,13 +96,14 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.add_middleware(CrossOrigin, origins=settings.origins)
     if settings.hosts is not None:
         app.add_middleware(ForeignHosts, hosts=settings.hosts)
-    for resource in _RESOURCES:
-        app.include_router(resource.router)
+    for router in _ROUTERS:
+        app.include_router(router)
     if settings.clock_shift is not None:
         app.include_router(testing.router)
-    for stream in (websocket, server_sent_events, asyncapi):
-        app.include_router(stream.router)
-    app.include_router(pages.router)
+    app.include_router(endpoints.router)
+    app.include_router(endpoints.server_sent_events_router)
+    app.include_router(asyncapi.router)
+    app.include_router(reference.router)
     app.include_router(dashboard.router)
     describe(app, open_to_all=settings.tokens is None)
     return app

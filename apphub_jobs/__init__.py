@@ -18,8 +18,7 @@ from apphub_jobs.contract import (
     RetryAfter,
 )
 from apphub_jobs.details import DefinitionDetails, RunDetails
-from apphub_jobs.typed.decorator import job
-from apphub_jobs.typed.job import Job
+from apphub_jobs.typed.job import Job, job
 from apphub_jobs.typed.reading import JobDefinitionError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ other modules named `api` or `domain`, which are for handlers.
 import signal
 from importlib import import_module
 
-from apphub_jobs.process.imports import SERVICE_PACKAGES, arrange
+from apphub_jobs.process.handlers import SERVICE_PACKAGES, arrange
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     arrange([], SERVICE_PACKAGES)
-    import_module("api.cli.main").main()
+    import_module("cli.main").main()
 
 
 if __name__ == "__main__":

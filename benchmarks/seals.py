@@ -24,10 +24,9 @@ import psycopg
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.seal.sealer import Sealer
-from eventlog.seal.tip import Sealing
-from eventlog.seal.verification.verify import verify_seals
-from runtime.supervision import Supervision
+from eventlog.seal.sealer import Sealer, Sealing
+from eventlog.seal.verify import verify_seals
+from runtime.tasks import Supervision
 from tests.e2e.support import server_pids
 from tests.support import databases
 from tests.support.logs import TESTER, parts, query, registered

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from api.cli.main import COMMANDS, GROUPS, complete
+from cli.main import COMMANDS, GROUPS, complete
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,12 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from api.bootstrap.variables import BUILDS, OF_LIBRARIES, REPOSITORIES, Variable
-from api.cli.daily.service import ServiceOptions
-from api.cli.options import (
-    KeyOptions,
-    ListeningOptions,
-    LogOptions,
-    StorageOptions,
-)
-from api.cli.running.whole import ServingOptions
-from api.cli.running.worker import MetricsOptions
-from api.cli.running.working.cluster import RayOptions
-from api.cli.running.working.options import WorkOptions
-from api.cli.trust import TrustOptions
+from api.bootstrap.handler_settings import BUILDS, OF_LIBRARIES, REPOSITORIES, Variable
+from cli.options import KeyOptions, ListeningOptions, LogOptions, StorageOptions
+from cli.seal import TrustOptions
+from cli.service import ServiceOptions
+from cli.start import MetricsOptions
+from cli.start_options import RayOptions, ServingOptions, WorkOptions
 from docs.command_tree import Command, Taken, commands
 
 DOCS = Path(__file__).parent

@@ -9,7 +9,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 
 from domain.identifiers import Slot, Taking
-from domain.workers.isolation import Isolation
+from domain.workers import Isolation
 
 Row = Mapping[str, object]
 """A projection's row in plain JSON: ids and times as text, by column name.

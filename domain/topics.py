@@ -4,16 +4,15 @@ Nothing that stands in a log is resolved in any other way: a topic that the prog
 never looked for among Python's modules.
 """
 
-from domain.bulk.operation import BulkOperation
-from domain.catalog.build import Build
-from domain.catalog.repository import Repository
+from catalog.build import Build
+from catalog.repository import Repository
+from domain.bulk import BulkOperation
 from domain.errors import UnreadableEventError
-from domain.failures.group import FailureGroup
-from domain.failures.watch import FailureWatch
+from domain.failures.group import FailureGroup, FailureWatch
 from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
-from domain.personal.subject import Subject
+from domain.personal import Subject
 from domain.schedules.schedule import Schedule
 
 AGGREGATES: dict[str, type] = {

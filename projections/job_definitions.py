@@ -9,7 +9,7 @@ from typing_extensions import ReadOnly
 
 from domain.json_values import JsonObject
 from domain.ports import Row
-from domain.workers.isolation import Isolation
+from domain.workers import Isolation
 from projections.envelope import Envelope
 from projections.rows import (
     AnyJson,

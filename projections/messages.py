@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from catalog import build_rows, repository_rows
+from catalog.repository_rows import RepositoryRow
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections import (
-    builds,
+    bulk,
     erased_subjects,
+    failure_groups,
+    failure_watch,
     job_definitions,
     job_runs,
-    repositories,
+    schedules,
 )
-from projections.bulk import row as bulk
 from projections.envelope import Envelope
-from projections.failures import groups, watch
-from projections.repositories import RepositoryRow
-from projections.schedules import row as schedules
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Beside:
     """
 
     latest_build: JsonObject | None = None
-    log: builds.LogExcerpt = builds.NO_LOG
+    log: build_rows.LogExcerpt = build_rows.NO_LOG
 
 
 NOTHING = Beside()
@@ -49,8 +49,8 @@ UNKNOWN = "event.unknown"
 _PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
     "subject": ("subject.erased", "subject", erased_subjects.present),
     "schedule": ("schedule.updated", "schedule", schedules.present),
-    "failure_group": ("failure.updated", "failure", groups.present),
-    "failure_watch": ("failure.noted", "search", watch.present),
+    "failure_group": ("failure.updated", "failure", failure_groups.present),
+    "failure_watch": ("failure.noted", "search", failure_watch.present),
     "bulk_operation": ("bulk.updated", "bulk", bulk.present),
 }
 """Subjects of which each event is told by one message: its type, and the row in which field."""
@@ -74,9 +74,9 @@ def _known_messages(
         case "job_definition":
             return _job_messages(event, after)
         case "repository":
-            return _repository_messages(event, repositories.TABLE.own(after), beside)
+            return _repository_messages(event, repository_rows.TABLE.own(after), beside)
         case "build":
-            build = builds.present(builds.TABLE.own(after), beside.log)
+            build = build_rows.present(build_rows.TABLE.own(after), beside.log)
             return [Message("build.updated", {"build": build})]
         case subject if subject in _PLAIN:
             kind, field, present = _PLAIN[subject]
@@ -106,9 +106,9 @@ def _job_messages(event: Envelope, after: Row) -> list[Message]:
 def _repository_messages(
     event: Envelope, after: RepositoryRow, beside: Beside
 ) -> list[Message]:
-    app = repositories.present(after, beside.latest_build)
+    app = repository_rows.present(after, beside.latest_build)
     updated = Message("repository.updated", {"repository": app})
-    entry = repositories.history_entry(event, after["id"])
+    entry = repository_rows.history_entry(event, after["id"])
     if entry is None:
         return [updated]
     return [Message("repository.ingestion-event", {"event": entry}), updated]

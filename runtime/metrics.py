@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-from runtime.supervision import TaskState
+from runtime.tasks import TaskState
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

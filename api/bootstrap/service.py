@@ -8,51 +8,39 @@ from functools import partial
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.bootstrap.log_places import logs_place
-from api.bootstrap.log_stores import run_logs
+from api.bootstrap.logs import logs_place, run_logs
 from api.bootstrap.settings import Settings
-from api.views.build_logs import BuildLogs
-from api.views.catalog import CatalogViews
-from domain.commands.bulk.operations import BulkOperations
-from domain.commands.bulk.steps import BulkSteps
-from domain.commands.catalog import Catalog
-from domain.commands.executions import Executions
+from catalog.commands import Catalog
+from catalog.views import BuildLogs, CatalogViews
+from domain.commands.bulk import BulkOperations, BulkSteps
+from domain.commands.executions import Executions, Sweeps
 from domain.commands.failures import Failures
 from domain.commands.jobs import Jobs
-from domain.commands.schedules.schedules import Schedules
+from domain.commands.schedules import Schedules
 from domain.commands.subjects import Subjects
-from domain.commands.sweeps import Sweeps
-from domain.workers.isolation import Isolation
-from eventlog.append.postgres_log import PostgresLog
-from eventlog.append.recorder import LogFactory
+from domain.workers import Isolation
+from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer
 from eventlog.archive.retention import Retainer
-from eventlog.database.clock import DatabaseClock
-from eventlog.database.connection import Database
+from eventlog.claims import OfferedEntryPoints
+from eventlog.database.clock import DatabaseClock, ShiftedClock
+from eventlog.database.connection import Database, Patience
 from eventlog.database.continuity import Continuity
 from eventlog.database.costly_reads import AT_ONCE, CostlyReads
 from eventlog.database.listener import Listener
-from eventlog.database.patience import Patience
-from eventlog.database.shifted_clock import ShiftedClock
+from eventlog.failures import FailureSearch
+from eventlog.history.as_of import Selected
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
-from eventlog.history.selected import Selected
-from eventlog.keys.log_files import LogFiles
-from eventlog.queue.failures import FailureSearch
-from eventlog.queue.following import Queue
-from eventlog.queue.open_operations import OpenOperations
-from eventlog.queue.pending_work import Work
-from eventlog.queue.ticks import Ticks
+from eventlog.keys import LogFiles
+from eventlog.pending_queue import Queue
+from eventlog.pending_work import OpenOperations, Ticks, Work
 from eventlog.rebuild.rebuild import catch_up
-from eventlog.workers.heartbeats import Heartbeats
-from eventlog.workers.offers import OfferedEntryPoints
+from eventlog.workers import Heartbeats
 from projections.rows import Connection
 from runtime.metrics import Metrics
-from runtime.supervision import Supervision
-from runtime.turns import Turns
-from worker.lifecycle.bulk.going_on import BulkWorker
-from worker.lifecycle.noting import Noter
-from worker.lifecycle.ticking import Ticker
+from runtime.tasks import Supervision, Turns
+from worker.followers import BulkWorker, Noter, Ticker
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16

@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.embedded.account import ACCOUNT, existing
-from api.embedded.placement import ROOTS_PLACE
-from apphub_jobs.process.imports import SERVICE_ROOT
-from worker.executors.local.handlers_process import possible_confinement
-from worker.executors.local.workplace import PLACES_PREFIX, workplaces
-from worker.executors.packages import TRUSTED, Access
+from api.embedded import ACCOUNT, ROOTS_PLACE, existing
+from apphub_jobs.process.handlers import SERVICE_ROOT
+from worker.executors.local.slot import PLACES_PREFIX, possible_confinement, workplaces
+from worker.executors.port import TRUSTED, Access
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 
 from domain.errors import Issue, TooCostlyError
-from domain.filters.runs import PARAMETERS
-from domain.filters.words import NOT
+from domain.filters import NOT, PARAMETERS
 from domain.json_values import escape
 from eventlog.database.costly_reads import REMEDY
 

@@ -1,19 +1,23 @@
 """Every failure of the API: which status it has, and what its body says (contract, section 1)."""
 
+import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from http import HTTPMethod
 from typing import Any, cast
 from uuid import UUID
 
+import orjson
 import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Match
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access.principals import ForbiddenError, UnauthenticatedError
-from api.http.around.heads import allowed_methods
-from api.http.json_answer import JsonAnswer, bounded
+from api.access import ForbiddenError, UnauthenticatedError
 from domain.errors import (
     ConflictError,
     DomainError,
@@ -27,10 +31,164 @@ from domain.errors import (
     TooCostlyError,
     VersionConflictError,
 )
-from domain.json_values import escape
+from domain.json_values import Json, JsonObject, escape
+from domain.schema.dialects import shortened
 from eventlog.archive.files import ArchiveError
 from eventlog.database.failures import is_unavailable
 from worker.logs.run_logs import RunLogsUnavailableError
+
+# HEAD: what GET answers, without its body.
+
+
+class Heads:
+    """Answers HEAD wherever there is a GET. A stream is told that its client has left."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, a HEAD as a GET."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        # A copy: the server looks at its own, in order not to send a body.
+        asked = {**scope, "method": "GET"}
+        answered = asyncio.Event()
+        received = False
+
+        async def receive_once() -> Message:
+            nonlocal received
+            if not received:
+                received = True
+                return await receive()
+            await answered.wait()
+            return {"type": "http.disconnect"}
+
+        async def send_head(message: Message) -> None:
+            if message["type"] != "http.response.start":
+                return
+            await send(message)
+            await send({"type": "http.response.body"})
+            answered.set()
+
+        await self._app(asked, receive_once, send_head)
+
+
+def allowed_methods(request: Request) -> set[str]:
+    """Return the methods that some route of the path takes.
+
+    The framework names those of the first route only.
+    """
+    taken = {
+        method.value for method in HTTPMethod if _some_route_takes(request, method)
+    }
+    if HTTPMethod.GET in taken:
+        taken.add(HTTPMethod.HEAD.value)
+    return taken
+
+
+def _some_route_takes(request: Request, method: HTTPMethod) -> bool:
+    scope = {key: request.scope[key] for key in ("type", "path", "root_path")}
+    scope["method"] = method.value
+    for route in request.app.routes:
+        match, _ = route.matches(scope)
+        if match is Match.FULL:
+            return True
+    return False
+
+
+# Answers as JSON bytes, in the envelope that clients expect, and of bounded size.
+
+JSON = "application/json"
+
+_CONTENT_TYPE = (b"content-type", JSON.encode())
+
+NOT_KEPT = {"Cache-Control": "no-store"}
+"""Headers of what grows, or is for the one who asked alone: no browser and no proxy keeps it."""
+
+
+class JsonAnswer(Response):
+    """A body of plain JSON, written once and by the codec of the log."""
+
+    media_type = JSON
+
+    def __init__(
+        self, content: Any, status: int = 200, headers: dict[str, str] | None = None
+    ) -> None:
+        if headers:
+            super().__init__(orjson.dumps(content), status, headers)
+            return
+        # What the framework's own constructor comes to, at a fraction of its cost.
+        self.status_code = status
+        self.background = None
+        self.body = body = orjson.dumps(content)
+        self.raw_headers = [(b"content-length", b"%d" % len(body)), _CONTENT_TYPE]
+
+
+def data(value: Json, status: int = 200) -> JsonAnswer:
+    """Return a success."""
+    return JsonAnswer({"data": value}, status)
+
+
+def data_in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> StreamingResponse:
+    """Return a success with a list of any length: no more than a part of it is in memory."""
+    return StreamingResponse(_in_parts(parts), media_type=JSON)
+
+
+async def _in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> AsyncIterator[bytes]:
+    yield b'{"data":['
+    separator = b""
+    async for items in parts:
+        text = b",".join(map(orjson.dumps, items))
+        if text:
+            yield separator + text
+            separator = b","
+    yield b"]}"
+
+
+def page(items: object, meta: Mapping[str, object]) -> JsonAnswer:
+    """Return a success with a list, and where in a longer one that lies."""
+    return JsonAnswer({"data": items, "meta": meta})
+
+
+def page_meta(count: int, total: int, limit: int | None, offset: int) -> JsonObject:
+    """Return where a page of so many items lies in a list of which the length is known."""
+    end = offset + count
+    has_more = count > 0 and end < total
+    next_offset: int | None = None
+    if has_more:
+        next_offset = end
+    return {
+        "total": total,
+        "count": count,
+        "limit": limit,
+        "offset": offset,
+        "nextOffset": next_offset,
+        "hasMore": has_more,
+    }
+
+
+MAX_ISSUES = 100
+MAX_CHARACTERS = 65_536
+"""More than this helps nobody, and a body of a megabyte can be wrong in a hundred thousand ways."""
+
+
+def bounded(issues: Sequence[Issue]) -> list[Issue]:
+    """Return the first issues, shortened; the last one tells how many more there are."""
+    shown: list[Issue] = []
+    characters = 0
+    for issue in issues[:MAX_ISSUES]:
+        path = shortened(issue.path)
+        message = shortened(issue.message)
+        characters += len(path) + len(message)
+        if characters > MAX_CHARACTERS:
+            break
+        shown.append(Issue(path, message, issue.keyword))
+    more = len(issues) - len(shown)
+    if more:
+        shown.append(Issue("", f"and {more} more", "maxIssues"))
+    return shown
+
 
 logger = logging.getLogger(__name__)
 

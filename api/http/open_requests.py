@@ -11,9 +11,8 @@ from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.errors import failure, outcome_unknown
-from api.http.json_answer import JsonAnswer
-from api.http.wire.clients import ABORT
+from api.http.connections import ABORT
+from api.http.errors import JsonAnswer, failure, outcome_unknown
 from runtime.request_writes import RequestWrites, current_writes
 
 logger = logging.getLogger(__name__)

@@ -1,29 +1,238 @@
 """uvicorn's connections, with bounds for what a client may cost before its request is read."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
 from httptools import HttpParserError
 from starlette.types import ASGIApp
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import SecurityError
+from websockets.frames import Frame
 
-from api.access.guesses import network_of
-from api.http import limits
+from api.access import network_of
+from api.http import connections
 from api.http.bodies import LargeBody
 from api.http.connections import (
+    ABORT,
     HEAD_TOO_LARGE,
     LATE,
     NO_HTTP,
     SLOW,
     TOO_MANY_CONNECTIONS,
+    Connections,
     Deadline,
+    Inlet,
     ServerConfig,
+    Watched,
+    refusal,
 )
-from api.http.websocket_protocol import WebSocketProtocol
-from api.http.wire.clients import ABORT, Watched
-from api.http.wire.pieces import PIECE_BYTES, HeadWithBody, Pieces, is_one_request
+
+# How requests are cut into pieces, and how answers are written.
+
+PIECE_BYTES = 8_192
+_END_OF_HEAD = b"\r\n\r\n"
+
+_LENGTH = b"\r\ncontent-length: "
+
+
+class HeadWithBody(asyncio.Transport):
+    """Where an answer is written, its head with its body: each write is a packet of its own.
+
+    Only where the body's length is known, and so is that it will follow.
+    """
+
+    def __init__(
+        self, transport: asyncio.Transport, close: Callable[[], None] | None = None
+    ) -> None:
+        self._transport = transport
+        self._close = close or transport.close
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:  # type: ignore[override]
+        """Write, or let the head wait."""
+        if self._head is None and _LENGTH in data:
+            self._head = data
+        elif self._head:
+            head, self._head = self._head, b""
+            self._transport.writelines((head, data))
+        else:
+            self._head = b""
+            self._transport.write(data)
+
+    def is_closing(self) -> bool:
+        """Return whether nothing can be written any more."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close after all that was written."""
+        if self._head:
+            self._transport.write(self._head)
+        self._close()
+
+
+def is_one_request(data: bytes) -> bool:
+    """Return whether this is a small piece, in which no more than one head ends."""
+    return len(data) <= PIECE_BYTES and data.count(_END_OF_HEAD) <= 1
+
+
+class Pieces:
+    """What came over a connection and was not parsed yet."""
+
+    def __init__(self) -> None:
+        self._bytes = b""
+        self._begin = 0
+
+    def __bool__(self) -> bool:
+        return self._begin < len(self._bytes)
+
+    def add(self, data: bytes) -> None:
+        """Append what came."""
+        self._bytes = self._bytes[self._begin :] + data
+        self._begin = 0
+
+    def clear(self) -> None:
+        """Drop all of it."""
+        self._bytes = b""
+        self._begin = 0
+
+    def next(self, most_bytes: int) -> bytes:
+        """Return at most so many bytes."""
+        piece = self._bytes[self._begin : self._begin + most_bytes]
+        self._begin += len(piece)
+        if not self:
+            self.clear()
+        return piece
+
+    def next_head(self, most_bytes: int) -> bytes:
+        """Return at most so many bytes, and nothing beyond the end of a head."""
+        until = self._begin + most_bytes
+        end = self._bytes.find(_END_OF_HEAD, self._begin, until)
+        if end < 0:
+            return self.next(most_bytes)
+        return self.next(end + len(_END_OF_HEAD) - self._begin)
+
+
+# uvicorn's WebSockets, with bounds for what clients send, and an end for those that are deaf.
+
+_HEAD_TOO_LARGE = refusal(
+    431, "head_too_large", "the handshake has too many or too long headers"
+)
+_NO_HANDSHAKE = refusal(400, "invalid_http", "this is no WebSocket handshake")
+
+_SMALL_BYTES = 128
+_PIECE_BYTES = 1_024
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that is gone some seconds after its handler has ended."""
+
+    _limited: Connections
+    _inlet: Inlet
+    _unread: Pieces
+    _pong = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection."""
+        super().connection_made(transport)
+        config = cast("ServerConfig", self.config)
+        self._inlet = config.inlet
+        self._limited = config.limited
+        self._limited.websockets += 1
+        self._unread = Pieces()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._limited.websockets -= 1
+        self._unread.clear()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what came, at once where it is a word, else in turn."""
+        if not self.handshake_initiated:
+            self._shake_hands(data)
+        elif len(data) <= _SMALL_BYTES and not (self._unread or self._inlet.is_busy):
+            super().data_received(data)
+        else:
+            self._unread.add(data)
+            self.transport.pause_reading()
+            self._inlet.add(self)
+
+    def read_piece(self) -> bool:
+        """Read a piece of what came; return whether there is more to be read now."""
+        if self._is_ahead():
+            return False
+        piece = self._unread.next(_PIECE_BYTES)
+        super().data_received(piece)
+        if self.transport.is_closing():
+            self._unread.clear()
+        elif not (self._unread or self._is_ahead()):
+            self.transport.resume_reading()
+        return bool(self._unread) and not self._is_ahead()
+
+    def _is_ahead(self) -> bool:
+        """Return whether the application has not taken yet what was read."""
+        return self.read_paused
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Hand over what the client sent, and read on once all was taken."""
+        message = await super().receive()
+        if self._unread and not self.read_paused:
+            self.transport.pause_reading()
+            self._inlet.add(self)
+        return message
+
+    def _shake_hands(self, data: bytes) -> None:
+        super().data_received(data)
+        failed = self.conn.handshake_exc
+        if failed is not None and not self.handshake_initiated:
+            # The library waits for ever where it cannot read a handshake.
+            answer = _NO_HANDSHAKE
+            if isinstance(failed, SecurityError):
+                answer = _HEAD_TOO_LARGE
+            self.transport.write(answer)
+            self.transport.close()
+
+    def handle_cont(self, event: Frame) -> None:
+        """Gather a message's parts as one: each alone would cost more than its content."""
+        if event.data:
+            gathered = b"".join(self.frames)
+            self.frames = [gathered + event.data]
+        if event.fin:
+            self.send_receive_event_to_app()
+
+    def handle_ping(self) -> None:
+        """Answer, but only the last one where the client does not read: so the protocol has it."""
+        pongs = self.conn.data_to_send()
+        if self.writable.is_set():
+            self.transport.write(b"".join(pongs))
+        elif pongs:
+            self._pong = pongs[-1]
+
+    def resume_writing(self) -> None:
+        """Go on writing, first what the client waits for."""
+        super().resume_writing()
+        pong, self._pong = self._pong, b""
+        if pong and not self.transport.is_closing():
+            self.transport.write(pong)
+
+    def on_task_complete(self, task: "asyncio.Task[None]") -> None:
+        """Give the client a little time to answer the close."""
+        super().on_task_complete(task)
+        self.loop.call_later(connections.CLOSE_CLIENTS_S, self.transport.abort)
+
+    def shutdown(self) -> None:
+        """Say goodbye when the server stops, which must not wait for those who do not listen."""
+        super().shutdown()
+        self.loop.call_later(connections.LAST_WORDS_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        """Likewise where it has not answered a ping."""
+        super().keepalive_timeout()
+        self.loop.call_later(connections.CLOSE_CLIENTS_S, self.transport.abort)
 
 
 def server_config(
@@ -65,8 +274,12 @@ class HttpProtocol(Watched):
         self.unsent = self._server.unsent
         self.paused = self._server.paused
         self._unread = Pieces()
-        self._head_deadline = Deadline(self.loop, limits.HEAD_S, self._head_is_late)
-        self._body_deadline = Deadline(self.loop, limits.BODY_S, self._body_is_late)
+        self._head_deadline = Deadline(
+            self.loop, connections.HEAD_S, self._head_is_late
+        )
+        self._body_deadline = Deadline(
+            self.loop, connections.BODY_S, self._body_is_late
+        )
         if not self._server.limited.has_room(len(self.connections)):
             self._is_refused = True
             transport.write(TOO_MANY_CONNECTIONS)
@@ -122,13 +335,13 @@ class HttpProtocol(Watched):
     def _take(self, piece: bytes) -> None:
         if not self._in_body:
             self._head_bytes += len(piece)
-            if self._head_bytes > limits.MAX_HEAD_BYTES:
+            if self._head_bytes > connections.MAX_HEAD_BYTES:
                 self._refuse(HEAD_TOO_LARGE)
                 return
         super().data_received(piece)
         if self._is_refused:
             return
-        if self._in_head and len(self.headers) > limits.MAX_HEADERS:
+        if self._in_head and len(self.headers) > connections.MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
         elif self._in_body and self.running is self.cycle:
             self._charge()
@@ -150,9 +363,9 @@ class HttpProtocol(Watched):
     def _charge(self) -> None:
         """Count what has come of a large body; no more of it may be read for a while."""
         declared = self._declared_bytes
-        if max(declared, self._body_bytes) <= limits.SMALL_BODY_BYTES:
+        if max(declared, self._body_bytes) <= connections.SMALL_BODY_BYTES:
             return
-        if declared > limits.MAX_BODY_BYTES:
+        if declared > connections.MAX_BODY_BYTES:
             return  # It is refused, and discarded.
         if self._large_body is None:
             address, _ = self.client or ("", 0)
@@ -191,7 +404,7 @@ class HttpProtocol(Watched):
     def _body_is_late(self) -> None:
         is_our_fault = self.flow.read_paused or self._waits_for_room()
         came_bytes = self._body_bytes - self._window_bytes
-        if is_our_fault or came_bytes >= limits.MIN_BODY_BYTES:
+        if is_our_fault or came_bytes >= connections.MIN_BODY_BYTES:
             self._wait_for_body()
         else:
             self._refuse(LATE)
@@ -209,7 +422,7 @@ class HttpProtocol(Watched):
 
     def on_headers_complete(self) -> None:
         """Let the answer's head wait for its body."""
-        if len(self.headers) > limits.MAX_HEADERS:
+        if len(self.headers) > connections.MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
             raise HttpParserError
         self._begin_body()
@@ -236,7 +449,7 @@ class HttpProtocol(Watched):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to a WebSocket, if there may be one more."""
-        if self._server.limited.websockets < limits.MAX_WEBSOCKETS:
+        if self._server.limited.websockets < connections.MAX_WEBSOCKETS:
             super().handle_websocket_upgrade()
         else:
             self._refuse(TOO_MANY_CONNECTIONS)

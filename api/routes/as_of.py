@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from api.http.dependencies import job_not_found, possible_slug, run_id_of, run_not_found
-from api.views.runs import View
+from api.views.lists import View
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
 from projections.job_definitions import JobDefinitionRow

@@ -1,21 +1,58 @@
-"""`/events`: the log itself, by position, for auditors."""
+"""Events of the log, as clients see them."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, Field, JsonValue
 
-from api.http.dependencies import (
-    ConnectionDep,
-    MayRead,
-    ServiceDep,
-    connection_for,
-)
-from api.http.json_answer import JsonAnswer, data, page
+from api.http.dependencies import ConnectionDep, MayRead, ServiceDep, connection_for
+from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import Data, Page, failures
-from api.shapes.events import Event, EventPageMeta, LogSeal
+from api.shapes.base import Data, Page, Shape, failures
 from eventlog.database.progress import how_far_sealed
-from eventlog.history.event_filter import EventFilter
+from eventlog.history.audit import EventFilter
+
+
+class Subject(Shape):
+    """Whose event it is."""
+
+    type: str
+    id: str
+
+
+class Event(Shape):
+    """An event of the log."""
+
+    position: int
+    event_id: str
+    type: str
+    subject: Subject
+    version: int
+    occurred_at: AwareDatetime
+    recorded_at: AwareDatetime | None
+    actor: str | None
+    correlation_id: str | None
+    causation_id: str | None
+    data: dict[str, JsonValue]
+
+
+class EventPageMeta(Shape):
+    """Where the next page of events begins; null at the log's end."""
+
+    next: int | None
+
+
+class LogSeal(Shape):
+    """How far the log is sealed."""
+
+    position: int = Field(description="of the log's last event")
+    sealed_position: int | None = Field(
+        description="of the last event that a seal covers; null where there is none"
+    )
+    seals: int = Field(description="how many there are")
+
+
+# `/events`: the log itself, by position, for auditors.
 
 router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"])
 

@@ -1,12 +1,12 @@
-"""`/failures`: what fails, how often, and what people say of it."""
+"""Failure groups: what clients send and what they see."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Query
+from pydantic import Field
 
-from api.http.cursors import cursor_meta
 from api.http.dependencies import (
     ConnectionDep,
     FilesDep,
@@ -14,26 +14,56 @@ from api.http.dependencies import (
     MayRead,
     OriginDep,
     ServiceDep,
+    cursor_meta,
     storable,
 )
-from api.http.json_answer import JsonAnswer, data, page
+from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.routes.fleet.bulk import begun, previewed
-from api.shapes.base import Data, Page, failures
-from api.shapes.failures import FailureGroup, FailureListMeta, ResolveBody
-from api.shapes.fleet.bulk import BulkOperation, BulkPreview, RetryGroupBody
+from api.routes.bulk import BulkOperation, BulkPreview, RetryGroupBody, begun, previewed
+from api.shapes.base import Data, Page, PartMeta, Shape, _Body, failures, with_columns
+from api.shapes.jobs import Version
 from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
-from domain.failures.group_state import Status
+from domain.failures.group import Status
 from domain.identifiers import failure_group_id
 from domain.ports import Row
 from eventlog.history.as_of import opened
-from eventlog.keys.log_files import LogFiles
-from projections.failures import groups, lists
-from projections.failures.groups import FailureGroupRow
-from projections.failures.lists import BEGINNING, Place
+from eventlog.keys import LogFiles
+from projections import failure_groups, failure_watch
+from projections.failure_groups import BEGINNING, FailureGroupRow, Place
 from projections.rows import Connection
+
+
+@with_columns(failure_groups.FailureGroupRow, failure_groups.SHOWN)
+class FailureGroup(Shape):
+    """Attempts of a job that ended badly for the same reason."""
+
+
+@with_columns(failure_watch.FailureWatchRow, failure_watch.SHOWN)
+class FailureSearch(Shape):
+    """Up to where the log was searched for failures."""
+
+
+class ResolveBody(_Body):
+    """Since when it is mended."""
+
+    in_version: Annotated[
+        Version | None,
+        Field(
+            description="the version of the job from which on a failure opens the group again;"
+            " left out: any failure after this",
+        ),
+    ] = None
+
+
+class FailureListMeta(PartMeta):
+    """Where a page of groups ends, and the position that it shows, if that was asked for."""
+
+    as_of: int | None = None
+
+
+# `/failures`: what fails, how often, and what people say of it.
 
 router = APIRouter(prefix="/failures", route_class=StrictJsonRoute, tags=["failures"])
 
@@ -82,13 +112,15 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     if as_of is not None:
         return await _list_of_past(connection, files, as_of, statuses, wanted)
     after = _place(cursor)
-    found = await lists.page_of_groups(connection, statuses, wanted, after, limit + 1)
+    found = await failure_groups.page_of_groups(
+        connection, statuses, wanted, after, limit + 1
+    )
     shown = found[:limit]
     next_cursor: str | None = None
     if len(found) > limit:
         next_cursor = _cursor(shown[-1])
     meta = cursor_meta(limit, next_cursor)
-    rows = [groups.present(row) for row in shown]
+    rows = [failure_groups.present(row) for row in shown]
     return page(rows, meta)
 
 
@@ -101,7 +133,7 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
 async def get_failure(fingerprint: str, connection: ConnectionDep) -> JsonAnswer:
     """Show a group of failures."""
     group_id = failure_group_id(fingerprint)
-    row = await lists.by_id(connection, group_id)
+    row = await failure_groups.by_id(connection, group_id)
     if row is None:
         raise NotFoundError("failure_not_found", "failure not found")
     return _shown(row)
@@ -175,7 +207,7 @@ async def retry_failure(  # noqa: PLR0913 - what it takes from the request
     key: KeyDep,
 ) -> JsonAnswer:
     """Launch anew what failed so."""
-    row = await lists.by_id(connection, failure_group_id(fingerprint))
+    row = await failure_groups.by_id(connection, failure_group_id(fingerprint))
     if row is None:
         raise NotFoundError("failure_not_found", "failure not found")
     order = body.order(row["job"], fingerprint)
@@ -195,12 +227,12 @@ async def _list_of_past(
         found = await past.failures(statuses, job, MOST_OF_PAST)
     meta = cursor_meta(len(found), None)
     meta["asOf"] = past.position
-    rows = [groups.present(row) for row in found]
+    rows = [failure_groups.present(row) for row in found]
     return page(rows, meta)
 
 
 def _shown(row: Row) -> JsonAnswer:
-    shown = groups.present(row)
+    shown = failure_groups.present(row)
     return data(shown)
 
 

@@ -7,26 +7,29 @@ from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Body, Query
 from fastapi.responses import Response, StreamingResponse
 
 from api.bootstrap.service import Service
-from api.http.cursors import OptionalCursor, cursor_meta, next_cursor, position_of
 from api.http.dependencies import (
     ConnectionDep,
     FilesDep,
     MayRead,
     Offset,
+    OptionalCursor,
     OriginDep,
     QuarantineDep,
     RunsLimit,
     ServiceDep,
     StatusesDep,
+    cursor_meta,
     known_job,
+    next_cursor,
     parts_of,
+    position_of,
     possible_slug,
 )
-from api.http.json_answer import JSON, JsonAnswer, data, page
+from api.http.errors import JSON, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, Part, failures
@@ -35,21 +38,85 @@ from api.shapes.jobs import (
     JobBody,
     JobPatch,
     JobWithRuns,
+    PauseBody,
     RuntimeStatus,
 )
 from api.shapes.runs import JobRunsMeta, Run
-from api.views.job_lists import AT_ONCE, JobLists
-from api.views.job_lists import Part as Listed
-from api.views.runs import View, meta_of, presented, view
+from api.views.lists import AT_ONCE, JobLists, View, meta_of, presented, view
+from api.views.lists import Part as Listed
 from domain.clock import to_iso
 from domain.errors import OverloadedError
 from domain.jobs.definition import RUNTIMES
 from domain.json_values import JsonObject
+from domain.ports import Row
 from domain.quarantine import Quarantine
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
-from projections.runs.filter import RunFilter
-from runtime.turns import QueueFullError
+from projections.runs.lists import RunFilter
+from runtime.tasks import QueueFullError
+
+# `/jobs/{slug}/pause`, `/resume`, `DELETE /jobs/{slug}`: which jobs go on.
+
+router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
+
+
+@router.post(
+    "/{slug}/pause",
+    response_model=Data[Definition],
+    responses=failures(400, 404, 409, 413, 415, 429),
+    description="Let nothing of a job start from now on. What runs goes on; what is launched"
+    " waits, and expires where it has a start deadline. Paused already, it stays as it was paused.",
+)
+async def pause_job(
+    slug: str,
+    service: ServiceDep,
+    origin: OriginDep,
+    body: Annotated[PauseBody | None, Body()] = None,
+) -> JsonAnswer:
+    """Let nothing of a job start."""
+    reason: str | None = None
+    if body is not None:
+        reason = body.reason
+    known_slug = possible_slug(slug)
+    row = await service.jobs.pause_job(known_slug, reason, origin)
+    return await _shown(service, slug, row)
+
+
+@router.post(
+    "/{slug}/resume",
+    response_model=Data[Definition],
+    responses=failures(404, 409, 429),
+)
+async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Let what waits of a job start again; a job that is not paused stays as it is."""
+    known_slug = possible_slug(slug)
+    row = await service.jobs.resume_job(known_slug, origin)
+    return await _shown(service, slug, row)
+
+
+@router.delete(
+    "/{slug}",
+    response_model=Data[Definition],
+    responses=failures(404, 409, 429),
+    description="Delete a job of which no run is pending or running; the answer shows it for the"
+    " last time. Its runs and its history stay, and its slug may be registered again.",
+)
+async def delete_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Delete a job of which no run is pending or running."""
+    known_slug = possible_slug(slug)
+    row = await service.jobs.delete_job(known_slug, origin)
+    shown = job_definitions.present(row)
+    return data(shown)
+
+
+async def _shown(service: Service, slug: str, row: Row | None) -> JsonAnswer:
+    """Answer with a job: by the row that a command left, or as it is where nothing changed."""
+    if row is None:
+        async with service.pool.connection() as connection:
+            row = await known_job(connection, slug)
+    shown = job_definitions.present(row)
+    return data(shown)
+
 
 FIRST = 10
 """Definitions that are read at first; then `AT_ONCE`, at most."""
@@ -70,8 +137,6 @@ JobsLimit = Annotated[
 JobsCursor = Annotated[
     str, Query(max_length=100, description="`nextCursor` of the page before")
 ]
-
-router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
 
 @router.get(

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.bootstrap.service import Service
 from api.http.dependencies import idempotency_key, origin_of, possible_slug, service_of
-from api.http.json_answer import JsonAnswer, data
+from api.http.errors import JsonAnswer, data
 from api.http.query_names import refuse_unknown_names
 from api.http.strict_json import StrictJsonRoute, parsed_body, read_body
 from api.shapes.base import failures
@@ -26,9 +26,9 @@ from domain.commands.jobs import Launched
 from domain.errors import LogUnavailableError
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
-from domain.workers.labels import Labels, told
+from domain.workers import Labels, told
+from eventlog.claims import any_with
 from eventlog.database.connection import borrowed
-from eventlog.workers.offers import any_with
 from projections import job_runs
 from projections.runs import lists
 

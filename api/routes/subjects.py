@@ -1,13 +1,46 @@
-"""`/subjects`: erasing whom personal data are about."""
+"""Erasing a person's data: what clients send and what they see."""
+
+from typing import Annotated
 
 from fastapi import APIRouter
+from pydantic import AwareDatetime, Field
 
 from api.http.dependencies import OriginDep, ServiceDep
-from api.http.json_answer import JsonAnswer, data
+from api.http.errors import JsonAnswer, data
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import Data, failures
-from api.shapes.subjects import EraseBody, Erasure
+from api.shapes.base import Data, Shape, _Body, described, failures
 from projections import erased_subjects
+
+
+@described(
+    "A subject whose personal data cannot be read any more:"
+    " what a client still holds of them should go, too."
+)
+class ErasedSubject(Shape):
+    """A subject whose personal data cannot be read any more."""
+
+    key_id: str = Field(
+        description="of the key that is destroyed; events name it where its data were"
+    )
+    reason: str | None
+    runs: int = Field(description="how many runs held its data")
+    erased_at: AwareDatetime
+
+
+class Erasure(ErasedSubject):
+    """What an erasure did, and where in the log it stands."""
+
+    position: int
+
+
+class EraseBody(_Body):
+    """Whom to erase, and why; the log keeps the reason for ever, so it should name nobody."""
+
+    subject: Annotated[str, Field(min_length=1)] | int
+    reason: Annotated[str, Field(max_length=1_000)] | None = None
+
+
+# `/subjects`: erasing whom personal data are about.
 
 router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subjects"])
 

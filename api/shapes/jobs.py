@@ -13,28 +13,33 @@ from pydantic import (
 )
 from typing_extensions import TypedDict
 
-from api.shapes.base import Shape, with_columns
-from api.shapes.fields import (
+from api.shapes.base import (
     _MAX_INT,
     _YEAR_MS,
+    AnyObject,
     Attempts,
     DelayMs,
-    JsonObject,
     Name,
     Priority,
+    Shape,
     Slug,
     TimeoutMs,
     _Body,
     has_members,
     never_null,
+    with_columns,
 )
 from api.shapes.runs import Run
-from domain.jobs.definition import Spec
-from domain.jobs.limits.rate_limit import LONGEST_PERIOD_MS, MOST_STARTS
-from domain.jobs.limits.retention import LONGEST_KEPT_MS
-from domain.jobs.limits.unique import MOST_PARAMETERS, OnConflict, Until
-from domain.workers.isolation import Isolation
-from domain.workers.labels import MOST_LABELS, NAME, VALUE
+from domain.jobs.definition import (
+    LONGEST_KEPT_MS,
+    LONGEST_PERIOD_MS,
+    MOST_PARAMETERS,
+    MOST_STARTS,
+    OnConflict,
+    Spec,
+    Until,
+)
+from domain.workers import MOST_LABELS, NAME, VALUE, Isolation
 from projections import job_definitions
 
 Runtime = Literal["python", "node", "docker", "module"]
@@ -140,14 +145,14 @@ LabelValue = Annotated[str, Field(pattern=VALUE, max_length=200)]
 
 
 class _DefinitionFields(_Body):
-    parameters_schema: JsonObject | None = None
-    default_parameters: JsonObject | None = None
+    parameters_schema: AnyObject | None = None
+    default_parameters: AnyObject | None = None
     timeout_ms: TimeoutMs | None = None
     retry_policy: RetryPolicyBody | None = None
     metadata: Any = None
     module_binding: ModuleBindingBody | None = None
     runtime: Runtime | None = None
-    output_schema: JsonObject | None = None
+    output_schema: AnyObject | None = None
     priority: Priority | None = None
     max_concurrent_runs: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
     concurrency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None

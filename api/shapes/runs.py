@@ -3,25 +3,88 @@
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
-from api.shapes.base import PageMeta, Shape, described, with_columns
-from api.shapes.fields import (
+from api.shapes.base import (
     _YEAR_MS,
+    AnyObject,
     Attempts,
     Cursor,
-    JsonObject,
+    PageMeta,
     Priority,
+    Shape,
     Time,
     TimeoutMs,
     _Body,
+    described,
+    with_columns,
 )
-from domain.filters.runs import FAILURES, MAX_SEARCH
-from domain.filters.words import NOT
+from domain.filters import FAILURES, MAX_SEARCH, NOT
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import STATUSES
+from domain.jobs.run_events import STATUSES, Status
 from projections import job_runs
+
+# Explanations: why a run waits, or how it ended.
+
+
+class Reason(Shape):
+    """One thing that keeps a run from starting, or that it ended by."""
+
+    code: str = Field(
+        description="of what waits: `quarantined`, `start_deadline`, `not_due`, `backing_off`,"
+        " `no_worker`, `no_worker_offers_entry_point`, `no_worker_has_labels`,"
+        " `no_worker_shares`, `slots_full`,"
+        " `job_limit`, `key_limit`,"
+        " `behind_others`, `cancel_requested`; of what has ended: its `failureReason`, or"
+        " `canceled`",
+        examples=["job_limit"],
+    )
+    message: str = Field(
+        description="for people, with what to do where there is anything to do"
+    )
+    binding: bool = Field(
+        description="whether the run cannot start as long as this is so; false for what is so now,"
+        " while the run is not due yet"
+    )
+    since: AwareDatetime | None = Field(
+        description="when it began to be so; null where that is not known"
+    )
+    details: dict[str, JsonValue] = Field(
+        description="the evidence, by code: who is in the way, the place in the queue, exit codes",
+        examples=[{"limit": 1, "running": 1, "runs": ["0199f0c2-…"]}],
+    )
+
+
+class Explanation(Shape):
+    """Why a run stands where it stands."""
+
+    status: Status
+    summary: str = Field(description="all of it in a sentence, for people")
+    reasons: list[Reason] = Field(
+        description="in the order in which a claim asks for them; none where nothing keeps the run,"
+        " while it runs, and where it has succeeded"
+    )
+    next_change_at: AwareDatetime | None = Field(
+        description="the next moment that is known beforehand at which this changes: when the run"
+        " is due, must have started, or reaches its time limit; null where there is none"
+    )
+    unknown: list[str] = Field(
+        description="what is not known of that moment, for people; empty for the present"
+    )
+
+
+class ExplainedMeta(Shape):
+    """The position that is shown."""
+
+    as_of: int
+
+
+class Explained(Shape):
+    """An explanation; asked with `asOf`, `meta` tells of which position."""
+
+    data: Explanation
+    meta: ExplainedMeta | None = None
 
 
 @with_columns(job_runs.RunRow, job_runs.SHOWN)
@@ -150,16 +213,16 @@ class LaunchedRun(Shape):
 class LaunchBody(_Body):
     """A run to launch; what is left out is as the definition says."""
 
-    parameters: JsonObject | None = None
+    parameters: AnyObject | None = None
     timeout_ms: TimeoutMs | None = None
     max_attempts: Attempts | None = None
-    context: JsonObject | None = None
+    context: AnyObject | None = None
     scheduled_at: Time | None = None
     delay_ms: Annotated[int, Field(ge=0, le=10 * _YEAR_MS)] | None = None
     start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
     priority: Priority | None = None
 
-    def launch(self, idempotency_key: str | None, sent: JsonObject) -> Launch:
+    def launch(self, idempotency_key: str | None, sent: AnyObject) -> Launch:
         """Return the command."""
         if self.model_fields_set <= _PARAMETERS:  # Nearly all.
             return Launch(
@@ -189,16 +252,16 @@ class CancelBody(_Body):
     reason: Annotated[str, Field(max_length=1_000)] | None = None
 
 
-def _words(known: Sequence[str]) -> JsonObject:
+def _words(known: Sequence[str]) -> AnyObject:
     one = "|".join(known)
     return {"type": "string", "pattern": rf"^[\s,]*({one})([\s,]+({one}))*[\s,]*$"}
 
 
-_TEXT: JsonObject = {"type": "string"}
-_TIME: JsonObject = {"type": "string", "format": "date-time"}
+_TEXT: AnyObject = {"type": "string"}
+_TIME: AnyObject = {"type": "string", "format": "date-time"}
 _SEVERAL = "one, or several with commas between them"
 
-_FILTERS: dict[str, tuple[str, JsonObject]] = {
+_FILTERS: dict[str, tuple[str, AnyObject]] = {
     "status": (f"the run's status: {_SEVERAL}", _words(STATUSES)),
     "job": (f"the job's slug: {_SEVERAL}", _TEXT),
     "runtime": (f"what the job is for: {_SEVERAL}", _words(RUNTIMES)),
@@ -225,13 +288,13 @@ _FILTERS: dict[str, tuple[str, JsonObject]] = {
 }
 
 
-def _filters() -> Iterator[JsonObject]:
+def _filters() -> Iterator[AnyObject]:
     for name, (told, schema) in _FILTERS.items():
         yield _filter(name, told, schema)
         yield _filter(f"{name}{NOT}", f"not so: {told}", schema)
 
 
-def _filter(name: str, told: str, schema: JsonObject) -> JsonObject:
+def _filter(name: str, told: str, schema: AnyObject) -> AnyObject:
     return {
         "name": name,
         "in": "query",

@@ -5,11 +5,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from api.shapes.base import PartMeta, Shape, with_columns
-from api.shapes.fields import JsonObject, Slug, Time, _Body, never_null
+from api.shapes.base import (
+    AnyObject,
+    PartMeta,
+    Shape,
+    Slug,
+    Time,
+    _Body,
+    never_null,
+    with_columns,
+)
 from domain.clock import to_iso
-from domain.schedules.spec import MAX_EXCLUDE, Overlap, Spec
-from projections.schedules import row as schedules
+from domain.schedules.calendar import MAX_EXCLUDE, Overlap, Spec
+from projections import schedules
 
 
 @with_columns(schedules.ScheduleRow, schedules.SHOWN)
@@ -57,7 +65,7 @@ class ComingTick(Shape):
 
 
 class _ScheduleFields(_Body):
-    parameters: JsonObject | None = None
+    parameters: AnyObject | None = None
     cron: Annotated[str, Field(max_length=200)] | None = None
     every_ms: int | None = None
     time_zone: Annotated[str, Field(max_length=100)] | None = None

@@ -6,16 +6,16 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api.http.json_answer import JsonAnswer
-from api.shapes.catalog.records import AppShape, BuildShape, IngestionEvent
-from api.shapes.events import Event
-from api.shapes.failures import FailureGroup, FailureSearch
-from api.shapes.fleet.bulk import BulkOperation
+from api.http.errors import JsonAnswer
+from api.routes.bulk import BulkOperation
+from api.routes.events import Event
+from api.routes.failures import FailureGroup, FailureSearch
+from api.routes.subjects import ErasedSubject
 from api.shapes.jobs import Definition
 from api.shapes.runs import Run
 from api.shapes.schedules import Schedule
-from api.shapes.subjects import ErasedSubject
-from api.stream.request import TYPES
+from api.stream.frames import TYPES
+from catalog.shapes import AppShape, BuildShape, IngestionEvent
 from projections.messages import UNKNOWN
 
 router = APIRouter()

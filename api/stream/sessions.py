@@ -7,14 +7,11 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from time import monotonic
 
-from api.stream.frames import Frame, ack, encode, heartbeat
-from api.stream.hub import RETRY_PAUSE_S, Hub, patiently
-from api.stream.request import Wanted
-from api.stream.subscriber import Arrival, Subscriber
-from api.views.catalog import CatalogViews
+from api.stream.frames import Frame, Wanted, ack, encode, heartbeat
+from api.stream.hub import RETRY_PAUSE_S, Arrival, Hub, Subscriber, patiently
+from catalog.views import CatalogViews
 from domain.errors import ConflictError, LogUnavailableError
-from eventlog.history.reader import Reader
-from eventlog.history.steps import Replay, Step
+from eventlog.history.reader import Reader, Replay, Step
 from projections.messages import messages
 
 logger = logging.getLogger(__name__)

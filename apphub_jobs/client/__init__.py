@@ -4,14 +4,19 @@ Begin with `asynchronous/client.py`; `synchronous/` is generated from `asynchron
 `docs/generate_client.py`. What neither awaits nor sends stands here, and both share it.
 """
 
-from apphub_jobs.client.asynchronous.client import AsyncClient
-from apphub_jobs.client.asynchronous.run import AsyncRun
-from apphub_jobs.client.bulk.documents import (
+from apphub_jobs.client.asynchronous import AsyncClient, AsyncRun
+from apphub_jobs.client.documents import (
     BulkDocument,
     BulkPreviewDocument,
+    ComingTickDocument,
+    FailureDocument,
+    JobDocument,
+    Message,
     RefusalDocument,
+    RunDocument,
+    ScheduleDocument,
+    TickDocument,
 )
-from apphub_jobs.client.documents import JobDocument, Message, RunDocument
 from apphub_jobs.client.errors import (
     AccessError,
     ApiError,
@@ -28,16 +33,9 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
-from apphub_jobs.client.failures.documents import FailureDocument
-from apphub_jobs.client.runs import ExplanationDocument, ReasonDocument
-from apphub_jobs.client.schedules.documents import (
-    ComingTickDocument,
-    ScheduleDocument,
-    TickDocument,
-)
-from apphub_jobs.client.synchronous.client import Client
-from apphub_jobs.client.synchronous.run import Run
-from apphub_jobs.client.workers import WorkerDocument
+from apphub_jobs.client.requests.runs import ExplanationDocument, ReasonDocument
+from apphub_jobs.client.requests.workers import WorkerDocument
+from apphub_jobs.client.synchronous import Client, Run
 from apphub_jobs.errors import ClientError, StreamRefusedError
 
 __all__ = [

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal, cast
 
+from apphub_jobs.contract import Json
 from apphub_jobs.details import DefinitionDetails
 
 RunStatus = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
@@ -302,3 +303,293 @@ class Message(Document):
     def occurred_at(self) -> datetime:
         """When it happened."""
         return self._time("occurredAt")
+
+
+# What the service answers about bulk operations.
+
+BulkAction = Literal["cancel", "retry", "rerun"]
+
+BulkStatus = Literal["running", "completed", "aborted"]
+
+
+class RefusalDocument(Document):
+    """A run that what was ordered cannot be done to."""
+
+    @property
+    def run(self) -> str:
+        """Its id."""
+        return str(self["run"])
+
+    @property
+    def code(self) -> str:
+        """Why, as a stable word."""
+        return str(self["code"])
+
+    @property
+    def why(self) -> str:
+        """The same for people."""
+        return str(self["why"])
+
+
+class BulkDocument(Document):
+    """A bulk operation, as it was when the service answered."""
+
+    @property
+    def id(self) -> str:
+        """What names it."""
+        return str(self["id"])
+
+    @property
+    def action(self) -> BulkAction:
+        """What is done to each run."""
+        return cast("BulkAction", self["action"])
+
+    @property
+    def filter(self) -> list[str]:
+        """Which runs: conditions such as `job=report`."""
+        return list(self["filter"])
+
+    @property
+    def reason(self) -> str:
+        """Why, as who ordered it says."""
+        return str(self["reason"])
+
+    @property
+    def status(self) -> BulkStatus:
+        """Whether it goes on."""
+        return cast("BulkStatus", self["status"])
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it goes through no more runs."""
+        return self.status != "running"
+
+    @property
+    def total(self) -> int:
+        """How many runs were chosen."""
+        return cast("int", self["total"])
+
+    @property
+    def done(self) -> int:
+        """To how many of them it was done."""
+        return cast("int", self["done"])
+
+    @property
+    def refused(self) -> int:
+        """How many of them were refused."""
+        return cast("int", self["refused"])
+
+    @property
+    def refusals(self) -> list[RefusalDocument]:
+        """The first of these."""
+        return [RefusalDocument(one) for one in self["refusals"]]
+
+    @property
+    def patch(self) -> Mapping[str, Json] | None:
+        """The parameters that new runs get, None where they get those of the runs they repeat."""
+        return cast("Mapping[str, Json] | None", self["patch"])
+
+    @property
+    def requested_by(self) -> str:
+        """Who ordered it."""
+        return str(self["requestedBy"])
+
+    @property
+    def position(self) -> int:
+        """The place in the log as of which the runs were chosen."""
+        return cast("int", self["position"])
+
+
+class BulkPreviewDocument(Document):
+    """What an order would come to."""
+
+    @property
+    def count(self) -> int:
+        """How many runs it is about."""
+        return cast("int", self["count"])
+
+    @property
+    def position(self) -> int:
+        """The place in the log as of which they were counted."""
+        return cast("int", self["position"])
+
+    @property
+    def sample(self) -> list[RunDocument]:
+        """The newest of them."""
+        return [RunDocument(run) for run in self["sample"]]
+
+    @property
+    def refused(self) -> list[RefusalDocument]:
+        """Those that would be refused, among the newest hundred."""
+        return [RefusalDocument(one) for one in self["refused"]]
+
+
+# What the service answers about failure groups.
+
+FailureStatus = Literal["open", "resolved", "ignored"]
+
+
+class FailureDocument(Document):
+    """A group of failures, as it was when the service answered."""
+
+    @property
+    def fingerprint(self) -> str:
+        """What names it."""
+        return str(self["fingerprint"])
+
+    @property
+    def title(self) -> str:
+        """The failures' message, with words in place of what varies."""
+        return str(self["title"])
+
+    @property
+    def job(self) -> str:
+        """The job's slug."""
+        return str(self["job"])
+
+    @property
+    def status(self) -> FailureStatus:
+        """Whether it is open."""
+        return cast("FailureStatus", self["status"])
+
+    @property
+    def count(self) -> int:
+        """Attempts that failed so and whose run has not succeeded since."""
+        return cast("int", self["count"])
+
+    @property
+    def first_at(self) -> datetime:
+        """When the first attempt failed so."""
+        return self._time("firstAt")
+
+    @property
+    def last_at(self) -> datetime:
+        """When the last one did."""
+        return self._time("lastAt")
+
+    @property
+    def affected_versions(self) -> list[int]:
+        """The versions of the job in which it failed so, the newest hundred."""
+        return cast("list[int]", self["affectedVersions"])
+
+    @property
+    def sample_run(self) -> str:
+        """The run of the last one."""
+        return str(self["sampleRun"])
+
+
+# What the service answers about schedules.
+
+Outcome = Literal["launched", "skipped", "buffered"]
+
+
+class ScheduleDocument(Document):
+    """A schedule, as it was when the service answered."""
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+        return str(self["id"])
+
+    @property
+    def version(self) -> int:
+        """Its version; a change makes a new one."""
+        return cast("int", self["version"])
+
+    @property
+    def job(self) -> str:
+        """The slug of the job that it launches."""
+        return str(self["job"])
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """The parameters of its runs, as far as they differ from the job's defaults."""
+        return cast("Mapping[str, Any]", self["parameters"])
+
+    @property
+    def cron(self) -> str | None:
+        """When it ticks, on the clocks of its zone; or `every_ms` says so."""
+        return cast("str | None", self["cron"])
+
+    @property
+    def every_ms(self) -> int | None:
+        """How much time passes between its ticks."""
+        return cast("int | None", self["everyMs"])
+
+    @property
+    def time_zone(self) -> str:
+        """An IANA name."""
+        return str(self["timeZone"])
+
+    @property
+    def overlap(self) -> str:
+        """What is done about a tick while a run of it has not ended."""
+        return str(self["overlap"])
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether its ticks are skipped; `["paused"]` tells since when, by whom and why."""
+        return self["paused"] is not None
+
+    @property
+    def next_at(self) -> datetime | None:
+        """When the next tick fires; None where none is to come."""
+        return self._time_or_none("nextAt")
+
+
+class TickDocument(Document):
+    """What became of a tick, or of several in a row."""
+
+    @property
+    def due_at(self) -> datetime:
+        """When it was due, or the first of several."""
+        return self._time("dueAt")
+
+    @property
+    def last_due_at(self) -> datetime:
+        """When the last of them was due."""
+        return self._time("lastDueAt")
+
+    @property
+    def ticks(self) -> int:
+        """How many in a row."""
+        return cast("int", self["ticks"])
+
+    @property
+    def outcome(self) -> Outcome:
+        """What became of it."""
+        return cast("Outcome", self["outcome"])
+
+    @property
+    def cause(self) -> str:
+        """`backfill` where somebody had it launched later on, else `calendar`."""
+        return str(self["cause"])
+
+    @property
+    def reason(self) -> str | None:
+        """Why it was skipped, as a stable word."""
+        return cast("str | None", self["reason"])
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that it launched, or that was in its way."""
+        return cast("str | None", self["runId"])
+
+
+class ComingTickDocument(Document):
+    """A tick to come."""
+
+    @property
+    def due_at(self) -> datetime:
+        """When it is due, with the offset that its zone has then."""
+        return self._time("dueAt")
+
+    @property
+    def fires_at(self) -> datetime:
+        """The same with its jitter."""
+        return self._time("firesAt")
+
+    @property
+    def is_excluded(self) -> bool:
+        """Whether it will be skipped, since `exclude` says so."""
+        return cast("bool", self["isExcluded"])

@@ -1,19 +1,115 @@
 """What httpx and this client say to each other; shared by both clients."""
 
+import json
 import os
+import random
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import httpx
 
+from apphub_jobs.client.documents import Message
 from apphub_jobs.client.errors import (
     ApiError,
     ConflictError,
     UnreachableError,
     api_error,
 )
-from apphub_jobs.client.retrying import PASSING
+from apphub_jobs.client.requests.request import Request
 from apphub_jobs.errors import ClientError, StreamRefusedError
+
+# Lines out of chunks of bytes.
+
+
+class Lines:
+    """Puts chunks together to lines, which end with a line feed and nothing else.
+
+    Attributes:
+        count_bytes: how many bytes have come.
+    """
+
+    def __init__(self) -> None:
+        self.count_bytes = 0
+        self._parts: list[bytes] = []
+
+    def of(self, chunk: bytes) -> list[str]:
+        """Return the lines that a chunk completes, without their ends."""
+        self.count_bytes += len(chunk)
+        *ended, rest = chunk.split(b"\n")
+        lines = []
+        for part in ended:
+            self._parts.append(part)
+            lines.append(self._joined())
+        self._parts.append(rest)
+        return lines
+
+    def rest(self) -> list[str]:
+        """Return what came after the last line, if anything did."""
+        rest = self._joined()
+        if not rest:
+            return []
+        return [rest]
+
+    def _joined(self) -> str:
+        line = b"".join(self._parts)
+        self._parts.clear()
+        return line.decode(errors="replace")
+
+
+# Whether a request that failed is sent again, and after which pause.
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+"""Twice as long each time."""
+
+NOTHING_WAS_DONE = frozenset(
+    {
+        "log_unavailable",
+        "too_many_requests",
+        "subject_keys_unavailable",
+        "archive_unavailable",
+    }
+)
+"""Codes of failures after which any request may be sent again."""
+
+PASSING = frozenset({429, 502, 503, 504})
+"""Statuses of failures that may be over soon."""
+
+
+def pause_s(
+    request: Request, error: ApiError | UnreachableError, attempt: int, left_s: float
+) -> float | None:
+    """Return how long to wait before the request is sent again; None if it must not be.
+
+    Args:
+        request: what was sent.
+        error: what came of it.
+        attempt: how often it was sent.
+        left_s: for how long it may still be tried.
+    """
+    if not _may_be_repeated(request, error):
+        return None
+    waited_s = backed_off_s(attempt)
+    if isinstance(error, ApiError) and error.retry_after_s is not None:
+        waited_s = max(waited_s, error.retry_after_s)
+    if waited_s > left_s:
+        return None
+    return waited_s
+
+
+def backed_off_s(attempt: int) -> float:
+    """Return the pause after so many attempts without success."""
+    doubled_s = min(FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
+    return doubled_s * random.uniform(0.5, 1)  # noqa: S311 - no secret
+
+
+def _may_be_repeated(request: Request, error: ApiError | UnreachableError) -> bool:
+    if isinstance(error, UnreachableError):
+        return request.is_repeatable or not error.was_sent
+    if error.status not in PASSING:
+        return False
+    return request.is_repeatable or error.code in NOTHING_WAS_DONE
+
 
 DEFAULT_URL = "http://localhost:4000"
 
@@ -137,3 +233,65 @@ def _is_address(text: str) -> bool:
 def token_of(token: str | None) -> str | None:
     """Return the token to send, if there is one."""
     return token or os.environ.get(TOKEN_VARIABLE) or None
+
+
+# The stream's server-sent events: from lines to messages, and from where to resume.
+
+
+class Resumption:
+    """How far a stream has come.
+
+    Attributes:
+        position: what to resume from; None until the service has told its head.
+        log_id: the log that the position belongs to.
+    """
+
+    def __init__(self, after: int | None = None, log_id: str | None = None) -> None:
+        self.position = after
+        self.log_id = log_id
+        self._data: list[str] = []
+        self._waiting: list[Message] = []
+
+    def query(self) -> Mapping[str, Any]:
+        """Begin a connection: forget what was left unfinished, and say from where to go on."""
+        self._data.clear()
+        self._waiting.clear()
+        asked = {"after": self.position, "logId": self.log_id}
+        return {name: value for name, value in asked.items() if value is not None}
+
+    def messages(self, line: str) -> Iterator[Message]:
+        """Yield what is complete with this line: all messages of a position at once.
+
+        The position moves once the last of them has been asked for, so what somebody was given last
+        counts only once it has been handled. What is no event, such as a heartbeat, comes as well.
+
+        Raises:
+            StreamRefusedError: the service ends this stream for good.
+        """
+        name, _, value = line.partition(":")
+        if name == "data":
+            self._data.append(value.removeprefix(" "))
+        if line or not self._data:
+            return
+        message = Message(json.loads("\n".join(self._data)))
+        self._data.clear()
+        if not message.is_event:
+            self._heed(message)
+            yield message
+            return
+        self._waiting.append(message)
+        if not message.get("more"):
+            yield from self._waiting
+            self._waiting.clear()
+            self.position = message.position
+
+    def _heed(self, message: Message) -> None:
+        if message.type == "connection.ended":
+            raise StreamRefusedError(message.data["reason"])
+        if message.type == "connection.ack":
+            self.log_id = message.data["logId"]
+            if self.position is None:
+                self.position = message.data["head"]
+        else:
+            # Filters may pass over much: a heartbeat tells how far the stream is.
+            self.position = message.get("position", self.position)

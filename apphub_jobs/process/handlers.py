@@ -1,12 +1,162 @@
 """The handlers of a process: what the modules that it was told of offer, and declared commands."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
+from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
-from typing import NamedTuple
+from typing import IO, NamedTuple, Protocol, TextIO
 
-from apphub_jobs.contract import Handler, Json
+from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
 from apphub_jobs.typed.job import Job
+
+# `command.NAME`: runs a command line that the operator declared, in any language.
+#
+# The program reads the parameters as JSON on its standard input. What it prints goes to the run's
+# log; the last line of its standard output, if it is JSON, is the result. Another exit code than
+# 0 fails the attempt, with the last lines of its standard error as the reason.
+
+TAIL_LINES = 5
+TAIL_CHARACTERS = 1_000
+"""So much of what a command printed last on its standard error stands in the run's `errorMessage`;
+all of it is in the log."""
+
+PIECE_BYTES = 65_536
+"""A longer line is passed on in pieces: it may never end."""
+
+RESULT_BYTES = 8 * 1_048_576
+"""The longest last line that is looked at: above the service's limit of a result."""
+
+LAST_WORDS_S = 1.0
+"""How long a daemon that the command has left may hold its standard error open."""
+
+
+def command_handler(argv: Sequence[str]) -> Handler:
+    """Return a handler that runs this command line; no request can change it."""
+
+    def execute(context: JobRunContext) -> JobResult:
+        process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
+            list(argv),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        complaints: deque[bytes] = deque(maxlen=TAIL_LINES)
+        last = _converse(context, process, complaints)
+        if context.cancelled.is_set():
+            return JobResult(status="canceled", error_message="the command was stopped")
+        if process.returncode != 0:
+            why = _why(argv[0], process.returncode, complaints)
+            return JobResult(status="failed", error_message=why)
+        if last.is_endless_json:
+            why = f"the last line is a result of more than {RESULT_BYTES} bytes"
+            return JobResult(status="failed", error_message=why)
+        return JobResult(result=_parsed(last.content))
+
+    return execute
+
+
+def _converse(
+    context: JobRunContext, process: "subprocess.Popen[bytes]", complaints: deque[bytes]
+) -> "_LastLine":
+    """Give the parameters, pass on what is printed line by line, and return the last line."""
+    complaining = threading.Thread(
+        target=_pass_on,
+        args=(process.stderr, sys.stderr, complaints),
+        daemon=True,
+    )
+    complaining.start()
+    threading.Thread(
+        target=_stop_when_cancelled, args=(context, process), daemon=True
+    ).start()
+    threading.Thread(target=_give, args=(context, process), daemon=True).start()
+    last = _LastLine()
+    _pass_on(process.stdout, sys.stdout, last)
+    process.wait()
+    complaining.join(LAST_WORDS_S)
+    return last
+
+
+class _LastLine:
+    """The last line of what is printed, as far as it may be a result."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+        self._size_bytes = 0
+        self._is_over = False
+
+    def append(self, piece: bytes) -> None:
+        """Take the next piece of a line, or of the next line."""
+        if self._is_over:
+            self._pieces.clear()
+            self._size_bytes = 0
+        self._is_over = piece.endswith(b"\n")
+        self._size_bytes += len(piece)
+        if self._size_bytes <= RESULT_BYTES:
+            self._pieces.append(piece)
+
+    @property
+    def content(self) -> bytes:
+        """What there is of it."""
+        return b"".join(self._pieces)
+
+    @property
+    def is_endless_json(self) -> bool:
+        """Whether it is too long, and begins as a result does."""
+        return self._size_bytes > RESULT_BYTES and self._pieces[0].startswith(_BEGINS)
+
+
+_BEGINS = (b"{", b"[", b'"')
+
+
+class _Pieces(Protocol):
+    def append(self, piece: bytes, /) -> None:
+        """Take the next piece."""
+
+
+def _pass_on(output: IO[bytes] | None, stream: TextIO, pieces: _Pieces) -> None:
+    while output is not None and (piece := output.readline(PIECE_BYTES)):
+        stream.buffer.write(piece)
+        stream.buffer.flush()
+        pieces.append(piece)
+
+
+def _why(program: str, code: int, complaints: deque[bytes]) -> str:
+    ended = f"ended with exit code {code}"
+    if code < 0:
+        ended = f"was killed by signal {-code}"
+    said = b"".join(complaints).decode(errors="replace").strip()
+    if not said:
+        return f"{program} {ended}"
+    return f"{program} {ended}: {said[-TAIL_CHARACTERS:]}"
+
+
+def _give(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin is not None:
+        # A command need not read what it does not want.
+        with suppress(BrokenPipeError), process.stdin:
+            process.stdin.write(json.dumps(dict(context.parameters)).encode())
+
+
+def _stop_when_cancelled(
+    context: JobRunContext, process: "subprocess.Popen[bytes]"
+) -> None:
+    context.cancelled.wait()
+    process.terminate()
+
+
+def _parsed(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+
 
 CO_COROUTINE = 0x80
 """The flag of an `async def` function's code; `inspect`, which names it, takes long to import."""
@@ -56,7 +206,6 @@ def load(
             handlers[offer.name] = _handler(offer.handler)
     if commands:
         # Here, since it imports much that few need.
-        from apphub_jobs.process.command import command_handler  # noqa: PLC0415
 
         for name, argv in commands.items():
             handlers[f"command.{name}"] = command_handler(argv)
@@ -153,3 +302,86 @@ def is_coroutine_function(handler: object) -> bool:
     """Return whether a handler was written as `async def`."""
     code = getattr(handler, "__code__", None)
     return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)
+
+
+# What a process may import: the operator's modules first, of the service what it is shown.
+#
+# The service's packages are installed beside this one, so they lie on the path of every process
+# that finds `apphub_jobs`. Their names are common ones, such as `domain`: in a handler's process
+# they belong to the operator, and in the service's own processes to the service.
+
+SERVICE_PACKAGES = frozenset(
+    {
+        "api",
+        "catalog",
+        "cli",
+        "domain",
+        "eventlog",
+        "migrations",
+        "projections",
+        "runtime",
+        "worker",
+    }
+)
+
+SERVICE_ROOT = os.path.realpath(f"{__file__}/../../..")
+"""The directory of this package and of the service's: a checkout, or site-packages."""
+
+
+class ServicePackages:
+    """A finder for the names of the service's packages alone; it is asked before all others."""
+
+    def __init__(self, shown: Collection[str], root: str = SERVICE_ROOT) -> None:
+        """Find what is shown in the service alone, and the other names everywhere but there."""
+        self._shown = shown
+        self._root = root
+
+    def find_spec(
+        self,
+        name: str,
+        path: Sequence[str] | None = None,
+        target: ModuleType | None = None,
+    ) -> ModuleSpec | None:
+        """Return where a top-level package of one of these names lies.
+
+        Raises:
+            ModuleNotFoundError: only the service has one of this name, and it is not shown.
+        """
+        if path is not None or name not in SERVICE_PACKAGES:
+            return None
+        if name in self._shown:
+            return PathFinder.find_spec(name, [self._root], target)
+        spec = self._find_elsewhere(name, target)
+        if spec is None:
+            msg = f"No module named {name!r} (the service's own is not for handlers)"
+            raise ModuleNotFoundError(msg, name=name)
+        return spec
+
+    def _find_elsewhere(
+        self, name: str, target: ModuleType | None
+    ) -> ModuleSpec | None:
+        elsewhere = [
+            entry for entry in sys.path if os.path.realpath(entry) != self._root
+        ]
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            # Others, such as those of editable installations, have their places in themselves.
+            path = None
+            if finder is PathFinder:
+                path = elsewhere
+            spec = finder.find_spec(name, path, target)
+            if spec is not None and not self._is_the_services(spec):
+                return spec
+        return None
+
+    def _is_the_services(self, spec: ModuleSpec) -> bool:
+        places = spec.submodule_search_locations or []
+        own = os.path.join(self._root, spec.name)  # noqa: PTH118
+        return any(os.path.realpath(place) == own for place in places)
+
+
+def arrange(directories: Sequence[str], shown: Collection[str]) -> None:
+    """Let this process import from these directories first, of the service what is shown."""
+    sys.path[:0] = directories
+    sys.meta_path.insert(0, ServicePackages(shown))

@@ -16,8 +16,7 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from apphub_jobs.process.handlers import Offer, offered_by
-from apphub_jobs.process.imports import arrange
+from apphub_jobs.process.handlers import Offer, arrange, offered_by
 
 FRAMES = 6
 """How many of the innermost calls are told of an error."""

@@ -6,35 +6,344 @@ the lease's end. To the second it says `ready` once, and of each attempt, by the
 its task, its updates, its end, and `done` with what it used and left.
 """
 
+import copy
 import ctypes
 import gc
 import json
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+import traceback
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from math import isfinite
 from typing import Any, BinaryIO, cast
 
-from apphub_jobs.contract import Handler, JobRunContext
-from apphub_jobs.process.attempt_directory import Place
-from apphub_jobs.process.cleanup import Cleaner
-from apphub_jobs.process.encoding import NotJsonError, encode
-from apphub_jobs.process.handlers import load
-from apphub_jobs.process.imports import arrange
-from apphub_jobs.process.lease import Lease
-from apphub_jobs.process.outcomes import (
-    CancelSignal,
-    context_of,
-    log_to_standard_error,
-    raised,
-    returned,
-    show,
-    unreadable,
+from apphub_jobs.contract import (
+    Handler,
+    JobResult,
+    JobRunContext,
+    PermanentError,
+    RetryAfter,
+    Unsaid,
 )
-from apphub_jobs.process.reports import Reported
-from apphub_jobs.process.usage import Usage, used
+from apphub_jobs.details import DefinitionDetails, RunDetails
+from apphub_jobs.personal import without_personal
+from apphub_jobs.process.cleanup import Cleaner, Place, Usage, used
+from apphub_jobs.process.handlers import arrange, load
+from apphub_jobs.process.lease import Lease
+
+# What handlers return and report, as JSON; what cannot be JSON is told with its place.
+
+RECURSION_LIMIT = sys.getrecursionlimit()
+"""How deep Python goes down unless somebody says otherwise: as deep as those go who read this."""
+
+DEEPEST = 500
+"""Levels that they can still read. The service takes far fewer, and says so more kindly."""
+
+TOO_DEEP = "it is nested too deeply, or holds itself"
+
+
+class NotJsonError(ValueError):
+    """A value cannot be JSON; the message tells the place and what is there."""
+
+
+def encode(message: Mapping[str, Any]) -> str:
+    """Return a message as JSON: dataclasses and pydantic models in it as objects.
+
+    Raises:
+        NotJsonError: something in it cannot be JSON.
+    """
+    try:
+        text = _ENCODER.encode(message)
+    except (TypeError, ValueError) as error:
+        raise NotJsonError(_told(message, error)) from error
+    except RecursionError:
+        raise NotJsonError(TOO_DEEP) from None
+    # A handler that goes down deep itself has let Python do so.
+    if sys.getrecursionlimit() > RECURSION_LIMIT and _is_deep(json.loads(text)):
+        raise NotJsonError(TOO_DEEP)
+    return text
+
+
+def _is_deep(value: object) -> bool:
+    """Return whether a value of JSON is too deep for whoever reads it."""
+    level = [value]
+    depth = 0
+    while level and depth < DEEPEST:
+        level = [part for whole in level for part in _parts(whole)]
+        depth += 1
+    return bool(level)
+
+
+def _parts(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, list):
+        return value
+    return ()
+
+
+def _told(message: Mapping[str, Any], error: Exception) -> str:
+    """Return what cannot be JSON, with its place; the encoder's own words where it is too deep."""
+    try:
+        return next(_misplaced(message, "", frozenset()), str(error))
+    except RecursionError:
+        return str(error)
+
+
+def _plain(value: object) -> object:
+    """Return what stands for an object that JSON does not know.
+
+    Raises:
+        TypeError: nothing does; the message is its type.
+        ValueError: a pydantic model holds what cannot be JSON.
+    """
+    if isinstance(value, type):
+        raise TypeError("a type")
+    if isinstance(value, Mapping):
+        return dict(value)
+    if is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    dump = getattr(value, "model_dump", None)
+    if dump is not None:
+        return dump(mode="json", by_alias=True)
+    raise TypeError(type(value).__name__)
+
+
+_ENCODER = json.JSONEncoder(default=_plain, allow_nan=False)
+
+_KEYS = str | int | float | None
+
+
+def _misplaced(value: object, place: str, above: frozenset[int]) -> Iterator[str]:
+    """Yield what is no JSON in a value, each with its place; `above` are the values around it."""
+    if isinstance(value, float) and not isfinite(value):
+        yield f"{place} is {_NAMES[str(value)]}"
+    if value is None or isinstance(value, str | int | float):
+        return
+    if id(value) in above:
+        yield f"{place} holds itself"
+        return
+    inside = above | {id(value)}
+    if isinstance(value, dict):
+        for key, part in value.items():
+            if not isinstance(key, _KEYS):
+                yield f"{place} has the key {key!r}"
+            yield from _misplaced(part, f"{place}.{key}".removeprefix("."), inside)
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from _misplaced(part, f"{place}[{index}]", inside)
+    else:
+        yield from _misplaced_object(value, place, inside)
+
+
+_NAMES = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _misplaced_object(
+    value: object, place: str, above: frozenset[int]
+) -> Iterator[str]:
+    try:
+        plain = _plain(value)
+    except TypeError as error:
+        yield f"{place} is a value of type {error}"
+    except ValueError as error:
+        yield f"{place}: {error}"
+    else:
+        yield from _misplaced(plain, place, above)
+
+
+# What a process says of its attempts, and what a handler is told: the same wherever it runs.
+
+_TASK: ContextVar[Mapping[str, Any] | None] = ContextVar("_TASK", default=None)
+"""That goes on here, and in the threads and tasks that have its context."""
+
+
+def log_to_standard_error() -> None:
+    """Let what handlers log go to the attempt's log."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class _Formatter(logging.Formatter):
+    """Writes errors without the personal values of the run."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        task = _TASK.get()
+        if task is None or record.levelno < logging.ERROR:
+            return text
+        return _without_personal(text, task)
+
+
+class CancelSignal(threading.Event):
+    """What a handler looks at to see whether it is to stop.
+
+    Attributes:
+        was_seen: whether it has seen that.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_seen = False
+
+    def is_set(self) -> bool:
+        """Return whether somebody asked to cancel."""
+        is_set = super().is_set()
+        self.was_seen = self.was_seen or is_set
+        return is_set
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until somebody asks to cancel, or for so long; return whether somebody did."""
+        is_set = super().wait(timeout)
+        self.was_seen = self.was_seen or is_set
+        return is_set
+
+
+def context_of(
+    task: Mapping[str, Any],
+    cancelled: threading.Event,
+    send_report: Callable[[Mapping[str, Any]], None],
+) -> JobRunContext:
+    """Return what the handler of a task is given."""
+    _TASK.set(task)
+    parameters = task["parameters"]
+    if task.get("personal"):
+        # What the handler makes of them, it is still known what is not to be said.
+        parameters = copy.deepcopy(parameters)
+    deadline = None
+    if task["deadline"] is not None:
+        deadline = datetime.fromisoformat(task["deadline"])
+    return JobRunContext(
+        definition=DefinitionDetails(task["definition"]),
+        run=RunDetails(task["run"]),
+        parameters=parameters,
+        inputs=task["inputs"],
+        settings=task["settings"],
+        logger=logging.getLogger("job"),
+        cancelled=cancelled,
+        deadline=deadline,
+        send_report=send_report,
+    )
+
+
+def returned(value: object, cancelled: CancelSignal) -> Mapping[str, Any]:
+    """Return what is said of a handler that has returned this.
+
+    Whoever returns after it has seen that it is to stop has stopped for that, unless it says
+    otherwise.
+    """
+    result = value
+    if not isinstance(result, JobResult):
+        result = JobResult(result=value)
+    for name in ("metrics", "context"):
+        given = getattr(result, name)
+        if given is not None and not isinstance(given, Mapping):
+            kind = type(given).__name__
+            problem = f"the handler's result has {name} of type {kind}, not a mapping"
+            return {"type": "invalid", "message": problem}
+    said = {"type": "result", **vars(result)}
+    if cancelled.was_seen and isinstance(result.status, Unsaid):
+        said["status"] = "canceled"
+    return said
+
+
+def raised(error: BaseException, task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what is said of a handler that has raised this, but for personal values of its run."""
+    retry_after_ms = None
+    if isinstance(error, RetryAfter):
+        retry_after_ms = error.delay_ms
+    message = _text(error) or type(error).__name__
+    return {
+        "type": "error",
+        "message": _without_personal(message, task),
+        "stack": _traceback(error, task),
+        "permanent": isinstance(error, PermanentError),
+        "retryAfterMs": retry_after_ms,
+    }
+
+
+def _text(error: BaseException) -> str:
+    with suppress(Exception):  # It is the handler's code that says what its error is.
+        return str(error)
+    return ""
+
+
+def show(error: BaseException, task: Mapping[str, Any]) -> None:
+    """Print an error and where it was raised, unless the handler has left nowhere to print to."""
+    with suppress(Exception):
+        sys.stderr.write(_traceback(error, task))
+
+
+def _traceback(error: BaseException, task: Mapping[str, Any]) -> str:
+    lines = traceback.format_exception(error)
+    return _without_personal("".join(lines), task)
+
+
+def _without_personal(text: str, task: Mapping[str, Any]) -> str:
+    return without_personal(text, task["parameters"], task.get("personal", ()))
+
+
+def unreadable(error: NotJsonError) -> Mapping[str, Any]:
+    """Return what is said of a handler whose result or report cannot be JSON."""
+    problem = f"the handler's result or report is no JSON: {error}"
+    return {"type": "invalid", "message": problem}
+
+
+# How much a handler may report: refused where it reports too much, not when all is over.
+
+MAX_BYTES = 262_144
+"""What an attempt reports as metrics, and likewise as context, merged and as JSON. The service
+leaves out what the launch and other attempts have left no room for."""
+
+_PARTS = ("metrics", "context")
+
+
+class Reported:
+    """What an attempt has reported so far."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[str, dict[str, int]] = {part: {} for part in _PARTS}
+
+    def add(self, report: Mapping[str, Any]) -> str:
+        """Count a report in, unless there is too much of it, and return it as JSON.
+
+        Raises:
+            NotJsonError: something in it cannot be JSON.
+            ValueError: there is too much; the message says what to do.
+        """
+        # Once: what stands for an object may cost much, or differ the next time.
+        text = encode(report)
+        plain = json.loads(text)
+        sizes: dict[str, dict[str, int]] = {}
+        for part in _PARTS:
+            sizes[part] = {**self._sizes[part], **_sizes(plain[part])}
+            total = sum(sizes[part].values())
+            if total > MAX_BYTES:
+                msg = (
+                    f"{part} would have {total} bytes as JSON; an attempt reports at most"
+                    f" {MAX_BYTES} in all: keep what is large in a store, and report its address"
+                )
+                raise ValueError(msg)
+        self._sizes = sizes
+        return text
+
+
+def _sizes(values: Mapping[str, Any]) -> dict[str, int]:
+    """Return what each member takes, with the colon and the comma beside it."""
+    return {name: _size(name) + _size(value) + 2 for name, value in values.items()}
+
+
+def _size(value: object) -> int:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return len(text.encode("utf-8", "surrogatepass"))
 
 
 def main() -> None:

@@ -4,9 +4,14 @@
 Begin with `service.py`; `process.py` starts what it talks to, `calls.py` needs none.
 """
 
-from apphub_jobs.testing.calls import acall, call
-from apphub_jobs.testing.plugin import apphub_handlers, apphub_process, service
-from apphub_jobs.testing.service import JobService
+from apphub_jobs.testing.service import (
+    JobService,
+    acall,
+    apphub_handlers,
+    apphub_process,
+    call,
+    service,
+)
 
 __all__ = [
     "JobService",

@@ -1,17 +1,246 @@
 """A service for tests: launch, wait, move the clock, and look what was launched."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import sysconfig
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from time import monotonic, sleep
-from typing import Any, ParamSpec, TypeVar, overload
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+import pytest
 
 from apphub_jobs.client import Client, Run
 from apphub_jobs.client.documents import RunStatus
-from apphub_jobs.contract import JobResult, Json
+from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
+from apphub_jobs.details import DefinitionDetails, RunDetails
+from apphub_jobs.process.program import Reported, encode
 from apphub_jobs.typed.job import Job
+
+# Calls of jobs in the test's own process: arguments and results go through JSON as in a run.
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+RUN_ID = "00000000-0000-7000-8000-000000000000"
+"""The id of a run that there is not."""
+
+
+@overload
+def call(job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> R: ...
+@overload
+def call(job: Callable[[JobRunContext], Any], /, **parameters: Json) -> Any: ...
+def call(job: Job[..., Any] | Handler, /, *args: Any, **parameters: Any) -> Any:
+    """Call a job, and return its result, as a client would have it.
+
+    The arguments are validated and converted as in a run. An `async def` is run to its end; in a
+    test that awaits use `acall`.
+
+    Args:
+        job: a function under `@job`, or a plain handler.
+        *args: the function's arguments.
+        **parameters: the parameters by name.
+
+    Raises:
+        PermanentError: the parameters do not fit; besides, whatever the job raises.
+        NotJsonError: the result cannot be JSON; the message tells the place.
+    """
+    handler, context = _prepared(job, args, parameters)
+    returned = handler(context)
+    if isinstance(returned, Awaitable):
+        returned = asyncio.run(_awaited(returned))
+    return _result(job, returned)
+
+
+@overload
+async def acall(job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> R: ...
+@overload
+async def acall(job: Callable[[JobRunContext], Any], /, **parameters: Json) -> Any: ...
+async def acall(job: Job[..., Any] | Handler, /, *args: Any, **parameters: Any) -> Any:
+    """Do the same as `call` in a test that awaits."""
+    handler, context = _prepared(job, args, parameters)
+    returned = handler(context)
+    if isinstance(returned, Awaitable):
+        returned = await returned
+    return _result(job, returned)
+
+
+async def _awaited(returned: Awaitable[object]) -> object:
+    return await returned
+
+
+def _prepared(
+    job: Job[..., Any] | Handler, args: tuple[Any, ...], parameters: Mapping[str, Any]
+) -> tuple[Handler, JobRunContext]:
+    if not isinstance(job, Job):
+        return job, _context({}, _through_json(parameters))
+    given = job.parameters(*args, **parameters)
+    return job.handler(), _context(job.definition, _through_json(given))
+
+
+def _context(
+    definition: Mapping[str, Json], parameters: Mapping[str, Json]
+) -> JobRunContext:
+    slug = definition.get("slug", "test")
+    policy = definition.get("retryPolicy") or {}
+    run = {
+        "id": RUN_ID,
+        "slug": slug,
+        "attempt": 1,
+        "maxAttempts": policy.get("maxAttempts", 1),
+        "context": {},
+    }
+    known = {
+        "name": slug,
+        "type": "batch",
+        "entryPoint": slug,
+        "timeoutMs": None,
+        "retryPolicy": None,
+        "metadata": None,
+        "resources": None,
+        **definition,
+        "slug": slug,
+        "version": 1,
+    }
+    reported = Reported()
+
+    def send_report(report: Mapping[str, Json]) -> None:
+        reported.add(report)
+
+    return JobRunContext(
+        definition=DefinitionDetails(known),
+        run=RunDetails(run),
+        parameters=parameters,
+        inputs={},
+        settings={},
+        logger=logging.getLogger("job"),
+        cancelled=threading.Event(),
+        deadline=None,
+        send_report=send_report,
+    )
+
+
+def _result(job: Job[..., Any] | Handler, returned: object) -> Any:
+    """Return what a client would make of what was returned."""
+    if not isinstance(returned, JobResult):
+        return _through_json({"result": returned})["result"]
+    result = _through_json({"result": returned.result})["result"]
+    if (
+        isinstance(job, Job)
+        and not job.returns_job_result
+        and returned.status == "succeeded"
+    ):
+        return job.result(result)
+    return replace(returned, result=result)
+
+
+def _through_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    return cast("dict[str, Any]", json.loads(encode(values)))
+
+
+# The process of a test service, from its start to its end.
+
+READY = "ready "
+"""What the line begins with that tells the address."""
+
+STOP_S = 60.0
+
+TOLD_LINES = 20
+
+
+class ServiceError(RuntimeError):
+    """The service did not start; the message has what it said."""
+
+
+@contextmanager
+def running(directory: Path, handlers: Sequence[str]) -> Iterator[str]:
+    """Run a service, and give its address. It ends with this process, however that ends.
+
+    Raises:
+        ServiceError: it did not start.
+    """
+    lifeline, held = os.pipe()
+    log = directory / "service.log"
+    with log.open("wb") as errors:
+        process = subprocess.Popen(  # noqa: S603 - the service's own program
+            _command(directory, handlers),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            pass_fds=(lifeline,),
+            env=_environment(lifeline),
+            start_new_session=True,
+        )
+    os.close(lifeline)
+    try:
+        yield _address(process, log)
+    finally:
+        os.close(held)
+        _end(process)
+
+
+def _command(directory: Path, handlers: Sequence[str]) -> list[str]:
+    command = [sys.executable, "-P", "-m", "apphub_jobs", "test-service"]
+    command += ["--data-dir", str(directory / "data")]
+    for module in handlers:
+        command += ["--handlers", module]
+    return command
+
+
+def _environment(lifeline: int) -> dict[str, str]:
+    """Let handlers find the modules that tests find."""
+    own = [entry for entry in sys.path if entry and not _is_installed(entry)]
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(own),
+        "APPHUB_LIFELINE_FD": str(lifeline),
+    }
+
+
+_INSTALLED = [
+    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
+]
+"""Where Python and this environment keep their packages."""
+
+
+def _is_installed(entry: str) -> bool:
+    return any(Path(entry).is_relative_to(place) for place in _INSTALLED)
+
+
+def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    for line in process.stdout or ():
+        text = line.decode().strip()
+        if text.startswith(READY):
+            return text.removeprefix(READY)
+    process.wait()
+    lines = log.read_text(errors="replace").splitlines()
+    told = "\n".join(lines[-TOLD_LINES:])
+    msg = f"the test service ended with code {process.returncode}:\n{told}"
+    raise ServiceError(msg)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Stop the service, and whatever it runs at once."""
+    for _ in range(2):
+        with suppress(ProcessLookupError):
+            process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
 
 PATIENCE_S = 60.0
 """How long is waited at most for what should come soon."""
@@ -179,3 +408,31 @@ def _has(given: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
 
 def _present(answer: Json) -> datetime:
     return datetime.fromisoformat(answer["data"]["now"])
+
+
+# Fixtures for pytest: a real service, started once a session and emptied for each test.
+
+
+@pytest.fixture(scope="session")
+def apphub_handlers() -> Sequence[str]:
+    """Name the modules of the jobs; define a fixture of this name in your `conftest.py`."""
+    return ()
+
+
+@pytest.fixture(scope="session")
+def apphub_process(
+    apphub_handlers: Sequence[str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Give the address of a service that all tests of the session share."""
+    directory = tmp_path_factory.mktemp("apphub")
+    with running(directory, apphub_handlers) as url:
+        yield url
+
+
+@pytest.fixture
+def service(apphub_process: str) -> Iterator[JobService]:
+    """Give an empty service, whose clock stands at the real present."""
+    with Client(apphub_process, timeout=60) as client:
+        service = JobService(client)
+        service.empty()
+        yield service

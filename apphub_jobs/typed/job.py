@@ -2,18 +2,231 @@
 
 import inspect
 import json
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+import re
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast
+from math import isfinite
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    cast,
+    overload,
+)
 
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
-from apphub_jobs.typed.options import JobOptions
-from apphub_jobs.typed.plain import PlainSignature
-from apphub_jobs.typed.reading import JobDefinitionError, Reading, read
+from apphub_jobs.typed.reading import JobDefinitionError, PlainSignature, Reading, read
 
 if TYPE_CHECKING:
     from apphub_jobs.typed.signature import TypedSignature
+
+
+# Durations as people write them: `"30s"`, `"1h30m"`, seconds as a number, a `timedelta`.
+
+Duration = str | float | timedelta
+"""`"500ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"2d"`; a number of seconds; or a `timedelta`."""
+
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_PART = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)\s*"
+
+
+def milliseconds(duration: Duration) -> int:
+    """Return a duration in whole milliseconds.
+
+    Raises:
+        ValueError: it is none; the message says how to write one.
+    """
+    if isinstance(duration, timedelta):
+        return round(duration.total_seconds() * 1_000)
+    if isinstance(duration, int | float) and not isinstance(duration, bool):
+        return _whole(duration, duration * 1_000)
+    if isinstance(duration, str) and re.fullmatch(f"(?:{_PART})+", duration):
+        parts = re.findall(_PART, duration)
+        total_ms = sum(float(number) * _UNITS_MS[unit] for number, unit in parts)
+        return _whole(duration, total_ms)
+    raise _none(duration)
+
+
+def _whole(duration: Duration, duration_ms: float) -> int:
+    if not isfinite(duration_ms):
+        raise _none(duration)
+    return round(duration_ms)
+
+
+def _none(duration: Duration) -> ValueError:
+    msg = (
+        f"{duration!r} is no duration: write '500ms', '30s', '5m', '1h30m', '2d',"
+        " a number of seconds, or a timedelta"
+    )
+    return ValueError(msg)
+
+
+# What a job's definition says beside its function's signature, and the definition made of both.
+
+JobType = Literal["batch", "service-triggered", "manual"]
+RetryStrategy = Literal["none", "fixed", "exponential"]
+Jitter = Literal["none", "full", "equal"]
+Isolation = Literal["process", "shared"]
+Outcome = Literal["succeeded", "failed", "canceled", "expired"]
+UniqueUntil = Literal["start", "end"]
+OnConflict = Literal["keep", "replace"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobOptions:
+    """The arguments of `job`, whose documentation tells what each means."""
+
+    slug: str
+    name: str
+    entry_point: str
+    type: JobType
+    timeout: Duration | None
+    retries: int
+    retry_strategy: RetryStrategy
+    retry_delay: Duration | None
+    max_retry_delay: Duration | None
+    retry_jitter: Jitter
+    priority: int
+    max_concurrent_runs: int | None
+    concurrency_key: str | None
+    concurrency_limit: int
+    rate_limit: int | None
+    rate_period: Duration | None
+    rate_key: str | None
+    fairness_key: str | None
+    unique: Sequence[str] | None
+    unique_until: UniqueUntil
+    on_conflict: OnConflict
+    start_deadline: Duration | None
+    isolation: Isolation
+    cpus: float | None
+    memory_mb: int | None
+    gpus: int | None
+    worker_labels: Mapping[str, str] | None
+    retention: Mapping[Outcome, Duration] | None
+    metadata: Mapping[str, Json] | None
+
+    def fields(self, description: str) -> dict[str, Json]:
+        """Return them as a definition has them; what was not said is left out.
+
+        Raises:
+            ValueError: one is wrong by itself; the service judges the rest.
+        """
+        fields = {
+            "slug": self.slug,
+            "name": self.name,
+            "type": self.type,
+            "entryPoint": self.entry_point,
+            "timeoutMs": _milliseconds("timeout", self.timeout),
+            "retryPolicy": self._retry_policy(),
+            "priority": self.priority or None,
+            "maxConcurrentRuns": self.max_concurrent_runs,
+            "concurrencyKey": self.concurrency_key,
+            "concurrencyLimit": _unless(self.concurrency_limit, 1),
+            "rateLimit": self._rate_limit(),
+            "fairnessKey": self.fairness_key,
+            "unique": self._unique(),
+            "startDeadlineMs": _milliseconds("start_deadline", self.start_deadline),
+            "resources": self._resources(),
+            "workerLabels": dict(self.worker_labels) if self.worker_labels else None,
+            "retention": self._retention(),
+            "isolation": None if self.isolation == "process" else self.isolation,
+            "metadata": self._metadata(description),
+        }
+        return _given(fields)
+
+    def _retry_policy(self) -> dict[str, Json] | None:
+        if self.retries < 0:
+            msg = f"retries={self.retries}: must be 0 or more attempts after the first"
+            raise ValueError(msg)
+        if self.retries == 0:
+            return None
+        policy = {
+            "maxAttempts": self.retries + 1,
+            "strategy": self.retry_strategy,
+            "initialDelayMs": _milliseconds("retry_delay", self.retry_delay),
+            "maxDelayMs": _milliseconds("max_retry_delay", self.max_retry_delay),
+            "jitter": self.retry_jitter,
+        }
+        return _given(policy)
+
+    def _rate_limit(self) -> dict[str, Json] | None:
+        if self.rate_limit is None and self.rate_period is None:
+            if self.rate_key is not None:
+                msg = (
+                    f"rate_key={self.rate_key!r}: give rate_limit and rate_period, too"
+                )
+                raise ValueError(msg)
+            return None
+        if self.rate_limit is None or self.rate_period is None:
+            msg = "rate_limit and rate_period: give both, so many starts in such a time"
+            raise ValueError(msg)
+        rate: dict[str, Json] = {
+            "limit": self.rate_limit,
+            "periodMs": _milliseconds("rate_period", self.rate_period),
+            "key": self.rate_key,
+        }
+        return _given(rate)
+
+    def _retention(self) -> dict[str, Json] | None:
+        kept: dict[str, Json] = {}
+        for outcome, duration in (self.retention or {}).items():
+            option = f"retention[{outcome!r}]"
+            kept[f"{outcome}Ms"] = _milliseconds(option, duration)
+        return kept or None
+
+    def _unique(self) -> dict[str, Json] | None:
+        if self.unique is None:
+            return None
+        if isinstance(self.unique, str):
+            msg = f"unique={self.unique!r}: give a list of parameters' names"
+            raise TypeError(msg)
+        return {
+            "key": list(self.unique),
+            "until": self.unique_until,
+            "onConflict": self.on_conflict,
+        }
+
+    def _resources(self) -> dict[str, Json] | None:
+        resources = {
+            "cpus": self.cpus,
+            "memoryMb": self.memory_mb,
+            "gpus": self.gpus,
+        }
+        return _given(resources) or None
+
+    def _metadata(self, description: str) -> dict[str, Json] | None:
+        metadata = dict(self.metadata or {})
+        if description:
+            metadata.setdefault("description", description)
+        return metadata or None
+
+
+def _unless(value: int, default: int) -> int | None:
+    return None if value == default else value
+
+
+def _given(fields: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _milliseconds(name: str, duration: Duration | None) -> int | None:
+    if duration is None:
+        return None
+    try:
+        return milliseconds(duration)
+    except ValueError as error:
+        msg = f"{name}: {error}"
+        raise ValueError(msg) from None
+
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -161,3 +374,224 @@ class AsyncJob(Job[P, R_co]):
         """Call the function as it was written; nothing is launched."""
         returned: Coroutine[Any, Any, R_co] = self.function(*args, **kwargs)
         return returned
+
+
+# `job`: makes a job of a function.
+
+R = TypeVar("R")
+
+
+class JobDecorator(Protocol):
+    """What `job(…)` returns: a decorator of `def` and `async def` functions.
+
+    A `JobRunContext` that comes first is no parameter of launches.
+    """
+
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[Concatenate[JobRunContext, P], Coroutine[Any, Any, R]]
+    ) -> AsyncJob[P, R]: ...
+    @overload
+    def __call__(  # type: ignore[overload-overlap]
+        self, function: Callable[P, Coroutine[Any, Any, R]]
+    ) -> AsyncJob[P, R]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Concatenate[JobRunContext, P], R]
+    ) -> SyncJob[P, R]: ...
+    @overload
+    def __call__(self, function: Callable[P, R]) -> SyncJob[P, R]: ...
+
+
+# The first that fits counts, so a coroutine function never becomes a `SyncJob`.
+@overload
+def job(  # type: ignore[overload-overlap]
+    function: Callable[Concatenate[JobRunContext, P], Coroutine[Any, Any, R]], /
+) -> AsyncJob[P, R]: ...
+@overload
+def job(  # type: ignore[overload-overlap]
+    function: Callable[P, Coroutine[Any, Any, R]], /
+) -> AsyncJob[P, R]: ...
+@overload
+def job(function: Callable[Concatenate[JobRunContext, P], R], /) -> SyncJob[P, R]: ...
+@overload
+def job(function: Callable[P, R], /) -> SyncJob[P, R]: ...
+@overload
+def job(
+    slug: str | None = None,
+    /,
+    *,
+    name: str | None = None,
+    entry_point: str | None = None,
+    type: JobType = "batch",
+    timeout: Duration | None = None,
+    retries: int = 0,
+    retry_strategy: RetryStrategy = "exponential",
+    retry_delay: Duration | None = None,
+    max_retry_delay: Duration | None = None,
+    retry_jitter: Jitter = "none",
+    priority: int = 0,
+    max_concurrent_runs: int | None = None,
+    concurrency_key: str | None = None,
+    concurrency_limit: int = 1,
+    rate_limit: int | None = None,
+    rate_period: Duration | None = None,
+    rate_key: str | None = None,
+    fairness_key: str | None = None,
+    unique: Sequence[str] | None = None,
+    unique_until: UniqueUntil = "end",
+    on_conflict: OnConflict = "keep",
+    start_deadline: Duration | None = None,
+    isolation: Isolation = "process",
+    cpus: float | None = None,
+    memory_mb: int | None = None,
+    gpus: int | None = None,
+    worker_labels: Mapping[str, str] | None = None,
+    retention: Mapping[Outcome, Duration] | None = None,
+    metadata: Mapping[str, Json] | None = None,
+) -> JobDecorator: ...
+def job(  # noqa: PLR0913 - one for each field of a definition
+    slug: Callable[..., Any] | str | None = None,
+    /,
+    *,
+    name: str | None = None,
+    entry_point: str | None = None,
+    type: JobType = "batch",  # noqa: A002 - the field's name
+    timeout: Duration | None = None,
+    retries: int = 0,
+    retry_strategy: RetryStrategy = "exponential",
+    retry_delay: Duration | None = None,
+    max_retry_delay: Duration | None = None,
+    retry_jitter: Jitter = "none",
+    priority: int = 0,
+    max_concurrent_runs: int | None = None,
+    concurrency_key: str | None = None,
+    concurrency_limit: int = 1,
+    rate_limit: int | None = None,
+    rate_period: Duration | None = None,
+    rate_key: str | None = None,
+    fairness_key: str | None = None,
+    unique: Sequence[str] | None = None,
+    unique_until: UniqueUntil = "end",
+    on_conflict: OnConflict = "keep",
+    start_deadline: Duration | None = None,
+    isolation: Isolation = "process",
+    cpus: float | None = None,
+    memory_mb: int | None = None,
+    gpus: int | None = None,
+    worker_labels: Mapping[str, str] | None = None,
+    retention: Mapping[Outcome, Duration] | None = None,
+    metadata: Mapping[str, Json] | None = None,
+) -> Any:
+    """Make a job of a typed function, `def` or `async def`.
+
+    ```python
+    @job(timeout="30s", retries=2)
+    def greet(name: str, times: Annotated[int, Field(ge=1)] = 1) -> list[str]:
+        \"\"\"Greet somebody a few times.\"\"\"
+        return [f"Hello, {name}!"] * times
+    ```
+
+    The parameters' schema comes from the signature, `outputSchema` from the return type, the
+    description from the docstring. Arguments are validated and converted before each call: those
+    that do not fit fail the run for good. A parameter annotated as `JobRunContext` gets the run's
+    context; put it first, so that type checkers know that launches do not give it. The function may
+    return a `JobResult`, anything that JSON can hold, a pydantic model, a dataclass, or nothing.
+
+    Durations are `"500ms"`, `"30s"`, `"1h30m"`, `"2d"`, a number of seconds, or a `timedelta`.
+
+    Args:
+        slug: the name by which the job is launched: up to 100 letters, digits, `-`, `_`. Default:
+            the function's, with `-` for `_`.
+        name: what people read. Default: the slug's words.
+        entry_point: by what name a worker finds the function. Default: the slug.
+        type: `batch`, `service-triggered` or `manual`; it changes nothing but lists.
+        timeout: how long one attempt may run (1 s to 1 day). Default: without limit.
+        retries: how many attempts may follow a failed first one (0 to 9).
+        retry_strategy: whether the delay before a retry stays the same (`fixed`), doubles each time
+            (`exponential`), or there is none (`none`).
+        retry_delay: the delay before the first retry. Default: 1 s.
+        max_retry_delay: no delay gets longer. Default: 1 day.
+        retry_jitter: whether delays are drawn: `full` (anything up to the delay), `equal` (at least
+            half of it) or `none`.
+        priority: -100 to 100; what is higher starts first.
+        max_concurrent_runs: how many of its runs may run at a time.
+        concurrency_key: a parameter's name: runs with the same value of it take turns.
+        concurrency_limit: how many runs with the same value of it may run at a time.
+        rate_limit: how many of its runs may start within `rate_period`.
+        rate_period: any stretch of time so long.
+        rate_key: a parameter's name: each of its values has that limit to itself.
+        fairness_key: a parameter's name: at equal priority, its values take turns to start.
+        unique: parameters' names: of runs with the same values of them, one is enough.
+        unique_until: another one may come once it has started (`start`) or ended (`end`).
+        on_conflict: until then, `keep` it instead of a new one, or `replace` it while it is
+            pending.
+        start_deadline: a run that has not started so long after its time expires.
+        isolation: `process`: each attempt has a process to itself; `shared`: many share one, for
+            short, trusted work that mostly waits.
+        cpus: how many processors an attempt wants.
+        memory_mb: what an attempt may use at most, all that it starts included.
+        gpus: how many an attempt wants.
+        worker_labels: labels that a worker must have to execute its runs, all of them.
+        retention: how long after its end a run is archived, by how it ended, such as
+            `{"succeeded": "90d"}`; what is not named stays in the database.
+        metadata: anything to keep with the definition.
+    """
+
+    def decorate(
+        function: Callable[..., Any],
+    ) -> SyncJob[..., Any] | AsyncJob[..., Any]:
+        if not hasattr(function, "__name__"):
+            kind = function.__class__.__name__
+            msg = f"a job is made of a function, not of a value of type {kind}: write a def"
+            raise JobDefinitionError(msg)
+        own_slug = _slug(function)
+        if isinstance(slug, str):
+            own_slug = slug
+        options = JobOptions(
+            slug=own_slug,
+            name=name or _name(own_slug),
+            entry_point=entry_point or own_slug,
+            type=type,
+            timeout=timeout,
+            retries=retries,
+            retry_strategy=retry_strategy,
+            retry_delay=retry_delay,
+            max_retry_delay=max_retry_delay,
+            retry_jitter=retry_jitter,
+            priority=priority,
+            max_concurrent_runs=max_concurrent_runs,
+            concurrency_key=concurrency_key,
+            concurrency_limit=concurrency_limit,
+            rate_limit=rate_limit,
+            rate_period=rate_period,
+            rate_key=rate_key,
+            fairness_key=fairness_key,
+            unique=unique,
+            unique_until=unique_until,
+            on_conflict=on_conflict,
+            start_deadline=start_deadline,
+            isolation=isolation,
+            cpus=cpus,
+            memory_mb=memory_mb,
+            gpus=gpus,
+            worker_labels=worker_labels,
+            retention=retention,
+            metadata=metadata,
+        )
+        if inspect.iscoroutinefunction(function):
+            return AsyncJob(function, options)
+        return SyncJob(function, options)
+
+    if callable(slug):
+        return decorate(slug)
+    return decorate
+
+
+def _slug(function: Callable[..., Any]) -> str:
+    return function.__name__.strip("_").replace("_", "-")
+
+
+def _name(slug: str) -> str:
+    words = slug.replace("-", " ").replace("_", " ")
+    return words[:1].upper() + words[1:]

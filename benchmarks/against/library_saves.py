@@ -17,7 +17,7 @@ from domain.identifiers import uuid7
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
-from eventlog.encoding.codec import PlainMapper, PlainTranscoder
+from eventlog.encoding import PlainMapper, PlainTranscoder
 from tests.support import databases
 
 POOL_SIZE = 16

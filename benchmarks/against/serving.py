@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api.http.protocols import server_config
-from runtime.garbage import look_seldom
+from runtime.process import look_seldom
 
 
 class Body(BaseModel):
@@ -23,7 +23,7 @@ class Body(BaseModel):
 
 
 def serve(app: FastAPI) -> None:
-    """Serve as `api.process.serving` does, until SIGINT or SIGTERM.
+    """Serve as `cli.process.server` does, until SIGINT or SIGTERM.
 
     Print `ready http://HOST:PORT` once it answers.
     """

@@ -29,8 +29,7 @@ from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Executor
-from worker.executors.ray.driver_process import RayCluster
-from worker.executors.ray.executor import RayExecutor
+from worker.executors.ray.executor import RayCluster, RayExecutor
 
 AT_A_TIME = os.cpu_count() or 1
 

@@ -37,7 +37,7 @@ SHARED = replace(
     OURS,
     label="isolation shared",
     worker=python(
-        "api.cli",
+        "cli",
         "worker",
         "--handlers",
         "benchmarks.handlers",

@@ -20,7 +20,7 @@ from benchmarks.harness.processes import python, running, wait_for_count
 from benchmarks.harness.results import Bench, Row, in_turns
 from benchmarks.harness.systems import OURS, Site, System, site
 from tests.support.processes import descendants, eventually
-from worker.executors.local.pool import AHEAD
+from worker.executors.local.executor import AHEAD
 
 WAITING = 500
 
@@ -84,7 +84,7 @@ def _held_mb(bench: Bench, number: int) -> float:
 
 def _system(*options: str) -> System:
     handlers = ("--handlers", "benchmarks.handlers")
-    return replace(OURS, worker=python("api.cli", "worker", *handlers, *options))
+    return replace(OURS, worker=python("cli", "worker", *handlers, *options))
 
 
 async def _launch(own: Site, number: int) -> None:

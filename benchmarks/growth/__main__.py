@@ -36,9 +36,9 @@ from benchmarks.growth.questions.question import Question
 from benchmarks.growth.results import Results, show
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
-from eventlog.history.checkpoints import Checkpoints
-from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild.folding import fold_on
+from eventlog.history.run_changes import Checkpoints
+from eventlog.keys import LogFiles
+from eventlog.rebuild.staging import fold_on
 from eventlog.rebuild.verify import verify
 from projections.rows import Connection, read_ids
 from projections.table import rows_by_id

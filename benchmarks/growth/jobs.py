@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.catalog.builtin import BUILTIN_SPECS
+from catalog.effects import BUILTIN_SPECS
 from domain.identifiers import definition_id
 from domain.jobs.definition import Spec
 

@@ -24,11 +24,10 @@ from benchmarks.growth.stories import (
     Subject,
     iso,
 )
-from domain.catalog.builtin import BUILTIN_SPECS
+from catalog.effects import BUILTIN_SPECS
 from domain.identifiers import repository_id, run_id_for_key, uuid7
-from domain.jobs.launching import Launch
-from domain.jobs.limits.groups import concurrency_value
-from domain.jobs.reserved import BUILD_SLUG
+from domain.jobs.definition import BUILD_SLUG
+from domain.jobs.launching import Launch, concurrency_value
 from domain.json_values import Json, JsonObject
 
 KINDS: dict[str, int] = {

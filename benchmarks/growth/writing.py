@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack
 from statistics import median
 from time import perf_counter
 
-from domain.commands.claims import Claim
+from domain.commands.executions import Claim
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from domain.json_values import JsonObject
 from tests.support.logs import TESTER, Parts, parts
 

@@ -94,9 +94,9 @@ OURS = System(
     label="AppHub Jobs",
     package="fastapi",
     install=(),
-    api=python("api.cli", "serve", "--port", "0"),
+    api=python("cli", "serve", "--port", "0"),
     worker=python(
-        "api.cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)
+        "cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)
     ),
     launched="SELECT count(*) FROM job_runs",
     completed="SELECT count(*) FROM job_runs WHERE status = 'succeeded'",

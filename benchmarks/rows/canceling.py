@@ -17,13 +17,12 @@ import uvloop
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.results import Bench, Row, in_turns
 from benchmarks.harness.systems import OURS, site
-from domain.bulk.order import Order
-from domain.commands.bulk.operations import BulkOperations
-from domain.commands.bulk.steps import BulkSteps
+from domain.bulk import Order
+from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.jobs.launching import Launch
 from domain.ports import Saved, Unit
-from eventlog.history.checkpoints import Checkpoints
-from eventlog.history.selected import Selected
+from eventlog.history.as_of import Selected
+from eventlog.history.run_changes import Checkpoints
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
 RUNS = 100_000

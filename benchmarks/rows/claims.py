@@ -25,7 +25,7 @@ from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS, Site, site
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from tests.support.logs import TESTER, Parts, parts, registered
 from tests.support.sample_logs.big_logs import multiply
 
@@ -175,7 +175,7 @@ def _samples(bench: Bench) -> int:
 
 def _launch_to_end_ms(bench: Bench, workers: int) -> float:
     command = python(
-        "api.cli",
+        "cli",
         "worker",
         "--handlers",
         "benchmarks.handlers",

@@ -18,7 +18,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS
 from benchmarks.rows.rebuild import copy_rows, export_rows, measure_verify
-from runtime.garbage import look_seldom
+from runtime.process import look_seldom
 from tests.support import databases
 from tests.support.sample_logs.big_logs import fill
 

@@ -17,11 +17,11 @@ import uvloop
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.results import Bench, Row, in_turns
 from benchmarks.harness.systems import OURS, site
-from domain.commands.schedules.schedules import Schedules
-from domain.schedules.spec import Spec
-from eventlog.queue.ticks import Ticks
+from domain.commands.schedules import Schedules
+from domain.schedules.calendar import Spec
+from eventlog.pending_work import Ticks
 from tests.support.logs import TESTER, Parts, parts, query, registered
-from worker.lifecycle.ticking import Ticker
+from worker.followers import Ticker
 
 SCHEDULES = 10_000
 

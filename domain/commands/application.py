@@ -4,20 +4,307 @@ Commands are classes on top of it, one file a subject.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Any
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
-from eventsourcing.domain import Aggregate
+from eventsourcing.application import Application
+from eventsourcing.domain import Aggregate, OriginatorIDError, OriginatorVersionError
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
+from eventsourcing.utils import Environment
 
+from catalog.build import Build
+from catalog.repository import Repository
+from catalog.rows import build_of_row, repository_of_row
 from domain import identifiers
+from domain.bulk import BulkOperation, bulk_of_row
 from domain.clock import Clock
-from domain.commands.recalling import Recalling
-from domain.errors import NotFoundError, VersionConflictError
-from domain.jobs.definition import JobDefinition
+from domain.errors import (
+    NotAtHandError,
+    NotFoundError,
+    QuarantinedError,
+    VersionConflictError,
+)
+from domain.failures.group import FailureGroup, FailureWatch
+from domain.failures.rows import group_of_row, watch_of_row
+from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.rows import definition_of_row, run_of_row
 from domain.jobs.run import JobRun
-from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Saved, Unit
-from domain.restoring import seen_at
+from domain.ports import (
+    Claimant,
+    Locked,
+    Log,
+    Origin,
+    RandomSource,
+    Row,
+    Saved,
+    State,
+    Unit,
+)
+from domain.quarantine import Quarantine
+from domain.recent import Recent
+from domain.rehydration import seen_at
+from domain.schedules.rows import schedule_of_row
+from domain.schedules.schedule import Schedule
+
+# `Recalling`: the way from the log to aggregates, for commands to decide by.
+#
+# They come from their rows, so it does not matter how much has happened to them. Only where a row
+# cannot be relied on the history is read: in parts, and never under the log's lock.
+
+A = TypeVar("A", bound=Aggregate)
+T = TypeVar("T")
+
+MAX_TRIES = 100
+"""How often something is tried anew without what cannot be read, or with what was not at hand.
+
+Each time leaves less to be found, but there may be very much."""
+
+MAX_PINNED_BYTES = 4_194_304
+"""Specifications kept in memory, as JSON; to fill one in again costs a look-up."""
+
+_UNREADABLE = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    AssertionError,
+    OriginatorIDError,
+    OriginatorVersionError,
+)
+"""What folding a history raises that this program did not write, or that somebody has edited."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of aggregate: the first word of its topics, and how one is made of its row."""
+
+    topic: str
+    of_row: Callable[[Row], Aggregate]
+
+
+_KINDS: dict[type[Aggregate], _Kind] = {
+    JobDefinition: _Kind(JobDefinition.TOPIC, definition_of_row),
+    JobRun: _Kind(JobRun.TOPIC, run_of_row),
+    Repository: _Kind(Repository.TOPIC, repository_of_row),
+    Build: _Kind(Build.TOPIC, build_of_row),
+    BulkOperation: _Kind(BulkOperation.TOPIC, bulk_of_row),
+    Schedule: _Kind(Schedule.TOPIC, schedule_of_row),
+    FailureGroup: _Kind(FailureGroup.TOPIC, group_of_row),
+    FailureWatch: _Kind(FailureWatch.TOPIC, watch_of_row),
+}
+
+
+class Recalling(Application[UUID]):
+    """The library's application on a given factory and log, as far as it reads.
+
+    The process's environment changes nothing about it.
+    """
+
+    name = "Jobs"
+
+    def __init__(self, factory: InfrastructureFactory[Any], log: Log) -> None:
+        self._given_factory = factory
+        self.log_port = log
+        self.quarantine = Quarantine()
+        self._pinned = Recent[tuple[UUID, int], Spec](MAX_PINNED_BYTES)
+        # What decisions under the lock lacked, until they are made.
+        self._folded: dict[UUID, Aggregate] = {}
+        self._earlier: dict[tuple[UUID, int], Spec] = {}
+        super().__init__()
+
+    def construct_env(self, name: str, env: Any = None) -> Environment:  # noqa: ARG002 - the library's signature
+        """Return an empty environment: settings come in through the factory."""
+        return Environment(name, {})
+
+    def construct_factory(self, env: Environment) -> InfrastructureFactory[Any]:  # noqa: ARG002
+        """Return the factory that the composition root built."""
+        return self._given_factory
+
+    def forget(self) -> None:
+        """Forget what is remembered of the log: it may be another one."""
+        self.quarantine.clear()
+        self._pinned.clear()
+        self._folded.clear()
+        self._earlier.clear()
+
+    async def find(self, aggregate_class: type[A], aggregate_id: UUID) -> A | None:
+        """Return the aggregate, None where there is none of this class.
+
+        Raises:
+            QuarantinedError: this version of the program cannot read it.
+        """
+        found = await self.load(aggregate_class, [aggregate_id])
+        self.quarantine.check([aggregate_id])
+        return found.get(aggregate_id)
+
+    async def load(
+        self,
+        aggregate_class: type[A],
+        ids: Iterable[UUID],
+        locked: Locked | None = None,
+    ) -> dict[UUID, A]:
+        """Return those of the aggregates that exist and are of this class, in this order.
+
+        Those that cannot be read are quarantined and left out. So are the last ones where all
+        together are too large to be read at a time, and, under the lock, those behind one that is
+        not at hand where very many are unreadable.
+
+        Raises:
+            NotAtHandError: a history must be read first, and the lock is held.
+        """
+        kind = _KINDS[aggregate_class]
+        source = self.log_port if locked is None else locked
+        states = await source.states_of(kind.topic, ids)
+        found: dict[UUID, A] = {}
+        lacking: list[UUID] = []
+        for aggregate_id, state in states.items():
+            aggregate = _of_row(kind, state.row)
+            if aggregate is None:
+                aggregate = self._of_history(aggregate_id, state)
+            if aggregate is None and aggregate_id not in self.quarantine:
+                if locked is None:
+                    aggregate = await self.folded(aggregate_id)
+                else:
+                    lacking.append(aggregate_id)
+            if isinstance(aggregate, aggregate_class):
+                found[aggregate_id] = aggregate
+        if not lacking:
+            return found
+        if self.quarantine.has_forgotten:
+            # All of them together may never be at hand: as more turn out to be unreadable, those
+            # before are forgotten. What lacks comes first the next time.
+            before = takewhile(lambda known_id: known_id != lacking[0], states)
+            first = {
+                known_id: found[known_id] for known_id in before if known_id in found
+            }
+            if first:
+                return first
+        raise NotAtHandError([partial(self._fold, lacking)])
+
+    def kept_run(self, run_id: UUID) -> JobRun | None:
+        """Return a running run as this process left it, if it knows; it may be outdated."""
+        row = self.log_port.kept_run(run_id)
+        return cast("JobRun | None", _of_row(_KINDS[JobRun], row))
+
+    def _of_history(self, aggregate_id: UUID, state: State) -> Aggregate | None:
+        """Return what has been folded in order to be at hand now, if it is still right."""
+        folded = self._folded.get(aggregate_id)
+        if folded is None or folded.version != state.version:
+            return None
+        return deepcopy(folded)
+
+    async def _fold(self, ids: Iterable[UUID]) -> None:
+        for aggregate_id in ids:
+            aggregate = await self.folded(aggregate_id)
+            if aggregate is not None:
+                self._folded[aggregate_id] = aggregate
+
+    async def folded(
+        self,
+        aggregate_id: UUID,
+        is_enough: Callable[[Aggregate], bool] = lambda _: False,
+    ) -> Aggregate | None:
+        """Return an aggregate as its events make it, all or the first of them.
+
+        None where it has none; or where it cannot be read, and is quarantined.
+        """
+        aggregate: Aggregate | None = None
+        version = 0
+        while stored := await self.log_port.events_after(aggregate_id, version):
+            version = stored[-1].originator_version
+            try:
+                for event in map(self.mapper.to_domain_event, stored):
+                    aggregate = cast("Aggregate.Event", event).mutate(aggregate)
+                    if aggregate is not None and is_enough(aggregate):
+                        return aggregate
+            except _UNREADABLE as error:
+                self.quarantine.add(aggregate_id, str(error) or repr(error))
+                return None
+        return aggregate
+
+    async def pinned_spec(
+        self, definition_id: UUID, version: int, locked: Locked | None = None
+    ) -> Spec:
+        """Return a definition's content as of a version. It never changes, so it is kept.
+
+        Raises:
+            NotAtHandError: it must be sought among earlier versions, and the lock is held.
+            QuarantinedError: the definition cannot be read.
+        """
+        key = (definition_id, version)
+        known = self._pinned.get(key) or self._earlier.get(key)
+        if known is not None:
+            return known
+        found = await self.load(JobDefinition, [definition_id], locked)
+        self.quarantine.check([definition_id])
+        definition = found[definition_id]
+        spec = definition.spec
+        if definition.current != version:
+            if locked is not None:
+                fetch = partial(self._fetch_spec, definition_id, version)
+                raise NotAtHandError([fetch])
+            spec = await self._earlier_spec(definition_id, version)
+        size = spec.size_bytes()
+        self._pinned.keep(key, spec, size)
+        return spec
+
+    async def _fetch_spec(self, definition_id: UUID, version: int) -> None:
+        spec = await self.pinned_spec(definition_id, version)
+        self._earlier[definition_id, version] = spec
+
+    async def _earlier_spec(self, definition_id: UUID, version: int) -> Spec:
+        def has_version(aggregate: Aggregate) -> bool:
+            return cast("JobDefinition", aggregate).current == version
+
+        definition = await self.folded(definition_id, has_version)
+        self.quarantine.check([definition_id])
+        return cast("JobDefinition", definition).spec
+
+    async def as_far_as_it_goes(self, act: Callable[[], Awaitable[T]]) -> T | None:
+        """Do it as `with_all_at_hand` does; None where it gave up, having passed some by."""
+        known = self.quarantine.found
+        try:
+            return await self.with_all_at_hand(act)
+        except (NotAtHandError, QuarantinedError):
+            if self.quarantine.found == known:
+                raise
+        return None
+
+    async def with_all_at_hand(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do it, and again without what turns out to be unreadable, and with what it lacked.
+
+        The list of what is unreadable forgets the oldest where there are very many, so this gives
+        up in the end.
+        """
+        try:
+            for _ in range(MAX_TRIES - 1):
+                known = self.quarantine.found
+                try:
+                    return await act()
+                except NotAtHandError as lacking:
+                    for fetch in lacking.fetches:
+                        await fetch()
+                except QuarantinedError:
+                    if self.quarantine.found == known:
+                        raise
+            return await act()
+        finally:
+            self._folded.clear()
+            self._earlier.clear()
+
+
+def _of_row(kind: _Kind, row: Row | None) -> Aggregate | None:
+    if row is None:
+        return None
+    try:
+        return kind.of_row(row)
+    except _UNREADABLE:
+        return None  # Somebody has edited it.
+
 
 MAX_DECISIONS = 20
 """How often a command decides anew after conflicts. Each conflict means that another command got

@@ -8,9 +8,8 @@ from eventsourcing.domain import Aggregate
 
 from domain.commands.application import SYSTEM, LogApplication
 from domain.errors import NotFoundError, VersionConflictError
-from domain.failures.group import FailureGroup
-from domain.failures.noting import Alike, Findings, by_group, noted
-from domain.failures.watch import FailureWatch
+from domain.failures.group import FailureGroup, FailureWatch
+from domain.failures.grouping import Alike, Findings, by_group, noted
 from domain.identifiers import FAILURE_WATCH_ID, failure_group_id
 from domain.ports import Origin, Row
 

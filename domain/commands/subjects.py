@@ -9,7 +9,7 @@ from eventsourcing.domain import Aggregate
 
 from domain.commands.application import LogApplication
 from domain.errors import ConflictError, NotFoundError
-from domain.personal.subject import Subject
+from domain.personal import Subject
 from domain.ports import Locked, Origin, Row
 from domain.schedules.schedule import Schedule
 

@@ -9,11 +9,9 @@ from typing import cast
 from typing_extensions import ReadOnly
 
 from domain.clock import from_iso
-from domain.failures.group import FailureGroup
-from domain.failures.group_state import Status
-from domain.failures.watch import FailureWatch
+from domain.failures.group import FailureGroup, FailureWatch, Status
 from domain.ports import Row
-from domain.restoring import Standing, restored
+from domain.rehydration import Standing, restored
 
 
 class GroupFacts(Standing):

@@ -5,35 +5,380 @@ Each revision is a version of its own, and its events keep all of them.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, cast
 
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms
-from domain.errors import InvalidInputError, Issue
+from domain.errors import ConflictError, InvalidInputError, Issue
 from domain.identifiers import definition_id
-from domain.jobs.definition_rules import (
-    catalog_issues,
-    differing,
-    isolation_issues,
-    job_exists,
-    next_version,
-    open_parameters,
-    refuse,
-    refuse_deletion,
-    refuse_given_version,
-)
-from domain.jobs.limits.lifting import WithWholeSpec
-from domain.jobs.limits.rate_limit import RateLimit
-from domain.jobs.limits.unique import Unique
-from domain.jobs.retry_policy import RetryPolicy, policy_issues
+from domain.jobs.run_events import RetryPolicy, policy_issues
 from domain.json_values import Json, JsonObject, canonical
-from domain.personal.marks import mark_issues, marks
+from domain.personal import MARK, mark_issues, marks
 from domain.schema.validation import schema_issues
-from domain.workers.isolation import Isolation
+from domain.workers import Isolation
+
+# Lifts a job's content out of events from before some of its fields.
+
+
+class WithWholeSpec:
+    """Base of the events that hold all of a job's content, in its newest shape.
+
+    What is filled in was true of the job before there was such a field.
+    """
+
+    class_version = 9
+
+    @staticmethod
+    def upcast_v1_v2(state: JsonObject) -> None:
+        """Lift an event from before a key could be shared."""
+        _spec_of(state)["concurrency_limit"] = 1
+
+    @staticmethod
+    def upcast_v2_v3(state: JsonObject) -> None:
+        """Lift an event from before a job could ask for workers' labels."""
+        _spec_of(state)["worker_labels"] = {}
+
+    @staticmethod
+    def upcast_v3_v4(state: JsonObject) -> None:
+        """Lift an event from before there were limits of starts."""
+        _spec_of(state)["rate_limit"] = None
+
+    @staticmethod
+    def upcast_v4_v5(state: JsonObject) -> None:
+        """Lift an event from before a job could say when its ended runs are archived."""
+        _spec_of(state)["retention"] = None
+
+    @staticmethod
+    def upcast_v5_v6(state: JsonObject) -> None:
+        """Lift an event from before runs could be unique."""
+        _spec_of(state)["unique_runs"] = None
+
+    @staticmethod
+    def upcast_v6_v7(state: JsonObject) -> None:
+        """Lift an event from before values of a parameter could take turns."""
+        _spec_of(state)["fairness_key"] = None
+
+    @staticmethod
+    def upcast_v7_v8(state: JsonObject) -> None:
+        """Lift an event from before attempts could share a process."""
+        _spec_of(state)["isolation"] = "process"
+
+    @staticmethod
+    def upcast_v8_v9(state: JsonObject) -> None:
+        """Lift an event from before a job could belong to a module."""
+        _spec_of(state)["module_binding"] = None
+
+
+def _spec_of(state: JsonObject) -> JsonObject:
+    return cast("JsonObject", state["spec"])
+
+
+# How many runs of a job may start within a period.
+
+MOST_STARTS = 1_000
+"""The highest limit: so many starts are looked back at, and kept of one run."""
+
+LONGEST_PERIOD_MS = 2_678_400_000
+"""31 days."""
+
+
+@dataclass(frozen=True)
+class RateLimit:
+    """The contract's `rateLimit`: within no period do more runs start than the limit says.
+
+    A period is any stretch of time of this length, not one between two strokes of a clock.
+
+    Attributes:
+        limit: 1 to `MOST_STARTS` starts; each attempt is one.
+        period: up to 31 days.
+        key: a parameter's name: each of its values has the limit to itself. None: all of the job's
+            runs count together.
+    """
+
+    limit: int
+    period: timedelta
+    key: str | None
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Json] | None) -> RateLimit | None:
+        """Read what was validated when the job was registered."""
+        if told is None:
+            return None
+        period_ms = cast("int", told["periodMs"])
+        return cls(
+            limit=cast("int", told["limit"]),
+            period=timedelta(milliseconds=period_ms),
+            key=cast("str | None", told.get("key")),
+        )
+
+
+# For how long the events of ended runs stay in the database, before they are archived.
+
+LONGEST_KEPT_MS = 3_153_600_000_000
+"""A hundred years."""
+
+ENOUGH_RUNS = 5_000
+"""So many make a file of a megabyte or so: what a file costs by itself no longer matters."""
+
+LONGEST_WAIT = timedelta(days=1)
+"""Fewer runs wait so long for others. So a service that has few ends has a file a day at most."""
+
+_FIELDS = {
+    "succeeded": "succeededMs",
+    "failed": "failedMs",
+    "canceled": "canceledMs",
+    "expired": "expiredMs",
+}
+
+
+@dataclass(frozen=True)
+class Retention:
+    """The contract's `retention`.
+
+    Attributes:
+        kept: how long after its end a run is archived, by the status in which it ended. Runs of the
+            other statuses stay.
+    """
+
+    kept: Mapping[str, timedelta]
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Json] | None) -> Retention:
+        """Read what was validated when the job was registered."""
+        kept: dict[str, timedelta] = {}
+        for status, name in _FIELDS.items():
+            kept_ms = (told or {}).get(name)
+            if kept_ms is not None:
+                kept[status] = timedelta(milliseconds=cast("int", kept_ms))
+        return cls(kept)
+
+    def ended_before(self, now: datetime) -> dict[str, datetime]:
+        """Return by status the moment before which runs must have ended to be archived now."""
+        return {status: now - kept for status, kept in self.kept.items()}
+
+
+def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
+    """Return whether runs that may be archived are to be archived now.
+
+    Args:
+        runs: how many there are.
+        longest_due: for how long the first of them could have been.
+    """
+    if runs == 0:
+        return False
+    return runs >= ENOUGH_RUNS or longest_due >= LONGEST_WAIT
+
+
+# The slugs and entry points that belong to the built-in jobs.
+
+INGEST_SLUG = "repository-ingest"
+
+
+INGEST_ENTRY_POINT = "catalog.ingestion.processRepository"
+
+
+BUILD_SLUG = "repository-build"
+
+
+BUILD_ENTRY_POINT = "catalog.build.run"
+
+
+BUILT_IN_SLUGS = frozenset({INGEST_SLUG, BUILD_SLUG})
+
+
+ENTRY_POINTS = frozenset({INGEST_ENTRY_POINT, BUILD_ENTRY_POINT})
+"""Only runs of these move the catalog."""
+
+
+COMMANDS = "command."
+"""With this begin the entry points of command lines that operators declare."""
+
+
+# Which runs of a job stand for each other, so that one of them is enough.
+
+Until = Literal["start", "end"]
+
+OnConflict = Literal["keep", "replace"]
+
+MOST_PARAMETERS = 10
+
+MAX_VALUE_BYTES = 1_000
+"""All values together, as JSON: an index holds them, whose entries end below 2 704 bytes."""
+
+
+@dataclass(frozen=True)
+class Unique:
+    """The contract's `unique`: of runs with the same values of some parameters, one is enough.
+
+    Attributes:
+        key: the parameters' names.
+        until: when another one may come: once the run has started for the first time, or once it
+            has ended.
+        on_conflict: which one gives way: the newer one, or the older one while it is pending.
+    """
+
+    key: Sequence[str]
+    until: Until
+    on_conflict: OnConflict
+
+    @classmethod
+    def from_json(cls, told: Mapping[str, Json] | None) -> Unique | None:
+        """Read what was validated when the job was registered."""
+        if told is None:
+            return None
+        return cls(
+            key=cast("Sequence[str]", told["key"]),
+            until=cast("Until", told["until"]),
+            on_conflict=cast("OnConflict", told["onConflict"]),
+        )
+
+    def value(self, parameters: JsonObject) -> str:
+        """Return by what the runs are told apart; a parameter that is left out stays so."""
+        values: JsonObject = {
+            name: parameters[name] for name in self.key if name in parameters
+        }
+        return canonical(values).decode()
+
+    def issues(self, schema: JsonObject, entry_point: str) -> list[Issue]:
+        """Return what is wrong with it, for runs with such parameters and entry point."""
+        properties = schema.get("properties")
+        known = properties if isinstance(properties, dict) else {}
+        issues: list[Issue] = []
+        if entry_point in ENTRY_POINTS:
+            message = f"the service itself launches runs of {entry_point}; leave it out"
+            issue = Issue("/unique", message, "not")
+            issues.append(issue)
+        for place, name in enumerate(self.key):
+            if name in self.key[:place]:
+                message = f"{name} stands twice; name each parameter once"
+                issues.append(Issue(f"/unique/key/{place}", message, "uniqueItems"))
+            elif name not in known:
+                message = (
+                    f"there is no parameter {name}; name properties of parametersSchema"
+                )
+                issues.append(Issue(f"/unique/key/{place}", message, "enum"))
+        return issues
+
+    def value_issues(self, parameters: JsonObject) -> list[Issue]:
+        """Return what is wrong with the values of a run."""
+        if len(self.value(parameters).encode()) <= MAX_VALUE_BYTES:
+            return []
+        names = ", ".join(self.key)
+        message = (
+            f"runs are unique by {names}: together, these have at most {MAX_VALUE_BYTES}"
+            " bytes as JSON"
+        )
+        return [Issue("/parameters", message, "maxLength")]
+
+
+# What of a job's definition is refused, and with which words; and what older ones meant.
+
+LAST_VERSION = 2**31 - 1
+"""The last one that the tables can hold."""
+
+
+def job_exists(slug: str) -> ConflictError:
+    """Return the answer to whoever registers a job whose slug is taken."""
+    return ConflictError("job_exists", f"job {slug} already exists")
+
+
+def next_version(current: int) -> int:
+    """Return the number of the version after this one, or raise ConflictError."""
+    if current >= LAST_VERSION:
+        message = f"version {LAST_VERSION} is the last one that a job can have"
+        raise ConflictError("no_more_versions", message)
+    return current + 1
+
+
+def refuse_given_version(version: int | None, last: int) -> None:
+    """Raise InvalidInputError where a version is not above the last before the job was deleted."""
+    if version is None or version > last:
+        return
+    message = (
+        f"must be above {last}, the last version before the job was deleted;"
+        " left out, it is the next one"
+    )
+    raise InvalidInputError([Issue("/version", message, "minimum")])
+
+
+def refuse_deletion(slug: str, *, has_unfinished_runs: bool) -> None:
+    """Raise ConflictError where the service needs the job, or its runs do."""
+    if slug.lower() in BUILT_IN_SLUGS:
+        message = f"the service itself launches runs of {slug}; pause it instead"
+        raise ConflictError("job_is_built_in", message)
+    if has_unfinished_runs:
+        message = (
+            "runs of it are pending or running; cancel them or wait for their end:"
+            f" GET /job-runs?job={slug}&status=pending,running"
+        )
+        raise ConflictError("job_has_unfinished_runs", message)
+
+
+def catalog_issues(
+    slug: str, personal: Collection[str], unique: JsonObject | None
+) -> list[Issue]:
+    """Return what is wrong with personal data, or `unique`, of a built-in job."""
+    # Their runs are launched by the service itself, with ids of apps and builds.
+    if slug.lower() not in BUILT_IN_SLUGS:
+        return []
+    issues: list[Issue] = []
+    if personal:
+        message = f"the parameters of {slug} are no personal data"
+        issue = Issue("/parametersSchema", message, MARK)
+        issues.append(issue)
+    if unique is not None:
+        message = f"the service itself launches runs of {slug}; leave it out"
+        issues.append(Issue("/unique", message, "not"))
+    return issues
+
+
+def isolation_issues(isolation: Isolation, entry_point: str) -> list[Issue]:
+    """Return what is wrong with sharing a process."""
+    needs_a_process = entry_point in ENTRY_POINTS or entry_point.startswith(COMMANDS)
+    if isolation == "process" or not needs_a_process:
+        return []
+    message = (
+        f"must be process for {entry_point}: built-in handlers and commands start programs,"
+        " which end with their attempt's process"
+    )
+    return [Issue("/isolation", message, "isolation")]
+
+
+def open_parameters(
+    concurrency_key: str | None,
+    fairness_key: str | None,
+    rate: RateLimit | None,
+    unique: Unique | None,
+) -> dict[str, str]:
+    """Return the parameters by whose values runs are limited, each with what names it."""
+    named = {concurrency_key: "/concurrencyKey", fairness_key: "/fairnessKey"}
+    if rate is not None:
+        named[rate.key] = "/rateLimit/key"
+    if unique is not None:
+        for name in unique.key:
+            named[name] = "/unique/key"
+    return {name: path for name, path in named.items() if name is not None}
+
+
+def differing(changes: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
+    """Return those of the changes that make a difference."""
+
+    def differs(name: str) -> bool:
+        return canonical(changes[name]) != canonical(old[name])
+
+    return {name: new for name, new in changes.items() if differs(name)}
+
+
+def refuse(issues: Sequence[Issue]) -> None:
+    """Raise InvalidInputError if there are any."""
+    if issues:
+        raise InvalidInputError(list(issues))
+
 
 RUNTIMES = ("python", "node", "docker", "module")
 """What a definition may say it is for. It is kept as given; the entry point alone decides."""

@@ -10,12 +10,11 @@ from typing_extensions import ReadOnly
 from domain.clock import from_iso
 from domain.jobs.definition import SPEC_FIELDS, JobDefinition
 from domain.jobs.run import JobRun
-from domain.jobs.run_state import RunState
-from domain.jobs.run_values import Holder, Status
+from domain.jobs.run_events import Holder, RunState, Status
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
-from domain.restoring import Standing, restored
-from domain.workers.isolation import Isolation
+from domain.rehydration import Standing, restored
+from domain.workers import Isolation
 
 
 class RunFacts(Standing):

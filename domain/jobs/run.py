@@ -18,10 +18,18 @@ from apphub_jobs.personal import without_personal
 from domain.clock import cut_to_ms, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
-from domain.jobs.reports import fitting, fitting_message
-from domain.jobs.retry_policy import MAX_DELAY_MS
-from domain.jobs.run_state import RunState
-from domain.jobs.run_values import FINAL, Failure, FailureReason, Holder, Report, named
+from domain.jobs.run_events import (
+    FINAL,
+    MAX_DELAY_MS,
+    Failure,
+    FailureReason,
+    Holder,
+    Report,
+    RunState,
+    fitting,
+    fitting_message,
+    named,
+)
 
 
 class JobRun(RunState, Aggregate):

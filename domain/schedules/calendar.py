@@ -1,16 +1,438 @@
 """When the ticks of a schedule are due. Pure: the same for everybody who asks."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from hashlib import sha256
+from typing import Literal, get_args
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cronsim import CronSim, CronSimError
+
 from domain.clock import from_iso, later, ms_between, to_iso
-from domain.errors import QuarantinedError
-from domain.schedules.cron import Cron, Stretch
-from domain.schedules.spec import Spec
+from domain.errors import Issue, QuarantinedError
+from domain.json_values import JsonObject
+
+# Cron expressions on the clocks of a zone: which instants one names.
+#
+# What an expression means on a clock that is never set, `cronsim` knows. What becomes of it where
+# clocks are set stands here, in the way of Debian's cron:
+#
+# - *Fixed* times, whose minute and hour both do not begin with `*`, are each meant once: a time
+#   that clocks leave out is made up for as soon as they have, and one that they show twice is
+#   taken the first time.
+# - *Frequent* ones follow what clocks show: not at a time that is left out, and twice at one that
+#   comes twice.
+
+MAX_CHARACTERS = 200
+"""Of an expression: far more than any needs."""
+
+FIELDS = 5
+"""Minute, hour, day of month, month, day of week. With six, the first would be seconds for some
+programs, and the last for others."""
+
+NEVER = "names a day that never comes"
+
+_SOME_MOMENT = datetime(2000, 1, 1)  # noqa: DTZ001 - a clock's, of no zone
+
+_LONGEST_SHIFT = timedelta(hours=25)
+"""No clock was ever set by more: by a day, where a country changed sides of the date line."""
+
+_SECOND = timedelta(seconds=1)
+
+_MINUTE = timedelta(minutes=1)
+
+_DAY = timedelta(days=1)
+
+REMEMBERED = 4_096
+"""Answers that are remembered: each is asked for several times while its tick is decided, and
+thousands of schedules may share it."""
+
+
+def cron_fault(text: str) -> str | None:
+    """Return what is wrong with an expression, None where nothing is."""
+    if len(text) > MAX_CHARACTERS:
+        return f"has at most {MAX_CHARACTERS} characters"
+    if len(text.split()) != FIELDS:
+        return (
+            "has five fields: minute, hour, day of month, month, day of week;"
+            " for example 30 2 * * MON-FRI"
+        )
+    try:
+        first = next(CronSim(text, _SOME_MOMENT), None)
+    except CronSimError as error:
+        field = str(error).removeprefix("Bad ")
+        return f"cannot be read: see its {field}; for example 30 2 * * MON-FRI"
+    if first is None:
+        return NEVER
+    return None
+
+
+def zone_fault(name: str) -> str | None:
+    """Return what is wrong with a zone's name, None where nothing is."""
+    try:
+        ZoneInfo(name)
+    except (
+        ValueError,
+        OSError,
+        KeyError,
+    ):  # As for "../x", "America" and "Mars/Olympus".
+        return f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC"
+    if name == "localtime":  # Another one on each machine.
+        return "name the zone itself, for example Europe/Berlin"
+    return None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Ticks in a row, one at least: when the first and the last are due, and how many they are."""
+
+    first: datetime
+    last: datetime
+    ticks: int
+
+    def followed_by(self, later: Stretch) -> Stretch:
+        """Return both as one; no tick lies between them."""
+        return Stretch(self.first, later.last, self.ticks + later.ticks)
+
+
+@dataclass(frozen=True)
+class Cron:
+    """An expression of five fields that `cron_fault` lets pass, on the clocks of a zone."""
+
+    text: str
+    zone: ZoneInfo
+
+    def next_after(self, moment: datetime) -> datetime | None:
+        """Return the first instant after a moment, in UTC; None if fifty years have none."""
+        return _next_after(self, moment)
+
+    def work_out_next(self, moment: datetime) -> datetime | None:
+        """Return the same, without having remembered it."""
+        if self._is_fixed():
+            return self._next_fixed(moment)
+        return self._next_frequent(moment)
+
+    def reckon(self, after: datetime, until: datetime) -> Stretch | None:
+        """Return the instants after a moment, and until another, without going through them.
+
+        Only the times of days about which clocks are set are looked at one by one.
+        """
+        stretch: Stretch | None = None
+        odd: set[datetime] = set()
+        # A clock that is set back may show the times of the day before once more.
+        day = self._wall(after).date() - _DAY
+        last_day = self._wall(until).date() + _DAY
+        while day <= last_day:
+            if self._is_set_about(day):
+                odd.update(self._instants_of(day))
+                found = None
+            else:
+                stretch = _joined(stretch, _within(odd, after, until))
+                odd.clear()
+                found = self._of_even_day(day, after, until)
+            stretch = _joined(stretch, found)
+            day += _DAY
+        return _joined(stretch, _within(odd, after, until))
+
+    def _is_set_about(self, day: date) -> bool:
+        """Return whether clocks may be set on a day, or a day before or after it."""
+        offsets = {self._midnight(day + n * _DAY).utcoffset() for n in (-1, 0, 1, 2)}
+        return len(offsets) > 1
+
+    def _times_of(self, day: date) -> Sequence[int]:
+        """Return the minutes of a day that the expression names, as on a clock never set."""
+        named = _named(self.text)
+        if day.month not in named.months or not named.match_day(day):
+            return ()
+        return _minutes_named(self.text)
+
+    def _of_even_day(
+        self, day: date, after: datetime, until: datetime
+    ) -> Stretch | None:
+        """Return the instants of a day on which clocks show each time once."""
+        times = self._times_of(day)
+        begin = self._midnight(day).astimezone(UTC)
+        first = bisect_right(times, (after - begin) / _MINUTE)
+        end = bisect_right(times, (until - begin) / _MINUTE)
+        if first >= end:
+            return None
+        first_at = begin + times[first] * _MINUTE
+        last_at = begin + times[end - 1] * _MINUTE
+        return Stretch(first_at, last_at, end - first)
+
+    def _instants_of(self, day: date) -> Iterator[datetime]:
+        """Yield the instants that the times of a day mean, however clocks are set."""
+        midnight = datetime.combine(day, time.min)
+        for minutes in self._times_of(day):
+            first, second = self._readings(midnight + minutes * _MINUTE)
+            if not self._is_fixed():
+                if second >= first:
+                    yield from (first, second)
+            elif second < first:
+                yield self._end_of_gap(second, first)
+            else:
+                yield first
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time.min, self.zone)
+
+    def has(self, moment: datetime) -> bool:
+        """Return whether the expression names the minute that clocks show at a moment."""
+        wall = self._wall(moment)
+        day = wall.date()
+        named = _named(self.text)
+        if wall.month not in named.months:
+            return False
+        if not named.match_day(day):
+            return False
+        if wall.hour not in named.hours:
+            return False
+        return wall.minute in named.minutes
+
+    def _is_fixed(self) -> bool:
+        minute, hour, *_ = self.text.split()
+        has_star = minute.startswith("*") or hour.startswith("*")
+        return not has_star
+
+    def _next_fixed(self, moment: datetime) -> datetime | None:
+        for wall in self._walls_after(self._wall(moment)):
+            first, second = self._readings(wall)
+            instant = first
+            if second < first:
+                instant = self._end_of_gap(second, first)
+            if instant > moment:
+                return instant
+        return None
+
+    def _next_frequent(self, moment: datetime) -> datetime | None:
+        # A clock that is or will be set back shows earlier times after the moment.
+        start = self._wall(moment) - self._set_back_around(moment)
+        earliest: datetime | None = None
+        for wall in self._walls_after(start):
+            first, second = self._readings(wall)
+            if second < first:
+                continue
+            for instant in (first, second):
+                if instant > moment and (earliest is None or instant < earliest):
+                    earliest = instant
+            if first > moment:
+                break
+        return earliest
+
+    def _walls_after(self, wall: datetime) -> Iterator[datetime]:
+        """Yield the times that the expression names, as on a clock that is never set."""
+        return iter(CronSim(self.text, wall))
+
+    def _wall(self, moment: datetime) -> datetime:
+        """Return what clocks show at a moment."""
+        local = moment.astimezone(self.zone)
+        return local.replace(tzinfo=None, fold=0)
+
+    def _readings(self, wall: datetime) -> tuple[datetime, datetime]:
+        """Return the two instants that a clock's time may mean, in UTC.
+
+        Nearly always they are one. The second comes later where clocks show the time twice, and
+        earlier where they leave it out.
+        """
+        first = wall.replace(tzinfo=self.zone, fold=0)
+        second = wall.replace(tzinfo=self.zone, fold=1)
+        return first.astimezone(UTC), second.astimezone(UTC)
+
+    def _end_of_gap(self, before: datetime, after: datetime) -> datetime:
+        """Return when clocks were set between two instants."""
+        offset = self._offset(after)
+
+        def is_set(seconds: int) -> bool:
+            moment = before + seconds * _SECOND
+            return self._offset(moment) == offset
+
+        gap_s = (after - before) // _SECOND
+        until_set_s = bisect_left(range(gap_s), True, key=is_set)
+        return before + until_set_s * _SECOND
+
+    def _set_back_around(self, moment: datetime) -> timedelta:
+        """Return by how much clocks are set back about a moment, or were."""
+        before = self._offset(moment - _LONGEST_SHIFT)
+        after = self._offset(moment + _LONGEST_SHIFT)
+        return max(before - after, timedelta())
+
+    def _offset(self, moment: datetime) -> timedelta:
+        offset = moment.astimezone(self.zone).utcoffset()
+        return offset or timedelta()
+
+
+def _within(
+    instants: Iterable[datetime], after: datetime, until: datetime
+) -> Stretch | None:
+    found = [instant for instant in instants if after < instant <= until]
+    if not found:
+        return None
+    return Stretch(min(found), max(found), len(found))
+
+
+def _joined(earlier: Stretch | None, later: Stretch | None) -> Stretch | None:
+    if earlier is None or later is None:
+        return earlier or later
+    return earlier.followed_by(later)
+
+
+@lru_cache(REMEMBERED)
+def _named(text: str) -> CronSim:
+    """Return what an expression names, which is read anew neither for each tick nor schedule.
+
+    To be asked alone, not to be followed: others share it.
+    """
+    return CronSim(text, _SOME_MOMENT)
+
+
+@lru_cache(128)
+def _minutes_named(text: str) -> Sequence[int]:
+    """Return the minutes that an expression names on each of its days, in order."""
+    named = _named(text)
+    minutes = sorted(named.minutes)
+    return [hour * 60 + minute for hour in sorted(named.hours) for minute in minutes]
+
+
+@lru_cache(REMEMBERED)
+def _next_after(cron: Cron, moment: datetime) -> datetime | None:
+    return cron.work_out_next(moment)
+
+
+# What a version of a schedule says, and what is wrong with it.
+
+Overlap = Literal[
+    "skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"
+]
+"""What is done about a tick while a run of the schedule has not ended."""
+
+OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
+
+MIN_EVERY_MS = 1_000
+"""Ticks are decided within a second, so a shorter interval would promise too much."""
+
+MAX_EVERY_MS = 366 * 86_400_000
+
+MAX_JITTER_MS = 86_400_000
+
+MAX_CATCH_UP_MS = 366 * 86_400_000
+
+MAX_EXCLUDE = 100
+
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+"""Between them lies what may be asked for. Calendars end with the year 9999, and expressions are
+followed for fifty years."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a version of a schedule says. The contract's section 10 gives the fields.
+
+    Attributes:
+        job: the slug of what is launched.
+        parameters: of its runs; the job's own defaults fill the rest.
+        cron: five fields, on the clocks of the zone; this or `every_ms`.
+        every_ms: an interval of elapsed time, counted from `start_at`, or from 1970 (UTC).
+        time_zone: a name of the IANA's, for `cron` and `exclude`.
+        exclude: cron expressions; ticks in a minute that one of them names are skipped.
+        overlap: what is done about a tick while a run of the schedule has not ended.
+        catch_up_ms: ticks that could not be decided for longer than this are skipped as missed.
+        jitter_ms: each tick is late by some time up to this, but never into the next one.
+        start_at: no tick before it; ISO 8601 text, as `domain.clock.to_iso` writes it.
+        end_at: no tick after it.
+        pause_on_failure: whether the schedule pauses when a run of it fails or expires.
+    """
+
+    job: str
+    parameters: JsonObject = field(default_factory=dict)
+    cron: str | None = None
+    every_ms: int | None = None
+    time_zone: str = "UTC"
+    exclude: list[str] = field(default_factory=list)
+    overlap: Overlap = "skip"
+    catch_up_ms: int = 60_000
+    jitter_ms: int = 0
+    start_at: str | None = None
+    end_at: str | None = None
+    pause_on_failure: bool = False
+
+    def issues(self) -> list[Issue]:
+        """Return what is wrong with it."""
+        found = self._rhythm_issues()
+        fault = zone_fault(self.time_zone)
+        if fault is not None:
+            issue = Issue("/timeZone", fault, "format")
+            found.append(issue)
+        if self.overlap not in OVERLAPS:
+            known = ", ".join(OVERLAPS)
+            issue = Issue("/overlap", f"is one of {known}", "enum")
+            found.append(issue)
+        found += _range_issues("/catchUpMs", self.catch_up_ms, 0, MAX_CATCH_UP_MS)
+        found += _range_issues("/jitterMs", self.jitter_ms, 0, MAX_JITTER_MS)
+        found += self._exclude_issues()
+        found += self._bound_issues()
+        return found
+
+    def _rhythm_issues(self) -> list[Issue]:
+        if self.cron is not None and self.every_ms is not None:
+            message = "give cron or everyMs, not both; set the other to null"
+            return [Issue("/everyMs", message, "oneOf")]
+        if self.every_ms is not None:
+            return _range_issues("/everyMs", self.every_ms, MIN_EVERY_MS, MAX_EVERY_MS)
+        if self.cron is None:
+            return [Issue("/cron", "give cron or everyMs", "required")]
+        fault = cron_fault(self.cron)
+        if fault is None:
+            return []
+        return [Issue("/cron", fault, "format")]
+
+    def _exclude_issues(self) -> list[Issue]:
+        if len(self.exclude) > MAX_EXCLUDE:
+            message = f"has at most {MAX_EXCLUDE} entries"
+            return [Issue("/exclude", message, "maxItems")]
+        found: list[Issue] = []
+        for index, text in enumerate(self.exclude):
+            fault = cron_fault(text)
+            if fault is None:
+                continue
+            path = f"/exclude/{index}"
+            issue = Issue(path, fault, "format")
+            found.append(issue)
+            if fault == NEVER:
+                break  # Fifty years were looked through for it; a hundred times, others would wait.
+        return found
+
+    def _bound_issues(self) -> list[Issue]:
+        found: list[Issue] = []
+        for path, text in (("/startAt", self.start_at), ("/endAt", self.end_at)):
+            if text is not None:
+                found += year_issues(path, from_iso(text))
+        if found or self.start_at is None or self.end_at is None:
+            return found
+        if from_iso(self.end_at) < from_iso(self.start_at):
+            found.append(Issue("/endAt", "must not lie before startAt", "minimum"))
+        return found
+
+
+def _range_issues(path: str, value: int, least: int, most: int) -> list[Issue]:
+    if least <= value <= most:
+        return []
+    message = f"is between {least} and {most} milliseconds"
+    return [Issue(path, message, "range")]
+
+
+def year_issues(path: str, moment: datetime) -> list[Issue]:
+    """Return what is wrong with a time that is given for ticks."""
+    if FIRST_YEAR <= moment.year <= LAST_YEAR:
+        return []
+    message = f"lies in the years {FIRST_YEAR} to {LAST_YEAR}"
+    return [Issue(path, message, "range")]
+
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS = timedelta(milliseconds=1)
@@ -149,3 +571,141 @@ def _zone(name: str) -> ZoneInfo:
     except ZoneInfoNotFoundError:
         message = f"the time zone {name} is unknown here; update the system's tzdata"
         raise QuarantinedError(message) from None
+
+
+# What becomes of a tick that is due: launched, skipped or buffered. Pure.
+
+Obstacle = Literal["job_deleted", "invalid_parameters", "job_paused"]
+"""Why nothing is launched: the job is gone, no longer takes the schedule's parameters, or is paused
+itself."""
+
+SkipReason = Literal[
+    "paused",
+    "deleted",
+    "excluded",
+    "job_deleted",
+    "invalid_parameters",
+    "job_paused",
+    "missed",
+    "overlap",
+    "buffer_full",
+    "too_many_runs",
+    "run_is_there",
+]
+
+MAX_BUFFERED = 100
+"""Ticks that wait for a run to end; more are skipped. Each is a part of the schedule's row."""
+
+
+MAX_OPEN_RUNS = 1_000
+"""Runs of a schedule that have not ended: each is looked at when its next tick is decided. So many
+may be its ticks', and as many may be those that people launched."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What stands in a tick's way.
+
+    Attributes:
+        watched_since: from when on the clock has been looked at until now.
+        is_paused: whether the schedule is.
+        obstacle: to every launch.
+        open_runs: how many runs that its ticks launched are pending or running.
+        buffered: how many ticks wait already.
+        is_kept: whether another run is kept instead of a new one, as runs of the job are unique.
+    """
+
+    watched_since: datetime
+    is_paused: bool
+    obstacle: Obstacle | None
+    open_runs: int
+    buffered: int
+    is_kept: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a tick.
+
+    Attributes:
+        outcome: the tick's own.
+        reason: why it is skipped; None where it is not.
+        cancels: whether the runs of the schedule that have not ended are canceled for it.
+        displaces: whether ticks that wait already are skipped for it.
+    """
+
+    outcome: Literal["launched", "skipped", "buffered"]
+    reason: SkipReason | None = None
+    cancels: bool = False
+    displaces: bool = False
+
+
+LAUNCHED = Verdict("launched")
+BUFFERED = Verdict("buffered")
+
+
+def verdict(spec: Spec, tick: Tick, situation: Situation) -> Verdict:
+    """Return what becomes of a tick that is due."""
+    reason = _hindrance(spec, tick, situation)
+    if reason is not None:
+        return _skipped(reason)
+    decided = LAUNCHED
+    if situation.open_runs >= MAX_OPEN_RUNS:
+        return _skipped("too_many_runs")
+    if situation.open_runs or situation.buffered:
+        decided = _overlapping(spec, situation)
+    if decided.outcome == "launched" and situation.is_kept:
+        return _skipped("run_is_there")
+    return decided
+
+
+def _hindrance(spec: Spec, tick: Tick, situation: Situation) -> SkipReason | None:
+    """Return why a tick is skipped whatever runs, what holds for all of a time first."""
+    reason = hindrance_of_all(situation)
+    if reason is not None:
+        return reason
+    if tick.fires_at < missed_before(spec, situation.watched_since):
+        return "missed"
+    if tick.is_excluded:
+        return "excluded"
+    return None
+
+
+def hindrance_of_all(situation: Situation) -> SkipReason | None:
+    """Return why whatever is due is skipped, if anything stands in the way of all ticks."""
+    if situation.is_paused:
+        return "paused"
+    return situation.obstacle
+
+
+def missed_before(spec: Spec, watched_since: datetime) -> datetime:
+    """Return before when a tick must have fired to be missed.
+
+    How late those are who look at the clock is no matter: only for how long nobody did.
+    """
+    return later(watched_since, -spec.catch_up_ms)
+
+
+def _overlapping(spec: Spec, situation: Situation) -> Verdict:
+    """Return what becomes of a tick while a run has not ended, or others wait."""
+    match spec.overlap:
+        case "skip":
+            return _skipped("overlap")
+        case "buffer_one":
+            return _skipped("overlap") if situation.buffered else BUFFERED
+        case "buffer_all":
+            is_full = situation.buffered >= MAX_BUFFERED
+            return _skipped("buffer_full") if is_full else BUFFERED
+        case "cancel_other":
+            # Its run starts once the others have really stopped.
+            return Verdict("buffered", cancels=True, displaces=True)
+        case "terminate_other":
+            # Its run need not wait for that. Both end in the same way: a run's process is killed
+            # where it does not stop by itself.
+            return Verdict("launched", cancels=True, displaces=True)
+        case "allow_all":
+            return LAUNCHED
+
+
+def _skipped(reason: SkipReason) -> Verdict:
+    return Verdict("skipped", reason)

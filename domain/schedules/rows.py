@@ -12,11 +12,9 @@ from typing_extensions import ReadOnly
 from domain.clock import from_iso
 from domain.json_values import JsonObject
 from domain.ports import Row
-from domain.restoring import Standing, restored
-from domain.schedules.calendar import Tick
-from domain.schedules.schedule import Schedule
-from domain.schedules.schedule_state import ScheduleState
-from domain.schedules.spec import Overlap, Spec
+from domain.rehydration import Standing, restored
+from domain.schedules.calendar import Overlap, Spec, Tick
+from domain.schedules.schedule import Schedule, ScheduleState
 
 SPEC_FIELDS = tuple(one.name for one in fields(Spec))
 

@@ -1,7 +1,7 @@
 """A schedule: when a job runs by itself, and what became of each tick.
 
 Commands decide and trigger events; clocks come in. What becomes of a tick is decided by
-`domain.schedules.settling.settle`.
+`domain.schedules.ticks.settle`.
 """
 
 from __future__ import annotations
@@ -25,15 +25,314 @@ from domain.errors import (
     QuarantinedError,
 )
 from domain.identifiers import schedule_id, tick_run_id
-from domain.json_values import canonical
-from domain.personal.marks import erased_from
-from domain.schedules import schedule_events
-from domain.schedules.calendar import Calendar, Tick
-from domain.schedules.cron import Stretch
-from domain.schedules.deciding import MAX_BUFFERED, SkipReason
-from domain.schedules.schedule_events import BY_BACKFILL, BY_CALENDAR
-from domain.schedules.schedule_state import ScheduleState
-from domain.schedules.spec import Spec
+from domain.json_values import JsonObject, canonical
+from domain.personal import erased_from
+from domain.schedules.calendar import (
+    MAX_BUFFERED,
+    Calendar,
+    SkipReason,
+    Spec,
+    Stretch,
+    Tick,
+)
+
+# What decisions need to know of a schedule.
+
+
+class ScheduleState:
+    """The state of a schedule; its events move it.
+
+    Attributes:
+        slug: what clients call it.
+        current: the number of its version.
+        decided_until: no tick that is due until then is to be decided any more.
+        next_at: when the next tick fires, as it was known at the last event.
+        open_runs: ids of its runs that were not found to have ended, in the order of their launch.
+        manual_runs: those of them that people launched, by a trigger or a backfill.
+        buffered: when the ticks were due that wait, in this order.
+        carried: ticks of former versions that were due before the current one began, and had not
+            fired; in the order in which they fire.
+    """
+
+    slug: str
+    current: int
+    spec: Spec
+    is_paused: bool
+    is_deleted: bool
+    decided_until: datetime
+    next_at: datetime | None
+    open_runs: list[str]
+    manual_runs: list[str]
+    buffered: list[datetime]
+    carried: list[Tick]
+
+    def __init__(
+        self,
+        slug: str,
+        version: int,
+        spec: dict[str, Any],
+        decided_until: datetime,
+        next_at: datetime | None,
+    ) -> None:
+        self.slug = slug
+        self.current = version
+        self.spec = Spec(**spec)
+        self.is_paused = False
+        self.is_deleted = False
+        self.decided_until = decided_until
+        self.next_at = next_at
+        self.open_runs = []
+        self.manual_runs = []
+        self.buffered = []
+        self.carried = []
+
+    @property
+    def calendar_runs(self) -> list[str]:
+        """Return those of its open runs that ticks launched: the ones that `overlap` speaks of."""
+        if not self.manual_runs:
+            return self.open_runs
+        manual = set(self.manual_runs)
+        return [run_id for run_id in self.open_runs if run_id not in manual]
+
+    def open_run(self, run_id: str, *, is_manual: bool) -> None:
+        """Note a run that was launched."""
+        self.open_runs = [*self.open_runs, run_id]
+        if is_manual:
+            self.manual_runs = [*self.manual_runs, run_id]
+
+    def close_run(self, ended: str) -> None:
+        """Note that a run has ended."""
+        self.open_runs = [run_id for run_id in self.open_runs if run_id != ended]
+        self.manual_runs = [run_id for run_id in self.manual_runs if run_id != ended]
+
+    def begin_anew(self) -> None:
+        """Note that nothing of its former life is left."""
+        self.is_deleted = False
+        self.is_paused = False
+        self.open_runs = []
+        self.manual_runs = []
+        self.buffered = []
+        self.carried = []
+
+    def decide_until(self, moment: datetime) -> None:
+        """Note that ticks until then are decided; those of a backfill were so before."""
+        self.decided_until = max(self.decided_until, moment)
+
+    def drop_waiting(self, first: datetime, last: datetime) -> None:
+        """Note that ticks which were due within these times wait no more, nor are to fire."""
+        self.buffered = [
+            due_at for due_at in self.buffered if not first <= due_at <= last
+        ]
+        self.carried = [
+            tick for tick in self.carried if not first <= tick.due_at <= last
+        ]
+
+
+# The events of a schedule. Their topics and fields are the on-disk format.
+#
+# `next_at` is when the next tick fires, as it was known then: tables do not work it out, for that
+# needs the zones' rules, which change.
+
+BY_CALENDAR = "calendar"
+"""The cause of ticks that the calendar has."""
+
+BY_BACKFILL = "backfill"
+"""The cause of past ticks that somebody has launched."""
+
+
+class ScheduleEvent(Aggregate.Event):
+    """Base of the schedule's events."""
+
+    TOPIC = "schedule.event"
+
+
+class Registered(ScheduleEvent, Aggregate.Created):
+    """The schedule exists; its ticks are those that are due later than this."""
+
+    TOPIC = "schedule.registered"
+    slug: str
+    version: int
+    spec: dict[str, Any]
+    next_at: datetime | None
+
+
+class Revised(ScheduleEvent):
+    """It has a new version; `changes` holds the fields that differ. Ticks from now on obey it.
+
+    The tick that was due at `carried_due_at`, and is late by its jitter, fires at
+    `carried_fires_at` all the same.
+    """
+
+    TOPIC = "schedule.revised"
+    class_version = 2
+    version: int
+    changes: dict[str, Any]
+    next_at: datetime | None
+    carried_due_at: datetime | None
+    carried_fires_at: datetime | None
+
+    @staticmethod
+    def upcast_v1_v2(state: JsonObject) -> None:
+        """Lift an event from when such a tick was decided before the revision."""
+        state["carried_due_at"] = None
+        state["carried_fires_at"] = None
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.spec = replace(aggregate.spec, **self.changes)
+        aggregate.current = self.version
+        aggregate.next_at = self.next_at
+        aggregate.decide_until(self.timestamp)
+        if self.carried_due_at is not None and self.carried_fires_at is not None:
+            tick = Tick(self.carried_due_at, self.carried_fires_at)
+            carried = [*aggregate.carried, tick]
+            aggregate.carried = sorted(carried, key=lambda one: one.fires_at)
+
+
+class Paused(ScheduleEvent):
+    """Its ticks are skipped from now on. `run_id` is the run that failed, if that is why."""
+
+    TOPIC = "schedule.paused"
+    by: str
+    reason: str | None
+    run_id: str | None
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.is_paused = True
+
+
+class Resumed(ScheduleEvent):
+    """Its ticks are launched again."""
+
+    TOPIC = "schedule.resumed"
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.is_paused = False
+
+
+class Deleted(ScheduleEvent):
+    """It has no more ticks; those that waited are dropped."""
+
+    TOPIC = "schedule.deleted"
+    reason: str | None
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.is_deleted = True
+        aggregate.next_at = None
+        aggregate.buffered = []
+        aggregate.carried = []
+
+
+class RegisteredAnew(ScheduleEvent):
+    """After it had been deleted it was created once more.
+
+    Runs of before may still be going on, and are no longer its own.
+    """
+
+    TOPIC = "schedule.registered_anew"
+    version: int
+    spec: dict[str, Any]
+    next_at: datetime | None
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.spec = Spec(**self.spec)
+        aggregate.current = self.version
+        aggregate.begin_anew()
+        aggregate.next_at = self.next_at
+        aggregate.decide_until(self.timestamp)
+
+
+class TickEvent(ScheduleEvent):
+    """Base of what becomes of a tick.
+
+    `cause` is `calendar`, or `backfill` where a client asked for past ticks.
+    """
+
+    due_at: datetime
+    cause: str
+    next_at: datetime | None
+
+
+class TickLaunched(TickEvent):
+    """The tick's run was requested, in the same unit; before, the tick may have waited."""
+
+    TOPIC = "schedule.tick_launched"
+    run_id: str
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.next_at = self.next_at
+        aggregate.decide_until(self.due_at)
+        aggregate.drop_waiting(self.due_at, self.due_at)
+        aggregate.open_run(self.run_id, is_manual=self.cause == BY_BACKFILL)
+
+
+class TickSkipped(TickEvent):
+    """So many ticks in a row, up to the last one, were skipped for one reason.
+
+    `run_id` is the run that stood in the way of them. Of those that were missed, `watched_since` is
+    from when on somebody could have decided them.
+    """
+
+    TOPIC = "schedule.tick_skipped"
+    class_version = 2
+    last_due_at: datetime
+    ticks: int
+    reason: str
+    run_id: str | None
+    watched_since: datetime | None
+
+    @staticmethod
+    def upcast_v1_v2(state: JsonObject) -> None:
+        """Lift an event from when ticks were missed that were decided late, whatever for."""
+        state["watched_since"] = None
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.next_at = self.next_at
+        aggregate.decide_until(self.last_due_at)
+        aggregate.drop_waiting(self.due_at, self.last_due_at)
+
+
+class TickBuffered(TickEvent):
+    """The tick waits until no run of the schedule is pending or running."""
+
+    TOPIC = "schedule.tick_buffered"
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.next_at = self.next_at
+        aggregate.decide_until(self.due_at)
+        aggregate.drop_waiting(self.due_at, self.due_at)
+        aggregate.buffered = [*aggregate.buffered, self.due_at]
+
+
+class Replanned(ScheduleEvent):
+    """The next tick fires at another time than was known: the rules of its zone have changed."""
+
+    TOPIC = "schedule.replanned"
+    next_at: datetime | None
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.next_at = self.next_at
+
+
+class Triggered(ScheduleEvent):
+    """Somebody had its job run at once; no tick is due for that."""
+
+    TOPIC = "schedule.triggered"
+    run_id: str
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.open_run(self.run_id, is_manual=True)
+
+
+class RunEnded(ScheduleEvent):
+    """One of its runs was found to have ended, with this status."""
+
+    TOPIC = "schedule.run_ended"
+    run_id: str
+    status: str
+
+    def apply(self, aggregate: ScheduleState) -> None:
+        aggregate.close_run(self.run_id)
+
 
 BY_ITSELF = "system"
 """Who pauses a schedule whose run failed."""
@@ -46,19 +345,19 @@ class Schedule(ScheduleState, Aggregate):
 
     TOPIC = "schedule"
 
-    Event = schedule_events.ScheduleEvent
-    Registered = schedule_events.Registered
-    Revised = schedule_events.Revised
-    Paused = schedule_events.Paused
-    Resumed = schedule_events.Resumed
-    Deleted = schedule_events.Deleted
-    RegisteredAnew = schedule_events.RegisteredAnew
-    TickLaunched = schedule_events.TickLaunched
-    TickSkipped = schedule_events.TickSkipped
-    TickBuffered = schedule_events.TickBuffered
-    Replanned = schedule_events.Replanned
-    Triggered = schedule_events.Triggered
-    RunEnded = schedule_events.RunEnded
+    Event = ScheduleEvent
+    Registered = Registered
+    Revised = Revised
+    Paused = Paused
+    Resumed = Resumed
+    Deleted = Deleted
+    RegisteredAnew = RegisteredAnew
+    TickLaunched = TickLaunched
+    TickSkipped = TickSkipped
+    TickBuffered = TickBuffered
+    Replanned = Replanned
+    Triggered = Triggered
+    RunEnded = RunEnded
 
     def __init__(
         self,
@@ -339,7 +638,7 @@ class Schedule(ScheduleState, Aggregate):
 
     def _tick(
         self,
-        event: type[schedule_events.TickEvent],
+        event: type[TickEvent],
         first: datetime,
         last: datetime,
         now: datetime,

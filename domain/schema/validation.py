@@ -3,24 +3,85 @@
 Nothing is ever fetched, and no check goes on without end.
 """
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from threading import Lock
-from typing import cast
+from typing import TypeVar, cast
 
 import orjson
 from jsonschema.protocols import Validator
 from referencing.jsonschema import specification_with
 
-from domain.errors import Issue
+from domain.errors import Issue, OverloadedError
 from domain.json_values import Json, JsonObject, canonical
 from domain.recent import Recent
-from domain.schema.budget import OverBudgetError, limited, postpone_beyond
-from domain.schema.dialects import dialect
+from domain.schema.budget import (
+    OverBudgetError,
+    PostponedError,
+    briefly,
+    limited,
+    postpone_beyond,
+)
+from domain.schema.dialects import (
+    MAX_ISSUES,
+    Walk,
+    collected,
+    dialect,
+    meta_issues,
+    resolver_of,
+    too_costly,
+)
 from domain.schema.fast_path import Plain
 from domain.schema.fast_path import compiled as plain_check
-from domain.schema.issues import MAX_ISSUES, collected, meta_issues, too_costly
-from domain.schema.references import Walk, resolver_of
+
+# Decisions that may take long, made such that nobody waits for them but who asked.
+#
+# Schemas are programs of clients. On the event loop each gets a few milliseconds; one that needs
+# more is left to a thread, where the interpreter interrupts it every five milliseconds. There is
+# one such thread, so however many clients ask for much, they take one share of the processor.
+
+T = TypeVar("T")
+
+MAX_WAITING = 32
+"""Half a minute at worst: a check may take most of a second."""
+
+
+class _Aside:
+    """The thread, and how many decisions it has still to make."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "long-decisions")
+        self._waiting = 0
+
+    async def decided(self, decide: Callable[[], T]) -> T:
+        if self._waiting >= MAX_WAITING:
+            raise OverloadedError(f"{MAX_WAITING} long checks wait already")
+        loop = asyncio.get_running_loop()
+        self._waiting += 1
+        try:
+            return await loop.run_in_executor(self._thread, decide)
+        finally:
+            self._waiting -= 1
+
+
+_aside = _Aside()
+
+
+async def decided(decide: Callable[[], T]) -> T:
+    """Return what `decide` returns, called here or, where it checks too much for that, in a thread.
+
+    Then it is called a second time, from the start: before its checks it must change nothing.
+
+    Raises:
+        OverloadedError: too many long ones wait already.
+    """
+    try:
+        return briefly(decide)
+    except PostponedError:
+        return await _aside.decided(decide)
+
 
 DEFAULT_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

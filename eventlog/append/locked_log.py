@@ -9,14 +9,13 @@ from typing_extensions import override
 
 from domain.jobs.run_events import RUN_TOPIC
 from domain.ports import Claimant, Locked, State
+from eventlog import personal, workers
 from eventlog.append.lookups import Finder, ask_states
+from eventlog.claims import News
 from eventlog.database.pipeline import Answer, RoundTrip
-from eventlog.personal import writing
-from eventlog.queue.following import Queue
-from eventlog.queue.questions import News
-from eventlog.workers import heartbeats, orphans
+from eventlog.pending_queue import Queue
+from projections.flow import claims
 from projections.rows import Connection
-from projections.runs import due
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Claim:
     @classmethod
     def ask(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
         """Ask, after `conditions.PRESENT`."""
-        lives = trip.ask(heartbeats.LIVES, (claimant.worker_id,))
+        lives = trip.ask(workers.LIVES, (claimant.worker_id,))
         news = queue.ask(trip, claimant)
         likely: Likely | None = None
         if claimant.likely is not None:
@@ -111,36 +110,36 @@ class LockedLog(Locked):
     async def overdue_run_ids(
         self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        return await due.overdue(self._connection, self._now, limit, bypassed, after)
+        return await claims.overdue(self._connection, self._now, limit, bypassed, after)
 
     @override
     async def orphaned_run_ids(
         self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        return await orphans.orphaned(self._connection, limit, bypassed, after)
+        return await workers.orphaned(self._connection, limit, bypassed, after)
 
     @override
     async def has_unfinished_runs(self, definition_id: UUID) -> bool:
-        return await due.has_unfinished(self._connection, definition_id)
+        return await claims.has_unfinished(self._connection, definition_id)
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:
-        return await writing.key_id_of(
+        return await personal.key_id_of(
             self._connection, self._files.master_keys, subject
         )
 
     @override
     async def unfinished_runs_of(self, key_id: UUID) -> list[UUID]:
-        return await writing.unfinished_runs(self._connection, key_id)
+        return await personal.unfinished_runs(self._connection, key_id)
 
     @override
     async def schedules_of_subject(self, subject: str) -> dict[UUID, list[str]]:
-        return await writing.schedules_of(self._connection, subject)
+        return await personal.schedules_of(self._connection, subject)
 
     @override
     async def erase_subject(self, key_id: UUID) -> int:
-        return await writing.erase(self._connection, key_id)
+        return await personal.erase(self._connection, key_id)
 
     @override
     async def bury_worker(self, worker_id: str, sequence: int) -> bool:
-        return await heartbeats.bury(self._connection, worker_id, sequence)
+        return await workers.bury(self._connection, worker_id, sequence)

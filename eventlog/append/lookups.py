@@ -4,27 +4,156 @@ Each thing is read once, and as much as possible in one round trip.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
+import orjson
 from eventsourcing.persistence import StoredEvent
 
 from domain.errors import PositionsUsedError
 from domain.identifiers import Slot
-from domain.ports import State, Unit
-from eventlog.append import statements
+from domain.ports import Claimant, Row, State, Unit
+from domain.workers import ISOLATIONS, Isolation
+from eventlog.append import plan
 from eventlog.append.plan import Found, Head, key_of
-from eventlog.append.running_rows import RunningRows
 from eventlog.database.pipeline import Answer, RoundTrip
-from eventlog.keys.log_files import LogFiles
-from eventlog.personal.cipher import MARK
-from eventlog.personal.reading import plain_states
-from eventlog.rebuild.versions import MENDED, Mended
-from eventlog.recall.states import found_states, states_sql
+from eventlog.keys import LogFiles
+from eventlog.pending_queue import Queue
+from eventlog.personal import CIPHERTEXT_MARK, plain_states
+from eventlog.rebuild.staging import MENDED, Mended
+from eventlog.rehydration import found_states, states_sql
+from projections import job_runs
+from projections.job_runs import HOLDERS, HolderRow, asked, slot_of
 from projections.rows import Connection, as_rows
-from projections.run_rows.holders import HOLDERS, HolderRow, asked, slot_of
 from projections.table import Table, folded_on_sql
 from projections.tables import BY_SUBJECT
+
+# The rows of runs that this process has started, as it left them.
+#
+# Each is needed once more, when the run ends.
+
+MOST = 4_096
+"""Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have
+ended."""
+
+MOST_BYTES = 16_777_216
+"""The same, as JSON: the parameters of a run may have a megabyte."""
+
+
+class RunningRows:
+    """Rows of `job_runs` to be decided by and to be folded on, instead of being read again.
+
+    A row says of which version of its run it is, and where the event stands that made it so; both
+    are read under the lock, so none is taken for what it is no more, even if the log went back.
+    Rows with personal data are not kept: an erasure changes them without an event of theirs. Nor
+    are rows of which only a part was read.
+    """
+
+    def __init__(self) -> None:
+        self._rows: dict[UUID, Row] = {}
+        self._sizes: dict[UUID, int] = {}
+        self._bytes = 0
+        self._mended: int | None = None
+
+    def note(self, rows: Mapping[UUID, Row]) -> None:
+        """Take in rows as a transaction that is committed has left them."""
+        for aggregate_id, row in rows.items():
+            self._drop(aggregate_id)
+            if _is_kept(row):
+                size = len(orjson.dumps(row))
+                self._rows[aggregate_id] = row
+                self._sizes[aggregate_id] = size
+                self._bytes += size
+        while len(self._rows) > MOST or self._bytes > MOST_BYTES:
+            self._drop(next(iter(self._rows)))
+
+    def _drop(self, aggregate_id: UUID) -> None:
+        if self._rows.pop(aggregate_id, None) is not None:
+            self._bytes -= self._sizes.pop(aggregate_id)
+
+    @property
+    def is_checked(self) -> bool:
+        """Return whether it is known how often rows had been mended when the first was kept."""
+        return self._mended is not None
+
+    def check(self, mended: int) -> bool:
+        """Forget all, and return False, if rows have been mended since: some were wrong before.
+
+        Args:
+            mended: how often that happened, as read under the lock.
+        """
+        if mended == self._mended:
+            return True
+        self.clear()
+        self._mended = mended
+        return False
+
+    def knows(self, aggregate_id: UUID) -> bool:
+        """Return whether there is a row."""
+        return aggregate_id in self._rows
+
+    def decisive(self, aggregate_id: UUID) -> Row | None:
+        """Return the row, of whatever version, if it says all that decisions need."""
+        row = self._rows.get(aggregate_id)
+        if row is None or not job_runs.TABLE.is_decisive(row):
+            return None
+        return row
+
+    def row(self, aggregate_id: UUID, version: int, position: int) -> Row | None:
+        """Return the row, if it is of this version, and of the event at this place in the log."""
+        row = self._rows.get(aggregate_id)
+        if row is None:
+            return None
+        if (row["aggregate_version"], row["position"]) != (version, position):
+            return None
+        return row
+
+    def clear(self) -> None:
+        """Forget all: what was lost with a connection may have been more than the connection."""
+        self._rows.clear()
+        self._sizes.clear()
+        self._bytes = 0
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What a process remembers of the tables between its transactions.
+
+    Attributes:
+        running: rows of runs under way; forgotten with the connection.
+        queues: the runs that wait, and what is in their way, by how far attempts are kept apart.
+    """
+
+    running: RunningRows = field(default_factory=RunningRows)
+    queues: Mapping[Isolation, Queue] = field(
+        default_factory=lambda: {isolation: Queue() for isolation in ISOLATIONS}
+    )
+
+    @property
+    def queue(self) -> Queue:
+        """The queue of runs that get a process to themselves."""
+        return self.queues["process"]
+
+    def queue_of(self, claimant: Claimant) -> Queue:
+        """Return the queue in which a claimant stands."""
+        if claimant.offer is None:
+            return self.queue
+        return self.queues[claimant.offer.isolation]
+
+    def forget_queues(self) -> None:
+        """Forget what waits: the log may be another one."""
+        for queue in self.queues.values():
+            queue.clear()
+
+
+def _is_kept(row: Row) -> bool:
+    """Return whether it is the row of a run, not of a build, that is under way."""
+    return (
+        row.get("status") == "running"
+        and "worker_id" in row
+        and "parameters" in row
+        and row["personal"] is None
+    )
 
 
 @dataclass(frozen=True)
@@ -123,10 +252,10 @@ class Finder:
         if needs.heads:
             for aggregate_id in needs.heads:
                 self.found.heads[aggregate_id] = Head()
-            self._heads = trip.ask(statements.HEADS, {"ids": needs.heads})
+            self._heads = trip.ask(plan.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
             drawn = (needs.positions,)
-            self._positions = trip.ask(statements.DRAW_POSITIONS, drawn)
+            self._positions = trip.ask(plan.DRAW_POSITIONS, drawn)
         if needs.slots:
             unheld = dict.fromkeys(needs.slots)
             self.found.holders.update(unheld)
@@ -166,7 +295,7 @@ class Finder:
     def _take_heads(self) -> None:
         """Take where histories end, and who holds slots."""
         found = self.found
-        for row in as_rows(statements.HeadRow, self._heads.rows):
+        for row in as_rows(plan.HeadRow, self._heads.rows):
             head = Head(row["originator_version"], row["position"])
             correlation_id = row["correlation_id"]
             if correlation_id is not None:
@@ -180,7 +309,7 @@ class Finder:
         self._holders = Answer()
 
     def _take_positions(self) -> None:
-        drawn = as_rows(statements.PositionRow, self._positions.rows)
+        drawn = as_rows(plan.PositionRow, self._positions.rows)
         self._positions = Answer()
         if not drawn:
             return
@@ -260,7 +389,7 @@ class Finder:
         states: list[tuple[UUID, int, bytes]] = []
         for unit in units:
             for event in unit.events:
-                if event.state.startswith(MARK):
+                if event.state.startswith(CIPHERTEXT_MARK):
                     aggregate_id, version = key_of(event)
                     states.append((aggregate_id, version, event.state))
         plain = await plain_states(self.connection, self.files.master_keys, states)
@@ -273,7 +402,7 @@ def ask_states(trip: RoundTrip, kind: str, ids: Sequence[UUID]) -> Answer:
 
 
 def _positions_used(position: int, head: int) -> PositionsUsedError:
-    sequence = statements.POSITION_SEQUENCE
+    sequence = plan.POSITION_SEQUENCE
     return PositionsUsedError(
         f"the sequence {sequence} stands at {position}, but the log goes up to {head}:"
         " appended there, an event would be seen by nobody. Probably the log was copied without"

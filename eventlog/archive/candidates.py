@@ -13,13 +13,13 @@ from psycopg.rows import tuple_row
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
-from domain.jobs.run_values import FINAL
+from domain.jobs.run_events import FINAL
 from eventlog.database.sql import EVENTS_TABLE
 from projections import job_runs
-from projections.folder import Folder, FoldError
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows, read_value
 from projections.table import ProjectedRow
+from projections.tables import Folder, FoldError
 
 logger = logging.getLogger(__name__)
 

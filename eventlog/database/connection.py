@@ -1,15 +1,18 @@
 """Connections of the service: what every session sets, and values read as plain JSON."""
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from time import monotonic
-from typing import Any
+from time import monotonic, sleep
+from typing import Any, TypeVar
+from uuid import uuid4
 from weakref import WeakKeyDictionary
 
 import orjson
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, errors
 from psycopg.adapt import Loader
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
@@ -17,9 +20,10 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
+from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError
 from eventlog.database.continuity import Continuity
-from eventlog.database.failures import unavailable_told
-from eventlog.keys.log_files import LogFiles
+from eventlog.database.failures import is_unavailable, unavailable_told
+from eventlog.keys import LogFiles
 from projections.rows import Connection
 
 CONNECT_TIMEOUT_S = 5
@@ -207,3 +211,208 @@ class _IsoLoader(Loader):
         text = text.removesuffix("+00").replace(" ", "T", 1)
         seconds, _, fraction = text.partition(".")
         return f"{seconds}.{fraction[:3]:0<3}Z"
+
+
+# Sessions of operators, who read whole tables for minutes.
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done to which table, how far it is, and how far it goes."""
+
+
+PATIENCE = "5s"
+"""How long to wait for the session of another one who does the same: the server needs a moment to
+notice that a client was killed."""
+
+
+@asynccontextmanager
+async def operator_session(database: Database) -> AsyncIterator[Connection]:
+    """Give a session for long statements; its server soon notices that the client was killed."""
+    async with await database.connect() as connection:
+        await connection.execute(
+            "SET statement_timeout = 0; SET work_mem = '64MB'; SET cursor_tuple_fraction = 1"
+        )
+        with suppress(errors.InvalidParameterValue):
+            # Only Linux, macOS and the BSDs can tell.
+            await connection.execute("SET client_connection_check_interval = '1s'")
+        yield connection
+
+
+async def took_lock(session: Connection, lock: int) -> bool:
+    """Take an advisory lock that goes with the session; return False if another one keeps it."""
+    try:
+        await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
+        await session.execute(f"SELECT pg_advisory_lock({lock}); COMMIT")
+    except errors.LockNotAvailable:
+        await session.execute("ROLLBACK")
+        return False
+    return True
+
+
+# Whether a server can keep the log: asked before anything is done there.
+
+MINIMUM_VERSION = 150_000
+"""PostgreSQL 15, as libpq counts versions."""
+
+ENCODING = "UTF8"
+
+HEARD_WITHIN_S = 2.0
+
+Session = psycopg.Connection[tuple[object, ...]]
+
+
+class ServerError(Exception):
+    """The server cannot keep the log; the message says why and what to do."""
+
+
+def check_server(url: str) -> None:
+    """Make sure that the log can be kept there.
+
+    Raises:
+        ServerError: it cannot, whatever one waits.
+        psycopg.OperationalError: the server cannot be reached.
+    """
+    with _session(url) as session:
+        _check_version(session)
+        _check_encoding(session)
+        if _is_pooled(session):
+            _check_pooler(session, url)
+
+
+def _session(url: str) -> Session:
+    return psycopg.connect(Database(url).conninfo, autocommit=True)
+
+
+def _check_version(session: Session) -> None:
+    version = session.info.server_version
+    if version < MINIMUM_VERSION:
+        release = version // 10_000
+        raise ServerError(
+            f"the database is PostgreSQL {release}; 15 or newer is needed"
+        )
+
+
+def _check_encoding(session: Session) -> None:
+    found = session.info.parameter_status("server_encoding")
+    if found != ENCODING:
+        raise ServerError(
+            f"the database's encoding is {found}, in which not every text can be kept; it must be"
+            f" {ENCODING}: CREATE DATABASE … ENCODING '{ENCODING}' TEMPLATE template0,"
+            " move what it holds there by pg_dump, and give that one"
+        )
+
+
+def _is_pooled(session: Session) -> bool:
+    """Return whether something between us and the server lends out its own sessions."""
+    return session.info.backend_pid != _value(session, "SELECT pg_backend_pid()")
+
+
+def _check_pooler(session: Session, url: str) -> None:
+    """Make sure that what is prepared stays so: by the pooler, or in a session of one's own."""
+    name = f"apphub_{uuid4().hex}"
+    session.pgconn.prepare(name.encode(), b"SELECT 1")
+    query = f"SELECT count(*) FROM pg_prepared_statements WHERE name = '{name}'"
+    is_as_named = _value(session, query) == 1
+    if is_as_named and not _is_listening(session, url, name):
+        raise ServerError(
+            "the pooler in front of the database gives each transaction another session and forgets"
+            " prepared statements: set its max_prepared_statements to 100 or more (PgBouncer 1.21"
+            " or newer), or let it pool sessions, or give PostgreSQL's own address"
+        )
+
+
+def _is_listening(session: Session, url: str, channel: str) -> bool:
+    """Return whether the session stays the same: only then it hears what others notify."""
+    session.execute(f"LISTEN {channel}".encode())
+    with _session(url) as other:
+        other.execute(f"NOTIFY {channel}".encode())
+    return any(session.notifies(timeout=HEARD_WITHIN_S, stop_after=1))
+
+
+def _value(session: Session, query: str) -> object:
+    row = session.execute(query.encode()).fetchone()
+    if row is None:
+        raise ServerError(f"the database answers nothing to {query}")
+    return row[0]
+
+
+# How a start waits for a database that is away: every step of it, through one place.
+#
+# A server may go away after the first look as well, be it restarted, or recovering from a crash.
+# So whatever a start asks of the database is a step that is done again until it succeeds; all of
+# them may be done twice. One line tells what is waited for, and that again now and then.
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+PAUSE_S = 1.0
+"""Between two tries to reach a server that is away."""
+
+TELL_EVERY_S = 5.0
+
+_REFUSALS = (
+    "authentication failed",
+    "does not exist",
+    "no pg_hba.conf entry",
+    "no password supplied",
+)
+"""What servers answer that will not change their mind."""
+
+AWAY = (psycopg.Error, LogUnavailableError, OutcomeUnknownError, OverloadedError)
+"""What a step may raise while the database is away."""
+
+
+class Patience:
+    """Waits for a database for so long each time that it goes away."""
+
+    def __init__(self, longest_s: float = 0.0) -> None:
+        self._longest_s = longest_s
+        self._away_since: float | None = None
+        self._told_at = float("-inf")
+
+    def wait(self, step: Callable[[], T]) -> T:
+        """Do a step of the start, again and again while the database is away.
+
+        Raises whatever the step raises last.
+        """
+        while True:
+            try:
+                result = step()
+            except AWAY as error:
+                sleep(self._pause_s(error))
+            else:
+                self._away_since = None
+                return result
+
+    async def wait_async(self, step: Callable[[], Awaitable[T]]) -> T:
+        """Do the same without holding up others."""
+        while True:
+            try:
+                result = await step()
+            except AWAY as error:
+                await asyncio.sleep(self._pause_s(error))
+            else:
+                self._away_since = None
+                return result
+
+    def _pause_s(self, error: Exception) -> float:
+        """Return how long to wait before the next try; raise the error if there is to be none."""
+        now = monotonic()
+        if self._away_since is None:
+            self._away_since = now
+        left_s = self._away_since + self._longest_s - now
+        if left_s <= 0 or not _may_pass(error):
+            raise error
+        if now - self._told_at > TELL_EVERY_S:
+            self._told_at = now
+            reason = " ".join(str(error).split())
+            logger.warning(
+                "the database is away, waiting for up to %.0f s: %s", left_s, reason
+            )
+        return min(PAUSE_S, left_s)
+
+
+def _may_pass(error: Exception) -> bool:
+    if any(refusal in str(error) for refusal in _REFUSALS):
+        return False
+    return not isinstance(error, psycopg.Error) or is_unavailable(error)

@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from domain.errors import Issue, LogUnavailableError, OverloadedError, TooCostlyError
 from eventlog.database.connection import borrowed
 from projections.rows import Connection
-from runtime.turns import QueueFullError, Turns
+from runtime.tasks import QueueFullError, Turns
 
 AT_ONCE = 2
 """Costly questions of a process that are answered at a time. Each keeps a processor of the database

@@ -12,7 +12,7 @@ import psycopg
 from eventlog.database.connection import Database
 from eventlog.database.sql import CHANNEL, PENDING
 from projections.rows import Connection
-from runtime.supervision import Supervised, Supervision
+from runtime.tasks import Supervised, Supervision
 
 logger = logging.getLogger(__name__)
 

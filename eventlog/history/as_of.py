@@ -7,37 +7,45 @@ log.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from psycopg_pool import AsyncConnectionPool
+from typing_extensions import ReadOnly, TypedDict, override
+
 from domain.clock import from_iso, to_iso
+from domain.commands.bulk import Chosen, Counted, Selection
 from domain.errors import InvalidInputError, Issue
-from domain.filters.conditions import Label
+from domain.filters import Conditions, Label
+from domain.json_values import JsonObject
+from domain.personal import MARK, marks
 from eventlog.database import sql
-from eventlog.database.connection import snapshot
+from eventlog.database.connection import borrowed, snapshot
+from eventlog.database.costly_reads import COUNT_LIMIT_S, CostlyReads
 from eventlog.history.audit import position_before
-from eventlog.history.run_changes import folded, folded_parts, moved_since
-from eventlog.history.run_counts import rows_are_counted_sooner
-from eventlog.history.unreadable import with_unreadable_head
-from eventlog.keys.log_files import LogFiles
-from projections import job_definitions, job_runs
-from projections.bulk import lists as bulk_lists
-from projections.bulk import row as bulk
-from projections.bulk.row import BulkRow
-from projections.failures.groups import TABLE as FAILURES
-from projections.failures.groups import FailureGroupRow
-from projections.failures.lists import oldest, place_of
+from eventlog.history.reader import with_unreadable_head
+from eventlog.history.run_changes import (
+    folded,
+    folded_parts,
+    moved_since,
+    rows_are_counted_sooner,
+)
+from eventlog.keys import LogFiles
+from projections import bulk, failure_search, job_definitions, job_runs
+from projections import bulk as bulk_lists
+from projections.bulk import BulkRow
+from projections.failure_groups import TABLE as FAILURES
+from projections.failure_groups import FailureGroupRow, oldest, place_of
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_ids, read_rows, read_value
-from projections.runs import counts, lists, past
-from projections.runs.filter import RunFilter, Sought, looked_up
+from projections.runs import lists, past
+from projections.runs.lists import RunFilter, Sought, looked_up, run_filter, starts_many
 from projections.runs.past import NamedJob, Place, Then
-from projections.runs.search import starts_many
-from projections.schedules.lists import any_by_id
-from projections.schedules.row import TABLE as SCHEDULES
-from projections.schedules.row import ScheduleRow
+from projections.schedules import TABLE as SCHEDULES
+from projections.schedules import ScheduleRow, any_by_id
 from projections.table import P, TableOf, rows_by_id
 
 MOST_FOLDED = 20_000
@@ -198,9 +206,9 @@ class Past:
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
         """Return how many runs there were in each status, of these jobs or of all."""
         if await rows_are_counted_sooner(self._connection, self.position):
-            return await counts.present_counts(self._connection, job_ids)
+            return await past.present_counts(self._connection, job_ids)
         then = await self.then(job_ids)
-        return await counts.counts(self._connection, then)
+        return await past.counts(self._connection, then)
 
     async def then(self, job_ids: list[UUID] | None) -> Then:
         """Look what events have touched since the checkpoint before: in all jobs, or in these."""
@@ -313,3 +321,101 @@ async def _position(
 
 def _to_come(message: str) -> InvalidInputError:
     return InvalidInputError([Issue("/asOf", message, "maximum")])
+
+
+# Which runs a bulk operation is about: those that conditions choose as of a position.
+
+
+class _Schema(TypedDict):
+    parameters_schema: ReadOnly[JsonObject]
+
+
+_MARKED = f"""
+    SELECT parameters_schema FROM job_definitions
+    WHERE strpos(parameters_schema::text, '"{MARK}"') > 0
+"""
+
+
+class Selected(Selection):
+    """Reads the tables as they were."""
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        files: LogFiles,
+        costly: CostlyReads | None = None,
+    ) -> None:
+        """Read by the pool; count, for whoever waits for it, in a turn of the costly reads."""
+        self._pool = pool
+        self._files = files
+        self._costly = costly
+
+    @override
+    async def count(
+        self, conditions: Conditions, limit: int, parameters: Collection[str]
+    ) -> Counted:
+        async with self._counting() as connection:
+            personal = await _personal(connection, parameters)
+            async with opened(connection, self._files, None) as past:
+                position = past.position
+                wanted = await run_filter(connection, past, conditions)
+                if wanted is None:
+                    return Counted(position, 0, (), personal)
+                total = await past.count(wanted)
+                newest = await past.places(wanted, limit)
+        chosen = [_chosen(place) for place in newest[:limit]]
+        return Counted(
+            position,
+            total,
+            chosen,
+            personal,
+        )
+
+    def _counting(self) -> AbstractAsyncContextManager[Connection]:
+        if self._costly is None:
+            return borrowed(self._pool)
+        return self._costly.turn(["/filter"], COUNT_LIMIT_S)
+
+    @override
+    async def newest(
+        self, conditions: Conditions, position: int, before: int | None, limit: int
+    ) -> list[Chosen]:
+        async with (
+            borrowed(self._pool) as connection,
+            opened(connection, self._files, position) as past,
+        ):
+            found = await _places(connection, past, conditions, before, limit)
+        return [_chosen(place) for place in found[:limit]]
+
+    @override
+    async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
+        async with borrowed(self._pool) as connection:
+            return await failure_search.repeated_among(connection, run_ids)
+
+
+async def _places(
+    connection: Connection,
+    past: Past,
+    conditions: Conditions,
+    before: int | None,
+    limit: int,
+) -> list[Place]:
+    wanted = await run_filter(connection, past, conditions)
+    if wanted is None:
+        return []
+    return await past.places(replace(wanted, before_position=before), limit)
+
+
+def _chosen(place: Place) -> Chosen:
+    return Chosen(UUID(place["id"]), place["created_position"])
+
+
+async def _personal(connection: Connection, names: Collection[str]) -> Collection[str]:
+    """Return those of the names under which some job keeps personal data, or whose they are."""
+    if not names:
+        return ()
+    found: set[str] = set()
+    for row in await read_rows(connection, _Schema, _MARKED):
+        marked: Mapping[str, str] = marks(row["parameters_schema"])
+        found.update(marked.keys(), marked.values())
+    return found & set(names)

@@ -17,15 +17,12 @@ import orjson
 from domain.json_values import JsonObject
 from eventlog.archive.reading import events_between
 from eventlog.database import sql
-from eventlog.database.connection import Database
-from eventlog.database.operators import Progress, operator_session
-from eventlog.encoding.columns import FIRST, RawRow, raw_cursor
-from eventlog.encoding.document import read_event
-from eventlog.rebuild.statements import NEXT_RANGE, NEXT_STATELESS_RANGE
+from eventlog.database.connection import Database, Progress, operator_session
+from eventlog.encoding import FIRST, RawRow, raw_cursor, read_event
+from eventlog.rebuild.staging import NEXT_RANGE, NEXT_STATELESS_RANGE
 from projections.envelope import UNFOLDABLE, decode_state
-from projections.histories.causes import MOST_OPEN
 from projections.histories.checker import SUBJECTS, Checker
-from projections.histories.event import Finding, LoggedEvent, Report
+from projections.histories.rules import MOST_OPEN, Finding, LoggedEvent, Report
 from projections.rows import Connection, read_value
 
 _Columns = tuple[

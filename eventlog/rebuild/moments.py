@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import LiteralString
 from uuid import UUID
 
+from eventlog import personal as personal_statements
 from eventlog.archive.files import ArchiveError, Document
 from eventlog.archive.reading import events_between
 from eventlog.database import sql
-from eventlog.database.connection import Database
-from eventlog.database.operators import operator_session
-from eventlog.personal import statements as personal_statements
-from eventlog.personal.cipher import CiphertextError, decrypt, encrypted_part
-from eventlog.personal.subject_keys import SubjectKeyRow, unwrapped
-from eventlog.rebuild import staging, statements
+from eventlog.database.connection import Database, operator_session
+from eventlog.personal import (
+    CiphertextError,
+    SubjectKeyRow,
+    decrypt,
+    encrypted_part,
+    unwrapped,
+)
+from eventlog.rebuild import staging
 from projections import job_runs
-from projections.folder import FoldError, Stored
 from projections.rows import Connection, read_first, read_rows, read_value
 from projections.table import Table
+from projections.tables import FoldError, Stored
 
 MAX_AT_ONCE = 50_000
 """Keys read by the first look, some ten megabytes; where there are more, the others are read one by
@@ -85,7 +89,7 @@ class Moments:
         """
         for table in compared:
             await self.tables.execute(staging.create_sql(table))
-        await self.log.execute(statements.CREATE_UNARCHIVED)
+        await self.log.execute(staging.CREATE_UNARCHIVED)
         # Its queries are to yield the first rows soon, for they are not read to their end.
         await self.log.execute("SET cursor_tuple_fraction = 0.001")
         # The events of no other table are ever archived.
@@ -118,7 +122,7 @@ class Moments:
         """Begin; return False, and do not, where events have been archived meanwhile."""
         await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
         exported = await read_value(self.log, str, "SELECT pg_export_snapshot()")
-        archived = await read_value(self.log, int, statements.COUNT_ARCHIVED)
+        archived = await read_value(self.log, int, staging.COUNT_ARCHIVED)
         if self._laid not in {None, archived}:
             await self.log.execute("ROLLBACK")
             return False
@@ -132,7 +136,7 @@ class Moments:
 
     async def _lay_out_archives(self) -> None:
         """Fill the temporary table `unarchived` with all archived events."""
-        told = await read_value(self.log, int, statements.COUNT_ARCHIVED)
+        told = await read_value(self.log, int, staging.COUNT_ARCHIVED)
         await self.log.execute("TRUNCATE unarchived")
         laid = 0
         # Chunks are read first: a session does one thing at a time, and COPY is one thing.
@@ -140,17 +144,17 @@ class Moments:
             async for chunk in chunks:
                 await self._lay_out(chunk)
                 laid += len(chunk)
-        now = await read_value(self.log, int, statements.COUNT_ARCHIVED)
+        now = await read_value(self.log, int, staging.COUNT_ARCHIVED)
         if laid != told and told == now:
             problem = f"leads to {laid} of {told} archived events: it was edited"
             raise ArchiveError("index", problem)
         # Where more was archived meanwhile, the next moment will tell.
         self._laid = laid
         if laid:
-            await self.log.execute(statements.ORDER_UNARCHIVED)
+            await self.log.execute(staging.ORDER_UNARCHIVED)
 
     async def _lay_out(self, chunk: Sequence[Document]) -> None:
-        async with self.log.cursor().copy(statements.COPY_UNARCHIVED) as copy:
+        async with self.log.cursor().copy(staging.COPY_UNARCHIVED) as copy:
             for event in chunk:
                 row = (
                     UUID(event["aggregateId"]),

@@ -15,25 +15,23 @@ from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.archive.files import ArchiveError
 from eventlog.database import sql
-from eventlog.database.connection import Database
-from eventlog.database.operators import Progress, operator_session, took_lock
-from eventlog.history.checkpoints import forget_checkpoints
-from eventlog.rebuild import staging, statements
-from eventlog.rebuild.differences import Difference
+from eventlog.database.connection import Database, Progress, operator_session, took_lock
+from eventlog.history.run_changes import forget_checkpoints
+from eventlog.rebuild import staging
 from eventlog.rebuild.moments import moments
-from eventlog.rebuild.ranges import Range, Staged, ranges
 from eventlog.rebuild.repair import Mender
-from eventlog.rebuild.verify import Checked, verify
-from eventlog.rebuild.versions import (
+from eventlog.rebuild.staging import (
+    Difference,
     forget_version,
     has_version,
     record_version,
     stale_tables,
 )
+from eventlog.rebuild.verify import Checked, Range, Staged, ranges, verify
 from projections import job_runs
-from projections.folder import FoldError
 from projections.rows import Connection, read_first, read_value
 from projections.table import Table
+from projections.tables import FoldError
 
 logger = logging.getLogger(__name__)
 
@@ -141,15 +139,15 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
         await session.execute(
             "SELECT set_config('application_name', %s, false)", (name,)
         )
-        if not await took_lock(session, statements.REBUILD_LOCK):
+        if not await took_lock(session, staging.REBUILD_LOCK):
             raise RebuildUnderWayError(await _who(session))
         yield session
 
 
 async def _who(session: Connection) -> str:
     values = {
-        "high": statements.REBUILD_LOCK >> 32,
-        "low": statements.REBUILD_LOCK % 2**32,
+        "high": staging.REBUILD_LOCK >> 32,
+        "low": staging.REBUILD_LOCK % 2**32,
     }
     holder = await read_first(session, _Holder, _HOLDER, values)
     if holder is None:

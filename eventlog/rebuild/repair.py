@@ -20,13 +20,12 @@ from psycopg import errors
 from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.database import sql
-from eventlog.keys.log_files import LogFiles
+from eventlog.keys import LogFiles
 from eventlog.rebuild import staging
-from eventlog.rebuild.folding import fold_on
-from eventlog.rebuild.versions import NOTE_MENDING
-from projections.folder import topic_prefix
+from eventlog.rebuild.staging import NOTE_MENDING, fold_on
 from projections.rows import Connection, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table
+from projections.tables import topic_prefix
 
 TARGET_HOLD_S = 0.010
 """How long a batch may hold the append lock; the batches' size follows what they took."""

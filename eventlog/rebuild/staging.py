@@ -6,12 +6,39 @@ microsecond, JSON by its text (1 is not 1.0, but the order of keys is nothing), 
 not JSON's null.
 """
 
-from collections.abc import Callable
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from uuid import UUID
 
 import orjson
+from typing_extensions import ReadOnly, TypedDict
 
+from domain.json_values import Json, JsonObject
 from domain.ports import Row
-from projections.table import Table
+from eventlog.archive.files import to_row
+from eventlog.archive.reading import HistoryRow, events_at, resolved
+from eventlog.database.sql import _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
+from eventlog.encoding import COLUMNS
+from eventlog.keys import LogFiles
+from eventlog.personal import (
+    CiphertextError,
+    event_of,
+    first_plain_states,
+    plain_states,
+)
+from projections.envelope import EventRow
+from projections.rows import Connection, as_row, as_rows, read_first, read_rows
+from projections.table import ProjectedRow, Table
+from projections.tables import TABLES, FoldError, folded_on, topic_prefix
 
 NULL = r"\N"
 
@@ -159,3 +186,415 @@ def _unequal(name: str, kind: str) -> str:
         wanted += "::text"
         held += "::text"
     return f"{wanted} IS DISTINCT FROM {held}"
+
+
+# The SQL that folds the whole log, or some of its aggregates.
+
+_FOLDED = "originator_id, originator_version, notification_id, topic, state"
+
+
+CREATE_UNARCHIVED = (
+    f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLDED} FROM {EVENTS_TABLE} LIMIT 0"
+)
+"""Where a session that folds the whole log lays the events of the archives beside those of the
+log."""
+
+
+COUNT_ARCHIVED = "SELECT coalesce(sum(events), 0)::bigint FROM log_archives"
+
+
+COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
+
+
+ORDER_UNARCHIVED = """
+    CREATE INDEX IF NOT EXISTS unarchived_order ON unarchived (originator_id, originator_version);
+    ANALYZE unarchived
+"""
+
+
+def _fold_all(condition: str) -> str:
+    return f"""
+        SELECT {_FOLDED} FROM (
+            SELECT {_FOLDED} FROM {EVENTS_TABLE} UNION ALL SELECT {_FOLDED} FROM unarchived
+        ) AS event
+        WHERE topic ^@ %(prefix)s {condition} ORDER BY originator_id, originator_version
+    """
+
+
+FOLD_ALL = _fold_all("")
+"""The union stands in a subquery, so that the log can be read in the order of its primary key and
+the archives merged in. A union at the top is always sorted: on the disk, and before the first event
+comes out."""
+
+
+FOLD_FROM = _fold_all("AND originator_id >= %(first)s::uuid")
+"""The same from an aggregate on; whoever reads it stops somewhere."""
+
+
+FOLD_SOME = f"""
+    SELECT {_FOLDED}, NULL::bigint AS archive, NULL::bigint[] AS positions, known.version
+    FROM {EVENTS_TABLE} JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version)
+      ON originator_id = known.id AND originator_version > known.version
+    WHERE topic ^@ %(prefix)s
+    UNION ALL
+    SELECT id, head_version, NULL, NULL, NULL, archive, positions, known.version
+    FROM archived_runs
+    JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version) USING (id)
+    ORDER BY originator_id, originator_version
+"""
+
+
+PLACES = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
+    WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s::uuid[])
+    ORDER BY originator_id, originator_version
+"""
+
+
+EVENTS_A_RANGE = 4_000
+BYTES_A_RANGE = 4_194_304
+"""A range ends with whichever comes first: an event may have a megabyte, so this bounds memory."""
+
+
+def _next_range(columns: str) -> str:
+    return f"""
+        SELECT {COLUMNS} FROM (
+            SELECT *,
+                sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state)
+                    AS bytes_before
+            FROM (
+                SELECT {columns} FROM {EVENTS_TABLE}
+                WHERE notification_id > %(after)s AND notification_id <= %(until)s
+                ORDER BY notification_id LIMIT {EVENTS_A_RANGE}
+            ) AS next
+        ) AS measured
+        WHERE bytes_before < {BYTES_A_RANGE} ORDER BY notification_id
+    """
+
+
+NEXT_RANGE = _next_range(COLUMNS)
+
+NEXT_STATELESS_RANGE = _next_range(COLUMNS.replace("state", "''::bytea AS state"))
+"""The same without what events say: enough to find one by its id."""
+
+
+REBUILD_LOCK = 5_518_902_447_613_390_126
+"""Key of the advisory lock that a rebuild's session holds, so that there is one at a time."""
+
+
+# What differs between the rows that a table must hold, which are staged, and those it holds.
+
+DIFFERENCES_CHUNK = 50
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row that is not what its events say.
+
+    Attributes:
+        key: the aggregate's id.
+        columns: what differs, as the database writes it: expected and found; None is SQL's NULL.
+            Empty where the row is missing or extra.
+        events: position and topic of each event behind it, in order.
+        reason: why nothing can be said about the row, where it is unreadable.
+    """
+
+    table: str
+    key: str
+    kind: Literal["missing", "extra", "differs", "unreadable"]
+    columns: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    events: Sequence[tuple[int, str]] = ()
+    reason: str | None = None
+
+    def present(self) -> JsonObject:
+        """Return the difference for programs."""
+        columns: JsonObject = {}
+        for name, (wanted, held) in self.columns.items():
+            columns[name] = {"expected": wanted, "found": held}
+        events: list[Json] = []
+        for position, topic in self.events:
+            events.append({"position": position, "type": topic})
+        shown: JsonObject = {
+            "table": self.table,
+            "key": self.key,
+            "kind": self.kind,
+            "columns": columns,
+            "events": events,
+        }
+        if self.reason is not None:
+            shown["reason"] = self.reason
+        return shown
+
+
+@dataclass(frozen=True)
+class KeyRange:
+    """Aggregates whose ids are at least the first and, unless that is None, below the next."""
+
+    first: UUID
+    next: UUID | None
+
+    @property
+    def values(self) -> dict[str, UUID | None]:
+        """The parameters of the statements of `staging`."""
+        return {"first": self.first, "next": self.next}
+
+
+class DifferenceRow(TypedDict):
+    """A row of `staging.differences_sql`: columns as text, as they must be and as they are."""
+
+    key: ReadOnly[str]
+    missing: ReadOnly[bool]
+    extra: ReadOnly[bool]
+    wanted: ReadOnly[list[str | None]]
+    held: ReadOnly[list[str | None]]
+
+
+async def differences(
+    connection: Connection, archive: Path | None, table: Table, within: KeyRange
+) -> AsyncIterator[Difference]:
+    """Yield what differs between the expected rows, which are staged, and the table's."""
+    query = differences_sql(table).encode()
+    async with connection.cursor("differences") as cursor:
+        await cursor.execute(query, within.values)
+        while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
+            rows = as_rows(DifferenceRow, fetched)
+            keys = [row["key"] for row in rows]
+            events = await _events_of(connection, archive, table, keys)
+            for row in rows:
+                of_row = events[row["key"]]
+                yield _difference(table, row, of_row)
+
+
+async def _events_of(
+    connection: Connection, archive: Path | None, table: Table, keys: Sequence[str]
+) -> dict[str, list[tuple[int, str]]]:
+    """Return position and topic of each event of these aggregates."""
+    values = {"ids": keys, "prefix": topic_prefix(table)}
+    found = await read_rows(connection, HistoryRow, PLACES, values)
+    events: dict[str, list[tuple[int, str]]] = {}
+    for key in keys:
+        events[key] = []
+    for event in await resolved(connection, archive, found):
+        key = event["originator_id"]
+        place = (event["notification_id"], event["topic"])
+        events[key].append(place)
+    return events
+
+
+def _difference(
+    table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]
+) -> Difference:
+    key = row["key"]
+    if row["missing"]:
+        return Difference(table.name, key, "missing", {}, events)
+    if row["extra"]:
+        return Difference(table.name, key, "extra", {}, events)
+    cells = zip(
+        table.columns,
+        row["wanted"],
+        row["held"],
+        strict=True,
+    )
+    columns: dict[str, tuple[str | None, str | None]] = {}
+    for name, wanted, held in cells:
+        if wanted != held:
+            columns[name] = (wanted, held)
+    return Difference(table.name, key, "differs", columns, events)
+
+
+# Rows folded on to the present, from what they were or from nothing.
+
+
+class _EventRow(TypedDict):
+    """What of a row of the log a fold needs."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    notification_id: ReadOnly[int]
+    topic: ReadOnly[str]
+    state: ReadOnly[bytes]
+
+
+class _FoundRow(_EventRow):
+    """An event, or the mark of an archived history; `version` is what of it is folded already."""
+
+    archive: ReadOnly[int | None]
+    positions: ReadOnly[list[int]]
+    version: ReadOnly[int]
+
+
+async def fold_on(
+    connection: Connection,
+    files: LogFiles,
+    table: Table,
+    ids: Iterable[UUID],
+    rows: Mapping[UUID, ProjectedRow],
+) -> dict[UUID, ProjectedRow]:
+    """Return these aggregates' rows as they must be now.
+
+    They are `rows`, carried on by the events that came after them. An aggregate without events has
+    no row.
+
+    Raises:
+        FoldError: see `Folder.add`.
+    """
+    master_keys = files.master_keys
+    folded = dict(rows)
+    versions = dict.fromkeys(ids, 0)
+    for aggregate_id, known in rows.items():
+        versions[aggregate_id] = known["aggregate_version"]
+    new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
+    first_states = first_plain_states(connection, master_keys, new)
+    plain = await _decrypted(first_states)
+    values = {
+        "ids": list(versions),
+        "versions": list(versions.values()),
+        "prefix": topic_prefix(table),
+    }
+    marks: list[_FoundRow] = []
+    async with connection.cursor() as cursor:
+        # Event by event: a run may have reported its progress a hundred thousand times.
+        async for found in cursor.stream(FOLD_SOME, values):
+            row = as_row(_FoundRow, found)
+            if row["archive"] is None:
+                _fold_row(table, folded, row, plain)
+            else:
+                marks.append(row)
+    for mark in marks:
+        archived = await _archived_events(connection, files, mark)
+        events = map(event_of, archived)
+        states = plain_states(connection, master_keys, events)
+        plain = await _decrypted(states)
+        for event in archived:
+            _fold_row(table, folded, event, plain)
+    return folded
+
+
+async def _archived_events(
+    connection: Connection, files: LogFiles, mark: _FoundRow
+) -> list[EventRow]:
+    """Return what of an archived history is not folded yet."""
+    archive = mark["archive"]
+    if archive is None:
+        return []
+    folded_already = mark["version"]
+    positions = mark["positions"][folded_already:]
+    found = await events_at(connection, files.archive, {archive: positions})
+    return [to_row(found[position]) for position in positions]
+
+
+async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
+    try:
+        return await states
+    except CiphertextError as error:
+        message = f"the log cannot be folded: {error}"
+        raise FoldError(None, message) from None
+
+
+def _fold_row(
+    table: Table,
+    folded: dict[UUID, ProjectedRow],
+    row: _EventRow,
+    plain: Mapping[UUID, bytes],
+) -> None:
+    aggregate_id = UUID(row["originator_id"])
+    version = row["originator_version"]
+    state = row["state"]
+    if version == 1:
+        state = plain.get(aggregate_id, state)
+    event = (aggregate_id, version, row["notification_id"], row["topic"], state)
+    before = folded.get(aggregate_id)
+    folded[aggregate_id] = folded_on(table, before, event)
+
+
+# Which version of its fold each table was written by (the table `projection_versions`).
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A table that another version of its fold has written.
+
+    It is an older one or, after a step back, a newer one.
+
+    Attributes:
+        written_by: that version; None if the table is new to the database, or a rebuild of it did
+            not come to its end.
+    """
+
+    table: Table
+    written_by: int | None
+
+    def __str__(self) -> str:
+        """Say it."""
+        if self.written_by is None:
+            return f"{self.table.name} has not been built completely"
+        return (
+            f"{self.table.name} was written by version {self.written_by} of its fold,"
+            f" not by {self.table.version}"
+        )
+
+
+class _Version(TypedDict):
+    name: ReadOnly[str]
+    version: ReadOnly[int]
+
+
+async def stale_tables(
+    connection: Connection, tables: Sequence[Table] = TABLES
+) -> list[Stale]:
+    """Return the tables that must be rebuilt."""
+    query = "SELECT name, version FROM projection_versions"
+    rows = await read_rows(connection, _Version, query)
+    versions = {row["name"]: row["version"] for row in rows}
+    found: list[Stale] = []
+    for table in tables:
+        written_by = versions.get(table.name)
+        if written_by != table.version:
+            stale = Stale(table, written_by)
+            found.append(stale)
+    return found
+
+
+async def has_version(connection: Connection, table: Table) -> bool:
+    """Return whether the table was complete once, and no rebuild has begun to change it since."""
+    query = "SELECT name, version FROM projection_versions WHERE name = %(name)s"
+    return (
+        await read_first(connection, _Version, query, {"name": table.name}) is not None
+    )
+
+
+async def forget_version(connection: Connection, table: Table) -> None:
+    """Note that a rebuild has begun, so that one that does not come to its end is noticed."""
+    await connection.execute(
+        "DELETE FROM projection_versions WHERE name = %s", (table.name,)
+    )
+
+
+async def record_version(connection: Connection, table: Table) -> None:
+    """Note that the table is what this version of its fold makes of the log."""
+    await connection.execute(
+        "INSERT INTO projection_versions (name, version) VALUES (%(name)s, %(version)s)"
+        " ON CONFLICT (name) DO UPDATE"
+        " SET version = excluded.version, written_at = clock_timestamp()",
+        {"name": table.name, "version": table.version},
+    )
+
+
+_MENDING = "mended batches"
+
+NOTE_MENDING = f"""
+    INSERT INTO projection_versions (name, version) VALUES ('{_MENDING}', 1)
+    ON CONFLICT (name) DO UPDATE SET version = projection_versions.version % 2147483647 + 1
+"""
+"""To be executed, under the append lock, with whatever mends rows: whoever keeps rows of its own
+notices by `MENDED` that they may have been wrong."""
+
+MENDED = f"SELECT version FROM projection_versions WHERE name = '{_MENDING}'"
+"""How often rows have been mended; no row where they never were."""
+
+
+class Mended(TypedDict):
+    """The row of `MENDED`."""
+
+    version: ReadOnly[int]

@@ -3,16 +3,207 @@
 Log and table are compared in one moment a range, in which they agree unless something is wrong.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Any, cast
+from uuid import UUID
 
-from eventlog.database.connection import Database
-from eventlog.database.operators import Progress
-from eventlog.rebuild.differences import Difference, differences
+from psycopg import AsyncServerCursor
+from psycopg.rows import tuple_row
+from typing_extensions import TypedDict
+
+from eventlog.database.connection import Database, Progress
+from eventlog.personal import CIPHERTEXT_MARK
+from eventlog.rebuild import staging
 from eventlog.rebuild.moments import Moments, moments
-from eventlog.rebuild.ranges import Range, Staged, ranges
-from projections.table import Table
+from eventlog.rebuild.staging import Difference, KeyRange, differences
+from projections.rows import Connection, read_one
+from projections.table import ProjectedRow, Table
+from projections.tables import Folder, FoldError, Stored, topic_prefix
+
+# A table's rows as its log says, laid beside the table range by range.
+
+EVENTS_A_RANGE = 100_000
+
+RANGE_S = 0.5
+"""How long a range is read; it ends with whichever comes first, and with an aggregate."""
+
+ROWS_A_WRITE = 500
+
+BYTES_A_READ = 500_000
+MOST_A_READ = 2_000
+FIRST_READ = 50
+"""Events read at a time: about so many bytes. An event may have a megabyte, so this bounds memory;
+how many they are, those before tell."""
+
+FIRST_ID = UUID(int=0)
+
+
+@dataclass
+class Staged:
+    """What was laid beside a table: of so many events, so many rows, and those left out."""
+
+    events: int = 0
+    rows: int = 0
+    unreadable: list[FoldError] = field(default_factory=list)
+
+    @property
+    def unreadable_keys(self) -> set[str]:
+        """The ids of the aggregates that are left out."""
+        return {str(error.aggregate_id) for error in self.unreadable}
+
+    def add(self, other: "Staged") -> None:
+        """Count in another range's."""
+        self.events += other.events
+        self.rows += other.rows
+        self.unreadable += other.unreadable
+
+
+@dataclass(frozen=True)
+class Range:
+    """A part of a table; its expected rows are staged, in a moment that both sessions see."""
+
+    keys: KeyRange
+    staged: Staged
+
+
+async def ranges(
+    moments: Moments, table: Table, progress: Progress
+) -> AsyncGenerator[Range]:
+    """Yield the table range by range, until all of it was seen. Use it in `aclosing`.
+
+    Raises:
+        ArchiveError: an archive cannot be read.
+    """
+    values = {"prefix": topic_prefix(table)}
+    total = await _estimate(moments.log, staging.FOLD_ALL, values)
+    emptying = f"TRUNCATE {staging.expected(table)}"
+    done = 0
+    first: UUID | None = FIRST_ID
+    while first is not None:
+        await moments.tables.execute(emptying)
+        async with moments.one():
+            stager = _Stager(moments, table)
+            following = await stager.stage(first)
+            staged = stager.staged
+            done += staged.events
+            progress(f"{table.name}: folding", done, max(done, total))
+            keys = KeyRange(first, following)
+            yield Range(keys, staged)
+        first = following
+
+
+class _Stager:
+    """Folds events from an aggregate on, and stages the rows, for as long as a range goes."""
+
+    def __init__(self, moments: Moments, table: Table) -> None:
+        self.staged = Staged()
+        self._moments = moments
+        self._table = table
+        self._folder = Folder(table, self.staged.unreadable.append)
+        self._line = staging.copy_line(table)
+        self._lines: list[str] = []
+        self._until = monotonic() + RANGE_S
+
+    async def stage(self, first: UUID) -> UUID | None:
+        """Return the aggregate with which the next range begins; None where this is the last."""
+        table = self._table
+        copying = staging.copy_sql(table, staging.expected(table))
+        log = self._moments.log
+        tables = self._moments.tables
+        following: UUID | None = None
+        async with (
+            _events(log, table, first) as chunks,
+            tables.cursor().copy(copying.encode()) as copy,
+        ):
+            async for chunk in chunks:
+                following = await self._fold_chunk(chunk)
+                if len(self._lines) >= ROWS_A_WRITE:
+                    await copy.write(self._text())
+                if following is not None:
+                    break
+            last = self._folder.end()
+            if last is not None:
+                self._keep(last)
+            await copy.write(self._text())
+        return following
+
+    async def _fold_chunk(self, chunk: Sequence[Stored]) -> UUID | None:
+        """Fold events; where the range is full, return the first aggregate that is left out."""
+        for event in chunk:
+            if event[1] == 1 and self._is_full():
+                return event[0]
+            if event[1] == 1 and event[4].startswith(CIPHERTEXT_MARK):
+                row = await self._fold_encrypted(event)
+            else:
+                row = self._folder.add(event)
+            if row is not None:
+                self._keep(row)
+            self.staged.events += 1
+        return None
+
+    def _is_full(self) -> bool:
+        events = self.staged.events
+        return events >= EVENTS_A_RANGE or (events > 0 and monotonic() > self._until)
+
+    async def _fold_encrypted(self, event: Stored) -> ProjectedRow | None:
+        try:
+            event = await self._moments.keys.plain(event)
+        except FoldError as error:
+            return self._folder.give_up(event, error)
+        return self._folder.add(event)
+
+    def _keep(self, row: ProjectedRow) -> None:
+        self._lines.append(self._line(row))
+        self.staged.rows += 1
+
+    def _text(self) -> str:
+        text = "".join(self._lines)
+        self._lines.clear()
+        return text
+
+
+@asynccontextmanager
+async def _events(
+    connection: Connection, table: Table, first: UUID
+) -> AsyncIterator[AsyncIterator[Sequence[Stored]]]:
+    """Give a table's events from an aggregate on, some at a time."""
+    values = {"prefix": topic_prefix(table), "first": first}
+    async with connection.cursor("events", row_factory=tuple_row) as cursor:
+        await cursor.execute(staging.FOLD_FROM, values, binary=True)
+        yield _chunks(cursor)
+
+
+async def _chunks(
+    cursor: AsyncServerCursor[tuple[Any, ...]],
+) -> AsyncGenerator[Sequence[Stored]]:
+    size = FIRST_READ
+    while found := await cursor.fetchmany(size):
+        chunk = cast("list[Stored]", found)
+        yield chunk
+        read_bytes = sum(len(state) for *_, state in chunk)
+        mean_bytes = max(read_bytes // len(chunk), 1)
+        fitting = BYTES_A_READ // mean_bytes
+        at_least_one = max(fitting, 1)
+        size = min(at_least_one, MOST_A_READ)
+
+
+_Explained = TypedDict("_Explained", {"QUERY PLAN": list[dict[str, dict[str, int]]]})
+"""What EXPLAIN tells in JSON."""
+
+
+async def _estimate(connection: Connection, query: str, values: dict[str, str]) -> int:
+    """Return how many rows the planner expects: good enough for a bar.
+
+    To count those of a large log takes seconds.
+    """
+    explained = await read_one(
+        connection, _Explained, f"EXPLAIN (FORMAT JSON) {query}", values
+    )
+    [found] = explained["QUERY PLAN"]
+    return found["Plan"]["Plan Rows"]
 
 
 @dataclass(frozen=True)

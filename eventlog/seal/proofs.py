@@ -9,15 +9,32 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
+from eventlog import encoding
 from eventlog.archive.reading import event_at
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
-from eventlog.encoding import columns
-from eventlog.encoding.columns import RawRow, encoded
-from eventlog.encoding.document import UnshowableEventError, read_event, show_event
-from eventlog.keys.sealing import SealKeys
-from eventlog.seal.head_files import exported
-from eventlog.seal.merkle import (
+from eventlog.encoding import (
+    RawRow,
+    UnshowableEventError,
+    encoded,
+    read_event,
+    show_event,
+)
+from eventlog.keys import SealKeys
+from eventlog.seal.seal import (
+    SealError,
+    SignedHead,
+    all_seals,
+    exported,
+    judge,
+    last_seal,
+    presented,
+    seal_covering,
+    split,
+    tree_of,
+    trusted,
+)
+from eventlog.seal.tree import (
     Range,
     RangeRoots,
     consistency_ranges,
@@ -26,8 +43,6 @@ from eventlog.seal.merkle import (
     verify_consistency,
     verify_inclusion,
 )
-from eventlog.seal.rows import all_seals, judge, last_seal, seal_covering
-from eventlog.seal.seal import SealError, SignedHead, presented, split, tree_of, trusted
 from projections.rows import Connection, read_value
 
 INCLUSION = "apphub-jobs inclusion proof 1"
@@ -223,9 +238,9 @@ def _check_consistency(
 
 
 async def _event(connection: Connection, archive: Path | None, position: int) -> RawRow:
-    await connection.execute(columns.UTF8)
-    cursor = columns.raw_cursor(connection)
-    await cursor.execute(columns.ONE, (position,), binary=True)
+    await connection.execute(encoding.UTF8)
+    cursor = encoding.raw_cursor(connection)
+    await cursor.execute(encoding.ONE, (position,), binary=True)
     row = await cursor.fetchone()
     if row is not None:
         return row

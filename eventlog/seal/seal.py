@@ -6,16 +6,19 @@ by the head's `entries`, and the tree's peaks by its `root`. So no column of the
 altered unnoticed.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import orjson
 
-from eventlog.keys.sealing import SealKeys
-from eventlog.seal.leaves import Leaf
-from eventlog.seal.merkle import HASH_SIZE, Frontier
+from eventlog.database.sql import LOG_ID
+from eventlog.keys import SealKeys
+from eventlog.seal.tree import HASH_SIZE, Frontier, Leaf
+from projections.rows import Connection
+from runtime.files import write_whole
 
 FORMAT = "apphub-jobs seal 1"
 
@@ -227,3 +230,275 @@ def _head(fields: dict[str, Any]) -> Head:
 
 def _message(text: str) -> bytes:
     return f"{FORMAT}\n{text}".encode()
+
+
+# Heads kept outside the database: one JSON document a line, so that a file may gather many.
+
+
+@dataclass(frozen=True)
+class KeptHead:
+    """A head from a file, whose signature holds.
+
+    Attributes:
+        signed: the head.
+        tree: the tree's peaks, if the file has them; they tell more exactly where a log was
+            changed.
+        source: the file.
+    """
+
+    signed: SignedHead
+    tree: Frontier | None
+    source: str
+
+
+def exported(signed: SignedHead, tree: Frontier) -> bytes:
+    """Return a head as one line of JSON."""
+    peaks = [peak.hex() for peak in tree.peaks]
+    document = {**signed.present(), "peaks": peaks}
+    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
+    """Return the heads that a file holds.
+
+    Raises:
+        SealError: it cannot be read, or something in it is not a head signed by a trusted key.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        message = f"cannot read {path}: {error.strerror}"
+        raise SealError(message) from None
+    try:
+        documents = _documents(text)
+        heads = [_kept(document, keys, str(path)) for document in documents]
+    except SealError as error:
+        raise SealError(f"cannot use what {path} holds: {error}") from None
+    if not heads:
+        raise SealError(f"{path} is empty")
+    return heads
+
+
+def read_head(path: Path, keys: SealKeys) -> SignedHead | None:
+    """Return the last head that a sealer kept, None if it has kept none.
+
+    Raises:
+        SealError: the file cannot be read, or holds something else.
+    """
+    if not path.exists():
+        return None
+    heads = read_kept(path, keys)
+    return heads[-1].signed
+
+
+def write_head(path: Path, signed: SignedHead, tree: Frontier) -> None:
+    """Replace the head that is kept; after a crash the file holds the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_whole(path, exported(signed, tree))
+
+
+def _documents(text: bytes) -> list[Any]:
+    try:
+        return [orjson.loads(text)]
+    except ValueError:
+        pass
+    try:
+        lines = text.splitlines()
+        return [orjson.loads(line) for line in lines if line.strip()]
+    except ValueError as error:
+        raise SealError(f"it is not JSON: {error}") from None
+
+
+def _kept(document: Any, keys: SealKeys, source: str) -> KeptHead:
+    signed = presented(keys, document)
+    if "peaks" not in document:
+        return KeptHead(signed, None, source)
+    try:
+        peaks = [bytes.fromhex(peak) for peak in document["peaks"]]
+    except (TypeError, ValueError):
+        raise SealError("its peaks are not hashes") from None
+    tree = tree_of(signed.head, b"".join(peaks))
+    return KeptHead(signed, tree, source)
+
+
+# The SQL of the seals.
+
+SEAL_LOCK = 4_870_226_913_547_350_918
+"""Key of the advisory lock that lets one process seal at a time. It has nothing to do with the
+append lock."""
+
+
+TRY_SEAL_LOCK = f"SELECT pg_try_advisory_xact_lock({SEAL_LOCK}) AS held"
+
+
+SEAL_COLUMNS = "number, size, position, head, signature, runs, leaves, peaks"
+
+
+INSERT_SEAL = (
+    f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %b, %s, %b, %b)"
+)
+
+
+LAST_SEAL = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number DESC LIMIT 1"
+
+
+TIP = f"""
+    SELECT number, head, signature, peaks, ({LOG_ID}) AS log_id
+    FROM log_seals ORDER BY number DESC LIMIT 1
+"""
+
+
+SEALED_HEAD = "SELECT head FROM log_seals WHERE number = %s"
+
+
+SEALS = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number"
+
+
+SEAL_COVERING = f"""
+    SELECT {SEAL_COLUMNS} FROM log_seals WHERE position >= %s ORDER BY position LIMIT 1
+"""
+
+
+SEALED_EVENTS = """
+    SELECT coalesce((SELECT size FROM log_seals ORDER BY number DESC LIMIT 1), 0) AS events
+"""
+
+
+# Rows of `log_seals`; none is believed before its signature and its hashes have been checked.
+
+SEALS_CHUNK = 50
+"""Rows in memory at a time; one has up to 32 kB of hashes."""
+
+
+@dataclass(frozen=True)
+class StoredSeal:
+    """A row as it stands in the table; what an editor made NULL or something else is empty here."""
+
+    number: int
+    size: int
+    position: int
+    head: str
+    signature: bytes
+    runs: list[int]
+    leaves: bytes
+    peaks: bytes
+
+
+@dataclass(frozen=True)
+class JudgedSeal:
+    """What of a row can be believed.
+
+    Attributes:
+        number: the row's own number, believed or not.
+        signed: its head, None if that is not a head of this log and number, signed by a trusted
+            key.
+        entries: the events that it lists, None if the list is not the one that was signed.
+        tree: the tree's peaks, None if they are not those of the root.
+        problems: what is wrong with the row.
+    """
+
+    number: int
+    signed: SignedHead | None = None
+    entries: list[Leaf] | None = None
+    tree: Frontier | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+async def last_seal(connection: Connection) -> StoredSeal | None:
+    """Return the last row, None if there is none."""
+    cursor = await connection.execute(LAST_SEAL)
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    return _stored(row)
+
+
+async def seal_covering(connection: Connection, position: int) -> StoredSeal | None:
+    """Return the row under which a position falls, None if that is not sealed."""
+    cursor = await connection.execute(SEAL_COVERING, (position,))
+    row = await cursor.fetchone()
+    if row is None:
+        return None
+    return _stored(row)
+
+
+async def all_seals(connection: Connection) -> AsyncIterator[StoredSeal]:
+    """Yield every row, by number. It needs a transaction."""
+    async with connection.cursor("seals") as cursor:
+        await cursor.execute(SEALS)
+        while rows := await cursor.fetchmany(SEALS_CHUNK):
+            for row in rows:
+                yield _stored(row)
+
+
+def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
+    """Find out what of a row can be believed."""
+    number = row.number
+    try:
+        signed = trusted(keys, row.head, row.signature)
+    except SealError as error:
+        problem = f"seal {number}: {error}"
+        return JudgedSeal(number, problems=[problem])
+    head = signed.head
+    if head.log_id != log_id:
+        problem = f"seal {number} was made for another log, {head.log_id}"
+        return JudgedSeal(number, problems=[problem])
+    if head.number != number:
+        problem = f"what stands as seal {number} was signed as seal {head.number}"
+        return JudgedSeal(number, problems=[problem])
+    problems: list[str] = []
+    if row.size != head.size:
+        problems.append(f"seal {number}: its column size was altered")
+    if row.position != head.position:
+        problems.append(f"seal {number}: its column position was altered")
+    entries: list[Leaf] | None = None
+    if entries_hash(row.runs, row.leaves) == head.entries:
+        entries = entries_of(row.runs, row.leaves)
+    else:
+        problems.append(f"seal {number}: its list of events was altered")
+    tree: Frontier | None = None
+    try:
+        tree = tree_of(head, row.peaks)
+    except SealError as error:
+        told = f"seal {number}: {error}"
+        problems.append(told)
+    return JudgedSeal(
+        number=number, signed=signed, entries=entries, tree=tree, problems=problems
+    )
+
+
+def _stored(row: Mapping[str, Any]) -> StoredSeal:
+    return StoredSeal(
+        number=_int(row["number"]),
+        size=_int(row["size"]),
+        position=_int(row["position"]),
+        head=str(row["head"]),
+        signature=as_bytes(row["signature"]),
+        runs=_ints(row["runs"]),
+        leaves=as_bytes(row["leaves"]),
+        peaks=as_bytes(row["peaks"]),
+    )
+
+
+def _int(value: object) -> int:
+    if not isinstance(value, int):
+        return -1
+    return value
+
+
+def _ints(value: object) -> list[int]:
+    if not isinstance(value, list):
+        return []
+    if not all(isinstance(one, int) for one in value):
+        return []
+    return value
+
+
+def as_bytes(value: object) -> bytes:
+    """Return a column's bytes; what an editor put in their place counts as none."""
+    if not isinstance(value, bytes):
+        return b""
+    return value

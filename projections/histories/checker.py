@@ -4,19 +4,66 @@ from collections.abc import Iterable
 from typing import cast
 from uuid import UUID
 
-from projections.bulk import promises
-from projections.bulk.promises import LivingBulk
-from projections.failures import promises as noting
-from projections.failures.promises import Noting
-from projections.histories import job_rules, schedule_rules
-from projections.histories.acknowledged import Acknowledged
-from projections.histories.causes import Causes
-from projections.histories.event import Finding, LoggedEvent, Report
-from projections.histories.living import Job, LivingRun
-from projections.histories.living_schedules import LivingSchedule, move, registered
-from projections.histories.log_rules import LOG_RULES, LogSoFar
-from projections.histories.run_rules import RULES, STATES
-from projections.histories.run_steps import STEPS, requested
+from projections.histories import bulk_rules, job_rules, schedule_rules
+from projections.histories import failure_rules as noting
+from projections.histories.bulk_rules import LivingBulk
+from projections.histories.failure_rules import Noting
+from projections.histories.rules import (
+    LOG_RULES,
+    Causes,
+    Finding,
+    Job,
+    LivingRun,
+    LivingSchedule,
+    LoggedEvent,
+    LogSoFar,
+    Report,
+    event_number,
+    move,
+    names_an_event,
+    registered,
+)
+from projections.histories.run_rules import RULES, STATES, STEPS, requested
+
+# Is all in the log that clients were promised? What they have are ids of runs and of events.
+
+
+class Acknowledged:
+    """The ids that have not been seen yet."""
+
+    def __init__(self, ids: Iterable[UUID]) -> None:
+        self._ids: set[bytes] = set()
+        # Runs with an idempotency key have such ids, too: only the log can tell.
+        self._may_be_events: set[int] = set()
+        for one in ids:
+            self._ids.add(one.bytes)
+            if names_an_event(one.bytes):
+                self._may_be_events.add(one.int)
+
+    def take(self, event: LoggedEvent) -> None:
+        """Note that this event is in the log, and so its aggregate."""
+        aggregate_id = event.aggregate_id
+        if aggregate_id in self._ids:
+            self._seen(aggregate_id)
+        if self._may_be_events:
+            number = event_number(aggregate_id, event.version)
+            if number in self._may_be_events:
+                event_id = number.to_bytes(16, "big")
+                self._seen(event_id)
+
+    def __bool__(self) -> bool:
+        """Return whether anything is missing so far."""
+        return bool(self._ids)
+
+    def missing(self) -> list[UUID]:
+        """Return the ids of which the log knows nothing."""
+        return [UUID(bytes=one) for one in sorted(self._ids)]
+
+    def _seen(self, one: bytes) -> None:
+        self._ids.discard(one)
+        number = int.from_bytes(one, "big")
+        self._may_be_events.discard(number)
+
 
 LEGAL_TRANSITION = "legal_transition"
 ONE_EXECUTION = "one_execution_at_a_time"
@@ -142,20 +189,20 @@ class Checker:
         move(schedule, event)
 
     def _bulk(self, event: LoggedEvent) -> None:
-        if event.topic == promises.FIRST:
-            self._bulks[event.aggregate_id] = promises.requested(event.data)
+        if event.topic == bulk_rules.FIRST:
+            self._bulks[event.aggregate_id] = bulk_rules.requested(event.data)
             return
         bulk = self._bulks.get(event.aggregate_id)
         if bulk is None:
             self._found(event, NOT_OVER, "an operation that is not over")
             self._log.forget(event)
             return
-        for rule in promises.RULES.get(event.topic, ()):
+        for rule in bulk_rules.RULES.get(event.topic, ()):
             expected = rule(bulk, event.data)
             if expected is not None:
                 self._found(event, rule.__name__, expected)
-        promises.move(bulk, event.topic, event.data)
-        if event.topic in promises.LAST:
+        bulk_rules.move(bulk, event.topic, event.data)
+        if event.topic in bulk_rules.LAST:
             del self._bulks[event.aggregate_id]
             self._log.forget(event)
 

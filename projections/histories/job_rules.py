@@ -8,8 +8,7 @@ from typing import cast
 
 from domain.clock import from_iso, to_iso
 from domain.json_values import JsonObject
-from projections.histories.event import LoggedEvent
-from projections.histories.living import Job, LivingRun
+from projections.histories.rules import Job, LivingRun, LoggedEvent
 
 JobRule = Callable[[Job, LoggedEvent], str | None]
 

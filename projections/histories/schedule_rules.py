@@ -8,8 +8,7 @@ from collections.abc import Callable
 from typing import cast
 
 from domain.clock import from_iso, ms_between
-from projections.histories.event import LoggedEvent
-from projections.histories.living_schedules import LivingSchedule
+from projections.histories.rules import LivingSchedule, LoggedEvent
 
 Rule = Callable[[LivingSchedule, LoggedEvent], str | None]
 

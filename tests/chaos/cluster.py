@@ -14,7 +14,7 @@ from pathlib import Path
 from time import time
 from typing import Self
 
-from api.embedded.server import EmbeddedPostgres
+from api.embedded import EmbeddedPostgres
 from migrations import runner
 from tests.support.clusters.two_nodes import TwoNodes, started_nodes
 from tests.support.databases import lose_notifications

@@ -11,7 +11,7 @@ from time import monotonic
 
 import psycopg
 
-from runtime.background_tasks import end, start_once
+from runtime.tasks import end, start_once
 from tests.chaos import tally as counting
 from tests.chaos.clients import LAUNCHERS, Follower, Launcher, Promises, register
 from tests.chaos.cluster import Cluster

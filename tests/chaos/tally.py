@@ -12,7 +12,7 @@ from psycopg.rows import dict_row
 
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
-from eventlog.keys.log_files import LogFiles
+from eventlog.keys import LogFiles
 from tests.chaos.clients import Follower, Promises
 from tests.chaos.cluster import Cluster
 from tests.support.stream.told import Told, tell
@@ -160,7 +160,7 @@ async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
-            "api.cli",
+            "cli",
             *arguments,
             *where,
             stdout=asyncio.subprocess.PIPE,

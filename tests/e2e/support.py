@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from api.embedded import roles
+from api import embedded
 from tests.support import databases
 from tests.support.processes import eventually, started
 from tests.support.sample_logs import promises
@@ -96,8 +96,8 @@ def embedded_url(data_dir: Path) -> str:
     password = (data_dir / "postgres.password").read_text()
     lock_file = (data_dir / "postgres").resolve() / "data" / "postmaster.pid"
     socket = lock_file.read_text().splitlines()[4]
-    who = f"{roles.SERVICE}:{password}"
-    return f"postgresql://{who}@/{roles.DATABASE}?host={quote(socket, safe='')}"
+    who = f"{embedded.SERVICE}:{password}"
+    return f"postgresql://{who}@/{embedded.DATABASE}?host={quote(socket, safe='')}"
 
 
 def kill(pids: list[int]) -> None:

@@ -25,7 +25,7 @@ def _fails(command: str, logs_store: str, tmp_path: Path, **env: str) -> str:
         [
             sys.executable,
             "-m",
-            "api.cli",
+            "cli",
             command,
             "--data-dir",
             str(tmp_path),

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from api.reference.operations import IDS
+from api.reference import IDS
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, eventually, wait_for_run
 

@@ -10,8 +10,8 @@ from hypothesis.stateful import (
     invariant,
 )
 
-from domain.commands.claims import Claim
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.commands.executions import Claim
+from domain.jobs.run_events import Failure, Holder, Report
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.model.model import FINAL, Job, Model, Run

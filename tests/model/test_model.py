@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 )
 
 from domain.errors import ConflictError, StaleExecutionError
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from tests.model.machine import WORKERS, Machine
 from tests.model.model import Run
 from tests.model.service import running

@@ -1,10 +1,9 @@
 """Bulk operations with every kind of event, for a recording."""
 
-from domain.bulk.order import Order
-from domain.commands.bulk.operations import BulkOperations
-from domain.commands.bulk.steps import BulkSteps
+from domain.bulk import Order
+from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.jobs.launching import Launch
-from eventlog.history.selected import Selected
+from eventlog.history.as_of import Selected
 from tests.support.logs import TESTER, Parts
 
 

@@ -4,13 +4,18 @@ from datetime import timedelta
 
 from domain.clock import later
 from domain.commands.failures import Failures
-from domain.failures.fingerprint import Failed, likeness
-from domain.failures.group import About, Failure, FailureGroup
-from domain.failures.watch import FailureWatch
+from domain.failures.group import (
+    About,
+    Failed,
+    Failure,
+    FailureGroup,
+    FailureWatch,
+    likeness,
+)
 from domain.identifiers import FAILURE_WATCH_ID, definition_id
-from eventlog.queue.failures import FailureSearch
+from eventlog.failures import FailureSearch
 from tests.support.logs import TESTER, Parts
-from worker.lifecycle.noting import Noter
+from worker.followers import Noter
 
 
 async def failures(part: Parts) -> None:

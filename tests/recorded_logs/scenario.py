@@ -7,22 +7,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
-from domain.catalog.app import App
-from domain.catalog.build import Wanted
-from domain.catalog.effects import (
-    BUILT,
-    COMMIT_METRIC,
-    INGESTED,
-    TEMPLATES_CONTEXT,
-    Effect,
-)
-from domain.commands.catalog import Catalog
+from catalog.build import Wanted
+from catalog.commands import Catalog
+from catalog.effects import BUILT, COMMIT_METRIC, INGESTED, TEMPLATES_CONTEXT, Effect
+from catalog.repository import App
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from domain.json_values import Json, JsonObject
 from domain.log_archive import ArchivedEvents, LogArchive
-from eventlog.archive.move import ACTOR, APPEND
+from eventlog.archive.archiver import ACTOR, APPEND
 from eventlog.database import sql
 from projections.rows import read_value
 from tests.recorded_logs.bulk import bulk

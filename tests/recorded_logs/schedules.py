@@ -8,9 +8,9 @@ from domain.clock import to_iso
 from domain.identifiers import definition_id
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
+from domain.schedules.calendar import Spec
 from domain.schedules.schedule import Schedule
-from domain.schedules.settling import settle
-from domain.schedules.spec import Spec
+from domain.schedules.ticks import settle
 from tests.support.logs import TESTER, Parts
 
 

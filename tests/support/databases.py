@@ -17,8 +17,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from api.embedded import roles
-from api.embedded.server import EmbeddedPostgres
+from api import embedded as roles
+from api.embedded import EmbeddedPostgres
 from migrations import runner
 from tests.support.processes import eventually
 

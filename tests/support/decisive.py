@@ -5,7 +5,7 @@ from typing import Any
 from eventsourcing.domain import Aggregate
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import FINAL
+from domain.jobs.run_events import FINAL
 
 _UNSEEN = {"_pending_events", "seen_at"}
 

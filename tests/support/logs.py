@@ -13,26 +13,22 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from domain.commands.executions import Executions
+from domain.commands.executions import Executions, Sweeps
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
-from domain.commands.sweeps import Sweeps
 from domain.jobs.definition import Spec
 from domain.ports import Origin
-from domain.workers.presence import Presence
-from eventlog.append.postgres_log import PostgresLog
-from eventlog.append.recorder import LogFactory
-from eventlog.append.waiting import Patience
-from eventlog.append.writer import Writer
+from domain.workers import Presence
+from eventlog.append.log import LogFactory, PostgresLog
+from eventlog.append.writer import Patience, Writer
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
-from eventlog.keys.log_files import LogFiles
-from eventlog.keys.master import MasterKeyFile
-from eventlog.queue.following import Queue
-from eventlog.workers.heartbeats import Heartbeats
+from eventlog.keys import LogFiles, MasterKeyFile
+from eventlog.pending_queue import Queue
+from eventlog.workers import Heartbeats
 from projections.rows import Connection
-from runtime.supervision import Supervision
+from runtime.tasks import Supervision
 
 TESTER = Origin(actor="tester")
 

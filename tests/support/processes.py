@@ -27,7 +27,7 @@ class Process:
         self,
         command: Sequence[str],
         env: Mapping[str, str],
-        module: str = "api.cli",
+        module: str = "cli",
         python: str = sys.executable,
         directory: Path | None = None,
     ) -> None:

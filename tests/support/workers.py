@@ -12,14 +12,14 @@ from pathlib import Path
 from domain.commands.executions import Executions
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.queue.pending_work import Work
-from eventlog.workers.heartbeats import Heartbeats
-from runtime.supervision import Supervision, TaskState
+from eventlog.pending_work import Work
+from eventlog.workers import Heartbeats
+from runtime.tasks import Supervision, TaskState
 from tests.support.logs import Parts
 from tests.support.packages import package_of
 from worker.executors.local.executor import ProcessExecutor
-from worker.lifecycle.worker import Worker, WorkerSettings
-from worker.logs.directory import DirectoryLogs
+from worker.logs.run_logs import DirectoryLogs
+from worker.worker import Worker, WorkerSettings
 
 SETTINGS = WorkerSettings(slots=2, lease_s=3.0, poll_s=0.1)
 

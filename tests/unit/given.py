@@ -11,8 +11,8 @@ from eventsourcing.utils import get_topic
 
 from domain.clock import to_iso
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
-from eventlog.encoding.codec import PlainMapper, PlainTranscoder
+from domain.jobs.run_events import Failure, Holder, Report
+from eventlog.encoding import PlainMapper, PlainTranscoder
 from projections.envelope import Envelope, EventRow, to_envelope
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

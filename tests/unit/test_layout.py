@@ -16,7 +16,9 @@ FLOORS = (
     "projections",
     "eventlog",
     "worker",
+    "catalog",
     "api",
+    "cli",
     "migrations",
 )
 DOCSTRING_LINES = range(2, 6)

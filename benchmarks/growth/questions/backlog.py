@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from benchmarks.growth.questions.question import Question
-from projections.runs import due
+from projections.flow import claims
 from tests.support.logs import pick_anew
 
 SPOIL_BACKLOG = """
@@ -34,5 +34,5 @@ def backlog_questions(suffix: str = "") -> list[Question]:
             f"{told}: whom to start",
             lambda connection: pick_anew(connection, now, 4),
         ),
-        Question(f"{told}: when is the next due", due.next_due),
+        Question(f"{told}: when is the next due", claims.next_due),
     ]

@@ -5,19 +5,18 @@ from uuid import UUID, uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.views.job_lists import AT_ONCE, PART_BYTES
-from api.views.runs import Present, with_jobs
+from api.views.lists import AT_ONCE, PART_BYTES, Present, with_jobs
 from benchmarks.growth.known import Known
 from benchmarks.growth.questions.question import Question
+from catalog import app_search, build_rows, repository_rows
+from catalog.app_search import AppFilter
 from domain.quarantine import Quarantine
 from eventlog.history.reader import Reader
-from eventlog.keys.log_files import LogFiles
-from projections import builds, job_definitions, repositories
-from projections.apps import facets, search
-from projections.apps.filter import AppFilter
+from eventlog.keys import LogFiles
+from projections import job_definitions
 from projections.rows import Connection
 from projections.runs import lists
-from projections.runs.filter import RunFilter
+from projections.runs.lists import RunFilter
 
 SHALLOW = 1_000
 """An offset that somebody may still page to; beyond lies what cursors are for."""
@@ -147,11 +146,11 @@ def single_run_questions(
 
 def app_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     async def apps(connection: Connection) -> object:
-        found = await search.find(connection, AppFilter(), "updated", 100, 0)
+        found = await app_search.find(connection, AppFilter(), "updated", 100, 0)
         ids = [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
-        await facets.facets(connection, AppFilter())
-        part = await search.part(connection, ids)
-        return await builds.latest(connection, [row["id"] for row in part.rows])
+        await app_search.facets(connection, AppFilter())
+        part = await app_search.part(connection, ids)
+        return await build_rows.latest(connection, [row["id"] for row in part.rows])
 
     counted = "meta.total counts the app's builds, off an index"
     reader = Reader(pool, LogFiles())
@@ -159,11 +158,11 @@ def app_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
         Question("GET /apps", apps),
         Question(
             "GET /apps/{id}",
-            lambda connection: repositories.by_client_id(connection, "app-03"),
+            lambda connection: repository_rows.by_client_id(connection, "app-03"),
         ),
         Question(
             "GET /apps/{id}/builds",
-            lambda connection: builds.list_builds(connection, "app-03", 10, 0),
+            lambda connection: build_rows.list_builds(connection, "app-03", 10, 0),
             counted,
         ),
         Question("the stream reads on", lambda _: reader.after(1_000)),

@@ -6,17 +6,16 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.views.runs import View, with_jobs
+from api.views.lists import View, with_jobs
 from benchmarks.growth.known import Known
 from benchmarks.growth.questions.question import Question
 from domain.quarantine import Quarantine
 from eventlog.history.as_of import opened
-from eventlog.history.audit import SCAN_LIMIT, Audit
-from eventlog.history.event_filter import EventFilter
-from eventlog.history.run_counts import RunCounts
-from eventlog.keys.log_files import LogFiles
+from eventlog.history.audit import SCAN_LIMIT, Audit, EventFilter
+from eventlog.history.run_changes import RunCounts
+from eventlog.keys import LogFiles
 from projections.rows import Connection
-from projections.runs.filter import RunFilter
+from projections.runs.lists import RunFilter
 
 
 def past_questions(known: Known) -> list[Question]:

@@ -6,10 +6,10 @@ from psycopg_pool import AsyncConnectionPool
 
 from benchmarks.growth.questions.question import Question
 from domain.quarantine import Quarantine
-from eventlog.workers import heartbeats, orphans
-from eventlog.workers.heartbeats import Heartbeats
+from eventlog import workers
+from eventlog.workers import Heartbeats
+from projections.flow import claims
 from projections.rows import Connection
-from projections.runs import due
 from tests.support.logs import pick_anew
 
 
@@ -17,9 +17,7 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     beats = Heartbeats(pool, Quarantine(), logs_at=None)
 
     async def lives(connection: Connection) -> object:
-        return await (
-            await connection.execute(heartbeats.LIVES, ("worker-1",))
-        ).fetchone()
+        return await (await connection.execute(workers.LIVES, ("worker-1",))).fetchone()
 
     now = datetime.now(UTC)
     return [
@@ -27,18 +25,18 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
             "worker: whom to start",
             lambda connection: pick_anew(connection, now, 4),
         ),
-        Question("worker: when is the next due", due.next_due),
+        Question("worker: when is the next due", claims.next_due),
         Question(
             "worker: what missed its deadline",
-            lambda connection: due.overdue(connection, now, 500),
+            lambda connection: claims.overdue(connection, now, 500),
         ),
         Question(
             "worker: whose worker is gone",
-            lambda connection: orphans.orphaned(connection, 1),
+            lambda connection: workers.orphaned(connection, 1),
         ),
         Question(
             "worker: what is to be canceled",
-            lambda one: due.cancel_requested(one, "worker-1"),
+            lambda one: claims.cancel_requested(one, "worker-1"),
         ),
         Question("worker: who lives", lambda _: beats.living()),
         Question("worker: do I live", lives),

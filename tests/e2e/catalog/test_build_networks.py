@@ -11,11 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from catalog.handlers.own_network import FAILED, PROGRAM, network_command
 from tests.e2e.catalog.apps import SCRATCH, add, built
 from tests.e2e.support import register
 from tests.support.git.repositories import repository
 from tests.support.processes import Process, started
-from worker.handlers.building.builders.own_network import FAILED, PROGRAM, wrapped
 
 GATEWAY = "10.0.2.2"
 """What leads to the host in such networks, where that is allowed."""
@@ -96,7 +96,7 @@ def _run(directory: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     if os.geteuid() != 0:
         pytest.skip("only root may make a network")
     return subprocess.run(
-        wrapped(directory, list(command)),
+        network_command(directory, list(command)),
         env={**os.environ, "PATH": f"{directory}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,

@@ -9,7 +9,7 @@ import pytest
 
 from apphub_jobs import AsyncClient
 from apphub_jobs.client import http
-from apphub_jobs.client.asynchronous.run import AsyncRun
+from apphub_jobs.client.asynchronous import AsyncRun
 from tests.integration.shared_api import unique
 from tests.support.processes import started, without_settings
 from tests.support.wires.cutting import CuttingProxy

@@ -138,7 +138,7 @@ def test_a_command_line_shows_nobody_the_address_or_the_token_given_on_it(
         silent.listen()
         server = "127.0.0.1:" + str(silent.getsockname()[1])
         given = [word.format(server=server) for word in words]
-        command = [sys.executable, "-m", "api.cli", *given]
+        command = [sys.executable, "-m", "cli", *given]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             eventually(
                 lambda: b"***" in _command_line(process.pid),
@@ -277,7 +277,7 @@ def test_help_tells_every_option_and_its_variable() -> None:
 
 def _run(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "api.cli", *command],
+        [sys.executable, "-m", "cli", *command],
         capture_output=True,
         text=True,
         check=False,

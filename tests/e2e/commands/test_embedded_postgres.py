@@ -16,11 +16,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from api.embedded import account, placement, roles
-from api.embedded.account import ACCOUNT, SHARED_ACCOUNT, PlacementError
-from api.embedded.cluster import EmbeddedPostgresError
-from api.embedded.placement import passable
-from api.embedded.server import EmbeddedPostgres
+from api import embedded
+from api.embedded import (
+    ACCOUNT,
+    SHARED_ACCOUNT,
+    EmbeddedPostgres,
+    EmbeddedPostgresError,
+    PlacementError,
+    passable,
+)
 from migrations import runner
 from tests import ROOT
 from tests.e2e.support import kill, server_pids
@@ -60,11 +64,11 @@ def test_users_share_one_server_and_the_last_stops_it(data_dir: Path) -> None:
     assert not server_pids(data_dir)
 
 
-@pytest.mark.parametrize("limit", [1, placement.SOCKET_PATH_LIMIT])
+@pytest.mark.parametrize("limit", [1, embedded.SOCKET_PATH_LIMIT])
 def test_a_killed_server_is_started_again_with_its_data_and_address(
     data_dir: Path, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(placement, "SOCKET_PATH_LIMIT", limit)
+    monkeypatch.setattr(embedded, "SOCKET_PATH_LIMIT", limit)
     user = EmbeddedPostgres(data_dir)
     url = user.start()
     assert _count(url) == 1
@@ -99,7 +103,7 @@ def test_a_server_that_outlived_its_users_is_adopted_and_later_stopped(
 ) -> None:
     script = (
         "import sys, os; from pathlib import Path;"
-        " from api.embedded.server import EmbeddedPostgres;"
+        " from api.embedded import EmbeddedPostgres;"
         "EmbeddedPostgres(Path(sys.argv[1])).start(); os.kill(os.getpid(), 9)"
     )
     subprocess.run(
@@ -138,7 +142,7 @@ def test_a_frozen_server_is_named_instead_of_waited_for_without_end(
     user.start()
     postmaster = _postmaster(data_dir)
     os.kill(postmaster, signal.SIGSTOP)
-    monkeypatch.setattr("api.embedded.server.START_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("api.embedded.START_TIMEOUT_S", 1.0)
     with pytest.raises(EmbeddedPostgresError, match=r"process \d+\) holds"):
         EmbeddedPostgres(data_dir).start()
     os.kill(postmaster, signal.SIGCONT)
@@ -181,7 +185,7 @@ def test_it_works_as_an_ordinary_user_too() -> None:
         os.chown(directory, nobody.pw_uid, nobody.pw_gid)
         script = (
             "import sys; from pathlib import Path; import psycopg;"
-            " from api.embedded.server import EmbeddedPostgres;"
+            " from api.embedded import EmbeddedPostgres;"
             "user = EmbeddedPostgres(Path(sys.argv[1])); url = user.start();"
             "print(psycopg.connect(url).execute('SELECT 42').fetchone()[0]); user.stop()"
         )
@@ -289,8 +293,8 @@ def test_a_server_for_which_there_is_no_account_is_refused_with_what_to_do(
     ):
         with pytest.raises(PlacementError, match=said):
             EmbeddedPostgres(data_dir, account=name)
-    monkeypatch.setattr(account, "ACCOUNT", "apphub-unmade")
-    monkeypatch.setattr(account, "_MAKERS", (("false",),))
+    monkeypatch.setattr(embedded, "ACCOUNT", "apphub-unmade")
+    monkeypatch.setattr(embedded, "_MAKERS", (("false",),))
     with pytest.raises(PlacementError, match="--postgres-account"):
         EmbeddedPostgres(data_dir)
     assert not data_dir.exists()
@@ -313,7 +317,7 @@ def test_all_who_need_the_account_at_the_same_time_get_the_same_one() -> None:
     name = f"apphub-{os.getpid()}"
     try:
         with ThreadPoolExecutor(8) as pool:
-            found = set(pool.map(account.made, [name] * 8))
+            found = set(pool.map(embedded.made, [name] * 8))
         assert len(found) == 1
     finally:
         subprocess.run(["userdel", name], check=True, capture_output=True)
@@ -324,16 +328,16 @@ def _make_old(data_dir: Path) -> None:
     password = (data_dir / "postgres.password").read_text()
     with databases.superuser(data_dir) as connection:
         for statement in (
-            f"ALTER ROLE {roles.SUPERUSER} PASSWORD '{password}'",
-            f"ALTER DATABASE {roles.DATABASE} OWNER TO {roles.SUPERUSER}",
+            f"ALTER ROLE {embedded.SUPERUSER} PASSWORD '{password}'",
+            f"ALTER DATABASE {embedded.DATABASE} OWNER TO {embedded.SUPERUSER}",
             "CREATE ROLE apphub_jobs_archivist NOLOGIN",
         ):
             connection.execute(statement.encode())
-    with databases.superuser(data_dir, roles.DATABASE) as connection:
+    with databases.superuser(data_dir, embedded.DATABASE) as connection:
         for statement in (
-            f"REASSIGN OWNED BY {roles.SERVICE} TO {roles.SUPERUSER}",
-            f"DROP OWNED BY {roles.SERVICE}",
-            f"DROP ROLE {roles.SERVICE}",
+            f"REASSIGN OWNED BY {embedded.SERVICE} TO {embedded.SUPERUSER}",
+            f"DROP OWNED BY {embedded.SERVICE}",
+            f"DROP ROLE {embedded.SERVICE}",
         ):
             connection.execute(statement.encode())
 
@@ -357,11 +361,11 @@ def test_a_server_of_an_older_version_is_handed_over_to_a_role_that_is_no_superu
     with psycopg.connect(url) as connection:
         owners = connection.execute(_OWNERS).fetchall()
         assert len(owners) > 30
-        assert {owner for _, owner in owners} == {roles.SERVICE}
+        assert {owner for _, owner in owners} == {embedded.SERVICE}
         mine = "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
         assert connection.execute(mine).fetchone() == (False,)
         connection.execute("SET ROLE apphub_jobs_archivist")
-    as_before = url.replace(f"//{roles.SERVICE}:", f"//{roles.SUPERUSER}:")
+    as_before = url.replace(f"//{embedded.SERVICE}:", f"//{embedded.SUPERUSER}:")
     rules = (data_dir / "postgres").resolve() / "data" / "pg_hba.conf"
     rules.write_text(rules.read_text().removeprefix(databases.TRUSTING))
     os.kill(_postmaster(data_dir), signal.SIGHUP)

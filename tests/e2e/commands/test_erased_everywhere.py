@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.main import complete
+from cli.main import complete
 from tests.e2e.support import embedded_url
 from tests.integration.shared_api import job_body
 from tests.integration.streams import stream

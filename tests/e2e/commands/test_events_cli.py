@@ -21,7 +21,7 @@ def command(database_url: str, *arguments: str) -> subprocess.CompletedProcess[s
         [
             sys.executable,
             "-m",
-            "api.cli",
+            "cli",
             "events",
             *arguments,
             "--database-url",

@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import pytest
 
-from api.embedded import roles
-from api.embedded.account import ACCOUNT, existing
+from api import embedded
+from api.embedded import ACCOUNT, existing
 from tests import ROOT
 from tests.e2e.catalog.apps import add
 from tests.e2e.support import embedded_url, launch, register, wait_for_words
@@ -221,8 +221,8 @@ def test_whoever_knew_the_password_would_be_no_superuser(
     client: httpx.Client, data_dir: Path
 ) -> None:
     url = embedded_url(data_dir)
-    as_superuser = url.replace(f"//{roles.SERVICE}:", f"//{roles.SUPERUSER}:")
-    without_password = f"postgresql://{roles.SUPERUSER}@/?{url.partition('?')[2]}"
+    as_superuser = url.replace(f"//{embedded.SERVICE}:", f"//{embedded.SUPERUSER}:")
+    without_password = f"postgresql://{embedded.SUPERUSER}@/?{url.partition('?')[2]}"
     urls = [url, as_superuser, without_password]
     # Handlers do not even find the socket.
     refused = "[OperationalError]"

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli.main import complete
+from cli.main import complete
 from tests.integration.shared_api import check_failure, issues_of, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support.logs import query

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner, Result
 
-from api.cli.main import complete
+from cli.main import complete
 from tests.e2e.support import launch, register
 from tests.support.logs import query
 from tests.support.processes import eventually, started

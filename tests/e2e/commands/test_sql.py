@@ -16,7 +16,7 @@ def asked(
 ) -> CompletedProcess[str]:
     """Run the command to its end."""
     return run(
-        [sys.executable, "-m", "api.cli", "sql", *arguments],
+        [sys.executable, "-m", "cli", "sql", *arguments],
         env={**without_settings(), **environment},
         input=stdin,
         capture_output=True,

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.process.listening import bind
-from api.process.up import Supervisor
 from apphub_jobs.version import VERSION
+from cli.process.sockets import bind
+from cli.process.up import Supervisor
 from tests.e2e.support import launch, register
 from tests.support.processes import (
     Process,

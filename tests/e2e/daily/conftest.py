@@ -11,7 +11,7 @@ from typing import IO, NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.main import complete
+from cli.main import complete
 from tests.support import databases
 from tests.support.processes import started, without_settings
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.main import complete
+from cli.main import complete
 from tests import ROOT
 from tests.e2e.daily.conftest import Shell
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from api.cli.main import complete
+from cli.main import complete
 from tests.e2e.daily.conftest import Shell
 from tests.e2e.daily.test_runs_commands import document, launched
 from tests.e2e.support import launch

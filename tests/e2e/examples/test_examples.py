@@ -10,8 +10,9 @@ from typing import Any
 import httpx
 import pytest
 
-from api.cli.daily.sources import definitions_in
 from apphub_jobs import Job
+from catalog.handlers.oci_layout import add_image
+from cli.jobs import definitions_in
 from examples.mirror_repository import mirror_repository
 from examples.nightly_statistics import nightly_statistics
 from examples.prune_images import prune_images
@@ -21,7 +22,6 @@ from tests.e2e.support import at_work, launch, register
 from tests.support.contexts import context_of
 from tests.support.git.origins import commit, git, made
 from tests.support.processes import wait_for_run
-from worker.handlers.building.builders.oci_layout import add_image
 
 JOBS: tuple[Job[..., object], ...] = (
     mirror_repository,

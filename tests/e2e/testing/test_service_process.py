@@ -7,13 +7,13 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apphub_jobs.testing.process import ServiceError, running
+from apphub_jobs.testing.service import ServiceError, running
 from tests.support.processes import Process, descendants, eventually
 
 STARTS = """
 import sys, time
 from pathlib import Path
-from apphub_jobs.testing.process import running
+from apphub_jobs.testing.service import running
 with running(Path(sys.argv[1]), []) as url:
     print(url, flush=True)
     time.sleep(600)

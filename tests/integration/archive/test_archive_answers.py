@@ -17,28 +17,27 @@ from domain.clock import from_iso
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import FINAL, Failure, Report
+from domain.jobs.run_events import FINAL, Failure, Report
 from eventlog.database.connection import Database
+from eventlog.explain import explain_then
+from eventlog.failures import FailureSearch
 from eventlog.history.as_of import opened
-from eventlog.history.audit import Audit
-from eventlog.history.checkpoints import Checkpoints
-from eventlog.history.event_filter import EventFilter
-from eventlog.history.steps import Replay
-from eventlog.keys.log_files import LogFiles
-from eventlog.queue.explaining import explain_then
-from eventlog.queue.failures import FailureSearch
-from eventlog.rebuild.differences import Difference
+from eventlog.history.audit import Audit, EventFilter
+from eventlog.history.reader import Replay
+from eventlog.history.run_changes import Checkpoints
+from eventlog.keys import LogFiles
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.envelope import Envelope
 from projections.messages import messages
-from projections.runs.filter import RunFilter
+from projections.runs.lists import RunFilter
 from projections.tables import TABLES
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.sample_logs.archives import archive_now, files_in
 from tests.support.sample_logs.histories import SLUGS, make_history
 from tests.support.sample_logs.seals import SealedLog
-from worker.lifecycle.noting import Noter
+from worker.followers import Noter
 
 STEPS = 1_600
 

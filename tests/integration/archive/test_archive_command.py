@@ -12,8 +12,7 @@ from domain.jobs.launching import Launch
 from eventlog.archive import role
 from eventlog.archive.archiver import ARCHIVE_LOCK
 from eventlog.database import sql
-from eventlog.history.audit import Audit
-from eventlog.history.event_filter import EventFilter
+from eventlog.history.audit import Audit, EventFilter
 from projections.envelope import Envelope
 from tests.integration.archive.test_archiving import event
 from tests.support.logs import TESTER, Parts, parts, query

@@ -16,9 +16,9 @@ from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from eventlog.archive import role
 from eventlog.database.connection import Database
-from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild.differences import Difference
+from eventlog.keys import LogFiles
 from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from eventlog.seal.proofs import Prover, check_proof
 from projections import job_runs

@@ -12,13 +12,13 @@ import pytest
 
 from domain.clock import Clock
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from eventlog.archive import retention
 from eventlog.archive.retention import Archiving, Retainer
 from eventlog.database.connection import Database
-from eventlog.keys.log_files import LogFiles
-from eventlog.queue.explaining import explain_now, explain_then
+from eventlog.explain import explain_now, explain_then
+from eventlog.keys import LogFiles
 from projections.envelope import Envelope
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.sample_logs import promises

@@ -16,7 +16,7 @@ from benchmarks.growth.questions.backlog import SPOIL_BACKLOG, backlog_questions
 from benchmarks.growth.questions.everything import questions
 from benchmarks.growth.results import Results, show
 from eventlog.database.connection import Database
-from eventlog.history.checkpoints import Checkpoints
+from eventlog.history.run_changes import Checkpoints
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support import databases

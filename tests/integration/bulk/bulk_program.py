@@ -6,12 +6,12 @@ python -m tests.integration.bulk.bulk_program DATABASE_URL
 import asyncio
 import sys
 
-from domain.commands.bulk.steps import BulkSteps
-from eventlog.history.selected import Selected
-from eventlog.queue.open_operations import OpenOperations
-from runtime.supervision import Supervision
+from domain.commands.bulk import BulkSteps
+from eventlog.history.as_of import Selected
+from eventlog.pending_work import OpenOperations
+from runtime.tasks import Supervision
 from tests.support.logs import parts
-from worker.lifecycle.bulk.going_on import BulkWorker
+from worker.followers import BulkWorker
 
 
 async def main(url: str) -> None:

@@ -4,14 +4,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from domain.bulk.order import Order
-from domain.commands.bulk.operations import BulkOperations, Preview
-from domain.commands.bulk.steps import BulkSteps
+from domain.bulk import Order
+from domain.commands.bulk import BulkOperations, BulkSteps, Preview
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from domain.ports import Row
-from eventlog.history.selected import Selected
+from eventlog.history.as_of import Selected
 from tests.support.logs import TESTER, Parts, query
 
 CAUSES = """

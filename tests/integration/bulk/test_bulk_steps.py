@@ -6,24 +6,23 @@ from typing import Any
 
 import pytest
 
-from domain.bulk import pace
-from domain.bulk.operation import BulkOperation
-from domain.bulk.order import Order
-from domain.commands.bulk import steps
+from domain import bulk
+from domain.bulk import BulkOperation, Order
+from domain.commands import bulk as steps
 from domain.errors import ConflictError, InvalidInputError, VersionConflictError
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
 from domain.ports import Origin
-from eventlog.queue.open_operations import OpenOperations
+from eventlog.pending_work import OpenOperations
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, query, registered
-from worker.lifecycle.bulk.going_on import BulkWorker
+from worker.followers import BulkWorker
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "FIRST", 3)
-    monkeypatch.setattr(pace, "MOST", 3)
+    monkeypatch.setattr(bulk, "FIRST", 3)
+    monkeypatch.setattr(bulk, "MOST", 3)
     monkeypatch.setattr(steps, "AT_A_TIME", 7)
 
 

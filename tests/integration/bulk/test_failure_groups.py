@@ -3,19 +3,18 @@
 import asyncio
 from uuid import UUID
 
-from domain.bulk.order import failed_so
+from domain import filters
+from domain.bulk import failed_so
 from domain.commands.failures import Failures
-from domain.filters import words
-from domain.filters.runs import conditions_of
-from domain.jobs.run_values import Failure, Report
+from domain.filters import conditions_of
+from domain.jobs.run_events import Failure, Report
+from eventlog.failures import FailureSearch
 from eventlog.history.as_of import opened
-from eventlog.queue.failures import FailureSearch
-from projections.runs.filter import run_filter
-from projections.runs.lists import list_runs
+from projections.runs.lists import list_runs, run_filter
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, query
 from tests.support.sample_logs.seals import edit
-from worker.lifecycle.noting import Noter
+from worker.followers import Noter
 
 FINGERPRINTS = "SELECT title, fingerprint FROM failure_groups"
 
@@ -54,7 +53,7 @@ async def noted(scene: Scene) -> dict[str, str]:
 
 async def found(scene: Scene, *texts: str, at: int | None = None) -> set[UUID]:
     """Return the runs that a filter finds as of a position: by both ways where it is the end."""
-    conditions = conditions_of(words.read(texts, ""))
+    conditions = conditions_of(filters.read(texts, ""))
     part = scene.part
     async with (
         part.pool.connection() as connection,

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
-from domain.bulk.order import Order
-from domain.commands.bulk.operations import BulkOperations
+from domain.bulk import Order
+from domain.commands.bulk import BulkOperations
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
-from eventlog.history.selected import Selected
-from eventlog.rebuild.differences import Difference
+from eventlog.history.as_of import Selected
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests import ROOT

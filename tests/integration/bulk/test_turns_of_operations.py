@@ -4,18 +4,18 @@ from uuid import UUID
 
 import pytest
 
-from domain.bulk import pace
-from domain.commands.bulk import steps
-from eventlog.queue.open_operations import OpenOperations
+from domain import bulk
+from domain.commands import bulk as steps
+from eventlog.pending_work import OpenOperations
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, registered
-from worker.lifecycle.bulk.going_on import BulkWorker
+from worker.followers import BulkWorker
 
 
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "FIRST", 3)
-    monkeypatch.setattr(pace, "MOST", 3)
+    monkeypatch.setattr(bulk, "FIRST", 3)
+    monkeypatch.setattr(bulk, "MOST", 3)
     monkeypatch.setattr(steps, "AT_A_TIME", 7)
 
 

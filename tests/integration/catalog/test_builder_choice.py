@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import PermanentError
+from catalog.handlers import build
+from catalog.handlers.builder import BuildError
 from tests.support.building.builds import APP, BUILD
 from tests.support.building.fake_builders import Answer, FakeBuilders
 from tests.support.building.recorded_builds import BUILT_BY_DOCKER, UNREACHABLE, run
 from tests.support.contexts import Reports, context_of
-from worker.handlers.building import handler
-from worker.handlers.building.builders.builder import BuildError
 
 INSTALL = "apt-get install --no-install-recommends"
 
@@ -163,7 +163,7 @@ def test_nothing_is_built_for_what_is_gone_or_over(
     inputs: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(PermanentError, match=f"^{message}$"):
-        handler.execute(context_of(inputs))
+        build.execute(context_of(inputs))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from catalog.handlers.builder import BuildError
 from tests.support.building.builds import image_in
 from tests.support.building.fake_builders import Answer, FakeBuilders
 from tests.support.building.recorded_builds import (
@@ -16,7 +17,6 @@ from tests.support.building.recorded_builds import (
     run,
     tag_of,
 )
-from worker.handlers.building.builders.builder import BuildError
 
 
 def test_docker_builds_and_keeps_the_image_itself(

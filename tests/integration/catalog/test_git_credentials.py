@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers.git import GitError, RefusedError, clone
 from tests.support.git.git_servers import Server, git_server, http_server
 from tests.support.git.repositories import context_of, git, repository
-from worker.handlers.git.client import GitError, RefusedError, clone
 
 pytestmark = pytest.mark.usefixtures("directory")
 

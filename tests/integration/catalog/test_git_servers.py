@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers import ingest as ingestion
+from catalog.handlers import origin as home
+from catalog.handlers.git import CanceledError, GitError, RefusedError, clone
 from tests.support.git.git_servers import (
     git_server,
     http_server,
@@ -21,9 +24,6 @@ from tests.support.git.git_servers import (
 )
 from tests.support.git.repositories import app_at, context_of, git, repository
 from tests.support.processes import eventually
-from worker.handlers.git import home
-from worker.handlers.git.client import CanceledError, GitError, RefusedError, clone
-from worker.handlers.ingestion import handler as ingestion
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from catalog.handlers.buildah import current_limits
 from tests.support.building.builds import image_in
 from tests.support.building.fake_builders import Answer, FakeBuilders
 from tests.support.building.recorded_builds import (
@@ -12,7 +13,6 @@ from tests.support.building.recorded_builds import (
     run,
     tag_of,
 )
-from worker.handlers.building.builders.buildah import current_limits
 
 
 def test_podman_keeps_everything_in_the_attempts_directory(

@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import JobResult, PermanentError
+from catalog.handlers import ingest
+from catalog.handlers.git import RefusedError, clone
+from catalog.handlers.untrusted import MAX_ENTRIES
 from tests.support.git.git_servers import serve_pack, tcp_server
 from tests.support.git.repositories import (
     app_at,
@@ -19,15 +22,12 @@ from tests.support.git.repositories import (
     git,
     repository,
 )
-from worker.handlers.git.client import RefusedError, clone
-from worker.handlers.ingestion import handler
-from worker.handlers.untrusted.tree import MAX_ENTRIES
 
 pytestmark = pytest.mark.usefixtures("directory")
 
 
 def ingested(origin: Path, **settings: Any) -> JobResult:
-    return handler.execute(context_of(app_at(str(origin)), **settings))
+    return ingest.execute(context_of(app_at(str(origin)), **settings))
 
 
 def written() -> list[str]:

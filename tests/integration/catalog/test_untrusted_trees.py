@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import PermanentError
+from catalog.handlers import ingest
+from catalog.handlers.git import GitError, RefusedError, clone
+from catalog.handlers.untrusted import MAX_TEXT_BYTES
 from tests.support.git.repositories import (
     app_at,
     committed,
@@ -14,9 +17,6 @@ from tests.support.git.repositories import (
     imported,
     repository,
 )
-from worker.handlers.git.client import GitError, RefusedError, clone
-from worker.handlers.ingestion import handler
-from worker.handlers.untrusted.tree import MAX_TEXT_BYTES
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -24,7 +24,7 @@ DOCKERFILE = {b"Dockerfile": b"FROM scratch\n"}
 
 
 def record(origin: Path, **settings: Any) -> dict[str, Any]:
-    (effect,) = handler.execute(context_of(app_at(str(origin)), **settings)).effects
+    (effect,) = ingest.execute(context_of(app_at(str(origin)), **settings)).effects
     return dict(effect.data)
 
 
@@ -294,6 +294,6 @@ def test_local_paths_can_be_switched_off(tmp_path: Path) -> None:
         f"FILE://localhost{origin}",
     ):
         with pytest.raises(PermanentError, match="local paths are switched off here"):
-            handler.execute(context_of(app_at(url), allowLocalPaths=False))
+            ingest.execute(context_of(app_at(url), allowLocalPaths=False))
     assert not Path("clone").exists()
     assert record(origin, allowLocalPaths=True)["dockerfile_path"] == "Dockerfile"

@@ -11,11 +11,11 @@ import pytest
 
 from domain.clock import to_iso
 from domain.jobs.launching import Launch
+from projections.flow import claims
+from projections.flow.claims import next_due, waiting_longest
+from projections.flow.limits import Limits
+from projections.flow.rates import KnownRooms
 from projections.rows import Connection, read_ids, read_value
-from projections.runs import claims
-from projections.runs.due import next_due, waiting_longest
-from projections.runs.limits import Limits
-from projections.runs.rates.rooms import KnownRooms
 from tests.support.logs import TESTER, Parts, parts, pick_anew, registered
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -7,12 +7,12 @@ import pytest
 
 from apphub_jobs.contract import JobResult
 from domain.errors import StaleExecutionError, WorkerBuriedError
+from domain.jobs.definition import BUILD_ENTRY_POINT
 from domain.jobs.launching import Launch
-from domain.jobs.reserved import BUILD_ENTRY_POINT
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from tests.support.logs import TESTER, Parts, query, registered
 from worker.executors.port import Outcome
-from worker.lifecycle.outcomes import ClaimedRun
+from worker.outcomes import ClaimedRun
 
 
 async def _launch(part: Parts, slug: str, count: int = 1, **launch: Any) -> list[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from eventlog.workers import listing
+from eventlog import workers
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.workers import working
 
@@ -19,7 +19,7 @@ async def test_no_claim_of_a_drained_worker_gets_through(part: Parts) -> None:
     await part.worker("w")
     await part.worker("other")
     async with part.pool.connection() as connection:
-        drained = await listing.drain(connection, "w")
+        drained = await workers.drain(connection, "w")
     assert drained["state"] == "draining"
     await part.jobs.launch(slug, Launch(), TESTER)
     assert await part.heartbeats.beat("w") == "draining"
@@ -41,7 +41,7 @@ async def test_a_drained_worker_lets_what_runs_come_to_its_end(
         while query(part.url, STATUS, first.run_id) != [("running",)]:
             await asyncio.sleep(0.02)
         async with part.pool.connection() as connection:
-            drained = await listing.drain(connection, worker.worker.worker_id)
+            drained = await workers.drain(connection, worker.worker.worker_id)
         assert drained["busy"] == 1
         second = await part.jobs.launch("count", launch, TESTER)
         while not worker.worker.is_draining:

@@ -12,9 +12,9 @@ import orjson
 from domain.clock import cut_to_ms
 from domain.jobs.definition import Spec
 from domain.ports import Offer
-from domain.workers.presence import Presence
-from eventlog.queue.explaining import explain_now
-from eventlog.queue.following import Queue
+from domain.workers import Presence
+from eventlog.explain import explain_now
+from eventlog.pending_queue import Queue
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts
 

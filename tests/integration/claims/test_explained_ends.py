@@ -4,8 +4,8 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from domain.commands.claims import Claim
-from domain.jobs.run_values import Failure, FailureReason, Report
+from domain.commands.executions import Claim
+from domain.jobs.run_events import Failure, FailureReason, Report
 from tests.integration.claims.test_explanations import Found, explained, launched
 from tests.support.logs import TESTER, Parts, registered
 

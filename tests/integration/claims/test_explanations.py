@@ -9,10 +9,10 @@ import pytest
 
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.ports import Offer
-from eventlog.queue.explaining import explain_now, explain_then
-from eventlog.workers import listing
+from eventlog import workers
+from eventlog.explain import explain_now, explain_then
 from tests.support.logs import TESTER, Parts, registered
 
 Found = dict[str, Any]
@@ -80,7 +80,7 @@ async def _who_could_is_drained(part: Parts) -> str:
     await part.worker("v", entry_points=["other"])
     await part.worker("w", entry_points=["test.noop"])
     async with part.pool.connection() as connection:
-        await listing.drain(connection, "w")
+        await workers.drain(connection, "w")
     return await launched(part, await registered(part.jobs))
 
 

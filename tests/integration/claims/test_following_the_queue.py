@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from domain.commands.claims import Claim
+from domain.commands.executions import Claim
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
-from projections.runs import claims, frontier
+from projections.flow import claims, pending_queue
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
 STEPS = 250
@@ -166,8 +166,8 @@ async def test_claims_are_those_of_one_who_looks_at_every_run(
     fewer: int,
     front: int,
 ) -> None:
-    monkeypatch.setattr(frontier, "MOST_WAITING", most)
-    monkeypatch.setattr(frontier, "FEWER_WAITING", fewer)
+    monkeypatch.setattr(pending_queue, "MOST_WAITING", most)
+    monkeypatch.setattr(pending_queue, "FEWER_WAITING", fewer)
     monkeypatch.setattr(claims, "FRONT", front)
     async with parts(database_url) as one, parts(database_url) as two:
         for slug, spec in JOBS.items():

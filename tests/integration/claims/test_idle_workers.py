@@ -8,15 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from domain.commands.claims import Claims
-from domain.commands.executions import Executions
+from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.ports import Offer
 from tests.support.logs import TESTER, Parts, parts, query
 from tests.support.workers import InProcessWorker, working
-from worker.lifecycle import claiming
-from worker.lifecycle.worker import WorkerSettings
+from worker import claiming
+from worker.worker import WorkerSettings
 
 WORKERS = 4
 

@@ -11,7 +11,7 @@ import pytest
 
 from domain.errors import ConflictError, VersionConflictError
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from projections.envelope import Envelope

@@ -6,17 +6,17 @@ from random import Random
 
 import pytest
 
-from domain.commands.claims import Claim
+from domain.commands.executions import Claim
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from domain.ports import Offer
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.queue.pending_work import Work
-from projections.runs import claims, frontier
+from eventlog.pending_work import Work
+from projections.flow import claims, pending_queue
 from tests.support.logs import TESTER, Parts, parts
-from worker.lifecycle.offering import Offering
+from worker.attempts import Offering
 
 ENTRY_POINTS = ("ours.a", "theirs.b", "both.c", "nobodys.d")
 
@@ -72,8 +72,8 @@ async def test_a_worker_takes_only_what_it_executes(part: Parts) -> None:
 async def test_behind_full_jobs_a_worker_finds_what_it_executes(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frontier, "MOST_WAITING", 6)
-    monkeypatch.setattr(frontier, "FEWER_WAITING", 3)
+    monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
+    monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
     monkeypatch.setattr(claims, "FRONT", 0)
     await _register(part, "theirs.b", "both.c")
     full = Spec(name="x", type="batch", entry_point="ours.a", max_concurrent_runs=1)

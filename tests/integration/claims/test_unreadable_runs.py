@@ -4,10 +4,10 @@ from uuid import UUID
 
 import pytest
 
-from domain import passing
-from domain.commands import recalling, sweeps
+from domain import quarantine
+from domain.commands import application, executions
 from domain.jobs.launching import Launch
-from projections.runs import claims, frontier
+from projections.flow import claims, pending_queue
 from tests.support import newer
 from tests.support.logs import TESTER, Parts, query, registered
 
@@ -20,10 +20,10 @@ UNREADABLE = 5 * MOST
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make everything small that is done in one go."""
-    monkeypatch.setattr(recalling, "MAX_TRIES", 4)
-    monkeypatch.setattr(sweeps, "SWEEP_LIMIT", 4)
-    monkeypatch.setattr(frontier, "MOST_WAITING", 8)
-    monkeypatch.setattr(frontier, "FEWER_WAITING", 4)
+    monkeypatch.setattr(application, "MAX_TRIES", 4)
+    monkeypatch.setattr(executions, "SWEEP_LIMIT", 4)
+    monkeypatch.setattr(pending_queue, "MOST_WAITING", 8)
+    monkeypatch.setattr(pending_queue, "FEWER_WAITING", 4)
     monkeypatch.setattr(claims, "FRONT_OF_JOB", 0)
 
 
@@ -69,8 +69,8 @@ async def test_claims_job_by_job_come_to_what_can_be_read(
         found += await claimed(part, 2)
     assert found == readable
     # What has come in before the place that was come to is met when all is looked at anew.
-    monkeypatch.setattr(passing, "REST_S", 0)
-    monkeypatch.setattr(passing, "REST_FACTOR", 0)
+    monkeypatch.setattr(quarantine, "REST_S", 0)
+    monkeypatch.setattr(quarantine, "REST_FACTOR", 0)
     urgent = Launch(priority=7, parameters={"k": "urgent"})
     last = await launched(part, slug, urgent)
     found.clear()

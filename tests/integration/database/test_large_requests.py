@@ -5,18 +5,17 @@ import asyncio
 import httpx
 import pytest
 
-from api.views.job_lists import AT_ONCE
+from api.views.lists import AT_ONCE
 from domain.errors import OverloadedError
 from domain.jobs.launching import Launch
-from eventlog.append import waiting
+from eventlog.append import writer
 from eventlog.append import writer as writer_module
-from eventlog.append.batch import LockTime, Request, prepare
+from eventlog.append.lookups import Remembered
 from eventlog.append.plan import Statement
-from eventlog.append.running_rows import Remembered
+from eventlog.append.transaction import LockTime, Request, prepare
 from eventlog.history import audit
-from eventlog.history.audit import Audit
-from eventlog.history.event_filter import EventFilter
-from eventlog.keys.log_files import LogFiles
+from eventlog.history.audit import Audit, EventFilter
+from eventlog.keys import LogFiles
 from projections.job_definitions import next_by_slug
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts, parts, query, registered
@@ -51,7 +50,7 @@ async def test_a_batch_is_full_by_bytes(
 async def test_more_bytes_than_may_wait_are_refused_at_once(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MAX_WAITING_BYTES", 1_000_000)
+    monkeypatch.setattr(writer, "MAX_WAITING_BYTES", 1_000_000)
     slug = await registered(part.jobs)
     launches = [part.jobs.launch(slug, LARGE, TESTER) for _ in range(20)]
     answers = await asyncio.gather(*launches, return_exceptions=True)

@@ -13,13 +13,13 @@ from domain.errors import LogUnavailableError
 from domain.jobs.launching import Launch
 from domain.ports import Origin
 from eventlog.append import writer as writer_module
-from eventlog.append.batch import prepare
 from eventlog.append.plan import Statement
-from eventlog.append.waiting import Patience
+from eventlog.append.transaction import prepare
+from eventlog.append.writer import Patience
 from eventlog.database import connection as connections
 from eventlog.database.connection import Database, borrowed
 from eventlog.database.listener import Listener
-from eventlog.queue.pending_work import Work
+from eventlog.pending_work import Work
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts, parts, query, registered
 

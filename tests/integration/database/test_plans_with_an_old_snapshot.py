@@ -11,11 +11,12 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from eventlog.queue import statements
-from eventlog.queue.places import in_front
-from eventlog.workers import orphans
-from projections.run_rows import holders
-from projections.runs import claims, due
+from eventlog import claims as statements
+from eventlog import explain as in_front
+from eventlog import workers
+from projections import job_runs
+from projections.flow import claims
+from projections.flow import claims as due
 from tests.support.logs import TESTER, Parts, registered
 
 RUNS = 20_000
@@ -64,10 +65,10 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
     "who waits longest": (due.WAITING_LONGEST, {"limit": 5}),
     "whether a job has any left": (due.ANY_UNFINISHED, {"id": A_JOB}),
     "what others must execute": (statements.FOREIGN, {"offered": ["test.noop"]}),
-    "whom a dead worker left": (orphans.OF_DEAD_WORKERS, {"limit": 5, "bypassed": []}),
-    "whom nobody holds": (orphans.OF_ANYBODY, {"limit": 5, "bypassed": []}),
+    "whom a dead worker left": (workers.OF_DEAD_WORKERS, {"limit": 5, "bypassed": []}),
+    "whom nobody holds": (workers.OF_ANYBODY, {"limit": 5, "bypassed": []}),
     "who is the only one": (
-        holders.HOLDERS,
+        job_runs.HOLDERS,
         {"slots": f'[{{"definition_id": "{A_JOB}", "value": "a"}}]'},
     ),
     "who stands in front": (

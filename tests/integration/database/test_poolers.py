@@ -9,7 +9,7 @@ import pytest
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
 from eventlog.database.sql import CHANNEL
-from runtime.supervision import Supervision
+from runtime.tasks import Supervision
 from tests.support.processes import Process, started
 from tests.support.wires.pgbouncer import pgbouncer
 

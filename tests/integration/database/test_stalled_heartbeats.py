@@ -7,8 +7,8 @@ import pytest
 
 from domain.quarantine import Quarantine
 from eventlog.database.connection import Database
-from eventlog.workers.heartbeats import Heartbeats
-from runtime.background_tasks import within
+from eventlog.workers import Heartbeats
+from runtime.tasks import within
 from tests.support.logs import Parts, query
 from tests.support.wires.proxy import Proxy
 from tests.support.workers import working

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.catalog.app import App
-from domain.catalog.build import Wanted
-from domain.commands.catalog import Catalog
+from catalog.build import Wanted
+from catalog.commands import Catalog
+from catalog.repository import App
 from domain.jobs.launching import Launch
 from tests.support.logs import TESTER, Parts, query, registered
 

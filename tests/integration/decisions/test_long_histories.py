@@ -4,13 +4,13 @@ import tracemalloc
 
 import pytest
 
-from domain.catalog.app import App
-from domain.commands.catalog import Catalog
-from domain.commands.claims import Claim
+from catalog.commands import Catalog
+from catalog.repository import App
+from domain.commands.executions import Claim
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from eventlog.database.connection import Database
-from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.integration.decisions.long import log_rows_read, report_often

@@ -5,15 +5,15 @@ from uuid import UUID
 
 import pytest
 
-from domain.catalog.app import App
-from domain.commands.catalog import Catalog
+from catalog.commands import Catalog
+from catalog.repository import App
 from domain.errors import ConflictError
 from domain.identifiers import repository_id
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from eventlog.database.connection import Database
-from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.tables import TABLES

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.executors.submitting import Submitting
 from tests.support.packages import package_of
-from worker.executors.shared.executor import SharedExecutor
+from worker.executors.shared import SharedExecutor
 
 
 @pytest.fixture

@@ -8,8 +8,7 @@ from typing import Any
 
 from tests.support.handlers.tasks import task_of
 from worker.executors.port import Outcome
-from worker.executors.shared.attempt import SharedAttempt
-from worker.executors.shared.executor import SharedExecutor
+from worker.executors.shared import SharedAttempt, SharedExecutor
 
 
 class Submitting:

@@ -16,12 +16,15 @@ from tests.support.processes import descendants
 from worker.executors.local import attempt as process_attempt
 from worker.executors.local.attempt import ProcessAttempt
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.packages import HandlerPackage
-from worker.executors.port import Attempt, Executor, LeaseOverError, Outcome
-from worker.executors.ray.driver_process import RayCluster
-from worker.executors.ray.executor import RayExecutor
-from worker.executors.shared.attempt import SharedAttempt
-from worker.executors.shared.executor import SharedExecutor
+from worker.executors.port import (
+    Attempt,
+    Executor,
+    HandlerPackage,
+    LeaseOverError,
+    Outcome,
+)
+from worker.executors.ray.executor import RayCluster, RayExecutor
+from worker.executors.shared import SharedAttempt, SharedExecutor
 
 LOADS_WHEN_TOLD = """
 from pathlib import Path

@@ -20,9 +20,7 @@ from tests.support.clusters.two_nodes import TwoNodes, two_nodes
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
 from worker.executors.port import Outcome
-from worker.executors.ray.attempt import RayAttempt
-from worker.executors.ray.driver_process import RayCluster
-from worker.executors.ray.executor import RayExecutor
+from worker.executors.ray.executor import RayAttempt, RayCluster, RayExecutor
 
 # A cluster, and a driver for each test, take their time where all processors are busy.
 pytestmark = pytest.mark.timeout(300)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
-from worker.executors.ray.node.watcher import PROGRAM
+from worker.executors.ray.node import PROGRAM
 from worker.executors.ray.wire import LONGEST_BYTES, described, line_of, unpacked
 
 ENOUGH_S = 30.0

@@ -8,9 +8,9 @@ import pytest
 from tests.integration.executors.comparing import GRACE_S, compared
 from tests.integration.executors.scenarios import SCENARIOS
 from tests.support.packages import package_of
+from worker.executors import shared as shared_attempt
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.shared import attempt as shared_attempt
-from worker.executors.shared.executor import SharedExecutor
+from worker.executors.shared import SharedExecutor
 
 
 async def test_every_way_to_end_is_seen_where_each_has_a_process(

@@ -10,10 +10,10 @@ import pytest
 from tests.integration.executors.submitting import Submitting, ended
 from tests.support.handlers.tasks import printed
 from tests.support.packages import package_of
-from worker.executors.packages import HandlerPackage
-from worker.executors.shared import attempt_logs
-from worker.executors.shared import process as shared_process
-from worker.executors.shared.executor import SharedExecutor
+from worker.executors import shared as attempt_logs
+from worker.executors import shared as shared_process
+from worker.executors.port import HandlerPackage
+from worker.executors.shared import SharedExecutor
 
 
 async def test_hundreds_wait_in_one_process(shared: Submitting) -> None:

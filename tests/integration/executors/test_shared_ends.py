@@ -8,10 +8,10 @@ from time import monotonic
 
 import pytest
 
-from apphub_jobs.process.shared.attempts import MOST_THREADS
+from apphub_jobs.process.shared import MOST_THREADS
 from tests.integration.executors.submitting import Submitting, ended
 from tests.support.handlers.tasks import printed
-from worker.executors.shared.attempt import SharedAttempt
+from worker.executors.shared import SharedAttempt
 
 GRACE_S = 0.2
 

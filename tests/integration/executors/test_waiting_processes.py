@@ -11,7 +11,7 @@ import pytest
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
 from tests.support.processes import descendants
-from worker.executors.local import pool
+from worker.executors.local import executor as pool
 from worker.executors.local.attempt import ProcessAttempt
 from worker.executors.local.executor import ProcessExecutor
 

@@ -10,16 +10,16 @@ import pytest
 from domain.commands import failures as commands
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
+from eventlog import failures as searching
 from eventlog.database.connection import Database
-from eventlog.queue import failures as searching
-from eventlog.queue.failures import FailureSearch
-from eventlog.rebuild.differences import Difference
+from eventlog.failures import FailureSearch
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support import newer
 from tests.support.logs import TESTER, Parts, query, registered
-from worker.lifecycle.noting import Noter
+from worker.followers import Noter
 
 GROUPS = "SELECT title, status, count, recovered FROM failure_groups ORDER BY title"
 

@@ -6,15 +6,15 @@ from typing import Any
 
 import psycopg
 
-from domain.filters import words
-from domain.filters.runs import conditions_of
+from domain import filters
+from domain.filters import conditions_of
 from domain.identifiers import failure_group_id
 from domain.jobs.launching import Launch
+from eventlog import failures
 from eventlog.history.as_of import opened
-from eventlog.queue import failures
-from projections.failures import asked
+from projections import failure_search
 from projections.runs import lists, past
-from projections.runs.filter import NOW, RunFilter, Sought, page_values, run_filter
+from projections.runs.lists import NOW, RunFilter, Sought, page_values, run_filter
 from projections.runs.past import Then
 from tests.support.logs import TESTER, Parts, registered
 
@@ -79,7 +79,7 @@ SUCCEED = """
 
 async def wanted_of(part: Parts, *texts: str) -> RunFilter:
     """Return what a filter comes to."""
-    conditions = conditions_of(words.read(texts, ""))
+    conditions = conditions_of(filters.read(texts, ""))
     async with (
         part.pool.connection() as connection,
         opened(connection, part.files, None) as seen,
@@ -173,7 +173,7 @@ async def test_the_first_page_of_a_large_group_reads_its_newest_events(
             before = page[-1]["created_position"]
             assert (following is None) == (len(found) == len(everything))
         assert found == [run["id"] for run in everything]
-        newest = await asked.lately(
+        newest = await failure_search.lately(
             connection, wanted.conditions, NOW, lists.FEW_EVENTS
         )
     values = page_values(Sought(replace(wanted, lately=newest)), PAGE, 0)

@@ -11,7 +11,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from eventlog.history import run_counts
+from eventlog.history import run_changes
 from tests import ROOT
 from tests.integration.streams import stream
 from tests.support.in_process import in_process
@@ -114,7 +114,7 @@ async def test_jobs_beyond_the_first_are_told_together(
 ) -> None:
     for number in range(4):
         await registered(part.jobs, f"job-{number}")
-    monkeypatch.setattr(run_counts, "MOST_JOBS", 3)
+    monkeypatch.setattr(run_changes, "MOST_JOBS", 3)
     with in_process(part.url, tmp_path) as api:
         for number in range(4):
             api.client.post(f"/jobs/job-{number}/run", json={}).raise_for_status()

@@ -11,17 +11,18 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import STATUSES, Failure, Report
+from domain.jobs.run_events import STATUSES, Failure, Report
 from eventlog.database.connection import configure
-from eventlog.history import run_counts
+from eventlog.history import run_changes
 from eventlog.history.as_of import opened
-from eventlog.history.checkpoints import (
+from eventlog.history.run_changes import (
     EVERY,
     FORGET_CHECKPOINTS,
     Checkpoints,
+    Counts,
+    RunCounts,
 )
-from eventlog.history.run_counts import Counts, RunCounts
-from projections.runs.counts import FAR
+from projections.runs.past import FAR
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.long_logs import fill
 
@@ -73,7 +74,7 @@ async def act(part: Parts, slug: str, random_: random.Random) -> None:
 async def test_the_counts_are_those_of_the_table_whatever_happened_since(
     part: Parts, far: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_counts, "FAR", far)
+    monkeypatch.setattr(run_changes, "FAR", far)
     random_ = random.Random(5)
     await part.worker("w")
     slugs = [await registered(part.jobs, f"job-{number}") for number in range(3)]
@@ -94,7 +95,7 @@ async def test_the_counts_are_those_of_the_table_whatever_happened_since(
 async def test_an_answer_without_a_checkpoint_is_the_same_by_rows_and_by_events(
     part: Parts, far: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_counts, "FAR", far)
+    monkeypatch.setattr(run_changes, "FAR", far)
     await part.worker("w")
     slugs = [await registered(part.jobs, f"job-{number}") for number in range(2)]
     random_ = random.Random(7)

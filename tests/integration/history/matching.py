@@ -3,13 +3,13 @@
 import json
 from random import Random
 
-from domain.filters import words
-from domain.filters.runs import conditions_of
+from domain import filters
+from domain.filters import conditions_of
 from domain.ports import Row
 from eventlog.history.as_of import Past
 from projections.job_runs import RunRow
 from projections.rows import Connection
-from projections.runs.filter import run_filter
+from projections.runs.lists import run_filter
 
 MOST = 50
 """Runs that are asked for."""
@@ -72,7 +72,7 @@ async def filtered(
     connection: Connection, past: Past, texts: list[str]
 ) -> list[RunRow]:
     """Return the newest runs that conditions let pass, as they are asked for by clients."""
-    conditions = conditions_of(words.read(texts, "/filter"))
+    conditions = conditions_of(filters.read(texts, "/filter"))
     wanted = await run_filter(connection, past, conditions)
     if wanted is None:
         return []

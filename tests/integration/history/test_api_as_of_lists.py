@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from domain.jobs.run_values import STATUSES
+from domain.jobs.run_events import STATUSES
 from tests.integration.shared_api import (
     Json,
     SharedApi,

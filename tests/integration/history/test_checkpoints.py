@@ -12,11 +12,11 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import FINAL, STATUSES
+from domain.jobs.run_events import FINAL, STATUSES
 from domain.ports import Row
 from eventlog.database import sql
-from eventlog.history import checkpoints
-from eventlog.history.checkpoints import Checkpoints, next_checkpoint
+from eventlog.history import run_changes
+from eventlog.history.run_changes import Checkpoints, next_checkpoint
 from projections.job_runs import TABLE
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.processes import eventually, started
@@ -118,7 +118,7 @@ def test_after_a_checkpoint_the_next_is_due_when_the_log_has_grown_enough() -> N
 async def test_the_more_runs_wait_the_rarer_are_checkpoints(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoints, "ALIVE_FOR_EACH", 1)
+    monkeypatch.setattr(run_changes, "ALIVE_FOR_EACH", 1)
 
     async with parts(database_url) as part:
         kept = Checkpoints(part.pool, part.files, every=10)
@@ -146,7 +146,7 @@ async def test_one_at_a_time_writes_and_waits_for_no_append(database_url: str) -
             Checkpoints(other.pool, other.files, every=10),
         )
         with psycopg.connect(database_url, autocommit=True) as blocker:
-            blocker.execute("SELECT pg_advisory_lock(%s)", (checkpoints.WRITER_LOCK,))
+            blocker.execute("SELECT pg_advisory_lock(%s)", (run_changes.WRITER_LOCK,))
             assert await ours.keep_up() is False
             assert query(database_url, "SELECT * FROM run_checkpoints") == []
             blocker.execute("SELECT pg_advisory_unlock_all()")
@@ -184,7 +184,7 @@ async def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
 ) -> None:
     await fill(database_url, 8_000)
     [(head,)] = query(database_url, "SELECT max(notification_id) FROM jobs_events")
-    assert 2 * checkpoints.EVERY < head < 3 * checkpoints.EVERY
+    assert 2 * run_changes.EVERY < head < 3 * run_changes.EVERY
 
     def written() -> list[int]:
         return [
@@ -203,5 +203,5 @@ async def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
         APPHUB_DATABASE_URL=database_url,
     ):
         eventually(lambda: len(written()) == 2, what="checkpoints of all of the log")
-    assert min(written()) == checkpoints.EVERY
+    assert min(written()) == run_changes.EVERY
     assert max(written()) >= head

@@ -8,13 +8,13 @@ from uuid import UUID
 import pytest
 
 from domain import identifiers
-from domain.commands import recalling, sweeps
+from domain.commands import application, executions
 from domain.errors import QuarantinedError
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
-from eventlog.history.steps import Replay
-from eventlog.rebuild.differences import Difference
+from eventlog.history.reader import Replay
 from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.messages import UNKNOWN
@@ -104,7 +104,7 @@ async def unreadable_runs(part: Parts, slug: str, launch: Launch) -> list[UUID]:
 async def test_claims_pass_over_more_unreadable_runs_than_are_remembered(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recalling, "MAX_TRIES", 4)
+    monkeypatch.setattr(application, "MAX_TRIES", 4)
     slug = await registered(part.jobs)
     await part.worker("w")
     unreadable = await unreadable_runs(part, slug, Launch(priority=5))
@@ -127,7 +127,7 @@ async def test_claims_pass_over_more_unreadable_runs_than_are_remembered(
 async def test_expiry_passes_over_more_unreadable_runs_than_are_remembered(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeps, "SWEEP_LIMIT", 4)
+    monkeypatch.setattr(executions, "SWEEP_LIMIT", 4)
     slug = await registered(part.jobs)
     unreadable = await unreadable_runs(part, slug, Launch(start_deadline_ms=1))
     await launched(part, slug, 3, Launch(start_deadline_ms=1))

@@ -11,12 +11,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from domain.jobs.run_values import STATUSES
+from domain.jobs.run_events import STATUSES
 from domain.ports import Row
 from eventlog.history.as_of import opened
-from eventlog.history.checkpoints import Checkpoints
+from eventlog.history.run_changes import Checkpoints
 from projections.envelope import Envelope
-from projections.runs.filter import RunFilter
+from projections.runs.lists import RunFilter
 from projections.tables import BY_SUBJECT
 from tests.integration.history.matching import MOST, any_filter, filtered, lets_pass
 from tests.support.logs import Parts, parts, query

@@ -16,13 +16,13 @@ import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
-from domain.jobs.run_values import FINAL, STATUSES
+from domain.jobs.run_events import FINAL, STATUSES
 from domain.ports import Row
 from eventlog.database.connection import configure
 from eventlog.history.as_of import Past, opened
-from eventlog.history.checkpoints import EVERY, Checkpoints
+from eventlog.history.run_changes import EVERY, Checkpoints
 from projections.job_runs import TABLE
-from projections.runs.filter import RunFilter
+from projections.runs.lists import RunFilter
 from tests.support.logs import Parts, parts, query
 from tests.support.sample_logs.long_logs import fill
 

@@ -3,9 +3,9 @@
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from domain.json_values import JsonObject
-from eventlog.history.steps import Replay, Step
+from eventlog.history.reader import Replay, Step
 from tests.support.logs import TESTER, Parts, parts, query, registered
 
 CHUNK = 40
@@ -87,7 +87,7 @@ async def test_a_portion_of_the_log_is_bounded_by_its_size_but_never_empty(
 async def test_rows_are_remembered_within_a_bound_of_bytes(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("eventlog.history.steps.MAX_BYTES", 500_000)
+    monkeypatch.setattr("eventlog.history.reader.MAX_BYTES", 500_000)
     async with parts(database_url) as part:
         slug = await registered(part.jobs)
         large: JsonObject = {"x": "x" * 200_000}

@@ -8,8 +8,7 @@ import pytest
 
 from apphub_jobs import Client
 from apphub_jobs.client import ConflictError, NotFoundError, WaitTimeoutError
-from domain.bulk.operation import BulkOperation
-from domain.bulk.order import Order
+from domain.bulk import BulkOperation, Order
 from tests.integration.http.test_openapi import Tour
 from tests.integration.shared_api import Json, SharedApi, unique
 from tests.support.logs import parts

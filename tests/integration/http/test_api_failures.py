@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from apphub_jobs import Client
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from tests.integration.http.test_openapi import Tour
 from tests.integration.shared_api import Json, SharedApi
 from tests.support.logs import parts

@@ -8,12 +8,12 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from domain.jobs.launching import Launch
-from eventlog.queue.places import in_front
+from eventlog import explain
 from projections import job_definitions
-from projections.runs import claims, due, lists
-from projections.runs.candidates.candidate import FRONT
-from projections.runs.filter import RunFilter
-from projections.runs.lists import newest_first
+from projections.flow import claims
+from projections.flow.candidates import FRONT
+from projections.runs import lists
+from projections.runs.lists import RunFilter, newest_first
 from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts, query, registered
 
@@ -162,9 +162,9 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     filled_url: str,
 ) -> None:
     async with parts(filled_url) as part, part.pool.connection() as connection:
-        row = await due.next_due(connection)
+        row = await claims.next_due(connection)
         assert row["next_at"] is not None
-    _check(_plan(filled_url, due.WAITING_LONGEST, limit=5), "job_runs_due")
+    _check(_plan(filled_url, claims.WAITING_LONGEST, limit=5), "job_runs_due")
     at_present = make_conninfo(filled_url, options="-c apphub.now=now")
     asked: dict[str, str] = {"places": PLACES, "offered": OFFERED}
     _check(_plan(at_present, claims.front_of_queue(20), **asked), "job_runs_due")
@@ -190,7 +190,7 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     _check(_plan(filled_url, claims.FIRST_OF_JOBS_BEHIND, **behind), "job_runs_waiting")
 
 
-@pytest.mark.parametrize("question", [in_front.FRONT, in_front.COUNT])
+@pytest.mark.parametrize("question", [explain.FRONT, explain.COUNT])
 def test_an_explanation_reads_what_waits_and_nothing_else(
     filled_url: str, question: str
 ) -> None:
@@ -224,10 +224,10 @@ def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(
         )
         connection.execute("VACUUM (ANALYZE) job_runs")
     _check(
-        _plan(filled_url, due.OVERDUE, now="now", limit=20, bypassed=[], after=None),
+        _plan(filled_url, claims.OVERDUE, now="now", limit=20, bypassed=[], after=None),
         "job_runs_start_deadline",
     )
     _check(
-        _plan(filled_url, due.CANCEL_REQUESTED, worker_id="worker"),
+        _plan(filled_url, claims.CANCEL_REQUESTED, worker_id="worker"),
         "job_runs_to_cancel",
     )

@@ -43,7 +43,7 @@ def test_all_that_clients_send_and_see_is_described(document: Json) -> None:
         for name, operation in operations(document).items()
         if not operation.get("description")
     ]
-    assert silent == [], "say what they mean in api/reference/words.py"
+    assert silent == [], "say what they mean in api/reference.py"
 
 
 def test_a_patch_is_documented_to_take_no_null_where_it_takes_none(

@@ -12,8 +12,7 @@ from typing import cast
 import pytest
 
 from api.http import connections
-from api.http.wire import clients
-from api.http.wire.clients import Paused, Unsent
+from api.http.connections import Paused, Unsent
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.processes import eventually
 from tests.support.wires.raw_sockets import raw_socket
@@ -156,7 +155,7 @@ class FailsOnce(asyncio.Transport):
 async def test_a_look_that_fails_is_followed_by_another(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(clients, "LOOK_S", 0.05)
+    monkeypatch.setattr(connections, "LOOK_S", 0.05)
     failed: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
@@ -205,7 +204,7 @@ async def _take(client: socket.socket, size: int) -> None:
 async def test_of_too_much_that_waits_goes_what_has_been_left_for_longest(
     first_takes_bytes: int, *, is_looked_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clients, "LOOK_S", 600)  # All looks are the test's.
+    monkeypatch.setattr(connections, "LOOK_S", 600)  # All looks are the test's.
     unsent = Unsent(most_bytes=5_500_000, take_s=600)
     async with (
         paired() as (taking, takes),

@@ -19,7 +19,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Unit
-from eventlog.append import waiting
+from eventlog.append import writer
 from tests.support.logs import TESTER, Parts, now, parts, query, registered
 
 
@@ -131,7 +131,7 @@ async def test_a_unit_that_the_database_refuses_fails_alone(
 async def test_a_full_queue_is_an_answer_not_a_wait(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "MAX_WAITING", 5)
+    monkeypatch.setattr(writer, "MAX_WAITING", 5)
 
     async with parts(database_url) as part:
         slug = await registered(part.jobs)

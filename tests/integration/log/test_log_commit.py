@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import LogUnavailableError, OutcomeUnknownError
 from domain.jobs.launching import Launch
-from eventlog.append.waiting import Patience
+from eventlog.append.writer import Patience
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.wires.proxy import Proxy
 

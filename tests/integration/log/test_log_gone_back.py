@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from domain.errors import LogUnavailableError, StaleExecutionError
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Holder, Report
+from domain.jobs.run_events import Holder, Report
 from tests.integration.streams import server_sent, stream
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, Parts, parts, query, registered

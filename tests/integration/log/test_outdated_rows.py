@@ -10,10 +10,10 @@ from domain.jobs.launching import Launch
 from domain.ports import Locked
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.queue.pending_work import Work
-from runtime.supervision import Supervision
+from eventlog.pending_work import Work
+from runtime.tasks import Supervision
 from tests.support.logs import TESTER, Parts, parts, query, registered
-from worker.lifecycle.watcher import Watcher
+from worker.watcher import Watcher
 
 ENOUGH_S = 20.0
 

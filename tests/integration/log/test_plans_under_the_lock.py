@@ -13,17 +13,17 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
-from eventlog.append import statements as append_statements
+from domain.jobs.run_events import Report
+from eventlog import claims as queue_statements
+from eventlog.append import plan as append_statements
 from eventlog.database import sql
 from eventlog.history import statements as history_statements
-from eventlog.queue import statements as queue_statements
+from projections import job_runs
+from projections.flow import claims as run_claims
+from projections.flow import fairness
+from projections.flow import rates as rate_rooms
+from projections.flow import rates as rate_waiting
 from projections.job_runs import TABLE
-from projections.run_rows import holders
-from projections.runs import claims as run_claims
-from projections.runs.rates import rooms as rate_rooms
-from projections.runs.rates import waiting as rate_waiting
-from projections.runs.turns import circles
 from projections.table import select_sql, update_sql
 from tests.support.logs import TESTER, parts, registered
 
@@ -57,7 +57,7 @@ STATEMENTS = {
         "job_runs_due",
     ),
     "who has a slot": (
-        holders.HOLDERS,
+        job_runs.HOLDERS,
         f"""'[{{"definition_id": "{ID}", "value": "{{}}"}}]'""",
         "job_runs_unique",
     ),
@@ -101,8 +101,8 @@ OF_LIMITS = {
         "job_runs_pending_by_rate",
     ),
     "who has started": (rate_rooms.STARTED, "job_runs_counted_starts"),
-    "whose turn was last": (circles.LINES_AT_PRESENT, "job_runs_last_turn"),
-    "whose turn it is": (circles.LINES_AT_PRESENT, "job_runs_pending_by_turn"),
+    "whose turn was last": (fairness.LINES_AT_PRESENT, "job_runs_last_turn"),
+    "whose turn it is": (fairness.LINES_AT_PRESENT, "job_runs_pending_by_turn"),
 }
 
 GIVEN = {

@@ -9,13 +9,13 @@ import orjson
 import pytest
 from eventsourcing.domain import Aggregate
 
-from domain.catalog.build import Build
-from domain.catalog.repository import Repository
+from catalog.build import Build
+from catalog.repository import Repository
 from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from eventlog.database.connection import Database
-from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from migrations import runner
 from projections.tables import TABLES

@@ -9,14 +9,14 @@ from domain.errors import (
 )
 from domain.jobs.launching import Launch
 from eventlog.append import writer as writer_module
-from eventlog.append.batch import LockTime, Request, prepare
+from eventlog.append.lookups import Remembered
 from eventlog.append.plan import Statement
-from eventlog.append.running_rows import Remembered
+from eventlog.append.transaction import LockTime, Request, prepare
 from eventlog.database.pipeline import is_sound
-from eventlog.keys.log_files import LogFiles
+from eventlog.keys import LogFiles
 from projections.rows import Connection
-from runtime import supervision
-from runtime.back_off import BackOff
+from runtime import tasks
+from runtime.tasks import BackOff
 from tests.support.logs import TESTER, Parts, parts, registered
 
 ENOUGH_S = 30.0
@@ -73,7 +73,7 @@ async def test_a_writer_that_stops_while_it_backs_off_writes_what_waits(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slug = await registered(part.jobs)
-    monkeypatch.setattr(supervision, "BackOff", lambda: BackOff(3_600.0, 3_600.0))
+    monkeypatch.setattr(tasks, "BackOff", lambda: BackOff(3_600.0, 3_600.0))
     Deadly(monkeypatch)
     async with parts(part.url) as backing_off, asyncio.timeout(ENOUGH_S):
         with pytest.raises(OutcomeUnknownError):

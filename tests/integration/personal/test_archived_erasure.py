@@ -12,9 +12,8 @@ import pytest
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
 from eventlog.history.as_of import opened
-from eventlog.history.audit import Audit
-from eventlog.history.event_filter import EventFilter
-from eventlog.history.steps import Replay
+from eventlog.history.audit import Audit, EventFilter
+from eventlog.history.reader import Replay
 from eventlog.rebuild import repair
 from eventlog.rebuild.repair import Mender
 from migrations import runner

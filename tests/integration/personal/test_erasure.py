@@ -7,13 +7,13 @@ import orjson
 import psycopg
 import pytest
 
-from domain.commands.schedules.schedules import Schedules
+from domain.commands.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
-from domain.schedules.spec import Spec as ScheduleSpec
+from domain.jobs.run_events import Report
+from domain.schedules.calendar import Spec as ScheduleSpec
+from eventlog import personal as personal_statements
 from eventlog.history.as_of import opened
-from eventlog.personal import statements as personal_statements
 from eventlog.rebuild import moments
 from tests.support.logs import TESTER, Parts, query
 from tests.support.sample_logs.personal import (

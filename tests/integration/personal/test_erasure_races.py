@@ -9,8 +9,8 @@ import pytest
 
 from domain.errors import ConflictError, NotFoundError
 from domain.jobs.launching import Launch
-from eventlog.history.steps import Replay
-from eventlog.personal import writing as personal_data
+from eventlog import personal as personal_data
+from eventlog.history.reader import Replay
 from eventlog.rebuild import repair
 from eventlog.rebuild.repair import Mender
 from tests.support.logs import TESTER, Parts, query
@@ -41,9 +41,7 @@ async def test_an_erasure_between_encryption_and_append_makes_the_launch_encrypt
                 erased.append(await other.subjects.erase(ALICE, None, TESTER))
             return made
 
-        monkeypatch.setattr(
-            "eventlog.append.postgres_log.encrypted_unit", and_then_erased
-        )
+        monkeypatch.setattr("eventlog.append.log.encrypted_unit", and_then_erased)
         await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)
         assert shop.parameters() == [GONE, GIVEN]
         await shop.verify()
@@ -69,7 +67,7 @@ async def test_an_erasure_just_before_a_retry_is_appended_wins(
             await erase_once()
             return made
 
-        monkeypatch.setattr("eventlog.append.postgres_log.encrypted_unit", meddling)
+        monkeypatch.setattr("eventlog.append.log.encrypted_unit", meddling)
         with pytest.raises(ConflictError) as refused:
             await part.jobs.retry(run_id, TESTER)
         assert refused.value.code == "run_erased"

@@ -10,9 +10,8 @@ import pytest
 from domain.errors import SubjectKeysUnavailableError
 from domain.jobs.launching import Launch
 from eventlog.history.reader import Reader
-from eventlog.keys.log_files import LogFiles
-from eventlog.keys.master import MasterKeyFile
-from eventlog.rebuild.differences import Difference
+from eventlog.keys import LogFiles, MasterKeyFile
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, query

@@ -11,11 +11,11 @@ import pytest
 
 from domain.errors import SubjectKeysUnavailableError
 from domain.jobs.launching import Launch
+from eventlog import key_rotation
 from eventlog.database.connection import Database
-from eventlog.keys.master import MasterKey, MasterKeyFile
-from eventlog.personal import rotation
-from eventlog.personal.rotation import rotate
-from eventlog.personal.subject_keys import check
+from eventlog.key_rotation import rotate
+from eventlog.keys import MasterKey, MasterKeyFile
+from eventlog.personal import check
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.sample_logs.personal import GIVEN, SCHEMA
 
@@ -65,7 +65,7 @@ async def test_where_there_is_no_key_there_is_nothing_to_change(
 async def test_a_running_process_goes_on_with_the_new_key(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation, "AT_ONCE", 5)
+    monkeypatch.setattr(key_rotation, "AT_ONCE", 5)
     key = tmp_path / "subjects.key"
 
     async with parts(database_url, subject_key=key) as part:
@@ -105,9 +105,9 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     key = tmp_path / "subjects.key"
-    monkeypatch.setattr(rotation, "AT_ONCE", 5)
+    monkeypatch.setattr(key_rotation, "AT_ONCE", 5)
     calls: list[int] = []
-    wrap_some = rotation._wrap_some
+    wrap_some = key_rotation._wrap_some
 
     async def dying(connection: Any, file: Any, new: Any) -> int:
         calls.append(1)
@@ -134,7 +134,7 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
     async with parts(database_url, subject_key=key) as part:
         names = await filled(part)
     with monkeypatch.context() as patched:
-        patched.setattr(rotation, "_wrap_some", dying)
+        patched.setattr(key_rotation, "_wrap_some", dying)
         patched.setattr(MasterKeyFile, "write", writing)
         with pytest.raises(KeyboardInterrupt):
             await rotated(database_url, key)
@@ -194,7 +194,7 @@ async def test_a_rotation_waits_for_what_others_do_to_the_same_keys(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     key = tmp_path / "subjects.key"
-    wrap_some = rotation._wrap_some
+    wrap_some = key_rotation._wrap_some
     faults = [psycopg.errors.DeadlockDetected("no")]
 
     async def unlucky(connection: Any, file: Any, new: Any) -> int:
@@ -204,7 +204,7 @@ async def test_a_rotation_waits_for_what_others_do_to_the_same_keys(
 
     async with parts(database_url, subject_key=key) as part:
         names = await filled(part)
-        monkeypatch.setattr(rotation, "_wrap_some", unlucky)
+        monkeypatch.setattr(key_rotation, "_wrap_some", unlucky)
         assert await rotated(database_url, key) is not None
         assert await names_in(part) == names
 
@@ -212,7 +212,7 @@ async def test_a_rotation_waits_for_what_others_do_to_the_same_keys(
 async def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_again(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotation, "AT_ONCE", 2)
+    monkeypatch.setattr(key_rotation, "AT_ONCE", 2)
     key = tmp_path / "subjects.key"
 
     async with (

@@ -5,15 +5,14 @@ from uuid import uuid4
 
 import pytest
 
-from domain.bulk.order import Order
-from domain.commands.bulk.operations import BulkOperations
-from domain.commands.bulk.steps import BulkSteps
+from domain.bulk import Order
+from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
-from eventlog.history.selected import Selected
-from eventlog.queue.failures import FailureSearch
+from eventlog.failures import FailureSearch
+from eventlog.history.as_of import Selected
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.personal import SCHEMA, places_of
 from tests.support.sample_logs.shops import Shop

@@ -7,15 +7,14 @@ from uuid import UUID
 
 import pytest
 
-from domain.commands.claims import Claim
+from domain.commands.executions import Claim
 from domain.errors import InvalidInputError
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
-from eventlog.keys.log_files import LogFiles
-from eventlog.queue import recorded_runs
-from eventlog.queue.recorded_runs import recorded
-from projections.simulation.answer import answer
-from projections.simulation.recorded import History, ms_of
+from domain.jobs.run_events import Failure, Report
+from eventlog import recorded_runs
+from eventlog.keys import LogFiles
+from eventlog.recorded_runs import recorded
+from projections.simulation import History, answer, ms_of
 from tests.support.logs import TESTER, Parts, registered
 from tests.support.sample_logs.archives import archive_now
 

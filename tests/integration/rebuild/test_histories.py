@@ -10,10 +10,10 @@ import pytest
 
 from domain.identifiers import event_id
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from eventlog.database.connection import Database
-from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild import statements
+from eventlog.keys import LogFiles
+from eventlog.rebuild import staging
 from eventlog.rebuild.histories import CheckedHistories, check_histories
 from tests.recorded_logs import files, record
 from tests.support.logs import TESTER, Parts, query, registered
@@ -46,9 +46,7 @@ async def test_recorded_logs_are_clean(database_url: str, version: str) -> None:
 async def test_random_histories_are_clean_while_they_are_made_and_afterwards(
     part: Parts, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    narrow = statements.NEXT_RANGE.replace(
-        f"LIMIT {statements.EVENTS_A_RANGE}", "LIMIT 7"
-    )
+    narrow = staging.NEXT_RANGE.replace(f"LIMIT {staging.EVENTS_A_RANGE}", "LIMIT 7")
     monkeypatch.setattr("eventlog.rebuild.histories.NEXT_RANGE", narrow)
     making = asyncio.create_task(make_history(part, Random(seed), 600))
     while not making.done():
@@ -66,7 +64,7 @@ async def test_random_histories_are_clean_while_they_are_made_and_afterwards(
 async def test_a_range_ends_before_it_is_too_large_for_memory(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = statements.NEXT_RANGE.replace(f"< {statements.BYTES_A_RANGE}", "< 100")
+    small = staging.NEXT_RANGE.replace(f"< {staging.BYTES_A_RANGE}", "< 100")
     monkeypatch.setattr("eventlog.rebuild.histories.NEXT_RANGE", small)
     told: list[int] = []
     await registered(part.jobs)
@@ -82,7 +80,7 @@ async def test_a_range_ends_before_it_is_too_large_for_memory(
 async def test_a_run_that_was_retried_long_afterwards_has_its_cause(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("projections.histories.causes.RECENT", 3)
+    monkeypatch.setattr("projections.histories.rules.RECENT", 3)
     monkeypatch.setattr("eventlog.rebuild.histories.MOST_OPEN", 1)
     await registered(part.jobs)
     worker = await part.worker("worker")

@@ -1,10 +1,10 @@
 """Rows that a process keeps in memory are forgotten once a rebuild has mended any."""
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from eventlog.database.connection import Database
-from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.tables import TABLES

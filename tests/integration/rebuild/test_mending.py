@@ -10,14 +10,15 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
-from eventlog.append import statements as append_statements
-from eventlog.database import operators, sql
+from domain.jobs.run_events import Report
+from eventlog.append import plan as append_statements
+from eventlog.database import connection as operators
+from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild, repair
-from eventlog.rebuild.differences import Difference
 from eventlog.rebuild.rebuild import RebuildUnderWayError, Rebuilt
 from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_definitions, job_runs
 from projections.table import Table

@@ -12,8 +12,8 @@ from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild
 from eventlog.rebuild.rebuild import catch_up
 from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.staging import stale_tables
 from eventlog.rebuild.verify import verify
-from eventlog.rebuild.versions import stale_tables
 from projections import job_runs
 from projections.envelope import Envelope
 from projections.job_runs import RunRow

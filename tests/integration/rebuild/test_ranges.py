@@ -11,10 +11,10 @@ import pytest
 
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
-from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild import ranges
-from eventlog.rebuild.differences import Difference
+from eventlog.keys import LogFiles
+from eventlog.rebuild import verify as ranges
 from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Checked, verify
 from projections import job_runs
 from tests.support.logs import TESTER, parts, query

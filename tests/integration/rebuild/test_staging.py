@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from domain.json_values import Json, normalise
 from domain.ports import Row
 from eventlog.rebuild import staging
-from eventlog.rebuild.differences import KeyRange
+from eventlog.rebuild.staging import KeyRange
 from projections.job_runs import TABLE
 from projections.table import insert_sql
 from tests.unit.domain.test_json_values import TEXTS, VALUES

@@ -10,11 +10,11 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from eventlog.database.connection import Database
-from eventlog.rebuild import statements as rebuild_statements
-from eventlog.rebuild.differences import Difference
+from eventlog.rebuild import staging as rebuild_statements
 from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Checked, verify
 from projections.table import Table
 from projections.tables import TABLES

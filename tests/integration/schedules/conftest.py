@@ -5,12 +5,12 @@ from datetime import timedelta
 
 import pytest
 
-from domain.commands.schedules.schedules import Schedules
+from domain.commands.schedules import Schedules
 from eventlog.database.connection import Database
-from eventlog.queue.ticks import Ticks
-from eventlog.rebuild.differences import Difference
+from eventlog.pending_work import Ticks
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
-from projections.schedules import row as table
+from projections import schedules as table
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import Parts, registered
 

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.commands.schedules.schedules import Schedules
+from domain.commands.schedules import Schedules
 from domain.identifiers import schedule_id
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.ports import Row
-from domain.schedules.spec import Spec
-from eventlog.queue.ticks import Ticks
+from domain.schedules.calendar import Spec
+from eventlog.pending_work import Ticks
 from tests.support.logs import TESTER, Parts, query
 
 EVERY_MS = 60_000

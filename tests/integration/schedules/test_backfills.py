@@ -6,12 +6,12 @@ from itertools import islice
 
 import pytest
 
-from domain.commands.schedules import backfilling
-from domain.commands.schedules.backfilling import Backfilled
+from domain.commands import schedules
+from domain.commands.schedules import Backfilled
 from domain.errors import ConflictError, InvalidInputError
 from domain.json_values import JsonObject
+from domain.schedules.calendar import OVERLAPS
 from domain.schedules.rows import schedule_of_row
-from domain.schedules.spec import OVERLAPS
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import TESTER, query
 
@@ -95,8 +95,8 @@ async def test_versions_are_told_apart_as_json_tells_their_parameters_apart(
 async def test_a_call_goes_so_far_and_tells_where_to_go_on(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfilling, "MAX_BACKFILLED", 12)
-    monkeypatch.setattr(backfilling, "MAX_LOOKED_AT", 15)
+    monkeypatch.setattr(schedules, "MAX_BACKFILLED", 12)
+    monkeypatch.setattr(schedules, "MAX_LOOKED_AT", 15)
     begun = scene.now
     await scene.create(catch_up_ms=0)
     scene.now += timedelta(minutes=30.5)

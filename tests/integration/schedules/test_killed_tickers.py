@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from domain.commands.schedules.schedules import Schedules
+from domain.commands.schedules import Schedules
 from domain.identifiers import schedule_id
-from domain.schedules.spec import Spec
+from domain.schedules.calendar import Spec
 from eventlog.database.connection import Database
-from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests import ROOT

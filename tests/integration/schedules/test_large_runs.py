@@ -2,7 +2,7 @@
 
 import os
 
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from tests.integration.schedules.scene import Scene
 
 CHARACTERS = 600_000

@@ -2,7 +2,7 @@
 
 import psycopg
 
-from projections.schedules.due import AWAITING
+from projections.schedules import AWAITING
 from tests.integration.schedules.scene import Scene
 
 MANY = 3_000

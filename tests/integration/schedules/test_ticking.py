@@ -11,20 +11,20 @@ from typing import Any
 import pytest
 
 from domain.clock import to_iso
-from domain.commands.schedules import backfilling
-from domain.commands.schedules.schedules import Schedules
+from domain.commands import schedules
+from domain.commands.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import event_id, schedule_id
 from domain.jobs.definition import Spec as JobSpec
 from domain.json_values import JsonObject
+from domain.schedules.calendar import Spec
 from domain.schedules.rows import schedule_of_row
 from domain.schedules.schedule import Schedule
-from domain.schedules.settling import MAX_LAUNCHES
-from domain.schedules.spec import Spec
-from runtime.supervision import Supervision
+from domain.schedules.ticks import MAX_LAUNCHES
+from runtime.tasks import Supervision
 from tests.integration.schedules.scene import EVERY_MS, Scene
 from tests.support.logs import TESTER, parts, query
-from worker.lifecycle.ticking import Ticker
+from worker.followers import Ticker
 
 
 def runs(scene: Scene) -> list[tuple[Any, ...]]:
@@ -171,7 +171,7 @@ async def test_somebody_may_have_it_run_at_once(scene: Scene, overlap: str) -> N
 async def test_so_many_runs_may_be_triggered_that_have_not_ended(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backfilling, "MAX_OPEN_RUNS", 3)
+    monkeypatch.setattr(schedules, "MAX_OPEN_RUNS", 3)
     await scene.create(overlap="allow_all")
     for _ in range(3):
         await scene.schedules.trigger("often", TESTER)

@@ -16,7 +16,7 @@ from eventlog.database.connection import Database
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import TESTER, query
 from tests.support.sample_logs import promises
-from worker.lifecycle.ticking import LOOK_EVERY_S, Ticker
+from worker.followers import LOOK_EVERY_S, Ticker
 
 
 async def register_unique(scene: Scene, how: str, slug: str | None = None) -> None:

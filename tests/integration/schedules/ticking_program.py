@@ -11,11 +11,11 @@ import time
 from datetime import UTC, datetime
 from random import SystemRandom
 
-from domain.commands.schedules.schedules import Schedules
-from eventlog.queue.ticks import Ticks
-from runtime.supervision import Supervision
+from domain.commands.schedules import Schedules
+from eventlog.pending_work import Ticks
+from runtime.tasks import Supervision
 from tests.support.logs import parts
-from worker.lifecycle.ticking import Ticker
+from worker.followers import Ticker
 
 
 async def main(url: str, begun_s: float, speed: float) -> None:

@@ -14,13 +14,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from domain.jobs.launching import Launch
+from eventlog import encoding as columns
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.encoding import columns
-from eventlog.seal import statements as seal_statements
+from eventlog.seal import seal as seal_statements
 from eventlog.seal.sealer import MAX_EVENTS, MAX_SEALS, Sealer
-from runtime.supervision import Supervision
+from runtime.tasks import Supervision
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.processes import eventually
 from tests.support.sample_logs.seals import SealedLog, edit, pool, sealer, unsealed

@@ -8,15 +8,13 @@ import httpx
 import jsonschema
 import pytest
 
-from api.stream.request import TYPES
-from domain.bulk.operation import BulkOperation
-from domain.bulk.order import Order
-from domain.failures.group import FailureGroup
-from domain.failures.watch import FailureWatch
+from api.stream.frames import TYPES
+from domain.bulk import BulkOperation, Order
+from domain.failures.group import FailureGroup, FailureWatch
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
+from domain.schedules.calendar import Spec
 from domain.schedules.schedule import Schedule
-from domain.schedules.spec import Spec
 from tests.integration.http.test_openapi import references_in
 from tests.integration.shared_api import Json, SharedApi, job_body
 from tests.integration.streams import server_sent, stream

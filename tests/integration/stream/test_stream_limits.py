@@ -30,10 +30,10 @@ def limited(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[InProcessApi]:
     """Run an API with short queues, short silences and all the time in the world for farewells."""
-    monkeypatch.setattr("api.stream.subscriber.MAX_BEHIND", 10)
+    monkeypatch.setattr("api.stream.hub.MAX_BEHIND", 10)
     monkeypatch.setattr("api.stream.sessions.NEAR", 5)
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
-    monkeypatch.setattr("api.stream.websocket.LAST_WORDS_S", 60)
+    monkeypatch.setattr("api.stream.endpoints.LAST_WORDS_S", 60)
     with in_process(database_url, tmp_path / "data") as api:
         yield api
 

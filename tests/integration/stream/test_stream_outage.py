@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from api.views.catalog import CatalogViews
-from domain.catalog.build import Wanted
-from domain.commands.catalog import Catalog
+from catalog.build import Wanted
+from catalog.commands import Catalog
+from catalog.views import CatalogViews
 from domain.jobs.launching import Launch
-from eventlog.history.steps import Step
+from eventlog.history.reader import Step
 from projections.messages import NOTHING, Beside
 from tests.integration.shared_api import job_body
 from tests.integration.streams import server_sent, stream

@@ -13,11 +13,11 @@ import httpx
 import psycopg
 import pytest
 
-from api.stream.request import TYPES
+from api.stream.frames import TYPES
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
-from runtime.background_tasks import end
+from domain.jobs.run_events import Failure, Report
+from runtime.tasks import end
 from tests.support.databases import lose_notifications
 from tests.support.logs import TESTER, Parts, parts, registered
 from tests.support.processes import Process, started

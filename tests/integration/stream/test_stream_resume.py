@@ -10,10 +10,9 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 
 from api.stream import sessions
-from api.stream.hub import Hub
-from api.stream.request import Wanted
+from api.stream.frames import Wanted
+from api.stream.hub import Arrival, Hub
 from api.stream.sessions import Streams
-from api.stream.subscriber import Arrival
 from tests.integration.shared_api import (
     Json,
     SharedApi,

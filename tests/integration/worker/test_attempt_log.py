@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.disks import small_disk
-from worker.executors.local.supervision.attempt_log import Log
-from worker.executors.local.supervision.log_writer import LogWriter
+from worker.executors.local.supervisor import Log, LogWriter
 
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 

@@ -11,12 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
-from apphub_jobs.process.imports import SERVICE_PACKAGES
+from apphub_jobs.process.handlers import SERVICE_PACKAGES
 from tests.integration.worker.operator_modules import Write, found, install
 from tests.support.processes import descendants
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.packages import BUILTIN, HandlerPackage
-from worker.executors.port import Outcome, Task
+from worker.executors.port import BUILTIN, HandlerPackage, Outcome, Task
 
 HEAD = "from apphub_jobs import JobResult\n"
 

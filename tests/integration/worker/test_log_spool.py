@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.executors.local.supervision.attempt_log import Log
-from worker.logs.spool import Spool
+from worker.executors.local.supervisor import Log
+from worker.logs.shipping import Spool
 
 HOLDER = """
 import sys
 from pathlib import Path
-from worker.executors.local.supervision.attempt_log import Log
-from worker.logs.spool import Spool
+from worker.executors.local.supervisor import Log
+from worker.logs.shipping import Spool
 
 spool = Spool.create(Path(sys.argv[1]))
 spool.path("a/b/run.log").write_bytes(b"left behind")

@@ -13,9 +13,13 @@ import pytest
 from obstore.store import LocalStore, ObjectStore, S3Store
 
 from tests.support import s3
-from worker.logs.directory import DirectoryLogs
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
-from worker.logs.run_logs import RunLogs, RunLogsUnavailableError, log_name
+from worker.logs.run_logs import (
+    DirectoryLogs,
+    RunLogs,
+    RunLogsUnavailableError,
+    log_name,
+)
 
 TEXT = b"".join(b"%09d\n" % number for number in range(3 * CHUNK_BYTES // 10))
 """More than two full chunks, and no two lines alike."""

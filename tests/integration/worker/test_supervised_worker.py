@@ -8,22 +8,20 @@ from uuid import UUID
 
 import pytest
 
-from domain.commands import recalling
-from domain.commands.claims import Claims
-from domain.commands.executions import Executions
+from domain.commands import application
+from domain.commands.executions import Claims, Executions
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.ports import Offer, Standing
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.workers.heartbeats import Heartbeats
+from eventlog.workers import Heartbeats
 from projections.rows import Connection
-from runtime.back_off import BackOff
-from runtime.supervision import Supervision
+from runtime.tasks import BackOff, Supervision
 from tests.support import newer
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.workers import SETTINGS, working
-from worker.lifecycle import worker as worker_life
+from worker import worker as worker_life
 
 ENOUGH_S = 20.0
 
@@ -96,7 +94,7 @@ async def test_a_worker_goes_on_past_very_many_runs_that_cannot_be_read(
     part: Parts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # More than are looked at in one go, and more than are remembered.
-    monkeypatch.setattr(recalling, "MAX_TRIES", 4)
+    monkeypatch.setattr(application, "MAX_TRIES", 4)
     part.jobs.quarantine.most = 6
     slug = await registered(part.jobs)
     for _ in range(30):

@@ -18,12 +18,12 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers.buildah import Buildah
+from catalog.handlers.builder import BuildSettings, UnusableError
 from tests.support.packages import BUILTIN_HANDLERS
 from tests.support.processes import eventually
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Attempt, Outcome, Task
-from worker.handlers.building.builders.buildah import Buildah
-from worker.handlers.building.builders.builder import BuildSettings, UnusableError
 
 BUSYBOX = Path("/bin/busybox")
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from apphub_jobs.contract import JobResult
+from catalog.handlers import build
 from tests.support.building.builds import APP, BUILD
 from tests.support.building.fake_builders import Answer
 from tests.support.contexts import Reports, context_of
 from tests.support.git.origins import git
-from worker.handlers.building import handler
 
 IMAGE_ID = "sha256:84ecbb20733af1aef3598ca6f3baf2bc7ee42a0582f80665a86d5bc0b8edd8ab"
 
@@ -42,7 +42,7 @@ def run(
 ) -> JobResult:
     """Let the handler build this repository's image."""
     repository = {**APP, "repoUrl": str(origin), "dockerfilePath": "docker/Dockerfile"}
-    return handler.execute(
+    return build.execute(
         context_of({"build": BUILD, "repository": repository}, settings, reports)
     )
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from catalog.handlers.buildah import current_limits
 from tests.support.building.builds import BUSYBOX
-from worker.executors.local.removal import remove
-from worker.handlers.building.builders.buildah import current_limits
+from worker.executors.local.slot import remove
 
 
 def made_base_images(directory: Path) -> Path:

@@ -144,7 +144,7 @@ def start(
     directory: Path | None,
 ) -> subprocess.Popen[str] | Forked:
     """Start a module as a program: forked, if nothing tells it from one that was started."""
-    is_usual = module == "api.cli" and python == sys.executable
+    is_usual = module == "cli" and python == sys.executable
     if is_usual and command[0] in COMMANDS:
         origin = _origin()
         if _heeded(environment) == origin.environment:

@@ -12,8 +12,8 @@ import socket
 import sys
 from importlib import import_module
 
-import api.cli.__main__ as program
-from api.cli import main as commands
+import cli.__main__ as program
+from cli import main as commands
 from tests.support.forks.forked import COMMANDS, Order
 
 MOST_BYTES = 1_000_000

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from apphub_jobs.contract import JobResult, JobRunContext
-from apphub_jobs.process.shared.output import PRINTING
+from apphub_jobs.process.shared import PRINTING
 from tests.support.handlers.waiting import wait
 
 

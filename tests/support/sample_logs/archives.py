@@ -11,12 +11,12 @@ from uuid import UUID
 import orjson
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from eventlog.archive.archiver import Archived, archiver
 from eventlog.archive.role import ensure_archivist
 from eventlog.database.connection import Database
-from eventlog.keys.log_files import LogFiles
-from eventlog.rebuild.differences import Difference
+from eventlog.keys import LogFiles
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, query, registered

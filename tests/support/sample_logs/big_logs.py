@@ -5,7 +5,7 @@ from uuid import UUID
 import psycopg
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from projections.job_runs import TABLE
 from tests.support.logs import TESTER, parts, query, registered
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from random import Random
 from uuid import UUID
 
-from domain.commands.claims import Claim
+from domain.commands.executions import Claim
 from domain.errors import (
     ConflictError,
     InvalidInputError,
@@ -14,7 +14,7 @@ from domain.errors import (
     WorkerBuriedError,
 )
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from domain.ports import Origin
 from tests.support.logs import TESTER, Parts, registered

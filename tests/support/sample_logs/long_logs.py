@@ -3,7 +3,7 @@
 import psycopg
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from tests.support.logs import TESTER, Parts, parts, registered
 
 JOBS = 50

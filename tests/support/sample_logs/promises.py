@@ -6,9 +6,9 @@ from pathlib import Path
 from uuid import UUID
 
 from eventlog.database.connection import Database
-from eventlog.keys.log_files import LogFiles
+from eventlog.keys import LogFiles
 from eventlog.rebuild.histories import CheckedHistories, check_histories
-from projections.histories.event import Finding
+from projections.histories.rules import Finding
 
 
 async def find_broken(

@@ -10,30 +10,30 @@ from uuid import uuid4
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from eventlog import encoding
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
-from eventlog.encoding import columns
-from eventlog.keys.log_files import LogFiles
-from eventlog.keys.sealing import SealKeys, create_keys, read_keys
-from eventlog.seal import leaves as stored_events
-from eventlog.seal import statements as seal_statements
-from eventlog.seal.head_files import KeptHead, read_kept
-from eventlog.seal.merkle import Frontier
+from eventlog.keys import LogFiles, SealKeys, create_keys, read_keys
+from eventlog.seal import seal as seal_statements
+from eventlog.seal import tree as stored_events
+from eventlog.seal.check import Report
 from eventlog.seal.proofs import Prover
-from eventlog.seal.rows import all_seals, judge
 from eventlog.seal.seal import (
     NOTHING_BEFORE,
+    KeptHead,
     Seal,
     SignedHead,
+    all_seals,
     entries_hash,
+    judge,
+    read_kept,
     sign,
     to_runs,
 )
-from eventlog.seal.sealer import Sealer
-from eventlog.seal.tip import Sealing
-from eventlog.seal.verification.findings import Report
-from eventlog.seal.verification.verify import verify_seals
+from eventlog.seal.sealer import Sealer, Sealing
+from eventlog.seal.tree import Frontier
+from eventlog.seal.verify import verify_seals
 from projections.rows import Connection
 from tests.support.logs import query
 
@@ -192,11 +192,11 @@ async def rewrite_seals(
         await connection.execute("SET LOCAL session_replication_role = replica")
         [row] = await (await connection.execute(sql.LOG_ID)).fetchall()
         seals = [judge(one, real, row["id"]) async for one in all_seals(connection)]
-        cursor = columns.raw_cursor(connection)
-        await cursor.execute(columns.ALL, binary=True)
+        cursor = encoding.raw_cursor(connection)
+        await cursor.execute(encoding.ALL, binary=True)
         leaves = stored_events.to_leaves(await cursor.fetchall())
         await connection.execute("DELETE FROM log_seals WHERE number >= %s", (first,))
-        tree, before, after = Frontier(), NOTHING_BEFORE, columns.FIRST
+        tree, before, after = Frontier(), NOTHING_BEFORE, encoding.FIRST
         for seal in seals:
             assert seal.signed is not None
             own = [

@@ -8,8 +8,7 @@ from uuid import UUID
 
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
-from eventlog.keys.log_files import LogFiles
-from eventlog.keys.master import MasterKeyFile
+from eventlog.keys import LogFiles, MasterKeyFile
 from eventlog.rebuild.rebuild import Rebuilt, rebuild
 from eventlog.rebuild.verify import verify
 from projections import job_runs

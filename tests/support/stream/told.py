@@ -8,9 +8,8 @@ from typing import Any
 import orjson
 
 from eventlog.database.connection import Database
-from eventlog.history.reader import Reader
-from eventlog.history.steps import Replay
-from eventlog.keys.log_files import LogFiles
+from eventlog.history.reader import Reader, Replay
+from eventlog.keys import LogFiles
 from projections.messages import messages
 
 

@@ -2,7 +2,7 @@
 
 import resource
 
-from api.cli.main import main
+from cli.main import main
 
 SOFT, HARD = 128, 512
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.bootstrap.database_url import (
+from api.bootstrap.settings import (
     DatabaseUrlError,
     readable_url,
     shown_url,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.access.guesses import (
+from api.access import (
     ALL_AT_ONCE,
     AT_ONCE,
     MAX_ADDRESSES,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from api.bootstrap.handler_settings import handler_settings, local_repositories
-from domain.jobs.reserved import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
+from domain.jobs.definition import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from domain.json_values import JsonObject
 
 DATA = Path("/data")

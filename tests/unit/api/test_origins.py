@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.access.origins import Origins
+from api.access import Origins
 
 LISTED = ["https://apphub.example", "http://Apps.Example:80/", "tauri://localhost"]
 

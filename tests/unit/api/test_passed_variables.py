@@ -6,13 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap.handler_packages import (
-    handler_source,
-    passed_variables,
-    tell_unset,
-)
-from worker.executors.commands import read_commands
-from worker.executors.packages import TRUSTED, packages_of
+from api.bootstrap.handlers import handler_source, passed_variables, tell_unset
+from worker.executors.port import TRUSTED, packages_of, read_commands
 
 
 @pytest.fixture
@@ -41,7 +36,7 @@ def test_each_package_gets_what_it_is_given_and_what_all_are_given(
     assert given[("plain",)] == {"ALL", "EVERY"}
     assert given[("keyed",)] == {"ALL", "EVERY", "KEY"}
     assert given[("other",)] == {"ALL", "EVERY", "X"}
-    assert given[("worker.handlers.builtin",)] == set()
+    assert given[("catalog.handlers.builtin",)] == set()
 
 
 @pytest.mark.parametrize(

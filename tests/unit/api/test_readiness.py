@@ -1,9 +1,9 @@
 """What keeps a process from serving, from what the database and its tasks show."""
 
-from api.views.readiness import LATE_S, reasons_of_progress, reasons_of_tasks
+from api.views.status import LATE_S, reasons_of_progress, reasons_of_tasks
 from eventlog.database.progress import Progress
 from migrations.runner import HEAD
-from runtime.supervision import TaskState
+from runtime.tasks import TaskState
 
 
 def _progress(

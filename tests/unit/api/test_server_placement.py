@@ -4,15 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from api.embedded import placement
-from api.embedded.account import ServerUser, server_user
-from api.embedded.placement import socket_directory
+from api import embedded
+from api.embedded import ServerUser, server_user, socket_directory
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a server's directory whose path is too long for a socket."""
-    monkeypatch.setattr(placement, "SOCKET_PATH_LIMIT", len(bytes(tmp_path)))
+    monkeypatch.setattr(embedded, "SOCKET_PATH_LIMIT", len(bytes(tmp_path)))
     return tmp_path
 
 

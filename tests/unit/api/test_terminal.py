@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from api.cli.screen import harmless
+from cli.terminal import harmless
 
 
 @pytest.mark.parametrize(

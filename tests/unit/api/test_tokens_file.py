@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from api.access.tokens import Principal, read_tokens
+from api.access import Principal, read_tokens
 
 WRITER = {"principal": "alice", "role": "write"}
 

@@ -5,9 +5,8 @@ from typing import Any, Literal
 import pytest
 import typer
 
-from api.cli.daily.json_in_yaml import documents_in
-from api.cli.daily.parameters import given_parameters, value_of
 from apphub_jobs import job
+from cli.service import documents_in, given_parameters, value_of
 
 
 @job

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apphub_jobs.process.attempt_directory import Place
+from apphub_jobs.process.cleanup import Place
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from apphub_jobs.process.imports import SERVICE_PACKAGES, SERVICE_ROOT, ServicePackages
+from apphub_jobs.process.handlers import SERVICE_PACKAGES, SERVICE_ROOT, ServicePackages
 from tests import ROOT
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from apphub_jobs.contract import JobResult, RetryAfter
 from apphub_jobs.process import program
-from apphub_jobs.process.outcomes import CancelSignal, raised, returned
+from apphub_jobs.process.program import CancelSignal, raised, returned
 
 
 class UnreadableError(Exception):

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from api.http.limits import MAX_BODY_BYTES
+from api.http.connections import MAX_BODY_BYTES
 from apphub_jobs import JobRunContext
-from apphub_jobs.process.encoding import NotJsonError
-from apphub_jobs.process.reports import MAX_BYTES, Reported
-from apphub_jobs.testing.calls import call
-from domain.jobs import reports as of_the_service
+from apphub_jobs.process.program import MAX_BYTES, NotJsonError, Reported
+from apphub_jobs.testing.service import call
+from domain.jobs import run_events as of_the_service
 
 
 def report(**parts: object) -> dict[str, object]:

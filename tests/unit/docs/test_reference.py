@@ -9,7 +9,6 @@ from typing import get_args
 import pytest
 from pydantic import BaseModel
 
-from api.shapes.explanations import Explained, Reason
 from api.shapes.jobs import (
     Definition,
     JobBody,
@@ -17,10 +16,10 @@ from api.shapes.jobs import (
     RetentionBody,
     RetryPolicyBody,
 )
-from api.shapes.runs import LaunchBody, Run
+from api.shapes.runs import Explained, LaunchBody, Reason, Run
 from apphub_jobs import JobResult, JobRunContext, job
 from docs.generate_reference import written
-from domain.jobs.run_values import FailureReason
+from domain.jobs.run_events import FailureReason
 from tests import ROOT
 from tests.unit.test_layout import FLOORS
 

@@ -1,6 +1,6 @@
 """A look goes on behind what cannot be read, and begins anew once that costs little."""
 
-from domain.passing import REST_S, Passing
+from domain.quarantine import REST_S, Passing
 
 
 def test_what_cannot_be_read_is_passed_up_to_the_first_that_can() -> None:

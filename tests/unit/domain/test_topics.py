@@ -11,17 +11,16 @@ import pytest
 from eventsourcing.domain import Aggregate
 from eventsourcing.utils import get_topic, resolve_topic
 
-from domain.bulk.operation import BulkOperation
-from domain.catalog.build import Build
-from domain.catalog.repository import Repository
-from domain.failures.group import FailureGroup
-from domain.failures.watch import FailureWatch
+from catalog.build import Build
+from catalog.repository import Repository
+from domain.bulk import BulkOperation
+from domain.failures.group import FailureGroup, FailureWatch
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
-from domain.personal.subject import Subject
+from domain.personal import Subject
+from domain.schedules.calendar import Spec as ScheduleSpec
 from domain.schedules.schedule import Schedule
-from domain.schedules.spec import Spec as ScheduleSpec
 from tests import ROOT
 from tests.unit.domain.topic_fields import FIELDS, FIRST
 

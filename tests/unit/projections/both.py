@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.ports import Row
-from eventlog.encoding.codec import PlainMapper, PlainTranscoder
+from eventlog.encoding import PlainMapper, PlainTranscoder
 from projections.envelope import bare_envelope
 from projections.table import ProjectedRow, Table
 from tests.support.decisive import decisive

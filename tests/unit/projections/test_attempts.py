@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from domain.json_values import JsonObject
 from projections.runs.attempts import attempts
 from tests.unit.given import RUN_ID, WORKER, a_run, at, failing, half, iso, stored

@@ -6,14 +6,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.catalog.app import App, Ingested
-from domain.catalog.build import Build, Wanted
-from domain.catalog.repository import Repository
-from domain.catalog.rows import (
-    build_of_row,
-    repository_of_row,
-)
-from projections import builds, repositories
+from catalog import build_rows, repository_rows
+from catalog.build import Build, Wanted
+from catalog.repository import App, Ingested, Repository
+from catalog.rows import build_of_row, repository_of_row
 from tests.unit.given import NOON, RUN_ID
 from tests.unit.projections.both import TEXTS, Both, Command, check
 
@@ -65,7 +61,7 @@ def test_an_app_decides_by_its_row_as_by_its_history(
         tags=tags,
     )
     both = Both(Repository.add(app, NOON))
-    check(both, repositories.TABLE, repository_of_row, commands)
+    check(both, repository_rows.TABLE, repository_of_row, commands)
 
 
 IMAGE = {
@@ -110,4 +106,4 @@ def test_a_build_decides_by_its_row_as_by_its_history(
     run_id: Any, wanted: Wanted, commands: list[Command]
 ) -> None:
     build = Build.request(RUN_ID, "shop", run_id, wanted, NOON)
-    check(Both(build), builds.TABLE, build_of_row, commands)
+    check(Both(build), build_rows.TABLE, build_of_row, commands)

@@ -1,30 +1,33 @@
 """A row decides as the history does: whatever has happened, and whatever is asked for then."""
 
+import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, ForwardRef
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.bulk.rows import BulkFacts
-from domain.catalog.rows import (
-    BuildFacts,
-    RepositoryFacts,
-)
+from catalog import build_rows, repository_rows
+from catalog.rows import BuildFacts, RepositoryFacts
+from domain.bulk import BulkFacts
 from domain.failures.rows import GroupFacts, WatchFacts
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.rows import DefinitionFacts, RunFacts, definition_of_row, run_of_row
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from domain.ports import Row
 from domain.schedules.rows import ScheduleFacts
-from projections import builds, job_definitions, job_runs, repositories
-from projections.bulk import row as bulk
-from projections.failures import groups, watch
+from projections import (
+    bulk,
+    failure_groups,
+    failure_watch,
+    job_definitions,
+    job_runs,
+    schedules,
+)
 from projections.rows import columns_in
-from projections.schedules import row as schedules
 from projections.table import Table
 from tests.unit.given import NOON, START_DEADLINE_MS, WORKER, a_run, at, half
 from tests.unit.projections.both import JSON, TEXTS, Both, Command, check
@@ -164,12 +167,12 @@ def test_a_definition_decides_by_its_row_as_by_its_history(
     [
         (RunFacts, job_runs.RunRow, job_runs.TABLE),
         (DefinitionFacts, job_definitions.JobDefinitionRow, job_definitions.TABLE),
-        (RepositoryFacts, repositories.RepositoryRow, repositories.TABLE),
-        (BuildFacts, builds.BuildRow, builds.TABLE),
+        (RepositoryFacts, repository_rows.RepositoryRow, repository_rows.TABLE),
+        (BuildFacts, build_rows.BuildRow, build_rows.TABLE),
         (BulkFacts, bulk.BulkRow, bulk.TABLE),
         (ScheduleFacts, schedules.ScheduleRow, schedules.TABLE),
-        (GroupFacts, groups.FailureGroupRow, groups.TABLE),
-        (WatchFacts, watch.FailureWatchRow, watch.TABLE),
+        (GroupFacts, failure_groups.FailureGroupRow, failure_groups.TABLE),
+        (WatchFacts, failure_watch.FailureWatchRow, failure_watch.TABLE),
     ],
     ids=lambda one: getattr(one, "name", None),
 )
@@ -180,7 +183,11 @@ def test_decisions_read_what_they_need_of_rows_and_it_is_what_they_take_it_for(
     for name, hint in facts.__annotations__.items():
         if name == "erased":
             continue
-        [value] = hint.__args__
+        if isinstance(hint, ForwardRef):
+            names = vars(sys.modules[facts.__module__])
+            [value] = eval(hint.__forward_arg__, names).__args__
+        else:
+            [value] = hint.__args__
         column = columns[name]
         wanted = column.value | None if column.nullable else column.value  # type: ignore[operator]
         assert value == wanted, name

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from domain.ports import Row
 from tests.unit.given import (
     START_DEADLINE_MS,

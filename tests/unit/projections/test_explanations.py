@@ -2,10 +2,10 @@
 
 from typing import Any, cast
 
+from projections.explain import explained
+from projections.explain_facts import Around, InFront, Member
+from projections.flow.candidates import Candidate
 from projections.job_runs import RunRow
-from projections.runs.candidates.candidate import Candidate
-from projections.runs.explain.around import Around, InFront, Member
-from projections.runs.explain.explanation import explained
 from tests.unit.projections.test_frontier import NOW, at, numbered
 
 LAST = 99

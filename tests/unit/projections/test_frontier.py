@@ -6,9 +6,9 @@ from uuid import UUID
 import pytest
 
 from domain.ports import Offer
-from projections.runs import frontier as frontiers
-from projections.runs.candidates.candidate import LAST_ID, JobLimits
-from projections.runs.frontier import END, Frontier, TouchedRun
+from projections.flow import pending_queue as frontiers
+from projections.flow.candidates import LAST_ID, JobLimits
+from projections.flow.pending_queue import END, Frontier, TouchedRun
 
 NOW = "2026-11-24T12:00:00.000Z"
 

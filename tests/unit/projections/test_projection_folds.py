@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 
-from domain.catalog.app import App, Ingested
-from domain.catalog.repository import Repository
+from catalog import repository_rows
+from catalog.repository import App, Ingested, Repository
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections import messages as feed
-from projections import repositories
 from projections.envelope import Envelope
 from projections.table import Table
 from projections.tables import BY_SUBJECT
@@ -137,9 +136,9 @@ def shown_steps() -> list[JsonObject]:
 
 
 def test_an_app_is_shown_whole_after_each_step_of_its_ingestions() -> None:
-    seen = steps(repositories.TABLE, repository_events())
-    apps = [repositories.TABLE.own(after) for _, _, after in seen]
-    assert [repositories.present(app, None) for app in apps] == shown_steps()
+    seen = steps(repository_rows.TABLE, repository_events())
+    apps = [repository_rows.TABLE.own(after) for _, _, after in seen]
+    assert [repository_rows.present(app, None) for app in apps] == shown_steps()
     assert seen[-1][2]["commit_sha"] == "c0ffee"
 
 
@@ -160,7 +159,7 @@ NO_STEPS = (0, 5, 10)
 
 def entry(event: Envelope) -> JsonObject:
     """Return the event's entry in the history, which there must be."""
-    found = repositories.history_entry(event, "Shop")
+    found = repository_rows.history_entry(event, "Shop")
     assert found is not None
     return found
 
@@ -168,7 +167,7 @@ def entry(event: Envelope) -> JsonObject:
 def test_each_step_of_an_ingestion_is_in_its_history() -> None:
     events = repository_events()
     for place in NO_STEPS:
-        assert repositories.history_entry(events[place], "Shop") is None
+        assert repository_rows.history_entry(events[place], "Shop") is None
     told = [event for place, event in enumerate(events) if place not in NO_STEPS]
     entries = [entry(event) for event in told]
     names = ("status", "message", "attempt", "commitSha", "durationMs", "jobRunId")

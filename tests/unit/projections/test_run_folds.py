@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from domain.ports import Row
 from projections import job_runs
 from projections.job_runs import TABLE

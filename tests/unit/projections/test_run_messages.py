@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from projections import job_runs
 from tests.unit.given import WORKER, a_run, at, failing, stored
 from tests.unit.projections.test_projection_folds import steps, told, told_types

@@ -1,15 +1,20 @@
 """The names of the columns that make rows decisive change with what decisions mean by them."""
 
-from domain.bulk.rows import BulkFacts
-from domain.catalog.rows import BuildFacts, RepositoryFacts
+from catalog import build_rows, repository_rows
+from catalog.rows import BuildFacts, RepositoryFacts
+from domain.bulk import BulkFacts
 from domain.failures.rows import GroupFacts, WatchFacts
 from domain.jobs.rows import DefinitionFacts, RunFacts
 from domain.schedules.rows import ScheduleFacts
 from domain.topics import EVENTS, class_version
-from projections import builds, job_definitions, job_runs, repositories
-from projections.bulk import row as bulk
-from projections.failures import groups, watch
-from projections.schedules import row as schedules
+from projections import (
+    bulk,
+    failure_groups,
+    failure_watch,
+    job_definitions,
+    job_runs,
+    schedules,
+)
 from projections.table import Table
 
 EVENTS_OF_STATES = {
@@ -71,11 +76,11 @@ FACTS = {
 TABLES: tuple[Table, ...] = (
     job_definitions.TABLE,
     job_runs.TABLE,
-    repositories.TABLE,
-    builds.TABLE,
+    repository_rows.TABLE,
+    build_rows.TABLE,
     schedules.TABLE,
-    groups.TABLE,
-    watch.TABLE,
+    failure_groups.TABLE,
+    failure_watch.TABLE,
     bulk.TABLE,
 )
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.back_off import BackOff
+from runtime.tasks import BackOff
 
 BACK_OFF = BackOff(first_s=1.0, at_most_s=5.0)
 

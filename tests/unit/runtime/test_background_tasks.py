@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 
-from runtime.background_tasks import end, start_once, until_one_ends
+from runtime.tasks import end, start_once, until_one_ends
 
 
 async def failing() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.durable_files import write_whole
+from runtime.files import write_whole
 
 
 @pytest.fixture

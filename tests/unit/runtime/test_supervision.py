@@ -6,8 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from runtime.back_off import BackOff
-from runtime.supervision import Chance, Supervised, Supervision
+from runtime.tasks import BackOff, Chance, Supervised, Supervision
 
 ENOUGH_S = 5.0
 

@@ -7,7 +7,6 @@ from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
-from worker.executors.local.removal import remove
 from worker.executors.local.reports import (
     APART,
     LEASE,
@@ -16,7 +15,7 @@ from worker.executors.local.reports import (
     fault_of,
     new_id,
 )
-from worker.executors.local.slot import Slot
+from worker.executors.local.slot import Slot, remove
 from worker.executors.port import OnUpdate, Outcome, Task
 
 logger = logging.getLogger(__name__)

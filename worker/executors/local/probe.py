@@ -13,15 +13,15 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
-from apphub_jobs.process.imports import SERVICE_PACKAGES
-from worker.executors.local.handlers_process import (
+from apphub_jobs.process.handlers import SERVICE_PACKAGES
+from worker.executors.local.slot import (
     PROBE,
     command_line,
     environment,
     seeing,
+    workplaces,
 )
-from worker.executors.local.workplace import workplaces
-from worker.executors.packages import HandlerPackage
+from worker.executors.port import HandlerPackage
 
 TIMEOUT_S = 60
 """How long importing all modules of a package may take."""

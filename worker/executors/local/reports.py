@@ -130,7 +130,7 @@ APART: Mapping[str, Fields] = {
 }
 """What a process says that runs one attempt at a time."""
 
-TOGETHER: Mapping[str, Fields] = {
+SHARED_FIELDS: Mapping[str, Fields] = {
     **_SAID,
     "output": {"text": _is_text},
     "exit": {"message": _is_text},

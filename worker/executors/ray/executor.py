@@ -2,30 +2,297 @@
 
 import asyncio
 import itertools
+import json
 import logging
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.util import find_spec
 from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from runtime.background_tasks import end, start_once
+from runtime.tasks import end, start_once
+from worker.executors.local.descendants import Orphans
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.local.orphans import Orphans
-from worker.executors.packages import HandlerPackage
-from worker.executors.port import APART, Attempt, OnUpdate, Task, need_lease
-from worker.executors.ray.attempt import RayAttempt
-from worker.executors.ray.driver_process import (
-    DriverProcess,
-    RayCluster,
-    RayUnavailableError,
-    started,
+from worker.executors.local.slot import is_passed_on
+from worker.executors.local.supervisor import Log
+from worker.executors.port import (
+    APART,
+    Attempt,
+    HandlerPackage,
+    Kind,
+    OnUpdate,
+    Outcome,
+    Task,
+    need_lease,
 )
-from worker.executors.ray.logs import VerbatimLog
-from worker.executors.ray.wire import described
-from worker.executors.shared.attempt_logs import AttemptLogs
+from worker.executors.ray.wire import LONGEST_BYTES, described, line_of, unpacked
+from worker.executors.shared import AttemptLog, AttemptLogs
+
+# An attempt on the cluster, as its worker sees it.
+
+
+class RayAttempt:
+    """An attempt somewhere on the cluster.
+
+    Attributes:
+        id: known to nobody else.
+        node_id: where it runs, once it does.
+    """
+
+    def __init__(
+        self,
+        attempt_id: str,
+        task: Task,
+        on_update: OnUpdate,
+        log: AttemptLog,
+        tell: Callable[[Mapping[str, Any]], None],
+    ) -> None:
+        self.id = attempt_id
+        self.node_id: str | None = None
+        self._task = task
+        self._on_update = on_update
+        self._log = log
+        self._tell = tell
+        self._is_stopped = False
+        self._has_ended = False
+        loop = asyncio.get_running_loop()
+        self._over: asyncio.Future[Outcome] = loop.create_future()
+
+    async def outcome(self) -> Outcome:
+        """Wait for the end."""
+        return await self._over
+
+    def cancel(self, grace_s: float) -> None:
+        """Ask it to stop; its supervisor kills it after the grace time."""
+        self._tell({"do": "cancel", "id": self.id, "graceS": grace_s})
+
+    def stop(self) -> None:
+        """Have it killed because the worker stops."""
+        self._is_stopped = True
+        self._tell({"do": "stop", "id": self.id})
+
+    def end_if_overdue(self, now: datetime) -> None:
+        """End it as at its deadline, if that is over by a clock that has been moved."""
+        deadline = self._task.deadline
+        if deadline is not None and datetime.fromisoformat(deadline) <= now:
+            self._tell({"do": "deadline", "id": self.id})
+
+    def heard(self, message: Mapping[str, Any]) -> bool:
+        """Take what was said of it; return whether that was all."""
+        if "log" in message:
+            self._log.add(unpacked(message["log"]))
+        elif "update" in message:
+            self._on_update(message["update"])
+        elif "began" in message:
+            self.node_id = message["began"]
+        elif "end" in message:
+            ended = message["end"]
+            self.end(ended["kind"], ended["message"], ended["metrics"])
+        return self._has_ended
+
+    def lose(self, why: str) -> None:
+        """Let it be over, for nobody can say any more how it ended."""
+        kind: Kind = "stopped" if self._is_stopped else "lost"
+        self.end(kind, {"message": why}, {})
+
+    def end(
+        self, kind: Kind, message: Mapping[str, Any], metrics: Mapping[str, Any]
+    ) -> None:
+        """Let it be over, once its log is whole."""
+        if self._has_ended:
+            return
+        self._has_ended = True
+        outcome = Outcome(kind, message, metrics)
+        self._log.when_whole(lambda: self._be_over(outcome))
+
+    def _be_over(self, outcome: Outcome) -> None:
+        if not self._over.done():
+            self._over.set_result(outcome)
+
+
+# The driver's process, as the worker starts it: it is told tasks, and no secret of the service.
+#
+# Ray shows the command line of its driver to all of the cluster, ends its process when the
+# cluster is gone, and unpickles what the cluster's nodes answer. So the driver is not the worker
+# itself.
 
 logger = logging.getLogger(__name__)
+
+PROGRAM = "from worker.executors.ray.driver import main; main()"
+
+CONNECT_S = 120.0
+"""How long it may take until the cluster answers, or one for trying is there."""
+
+FAREWELL_S = 20.0
+"""How long the driver may take to end what runs on the cluster before it is killed; then the lease
+ends that."""
+
+MISSING = "attempts on Ray need an extra: pip install 'apphub-jobs[ray]'"
+
+_OWN_VARIABLES = ("HOME", "TMPDIR", "LD_LIBRARY_PATH")
+_OWN_PREFIX = "RAY_"
+
+
+class RayUnavailableError(Exception):
+    """There is no Ray, or no cluster that answers; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class RayCluster:
+    """Where attempts run.
+
+    Attributes:
+        address: the cluster's, as Ray takes it; `local` for one of this host, for trying.
+        runtime_env: what Ray brings to the nodes for them, such as `working_dir`.
+    """
+
+    address: str
+    runtime_env: Mapping[str, Any] = field(default_factory=dict)
+
+
+def need_ray() -> None:
+    """Make sure that Ray is installed.
+
+    Raises:
+        RayUnavailableError: it is not.
+    """
+    if find_spec("ray") is None:
+        raise RayUnavailableError(MISSING)
+
+
+class DriverProcess:
+    """A driver, from its start to its end."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        """Take a process; `started` starts one."""
+        self._process = process
+
+    @property
+    def pid(self) -> int:
+        """Return the process's number."""
+        return self._process.pid
+
+    def tell(self, message: Mapping[str, Any]) -> None:
+        """Say something to it, if it is there."""
+        orders = self._process.stdin
+        if orders is not None and not orders.is_closing():
+            orders.write(line_of(message))
+
+    async def listen(self, hear: Callable[[Mapping[str, Any]], None]) -> None:
+        """Hear what it says, until its end."""
+        said = self._process.stdout
+        if said is not None:
+            async for line in said:
+                if line.endswith(b"\n"):  # Else it was killed in the middle of it.
+                    hear(json.loads(line))
+        await self._process.wait()
+
+    async def failure(self) -> str | None:
+        """Wait until the cluster is there; return why it is not, if it is not."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CONNECT_S):
+                return await self._failure()
+        return f"it does not answer within {CONNECT_S:g} s"
+
+    async def _failure(self) -> str | None:
+        said = self._process.stdout
+        if said is None:
+            return "its driver was started without pipes"
+        async for line in said:
+            heard = json.loads(line)
+            if "ready" in heard:
+                return None
+            if "failed" in heard:
+                return str(heard["failed"])
+        return "its driver ended before it was connected"
+
+    async def end(self) -> None:
+        """Have it end what runs on the cluster, and itself."""
+        orders = self._process.stdin
+        if orders is not None:
+            orders.close()
+        try:
+            await asyncio.wait_for(self._process.wait(), FAREWELL_S)
+        except TimeoutError:
+            logger.warning("the driver of Ray does not end, and is killed")
+            self.kill()
+            await self._process.wait()
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+
+async def started(cluster: RayCluster, slots: int) -> DriverProcess:
+    """Return a driver that is connected to the cluster.
+
+    Raises:
+        RayUnavailableError: no cluster answers.
+    """
+    need_ray()
+    told = {
+        "address": cluster.address,
+        "runtimeEnv": {**cluster.runtime_env},
+        "slots": slots,
+    }
+    # In this session, in which nothing is taken for what a killed supervisor has left.
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",
+        "-c",
+        PROGRAM,
+        json.dumps(told),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env=_environment(),
+        limit=LONGEST_BYTES,
+    )
+    driver = DriverProcess(process)
+    failure: str | None = "nobody waits for it any more"
+    try:
+        failure = await driver.failure()
+    finally:
+        if failure is not None:
+            driver.kill()
+            await process.wait()
+    if failure is not None:
+        msg = f"the Ray cluster {cluster.address} cannot be used: {failure}"
+        raise RayUnavailableError(msg)
+    return driver
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables of the driver: none of the service's settings or secrets."""
+    variables = {name: value for name, value in os.environ.items() if _is_needed(name)}
+    # Whoever runs a cluster decides whether it tells others of its use.
+    variables.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    return variables
+
+
+def _is_needed(name: str) -> bool:
+    is_own = name in _OWN_VARIABLES or name.startswith(_OWN_PREFIX)
+    return is_own or is_passed_on(name)
+
+
+# The log of an attempt elsewhere, which its supervisor there has stamped and cut already.
+
+
+class VerbatimLog(Log):
+    """Keeps what comes as it is."""
+
+    def __init__(self, path: str, limit: int) -> None:
+        """Have room for what was cut at the limit, and for what says so."""
+        super().__init__(path, 2 * limit)
+
+    def _stamped(self, output: bytes) -> bytes:
+        return output
+
 
 AGAIN_S = 5.0
 """How long to wait before another driver is started."""

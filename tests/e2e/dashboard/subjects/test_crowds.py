@@ -13,10 +13,10 @@ import httpx
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from domain.commands.schedules.schedules import Schedules
+from domain.commands.schedules import Schedules
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
-from domain.schedules.spec import Spec
+from domain.jobs.run_events import Report
+from domain.schedules.calendar import Spec
 from tests.e2e.dashboard.conftest import Screen, opened
 from tests.e2e.dashboard.service import jobs_of_apphub
 from tests.e2e.dashboard.service.seeding import launch

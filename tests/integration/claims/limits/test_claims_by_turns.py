@@ -10,8 +10,8 @@ import orjson
 import pytest
 
 from domain.clock import to_iso
+from projections.flow import claims
 from projections.rows import Connection
-from projections.runs import claims
 from tests.support.logs import Parts, pick_anew, registered
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

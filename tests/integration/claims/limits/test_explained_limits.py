@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from domain.ports import Offer
-from eventlog.queue.explaining import explain_then
-from eventlog.workers import listing
+from eventlog import workers
+from eventlog.explain import explain_then
 from tests.integration.claims.test_explanations import (
     Found,
     Story,
@@ -68,7 +68,7 @@ async def _who_has_the_labels_is_drained(part: Parts) -> str:
     await part.worker("v")
     await part.worker("w", labels={"zone": "eu"})
     async with part.pool.connection() as connection:
-        await listing.drain(connection, "w")
+        await workers.drain(connection, "w")
     return await launched(part, slug)
 
 

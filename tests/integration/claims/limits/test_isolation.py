@@ -5,9 +5,9 @@ from uuid import UUID
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.ports import Offer
-from domain.workers.isolation import Isolation
+from domain.workers import Isolation
+from eventlog.claims import ANY_SHARED
 from eventlog.database.connection import borrowed
-from eventlog.queue.statements import ANY_SHARED
 from projections.rows import read_value
 from tests.support.logs import TESTER, Parts
 

@@ -6,13 +6,13 @@ from uuid import UUID
 
 import pytest
 
-from domain.commands.claims import Claim
+from domain.commands.executions import Claim
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from domain.json_values import JsonObject
 from domain.ports import Offer
-from projections.runs import claims, frontier
+from projections.flow import claims, pending_queue
 from tests.support.logs import TESTER, Parts, parts
 
 Labels = Mapping[str, str]
@@ -93,8 +93,8 @@ async def test_what_a_job_asks_for_now_counts(part: Parts) -> None:
 async def test_behind_many_of_others_and_full_jobs_a_worker_finds_its_own(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frontier, "MOST_WAITING", 6)
-    monkeypatch.setattr(frontier, "FEWER_WAITING", 3)
+    monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
+    monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
     monkeypatch.setattr(claims, "FRONT", 0)
     await part.worker("w")
     await _register(part, "theirs", {"zone": "us"})

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.ports import Offer
 from eventlog.database.connection import Database
-from projections.runs import frontier
+from projections.flow import pending_queue
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.sample_logs.promises import keep
 
@@ -74,8 +74,8 @@ async def test_what_nobody_can_execute_is_not_started_to_fail(part: Parts) -> No
 async def test_a_long_queue_of_a_paused_job_hides_no_other(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(frontier, "MOST_WAITING", 6)
-    monkeypatch.setattr(frontier, "FEWER_WAITING", 3)
+    monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
+    monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
     await registered(part.jobs, "paused")
     await registered(part.jobs, "other")
     await part.worker("w")

@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from domain.clock import from_iso, to_iso
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
+from projections.flow import claims
 from projections.rows import Connection
-from projections.runs import claims
 from tests.integration.claims.test_explanations import launched
 from tests.support.logs import Parts, parts, pick_anew, query, registered
 from tests.support.sample_logs import promises

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
-from eventlog.queue.explaining import explain_then
+from eventlog.explain import explain_then
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import explained, launched
 from tests.support.logs import TESTER, Parts, parts, pick_anew, query, registered

@@ -11,16 +11,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.commands.jobs import Launched
-from domain.commands.schedules.schedules import Schedules
+from domain.commands.schedules import Schedules
 from domain.commands.uniqueness import Turns
 from domain.errors import ConflictError, OverloadedError
 from domain.identifiers import Slot
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
-from domain.schedules.spec import Spec
+from domain.schedules.calendar import Spec
 from eventlog.database.connection import Database
-from eventlog.rebuild.differences import Difference
+from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, Parts, parts, query, registered

@@ -8,7 +8,7 @@ import pytest
 
 from domain.clock import to_iso
 from domain.json_values import JsonObject
-from eventlog.queue.following import Queue
+from eventlog.pending_queue import Queue
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import explained, launched
 from tests.support.logs import TESTER, Parts, parts, query, registered

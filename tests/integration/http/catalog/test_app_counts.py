@@ -10,16 +10,12 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
-from api.views.build_logs import BuildLogs
-from api.views.catalog import CatalogViews
-from projections.apps import facets, search
-from projections.apps.filter import AppFilter, Sort, with_text
-from projections.apps.search import STATUSES, Part
-from projections.apps.suggestions import suggestions
+from catalog import app_search
+from catalog.app_search import STATUSES, AppFilter, Part, Sort, suggestions, with_text
+from catalog.views import BuildLogs, CatalogViews
 from tests.support.databases import Filled
 from tests.support.logs import Parts, parts
-from worker.logs.directory import DirectoryLogs
-from worker.logs.run_logs import RunLogs
+from worker.logs.run_logs import DirectoryLogs, RunLogs
 
 APPS = 400
 
@@ -170,7 +166,7 @@ async def test_facets_and_pages_are_those_of_every_app_looked_at(
             text = random.choice(["", "", "sho", "FRONT api", "ünï", "owner blue"])
             wanted = await with_text(connection, _filters(random), text)
             passing = [row for row in rows if _passes(row, wanted)]
-            found = await facets.facets(connection, wanted)
+            found = await app_search.facets(connection, wanted)
             statuses, tags, frameworks = _expected_facets(passing)
             assert found.total == len(passing)
             shown = {name: count for name, count in found.statuses.items() if count}
@@ -180,7 +176,7 @@ async def test_facets_and_pages_are_those_of_every_app_looked_at(
             } == frameworks
             sort: Sort = random.choice(("relevance", "updated", "name"))
             limit, offset = random.choice([None, 1, 25]), random.choice([0, 0, 3])
-            ids = await search.find(connection, wanted, sort, limit, offset)
+            ids = await app_search.find(connection, wanted, sort, limit, offset)
             ordered = sorted(passing, key=lambda row: _place(row, sort, wanted))
             end = None if limit is None else offset + limit
             assert ids == b"".join(
@@ -226,32 +222,32 @@ async def test_what_is_read_at_a_time_is_bounded_by_its_pictures(
         await connection.execute(
             "UPDATE repositories SET preview_tiles = %s", (json.dumps(tiles),)
         )
-        found = await search.find(connection, AppFilter(), "name", 30, 0)
+        found = await app_search.find(connection, AppFilter(), "name", 30, 0)
         ids = ids_of(found)
-        whole = (await search.part(connection, ids)).rows
+        whole = (await app_search.part(connection, ids)).rows
         assert [UUID(row["aggregate_id"]) for row in whole] == ids
         size = len(json.dumps(tiles)) * 5
-        monkeypatch.setattr(search, "MAX_PART_BYTES", size)
-        some = (await search.part(connection, ids)).rows
+        monkeypatch.setattr(app_search, "MAX_PART_BYTES", size)
+        some = (await app_search.part(connection, ids)).rows
         assert 3 <= len(some) <= 6
         assert some == whole[: len(some)]
-        monkeypatch.setattr(search, "MAX_PART_BYTES", 1)
-        assert await search.part(connection, ids) == Part(whole[:1], 1)
+        monkeypatch.setattr(app_search, "MAX_PART_BYTES", 1)
+        assert await app_search.part(connection, ids) == Part(whole[:1], 1)
 
 
 async def test_an_app_that_is_gone_meanwhile_is_passed_over_and_no_other_shown_twice(
     catalog: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with catalog.pool.connection() as connection:
-        found = await search.find(connection, AppFilter(), "name", 3, 0)
+        found = await app_search.find(connection, AppFilter(), "name", 3, 0)
         shown = [
-            row["id"] for row in (await search.part(connection, ids_of(found))).rows
+            row["id"] for row in (await app_search.part(connection, ids_of(found))).rows
         ]
     gone = uuid4().bytes
     wanted = gone + found[:16] + gone + found[16:] + gone
     views = CatalogViews(catalog.pool, BuildLogs(RunLogs(DirectoryLogs(tmp_path))))
-    for most in (1, search.MAX_PART_BYTES):
-        monkeypatch.setattr(search, "MAX_PART_BYTES", most)
+    for most in (1, app_search.MAX_PART_BYTES):
+        monkeypatch.setattr(app_search, "MAX_PART_BYTES", most)
         told: list[Any] = []
         async for part in views.listed_apps(wanted, ()):
             assert part

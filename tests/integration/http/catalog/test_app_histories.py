@@ -4,9 +4,9 @@ from pathlib import Path
 
 import httpx
 
+from catalog import repository_rows
 from eventlog.database.connection import Database
 from eventlog.rebuild.rebuild import rebuild
-from projections import repositories
 from tests.integration.shared_api import Json, unique
 from tests.integration.streams import server_sent
 from tests.support.logs import query
@@ -51,7 +51,7 @@ async def test_ids_are_positions_and_stay_after_a_rebuild_and_an_archive(
 
     query(database_url, "UPDATE repositories SET name = 'spoilt' RETURNING 1")
     done = await rebuild(
-        Database(database_url), repositories.TABLE, print, lambda *_: None
+        Database(database_url), repository_rows.TABLE, print, lambda *_: None
     )
     assert done.mended == 1
     # What is not sealed stays where it is.

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import ConflictError, NotFoundError
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
-from domain.jobs.run_values import Report
+from domain.jobs.run_events import Report
 from eventlog.database.connection import Database
 from eventlog.rebuild.verify import verify
 from projections import job_definitions

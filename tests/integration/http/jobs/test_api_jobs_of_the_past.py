@@ -1,7 +1,7 @@
 """`GET /jobs?asOf=`: every job as it was."""
 
 from api.routes import jobs
-from api.views.job_lists import JobLists
+from api.views.lists import JobLists
 from eventlog.database.costly_reads import CostlyReads
 from tests.integration.shared_api import SharedApi, unique
 from tests.support.logs import Parts, query, registered

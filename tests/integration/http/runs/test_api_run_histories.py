@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from api.http.cursors import MOST
+from api.http.dependencies import MOST
 from tests.integration.shared_api import SharedApi, check_failure, moment
 
 

@@ -7,13 +7,13 @@ from uuid import UUID
 
 import pytest
 
-from domain.jobs.run_values import STATUSES
+from domain.jobs.run_events import STATUSES
 from eventlog.history.as_of import opened
-from eventlog.keys.log_files import LogFiles
+from eventlog.keys import LogFiles
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows
-from projections.runs import lists, search
-from projections.runs.filter import RunFilter
+from projections.runs import lists
+from projections.runs.lists import RunFilter
 from tests.support.databases import Filled
 from tests.support.logs import parts
 from tests.support.sample_logs.long_logs import fill
@@ -82,7 +82,7 @@ async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -
 async def test_a_search_finds_what_looking_at_every_run_would_find(
     filled: Filled, monkeypatch: pytest.MonkeyPatch, max_named: int, far: int
 ) -> None:
-    monkeypatch.setattr(search, "MAX_NAMED", max_named)
+    monkeypatch.setattr(lists, "MAX_NAMED", max_named)
     monkeypatch.setattr(lists, "FAR", far)
 
     database_url = await filled(

@@ -139,6 +139,6 @@ def test_a_name_that_is_offered_twice_is_refused_with_both_modules(
         "named and installed, it is one module"
     )
     with pytest.raises(
-        DuplicateHandlerError, match=r"both builder and worker\.handlers"
+        DuplicateHandlerError, match=r"both builder and catalog\.handlers"
     ):
         found("builder")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.cli.opening.log import archiving
-from api.cli.options import LogOptions
+from cli.database import archiving
+from cli.options import LogOptions
 from eventlog.archive.retention import Archiving
 
 URL = "postgresql://somewhere/jobs"

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from api.cli.running.working.cluster import RayOptions
-from worker.executors.ray import driver_process
-from worker.executors.ray.driver.attempts import options_of
-from worker.executors.ray.driver_process import RayCluster
+from cli.start_options import RayOptions
+from worker.executors.ray import executor
+from worker.executors.ray.driver import options_of
+from worker.executors.ray.executor import RayCluster
 
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let Ray seem to be installed."""
-    monkeypatch.setattr(driver_process, "find_spec", lambda _: object())
+    monkeypatch.setattr(executor, "find_spec", lambda _: object())
 
 
 def test_without_an_address_there_is_no_cluster() -> None:
@@ -24,7 +24,7 @@ def test_without_an_address_there_is_no_cluster() -> None:
 def test_without_ray_it_is_said_what_to_install(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(driver_process, "find_spec", lambda _: None)
+    monkeypatch.setattr(executor, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"pip install 'apphub-jobs\[ray\]'"):
         RayOptions("10.0.0.5:6379").cluster()
 

@@ -13,9 +13,8 @@ from typing import Any, cast
 
 import pytest
 
-from api.bootstrap.environment import Colour, Environment
-from api.dashboard.files import MANIFEST, WEB, web
-from api.dashboard.page import document
+from api.bootstrap.settings import Colour, Environment
+from api.dashboard.pages import MANIFEST, WEB, document, web
 
 MOST_BYTES_GZIPPED = 150_000
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.process.developing.browsing import has_screen
+from cli.process.dev import has_screen
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import py_compile
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-from api.process.developing.watching import forget_compiled
+from cli.process.dev import forget_compiled
 
 
 def test_what_python_has_kept_of_a_changed_file_is_forgotten(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ from pydantic.alias_generators import to_camel, to_snake
 from api.shapes import jobs as job_shapes
 from api.shapes import runs as run_shapes
 from apphub_jobs import job
-from apphub_jobs.client.definitions import DEFAULTS, differences, patch
 from apphub_jobs.client.documents import Document, JobDocument, RunDocument
+from apphub_jobs.client.requests.jobs import DEFAULTS, differences, patch
 from domain.jobs.definition import Spec
-from domain.jobs.run_values import FINAL, STATUSES
+from domain.jobs.run_events import FINAL, STATUSES
 
 ADDED = {"is_final", "progress", "description"}
 """Views that are no field of their own."""

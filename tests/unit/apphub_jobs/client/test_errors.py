@@ -17,12 +17,17 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     api_error,
 )
-from apphub_jobs.client.http import MOST_OVERSHOT_S, SILENCE_S, content
+from apphub_jobs.client.http import (
+    LONGEST_PAUSE_S,
+    MOST_OVERSHOT_S,
+    SILENCE_S,
+    content,
+    pause_s,
+)
 from apphub_jobs.client.http import silence_s as longest_silence_s
-from apphub_jobs.client.jobs import registered, revised
-from apphub_jobs.client.requests import LaunchOptions, Request, reading
-from apphub_jobs.client.retrying import LONGEST_PAUSE_S, pause_s
-from apphub_jobs.client.runs import canceled, retried
+from apphub_jobs.client.requests.jobs import registered, revised
+from apphub_jobs.client.requests.request import LaunchOptions, Request, reading
+from apphub_jobs.client.requests.runs import canceled, retried
 
 LAUNCH = LaunchOptions().request("greet", {})
 REGISTERING = registered({"slug": "greet"})

@@ -10,13 +10,7 @@ from docs.generate_client import SYNCHRONOUS, written
 
 def test_the_client_that_blocks_is_as_generated() -> None:
     remedy = "run python docs/generate_client.py"
-    there = {
-        file.name: file.read_text()
-        for file in SYNCHRONOUS.glob("*.py")
-        if file.name != "__init__.py"
-    }
-    assert there == written(), remedy
-    assert len(there) > 3
+    assert SYNCHRONOUS.read_text() == written(), remedy
 
 
 @pytest.mark.parametrize(("one", "other"), [(AsyncClient, Client), (AsyncRun, Run)])

@@ -8,8 +8,7 @@ import pytest
 from apphub_jobs import stream
 from apphub_jobs.client import ClientError, StreamRefusedError
 from apphub_jobs.client.documents import Message
-from apphub_jobs.client.lines import Lines
-from apphub_jobs.client.server_sent import Resumption
+from apphub_jobs.client.http import Lines, Resumption
 
 
 def event(position: int, **more: Any) -> bytes:

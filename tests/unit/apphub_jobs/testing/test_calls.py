@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from apphub_jobs import JobResult, JobRunContext, PermanentError, job
-from apphub_jobs.process.encoding import NotJsonError
+from apphub_jobs.process.program import NotJsonError
 from apphub_jobs.testing import acall, call
 
 

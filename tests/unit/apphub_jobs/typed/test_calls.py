@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from apphub_jobs import JobResult, JobRunContext, PermanentError, RunDetails, job
-from apphub_jobs.process.encoding import NotJsonError, encode
+from apphub_jobs.process.program import NotJsonError, encode
 from apphub_jobs.testing import call
 from tests.support.contexts import context_of
 

@@ -14,8 +14,7 @@ from pydantic import BaseModel, Field
 
 from api.shapes.jobs import JobBody
 from apphub_jobs import JobDefinitionError, JobResult, JobRunContext, job
-from apphub_jobs.typed.durations import milliseconds
-from apphub_jobs.typed.options import JobOptions
+from apphub_jobs.typed.job import JobOptions, milliseconds
 
 
 class Level(Enum):

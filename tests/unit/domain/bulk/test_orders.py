@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.bulk.order import Order, checked
+from domain.bulk import Order, checked
 from domain.errors import InvalidInputError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.bulk import pace
+from domain import bulk
 
 
 @pytest.mark.parametrize(
@@ -15,33 +15,33 @@ from domain.bulk import pace
         (40, 6.4, 50),
         (40, 0.1, 50),
         (40, 0.0, 40),
-        (25, 400.0, pace.FEWEST),
-        (pace.FEWEST, 400.0, pace.FEWEST),
-        (pace.FEWEST, 1.0, 25),
-        (1, 400.0, pace.FEWEST),
-        (pace.MOST, 1.0, pace.MOST),
+        (25, 400.0, bulk.FEWEST),
+        (bulk.FEWEST, 400.0, bulk.FEWEST),
+        (bulk.FEWEST, 1.0, 25),
+        (1, 400.0, bulk.FEWEST),
+        (bulk.MOST, 1.0, bulk.MOST),
     ],
 )
 def test_the_next_batch_is_as_long_as_the_aim_allows(
     size: int, held_ms: float, following: int
 ) -> None:
-    assert pace.next_size(size, held_ms) == following
+    assert bulk.next_size(size, held_ms) == following
 
 
 @pytest.mark.parametrize("run_ms", [0.1, 0.2, 0.3])
 def test_it_comes_near_to_the_aim_whatever_a_run_costs(run_ms: float) -> None:
     commit_ms = 2.0
-    size = pace.FIRST
+    size = bulk.FIRST
     for _ in range(20):
-        size = pace.next_size(size, commit_ms + size * run_ms)
+        size = bulk.next_size(size, commit_ms + size * run_ms)
     held_ms = commit_ms + size * run_ms
-    assert pace.AIM_MS - 2 * run_ms <= held_ms <= pace.AIM_MS
+    assert bulk.AIM_MS - 2 * run_ms <= held_ms <= bulk.AIM_MS
 
 
 def test_where_a_commit_alone_takes_too_long_all_of_it_still_gets_on() -> None:
     commit_ms, run_ms = 25.0, 0.6
-    size = pace.FIRST
+    size = bulk.FIRST
     for _ in range(20):
-        size = pace.next_size(size, commit_ms + size * run_ms)
+        size = bulk.next_size(size, commit_ms + size * run_ms)
     held_ms = commit_ms + size * run_ms
     assert held_ms / size < 2.0

@@ -5,13 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from domain.catalog.app import App
-from domain.catalog.effects import INGESTED, Effect
-from domain.catalog.following import follow_ingestion
-from domain.catalog.repository import Repository
-from domain.jobs.reserved import INGEST_ENTRY_POINT
+from catalog.effects import INGESTED, Effect, follow_ingestion
+from catalog.repository import App, Repository
+from domain.jobs.definition import INGEST_ENTRY_POINT
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from tests.unit.given import (
     NOON,
     WORKER,

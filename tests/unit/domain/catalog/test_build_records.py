@@ -1,10 +1,11 @@
 """What clients see of a build after each step of its run."""
 
-from domain.catalog.build import Wanted
+from catalog import build_rows
+from catalog.build import Wanted
+from catalog.build_rows import NO_LOG, LogExcerpt
 from domain.json_values import JsonObject
 from domain.ports import Row
-from projections import builds, messages
-from projections.builds import NO_LOG, LogExcerpt
+from projections import messages
 from tests.unit.domain.catalog.test_builds import BUILD_ID, COMMIT, IMAGE, requested
 from tests.unit.given import (
     RUN_ID,
@@ -46,11 +47,11 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
     row: Row | None = None
     seen = []
     for event in stored(build):
-        before, row = row, builds.TABLE.fold(row, event)
+        before, row = row, build_rows.TABLE.fold(row, event)
         [message] = messages.messages(event, before, row)
         assert (message.type, message.data) == (
             "build.updated",
-            {"build": builds.present(row, NO_LOG)},
+            {"build": build_rows.present(row, NO_LOG)},
         )
         seen.append(message.data["build"])
     started_: JsonObject = {
@@ -80,8 +81,8 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
 
 
 def test_a_build_shows_the_end_of_its_log() -> None:
-    shown = builds.present(
-        builds.TABLE.fold(None, stored(requested())[0]),
+    shown = build_rows.present(
+        build_rows.TABLE.fold(None, stored(requested())[0]),
         LogExcerpt("done", 9, truncated=True),
     )
     assert (

@@ -7,17 +7,21 @@ from uuid import UUID
 
 import pytest
 
-from domain.catalog.app import App
-from domain.catalog.build import Build, Wanted
-from domain.catalog.effects import BUILT, Effect, build_of
-from domain.catalog.following import NOTHING_SAID, follow_build
-from domain.catalog.repository import Repository
-from domain.catalog.units import with_catalog
+from catalog.build import Build, Wanted
+from catalog.effects import (
+    BUILT,
+    NOTHING_SAID,
+    Effect,
+    build_of,
+    follow_build,
+    with_catalog,
+)
+from catalog.repository import App, Repository
 from domain.clock import Clock
 from domain.errors import ConflictError
-from domain.jobs.reserved import BUILD_ENTRY_POINT
+from domain.jobs.definition import BUILD_ENTRY_POINT
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from domain.quarantine import Quarantine
 from tests.unit.given import (
     NOON,

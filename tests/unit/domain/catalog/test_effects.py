@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from domain.catalog import effects
-from domain.catalog.effects import BUILT, INGESTED, Effect
-from domain.jobs.reserved import BUILD_ENTRY_POINT
-from domain.jobs.run_values import Report
+from catalog import effects
+from catalog.effects import BUILT, INGESTED, Effect
+from domain.jobs.definition import BUILD_ENTRY_POINT
+from domain.jobs.run_events import Report
 from tests.unit.domain.catalog.ingestions import FINDINGS, FOUND
 from tests.unit.given import WORKER, a_run, at
 

@@ -2,12 +2,12 @@
 
 import pytest
 
+from catalog import effects as catalog
+from catalog.effects import NOTHING_SAID
+from catalog.repository import Repository
 from domain import identifiers
-from domain.catalog import effects as catalog
-from domain.catalog.following import NOTHING_SAID
-from domain.catalog.repository import Repository
-from domain.jobs.reserved import INGEST_ENTRY_POINT
-from domain.jobs.run_values import Report
+from domain.jobs.definition import INGEST_ENTRY_POINT
+from domain.jobs.run_events import Report
 from tests.unit.domain.catalog.ingestions import (
     APP,
     ENDINGS,

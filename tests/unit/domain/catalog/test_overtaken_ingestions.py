@@ -3,7 +3,7 @@
 import pytest
 
 from domain.errors import ConflictError
-from domain.jobs.run_values import Failure, Report
+from domain.jobs.run_events import Failure, Report
 from tests.unit.domain.catalog.ingestions import (
     ENDINGS,
     FINDINGS,

@@ -2,8 +2,7 @@
 
 from uuid import UUID
 
-from domain.failures.fingerprint import Failed, likeness
-from domain.failures.group import About, Failure, FailureGroup
+from domain.failures.group import About, Failed, Failure, FailureGroup, likeness
 from tests.unit.given import DEFINITION_ID, RUN_ID, at
 
 MESSAGE = "order 1 not found"

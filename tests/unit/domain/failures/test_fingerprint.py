@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.failures.fingerprint import (
+from domain.failures.group import (
     MAX_TITLE_CHARACTERS,
     Failed,
     innermost_frame,

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from domain.failures.group import FailureGroup
-from domain.failures.group_state import MOST_VERSIONS
+from domain.failures.group import MOST_VERSIONS, FailureGroup
 from tests.unit.domain.failures.given import a_failure, a_group
 from tests.unit.given import at, new_topics
 

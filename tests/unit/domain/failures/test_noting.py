@@ -2,9 +2,8 @@
 
 from uuid import UUID
 
-from domain.failures.fingerprint import Failed
-from domain.failures.group import FailureGroup
-from domain.failures.noting import Findings, FoundFailure, by_group, noted
+from domain.failures.group import Failed, FailureGroup
+from domain.failures.grouping import Findings, FoundFailure, by_group, noted
 from tests.unit.domain.failures.given import a_failure
 from tests.unit.given import DEFINITION_ID, at
 

@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.failures.retries import Relative, made_up_for
+from domain.failures.grouping import Relative, made_up_for
 
 Told = tuple[str, str, int | None]
 

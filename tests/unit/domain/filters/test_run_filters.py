@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
+from domain import filters
 from domain.clock import from_iso
 from domain.errors import InvalidInputError
-from domain.filters import words
-from domain.filters.conditions import AnyOf, Conditions, Label, Parameter
-from domain.filters.runs import conditions_of
+from domain.filters import AnyOf, Conditions, Label, Parameter, conditions_of
 
 NOON = "2026-11-24T12:00:00.000Z"
 ONE = "2026-11-24T13:00:00.000Z"
@@ -16,7 +15,7 @@ PRINT = "0123456789abcdef"
 
 
 def read(*texts: str) -> Conditions:
-    return conditions_of(words.read(texts, "/filter"), "/filter")
+    return conditions_of(filters.read(texts, "/filter"), "/filter")
 
 
 def any_of(*wanted: str) -> AnyOf:
@@ -103,7 +102,7 @@ def test_conditions_come_to(texts: list[str], expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("texts", "expected"), READ, ids=IDS)
 def test_a_query_says_the_same(texts: list[str], expected: dict[str, Any]) -> None:
     pairs = [text.partition("=") for text in texts]
-    asked = [words.named(name, value) for name, _, value in pairs]
+    asked = [filters.named(name, value) for name, _, value in pairs]
     assert conditions_of(asked) == Conditions(**expected)
     assert [str(word) for word in asked] == texts
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from domain.catalog.builtin import BUILTIN_SPECS
+from catalog.effects import BUILTIN_SPECS
 from domain.errors import ConflictError, InvalidInputError
 from domain.identifiers import definition_id
 from domain.jobs.definition import JobDefinition, Spec
-from domain.jobs.limits.groups import concurrency_value
+from domain.jobs.launching import concurrency_value
 from domain.json_values import Json
 from tests.unit.given import NOON, at, new_topics
 

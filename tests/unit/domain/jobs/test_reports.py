@@ -6,18 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.jobs import reports
-from domain.jobs.reports import (
+from domain.jobs import run_events
+from domain.jobs.run_events import (
     LEFT_OUT,
     MAX_CONTEXT_BYTES,
     MAX_MESSAGE_BYTES,
     MAX_METRICS_BYTES,
     NAMED,
     NOTE_BYTES,
+    Failure,
+    Report,
     fitting,
     fitting_message,
 )
-from domain.jobs.run_values import Failure, Report
 from domain.json_values import JsonObject, canonical
 from tests.unit.given import NOON, WORKER, a_run, at, half
 
@@ -89,8 +90,8 @@ def test_however_much_is_reported_the_sum_stays_bounded(
 ) -> None:
     most = 200
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reports, "MAX_METRICS_BYTES", most)
-        patch.setattr(reports, "MAX_CONTEXT_BYTES", most)
+        patch.setattr(run_events, "MAX_METRICS_BYTES", most)
+        patch.setattr(run_events, "MAX_CONTEXT_BYTES", most)
         run = a_run(context=before)
         holder = run.start(WORKER, NOON)
         for report in told:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.jobs.limits.retention import ENOUGH_RUNS, Retention, is_worth_a_file
+from domain.jobs.definition import ENOUGH_RUNS, Retention, is_worth_a_file
 from domain.json_values import JsonObject
 from tests.unit.given import NOON
 

@@ -8,7 +8,7 @@ from domain.clock import later
 from domain.errors import StaleExecutionError
 from domain.jobs import run_events
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import Failure, Holder, Report
+from domain.jobs.run_events import Failure, Holder, Report
 from tests.unit.given import (
     FIRST,
     NOON,

@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import ConflictError
 from domain.jobs.run import JobRun
-from domain.jobs.run_values import STATUSES, Failure, Holder, Report
+from domain.jobs.run_events import STATUSES, Failure, Holder, Report
 from tests import ROOT
 from tests.unit.given import (
     FIRST,

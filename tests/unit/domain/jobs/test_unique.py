@@ -5,9 +5,8 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInputError
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import BUILD_ENTRY_POINT, BUILD_SLUG, JobDefinition, Spec
 from domain.jobs.launching import Launch, new_run, request
-from domain.jobs.reserved import BUILD_ENTRY_POINT, BUILD_SLUG
 from domain.json_values import JsonObject
 from tests.unit.given import NOON, RUN_ID
 

@@ -6,16 +6,9 @@ from typing import Any
 import pytest
 
 from domain.errors import ConflictError, InvalidInputError
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import BUILD_SLUG, INGEST_SLUG, JobDefinition, Spec
 from domain.jobs.launching import Launch, new_run, repeated_personal
-from domain.jobs.reserved import BUILD_SLUG, INGEST_SLUG
-from domain.personal.marks import (
-    MAX_ISSUES,
-    mark_issues,
-    marks,
-    subject_issues,
-    subjects_of,
-)
+from domain.personal import MAX_ISSUES, mark_issues, marks, subject_issues, subjects_of
 from tests.unit.given import DEFINITION_ID, NOON, RUN_ID, a_run
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from domain.schedules.schedule import Schedule
-from domain.schedules.schedule_events import ScheduleEvent
-from domain.schedules.spec import Spec
+from domain.schedules.calendar import Spec
+from domain.schedules.schedule import Schedule, ScheduleEvent
 from tests.unit.given import NOON, topics
 
 MINUTE_MS = 60_000

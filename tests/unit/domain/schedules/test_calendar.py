@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from domain.clock import cut_to_ms, from_iso, to_iso
 from domain.identifiers import schedule_id
-from domain.schedules.calendar import Calendar, Tick
-from domain.schedules.cron import Stretch
+from domain.schedules.calendar import Calendar, Stretch, Tick
 from tests.unit.domain.schedules.brute_force import (
     EXPRESSIONS,
     TRANSITIONS,

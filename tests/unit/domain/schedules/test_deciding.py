@@ -4,16 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from domain.schedules.calendar import Tick
-from domain.schedules.deciding import (
+from domain.schedules.calendar import (
     MAX_BUFFERED,
     MAX_OPEN_RUNS,
+    OVERLAPS,
+    Overlap,
     Situation,
     SkipReason,
+    Tick,
     Verdict,
     verdict,
 )
-from domain.schedules.spec import OVERLAPS, Overlap
 from tests.unit.domain.schedules.given import a_spec
 from tests.unit.given import NOON, at
 

@@ -2,9 +2,8 @@
 
 from datetime import timedelta
 
-from domain.schedules.past import Past
 from domain.schedules.schedule import Schedule
-from domain.schedules.settling import settle
+from domain.schedules.ticks import Past, settle
 from tests.unit.domain.schedules.given import MINUTE_MS, a_spec, new_events
 from tests.unit.given import NOON, at
 

@@ -8,9 +8,8 @@ import pytest
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
-from domain.schedules.schedule import BY_ITSELF, Schedule
-from domain.schedules.schedule_events import Paused, Revised
-from domain.schedules.settling import settle
+from domain.schedules.schedule import BY_ITSELF, Paused, Revised, Schedule
+from domain.schedules.ticks import settle
 from tests.unit.domain.schedules.given import (
     MINUTE_MS,
     a_schedule,

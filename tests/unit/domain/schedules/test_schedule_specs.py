@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.schedules.spec import MAX_EXCLUDE
+from domain.schedules.calendar import MAX_EXCLUDE
 from tests.unit.domain.schedules.given import a_spec
 
 CRON: dict[str, Any] = {"every_ms": None, "cron": "0 3 * * *"}

@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 
 from domain.clock import to_iso
 from domain.identifiers import tick_run_id
-from domain.schedules.schedule import Schedule
-from domain.schedules.schedule_events import TickEvent, TickLaunched, TickSkipped
-from domain.schedules.settling import MAX_LAUNCHES, MAX_TICKS, Settled, settle
-from domain.schedules.spec import MAX_CATCH_UP_MS, OVERLAPS, Overlap
+from domain.schedules.calendar import MAX_CATCH_UP_MS, OVERLAPS, Overlap
+from domain.schedules.schedule import Schedule, TickEvent, TickLaunched, TickSkipped
+from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, Settled, settle
 from tests.unit.domain.schedules.given import (
     MINUTE_MS,
     a_schedule,

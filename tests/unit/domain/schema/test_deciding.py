@@ -10,9 +10,8 @@ import pytest
 
 from domain.errors import Issue, OverloadedError
 from domain.json_values import Json
-from domain.schema import deciding
-from domain.schema.deciding import decided
-from domain.schema.validation import schema_issues, violations
+from domain.schema import validation
+from domain.schema.validation import decided, schema_issues, violations
 
 MAX_HELD_S = 0.05
 """Made at once, each of these checks would hold it for a tenth of a second and more."""
@@ -100,7 +99,7 @@ async def test_only_so_many_long_checks_wait() -> None:
     schema = doubling({})
     asked = [
         asyncio.create_task(decided(lambda: violations(schema, {}, "")))
-        for _ in range(deciding.MAX_WAITING + 1)
+        for _ in range(validation.MAX_WAITING + 1)
     ]
     done, waiting = await asyncio.wait(asked, return_when="FIRST_COMPLETED")
     (refused,) = done

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from domain.json_values import Json
-from domain.schema.issues import MAX_ISSUES
+from domain.schema.dialects import MAX_ISSUES
 from domain.schema.validation import merged, schema_issues, violations
 
 DRAFT_07 = "http://json-schema.org/draft-07/schema#"

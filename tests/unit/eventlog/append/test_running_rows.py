@@ -5,8 +5,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.ports import Row
-from eventlog.append import running_rows
-from eventlog.append.running_rows import RunningRows
+from eventlog.append import lookups
+from eventlog.append.lookups import RunningRows
 
 
 def _row(**changes: object) -> Row:
@@ -79,7 +79,7 @@ def test_a_build_that_runs_is_no_run() -> None:
 
 
 def test_no_more_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running_rows, "MOST", 3)
+    monkeypatch.setattr(lookups, "MOST", 3)
     rows, ids = RunningRows(), [uuid4() for _ in range(5)]
     for run_id in ids:
         rows.note({run_id: _row()})
@@ -89,7 +89,7 @@ def test_no_more_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_large_rows_are_kept_within_a_bound_of_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(running_rows, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(lookups, "MOST_BYTES", 5_000)
     rows, ids = RunningRows(), [uuid4() for _ in range(5)]
     for run_id in ids:
         rows.note({run_id: _row(parameters={"a": "x" * 2_000})})

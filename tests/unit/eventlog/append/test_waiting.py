@@ -8,9 +8,9 @@ from eventsourcing.persistence import StoredEvent
 
 from domain.errors import OverloadedError
 from domain.ports import Locked, Origin, Saved, Unit
-from eventlog.append import waiting
-from eventlog.append.batch import Request
-from eventlog.append.waiting import WORTH_A_COMMIT, HeldBack, Line, Waiting
+from eventlog.append import writer
+from eventlog.append.transaction import Request
+from eventlog.append.writer import WORTH_A_COMMIT, HeldBack, Line, Waiting
 
 ENOUGH_S = 10.0
 
@@ -67,7 +67,7 @@ async def test_a_second_decision_has_a_batch_of_its_own() -> None:
 
 
 async def test_no_more_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "MAX_WAITING", 2)
+    monkeypatch.setattr(writer, "MAX_WAITING", 2)
     line = Line()
     line.join(ready())
     line.join(ready())

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.clock import to_iso
-from eventlog.archive.retained import Ended, Place, sift
+from eventlog.archive.retention import Ended, Place, sift
 from tests.unit.given import NOON
 
 HOUR = timedelta(hours=1)

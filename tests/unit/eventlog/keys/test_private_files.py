@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eventlog.keys.private_files import is_open_to_others, write_private
+from eventlog.keys import is_open_to_others, write_private
 
 
 @pytest.fixture(autouse=True)

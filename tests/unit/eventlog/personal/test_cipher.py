@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import SubjectKeysUnavailableError
-from eventlog.keys.master import MasterKey, MasterKeyFile
-from eventlog.personal.cipher import (
-    MARK,
+from eventlog.keys import MasterKey, MasterKeyFile
+from eventlog.personal import (
+    CIPHERTEXT_MARK,
     CiphertextError,
     decrypt,
     encrypt,
@@ -115,11 +115,11 @@ def test_a_parameter_that_looks_like_encryption_is_a_parameter() -> None:
     state = event(
         {
             "encrypted": {"values": {}},
-            "text": MARK.decode(),
+            "text": CIPHERTEXT_MARK.decode(),
             "deep": {"encrypted": {"values": {}}},
         }
     ).state
-    assert MARK in state
+    assert CIPHERTEXT_MARK in state
     assert encrypted_part(1, state) is None
     assert encrypted_part(2, encrypt(event({"mail": 1}), {"mail": ONE}).state) is None
 

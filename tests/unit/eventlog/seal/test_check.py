@@ -7,14 +7,19 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.keys.sealing import SealKeys
-from eventlog.seal.head_files import KeptHead
-from eventlog.seal.leaves import Leaf
-from eventlog.seal.merkle import Frontier, leaf_hash
-from eventlog.seal.rows import StoredSeal, judge
-from eventlog.seal.seal import NOTHING_BEFORE, Head, entries_hash, sign, to_runs
-from eventlog.seal.verification.check import SealCheck
-from eventlog.seal.verification.findings import Report
+from eventlog.keys import SealKeys
+from eventlog.seal.check import Report, SealCheck
+from eventlog.seal.seal import (
+    NOTHING_BEFORE,
+    Head,
+    KeptHead,
+    StoredSeal,
+    entries_hash,
+    judge,
+    sign,
+    to_runs,
+)
+from eventlog.seal.tree import Frontier, Leaf, leaf_hash
 
 PRIVATE = Ed25519PrivateKey.generate()
 KEYS = SealKeys((PRIVATE.public_key(),), PRIVATE)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.seal.merkle import (
+from eventlog.seal.tree import (
     EMPTY_ROOT,
     Frontier,
     RangeRoots,

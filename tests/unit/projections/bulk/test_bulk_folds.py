@@ -6,13 +6,11 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.bulk.operation import BulkOperation
-from domain.bulk.order import Order
-from domain.bulk.rows import bulk_of_row
+from domain.bulk import BulkOperation, Order, bulk_of_row
 from domain.json_values import JsonObject
+from projections import bulk
 from projections import messages as feed
-from projections.bulk import row as bulk
-from projections.bulk.row import BulkRow
+from projections.bulk import BulkRow
 from tests.unit.given import NOON, at, iso, stored
 from tests.unit.projections.both import Both, Command, check
 

@@ -6,13 +6,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.failures.group import FailureGroup
+from domain.failures.group import FailureGroup, FailureWatch
 from domain.failures.rows import group_of_row, watch_of_row
-from domain.failures.watch import FailureWatch
 from domain.json_values import JsonObject
+from projections import failure_groups, failure_watch
 from projections import messages as feed
-from projections.failures import groups, watch
-from projections.failures.groups import FailureGroupRow
+from projections.failure_groups import FailureGroupRow
 from tests.unit.domain.failures.given import a_failure, about
 from tests.unit.given import RUN_ID, at, iso, stored
 from tests.unit.projections.both import Both, Command, check
@@ -23,12 +22,12 @@ def shown(group: FailureGroup) -> list[JsonObject]:
     row: FailureGroupRow | None = None
     seen = []
     for event in stored(group):
-        after = groups.TABLE.fold(row, event)
-        assert set(after) == set(groups.COLUMNS)
+        after = failure_groups.TABLE.fold(row, event)
+        assert set(after) == set(failure_groups.COLUMNS)
         [message] = feed.messages(event, row, after)
         assert message.type == "failure.updated"
-        assert message.data == {"failure": groups.present(after)}
-        seen.append(groups.present(after))
+        assert message.data == {"failure": failure_groups.present(after)}
+        seen.append(failure_groups.present(after))
         row = after
     return seen
 
@@ -100,8 +99,8 @@ def test_the_stream_tells_how_far_the_log_was_searched() -> None:
     search = FailureWatch.begin(3, at(0))
     search.move(7, at(1_000))
     first, second = stored(search)
-    begun = watch.TABLE.fold(None, first)
-    moved = watch.TABLE.fold(begun, second)
+    begun = failure_watch.TABLE.fold(None, first)
+    moved = failure_watch.TABLE.fold(begun, second)
     [message] = feed.messages(second, begun, moved)
     assert (message.type, message.data) == (
         "failure.noted",
@@ -126,7 +125,7 @@ COMMANDS = st.one_of(
 
 @given(st.lists(COMMANDS, max_size=8))
 def test_a_groups_row_decides_as_its_events_do(commands: list[Command]) -> None:
-    check(Both(opened()), groups.TABLE, group_of_row, commands)
+    check(Both(opened()), failure_groups.TABLE, group_of_row, commands)
 
 
 @given(st.lists(st.integers(0, 9), max_size=5))
@@ -135,4 +134,6 @@ def test_the_searchs_row_decides_as_its_events_do(places: list[int]) -> None:
         return lambda one, now: one.move(place, now)
 
     commands = [moving(place) for place in places]
-    check(Both(FailureWatch.begin(3, at(0))), watch.TABLE, watch_of_row, commands)
+    check(
+        Both(FailureWatch.begin(3, at(0))), failure_watch.TABLE, watch_of_row, commands
+    )

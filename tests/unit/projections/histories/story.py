@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.clock import to_iso
 from domain.identifiers import event_id
 from projections.histories.checker import Checker
-from projections.histories.event import Finding, LoggedEvent
+from projections.histories.rules import Finding, LoggedEvent
 
 JOB = UUID(int=1)
 RUN, OTHER_RUN, THIRD_RUN = UUID(int=2), UUID(int=3), UUID(int=4)

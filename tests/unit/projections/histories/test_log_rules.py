@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from domain.identifiers import event_id
-from projections.histories import causes
+from projections.histories import rules
 from projections.histories.checker import Checker
-from projections.histories.event import Finding
+from projections.histories.rules import Finding
 from tests.unit.projections.histories.story import (
     JOB,
     OTHER_RUN,
@@ -126,7 +126,7 @@ def test_a_cause_comes_before_its_effect(story: Story) -> None:
 def test_a_cause_of_long_ago_is_sought_in_the_whole_log(
     story: Story, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(causes, "RECENT", 2)
+    monkeypatch.setattr(rules, "RECENT", 2)
     story.by_holder("progressed")
     story.events[-1].causation_id = event_id(RUN, 1).bytes
     story.by_holder("progressed")
@@ -147,7 +147,7 @@ def test_a_cause_of_long_ago_is_sought_in_the_whole_log(
 def test_the_checkers_event_ids_are_those_of_the_service(version: int) -> None:
     aggregate_id = uuid4()
     assert (
-        causes.event_number(aggregate_id.bytes, version)
+        rules.event_number(aggregate_id.bytes, version)
         == event_id(aggregate_id, version).int
     )
 

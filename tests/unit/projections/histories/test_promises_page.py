@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from projections.bulk import promises as of_bulk_operations
-from projections.failures import promises as of_failures
+from projections.histories import bulk_rules as of_bulk_operations
+from projections.histories import failure_rules as of_failures
 from projections.histories import schedule_rules as of_schedules
 from tests import ROOT
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain.jobs import run_events
-from projections.histories.run_rules import RULES, STATES
-from projections.histories.run_steps import STEPS
+from projections.histories.run_rules import RULES, STATES, STEPS
 from tests import ROOT
 from tests.unit.projections.histories.story import (
     JOB,

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from projections.histories.turns.waiting import Waiting
-from projections.runs.turns.turns import DEPTH, MOST_VALUES
+from projections.flow.limits import DEPTH, MOST_VALUES
+from projections.histories.rules import Waiting
 from tests.unit.projections.histories.story import (
     OTHER_RUN,
     RUN,

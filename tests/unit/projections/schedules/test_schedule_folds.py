@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.json_values import JsonObject
+from domain.schedules.calendar import OVERLAPS
 from domain.schedules.rows import schedule_of_row
 from domain.schedules.schedule import Schedule
-from domain.schedules.settling import settle
-from domain.schedules.spec import OVERLAPS
+from domain.schedules.ticks import settle
 from projections import messages as feed
+from projections import schedules
 from projections.envelope import Envelope
-from projections.schedules import row as schedules
-from projections.schedules.row import ScheduleRow
+from projections.schedules import ScheduleRow
 from tests.unit.domain.schedules.given import MINUTE_MS, a_spec
 from tests.unit.given import NOON, RUN_ID, at, iso, stored
 from tests.unit.projections.both import Both, Command, check

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from projections.simulation.recorded import History, RecordedRun, Turn
-from projections.simulation.steps import Steps
+from projections.simulation import History, RecordedRun, Steps, Turn
 
 END = 100_000
 

@@ -5,12 +5,7 @@ from random import Random
 
 import pytest
 
-from projections.simulation.answer import answer
-from projections.simulation.playing import played
-from projections.simulation.queue import Place
-from projections.simulation.recorded import History
-from projections.simulation.room import room_of
-from projections.simulation.steps import Steps
+from projections.simulation import History, Place, Steps, answer, played, room_of
 from tests.unit.projections.simulation.reality import Life, happened, some_lives
 
 ROUNDS = 40

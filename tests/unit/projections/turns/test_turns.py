@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.queue.places.in_front import in_front_then
-from projections.runs.candidates.candidate import FRONT, Candidate, order
-from projections.runs.turns.turns import Circle, Group, Turns, group_of
+from eventlog.explain import in_front_then
+from projections.flow.candidates import FRONT, Candidate, order
+from projections.flow.limits import Circle, Group, Turns, group_of
 
 MOST_CLAIMED = 5
 

@@ -3,9 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.runs.candidates.candidate import FRONT, Candidate, order
-from projections.runs.candidates.timely import DueRuns, untimely
-from projections.runs.candidates.waiting import WaitingRuns
+from projections.flow.candidates import (
+    FRONT,
+    Candidate,
+    DueRuns,
+    WaitingRuns,
+    order,
+    untimely,
+)
 
 IDS = st.sampled_from("0123abcd")
 

@@ -6,13 +6,13 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from worker.executors.local.handlers_process import Cover
-from worker.executors.local.supervision.hiding import CLONE_NEWUSER
+from worker.executors.local.hiding import CLONE_NEWUSER
+from worker.executors.local.slot import Cover
 
 UNHIDDEN = """
 import os, sys
-from worker.executors.local.supervision.hiding import View
-from worker.executors.local.supervision.spawn import Child
+from worker.executors.local.hiding import View
+from worker.executors.local.descendants import Child
 reading, tasks = os.pipe()
 child = Child([sys.executable, "-c", ""], [tasks, os.dup(tasks)], View([sys.argv[1]]))
 os.waitpid(child.pid, 0)

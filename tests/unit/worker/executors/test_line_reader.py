@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.executors.local.line_reader import LineReader
+from worker.executors.local.slot import LineReader
 
 
 class Heard:

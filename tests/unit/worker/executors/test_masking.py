@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.executors.local.supervision.masking import Masker, masked, secrets_in
+from worker.executors.local.masking import Masker, masked, secrets_in
 
 KEY = "sk-0123456789"
 PEM = "-----BEGIN KEY-----\nMIIabcdefgh\nshort\n-----END KEY-----"

@@ -5,8 +5,8 @@ from time import monotonic
 
 import pytest
 
-from worker.executors.ray.driver import cluster
-from worker.executors.ray.driver.cluster import Node
+from worker.executors.ray import driver
+from worker.executors.ray.driver import Node
 
 
 class Silent:
@@ -31,7 +31,7 @@ class Silent:
 async def test_nobody_waits_for_a_silent_node_beyond_its_lease(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cluster, "ANSWER_S", 0.05)
+    monkeypatch.setattr(driver, "ANSWER_S", 0.05)
     watcher = Silent()
     node = Node("gone", watcher, monotonic(), errors=())
     until = monotonic() + 0.3

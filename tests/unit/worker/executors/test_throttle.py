@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from worker.executors.local import throttle
-from worker.executors.local.throttle import Pace
+from worker.executors.local import executor
+from worker.executors.local.executor import Pace
 
 
 @pytest.fixture(autouse=True)
 def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "AT_ONCE", 2)
+    monkeypatch.setattr(executor, "AT_ONCE", 2)
 
 
 async def _begun(turns: list[asyncio.Task[Callable[[], None]]]) -> int:
@@ -28,7 +28,7 @@ def _ask(made: Pace, count: int) -> list[asyncio.Task[Callable[[], None]]]:
 async def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
+    monkeypatch.setattr(executor, "MOMENT_S", 3_600.0)
 
     turns = _ask(Pace(), 5)
     assert await _begun(turns) == 2
@@ -47,7 +47,7 @@ async def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
 async def test_one_that_goes_on_makes_room_after_a_moment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(throttle, "MOMENT_S", 0.001)
+    monkeypatch.setattr(executor, "MOMENT_S", 0.001)
 
     async with asyncio.timeout(10):
         await asyncio.gather(*_ask(Pace(), 20))
@@ -56,7 +56,7 @@ async def test_one_that_goes_on_makes_room_after_a_moment(
 async def test_who_stops_waiting_takes_nobodys_turn(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
+    monkeypatch.setattr(executor, "MOMENT_S", 3_600.0)
 
     turns = _ask(Pace(), 4)
     assert await _begun(turns) == 2
@@ -70,7 +70,7 @@ async def test_who_stops_waiting_takes_nobodys_turn(
 async def test_a_turn_that_came_together_with_the_cancel_is_passed_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(throttle, "MOMENT_S", 3_600.0)
+    monkeypatch.setattr(executor, "MOMENT_S", 3_600.0)
 
     made = Pace()
     turns = _ask(made, 4)

@@ -13,10 +13,9 @@ from uuid import UUID
 
 import pytest
 
-from apphub_jobs.process.attempt_directory import Place
-from worker.lifecycle import attempts
-from worker.lifecycle.attempts import Attempts, AttemptSettings
-from worker.lifecycle.offering import Offering
+from apphub_jobs.process.cleanup import Place
+from worker import attempts
+from worker.attempts import Attempts, AttemptSettings, Offering
 
 
 @pytest.mark.parametrize(

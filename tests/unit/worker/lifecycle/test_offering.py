@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
-from api.cli.running.working.options import WorkOptions
+from cli.start_options import WorkOptions
 from domain.errors import LogUnavailableError
-from worker.lifecycle.offering import Offering
-from worker.lifecycle.ports import Heartbeats, Work
-from worker.lifecycle.worker import WorkerSettings
+from worker.attempts import Offering
+from worker.ports import Heartbeats, Work
+from worker.worker import WorkerSettings
 
 
 class _Away:

@@ -9,8 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from worker.lifecycle.attempts import Attempts, AttemptSettings
-from worker.lifecycle.offering import Offering
+from worker.attempts import Attempts, AttemptSettings, Offering
 
 
 @pytest.mark.parametrize(

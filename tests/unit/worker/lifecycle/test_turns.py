@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from worker.lifecycle.claiming import turn_of
+from worker.claiming import turn_of
 
 WORKERS = [f"worker-{number}" for number in range(8)]
 

@@ -10,14 +10,16 @@ from time import monotonic
 import pytest
 
 from apphub_jobs.contract import PermanentError
-from tests.support.contexts import context_of
-from worker.handlers.building.builders.builder import (
+from catalog.handlers.buildah import write_policy
+from catalog.handlers.builder import (
     BuildCanceledError,
     BuildError,
     BuildSettings,
+    ask,
+    failure,
+    show,
 )
-from worker.handlers.building.builders.commands import ask, failure, show
-from worker.handlers.building.builders.policy import write_policy
+from tests.support.contexts import context_of
 
 
 @pytest.mark.parametrize(

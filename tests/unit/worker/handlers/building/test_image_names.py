@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.handlers.building.image_names import image_tag
+from catalog.handlers.build import image_tag
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 

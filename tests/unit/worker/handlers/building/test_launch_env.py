@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.handlers.building.launch_env import launch_env_templates
-from worker.handlers.untrusted.tree import MAX_TEXT_BYTES, Tree
+from catalog.handlers.build import launch_env_templates
+from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree
 
 
 def entries(root: Path, **files: str) -> dict[str, str]:

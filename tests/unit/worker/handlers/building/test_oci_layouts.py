@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers.builder import BuildCanceledError, BuildError
+from catalog.handlers.oci_layout import add_image, image_of
 from tests.support.contexts import context_of
-from worker.handlers.building.builders.builder import BuildCanceledError, BuildError
-from worker.handlers.building.builders.oci_layout import add_image, image_of
 
 
 def made(layout: Path, *contents: bytes) -> dict[str, Any]:

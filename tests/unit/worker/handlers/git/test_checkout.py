@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog.handlers.checkout import CheckedOut, Wanted, checkout
+from catalog.handlers.git import CanceledError, GitError
 from tests.support.contexts import context_of
 from tests.support.git.origins import commit, git, made
-from worker.handlers.git.checkout import CheckedOut, Wanted, checkout
-from worker.handlers.git.client import CanceledError, GitError
 
 
 @pytest.fixture(autouse=True)

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from catalog.handlers.git import GitError, RefusedError, clone
+from catalog.handlers.untrusted import redacted
 from tests.support.git.git_servers import git_server
 from tests.support.git.repositories import context_of, git, repository
-from worker.handlers.git.client import GitError, RefusedError, clone
-from worker.handlers.untrusted.texts import redacted
 
 pytestmark = pytest.mark.usefixtures("directory")
 

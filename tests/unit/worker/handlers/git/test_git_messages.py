@@ -2,8 +2,8 @@
 
 import pytest
 
-from worker.handlers.git.client import GitError, RefusedError
-from worker.handlers.git.messages import failure, lines_of, warnings
+from catalog.handlers.git import GitError, RefusedError
+from catalog.handlers.origin import failure, lines_of, warnings
 
 LOGIN = "fatal: could not read Username for 'https://example.org': terminal prompts disabled"
 

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from tests.support.git.repositories import context_of
-from worker.handlers.git.client import GitError, RefusedError, clone
-from worker.handlers.git.home import (
+from catalog.handlers.git import GitError, RefusedError, clone
+from catalog.handlers.origin import (
     PIPE_VARIABLE,
+    Password,
+    SshKey,
+    credentials_for,
     furnish,
+    origin_of,
     password_pipe,
     ssh_command,
 )
-from worker.handlers.git.origin import Password, SshKey, credentials_for, origin_of
+from tests.support.git.repositories import context_of
 
 
 @pytest.mark.parametrize(

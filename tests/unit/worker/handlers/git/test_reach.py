@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers import ingest as ingestion
+from catalog.handlers.git import GitError, RefusedError, clone
+from catalog.handlers.origin import (
+    NOT_REACHED,
+    addresses_of,
+    furnish,
+    is_public,
+    origin_of,
+)
 from tests.support.git.git_servers import git_server, http_server, tcp_server
 from tests.support.git.repositories import app_at, context_of, git, repository
-from worker.handlers.git.client import GitError, RefusedError, clone
-from worker.handlers.git.home import furnish
-from worker.handlers.git.origin import origin_of
-from worker.handlers.git.reach import NOT_REACHED, addresses_of, is_public
-from worker.handlers.ingestion import handler as ingestion
 
 PUBLIC = ("8.8.8.8", "2606:4700:4700::1111")
 

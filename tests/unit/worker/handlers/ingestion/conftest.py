@@ -6,12 +6,10 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers.previews import preview_tiles
+from catalog.handlers.untrusted import Tree
 from tests.unit.worker.handlers.ingestion.planting import Plant
 from tests.unit.worker.handlers.ingestion.tiles import GITHUB, LOG, Tiles
-from worker.handlers.ingestion.previews import (
-    preview_tiles,
-)
-from worker.handlers.untrusted.tree import Tree
 
 
 @pytest.fixture

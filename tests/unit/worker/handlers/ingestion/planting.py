@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from worker.handlers.untrusted.tree import Tree
+from catalog.handlers.untrusted import Tree
 
 Plant = Callable[..., Tree]
 

@@ -6,13 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from catalog.handlers.ingest import Tag, dockerfile_tags, find_dockerfile
+from catalog.handlers.untrusted import MAX_ENTRIES
 from tests.unit.worker.handlers.ingestion.planting import Plant
-from worker.handlers.ingestion.tags import (
-    Tag,
-    dockerfile_tags,
-    find_dockerfile,
-)
-from worker.handlers.untrusted.tree import MAX_ENTRIES
 
 # Dockerfiles --------------------------------------------------------------------------------------
 

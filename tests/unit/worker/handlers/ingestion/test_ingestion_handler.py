@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import JobResult, PermanentError
+from catalog.handlers import ingest
+from catalog.handlers.git import GitError
+from catalog.handlers.ingest import MAX_TAGS
 from tests.support.git.repositories import Reports, app_at, context_of, git, repository
-from worker.handlers.git.client import GitError
-from worker.handlers.ingestion import handler
-from worker.handlers.ingestion.handler import MAX_TAGS
 
 pytestmark = pytest.mark.usefixtures("directory")
 
 
 def ingested(origin: Path, reports: Reports | None = None, **fields: Any) -> JobResult:
-    return handler.execute(context_of(app_at(str(origin), **fields), reports))
+    return ingest.execute(context_of(app_at(str(origin), **fields), reports))
 
 
 def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_an_explicit_app_keeps_its_author_s_name_description_and_tags(
 
 
 def test_an_app_that_is_gone_is_skipped() -> None:
-    assert handler.execute(context_of({"repository": None})).result == {"skipped": True}
+    assert ingest.execute(context_of({"repository": None})).result == {"skipped": True}
 
 
 def test_a_repository_that_cannot_be_read_fails_and_says_so_in_its_metrics(

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.worker.handlers.ingestion.planting import LOG, Plant
-from worker.handlers.building.launch_env import launch_env_templates
-from worker.handlers.ingestion.tags import (
+from catalog.handlers.build import launch_env_templates
+from catalog.handlers.ingest import (
     Tag,
     file_tags,
     find_dockerfile,
@@ -17,8 +16,8 @@ from worker.handlers.ingestion.tags import (
     package_tags,
     readme_summary,
 )
-from worker.handlers.untrusted.texts import storable
-from worker.handlers.untrusted.tree import MAX_TEXT_BYTES
+from catalog.handlers.untrusted import MAX_TEXT_BYTES, storable
+from tests.unit.worker.handlers.ingestion.planting import LOG, Plant
 
 # package.json -------------------------------------------------------------------------------------
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers.previews import Size, size_of
 from tests.unit.worker.handlers.ingestion.tiles import PNG, Tiles
-from worker.handlers.ingestion.image_sizes import Size, size_of
 
 RAW = "https://raw.githubusercontent.com/anna/shop/c0ffee/"
 

@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers.previews import MAX_TOTAL_BYTES
 from tests.unit.worker.handlers.ingestion.tiles import PNG, Tiles
-from worker.handlers.ingestion.previews import (
-    MAX_TOTAL_BYTES,
-)
 
 # Images of the repository -------------------------------------------------------------------------
 

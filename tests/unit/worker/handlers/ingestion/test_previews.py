@@ -4,12 +4,8 @@ from typing import Any
 
 import pytest
 
+from catalog.handlers.previews import FROM_MANIFEST, FROM_README, MANIFESTS
 from tests.unit.worker.handlers.ingestion.tiles import PNG, Tiles
-from worker.handlers.ingestion.previews import (
-    FROM_MANIFEST,
-    FROM_README,
-    MANIFESTS,
-)
 
 RAW = "https://raw.githubusercontent.com/anna/shop/c0ffee/"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.handlers.ingestion.readme_images import Image, images
+from catalog.handlers.previews import Image, images
 
 
 @pytest.mark.parametrize(

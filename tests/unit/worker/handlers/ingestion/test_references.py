@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.handlers.ingestion.references import (
+from catalog.handlers.previews import (
     MAX_INLINE_BYTES,
     References,
     ReferenceUnusableError,
@@ -13,7 +13,7 @@ from worker.handlers.ingestion.references import (
     image_type,
     raw_base,
 )
-from worker.handlers.untrusted.tree import Tree
+from catalog.handlers.untrusted import Tree
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.handlers.untrusted.manifests import (
-    MAX_DEPTH,
+from catalog.handlers.untrusted import (
     MAX_MANIFEST_BYTES,
+    MAX_NESTING,
     ManifestError,
+    Tree,
     first_manifest,
     read_json,
     read_yaml,
 )
-from worker.handlers.untrusted.tree import Tree
 
 LOG = logging.getLogger("tests.manifests")
 
@@ -67,8 +67,8 @@ def test_yaml_is_read_as_plain_values(text: str, value: Any) -> None:
         ('"\\UFFFFFFFF"', "it is no YAML"),
         ("a\x01b", "it is no YAML"),
         ("%YAML " + "9" * 5_000 + ".1\n---\na", "it is no YAML"),
-        ("[" * (MAX_DEPTH + 2), f"nested deeper than {MAX_DEPTH} levels"),
-        ("- " * (MAX_DEPTH + 2) + "a", f"nested deeper than {MAX_DEPTH} levels"),
+        ("[" * (MAX_NESTING + 2), f"nested deeper than {MAX_NESTING} levels"),
+        ("- " * (MAX_NESTING + 2) + "a", f"nested deeper than {MAX_NESTING} levels"),
     ],
 )
 def test_yaml_that_is_broken_or_more_than_plain_is_refused(
@@ -100,7 +100,7 @@ def test_an_odd_entry_of_yaml_is_left_out_and_the_others_stay(
 
 
 def test_the_deepest_permitted_nesting_is_read() -> None:
-    assert read_yaml("[" * MAX_DEPTH + "]" * MAX_DEPTH) is not None
+    assert read_yaml("[" * MAX_NESTING + "]" * MAX_NESTING) is not None
 
 
 @given(

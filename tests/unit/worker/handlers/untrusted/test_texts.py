@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.handlers.untrusted.texts import one_line, plain
+from catalog.handlers.untrusted import one_line, plain
 
 ESCAPES = [
     "\x1b[31m",

@@ -1,8 +1,0 @@
-"""The hidden command that `apphub_jobs.testing` starts."""
-
-import typer
-
-from api.process.test_service import serve_tests
-
-testing = typer.Typer()
-testing.command("test-service", hidden=True)(serve_tests)

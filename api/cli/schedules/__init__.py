@@ -1,4 +1,0 @@
-"""`apphub-jobs schedules`: when jobs run by themselves.
-
-`commands.py` has the commands, `tables.py` what they print.
-"""

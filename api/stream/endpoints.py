@@ -1,0 +1,291 @@
+"""`/ws`: the event stream over a WebSocket (contract, section 5)."""
+
+import asyncio
+from contextlib import aclosing, suppress
+from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
+
+from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from api.access import (
+    PROTOCOL,
+    ForbiddenError,
+    TooManyGuessesError,
+    UnauthenticatedError,
+    principal_of,
+)
+from api.http.connections import LAST_WORDS_S, abort
+from api.http.dependencies import MayRead, service_of
+from api.http.query_names import refuse_unknown_names
+from api.shapes.base import failures
+from api.stream.frames import Frame, Wanted, ended, pong, wanted_of
+from api.stream.hub import Arrival
+from api.stream.sessions import Stream, Streams
+from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
+from runtime.tasks import until_one_ends
+
+# `GET /events/stream`: the stream as server-sent events, which resume by themselves.
+#
+# The contract says in section 5 what they are.
+
+server_sent_events_router = APIRouter(tags=["stream"])
+
+RECONNECT_MS = 1_000
+"""How long browsers wait before they connect again."""
+
+_ABOUT = (
+    "Stream every event from now on, or from a position: the messages of `/ws`, described in"
+    " `/asyncapi.json`."
+)
+
+
+class EventStream(Response):
+    """The body: events until the client leaves, is too slow, or the server stops."""
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        streams: Streams,
+        arrival: Arrival,
+        wanted: Wanted,
+        closing: asyncio.Event,
+    ) -> None:
+        # Proxies must neither keep the stream for others nor gather it up.
+        super().__init__(
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        )
+        del self.headers["Content-Length"]
+        self._streams = streams
+        self._arrival = arrival
+        self._wanted = wanted
+        self._closing = closing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the client; it connects again by itself however this ends."""
+        start = {
+            "type": "http.response.start",
+            "status": self.status_code,
+            "headers": self.raw_headers,
+        }
+        await send(start)
+        async with self._streams.open(self._wanted, self._arrival) as stream:
+            await until_one_ends(
+                _send(stream, send),
+                _left(receive),
+                stream.fell_behind(),
+                self._closing.wait(),
+            )
+        last = b""
+        if stream.ended is not None:
+            last = ended(stream.ended).server_sent
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await send(_chunk(last, more=False))
+                return
+        await abort(scope, receive)
+
+
+async def _send(stream: Stream, send: Send) -> None:
+    retry = f"retry: {RECONNECT_MS}\n"
+    beginning = retry.encode() + stream.ack.server_sent
+    await send(_chunk(beginning))
+    async with aclosing(stream.messages()) as messages:
+        async for frames in messages:
+            events = [frame.server_sent for frame in frames]
+            await send(_chunk(b"".join(events)))
+
+
+async def _left(receive: Receive) -> None:
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+
+
+def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+_NAMES = ("after", "logId", "types", "job", "token")
+
+
+@server_sent_events_router.get(
+    "/events/stream",
+    description=_ABOUT,
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}, **failures(400, 409)},
+    dependencies=[MayRead],
+)
+async def stream_events(  # noqa: PLR0913 - one for each parameter
+    request: Request,
+    after: Annotated[
+        str | None, Query(description="the position to resume from; 0 is the beginning")
+    ] = None,
+    log_id: Annotated[
+        str | None,
+        Query(alias="logId", description="the log that this position belongs to"),
+    ] = None,
+    types: Annotated[
+        str | None,
+        Query(description="only these types, with commas; `job.run.*` are several"),
+    ] = None,
+    job: Annotated[
+        str | None,
+        Query(description="a slug: only this job's runs, definitions and schedules"),
+    ] = None,
+    last_event_id: Annotated[
+        str | None, Header(description="the same as `after`, and stronger")
+    ] = None,
+) -> EventStream:
+    """Stream every event that the client wants, until it leaves or falls too far behind."""
+    # Read from the query below, as `/ws` does; named here for OpenAPI.
+    del after, log_id, types, job
+    refuse_unknown_names(request, _NAMES)
+    wanted = wanted_of(request.query_params, last_event_id)
+    streams = cast("Streams", request.app.state.streams)
+    arrival = await streams.arrive()
+    await streams.check(wanted)
+    closing = cast("asyncio.Event", request.app.state.closing)
+    return EventStream(streams, arrival, wanted, closing)
+
+
+# How many WebSockets there are, and why the service ended others.
+
+Reason = Literal["forbidden", "refused", "unavailable", "log_changed", "too_slow"]
+"""Why the service closes a WebSocket."""
+
+
+class WebSocketMetrics:
+    """Counts them.
+
+    Attributes:
+        connections: those that are open.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.connections = Gauge(
+            "apphub_ws_connections", "WebSockets that are open.", registry=registry
+        )
+        self._dropped = Counter(
+            "apphub_ws_dropped",
+            "WebSockets that the service closed, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        # A reason that has never been is a zero, and no gap.
+        for reason in get_args(Reason):
+            self._dropped.labels(reason)
+
+    def dropped(self, reason: Reason) -> None:
+        """Count one that the service closed."""
+        self._dropped.labels(reason).inc()
+
+
+router = APIRouter()
+
+POLICY_VIOLATION = 1008
+TRY_AGAIN_LATER = 1013
+
+_CLOSED = RuntimeError
+"""Starlette's word for a socket that has been closed meanwhile."""
+
+MAX_REASON_BYTES = 123
+"""What fits into the frame that closes a WebSocket."""
+
+
+@router.websocket("/ws")
+async def stream(websocket: WebSocket) -> None:
+    """Send the events that the client wants, until it leaves or falls too far behind."""
+    metrics = cast("WebSocketMetrics", websocket.app.state.websockets)
+    try:
+        settings = service_of(websocket).settings
+        principal_of(websocket, settings.tokens, settings.origins, to_write=False)
+    except (UnauthenticatedError, ForbiddenError, TooManyGuessesError) as error:
+        metrics.dropped("forbidden")
+        await websocket.close(POLICY_VIOLATION, str(error))
+        return
+    streams = cast("Streams", websocket.app.state.streams)
+    arrival = await streams.arrive()
+    # Also those that are refused below: of a refused handshake browsers tell nothing.
+    offered = websocket.scope["subprotocols"]
+    await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
+    with metrics.connections.track_inprogress(), suppress(WebSocketDisconnect):
+        end = await _serve(websocket, streams, arrival)
+        metrics.dropped(end.reason)
+        await _close(websocket, end.code, end.told)
+
+
+class _End(NamedTuple):
+    """Why the service closes a stream, and what it tells the client."""
+
+    reason: Reason
+    code: int
+    told: str
+
+
+async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _End:
+    """Serve the client as long as possible; return how to close."""
+    try:
+        wanted = wanted_of(websocket.query_params)
+        await streams.check(wanted)
+    except InvalidInputError as error:
+        return _End("refused", POLICY_VIOLATION, str(error).removeprefix("/"))
+    except ConflictError as error:
+        return _End("refused", POLICY_VIOLATION, error.message)
+    except LogUnavailableError:
+        told = "the log cannot be read at the moment: connect again"
+        return _End("unavailable", TRY_AGAIN_LATER, told)
+    async with streams.open(wanted, arrival) as opened:
+        connection = _Connection(websocket, opened)
+        await connection.send([opened.ack])
+        await until_one_ends(
+            connection.send_messages(), connection.answer_pings(), opened.fell_behind()
+        )
+        if opened.ended is not None:
+            told = f"{opened.ended}: read anew what you need"
+            return _End("log_changed", POLICY_VIOLATION, told)
+        told = f"too slow: connect again with after={opened.position}"
+        return _End("too_slow", TRY_AGAIN_LATER, told)
+
+
+async def _close(websocket: WebSocket, code: int, reason: str) -> None:
+    fitting = reason.encode()[:MAX_REASON_BYTES]
+    with suppress(TimeoutError, _CLOSED):
+        async with asyncio.timeout(LAST_WORDS_S):
+            await websocket.close(code, fitting.decode(errors="ignore"))
+
+
+class _Connection:
+    """A client's socket. What belongs together is sent without anything in between."""
+
+    def __init__(self, websocket: WebSocket, opened: Stream) -> None:
+        self._websocket = websocket
+        self._stream = opened
+        self._sending = asyncio.Lock()
+
+    async def send(self, frames: list[Frame]) -> None:
+        try:
+            for frame in frames:
+                await self._websocket.send_text(frame.text)
+        except _CLOSED as error:
+            raise WebSocketDisconnect from error
+
+    async def send_messages(self) -> None:
+        async with aclosing(self._stream.messages()) as messages:
+            async for frames in messages:
+                async with self._sending:
+                    await self.send(frames)
+
+    async def answer_pings(self) -> None:
+        while True:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            # Anything else, binary frames included, is not for us.
+            if message.get("text") == "ping":
+                async with self._sending:
+                    answer = pong(self._stream.position)
+                    await self.send([answer])

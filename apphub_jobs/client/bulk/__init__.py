@@ -1,4 +1,0 @@
-"""Bulk operations: `requests.py` says what is asked of them, `documents.py` what they look like.
-
-Both clients share it.
-"""

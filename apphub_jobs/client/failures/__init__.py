@@ -1,4 +1,0 @@
-"""Failure groups: `requests.py` says what is asked of them, `documents.py` what they look like.
-
-Both clients share it.
-"""

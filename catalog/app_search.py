@@ -1,0 +1,438 @@
+"""Finding apps: which ones, in which order, and their rows part by part.
+
+What is found is a row of ids first, sixteen bytes each. Rows are read for a part of them at a time:
+one may hold four megabytes of pictures, and a catalog a million of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal, get_args
+from uuid import UUID
+
+from typing_extensions import ReadOnly, TypedDict
+
+from catalog.repository import IngestStatus
+from catalog.repository_rows import RepositoryRow
+from domain.json_values import Json, JsonObject
+from projections.rows import Connection, read_one, read_rows
+
+# Which apps are wanted, and in which order.
+
+Sort = Literal["relevance", "updated", "name"]
+
+MAX_WORDS = 12
+"""Of a search text; more make no difference that anybody could follow."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppFilter:
+    """Which apps to list; what is empty selects all.
+
+    Attributes:
+        words: each begins a word of the name, description, tags, id or URL.
+        prefixes: for each word what it is looked up by: itself, and its stem.
+        tags: `key:value` or a key alone; an app must have every one of them, ignoring case.
+        statuses: any of these ingestion statuses.
+        after: when the last ingestion ended at the earliest, as ISO 8601 text.
+        before: when it ended at the latest.
+    """
+
+    words: Sequence[str] = ()
+    prefixes: Sequence[frozenset[str]] = ()
+    tags: Sequence[str] = ()
+    statuses: Sequence[str] = ()
+    after: str | None = None
+    before: str | None = None
+
+    @property
+    def is_by_status(self) -> bool:
+        """Return whether nothing but the status restricts it."""
+        return not (self.words or self.tags or self.after or self.before)
+
+
+class _Word(TypedDict):
+    word: ReadOnly[str]
+    stem: ReadOnly[str | None]
+
+
+_WORDS = """
+    SELECT word, (ts_lexize('pg_catalog.english_stem', word))[1] AS stem
+    FROM unnest(catalog_words(%(text)s)) AS word
+"""
+
+
+async def with_text(connection: Connection, apps: AppFilter, text: str) -> AppFilter:
+    """Return the filter with a search text, taken apart as the index has the words."""
+    if not text:
+        return apps
+    found = await read_rows(connection, _Word, _WORDS, {"text": text})
+    stems = {one["word"]: one["stem"] for one in found}
+    words = list(stems)[:MAX_WORDS]
+    prefixes: list[frozenset[str]] = []
+    for word in words:
+        stem = stems[word]
+        prefixes.append(_prefixes(word, stem))
+    return replace(apps, words=words, prefixes=prefixes)
+
+
+def _prefixes(word: str, stem: str | None) -> frozenset[str]:
+    if stem is None:
+        return frozenset({word})
+    if word.startswith(stem):
+        return frozenset({stem})
+    return frozenset({word, stem})
+
+
+_ABOUT = "repository_words(id, name, description, repo_url, tags)"
+"""As the index has it."""
+
+_HAS_TAGS = """
+    repository_tags(tags) @> ARRAY(SELECT lower(unnest(%(tags)s::text[])))
+"""
+
+
+def conditions(apps: AppFilter) -> str:
+    """Return what must hold of an app."""
+    found = ["true"]
+    if apps.words:
+        found.append(f"{_ABOUT} @@ %(query)s::tsquery")
+    if apps.tags:
+        found.append(_HAS_TAGS)
+    if apps.statuses:
+        found.append("ingest_status = ANY(%(statuses)s)")
+    if apps.after:
+        found.append("last_ingested_at >= %(after)s")
+    if apps.before:
+        found.append("last_ingested_at <= %(before)s")
+    return " AND ".join(found)
+
+
+def values_of(apps: AppFilter) -> dict[str, object]:
+    """Return the parameters of `conditions`."""
+    # Words have letters and digits alone: nothing in them needs to be quoted.
+    one_of = [
+        " | ".join(f"{prefix}:*" for prefix in sorted(prefixes))
+        for prefixes in apps.prefixes
+    ]
+    query = " & ".join(f"({words})" for words in one_of)
+    return {
+        "query": query,
+        "tags": list(apps.tags),
+        "statuses": list(apps.statuses),
+        "after": apps.after,
+        "before": apps.before,
+    }
+
+
+# How relevant an app is for the words of a search: where they are found, and what that counts.
+
+WEIGHTS = {"name": 4.0, "description": 1.5, "tags": 2.0}
+
+
+def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
+    """Return it as clients see it, None where there are no words; lists are ordered by it."""
+    if not words:
+        return None
+    tags = ["{key}:{value}".format_map(tag) for tag in app["tags"]]
+    texts = {
+        "name": app["name"],
+        "description": app["description"],
+        "tags": " ".join(tags),
+    }
+    components: JsonObject = {}
+    score = 0.0
+    for place, weight in WEIGHTS.items():
+        text = texts[place].lower()
+        hits = sum(word in text for word in words)
+        of_place = hits * weight
+        score += of_place
+        components[place] = {"hits": hits, "weight": weight, "score": of_place}
+    most = len(words) * sum(WEIGHTS.values())
+    return {"score": score, "normalizedScore": score / most, "components": components}
+
+
+STATUSES: tuple[IngestStatus, ...] = get_args(IngestStatus)
+
+ID_BYTES = 16
+
+_UPDATED = 'updated_at DESC, id COLLATE "C"'
+
+_ORDERS: dict[Sort, str] = {
+    "relevance": f"score DESC, {_UPDATED}",
+    "updated": _UPDATED,
+    "name": 'left(lower(name), 200) COLLATE "C", id COLLATE "C"',
+}
+
+
+_TEXTS = {
+    "name": "name",
+    "description": "description",
+    "tags": "jsonb_path_query_array(tags, '$[*].*')::text",
+}
+"""What is looked through for words."""
+
+
+class _Found(TypedDict):
+    ids: ReadOnly[bytes | None]
+
+
+async def find(
+    connection: Connection,
+    apps: AppFilter,
+    sort: Sort,
+    limit: int | None,
+    offset: int,
+) -> bytes:
+    """Return the ids of a page of apps, one behind the other; of all without a limit."""
+    page_end: int | None = None
+    if limit is not None:
+        page_end = offset + limit
+    values = {
+        **values_of(apps),
+        "words": list(apps.words),
+        "limit": limit,
+        "offset": offset,
+        "page_end": page_end,
+    }
+    order = _ORDERS[sort]
+    page = _branch(conditions(apps), order, _score(apps))
+    if apps.is_by_status:
+        page, of_status = _by_status(apps.statuses or STATUSES, order)
+        values |= of_status
+    query = f"""
+        SELECT string_agg(uuid_send(aggregate_id), ''::bytea ORDER BY {order}) AS ids
+        FROM (
+            SELECT * FROM ({page}) AS page ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s
+        ) AS page
+    """
+    found = await read_one(connection, _Found, query, values)
+    return found["ids"] or b""
+
+
+def _branch(condition: str, order: str, score: str = "0") -> str:
+    return f"""(
+        SELECT aggregate_id, id, name, updated_at, {score} AS score FROM repositories
+        WHERE {condition} ORDER BY {order} LIMIT %(page_end)s)"""
+
+
+def _by_status(statuses: Sequence[str], order: str) -> tuple[str, dict[str, object]]:
+    """Return a query for what comes first of each status, read off the index in its order."""
+    named: dict[str, object] = {}
+    branches: list[str] = []
+    for place, status in enumerate(statuses):
+        name = f"status_{place}"
+        named[name] = status
+        branch = _branch(f"ingest_status = %({name})s", order)
+        branches.append(branch)
+    return " UNION ALL ".join(branches), named
+
+
+def _score(apps: AppFilter) -> str:
+    """Return how relevant an app is, as `relevance` says it."""
+    if not apps.words:
+        return "0"
+    parts: list[str] = []
+    for place, text in _TEXTS.items():
+        weight = WEIGHTS[place]
+        hits = _hits(text)
+        parts.append(f"{weight} * {hits}")
+    return " + ".join(parts)
+
+
+def _hits(text: str) -> str:
+    return f"""(
+        SELECT count(*) FROM unnest(%(words)s::text[]) AS word
+        WHERE strpos(lower({text}), word) > 0)"""
+
+
+MAX_PART_BYTES = 4_194_304
+"""Of the pictures that are read at a time, as the database keeps them."""
+
+_PART = """
+    SELECT * FROM (
+        SELECT app.*, sum(pg_column_size(preview_tiles)) OVER (ORDER BY place) AS bytes, place,
+            min(place) OVER () AS first
+        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (id, place)
+        JOIN repositories AS app ON app.aggregate_id = wanted.id
+    ) AS part
+    WHERE place = first OR bytes <= %(most)s ORDER BY place
+"""
+
+
+class _Placed(RepositoryRow):
+    place: ReadOnly[int]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some apps that were found.
+
+    Attributes:
+        rows: theirs, in their order, but for those that are there no more.
+        passed: how many of the wanted ids need not be asked for again.
+    """
+
+    rows: Sequence[RepositoryRow]
+    passed: int
+
+
+async def part(connection: Connection, ids: Sequence[UUID]) -> Part:
+    """Return the first of these apps in their order: as many as fit, one if any is there."""
+    values = {"ids": list(ids), "most": MAX_PART_BYTES}
+    rows = await read_rows(connection, _Placed, _PART, values)
+    if not rows:
+        return Part(rows, len(ids))
+    return Part(rows, rows[-1]["place"])
+
+
+# How many apps have which status and which tag, of those that a filter lets pass.
+#
+# The table's triggers keep counts for each status (`migrations/versions/0014_catalog_search.py`),
+# so that the whole catalog, or a status of it, is never read for them. For other filters the apps
+# that are found are counted.
+
+MOST_TAGS = 50
+MOST_OF_A_KEY = 10
+
+KEPT = """(
+    SELECT ingest_status, key, value, apps FROM repository_counts
+    UNION ALL SELECT ingest_status, key, value, apps FROM repository_count_changes
+)"""
+"""What the triggers keep: sums, and changes that are not folded into them yet."""
+
+_KEPT = f"""
+    SELECT ingest_status, key, value, sum(apps)::bigint AS apps FROM {KEPT} AS kept
+    WHERE ingest_status = ANY(%(statuses)s) GROUP BY 1, 2, 3
+"""
+
+
+def _found(condition: str) -> str:
+    return f"""
+        SELECT ingest_status, counted.key, counted.value, count(*) AS apps
+        FROM repositories, repository_counted(tags) AS counted
+        WHERE {condition} GROUP BY 1, 2, 3
+    """
+
+
+def _of_key(key: str) -> str:
+    return f"""(
+        SELECT '{key}' AS facet, '{key}' AS key, value, sum(apps)::bigint AS apps FROM tags
+        WHERE lower(key) = '{key}' GROUP BY value
+        ORDER BY apps DESC, value COLLATE "C" LIMIT {MOST_OF_A_KEY})"""
+
+
+def _query(counts: str) -> str:
+    return f"""
+        WITH counts AS MATERIALIZED ({counts}), tags AS MATERIALIZED (
+            SELECT key, value, sum(apps)::bigint AS apps FROM counts
+            WHERE key <> '' GROUP BY key, value HAVING sum(apps) > 0
+        )
+        SELECT 'status' AS facet, '' AS key, ingest_status AS value, apps FROM counts WHERE key = ''
+        UNION ALL (
+            SELECT 'tag', key, value, apps FROM tags
+            ORDER BY apps DESC, key COLLATE "C", value COLLATE "C" LIMIT {MOST_TAGS})
+        UNION ALL {_of_key("owner")} UNION ALL {_of_key("framework")}
+    """
+
+
+class _Count(TypedDict):
+    facet: ReadOnly[str]
+    key: ReadOnly[str]
+    value: ReadOnly[str]
+    apps: ReadOnly[int]
+
+
+@dataclass
+class Facets:
+    """How many apps there are by status, and the commonest of their tags."""
+
+    statuses: dict[str, int] = field(default_factory=dict)
+    tags: list[JsonObject] = field(default_factory=list)
+    owners: list[JsonObject] = field(default_factory=list)
+    frameworks: list[JsonObject] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Return how many apps there are."""
+        return sum(self.statuses.values())
+
+    def present(self) -> JsonObject:
+        """Return them as clients see them."""
+        statuses: list[Json] = []
+        for status in STATUSES:
+            count = self.statuses.get(status, 0)
+            statuses.append({"status": status, "count": count})
+        return {
+            "tags": [*self.tags],
+            "statuses": statuses,
+            "owners": [*self.owners],
+            "frameworks": [*self.frameworks],
+        }
+
+
+async def facets(connection: Connection, apps: AppFilter) -> Facets:
+    """Return the facets of the apps that the filter lets pass."""
+    values = values_of(apps)
+    query = _query(_found(conditions(apps)))
+    if apps.is_by_status:
+        values["statuses"] = [*(apps.statuses or STATUSES)]
+        query = _query(_KEPT)
+    found = Facets()
+    lists = {"tag": found.tags, "owner": found.owners, "framework": found.frameworks}
+    for row in await read_rows(connection, _Count, query, values):
+        if row["facet"] == "status":
+            found.statuses[row["value"]] = row["apps"]
+            continue
+        tag: JsonObject = {
+            "key": row["key"],
+            "value": row["value"],
+            "count": row["apps"],
+        }
+        lists[row["facet"]].append(tag)
+    return found
+
+
+# Tags that begin as somebody types: keys at first, and once there is a colon, pairs.
+
+
+class _Tag(TypedDict):
+    key: ReadOnly[str]
+    value: ReadOnly[str]
+
+
+def _begins(column: str) -> str:
+    return f'lower({column}) COLLATE "C" ^@ lower(%({column})s::text)'
+
+
+_KEYS = f"""
+    SELECT key, '' AS value FROM {KEPT} AS kept WHERE key <> '' AND {_begins("key")}
+    GROUP BY key HAVING sum(apps) > 0 ORDER BY key COLLATE "C" LIMIT %(limit)s
+"""
+
+_PAIRS = f"""
+    SELECT key, value FROM {KEPT} AS kept
+    WHERE key <> '' AND {_begins("key")} AND {_begins("value")}
+    GROUP BY key, value HAVING sum(apps) > 0
+    ORDER BY key COLLATE "C", value COLLATE "C" LIMIT %(limit)s
+"""
+
+
+async def suggestions(
+    connection: Connection, prefix: str, limit: int
+) -> list[JsonObject]:
+    """Return tags of the catalog that begin so, ignoring case, as clients see them."""
+    parts = [part.strip() for part in prefix.partition(":")]
+    key, colon, value = parts
+    kind = "key"
+    query = _KEYS
+    if colon:
+        kind = "pair"
+        query = _PAIRS
+    values = {"key": key, "value": value, "limit": limit}
+    found: list[JsonObject] = []
+    for tag in await read_rows(connection, _Tag, query, values):
+        text = tag["key"]
+        if colon:
+            text = f"{text}:{tag['value']}"
+        found.append({"type": kind, "value": text, "label": text})
+    return found

@@ -1,0 +1,264 @@
+"""`repository-build`: builds an app's image from its repository (contract, section 9)."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
+from catalog.handlers.builder import (
+    BuildCanceledError,
+    BuildError,
+    BuildSettings,
+    Order,
+)
+from catalog.handlers.checkout import CheckedOut, Wanted, checkout
+from catalog.handlers.choice import choose
+from catalog.handlers.git import CanceledError, GitError
+from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree, plain, storable
+
+# Names of images (contract, section 9).
+
+MAX_NAME_LENGTH = 128
+"""Of the app's part; registries refuse names beyond 255 characters, their own prefix included."""
+
+_FOREIGN = re.compile(r"[^a-z0-9._-]+")
+_SEPARATORS = re.compile(r"[._-]{2,}")
+
+
+def image_tag(repository_id: str, commit_sha: str) -> str:
+    """Return `apphub/NAME:COMMIT`, which every builder, registry and OCI layout takes."""
+    return f"apphub/{_name(repository_id)}:{commit_sha[:12]}"
+
+
+def _name(repository_id: str) -> str:
+    dashed = _FOREIGN.sub("-", repository_id.lower())
+    # Of two separators in a row, only a double dash may stand in both an image's name and a
+    # layout's reference.
+    joined = _SEPARATORS.sub(_one_separator, dashed)
+    name = joined.strip("._-") or "app"
+    if len(name) <= MAX_NAME_LENGTH:
+        return name
+    id_bytes = repository_id.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(id_bytes).hexdigest()
+    told_apart = digest[:12]
+    most = MAX_NAME_LENGTH - len(told_apart) - 1
+    start = name[:most].rstrip("._-")
+    return f"{start}-{told_apart}"
+
+
+def _one_separator(found: "re.Match[str]") -> str:
+    if found.group() == "--":
+        return "--"
+    return "-"
+
+
+# The variables an app wants to be launched with, as its repository says (contract, section 9).
+
+TEMPLATES = (".env.template", ".env.example")
+
+MAX_ENTRIES = 32
+MAX_KEY_LENGTH = 200
+MAX_VALUE_LENGTH = 2_000
+
+_EXPORT = re.compile(r"^export\s+")
+_QUOTED = re.compile(r"""(["'])(.*?)\1\s*(?:#.*)?""")
+_BEFORE_COMMENT = re.compile(r"""(?:"[^"]*"|'[^']*'|[^#])*""")
+
+
+def launch_env_templates(tree: Tree) -> list[dict[str, str]]:
+    """Return the `{key, value}` entries of the first template at the root that has any.
+
+    The first entry of a key counts.
+    """
+    for name in TEMPLATES:
+        text = tree.text(name)
+        if text is None:
+            continue
+        entries = _entries(text)
+        if entries:
+            return entries
+    return []
+
+
+def _entries(text: str) -> list[dict[str, str]]:
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        assignment = _EXPORT.sub("", line.strip())
+        if assignment.startswith("#"):
+            continue
+        left, equals, right = assignment.partition("=")
+        key = left.strip()
+        value = _plain(right.strip())
+        if key and equals and _fits(key, value):
+            found.setdefault(key, value)
+    entries = [{"key": key, "value": value} for key, value in found.items()]
+    return entries[:MAX_ENTRIES]
+
+
+def _fits(key: str, value: str) -> bool:
+    if len(key) > MAX_KEY_LENGTH or len(value) > MAX_VALUE_LENGTH:
+        return False
+    both = key + value
+    return storable(both) and plain(both) == both
+
+
+def _plain(value: str) -> str:
+    """Return a value without its quotes, or without the comment behind it."""
+    quoted = _QUOTED.fullmatch(value)
+    if quoted is not None:
+        return quoted[2]
+    without_comment = _BEFORE_COMMENT.match(value)[0]  # type: ignore[index]  # it always matches
+    return without_comment.rstrip()
+
+
+FINAL = frozenset({"succeeded", "failed", "canceled"})
+
+NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
+
+
+def execute(context: JobRunContext) -> JobResult:
+    """Check out a commit, build and deliver its image; return what the catalog should say of it."""
+    build, repository = _inputs(context)
+    progress = _Progress(str(build["id"]))
+    try:
+        return _execute(context, build, repository, progress)
+    except (CanceledError, BuildCanceledError):
+        return JobResult(
+            status="canceled",
+            error_message="canceled while building",
+            metrics=progress.metrics("canceled"),
+        )
+    except (GitError, BuildError, PermanentError, OSError):
+        context.update(metrics=progress.metrics("failed"))
+        raise
+
+
+@dataclass
+class _Progress:
+    build_id: str
+    commit_sha: str | None = None
+    started: float = field(default_factory=monotonic)
+
+    def metrics(self, status: str) -> dict[str, Any]:
+        duration_s = monotonic() - self.started
+        metrics = {
+            "buildId": self.build_id,
+            "status": status,
+            "durationMs": int(duration_s * 1000),
+        }
+        if self.commit_sha is not None:
+            metrics["commitSha"] = self.commit_sha
+        return metrics
+
+
+def _inputs(context: JobRunContext) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    build = context.inputs.get("build")
+    repository = context.inputs.get("repository")
+    if build is None or repository is None:
+        raise PermanentError("repository missing")
+    if build["status"] in FINAL:
+        message = f"build already ended: {build['status']}"
+        raise PermanentError(message)
+    return build, repository
+
+
+def _execute(
+    context: JobRunContext,
+    build: Mapping[str, Any],
+    repository: Mapping[str, Any],
+    progress: _Progress,
+) -> JobResult:
+    settings = BuildSettings.read(context.settings)
+    source = Path("source").absolute()
+    wanted = Wanted(
+        ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"]
+    )
+    found = checkout(context, repository["repoUrl"], wanted, source)
+    progress.commit_sha = found.commit_sha
+    context.logger.info("at commit %s", found.commit_sha)
+    tree = Tree(source)
+    templates = launch_env_templates(tree)
+    keys = [entry["key"] for entry in templates]
+    context.logger.info("launch variables: %s", ", ".join(keys) or "none")
+    # Before anything is built: what the app takes does not depend on whether that succeeds.
+    context.update(
+        metrics={
+            "buildId": build["id"],
+            "status": "running",
+            "commitSha": found.commit_sha,
+        },
+        context={"launchEnvTemplates": templates},
+    )
+    builder = choose(context, settings)
+    dockerfile = _dockerfile(tree, repository["dockerfilePath"])
+    tag = image_tag(repository["id"], found.commit_sha)
+    context.logger.info("building %s from %s", tag, repository["dockerfilePath"])
+    work = Path("build").absolute()
+    work.mkdir(mode=0o700)
+    order = Order(context, tree.root, dockerfile, tag, work)
+    digest = builder.build(order)
+    context.logger.info("built %s with digest %s", tag, digest)
+    image = _Image(tag, digest)
+    return _result(build, repository, found, image, progress)
+
+
+def _dockerfile(tree: Tree, path: str) -> Path:
+    """Return the Dockerfile, its links followed."""
+    try:
+        resolved = (tree.root / path).resolve()
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ):
+        # Names that no file can have; links in a circle.
+        raise PermanentError(NO_DOCKERFILE) from None
+    if not resolved.is_relative_to(tree.root):
+        raise PermanentError(f"the Dockerfile {path} leads out of the repository")
+    found = tree.inside(path)
+    if found is None:
+        raise PermanentError(NO_DOCKERFILE)
+    if found.stat().st_size > MAX_TEXT_BYTES:
+        raise PermanentError(
+            f"the Dockerfile {path} is larger than {MAX_TEXT_BYTES} bytes"
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class _Image:
+    tag: str
+    digest: str
+
+
+def _result(
+    build: Mapping[str, Any],
+    repository: Mapping[str, Any],
+    found: CheckedOut,
+    image: _Image,
+    progress: _Progress,
+) -> JobResult:
+    finished = Effect(
+        "build.finished",
+        {
+            "image_tag": image.tag,
+            "image_digest": image.digest,
+            "commit_sha": found.commit_sha,
+            "git_branch": found.branch,
+        },
+    )
+    return JobResult(
+        result={
+            "buildId": build["id"],
+            "repositoryId": repository["id"],
+            "imageTag": image.tag,
+            "commitSha": found.commit_sha,
+            "imageDigest": image.digest,
+        },
+        metrics={**progress.metrics("succeeded"), "imageTag": image.tag},
+        effects=[finished],
+    )

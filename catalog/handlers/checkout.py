@@ -1,0 +1,194 @@
+"""Checks out what a build is of: a tag, branch or commit, or the head of the default branch.
+
+It fetches that commit alone, and the whole history only where a server hands out a commit in no
+other way.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from apphub_jobs.contract import JobRunContext, PermanentError
+from catalog.handlers.git import Git, GitError, check_out, git_for
+
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SHORT_COMMIT = re.compile(r"[0-9a-f]{7,63}")
+
+_ALL = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What to check out; the first that is given counts.
+
+    Attributes:
+        ref: a tag, a full ref name, a commit id or a branch, looked for in this order; `HEAD` is
+            what would be checked out without it.
+        branch: a branch.
+        commit: a commit of the default branch, whose head is taken where the server does not give
+            that commit.
+    """
+
+    ref: str | None
+    branch: str | None
+    commit: str | None
+
+
+@dataclass(frozen=True)
+class CheckedOut:
+    """What was checked out.
+
+    Attributes:
+        branch: the branch that was asked for, or the default branch; None where that was not asked.
+    """
+
+    commit_sha: str
+    branch: str | None
+
+
+def checkout(
+    context: JobRunContext, repo_url: str, wanted: Wanted, target: Path
+) -> CheckedOut:
+    """Write the wanted files into a new directory, then a shallow repository without a remote.
+
+    Raises:
+        GitError: it cannot be read, or is not there.
+        CanceledError: somebody asked to cancel.
+    """
+    with git_for(context, repo_url) as git:
+        context.logger.info(
+            "checking out %s of %s", _described(wanted), git.origin.shown
+        )
+        git.run("init", "--quiet", "--template=", str(target))
+        found = _Checkout(context, git, target).of(wanted)
+        # It would tell everybody who gets the image where the repository came from.
+        (target / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
+        return found
+
+
+def _described(wanted: Wanted) -> str:
+    if wanted.ref is not None:
+        return repr(wanted.ref)
+    if wanted.branch is not None:
+        return f"branch {wanted.branch!r}"
+    if wanted.commit is not None:
+        return f"commit {wanted.commit!r}"
+    return "the default branch"
+
+
+class _Checkout:
+    """The steps of one checkout."""
+
+    def __init__(self, context: JobRunContext, git: Git, target: Path) -> None:
+        self._context = context
+        self._git = git
+        self._target = target
+
+    def of(self, wanted: Wanted) -> CheckedOut:
+        if wanted.ref is not None and wanted.ref != "HEAD":
+            return CheckedOut(self._ref(wanted.ref), wanted.branch)
+        if wanted.branch is not None:
+            commit = self._named(
+                f"refs/heads/{wanted.branch}", f"branch {wanted.branch}"
+            )
+            return CheckedOut(commit, wanted.branch)
+        if wanted.commit is not None:
+            try:
+                return CheckedOut(self._fetch(wanted.commit), None)
+            except PermanentError:  # Refusals are such: what is too large stays so.
+                raise
+            except GitError as error:
+                self._context.logger.warning(
+                    "commit %s is not given out (%s)", wanted.commit, error
+                )
+        return self._default()
+
+    def _ref(self, ref: str) -> str:
+        if ref.startswith("refs/"):
+            return self._named(ref, f"ref {ref}")
+        commit = ref.lower()
+        if _COMMIT.fullmatch(commit):
+            try:
+                return self._fetch(commit)
+            except PermanentError:
+                raise
+            except GitError:
+                return self._from_history(commit)
+        remote = self._remote_refs(
+            f"refs/tags/{ref}", f"refs/heads/{ref}", f"refs/{ref}"
+        )
+        if remote:
+            return self._fetch(remote[0])
+        if _SHORT_COMMIT.fullmatch(commit):
+            return self._from_history(commit)
+        raise GitError(f"the repository has no tag, branch or commit {ref}")
+
+    def _named(self, name: str, described: str) -> str:
+        if not self._remote_refs(name):
+            raise GitError(f"the repository has no {described}")
+        return self._fetch(name)
+
+    def _default(self) -> CheckedOut:
+        # The first line is `ref: refs/heads/NAME<tab>HEAD`, unless HEAD is detached.
+        said = self._git.run(
+            "ls-remote", "--symref", "--", self._git.origin.url, "HEAD"
+        )
+        if not said.strip():
+            raise GitError("the repository has no commit")
+        head = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
+        commit = self._fetch("HEAD")
+        if head is None:
+            return CheckedOut(commit, None)
+        return CheckedOut(commit, head[1])
+
+    def _remote_refs(self, *names: str) -> list[str]:
+        """Return those of the names that the repository has, in the order given."""
+        for name in names:
+            self._check_name(name)
+        url = self._git.origin.url
+        said = self._git.run("ls-remote", "--", url, *names)
+        there: set[str] = set()
+        for line in said.splitlines():
+            _, _, ref = line.partition("\t")
+            there.add(ref)
+        return [name for name in names if name in there]
+
+    def _check_name(self, name: str) -> None:
+        # What is no name of a ref may be a pattern or a whole instruction to git.
+        try:
+            self._git.run("check-ref-format", name)
+        except GitError:
+            short = name.removeprefix("refs/tags/").removeprefix("refs/heads/")
+            raise GitError(f"{short!r} names nothing") from None
+
+    def _fetch(self, name: str) -> str:
+        self._run_fetch(["--depth=1", "--no-tags"], [name])
+        return check_out(self._git, self._target, "FETCH_HEAD")
+
+    def _run_fetch(self, options: Sequence[str], refs: Sequence[str]) -> None:
+        self._git.run(
+            "fetch",
+            "--quiet",
+            "--no-recurse-submodules",
+            *options,
+            "--",
+            self._git.origin.url,
+            *refs,
+            repository=self._target,
+            watched=self._target,
+        )
+
+    def _from_history(self, commit: str) -> str:
+        self._context.logger.info(
+            "looking for commit %s in all branches and tags", commit
+        )
+        self._run_fetch([], _ALL)
+        try:
+            return check_out(self._git, self._target, commit)
+        except PermanentError:
+            raise
+        except GitError:
+            raise GitError(
+                f"the repository has no tag, branch or commit {commit}"
+            ) from None

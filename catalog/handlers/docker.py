@@ -1,0 +1,147 @@
+"""Docker: the daemon builds, and keeps the image under its tag."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from catalog.handlers import oci_layout
+from catalog.handlers.builder import (
+    CLOSE_THE_API,
+    BuildError,
+    BuildSettings,
+    NoNetworkError,
+    Order,
+    UnusableError,
+    ask,
+    show,
+)
+
+
+class Docker:
+    """Builds with `docker`."""
+
+    name = "docker"
+
+    def __init__(self, settings: BuildSettings) -> None:
+        self._settings = settings
+        self._command = ["docker"]
+        if settings.docker_host:
+            self._command += ["--host", settings.docker_host]
+
+    def check(self) -> str:
+        """Ask the daemon for its version: the command alone proves nothing."""
+        if shutil.which("docker") is None:
+            raise UnusableError(
+                "docker is not installed: see https://docs.docker.com/engine/install"
+            )
+        if self._settings.network != "host":
+            raise NoNetworkError(
+                "docker's daemon fetches what a Dockerfile adds from wherever it is itself,"
+                f" and so would reach the open API: {CLOSE_THE_API}"
+            )
+        try:
+            version = ask(
+                [*self._command, "version", "--format", "{{.Server.Version}}"],
+                os.environ,
+            )
+        except BuildError as error:
+            raise UnusableError(
+                f"docker's daemon does not answer ({error}):"
+                " start it, and let the worker's user reach its socket"
+            ) from None
+        return f"docker version {version}"
+
+    def build(self, order: Order) -> str:
+        """Build, and deliver from the daemon's own store."""
+        digest = self._build(order)
+        if self._settings.oci_dir is not None:
+            digest = self._keep(order, self._settings.oci_dir)
+            order.context.logger.info(
+                "the image is in the OCI layout %s as %s",
+                self._settings.oci_dir,
+                order.tag,
+            )
+        if self._settings.registry is not None:
+            digest = self._push(order, self._settings.registry)
+        order.context.logger.info("the image is in docker's own store as %s", order.tag)
+        return digest
+
+    def _build(self, order: Order) -> str:
+        id_file = order.work / "image-id"
+        command = [
+            *self._command,
+            "build",
+            "--force-rm",
+            *("--iidfile", str(id_file), "--tag", order.tag),
+            *("--file", str(order.dockerfile), str(order.source)),
+        ]
+        show(order.context, command, {**os.environ, "BUILDKIT_PROGRESS": "plain"})
+        return id_file.read_text().strip()
+
+    def _keep(self, order: Order, oci_dir: Path) -> str:
+        archive = order.work / "image.tar"
+        layout = order.work / "image"
+        save = [*self._command, "save", "--output", str(archive), order.tag]
+        show(order.context, save, os.environ)
+        layout.mkdir()
+        unpack = [
+            "tar",
+            "--extract",
+            "--file",
+            str(archive),
+            "--directory",
+            str(layout),
+        ]
+        show(order.context, unpack, os.environ)
+        archive.unlink()
+        if not (layout / "index.json").exists():
+            raise BuildError(
+                "docker 25 or newer is needed to keep images in an OCI layout"
+            )
+        oci_layout.add_image(order.context, layout, oci_dir, order.tag)
+        return str(oci_layout.image_of(layout)["digest"])
+
+    def _push(self, order: Order, registry: str) -> str:
+        reference = f"{registry}/{order.tag}"
+        environment = self._with_credentials(order.work)
+        tagging = [*self._command, "tag", order.tag, reference]
+        show(order.context, tagging, environment)
+        pushing = [*self._command, "push", reference]
+        show(order.context, pushing, environment)
+        order.context.logger.info("the image is in the registry as %s", reference)
+        inspecting = [
+            *self._command,
+            "image",
+            "inspect",
+            "--format",
+            "{{json .RepoDigests}}",
+            reference,
+        ]
+        said = ask(inspecting, environment)
+        digests = json.loads(said) or []
+        repository, _, _ = reference.rpartition(":")
+        return _digest(digests, repository)
+
+    def _with_credentials(self, work: Path) -> Mapping[str, str]:
+        if self._settings.registry_auth_file is None:
+            return os.environ
+        directory = work / "docker"
+        directory.mkdir(mode=0o700)
+        credentials = self._settings.registry_auth_file.absolute()
+        (directory / "config.json").symlink_to(credentials)
+        return {**os.environ, "DOCKER_CONFIG": str(directory)}
+
+
+def _digest(entries: list[str], repository: str) -> str:
+    """Return the digest that a registry gave the image, from entries `REPOSITORY@DIGEST`."""
+    known = dict(entry.split("@", 1) for entry in entries)
+    # Docker leaves out the name of its own registry.
+    short = repository.removeprefix("docker.io/")
+    found = known.get(repository) or known.get(short)
+    if found is None:
+        raise BuildError(
+            f"docker does not say under which digest it pushed to {repository}"
+        )
+    return found

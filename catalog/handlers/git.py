@@ -1,0 +1,473 @@
+"""Git as a service must run it: within bounds, and stopped at once with all its helpers."""
+
+import os
+import selectors
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from time import monotonic
+
+from apphub_jobs.contract import JobRunContext
+from catalog.handlers import origin as git_home
+from catalog.handlers.origin import (
+    CanceledError,
+    GitError,
+    Origin,
+    Password,
+    RefusedError,
+    SshKey,
+    addresses_of,
+    credentials_for,
+    failure,
+    origin_of,
+    warnings,
+)
+from catalog.handlers.untrusted import shown
+
+# What a clone may take of time and disk, and how that is measured while it grows.
+
+TIME_LIMIT_S = 600
+"""Of all that git does for one clone. An ingestion may take 900 s, and must yet read the files."""
+
+DEADLINE_SHARE = 0.9
+"""Of the attempt's remaining time, where that is less: so that the attempt itself can say what took
+so long."""
+
+BYTES_LIMIT = 2_000_000_000
+"""Of a clone on disk: what each of a worker's slots may take of it."""
+
+ENTRIES_LIMIT = 200_000
+"""Of files and directories. Each takes a block of the disk, usually 4 KB, even if it is nearly
+empty: 800 MB."""
+
+GITS_ENTRIES = 10_000
+"""Git's own files, which come on top: a few dozen, and one for each object where the server is a
+plain web server."""
+
+LOOK_S = 0.25
+LOOK_SHARE = 10
+"""How often the clone is measured: never for more than a tenth of the time."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one clone may take.
+
+    The operator's settings are `cloneTimeoutMs`, `cloneMaxBytes` and `cloneMaxEntries`.
+    """
+
+    time_s: float
+    bytes: int
+    entries: int
+
+    @classmethod
+    def of(cls, context: JobRunContext) -> "Limits":
+        """Return the operator's limits, or else ours; never more time than the attempt has."""
+        settings = context.settings
+        time_s = settings.get("cloneTimeoutMs", TIME_LIMIT_S * 1000) / 1000
+        if context.deadline is not None:
+            left = context.deadline - datetime.now(context.deadline.tzinfo)
+            usable_s = left.total_seconds() * DEADLINE_SHARE
+            time_s = max(0, min(time_s, usable_s))
+        return cls(
+            time_s,
+            settings.get("cloneMaxBytes", BYTES_LIMIT),
+            settings.get("cloneMaxEntries", ENTRIES_LIMIT),
+        )
+
+
+class Watch:
+    """Measures a directory while it grows, now and then."""
+
+    def __init__(self, directory: Path | None, limits: Limits) -> None:
+        """Measure this directory, if there is one."""
+        self._directory = directory
+        self._limits = limits
+        self._next = 0.0
+
+    def look(self) -> None:
+        """Raise RefusedError where the directory has outgrown the limits."""
+        started = monotonic()
+        if self._directory is None or started < self._next:
+            return
+        most = self._limits.entries + GITS_ENTRIES
+        size, entries = measured(self._directory, most)
+        check_size(size, self._limits)
+        if entries > most:
+            raise RefusedError(
+                f"the clone holds more than {most} files and directories"
+            )
+        ended = monotonic()
+        took_s = ended - started
+        pause_s = max(LOOK_S, LOOK_SHARE * took_s)
+        self._next = ended + pause_s
+
+
+def check_size(size: int, limits: Limits) -> None:
+    """Raise RefusedError if a clone of so many bytes is too large."""
+    if size > limits.bytes:
+        raise RefusedError(
+            f"the repository takes more than {limits.bytes / 1_000_000:g} MB"
+        )
+
+
+def measured(directory: Path, most: int) -> tuple[int, int]:
+    """Return the bytes and the number of entries below a directory; counting ends beyond `most`."""
+    size = 0
+    entries = 0
+    waiting = [str(directory)]
+    while waiting and entries <= most:
+        with (
+            suppress(FileNotFoundError, NotADirectoryError),
+            os.scandir(waiting.pop()) as found,
+        ):
+            for entry in found:
+                entries += 1
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(entry.path)
+                else:
+                    # Git renames its files when they are whole.
+                    with suppress(FileNotFoundError):
+                        size += entry.stat(follow_symlinks=False).st_size
+    return size, entries
+
+
+MEMORY_LIMIT_BYTES = 2_147_483_648
+"""Of each of git's processes: a pack of sixteen kilobytes can unpack to eight gigabytes."""
+
+TICK_S = 0.1
+"""How soon a cancel or a passed deadline is noticed."""
+
+KEPT_BYTES = 16_384
+"""Of what git says; a server can make it say anything, for ever."""
+
+CHUNK_BYTES = 65_536
+
+Feed = Callable[[bytes], None]
+
+
+@contextmanager
+def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
+    """Give a git that knows this address alone, and its credentials; they are gone afterwards.
+
+    Raises:
+        RefusedError: the address is not read here.
+    """
+    origin = origin_of(repo_url, context.settings)
+    addresses = addresses_of(origin, context.settings)
+    credentials = credentials_for(origin, context.settings, context.logger)
+    with tempfile.TemporaryDirectory(prefix="git-", dir=Path.cwd()) as home:
+        environment = git_home.furnish(Path(home), origin, credentials, addresses)
+        pinned = origin.at(addresses)
+        yield Git(context, pinned, environment, credentials)
+
+
+class Git:
+    """Runs git's commands for one origin, all within the same span of time."""
+
+    def __init__(
+        self,
+        context: JobRunContext,
+        origin: Origin,
+        environment: Mapping[str, str],
+        credentials: Password | SshKey | None = None,
+    ) -> None:
+        self.origin = origin
+        self.limits = Limits.of(context)
+        self._context = context
+        self._credentials = credentials
+        self._environment = environment
+        self._until = monotonic() + self.limits.time_s
+
+    def run(
+        self,
+        command: str,
+        *arguments: str,
+        repository: Path | None = None,
+        watched: Path | None = None,
+    ) -> str:
+        """Run a command and return what it printed.
+
+        Args:
+            command: such as `clone`.
+            *arguments: what follows it.
+            repository: the clone that it works in.
+            watched: the directory that must not outgrow the limits meanwhile.
+
+        Raises:
+            GitError: it failed, or took too long.
+            RefusedError: the directory outgrew the limits; or git failed in a way that it will
+                again.
+            CanceledError: somebody asked to cancel.
+        """
+        printed = _Tail()
+        self.stream(
+            printed.feed, command, *arguments, repository=repository, watched=watched
+        )
+        return printed.text()
+
+    def stream(
+        self,
+        feed: Feed,
+        command: str,
+        *arguments: str,
+        repository: Path | None = None,
+        watched: Path | None = None,
+    ) -> None:
+        """Do as `run` does, but hand over what is printed as it comes.
+
+        An exception of `feed` ends the command.
+        """
+        place: list[str] = []
+        if repository is not None:
+            place = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}"]
+        said = _Tail()
+        # A shell, because only it can lower a limit between fork and exec; it gets arguments alone.
+        limited = (
+            "sh",
+            "-c",
+            'ulimit -S -d "$0"; exec "$@"',
+            str(MEMORY_LIMIT_BYTES // 1024),
+        )
+        process = self._start([*limited, "git", *place, command, *arguments])
+        try:
+            watch = Watch(watched, self.limits)
+            self._attend(process, feed, said.feed, watch)
+        finally:
+            _end(process)
+        if process.returncode != 0:
+            raise failure(
+                command,
+                process.returncode,
+                said.text(),
+                authenticated=self._credentials is not None,
+                origin=self.origin,
+            )
+        for line in warnings(said.text()):
+            self._context.logger.info("git: %s", line)
+
+    def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
+        password = self._credentials
+        if not isinstance(password, Password):
+            password = None
+        environment = dict(self._environment)
+        with git_home.password_pipe(password) as pipe:
+            passed: tuple[int, ...] = ()
+            if pipe is not None:
+                passed = (pipe,)
+                environment[git_home.PIPE_VARIABLE] = str(pipe)
+            return subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=environment,
+                pass_fds=passed,
+                start_new_session=True,
+            )
+
+    def _attend(
+        self,
+        process: "subprocess.Popen[bytes]",
+        feed: Feed,
+        hear: Feed,
+        watch: Watch,
+    ) -> None:
+        """Read both pipes until the process has ended, and stop it where a limit is reached."""
+        with selectors.DefaultSelector() as selector:
+            for pipe, take in ((process.stdout, feed), (process.stderr, hear)):
+                if pipe is not None:
+                    selector.register(pipe, selectors.EVENT_READ, take)
+            while True:
+                ready = _pass_on(selector)
+                self._check(watch)
+                if not selector.get_map():
+                    with suppress(subprocess.TimeoutExpired):
+                        process.wait(TICK_S)
+                # A helper left behind may hold a pipe open: silence after the end is the end, too.
+                if not ready and process.poll() is not None:
+                    return
+
+    def _check(self, watch: Watch) -> None:
+        if self._context.cancelled.is_set():
+            raise CanceledError
+        if monotonic() > self._until:
+            raise GitError(
+                f"git took longer than {self.limits.time_s:g} s and was stopped"
+            )
+        watch.look()
+
+
+def _pass_on(selector: selectors.BaseSelector) -> bool:
+    """Wait for a tick at most; hand over what came, and return whether anything did."""
+    if not selector.get_map():
+        return False
+    ready = selector.select(TICK_S)
+    for key, _ in ready:
+        chunk = os.read(key.fd, CHUNK_BYTES)
+        if chunk:
+            key.data(chunk)
+        else:
+            selector.unregister(key.fileobj)
+    return bool(ready)
+
+
+class _Tail:
+    """The last of what was printed."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._is_cut = False
+
+    def feed(self, chunk: bytes) -> None:
+        self._kept += chunk
+        if len(self._kept) > KEPT_BYTES:
+            self._is_cut = True
+            del self._kept[:-KEPT_BYTES]
+
+    def text(self) -> str:
+        """Return whole lines: of half a one, nobody knows whose words it is."""
+        whole = self._kept
+        if self._is_cut:
+            _, _, whole = self._kept.partition(b"\n")
+        return whole.decode("utf-8", "replace")
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Kill what is left of the command and its helpers: they share a session of their own."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with process:  # Waits, and closes the pipes.
+        pass
+
+
+# Git as a service must call it: without prompts, hooks, submodules or the host's credentials.
+#
+# A clone comes in three steps, so that nothing is written that was not measured before: the pack;
+# a look at the list of what it holds; the files.
+
+__all__ = [
+    "CanceledError",
+    "Git",
+    "GitError",
+    "RefusedError",
+    "check_out",
+    "clone",
+    "git_for",
+]
+
+MAX_PATH_BYTES = 3_500
+"""Of a path in a repository. The system takes 4 096 with the place of the clone before it."""
+
+MAX_NAME_BYTES = 255
+
+MAX_DEPTH = 200
+"""Of directories. Many programs go down a tree by calling themselves, Python's own removal of a
+tree as well, and give up near a thousand."""
+
+
+def clone(
+    context: JobRunContext, repo_url: str, target: Path, branch: str | None = None
+) -> str:
+    """Clone the newest commit of the default branch, or of this branch or tag, and return its id.
+
+    Raises:
+        GitError: the repository cannot be read, is empty, or lacks the branch.
+        RefusedError: one that another attempt would meet, too, such as a forbidden address, or too
+            many files.
+        CanceledError: somebody asked to cancel.
+    """
+    with git_for(context, repo_url) as git:
+        context.logger.info("cloning %s", shown(git.origin.shown))
+        options = [
+            "--no-progress",
+            "--depth=1",
+            "--single-branch",
+            "--no-tags",
+            "--no-checkout",
+            "--template=",
+        ]
+        if branch is not None:
+            options.append(f"--branch={branch}")
+        url = git.origin.url
+        git.run("clone", *options, "--", url, str(target), watched=target)
+        return check_out(git, target, "HEAD")
+
+
+def check_out(git: Git, repository: Path, revision: str) -> str:
+    """Write the files of a revision that the clone has, and return its commit's id.
+
+    Raises:
+        GitError: there is no such commit, or its files cannot be written.
+        RefusedError: there are too many files, or too large ones.
+        CanceledError: somebody asked to cancel.
+    """
+    try:
+        said = git.run(
+            "rev-parse",
+            "--quiet",
+            "--verify",
+            f"{revision}^{{commit}}",
+            repository=repository,
+        )
+    except GitError:
+        raise GitError(
+            "the repository has no commit where it should be cloned from"
+        ) from None
+    commit = said.strip()
+    packed_bytes, _ = measured(repository, git.limits.entries)
+    listing = _Listing(git.limits, packed_bytes)
+    options = ("-r", "-t", "-l", "-z", "--full-tree")
+    git.stream(listing.feed, "ls-tree", *options, commit, repository=repository)
+    git.run(
+        "reset", "--quiet", "--hard", commit, repository=repository, watched=repository
+    )
+    return commit
+
+
+class _Listing:
+    """Counts what a tree holds before it is written: a small pack can hold a tree of any size."""
+
+    def __init__(self, limits: Limits, packed_bytes: int) -> None:
+        self._limits = limits
+        self._size = packed_bytes
+        self._entries = 0
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take a part of `ls-tree -l -z`: `MODE TYPE OBJECT SIZE<tab>PATH<nul>` for each entry."""
+        listed = self._rest + chunk
+        *entries, self._rest = listed.split(b"\0")
+        for entry in entries:
+            fields, _, path = entry.partition(b"\t")
+            _, _, size = fields.rpartition(b" ")
+            self._add(path, size)
+        _, _, beginning = self._rest.partition(b"\t")
+        _check_path(beginning)
+
+    def _add(self, path: bytes, size: bytes) -> None:
+        _check_path(path)
+        if size.isdigit():  # Directories have none.
+            self._size += int(size)
+        check_size(self._size, self._limits)
+        self._entries += 1
+        if self._entries > self._limits.entries:
+            raise RefusedError(
+                f"the repository holds more than {self._limits.entries} files and directories"
+            )
+
+
+def _check_path(path: bytes) -> None:
+    names = path.split(b"/")
+    longest = max(map(len, names))
+    is_long = len(path) > MAX_PATH_BYTES or longest > MAX_NAME_BYTES
+    if is_long or len(names) > MAX_DEPTH:
+        start = shown(path.decode("utf-8", "replace"), 80)
+        raise RefusedError(
+            f"the repository holds a path that is too long or too deep: {start}"
+        )

@@ -1,0 +1,369 @@
+"""What a repository's files say of its app: tags, Dockerfile, description (contract, section 9)."""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from itertools import chain, zip_longest
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
+from catalog.handlers.git import CanceledError, GitError, clone
+from catalog.handlers.previews import preview_tiles
+from catalog.handlers.untrusted import (
+    MAX_TEXT_BYTES,
+    Plain,
+    Tree,
+    first_manifest,
+    one_line,
+    plain,
+    shown,
+    storable,
+)
+
+Tag = tuple[str, str]
+
+_DEPENDENCY_TAGS: dict[str, Tag] = {
+    "next": ("framework", "nextjs"),
+    "astro": ("framework", "astro"),
+    "remix": ("framework", "remix"),
+    "react": ("library", "react"),
+    "vue": ("framework", "vue"),
+    "nuxt": ("framework", "vue"),
+    "svelte": ("framework", "svelte"),
+    "sveltekit": ("framework", "svelte"),
+    "typescript": ("language", "typescript"),
+}
+_ALSO_BY_PACKAGE = {
+    "@remix-run/react": "remix",
+    "@remix-run/node": "remix",
+    "@sveltejs/kit": "sveltekit",
+}
+
+_USUAL_DOCKERFILES = (
+    "Dockerfile",
+    "docker/Dockerfile",
+    "deploy/Dockerfile",
+    "ops/Dockerfile",
+    "Dockerfile.prod",
+    "Dockerfile.release",
+    "Containerfile",
+)
+
+_TAG_FILES = ("tags.yaml", "tags.yml", "tags.json")
+
+_MAX_TAG_LENGTH = 200
+
+_RULE = re.compile(r"\s*(=+|-+)\s*")
+"""A line across; under a text, it makes that a heading."""
+
+
+def package_manifest(tree: Tree, log: logging.Logger) -> Mapping[str, Plain]:
+    """Return package.json's object, `{}` where there is none or it is broken."""
+    manifest = first_manifest(tree, ("package.json",), log, MAX_TEXT_BYTES)
+    if not isinstance(manifest, dict):
+        return {}
+    return manifest
+
+
+def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
+    """Return the tags that package.json and a tsconfig.json speak for."""
+    names: set[str] = set()
+    for part in ("dependencies", "devDependencies", "peerDependencies"):
+        listed = manifest.get(part)
+        if isinstance(listed, dict):
+            for name in listed:
+                names.add(_ALSO_BY_PACKAGE.get(name, name))
+    if tree.inside("tsconfig.json"):
+        names.add("typescript")
+    tags = [tag for name, tag in _DEPENDENCY_TAGS.items() if name in names]
+    major = _node_major(manifest.get("engines"))
+    if major is not None:
+        tags.append(("runtime", f"node{major}"))
+    return tags
+
+
+def _node_major(engines: Plain) -> str | None:
+    if not isinstance(engines, dict):
+        return None
+    wanted = engines.get("node")
+    if not isinstance(wanted, str):
+        return None
+    major = re.search(r"\d+", wanted)
+    if major is None:
+        return None
+    return major[0]
+
+
+def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
+    """Return the tags of the first tags file: a map of key to value, list or {value}; or a list."""
+    content = first_manifest(tree, _TAG_FILES, log)
+    return [tag for tag in _listed(content) if all(tag)]
+
+
+def _listed(content: Plain) -> Iterable[Tag]:
+    if isinstance(content, dict):
+        yield from _mapped(content)
+    elif isinstance(content, list):
+        for entry in content:
+            if isinstance(entry, str):
+                key, _, text = entry.partition(":")
+                yield key.strip(), text.strip()
+            elif isinstance(entry, dict):
+                key = _plain(entry.get("key"))
+                yield key, _value(entry)
+
+
+def _mapped(content: Mapping[str, Plain]) -> Iterable[Tag]:
+    for name, value in content.items():
+        key = name.strip()
+        values = [value]
+        if isinstance(value, list):
+            values = value
+        for one in values:
+            yield key, _value(one)
+
+
+def _value(listed: Plain) -> str:
+    if isinstance(listed, dict):
+        listed = listed.get("value")
+    return _plain(listed)
+
+
+def _plain(value: Plain) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str | int | float):
+        return ""
+    return str(value).strip()
+
+
+def find_dockerfile(tree: Tree, own: str) -> str | None:
+    """Return a Dockerfile's path: the app's own, a usual one, or the first that is found.
+
+    Names are compared ignoring case; the path is spelled as in the tree.
+    """
+    for usual in (own, *_USUAL_DOCKERFILES):
+        found = tree.spelled(usual)
+        if found is not None and storable(found):
+            return found
+    for path in tree.walk():
+        _, _, name = path.rpartition("/")
+        if _is_dockerfile(name) and storable(path) and plain(path) == path:
+            return path
+    return None
+
+
+def _is_dockerfile(name: str) -> bool:
+    lowered = name.lower()
+    if lowered in {"dockerfile", "containerfile"}:
+        return True
+    return lowered.startswith("dockerfile.") or lowered.endswith(".dockerfile")
+
+
+# No \s: it passes line ends, and from each of many empty lines it would search all the rest.
+_FROM = re.compile(
+    r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE
+)
+_VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
+_VERSIONED = re.compile(
+    r"(?<![a-z0-9])(?P<name>node|python)(?:js)?v?(?P<version>\d+(?:\.\d+)*)"
+)
+"""An interpreter in the tag of an image that is called otherwise, such as `python3.9`."""
+
+
+def dockerfile_tags(text: str) -> list[Tag]:
+    """Return the tags that base images and well-known servers speak for."""
+    tags: list[Tag] = []
+    for base in _FROM.findall(text):
+        tags += _image_tags(base)
+    lowered = text.lower()
+    if "streamlit" in lowered:
+        tags.append(("framework", "streamlit"))
+    if "uvicorn" in lowered:
+        tags.append(("framework", "fastapi"))
+    return tags
+
+
+def _image_tags(base: str) -> list[Tag]:
+    reference, _, _ = base.lower().strip("\"'").partition("@")
+    _, _, image = reference.rpartition("/")
+    name, _, tag = image.partition(":")
+    tags: list[Tag] = []
+    if name in {"node", "python"}:
+        version = _VERSION.match(tag)
+        tags += _interpreter_tags(name, version[1] if version else None)
+    else:
+        for found in _VERSIONED.finditer(tag):
+            tags += _interpreter_tags(found["name"], found["version"])
+    # As in `nginx-unprivileged` and `php:8-nginx`.
+    if "nginx" in re.split(r"[-_.:]", image):
+        tags.append(("runtime", "nginx"))
+    return tags
+
+
+def _interpreter_tags(name: str, version: str | None) -> list[Tag]:
+    runtime: list[Tag] = []
+    if version:
+        digits = version.replace(".", "")
+        runtime.append(("runtime", f"{name}{digits}"))
+    if name == "node":
+        return [*runtime, ("language", "javascript")]
+    return [("language", "python"), *runtime]
+
+
+def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
+    """Return each tag once; the first spelling wins."""
+    merged: dict[tuple[str, str], Tag] = {}
+    for given_key, given_value in chain.from_iterable(sources):
+        key = plain(given_key).strip()
+        value = plain(given_value).strip()
+        if not key or not value:
+            continue
+        longest = max(len(key), len(value))
+        if longest > _MAX_TAG_LENGTH or not storable(key + value):
+            continue
+        spelled_anyhow = (key.casefold(), value.casefold())
+        merged.setdefault(spelled_anyhow, (key, value))
+    return [{"key": key, "value": value} for key, value in merged.values()]
+
+
+def readme_summary(tree: Tree) -> str | None:
+    """Return README.md's first line that is neither empty nor a heading."""
+    readme = plain(tree.text("README.md") or "")
+    lines = readme.splitlines()
+    following = lines[1:]
+    for line, next_line in zip_longest(lines, following, fillvalue=""):
+        text = line.strip()
+        if not text or text.startswith("#"):
+            continue
+        is_rule = _RULE.fullmatch(line)
+        is_heading = _RULE.fullmatch(next_line)
+        if not is_rule and not is_heading:
+            return text[:1_000]
+    return None
+
+
+# `repository-ingest`: reads a repository, and tells the catalog of it (contract, section 9).
+
+NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
+
+MAX_TAGS = 200
+"""Of an app; the author's own come first, and are fewer. They are kept for ever, and shown in every
+list."""
+
+
+def execute(context: JobRunContext) -> JobResult:
+    """Clone the app's repository, and return what its record should say."""
+    repository = context.inputs.get("repository")
+    if repository is None:
+        context.logger.info("the app is gone; nothing to do")
+        return JobResult(result={"skipped": True})
+    started = monotonic()
+    try:
+        commit_sha = clone(context, repository["repoUrl"], Path("clone"))
+    except CanceledError:
+        return JobResult(status="canceled", error_message="canceled while cloning")
+    except GitError:
+        context.update(metrics=_metrics(repository, "failed", started, None))
+        raise
+    context.logger.info("at commit %s", commit_sha)
+    # At once: however the attempt ends, the app's history can say what was read.
+    context.update(metrics=_metrics(repository, "processing", started, commit_sha))
+    tree = Tree(Path("clone"))
+    dockerfile = find_dockerfile(tree, repository["dockerfilePath"])
+    if dockerfile is None:
+        context.update(metrics=_metrics(repository, "failed", started, commit_sha))
+        raise PermanentError(NO_DOCKERFILE)
+    found = _found(context, tree, commit_sha, dockerfile)
+    _tell(context, found)
+    return JobResult(
+        result={
+            "repositoryId": repository["id"],
+            "commitSha": commit_sha,
+            "dockerfilePath": dockerfile,
+        },
+        metrics=_metrics(repository, "ready", started, commit_sha),
+        effects=[Effect("repository.ingested", found)],
+    )
+
+
+def _found(
+    context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str
+) -> dict[str, Any]:
+    repository = context.inputs["repository"]
+    log = context.logger
+    described = _as_registered(repository)
+    if repository["metadataStrategy"] == "auto":
+        described = _as_read(repository, tree, dockerfile, log)
+    return {
+        **described,
+        "commit_sha": commit_sha,
+        "dockerfile_path": dockerfile,
+        "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, log),
+    }
+
+
+def _as_registered(repository: Mapping[str, Any]) -> dict[str, Any]:
+    """Return name, description and tags as the app's author wrote them."""
+    return {
+        "name": repository["name"],
+        "description": repository["description"],
+        "tags": merge_tags(_authors_tags(repository)),
+    }
+
+
+def _as_read(
+    repository: Mapping[str, Any], tree: Tree, dockerfile: str, log: logging.Logger
+) -> dict[str, Any]:
+    """Return name, description and tags as the repository says; the author's tags come first."""
+    manifest = package_manifest(tree, log)
+    merged = merge_tags(
+        _authors_tags(repository),
+        package_tags(manifest, tree),
+        file_tags(tree, log),
+        dockerfile_tags(tree.text(dockerfile) or ""),
+    )
+    if len(merged) > MAX_TAGS:
+        log.warning("%d of %d tags are left out", len(merged) - MAX_TAGS, len(merged))
+    return {
+        "name": _package_name(manifest) or repository["name"],
+        "description": readme_summary(tree) or repository["description"],
+        "tags": merged[:MAX_TAGS],
+    }
+
+
+def _authors_tags(repository: Mapping[str, Any]) -> list[Tag]:
+    return [(tag["key"], tag["value"]) for tag in repository["authorTags"]]
+
+
+def _package_name(manifest: Mapping[str, Any]) -> str | None:
+    name = manifest.get("name")
+    if not isinstance(name, str):
+        return None
+    return one_line(name, 200)
+
+
+def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
+    tell = context.logger.info
+    for field in ("name", "description", "dockerfile_path"):
+        label = field.replace("_", " ")
+        tell("%s: %s", label, shown(found[field]))
+    listed = ["{key}:{value}".format_map(tag) for tag in found["tags"]]
+    tags = ", ".join(listed)
+    tell("tags: %s", shown(tags, 1_000) or "none")
+    count = len(found["preview_tiles"])
+    tell("preview tiles: %d", count)
+
+
+def _metrics(
+    repository: Any, status: str, started: float, commit_sha: str | None
+) -> dict[str, Any]:
+    duration_s = monotonic() - started
+    return {
+        "repositoryId": repository["id"],
+        "status": status,
+        "durationMs": int(duration_s * 1000),
+        "commitSha": commit_sha,
+    }

@@ -1,0 +1,147 @@
+"""Runs a builder in a network of its own, from which this machine itself cannot be reached.
+
+`slirp4netns` leads from it to all other places, with a name server of its own. It ends with this
+program, which ends with the builder. Run by root, or by root of a user namespace, isolated and
+without site-packages. Arguments: a directory for its files, and the command.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+PROGRAM = "slirp4netns"
+
+NAME_SERVER = "10.0.2.3"
+"""Of slirp4netns; it asks the machine's own ones."""
+
+FAILED = 125
+"""This program's exit code where there is no such network."""
+
+# The executor has some of these, too; built-in handlers know nothing of it.
+_CLONE_NEWNS = 0x0002_0000
+_CLONE_NEWNET = 0x4000_0000
+
+_MS_BIND = 0x1000
+_MS_REC = 0x4000
+_MS_PRIVATE = 0x4_0000
+_PR_SET_PDEATHSIG = 1
+
+_NAMES = "/etc/resolv.conf"
+
+_SAID = "slirp4netns.log"
+"""In the directory, what that program says: the reason where it does not lead out."""
+
+_OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback")
+
+
+def network_command(work: Path, command: list[str]) -> list[str]:
+    """Return the command that runs another one in such a network."""
+    return [sys.executable, "-I", "-S", __file__, str(work), *command]
+
+
+def main() -> None:
+    """Run the command, and end as it does."""
+    directory = Path(sys.argv[1])
+    command = sys.argv[2:]
+    entered, entering = os.pipe()
+    led, leading = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        # Else it would wait for itself where nothing leads out.
+        os.close(entered)
+        os.close(leading)
+        _become(command, directory, entering, led)
+    os.close(entering)
+    os.close(led)
+    if os.read(entered, 1):
+        _lead_out(pid, directory / _SAID, leading)
+    os.close(leading)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        with suppress(OSError):  # Nobody may say what SIGKILL does.
+            signal.signal(-code, signal.SIG_DFL)
+        os.kill(os.getpid(), -code)
+    sys.exit(code)
+
+
+def _become(command: list[str], directory: Path, entering: int, led: int) -> NoReturn:
+    """Enter the network, wait until something leads out of it, and run the command."""
+    try:
+        _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+        _call("unshare", _CLONE_NEWNET | _CLONE_NEWNS)
+        os.write(entering, b"\n")
+        if os.read(led, 1):
+            _name_servers(directory)
+            os.execvp(command[0], command)  # noqa: S606 - a builder that the operator installed
+        said = _told(directory / _SAID)
+        message = f"{PROGRAM} does not lead out of the build's own network{said}"
+    except OSError as error:
+        message = f"no network of its own for the build: {error}"
+    print(f"error: {message}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
+    os._exit(FAILED)
+
+
+def _name_servers(directory: Path) -> None:
+    """Let names be found there: the machine's own name server may listen on it alone."""
+    ours = directory / "resolv.conf"
+    ours.write_text(f"nameserver {NAME_SERVER}\n")
+    private = _MS_REC | _MS_PRIVATE
+    _call("mount", b"none", b"/", None, private, None)
+    # Where it is a link, what it leads to.
+    target = os.path.realpath(_NAMES)
+    if not os.path.exists(target):  # noqa: PTH110
+        return
+    source = bytes(ours)
+    place = os.fsencode(target)
+    _call("mount", source, place, None, _MS_BIND, None)
+
+
+def _told(file: Path) -> str:
+    """Return in one line what was said there, if anything was."""
+    with suppress(OSError):
+        lines = file.read_text(errors="replace").splitlines()
+        told = [line.strip() for line in lines]
+        return "".join(f": {line}" for line in told if line)
+    return ""
+
+
+def _lead_out(pid: int, said: Path, leading: int) -> None:
+    ready, getting_ready = os.pipe()
+    command = [PROGRAM, *_OPTIONS, f"--ready-fd={getting_ready}", str(pid), "tap0"]
+    with said.open("w") as saying:
+        try:
+            subprocess.Popen(  # noqa: S603 - the operator installed it
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=saying,
+                pass_fds=(getting_ready,),
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
+            )
+        except OSError as error:
+            saying.write(str(error))
+    os.close(getting_ready)
+    if os.read(ready, 1):
+        os.write(leading, b"\n")
+
+
+def _end_with_parent() -> None:
+    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _call(name: str, *arguments: object) -> None:
+    library = ctypes.CDLL(None, use_errno=True)
+    if library[name](*arguments) != 0:
+        number = ctypes.get_errno()
+        message = f"{name}: {os.strerror(number)}"
+        raise OSError(number, message)
+
+
+if __name__ == "__main__":
+    main()

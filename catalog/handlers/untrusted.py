@@ -1,0 +1,375 @@
+"""Small JSON and YAML files, as plain values and within bounds.
+
+Of YAML only what a list of a few things needs is read: maps, lists and scalars, these as they are
+written. Nothing is constructed from a tag, and no alias is followed: that is how a small file
+becomes a huge value. An entry that has one is left out, the others stay.
+"""
+
+import codecs
+import json
+import logging
+import re
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+# Texts that strangers wrote: what can be stored, and what may be shown.
+
+_USERINFO = re.compile(r"(?<=://)[^/?#\s'\"]*@")
+
+
+_STEERING = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # Colours, and moves of the cursor.
+    r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"  # Titles, links.
+    r"|\x1b[ -/]*[0-~]?"
+    r"|[\x01-\x08\x0e-\x1f\x7f-\x9f]"
+)
+"""What a terminal would obey instead of showing it."""
+
+
+def plain(text: str) -> str:
+    """Return the text without what steers a terminal; it would be kept, and shown to others."""
+    return _STEERING.sub("", text)
+
+
+def storable(text: str) -> bool:
+    """Return whether every store can hold the text.
+
+    None holds a NUL, or half of a surrogate pair, which odd file names have.
+    """
+    encodable = text.encode("utf-8", "ignore").decode()
+    return encodable == text and "\x00" not in text
+
+
+def one_line(text: str, most: int) -> str | None:
+    """Return the text as one line of at most `most` characters; None if empty or not storable."""
+    words = plain(text[: 4 * most]).split()
+    line = " ".join(words)[:most].strip()
+    if not line or not storable(line):
+        return None
+    return line
+
+
+def shown(text: str, most: int = 200) -> str:
+    """Return the text as a log may show it: short, in one line, and unable to steer a terminal."""
+    if len(text) > most:
+        text = f"{text[:most]}…"
+    characters = [_printable(character) for character in text]
+    return "".join(characters)
+
+
+def _printable(character: str) -> str:
+    if character.isprintable():
+        return character
+    return "\N{REPLACEMENT CHARACTER}"
+
+
+def redacted(text: str) -> str:
+    """Return a text without the users and passwords that URLs in it may carry."""
+    return _USERINFO.sub("", text)
+
+
+# A cloned tree, read within bounds: of place, of a file's size, and of a search's length.
+
+MAX_TEXT_BYTES = 1_048_576
+"""Of a manifest or README; what is longer is no such thing."""
+
+MAX_DEPTH = 6
+MAX_ENTRIES = 5_000
+
+SKIPPED = frozenset(
+    {".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache"}
+)
+
+
+_ENCODINGS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # Begins as UTF-16 does.
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+class Tree:
+    """The files of a clone."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+
+    def text(self, relative: str, most: int = MAX_TEXT_BYTES) -> str | None:
+        """Return a file's text, what is no character of it replaced; None as for `content`.
+
+        It is UTF-8, or what its byte order mark says: some editors write UTF-16.
+        """
+        content = self.content(relative, most)
+        if content is None:
+            return None
+        marked = (name for mark, name in _ENCODINGS if content.startswith(mark))
+        text = content.decode(next(marked, "utf-8-sig"), "replace")
+        return text.replace("\x00", "")
+
+    def content(self, relative: str, most: int) -> bytes | None:
+        """Return a file's bytes; None if none such is inside, or it has more than `most`."""
+        path = self.inside(relative)
+        if path is None or path.stat().st_size > most:
+            return None
+        return path.read_bytes()
+
+    def head(self, relative: str, most: int) -> bytes:
+        """Return the first bytes of a file, `most` of them; none if no such file is inside."""
+        path = self.inside(relative)
+        if path is None:
+            return b""
+        with path.open("rb") as file:
+            return file.read(most)
+
+    def inside(self, relative: str) -> Path | None:
+        """Return a regular file's path, its links followed; None if it lies outside of the tree.
+
+        Git's own files are no part of the tree.
+        """
+        try:
+            path = (self.root / relative).resolve()
+            is_inside = path.is_relative_to(self.root)
+            is_gits = path.is_relative_to(self.root / ".git")
+            if not is_inside or is_gits or not path.is_file():
+                return None
+        except (OSError, ValueError, RuntimeError):
+            # Names that no file can have; links in a circle.
+            return None
+        return path
+
+    def spelled(self, relative: str) -> str | None:
+        """Return the path of a file as the tree spells it: as given, or else with other capitals.
+
+        None if no such file is inside. Links to directories are followed only as given.
+        """
+        if self.inside(relative) is not None:
+            return relative
+        names = relative.split("/")
+        return next(self._alike(self.root, names), None)
+
+    def _alike(self, directory: Path, parts: Sequence[str]) -> Iterator[str]:
+        """Yield the files below a directory whose paths are these parts, whatever their case."""
+        part, *rest = parts
+        for entry in _alike_entries(directory, part):
+            if not rest:
+                relative = str(entry.relative_to(self.root))
+                if self.inside(relative) is not None:
+                    yield relative
+            elif entry.is_dir() and not entry.is_symlink():
+                yield from self._alike(entry, rest)
+
+    def walk(self) -> Iterator[str]:
+        """Yield files breadth first and by name, as relative paths, within depth and number.
+
+        Links to files inside the tree count; those to directories are not followed.
+        """
+        queue = deque([(self.root, 0)])
+        seen = 0
+        while queue:
+            directory, depth = queue.popleft()
+            for entry in sorted(directory.iterdir(), key=lambda path: path.name):
+                seen += 1
+                if seen > MAX_ENTRIES:
+                    return
+                relative = str(entry.relative_to(self.root))
+                if entry.is_symlink():
+                    if self.inside(relative) is not None:
+                        yield relative
+                elif entry.is_dir():
+                    if entry.name not in SKIPPED and depth < MAX_DEPTH:
+                        queue.append((entry, depth + 1))
+                elif entry.is_file():
+                    yield relative
+
+
+def _alike_entries(directory: Path, name: str) -> list[Path]:
+    """Return a directory's entries of this name, whatever their case; the very name first."""
+    wanted = name.casefold()
+    entries = directory.iterdir()
+    alike = [entry for entry in entries if entry.name.casefold() == wanted]
+
+    def place(entry: Path) -> tuple[bool, str]:
+        return entry.name != name, entry.name
+
+    return sorted(alike, key=place)
+
+
+Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
+"""What a manifest holds. YAML's scalars are texts, as they are written, so that 3.10 stays 3.10."""
+
+MAX_MANIFEST_BYTES = 65_536
+"""A list of a few tags or pictures has a few hundred. This much YAML takes up to half a second."""
+
+MAX_NESTING = 32
+
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_PLAIN_TAGS = frozenset(
+    f"tag:yaml.org,2002:{name}"
+    for name in ("str", "int", "float", "bool", "null", "map", "seq")
+)
+
+
+class ManifestError(ValueError):
+    """The text cannot be read; the message tells why."""
+
+
+def first_manifest(
+    tree: Tree,
+    names: Sequence[str],
+    log: logging.Logger,
+    most_bytes: int = MAX_MANIFEST_BYTES,
+) -> Plain:
+    """Return the content of the first of these files that exists; None if none, or broken."""
+    existing = [name for name in names if tree.inside(name) is not None]
+    if not existing:
+        return None
+    name = existing[0]
+    text = tree.text(name, most_bytes)
+    if text is None:
+        log.warning("%s is passed over: it is larger than %d bytes", name, most_bytes)
+        return None
+    try:
+        if name.endswith(".json"):  # YAML refuses JSON that is indented with tabs.
+            return read_json(text)
+        return read_yaml(
+            text, lambda odd: log.warning("%s: left out: %s", name, shown(odd))
+        )
+    except ManifestError as error:
+        log.warning("%s is passed over: %s", name, shown(str(error)))
+        return None
+
+
+MAX_JSON_DEPTH = 100
+"""Counted beforehand: how deep the standard library reads depends on the version of Python, and on
+its caller."""
+
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+"""Texts as a whole, closed or not, and brackets outside of them."""
+
+
+def read_json(text: str) -> Plain:
+    """Read a JSON text.
+
+    Raises:
+        ManifestError: it is none, or too deep.
+    """
+    depth = 0
+    for mark in _STRUCTURE.finditer(text):
+        if mark.group() in "[{":
+            depth += 1
+        elif mark.group() in "]}":
+            depth -= 1
+        if depth > MAX_JSON_DEPTH:
+            raise ManifestError("it is nested too deeply")
+    try:
+        value: Plain = json.loads(text)
+    except ValueError as error:
+        raise ManifestError(f"it is no JSON: {error}") from None
+    return value
+
+
+class _OddError(Exception):
+    """A value, now read, that is an alias or has a tag of its own; the message tells where."""
+
+
+def _ignore(_: str) -> None:
+    pass
+
+
+def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
+    """Read the first document of a YAML text.
+
+    Args:
+        text: the text.
+        left_out: told of each entry that is left out: an alias, or one with a tag of its own.
+
+    Raises:
+        ManifestError: it is none, is too deep, or is nothing but such an entry.
+    """
+    events = yaml.parse(text, Loader=yaml.SafeLoader)
+    try:
+        for event in events:
+            if isinstance(event, yaml.StreamEndEvent):
+                break
+            if not isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+                value = _value(events, event, 0, left_out)
+                next(events)  # The document's end.
+                next(events)  # What follows it: garbage is no YAML.
+                return value
+    except ManifestError:
+        raise
+    except _OddError as error:
+        raise ManifestError(str(error)) from None
+    except yaml.MarkedYAMLError as error:
+        line = ""
+        if error.problem_mark is not None:
+            line = f" in line {error.problem_mark.line + 1}"
+        message = f"it is no YAML: {error.problem}{line}"
+        raise ManifestError(message) from None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        # Characters that cannot be, or have no number.
+        raise ManifestError(f"it is no YAML: {error}") from None
+    return None
+
+
+def _value(
+    events: Iterator[yaml.Event],
+    event: yaml.Event,
+    depth: int,
+    left_out: Callable[[str], None],
+) -> Plain:
+    """Return the value that begins with an event, all of whose events are taken.
+
+    Raises:
+        _OddError: it is not read.
+        ManifestError: it is nested too deeply.
+    """
+    if depth > MAX_NESTING:
+        raise ManifestError(f"it is nested deeper than {MAX_NESTING} levels")
+    mark = event.start_mark
+    line = 0 if mark is None else mark.line + 1
+    if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):
+        raise _OddError(f"aliases are not followed (line {line})")
+    value = _plain_value(events, event, depth, left_out)
+    if event.tag is not None and event.tag not in _PLAIN_TAGS:
+        raise _OddError(f"the tag {event.tag} is not known here (line {line})")
+    return value
+
+
+def _plain_value(
+    events: Iterator[yaml.Event],
+    event: yaml.ScalarEvent | yaml.CollectionStartEvent,
+    depth: int,
+    left_out: Callable[[str], None],
+) -> Plain:
+    if isinstance(event, yaml.ScalarEvent):
+        without_quotes = event.implicit[0]
+        if without_quotes and event.value in _NULLS:
+            return None
+        return event.value
+    parts: list[Plain | _OddError] = []
+    for part in _until_end(events):
+        try:
+            parts.append(_value(events, part, depth + 1, left_out))
+        except _OddError as odd:
+            parts.append(odd)
+            left_out(str(odd))
+    if isinstance(event, yaml.SequenceStartEvent):
+        return [part for part in parts if not isinstance(part, _OddError)]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return {
+        key: value
+        for key, value in pairs
+        if isinstance(key, str) and not isinstance(value, _OddError)
+    }
+
+
+def _until_end(events: Iterator[yaml.Event]) -> Iterator[yaml.Event]:
+    for event in events:
+        if isinstance(event, yaml.CollectionEndEvent):
+            return
+        yield event

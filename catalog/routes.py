@@ -1,0 +1,470 @@
+"""`GET /apps` and `GET /tags/suggest`: looking for apps, in a catalog of any size."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Annotated, get_args
+from urllib.parse import quote
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import Response, StreamingResponse
+
+from api.bootstrap.service import Service
+from api.http.dependencies import (
+    MOST,
+    ConnectionDep,
+    MayRead,
+    Offset,
+    OptionalCursor,
+    OriginDep,
+    PartLimit,
+    ServiceDep,
+    known_parts,
+    part_meta,
+    parts_of,
+    position_of,
+    storable,
+)
+from api.http.errors import (
+    JSON,
+    NOT_KEPT,
+    JsonAnswer,
+    data,
+    data_in_parts,
+    page,
+    page_meta,
+)
+from api.http.strict_json import PlatformRoute
+from api.shapes.base import Data, Page, Part, failures
+from api.views.lists import all_steps, steps_before
+from catalog import app_search, build_rows, repository_rows
+from catalog.app_search import WEIGHTS, AppFilter, Sort, suggestions, with_text
+from catalog.build import Wanted
+from catalog.build_rows import BuildRow
+from catalog.repository import IngestStatus
+from catalog.repository_rows import RepositoryRow
+from catalog.shapes import (
+    AppBody,
+    AppList,
+    AppShape,
+    BuildBody,
+    BuildLog,
+    BuildShape,
+    CountedPageMeta,
+    IngestionEvent,
+    TagSuggestion,
+)
+from catalog.views import build_id_of
+from domain.clock import to_iso
+from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.json_values import JsonObject
+from eventlog.database.connection import borrowed, snapshot
+from projections.rows import Connection
+
+lists_router = APIRouter(route_class=PlatformRoute, tags=["apps"])
+
+MAX_SEARCH = 200
+
+_TIME = "a day or a time, ISO 8601; without an offset it is UTC"
+
+
+@lists_router.get(
+    "/apps",
+    response_model=AppList,
+    responses=failures(400),
+    dependencies=[MayRead],
+    description="List apps. Whatever the page, `total` and `facets` count all apps that the"
+    " filters let pass.",
+)
+async def list_apps(  # noqa: PLR0913 - one for each query parameter
+    service: ServiceDep,
+    q: Annotated[
+        str,
+        Query(
+            max_length=MAX_SEARCH,
+            description="words: each begins a word of name, description, tags, id or URL",
+        ),
+    ] = "",
+    tags: Annotated[
+        str,
+        Query(
+            max_length=2_000,
+            description="`key:value` or `key`; of several, with commas or blanks between"
+            " them, an app has all",
+        ),
+    ] = "",
+    status: Annotated[
+        str,
+        Query(
+            description="one ingestion status, or several with commas or blanks between"
+            " them"
+        ),
+    ] = "",
+    sort: Annotated[
+        Sort | None,
+        Query(
+            description="`relevance` for the words of `q`, which is usual where there are"
+            " any; `updated`, the newest first, else; or `name`"
+        ),
+    ] = None,
+    ingested_after: Annotated[
+        str,
+        Query(
+            alias="ingestedAfter",
+            max_length=40,
+            description=f"the last ingestion ended then or later: {_TIME}",
+        ),
+    ] = "",
+    ingested_before: Annotated[
+        str,
+        Query(
+            alias="ingestedBefore",
+            max_length=40,
+            description=f"the last ingestion ended then or earlier: {_TIME}",
+        ),
+    ] = "",
+    limit: Annotated[
+        int | None, Query(ge=1, le=100, description="all if left out")
+    ] = None,
+    offset: Offset = 0,
+) -> Response:
+    """List apps."""
+    wanted = AppFilter(
+        tags=parts_of(storable(tags, "/tags")),
+        statuses=known_parts(status, get_args(IngestStatus), "status"),
+        after=_time(ingested_after, "/ingestedAfter"),
+        before=_time(ingested_before, "/ingestedBefore"),
+    )
+    async with borrowed(service.pool) as connection, snapshot(connection):
+        text = storable(q, "/q")
+        wanted = await with_text(connection, wanted, text)
+        order = _order(sort, wanted)
+        ids = await app_search.find(connection, wanted, order, limit, offset)
+        found = await app_search.facets(connection, wanted)
+    count = len(ids) // app_search.ID_BYTES
+    meta: JsonObject = {
+        **page_meta(count, found.total, limit, offset),
+        "tokens": [*wanted.words],
+        "sort": order,
+        "weights": {**WEIGHTS},
+    }
+    about: JsonObject = {
+        "facets": found.present(),
+        "total": found.total,
+        "meta": meta,
+    }
+    return await _answer(service, ids, wanted, about)
+
+
+@lists_router.get(
+    "/tags/suggest",
+    response_model=Data[list[TagSuggestion]],
+    responses=failures(400),
+    dependencies=[MayRead],
+)
+async def suggest_tags(
+    service: ServiceDep,
+    prefix: Annotated[
+        str,
+        Query(
+            max_length=MAX_SEARCH, description="`fra` for keys, `framework:n` for pairs"
+        ),
+    ] = "",
+    limit: Annotated[int, Query(ge=1, le=50)] = 10,
+) -> JsonAnswer:
+    """Suggest tags that begin so, of those that apps have."""
+    async with borrowed(service.pool) as connection:
+        found = await suggestions(connection, storable(prefix, "/prefix"), limit)
+    return data([*found])
+
+
+async def _answer(
+    service: Service, ids: bytes, wanted: AppFilter, about: JsonObject
+) -> Response:
+    """Return all at once where it fits, else part by part: a catalog has no greatest size."""
+    parts = service.views.listed_apps(ids, wanted.words)
+    first: list[JsonObject] = await anext(parts, [])
+    count = len(ids) // app_search.ID_BYTES
+    if len(first) == count:
+        return JsonAnswer({"data": first, **about})
+    rest = _joined(first, parts, about)
+    return StreamingResponse(rest, media_type=JSON)
+
+
+async def _joined(
+    first: list[JsonObject], others: AsyncIterator[list[JsonObject]], about: JsonObject
+) -> AsyncIterator[bytes]:
+    head = orjson.dumps(about)
+    yield head.removesuffix(b"}") + b',"data":['
+    yield _texts(first)
+    async for part in others:
+        yield b"," + _texts(part)
+    yield b"]}"
+
+
+def _texts(apps: list[JsonObject]) -> bytes:
+    texts = [orjson.dumps(app) for app in apps]
+    return b",".join(texts)
+
+
+def _order(sort: Sort | None, wanted: AppFilter) -> Sort:
+    if sort is None or sort == "relevance":
+        return "relevance" if wanted.words else "updated"
+    return sort
+
+
+def _time(text: str, path: str) -> str | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return to_iso(moment)
+    except (ValueError, OverflowError):
+        message = (
+            "must be a day or a time, such as 2026-11-24 or 2026-11-24T14:31:04.123Z"
+        )
+        if " " in text:
+            message += "; write + as %2B"
+        raise InvalidInputError([Issue(path, message, "format")]) from None
+
+
+# `/apps`: the catalog, whose apps the built-in jobs ingest and build.
+
+router = APIRouter(prefix="/apps", route_class=PlatformRoute, tags=["apps"])
+
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+BEHIND_ALL = 2**31
+"""No aggregate has so many events."""
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=Data[AppShape],
+    responses=failures(400, 409, 413, 415, 429),
+)
+async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+    """Add an app and launch its ingestion; the answer does not wait for it."""
+    app = body.app()
+    if app.is_local and not service.settings.local_repositories:
+        message = (
+            "repositories of the server's own file system are switched off; give a URL"
+        )
+        issue = Issue("/repoUrl", message, "pattern")
+        raise InvalidInputError([issue])
+    row = await service.catalog.add_app(app, origin)
+    app_row = repository_rows.TABLE.own(row)
+    shown = repository_rows.present(app_row, None)
+    return data(shown, 201)
+
+
+@router.get(
+    "/{app_id}",
+    response_model=Data[AppShape],
+    responses=failures(404),
+    dependencies=[MayRead],
+)
+async def get_app(
+    app_id: str, connection: ConnectionDep, service: ServiceDep
+) -> JsonAnswer:
+    """Show an app."""
+    row = await _known_app(connection, app_id)
+    [app] = await service.views.apps(connection, [row])
+    return data(app)
+
+
+@router.get(
+    "/{app_id}/history",
+    response_model=Part[list[IngestionEvent]],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+    description="Show the steps of an app's ingestions, newest first, straight from the log; with"
+    " `limit` or `cursor`, a page of them, which may be shorter than `limit`, and `meta`.",
+)
+async def get_history(
+    app_id: str,
+    service: ServiceDep,
+    limit: PartLimit = None,
+    cursor: OptionalCursor = None,
+) -> Response:
+    """Show the steps of an app's ingestions."""
+    before = BEHIND_ALL
+    if cursor:
+        before = position_of(cursor)
+    most = limit or MOST
+    steps, following = await steps_before(service.reader, app_id, before, most)
+    if not steps:
+        async with borrowed(service.pool) as connection:
+            await _known_app(connection, app_id)
+    if limit is not None or cursor is not None:
+        meta = part_meta(limit, following)
+        return page(steps, meta)
+    if following is None:
+        return data([*steps])
+    parts = all_steps(service.reader, app_id, steps, following)
+    return data_in_parts(parts)
+
+
+@router.post(
+    "/{app_id}/retry",
+    status_code=202,
+    response_model=Data[AppShape],
+    responses=failures(400, 404, 409, 429),
+)
+async def retry_ingestion(
+    app_id: str, service: ServiceDep, origin: OriginDep
+) -> JsonAnswer:
+    """Launch another ingestion."""
+    await service.catalog.retry_ingestion(app_id, origin)
+    async with borrowed(service.pool) as connection:
+        row = await _known_app(connection, app_id)
+    shown = await service.views.app(row)
+    return data(shown, 202)
+
+
+@router.get(
+    "/{app_id}/builds",
+    response_model=Page[list[BuildShape], CountedPageMeta],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+)
+async def list_builds(
+    app_id: str,
+    connection: ConnectionDep,
+    service: ServiceDep,
+    limit: Limit = 10,
+    offset: Offset = 0,
+) -> JsonAnswer:
+    """List an app's builds, newest first."""
+    await _known_app(connection, app_id)
+    rows, total = await build_rows.list_builds(connection, app_id, limit, offset)
+    shown = await service.views.builds(rows)
+    return _page(shown, total, limit, offset)
+
+
+@router.post(
+    "/{app_id}/builds",
+    status_code=202,
+    response_model=Data[BuildShape],
+    responses=failures(400, 404, 413, 415, 429),
+)
+async def request_build(
+    app_id: str,
+    service: ServiceDep,
+    origin: OriginDep,
+    body: Annotated[BuildBody | None, Body()] = None,
+) -> JsonAnswer:
+    """Launch a build; builds of one app take turns."""
+    wanted = Wanted()
+    if body is not None:
+        wanted = body.wanted()
+    row = await service.catalog.request_build(app_id, wanted, origin)
+    build_row = build_rows.TABLE.own(row)
+    [build] = await service.views.builds([build_row])
+    return data(build, 202)
+
+
+async def _known_app(connection: Connection, app_id: str) -> RepositoryRow:
+    if "\x00" in app_id:  # No database holds it.
+        raise _app_not_found()
+    app = await repository_rows.by_client_id(connection, app_id)
+    if app is None:
+        raise _app_not_found()
+    return app
+
+
+def _app_not_found() -> NotFoundError:
+    return NotFoundError("app_not_found", "app not found")
+
+
+def _page(items: list[JsonObject], total: int, limit: int, offset: int) -> JsonAnswer:
+    meta = page_meta(len(items), total, limit, offset)
+    return page(items, meta)
+
+
+# `/builds`: what a build printed, and building again.
+
+builds_router = APIRouter(prefix="/builds", route_class=PlatformRoute, tags=["builds"])
+
+
+_AS_FILE = {
+    "schema": {"type": "string"},
+    "description": "with `download=true`: the bytes that were printed, as a file",
+}
+
+
+@builds_router.get(
+    "/{build_id}/logs",
+    response_model=Data[BuildLog],
+    responses={200: {"content": {"text/plain": _AS_FILE}}, **failures(400, 404)},
+    dependencies=[MayRead],
+)
+async def get_build_logs(
+    build_id: str,
+    service: ServiceDep,
+    download: Annotated[bool, Query(description="as a text file")] = False,  # noqa: FBT002
+) -> Response:
+    """Show all that a build printed, while it runs what it has printed so far."""
+    build = await _known_build(service, build_id)
+    log = await service.build_logs.whole(build)
+    if download:
+        name = quote(f"build-{build['id']}.log")
+        return Response(
+            log,
+            media_type="text/plain; charset=utf-8",
+            headers={
+                **NOT_KEPT,
+                "Content-Disposition": f'attachment; filename="{name}"',
+            },
+        )
+    shown: JsonObject = {
+        "id": build["id"],
+        "repositoryId": build["repository_id"],
+        "logs": log.decode("utf-8", "replace"),
+        "size": len(log),
+        "updatedAt": build["updated_at"],
+        "status": build["status"],
+        **(await service.build_logs.excerpt(build)).present(),
+    }
+    return data(shown)
+
+
+@builds_router.post(
+    "/{build_id}/retry",
+    status_code=202,
+    response_model=Data[BuildShape],
+    responses=failures(400, 404, 409, 429),
+)
+async def retry_build(
+    build_id: str, service: ServiceDep, origin: OriginDep
+) -> JsonAnswer:
+    """Build again what failed to build; the answer is the new build."""
+    known_id = _possible_id(build_id)
+    row = await service.catalog.retry_build(known_id, origin)
+    build_row = build_rows.TABLE.own(row)
+    [build] = await service.views.builds([build_row])
+    return data(build, 202)
+
+
+async def _known_build(service: Service, build_id: str) -> BuildRow:
+    known_id = _possible_id(build_id)
+    async with service.pool.connection() as connection:
+        build = await build_rows.by_id(connection, known_id)
+    if build is None:
+        raise _build_not_found()
+    return build
+
+
+def _possible_id(text: str) -> UUID:
+    build_id = build_id_of(text)
+    if build_id is None:
+        raise _build_not_found()
+    return build_id
+
+
+def _build_not_found() -> NotFoundError:
+    return NotFoundError("build_not_found", "build not found")

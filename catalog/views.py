@@ -1,0 +1,203 @@
+"""Apps and builds as clients see them: rows with what stands beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from catalog import app_search, build_rows, repository_rows
+from catalog.app_search import relevance
+from catalog.build_rows import NO_LOG, BuildRow, LogExcerpt
+from catalog.repository_rows import RepositoryRow
+from domain.json_values import JsonObject
+from eventlog.database.connection import borrowed
+from eventlog.history.reader import Step
+from projections.messages import NOTHING, Beside
+from projections.rows import Connection
+from worker.logs.run_logs import RunLogs, RunLogsUnavailableError
+
+# What builds printed: the logs of their runs, of all attempts one after the other.
+
+PREVIEW_CHARACTERS = 4_000
+"""How much of a log's end a build shows (contract, section 4)."""
+
+_PREVIEW_BYTES = PREVIEW_CHARACTERS * 4
+"""Enough for as many characters, whatever they are."""
+
+
+class BuildLogs:
+    """Reads builds' logs."""
+
+    def __init__(self, logs: RunLogs) -> None:
+        self._logs = logs
+
+    async def excerpt(
+        self, build: BuildRow, within_s: float | None = None
+    ) -> LogExcerpt:
+        """Return the end and the size of what the build has printed so far.
+
+        While the store of logs is away that is nothing.
+
+        Args:
+            build: its row.
+            within_s: how long the store may take to answer; then it counts as away.
+        """
+        if build["job_run_id"] is None:
+            return NO_LOG
+        end, size = b"", 0
+        try:
+            async with asyncio.timeout(within_s):
+                for attempt in reversed(_attempts(build)):
+                    left = _PREVIEW_BYTES - len(end)
+                    tail, total = await self._logs.tail(
+                        build["job_run_id"], attempt, left
+                    )
+                    end, size = tail + end, size + total
+        except (RunLogsUnavailableError, TimeoutError):
+            return NO_LOG  # What a build shows beside must not depend on where its log lies.
+        text = end.decode("utf-8", "replace")
+        preview = text[-PREVIEW_CHARACTERS:]
+        is_cut = size > len(end) or len(text) > len(preview)
+        return LogExcerpt(preview, size, truncated=is_cut)
+
+    async def whole(self, build: BuildRow) -> bytes:
+        """Return all that the build has printed so far.
+
+        Raises:
+            RunLogsUnavailableError: the store of logs is away.
+        """
+        if build["job_run_id"] is None:
+            return b""
+        run_id = build["job_run_id"]
+        return b"".join(
+            [
+                chunk
+                for attempt in _attempts(build)
+                async for chunk in await self._logs.read(run_id, attempt)
+            ]
+        )
+
+
+def _attempts(build: BuildRow) -> range:
+    return range(1, build["attempt"] + 1)
+
+
+AT_ONCE = 100
+"""Apps that are read, and held in memory, at a time."""
+
+PATIENCE_S = 1.0
+"""How long the stream, with all that it has to tell, waits for the log of one build."""
+
+
+class CatalogViews:
+    """Looks up what a row of the catalog is shown with."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], logs: BuildLogs) -> None:
+        self._pool = pool
+        self._logs = logs
+
+    async def builds(
+        self, rows: Sequence[BuildRow], within_s: float | None = None
+    ) -> list[JsonObject]:
+        """Return the builds as clients see them, each with the end of its log.
+
+        Args:
+            rows: the builds.
+            within_s: how long the store of logs may take; then builds are shown without.
+        """
+        reading = [self._logs.excerpt(row, within_s) for row in rows]
+        excerpts = await asyncio.gather(*reading)
+        shown: list[JsonObject] = []
+        for row, excerpt in zip(rows, excerpts, strict=True):
+            build = build_rows.present(row, excerpt)
+            shown.append(build)
+        return shown
+
+    async def apps(
+        self, connection: Connection, rows: Sequence[RepositoryRow]
+    ) -> list[JsonObject]:
+        """Return the apps as clients see them, each with its newest build."""
+        ids = [row["id"] for row in rows]
+        latest = await build_rows.latest(connection, ids)
+        latest_rows = list(latest.values())
+        shown_builds = await self.builds(latest_rows)
+        by_app = dict(zip(latest, shown_builds, strict=True))
+        shown: list[JsonObject] = []
+        for row in rows:
+            latest_build = by_app.get(row["id"])
+            app = repository_rows.present(row, latest_build)
+            shown.append(app)
+        return shown
+
+    async def listed_apps(
+        self, ids: bytes, words: Sequence[str]
+    ) -> AsyncIterator[list[JsonObject]]:
+        """Yield these apps part by part, none empty, as clients see them in a list.
+
+        Args:
+            ids: one behind the other, as `search.find` returns them.
+            words: that they were sought by.
+        """
+        at = 0
+        while at < len(ids):
+            wanted = _some(ids, at)
+            async with borrowed(self._pool) as connection:
+                part = await app_search.part(connection, wanted)
+                shown = await self.apps(connection, part.rows)
+            for row, app in zip(part.rows, shown, strict=True):
+                app["relevance"] = relevance(row, words)
+            if shown:
+                yield shown
+            at += part.passed * app_search.ID_BYTES
+
+    async def app(self, row: RepositoryRow) -> JsonObject:
+        """Return one app as clients see it."""
+        async with borrowed(self._pool) as connection:
+            [shown] = await self.apps(connection, [row])
+        return shown
+
+    async def beside(self, step: Step) -> Beside:
+        """Return what the stream shows with an event's row; nothing but for apps and builds."""
+        if step.event.unreadable is not None:
+            return NOTHING
+        match step.event.subject:
+            case "repository":
+                app = repository_rows.TABLE.own(step.after)
+                latest_build = await self._latest_build(app["id"])
+                return Beside(latest_build=latest_build)
+            case "build":
+                build = build_rows.TABLE.own(step.after)
+                log = await self._logs.excerpt(build, PATIENCE_S)
+                return Beside(log=log)
+            case _:
+                return NOTHING
+
+    async def _latest_build(self, app_id: str) -> JsonObject | None:
+        async with borrowed(self._pool) as connection:
+            latest = await build_rows.latest(connection, [app_id])
+        if not latest:
+            return None
+        rows = list(latest.values())
+        [shown] = await self.builds(rows, PATIENCE_S)
+        return shown
+
+
+def _some(ids: bytes, at: int) -> list[UUID]:
+    """Return as many of the ids as are looked up at a time."""
+    next_at = at + AT_ONCE * app_search.ID_BYTES
+    end = min(len(ids), next_at)
+    found: list[UUID] = []
+    for begin in range(at, end, app_search.ID_BYTES):
+        id_end = begin + app_search.ID_BYTES
+        id_bytes = ids[begin:id_end]
+        found.append(UUID(bytes=id_bytes))
+    return found
+
+
+def build_id_of(text: str) -> UUID | None:
+    """Return a build's id, or None: what is no id names no build."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

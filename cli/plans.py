@@ -1,0 +1,112 @@
+"""What registering a definition would change, and how that is shown."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from difflib import unified_diff
+from typing import Any
+
+import yaml
+from rich.text import Text
+
+from apphub_jobs.client import Client, JobDocument, NotFoundError
+from apphub_jobs.client.requests.jobs import differences
+
+STYLES = {"+": "green", "-": "red"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What becomes of one job.
+
+    Attributes:
+        definition: what it is to be.
+        current: what it is; None if there is no such job.
+        changes: each field that differs, as it is and as it will be.
+    """
+
+    definition: Mapping[str, Any]
+    current: JobDocument | None
+    changes: Mapping[str, tuple[Any, Any]]
+
+    @property
+    def slug(self) -> str:
+        """Which job."""
+        return str(self.definition["slug"])
+
+    @property
+    def what(self) -> str:
+        """What is to be done."""
+        if self.current is None:
+            return "register"
+        if self.changes:
+            return "revise"
+        return "keep"
+
+    def present(self) -> dict[str, Any]:
+        """Return it for programs."""
+        changes = {
+            name: {"from": before, "to": after}
+            for name, (before, after) in self.changes.items()
+        }
+        return {"slug": self.slug, "action": self.what, "changes": changes}
+
+
+def plan_of(client: Client, definition: Mapping[str, Any]) -> Plan:
+    """Return what the definition would change in the service."""
+    try:
+        current = client.job(str(definition["slug"]))
+    except NotFoundError:
+        return Plan(definition, None, {})
+    return Plan(definition, current, differences(definition, current))
+
+
+def lines_of(plan: Plan) -> Iterator[Text]:
+    """Yield lines for people."""
+    slug = (plan.slug, "bold")
+    current = plan.current
+    if current is None:
+        yield Text.assemble(slug, "  new")
+        return
+    version = current.version
+    if not plan.changes:
+        yield Text.assemble(slug, f"  unchanged, version {version}")
+        return
+    coming = f"version {version} -> {version + 1}"
+    yield Text.assemble(slug, f"  {coming}")
+    for name, (before, after) in plan.changes.items():
+        yield from _field(name, before, after)
+
+
+def _field(name: str, before: Any, after: Any) -> Iterator[Text]:
+    if not isinstance(before, dict) and not isinstance(after, dict):
+        old = _short(before)
+        new = _short(after)
+        yield Text(f"    {name}: {old} -> {new}")
+        return
+    yield Text(f"    {name}:")
+    difference = unified_diff(
+        _spread(before),
+        _spread(after),
+        n=1,
+        lineterm="",
+    )
+    lines = list(difference)
+    for line in lines[2:]:  # The first two name files.
+        if line.startswith("@@"):
+            continue
+        sign = line[0]
+        style = STYLES.get(sign, "dim")
+        yield Text(f"      {sign} {line[1:]}", style)
+
+
+def _spread(value: Any) -> list[str]:
+    if value is None:
+        return []
+    text: str = yaml.safe_dump(value, sort_keys=True, allow_unicode=True)
+    return text.splitlines()
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "none"
+    return str(value)

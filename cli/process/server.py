@@ -1,0 +1,137 @@
+"""The API's process, from start to stop."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import cast
+
+import uvicorn
+from fastapi import FastAPI
+from typing_extensions import override
+
+from api.access import SafeHeaders
+from api.app import build_app
+from api.bootstrap.service import Service
+from api.bootstrap.settings import Settings
+from api.http.connections import CLOSE_CLIENTS_S, LAST_WORDS_S, raise_descriptor_limit
+from api.http.open_requests import OpenRequests
+from api.http.protocols import server_config
+from api.stream.sessions import Streams
+from cli.process.console import tell_of_runs
+from cli.process.sockets import announced, callable_url, url_of
+from cli.process.up import StopSignals, run_until_stopped
+from runtime.process import give_back, look_seldom
+from runtime.tasks import end, start_once, until_one_ends
+
+# An HTTP server of a process that has other things to do as well.
+
+
+class Server(uvicorn.Server):
+    """uvicorn, with our signals: its own way ends the process before others could clean up."""
+
+    asked_to_stop = False
+
+    def __init__(
+        self, config: uvicorn.Config, requests: OpenRequests | None = None
+    ) -> None:
+        """Take the settings, and the application's open requests, where it has any that last."""
+        super().__init__(config)
+        self._requests = requests or OpenRequests(asyncio.Event())
+        self._cutting_short: asyncio.Task[None] | None = None
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals alone."""
+        yield
+
+    def stop(self) -> None:
+        """Stop once all requests are answered."""
+        self.asked_to_stop = True
+        self._requests.closing.set()  # uvicorn would wait for streams that have no end.
+        self.should_exit = True
+
+    def stop_now(self) -> None:
+        """Stop at once."""
+        self._cut_short(after_s=0.0)
+        self.force_exit = True
+
+    @override
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Give requests their time; who needs longer is answered before it is canceled."""
+        self._cut_short(after_s=0.0 if self.force_exit else CLOSE_CLIENTS_S)
+        await super().shutdown(sockets)
+        if self.force_exit and self._cutting_short is not None:
+            await asyncio.wait([self._cutting_short], timeout=LAST_WORDS_S)
+        await end(self._cutting_short)
+
+    def _cut_short(self, after_s: float) -> None:
+        if self._cutting_short is not None:
+            self._cutting_short.cancel()
+        self._cutting_short = start_once(
+            "cutting requests short", self._cut_short_after(after_s)
+        )
+
+    async def _cut_short_after(self, wait_s: float) -> None:
+        await asyncio.sleep(wait_s)
+        await self._requests.cut_short()
+
+
+def serve(
+    settings: Settings, listening: socket.socket, *, shows_runs: bool = False
+) -> None:
+    """Serve the API until it is asked to stop; print `ready http://HOST:PORT` once it answers.
+
+    Args:
+        settings: what the operator decided.
+        listening: where clients connect.
+        shows_runs: whether each start and end of a run is a line on standard error.
+    """
+    raise_descriptor_limit()
+    give_back()
+    closing = asyncio.Event()
+    app = build_app(settings, closing)
+    open_requests = cast("OpenRequests", app.state.open_requests)
+    config = server_config(SafeHeaders(app), proxies=settings.trusted_proxies)
+    # The parts are started here: what goes wrong is told in a line, and a stop need not wait.
+    config.lifespan = "off"
+    server = Server(config, open_requests)
+    url = url_of(listening)
+
+    with ExitStack() as stack:
+
+        def begin() -> None:
+            look_seldom()
+            stack.enter_context(announced(settings.data_dir, callable_url(url)))
+            if shows_runs:
+                _show_runs(app, closing)
+            print(f"ready {url}", flush=True)  # noqa: T201 - programs wait for this line
+
+        async def main(signals: StopSignals) -> None:
+            async with app.router.lifespan_context(app):
+                signals.lead_to(server.stop, server.stop_now)
+                await _serve(server, listening, begin)
+
+        run_until_stopped(main)
+
+
+async def _serve(
+    server: Server, listening: socket.socket, begin: Callable[[], None]
+) -> None:
+    serving = start_once("HTTP server", server.serve(sockets=[listening]))
+    while not server.started and not serving.done():
+        await asyncio.wait([serving], timeout=0.01)
+    # Stopped as it started, it may have closed where it listened.
+    if server.started and not server.asked_to_stop:
+        begin()
+    await serving
+
+
+def _show_runs(app: FastAPI, closing: asyncio.Event) -> None:
+    service = cast("Service", app.state.service)
+    streams = cast("Streams", app.state.streams)
+
+    async def show() -> None:
+        await until_one_ends(tell_of_runs(streams), closing.wait())
+
+    service.supervision.start("run lines", show)

@@ -1,0 +1,149 @@
+"""Where a process listens, taken before anything starts: a taken port ends a start early."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+from api.http.connections import BUFFER_BYTES
+
+# Which APIs serve a data directory: each leaves its address there for as long as it runs.
+#
+# The kernel tells who runs: an address whose file nobody has locked is left over and is removed.
+
+DIRECTORY = "serving"
+"""In the data directory: a file for each API."""
+
+
+@contextmanager
+def announced(data_dir: Path, url: str) -> Iterator[None]:
+    """Let commands of this machine find the API."""
+    directory = data_dir / DIRECTORY
+    directory.mkdir(mode=0o700, exist_ok=True)
+    path = directory / f"{uuid4()}.url"
+    unlocked = path.with_suffix(".unlocked")
+    with unlocked.open("w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(url)
+        file.flush()
+        unlocked.rename(path)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def services(data_dir: Path) -> list[str]:
+    """Return the addresses of the APIs that serve the directory, the youngest first."""
+    found: list[tuple[int, str]] = []
+    for path in (data_dir / DIRECTORY).glob("*.url"):
+        try:
+            began_ns = path.stat().st_mtime_ns
+            url = _url_in(path)
+        except OSError:  # It has just ended, or is somebody else's.
+            continue
+        if url:
+            found.append((began_ns, url))
+    return [url for _, url in sorted(found, reverse=True)]
+
+
+def _url_in(path: Path) -> str | None:
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return file.read().strip()
+    path.unlink(missing_ok=True)
+    return None
+
+
+LISTENING_VARIABLE = "APPHUB_LISTENING_FD"
+"""Names the descriptor of a listening socket that `up` hands to each API it starts.
+
+So clients of an API that is being replaced wait for the next one, and the port stays the same.
+"""
+
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not listened on
+"""Addresses that nobody can call, by what this machine calls instead."""
+
+
+class Address(NamedTuple):
+    """Where to listen; port 0 picks a free one."""
+
+    host: str
+    port: int
+
+
+class PortTakenError(Exception):
+    """The port is in use; the message says what to do."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen on an address.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+    family = socket.AF_INET
+    if ":" in host:
+        family = socket.AF_INET6
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Of all connections.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        msg = (
+            f"cannot listen on {host}:{port}: {error.strerror};"
+            " choose another port, or 0 for any free one"
+        )
+        raise PortTakenError(msg) from None
+    listening.listen(2048)
+    listening.set_inheritable(False)
+    return listening
+
+
+def inherited(environment: MutableMapping[str, str]) -> socket.socket | None:
+    """Return the socket that the parent listens on already; None where it left that to us.
+
+    The variable is taken away: nobody below may take the socket for its own.
+    """
+    descriptor = environment.pop(LISTENING_VARIABLE, None)
+    if descriptor is None:
+        return None
+    number = int(descriptor)
+    os.set_inheritable(number, False)
+    return socket.socket(fileno=number)
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the address under which this very socket listens."""
+    host, port = listening.getsockname()[:2]
+    return _url(host, port)
+
+
+def callable_url(url: str) -> str:
+    """Return how this machine calls an API of this address."""
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.rpartition(":")
+    without_open = host.removeprefix("[")
+    plain = without_open.removesuffix("]")
+    known = ANY_ADDRESS.get(plain, plain)
+    callable_host = _bracketed(known)
+    return f"{scheme}://{callable_host}:{port}"
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://{_bracketed(host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    if ":" in host:
+        return f"[{host}]"
+    return host

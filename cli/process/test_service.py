@@ -1,0 +1,78 @@
+"""A service for tests: its database is its own, its clock can be moved, and it can be emptied.
+
+`apphub_jobs.testing` starts it, and ends it by closing its lifeline.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.bootstrap.handlers import handler_packages
+from api.embedded import EmbeddedPostgres
+from api.testing import prepare
+from cli.process.sockets import bind
+from cli.process.up import Supervisor
+from runtime.process import ClockShift
+
+SHIFT_NAME = "clock-shift"
+
+LEASE_S = 60.0
+"""Attempts of a test may stop at a breakpoint for so long."""
+
+ClockShiftFile = Annotated[
+    ClockShift | None,
+    typer.Option(
+        envvar="APPHUB_CLOCK_SHIFT",
+        hidden=True,
+        parser=lambda path: ClockShift(Path(path)),
+        help="By how much the clock of a test service is ahead.",
+    ),
+]
+
+
+def serve_tests(
+    data_dir: Annotated[Path, typer.Option(help="An empty directory.")],
+    handlers: Annotated[list[str] | None, typer.Option(help="Modules.")] = None,
+    slots: Annotated[int, typer.Option(min=1, max=256)] = 4,
+) -> None:
+    """Run a service for tests, on a database of its own that is emptied between them."""
+    try:
+        handler_packages(handlers, None)
+    except ValueError as error:
+        typer.echo(f"apphub-jobs: {error}", err=True)
+        raise typer.Exit(1) from None
+    server = EmbeddedPostgres(data_dir, makes_databases=True)
+    try:
+        url = prepare(server.start())
+        given = {
+            "APPHUB_DATA_DIR": str(data_dir),
+            "APPHUB_DATABASE_URL": url,
+            "APPHUB_HOST": "127.0.0.1",
+            "APPHUB_PORT": "0",
+            "APPHUB_HANDLERS": " ".join(handlers or ()),
+            "APPHUB_SLOTS": str(slots),
+            "APPHUB_LEASE_S": str(LEASE_S),
+            "APPHUB_SEAL_EVERY_S": "0",
+            "APPHUB_CLOCK_SHIFT": str(data_dir / SHIFT_NAME),
+        }
+        with bind(given["APPHUB_HOST"], 0) as listening:
+            environment = {**_without_settings(), **given}
+            code = Supervisor(environment, listening, _say).run()
+    finally:
+        server.stop()
+    raise typer.Exit(code)
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _without_settings() -> dict[str, str]:
+    """Return the environment without what is meant for another service."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("APPHUB_") and name != "DATABASE_URL"
+    }

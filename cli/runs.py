@@ -1,0 +1,463 @@
+"""`apphub-jobs run` and `apphub-jobs runs`: launch, look, follow, explain, cancel, retry."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from itertools import islice
+from typing import Annotated, Any, cast
+
+import orjson
+import typer
+from rich.text import Text
+
+from apphub_jobs.client import (
+    Client,
+    ExplanationDocument,
+    InvalidRequestError,
+    Run,
+    RunDocument,
+)
+from apphub_jobs.client.documents import RunStatus
+from apphub_jobs.contract import Json
+from cli.options import command, failure
+from cli.process.console import TYPES, RunLines, duration, in_one_line, text_of
+from cli.run_ids import RunId, RunIds, find_run, short_length
+from cli.service import (
+    ServiceOptions,
+    another,
+    connected,
+    given_conditions,
+    given_parameters,
+)
+from cli.terminal import (
+    AsJson,
+    console,
+    harmless,
+    print_document,
+    print_json,
+    print_output,
+    print_table,
+)
+from cli.wait import Waiting, WaitingOptions
+from domain.clock import from_iso
+
+# Runs as people see them: tables and single runs.
+
+STYLES = {
+    "pending": "",
+    "running": "cyan",
+    "succeeded": "green",
+    "failed": "red",
+    "expired": "red",
+    "canceled": "yellow",
+}
+
+_WHOLE_ID = 36
+
+OUTCOME_STYLES = {"failed": "red", "timed_out": "red", "lost": "red", **STYLES}
+
+
+def print_runs(runs: Sequence[RunDocument]) -> None:
+    """Print a table of runs, or that there are none."""
+    if not runs:
+        console().print("no runs", style="dim")
+        return
+    now = datetime.now(UTC)
+    columns = ("run", "job", "status", "attempt", "launched", "took", "error")
+    length = _WHOLE_ID
+    if console().is_terminal:
+        length = short_length(run.id for run in runs)
+    rows = [
+        (
+            run.id[:length],
+            run.slug,
+            Text(run.status, STYLES[run.status]),
+            f"{run.attempt}/{run.max_attempts}",
+            f"{ago(run.created_at, now)} ago",
+            _took(run.duration_ms),
+            in_one_line(run.error_message or ""),
+        )
+        for run in runs
+    ]
+    print_table(columns, rows, is_cut=True)
+
+
+def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
+    """Print all that there is to see of a run."""
+    out = console()
+    style = STYLES[run.status]
+    head = Text.assemble((run.slug, "bold"), " ", (run.status, style))
+    out.print(head)
+    facts = list(_facts(run))
+    widest = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        told = harmless(value)
+        label = f"  {name:<{widest}}  "
+        out.print(Text.assemble((label, "dim"), told))
+    if not attempts:
+        return
+    out.print()
+    columns = ("attempt", "outcome", "started", "took", "worker", "why")
+    rows = [
+        (
+            str(one["attempt"]),
+            Text(one["outcome"], OUTCOME_STYLES.get(one["outcome"], "")),
+            one["startedAt"],
+            _took(one["durationMs"]),
+            one["workerId"],
+            in_one_line(one["errorMessage"] or ""),
+        )
+        for one in attempts
+    ]
+    print_table(columns, rows)
+
+
+def print_explanation(run: RunDocument, explanation: ExplanationDocument) -> None:
+    """Print why a run waits or how it ended: a sentence, and a table of all reasons."""
+    out = console()
+    status = explanation.status
+    style = STYLES[status]
+    head = Text.assemble((run.slug, "bold"), " ", run.id, " ", (status, style))
+    out.print(head)
+    line = Text(harmless(explanation.summary))
+    out.print(line)
+    if explanation.next_change_at is not None:
+        out.print(Text(f"next change: {explanation['nextChangeAt']}"))
+    for unknown in explanation.unknown:
+        out.print(Text(harmless(f"not known: {unknown}"), "dim"))
+    if not explanation.reasons:
+        return
+    out.print()
+    rows = [
+        (
+            reason.code,
+            "yes" if reason.binding else "no",
+            reason["since"] or "",
+            in_one_line(reason.message),
+        )
+        for reason in explanation.reasons
+    ]
+    print_table(("reason", "binds", "since", "why"), rows)
+
+
+def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
+    """Yield names and values of what is worth telling."""
+    version = str(run["definitionVersion"])
+    yield "id", run.id
+    yield "version", version
+    yield "parameters", _json(run.parameters)
+    if run.status == "succeeded":
+        yield "result", _json(run.result)
+    if run.error_message:
+        yield "error", run.error_message
+    if run.failure_reason:
+        yield "reason", run.failure_reason
+    yield from _of_context(run)
+    if run.metrics:
+        yield "metrics", _json(run.metrics)
+    yield "requested by", run.requested_by
+    for name in ("createdAt", "scheduledAt", "startedAt", "completedAt"):
+        if run[name] is not None:
+            yield name.removesuffix("At"), run[name]
+    if run.duration_ms is not None:
+        yield "took", duration(run.duration_ms)
+
+
+def _of_context(run: RunDocument) -> Iterator[tuple[str, str]]:
+    """Yield the traceback, and the rest of the context."""
+    others = dict(run.context)
+    stack = others.pop("stack", None)
+    if isinstance(stack, str):
+        lines = stack.rstrip()
+        yield "stack", f"\n{lines}"
+    if others:
+        yield "context", _json(others)
+
+
+def _json(value: Any) -> str:
+    return orjson.dumps(value).decode()
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """Return how long ago something was, to the second."""
+    passed_s = (now - moment).total_seconds()
+    passed_ms = max(0, round(passed_s * 1_000))
+    return duration(passed_ms // 1_000 * 1_000)
+
+
+def _took(ms: int | None) -> str:
+    if ms is None:
+        return ""
+    return duration(ms)
+
+
+# Following all runs of a service: a line for each start and each end.
+
+
+def watch_all(client: Client, job: str | None, *, as_json: bool) -> None:
+    """Print what happens to runs until Ctrl-C."""
+    out = console()
+    lines = RunLines()
+    types = ",".join(sorted(TYPES))
+    for message in client.stream(types=types, job=job):
+        if as_json:
+            print_json(message)
+            continue
+        line = lines.line(message)
+        if line is not None:
+            out.print(text_of(line))
+
+
+running = typer.Typer()
+runs_app = typer.Typer(
+    help="Look at runs, follow, explain, cancel and retry them.", no_args_is_help=True
+)
+
+
+@command(running)
+def run(  # noqa: PLR0913 - one for each option
+    *,
+    slug: Annotated[str, typer.Argument(help="Which job.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(help="Its parameters: name=Ada times=3 tags='[\"a\"]'."),
+    ] = None,
+    params: Annotated[
+        str | None,
+        typer.Option(help="A file of parameters, JSON or YAML; - for standard input."),
+    ] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Wait for the run's end.")
+    ] = True,
+    waiting: WaitingOptions,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Launch a run, and wait for its result.
+
+    The result is printed on standard output, everything else on standard error. Exit codes: 0 it
+    succeeded, 3 it failed, 5 it was canceled, 6 it expired, 124 it goes on beyond --wait-for.
+    """
+    within_s = waiting.seconds
+    with connected(to) as client:
+        schema = client.job(slug).parameters_schema
+        given = given_parameters(parameters or (), params, schema)
+        launched = _launched(client, slug, given)
+        _warn(launched)
+        if not wait:
+            _print_launched(launched, as_json=as_json)
+            return
+        typer.echo(f"launched {launched.id}", err=True)
+        waited = Waiting(
+            launched, partial(another, client, to), with_output=waiting.follow
+        )
+        code = waited.until_end(within_s)
+        _print_ended(launched, as_json=as_json)
+    raise typer.Exit(code)
+
+
+def _launched(client: Client, slug: str, given: Mapping[str, Json]) -> Run[Json]:
+    try:
+        return client.launch(slug, given)
+    except InvalidRequestError as error:
+        remedy = f"to see what {slug} takes: apphub-jobs jobs show {slug}"
+        message = f"{error}; {remedy}"
+        raise failure(message) from None
+
+
+def _warn(launched: Run[Json]) -> None:
+    for warning in launched.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+
+
+def _print_launched(launched: Run[Json], *, as_json: bool) -> None:
+    if as_json:
+        print_json(launched.document)
+    else:
+        typer.echo(launched.id)
+
+
+def _print_ended(run: Run[Json], *, as_json: bool) -> None:
+    if as_json:
+        print_json(run.document)
+    elif run.status == "succeeded" and run.document.result is not None:
+        print_document(run.document.result)
+
+
+@command(runs_app, "list")
+def list_runs(  # noqa: PLR0913 - one for each option
+    *,
+    where: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[FILTER]...",
+            help="Conditions that all must hold, such as status!=succeeded,"
+            " parameters.region=eu or createdAfter=2026-11-24T00:00:00Z.",
+        ),
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option(help="Only these, several with commas: failed,expired."),
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="Only this job's.")] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(help="Part of a slug or a job's name, or the start of an id."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 25,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """List runs, newest first."""
+    given = given_conditions(where or ())
+    wanted = status.split(",") if status else None
+    with connected(to) as client:
+        found = client.runs(
+            job=job,
+            status=cast("list[RunStatus] | None", wanted),
+            search=search,
+            where=given,
+        )
+        documents = [one.document for one in islice(found, limit)]
+    if as_json:
+        for document in documents:
+            print_json(document)
+    else:
+        print_runs(documents)
+
+
+@command(runs_app)
+def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
+    """Show a run with all its attempts."""
+    with connected(to) as client:
+        found = find_run(client, run_id)
+        attempts = found.attempts()
+    if as_json:
+        print_json({**found.document, "attempts": attempts})
+    else:
+        print_run(found.document, attempts)
+
+
+@command(runs_app)
+def explain(
+    *,
+    run_id: RunId,
+    as_of: Annotated[
+        str | None,
+        typer.Option(help="A position of the log, or a time with an offset."),
+    ] = None,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Tell why a run waits, or how it ended."""
+    with connected(to) as client:
+        found = find_run(client, run_id)
+        explanation = found.explain(_moment(as_of))
+    if as_json:
+        print_json({"run": found.id, **explanation})
+    else:
+        print_explanation(found.document, explanation)
+
+
+def _moment(as_of: str | None) -> int | datetime | None:
+    """Return a position or a moment, as it was typed.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if as_of is None:
+        return None
+    if as_of.isascii() and as_of.isdigit():
+        return int(as_of)
+    try:
+        return from_iso(as_of)
+    except (ValueError, OverflowError):
+        message = (
+            f"--as-of: {as_of!r} is neither a position of the log nor a time with an"
+            " offset, such as 2026-11-24T14:31:04Z"
+        )
+        raise typer.BadParameter(message) from None
+
+
+@command(runs_app)
+def watch(
+    *,
+    run_id: Annotated[
+        str | None,
+        typer.Argument(
+            help="Wait for this one: its id, the start of it, or `last`; all runs if left out."
+        ),
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="Only this job's.")] = None,
+    waiting: WaitingOptions,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Wait for a run; or print a line for each start and end of all runs, until Ctrl-C."""
+    within_s = waiting.seconds
+    with connected(to) as client:
+        if run_id is None:
+            watch_all(client, job, as_json=as_json)
+            return
+        found = find_run(client, run_id)
+        waited = Waiting(
+            found, partial(another, client, to), with_output=waiting.follow
+        )
+        code = waited.until_end(within_s)
+        _print_ended(found, as_json=as_json)
+    raise typer.Exit(code)
+
+
+@command(runs_app)
+def logs(
+    *,
+    run_id: RunId,
+    attempt: Annotated[
+        int | None, typer.Option(min=1, help="Which attempt; the last if left out.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the attempt is over.")
+    ] = False,
+    to: ServiceOptions,
+) -> None:
+    """Print what an attempt of a run printed."""
+    with connected(to) as client:
+        found = find_run(client, run_id)
+        for line in found.logs(attempt=attempt, follow=follow):
+            print_output(line, sys.stdout)
+
+
+@command(runs_app)
+def cancel(
+    *,
+    run_ids: RunIds,
+    reason: Annotated[
+        str | None, typer.Option(help="Kept in the run's history.")
+    ] = None,
+    to: ServiceOptions,
+) -> None:
+    """Cancel runs: at once while they wait, else as soon as what runs has stopped."""
+    with connected(to) as client:
+        for run_id in run_ids:
+            run = find_run(client, run_id)
+            document = run.cancel(reason)
+            told = "is being stopped"
+            if document.is_final:
+                told = document.status
+            line = f"{document.slug} {document.id} {told}"
+            typer.echo(line, err=True)
+
+
+@command(runs_app)
+def retry(
+    *,
+    run_ids: RunIds,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Launch ended runs anew, each with the parameters that it had."""
+    with connected(to) as client:
+        for run_id in run_ids:
+            anew = find_run(client, run_id).retry()
+            _print_launched(anew, as_json=as_json)

@@ -1,0 +1,353 @@
+"""`apphub-jobs schedules`: when jobs run by themselves, and what became of each time."""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeGuard
+
+import typer
+from rich.text import Text
+
+from apphub_jobs.client import ComingTickDocument, ScheduleDocument, TickDocument
+from apphub_jobs.typed.job import milliseconds
+from cli.options import command, read
+from cli.process.console import duration
+from cli.runs import ago
+from cli.service import ServiceOptions, connected, documents_in, given_parameters
+from cli.terminal import AsJson, console, print_document, print_json, print_table
+from domain.json_values import Json, JsonObject
+
+# Schedules and their ticks as people see them.
+
+STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
+
+
+def print_schedules(schedules: Sequence[ScheduleDocument], *, as_json: bool) -> None:
+    """Print schedules, each as a line of JSON or as a row of a table."""
+    if as_json:
+        for schedule in schedules:
+            print_json(schedule)
+        return
+    if not schedules:
+        console().print("no schedules", style="dim")
+        return
+    now = datetime.now(UTC)
+    columns = ("schedule", "job", "state", "next tick", "last tick", "when")
+    print_table(columns, [_row(schedule, now) for schedule in schedules])
+
+
+def print_ticks(ticks: Sequence[TickDocument], *, as_json: bool) -> None:
+    """Print what became of ticks."""
+    if as_json:
+        for tick in ticks:
+            print_json(tick)
+        return
+    if not ticks:
+        console().print("no ticks yet", style="dim")
+        return
+    columns = ("due", "until", "ticks", "outcome", "reason", "run")
+    print_table(columns, [_tick_row(tick) for tick in ticks])
+
+
+def print_coming(ticks: Sequence[ComingTickDocument], *, as_json: bool) -> None:
+    """Print ticks to come."""
+    if as_json:
+        for tick in ticks:
+            print_json(tick)
+        return
+    if not ticks:
+        console().print("no more ticks", style="dim")
+        return
+    rows: list[tuple[str, str, str]] = []
+    for tick in ticks:
+        told = "excluded" if tick.is_excluded else ""
+        due_at = tick["dueAt"]
+        rows.append((due_at, tick["firesAt"], told))
+    print_table(("due", "fires", ""), rows)
+
+
+def _row(schedule: ScheduleDocument, now: datetime) -> list[str | Text]:
+    state = Text("active", "green")
+    if schedule.is_paused:
+        state = Text("paused", "yellow")
+    last = ""
+    last_tick = schedule["lastTick"]
+    if last_tick is not None:
+        last = last_tick["outcome"]
+    return [
+        schedule.id,
+        schedule.job,
+        state,
+        _ahead(schedule, now),
+        last,
+        _rhythm(schedule),
+    ]
+
+
+def _ahead(schedule: ScheduleDocument, now: datetime) -> str:
+    moment = schedule.next_at
+    if schedule.is_paused or moment is None:
+        return "none"
+    if moment <= now:
+        return "now"
+    # How far ahead it lies is how long ago now will be then.
+    return f"in {ago(now, moment)}"
+
+
+def _rhythm(schedule: ScheduleDocument) -> str:
+    if schedule.every_ms is not None:
+        return f"every {duration(schedule.every_ms)}"
+    return f"{schedule.cron} {schedule.time_zone}"
+
+
+def _tick_row(tick: TickDocument) -> list[str | Text]:
+    outcome = Text(tick.outcome, STYLES[tick.outcome])
+    return [
+        tick["dueAt"],
+        tick["lastDueAt"] if tick.ticks > 1 else "",
+        str(tick.ticks),
+        outcome,
+        tick.reason or "",
+        tick.run_id or "",
+    ]
+
+
+schedules_app = typer.Typer(
+    help="Have jobs run by the clock, and see what became of each time.",
+    no_args_is_help=True,
+)
+
+ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="Which schedule.")]
+ScheduleIds = Annotated[list[str], typer.Argument(metavar="ID", help="Which ones.")]
+
+
+@command(schedules_app, "list")
+def list_schedules(*, as_json: AsJson = False, to: ServiceOptions) -> None:
+    """List all schedules, by id."""
+    with connected(to) as client:
+        found = list(client.schedules.each())
+    print_schedules(found, as_json=as_json)
+
+
+@command(schedules_app)
+def show(
+    *, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions
+) -> None:
+    """Show all that there is to see of a schedule."""
+    with connected(to) as client:
+        schedule = client.schedules.show(schedule_id)
+    if as_json:
+        print_json(schedule)
+        return
+    print_document(schedule)
+
+
+@command(schedules_app)
+def create(  # noqa: PLR0913 - one for each option
+    *,
+    schedule_id: Annotated[
+        str, typer.Argument(metavar="ID", help="What it is to be called.")
+    ],
+    job: Annotated[str, typer.Argument(help="The slug of the job to launch.")],
+    parameters: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[NAME=VALUE]...", help="Parameters of its runs."),
+    ] = None,
+    cron: Annotated[
+        str | None,
+        typer.Option(help="When: minute, hour, day of month, month, day of week."),
+    ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="How often instead, such as 30s or 12h.")
+    ] = None,
+    time_zone: Annotated[
+        str, typer.Option(help="On whose clocks the expression is read.")
+    ] = "UTC",
+    overlap: Annotated[
+        str, typer.Option(help="What to do while a run of it has not ended.")
+    ] = "skip",
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Create a schedule; `apply` takes all fields that there are from a file."""
+    schedule: dict[str, Any] = {
+        "id": schedule_id,
+        "job": job,
+        "cron": cron,
+        "timeZone": time_zone,
+        "overlap": overlap,
+    }
+    if every is not None:
+        schedule["everyMs"] = read(lambda: milliseconds(every))
+    with connected(to) as client:
+        schema = client.job(job)["parametersSchema"]
+        schedule["parameters"] = given_parameters(parameters or [], None, schema)
+        created = client.schedules.create(schedule)
+    print_schedules([created], as_json=as_json)
+
+
+@command(schedules_app)
+def apply(
+    *,
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Schedules in YAML or JSON, as POST /schedules takes them."
+        ),
+    ],
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Create schedules, and revise those that differ; a field that is left out gets its default."""
+
+    def all_of_them() -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
+        for path in files:
+            found += _schedules_in(path)
+        return found
+
+    schedules = read(all_of_them)
+    with connected(to) as client:
+        applied = [client.schedules.apply(schedule) for schedule in schedules]
+    print_schedules(applied, as_json=as_json)
+
+
+@command(schedules_app)
+def pause(
+    *,
+    schedule_ids: ScheduleIds,
+    reason: Annotated[str | None, typer.Option(help="Kept with it.")] = None,
+    to: ServiceOptions,
+) -> None:
+    """Skip the ticks of schedules until they are resumed."""
+    with connected(to) as client:
+        for schedule_id in schedule_ids:
+            paused = client.schedules.pause(schedule_id, reason)
+            typer.echo(f"{paused.id} is paused", err=True)
+
+
+@command(schedules_app)
+def resume(*, schedule_ids: ScheduleIds, to: ServiceOptions) -> None:
+    """Launch at the ticks of schedules again."""
+    with connected(to) as client:
+        for schedule_id in schedule_ids:
+            resumed = client.schedules.resume(schedule_id)
+            typer.echo(f"{resumed.id} goes on", err=True)
+
+
+@command(schedules_app)
+def delete(*, schedule_ids: ScheduleIds, to: ServiceOptions) -> None:
+    """End schedules; their runs go on, their history stays."""
+    with connected(to) as client:
+        for schedule_id in schedule_ids:
+            deleted = client.schedules.delete(schedule_id)
+            typer.echo(f"{deleted.id} is deleted", err=True)
+
+
+@command(schedules_app)
+def trigger(
+    *, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions
+) -> None:
+    """Launch a run of a schedule now, whatever else runs; print its id."""
+    with connected(to) as client:
+        run = client.schedules.trigger(schedule_id)
+    if as_json:
+        print_json(run.document)
+        return
+    typer.echo(run.id)
+
+
+@command(schedules_app)
+def backfill(
+    *,
+    schedule_id: ScheduleId,
+    begin: Annotated[
+        str, typer.Option("--from", metavar="TIME", help="ISO 8601 with an offset.")
+    ],
+    end: Annotated[
+        str, typer.Option("--to", metavar="TIME", help="No later than now.")
+    ],
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Launch past ticks that have no run, by the version of their time; print the runs' ids."""
+    first = read(lambda: _time(begin, "--from"))
+    last = read(lambda: _time(end, "--to"))
+    with connected(to) as client:
+        launched = client.schedules.backfill(schedule_id, first, last)
+    for run_id in launched:
+        if as_json:
+            print_json({"id": run_id})
+            continue
+        typer.echo(run_id)
+    count = len(launched)
+    said = "1 run was launched" if count == 1 else f"{count} runs were launched"
+    typer.echo(said, err=True)
+
+
+@command(schedules_app)
+def preview(
+    *,
+    schedule_id: ScheduleId,
+    n: Annotated[int, typer.Option("-n", min=1, max=100, help="How many.")] = 10,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Show the next ticks of a schedule, with the offsets that its zone has then."""
+    with connected(to) as client:
+        ticks = client.schedules.preview(schedule_id, n)
+    print_coming(ticks, as_json=as_json)
+
+
+@command(schedules_app)
+def ticks(
+    *,
+    schedule_id: ScheduleId,
+    n: Annotated[
+        int, typer.Option("-n", min=1, help="How many at most: the newest.")
+    ] = 100,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Show what became of a schedule's ticks, in the order in which that was decided."""
+    with connected(to) as client:
+        newest = deque(client.schedules.ticks(schedule_id), maxlen=n)
+    print_ticks(list(newest), as_json=as_json)
+
+
+def _schedules_in(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield what a file holds: an object, a list of them, or several documents."""
+    try:
+        documents = documents_in(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path} cannot be read: {error}"
+        raise ValueError(msg) from None
+    for document in documents:
+        found = document if isinstance(document, list) else [document]
+        for one in found:
+            if _is_schedule(one):
+                yield one
+                continue
+            msg = (
+                f"{path} must hold schedules: objects with id, job, and cron or everyMs"
+            )
+            raise ValueError(msg)
+
+
+def _is_schedule(found: Json) -> TypeGuard[JsonObject]:
+    return isinstance(found, dict) and isinstance(found.get("id"), str)
+
+
+def _time(text: str, option: str) -> datetime:
+    """Return a moment that an option gives."""
+    hint = "give a time with an offset, such as 2026-11-24T14:00:00Z"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{option}: {hint}"
+        raise ValueError(msg) from None
+    if moment.tzinfo is None:
+        msg = f"{option}: {hint}"
+        raise ValueError(msg)
+    return moment

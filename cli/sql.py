@@ -1,0 +1,200 @@
+"""`apphub-jobs sql`: the database by SQL, as a role that only reads."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import psycopg
+import typer
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from api.embedded import ServerUser, binaries
+from cli.database import migrated
+from cli.options import DatabaseOptions, command, failure
+from projections.tables import TABLES
+
+querying = typer.Typer()
+
+READER = "apphub_jobs_reader"
+"""A role belongs to a whole server, so no migration makes it."""
+
+READABLE = (
+    *(table.name for table in TABLES),
+    "live_job_definitions",
+    "workers",
+    "jobs_events",
+)
+"""What the role may read: no keys of personal data, nor what only the service understands."""
+
+PASSWORD_FILE = "postgres.reader"  # noqa: S105 - its name alone
+"""In the data directory: the role's password on the private server."""
+
+
+@command(querying, "sql", reads_database=True)
+def sql_command(
+    *,
+    query: Annotated[
+        str | None,
+        typer.Argument(
+            help="What to ask; psql is opened, or fed with standard input, if left out."
+        ),
+    ] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="Print rows as CSV.")] = False,
+    connection: Annotated[
+        bool,
+        typer.Option(
+            "--connection",
+            help="Print what another SQL client needs to connect, and end.",
+        ),
+    ] = False,
+    place: DatabaseOptions,
+) -> None:
+    """Ask the database by SQL, as a role that only reads: opens psql, PostgreSQL's own client."""
+    with migrated(place) as (directory, url):
+        is_private = place.database_url is None
+        address = _private(directory, url) if is_private else _of_operator(url)
+        if connection:
+            typer.echo(make_conninfo(**_without_password(address)))
+            typer.echo(_where_password_is(address, directory), err=True)
+            return
+        program = _psql(is_private=is_private)
+        if program is None:
+            raise failure(
+                "psql is not installed: install it (Debian: postgresql-client), or use another"
+                " SQL client; what that needs: apphub-jobs sql --connection"
+            )
+        code = _run(program, address, query, csv=csv)
+    if code:
+        raise typer.Exit(code)
+
+
+def _private(directory: Path, url: str) -> dict[str, Any]:
+    """Return where the reading role connects to the private server; it is made if need be."""
+    with psycopg.connect(url) as connection:
+        # One at a time: PostgreSQL lets no two change the same role or the same rights.
+        connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (READER,))
+        password = _password(directory / PASSWORD_FILE)
+        found = connection.execute(
+            "SELECT FROM pg_roles WHERE rolname = %s", (READER,)
+        ).fetchone()
+        verb = "CREATE" if found is None else "ALTER"
+        role = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+            sql.SQL(verb), sql.Identifier(READER), sql.Literal(password)
+        )
+        connection.execute(role)
+        for statement in _grants():
+            connection.execute(statement.encode())
+    reader = {**conninfo_to_dict(url), "user": READER, "password": password}
+    return _reading(reader)
+
+
+def _password(file: Path) -> str:
+    """Return the role's password, made at its first use; its owner alone may read the file."""
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_text()
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(secrets.token_urlsafe(24))
+    return file.read_text()
+
+
+def _of_operator(url: str) -> dict[str, Any]:
+    """Return how the operator's own database is read, where its owner has made the role."""
+    with psycopg.connect(url) as connection:
+        try:
+            connection.execute(f"SET ROLE {READER}".encode())
+            connection.execute("SELECT FROM live_job_definitions LIMIT 0")
+        except (
+            psycopg.errors.InvalidParameterValue,
+            psycopg.errors.UndefinedObject,
+            psycopg.errors.InsufficientPrivilege,
+        ) as error:
+            problem = str(error).splitlines()[0]
+            raise failure(_remedy(connection, problem)) from None
+    return _reading(conninfo_to_dict(url), f"-c role={READER}")
+
+
+def _remedy(connection: "psycopg.Connection[Any]", problem: str) -> str:
+    user = connection.info.user
+    name = sql.Identifier(user).as_string(connection)
+    statements = [
+        f"CREATE ROLE {READER} NOLOGIN",
+        *_grants(),
+        f"GRANT {READER} TO {name}",
+    ]
+    needed = "".join(f"\n    {statement};" for statement in statements)
+    return (
+        f"the role {READER} cannot be used: {problem}"
+        f"\nLet the database's owner run, in this database:{needed}"
+    )
+
+
+def _grants() -> list[str]:
+    """Return what lets the role read; to run it again changes nothing."""
+    return [
+        f"GRANT USAGE ON SCHEMA public TO {READER}",
+        f"GRANT SELECT ON {', '.join(READABLE)} TO {READER}",
+    ]
+
+
+def _reading(address: dict[str, Any], *options: str) -> dict[str, Any]:
+    """Return the address with what makes all of its transactions read alone."""
+    given = address.get("options")
+    every = [given] if given else []
+    every += [*options, "-c default_transaction_read_only=on"]
+    return {**address, "options": " ".join(every)}
+
+
+def _psql(*, is_private: bool) -> Path | None:
+    """Return the private server's psql, which is of its version, or the machine's."""
+    installed = shutil.which("psql")
+    if installed is not None and not is_private:
+        return Path(installed)
+    myself = ServerUser(os.geteuid(), os.getegid(), {})  # As whom psql runs.
+    shipped = binaries(myself) / "psql"
+    if shipped.exists():
+        return shipped
+    return Path(installed) if installed else None
+
+
+def _without_password(address: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in address.items() if name != "password"}
+
+
+def _where_password_is(address: dict[str, Any], directory: Path) -> str:
+    if address.get("user") != READER:
+        return "apphub-jobs: the password is that of your --database-url"
+    return (
+        f"apphub-jobs: the password is in {directory / PASSWORD_FILE};"
+        " the server is there as long as the service runs"
+    )
+
+
+def _run(
+    program: Path, address: dict[str, Any], query: str | None, *, csv: bool
+) -> int:
+    """Run psql to its end and return its exit code."""
+    arguments: list[str | Path] = [program, "--no-psqlrc"]
+    if csv:
+        arguments.append("--csv")
+    if query is not None or not sys.stdin.isatty():
+        arguments.append("--set=ON_ERROR_STOP=1")
+    if query is not None:
+        arguments.append(f"--command={query}")
+    arguments.append(make_conninfo(**_without_password(address)))
+    environment = {**os.environ, "PGAPPNAME": "apphub-jobs sql"}
+    if address.get("password"):
+        # Not as an argument, which every account of the machine could read.
+        environment["PGPASSWORD"] = address["password"]
+    process = subprocess.Popen(arguments, env=environment)  # noqa: S603 - our own
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue  # Ctrl-C is for psql: it cancels the query.

@@ -1,0 +1,540 @@
+"""The commands of bulk operations.
+
+`operations.py` has those of clients: preview, start, abort. `steps.py` goes through the chosen
+runs, batch by batch. `selection.py` is what both need of the tables, and `repeating.py` makes a
+new run of an ended one, also where it is the only one.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Protocol
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+from eventsourcing.persistence import StoredEvent
+
+from catalog.effects import with_catalog
+from domain import bulk
+from domain.bulk import FILTER, PATCH, BulkOperation, Order, checked, chosen_by
+from domain.commands.application import MAX_DECISIONS, LogApplication, seen_heads
+from domain.commands.uniqueness import Repeated, repeated
+from domain.errors import (
+    ConflictError,
+    DomainError,
+    InvalidInputError,
+    Issue,
+    NotFoundError,
+    QuarantinedError,
+    VersionConflictError,
+)
+from domain.filters import PARAMETERS, Conditions
+from domain.identifiers import Taking, bulk_id_for_key, only_repeat_id
+from domain.jobs.definition import JobDefinition
+from domain.jobs.run import JobRun
+from domain.json_values import JsonObject, escape
+from domain.personal import MARK
+from domain.ports import Locked, Origin, Row, Saved, Unit
+
+# What bulk operations need of the tables; `eventlog` implements it.
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A run that was chosen, and where in the log it was created."""
+
+    run_id: UUID
+    created_position: int
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How many runs were chosen at a position, and the newest of them.
+
+    Attributes:
+        personal: those of the names of parameters asked about under which a job keeps personal
+            data, or their subjects' names.
+    """
+
+    position: int
+    total: int
+    newest: Sequence[Chosen]
+    personal: Collection[str] = ()
+
+
+class Selection(Protocol):
+    """Which runs conditions choose as of a position; that never changes."""
+
+    async def count(
+        self, conditions: Conditions, limit: int, parameters: Collection[str]
+    ) -> Counted:
+        """Count the runs as of now, and return the newest of them.
+
+        Args:
+            conditions: which runs.
+            limit: how many of the newest.
+            parameters: names of parameters whose values the log is to keep in the open.
+        """
+
+    async def newest(
+        self, conditions: Conditions, position: int, before: int | None, limit: int
+    ) -> list[Chosen]:
+        """Return runs as of a position, the newest first of those created before another one."""
+
+    async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
+        """Return those of the runs that another run was launched to repeat, by now."""
+
+
+# `BulkOperations`: what clients may do about many runs at a time.
+
+SAMPLE = 20
+"""Runs that a preview shows."""
+
+TRIED = 100
+"""Runs of which a preview says whether they would be refused."""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What an order would come to.
+
+    Attributes:
+        counted: the chosen runs.
+        refused: of the newest `TRIED`, those that would be refused: `run`, `code` and `why`.
+    """
+
+    counted: Counted
+    refused: Sequence[JsonObject]
+
+
+@dataclass(frozen=True)
+class Started:
+    """An operation. `row` is None where an earlier request under the same key began it."""
+
+    operation_id: UUID
+    row: Row | None
+
+
+class BulkOperations:
+    """The commands of bulk operations."""
+
+    def __init__(self, application: LogApplication, selection: Selection) -> None:
+        self._application = application
+        self._selection = selection
+
+    async def preview(self, order: Order, origin: Origin) -> Preview:
+        """Say what an order would come to now, and do nothing.
+
+        Raises:
+            InvalidInputError: as `start`.
+        """
+        counted = await self._counted(order)
+        ids = [chosen.run_id for chosen in counted.newest]
+        runs = await self._application.load(JobRun, ids)
+        refused: list[JsonObject] = []
+        for run in runs.values():
+            try:
+                await self._try(order, run, origin)
+            except DomainError as error:
+                refused.append(_refusal(run.id, error))
+            except VersionConflictError:
+                # What it would replace has moved on just now: what it comes to will be seen.
+                continue
+        return Preview(counted, refused)
+
+    async def start(
+        self, order: Order, origin: Origin, idempotency_key: str | None = None
+    ) -> Started:
+        """Begin to do to all chosen runs what is ordered.
+
+        The same idempotency key with the same order leads to the first operation again.
+
+        Raises:
+            InvalidInputError: the order is none, or would keep personal data in the open.
+            ConflictError: `idempotency_key_reused`, the key came with another order before.
+        """
+        if idempotency_key is None:
+            return await self._begin(self._application.new_id(), order, origin)
+        own_id = bulk_id_for_key(origin.actor, idempotency_key)
+        earlier = await self._started_before(own_id, order)
+        if earlier is not None:
+            return earlier
+        try:
+            return await self._begin(own_id, order, origin)
+        except VersionConflictError:
+            # Another request under this key came at the same moment.
+            earlier = await self._started_before(own_id, order)
+            if earlier is None:
+                raise
+            return earlier
+
+    async def _started_before(self, own_id: UUID, order: Order) -> Started | None:
+        # Of its first event, not of its row: the table's JSON writes some numbers in another way.
+        found = await self._application.folded(own_id, lambda _: True)
+        self._application.quarantine.check([own_id])
+        if not isinstance(found, BulkOperation):
+            return None
+        if not found.order.is_same(order):
+            message = (
+                "this Idempotency-Key came with another body before;"
+                " use a new key for a new request"
+            )
+            raise ConflictError("idempotency_key_reused", message)
+        return Started(own_id, None)
+
+    async def _begin(self, own_id: UUID, order: Order, origin: Origin) -> Started:
+        counted = await self._counted(order)
+        operation = BulkOperation.request(
+            own_id,
+            order,
+            as_of=counted.position,
+            total=counted.total,
+            requested_by=origin.actor,
+            now=self._application.clock(),
+        )
+        saved = await self._application.save(operation, origin=origin)
+        return Started(own_id, saved.rows[own_id])
+
+    async def abort(
+        self, operation_id: UUID, reason: str | None, origin: Origin
+    ) -> None:
+        """Stop an operation; what it has done stays done.
+
+        Raises:
+            NotFoundError: `bulk_not_found`.
+            ConflictError: `bulk_completed`.
+        """
+
+        async def decide(locked: Locked) -> Sequence[Aggregate]:
+            found = await self._application.load(BulkOperation, [operation_id], locked)
+            self._application.quarantine.check([operation_id])
+            operation = found.get(operation_id)
+            if operation is None:
+                raise NotFoundError("bulk_not_found", "bulk operation not found")
+            operation.abort(reason, locked.now)
+            return [operation]
+
+        # Under the lock, for its next step comes within milliseconds.
+        save = partial(self._application.save_under_lock, decide, origin)
+        await self._application.with_all_at_hand(save)
+
+    async def _counted(self, order: Order) -> Counted:
+        conditions = checked(order)
+        places = _parameters_of(conditions, order.patch or {})
+        counted = await self._selection.count(conditions, TRIED, places)
+        issues = [
+            Issue(
+                places[name],
+                "is personal data, which would stay in the log for ever; choose by something else",
+                MARK,
+            )
+            for name in sorted(counted.personal)
+        ]
+        if issues:
+            raise InvalidInputError(issues)
+        return counted
+
+    async def _try(self, order: Order, run: JobRun, origin: Origin) -> None:
+        """Raise what refuses the action on a run."""
+        if order.action == "cancel":
+            run.request_cancel(self._application.clock(), order.reason)
+        else:
+            definition = await self._application.definition(run.definition_id)
+            await repeated(
+                self._application, run, definition, origin.actor, order.patch
+            )
+
+
+def _refusal(run_id: UUID, error: DomainError) -> JsonObject:
+    """Return what a preview, which nobody records, says of a run that would be refused."""
+    return {"run": str(run_id), "code": error.code, "why": error.message}
+
+
+def _parameters_of(conditions: Conditions, patch: JsonObject) -> Mapping[str, str]:
+    """Return the parameters whose values an order names, each with its place in the request."""
+    places: dict[str, str] = {}
+    for parameter in conditions.parameters:
+        places[parameter.name] = f"{FILTER}/{PARAMETERS}{parameter.name}"
+    for name in patch:
+        places[name] = f"{PATCH}/parameters/{escape(name)}"
+    return places
+
+
+# `BulkSteps`: goes through the runs of bulk operations, batch by batch, each exactly once.
+#
+# A batch is decided without the lock and appended as one unit with the operation's next event.
+# Whoever goes through the same batch at the same moment finds that event's version taken.
+
+AT_A_TIME = 10_000
+"""Runs that are chosen by one query: it may look at all that the log says of the time between a
+checkpoint and the position at which they were chosen."""
+
+BATCHES_A_TURN = 20
+"""After so many, some seconds at most, the next operation has its turn."""
+
+MOST_KEPT = 10
+"""Operations whose chosen runs are kept for their next turn, some megabytes each."""
+
+
+@dataclass
+class _Batch:
+    """What one unit does.
+
+    Attributes:
+        gone_through: how many of the chosen runs these are.
+        changed: what is canceled, and what that moves in the catalog.
+        repeated: runs that are new.
+        definitions: of their jobs.
+        had_repeats: where only runs are meant that nobody has launched anew, those of the chosen
+            ones that somebody has since; None where that does not matter.
+    """
+
+    gone_through: int = 0
+    done: int = 0
+    refused: list[JsonObject] = field(default_factory=list)
+    changed: list[Aggregate] = field(default_factory=list)
+    repeated: list[Repeated] = field(default_factory=list)
+    definitions: dict[UUID, JobDefinition] = field(default_factory=dict)
+    had_repeats: Collection[UUID] | None = None
+
+    def id_of_repeat(self, run_id: UUID) -> UUID | None:
+        """Return which id a run must have that repeats this one; None: any.
+
+        Raises:
+            ConflictError: `run_repeated`, there is one, and no second is wanted.
+        """
+        if self.had_repeats is None:
+            return None
+        if run_id in self.had_repeats:
+            message = "another run has been launched meanwhile to repeat it"
+            raise ConflictError("run_repeated", message)
+        return only_repeat_id(run_id)
+
+    def personal_of(self, run: JobRun | None) -> set[str]:
+        """Return pointers to the parameters of a run that are personal, or would be today."""
+        if run is None:
+            return set()
+        names = set(run.personal_parameters)
+        definition = self.definitions.get(run.definition_id)
+        if definition is not None:
+            names |= definition.spec.personal.keys()
+        return {f"/parameters/{escape(name)}" for name in names}
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether nothing goes beside: a unit has personal data of its first event alone."""
+        return any(new.personal for new in self.repeated)
+
+    def has_slot_of(self, new: Repeated) -> bool:
+        """Return whether a run of the batch takes a slot already that the new one wants."""
+        wanted = {taking.slot for taking in new.place.takings}
+        return any(taking.slot in wanted for taking in self.takings)
+
+    @property
+    def takings(self) -> list[Taking]:
+        """Return the slots that its runs take."""
+        return [taking for new in self.repeated for taking in new.place.takings]
+
+
+class BulkSteps:
+    """Goes on with bulk operations."""
+
+    def __init__(self, application: LogApplication, selection: Selection) -> None:
+        self._application = application
+        self._selection = selection
+        self._size = bulk.FIRST
+        self._left: dict[tuple[UUID, int], Sequence[Chosen]] = {}
+
+    async def go_on(self, operation_id: UUID) -> int | None:
+        """Go through the next runs of an operation; return at which version it is left.
+
+        None where it is over. It is one turn: others may wait for theirs.
+
+        Raises:
+            VersionConflictError: somebody else goes through them.
+            QuarantinedError: this version of the program cannot read it.
+        """
+        operation = await self._running(operation_id)
+        if operation is None:
+            return None
+        left = await self._chosen(operation)
+        if not left:
+            operation.complete(self._application.clock())
+            await self._append(operation, _Batch())
+            return None
+        version = operation.version
+        for _ in range(BATCHES_A_TURN):
+            gone_through, version = await self._step(operation_id, version, left)
+            left = left[gone_through:]
+            if not left:
+                return version
+        if len(self._left) == MOST_KEPT:
+            oldest = next(iter(self._left))
+            del self._left[oldest]
+        self._left[operation_id, version] = left
+        return version
+
+    def keep_only(self, versions: Mapping[UUID, int]) -> None:
+        """Forget what was chosen for others than these operations at these versions."""
+        over = self._left.keys() - versions.items()
+        for key in over:
+            del self._left[key]
+
+    async def _chosen(self, operation: BulkOperation) -> Sequence[Chosen]:
+        """Return the next runs of an operation: the rest of the last ones, where it is known."""
+        left = self._left.pop((operation.id, operation.version), None)
+        if left is not None:
+            return left
+        conditions = self._conditions(operation)
+        return await self._selection.newest(
+            conditions, operation.as_of, operation.before, AT_A_TIME
+        )
+
+    def _conditions(self, operation: BulkOperation) -> Conditions:
+        order = operation.order
+        try:
+            return chosen_by(order.action, order.filter)
+        except InvalidInputError as error:
+            # A newer version of the program knows more conditions.
+            self._application.quarantine.add(operation.id, error.message)
+            raise QuarantinedError(error.message) from None
+
+    async def _running(self, operation_id: UUID) -> BulkOperation | None:
+        operation = await self._application.find(BulkOperation, operation_id)
+        if operation is None or operation.status != "running":
+            return None
+        return operation
+
+    async def _step(
+        self, operation_id: UUID, version: int, chosen: Sequence[Chosen]
+    ) -> tuple[int, int]:
+        """Go through the first of the chosen runs; return through how many, and the new version.
+
+        Where one of them changes meanwhile, all are decided anew, and ever fewer at a time.
+
+        Raises:
+            VersionConflictError: the operation no longer has the version.
+        """
+        size = self._size
+        for _ in range(MAX_DECISIONS):
+            operation = await self._running(operation_id)
+            if operation is None or operation.version != version:
+                break
+            # Also what a run has to itself may change hands while it is decided.
+            with suppress(VersionConflictError):
+                gone_through = await self._go_through(operation, chosen[:size])
+                return gone_through, operation.version
+            size = max(1, size // 4)
+        raise VersionConflictError(f"bulk operation {operation_id} has moved on")
+
+    async def _go_through(
+        self, operation: BulkOperation, chosen: Sequence[Chosen]
+    ) -> int:
+        """Do to the runs what is ordered, as one unit; return through how many that went.
+
+        Raises:
+            VersionConflictError: one of them has changed meanwhile.
+        """
+        decide = partial(self._decide, operation, chosen)
+        batch = await self._application.with_all_at_hand(decide)
+        last = chosen[batch.gone_through - 1]
+        now = self._application.clock()
+        operation.advance(batch.done, batch.refused, last.created_position, now)
+        saved = await self._append(operation, batch)
+        if batch.gone_through == self._size:
+            # A shorter one says nothing of how long these take.
+            self._size = bulk.next_size(self._size, saved.held_ms)
+        return batch.gone_through
+
+    async def _decide(
+        self, operation: BulkOperation, chosen: Sequence[Chosen]
+    ) -> _Batch:
+        ids = [one.run_id for one in chosen]
+        found = await self._application.load(JobRun, ids)
+        batch = _Batch()
+        if self._conditions(operation).is_retried is False:
+            # Two such orders meet on the ids of the new runs; whoever comes second asks again.
+            batch.had_repeats = await self._selection.repeated_among(ids)
+        for one in _read_together(chosen, found):
+            try:
+                run = self._readable(one.run_id, found)
+                if not await self._act(operation, run, batch):
+                    break
+                batch.done += 1
+            except DomainError as error:
+                why = error.recorded(batch.personal_of(found.get(one.run_id)))
+                batch.refused.append(
+                    {"run": str(one.run_id), "code": error.code, "why": why}
+                )
+            batch.gone_through += 1
+        canceled = [run for run in found.values() if run.pending_events]
+        batch.changed = await with_catalog(self._application, canceled)
+        return batch
+
+    def _readable(self, run_id: UUID, found: Mapping[UUID, JobRun]) -> JobRun:
+        self._application.quarantine.check([run_id])
+        run = found.get(run_id)
+        if run is None:
+            raise QuarantinedError("its history cannot be read")
+        return run
+
+    async def _act(self, operation: BulkOperation, run: JobRun, batch: _Batch) -> bool:
+        """Do to a run what is ordered; return whether it fits into the batch.
+
+        Raises:
+            DomainError: it is refused.
+        """
+        order = operation.order
+        if order.action == "cancel":
+            run.request_cancel(self._application.clock(), order.reason)
+            return True
+        if batch.is_full:
+            return False
+        by = operation.requested_by
+        new_id = batch.id_of_repeat(run.id)
+        definition = batch.definitions.get(run.definition_id)
+        if definition is None:
+            definition = await self._application.definition(run.definition_id)
+            batch.definitions[run.definition_id] = definition
+        new = await repeated(
+            self._application, run, definition, by, order.patch, new_id
+        )
+        if batch.repeated and (new.personal or batch.has_slot_of(new)):
+            return False
+        batch.repeated.append(new)
+        return True
+
+    async def _append(self, operation: BulkOperation, batch: _Batch) -> Saved:
+        application = self._application
+        aggregates = [operation, *batch.changed]
+        expects: dict[UUID, int] = {}
+        personal: Mapping[str, str | UUID] = {}
+        replaced: list[JobRun] = []
+        for new in batch.repeated:
+            expects.update(new.expects)
+            personal = new.personal or personal
+            replaced += new.place.replaced
+        heads = seen_heads([*aggregates, *replaced, *batch.definitions.values()])
+        stored: list[StoredEvent] = []
+        for new in batch.repeated:
+            stored += new.stored(application)
+        unit = Unit(
+            stored + application.stored_events(aggregates),
+            Origin(operation.requested_by, causation_id=operation.cause),
+            expects=expects,
+            heads=heads,
+            personal=personal,
+            takings=batch.takings,
+        )
+        return await application.log_port.append(unit)
+
+
+def _read_together(
+    chosen: Sequence[Chosen], found: Mapping[UUID, JobRun]
+) -> Sequence[Chosen]:
+    """Return the first runs: the last ones may be missing because all are too large together."""
+    for place in range(len(chosen), 1, -1):
+        if chosen[place - 1].run_id in found:
+            return chosen[:place]
+    return chosen[:1]

@@ -1,0 +1,455 @@
+"""What clients may do to schedules (`schedules.py`), and what the clock does (`ticking.py`).
+
+`units.py` says what a change of schedules brings along, `change.py` what is decided together, and
+`places.py` where the next runs go whose jobs want few alike. `backfilling.py` makes up for ticks of
+the past.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby, islice
+from typing import cast
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain import identifiers
+from domain.clock import later, to_iso
+from domain.commands import ticks
+from domain.commands import ticks as units
+from domain.commands.application import MAX_DECISIONS, LogApplication
+from domain.commands.ticks import Change, Ticking, look_for_places
+from domain.errors import (
+    ConflictError,
+    InvalidInputError,
+    Issue,
+    NotFoundError,
+    RunIsThereError,
+    VersionConflictError,
+)
+from domain.json_values import JsonObject
+from domain.ports import Locked, Origin, Row, Saved
+from domain.schedules.calendar import MAX_OPEN_RUNS, Spec, year_issues
+from domain.schedules.schedule import Schedule
+from domain.schedules.ticks import MAX_LAUNCHES, Past, PastTick
+
+# Launching past ticks of a schedule that have no run, by the version that was valid then.
+#
+# A tick's run has an id of its own, so however often this is asked for, no tick has two.
+
+MAX_LOOKED_AT = 1_000
+"""Ticks that one call looks at, most of which may have runs."""
+
+MAX_BACKFILLED = 100
+"""Ticks that one call launches."""
+
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""By so much a client's clock may be ahead: whoever asks for all up to the present means ours."""
+
+
+@dataclass
+class Backfilled:
+    """What one call has done.
+
+    Attributes:
+        runs: that were launched, in the order of their ticks.
+        continue_from: where the next call is to begin; None where the end is reached.
+    """
+
+    runs: list[UUID] = field(default_factory=list)
+    continue_from: datetime | None = None
+
+
+def check_range(begin: datetime, end: datetime, now: datetime) -> None:
+    """Raise InvalidInputError where a range does not lie in the past, or too far in it."""
+    issues = year_issues("/from", begin)
+    if begin > end:
+        issue = Issue("/from", "must not lie after to", "maximum")
+        issues.append(issue)
+    if end > now + CLOCKS_DIFFER:
+        message = "must not lie in the future; ticks to come launch by themselves"
+        issue = Issue("/to", message, "maximum")
+        issues.append(issue)
+    if issues:
+        raise InvalidInputError(issues)
+
+
+async def backfill(
+    application: LogApplication,
+    schedule_id: UUID,
+    begin: datetime,
+    end: datetime,
+    origin: Origin,
+) -> Backfilled:
+    """Launch ticks due from `begin` to `end` that have no run: so many of them at a time.
+
+    Those that have fired by now must be decided before: the others are no past ticks yet.
+
+    Raises:
+        NotFoundError: `schedule_not_found`.
+        ConflictError: `job_deleted`, `invalid_parameters`, `too_many_runs` or `runs_are_unique`,
+            nothing can be launched.
+    """
+    past = await _past(application, schedule_id)
+    ticks = past.ticks(begin, end)
+    looked_at = list(islice(ticks, MAX_LOOKED_AT))
+    canceled = await _canceled(application, looked_at)
+    missing = [
+        tick for tick in looked_at if tick.run_id is None or tick.run_id in canceled
+    ]
+    done = Backfilled()
+    for portion in _portions(missing[:MAX_BACKFILLED]):
+        done.runs += await _launched(application, schedule_id, portion, origin)
+        await asyncio.sleep(0)  # Others have waited for this one.
+    if len(missing) > MAX_BACKFILLED:
+        done.continue_from = missing[MAX_BACKFILLED].due_at
+    elif len(looked_at) == MAX_LOOKED_AT:
+        last = looked_at[-1]
+        done.continue_from = later(last.due_at, 1)
+    return done
+
+
+def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
+    """Return whether people would have launched too many runs of a schedule with these."""
+    return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
+
+
+async def _canceled(
+    application: LogApplication, ticks: Iterable[PastTick]
+) -> set[UUID]:
+    """Return those runs of backfills that were canceled: their ticks may be launched again."""
+    backfilled = [
+        tick.run_id for tick in ticks if tick.is_backfilled and tick.run_id is not None
+    ]
+    if not backfilled:
+        return set()
+    statuses = await application.log_port.run_statuses(backfilled)
+    return {run_id for run_id, status in statuses.items() if status == "canceled"}
+
+
+def _portions(ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
+    """Yield the ticks in portions that are launched as one unit: each of one version."""
+    for _, of_version in groupby(ticks, key=_version_of):
+        alike = list(of_version)
+        for first in range(0, len(alike), MAX_LAUNCHES):
+            end = first + MAX_LAUNCHES
+            yield alike[first:end]
+
+
+def _version_of(tick: PastTick) -> int:
+    """Return by what versions are told apart: what they say is equal in Python for 1 and true."""
+    return id(tick.spec)  # All ticks of a version have the same one.
+
+
+async def _past(application: LogApplication, schedule_id: UUID) -> Past:
+    past = Past(schedule_id)
+    version = 0
+    while stored := await application.log_port.events_after(schedule_id, version):
+        version = stored[-1].originator_version
+        for one in stored:
+            event = application.mapper.to_domain_event(one)
+            past.tell(cast("Aggregate.Event", event))
+    return past
+
+
+async def _launched(
+    application: LogApplication,
+    schedule_id: UUID,
+    ticks: Sequence[PastTick],
+    origin: Origin,
+) -> list[UUID]:
+    """Launch ticks of one version as one unit; return their runs."""
+    spec = ticks[0].spec
+    for _ in range(MAX_DECISIONS):
+        change = await _change(application, schedule_id, spec)
+        now = application.clock()
+        await _refuse_obstacles(change, spec, len(ticks), now)
+        wanted: list[UUID] = []
+        for tick in ticks:
+            run_id = change.schedule.backfill_tick(tick.due_at, now, tick.runs)
+            units.launch(change, run_id, tick.due_at, now)
+            wanted.append(run_id)
+        try:
+            await units.append(application, change, origin)
+        except VersionConflictError:
+            # Somebody else may have launched some of them.
+            ticks = await _without_run(application, schedule_id, ticks)
+            if not ticks:
+                return []
+        else:
+            return wanted
+    raise VersionConflictError("the schedule keeps changing")
+
+
+async def _without_run(
+    application: LogApplication, schedule_id: UUID, ticks: Sequence[PastTick]
+) -> list[PastTick]:
+    """Return those of the ticks that have no run now."""
+    left: list[PastTick] = []
+    for tick in ticks:
+        due_at = to_iso(tick.due_at)
+        run_id = identifiers.tick_run_id(schedule_id, due_at, tick.runs)
+        if not await application.log_port.events_after(run_id, 0):
+            left.append(tick)
+    return left
+
+
+async def _change(application: LogApplication, schedule_id: UUID, spec: Spec) -> Change:
+    schedule = await application.find(Schedule, schedule_id)
+    if schedule is None:
+        raise NotFoundError("schedule_not_found", "schedule not found")
+    schedule.check_not_deleted()
+    definition_id = identifiers.definition_id(spec.job)
+    definition = await application.standing_definition(definition_id)
+    return Change(schedule, definition)
+
+
+async def _refuse_obstacles(
+    change: Change, spec: Spec, launches: int, now: datetime
+) -> None:
+    schedule = change.schedule
+    obstacle: str | None = await units.obstacle_of(change, now, spec)
+    if has_too_many_runs(schedule, launches):
+        obstacle = "too_many_runs"
+    if change.definition is not None and change.definition.spec.uniqueness is not None:
+        # All ticks' runs have the same parameters: at most one of them would stay.
+        obstacle = "runs_are_unique"
+    if obstacle is not None:
+        message = f"schedule {schedule.slug} can launch nothing: {obstacle}"
+        raise ConflictError(obstacle, message)
+
+
+# `Schedules`: what clients may do to schedules, beside what the clock does.
+
+
+class Schedules(Ticking):
+    """The commands of schedules."""
+
+    # Of clients ----------------------------------------------------------------------------------
+
+    async def create(self, slug: str, spec: Spec, origin: Origin) -> Row:
+        """Create a schedule, or create it once more after it was deleted.
+
+        Raises:
+            InvalidInputError: `Spec.issues` says why; or the job is unknown, launched by the
+                service itself, or does not take the parameters.
+            ConflictError: `schedule_exists`.
+        """
+        schedule_id = identifiers.schedule_id(slug)
+
+        async def decide() -> list[Aggregate]:
+            now = self._application.clock()
+            await self._check(spec, now)
+            schedule = await self._application.find(Schedule, schedule_id)
+            if schedule is None:
+                return [Schedule.create(slug, spec, now)]
+            schedule.recreate(spec, now)
+            return [schedule]
+
+        saved = await self._application.decide_and_save(decide, origin)
+        return saved.rows[schedule_id]
+
+    async def revise(self, slug: str, changes: JsonObject, origin: Origin) -> Row:
+        """Make a new version of a schedule; ticks that are due by now obey the former one.
+
+        Raises:
+            NotFoundError: `schedule_not_found`.
+            InvalidInputError: as `create`.
+        """
+
+        def act(schedule: Schedule, now: datetime) -> None:
+            schedule.revise(changes, now)
+
+        return await self._settled(slug, act, origin, checks=True)
+
+    async def pause(self, slug: str, reason: str | None, origin: Origin) -> Row:
+        """Skip the schedule's ticks from now on, and what is due and not decided.
+
+        Raises NotFoundError `schedule_not_found`.
+        """
+
+        def act(schedule: Schedule, now: datetime) -> None:
+            schedule.pause(origin.actor, reason, now)
+
+        return await self._at_once(slug, act, origin)
+
+    async def resume(self, slug: str, origin: Origin) -> Row:
+        """Launch at the schedule's ticks again. Raises NotFoundError `schedule_not_found`."""
+        return await self._at_once(slug, Schedule.resume, origin)
+
+    async def delete(self, slug: str, reason: str | None, origin: Origin) -> Row:
+        """End a schedule, and skip what is due and not decided; its runs go on.
+
+        Raises NotFoundError `schedule_not_found`.
+        """
+
+        def act(schedule: Schedule, now: datetime) -> None:
+            schedule.delete(reason, now)
+
+        return await self._at_once(slug, act, origin)
+
+    async def trigger(self, slug: str, origin: Origin) -> Row:
+        """Launch a run of a schedule now, whatever else runs; return the run's row.
+
+        Raises:
+            NotFoundError: `schedule_not_found`.
+            ConflictError: `job_deleted` or `invalid_parameters`, nothing can be launched;
+                `too_many_runs` that people launched have not ended; `run_is_there`, another run is
+                kept, as runs of the job are unique.
+        """
+        for _ in range(MAX_DECISIONS):
+            now = self._application.clock()
+            change = await self._to_launch(slug, 1, now)
+            obstacle: str | None = await ticks.obstacle_of(change, now)
+            if has_too_many_runs(change.schedule, 1):
+                obstacle = "too_many_runs"
+            if obstacle is not None:
+                message = f"schedule {slug} can launch nothing: {obstacle}"
+                raise ConflictError(obstacle, message)
+            run_id = self._application.new_id()
+            with suppress(VersionConflictError):
+                await look_for_places(self._application, [change])
+                if change.is_kept and change.holder is not None:
+                    raise RunIsThereError(change.holder)
+                change.schedule.trigger(run_id, now)
+                ticks.launch(change, run_id, now, now)
+                saved = await self._append(change, origin)
+                return saved.rows[run_id]
+        raise VersionConflictError(f"schedule {slug} keeps changing")
+
+    async def backfill(
+        self, slug: str, begin: datetime, end: datetime, origin: Origin
+    ) -> Backfilled:
+        """Launch past ticks that have no run, by the version that was valid then.
+
+        Raises:
+            InvalidInputError: the range does not lie in the past.
+            NotFoundError: `schedule_not_found`.
+            ConflictError: as `trigger`; `too_many_runs` have not ended; or `runs_are_unique`.
+        """
+        now = self._application.clock()
+        check_range(begin, end, now)
+        await self._settled(slug, _leave, origin)
+        schedule_id = identifiers.schedule_id(slug)
+        return await backfill(
+            self._application,
+            schedule_id,
+            begin,
+            min(end, now),
+            origin,
+        )
+
+    # Deciding ------------------------------------------------------------------------------------
+
+    async def _settled(
+        self,
+        slug: str,
+        act: Callable[[Schedule, datetime], None],
+        origin: Origin,
+        *,
+        checks: bool = False,
+    ) -> Row:
+        """Decide the ticks that have fired, and do something to the schedule after them.
+
+        Args:
+            slug: whose.
+            act: what is to be done.
+            origin: of what is done; ticks are decided in the same unit.
+            checks: whether the schedule's content must be fit to be launched afterwards.
+        """
+        conflicts = 0
+        while conflicts < MAX_DECISIONS:
+            change = await self._existing(slug)
+            schedule = change.schedule
+            now = self._application.clock()
+            try:
+                await ticks.look_around(self._application, [change], now)
+                ticks.settle_ticks(change, now, await self.watch.since(now))
+                if not change.goes_on:
+                    act(schedule, now)
+                    if checks:
+                        await self._check(schedule.spec, now)
+                saved = await self._append(change, origin)
+            except VersionConflictError:
+                conflicts += 1
+                continue
+            if not change.goes_on:
+                return await self._row(schedule.id, saved)
+        raise VersionConflictError(f"schedule {slug} keeps changing")
+
+    async def _at_once(
+        self, slug: str, act: Callable[[Schedule, datetime], None], origin: Origin
+    ) -> Row:
+        """Do something to a schedule before anything else becomes of it, whatever is due.
+
+        Under the lock: were its ticks decided meanwhile, one batch after the other, this would come
+        too late each time.
+        """
+        application = self._application
+        schedule_id = identifiers.schedule_id(slug)
+
+        async def decide(locked: Locked) -> list[Aggregate]:
+            found = await application.load(Schedule, [schedule_id], locked)
+            schedule = found.get(schedule_id)
+            if schedule is None:
+                application.quarantine.check([schedule_id])
+                raise NotFoundError("schedule_not_found", "schedule not found")
+            act(schedule, application.clock())
+            return [schedule]
+
+        save = partial(application.save_under_lock, decide, origin)
+        saved = await application.with_all_at_hand(save)
+        return await self._row(schedule_id, saved)
+
+    async def _existing(self, slug: str) -> Change:
+        schedule = await self._standing(slug)
+        [change] = await ticks.begin(self._application, [schedule])
+        return change
+
+    async def _to_launch(self, slug: str, launches: int, now: datetime) -> Change:
+        """Return a schedule of which somebody wants runs; its own are read if they are many."""
+        schedule = await self._standing(slug)
+        if has_too_many_runs(schedule, launches):
+            [change] = await ticks.begin(self._application, [schedule])
+            await ticks.note_ends(self._application, [change], now)
+            return change
+        definition_id = identifiers.definition_id(schedule.spec.job)
+        definition = await self._application.standing_definition(definition_id)
+        return Change(schedule, definition)
+
+    async def _standing(self, slug: str) -> Schedule:
+        schedule_id = identifiers.schedule_id(slug)
+        schedule = await self._application.find(Schedule, schedule_id)
+        if schedule is None:
+            raise NotFoundError("schedule_not_found", "schedule not found")
+        schedule.check_not_deleted()
+        return schedule
+
+    async def _check(self, spec: Spec, now: datetime) -> None:
+        """Raise InvalidInputError where nothing could be launched by this content today."""
+        definition_id = identifiers.definition_id(spec.job)
+        definition = await self._application.standing_definition(definition_id)
+        await ticks.check(spec, definition, "", now)
+
+    async def _append(self, change: Change, origin: Origin) -> Saved:
+        return await ticks.append(self._application, change, origin)
+
+    async def _row(self, schedule_id: UUID, saved: Saved) -> Row:
+        """Return the schedule's row, also where nothing of it has changed."""
+        row = saved.rows.get(schedule_id)
+        if row is not None:
+            return row
+        log = self._application.log_port
+        states = await log.states_of(Schedule.TOPIC, [schedule_id])
+        state = states[schedule_id]
+        if state.row is None:
+            raise NotFoundError("schedule_not_found", "schedule not found")
+        return state.row
+
+
+def _leave(schedule: Schedule, now: datetime) -> None:
+    """Do nothing to a schedule but decide what is due."""

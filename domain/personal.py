@@ -1,0 +1,241 @@
+"""What a schema marks as personal, and the people whom it concerns.
+
+Begin with `marks.py` (which parameters are whose); `subject.py` is the aggregate that is erased.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from itertools import islice
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.clock import cut_to_ms
+from domain.errors import Issue
+from domain.json_values import Json, JsonObject, escape
+
+# Parameters that are personal data: which ones a job's schema marks as such, and of whom.
+#
+# A property of the schema that says `"x-subject": "customerId"` holds personal data of the
+# subject whom the parameter `customerId` names; it may name itself. Such values are kept
+# encrypted by a key of their subject, until that is erased.
+
+MARK = "x-subject"
+
+MAX_ISSUES = 100
+"""Wrong marks of a kind; more help nobody, and a path may be as long as the schema."""
+
+ERASED = "[erased]"
+"""What stands wherever the value was, once its subject has been erased."""
+
+_NAMED = (
+    "properties",
+    "patternProperties",
+    "$defs",
+    "definitions",
+    "dependentSchemas",
+    "dependencies",
+)
+"""Keywords whose members are schemas under names that somebody chose; such a name is no mark."""
+
+_PLAIN = ("const", "enum", "default", "examples")
+"""Keywords that hold values, in which nothing is a mark."""
+
+
+def marks(schema: JsonObject) -> dict[str, str]:
+    """Return the marked parameters, each with the parameter that names its subject."""
+    properties = _properties(schema)
+    found: dict[str, str] = {}
+    for name, part in properties.items():
+        if not isinstance(part, dict):
+            continue
+        subject = part.get(MARK)
+        if isinstance(subject, str) and subject in properties:
+            found[name] = subject
+    return found
+
+
+def mark_issues(
+    schema: JsonObject, defaults: JsonObject, kept_open: Mapping[str, str]
+) -> list[Issue]:
+    """Return why the marks cannot be honoured.
+
+    A mark is misplaced, or leads nowhere; or the value is wanted in the open.
+
+    Args:
+        schema: a definition's `parametersSchema`.
+        defaults: its `defaultParameters`, which the log keeps in the open.
+        kept_open: parameters by whose values its runs are limited, which the log keeps in the
+            open, too; each with the path of the field that names it.
+    """
+    issues = _dangling_marks(schema)[:MAX_ISSUES] + _misplaced_marks(schema)
+    marked = marks(schema)
+    message = "is personal data by the schema, and would stay in the log for ever"
+    for name in marked:
+        if defaults.get(name) is not None:
+            path = f"/defaultParameters/{escape(name)}"
+            remedy = f"{message}; leave it out, or give null"
+            issue = Issue(path, remedy, MARK)
+            issues.append(issue)
+    for name, path in kept_open.items():
+        if name in marked:
+            remedy = f"its value {message}; name another parameter"
+            issues.append(Issue(path, remedy, MARK))
+    return issues
+
+
+def _dangling_marks(schema: JsonObject) -> list[Issue]:
+    message = "must be the name of a property of this schema: the parameter that names the subject"
+    properties = _properties(schema)
+    issues: list[Issue] = []
+    for name, part in properties.items():
+        if not isinstance(part, dict) or MARK not in part:
+            continue
+        mark = part[MARK]
+        if not isinstance(mark, str) or mark not in properties:
+            path = f"/parametersSchema/properties/{escape(name)}/{MARK}"
+            issue = Issue(path, message, MARK)
+            issues.append(issue)
+    return issues
+
+
+def _misplaced_marks(schema: JsonObject) -> list[Issue]:
+    message = "is understood in the schema's own properties alone"
+    pointers = _misplaced(_unmarked(schema))
+    return [
+        Issue(f"/parametersSchema{pointer}/{MARK}", message, MARK)
+        for pointer in islice(pointers, MAX_ISSUES)
+    ]
+
+
+def subjects_of(marked: Mapping[str, str], parameters: JsonObject) -> dict[str, str]:
+    """Return the given marked parameters, each with its subject's name.
+
+    Null is no value, and belongs to nobody. The parameters have no `subject_issues`. The integer 7
+    and the text "7" name the same subject.
+    """
+    subjects: dict[str, str] = {}
+    for name, subject in marked.items():
+        if parameters.get(name) is not None:
+            named = parameters[subject]
+            subjects[name] = str(named)
+    return subjects
+
+
+def subject_issues(marked: Mapping[str, str], parameters: JsonObject) -> list[Issue]:
+    """Return what keeps a launch from knowing whose personal data it is given."""
+    issues: list[Issue] = []
+    for name, subject in marked.items():
+        if parameters.get(name) is None:
+            continue
+        named = parameters.get(subject)
+        if _names_someone(named):
+            continue
+        path = f"/parameters/{escape(subject)}"
+        message = f"must name the subject of {name!r}: a text that is not empty, or an integer"
+        issue = Issue(path, message, MARK)
+        issues.append(issue)
+    return issues
+
+
+def erased_from(parameters: JsonObject, names: list[str]) -> JsonObject:
+    """Return the parameters without these values."""
+    erased = dict.fromkeys(names, ERASED)
+    return {**parameters, **erased}
+
+
+def _properties(schema: JsonObject) -> JsonObject:
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return {}
+    return properties
+
+
+def _names_someone(value: Json) -> bool:
+    if isinstance(value, bool):
+        return False
+    if isinstance(value, int):
+        return True
+    return isinstance(value, str) and value != ""
+
+
+def _unmarked(schema: JsonObject) -> JsonObject:
+    """Return the schema without the marks that stand where they belong."""
+    properties: JsonObject = {}
+    for name, part in _properties(schema).items():
+        properties[name] = part
+        if isinstance(part, dict):
+            unmarked = dict(part)
+            unmarked.pop(MARK, None)
+            properties[name] = unmarked
+    return {**schema, "properties": properties}
+
+
+def _misplaced(part: Json) -> Iterator[str]:
+    """Yield where a schema within this part has a mark, as a pointer that begins at the part."""
+    if isinstance(part, dict) and MARK in part:
+        yield ""
+    for place, inner in _inside(part):
+        for below in _misplaced(inner):
+            yield f"{place}{below}"
+
+
+def _inside(part: Json) -> Iterator[tuple[str, Json]]:
+    """Yield what may be or hold a schema, right inside of a part, and where that is."""
+    if isinstance(part, list):
+        for index, item in enumerate(part):
+            yield f"/{index}", item
+    if not isinstance(part, dict):
+        return
+    for key, value in part.items():
+        if key in _NAMED and isinstance(value, dict):
+            for name, schema in value.items():
+                yield f"/{key}/{escape(name)}", schema
+        elif key != MARK and key not in _PLAIN:
+            yield f"/{escape(key)}", value
+
+
+# A subject: somebody whom personal data are about. The log knows of one only that it was erased.
+#
+# Its id is that of the key by which its data were encrypted: random, and of no meaning once the
+# key is gone. So version 0 of this aggregate means that the key is in use, which units that use
+# it expect (`domain.ports.Unit.personal`).
+
+
+class Subject(Aggregate):
+    """Aggregate of a subject under one key.
+
+    Who comes back later gets another key, and is another subject.
+    """
+
+    TOPIC = "subject"
+
+    class Event(Aggregate.Event):
+        """Base of the subject's events."""
+
+        TOPIC = "subject.event"
+
+    class Erased(Event, Aggregate.Created):
+        """The subject's key is destroyed: what was encrypted by it cannot be read any more.
+
+        `runs` is in how many runs that was.
+        """
+
+        TOPIC = "subject.erased"
+        reason: str | None
+        runs: int
+
+    def __init__(self, reason: str | None, runs: int) -> None:
+        self.reason = reason
+        self.runs = runs
+
+    @classmethod
+    def erase(
+        cls, key_id: UUID, reason: str | None, runs: int, now: datetime
+    ) -> Subject:
+        """Record the erasure of the subject whose key this is, and whose data so many runs held."""
+        return cls._create(
+            cls.Erased, id=key_id, timestamp=cut_to_ms(now), reason=reason, runs=runs
+        )

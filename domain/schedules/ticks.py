@@ -1,0 +1,366 @@
+"""Deciding all ticks of a schedule that are due: what is launched, canceled, and recorded. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.clock import cut_to_ms
+from domain.schedules import schedule as events
+from domain.schedules.calendar import (
+    Calendar,
+    Obstacle,
+    Situation,
+    SkipReason,
+    Spec,
+    Stretch,
+    Tick,
+    Verdict,
+    hindrance_of_all,
+    missed_before,
+    verdict,
+)
+from domain.schedules.schedule import Schedule
+
+# The past of a schedule: which version was valid when, and which of its ticks have runs. Pure.
+#
+# Backfills are decided by it.
+
+_MS = timedelta(milliseconds=1)
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A time in which one version was valid; `spec` is None after a deletion.
+
+    Its ticks are those that were due later than it began, up to the next one's beginning.
+    """
+
+    begun_at: datetime
+    spec: Spec | None
+
+
+@dataclass(frozen=True)
+class PastTick:
+    """A tick that may have a run, or not.
+
+    Attributes:
+        spec: what the version of its time says.
+        run_id: the last run that it has had, if any.
+        is_backfilled: whether somebody had that launched later on.
+        runs: how many it has had.
+    """
+
+    due_at: datetime
+    spec: Spec
+    run_id: UUID | None = None
+    is_backfilled: bool = False
+    runs: int = 0
+
+
+@dataclass
+class Past:
+    """What the events of a schedule tell.
+
+    Attributes:
+        launched: ticks that have runs: each with the number of these, and the last one's event.
+        decided_until: no tick that was due until then is to be decided any more.
+        carried: when ticks were due that are still to fire, though they are of a former version.
+    """
+
+    schedule_id: UUID
+    spans: list[Span] = field(default_factory=list)
+    launched: dict[datetime, tuple[int, events.TickLaunched]] = field(
+        default_factory=dict
+    )
+    decided_until: datetime = _LONG_AGO
+    carried: set[datetime] = field(default_factory=set)
+
+    def tell(self, event: Aggregate.Event) -> None:
+        """Take in the next event."""
+        match event:
+            case events.Registered() | events.RegisteredAnew():
+                spec = Spec(**event.spec)
+                self._begin(event.timestamp, spec)
+            case events.Revised():
+                if event.carried_due_at is not None:
+                    self.carried.add(event.carried_due_at)
+                before = self.spans[-1].spec
+                if before is not None:
+                    spec = replace(before, **event.changes)
+                    self._begin(event.timestamp, spec)
+            case events.Deleted():
+                self.carried.clear()
+                self._begin(event.timestamp, None)
+            case events.TickSkipped():
+                self._decide(event.due_at, event.last_due_at)
+            case events.TickBuffered():
+                self._decide(event.due_at, event.due_at)
+            case events.TickLaunched():
+                runs, _ = self.launched.get(event.due_at, (0, event))
+                self.launched[event.due_at] = (runs + 1, event)
+                self._decide(event.due_at, event.due_at)
+
+    def ticks(self, begin: datetime, end: datetime) -> Iterator[PastTick]:
+        """Yield the ticks due from `begin` to `end`, both included, but those that are excluded.
+
+        What was due before the schedule was created is its first version's. What is not decided is
+        no past tick.
+        """
+        just_before = begin - _MS
+        end = min(end, self.decided_until)
+        after_last = Span(end, None)
+        spans = [*self.spans, after_last]
+        for span, following in pairwise(spans):
+            if span.spec is None:
+                continue
+            is_first = span is self.spans[0]
+            after = just_before if is_first else max(span.begun_at, just_before)
+            last = min(following.begun_at, end)
+            yield from self._ticks_of(span.spec, after, last)
+
+    def _ticks_of(
+        self, spec: Spec, after: datetime, last: datetime
+    ) -> Iterator[PastTick]:
+        calendar = Calendar(self.schedule_id, spec)
+        for tick in calendar.ticks_after(after):
+            due_at = tick.due_at
+            if due_at > last:
+                return
+            if tick.is_excluded or due_at in self.carried:
+                continue
+            if due_at not in self.launched:
+                yield PastTick(due_at, spec)
+                continue
+            runs, launch = self.launched[due_at]
+            is_backfilled = launch.cause == events.BY_BACKFILL
+            yield PastTick(due_at, spec, UUID(launch.run_id), is_backfilled, runs)
+
+    def _begin(self, begun_at: datetime, spec: Spec | None) -> None:
+        self.spans.append(Span(begun_at, spec))
+        self.decided_until = max(self.decided_until, begun_at)
+
+    def _decide(self, first: datetime, last: datetime) -> None:
+        self.decided_until = max(self.decided_until, last)
+        self.carried = {
+            due_at for due_at in self.carried if not first <= due_at <= last
+        }
+
+
+MAX_TICKS = 100
+"""Ticks that are decided one by one at a time: nothing else happens meanwhile. Those that are
+skipped for one reason in a row are reckoned, however many."""
+
+MAX_LAUNCHES = 10
+"""Of them are launched at a time, for all is appended at once, and the log is locked meanwhile."""
+
+
+@dataclass
+class Settled:
+    """What follows from the ticks that were decided, beside the schedule's own events.
+
+    Attributes:
+        launches: runs to request, each with when its tick was due.
+        cancels: runs to cancel; some of the launches may be among them.
+        goes_on: whether more ticks may be due.
+    """
+
+    launches: list[tuple[UUID, datetime]] = field(default_factory=list)
+    cancels: list[UUID] = field(default_factory=list)
+    goes_on: bool = False
+
+
+def settle(
+    schedule: Schedule,
+    now: datetime,
+    obstacle: Obstacle | None,
+    *,
+    watched_since: datetime | None = None,
+    is_kept: bool | None = None,
+) -> Settled:
+    """Decide what becomes of the ticks that have fired, so many of them at a time.
+
+    Ends of runs must be noted before (`Schedule.note_end`).
+
+    Args:
+        schedule: gets the events.
+        now: the database's present.
+        obstacle: what stands in the way of every launch, if anything does.
+        watched_since: from when on the clock has been looked at until now; None where nobody did
+            before.
+        is_kept: whether a run is kept, and so none is launched; None where runs of the job are not
+            unique.
+    """
+    if schedule.is_deleted:
+        return Settled()
+    # Of those that are unique, the next one gives way to the first, or takes its place.
+    most_launches = MAX_LAUNCHES if is_kept is None else 1
+    settlement = _Settlement(
+        schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept)
+    )
+    settlement.settle_buffered()
+    settlement.skip_alike()
+    settlement.settled.goes_on = settlement.settle_others(most_launches)
+    return settlement.settled
+
+
+class _Settlement:
+    """Ticks of a schedule being decided, one after the other."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        now: datetime,
+        obstacle: Obstacle | None,
+        watched_since: datetime,
+        *,
+        is_kept: bool,
+    ) -> None:
+        self.settled = Settled()
+        self._is_kept = is_kept
+        self._schedule = schedule
+        self._now = now
+        self._after_now = cut_to_ms(now) + _MS
+        self._obstacle = obstacle
+        self._watched_since = watched_since
+        # Ticks in a row that are skipped for one reason are one event.
+        self._skipped: Stretch | None = None
+        self._reason: SkipReason | None = None
+
+    def settle_buffered(self) -> None:
+        """Launch the first of the ticks that wait, if nothing is in its way any more."""
+        schedule = self._schedule
+        waits_on = schedule.is_paused or self._obstacle == "job_paused"
+        if not schedule.buffered or waits_on:
+            return
+        if self._obstacle is not None:
+            self._skip_buffered(self._obstacle)
+        elif schedule.calendar_runs:
+            return
+        elif self._is_kept:
+            self._skip_buffered("run_is_there")
+        else:
+            self._launch(schedule.buffered[0])
+
+    def skip_alike(self) -> None:
+        """Skip what fired in a time in which nothing was to be launched."""
+        reason = hindrance_of_all(self._situation())
+        before = self._after_now
+        if reason is None:
+            reason = "missed"
+            missed = missed_before(self._schedule.spec, self._watched_since)
+            before = min(before, cut_to_ms(missed))
+        for tick in self._schedule.carried:
+            if tick.fires_at < before:
+                self._skip(Stretch(tick.due_at, tick.due_at, 1), reason)
+                self.record_skipped()
+        stretch = self._firing_before(before)
+        if stretch is not None:
+            self._skip(stretch, reason)
+            self.record_skipped()
+
+    def settle_others(self, most_launches: int) -> bool:
+        """Decide the others one by one, as far as they differ; return whether more may be due."""
+        for tick in self._schedule.carried:
+            if len(self.settled.launches) >= most_launches:
+                return True
+            if tick.fires_at <= self._now:
+                self._settle(tick)
+                self.record_skipped()
+        due = self._due()
+        undecided = len(due)
+        for tick in due:
+            if len(self.settled.launches) >= most_launches:
+                break
+            is_skipped = self._settle(tick)
+            undecided -= 1
+            if is_skipped and not self._schedule.spec.exclude:
+                # Nothing has changed by that, so all the others are skipped for the same reason.
+                self._skipped = self._firing_before(self._after_now)
+                self.record_skipped()
+                return False
+        self.record_skipped()
+        has_more = len(due) == MAX_TICKS
+        return undecided > 0 or has_more
+
+    def _due(self) -> list[Tick]:
+        due: list[Tick] = []
+        for tick in self._calendar().ticks_after(self._schedule.decided_until):
+            if tick.fires_at > self._now or len(due) == MAX_TICKS:
+                break
+            due.append(tick)
+        return due
+
+    def _settle(self, tick: Tick) -> bool:
+        """Decide a tick; return whether it is skipped."""
+        decided = verdict(self._schedule.spec, tick, self._situation())
+        if decided.reason is not None:
+            self._skip(Stretch(tick.due_at, tick.due_at, 1), decided.reason)
+            return True
+        self.record_skipped()
+        self._make_room(decided)
+        if decided.outcome == "launched":
+            self._launch(tick.due_at)
+        else:
+            self._schedule.buffer_tick(tick.due_at, self._now)
+        return False
+
+    def record_skipped(self) -> None:
+        """Record the ticks that were skipped last."""
+        if self._reason is not None and self._skipped is not None:
+            since = self._watched_since if self._reason == "missed" else None
+            self._schedule.skip_ticks(self._skipped, self._reason, self._now, since)
+        self._skipped = None
+        self._reason = None
+
+    def _firing_before(self, moment: datetime) -> Stretch | None:
+        decided_until = self._schedule.decided_until
+        return self._calendar().firing_between(decided_until, moment)
+
+    def _calendar(self) -> Calendar:
+        return self._schedule.calendar()
+
+    def _situation(self) -> Situation:
+        schedule = self._schedule
+        return Situation(
+            watched_since=self._watched_since,
+            is_paused=schedule.is_paused,
+            obstacle=self._obstacle,
+            open_runs=len(schedule.calendar_runs),
+            buffered=len(schedule.buffered),
+            is_kept=self._is_kept,
+        )
+
+    def _skip(self, stretch: Stretch, reason: SkipReason) -> None:
+        if reason != self._reason:
+            self.record_skipped()
+            self._reason = reason
+        before = self._skipped
+        self._skipped = stretch if before is None else before.followed_by(stretch)
+
+    def _make_room(self, decided: Verdict) -> None:
+        """Do away with what is in the way of a tick, if it is to be so."""
+        if decided.displaces:
+            self._skip_buffered("overlap")
+        if decided.cancels:
+            self._cancel_open_runs()
+
+    def _skip_buffered(self, reason: SkipReason) -> None:
+        for due_at in self._schedule.buffered:
+            self._schedule.skip_tick(due_at, reason, self._now)
+
+    def _cancel_open_runs(self) -> None:
+        cancels = self.settled.cancels
+        for text in self._schedule.calendar_runs:
+            run_id = UUID(text)
+            if run_id not in cancels:
+                cancels.append(run_id)
+
+    def _launch(self, due_at: datetime) -> None:
+        run_id = self._schedule.launch_tick(due_at, self._now)
+        self.settled.launches.append((run_id, due_at))

@@ -1,0 +1,95 @@
+"""What workers say of themselves, as far as jobs may ask for it.
+
+It uses nothing; begin reading at `labels.py`.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+# How far attempts are kept apart: what a job may ask for, and what a worker has room for.
+
+Isolation = Literal["process", "shared"]
+"""A process to each attempt, or one for many."""
+
+ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
+
+
+# Labels: what tells workers apart, and what a job may ask of the worker that executes it.
+
+Labels = Mapping[str, str]
+"""Values by name."""
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$"
+VALUE = r"^[A-Za-z0-9][A-Za-z0-9_.:/+-]{0,199}$"
+
+MOST_LABELS = 32
+
+
+def labels_of(texts: Iterable[str]) -> dict[str, str]:
+    """Return labels that were typed as `name=value`.
+
+    Raises:
+        ValueError: a text is no label, a name comes twice, or there are too many.
+    """
+    labels: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not sign or not _is_label(name, value):
+            msg = (
+                f"{text!r} is no label: write name=value, a name of letters, digits, - and _,"
+                " a value that may also have . : / +; both begin with a letter or a digit"
+            )
+            raise ValueError(msg)
+        if name in labels:
+            msg = f"the label {name} is given twice"
+            raise ValueError(msg)
+        labels[name] = value
+    if len(labels) > MOST_LABELS:
+        msg = f"{len(labels)} labels are given; {MOST_LABELS} are the most"
+        raise ValueError(msg)
+    return labels
+
+
+def _is_label(name: str, value: str) -> bool:
+    is_name = re.fullmatch(NAME, name) is not None
+    is_value = re.fullmatch(VALUE, value) is not None
+    return is_name and is_value
+
+
+def has_labels(labels: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
+    """Return whether a worker with these labels takes runs of a job that asks for those."""
+    return wanted.items() <= labels.items()
+
+
+def told(labels: Labels) -> str:
+    """Return labels for people, by name."""
+    in_order = sorted(labels.items())
+    texts = [f"{name}={value}" for name, value in in_order]
+    return ", ".join(texts)
+
+
+# What a worker says of itself when it begins.
+
+
+@dataclass(frozen=True, kw_only=True)
+class Presence:
+    """What a worker says of itself when it begins.
+
+    Attributes:
+        lease_ms: for how long it may be silent before it counts as dead.
+        version: of its program; None where it does not say.
+        entry_points: what it offers; None where it does not say, and so may offer anything.
+        labels: what tells it from others, and what jobs may ask for.
+        shared_slots: how many attempts may share processes; `slots` have one to themselves.
+    """
+
+    host: str
+    pid: int
+    slots: int
+    lease_ms: int
+    version: str | None = None
+    entry_points: Sequence[str] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    shared_slots: int = 0

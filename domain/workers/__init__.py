@@ -1,4 +1,0 @@
-"""What workers say of themselves, as far as jobs may ask for it.
-
-It uses nothing; begin reading at `labels.py`.
-"""

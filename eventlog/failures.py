@@ -1,0 +1,177 @@
+"""Searching the log for attempts that ended badly, and for runs that succeeded after all."""
+
+from collections.abc import Sequence
+from typing import cast
+from uuid import UUID
+
+from psycopg_pool import AsyncConnectionPool
+
+from domain.clock import from_iso
+from domain.failures.group import Failed, Failure
+from domain.failures.grouping import Findings, FoundFailure, made_up_for
+from domain.json_values import Json
+from eventlog.database import sql
+from eventlog.database.connection import borrowed
+from eventlog.history.statements import StoredRow, first_where, may_be_cut
+from eventlog.keys import LogFiles
+from eventlog.personal import envelopes
+from eventlog.rehydration import read_part
+from projections import failure_search
+from projections.envelope import Envelope, EventRow
+from projections.failure_search import RunFacts
+from projections.rows import Connection, read_rows, read_value
+
+REACH = 20_000
+"""Positions of the log that one search looks through."""
+
+MOST = 50
+"""Events that one search takes: what is noted of them is one unit."""
+
+MOST_BYTES = 4_194_304
+"""Of the states of events that one search takes, but for the last one's."""
+
+LOST = "job_run.attempt_lost"
+
+FAILED = ("job_run.attempt_failed", "job_run.attempt_timed_out", LOST)
+
+SUCCEEDED = "job_run.succeeded"
+
+SOUGHT = first_where(f"""
+    notification_id > %(after)s AND notification_id <= %(until)s
+    AND (topic = ANY(%(failed)s) OR (topic = '{SUCCEEDED}' AND {failure_search.RECOVERED}))
+""")
+
+
+class FailureSearch:
+    """Implements `worker.ports.FailureSearch`."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], files: LogFiles) -> None:
+        self._pool = pool
+        self._files = files
+
+    async def after(self, position: int) -> Findings:
+        """Search the next part of the log after a position.
+
+        What this version of the program cannot read is passed over.
+        """
+        async with borrowed(self._pool) as connection:
+            head = await read_value(connection, int, sql.HEAD)
+            if head <= position:
+                return Findings(position, position)
+            until = min(head, position + REACH)
+            rows = await self._sought(connection, position, until)
+            if may_be_cut(rows, MOST, MOST_BYTES):
+                # What comes after the last of them is for the next search.
+                last = rows[-1]
+                until = last["notification_id"]
+            events = await self._readable(connection, rows)
+            failures = await self._failures(connection, events)
+            recovered = await self._recovered(connection, events)
+        return Findings(
+            after=position,
+            until=until,
+            failures=failures,
+            recovered=recovered,
+            has_more=until < head,
+        )
+
+    async def _sought(
+        self, connection: Connection, after: int, until: int
+    ) -> list[StoredRow]:
+        values = {
+            "after": after,
+            "until": until,
+            "failed": list(FAILED),
+            "limit": MOST,
+            "max_bytes": MOST_BYTES,
+        }
+        return await read_rows(connection, StoredRow, SOUGHT, values)
+
+    async def _readable(
+        self, connection: Connection, rows: Sequence[EventRow]
+    ) -> list[Envelope]:
+        """Return those of the events that this version of the program can read."""
+        events = await envelopes(connection, self._files.master_keys, rows)
+        return [event for event in events if event.unreadable is None]
+
+    async def _failures(
+        self, connection: Connection, events: Sequence[Envelope]
+    ) -> list[FoundFailure]:
+        """Return the attempts that ended badly, but those of runs that there are no more."""
+        failed = [event for event in events if event.topic in FAILED]
+        run_ids = [event.aggregate_id for event in failed]
+        facts = await failure_search.facts_of(connection, run_ids)
+        failures: list[FoundFailure] = []
+        for event in failed:
+            run = facts.get(event.aggregate_id)
+            if run is not None:
+                failure = _found(event, run)
+                failures.append(failure)
+        return failures
+
+    async def _recovered(
+        self, connection: Connection, events: Sequence[Envelope]
+    ) -> list[Failed]:
+        """Return the failures of all runs that the successes make up for."""
+        recovered: list[Failed] = []
+        for event in events:
+            if event.topic != SUCCEEDED:
+                continue
+            run_id = event.aggregate_id
+            family = await failure_search.family_of(connection, run_id)
+            made_up = made_up_for(run_id, family)
+            facts = await failure_search.facts_of(connection, made_up)
+            for failed_id, run in facts.items():
+                recovered += await self._failures_of(connection, failed_id, run)
+        return recovered
+
+    async def _failures_of(
+        self, connection: Connection, run_id: UUID, run: RunFacts
+    ) -> list[Failed]:
+        """Return all that went wrong with a run."""
+        failures: list[Failed] = []
+        version: int | None = 0
+        while version is not None:
+            part = await read_part(
+                connection,
+                self._files,
+                run_id,
+                version,
+                landmarks=True,
+            )
+            version = part.next
+            events = await self._readable(connection, part.rows)
+            for event in events:
+                if event.topic in FAILED:
+                    failed = _failed(event, run)
+                    failures.append(failed)
+        return failures
+
+
+def _found(event: Envelope, run: RunFacts) -> FoundFailure:
+    failed_at = from_iso(event.at)
+    version = run["definition_version"]
+    failure = Failure(event.aggregate_id, failed_at, version, event.position)
+    failed = _failed(event, run)
+    return FoundFailure(run["slug"], failed, failure)
+
+
+def _failed(event: Envelope, run: RunFacts) -> Failed:
+    data = event.data
+    job_id = UUID(run["job_definition_id"])
+    reason = "worker_lost"
+    if event.topic != LOST:
+        reason = cast("str", data["failure_reason"])
+    message = cast("str", data["error_message"])
+    stack = _stack_in(data.get("context"))
+    return Failed(job_id, reason, message, stack)
+
+
+def _stack_in(context: Json) -> str | None:
+    """Return the traceback in what a worker told of an attempt, None where there is none."""
+    if not isinstance(context, dict):
+        return None
+    stack = context.get("stack")
+    if not isinstance(stack, str):
+        return None
+    return stack

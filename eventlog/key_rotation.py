@@ -1,0 +1,106 @@
+"""Changing the master key, while the service works.
+
+The new key comes into the file before the former one, which stays until the last subject's key is
+wrapped anew: so a rotation may end at any moment, and the next one goes on where it ended.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+
+import psycopg
+
+from domain.errors import SubjectKeysUnavailableError
+from eventlog import personal
+from eventlog.database.failures import is_passing
+from eventlog.keys import KEY_BYTES, MasterKey, MasterKeyFile
+from eventlog.personal import MasterRow, SubjectKeyRow, unwrapped
+from projections.rows import Connection, read_first, read_rows
+
+logger = logging.getLogger(__name__)
+
+TRIES = 50
+
+RETRY_PAUSE_S = 0.2
+
+AT_ONCE = 500
+"""Keys wrapped anew in one transaction: an erasure waits no longer than that for its key."""
+
+
+async def rotate(
+    connection: Connection, file: MasterKeyFile, progress: Callable[[int], None]
+) -> MasterKey | None:
+    """Wrap all subjects' keys by a new master key, destroy the former, and return the new one.
+
+    Args:
+        connection: a session for this alone.
+        file: of the master key; the new key is written to it.
+        progress: told how many are done.
+
+    Returns:
+        The new key, None if the database has no master key yet.
+
+    Raises:
+        SubjectKeysUnavailableError: the present key is not in the file, or the file cannot be
+            written.
+    """
+    # One at a time. Another one waits here and then changes the key once more. The lock ends
+    # with the session.
+    locking = f"SELECT pg_advisory_lock({personal.ROTATION_LOCK})"
+    await connection.execute(f"SET lock_timeout = 0; {locking}")
+    row = await read_first(connection, MasterRow, personal.MASTER)
+    if row is None:
+        return None
+    present = file.known(row["id"])
+    held = file.reload()
+    others = [key for key in held if key.id != present.id]
+    secret = secrets.token_bytes(KEY_BYTES)
+    new = MasterKey(secret)
+    file.write([new, present, *others])
+    await connection.execute(personal.CHANGE_MASTER, (new.id,))
+    done = 0
+    while wrapped := await _wrap_in_time(connection, file, new):
+        done += wrapped
+        progress(done)
+    held = file.reload()
+    if not held or held[0].id != new.id:
+        raise SubjectKeysUnavailableError(
+            f"{file.path} was changed by somebody else meanwhile"
+        )
+    file.write([new])
+    return new
+
+
+async def _wrap_in_time(
+    connection: Connection, file: MasterKeyFile, new: MasterKey
+) -> int:
+    """Wrap some keys; what others do to the same keys meanwhile is waited for."""
+    for _ in range(TRIES):
+        try:
+            return await _wrap_some(connection, file, new)
+        except psycopg.Error as error:
+            if not is_passing(error):
+                raise
+            logger.info("wrapping keys anew is tried again: %s", error)
+            await asyncio.sleep(RETRY_PAUSE_S)
+    return await _wrap_some(connection, file, new)
+
+
+async def _wrap_some(
+    connection: Connection, file: MasterKeyFile, new: MasterKey
+) -> int:
+    values = {"master": new.id, "limit": AT_ONCE}
+    query = personal.WRAPPED_BY_OTHERS
+    async with connection.transaction():
+        rows = await read_rows(connection, SubjectKeyRow, query, values)
+        for row in rows:
+            key_id, key, subject = unwrapped(file, row)
+            changed = (
+                new.lookup(subject),
+                new.wrap(key_id, key, subject),
+                new.id,
+                key_id,
+            )
+            await connection.execute(personal.WRAP_ANEW, changed)
+    return len(rows)

@@ -1,0 +1,367 @@
+"""Files of a log beside its database: private keys, and where they and the archives are.
+
+Uses no other room of the log. Begin with `log_files.py`, which readers of the log are given.
+`sealing.py` has the key of seals, `master.py` the one that wraps the subjects' keys;
+`private_files.py` writes both.
+"""
+
+import hmac
+import logging
+import re
+import secrets
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from uuid import UUID
+
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey,
+    Ed25519PublicKey,
+)
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from domain.errors import SubjectKeysUnavailableError
+from runtime.files import write_whole
+
+# Files that only their owner may read.
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def write_private(path: Path, content: bytes, *, replace: bool) -> None:
+    """Write the file whole, readable and writable by its owner alone.
+
+    Raises:
+        FileExistsError: there is such a file already, and `replace` is false; it is left alone.
+        OSError: it cannot be written; what was there before still is.
+    """
+    write_whole(path, content, mode=0o600, replace=replace)
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Return whether the file's permissions give anything to others than its owner."""
+    return bool(path.stat().st_mode & _OTHERS)
+
+
+# The master key, in a file: it wraps the subjects' keys, which lie in the database.
+#
+# The file holds a key a line, as 64 hexadecimal digits; lines that begin with # say something to
+# people. The first key is the present one; those after it are former ones, by which some
+# subjects' keys may still be wrapped.
+
+logger = logging.getLogger(__name__)
+
+KEY_BYTES = 32
+
+NONCE_BYTES = 12
+
+_LINE = re.compile(r"[0-9a-f]{64}")
+
+_HEADER = """\
+# The master key of AppHub Jobs: it wraps the keys by which personal data are encrypted.
+# Without it they are lost. A backup of it that outlives a rotation keeps alive what was erased
+# before.
+"""
+
+
+@dataclass(frozen=True)
+class MasterKey:
+    """A master key. What it wraps, and how names are looked up, are two keys derived from it."""
+
+    secret: bytes = field(repr=False)
+
+    @cached_property
+    def id(self) -> str:
+        """The key's name: the beginning of a hash, as 16 hexadecimal digits."""
+        return sha256(b"apphub-jobs master key " + self.secret).hexdigest()[:16]
+
+    def lookup(self, subject: str) -> bytes:
+        """Return what the database knows the subject by; nobody gets the name from it alone."""
+        return hmac.digest(self._derived(b"lookup"), subject.encode(), "sha256")
+
+    def wrap(self, key_id: UUID, key: bytes, subject: str) -> bytes:
+        """Return the subject's key, encrypted together with the subject's name."""
+        wrapping_key = self._derived(b"wrap")
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        text = key + subject.encode()
+        ciphertext = AESGCM(wrapping_key).encrypt(nonce, text, key_id.bytes)
+        return nonce + ciphertext
+
+    def unwrap(self, key_id: UUID, wrapped: bytes) -> tuple[bytes, str]:
+        """Return the subject's key and the subject's name.
+
+        Raises:
+            SubjectKeysUnavailableError: somebody has changed what was wrapped.
+        """
+        nonce = wrapped[:NONCE_BYTES]
+        encrypted = wrapped[NONCE_BYTES:]
+        cipher = AESGCM(self._derived(b"wrap"))
+        try:
+            plain = cipher.decrypt(nonce, encrypted, key_id.bytes)
+        except (InvalidTag, ValueError):
+            raise SubjectKeysUnavailableError(
+                f"the subject's key {key_id} is not what was stored"
+            ) from None
+        return plain[:KEY_BYTES], plain[KEY_BYTES:].decode()
+
+    def _derived(self, purpose: bytes) -> bytes:
+        return hmac.digest(self.secret, purpose, "sha256")
+
+
+class MasterKeyFile:
+    """A file of master keys, read anew when an unknown one is needed: a rotation is noticed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._keys: tuple[MasterKey, ...] = ()
+
+    def held(self) -> Sequence[MasterKey]:
+        """Return the keys as last read; none if there is no file.
+
+        Raises:
+            SubjectKeysUnavailableError: the file cannot be used.
+        """
+        return self._keys or self.reload()
+
+    def reload(self) -> Sequence[MasterKey]:
+        """Read the file anew, and return what `held` does.
+
+        Raises:
+            SubjectKeysUnavailableError: the file cannot be used.
+        """
+        try:
+            text = self.path.read_text(encoding="ascii")
+            open_to_others = is_open_to_others(self.path)
+        except FileNotFoundError:
+            self._keys = ()
+            return ()
+        except (OSError, ValueError) as error:
+            raise SubjectKeysUnavailableError(
+                f"cannot read the master key of subjects: {error}"
+            ) from None
+        keys = _master_keys_in(text)
+        if keys is None:
+            raise SubjectKeysUnavailableError(
+                f"{self.path} holds something else than keys of 64 hexadecimal digits"
+            )
+        if open_to_others:
+            logger.warning(
+                "%s can be read by others than its owner: it opens all personal data",
+                self.path,
+            )
+        self._keys = keys
+        return self._keys
+
+    def known(self, master_id: str) -> MasterKey:
+        """Return the key of this name.
+
+        Raises:
+            SubjectKeysUnavailableError: the file has none, so it is not the one that this database
+                is used with.
+        """
+        for read in (self.held, self.reload):
+            for key in read():
+                if key.id == master_id:
+                    return key
+        has = ", ".join(key.id for key in self._keys) or "no key"
+        raise SubjectKeysUnavailableError(
+            f"the keys of subjects in this database are wrapped by the master key {master_id},"
+            f" but {self.path} has {has}: copy the right file there, or name it by --subject-key"
+        )
+
+    def create(self) -> MasterKey:
+        """Return the file's first key, after making the file if there is none.
+
+        Raises:
+            SubjectKeysUnavailableError: it cannot be written.
+        """
+        if not self.reload():
+            key = MasterKey(secrets.token_bytes(KEY_BYTES))
+            self.write([key], replace=False)
+        return self.reload()[0]
+
+    def write(self, keys: Sequence[MasterKey], *, replace: bool = True) -> None:
+        """Write the file whole; without `replace`, a file that is there is left alone.
+
+        Raises:
+            SubjectKeysUnavailableError: it cannot be written.
+        """
+        lines = [f"{key.secret.hex()}\n" for key in keys]
+        content = _HEADER + "".join(lines)
+        try:
+            write_private(self.path, content.encode("ascii"), replace=replace)
+        except FileExistsError:
+            logger.debug(
+                "another process has just made %s; its key is as good", self.path
+            )
+        except OSError as error:
+            raise SubjectKeysUnavailableError(
+                f"cannot write the master key of subjects: {error}"
+            ) from None
+        self._keys = ()
+
+
+def _master_keys_in(text: str) -> tuple[MasterKey, ...] | None:
+    """Return the keys that a file holds, None if that is not what it holds."""
+    keys = []
+    for line in text.split("\n"):
+        digits = line.strip()
+        if not digits or line.startswith("#"):
+            continue
+        if not _LINE.fullmatch(digits):
+            return None
+        key = MasterKey(bytes.fromhex(digits))
+        keys.append(key)
+    return tuple(keys) or None
+
+
+# What belongs to a log and lies in files beside its database.
+
+
+@dataclass(frozen=True)
+class LogFiles:
+    """Where the files of a log are. The composition root hands them to whoever reads the log.
+
+    Attributes:
+        archive: the directory of archive files; None where none is given, so that a log with
+            archived events cannot be read.
+        master_keys: the master key of personal data; None where nobody is to read such data.
+    """
+
+    archive: Path | None = None
+    master_keys: MasterKeyFile | None = None
+
+
+# The keys of seals: Ed25519, in PEM files outside the database.
+#
+# A key file holds the private key that seals, and may hold public keys of former ones after it,
+# so that what they sealed is still trusted. A file of public keys alone checks and seals nothing.
+
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
+
+
+class SealKeyError(Exception):
+    """A file of keys cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class SealKeys:
+    """Keys that are trusted, and perhaps one to seal with.
+
+    Attributes:
+        public: the trusted keys, the present one first.
+        private: the present key, where it is at hand.
+    """
+
+    public: tuple[Ed25519PublicKey, ...]
+    private: Ed25519PrivateKey | None = None
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Return whether one of the trusted keys signed the message."""
+        return any(_verified(key, message, signature) for key in self.public)
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the present key's signature.
+
+        Raises:
+            SealKeyError: only public keys are at hand.
+        """
+        if self.private is None:
+            raise SealKeyError("there is no private key to seal with")
+        return self.private.sign(message)
+
+    @property
+    def id(self) -> str:
+        """Return the present key's name: the beginning of its hash, as 16 hexadecimal digits."""
+        return sha256(self.public[0].public_bytes_raw()).hexdigest()[:16]
+
+    def public_pem(self) -> bytes:
+        """Return all trusted keys as a file for those who check."""
+        encoding = serialization.Encoding.PEM
+        form = serialization.PublicFormat.SubjectPublicKeyInfo
+        blocks = [key.public_bytes(encoding, form) for key in self.public]
+        return b"".join(blocks)
+
+
+def create_keys(path: Path) -> SealKeys:
+    """Make a new key in a new file that only its owner can read.
+
+    Raises:
+        FileExistsError: there is such a file already; it is left alone.
+        OSError: it cannot be written.
+    """
+    private = Ed25519PrivateKey.generate()
+    text = private.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    # Whole or not at all: a file that was cut short would be taken for a broken key.
+    write_private(path, text, replace=False)
+    return SealKeys((private.public_key(),), private)
+
+
+def read_keys(path: Path) -> SealKeys:
+    """Read a file of keys.
+
+    Raises:
+        SealKeyError: it cannot be read, or holds something else than unencrypted Ed25519 keys.
+    """
+    try:
+        private, public = _sealing_keys_in(path.read_bytes())
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
+        message = f"cannot use the keys in {path}: {error}"
+        raise SealKeyError(message) from None
+    if len(private) > 1 or not (private or public):
+        raise SealKeyError(
+            f"{path} holds {len(private)} private and {len(public)} public keys in PEM form"
+        )
+    if not private:
+        return SealKeys(tuple(public))
+    if is_open_to_others(path):
+        logger.warning(
+            "%s can be read by others than its owner: whoever has this key can rewrite history",
+            path,
+        )
+    [present] = private
+    return SealKeys((present.public_key(), *public), present)
+
+
+def _sealing_keys_in(
+    text: bytes,
+) -> tuple[list[Ed25519PrivateKey], list[Ed25519PublicKey]]:
+    private = []
+    public = []
+    for block in _BLOCK.finditer(text):
+        if b"PRIVATE" in block[1]:
+            private.append(_private(block[0]))
+        else:
+            public.append(_public(block[0]))
+    return private, public
+
+
+def _private(pem: bytes) -> Ed25519PrivateKey:
+    key = serialization.load_pem_private_key(pem, password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TypeError("not an Ed25519 private key")
+    return key
+
+
+def _public(pem: bytes) -> Ed25519PublicKey:
+    key = serialization.load_pem_public_key(pem)
+    if not isinstance(key, Ed25519PublicKey):
+        raise TypeError("not an Ed25519 public key")
+    return key
+
+
+def _verified(key: Ed25519PublicKey, message: bytes, signature: bytes) -> bool:
+    try:
+        key.verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True

@@ -1,0 +1,672 @@
+"""Personal values in the log: encrypted by a key for each person, unreadable once it is destroyed.
+
+Uses `keys` and `database`. Begin with `writing.py` and `reading.py`; `rotation.py` changes the
+master key.
+"""
+
+import asyncio
+import secrets
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any, cast
+from uuid import UUID, uuid4
+
+import orjson
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from eventsourcing.persistence import StoredEvent
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.errors import SubjectKeysUnavailableError, VersionConflictError
+from domain.json_values import JsonObject
+from domain.personal import ERASED, MARK
+from domain.ports import Unit
+from eventlog.database.sql import EVENTS_TABLE
+from eventlog.keys import KEY_BYTES, NONCE_BYTES, MasterKey, MasterKeyFile
+from projections.envelope import Envelope, EventRow, to_envelope
+from projections.job_runs import IS_UNFINISHED
+from projections.rows import Connection, read_first, read_ids, read_one, read_rows
+
+# Personal data in a stored event: out of the open and back.
+#
+# An event whose state begins with the member `encrypted` was written with fewer members than its
+# class has: marked parameters are missing, and their values lie in `encrypted`, by the id of the
+# key and the parameter's name, as base64 of nonce, ciphertext and tag (AES-256-GCM). Only a run's
+# first event has any. Its bytes never change, so seals hold; what changes is which keys there
+# are. Whoever reads an event decrypts it first, before upcasts and folds.
+#
+# The digest of a launch's body would let somebody who guesses a value see that the guess is
+# right. So it is encrypted, too, by a key that follows from all keys of the run together: once
+# one of them is gone, so is the digest.
+
+CIPHERTEXT_MARK = b'{"encrypted":{'
+"""What a state with encrypted values begins with, and no other: so all that it costs the others is
+this comparison."""
+
+DIGEST = "request_digest"
+
+
+class CiphertextError(ValueError):
+    """An encrypted value is not what was stored."""
+
+
+def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> StoredEvent:
+    """Return the event with these parameters encrypted, each by its key, given with its id."""
+    run_id = event.originator_id
+    state = orjson.loads(event.state)
+    parameters = state["parameters"]
+    values: dict[str, dict[str, str]] = {}
+    for name, (key_id, key) in keys.items():
+        value = parameters.pop(name)
+        text = orjson.dumps(value)
+        place = _parameter_place(run_id, name)
+        of_key = values.setdefault(str(key_id), {})
+        of_key[name] = _closed(key, text, place)
+    encrypted: dict[str, Any] = {"values": values}
+    digest = state[DIGEST]
+    if digest is not None:
+        joint = _joint_of(keys)
+        text = digest.encode()
+        place = _digest_place(run_id)
+        encrypted["digest"] = _closed(joint, text, place)
+        state[DIGEST] = None
+    fields = {"encrypted": encrypted, **state}
+    return replace(event, state=orjson.dumps(fields))
+
+
+def encrypted_part(
+    version: int, state: bytes
+) -> tuple[JsonObject, Sequence[str]] | None:
+    """Return an event's stored state and the ids of the keys it needs; None if it needs none."""
+    if version != 1 or not state.startswith(CIPHERTEXT_MARK):
+        return None
+    fields: JsonObject = orjson.loads(state)
+    encrypted = cast("dict[str, dict[str, JsonObject]]", fields["encrypted"])
+    key_ids = list(encrypted["values"])
+    return fields, key_ids
+
+
+def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -> bytes:
+    """Return the state as it would be if nothing had been encrypted, and what was.
+
+    It has two members more: `personal` has, by key id, the parameters that were encrypted;
+    `erased`, if any is lost, those whose keys are gone.
+
+    Args:
+        aggregate_id: whose event it is.
+        fields: its stored state; it is changed.
+        keys: by their ids, those of the needed keys that still exist.
+
+    Raises:
+        CiphertextError: somebody has changed what was stored.
+    """
+    encrypted: Any = fields.pop("encrypted")
+    values_by_key = encrypted["values"]
+    parameters = cast("JsonObject", fields["parameters"])
+    personal: JsonObject = {}
+    erased: list[str] = []
+    for key_id, values in values_by_key.items():
+        personal[key_id] = sorted(values)
+        key = keys.get(key_id)
+        if key is None:
+            erased += values
+            parameters |= dict.fromkeys(values, ERASED)
+            continue
+        for name, value in values.items():
+            place = _parameter_place(aggregate_id, name)
+            text = _opened(key, value, place)
+            parameters[name] = orjson.loads(text)
+    digest = encrypted.get("digest")
+    if digest is not None:
+        fields[DIGEST] = ERASED
+        if not erased:
+            needed = {key_id: keys[key_id] for key_id in values_by_key}
+            joint = _joint(needed)
+            place = _digest_place(aggregate_id)
+            text = _opened(joint, digest, place)
+            fields[DIGEST] = text.decode()
+    fields["personal"] = personal
+    if erased:
+        fields["erased"] = [*sorted(erased)]
+    return orjson.dumps(fields)
+
+
+def _parameter_place(aggregate_id: UUID | str, name: str) -> bytes:
+    """Return what a ciphertext is bound to, so that it can be moved nowhere else."""
+    return f"{aggregate_id} parameters {name}".encode()
+
+
+def _digest_place(aggregate_id: UUID | str) -> bytes:
+    return f"{aggregate_id} {DIGEST}".encode()
+
+
+def _joint_of(keys: Mapping[str, tuple[UUID, bytes]]) -> bytes:
+    """Return the joint key of keys that are given with their ids, by parameter."""
+    by_id: dict[str, bytes] = {}
+    for key_id, key in keys.values():
+        by_id[str(key_id)] = key
+    return _joint(by_id)
+
+
+def _joint(keys: Mapping[str, bytes]) -> bytes:
+    hashed = sha256(b"joint key ")
+    for _, key in sorted(keys.items()):
+        hashed.update(key)
+    return hashed.digest()
+
+
+def _closed(key: bytes, text: bytes, place: bytes) -> str:
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    ciphertext = AESGCM(key).encrypt(nonce, text, place)
+    encoded = b64encode(nonce + ciphertext)
+    return encoded.decode()
+
+
+def _opened(key: bytes, value: str, place: bytes) -> bytes:
+    try:
+        raw = b64decode(value, validate=True)
+        nonce = raw[:NONCE_BYTES]
+        ciphertext = raw[NONCE_BYTES:]
+        return AESGCM(key).decrypt(nonce, ciphertext, place)
+    except (InvalidTag, ValueError):
+        what = f"the encrypted value of {place.decode()}"
+        raise CiphertextError(f"{what} is not what was stored") from None
+
+
+# The SQL of personal data: the keys of subjects, and the rows that an erasure changes.
+
+SUBJECT_KEYS = """
+    SELECT key_id, wrapped, master FROM subject_keys WHERE key_id = ANY(%(ids)s::uuid[])
+"""
+
+
+SUBJECT_KEYS_PAGE = "SELECT key_id, wrapped, master FROM subject_keys LIMIT %(limit)s"
+
+
+MASTER = "SELECT id FROM subject_master"
+
+
+INSERT_MASTER = "INSERT INTO subject_master (id) VALUES (%s) ON CONFLICT DO NOTHING"
+
+
+FIND_SUBJECT_KEY = f"""
+    SELECT ({MASTER}) AS present, found.* FROM (VALUES (1)) AS one
+    LEFT JOIN (
+        SELECT key_id, wrapped, master FROM subject_keys WHERE lookup = ANY(%(lookups)s::bytea[])
+    ) AS found ON true
+"""
+"""One statement, and so one moment: a rotation changes master key and look-ups."""
+
+
+INSERT_SUBJECT_KEY = """
+    INSERT INTO subject_keys (key_id, lookup, wrapped, master) VALUES (%s, %s, %s, %s)
+    ON CONFLICT DO NOTHING
+"""
+
+
+DELETE_SUBJECT_KEY = "DELETE FROM subject_keys WHERE key_id = %s"
+
+
+UNFINISHED_RUNS_OF = f"""
+    SELECT id FROM job_runs WHERE personal ? %(key_id)s::text AND {IS_UNFINISHED}
+    ORDER BY created_position
+"""
+
+
+SCHEDULES_OF = """
+    SELECT aggregate_id AS id, array_agg(marked.key ORDER BY marked.key) AS names
+    FROM job_definitions JOIN schedules ON lower(schedules.job) = lower(job_definitions.slug),
+    LATERAL jsonb_each(
+        CASE WHEN jsonb_typeof(parameters_schema -> 'properties') = 'object'
+        THEN parameters_schema -> 'properties' END
+    ) AS marked
+    WHERE parameters -> marked.key NOT IN ('null', to_jsonb(%(erased)s::text))
+        AND parameters ->> (marked.value ->> %(mark)s) = %(subject)s
+    GROUP BY aggregate_id
+"""
+
+
+ERASE_ROWS = """
+    UPDATE job_runs SET parameters = parameters || (
+        SELECT jsonb_object_agg(name, %(erased)s::text)
+        FROM jsonb_array_elements_text(personal -> %(key_id)s::text) AS name
+    ), request_digest = CASE WHEN request_digest IS NOT NULL THEN %(erased)s::text END
+    WHERE personal ? %(key_id)s::text
+"""
+"""What the fold makes of these rows' events once the key is gone. A test holds the two together."""
+
+
+FIRST_ENCRYPTED = f"""
+    SELECT originator_id, originator_version, state FROM {EVENTS_TABLE}
+    WHERE originator_id = ANY(%(ids)s) AND originator_version = 1
+        AND substring(state FOR octet_length(%(mark)s::bytea)) = %(mark)s::bytea
+"""
+
+
+ROTATION_LOCK = 6_114_930_287_745_016_233
+"""Key of the advisory lock of the session that changes the master key."""
+
+
+CHANGE_MASTER = "UPDATE subject_master SET id = %s"
+
+
+WRAPPED_BY_OTHERS = """
+    SELECT key_id, wrapped, master FROM subject_keys WHERE master <> %(master)s
+    LIMIT %(limit)s FOR UPDATE
+"""
+
+
+WRAP_ANEW = (
+    "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
+)
+
+
+# The subjects' keys: in the table `subject_keys`, each wrapped by the master key from a file.
+#
+# They are read from the database each time, in the snapshot or transaction that reads the events:
+# a process that kept one would go on showing what another one has erased.
+
+SubjectKey = tuple[UUID, bytes]
+"""The key's id, and the key."""
+
+
+class SubjectKeyRow(TypedDict):
+    """A subject's key, wrapped by the master key of this id."""
+
+    key_id: ReadOnly[str]
+    wrapped: ReadOnly[bytes]
+    master: ReadOnly[str]
+
+
+class _FoundKey(TypedDict):
+    """The database's master key, if it has one, and a subject's key, if there is one."""
+
+    present: ReadOnly[str | None]
+    key_id: ReadOnly[str | None]
+    wrapped: ReadOnly[bytes]
+    master: ReadOnly[str]
+
+
+class MasterRow(TypedDict):
+    """The id of the database's master key."""
+
+    id: ReadOnly[str]
+
+
+MAX_TRIES = 10
+"""How often a subject's key may vanish, or the master key change, before we give up."""
+
+
+async def keys_by_id(
+    connection: Connection, master_keys: MasterKeyFile | None, ids: Collection[str]
+) -> dict[str, bytes]:
+    """Return those of the keys that still exist.
+
+    Raises:
+        SubjectKeysUnavailableError: they cannot be unwrapped.
+    """
+    values = {"ids": list(ids)}
+    rows = await read_rows(connection, SubjectKeyRow, SUBJECT_KEYS, values)
+    keys: dict[str, bytes] = {}
+    for row in rows:
+        key_id, key, _ = unwrapped(master_keys, row)
+        keys[str(key_id)] = key
+    return keys
+
+
+def unwrapped(
+    master_keys: MasterKeyFile | None, row: SubjectKeyRow
+) -> tuple[UUID, bytes, str]:
+    """Return the key's id, the key and the subject's name of a row of `subject_keys`.
+
+    Raises:
+        SubjectKeysUnavailableError: it cannot be unwrapped.
+    """
+    key_id = UUID(row["key_id"])
+    master = needed(master_keys).known(row["master"])
+    key, subject = master.unwrap(key_id, row["wrapped"])
+    return key_id, key, subject
+
+
+async def find(
+    connection: Connection, master_keys: MasterKeyFile | None, subject: str
+) -> SubjectKey | None:
+    """Return the subject's key, None if it has none.
+
+    Raises:
+        SubjectKeysUnavailableError: the master key is not at hand.
+    """
+    for _ in range(MAX_TRIES):
+        held: Sequence[MasterKey] = ()
+        if master_keys is not None:
+            held = master_keys.held()
+        # Names are looked up under every key of the file, for during a rotation some are known by
+        # the former one.
+        values = {"lookups": [master.lookup(subject) for master in held]}
+        row = await read_one(connection, _FoundKey, FIND_SUBJECT_KEY, values)
+        present = row["present"]
+        if present is None:
+            return None
+        if any(master.id == present for master in held):
+            return _found(master_keys, row)
+        # Reads the file anew, or says why the key cannot be had.
+        await _present(connection, needed(master_keys))
+    raise SubjectKeysUnavailableError("the master key keeps changing")
+
+
+def _found(master_keys: MasterKeyFile | None, row: _FoundKey) -> SubjectKey | None:
+    if row["key_id"] is None:
+        return None
+    found: SubjectKeyRow = {
+        "key_id": row["key_id"],
+        "wrapped": row["wrapped"],
+        "master": row["master"],
+    }
+    key_id, key, _ = unwrapped(master_keys, found)
+    return key_id, key
+
+
+async def find_or_make(
+    connection: Connection, master_keys: MasterKeyFile | None, subject: str
+) -> SubjectKey:
+    """Return the subject's key, a new one if it has none, which is committed then.
+
+    Args:
+        connection: outside of any transaction.
+        master_keys: made if there is no such file yet.
+        subject: the name.
+
+    Raises:
+        SubjectKeysUnavailableError: the master key is not at hand, or cannot be made.
+    """
+    for _ in range(MAX_TRIES):
+        found = await find(connection, master_keys, subject)
+        if found is not None:
+            return found
+        await _make(connection, needed(master_keys), subject)
+    raise SubjectKeysUnavailableError("the subject's key keeps vanishing")
+
+
+async def check(connection: Connection, master_keys: MasterKeyFile | None) -> None:
+    """Find out whether the master key of this database is at hand, if it has one.
+
+    Raises:
+        SubjectKeysUnavailableError: it is not.
+    """
+    row = await read_first(connection, MasterRow, MASTER)
+    if row is not None:
+        await _present(connection, needed(master_keys))
+
+
+async def _present(connection: Connection, file: MasterKeyFile) -> None:
+    """Read the file until it holds this database's master key.
+
+    A rotation may come to its end between the table's answer and the look into the file.
+
+    Raises:
+        SubjectKeysUnavailableError: the file does not have it, and nobody is changing it.
+    """
+    missing: str | None = None
+    for _ in range(MAX_TRIES):
+        row = await read_one(connection, MasterRow, MASTER)
+        try:
+            file.known(row["id"])
+        except SubjectKeysUnavailableError:
+            if row["id"] == missing:
+                raise
+            missing = row["id"]
+        else:
+            return
+    raise SubjectKeysUnavailableError("the master key keeps changing")
+
+
+def needed(master_keys: MasterKeyFile | None) -> MasterKeyFile:
+    """Return the file, or raise SubjectKeysUnavailableError where none was named."""
+    if master_keys is None:
+        raise SubjectKeysUnavailableError(
+            "personal data are encrypted here, and no master key was named to read them"
+        )
+    return master_keys
+
+
+async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> None:
+    """Make a key for the subject, unless somebody else does, or the master key is changing."""
+    async with connection.transaction():
+        # Locked against a rotation: no key may be wrapped by a master key that is on its way out.
+        row = await read_first(connection, MasterRow, f"{MASTER} FOR SHARE")
+        if row is not None:
+            master = file.known(row["id"])
+        else:
+            first = await _first_master(connection, file)
+            if first is None:
+                return
+            master = first
+        key_id = uuid4()
+        key = secrets.token_bytes(KEY_BYTES)
+        wrapped = master.wrap(key_id, key, subject)
+        lookup = master.lookup(subject)
+        values = (key_id, lookup, wrapped, master.id)
+        await connection.execute(INSERT_SUBJECT_KEY, values)
+
+
+async def _first_master(
+    connection: Connection, file: MasterKeyFile
+) -> MasterKey | None:
+    """Take the file's key, made if need be, as this database's; None if another was faster."""
+    master = file.create()
+    cursor = await connection.execute(INSERT_MASTER, (master.id,))
+    if not cursor.rowcount:
+        return None
+    return master
+
+
+# Events as they are read: decrypted by the keys that still exist, all of a page by one query.
+#
+# This is the only way from stored states to envelopes and aggregates, so whatever has been erased
+# is erased for all. Where nothing is encrypted it costs a look at each run's first event.
+
+MOST_AT_ONCE = 524_288
+"""Bytes of states that are parsed in the loop; for more, others would wait."""
+
+
+async def plain_states(
+    connection: Connection,
+    master_keys: MasterKeyFile | None,
+    events: Iterable[tuple[UUID, int, bytes]],
+) -> dict[UUID, bytes]:
+    """Return, by aggregate, the plain state of each of these events that is encrypted.
+
+    Only an aggregate's first event ever is.
+
+    Args:
+        connection: where the events were read, in the same snapshot or afterwards.
+        master_keys: opens the subjects' keys.
+        events: aggregate's id, version and stored state of each.
+
+    Raises:
+        SubjectKeysUnavailableError: keys cannot be unwrapped.
+        CiphertextError: somebody has changed what was stored.
+    """
+    parts: dict[UUID, tuple[JsonObject, Sequence[str]]] = {}
+    for aggregate_id, version, state in events:
+        if version != 1:
+            continue
+        part = encrypted_part(version, state)
+        if part is not None:
+            parts[aggregate_id] = part
+    if not parts:
+        return {}
+    key_ids: set[str] = set()
+    for _, needed_ids in parts.values():
+        key_ids.update(needed_ids)
+    keys = await keys_by_id(connection, master_keys, key_ids)
+    plain: dict[UUID, bytes] = {}
+    for aggregate_id, (fields, _) in parts.items():
+        plain[aggregate_id] = decrypt(aggregate_id, fields, keys)
+    return plain
+
+
+async def envelopes(
+    connection: Connection, master_keys: MasterKeyFile | None, rows: Sequence[EventRow]
+) -> list[Envelope]:
+    """Return the envelopes of rows of the log, decrypted.
+
+    Raises:
+        SubjectKeysUnavailableError: keys cannot be unwrapped.
+        CiphertextError: somebody has changed what was stored.
+    """
+    suspects = [row for row in rows if _may_be_encrypted(row)]
+    if suspects:
+        events = map(event_of, suspects)
+        plain = await plain_states(connection, master_keys, events)
+        rows = [_decrypted(row, plain) for row in rows]
+    size = sum(len(row["state"]) for row in rows)
+    if size > MOST_AT_ONCE:
+        return await asyncio.to_thread(_envelopes, rows)
+    return _envelopes(rows)
+
+
+def _envelopes(rows: Sequence[EventRow]) -> list[Envelope]:
+    return [to_envelope(row) for row in rows]
+
+
+def _may_be_encrypted(row: EventRow) -> bool:
+    if row["originator_version"] != 1:
+        return False
+    state = row["state"]
+    return state.startswith(CIPHERTEXT_MARK)
+
+
+def _decrypted(row: EventRow, plain: Mapping[UUID, bytes]) -> EventRow:
+    if row["originator_version"] != 1:
+        return row
+    aggregate_id = UUID(row["originator_id"])
+    state = plain.get(aggregate_id)
+    if state is None:
+        return row
+    return {**row, "state": state}
+
+
+class StateRow(TypedDict):
+    """What of a row of the log tells whether the event is encrypted."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    state: ReadOnly[bytes]
+
+
+async def first_plain_states(
+    connection: Connection, master_keys: MasterKeyFile | None, ids: Sequence[UUID]
+) -> dict[UUID, bytes]:
+    """Return what `plain_states` does of the aggregates' first events that are not archived."""
+    if not ids:
+        return {}
+    values = {"ids": ids, "mark": CIPHERTEXT_MARK}
+    rows = await read_rows(connection, StateRow, FIRST_ENCRYPTED, values)
+    events = map(event_of, rows)
+    return await plain_states(connection, master_keys, events)
+
+
+def event_of(row: StateRow) -> tuple[UUID, int, bytes]:
+    """Return of a row of the log what `plain_states` looks at."""
+    aggregate_id = UUID(row["originator_id"])
+    return aggregate_id, row["originator_version"], row["state"]
+
+
+# Personal data on their way into the log, and out of it for good.
+
+
+async def encrypted_unit(
+    connection: Connection, master_keys: MasterKeyFile | None, unit: Unit
+) -> Unit:
+    """Return the unit, encrypted; it is refused if one of its subjects is erased meanwhile.
+
+    Keys are made and committed before the unit is: one by which nothing was encrypted does no
+    harm.
+
+    Raises:
+        VersionConflictError: a key that it names is gone.
+        SubjectKeysUnavailableError: the master key is not at hand.
+    """
+    known: dict[str | UUID, SubjectKey] = {}
+    keys: dict[str, SubjectKey] = {}
+    for name, whose in unit.personal.items():
+        if whose not in known:
+            known[whose] = await _key_of(connection, master_keys, whose)
+        keys[name] = known[whose]
+    expects = dict(unit.expects)
+    for key_id, _ in known.values():
+        expects[key_id] = 0  # A key's own history begins with its erasure.
+    first, *others = unit.events
+    encrypted = encrypt(first, keys)
+    return replace(
+        unit,
+        events=[encrypted, *others],
+        expects=expects,
+        personal={},
+    )
+
+
+async def key_id_of(
+    connection: Connection, master_keys: MasterKeyFile | None, subject: str
+) -> UUID | None:
+    """Return the id of the subject's key, None if it has none.
+
+    Raises:
+        SubjectKeysUnavailableError: the master key is not at hand.
+    """
+    found = await find(connection, master_keys, subject)
+    if found is None:
+        return None
+    key_id, _ = found
+    return key_id
+
+
+async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
+    """Return the pending and running runs that hold data encrypted by this key."""
+    values = {"key_id": str(key_id)}
+    return await read_ids(connection, UNFINISHED_RUNS_OF, values)
+
+
+class _Scheduled(TypedDict):
+    """A schedule that holds values of a subject, and the names of these parameters."""
+
+    id: ReadOnly[str]
+    names: ReadOnly[list[str]]
+
+
+async def schedules_of(connection: Connection, subject: str) -> dict[UUID, list[str]]:
+    """Return the schedules whose parameters hold the subject's values, with these names."""
+    values = {"subject": subject, "erased": ERASED, "mark": MARK}
+    rows = await read_rows(connection, _Scheduled, SCHEDULES_OF, values)
+    return {UUID(row["id"]): row["names"] for row in rows}
+
+
+async def erase(connection: Connection, key_id: UUID) -> int:
+    """Destroy the key in this transaction, and rewrite rows with data under it; return how many."""
+    await connection.execute(DELETE_SUBJECT_KEY, (key_id,))
+    values = {"key_id": str(key_id), "erased": ERASED}
+    cursor = await connection.execute(ERASE_ROWS, values)
+    return cursor.rowcount
+
+
+async def _key_of(
+    connection: Connection, master_keys: MasterKeyFile | None, whose: str | UUID
+) -> SubjectKey:
+    """Return the key of a subject, who is given by name or by the key's id."""
+    if isinstance(whose, UUID):
+        return await _by_id(connection, master_keys, whose)
+    return await find_or_make(connection, master_keys, whose)
+
+
+async def _by_id(
+    connection: Connection, master_keys: MasterKeyFile | None, key_id: UUID
+) -> SubjectKey:
+    wanted = str(key_id)
+    keys = await keys_by_id(connection, master_keys, [wanted])
+    key = keys.get(wanted)
+    if key is None:
+        raise VersionConflictError(f"the subject of key {key_id} was erased")
+    return key_id, key

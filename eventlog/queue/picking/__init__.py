@@ -1,4 +1,0 @@
-"""Which of the known runs a claim starts, once all is known that counts.
-
-Uses the pure rules of `projections.runs` (limits, rooms, turns). Begin with `surely.py`.
-"""

@@ -1,0 +1,410 @@
+"""Histories of aggregates, part by part: nobody knows how long they are.
+
+A part ends after so many events or bytes. It has at least one event where there is any.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, cast
+from uuid import UUID
+
+from eventsourcing.persistence import StoredEvent
+from typing_extensions import ReadOnly
+
+from domain.jobs.run_events import RUN_TOPIC
+from domain.personal import ERASED, erased_from
+from domain.ports import Row, State
+from eventlog.archive.reading import HistoryRow, resolved, within
+from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
+from eventlog.keys import LogFiles
+from eventlog.personal import plain_states
+from projections.envelope import EventRow
+from projections.job_runs import RunRow
+from projections.rows import Connection, read_rows
+from projections.table import Table
+from projections.tables import BY_SUBJECT
+
+EVENTS_A_PART = 500
+
+BYTES_A_PART = 4_194_304
+
+_OWN = "originator_id = %(id)s AND originator_version > %(after)s"
+
+_ALL = f"SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE} WHERE {_OWN}"
+
+_LANDMARKS = f"""
+    SELECT event.* FROM (
+        SELECT originator_version AS version, topic,
+            lead(topic) OVER (ORDER BY originator_version) AS next_topic
+        FROM {EVENTS_TABLE} WHERE {_OWN}
+    ) AS known JOIN {EVENTS_TABLE} AS event
+        ON originator_id = %(id)s AND originator_version = known.version
+    WHERE known.topic <> 'job_run.progressed'
+        OR known.next_topic IS DISTINCT FROM 'job_run.progressed'
+"""
+"""Of reports in a row only the last one: each names the address of the attempt's log, and what else
+they say is in no attempt."""
+
+
+def _first_of(events: str) -> str:
+    return f"""
+        SELECT {ENVELOPE_COLUMNS}, {_NO_MARK}, (
+            SELECT max(originator_version) FROM {EVENTS_TABLE} WHERE originator_id = %(id)s
+        ) AS last_version FROM (
+            SELECT *, sum(octet_length(state)) OVER (ORDER BY originator_version)
+                - octet_length(state) AS bytes_before
+            FROM ({events} ORDER BY originator_version LIMIT %(limit)s) AS next
+        ) AS measured WHERE bytes_before < %(max_bytes)s
+        UNION ALL SELECT *, NULL FROM ({_MARK} WHERE id = %(id)s) AS mark
+        ORDER BY originator_version
+    """
+
+
+EVENTS = _first_of(_ALL)
+
+LANDMARKS = _first_of(_LANDMARKS)
+
+
+class _Row(HistoryRow):
+    """An event, or the mark of an archived history; `last_version` is that of the last event."""
+
+    last_version: ReadOnly[int | None]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some events of a history.
+
+    Attributes:
+        next: the version after which the next part begins; None at the end.
+    """
+
+    rows: Sequence[EventRow]
+    next: int | None
+
+
+async def read_part(  # noqa: PLR0913 - what a part is
+    connection: Connection,
+    files: LogFiles,
+    aggregate_id: UUID,
+    after: int,
+    limit: int = EVENTS_A_PART,
+    *,
+    landmarks: bool = False,
+) -> Part:
+    """Return the events of a history after a version.
+
+    Args:
+        connection: to the database.
+        files: where archived events are.
+        aggregate_id: whose history.
+        after: the version of the last event that is known.
+        limit: events at most.
+        landmarks: whether reports may be left out that attempts do not tell of.
+    """
+    values = {
+        "id": aggregate_id,
+        "after": after,
+        "limit": limit,
+        "max_bytes": BYTES_A_PART,
+    }
+    query = LANDMARKS if landmarks else EVENTS
+    found = await read_rows(connection, _Row, query, values)
+    if not found:
+        return Part((), None)
+    last_version = found[0]["last_version"]
+    rows: Sequence[EventRow] = found
+    if last_version is None:
+        [mark] = found
+        last_version = len(mark["positions"])
+        rows = await _archived(connection, files, mark, after, after + limit)
+    if not rows or rows[-1]["originator_version"] >= last_version:
+        return Part(rows, None)
+    return Part(rows, rows[-1]["originator_version"])
+
+
+ARCHIVED_AT_ONCE = 32
+"""Archived events that are read together: how large they are is seen only then."""
+
+
+async def _archived(
+    connection: Connection, files: LogFiles, mark: HistoryRow, after: int, last: int
+) -> list[EventRow]:
+    """Return an archived history's events between two versions, as many as a part may have."""
+    rows: list[EventRow] = []
+    size = 0
+    for first in range(after, min(last, len(mark["positions"])), ARCHIVED_AT_ONCE):
+        end = min(first + ARCHIVED_AT_ONCE, last)
+
+        def portion(
+            mark: HistoryRow, first: int = first, end: int = end
+        ) -> Sequence[int]:
+            return mark["positions"][first:end]
+
+        rows += await resolved(connection, files.archive, [mark], portion)
+        size = sum(len(row["state"]) for row in rows)
+        if size >= BYTES_A_PART:
+            break
+    return within(rows, BYTES_A_PART)
+
+
+END = 2**62
+"""A version, or a position, after all that there are."""
+
+_PARTS = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (
+        SELECT part.*, sum(octet_length(state)) OVER in_turn - octet_length(state) AS bytes_before
+        FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[])
+            WITH ORDINALITY AS wanted (id, after, before, place),
+        LATERAL (
+            SELECT * FROM {EVENTS_TABLE}
+            WHERE originator_id = wanted.id
+                AND originator_version > wanted.after AND originator_version < wanted.before
+                AND notification_id <= %(position)s
+            ORDER BY originator_version LIMIT %(limit)s
+        ) AS part
+        WINDOW in_turn AS (ORDER BY place, originator_version)
+    ) AS measured WHERE bytes_before < %(max_bytes)s
+    UNION ALL {_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
+    ORDER BY originator_id, originator_version
+"""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Some events of several histories.
+
+    Attributes:
+        rows: one aggregate's behind the other's, each in order.
+        ended: the aggregates of which no more are wanted.
+    """
+
+    rows: Sequence[EventRow]
+    ended: Collection[UUID]
+
+
+async def read_parts(
+    connection: Connection,
+    files: LogFiles,
+    wanted: Mapping[UUID, tuple[int, int]],
+    position: int = END,
+) -> Parts:
+    """Return the next events of each aggregate between two versions: some of each, few in all.
+
+    Args:
+        connection: to the database.
+        files: where archived events are.
+        wanted: by aggregate, the version after which to begin and the one to end before.
+        position: the last one in the log that is wanted.
+    """
+    limit = max(1, EVENTS_A_PART // len(wanted))
+    bounds = list(wanted.values())
+    values = {
+        "ids": list(wanted),
+        "after": [after for after, _ in bounds],
+        "before": [before for _, before in bounds],
+        "position": position,
+        "limit": limit,
+        "max_bytes": BYTES_A_PART,
+    }
+    found = await read_rows(connection, HistoryRow, _PARTS, values)
+    counts = dict.fromkeys(wanted, 0)
+    rows: list[EventRow] = []
+    size = 0
+    unread: set[UUID] = set()
+    for row in found:
+        aggregate_id = UUID(row["originator_id"])
+        if row["archive"] is None:
+            rows.append(row)
+            size += len(row["state"])
+            counts[aggregate_id] += 1
+            continue
+        after, before = wanted[aggregate_id]
+        known = sum(1 for one in row["positions"] if one <= position)
+        last = min(before - 1, known, after + limit)
+        archived = await _archived(connection, files, row, after, last)
+        rows += archived
+        if after + len(archived) < min(before - 1, known):
+            unread.add(aggregate_id)
+    if size >= BYTES_A_PART:
+        unread.update(wanted)
+    unread.update(one for one, count in counts.items() if count == limit)
+    return Parts(rows, wanted.keys() - unread)
+
+
+async def next_events(
+    connection: Connection, files: LogFiles, aggregate_id: UUID, after: int
+) -> list[StoredEvent]:
+    """Return the next events of an aggregate, decrypted, for its commands to decide by."""
+    part = await read_part(connection, files, aggregate_id, after)
+    events = [_stored(aggregate_id, row) for row in part.rows]
+    stored = [
+        (aggregate_id, event.originator_version, event.state) for event in events[:1]
+    ]
+    plain = await plain_states(connection, files.master_keys, stored)
+    if aggregate_id in plain:
+        events[0] = replace(events[0], state=plain[aggregate_id])
+    return events
+
+
+def _stored(aggregate_id: UUID, row: EventRow) -> StoredEvent:
+    return StoredEvent(
+        originator_id=aggregate_id,
+        originator_version=row["originator_version"],
+        topic=row["topic"],
+        state=row["state"],
+    )
+
+
+# Where aggregates stand: their rows, and the ends of their histories to prove them by.
+#
+# A row is relied on only if it goes back to the last event of the log, and if a version of the
+# program has written it that knows all that decisions need. What it then says is as good as the
+# history, and costs two look-ups however long that is.
+
+MAX_BYTES = 1_048_576
+"""Rows that are read together may take so much room in the table, where they lie compressed; the
+first is read in any case."""
+
+_COMPRESSIBLE = ("jsonb", "text")
+
+_LOST_KEYS = """
+    CASE WHEN jsonb_typeof(personal) = 'object' THEN ARRAY(
+        SELECT name FROM jsonb_object_keys(personal) AS name
+        WHERE NOT EXISTS (
+            SELECT 1 FROM subject_keys WHERE key_id = CASE
+                WHEN name ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN name::uuid END
+        )
+    ) END AS lost_keys
+"""
+"""Nothing that somebody has written into a row breaks the statement that reads it with others."""
+
+_ARCHIVED = """
+    UNION ALL SELECT head_version, last_position, head_correlation_id
+    FROM archived_runs WHERE id = wanted_id
+"""
+
+
+@dataclass(frozen=True)
+class Found:
+    """An aggregate under the lock or outside of it.
+
+    Attributes:
+        state: for decisions.
+        row: as it stands in its table, whatever that is worth; None if it has none.
+        position: of its last event.
+        correlation_id: of its last event.
+    """
+
+    state: State
+    row: Row | None
+    position: int
+    correlation_id: UUID | None
+
+
+@cache
+def states_sql(kind: str) -> str:
+    """Return the statement that finds these aggregates (`ids`).
+
+    Its columns are the row's, and `wanted_id`, `head_version`, `head_position` and
+    `head_correlation_id`; of runs, also `lost_keys`.
+    """
+    table = BY_SUBJECT[kind]
+    columns = table.decided_on
+    sizes = ["0", *(f"coalesce(pg_column_size({name}), 0)" for name in _large(table))]
+    archived = lost_keys = ""
+    if kind == RUN_TOPIC:
+        archived = _ARCHIVED
+        lost_keys = f", {_LOST_KEYS}"
+    return f"""
+        SELECT {", ".join(["wanted_id", *columns])}, head.* {lost_keys} FROM (
+            SELECT *, sum(coalesce(bytes, 0)) OVER (ORDER BY place) - coalesce(bytes, 0) AS before
+            FROM unnest({_IDS}) WITH ORDINALITY AS wanted (wanted_id, place)
+            LEFT JOIN LATERAL (
+                SELECT {", ".join(columns)}, {" + ".join(sizes)} AS bytes FROM {table.name}
+                WHERE {table.key} = wanted_id LIMIT 1
+            ) AS row ON true
+        ) AS measured CROSS JOIN LATERAL (
+            (SELECT originator_version AS head_version, notification_id AS head_position,
+                correlation_id AS head_correlation_id
+             FROM {EVENTS_TABLE} WHERE originator_id = wanted_id
+             ORDER BY originator_version DESC LIMIT 1)
+            {archived}
+        ) AS head
+        WHERE before < {MAX_BYTES} ORDER BY place
+    """
+
+
+def _large(table: Table) -> list[str]:
+    return [
+        name
+        for name in table.decided_on
+        if table.columns[name] in _COMPRESSIBLE and name != table.key
+    ]
+
+
+def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Found]:
+    """Return what the rows of `states_sql` say, by aggregate, in their order."""
+    table = BY_SUBJECT[kind]
+    found: dict[UUID, Found] = {}
+    for columns in rows:
+        row = dict(columns)
+        aggregate_id = UUID(row.pop("wanted_id"))
+        version = row.pop("head_version")
+        position = row.pop("head_position")
+        correlation_id = row.pop("head_correlation_id")
+        lost_keys = row.pop("lost_keys", None)
+        if correlation_id is not None:
+            correlation_id = UUID(correlation_id)
+        known: Row | None = row
+        if row[table.key] is None:
+            known = None
+        told: Row | None = None
+        if known is not None and _tells(table, known, version, position):
+            told = _without_erased(known, lost_keys)
+        found[aggregate_id] = Found(
+            State(version, told), known, position, correlation_id
+        )
+    return found
+
+
+def _tells(table: Table, row: Row, version: int, position: int) -> bool:
+    ends = (row["aggregate_version"], row["position"])
+    return ends == (version, position) and table.is_decisive(row)
+
+
+def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
+    """Return a run's row as its events make it once these keys are gone.
+
+    None where that is not to be seen from the row, which somebody has edited.
+    """
+    if not lost_keys:
+        return row
+    run = cast("RunRow", row)
+    personal = run["personal"] or {}
+    erased: list[str] = []
+    for key_id in lost_keys:
+        names: object = personal[key_id]
+        if not isinstance(names, list):
+            return None
+        left = set(names) - run["parameters"].keys()
+        if left:
+            return None
+        erased += names
+    erased.sort()
+    changed = {"parameters": erased_from(run["parameters"], erased), "erased": erased}
+    if run["request_digest"] is not None:
+        changed["request_digest"] = ERASED
+    return {**row, **changed}
+
+
+async def read_states(
+    connection: Connection, kind: str, ids: Iterable[UUID]
+) -> dict[UUID, State]:
+    """Return where these aggregates stand, as `domain.ports.Log.states_of` says."""
+    values = {"ids": list(ids)}
+    cursor = await connection.execute(states_sql(kind), values)
+    rows = await cursor.fetchall()
+    found = found_states(kind, rows)
+    return {aggregate_id: one.state for aggregate_id, one in found.items()}

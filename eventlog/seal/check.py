@@ -1,0 +1,589 @@
+"""The check of the seals: a pure machine that is fed with seals and leaves in their order.
+
+Between two good seals the events must be those that the second one lists. Where its list cannot be
+believed, or seals in between are gone or broken, the events themselves are hashed into the tree,
+and the signed root tells whether they are what was sealed; if not, the peaks of the two trees tell
+where, as far as they can.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from eventlog.encoding import FIRST
+from eventlog.seal.seal import (
+    NOTHING_BEFORE,
+    Head,
+    JudgedSeal,
+    KeptHead,
+    SignedHead,
+    pairs,
+    to_runs,
+)
+from eventlog.seal.tree import Frontier, Leaf, first_difference, peak_ranges
+
+# What a check of the seals found: each thing that is wrong, with the positions it concerns.
+
+MAX_FINDINGS = 100
+"""Findings that are told one by one; the others are counted. Somebody may have rewritten a million
+events."""
+
+Kind = Literal["altered", "removed", "inserted", "contradicted", "seal"]
+"""What happened: to one event; to events somewhere in a range (`contradicted`); or to the seals
+themselves."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: what happened.
+        position: the first position that it concerns, or may concern.
+        until: the last such position; the same where the event is known exactly.
+        text: what to tell people.
+    """
+
+    kind: Kind
+    position: int
+    until: int
+    text: str
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is; of two that begin at one position, the more exact one comes first."""
+        return self.position, self.until
+
+    def present(self) -> dict[str, Any]:
+        """Return the finding as plain JSON."""
+        return {
+            "kind": self.kind,
+            "position": self.position,
+            "until": self.until,
+            "text": self.text,
+        }
+
+    def __str__(self) -> str:
+        if self.until <= self.position:
+            return f"position {self.position}: {self.text}"
+        return f"positions {self.position}-{self.until}: {self.text}"
+
+
+@dataclass
+class Findings:
+    """Gathers findings."""
+
+    told: list[Finding] = field(default_factory=list)
+    untold: int = 0
+    first: Finding | None = None
+
+    def add(
+        self, kind: Kind, position: int, text: str, until: int | None = None
+    ) -> None:
+        """Note one thing; `until` is `position` unless it is given."""
+        if until is None or until < position:
+            until = position
+        finding = Finding(kind, position, until, text)
+        if self.first is None or finding.place < self.first.place:
+            self.first = finding
+        if len(self.told) < MAX_FINDINGS:
+            self.told.append(finding)
+        else:
+            self.untold += 1
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a check.
+
+    Attributes:
+        log_id: the log's name.
+        events: how many events the log has.
+        seals: how many seals were found good.
+        last: the last good one.
+        unsealed: how many events come after it.
+        kept: how many heads that were kept elsewhere the log was compared with.
+        findings: what is wrong, in the order of positions.
+        untold: how many more findings there are.
+        first: the finding with the first position.
+    """
+
+    log_id: str
+    events: int
+    seals: int
+    last: SignedHead | None
+    unsealed: int
+    kept: int
+    findings: list[Finding]
+    untold: int
+    first: Finding | None
+
+    @property
+    def clean(self) -> bool:
+        """Return whether nothing is wrong."""
+        return self.first is None
+
+    def present(self) -> dict[str, Any]:
+        """Return the report as plain JSON."""
+        first_bad_position = None
+        if self.first is not None:
+            first_bad_position = self.first.position
+        last_seal = None
+        if self.last is not None:
+            last_seal = self.last.present()
+        return {
+            "clean": self.clean,
+            "firstBadPosition": first_bad_position,
+            "logId": self.log_id,
+            "events": self.events,
+            "seals": self.seals,
+            "lastSeal": last_seal,
+            "unsealedEvents": self.unsealed,
+            "keptHeads": self.kept,
+            "findings": [finding.present() for finding in self.findings],
+            "moreFindings": self.untold,
+        }
+
+
+# Compares the log with heads that were kept elsewhere, while its leaves pass by.
+
+
+@dataclass
+class _State:
+    """What is known of one kept head.
+
+    Attributes:
+        matches: whether the log's first events have its root; None until they have passed by.
+        differs: the range of leaves that holds the first difference, as far as is known.
+        seal: the seal of its number, if that has been seen.
+        proven: how many of the log's events it proves by naming, as the seal before it, one that is
+            still there.
+    """
+
+    kept: KeptHead
+    matches: bool | None = None
+    differs: tuple[int, int] = (0, 0)
+    seal: SignedHead | None = None
+    proven: int = 0
+
+    @property
+    def head(self) -> Head:
+        return self.kept.signed.head
+
+    @property
+    def name(self) -> str:
+        number = self.head.number
+        return f"seal {number}, kept in {self.kept.source},"
+
+
+def _size_of(kept: KeptHead) -> int:
+    return kept.signed.head.size
+
+
+class KeptHeads:
+    """The heads, and what the log says to each of them."""
+
+    def __init__(
+        self, kept: Sequence[KeptHead], log_id: str, findings: Findings
+    ) -> None:
+        self._findings = findings
+        self._log_id = log_id
+        by_size = sorted(kept, key=_size_of)
+        self._states = [_State(head) for head in by_size]
+        self._by_size: dict[int, list[_State]] = {}
+        self._floors: dict[int, int] = {}
+        self.watched: set[int] = set()
+        for state in self._states:
+            self._watch_for(state)
+
+    def _watch_for(self, state: _State) -> None:
+        size = state.head.size
+        of_size = self._by_size.setdefault(size, [])
+        of_size.append(state)
+        self.watched.add(size)
+        for start, _ in peak_ranges(size):
+            self.watched.add(start)
+
+    def saw_seal(self, signed: SignedHead) -> None:
+        """Note a good seal."""
+        head = signed.head
+        for state in self._states:
+            if state.head.number == head.number:
+                state.seal = signed
+            if state.head.previous == signed.hash:
+                state.proven = head.size
+                self.watched.add(head.size)
+
+    def saw_tree(self, tree: Frontier, position: int) -> None:
+        """Compare a tree of a watched size, whose last leaf stands at this position."""
+        size = tree.size
+        self._floors[size] = position + 1
+        states = self._by_size.get(size)
+        if states is None:
+            return
+        root = tree.root().hex()
+        for state in states:
+            if root == state.head.root:
+                state.matches = True
+            else:
+                state.matches = False
+                state.differs = _differs(state, tree)
+
+    def conclude(self, tree: Frontier, unsealed: int, first: int) -> None:
+        """Report every head that contradicts the log.
+
+        Its tree is as it was at the end; `unsealed` is the first position after its seals, `first`
+        that of all.
+        """
+        self._floors[0] = first
+        known_good = 0
+        for state in self._states:
+            head = state.head
+            if head.log_id != self._log_id:
+                self._tell_other_log(state, first)
+                continue
+            if state.matches:
+                known_good = head.size
+                self._check_seal(state, unsealed)
+                continue
+            same = max(known_good, state.proven)
+            if state.matches is False:
+                self._tell_contradiction(state, same)
+            elif head.size > tree.size:
+                self._tell_too_short(state, tree, same)
+
+    def _tell_other_log(self, state: _State, first: int) -> None:
+        head = state.head
+        what = f"{state.name} is that of another log, {head.log_id}"
+        text = f"{what}: this one was put in its place"
+        self._findings.add("contradicted", first, text, head.position)
+
+    def _tell_too_short(self, state: _State, tree: Frontier, same: int) -> None:
+        """Report a head of more events than there are; the first `same` are surely as sealed."""
+        head = state.head
+        differs, _ = _differs(state, tree)
+        start = self._floor(same, differs)
+        covered = f"{state.name} covers {head.size} events"
+        text = f"{covered}; the log has {tree.size}"
+        self._findings.add("removed", start, text, head.position)
+
+    def _tell_contradiction(self, state: _State, same: int) -> None:
+        """Report a head whose events are others; the first `same` are surely as sealed."""
+        differs, end = state.differs
+        start = self._floor(same, differs)
+        after_head = state.head.position + 1
+        after = self._floors.get(end, after_head)
+        last = after - 1
+        text = (
+            f"{state.name} contradicts the log: the first event that is not what was sealed"
+            " is one of these"
+        )
+        self._findings.add("contradicted", start, text, last)
+
+    def _floor(self, same: int, differs: int) -> int:
+        """Return the first position in question after so many events of which all is known."""
+        certain = max(same, differs)
+        first = self._floors[0]
+        return self._floors.get(certain, first)
+
+    def _check_seal(self, state: _State, unsealed: int) -> None:
+        """Report a kept head that is no longer among the seals, though its events are as sealed."""
+        head = state.head
+        if state.seal is None:
+            text = f"{state.name} is no longer among the log's seals"
+            position = min(unsealed, head.position)
+            self._findings.add("seal", position, text, head.position)
+        elif state.seal.head != head:
+            replaced = f"{state.name} was replaced by another one"
+            text = f"{replaced}; the events under it are what they were"
+            present = state.seal.head
+            position = min(present.position, head.position)
+            self._findings.add("seal", position, text)
+
+
+def _differs(state: _State, tree: Frontier) -> tuple[int, int]:
+    kept_tree = state.kept.tree
+    if kept_tree is None:
+        return 0, state.head.size
+    return first_difference(kept_tree, tree)
+
+
+END = 2**63
+"""Above every position."""
+
+
+class SealCheck:
+    """Call `open` with a seal, `take` with the events up to its position, and `close`.
+
+    After the last seal call `open_tail`, `take` with what is left, and `finish`.
+    """
+
+    def __init__(self, log_id: str, kept: Sequence[KeptHead]) -> None:
+        self.findings = Findings()
+        self._log_id = log_id
+        self._kept = KeptHeads(kept, log_id, self.findings)
+        self._kept_count = len(kept)
+        self._tree = Frontier()
+        self._lost = False
+        self._good: SignedHead | None = None
+        self._good_seals = 0
+        self._numbers: set[int] = set()
+        self._doubts: list[str] = []
+        self._seal: JudgedSeal | None = None
+        self._entries: list[Leaf] = []
+        self._at = 0
+        self._listed_from = END
+        self._unlisted = array("q")
+        self._events = 0
+        self._unsealed = 0
+        self._first = 1
+        self._last = 1
+        self._first_unsealed = 1
+
+    def open(self, seal: JudgedSeal) -> int | None:
+        """Begin with the next seal.
+
+        Returns:
+            The last position it covers, None if nothing of it can be believed.
+        """
+        before = 0
+        hash_before = NOTHING_BEFORE
+        if self._good is not None:
+            before = self._good.head.number
+            hash_before = self._good.hash
+        if seal.signed is None or seal.number <= before:
+            self._doubt(seal)
+            return None
+        head = seal.signed.head
+        following = before + 1
+        self._doubt_missing(following, head.number)
+        is_next = head.number == following
+        if is_next and head.previous != hash_before:
+            doubt = f"seal {head.number} does not follow from the one before it"
+            self._doubts.append(doubt)
+        self._kept.saw_seal(seal.signed)
+        self._seal = seal
+        entries = seal.entries or []
+        self._list(entries)
+        if entries and is_next:
+            # Right after a good seal, every event has to be listed.
+            self._listed_from = FIRST
+        return head.position
+
+    def open_tail(self) -> None:
+        """Begin with the events after the last seal."""
+        self._seal = None
+        self._list([])
+
+    def take(self, leaves: Sequence[Leaf]) -> None:
+        """Look at the next events."""
+        count = len(leaves)
+        if not self._events:
+            self._first, _ = leaves[0]
+        self._events += count
+        self._last, _ = leaves[-1]
+        if self._seal is None:
+            self._take_unsealed(leaves)
+            return
+        end = self._at + count
+        listed = self._entries[self._at : end]
+        if listed == leaves:
+            self._at = end
+            return
+        for leaf in leaves:
+            self._compare(leaf)
+
+    def close(self) -> None:
+        """End a seal: all that it covers has been taken."""
+        seal = self._seal
+        if seal is None or seal.signed is None:
+            raise ValueError("no seal is open")
+        self._skip_to(END)
+        unlisted_count = len(self._unlisted)
+        start = self._tree.size - unlisted_count
+        for position, leaf in self._entries:
+            self._push(position, leaf)
+        head = seal.signed.head
+        unlisted = self._place_unlisted(head)
+        root = self._tree.root().hex()
+        if self._tree.size != head.size or root != head.root:
+            unlisted = self._contradicted(seal, head.position, start, unlisted)
+        first, until = unlisted
+        self._tell(self._doubts, first, until)
+        if self._entries:
+            first, _ = self._entries[0]
+            until = head.position
+        self._tell(seal.problems, first, until)
+        self._good = seal.signed
+        self._good_seals += 1
+        self._numbers = set()
+        self._doubts = []
+        self._unlisted = array("q")
+
+    def finish(self) -> Report:
+        """End the check: the whole log has been taken."""
+        first = self._after_good()
+        if self._unsealed:
+            first = self._first_unsealed
+        self._tell(self._doubts, first, self._last)
+        if self._events and self._good is None and not self._doubts:
+            text = "nothing of this log is sealed, so nothing can be shown"
+            self.findings.add("seal", first, text, self._last)
+        unsealed_from = self._after_good()
+        lowest = min(self._first, 1)
+        self._kept.conclude(self._tree, unsealed_from, lowest)
+        told = sorted(self.findings.told, key=lambda finding: finding.place)
+        return Report(
+            log_id=self._log_id,
+            events=self._events,
+            seals=self._good_seals,
+            last=self._good,
+            unsealed=self._unsealed,
+            kept=self._kept_count,
+            findings=told,
+            untold=self.findings.untold,
+            first=self.findings.first,
+        )
+
+    def _doubt(self, seal: JudgedSeal) -> None:
+        """Note why nothing of a seal can be believed."""
+        number = seal.number
+        twice = f"there is more than one seal {number}"
+        self._doubts += seal.problems or [twice]
+        self._numbers.add(number)
+
+    def _doubt_missing(self, first: int, end: int) -> None:
+        missing = [
+            number for number in range(first, end) if number not in self._numbers
+        ]
+        for start, last in pairs(to_runs(missing)):
+            doubt = f"seals {start} to {last} are missing"
+            if start == last:
+                doubt = f"seal {start} is missing"
+            self._doubts.append(doubt)
+
+    def _list(self, entries: list[Leaf]) -> None:
+        self._entries = entries
+        self._at = 0
+        self._listed_from = END
+        if entries:
+            self._listed_from, _ = entries[0]
+
+    def _place_unlisted(self, head: Head) -> tuple[int, int]:
+        """Return the first and last position of what the seal covers and no list names."""
+        first = self._after_good()
+        if self._unlisted:
+            first = self._unlisted[0]
+        until = head.position
+        if self._entries:
+            first_listed, _ = self._entries[0]
+            until = first_listed - 1
+        return first, until
+
+    def _take_unsealed(self, leaves: Sequence[Leaf]) -> None:
+        if not self._unsealed:
+            self._first_unsealed, _ = leaves[0]
+        self._unsealed += len(leaves)
+        for position, leaf in leaves:
+            self._push(position, leaf)
+
+    def _compare(self, leaf: Leaf) -> None:
+        """Compare an event with what the seal lists there, or hash it where nothing is listed."""
+        position, leaf_hash = leaf
+        if position < self._listed_from:
+            self._unlisted.append(position)
+            self._push(position, leaf_hash)
+            return
+        self._skip_to(position)
+        entry = self._next_entry()
+        if entry is None or entry[0] != position:
+            text = f"the event was inserted after {self._name} had been made"
+            self.findings.add("inserted", position, text)
+            return
+        if entry != leaf:
+            text = f"the event was altered after {self._name} had sealed it"
+            self.findings.add("altered", position, text)
+        self._at += 1
+
+    def _skip_to(self, position: int) -> None:
+        """Report the listed events before the position that have not come."""
+        text = f"the event was removed after {self._name} had sealed it"
+        while (entry := self._next_entry()) is not None:
+            listed, _ = entry
+            if listed >= position:
+                return
+            self.findings.add("removed", listed, text)
+            self._at += 1
+
+    def _next_entry(self) -> Leaf | None:
+        if self._at == len(self._entries):
+            return None
+        return self._entries[self._at]
+
+    def _contradicted(
+        self, seal: JudgedSeal, position: int, start: int, place: tuple[int, int]
+    ) -> tuple[int, int]:
+        """Report that the events up to the seal's position do not have its root, and go on from it.
+
+        `start` is the index of the first event that no list vouches for, `place` where these events
+        are.
+
+        Returns:
+            That place, as narrowly as the peaks can tell.
+        """
+        unlisted = self._unlisted
+        sealed = seal.tree
+        first, until = place
+        # Something may have been removed right after the last event that is certain.
+        first = min(first, self._after_good())
+        if sealed is not None and not self._lost:
+            first, until = self._narrowed(sealed, start, first, until)
+        if unlisted or not self._lost:
+            text = f"somewhere here the log is not what {self._name} covers"
+            self.findings.add("contradicted", first, text, until)
+        self._lost = sealed is None
+        if sealed is not None:
+            self._tree = Frontier(sealed.size, sealed.peaks)
+            if sealed.size in self._kept.watched:
+                self._kept.saw_tree(self._tree, position)
+        return first, until
+
+    def _narrowed(
+        self, sealed: Frontier, start: int, first: int, until: int
+    ) -> tuple[int, int]:
+        """Return the range of positions that differ, as narrowly as the peaks can tell."""
+        unlisted = self._unlisted
+        count = len(unlisted)
+        same, end = first_difference(sealed, self._tree)
+        # Of the events that no list vouches for, how many are surely right, and surely after.
+        same -= start
+        end -= start
+        if 0 < same <= count:
+            last_right = unlisted[same - 1]
+            first = last_right + 1
+        is_as_long = sealed.size == self._tree.size
+        if is_as_long and 0 < end < count:
+            until = unlisted[end - 1]
+        return first, until
+
+    def _tell(self, problems: Sequence[str], first: int, until: int) -> None:
+        for problem in problems:
+            self.findings.add("seal", first, problem, until)
+
+    def _push(self, position: int, leaf: bytes) -> None:
+        self._tree.push(leaf)
+        if self._tree.size in self._kept.watched:
+            self._kept.saw_tree(self._tree, position)
+
+    @property
+    def _name(self) -> str:
+        if self._seal is None:
+            return "the last seal"
+        return f"seal {self._seal.number}"
+
+    def _after_good(self) -> int:
+        """Return the position after the last good seal: the first one that may be in question."""
+        if self._good is None:
+            return 1
+        return self._good.head.position + 1

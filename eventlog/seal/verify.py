@@ -1,0 +1,138 @@
+"""Checks the log against its seals: all is computed anew from the stored bytes, in one snapshot."""
+
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+from eventlog import encoding
+from eventlog.database import sql
+from eventlog.database.connection import Database
+from eventlog.database.failures import unavailable_told
+from eventlog.encoding import RawRow
+from eventlog.keys import SealKeys
+from eventlog.seal import seal as seal_statements
+from eventlog.seal import tree as stored_events
+from eventlog.seal.check import Report, SealCheck
+from eventlog.seal.seal import KeptHead, all_seals, judge
+from eventlog.seal.sealer import raw_chunks
+from eventlog.seal.tree import Leaf
+from projections.rows import Connection, read_value
+
+CHUNK = 500
+"""Events in memory at a time, each of which may be a megabyte."""
+
+SNAPSHOT = f"""
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL idle_in_transaction_session_timeout = '10min';
+    {encoding.UTF8}
+"""
+
+Progress = Callable[[int, int], None]
+"""Told how many events have been looked at, and about how many there are."""
+
+
+def _silent(done: int, total: int) -> None:
+    del done, total
+
+
+async def verify_seals(
+    database: Database,
+    keys: SealKeys,
+    kept: Sequence[KeptHead] = (),
+    progress: Progress = _silent,
+) -> Report:
+    """Compare the log as it is now with its seals, and with heads that were kept elsewhere.
+
+    Read the kept heads before calling this: a head that is newer than the snapshot would count as a
+    contradiction.
+
+    Raises:
+        LogUnavailableError: the database is away.
+    """
+    with unavailable_told():
+        connection = await database.connect()
+        try:
+            await connection.execute(SNAPSHOT)
+            return await _verify(
+                connection, database.files.archive, keys, kept, progress
+            )
+        finally:
+            await connection.close()
+
+
+async def _verify(
+    connection: Connection,
+    archive: Path | None,
+    keys: SealKeys,
+    kept: Sequence[KeptHead],
+    progress: Progress,
+) -> Report:
+    log_id = await read_value(connection, str, sql.LOG_ID)
+    sealed = await read_value(connection, int, seal_statements.SEALED_EVENTS)
+    check = SealCheck(log_id, kept)
+    taking = _Taking(check, progress, sealed)
+    without = await read_value(connection, int, encoding.WITHOUT_POSITION)
+    if without:
+        check.findings.add("inserted", 0, f"{without} events have no position")
+    async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
+        events = _Events(chunks)
+        async for row in all_seals(connection):
+            seal = judge(row, keys, log_id)
+            bound = check.open(seal)
+            if bound is None:
+                continue
+            async for leaves in events.up_to(bound):
+                taking.take(leaves)
+            check.close()
+        check.open_tail()
+        async for leaves in events.up_to(None):
+            taking.take(leaves)
+    return check.finish()
+
+
+class _Taking:
+    """Gives events to the check, and tells how far it is."""
+
+    def __init__(self, check: SealCheck, progress: Progress, total: int) -> None:
+        self._check = check
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def take(self, leaves: Sequence[Leaf]) -> None:
+        self._check.take(leaves)
+        self._done += len(leaves)
+        total = max(self._done, self._total)
+        self._progress(self._done, total)
+
+
+class _Events:
+    """The log's events in order, as leaves."""
+
+    def __init__(self, chunks: AsyncIterator[list[RawRow]]) -> None:
+        self._chunks = chunks
+        self._waiting: list[Leaf] = []
+        self._over = False
+
+    async def up_to(self, position: int | None) -> AsyncIterator[list[Leaf]]:
+        """Yield the next events up to and with a position, or all that are left."""
+        while True:
+            if not self._waiting and not self._over:
+                chunk: list[RawRow] = await anext(self._chunks, [])
+                self._waiting = stored_events.to_leaves(chunk)
+                self._over = not self._waiting
+            if not self._waiting:
+                return
+            last, _ = self._waiting[-1]
+            if position is None or last <= position:
+                taken = self._waiting
+                self._waiting = []
+                yield taken
+                continue
+            cut = bisect_right(self._waiting, position, key=lambda leaf: leaf[0])
+            taken = self._waiting[:cut]
+            self._waiting = self._waiting[cut:]
+            if taken:
+                yield taken
+            return

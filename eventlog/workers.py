@@ -1,0 +1,454 @@
+"""What the database knows of workers: their heartbeats, and whether there is work for them.
+
+Uses `database`. Begin with `heartbeats.py`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.errors import ConflictError, NotFoundError
+from domain.json_values import JsonObject
+from domain.ports import Standing
+from domain.quarantine import Quarantine
+from domain.workers import Presence
+from eventlog.database.connection import borrowed
+from projections.job_runs import IS_RUNNING
+from projections.rows import (
+    Connection,
+    presented,
+    read_first,
+    read_ids,
+    read_rows,
+    read_value,
+)
+
+# Workers as people see them, and how one of them is told to come to its end.
+
+SHOWN_FOR = "1 day"
+"""How long a worker is shown that was lost."""
+
+MARGIN = "2 seconds"
+"""How much longer than its lease a worker may be silent before it is shown as lost."""
+
+
+class WorkerRow(TypedDict):
+    """A worker, in the order in which clients see it."""
+
+    id: ReadOnly[str]
+    state: ReadOnly[Standing]
+    host: ReadOnly[str]
+    pid: ReadOnly[int]
+    version: ReadOnly[str | None]
+    slots: ReadOnly[int]
+    shared_slots: ReadOnly[int]
+    busy: ReadOnly[int]
+    shared_busy: ReadOnly[int]
+    labels: ReadOnly[JsonObject]
+    entry_points: ReadOnly[list[str] | None]
+    started_at: ReadOnly[str]
+    last_beat_at: ReadOnly[str]
+
+
+SHOWN = {
+    "id": "id",
+    "state": "state",
+    "host": "host",
+    "pid": "pid",
+    "version": "version",
+    "slots": "slots",
+    "sharedSlots": "shared_slots",
+    "busy": "busy",
+    "sharedBusy": "shared_busy",
+    "labels": "labels",
+    "entryPoints": "entry_points",
+    "startedAt": "started_at",
+    "lastBeatAt": "last_beat_at",
+}
+
+_STATE = f"""
+    CASE
+        WHEN dead_at IS NOT NULL THEN 'lost'
+        WHEN beat_at + lease_ms * interval '1 ms' + interval '{MARGIN}' < clock_timestamp()
+            THEN 'lost'
+        WHEN draining_at IS NOT NULL THEN 'draining'
+        ELSE 'alive'
+    END AS state
+"""
+
+_IS_SHOWN = f"""
+    left_at IS NULL
+    AND (dead_at IS NULL OR dead_at > clock_timestamp() - interval '{SHOWN_FOR}')
+"""
+
+_WORKER = f"""
+    SELECT id, host, pid, version, slots, shared_slots, labels, entry_points, started_at,
+        beat_at AS last_beat_at,
+        running.busy, running.shared_busy, {_STATE}
+    FROM workers CROSS JOIN LATERAL (
+        SELECT count(*) FILTER (WHERE job.isolation <> 'shared') AS busy,
+            count(*) FILTER (WHERE job.isolation = 'shared') AS shared_busy
+        FROM job_runs AS run JOIN job_definitions AS job ON job.id = run.job_definition_id
+        WHERE {IS_RUNNING} AND run.worker_id = workers.id
+    ) AS running
+"""
+
+_PAGE = f"""
+    {_WORKER} WHERE id > %(after)s AND {_IS_SHOWN} ORDER BY id LIMIT %(limit)s
+"""
+
+_COUNTS = f"""
+    SELECT state, count(*) AS number FROM (SELECT {_STATE} FROM workers WHERE {_IS_SHOWN}) AS one
+    GROUP BY state
+"""
+
+_ONE = f"{_WORKER} WHERE id = %(id)s AND left_at IS NULL"
+
+_DRAIN = """
+    UPDATE workers SET draining_at = coalesce(draining_at, clock_timestamp())
+    WHERE id = %(id)s AND dead_at IS NULL
+"""
+
+
+async def page_of_workers(
+    connection: Connection, after: str, limit: int
+) -> list[WorkerRow]:
+    """Return the next workers behind an id, in the order of their ids.
+
+    Those that have left in good order are not among them.
+    """
+    values = {"after": after, "limit": limit}
+    return await read_rows(connection, WorkerRow, _PAGE, values)
+
+
+class _Count(TypedDict):
+    state: ReadOnly[Standing]
+    number: ReadOnly[int]
+
+
+async def count_by_state(connection: Connection) -> dict[Standing, int]:
+    """Return how many workers there are in each state, of those that are shown."""
+    counts: dict[Standing, int] = {"alive": 0, "draining": 0, "lost": 0}
+    for row in await read_rows(connection, _Count, _COUNTS):
+        counts[row["state"]] = row["number"]
+    return counts
+
+
+async def drain(connection: Connection, worker_id: str) -> WorkerRow:
+    """Let a worker claim nothing more, and end once what it runs has ended.
+
+    Claims that are under way are waited for: after this returns, none begins.
+
+    Raises:
+        NotFoundError: `worker_not_found`.
+        ConflictError: `worker_lost`, it counts as dead already.
+    """
+    values = {"id": worker_id}
+    cursor = await connection.execute(_DRAIN, values)
+    found = await read_first(connection, WorkerRow, _ONE, values)
+    if found is None:
+        raise NotFoundError("worker_not_found", "worker not found")
+    if not cursor.rowcount:
+        raise ConflictError("worker_lost", f"worker {worker_id} counts as dead already")
+    return found
+
+
+def present(row: WorkerRow) -> JsonObject:
+    """Return a worker as clients see it (contract, section 10)."""
+    return presented(row, SHOWN)
+
+
+# Runs under way whose worker lives no more.
+#
+# A dead worker claims nothing any more, so once none of its runs is under way, that stays so, and
+# is noted (`recovered_at`): nobody looks for them again. A run whose holder was never registered,
+# as after tables were restored by hand, is looked for now and then.
+
+_NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
+
+_NOT_OF_THE_LIVING = """NOT EXISTS (
+    SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
+)"""
+
+ANY_GONE = """
+    SELECT EXISTS (
+        SELECT 1 FROM workers WHERE dead_at IS NOT NULL AND recovered_at IS NULL
+    ) AS is_any_gone
+"""
+
+OF_DEAD_WORKERS = f"""
+    SELECT run.id FROM workers CROSS JOIN LATERAL (
+        SELECT id FROM job_runs AS run
+        WHERE {IS_RUNNING} AND worker_id = workers.id AND {_NOT_BYPASSED}
+        LIMIT %(limit)s
+    ) AS run
+    WHERE workers.dead_at IS NOT NULL AND workers.recovered_at IS NULL
+    LIMIT %(limit)s
+"""
+
+OF_ANYBODY = f"""
+    SELECT run.id FROM job_runs AS run
+    WHERE {IS_RUNNING} AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
+    LIMIT %(limit)s
+"""
+
+OF_ANYBODY_AFTER = f"""
+    WITH passed AS (
+        SELECT coalesce(max(worker_id), '') AS worker_id FROM job_runs WHERE id = %(after)s
+    )
+    SELECT run.id FROM job_runs AS run
+    WHERE {IS_RUNNING} AND run.worker_id >= (SELECT worker_id FROM passed)
+      AND (run.worker_id > (SELECT worker_id FROM passed) OR run.id > %(after)s)
+      AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
+    ORDER BY run.worker_id, run.id LIMIT %(limit)s
+"""
+
+NOTE_RECOVERED = f"""
+    UPDATE workers SET recovered_at = clock_timestamp()
+    WHERE dead_at IS NOT NULL AND recovered_at IS NULL AND NOT EXISTS (
+        SELECT 1 FROM job_runs WHERE {IS_RUNNING} AND worker_id = workers.id
+    )
+"""
+
+
+async def orphaned(
+    connection: Connection,
+    limit: int,
+    bypassed: Sequence[UUID] = (),
+    after: UUID | None = None,
+) -> list[UUID]:
+    """Return running runs, but none of these, whose worker is not among the living.
+
+    Those of the dead come first: they are found without walking over all that run. After some run
+    they come in the order of workers and ids.
+    """
+    values = {"limit": limit, "bypassed": list(bypassed), "after": after}
+    if after is not None:
+        return await read_ids(connection, OF_ANYBODY_AFTER, values)
+    if await read_value(connection, bool, ANY_GONE):
+        found = await read_ids(connection, OF_DEAD_WORKERS, values)
+        if found:
+            return found
+    return await read_ids(connection, OF_ANYBODY, values)
+
+
+async def any_of_the_dead(connection: Connection, bypassed: Sequence[UUID]) -> bool:
+    """Return whether a dead worker still holds a run, and note who holds none."""
+    if not await read_value(connection, bool, ANY_GONE):
+        return False
+    await connection.execute(NOTE_RECOVERED)
+    values = {"limit": 1, "bypassed": list(bypassed)}
+    return bool(await read_ids(connection, OF_DEAD_WORKERS, values))
+
+
+async def any_of_anybody(connection: Connection, bypassed: Sequence[UUID]) -> bool:
+    """Return whether anybody who does not live holds a run. What was consumed is walked over."""
+    values = {"limit": 1, "bypassed": list(bypassed)}
+    return bool(await read_ids(connection, OF_ANYBODY, values))
+
+
+# The table `workers`: a row for each start of a worker, with a sequence that grows while it
+# lives.
+#
+# It is no projection: a heartbeat is not worth an event. That a worker was lost is one
+# (`job_run.attempt_lost`).
+
+EVERYWHERE_EVERY_S = 60.0
+"""How often to look for runs whose holder nobody knows."""
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """How far a worker's sequence has come.
+
+    Attributes:
+        lease_ms: how long it may stand still before the worker counts as dead.
+    """
+
+    worker_id: str
+    sequence: int
+    lease_ms: int
+
+
+class Heartbeats:
+    """Reads and writes heartbeats.
+
+    Attributes:
+        expired: how many workers of this process gave up because their lease was over.
+        on_registered: hears the id of each worker that this process has announced.
+    """
+
+    def __init__(
+        self,
+        pool: AsyncConnectionPool[Connection],
+        quarantine: Quarantine,
+        logs_at: str | None,
+    ) -> None:
+        """Take what a worker says of itself beside its id.
+
+        Args:
+            pool: connections to borrow.
+            quarantine: which runs cannot be read.
+            logs_at: what tells the place of its run logs from others; None where nothing does.
+        """
+        self._pool = pool
+        self._quarantine = quarantine
+        self._logs_at = logs_at
+        self.expired = 0
+        self._looked_everywhere_at = -EVERYWHERE_EVERY_S
+        self.on_registered: Callable[[str], None] = _tell_nobody
+
+    async def register(self, worker_id: str, presence: Presence) -> None:
+        """Announce a worker under an id that nobody had before."""
+        values = {
+            "id": worker_id,
+            "host": presence.host,
+            "pid": presence.pid,
+            "slots": presence.slots,
+            "shared_slots": presence.shared_slots,
+            "lease_ms": presence.lease_ms,
+            "logs_at": self._logs_at,
+            "version": presence.version,
+            "entry_points": _listed(presence.entry_points),
+            "labels": Jsonb(dict(presence.labels)),
+        }
+        async with borrowed(self._pool) as connection:
+            await connection.execute(_REGISTER, values)
+        self.on_registered(worker_id)
+
+    async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
+        """Say that a worker offers other entry points from now on."""
+        values = {"id": worker_id, "entry_points": sorted(entry_points)}
+        async with borrowed(self._pool) as connection:
+            await connection.execute(_OFFER, values)
+
+    async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
+        """Move the worker's sequence on; return what others have made of the worker meanwhile.
+
+        Args:
+            worker_id: which one.
+            slots: how many it has now, if that can have changed.
+        """
+        values = {"id": worker_id, "slots": slots}
+        async with borrowed(self._pool) as connection:
+            row = await read_first(connection, _Beat, _BEAT, values)
+        if row is None:
+            return "lost"
+        if row["is_draining"]:
+            return "draining"
+        return "alive"
+
+    async def leave(self, worker_id: str, *, expired: bool = False) -> None:
+        """Note that a worker lives no more: it stopped in good order, or its lease is over."""
+        values = {"id": worker_id, "in_order": not expired}
+        async with borrowed(self._pool) as connection:
+            cursor = await connection.execute(_LEAVE, values)
+        # Where others have declared it dead, they have counted it.
+        if expired:
+            self.expired += cursor.rowcount
+
+    async def writer_of_logs(self, worker_id: str) -> "LogWriter | None":
+        """Return where a worker's logs were written, also of one that has ended long ago."""
+        values = {"id": worker_id}
+        async with borrowed(self._pool) as connection:
+            return await read_first(connection, LogWriter, _LOG_WRITER, values)
+
+    async def any_orphaned(self) -> bool:
+        """Return whether any run that can be read is held by a worker that does not live."""
+        is_time = monotonic() - self._looked_everywhere_at > EVERYWHERE_EVERY_S
+        look = any_of_anybody if is_time else any_of_the_dead
+        async with borrowed(self._pool) as connection:
+            is_any = await look(connection, self._quarantine.ids)
+        if is_time and not is_any:
+            self._looked_everywhere_at = monotonic()
+        return is_any
+
+    async def living(self) -> list[Heartbeat]:
+        """Return every worker that has not been declared dead."""
+        async with borrowed(self._pool) as connection:
+            rows = await read_rows(connection, _WorkerRow, _LIVING)
+        return [_heartbeat(row) for row in rows]
+
+
+_REGISTER = """
+    INSERT INTO workers
+        (id, host, pid, slots, shared_slots, lease_ms, logs_at, version, entry_points, labels)
+    VALUES (%(id)s, %(host)s, %(pid)s, %(slots)s, %(shared_slots)s, %(lease_ms)s, %(logs_at)s,
+        %(version)s, %(entry_points)s, %(labels)s)
+"""
+
+
+class _Beat(TypedDict):
+    is_draining: ReadOnly[bool]
+
+
+_BEAT = """
+    UPDATE workers SET sequence = sequence + 1, beat_at = clock_timestamp(),
+        slots = coalesce(%(slots)s::integer, slots)
+    WHERE id = %(id)s AND dead_at IS NULL
+    RETURNING draining_at IS NOT NULL AS is_draining
+"""
+
+_OFFER = "UPDATE workers SET entry_points = %(entry_points)s WHERE id = %(id)s"
+
+_LEAVE = """
+    UPDATE workers
+    SET dead_at = clock_timestamp(), left_at = CASE WHEN %(in_order)s THEN clock_timestamp() END
+    WHERE id = %(id)s AND dead_at IS NULL
+"""
+
+
+def _listed(names: Iterable[str] | None) -> list[str] | None:
+    if names is None:
+        return None
+    return sorted(names)
+
+
+def _tell_nobody(worker_id: str) -> None:
+    del worker_id
+
+
+class LogWriter(TypedDict):
+    """Where a worker ran, and what tells the place of its run logs from others."""
+
+    host: ReadOnly[str]
+    logs_at: ReadOnly[str | None]
+
+
+_LOG_WRITER = "SELECT host, logs_at FROM workers WHERE id = %(id)s"
+
+
+class _WorkerRow(TypedDict):
+    id: ReadOnly[str]
+    sequence: ReadOnly[int]
+    lease_ms: ReadOnly[int]
+
+
+def _heartbeat(row: _WorkerRow) -> Heartbeat:
+    return Heartbeat(row["id"], row["sequence"], row["lease_ms"])
+
+
+_LIVING = "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"
+
+
+async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
+    """Declare a worker dead under its row's lock; False if it has beaten since `sequence`."""
+    cursor = await connection.execute(
+        "UPDATE workers SET dead_at = clock_timestamp()"
+        " WHERE id = %s AND sequence = %s AND dead_at IS NULL",
+        (worker_id, sequence),
+    )
+    return cursor.rowcount == 1
+
+
+LIVES = """
+    SELECT draining_at IS NOT NULL AS is_draining FROM workers
+    WHERE id = %s AND dead_at IS NULL FOR SHARE
+"""
+"""Whether a worker is registered and not declared dead, and if so, whether it is to claim nothing
+more; burials and drains wait until the transaction's end."""

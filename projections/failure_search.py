@@ -1,0 +1,319 @@
+"""Conditions on how runs failed: the same now and at a past position, `%(ended_by)s`."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.failures.grouping import Relative
+from domain.filters import Conditions
+from domain.identifiers import failure_group_id
+from projections.rows import (
+    Connection,
+    Id,
+    Integer,
+    Text,
+    read_rows,
+    read_texts,
+    read_value,
+)
+
+_FAILURE = "(completed_position <= %(ended_by)s AND failure_reason = ANY(%({values})s))"
+"""Whether a run ended so, by the position that is looked at: what is retried has not failed."""
+
+
+ENDS: tuple[str, ...] = ("failed", "expired")
+"""The statuses of runs that a failure ended."""
+
+LARGE = 2_000
+"""Failures above which a group is large: the newest runs are soon some of its own, whereas looking
+up each of its failures takes long."""
+
+_POSITIONS = """
+    SELECT unnest((
+        SELECT array_agg(position) FROM (
+            SELECT json_array_elements_text(
+                convert_from(state, 'LATIN1')::json->'positions')::bigint AS position
+            FROM jobs_events
+            WHERE originator_id = ANY(%({values})s::uuid[]) AND notification_id <= %(ended_by)s
+                AND topic IN ('failure_group.opened', 'failure_group.recurred')
+        ) AS noted
+    ))
+"""
+"""Where the failures stand that were noted in some groups, by the position that is looked at.
+
+Read as Latin-1, every text is one, whatever the database's encoding; only numbers count. An array,
+for PostgreSQL believes that it has few elements: so these are looked up one by one, or, where they
+must not become a join (`IS TRUE`), put in a hash table, however many they are.
+"""
+
+_NOTED = f"""(
+    status IN ('failed', 'expired') AND completed_position IN ({_POSITIONS})
+)"""
+"""Whether the failure that a run ended by is one of these, few ones: found by their index."""
+
+_NOTED_OF_MANY = f"(completed_position IN ({_POSITIONS})) IS TRUE"
+
+_NOTED_LATELY = """(
+    created_position > %(noted_after)s AND (completed_position IN (
+        SELECT unnest((
+            SELECT array_agg(position) FROM (
+                SELECT json_array_elements_text(
+                    convert_from(event.state, 'LATIN1')::json->'positions')::bigint AS position
+                FROM unnest(%(groups)s::uuid[], %(noted_versions)s::bigint[])
+                    AS noted (id, version)
+                CROSS JOIN LATERAL (
+                    SELECT state FROM jobs_events
+                    WHERE originator_id = noted.id AND originator_version >= noted.version
+                        AND topic IN ('failure_group.opened', 'failure_group.recurred')
+                    OFFSET 0
+                ) AS event
+            ) AS noted
+        ))
+    )) IS TRUE
+)"""
+"""The same of the newest runs, of which all failures were noted in the newest events."""
+
+_NOT_NOTED = f"(completed_position IN ({_POSITIONS})) IS NOT TRUE"
+
+_RETRIED = """EXISTS (
+    SELECT 1 FROM (SELECT id::text AS id OFFSET 0) AS this
+    JOIN job_runs AS again ON again.launch_context->>'retryOf' = this.id
+    WHERE again.launch_context->>'retryOf' IS NOT NULL
+        AND again.created_position <= %(ended_by)s
+)"""
+"""Whether another run was launched to repeat a run, by the position that is looked at.
+
+OFFSET 0, for each run's are to be found by the index, and no table is to be made of all retries.
+"""
+
+
+_REPEATED = """
+    SELECT DISTINCT launch_context->>'retryOf' FROM job_runs
+    WHERE launch_context->>'retryOf' IS NOT NULL
+        AND launch_context->>'retryOf' = ANY(%(ids)s::text[])
+"""
+
+
+async def repeated_among(
+    connection: Connection, run_ids: Collection[UUID]
+) -> set[UUID]:
+    """Return those of the runs that another run was launched to repeat, by now."""
+    by_text = {str(run_id): run_id for run_id in run_ids}
+    texts = await read_texts(connection, _REPEATED, {"ids": list(by_text)})
+    return {by_text[text] for text in texts}
+
+
+def narrowed(wanted: Conditions) -> Conditions:
+    """Return the same conditions, without the statuses that no run of a failure group has."""
+    if wanted.failure_groups.wanted:
+        return wanted.only(ENDS)
+    return wanted
+
+
+_SIZES = """
+    SELECT coalesce(sum(count + recovered), 0)::bigint FROM failure_groups
+    WHERE aggregate_id = ANY(%(groups)s::uuid[])
+"""
+
+
+async def are_large(connection: Connection, wanted: Conditions) -> bool:
+    """Return whether the wanted groups have many failures today."""
+    groups = _ids_of(wanted.failure_groups.wanted)
+    if not groups:
+        return False
+    failures = await read_value(connection, int, _SIZES, {"groups": groups})
+    return failures > LARGE
+
+
+@dataclass(frozen=True)
+class Lately:
+    """The newest events of large groups, and the runs of which these tell all failures.
+
+    A failure is noted after it has happened, and that was after its run was created.
+
+    Attributes:
+        after: the runs are those that were created after this position.
+        versions: of each group, from which of its events on.
+    """
+
+    after: int
+    versions: Sequence[int]
+
+
+_NEWEST = """
+    SELECT coalesce(newest.notification_id, 0)::bigint AS position,
+        coalesce(newest.originator_version, 0)::bigint AS version
+    FROM unnest(%(groups)s::uuid[]) WITH ORDINALITY AS one (id, number) LEFT JOIN LATERAL (
+        SELECT notification_id, originator_version FROM jobs_events
+        WHERE originator_id = one.id AND notification_id < %(before)s
+        ORDER BY originator_version DESC OFFSET %(events)s LIMIT 1
+    ) AS newest ON true
+    ORDER BY number
+"""
+
+
+class _Newest(TypedDict):
+    position: ReadOnly[int]
+    version: ReadOnly[int]
+
+
+async def lately(
+    connection: Connection, wanted: Conditions, before: int, events: int
+) -> Lately | None:
+    """Return the newest events of the wanted groups; None where these are all that there are.
+
+    Args:
+        connection: any.
+        wanted: all conditions.
+        before: only runs created before this position matter.
+        events: how many of each group, of those that were appended before.
+    """
+    groups = _ids_of(wanted.failure_groups.wanted)
+    values = {"groups": groups, "before": before, "events": events}
+    newest = await read_rows(connection, _Newest, _NEWEST, values)
+    after = max(one["position"] for one in newest)
+    if not after:
+        return None
+    return Lately(after, [one["version"] for one in newest])
+
+
+def conditions(
+    wanted: Conditions, *, are_large: bool, lately: Lately | None = None
+) -> Iterator[str]:
+    """Yield what must hold of a run's failure, and of its retries.
+
+    Args:
+        wanted: all conditions.
+        are_large: whether the wanted groups have many failures.
+        lately: the newest of these failures, if only the newest runs matter, as of now.
+    """
+    if wanted.failures.wanted:
+        yield _FAILURE.format(values="failures")
+    if wanted.failures.unwanted:
+        yield f"{_FAILURE.format(values='other_failures')} IS NOT TRUE"
+    if wanted.failure_groups.wanted:
+        yield _noted(are_large=are_large, lately=lately)
+    if wanted.failure_groups.unwanted:
+        yield _NOT_NOTED.format(values="other_groups")
+    if wanted.is_retried is True:
+        yield _RETRIED
+    if wanted.is_retried is False:
+        yield f"NOT {_RETRIED}"
+
+
+def _noted(*, are_large: bool, lately: Lately | None) -> str:
+    if lately is not None:
+        return _NOTED_LATELY
+    noted = _NOTED_OF_MANY if are_large else _NOTED
+    return noted.format(values="groups")
+
+
+def values(wanted: Conditions) -> dict[str, object]:
+    """Return the parameters of `conditions`, but for the position."""
+    failures, groups = wanted.failures, wanted.failure_groups
+    return {
+        "failures": sorted(failures.wanted),
+        "other_failures": sorted(failures.unwanted),
+        "groups": _ids_of(groups.wanted),
+        "other_groups": _ids_of(groups.unwanted),
+    }
+
+
+def _ids_of(fingerprints: Iterable[str]) -> list[UUID]:
+    return [failure_group_id(one) for one in sorted(fingerprints)]
+
+
+# What a search for failures asks of the runs' table.
+
+IS_RETRY = "launch_context->>'retryOf' IS NOT NULL"
+"""The condition of the index `job_runs_retries`."""
+
+RECOVERED = f"""
+    (SELECT run.attempt > 1 OR (run.{IS_RETRY}) FROM job_runs AS run WHERE run.id = originator_id)
+"""
+"""Whether a run that succeeded makes up for failures; null where there is no such run.
+
+No EXISTS, of which PostgreSQL may make a table: of all runs, at each search.
+"""
+
+_OWN_RETRY_OF = """
+    CASE WHEN run.launch_context->>'retryOf' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+        THEN (run.launch_context->>'retryOf')::uuid END AS retry_of
+"""
+
+MOST_RELATIVES = 1_000
+
+DEEPEST = 100
+
+FAMILY = f"""
+    WITH RECURSIVE up AS (
+        SELECT run.id, {_OWN_RETRY_OF}, 0 AS depth FROM job_runs AS run WHERE id = %(id)s
+        UNION ALL
+        SELECT run.id, {_OWN_RETRY_OF}, up.depth + 1
+        FROM up JOIN job_runs AS run ON run.id = up.retry_of WHERE up.depth < {DEEPEST}
+    ), down AS (
+        (SELECT id, 0 AS depth FROM up ORDER BY up.depth DESC LIMIT 1)
+        UNION ALL
+        SELECT run.id, down.depth + 1 FROM down
+        JOIN job_runs AS run ON run.launch_context->>'retryOf' = down.id::text
+        WHERE down.depth < {DEEPEST}
+    )
+    SELECT run.id, {_OWN_RETRY_OF}, run.status, run.completed_position
+    FROM (SELECT id FROM down LIMIT {MOST_RELATIVES}) AS one JOIN job_runs AS run USING (id)
+"""
+"""A run with all that it repeats, and all that repeats those. What a client has put into the
+context may be anything, even a circle."""
+
+
+class RunFacts(TypedDict):
+    """What a failure's group needs to know of its run."""
+
+    id: ReadOnly[Id]
+    job_definition_id: ReadOnly[Id]
+    slug: ReadOnly[Text]
+    definition_version: ReadOnly[Integer]
+
+
+class _Relative(TypedDict):
+    id: ReadOnly[str]
+    retry_of: ReadOnly[str | None]
+    status: ReadOnly[str]
+    completed_position: ReadOnly[int | None]
+
+
+FACTS = """
+    SELECT id, job_definition_id, slug, definition_version FROM job_runs
+    WHERE id = ANY(%(ids)s)
+"""
+
+
+async def facts_of(
+    connection: Connection, run_ids: Sequence[UUID]
+) -> dict[UUID, RunFacts]:
+    """Return the runs' facts; those of runs that there are no more are left out."""
+    values = {"ids": list(run_ids)}
+    rows = await read_rows(connection, RunFacts, FACTS, values)
+    return {UUID(row["id"]): row for row in rows}
+
+
+async def family_of(connection: Connection, run_id: UUID) -> list[Relative]:
+    """Return the run with those that are retries of it, and those that it is a retry of."""
+    rows = await read_rows(connection, _Relative, FAMILY, {"id": run_id})
+    found: dict[UUID, Relative] = {}
+    for row in rows:
+        relative = _relative(row)
+        found[relative.id] = relative
+    return list(found.values())
+
+
+def _relative(row: _Relative) -> Relative:
+    run_id = UUID(row["id"])
+    retry_of: UUID | None = None
+    if row["retry_of"] is not None:
+        retry_of = UUID(row["retry_of"])
+    succeeded_at: int | None = None
+    if row["status"] == "succeeded":
+        succeeded_at = row["completed_position"]
+    return Relative(run_id, retry_of, succeeded_at)

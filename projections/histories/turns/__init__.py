@@ -1,4 +1,0 @@
-"""Who waits for a turn, as `verify --histories` keeps it.
-
-Uses nothing. Begin with `waiting.py`.
-"""

@@ -1,0 +1,479 @@
+"""Schedules as they are seen: `row.py` is the table, `due.py` what there is to be decided.
+
+What became of each tick, the events tell.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, cast
+from uuid import UUID
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.clock import from_iso, to_iso
+from domain.json_values import Json, JsonObject
+from domain.ports import Row
+from domain.schedules.calendar import Overlap
+from projections.envelope import Envelope
+from projections.rows import (
+    BigInt,
+    Connection,
+    Document,
+    Documents,
+    Flag,
+    Id,
+    Integer,
+    Text,
+    Texts,
+    Time,
+    columns_of,
+    presented,
+    read_first,
+    read_ids,
+    read_one,
+    read_rows,
+    read_texts,
+    shown_columns,
+)
+from projections.table import STATES, Changes, DecisiveRow2, TableOf, rows_by_id
+
+# Whose ticks are to be decided, and when the next one fires.
+
+_NOT_BYPASSED = "NOT aggregate_id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
+
+DUE = f"""
+    SELECT aggregate_id FROM schedules
+    WHERE next_at <= %(now)s::timestamptz AND {_NOT_BYPASSED}
+    ORDER BY next_at LIMIT %(limit)s
+"""
+
+_OF_ENDED_RUNS = f"""
+    SELECT aggregate_id FROM schedules
+    WHERE deleted_at IS NULL AND open_runs <> '[]' AND {_NOT_BYPASSED}
+        AND (pause_on_failure OR (paused IS NULL AND buffered <> '[]'))
+        AND EXISTS (
+            SELECT 1 FROM jsonb_array_elements_text(
+                CASE jsonb_typeof(open_runs) WHEN 'array' THEN open_runs ELSE '[]' END
+            ) AS open (run_id)
+            CROSS JOIN LATERAL (
+                -- A look-up for each, and nothing that the planner could take for cheaper.
+                SELECT status FROM job_runs WHERE id = open.run_id::uuid LIMIT 1
+            ) AS run
+            WHERE run.status <> ALL(ARRAY['pending', 'running'])
+        )
+    LIMIT %(limit)s
+"""
+"""Schedules that have a tick which waits for a run that has ended, or that pause if it failed. Its
+conditions are those of the index `schedules_awaiting`."""
+
+_LEFT_WAITING = f"""
+    SELECT aggregate_id FROM schedules AS schedule
+    WHERE deleted_at IS NULL AND paused IS NULL AND open_runs <@ manual_runs
+        AND buffered <> '[]' AND {_NOT_BYPASSED}
+        AND NOT EXISTS (
+            SELECT 1 FROM job_definitions AS job
+            WHERE lower(job.slug) = lower(schedule.job)
+                AND job.paused IS NOT NULL AND job.deleted_at IS NULL
+        )
+    LIMIT %(limit)s
+"""
+"""Schedules that have a tick which waits although nothing is in its way: the run had ended, and a
+pause of the schedule or of its job went on. Runs that people launched are in no tick's way. Its
+conditions are those of the index `schedules_left_waiting`."""
+
+AWAITING = f"({_OF_ENDED_RUNS}) UNION ALL ({_LEFT_WAITING})"
+
+NEXT = """
+    SELECT next_at FROM schedules WHERE next_at > %(now)s::timestamptz
+    ORDER BY next_at LIMIT 1
+"""
+
+CROWDED = """
+    SELECT next_at FROM schedules
+    WHERE next_at > %(now)s::timestamptz AND next_at <= %(until)s::timestamptz
+    GROUP BY next_at HAVING count(*) >= %(least)s ORDER BY next_at LIMIT 1
+"""
+
+STILL_DUE = """
+    SELECT one.* FROM unnest((SELECT %(ids)s::uuid[])) AS wanted (id) CROSS JOIN LATERAL (
+        SELECT aggregate_id FROM schedules
+        WHERE aggregate_id = wanted.id AND next_at <= %(now)s::timestamptz LIMIT 1
+    ) AS one
+"""
+
+
+STATUSES = """
+    SELECT one.* FROM unnest((SELECT %(ids)s::uuid[])) AS wanted (id) CROSS JOIN LATERAL (
+        SELECT id, status FROM job_runs WHERE id = wanted.id LIMIT 1
+    ) AS one
+"""
+
+_WATCHED = "SELECT watched_since, watched_until FROM schedule_watch"
+
+_WATCH = """
+    INSERT INTO schedule_watch AS watch (id, watched_since, watched_until)
+    VALUES (1, %(begun)s, %(now)s)
+    ON CONFLICT (id) DO UPDATE SET
+        watched_since = CASE
+            WHEN watch.watched_until BETWEEN %(begun)s::timestamptz - %(gap)s::interval
+                AND %(now)s::timestamptz + %(gap)s::interval
+            THEN least(watch.watched_since, %(begun)s) ELSE %(begun)s
+        END,
+        watched_until = %(now)s
+    RETURNING watched_since, watched_until
+"""
+"""A look at the clock goes on with those before it, unless there was a gap or a clock went back."""
+
+UNNOTICED_GAP = timedelta(seconds=2)
+"""Between two looks at the clock, by one process or by two: each says so once a second."""
+
+
+class _Status(TypedDict):
+    id: ReadOnly[str]
+    status: ReadOnly[str]
+
+
+class _Watched(TypedDict):
+    watched_since: ReadOnly[str]
+    watched_until: ReadOnly[str]
+
+
+async def statuses_of(connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
+    """Return how runs stand; those that have no row are left out."""
+    rows = await read_rows(connection, _Status, STATUSES, {"ids": ids})
+    return {UUID(row["id"]): row["status"] for row in rows}
+
+
+async def watch_clock(
+    connection: Connection, begun: datetime, now: datetime
+) -> datetime:
+    """Note that a process has looked at the clock from one moment until another.
+
+    Returns from when on it was looked at until now, by whomever.
+    """
+    found = await read_first(connection, _Watched, _WATCHED)
+    if found is not None:
+        since, until = (
+            from_iso(found["watched_since"]),
+            from_iso(found["watched_until"]),
+        )
+        # Somebody has just said so: nothing to write.
+        if since <= begun <= until and timedelta() <= now - until < UNNOTICED_GAP / 4:
+            return since
+    values = {"begun": to_iso(begun), "now": to_iso(now), "gap": UNNOTICED_GAP}
+    async with connection.transaction():
+        # Lost by a crash, it makes an outage that much longer.
+        await connection.execute("SET LOCAL synchronous_commit = off")
+        noted = await read_one(connection, _Watched, _WATCH, values)
+    return from_iso(noted["watched_since"])
+
+
+async def due_ids(
+    connection: Connection, now: str, limit: int, bypassed: Sequence[UUID] = ()
+) -> list[UUID]:
+    """Return schedules, the longest due first, of which a tick is to be decided by now.
+
+    Some may be passed over.
+    """
+    values = {
+        "now": now,
+        "limit": limit,
+        "bypassed": list(bypassed),
+    }
+    return await read_ids(connection, DUE, values)
+
+
+async def awaiting_ids(
+    connection: Connection, limit: int, bypassed: Sequence[UUID] = ()
+) -> list[UUID]:
+    """Return schedules for which it matters that a run of theirs, or a pause, has ended.
+
+    Each that could be one of them is looked at. Some may be passed over.
+    """
+    values = {
+        "limit": limit,
+        "bypassed": list(bypassed),
+    }
+    return await read_ids(connection, AWAITING, values)
+
+
+async def next_after(connection: Connection, now: str) -> str | None:
+    """Return when the first tick fires after now, None where none is known."""
+    found = await read_texts(connection, NEXT, {"now": now})
+    if not found:
+        return None
+    return found[0]
+
+
+async def crowded_at(
+    connection: Connection, now: str, until: str, least: int
+) -> str | None:
+    """Return the first moment after now, and until then, at which so many ticks fire."""
+    values = {"now": now, "until": until, "least": least}
+    found = await read_texts(connection, CROWDED, values)
+    if not found:
+        return None
+    return found[0]
+
+
+async def still_due(
+    connection: Connection, now: str, ids: Sequence[UUID]
+) -> list[UUID]:
+    """Return those of these schedules of which a tick is to be decided by now."""
+    return await read_ids(connection, STILL_DUE, {"now": now, "ids": list(ids)})
+
+
+# The table `schedules`: the current version of every schedule, and where it stands.
+#
+# What became of each tick its events tell.
+
+
+class ScheduleRow(DecisiveRow2):
+    """A schedule, in the order in which clients see it; `id` is what they call it.
+
+    `manual_runs` are those of `open_runs` that people launched. `buffered` are the times at which
+    the ticks were due that wait, and `carried` are ticks of former versions that are still to fire,
+    each with `dueAt` and `firesAt`. `last_tick` has `dueAt`, `outcome`, `reason` and `runId`, and
+    `paused` has `at`, `by`, `reason` and `runId`.
+    """
+
+    aggregate_id: ReadOnly[Id]
+    id: ReadOnly[Text]
+    version: ReadOnly[Integer]
+    job: ReadOnly[Text]
+    parameters: ReadOnly[Document]
+    cron: ReadOnly[Text | None]
+    every_ms: ReadOnly[BigInt | None]
+    time_zone: ReadOnly[Text]
+    exclude: ReadOnly[Texts]
+    overlap: ReadOnly[Annotated[Overlap, "text"]]
+    catch_up_ms: ReadOnly[BigInt]
+    jitter_ms: ReadOnly[BigInt]
+    start_at: ReadOnly[Time | None]
+    end_at: ReadOnly[Time | None]
+    pause_on_failure: ReadOnly[Flag]
+    paused: ReadOnly[Document | None]
+    next_at: ReadOnly[Time | None]
+    last_tick: ReadOnly[Document | None]
+    open_runs: ReadOnly[Texts]
+    manual_runs: ReadOnly[Texts]
+    buffered: ReadOnly[Texts]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+    deleted_at: ReadOnly[Time | None]
+    decided_until: ReadOnly[Time]
+    carried: ReadOnly[Documents]
+
+
+COLUMNS = columns_of(ScheduleRow)
+
+BACKFILL = "backfill"
+"""The cause of past ticks that somebody has launched."""
+
+_HIDDEN = {
+    "aggregate_id",
+    "decided_until",
+    "carried",
+    "aggregate_version",
+    "position",
+    *STATES,
+}
+
+SHOWN = shown_columns(ScheduleRow, hidden=_HIDDEN)
+
+
+def evolve(row: ScheduleRow | None, event: Envelope) -> Changes:
+    """Return the columns that the event changes."""
+    changed = _created(event) if row is None else _changed(row, event)
+    changed["updated_at"] = event.at
+    return changed
+
+
+TABLE: TableOf[ScheduleRow] = TableOf(
+    "schedules", "schedule", "aggregate_id", COLUMNS, evolve, version=2
+)
+
+
+def _created(event: Envelope) -> Changes:
+    if event.topic != "schedule.registered":
+        msg = f"schedules does not know {event.topic} of what is not there"
+        raise ValueError(msg)
+    return {
+        **cast("JsonObject", event.data["spec"]),
+        "id": event.data["slug"],
+        "version": event.data["version"],
+        "next_at": event.data["next_at"],
+        "decided_until": event.at,
+        "open_runs": [],
+        "manual_runs": [],
+        "buffered": [],
+        "carried": [],
+        "created_at": event.at,
+    }
+
+
+def _changed(row: ScheduleRow, event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
+    data = event.data
+    match event.topic:
+        case "schedule.revised":
+            changes = cast("JsonObject", data["changes"])
+            carried = _carried(row, event)
+            return {**changes, **_new_version(row, event), "carried": carried}
+        case "schedule.registered_anew":
+            spec = cast("JsonObject", data["spec"])
+            alive: Changes = {"paused": None, "deleted_at": None}
+            nothing: Changes = {
+                "open_runs": [],
+                "manual_runs": [],
+                "buffered": [],
+                "carried": [],
+            }
+            return {**spec, **_new_version(row, event), **alive, **nothing}
+        case "schedule.paused":
+            return {"paused": _pause(event)}
+        case "schedule.resumed":
+            return {"paused": None}
+        case "schedule.deleted":
+            over: Changes = {"next_at": None, "buffered": [], "carried": []}
+            return {"deleted_at": event.at, **over}
+        case "schedule.replanned":
+            return {"next_at": data["next_at"]}
+        case "schedule.triggered":
+            return _opened(row, event, is_manual=True)
+        case "schedule.run_ended":
+            return _ended(row, event)
+        case _:
+            return _ticked(row, event)
+
+
+def _ticked(row: ScheduleRow, event: Envelope) -> Changes:
+    match event.topic:
+        case "schedule.tick_launched":
+            is_manual = event.data["cause"] == BACKFILL
+            opened = _opened(row, event, is_manual=is_manual)
+            return {**_moved(row, event, "launched"), **opened}
+        case "schedule.tick_skipped":
+            return _moved(row, event, "skipped")
+        case "schedule.tick_buffered":
+            waiting: list[Json] = [*row["buffered"], event.data["due_at"]]
+            return {**_moved(row, event, "buffered"), "buffered": waiting}
+        case _:
+            msg = f"schedules does not know {event.topic} here"
+            raise ValueError(msg)
+
+
+def _new_version(row: ScheduleRow, event: Envelope) -> Changes:
+    return {
+        "version": event.data["version"],
+        "next_at": event.data["next_at"],
+        "decided_until": max(row["decided_until"], event.at),
+    }
+
+
+def _pause(event: Envelope) -> JsonObject:
+    data = event.data
+    return {
+        "at": event.at,
+        "by": data["by"],
+        "reason": data["reason"],
+        "runId": data["run_id"],
+    }
+
+
+def _moved(row: ScheduleRow, event: Envelope, outcome: str) -> Changes:
+    """Return what changes with a tick, or with several in a row; times as text are in order."""
+    data = event.data
+    first = cast("str", data["due_at"])
+    last = cast("str", data.get("last_due_at", first))
+    waiting: list[Json] = [
+        due_at for due_at in row["buffered"] if not first <= due_at <= last
+    ]
+    carried: list[Json] = [
+        tick
+        for tick in row["carried"]
+        if not first <= cast("str", tick["dueAt"]) <= last
+    ]
+    if data["cause"] == BACKFILL:
+        # Its time is over, so it moves the schedule no further.
+        return {"buffered": waiting, "carried": carried}
+    return {
+        "next_at": data["next_at"],
+        "decided_until": max(row["decided_until"], last),
+        "buffered": waiting,
+        "carried": carried,
+        "last_tick": {
+            "dueAt": last,
+            "outcome": outcome,
+            "reason": data.get("reason"),
+            "runId": data.get("run_id"),
+        },
+    }
+
+
+def _carried(row: ScheduleRow, event: Envelope) -> list[Json]:
+    """Return the ticks of former versions that are still to fire, in this order."""
+    carried = [*row["carried"]]
+    due_at = event.data["carried_due_at"]
+    if due_at is not None:
+        carried.append({"dueAt": due_at, "firesAt": event.data["carried_fires_at"]})
+    in_order = sorted(carried, key=lambda tick: cast("str", tick["firesAt"]))
+    return [*in_order]
+
+
+def _opened(row: ScheduleRow, event: Envelope, *, is_manual: bool) -> Changes:
+    run_id = event.data["run_id"]
+    opened: Changes = {"open_runs": [*row["open_runs"], run_id]}
+    if is_manual:
+        opened["manual_runs"] = [*row["manual_runs"], run_id]
+    return opened
+
+
+def _ended(row: ScheduleRow, event: Envelope) -> Changes:
+    ended = event.data["run_id"]
+    return {
+        "open_runs": [one for one in row["open_runs"] if one != ended],
+        "manual_runs": [one for one in row["manual_runs"] if one != ended],
+    }
+
+
+def present(row: Row) -> JsonObject:
+    """Return the schedule as clients see it (contract, section 10)."""
+    return presented(row, SHOWN)
+
+
+# Schedules to be shown; those that are deleted are not.
+
+NEXT_BY_ID = """
+    SELECT * FROM schedules WHERE deleted_at IS NULL AND id COLLATE "C" > %(after)s
+    ORDER BY id COLLATE "C" LIMIT %(limit)s
+"""
+
+ANY_BY_ID = """
+    SELECT * FROM schedules WHERE id COLLATE "C" > %(after)s
+    ORDER BY id COLLATE "C" LIMIT %(limit)s
+"""
+
+
+async def next_by_id(
+    connection: Connection, after: str, limit: int
+) -> list[ScheduleRow]:
+    """Return the schedules that come next after an id, in bytewise order."""
+    values = {"after": after, "limit": limit}
+    return await read_rows(connection, ScheduleRow, NEXT_BY_ID, values)
+
+
+async def any_by_id(
+    connection: Connection, after: str, limit: int
+) -> list[ScheduleRow]:
+    """Return the same, and those that are deleted as well."""
+    values = {"after": after, "limit": limit}
+    return await read_rows(connection, ScheduleRow, ANY_BY_ID, values)
+
+
+async def by_id(connection: Connection, aggregate_id: UUID) -> ScheduleRow | None:
+    """Return a schedule, None where there is none, or it is deleted."""
+    found = await rows_by_id(connection, TABLE, [aggregate_id])
+    row = found.get(aggregate_id)
+    if row is None or row["deleted_at"] is not None:
+        return None
+    return row

@@ -1,4 +1,0 @@
-"""Cloning strangers' repositories with the `git` command, without prompts, leaks or surprises.
-
-Begin with `checkout.py`, then `client.py`.
-"""
