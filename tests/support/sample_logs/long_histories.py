@@ -25,7 +25,7 @@ _TICK = f"""
 """
 
 _MOVE = f"""
-    UPDATE schedules SET aggregate_version = last.version, state1_version = last.version,
+    UPDATE schedules SET aggregate_version = last.version, state2_version = last.version,
         position = last.position, updated_at = created_at + %(times)s * interval '1 second',
         decided_until = created_at + %(times)s * interval '1 second',
         next_at = created_at + (%(times)s + 1) * interval '1 second',
