@@ -76,7 +76,7 @@ def test_output_colours_a_terminal_and_steers_it_never(
     launched(shell, "steer", f"letters={steering}")
     shell.run("runs", "watch", "last")
     raw = shell.run("runs", "logs", "last").stdout
-    assert raw.endswith(f"{steering}\x1b[31mred\x1b[0m\n")
+    assert f" {steering}\x1b[31mred\x1b[0m\n" in raw, raw
     text = shown(shell, "runs", "logs", "last")
     assert "\x1b[31mred" in text
     rest = COLOURS.sub("", text)
