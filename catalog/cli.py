@@ -10,7 +10,7 @@ from rich.text import Text
 
 from apphub_jobs.client import Client
 from cli.options import command
-from cli.process.console import in_one_line
+from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
 from cli.terminal import (
     AsJson,

@@ -24,8 +24,8 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from api.bootstrap.handler_settings import handler_settings
 from cli.options import read
-from cli.process.console import in_one_line
-from cli.start_options import Builder, builder_found
+from cli.run_lines import in_one_line
+from cli.start.service import Builder, builder_found
 from domain.jobs.definition import BUILD_SLUG
 
 # The service that is demonstrated: started from nothing, and asked over HTTP like any other.

@@ -17,10 +17,10 @@ import psycopg
 import typer
 from rich.text import Text
 
+from api.bootstrap.environment import shown_url, without_secrets
 from api.bootstrap.handler_settings import handler_settings
 from api.bootstrap.handlers import handler_packages
-from api.bootstrap.settings import shown_url, without_secrets
-from api.embedded import (
+from api.data_directory import (
     ACCOUNT,
     PlacementError,
     ServerUser,
@@ -32,12 +32,12 @@ from api.embedded import (
 from apphub_jobs.version import VERSION
 from cli.database import database_url
 from cli.options import DatabaseOptions, command, read
-from cli.process.sockets import services
-from cli.start_options import builder_found
+from cli.process.announcement import services
+from cli.start.service import builder_found
 from cli.terminal import AsJson, console, print_json
 from domain.json_values import JsonObject
 from migrations import runner
-from worker.executors.local.slot import possible_confinement
+from worker.executors.local.workplace import possible_confinement
 
 State = Literal["ok", "warning", "wrong"]
 

@@ -9,10 +9,10 @@ from uuid import UUID
 
 import typer
 
-from api.embedded import directory_of
+from api.data_directory import directory_of
 from apphub_jobs.client import Client, NotFoundError
 from cli.options import KeyedLogOptions, failure
-from cli.process.sockets import services
+from cli.process.announcement import services
 from cli.run_ids import LAST, ambiguous, find_run, is_short, refuse
 from domain.errors import InvalidInputError
 from eventlog.database.connection import Database

@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from cli.database import operated_with_keys
 from cli.event_sources import (
     ServiceSource,
     Source,
@@ -27,9 +26,10 @@ from cli.event_sources import (
     service_url,
     with_run_id,
 )
+from cli.log_access import operated_with_keys
 from cli.options import command, failure
-from cli.process.console import in_one_line
 from cli.run_ids import SHORT
+from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
 from cli.terminal import GAP, AsJson, console, harmless, print_table
 from domain.errors import SubjectKeysUnavailableError

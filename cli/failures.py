@@ -20,7 +20,7 @@ from cli.bulk import (
     print_preview,
 )
 from cli.options import command
-from cli.process.console import in_one_line
+from cli.run_lines import in_one_line
 from cli.runs import ago
 from cli.service import ServiceOptions, connected
 from cli.terminal import AsJson, console, print_document, print_json, print_table

@@ -1,7 +1,7 @@
 """`apphub-jobs jobs`: what can be launched, how that changes, and what if."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
 
@@ -10,29 +10,14 @@ import typer
 from api.bootstrap.handlers import handler_source
 from apphub_jobs.client import Client, InvalidRequestError, JobDocument
 from apphub_jobs.typed.job import milliseconds
-from cli.database import operated_with_keys
 from cli.options import KeyedLogOptions, command, failure, read
 from cli.plans import Plan, lines_of, plan_of
-from cli.process.console import duration
 from cli.runs import print_runs
 from cli.service import ServiceOptions, connected, documents_in
-from cli.terminal import (
-    AsJson,
-    console,
-    finish,
-    print_document,
-    print_json,
-    print_list,
-    print_table,
-)
-from domain.clock import to_iso
-from domain.errors import InvalidInputError
+from cli.terminal import AsJson, console, print_document, print_json, print_list
 from domain.json_values import Json, JsonObject
-from eventlog.database.connection import Database
-from eventlog.recorded_runs import recorded
-from projections.simulation import Answer, History, Waits, answer
 from worker.executors.local.probe import offers
-from worker.executors.port import packages_of
+from worker.executors.packages import packages_of
 
 # Definitions of jobs where people keep them: in YAML or JSON files, and under `@job` in Python.
 
@@ -102,122 +87,6 @@ def _refuse_doubles(definitions: Sequence[Definition]) -> None:
             msg = f"the job {slug!r} is defined twice"
             raise ValueError(msg)
         seen.add(slug.lower())
-
-
-# `apphub-jobs jobs what-if`: waits under another limit, beside what they really were.
-
-ROOM = (
-    "never were more than {most} under way at a time: whether workers had room for more is not"
-    " recorded, and the simulation supposes so"
-)
-
-COLUMNS = ("", "starts", "median", "p95", "worst", "mean")
-
-
-def show_what_if(
-    slug: str,
-    limit: int | None,
-    back: timedelta,
-    place: KeyedLogOptions,
-    *,
-    as_json: bool,
-) -> None:
-    """Print how long runs would have waited with this limit."""
-    with operated_with_keys(place) as opened:
-        try:
-            history = finish(_read(opened, slug, back))
-        except InvalidInputError as error:
-            raise failure(error) from None
-    if history is None:
-        raise failure(f"there is no job {slug}; to see all: apphub-jobs jobs list")
-    found = answer(history, limit)
-    if as_json:
-        print_json(_document(slug, limit, history, found))
-    else:
-        _print(slug, limit, history, found)
-
-
-async def _read(opened: Database, slug: str, back: timedelta) -> History | None:
-    async with await opened.connect() as connection:
-        return await recorded(connection, opened.files, slug, back)
-
-
-def _document(
-    slug: str, limit: int | None, history: History, found: Answer
-) -> JsonObject:
-    limits: list[Json] = [
-        {"since": _iso(at), "maxConcurrentRuns": most} for at, most in found.limits
-    ]
-    return {
-        "job": slug,
-        "since": _iso(history.since),
-        "until": _iso(history.until),
-        "runs": found.runs,
-        "limits": limits,
-        "mostAtATime": found.most_at_a_time,
-        "recorded": found.really.present(),
-        "simulated": found.again.present(),
-        "deviation": found.deviation,
-        "maxConcurrentRuns": limit,
-        "supposed": found.supposed.present(),
-        "givenUp": found.given_up,
-    }
-
-
-def _print(slug: str, limit: int | None, history: History, found: Answer) -> None:
-    out = console()
-    since = _iso(history.since)
-    until = _iso(history.until)
-    period = f"{since} to {until}"
-    told = f"{slug}, {period}: {found.runs} runs started"
-    out.print(told)
-    if not found.runs:
-        return
-    told_limits = [_told(most) for _, most in found.limits]
-    limits = ", then ".join(told_limits)
-    rows = [
-        _waits_row(f"as it was, with {limits}", found.really),
-        _waits_row("the same, simulated", found.again),
-        _waits_row(f"with {_told(limit)}", found.supposed),
-    ]
-    out.print()
-    print_table(COLUMNS, rows)
-    out.print()
-    quality = _quality(found.deviation)
-    out.print(quality)
-    if found.given_up:
-        out.print(f"{found.given_up} starts would not have come in time")
-    most = found.most_at_a_time
-    if limit is None or limit > most:
-        hint = ROOM.format(most=most)
-        typer.echo(hint, err=True)
-
-
-def _quality(deviation: float | None) -> str:
-    if deviation is None:
-        return "nothing waited, so there is nothing to hold the simulation against"
-    return f"simulated as it was, waits differ from what they were by {deviation:.1%}"
-
-
-def _waits_row(name: str, waits: Waits) -> list[str]:
-    return [
-        name,
-        str(waits.starts),
-        duration(waits.median_ms),
-        duration(waits.p95_ms),
-        duration(waits.worst_ms),
-        duration(waits.mean_ms),
-    ]
-
-
-def _told(limit: int | None) -> str:
-    if limit is None:
-        return "no limit"
-    return f"maxConcurrentRuns {limit}"
-
-
-def _iso(at: int) -> str:
-    return to_iso(datetime.fromtimestamp(at / 1_000, UTC))
 
 
 jobs_app = typer.Typer(
@@ -398,6 +267,7 @@ def what_if(
     it is given as for `verify`.
     """
     # Here, for others need not wait for all that this imports.
+    from cli.what_if import show_what_if  # noqa: PLC0415
 
     limit = _limit(max_concurrent_runs)
     show_what_if(slug, limit, _back(since), place, as_json=as_json)

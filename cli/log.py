@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli.database import operated
+from cli.log_access import operated
 from cli.options import LogOptions, command, failure
-from cli.terminal import View, finish, shown
+from cli.reports import View, finish, shown
 from domain.json_values import JsonObject
 from eventlog.archive.archiver import Archived, ArchivingUnderWayError, archiver
 from eventlog.archive.role import ArchivistMissingError

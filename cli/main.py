@@ -16,7 +16,7 @@ import typer
 
 from apphub_jobs.version import VERSION
 from cli.options import command
-from cli.process.up import (
+from cli.process.signals import (
     exit_when_asked,
     heard_from_parent,
     interrupted_by_exception,
@@ -46,18 +46,18 @@ GROUPS = {
 """Commands of several words, by the first one, and where they are."""
 
 COMMANDS = {
-    "dev": "cli.start:developing",
-    "up": "cli.start:upping",
+    "dev": "cli.start.dev:developing",
+    "up": "cli.start.up:upping",
     "run": "cli.runs:running",
     "ready": "cli.wait:readiness",
-    "serve": "cli.start:serving",
-    "worker": "cli.start:workers",
+    "serve": "cli.start.serve:serving",
+    "worker": "cli.start.worker:workers",
     "doctor": "cli.doctor:doctoring",
     "verify": "cli.projections:operators",
     "projections": "cli.projections:operators",
     "migrate": "cli.projections:operators",
     "sql": "cli.sql:querying",
-    "test-service": "cli.start:testing",
+    "test-service": "cli.start.test_service:testing",
 }
 """The other commands, and where they are; those of a file come together."""
 

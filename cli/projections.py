@@ -10,7 +10,8 @@ from uuid import UUID
 import orjson
 import typer
 
-from cli.database import Roots, database, operated, operated_with_keys
+from cli.database import database
+from cli.log_access import Roots, operated, operated_with_keys
 from cli.options import (
     DatabaseOptions,
     KeyedLogOptions,
@@ -18,8 +19,8 @@ from cli.options import (
     SubjectKey,
     command,
 )
+from cli.reports import View, finish, seals_told, shown
 from cli.seal import TrustOptions, report_of
-from cli.terminal import View, finish, seals_told, shown
 from eventlog.archive.reading import check_archives
 from eventlog.database.connection import Database
 from eventlog.rebuild.histories import check_histories

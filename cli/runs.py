@@ -21,8 +21,8 @@ from apphub_jobs.client import (
 from apphub_jobs.client.documents import RunStatus
 from apphub_jobs.contract import Json
 from cli.options import command, failure
-from cli.process.console import TYPES, RunLines, duration, in_one_line, text_of
 from cli.run_ids import RunId, RunIds, find_run, short_length
+from cli.run_lines import TYPES, RunLines, duration, in_one_line, text_of
 from cli.service import (
     ServiceOptions,
     another,

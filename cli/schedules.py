@@ -12,7 +12,7 @@ from rich.text import Text
 from apphub_jobs.client import ComingTickDocument, ScheduleDocument, TickDocument
 from apphub_jobs.typed.job import milliseconds
 from cli.options import command, read
-from cli.process.console import duration
+from cli.run_lines import duration
 from cli.runs import ago
 from cli.service import ServiceOptions, connected, documents_in, given_parameters
 from cli.terminal import AsJson, console, print_document, print_json, print_table

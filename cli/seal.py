@@ -11,11 +11,12 @@ from typing import Annotated, Any, TypeVar
 import orjson
 import typer
 
-from api.embedded import directory_of
-from cli.database import Roots, archive_directory, database, operated
+from api.data_directory import directory_of
+from cli.database import database
+from cli.log_access import Roots, archive_directory, operated
 from cli.options import DataDir, LogOptions, SealingOptions, SealKey, command, failure
-from cli.process.up import stop_signals
-from cli.terminal import View, seals_told, shown
+from cli.process.signals import stop_signals
+from cli.reports import View, seals_told, shown
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from api.embedded import directory_of
+from api.data_directory import directory_of
 from apphub_jobs.client import AccessError, ApiError, Client, ClientError
 from cli.options import DataDir
-from cli.process.sockets import services
+from cli.process.announcement import services
 from domain.errors import InvalidInputError
 from domain.filters import conditions_of, read
 from domain.json_values import InvalidJsonError, Json, JsonObject, normalise

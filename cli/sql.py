@@ -13,7 +13,7 @@ import typer
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from api.embedded import ServerUser, binaries
+from api.data_directory import ServerUser, binaries
 from cli.database import migrated
 from cli.options import DatabaseOptions, command, failure
 from projections.tables import TABLES

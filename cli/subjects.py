@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from cli.database import keyed, migrated
+from cli.database import migrated
+from cli.log_access import keyed
 from cli.options import DatabaseOptions, SubjectKey, command, failure
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Erasure, Subjects

@@ -1,108 +1,22 @@
-"""What commands of operators have in common: an end by signals, lines and a bar."""
+"""Where data are printed for people: standard output, in colours and fitted where it is a terminal.
 
-import asyncio
+In pipes nothing is cut off and no line broken in two. NO_COLOR is honoured by rich.
+"""
+
 import os
 import re
 import sys
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Annotated, Any, TextIO, TypeVar
 
 import orjson
 import typer
-import uvloop
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from rich.text import Text
 
 from cli.options import failure
-from cli.process.up import stop_signals
-from domain.errors import SubjectKeysUnavailableError
-from domain.json_values import JsonObject
-from eventlog.archive.files import ArchiveError
-from eventlog.archive.reading import CheckedArchive
-from eventlog.rebuild.rebuild import RebuildUnderWayError
-from eventlog.rebuild.staging import Difference
-from eventlog.rebuild.verify import Checked
-from eventlog.seal.check import Report
-from projections.tables import FoldError
-
-# Standard output that takes nothing more, such as a file on a full disk.
-
-
-class OutputLostError(OSError):
-    """What is printed cannot be written."""
-
-
-class _Output(TextIOWrapper):
-    """Standard output that tells its own failures apart from those of other files."""
-
-    def write(self, text: str) -> int:
-        """Write a text."""
-        try:
-            return super().write(text)
-        except OSError as error:
-            raise _told_apart(error) from None
-
-    def flush(self) -> None:
-        """Write what is left."""
-        try:
-            super().flush()
-        except OSError as error:
-            raise _told_apart(error) from None
-
-
-@contextmanager
-def told_where_output_is_lost() -> Iterator[None]:
-    """End with one clear line where standard output cannot be written."""
-    if isinstance(sys.stdout, TextIOWrapper):  # None where it was closed at the start.
-        sys.stdout = _output(sys.stdout)
-    try:
-        yield
-    except OutputLostError as error:
-        _drop_output()
-        message = f"standard output cannot be written: {error.strerror}"
-        raise SystemExit(failure(message).exit_code) from None
-
-
-def _output(given: TextIOWrapper) -> _Output:
-    unbuffered = given.write_through
-    descriptor = os.fdopen(
-        given.fileno(), "wb", buffering=0 if unbuffered else -1, closefd=False
-    )
-    return _Output(
-        descriptor,
-        encoding=given.encoding,
-        errors=given.errors,
-        line_buffering=given.line_buffering,
-        write_through=unbuffered,
-    )
-
-
-def _told_apart(error: OSError) -> OSError:
-    if isinstance(error, BrokenPipeError):
-        return error  # Who read it is gone, as in `| head`: that is no failure.
-    return OutputLostError(error.errno, error.strerror)
-
-
-def _drop_output() -> None:
-    """Let what is left go nowhere: the interpreter writes it at its end."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-
-
-# Where data are printed for people: standard output, in colours and fitted where it is a
-# terminal.
-#
-# In pipes nothing is cut off and no line broken in two. NO_COLOR is honoured by rich.
 
 D = TypeVar("D", bound=Mapping[str, Any])
 
@@ -276,213 +190,65 @@ def _escaped(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
 
 
-T = TypeVar("T")
-
-SHOWN_CHARACTERS = 120
-"""So much of a value is shown on the terminal; `--json` has all."""
-
-SHOWN_EVENTS = 8
-"""So many of a row's events are shown."""
+# Standard output that takes nothing more, such as a file on a full disk.
 
 
-def finish(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, or until it is asked to stop."""
-    stopped_by = 0
-
-    async def watched() -> T:
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-
-        def stop(number: int) -> None:
-            nonlocal stopped_by
-            stopped_by = number
-            if task is not None:
-                task.cancel()
-
-        for number in stop_signals():
-            loop.add_signal_handler(number, stop, number)
-        return await main
-
-    try:
-        # A tenth less work than asyncio's.
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop_runner:
-            return loop_runner.run(watched())
-    except asyncio.CancelledError:
-        typer.echo(
-            "apphub-jobs: stopped; nothing is half done, and the next run begins anew",
-            err=True,
-        )
-        raise typer.Exit(128 + stopped_by) from None
-    except (
-        FoldError,
-        RebuildUnderWayError,
-        ArchiveError,
-        SubjectKeysUnavailableError,
-    ) as error:
-        raise failure(error) from None
+class OutputLostError(OSError):
+    """What is printed cannot be written."""
 
 
-class View:
-    """What is shown: lines on standard output, and a bar on the terminal behind standard error."""
+class _Output(TextIOWrapper):
+    """Standard output that tells its own failures apart from those of other files."""
 
-    def __init__(self, bars: Progress, *, json: bool) -> None:
-        self._bars = bars
-        self._json = json
-        self._shown = ""
-        self._task: TaskID | None = None
+    def write(self, text: str) -> int:
+        """Write a text."""
+        try:
+            return super().write(text)
+        except OSError as error:
+            raise _told_apart(error) from None
 
-    def progress(self, what: str, done: int, total: int) -> None:
-        """Move the bar."""
-        self._bars.start()
-        if self._task is not None and what != self._shown:
-            self._bars.remove_task(self._task)
-            self._task = None
-        task = self._task
-        if task is None:
-            task = self._task = self._bars.add_task(what, total=total)
-            self._shown = what
-        self._bars.update(task, completed=done, total=total)
-
-    def line(self, text: str) -> None:
-        """Print a line; the bar makes room for it, and comes back with the next progress."""
-        self._bars.stop()
-        typer.echo(harmless(text))
-
-    def difference(self, difference: Difference) -> None:
-        """Print a difference."""
-        if self._json:
-            self._document(difference.present())
-            return
-        kind = _KINDS[difference.kind]
-        told = f"{difference.table} {difference.key}: {kind}"
-        self.line(told)
-        if difference.reason is not None:
-            self.line(f"    {difference.reason}")
-            return
-        for name, (wanted, held) in difference.columns.items():
-            expected = _short(wanted)
-            found = _short(held)
-            self.line(f"    {name}: expected {expected}, found {found}")
-        history = _history(difference.events)
-        self.line(f"    events: {history}")
-
-    def checked(self, checked: Checked) -> None:
-        """Print what came out for a table."""
-        if self._json:
-            self._document({**vars(checked), "kind": "table"})
-            return
-        table = checked.table
-        events = f"{checked.events} events up to position {checked.position}"
-        of = f"{checked.rows} rows of {events}"
-        if checked.differences:
-            told = f"{table}: {of}: {checked.differences} DIFFER"
-            self.line(told)
-            self.line(f"    to mend them: apphub-jobs projections rebuild {table}")
-        elif not checked.unreadable:
-            self.line(f"{table}: {of}: equal to the log")
-        if checked.unreadable:
-            self.line(f"{table}: {checked.unreadable} CANNOT BE READ by this version")
-
-    def archive(self, checked: CheckedArchive) -> None:
-        """Print what came out for an archive."""
-        if self._json:
-            self._document(checked.present())
-        elif checked.problem:
-            self.line(checked.problem)
-        else:
-            of = f"{checked.events} events of {checked.runs} runs"
-            told = f"archive {checked.file}: {of}: as it was written"
-            self.line(told)
-
-    def fact(self, document: JsonObject, text: str) -> None:
-        """Print something for programs, or the same for people."""
-        if self._json:
-            self._document(document)
-        else:
-            self.line(text)
-
-    def _document(self, document: Mapping[str, object]) -> None:
-        self.line(orjson.dumps(document).decode())
-
-
-_KINDS = {
-    "missing": "is missing",
-    "extra": "should not be there",
-    "differs": "differs",
-    "unreadable": "cannot be read",
-}
+    def flush(self) -> None:
+        """Write what is left."""
+        try:
+            super().flush()
+        except OSError as error:
+            raise _told_apart(error) from None
 
 
 @contextmanager
-def shown(*, json: bool) -> Iterator[View]:
-    """Give a view, and take its bar away in the end."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    bars = Progress(
-        *columns,
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
+def told_where_output_is_lost() -> Iterator[None]:
+    """End with one clear line where standard output cannot be written."""
+    if isinstance(sys.stdout, TextIOWrapper):  # None where it was closed at the start.
+        sys.stdout = _output(sys.stdout)
     try:
-        yield View(bars, json=json)
-    finally:
-        bars.stop()
+        yield
+    except OutputLostError as error:
+        _drop_output()
+        message = f"standard output cannot be written: {error.strerror}"
+        raise SystemExit(failure(message).exit_code) from None
 
 
-def _short(value: str | None) -> str:
-    if value is None:
-        return "NULL"
-    if len(value) <= SHOWN_CHARACTERS:
-        return f"'{value}'"
-    return f"'{value[:SHOWN_CHARACTERS]}…'"
+def _output(given: TextIOWrapper) -> _Output:
+    unbuffered = given.write_through
+    descriptor = os.fdopen(
+        given.fileno(), "wb", buffering=0 if unbuffered else -1, closefd=False
+    )
+    return _Output(
+        descriptor,
+        encoding=given.encoding,
+        errors=given.errors,
+        line_buffering=given.line_buffering,
+        write_through=unbuffered,
+    )
 
 
-def _history(events: Sequence[tuple[int, str]]) -> str:
-    if not events:
-        return "none"
-    named = [f"{position} {topic}" for position, topic in events]
-    left_out = len(named) - SHOWN_EVENTS
-    if left_out > 0:
-        first, *others = named
-        last = others[left_out + 1 :]
-        middle = f"… {left_out + 1} more …"
-        named = [first, middle, *last]
-    return ", ".join(named)
+def _told_apart(error: OSError) -> OSError:
+    if isinstance(error, BrokenPipeError):
+        return error  # Who read it is gone, as in `| head`: that is no failure.
+    return OutputLostError(error.errno, error.strerror)
 
 
-def seals_told(report: Report) -> str:
-    """Return what a comparison of the log with its seals found, for people."""
-    lines = [
-        f"looked at {report.events} events and {report.seals} good seals of log {report.log_id}"
-    ]
-    if report.last is not None:
-        head = report.last.head
-        seal = f"seal {head.number}, {head.sealed_at}"
-        told = f"sealed up to position {head.position} ({seal})"
-        lines.append(told)
-    if report.unsealed:
-        lines.append(
-            f"{report.unsealed} events after that are not sealed: nothing can be said about them"
-        )
-    if report.kept:
-        lines.append(
-            f"compared with {report.kept} heads that were kept outside the database"
-        )
-    lines += map(str, report.findings)
-    if report.untold:
-        lines.append(f"and {report.untold} more")
-    if report.first is None:
-        lines.append("the log is what was sealed")
-    else:
-        lines.append(
-            f"the log is not what was sealed; first bad position: {report.first.position}"
-        )
-    return "\n".join(lines)
+def _drop_output() -> None:
+    """Let what is left go nowhere: the interpreter writes it at its end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())

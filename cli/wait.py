@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from api.embedded import directory_of
+from api.data_directory import directory_of
 from apphub_jobs.client import (
     ApiError,
     Client,
@@ -28,8 +28,8 @@ from apphub_jobs.client.http import address, is_passing
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.job import milliseconds
 from cli.options import command, read
-from cli.process.console import duration, in_one_line
-from cli.process.sockets import services
+from cli.process.announcement import services
+from cli.run_lines import duration, in_one_line
 from cli.service import ServiceOptions
 from cli.terminal import print_output
 

@@ -12,8 +12,10 @@ from api.bootstrap.handler_settings import BUILDS, OF_LIBRARIES, REPOSITORIES, V
 from cli.options import KeyOptions, ListeningOptions, LogOptions, StorageOptions
 from cli.seal import TrustOptions
 from cli.service import ServiceOptions
-from cli.start import MetricsOptions
-from cli.start_options import RayOptions, ServingOptions, WorkOptions
+from cli.start.cluster import RayOptions
+from cli.start.options import WorkOptions
+from cli.start.service import ServingOptions
+from cli.start.worker import MetricsOptions
 from docs.command_tree import Command, Taken, commands
 
 DOCS = Path(__file__).parent

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from worker.executors.local.probe import offered
-from worker.executors.port import (
+from worker.executors.packages import (
     TRUSTED,
     Access,
     HandlerPackage,

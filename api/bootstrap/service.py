@@ -8,7 +8,8 @@ from functools import partial
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.bootstrap.logs import logs_place, run_logs
+from api.bootstrap.log_places import logs_place
+from api.bootstrap.log_stores import run_logs
 from api.bootstrap.settings import Settings
 from catalog.commands import Catalog
 from catalog.views import BuildLogs, CatalogViews

@@ -7,10 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from api.embedded import ACCOUNT, ROOTS_PLACE, existing
+from api.data_directory import ACCOUNT, ROOTS_PLACE, existing
 from apphub_jobs.process.handlers import SERVICE_ROOT
-from worker.executors.local.slot import PLACES_PREFIX, possible_confinement, workplaces
-from worker.executors.port import TRUSTED, Access
+from worker.executors.local.workplace import (
+    PLACES_PREFIX,
+    possible_confinement,
+    workplaces,
+)
+from worker.executors.packages import TRUSTED, Access
 
 logger = logging.getLogger(__name__)
 

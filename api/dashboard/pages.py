@@ -14,7 +14,7 @@ from pathlib import Path
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from api.bootstrap.settings import Environment
+from api.bootstrap.environment import Environment
 from api.http.dependencies import service_of
 from domain.errors import NotFoundError
 

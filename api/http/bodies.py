@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from api.http.connections import BUFFER_BYTES, SLOW_BODY_S
+from api.http.limits import BUFFER_BYTES, SLOW_BODY_S
 
 LOOK_S = 0.1
 """How often it is looked whether bodies that wait can go on."""

@@ -14,7 +14,7 @@ from websockets.exceptions import SecurityError
 from websockets.frames import Frame
 
 from api.access import network_of
-from api.http import connections
+from api.http import limits
 from api.http.bodies import LargeBody
 from api.http.connections import (
     ABORT,
@@ -222,17 +222,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def on_task_complete(self, task: "asyncio.Task[None]") -> None:
         """Give the client a little time to answer the close."""
         super().on_task_complete(task)
-        self.loop.call_later(connections.CLOSE_CLIENTS_S, self.transport.abort)
+        self.loop.call_later(limits.CLOSE_CLIENTS_S, self.transport.abort)
 
     def shutdown(self) -> None:
         """Say goodbye when the server stops, which must not wait for those who do not listen."""
         super().shutdown()
-        self.loop.call_later(connections.LAST_WORDS_S, self.transport.abort)
+        self.loop.call_later(limits.LAST_WORDS_S, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
         """Likewise where it has not answered a ping."""
         super().keepalive_timeout()
-        self.loop.call_later(connections.CLOSE_CLIENTS_S, self.transport.abort)
+        self.loop.call_later(limits.CLOSE_CLIENTS_S, self.transport.abort)
 
 
 def server_config(
@@ -274,12 +274,8 @@ class HttpProtocol(Watched):
         self.unsent = self._server.unsent
         self.paused = self._server.paused
         self._unread = Pieces()
-        self._head_deadline = Deadline(
-            self.loop, connections.HEAD_S, self._head_is_late
-        )
-        self._body_deadline = Deadline(
-            self.loop, connections.BODY_S, self._body_is_late
-        )
+        self._head_deadline = Deadline(self.loop, limits.HEAD_S, self._head_is_late)
+        self._body_deadline = Deadline(self.loop, limits.BODY_S, self._body_is_late)
         if not self._server.limited.has_room(len(self.connections)):
             self._is_refused = True
             transport.write(TOO_MANY_CONNECTIONS)
@@ -335,13 +331,13 @@ class HttpProtocol(Watched):
     def _take(self, piece: bytes) -> None:
         if not self._in_body:
             self._head_bytes += len(piece)
-            if self._head_bytes > connections.MAX_HEAD_BYTES:
+            if self._head_bytes > limits.MAX_HEAD_BYTES:
                 self._refuse(HEAD_TOO_LARGE)
                 return
         super().data_received(piece)
         if self._is_refused:
             return
-        if self._in_head and len(self.headers) > connections.MAX_HEADERS:
+        if self._in_head and len(self.headers) > limits.MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
         elif self._in_body and self.running is self.cycle:
             self._charge()
@@ -363,9 +359,9 @@ class HttpProtocol(Watched):
     def _charge(self) -> None:
         """Count what has come of a large body; no more of it may be read for a while."""
         declared = self._declared_bytes
-        if max(declared, self._body_bytes) <= connections.SMALL_BODY_BYTES:
+        if max(declared, self._body_bytes) <= limits.SMALL_BODY_BYTES:
             return
-        if declared > connections.MAX_BODY_BYTES:
+        if declared > limits.MAX_BODY_BYTES:
             return  # It is refused, and discarded.
         if self._large_body is None:
             address, _ = self.client or ("", 0)
@@ -404,7 +400,7 @@ class HttpProtocol(Watched):
     def _body_is_late(self) -> None:
         is_our_fault = self.flow.read_paused or self._waits_for_room()
         came_bytes = self._body_bytes - self._window_bytes
-        if is_our_fault or came_bytes >= connections.MIN_BODY_BYTES:
+        if is_our_fault or came_bytes >= limits.MIN_BODY_BYTES:
             self._wait_for_body()
         else:
             self._refuse(LATE)
@@ -422,7 +418,7 @@ class HttpProtocol(Watched):
 
     def on_headers_complete(self) -> None:
         """Let the answer's head wait for its body."""
-        if len(self.headers) > connections.MAX_HEADERS:
+        if len(self.headers) > limits.MAX_HEADERS:
             self._refuse(HEAD_TOO_LARGE)
             raise HttpParserError
         self._begin_body()
@@ -449,7 +445,7 @@ class HttpProtocol(Watched):
 
     def handle_websocket_upgrade(self) -> None:
         """Hand the connection over to a WebSocket, if there may be one more."""
-        if self._server.limited.websockets < connections.MAX_WEBSOCKETS:
+        if self._server.limited.websockets < limits.MAX_WEBSOCKETS:
             super().handle_websocket_upgrade()
         else:
             self._refuse(TOO_MANY_CONNECTIONS)

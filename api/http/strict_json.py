@@ -13,9 +13,9 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import header
-from api.http.connections import MAX_BODY_BYTES
 from api.http.dependencies import conditions, origin_of, reader_of
 from api.http.errors import UnsupportedMediaTypeError, failure
+from api.http.limits import MAX_BODY_BYTES
 from api.http.query_names import refuse_unknown_names
 from domain.errors import InvalidInputError, Issue
 from domain.json_values import InvalidJsonError, Json, parse

@@ -12,7 +12,7 @@ from fastapi.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.bootstrap.service import Service
-from api.http.connections import LAST_WORDS_S, abort
+from api.http.connections import abort
 from api.http.dependencies import (
     CURSOR,
     MOST,
@@ -37,6 +37,7 @@ from api.http.dependencies import (
     storable,
 )
 from api.http.errors import NOT_KEPT, JsonAnswer, data, data_in_parts, page
+from api.http.limits import LAST_WORDS_S
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
 from api.routes.events import Event

@@ -16,8 +16,9 @@ from api.access import (
     UnauthenticatedError,
     principal_of,
 )
-from api.http.connections import LAST_WORDS_S, abort
+from api.http.connections import abort
 from api.http.dependencies import MayRead, service_of
+from api.http.limits import LAST_WORDS_S
 from api.http.query_names import refuse_unknown_names
 from api.shapes.base import failures
 from api.stream.frames import Frame, Wanted, ended, pong, wanted_of

@@ -22,12 +22,12 @@ from watchfiles import PythonFilter, watch
 
 from apphub_jobs.client import Client, ClientError
 from cli.plans import lines_of, plan_of
-from cli.process.console import in_one_line
+from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import callable_url
 from cli.process.up import Child, Supervisor
-from cli.process.worker import HandlerFile
+from cli.run_lines import in_one_line
 from worker.executors.local.probe import HandlersError, Offer, end_probe, offers
-from worker.executors.port import HandlerPackage, HandlerSource, packages_of
+from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
 
 # The dashboard in a browser, for somebody who sits in front of one.
 

@@ -14,13 +14,15 @@ from api.access import SafeHeaders
 from api.app import build_app
 from api.bootstrap.service import Service
 from api.bootstrap.settings import Settings
-from api.http.connections import CLOSE_CLIENTS_S, LAST_WORDS_S, raise_descriptor_limit
+from api.http.connections import raise_descriptor_limit
+from api.http.limits import CLOSE_CLIENTS_S, LAST_WORDS_S
 from api.http.open_requests import OpenRequests
 from api.http.protocols import server_config
 from api.stream.sessions import Streams
+from cli.process.announcement import announced
 from cli.process.console import tell_of_runs
-from cli.process.sockets import announced, callable_url, url_of
-from cli.process.up import StopSignals, run_until_stopped
+from cli.process.signals import StopSignals, run_until_stopped
+from cli.process.sockets import callable_url, url_of
 from runtime.process import give_back, look_seldom
 from runtime.tasks import end, start_once, until_one_ends
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from catalog.handlers.builtin import HANDLERS as BUILTIN_NAMES
 from tests import ROOT
 from tests.support.handlers import HANDLERS
-from worker.executors.port import BUILTIN, HandlerPackage
+from worker.executors.packages import BUILTIN, HandlerPackage
 
 BUILTIN_HANDLERS: Mapping[str, HandlerPackage] = dict.fromkeys(BUILTIN_NAMES, BUILTIN)
 

@@ -22,8 +22,8 @@ from worker.executors.local.attempt import (
     described,
     how_it_ended,
 )
-from worker.executors.local.descendants import Orphans
 from worker.executors.local.masking import Masker
+from worker.executors.local.orphans import Orphans
 from worker.executors.local.reports import (
     LEASE,
     NO_REPORT,
@@ -32,16 +32,11 @@ from worker.executors.local.reports import (
     fault_of,
     new_id,
 )
-from worker.executors.local.slot import SHARED_PROGRAM, Slot, Workplace, start_slot
+from worker.executors.local.slot import Slot, start_slot
 from worker.executors.local.supervisor import CLOSING_S, Log
-from worker.executors.port import (
-    TOGETHER,
-    HandlerPackage,
-    OnUpdate,
-    Outcome,
-    Task,
-    need_lease,
-)
+from worker.executors.local.workplace import SHARED_PROGRAM, Workplace
+from worker.executors.packages import HandlerPackage
+from worker.executors.port import TOGETHER, OnUpdate, Outcome, Task, need_lease
 
 # Logs of attempts, written in a thread: a disk that hangs must not cost the worker its lease.
 

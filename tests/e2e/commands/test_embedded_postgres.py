@@ -16,15 +16,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from api import embedded
-from api.embedded import (
-    ACCOUNT,
-    SHARED_ACCOUNT,
-    EmbeddedPostgres,
-    EmbeddedPostgresError,
-    PlacementError,
-    passable,
-)
+from api import data_directory, embedded
+from api.data_directory import ACCOUNT, SHARED_ACCOUNT, PlacementError, passable
+from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from migrations import runner
 from tests import ROOT
 from tests.e2e.support import kill, server_pids
@@ -64,11 +58,11 @@ def test_users_share_one_server_and_the_last_stops_it(data_dir: Path) -> None:
     assert not server_pids(data_dir)
 
 
-@pytest.mark.parametrize("limit", [1, embedded.SOCKET_PATH_LIMIT])
+@pytest.mark.parametrize("limit", [1, data_directory.SOCKET_PATH_LIMIT])
 def test_a_killed_server_is_started_again_with_its_data_and_address(
     data_dir: Path, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "SOCKET_PATH_LIMIT", limit)
+    monkeypatch.setattr(data_directory, "SOCKET_PATH_LIMIT", limit)
     user = EmbeddedPostgres(data_dir)
     url = user.start()
     assert _count(url) == 1
@@ -293,8 +287,8 @@ def test_a_server_for_which_there_is_no_account_is_refused_with_what_to_do(
     ):
         with pytest.raises(PlacementError, match=said):
             EmbeddedPostgres(data_dir, account=name)
-    monkeypatch.setattr(embedded, "ACCOUNT", "apphub-unmade")
-    monkeypatch.setattr(embedded, "_MAKERS", (("false",),))
+    monkeypatch.setattr(data_directory, "ACCOUNT", "apphub-unmade")
+    monkeypatch.setattr(data_directory, "_MAKERS", (("false",),))
     with pytest.raises(PlacementError, match="--postgres-account"):
         EmbeddedPostgres(data_dir)
     assert not data_dir.exists()
@@ -317,7 +311,7 @@ def test_all_who_need_the_account_at_the_same_time_get_the_same_one() -> None:
     name = f"apphub-{os.getpid()}"
     try:
         with ThreadPoolExecutor(8) as pool:
-            found = set(pool.map(embedded.made, [name] * 8))
+            found = set(pool.map(data_directory.made, [name] * 8))
         assert len(found) == 1
     finally:
         subprocess.run(["userdel", name], check=True, capture_output=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.bootstrap.logs import check_log_store
+from api.bootstrap.log_stores import check_log_store
 from tests.e2e.support import launch, register
 from tests.support import databases
 from tests.support.processes import Process, started, wait_for_run

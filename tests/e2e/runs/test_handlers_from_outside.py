@@ -14,7 +14,7 @@ from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started, wait_for_run
 from worker.executors.local.probe import DuplicateHandlerError, offered
-from worker.executors.port import HandlerSource, packages_of
+from worker.executors.packages import HandlerSource, packages_of
 
 EXAMPLE = ROOT / "docs" / "example_handlers"
 

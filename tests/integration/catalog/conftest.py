@@ -14,7 +14,7 @@ from tests.support.building.builds import (
 from tests.support.building.fake_builders import FakeBuilders
 from tests.support.building.stores import made_base_images
 from tests.support.git.origins import made
-from worker.executors.local.slot import remove
+from worker.executors.local.workplace import remove
 
 
 @pytest.fixture

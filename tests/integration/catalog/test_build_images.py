@@ -14,7 +14,7 @@ from tests.support.building.builds import (
 )
 from tests.support.building.stores import made_store, pulled
 from tests.support.git.origins import commit, git, made
-from worker.executors.local.slot import remove
+from worker.executors.local.workplace import remove
 from worker.executors.port import Attempt
 
 SCRATCH = {"Dockerfile": "FROM scratch\nCOPY greeting /\n", "greeting": "hello"}

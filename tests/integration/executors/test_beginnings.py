@@ -16,13 +16,8 @@ from tests.support.processes import descendants
 from worker.executors.local import attempt as process_attempt
 from worker.executors.local.attempt import ProcessAttempt
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.port import (
-    Attempt,
-    Executor,
-    HandlerPackage,
-    LeaseOverError,
-    Outcome,
-)
+from worker.executors.packages import HandlerPackage
+from worker.executors.port import Attempt, Executor, LeaseOverError, Outcome
 from worker.executors.ray.executor import RayCluster, RayExecutor
 from worker.executors.shared import SharedAttempt, SharedExecutor
 

@@ -12,7 +12,7 @@ from tests.support.handlers.tasks import printed
 from tests.support.packages import package_of
 from worker.executors import shared as attempt_logs
 from worker.executors import shared as shared_process
-from worker.executors.port import HandlerPackage
+from worker.executors.packages import HandlerPackage
 from worker.executors.shared import SharedExecutor
 
 

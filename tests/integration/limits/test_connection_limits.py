@@ -21,8 +21,8 @@ def limited(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[InProcessApi]:
     """Run an API with little patience, and few connections."""
-    monkeypatch.setattr("api.http.connections.HEAD_S", 1.0)
-    monkeypatch.setattr("api.http.connections.BODY_S", 1.0)
+    monkeypatch.setattr("api.http.limits.HEAD_S", 1.0)
+    monkeypatch.setattr("api.http.limits.BODY_S", 1.0)
     monkeypatch.setattr("api.http.connections.MAX_CONNECTIONS", CONNECTIONS)
     with in_process(database_url, tmp_path / "data") as api:
         yield api
@@ -148,7 +148,7 @@ def test_a_body_that_comes_steadily_has_its_time(
     limited: InProcessApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Each piece is enough for a second, so that a busy machine may be slow between them.
-    monkeypatch.setattr("api.http.connections.MIN_BODY_BYTES", 20_000)
+    monkeypatch.setattr("api.http.limits.MIN_BODY_BYTES", 20_000)
     with raw_socket(base(limited)) as socket:
         socket.head(
             "POST /jobs", "Content-Type: application/json", "Content-Length: 500000"

@@ -103,7 +103,7 @@ def test_a_client_that_reads_only_later_is_answered_its_last_ping(
 def test_requests_are_served_where_there_are_too_many_streams(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.http.connections.MAX_WEBSOCKETS", 2)
+    monkeypatch.setattr("api.http.limits.MAX_WEBSOCKETS", 2)
     with in_process(database_url, tmp_path / "data") as api:
         with stream(api.client) as one, stream(api.client) as two:
             one.next()

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from api.http.connections import CLOSE_CLIENTS_S
+from api.http.limits import CLOSE_CLIENTS_S
 from tests.integration.shared_api import Json, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support.processes import Process, eventually

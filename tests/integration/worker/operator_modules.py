@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker.executors.local.probe import offered
-from worker.executors.port import HandlerPackage, HandlerSource, packages_of
+from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
 
 Write = Callable[[str, str], None]
 

@@ -15,7 +15,8 @@ from apphub_jobs.process.handlers import SERVICE_PACKAGES
 from tests.integration.worker.operator_modules import Write, found, install
 from tests.support.processes import descendants
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.port import BUILTIN, HandlerPackage, Outcome, Task
+from worker.executors.packages import BUILTIN, HandlerPackage
+from worker.executors.port import Outcome, Task
 
 HEAD = "from apphub_jobs import JobResult\n"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from worker.executors.local import slot as slots
-from worker.executors.port import BUILTIN
+from worker.executors.packages import BUILTIN
 
 TAKEN: list[int] = []
 

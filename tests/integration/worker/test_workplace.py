@@ -13,11 +13,11 @@ from threading import Event
 
 import pytest
 
-from worker.executors.local.slot import Workplace, sweep, workplaces
+from worker.executors.local.workplace import Workplace, sweep, workplaces
 
 OWNER = """
 import subprocess, time
-from worker.executors.local.slot import Workplace
+from worker.executors.local.workplace import Workplace
 workplace = Workplace()
 child = subprocess.Popen(["sleep", "600"], close_fds=False, stdout=subprocess.DEVNULL)
 print(child.pid, workplace.new_directory(), flush=True)

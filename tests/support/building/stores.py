@@ -9,7 +9,7 @@ import pytest
 
 from catalog.handlers.buildah import current_limits
 from tests.support.building.builds import BUSYBOX
-from worker.executors.local.slot import remove
+from worker.executors.local.workplace import remove
 
 
 def made_base_images(directory: Path) -> Path:

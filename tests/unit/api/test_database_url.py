@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.bootstrap.settings import (
+from api.bootstrap.environment import (
     DatabaseUrlError,
     readable_url,
     shown_url,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.bootstrap.handlers import handler_source, passed_variables, tell_unset
-from worker.executors.port import TRUSTED, packages_of, read_commands
+from worker.executors.packages import TRUSTED, packages_of, read_commands
 
 
 @pytest.fixture

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from api import embedded
-from api.embedded import ServerUser, server_user, socket_directory
+from api import data_directory
+from api.data_directory import ServerUser, server_user, socket_directory
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give a server's directory whose path is too long for a socket."""
-    monkeypatch.setattr(embedded, "SOCKET_PATH_LIMIT", len(bytes(tmp_path)))
+    monkeypatch.setattr(data_directory, "SOCKET_PATH_LIMIT", len(bytes(tmp_path)))
     return tmp_path
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from api.http.connections import MAX_BODY_BYTES
+from api.http.limits import MAX_BODY_BYTES
 from apphub_jobs import JobRunContext
 from apphub_jobs.process.program import MAX_BYTES, NotJsonError, Reported
 from apphub_jobs.testing.service import call

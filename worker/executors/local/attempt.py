@@ -15,7 +15,8 @@ from worker.executors.local.reports import (
     fault_of,
     new_id,
 )
-from worker.executors.local.slot import Slot, remove
+from worker.executors.local.slot import Slot
+from worker.executors.local.workplace import remove
 from worker.executors.port import OnUpdate, Outcome, Task
 
 logger = logging.getLogger(__name__)

@@ -11,17 +11,11 @@ from time import monotonic
 
 from runtime.tasks import start_once
 from worker.executors.local.attempt import ProcessAttempt
-from worker.executors.local.descendants import Orphans
-from worker.executors.local.slot import Slot, Workplace, start_slot
-from worker.executors.port import (
-    APART,
-    HandlerPackage,
-    LeaseOverError,
-    OnUpdate,
-    Task,
-    need_lease,
-    to_start_ahead,
-)
+from worker.executors.local.orphans import Orphans
+from worker.executors.local.slot import Slot, start_slot
+from worker.executors.local.workplace import Workplace
+from worker.executors.packages import HandlerPackage, to_start_ahead
+from worker.executors.port import APART, LeaseOverError, OnUpdate, Task, need_lease
 
 # Warm processes: started ahead of attempts, each for one handler package, and used again.
 

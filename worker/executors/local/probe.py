@@ -14,14 +14,14 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES
-from worker.executors.local.slot import (
+from worker.executors.local.workplace import (
     PROBE,
     command_line,
     environment,
     seeing,
     workplaces,
 )
-from worker.executors.port import HandlerPackage
+from worker.executors.packages import HandlerPackage
 
 TIMEOUT_S = 60
 """How long importing all modules of a package may take."""

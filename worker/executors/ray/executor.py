@@ -16,14 +16,14 @@ from typing import Any
 from uuid import uuid4
 
 from runtime.tasks import end, start_once
-from worker.executors.local.descendants import Orphans
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.local.slot import is_passed_on
+from worker.executors.local.orphans import Orphans
 from worker.executors.local.supervisor import Log
+from worker.executors.local.workplace import is_passed_on
+from worker.executors.packages import HandlerPackage
 from worker.executors.port import (
     APART,
     Attempt,
-    HandlerPackage,
     Kind,
     OnUpdate,
     Outcome,

@@ -28,10 +28,11 @@ from typing import IO, Any
 
 from runtime.tasks import end, start_once
 from worker.executors.local.attempt import ProcessAttempt
-from worker.executors.local.descendants import Orphans
 from worker.executors.local.executor import ProcessExecutor
-from worker.executors.local.slot import Workplace, sweep
-from worker.executors.port import HandlerPackage, LeaseOverError, Outcome
+from worker.executors.local.orphans import Orphans
+from worker.executors.local.workplace import Workplace, sweep
+from worker.executors.packages import HandlerPackage
+from worker.executors.port import LeaseOverError, Outcome
 from worker.executors.ray.wire import (
     LONGEST_BYTES,
     line_of,

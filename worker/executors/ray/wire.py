@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from worker.executors.local.slot import workplaces
-from worker.executors.port import HandlerPackage, Task
+from worker.executors.local.workplace import workplaces
+from worker.executors.packages import HandlerPackage
+from worker.executors.port import Task
 
 LONGEST_BYTES = 64 * 1_048_576
 """The longest line: above what an attempt may report, and be given."""

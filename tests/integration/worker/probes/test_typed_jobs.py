@@ -11,7 +11,7 @@ from worker.executors.local.probe import (
     Offer,
     offers,
 )
-from worker.executors.port import HandlerSource, packages_of
+from worker.executors.packages import HandlerSource, packages_of
 
 GREET = '''
 from apphub_jobs import JobRunContext, job

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.database import archiving
+from cli.log_access import archiving
 from cli.options import LogOptions
 from eventlog.archive.retention import Archiving
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import pytest
 
-from api.bootstrap.settings import Colour, Environment
+from api.bootstrap.environment import Colour, Environment
 from api.dashboard.pages import MANIFEST, WEB, document, web
 
 MOST_BYTES_GZIPPED = 150_000

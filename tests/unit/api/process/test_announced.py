@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from cli.process.sockets import announced, services
+from cli.process.announcement import announced, services
 
 ANNOUNCING = """
 import sys, time
 from pathlib import Path
-from cli.process.sockets import announced
+from cli.process.announcement import announced
 with announced(Path(sys.argv[1]), "http://127.0.0.1:2"):
     print("announced", flush=True)
     time.sleep(600)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from api.embedded import directory_of
+from api.data_directory import directory_of
 
 
 def test_links_in_a_circle_are_a_directory_that_is_not_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.process.console import Pace, RunLines, duration, in_one_line
+from cli.run_lines import Pace, RunLines, duration, in_one_line
 
 STARTED_AT = "2026-11-25T12:00:00.000Z"
 

@@ -6,7 +6,7 @@ from types import FrameType
 
 import pytest
 
-from cli.process.up import stop_signals
+from cli.process.signals import stop_signals
 
 Handler = Callable[[int, FrameType | None], object] | int | None
 

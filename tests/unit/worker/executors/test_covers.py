@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from worker.executors.local.hiding import CLONE_NEWUSER
-from worker.executors.local.slot import Cover
+from worker.executors.local.workplace import Cover
 
 UNHIDDEN = """
 import os, sys

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 from tests import ROOT
-from worker.executors.local.slot import remove
+from worker.executors.local.workplace import remove
 
 SCRIPT = """
 import os, sys
 from pathlib import Path
-from worker.executors.local.slot import remove
+from worker.executors.local.workplace import remove
 
 if os.geteuid() == 0:
     os.setgroups([])

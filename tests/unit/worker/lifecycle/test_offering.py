@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from cli.start_options import WorkOptions
+from cli.start.options import WorkOptions
 from domain.errors import LogUnavailableError
 from worker.attempts import Offering
 from worker.ports import Heartbeats, Work

@@ -1,0 +1,50 @@
+"""`/metrics` of a worker, which serves nothing else."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Request
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from api.access import Hosts, is_loopback
+from api.http.middleware import ForeignHosts
+from api.http.protocols import server_config
+from cli.process.server import Server
+from cli.process.sockets import Address, bind
+from runtime.metrics import CONTENT_TYPE, Metrics
+from runtime.tasks import start_once
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def metrics_served(metrics: Metrics, at: Address) -> AsyncIterator[None]:
+    """Serve them meanwhile.
+
+    Raises:
+        PortTakenError: somebody else listens there.
+    """
+    listening = bind(*at)
+    config = server_config(_app(metrics, at.host))
+    server = Server(config)
+    serving = start_once("metrics server", server.serve(sockets=[listening]))
+    host, port, *_ = listening.getsockname()
+    logger.info("metrics at %s port %d: /metrics", host, port)
+    try:
+        yield
+    finally:
+        server.stop()
+        await serving
+
+
+def _app(metrics: Metrics, host: str) -> Starlette:
+    async def scrape(_: Request) -> Response:
+        return Response(metrics.exposition(), media_type=CONTENT_TYPE)
+
+    app = Starlette(routes=[Route("/metrics", scrape)])
+    if is_loopback(host):
+        app.add_middleware(ForeignHosts, hosts=Hosts(host, ()))
+    return app

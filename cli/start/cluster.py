@@ -1,0 +1,61 @@
+"""The options of a worker whose attempts run on a cluster."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from worker.executors.ray.executor import RayCluster, RayUnavailableError, need_ray
+
+
+@dataclass(frozen=True)
+class RayOptions:
+    """On which cluster of Ray attempts run, if they do."""
+
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="APPHUB_RAY_ADDRESS",
+            metavar="ADDRESS",
+            help="Ray cluster on which attempts run; `local`: one of this host, for trying.",
+        ),
+    ] = None
+    ray_runtime_env: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="APPHUB_RAY_RUNTIME_ENV",
+            help='JSON file with what Ray brings to its nodes, such as {"working_dir": …}.',
+        ),
+    ] = None
+
+    def cluster(self) -> RayCluster | None:
+        """Return where attempts run; None for here.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: Ray is not installed, or the file says something else.
+        """
+        if self.ray_address is None:
+            return None
+        try:
+            need_ray()
+        except RayUnavailableError as error:
+            raise ValueError(str(error)) from None
+        if self.ray_runtime_env is None:
+            return RayCluster(self.ray_address)
+        return RayCluster(self.ray_address, _runtime_env(self.ray_runtime_env))
+
+
+def _runtime_env(path: Path) -> Mapping[str, Any]:
+    try:
+        told = json.loads(path.read_text())
+    except ValueError as error:
+        msg = f"{path} must hold JSON: {error}"
+        raise ValueError(msg) from None
+    if not isinstance(told, dict):
+        msg = f'{path} must hold an object, such as {{"working_dir": "handlers"}}'
+        raise ValueError(msg)  # noqa: TRY004 - what an operator wrote, not what a caller gave
+    return told

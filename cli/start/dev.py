@@ -1,0 +1,100 @@
+"""`apphub-jobs dev`: everything at once, for handlers that are being written."""
+
+import os
+from contextlib import closing
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from api.bootstrap.handlers import handler_source
+from cli.options import KeyOptions, StorageOptions, command, failure, read
+from cli.process.dev import (
+    KEPT,
+    Developer,
+    Happenings,
+    Workshop,
+    has_screen,
+    keys_heard,
+    packages_by_name,
+    watched,
+)
+from cli.start.banner import Banner, say
+from cli.start.hidden_files import opened
+from cli.start.listening import listening_on
+from cli.start.options import DEV_NO_HANDLER_AFTER_S, WorkOptions
+from cli.start.service import ServingOptions, Whole
+from worker.executors.local.probe import HandlersError
+
+developing = typer.Typer()
+
+
+@command(developing)
+def dev(  # noqa: PLR0913 - one for each group of options
+    *,
+    files: Annotated[
+        list[str],
+        typer.Argument(help="Python files or modules with functions under @job."),
+    ],
+    output: Annotated[
+        bool,
+        typer.Option("--output", "-o", help="Show what runs print from the start."),
+    ] = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option(
+            "--open/--no-open",
+            help="Open the dashboard in a browser, in the foreground and on a screen.",
+        ),
+    ] = True,
+    serving: ServingOptions,
+    storage: StorageOptions,
+    working: WorkOptions,
+    keys: KeyOptions,
+) -> None:
+    """Run everything for handlers that are being written, until Ctrl-C.
+
+    Their jobs are registered; whenever a file changes, the handlers are replaced, and runs that are
+    under way go on with those of before.
+    """
+    if working.no_handler_after_s is None:
+        working = replace(working, no_handler_after_s=DEV_NO_HANDLER_AFTER_S)
+    whole = Whole(serving, storage, working, keys)
+    whole.check()
+    modules = [*files, *(working.handlers or ())]
+    source = read(lambda: handler_source(modules, working.commands, whole.access))
+    with listening_on(serving) as listening:
+        happenings = Happenings()
+        workshop = Workshop(source, happenings)
+        environment = whole.environment()
+        with closing(
+            Developer(environment, listening, say, workshop, happenings)
+        ) as developer:
+            # While they import their code, everything else gets ready.
+            developer.prepare()
+            _probe(workshop)
+            handlers = packages_by_name(workshop.offers)
+            Banner.of(whole, listening, handlers).show()
+            with (
+                opened(storage),
+                keys_heard(happenings) as has_keys,
+                watched(source, happenings),
+            ):
+                developer.has_keys = has_keys
+                developer.shows_output = output
+                in_sight = has_keys and has_screen(os.environ)
+                developer.opens_dashboard = dashboard and in_sight
+                code = developer.run()
+    raise typer.Exit(code)
+
+
+def _probe(workshop: Workshop) -> None:
+    """Find the handlers for the first time."""
+    try:
+        wrong = workshop.first()
+    except HandlersError as error:
+        raise failure(error) from None
+    if wrong is not None:
+        say(Text(wrong, "red"))
+        say(KEPT)

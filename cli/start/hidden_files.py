@@ -1,0 +1,41 @@
+"""What handlers shall not see, and the database as processes of the service open it."""
+
+import os
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+
+from api.bootstrap.handlers import passed_variables
+from api.bootstrap.service_files import ServiceFiles, service_files
+from api.data_directory import directory_of
+from cli.database import database
+from cli.options import StorageOptions, read
+from cli.start.options import WorkOptions
+from worker.executors.packages import TRUSTED
+
+
+def hidden_files(
+    storage: StorageOptions, working: WorkOptions, *secret: Path | None
+) -> ServiceFiles:
+    """Return what handlers shall not see, what they may change, and what they are given."""
+    given = working.pass_env or ()
+    if working.trust_handlers:
+        return read(lambda: ServiceFiles(passed_variables(TRUSTED, given)))
+    directory = directory_of(storage.data_dir)
+    files = read(
+        lambda: service_files(
+            os.environ,
+            directory,
+            storage.archive,
+            *secret,
+            writable=working.writable or (),
+            account=storage.postgres_account,
+        )
+    )
+    access = read(lambda: passed_variables(files.access, given))
+    return replace(files, access=access)
+
+
+def opened(storage: StorageOptions) -> AbstractContextManager[tuple[Path, str]]:
+    """Open the database, and wait for a while where it is away."""
+    return database(storage, patience_s=storage.wait_for_database_s)

@@ -1,0 +1,111 @@
+"""The options of whatever works: `worker`, `up` and `dev`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEV_NO_HANDLER_AFTER_S = 5.0
+"""Under `dev` a missing handler is a typing error rather than a worker that is away."""
+
+
+@dataclass(frozen=True)
+class WorkOptions:
+    """What a worker executes, and how much at a time."""
+
+    slots: Annotated[
+        int,
+        typer.Option(
+            envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time."
+        ),
+    ] = 4
+    shared_slots: Annotated[
+        int,
+        typer.Option(
+            envvar="APPHUB_SHARED_SLOTS",
+            min=0,
+            max=2_000,
+            help="Runs executed beside these, of jobs whose attempts share a process.",
+        ),
+    ] = 200
+    lease_s: Annotated[
+        float,
+        typer.Option(
+            envvar="APPHUB_LEASE_S",
+            min=1,
+            max=3_600,
+            help="Silence after which a worker counts as dead.",
+        ),
+    ] = 15.0
+    no_handler_after_s: Annotated[
+        float | None,
+        typer.Option(
+            envvar="APPHUB_NO_HANDLER_AFTER_S",
+            min=0,
+            max=86_400,
+            help="Seconds after which a run fails whose handler no living worker has; otherwise it"
+            f" waits for one, but for {DEV_NO_HANDLER_AFTER_S:g} seconds under `dev`.",
+        ),
+    ] = None
+    label: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="APPHUB_LABELS",
+            metavar="NAME=VALUE",
+            help="What jobs may ask of the worker; may be given several times.",
+        ),
+    ] = None
+    handlers: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--handlers",
+            envvar="APPHUB_HANDLERS",
+            help="Module or file with handlers; may be given several times.",
+        ),
+    ] = None
+    commands: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="APPHUB_COMMANDS",
+            help='JSON file {"NAME": ["program", …]}; run by the handlers command.NAME.',
+        ),
+    ] = None
+    allow_private_repositories: Annotated[
+        bool,
+        typer.Option(
+            "--allow-private-repositories",
+            envvar="APPHUB_ALLOW_PRIVATE_REPOSITORIES",
+            help="Let apps name repositories on servers of this machine and of private networks.",
+        ),
+    ] = False
+    pass_env: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--pass-env",
+            envvar="APPHUB_PASS_ENV",
+            metavar="NAME,…",
+            help="Variables of the worker that handlers are given, as secrets that logs mask;"
+            " MODULE:NAME,… for the handlers of a module or of command.NAME alone;"
+            " may be given several times.",
+        ),
+    ] = None
+    writable: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--writable",
+            envvar="APPHUB_WRITABLE",
+            metavar="DIRECTORY",
+            help="Where handlers may change files, beside their own directory, temporary ones and"
+            " the one in which the worker is started; may be given several times.",
+        ),
+    ] = None
+    trust_handlers: Annotated[
+        bool,
+        typer.Option(
+            "--trust-handlers",
+            envvar="APPHUB_TRUST_HANDLERS",
+            help="Let handlers see the service's own files, keys included, and others' attempts,"
+            " change all files that the worker can, and be root to the machine where it is.",
+        ),
+    ] = False

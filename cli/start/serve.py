@@ -1,0 +1,92 @@
+"""`apphub-jobs serve`: the API alone."""
+
+import os
+from dataclasses import dataclass
+
+import typer
+
+from api.bootstrap.environment import Colour, Environment
+from api.bootstrap.handler_settings import local_repositories
+from api.bootstrap.settings import Settings
+from cli.database import check_logs_store
+from cli.log_access import archive_directory, archiving, keyed
+from cli.options import (
+    KeyOptions,
+    ListeningOptions,
+    StorageOptions,
+    TokensFile,
+    command,
+    read,
+)
+from cli.process.server import serve
+from cli.process.test_service import ClockShiftFile
+from cli.seal import sealing
+from cli.start.access import (
+    hosts_of,
+    origins_of,
+    proxies_of,
+    tokens_in,
+    warn_if_open,
+    warn_of_former_variable,
+)
+from cli.start.hidden_files import opened
+from cli.start.listening import (
+    EnvironmentColour,
+    EnvironmentName,
+    ShowRuns,
+    listening_on,
+)
+
+serving = typer.Typer()
+
+
+@dataclass(frozen=True)
+class ShowingOptions:
+    """What an API shows, and by which clock it lives."""
+
+    show_runs: ShowRuns = False
+    environment_name: EnvironmentName = ""
+    environment_colour: EnvironmentColour = Colour.GREY
+    clock_shift: ClockShiftFile = None
+
+
+@command(serving, "serve")
+def serve_command(
+    *,
+    listening: ListeningOptions,
+    storage: StorageOptions,
+    tokens_file: TokensFile = None,
+    keys: KeyOptions,
+    showing: ShowingOptions,
+) -> None:
+    """Run the API alone."""
+    check_logs_store(storage.logs_store, to_write=False)
+    tokens = tokens_in(tokens_file)
+    hosts = hosts_of(listening, tokens)
+    origins = origins_of(listening, tokens)
+    proxies = proxies_of(listening)
+    local = read(lambda: local_repositories(os.environ))
+    with listening_on(listening) as address, opened(storage) as (directory, url):
+        warn_if_open(listening, tokens)
+        warn_of_former_variable()
+        keyed(directory, url, keys.subject_key, patience_s=storage.wait_for_database_s)
+        settings = Settings(
+            url,
+            directory,
+            archive=archive_directory(directory, storage.archive),
+            archiving=archiving(storage),
+            tokens=tokens,
+            hosts=hosts,
+            origins=origins,
+            trusted_proxies=proxies,
+            environment=Environment(
+                showing.environment_name, showing.environment_colour
+            ),
+            local_repositories=bool(local),
+            logs_store=storage.logs_store,
+            sealing=sealing(directory, keys),
+            subject_key=keys.subject_key,
+            wait_for_database_s=storage.wait_for_database_s,
+            clock_shift=showing.clock_shift,
+        )
+        serve(settings, address, shows_runs=showing.show_runs)

@@ -1,0 +1,176 @@
+"""What `up` and `dev` run as a whole: its options, what could be wrong with them, variables."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from api.bootstrap.environment import Colour
+from api.bootstrap.handler_settings import handler_settings
+from api.data_directory import directory_of
+from apphub_jobs.contract import PermanentError
+from catalog.handlers.builder import BuildSettings
+from catalog.handlers.choice import usable
+from cli.database import check_logs_store, database_url
+from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile, read
+from cli.start.access import hosts_of, origins_of, proxies_of, tokens_in
+from cli.start.hidden_files import hidden_files
+from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns
+from cli.start.options import WorkOptions
+from domain.jobs.definition import BUILD_ENTRY_POINT
+from domain.json_values import JsonObject
+from domain.workers import labels_of
+from worker.executors.packages import Access
+
+# What builds images on this machine, asked before anything needs it.
+
+
+@dataclass(frozen=True)
+class Builder:
+    """Whether there is a builder.
+
+    Attributes:
+        told: its version, or what to do where there is none.
+    """
+
+    usable: bool
+    told: str
+
+
+def builder_found(settings: Mapping[str, JsonObject]) -> Builder:
+    """Return which builder the built-in handlers would use.
+
+    Args:
+        settings: what they are told, by entry point.
+    """
+    try:
+        chosen = BuildSettings.read(settings[BUILD_ENTRY_POINT])
+        _, version = usable(chosen, _ignore)
+    except PermanentError as error:
+        return Builder(usable=False, told=str(error))
+    return Builder(usable=True, told=version)
+
+
+def _ignore(why: str) -> None:
+    del why
+
+
+@dataclass(frozen=True)
+class ServingOptions(ListeningOptions):
+    """Where the API listens, who may call it, and what it shows."""
+
+    tokens_file: TokensFile = None
+    show_runs: ShowRuns = True
+    environment_name: EnvironmentName = ""
+    environment_colour: EnvironmentColour = Colour.GREY
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The service with all its parts, as an operator wants it."""
+
+    serving: ServingOptions
+    storage: StorageOptions
+    working: WorkOptions
+    keys: KeyOptions
+
+    def check(self) -> None:
+        """Look at what could be wrong before anything starts; say it, and end, if it is.
+
+        Raises:
+            typer.Exit: something is wrong.
+        """
+        check_logs_store(self.storage.logs_store, to_write=True)
+        tokens = tokens_in(self.serving.tokens_file)
+        hosts_of(self.serving, tokens)
+        origins_of(self.serving, tokens)
+        proxies_of(self.serving)
+        read(lambda: labels_of(self.working.label or ()))
+        database_url(self.storage)
+
+    @property
+    def directory(self) -> Path:
+        """Where the data directory is."""
+        return directory_of(self.storage.data_dir)
+
+    @property
+    def access(self) -> Access:
+        """What handlers reach of the host."""
+        secret = (
+            self.serving.tokens_file,
+            self.keys.seal_key,
+            self.keys.subject_key,
+        )
+        return hidden_files(self.storage, self.working, *secret).access
+
+    def builder(self) -> Builder:
+        """Return what builds images.
+
+        Raises:
+            typer.Exit: a variable about builds says what it cannot.
+        """
+        settings = read(lambda: handler_settings(os.environ, self.directory))
+        return builder_found(settings)
+
+    def environment(self) -> Mapping[str, str]:
+        """Return the variables of the service's processes.
+
+        Options are passed on as variables, for everybody on the machine can read a command line.
+        """
+        given = {
+            **_of_serving(self.serving),
+            **_of_storage(self.directory, self.storage, self.keys),
+            **_of_working(self.working),
+        }
+        named = {
+            f"APPHUB_{name}": str(value) for name, value in given.items() if value != ""
+        }
+        return {**os.environ, **named}
+
+
+def _of_serving(serving: ServingOptions) -> Mapping[str, object]:
+    return {
+        "HOST": serving.host,
+        "PORT": serving.port,
+        "ALLOWED_HOSTS": " ".join(serving.allowed_host or ()),
+        "CORS_ORIGINS": " ".join(serving.cors_origin or ()),
+        "TRUSTED_PROXIES": " ".join(serving.trusted_proxy or ()),
+        "INSECURE": serving.insecure or "",
+        "TOKENS_FILE": serving.tokens_file or "",
+        "SHOW_RUNS": serving.show_runs,
+        "ENVIRONMENT_NAME": serving.environment_name,
+        "ENVIRONMENT_COLOUR": serving.environment_colour,
+    }
+
+
+def _of_storage(
+    directory: Path, storage: StorageOptions, keys: KeyOptions
+) -> Mapping[str, object]:
+    archive = storage.archive and storage.archive.resolve()
+    return {
+        "DATA_DIR": directory,
+        "DATABASE_URL": storage.database_url or "",
+        "POSTGRES_ACCOUNT": storage.postgres_account or "",
+        "WAIT_FOR_DATABASE_S": storage.wait_for_database_s,
+        "ARCHIVE": archive or "",
+        "LOGS_STORE": storage.logs_store or "",
+        "SEAL_KEY": keys.seal_key or "",
+        "SEAL_EVERY_S": keys.seal_every_s,
+        "SUBJECT_KEY": keys.subject_key or "",
+    }
+
+
+def _of_working(working: WorkOptions) -> Mapping[str, object]:
+    no_handler_after_s = working.no_handler_after_s
+    return {
+        "SLOTS": working.slots,
+        "SHARED_SLOTS": working.shared_slots,
+        "LEASE_S": working.lease_s,
+        "NO_HANDLER_AFTER_S": "" if no_handler_after_s is None else no_handler_after_s,
+        "LABELS": " ".join(working.label or ()),
+        "COMMANDS": working.commands or "",
+        "ALLOW_PRIVATE_REPOSITORIES": working.allow_private_repositories or "",
+        "PASS_ENV": " ".join(text.replace(" ", "") for text in working.pass_env or ()),
+        "WRITABLE": " ".join(str(path.resolve()) for path in working.writable or ()),
+        "TRUST_HANDLERS": working.trust_handlers or "",
+    }

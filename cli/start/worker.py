@@ -1,0 +1,109 @@
+"""`apphub-jobs worker`: a worker alone."""
+
+import os
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from api.bootstrap.handler_settings import handler_settings
+from api.bootstrap.handlers import handler_packages, tell_unset
+from api.bootstrap.service_files import ServiceFiles
+from api.bootstrap.settings import Settings
+from cli.database import check_logs_store
+from cli.log_access import archive_directory, archiving, keyed
+from cli.options import StorageOptions, SubjectKey, command, failure, read
+from cli.process.handler_feed import Feed, Packages
+from cli.process.sockets import Address, PortTakenError
+from cli.process.test_service import ClockShiftFile
+from cli.process.worker import work
+from cli.start.cluster import RayOptions
+from cli.start.hidden_files import hidden_files, opened
+from cli.start.options import WorkOptions
+from domain.workers import labels_of
+from worker.executors.ray.executor import RayUnavailableError
+from worker.worker import WorkerSettings
+
+workers = typer.Typer()
+
+
+@dataclass(frozen=True)
+class MetricsOptions:
+    """Where a worker serves what it counts."""
+
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="APPHUB_METRICS_PORT",
+            min=0,
+            max=65_535,
+            help="Port of the worker's own /metrics; 0 picks a free one; else there is none.",
+        ),
+    ] = None
+    metrics_host: Annotated[
+        str,
+        typer.Option(envvar="APPHUB_METRICS_HOST", help="Address of that port."),
+    ] = "127.0.0.1"
+
+    @property
+    def address(self) -> Address | None:
+        """Where that is, None for nowhere."""
+        if self.metrics_port is None:
+            return None
+        return Address(self.metrics_host, self.metrics_port)
+
+
+@command(workers, "worker")
+def worker_command(  # noqa: PLR0913 - its groups of options
+    *,
+    storage: StorageOptions,
+    working: WorkOptions,
+    subject_key: SubjectKey = None,
+    metrics: MetricsOptions,
+    ray: RayOptions,
+    clock_shift: ClockShiftFile = None,
+) -> None:
+    """Run a worker alone."""
+    check_logs_store(storage.logs_store, to_write=True)
+    feed = Feed.inherited(os.environ)
+    files = hidden_files(storage, working, subject_key)
+    files.tell()
+    cluster = read(ray.cluster)
+    labels = read(lambda: labels_of(working.label or ()))
+    packages = read(lambda: _packages(working, files, feed))
+    if cluster is None:  # Else those of the nodes count.
+        tell_unset(packages.values(), os.environ)
+    with opened(storage) as (directory, url):
+        keyed(directory, url, subject_key, patience_s=storage.wait_for_database_s)
+        settings = Settings(
+            url,
+            directory,
+            archive=archive_directory(directory, storage.archive),
+            archiving=archiving(storage),
+            logs_store=storage.logs_store,
+            subject_key=subject_key,
+            wait_for_database_s=storage.wait_for_database_s,
+            clock_shift=clock_shift,
+        )
+        environment = dict(os.environ)
+        if working.allow_private_repositories:
+            environment["APPHUB_ALLOW_PRIVATE_REPOSITORIES"] = "true"
+        worker_settings = WorkerSettings(
+            slots=working.slots,
+            shared_slots=working.shared_slots,
+            lease_s=working.lease_s,
+            no_handler_after_s=working.no_handler_after_s,
+            labels=labels,
+            handler_settings=read(lambda: handler_settings(environment, directory)),
+        )
+        try:
+            work(settings, worker_settings, packages, feed, metrics.address, cluster)
+        except (PortTakenError, RayUnavailableError) as error:
+            raise failure(error) from None
+
+
+def _packages(working: WorkOptions, files: ServiceFiles, feed: Feed | None) -> Packages:
+    """Return the handlers by entry point: what `up` or `dev` tells, else what probes find."""
+    if feed is not None:
+        return feed.packages()
+    return handler_packages(working.handlers, working.commands, files.access)
