@@ -9,6 +9,7 @@ import shutil
 import sys
 import tempfile
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 CPUS = 2
@@ -24,6 +25,7 @@ def main() -> None:
     directory = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     # Beside other clusters: the file that names the current one lies there, too.
     os.environ["RAY_TMPDIR"] = directory
+    (Path(directory) / "ray").mkdir()  # Ray expects it there, and does not make it.
     utils: Any = import_module("ray.cluster_utils")
     head = {
         **_node("first"),
