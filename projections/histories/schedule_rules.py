@@ -24,10 +24,7 @@ def schedule_time_goes_on(schedule: LivingSchedule, event: LoggedEvent) -> str |
 
 
 def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """Of a deleted schedule only the ends of its runs are told, until it is created anew.
-
-    That values were erased from it is told as well.
-    """
+    """A deleted schedule tells ends of runs and erasures alone, until it is created anew."""
     is_anew = event.topic == "schedule.registered_anew"
     if schedule.is_deleted == is_anew:
         return None
