@@ -77,11 +77,33 @@ _NOTED_LATELY = """(
 
 _NOT_NOTED = f"(completed_position IN ({_POSITIONS})) IS NOT TRUE"
 
-_RETRIED = """EXISTS (
-    SELECT 1 FROM (SELECT id::text AS id OFFSET 0) AS this
+
+def _is_own_retry(run: str) -> str:
+    """Return whether the service launched a run that names another one, to repeat that.
+
+    What a client launches has a request for a cause, whose id is random; what the service launches
+    because of an event has that event's, a UUIDv5. A client can put any run into its context, and
+    has no say in the cause. Runs that were archived by a version which did not keep that are
+    believed.
+    """
+    is_event = "substr({cause}::text, 15, 1) = '5'"
+    in_log = is_event.format(cause="first.causation_id")
+    in_archive = is_event.format(cause="archived.first_causation_id")
+    return f"""coalesce(
+        (SELECT coalesce({in_log}, false) FROM jobs_events AS first
+            WHERE first.originator_id = {run}.id AND first.originator_version = 1),
+        (SELECT coalesce({in_archive}, true) FROM archived_runs AS archived
+            WHERE archived.id = {run}.id),
+        false
+    )"""
+
+
+_RETRIED = f"""EXISTS (
+    SELECT 1 FROM (SELECT id::text AS id, job_definition_id AS job OFFSET 0) AS this
     JOIN job_runs AS again ON again.launch_context->>'retryOf' = this.id
     WHERE again.launch_context->>'retryOf' IS NOT NULL
         AND again.created_position <= %(ended_by)s
+        AND again.job_definition_id = this.job AND {_is_own_retry("again")}
 )"""
 """Whether another run was launched to repeat a run, by the position that is looked at.
 
@@ -89,10 +111,11 @@ OFFSET 0, for each run's are to be found by the index, and no table is to be mad
 """
 
 
-_REPEATED = """
-    SELECT DISTINCT launch_context->>'retryOf' FROM job_runs
-    WHERE launch_context->>'retryOf' IS NOT NULL
-        AND launch_context->>'retryOf' = ANY(%(ids)s::text[])
+_REPEATED = f"""
+    SELECT DISTINCT run.launch_context->>'retryOf' FROM job_runs AS run
+    WHERE run.launch_context->>'retryOf' IS NOT NULL
+        AND run.launch_context->>'retryOf' = ANY(%(ids)s::text[])
+        AND {_is_own_retry("run")}
 """
 
 
@@ -231,15 +254,17 @@ IS_RETRY = "launch_context->>'retryOf' IS NOT NULL"
 """The condition of the index `job_runs_retries`."""
 
 RECOVERED = f"""
-    (SELECT run.attempt > 1 OR (run.{IS_RETRY}) FROM job_runs AS run WHERE run.id = originator_id)
+    (SELECT run.attempt > 1 OR (run.{IS_RETRY} AND {_is_own_retry("run")})
+        FROM job_runs AS run WHERE run.id = originator_id)
 """
 """Whether a run that succeeded makes up for failures; null where there is no such run.
 
 No EXISTS, of which PostgreSQL may make a table: of all runs, at each search.
 """
 
-_OWN_RETRY_OF = """
-    CASE WHEN run.launch_context->>'retryOf' ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+_OWN_RETRY_OF = f"""
+    CASE WHEN run.launch_context->>'retryOf' ~ '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
+        AND {_is_own_retry("run")}
         THEN (run.launch_context->>'retryOf')::uuid END AS retry_of
 """
 
@@ -249,22 +274,24 @@ DEEPEST = 100
 
 FAMILY = f"""
     WITH RECURSIVE up AS (
-        SELECT run.id, {_OWN_RETRY_OF}, 0 AS depth FROM job_runs AS run WHERE id = %(id)s
+        SELECT run.id, run.job_definition_id AS job, {_OWN_RETRY_OF}, 0 AS depth
+        FROM job_runs AS run WHERE id = %(id)s
         UNION ALL
-        SELECT run.id, {_OWN_RETRY_OF}, up.depth + 1
-        FROM up JOIN job_runs AS run ON run.id = up.retry_of WHERE up.depth < {DEEPEST}
+        SELECT run.id, up.job, {_OWN_RETRY_OF}, up.depth + 1
+        FROM up JOIN job_runs AS run ON run.id = up.retry_of AND run.job_definition_id = up.job
+        WHERE up.depth < {DEEPEST}
     ), down AS (
-        (SELECT id, 0 AS depth FROM up ORDER BY up.depth DESC LIMIT 1)
+        (SELECT id, job, 0 AS depth FROM up ORDER BY up.depth DESC LIMIT 1)
         UNION ALL
-        SELECT run.id, down.depth + 1 FROM down
+        SELECT run.id, down.job, down.depth + 1 FROM down
         JOIN job_runs AS run ON run.launch_context->>'retryOf' = down.id::text
+            AND run.job_definition_id = down.job AND {_is_own_retry("run")}
         WHERE down.depth < {DEEPEST}
     )
     SELECT run.id, {_OWN_RETRY_OF}, run.status, run.completed_position
     FROM (SELECT id FROM down LIMIT {MOST_RELATIVES}) AS one JOIN job_runs AS run USING (id)
 """
-"""A run with all that it repeats, and all that repeats those. What a client has put into the
-context may be anything, even a circle."""
+"""A run with all that it repeats, and all that repeats those."""
 
 
 class RunFacts(TypedDict):

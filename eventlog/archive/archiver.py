@@ -52,7 +52,7 @@ _COPY_BLOCKS = """
 _COPY_RUNS = """
     COPY archived_runs (
         id, archive, head_version, first_position, last_position, positions,
-        first_correlation_id, head_correlation_id
+        first_correlation_id, head_correlation_id, first_causation_id
     ) FROM STDIN
 """
 
@@ -193,6 +193,7 @@ class Mover:
                     positions,
                     history.first_correlation_id,
                     history.head_correlation_id,
+                    history.first_causation_id,
                 )
                 await copy.write_row(run)
 

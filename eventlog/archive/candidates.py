@@ -33,11 +33,13 @@ class History:
     Attributes:
         first_correlation_id: the request that its first event goes back to.
         head_correlation_id: the request that its last event goes back to.
+        first_causation_id: what led to its first event: a request, or an event.
     """
 
     positions: list[int] = field(default_factory=list)
     first_correlation_id: UUID | None = None
     head_correlation_id: UUID | None = None
+    first_causation_id: UUID | None = None
 
 
 @dataclass
@@ -104,7 +106,8 @@ _CANDIDATES = f"SELECT id, created_position {_WHICH} ORDER BY created_position L
 _COUNT = f"SELECT count(*) {_WHICH}"
 
 _HISTORIES = f"""
-    SELECT originator_id, originator_version, notification_id, topic, state, correlation_id
+    SELECT originator_id, originator_version, notification_id, topic, state, correlation_id,
+        causation_id
     FROM {EVENTS_TABLE} WHERE originator_id = ANY(%(ids)s)
     ORDER BY originator_id, originator_version
 """
@@ -195,7 +198,7 @@ async def _ended_histories(
     folder = Folder(job_runs.TABLE, _left_in_the_log)
     async with connection.cursor(row_factory=tuple_row) as cursor:
         async for event in cursor.stream(_HISTORIES, {"ids": list(ids)}, binary=True):
-            run_id, version, position, topic, state, correlation_id = event
+            run_id, version, position, topic, state, correlation_id, cause = event
             row = folder.add((run_id, version, position, topic, state))
             _note_end(ended, row, limits)
             history = histories.setdefault(run_id, History())
@@ -203,6 +206,7 @@ async def _ended_histories(
             history.head_correlation_id = correlation_id
             if version == 1:
                 history.first_correlation_id = correlation_id
+                history.first_causation_id = cause
     _note_end(ended, folder.end(), limits)
     return {run_id: histories[run_id] for run_id in ended}
 

@@ -14,6 +14,8 @@ from psycopg import errors
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
+from domain.jobs.run_events import Report
+from domain.ports import Origin
 from eventlog.archive import role
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
@@ -21,7 +23,7 @@ from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from eventlog.seal.proofs import Prover, check_proof
-from projections import job_runs
+from projections import failure_search, job_runs
 from tests.support.logs import TESTER, parts, query
 from tests.support.sample_logs.archives import (
     ONE,
@@ -269,3 +271,29 @@ async def test_spoiled_rows_of_archived_runs_are_mended(
         lambda *_: None,
     )
     assert await equal_to_log(database_url, directory)
+
+
+async def test_of_archived_runs_only_the_services_retries_count_as_such(
+    database_url: str, tmp_path: Path
+) -> None:
+    archive = tmp_path / "archive"
+    async with parts(database_url, archive=archive) as part:
+        retried, claimed = [await ended_run(part, Launch()) for _ in range(2)]
+        again = (await part.jobs.retry(retried, TESTER)).run_id
+        words = Launch(context={"retryOf": str(claimed)})
+        request = Origin("mallory", causation_id=uuid4())
+        await part.jobs.launch("job", words, request)
+        for claim in await part.executions.claim("worker", 2):
+            await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+        async with part.pool.connection() as connection:
+            for _ in range(2):
+                known = await failure_search.repeated_among(
+                    connection, [retried, claimed]
+                )
+                family = await failure_search.family_of(connection, claimed)
+                assert known == {retried}
+                assert [one.id for one in family] == [claimed]
+                family = await failure_search.family_of(connection, retried)
+                assert {one.id for one in family} == {retried, again}
+                await archive_now(database_url, archive)
+    assert query(database_url, "SELECT count(*) FROM archived_runs") == [(4,)]

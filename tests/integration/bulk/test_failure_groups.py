@@ -1,13 +1,15 @@
 """The runs of a failure group: found by its fingerprint, now and then, and launched anew once."""
 
 import asyncio
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from domain import filters
 from domain.bulk import failed_so
 from domain.commands.failures import Failures
 from domain.filters import conditions_of
+from domain.jobs.launching import Launch
 from domain.jobs.run_events import Failure, Report
+from domain.ports import Origin
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import opened
 from projections.runs.lists import list_runs, run_filter
@@ -113,6 +115,21 @@ async def test_what_failed_so_is_launched_anew_once(scene: Scene) -> None:
     not_yet = await found(scene, "retried=false", "status=failed")
     assert not_yet == {crash}
     assert await found(scene, "retried!=true", "status=failed") == {crash}
+
+
+async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(
+    scene: Scene,
+) -> None:
+    run_id = await failed(scene, "boom 1")
+    claimed = Launch(context={"retryOf": str(run_id)}, delay_ms=3_600_000)
+    request = Origin("mallory", causation_id=uuid4())
+    await scene.part.jobs.launch("job", claimed, request)
+    fingerprint = (await noted(scene))["boom <n>"]
+    assert await found(scene, "retried=true") == set()
+    again = failed_so("job", fingerprint)
+    row = await scene.finish(await scene.start("retry", *again))
+    assert (row["total"], row["done"], row["refused"]) == (1, 1, 0)
+    assert await found(scene, "retried=true") == {run_id}
 
 
 async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(

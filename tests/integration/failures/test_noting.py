@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -11,6 +11,7 @@ from domain.commands import failures as commands
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Failure, Report
+from domain.ports import Origin
 from eventlog import failures as searching
 from eventlog.database.connection import Database
 from eventlog.failures import FailureSearch
@@ -123,6 +124,32 @@ async def test_a_retry_that_succeeds_makes_up_for_its_run_once(scene: Scene) -> 
         await scene.succeed()
         await scene.note()
         assert scene.groups() == [("order <n> not found", "open", 1, 1)]
+
+
+async def test_what_a_launcher_says_of_retries_makes_up_for_nothing(
+    scene: Scene,
+) -> None:
+    """A client may put any run into its context; only what the service launches anew counts."""
+    first = await scene.launch()
+    await scene.fail()
+    await scene.note()
+    await registered(scene.part.jobs, "other")
+    for slug in ("job", "other"):
+        claimed = Launch(context={"retryOf": str(first)})
+        request = Origin("mallory", causation_id=uuid4())
+        launched = await scene.part.jobs.launch(slug, claimed, request)
+        await scene.succeed()
+        await scene.note()
+        assert scene.groups() == [("order <n> not found", "open", 1, 0)]
+        # Nor does a retry of such a run lead back to what it names.
+        await scene.part.jobs.retry(launched.run_id, TESTER)
+        await scene.succeed()
+        await scene.note()
+        assert scene.groups() == [("order <n> not found", "open", 1, 0)]
+    await scene.part.jobs.retry(first, TESTER)
+    await scene.succeed()
+    await scene.note()
+    assert scene.groups() == [("order <n> not found", "resolved", 0, 1)]
 
 
 async def test_a_timeout_and_a_lost_worker_are_failures_too(scene: Scene) -> None:
