@@ -78,19 +78,32 @@ async def test_a_command_waits_for_its_run_while_the_service_is_replaced(
             waiting = await asyncio.create_subprocess_exec(
                 *command, env=env, stderr=PIPE
             )
-            assert waiting.stderr is not None
-            assert b"launched" in await waiting.stderr.readline()
-            await asyncio.to_thread(first.stop)
-            told = await waiting.stderr.readline()
-            while told and b"does not answer" not in told:
-                told = await waiting.stderr.readline()
-            with started(*arguments, APPHUB_DATABASE_URL=database_url) as second:
-                proxy.server = await asyncio.to_thread(second.url)
-                [run] = [run async for run in client.runs(job="cut")]
-                await run.cancel("enough")
-                told = await waiting.stderr.read()
-            assert b"canceled: enough" in told
-            assert await waiting.wait() == CANCELED
+            try:
+                # That no worker is there to take it may be said before.
+                await _line_with(b"launched", waiting)
+                await asyncio.to_thread(first.stop)
+                await _line_with(b"does not answer", waiting)
+                with started(*arguments, APPHUB_DATABASE_URL=database_url) as second:
+                    proxy.server = await asyncio.to_thread(second.url)
+                    [run] = [run async for run in client.runs(job="cut")]
+                    await run.cancel("enough")
+                    await _line_with(b"canceled: enough", waiting)
+                assert await waiting.wait() == CANCELED
+            finally:
+                if waiting.returncode is None:
+                    waiting.kill()
+                    await waiting.wait()
+
+
+async def _line_with(words: bytes, process: asyncio.subprocess.Process) -> None:
+    """Read what a process says until a line has these words; its end before that is a failure."""
+    assert process.stderr is not None
+    lines: list[bytes] = []
+    while line := await process.stderr.readline():
+        lines.append(line)
+        if words in line:
+            return
+    pytest.fail(f"{words!r} is in none of {lines}")
 
 
 async def test_a_log_is_followed_however_long_nothing_is_printed(
