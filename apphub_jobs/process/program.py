@@ -8,6 +8,7 @@ its task, its updates, its end, and `done` with what it used and left.
 
 import copy
 import ctypes
+import errno
 import gc
 import json
 import logging
@@ -255,12 +256,21 @@ def returned(value: object, cancelled: CancelSignal) -> Mapping[str, Any]:
     return said
 
 
+WHERE_TO_WRITE = (
+    "A handler may write in its own directory, in temporary ones, where the worker was started, and"
+    " in what the worker's --writable DIRECTORY names"
+)
+"""What helps where a handler is refused a file because all but its own is read-only."""
+
+
 def raised(error: BaseException, task: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return what is said of a handler that has raised this, but for personal values of its run."""
     retry_after_ms = None
     if isinstance(error, RetryAfter):
         retry_after_ms = error.delay_ms
     message = _text(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno == errno.EROFS:
+        message = f"{message}. {WHERE_TO_WRITE}"
     return {
         "type": "error",
         "message": _without_personal(message, task),

@@ -101,7 +101,7 @@ def client(data_dir: Path, named: dict[str, str]) -> Iterator[httpx.Client]:
         _, url = process.wait_for_line("ready ", timeout_s=110).split()
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
-            for slug in ("reach", "snoop", "wait"):
+            for slug in ("reach", "snoop", "write", "wait"):
                 register(client, slug, f"reaching.{slug}")
             yield client
         process.stop()
@@ -192,6 +192,16 @@ def test_a_handler_that_snoops_finds_its_own_directory_and_nothing_to_change(
     eventually(
         lambda: any(hesitant.server.authorizations), what="git showing the password"
     )
+
+
+def test_a_handler_that_may_not_write_somewhere_is_told_who_can_let_it(
+    client: httpx.Client,
+) -> None:
+    parameters = {"path": sysconfig.get_path("purelib")}
+    run = wait_for_run(client, launch(client, "write", parameters=parameters))
+    assert run["status"] == "failed"
+    assert "Read-only file system: " in run["errorMessage"]
+    assert "--writable DIRECTORY" in run["errorMessage"]
 
 
 def test_a_file_that_is_replaced_is_hidden_from_the_next_run(

@@ -55,6 +55,11 @@ def snoop(context: JobRunContext) -> JobResult:
     )
 
 
+def write(context: JobRunContext) -> JobResult:
+    """Write where the run says, and let what goes wrong be the attempt's."""
+    return JobResult(result=_write(Path(context.parameters["path"])))
+
+
 def _holding(secrets: list[bytes], own: Path) -> Iterator[str]:
     """Yield files below the temporary directory, and of processes, that hold one of these."""
     processes = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
@@ -152,5 +157,6 @@ def _tried(what: Callable[[], object]) -> str:
 HANDLERS: dict[str, Handler] = {
     "reaching.reach": reach,
     "reaching.snoop": snoop,
+    "reaching.write": write,
     "reaching.wait": wait_beside,
 }
