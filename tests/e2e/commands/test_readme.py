@@ -54,25 +54,80 @@ def test_the_first_screen_works_when_it_is_pasted_at_once(tmp_path: Path) -> Non
 
 
 MAKEFILE = """\
-.venv/.runtime:
-\tmkdir .venv
+.venv/.runtime: requirements/runtime.txt pyproject.toml
+\tmkdir .venv.new
 \tsleep 0.3
-\tmkdir .venv/bin
+\tmkdir -p .venv/bin
 \tcp /bin/echo .venv/bin/apphub-jobs
+\tcat requirements/runtime.txt >> .venv/installed
+\trmdir .venv.new
 \ttouch $@
 """
 """It fails where two of it run at once, as the real one does."""
 
 
-def test_of_several_first_commands_one_makes_the_environment(tmp_path: Path) -> None:
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Make a checkout whose environment is quickly made."""
     (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "runtime.txt").write_text("first\n")
     (tmp_path / "bin").mkdir()
-    launcher = shutil.copy(ROOT / "bin" / "apphub-jobs", tmp_path / "bin")
+    shutil.copy(ROOT / "bin" / "apphub-jobs", tmp_path / "bin")
+    return tmp_path
+
+
+def test_of_several_first_commands_one_makes_the_environment(checkout: Path) -> None:
     started_at_once = [
-        subprocess.Popen([launcher, number], stdout=subprocess.PIPE) for number in "123"
+        subprocess.Popen(
+            [checkout / "bin" / "apphub-jobs", number],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for number in "123"
     ]
-    outputs = [process.communicate(timeout=60)[0] for process in started_at_once]
-    assert outputs == [b"1\n", b"2\n", b"3\n"]
+    done = [process.communicate(timeout=60) for process in started_at_once]
+    assert [output for output, _ in done] == [b"1\n", b"2\n", b"3\n"]
+    assert [said.count(b"installing") for _, said in done].count(1) == 1
+
+
+def test_the_environment_is_renewed_where_its_requirements_have_changed(
+    checkout: Path,
+) -> None:
+    said = [_typed(checkout), _typed(checkout)]
+    requirements = checkout / "requirements" / "runtime.txt"
+    requirements.write_text("second\n")
+    made = (checkout / ".venv" / ".runtime").stat().st_mtime
+    os.utime(requirements, (made + 1, made + 1))
+    said.append(_typed(checkout))
+    assert ["installing" in said[0], said[1], "renewing" in said[2]] == [True, "", True]
+    installed = (checkout / ".venv" / "installed").read_text()
+    assert installed == "first\nsecond\n"
+
+
+def test_an_environment_that_cannot_be_made_says_so(checkout: Path) -> None:
+    (checkout / "Makefile").write_text(".venv/.runtime:\n\tfalse\n")
+    done = subprocess.run(
+        [checkout / "bin" / "apphub-jobs"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "could not be made" in done.stderr
+
+
+def _typed(checkout: Path) -> str:
+    """Type the command; return what it says on standard error."""
+    return subprocess.run(
+        [checkout / "bin" / "apphub-jobs", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    ).stderr
 
 
 def _steps() -> list[tuple[str, str]]:
