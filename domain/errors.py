@@ -179,10 +179,10 @@ class OutcomeUnknownError(Exception):
     """The log went away while it committed, and did not come back to say whether it did.
 
     Attributes:
-        aggregate_ids: what to ask for later, first the thing that the command was about.
+        ids: what to ask for later, as clients do, first the thing that the command was about.
     """
 
-    aggregate_ids: Sequence[UUID] = ()
+    ids: Sequence[str] = ()
 
 
 class OverloadedError(Exception):

@@ -56,6 +56,8 @@ class Unit:
             `expects` if a subject is erased before it is appended.
         takings: slots that runs of the unit take; it is refused with ValueTakenError unless each is
             free, or had by the run that is to be replaced.
+        known_as: what whoever ordered it can ask for, first what the answer would be about; nothing
+            where that is `aggregate_ids`.
         aggregate_ids: whose events these are, each once, in order.
     """
 
@@ -66,6 +68,7 @@ class Unit:
     continues: UUID | None = None
     personal: Mapping[str, str | UUID] = field(default_factory=dict)
     takings: Sequence[Taking] = ()
+    known_as: Sequence[str] = ()
     aggregate_ids: Sequence[UUID] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +77,11 @@ class Unit:
         if len(ids) > 1:
             ids = list(dict.fromkeys(ids))
         self.aggregate_ids = ids
+
+    @property
+    def public_ids(self) -> Sequence[str]:
+        """Return by which ids a client can find out what became of the unit."""
+        return self.known_as or [str(one) for one in self.aggregate_ids]
 
 
 @dataclass
@@ -256,10 +264,11 @@ class Log(Protocol):
         decide: Callable[[Locked], Awaitable[Sequence[StoredEvent]]],
         origin: Origin,
         claimant: Claimant | None = None,
+        known_as: Sequence[str] = (),
     ) -> Saved:
         """Append what `decide` returns while it holds the log's lock. Raises what `append` raises.
 
-        The claimant is who claims runs, if that is what is decided.
+        The claimant is who claims runs, if that is what is decided. For `known_as` see `Unit`.
         """
 
     async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:

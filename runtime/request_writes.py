@@ -7,17 +7,17 @@ is noted here, in the context of its task.
 from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Protocol
-from uuid import UUID
 
 
 class Write(Protocol):
     """Something that was submitted to the log."""
 
-    def withdraw(self) -> Sequence[UUID] | None:
+    def withdraw(self) -> Sequence[str] | None:
         """Withdraw it where nothing of it can be in the log yet.
 
         Returns:
-            None if it was withdrawn and never happens; else the ids that it may have changed.
+            None if it was withdrawn and never happens; else the ids by which a client can find out
+            what it has changed.
         """
 
 
@@ -40,7 +40,7 @@ class RequestWrites:
         """Forget a write of which certainly nothing is in the log."""
         self._writes.remove(write)
 
-    def withdraw(self) -> list[UUID] | None:
+    def withdraw(self) -> list[str] | None:
         """Withdraw what has not begun.
 
         Returns:

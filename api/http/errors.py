@@ -5,7 +5,6 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from http import HTTPMethod
 from typing import Any, cast
-from uuid import UUID
 
 import orjson
 import psycopg
@@ -390,14 +389,13 @@ async def _outcome_unknown(_: Request, error: Exception) -> JsonAnswer:
         "the database went away while it committed;"
         " look whether this id exists before you ask again"
     )
-    return outcome_unknown(message, known.aggregate_ids)
+    return outcome_unknown(message, known.ids)
 
 
-def outcome_unknown(message: str, aggregate_ids: Sequence[UUID]) -> JsonAnswer:
+def outcome_unknown(message: str, ids: Sequence[str]) -> JsonAnswer:
     """Return the body of a failure after which something may have been written."""
-    ids = [str(aggregate_id) for aggregate_id in aggregate_ids]
     asked_for = next(iter(ids), None)
-    return failure(503, "outcome_unknown", message, id=asked_for, ids=ids)
+    return failure(503, "outcome_unknown", message, id=asked_for, ids=[*ids])
 
 
 async def _overloaded(_: Request, error: Exception) -> JsonAnswer:

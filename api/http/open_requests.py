@@ -7,7 +7,6 @@ its fate, so each is answered here before: nothing was written, or this is the i
 import asyncio
 import logging
 from dataclasses import dataclass, field
-from uuid import UUID
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -111,7 +110,7 @@ class Interruptible:
             self._requests.discard(request)
 
 
-def _interrupted(ids: list[UUID] | None) -> JsonAnswer:
+def _interrupted(ids: list[str] | None) -> JsonAnswer:
     if ids is None:
         message = "the service is stopping; nothing was written, ask again"
         return failure(503, "log_unavailable", message, {"Retry-After": "1"})

@@ -19,6 +19,7 @@ from api.http.dependencies import (
     ConditionsDep,
     ConnectionDep,
     FilesDep,
+    KeyDep,
     MayRead,
     Offset,
     OptionalCursor,
@@ -353,13 +354,17 @@ async def cancel_run(
         **failures(400, 404, 409, 429),
     },
 )
-async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def retry_run(
+    run_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep
+) -> JsonAnswer:
     """Launch an ended run anew; the new run's `context.retryOf` names the old one.
+
+    With an `Idempotency-Key` a repeated request leads to the first new run again.
 
     Where runs of the job are `unique`, and another one is there and kept, the answer is that one,
     with 200.
     """
-    launched = await service.jobs.retry(run_id_of(run_id), origin)
+    launched = await service.jobs.retry(run_id_of(run_id), origin, key)
     return await answer_of(launched, service)
 
 

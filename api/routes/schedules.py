@@ -14,6 +14,7 @@ from fastapi import APIRouter, Body, Query
 from api.bootstrap.service import Service
 from api.http.dependencies import (
     ConnectionDep,
+    KeyDep,
     MayRead,
     OptionalCursor,
     OriginDep,
@@ -25,6 +26,7 @@ from api.http.dependencies import (
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
+from api.routes.launches import row_of
 from api.shapes.base import Data, Page, failures
 from api.shapes.runs import Run
 from api.shapes.schedules import (
@@ -147,11 +149,14 @@ async def resume_schedule(
     responses=failures(404, 409, 429),
 )
 async def trigger_schedule(
-    schedule_id: str, service: ServiceDep, origin: OriginDep
+    schedule_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep
 ) -> JsonAnswer:
-    """Launch a run of the schedule now, whatever else runs. No tick is due for that."""
-    row = await service.schedules.trigger(schedule_id, origin)
-    shown = job_runs.present(row)
+    """Launch a run of the schedule now, whatever else runs. No tick is due for that.
+
+    With an `Idempotency-Key` a repeated request leads to the first run again.
+    """
+    launched = await service.schedules.trigger(schedule_id, origin, key)
+    shown = job_runs.present(await row_of(launched, service))
     return data(shown, 202)
 
 

@@ -597,13 +597,16 @@ class AsyncRun(Generic[R]):
         self.document = RunDocument(answer["data"])
         return self.document
 
-    async def retry(self) -> "AsyncRun[R]":
+    async def retry(self, *, idempotency_key: str | None = None) -> "AsyncRun[R]":
         """Launch the ended run anew, and return the new run.
+
+        Args:
+            idempotency_key: retries of the run with the same key lead to one new run.
 
         Raises:
             ConflictError: it has not ended.
         """
-        answer = await self._transport.send(runs.retried(self.id))
+        answer = await self._transport.send(runs.retried(self.id, idempotency_key))
         return AsyncRun(self._transport, RunDocument(answer["data"]), self._typed)
 
     async def events(self) -> list[dict[str, Any]]:
@@ -863,9 +866,17 @@ class AsyncSchedules:
         answer = await self._transport.send(schedules.deleted(schedule_id))
         return ScheduleDocument(answer["data"])
 
-    async def trigger(self, schedule_id: str) -> AsyncRun[Json]:
-        """Launch a run of a schedule now, whatever else runs."""
-        answer = await self._transport.send(schedules.triggered(schedule_id))
+    async def trigger(
+        self, schedule_id: str, *, idempotency_key: str | None = None
+    ) -> AsyncRun[Json]:
+        """Launch a run of a schedule now, whatever else runs.
+
+        Args:
+            schedule_id: which one.
+            idempotency_key: triggers of the schedule with the same key lead to one run.
+        """
+        request = schedules.triggered(schedule_id, idempotency_key)
+        answer = await self._transport.send(request)
         document = RunDocument(answer["data"])
         return AsyncRun(self._transport, document, as_it_is)
 

@@ -592,13 +592,16 @@ class Run(Generic[R]):
         self.document = RunDocument(answer["data"])
         return self.document
 
-    def retry(self) -> "Run[R]":
+    def retry(self, *, idempotency_key: str | None = None) -> "Run[R]":
         """Launch the ended run anew, and return the new run.
+
+        Args:
+            idempotency_key: retries of the run with the same key lead to one new run.
 
         Raises:
             ConflictError: it has not ended.
         """
-        answer = self._transport.send(runs.retried(self.id))
+        answer = self._transport.send(runs.retried(self.id, idempotency_key))
         return Run(self._transport, RunDocument(answer["data"]), self._typed)
 
     def events(self) -> list[dict[str, Any]]:
@@ -852,9 +855,17 @@ class Schedules:
         answer = self._transport.send(schedules.deleted(schedule_id))
         return ScheduleDocument(answer["data"])
 
-    def trigger(self, schedule_id: str) -> Run[Json]:
-        """Launch a run of a schedule now, whatever else runs."""
-        answer = self._transport.send(schedules.triggered(schedule_id))
+    def trigger(
+        self, schedule_id: str, *, idempotency_key: str | None = None
+    ) -> Run[Json]:
+        """Launch a run of a schedule now, whatever else runs.
+
+        Args:
+            schedule_id: which one.
+            idempotency_key: triggers of the schedule with the same key lead to one run.
+        """
+        request = schedules.triggered(schedule_id, idempotency_key)
+        answer = self._transport.send(request)
         document = RunDocument(answer["data"])
         return Run(self._transport, document, as_it_is)
 

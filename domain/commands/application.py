@@ -356,7 +356,8 @@ class LogApplication(Recalling):
         stored = self.stored_events(changed)
         if not stored:
             return Saved()
-        unit = Unit(stored, origin, heads=heads)
+        known_as = list(map(public_id, changed))
+        unit = Unit(stored, origin, heads=heads, known_as=known_as)
         return await self.log_port.append(unit)
 
     async def decide_and_save(
@@ -377,14 +378,20 @@ class LogApplication(Recalling):
         decide: Callable[[Locked], Awaitable[Sequence[Aggregate]]],
         origin: Origin,
         claimant: Claimant | None = None,
+        known_as: Sequence[str] = (),
     ) -> Saved:
-        """Run a decision that must see everything and be overtaken by nothing."""
+        """Run a decision that must see everything and be overtaken by nothing.
+
+        For `known_as` see `domain.ports.Unit`.
+        """
 
         async def decide_events(locked: Locked) -> Sequence[StoredEvent]:
             aggregates = await decide(locked)
             return self.stored_events(aggregates)
 
-        return await self.log_port.append_under_lock(decide_events, origin, claimant)
+        return await self.log_port.append_under_lock(
+            decide_events, origin, claimant, known_as
+        )
 
     def stored_events(self, aggregates: Iterable[Aggregate]) -> list[StoredEvent]:
         """Collect the aggregates' new events, encoded."""
@@ -399,6 +406,17 @@ class LogApplication(Recalling):
         now_s = self.clock().timestamp()
         now_us = int(now_s * 1_000_000)
         return identifiers.uuid7(now_us, self.random.randbytes(8))
+
+
+def public_id(aggregate: Aggregate) -> str:
+    """Return by which id clients ask for an aggregate."""
+    if isinstance(aggregate, JobDefinition | Schedule):
+        return aggregate.slug
+    if isinstance(aggregate, Repository):
+        return aggregate.client_id
+    if isinstance(aggregate, FailureGroup):
+        return aggregate.fingerprint
+    return str(aggregate.id)
 
 
 def standing(definition: JobDefinition | None) -> JobDefinition:

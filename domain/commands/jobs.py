@@ -151,7 +151,7 @@ class Definitions(LogApplication):
             return [definition]
 
         # Under the lock: no launch can come between the look for runs and the event.
-        save = partial(self.save_under_lock, decide, origin)
+        save = partial(self.save_under_lock, decide, origin, known_as=[slug])
         saved = await self.with_all_at_hand(save)
         return saved.rows[definition_id]
 
@@ -232,7 +232,7 @@ class Jobs(Definitions):
             run_id = identifiers.run_id_for_key(
                 origin.actor, slug, launch.idempotency_key
             )
-            earlier = await self._launched_before(run_id, launch)
+            earlier = await launched_before(self, run_id, launch)
             if earlier is not None:
                 return earlier
         definition_id = identifiers.definition_id(slug)
@@ -259,7 +259,7 @@ class Jobs(Definitions):
             except ValueTakenError:
                 raise  # That was decided anew often enough already.
             except VersionConflictError:
-                earlier = await self._launched_before(run_id, launch)
+                earlier = await launched_before(self, run_id, launch)
                 if earlier is not None:
                     return earlier
         raise VersionConflictError(f"job {slug} keeps changing")
@@ -327,28 +327,45 @@ class Jobs(Definitions):
 
         await self.decide_and_save(decide, origin)
 
-    async def retry(self, run_id: UUID, origin: Origin) -> Launched:
+    async def retry(
+        self, run_id: UUID, origin: Origin, idempotency_key: str | None = None
+    ) -> Launched:
         """Launch an ended run anew, as the job is defined today.
+
+        The same idempotency key leads to the first new run again.
 
         Raises:
             NotFoundError: `run_not_found`.
             ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are
-                gone; `parameter_is_personal`, as `repeated_personal` says.
+                gone, or `idempotency_key_reused`, those of the first new run;
+                `parameter_is_personal`, as `repeated_personal` says.
             InvalidInputError: the job's schema no longer allows the run's parameters.
         """
+        new_id: UUID | None = None
+        if idempotency_key is not None:
+            new_id = identifiers.retry_id_for_key(origin.actor, run_id, idempotency_key)
+        launch = Launch(idempotency_key=idempotency_key)
         for _ in range(MAX_DECISIONS):
+            if new_id is not None:
+                earlier = await launched_before(self, new_id, launch)
+                if earlier is not None:
+                    return earlier
             # Its subject was erased, or its job has changed, meanwhile.
             with suppress(VersionConflictError):
                 try:
-                    return await self._repeat(run_id, origin)
+                    return await self._repeat(run_id, origin, new_id, idempotency_key)
                 except RunIsThereError as there:
                     return Launched(there.run_id, None, is_kept=True)
         raise VersionConflictError(f"what run {run_id} depends on keeps changing")
 
-    async def _repeat(self, run_id: UUID, origin: Origin) -> Launched:
+    async def _repeat(
+        self, run_id: UUID, origin: Origin, new_id: UUID | None, key: str | None
+    ) -> Launched:
         old = await self.run(run_id)
         definition = await self.definition(old.definition_id)
-        new = await repeated(self, old, definition, origin.actor)
+        new = await repeated(
+            self, old, definition, origin.actor, new_id=new_id, idempotency_key=key
+        )
         last_event = identifiers.event_id(old.id, old.version)
         caused = Origin(origin.actor, causation_id=last_event)
         unit = Unit(
@@ -363,20 +380,28 @@ class Jobs(Definitions):
         saved = await self.log_port.append(unit)
         return Launched(new.run.id, saved.rows[new.run.id])
 
-    async def _launched_before(self, run_id: UUID, launch: Launch) -> Launched | None:
-        run = await self.find(JobRun, run_id)
-        if run is None:
-            return None
-        if run.erased:
-            message = (
-                "personal data of the run that this Idempotency-Key launched have been erased;"
-                " use a new key"
-            )
-            raise ConflictError("idempotency_key_reused", message)
-        if run.request_digest != launch.digest:
-            message = (
-                "this Idempotency-Key came with another body before;"
-                " use a new key for a new request"
-            )
-            raise ConflictError("idempotency_key_reused", message)
-        return Launched(run_id, None)
+
+async def launched_before(
+    application: LogApplication, run_id: UUID, launch: Launch
+) -> Launched | None:
+    """Return the run that an earlier request under the launch's idempotency key led to.
+
+    Raises:
+        ConflictError: `idempotency_key_reused`, the key came with another body before.
+    """
+    run = await application.find(JobRun, run_id)
+    if run is None:
+        return None
+    if run.erased:
+        message = (
+            "personal data of the run that this Idempotency-Key launched have been erased;"
+            " use a new key"
+        )
+        raise ConflictError("idempotency_key_reused", message)
+    if run.request_digest != launch.digest:
+        message = (
+            "this Idempotency-Key came with another body before;"
+            " use a new key for a new request"
+        )
+        raise ConflictError("idempotency_key_reused", message)
+    return Launched(run_id, None)

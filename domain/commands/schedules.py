@@ -22,6 +22,7 @@ from domain.clock import later, to_iso
 from domain.commands import ticks
 from domain.commands import ticks as units
 from domain.commands.application import MAX_DECISIONS, LogApplication
+from domain.commands.jobs import Launched, launched_before
 from domain.commands.ticks import Change, Ticking, look_for_places
 from domain.errors import (
     ConflictError,
@@ -31,6 +32,7 @@ from domain.errors import (
     RunIsThereError,
     VersionConflictError,
 )
+from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
 from domain.ports import Locked, Origin, Row, Saved
 from domain.schedules.calendar import MAX_OPEN_RUNS, Spec, year_issues
@@ -174,7 +176,7 @@ async def _launched(
             units.launch(change, run_id, tick.due_at, now)
             wanted.append(run_id)
         try:
-            await units.append(application, change, origin)
+            await units.append(application, change, origin, answers_with_runs=True)
         except VersionConflictError:
             # Somebody else may have launched some of them.
             ticks = await _without_run(application, schedule_id, ticks)
@@ -292,8 +294,12 @@ class Schedules(Ticking):
 
         return await self._at_once(slug, act, origin)
 
-    async def trigger(self, slug: str, origin: Origin) -> Row:
-        """Launch a run of a schedule now, whatever else runs; return the run's row.
+    async def trigger(
+        self, slug: str, origin: Origin, idempotency_key: str | None = None
+    ) -> Launched:
+        """Launch a run of a schedule now, whatever else runs.
+
+        The same idempotency key leads to the first run again.
 
         Raises:
             NotFoundError: `schedule_not_found`.
@@ -301,7 +307,18 @@ class Schedules(Ticking):
                 `too_many_runs` that people launched have not ended; `run_is_there`, another run is
                 kept, as runs of the job are unique.
         """
+        run_id = self._application.new_id()
+        if idempotency_key is not None:
+            schedule_id = identifiers.schedule_id(slug)
+            run_id = identifiers.triggered_run_id_for_key(
+                origin.actor, schedule_id, idempotency_key
+            )
         for _ in range(MAX_DECISIONS):
+            if idempotency_key is not None:
+                launch = Launch(idempotency_key=idempotency_key)
+                earlier = await launched_before(self._application, run_id, launch)
+                if earlier is not None:
+                    return earlier
             now = self._application.clock()
             change = await self._to_launch(slug, 1, now)
             obstacle: str | None = await ticks.obstacle_of(change, now)
@@ -310,15 +327,16 @@ class Schedules(Ticking):
             if obstacle is not None:
                 message = f"schedule {slug} can launch nothing: {obstacle}"
                 raise ConflictError(obstacle, message)
-            run_id = self._application.new_id()
             with suppress(VersionConflictError):
                 await look_for_places(self._application, [change])
                 if change.is_kept and change.holder is not None:
                     raise RunIsThereError(change.holder)
                 change.schedule.trigger(run_id, now)
-                ticks.launch(change, run_id, now, now)
-                saved = await self._append(change, origin)
-                return saved.rows[run_id]
+                ticks.launch(change, run_id, now, now, idempotency_key)
+                saved = await ticks.append(
+                    self._application, change, origin, answers_with_runs=True
+                )
+                return Launched(run_id, saved.rows[run_id])
         raise VersionConflictError(f"schedule {slug} keeps changing")
 
     async def backfill(
@@ -401,7 +419,7 @@ class Schedules(Ticking):
             act(schedule, application.clock())
             return [schedule]
 
-        save = partial(application.save_under_lock, decide, origin)
+        save = partial(application.save_under_lock, decide, origin, known_as=[slug])
         saved = await application.with_all_at_hand(save)
         return await self._row(schedule_id, saved)
 

@@ -352,7 +352,13 @@ async def check(
     return await decided(lambda: run_fields(definition, wanted, by, now))
 
 
-def launch(change: Change, run_id: UUID, due_at: datetime, now: datetime) -> None:
+def launch(
+    change: Change,
+    run_id: UUID,
+    due_at: datetime,
+    now: datetime,
+    idempotency_key: str | None = None,
+) -> None:
     """Make a run of a schedule in whose way nothing stands, as `obstacle_of` found now."""
     context: JsonObject = {
         "schedule": change.schedule.slug,
@@ -364,6 +370,12 @@ def launch(change: Change, run_id: UUID, due_at: datetime, now: datetime) -> Non
         taking = Taking(change.slot, run_id, change.holder)
         change.takings.append(taking)
     fields = {**change.fields, "context": context}
+    if idempotency_key is not None:
+        request = Launch(idempotency_key=idempotency_key)
+        fields |= {
+            "idempotency_key": idempotency_key,
+            "request_digest": request.digest,
+        }
     change.launched[run_id] = first_events(fields, run_id, now)
 
 
@@ -373,10 +385,12 @@ async def unit_of(
     origin: Origin,
     *,
     expects_runs: bool = False,
+    answers_with_runs: bool = False,
 ) -> Unit:
     """Return what was decided as one unit, which is refused unless all of it still holds then.
 
-    Whether runs that do not change have moved on since is only looked at if `expects_runs`.
+    Whether runs that do not change have moved on since is only looked at if `expects_runs`. Whoever
+    ordered it knows the schedule by its slug, or, if `answers_with_runs`, wants the runs.
     """
     schedule = change.schedule
     seen: list[Aggregate] = [schedule]
@@ -393,19 +407,36 @@ async def unit_of(
     stored = application.stored_events([schedule, *moved])
     for events in change.launched.values():
         stored += map(application.mapper.to_stored_event, events)
-    takings = change.takings
-    return Unit(stored, origin, expects=expects, heads=heads, takings=takings)
+    known_as = [schedule.slug]
+    if answers_with_runs:
+        known_as = [*map(str, change.launched), *known_as]
+    return Unit(
+        stored,
+        origin,
+        expects=expects,
+        heads=heads,
+        takings=change.takings,
+        known_as=known_as,
+    )
 
 
-async def append(application: LogApplication, change: Change, origin: Origin) -> Saved:
-    """Append what was decided as one unit, provided that all of it still holds.
+async def append(
+    application: LogApplication,
+    change: Change,
+    origin: Origin,
+    *,
+    answers_with_runs: bool = False,
+) -> Saved:
+    """Append what was decided as one unit, provided that all of it still holds; see `unit_of`.
 
     Raises:
         VersionConflictError: it does not; nothing was appended.
     """
     if not change.schedule.pending_events:
         return Saved()
-    unit = await unit_of(application, change, origin)
+    unit = await unit_of(
+        application, change, origin, answers_with_runs=answers_with_runs
+    )
     return await application.log_port.append(unit)
 
 

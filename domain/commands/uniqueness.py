@@ -245,6 +245,7 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
     by: str,
     patch: JsonObject | None = None,
     new_id: UUID | None = None,
+    idempotency_key: str | None = None,
 ) -> Repeated:
     """Return a run that repeats an ended one, as the job is defined today.
 
@@ -255,6 +256,7 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         by: who requests it.
         patch: parameters that are others than those of the old run.
         new_id: of the new run; None for one that nobody has.
+        idempotency_key: under which it is requested.
 
     Raises:
         ConflictError: `run_not_ended`; `run_erased`, personal data among its parameters are gone;
@@ -271,6 +273,8 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         raise ConflictError("run_erased", message)
     pinned = await application.pinned_spec(old.definition_id, old.definition_version)
     launch = relaunch(pinned, old)
+    if idempotency_key is not None:
+        launch = replace(launch, idempotency_key=idempotency_key)
     if patch:
         launch = replace(launch, parameters={**launch.parameters, **patch})
     new_id = new_id or application.new_id()

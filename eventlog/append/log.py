@@ -66,11 +66,15 @@ class PostgresLog(Log):
 
     @override
     async def append_under_lock(
-        self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
+        self,
+        decide: DecideEvents,
+        origin: Origin,
+        claimant: Claimant | None = None,
+        known_as: Sequence[str] = (),
     ) -> Saved:
         if claimant is not None:
             await self._follow_queue(claimant)
-        return await self._writer.append_under_lock(decide, origin, claimant)
+        return await self._writer.append_under_lock(decide, origin, claimant, known_as)
 
     @override
     async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:

@@ -7,7 +7,7 @@ business.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Self
 from uuid import UUID
@@ -63,10 +63,10 @@ class Request:
         for event in self.unit.events:
             self.size += len(event.state)
 
-    def withdraw(self) -> Sequence[UUID] | None:
+    def withdraw(self) -> Sequence[str] | None:
         """See `runtime.request_writes.Write`."""
         if self.is_committing:
-            return self.unit.aggregate_ids
+            return self.unit.public_ids
         self.is_withdrawn = True
         return None
 
@@ -135,7 +135,7 @@ async def prepare(
     locked = await _begin(finder, remembered, units, deciding, lock)
     if deciding is not None and deciding.decide is not None and locked is not None:
         events = await deciding.decide(locked)
-        deciding.unit = Unit(events, deciding.unit.origin)
+        deciding.unit = replace(deciding.unit, events=events)
         units.insert(0, deciding.unit)
     await finder.find(units, asked=deciding is None)
     plan = Plan(finder.found)

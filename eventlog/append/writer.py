@@ -256,7 +256,7 @@ def _for_one(error: Exception, request: Request) -> Exception:
     if isinstance(error, OutcomeUnknownError):
         # A unit that was refused for itself is certainly not in the log.
         return (
-            OutcomeUnknownError(request.unit.aggregate_ids)
+            OutcomeUnknownError(request.unit.public_ids)
             if request.appended
             else VersionConflictError()
         )
@@ -362,10 +362,14 @@ class Writer:
         return await self._submit(Request(unit))
 
     async def append_under_lock(
-        self, decide: DecideEvents, origin: Origin, claimant: Claimant | None = None
+        self,
+        decide: DecideEvents,
+        origin: Origin,
+        claimant: Claimant | None = None,
+        known_as: Sequence[str] = (),
     ) -> Saved:
         """Append what `decide` returns; see `domain.ports.Log.append_under_lock`."""
-        undecided = Unit((), origin)
+        undecided = Unit((), origin, known_as=known_as)
         return await self._submit(Request(undecided, decide, claimant))
 
     async def _submit(self, request: Request) -> Saved:

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from apphub_jobs.client.documents import BulkAction, BulkDocument
-from apphub_jobs.client.requests.request import Request, reading
+from apphub_jobs.client.requests.request import Request, key_header, reading
 from apphub_jobs.contract import Json
 
 LOOK_EVERY_S = 0.5
@@ -22,10 +21,9 @@ def ordered(
     idempotency_key: str | None,
 ) -> Request:
     """Order something; asked again, it is the same order, for it has a key."""
-    key = idempotency_key or f"client-{uuid4()}"
     body = {**_order(action, where, parameters), "reason": reason}
     return Request(
-        method="POST", path="/bulk", body=body, headers={"Idempotency-Key": key}
+        method="POST", path="/bulk", body=body, headers=key_header(idempotency_key)
     )
 
 

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
-from uuid import uuid4
 
 from apphub_jobs.client.documents import FailureStatus
-from apphub_jobs.client.requests.request import Request, reading
+from apphub_jobs.client.requests.request import Request, key_header, reading
 from apphub_jobs.contract import Json
 
 
@@ -50,9 +49,8 @@ def retried(
     idempotency_key: str | None,
 ) -> Request:
     """Order what failed so to be launched anew; asked again, it is the same, for it has a key."""
-    key = idempotency_key or f"client-{uuid4()}"
     body = {**_patched(parameters), "reason": reason}
-    headers = {"Idempotency-Key": key}
+    headers = key_header(idempotency_key)
     path = f"{_path(fingerprint)}/retry"
     return Request(method="POST", path=path, body=body, headers=headers)
 

@@ -31,6 +31,11 @@ def reading(path: str, **query: Any) -> Request:
     return Request(method="GET", path=path, query=given)
 
 
+def key_header(idempotency_key: str | None) -> Mapping[str, str]:
+    """Return the header by which a request can be sent again; without a key it has its own."""
+    return {"Idempotency-Key": idempotency_key or f"client-{uuid4()}"}
+
+
 @dataclass(frozen=True, kw_only=True)
 class LaunchOptions:
     """What a launch says beside its parameters.
@@ -66,12 +71,11 @@ class LaunchOptions:
             "context": self.context,
         }
         given = {name: value for name, value in body.items() if value is not None}
-        key = self.idempotency_key or f"client-{uuid4()}"
         return Request(
             method="POST",
             path=job_path(slug, "run"),
             body=given,
-            headers={"Idempotency-Key": key},
+            headers=key_header(self.idempotency_key),
         )
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from apphub_jobs.client.documents import FINAL, Document, RunDocument, RunStatus
-from apphub_jobs.client.requests.request import Request, reading, run_path
+from apphub_jobs.client.requests.request import Request, key_header, reading, run_path
 
 T = TypeVar("T")
 
@@ -131,9 +131,13 @@ def canceled(run_id: str, reason: str | None) -> Request:
     return Request(method="POST", path=run_path(run_id, "cancel"), body=body)
 
 
-def retried(run_id: str) -> Request:
-    """Ask for a new run; asking again would be another one."""
-    return Request(method="POST", path=run_path(run_id, "retry"), is_repeatable=False)
+def retried(run_id: str, idempotency_key: str | None) -> Request:
+    """Ask for a new run; asked again under the same key, it is the same one."""
+    return Request(
+        method="POST",
+        path=run_path(run_id, "retry"),
+        headers=key_header(idempotency_key),
+    )
 
 
 def ends_of(slug: str) -> Mapping[str, str]:

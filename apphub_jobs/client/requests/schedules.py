@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from apphub_jobs.client.requests.request import Request, reading
+from apphub_jobs.client.requests.request import Request, key_header, reading
 
 OPTIONAL = (
     "parameters",
@@ -68,10 +68,10 @@ def resumed(schedule_id: str) -> Request:
     return Request(method="POST", path=_path(schedule_id, "resume"))
 
 
-def triggered(schedule_id: str) -> Request:
-    """Ask for a run at once; asked again, it is another one."""
+def triggered(schedule_id: str, idempotency_key: str | None) -> Request:
+    """Ask for a run at once; asked again under the same key, it is the same one."""
     path = _path(schedule_id, "trigger")
-    return Request(method="POST", path=path, is_repeatable=False)
+    return Request(method="POST", path=path, headers=key_header(idempotency_key))
 
 
 def backfilled(schedule_id: str, begin: str, end: str) -> Request:

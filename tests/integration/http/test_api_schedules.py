@@ -223,3 +223,21 @@ def test_the_list_shows_what_there_was_at_a_position(
     assert then(revised_at) == {name: "0 5 * * *", other: "0 3 * * *"}
     assert then(deleted_at) == {other: "0 3 * * *"}
     tour.call("GET /schedules", 400, params={"asOf": "yesterday"})
+
+
+def test_triggered_again_under_the_same_key_it_is_the_first_run(
+    tour: Tour, job: str
+) -> None:
+    trigger = "POST /schedules/{schedule_id}/trigger"
+    one, other = (created(tour, job)["id"] for _ in range(2))
+    key = {"Idempotency-Key": "k"}
+    first = tour.call(trigger, 202, at=one, headers=key)
+    assert first["idempotencyKey"] == "k"
+    assert tour.call(trigger, 202, at=one.upper(), headers=key) == first
+    launched = [first["id"]]
+    launched.append(tour.call(trigger, 202, at=other, headers=key)["id"])
+    again = {"Idempotency-Key": "k2"}
+    launched.append(tour.call(trigger, 202, at=one, headers=again)["id"])
+    launched.append(tour.call(trigger, 202, at=one)["id"])
+    launched.append(tour.call(trigger, 202, at=one)["id"])
+    assert len(set(launched)) == len(launched)

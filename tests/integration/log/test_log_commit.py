@@ -1,13 +1,16 @@
 """Nothing acknowledged is lost, nothing refused is written, whenever a connection breaks."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Literal
 
 import pytest
 
+from domain.commands.schedules import Schedules
 from domain.errors import LogUnavailableError, OutcomeUnknownError
 from domain.jobs.launching import Launch
+from domain.schedules.calendar import Spec
 from eventlog.append.writer import Patience
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.wires.proxy import Proxy
@@ -64,35 +67,99 @@ async def test_a_database_that_stays_away_is_reported_and_nothing_is_written(
         assert query(database_url, COUNT) == [(1,)]
 
 
+async def outcome_unknown(
+    proxy: Proxy, command: Callable[[], Awaitable[object]]
+) -> Sequence[str]:
+    """Let a command's commit get no answer, twice; return what the second one was told to ask for.
+
+    The first tells after which message the transaction commits: it gets its answer.
+    """
+    await command()
+    proxy.cut_at(10_000, "after")
+    await command()
+    commit = proxy.messages
+    cut = proxy.cut_at(commit, "after")
+
+    async def refuse_once_cut() -> None:
+        while not cut.happened:
+            await asyncio.sleep(0)
+        proxy.refusing = True
+
+    refusing = asyncio.create_task(refuse_once_cut())
+    with pytest.raises(OutcomeUnknownError) as unknown:
+        await command()
+    await refusing
+    return unknown.value.ids
+
+
+IMPATIENT = Patience(write_s=0.5, settle_s=0.5)
+
+
 async def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(
     database_url: str,
 ) -> None:
-    patience = Patience(write_s=0.5, settle_s=0.5)
     async with (
         Proxy(database_url) as proxy,
-        parts(database_url, writer_url=proxy.url, patience=patience) as part,
+        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
     ):
         slug = await registered(part.jobs)
-        await part.jobs.launch(slug, Launch(), TESTER)
-        proxy.cut_at(10_000, "after")
-        await part.jobs.launch(slug, Launch(), TESTER)
-        commit = proxy.messages
-        cut = proxy.cut_at(commit, "after")
-
-        async def refuse_once_cut() -> None:
-            while not cut.happened:
-                await asyncio.sleep(0)
-            proxy.refusing = True
-
-        refusing = asyncio.create_task(refuse_once_cut())
-        with pytest.raises(OutcomeUnknownError) as unknown:
-            await part.jobs.launch(slug, Launch(), TESTER)
-        await refusing
+        [run_id] = await outcome_unknown(
+            proxy, lambda: part.jobs.launch(slug, Launch(), TESTER)
+        )
         # What was sent did commit; the answer names the id, so that the client can look.
-        [run_id] = unknown.value.aggregate_ids
         assert query(
             database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id
         ) == [(1,)]
+
+
+async def test_whoever_triggers_a_schedule_is_told_the_run_to_ask_for(
+    database_url: str,
+) -> None:
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
+    ):
+        schedules = Schedules(part.jobs)
+        job = await registered(part.jobs)
+        await schedules.create("nightly", Spec(job=job, cron="0 3 * * *"), TESTER)
+        run_id, schedule = await outcome_unknown(
+            proxy, lambda: schedules.trigger("nightly", TESTER)
+        )
+        assert schedule == "nightly"
+        newest = "SELECT id::text FROM job_runs ORDER BY created_position DESC LIMIT 1"
+        assert query(database_url, newest) == [(run_id,)]
+
+
+async def test_what_clients_call_by_a_slug_is_named_by_it(database_url: str) -> None:
+    whys = iter(("first", "second", "third"))
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
+    ):
+        schedules = Schedules(part.jobs)
+        job = await registered(part.jobs)
+        await schedules.create("nightly", Spec(job=job, cron="0 3 * * *"), TESTER)
+        told = await outcome_unknown(
+            proxy,
+            lambda: schedules.revise(
+                "nightly", {"parameters": {"a": next(whys)}}, TESTER
+            ),
+        )
+        assert told == ["nightly"]
+
+
+async def test_a_job_is_named_by_its_slug(database_url: str) -> None:
+    names = iter(("first", "second", "third"))
+    async with (
+        Proxy(database_url) as proxy,
+        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
+    ):
+        job = await registered(part.jobs)
+        told = await outcome_unknown(
+            proxy,
+            lambda: part.jobs.revise_job(job, {"name": next(names)}, None, TESTER),
+        )
+        assert told == [job]
 
 
 async def test_events_and_rows_appear_together_for_every_reader(

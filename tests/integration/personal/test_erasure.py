@@ -294,6 +294,7 @@ async def test_a_schedule_can_be_emptied_of_what_its_job_has_marked_since(
         "/parameters/address",
     }
     await schedules.revise("letters", {"parameters": {"day": "monday"}}, TESTER)
-    row = await schedules.trigger("letters", TESTER)
-    assert row["parameters"] == {"day": "monday"}
+    launched = await schedules.trigger("letters", TESTER)
+    assert launched.row is not None
+    assert launched.row["parameters"] == {"day": "monday"}
     assert places_of(shop.url, ALICE) == {"jobs_events.state"}, "as it was scheduled"

@@ -160,9 +160,9 @@ async def test_ticks_of_a_paused_job_are_skipped(scene: Scene) -> None:
 @pytest.mark.parametrize("overlap", ["skip", "cancel_other", "terminate_other"])
 async def test_somebody_may_have_it_run_at_once(scene: Scene, overlap: str) -> None:
     await scene.create(overlap=overlap)
-    run = await scene.schedules.trigger("often", TESTER)
+    launched = await scene.schedules.trigger("often", TESTER)
     row = await scene.row()
-    assert row["open_runs"] == row["manual_runs"] == [run["id"]]
+    assert row["open_runs"] == row["manual_runs"] == [str(launched.run_id)]
     await scene.tick(1)
     assert scene.outcomes() == ["launched"]
     assert [status for _, status, _ in runs(scene)] == ["pending", "pending"]

@@ -287,11 +287,15 @@ async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
         await launch(part, slug, k=1)
     with pytest.raises(ConflictError, match="it is kept"):
         await schedules.trigger("keep", TESTER)
-    row = await schedules.trigger("replace", TESTER)
+    launched = await schedules.trigger("replace", TESTER)
     found = query(
         part.url, "SELECT status, context->>'replacedBy' FROM job_runs ORDER BY slug, 1"
     )
-    assert found == [("pending", None), ("canceled", row["id"]), ("pending", None)]
+    assert found == [
+        ("pending", None),
+        ("canceled", str(launched.run_id)),
+        ("pending", None),
+    ]
     await promises.keep(Database(part.url))
 
 

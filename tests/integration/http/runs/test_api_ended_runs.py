@@ -1,5 +1,7 @@
 """Commands on runs that a worker has ended (contract, sections 3 and 4)."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 
 from tests.integration.shared_api import Json, check_failure, job_body
@@ -52,3 +54,29 @@ def test_a_run_without_a_handler_says_so(client: httpx.Client, worker: Process) 
     run = ended_run(client, "os.system")
     assert run["status"] == "failed"
     assert run["errorMessage"] == f"No handler registered for job {run['slug']}"
+
+
+def test_retried_again_under_the_same_key_it_is_the_first_new_run(
+    client: httpx.Client, worker: Process
+) -> None:
+    del worker
+    old = ended_run(client, "test.fail")
+    path = f"/job-runs/{old['id']}/retry"
+
+    def retry(key: str | None) -> Json:
+        headers = {} if key is None else {"Idempotency-Key": key}
+        answer = client.post(path, headers=headers)
+        assert answer.status_code == 202
+        run: Json = answer.json()["data"]
+        return run
+
+    with ThreadPoolExecutor(8) as pool:
+        at_once = set(pool.map(lambda _: retry("k")["id"], range(16)))
+    [new_id] = at_once
+    new = wait_for_run(client, new_id)
+    assert (new["idempotencyKey"], new["context"]["retryOf"]) == ("k", old["id"])
+    assert retry("k")["id"] == new_id
+    others = {retry("k2")["id"], retry(None)["id"], retry(None)["id"]}
+    assert len(others - {new_id}) == 3
+    refused = client.post(path, headers={"Idempotency-Key": "k" * 256})
+    assert refused.status_code == 400

@@ -27,7 +27,8 @@ from apphub_jobs.client.http import (
 from apphub_jobs.client.http import silence_s as longest_silence_s
 from apphub_jobs.client.requests.jobs import registered, revised
 from apphub_jobs.client.requests.request import LaunchOptions, Request, reading
-from apphub_jobs.client.requests.runs import canceled, retried
+from apphub_jobs.client.requests.runs import canceled
+from apphub_jobs.client.requests.schedules import created
 
 LAUNCH = LaunchOptions().request("greet", {})
 REGISTERING = registered({"slug": "greet"})
@@ -110,7 +111,7 @@ def test_what_can_be_repeated_is_sent_again(
     assert pause_s(request_, error, 1, 30) is not None
 
 
-@pytest.mark.parametrize("request_", [REGISTERING, retried("r")])
+@pytest.mark.parametrize("request_", [REGISTERING, created({"id": "nightly"})])
 def test_what_cannot_is_sent_again_only_where_nothing_was_done(
     request_: Request,
 ) -> None:

@@ -1,9 +1,10 @@
 // What can be done to a run; and how the same is done from a terminal or a program.
 
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 
 import { Answered, attempt, Copy, Dialog, html, orderWithReason } from "../../parts.js";
-import { asOf, get, navigate, post, useAnswer } from "../../state.js";
+import { asOf, get, navigate, newKey, post, useAnswer } from "../../state.js";
 import { token } from "../../state/api.js";
 import { texts } from "../../texts.js";
 import { LaunchForm } from "../jobs/launch_form.js";
@@ -13,6 +14,7 @@ const OPEN = ["pending", "running"];
 
 export function Actions({ run }) {
 	const isRerunning = useSignal(false);
+	const key = useRef(newKey());
 	const isOpen = OPEN.includes(run.status);
 	const isPast = asOf.value !== "";
 	return html`<div class="actions">
@@ -20,7 +22,7 @@ export function Actions({ run }) {
 		${!isPast && isOpen && html`
 			<button class="danger" disabled=${run.cancelRequestedAt !== null} onClick=${() => cancel(run)}>${texts.run.cancel} …</button>
 		`}
-		${!isPast && !isOpen && html`<button onClick=${() => retry(run)}>${texts.run.retry}</button>`}
+		${!isPast && !isOpen && html`<button onClick=${() => retry(run, key)}>${texts.run.retry}</button>`}
 		${!isPast && html`<button onClick=${() => (isRerunning.value = true)}>${texts.run.rerun} …</button>`}
 		<${CopyAs} run=${run} />
 		${isRerunning.value && html`<${Rerun} run=${run} onClose=${() => (isRerunning.value = false)} />`}
@@ -33,9 +35,11 @@ function cancel(run) {
 	return orderWithReason(question, `/job-runs/${run.id}/cancel`, words.canceled);
 }
 
-async function retry(run) {
-	const launched = await attempt(() => post(`/job-runs/${run.id}/retry`));
-	if (launched) navigate({ view: "run", id: launched.data.id });
+async function retry(run, key) {
+	const launched = await attempt(() => post(`/job-runs/${run.id}/retry`, undefined, { "Idempotency-Key": key.current }));
+	if (!launched) return; // Asked again, it is the same request.
+	key.current = newKey();
+	navigate({ view: "run", id: launched.data.id });
 }
 
 function Rerun({ run, onClose }) {

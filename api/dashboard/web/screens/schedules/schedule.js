@@ -1,9 +1,10 @@
 // A schedule: its next ticks, what became of the past ones and why; pause, launch now, backfill.
 
 import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
 
 import { announce, Answered, attempt, html, into, JobLink, Json, Pausing, RunLink, Status, Table, Time } from "../../parts.js";
-import { address, asOf, get, pageOf, post, useAnswer, useRefresh } from "../../state.js";
+import { address, asOf, get, newKey, pageOf, post, useAnswer, useRefresh } from "../../state.js";
 import { texts } from "../../texts.js";
 import { inWords } from "./words.js";
 
@@ -91,9 +92,12 @@ function Ticks({ ticks }) {
 function Actions({ schedule, again }) {
 	const words = texts.schedules;
 	const path = `/schedules/${schedule.id}`;
+	const key = useRef(newKey());
 	const trigger = async () => {
-		const launched = await attempt(() => post(`${path}/trigger`));
-		if (launched) announce(texts.jobs.launched(launched.data.id));
+		const launched = await attempt(() => post(`${path}/trigger`, undefined, { "Idempotency-Key": key.current }));
+		if (!launched) return; // Asked again, it is the same request.
+		key.current = newKey();
+		announce(texts.jobs.launched(launched.data.id));
 	};
 	return html`<div class="actions">
 		<${Pausing} paused=${schedule.paused} name=${schedule.id} path=${path} text=${words.pauseText} again=${again} />
