@@ -1,8 +1,12 @@
-"""Bulk operations: one order about many runs, and how far it has got.
+"""A bulk operation: one order about all runs that match a filter as of one position of the log.
 
-Uses `filters` and the words of `jobs`. Begin with `operation.py` (the aggregate with its events),
-then `order.py` (what may be ordered). `rows.py` makes the aggregate of its row, and
-`pace.py` says how many runs are gone through at a time.
+First what may be ordered, and of which runs (`Order`); then the aggregate with its events
+(`BulkOperation`), the size of a batch (`next_size`), and the aggregate as made from its row
+(`BulkFacts`).
+
+It processes the runs from the newest to the oldest, batch by batch. Each batch is one unit: the
+events of its runs, and the operation's own event that says how far it has got. So no run is
+processed twice, whichever process continues after a crash.
 """
 
 from __future__ import annotations
@@ -23,8 +27,6 @@ from domain.identifiers import event_id
 from domain.json_values import JsonObject, canonical
 from domain.ports import Row
 from domain.rehydration import Standing, restored
-
-# What may be ordered of many runs at a time, and of which ones. Pure.
 
 Action = Literal["cancel", "retry", "rerun"]
 
@@ -122,12 +124,6 @@ def checked(order: Order) -> Conditions:
         raise InvalidInputError([Issue(PATCH, message, "maxLength")])
     return conditions
 
-
-# A bulk operation: an order about all runs that match a filter as of one position of the log.
-#
-# It goes through them from the newest to the oldest, batch by batch. Each batch is one unit: the
-# events of its runs, and the one of the operation that says how far it is now. So no run is gone
-# through twice, whoever goes on after a crash.
 
 BulkStatus = Literal["running", "completed", "aborted"]
 
@@ -277,7 +273,7 @@ class BulkOperation(BulkState, Aggregate):
         return max(cut_to_ms(now), self.modified_on)
 
 
-# How many runs a batch has: as many as hold the append lock for about eight milliseconds. Pure.
+# How many runs a batch has: as many as hold the append lock for about eight milliseconds.
 
 AIM_MS = 8.0
 """For how long a batch is to hold the lock. One in a hundred takes more than twice as long, for
@@ -313,7 +309,7 @@ def next_size(size: int, held_ms: float) -> int:
     return min(max(near, FEWEST), MOST)
 
 
-# Bulk operations as their rows say: what decisions need of them, and nothing else.
+# An operation from its row: what decisions need, and nothing else.
 
 
 class BulkFacts(Standing):

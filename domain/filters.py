@@ -1,8 +1,8 @@
-"""Which runs are meant: the one grammar of filters, for lists, commands and bulk operations.
+"""The one grammar of run filters, for lists, commands and bulk operations. Pure.
 
-Uses the words of `jobs` and `failures` and the values beside. Begin with `words.py` (one condition
-as it is written), then `runs.py` (what conditions there are) and `conditions.py` (what they come
-to). Pure: what a slug or a text stands for is looked up elsewhere (`projections.runs.lists`).
+First what a filter means (`Conditions`, all of which must hold); then one condition as it is
+written (`Word`); then which conditions there are and how words become `Conditions`
+(`conditions_of`). What a slug or a text stands for is looked up in `projections.runs.lists`.
 """
 
 import re
@@ -20,8 +20,6 @@ from domain.failures.group import DIGITS
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import STATUSES, FailureReason
 from domain.json_values import InvalidJsonError, Json, parse
-
-# What a filter of runs comes to: conditions that must all hold. Pure.
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ class Conditions:
 
 # Conditions as they are written: `status=failed`, `parameters.region!=eu`.
 #
-# In a query of HTTP they stand as its parameters, so `status!=failed` is the parameter `status!`.
+# In an HTTP query they are its parameters, so `status!=failed` is the parameter `status!`.
 
 NOT = "!"
 
@@ -175,7 +173,7 @@ def _issues(texts: Sequence[str], path: str) -> Iterable[Issue]:
             yield Issue(f"{path}/{place}", message, "pattern")
 
 
-# Which conditions there are on runs, and what they come to together. Pure.
+# Which conditions there are on runs, and what they mean together.
 #
 # All must hold. Commas between several values mean any of them; negated, none of them.
 

@@ -1,6 +1,11 @@
-"""What a schema marks as personal, and the people whom it concerns.
+"""Personal data: which parameters a job's schema marks as such, and the subjects whom they concern.
 
-Begin with `marks.py` (which parameters are whose); `subject.py` is the aggregate that is erased.
+A property of the schema that says `"x-subject": "customerId"` holds personal data of the subject
+whom the parameter `customerId` names; it may name itself. Such values are kept encrypted by a key
+of their subject, until the subject is erased.
+
+First the marks in schemas (`marks`, `mark_issues`, `subjects_of`), then the aggregate that is
+erased (`Subject`).
 """
 
 from __future__ import annotations
@@ -15,12 +20,6 @@ from eventsourcing.domain import Aggregate
 from domain.clock import cut_to_ms
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, escape
-
-# Parameters that are personal data: which ones a job's schema marks as such, and of whom.
-#
-# A property of the schema that says `"x-subject": "customerId"` holds personal data of the
-# subject whom the parameter `customerId` names; it may name itself. Such values are kept
-# encrypted by a key of their subject, until that is erased.
 
 MARK = "x-subject"
 
@@ -197,11 +196,11 @@ def _inside(part: Json) -> Iterator[tuple[str, Json]]:
             yield f"/{escape(key)}", value
 
 
-# A subject: somebody whom personal data are about. The log knows of one only that it was erased.
+# The log knows of a subject only that it was erased.
 #
-# Its id is that of the key by which its data were encrypted: random, and of no meaning once the
-# key is gone. So version 0 of this aggregate means that the key is in use, which units that use
-# it expect (`domain.ports.Unit.personal`).
+# Its id is that of the key by which its data were encrypted: random, and without meaning once the
+# key is gone. So version 0 of this aggregate means that the key is in use; units that use the key
+# expect that version (`domain.ports.Unit.personal`).
 
 
 class Subject(Aggregate):

@@ -1,7 +1,8 @@
-"""What this process cannot read, and so leaves alone: for others that can, such as a newer version.
+"""Quarantine: aggregates that this process cannot read, and leaves to others.
 
-Nothing of it is stored. Histories only grow, so what cannot be read once cannot be read later by
-the same program; another program judges for itself.
+The others may be a newer version. Nothing of it is stored. Histories only grow, so what a program
+cannot read once it cannot read later; another program judges for itself. First the skip list's
+cursor (`Passing`), then the quarantine itself.
 """
 
 import logging
@@ -12,11 +13,11 @@ from uuid import UUID
 
 from domain.errors import QuarantinedError
 
-# How those are passed that cannot be read where there are more than anybody remembers.
+# How a scan skips runs that this version cannot read, however many.
 #
-# Whoever looks at runs in some order leaves out the unreadable ones by their ids. Of those whose
-# ids are forgotten, the place of the last one is remembered instead, and the next look begins
-# behind it. Pure.
+# A scan in some order leaves out the unreadable runs by their ids. Where there are more ids than
+# the quarantine remembers, it remembers the position of the last forgotten run instead, and the
+# next scan begins behind it. Pure.
 
 T = TypeVar("T")
 

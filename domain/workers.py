@@ -1,14 +1,9 @@
-"""What workers say of themselves, as far as jobs may ask for it.
-
-It uses nothing; begin reading at `labels.py`.
-"""
+"""What workers say of themselves, as far as jobs may require it: isolation, labels, presence."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
-
-# How far attempts are kept apart: what a job may ask for, and what a worker has room for.
 
 Isolation = Literal["process", "shared"]
 """A process to each attempt, or one for many."""
@@ -16,7 +11,7 @@ Isolation = Literal["process", "shared"]
 ISOLATIONS: tuple[Isolation, ...] = get_args(Isolation)
 
 
-# Labels: what tells workers apart, and what a job may ask of the worker that executes it.
+# Labels tell workers apart; a job may require them of the worker that executes it.
 
 Labels = Mapping[str, str]
 """Values by name."""
@@ -68,9 +63,6 @@ def told(labels: Labels) -> str:
     in_order = sorted(labels.items())
     texts = [f"{name}={value}" for name, value in in_order]
     return ", ".join(texts)
-
-
-# What a worker says of itself when it begins.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,4 @@
 """What every process needs whatever it does.
 
-Uses no other room. Begin with `supervision.py`: tasks that go on for as long as
-their process.
+Uses no other floor. Begin with `tasks.py`: background tasks that run for as long as their process.
 """

@@ -1,4 +1,7 @@
-"""Files written so that no crash leaves half of one, or takes one away that was there."""
+"""Files that a crash leaves whole (`write_whole`), and files that are private (`make_private`).
+
+No crash leaves half of a file, or removes one that was there.
+"""
 
 import os
 import secrets
@@ -46,8 +49,6 @@ def sync_directory(directory: Path) -> None:
     finally:
         os.close(descriptor)
 
-
-# Directories and files that only their owner may enter or read.
 
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 

@@ -1,4 +1,7 @@
-"""What a process decides about itself; most of it on Linux alone."""
+"""What a process decides about itself: its clock shift, its garbage collection, its privacy.
+
+Most of it works on Linux alone.
+"""
 
 import ctypes
 import gc
@@ -9,7 +12,7 @@ from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
-# By how much a test service's clock is ahead: one number that all of its processes read.
+# A test service's clock may be ahead: one number that all of its processes read.
 
 _NUMBER = struct.Struct("d")
 
@@ -35,7 +38,7 @@ class ClockShift:
         os.pwrite(self._file, _NUMBER.pack(ahead.total_seconds()), 0)
 
 
-# When Python looks for garbage, seldom, and what becomes of memory that is free again.
+# Garbage collection: seldom, with free memory given back to the system.
 
 GROWTH = 50_000
 """After so many more objects, some megabytes, Python looks again.

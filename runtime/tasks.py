@@ -1,7 +1,9 @@
-"""Background tasks that go on for as long as their process: none of them dies unseen, or for good.
+"""Background tasks that run for as long as their process: none dies unseen, or for good.
 
-What a task can foresee, such as a database that is away, it deals with itself. Supervision is for
-what it did not expect.
+First the pauses between attempts (`BackOff`); then short tasks and how any task is ended for
+certain (`start_once`, `end`, `within`); then `Supervision`, which restarts tasks that die; last a
+bounded queue for memory (`Turns`). A task deals itself with what it can foresee, such as a database
+that is away; supervision is for what it did not expect.
 """
 
 import asyncio
@@ -14,7 +16,7 @@ from time import monotonic
 from typing import Any, Literal, TypeVar
 from weakref import WeakSet
 
-# How long to wait before something that failed is tried again.
+# How long to wait before a failed action is tried again.
 
 MAX_DOUBLINGS = 32
 """Enough for every sensible bound; without a limit, the power would become too large a number."""
@@ -49,9 +51,8 @@ class BackOff:
         return longest_s * (1 + random()) / 2
 
 
-# Background tasks that end: short-lived ones, and how any task is ended for certain.
-#
-# One that goes on for as long as its process belongs to `runtime.tasks`.
+# Short background tasks, and how any task is ended for certain. `Supervision` is for the tasks that
+# run for as long as their process.
 
 logger = logging.getLogger(__name__)
 
@@ -341,7 +342,7 @@ class Supervision:
         return [task.state for task in self._tasks.values()]
 
 
-# Turns at something that takes much memory, and a bounded queue for them.
+# Turns at work that takes much memory, and a bounded queue for them.
 
 
 class QueueFullError(Exception):

@@ -1,6 +1,8 @@
-"""`LogApplication`: the way from a command to the log, and back to aggregates.
+"""`LogApplication`: how commands load aggregates from the log and append events to it.
 
-Commands are classes on top of it, one file a subject.
+First `Recalling`, which loads aggregates from their rows, so it does not matter how much has
+happened to them. Only where a row cannot be relied on, the history is read: in parts, and never
+under the log's lock. Then `LogApplication`, on which commands are classes, one file a subject.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -49,11 +51,6 @@ from domain.recent import Recent
 from domain.rehydration import seen_at
 from domain.schedules.rows import schedule_of_row
 from domain.schedules.schedule import Schedule
-
-# `Recalling`: the way from the log to aggregates, for commands to decide by.
-#
-# They come from their rows, so it does not matter how much has happened to them. Only where a row
-# cannot be relied on the history is read: in parts, and never under the log's lock.
 
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")

@@ -1,8 +1,12 @@
 """The commands of bulk operations.
 
-`operations.py` has those of clients: preview, start, abort. `steps.py` goes through the chosen
-runs, batch by batch. `selection.py` is what both need of the tables, and `repeating.py` makes a
-new run of an ended one, also where it is the only one.
+First what they need of the tables (`Selection`, a port that `eventlog` implements); then what
+clients may do (`BulkOperations`: preview, start, abort); then `BulkSteps`, which processes the
+chosen runs batch by batch, each exactly once.
+
+A batch is decided without the lock and appended as one unit with the operation's next event. Where
+two processes decide the same batch at the same moment, the second one finds that event's version
+taken.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -36,8 +40,6 @@ from domain.jobs.run import JobRun
 from domain.json_values import JsonObject, escape
 from domain.personal import MARK
 from domain.ports import Locked, Origin, Row, Saved, Unit
-
-# What bulk operations need of the tables; `eventlog` implements it.
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,6 @@ class Selection(Protocol):
     async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
         """Return those of the runs that another run was launched to repeat, by now."""
 
-
-# `BulkOperations`: what clients may do about many runs at a time.
 
 SAMPLE = 20
 """Runs that a preview shows."""
@@ -260,11 +260,6 @@ def _parameters_of(conditions: Conditions, patch: JsonObject) -> Mapping[str, st
         places[name] = f"{PATCH}/parameters/{escape(name)}"
     return places
 
-
-# `BulkSteps`: goes through the runs of bulk operations, batch by batch, each exactly once.
-#
-# A batch is decided without the lock and appended as one unit with the operation's next event.
-# Whoever goes through the same batch at the same moment finds that event's version taken.
 
 AT_A_TIME = 10_000
 """Runs that are chosen by one query: it may look at all that the log says of the time between a

@@ -1,4 +1,8 @@
-"""`Executions`: the commands of workers: claim, report, end. Every one passes the run's fence."""
+"""The commands on executions: workers claim, report and end runs; sweeps end the abandoned ones.
+
+First what a claim brings (`Claim`); then `Executions`, where every command passes the run's fence;
+then `Sweeps`, for runs whose time is over or whose worker is gone.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -25,8 +29,6 @@ from domain.json_values import Json, JsonObject, canonical
 from domain.ports import Claimant, Locked, Offer, Origin
 from domain.quarantine import Passing
 from domain.schema.validation import decided, violations
-
-# What a claim brings: runs that a worker now holds.
 
 
 @dataclass(frozen=True)
@@ -322,7 +324,7 @@ def _by(worker_id: str) -> Origin:
     return Origin(actor=f"worker:{worker_id}")
 
 
-# `Sweeps`: what becomes of runs that nobody else would end, by time or for want of a worker.
+# `Sweeps` ends the runs that no worker would end.
 
 SWEEP_LIMIT = 500
 """How many runs one recovery or expiry moves at a time, so that no append holds the lock for

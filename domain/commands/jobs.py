@@ -1,4 +1,4 @@
-"""`Jobs`: what clients may do to runs, one method a command, beside what they may do to jobs.
+"""What clients may do to jobs (`Definitions`) and to runs (`Jobs`), one method a command.
 
 Each loads, lets the aggregate decide, and appends; on a conflict it decides again.
 """
@@ -43,10 +43,6 @@ from domain.ports import Locked, Log, Origin, RandomSource, Row, Unit
 from domain.recent import Recent
 from domain.schema.validation import decided
 from domain.workers import Labels
-
-# `Definitions`: what clients may do to jobs, one method a command.
-#
-# Each loads, lets the aggregate decide, and appends; on a conflict it decides again.
 
 Act = Callable[[JobDefinition, datetime], None]
 

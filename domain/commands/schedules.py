@@ -1,8 +1,7 @@
-"""What clients may do to schedules (`schedules.py`), and what the clock does (`ticking.py`).
+"""What clients may do to schedules.
 
-`units.py` says what a change of schedules brings along, `change.py` what is decided together, and
-`places.py` where the next runs go whose jobs want few alike. `backfilling.py` makes up for ticks of
-the past.
+First backfills of past ticks, then all other commands (`Schedules`). What the clock does to
+schedules is in `ticks.py`.
 """
 
 import asyncio
@@ -39,9 +38,9 @@ from domain.schedules.calendar import MAX_OPEN_RUNS, Spec, year_issues
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import MAX_LAUNCHES, Past, PastTick
 
-# Launching past ticks of a schedule that have no run, by the version that was valid then.
+# Backfills: launch past ticks that have no run, by the version that was valid then.
 #
-# A tick's run has an id of its own, so however often this is asked for, no tick has two.
+# A tick's run has an id of its own, so however often a backfill is requested, no tick has two runs.
 
 MAX_LOOKED_AT = 1_000
 """Ticks that one call looks at, most of which may have runs."""
@@ -223,9 +222,6 @@ async def _refuse_obstacles(
     if obstacle is not None:
         message = f"schedule {schedule.slug} can launch nothing: {obstacle}"
         raise ConflictError(obstacle, message)
-
-
-# `Schedules`: what clients may do to schedules, beside what the clock does.
 
 
 class Schedules(Ticking):

@@ -1,7 +1,11 @@
-"""What a change of a schedule brings along: runs that are launched and canceled, in one unit.
+"""What the clock does to schedules: due ticks launch, cancel or skip runs, in one unit.
 
-All is decided on what was read without the lock. Whoever decides the same tick at the same moment
-finds the schedule's version taken.
+First a schedule with all that is decided together with it (`Change`); then the unique slots of the
+runs that schedules launch; then the steps of a change, from `begin` to `append`; last `Ticking`,
+which decides all schedules that are due.
+
+All is decided on what was read without the lock. Where two processes decide the same tick at the
+same moment, the second one finds the schedule's version taken.
 """
 
 import asyncio
@@ -40,8 +44,6 @@ from domain.schedules.calendar import MAX_OPEN_RUNS, Obstacle, Spec
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import settle
 from domain.schema.validation import decided
-
-# A schedule that is to change, with all that is decided together with it.
 
 MOST_EXPECTED = 3
 """Open runs of a schedule that are looked at once more when what was prepared is appended."""
@@ -118,7 +120,7 @@ class Change:
         return len(self.runs) <= MOST_EXPECTED
 
 
-# Places of the runs that schedules launch, where their jobs want few alike.
+# Slots of the runs that schedules launch, where their jobs have unique runs.
 
 
 async def look_for_places(
@@ -439,8 +441,6 @@ async def append(
     )
     return await application.log_port.append(unit)
 
-
-# `Ticking`: what the clock does to schedules.
 
 AWAY_AFTER = timedelta(seconds=30)
 """A process that has not looked at the clock for longer was away: frozen, or without its database.

@@ -1,6 +1,8 @@
-"""Places of new runs whose job wants few alike: they are free, or an older run gives way.
+"""Unique runs: a new run's slot is free, an older run gives way, or the launch is refused.
 
-All is decided on what was read without the lock; the log refuses what no longer holds.
+First slots (`slot_of`, `place_for`, `in_place`) and the order of launches that want the same one
+(`Turns`); then the launch that repeats an ended run (`repeated`). All is decided on what was read
+without the lock; the log refuses what no longer holds.
 """
 
 import asyncio

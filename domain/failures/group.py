@@ -1,7 +1,9 @@
 """A failure group: attempts of a job that failed for the same reason.
 
-The log opens, recurs, resolves and reopens groups by itself (`noting.py`); people resolve, ignore
-and reopen them.
+First which failures are the same (`likeness`), then the group's state, its events and its aggregate
+(`FailureGroup`), and the position up to which the log was searched (`FailureWatch`). The log opens,
+recurs, resolves and reopens groups by itself (`grouping.py`); people resolve, ignore and reopen
+them.
 """
 
 from __future__ import annotations
@@ -20,11 +22,10 @@ from domain.clock import cut_to_ms
 from domain.identifiers import FAILURE_WATCH_ID, failure_group_id
 from domain.json_values import Json, JsonObject, canonical
 
-# Which failures are the same: those of one job that differ in nothing but what varies. Pure.
+# Which failures are the same: those of one job that differ only in what varies.
 #
-# Messages are compared without their numbers, ids, paths and quoted texts; and of a traceback
-# only the innermost function of the handler's own code counts, not its line, which moves with
-# each edit.
+# Messages are compared without their numbers, ids, paths and quoted texts. Of a traceback only the
+# innermost function of the handler's own code counts, not its line, which moves with each edit.
 
 DIGITS = 16
 """Of a fingerprint, hexadecimal."""
@@ -154,8 +155,6 @@ def shortened(told: str) -> str:
     return told[: MAX_TITLE_CHARACTERS - 1] + "…"
 
 
-# What decisions need to know of a failure group.
-
 Status = Literal["open", "resolved", "ignored"]
 
 MOST_VERSIONS = 100
@@ -213,10 +212,10 @@ def left_after(count: int, recovered: int) -> int:
     return max(count - recovered, 0)
 
 
-# The events of a failure group. Their topics and fields are the on-disk format.
+# The group's events. Their topics and fields are the on-disk format.
 #
-# What was noted stands in them as it was found then: what makes failures alike may change, and
-# groups that are open stay what they are.
+# They hold what made failures alike at that time: the rule may change, and open groups stay what
+# they are.
 
 
 class GroupEvent(Aggregate.Event):
@@ -501,9 +500,9 @@ def _versions_of(failures: Sequence[Failure]) -> list[int]:
     return united([], versions)
 
 
-# Up to where the log was searched for failures: one aggregate for all processes.
+# Up to which position the log was searched for failures: one aggregate for all processes.
 #
-# Whoever notes what it found moves it on in the same unit, so nothing is noted twice.
+# A search moves it in the unit that records its findings, so no failure is recorded twice.
 
 
 class FailureWatch(Aggregate):

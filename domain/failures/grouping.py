@@ -1,4 +1,8 @@
-"""What follows for groups from what a search has found. Pure."""
+"""What follows for failure groups from the findings of a search. Pure.
+
+First the findings and the events that they lead to (`noted`), then which failures a success makes
+up for (`made_up_for`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,7 +121,7 @@ def _of_group(groups: dict[UUID, Alike], like: Likeness) -> Alike:
     return groups.setdefault(group_id, Alike())
 
 
-# Which runs a success makes up for: itself, and those that it was launched to repeat. Pure.
+# Which runs a success makes up for: itself, and those that it was launched to repeat.
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,8 @@
-"""A job: what may be launched, with which parameters, time and retries.
+"""A job: what may be launched, with which parameters, limits, time and retries.
 
-Each revision is a version of its own, and its events keep all of them.
+First its limits (`RateLimit`, `Retention`, `Unique`) and the rules by which a definition is
+refused; then what a version says (`Spec`), and the aggregate (`JobDefinition`). Each revision is a
+version of its own, and the events keep all of them.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from domain.personal import MARK, mark_issues, marks
 from domain.schema.validation import schema_issues
 from domain.workers import Isolation
 
-# Lifts a job's content out of events from before some of its fields.
+# Events from before some fields existed are read as if they had them.
 
 
 class WithWholeSpec:
@@ -78,8 +80,6 @@ def _spec_of(state: JsonObject) -> JsonObject:
     return cast("JsonObject", state["spec"])
 
 
-# How many runs of a job may start within a period.
-
 MOST_STARTS = 1_000
 """The highest limit: so many starts are looked back at, and kept of one run."""
 
@@ -116,8 +116,6 @@ class RateLimit:
             key=cast("str | None", told.get("key")),
         )
 
-
-# For how long the events of ended runs stay in the database, before they are archived.
 
 LONGEST_KEPT_MS = 3_153_600_000_000
 """A hundred years."""
@@ -174,8 +172,6 @@ def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
     return runs >= ENOUGH_RUNS or longest_due >= LONGEST_WAIT
 
 
-# The slugs and entry points that belong to the built-in jobs.
-
 INGEST_SLUG = "repository-ingest"
 
 
@@ -198,8 +194,6 @@ ENTRY_POINTS = frozenset({INGEST_ENTRY_POINT, BUILD_ENTRY_POINT})
 COMMANDS = "command."
 """With this begin the entry points of command lines that operators declare."""
 
-
-# Which runs of a job stand for each other, so that one of them is enough.
 
 Until = Literal["start", "end"]
 
@@ -276,7 +270,7 @@ class Unique:
         return [Issue("/parameters", message, "maxLength")]
 
 
-# What of a job's definition is refused, and with which words; and what older ones meant.
+# Why a definition is refused, in which words; and what older definitions meant.
 
 LAST_VERSION = 2**31 - 1
 """The last one that the tables can hold."""

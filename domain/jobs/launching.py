@@ -1,4 +1,8 @@
-"""From a request and a definition to a new run. Pure: clock and ids come in."""
+"""From a request and a definition to a new run. Pure: clock and ids are arguments.
+
+First the fairness groups and limits by which a run counts (`groups_of`), then the launch itself
+(`Launch`, `new_run`, `request`), and the launch that repeats a run (`relaunch`).
+"""
 
 import hashlib
 from collections.abc import Sequence
@@ -16,7 +20,7 @@ from domain.json_values import JsonObject, canonical, escape
 from domain.personal import subject_issues, subjects_of
 from domain.schema.validation import merged, violations
 
-# With which others a run counts, where its job has limits by the values of a parameter.
+# With which other runs a run counts, where its job has limits by a parameter's value.
 
 MAX_KEY_BYTES = 1_000
 """A value as JSON: an index holds it, whose entries end below 2 704 bytes."""

@@ -1,4 +1,10 @@
-"""The events of a run. Their topics and fields are the on-disk format; `apply` only moves state."""
+"""The events of a run, and the values and state that they move.
+
+First the retry policy and the words of commands and events (`Holder`, `Report`, `Failure`); then
+what of a handler's reports fits into a run (`fitting`); then the state (`RunState`), and the
+events. Topics and fields of events are the on-disk format; `apply` only moves state. The aggregate,
+`JobRun`, stands apart, so that it and the events need not import each other.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +19,7 @@ from eventsourcing.domain import Aggregate
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, canonical
 
-# When a failed attempt is tried again. Pure: the randomness is passed in.
+# When a failed attempt is tried again. Pure: the randomness is an argument.
 
 DEFAULT_INITIAL_DELAY_MS = 1_000
 MAX_DELAY_MS = 86_400_000
@@ -88,8 +94,6 @@ def _whole(value: Json, default: int) -> int:
     return default
 
 
-# The words that a run's commands and events speak.
-
 Status = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
 STATUSES: tuple[Status, ...] = (
     "pending",
@@ -160,11 +164,10 @@ class Failure:
     retry_after_ms: int | None = None
 
 
-# What of a handler's reports a run has room for. Pure.
+# What of a handler's reports fits into its run. Pure.
 #
-# Each report is merged into all that was reported before and written whole, so that has a limit.
-# What does not fit is left out, and the run says so: nobody's outcome is lost for what it
-# reports.
+# Each report is merged into all earlier ones and written whole, so that has a limit. What does not
+# fit is left out, and the run says so: no outcome is lost because of its reports.
 
 MAX_METRICS_BYTES = 262_144
 """A run's `metrics` with all reports merged, as JSON."""
@@ -276,11 +279,6 @@ def _cut(name: str) -> str:
     while len(canonical(text)) > NAME_BYTES:
         text = text[:-1]
     return text
-
-
-# What a run's decisions need to know of it, and how its events move that.
-#
-# Apart from `JobRun`, so that events and aggregate need not import each other.
 
 
 class RunState:

@@ -1,6 +1,5 @@
-"""Schedules: when a job runs by itself, and what became of each time at which it was to run.
+"""Schedules: when a job runs by itself, and what became of each tick.
 
-`schedule.py` is the aggregate, `spec.py` what clients say of one. `calendar.py` knows when ticks
-are due, and `cron.py` what an expression means on the clocks of a zone. `deciding.py` says what
-becomes of one tick, and `settling.py` decides all that are due.
+`schedule.py` is the aggregate. `calendar.py` has what clients say of a schedule, when its ticks are
+due, and what becomes of one; `ticks.py` decides all ticks that are due.
 """

@@ -1,4 +1,9 @@
-"""When the ticks of a schedule are due. Pure: the same for everybody who asks."""
+"""When the ticks of a schedule are due, and whether a due tick launches a run. Pure.
+
+First cron expressions on a zone's clocks (`Cron`); then what a version of a schedule says (`Spec`)
+and its ticks in order (`Calendar`); then what becomes of a due tick (`verdict`). The same input
+gives the same answer in every process.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +23,15 @@ from domain.clock import from_iso, later, ms_between, to_iso
 from domain.errors import Issue, QuarantinedError
 from domain.json_values import JsonObject
 
-# Cron expressions on the clocks of a zone: which instants one names.
+# Cron expressions on the clocks of a zone: which instants an expression names.
 #
-# What an expression means on a clock that is never set, `cronsim` knows. What becomes of it where
-# clocks are set stands here, in the way of Debian's cron:
+# `cronsim` knows what an expression means on a clock that is never set. What happens where clocks
+# are set is decided here, in the way of Debian's cron:
 #
-# - *Fixed* times, whose minute and hour both do not begin with `*`, are each meant once: a time
-#   that clocks leave out is made up for as soon as they have, and one that they show twice is
-#   taken the first time.
-# - *Frequent* ones follow what clocks show: not at a time that is left out, and twice at one that
+# - *Fixed* times, whose minute and hour both do not begin with `*`, each fire once: a time that
+#   clocks leave out fires right after the gap, and a time that clocks show twice fires the first
+#   time.
+# - *Frequent* times follow what clocks show: not at a time that is left out, and twice at one that
 #   comes twice.
 
 MAX_CHARACTERS = 200
@@ -304,8 +309,6 @@ def _next_after(cron: Cron, moment: datetime) -> datetime | None:
     return cron.work_out_next(moment)
 
 
-# What a version of a schedule says, and what is wrong with it.
-
 Overlap = Literal[
     "skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"
 ]
@@ -573,7 +576,7 @@ def _zone(name: str) -> ZoneInfo:
         raise QuarantinedError(message) from None
 
 
-# What becomes of a tick that is due: launched, skipped or buffered. Pure.
+# What becomes of a due tick: launched, skipped or buffered.
 
 Obstacle = Literal["job_deleted", "invalid_parameters", "job_paused"]
 """Why nothing is launched: the job is gone, no longer takes the schedule's parameters, or is paused

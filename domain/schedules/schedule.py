@@ -1,7 +1,7 @@
 """A schedule: when a job runs by itself, and what became of each tick.
 
-Commands decide and trigger events; clocks come in. What becomes of a tick is decided by
-`domain.schedules.ticks.settle`.
+First the state, then the events, then the aggregate (`Schedule`). Commands decide and trigger
+events; the time is an argument. `domain.schedules.ticks.settle` decides what becomes of a tick.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ from domain.schedules.calendar import (
     Stretch,
     Tick,
 )
-
-# What decisions need to know of a schedule.
 
 
 class ScheduleState:
@@ -128,10 +126,10 @@ class ScheduleState:
         ]
 
 
-# The events of a schedule. Their topics and fields are the on-disk format.
+# The schedule's events. Their topics and fields are the on-disk format.
 #
-# `next_at` is when the next tick fires, as it was known then: tables do not work it out, for that
-# needs the zones' rules, which change.
+# `next_at` is when the next tick fires, as known at that time: tables do not compute it, because
+# that needs the zones' rules, which change.
 
 BY_CALENDAR = "calendar"
 """The cause of ticks that the calendar has."""

@@ -1,4 +1,7 @@
-"""Deciding all ticks of a schedule that are due: what is launched, canceled, and recorded. Pure."""
+"""Deciding all due ticks of a schedule: which runs are launched, canceled and recorded. Pure.
+
+First the past of a schedule, by which backfills are decided (`Past`); then `settle`.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -25,9 +28,7 @@ from domain.schedules.calendar import (
 )
 from domain.schedules.schedule import Schedule
 
-# The past of a schedule: which version was valid when, and which of its ticks have runs. Pure.
-#
-# Backfills are decided by it.
+# The past of a schedule: which version was valid when, and which ticks have runs.
 
 _MS = timedelta(milliseconds=1)
 

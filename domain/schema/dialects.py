@@ -1,7 +1,11 @@
 """The dialects of JSON Schema, bounded by a budget.
 
-Every look at a part of a schema, every keyword and every violation takes something off it. These
-dialects take the place of the library's own in this process, so that a `$schema` inside of a schema
+First the keywords that are written anew (the library lets their effort grow faster than schema and
+value) and the dialects with them; then violations as issues (`collected`), and references
+(`resolver_of`, `Walk`), which lead to positions within the schema and never cause a download.
+
+Every visit to a part of a schema, every keyword and every violation costs a part of the budget.
+These dialects replace the library's own in this process, so that a `$schema` inside of a schema
 leads to them, too.
 """
 
@@ -23,10 +27,8 @@ from domain.json_values import Json, JsonObject, canonical, escape, normalise
 from domain.schema.budget import MAX_STEPS, OverBudgetError, budget, spend
 from domain.schema.patterns import PatternError, check_pattern, found
 
-# Some keywords of JSON Schema, written anew.
-#
-# The library lets their effort grow faster than schema and value. Here regular expressions go
-# through `patterns`, and whole values are compared by a key instead of with each other.
+# Keywords written anew: regular expressions go through `patterns`, and whole values are compared by
+# a key instead of with each other.
 
 MEMBERS_A_STEP = 16
 """So many members of a list or an object, or bytes, cost a step."""
@@ -200,10 +202,10 @@ def _key(value: Json) -> str:
     return key
 
 
-# `unevaluatedItems` and `unevaluatedProperties`: what no other part of a schema has looked at.
+# `unevaluatedItems` and `unevaluatedProperties`: what no other part of a schema has evaluated.
 #
-# The library looks each member up in a list, and follows references without end in sight; here it
-# is sets, and each step is paid for.
+# The library looks each member up in a list, and follows references without a limit; here they are
+# sets, and each step is paid for.
 
 _Items = list[Json]
 _Place = TypeVar("_Place", int, str)
@@ -496,8 +498,6 @@ _BOUNDED = {
 nobody knows."""
 
 
-# What a validator finds wrong with a value, said as issues, within the budget.
-
 MAX_ISSUES = 100
 """More violations than this help nobody, and one array of wrong items could yield a million."""
 
@@ -604,9 +604,6 @@ def _members_of(value: Json) -> Iterable[tuple[str | int, Json]]:
     if isinstance(value, list):
         return enumerate(value)
     return ()
-
-
-# References in schemas: they lead to places within the schema, never anywhere else.
 
 
 def resolver_of(root: Resource[Json]) -> Resolver:

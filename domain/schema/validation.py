@@ -1,6 +1,7 @@
 """Parameters against JSON Schemas: checked at registration, applied at launch.
 
-Nothing is ever fetched, and no check goes on without end.
+First where a check runs (`decided`: on the event loop, or in a thread where it takes long), then
+the checks themselves. Nothing is ever downloaded, and no check is unbounded.
 """
 
 import asyncio
@@ -36,11 +37,11 @@ from domain.schema.dialects import (
 from domain.schema.fast_path import Plain
 from domain.schema.fast_path import compiled as plain_check
 
-# Decisions that may take long, made such that nobody waits for them but who asked.
+# A check that takes long delays only the client that sent it.
 #
 # Schemas are programs of clients. On the event loop each gets a few milliseconds; one that needs
-# more is left to a thread, where the interpreter interrupts it every five milliseconds. There is
-# one such thread, so however many clients ask for much, they take one share of the processor.
+# more is left to a thread, which the interpreter interrupts every five milliseconds. There is one
+# such thread, so however many clients send expensive schemas, they take one share of the processor.
 
 T = TypeVar("T")
 
