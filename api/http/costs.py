@@ -85,6 +85,7 @@ async def while_client_waits(request: Request) -> AsyncIterator[None]:
 
     try:
         async with waiting:
+            # It is canceled where this block ends.
             watcher = asyncio.create_task(watch())
             try:
                 yield

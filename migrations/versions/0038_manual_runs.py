@@ -21,6 +21,11 @@ def upgrade() -> None:
         CREATE INDEX schedules_left_waiting ON schedules (updated_at)
         WHERE deleted_at IS NULL AND paused IS NULL AND open_runs <@ manual_runs AND buffered <> '[]'
     """)
+    # Where there are none, nothing needs to be rebuilt.
+    op.execute("""
+        UPDATE projection_versions SET version = 2
+        WHERE name = 'schedules' AND version = 1 AND NOT EXISTS (SELECT FROM schedules)
+    """)
     # One row: from when on, and until when, some process has looked at the clock.
     op.execute("""
         CREATE TABLE schedule_watch (
@@ -32,6 +37,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("UPDATE projection_versions SET version = 1 WHERE name = 'schedules' AND version = 2")
     op.execute("DROP TABLE schedule_watch")
     op.execute("DROP INDEX schedules_left_waiting")
     op.execute("""

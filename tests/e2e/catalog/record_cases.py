@@ -207,11 +207,14 @@ CASES: dict[str, Case] = {
             "package.json": "{",
             "tags.yaml": "a: [",
             "previews.json": "[" * 5_000,
-            "README.md": b"\xff\xfe\n",
+            "README.md": b"\xf0\xff\n",
         },
         {"description": "��"},
     ),
-    "bomb": Case({"Dockerfile": SCRATCH, "tags.yaml": BOMB, "previews.yaml": BOMB}, {}),
+    "bomb": Case(
+        {"Dockerfile": SCRATCH, "tags.yaml": BOMB, "previews.yaml": BOMB},
+        {"tags": ["a:x"]},
+    ),
     "huge-files": Case(
         {
             "Dockerfile": SCRATCH,

@@ -10,7 +10,9 @@ ROOMS = (
     "projections",
     "eventlog",
     "worker",
+    "catalog",
     "api",
+    "cli",
     "apphub_jobs",
     "migrations",
 )

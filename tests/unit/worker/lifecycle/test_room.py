@@ -25,10 +25,13 @@ async def test_no_more_are_claimed_than_there_are_slots_and_room(
     made = Attempts(
         AttemptSettings(4, {}), AsyncMock(), executor, offering, _Logs(), Mock()
     )
+    made.renew(math.inf)
     assert made.free == min(max(room, 0), 4)
     made.start(Mock(run=Mock(id=UUID(int=1), entry_point="it")))
     assert made.free == free
     assert made.slots == slots
+    made.renew(-math.inf)  # Without a lease nothing may begin.
+    assert made.free == 0
 
 
 class _Logs:
