@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 from uuid import UUID
 from weakref import WeakValueDictionary
 
@@ -29,7 +30,7 @@ from domain.identifiers import Slot, Taking
 from domain.jobs.definition import JobDefinition
 from domain.jobs.launching import Launch, new_run, relaunch, repeated_personal
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import FINAL, Report
+from domain.jobs.run_events import FINAL, Report, Requested
 from domain.json_values import JsonObject
 from domain.schema.validation import decided, merged
 
@@ -274,7 +275,7 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         message = f"personal data among its parameters have been erased: {erased}"
         raise ConflictError("run_erased", message)
     pinned = await application.pinned_spec(old.definition_id, old.definition_version)
-    launch = relaunch(pinned, old)
+    launch = relaunch(pinned, old, await _first_due_at(application, old))
     if idempotency_key is not None:
         launch = replace(launch, idempotency_key=idempotency_key)
     if patch:
@@ -293,3 +294,11 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
         personal=personal,
         place=await place_for(application, definition, slot, new_id),
     )
+
+
+async def _first_due_at(application: LogApplication, run: JobRun) -> datetime:
+    """Return when a run was due at first: a retry has moved that, and only the log has it."""
+    if run.attempt == 1 or run.start_deadline_at is None:
+        return run.scheduled_at
+    first, *_ = await application.log_port.events_after(run.id, 0)
+    return cast("Requested", application.mapper.to_domain_event(first)).scheduled_at

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from domain.clock import cut_to_ms, later
+from domain.clock import cut_to_ms, later, ms_between
 from domain.errors import ConflictError, InvalidInputError, Issue
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
@@ -239,7 +239,7 @@ def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:
     return created_at
 
 
-def relaunch(pinned: Spec, old: JobRun) -> Launch:
+def relaunch(pinned: Spec, old: JobRun, first_due_at: datetime) -> Launch:
     """Return a launch that repeats an ended run.
 
     It has the run's parameters and context, and the overrides that the run was given.
@@ -247,14 +247,19 @@ def relaunch(pinned: Spec, old: JobRun) -> Launch:
     Args:
         pinned: what the job said in the version that the run was launched with.
         old: the run.
+        first_due_at: when it was due at first, before any retry.
     """
     context = old.context or {}
+    start_deadline_ms: int | None = None
+    if old.start_deadline_at is not None:
+        start_deadline_ms = ms_between(first_due_at, old.start_deadline_at)
     return Launch(
         parameters=old.parameters,
         context={**context, "retryOf": str(old.id)},
         timeout_ms=_override(old.timeout_ms, pinned.timeout_ms),
         max_attempts=_override(old.max_attempts, pinned.max_attempts),
         priority=_override(old.priority, pinned.priority),
+        start_deadline_ms=_override(start_deadline_ms, pinned.start_deadline_ms),
     )
 
 

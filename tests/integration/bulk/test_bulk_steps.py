@@ -1,6 +1,7 @@
 """Bulk operations: which runs they are about, what they do to each, and that they do it once."""
 
 import asyncio
+from datetime import timedelta
 from time import monotonic
 from typing import Any
 
@@ -11,6 +12,7 @@ from domain.bulk import BulkOperation, Order
 from domain.commands import bulk as steps
 from domain.errors import ConflictError, InvalidInputError, VersionConflictError
 from domain.identifiers import event_id
+from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from domain.ports import Origin
 from eventlog.pending_work import OpenOperations
@@ -268,3 +270,22 @@ async def test_personal_data_are_kept_out_of_the_log(scene: Scene) -> None:
         await scene.start("rerun", "job=job", patch={"who": "anna"})
     assert [issue.path for issue in refused.value.issues] == ["/patch/parameters/who"]
     assert query(scene.part.url, "SELECT count(*) FROM bulk_operations") == [(0,)]
+
+
+async def test_what_is_launched_anew_keeps_the_start_deadline_of_its_launch(
+    scene: Scene,
+) -> None:
+    """It counts from the first time, which retries have moved."""
+    part = scene.part
+    run_id = await scene.launch(max_attempts=2, start_deadline_ms=3_600_000)
+    for _ in range(2):
+        [claim] = await part.executions.claim("w", 1)
+        failure = Failure("boom", retry_after_ms=0)
+        await part.executions.fail(run_id, claim.holder, failure, Report())
+    await part.jobs.retry(run_id, TESTER)
+    await scene.finish(await scene.start("retry", "job=job", "status=failed"))
+    deadlines = query(
+        part.url,
+        "SELECT start_deadline_at - scheduled_at FROM job_runs WHERE status = 'pending'",
+    )
+    assert deadlines == [(timedelta(hours=1),)] * 2

@@ -181,6 +181,7 @@ def test_a_relaunch_repeats_parameters_context_and_overrides() -> None:
     again = relaunch(
         definition.spec,
         ended(definition, context={"why": "test"}, timeout_ms=9_000, max_attempts=1),
+        NOON,
     )
     assert again.parameters["day"] == "monday"
     assert again.context == {"why": "test", "retryOf": str(RUN_ID)}
@@ -197,7 +198,7 @@ def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
         at(2),
     )
     event = new_run(
-        definition, relaunch(pinned, old), RUN_ID, "ben", at(3)
+        definition, relaunch(pinned, old, NOON), RUN_ID, "ben", at(3)
     ).pending_events[0]
     assert isinstance(event, Requested)
     assert (event.timeout_ms, event.max_attempts, event.priority) == (7_000, 9, -3)
@@ -206,8 +207,18 @@ def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
 
 def test_a_relaunch_of_a_relaunch_names_the_last_one() -> None:
     definition = defined()
-    again = relaunch(definition.spec, ended(definition, context={"retryOf": "older"}))
+    old = ended(definition, context={"retryOf": "older"})
+    again = relaunch(definition.spec, old, NOON)
     assert again.context == {"retryOf": str(RUN_ID)}
+
+
+@pytest.mark.parametrize("delay_ms", [None, 5_000])
+def test_a_relaunch_has_the_start_deadline_of_the_launch(delay_ms: int | None) -> None:
+    definition = defined()
+    old = ended(definition, start_deadline_ms=60_000, delay_ms=delay_ms)
+    again = relaunch(definition.spec, old, old.scheduled_at)
+    assert again.start_deadline_ms == 60_000
+    assert relaunch(definition.spec, ended(definition), NOON).start_deadline_ms is None
 
 
 def test_a_launched_run_can_start() -> None:
