@@ -114,7 +114,8 @@ def _histories_are_clean(
     with operated(place) as opened, shown(json=json) as view:
 
         def show(finding: Finding) -> None:
-            document = {"kind": "history", **finding.present()}
+            kind = "note" if finding.is_note else "history"
+            document = {"kind": kind, **finding.present()}
             sentence = _sentence(finding)
             view.fact(document, sentence)
 
@@ -138,6 +139,8 @@ def _sentence(finding: Finding) -> str:
     what = f"{finding.topic} of {finding.aggregate_id}"
     known = what.removeprefix(" of ")
     broken = f"{finding.rule}: expected {finding.expected}"
+    if finding.is_note:
+        broken = f"worth knowing: {broken}"
     return f"{place}: {known}: {broken}"
 
 

@@ -274,7 +274,8 @@ class JobRun(RunState, Aggregate):
         else:
             wanted_ms = max(retry_after_ms, 0)
             delay_ms = min(wanted_ms, MAX_DELAY_MS)
-        return later(self._at(now), delay_ms)
+        # From the present: were the clock set back, the last event might lie a year ahead.
+        return later(cut_to_ms(now), delay_ms)
 
     def _time_out(  # noqa: PLR0913 - the event's fields
         self,

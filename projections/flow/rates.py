@@ -32,14 +32,16 @@ from projections.rows import Connection, read_rows, read_texts
 _LAST_RUNS = """
     SELECT last_start_at, starts FROM job_runs
     WHERE job_definition_id = asked.job_id AND rate_value = asked.value
-      AND last_start_at > asked.since AND last_start_at IS NOT NULL
+      AND last_start_at > asked.since AND last_start_at <= asked.until
+      AND last_start_at IS NOT NULL
     ORDER BY last_start_at DESC LIMIT asked.most
 """
 """A run of which the last start is not among the last so many has none that is."""
 
 _EARLIER_STARTS = """
     SELECT told::timestamptz AS at FROM jsonb_array_elements_text(starts - -1) AS told
-    WHERE jsonb_array_length(starts) > 1 AND told::timestamptz > asked.since
+    WHERE jsonb_array_length(starts) > 1
+      AND told::timestamptz > asked.since AND told::timestamptz <= asked.until
 """
 
 STARTED = f"""
@@ -50,11 +52,14 @@ STARTED = f"""
         ORDER BY at DESC OFFSET most - 1 LIMIT 1
     ) END AS first_at
     FROM (
-        SELECT job_id, value, most, (
-            SELECT coalesce(nullif(%(now)s::text, ''), current_setting('apphub.now', true))
-        )::timestamptz - period_ms * interval '1 millisecond' AS since
-        FROM json_to_recordset((SELECT %(asked)s::json))
-            AS one (job_id uuid, value text, most integer, period_ms bigint)
+        SELECT job_id, value, most, now - period AS since, now + period AS until
+        FROM (
+            SELECT job_id, value, most, period_ms * interval '1 millisecond' AS period, (
+                SELECT coalesce(nullif(%(now)s::text, ''), current_setting('apphub.now', true))
+            )::timestamptz AS now
+            FROM json_to_recordset((SELECT %(asked)s::json))
+                AS one (job_id uuid, value text, most integer, period_ms bigint)
+        ) AS given
     ) AS asked
     CROSS JOIN LATERAL (
         SELECT count(*) + coalesce(sum(earlier), 0)::int AS number FROM (
@@ -66,7 +71,10 @@ STARTED = f"""
 """
 """How many starts of each of some groups there were within its period before a moment; without one,
 before `conditions.PRESENT`. Where that is as many as may be, or more, the first of the last so many
-is looked for, too."""
+is looked for, too.
+
+Starts that lie ahead, for the clock was set back since, count as well, unless they do by more than
+the period: so such a step costs one period at most, in either direction."""
 
 
 class StartedRow(TypedDict):
@@ -173,6 +181,7 @@ class Shut:
 
     def __init__(self) -> None:
         self._until: dict[Key, str] = {}
+        self._now = ""
 
     def note(self, rooms: Rooms) -> None:
         """Remember those that are full."""
@@ -188,6 +197,9 @@ class Shut:
 
     def rooms(self, now: str) -> dict[Key, Room]:
         """Return the groups that are full at a moment, and forget those that are not any more."""
+        if now < self._now:
+            self._until.clear()  # The clock was set back: what was full then may reopen before.
+        self._now = now
         over = [key for key, until in self._until.items() if until <= now]
         for key in over:
             del self._until[key]

@@ -1,6 +1,7 @@
 """Fed with the log, event by event in order of position, it reports every broken promise."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import cast
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from projections.histories.rules import (
     event_number,
     move,
     names_an_event,
+    recorded_in_order,
     registered,
 )
 from projections.histories.run_rules import RULES, STATES, STEPS, requested
@@ -125,7 +127,9 @@ class Checker:
         for rule in LOG_RULES:
             expected = rule(self._log, event)
             if expected is not None:
-                self._found(event, rule.__name__, expected)
+                finding = event.breaks(rule.__name__, expected)
+                is_note = rule is recorded_in_order
+                self._report(replace(finding, is_note=is_note))
         self._log.take(event)
         self.causes.take(event)
         if self._acknowledged:

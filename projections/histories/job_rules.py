@@ -58,10 +58,11 @@ def job_not_paused(run: LivingRun, event: LoggedEvent) -> str | None:
 def within_rate(run: LivingRun, event: LoggedEvent) -> str | None:
     """Within no period of a `rateLimit` do more runs start that count together than it says."""
     rate = run.job.rate
-    if rate is None or run.rate_value is None:
+    if rate is None or run.rate_value is None or event.is_held:
         return None
-    since = from_iso(event.at) - rate.period
-    started = run.job.starts.count_after(run.rate_value, since)
+    at = from_iso(event.at)
+    since = at - rate.period
+    started = run.job.starts.count_around(run.rate_value, at, rate.period)
     if started < rate.limit:
         return None
     return (

@@ -4,11 +4,12 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha1
 from typing import cast
 from uuid import UUID
 
+from domain.clock import from_iso
 from domain.json_values import JsonObject
 from projections.flow.limits import DEPTH, MOST_VALUES
 
@@ -25,6 +26,7 @@ class Finding:
         aggregate_id: whose event it is: mostly a run's.
         rule: the promise's name, as in `docs/state-machine.md`.
         expected: what would have been right, and what there is.
+        is_note: whether an honest log may have it, so that it is worth knowing and no more.
     """
 
     position: int | None
@@ -32,6 +34,7 @@ class Finding:
     aggregate_id: UUID
     rule: str
     expected: str
+    is_note: bool = False
 
     def present(self) -> JsonObject:
         """Return the finding for programs."""
@@ -72,11 +75,30 @@ class LoggedEvent:
         """Return when it happened."""
         return cast("str", self.data["timestamp"])
 
+    @property
+    def is_held(self) -> bool:
+        """Return whether its time is not the present of then, for the clock had been set back.
+
+        No time of a run lies before the one before, so some stay where they are meanwhile.
+        """
+        at_us = (from_iso(self.at) - EPOCH) // timedelta(microseconds=1)
+        return at_us - self.recorded_us > MOST_AHEAD_US
+
     def breaks(self, rule: str, expected: str) -> Finding:
         """Return the finding that the event breaks this rule."""
         aggregate_id = UUID(bytes=self.aggregate_id)
         return Finding(self.position, self.topic, aggregate_id, rule, expected)
 
+
+CLOCK_STEP_US = 1_000_000
+"""A server's clock may be set right by so much, or its successor's may differ from it."""
+
+MOST_AHEAD_US = 10_000
+"""An event happens before it is recorded, by one clock, which processes know to a fraction of a
+millisecond."""
+
+EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+"""From here times of recording are counted."""
 
 Report = Callable[[Finding], None]
 """Takes each finding as soon as there is one."""
@@ -275,9 +297,6 @@ def _run_id(event: LoggedEvent) -> str:
 
 # The promises about the log itself: places, times and versions.
 
-CLOCK_STEP_US = 1_000_000
-"""A server's clock may be set right by so much, or its successor's may differ from it."""
-
 
 @dataclass(slots=True)
 class LogSoFar:
@@ -285,7 +304,7 @@ class LogSoFar:
 
     Attributes:
         position: the last event's; below every other at first.
-        recorded_us: the latest time of recording.
+        recorded_us: the latest time of recording since the clock was last set back.
         versions: of each aggregate that may have more events.
     """
 
@@ -296,8 +315,16 @@ class LogSoFar:
     def take(self, event: LoggedEvent) -> None:
         """Move on to the event."""
         self.position = event.position
-        self.recorded_us = max(self.recorded_us, event.recorded_us)
+        if self.stepped_back_us(event):
+            self.recorded_us = event.recorded_us
+        else:
+            self.recorded_us = max(self.recorded_us, event.recorded_us)
         self.versions[event.aggregate_id] = event.version
+
+    def stepped_back_us(self, event: LoggedEvent) -> int:
+        """Return how far the server's clock was set back before the event; 0 if it was not."""
+        behind_us = self.recorded_us - event.recorded_us
+        return behind_us if behind_us > CLOCK_STEP_US else 0
 
     def forget(self, event: LoggedEvent) -> None:
         """Keep nothing of the event's aggregate any more: it has ended."""
@@ -315,12 +342,17 @@ def positions_rise(log: LogSoFar, event: LoggedEvent) -> str | None:
 
 
 def recorded_in_order(log: LogSoFar, event: LoggedEvent) -> str | None:
-    """Events are recorded in the order of their positions, as exactly as the server's clock is."""
-    behind_us = log.recorded_us - event.recorded_us
-    if behind_us <= CLOCK_STEP_US:
+    """Events are recorded in the order of their positions, unless the server's clock is set back.
+
+    That is told once, where it was.
+    """
+    behind_us = log.stepped_back_us(event)
+    if not behind_us:
         return None
-    behind_s = behind_us / 1e6
-    return f"to be recorded after the events before it, not {behind_s:.1f} s earlier"
+    return (
+        f"to be recorded after the events before it, not {behind_us / 1e6:.1f} s earlier:"
+        " the server's clock was set back, or somebody changed the time (seals tell)"
+    )
 
 
 def versions_without_gaps(log: LogSoFar, event: LoggedEvent) -> str | None:
@@ -498,6 +530,13 @@ class Starts:
         times = [time for time in self._times.get(value, []) if time > moment]
         self._times[value] = times
         return len(times)
+
+    def count_around(self, value: str, moment: datetime, period: timedelta) -> int:
+        """Return how many were within the period before a moment, or lie ahead by no more."""
+        if not self.count_after(value, moment - period):
+            return 0
+        until = moment + period
+        return sum(time <= until for time in self._times[value])
 
     def add(self, value: str, at: datetime, period: timedelta) -> None:
         """Count a start in; now and then, forget the values of which none counts any more."""

@@ -166,14 +166,14 @@ def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | N
 
 
 def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A retry comes after the failure, and at most a day after it."""
+    """A retry comes after the failure, and at most a day after it, by the clock of then."""
     del run
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
         return None
     failed_at = from_iso(event.at)
     latest = failed_at + LONGEST_DELAY
-    if failed_at <= from_iso(retry_at) <= latest:
+    if from_iso(retry_at) <= latest and (retry_at >= event.at or event.is_held):
         return None
     return f"a retry within a day from {event.at}, not at {retry_at}"
 
@@ -365,7 +365,7 @@ def _has_turn(run: LivingRun, event: LoggedEvent) -> None:
     overtaken = run.job.waiting.start(run.group, value, event.at)
     run.job.waiting.leave(run.group, value, event.aggregate_id)
     run.overtaken = None
-    if run.job.fairness_key is not None:
+    if run.job.fairness_key is not None and not event.is_held:
         run.overtaken = overtaken
 
 

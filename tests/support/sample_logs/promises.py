@@ -18,7 +18,7 @@ async def find_broken(
     found: list[Finding] = []
     promised = list(acknowledged)
     checked = await check_histories(database, promised, found.append, lambda *_: None)
-    assert checked.findings == len(found)
+    assert checked.findings == len([one for one in found if not one.is_note])
     return found, checked
 
 

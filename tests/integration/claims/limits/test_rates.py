@@ -16,6 +16,8 @@ from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from projections.flow import claims
+from projections.flow.limits import Room
+from projections.flow.rates import Shut
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import launched
 from tests.support.logs import Parts, parts, pick_anew, query, registered
@@ -142,6 +144,46 @@ async def test_a_claim_picks_what_looking_at_every_start_would_pick(
     async with part.pool.connection() as connection:
         for seed in range(40):
             await _check(connection, Random(seed), limit=1 + seed % 5)
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "is_full"), [(0, True), (59, True), (61, False), (31_536_000, False)]
+)
+async def test_starts_that_lie_ahead_keep_others_for_no_longer_than_a_period_more(
+    part: Parts, ahead_s: int, *, is_full: bool
+) -> None:
+    """The clock was set back after them."""
+    await registered(part.jobs, "rated", **JOBS["rated"])
+    ahead = to_iso(NOW + timedelta(seconds=ahead_s))
+    runs: list[dict[str, Any]] = [
+        {
+            "id": str(UUID(int=number)),
+            "slug": "rated",
+            "status": status,
+            "priority": 0,
+            "scheduled_at": to_iso(NOW),
+            "rate_value": "",
+            "starts": started,
+            "last_start_at": started[-1] if started else None,
+        }
+        for number, status, started in (
+            (1, "running", [ahead, ahead]),
+            (2, "pending", []),
+        )
+    ]
+    async with part.pool.connection() as connection:
+        await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
+        found = await pick_anew(connection, NOW, 5)
+    assert found == ([] if is_full else [UUID(int=2)])
+
+
+def test_what_was_full_by_a_clock_that_was_set_back_is_looked_at_again() -> None:
+    shut = Shut()
+    reopens_at, key = to_iso(NOW + timedelta(minutes=1)), ("job", "")
+    assert shut.rooms(to_iso(NOW)) == {}
+    shut.note({key: Room(0, reopens_at)})
+    assert shut.rooms(to_iso(NOW)) == {key: Room(0, reopens_at)}
+    assert shut.rooms(to_iso(NOW - timedelta(hours=1))) == {}
 
 
 RATES: dict[str, JsonObject] = {

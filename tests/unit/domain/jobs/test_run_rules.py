@@ -90,11 +90,19 @@ def test_a_cancel_by_a_slow_clock_is_not_earlier_than_the_launch() -> None:
     assert [event.timestamp for event in run.collect_events()] == [NOON, NOON]
 
 
-def test_a_retry_by_a_slow_clock_waits_from_the_last_event() -> None:
-    run = a_run()
-    holder = run.start(WORKER, at(2_000))
-    failing(run, holder, 500)
-    assert run.scheduled_at == at(3_000)
+@pytest.mark.parametrize("step_ms", [1_500, 3_600_000, 31_536_000_000])
+def test_a_retry_waits_from_the_present_where_the_clock_was_set_back(
+    step_ms: int,
+) -> None:
+    run = a_run(scheduled_at=NOON)
+    run.start(WORKER, at(2_000))
+    run.collect_events()
+    present_ms = 2_000 - step_ms
+    run.lose(run.holder or FIRST, at(present_ms), "silent", half)
+    assert run.scheduled_at == at(present_ms + 1_000)
+    run.start(WORKER, at(present_ms + 1_000))
+    # No time of the run goes back for that.
+    assert [event.timestamp for event in run.collect_events()] == [at(2_000)] * 2
 
 
 def test_times_are_cut_to_milliseconds() -> None:

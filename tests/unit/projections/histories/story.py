@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.clock import to_iso
 from domain.identifiers import event_id
 from projections.histories.checker import Checker
-from projections.histories.rules import Finding, LoggedEvent
+from projections.histories.rules import EPOCH, Finding, LoggedEvent
 
 JOB = UUID(int=1)
 RUN, OTHER_RUN, THIRD_RUN = UUID(int=2), UUID(int=3), UUID(int=4)
@@ -19,6 +19,11 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 def at(second: float) -> str:
     """Return a time as events hold it."""
     return to_iso(BEGIN + timedelta(seconds=second))
+
+
+def recorded_at(second: float) -> int:
+    """Return a time as the log has it of when something was recorded."""
+    return (BEGIN + timedelta(seconds=second) - EPOCH) // timedelta(microseconds=1)
 
 
 class Story:
@@ -43,7 +48,7 @@ class Story:
             aggregate_id=aggregate_id.bytes,
             version=before + 1,
             topic=topic,
-            recorded_us=position * 1_000_000,
+            recorded_us=recorded_at(position),
             causation_id=event_id(aggregate_id, before).bytes if before else None,
             data={"timestamp": at(position), **data},
         )

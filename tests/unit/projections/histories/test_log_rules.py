@@ -13,7 +13,9 @@ from tests.unit.projections.histories.story import (
     JOB,
     OTHER_RUN,
     RUN,
+    THIRD_RUN,
     Story,
+    at,
     broken,
     found,
 )
@@ -58,6 +60,44 @@ def test_a_clock_that_was_set_right_is_no_finding(story: Story) -> None:
 def test_one_time_that_lies_ahead_is_found_once_it_is_left_behind(story: Story) -> None:
     story.events[2].recorded_us += 60_000_000
     assert broken(story) == [(4, "recorded_in_order")]
+
+
+@pytest.mark.parametrize("step_s", [5, 3_600, 31_536_000])
+def test_a_clock_that_was_set_back_is_told_once_and_is_no_finding(step_s: int) -> None:
+    """Times of a run that began before stay where they are until the clock is there again."""
+    story = Story(rate_limit={"limit": 1, "periodMs": 1_000}, fairness_key="k")
+    for run in (RUN, OTHER_RUN):
+        story.request(run)
+        groups = {"rate": "", "fair": f'"{run}"'}
+        story.append("job_run.grouped", run, groups=groups)
+    story.start()
+    held_at = story.start(OTHER_RUN).at
+    first = story.position + 1
+    for attempt in (1, 2):
+        retry_at = at(story.position + 1 - step_s)
+        story.append(
+            "job_run.attempt_failed",
+            execution=attempt,
+            attempt=attempt,
+            retry_at=retry_at,
+            worker_id="w",
+            failure_reason="error",
+        )
+        story.start(execution=attempt + 1, attempt=attempt + 1)
+    story.request(THIRD_RUN, scheduled_at=at(story.position + 1 - step_s))
+    story.start(THIRD_RUN)
+    for event in story.events[first - 1 :]:
+        event.recorded_us -= step_s * 1_000_000
+        present = at(event.position - step_s)
+        is_old = event.aggregate_id == RUN.bytes
+        event.data["timestamp"] = max(present, held_at) if is_old else present
+    [note] = found(story)
+    assert (note.position, note.rule, note.is_note) == (
+        first,
+        "recorded_in_order",
+        True,
+    )
+    assert f"{step_s - 1:.1f} s earlier" in note.expected
 
 
 def test_a_missing_event_is_found(story: Story) -> None:
