@@ -5,7 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -52,7 +52,7 @@ def pgbouncer(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            **_as_servers_user(Path(directory)),
+            **_as_servers_user(Path(directory), server),
         )
         url = f"postgresql://somebody@127.0.0.1:{port}/pooled"
         try:
@@ -63,13 +63,15 @@ def pgbouncer(
             process.wait(10)
 
 
-def _as_servers_user(directory: Path) -> dict[str, Any]:
-    """Return as whom it runs: it refuses root, and must reach what the embedded server does."""
+def _as_servers_user(directory: Path, server: Mapping[str, Any]) -> dict[str, Any]:
+    """Return as whom it runs: it refuses root, and must reach the embedded server's socket."""
     if os.geteuid() != 0:
         return {}
-    nobody = pwd.getpwnam("nobody")
-    os.chown(directory, nobody.pw_uid, nobody.pw_gid)
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid}
+    host = str(server.get("host"))
+    user = Path(host).owner() if host.startswith("/") else "nobody"
+    account = pwd.getpwnam(user)
+    os.chown(directory, account.pw_uid, account.pw_gid)
+    return {"user": account.pw_uid, "group": account.pw_gid}
 
 
 def _free_port() -> int:

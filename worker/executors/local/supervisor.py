@@ -85,6 +85,8 @@ class Log:
 
     def add(self, output: bytes) -> None:
         """Keep what was printed, line by line."""
+        if not output:
+            return  # A stamp alone would be a line.
         if self._room <= 0:
             self._left_out += len(output)
             return
