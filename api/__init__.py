@@ -1,5 +1,5 @@
-"""How it is reached: HTTP, WebSocket and the command line; and where everything is put together.
+"""The API: HTTP, WebSocket, the dashboard, and the composition root that puts a service together.
 
-May import everything. Begin with `app.py` (HTTP), `cli/main.py` (the commands) or
-`bootstrap/service.py` (what a process is made of).
+May import everything but the command line. Begin with `app.py` (HTTP) or `bootstrap/service.py`
+(what a process is made of).
 """

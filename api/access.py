@@ -1,6 +1,10 @@
-"""Who asks, and what they may do.
+"""Who sends a request, what the principal may do, and from where the API may be reached.
 
-Uses nothing of the other rooms. Begin with `principals.py`.
+From the outside in: a limit on wrong tokens for each address (`Guesses`); the names that the API
+answers to (`Hosts`) and the web pages that may use it (`Origins`); headers that protect browsers
+(`SafeHeaders`); the operator's file of tokens (`Tokens`), read again when it changes; then
+`principal_of`, which every request passes; last the proxies whose word about a client's address is
+trusted. Without a file of tokens the API is open, on this machine alone.
 """
 
 import hmac
@@ -23,7 +27,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import OverloadedError
 
-# Wrong tokens, counted by address: nobody may try one after the other.
+# Wrong tokens are counted by address: no client may try one after the other.
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -135,10 +139,10 @@ def network_of(address: str) -> str:
     return str(network)
 
 
-# Where an API may listen while it is open, and by which names it may be called.
+# Where an open API may listen, and by which names it may be called.
 #
-# Web pages reach an open API through somebody's browser once their own name leads to its address
-# (DNS rebinding). Such a request says the page's name as its host, so it is told by that.
+# Web pages reach an open API through a user's browser once their own name leads to its address (DNS
+# rebinding). Such a request has the page's name as its host, and is refused by that.
 
 MAX_KNOWN = 256
 """How many names that clients gave are remembered, so that each is taken apart once."""
@@ -237,8 +241,6 @@ def _address(host: str) -> IpAddress | None:
         return None
 
 
-# Which web pages from elsewhere may use the API by a browser, over HTTP and WebSocket alike.
-
 ANY = "*"
 """Stands for every page there is."""
 
@@ -312,8 +314,6 @@ def _place_of(origin: str) -> str | None:
         return None
 
 
-# Headers by which browsers keep an answer from being misused: guessed at, framed, told about.
-
 _POLICY = b"content-security-policy"
 
 _HEADERS = [
@@ -352,8 +352,6 @@ def _with_ours(given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
             return [*given, *_HEADERS]
     return [*given, *_HEADERS, _NOTHING]
 
-
-# The file of tokens: who holds which, read again when the operator changes it.
 
 logger = logging.getLogger(__name__)
 
@@ -488,8 +486,6 @@ def _warn_of_readers(path: Path) -> None:
 _ROLES = {"read": False, "write": True}
 
 
-# Who asks. Operators may name tokens in a file; without one the API is open.
-
 ANONYMOUS = "anonymous"
 
 IN_THE_QUERY = frozenset({"/ws", "/events/stream"})
@@ -623,7 +619,7 @@ class ForbiddenError(Exception):
     """The token does not allow this."""
 
 
-# Proxies in front of the API: those whose word is taken on where a client is.
+# Proxies in front of the API: their word is trusted on a client's address.
 
 
 def trusted_proxies(given: Iterable[str]) -> tuple[str, ...]:

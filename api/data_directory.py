@@ -1,4 +1,9 @@
-"""Where the data directory is, said in one place: commands that open nothing look for it, too."""
+"""Where the data directory is, and where in it the private PostgreSQL lives, as which account.
+
+First the account, then the server's directories (`cluster_home`, `socket_directory`, `binaries`),
+then the data directory itself (`directory_of`). It stands apart from `embedded.py`, because
+commands that open nothing need it, too.
+"""
 
 import fcntl
 import os
@@ -14,12 +19,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
 
-# The account of the private PostgreSQL where root starts it, and its files' way there.
+# The account of the private PostgreSQL where root starts it.
 #
-# PostgreSQL refuses to run as root, so root lends the server to an account. Whatever runs as that
-# account can write the server's rules of access, and become its superuser: so it is one that
-# nothing else runs as. Servers of earlier versions ran as `nobody`; their files are handed over
-# at a start.
+# PostgreSQL refuses to run as root, so root lends the server to an account. A process of that
+# account can write the server's rules of access, and become its superuser: so it is an account that
+# nothing else runs as. Servers of earlier versions ran as `nobody`; their files are handed over at
+# a start.
 
 ACCOUNT = "apphub-jobs"
 
@@ -213,8 +218,8 @@ def _name_of(uid: int) -> str:
 
 # Where the private PostgreSQL lives.
 #
-# Root lends it to an account (`account.py`), and its files must lie where that account can reach
-# them, without opening anybody else's directories.
+# Root lends it to an account, and its files must lie where that account can reach them, without
+# opening other users' directories.
 
 ROOTS_PLACE = Path("/var/lib/apphub-jobs")
 """Where root's server goes if the data directory cannot be reached by an unprivileged user."""

@@ -1,6 +1,16 @@
-"""The private PostgreSQL, for whoever brings none: made, started, shared and stopped.
+"""The private PostgreSQL of operators who bring none: made, started, shared and stopped.
 
-Uses nothing of the other rooms. Begin with `server.py`; `placement.py` says where its data lie.
+First its roles and database, then its files (`Cluster`), then the server as one of its users sees
+it (`EmbeddedPostgres`). `data_directory.py` says where its data lie.
+
+Any number of processes share one server: the first one starts it, the last one stops it. Locks of
+the kernel tell which processes use it, so a killed process is never counted. A server that outlived
+its last user is adopted by the next one.
+
+In the data directory: `postgres` (the server's own directory, or a link to it), `postgres.log`,
+`postgres.password`, and three locks: `postgres.lock` (one process at a time starts, joins or
+leaves), `postgres.users` (shared by all that use the server) and `postgres.running` (held by the
+server itself).
 """
 
 import fcntl
@@ -120,7 +130,7 @@ def _statements(connection: Superuser) -> Iterator[str]:
     yield f"ALTER ROLE {SUPERUSER} PASSWORD NULL"
 
 
-# The private server's files: `initdb` makes them, the pid file says which server works there.
+# The private server's files: `initdb` makes them, the pid file says which server uses them.
 
 _SOCKET_LINE = 4
 """In the pid file: the fifth line names the socket's directory."""
@@ -265,17 +275,6 @@ def _answers(url: str) -> bool:
         return False
     return True
 
-
-# A private PostgreSQL in the data directory, for everyone who has none to offer.
-#
-# Any number of processes share one server: whoever comes first starts it, whoever leaves last
-# stops it. Locks of the kernel tell who is there, so a process that was killed is never counted.
-# A server that outlived its last user is adopted by the next.
-#
-# In the data directory: `postgres` (the server's own directory, or a link to it), `postgres.log`,
-# `postgres.password`, and three locks: `postgres.lock` (one at a time starts, joins or leaves),
-# `postgres.users` (shared by all who use the server) and `postgres.running` (held by the server
-# itself).
 
 START_TIMEOUT_S = 60.0
 """A server that crashed may have to replay its journal first."""

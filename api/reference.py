@@ -1,6 +1,7 @@
 """How the API describes itself: OpenAPI, and the page that shows it without any other server.
 
-Uses `shapes` and what is below. Begin with `openapi.py`; `words.py` says what each field means.
+First the page `/docs`; then what parameters and fields mean, by name; then operation ids and
+examples; last `describe`, which puts them into the application's OpenAPI.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ from pydantic.alias_generators import to_camel
 from api.access import IN_THE_QUERY
 from domain.json_values import JsonObject
 
-# `/docs`: OpenAPI for people. All of it is served from here, so it needs no other server.
+# `/docs`: OpenAPI for people, served from here alone.
 #
 # Swagger UI's files come with the package `fastapi-offline`, which is never imported.
 
@@ -91,7 +92,7 @@ for _name in _FILES:
 
 # What parameters and fields mean, by name, where their own declaration does not say it.
 #
-# A name that means something else in one shape stands there as `Shape.field`.
+# A name that means something else in one shape is listed as `Shape.field`.
 
 PARAMETERS = {
     "slug": "a job's slug, ignoring case",
@@ -375,9 +376,8 @@ FIELDS = {
 
 # What OpenAPI calls each operation, and an example of each body.
 #
-# The ids are what generated clients call their functions: they stay, whatever becomes of our own
-# names. Each example is accepted as it stands, where there is what it names; a test sends them
-# all.
+# The ids are the names of functions in generated clients: they stay, whatever our own names become.
+# A test sends each example as it is, to a service that has what the example names.
 
 IDS: Mapping[str, str] = {
     "GET /health": "getHealth",
@@ -529,7 +529,7 @@ def operation_id(route: APIRoute) -> str:
     return to_camel(route.name)
 
 
-# OpenAPI, made to say what is true: who may ask, what is refused and how, and what fields mean.
+# OpenAPI that is true: who may call, what is refused and how, and what fields mean.
 
 OpenApiObject = dict[str, Any]
 

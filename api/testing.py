@@ -1,6 +1,7 @@
-"""A test service: one whose clock can be moved, and that can be emptied while it runs.
+"""A test service: its clock can be moved, and it can be emptied while it runs.
 
-Begin with `routes.py`; `databases.py` makes and replaces its database. No other service has either.
+First its database and how that is replaced by a new one (`prepare`, `replace`), then the routes
+under `/testing`. No other service has either.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ from eventlog.database.connection import borrowed
 from migrations import runner
 from runtime.process import ClockShift
 
-# The database of a test service, and the one that it is made of anew for each test.
+# The database of a test service, and the template that it is made of for each test.
 
 DATABASE = "apphub_test"
 TEMPLATE = "apphub_test_template"
@@ -61,8 +62,6 @@ def _recreate(server_url: str, name: str, template: str) -> None:
             create.format(sql.Identifier(name), sql.Identifier(template))
         )
 
-
-# `/testing`: moves the clock of a test service, and empties it. No other service has these.
 
 router = APIRouter(
     prefix="/testing", route_class=StrictJsonRoute, include_in_schema=False

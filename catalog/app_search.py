@@ -1,6 +1,9 @@
-"""Finding apps: which ones, in which order, and their rows part by part.
+"""Searching apps: the filter, the order, and the rows part by part; facets and suggestions.
 
-What is found is a row of ids first, sixteen bytes each. Rows are read for a part of them at a time:
+First the filter (`AppFilter`), then relevance, then the search (`find`, `part`), then how many apps
+have which status and tag (`facets`), then tags that begin as a user types.
+
+A search returns a row of ids first, sixteen bytes each. Rows are read for a part of them at a time:
 one may hold four megabytes of pictures, and a catalog a million of them.
 """
 
@@ -15,8 +18,6 @@ from catalog.repository import IngestStatus
 from catalog.repository_rows import RepositoryRow
 from domain.json_values import Json, JsonObject
 from projections.rows import Connection, read_one, read_rows
-
-# Which apps are wanted, and in which order.
 
 Sort = Literal["relevance", "updated", "name"]
 
@@ -124,7 +125,7 @@ def values_of(apps: AppFilter) -> dict[str, object]:
     }
 
 
-# How relevant an app is for the words of a search: where they are found, and what that counts.
+# Relevance: where the words of a search occur, and what each place counts.
 
 WEIGHTS = {"name": 4.0, "description": 1.5, "tags": 2.0}
 
@@ -288,8 +289,8 @@ async def part(connection: Connection, ids: Sequence[UUID]) -> Part:
 # How many apps have which status and which tag, of those that a filter lets pass.
 #
 # The table's triggers keep counts for each status (`migrations/versions/0014_catalog_search.py`),
-# so that the whole catalog, or a status of it, is never read for them. For other filters the apps
-# that are found are counted.
+# so that the whole catalog, or a status of it, is never read for them. For other filters the
+# matching apps are counted.
 
 MOST_TAGS = 50
 MOST_OF_A_KEY = 10
@@ -392,7 +393,7 @@ async def facets(connection: Connection, apps: AppFilter) -> Facets:
     return found
 
 
-# Tags that begin as somebody types: keys at first, and once there is a colon, pairs.
+# Tags that begin as a user types: keys at first, and once there is a colon, pairs.
 
 
 class _Tag(TypedDict):

@@ -1,4 +1,12 @@
-"""Whom the built-in jobs' runs concern, and what their results may tell the catalog."""
+"""How runs of the built-in jobs move the catalog: repositories and builds follow them in one unit.
+
+First what a run's result may do to the catalog, and which repository or build a run concerns; then
+how these follow the run's events; then the units that append all of it together (`with_catalog`),
+and the build that an ingestion launches.
+
+So the status of a repository or build cannot disagree with its run, however the run ended: by the
+handler, a timeout, a cancel or a dead worker.
+"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -198,10 +206,7 @@ def named_build(entry_point: str, parameters: JsonObject) -> UUID | None:
         return None
 
 
-# How the catalog follows its runs: a run's event moves its repository or build in the same unit.
-#
-# So their status cannot disagree with the run, whoever ended the run and however: the handler, a
-# timeout, a cancel or a dead worker. All of this is pure; `catalog.effects` finds the
+# A run's event moves its repository or build, in the same unit. Pure: `with_catalog` loads the
 # aggregates.
 
 NOTHING_SAID = "the run ended without saying what came of it"
@@ -353,9 +358,8 @@ def _duration_ms(run: JobRun, now: datetime) -> int | None:
     return ms_between(run.started_at, now)
 
 
-# What a unit of run events brings along in the catalog.
-#
-# That is the repositories and builds that follow the runs, and the build after an ingestion.
+# What a unit of run events brings along in the catalog: the repositories and builds that follow the
+# runs, and the build after an ingestion.
 
 A = TypeVar("A", bound=Aggregate)
 

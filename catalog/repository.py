@@ -1,4 +1,9 @@
-"""An app's code repository in the catalog, and how its ingestion goes."""
+"""An app's code repository in the catalog, and how its ingestion goes.
+
+First what is known of an app: what its author registered (`App`), and what an ingestion read
+(`Ingested`). Then the state, the events and the aggregate (`Repository`). Topics and fields of
+events are the on-disk format; `apply` only moves state.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,6 @@ from domain.clock import cut_to_ms
 from domain.errors import ConflictError
 from domain.identifiers import repository_id
 from domain.json_values import JsonObject
-
-# What is known of an app: what its author registered, and what an ingestion found.
 
 MetadataStrategy = Literal["auto", "explicit"]
 """Whose name, description and tags an app has: what an ingestion finds, or its author's alone."""
@@ -55,10 +58,6 @@ class Ingested:
     tags: list[JsonObject]
     preview_tiles: list[JsonObject]
 
-
-# What a repository's decisions need to know of it, and how its events move that.
-#
-# Apart from `Repository`, so that events and aggregate need not import each other.
 
 IngestStatus = Literal["seed", "pending", "processing", "ready", "failed"]
 
@@ -105,9 +104,7 @@ class RepositoryState:
         self.run_id = run_id
 
 
-# The events of a repository.
-#
-# Their topics and fields are the on-disk format; `apply` only moves state.
+# The events of a repository. Their topics and fields are the on-disk format.
 
 
 class RepositoryEvent(Aggregate.Event):

@@ -1,4 +1,8 @@
-"""`GET /apps` and `GET /tags/suggest`: looking for apps, in a catalog of any size."""
+"""The catalog over HTTP: `/apps`, `/tags/suggest` and `/builds`.
+
+First searching in a catalog of any size, then single apps, which the built-in jobs ingest and
+build, then what a build printed, and building again.
+"""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -231,7 +235,7 @@ def _time(text: str, path: str) -> str | None:
         raise InvalidInputError([Issue(path, message, "format")]) from None
 
 
-# `/apps`: the catalog, whose apps the built-in jobs ingest and build.
+# `/apps`: one app, its history and its builds.
 
 router = APIRouter(prefix="/apps", route_class=PlatformRoute, tags=["apps"])
 
@@ -385,8 +389,6 @@ def _page(items: list[JsonObject], total: int, limit: int, offset: int) -> JsonA
     meta = page_meta(len(items), total, limit, offset)
     return page(items, meta)
 
-
-# `/builds`: what a build printed, and building again.
 
 builds_router = APIRouter(prefix="/builds", route_class=PlatformRoute, tags=["builds"])
 

@@ -1,4 +1,7 @@
-"""The shapes of the catalog's answers, for OpenAPI: apps and builds."""
+"""The shapes of the catalog's bodies and answers, for OpenAPI.
+
+First apps and builds, then lists of apps, with what is counted beside them.
+"""
 
 import posixpath
 from typing import Annotated, Literal
@@ -252,9 +255,6 @@ class BuildBody(_Body):
     def wanted(self) -> Wanted:
         """Return the command's content."""
         return Wanted(git_branch=self.branch, git_ref=self.ref)
-
-
-# Lists of apps: what clients see of them, and of what is counted beside.
 
 
 class Hits(Shape):

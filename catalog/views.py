@@ -1,4 +1,8 @@
-"""Apps and builds as clients see them: rows with what stands beside them."""
+"""Apps and builds as clients see them: rows with what belongs to them.
+
+First what builds printed: the logs of their runs, of all attempts one after the other
+(`BuildLogs`). Then `CatalogViews`.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -16,8 +20,6 @@ from eventlog.history.reader import Step
 from projections.messages import NOTHING, Beside
 from projections.rows import Connection
 from worker.logs.run_logs import RunLogs, RunLogsUnavailableError
-
-# What builds printed: the logs of their runs, of all attempts one after the other.
 
 PREVIEW_CHARACTERS = 4_000
 """How much of a log's end a build shows (contract, section 4)."""

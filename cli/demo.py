@@ -1,4 +1,9 @@
-"""The catalog's part of the demonstration: repositories become apps, and apps become images."""
+"""`apphub-jobs demo`: what the service does, from its start to a recovery after a kill.
+
+First the service that is demonstrated, started from nothing and called over HTTP like any other;
+then the stream's messages as they arrive (`Watch`); then the two parts: the catalog, where a
+repository becomes an app and an image, and the death of a worker; last the whole (`run_demo`).
+"""
 
 import asyncio
 import json
@@ -28,7 +33,7 @@ from cli.run_lines import in_one_line
 from cli.start.service import Builder, builder_found
 from domain.jobs.definition import BUILD_SLUG
 
-# The service that is demonstrated: started from nothing, and asked over HTTP like any other.
+# The demonstrated service, and its answers.
 
 START_TIMEOUT_S = 60.0
 
@@ -89,8 +94,6 @@ def _call(url: str, body: object = None) -> Any:
     with urlopen(request, timeout=30) as response:  # noqa: S310
         return json.load(response)
 
-
-# Prints the stream's messages as they arrive.
 
 Message = dict[str, Any]
 
@@ -388,7 +391,7 @@ async def _show_build(url: str, console: Console, app_id: str) -> None:
     console.print(tree)
 
 
-# The demonstration of a death: a handler of one's own runs, its worker is killed, it recovers.
+# A worker is killed while it runs a handler of the demonstration's own, and the run recovers.
 
 SLUG = "count"
 
@@ -493,8 +496,6 @@ def _show_times(console: Console, recovery: _Recovery) -> None:
             tree.add(f"{recovery.seen_s[status]:>5.1f} s  {what}")
     console.print(tree)
 
-
-# What `apphub-jobs demo` shows, from the start of everything to its end.
 
 PLAIN_WIDTH = 140
 """Where the output is no terminal, nobody tells its width; at this one no line is broken in two."""

@@ -1,4 +1,8 @@
-"""What `doctor` looks at, a function for each thing: how it is, and what to do about it."""
+"""`apphub-jobs doctor`: what works on this machine, what does not, and what to do about it.
+
+First a function for each check, then whether a service runs in the data directory and is well, then
+the command.
+"""
 
 import json
 import os
@@ -225,8 +229,6 @@ def handlers_check(modules: Sequence[str] | None, commands: Path | None) -> Chec
     return Check("handlers", "ok", ", ".join(found))
 
 
-# Whether a service runs in a data directory, and is well.
-
 TIMEOUT_S = 5
 
 NAME = "service"
@@ -258,8 +260,6 @@ def _reasons_against(url: str) -> list[str]:
     except (URLError, OSError) as error:
         return [f"it does not answer ({error})"]
 
-
-# `apphub-jobs doctor`: what works on this machine, what does not, and what to do about it.
 
 doctoring = typer.Typer()
 

@@ -1,4 +1,8 @@
-"""The commands `export`, `tail` and `show`."""
+"""The commands `export`, `tail` and `show`.
+
+First events as people read them at a terminal: what happened to what, in which attempt, and why.
+Then the commands with their filters.
+"""
 
 import asyncio
 import sys
@@ -38,8 +42,6 @@ from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
 from eventlog.history.audit import Page
 from projections.envelope import Envelope
-
-# Events for people at a terminal: what happened to what, in which attempt, and why.
 
 Names = Mapping[UUID, str]
 """What people call the things that events are about, by aggregate."""

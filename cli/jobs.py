@@ -1,4 +1,8 @@
-"""`apphub-jobs jobs`: what can be launched, how that changes, and what if."""
+"""`apphub-jobs jobs`: what can be launched, how that changes, and what if.
+
+First definitions where people keep them, in YAML or JSON files and under `@job` in Python; then the
+commands.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -18,8 +22,6 @@ from cli.terminal import AsJson, console, print_document, print_json, print_list
 from domain.json_values import Json, JsonObject
 from worker.executors.local.probe import offers
 from worker.executors.packages import packages_of
-
-# Definitions of jobs where people keep them: in YAML or JSON files, and under `@job` in Python.
 
 SUFFIXES = (".yaml", ".yml", ".json")
 

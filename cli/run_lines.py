@@ -1,4 +1,8 @@
-"""What a terminal is told of runs: a line for each start and for each end of an attempt."""
+"""Runs as lines for a terminal: one for each start and for each end of an attempt.
+
+First durations and foreign texts in one line; then `RunLines`, which makes lines of the stream's
+messages, and `Pace`, which limits them; last a line as it is printed.
+"""
 
 import re
 from collections import Counter
@@ -10,7 +14,7 @@ from rich.text import Text
 
 from domain.clock import from_iso, ms_between, ms_since
 
-# How durations and texts of others are said at a terminal, in one line.
+# Durations and foreign texts, in one line.
 
 LONGEST_TEXT = 500
 """Characters of somebody's text in a line that only tells of it; the whole is asked for by id."""
@@ -237,8 +241,6 @@ def _again(scheduled_at: str, at: str) -> str:
         return "the next attempt follows"
     return f"the next attempt in {duration(wait_ms)}"
 
-
-# A line about a run as a terminal shows it.
 
 WIDEST_WORD = max(map(len, STYLES))
 

@@ -1,4 +1,8 @@
-"""`apphub-jobs run` and `apphub-jobs runs`: launch, look, follow, explain, cancel, retry."""
+"""`apphub-jobs run` and `apphub-jobs runs`: launch, show, follow, explain, cancel, retry.
+
+First runs as people see them, in tables and one by one; then following all runs, a line for each
+start and each end; then the commands.
+"""
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -41,8 +45,6 @@ from cli.terminal import (
 )
 from cli.wait import Waiting, WaitingOptions
 from domain.clock import from_iso
-
-# Runs as people see them: tables and single runs.
 
 STYLES = {
     "pending": "",
@@ -190,9 +192,6 @@ def _took(ms: int | None) -> str:
     if ms is None:
         return ""
     return duration(ms)
-
-
-# Following all runs of a service: a line for each start and each end.
 
 
 def watch_all(client: Client, job: str | None, *, as_json: bool) -> None:

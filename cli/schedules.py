@@ -1,4 +1,7 @@
-"""`apphub-jobs schedules`: when jobs run by themselves, and what became of each time."""
+"""`apphub-jobs schedules`: when jobs run by themselves, and what became of each tick.
+
+First schedules and ticks as people see them, then the commands.
+"""
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,8 +20,6 @@ from cli.runs import ago
 from cli.service import ServiceOptions, connected, documents_in, given_parameters
 from cli.terminal import AsJson, console, print_document, print_json, print_table
 from domain.json_values import Json, JsonObject
-
-# Schedules and their ticks as people see them.
 
 STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
 

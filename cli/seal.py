@@ -1,4 +1,7 @@
-"""`apphub-jobs seal …`: seal, export heads, verify the log against its seals, prove events."""
+"""`apphub-jobs seal …`: seal, export heads, verify the log against its seals, prove events.
+
+First the options that say which seals are trusted, then the commands.
+"""
 
 import asyncio
 import logging
@@ -27,8 +30,6 @@ from eventlog.seal.seal import KeptHead, SealError, SignedHead, read_kept
 from eventlog.seal.sealer import Sealer, Sealing
 from eventlog.seal.verify import verify_seals
 from runtime.tasks import Supervision
-
-# What those say who check seals.
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Which service a command speaks to, and how what goes wrong there is told."""
+"""Which service a command calls, what people type for it, and how its errors are reported.
+
+First JSON and YAML files; then parameters and filters as people type them (`name=Ada times=3`,
+`status!=failed`); then the connection to a service (`ServiceOptions`, `connected`).
+"""
 
 import json
 import sys
@@ -53,9 +57,7 @@ def documents_in(text: str) -> list[Json]:
         raise ValueError(msg) from None
 
 
-# Parameters and filters as people type them: `name=Ada times=3`, `status!=failed`.
-#
-# Parameters are made what the job's schema asks for.
+# Parameters are converted to the types that the job's schema names.
 
 STDIN = "-"
 

@@ -1,6 +1,8 @@
-"""Where data are printed for people: standard output, in colours and fitted where it is a terminal.
+"""How commands print: standard output, in colours and fitted to the width on a terminal.
 
-In pipes nothing is cut off and no line broken in two. NO_COLOR is honoured by rich.
+First documents, lists and tables, and texts that cannot steer a terminal (`harmless`); then
+standard output that takes nothing more, such as a file on a full disk. In pipes nothing is cut off
+and no line is broken in two. rich honours NO_COLOR.
 """
 
 import os
@@ -188,9 +190,6 @@ def coloured_only(text: str) -> str:
 
 def _escaped(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
-
-
-# Standard output that takes nothing more, such as a file on a full disk.
 
 
 class OutputLostError(OSError):

@@ -1,4 +1,8 @@
-"""Waiting for a run at a terminal: with its progress, until it ends, or somebody gives up."""
+"""Waiting at a terminal: for a run, with its progress, and for a service that has just started.
+
+First the waiting for a run, until it ends or a time limit is over (`Waiting`), then `apphub-jobs
+ready`, for scripts that have just started a service.
+"""
 
 import sys
 import threading
@@ -290,8 +294,6 @@ def shown_progress() -> Iterator[_Bar]:
 def _say(text: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text))
 
-
-# `apphub-jobs ready`: waits until a service can be used, for scripts that have just started it.
 
 readiness = typer.Typer()
 

@@ -1,4 +1,8 @@
-"""Which environment this is, so that nobody takes production for a place to try things."""
+"""Which database and environment a service uses, as operators say and see it.
+
+First the database's URL: made readable for libpq, and shown without secrets. Then the environment's
+name and colour, so that nobody takes production for a place to try things.
+"""
 
 import re
 from dataclasses import dataclass
@@ -7,8 +11,6 @@ from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-
-# The database's URL as an operator gives it: made what libpq reads, and shown without secrets.
 
 SHAPE = "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 

@@ -1,6 +1,7 @@
 """What the operator decides about repositories and builds, by `APPHUB_…` variables.
 
-Both the handlers and the API go by it.
+Both the handlers and the API follow it. First how the variables become the handlers' settings, then
+a description of each variable for the documentation.
 """
 
 import json
@@ -197,7 +198,7 @@ _FLAGS = {
 
 # Variables of the environment that are no options: what they mean, for the documentation.
 #
-# `handler_settings.py` reads those of repositories and builds; the others are read by libraries.
+# The functions above read those of repositories and builds; libraries read the others.
 
 
 @dataclass(frozen=True)

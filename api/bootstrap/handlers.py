@@ -1,4 +1,8 @@
-"""The handlers that an operator named, found before anything starts that would fail by them."""
+"""The handlers that an operator named, checked before anything starts that would fail by them.
+
+First handlers named by files (`example.py`) or modules (`modules_of`), then their packages
+(`handler_packages`) and what they reach of the host (`handler_source`).
+"""
 
 import logging
 import sys
@@ -17,7 +21,7 @@ from worker.executors.packages import (
     variable_name,
 )
 
-# Handlers named by files, as people have them before there is any package: `example.py`.
+# Handlers may be named by files, as people have them before there is any package.
 
 SUFFIX = ".py"
 

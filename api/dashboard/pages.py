@@ -1,4 +1,8 @@
-"""`/` and the files that it loads. They hold no data, so nobody needs a token for them."""
+"""`/` and the files that it loads. They hold no data, so they need no token.
+
+First the files, read once and named by their content (`Web`), then the document with what it may
+load (`Document`), then the routes.
+"""
 
 import base64
 import gzip
@@ -17,8 +21,6 @@ from fastapi.responses import Response
 from api.bootstrap.environment import Environment
 from api.http.dependencies import service_of
 from domain.errors import NotFoundError
-
-# The dashboard's files as they are served: read once, named by what they hold.
 
 WEB = Path(__file__).parent / "web"
 """Where all that a browser gets lies."""
@@ -103,8 +105,6 @@ def _files() -> Iterable[WebFile]:
             path = place.relative_to(WEB).as_posix()
             yield WebFile(path, place.read_bytes())
 
-
-# The document of the dashboard, and what it may load.
 
 _POLICY = (
     "default-src 'none'; script-src 'self' 'sha256-{import_map}'; style-src 'self';"

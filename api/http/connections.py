@@ -1,4 +1,8 @@
-"""What the connections of a server share: how many there may be, and whose turn it is."""
+"""What the connections of a server share: how many there may be, and which one is served next.
+
+First a connection's client: what it does not take, and what it sends in vain (`Unsent`, `Watched`);
+then all connections (`Connections`, `Inlet`); last the server's settings (`ServerConfig`).
+"""
 
 import asyncio
 import fcntl
@@ -41,7 +45,7 @@ from api.http.limits import (
     UNSENT_BYTES,
 )
 
-# Clients as their connections see them: what they do not take, and what they send in vain.
+# A client as its connection sees it: data that it does not take, and data sent in vain.
 
 ABORT = "apphub.abort"
 """Our extension of ASGI: how a response cuts off a client that does not even take its end."""

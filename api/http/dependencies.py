@@ -1,4 +1,9 @@
-"""What routes ask for: the service's parts, who asks, and pages."""
+"""What routes depend on: the service's parts, the principal, and pages.
+
+First cursors, which say where a page ended: so a page costs the same however many came before it,
+and whatever is added in between. Then the dependencies of FastAPI, and the look-ups that many
+routes share.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -23,10 +28,6 @@ from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import Connection
-
-# Cursors: where a page ended, so that the next one begins there.
-#
-# So a page costs the same however many came before it, and whatever is added in between.
 
 MAX_DIGITS = 18
 """So many decimal digits fit into 64 bits."""

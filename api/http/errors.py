@@ -1,4 +1,8 @@
-"""Every failure of the API: which status it has, and what its body says (contract, section 1)."""
+"""Answers in one shape: HEAD, successes as JSON, and every failure (contract, section 1).
+
+First `Heads`, then the envelope of successes (`data`, `page`), then each failure: which status it
+has, and what its body says. Answers have a bounded size.
+"""
 
 import asyncio
 import logging
@@ -36,7 +40,7 @@ from eventlog.archive.files import ArchiveError
 from eventlog.database.failures import is_unavailable
 from worker.logs.run_logs import RunLogsUnavailableError
 
-# HEAD: what GET answers, without its body.
+# HEAD: the answer of GET, without its body.
 
 
 class Heads:
@@ -95,8 +99,6 @@ def _some_route_takes(request: Request, method: HTTPMethod) -> bool:
             return True
     return False
 
-
-# Answers as JSON bytes, in the envelope that clients expect, and of bounded size.
 
 JSON = "application/json"
 

@@ -1,4 +1,8 @@
-"""Pages of other origins: their browsers ask first, and are told what they may (CORS)."""
+"""What happens to requests before routes: CORS, foreign hosts and odd paths.
+
+Pages of other origins: their browsers ask first, and learn what the page may do (`CrossOrigin`).
+Then requests that lead elsewhere than they seem to (`ForeignHosts`, `OddPaths`).
+"""
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -80,8 +84,6 @@ class CrossOrigin(CORSMiddleware):
 def _is_from_a_page(scope: Scope) -> bool:
     return any(name == b"origin" for name, _ in scope["headers"])
 
-
-# Requests that lead elsewhere than they seem to: to another host, or another path.
 
 HOST_NOT_ALLOWED = "host_not_allowed"
 

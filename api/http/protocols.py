@@ -1,4 +1,9 @@
-"""uvicorn's connections, with bounds for what a client may cost before its request is read."""
+"""uvicorn's connections, with bounds for what a client may cost before its request is read.
+
+First how requests are cut into pieces and answers are written (`Pieces`, `HeadWithBody`), then
+WebSockets, which end for clients that do not answer, then the server's settings and its HTTP
+connections (`HttpProtocol`).
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -30,8 +35,6 @@ from api.http.connections import (
     Watched,
     refusal,
 )
-
-# How requests are cut into pieces, and how answers are written.
 
 PIECE_BYTES = 8_192
 _END_OF_HEAD = b"\r\n\r\n"
@@ -115,8 +118,6 @@ class Pieces:
             return self.next(most_bytes)
         return self.next(end + len(_END_OF_HEAD) - self._begin)
 
-
-# uvicorn's WebSockets, with bounds for what clients send, and an end for those that are deaf.
 
 _HEAD_TOO_LARGE = refusal(
     431, "head_too_large", "the handshake has too many or too long headers"

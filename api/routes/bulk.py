@@ -1,4 +1,7 @@
-"""Bulk operations: what clients send and what they see."""
+"""`/bulk`: one order about many runs.
+
+First what clients send and see, then the routes: preview, start, show, abort.
+"""
 
 from typing import Annotated
 from uuid import UUID
@@ -139,8 +142,6 @@ class AbortBody(_Body):
 
     reason: _REASON | None = None
 
-
-# `/bulk`: one order about many runs: preview, start, look, abort.
 
 router = APIRouter(prefix="/bulk", route_class=StrictJsonRoute, tags=["bulk"])
 

@@ -1,4 +1,4 @@
-"""Events of the log, as clients see them."""
+"""`/events`: the log itself, by position, for auditors. First the shapes, then the routes."""
 
 from typing import Annotated, Any
 
@@ -51,8 +51,6 @@ class LogSeal(Shape):
     )
     seals: int = Field(description="how many there are")
 
-
-# `/events`: the log itself, by position, for auditors.
 
 router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"])
 

@@ -1,4 +1,7 @@
-"""Failure groups: what clients send and what they see."""
+"""`/failures`: what fails, how often, and what people do about it.
+
+First what clients send and see, then the routes.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -62,8 +65,6 @@ class FailureListMeta(PartMeta):
 
     as_of: int | None = None
 
-
-# `/failures`: what fails, how often, and what people say of it.
 
 router = APIRouter(prefix="/failures", route_class=StrictJsonRoute, tags=["failures"])
 

@@ -1,4 +1,7 @@
-"""`/jobs`: definitions, and lists of their runs."""
+"""`/jobs`: which jobs are allowed to start, the definitions, and lists of their runs.
+
+First pause, resume and delete, then register, revise and show.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -54,8 +57,6 @@ from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.runs.lists import RunFilter
 from runtime.tasks import QueueFullError
-
-# `/jobs/{slug}/pause`, `/resume`, `DELETE /jobs/{slug}`: which jobs go on.
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 

@@ -1,4 +1,4 @@
-"""`/job-runs`: lists, single runs, their events, attempts and logs, cancel and retry."""
+"""`/job-runs`: histories and explanations of runs, lists, single runs, cancel, retry, and logs."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence

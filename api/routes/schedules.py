@@ -1,7 +1,4 @@
-"""`/schedules`: `changing.py` has what changes one, `reading.py` what is to be seen.
-
-Both are routes over `domain/commands/schedules/` and `projections/schedules/`.
-"""
+"""`/schedules`: first what changes a schedule, then what shows schedules and their ticks."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -55,8 +52,6 @@ from projections import job_runs, schedules
 from projections.envelope import Envelope
 from projections.rows import Connection
 from projections.schedules import ScheduleRow
-
-# `/schedules`: create, revise, pause, resume, delete, and have one run at once.
 
 router = APIRouter(prefix="/schedules", route_class=StrictJsonRoute, tags=["schedules"])
 
@@ -186,8 +181,6 @@ async def backfill_schedule(
     }
     return data(shown, 202)
 
-
-# `/schedules`: lists, single ones, their ticks of the past and to come.
 
 TICKS = "schedule.tick_*"
 

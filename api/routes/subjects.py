@@ -1,4 +1,4 @@
-"""Erasing a person's data: what clients send and what they see."""
+"""`/subjects`: erasing a person's data. First what clients send and see, then the route."""
 
 from typing import Annotated
 
@@ -39,8 +39,6 @@ class EraseBody(_Body):
     subject: Annotated[str, Field(min_length=1)] | int
     reason: Annotated[str, Field(max_length=1_000)] | None = None
 
-
-# `/subjects`: erasing whom personal data are about.
 
 router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subjects"])
 

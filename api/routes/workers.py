@@ -1,4 +1,4 @@
-"""Workers: what clients see of them."""
+"""The service as operators watch it: `/health`, `/ready` and `/metrics`, then `/workers`."""
 
 import logging
 from http import HTTPStatus
@@ -25,7 +25,7 @@ from eventlog import claims
 from eventlog import workers as listing
 from runtime.metrics import CONTENT_TYPE
 
-# `/health`, `/ready` and `/metrics`: for whoever watches over this process.
+# `/health`, `/ready` and `/metrics`, for monitoring of this process.
 
 health_router = APIRouter(tags=["health"])
 
@@ -107,7 +107,7 @@ class UnofferedRuns(Shape):
     )
 
 
-# `/workers`: who lives, what each offers, and how to let one come to its end.
+# `/workers`: which ones live, what each offers, and how to drain one.
 
 router = APIRouter(prefix="/workers", route_class=StrictJsonRoute, tags=["workers"])
 

@@ -1,4 +1,4 @@
-"""Bodies and answers: one file a resource, pydantic models from which OpenAPI follows.
+"""Bodies and answers that several routes use: pydantic models from which OpenAPI follows.
 
-Uses `domain` and `projections` for values. Begin with `runs.py`; `fields.py` holds what many share.
+Uses `domain` and `projections` for values. Begin with `runs.py`; `base.py` holds what many share.
 """

@@ -1,4 +1,8 @@
-"""Answers: how they are written, and their shapes as OpenAPI shows them."""
+"""What all shapes share: how answers are written, and the fields that clients send.
+
+First `Shape` and the envelopes of answers (`Data`, `Page`, `Failure`) as OpenAPI shows them, then
+the types of single fields in bodies.
+"""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -1,4 +1,8 @@
-"""Runs of jobs: what clients send and what they see."""
+"""Runs of jobs: what clients send and what they see.
+
+First explanations (why a run waits, or how it ended), then runs and their attempts, then bodies and
+the parameters of filters.
+"""
 
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal
@@ -24,8 +28,6 @@ from domain.jobs.definition import RUNTIMES
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import STATUSES, Status
 from projections import job_runs
-
-# Explanations: why a run waits, or how it ended.
 
 
 class Reason(Shape):

@@ -1,4 +1,8 @@
-"""`/ws`: the event stream over a WebSocket (contract, section 5)."""
+"""The event stream's endpoints: server-sent events and WebSocket (contract, section 5).
+
+First `GET /events/stream`, whose clients resume by themselves; then what `/metrics` counts of
+WebSockets, and `/ws`.
+"""
 
 import asyncio
 from contextlib import aclosing, suppress
@@ -26,10 +30,6 @@ from api.stream.hub import Arrival
 from api.stream.sessions import Stream, Streams
 from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
 from runtime.tasks import until_one_ends
-
-# `GET /events/stream`: the stream as server-sent events, which resume by themselves.
-#
-# The contract says in section 5 what they are.
 
 server_sent_events_router = APIRouter(tags=["stream"])
 
@@ -153,7 +153,7 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
     return EventStream(streams, arrival, wanted, closing)
 
 
-# How many WebSockets there are, and why the service ended others.
+# How many WebSockets are open, and why the service closed others.
 
 Reason = Literal["forbidden", "refused", "unavailable", "log_changed", "too_slow"]
 """Why the service closes a WebSocket."""

@@ -1,4 +1,8 @@
-"""The stream's messages as they are sent: encoded once, and shared by all clients that get them."""
+"""The stream's messages as they are sent, and what a client selects of them.
+
+First the messages, encoded once and shared by all clients that get them (`encode`); then a client's
+request: from which position, and which messages (`wanted_of`).
+"""
 
 import re
 from collections.abc import Callable, Mapping
@@ -161,8 +165,6 @@ def _text(message: JsonObject) -> str:
 def _now() -> str:
     return to_iso(datetime.now(UTC))
 
-
-# What a client of the stream asks for: from where, and which messages.
 
 TYPES: tuple[str, ...] = (
     "job.definition.deleted",

@@ -1,4 +1,7 @@
-"""One reader of the log for all of a process's stream clients: each event is encoded once."""
+"""One reader of the log for all of a process's stream clients: each event is encoded once.
+
+First a client as the hub knows it, with its bounded queue (`Subscriber`), then the `Hub`.
+"""
 
 import asyncio
 import logging
@@ -14,8 +17,6 @@ from domain.errors import LogUnavailableError
 from eventlog.database.listener import Listener
 from eventlog.history.reader import CHUNK, Reader, Replay, Step
 from runtime.tasks import Supervised, Supervision
-
-# A client of the stream as the hub knows it: when it came, and what is still to be sent to it.
 
 MAX_BEHIND = 1_000
 """Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has

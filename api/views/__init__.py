@@ -1,4 +1,4 @@
-"""What routes show from more than one place: runs now or as of a position, apps, build logs.
+"""What several routes show: runs, histories and definitions, now or past, and the status.
 
-Uses `projections` and the log. Begin with `runs.py`.
+Uses `projections` and the log. Begin with `lists.py`.
 """

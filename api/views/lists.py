@@ -1,4 +1,8 @@
-"""Runs as they are now or were at a position, for routes that show either."""
+"""Histories, runs and definitions, now or as of a position, for routes that show either.
+
+First histories, page by page or part by part; then `View`, whose kinds are the present and the
+past; last the lists of definitions.
+"""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -33,7 +37,7 @@ from projections.runs.attempts import AttemptFolder
 from projections.runs.lists import Jobs, RunFilter, jobs_labelled, jobs_named_like
 from projections.table import rows_by_id
 
-# What has happened, as clients see it: page by page, or all of it part by part.
+# Histories as clients see them: page by page, or all of it part by part.
 
 MAX_BYTES = 4_194_304
 """A page of executions goes no further: each may tell of a long error."""
@@ -104,7 +108,7 @@ async def all_steps(
         yield steps
 
 
-# Whether a log that is not found here has been written elsewhere, and by whom.
+# A run log that is not found here may have been written elsewhere: say so, and by which worker.
 
 
 async def refuse_logs_elsewhere(
@@ -267,7 +271,7 @@ def _brief(job: JobDefinitionRow) -> JsonObject:
     }
 
 
-# Lists of definitions, now or as of a position, part by part: one may be a megabyte long.
+# Lists of definitions, part by part: a single one may be a megabyte long.
 
 PART_BYTES = 262_144
 """A part of a list has no more, unless a single definition does."""

@@ -1,4 +1,8 @@
-"""What `GET /metrics` tells: what this process counts, and what the database says meanwhile."""
+"""How this process is: the answers of `GET /metrics` and `GET /ready`.
+
+First what it counts and what the database says meanwhile (`Scrapes`), then whether it can serve,
+and if not, why (`Readiness`).
+"""
 
 import asyncio
 import logging
@@ -150,8 +154,6 @@ class _Looked(Collector):
             value=found.quarantined,
         )
 
-
-# Whether this process can serve, and if not, why: the answer of `GET /ready`.
 
 READY_PATIENCE_S = 2.0
 """Within so long the database has to answer."""

@@ -1,4 +1,8 @@
-"""`repository-build`: builds an app's image from its repository (contract, section 9)."""
+"""`repository-build`: builds an app's image from its repository (contract, section 9).
+
+First names of images, then the variables that an app wants to be launched with, then the handler
+(`execute`).
+"""
 
 import hashlib
 import re
@@ -19,8 +23,6 @@ from catalog.handlers.checkout import CheckedOut, Wanted, checkout
 from catalog.handlers.choice import choose
 from catalog.handlers.git import CanceledError, GitError
 from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree, plain, storable
-
-# Names of images (contract, section 9).
 
 MAX_NAME_LENGTH = 128
 """Of the app's part; registries refuse names beyond 255 characters, their own prefix included."""
@@ -56,7 +58,7 @@ def _one_separator(found: "re.Match[str]") -> str:
     return "-"
 
 
-# The variables an app wants to be launched with, as its repository says (contract, section 9).
+# The variables that an app wants to be launched with, as its repository says.
 
 TEMPLATES = (".env.template", ".env.example")
 

@@ -1,8 +1,10 @@
 """Buildah and Podman, one family: no daemon, and all they make is in the attempt's directory.
 
-So nothing has to be cleaned up, however the build ends: a killed builder's storage goes with that
-directory, `vfs` mounts nothing, and what `RUN` mounts is in a mount namespace that ends with its
-processes.
+So nothing has to be cleaned up, however the build ends: a killed builder's storage is deleted with
+that directory, `vfs` mounts nothing, and what `RUN` mounts is in a mount namespace that ends with
+its processes.
+
+First the policy that says which images a Dockerfile may name, then the two builders.
 """
 
 import json
@@ -24,7 +26,7 @@ from catalog.handlers.builder import (
     show,
 )
 
-# Which images a Dockerfile may name: those of registries that the operator allows.
+# A Dockerfile may name images of registries that the operator allows.
 #
 # `FROM oci:/some/where`, `docker-archive:`, `tarball:` and the like would copy what the worker's
 # user can read into an image, and so would `containers-storage:[vfs@/some/store]`. The policy of

@@ -1,4 +1,9 @@
-"""The port behind `repository-build`: what is to be built, by whom, and how that can go wrong."""
+"""The port behind `repository-build`: what is to be built, by which builder, and how that can fail.
+
+First advice for failures that a builder's own words do not explain, then errors, settings and the
+port (`Builder`), then how builders' commands run: they print as they work, and end when the run is
+canceled.
+"""
 
 import os
 import re
@@ -15,7 +20,7 @@ from typing import Any, Literal, Protocol
 from apphub_jobs.contract import JobRunContext, PermanentError
 from catalog.handlers.untrusted import plain
 
-# What helps against the failures of builders whose own words leave an operator alone.
+# Advice for failures that the builder's own words do not explain to an operator.
 
 INSTALL_UIDMAP = "apt-get install --no-install-recommends uidmap"
 INSTALL_BUILDAH = "apt-get install --no-install-recommends buildah crun netavark"
@@ -186,8 +191,6 @@ class Builder(Protocol):
             BuildCanceledError: somebody asked to cancel.
         """
 
-
-# Runs builders' commands: they print as they work, and end when the run is canceled.
 
 POLL_S = 0.1
 

@@ -1,4 +1,9 @@
-"""Git as a service must run it: within bounds, and stopped at once with all its helpers."""
+"""Git as a service must run it: within bounds, and stopped at once with all its helpers.
+
+First what a clone may take of time and disk, and how that is measured while it grows (`Limits`,
+`Watch`); then how a command runs (`Git`); then a clone: without prompts, hooks, submodules or the
+host's credentials.
+"""
 
 import os
 import selectors
@@ -346,10 +351,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         pass
 
 
-# Git as a service must call it: without prompts, hooks, submodules or the host's credentials.
-#
-# A clone comes in three steps, so that nothing is written that was not measured before: the pack;
-# a look at the list of what it holds; the files.
+# A clone has three steps, so that nothing is written that was not measured before: the pack; the
+# list of what it holds; the files.
 
 __all__ = [
     "CanceledError",

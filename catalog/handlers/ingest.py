@@ -1,4 +1,7 @@
-"""What a repository's files say of its app: tags, Dockerfile, description (contract, section 9)."""
+"""`repository-ingest`: reads a repository and reports on its app (contract, section 9).
+
+First what the files say of the app (tags, Dockerfile, description), then the handler (`execute`).
+"""
 
 import logging
 import re
@@ -244,8 +247,6 @@ def readme_summary(tree: Tree) -> str | None:
             return text[:1_000]
     return None
 
-
-# `repository-ingest`: reads a repository, and tells the catalog of it (contract, section 9).
 
 NO_DOCKERFILE = "Dockerfile not found, unable to launch app"
 

@@ -2,6 +2,10 @@
 
 Git is given an address that is put together from the parts that were checked, so that git and this
 service cannot disagree about the host. It never carries a password.
+
+First the errors, then the address (`Origin`, `origin_of`) and its credentials; then git's private
+settings, instead of the host's; then git's own messages, made safe to show; last which servers may
+be reached at all.
 """
 
 import logging
@@ -18,8 +22,6 @@ from urllib.parse import quote, unquote, urlsplit
 
 from apphub_jobs.contract import Json, PermanentError
 from catalog.handlers.untrusted import redacted, shown
-
-# How reading a repository can fail.
 
 
 class GitError(Exception):
@@ -250,7 +252,8 @@ def _text(origin: Origin, entry: Mapping[str, Json], field: str) -> str:
     return value
 
 
-# The private place of git's settings, instead of the host's: no credential or program of that.
+# Git's settings in a private directory, instead of the host's: no credential or program of the
+# host.
 
 STALL_S = 60
 """An HTTP server that sends less than a kilobyte a second for this long is given up."""
@@ -472,7 +475,7 @@ def _environment(home: Path, origin: Origin, ssh: str) -> dict[str, str]:
     }
 
 
-# What git says when it fails, for those who only know that they registered an app.
+# Git's messages when it fails, for people who only know that they registered an app.
 
 LINES = 8
 """Git's own last words; the cause stands near the end."""
@@ -585,12 +588,12 @@ def lines_of(said: str) -> list[str]:
     return [shown(redacted(line), 300) for line in stripped]
 
 
-# Which servers are asked for repositories: none of a private network, unless the operator says
-# so.
+# Which servers are contacted for repositories: none of a private network, unless the operator
+# allows it.
 #
-# Whoever registers an app names a server, and the worker stands where the operator's other
-# servers can be reached. A name is looked up once, here, all its addresses are checked, and git
-# is told to use those: it cannot lead elsewhere by the time that git connects.
+# A client names a server when it registers an app, and the worker can reach the operator's other
+# servers. A name is looked up once, here, all its addresses are checked, and git is given those:
+# the name cannot lead elsewhere by the time that git connects.
 
 NOT_REACHED = (
     "the repository's server is unknown or lies in a private network;"

@@ -3,6 +3,9 @@
 They come from a manifest first and then from the README's images. A tile is `{kind, title,
 description, src, embedUrl, posterUrl, width, height, sortOrder, source}`, null where the author
 says nothing.
+
+First sizes of images; then the images of a README, and which of them show the app; then addresses
+(`References`); last the tiles (`preview_tiles`).
 """
 
 import base64
@@ -27,7 +30,7 @@ from catalog.handlers.untrusted import (
     storable,
 )
 
-# The sides of an image, as the beginning of its file tells them.
+# The sides of an image, read from the beginning of its file.
 
 HEAD_BYTES = 65_536
 """Of a file. A photo may hold a small copy of itself before it tells its size."""
@@ -91,8 +94,8 @@ def _of_svg(head: bytes) -> Size | None:
 
 # The images of a README in Markdown, in the order of their appearance.
 #
-# Every pattern is bounded in length, or cannot begin again within what it has passed: reading
-# takes a time proportional to the text's length, whatever the text is.
+# Every pattern is bounded in length, or cannot begin again within what it has passed: reading takes
+# a time proportional to the text's length, whatever the text is.
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
@@ -388,7 +391,7 @@ def _is_badge(src: str) -> bool:
     return _BADGE_PATH.search(parts.path) is not None
 
 
-# What an author's reference to a picture or page becomes: an address for any browser, or nothing.
+# An author's reference to a picture or page becomes an address for any browser, or nothing.
 #
 # Only http: and https: lead out of a repository. A file of the repository is shown by its code
 # host, where that is one of the three big ones, or else becomes part of the app's record as a

@@ -1,8 +1,11 @@
-"""Small JSON and YAML files, as plain values and within bounds.
+"""A cloned repository's texts and files, read within bounds: all of it was written by strangers.
 
-Of YAML only what a list of a few things needs is read: maps, lists and scalars, these as they are
-written. Nothing is constructed from a tag, and no alias is followed: that is how a small file
-becomes a huge value. An entry that has one is left out, the others stay.
+First texts: what can be stored, and what may be shown; then the tree, with bounds for paths, files
+and searches; then small JSON and YAML files as plain values.
+
+Of YAML only maps, lists and scalars are read, these as they are written. Nothing is constructed
+from a tag, and no alias is followed: that is how a small file becomes a huge value. An entry that
+has one is left out, the others stay.
 """
 
 import codecs
@@ -14,8 +17,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import yaml
-
-# Texts that strangers wrote: what can be stored, and what may be shown.
 
 _USERINFO = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 
@@ -71,7 +72,7 @@ def redacted(text: str) -> str:
     return _USERINFO.sub("", text)
 
 
-# A cloned tree, read within bounds: of place, of a file's size, and of a search's length.
+# A cloned tree, read within bounds: of paths, of a file's size, and of a search's length.
 
 MAX_TEXT_BYTES = 1_048_576
 """Of a manifest or README; what is longer is no such thing."""

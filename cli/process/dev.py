@@ -1,4 +1,10 @@
-"""`apphub-jobs dev`: everything as in `up`, with the handlers of files that are being written."""
+"""`apphub-jobs dev`: everything as in `up`, with the handlers of files that are being written.
+
+First the dashboard in a browser; then what `dev` waits for (keys, changed files, the answers of
+probes), the output of runs, and the watch over handlers' directories; then the probes that look for
+handlers whenever files have changed (`Workshop`), and `Developer`, which replaces handlers while
+runs continue.
+"""
 
 import os
 import socket
@@ -29,8 +35,6 @@ from cli.run_lines import in_one_line
 from worker.executors.local.probe import HandlersError, Offer, end_probe, offers
 from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
 
-# The dashboard in a browser, for somebody who sits in front of one.
-
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 _ALWAYS_ON_SCREEN = ("darwin", "win32")
@@ -57,9 +61,6 @@ def show(url: str) -> None:
     threading.Thread(
         target=webbrowser.open, args=(url,), name="browser", daemon=True
     ).start()
-
-
-# What `dev` waits for, from its threads: keys, changed files, and what probes have found.
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,6 @@ def _read(terminal: int, happenings: Happenings) -> None:
             happenings.add(Key(pressed.decode(errors="replace")))
 
 
-# What runs print, among the lines of `dev`, for as long as somebody wants to see it.
-
 LONGEST_LINE = 2_000
 
 
@@ -191,8 +190,6 @@ class Output:
                 told = f"{slug} | {in_one_line(line, LONGEST_LINE)}"
                 self._print(told)
 
-
-# Watches the directories of handlers for changes of Python files.
 
 MOST_DIRECTORIES = 1_000
 """So many are looked into: whoever works in a whole home must not wait for all of it."""

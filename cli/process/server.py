@@ -1,4 +1,7 @@
-"""The API's process, from start to stop."""
+"""The API's process, from start to stop.
+
+First uvicorn in a process that does other things as well (`Server`), then `serve`.
+"""
 
 import asyncio
 import socket
@@ -25,8 +28,6 @@ from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import callable_url, url_of
 from runtime.process import give_back, look_seldom
 from runtime.tasks import end, start_once, until_one_ends
-
-# An HTTP server of a process that has other things to do as well.
 
 
 class Server(uvicorn.Server):

@@ -1,4 +1,7 @@
-"""`apphub-jobs up`: API and worker together, started, watched and stopped in order."""
+"""`apphub-jobs up`: API and worker together, started, watched and stopped in order.
+
+First one process that `up` has started (`Child`), then the `Supervisor` of both.
+"""
 
 import os
 import signal
@@ -15,8 +18,6 @@ from typing import IO
 
 from cli.process.signals import BEGIN_VARIABLE, LIFELINE_VARIABLE, stop_signals
 from cli.process.sockets import LISTENING_VARIABLE, url_of
-
-# A process of the service that `up` has started, and how it fares.
 
 READY = b"ready "
 """How the line begins that a process prints once it does its work."""

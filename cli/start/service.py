@@ -1,4 +1,8 @@
-"""What `up` and `dev` run as a whole: its options, what could be wrong with them, variables."""
+"""The options of `up` and `dev`: the service as a whole, and what could be wrong with them.
+
+First whether this machine has a builder of images, which is known before a build needs it; then
+`Whole`.
+"""
 
 import os
 from collections.abc import Mapping
@@ -21,8 +25,6 @@ from domain.jobs.definition import BUILD_ENTRY_POINT
 from domain.json_values import JsonObject
 from domain.workers import labels_of
 from worker.executors.packages import Access
-
-# What builds images on this machine, asked before anything needs it.
 
 
 @dataclass(frozen=True)
