@@ -3,8 +3,8 @@
 From the outside in: a limit on wrong tokens for each address (`Guesses`); the names that the API
 answers to (`Hosts`) and the web pages that may use it (`Origins`); headers that protect browsers
 (`SafeHeaders`); the operator's file of tokens (`Tokens`), read again when it changes; then
-`principal_of`, which every request passes; last the proxies whose word about a client's address is
-trusted. Without a file of tokens the API is open, on this machine alone.
+`principal_of`; last the proxies whose word about a client's address is trusted. Without
+a file of tokens the API is open, on this machine alone.
 """
 
 import hmac

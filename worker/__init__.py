@@ -1,4 +1,5 @@
-"""What is done: claims, leases, the execution of handlers, and the handlers that come along.
+"""What is done: claims, leases, the execution of handlers, and what follows from the log.
 
-Uses `domain` and `apphub_jobs`, and knows nothing of the log. Begin with `lifecycle/worker.py`.
+Uses `domain` and `apphub_jobs`, and knows nothing of the log. Begin with `worker.py`, then
+`attempts.py`; `executors/` run handlers, `ports.py` says what the log must provide.
 """

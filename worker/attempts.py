@@ -1,4 +1,8 @@
-"""The attempts of a worker: from a claim to its recorded end, in so many slots."""
+"""The attempts of a worker: from a claim to its recorded end, in a bounded number of slots.
+
+First what the worker offers to execute (`Offering`), then the reports of a running handler
+(`Progress`), then the attempts themselves (`Attempts`).
+"""
 
 import asyncio
 import errno
@@ -25,11 +29,11 @@ from worker.logs.run_logs import LogKeeper, log_name
 from worker.outcomes import ClaimedRun
 from worker.ports import AWAY, Heartbeats, Work
 
-# What a worker executes, and what it gives up because nobody does.
+# What a worker executes, and which abandoned runs it claims to let them fail.
 #
-# A run whose entry point this worker does not offer is left to others. One that no living worker
-# offers waits for somebody who does. Only where the operator says after how long, any worker then
-# claims it to let it fail.
+# A run whose entry point this worker does not offer is left to others. A run that no living worker
+# offers waits until one does. Only where the operator sets a limit to that wait, any worker then
+# claims the run to let it fail.
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +158,8 @@ class Offering:
         )
 
 
-# Gathers what a handler reports while it runs, so that a chatty one cannot flood the log.
+# Gathers what a handler reports while it runs, so that a handler with many reports cannot flood the
+# log.
 
 GATHER_S = 0.25
 """How often an attempt's progress becomes an event at first: as live as eyes can follow."""

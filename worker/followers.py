@@ -1,4 +1,9 @@
-"""Decides the ticks of schedules when they are due; any number of processes may."""
+"""What workers do beside executing runs: bulk operations, failure groups, the ticks of schedules.
+
+Any number of processes may run each of these. First `BulkWorker`, which continues bulk operations,
+each in one process at a time; then `Noter`, which groups failed attempts; then `Ticker`, which
+decides the ticks of schedules when they are due.
+"""
 
 import asyncio
 import logging
@@ -17,8 +22,6 @@ from domain.errors import QuarantinedError, VersionConflictError
 from domain.ports import RandomSource, Unit
 from runtime.tasks import Supervised, Supervision
 from worker.ports import PASSING, FailureSearch, OpenOperations, Ticks
-
-# Goes on with bulk operations; any number of processes may, and one at a time does each.
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +108,9 @@ class BulkWorker:
         self._seen[operation_id] = _Seen(version, monotonic(), is_ours)
 
 
-# Notes attempts that ended badly by groups, a moment after they did; any number of processes may.
+# Groups failed attempts a moment after they failed.
 #
-# It follows the log on its own, so a failure costs the worker that records it nothing more.
+# It follows the log on its own, so a failure costs nothing more to the worker that records it.
 
 
 class Noter:

@@ -1,4 +1,8 @@
-"""A worker: claims what is due for its free slots, and proves that it lives."""
+"""A worker: claims what is due for its free slots, and proves that it lives.
+
+First a slot pool for the attempts of one isolation (`Lane`), and all pools of a worker (`Lanes`);
+then what a worker says of itself (`presence`); then the worker.
+"""
 
 import asyncio
 import logging
@@ -34,7 +38,7 @@ from worker.logs.run_logs import LogKeeper
 from worker.ports import AWAY, Heartbeats, Work
 from worker.watcher import Watcher
 
-# Attempts of one isolation: claimed for their own slots, beside those of others.
+# Attempts of one isolation are claimed for their own slots, beside those of others.
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +154,6 @@ class Lane:
             news = await claiming.wait(pause_s)
 
 
-# All lanes of a worker: what is said to all attempts, however far they are kept apart.
-
-
 class Lanes:
     """The lanes of one worker."""
 
@@ -225,9 +226,6 @@ class Lanes:
         """Kill all attempts of a life that is over, and record how."""
         burying = [lane.attempts.bury(worker_id) for lane in self._lanes]
         await asyncio.gather(*burying)
-
-
-# What a worker says of itself.
 
 
 def new_id() -> str:

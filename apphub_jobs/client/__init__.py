@@ -1,7 +1,7 @@
 """Clients of the service: `Client`, and `AsyncClient` with the same methods to be awaited.
 
-Begin with `asynchronous/client.py`; `synchronous/` is generated from `asynchronous/` by
-`docs/generate_client.py`. What neither awaits nor sends stands here, and both share it.
+Begin with `asynchronous.py`; `synchronous.py` is generated from it by `docs/generate_client.py`.
+What neither awaits nor sends stands in `requests/`, `http.py` and `documents.py`; both share it.
 """
 
 from apphub_jobs.client.asynchronous import AsyncClient, AsyncRun

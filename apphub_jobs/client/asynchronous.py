@@ -1,6 +1,9 @@
-"""The client to be awaited: `client.py` has the requests, `run.py` what can be done with a run.
+"""The asynchronous client of one service: launches, runs, schedules and the stream.
 
-Whatever is changed here is changed in `synchronous.py` by `python docs/generate_client.py`.
+First the transport, which repeats requests where that is safe; then bulk operations, failure
+groups, runs, launches with options, jobs and schedules; last `AsyncClient`, which has all of them.
+
+`python docs/generate_client.py` writes `synchronous.py`.
 """
 
 from asyncio import sleep
@@ -62,7 +65,7 @@ from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.contract import JobResult, Json
 from apphub_jobs.typed.job import Duration, Job
 
-# Sends requests, again where that is safe, and gives what the service answered.
+# Sends requests, again where that is safe, and returns what the service answered.
 
 
 class AsyncTransport:
@@ -238,9 +241,6 @@ async def _check(response: httpx.Response) -> None:
         raise http.failure(response)
 
 
-# What a client asks of bulk operations.
-
-
 class AsyncBulk:
     """Orders about many runs at a time: `client.bulk`."""
 
@@ -347,9 +347,6 @@ class AsyncBulk:
         return found
 
 
-# What a client asks of failure groups.
-
-
 class AsyncFailures:
     """The failures of a service, by groups: `client.failures`."""
 
@@ -434,8 +431,6 @@ class AsyncFailures:
         answer = await self._transport.send(request)
         return BulkPreviewDocument(answer["data"])
 
-
-# A run, and what can be done with it.
 
 ACKNOWLEDGED = "connection.ack"
 """The first message of each connection."""
@@ -630,8 +625,6 @@ class AsyncRun(Generic[R]):
         return f"<run {self.id} of {self.slug!r}: {self.status}>"
 
 
-# Launches with options.
-
 P = ParamSpec("P")
 
 
@@ -677,9 +670,6 @@ class AsyncLauncher:
         run = AsyncRun(self._transport, RunDocument(answer["data"]), typed)
         run.warnings = warnings_in(answer)
         return run
-
-
-# What a client asks of jobs.
 
 
 class AsyncDefinitions(AsyncLauncher):
@@ -773,9 +763,6 @@ class AsyncDefinitions(AsyncLauncher):
         """
         answer = await self._transport.send(jobs.deleted(slug))
         return JobDocument(answer["data"])
-
-
-# What a client asks of schedules.
 
 
 class AsyncSchedules:
@@ -912,9 +899,6 @@ class AsyncSchedules:
                 yield TickDocument(found)
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
-
-
-# The client of one service: launches, jobs, runs and the stream.
 
 
 class AsyncClient(AsyncDefinitions):

@@ -1,4 +1,7 @@
-"""What the service answers, by name: dictionaries as they came, with a typed view of each field."""
+"""What the service answers, by name: dictionaries as they came, with a typed view of each field.
+
+First runs, jobs and messages of the stream, then bulk operations, failure groups and schedules.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -305,8 +308,6 @@ class Message(Document):
         return self._time("occurredAt")
 
 
-# What the service answers about bulk operations.
-
 BulkAction = Literal["cancel", "retry", "rerun"]
 
 BulkStatus = Literal["running", "completed", "aborted"]
@@ -424,8 +425,6 @@ class BulkPreviewDocument(Document):
         return [RefusalDocument(one) for one in self["refused"]]
 
 
-# What the service answers about failure groups.
-
 FailureStatus = Literal["open", "resolved", "ignored"]
 
 
@@ -477,8 +476,6 @@ class FailureDocument(Document):
         """The run of the last one."""
         return str(self["sampleRun"])
 
-
-# What the service answers about schedules.
 
 Outcome = Literal["launched", "skipped", "buffered"]
 

@@ -1,4 +1,8 @@
-"""What httpx and this client say to each other; shared by both clients."""
+"""What httpx and this client say to each other; shared by both clients.
+
+First lines out of chunks, then whether a failed request is sent again (`pause_s`), then headers,
+time limits and errors, last the stream's server-sent events and where they resume (`Resumption`).
+"""
 
 import json
 import os
@@ -18,8 +22,6 @@ from apphub_jobs.client.errors import (
 )
 from apphub_jobs.client.requests.request import Request
 from apphub_jobs.errors import ClientError, StreamRefusedError
-
-# Lines out of chunks of bytes.
 
 
 class Lines:
@@ -57,7 +59,7 @@ class Lines:
         return line.decode(errors="replace")
 
 
-# Whether a request that failed is sent again, and after which pause.
+# Whether a failed request is sent again, and after which pause.
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 """Twice as long each time."""
@@ -233,9 +235,6 @@ def _is_address(text: str) -> bool:
 def token_of(token: str | None) -> str | None:
     """Return the token to send, if there is one."""
     return token or os.environ.get(TOKEN_VARIABLE) or None
-
-
-# The stream's server-sent events: from lines to messages, and from where to resume.
 
 
 class Resumption:

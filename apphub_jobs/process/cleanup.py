@@ -1,4 +1,8 @@
-"""What one attempt must not leave to the next: put back where it can be, and noticed elsewhere."""
+"""What one attempt must not leave to the next: put back where it can be, and reported elsewhere.
+
+First the directories in which attempts work (`Place`), then what they use of processor and memory
+(`Usage`), then the `Cleaner`.
+"""
 
 import fcntl
 import logging
@@ -102,9 +106,6 @@ class Place:
     def _seen(path: str) -> tuple[int, int, int, int]:
         found = os.lstat(path)
         return found.st_ino, found.st_mode, found.st_uid, found.st_gid
-
-
-# What attempts use of processor and memory.
 
 
 class Used(NamedTuple):

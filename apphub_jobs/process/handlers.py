@@ -1,4 +1,7 @@
-"""The handlers of a process: what the modules that it was told of offer, and declared commands."""
+"""The handlers of a process: what its modules offer, and declared commands.
+
+First commands, then modules (`load`, `offered_by`), then what a process may import (`arrange`).
+"""
 
 import json
 import os
@@ -19,8 +22,8 @@ from apphub_jobs.typed.job import Job
 # `command.NAME`: runs a command line that the operator declared, in any language.
 #
 # The program reads the parameters as JSON on its standard input. What it prints goes to the run's
-# log; the last line of its standard output, if it is JSON, is the result. Another exit code than
-# 0 fails the attempt, with the last lines of its standard error as the reason.
+# log; the last line of its standard output, if it is JSON, is the result. Another exit code than 0
+# fails the attempt, with the last lines of its standard error as the reason.
 
 TAIL_LINES = 5
 TAIL_CHARACTERS = 1_000
@@ -304,7 +307,7 @@ def is_coroutine_function(handler: object) -> bool:
     return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)
 
 
-# What a process may import: the operator's modules first, of the service what it is shown.
+# What a process may import: the operator's modules first; of the service only what it is shown.
 #
 # The service's packages are installed beside this one, so they lie on the path of every process
 # that finds `apphub_jobs`. Their names are common ones, such as `domain`: in a handler's process

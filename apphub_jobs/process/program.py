@@ -1,5 +1,8 @@
 """The program of a handlers' process: one attempt after the other, started by its supervisor.
 
+First values as JSON (`encode`), then what a process says of its attempts and what a handler is
+given, the same wherever it runs; then how much a handler may report; last the program (`main`).
+
 Standard output and error lead to the attempt's log already, and standard input is empty. Arguments:
 the handler package as JSON, then the descriptors of tasks and of reports, both JSON lines, and of
 the lease's end. To the second it says `ready` once, and of each attempt, by the `id` that came with
@@ -39,7 +42,7 @@ from apphub_jobs.process.cleanup import Cleaner, Place, Usage, used
 from apphub_jobs.process.handlers import arrange, load
 from apphub_jobs.process.lease import Lease
 
-# What handlers return and report, as JSON; what cannot be JSON is told with its place.
+# What handlers return and report, as JSON; an error names the path of what cannot be JSON.
 
 RECURSION_LIMIT = sys.getrecursionlimit()
 """How deep Python goes down unless somebody says otherwise: as deep as those go who read this."""
@@ -159,8 +162,6 @@ def _misplaced_object(
     else:
         yield from _misplaced(plain, place, above)
 
-
-# What a process says of its attempts, and what a handler is told: the same wherever it runs.
 
 _TASK: ContextVar[Mapping[str, Any] | None] = ContextVar("_TASK", default=None)
 """That goes on here, and in the threads and tasks that have its context."""
@@ -307,7 +308,7 @@ def unreadable(error: NotJsonError) -> Mapping[str, Any]:
     return {"type": "invalid", "message": problem}
 
 
-# How much a handler may report: refused where it reports too much, not when all is over.
+# How much a handler may report: it is refused where it reports too much, not at its end.
 
 MAX_BYTES = 262_144
 """What an attempt reports as metrics, and likewise as context, merged and as JSON. The service

@@ -1,7 +1,15 @@
 """The program of a shared process: many attempts of one handler package at a time.
 
-Coroutines share a loop, plain functions have threads. Begin with `program.py`; `attempts.py` runs
-an attempt, `outbox.py` gathers what is said of them, `output.py` knows who has printed what.
+First what is reported of attempts, gathered (`Outbox`); then what handlers print, each line to its
+attempt (`Output`); then attempts side by side (`Attempts`): coroutines share a loop, plain
+functions have threads; last the program.
+
+Arguments: the handler package as JSON, then the descriptors of tasks and of reports, both JSON
+lines, and of the lease's end. Of the first it takes what `Attempts.obey` knows. To the second it
+says `ready` once, and of each attempt, by the `id` that came with its task: `output`, `update`, and
+how it ended. On SIGTERM it says which attempt blocks the loop, if one does: `{"type": "in_the_way",
+"id", "stack"}`; and `goes_on` once the loop does, for then no attempt blocked it. Then it is
+killed.
 """
 
 from __future__ import annotations
@@ -47,7 +55,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-# What is said of attempts, gathered: many results in one write, many reports in one line.
+# Reports of attempts: many results in one write, many reports in one line.
 
 GATHER_S = 0.02
 """How long reports and what is printed wait for more of it."""
@@ -184,9 +192,9 @@ def _line(attempt_id: str, message: Mapping[str, Any]) -> bytes:
 
 # What handlers print, each line to the attempt that printed it.
 #
-# Python's streams and `logging` ask a context variable whose attempt this is: coroutines have it,
-# and what `asyncio.to_thread` runs for them. Whatever else prints (libraries in C, threads and
-# programs that a handler starts) writes to the process's own log.
+# Python's streams and `logging` read a context variable that names the attempt: coroutines have it,
+# and what `asyncio.to_thread` runs for them. All other output (of libraries in C, and of threads
+# and programs that a handler starts) goes to the process's own log.
 
 LIMIT_BYTES = 10 * 1_048_576
 """What is passed on of what one attempt prints; its log keeps no more of it."""
@@ -447,15 +455,6 @@ def _exited(error: SystemExit) -> Mapping[str, Any]:
     message = f"the process exited with code {code} without a result"
     return {"type": "exit", "message": message}
 
-
-# The program of a shared process: as many attempts at a time as the worker gives it.
-#
-# Arguments: the handler package as JSON, then the descriptors of tasks and of reports, both JSON
-# lines, and of the lease's end. Of the first it takes what `Attempts.obey` knows. To the second
-# it says `ready` once, and of each attempt, by the `id` that came with its task: `output`,
-# `update`, and how it ended. On SIGTERM it says in whose midst the loop is, if anybody's:
-# `{"type": "in_the_way", "id", "stack"}`; and `goes_on` once the loop does, for then nobody was
-# in the way. Then it is killed.
 
 PR_SET_CHILD_SUBREAPER = 36
 

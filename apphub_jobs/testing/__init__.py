@@ -1,7 +1,7 @@
 """For tests of jobs: `call` runs one in the test's own process, `service` is a real service.
 
 `pytest_plugins = ["apphub_jobs.testing"]` in the root's `conftest.py` gives the fixture `service`.
-Begin with `service.py`; `process.py` starts what it talks to, `calls.py` needs none.
+All of it stands in `service.py`.
 """
 
 from apphub_jobs.testing.service import (

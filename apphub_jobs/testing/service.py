@@ -1,4 +1,9 @@
-"""A service for tests: launch, wait, move the clock, and look what was launched."""
+"""A service for tests: launch, wait, move the clock, and check what was launched.
+
+First calls of jobs in the test's own process, whose arguments and results go through JSON as in a
+run (`call`, `acall`); then the process of a test service; then `JobService`; last the fixtures for
+pytest: one real service a session, emptied for each test.
+"""
 
 import asyncio
 import json
@@ -25,8 +30,6 @@ from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
 from apphub_jobs.details import DefinitionDetails, RunDetails
 from apphub_jobs.process.program import Reported, encode
 from apphub_jobs.typed.job import Job
-
-# Calls of jobs in the test's own process: arguments and results go through JSON as in a run.
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -146,8 +149,6 @@ def _result(job: Job[..., Any] | Handler, returned: object) -> Any:
 def _through_json(values: Mapping[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", json.loads(encode(values)))
 
-
-# The process of a test service, from its start to its end.
 
 READY = "ready "
 """What the line begins with that tells the address."""
@@ -408,9 +409,6 @@ def _has(given: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
 
 def _present(answer: Json) -> datetime:
     return datetime.fromisoformat(answer["data"]["now"])
-
-
-# Fixtures for pytest: a real service, started once a session and emptied for each test.
 
 
 @pytest.fixture(scope="session")

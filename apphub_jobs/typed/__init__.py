@@ -1,5 +1,5 @@
 """Typed jobs: a function's signature says what a job takes and returns.
 
-Begin with `decorator.py`; `job.py` is what it makes. Only `signature.py` imports pydantic, when a
-typed job is first asked for its definition or is made ready to run.
+Begin with `job.py`, which has the decorator and the jobs that it makes. Only `signature.py` imports
+pydantic, when a typed job's definition is first needed or the job is made ready to run.
 """

@@ -1,4 +1,8 @@
-"""A job: a function, what its definition says, and how a run calls it."""
+"""A job: a function, what its definition says, and how a run calls it.
+
+First durations as people write them, then the options of a definition (`JobOptions`), then the jobs
+(`SyncJob`, `AsyncJob`), then the decorator `job`, which makes them of functions.
+"""
 
 import inspect
 import json
@@ -68,8 +72,6 @@ def _none(duration: Duration) -> ValueError:
     )
     return ValueError(msg)
 
-
-# What a job's definition says beside its function's signature, and the definition made of both.
 
 JobType = Literal["batch", "service-triggered", "manual"]
 RetryStrategy = Literal["none", "fixed", "exponential"]
@@ -375,8 +377,6 @@ class AsyncJob(Job[P, R_co]):
         returned: Coroutine[Any, Any, R_co] = self.function(*args, **kwargs)
         return returned
 
-
-# `job`: makes a job of a function.
 
 R = TypeVar("R")
 

@@ -1,4 +1,7 @@
-"""What a function's signature says, read without pydantic."""
+"""What a function's signature says, read without pydantic.
+
+First the reading of any signature, then the plain case, which needs no pydantic later either.
+"""
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +110,7 @@ def _returned(annotation: Any) -> Any:
     return annotation
 
 
-# The signature of a function that takes nothing and says nothing of its result: no pydantic.
+# The signature of a function that takes nothing and declares no result: no pydantic.
 
 
 class PlainSignature:

@@ -1,6 +1,8 @@
 """Which handlers there are, by package: processes run the handlers of one package, and no others.
 
-Only what an operator installed or named is found; no request can name code to import.
+First what the operator named and what is installed (`packages_of`), then command lines that an
+operator declares as handlers (`read_commands`). Nothing else is found: no request can name code to
+import.
 """
 
 import json

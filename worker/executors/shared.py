@@ -1,7 +1,8 @@
 """Attempts that share a process: many of one handler package at a time, under one supervisor.
 
-Begin with `executor.py`, then `process.py` (what becomes of all its attempts), `attempt.py` and
-`attempt_logs.py`. The process's own program is `apphub_jobs/process/shared.py`.
+First the attempts' logs, then one attempt (`SharedAttempt`), then the process and what becomes of
+its attempts when it ends (`SharedProcess`), then the executor, with one process for a handler
+package. The process's own program is `apphub_jobs/process/shared.py`.
 """
 
 import asyncio
@@ -38,7 +39,7 @@ from worker.executors.local.workplace import SHARED_PROGRAM, Workplace
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import TOGETHER, OnUpdate, Outcome, Task, need_lease
 
-# Logs of attempts, written in a thread: a disk that hangs must not cost the worker its lease.
+# Logs of attempts are written in a thread: a disk that hangs must not cost the worker its lease.
 
 logger = logging.getLogger(__name__)
 
@@ -156,8 +157,6 @@ class AttemptLog:
         log.close()
         return log.lost
 
-
-# An attempt in a shared process, from its task to its outcome.
 
 TIMEOUT_GRACE_S = 2.0
 """How long an attempt whose time is over may take to end before it costs its process."""
@@ -292,8 +291,6 @@ class SharedAttempt:
             self._over.set_result(outcome)
 
 
-# What a shared process printed before it crashed.
-
 LAST_WORDS_BYTES = 4_096
 
 
@@ -309,8 +306,6 @@ def tell_last_words(crash: Outcome, log: Path) -> None:
     said = crash.message["message"]
     logger.warning("%s; the end of what it printed:\n%s", said, text)
 
-
-# A process that many attempts share, and what becomes of them when it ends.
 
 MOST_ATTEMPTS = 100_000
 """How many attempts a process runs at most: what leaks slowly is gone with it."""
@@ -608,8 +603,6 @@ class SharedProcess:
             },
         )
 
-
-# Runs attempts side by side in processes that they share: one process for a handler package.
 
 _Key = tuple[HandlerPackage, int | None]
 """A handler package and a limit of memory in MB, which is the process's as a whole."""

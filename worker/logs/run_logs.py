@@ -1,5 +1,8 @@
 """What runs print: how it is named, the ports behind which it is kept, and how it is read.
 
+First the ports (`LogStore`, `LogKeeper`) and names, then reading (`RunLogs`), then logs in a
+directory that workers and API share (`DirectoryLogs`).
+
 An attempt has one log for each of its executions: several where it was handed back and started
 again. To readers they are one text. A log only ever grows at its end, so an offset that was read
 once stays true.
@@ -198,7 +201,7 @@ def _size(logs: Sequence[ExecutionLog]) -> int:
     return sum(sizes)
 
 
-# Run logs in a directory that workers and API share: what is written can be read at once.
+# In a shared directory what is written can be read at once.
 
 READ_BYTES = 65_536
 

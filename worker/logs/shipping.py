@@ -1,6 +1,7 @@
 """Brings what runs print from the worker's spool to an object store.
 
-By chunks while they run, whole at their end.
+First the spool, where logs are until they have arrived, then the `Shipper`: by chunks while runs
+run, whole at their end.
 """
 
 import asyncio
@@ -17,12 +18,10 @@ from runtime.tasks import Supervision, end, start_once
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
 from worker.logs.run_logs import RunLogsUnavailableError
 
-# A worker's logs on their way to an object store: where they are until they have arrived.
+# The spool of a worker: a directory whose lock it holds for as long as it lives.
 #
-# Each worker has a spool of its own, a directory that it holds the lock of for as long as it
-# lives. The kernel gives the lock of a killed worker up; then whoever comes next may take the
-# spool over. A supervisor holds the lock of the file it writes, and may outlive its worker by a
-# moment.
+# The kernel releases the lock of a killed worker; then the next process may take the spool over. A
+# supervisor holds the lock of the file that it writes, and may outlive its worker by a moment.
 
 LOCK = "lock"
 

@@ -1,12 +1,13 @@
-"""What is asked of jobs; shared by both clients."""
+"""Requests about jobs; shared by both clients.
+
+First definitions as they are sent, and compared with what is registered; then the requests.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from apphub_jobs.client.requests.request import Request, job_path, reading
 from apphub_jobs.typed.job import Job
-
-# Definitions as they are sent: of a job or written down, and compared with what is there.
 
 Definition = Mapping[str, Any] | Job[..., object]
 """A job made by `@job`, or what `POST /jobs` takes."""

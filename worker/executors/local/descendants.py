@@ -1,4 +1,8 @@
-"""Finds and ends every process below this one, by what Linux tells in /proc."""
+"""A process and all that descends from it: how a supervisor starts, finds and ends them.
+
+First every process below this one, by what Linux shows in /proc; then the handlers' process, as its
+supervisor starts it (`Child`).
+"""
 
 from __future__ import annotations
 
@@ -133,8 +137,6 @@ def memory_mb() -> float:
             pages += int(resident)
     return pages * _PAGE_BYTES / 1_048_576
 
-
-# The handlers' process, as its supervisor starts it.
 
 _OPEN = "/proc/self/fd"
 if sys.platform != "linux":

@@ -1,4 +1,8 @@
-"""Runs attempts on this host: in warm processes, each under a supervisor that ends all of it."""
+"""Runs attempts on this host: in warm processes, each under a supervisor that ends all of it.
+
+First the processes, started ahead of attempts, each for one handler package, and used again
+(`Pool`); then how many attempts begin at a time (`Pace`); then the executor.
+"""
 
 import asyncio
 import logging
@@ -16,8 +20,6 @@ from worker.executors.local.slot import Slot, start_slot
 from worker.executors.local.workplace import Workplace
 from worker.executors.packages import HandlerPackage, to_start_ahead
 from worker.executors.port import APART, LeaseOverError, OnUpdate, Task, need_lease
-
-# Warm processes: started ahead of attempts, each for one handler package, and used again.
 
 logger = logging.getLogger(__name__)
 
@@ -219,9 +221,9 @@ class Pool:
 
 # Lets attempts begin a few at a time: to wake many processes at once makes each of them slow.
 #
-# A process that has just run an attempt finds its code and data in the processor's caches; one
-# that waited while a dozen others ran finds neither, and takes several times as long for what is
-# short. So a burst of short attempts goes through few processes, and long ones wait for each
+# A process that has just run an attempt finds its code and data in the processor's caches; one that
+# waited while a dozen others ran finds neither, and takes several times as long for a short
+# attempt. So a burst of short attempts goes through few processes, and long ones wait for each
 # other for a moment only.
 
 

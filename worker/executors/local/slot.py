@@ -1,4 +1,7 @@
-"""A slot for attempts: a handlers' process with its supervisor, started ahead of its first task."""
+"""A slot for attempts: a handlers' process with its supervisor, started ahead of its first task.
+
+First lines that come through a pipe (`LineReader`), then the slot, then its start (`start_slot`).
+"""
 
 import asyncio
 import json
@@ -31,7 +34,7 @@ from worker.executors.local.workplace import (
 )
 from worker.executors.packages import HandlerPackage
 
-# Lines that come through a pipe, without a task or a future for each.
+# Lines from a pipe, without a task or a future for each.
 
 
 class LineReader(asyncio.Protocol):

@@ -1,8 +1,11 @@
 """The supervisor of attempts, one at a time: beside the handlers' process, without user code.
 
-It starts the handlers' process, which takes tasks from the worker and answers it directly. Of an
-attempt that is over in a moment, prints nothing and leaves nothing behind, the supervisor need not
-hear; of every other it is told. Then it keeps what is printed, and ends the attempt with every
+First the attempt's log, then what the worker says (`Control`), then the thread that writes the log,
+then one attempt and the program.
+
+It starts the handlers' process, which takes tasks from the worker and answers it directly. The
+supervisor is not notified of an attempt that is over in a moment, prints nothing and leaves nothing
+behind; of every other one it is. Then it keeps what is printed, and ends the attempt with every
 descendant: when its time is over, beyond its memory, and when the worker says so. In any case it
 ends everything when the worker is gone, and when the worker's lease is over while the worker is
 frozen. It and the handlers' process are subreapers, so nothing can hide in a session of its own. An
@@ -13,10 +16,12 @@ ours. The handlers' process is started at once, so that it is ready when its fir
 Arguments: the descriptors for tasks, for reports and of the lease's end, JSON with the handlers'
 process's `view` of the file system (`hiding.View`, or null) and the variables that are `secret`,
 then its command.
+
 Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
 (`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": moment}` or,
 once its process says that it is done, `{"over": …}`. Standard output: a JSON line at the end of
-each attempt of which it was told. Moments are of CLOCK_MONOTONIC, which a host's processes share.
+each attempt that it was notified of. Moments are of CLOCK_MONOTONIC, which a host's processes
+share.
 """
 
 from __future__ import annotations
@@ -54,8 +59,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from resource import struct_rusage
 
-
-# The log of one attempt, as its supervisor keeps it.
 
 BEYOND = b"[the output beyond %d bytes is not kept]\n"
 LEFT_OUT = b"[%d bytes were left out]\n"
@@ -178,8 +181,6 @@ def _stamp() -> bytes:
     return f"{second}.{millisecond:03d}Z ".encode()
 
 
-# What the worker says to a supervisor.
-
 CHUNK_BYTES = 65_536
 
 LOOK_AGAIN_S = 3_600.0
@@ -244,10 +245,10 @@ def next_order(control: Control) -> list[dict[str, object]]:
     return []
 
 
-# The log of one attempt, written by a thread of its own.
+# The log of one attempt is written by a thread of its own.
 #
-# A disk that hangs, such as one behind a network, must not keep a supervisor from ending what
-# runs: at its deadline, when it is canceled, and when the lease is over. What is printed waits
+# A disk that hangs, such as one behind a network, must not keep a supervisor from ending an
+# attempt: at its deadline, when it is canceled, and when the lease is over. Printed lines wait
 # meanwhile.
 
 WAITING_BYTES = 1_048_576

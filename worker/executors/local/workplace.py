@@ -1,12 +1,15 @@
-"""Where attempts work: below a directory of this process's, which others remove once it is gone.
+"""Where attempts work, and how the processes of their handlers are started.
 
-All such directories of a user lie in one, which is hidden from handlers' processes whole: so they
-see no other attempt's files, also none of a worker that starts later.
+First the removal of directories, then this process's directory for its attempts (`Workplace`), then
+command lines, environment and view of the file system of a handler package's processes.
 
-A killed worker cannot clean up, so the next one does it. Whose a directory is tells a lock of the
-kernel on the directory itself: held for as long as its worker lives, frozen or not, and released
-with its process. Cleaners of temporary directories that know such locks (systemd's does) leave it
-alone, too.
+All workplaces of a user lie in one directory, which is hidden from handlers' processes whole: so
+they see no other attempt's files, also none of a worker that starts later.
+
+A killed worker cannot clean up, so the next one does it. A lock of the kernel on the directory
+itself shows that its worker lives: held for as long as the worker lives, frozen or not, and
+released with its process. Cleaners of temporary directories that know such locks (systemd's does)
+leave it alone, too.
 """
 
 import fcntl

@@ -1,6 +1,12 @@
 """The driver: a child of the worker that speaks to Ray, and knows nothing of the service.
 
-Begin with `program.py`, then `cluster.py` (its nodes) and `attempts.py` (its tasks).
+First the nodes of the cluster (`Cluster`), each with a watcher that knows the lease; then attempts,
+each a task of Ray that passes on what its host says (`RayTask`); then the program (`Driver`), which
+connects to Ray and runs there what the worker orders.
+
+Arguments: JSON with `address`, `runtimeEnv` and `slots`. Standard input: lines from the worker, and
+its end is the worker's end. Standard output: first whether the cluster is there, then `room` again
+and again, and of each attempt where it began, then what its host says of it, its `end` last.
 """
 
 import asyncio
@@ -20,8 +26,6 @@ from typing import Any, Literal
 from runtime.tasks import end, start_once
 from worker.executors.ray.node import Watcher, relay
 from worker.executors.ray.wire import END, line_of, reading
-
-# The nodes of the cluster, as the driver knows them: each has a watcher that knows the lease.
 
 logger = logging.getLogger(__name__)
 
@@ -212,8 +216,6 @@ def in_short(error: object) -> str:
     return line[:LONGEST_TEXT]
 
 
-# Attempts as the driver sees them: a task of Ray each, which passes on what its host says.
-
 WAITING_S = 10.0
 """How long an attempt may wait for room on the cluster before its run is handed back."""
 
@@ -377,13 +379,6 @@ def options_of(task: Mapping[str, Any]) -> dict[str, Any]:
         options["resources"] = custom
     return options
 
-
-# The program of the driver: it connects to Ray, and runs there what the worker says.
-#
-# Arguments: JSON with `address`, `runtimeEnv` and `slots`. Standard input: lines from the worker,
-# and its end is the worker's end. Standard output: first whether the cluster is there, then
-# `room` again and again, and of each attempt where it began, then what its host says of it, its
-# `end` last.
 
 LOCAL = "local"
 

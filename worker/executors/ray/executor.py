@@ -1,4 +1,8 @@
-"""Runs attempts on a cluster of Ray, by a driver of its own; what is built in runs on this host."""
+"""Runs attempts on a cluster of Ray, by a driver of its own; built-in handlers run on this host.
+
+First an attempt as its worker sees it (`RayAttempt`), then the driver's process, then logs, then
+the executor.
+"""
 
 import asyncio
 import itertools
@@ -32,8 +36,6 @@ from worker.executors.port import (
 )
 from worker.executors.ray.wire import LONGEST_BYTES, described, line_of, unpacked
 from worker.executors.shared import AttemptLog, AttemptLogs
-
-# An attempt on the cluster, as its worker sees it.
 
 
 class RayAttempt:
@@ -115,11 +117,10 @@ class RayAttempt:
             self._over.set_result(outcome)
 
 
-# The driver's process, as the worker starts it: it is told tasks, and no secret of the service.
+# The driver's process, as the worker starts it: it gets tasks, and no secret of the service.
 #
-# Ray shows the command line of its driver to all of the cluster, ends its process when the
-# cluster is gone, and unpickles what the cluster's nodes answer. So the driver is not the worker
-# itself.
+# Ray shows the command line of its driver to all of the cluster, ends its process when the cluster
+# is gone, and unpickles what the cluster's nodes answer. So the driver is not the worker itself.
 
 logger = logging.getLogger(__name__)
 
@@ -280,7 +281,7 @@ def _is_needed(name: str) -> bool:
     return is_own or is_passed_on(name)
 
 
-# The log of an attempt elsewhere, which its supervisor there has stamped and cut already.
+# The log of an attempt elsewhere: its supervisor there has stamped and cut it already.
 
 
 class VerbatimLog(Log):

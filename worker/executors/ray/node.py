@@ -1,7 +1,8 @@
 """What runs on the nodes of the cluster, which need this package and Ray, and no secret.
 
-An attempt's task is `relay.py`. A node's watcher, which knows the lease, is `watcher.py`; it keeps
-a host, `host.py`, which starts, watches and ends the attempts of its node, and knows no Ray.
+First where a node's host listens; then an attempt's task as Ray runs it (`relay`), and what a host
+reports of an attempt; then the host, which starts, watches and ends the attempts of its node and
+knows no Ray; last the node's `Watcher`, which knows the lease and keeps the host.
 """
 
 import asyncio
@@ -42,7 +43,7 @@ from worker.executors.ray.wire import (
     task_of,
 )
 
-# Where the host of a node listens: a place that its watcher and the tasks there know alike.
+# Where the host of a node listens: a path that its watcher and the tasks there compute alike.
 
 _TOKEN_LETTERS = 16
 _NODE_LETTERS = 16
@@ -91,9 +92,8 @@ def _is_dead(path: Path) -> bool:
     return False
 
 
-# An attempt's task, as Ray runs it: it holds what the attempt needs, and passes on what it says.
-#
-# If Ray ends it, the host notices, and ends the attempt.
+# An attempt's task, as Ray runs it: it holds what the attempt needs, and passes on what the attempt
+# says. If Ray ends it, the host notices, and ends the attempt.
 
 RELAY_CHUNK_BYTES = 1_048_576
 
@@ -145,7 +145,7 @@ def _connected(path: Path) -> socket.socket:
     raise ConnectionError("the node has no watcher")
 
 
-# What a host tells of one attempt: gathered for a moment, for it goes through a network.
+# A host's reports of one attempt are gathered for a moment, because they go through a network.
 
 GATHER_S = 0.05
 
@@ -258,12 +258,12 @@ def _read(log: Path, position: int) -> bytes:
 
 # The host of a node's attempts: the executor of `worker.executors.local`, at the end of a socket.
 #
-# Each connection is an attempt: its first line is the order, what comes back are its reports,
-# what it prints, and its end. Whoever hangs up ends it. Standard input says until when the lease
-# holds, and what is to become of attempts; its end is the watcher's end, and ends all. Standard
-# output says once that the host is ready, then for each `end` whether that attempt is over. Run
-# as a program, with one argument: JSON with `socket`, its path, and `size`, how many processes to
-# keep warm.
+# Each connection is an attempt: its first line is the order, the answer is its reports, what it
+# prints, and its end. Closing the connection ends the attempt. Standard input says until when the
+# lease holds, and what is to become of attempts; its end is the watcher's end, and ends all.
+# Standard output says once that the host is ready, then for each `end` whether that attempt is
+# over. Run as a program, with one argument: JSON with `socket`, its path, and `size`, how many
+# processes to keep warm.
 
 logger = logging.getLogger(__name__)
 
@@ -472,11 +472,10 @@ def main() -> None:
     asyncio.run(_serve(told["socket"], told["size"]))
 
 
-# The watcher of a node, an actor: it knows the driver's lease, and keeps the host of the
-# attempts.
+# The watcher of a node, an actor: it knows the driver's lease, and keeps the host of the attempts.
 #
-# It ends with its driver, and the host with it. If the driver only falls silent, the lease ends
-# what runs here.
+# It ends with its driver, and the host with it. If the driver only falls silent, the end of the
+# lease ends what runs here.
 
 PROGRAM = "from worker.executors.ray.node import main; main()"
 
