@@ -1,5 +1,5 @@
 """Where it is kept: the log on PostgreSQL, from its one writer to its checks, seals and archives.
 
-One room a subject, each above those that it uses: `append`, then `rebuild`, `seal` and `workers`,
-`history`, `archive` and `personal`, `encoding`, `database`, `keys`. Begin with `append/writer.py`.
+Begin with `append/writer.py`. Claims and the pending queue stand in `claims.py` and
+`pending_queue.py`, reading in `history/` and `rehydration.py`, tamper evidence in `seal/`.
 """

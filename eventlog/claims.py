@@ -1,4 +1,11 @@
-"""What is asked of the queue in a round trip, and what comes of the answers."""
+"""What a claim reads: capabilities, limits and candidates, in pipelined queries.
+
+First the SQL by which a process follows the pending queue; then what living workers offer to
+execute, and which runs a worker takes by that; then what a claim knows of starts within periods and
+of the fairness groups, and how it reads the rest; then the selection (`picked`, `picked_for_sure`),
+which repeats until no limit is unknown; last what has changed since a position, and what a worker
+with free slots can expect (`prospect`).
+"""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -70,7 +77,7 @@ from projections.rows import (
     read_value,
 )
 
-# The SQL by which a process follows the queue.
+# The SQL by which a process follows the pending queue.
 
 EVENTS_AT_A_TIME = 2_000
 """Events that one statement follows."""
@@ -346,7 +353,7 @@ async def still_given_up(
     ]
 
 
-# What a claim knows of starts within periods, and of whose turn it is, and how it asks.
+# What a claim knows of starts within periods and of fairness groups, and how it reads the rest.
 
 LOOK_AHEAD = 64
 """Runs whose rooms are asked for at once, where one is."""
@@ -474,7 +481,7 @@ def _with_rates(runs: Iterable[Candidate]) -> list[Candidate]:
     return [run for run in runs if run["rate_limit"] is not None]
 
 
-# Picks the runs that a claim starts: what counts is asked for until all of it is known.
+# Selects the runs that a claim starts: it repeats until no limit that counts is unknown.
 
 
 def picked(

@@ -1,6 +1,8 @@
-"""Stored events in other forms: the very bytes, a JSON document, and the codec of the library.
+"""Stored events in their forms: the library's codec, the very bytes, and a JSON document.
 
-Uses `database`. `columns.py` is what seals cover, `document.py` what archives and proofs hold.
+First events to bytes and back (`PlainTranscoder`): orjson's plain JSON, times as ISO 8601 text with
+milliseconds. Then the columns as bytes, which seals cover; then the document that archives and
+proofs hold. Uses `database`.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -20,8 +22,6 @@ from domain.topics import AGGREGATES, event_class
 from eventlog.database.sql import EVENTS_TABLE
 from projections.envelope import decode_state
 from projections.rows import Connection
-
-# Events to bytes and back: orjson's plain JSON, times as ISO 8601 text with milliseconds.
 
 
 class PlainTranscoder(Transcoder):
@@ -78,13 +78,13 @@ def _encode_time(value: object) -> str:
     raise TypeError(msg)
 
 
-# Events as the very bytes that are stored: what is sealed, and what is compared with the seals.
+# Events as the very bytes that are stored: these are sealed, and compared with the seals.
 #
 # Every column counts in PostgreSQL's binary form and is never interpreted: eight bytes for
-# positions, versions and times (microseconds), sixteen for ids, UTF-8 for text. So nothing that
-# an editor could change escapes. The sealer lets the server put the bytes together and hash them,
-# which costs the API's process next to nothing; whoever checks has the bytes sent and hashes them
-# here, so that the server's word is not taken for it. A test holds the two together.
+# positions, versions and times (microseconds), sixteen for ids, UTF-8 for text. So nothing that an
+# editor could change escapes. The sealer lets the server put the bytes together and hash them,
+# which costs the API's process next to nothing; a check has the bytes sent and hashes them here, so
+# that it does not trust the server's word. A test compares the two.
 
 BINARY_FORMS = {
     "notification_id": "int8send(notification_id)",

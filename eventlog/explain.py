@@ -1,7 +1,10 @@
-"""The due runs that come before a run in the queue, now and as of a past moment.
+"""Why a run stands where it stands, now or as of a past moment: what is read for its explanation.
 
-Where the values of a parameter take turns, a run comes when it is its turn, and not before what
-stands in front of any run whose turn comes first.
+First what a run's last events tell beside its row; then which due runs come before it in the queue;
+then all other facts around it, and the explanation itself (`explain_now`, `explain_then`).
+
+Where a parameter's values are served round-robin, a run starts when its value is next, and not
+before the runs that stand before any run of an earlier value.
 """
 
 from collections import Counter
@@ -147,10 +150,10 @@ async def _memory_mb(connection: Connection, run: RunRow) -> Json:
     return resources.get("memoryMb")
 
 
-# What comes before a place in the queue of runs that take turns, while others stand behind it.
+# What comes before a queue position of runs in a fairness group, while others stand behind it.
 #
-# A group stands in the queue where the run stands whose turn it is. Once that is one behind the
-# place, the rest of the group comes later, also what was due before.
+# A group stands in the queue where its next run stands. Once that is a run behind the position, the
+# rest of the group comes later, also what was due before.
 
 MOST_COUNTED = 100_000
 """Runs before a run that are counted."""
@@ -461,7 +464,7 @@ def _is_of_group(row: RunRow, run: Candidate) -> bool:
     return row["priority"] == run["priority"]
 
 
-# What stood around a run, now or at a position of the log, so that it can be explained.
+# The facts around a run, now or at a position of the log, by which it is explained.
 
 MOST_WORKERS = 1_000
 

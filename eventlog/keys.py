@@ -1,8 +1,8 @@
 """Files of a log beside its database: private keys, and where they and the archives are.
 
-Uses no other room of the log. Begin with `log_files.py`, which readers of the log are given.
-`sealing.py` has the key of seals, `master.py` the one that wraps the subjects' keys;
-`private_files.py` writes both.
+First private files; then the master key, which wraps the subjects' keys; then where all files of a
+log are (`LogFiles`), which readers of the log are given; then the keys of seals. Uses no other part
+of the log.
 """
 
 import hmac
@@ -28,8 +28,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from domain.errors import SubjectKeysUnavailableError
 from runtime.files import write_whole
 
-# Files that only their owner may read.
-
 _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -50,9 +48,9 @@ def is_open_to_others(path: Path) -> bool:
 
 # The master key, in a file: it wraps the subjects' keys, which lie in the database.
 #
-# The file holds a key a line, as 64 hexadecimal digits; lines that begin with # say something to
-# people. The first key is the present one; those after it are former ones, by which some
-# subjects' keys may still be wrapped.
+# The file holds a key a line, as 64 hexadecimal digits; lines that begin with # are comments. The
+# first key is the present one; those after it are former ones, by which some subjects' keys may
+# still be wrapped.
 
 logger = logging.getLogger(__name__)
 
@@ -220,9 +218,6 @@ def _master_keys_in(text: str) -> tuple[MasterKey, ...] | None:
     return tuple(keys) or None
 
 
-# What belongs to a log and lies in files beside its database.
-
-
 @dataclass(frozen=True)
 class LogFiles:
     """Where the files of a log are. The composition root hands them to whoever reads the log.
@@ -239,8 +234,8 @@ class LogFiles:
 
 # The keys of seals: Ed25519, in PEM files outside the database.
 #
-# A key file holds the private key that seals, and may hold public keys of former ones after it,
-# so that what they sealed is still trusted. A file of public keys alone checks and seals nothing.
+# A key file holds the private key that seals, and may hold public keys of former ones after it, so
+# that what they sealed is still trusted. A file of public keys alone checks and seals nothing.
 
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.+?-----END \1-----\n?", re.DOTALL)
 

@@ -1,4 +1,8 @@
-"""What a worker asks of the tables between its commands: what is due, and what was canceled."""
+"""What workers read of the tables between commands: open operations, due and canceled runs, ticks.
+
+First the bulk operations that are not finished, then the runs (`Work`), then which schedules' ticks
+are due and when the next one fires (`Ticks`).
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,8 +25,6 @@ from eventlog.pending_queue import Queue
 from projections import bulk, schedules
 from projections.flow import claims
 from projections.rows import Connection, read_one, read_value
-
-# What the bulk worker asks of the tables: which operations are to be gone on with.
 
 
 class OpenOperations:
@@ -163,8 +165,6 @@ def _seconds_until(moment: object, row: Row) -> float | None:
     left = from_iso(str(moment)) - now
     return left.total_seconds()
 
-
-# What the ticker asks of the tables: whose ticks are due, and when the next one fires.
 
 _LIVING = "SELECT count(*) AS workers FROM workers WHERE dead_at IS NULL"
 

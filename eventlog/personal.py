@@ -1,7 +1,8 @@
 """Personal values in the log: encrypted by a key for each person, unreadable once it is destroyed.
 
-Uses `keys` and `database`. Begin with `writing.py` and `reading.py`; `rotation.py` changes the
-master key.
+First the encryption itself; then the SQL, and the subjects' keys; then reading, the only way from
+stored states to envelopes and aggregates; then writing, and erasing for good. Uses `keys` and
+`database`; `key_rotation.py` changes the master key.
 """
 
 import asyncio
@@ -29,17 +30,17 @@ from projections.envelope import Envelope, EventRow, to_envelope
 from projections.job_runs import IS_UNFINISHED
 from projections.rows import Connection, read_first, read_ids, read_one, read_rows
 
-# Personal data in a stored event: out of the open and back.
+# Personal data in a stored event: encrypted and decrypted.
 #
 # An event whose state begins with the member `encrypted` was written with fewer members than its
 # class has: marked parameters are missing, and their values lie in `encrypted`, by the id of the
 # key and the parameter's name, as base64 of nonce, ciphertext and tag (AES-256-GCM). Only a run's
-# first event has any. Its bytes never change, so seals hold; what changes is which keys there
-# are. Whoever reads an event decrypts it first, before upcasts and folds.
+# first event has any. Its bytes never change, so seals hold; what changes is which keys there are.
+# A reader decrypts an event first, before upcasts and folds.
 #
-# The digest of a launch's body would let somebody who guesses a value see that the guess is
-# right. So it is encrypted, too, by a key that follows from all keys of the run together: once
-# one of them is gone, so is the digest.
+# The digest of a launch's body would let an attacker who guesses a value see that the guess is
+# right. So it is encrypted, too, by a key that follows from all keys of the run together: once one
+# of them is destroyed, the digest is unreadable.
 
 CIPHERTEXT_MARK = b'{"encrypted":{'
 """What a state with encrypted values begins with, and no other: so all that it costs the others is
@@ -265,8 +266,8 @@ WRAP_ANEW = (
 
 # The subjects' keys: in the table `subject_keys`, each wrapped by the master key from a file.
 #
-# They are read from the database each time, in the snapshot or transaction that reads the events:
-# a process that kept one would go on showing what another one has erased.
+# They are read from the database each time, in the snapshot or transaction that reads the events: a
+# process that kept one would still show what another process has erased.
 
 SubjectKey = tuple[UUID, bytes]
 """The key's id, and the key."""
@@ -464,8 +465,8 @@ async def _first_master(
 
 # Events as they are read: decrypted by the keys that still exist, all of a page by one query.
 #
-# This is the only way from stored states to envelopes and aggregates, so whatever has been erased
-# is erased for all. Where nothing is encrypted it costs a look at each run's first event.
+# There is no other way from stored states to envelopes and aggregates, so what is erased is erased
+# for all readers. Where nothing is encrypted it costs a look at each run's first event.
 
 MOST_AT_ONCE = 524_288
 """Bytes of states that are parsed in the loop; for more, others would wait."""

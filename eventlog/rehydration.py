@@ -1,6 +1,8 @@
-"""Histories of aggregates, part by part: nobody knows how long they are.
+"""Aggregates for commands: their histories, part by part, and their states from rows.
 
-A part ends after so many events or bytes. It has at least one event where there is any.
+First histories, whose length is unknown: a part ends after a number of events or bytes, and has at
+least one event where there is any. Then states: the rows of aggregates, and the ends of their
+histories to prove them by.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -257,11 +259,11 @@ def _stored(aggregate_id: UUID, row: EventRow) -> StoredEvent:
     )
 
 
-# Where aggregates stand: their rows, and the ends of their histories to prove them by.
+# States of aggregates: their rows, and the ends of their histories to prove them by.
 #
-# A row is relied on only if it goes back to the last event of the log, and if a version of the
-# program has written it that knows all that decisions need. What it then says is as good as the
-# history, and costs two look-ups however long that is.
+# A row is relied on only if it goes back to the last event of the log, and if the program's version
+# that wrote it knows all that decisions need. It is then as good as the history, and costs two
+# look-ups however long that is.
 
 MAX_BYTES = 1_048_576
 """Rows that are read together may take so much room in the table, where they lie compressed; the

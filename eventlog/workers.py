@@ -1,6 +1,8 @@
-"""What the database knows of workers: their heartbeats, and whether there is work for them.
+"""What the database knows of workers: the list that people see, dead workers' runs, heartbeats.
 
-Uses `database`. Begin with `heartbeats.py`.
+First the list, and how a worker is drained; then runs whose worker is dead (`orphaned`); then the
+table `workers` itself, as workers write it (`Heartbeats`), and how a worker is declared dead
+(`bury`). Uses `database`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -27,8 +29,6 @@ from projections.rows import (
     read_rows,
     read_value,
 )
-
-# Workers as people see them, and how one of them is told to come to its end.
 
 SHOWN_FOR = "1 day"
 """How long a worker is shown that was lost."""
@@ -163,11 +163,11 @@ def present(row: WorkerRow) -> JsonObject:
     return presented(row, SHOWN)
 
 
-# Runs under way whose worker lives no more.
+# Running runs whose worker is dead.
 #
-# A dead worker claims nothing any more, so once none of its runs is under way, that stays so, and
-# is noted (`recovered_at`): nobody looks for them again. A run whose holder was never registered,
-# as after tables were restored by hand, is looked for now and then.
+# A dead worker claims nothing any more, so once it holds no running run, that stays so, and is
+# recorded (`recovered_at`): later searches skip it. A run whose holder was never registered, as
+# after tables were restored by hand, is searched for now and then.
 
 _NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
@@ -252,10 +252,9 @@ async def any_of_anybody(connection: Connection, bypassed: Sequence[UUID]) -> bo
     return bool(await read_ids(connection, OF_ANYBODY, values))
 
 
-# The table `workers`: a row for each start of a worker, with a sequence that grows while it
-# lives.
+# The table `workers`: a row for each start of a worker, with a sequence that grows while it lives.
 #
-# It is no projection: a heartbeat is not worth an event. That a worker was lost is one
+# It is no projection: a heartbeat is not worth an event. The loss of a worker is one
 # (`job_run.attempt_lost`).
 
 EVERYWHERE_EVERY_S = 60.0

@@ -1,6 +1,8 @@
-"""The library's recorder and factory on our settings.
+"""The domain's log on PostgreSQL, and the library's recorder and factory on our settings.
 
-They read through the library; writing is the group-commit writer's.
+First `PostgresLog`, which writes through the writer and reads through the pool; then the library's
+side (`LogRecorder`, `LogFactory`), which reads through the library and inserts through the same
+writer.
 """
 
 import asyncio
@@ -43,8 +45,6 @@ from projections.envelope import EventRow
 from projections.job_runs import FIRST_STATUS, HOLDERS, HolderRow, asked, slot_of
 from projections.rows import Connection, read_rows
 from projections.schedules import statuses_of, watch_clock
-
-# The domain's log on PostgreSQL.
 
 
 class PostgresLog(Log):

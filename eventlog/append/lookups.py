@@ -1,6 +1,7 @@
 """What the writer's transaction reads under the lock.
 
-Each thing is read once, and as much as possible in one round trip.
+First the rows that this process remembers (`RunningRows`), then `Finder`, which reads the rest:
+each thing once, and as much as possible in one round trip.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,8 @@
-"""What a batch of requests comes to. Pure.
+"""The plan of a batch of requests: which are accepted, where their events stand, which rows change.
 
-That is: which are accepted, where their events stand, and which rows they change.
-`eventlog.append.transaction` reads what this needs under the append lock and writes its result.
+First the SQL of an append, then what the log and its tables say under the lock (`Found`), then the
+plan, which is pure. `eventlog.append.transaction` reads what it needs under the append lock and
+writes its result.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,8 +32,6 @@ from projections.envelope import Envelope, bare_envelope
 from projections.job_runs import FIRST_STATUS
 from projections.table import Changes, Table, insert_sql, update_sql
 from projections.tables import BY_SUBJECT
-
-# The SQL of an append.
 
 HEADS = f"""
     SELECT head.* FROM unnest({_IDS}) AS wanted (id), LATERAL (

@@ -1,9 +1,11 @@
 """The one writer of a process: gathers what is to be appended and commits it in groups.
 
+First continuity: what was decided on another log is refused. Then the requests that wait, their
+answers, and how long they may have to wait (`Line`, `Patience`); then the `Writer`.
+
 While one transaction is under way, requests queue up; the next takes them all. So a lone request
-waits for nobody, and a thousand share a commit. Many callers who ask again and again fall into two
-groups by themselves: one decides while the database writes what the other has decided
-(`eventlog.append.writer`).
+waits for none, and a thousand share a commit. Many callers that repeat their requests fall into two
+groups by themselves: one decides while the database writes what the other has decided.
 """
 
 import asyncio
@@ -51,7 +53,7 @@ from runtime.metrics import Metrics
 from runtime.request_writes import current_writes
 from runtime.tasks import Supervised, Supervision, end, start_once
 
-# What the writer tells and asks of the log's continuity (`eventlog.database.continuity`).
+# The log's continuity (`eventlog.database.continuity`), as the writer keeps it.
 
 
 def refuse_outdated(requests: Iterable[Request], continuity: Continuity) -> None:
@@ -76,7 +78,7 @@ def note_last(requests: Sequence[Request], continuity: Continuity) -> None:
         return
 
 
-# Who waits for the writer: their batches, what they are told, how long they may have to wait.
+# Requests that wait for the writer: their batches, their answers, how long they may have to wait.
 
 RETRY_PAUSE_S = 0.1
 

@@ -1,5 +1,7 @@
 """Archiving: whole histories of runs that ended long ago move from the log into a verified file.
 
+First the transaction in which events leave the log for their file (`Mover`), then the archiver.
+
 The file is written under a temporary name, read back and compared with the log, and given its name.
 Only then one transaction writes the index, takes the events out of the log as the archivist, and
 appends an event that says so. A command that dies leaves all of a file's events in the log, or all
@@ -30,8 +32,6 @@ from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session, took_lock
 from eventlog.encoding import PlainMapper, PlainTranscoder, RawRow, read_event
 from projections.rows import Connection, read_one, read_rows, read_value
-
-# The transaction in which events leave the log for their file, which an event records.
 
 logger = logging.getLogger(__name__)
 

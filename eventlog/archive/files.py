@@ -1,8 +1,9 @@
-"""Archive files: events as JSON Lines, in blocks that can be read without each other.
+"""Archive files and their index: events as JSON Lines, in blocks that can be read independently.
 
-Each block is compressed by itself, and together they are an ordinary gzip file: `zcat` shows a line
-about the archive, and then every event, in the order of positions, with exactly what the log's
-columns held (`eventlog.encoding`).
+First the files. Each block is compressed by itself, and together they are an ordinary gzip file:
+`zcat` shows a line about the archive, and then every event, in the order of positions, with exactly
+what the log's columns held (`eventlog.encoding`). Then the index: which block of which file holds
+an event.
 """
 
 import gzip
@@ -255,11 +256,9 @@ def to_row(document: Document) -> EventRow:
     }
 
 
-# The index of archives: which block of which file holds an event.
-#
-# Its tables are written once and never changed. Events only ever move from the log into a file,
-# in one transaction with their entries here. So whoever reads the log first and this index
-# afterwards misses nothing, and at worst sees an event in both.
+# The index's tables are written once and never changed. Events only ever move from the log into a
+# file, in one transaction with their entries here. So a reader of first the log and then this index
+# misses nothing, and at worst sees an event in both.
 
 _BLOCK = """
     archive.file, block.first_position, block.last_position, block.place, block.length, block.sha256

@@ -1,8 +1,10 @@
-"""Reads archived events as if they still stood in the log, for everybody who reads the log.
+"""Reads archived events as if they still stood in the log, for all readers of the log.
+
+First whether the archives are what was written (`check_archives`), then histories, then positions.
 
 A run's history lies either in the log or in one file, never in both: statements that read histories
-return a mark for a run that is archived (`archived_runs`), and `resolved` puts its events in the
-mark's place. Whoever reads by position reads the log first, and merges in what the files hold.
+return a mark for a run that is archived (`archived_runs`), and `resolved` replaces the mark with
+its events. Readers by position read the log first, and merge in what the files hold.
 """
 
 import asyncio
@@ -33,8 +35,6 @@ from eventlog.database import sql
 from eventlog.database.connection import Database
 from projections.envelope import EventRow, decode_state
 from projections.rows import Connection, read_rows
-
-# Whether the archives are what was written.
 
 
 @dataclass(frozen=True)

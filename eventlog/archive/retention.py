@@ -1,7 +1,8 @@
 """Archives ended runs as their jobs' retention says; any number of processes may, one at a time.
 
-A look costs little and takes no lock. Whoever finds enough for a file takes the lock of those who
-archive, and does what the operator's command does.
+First which ended runs may be archived, found a page at a time, then `Retainer`. A look costs little
+and takes no lock. A process that finds enough for a file takes the archiving lock, and does what
+the operator's command does.
 """
 
 import asyncio
@@ -35,9 +36,8 @@ from projections.rows import Connection, read_one, read_rows, read_texts, read_v
 
 # Which ended runs their jobs' retention lets go, found a page at a time.
 #
-# Of each job and status a mark says up to where, in the order of launches, all runs are archived
-# and no other can come to be: a look begins there, so runs that were archived long ago cost
-# nothing.
+# For each job and status a mark says up to which launch all runs are archived and no further one
+# can appear: a look begins there, so runs that were archived long ago cost nothing.
 
 Group = tuple[str, str]
 """A job's id and the status in which runs of it ended."""

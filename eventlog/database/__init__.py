@@ -1,4 +1,4 @@
 """PostgreSQL itself: connections, pipelines, notifications, its clock, and SQL that all share.
 
-Uses only `keys`. Begin with `connection.py`.
+Uses only `eventlog.keys`. Begin with `connection.py`.
 """

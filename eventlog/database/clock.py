@@ -1,6 +1,6 @@
-"""The database's clock, kept at hand.
+"""The database's clock, kept at hand: skewed hosts agree, and no command pays a round trip.
 
-Skewed hosts agree, and no command pays a round trip for the time.
+First the clock, then the database of a test service, whose clock can be moved.
 """
 
 import asyncio
@@ -74,11 +74,10 @@ class DatabaseClock:
                 )
 
 
-# A database whose clock can be moved, and the clock of processes that work on it: for tests.
+# For tests: a database whose clock can be moved, and the clock of processes that use it.
 #
-# Statements ask `clock_timestamp()`. In a test service's database another function of this name
-# is found first, so what a service's own code asks is the same, and no other service can be
-# moved.
+# Statements call `clock_timestamp()`. In a test service's database another function of this name is
+# found first, so a service runs the same statements, and no other service's clock can be moved.
 
 SCHEMA = """
     CREATE SCHEMA testing;

@@ -1,4 +1,9 @@
-"""Connections of the service: what every session sets, and values read as plain JSON."""
+"""Connections of the service and of operators, and what a server must be to keep the log.
+
+First what every session sets, and values read as plain JSON; then operators' sessions, which read
+whole tables for minutes; then checks of the server, before anything is done there; last how a start
+waits for a database that is away (`Patience`).
+"""
 
 import asyncio
 import logging
@@ -213,8 +218,6 @@ class _IsoLoader(Loader):
         return f"{seconds}.{fraction[:3]:0<3}Z"
 
 
-# Sessions of operators, who read whole tables for minutes.
-
 Progress = Callable[[str, int, int], None]
 """Told what is being done to which table, how far it is, and how far it goes."""
 
@@ -248,7 +251,7 @@ async def took_lock(session: Connection, lock: int) -> bool:
     return True
 
 
-# Whether a server can keep the log: asked before anything is done there.
+# Whether a server can keep the log is checked before anything is done there.
 
 MINIMUM_VERSION = 150_000
 """PostgreSQL 15, as libpq counts versions."""
@@ -335,11 +338,11 @@ def _value(session: Session, query: str) -> object:
     return row[0]
 
 
-# How a start waits for a database that is away: every step of it, through one place.
+# A start waits for a database that is away: every step of it, in one way.
 #
-# A server may go away after the first look as well, be it restarted, or recovering from a crash.
-# So whatever a start asks of the database is a step that is done again until it succeeds; all of
-# them may be done twice. One line tells what is waited for, and that again now and then.
+# A server may go away after the first check as well: it may restart, or recover from a crash. So
+# each step of a start that uses the database is repeated until it succeeds; each may be done twice.
+# One line says what the start waits for, and is repeated now and then.
 
 T = TypeVar("T")
 

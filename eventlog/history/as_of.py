@@ -1,5 +1,8 @@
 """Time travel: what there was at an earlier position of the log.
 
+First the past (`Past`), then the runs that a bulk operation's conditions select as of a position
+(`Selected`).
+
 Rows whose last event lies at or before the position are shown as they stand; only what has changed
 since is folded from its events up to the position. Which runs were alive then comes from the last
 checkpoint before and from the events between the two, so the cost grows with these, not with the
@@ -323,7 +326,7 @@ def _to_come(message: str) -> InvalidInputError:
     return InvalidInputError([Issue("/asOf", message, "maximum")])
 
 
-# Which runs a bulk operation is about: those that conditions choose as of a position.
+# The runs of a bulk operation: those that its conditions select as of a position.
 
 
 class _Schema(TypedDict):

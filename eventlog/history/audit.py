@@ -1,6 +1,7 @@
 """Reading the log as auditors do: by type, subject, actor, cause and time.
 
-Answers come page by page, in log order.
+First the filter, as a query or the command line says it (`EventFilter`), then `Audit`. Answers come
+page by page, in log order.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -34,8 +35,6 @@ from eventlog.personal import envelopes
 from projections.envelope import Envelope, EventRow
 from projections.rows import Connection, read_first, read_rows, read_value
 from projections.tables import BY_SUBJECT
-
-# Which events an auditor wants, and how that is said in a query or on the command line.
 
 KINDS = (*BY_SUBJECT, "log_archive")
 """What a subject may be; archives have no table."""

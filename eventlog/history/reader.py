@@ -1,6 +1,9 @@
 """The one tailing reader of a process: every event once, in log order, as envelopes.
 
-Positions appear in commit order (the append lock sees to it), so "after the last one" passes over
+First the reader; then the log replayed with each event's row before and after it (`Replay`); then
+aggregates that a newer version of the program has written.
+
+Positions appear in commit order (the append lock ensures it), so "after the last one" skips
 nothing. The gaps that rollbacks leave are never filled later.
 """
 
@@ -201,9 +204,7 @@ class Reader:
         return {row["key_id"] for row in rows}
 
 
-# Rows in motion: the log folded as it passes by.
-#
-# So each event is shown with the row before and after it.
+# The log replayed: each event is shown with its aggregate's row before and after it.
 
 MAX_ROWS = 10_000
 """Rows kept in memory. A row that fell out is folded again from its own events when it is
@@ -360,7 +361,7 @@ def _without_erased(run: RunRow, living: Collection[str]) -> RunRow:
     return {**run, "parameters": parameters}
 
 
-# Which aggregates a newer version of the program has gone on to write, as their heads tell.
+# Aggregates that a newer version of the program has written since, as their last events tell.
 
 _TAIL = 40
 """Bytes of a state that hold its shape's number, which the codec writes last."""

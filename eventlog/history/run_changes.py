@@ -1,4 +1,9 @@
-"""What events did to runs between two positions of the log."""
+"""What events did to runs between two positions of the log, and what saves the work of finding out.
+
+First the runs that have moved, and their folded rows; then checkpoints of time travel
+(`Checkpoints`); then how many runs of each job there are in each status, kept up with the log at
+little cost (`RunCounts`).
+"""
 
 import logging
 from collections import Counter
@@ -198,11 +203,11 @@ async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
 
 # Checkpoints of time travel.
 #
-# Each lists, as of some position, which runs are pending and running, and how many of each job
-# have ended. They are derived from the log and from `job_runs`, and only ever save time: without
-# them every answer is the same. Whoever finds `job_runs` wrong and mends it drops them
-# (`forget_checkpoints`; a rebuild does). Then the watchers make them anew, step by step; or
-# whoever dropped them recomputes them at once (`Checkpoints.recompute`).
+# Each lists, as of some position, which runs are pending and running, and how many of each job have
+# ended. They are derived from the log and from `job_runs`, and only ever save time: without them
+# every answer is the same. A repair of `job_runs` drops them (`forget_checkpoints`; a rebuild
+# does). Then the watchers compute them anew, step by step, or the repair does at once
+# (`Checkpoints.recompute`).
 
 logger = logging.getLogger(__name__)
 

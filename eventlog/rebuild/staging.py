@@ -1,6 +1,10 @@
-"""The rows that a table must hold, laid beside those that it does hold.
+"""The rows that a table must hold, staged beside those that it does hold, and their differences.
 
-They go by COPY into a temporary table: nothing of it is left once the session ends, in whatever way
+First the temporary tables and their comparison; then the SQL that folds the whole log or some
+aggregates; then differences as people read them; then rows folded on to the present (`fold_on`);
+last which version of its fold each table was written by.
+
+Rows go by COPY into a temporary table: nothing of it is left once the session ends, in whatever way
 that happens. PostgreSQL itself compares, so what counts is what it stores: times to the
 microsecond, JSON by its text (1 is not 1.0, but the order of keys is nothing), and SQL's NULL is
 not JSON's null.
@@ -283,7 +287,7 @@ REBUILD_LOCK = 5_518_902_447_613_390_126
 """Key of the advisory lock that a rebuild's session holds, so that there is one at a time."""
 
 
-# What differs between the rows that a table must hold, which are staged, and those it holds.
+# Differences between the staged rows, which a table must hold, and those that it holds.
 
 DIFFERENCES_CHUNK = 50
 

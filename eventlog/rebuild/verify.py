@@ -1,6 +1,7 @@
-"""Proves that the tables equal the log, range by range, however busily the service goes on.
+"""Proves that the tables equal the log, range by range, while the service continues to work.
 
-Log and table are compared in one moment a range, in which they agree unless something is wrong.
+First the ranges, whose expected rows are staged; then the comparison (`verify`). Log and table are
+compared in one moment a range, in which they agree unless something is wrong.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -22,8 +23,6 @@ from eventlog.rebuild.staging import Difference, KeyRange, differences
 from projections.rows import Connection, read_one
 from projections.table import ProjectedRow, Table
 from projections.tables import Folder, FoldError, Stored, topic_prefix
-
-# A table's rows as its log says, laid beside the table range by range.
 
 EVENTS_A_RANGE = 100_000
 

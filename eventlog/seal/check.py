@@ -1,7 +1,10 @@
 """The check of the seals: a pure machine that is fed with seals and leaves in their order.
 
+First its findings, then the comparison with heads that were kept elsewhere (`KeptHeads`), then
+`SealCheck`.
+
 Between two good seals the events must be those that the second one lists. Where its list cannot be
-believed, or seals in between are gone or broken, the events themselves are hashed into the tree,
+believed, or seals in between are missing or broken, the events themselves are hashed into the tree,
 and the signed root tells whether they are what was sealed; if not, the peaks of the two trees tell
 where, as far as they can.
 """
@@ -22,8 +25,6 @@ from eventlog.seal.seal import (
     to_runs,
 )
 from eventlog.seal.tree import Frontier, Leaf, first_difference, peak_ranges
-
-# What a check of the seals found: each thing that is wrong, with the positions it concerns.
 
 MAX_FINDINGS = 100
 """Findings that are told one by one; the others are counted. Somebody may have rewritten a million
@@ -144,9 +145,6 @@ class Report:
             "findings": [finding.present() for finding in self.findings],
             "moreFindings": self.untold,
         }
-
-
-# Compares the log with heads that were kept elsewhere, while its leaves pass by.
 
 
 @dataclass

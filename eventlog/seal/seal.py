@@ -1,5 +1,7 @@
 """Seals: signed heads of a Merkle tree over the log, each naming the one before.
 
+First heads and seals, then heads kept in files outside the database, then the rows of `log_seals`.
+
 A head says: this log's first `size` events, up to `position`, have this root. What is signed is its
 text, canonical JSON; the rest of a seal (the hashes of its own events, their positions) is covered
 by the head's `entries`, and the tree's peaks by its `root`. So no column of the table can be
@@ -232,7 +234,7 @@ def _message(text: str) -> bytes:
     return f"{FORMAT}\n{text}".encode()
 
 
-# Heads kept outside the database: one JSON document a line, so that a file may gather many.
+# Heads kept outside the database: one JSON document a line, so that a file may hold many.
 
 
 @dataclass(frozen=True)
@@ -323,8 +325,6 @@ def _kept(document: Any, keys: SealKeys, source: str) -> KeptHead:
     tree = tree_of(signed.head, b"".join(peaks))
     return KeptHead(signed, tree, source)
 
-
-# The SQL of the seals.
 
 SEAL_LOCK = 4_870_226_913_547_350_918
 """Key of the advisory lock that lets one process seal at a time. It has nothing to do with the

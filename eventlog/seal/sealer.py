@@ -1,9 +1,14 @@
 """The sealer: follows the log and seals it once a second while events arrive.
 
+First the whole log as stored bytes, the table merged with the archives; then where sealing
+continues: the last seal in the database, compared with the head kept outside (`Tips`); then the
+`Sealer`.
+
 A seal is a signed Merkle head over the log. Each cycle is one short transaction under an advisory
-lock of its own, from the last seal in the table to the log's end: whoever gets the lock seals, the
-others find it done. Nothing is kept between cycles but the last head, in a file outside the
-database, so after a kill it, or another process, just goes on. The append lock is never touched.
+lock of its own, from the last seal in the table to the log's end: the process that gets the lock
+seals, the others find it done. Nothing is kept between cycles but the last head, in a file outside
+the database, so after a kill it, or another process, just continues. The append lock is never
+touched.
 """
 
 import asyncio
@@ -49,8 +54,6 @@ from eventlog.seal.seal import (
 from eventlog.seal.tree import Frontier, position_of, to_leaves
 from projections.rows import Connection, read_first, read_value
 from runtime.tasks import Supervised, Supervision
-
-# The whole log as it is stored, byte by byte: the table merged with what the archives hold.
 
 
 async def raw_chunks(
@@ -155,8 +158,6 @@ async def _archived(
         async for chunk in chunks:
             yield [read_event(document) for document in chunk]
 
-
-# Where sealing goes on: the last seal in the database, compared with the one kept outside.
 
 logger = logging.getLogger(__name__)
 

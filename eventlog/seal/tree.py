@@ -1,9 +1,11 @@
 """RFC 9162's Merkle tree over a list that only grows: roots, and proofs. Pure.
 
+First the tree and its proofs, then the leaves: hashes of the log's rows.
+
 A leaf hash is SHA-256(0x00 || data), a node is SHA-256(0x01 || left || right), and a tree of n > 1
-leaves splits at the largest power of two below n. `Frontier` grows a root leaf by leaf, with
-O(log n) hashes in memory. Proofs are made of roots of ranges of leaves: `inclusion_ranges` and
-`consistency_ranges` name them, `RangeRoots` computes them while all leaves pass by once.
+leaves splits at the largest power of two below n. `Frontier` grows a root leaf by leaf, with O(log
+n) hashes in memory. Proofs are made of roots of ranges of leaves: `inclusion_ranges` and
+`consistency_ranges` name them, `RangeRoots` computes them in one pass over all leaves.
 """
 
 from collections.abc import Iterable, Sequence
@@ -272,8 +274,6 @@ def _split(size: int) -> int:
     """Return the largest power of two below the size."""
     return 1 << (size - 1).bit_length() - 1
 
-
-# The leaves of the tree: hashes of the log's rows.
 
 LEAVES_AFTER = rf"""
     SELECT array_agg(position ORDER BY position) AS positions,
