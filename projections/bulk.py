@@ -1,7 +1,7 @@
-"""Bulk operations as they are seen: their table, and lists of them.
+"""The table `bulk_operations`: its row and fold, and how it is read.
 
-`row.py` has the row and its fold; `lists.py` reads them; `promises.py` is what their logs are held
-against.
+First what was ordered, and how far each operation has got (`BulkRow`, `evolve`, `present`); then
+reading: one operation, lists, and operations that are not finished.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from projections.rows import (
 )
 from projections.table import STATES, Changes, DecisiveRow, TableOf
 
-# The table `bulk_operations`: what was ordered, and how far each has got.
+# The table `bulk_operations`: what was ordered, and how far each operation has got.
 
 MOST_REFUSALS = 20
 """Refusals that the row keeps; its events have all."""
@@ -138,8 +138,6 @@ def present(row: Row) -> JsonObject:
     """Return the operation as clients see it (contract, section 10)."""
     return {**presented(row, SHOWN), "position": TABLE.own(row)["as_of"]}
 
-
-# Reading `bulk_operations`: one, lists, and which ones are still to be gone on with.
 
 _BY_ID = "SELECT * FROM bulk_operations WHERE id = %(id)s"
 

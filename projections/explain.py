@@ -1,7 +1,8 @@
-"""Why a pending run waits.
+"""Why a run stands where it stands: all reasons, whatever its status, in one answer.
 
-The reasons come in the order in which a claim asks: may it be read, is it due, does a worker take
-it and have room, is there room in its job and its key, and is it its turn.
+First how a run ended; then what keeps it waiting for a worker, for a rate limit and for all else,
+in the order of a claim: may it be read, is it due, does a worker with a free slot execute it, do
+its job and its key have capacity, and is it next. Last the answer (`explained`).
 """
 
 import re
@@ -30,7 +31,7 @@ from projections.flow.candidates import Candidate, Demand, key_of, untimely
 from projections.flow.limits import Refusal, Turns, key_limit, takes
 from projections.job_runs import RunRow
 
-# How a run came to its end, with what its events tell of it.
+# How a run ended, with what its events tell of that.
 
 CANCELED = "canceled"
 """The reason of a run that somebody canceled: it has no `failureReason`."""
@@ -548,7 +549,7 @@ def _ids(runs: Sequence[UnderWay] | Sequence[Candidate]) -> list[Json]:
     return [run["id"] for run in runs[:NAMED]]
 
 
-# The explanation of a run: whatever its status, one answer of one shape.
+# The explanation of a run: one answer of one shape, whatever its status.
 
 
 def explained(

@@ -1,4 +1,8 @@
-"""The table `failure_groups`: what fails, how often, and whether somebody has mended it."""
+"""The table `failure_groups`: what fails, how often, and whether it is resolved.
+
+First the row, its fold (`evolve`) and its JSON for clients (`present`); then lists, the groups
+first that failed last.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,8 @@
-"""Conditions on how runs failed: the same now and at a past position, `%(ended_by)s`."""
+"""Conditions on how runs failed, and what a search for failures reads of runs.
+
+First the conditions, the same now and at a past position, `%(ended_by)s`; then the facts of failed
+runs and of their retries (`facts_of`, `family_of`).
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -247,8 +251,6 @@ def values(wanted: Conditions) -> dict[str, object]:
 def _ids_of(fingerprints: Iterable[str]) -> list[UUID]:
     return [failure_group_id(one) for one in sorted(fingerprints)]
 
-
-# What a search for failures asks of the runs' table.
 
 IS_RETRY = "launch_context->>'retryOf' IS NOT NULL"
 """The condition of the index `job_runs_retries`."""

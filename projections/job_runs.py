@@ -1,4 +1,8 @@
-"""The table `job_runs`: every run as its last event left it."""
+"""The table `job_runs`: every run as its last event left it.
+
+First the row, its fold (`evolve`) and its JSON for clients (`present`); then which runs hold the
+unique slots of their jobs.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Annotated, cast
@@ -29,8 +33,6 @@ from projections.rows import (
     shown_columns,
 )
 from projections.table import STATES, Changes, DecisiveRow, TableOf
-
-# The columns of the table `job_runs`.
 
 
 class RunRow(DecisiveRow):
@@ -384,7 +386,7 @@ def present(row: Row) -> JsonObject:
     return presented(row, SHOWN)
 
 
-# Which runs have the slots of their jobs, where runs are unique.
+# Which runs hold the unique slots of their jobs.
 
 HOLDERS = f"""
     SELECT holder.*

@@ -1,6 +1,7 @@
-"""Schedules as they are seen: `row.py` is the table, `due.py` what there is to be decided.
+"""The table `schedules`: the current version of every schedule, and how it is read.
 
-What became of each tick, the events tell.
+First which ticks are due, and when the next one fires; then the row, its fold (`evolve`) and its
+JSON for clients (`present`); then lists. The events tell what became of each tick.
 """
 
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ from projections.rows import (
 )
 from projections.table import STATES, Changes, DecisiveRow2, TableOf, rows_by_id
 
-# Whose ticks are to be decided, and when the next one fires.
+# Which schedules' ticks are due, and when the next one fires.
 
 _NOT_BYPASSED = "NOT aggregate_id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
@@ -221,11 +222,6 @@ async def still_due(
 ) -> list[UUID]:
     """Return those of these schedules of which a tick is to be decided by now."""
     return await read_ids(connection, STILL_DUE, {"now": now, "ids": list(ids)})
-
-
-# The table `schedules`: the current version of every schedule, and where it stands.
-#
-# What became of each tick its events tell.
 
 
 class ScheduleRow(DecisiveRow2):
@@ -441,7 +437,7 @@ def present(row: Row) -> JsonObject:
     return presented(row, SHOWN)
 
 
-# Schedules to be shown; those that are deleted are not.
+# Schedules to be shown, without the deleted ones.
 
 NEXT_BY_ID = """
     SELECT * FROM schedules WHERE deleted_at IS NULL AND id COLLATE "C" > %(after)s

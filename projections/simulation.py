@@ -1,7 +1,10 @@
 """What would have been: recorded arrivals and durations, played again under another limit.
 
-Pure functions over what was read of the log; nothing here does input or output. Begin reading at
-`answer.py`. It may use the tables' folds, and nothing else uses it but the command that asks.
+First a number over time (`Steps`); then a job's recorded past (`History`); then the queue, and the
+history played again (`played`); then the capacity that workers had; last the answer.
+
+Pure functions over what was read of the log; nothing here does input or output. It may use the
+tables' folds, and only the command that asks uses it.
 """
 
 from bisect import bisect_right
@@ -21,8 +24,6 @@ from domain.clock import from_iso, ms_between
 from domain.json_values import Json, JsonObject
 from projections.envelope import Envelope
 from projections.rows import Id, Integer, Text, Time
-
-# A number, or none, that changes from time to time.
 
 
 class Steps:
@@ -65,9 +66,8 @@ class Steps:
         return found
 
 
-# What is known of a job's past: its runs, each with its turns, and its limits.
-#
-# Times are whole milliseconds since 1970.
+# A job's recorded past: its runs, each with its turns, and its limits. Times are whole milliseconds
+# since 1970.
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -236,8 +236,6 @@ def least_known(one: int | None, other: int | None) -> int | None:
     return min(one, other)
 
 
-# The queue in which turns wait while a history is played again.
-
 Place = tuple[str, int]
 """A run's id, and which of its turns."""
 
@@ -361,8 +359,8 @@ class Queue:
 # Playing a history again: the same arrivals and durations, and perhaps another limit.
 #
 # The rules are those of claims: by priority, then by the time at which a run is due; no more than
-# the limit and the workers' room allow, nor of a key than its limit. A retry is due as long after
-# the end of the attempt before as it really was.
+# the limit and the workers' capacity allow, nor of a key than its limit. A retry is due as long
+# after the end of the attempt before as it really was.
 
 
 @dataclass(frozen=True)
@@ -544,11 +542,11 @@ def typical_ms(history: History) -> int:
     return median_low(known)
 
 
-# What room the workers had for a job, as far as its history tells.
+# The workers' capacity for a job, as far as its history tells.
 #
-# Whenever a run waited that its job's limits would have let start, there was no room for more
-# than were under way: all slots were taken, no worker lived, the job was paused, or a worker was
-# about to claim it. At all other times nobody asked for more, and so nobody knows.
+# Whenever a run waited that its job's limits would have let start, there was no capacity for more
+# than were running: all slots were in use, no worker lived, the job was paused, or a worker was
+# about to claim it. At all other times no worker claimed more, and so the capacity is unknown.
 
 
 class _Change(IntEnum):

@@ -1,4 +1,7 @@
-"""All projected tables. Adding one here is all that writing, rebuilding and checking it takes."""
+"""All projected tables, and the fold of the whole log.
+
+A table that is added here is written, rebuilt and checked like the others.
+"""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -19,8 +22,8 @@ from projections.table import ProjectedRow, Table
 # The fold of the whole log: events in, the rows that the tables must hold out.
 #
 # `verify` and `rebuild` share it. Events come one aggregate after the other, not in log order: an
-# aggregate's row depends on its own events alone, so one row is all that must be kept, however many
-# runs are under way and however large the log is.
+# aggregate's row depends on its own events alone, so only one row is kept, however many runs are
+# running and however large the log is.
 
 Stored = tuple[UUID, int, int, str, bytes]
 """Aggregate's id, version, position, topic, state: a row of `FOLD_ALL`."""

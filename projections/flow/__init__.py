@@ -1,4 +1,4 @@
 """Which runs start: candidates, limits, rates, fairness, the pending queue, and claims.
 
-Pure but for reading rows. Begin with `claims.py`.
+Pure but for reading rows. Begin with `claims.py`; `eventlog/claims.py` runs its queries.
 """

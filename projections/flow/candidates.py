@@ -1,4 +1,10 @@
-"""Runs that compete for a start, as claims and explanations see them."""
+"""Runs that compete for a start, as claims and explanations see them.
+
+First a run with all that decides when it starts (`Candidate`, `JobLimits`), and its columns; then
+which runs a claim may be given by their times and the worker's capabilities, in the queue's order;
+then the jobs that a worker cannot execute at all (`ForeignJobs`); then runs by their times
+(`DueRuns`), and all pending ones (`WaitingRuns`).
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,7 +119,7 @@ def rate_key_of(run: Candidate) -> Key | None:
     return run["job_definition_id"], value
 
 
-# What of a row and its job decides when a run starts (`projections.flow.limits.Candidate`).
+# The columns of a row and its job that make a `Candidate`.
 
 CANDIDATE = """
     id, job_definition_id, concurrency_value, entry_point, priority, scheduled_at,
@@ -153,7 +159,7 @@ LIMIT_OF_ONE_JOB = """
 """The same where all runs are of one job, which is at hand with `LIMIT_OF_JOB`."""
 
 
-# Which runs a claim may be given by their times and its offer, and in which order.
+# Which runs a claim may be given by their times and the worker's capabilities, and in which order.
 
 PRESENT = """
     SELECT now, set_config('apphub.now', now::text, true)
@@ -282,7 +288,7 @@ def _put(ids: set[str], job_id: str, is_in: bool) -> None:  # noqa: FBT001 - wha
         ids.discard(job_id)
 
 
-# Which runs may start by their times, whoever else waits.
+# Which runs may start by their times, whatever else keeps them.
 
 Untimely = Literal["not_due", "start_deadline"]
 """What of its times keeps a run from starting: it is due later, or it is too late for it."""

@@ -1,12 +1,15 @@
 """Which due runs a worker starts now: by priority, then schedule, within all limits.
 
-Runs that the worker does not offer to execute do not count. However many wait, little of them is
-read. First come those that the process knows and a few from its frontier on
-(`pending_queue.py`). Where these do not suffice, because jobs or keys that are full stand
-in front, each job that has room is asked for its first few. Where these do not suffice either,
-because runs of keys that are full stand in front, that job's keys are asked one by one. Only a job
-of which thousands of keys wait, behind as many runs of a full one, is read from its front for as
-long as it takes.
+Runs that the worker does not offer to execute do not count. However many wait, a claim reads few of
+them. It begins with those that the process knows and a few behind its low-water mark
+(`pending_queue.py`). Where these do not suffice, because runs of jobs or keys at capacity stand
+before others, it reads the first few of each job that has capacity. Where these do not suffice
+either, because runs of keys at capacity stand before others, it reads that job's keys one by one.
+Only a job with thousands of waiting keys, behind as many runs of a key at capacity, is read from
+its beginning for as long as it takes.
+
+Last come the queries of workers about runs: when the next one is due, which are overdue, and which
+are to be canceled.
 """
 
 from collections.abc import Mapping, Sequence
@@ -270,7 +273,7 @@ class _Looking:
         return found
 
 
-# What workers ask of runs: which are due, which must end.
+# What workers query about runs: which are due, and which must end.
 
 LEVELS = f"""
     WITH RECURSIVE level AS (

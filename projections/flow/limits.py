@@ -1,7 +1,9 @@
-"""Which of some runs may start: what decides on a claim, and says what keeps a run waiting.
+"""Which of some runs may start: this decides on a claim, and says what keeps a run waiting.
 
-Claims ask these functions for the first runs that nothing keeps; an explanation asks the same ones
-what keeps a single run. So the two cannot disagree.
+First which of a job's runs starts next, where a parameter's values are served round-robin
+(`Turns`); then how much of each job's and key's concurrency is left (`Limits`). Claims call these
+functions for the first runs that nothing keeps; an explanation calls the same ones for what keeps a
+single run. So the two cannot disagree.
 """
 
 from collections import Counter, deque
@@ -32,14 +34,15 @@ from projections.flow.candidates import (
     rate_key_of,
 )
 
-# Which of a job's runs goes next, where the values of a parameter take turns.
+# Round-robin: which of a job's runs starts next, where it is fair between a parameter's values.
+# Pure.
 #
-# The values stand in a circle, in the order of their bytes. The next turn belongs to the first
-# one after whoever was started last, of which a run is due that nothing keeps. So while a value
-# waits, no other one is started twice, however many of its runs wait.
+# The values are in a fixed cycle, in the order of their bytes. The next one is the first after the
+# value that was started last, if a run of it is due that nothing keeps. So while a value waits, no
+# other value is started twice, however many of its runs wait.
 #
-# All of these runs together stand in the queue where the one stands whose turn it is. So whatever
-# was due before it comes first, and no run of another job waits longer because of turns. Pure.
+# All of these runs together stand in the queue where the next of them stands. So whatever was due
+# before it comes first, and no run of another job waits longer because of fairness.
 
 Group = tuple[str, str, int]
 """A job's id, an entry point and a priority: runs that have them in common take turns."""

@@ -1,8 +1,11 @@
 """How many more runs may start within the period of a job's `rateLimit`.
 
-The starts themselves are looked back at, by their times in the log: at most as many as the limit
-says, the last ones first, in an index of nothing else. So nothing is forgotten at a restart, and
-nobody refills anything.
+First the capacity that is left, then the first due runs of a job whose starts are limited, past the
+many that must wait.
+
+The recorded starts themselves are counted, by their times in the log: at most as many as the limit
+says, the last ones first, in an index of nothing else. So a restart forgets nothing, and no counter
+has to be refilled.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -212,8 +215,8 @@ class Shut:
 
 # The first due runs of a job whose starts are limited, past the many that must wait.
 #
-# Each value that runs of it wait by is looked at by itself, so it does not matter how many wait
-# by one that is full. Only a job of which thousands of values wait is read from its front for as
+# Each value that its runs wait by is looked at by itself, so it does not matter how many wait by a
+# value at capacity. Only a job with thousands of waiting values is read from its beginning for as
 # long as it takes.
 
 VALUES = f"""

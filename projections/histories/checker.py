@@ -1,4 +1,7 @@
-"""Fed with the log, event by event in order of position, it reports every broken promise."""
+"""Fed with the log, event by event in order of position, it reports every broken promise.
+
+First whether all acknowledged ids are in the log (`Acknowledged`), then the `Checker`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -27,7 +30,7 @@ from projections.histories.rules import (
 )
 from projections.histories.run_rules import RULES, STATES, STEPS, requested
 
-# Is all in the log that clients were promised? What they have are ids of runs and of events.
+# Are all acknowledged ids of runs and events in the log?
 
 
 class Acknowledged:

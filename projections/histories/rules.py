@@ -1,4 +1,9 @@
-"""What the checker keeps: of a run as long as it has not ended, and of each job for good."""
+"""What the checker keeps while it reads the log, and the promises about the log itself.
+
+First events and findings; then whether the cause exists that an event names (`Causes`); then
+schedules as their events left them; then the promises about positions, times and versions; last
+jobs, which are kept for good, and runs, which are kept until they end.
+"""
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, OrderedDict, deque
@@ -12,8 +17,6 @@ from uuid import UUID
 from domain.clock import from_iso
 from domain.json_values import JsonObject
 from projections.flow.limits import DEPTH, MOST_VALUES
-
-# What the checker is fed with, and what it finds.
 
 
 @dataclass(frozen=True)
@@ -106,9 +109,9 @@ Report = Callable[[Finding], None]
 
 # Does the cause exist that an event names? Mostly it is the event before, of the same aggregate.
 #
-# Other causes are sought among the last few events: what a unit creates beside its first
-# aggregate is that one's doing. What is older, such as the end of a run that is retried a year
-# later, is kept to be sought in the whole log: once in a while, and all together, so that memory
+# Other causes are searched among the last few events: what a unit creates beside its first
+# aggregate is caused by that one. Older causes, such as the end of a run that is retried a year
+# later, are collected and searched in the whole log now and then, all together, so that memory
 # stays bounded.
 
 CAUSE_EXISTS = "cause_exists"
@@ -295,7 +298,7 @@ def _run_id(event: LoggedEvent) -> str:
     return cast("str", event.data["run_id"])
 
 
-# The promises about the log itself: places, times and versions.
+# The promises about the log itself: positions, times and versions.
 
 
 @dataclass(slots=True)
@@ -376,7 +379,7 @@ LOG_RULES: tuple[LogRule, ...] = (
 """What each event of the log must be, whatever it tells."""
 
 
-# Which values of a job's runs wait for a turn, and whose turn was last.
+# Which values of a job's runs wait for their turn, and which value was started last.
 
 Group = tuple[str, int]
 """An entry point and a priority: a job's runs that have them in common take turns."""

@@ -1,7 +1,8 @@
 """The promises about runs, by topic. `docs/state-machine.md` has the same table; a test compares.
 
-A rule is a function: it gets the run as it was before the event, and returns what was expected if
-the event breaks it. Its name is that of the promise. To add one, write it, and enter it in `RULES`.
+First the rules, then how a run's events move it. A rule is a function: it gets the run as it was
+before the event, and returns what was expected if the event breaks it. Its name is that of the
+promise. To add one, write it, and enter it in `RULES`.
 """
 
 from collections.abc import Callable
@@ -279,7 +280,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
 
 # How the events of a run move it, as far as rules need to know.
 #
-# Each step returns whether the run goes on. Steps are taken also where a rule is broken, so that
+# Each step returns whether the run continues. Steps are taken also where a rule is broken, so that
 # one fault in a log is one finding and not many.
 
 Step = Callable[[LivingRun, LoggedEvent], bool]

@@ -1,5 +1,5 @@
-"""Questions about runs: lists and searches, what is due, who may be claimed, the past, attempts.
+"""Queries of runs for clients: lists and searches, the past, attempts.
 
-Each file is SQL and the function that asks it, over the row of `projections/job_runs.py`.
-Begin with `lists.py`; `claims.py` chooses what a worker gets.
+Each file is SQL and the function that runs it, over the row of `projections/job_runs.py`. Begin
+with `lists.py`.
 """

@@ -1,4 +1,8 @@
-"""Reading `job_runs` for clients: look-ups and lists."""
+"""Reading `job_runs` for clients: searches, filters, look-ups and lists.
+
+First the search by a text; then filters, the same now and at a past position; then single runs and
+pages of runs.
+"""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +20,9 @@ from projections.failure_search import Lately
 from projections.job_runs import COLUMNS, RunRow
 from projections.rows import Connection, read_first, read_ids, read_rows, read_value
 
-# Searching runs: by what is said of their job, or by the start of their id.
+# Searching runs: by the names of their job, or by the start of their id.
 #
-# The jobs that match are found first, then each one's newest runs by its index, and runs by a
+# The jobs that match are looked up first, then each one's newest runs by its index, and runs by a
 # range of ids: so what matches little or nothing costs little, too.
 
 IdRange = tuple[UUID | None, UUID | None]
@@ -223,7 +227,7 @@ def whole_rows(places: str) -> str:
     """
 
 
-# Which runs are wanted, and what a search text comes to: the same now and at a past position.
+# Filters of runs, and what a search text becomes: the same now and at a past position.
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,11 +1,14 @@
 """Reading runs as they were at an earlier position of the log.
 
+First the position and what is known of it (`Then`), then lists, then the table `run_checkpoints`,
+then counts by status and job, present and past.
+
 What was true at a position stays true: runs that had ended by then never change, and which ones
-were alive then is settled, too. So the queries here need no history; they name runs, and whoever
-shows one that has moved on since then folds its events up to the position.
+were alive then is settled, too. So the queries here need no history; they name runs, and where one
+has moved on since then, its events are folded up to the position.
 
 A checkpoint (table `run_checkpoints`) lists the runs that were pending or running at its own
-position. What events have touched between a checkpoint and the position asked for is given as
+position. What events have touched between a checkpoint and the requested position is given as
 `Moved`.
 """
 
@@ -322,9 +325,8 @@ def _values_then(position: int, changed: Sequence[NamedJob]) -> dict[str, object
     }
 
 
-# Writing the table `run_checkpoints`.
-#
-# It holds which runs lived at a position of the log, and how many had ended, by job.
+# Writing the table `run_checkpoints`: which runs were alive at a position of the log, and how many
+# had ended, by job.
 
 
 def _array_of(status: str) -> str:
