@@ -138,7 +138,7 @@ class CatalogViews:
         """Yield these apps part by part, none empty, as clients see them in a list.
 
         Args:
-            ids: one behind the other, as `search.find` returns them.
+            ids: one behind the other, as `app_search.find` returns them.
             words: that they were sought by.
         """
         at = 0

@@ -502,7 +502,7 @@ def ask_ahead(
     """Ask, together with the lock, what a claim would ask for by what is known before it.
 
     Args:
-        trip: which asks for `conditions.PRESENT`, too.
+        trip: which asks for `candidates.PRESENT`, too.
         frontier: what is known.
         due: what is due by it.
         slots: how many runs are wanted.

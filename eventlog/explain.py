@@ -199,7 +199,7 @@ async def first_of_group(
     Args:
         connection: in a snapshot.
         group: of the place's priority; nothing that is asked for stands in it.
-        values: the place, and what `conditions.DUE` wants.
+        values: the place, and what `candidates.DUE` wants.
     """
     job_id, entry_point, priority = group
     asked = {

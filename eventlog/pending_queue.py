@@ -102,7 +102,7 @@ class Queue:
         return prospect(frontier, self._now)
 
     def ask(self, trip: RoundTrip, claimant: Claimant) -> News | None:
-        """Ask, after `conditions.PRESENT`, what has come; None where all must be read anew.
+        """Ask, after `candidates.PRESENT`, what has come; None where all must be read anew.
 
         Args:
             trip: takes the questions.

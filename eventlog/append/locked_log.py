@@ -34,7 +34,7 @@ class Claim:
 
     @classmethod
     def ask(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
-        """Ask, after `conditions.PRESENT`."""
+        """Ask, after `candidates.PRESENT`."""
         lives = trip.ask(workers.LIVES, (claimant.worker_id,))
         news = queue.ask(trip, claimant)
         likely: Likely | None = None

@@ -6,7 +6,7 @@ revision = "0001"
 down_revision = None
 
 APPEND_LOCK = 7_203_118_305_110_542_671
-"""As in `eventlog.schema`; a migration never changes, so it keeps its own copy. A test compares the two."""
+"""As in `eventlog.database.sql`; a migration never changes, so it keeps its own copy. A test compares the two."""
 
 
 def upgrade() -> None:

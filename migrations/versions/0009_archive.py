@@ -12,7 +12,7 @@ revision = "0009"
 down_revision = "0008"
 
 ROLE = "apphub_jobs_archivist"
-"""As in `eventlog.archivist`; a migration never changes, so it keeps its own copy. A test compares the two."""
+"""As in `eventlog.archive.role`; a migration never changes, so it keeps its own copy. A test compares the two."""
 
 TABLES = ("log_archives", "archived_blocks", "archived_runs")
 

@@ -73,7 +73,7 @@ STARTED = f"""
     ) AS started
 """
 """How many starts of each of some groups there were within its period before a moment; without one,
-before `conditions.PRESENT`. Where that is as many as may be, or more, the first of the last so many
+before `candidates.PRESENT`. Where that is as many as may be, or more, the first of the last so many
 is looked for, too.
 
 Starts that lie ahead, for the clock was set back since, count as well, unless they do by more than
@@ -154,7 +154,7 @@ def limits_of_starts(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:
 
 
 def question(limits: Mapping[Key, RateLimit]) -> dict[str, str]:
-    """Return what `STARTED` is asked with, as of `conditions.PRESENT`."""
+    """Return what `STARTED` is asked with, as of `candidates.PRESENT`."""
     asked: list[JsonObject] = []
     for (job_id, value), limit in limits.items():
         group: JsonObject = {

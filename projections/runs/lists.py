@@ -511,7 +511,7 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
 
     Each status is a branch of its own, so that each is read off the index (…, status,
     created_position) in order and no branch reads more than a page. A search text must be one that
-    the newest runs match, or nearly; for others there is `search.newest_found`.
+    the newest runs match, or nearly; for others there is `newest_found`.
 
     Args:
         runs: which.

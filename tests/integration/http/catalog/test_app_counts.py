@@ -76,7 +76,7 @@ async def _fill(url: str) -> None:
 
 
 def ids_of(found: bytes) -> list[UUID]:
-    """Return the ids that `search.find` has found."""
+    """Return the ids that `app_search.find` has found."""
     return [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
 
 
