@@ -1,7 +1,7 @@
 """The command line of the service, as `apphub-jobs` and as `python -m apphub_jobs`.
 
-It begins here because nobody else has a package of this name: an operator's PYTHONPATH may hold
-other modules named `api` or `domain`, which are for handlers.
+It begins here because this package's name is unique: an operator's PYTHONPATH may hold other
+modules named `api` or `domain`, which are for handlers.
 """
 
 import signal

@@ -1,4 +1,4 @@
-"""What a handler's context tells of the run and its definition, by name and, as before, by key."""
+"""What a handler's context says of the run and its definition, by name and, as before, by key."""
 
 from collections.abc import Mapping
 from typing import Any

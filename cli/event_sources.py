@@ -1,4 +1,4 @@
-"""Where the commands of events read: the service, by HTTP; or a database that somebody named."""
+"""Where the commands of events read: the service, by HTTP, or a database that is named."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence

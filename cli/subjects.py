@@ -1,4 +1,4 @@
-"""`apphub-jobs subjects …`: erase somebody's personal data, and change the master key."""
+"""`apphub-jobs subjects …`: erase a person's data, and change the master key."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""What a command may answer instead of doing what was asked. HTTP codes are the API's business."""
+"""What a command may answer instead of doing its work. HTTP codes are the API's business."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass

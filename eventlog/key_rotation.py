@@ -1,7 +1,7 @@
 """Changing the master key, while the service works.
 
 The new key comes into the file before the former one, which stays until the last subject's key is
-wrapped anew: so a rotation may end at any moment, and the next one goes on where it ended.
+wrapped anew: so a rotation may end at any moment, and the next one continues where it ended.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What the log tells of a job's past runs: when each was due, started and ended."""
+"""What the log says of a job's past runs: when each was due, started and ended."""
 
 from collections.abc import Sequence
 from datetime import timedelta

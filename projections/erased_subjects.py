@@ -1,6 +1,6 @@
 """The table `erased_subjects`: which keys of subjects were destroyed, when and why.
 
-Whose they were nobody can tell.
+It cannot say whose keys they were.
 """
 
 from typing_extensions import ReadOnly

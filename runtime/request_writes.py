@@ -1,7 +1,7 @@
-"""What a request has written, or waits to have written, for whoever must end it before its time.
+"""What a request has written, or waits to have written, for the code that must end it early.
 
-A request that is canceled is told nothing by those whom it waited for. So each write that it begins
-is noted here, in the context of its task.
+A canceled request gets no answer from what it waited for. So each write that it begins is recorded
+here, in the context of its task.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
-"""Watches over what nobody else would end: runs of dead workers, and runs that start too late.
+"""Watches over what no worker would end: runs of dead workers, and runs that start too late.
 
-It also keeps the checkpoints of time travel up with the log, and archives what jobs no longer keep,
-as that, too, must be done by somebody, whoever is there.
+It also keeps the checkpoints of time travel up with the log, and archives what jobs no longer keep:
+any living worker may do that.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What tells places of run logs apart: who finds no log can say whether it lies elsewhere."""
+"""Tells stores of run logs apart: a process that finds no log can say whether it lies elsewhere."""
 
 import os
 from contextlib import suppress

@@ -1,8 +1,8 @@
-"""Large bodies: what they hold while they come in, and whose turn it is to be parsed.
+"""Large bodies: what they hold while they arrive, and which one is parsed next.
 
-While it comes in, a body costs what has come of it, so whoever sends slowly keeps nobody waiting.
-Parsed, it costs thirty times as much: that takes turns, one client after the other. A client is the
-address of a connection; behind a proxy, all clients are one.
+While it arrives, a body costs only what has arrived, so a slow client delays no other one. Parsed,
+it costs thirty times as much: so bodies are parsed in turn, one client after the other. A client is
+the address of a connection; behind a proxy, all clients are one.
 """
 
 import asyncio

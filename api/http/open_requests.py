@@ -1,7 +1,8 @@
-"""Requests that are being answered, and what those are told that a stop of the service cuts short.
+"""Requests that are being answered, and what they are answered when the service stops.
 
 A server that stops cancels what still runs after a while. A canceled request could say nothing of
-its fate, so each is answered here before: nothing was written, or this is the id to ask for.
+its fate, so each is answered here before: either nothing was written, or this is the id to look
+for.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Which APIs serve a data directory: each leaves its address there for as long as it runs.
 
-The kernel tells who runs: an address whose file nobody has locked is left over and is removed.
+A lock of the kernel shows which ones run: an address whose file is not locked is stale and is
+removed.
 """
 
 import fcntl

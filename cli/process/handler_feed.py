@@ -1,7 +1,7 @@
-"""How `up` and `dev` tell their worker which handlers there are; `dev`, whenever they change.
+"""How `up` and `dev` notify their worker which handlers there are; `dev`, whenever they change.
 
-They stand in a file; a line over a pipe says that it is another one. The worker imports nothing for
-it: whoever writes has asked a probe already.
+The handlers are in a file; a line over a pipe says that the file is a new one. The worker imports
+nothing for it: the writer has run a probe already.
 """
 
 import json

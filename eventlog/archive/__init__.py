@@ -1,5 +1,5 @@
-"""Histories of runs that ended long ago, in files that everything goes on reading.
+"""Histories of runs that ended long ago, in files that all readers still read.
 
-Uses `encoding` and `database`. Begin with `archiver.py` (how they get there); all readers come
-through `reading.py`, and `role.py` is who may delete events from the log.
+Uses `encoding` and `database`. Begin with `archiver.py` (how they get there); all readers use
+`reading.py`, and `role.py` is the role that may delete events from the log.
 """

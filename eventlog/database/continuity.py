@@ -1,7 +1,7 @@
 """Whether the log that is reached now is the one that this process has seen before.
 
-A failover to an older copy, or a restored backup, may take events away that this process has seen,
-remembered and told others of. So every new connection is asked before anybody uses it.
+A failover to an older copy, or a restored backup, may remove events that this process has seen,
+remembered and sent to others. So every new connection is checked before it is used.
 """
 
 import logging

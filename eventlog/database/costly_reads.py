@@ -1,8 +1,8 @@
-"""Questions that may take long: few at a time, each for a limited time.
+"""Queries that may take long: few at a time, each for a limited time.
 
-They have connections of their own, so whatever cheap reads there are never wait behind them. Who
-comes when many wait already, or has waited for long, is refused; whose turn is over before the
-answer is there is told what has made the question costly.
+They have connections of their own, so cheap reads never wait behind them. A query is refused where
+many wait already, or once it has waited for long. Where its time is over before the answer is
+there, the error says what has made the query costly.
 """
 
 import asyncio

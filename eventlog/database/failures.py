@@ -1,4 +1,4 @@
-"""What the database's errors mean: which are about the moment, and not about what was asked."""
+"""What the database's errors mean: which are temporary, and not the fault of the statement."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""How far those who follow the log are, by a query that asks nobody but the database."""
+"""How far the followers of the log are, by a query of the database alone."""
 
 from typing_extensions import ReadOnly, TypedDict
 

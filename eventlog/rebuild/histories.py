@@ -1,7 +1,7 @@
 """Reads the log by position, archived events among the others, and lets a checker judge it.
 
-It is read in ranges, each by a short statement of its own: a busy service goes on writing, and no
-snapshot is held for longer than a range takes. What is appended after the start is left out.
+It is read in ranges, each by a short statement of its own: a busy service continues to write, and
+no snapshot is held for longer than a range takes. What is appended after the start is left out.
 """
 
 from bisect import bisect_right

@@ -1,9 +1,9 @@
 """Makes a table equal to the log while the service works.
 
-The table is compared with its log, range by range; the rows that differ are mended in place in
+The table is compared with its log, range by range; the rows that differ are repaired in place in
 small batches, and then it is verified. Nothing is appended or announced, no table is locked,
-renamed or swapped. A rebuild may end at any moment, in any way: the rows mended so far stay mended,
-its temporary tables and its lock go with its session, and the next one begins anew.
+renamed or swapped. A rebuild may end at any moment, in any way: the rows repaired so far stay
+repaired, its temporary tables and its lock go with its session, and the next one begins anew.
 """
 
 import logging

@@ -1,7 +1,7 @@
-"""Reads whose turn it is, under the lock, from where the circle stands: not all that wait.
+"""Reads which values of a fairness group are next, under the lock: not all that wait.
 
-However many runs of a value wait, only its first ones are read; however many values wait, only
-those whose turn is next. Values of which every run is planned for later are walked over.
+However many runs of a value wait, only its first ones are read; however many values wait, only the
+next ones. Values that have only runs planned for later are skipped.
 """
 
 from collections.abc import Collection, Mapping, Sequence

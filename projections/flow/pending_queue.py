@@ -1,16 +1,17 @@
-"""How far into the queue a process knows everything, so that no claim has to begin at its front.
+"""The pending queue in memory: up to its low-water mark a process knows all runs of the queue.
 
-What is consumed does not leave an index before nobody can see it any more. While one session holds
-an old snapshot, be it for a report or a backup, all that was consumed since then stays in front of
-the queue and among the runs under way; whoever began there would walk over it, at each claim, under
-the lock.
+So no claim has to begin at the queue's beginning. A consumed row stays in an index as long as any
+session can see it. While one session holds an old snapshot, be it for a report or a backup, all
+that was consumed since then stays at the beginning of the queue and among the running runs; a claim
+that began there would walk over it, each time, under the lock.
 
-So a process remembers, as of a position of the log: of each priority a place in the queue, all
-pending runs before it, and all runs under way. Every change is an event, so what has come since is
-known by the log: an event touches a run, and the run's row then says where it stands. Runs that
-come in behind a place (handed back, launched by a slow clock) are met in this way, too.
+So a process remembers, as of a position of the log: for each priority a queue position, all pending
+runs before it, and all running runs. Every change is an event, so what has come since is known by
+the log: an event touches a run, and the run's row then says where it stands. Runs that enter behind
+a queue position (handed back, launched by a slow clock) are found in this way, too.
 
-A worker's remembers none that it cannot execute, but for entry points that nobody may offer. Pure.
+A worker's pending queue holds no run that it cannot execute, but those of entry points that perhaps
+no worker offers. Pure.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""The promises about what is noted of failures, by topic, and how events move what is kept."""
+"""The promises about failure groups, by topic, and how events move what is kept of them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

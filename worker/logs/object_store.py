@@ -1,10 +1,11 @@
 """Run logs in an object store: an object for each execution that is over, chunks of one that runs.
 
 A chunk begins at a multiple of CHUNK_BYTES. While it is not full it is put again, longer than
-before; then the next one begins. Once the whole log is there, the chunks are removed. Whoever does
-not find a chunk any more therefore finds the whole log, with the same bytes at the same offsets.
+before; then the next one begins. Once the whole log is there, the chunks are removed. A reader that
+does not find a chunk any more therefore finds the whole log, with the same bytes at the same
+offsets.
 
-obstore is asked from threads: its coroutines are answered by threads of its own, which abort the
+obstore is called from threads: its coroutines are answered by threads of its own, which abort the
 process (SIGABRT) when the interpreter is just ending.
 """
 

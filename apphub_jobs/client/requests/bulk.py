@@ -1,4 +1,4 @@
-"""What is asked of bulk operations."""
+"""Requests about bulk operations; shared by both clients."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is asked of failure groups."""
+"""Requests about failure groups; shared by both clients."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What is sent: one value for each request, whoever sends it."""
+"""A request as a value, the same for both clients."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

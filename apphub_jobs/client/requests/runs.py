@@ -1,4 +1,4 @@
-"""What is asked of runs, and what is made of the answers; shared by both clients."""
+"""Requests about runs, and how their answers are read; shared by both clients."""
 
 import json
 from collections.abc import Mapping, Sequence

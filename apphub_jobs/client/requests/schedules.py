@@ -1,4 +1,4 @@
-"""What is asked of schedules."""
+"""Requests about schedules; shared by both clients."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Workers: what is asked of them, and what they look like; shared by both clients."""
+"""Requests about workers, and what a worker looks like; shared by both clients."""
 
 from collections.abc import Mapping
 from datetime import datetime
