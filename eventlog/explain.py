@@ -69,7 +69,7 @@ from projections.runs import lists
 from projections.runs.lists import RunFilter
 from projections.table import rows_by_id
 
-# What a run's last events tell, beside its row, of how it ended or was asked to.
+# What a run's last events say, beside its row, of how it ended or of a request to cancel it.
 
 TAIL = 100
 """Events of a run that are looked at, the last ones."""
