@@ -10,9 +10,8 @@ import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from worker.executors.local.workplace import workplaces
+from worker.executors.local.workplace import Workplace
 from worker.executors.packages import BUILTIN, HandlerPackage
 
 FILE_VARIABLE = "APPHUB_HANDLERS_FILE"
@@ -30,8 +29,9 @@ class HandlerFile:
     """
 
     def __init__(self) -> None:
-        self._directory = TemporaryDirectory(prefix="handlers-", dir=workplaces())
-        self._path = Path(self._directory.name) / "handlers.json"
+        # If this process is killed, the next worker sweeps it.
+        self._workplace = Workplace()
+        self._path = self._workplace.new_directory() / "handlers.json"
         self.descriptor, self._pipe = os.pipe()
 
     @property
@@ -56,7 +56,7 @@ class HandlerFile:
         """Remove the file."""
         os.close(self._pipe)
         os.close(self.descriptor)
-        self._directory.cleanup()
+        self._workplace.close()
 
 
 class Feed:

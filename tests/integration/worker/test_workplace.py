@@ -73,6 +73,33 @@ def test_a_workplace_is_swept_once_its_process_is_gone_whatever_that_had_started
     assert not owner.directory.parent.exists()
 
 
+TELLER = """
+import time
+from cli.process.handler_feed import HandlerFile
+file = HandlerFile()
+file.write({})
+print("written", flush=True)
+time.sleep(600)
+"""
+
+
+def test_the_file_of_handlers_is_swept_once_who_wrote_it_is_gone(
+    temporary: Path,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", TELLER], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "written\n"
+            sweep()
+            assert [*workplaces().rglob("handlers.json")]
+        finally:
+            process.kill()
+    sweep()
+    assert [*workplaces().iterdir()] == []
+
+
 def test_nothing_else_is_swept(temporary: Path) -> None:
     elsewhere = temporary / "elsewhere"
     elsewhere.mkdir()

@@ -5,21 +5,20 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES
 from worker.executors.local.workplace import (
     PROBE,
+    Workplace,
     command_line,
     environment,
     seeing,
-    workplaces,
 )
 from worker.executors.packages import HandlerPackage
 
@@ -182,8 +181,10 @@ class _Probe:
 @contextmanager
 def _probe(package: HandlerPackage) -> Iterator[_Probe]:
     """Import a package's modules as its attempts do; nothing of that is left afterwards."""
-    with TemporaryDirectory(prefix="probe-", dir=workplaces()) as name:
-        directory = Path(name)
+    with closing(
+        Workplace()
+    ) as workplace:  # Swept by the next worker if this one is killed.
+        directory = workplace.new_directory()
         workdir = directory / "work"
         workdir.mkdir()
         file = directory / "report"
