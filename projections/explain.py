@@ -202,10 +202,13 @@ def _full(run: Candidate, able: Sequence[Member], around: Around) -> Reason:
     ids = {worker["id"] for worker in able}
     here = [one for one in around.running if one["worker_id"] in ids]
     since = latest(run, here, around)
-    details: JsonObject = {"workers": _shown(able, around.wanted(run).isolation)}
+    isolation = around.wanted(run).isolation
+    details: JsonObject = {"workers": _shown(able, isolation)}
     entry_point = run["entry_point"]
+    slots = sum(slots_of(worker, isolation) for worker in able)
+    workers = _counted(len(able), "worker that executes", "workers that execute")
     message = (
-        f"all slots of the workers that execute {entry_point} are taken:"
+        f"{slots} of {slots} slots are taken, on {workers} {entry_point}:"
         " wait for a run to end, or start another worker"
     )
     return Reason("slots_full", message, True, since, details)

@@ -84,3 +84,12 @@ def test_where_no_slot_is_free_who_comes_first_is_told_as_well() -> None:
         "behind_others",
     ]
     assert _codes(_around(InFront(), free=0)) == ["slots_full"]
+
+
+def test_how_many_slots_are_taken_is_said() -> None:
+    found: Any = explained(_row(), _around(InFront(), free=0))
+    [reason] = found["reasons"]
+    [worker] = reason["details"]["workers"]
+    number = worker["slots"]
+    said = f"{number} of {number} slots are taken, on 1 worker that executes "
+    assert reason["message"].startswith(said)
