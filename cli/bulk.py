@@ -18,6 +18,7 @@ from cli.options import command
 from cli.runs import ago
 from cli.service import ServiceOptions, connected, given_parameters
 from cli.terminal import AsJson, console, harmless, print_json, print_table
+from cli.times import AsOf, position_or_moment, with_moments
 from domain.bulk import Action, chosen_by
 from domain.errors import InvalidInputError
 from domain.json_values import JsonObject
@@ -104,12 +105,14 @@ def rerun(  # noqa: PLR0913 - one for each option
 def list_operations(
     *,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 25,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """List bulk operations, newest first."""
+    moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = list(islice(client.bulk.each(), limit))
+        found = list(islice(client.bulk.each(moment), limit))
     if as_json:
         for operation in found:
             print_json(operation)
@@ -165,6 +168,7 @@ def _ordered(
     dry_run: bool,
 ) -> _Ordered:
     """Return what to order, after a look at whether the filter is any."""
+    where = with_moments(where, datetime.now(UTC))
     try:
         chosen_by(action, where)
     except InvalidInputError as error:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -36,6 +37,7 @@ from cli.run_ids import SHORT
 from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
 from cli.terminal import GAP, AsJson, console, harmless, print_table
+from cli.times import given_moment
 from domain.errors import SubjectKeysUnavailableError
 from domain.identifiers import event_id
 from eventlog.archive.files import ArchiveError
@@ -236,8 +238,16 @@ class FilterOptions:
 class PastFilterOptions(FilterOptions):
     """Which events of the past are wanted."""
 
-    since: Annotated[str, typer.Option(help="ISO 8601.")] = ""
-    until: Annotated[str, typer.Option(help="ISO 8601.")] = ""
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="TIME", help="Recorded then or later, such as 2h ago: 2h."
+        ),
+    ] = ""
+    until: Annotated[
+        str,
+        typer.Option(metavar="TIME", help="Recorded before then, such as yesterday."),
+    ] = ""
 
 
 PAGE_EVENTS = 500
@@ -255,7 +265,10 @@ def export(
     context: typer.Context,
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
-    wanted = _wanted(which, since=which.since, until=which.until)
+    now = datetime.now(UTC)
+    since = given_moment(which.since, "--since", now)
+    until = given_moment(which.until, "--until", now)
+    wanted = _wanted(which, since=since, until=until)
     is_terminal = sys.stderr.isatty()
     bar = Progress(console=Console(stderr=True), disable=not is_terminal)
 

@@ -22,8 +22,9 @@ from cli.bulk import (
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.runs import ago
-from cli.service import ServiceOptions, connected
-from cli.terminal import AsJson, console, print_document, print_json, print_table
+from cli.service import ServiceOptions, connected, slugs_completed
+from cli.terminal import AsJson, console, harmless, print_json, print_table
+from cli.times import AsOf, position_or_moment
 
 failures_app = typer.Typer(
     help="Look at what fails, by groups, and say what is mended.", no_args_is_help=True
@@ -42,13 +43,18 @@ def list_failures(
     status: Annotated[
         FailureStatus | None, typer.Option(help="Only those; else all.")
     ] = None,
-    job: Annotated[str | None, typer.Option(help="Only of this job.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Option(help="Only of this job.", autocompletion=slugs_completed),
+    ] = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """List what fails, what failed last first."""
+    moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = list(client.failures.each(status, job))
+        found = list(client.failures.each(status, job, moment))
     _print(found, as_json=as_json)
 
 
@@ -61,8 +67,8 @@ def show(
         group = client.failures.show(fingerprint)
     if as_json:
         print_json(group)
-        return
-    print_document(group)
+    else:
+        print_failure(group)
 
 
 @command(failures_app)
@@ -118,6 +124,44 @@ def retry(  # noqa: PLR0913 - one for each option
             return
         operation = client.failures.retry(fingerprint, said, parameters=patch)
         follow(client, operation, wait=wait, as_json=as_json)
+
+
+def print_failure(group: FailureDocument) -> None:
+    """Print all that there is to see of a group, and what can be done about it."""
+    out = console()
+    now = datetime.now(UTC)
+    status = Text(group.status, STYLES[group.status])
+    out.print(Text.assemble((group.job, "bold"), " ", status, " ", group.fingerprint))
+    out.print(Text(harmless(group.title)))
+    versions = ", ".join(str(version) for version in group.affected_versions)
+    facts = {
+        "reason": group["reason"],
+        "in": group["frame"],
+        "failures": f"{group.count}, of which {group['recovered']} recovered",
+        "first": f"{ago(group.first_at, now)} ago, {group['firstAt']}",
+        "last": f"{ago(group.last_at, now)} ago, {group['lastAt']}",
+        "versions": versions,
+        "a run": group.sample_run,
+        "changed by": group["changedBy"],
+        "resolved": group["resolvedAt"],
+        "in version": group["resolvedInVersion"],
+    }
+    out.print()
+    for name, value in facts.items():
+        if value is not None:
+            label = f"  {name:<10}  "
+            out.print(Text.assemble((label, "dim"), harmless(str(value))))
+    out.print()
+    out.print(Text(_next_step(group), "dim"))
+
+
+def _next_step(group: FailureDocument) -> str:
+    if group.status == "open":
+        return (
+            f"once it is mended: apphub-jobs failures resolve {group.fingerprint}; to run anew"
+            f" what failed: apphub-jobs failures retry {group.fingerprint} --reason TEXT"
+        )
+    return f"to open it again: apphub-jobs failures reopen {group.fingerprint}"
 
 
 def _tell(group: FailureDocument) -> None:

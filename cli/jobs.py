@@ -5,7 +5,7 @@ commands.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeGuard
 
@@ -17,8 +17,16 @@ from apphub_jobs.typed.job import milliseconds
 from cli.options import KeyedLogOptions, command, failure, read
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
-from cli.service import ServiceOptions, connected, documents_in
+from cli.service import (
+    ServiceOptions,
+    Slug,
+    connected,
+    documents_in,
+    job_named,
+    slugs_completed,
+)
 from cli.terminal import AsJson, console, print_document, print_json, print_list
+from cli.times import AsOf, position_or_moment
 from domain.json_values import Json, JsonObject
 from worker.executors.local.probe import offers
 from worker.executors.packages import packages_of
@@ -111,10 +119,13 @@ Sources = Annotated[
 
 
 @command(jobs_app, "list")
-def list_jobs(*, as_json: AsJson = False, to: ServiceOptions) -> None:
+def list_jobs(
+    *, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions
+) -> None:
     """List all jobs, by slug."""
+    moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = client.jobs()
+        found = client.jobs(moment)
     columns = ("job", "version", "type", "state", "handler", "name")
     print_list(found, columns, _job_row, as_json=as_json)
 
@@ -134,13 +145,14 @@ def _job_row(job: JobDocument) -> tuple[str, ...]:
 @command(jobs_app)
 def show(
     *,
-    slug: Annotated[str, typer.Argument(help="Which job.")],
+    slug: Slug,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """Show a job's definition and its newest runs."""
     with connected(to) as client:
-        job = client.job(slug)
+        with job_named(client, slug):
+            job = client.job(slug)
         runs = client.runs(job=job.slug)
         newest = [
             run.document for run, _ in zip(runs, range(NEWEST_RUNS), strict=False)
@@ -209,7 +221,9 @@ def _applied(client: Client, plan: Plan) -> JobDocument:
         raise failure(message) from None
 
 
-Slugs = Annotated[list[str], typer.Argument(help="Which jobs.")]
+Slugs = Annotated[
+    list[str], typer.Argument(help="Which jobs.", autocompletion=slugs_completed)
+]
 
 
 @command(jobs_app)
@@ -224,7 +238,8 @@ def pause(
     """Let nothing of jobs start; what runs goes on, and what is launched waits."""
     with connected(to) as client:
         for slug in slugs:
-            job = client.pause(slug, reason)
+            with job_named(client, slug):
+                job = client.pause(slug, reason)
             typer.echo(f"{job.slug} is paused", err=True)
 
 
@@ -233,7 +248,8 @@ def resume(*, slugs: Slugs, to: ServiceOptions) -> None:
     """Let what waits of paused jobs start again."""
     with connected(to) as client:
         for slug in slugs:
-            job = client.resume(slug)
+            with job_named(client, slug):
+                job = client.resume(slug)
             typer.echo(f"{job.slug} goes on", err=True)
 
 
@@ -242,7 +258,8 @@ def delete(*, slugs: Slugs, to: ServiceOptions) -> None:
     """Delete jobs of which no run is pending or running; their history stays."""
     with connected(to) as client:
         for slug in slugs:
-            job = client.delete(slug)
+            with job_named(client, slug):
+                job = client.delete(slug)
             typer.echo(f"{job.slug} is deleted", err=True)
 
 

@@ -157,7 +157,9 @@ def needed(arguments: Sequence[str]) -> list[str]:
     To import all would keep each command waiting.
     """
     known = [*COMMANDS, *GROUPS]
-    if COMPLETION_VARIABLE in os.environ or not arguments:
+    if COMPLETION_VARIABLE in os.environ:
+        arguments = _typed_so_far()
+    if not arguments:
         return known
     first = arguments[0]
     if first in known:
@@ -165,6 +167,13 @@ def needed(arguments: Sequence[str]) -> list[str]:
     if first in {"demo", "--version"}:
         return []
     return known
+
+
+def _typed_so_far() -> Sequence[str]:
+    """Return the words after which a shell asks what could follow, but for the program's."""
+    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    words = typed.split(" ")
+    return words[1:-1]
 
 
 @cache

@@ -29,10 +29,13 @@ from cli.run_ids import RunId, RunIds, find_run, short_length
 from cli.run_lines import TYPES, RunLines, duration, in_one_line, text_of
 from cli.service import (
     ServiceOptions,
+    Slug,
     another,
     connected,
     given_conditions,
     given_parameters,
+    job_named,
+    slugs_completed,
 )
 from cli.terminal import (
     AsJson,
@@ -43,8 +46,8 @@ from cli.terminal import (
     print_output,
     print_table,
 )
+from cli.times import AsOf, position_or_moment, with_moments
 from cli.wait import Waiting, WaitingOptions
-from domain.clock import from_iso
 
 STYLES = {
     "pending": "",
@@ -217,7 +220,7 @@ runs_app = typer.Typer(
 @command(running)
 def run(  # noqa: PLR0913 - one for each option
     *,
-    slug: Annotated[str, typer.Argument(help="Which job.")],
+    slug: Slug,
     parameters: Annotated[
         list[str] | None,
         typer.Argument(help="Its parameters: name=Ada times=3 tags='[\"a\"]'."),
@@ -240,7 +243,8 @@ def run(  # noqa: PLR0913 - one for each option
     """
     within_s = waiting.seconds
     with connected(to) as client:
-        schema = client.job(slug).parameters_schema
+        with job_named(client, slug):
+            schema = client.job(slug).parameters_schema
         given = given_parameters(parameters or (), params, schema)
         launched = _launched(client, slug, given)
         _warn(launched)
@@ -292,24 +296,30 @@ def list_runs(  # noqa: PLR0913 - one for each option
         typer.Argument(
             metavar="[FILTER]...",
             help="Conditions that all must hold, such as status!=succeeded,"
-            " parameters.region=eu or createdAfter=2026-11-24T00:00:00Z.",
+            " parameters.region=eu or createdAfter=yesterday.",
         ),
     ] = None,
     status: Annotated[
         str | None,
         typer.Option(help="Only these, several with commas: failed,expired."),
     ] = None,
-    job: Annotated[str | None, typer.Option(help="Only this job's.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Option(help="Only this job's.", autocompletion=slugs_completed),
+    ] = None,
     search: Annotated[
         str | None,
         typer.Option(help="Part of a slug or a job's name, or the start of an id."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 25,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """List runs, newest first."""
-    given = given_conditions(where or ())
+    now = datetime.now(UTC)
+    given = given_conditions(with_moments(where or (), now))
+    moment = position_or_moment(as_of, now)
     wanted = status.split(",") if status else None
     with connected(to) as client:
         found = client.runs(
@@ -317,6 +327,7 @@ def list_runs(  # noqa: PLR0913 - one for each option
             status=cast("list[RunStatus] | None", wanted),
             search=search,
             where=given,
+            as_of=moment,
         )
         documents = [one.document for one in islice(found, limit)]
     if as_json:
@@ -342,41 +353,19 @@ def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
 def explain(
     *,
     run_id: RunId,
-    as_of: Annotated[
-        str | None,
-        typer.Option(help="A position of the log, or a time with an offset."),
-    ] = None,
+    as_of: AsOf = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """Tell why a run waits, or how it ended."""
+    moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
         found = find_run(client, run_id)
-        explanation = found.explain(_moment(as_of))
+        explanation = found.explain(moment)
     if as_json:
         print_json({"run": found.id, **explanation})
     else:
         print_explanation(found.document, explanation)
-
-
-def _moment(as_of: str | None) -> int | datetime | None:
-    """Return a position or a moment, as it was typed.
-
-    Raises:
-        typer.BadParameter: it is neither.
-    """
-    if as_of is None:
-        return None
-    if as_of.isascii() and as_of.isdigit():
-        return int(as_of)
-    try:
-        return from_iso(as_of)
-    except (ValueError, OverflowError):
-        message = (
-            f"--as-of: {as_of!r} is neither a position of the log nor a time with an"
-            " offset, such as 2026-11-24T14:31:04Z"
-        )
-        raise typer.BadParameter(message) from None
 
 
 @command(runs_app)
@@ -388,7 +377,10 @@ def watch(
             help="Wait for this one: its id, the start of it, or `last`; all runs if left out."
         ),
     ] = None,
-    job: Annotated[str | None, typer.Option(help="Only this job's.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Option(help="Only this job's.", autocompletion=slugs_completed),
+    ] = None,
     waiting: WaitingOptions,
     as_json: AsJson = False,
     to: ServiceOptions,

@@ -17,8 +17,16 @@ from apphub_jobs.typed.job import milliseconds
 from cli.options import command, read
 from cli.run_lines import duration
 from cli.runs import ago
-from cli.service import ServiceOptions, connected, documents_in, given_parameters
+from cli.service import (
+    ServiceOptions,
+    connected,
+    documents_in,
+    given_parameters,
+    job_named,
+    slugs_completed,
+)
 from cli.terminal import AsJson, console, print_document, print_json, print_table
+from cli.times import AsOf, moment_of, position_or_moment
 from domain.json_values import Json, JsonObject
 
 STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
@@ -124,10 +132,13 @@ ScheduleIds = Annotated[list[str], typer.Argument(metavar="ID", help="Which ones
 
 
 @command(schedules_app, "list")
-def list_schedules(*, as_json: AsJson = False, to: ServiceOptions) -> None:
+def list_schedules(
+    *, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions
+) -> None:
     """List all schedules, by id."""
+    moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = list(client.schedules.each())
+        found = list(client.schedules.each(moment))
     print_schedules(found, as_json=as_json)
 
 
@@ -150,7 +161,12 @@ def create(  # noqa: PLR0913 - one for each option
     schedule_id: Annotated[
         str, typer.Argument(metavar="ID", help="What it is to be called.")
     ],
-    job: Annotated[str, typer.Argument(help="The slug of the job to launch.")],
+    job: Annotated[
+        str,
+        typer.Argument(
+            help="The slug of the job to launch.", autocompletion=slugs_completed
+        ),
+    ],
     parameters: Annotated[
         list[str] | None,
         typer.Argument(metavar="[NAME=VALUE]...", help="Parameters of its runs."),
@@ -182,7 +198,8 @@ def create(  # noqa: PLR0913 - one for each option
     if every is not None:
         schedule["everyMs"] = read(lambda: milliseconds(every))
     with connected(to) as client:
-        schema = client.job(job)["parametersSchema"]
+        with job_named(client, job):
+            schema = client.job(job)["parametersSchema"]
         schedule["parameters"] = given_parameters(parameters or [], None, schema)
         created = client.schedules.create(schedule)
     print_schedules([created], as_json=as_json)
@@ -264,17 +281,23 @@ def backfill(
     *,
     schedule_id: ScheduleId,
     begin: Annotated[
-        str, typer.Option("--from", metavar="TIME", help="ISO 8601 with an offset.")
+        str,
+        typer.Option(
+            "--from",
+            metavar="TIME",
+            help="Such as 2026-11-24, yesterday, 3d (ago) or 2026-11-24T14:00:00Z.",
+        ),
     ],
     end: Annotated[
         str, typer.Option("--to", metavar="TIME", help="No later than now.")
-    ],
+    ] = "now",
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """Launch past ticks that have no run, by the version of their time; print the runs' ids."""
-    first = read(lambda: _time(begin, "--from"))
-    last = read(lambda: _time(end, "--to"))
+    now = datetime.now(UTC)
+    first = read(lambda: _time(begin, "--from", now))
+    last = read(lambda: _time(end, "--to", now))
     with connected(to) as client:
         launched = client.schedules.backfill(schedule_id, first, last)
     for run_id in launched:
@@ -340,15 +363,10 @@ def _is_schedule(found: Json) -> TypeGuard[JsonObject]:
     return isinstance(found, dict) and isinstance(found.get("id"), str)
 
 
-def _time(text: str, option: str) -> datetime:
+def _time(text: str, option: str, now: datetime) -> datetime:
     """Return a moment that an option gives."""
-    hint = "give a time with an offset, such as 2026-11-24T14:00:00Z"
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        msg = f"{option}: {hint}"
+        return moment_of(text, now)
+    except ValueError as error:
+        msg = f"{option}: {error}"
         raise ValueError(msg) from None
-    if moment.tzinfo is None:
-        msg = f"{option}: {hint}"
-        raise ValueError(msg)
-    return moment

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +17,13 @@ import typer
 import yaml
 
 from api.data_directory import directory_of
-from apphub_jobs.client import AccessError, ApiError, Client, ClientError
+from apphub_jobs.client import (
+    AccessError,
+    ApiError,
+    Client,
+    ClientError,
+    NotFoundError,
+)
 from cli.options import DataDir
 from cli.process.announcement import services
 from domain.errors import InvalidInputError
@@ -245,6 +252,43 @@ def connected(to: ServiceOptions, retry_s: float = RETRY_S) -> Iterator[Client]:
         raise _ended(f"{shown!r} is not UTF-8", USAGE) from None
     except (ClientError, ValueError) as error:
         raise _ended(f"{error}", ERROR) from None
+
+
+@contextmanager
+def job_named(client: Client, slug: str) -> Iterator[None]:
+    """Name the job that is not there, and the one whose name is nearest."""
+    try:
+        yield
+    except NotFoundError as error:
+        if error.code != "job_not_found":
+            raise
+        slugs = [job.slug for job in client.jobs()]
+        nearest = get_close_matches(slug, slugs, 1)
+        meant = f"; did you mean {nearest[0]}?" if nearest else ""
+        message = f"{error}: {slug}{meant}; {REMEDIES[error.code]}"
+        raise _ended(message, ERROR) from None
+
+
+COMPLETION_S = 2.0
+"""How long a shell may be kept waiting for names."""
+
+
+def slugs_completed(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the slugs that begin so, where the service that the options name answers."""
+    given = context.params
+    to = ServiceOptions(given.get("url"), given.get("token"), given.get("data_dir"))
+    address = to.url or next(iter(services(directory_of(to.data_dir))), None)
+    if address is None:
+        return []
+    try:
+        with Client(address, to.token, timeout=COMPLETION_S, retry_for=0) as client:
+            slugs = [job.slug for job in client.jobs()]
+    except (ClientError, ValueError):
+        return []
+    return [slug for slug in slugs if slug.startswith(incomplete)]
+
+
+Slug = Annotated[str, typer.Argument(help="Which job.", autocompletion=slugs_completed)]
 
 
 def another(client: Client, to: ServiceOptions) -> Client:

@@ -57,7 +57,6 @@ from apphub_jobs.client.requests.request import (
     Request,
     as_it_is,
     launched,
-    reading,
     run_path,
     warnings_in,
 )
@@ -670,9 +669,9 @@ class Launcher:
 class Definitions(Launcher):
     """Looks at jobs, registers and changes them, beside launching them."""
 
-    def jobs(self) -> list[JobDocument]:
-        """Return every job, by slug."""
-        answer = self._transport.send(reading("/jobs"))
+    def jobs(self, as_of: int | datetime | None = None) -> list[JobDocument]:
+        """Return every job, by slug; also as of a past position or moment."""
+        answer = self._transport.send(jobs.every(as_of))
         return [JobDocument(job) for job in answer["data"]]
 
     def job(self, slug: str) -> JobDocument:
@@ -1008,6 +1007,7 @@ class Client(Definitions):
         status: RunStatus | Sequence[RunStatus] | None = None,
         search: str | None = None,
         where: Sequence[str] = (),
+        as_of: int | datetime | None = None,
     ) -> Generator[Run[Json]]:
         """Yield runs, newest first; pages are asked for as they are needed.
 
@@ -1016,15 +1016,18 @@ class Client(Definitions):
             status: only those in this status, or in one of these.
             search: only those with this part of a slug or a job's name, or start of their id.
             where: further conditions, such as `"status!=failed"` or `"parameters.region=eu"`.
+            as_of: a past position or moment: the list as it was then.
         """
         cursor: str | None = None
         is_more = True
         while is_more:
-            page = runs.page(job, status, search, where, cursor)
+            page = runs.page(job, status, search, where, cursor, as_of)
             answer = self._transport.send(page)
             for found in answer["data"]:
                 yield self._run(found["run"])
-            cursor = answer["meta"]["nextCursor"]
+            meta = answer["meta"]
+            as_of = meta.get("asOf")
+            cursor = meta["nextCursor"]
             is_more = cursor is not None
 
     def explain(

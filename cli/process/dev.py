@@ -370,6 +370,11 @@ KEYS = (
 
 KEPT = "mend it and save it; until then the handlers of before stay"
 
+GONE = (
+    "{slug} is defined no more, but stays listed with its runs;"
+    " to remove it: apphub-jobs jobs delete {slug}"
+)
+
 Say = Callable[[str | Text], None]
 
 
@@ -398,6 +403,7 @@ class Developer(Supervisor):
         self._client: Client | None = None
         self._output: Output | None = None
         self._dashboard = ""
+        self._registered: set[str] = set()
         self.shows_output = False
         self.has_keys = False
         self.opens_dashboard = False
@@ -473,6 +479,11 @@ class Developer(Supervisor):
         client = self._client
         if client is None:
             return
+        definitions = [offer.definition for offer in self._workshop.offers.values()]
+        slugs = {str(one["slug"]) for one in definitions if one is not None}
+        for slug in sorted(self._registered - slugs):
+            self._say(GONE.format(slug=slug))
+        self._registered = slugs
         for offer in self._workshop.offers.values():
             if offer.definition is None:
                 continue

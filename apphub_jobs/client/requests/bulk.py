@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from apphub_jobs.client.documents import BulkAction, BulkDocument
-from apphub_jobs.client.requests.request import Request, key_header, reading
+from apphub_jobs.client.requests.request import Request, key_header, past, reading
 from apphub_jobs.contract import Json
 
 LOOK_EVERY_S = 0.5
@@ -37,12 +37,12 @@ def previewed(
 
 def page(cursor: str | None, as_of: int | datetime | None) -> Request:
     """Ask for a page of operations."""
-    return reading("/bulk", cursor=cursor, asOf=_moment(as_of))
+    return reading("/bulk", cursor=cursor, asOf=past(as_of))
 
 
 def shown(operation_id: str, as_of: int | datetime | None) -> Request:
     """Ask for an operation."""
-    return reading(_path(operation_id), asOf=_moment(as_of))
+    return reading(_path(operation_id), asOf=past(as_of))
 
 
 def aborted(operation_id: str, reason: str | None) -> Request:
@@ -68,12 +68,6 @@ def _order(
     if parameters is not None:
         order["patch"] = {"parameters": {**parameters}}
     return order
-
-
-def _moment(as_of: int | datetime | None) -> int | str | None:
-    if isinstance(as_of, datetime):
-        return as_of.isoformat()
-    return as_of
 
 
 def _path(operation_id: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from apphub_jobs.client.documents import FailureStatus
-from apphub_jobs.client.requests.request import Request, key_header, reading
+from apphub_jobs.client.requests.request import Request, key_header, past, reading
 from apphub_jobs.contract import Json
 
 
@@ -17,8 +17,7 @@ def page(
     as_of: int | datetime | None,
 ) -> Request:
     """Ask for a page of groups."""
-    position = as_of.isoformat() if isinstance(as_of, datetime) else as_of
-    return reading("/failures", cursor=cursor, status=status, job=job, asOf=position)
+    return reading("/failures", cursor=cursor, status=status, job=job, asOf=past(as_of))
 
 
 def shown(fingerprint: str) -> Request:

@@ -4,9 +4,10 @@ First definitions as they are sent, and compared with what is registered; then t
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from apphub_jobs.client.requests.request import Request, job_path, reading
+from apphub_jobs.client.requests.request import Request, job_path, past, reading
 from apphub_jobs.typed.job import Job
 
 Definition = Mapping[str, Any] | Job[..., object]
@@ -35,6 +36,11 @@ DEFAULTS: Mapping[str, Any] = {
     "isolation": "process",
 }
 """What a definition says where it says nothing."""
+
+
+def every(as_of: int | datetime | None) -> Request:
+    """Ask for all jobs."""
+    return reading("/jobs", asOf=past(as_of))
 
 
 def described(definition: Definition) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -34,6 +35,13 @@ def reading(path: str, **query: Any) -> Request:
 def key_header(idempotency_key: str | None) -> Mapping[str, str]:
     """Return the header by which a request can be sent again; without a key it has its own."""
     return {"Idempotency-Key": idempotency_key or f"client-{uuid4()}"}
+
+
+def past(as_of: int | datetime | None) -> int | str | None:
+    """Return a past position or moment as queries name it."""
+    if isinstance(as_of, datetime):
+        return as_of.isoformat()
+    return as_of
 
 
 @dataclass(frozen=True, kw_only=True)

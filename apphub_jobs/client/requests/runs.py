@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from apphub_jobs.client.documents import FINAL, Document, RunDocument, RunStatus
-from apphub_jobs.client.requests.request import Request, key_header, reading, run_path
+from apphub_jobs.client.requests.request import (
+    Request,
+    key_header,
+    past,
+    reading,
+    run_path,
+)
 
 T = TypeVar("T")
 
@@ -74,10 +80,7 @@ class ExplanationDocument(Document):
 
 def explained(run_id: str, as_of: int | datetime | None) -> Request:
     """Ask why a run waits, or how it ended."""
-    moment: object = as_of
-    if isinstance(as_of, datetime):
-        moment = as_of.isoformat()
-    return reading(run_path(run_id, "explain"), asOf=moment)
+    return reading(run_path(run_id, "explain"), asOf=past(as_of))
 
 
 def shown(run_id: str, part: str | None = None) -> Request:
@@ -85,12 +88,13 @@ def shown(run_id: str, part: str | None = None) -> Request:
     return reading(run_path(run_id, part))
 
 
-def page(
+def page(  # noqa: PLR0913 - one for each part of the query
     job: str | None,
     status: str | Sequence[str] | None,
     search: str | None,
     where: Sequence[str],
     cursor: str | None,
+    as_of: int | datetime | None,
 ) -> Request:
     """Ask for a page of runs."""
     statuses = status
@@ -103,6 +107,7 @@ def page(
         search=search,
         cursor=cursor,
         limit=MOST_ON_A_PAGE,
+        asOf=past(as_of),
     )
     query = {**page.query}
     for name, values in _conditions(where).items():

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from apphub_jobs.client.requests.request import Request, key_header, reading
+from apphub_jobs.client.requests.request import Request, key_header, past, reading
 
 OPTIONAL = (
     "parameters",
@@ -25,8 +25,7 @@ OPTIONAL = (
 
 def page(cursor: str | None, as_of: int | datetime | None) -> Request:
     """Ask for a page of schedules."""
-    position = as_of.isoformat() if isinstance(as_of, datetime) else as_of
-    return reading("/schedules", cursor=cursor, asOf=position)
+    return reading("/schedules", cursor=cursor, asOf=past(as_of))
 
 
 def shown(schedule_id: str) -> Request:

@@ -108,6 +108,22 @@ def test_a_file_that_cannot_be_imported_yet_may_be_mended(
         terminal.wait_for("tell")
 
 
+def test_a_job_that_is_defined_no_more_is_said_to_stay_listed(
+    tmp_path: Path, database_url: str
+) -> None:
+    file = tmp_path / "example.py"
+    file.write_text(JOB.format(text="first", options=""))
+    with at_terminal(
+        *("dev", "example.py", "--port", "0", "--data-dir", str(tmp_path / "data")),
+        directory=tmp_path,
+        APPHUB_DATABASE_URL=database_url,
+    ) as terminal:
+        terminal.wait_for("ready http://")
+        file.write_text(file.read_text().replace('@job("tell"', '@job("say"'))
+        terminal.wait_for("apphub-jobs jobs delete tell")
+        assert "tell is defined no more" in " ".join(terminal.text.split())
+
+
 def test_the_dashboard_opens_by_itself_and_at_a_key(
     tmp_path: Path, database_url: str
 ) -> None:

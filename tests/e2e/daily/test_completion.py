@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.daily.conftest import Shell
 from tests.support.processes import without_settings
 
 PROGRAM = Path(sys.executable).with_name("apphub-jobs")
 
 
-def completed(words: str) -> set[str]:
+def completed(words: str, **variables: str) -> set[str]:
     """Return what bash is told could stand for the last word."""
     asked = {
         "_APPHUB_JOBS_COMPLETE": "complete_bash",
@@ -20,7 +21,7 @@ def completed(words: str) -> set[str]:
     }
     done = subprocess.run(
         [PROGRAM],
-        env={**without_settings(), **asked},
+        env={**without_settings(), **asked, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -43,6 +44,18 @@ def completed(words: str) -> set[str]:
 )
 def test_commands_and_options_are_completed(words: str, told: set[str]) -> None:
     assert completed(words) == told
+
+
+@pytest.mark.parametrize("command", ["run ", "jobs show ", "runs list --job "])
+def test_jobs_are_completed_by_the_service_that_runs(
+    shell: Shell, command: str
+) -> None:
+    there = {"APPHUB_DATA_DIR": str(shell.data_dir)}
+    assert completed(f"apphub-jobs {command}gre", **there) == {"greet"}
+
+
+def test_no_job_is_completed_where_no_service_runs(tmp_path: Path) -> None:
+    assert completed("apphub-jobs run g", APPHUB_DATA_DIR=str(tmp_path)) == set()
 
 
 def test_a_shell_can_be_taught(tmp_path: Path) -> None:

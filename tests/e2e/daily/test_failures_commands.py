@@ -36,6 +36,10 @@ def test_failures_are_listed_and_resolved(shell: Shell) -> None:
     group, line = eventually(lambda: shown(shell), what="the group")
     name = group["fingerprint"]
     assert line.endswith("as it was told")
+    said = shell.run("failures", "show", name).stdout
+    assert said.startswith(f"end-as open {name}\nas it was told\n")
+    assert f"failures    {group['count']}, of which 0 recovered" in said
+    assert f"apphub-jobs failures resolve {name}" in said
     for action, status in (("ignore", "ignored"), ("reopen", "open")):
         done = shell.run("failures", action, name)
         assert (done.returncode, done.stdout) == (0, "")

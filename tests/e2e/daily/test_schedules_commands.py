@@ -90,7 +90,7 @@ def test_ticks_are_shown_with_what_became_of_them(shell: Shell) -> None:
         (("create", "x", "greet", "--every", "soon"), "soon"),
         (("create", "x", "nobody", "--every", "1h"), "job not found"),
         (("apply", "none.yaml"), "none.yaml"),
-        (("backfill", "x", "--from", "today", "--to", "now"), "--from: give a time"),
+        (("backfill", "x", "--from", "soon"), "--from: 'soon' is no time"),
         (("trigger", "nothing"), "schedule not found"),
     ],
 )

@@ -1,0 +1,118 @@
+"""Times as people type them: `yesterday`, `2h`, `2026-11-24`, or ISO 8601 with an offset."""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from typing import Annotated
+
+import typer
+
+from apphub_jobs.typed.job import milliseconds
+from domain.clock import from_iso, to_iso
+
+HINT = (
+    "give `now`, `today`, `yesterday`, how long ago it was (`90s`, `2h`, `3d`), a day (2026-11-24,"
+    " from midnight on here), or a time with an offset (2026-11-24T14:00:00Z)"
+)
+
+CREATED = ("createdAfter", "createdBefore")
+"""The conditions of filters whose values are times."""
+
+AsOf = Annotated[
+    str | None,
+    typer.Option(
+        "--as-of",
+        metavar="WHEN",
+        help="As it was then: a position of the log, or a time, such as yesterday, 2h (ago) or"
+        " 2026-11-24T14:00:00Z.",
+    ),
+]
+
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
+
+_AGO = re.compile(r"\d.*[a-y]")
+"""A duration; ISO 8601 ends with a digit or `Z`."""
+
+_DAYS_AGO = {"today": 0, "yesterday": 1}
+
+
+def moment_of(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
+    """Return the moment that somebody means.
+
+    Args:
+        text: what was typed.
+        now: the present.
+        zone: where days begin; None means on this machine's clocks.
+
+    Raises:
+        ValueError: it is none; the message says how to write one.
+    """
+    try:
+        if text == "now":
+            return now
+        if text in _DAYS_AGO:
+            today = now.astimezone(zone).date()
+            return _midnight(today - timedelta(_DAYS_AGO[text]), zone)
+        if _DAY.fullmatch(text):
+            return _midnight(date.fromisoformat(text), zone)
+        if _AGO.fullmatch(text):
+            return now.astimezone(UTC) - timedelta(milliseconds=milliseconds(text))
+        return from_iso(text)
+    except (ValueError, OverflowError):
+        msg = f"{text!r} is no time: {HINT}"
+        raise ValueError(msg) from None
+
+
+def _midnight(day: date, zone: tzinfo | None) -> datetime:
+    if zone is None:
+        return datetime.combine(day, time()).astimezone()
+    return datetime.combine(day, time(), zone)
+
+
+def position_or_moment(as_of: str | None, now: datetime) -> int | datetime | None:
+    """Return what `--as-of` says.
+
+    Raises:
+        typer.BadParameter: it is neither.
+    """
+    if as_of is None:
+        return None
+    if as_of.isascii() and as_of.isdigit():
+        return int(as_of)
+    try:
+        return moment_of(as_of, now)
+    except ValueError as error:
+        msg = f"--as-of: {error}; or a position of the log"
+        raise typer.BadParameter(msg) from None
+
+
+def with_moments(conditions: Sequence[str], now: datetime) -> list[str]:
+    """Return conditions of a filter whose times are as the service takes them.
+
+    Raises:
+        typer.BadParameter: a time is none.
+    """
+    return [_with_moment(condition, now) for condition in conditions]
+
+
+def _with_moment(condition: str, now: datetime) -> str:
+    name, equals, text = condition.partition("=")
+    if not equals or name not in CREATED:
+        return condition
+    return f"{name}={given_moment(text, name, now)}"
+
+
+def given_moment(text: str, what: str, now: datetime) -> str:
+    """Return a time as the service takes it; nothing where nothing is given.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    if not text:
+        return ""
+    try:
+        return to_iso(moment_of(text, now))
+    except ValueError as error:
+        msg = f"{what}: {error}"
+        raise typer.BadParameter(msg) from None
