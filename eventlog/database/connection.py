@@ -25,7 +25,13 @@ from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg.types.string import TextLoader
 from psycopg_pool import AsyncConnectionPool
 
-from domain.errors import LogUnavailableError, OutcomeUnknownError, OverloadedError
+from domain.errors import (
+    LogUnavailableError,
+    OutcomeUnknownError,
+    OverloadedError,
+    PositionsUsedError,
+    SubjectKeysUnavailableError,
+)
 from eventlog.database.continuity import Continuity
 from eventlog.database.failures import is_unavailable, unavailable_told
 from eventlog.keys import LogFiles
@@ -416,6 +422,8 @@ class Patience:
 
 
 def _may_pass(error: Exception) -> bool:
+    if isinstance(error, (SubjectKeysUnavailableError, PositionsUsedError)):
+        return False  # An operator must do something first.
     if any(refusal in str(error) for refusal in _REFUSALS):
         return False
     return not isinstance(error, psycopg.Error) or is_unavailable(error)
