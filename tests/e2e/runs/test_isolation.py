@@ -186,7 +186,8 @@ def test_a_handler_holds_nothing_that_is_its_supervisors(
         assert not {said, heard, log} & set(seen["own"].values())
     assert set(seen["child"]) == {"0", "1", "2"}
     assert seen["own"]["0"] == "/dev/null"
-    # What it prints to, its tasks and its reports; the others are its own figures in /proc.
+    # What it prints to, its lease, which it can only read, its tasks and its reports; the
+    # others are its own figures in /proc.
     others = [
         target
         for name, target in seen["own"].items()
@@ -195,7 +196,4 @@ def test_a_handler_holds_nothing_that_is_its_supervisors(
     assert seen["own"]["1"] == seen["own"]["2"]
     assert [
         target.partition(":")[0] for target in others if not target.startswith("/proc/")
-    ] == [
-        "pipe",
-        "pipe",
-    ]
+    ] == ["/memfd", "pipe", "pipe"]
