@@ -565,7 +565,8 @@ def too_costly(error: OverBudgetError, value: Json, path: str) -> Issue:
         " rewrite it without repetitions inside of repetitions, or limit the length of the text"
     )
     place = path + _place(value, error.text)
-    return Issue(place, message, "pattern")
+    rule = f"{shortened(error.pattern)} takes too long to match"
+    return Issue(place, message, "pattern", rule)
 
 
 def _place(value: Json, text: str) -> str:
