@@ -55,7 +55,7 @@ pressure: $(VENV)/.dev ## Work at full load with somebody in the way, and compar
 	$(BIN)/python -m benchmarks.pressure --minutes $(MINUTES)
 
 bombs: $(VENV)/.dev ## Try to exhaust the API in every known way, and ask for answers within 200 ms meanwhile
-	$(BIN)/python -m pytest tests/e2e/failures/test_bombs.py
+	APPHUB_STRICT_BOMBS=1 $(BIN)/python -m pytest tests/e2e/failures/test_bombs.py
 
 model: $(VENV)/.dev ## Hold the service against its model for longer than the tests do
 	APPHUB_MODEL_EXAMPLES=300 $(BIN)/python -m pytest tests/model --timeout 7200

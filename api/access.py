@@ -110,9 +110,7 @@ class Guesses:
             self._right.move_to_end((address, token))
             _shorten(self._right, MAX_RIGHT)
             return
-        self._right.pop(
-            (address, token), None
-        )  # It was, before the operator took it away.
+        self._right.pop((address, token), None)  # It was, before the operator took it away.
         now_s = self._now_s()
         network = network_of(address)
         self._of_all.take(now_s)
@@ -448,9 +446,7 @@ def read_tokens(path: Path) -> Mapping[str, Principal]:
     for number, token in enumerate(tokens, 1):
         # Never the token itself: this is printed.
         if not token or token != token.strip():
-            raise ValueError(
-                f"{path}: token {number} is empty, or begins or ends with blanks"
-            )
+            raise ValueError(f"{path}: token {number} is empty, or begins or ends with blanks")
     _warn_of_readers(path)
     return tokens
 
@@ -517,11 +513,7 @@ def token_offered(protocols: Iterable[str]) -> str:
 
 
 def principal_of(
-    connection: HTTPConnection,
-    tokens: Tokens | None,
-    origins: Origins,
-    *,
-    to_write: bool,
+    connection: HTTPConnection, tokens: Tokens | None, origins: Origins, *, to_write: bool
 ) -> str:
     """Return who asks.
 
@@ -592,11 +584,7 @@ def header(connection: HTTPConnection, name: bytes) -> str | None:
 
 def headers(connection: HTTPConnection, name: bytes) -> list[str]:
     """Return all headers of this name, which is in lower case."""
-    return [
-        str(value, "latin-1")
-        for key, value in connection.scope["headers"]
-        if key == name
-    ]
+    return [str(value, "latin-1") for key, value in connection.scope["headers"] if key == name]
 
 
 def _refuse_foreign_pages(connection: HTTPConnection, origins: Origins) -> None:

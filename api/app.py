@@ -18,17 +18,7 @@ from api.http.middleware import CrossOrigin, ForeignHosts, OddPaths
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
 from api.reference import describe, operation_id
-from api.routes import (
-    bulk,
-    events,
-    failures,
-    jobs,
-    launches,
-    runs,
-    schedules,
-    subjects,
-    workers,
-)
+from api.routes import bulk, events, failures, jobs, launches, runs, schedules, subjects, workers
 from api.stream import asyncapi, endpoints
 from api.stream.endpoints import WebSocketMetrics
 from api.stream.hub import Hub
@@ -109,9 +99,7 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     return app
 
 
-def _lifespan(
-    settings: Settings,
-) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with (
@@ -175,9 +163,7 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
         yield
         return
     signal = service.listener.signal()
-    sealer = Sealer(
-        service.pool, service.files.archive, signal, service.settings.sealing
-    )
+    sealer = Sealer(service.pool, service.files.archive, signal, service.settings.sealing)
     await sealer.start(service.supervision)
     try:
         yield

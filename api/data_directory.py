@@ -200,11 +200,7 @@ def hand_over_files(home: Path, user: ServerUser) -> None:
             for name in (*directories, *files):
                 about = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
                 if about.st_uid == owner:
-                    os.chown(
-                        *(name, user.uid, user.gid),
-                        dir_fd=descriptor,
-                        follow_symlinks=False,
-                    )
+                    os.chown(*(name, user.uid, user.gid), dir_fd=descriptor, follow_symlinks=False)
     finally:
         os.close(top)
 

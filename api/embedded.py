@@ -95,9 +95,7 @@ def make_database(connection: "psycopg.Connection[tuple[object]]") -> None:
         connection.execute(f"CREATE DATABASE {DATABASE}".encode())
 
 
-def hand_over(
-    connection: Superuser, password: str, *, makes_databases: bool = False
-) -> None:
+def hand_over(connection: Superuser, password: str, *, makes_databases: bool = False) -> None:
     """Give the database to the service's role, and let no superuser log in again.
 
     Where the role is there, all of this has been done, and the server only did not answer yet.
@@ -112,9 +110,7 @@ def hand_over(
     with connection.transaction():
         if connection.execute(_IS_HANDED_OVER, (SERVICE,)).fetchone() is not None:
             return
-        connection.execute(
-            role.format(sql.Identifier(SERVICE), sql.Literal(password), more)
-        )
+        connection.execute(role.format(sql.Identifier(SERVICE), sql.Literal(password), more))
         for statement in _statements(connection):
             connection.execute(statement.encode())
 
@@ -184,9 +180,7 @@ class Cluster:
             raise EmbeddedPostgresError(f"initdb failed: {reason}")
         unfinished.rename(self.directory)
 
-    def _initdb(
-        self, target: Path, password_file: str
-    ) -> "subprocess.CompletedProcess[bytes]":
+    def _initdb(self, target: Path, password_file: str) -> "subprocess.CompletedProcess[bytes]":
         command: list[str | Path] = [
             binaries(self.user) / "initdb",
             f"--pgdata={target}",
@@ -224,17 +218,11 @@ class Cluster:
         with _connected(self._url(socket, SUPERUSER, "postgres")) as connection:
             make_database(connection)
         with _connected(self._url(socket, SUPERUSER, DATABASE)) as connection:
-            hand_over(
-                connection,
-                self.password.read_text(),
-                makes_databases=self.makes_databases,
-            )
+            hand_over(connection, self.password.read_text(), makes_databases=self.makes_databases)
 
     def _url(self, socket: str, user: str, database: str) -> str:
         password = quote(self.password.read_text(), safe="")
-        return (
-            f"postgresql://{user}:{password}@/{database}?host={quote(socket, safe='')}"
-        )
+        return f"postgresql://{user}:{password}@/{database}?host={quote(socket, safe='')}"
 
     def postmaster(self) -> int | None:
         """Return the server's process, if the pid file names one that works in this directory."""
@@ -297,11 +285,7 @@ class EmbeddedPostgres:
     """The data directory's server, as one of its users sees it."""
 
     def __init__(
-        self,
-        data_dir: Path,
-        *,
-        makes_databases: bool = False,
-        account: str | None = None,
+        self, data_dir: Path, *, makes_databases: bool = False, account: str | None = None
     ) -> None:
         """Know a server that may not run yet.
 
@@ -418,9 +402,7 @@ class EmbeddedPostgres:
             with self._server_lock() as free:
                 if free is not None:
                     if spawned:
-                        raise EmbeddedPostgresError(
-                            f"PostgreSQL stopped at once; see {self._log}"
-                        )
+                        raise EmbeddedPostgresError(f"PostgreSQL stopped at once; see {self._log}")
                     self._spawn(free)
                     spawned = True
             sleep(POLL_S)
@@ -456,10 +438,7 @@ class EmbeddedPostgres:
         sockets = socket_directory(cluster.home, self._user)
         # Nobody works here, so what a killed server left says nothing; its pids may be somebody
         # else's by now.
-        for left_over in (
-            cluster.directory / "postmaster.pid",
-            *sockets.glob(".s.PGSQL.*"),
-        ):
+        for left_over in (cluster.directory / "postmaster.pid", *sockets.glob(".s.PGSQL.*")):
             left_over.unlink(missing_ok=True)
         settings = {**_SETTINGS, "unix_socket_directories": str(sockets)}
         options: list[str] = []

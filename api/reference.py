@@ -462,10 +462,7 @@ EXAMPLES: Mapping[str, JsonObject] = {
         "parametersSchema": {
             "type": "object",
             "required": ["region"],
-            "properties": {
-                "region": {"type": "string"},
-                "days": {"type": "integer", "minimum": 1},
-            },
+            "properties": {"region": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
         },
         "defaultParameters": {"days": 1},
         "timeoutMs": 60_000,
@@ -509,10 +506,7 @@ EXAMPLES: Mapping[str, JsonObject] = {
     },
     "reviseSchedule": {"cron": "0 3 * * *"},
     "pauseSchedule": {"reason": "the warehouse moves"},
-    "backfillSchedule": {
-        "from": "2026-11-01T00:00:00Z",
-        "to": "2026-11-08T00:00:00Z",
-    },
+    "backfillSchedule": {"from": "2026-11-01T00:00:00Z", "to": "2026-11-08T00:00:00Z"},
     "previewDraft": _SCHEDULE,
     "resolveFailure": {"inVersion": 2},
     "retryFailure": {"reason": "the warehouse is back", "dryRun": False},
@@ -562,10 +556,7 @@ def describe(app: FastAPI, *, open_to_all: bool) -> None:
     def openapi() -> OpenApiObject:
         if app.openapi_schema is None:
             schema = get_openapi(
-                title=app.title,
-                version=app.version,
-                description=app.description,
-                routes=app.routes,
+                title=app.title, version=app.version, description=app.description, routes=app.routes
             )
             _amend(schema, open_to_all=open_to_all)
             app.openapi_schema = schema

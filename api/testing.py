@@ -58,14 +58,10 @@ def _recreate(server_url: str, name: str, template: str) -> None:
     create = sql.SQL("CREATE DATABASE {} TEMPLATE {} ENCODING 'UTF8'")
     with psycopg.connect(server_url, autocommit=True) as connection:
         connection.execute(drop.format(sql.Identifier(name)))
-        connection.execute(
-            create.format(sql.Identifier(name), sql.Identifier(template))
-        )
+        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
 
 
-router = APIRouter(
-    prefix="/testing", route_class=StrictJsonRoute, include_in_schema=False
-)
+router = APIRouter(prefix="/testing", route_class=StrictJsonRoute, include_in_schema=False)
 
 AGAIN_S = 0.02
 """The pause before the new database is asked again."""

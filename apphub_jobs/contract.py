@@ -137,13 +137,7 @@ class JobRunContext:
                 msg = f"progress={progress}: must be from 0 to 1"
                 raise ValueError(msg)
             shown["progress"] = progress
-        self.send_report(
-            {
-                "metrics": shown,
-                "context": dict(context or {}),
-                "logsUrl": logs_url,
-            }
-        )
+        self.send_report({"metrics": shown, "context": dict(context or {}), "logsUrl": logs_url})
 
 
 Handler = Callable[[JobRunContext], object]

@@ -23,9 +23,7 @@ MOST_VALUES = 1_000
 WITHHELD = f"{PERSONAL} (the run has more than {MOST_VALUES} personal values)"
 
 
-def without_personal(
-    text: str, parameters: Mapping[str, Any], names: Collection[str]
-) -> str:
+def without_personal(text: str, parameters: Mapping[str, Any], names: Collection[str]) -> str:
     """Return a text with a word in place of each of a run's personal values.
 
     A value is found as it is, in other case, and as Python, JSON or a URL would quote it.

@@ -92,9 +92,7 @@ class Stream:
         given = {name: value for name, value in asked.items() if value is not None}
         return f"{self._address}?{urlencode(given)}"
 
-    async def _positions(
-        self, connection: ClientConnection
-    ) -> AsyncIterator[list[Message]]:
+    async def _positions(self, connection: ClientConnection) -> AsyncIterator[list[Message]]:
         messages: list[Message] = []
         while True:
             async with asyncio.timeout(SILENCE_S):

@@ -81,27 +81,18 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--quick",
-        action="store_true",
-        help="one short round of each; the figures say little",
+        "--quick", action="store_true", help="one short round of each; the figures say little"
     )
     parser.add_argument(
-        "--only",
-        choices=MEASUREMENTS,
-        action="append",
-        help="may be given several times",
+        "--only", choices=MEASUREMENTS, action="append", help="may be given several times"
     )
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument(
-        "--no-write",
-        action="store_true",
-        help="print the table and leave all files as they are",
+        "--no-write", action="store_true", help="print the table and leave all files as they are"
     )
     parser.add_argument(
-        "--again",
-        action="store_true",
-        help="write table and picture anew from the last results",
+        "--again", action="store_true", help="write table and picture anew from the last results"
     )
     given = parser.parse_args()
     if given.again:
@@ -110,10 +101,7 @@ def main() -> int:
         return 0
     began = perf_counter()
     names = given.only or list(MEASUREMENTS)
-    with (
-        own_directory() as directory,
-        databases.server(directory / "postgres") as server,
-    ):
+    with own_directory() as directory, databases.server(directory / "postgres") as server:
         machine = described(server)
         options = [
             f"--{name}={value}"
@@ -179,9 +167,7 @@ def write(rows: Sequence[Row], machine: dict[str, str]) -> None:
 def section(rows: Sequence[Row], *, with_picture: bool) -> str:
     """Return what stands in the README."""
     picture = (
-        ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"]
-        if with_picture
-        else []
+        ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
     )
     headlines = [row for row in rows if row.name in HEADLINES]
     return "\n".join([as_short_markdown(headlines), *picture])

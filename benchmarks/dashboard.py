@@ -103,9 +103,7 @@ def _page() -> Iterator[Page]:
     if chromium is None:
         raise SystemExit("chromium is not installed (Debian: apt-get install chromium)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox"]
-        )
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser.new_page()
         browser.close()
 
@@ -151,9 +149,7 @@ def _measure_load(page: Page, url: str, screen: str, load: Load) -> None:
     busy = (after["TaskDuration"] - before["TaskDuration"]) / passed
     shown = ", ".join(f"{heap / 1e6:.1f}" for heap in heaps)
     what = screen or "the overview"
-    _say(
-        f"{what}, {rate:.0f} launches/s for {passed:.0f} s: main thread {busy:.0%} busy"
-    )
+    _say(f"{what}, {rate:.0f} launches/s for {passed:.0f} s: main thread {busy:.0%} busy")
     _say(f"{what}, heap after collections: {shown} MB")
     session.detach()
 

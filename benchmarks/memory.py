@@ -42,10 +42,7 @@ GOAL_MB = 150
 
 FOLLOWERS = ("", "", "&types=repository.updated")
 
-NOTE = (
-    "resident memory of the process that `apphub-jobs serve` is;"
-    " three clients follow the stream"
-)
+NOTE = "resident memory of the process that `apphub-jobs serve` is; three clients follow the stream"
 
 _POSITION = re.compile(r'"position":(\d+)')
 
@@ -67,8 +64,7 @@ class Memory:
         )
         self.moments.append((moment, held))
         print(
-            f"{moment:28}"
-            + "   ".join(f"{name} {mb:6.1f} MB" for name, mb in held.items()),
+            f"{moment:28}" + "   ".join(f"{name} {mb:6.1f} MB" for name, mb in held.items()),
             flush=True,
         )
 
@@ -82,13 +78,9 @@ class Memory:
         held = [moment["API"] for _, moment in self.moments]
         shown = f"{events:,}".replace(",", " ")
         more = {
-            f"{name}, {moment}": mb
-            for moment, each in self.moments
-            for name, mb in each.items()
+            f"{name}, {moment}": mb for moment, each in self.moments for name, mb in each.items()
         }
-        grown = {
-            f"{name}, end over first tenth": by for name, by in self.growth().items()
-        }
+        grown = {f"{name}, end over first tenth": by for name, by in self.growth().items()}
         row: JsonObject = {
             "name": "memory",
             "title": f"memory of the API, the most while {shown} events stream past",
@@ -123,9 +115,7 @@ class Follower:
 
     async def follow(self, url: str) -> None:
         """Follow for ever."""
-        async with connect(
-            url, max_size=None, compression=None, proxy=None
-        ) as connection:
+        async with connect(url, max_size=None, compression=None, proxy=None) as connection:
             async for text in connection:
                 self.messages += 1
                 # The message's own position stands behind its data.
@@ -145,9 +135,7 @@ class Follower:
 async def following(base: str, query: str) -> AsyncIterator[Follower]:
     """Let a client follow."""
     follower = Follower()
-    task = asyncio.create_task(
-        follower.follow(f"{base.replace('http', 'ws')}/ws?x{query}")
-    )
+    task = asyncio.create_task(follower.follow(f"{base.replace('http', 'ws')}/ws?x{query}"))
     try:
         yield follower
     finally:
@@ -161,8 +149,7 @@ async def stream_past(url: str, base: str, events: int, memory: Memory) -> None:
     assert isinstance(original, UUID)
     async with AsyncExitStack() as stack:
         first, second, _ = [
-            await stack.enter_async_context(following(base, query))
-            for query in FOLLOWERS
+            await stack.enter_async_context(following(base, query)) for query in FOLLOWERS
         ]
         connection = stack.enter_context(psycopg.connect(url, autocommit=True))
         memory.note("clients connected")
@@ -232,11 +219,7 @@ def measure(url: str, directory: Path, events: int) -> Memory:
     with (
         started("serve", "--port", "0", *data, APPHUB_DATABASE_URL=url) as api,
         started(
-            "worker",
-            "--handlers",
-            "tests.support.handlers",
-            *data,
-            APPHUB_DATABASE_URL=url,
+            "worker", "--handlers", "tests.support.handlers", *data, APPHUB_DATABASE_URL=url
         ) as worker,
     ):
         worker.wait_for_line("is ready with", errors=True)
@@ -258,9 +241,7 @@ def main() -> None:
         + ", ".join(f"{name} x {by}" for name, by in memory.growth().items())
     )
     if arguments.json:
-        arguments.json.write_text(
-            json.dumps(memory.present(arguments.events), indent=1) + "\n"
-        )
+        arguments.json.write_text(json.dumps(memory.present(arguments.events), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -81,9 +81,7 @@ async def append(log: SealedLog, rounds: int) -> None:
             start, cpu = time.monotonic(), cpu_s(log)
             if sealed:
                 await one.start(supervision)
-            launched = sum(
-                await asyncio.gather(*(call(start + ROUND_S) for _ in range(CALLERS)))
-            )
+            launched = sum(await asyncio.gather(*(call(start + ROUND_S) for _ in range(CALLERS))))
             if sealed:
                 await one.stop()
             if number > 1:  # The first of each kind warms up.
@@ -92,24 +90,14 @@ async def append(log: SealedLog, rounds: int) -> None:
     await listener.stop()
     seals, events = query(log.url, "SELECT count(*), max(size) FROM log_seals")[0]
     print(f"{events:,} events, {seals} seals")
-    for name, values in (
-        ("launches/s", rates),
-        ("µs of CPU a launch, service and server", costs),
-    ):
-        without, with_ = (
-            statistics.median(values[False]),
-            statistics.median(values[True]),
-        )
-        ratios = [
-            one / other for one, other in zip(values[True], values[False], strict=True)
-        ]
+    for name, values in (("launches/s", rates), ("µs of CPU a launch, service and server", costs)):
+        without, with_ = (statistics.median(values[False]), statistics.median(values[True]))
+        ratios = [one / other for one, other in zip(values[True], values[False], strict=True)]
         print(
             f"{name}: without {without:,.0f}, with {with_:,.0f};"
             f" median ratio {statistics.median(ratios):.3f}"
         )
-        print(
-            f"  ratios of neighbours: {' '.join(f'{ratio:.2f}' for ratio in sorted(ratios))}"
-        )
+        print(f"  ratios of neighbours: {' '.join(f'{ratio:.2f}' for ratio in sorted(ratios))}")
 
 
 def cpu_s(log: SealedLog) -> float:
@@ -136,11 +124,7 @@ async def verify(log: SealedLog, events: int) -> None:
             pass
     took, own, cpu = (
         now - then
-        for now, then in (
-            (time.monotonic(), start),
-            (time.process_time(), own),
-            (cpu_s(log), cpu),
-        )
+        for now, then in ((time.monotonic(), start), (time.process_time(), own), (cpu_s(log), cpu))
     )
     print(f"sealed {events:,} events in {took:.1f} s: {events / took:,.0f}/s")
     print(
@@ -156,8 +140,7 @@ async def verify(log: SealedLog, events: int) -> None:
         f" {report.events / took:,.0f}/s, clean: {report.clean}"
     )
     sizes = query(
-        log.url,
-        "SELECT pg_total_relation_size('log_seals'), pg_total_relation_size('jobs_events')",
+        log.url, "SELECT pg_total_relation_size('log_seals'), pg_total_relation_size('jobs_events')"
     )[0]
     print(f"peak memory {before / 1024:.0f} MB before, {after / 1024:.0f} MB after")
     print(f"log_seals {sizes[0] / 1e6:.1f} MB, jobs_events {sizes[1] / 1e6:.1f} MB")

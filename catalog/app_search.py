@@ -112,8 +112,7 @@ def values_of(apps: AppFilter) -> dict[str, object]:
     """Return the parameters of `conditions`."""
     # Words have letters and digits alone: nothing in them needs to be quoted.
     one_of = [
-        " | ".join(f"{prefix}:*" for prefix in sorted(prefixes))
-        for prefixes in apps.prefixes
+        " | ".join(f"{prefix}:*" for prefix in sorted(prefixes)) for prefixes in apps.prefixes
     ]
     query = " & ".join(f"({words})" for words in one_of)
     return {
@@ -135,11 +134,7 @@ def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
     if not words:
         return None
     tags = ["{key}:{value}".format_map(tag) for tag in app["tags"]]
-    texts = {
-        "name": app["name"],
-        "description": app["description"],
-        "tags": " ".join(tags),
-    }
+    texts = {"name": app["name"], "description": app["description"], "tags": " ".join(tags)}
     components: JsonObject = {}
     score = 0.0
     for place, weight in WEIGHTS.items():
@@ -178,11 +173,7 @@ class _Found(TypedDict):
 
 
 async def find(
-    connection: Connection,
-    apps: AppFilter,
-    sort: Sort,
-    limit: int | None,
-    offset: int,
+    connection: Connection, apps: AppFilter, sort: Sort, limit: int | None, offset: int
 ) -> bytes:
     """Return the ids of a page of apps, one behind the other; of all without a limit."""
     page_end: int | None = None
@@ -384,11 +375,7 @@ async def facets(connection: Connection, apps: AppFilter) -> Facets:
         if row["facet"] == "status":
             found.statuses[row["value"]] = row["apps"]
             continue
-        tag: JsonObject = {
-            "key": row["key"],
-            "value": row["value"],
-            "count": row["apps"],
-        }
+        tag: JsonObject = {"key": row["key"], "value": row["value"], "count": row["apps"]}
         lists[row["facet"]].append(tag)
     return found
 
@@ -418,9 +405,7 @@ _PAIRS = f"""
 """
 
 
-async def suggestions(
-    connection: Connection, prefix: str, limit: int
-) -> list[JsonObject]:
+async def suggestions(connection: Connection, prefix: str, limit: int) -> list[JsonObject]:
     """Return tags of the catalog that begin so, ignoring case, as clients see them."""
     parts = [part.strip() for part in prefix.partition(":")]
     key, colon, value = parts

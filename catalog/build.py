@@ -145,12 +145,7 @@ class Build(Aggregate):
 
     @classmethod
     def request(
-        cls,
-        build_id: UUID,
-        repository_id: str,
-        run_id: UUID | None,
-        wanted: Wanted,
-        now: datetime,
+        cls, build_id: UUID, repository_id: str, run_id: UUID | None, wanted: Wanted, now: datetime
     ) -> Build:
         """Ask for a build of the app that clients call `repository_id`.
 
@@ -206,8 +201,6 @@ class Build(Aggregate):
         """Record that the build's run was canceled."""
         self._trigger(self.Canceled, now, error=error)
 
-    def _trigger(
-        self, event_class: type[Build.Event], now: datetime, **fields: Any
-    ) -> None:
+    def _trigger(self, event_class: type[Build.Event], now: datetime, **fields: Any) -> None:
         at = max(cut_to_ms(now), self.modified_on)
         self.trigger_event(event_class, timestamp=at, **fields)

@@ -93,11 +93,7 @@ def _changed(row: BuildRow, event: Envelope) -> Changes:
         case "build.checked_out":
             return {"commit_sha": data["commit_sha"]}
         case "build.retry_scheduled":
-            return {
-                "status": "pending",
-                "started_at": None,
-                "error_message": data["error"],
-            }
+            return {"status": "pending", "started_at": None, "error_message": data["error"]}
         case "build.succeeded":
             return {**_named(_BUILT, data), **_ended(row, event, "succeeded")}
         case "build.failed":
@@ -184,9 +180,7 @@ async def list_builds(
     return rows, total
 
 
-async def latest(
-    connection: Connection, repository_ids: list[str]
-) -> dict[str, BuildRow]:
+async def latest(connection: Connection, repository_ids: list[str]) -> dict[str, BuildRow]:
     """Return the newest build of each of these apps that has any, by the app's id."""
     query = """
         SELECT build.* FROM unnest(%(ids)s::text[]) AS wanted(id)

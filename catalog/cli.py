@@ -12,14 +12,7 @@ from apphub_jobs.client import Client
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
-from cli.terminal import (
-    AsJson,
-    console,
-    print_document,
-    print_json,
-    print_list,
-    print_table,
-)
+from cli.terminal import AsJson, console, print_document, print_json, print_list, print_table
 
 apps_app = typer.Typer(
     help="Add repositories to the catalog, and look at them.", no_args_is_help=True
@@ -33,9 +26,7 @@ STYLES = {"ready": "green", "failed": "red", "processing": "cyan"}
 @command(apps_app)
 def add(  # noqa: PLR0913 - one for each option
     *,
-    repository: Annotated[
-        str, typer.Argument(help="A git repository: a directory, or an URL.")
-    ],
+    repository: Annotated[str, typer.Argument(help="A git repository: a directory, or an URL.")],
     app_id: Annotated[
         str | None, typer.Option("--id", help="Its id; else by the repository's name.")
     ] = None,
@@ -113,10 +104,7 @@ def show(
     print_document(app)
     console().print()
     columns = ("at", "status", "message")
-    rows = [
-        (one["createdAt"], one["status"], in_one_line(one["message"]))
-        for one in history
-    ]
+    rows = [(one["createdAt"], one["status"], in_one_line(one["message"])) for one in history]
     print_table(columns, rows)
 
 

@@ -54,9 +54,7 @@ class Catalog:
 
         await self._application.decide_and_save(decide, origin)
 
-    async def request_build(
-        self, client_id: str, wanted: Wanted, origin: Origin
-    ) -> Row:
+    async def request_build(self, client_id: str, wanted: Wanted, origin: Origin) -> Row:
         """Launch a build of the app; return the build's row.
 
         Raises:
@@ -77,9 +75,7 @@ class Catalog:
             raise NotFoundError("build_not_found", "build not found")
         last_event = identifiers.event_id(build.id, build.version)
         caused = Origin(origin.actor, causation_id=last_event)
-        return await self._launch_build(
-            build.repository_id, build.again(), caused, build.id
-        )
+        return await self._launch_build(build.repository_id, build.again(), caused, build.id)
 
     async def _launch_build(
         self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None
@@ -89,9 +85,7 @@ class Catalog:
         definition = await application.definition(definition_id)
         launch = Launch()
         build, run = await decided(
-            lambda: new_build(
-                application, definition, client_id, wanted, launch, origin.actor
-            )
+            lambda: new_build(application, definition, client_id, wanted, launch, origin.actor)
         )
         events = application.stored_events([build, run])
         unit = Unit(events, origin, continues=continues)
@@ -112,8 +106,6 @@ class Catalog:
         launch = Launch(parameters={"repositoryId": repository.client_id})
         run_id = application.new_id()
         now = application.clock()
-        run = await decided(
-            lambda: new_run(definition, launch, run_id, origin.actor, now)
-        )
+        run = await decided(lambda: new_run(definition, launch, run_id, origin.actor, now))
         repository.request_ingestion(str(run_id), application.clock())
         return run

@@ -56,11 +56,7 @@ BUILTIN_SPECS: dict[str, Spec] = {
         },
         default_parameters={"repositoryId": None},
         timeout_ms=900_000,
-        retry_policy={
-            "maxAttempts": 3,
-            "strategy": "exponential",
-            "initialDelayMs": 10_000,
-        },
+        retry_policy={"maxAttempts": 3, "strategy": "exponential", "initialDelayMs": 10_000},
         metadata={"description": "Reads a repository and requests a build of it"},
         # Two ingestions of one app at a time would overwrite each other's findings.
         concurrency_key="repositoryId",
@@ -255,11 +251,7 @@ def follow_build(
 
 
 def _follow_ingestion(
-    event: object,
-    run: JobRun,
-    repository: Repository,
-    effects: Sequence[Effect],
-    now: datetime,
+    event: object, run: JobRun, repository: Repository, effects: Sequence[Effect], now: datetime
 ) -> Ingested | None:
     run_id = str(run.id)
     duration_ms = _duration_ms(run, now)
@@ -271,9 +263,7 @@ def _follow_ingestion(
         case events.Succeeded():
             data = _data_of(effects, INGESTED)
             if data is None:
-                repository.fail_ingestion(
-                    run_id, run.attempt, NOTHING_SAID, duration_ms, now
-                )
+                repository.fail_ingestion(run_id, run.attempt, NOTHING_SAID, duration_ms, now)
                 return None
             found = Ingested(**data)  # type: ignore[arg-type]  # `effect_issues` saw to it
             repository.finish_ingestion(run_id, run.attempt, found, duration_ms, now)
@@ -281,26 +271,18 @@ def _follow_ingestion(
         case events.AttemptFailed() | events.AttemptTimedOut() | events.AttemptLost():
             error = event.error_message
             if event.retry_at is None:
-                repository.fail_ingestion(
-                    run_id, event.attempt, error, duration_ms, now
-                )
+                repository.fail_ingestion(run_id, event.attempt, error, duration_ms, now)
             else:
-                repository.retry_ingestion(
-                    run_id, event.attempt, error, duration_ms, now
-                )
+                repository.retry_ingestion(run_id, event.attempt, error, duration_ms, now)
         case events.HandedBack():
-            repository.retry_ingestion(
-                run_id, run.attempt, "the worker stopped", duration_ms, now
-            )
+            repository.retry_ingestion(run_id, run.attempt, "the worker stopped", duration_ms, now)
         case events.Canceled():
             if event.execution is None:
                 duration_ms = None
             error = event.reason or "canceled"
             repository.fail_ingestion(run_id, run.attempt, error, duration_ms, now)
         case events.StartDeadlinePassed():
-            repository.fail_ingestion(
-                run_id, run.attempt, "not started in time", None, now
-            )
+            repository.fail_ingestion(run_id, run.attempt, "not started in time", None, now)
         case _:
             pass
     return None
@@ -374,10 +356,7 @@ class Source(Protocol):
         """Return an id that nobody has."""
 
     async def load(
-        self,
-        aggregate_class: type[A],
-        ids: Iterable[UUID],
-        locked: Locked | None = None,
+        self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class.
 
@@ -402,9 +381,7 @@ async def with_catalog(
     return [*runs, *ingested, *built]
 
 
-async def inputs_of(
-    source: Source, run: JobRun, locked: Locked | None = None
-) -> JsonObject:
+async def inputs_of(source: Source, run: JobRun, locked: Locked | None = None) -> JsonObject:
     """Return what the run's handler is given to read: `{}` for all but the built-in jobs."""
     if run.entry_point not in reserved.ENTRY_POINTS:
         return {}
@@ -459,10 +436,7 @@ def new_build(  # noqa: PLR0913 - what a build is made of
     run_id = source.new_id()
     build_id = source.new_id()
     build = Build.request(build_id, repository_id, run_id, wanted, now)
-    parameters: JsonObject = {
-        "buildId": str(build_id),
-        "repositoryId": repository_id,
-    }
+    parameters: JsonObject = {"buildId": str(build_id), "repositoryId": repository_id}
     launch = Launch(parameters=parameters, context=launch.context)
     run = new_run(definition, launch, run_id, requested_by, now)
     return build, run
@@ -488,9 +462,7 @@ async def _ingestions(
             continue
         ingested = follow_ingestion(run, repository, effects, now)
         if ingested is not None:
-            chained += await _build_after(
-                source, run, repository, ingested.commit_sha, locked
-            )
+            chained += await _build_after(source, run, repository, ingested.commit_sha, locked)
     return [*repositories.values(), *chained]
 
 
@@ -521,11 +493,7 @@ def _leave_alone(source: Source, followed: Iterable[tuple[JobRun, UUID]]) -> Non
 
 
 async def _build_after(
-    source: Source,
-    run: JobRun,
-    repository: Repository,
-    commit_sha: str,
-    locked: Locked | None,
+    source: Source, run: JobRun, repository: Repository, commit_sha: str, locked: Locked | None
 ) -> Sequence[Aggregate]:
     """Return the build that a successful ingestion launches, and its run.
 
@@ -540,16 +508,12 @@ async def _build_after(
     launch = Launch(context={"ingestRunId": str(run.id)})
     try:
         by = run.requested_by
-        return await decided(
-            lambda: new_build(source, definition, app_id, wanted, launch, by)
-        )
+        return await decided(lambda: new_build(source, definition, app_id, wanted, launch, by))
     except InvalidInputError as error:
         now = source.clock()
         build = Build.request(source.new_id(), app_id, None, wanted, now)
         first, *_ = error.issues
-        build.fail(
-            f"the build could not be launched: {first.path}: {first.message}", now
-        )
+        build.fail(f"the build could not be launched: {first.path}: {first.message}", now)
         return [build]
 
 
@@ -590,10 +554,7 @@ def _owner_id(build: Build) -> UUID:
 
 
 async def _all(
-    source: Source,
-    aggregate_class: type[A],
-    ids: Iterable[UUID],
-    locked: Locked | None,
+    source: Source, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None
 ) -> dict[UUID, A]:
     """Return all that exist of the aggregates, however large: what follows must not lag behind."""
     found: dict[UUID, A] = {}
@@ -608,10 +569,7 @@ async def _all(
 
 
 async def _one(
-    source: Source,
-    aggregate_class: type[A],
-    aggregate_id: UUID | None,
-    locked: Locked | None,
+    source: Source, aggregate_class: type[A], aggregate_id: UUID | None, locked: Locked | None
 ) -> A | None:
     if aggregate_id is None:
         return None

@@ -42,9 +42,7 @@ class App:
     @property
     def is_local(self) -> bool:
         """Return whether the repository lies on the workers' own file system."""
-        return self.repo_url.startswith("/") or self.repo_url.lower().startswith(
-            "file:"
-        )
+        return self.repo_url.startswith("/") or self.repo_url.lower().startswith("file:")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -290,17 +288,13 @@ class Repository(RepositoryState, Aggregate):
             ConflictError: `ingestion_in_progress`.
         """
         if self.status in IN_PROGRESS:
-            raise ConflictError(
-                "ingestion_in_progress", "ingestion already in progress"
-            )
+            raise ConflictError("ingestion_in_progress", "ingestion already in progress")
         self._trigger(self.IngestionRequested, run_id, now)
 
     def start_ingestion(self, run_id: str, attempt: int, now: datetime) -> None:
         """Note that an attempt began, whoever launched its run."""
         count = self.ingest_attempts + 1
-        self._trigger(
-            self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count
-        )
+        self._trigger(self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count)
 
     def read_commit(self, run_id: str, commit_sha: str, now: datetime) -> None:
         """Note which commit the attempt reads, unless that is known already."""
@@ -308,12 +302,7 @@ class Repository(RepositoryState, Aggregate):
             self._trigger(self.CommitRead, run_id, now, commit_sha=commit_sha)
 
     def retry_ingestion(
-        self,
-        run_id: str,
-        attempt: int,
-        error: str,
-        duration_ms: int | None,
-        now: datetime,
+        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
     ) -> None:
         """Note that an attempt ended and another will follow."""
         self._trigger(
@@ -327,12 +316,7 @@ class Repository(RepositoryState, Aggregate):
         )
 
     def finish_ingestion(
-        self,
-        run_id: str,
-        attempt: int,
-        found: Ingested,
-        duration_ms: int | None,
-        now: datetime,
+        self, run_id: str, attempt: int, found: Ingested, duration_ms: int | None, now: datetime
     ) -> None:
         """Record what the ingestion found."""
         self._trigger(
@@ -345,12 +329,7 @@ class Repository(RepositoryState, Aggregate):
         )
 
     def fail_ingestion(
-        self,
-        run_id: str,
-        attempt: int,
-        error: str,
-        duration_ms: int | None,
-        now: datetime,
+        self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
     ) -> None:
         """Record that the ingestion ended without success."""
         self._trigger(
@@ -363,9 +342,7 @@ class Repository(RepositoryState, Aggregate):
             commit_sha=self.commit_sha,
         )
 
-    def read_env_templates(
-        self, build_id: str, templates: list[JsonObject], now: datetime
-    ) -> None:
+    def read_env_templates(self, build_id: str, templates: list[JsonObject], now: datetime) -> None:
         """Record which environment variables the app takes, unless that is known already."""
         if templates == self.env_templates:
             return
@@ -377,15 +354,9 @@ class Repository(RepositoryState, Aggregate):
         )
 
     def _trigger(
-        self,
-        event_class: type[RepositoryEvent],
-        run_id: str,
-        now: datetime,
-        **fields: Any,
+        self, event_class: type[RepositoryEvent], run_id: str, now: datetime, **fields: Any
     ) -> None:
-        self.trigger_event(
-            event_class, timestamp=self._at(now), run_id=run_id, **fields
-        )
+        self.trigger_event(event_class, timestamp=self._at(now), run_id=run_id, **fields)
 
     def _at(self, now: datetime) -> datetime:
         return max(cut_to_ms(now), self.modified_on)

@@ -8,16 +8,7 @@ from typing_extensions import ReadOnly
 from catalog.repository import IngestStatus, MetadataStrategy
 from domain.json_values import Json, JsonObject
 from projections.envelope import Envelope
-from projections.rows import (
-    Connection,
-    Documents,
-    Id,
-    Integer,
-    Text,
-    Time,
-    columns_of,
-    read_first,
-)
+from projections.rows import Connection, Documents, Id, Integer, Text, Time, columns_of, read_first
 from projections.table import Changes, DecisiveRow, TableOf
 
 
@@ -48,23 +39,9 @@ class RepositoryRow(DecisiveRow):
 
 COLUMNS = columns_of(RepositoryRow)
 
-_GIVEN = (
-    "name",
-    "description",
-    "repo_url",
-    "dockerfile_path",
-    "tags",
-    "metadata_strategy",
-)
+_GIVEN = ("name", "description", "repo_url", "dockerfile_path", "tags", "metadata_strategy")
 
-_FOUND = (
-    "commit_sha",
-    "name",
-    "description",
-    "dockerfile_path",
-    "tags",
-    "preview_tiles",
-)
+_FOUND = ("commit_sha", "name", "description", "dockerfile_path", "tags", "preview_tiles")
 
 
 def evolve(row: RepositoryRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
@@ -115,11 +92,7 @@ def _changed(event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
 
 
 def _moved(event: Envelope, status: IngestStatus, error: Json = None) -> Changes:
-    return {
-        "ingest_status": status,
-        "ingest_error": error,
-        "ingest_run_id": event.data["run_id"],
-    }
+    return {"ingest_status": status, "ingest_error": error, "ingest_run_id": event.data["run_id"]}
 
 
 def _added(event: Envelope) -> Changes:
@@ -165,10 +138,7 @@ def _numbered(tiles: Sequence[JsonObject]) -> list[Json]:
 _STEPS: dict[str, tuple[str, str]] = {
     "repository.ingestion_requested": ("pending", "ingestion requested"),
     "repository.ingestion_started": ("processing", "ingestion started"),
-    "repository.ingestion_retry_scheduled": (
-        "pending",
-        "ingestion will be tried again",
-    ),
+    "repository.ingestion_retry_scheduled": ("pending", "ingestion will be tried again"),
     "repository.ingestion_succeeded": ("ready", "ingestion finished"),
     "repository.ingestion_failed": ("failed", "ingestion failed"),
 }

@@ -30,15 +30,7 @@ from api.http.dependencies import (
     position_of,
     storable,
 )
-from api.http.errors import (
-    JSON,
-    NOT_KEPT,
-    JsonAnswer,
-    data,
-    data_in_parts,
-    page,
-    page_meta,
-)
+from api.http.errors import JSON, NOT_KEPT, JsonAnswer, data, data_in_parts, page, page_meta
 from api.http.strict_json import PlatformRoute
 from api.shapes.base import Data, Page, Part, failures
 from api.views.lists import all_steps, steps_before
@@ -100,10 +92,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     ] = "",
     status: Annotated[
         str,
-        Query(
-            description="one ingestion status, or several with commas or blanks between"
-            " them"
-        ),
+        Query(description="one ingestion status, or several with commas or blanks between them"),
     ] = "",
     sort: Annotated[
         Sort | None,
@@ -128,9 +117,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
             description=f"the last ingestion ended then or earlier: {_TIME}",
         ),
     ] = "",
-    limit: Annotated[
-        int | None, Query(ge=1, le=100, description="all if left out")
-    ] = None,
+    limit: Annotated[int | None, Query(ge=1, le=100, description="all if left out")] = None,
     offset: Offset = 0,
 ) -> Response:
     """List apps."""
@@ -153,11 +140,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
         "sort": order,
         "weights": {**WEIGHTS},
     }
-    about: JsonObject = {
-        "facets": found.present(),
-        "total": found.total,
-        "meta": meta,
-    }
+    about: JsonObject = {"facets": found.present(), "total": found.total, "meta": meta}
     return await _answer(service, ids, wanted, about)
 
 
@@ -170,10 +153,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
 async def suggest_tags(
     service: ServiceDep,
     prefix: Annotated[
-        str,
-        Query(
-            max_length=MAX_SEARCH, description="`fra` for keys, `framework:n` for pairs"
-        ),
+        str, Query(max_length=MAX_SEARCH, description="`fra` for keys, `framework:n` for pairs")
     ] = "",
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> JsonAnswer:
@@ -183,9 +163,7 @@ async def suggest_tags(
     return data([*found])
 
 
-async def _answer(
-    service: Service, ids: bytes, wanted: AppFilter, about: JsonObject
-) -> Response:
+async def _answer(service: Service, ids: bytes, wanted: AppFilter, about: JsonObject) -> Response:
     """Return all at once where it fits, else part by part: a catalog has no greatest size."""
     parts = service.views.listed_apps(ids, wanted.words)
     first: list[JsonObject] = await anext(parts, [])
@@ -227,9 +205,7 @@ def _time(text: str, path: str) -> str | None:
             moment = moment.replace(tzinfo=UTC)
         return to_iso(moment)
     except (ValueError, OverflowError):
-        message = (
-            "must be a day or a time, such as 2026-11-24 or 2026-11-24T14:31:04.123Z"
-        )
+        message = "must be a day or a time, such as 2026-11-24 or 2026-11-24T14:31:04.123Z"
         if " " in text:
             message += "; write + as %2B"
         raise InvalidInputError([Issue(path, message, "format")]) from None
@@ -246,18 +222,13 @@ BEHIND_ALL = 2**31
 
 
 @router.post(
-    "",
-    status_code=201,
-    response_model=Data[AppShape],
-    responses=failures(400, 409, 413, 415, 429),
+    "", status_code=201, response_model=Data[AppShape], responses=failures(400, 409, 413, 415, 429)
 )
 async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Add an app and launch its ingestion; the answer does not wait for it."""
     app = body.app()
     if app.is_local and not service.settings.local_repositories:
-        message = (
-            "repositories of the server's own file system are switched off; give a URL"
-        )
+        message = "repositories of the server's own file system are switched off; give a URL"
         issue = Issue("/repoUrl", message, "pattern")
         raise InvalidInputError([issue])
     row = await service.catalog.add_app(app, origin)
@@ -267,14 +238,9 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
 
 
 @router.get(
-    "/{app_id}",
-    response_model=Data[AppShape],
-    responses=failures(404),
-    dependencies=[MayRead],
+    "/{app_id}", response_model=Data[AppShape], responses=failures(404), dependencies=[MayRead]
 )
-async def get_app(
-    app_id: str, connection: ConnectionDep, service: ServiceDep
-) -> JsonAnswer:
+async def get_app(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
     """Show an app."""
     row = await _known_app(connection, app_id)
     [app] = await service.views.apps(connection, [row])
@@ -290,10 +256,7 @@ async def get_app(
     " `limit` or `cursor`, a page of them, which may be shorter than `limit`, and `meta`.",
 )
 async def get_history(
-    app_id: str,
-    service: ServiceDep,
-    limit: PartLimit = None,
-    cursor: OptionalCursor = None,
+    app_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
 ) -> Response:
     """Show the steps of an app's ingestions."""
     before = BEHIND_ALL
@@ -319,9 +282,7 @@ async def get_history(
     response_model=Data[AppShape],
     responses=failures(400, 404, 409, 429),
 )
-async def retry_ingestion(
-    app_id: str, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch another ingestion."""
     await service.catalog.retry_ingestion(app_id, origin)
     async with borrowed(service.pool) as connection:
@@ -418,10 +379,7 @@ async def get_build_logs(
         return Response(
             log,
             media_type="text/plain; charset=utf-8",
-            headers={
-                **NOT_KEPT,
-                "Content-Disposition": f'attachment; filename="{name}"',
-            },
+            headers={**NOT_KEPT, "Content-Disposition": f'attachment; filename="{name}"'},
         )
     shown: JsonObject = {
         "id": build["id"],
@@ -441,9 +399,7 @@ async def get_build_logs(
     response_model=Data[BuildShape],
     responses=failures(400, 404, 409, 429),
 )
-async def retry_build(
-    build_id: str, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""
     known_id = _possible_id(build_id)
     row = await service.catalog.retry_build(known_id, origin)

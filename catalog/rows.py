@@ -8,12 +8,7 @@ from typing import cast
 from typing_extensions import ReadOnly
 
 from catalog.build import Build, BuildStatus
-from catalog.repository import (
-    IngestStatus,
-    MetadataStrategy,
-    Repository,
-    RepositoryState,
-)
+from catalog.repository import IngestStatus, MetadataStrategy, Repository, RepositoryState
 from domain.json_values import JsonObject
 from domain.ports import Row
 from domain.rehydration import Standing, restored

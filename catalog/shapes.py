@@ -138,9 +138,7 @@ def _repo_url(value: str) -> str:
     if parts.scheme == "file":
         place += parts.path
     if parts.scheme not in _SCHEMES or not place:
-        raise ValueError(
-            "must be an absolute path or a file:, http:, https:, git: or ssh: URL"
-        )
+        raise ValueError("must be an absolute path or a file:, http:, https:, git: or ssh: URL")
     if "@" in parts.netloc:
         return _without_password(parts)
     return value
@@ -201,22 +199,14 @@ class AppBody(_Body):
 
     id: Annotated[
         _Trimmed,
-        Field(
-            pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$",
-            min_length=1,
-            max_length=100,
-        ),
+        Field(pattern=r"^[^\s/\x00-\x1f\x7f?#][^/\x00-\x1f\x7f?#]*$", min_length=1, max_length=100),
         AfterValidator(_one_step),
     ]
     name: Annotated[_Trimmed, Field(min_length=1, max_length=200)]
     description: Annotated[_Trimmed, Field(max_length=10_000)] | None = None
-    repo_url: Annotated[
-        _Trimmed, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)
-    ]
+    repo_url: Annotated[_Trimmed, Field(min_length=1, max_length=2_000), AfterValidator(_repo_url)]
     dockerfile_path: (
-        Annotated[
-            _Trimmed, Field(min_length=1, max_length=500), AfterValidator(_path_inside)
-        ]
+        Annotated[_Trimmed, Field(min_length=1, max_length=500), AfterValidator(_path_inside)]
         | None
     ) = None
     tags: Annotated[list[TagBody], Field(max_length=100)] | None = None

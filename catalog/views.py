@@ -34,9 +34,7 @@ class BuildLogs:
     def __init__(self, logs: RunLogs) -> None:
         self._logs = logs
 
-    async def excerpt(
-        self, build: BuildRow, within_s: float | None = None
-    ) -> LogExcerpt:
+    async def excerpt(self, build: BuildRow, within_s: float | None = None) -> LogExcerpt:
         """Return the end and the size of what the build has printed so far.
 
         While the store of logs is away that is nothing.
@@ -52,9 +50,7 @@ class BuildLogs:
             async with asyncio.timeout(within_s):
                 for attempt in reversed(_attempts(build)):
                     left = _PREVIEW_BYTES - len(end)
-                    tail, total = await self._logs.tail(
-                        build["job_run_id"], attempt, left
-                    )
+                    tail, total = await self._logs.tail(build["job_run_id"], attempt, left)
                     end, size = tail + end, size + total
         except (RunLogsUnavailableError, TimeoutError):
             return NO_LOG  # What a build shows beside must not depend on where its log lies.
@@ -116,9 +112,7 @@ class CatalogViews:
             shown.append(build)
         return shown
 
-    async def apps(
-        self, connection: Connection, rows: Sequence[RepositoryRow]
-    ) -> list[JsonObject]:
+    async def apps(self, connection: Connection, rows: Sequence[RepositoryRow]) -> list[JsonObject]:
         """Return the apps as clients see them, each with its newest build."""
         ids = [row["id"] for row in rows]
         latest = await build_rows.latest(connection, ids)

@@ -8,12 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from apphub_jobs.client import (
-    BulkDocument,
-    BulkPreviewDocument,
-    Client,
-    RefusalDocument,
-)
+from apphub_jobs.client import BulkDocument, BulkPreviewDocument, Client, RefusalDocument
 from cli.options import command
 from cli.runs import ago
 from cli.service import ServiceOptions, connected, given_parameters
@@ -23,9 +18,7 @@ from domain.bulk import Action, chosen_by
 from domain.errors import InvalidInputError
 from domain.json_values import JsonObject
 
-bulk_app = typer.Typer(
-    help="Cancel, retry or rerun many runs at a time.", no_args_is_help=True
-)
+bulk_app = typer.Typer(help="Cancel, retry or rerun many runs at a time.", no_args_is_help=True)
 
 STYLES = {"running": "cyan", "completed": "green", "aborted": "yellow"}
 
@@ -40,16 +33,12 @@ Where = Annotated[
     ),
 ]
 Reason = Annotated[
-    str | None,
-    typer.Option(help="Why; it stays in the history of each run.", show_default=False),
+    str | None, typer.Option(help="Why; it stays in the history of each run.", show_default=False)
 ]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Only say what it would come to.")
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would come to.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Come back when it is over.")]
 Changed = Annotated[
-    list[str] | None,
-    typer.Option("--set", help="A parameter that new runs get, as NAME=VALUE."),
+    list[str] | None, typer.Option("--set", help="A parameter that new runs get, as NAME=VALUE.")
 ]
 OperationId = Annotated[str, typer.Argument(help="The operation's id.")]
 
@@ -126,9 +115,7 @@ def list_operations(
 
 
 @command(bulk_app)
-def show(
-    *, operation_id: OperationId, as_json: AsJson = False, to: ServiceOptions
-) -> None:
+def show(*, operation_id: OperationId, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Show a bulk operation and how far it has got."""
     with connected(to) as client:
         _print(client.bulk.show(operation_id), as_json=as_json)
@@ -138,9 +125,7 @@ def show(
 def abort(
     *,
     operation_id: OperationId,
-    reason: Annotated[
-        str | None, typer.Option(help="Kept in the operation's history.")
-    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Kept in the operation's history.")] = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
@@ -196,9 +181,7 @@ def _order(
 ) -> None:
     with connected(to) as client:
         if dry_run:
-            preview = client.bulk.dry_run(
-                order.action, order.where, parameters=order.parameters
-            )
+            preview = client.bulk.dry_run(order.action, order.where, parameters=order.parameters)
             print_preview(preview, as_json=as_json)
             return
         operation = client.bulk.start(
@@ -207,9 +190,7 @@ def _order(
         follow(client, operation, wait=wait, as_json=as_json)
 
 
-def follow(
-    client: Client, operation: BulkDocument, *, wait: bool, as_json: bool
-) -> None:
+def follow(client: Client, operation: BulkDocument, *, wait: bool, as_json: bool) -> None:
     """Print an operation that has begun; where somebody waits for it, once it is over."""
     if wait:
         operation = client.bulk.wait(operation.id)

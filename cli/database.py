@@ -49,15 +49,9 @@ def database(
         OSError,
     ) as error:
         raise failure(error) from None
-    except (
-        psycopg.OperationalError,
-        LogUnavailableError,
-        OutcomeUnknownError,
-    ) as error:
+    except (psycopg.OperationalError, LogUnavailableError, OutcomeUnknownError) as error:
         reason = without_secrets(str(error).strip(), url or "")
-        raise failure(
-            f"cannot reach the database: {reason}\nCheck --database-url."
-        ) from None
+        raise failure(f"cannot reach the database: {reason}\nCheck --database-url.") from None
     finally:
         if embedded is not None:
             embedded.stop()

@@ -45,11 +45,7 @@ LEASE_S = 3
 async def service(directory: Path, handler: Path) -> AsyncIterator[str]:
     """Run `apphub-jobs dev` for this file and give its address."""
     log_file = directory / "service.log"
-    options = {
-        "--port": "0",
-        "--data-dir": str(directory / "data"),
-        "--lease-s": str(LEASE_S),
-    }
+    options = {"--port": "0", "--data-dir": str(directory / "data"), "--lease-s": str(LEASE_S)}
     arguments = [part for option in options.items() for part in option]
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
@@ -108,9 +104,7 @@ class Watch:
         with_builds: whether what concerns builds is printed.
     """
 
-    def __init__(
-        self, stream: ClientConnection, console: Console, *, with_builds: bool
-    ) -> None:
+    def __init__(self, stream: ClientConnection, console: Console, *, with_builds: bool) -> None:
         self._stream = stream
         self._console = console
         self._told_at = 0
@@ -122,9 +116,7 @@ class Watch:
             message = json.loads(text)
             if message["type"] == "connection.ack":
                 head = message["data"]["head"]
-                self._console.print(
-                    "[bold]GET /ws[/] listening to the log from position", head
-                )
+                self._console.print("[bold]GET /ws[/] listening to the log from position", head)
                 continue
             if "eventId" not in message:  # A heartbeat.
                 continue
@@ -147,9 +139,7 @@ class Watch:
 
 
 @asynccontextmanager
-async def watching(
-    url: str, console: Console, *, with_builds: bool
-) -> AsyncIterator[Watch]:
+async def watching(url: str, console: Console, *, with_builds: bool) -> AsyncIterator[Watch]:
     """Give a watch over the service's stream, from its present end on."""
     stream_url = url.replace("http", "ws", 1)
     async with connect(f"{stream_url}/ws") as stream:
@@ -230,13 +220,7 @@ NO_BASE = (
     " cannot be fetched from here; the next app needs none"
 )
 
-HISTORY_COLUMNS = {
-    "createdAt": 24,
-    "status": 24,
-    "message": 24,
-    "commitSha": 12,
-    "durationMs": 24,
-}
+HISTORY_COLUMNS = {"createdAt": 24, "status": 24, "message": 24, "commitSha": 12, "durationMs": 24}
 """Each with the characters of it that are shown."""
 
 HELLO_ID = "hello"
@@ -303,12 +287,7 @@ async def _add_and_watch(
     url: str, console: Console, watch: Watch, app: _App, repository: Path
 ) -> str:
     """Add an app, print what happens until its build has ended, and return the app's status."""
-    body = {
-        "id": app.id,
-        "name": repository.name,
-        "description": "",
-        "repoUrl": str(repository),
-    }
+    body = {"id": app.id, "name": repository.name, "description": "", "repoUrl": str(repository)}
     told = f"[bold]POST /apps[/] {json.dumps(body)}\n"
     console.print(told)
     await post(f"{url}/apps", body)
@@ -455,9 +434,7 @@ def write_handler(directory: Path) -> Path:
 
 async def show_recovery(url: str, console: Console, watch: Watch) -> bool:
     """Kill the worker of a run, and show how it recovers; return whether it did."""
-    console.print(
-        "\n[bold]A job of one's own[/], in example.py, registered by `dev`:\n"
-    )
+    console.print("\n[bold]A job of one's own[/], in example.py, registered by `dev`:\n")
     source = Syntax(HANDLER, "python", background_color="default")
     console.print(source)
     run = await post(f"{url}/jobs/{SLUG}/run", {})

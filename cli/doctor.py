@@ -71,12 +71,7 @@ class Check:
 
     def present(self) -> JsonObject:
         """Return it for programs."""
-        return {
-            "name": self.name,
-            "state": self.state,
-            "told": self.told,
-            "remedy": self.remedy,
-        }
+        return {"name": self.name, "state": self.state, "told": self.told, "remedy": self.remedy}
 
 
 def program() -> Check:
@@ -122,9 +117,7 @@ def database(url: str | None, account: str | None) -> Check:
         return Check("database", "wrong", told, "run the newer version")
     if schema != runner.HEAD:
         told = f"{told}, schema {schema or 'empty'}"
-        remedy = (
-            f"the next start brings it to {runner.HEAD}; or run: apphub-jobs migrate"
-        )
+        remedy = f"the next start brings it to {runner.HEAD}; or run: apphub-jobs migrate"
         return Check("database", "warning", told, remedy)
     return Check("database", "ok", f"{told}, schema {schema}")
 
@@ -155,9 +148,7 @@ def server_account(account: str | None) -> Check:
         remedy = "for an account of its own give --database-url, or start the service as root"
         return Check(name, "warning", told, remedy)
     if not account and existing(ACCOUNT) is None:
-        told = (
-            f"the private PostgreSQL will run as {ACCOUNT}, which the first start makes"
-        )
+        told = f"the private PostgreSQL will run as {ACCOUNT}, which the first start makes"
         return Check(name, "ok", told)
     try:
         server_user(account)
@@ -202,11 +193,7 @@ def git() -> Check:
         told = "git is not installed: no app can be ingested"
         return Check("git", "wrong", told, "apt-get install git")
     asked = subprocess.run(  # noqa: S603 - a program of the system
-        [found, "--version"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=ASK_TIMEOUT_S,
+        [found, "--version"], capture_output=True, text=True, check=False, timeout=ASK_TIMEOUT_S
     )
     return Check("git", "ok", asked.stdout.strip())
 
@@ -263,11 +250,7 @@ def _reasons_against(url: str) -> list[str]:
 
 doctoring = typer.Typer()
 
-MARKS = {
-    "ok": ("ok", "green"),
-    "warning": ("note", "yellow"),
-    "wrong": ("WRONG", "red"),
-}
+MARKS = {"ok": ("ok", "green"), "warning": ("note", "yellow"), "wrong": ("WRONG", "red")}
 
 WIDEST_NAME = len("data directory")
 
@@ -278,13 +261,10 @@ def doctor(
     place: DatabaseOptions,
     handlers: Annotated[
         list[str] | None,
-        typer.Option(
-            "--handlers", envvar="APPHUB_HANDLERS", help="Module or file with handlers."
-        ),
+        typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module or file with handlers."),
     ] = None,
     commands: Annotated[
-        Path | None,
-        typer.Option(envvar="APPHUB_COMMANDS", help="The file of declared commands."),
+        Path | None, typer.Option(envvar="APPHUB_COMMANDS", help="The file of declared commands.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -41,9 +41,7 @@ class SourceOptions(KeyedLogOptions):
     ] = None
     token: Annotated[
         str | None,
-        typer.Option(
-            envvar="APPHUB_TOKEN", help="Who asks, where the service wants to know."
-        ),
+        typer.Option(envvar="APPHUB_TOKEN", help="Who asks, where the service wants to know."),
     ] = None
 
 
@@ -95,8 +93,7 @@ def service_url(context: typer.Context, place: SourceOptions) -> str | None:
     What was typed counts before what the environment says, and a service before a database.
     """
     if place.database_url is not None and (
-        place.url is None
-        or (_is_typed(context, "database_url") and not _is_typed(context, "url"))
+        place.url is None or (_is_typed(context, "database_url") and not _is_typed(context, "url"))
     ):
         return None
     if place.url is not None:

@@ -73,9 +73,7 @@ def print_history(events: Sequence[Envelope], names: Names, *, is_folded: bool) 
         names: of what the events are about.
         is_folded: whether reports of progress that follow each other are one row.
     """
-    named = {
-        str(event_id(event.aggregate_id, event.version)): event for event in events
-    }
+    named = {str(event_id(event.aggregate_id, event.version)): event for event in events}
     rows = [
         _Row(
             last,
@@ -115,15 +113,11 @@ class _Row:
     cause: str
 
 
-def _groups(
-    events: Sequence[Envelope], *, is_folded: bool
-) -> Iterator[Sequence[Envelope]]:
+def _groups(events: Sequence[Envelope], *, is_folded: bool) -> Iterator[Sequence[Envelope]]:
     """Yield the events, those together that are shown as one."""
     groups = groupby(
         events,
-        key=lambda event: (
-            event.aggregate_id if is_folded and event.topic == _PROGRESS else event
-        ),
+        key=lambda event: event.aggregate_id if is_folded and event.topic == _PROGRESS else event,
     )
     return (list(group) for _, group in groups)
 
@@ -141,8 +135,7 @@ def _print_lines(rows: Sequence[_Row], names: Names) -> None:
             day = today
             out.print(Text(day, "bold"))
         head = Text.assemble(
-            (f"{event.position:>{widest}}{GAP}{time}{GAP}", "dim"),
-            (event.topic, "cyan"),
+            (f"{event.position:>{widest}}{GAP}{time}{GAP}", "dim"), (event.topic, "cyan")
         )
         told = [*row.told.wrap(out, out.width - len(indent))] if row.told else []
         if len(told) == 1 and head.cell_len + len(GAP) + row.told.cell_len <= out.width:
@@ -218,10 +211,7 @@ class FilterOptions:
     """Which events are wanted."""
 
     type_: Annotated[
-        str,
-        typer.Option(
-            "--type", help="`job_run.started`, `job_run.*`; several with commas."
-        ),
+        str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")
     ] = ""
     subject: Annotated[
         str,
@@ -239,14 +229,10 @@ class PastFilterOptions(FilterOptions):
     """Which events of the past are wanted."""
 
     since: Annotated[
-        str,
-        typer.Option(
-            metavar="TIME", help="Recorded then or later, such as 2h ago: 2h."
-        ),
+        str, typer.Option(metavar="TIME", help="Recorded then or later, such as 2h ago: 2h.")
     ] = ""
     until: Annotated[
-        str,
-        typer.Option(metavar="TIME", help="Recorded before then, such as yesterday."),
+        str, typer.Option(metavar="TIME", help="Recorded before then, such as yesterday.")
     ] = ""
 
 
@@ -287,8 +273,7 @@ def export(
 def tail(
     *,
     after: Annotated[
-        int | None,
-        typer.Option(min=0, help="Begin after this position; at the end if left out."),
+        int | None, typer.Option(min=0, help="Begin after this position; at the end if left out.")
     ] = None,
     which: FilterOptions,
     as_json: AsJson = False,
@@ -340,14 +325,11 @@ def show(  # noqa: PLR0913 - one for each option
         ),
     ],
     alone: Annotated[
-        bool,
-        typer.Option("--alone", help="Leave out what else belongs to the same story."),
+        bool, typer.Option("--alone", help="Leave out what else belongs to the same story.")
     ] = False,
     progress: Annotated[
         bool,
-        typer.Option(
-            "--progress", help="Show each report of progress; else many are one line."
-        ),
+        typer.Option("--progress", help="Show each report of progress; else many are one line."),
     ] = False,
     as_json: AsJson = False,
     place: SourceOptions,
@@ -378,18 +360,12 @@ async def _all_events(source: Source, wanted: Wanted) -> list[Envelope]:
 
 def _wanted(which: FilterOptions, since: str = "", until: str = "") -> Wanted:
     return Wanted(
-        type=which.type_,
-        subject=which.subject,
-        actor=which.actor,
-        since=since,
-        until=until,
+        type=which.type_, subject=which.subject, actor=which.actor, since=since, until=until
     )
 
 
 def _with_source(
-    context: typer.Context,
-    place: SourceOptions,
-    run: Callable[[Source], Awaitable[None]],
+    context: typer.Context, place: SourceOptions, run: Callable[[Source], Awaitable[None]]
 ) -> None:
     url = service_url(context, place)
     try:
@@ -407,9 +383,7 @@ async def _awaited(main: Awaitable[None]) -> None:
     await main
 
 
-def _with_database(
-    place: SourceOptions, run: Callable[[Source], Awaitable[None]]
-) -> None:
+def _with_database(place: SourceOptions, run: Callable[[Source], Awaitable[None]]) -> None:
     async def main(where: Database) -> None:
         async with database_source(where) as source:
             await run(source)

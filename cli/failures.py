@@ -9,16 +9,7 @@ from rich.text import Text
 
 from apphub_jobs.client import FailureDocument
 from apphub_jobs.client.documents import FailureStatus
-from cli.bulk import (
-    Changed,
-    DryRun,
-    Reason,
-    Wait,
-    follow,
-    given_patch,
-    given_reason,
-    print_preview,
-)
+from cli.bulk import Changed, DryRun, Reason, Wait, follow, given_patch, given_reason, print_preview
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.runs import ago
@@ -40,12 +31,9 @@ Fingerprint = Annotated[
 @command(failures_app, "list")
 def list_failures(
     *,
-    status: Annotated[
-        FailureStatus | None, typer.Option(help="Only those; else all.")
-    ] = None,
+    status: Annotated[FailureStatus | None, typer.Option(help="Only those; else all.")] = None,
     job: Annotated[
-        str | None,
-        typer.Option(help="Only of this job.", autocompletion=slugs_completed),
+        str | None, typer.Option(help="Only of this job.", autocompletion=slugs_completed)
     ] = None,
     as_of: AsOf = None,
     as_json: AsJson = False,
@@ -59,9 +47,7 @@ def list_failures(
 
 
 @command(failures_app)
-def show(
-    *, fingerprint: Fingerprint, as_json: AsJson = False, to: ServiceOptions
-) -> None:
+def show(*, fingerprint: Fingerprint, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Show all that there is to see of a group."""
     with connected(to) as client:
         group = client.failures.show(fingerprint)
@@ -76,8 +62,7 @@ def resolve(
     *,
     fingerprint: Fingerprint,
     in_version: Annotated[
-        int | None,
-        typer.Option(min=1, help="Since which version of the job; else since now."),
+        int | None, typer.Option(min=1, help="Since which version of the job; else since now.")
     ] = None,
     to: ServiceOptions,
 ) -> None:

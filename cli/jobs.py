@@ -17,14 +17,7 @@ from apphub_jobs.typed.job import milliseconds
 from cli.options import KeyedLogOptions, command, failure, read
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
-from cli.service import (
-    ServiceOptions,
-    Slug,
-    connected,
-    documents_in,
-    job_named,
-    slugs_completed,
-)
+from cli.service import ServiceOptions, Slug, connected, documents_in, job_named, slugs_completed
 from cli.terminal import AsJson, console, print_document, print_json, print_list
 from cli.times import AsOf, position_or_moment
 from domain.json_values import Json, JsonObject
@@ -100,8 +93,7 @@ def _refuse_doubles(definitions: Sequence[Definition]) -> None:
 
 
 jobs_app = typer.Typer(
-    help="Look at jobs, register and revise, pause and delete them.",
-    no_args_is_help=True,
+    help="Look at jobs, register and revise, pause and delete them.", no_args_is_help=True
 )
 
 NEWEST_RUNS = 5
@@ -119,9 +111,7 @@ Sources = Annotated[
 
 
 @command(jobs_app, "list")
-def list_jobs(
-    *, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions
-) -> None:
+def list_jobs(*, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions) -> None:
     """List all jobs, by slug."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
@@ -132,35 +122,20 @@ def list_jobs(
 
 def _job_row(job: JobDocument) -> tuple[str, ...]:
     state = "paused" if job.paused else ""
-    return (
-        job.slug,
-        str(job.version),
-        job.type,
-        state,
-        job.entry_point,
-        job.name,
-    )
+    return (job.slug, str(job.version), job.type, state, job.entry_point, job.name)
 
 
 @command(jobs_app)
-def show(
-    *,
-    slug: Slug,
-    as_json: AsJson = False,
-    to: ServiceOptions,
-) -> None:
+def show(*, slug: Slug, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Show a job's definition and its newest runs."""
     with connected(to) as client:
         with job_named(client, slug):
             job = client.job(slug)
         runs = client.runs(job=job.slug)
-        newest = [
-            run.document for run, _ in zip(runs, range(NEWEST_RUNS), strict=False)
-        ]
+        newest = [run.document for run, _ in zip(runs, range(NEWEST_RUNS), strict=False)]
         if not _is_offered(client, job.entry_point):
             typer.echo(
-                f"warning: no living worker offers {job.entry_point}:"
-                " its runs wait until one does",
+                f"warning: no living worker offers {job.entry_point}: its runs wait until one does",
                 err=True,
             )
     if as_json:
@@ -221,9 +196,7 @@ def _applied(client: Client, plan: Plan) -> JobDocument:
         raise failure(message) from None
 
 
-Slugs = Annotated[
-    list[str], typer.Argument(help="Which jobs.", autocompletion=slugs_completed)
-]
+Slugs = Annotated[list[str], typer.Argument(help="Which jobs.", autocompletion=slugs_completed)]
 
 
 @command(jobs_app)
@@ -269,14 +242,9 @@ def what_if(
     slug: Annotated[str, typer.Argument(help="Which job.")],
     max_concurrent_runs: Annotated[
         str,
-        typer.Option(
-            metavar="NUMBER",
-            help="Suppose that so many might run at a time, or `none`.",
-        ),
+        typer.Option(metavar="NUMBER", help="Suppose that so many might run at a time, or `none`."),
     ],
-    since: Annotated[
-        str, typer.Option(help="How far to look back, such as 12h or 7d.")
-    ] = "7d",
+    since: Annotated[str, typer.Option(help="How far to look back, such as 12h or 7d.")] = "7d",
     as_json: AsJson = False,
     place: KeyedLogOptions,
 ) -> None:
@@ -300,9 +268,7 @@ def _limit(text: str) -> int | None:
         limit = int(text[:10])
         if 1 <= limit <= MOST_AT_A_TIME:
             return limit
-    message = (
-        f"--max-concurrent-runs: give a number from 1 to {MOST_AT_A_TIME}, or none"
-    )
+    message = f"--max-concurrent-runs: give a number from 1 to {MOST_AT_A_TIME}, or none"
     raise typer.BadParameter(message)
 
 

@@ -53,9 +53,7 @@ def archive_command(
     older_than: Annotated[
         timedelta,
         typer.Option(
-            parser=_age,
-            metavar="AGE",
-            help="How long ago a run must have ended: 90d, 12h.",
+            parser=_age, metavar="AGE", help="How long ago a run must have ended: 90d, 12h."
         ),
     ],
     place: LogOptions,
@@ -74,9 +72,7 @@ def archive_command(
             raise failure(error) from None
 
 
-async def _archive(
-    opened: Database, older_than: timedelta, view: View, *, make_role: bool
-) -> None:
+async def _archive(opened: Database, older_than: timedelta, view: View, *, make_role: bool) -> None:
     files: list[Archived] = []
     async with archiver(opened, make_role=make_role) as one:
         for name in one.leftovers:

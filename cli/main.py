@@ -23,12 +23,7 @@ from cli.process.signals import (
     watch_lifeline,
 )
 from cli.terminal import told_where_output_is_lost
-from runtime.process import (
-    fill_standard_descriptors,
-    hide_arguments,
-    keep_to_itself,
-    look_seldom,
-)
+from runtime.process import fill_standard_descriptors, hide_arguments, keep_to_itself, look_seldom
 
 GROUPS = {
     "apps": "catalog.cli:apps_app",
@@ -88,10 +83,7 @@ def common(
     version: Annotated[
         bool,
         typer.Option(
-            "--version",
-            help="Print the version and end.",
-            callback=_tell_version,
-            is_eager=True,
+            "--version", help="Print the version and end.", callback=_tell_version, is_eager=True
         ),
     ] = False,
 ) -> None:

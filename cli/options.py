@@ -58,9 +58,7 @@ def _refuse_address(path: str, given: Mapping[str, object], address: object) -> 
     )
 
 
-def _ungrouped(
-    run: Callable[..., None], *, reads_database: bool
-) -> Callable[..., None]:
+def _ungrouped(run: Callable[..., None], *, reads_database: bool) -> Callable[..., None]:
     """Return the command with one parameter for each option: typer understands nothing else."""
     groups: dict[str, type[Any]] = {}
     options: list[Parameter] = []
@@ -73,9 +71,7 @@ def _ungrouped(
             options.append(parameter)
     if reads_database:
         options += [
-            Parameter(
-                _ADDRESS, Parameter.KEYWORD_ONLY, default=None, annotation=_Address
-            ),
+            Parameter(_ADDRESS, Parameter.KEYWORD_ONLY, default=None, annotation=_Address),
             Parameter(_CONTEXT, Parameter.KEYWORD_ONLY, annotation=typer.Context),
         ]
 
@@ -207,14 +203,11 @@ class StorageOptions(LogOptions):
 class ListeningOptions:
     """Where the API listens."""
 
-    host: Annotated[
-        str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")
-    ] = "127.0.0.1"
+    host: Annotated[str, typer.Option(envvar="APPHUB_HOST", help="Address to listen on.")] = (
+        "127.0.0.1"
+    )
     port: Annotated[
-        int,
-        typer.Option(
-            envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one."
-        ),
+        int, typer.Option(envvar="APPHUB_PORT", min=0, max=65_535, help="Port; 0 picks a free one.")
     ] = 4000
     allowed_host: Annotated[
         list[str] | None,

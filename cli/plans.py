@@ -45,8 +45,7 @@ class Plan:
     def present(self) -> dict[str, Any]:
         """Return it for programs."""
         changes = {
-            name: {"from": before, "to": after}
-            for name, (before, after) in self.changes.items()
+            name: {"from": before, "to": after} for name, (before, after) in self.changes.items()
         }
         return {"slug": self.slug, "action": self.what, "changes": changes}
 
@@ -84,12 +83,7 @@ def _field(name: str, before: Any, after: Any) -> Iterator[Text]:
         yield Text(f"    {name}: {old} -> {new}")
         return
     yield Text(f"    {name}:")
-    difference = unified_diff(
-        _spread(before),
-        _spread(after),
-        n=1,
-        lineterm="",
-    )
+    difference = unified_diff(_spread(before), _spread(after), n=1, lineterm="")
     lines = list(difference)
     for line in lines[2:]:  # The first two name files.
         if line.startswith("@@"):

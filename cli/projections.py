@@ -12,13 +12,7 @@ import typer
 
 from cli.database import database
 from cli.log_access import Roots, operated, operated_with_keys
-from cli.options import (
-    DatabaseOptions,
-    KeyedLogOptions,
-    LogOptions,
-    SubjectKey,
-    command,
-)
+from cli.options import DatabaseOptions, KeyedLogOptions, LogOptions, SubjectKey, command
 from cli.reports import View, finish, seals_told, shown
 from cli.seal import TrustOptions, report_of
 from eventlog.archive.reading import check_archives
@@ -33,9 +27,7 @@ from projections.table import Table
 from projections.tables import TABLES
 
 operators = typer.Typer()
-projections = typer.Typer(
-    help="The tables that follow from the log.", no_args_is_help=True
-)
+projections = typer.Typer(help="The tables that follow from the log.", no_args_is_help=True)
 operators.add_typer(projections, name="projections")
 
 
@@ -64,13 +56,11 @@ class HistoryOptions:
 def verify_command(  # noqa: PLR0913 - its options stand in no other command in this order
     *,
     tables: Annotated[
-        list[str] | None,
-        typer.Argument(help="Only these tables.", metavar="[TABLE]..."),
+        list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")
     ] = None,
     place: LogOptions,
     json: Annotated[
-        bool,
-        typer.Option("--json", help="JSON Lines: each difference, then each table."),
+        bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")
     ] = False,
     seal: Annotated[
         bool, typer.Option("--seal", help="Compare the log with its seals as well.")
@@ -83,9 +73,7 @@ def verify_command(  # noqa: PLR0913 - its options stand in no other command in 
     """Recompute the tables from the log and compare them row by row; exit with 1 if any differs."""
     chosen = _tables(tables or ())
     if tables and histories.histories:
-        raise typer.BadParameter(
-            "--histories looks at the log, not at tables: name none"
-        )
+        raise typer.BadParameter("--histories looks at the log, not at tables: name none")
     if histories.acked and not histories.histories:
         raise typer.BadParameter("--acked is for --histories")
     promised = _ids_in(histories.acked)
@@ -108,9 +96,7 @@ def verify_command(  # noqa: PLR0913 - its options stand in no other command in 
         raise typer.Exit(1)
 
 
-def _histories_are_clean(
-    place: LogOptions, promised: Sequence[UUID], *, json: bool
-) -> bool:
+def _histories_are_clean(place: LogOptions, promised: Sequence[UUID], *, json: bool) -> bool:
     with operated(place) as opened, shown(json=json) as view:
 
         def show(finding: Finding) -> None:
@@ -188,9 +174,7 @@ def _print_report(report: Report, *, json: bool) -> None:
         typer.echo(seals_told(report))
 
 
-def _tables_are_clean(
-    place: KeyedLogOptions, chosen: Sequence[Table], *, json: bool
-) -> bool:
+def _tables_are_clean(place: KeyedLogOptions, chosen: Sequence[Table], *, json: bool) -> bool:
     with operated_with_keys(place) as opened, shown(json=json) as view:
         verifying = verify(opened, chosen, view.difference, view.progress)
         clean = True
@@ -208,9 +192,7 @@ def _tables_are_clean(
 )
 def rebuild_command(
     *,
-    name: Annotated[
-        str | None, typer.Argument(help="The table; all of them if left out.")
-    ] = None,
+    name: Annotated[str | None, typer.Argument(help="The table; all of them if left out.")] = None,
     place: KeyedLogOptions,
 ) -> None:
     """Make tables equal to the log."""
@@ -259,10 +241,7 @@ def migrate(
     *,
     place: DatabaseOptions,
     to: Annotated[
-        str,
-        typer.Option(
-            help="Version to go to; `base` removes everything, the log included."
-        ),
+        str, typer.Option(help="Version to go to; `base` removes everything, the log included.")
     ] = "head",
 ) -> None:
     """Bring the database's schema up to date, or down."""

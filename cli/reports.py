@@ -64,16 +64,10 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
             return loop_runner.run(watched())
     except asyncio.CancelledError:
         typer.echo(
-            "apphub-jobs: stopped; nothing is half done, and the next run begins anew",
-            err=True,
+            "apphub-jobs: stopped; nothing is half done, and the next run begins anew", err=True
         )
         raise typer.Exit(128 + stopped_by) from None
-    except (
-        FoldError,
-        RebuildUnderWayError,
-        ArchiveError,
-        SubjectKeysUnavailableError,
-    ) as error:
+    except (FoldError, RebuildUnderWayError, ArchiveError, SubjectKeysUnavailableError) as error:
         raise failure(error) from None
 
 
@@ -228,16 +222,12 @@ def seals_told(report: Report) -> str:
             f"{report.unsealed} events after that are not sealed: nothing can be said about them"
         )
     if report.kept:
-        lines.append(
-            f"compared with {report.kept} heads that were kept outside the database"
-        )
+        lines.append(f"compared with {report.kept} heads that were kept outside the database")
     lines += map(str, report.findings)
     if report.untold:
         lines.append(f"and {report.untold} more")
     if report.first is None:
         lines.append("the log is what was sealed")
     else:
-        lines.append(
-            f"the log is not what was sealed; first bad position: {report.first.position}"
-        )
+        lines.append(f"the log is not what was sealed; first bad position: {report.first.position}")
     return "\n".join(lines)

@@ -16,9 +16,7 @@ LAST = "last"
 """What a run may be called beside its id: the one that was launched last."""
 
 RunId = Annotated[str, typer.Argument(help="A run's id, the start of one, or `last`.")]
-RunIds = Annotated[
-    list[str], typer.Argument(help="Ids of runs, the starts of some, or `last`.")
-]
+RunIds = Annotated[list[str], typer.Argument(help="Ids of runs, the starts of some, or `last`.")]
 
 SHORT = 18
 """Characters of an id that lists show: ids that begin with a time differ by a microsecond then."""
@@ -45,11 +43,7 @@ def short_length(ids: Iterable[str]) -> int:
 
 def is_short(text: str) -> bool:
     """Return whether a text can be the start of an id, and is no whole one."""
-    return (
-        len(text) >= _SHORTEST
-        and _START.fullmatch(text.lower()) is not None
-        and not is_id(text)
-    )
+    return len(text) >= _SHORTEST and _START.fullmatch(text.lower()) is not None and not is_id(text)
 
 
 def is_id(text: str) -> bool:
@@ -72,9 +66,7 @@ def find_run(client: Client, text: str) -> Run[Json]:
         return client.run(text)
     start = text.lower()
     found = [
-        run
-        for run in islice(client.runs(search=start), _MOST_READ)
-        if run.id.startswith(start)
+        run for run in islice(client.runs(search=start), _MOST_READ) if run.id.startswith(start)
     ]
     if not found:
         refuse(

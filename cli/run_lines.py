@@ -19,9 +19,7 @@ from domain.clock import from_iso, ms_between, ms_since
 LONGEST_TEXT = 500
 """Characters of somebody's text in a line that only tells of it; the whole is asked for by id."""
 
-_UNPRINTABLE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+"
-)
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 _DAY_H = 24
@@ -122,13 +120,7 @@ class RunLines:
         if told is None:
             return None
         what, details = told
-        return RunLine(
-            at,
-            run["slug"],
-            run["id"],
-            what,
-            details,
-        )
+        return RunLine(at, run["slug"], run["id"], what, details)
 
     def _told(self, run: Run, at: str) -> tuple[str, str] | None:
         match run["status"]:

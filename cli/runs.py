@@ -15,13 +15,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from apphub_jobs.client import (
-    Client,
-    ExplanationDocument,
-    InvalidRequestError,
-    Run,
-    RunDocument,
-)
+from apphub_jobs.client import Client, ExplanationDocument, InvalidRequestError, Run, RunDocument
 from apphub_jobs.client.documents import RunStatus
 from apphub_jobs.contract import Json
 from cli.options import command, failure
@@ -222,16 +216,12 @@ def run(  # noqa: PLR0913 - one for each option
     *,
     slug: Slug,
     parameters: Annotated[
-        list[str] | None,
-        typer.Argument(help="Its parameters: name=Ada times=3 tags='[\"a\"]'."),
+        list[str] | None, typer.Argument(help="Its parameters: name=Ada times=3 tags='[\"a\"]'.")
     ] = None,
     params: Annotated[
-        str | None,
-        typer.Option(help="A file of parameters, JSON or YAML; - for standard input."),
+        str | None, typer.Option(help="A file of parameters, JSON or YAML; - for standard input.")
     ] = None,
-    wait: Annotated[
-        bool, typer.Option("--wait/--no-wait", help="Wait for the run's end.")
-    ] = True,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the run's end.")] = True,
     waiting: WaitingOptions,
     as_json: AsJson = False,
     to: ServiceOptions,
@@ -252,9 +242,7 @@ def run(  # noqa: PLR0913 - one for each option
             _print_launched(launched, as_json=as_json)
             return
         typer.echo(f"launched {launched.id}", err=True)
-        waited = Waiting(
-            launched, partial(another, client, to), with_output=waiting.follow
-        )
+        waited = Waiting(launched, partial(another, client, to), with_output=waiting.follow)
         code = waited.until_end(within_s)
         _print_ended(launched, as_json=as_json)
     raise typer.Exit(code)
@@ -300,16 +288,13 @@ def list_runs(  # noqa: PLR0913 - one for each option
         ),
     ] = None,
     status: Annotated[
-        str | None,
-        typer.Option(help="Only these, several with commas: failed,expired."),
+        str | None, typer.Option(help="Only these, several with commas: failed,expired.")
     ] = None,
     job: Annotated[
-        str | None,
-        typer.Option(help="Only this job's.", autocompletion=slugs_completed),
+        str | None, typer.Option(help="Only this job's.", autocompletion=slugs_completed)
     ] = None,
     search: Annotated[
-        str | None,
-        typer.Option(help="Part of a slug or a job's name, or the start of an id."),
+        str | None, typer.Option(help="Part of a slug or a job's name, or the start of an id.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 25,
     as_of: AsOf = None,
@@ -351,11 +336,7 @@ def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
 
 @command(runs_app)
 def explain(
-    *,
-    run_id: RunId,
-    as_of: AsOf = None,
-    as_json: AsJson = False,
-    to: ServiceOptions,
+    *, run_id: RunId, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions
 ) -> None:
     """Tell why a run waits, or how it ended."""
     moment = position_or_moment(as_of, datetime.now(UTC))
@@ -378,8 +359,7 @@ def watch(
         ),
     ] = None,
     job: Annotated[
-        str | None,
-        typer.Option(help="Only this job's.", autocompletion=slugs_completed),
+        str | None, typer.Option(help="Only this job's.", autocompletion=slugs_completed)
     ] = None,
     waiting: WaitingOptions,
     as_json: AsJson = False,
@@ -392,9 +372,7 @@ def watch(
             watch_all(client, job, as_json=as_json)
             return
         found = find_run(client, run_id)
-        waited = Waiting(
-            found, partial(another, client, to), with_output=waiting.follow
-        )
+        waited = Waiting(found, partial(another, client, to), with_output=waiting.follow)
         code = waited.until_end(within_s)
         _print_ended(found, as_json=as_json)
     raise typer.Exit(code)
@@ -423,9 +401,7 @@ def logs(
 def cancel(
     *,
     run_ids: RunIds,
-    reason: Annotated[
-        str | None, typer.Option(help="Kept in the run's history.")
-    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Kept in the run's history.")] = None,
     to: ServiceOptions,
 ) -> None:
     """Cancel runs: at once while they wait, else as soon as what runs has stopped."""
@@ -441,12 +417,7 @@ def cancel(
 
 
 @command(runs_app)
-def retry(
-    *,
-    run_ids: RunIds,
-    as_json: AsJson = False,
-    to: ServiceOptions,
-) -> None:
+def retry(*, run_ids: RunIds, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Launch ended runs anew, each with the parameters that it had."""
     with connected(to) as client:
         for run_id in run_ids:

@@ -84,14 +84,7 @@ def _row(schedule: ScheduleDocument, now: datetime) -> list[str | Text]:
     last_tick = schedule["lastTick"]
     if last_tick is not None:
         last = last_tick["outcome"]
-    return [
-        schedule.id,
-        schedule.job,
-        state,
-        _ahead(schedule, now),
-        last,
-        _rhythm(schedule),
-    ]
+    return [schedule.id, schedule.job, state, _ahead(schedule, now), last, _rhythm(schedule)]
 
 
 def _ahead(schedule: ScheduleDocument, now: datetime) -> str:
@@ -123,8 +116,7 @@ def _tick_row(tick: TickDocument) -> list[str | Text]:
 
 
 schedules_app = typer.Typer(
-    help="Have jobs run by the clock, and see what became of each time.",
-    no_args_is_help=True,
+    help="Have jobs run by the clock, and see what became of each time.", no_args_is_help=True
 )
 
 ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="Which schedule.")]
@@ -132,9 +124,7 @@ ScheduleIds = Annotated[list[str], typer.Argument(metavar="ID", help="Which ones
 
 
 @command(schedules_app, "list")
-def list_schedules(
-    *, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions
-) -> None:
+def list_schedules(*, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions) -> None:
     """List all schedules, by id."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
@@ -143,9 +133,7 @@ def list_schedules(
 
 
 @command(schedules_app)
-def show(
-    *, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions
-) -> None:
+def show(*, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Show all that there is to see of a schedule."""
     with connected(to) as client:
         schedule = client.schedules.show(schedule_id)
@@ -158,29 +146,20 @@ def show(
 @command(schedules_app)
 def create(  # noqa: PLR0913 - one for each option
     *,
-    schedule_id: Annotated[
-        str, typer.Argument(metavar="ID", help="What it is to be called.")
-    ],
+    schedule_id: Annotated[str, typer.Argument(metavar="ID", help="What it is to be called.")],
     job: Annotated[
-        str,
-        typer.Argument(
-            help="The slug of the job to launch.", autocompletion=slugs_completed
-        ),
+        str, typer.Argument(help="The slug of the job to launch.", autocompletion=slugs_completed)
     ],
     parameters: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[NAME=VALUE]...", help="Parameters of its runs."),
+        list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Parameters of its runs.")
     ] = None,
     cron: Annotated[
-        str | None,
-        typer.Option(help="When: minute, hour, day of month, month, day of week."),
+        str | None, typer.Option(help="When: minute, hour, day of month, month, day of week.")
     ] = None,
     every: Annotated[
         str | None, typer.Option(help="How often instead, such as 30s or 12h.")
     ] = None,
-    time_zone: Annotated[
-        str, typer.Option(help="On whose clocks the expression is read.")
-    ] = "UTC",
+    time_zone: Annotated[str, typer.Option(help="On whose clocks the expression is read.")] = "UTC",
     overlap: Annotated[
         str, typer.Option(help="What to do while a run of it has not ended.")
     ] = "skip",
@@ -209,10 +188,7 @@ def create(  # noqa: PLR0913 - one for each option
 def apply(
     *,
     files: Annotated[
-        list[Path],
-        typer.Argument(
-            help="Schedules in YAML or JSON, as POST /schedules takes them."
-        ),
+        list[Path], typer.Argument(help="Schedules in YAML or JSON, as POST /schedules takes them.")
     ],
     as_json: AsJson = False,
     to: ServiceOptions,
@@ -264,9 +240,7 @@ def delete(*, schedule_ids: ScheduleIds, to: ServiceOptions) -> None:
 
 
 @command(schedules_app)
-def trigger(
-    *, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions
-) -> None:
+def trigger(*, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Launch a run of a schedule now, whatever else runs; print its id."""
     with connected(to) as client:
         run = client.schedules.trigger(schedule_id)
@@ -288,9 +262,7 @@ def backfill(
             help="Such as 2026-11-24, yesterday, 3d (ago) or 2026-11-24T14:00:00Z.",
         ),
     ],
-    end: Annotated[
-        str, typer.Option("--to", metavar="TIME", help="No later than now.")
-    ] = "now",
+    end: Annotated[str, typer.Option("--to", metavar="TIME", help="No later than now.")] = "now",
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
@@ -328,9 +300,7 @@ def preview(
 def ticks(
     *,
     schedule_id: ScheduleId,
-    n: Annotated[
-        int, typer.Option("-n", min=1, help="How many at most: the newest.")
-    ] = 100,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many at most: the newest.")] = 100,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
@@ -353,9 +323,7 @@ def _schedules_in(path: Path) -> Iterator[Mapping[str, Any]]:
             if _is_schedule(one):
                 yield one
                 continue
-            msg = (
-                f"{path} must hold schedules: objects with id, job, and cron or everyMs"
-            )
+            msg = f"{path} must hold schedules: objects with id, job, and cron or everyMs"
             raise ValueError(msg)
 
 

@@ -48,8 +48,7 @@ class TrustOptions:
 
 
 app = typer.Typer(
-    help="Tamper evidence: signed heads of a Merkle tree over the log.",
-    no_args_is_help=True,
+    help="Tamper evidence: signed heads of a Merkle tree over the log.", no_args_is_help=True
 )
 
 logger = logging.getLogger(__name__)
@@ -60,8 +59,7 @@ PROGRESS_STEP = 5_000
 """Events between two movements of the bar."""
 
 KeptFile = Annotated[
-    Path | None,
-    typer.Option(exists=True, dir_okay=False, help="A head kept elsewhere."),
+    Path | None, typer.Option(exists=True, dir_okay=False, help="A head kept elsewhere.")
 ]
 
 
@@ -129,9 +127,7 @@ def verify(
     place: LogOptions,
     trust: TrustOptions,
     root: Roots = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Compare the log with its seals."""
     roots = root or ()
@@ -149,9 +145,7 @@ def verify(
 @command(app, reads_database=True)
 def prove(
     *,
-    position: Annotated[
-        int | None, typer.Argument(help="The event's position.")
-    ] = None,
+    position: Annotated[int | None, typer.Argument(help="The event's position.")] = None,
     since: KeptFile = None,
     under: KeptFile = None,
     place: LogOptions,
@@ -259,9 +253,7 @@ def _keys(data_dir: Path | None, trust: TrustOptions) -> SealKeys:
     return read_keys(file)
 
 
-def _proven(
-    log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]
-) -> T:
+def _proven(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:
     async def main() -> T:
         async with log.pool(1) as pool:
             prover = Prover(pool, log.files.archive, keys)
@@ -283,9 +275,7 @@ async def _seal(log: Database, how: Sealing) -> None:
         for part in (listener, sealer):
             await part.start(supervision)
             stack.push_async_callback(part.stop)
-        logger.info(
-            "sealing the log at least every %s s while events arrive", how.every_s
-        )
+        logger.info("sealing the log at least every %s s while events arrive", how.every_s)
         await stopped.wait()
 
 

@@ -17,13 +17,7 @@ import typer
 import yaml
 
 from api.data_directory import directory_of
-from apphub_jobs.client import (
-    AccessError,
-    ApiError,
-    Client,
-    ClientError,
-    NotFoundError,
-)
+from apphub_jobs.client import AccessError, ApiError, Client, ClientError, NotFoundError
 from cli.options import DataDir
 from cli.process.announcement import services
 from domain.errors import InvalidInputError
@@ -228,9 +222,7 @@ class ServiceOptions:
     ] = None
     token: Annotated[
         str | None,
-        typer.Option(
-            envvar="APPHUB_TOKEN", help="Who asks, where the service wants to know."
-        ),
+        typer.Option(envvar="APPHUB_TOKEN", help="Who asks, where the service wants to know."),
     ] = None
     data_dir: DataDir = None
 

@@ -23,12 +23,7 @@ querying = typer.Typer()
 READER = "apphub_jobs_reader"
 """A role belongs to a whole server, so no migration makes it."""
 
-READABLE = (
-    *(table.name for table in TABLES),
-    "live_job_definitions",
-    "workers",
-    "jobs_events",
-)
+READABLE = (*(table.name for table in TABLES), "live_job_definitions", "workers", "jobs_events")
 """What the role may read: no keys of personal data, nor what only the service understands."""
 
 PASSWORD_FILE = "postgres.reader"  # noqa: S105 - its name alone
@@ -48,8 +43,7 @@ def sql_command(
     connection: Annotated[
         bool,
         typer.Option(
-            "--connection",
-            help="Print what another SQL client needs to connect, and end.",
+            "--connection", help="Print what another SQL client needs to connect, and end."
         ),
     ] = False,
     place: DatabaseOptions,
@@ -79,9 +73,7 @@ def _private(directory: Path, url: str) -> dict[str, Any]:
         # One at a time: PostgreSQL lets no two change the same role or the same rights.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (READER,))
         password = _password(directory / PASSWORD_FILE)
-        found = connection.execute(
-            "SELECT FROM pg_roles WHERE rolname = %s", (READER,)
-        ).fetchone()
+        found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (READER,)).fetchone()
         verb = "CREATE" if found is None else "ALTER"
         role = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
             sql.SQL(verb), sql.Identifier(READER), sql.Literal(password)
@@ -123,11 +115,7 @@ def _of_operator(url: str) -> dict[str, Any]:
 def _remedy(connection: "psycopg.Connection[Any]", problem: str) -> str:
     user = connection.info.user
     name = sql.Identifier(user).as_string(connection)
-    statements = [
-        f"CREATE ROLE {READER} NOLOGIN",
-        *_grants(),
-        f"GRANT {READER} TO {name}",
-    ]
+    statements = [f"CREATE ROLE {READER} NOLOGIN", *_grants(), f"GRANT {READER} TO {name}"]
     needed = "".join(f"\n    {statement};" for statement in statements)
     return (
         f"the role {READER} cannot be used: {problem}"
@@ -176,9 +164,7 @@ def _where_password_is(address: dict[str, Any], directory: Path) -> str:
     )
 
 
-def _run(
-    program: Path, address: dict[str, Any], query: str | None, *, csv: bool
-) -> int:
+def _run(program: Path, address: dict[str, Any], query: str | None, *, csv: bool) -> int:
     """Run psql to its end and return its exit code."""
     arguments: list[str | Path] = [program, "--no-psqlrc"]
     if csv:

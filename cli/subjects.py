@@ -27,8 +27,7 @@ from eventlog.personal import needed
 from runtime.tasks import Supervision
 
 app = typer.Typer(
-    help="Personal data: erase a subject, change the key that wraps all keys.",
-    no_args_is_help=True,
+    help="Personal data: erase a subject, change the key that wraps all keys.", no_args_is_help=True
 )
 
 logger = logging.getLogger(__name__)
@@ -44,9 +43,7 @@ OPERATOR = Origin(actor="operator")
 )
 def erase(
     *,
-    subject: Annotated[
-        str, typer.Argument(help="The subject's name, as launches gave it.")
-    ],
+    subject: Annotated[str, typer.Argument(help="The subject's name, as launches gave it.")],
     reason: Annotated[
         str | None, typer.Option(help="Kept in the log for ever: let it name nobody.")
     ] = None,
@@ -65,9 +62,7 @@ def erase(
     key_id = row["key_id"]
     runs = row["runs"]
     erased_at = row["erased_at"]
-    typer.echo(
-        f"erased: key {key_id}, {runs} runs, position {erasure.position}, {erased_at}"
-    )
+    typer.echo(f"erased: key {key_id}, {runs} runs, position {erasure.position}, {erased_at}")
 
 
 @command(
@@ -83,9 +78,7 @@ def rotate_key(*, place: DatabaseOptions, subject_key: SubjectKey = None) -> Non
     async def main(opened: Database) -> MasterKey | None:
         async with await opened.connect() as connection:
             file = needed(opened.files.master_keys)
-            return await rotate(
-                connection, file, lambda done: logger.info("%d keys", done)
-            )
+            return await rotate(connection, file, lambda done: logger.info("%d keys", done))
 
     with _opened(place, subject_key) as opened:
         new = asyncio.run(main(opened))
@@ -114,9 +107,7 @@ def _opened(place: DatabaseOptions, subject_key: Path | None) -> Iterator[Databa
         except (DomainError, LogUnavailableError) as error:
             raise failure(error) from None
         except OutcomeUnknownError:
-            raise failure(
-                "the database went away while it committed; ask once more"
-            ) from None
+            raise failure("the database went away while it committed; ask once more") from None
 
 
 @asynccontextmanager

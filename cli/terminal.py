@@ -77,10 +77,7 @@ def print_list(
 
 
 def print_table(
-    columns: Sequence[str],
-    rows: Sequence[Sequence[str | Text]],
-    *,
-    is_cut: bool = False,
+    columns: Sequence[str], rows: Sequence[Sequence[str | Text]], *, is_cut: bool = False
 ) -> None:
     """Print rows below their columns' names, each column as wide as its widest cell.
 
@@ -95,10 +92,7 @@ def print_table(
     """
     cells = [[_cell(cell) for cell in row] for row in rows]
     head = [Text(name, "dim") for name in columns]
-    widths = [
-        max(cell.cell_len for cell in column)
-        for column in zip(head, *cells, strict=True)
-    ]
+    widths = [max(cell.cell_len for cell in column) for column in zip(head, *cells, strict=True)]
     out = console()
     if not out.is_terminal:
         for row in (head, *cells):
@@ -182,9 +176,7 @@ def coloured_only(text: str) -> str:
     pieces = _COLOURS.split(plain)
     if len(pieces) == 1:
         return harmless(plain)
-    shown = [
-        piece if _COLOURS.fullmatch(piece) else harmless(piece) for piece in pieces
-    ]
+    shown = [piece if _COLOURS.fullmatch(piece) else harmless(piece) for piece in pieces]
     return f"{''.join(shown)}{_NO_COLOUR}"
 
 
@@ -229,9 +221,7 @@ def told_where_output_is_lost() -> Iterator[None]:
 
 def _output(given: TextIOWrapper) -> _Output:
     unbuffered = given.write_through
-    descriptor = os.fdopen(
-        given.fileno(), "wb", buffering=0 if unbuffered else -1, closefd=False
-    )
+    descriptor = os.fdopen(given.fileno(), "wb", buffering=0 if unbuffered else -1, closefd=False)
     return _Output(
         descriptor,
         encoding=given.encoding,

@@ -20,14 +20,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.text import Text
 
 from api.data_directory import directory_of
-from apphub_jobs.client import (
-    ApiError,
-    Client,
-    ClientError,
-    Run,
-    RunDocument,
-    UnreachableError,
-)
+from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, UnreachableError
 from apphub_jobs.client.http import address, is_passing
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.job import milliseconds
@@ -68,14 +61,10 @@ class WaitingOptions:
     """How long to wait, and what to show meanwhile."""
 
     wait_for: Annotated[
-        str | None,
-        typer.Option(help="Give up waiting after so long, such as 30s or 5m."),
+        str | None, typer.Option(help="Give up waiting after so long, such as 30s or 5m.")
     ] = None
     follow: Annotated[
-        bool,
-        typer.Option(
-            "--follow", "-f", help="Show what the run prints, on standard error."
-        ),
+        bool, typer.Option("--follow", "-f", help="Show what the run prints, on standard error.")
     ] = False
 
     @property
@@ -92,9 +81,7 @@ class WaitingOptions:
 class Waiting:
     """Waits for one run, and shows meanwhile what it does."""
 
-    def __init__(
-        self, run: Run[Json], another: Callable[[], Client], *, with_output: bool
-    ) -> None:
+    def __init__(self, run: Run[Json], another: Callable[[], Client], *, with_output: bool) -> None:
         """Take what is waited for.
 
         Args:
@@ -240,10 +227,7 @@ class _Bar:
         if self._task is None:
             self._task = self._bars.add_task("", total=None)
         self._bars.update(
-            self._task,
-            description=_told(run),
-            completed=_percent(run),
-            total=_total(run),
+            self._task, description=_told(run), completed=_percent(run), total=_total(run)
         )
 
 

@@ -25,12 +25,7 @@ COLUMNS = ("", "starts", "median", "p95", "worst", "mean")
 
 
 def show_what_if(
-    slug: str,
-    limit: int | None,
-    back: timedelta,
-    place: KeyedLogOptions,
-    *,
-    as_json: bool,
+    slug: str, limit: int | None, back: timedelta, place: KeyedLogOptions, *, as_json: bool
 ) -> None:
     """Print how long runs would have waited with this limit."""
     with operated_with_keys(place) as opened:
@@ -52,9 +47,7 @@ async def _read(opened: Database, slug: str, back: timedelta) -> History | None:
         return await recorded(connection, opened.files, slug, back)
 
 
-def _document(
-    slug: str, limit: int | None, history: History, found: Answer
-) -> JsonObject:
+def _document(slug: str, limit: int | None, history: History, found: Answer) -> JsonObject:
     limits: list[Json] = [
         {"since": _iso(at), "maxConcurrentRuns": most} for at, most in found.limits
     ]

@@ -31,24 +31,13 @@ def list_workers(*, as_json: AsJson = False, to: ServiceOptions) -> None:
         console().print("no workers", style="dim")
         return
     now = datetime.now(UTC)
-    columns = (
-        "worker",
-        "state",
-        "busy",
-        "started",
-        "seen",
-        "version",
-        "labels",
-        "offers",
-    )
+    columns = ("worker", "state", "busy", "started", "seen", "version", "labels", "offers")
     print_table(columns, [_row(worker, now) for worker in found])
 
 
 @command(workers_app)
 def drain(
-    *,
-    worker_ids: Annotated[list[str], typer.Argument(help="Ids of workers.")],
-    to: ServiceOptions,
+    *, worker_ids: Annotated[list[str], typer.Argument(help="Ids of workers.")], to: ServiceOptions
 ) -> None:
     """Let workers claim nothing more, and end once what they run has ended."""
     with connected(to) as client:

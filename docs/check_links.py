@@ -19,8 +19,7 @@ def anchors(path: Path) -> set[str]:
     """Return the anchors that a Markdown file's headings make."""
     headings = re.findall(r"^#+\s+(.*)$", path.read_text(), re.MULTILINE)
     return {
-        re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
-        for heading in headings
+        re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in headings
     }
 
 
@@ -33,9 +32,7 @@ def broken_links(path: Path) -> list[str]:
             continue
         name, _, anchor = target.partition("#")
         file = (path.parent / name).resolve() if name else path
-        if not file.exists() or (
-            anchor and file.suffix == ".md" and anchor not in anchors(file)
-        ):
+        if not file.exists() or (anchor and file.suffix == ".md" and anchor not in anchors(file)):
             broken.append(f"{path.relative_to(ROOT)}: {target}")
     return broken
 

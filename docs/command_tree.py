@@ -40,11 +40,7 @@ class Command:
     def usage(self) -> str:
         """How it is typed, with its arguments."""
         arguments = [_as_typed(one) for one in self.takes if not one.is_option]
-        required = [
-            f"{one.flags[0]} …"
-            for one in self.takes
-            if one.is_option and one.is_required
-        ]
+        required = [f"{one.flags[0]} …" for one in self.takes if one.is_option and one.is_required]
         return " ".join(["apphub-jobs", self.words, "[OPTIONS]", *required, *arguments])
 
 

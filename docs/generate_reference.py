@@ -137,11 +137,7 @@ def _table(takes: Iterable[Taken]) -> Iterator[str]:
     yield "|---|---|---|"
     for one in takes:
         variables = f" ({_codes(one.variables)})" if one.variables else ""
-        yield _row(
-            _codes(one.flags),
-            _code(one.default),
-            f"{_text(one.meaning)}{variables}",
-        )
+        yield _row(_codes(one.flags), _code(one.default), f"{_text(one.meaning)}{variables}")
     yield ""
 
 

@@ -63,9 +63,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(
-    markdown: str, page: Page, config: MkDocsConfig, files: Files
-) -> str:
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Let links lead to where things are on the site."""
     del config, files
 
@@ -88,9 +86,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
     del config, files
     elsewhere = AS_CODE_HOSTS.render(page.markdown or "")
     for tag in ("li", "pre", "table"):
-        here, there = (
-            len(re.findall(rf"<{tag}\b", text)) for text in (html, elsewhere)
-        )
+        here, there = (len(re.findall(rf"<{tag}\b", text)) for text in (html, elsewhere))
         if here != there:
             msg = (
                 f"{page.file.src_uri} has {here} <{tag}> here, {there} on code hosts: indent what"

@@ -85,15 +85,11 @@ def chosen_by(action: Action, words: Sequence[str]) -> Conditions:
     if [*words] != [EVERYTHING]:
         conditions = conditions_of(read(words, FILTER), FILTER)
         if not conditions.restrict:
-            message = (
-                f"means all runs; give conditions, or [{EVERYTHING!r}] if all are meant"
-            )
+            message = f"means all runs; give conditions, or [{EVERYTHING!r}] if all are meant"
             raise InvalidInputError([Issue(FILTER, message, "minItems")])
     meant = conditions.only(MEANT[action])
     if not meant.statuses:
-        message = (
-            f"leaves no run: {action} is for runs that are {', '.join(MEANT[action])}"
-        )
+        message = f"leaves no run: {action} is for runs that are {', '.join(MEANT[action])}"
         raise InvalidInputError([Issue(f"{FILTER}/status", message, "enum")])
     return meant
 
@@ -136,13 +132,7 @@ class BulkState:
         before: only runs created before this position are still to be gone through; None at first.
     """
 
-    def __init__(
-        self,
-        order: dict[str, Any],
-        as_of: int,
-        total: int,
-        requested_by: str,
-    ) -> None:
+    def __init__(self, order: dict[str, Any], as_of: int, total: int, requested_by: str) -> None:
         self.order = Order(**order)
         self.as_of = as_of
         self.total = total
@@ -206,13 +196,7 @@ class BulkOperation(BulkState, Aggregate):
 
     @classmethod
     def request(  # noqa: PLR0913 - the event's fields
-        cls,
-        own_id: UUID,
-        order: Order,
-        as_of: int,
-        total: int,
-        requested_by: str,
-        now: datetime,
+        cls, own_id: UUID, order: Order, as_of: int, total: int, requested_by: str, now: datetime
     ) -> BulkOperation:
         """Begin an operation.
 
@@ -239,16 +223,10 @@ class BulkOperation(BulkState, Aggregate):
         """The event that all of it goes back to."""
         return event_id(self.id, 1)
 
-    def advance(
-        self, done: int, refused: Sequence[JsonObject], before: int, now: datetime
-    ) -> None:
+    def advance(self, done: int, refused: Sequence[JsonObject], before: int, now: datetime) -> None:
         """Note that some runs more have been gone through."""
         self.trigger_event(
-            self.Advanced,
-            timestamp=self._at(now),
-            done=done,
-            refused=[*refused],
-            before=before,
+            self.Advanced, timestamp=self._at(now), done=done, refused=[*refused], before=before
         )
 
     def complete(self, now: datetime) -> None:
@@ -264,9 +242,7 @@ class BulkOperation(BulkState, Aggregate):
         if self.status == "aborted":
             return
         if self.status == "completed":
-            raise ConflictError(
-                "bulk_completed", "the bulk operation is completed already"
-            )
+            raise ConflictError("bulk_completed", "the bulk operation is completed already")
         self.trigger_event(self.Aborted, timestamp=self._at(now), reason=reason)
 
     def _at(self, now: datetime) -> datetime:

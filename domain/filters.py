@@ -167,8 +167,7 @@ def _issues(texts: Sequence[str], path: str) -> Iterable[Issue]:
         name, equals, _ = text.partition("=")
         if not equals or not name.removesuffix(NOT):
             message = (
-                f"{text!r} is no condition; write NAME=VALUE or NAME!=VALUE,"
-                " such as status=failed"
+                f"{text!r} is no condition; write NAME=VALUE or NAME!=VALUE, such as status=failed"
             )
             yield Issue(f"{path}/{place}", message, "pattern")
 
@@ -236,9 +235,7 @@ def _refuse_foreign_characters(text: str) -> None:
         raise _RefusedError("half a surrogate pair, no character", "pattern")
 
 
-def conditions_of(
-    words: Sequence[Word], path: str = "", beside: Sequence[str] = ()
-) -> Conditions:
+def conditions_of(words: Sequence[Word], path: str = "", beside: Sequence[str] = ()) -> Conditions:
     """Return what the words come to.
 
     Args:
@@ -370,9 +367,7 @@ def _parameter(word: Word, so_far: Conditions) -> Conditions:
 def _label(word: Word, so_far: Conditions) -> Conditions:
     name = word.name.removeprefix(LABEL)
     if re.fullmatch(workers.NAME, name) is None:
-        raise _RefusedError(
-            "names no label; write label.NAME, such as label.zone", "pattern"
-        )
+        raise _RefusedError("names no label; write label.NAME, such as label.zone", "pattern")
     values = frozenset(_parts(word.value))
     if not values:
         return so_far
@@ -397,9 +392,7 @@ _FIELDS: dict[str, _Field] = {
 NAMES = (*_FIELDS, f"{LABEL}NAME", f"{PARAMETERS}NAME")
 """What can be compared."""
 
-_SEVERAL = frozenset(
-    {"status", "job", "runtime", "moduleId", "actor", "failure", "failureGroup"}
-)
+_SEVERAL = frozenset({"status", "job", "runtime", "moduleId", "actor", "failure", "failureGroup"})
 
 
 def _field_of(word: Word, beside: Sequence[str]) -> _Field:

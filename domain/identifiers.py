@@ -41,33 +41,23 @@ def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:
     # "c") apart.
     lengths = f"{len(principal)}.{len(slug)}"
     folded = _folded(slug)
-    return uuid5(
-        _NAMESPACE, f"job-run:{lengths}:{principal}:{folded}:{idempotency_key}"
-    )
+    return uuid5(_NAMESPACE, f"job-run:{lengths}:{principal}:{folded}:{idempotency_key}")
 
 
 def retry_id_for_key(principal: str, run_id: UUID, idempotency_key: str) -> UUID:
     """Return the id of the run by which this principal retries a run under this key."""
-    return uuid5(
-        _NAMESPACE, f"retry:{len(principal)}:{principal}:{run_id}:{idempotency_key}"
-    )
+    return uuid5(_NAMESPACE, f"retry:{len(principal)}:{principal}:{run_id}:{idempotency_key}")
 
 
-def triggered_run_id_for_key(
-    principal: str, schedule: UUID, idempotency_key: str
-) -> UUID:
+def triggered_run_id_for_key(principal: str, schedule: UUID, idempotency_key: str) -> UUID:
     """Return the id of the run of a schedule that this principal triggers under this key."""
-    return uuid5(
-        _NAMESPACE, f"trigger:{len(principal)}:{principal}:{schedule}:{idempotency_key}"
-    )
+    return uuid5(_NAMESPACE, f"trigger:{len(principal)}:{principal}:{schedule}:{idempotency_key}")
 
 
 def bulk_id_for_key(principal: str, idempotency_key: str) -> UUID:
     """Return the id of the bulk operation that this principal orders under this key."""
     # As above, for both parts may hold any printable character.
-    return uuid5(
-        _NAMESPACE, f"bulk-operation:{len(principal)}:{principal}:{idempotency_key}"
-    )
+    return uuid5(_NAMESPACE, f"bulk-operation:{len(principal)}:{principal}:{idempotency_key}")
 
 
 def only_repeat_id(run_id: UUID) -> UUID:

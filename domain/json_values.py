@@ -93,9 +93,7 @@ def _normalised(value: object, depth: int) -> Json:
     if depth >= MAX_DEPTH:
         raise InvalidJsonError("", f"nested deeper than {MAX_DEPTH} levels")
     if isinstance(value, Mapping):
-        return {
-            _checked_key(key): _member(key, item, depth) for key, item in value.items()
-        }
+        return {_checked_key(key): _member(key, item, depth) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_member(index, item, depth) for index, item in enumerate(value)]
     message = f"{type(value).__name__} is no JSON type"

@@ -74,9 +74,7 @@ class LogArchive(Aggregate):
     @classmethod
     def record(cls, what: ArchivedEvents, log_id: UUID, now: datetime) -> LogArchive:
         """Record that these events are now in their file."""
-        fields = {
-            name: value for name, value in vars(what).items() if name != "ended_before"
-        }
+        fields = {name: value for name, value in vars(what).items() if name != "ended_before"}
         return cls._create(
             cls.Archived,
             id=archive_id(log_id, what.number),

@@ -231,9 +231,7 @@ class Subject(Aggregate):
         self.runs = runs
 
     @classmethod
-    def erase(
-        cls, key_id: UUID, reason: str | None, runs: int, now: datetime
-    ) -> Subject:
+    def erase(cls, key_id: UUID, reason: str | None, runs: int, now: datetime) -> Subject:
         """Record the erasure of the subject whose key this is, and whose data so many runs held."""
         return cls._create(
             cls.Erased, id=key_id, timestamp=cut_to_ms(now), reason=reason, runs=runs

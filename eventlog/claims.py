@@ -44,13 +44,7 @@ from projections.flow.candidates import (
     Key,
     Place,
 )
-from projections.flow.fairness import (
-    ANY_PLAN,
-    LINES_AT_PRESENT,
-    ONE_PLAN,
-    KnownCircles,
-    Question,
-)
+from projections.flow.fairness import ANY_PLAN, LINES_AT_PRESENT, ONE_PLAN, KnownCircles, Question
 from projections.flow.limits import Limits, Turns
 from projections.flow.pending_queue import (
     MOST_FOREIGN,
@@ -59,23 +53,10 @@ from projections.flow.pending_queue import (
     QueuePosition,
     TouchedRun,
 )
-from projections.flow.rates import (
-    STARTED,
-    KnownRooms,
-    StartedRow,
-    limits_of_starts,
-    question,
-)
+from projections.flow.rates import STARTED, KnownRooms, StartedRow, limits_of_starts, question
 from projections.job_definitions import TABLE as DEFINITIONS
 from projections.job_runs import IS_PENDING, IS_RUNNING
-from projections.rows import (
-    Connection,
-    as_rows,
-    read_one,
-    read_rows,
-    read_texts,
-    read_value,
-)
+from projections.rows import Connection, as_rows, read_one, read_rows, read_texts, read_value
 
 # The SQL by which a process follows the pending queue.
 
@@ -346,11 +327,7 @@ async def still_given_up(
     if not given_up:
         return found
     hopeless = await unoffered(connection, given_up.values())
-    return [
-        run_id
-        for run_id in found
-        if run_id not in given_up or given_up[run_id] in hopeless
-    ]
+    return [run_id for run_id in found if run_id not in given_up or given_up[run_id] in hopeless]
 
 
 # What a claim knows of starts within periods and of fairness groups, and how it reads the rest.
@@ -408,13 +385,7 @@ class Known:
         self.circles = KnownCircles(slots, executed)
         self._ahead = ahead
 
-    def ask(
-        self,
-        trip: RoundTrip,
-        limits: Limits,
-        turns: Turns,
-        due: Iterable[Candidate],
-    ) -> Asked:
+    def ask(self, trip: RoundTrip, limits: Limits, turns: Turns, due: Iterable[Candidate]) -> Asked:
         """Ask for what was missing in picking, unless it was asked beforehand.
 
         Args:
@@ -484,20 +455,14 @@ def _with_rates(runs: Iterable[Candidate]) -> list[Candidate]:
 # Selects the runs that a claim starts: it repeats until no limit that counts is unknown.
 
 
-def picked(
-    frontier: Frontier, now: str, due: Iterable[Candidate], slots: int
-) -> list[UUID]:
+def picked(frontier: Frontier, now: str, due: Iterable[Candidate], slots: int) -> list[UUID]:
     """Return which of the runs that are known to be due start first."""
     rooms = frontier.shut.rooms(now)
     return frontier.limits(rooms).pick(due, slots)
 
 
 def ask_ahead(
-    trip: RoundTrip,
-    frontier: Frontier,
-    due: Iterable[Candidate],
-    slots: int,
-    known: Known,
+    trip: RoundTrip, frontier: Frontier, due: Iterable[Candidate], slots: int, known: Known
 ) -> Asked:
     """Ask, together with the lock, what a claim would ask for by what is known before it.
 
@@ -688,9 +653,7 @@ def demands_by_job(jobs: Iterable[DemandingJob]) -> dict[str, Demand]:
     return {job["id"]: Demand(job["worker_labels"], job["isolation"]) for job in jobs}
 
 
-async def read_all(
-    connection: Connection, offer: Offer | None
-) -> tuple[State, Frontier]:
+async def read_all(connection: Connection, offer: Offer | None) -> tuple[State, Frontier]:
     """Read all anew, for who executes this. What was consumed is walked over, once."""
     trip = RoundTrip(connection)
     asked = trip.ask(PRESENT_STATE)
@@ -716,10 +679,6 @@ def as_json(places: Mapping[int, QueuePosition]) -> str:
     """Return places as a parameter."""
     listed: list[JsonObject] = []
     for priority, (scheduled_at, run_id) in places.items():
-        place: JsonObject = {
-            "priority": priority,
-            "scheduled_at": scheduled_at,
-            "id": run_id,
-        }
+        place: JsonObject = {"priority": priority, "scheduled_at": scheduled_at, "id": run_id}
         listed.append(place)
     return orjson.dumps(listed).decode()

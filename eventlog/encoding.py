@@ -29,9 +29,7 @@ class PlainTranscoder(Transcoder):
 
     def encode(self, obj: Any) -> bytes:
         """Return the JSON text."""
-        return orjson.dumps(
-            obj, default=_encode_time, option=orjson.OPT_PASSTHROUGH_DATETIME
-        )
+        return orjson.dumps(obj, default=_encode_time, option=orjson.OPT_PASSTHROUGH_DATETIME)
 
     def decode(self, data: bytes) -> Any:
         """Return the plain values."""
@@ -127,9 +125,7 @@ ALL = f"""
     ORDER BY notification_id
 """
 
-WITHOUT_POSITION = (
-    f"SELECT count(*) AS events FROM {EVENTS_TABLE} WHERE notification_id IS NULL"
-)
+WITHOUT_POSITION = f"SELECT count(*) AS events FROM {EVENTS_TABLE} WHERE notification_id IS NULL"
 """Only an editor who removed the column's constraint first can make such an event. Commands would
 read it."""
 
@@ -157,9 +153,7 @@ _LENGTHS = _Lengths({length: length.to_bytes(4, "big") for length in range(2_048
 def encoded(row: RawRow) -> bytes:
     """Return the columns one after the other, each after its length; a NULL has the length -1."""
     # In one expression, and only here: whoever checks seals does it for every event of the log.
-    return b"".join(
-        [_NULL if field is None else _LENGTHS[len(field)] + field for field in row]
-    )
+    return b"".join([_NULL if field is None else _LENGTHS[len(field)] + field for field in row])
 
 
 def raw_cursor(connection: Connection) -> AsyncCursor[RawRow]:

@@ -44,27 +44,13 @@ from projections.explain_facts import (
     limits_of,
 )
 from projections.flow import candidates
-from projections.flow.candidates import (
-    LIMIT,
-    Candidate,
-    Demand,
-    order,
-    rate_key_of,
-    untimely,
-)
+from projections.flow.candidates import LIMIT, Candidate, Demand, order, rate_key_of, untimely
 from projections.flow.fairness import CIRCLE, DUE_OF_VALUE, GROUP, IN_LINE, read_circle
 from projections.flow.limits import DEPTH, Circle, Group, circle_of, group_of, in_turn
 from projections.flow.rates import KnownRooms
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import IS_RUNNING, RunRow
-from projections.rows import (
-    Connection,
-    read_first,
-    read_ids,
-    read_one,
-    read_rows,
-    read_value,
-)
+from projections.rows import Connection, read_first, read_ids, read_one, read_rows, read_value
 from projections.runs import lists
 from projections.runs.lists import RunFilter
 from projections.table import rows_by_id
@@ -116,13 +102,7 @@ async def _tail(connection: Connection, files: LogFiles, run: RunRow) -> list[En
     after: int | None = max(begin, 0)
     found: list[Envelope] = []
     while after is not None and after < until:
-        part = await read_part(
-            connection,
-            files,
-            run_id,
-            after,
-            limit=until - after,
-        )
+        part = await read_part(connection, files, run_id, after, limit=until - after)
         found += await envelopes(connection, files.master_keys, part.rows)
         after = part.next
     return found
@@ -202,12 +182,7 @@ async def first_of_group(
         values: the place, and what `candidates.DUE` wants.
     """
     job_id, entry_point, priority = group
-    asked = {
-        **values,
-        "job_id": job_id,
-        "entry_point": entry_point,
-        "priority": priority,
-    }
+    asked = {**values, "job_id": job_id, "entry_point": entry_point, "priority": priority}
     first = await read_one(connection, _First, FIRST_OF_GROUP, asked)
     rounds = first["number"] if first["rounds"] is None else first["rounds"]
     each = min(rounds + 2, DEPTH)
@@ -298,11 +273,7 @@ class _TurnsBefore(TypedDict):
 
 
 async def in_front_now(
-    connection: Connection,
-    run: Candidate,
-    now: str,
-    shut: Collection[str],
-    quarantine: Quarantine,
+    connection: Connection, run: Candidate, now: str, shut: Collection[str], quarantine: Quarantine
 ) -> InFront:
     """Return what comes before a due run.
 
@@ -360,9 +331,7 @@ def _added(count: int | None, turns: int) -> int | None:
     return count + turns
 
 
-async def _before_place(
-    connection: Connection, values: Mapping[str, object]
-) -> InFront:
+async def _before_place(connection: Connection, values: Mapping[str, object]) -> InFront:
     """Return what comes before a place, without those whose turn comes later."""
     found = await read_rows(connection, Candidate, FRONT, values)
     counted = await read_rows(connection, _Counted, COUNT, values)
@@ -391,12 +360,7 @@ def _group_of(counts: _Counted, values: Mapping[str, object]) -> Group:
 
 
 def in_front_then(
-    run: Candidate,
-    others: Iterable[Candidate],
-    now: str,
-    rows: Sequence[RunRow],
-    *,
-    is_cut: bool,
+    run: Candidate, others: Iterable[Candidate], now: str, rows: Sequence[RunRow], *, is_cut: bool
 ) -> InFront:
     """Return those of the others that were due and came before the run.
 
@@ -424,9 +388,7 @@ def in_front_then(
     return InFront(runs, count=len(found), of_job=len(of_job), circles=circles)
 
 
-def _circles_then(
-    due: Iterable[Candidate], rows: Sequence[RunRow]
-) -> dict[Group, Circle]:
+def _circles_then(due: Iterable[Candidate], rows: Sequence[RunRow]) -> dict[Group, Circle]:
     """Return the circles of all that take turns, as far as these rows tell."""
     lines: dict[Group, list[Candidate]] = {}
     for one in due:
@@ -434,10 +396,7 @@ def _circles_then(
         if group is not None:
             line = lines.setdefault(group, [])
             line.append(one)
-    return {
-        group: circle_of(line, last_turn(rows, line[0]))
-        for group, line in lines.items()
-    }
+    return {group: circle_of(line, last_turn(rows, line[0])) for group, line in lines.items()}
 
 
 def last_turn(rows: Iterable[RunRow], run: Candidate) -> str | None:
@@ -473,9 +432,7 @@ MOST_IN_PAST = 500
 
 NO_FLEET = "which workers lived at that time, and what each had to do: that is not kept"
 
-NO_STARTS = (
-    "how many had started within the period of its job's rateLimit: that is not kept"
-)
+NO_STARTS = "how many had started within the period of its job's rateLimit: that is not kept"
 
 NO_ENDED_TURNS = (
     "whose turn was last, where that run had ended: turns are told from those under way"
@@ -483,8 +440,7 @@ NO_ENDED_TURNS = (
 )
 
 TOO_MANY = (
-    "all runs that come first: only those that may start soonest are read,"
-    f" {MOST_IN_FRONT} at most"
+    f"all runs that come first: only those that may start soonest are read, {MOST_IN_FRONT} at most"
 )
 
 _UNDER_WAY = f"""
@@ -538,9 +494,7 @@ async def explain_then(
     return explanation, past.position
 
 
-async def _around_now(
-    connection: Connection, run: RunRow, quarantine: Quarantine
-) -> Around:
+async def _around_now(connection: Connection, run: RunRow, quarantine: Quarantine) -> Around:
     now = await read_value(connection, str, sql.NOW)
     run_id = UUID(run["id"])
     unreadable = await with_unreadable_head(connection, [run_id])

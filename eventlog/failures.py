@@ -75,9 +75,7 @@ class FailureSearch:
             has_more=until < head,
         )
 
-    async def _sought(
-        self, connection: Connection, after: int, until: int
-    ) -> list[StoredRow]:
+    async def _sought(self, connection: Connection, after: int, until: int) -> list[StoredRow]:
         values = {
             "after": after,
             "until": until,
@@ -87,9 +85,7 @@ class FailureSearch:
         }
         return await read_rows(connection, StoredRow, SOUGHT, values)
 
-    async def _readable(
-        self, connection: Connection, rows: Sequence[EventRow]
-    ) -> list[Envelope]:
+    async def _readable(self, connection: Connection, rows: Sequence[EventRow]) -> list[Envelope]:
         """Return those of the events that this version of the program can read."""
         events = await envelopes(connection, self._files.master_keys, rows)
         return [event for event in events if event.unreadable is None]
@@ -109,9 +105,7 @@ class FailureSearch:
                 failures.append(failure)
         return failures
 
-    async def _recovered(
-        self, connection: Connection, events: Sequence[Envelope]
-    ) -> list[Failed]:
+    async def _recovered(self, connection: Connection, events: Sequence[Envelope]) -> list[Failed]:
         """Return the failures of all runs that the successes make up for."""
         recovered: list[Failed] = []
         for event in events:
@@ -132,13 +126,7 @@ class FailureSearch:
         failures: list[Failed] = []
         version: int | None = 0
         while version is not None:
-            part = await read_part(
-                connection,
-                self._files,
-                run_id,
-                version,
-                landmarks=True,
-            )
+            part = await read_part(connection, self._files, run_id, version, landmarks=True)
             version = part.next
             events = await self._readable(connection, part.rows)
             for event in events:

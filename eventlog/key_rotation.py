@@ -65,16 +65,12 @@ async def rotate(
         progress(done)
     held = file.reload()
     if not held or held[0].id != new.id:
-        raise SubjectKeysUnavailableError(
-            f"{file.path} was changed by somebody else meanwhile"
-        )
+        raise SubjectKeysUnavailableError(f"{file.path} was changed by somebody else meanwhile")
     file.write([new])
     return new
 
 
-async def _wrap_in_time(
-    connection: Connection, file: MasterKeyFile, new: MasterKey
-) -> int:
+async def _wrap_in_time(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
     """Wrap some keys; what others do to the same keys meanwhile is waited for."""
     for _ in range(TRIES):
         try:
@@ -87,20 +83,13 @@ async def _wrap_in_time(
     return await _wrap_some(connection, file, new)
 
 
-async def _wrap_some(
-    connection: Connection, file: MasterKeyFile, new: MasterKey
-) -> int:
+async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
     values = {"master": new.id, "limit": AT_ONCE}
     query = personal.WRAPPED_BY_OTHERS
     async with connection.transaction():
         rows = await read_rows(connection, SubjectKeyRow, query, values)
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
-            changed = (
-                new.lookup(subject),
-                new.wrap(key_id, key, subject),
-                new.id,
-                key_id,
-            )
+            changed = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
             await connection.execute(personal.WRAP_ANEW, changed)
     return len(rows)

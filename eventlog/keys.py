@@ -19,10 +19,7 @@ from uuid import UUID
 
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import SubjectKeysUnavailableError
@@ -149,8 +146,7 @@ class MasterKeyFile:
             )
         if open_to_others:
             logger.warning(
-                "%s can be read by others than its owner: it opens all personal data",
-                self.path,
+                "%s can be read by others than its owner: it opens all personal data", self.path
             )
         self._keys = keys
         return self._keys
@@ -194,9 +190,7 @@ class MasterKeyFile:
         try:
             write_private(self.path, content.encode("ascii"), replace=replace)
         except FileExistsError:
-            logger.debug(
-                "another process has just made %s; its key is as good", self.path
-            )
+            logger.debug("another process has just made %s; its key is as good", self.path)
         except OSError as error:
             raise SubjectKeysUnavailableError(
                 f"cannot write the master key of subjects: {error}"
@@ -292,9 +286,7 @@ def create_keys(path: Path) -> SealKeys:
     """
     private = Ed25519PrivateKey.generate()
     text = private.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     # Whole or not at all: a file that was cut short would be taken for a broken key.
     write_private(path, text, replace=False)
@@ -327,9 +319,7 @@ def read_keys(path: Path) -> SealKeys:
     return SealKeys((present.public_key(), *public), present)
 
 
-def _sealing_keys_in(
-    text: bytes,
-) -> tuple[list[Ed25519PrivateKey], list[Ed25519PublicKey]]:
+def _sealing_keys_in(text: bytes) -> tuple[list[Ed25519PrivateKey], list[Ed25519PublicKey]]:
     private = []
     public = []
     for block in _BLOCK.finditer(text):

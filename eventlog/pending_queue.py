@@ -81,10 +81,7 @@ class Queue:
         await self._read_on(connection, load=self._load_snapshot)
 
     async def look(
-        self,
-        connection: Connection,
-        bypassed: Collection[UUID],
-        offer: Offer | None = None,
+        self, connection: Connection, bypassed: Collection[UUID], offer: Offer | None = None
     ) -> Prospect:
         """Look without the lock whether a run may start: mostly by one statement.
 
@@ -147,9 +144,7 @@ class Queue:
         if frontier is None or not is_current:
             frontier = await self._read_on(connection, load=self._load)
         ahead = NOTHING_ASKED if news is None else news.ahead
-        known = Known(
-            frontier, present, slots, in_order=self._bypasses_more, ahead=ahead
-        )
+        known = Known(frontier, present, slots, in_order=self._bypasses_more, ahead=ahead)
         found = await picked_for_sure(connection, frontier, None, slots, known)
         is_short = len(found) < slots and not frontier.is_complete(present)
         if is_short and not known.circles.has_any:

@@ -30,9 +30,7 @@ from projections.rows import Connection, read_one, read_value
 class OpenOperations:
     """Implements `worker.ports.OpenOperations`."""
 
-    def __init__(
-        self, pool: AsyncConnectionPool[Connection], quarantine: Quarantine
-    ) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], quarantine: Quarantine) -> None:
         self._pool = pool
         self._quarantine = quarantine
 
@@ -176,9 +174,7 @@ class _Living(TypedDict):
 class Ticks:
     """Implements `worker.ports.Ticks`."""
 
-    def __init__(
-        self, pool: AsyncConnectionPool[Connection], quarantine: Quarantine
-    ) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], quarantine: Quarantine) -> None:
         self._pool = pool
         self._quarantine = quarantine
 
@@ -204,14 +200,10 @@ class Ticks:
             return None
         return from_iso(next_at)
 
-    async def crowded_at(
-        self, now: datetime, until: datetime, least: int
-    ) -> datetime | None:
+    async def crowded_at(self, now: datetime, until: datetime, least: int) -> datetime | None:
         """Return the first moment after now, and until then, at which so many ticks fire."""
         async with borrowed(self._pool) as connection:
-            found = await schedules.crowded_at(
-                connection, to_iso(now), to_iso(until), least
-            )
+            found = await schedules.crowded_at(connection, to_iso(now), to_iso(until), least)
         if found is None:
             return None
         return from_iso(found)

@@ -77,9 +77,7 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     return replace(event, state=orjson.dumps(fields))
 
 
-def encrypted_part(
-    version: int, state: bytes
-) -> tuple[JsonObject, Sequence[str]] | None:
+def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str]] | None:
     """Return an event's stored state and the ids of the keys it needs; None if it needs none."""
     if version != 1 or not state.startswith(CIPHERTEXT_MARK):
         return None
@@ -259,9 +257,7 @@ WRAPPED_BY_OTHERS = """
 """
 
 
-WRAP_ANEW = (
-    "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
-)
+WRAP_ANEW = "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
 
 
 # The subjects' keys: in the table `subject_keys`, each wrapped by the master key from a file.
@@ -317,9 +313,7 @@ async def keys_by_id(
     return keys
 
 
-def unwrapped(
-    master_keys: MasterKeyFile | None, row: SubjectKeyRow
-) -> tuple[UUID, bytes, str]:
+def unwrapped(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UUID, bytes, str]:
     """Return the key's id, the key and the subject's name of a row of `subject_keys`.
 
     Raises:
@@ -452,9 +446,7 @@ async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> No
         await connection.execute(INSERT_SUBJECT_KEY, values)
 
 
-async def _first_master(
-    connection: Connection, file: MasterKeyFile
-) -> MasterKey | None:
+async def _first_master(connection: Connection, file: MasterKeyFile) -> MasterKey | None:
     """Take the file's key, made if need be, as this database's; None if another was faster."""
     master = file.create()
     cursor = await connection.execute(INSERT_MASTER, (master.id,))
@@ -602,12 +594,7 @@ async def encrypted_unit(
         expects[key_id] = 0  # A key's own history begins with its erasure.
     first, *others = unit.events
     encrypted = encrypt(first, keys)
-    return replace(
-        unit,
-        events=[encrypted, *others],
-        expects=expects,
-        personal={},
-    )
+    return replace(unit, events=[encrypted, *others], expects=expects, personal={})
 
 
 async def key_id_of(

@@ -65,25 +65,15 @@ async def recorded(
         since = to_iso(from_iso(now) - back)
         rows = await _rows_since(connection, job_id, since)
         if len(rows) > MOST_RUNS:
-            message = (
-                f"more than {MOST_RUNS} runs of {slug} are in that range; ask of less"
-            )
+            message = f"more than {MOST_RUNS} runs of {slug} are in that range; ask of less"
             issue = Issue("/since", message, "maximum")
             raise InvalidInputError([issue])
         runs = await _runs(connection, files, rows)
         limits, key_limits = await _limits(connection, files, job_id)
-    return History(
-        ms_of(since),
-        ms_of(now),
-        runs,
-        limits,
-        key_limits,
-    )
+    return History(ms_of(since), ms_of(now), runs, limits, key_limits)
 
 
-async def _rows_since(
-    connection: Connection, job_id: UUID, since: str
-) -> list[RecordedRow]:
+async def _rows_since(connection: Connection, job_id: UUID, since: str) -> list[RecordedRow]:
     """Return the runs that had not ended before; one more than the most, where there are more."""
     values = {"job_id": job_id, "since": since}
     return await read_rows(connection, RecordedRow, IN_RANGE, values)
@@ -112,9 +102,7 @@ async def _runs(
     return found
 
 
-async def _limits(
-    connection: Connection, files: LogFiles, job_id: UUID
-) -> tuple[Steps, Steps]:
+async def _limits(connection: Connection, files: LogFiles, job_id: UUID) -> tuple[Steps, Steps]:
     """Return the limits of a job and of its key, as they changed."""
     limits = Steps()
     key_limits = Steps()

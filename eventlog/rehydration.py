@@ -105,12 +105,7 @@ async def read_part(  # noqa: PLR0913 - what a part is
         limit: events at most.
         landmarks: whether reports may be left out that attempts do not tell of.
     """
-    values = {
-        "id": aggregate_id,
-        "after": after,
-        "limit": limit,
-        "max_bytes": BYTES_A_PART,
-    }
+    values = {"id": aggregate_id, "after": after, "limit": limit, "max_bytes": BYTES_A_PART}
     query = LANDMARKS if landmarks else EVENTS
     found = await read_rows(connection, _Row, query, values)
     if not found:
@@ -139,9 +134,7 @@ async def _archived(
     for first in range(after, min(last, len(mark["positions"])), ARCHIVED_AT_ONCE):
         end = min(first + ARCHIVED_AT_ONCE, last)
 
-        def portion(
-            mark: HistoryRow, first: int = first, end: int = end
-        ) -> Sequence[int]:
+        def portion(mark: HistoryRow, first: int = first, end: int = end) -> Sequence[int]:
             return mark["positions"][first:end]
 
         rows += await resolved(connection, files.archive, [mark], portion)
@@ -241,9 +234,7 @@ async def next_events(
     """Return the next events of an aggregate, decrypted, for its commands to decide by."""
     part = await read_part(connection, files, aggregate_id, after)
     events = [_stored(aggregate_id, row) for row in part.rows]
-    stored = [
-        (aggregate_id, event.originator_version, event.state) for event in events[:1]
-    ]
+    stored = [(aggregate_id, event.originator_version, event.state) for event in events[:1]]
     plain = await plain_states(connection, files.master_keys, stored)
     if aggregate_id in plain:
         events[0] = replace(events[0], state=plain[aggregate_id])
@@ -365,9 +356,7 @@ def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Fou
         told: Row | None = None
         if known is not None and _tells(table, known, version, position):
             told = _without_erased(known, lost_keys)
-        found[aggregate_id] = Found(
-            State(version, told), known, position, correlation_id
-        )
+        found[aggregate_id] = Found(State(version, told), known, position, correlation_id)
     return found
 
 
@@ -401,9 +390,7 @@ def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
     return {**row, **changed}
 
 
-async def read_states(
-    connection: Connection, kind: str, ids: Iterable[UUID]
-) -> dict[UUID, State]:
+async def read_states(connection: Connection, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
     """Return where these aggregates stand, as `domain.ports.Log.states_of` says."""
     values = {"ids": list(ids)}
     cursor = await connection.execute(states_sql(kind), values)

@@ -21,14 +21,7 @@ from domain.quarantine import Quarantine
 from domain.workers import Presence
 from eventlog.database.connection import borrowed
 from projections.job_runs import IS_RUNNING
-from projections.rows import (
-    Connection,
-    presented,
-    read_first,
-    read_ids,
-    read_rows,
-    read_value,
-)
+from projections.rows import Connection, presented, read_first, read_ids, read_rows, read_value
 
 SHOWN_FOR = "1 day"
 """How long a worker is shown that was lost."""
@@ -115,9 +108,7 @@ _DRAIN = """
 """
 
 
-async def page_of_workers(
-    connection: Connection, after: str, limit: int
-) -> list[WorkerRow]:
+async def page_of_workers(connection: Connection, after: str, limit: int) -> list[WorkerRow]:
     """Return the next workers behind an id, in the order of their ids.
 
     Those that have left in good order are not among them.
@@ -217,10 +208,7 @@ NOTE_RECOVERED = f"""
 
 
 async def orphaned(
-    connection: Connection,
-    limit: int,
-    bypassed: Sequence[UUID] = (),
-    after: UUID | None = None,
+    connection: Connection, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
 ) -> list[UUID]:
     """Return running runs, but none of these, whose worker is not among the living.
 
@@ -283,10 +271,7 @@ class Heartbeats:
     """
 
     def __init__(
-        self,
-        pool: AsyncConnectionPool[Connection],
-        quarantine: Quarantine,
-        logs_at: str | None,
+        self, pool: AsyncConnectionPool[Connection], quarantine: Quarantine, logs_at: str | None
     ) -> None:
         """Take what a worker says of itself beside its id.
 

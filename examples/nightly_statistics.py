@@ -34,10 +34,7 @@ class Statistics(BaseModel):
 
 @job(timeout="30m", retries=3, retry_delay="5m")
 def nightly_statistics(
-    context: JobRunContext,
-    api: str,
-    day: date | None = None,
-    token_file: Path | None = None,
+    context: JobRunContext, api: str, day: date | None = None, token_file: Path | None = None
 ) -> Statistics:
     """Read a day's runs from the service's own API, and sum them up.
 

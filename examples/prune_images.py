@@ -44,9 +44,7 @@ def prune_images(
         newest = _newest(index["manifests"], keep)
         removed = [one for one in index["manifests"] if one not in newest]
         needed = {digest for one in newest for digest in _digests(images, one)}
-        unused = [
-            blob for blob in _blobs(images) if f"sha256:{blob.name}" not in needed
-        ]
+        unused = [blob for blob in _blobs(images) if f"sha256:{blob.name}" not in needed]
         freed_bytes = sum(blob.stat().st_size for blob in unused)
         if not dry_run:
             # First the index, at once: whoever reads it finds all that it names.

@@ -47,9 +47,7 @@ def scan_secrets(context: JobRunContext, url: str) -> Scan:
     Args:
         url: what `git clone` takes.
     """
-    clone = Path(
-        "clone"
-    )  # In the attempt's own directory, which is removed afterwards.
+    clone = Path("clone")  # In the attempt's own directory, which is removed afterwards.
     _git("clone", "--quiet", "--depth=1", "--", url, str(clone))
     names = _git("-C", str(clone), "ls-files", "-z").split("\0")[:-1]
     findings: list[Finding] = []

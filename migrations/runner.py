@@ -75,9 +75,7 @@ def locked(url: str) -> "Iterator[Connection]":
     from sqlalchemy import create_engine, text  # noqa: PLC0415
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(url)
-    )
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(url))
     try:
         with engine.connect() as connection:
             # For the whole session: two processes that start at once must not both migrate.
@@ -130,9 +128,7 @@ def _patiently(connection: "Connection", migrate: Callable[[], None]) -> None:
             connection.commit()
         except OperationalError as error:
             connection.rollback()
-            if not isinstance(
-                error.orig, errors.LockNotAvailable | errors.DeadlockDetected
-            ):
+            if not isinstance(error.orig, errors.LockNotAvailable | errors.DeadlockDetected):
                 raise
             if monotonic() > deadline:
                 msg = (

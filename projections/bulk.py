@@ -65,14 +65,7 @@ class BulkRow(DecisiveRow):
 
 COLUMNS = columns_of(BulkRow)
 
-_HIDDEN = {
-    "as_of",
-    "left_before",
-    "created_position",
-    "aggregate_version",
-    "position",
-    *STATES,
-}
+_HIDDEN = {"as_of", "left_before", "created_position", "aggregate_version", "position", *STATES}
 
 SHOWN = shown_columns(BulkRow, hidden=_HIDDEN)
 
@@ -84,9 +77,7 @@ def evolve(row: BulkRow | None, event: Envelope) -> Changes:
     return changed
 
 
-TABLE: TableOf[BulkRow] = TableOf(
-    "bulk_operations", "bulk_operation", "id", COLUMNS, evolve
-)
+TABLE: TableOf[BulkRow] = TableOf("bulk_operations", "bulk_operation", "id", COLUMNS, evolve)
 
 
 def _requested(event: Envelope) -> Changes:
@@ -124,11 +115,7 @@ def _changed(row: BulkRow, event: Envelope) -> Changes:
         case "bulk_operation.completed":
             return {"status": "completed", "completed_at": event.at}
         case "bulk_operation.aborted":
-            return {
-                "status": "aborted",
-                "completed_at": event.at,
-                "abort_reason": data["reason"],
-            }
+            return {"status": "aborted", "completed_at": event.at, "abort_reason": data["reason"]}
         case _:
             msg = f"bulk_operations does not know {event.topic} here"
             raise ValueError(msg)
@@ -172,9 +159,7 @@ async def newest(connection: Connection, before: int, limit: int) -> list[BulkRo
     return await read_rows(connection, BulkRow, _PAGE, values)
 
 
-async def open_ones(
-    connection: Connection, limit: int, bypassed: Sequence[UUID]
-) -> list[Open]:
+async def open_ones(connection: Connection, limit: int, bypassed: Sequence[UUID]) -> list[Open]:
     """Return operations that are not over, but none of these, the oldest first."""
     values = {"limit": limit, "bypassed": list(bypassed)}
     return await read_rows(connection, Open, OPEN, values)

@@ -8,15 +8,7 @@ from typing_extensions import ReadOnly
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections.envelope import Envelope
-from projections.rows import (
-    BigInt,
-    Id,
-    Text,
-    Time,
-    columns_of,
-    presented,
-    shown_columns,
-)
+from projections.rows import BigInt, Id, Text, Time, columns_of, presented, shown_columns
 from projections.table import Changes, ProjectedRow, TableOf
 
 
@@ -39,16 +31,10 @@ def evolve(row: ErasedSubjectRow | None, event: Envelope) -> Changes:
     if row is not None or event.topic != "subject.erased":
         msg = f"erased_subjects does not know {event.topic} here"
         raise ValueError(msg)
-    return {
-        "reason": event.data["reason"],
-        "runs": event.data["runs"],
-        "erased_at": event.at,
-    }
+    return {"reason": event.data["reason"], "runs": event.data["runs"], "erased_at": event.at}
 
 
-TABLE: TableOf[ErasedSubjectRow] = TableOf(
-    "erased_subjects", "subject", "key_id", COLUMNS, evolve
-)
+TABLE: TableOf[ErasedSubjectRow] = TableOf("erased_subjects", "subject", "key_id", COLUMNS, evolve)
 
 
 def present(row: Row) -> JsonObject:

@@ -124,10 +124,7 @@ def _memory(run: RunRow, evidence: Evidence) -> JsonObject:
     told = _told(run, _PEAK)
     if told is not None:
         peak_mb = float(told)
-    return {
-        "peakMemoryMb": peak_mb,
-        "limitMb": evidence.memory_mb,
-    }
+    return {"peakMemoryMb": peak_mb, "limitMb": evidence.memory_mb}
 
 
 def _told(run: RunRow, pattern: re.Pattern[str]) -> str | None:
@@ -215,10 +212,7 @@ def _full(run: Candidate, able: Sequence[Member], around: Around) -> Reason:
 
 
 def _no_worker(fleet: Sequence[Member]) -> Reason:
-    details: JsonObject = {
-        "draining": _ids_of(fleet, "draining"),
-        "lost": _ids_of(fleet, "lost"),
-    }
+    details: JsonObject = {"draining": _ids_of(fleet, "draining"), "lost": _ids_of(fleet, "lost")}
     message = "no living worker claims anything: start one"
     return Reason("no_worker", message, True, None, details)
 
@@ -341,10 +335,7 @@ def waiting(run: RunRow, around: Around) -> list[Reason]:
     """
     candidate = candidate_of(run, around.limits_of_job)
     by_time = _by_time(run, candidate, around.now)
-    others = [
-        *by_workers(candidate, around),
-        *_by_limits(candidate, around),
-    ]
+    others = [*by_workers(candidate, around), *_by_limits(candidate, around)]
     if by_time:
         others = [replace(reason, binding=False) for reason in others]
     elif _is_behind(candidate, around):
@@ -367,9 +358,7 @@ def _by_time(run: RunRow, candidate: Candidate, now: str) -> list[Reason]:
     match untimely(candidate, now):
         case "start_deadline":
             deadline = candidate["start_by"]
-            message = (
-                f"it had to start by {deadline}: it expires as soon as that is noticed"
-            )
+            message = f"it had to start by {deadline}: it expires as soon as that is noticed"
             details: JsonObject = {"startDeadlineAt": deadline}
             return [Reason("start_deadline", message, True, deadline, details)]
         case "not_due":
@@ -408,11 +397,7 @@ def _refused(refusal: Refusal, run: Candidate, around: Around) -> Reason:
         return rate_limited(run, around)
     running = around.of_job(run["job_definition_id"])
     most = run["max_concurrent_runs"]
-    details: JsonObject = {
-        "limit": most,
-        "running": len(running),
-        "runs": _ids(running),
-    }
+    details: JsonObject = {"limit": most, "running": len(running), "runs": _ids(running)}
     under_way = _counted(len(running), "run of its job is", "runs of its job are")
     message = (
         f"{under_way} under way, and maxConcurrentRuns is {most}:"
@@ -491,9 +476,7 @@ def _comes_up(run: Candidate, worker: Member | None, around: Around) -> bool:
         job_id = run["job_definition_id"]
         queue = _resumed(queue, job_id)
         circles = {
-            group: replace(
-                circle, lines=[_resumed(line, job_id) for line in circle.lines]
-            )
+            group: replace(circle, lines=[_resumed(line, job_id) for line in circle.lines])
             for group, circle in circles.items()
         }
         [run] = _resumed([run], job_id)
@@ -555,9 +538,7 @@ def _ids(runs: Sequence[UnderWay] | Sequence[Candidate]) -> list[Json]:
 # The explanation of a run: one answer of one shape, whatever its status.
 
 
-def explained(
-    run: RunRow, around: Around, evidence: Evidence = NO_EVIDENCE
-) -> JsonObject:
+def explained(run: RunRow, around: Around, evidence: Evidence = NO_EVIDENCE) -> JsonObject:
     """Return why a run stands where it stands, as clients see it (contract, section 10)."""
     reasons = _reasons(run, around, evidence)
     told: list[Json] = [reason.present() for reason in reasons]

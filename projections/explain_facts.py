@@ -20,16 +20,7 @@ from projections.flow.candidates import (
     key_of,
     rate_key_of,
 )
-from projections.flow.limits import (
-    Circle,
-    Group,
-    Limits,
-    Room,
-    Rooms,
-    in_turn,
-    key_limit,
-    takes,
-)
+from projections.flow.limits import Circle, Group, Limits, Room, Rooms, in_turn, key_limit, takes
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 

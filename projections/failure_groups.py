@@ -60,14 +60,7 @@ class FailureGroupRow(DecisiveRow2):
 
 COLUMNS = columns_of(FailureGroupRow)
 
-_HIDDEN = {
-    "aggregate_id",
-    "created_at",
-    "updated_at",
-    "aggregate_version",
-    "position",
-    *STATES,
-}
+_HIDDEN = {"aggregate_id", "created_at", "updated_at", "aggregate_version", "position", *STATES}
 
 SHOWN = shown_columns(FailureGroupRow, hidden=_HIDDEN)
 
@@ -124,10 +117,7 @@ def _changed(row: FailureGroupRow, event: Envelope) -> Changes:
 
 
 def _told_to_be(status: Status, event: Envelope) -> Changes:
-    return {
-        "status": status,
-        "changed_by": event.data["by"],
-    }
+    return {"status": status, "changed_by": event.data["by"]}
 
 
 def _resolved_by(event: Envelope) -> Changes:
@@ -154,10 +144,7 @@ def _recurred(row: FailureGroupRow, event: Envelope) -> Changes:
 def _recovered(row: FailureGroupRow, event: Envelope) -> Changes:
     recovered = cast("int", event.data["failures"])
     left = left_after(row["count"], recovered)
-    changed: Changes = {
-        "count": left,
-        "recovered": row["recovered"] + recovered,
-    }
+    changed: Changes = {"count": left, "recovered": row["recovered"] + recovered}
     if row["status"] == "open" and left == 0:
         changed |= _resolved(event, None)
     return changed
@@ -207,11 +194,7 @@ BEGINNING = Place(_FIRST, "")
 
 
 async def page_of_groups(
-    connection: Connection,
-    statuses: Sequence[str],
-    job: str | None,
-    after: Place,
-    limit: int,
+    connection: Connection, statuses: Sequence[str], job: str | None, after: Place, limit: int
 ) -> list[FailureGroupRow]:
     """Return the groups that come next, of one job or of all."""
     values = {
@@ -230,9 +213,7 @@ async def by_id(connection: Connection, group_id: UUID) -> FailureGroupRow | Non
     return found.get(group_id)
 
 
-async def oldest(
-    connection: Connection, job: str | None, limit: int
-) -> list[FailureGroupRow]:
+async def oldest(connection: Connection, job: str | None, limit: int) -> list[FailureGroupRow]:
     """Return the groups that were opened first, of one job or of all."""
     values = {"job": job, "limit": limit}
     return await read_rows(connection, FailureGroupRow, OLDEST, values)

@@ -13,15 +13,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.failures.grouping import Relative
 from domain.filters import Conditions
 from domain.identifiers import failure_group_id
-from projections.rows import (
-    Connection,
-    Id,
-    Integer,
-    Text,
-    read_rows,
-    read_texts,
-    read_value,
-)
+from projections.rows import Connection, Id, Integer, Text, read_rows, read_texts, read_value
 
 _FAILURE = "(completed_position <= %(ended_by)s AND failure_reason = ANY(%({values})s))"
 """Whether a run ended so, by the position that is looked at: what is retried has not failed."""
@@ -123,9 +115,7 @@ _REPEATED = f"""
 """
 
 
-async def repeated_among(
-    connection: Connection, run_ids: Collection[UUID]
-) -> set[UUID]:
+async def repeated_among(connection: Connection, run_ids: Collection[UUID]) -> set[UUID]:
     """Return those of the runs that another run was launched to repeat, by now."""
     by_text = {str(run_id): run_id for run_id in run_ids}
     texts = await read_texts(connection, _REPEATED, {"ids": list(by_text)})
@@ -318,9 +308,7 @@ FACTS = """
 """
 
 
-async def facts_of(
-    connection: Connection, run_ids: Sequence[UUID]
-) -> dict[UUID, RunFacts]:
+async def facts_of(connection: Connection, run_ids: Sequence[UUID]) -> dict[UUID, RunFacts]:
     """Return the runs' facts; those of runs that there are no more are left out."""
     values = {"ids": list(run_ids)}
     rows = await read_rows(connection, RunFacts, FACTS, values)

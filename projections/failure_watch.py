@@ -20,14 +20,7 @@ class FailureWatchRow(DecisiveRow):
 
 COLUMNS = columns_of(FailureWatchRow)
 
-_HIDDEN = {
-    "aggregate_id",
-    "created_at",
-    "updated_at",
-    "aggregate_version",
-    "position",
-    *STATES,
-}
+_HIDDEN = {"aggregate_id", "created_at", "updated_at", "aggregate_version", "position", *STATES}
 
 SHOWN = shown_columns(FailureWatchRow, hidden=_HIDDEN)
 
@@ -38,10 +31,7 @@ def evolve(row: FailureWatchRow | None, event: Envelope) -> Changes:
     if event.topic != expected:
         msg = f"failure_watches does not know {event.topic} here"
         raise ValueError(msg)
-    changed: Changes = {
-        "searched_until": event.data["searched_until"],
-        "updated_at": event.at,
-    }
+    changed: Changes = {"searched_until": event.data["searched_until"], "updated_at": event.at}
     if row is None:
         changed["created_at"] = event.at
     return changed

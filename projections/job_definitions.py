@@ -154,23 +154,14 @@ class Part:
 
 
 async def next_by_slug(
-    connection: Connection,
-    after: str,
-    limit: int,
-    most_bytes: int,
-    *,
-    also_deleted: bool = False,
+    connection: Connection, after: str, limit: int, most_bytes: int, *, also_deleted: bool = False
 ) -> Part:
     """Return the definitions that come next after a slug.
 
     None of them begins beyond so many bytes of their JSON.
     """
     query = ANY_BY_SLUG if also_deleted else NEXT_BY_SLUG
-    values = {
-        "after": after,
-        "limit": limit,
-        "most_bytes": most_bytes,
-    }
+    values = {"after": after, "limit": limit, "most_bytes": most_bytes}
     rows = await read_rows(connection, _Next, query, values)
     count = len(rows)
     is_cut = any(row["in_part"] > count for row in rows)

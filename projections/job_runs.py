@@ -220,10 +220,7 @@ def _fold_of(event: Envelope) -> Callable[[RunRow, Envelope], Changes]:
 
 def _grouped(_: RunRow, event: Envelope) -> Changes:
     groups = cast("dict[str, str]", event.data["groups"])
-    changed: Changes = {
-        "rate_value": groups.get("rate"),
-        "fair_value": groups.get("fair"),
-    }
+    changed: Changes = {"rate_value": groups.get("rate"), "fair_value": groups.get("fair")}
     for until in ("start", "end"):
         value = groups.get(f"{UNIQUE_UNTIL}{until}")
         if value is not None:
@@ -305,10 +302,7 @@ def _start_deadline_passed(row: RunRow, event: Envelope) -> Changes:
 
 
 def _cancel_requested(_: RunRow, event: Envelope) -> Changes:
-    return {
-        "cancel_requested_at": event.at,
-        "cancel_reason": event.data["reason"],
-    }
+    return {"cancel_requested_at": event.at, "cancel_reason": event.data["reason"]}
 
 
 def _canceled(row: RunRow, event: Envelope) -> Changes:
@@ -411,10 +405,7 @@ class HolderRow(TypedDict):
 
 def asked(slots: Iterable[Slot]) -> dict[str, str]:
     """Return the values that `HOLDERS` takes."""
-    told = [
-        {"definition_id": str(slot.definition_id), "value": slot.value}
-        for slot in slots
-    ]
+    told = [{"definition_id": str(slot.definition_id), "value": slot.value} for slot in slots]
     return {"slots": orjson.dumps(told).decode()}
 
 

@@ -103,9 +103,7 @@ def _job_messages(event: Envelope, after: Row) -> list[Message]:
     return [Message(change, data), updated]
 
 
-def _repository_messages(
-    event: Envelope, after: RepositoryRow, beside: Beside
-) -> list[Message]:
+def _repository_messages(event: Envelope, after: RepositoryRow, beside: Beside) -> list[Message]:
     app = repository_rows.present(after, beside.latest_build)
     updated = Message("repository.updated", {"repository": app})
     entry = repository_rows.history_entry(event, after["id"])

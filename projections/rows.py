@@ -38,10 +38,7 @@ _NO_VALUES: Mapping[str, object] = {}
 
 
 async def read_rows(
-    connection: Connection,
-    of: type[R],
-    query: str,
-    values: Mapping[str, object] = _NO_VALUES,
+    connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
 ) -> list[R]:
     """Return the rows of a query whose columns are those of the type."""
     cursor = await connection.execute(query, values)
@@ -50,10 +47,7 @@ async def read_rows(
 
 
 async def read_first(
-    connection: Connection,
-    of: type[R],
-    query: str,
-    values: Mapping[str, object] = _NO_VALUES,
+    connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
 ) -> R | None:
     """Return the first row of a query, or None where it has none."""
     rows = await read_rows(connection, of, query, values)
@@ -63,10 +57,7 @@ async def read_first(
 
 
 async def read_one(
-    connection: Connection,
-    of: type[R],
-    query: str,
-    values: Mapping[str, object] = _NO_VALUES,
+    connection: Connection, of: type[R], query: str, values: Mapping[str, object] = _NO_VALUES
 ) -> R:
     """Return the row of a query that always has one."""
     [row] = await read_rows(connection, of, query, values)
@@ -74,10 +65,7 @@ async def read_one(
 
 
 async def read_value(
-    connection: Connection,
-    of: type[V],
-    query: str,
-    values: Mapping[str, object] = _NO_VALUES,
+    connection: Connection, of: type[V], query: str, values: Mapping[str, object] = _NO_VALUES
 ) -> V:
     """Return the value of a query that always has one row of one column.
 

@@ -145,19 +145,14 @@ async def statuses_of(connection: Connection, ids: list[UUID]) -> dict[UUID, str
     return {UUID(row["id"]): row["status"] for row in rows}
 
 
-async def watch_clock(
-    connection: Connection, begun: datetime, now: datetime
-) -> datetime:
+async def watch_clock(connection: Connection, begun: datetime, now: datetime) -> datetime:
     """Note that a process has looked at the clock from one moment until another.
 
     Returns from when on it was looked at until now, by whomever.
     """
     found = await read_first(connection, _Watched, _WATCHED)
     if found is not None:
-        since, until = (
-            from_iso(found["watched_since"]),
-            from_iso(found["watched_until"]),
-        )
+        since, until = (from_iso(found["watched_since"]), from_iso(found["watched_until"]))
         # Somebody has just said so: nothing to write.
         if since <= begun <= until and timedelta() <= now - until < UNNOTICED_GAP / 4:
             return since
@@ -176,11 +171,7 @@ async def due_ids(
 
     Some may be passed over.
     """
-    values = {
-        "now": now,
-        "limit": limit,
-        "bypassed": list(bypassed),
-    }
+    values = {"now": now, "limit": limit, "bypassed": list(bypassed)}
     return await read_ids(connection, DUE, values)
 
 
@@ -191,10 +182,7 @@ async def awaiting_ids(
 
     Each that could be one of them is looked at. Some may be passed over.
     """
-    values = {
-        "limit": limit,
-        "bypassed": list(bypassed),
-    }
+    values = {"limit": limit, "bypassed": list(bypassed)}
     return await read_ids(connection, AWAITING, values)
 
 
@@ -206,9 +194,7 @@ async def next_after(connection: Connection, now: str) -> str | None:
     return found[0]
 
 
-async def crowded_at(
-    connection: Connection, now: str, until: str, least: int
-) -> str | None:
+async def crowded_at(connection: Connection, now: str, until: str, least: int) -> str | None:
     """Return the first moment after now, and until then, at which so many ticks fire."""
     values = {"now": now, "until": until, "least": least}
     found = await read_texts(connection, CROWDED, values)
@@ -217,9 +203,7 @@ async def crowded_at(
     return found[0]
 
 
-async def still_due(
-    connection: Connection, now: str, ids: Sequence[UUID]
-) -> list[UUID]:
+async def still_due(connection: Connection, now: str, ids: Sequence[UUID]) -> list[UUID]:
     """Return those of these schedules of which a tick is to be decided by now."""
     return await read_ids(connection, STILL_DUE, {"now": now, "ids": list(ids)})
 
@@ -266,14 +250,7 @@ COLUMNS = columns_of(ScheduleRow)
 BACKFILL = "backfill"
 """The cause of past ticks that somebody has launched."""
 
-_HIDDEN = {
-    "aggregate_id",
-    "decided_until",
-    "carried",
-    "aggregate_version",
-    "position",
-    *STATES,
-}
+_HIDDEN = {"aggregate_id", "decided_until", "carried", "aggregate_version", "position", *STATES}
 
 SHOWN = shown_columns(ScheduleRow, hidden=_HIDDEN)
 
@@ -318,12 +295,7 @@ def _changed(row: ScheduleRow, event: Envelope) -> Changes:  # noqa: PLR0911 - o
         case "schedule.registered_anew":
             spec = cast("JsonObject", data["spec"])
             alive: Changes = {"paused": None, "deleted_at": None}
-            nothing: Changes = {
-                "open_runs": [],
-                "manual_runs": [],
-                "buffered": [],
-                "carried": [],
-            }
+            nothing: Changes = {"open_runs": [], "manual_runs": [], "buffered": [], "carried": []}
             return {**spec, **_new_version(row, event), **alive, **nothing}
         case "schedule.paused":
             return {"paused": _pause(event)}
@@ -368,12 +340,7 @@ def _new_version(row: ScheduleRow, event: Envelope) -> Changes:
 
 def _pause(event: Envelope) -> JsonObject:
     data = event.data
-    return {
-        "at": event.at,
-        "by": data["by"],
-        "reason": data["reason"],
-        "runId": data["run_id"],
-    }
+    return {"at": event.at, "by": data["by"], "reason": data["reason"], "runId": data["run_id"]}
 
 
 def _moved(row: ScheduleRow, event: Envelope, outcome: str) -> Changes:
@@ -381,13 +348,9 @@ def _moved(row: ScheduleRow, event: Envelope, outcome: str) -> Changes:
     data = event.data
     first = cast("str", data["due_at"])
     last = cast("str", data.get("last_due_at", first))
-    waiting: list[Json] = [
-        due_at for due_at in row["buffered"] if not first <= due_at <= last
-    ]
+    waiting: list[Json] = [due_at for due_at in row["buffered"] if not first <= due_at <= last]
     carried: list[Json] = [
-        tick
-        for tick in row["carried"]
-        if not first <= cast("str", tick["dueAt"]) <= last
+        tick for tick in row["carried"] if not first <= cast("str", tick["dueAt"]) <= last
     ]
     if data["cause"] == BACKFILL:
         # Its time is over, so it moves the schedule no further.
@@ -450,17 +413,13 @@ ANY_BY_ID = """
 """
 
 
-async def next_by_id(
-    connection: Connection, after: str, limit: int
-) -> list[ScheduleRow]:
+async def next_by_id(connection: Connection, after: str, limit: int) -> list[ScheduleRow]:
     """Return the schedules that come next after an id, in bytewise order."""
     values = {"after": after, "limit": limit}
     return await read_rows(connection, ScheduleRow, NEXT_BY_ID, values)
 
 
-async def any_by_id(
-    connection: Connection, after: str, limit: int
-) -> list[ScheduleRow]:
+async def any_by_id(connection: Connection, after: str, limit: int) -> list[ScheduleRow]:
     """Return the same, and those that are deleted as well."""
     values = {"after": after, "limit": limit}
     return await read_rows(connection, ScheduleRow, ANY_BY_ID, values)

@@ -195,11 +195,7 @@ def _take(turns: list[Turn], event: Envelope) -> None:
         case "job_run.handed_back":
             turns[-1] = replace(turns[-1], ended_at=at)
             turns.append(Turn(due_at=at, was_handed_back=True))
-        case (
-            "job_run.attempt_failed"
-            | "job_run.attempt_timed_out"
-            | "job_run.attempt_lost"
-        ):
+        case "job_run.attempt_failed" | "job_run.attempt_timed_out" | "job_run.attempt_lost":
             turns[-1] = replace(turns[-1], ended_at=at)
             retry_at = _ms_of_json(data["retry_at"])
             if retry_at is not None:
@@ -403,11 +399,7 @@ class _Play:
         """Take in what is under way at the beginning, and all that is to come from outside."""
         for run in self._history.runs:
             self._begin(run)
-        moments = {
-            *self._limits.moments,
-            *self._room.moments,
-            *self._history.key_limits.moments,
-        }
+        moments = {*self._limits.moments, *self._room.moments, *self._history.key_limits.moments}
         for at in sorted(moments):
             self._expect(at, _What.CHANGES, None)
 
@@ -673,10 +665,7 @@ def _place_of(happening: _Happening) -> tuple[int, _Change]:
 
 
 def _all_happenings(history: History) -> Iterator[_Happening]:
-    limits_change_at = [
-        *history.limits.moments,
-        *history.key_limits.moments,
-    ]
+    limits_change_at = [*history.limits.moments, *history.key_limits.moments]
     for at in limits_change_at:
         yield at, _Change.CHANGED, None
     for run in history.runs:
@@ -796,9 +785,7 @@ def _recorded(history: History) -> dict[Place, Played]:
     return found
 
 
-def _waits_of(
-    starts: Mapping[Place, Played], measured: Mapping[Place, Played]
-) -> Waits:
+def _waits_of(starts: Mapping[Place, Played], measured: Mapping[Place, Played]) -> Waits:
     waits = [starts[place].wait_ms for place in measured if place in starts]
     waits.sort()
     if not waits:
@@ -821,9 +808,7 @@ def _rank(waits: Sequence[int], percent: int) -> int:
     return waits[max(place, 1) - 1]
 
 
-def _deviation(
-    really: Mapping[Place, Played], again: Mapping[Place, Played]
-) -> float | None:
+def _deviation(really: Mapping[Place, Played], again: Mapping[Place, Played]) -> float | None:
     waited_ms = sum(start.wait_ms for start in really.values())
     if waited_ms <= 0:
         return None

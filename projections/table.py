@@ -160,9 +160,7 @@ Table = TableOf[ProjectedRow]
 """A projection, whatever its rows are."""
 
 
-async def rows_by_id(
-    connection: Connection, table: TableOf[P], ids: list[UUID]
-) -> dict[UUID, P]:
+async def rows_by_id(connection: Connection, table: TableOf[P], ids: list[UUID]) -> dict[UUID, P]:
     """Return the table's rows of these aggregates; those it lacks are left out."""
     cursor = await connection.execute(select_sql(table), (ids,))
     found: dict[UUID, P] = {}

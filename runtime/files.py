@@ -10,9 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def write_whole(
-    path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True
-) -> None:
+def write_whole(path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True) -> None:
     """Write a file whole; it is on the disk, under its name, on return.
 
     Args:

@@ -7,18 +7,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 
-from prometheus_client import (
-    CollectorRegistry,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from runtime.tasks import TaskState
@@ -103,9 +94,7 @@ class Distribution(Collector):
         bounds = [*(str(bound) for bound in self._bounds), "+Inf"]
         counts = accumulate(self._counts)
         buckets = list(zip(bounds, counts, strict=True))
-        yield HistogramMetricFamily(
-            self._name, self._told, buckets=buckets, sum_value=self._sum
-        )
+        yield HistogramMetricFamily(self._name, self._told, buckets=buckets, sum_value=self._sum)
 
 
 class _Counted(Collector):

@@ -47,15 +47,11 @@ class RequestWrites:
             None if nothing was written; else the ids of what was, or may have been.
         """
         self.are_withdrawn = True
-        remaining = [
-            ids for write in self._writes if (ids := write.withdraw()) is not None
-        ]
+        remaining = [ids for write in self._writes if (ids := write.withdraw()) is not None]
         if not remaining:
             return None
         return list(dict.fromkeys(one for ids in remaining for one in ids))
 
 
-current_writes: ContextVar[RequestWrites | None] = ContextVar(
-    "current_writes", default=None
-)
+current_writes: ContextVar[RequestWrites | None] = ContextVar("current_writes", default=None)
 """Those of the request that this task answers; None in background tasks."""

@@ -214,9 +214,7 @@ class Supervised:
     def state(self) -> TaskState:
         """Return what is to be seen of it now."""
         status_s = self._chance.clock() - self._since
-        return TaskState(
-            self.name, self._status, status_s, self.deaths, self._last_error
-        )
+        return TaskState(self.name, self._status, status_s, self.deaths, self._last_error)
 
     def finish(self) -> None:
         """Let it come to its own end: it no longer waits to be started again, and dies for good."""
@@ -248,9 +246,7 @@ class Supervised:
         except Exception as error:
             pause_s = self._count_death(error)
             if self._finishing.is_set():
-                logger.exception(
-                    "background task %s died while it was being stopped", self.name
-                )
+                logger.exception("background task %s died while it was being stopped", self.name)
                 raise
             logger.exception(
                 "background task %s died (deaths so far: %d); it starts again in %.1f s",
@@ -267,9 +263,7 @@ class Supervised:
         except asyncio.CancelledError as error:
             if self.task.cancelling():
                 raise
-            raise StrayCancelError(
-                "what it waited for was cancelled by somebody else"
-            ) from error
+            raise StrayCancelError("what it waited for was cancelled by somebody else") from error
 
     def _count_death(self, error: Exception) -> float:
         ran_s = self._chance.clock() - self._since

@@ -90,9 +90,7 @@ def database_server(shared_dir: Path) -> Iterator[str]:
 @pytest.fixture
 def database_url(database_server: str, shared_dir: Path) -> Iterator[str]:
     """Give the URL of a migrated database of this test's own."""
-    with databases.clone(
-        database_server, databases.template(database_server, shared_dir)
-    ) as url:
+    with databases.clone(database_server, databases.template(database_server, shared_dir)) as url:
         yield url
 
 
@@ -112,9 +110,7 @@ def filled(database_server: str, shared_dir: Path) -> Iterator[databases.Filled]
     with ExitStack() as stack:
 
         async def clone(name: str, fill: databases.Fill) -> str:
-            template = await databases.filled_template(
-                database_server, shared_dir, name, fill
-            )
+            template = await databases.filled_template(database_server, shared_dir, name, fill)
             return stack.enter_context(databases.clone(database_server, template))
 
         yield clone

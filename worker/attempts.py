@@ -147,9 +147,7 @@ class Offering:
         return again_in_s
 
     def _tell(self, entry_point: str) -> None:
-        end = (
-            "" if self._grace_s is None else f", or they fail after {self._grace_s:g} s"
-        )
+        end = "" if self._grace_s is None else f", or they fail after {self._grace_s:g} s"
         logger.warning(
             "runs wait for the entry point %s, which no living worker offers: start a worker"
             " that does%s",
@@ -237,10 +235,7 @@ BURIAL_S = 5.0
 """How long killed attempts may take to be cleaned up and recorded before the worker begins anew
 without that."""
 
-NO_ROOM = (
-    *(errno.ENOSPC, errno.EDQUOT),
-    *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM),
-)
+NO_ROOM = (*(errno.ENOSPC, errno.EDQUOT), *(errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM))
 """What a host answers that has no room: on its disk, for files, processes or memory."""
 
 NO_ROOM_PAUSE_S = 2.0
@@ -404,9 +399,7 @@ class Attempts:
     async def _record_failed_attempt(self, run: ClaimedRun, error: Exception) -> None:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             # At once, it would be claimed and returned without end.
-            logger.error(
-                "run %s could not begin, and is handed back: %s", run.id, error
-            )
+            logger.error("run %s could not begin, and is handed back: %s", run.id, error)
             await asyncio.sleep(NO_ROOM_PAUSE_S)
             await run.hand_back()
         elif self._is_buried(run):
@@ -437,9 +430,7 @@ class Attempts:
         ended = Outcome(outcome.kind, message)
         await run.end(ended)
 
-    async def _outcome(
-        self, run: ClaimedRun, task: Task, progress: Progress
-    ) -> Outcome:
+    async def _outcome(self, run: ClaimedRun, task: Task, progress: Progress) -> Outcome:
         """Run the attempt, if it may still begin; return how it ended."""
         if self._is_to_stop(run):
             return Outcome("stopped")
@@ -469,11 +460,7 @@ class Attempts:
                 "maxAttempts": run.max_attempts,
                 "context": run.context,
             },
-            definition={
-                "slug": run.slug,
-                "version": run.definition_version,
-                **_shown(claim.spec),
-            },
+            definition={"slug": run.slug, "version": run.definition_version, **_shown(claim.spec)},
             entry_point=run.entry_point,
             parameters=run.parameters,
             inputs=claim.inputs,

@@ -88,9 +88,7 @@ class BulkWorker:
                 self._note(operation_id, version, is_ours=False)
                 continue
             except QuarantinedError as error:
-                logger.warning(
-                    "bulk operation %s is left alone: %s", operation_id, error
-                )
+                logger.warning("bulk operation %s is left alone: %s", operation_id, error)
                 continue
             has_moved = True
             self._note(operation_id, left_at or version, is_ours=True)
@@ -226,11 +224,7 @@ class Ticker:
     """One of those who look at the clock."""
 
     def __init__(
-        self,
-        schedules: Ticking,
-        ticks: Ticks,
-        clock: Callable[[], datetime],
-        random: RandomSource,
+        self, schedules: Ticking, ticks: Ticks, clock: Callable[[], datetime], random: RandomSource
     ) -> None:
         self._schedules = schedules
         self._ticks = ticks

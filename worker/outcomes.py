@@ -11,12 +11,7 @@ from catalog.effects import Effect
 from domain.commands.executions import Claim, Executions
 from domain.errors import StaleExecutionError
 from domain.jobs.run_events import Failure, FailureReason, Holder, Report
-from domain.json_values import (
-    InvalidJsonError,
-    JsonObject,
-    normalise,
-    normalised_object,
-)
+from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
 from worker.executors.port import Outcome
 from worker.logs.run_logs import logs_url
 from worker.ports import PASSING
@@ -112,9 +107,7 @@ class ClaimedRun:
             case "stopped" | "lease":
                 return self._bound(executions.hand_back)
             case "canceled":
-                return self._bound(
-                    executions.confirm_cancel, "canceled while running", report
-                )
+                return self._bound(executions.confirm_cancel, "canceled while running", report)
             case "timeout":
                 return self._bound(executions.time_out, report)
             case "error":
@@ -135,9 +128,7 @@ class ClaimedRun:
                 effects = _effects(message["effects"])
                 return self._bound(executions.succeed, result, report, effects)
             case "canceled":
-                return self._bound(
-                    executions.confirm_cancel, why, report, by_handler=True
-                )
+                return self._bound(executions.confirm_cancel, why, report, by_handler=True)
             case "expired":
                 return self._bound(executions.expire, why, report)
             case "failed":
@@ -225,9 +216,7 @@ def _url(value: object) -> str | None:
     if url is None:
         return None
     if not isinstance(url, str) or len(url) > MAX_URL:
-        raise InvalidJsonError(
-            "/logsUrl", f"must be a text of at most {MAX_URL} characters"
-        )
+        raise InvalidJsonError("/logsUrl", f"must be a text of at most {MAX_URL} characters")
     return url
 
 

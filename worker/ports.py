@@ -15,12 +15,7 @@ from domain.failures.grouping import Findings
 from domain.ports import Offer, Standing
 from domain.workers import Presence
 
-PASSING = (
-    LogUnavailableError,
-    OutcomeUnknownError,
-    OverloadedError,
-    VersionConflictError,
-)
+PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
 """What the domain's commands and these ports raise, and another try may well find gone."""
 
 AWAY = (*PASSING, TimeoutError)
@@ -153,9 +148,7 @@ class Ticks(Protocol):
     async def next_at(self, now: datetime) -> datetime | None:
         """Return when the first tick fires after now; None where none is known."""
 
-    async def crowded_at(
-        self, now: datetime, until: datetime, least: int
-    ) -> datetime | None:
+    async def crowded_at(self, now: datetime, until: datetime, least: int) -> datetime | None:
         """Return the first moment after now, and until then, at which so many ticks fire."""
 
     async def workers(self) -> int:

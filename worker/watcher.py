@@ -39,9 +39,7 @@ class Watcher:
         living: ids of the workers that lived when it last looked.
     """
 
-    def __init__(
-        self, observer: str, sweeps: Sweeps, heartbeats: Heartbeats, work: Work
-    ) -> None:
+    def __init__(self, observer: str, sweeps: Sweeps, heartbeats: Heartbeats, work: Work) -> None:
         self._observer = observer
         self._sweeps = sweeps
         self._heartbeats = heartbeats

@@ -207,9 +207,7 @@ class Lanes:
                 await self._pass_on_cancels(first.work, worker_id, grace_s)
             await asyncio.sleep(first.poll_s)
 
-    async def _pass_on_cancels(
-        self, work: Work, worker_id: str, grace_s: float
-    ) -> None:
+    async def _pass_on_cancels(self, work: Work, worker_id: str, grace_s: float) -> None:
         try:
             wanted = await work.cancel_requested(worker_id)
         except AWAY as error:
@@ -235,11 +233,7 @@ def new_id() -> str:
 
 
 def presence(
-    slots: int,
-    shared_slots: int,
-    lease_s: float,
-    entry_points: Sequence[str],
-    labels: Labels,
+    slots: int, shared_slots: int, lease_s: float, entry_points: Sequence[str], labels: Labels
 ) -> Presence:
     """Return what is told of this process as a worker."""
     return Presence(
@@ -311,9 +305,7 @@ class Worker:
         self._heartbeats = heartbeats
         self._work = work
         grace_s = settings.no_handler_after_s
-        self._offering = Offering(
-            entry_points, work, heartbeats, grace_s, settings.labels
-        )
+        self._offering = Offering(entry_points, work, heartbeats, grace_s, settings.labels)
         lanes = [self._lane(executor, work, logs)]
         if sharing is not None:
             lanes.append(self._lane(sharing.executor, sharing.work, logs))
@@ -387,9 +379,7 @@ class Worker:
         self._watcher = watcher
         self._claims = [self._supervise_claims(lane) for lane in self._lanes]
         # In time for the next beat: it must see that the lease is over before others do.
-        lease = self._supervise(
-            "lease", self._keep_lease, self._settings.lease_s / BEATS
-        )
+        lease = self._supervise("lease", self._keep_lease, self._settings.lease_s / BEATS)
         grace_s = self._settings.cancel_grace_s
         find_cancels = partial(self._lanes.find_cancels, self.worker_id, grace_s)
         cancels = self._supervise("cancels", find_cancels, self._settings.poll_s)
@@ -408,9 +398,7 @@ class Worker:
         waiting = {loop.task for loop in loops}
         claims = {loop.task for loop in self._claims}
         while claims & waiting:
-            ended, waiting = await asyncio.wait(
-                waiting, return_when=asyncio.FIRST_COMPLETED
-            )
+            ended, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             for task in ended:
                 task.result()
 

@@ -40,9 +40,7 @@ def local_repositories(environment: Mapping[str, str]) -> bool | list[Json]:
     return directories
 
 
-def handler_settings(
-    environment: Mapping[str, str], data_dir: Path
-) -> Mapping[str, JsonObject]:
+def handler_settings(environment: Mapping[str, str], data_dir: Path) -> Mapping[str, JsonObject]:
     """Return what the built-in handlers are told, by entry point.
 
     Raises:
@@ -75,9 +73,7 @@ def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObjec
         "builder": builder,
         "registry": registry,
         "registryAuthFile": environment.get("APPHUB_REGISTRY_AUTH_FILE") or None,
-        "registryTlsVerify": _flag(
-            environment, "APPHUB_REGISTRY_TLS_VERIFY", default=True
-        ),
+        "registryTlsVerify": _flag(environment, "APPHUB_REGISTRY_TLS_VERIFY", default=True),
         "ociDir": str(data_dir / "images") if kept else None,
         "baseImages": environment.get("APPHUB_BASE_IMAGES") or None,
         "dockerHost": environment.get("DOCKER_HOST") or None,
@@ -113,9 +109,7 @@ def _clone_limits(environment: Mapping[str, str]) -> JsonObject:
             continue
         is_number = value.isascii() and value.isdigit()
         if not is_number or int(value) == 0:
-            raise ValueError(
-                f"{variable} is {value!r}; it must be a whole number above 0"
-            )
+            raise ValueError(f"{variable} is {value!r}; it must be a whole number above 0")
         limits[name] = int(value)
     return limits
 
@@ -139,9 +133,7 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
     text = Path(path).read_text(encoding="utf-8")
     try:
         entries = json.loads(text)
-        return {
-            host.lower(): _entry(entry, environment) for host, entry in entries.items()
-        }
+        return {host.lower(): _entry(entry, environment) for host, entry in entries.items()}
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
         message = f"{path} must hold {_CREDENTIALS}: {error!r}"
         raise ValueError(message) from None
@@ -231,20 +223,10 @@ REPOSITORIES = (
         "",
         "a JSON file with passwords and keys by host ([its form](ingestion.md#credentials))",
     ),
+    Variable("APPHUB_CLONE_TIMEOUT_MS", "`600000`", "how long cloning may take"),
+    Variable("APPHUB_CLONE_MAX_BYTES", "`2000000000`", "how much disk a clone may fill"),
     Variable(
-        "APPHUB_CLONE_TIMEOUT_MS",
-        "`600000`",
-        "how long cloning may take",
-    ),
-    Variable(
-        "APPHUB_CLONE_MAX_BYTES",
-        "`2000000000`",
-        "how much disk a clone may fill",
-    ),
-    Variable(
-        "APPHUB_CLONE_MAX_ENTRIES",
-        "`200000`",
-        "how many files and directories a clone may have",
+        "APPHUB_CLONE_MAX_ENTRIES", "`200000`", "how many files and directories a clone may have"
     ),
 )
 
@@ -299,8 +281,6 @@ OF_LIBRARIES = (
         "`~/.local/share`",
         "where the data directory of an ordinary user lies, as `apphub-jobs` in it",
     ),
-    Variable(
-        "TMPDIR", "`/tmp`", "where the working directories of attempts and builds lie"
-    ),
+    Variable("TMPDIR", "`/tmp`", "where the working directories of attempts and builds lie"),
     Variable("NO_COLOR", "", "anything: no colours on the terminal"),
 )

@@ -140,17 +140,14 @@ def passed_variables(access: Access, given: Sequence[str]) -> Access:
     return replace(access, variables=for_all, variables_of=for_some)
 
 
-def tell_unset(
-    packages: Iterable[HandlerPackage], variables: Mapping[str, str]
-) -> None:
+def tell_unset(packages: Iterable[HandlerPackage], variables: Mapping[str, str]) -> None:
     """Warn the operator of variables that were to be passed, and are not there."""
     for package in dict.fromkeys(packages):
         for name in package.pass_env:
             if name not in variables:
                 whose = ", ".join((*package.modules, *package.commands))
                 logger.warning(
-                    "%s is not set here, and is not passed to the handlers of %s"
-                    " (docs/secrets.md)",
+                    "%s is not set here, and is not passed to the handlers of %s (docs/secrets.md)",
                     name,
                     whose,
                 )

@@ -10,12 +10,7 @@ from pathlib import Path
 from runtime.files import make_private
 from runtime.tasks import Supervision
 from worker.logs.object_store import LogStoreError, ObjectLogs, open_store
-from worker.logs.run_logs import (
-    DirectoryLogs,
-    LogKeeper,
-    RunLogs,
-    RunLogsUnavailableError,
-)
+from worker.logs.run_logs import DirectoryLogs, LogKeeper, RunLogs, RunLogsUnavailableError
 from worker.logs.shipping import shipping
 
 DIRECTORY = "run-logs"

@@ -48,9 +48,7 @@ POOL_SIZE = 16
 """Query connections of a process. A query takes well under a millisecond, so these serve thousands
 a second."""
 
-_EXPIRED = (
-    "Leases of workers that are over without having been given up, as far as seen here."
-)
+_EXPIRED = "Leases of workers that are over without having been given up, as far as seen here."
 _BREAKS = "How often the log turned out to be another one, or to have gone back."
 
 TURNS, MOST_WAITING = 2, 64
@@ -186,10 +184,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
 
 
 def _jobs(
-    database: Database,
-    writer: Writer,
-    pool: AsyncConnectionPool[Connection],
-    clock: DatabaseClock,
+    database: Database, writer: Writer, pool: AsyncConnectionPool[Connection], clock: DatabaseClock
 ) -> Jobs:
     factory = LogFactory(database.conninfo, writer)
     log = PostgresLog(writer, pool, database.files)
@@ -224,11 +219,7 @@ def _show(
     """Let metrics tell how tasks, the log and leases are."""
     metrics.show_tasks(supervision.states)
     metrics.count("apphub_log_breaks", _BREAKS, lambda: continuity.breaks)
-    metrics.count(
-        "apphub_lease_expired",
-        _EXPIRED,
-        lambda: sweeps.buried + heartbeats.expired,
-    )
+    metrics.count("apphub_lease_expired", _EXPIRED, lambda: sweeps.buried + heartbeats.expired)
 
 
 def _clock(settings: Settings, pool: AsyncConnectionPool[Connection]) -> DatabaseClock:

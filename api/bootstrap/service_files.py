@@ -9,11 +9,7 @@ from pathlib import Path
 
 from api.data_directory import ACCOUNT, ROOTS_PLACE, existing
 from apphub_jobs.process.handlers import SERVICE_ROOT
-from worker.executors.local.workplace import (
-    PLACES_PREFIX,
-    possible_confinement,
-    workplaces,
-)
+from worker.executors.local.workplace import PLACES_PREFIX, possible_confinement, workplaces
 from worker.executors.packages import TRUSTED, Access
 
 logger = logging.getLogger(__name__)
@@ -100,9 +96,7 @@ def service_files(
             visible.append(str(place))
         else:
             hidden.append(str(place))
-    access = Access(
-        hidden=hidden, writable=_writable(writable), withheld=_withheld(account)
-    )
+    access = Access(hidden=hidden, writable=_writable(writable), withheld=_withheld(account))
     return ServiceFiles(access, visible)
 
 
@@ -133,16 +127,7 @@ def _writable(given: Sequence[Path]) -> list[str]:
     return found
 
 
-_OF_THE_SYSTEM = (
-    "/bin",
-    "/boot",
-    "/etc",
-    "/lib",
-    "/opt",
-    "/sbin",
-    "/usr",
-    "/var/spool",
-)
+_OF_THE_SYSTEM = ("/bin", "/boot", "/etc", "/lib", "/opt", "/sbin", "/usr", "/var/spool")
 
 
 def _withheld(account: str | None) -> list[int]:
@@ -153,9 +138,7 @@ def _withheld(account: str | None) -> list[int]:
     return [entry.pw_uid]
 
 
-def _named(
-    environment: Mapping[str, str], data_dir: Path, *others: Path | None
-) -> list[Path]:
+def _named(environment: Mapping[str, str], data_dir: Path, *others: Path | None) -> list[Path]:
     """Return the service's own places, each once."""
     found = [data_dir, ROOTS_PLACE]
     for name in _VARIABLES:

@@ -187,11 +187,7 @@ async def get_file(build: str, path: str, request: Request) -> Response:
     if file is None or build != files.build:
         message = "there is no such file of the dashboard: load / again"
         raise NotFoundError("file_not_found", message)
-    headers = {
-        "Cache-Control": _KEPT_FOR_EVER,
-        "ETag": f'"{build}"',
-        "Vary": "Accept-Encoding",
-    }
+    headers = {"Cache-Control": _KEPT_FOR_EVER, "ETag": f'"{build}"', "Vary": "Accept-Encoding"}
     if _has(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     body = file.body

@@ -20,10 +20,7 @@ from typing import Protocol
 import orjson
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope
-from uvicorn.protocols.http.httptools_impl import (
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from api.http.bodies import IncomingBodies, ParsingTurns
 from api.http.limits import (
@@ -379,9 +376,7 @@ def _most_connections() -> int:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
-    return min(
-        MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2)
-    )
+    return min(MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
 
 
 def refusal(status: int, code: str, message: str) -> bytes:

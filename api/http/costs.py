@@ -23,9 +23,7 @@ FAR = 1_000
 MOST_COMPARED = 200_000
 """Comparisons of parameters that a page may cost: by each condition, of each run passed over."""
 
-_ROW_BY_ROW = frozenset(
-    {"actor", "failure", "retried", "createdAfter", "createdBefore"}
-)
+_ROW_BY_ROW = frozenset({"actor", "failure", "retried", "createdAfter", "createdBefore"})
 """Filters that no index answers by itself: rows are read until a page is full."""
 
 _BY_INDEX = frozenset({f"status{NOT}", f"runtime{NOT}"})

@@ -66,11 +66,7 @@ def part_meta(limit: int | None, following: int | None) -> JsonObject:
 
 def cursor_meta(limit: int, next_cursor: str | None) -> JsonObject:
     """Return the `meta` of a page behind which others follow if it has a next cursor."""
-    return {
-        "limit": limit,
-        "hasMore": next_cursor is not None,
-        "nextCursor": next_cursor,
-    }
+    return {"limit": limit, "hasMore": next_cursor is not None, "nextCursor": next_cursor}
 
 
 def position_of(cursor: str) -> int:
@@ -110,9 +106,7 @@ async def _service(connection: HTTPConnection) -> Service:
 ServiceDep = Annotated[Service, Depends(_service)]
 
 
-async def _connection(
-    request: Request, service: ServiceDep
-) -> AsyncIterator[Connection]:
+async def _connection(request: Request, service: ServiceDep) -> AsyncIterator[Connection]:
     async with connection_for(request, service, causes_of(request.query_params)) as one:
         yield one
 
@@ -136,10 +130,7 @@ async def connection_for(
         async with service.pool.connection() as connection:
             yield connection
         return
-    async with (
-        while_client_waits(request),
-        service.costly.turn(causes) as connection,
-    ):
+    async with while_client_waits(request), service.costly.turn(causes) as connection:
         yield connection
 
 
@@ -239,8 +230,7 @@ def idempotency_key(request: HTTPConnection) -> str | None:
 def _key(
     request: Request,
     documented: Annotated[
-        str | None,
-        Header(alias="Idempotency-Key", description="at most 255 printable ASCII"),
+        str | None, Header(alias="Idempotency-Key", description="at most 255 printable ASCII")
     ] = None,
 ) -> str | None:
     del documented  # It would be one of several.

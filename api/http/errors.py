@@ -82,9 +82,7 @@ def allowed_methods(request: Request) -> set[str]:
 
     The framework names those of the first route only.
     """
-    taken = {
-        method.value for method in HTTPMethod if _some_route_takes(request, method)
-    }
+    taken = {method.value for method in HTTPMethod if _some_route_takes(request, method)}
     if HTTPMethod.GET in taken:
         taken.add(HTTPMethod.HEAD.value)
     return taken
@@ -199,9 +197,7 @@ class UnsupportedMediaTypeError(Exception):
 
     def __init__(self, content_type: str) -> None:
         sent = content_type or "none"
-        super().__init__(
-            f"send JSON with the header Content-Type: application/json, not {sent!r}"
-        )
+        super().__init__(f"send JSON with the header Content-Type: application/json, not {sent!r}")
 
 
 def install(app: FastAPI) -> None:
@@ -211,11 +207,7 @@ def install(app: FastAPI) -> None:
 
 
 def failure(
-    status: int,
-    code: str,
-    message: str,
-    headers: dict[str, str] | None = None,
-    **more: Any,
+    status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JsonAnswer:
     """Return the body of a failure that is no validation."""
     body = {"error": message, "code": code, **more}
@@ -223,10 +215,7 @@ def failure(
 
 
 def validation_failure(
-    issues: Sequence[Issue],
-    *,
-    of_shape: bool = False,
-    code: str = "validation_failed",
+    issues: Sequence[Issue], *, of_shape: bool = False, code: str = "validation_failed"
 ) -> JsonAnswer:
     """Return the body of a 400: by field for forms, by JSON Pointer for programs.
 
@@ -256,8 +245,7 @@ def validation_failure(
         "error": {"formErrors": form_errors, "fieldErrors": field_errors},
         "code": code,
         "issues": [
-            {"path": one.path, "message": one.message, "keyword": one.keyword}
-            for one in issues
+            {"path": one.path, "message": one.message, "keyword": one.keyword} for one in issues
         ],
     }
     return JsonAnswer(body, 400)
@@ -351,9 +339,7 @@ async def _version_conflict(_: Request, error: Exception) -> JsonAnswer:
 
 async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.warning("answered 503: %s", error)
-    message = (
-        "the database is not reachable at the moment; nothing was written, ask again"
-    )
+    message = "the database is not reachable at the moment; nothing was written, ask again"
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
@@ -440,9 +426,7 @@ async def _http(request: Request, error: Exception) -> JsonAnswer:
 
 async def _internal(_: Request, error: Exception) -> JsonAnswer:
     logger.error("unexpected failure", exc_info=error)
-    return failure(
-        500, "internal_error", "an unexpected failure; the service's own log says more"
-    )
+    return failure(500, "internal_error", "an unexpected failure; the service's own log says more")
 
 
 _HANDLERS: dict[type[Exception], Any] = {

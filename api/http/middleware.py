@@ -115,9 +115,7 @@ class ForeignHosts:
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
         # Before it is accepted: the handshake is answered 403.
-        await send(
-            {"type": "websocket.close", "code": 1008, "reason": HOST_NOT_ALLOWED}
-        )
+        await send({"type": "websocket.close", "code": 1008, "reason": HOST_NOT_ALLOWED})
         return
     message = (
         "the API is not called by this name: use its address,"

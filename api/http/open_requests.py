@@ -77,9 +77,7 @@ class OpenRequests:
         """Answer all that are still open, and cancel them."""
         requests = list(self._requests)
         if requests:
-            logger.warning(
-                "the service stops: %d requests are cut short", len(requests)
-            )
+            logger.warning("the service stops: %d requests are cut short", len(requests))
         await asyncio.gather(*(request.cut_short() for request in requests))
         for request in requests:
             if request.task is not None:
@@ -116,7 +114,6 @@ def _interrupted(ids: list[str] | None) -> JsonAnswer:
         message = "the service is stopping; nothing was written, ask again"
         return failure(503, "log_unavailable", message, {"Retry-After": "1"})
     message = (
-        "the service stopped while it committed;"
-        " look whether this id exists before you ask again"
+        "the service stopped while it committed; look whether this id exists before you ask again"
     )
     return outcome_unknown(message, ids)

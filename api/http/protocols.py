@@ -119,9 +119,7 @@ class Pieces:
         return self.next(end + len(_END_OF_HEAD) - self._begin)
 
 
-_HEAD_TOO_LARGE = refusal(
-    431, "head_too_large", "the handshake has too many or too long headers"
-)
+_HEAD_TOO_LARGE = refusal(431, "head_too_large", "the handshake has too many or too long headers")
 _NO_HANDSHAKE = refusal(400, "invalid_http", "this is no WebSocket handshake")
 
 _SMALL_BYTES = 128
@@ -236,9 +234,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(limits.CLOSE_CLIENTS_S, self.transport.abort)
 
 
-def server_config(
-    app: ASGIApp, port: int = 0, proxies: Sequence[str] = ()
-) -> ServerConfig:
+def server_config(app: ASGIApp, port: int = 0, proxies: Sequence[str] = ()) -> ServerConfig:
     """Return how uvicorn is to serve the application.
 
     Args:
@@ -366,9 +362,7 @@ class HttpProtocol(Watched):
             return  # It is refused, and discarded.
         if self._large_body is None:
             address, _ = self.client or ("", 0)
-            self._large_body = LargeBody(
-                network_of(address), self._read_on, self._cut_off
-            )
+            self._large_body = LargeBody(network_of(address), self._read_on, self._cut_off)
         self._server.incoming.hold(self._large_body, self._body_bytes)
 
     def _waits_for_room(self) -> bool:

@@ -42,9 +42,7 @@ class BodyLimit:
         elif declared <= MAX_BODY_BYTES:  # No server hands over more than was declared.
             await self._app(scope, receive, send)
         else:
-            await failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(
-                scope, receive, send
-            )
+            await failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(scope, receive, send)
 
 
 def _declared_length(scope: Scope) -> int | None:
@@ -91,9 +89,7 @@ class StrictJsonRoute(APIRoute):
             return None
         parameters = get_flat_params(self.dependant)
         return frozenset(
-            parameter.alias
-            for parameter in parameters
-            if isinstance(parameter.field_info, Query)
+            parameter.alias for parameter in parameters if isinstance(parameter.field_info, Query)
         )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -24,16 +24,7 @@ from api.http.dependencies import (
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.shapes.base import (
-    AnyObject,
-    Data,
-    Page,
-    PartMeta,
-    Shape,
-    _Body,
-    failures,
-    with_columns,
-)
+from api.shapes.base import AnyObject, Data, Page, PartMeta, Shape, _Body, failures, with_columns
 from api.shapes.runs import Run
 from domain.bulk import Action, Order, failed_so
 from domain.commands.bulk import SAMPLE, Preview, Started
@@ -68,9 +59,7 @@ class BulkOperation(Shape):
     """An order about all runs that matched a filter, and how far it has got."""
 
     refusals: list[Refusal]
-    position: int = Field(
-        description="of the log, as of which the runs were chosen and counted"
-    )
+    position: int = Field(description="of the log, as of which the runs were chosen and counted")
 
 
 class BulkPreview(Shape):
@@ -160,10 +149,7 @@ router = APIRouter(prefix="/bulk", route_class=StrictJsonRoute, tags=["bulk"])
     " With an `Idempotency-Key` a repeated request leads to the first operation again.",
 )
 async def order_bulk(
-    body: BulkBody,
-    service: ServiceDep,
-    origin: OriginDep,
-    key: KeyDep,
+    body: BulkBody, service: ServiceDep, origin: OriginDep, key: KeyDep
 ) -> JsonAnswer:
     """Do something to many runs."""
     order = body.order()
@@ -185,10 +171,7 @@ async def list_bulk_operations(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[
         str | None,
-        Query(
-            description="`nextCursor` of the page before",
-            json_schema_extra={"pattern": CURSOR},
-        ),
+        Query(description="`nextCursor` of the page before", json_schema_extra={"pattern": CURSOR}),
     ] = None,
 ) -> JsonAnswer:
     """List bulk operations, newest first."""
@@ -252,9 +235,7 @@ async def previewed(order: Order, service: Service, origin: Origin) -> JsonAnswe
     return data(shown)
 
 
-async def begun(
-    order: Order, service: Service, origin: Origin, key: str | None
-) -> JsonAnswer:
+async def begun(order: Order, service: Service, origin: Origin, key: str | None) -> JsonAnswer:
     """Begin an operation, or find the one that began under this key; answer with it."""
     started = await service.bulk.start(order, origin, key)
     row = await _row_of(started, service)

@@ -84,8 +84,7 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     type: Annotated[  # noqa: A002 - the contract's name
         str,
         Query(
-            max_length=1_000,
-            description="`job_run.started` or `job_run.*`, several with commas",
+            max_length=1_000, description="`job_run.started` or `job_run.*`, several with commas"
         ),
     ] = "",
     subject: Annotated[
@@ -97,20 +96,13 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
         ),
     ] = "",
     actor: Annotated[str, Query(max_length=300)] = "",
-    correlation: Annotated[
-        str, Query(max_length=36, description="a `correlationId`")
-    ] = "",
+    correlation: Annotated[str, Query(max_length=36, description="a `correlationId`")] = "",
     since: Annotated[str, _time("events recorded then or later")] = "",
     until: Annotated[str, _time("events recorded before then")] = "",
 ) -> JsonAnswer:
     """List events in log order."""
     wanted = EventFilter.parse(
-        types=type,
-        subject=subject,
-        actor=actor,
-        correlation=correlation,
-        since=since,
-        until=until,
+        types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
     )
     is_export = limit > LARGE_PAGE and not wanted.is_indexed
     causes = ["/limit"] if is_export else []

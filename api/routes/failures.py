@@ -55,7 +55,7 @@ class ResolveBody(_Body):
         Version | None,
         Field(
             description="the version of the job from which on a failure opens the group again;"
-            " left out: any failure after this",
+            " left out: any failure after this"
         ),
     ] = None
 
@@ -91,16 +91,14 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     files: FilesDep,
     as_of: AsOfDep,
     status: Annotated[
-        Literal["open", "resolved", "ignored"] | None,
-        Query(description="left out: all"),
+        Literal["open", "resolved", "ignored"] | None, Query(description="left out: all")
     ] = None,
     job: Annotated[
         str | None, Query(max_length=200, description="only this job's: its slug")
     ] = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[
-        str,
-        Query(max_length=MAX_CURSOR, description="`nextCursor` of the page before"),
+        str, Query(max_length=MAX_CURSOR, description="`nextCursor` of the page before")
     ] = "",
 ) -> JsonAnswer:
     """List what fails."""
@@ -113,9 +111,7 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     if as_of is not None:
         return await _list_of_past(connection, files, as_of, statuses, wanted)
     after = _place(cursor)
-    found = await failure_groups.page_of_groups(
-        connection, statuses, wanted, after, limit + 1
-    )
+    found = await failure_groups.page_of_groups(connection, statuses, wanted, after, limit + 1)
     shown = found[:limit]
     next_cursor: str | None = None
     if len(found) > limit:
@@ -162,26 +158,18 @@ async def resolve_failure(
 
 
 @router.post(
-    "/{fingerprint}/ignore",
-    response_model=Data[FailureGroup],
-    responses=failures(404, 409, 429),
+    "/{fingerprint}/ignore", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
 )
-async def ignore_failure(
-    fingerprint: str, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def ignore_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Show it no more among what is open, however often it comes."""
     row = await service.failures.ignore(fingerprint, origin)
     return _shown(row)
 
 
 @router.post(
-    "/{fingerprint}/reopen",
-    response_model=Data[FailureGroup],
-    responses=failures(404, 409, 429),
+    "/{fingerprint}/reopen", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
 )
-async def reopen_failure(
-    fingerprint: str, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def reopen_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Say that it is not mended, or is not to be ignored any more."""
     row = await service.failures.reopen(fingerprint, origin)
     return _shown(row)

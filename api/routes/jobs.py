@@ -36,14 +36,7 @@ from api.http.errors import JSON, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, Part, failures
-from api.shapes.jobs import (
-    Definition,
-    JobBody,
-    JobPatch,
-    JobWithRuns,
-    PauseBody,
-    RuntimeStatus,
-)
+from api.shapes.jobs import Definition, JobBody, JobPatch, JobWithRuns, PauseBody, RuntimeStatus
 from api.shapes.runs import JobRunsMeta, Run
 from api.views.lists import AT_ONCE, JobLists, View, meta_of, presented, view
 from api.views.lists import Part as Listed
@@ -83,11 +76,7 @@ async def pause_job(
     return await _shown(service, slug, row)
 
 
-@router.post(
-    "/{slug}/resume",
-    response_model=Data[Definition],
-    responses=failures(404, 409, 429),
-)
+@router.post("/{slug}/resume", response_model=Data[Definition], responses=failures(404, 409, 429))
 async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Let what waits of a job start again; a job that is not paused stays as it is."""
     known_slug = possible_slug(slug)
@@ -127,24 +116,17 @@ MOST_ON_A_PAGE = 100
 ModuleIds = Annotated[
     list[str] | None,
     Query(
-        alias="moduleId",
-        description="only jobs that belong to this module, or to one of several",
+        alias="moduleId", description="only jobs that belong to this module, or to one of several"
     ),
 ]
 JobsLimit = Annotated[
-    int | None,
-    Query(ge=1, le=MOST_ON_A_PAGE, description="all if this and `cursor` are left out"),
+    int | None, Query(ge=1, le=MOST_ON_A_PAGE, description="all if this and `cursor` are left out")
 ]
-JobsCursor = Annotated[
-    str, Query(max_length=100, description="`nextCursor` of the page before")
-]
+JobsCursor = Annotated[str, Query(max_length=100, description="`nextCursor` of the page before")]
 
 
 @router.get(
-    "",
-    response_model=Part[list[Definition]],
-    responses=failures(400, 429),
-    dependencies=[MayRead],
+    "", response_model=Part[list[Definition]], responses=failures(400, 429), dependencies=[MayRead]
 )
 async def list_jobs(
     service: ServiceDep,
@@ -185,9 +167,7 @@ def _turn(
     return service.turns.taken(is_new=is_new)
 
 
-async def _list_in_parts(
-    service: Service, jobs: JobLists, part: Listed
-) -> AsyncIterator[bytes]:
+async def _list_in_parts(service: Service, jobs: JobLists, part: Listed) -> AsyncIterator[bytes]:
     """Yield the same answer part by part: a single definition may be a megabyte long."""
     yield b'{"data":[' + b",".join(part.texts)
     is_first = not part.texts
@@ -212,9 +192,7 @@ async def _list_in_parts(
     response_model=Data[Definition],
     responses=failures(400, 409, 413, 415, 429),
 )
-async def register_job(
-    body: JobBody, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Register a job under a slug that is free; after a deletion its versions go on."""
     spec = body.spec()
     row = await service.jobs.register_job(body.slug, spec, body.version, origin)
@@ -269,32 +247,20 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
     """
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, meta = await _page(
-            seen,
-            job,
-            statuses,
-            cursor,
-            limit,
-            offset,
-            quarantine,
-        )
+        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
         shown = {"job": job_definitions.present(job), "runs": runs}
         return page(shown, meta)
 
 
 @router.patch(
-    "/{slug}",
-    response_model=Data[Definition],
-    responses=failures(400, 404, 409, 413, 415, 429),
+    "/{slug}", response_model=Data[Definition], responses=failures(400, 404, 409, 413, 415, 429)
 )
 async def revise_job(
     slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
     """Make a new version of a job, unless nothing would change."""
     known_slug = possible_slug(slug)
-    row = await service.jobs.revise_job(
-        known_slug, body.changes(), body.version, origin
-    )
+    row = await service.jobs.revise_job(known_slug, body.changes(), body.version, origin)
     if row is None:
         async with service.pool.connection() as connection:
             row = await known_job(connection, slug)
@@ -325,15 +291,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     """
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, meta = await _page(
-            seen,
-            job,
-            statuses,
-            cursor,
-            limit,
-            offset,
-            quarantine,
-        )
+        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
         return page(runs, meta)
 
 
@@ -355,11 +313,7 @@ async def _page(  # noqa: PLR0913 - what makes a page
     if cursor:
         before = position_of(cursor)
     definition_id = UUID(job["id"])
-    wanted = RunFilter(
-        definition_id=definition_id,
-        statuses=statuses,
-        before_position=before,
-    )
+    wanted = RunFilter(definition_id=definition_id, statuses=statuses, before_position=before)
     runs, next_offset = await seen.runs(wanted, limit, offset)
     has_more = next_offset is not None
     end = offset + limit

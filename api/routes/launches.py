@@ -44,8 +44,7 @@ async def launch_run(
     slug: str,
     request: Request,
     key: Annotated[
-        str | None,
-        Header(alias="Idempotency-Key", description="at most 255 printable ASCII"),
+        str | None, Header(alias="Idempotency-Key", description="at most 255 printable ASCII")
     ] = None,
     body: Annotated[LaunchBody | None, Body()] = None,
 ) -> JsonAnswer:
@@ -129,17 +128,13 @@ async def answer_of(launched: Launched, service: Service) -> JsonAnswer:
     status = status_of(launched)
     if row["status"] != "pending":
         return data(shown, status)
-    warnings = await warnings_of(
-        str(row["entry_point"]), launched.worker_labels, service
-    )
+    warnings = await warnings_of(str(row["entry_point"]), launched.worker_labels, service)
     if not warnings:
         return data(shown, status)
     return JsonAnswer({"data": shown, "meta": {"warnings": warnings}}, status)
 
 
-async def warnings_of(
-    entry_point: str, labels: Labels, service: Service
-) -> list[JsonObject]:
+async def warnings_of(entry_point: str, labels: Labels, service: Service) -> list[JsonObject]:
     """Return why runs of this entry point and of these labels wait for a worker to start.
 
     The launch is in the log by now: a database that is away just then warns of nothing.
@@ -147,12 +142,8 @@ async def warnings_of(
     warnings: list[JsonObject] = []
     try:
         if not await service.offered.has(entry_point):
-            message = (
-                f"no living worker offers {entry_point}: its runs wait until one does"
-            )
-            warnings.append(
-                {"code": "no_worker_offers_entry_point", "message": message}
-            )
+            message = f"no living worker offers {entry_point}: its runs wait until one does"
+            warnings.append({"code": "no_worker_offers_entry_point", "message": message})
         if labels:
             async with borrowed(service.pool) as connection:
                 has_labels = await any_with(connection, labels)
@@ -177,10 +168,7 @@ def _validated(sent: Json) -> LaunchBody:
         return LaunchBody.model_validate(sent)
     except ValidationError as error:
         # As FastAPI words it for all other routes.
-        errors = [
-            {**one, "loc": ("body", *one["loc"])}
-            for one in error.errors(include_url=False)
-        ]
+        errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
         raise RequestValidationError(errors) from None
 
 
@@ -193,10 +181,7 @@ def install(app: FastAPI) -> None:
         status_code=202,
         response_model=LaunchedRun,
         responses={
-            200: {
-                "model": LaunchedRun,
-                "description": "the run that is there and kept",
-            },
+            200: {"model": LaunchedRun, "description": "the run that is there and kept"},
             **failures(400, 404, 409, 413, 415, 429),
         },
         tags=["jobs"],

@@ -92,10 +92,7 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
     " page of it, which may be shorter than `limit`, and `meta`.",
 )
 async def get_run_events(
-    run_id: str,
-    service: ServiceDep,
-    limit: PartLimit = None,
-    cursor: OptionalCursor = None,
+    run_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
 ) -> Response:
     """Show a run's history."""
     known_id = run_id_of(run_id)
@@ -124,21 +121,13 @@ async def get_run_events(
     " page, which may be shorter than `limit`, with `meta`.",
 )
 async def get_run_attempts(
-    run_id: str,
-    service: ServiceDep,
-    limit: PartLimit = None,
-    cursor: OptionalCursor = None,
+    run_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
 ) -> JsonAnswer:
     """Show each execution of a run."""
     known_id = run_id_of(run_id)
     after = position_of(cursor or "0")
     await _need_run(service, known_id, ())
-    shown, following = await executions_after(
-        service.reader,
-        known_id,
-        after,
-        limit or MOST,
-    )
+    shown, following = await executions_after(service.reader, known_id, after, limit or MOST)
     if limit is None and cursor is None and following is None:
         return data([*shown])
     meta = part_meta(limit, following)
@@ -184,8 +173,7 @@ async def _need_run(service: Service, run_id: UUID, known: Sequence[Envelope]) -
 
 
 Jobs = Annotated[
-    str | None,
-    Query(description="a job's slug, or several with commas or blanks between them"),
+    str | None, Query(description="a job's slug, or several with commas or blanks between them")
 ]
 
 
@@ -221,10 +209,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     offset: Offset = 0,
     cursor: Annotated[
         str | None,
-        Query(
-            description="`nextCursor` of the page before",
-            json_schema_extra={"pattern": CURSOR},
-        ),
+        Query(description="`nextCursor` of the page before", json_schema_extra={"pattern": CURSOR}),
     ] = None,
 ) -> JsonAnswer:
     """List runs of all jobs, newest first.
@@ -354,9 +339,7 @@ async def cancel_run(
         **failures(400, 404, 409, 429),
     },
 )
-async def retry_run(
-    run_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep
-) -> JsonAnswer:
+async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep) -> JsonAnswer:
     """Launch an ended run anew; the new run's `context.retryOf` names the old one.
 
     With an `Idempotency-Key` a repeated request leads to the first new run again.
@@ -390,9 +373,7 @@ async def get_run_logs(  # noqa: PLR0913 - what it takes from the request
     row = await _read_run(service, run_id)
     wanted = attempt or row["attempt"]
     if wanted > row["attempt"]:
-        raise NotFoundError(
-            "attempt_not_found", f"the job run has had no attempt {wanted}"
-        )
+        raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
 
     async def is_over() -> bool:
         now = await _read_run(service, run_id)
@@ -406,9 +387,7 @@ async def get_run_logs(  # noqa: PLR0913 - what it takes from the request
         closing = cast("asyncio.Event", request.app.state.closing)
         return _FollowedLog(text, closing)
     text = await service.run_logs.read(known_id, wanted, offset)
-    return StreamingResponse(
-        text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT
-    )
+    return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT)
 
 
 class _FollowedLog(StreamingResponse):

@@ -57,14 +57,9 @@ router = APIRouter(prefix="/schedules", route_class=StrictJsonRoute, tags=["sche
 
 
 @router.post(
-    "",
-    status_code=201,
-    response_model=Data[Schedule],
-    responses=failures(400, 409, 413, 415, 429),
+    "", status_code=201, response_model=Data[Schedule], responses=failures(400, 409, 413, 415, 429)
 )
-async def create_schedule(
-    body: ScheduleBody, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def create_schedule(body: ScheduleBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Create a schedule; its first tick is the first that is due later than this."""
     spec = body.spec()
     row = await service.schedules.create(body.id, spec, origin)
@@ -89,14 +84,8 @@ async def revise_schedule(
     return data(shown)
 
 
-@router.delete(
-    "/{schedule_id}",
-    response_model=Data[Schedule],
-    responses=failures(404, 409, 429),
-)
-async def delete_schedule(
-    schedule_id: str, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+@router.delete("/{schedule_id}", response_model=Data[Schedule], responses=failures(404, 409, 429))
+async def delete_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """End a schedule: its runs go on, its history stays, its id may be used again."""
     row = await service.schedules.delete(schedule_id, None, origin)
     shown = schedules.present(row)
@@ -124,13 +113,9 @@ async def pause_schedule(
 
 
 @router.post(
-    "/{schedule_id}/resume",
-    response_model=Data[Schedule],
-    responses=failures(404, 409, 429),
+    "/{schedule_id}/resume", response_model=Data[Schedule], responses=failures(404, 409, 429)
 )
-async def resume_schedule(
-    schedule_id: str, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Launch at the schedule's ticks again. Asked again, this changes nothing."""
     row = await service.schedules.resume(schedule_id, origin)
     shown = schedules.present(row)
@@ -175,10 +160,7 @@ async def backfill_schedule(
     continue_from: str | None = None
     if done.continue_from is not None:
         continue_from = to_iso(done.continue_from)
-    shown: JsonObject = {
-        "runs": runs,
-        "continueFrom": continue_from,
-    }
+    shown: JsonObject = {"runs": runs, "continueFrom": continue_from}
     return data(shown, 202)
 
 
@@ -223,10 +205,7 @@ async def list_schedules(
 
 
 @router.get(
-    "/{schedule_id}",
-    response_model=Data[Schedule],
-    responses=failures(404),
-    dependencies=[MayRead],
+    "/{schedule_id}", response_model=Data[Schedule], responses=failures(404), dependencies=[MayRead]
 )
 async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonAnswer:
     """Show a schedule."""
@@ -245,9 +224,7 @@ async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonAnswe
     " told apart by its offset.",
 )
 async def preview_schedule(
-    schedule_id: str,
-    connection: ConnectionDep,
-    n: Previewed = 10,
+    schedule_id: str, connection: ConnectionDep, n: Previewed = 10
 ) -> JsonAnswer:
     """Show the next ticks of a schedule."""
     row = await _known(connection, schedule_id)
@@ -264,9 +241,7 @@ async def preview_schedule(
     description="Show the next ticks of a schedule that is still to be created, by what creates it;"
     " nothing is created. Its `jitterMs` is drawn by its `id`.",
 )
-async def preview_draft(
-    body: ScheduleDraft, service: ServiceDep, n: Previewed = 10
-) -> JsonAnswer:
+async def preview_draft(body: ScheduleDraft, service: ServiceDep, n: Previewed = 10) -> JsonAnswer:
     """Show the next ticks of a schedule that is still to be created."""
     spec = body.spec()
     issues = spec.issues()
@@ -322,11 +297,7 @@ def _coming(ticks: Iterable[CalendarTick], time_zone: str) -> JsonAnswer:
 
 
 async def _list_of_past(
-    connection: Connection,
-    service: Service,
-    as_of: int | datetime,
-    after: str,
-    limit: int,
+    connection: Connection, service: Service, as_of: int | datetime, after: str, limit: int
 ) -> JsonAnswer:
     at_once = min(limit, MOST_OF_PAST)
     async with opened(connection, service.files, as_of) as past:

@@ -51,9 +51,7 @@ router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subje
     " in the log and in all that follows from it.\n\n"
     "Asked again, this is a 404: nothing is kept under the name any more.",
 )
-async def erase_subject(
-    body: EraseBody, service: ServiceDep, origin: OriginDep
-) -> JsonAnswer:
+async def erase_subject(body: EraseBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Destroy the key of a subject's personal data."""
     subject = str(body.subject)
     erasure = await service.subjects.erase(subject, body.reason, origin)

@@ -9,13 +9,7 @@ from fastapi.responses import PlainTextResponse
 from pydantic import AwareDatetime, Field
 from starlette.responses import Response
 
-from api.http.dependencies import (
-    ConnectionDep,
-    MayRead,
-    OriginDep,
-    cursor_meta,
-    storable,
-)
+from api.http.dependencies import ConnectionDep, MayRead, OriginDep, cursor_meta, storable
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Health, NotReady, Page, PartMeta, Shape, failures
@@ -40,9 +34,7 @@ async def health() -> JsonAnswer:
 @health_router.get(
     "/ready",
     response_model=Health,
-    responses={
-        503: {"model": NotReady, "description": "Something that it needs is missing."}
-    },
+    responses={503: {"model": NotReady, "description": "Something that it needs is missing."}},
     description="Tell whether this process can serve: its database, its schema, its reader"
     " (by a query of its own), its sealer and its background tasks. Send it no clients"
     " while this is a 503; restart it only if that does not pass.",
@@ -80,9 +72,7 @@ class Worker(Shape):
     )
     host: str = Field(description="the name of the machine where it runs")
     pid: int = Field(description="its process there")
-    version: str | None = Field(
-        description="of its program; null where it does not say"
-    )
+    version: str | None = Field(description="of its program; null where it does not say")
     slots: int = Field(description="how many runs it executes at a time")
     shared_slots: int = Field(
         description="how many beside them may share a process, of jobs that say so"
@@ -102,9 +92,7 @@ class UnofferedRuns(Shape):
 
     slug: str = Field(description="the job's")
     entry_point: str
-    runs: int = Field(
-        description="how many wait for it, of the first hundred of the job's queue"
-    )
+    runs: int = Field(description="how many wait for it, of the first hundred of the job's queue")
 
 
 # `/workers`: which ones live, what each offers, and how to drain one.
@@ -129,8 +117,7 @@ async def list_workers(
     connection: ConnectionDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Annotated[
-        str,
-        Query(max_length=MAX_ID, description="`nextCursor` of the page before"),
+        str, Query(max_length=MAX_ID, description="`nextCursor` of the page before")
     ] = "",
 ) -> JsonAnswer:
     """List workers by id."""
@@ -159,11 +146,7 @@ async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
     found = await claims.unoffered_runs(connection)
     return data(
         [
-            {
-                "slug": waiting["slug"],
-                "entryPoint": waiting["entry_point"],
-                "runs": waiting["runs"],
-            }
+            {"slug": waiting["slug"], "entryPoint": waiting["entry_point"], "runs": waiting["runs"]}
             for waiting in found
         ]
     )
@@ -177,9 +160,7 @@ async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
     description="Let a worker claim nothing more from now on, end what it runs however long"
     " that takes, and then end itself. Asked again, it is the same.",
 )
-async def drain_worker(
-    worker_id: str, connection: ConnectionDep, origin: OriginDep
-) -> JsonAnswer:
+async def drain_worker(worker_id: str, connection: ConnectionDep, origin: OriginDep) -> JsonAnswer:
     """Let a worker come to its end."""
     known_id = storable(worker_id, "/worker_id")
     found = await listing.drain(connection, known_id)

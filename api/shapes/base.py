@@ -37,9 +37,7 @@ class Shape(BaseModel):
     """A shape in an answer: camelCase, and nothing beside what is named."""
 
     # Built when OpenAPI shows it: to build all keeps the start of the API waiting.
-    model_config = ConfigDict(
-        alias_generator=to_camel, extra="forbid", defer_build=True
-    )
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", defer_build=True)
 
 
 S = TypeVar("S", bound=Shape)
@@ -55,9 +53,7 @@ def described(text: str) -> Callable[[type[S]], type[S]]:
     return add
 
 
-def with_columns(
-    row: type[Row], shown: Mapping[str, str]
-) -> Callable[[type[S]], type[S]]:
+def with_columns(row: type[Row], shown: Mapping[str, str]) -> Callable[[type[S]], type[S]]:
     """Give a shape, in their order, the columns of a row that clients see, but for its own fields.
 
     Args:
@@ -65,20 +61,14 @@ def with_columns(
         shown: columns by their names in JSON.
     """
     names = set(shown.values())
-    fields = {
-        column.name: _field(column)
-        for column in columns_in(row)
-        if column.name in names
-    }
+    fields = {column.name: _field(column) for column in columns_in(row) if column.name in names}
 
     def give(shape: type[S]) -> type[S]:
         place, about = shape.__module__, shape.__doc__
         name = shape.__name__
         own = shape.model_fields
         added = {field: kind for field, kind in fields.items() if field not in own}
-        return create_model(
-            name, __base__=shape, __module__=place, __doc__=about, **added
-        )
+        return create_model(name, __base__=shape, __module__=place, __doc__=about, **added)
 
     return give
 
@@ -216,14 +206,10 @@ Attempts = Annotated[int, Field(ge=1, le=10)]
 DelayMs = Annotated[int, Field(ge=0, le=_MAX_DELAY_MS)]
 Priority = Annotated[int, Field(ge=-100, le=100)]
 Time = Annotated[
-    datetime,
-    BeforeValidator(_time),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
+    datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
-Slug = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)
-]
+Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)]
 
 
 MOST_UNKNOWN_FIELDS = 100
@@ -237,27 +223,19 @@ class _Body(BaseModel):
     @classmethod
     def _has_few_fields(cls, sent: Any) -> Any:
         """Refuse a flood of unknown fields at once: each would cost a description of its own."""
-        if (
-            isinstance(sent, dict)
-            and len(sent) > len(cls.model_fields) + MOST_UNKNOWN_FIELDS
-        ):
+        if isinstance(sent, dict) and len(sent) > len(cls.model_fields) + MOST_UNKNOWN_FIELDS:
             raise _too_many_fields(cls, sent)
         return sent
 
 
-def _too_many_fields(
-    body: type[BaseModel], sent: dict[str, Any]
-) -> PydanticCustomError:
+def _too_many_fields(body: type[BaseModel], sent: dict[str, Any]) -> PydanticCustomError:
     known = {field.alias for field in body.model_fields.values()}
     unknown = [name for name in sent if name not in known]
     named: list[str] = []
     for name in unknown[:MOST_UNKNOWN_FIELDS]:
         quoted = repr(name)
         named.append(shortened(quoted))
-    context = {
-        "named": ", ".join(named),
-        "more": len(unknown) - len(named),
-    }
+    context = {"named": ", ".join(named), "more": len(unknown) - len(named)}
     message = "unknown fields {named}, and {more} more"
     return PydanticCustomError("too_many_fields", message, context)
 
@@ -267,11 +245,7 @@ def has_members(most: int) -> BeforeValidator:
 
     def check(sent: Any) -> Any:
         if isinstance(sent, dict) and len(sent) > most:
-            context = {
-                "field_type": "Dictionary",
-                "max_length": most,
-                "actual_length": len(sent),
-            }
+            context = {"field_type": "Dictionary", "max_length": most, "actual_length": len(sent)}
             raise PydanticKnownError("too_long", context)
         return sent
 

@@ -164,9 +164,7 @@ class _DefinitionFields(_Body):
     resources: ResourcesBody | None = None
     worker_labels: (
         Annotated[
-            dict[LabelName, LabelValue],
-            Field(max_length=MOST_LABELS),
-            has_members(MOST_LABELS),
+            dict[LabelName, LabelValue], Field(max_length=MOST_LABELS), has_members(MOST_LABELS)
         ]
         | None
     ) = None

@@ -42,9 +42,7 @@ class Reason(Shape):
         " `canceled`",
         examples=["job_limit"],
     )
-    message: str = Field(
-        description="for people, with what to do where there is anything to do"
-    )
+    message: str = Field(description="for people, with what to do where there is anything to do")
     binding: bool = Field(
         description="whether the run cannot start as long as this is so; false for what is so now,"
         " while the run is not due yet"
@@ -110,14 +108,7 @@ class AttemptEntry(Shape):
     ended_at: AwareDatetime | None
     duration_ms: int | None
     outcome: Literal[
-        "running",
-        "succeeded",
-        "failed",
-        "timed_out",
-        "lost",
-        "handed_back",
-        "canceled",
-        "expired",
+        "running", "succeeded", "failed", "timed_out", "lost", "handed_back", "canceled", "expired"
     ]
     error_message: str | None
     failure_reason: str | None
@@ -200,9 +191,7 @@ class Warned(Shape):
 class LaunchMeta(Shape):
     """What whoever launched should know."""
 
-    warnings: list[Warned] = Field(
-        description="why the run may wait for somebody to do something"
-    )
+    warnings: list[Warned] = Field(description="why the run may wait for somebody to do something")
 
 
 class LaunchedRun(Shape):
@@ -228,20 +217,13 @@ class LaunchBody(_Body):
         """Return the command."""
         if self.model_fields_set <= _PARAMETERS:  # Nearly all.
             return Launch(
-                parameters=self.parameters or {},
-                idempotency_key=idempotency_key,
-                body=sent,
+                parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent
             )
         given = {
-            name: getattr(self, name)
-            for name in LaunchBody.model_fields
-            if name != "parameters"
+            name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"
         }
         return Launch(
-            parameters=self.parameters or {},
-            idempotency_key=idempotency_key,
-            body=sent,
-            **given,
+            parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **given
         )
 
 
@@ -273,14 +255,8 @@ _FILTERS: dict[str, tuple[str, AnyObject]] = {
         {"type": "string", "maxLength": MAX_SEARCH},
     ),
     "actor": (f"who requested the run: {_SEVERAL}", _TEXT),
-    "failure": (
-        f"the `failureReason` that it ended with: {_SEVERAL}",
-        _words(FAILURES),
-    ),
-    "failureGroup": (
-        f"the fingerprint of the failure group that it ended in: {_SEVERAL}",
-        _TEXT,
-    ),
+    "failure": (f"the `failureReason` that it ended with: {_SEVERAL}", _words(FAILURES)),
+    "failureGroup": (f"the fingerprint of the failure group that it ended in: {_SEVERAL}", _TEXT),
     "retried": (
         "whether another run was launched to repeat it",
         {"type": "string", "enum": ["true", "false"]},
@@ -297,13 +273,7 @@ def _filters() -> Iterator[AnyObject]:
 
 
 def _filter(name: str, told: str, schema: AnyObject) -> AnyObject:
-    return {
-        "name": name,
-        "in": "query",
-        "required": False,
-        "description": told,
-        "schema": schema,
-    }
+    return {"name": name, "in": "query", "required": False, "description": told, "schema": schema}
 
 
 FILTERS = list(_filters())

@@ -5,16 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from api.shapes.base import (
-    AnyObject,
-    PartMeta,
-    Shape,
-    Slug,
-    Time,
-    _Body,
-    never_null,
-    with_columns,
-)
+from api.shapes.base import AnyObject, PartMeta, Shape, Slug, Time, _Body, never_null, with_columns
 from domain.clock import to_iso
 from domain.schedules.calendar import MAX_EXCLUDE, Overlap, Spec
 from projections import schedules
@@ -70,10 +61,7 @@ class _ScheduleFields(_Body):
     every_ms: int | None = None
     time_zone: Annotated[str, Field(max_length=100)] | None = None
     exclude: (
-        Annotated[
-            list[Annotated[str, Field(max_length=200)]], Field(max_length=MAX_EXCLUDE)
-        ]
-        | None
+        Annotated[list[Annotated[str, Field(max_length=200)]], Field(max_length=MAX_EXCLUDE)] | None
     ) = None
     overlap: Overlap | None = None
     catch_up_ms: int | None = None

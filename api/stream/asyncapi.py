@@ -38,11 +38,7 @@ _SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
 """What messages carry, by the beginning of their type."""
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
-_POSITION: Schema = {
-    "type": "integer",
-    "minimum": 0,
-    "description": "An event's place in the log.",
-}
+_POSITION: Schema = {"type": "integer", "minimum": 0, "description": "An event's place in the log."}
 
 _QUERY: dict[str, Schema] = {
     "after": {
@@ -110,14 +106,9 @@ def document(host: str, version: str) -> Schema:
             "description": _ABOUT,
         },
         "defaultContentType": "application/json",
-        "servers": {
-            protocol: {"host": host, "protocol": protocol}
-            for protocol in ("ws", "http")
-        },
+        "servers": {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")},
         "channels": {
-            "ws": _channel(
-                "/ws", "ws", [*of_events, "ping", "pong"], {"ws": _binding("0.1.0")}
-            ),
+            "ws": _channel("/ws", "ws", [*of_events, "ping", "pong"], {"ws": _binding("0.1.0")}),
             "events": _channel("/events/stream", "http", server_sent, {}),
         },
         "operations": {
@@ -141,19 +132,13 @@ def document(host: str, version: str) -> Schema:
 
 def _messages() -> dict[str, Schema]:
     now = _object({"now": _TIME})
-    log = {
-        "now": _TIME,
-        "logId": {"type": "string", "format": "uuid"},
-        "head": _POSITION,
-    }
+    log = {"now": _TIME, "logId": {"type": "string", "format": "uuid"}, "head": _POSITION}
     why = _object({"reason": {"type": "string"}})
     ack = _object({**log, "after": _POSITION}, optional=("after",))
     return {
         **{kind: _message(kind, _event(kind)) for kind in TYPES},
         "connection.ack": _message("connection.ack", _told("connection.ack", ack)),
-        "connection.ended": _message(
-            "connection.ended", _told("connection.ended", why)
-        ),
+        "connection.ended": _message("connection.ended", _told("connection.ended", why)),
         "heartbeat": _message("heartbeat", _told("heartbeat", now, position=_POSITION)),
         "pong": _message("pong", _told("pong", now, position=_POSITION)),
         "ping": {
@@ -165,9 +150,7 @@ def _messages() -> dict[str, Schema]:
 
 
 def _event(kind: str) -> Schema:
-    field, model = next(
-        shape for start, shape in _SHAPES.items() if kind.startswith(start)
-    )
+    field, model = next(shape for start, shape in _SHAPES.items() if kind.startswith(start))
     data = _object({field: {"$ref": f"#/components/schemas/{model.__name__}"}})
     return _told(
         kind,
@@ -175,10 +158,7 @@ def _event(kind: str) -> Schema:
         position=_POSITION,
         eventId={"type": "string", "format": "uuid"},
         occurredAt=_TIME,
-        more={
-            "const": True,
-            "description": "More messages of the same position follow.",
-        },
+        more={"const": True, "description": "More messages of the same position follow."},
     )
 
 

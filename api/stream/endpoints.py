@@ -48,16 +48,10 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self,
-        streams: Streams,
-        arrival: Arrival,
-        wanted: Wanted,
-        closing: asyncio.Event,
+        self, streams: Streams, arrival: Arrival, wanted: Wanted, closing: asyncio.Event
     ) -> None:
         # Proxies must neither keep the stream for others nor gather it up.
-        super().__init__(
-            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        )
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["Content-Length"]
         self._streams = streams
         self._arrival = arrival
@@ -74,10 +68,7 @@ class EventStream(Response):
         await send(start)
         async with self._streams.open(self._wanted, self._arrival) as stream:
             await until_one_ends(
-                _send(stream, send),
-                _left(receive),
-                stream.fell_behind(),
-                self._closing.wait(),
+                _send(stream, send), _left(receive), stream.fell_behind(), self._closing.wait()
             )
         last = b""
         if stream.ended is not None:
@@ -126,16 +117,13 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
         str | None, Query(description="the position to resume from; 0 is the beginning")
     ] = None,
     log_id: Annotated[
-        str | None,
-        Query(alias="logId", description="the log that this position belongs to"),
+        str | None, Query(alias="logId", description="the log that this position belongs to")
     ] = None,
     types: Annotated[
-        str | None,
-        Query(description="only these types, with commas; `job.run.*` are several"),
+        str | None, Query(description="only these types, with commas; `job.run.*` are several")
     ] = None,
     job: Annotated[
-        str | None,
-        Query(description="a slug: only this job's runs, definitions and schedules"),
+        str | None, Query(description="a slug: only this job's runs, definitions and schedules")
     ] = None,
     last_event_id: Annotated[
         str | None, Header(description="the same as `after`, and stronger")

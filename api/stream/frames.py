@@ -269,9 +269,7 @@ def _matching(pattern: str) -> frozenset[str]:
         found = frozenset({pattern} & set(TYPES))
     if not found:
         known = ", ".join(TYPES)
-        message = (
-            f"unknown type {pattern!r}; there are {known}, and for example job.run.*"
-        )
+        message = f"unknown type {pattern!r}; there are {known}, and for example job.run.*"
         raise _invalid("/types", message, "enum")
     return found
 

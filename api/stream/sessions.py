@@ -53,9 +53,7 @@ class Streams:
         """
         log_id = self.hub.log_id
         if wanted.log_id is not None and wanted.log_id.lower() != log_id:
-            message = (
-                f"this is the log {log_id}: read anew what you need, begin at its head"
-            )
+            message = f"this is the log {log_id}: read anew what you need, begin at its head"
             raise ConflictError("other_log", message)
         if wanted.after is None or wanted.after <= self.hub.head:
             return
@@ -95,11 +93,7 @@ class Stream:
     """
 
     def __init__(
-        self,
-        streams: Streams,
-        subscriber: Subscriber,
-        wanted: Wanted,
-        arrived_at: int,
+        self, streams: Streams, subscriber: Subscriber, wanted: Wanted, arrived_at: int
     ) -> None:
         self._streams = streams
         self._hub = streams.hub

@@ -90,9 +90,7 @@ async def steps_before(
 
     With them comes before which event the next begin, None where there are none.
     """
-    events, following = await reader.newest(
-        repository_id(app_id), STEP_TOPICS, before, limit
-    )
+    events, following = await reader.newest(repository_id(app_id), STEP_TOPICS, before, limit)
     entries = [history_entry(event, app_id) for event in events]
     return [entry for entry in entries if entry is not None], following
 
@@ -111,9 +109,7 @@ async def all_steps(
 # A run log that is not found here may have been written elsewhere: say so, and by which worker.
 
 
-async def refuse_logs_elsewhere(
-    heartbeats: Heartbeats, worker_id: str, here: str | None
-) -> None:
+async def refuse_logs_elsewhere(heartbeats: Heartbeats, worker_id: str, here: str | None) -> None:
     """Say so where a worker's log is not empty but out of reach.
 
     Raises:
@@ -230,9 +226,7 @@ def meta_of(seen: View) -> JsonObject:
     return {"asOf": seen.position}
 
 
-async def presented(
-    seen: View, runs: Sequence[RunRow], quarantine: Quarantine
-) -> list[JsonObject]:
+async def presented(seen: View, runs: Sequence[RunRow], quarantine: Quarantine) -> list[JsonObject]:
     """Return the runs as clients see them; those that cannot be read say so."""
     ids = [UUID(run["id"]) for run in runs]
     unreadable = await seen.with_unreadable_head(ids)
@@ -245,9 +239,7 @@ async def presented(
     return shown
 
 
-async def with_jobs(
-    seen: View, runs: Sequence[RunRow], quarantine: Quarantine
-) -> list[JsonObject]:
+async def with_jobs(seen: View, runs: Sequence[RunRow], quarantine: Quarantine) -> list[JsonObject]:
     """Return the runs as clients see them, each with its job in brief."""
     ids = {UUID(run["job_definition_id"]) for run in runs}
     jobs = await seen.jobs(list(ids))
@@ -384,9 +376,7 @@ class JobLists:
         return self.costly.turn(["/asOf"], is_new=is_new)
 
 
-async def _as_seen(
-    seen: View, rows: Sequence[JobDefinitionRow]
-) -> list[JobDefinitionRow]:
+async def _as_seen(seen: View, rows: Sequence[JobDefinitionRow]) -> list[JobDefinitionRow]:
     """Return the definitions as they were, without those that were not there."""
     ids = [UUID(row["id"]) for row in rows]
     were = await seen.jobs(ids)

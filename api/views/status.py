@@ -114,18 +114,14 @@ class _Looked(Collector):
     def collect(self) -> Iterable[Metric]:
         found = self._found
         runs = GaugeMetricFamily(
-            "apphub_runs",
-            "Runs by job and state.",
-            labels=["definition", "state"],
+            "apphub_runs", "Runs by job and state.", labels=["definition", "state"]
         )
         for slug, of_job in found.runs.items():
             for state, number in of_job.items():
                 runs.add_metric([slug, state], number)
         yield runs
         workers = GaugeMetricFamily(
-            "apphub_workers",
-            "Workers by state; those that were lost, for a day.",
-            labels=["state"],
+            "apphub_workers", "Workers by state; those that were lost, for a day.", labels=["state"]
         )
         for standing, number in found.workers.items():
             workers.add_metric([standing], number)
@@ -181,10 +177,7 @@ class Readiness:
         """Ask the database, and return what keeps this process from serving; mostly nothing."""
         about_tasks = reasons_of_tasks(self.tasks())
         try:
-            async with (
-                asyncio.timeout(READY_PATIENCE_S),
-                borrowed(self.pool) as connection,
-            ):
+            async with asyncio.timeout(READY_PATIENCE_S), borrowed(self.pool) as connection:
                 found = await progress(connection, self.read())
         except LogUnavailableError as error:
             return [f"database: {error}", *about_tasks]
@@ -210,9 +203,7 @@ def reasons_of_progress(found: Progress, seal_every_s: float | None) -> list[str
     if seal_every_s is None or unsealed_s is None:
         return reasons
     if unsealed_s > LATE_S + seal_every_s:
-        reasons.append(
-            f"sealer: an event has waited for {unsealed_s:.0f} s to be sealed"
-        )
+        reasons.append(f"sealer: an event has waited for {unsealed_s:.0f} s to be sealed")
     return reasons
 
 

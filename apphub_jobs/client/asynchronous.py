@@ -41,14 +41,7 @@ from apphub_jobs.client.errors import (
     WaitTimeoutError,
     ended_error,
 )
-from apphub_jobs.client.http import (
-    Lines,
-    Resumption,
-    address,
-    backed_off_s,
-    pause_s,
-    token_of,
-)
+from apphub_jobs.client.http import Lines, Resumption, address, backed_off_s, pause_s, token_of
 from apphub_jobs.client.requests import bulk, failures, jobs, runs, schedules, workers
 from apphub_jobs.client.requests.jobs import Definition, described, patch
 from apphub_jobs.client.requests.request import (
@@ -74,17 +67,12 @@ class AsyncTransport:
         url: its address.
     """
 
-    def __init__(
-        self, url: str, token: str | None, timeout_s: float, retry_s: float
-    ) -> None:
+    def __init__(self, url: str, token: str | None, timeout_s: float, retry_s: float) -> None:
         self.url = url
         self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._http = httpx.AsyncClient(
-            base_url=url,
-            headers=http.headers(token),
-            timeout=timeout_s,
-            limits=http.LIMITS,
+            base_url=url, headers=http.headers(token), timeout=timeout_s, limits=http.LIMITS
         )
 
     async def aclose(self) -> None:
@@ -124,10 +112,7 @@ class AsyncTransport:
         return http.content(response)
 
     async def messages(
-        self,
-        resumption: Resumption,
-        query: Mapping[str, Any],
-        until: float = inf,
+        self, resumption: Resumption, query: Mapping[str, Any], until: float = inf
     ) -> AsyncGenerator[Message]:
         """Yield what comes on the stream, for ever or until this moment of the monotonic clock.
 
@@ -143,9 +128,7 @@ class AsyncTransport:
         failures = 0
         while monotonic() < until:
             try:
-                async with aclosing(
-                    self._connection(resumption, query, until)
-                ) as connection:
+                async with aclosing(self._connection(resumption, query, until)) as connection:
                     async for message in connection:
                         failures = 0
                         begun_by = inf
@@ -196,9 +179,7 @@ class AsyncTransport:
         failures = 0
         while True:
             try:
-                async with aclosing(
-                    self._log_part(run_id, attempt, lines, follow=follow)
-                ) as part:
+                async with aclosing(self._log_part(run_id, attempt, lines, follow=follow)) as part:
                     async for some in part:
                         until = inf
                         for line in some:
@@ -289,9 +270,7 @@ class AsyncBulk:
         answer = await self._transport.send(bulk.previewed(action, where, parameters))
         return BulkPreviewDocument(answer["data"])
 
-    async def each(
-        self, as_of: int | datetime | None = None
-    ) -> AsyncGenerator[BulkDocument]:
+    async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[BulkDocument]:
         """Yield operations, newest first; also as of a past position or moment."""
         cursor: str | None = None
         is_more = True
@@ -302,9 +281,7 @@ class AsyncBulk:
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
 
-    async def show(
-        self, operation_id: str, as_of: int | datetime | None = None
-    ) -> BulkDocument:
+    async def show(self, operation_id: str, as_of: int | datetime | None = None) -> BulkDocument:
         """Return an operation, and how far it has got; also as of a past position or moment.
 
         Raises:
@@ -323,9 +300,7 @@ class AsyncBulk:
         answer = await self._transport.send(bulk.aborted(operation_id, reason))
         return BulkDocument(answer["data"])
 
-    async def wait(
-        self, operation_id: str, timeout: float | None = None
-    ) -> BulkDocument:
+    async def wait(self, operation_id: str, timeout: float | None = None) -> BulkDocument:
         """Return the operation once it is over, however it ended.
 
         Args:
@@ -380,9 +355,7 @@ class AsyncFailures:
         answer = await self._transport.send(failures.shown(fingerprint))
         return FailureDocument(answer["data"])
 
-    async def resolve(
-        self, fingerprint: str, in_version: int | None = None
-    ) -> FailureDocument:
+    async def resolve(self, fingerprint: str, in_version: int | None = None) -> FailureDocument:
         """Say that it is mended; from a version of the job on, if one is given."""
         request = failures.resolved(fingerprint, in_version)
         answer = await self._transport.send(request)
@@ -447,10 +420,7 @@ class AsyncRun(Generic[R]):
     """
 
     def __init__(
-        self,
-        transport: AsyncTransport,
-        document: RunDocument,
-        typed: Callable[[Any], R],
+        self, transport: AsyncTransport, document: RunDocument, typed: Callable[[Any], R]
     ) -> None:
         self._transport = transport
         self._typed = typed
@@ -495,9 +465,7 @@ class AsyncRun(Generic[R]):
         if timeout is not None:
             until = monotonic() + timeout
         is_known = False
-        messages = self._transport.messages(
-            Resumption(), runs.ends_of(self.slug), until
-        )
+        messages = self._transport.messages(Resumption(), runs.ends_of(self.slug), until)
         async with aclosing(messages):
             async for message in messages:
                 if message.type == ACKNOWLEDGED:
@@ -530,9 +498,7 @@ class AsyncRun(Generic[R]):
     async def result(self, *, timeout: float | None = None) -> R: ...
     @overload
     async def result(self, model: type[T], *, timeout: float | None = None) -> T: ...
-    async def result(
-        self, model: type[T] | None = None, *, timeout: float | None = None
-    ) -> R | T:
+    async def result(self, model: type[T] | None = None, *, timeout: float | None = None) -> R | T:
         """Wait for the run's end, and return its result.
 
         Args:
@@ -770,9 +736,7 @@ class AsyncSchedules:
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
-    async def each(
-        self, as_of: int | datetime | None = None
-    ) -> AsyncGenerator[ScheduleDocument]:
+    async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[ScheduleDocument]:
         """Yield every schedule, by id; also as of a past position or moment."""
         cursor: str | None = None
         is_more = True
@@ -807,9 +771,7 @@ class AsyncSchedules:
         answer = await self._transport.send(schedules.created(schedule))
         return ScheduleDocument(answer["data"])
 
-    async def revise(
-        self, schedule_id: str, changes: Mapping[str, Json]
-    ) -> ScheduleDocument:
+    async def revise(self, schedule_id: str, changes: Mapping[str, Json]) -> ScheduleDocument:
         """Change fields of a schedule: a new version, unless nothing would change.
 
         Raises:
@@ -835,9 +797,7 @@ class AsyncSchedules:
         except ConflictError:  # Somebody else was faster.
             return await self.revise(str(schedule["id"]), changes)
 
-    async def pause(
-        self, schedule_id: str, reason: str | None = None
-    ) -> ScheduleDocument:
+    async def pause(self, schedule_id: str, reason: str | None = None) -> ScheduleDocument:
         """Skip a schedule's ticks until it is resumed."""
         answer = await self._transport.send(schedules.paused(schedule_id, reason))
         return ScheduleDocument(answer["data"])
@@ -866,9 +826,7 @@ class AsyncSchedules:
         document = RunDocument(answer["data"])
         return AsyncRun(self._transport, document, as_it_is)
 
-    async def backfill(
-        self, schedule_id: str, begin: datetime, end: datetime
-    ) -> list[str]:
+    async def backfill(self, schedule_id: str, begin: datetime, end: datetime) -> list[str]:
         """Launch past ticks that have no run, and return the ids of the runs.
 
         The service launches a hundred at a time; this goes on until all are. Broken off, it can be

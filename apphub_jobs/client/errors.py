@@ -29,9 +29,7 @@ class ApiError(ClientError):
         retry_after_s: how long to wait before asking again, if the service says so.
     """
 
-    def __init__(
-        self, status: int, code: str, message: str, body: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, status: int, code: str, message: str, body: Mapping[str, Any]) -> None:
         super().__init__(message)
         self.status = status
         self.code = code

@@ -14,12 +14,7 @@ from typing import Any
 import httpx
 
 from apphub_jobs.client.documents import Message
-from apphub_jobs.client.errors import (
-    ApiError,
-    ConflictError,
-    UnreachableError,
-    api_error,
-)
+from apphub_jobs.client.errors import ApiError, ConflictError, UnreachableError, api_error
 from apphub_jobs.client.requests.request import Request
 from apphub_jobs.errors import ClientError, StreamRefusedError
 
@@ -65,12 +60,7 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 """Twice as long each time."""
 
 NOTHING_WAS_DONE = frozenset(
-    {
-        "log_unavailable",
-        "too_many_requests",
-        "subject_keys_unavailable",
-        "archive_unavailable",
-    }
+    {"log_unavailable", "too_many_requests", "subject_keys_unavailable", "archive_unavailable"}
 )
 """Codes of failures after which any request may be sent again."""
 

@@ -42,14 +42,7 @@ from apphub_jobs.client.errors import (
     WaitTimeoutError,
     ended_error,
 )
-from apphub_jobs.client.http import (
-    Lines,
-    Resumption,
-    address,
-    backed_off_s,
-    pause_s,
-    token_of,
-)
+from apphub_jobs.client.http import Lines, Resumption, address, backed_off_s, pause_s, token_of
 from apphub_jobs.client.requests import bulk, failures, jobs, runs, schedules, workers
 from apphub_jobs.client.requests.jobs import Definition, described, patch
 from apphub_jobs.client.requests.request import (
@@ -75,17 +68,12 @@ class Transport:
         url: its address.
     """
 
-    def __init__(
-        self, url: str, token: str | None, timeout_s: float, retry_s: float
-    ) -> None:
+    def __init__(self, url: str, token: str | None, timeout_s: float, retry_s: float) -> None:
         self.url = url
         self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._http = httpx.Client(
-            base_url=url,
-            headers=http.headers(token),
-            timeout=timeout_s,
-            limits=http.LIMITS,
+            base_url=url, headers=http.headers(token), timeout=timeout_s, limits=http.LIMITS
         )
 
     def close(self) -> None:
@@ -125,10 +113,7 @@ class Transport:
         return http.content(response)
 
     def messages(
-        self,
-        resumption: Resumption,
-        query: Mapping[str, Any],
-        until: float = inf,
+        self, resumption: Resumption, query: Mapping[str, Any], until: float = inf
     ) -> Generator[Message]:
         """Yield what comes on the stream, for ever or until this moment of the monotonic clock.
 
@@ -180,9 +165,7 @@ class Transport:
         except httpx.TransportError as error:
             raise http.unreachable(self.url, error) from error
 
-    def log(
-        self, run_id: str, attempt: int, lines: Lines, *, follow: bool
-    ) -> Generator[str]:
+    def log(self, run_id: str, attempt: int, lines: Lines, *, follow: bool) -> Generator[str]:
         """Yield the lines of an attempt's log that are not among those already read.
 
         A lost connection is resumed where it broke off.
@@ -195,9 +178,7 @@ class Transport:
         failures = 0
         while True:
             try:
-                with closing(
-                    self._log_part(run_id, attempt, lines, follow=follow)
-                ) as part:
+                with closing(self._log_part(run_id, attempt, lines, follow=follow)) as part:
                     for some in part:
                         until = inf
                         for line in some:
@@ -299,9 +280,7 @@ class Bulk:
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
 
-    def show(
-        self, operation_id: str, as_of: int | datetime | None = None
-    ) -> BulkDocument:
+    def show(self, operation_id: str, as_of: int | datetime | None = None) -> BulkDocument:
         """Return an operation, and how far it has got; also as of a past position or moment.
 
         Raises:
@@ -375,9 +354,7 @@ class Failures:
         answer = self._transport.send(failures.shown(fingerprint))
         return FailureDocument(answer["data"])
 
-    def resolve(
-        self, fingerprint: str, in_version: int | None = None
-    ) -> FailureDocument:
+    def resolve(self, fingerprint: str, in_version: int | None = None) -> FailureDocument:
         """Say that it is mended; from a version of the job on, if one is given."""
         request = failures.resolved(fingerprint, in_version)
         answer = self._transport.send(request)
@@ -442,10 +419,7 @@ class Run(Generic[R]):
     """
 
     def __init__(
-        self,
-        transport: Transport,
-        document: RunDocument,
-        typed: Callable[[Any], R],
+        self, transport: Transport, document: RunDocument, typed: Callable[[Any], R]
     ) -> None:
         self._transport = transport
         self._typed = typed
@@ -490,9 +464,7 @@ class Run(Generic[R]):
         if timeout is not None:
             until = monotonic() + timeout
         is_known = False
-        messages = self._transport.messages(
-            Resumption(), runs.ends_of(self.slug), until
-        )
+        messages = self._transport.messages(Resumption(), runs.ends_of(self.slug), until)
         with closing(messages):
             for message in messages:
                 if message.type == ACKNOWLEDGED:
@@ -525,9 +497,7 @@ class Run(Generic[R]):
     def result(self, *, timeout: float | None = None) -> R: ...
     @overload
     def result(self, model: type[T], *, timeout: float | None = None) -> T: ...
-    def result(
-        self, model: type[T] | None = None, *, timeout: float | None = None
-    ) -> R | T:
+    def result(self, model: type[T] | None = None, *, timeout: float | None = None) -> R | T:
         """Wait for the run's end, and return its result.
 
         Args:
@@ -549,9 +519,7 @@ class Run(Generic[R]):
             return self._typed(document.result)
         return runs.validated(document.result, model)
 
-    def logs(
-        self, *, attempt: int | None = None, follow: bool = False
-    ) -> Generator[str]:
+    def logs(self, *, attempt: int | None = None, follow: bool = False) -> Generator[str]:
         """Yield the lines of an attempt's log.
 
         Args:
@@ -634,16 +602,12 @@ class Launcher:
         self, job: Job[P, JobResult], /, *args: P.args, **parameters: P.kwargs
     ) -> Run[Json]: ...
     @overload
-    def launch(
-        self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs
-    ) -> Run[R]: ...
+    def launch(self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> Run[R]: ...
     @overload
     def launch(
         self, job: str, given: Mapping[str, Json] = ..., /, **parameters: Json
     ) -> Run[Json]: ...
-    def launch(
-        self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any
-    ) -> Run[Any]:
+    def launch(self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any) -> Run[Any]:
         """Launch a run, and return it at once; `wait` and `result` wait for its end.
 
         It is sent again where the answer is lost, and leads to one run all the same.
@@ -841,9 +805,7 @@ class Schedules:
         answer = self._transport.send(schedules.deleted(schedule_id))
         return ScheduleDocument(answer["data"])
 
-    def trigger(
-        self, schedule_id: str, *, idempotency_key: str | None = None
-    ) -> Run[Json]:
+    def trigger(self, schedule_id: str, *, idempotency_key: str | None = None) -> Run[Json]:
         """Launch a run of a schedule now, whatever else runs.
 
         Args:
@@ -1030,9 +992,7 @@ class Client(Definitions):
             cursor = meta["nextCursor"]
             is_more = cursor is not None
 
-    def explain(
-        self, run_id: str, as_of: int | datetime | None = None
-    ) -> ExplanationDocument:
+    def explain(self, run_id: str, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Tell why a run waits, or how it ended; also as of a past position or moment."""
         answer = self._transport.send(runs.explained(run_id, as_of))
         return ExplanationDocument(answer["data"])

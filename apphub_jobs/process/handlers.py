@@ -45,10 +45,7 @@ def command_handler(argv: Sequence[str]) -> Handler:
 
     def execute(context: JobRunContext) -> JobResult:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
-            list(argv),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
         complaints: deque[bytes] = deque(maxlen=TAIL_LINES)
         last = _converse(context, process, complaints)
@@ -70,14 +67,10 @@ def _converse(
 ) -> "_LastLine":
     """Give the parameters, pass on what is printed line by line, and return the last line."""
     complaining = threading.Thread(
-        target=_pass_on,
-        args=(process.stderr, sys.stderr, complaints),
-        daemon=True,
+        target=_pass_on, args=(process.stderr, sys.stderr, complaints), daemon=True
     )
     complaining.start()
-    threading.Thread(
-        target=_stop_when_cancelled, args=(context, process), daemon=True
-    ).start()
+    threading.Thread(target=_stop_when_cancelled, args=(context, process), daemon=True).start()
     threading.Thread(target=_give, args=(context, process), daemon=True).start()
     last = _LastLine()
     _pass_on(process.stdout, sys.stdout, last)
@@ -147,9 +140,7 @@ def _give(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
             process.stdin.write(json.dumps(dict(context.parameters)).encode())
 
 
-def _stop_when_cancelled(
-    context: JobRunContext, process: "subprocess.Popen[bytes]"
-) -> None:
+def _stop_when_cancelled(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
     context.cancelled.wait()
     process.terminate()
 
@@ -194,9 +185,7 @@ class Offer(NamedTuple):
         return None
 
 
-def load(
-    modules: Iterable[str], commands: Mapping[str, Sequence[str]]
-) -> dict[str, Handler]:
+def load(modules: Iterable[str], commands: Mapping[str, Sequence[str]]) -> dict[str, Handler]:
     """Return every handler by its name.
 
     Raises:
@@ -340,10 +329,7 @@ class ServicePackages:
         self._root = root
 
     def find_spec(
-        self,
-        name: str,
-        path: Sequence[str] | None = None,
-        target: ModuleType | None = None,
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return where a top-level package of one of these names lies.
 
@@ -360,12 +346,8 @@ class ServicePackages:
             raise ModuleNotFoundError(msg, name=name)
         return spec
 
-    def _find_elsewhere(
-        self, name: str, target: ModuleType | None
-    ) -> ModuleSpec | None:
-        elsewhere = [
-            entry for entry in sys.path if os.path.realpath(entry) != self._root
-        ]
+    def _find_elsewhere(self, name: str, target: ModuleType | None) -> ModuleSpec | None:
+        elsewhere = [entry for entry in sys.path if os.path.realpath(entry) != self._root]
         for finder in sys.meta_path:
             if finder is self:
                 continue

@@ -46,11 +46,7 @@ def _report(modules: Iterable[str]) -> dict[str, Any]:
 
 
 def _described(offer: Offer) -> dict[str, Any]:
-    return {
-        "name": offer.name,
-        "origin": offer.origin,
-        "definition": offer.definition,
-    }
+    return {"name": offer.name, "origin": offer.origin, "definition": offer.definition}
 
 
 def _told(error: Exception) -> dict[str, Any]:

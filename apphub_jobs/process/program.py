@@ -150,9 +150,7 @@ def _misplaced(value: object, place: str, above: frozenset[int]) -> Iterator[str
 _NAMES = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def _misplaced_object(
-    value: object, place: str, above: frozenset[int]
-) -> Iterator[str]:
+def _misplaced_object(value: object, place: str, above: frozenset[int]) -> Iterator[str]:
     try:
         plain = _plain(value)
     except TypeError as error:
@@ -439,13 +437,7 @@ def _done(place: Place, usage: Usage, cleaner: Cleaner) -> dict[str, Any]:
         clear = fit and place.printed_nothing
     except Exception:  # noqa: BLE001 - what a handler made of its process costs the process alone
         fit, clear, left_files = False, False, True
-    return {
-        "type": "done",
-        "fit": fit,
-        "clear": clear,
-        "leftFiles": left_files,
-        **measured,
-    }
+    return {"type": "done", "fit": fit, "clear": clear, "leftFiles": left_files, **measured}
 
 
 def _run(
@@ -496,10 +488,7 @@ _C = ctypes.CDLL(None)
 
 
 def _outcome(
-    handler: Handler,
-    context: JobRunContext,
-    task: Mapping[str, Any],
-    cancelled: CancelSignal,
+    handler: Handler, context: JobRunContext, task: Mapping[str, Any], cancelled: CancelSignal
 ) -> Mapping[str, Any]:
     try:
         value = _call(handler, context)
@@ -535,8 +524,7 @@ async def _awaited(value: Awaitable[object]) -> object:
 
 
 def _line(
-    message: Mapping[str, Any],
-    encoded: Callable[[Mapping[str, Any]], str] = encode,
+    message: Mapping[str, Any], encoded: Callable[[Mapping[str, Any]], str] = encode
 ) -> bytes:
     try:
         text = encoded(message)

@@ -85,9 +85,7 @@ class _Gathered:
 class Outbox:
     """Writes lines to the worker. Anything may be said in any thread."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, out: asyncio.WriteTransport
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, out: asyncio.WriteTransport) -> None:
         self._loop = loop
         self._out = out
         self._lock = threading.Lock()
@@ -257,9 +255,7 @@ def route() -> None:
 def _stream(descriptor: int) -> io.TextIOWrapper:
     routed = cast("BinaryIO", _Routed(descriptor))
     # Written through at once: what waited could be taken for somebody else's.
-    return io.TextIOWrapper(
-        routed, encoding="utf-8", errors="backslashreplace", write_through=True
-    )
+    return io.TextIOWrapper(routed, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 # Attempts side by side: each a task of the loop; a plain function runs in a thread meanwhile.
@@ -276,9 +272,7 @@ End = Literal["canceled", "timeout"]
 class Attempts:
     """Those that go on in this process, by the ids that the worker gave them."""
 
-    def __init__(
-        self, handlers: Mapping[str, Handler], outbox: Outbox, lease: Lease
-    ) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], outbox: Outbox, lease: Lease) -> None:
         self._handlers = handlers
         self._outbox = outbox
         self._lease = lease
@@ -305,11 +299,7 @@ class _Attempt:
     task: asyncio.Task[None] | None = None
 
     def __init__(
-        self,
-        attempt_id: str,
-        outbox: Outbox,
-        threads: ThreadPoolExecutor,
-        lease: Lease,
+        self, attempt_id: str, outbox: Outbox, threads: ThreadPoolExecutor, lease: Lease
     ) -> None:
         self._id = attempt_id
         self._outbox = outbox
@@ -359,9 +349,7 @@ class _Attempt:
         if error is not None:
             self._outbox.ended(self._id, raised(error, self._told))
 
-    async def _run(
-        self, handlers: Mapping[str, Handler], task: Mapping[str, Any]
-    ) -> None:
+    async def _run(self, handlers: Mapping[str, Handler], task: Mapping[str, Any]) -> None:
         PRINTING.set(self._output)
         message = await self._outcome(handlers, task)
         _end_if_forked()
@@ -404,9 +392,7 @@ class _Attempt:
 
     async def _in_thread(self, handler: Handler, context: JobRunContext) -> object:
         calling = copy_context().run
-        self._called = self._threads.submit(
-            calling, _call, handler, context, self._lease
-        )
+        self._called = self._threads.submit(calling, _call, handler, context, self._lease)
         value, error = await asyncio.wrap_future(self._called)
         self._called = None
         if error is not None:
@@ -502,9 +488,7 @@ def _go_on_until_done(serving: Coroutine[Any, Any, None]) -> None:
             loop.run_until_complete(going_on)
 
 
-async def _serve(
-    handlers: Mapping[str, Handler], tasks: int, reports: int, lease: Lease
-) -> None:
+async def _serve(handlers: Mapping[str, Handler], tasks: int, reports: int, lease: Lease) -> None:
     loop = asyncio.get_running_loop()
     out, _ = await loop.connect_write_pipe(
         asyncio.BaseProtocol, os.fdopen(reports, "wb", buffering=0)

@@ -13,11 +13,4 @@ from apphub_jobs.testing.service import (
     service,
 )
 
-__all__ = [
-    "JobService",
-    "acall",
-    "apphub_handlers",
-    "apphub_process",
-    "call",
-    "service",
-]
+__all__ = ["JobService", "acall", "apphub_handlers", "apphub_process", "call", "service"]

@@ -90,9 +90,7 @@ def _prepared(
     return job.handler(), _context(job.definition, _through_json(given))
 
 
-def _context(
-    definition: Mapping[str, Json], parameters: Mapping[str, Json]
-) -> JobRunContext:
+def _context(definition: Mapping[str, Json], parameters: Mapping[str, Json]) -> JobRunContext:
     slug = definition.get("slug", "test")
     policy = definition.get("retryPolicy") or {}
     run = {
@@ -137,11 +135,7 @@ def _result(job: Job[..., Any] | Handler, returned: object) -> Any:
     if not isinstance(returned, JobResult):
         return _through_json({"result": returned})["result"]
     result = _through_json({"result": returned.result})["result"]
-    if (
-        isinstance(job, Job)
-        and not job.returns_job_result
-        and returned.status == "succeeded"
-    ):
+    if isinstance(job, Job) and not job.returns_job_result and returned.status == "succeeded":
         return job.result(result)
     return replace(returned, result=result)
 
@@ -200,16 +194,10 @@ def _command(directory: Path, handlers: Sequence[str]) -> list[str]:
 def _environment(lifeline: int) -> dict[str, str]:
     """Let handlers find the modules that tests find."""
     own = [entry for entry in sys.path if entry and not _is_installed(entry)]
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(own),
-        "APPHUB_LIFELINE_FD": str(lifeline),
-    }
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(own), "APPHUB_LIFELINE_FD": str(lifeline)}
 
 
-_INSTALLED = [
-    sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")
-]
+_INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 """Where Python and this environment keep their packages."""
 
 
@@ -267,16 +255,12 @@ class JobService:
         self, job: Job[P, JobResult], /, *args: P.args, **parameters: P.kwargs
     ) -> Run[Json]: ...
     @overload
-    def launch(
-        self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs
-    ) -> Run[R]: ...
+    def launch(self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> Run[R]: ...
     @overload
     def launch(
         self, job: str, given: Mapping[str, Json] = ..., /, **parameters: Json
     ) -> Run[Json]: ...
-    def launch(
-        self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any
-    ) -> Run[Any]:
+    def launch(self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any) -> Run[Any]:
         """Launch a run, and return it at once. A decorated job is registered before, if need be."""
         if isinstance(job, Job):
             self.apply(job)
@@ -288,16 +272,12 @@ class JobService:
         self, job: Job[P, JobResult], /, *args: P.args, **parameters: P.kwargs
     ) -> Run[Json]: ...
     @overload
-    def run(
-        self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs
-    ) -> Run[R]: ...
+    def run(self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> Run[R]: ...
     @overload
     def run(
         self, job: str, given: Mapping[str, Json] = ..., /, **parameters: Json
     ) -> Run[Json]: ...
-    def run(
-        self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any
-    ) -> Run[Any]:
+    def run(self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any) -> Run[Any]:
         """Launch a run, and return it once it has ended, however it ended.
 
         Raises:
@@ -342,12 +322,7 @@ class JobService:
         return _present(self.client.request("GET", "/testing/clock"))
 
     def advance(
-        self,
-        *,
-        days: float = 0,
-        hours: float = 0,
-        minutes: float = 0,
-        seconds: float = 0,
+        self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0
     ) -> datetime:
         """Move the service's clock on, and return the new present.
 
@@ -356,9 +331,7 @@ class JobService:
         """
         by = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         by_ms = round(by.total_seconds() * 1_000)
-        return _present(
-            self.client.request("POST", "/testing/clock", body={"byMs": by_ms})
-        )
+        return _present(self.client.request("POST", "/testing/clock", body={"byMs": by_ms}))
 
     def empty(self) -> None:
         """Remove all runs, jobs and events, and put the clock right; a new test finds it so."""

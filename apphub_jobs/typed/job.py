@@ -163,9 +163,7 @@ class JobOptions:
     def _rate_limit(self) -> dict[str, Json] | None:
         if self.rate_limit is None and self.rate_period is None:
             if self.rate_key is not None:
-                msg = (
-                    f"rate_key={self.rate_key!r}: give rate_limit and rate_period, too"
-                )
+                msg = f"rate_key={self.rate_key!r}: give rate_limit and rate_period, too"
                 raise ValueError(msg)
             return None
         if self.rate_limit is None or self.rate_period is None:
@@ -198,11 +196,7 @@ class JobOptions:
         }
 
     def _resources(self) -> dict[str, Json] | None:
-        resources = {
-            "cpus": self.cpus,
-            "memoryMb": self.memory_mb,
-            "gpus": self.gpus,
-        }
+        resources = {"cpus": self.cpus, "memoryMb": self.memory_mb, "gpus": self.gpus}
         return _given(resources) or None
 
     def _metadata(self, description: str) -> dict[str, Json] | None:
@@ -396,9 +390,7 @@ class JobDecorator(Protocol):
         self, function: Callable[P, Coroutine[Any, Any, R]]
     ) -> AsyncJob[P, R]: ...
     @overload
-    def __call__(
-        self, function: Callable[Concatenate[JobRunContext, P], R]
-    ) -> SyncJob[P, R]: ...
+    def __call__(self, function: Callable[Concatenate[JobRunContext, P], R]) -> SyncJob[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R]) -> SyncJob[P, R]: ...
 
@@ -538,9 +530,7 @@ def job(  # noqa: PLR0913 - one for each field of a definition
         metadata: anything to keep with the definition.
     """
 
-    def decorate(
-        function: Callable[..., Any],
-    ) -> SyncJob[..., Any] | AsyncJob[..., Any]:
+    def decorate(function: Callable[..., Any]) -> SyncJob[..., Any] | AsyncJob[..., Any]:
         if not hasattr(function, "__name__"):
             kind = function.__class__.__name__
             msg = f"a job is made of a function, not of a value of type {kind}: write a def"

@@ -10,10 +10,7 @@ from typing import Any
 
 from apphub_jobs.contract import JobResult, JobRunContext, Json, PermanentError
 
-BY_NAME = (
-    inspect.Parameter.POSITIONAL_OR_KEYWORD,
-    inspect.Parameter.KEYWORD_ONLY,
-)
+BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
 class JobDefinitionError(TypeError):
@@ -41,13 +38,9 @@ class Reading:
     @property
     def is_plain(self) -> bool:
         """Whether there is nothing that could be checked or converted."""
-        return (
-            not self.parameters and not self.takes_more and self.returns in (Any, None)
-        )
+        return not self.parameters and not self.takes_more and self.returns in (Any, None)
 
-    def bound(
-        self, args: Sequence[object], kwargs: Mapping[str, object]
-    ) -> dict[str, object]:
+    def bound(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Return the arguments of a launch by name.
 
         Raises:
@@ -88,9 +81,7 @@ def read(function: Callable[..., object]) -> Reading:
             raise JobDefinitionError(msg)
     annotation = signature.return_annotation
     returns = _returned(annotation)
-    return Reading(
-        parameters, takes_more, context_name, returns, annotation is JobResult
-    )
+    return Reading(parameters, takes_more, context_name, returns, annotation is JobResult)
 
 
 def _evaluated(function: Callable[..., object]) -> inspect.Signature:
@@ -137,9 +128,7 @@ class PlainSignature:
             raise PermanentError(msg)
         return {}
 
-    def to_json(
-        self, args: Sequence[object], kwargs: Mapping[str, object]
-    ) -> dict[str, Json]:
+    def to_json(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, Json]:
         """Return the parameters of a launch.
 
         Raises:

@@ -57,9 +57,7 @@ class TypedSignature:
             raise PermanentError(_misfits(self._name, error)) from None
         return cast("dict[str, object]", arguments)
 
-    def to_json(
-        self, args: Sequence[object], kwargs: Mapping[str, object]
-    ) -> dict[str, Json]:
+    def to_json(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, Json]:
         """Return the parameters of a launch.
 
         Raises:
@@ -71,9 +69,7 @@ class TypedSignature:
     def result_json(self, result: object) -> Json:
         """Return a result as JSON, as its type says; what is of another type stays as it is."""
         try:
-            return self._returns.dump_python(
-                result, mode="json", by_alias=True, warnings=False
-            )
+            return self._returns.dump_python(result, mode="json", by_alias=True, warnings=False)
         except ValueError:  # Pydantic's own, a circle, bytes that are no UTF-8.
             return result  # Whoever writes it as JSON tells the place.
 
@@ -97,10 +93,7 @@ class TypedSignature:
 
     def _defaults(self) -> dict[str, Json]:
         """Return the defaults, which are shown in each run that was not given others."""
-        given = {
-            parameter.name: _default(parameter)
-            for parameter in self._reading.parameters
-        }
+        given = {parameter.name: _default(parameter) for parameter in self._reading.parameters}
         known = {name: value for name, value in given.items() if value is not _EMPTY}
         return self._dumped(known)
 
@@ -135,9 +128,7 @@ _FAITHFUL = ConfigDict(ser_json_inf_nan="constants")
 def _parameters_type(name: str, reading: Reading) -> Any:
     """Return the type of a dictionary with the parameters as its keys."""
     # Where a key is missing, the function's own default holds.
-    described = {
-        parameter.name: _described(parameter) for parameter in reading.parameters
-    }
+    described = {parameter.name: _described(parameter) for parameter in reading.parameters}
     make: Any = TypedDict
     made = make(name, described)
     extra: Literal["allow", "forbid"] = "forbid"
@@ -156,9 +147,7 @@ def _described(parameter: inspect.Parameter) -> Any:
         return annotation
     if not isinstance(default, FieldInfo):
         default = Field(default=default)
-    annotated: Any = (
-        Annotated  # As no type: type checkers know none that is made at run time.
-    )
+    annotated: Any = Annotated  # As no type: type checkers know none that is made at run time.
     described = annotated[annotation, default]
     if default.is_required():
         return described

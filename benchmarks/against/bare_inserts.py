@@ -50,9 +50,7 @@ def read_written(url: str) -> Written:
         counted = connection.execute(commits.encode()).fetchone()
     assert counted is not None
     assert len(stored) == len(shown)
-    return Written(
-        _columns(stored), _columns(shown), max(1, round(len(stored) / counted[0]))
-    )
+    return Written(_columns(stored), _columns(shown), max(1, round(len(stored) / counted[0])))
 
 
 def insert_all(url: str, written: Written, seconds: float) -> float:
@@ -87,9 +85,7 @@ def _array_of(kind: str) -> str:
     return "text" if kind == "jsonb" else kind
 
 
-def _batches(
-    written: Written,
-) -> Iterator[tuple[list[Sequence[Any]], list[Sequence[Any]]]]:
+def _batches(written: Written) -> Iterator[tuple[list[Sequence[Any]], list[Sequence[Any]]]]:
     for start in range(0, len(written.events[0]), written.batch):
         chosen = slice(start, start + written.batch)
         yield (

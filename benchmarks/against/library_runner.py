@@ -36,9 +36,7 @@ class View(PostgresTrackingRecorder):
     def put(self, event: Any, tracking: Tracking) -> None:
         """Write a row and the position."""
         with self.datastore.transaction(commit=True) as cursor:
-            cursor.execute(
-                _UPSERT, (event.originator_id, event.slug, event.originator_version)
-            )
+            cursor.execute(_UPSERT, (event.originator_id, event.slug, event.originator_version))
             self._insert_tracking(cursor, tracking)
 
 

@@ -67,9 +67,7 @@ def runs() -> Iterator[JobRun]:
     while True:
         now_us = int(datetime.now(UTC).timestamp() * 1_000_000)
         run_id = uuid7(now_us, random.randbytes(8))
-        yield new_run(
-            definition, Launch(parameters={"number": 1}), run_id, "bench", now
-        )
+        yield new_run(definition, Launch(parameters={"number": 1}), run_id, "bench", now)
 
 
 def library_rate(bench: Bench, callers: int) -> float:

@@ -79,14 +79,9 @@ def measure(bench: Bench) -> list[Row]:
         title="an attempt on a cluster of Ray, one after the other",
         unit="ms",
         rounds=figures[ON_RAY],
-        references=[
-            Reference(TASK, figures[TASK]),
-            Reference(AT_HOME, figures[AT_HOME]),
-        ],
+        references=[Reference(TASK, figures[TASK]), Reference(AT_HOME, figures[AT_HOME])],
         lower_is_better=True,
-        more={
-            f"{label}, a second": median(rates) for label, rates in per_second.items()
-        },
+        more={f"{label}, a second": median(rates) for label, rates in per_second.items()},
     )
     return [row]
 
@@ -121,9 +116,7 @@ def _noop() -> None:
 def _on_ray(count: int) -> Figures:
     async def measured() -> Figures:
         cluster = RayCluster("local")
-        async with aclosing(
-            RayExecutor(package_of(HANDLERS), cluster, AT_A_TIME)
-        ) as where:
+        async with aclosing(RayExecutor(package_of(HANDLERS), cluster, AT_A_TIME)) as where:
             await where.start()
             return await _attempts(where, count)
 

@@ -22,9 +22,7 @@ def launching(entry_point: str, parameters: JsonObject) -> Launching:
 
     @asynccontextmanager
     async def begun(url: str) -> AsyncIterator[LaunchOne]:
-        spec = Spec(
-            name="noop", type="batch", entry_point=entry_point, isolation="shared"
-        )
+        spec = Spec(name="noop", type="batch", entry_point=entry_point, isolation="shared")
         launch = Launch(parameters=parameters)
         async with parts(url) as part:
             await part.jobs.register_job("noop", spec, 1, TESTER)
@@ -37,12 +35,7 @@ SHARED = replace(
     OURS,
     label="isolation shared",
     worker=python(
-        "cli",
-        "worker",
-        "--handlers",
-        "benchmarks.handlers",
-        "--shared-slots",
-        str(SHARED_SLOTS),
+        "cli", "worker", "--handlers", "benchmarks.handlers", "--shared-slots", str(SHARED_SLOTS)
     ),
     launching=launching("bench.idle", {"number": 1}),
 )

@@ -41,8 +41,7 @@ def measure(bench: Bench) -> list[Row]:
     title = f"{number} attempts that wait, worker and handlers together"
     bench.say(title)
     figures = in_turns(
-        bench,
-        {"idle": partial(_idle_mb, bench), "waiting": partial(_held_mb, bench, number)},
+        bench, {"idle": partial(_idle_mb, bench), "waiting": partial(_held_mb, bench, number)}
     )
     idle = Row(
         name="idle-worker",

@@ -73,9 +73,7 @@ def server() -> Iterator[tuple[str, str]]:
         yield url, databases.template(url, directory)
 
 
-def measure(
-    sizes: Sequence[int], where: tuple[str, str], results: Results, kept: Path
-) -> None:
+def measure(sizes: Sequence[int], where: tuple[str, str], results: Results, kept: Path) -> None:
     """Measure everything at these sizes, in turns."""
     now_ms = int(time() * 1_000) - 60_000
     with ExitStack() as stack:
@@ -98,9 +96,7 @@ def measure(
     with ExitStack() as stack:
         urls = {size: stack.enter_context(databases.clone(*where)) for size in sizes}
         for size, url in urls.items():
-            fill(
-                url, Population(size // BACKLOG_SHARE, now_ms, pending_share=1.0), _say
-            )
+            fill(url, Population(size // BACKLOG_SHARE, now_ms, pending_share=1.0), _say)
         _run(_ask_backlog(urls, results, kept))
 
 
@@ -144,25 +140,18 @@ async def _verify_sample(url: str) -> tuple[int, int]:
 async def _ask(urls: Mapping[int, str], results: Results, kept: Path) -> None:
     async with AsyncExitStack() as stack:
         connections = {size: await _recording(url, stack) for size, url in urls.items()}
-        asked = {
-            size: questions(await look_around(one), one)
-            for size, one in connections.items()
-        }
+        asked = {size: questions(await look_around(one), one) for size, one in connections.items()}
         await _ask_all(connections, asked, results, kept)
 
 
 async def _ask_backlog(urls: Mapping[int, str], results: Results, kept: Path) -> None:
     async with AsyncExitStack() as stack:
         connections = {size: await _recording(url, stack) for size, url in urls.items()}
-        await _ask_all(
-            connections, {size: backlog_questions() for size in urls}, results, kept
-        )
+        await _ask_all(connections, {size: backlog_questions() for size in urls}, results, kept)
         for connection in connections.values():
             await connection.execute(SPOIL_BACKLOG)
             await connection.execute("VACUUM (ANALYZE) job_runs")
-        spoilt = {
-            size: backlog_questions("full jobs and keys in front") for size in urls
-        }
+        spoilt = {size: backlog_questions("full jobs and keys in front") for size in urls}
         await _ask_all(connections, spoilt, results, kept)
 
 
@@ -179,8 +168,7 @@ async def _ask_all(
     for same in zip(*asked.values(), strict=True):
         by_size = dict(zip(asked, same, strict=True))
         asks = {
-            size: partial(question.ask, connections[size])
-            for size, question in by_size.items()
+            size: partial(question.ask, connections[size]) for size, question in by_size.items()
         }
         took = await asking.in_turns(asks)
         scanned: list[str] = []
@@ -192,9 +180,7 @@ async def _ask_all(
             pages[str(size)] = asking.pages(found)
             with (kept / f"{size}.txt").open("a") as plans:
                 plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
-        results.note(
-            same[0].name, took, grows=same[0].grows, scanned=scanned, pages=pages
-        )
+        results.note(same[0].name, took, grows=same[0].grows, scanned=scanned, pages=pages)
     _say(f"asked {len(results.rows)} questions")
 
 
@@ -239,12 +225,7 @@ def main() -> None:
         kept.mkdir(parents=True, exist_ok=True)
         for old in kept.glob("*.txt"):
             old.unlink()
-        measure(
-            sorted(int(size) for size in arguments.sizes.split(",")),
-            where,
-            results,
-            kept,
-        )
+        measure(sorted(int(size) for size in arguments.sizes.split(",")), where, results, kept)
     show(results)
     print(f"in {(perf_counter() - started) / 60:.0f} minutes")
     if arguments.json:

@@ -40,9 +40,7 @@ async def recording(url: str) -> Recording:
     return connection
 
 
-async def in_turns(
-    asks: Mapping[int, Callable[[], Awaitable[object]]],
-) -> dict[int, list[float]]:
+async def in_turns(asks: Mapping[int, Callable[[], Awaitable[object]]]) -> dict[int, list[float]]:
     """Return how many milliseconds each answer takes, round by round, warm.
 
     All are asked in turns: what else the machine does meets all of them alike.
@@ -80,17 +78,14 @@ async def plan(connection: Recording, query: Any, values: Any) -> str:
     # What planning itself reads is the same for all, and depends on what the session has seen
     # before.
     end = next(
-        (number for number, line in enumerate(lines) if line.startswith("Planning")),
-        len(lines),
+        (number for number, line in enumerate(lines) if line.startswith("Planning")), len(lines)
     )
     return "\n".join(lines[:end])
 
 
 def scans(found: Sequence[str]) -> list[str]:
     """Return the big tables that these plans read from end to end."""
-    return [
-        table for table in BIG if any(f"Seq Scan on {table}" in text for text in found)
-    ]
+    return [table for table in BIG if any(f"Seq Scan on {table}" in text for text in found)]
 
 
 _PAGES = re.compile(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?")

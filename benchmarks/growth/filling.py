@@ -81,9 +81,7 @@ class _Copies:
         for name, command in commands.items():
             connection = stack.enter_context(psycopg.connect(url, autocommit=True))
             connection.execute("SET synchronous_commit = off")
-            self._copies[name] = stack.enter_context(
-                connection.cursor().copy(command.encode())
-            )
+            self._copies[name] = stack.enter_context(connection.cursor().copy(command.encode()))
 
     def add(self, table: str, line: str) -> None:
         waiting = self._waiting[table]

@@ -22,15 +22,10 @@ class Job:
 
 def made_up_jobs() -> list[Job]:
     """Return all jobs, the most frequent first; the built-in ones come third and fourth."""
-    specs = {
-        f"job-{number:03}": _spec(number) for number in range(JOBS - len(BUILTIN_SPECS))
-    }
+    specs = {f"job-{number:03}": _spec(number) for number in range(JOBS - len(BUILTIN_SPECS))}
     slugs = [*list(specs)[:2], *BUILTIN_SPECS, *list(specs)[2:]]
     specs |= BUILTIN_SPECS
-    return [
-        Job(definition_id(slug), slug, specs[slug], specs[slug].max_attempts)
-        for slug in slugs
-    ]
+    return [Job(definition_id(slug), slug, specs[slug], specs[slug].max_attempts) for slug in slugs]
 
 
 _PRIORITIES = (0, 0, 0, 5, -5)

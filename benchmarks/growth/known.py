@@ -49,9 +49,7 @@ async def look_around(connection: Connection) -> Known:
     assert job is not None
     head = await read_value(connection, int, HEAD)
     runs = await read_value(connection, int, "SELECT count(*) FROM job_runs")
-    middle = await read_one(
-        connection, _Middle, _MIDDLE, {"position": head // 2, "slug": slug}
-    )
+    middle = await read_one(connection, _Middle, _MIDDLE, {"position": head // 2, "slug": slug})
     return Known(
         UUID(job["id"]),
         slug,

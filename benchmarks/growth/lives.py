@@ -85,11 +85,7 @@ def assumed() -> JsonObject:
         "apps": APPS,
         "with_idempotency_key": KEYED,
         "with_context": WITH_CONTEXT,
-        "parameters_bytes": {
-            "median": MEDIAN_BYTES,
-            "sigma": SIGMA,
-            "most": MOST_BYTES,
-        },
+        "parameters_bytes": {"median": MEDIAN_BYTES, "sigma": SIGMA, "most": MOST_BYTES},
         "wait_s_mean": WAIT_S,
         "duration_s_median": DURATION_S,
     }
@@ -112,9 +108,7 @@ class Author:
 
     def __post_init__(self) -> None:
         self.jobs = made_up_jobs()
-        self._weights = list(
-            accumulate(1 / (rank + 1) for rank in range(len(self.jobs)))
-        )
+        self._weights = list(accumulate(1 / (rank + 1) for rank in range(len(self.jobs))))
         self._kind_weights = list(accumulate(KINDS.values()))
         self._parameters = [self._made_up() for _ in range(PARAMETERS)]
         self._builds: dict[UUID, Subject] = {}
@@ -168,10 +162,7 @@ class Author:
         key = f"order-{number}" if keyed else None
         actor = f"client-{self.random.randrange(10)}"
         run_id = run_id_for_key(actor, job.slug, key) if key else self._uuid(life.at_ms)
-        parameters: JsonObject = {
-            "number": number,
-            **self.random.choice(self._parameters),
-        }
+        parameters: JsonObject = {"number": number, **self.random.choice(self._parameters)}
         if job.slug in BUILTIN_SPECS:
             parameters = {"repositoryId": f"app-{number % APPS:02}"}
             if job.slug == BUILD_SLUG:
@@ -181,9 +172,7 @@ class Author:
         if life.kind == "waiting for their time":
             # A month ahead of the end, so that none of them is due when it is looked at.
             scheduled_ms += 130 * DAY_MS + self.random.randrange(30 * DAY_MS)
-        deadline_ms = (
-            scheduled_ms + 60_000 if life.kind == "start deadline passed" else None
-        )
+        deadline_ms = scheduled_ms + 60_000 if life.kind == "start deadline passed" else None
         state: JsonObject = {
             "originator_topic": "job_run",
             "definition_id": str(job.id),
@@ -191,9 +180,7 @@ class Author:
             "slug": job.slug,
             "entry_point": job.spec.entry_point,
             "parameters": parameters,
-            "context": {"from": "scheduler"}
-            if self.random.random() < WITH_CONTEXT
-            else None,
+            "context": {"from": "scheduler"} if self.random.random() < WITH_CONTEXT else None,
             "timeout_ms": job.spec.timeout_ms,
             "max_attempts": job.max_attempts,
             "retry_policy": job.spec.retry_policy,
@@ -211,22 +198,16 @@ class Author:
         """Let a build follow its run."""
         parameters = steps[0].changes[0].state["parameters"]
         assert isinstance(parameters, dict)
-        build = Subject(
-            "build", UUID(str(parameters["buildId"])), life.subject.correlation_id
-        )
+        build = Subject("build", UUID(str(parameters["buildId"])), life.subject.correlation_id)
         run_id = str(life.subject.id)
-        wanted: JsonObject = dict.fromkeys(
-            ("git_branch", "git_ref", "commit_sha", "retry_of")
-        )
+        wanted: JsonObject = dict.fromkeys(("git_branch", "git_ref", "commit_sha", "retry_of"))
         first: JsonObject = {
             "originator_topic": "build",
             "repository_id": parameters["repositoryId"],
             "run_id": run_id,
         }
         steps[0].changes.append(
-            Change(
-                build, "build.requested", steps[0].changes[0].actor, {**first, **wanted}
-            )
+            Change(build, "build.requested", steps[0].changes[0].actor, {**first, **wanted})
         )
         for step in steps[1:]:
             [change] = step.changes
@@ -242,9 +223,7 @@ class Author:
         size = min(int(self.random.lognormvariate(0, SIGMA) * MEDIAN_BYTES), MOST_BYTES)
         made: JsonObject = {}
         while len(orjson.dumps(made)) < size:
-            value: Json = [
-                self.random.choice(_WORDS) for _ in range(self.random.randrange(1, 8))
-            ]
+            value: Json = [self.random.choice(_WORDS) for _ in range(self.random.randrange(1, 8))]
             made[f"field_{len(made)}"] = value
         return made
 

@@ -69,9 +69,7 @@ class Population:
             yield from self._until(steps[0].at_ms)
             heappush(self._coming, (steps[0].at_ms, number, steps))
             if not number % 1_000:
-                self.parameters.append(
-                    len(orjson.dumps(steps[0].changes[0].state["parameters"]))
-                )
+                self.parameters.append(len(orjson.dumps(steps[0].changes[0].state["parameters"])))
         yield from self._until(self.end_ms)
         subjects = {
             id(change.subject): change.subject
@@ -85,9 +83,7 @@ class Population:
     def described(self) -> JsonObject:
         """Return what came out, for the results."""
         sizes = sorted(self.parameters)
-        quantiles = {
-            f"p{share}": sizes[len(sizes) * share // 100] for share in (10, 50, 90, 99)
-        }
+        quantiles = {f"p{share}": sizes[len(sizes) * share // 100] for share in (10, 50, 90, 99)}
         return {
             "events": self.position,
             "statuses": dict(self.counts),
@@ -107,10 +103,7 @@ class Population:
         for change in step.changes:
             line, row = self._event(change, at)
             yield Written(
-                line,
-                self._finished(BY_SUBJECT[change.subject.kind], row)
-                if is_last
-                else None,
+                line, self._finished(BY_SUBJECT[change.subject.kind], row) if is_last else None
             )
 
     def _finished(self, table: Table, row: Row) -> tuple[Table, Row]:
@@ -123,13 +116,9 @@ class Population:
         self.position += 1
         subject.version += 1
         state = orjson.dumps({"timestamp": at, **change.state})
-        envelope = bare_envelope(
-            subject.id, subject.version, self.position, change.topic, state
-        )
+        envelope = bare_envelope(subject.id, subject.version, self.position, change.topic, state)
         subject.row = BY_SUBJECT[subject.kind].fold(subject.row, envelope)
-        cause = (
-            r"\N" if subject.version == 1 else event_id(subject.id, subject.version - 1)
-        )
+        cause = r"\N" if subject.version == 1 else event_id(subject.id, subject.version - 1)
         own_id, correlation_id = subject.words
         line = (
             f"{own_id}\t{subject.version}\t{change.topic}\t\\\\x{state.hex()}\t{self.position}\t{at}\t"

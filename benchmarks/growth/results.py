@@ -22,17 +22,13 @@ class Results:
         """Keep how long something took, round by round."""
         smallest, largest = took[min(took)], took[max(took)]
         # Of each round, for what disturbs one disturbs both.
-        ratio = median(
-            large / small for large, small in zip(largest, smallest, strict=True)
-        )
+        ratio = median(large / small for large, small in zip(largest, smallest, strict=True))
         ms = {str(size): round(median(times), 3) for size, times in took.items()}
         self.rows.append({"name": name, "ms": ms, "ratio": round(ratio, 2), **more})
 
     def present(self) -> JsonObject:
         """Return all of it, for other programs."""
-        sizes: JsonObject = {
-            str(size): described for size, described in self.sizes.items()
-        }
+        sizes: JsonObject = {str(size): described for size, described in self.sizes.items()}
         rows: list[Any] = self.rows
         return {"goal": GOAL, "assumed": lives.assumed(), "sizes": sizes, "rows": rows}
 

@@ -72,9 +72,7 @@ class Life:
     at_ms: int
     worker_id: str
     execution: int = 0
-    subject: Subject = field(
-        default_factory=lambda: Subject("", UUID(int=0), UUID(int=0))
-    )
+    subject: Subject = field(default_factory=lambda: Subject("", UUID(int=0), UUID(int=0)))
 
     def after(self, seconds: float) -> None:
         self.at_ms += 1 + int(seconds * 1_000)
@@ -103,10 +101,7 @@ class Life:
         return self.step(topic, {**self.held(), **report, **more})
 
     def fail(self, attempt: int, retry_ms: int | None) -> Step:
-        why: JsonObject = {
-            "error_message": "the upstream answered 503",
-            "failure_reason": "error",
-        }
+        why: JsonObject = {"error_message": "the upstream answered 503", "failure_reason": "error"}
         failed = self.report("attempt_failed", attempt=attempt, **why, retry_at=None)
         failed.changes[0].state["retry_at"] = (
             None if retry_ms is None else iso(self.at_ms + retry_ms)
@@ -123,10 +118,7 @@ _Story = Callable[[Life, Change], list[Step]]
 
 
 def _from_start(*rest: Callable[[Life], Step]) -> _Story:
-    return lambda life, requested: [
-        Step(life.at_ms, [requested]),
-        *(act(life) for act in rest),
-    ]
+    return lambda life, requested: [Step(life.at_ms, [requested]), *(act(life) for act in rest)]
 
 
 def _canceled(life: Life) -> Step:
@@ -139,9 +131,7 @@ def _canceled(life: Life) -> Step:
         "logs_url": None,
     }
     return life.step(
-        "canceled",
-        {"reason": "no longer needed", "failure_reason": None, **nobody},
-        "client-1",
+        "canceled", {"reason": "no longer needed", "failure_reason": None, **nobody}, "client-1"
     )
 
 
@@ -164,10 +154,7 @@ STORIES: dict[str, _Story] = {
         Life.start, lambda life: life.report("progressed"), Life.succeed
     ),
     "succeeded at the second attempt": _from_start(
-        Life.start,
-        lambda life: life.fail(1, 1_000),
-        lambda life: life.start(2),
-        Life.succeed,
+        Life.start, lambda life: life.fail(1, 1_000), lambda life: life.start(2), Life.succeed
     ),
     "failed": _from_start(Life.start, lambda life: life.fail(1, None)),
     "canceled": _from_start(_canceled),
@@ -192,10 +179,7 @@ FOLLOWED: dict[str, tuple[str, JsonObject]] = {
         },
     ),
     "job_run.attempt_failed": ("build.failed", {"error": "the upstream answered 503"}),
-    "job_run.attempt_timed_out": (
-        "build.failed",
-        {"error": "the attempt ran past its timeoutMs"},
-    ),
+    "job_run.attempt_timed_out": ("build.failed", {"error": "the attempt ran past its timeoutMs"}),
     "job_run.start_deadline_passed": (
         "build.failed",
         {"error": "the run had not started by its start deadline"},

@@ -32,10 +32,7 @@ async def measure(urls: Mapping[int, str]) -> dict[str, dict[int, list[float]]]:
     """Return the milliseconds of each kind of append, by database and round, taken in turns."""
     figures: dict[str, dict[int, list[float]]] = {}
     async with AsyncExitStack() as stack:
-        services = {
-            size: await stack.enter_async_context(parts(url))
-            for size, url in urls.items()
-        }
+        services = {size: await stack.enter_async_context(parts(url)) for size, url in urls.items()}
         for part in services.values():
             await part.worker(WORKER)
             await _launch_many(part, ROUND_S / 2)  # Warm.
@@ -61,9 +58,7 @@ async def _round(part: Parts) -> dict[str, float]:
 
 async def _launch(part: Parts, key: str | None = None) -> float:
     started = perf_counter()
-    await part.jobs.launch(
-        SLUG, Launch(parameters={**PARAMETERS}, idempotency_key=key), TESTER
-    )
+    await part.jobs.launch(SLUG, Launch(parameters={**PARAMETERS}, idempotency_key=key), TESTER)
     return (perf_counter() - started) * 1_000
 
 

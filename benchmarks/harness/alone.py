@@ -22,25 +22,18 @@ def own_directory() -> Any:
         yield directory
 
 
-def run_alone(
-    measure: Callable[[Bench], Sequence[Row]], description: str | None
-) -> None:
+def run_alone(measure: Callable[[Bench], Sequence[Row]], description: str | None) -> None:
     """Run one measurement from the command line: print its rows, or write them as JSON."""
     parser = argparse.ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one short round")
     parser.add_argument("--rounds", type=int, help="how often each side is measured")
-    parser.add_argument(
-        "--seconds", type=float, help="how long each measurement of a rate lasts"
-    )
+    parser.add_argument("--seconds", type=float, help="how long each measurement of a rate lasts")
     parser.add_argument("--json", type=Path, help="write the rows to this file instead")
     given = parser.parse_args()
     effort = effort_of(quick=given.quick, rounds=given.rounds, seconds=given.seconds)
-    with (
-        own_directory() as directory,
-        databases.server(directory / "postgres") as server,
-    ):
+    with own_directory() as directory, databases.server(directory / "postgres") as server:
         rows = measure(Bench(server, directory, effort))
     if given.json:
         given.json.write_text(to_json(rows))
@@ -49,9 +42,7 @@ def run_alone(
     print(as_text(rows))
 
 
-def effort_of(
-    *, quick: bool, rounds: int | None = None, seconds: float | None = None
-) -> Effort:
+def effort_of(*, quick: bool, rounds: int | None = None, seconds: float | None = None) -> Effort:
     """Return the effort that the command line asks for."""
     base = QUICK if quick else Effort()
     given = {

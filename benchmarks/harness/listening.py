@@ -32,21 +32,14 @@ class Client(asyncio.Protocol):
 
     def __init__(self, host: str) -> None:
         key = base64.b64encode(os.urandom(16)).decode()
-        lines = [
-            "GET /ws HTTP/1.1",
-            f"Host: {host}",
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-        ]
+        lines = ["GET /ws HTTP/1.1", f"Host: {host}", "Upgrade: websocket", "Connection: Upgrade"]
         lines += [f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", "", ""]
         self._handshake = "\r\n".join(lines).encode()
         self._buffer = b""
         self._open = False
         self.transport: asyncio.Transport | None = None
         self.received: list[tuple[float, bytes]] = []
-        self.acknowledged: asyncio.Future[None] = (
-            asyncio.get_running_loop().create_future()
-        )
+        self.acknowledged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -73,9 +66,7 @@ class Client(asyncio.Protocol):
 
     def _take(self, kind: int, content: bytes, now: float) -> None:
         if kind == _PING and self.transport is not None:
-            self.transport.write(
-                bytes([0x8A, 0x80 | len(content), 0, 0, 0, 0]) + content
-            )
+            self.transport.write(bytes([0x8A, 0x80 | len(content), 0, 0, 0, 0]) + content)
         elif kind == _TEXT and self.acknowledged.done():
             self.received.append((now, content))
         elif kind == _TEXT:

@@ -40,9 +40,7 @@ def generator() -> str:
     return "wrk" if WRK else "a Python client on uvloop"
 
 
-def rate(
-    url: str, body: bytes, seconds: float, connections: int = CONNECTIONS
-) -> float:
+def rate(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) -> float:
     """Post for some seconds; return how many were answered with success a second.
 
     Raises:
@@ -68,24 +66,16 @@ def _rate_of_wrk(url: str, body: bytes, seconds: float, connections: int) -> flo
         ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
-    if (
-        done.returncode
-        or found is None
-        or re.search(r"Non-2xx|Socket errors", done.stdout)
-    ):
+    if done.returncode or found is None or re.search(r"Non-2xx|Socket errors", done.stdout):
         raise BrokenError(f"{done.stdout}{done.stderr}")
     return float(found[1])
 
 
-def rate_of_python(
-    url: str, body: bytes, seconds: float, connections: int = CONNECTIONS
-) -> float:
+def rate_of_python(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) -> float:
     """Do the same without `wrk`."""
     target = urlsplit(url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(
-            _post_for(target, post_request(target, body), seconds, connections)
-        )
+        return runner.run(_post_for(target, post_request(target, body), seconds, connections))
 
 
 def post_request(target: SplitResult, body: bytes) -> bytes:
@@ -98,17 +88,13 @@ def post_request(target: SplitResult, body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def _post_for(
-    target: SplitResult, request: bytes, seconds: float, connections: int
-) -> float:
+async def _post_for(target: SplitResult, request: bytes, seconds: float, connections: int) -> float:
     loop = asyncio.get_running_loop()
     began = perf_counter()
     clients = []
     for _ in range(connections):
         _, client = await loop.create_connection(
-            lambda: _Client(request, began + seconds),
-            str(target.hostname),
-            int(target.port or 80),
+            lambda: _Client(request, began + seconds), str(target.hostname), int(target.port or 80)
         )
         clients.append(client)
     async with asyncio.timeout(seconds + ANSWER_S):

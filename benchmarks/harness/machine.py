@@ -66,9 +66,7 @@ def _commit() -> str:
         )
         return done.stdout.strip()
 
-    changed = (
-        " and changes" if git("status", "--porcelain", "--untracked-files=no") else ""
-    )
+    changed = " and changes" if git("status", "--porcelain", "--untracked-files=no") else ""
     return (git("rev-parse", "--short=10", "HEAD") or "unknown") + changed
 
 

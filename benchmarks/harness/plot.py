@@ -43,18 +43,10 @@ def draw(rows: Sequence[Row], target: Path) -> bool:
 
 
 def _panel(panel: Any, row: Row) -> None:
-    values = [
-        row.value,
-        *(Row("", "", "", each.rounds).value for each in row.references),
-    ]
-    labels = [
-        "AppHub Jobs",
-        *(fill(each.label, LABEL_WIDTH) for each in row.references),
-    ]
+    values = [row.value, *(Row("", "", "", each.rounds).value for each in row.references)]
+    labels = ["AppHub Jobs", *(fill(each.label, LABEL_WIDTH) for each in row.references)]
     bars = panel.barh(labels, values, color=[OURS, *[OTHERS] * len(row.references)])
-    panel.bar_label(
-        bars, [figure(value, row.unit) for value in values], padding=4, fontsize=8
-    )
+    panel.bar_label(bars, [figure(value, row.unit) for value in values], padding=4, fontsize=8)
     panel.invert_yaxis()
     panel.margins(x=0.25)
     panel.set_xticks([])

@@ -72,9 +72,7 @@ def program(name: str, *arguments: str) -> list[str]:
     return [str(Path(sys.executable).parent / name), *arguments]
 
 
-def ready_url(
-    log: Path, process: subprocess.Popen[bytes], within_s: float = READY_S
-) -> str:
+def ready_url(log: Path, process: subprocess.Popen[bytes], within_s: float = READY_S) -> str:
     """Wait for the line `ready URL` and return the URL.
 
     Raises:
@@ -82,9 +80,7 @@ def ready_url(
     """
 
     def said() -> str | None:
-        found = [
-            line for line in log.read_text().splitlines() if line.startswith("ready ")
-        ]
+        found = [line for line in log.read_text().splitlines() if line.startswith("ready ")]
         return found[-1].split()[1] if found else None
 
     deadline = monotonic() + within_s
@@ -102,9 +98,7 @@ def count(url: str, sql: str) -> int:
     return 0 if row is None else int(row[0])
 
 
-def wait_for_count(
-    url: str, sql: str, at_least: int, timeout_s: float = READY_S
-) -> None:
+def wait_for_count(url: str, sql: str, at_least: int, timeout_s: float = READY_S) -> None:
     """Wait until a query counts this many.
 
     Raises:
@@ -117,9 +111,7 @@ def wait_for_count(
             if row is not None and int(row[0]) >= at_least:
                 return
             if monotonic() > deadline:
-                raise BrokenError(
-                    f"{sql}: {row}, not {at_least}, after {timeout_s:.0f} s"
-                )
+                raise BrokenError(f"{sql}: {row}, not {at_least}, after {timeout_s:.0f} s")
             sleep(POLL_S)
 
 
@@ -138,8 +130,6 @@ def libpq_variables(url: str) -> dict[str, str]:
 
 def _clean(env: Mapping[str, str]) -> dict[str, str]:
     ours = ("APPHUB_", "DATABASE_URL", "PG", "PROCRASTINATE_")
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(ours)
-    }
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     # What is measured is this very directory, whatever else is installed.
     return {**inherited, "PYTHONPATH": str(ROOT), **env}

@@ -35,13 +35,7 @@ class Effort:
 
 
 QUICK = Effort(
-    rounds=1,
-    seconds=1.5,
-    warm_up_s=0.5,
-    start_up_s=0.5,
-    samples=60,
-    runs=33_333,
-    clients=200,
+    rounds=1, seconds=1.5, warm_up_s=0.5, start_up_s=0.5, samples=60, runs=33_333, clients=200
 )
 
 TINY = Effort(
@@ -120,9 +114,7 @@ class Row:
 
 def ratio(row: Row, reference: Reference) -> float:
     """Return the median of the rounds' ratios: what changes between rounds cancels out in each."""
-    return median(
-        ours / theirs for ours, theirs in zip(row.rounds, reference.rounds, strict=True)
-    )
+    return median(ours / theirs for ours, theirs in zip(row.rounds, reference.rounds, strict=True))
 
 
 def is_met(row: Row, reference: Reference | None) -> bool | None:
@@ -132,14 +124,10 @@ def is_met(row: Row, reference: Reference | None) -> bool | None:
     if reference.goal is None:
         return None
     reached = ratio(row, reference)
-    return (
-        reached <= reference.goal if row.lower_is_better else reached >= reference.goal
-    )
+    return reached <= reference.goal if row.lower_is_better else reached >= reference.goal
 
 
-def in_turns(
-    bench: Bench, measures: Mapping[str, Callable[[], float]]
-) -> dict[str, list[float]]:
+def in_turns(bench: Bench, measures: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:
     """Measure everything once a round, every other round backwards: drift favours nobody."""
     figures: dict[str, list[float]] = {name: [] for name in measures}
     for number in range(bench.effort.rounds):
@@ -163,9 +151,4 @@ def from_json(text: str) -> list[Row]:
 
 
 def _row(row: dict[str, Any]) -> Row:
-    return Row(
-        **{
-            **row,
-            "references": [Reference(**reference) for reference in row["references"]],
-        }
-    )
+    return Row(**{**row, "references": [Reference(**reference) for reference in row["references"]]})

@@ -95,9 +95,7 @@ OURS = System(
     package="fastapi",
     install=(),
     api=python("cli", "serve", "--port", "0"),
-    worker=python(
-        "cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)
-    ),
+    worker=python("cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)),
     launched="SELECT count(*) FROM job_runs",
     completed="SELECT count(*) FROM job_runs WHERE status = 'succeeded'",
     launching=_our_launching,
@@ -157,10 +155,7 @@ class Site:
     @property
     def env(self) -> dict[str, str]:
         """Return the environment of the system's processes."""
-        ours = {
-            "APPHUB_DATABASE_URL": self.url,
-            "APPHUB_DATA_DIR": str(self.directory / "data"),
-        }
+        ours = {"APPHUB_DATABASE_URL": self.url, "APPHUB_DATA_DIR": str(self.directory / "data")}
         if self.system.is_ours:
             return ours
         return {**libpq_variables(self.url), STARTS_FILE: str(self.starts_file)}

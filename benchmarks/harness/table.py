@@ -32,15 +32,7 @@ class Line:
     @property
     def cells(self) -> tuple[str, ...]:
         """Return its cells in order."""
-        return (
-            self.what,
-            self.ours,
-            self.against,
-            self.theirs,
-            self.ratio,
-            self.goal,
-            self.met,
-        )
+        return (self.what, self.ours, self.against, self.theirs, self.ratio, self.goal, self.met)
 
 
 MOST_MORE = 4
@@ -97,9 +89,7 @@ def as_text(rows: Sequence[Row]) -> str:
     cells = [HEADINGS, *(line.cells for line in lines(rows))]
     widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
     table = [
-        "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
     return "\n".join([*table, "", *notes(rows)])
@@ -163,7 +153,5 @@ def put_between_marks(document: Path, text: str) -> None:
     before, begin, rest = content.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(
-            f"{document.name} has no place for the results: {BEGIN} … {END}"
-        )
+        raise ValueError(f"{document.name} has no place for the results: {BEGIN} … {END}")
     document.write_text(f"{before}{BEGIN}\n{text.strip()}\n{END}{after}")

@@ -38,10 +38,7 @@ def main() -> int:
     given = parser.parse_args()
     names = given.only or list(SCENARIOS)
     found: dict[str, Figures] = {}
-    with (
-        own_directory() as directory,
-        databases.server(directory / "postgres") as server,
-    ):
+    with own_directory() as directory, databases.server(directory / "postgres") as server:
         bench = Bench(server, directory, Effort())
         for name in names:
             bench.say(f"{name}: {SCENARIOS[name].title}")

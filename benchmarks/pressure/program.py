@@ -113,9 +113,7 @@ class _Load:
         self._seen: list[Seen] = []
         self._stop_s = 0.0
 
-    async def run(
-        self, seconds: float, processes: list[subprocess.Popen[bytes]]
-    ) -> None:
+    async def run(self, seconds: float, processes: list[subprocess.Popen[bytes]]) -> None:
         """Load, disturb, count, and stop the processes under it all."""
         clients = Clients(self._url + PATH, BODY, CONNECTIONS, self._launched)
         await clients.start()

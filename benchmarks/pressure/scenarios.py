@@ -144,9 +144,7 @@ async def _lock(url: str) -> None:
 
 SCENARIOS = {
     "baseline": Scenario("nobody in the way", _nobody),
-    "xmin": Scenario(
-        "a session holds an old snapshot", _old_snapshot, least_ratio=0.95
-    ),
+    "xmin": Scenario("a session holds an old snapshot", _old_snapshot, least_ratio=0.95),
     "readers": Scenario("lists and reports are read all the time", _readers),
     "bursts": Scenario(f"{BURST} launches at once, then none", _nobody, burst=BURST),
     "locks": Scenario("job_runs is locked for 5 s, again and again", _locks),

@@ -70,10 +70,7 @@ def _percentile(figures: Sequence[float], percent: int) -> float:
 
 
 def _canceled_s(bench: Bench, runs: int, held_ms: list[float]) -> float:
-    with (
-        site(bench, OURS) as own,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
+    with site(bench, OURS) as own, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_cancel(own.url, runs, held_ms))
 
 

@@ -86,11 +86,7 @@ def measure(bench: Bench) -> list[Row]:
         "steered": ("a claim of a job with every limit", "plain", 1.5),
         "limited": (f"a claim beside {LIMITED} limited jobs", "plain", 2.0),
         "retried": (f"a claim of {RETRIED} runs of long histories", "plain", 2.0),
-        "idle workers": (
-            f"launch to end with {workers} idle workers",
-            "one idle worker",
-            2.0,
-        ),
+        "idle workers": (f"launch to end with {workers} idle workers", "one idle worker", 2.0),
     }
     return [
         Row(
@@ -128,10 +124,7 @@ def _retried_runs(part: Parts, share: float) -> None:
 
 def _claim_ms(bench: Bench, fill: Fill, steered: dict[str, Any] | None = None) -> float:
     """Return what a claim takes beside what is filled in, of a job that says this as well."""
-    with (
-        site(bench, OURS) as own,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
+    with site(bench, OURS) as own, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_claim(own.url, bench, fill, steered or {}))
 
 
@@ -174,14 +167,7 @@ def _samples(bench: Bench) -> int:
 
 
 def _launch_to_end_ms(bench: Bench, workers: int) -> float:
-    command = python(
-        "cli",
-        "worker",
-        "--handlers",
-        "benchmarks.handlers",
-        "--slots",
-        str(SLOTS),
-    )
+    command = python("cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS))
     with site(bench, OURS) as own, ExitStack() as stack:
         for number in range(workers):
             log = own.directory / f"worker-{number}.log"

@@ -26,9 +26,7 @@ def growth_rows(result: Path = RESULT) -> list[Row]:
         return []
     found = json.loads(result.read_text())
     ratios = {
-        str(row["name"]): float(row["ratio"])
-        for row in found["rows"]
-        if not row.get("grows")
+        str(row["name"]): float(row["ratio"]) for row in found["rows"] if not row.get("grows")
     }
     if not ratios:
         return []

@@ -17,15 +17,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.load import CONNECTIONS, generator, rate
 from benchmarks.harness.processes import BrokenError, python, ready_url, running
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
-from benchmarks.harness.systems import (
-    BODY,
-    OURS,
-    PATH,
-    System,
-    installed_peers,
-    post,
-    site,
-)
+from benchmarks.harness.systems import BODY, OURS, PATH, System, installed_peers, post, site
 
 BARE = "an endpoint that does nothing"
 
@@ -36,17 +28,13 @@ def measure(bench: Bench) -> list[Row]:
     measures: dict[str, Callable[[], float]] = {BARE: partial(_bare, bench)}
     executed: dict[str, list[float]] = {system.label: [] for system in (OURS, *peers)}
     measures |= {
-        system.label: partial(_launches, bench, system, executed)
-        for system in (OURS, *peers)
+        system.label: partial(_launches, bench, system, executed) for system in (OURS, *peers)
     }
     figures = in_turns(bench, measures)
     references = [Reference(BARE, figures[BARE], goal=0.5)]
     references += [Reference(peer.label, figures[peer.label]) for peer in peers]
     title = f"launches over HTTP, {CONNECTIONS} connections, a worker beside"
-    more = {
-        f"{label} executed meanwhile, /s": median(rates)
-        for label, rates in executed.items()
-    }
+    more = {f"{label} executed meanwhile, /s": median(rates) for label, rates in executed.items()}
     return [
         Row(
             "launches",
@@ -86,9 +74,7 @@ def _rate(bench: Bench, url: str) -> float:
 
 def _check(system: System, launched: int, answered: float) -> None:
     if launched < answered * 0.95:  # The rate times the time is not exact.
-        raise BrokenError(
-            f"{system.label} answered {answered:.0f} launches, and has {launched}"
-        )
+        raise BrokenError(f"{system.label} answered {answered:.0f} launches, and has {launched}")
 
 
 if __name__ == "__main__":

@@ -79,10 +79,7 @@ def measure(bench: Bench) -> list[Row]:
             SHARED_BACKLOG_GOALS,
         ),
         _shared(
-            "shared",
-            "no-op runs that share a process, launched meanwhile",
-            during,
-            SHARED_GOALS,
+            "shared", "no-op runs that share a process, launched meanwhile", during, SHARED_GOALS
         ),
     ]
 
@@ -205,9 +202,7 @@ async def _launch_and_watch(own: Site, seconds: float, start_up_s: float) -> flo
         callers = asyncio.gather(*(call() for _ in range(CALLERS)))
         begun_at: float | None = None
         start: tuple[float, int] | None = None
-        async with await psycopg.AsyncConnection.connect(
-            own.url, autocommit=True
-        ) as connection:
+        async with await psycopg.AsyncConnection.connect(own.url, autocommit=True) as connection:
             while True:
                 await asyncio.wait({callers}, timeout=LOOK_EVERY_S)
                 if callers.done():
@@ -219,9 +214,7 @@ async def _launch_and_watch(own: Site, seconds: float, start_up_s: float) -> flo
                     begun_at = now if completed >= FIRST else None
                 elif start is None:
                     start = (now, completed) if now - begun_at >= start_up_s else None
-                elif _is_enough(
-                    own.system, now - start[0], seconds, completed - start[1]
-                ):
+                elif _is_enough(own.system, now - start[0], seconds, completed - start[1]):
                     break
         stopped = True
         await callers

@@ -95,9 +95,7 @@ def measure_mending(url: str) -> None:
         connection.execute(f"TRUNCATE {TABLE.name}")
     started = perf_counter()
     rebuilt = _run(rebuild(Database(url), TABLE, print, lambda *_: None))
-    print(
-        f"rebuild of an empty table: {rebuilt.mended} rows in {perf_counter() - started:.1f} s"
-    )
+    print(f"rebuild of an empty table: {rebuilt.mended} rows in {perf_counter() - started:.1f} s")
     print(f"longest hold of the append lock: {rebuilt.longest_hold_ms:.1f} ms")
 
 
@@ -119,9 +117,7 @@ def measure(url: str, directory: Path, rounds: int) -> None:
         median(rate / copy for rate, copy in zip(rates, copied, strict=True))
         for rates in (folds, wholes)
     ]
-    print(
-        f"median ratio to COPY: fold {ratios[0]:.2f}, fold and compare {ratios[1]:.2f}"
-    )
+    print(f"median ratio to COPY: fold {ratios[0]:.2f}, fold and compare {ratios[1]:.2f}")
     histories = [measure_histories(url) for _ in range(rounds)]
     print(f"verify --histories: {median(histories):9,.0f} events/s")
     print(
@@ -141,12 +137,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with databases.scratch() as url:
         asyncio.run(
-            fill(
-                url,
-                arguments.runs,
-                time_ordered=not arguments.random_ids,
-                succeeded=True,
-            )
+            fill(url, arguments.runs, time_ordered=not arguments.random_ids, succeeded=True)
         )
         with TemporaryDirectory() as directory:
             measure(url, Path(directory), arguments.rounds)

@@ -41,9 +41,7 @@ def measure(bench: Bench) -> list[Row]:
         return rate
 
     runs, lines = bench.effort.runs, bench.directory / "rows"
-    with databases.clone(
-        bench.server, databases.template(bench.server, bench.directory)
-    ) as url:
+    with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
         bench.say(f"filling a log of {3 * runs:,} events")
         asyncio.run(fill(url, runs, succeeded=True))
         export_rows(url, lines)
@@ -53,10 +51,7 @@ def measure(bench: Bench) -> list[Row]:
             LIBRARY: partial(runner_rate, bench),
         }
         figures = in_turns(bench, measures)
-    references = [
-        Reference(COPY, figures[COPY], goal=0.5),
-        Reference(LIBRARY, figures[LIBRARY]),
-    ]
+    references = [Reference(COPY, figures[COPY], goal=0.5), Reference(LIBRARY, figures[LIBRARY])]
     title = f"fold and compare {3 * runs:,} events".replace(",", " ")
     return [
         Row(
@@ -72,18 +67,14 @@ def measure(bench: Bench) -> list[Row]:
             title="its memory, at most",
             unit="MB",
             rounds=peaks,
-            references=[
-                Reference("for a tenth of the events", [small] * len(peaks), goal=FLAT)
-            ],
+            references=[Reference("for a tenth of the events", [small] * len(peaks), goal=FLAT)],
             lower_is_better=True,
         ),
     ]
 
 
 def _peak_of_small_log(bench: Bench) -> float:
-    with databases.clone(
-        bench.server, databases.template(bench.server, bench.directory)
-    ) as url:
+    with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
         asyncio.run(fill(url, max(10, bench.effort.runs // 10), succeeded=True))
         return _verify_alone(url)[1]
 

@@ -58,10 +58,7 @@ def measure(bench: Bench) -> list[Row]:
         title=f"saves with rows, {CALLERS} callers, no HTTP",
         unit="/s",
         rounds=figures[OURS.label],
-        references=[
-            Reference(BARE, figures[BARE], goal=0.5),
-            Reference(LIBRARY, figures[LIBRARY]),
-        ],
+        references=[Reference(BARE, figures[BARE], goal=0.5), Reference(LIBRARY, figures[LIBRARY])],
         more={"runs in a transaction of ours, and of the bare INSERTs": batch},
     )
     return [row]

@@ -27,14 +27,7 @@ import uvloop
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
-from benchmarks.harness.systems import (
-    OURS,
-    PATH,
-    System,
-    installed_peers,
-    register,
-    site,
-)
+from benchmarks.harness.systems import OURS, PATH, System, installed_peers, register, site
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from tests.support.logs import TESTER, parts
@@ -103,9 +96,7 @@ def _commits_ms(bench: Bench) -> float:
             _pause()
             began = time.perf_counter()
             # Without parameters both are one transaction, sent at once.
-            one.execute(
-                f"INSERT INTO started VALUES ({number}); NOTIFY launched".encode()
-            )
+            one.execute(f"INSERT INTO started VALUES ({number}); NOTIFY launched".encode())
             _hear(other)
             other.execute("UPDATE started SET at = now() WHERE id = %s", (number,))
             took.append((time.perf_counter() - began) * 1_000)
@@ -139,12 +130,7 @@ def _over_http_ms(bench: Bench) -> float:
 
 
 def _peer_ms(bench: Bench, peer: System) -> float:
-    with (
-        site(bench, peer) as own,
-        own.api() as url,
-        own.worker(),
-        Poster(url) as poster,
-    ):
+    with site(bench, peer) as own, own.api() as url, own.worker(), Poster(url) as poster:
         number = count(1)
 
         def start(timeout_s: float) -> int:
@@ -158,9 +144,7 @@ class Poster:
     """Launches over HTTP, on a connection that is open."""
 
     def __init__(self, url: str) -> None:
-        self._connection = http.client.HTTPConnection(
-            str(urlsplit(url).netloc), timeout=DEADLINE_S
-        )
+        self._connection = http.client.HTTPConnection(str(urlsplit(url).netloc), timeout=DEADLINE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -202,9 +186,7 @@ def _in_process_ms(bench: Bench) -> float:
         return _median_ms(bench, start)
 
 
-def _median_ms(
-    bench: Bench, start: Start, prepare: Callable[[], None] = lambda: None
-) -> float:
+def _median_ms(bench: Bench, start: Start, prepare: Callable[[], None] = lambda: None) -> float:
     # The first waits for the worker to come up.
     prepare()
     start(3 * DEADLINE_S)

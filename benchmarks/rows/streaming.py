@@ -54,10 +54,7 @@ def measure(bench: Bench) -> list[Row]:
     bench.say(
         f"{bench.effort.clients:,} clients: {missed} of {len(delays) + missed:,} events missed"
     )
-    note = (
-        f"{LAUNCHES_A_SECOND} launches a second;"
-        " from the insert, so the commit itself counts"
-    )
+    note = f"{LAUNCHES_A_SECOND} launches a second; from the insert, so the commit itself counts"
     return [
         Row(
             name="stream",
@@ -76,10 +73,7 @@ def measure(bench: Bench) -> list[Row]:
             rounds=[missed],
             lower_is_better=True,
             limit=0.0,
-            more={
-                "events times clients": len(delays) + missed,
-                "p99, ms": _quantile(delays, 0.99),
-            },
+            more={"events times clients": len(delays) + missed, "p99, ms": _quantile(delays, 0.99)},
         ),
     ]
 
@@ -101,24 +95,18 @@ def _round(bench: Bench, number: int, a_second: float) -> tuple[list[float], int
     ):
         before = connection.execute(HEAD).fetchone()
         launches = max(3, round(a_second * bench.effort.seconds))
-        listeners = runner.run(
-            _listen(url.removesuffix(PATH), number, launches, 1 / a_second)
-        )
+        listeners = runner.run(_listen(url.removesuffix(PATH), number, launches, 1 / a_second))
         launched = connection.execute(LAUNCHED, before).fetchall()
     recorded = {int(position): float(at) for position, at in launched}
     arrivals = [client.arrivals() for client in listeners]
     missed = sum(len(recorded.keys() - seen.keys()) for seen in arrivals)
     delays = [
-        (at - recorded[position]) * 1_000
-        for seen in arrivals
-        for position, at in seen.items()
+        (at - recorded[position]) * 1_000 for seen in arrivals for position, at in seen.items()
     ]
     return delays, missed
 
 
-async def _listen(
-    url: str, number: int, launches: int, pause_s: float
-) -> Sequence[Client]:
+async def _listen(url: str, number: int, launches: int, pause_s: float) -> Sequence[Client]:
     """Launch at a steady rate while this many listen.
 
     Wait until all have heard all, or no longer than some time.

@@ -56,10 +56,7 @@ def measure(bench: Bench) -> list[Row]:
 
 
 def _last_is_late_s(bench: Bench, schedules: int) -> float:
-    with (
-        site(bench, OURS) as own,
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-    ):
+    with site(bench, OURS) as own, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_tick(own.url, schedules))
 
 

@@ -13,12 +13,7 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
-from catalog.handlers.builder import (
-    BuildCanceledError,
-    BuildError,
-    BuildSettings,
-    Order,
-)
+from catalog.handlers.builder import BuildCanceledError, BuildError, BuildSettings, Order
 from catalog.handlers.checkout import CheckedOut, Wanted, checkout
 from catalog.handlers.choice import choose
 from catalog.handlers.git import CanceledError, GitError
@@ -147,11 +142,7 @@ class _Progress:
 
     def metrics(self, status: str) -> dict[str, Any]:
         duration_s = monotonic() - self.started
-        metrics = {
-            "buildId": self.build_id,
-            "status": status,
-            "durationMs": int(duration_s * 1000),
-        }
+        metrics = {"buildId": self.build_id, "status": status, "durationMs": int(duration_s * 1000)}
         if self.commit_sha is not None:
             metrics["commitSha"] = self.commit_sha
         return metrics
@@ -176,9 +167,7 @@ def _execute(
 ) -> JobResult:
     settings = BuildSettings.read(context.settings)
     source = Path("source").absolute()
-    wanted = Wanted(
-        ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"]
-    )
+    wanted = Wanted(ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"])
     found = checkout(context, repository["repoUrl"], wanted, source)
     progress.commit_sha = found.commit_sha
     context.logger.info("at commit %s", found.commit_sha)
@@ -188,11 +177,7 @@ def _execute(
     context.logger.info("launch variables: %s", ", ".join(keys) or "none")
     # Before anything is built: what the app takes does not depend on whether that succeeds.
     context.update(
-        metrics={
-            "buildId": build["id"],
-            "status": "running",
-            "commitSha": found.commit_sha,
-        },
+        metrics={"buildId": build["id"], "status": "running", "commitSha": found.commit_sha},
         context={"launchEnvTemplates": templates},
     )
     builder = choose(context, settings)
@@ -212,11 +197,7 @@ def _dockerfile(tree: Tree, path: str) -> Path:
     """Return the Dockerfile, its links followed."""
     try:
         resolved = (tree.root / path).resolve()
-    except (
-        OSError,
-        ValueError,
-        RuntimeError,
-    ):
+    except (OSError, ValueError, RuntimeError):
         # Names that no file can have; links in a circle.
         raise PermanentError(NO_DOCKERFILE) from None
     if not resolved.is_relative_to(tree.root):
@@ -225,9 +206,7 @@ def _dockerfile(tree: Tree, path: str) -> Path:
     if found is None:
         raise PermanentError(NO_DOCKERFILE)
     if found.stat().st_size > MAX_TEXT_BYTES:
-        raise PermanentError(
-            f"the Dockerfile {path} is larger than {MAX_TEXT_BYTES} bytes"
-        )
+        raise PermanentError(f"the Dockerfile {path} is larger than {MAX_TEXT_BYTES} bytes")
     return found
 
 

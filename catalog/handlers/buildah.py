@@ -37,9 +37,7 @@ OPERATORS = Path("/etc/containers/policy.json")
 _ANY = [{"type": "insecureAcceptAnything"}]
 
 
-def write_policy(
-    target: Path, stores: Iterable[Path], operators: Path = OPERATORS
-) -> None:
+def write_policy(target: Path, stores: Iterable[Path], operators: Path = OPERATORS) -> None:
     """Write the policy for one build.
 
     Args:
@@ -79,9 +77,7 @@ class Buildah:
             message = f"{self.name} is not installed: {self._install}"
             raise UnusableError(message)
         if os.geteuid() != 0 and shutil.which("newuidmap") is None:
-            raise UnusableError(
-                f"{self.name} needs newuidmap here: {builder.INSTALL_UIDMAP}"
-            )
+            raise UnusableError(f"{self.name} needs newuidmap here: {builder.INSTALL_UIDMAP}")
         if self._needs_network and shutil.which(own_network.PROGRAM) is None:
             raise NoNetworkError(
                 f"while the API has no tokens, {self.name} needs {own_network.PROGRAM} to keep"
@@ -109,13 +105,9 @@ class Buildah:
         image = oci_layout.image_of(layout)
         digest = str(image["digest"])
         if self._settings.oci_dir is not None:
-            oci_layout.add_image(
-                order.context, layout, self._settings.oci_dir, order.tag
-            )
+            oci_layout.add_image(order.context, layout, self._settings.oci_dir, order.tag)
             order.context.logger.info(
-                "the image is in the OCI layout %s as %s",
-                self._settings.oci_dir,
-                order.tag,
+                "the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag
             )
         if self._settings.registry is not None:
             digest = self._push_to_registry(order, image_id)
@@ -129,9 +121,7 @@ class Buildah:
     def _prepare(self, order: Order) -> None:
         base_images = self._settings.base_images
         if base_images is not None and not (base_images / "vfs-images").is_dir():
-            raise BuildError(
-                f"{base_images} holds no base images (see docs/building.md)"
-            )
+            raise BuildError(f"{base_images} holds no base images (see docs/building.md)")
         for name in ("runtime", "home"):
             (order.work / name).mkdir(mode=0o700)
         try:
@@ -207,18 +197,10 @@ class Buildah:
     def _program(self, order: Order) -> list[str]:
         base_images: list[str] = []
         if self._settings.base_images is not None:
-            base_images = [
-                "--storage-opt",
-                f"vfs.imagestore={self._settings.base_images}",
-            ]
+            base_images = ["--storage-opt", f"vfs.imagestore={self._settings.base_images}"]
         return [
             self.name,
-            *(
-                "--root",
-                str(order.work / "storage"),
-                "--runroot",
-                str(order.work / "run"),
-            ),
+            *("--root", str(order.work / "storage"), "--runroot", str(order.work / "run")),
             *("--storage-driver", "vfs"),
             *base_images,
             *self._more_options(order.work),

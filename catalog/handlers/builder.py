@@ -27,9 +27,7 @@ INSTALL_BUILDAH = "apt-get install --no-install-recommends buildah crun netavark
 INSTALL_SLIRP = "apt-get install --no-install-recommends slirp4netns"
 INSTALL_PODMAN = "apt-get install --no-install-recommends podman crun netavark"
 ADD_IDS = "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 USER"
-SEARCH = (
-    'unqualified-search-registries = ["docker.io"] in /etc/containers/registries.conf'
-)
+SEARCH = 'unqualified-search-registries = ["docker.io"] in /etc/containers/registries.conf'
 
 CLOSE_THE_API = (
     "give the API tokens (APPHUB_TOKENS_FILE, also for its workers);"
@@ -55,10 +53,7 @@ _ADVICE = (
         r"unshare\(CLONE_NEWUSER\): Operation not permitted",
         f"a worker in a container must be allowed to make namespaces: {ALLOW_NAMESPACES}",
     ),
-    (
-        r'could not find "netavark"',
-        "install it: apt-get install --no-install-recommends netavark",
-    ),
+    (r'could not find "netavark"', "install it: apt-get install --no-install-recommends netavark"),
     (
         r"short-name .* did not resolve|no unqualified-search",
         f"name the image in full, such as {IN_FULL}, or let the operator set {SEARCH}",
@@ -252,9 +247,7 @@ def show(
         raise BuildError(why)
 
 
-def _attend(
-    context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output"
-) -> None:
+def _attend(context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output") -> None:
     while process.poll() is None:
         output.pass_on(POLL_S)
         if context.cancelled.is_set():
@@ -283,9 +276,7 @@ def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
         message = f"{command[0]} does not answer"
         raise BuildError(message) from None
     if answer.returncode != 0:
-        raise BuildError(
-            failure(command[0], answer.returncode, answer.stdout + answer.stderr)
-        )
+        raise BuildError(failure(command[0], answer.returncode, answer.stdout + answer.stderr))
     return answer.stdout.decode("utf-8", "replace").strip()
 
 

@@ -47,9 +47,7 @@ class CheckedOut:
     branch: str | None
 
 
-def checkout(
-    context: JobRunContext, repo_url: str, wanted: Wanted, target: Path
-) -> CheckedOut:
+def checkout(context: JobRunContext, repo_url: str, wanted: Wanted, target: Path) -> CheckedOut:
     """Write the wanted files into a new directory, then a shallow repository without a remote.
 
     Raises:
@@ -57,9 +55,7 @@ def checkout(
         CanceledError: somebody asked to cancel.
     """
     with git_for(context, repo_url) as git:
-        context.logger.info(
-            "checking out %s of %s", _described(wanted), git.origin.shown
-        )
+        context.logger.info("checking out %s of %s", _described(wanted), git.origin.shown)
         git.run("init", "--quiet", "--template=", str(target))
         found = _Checkout(context, git, target).of(wanted)
         # It would tell everybody who gets the image where the repository came from.
@@ -89,9 +85,7 @@ class _Checkout:
         if wanted.ref is not None and wanted.ref != "HEAD":
             return CheckedOut(self._ref(wanted.ref), wanted.branch)
         if wanted.branch is not None:
-            commit = self._named(
-                f"refs/heads/{wanted.branch}", f"branch {wanted.branch}"
-            )
+            commit = self._named(f"refs/heads/{wanted.branch}", f"branch {wanted.branch}")
             return CheckedOut(commit, wanted.branch)
         if wanted.commit is not None:
             try:
@@ -115,9 +109,7 @@ class _Checkout:
                 raise
             except GitError:
                 return self._from_history(commit)
-        remote = self._remote_refs(
-            f"refs/tags/{ref}", f"refs/heads/{ref}", f"refs/{ref}"
-        )
+        remote = self._remote_refs(f"refs/tags/{ref}", f"refs/heads/{ref}", f"refs/{ref}")
         if remote:
             return self._fetch(remote[0])
         if _SHORT_COMMIT.fullmatch(commit):
@@ -131,9 +123,7 @@ class _Checkout:
 
     def _default(self) -> CheckedOut:
         # The first line is `ref: refs/heads/NAME<tab>HEAD`, unless HEAD is detached.
-        said = self._git.run(
-            "ls-remote", "--symref", "--", self._git.origin.url, "HEAD"
-        )
+        said = self._git.run("ls-remote", "--symref", "--", self._git.origin.url, "HEAD")
         if not said.strip():
             raise GitError("the repository has no commit")
         head = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
@@ -180,15 +170,11 @@ class _Checkout:
         )
 
     def _from_history(self, commit: str) -> str:
-        self._context.logger.info(
-            "looking for commit %s in all branches and tags", commit
-        )
+        self._context.logger.info("looking for commit %s in all branches and tags", commit)
         self._run_fetch([], _ALL)
         try:
             return check_out(self._git, self._target, commit)
         except PermanentError:
             raise
         except GitError:
-            raise GitError(
-                f"the repository has no tag, branch or commit {commit}"
-            ) from None
+            raise GitError(f"the repository has no tag, branch or commit {commit}") from None

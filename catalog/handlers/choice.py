@@ -51,9 +51,7 @@ def usable(settings: BuildSettings, note: Callable[[str], None]) -> tuple[Builde
         except UnusableError as error:
             failures.append(error)
     if settings.builder != "auto":
-        raise PermanentError(
-            f"the builder {settings.builder} cannot be used: {failures[0]}"
-        )
+        raise PermanentError(f"the builder {settings.builder} cannot be used: {failures[0]}")
     for failure in failures:
         note(str(failure))
     raise PermanentError(_remedy(failures))

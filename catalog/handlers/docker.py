@@ -43,8 +43,7 @@ class Docker:
             )
         try:
             version = ask(
-                [*self._command, "version", "--format", "{{.Server.Version}}"],
-                os.environ,
+                [*self._command, "version", "--format", "{{.Server.Version}}"], os.environ
             )
         except BuildError as error:
             raise UnusableError(
@@ -59,9 +58,7 @@ class Docker:
         if self._settings.oci_dir is not None:
             digest = self._keep(order, self._settings.oci_dir)
             order.context.logger.info(
-                "the image is in the OCI layout %s as %s",
-                self._settings.oci_dir,
-                order.tag,
+                "the image is in the OCI layout %s as %s", self._settings.oci_dir, order.tag
             )
         if self._settings.registry is not None:
             digest = self._push(order, self._settings.registry)
@@ -86,20 +83,11 @@ class Docker:
         save = [*self._command, "save", "--output", str(archive), order.tag]
         show(order.context, save, os.environ)
         layout.mkdir()
-        unpack = [
-            "tar",
-            "--extract",
-            "--file",
-            str(archive),
-            "--directory",
-            str(layout),
-        ]
+        unpack = ["tar", "--extract", "--file", str(archive), "--directory", str(layout)]
         show(order.context, unpack, os.environ)
         archive.unlink()
         if not (layout / "index.json").exists():
-            raise BuildError(
-                "docker 25 or newer is needed to keep images in an OCI layout"
-            )
+            raise BuildError("docker 25 or newer is needed to keep images in an OCI layout")
         oci_layout.add_image(order.context, layout, oci_dir, order.tag)
         return str(oci_layout.image_of(layout)["digest"])
 
@@ -141,7 +129,5 @@ def _digest(entries: list[str], repository: str) -> str:
     short = repository.removeprefix("docker.io/")
     found = known.get(repository) or known.get(short)
     if found is None:
-        raise BuildError(
-            f"docker does not say under which digest it pushed to {repository}"
-        )
+        raise BuildError(f"docker does not say under which digest it pushed to {repository}")
     return found

@@ -104,9 +104,7 @@ class Watch:
         size, entries = measured(self._directory, most)
         check_size(size, self._limits)
         if entries > most:
-            raise RefusedError(
-                f"the clone holds more than {most} files and directories"
-            )
+            raise RefusedError(f"the clone holds more than {most} files and directories")
         ended = monotonic()
         took_s = ended - started
         pause_s = max(LOOK_S, LOOK_SHARE * took_s)
@@ -116,9 +114,7 @@ class Watch:
 def check_size(size: int, limits: Limits) -> None:
     """Raise RefusedError if a clone of so many bytes is too large."""
     if size > limits.bytes:
-        raise RefusedError(
-            f"the repository takes more than {limits.bytes / 1_000_000:g} MB"
-        )
+        raise RefusedError(f"the repository takes more than {limits.bytes / 1_000_000:g} MB")
 
 
 def measured(directory: Path, most: int) -> tuple[int, int]:
@@ -127,10 +123,7 @@ def measured(directory: Path, most: int) -> tuple[int, int]:
     entries = 0
     waiting = [str(directory)]
     while waiting and entries <= most:
-        with (
-            suppress(FileNotFoundError, NotADirectoryError),
-            os.scandir(waiting.pop()) as found,
-        ):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as found:
             for entry in found:
                 entries += 1
                 if entry.is_dir(follow_symlinks=False):
@@ -211,9 +204,7 @@ class Git:
             CanceledError: somebody asked to cancel.
         """
         printed = _Tail()
-        self.stream(
-            printed.feed, command, *arguments, repository=repository, watched=watched
-        )
+        self.stream(printed.feed, command, *arguments, repository=repository, watched=watched)
         return printed.text()
 
     def stream(
@@ -233,12 +224,7 @@ class Git:
             place = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}"]
         said = _Tail()
         # A shell, because only it can lower a limit between fork and exec; it gets arguments alone.
-        limited = (
-            "sh",
-            "-c",
-            'ulimit -S -d "$0"; exec "$@"',
-            str(MEMORY_LIMIT_BYTES // 1024),
-        )
+        limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
         process = self._start([*limited, "git", *place, command, *arguments])
         try:
             watch = Watch(watched, self.limits)
@@ -277,11 +263,7 @@ class Git:
             )
 
     def _attend(
-        self,
-        process: "subprocess.Popen[bytes]",
-        feed: Feed,
-        hear: Feed,
-        watch: Watch,
+        self, process: "subprocess.Popen[bytes]", feed: Feed, hear: Feed, watch: Watch
     ) -> None:
         """Read both pipes until the process has ended, and stop it where a limit is reached."""
         with selectors.DefaultSelector() as selector:
@@ -302,9 +284,7 @@ class Git:
         if self._context.cancelled.is_set():
             raise CanceledError
         if monotonic() > self._until:
-            raise GitError(
-                f"git took longer than {self.limits.time_s:g} s and was stopped"
-            )
+            raise GitError(f"git took longer than {self.limits.time_s:g} s and was stopped")
         watch.look()
 
 
@@ -354,15 +334,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 # A clone has three steps, so that nothing is written that was not measured before: the pack; the
 # list of what it holds; the files.
 
-__all__ = [
-    "CanceledError",
-    "Git",
-    "GitError",
-    "RefusedError",
-    "check_out",
-    "clone",
-    "git_for",
-]
+__all__ = ["CanceledError", "Git", "GitError", "RefusedError", "check_out", "clone", "git_for"]
 
 MAX_PATH_BYTES = 3_500
 """Of a path in a repository. The system takes 4 096 with the place of the clone before it."""
@@ -374,9 +346,7 @@ MAX_DEPTH = 200
 tree as well, and give up near a thousand."""
 
 
-def clone(
-    context: JobRunContext, repo_url: str, target: Path, branch: str | None = None
-) -> str:
+def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | None = None) -> str:
     """Clone the newest commit of the default branch, or of this branch or tag, and return its id.
 
     Raises:
@@ -412,24 +382,16 @@ def check_out(git: Git, repository: Path, revision: str) -> str:
     """
     try:
         said = git.run(
-            "rev-parse",
-            "--quiet",
-            "--verify",
-            f"{revision}^{{commit}}",
-            repository=repository,
+            "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository
         )
     except GitError:
-        raise GitError(
-            "the repository has no commit where it should be cloned from"
-        ) from None
+        raise GitError("the repository has no commit where it should be cloned from") from None
     commit = said.strip()
     packed_bytes, _ = measured(repository, git.limits.entries)
     listing = _Listing(git.limits, packed_bytes)
     options = ("-r", "-t", "-l", "-z", "--full-tree")
     git.stream(listing.feed, "ls-tree", *options, commit, repository=repository)
-    git.run(
-        "reset", "--quiet", "--hard", commit, repository=repository, watched=repository
-    )
+    git.run("reset", "--quiet", "--hard", commit, repository=repository, watched=repository)
     return commit
 
 
@@ -471,6 +433,4 @@ def _check_path(path: bytes) -> None:
     is_long = len(path) > MAX_PATH_BYTES or longest > MAX_NAME_BYTES
     if is_long or len(names) > MAX_DEPTH:
         start = shown(path.decode("utf-8", "replace"), 80)
-        raise RefusedError(
-            f"the repository holds a path that is too long or too deep: {start}"
-        )
+        raise RefusedError(f"the repository holds a path that is too long or too deep: {start}")

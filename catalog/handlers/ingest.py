@@ -166,13 +166,9 @@ def _is_dockerfile(name: str) -> bool:
 
 
 # No \s: it passes line ends, and from each of many empty lines it would search all the rest.
-_FROM = re.compile(
-    r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE
-)
+_FROM = re.compile(r"^[ \t]*FROM[ \t]+(?:--\S+[ \t]+)*(\S{1,500})", re.IGNORECASE | re.MULTILINE)
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")
-_VERSIONED = re.compile(
-    r"(?<![a-z0-9])(?P<name>node|python)(?:js)?v?(?P<version>\d+(?:\.\d+)*)"
-)
+_VERSIONED = re.compile(r"(?<![a-z0-9])(?P<name>node|python)(?:js)?v?(?P<version>\d+(?:\.\d+)*)")
 """An interpreter in the tag of an image that is called otherwise, such as `python3.9`."""
 
 
@@ -290,9 +286,7 @@ def execute(context: JobRunContext) -> JobResult:
     )
 
 
-def _found(
-    context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str
-) -> dict[str, Any]:
+def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
     repository = context.inputs["repository"]
     log = context.logger
     described = _as_registered(repository)

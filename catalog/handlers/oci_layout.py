@@ -38,14 +38,10 @@ def image_of(layout: Path) -> dict[str, Any]:
         (descriptor,) = index["manifests"]
         return {key: descriptor[key] for key in ("mediaType", "digest", "size")}
     except (OSError, ValueError, KeyError) as error:
-        raise BuildError(
-            f"the builder wrote no OCI layout of one image: {error!r}"
-        ) from None
+        raise BuildError(f"the builder wrote no OCI layout of one image: {error!r}") from None
 
 
-def add_image(
-    context: JobRunContext, source: Path, layout: Path, reference: str
-) -> None:
+def add_image(context: JobRunContext, source: Path, layout: Path, reference: str) -> None:
     """Copy the only image of one layout into another, where it replaces what had its reference.
 
     Raises:
@@ -75,9 +71,7 @@ def _index(layout: Path, image: dict[str, Any], reference: str) -> dict[str, Any
         index = _EMPTY
         if file.exists():
             index = json.loads(file.read_text())
-        others = [
-            entry for entry in index["manifests"] if _reference(entry) != reference
-        ]
+        others = [entry for entry in index["manifests"] if _reference(entry) != reference]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BuildError(f"{file} is no index of an OCI layout") from None
     added = {**image, "annotations": {REFERENCE: reference}}
@@ -113,9 +107,7 @@ def _copy(blob: Path, target: Path) -> None:
             writing.write(chunk)
         os.fsync(writing.fileno())
     if digest.hexdigest() != target.name:
-        raise BuildError(
-            f"the builder wrote a blob that is not what its name says: {target.name}"
-        )
+        raise BuildError(f"the builder wrote a blob that is not what its name says: {target.name}")
     partial.replace(target)
 
 

@@ -45,8 +45,7 @@ NO_ADDRESS = (
     " a file:, http:, https:, git: or ssh: URL"
 )
 NO_LOCAL_PATHS = (
-    "repositories at local paths are switched off here;"
-    " give an https:, ssh:, http: or git: URL"
+    "repositories at local paths are switched off here; give an https:, ssh:, http: or git: URL"
 )
 
 
@@ -226,9 +225,7 @@ def credentials_for(
     return Password(username, password)
 
 
-def _entry_for(
-    origin: Origin, settings: Mapping[str, Json]
-) -> Mapping[str, Json] | None:
+def _entry_for(origin: Origin, settings: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """Return the entry HOST:PORT; HOST alone stands for the usual port only."""
     wanted = {f"{origin.host}:{origin.port}"}
     usual_port = _DEFAULT_PORTS.get(origin.scheme)
@@ -246,9 +243,7 @@ def _entry_for(
 def _text(origin: Origin, entry: Mapping[str, Json], field: str) -> str:
     value = entry.get(field)
     if not isinstance(value, str) or not value or _UNUSABLE.search(value):
-        raise RefusedError(
-            f"the operator's credentials for {origin.host} lack a usable {field}"
-        )
+        raise RefusedError(f"the operator's credentials for {origin.host} lack a usable {field}")
     return value
 
 
@@ -302,10 +297,7 @@ _CONFIG = """\
 
 
 def furnish(
-    home: Path,
-    origin: Origin,
-    credentials: Password | SshKey | None,
-    addresses: Sequence[str] = (),
+    home: Path, origin: Origin, credentials: Password | SshKey | None, addresses: Sequence[str] = ()
 ) -> dict[str, str]:
     """Write git's settings into a private, empty directory, and return git's whole environment.
 
@@ -385,9 +377,7 @@ PIPE_BYTES = 16_384
 """What a pipe takes although nobody reads: four pages, where a user has many pipes."""
 
 
-def ssh_command(
-    key: SshKey | None, origin: Origin | None = None, address: str = ""
-) -> str:
+def ssh_command(key: SshKey | None, origin: Origin | None = None, address: str = "") -> str:
     """Return the command for git's shell.
 
     Every default is named here, for ssh takes its home from the system. Where an address is given,
@@ -480,9 +470,7 @@ def _environment(home: Path, origin: Origin, ssh: str) -> dict[str, str]:
 LINES = 8
 """Git's own last words; the cause stands near the end."""
 
-_NO_LOGIN = (
-    r"could not read (Username|Password)|Authentication failed|returned error: 401"
-)
+_NO_LOGIN = r"could not read (Username|Password)|Authentication failed|returned error: 401"
 _NO_ACCESS = r"returned error: 403"
 _HOST_KEY = r"Host key verification failed"
 _SSH_KEY = r"Permission denied \("
@@ -499,8 +487,7 @@ _MEANINGS = {
     _HOST_KEY: "the operator has given no key to recognise this ssh server by",
     _SSH_KEY: f"the ssh server demands a key {_LACKS}; the operator can give one",
     _REDIRECT: (
-        f"the server redirects, which is not followed{_BY_CREDENTIALS};"
-        " give its new address"
+        f"the server redirects, which is not followed{_BY_CREDENTIALS}; give its new address"
     ),
     _FORBIDDEN_PATH: "the repository holds a path that cannot be checked out",
     _MEMORY: "unpacking the repository takes more memory than a clone may use",
@@ -526,12 +513,7 @@ UNREADABLE = "no repository can be read at"
 
 
 def failure(
-    command: str,
-    code: int,
-    said: str,
-    *,
-    authenticated: bool,
-    origin: Origin | None = None,
+    command: str, code: int, said: str, *, authenticated: bool, origin: Origin | None = None
 ) -> GitError:
     """Return the error that tells why a command failed, with git's own last words.
 
@@ -604,9 +586,7 @@ NOT_REACHED = (
 _Address = IPv4Address | IPv6Address
 
 _RESERVED = (
-    ip_network(
-        "192.0.0.0/24"
-    ),  # Of the protocol itself; a cloud has its metadata here.
+    ip_network("192.0.0.0/24"),  # Of the protocol itself; a cloud has its metadata here.
     ip_network("168.63.129.16/32"),  # Another cloud's metadata, at a public address.
     ip_network("::/96"),
     ip_network("fec0::/10"),

@@ -115,8 +115,7 @@ _DEFINITION = re.compile(
     re.MULTILINE,
 )
 _TAG = re.compile(
-    r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>",
-    re.IGNORECASE,
+    r"<img\s(?P<attributes>(?:[^<>\"']|\"[^\"]{0,2000}\"|'[^']{0,2000}'){1,4000})>", re.IGNORECASE
 )
 _ATTRIBUTE = re.compile(
     r"(?P<name>[^\s=\"'<>/]{1,100})"
@@ -185,9 +184,7 @@ def _inline(text: str) -> Iterator[tuple[int, Image]]:
         yield match.start(), image
 
 
-def _by_label(
-    text: str, definitions: dict[str, "re.Match[str]"]
-) -> Iterator[tuple[int, Image]]:
+def _by_label(text: str, definitions: dict[str, "re.Match[str]"]) -> Iterator[tuple[int, Image]]:
     for match in _BY_LABEL.finditer(text):
         alt = match["alt"]
         label = _label(match["label"] or alt)
@@ -200,11 +197,7 @@ def _by_label(
 def _image(alt: str, target: "re.Match[str]") -> Image:
     src = target["angled"] or target["bare"]
     title = target["double"] or target["single"] or target["round"] or ""
-    return Image(
-        _unescaped(src),
-        _unescaped(alt),
-        _unescaped(title),
-    )
+    return Image(_unescaped(src), _unescaped(alt), _unescaped(title))
 
 
 def _tags(text: str) -> Iterator[tuple[int, Image]]:
@@ -253,8 +246,7 @@ TINY_PX = 48
 _SCREENSHOT = re.compile(r"screen[\s_-]?(?:shot|cast|grab|capture)", re.IGNORECASE)
 
 _BADGE_PATH = re.compile(
-    r"(?:^|[/._-])badges?(?:[/._-]|$)|status\.svg$|button\.svg$|/build/?status",
-    re.IGNORECASE,
+    r"(?:^|[/._-])badges?(?:[/._-]|$)|status\.svg$|button\.svg$|/build/?status", re.IGNORECASE
 )
 
 _BADGE_HOSTS = frozenset(
@@ -642,21 +634,14 @@ def preview_tiles(
         try:
             tile = _tile(preview, references, log)
         except ReferenceUnusableError as error:
-            log.info(
-                "preview %s is left out: %s",
-                shown(preview.embed or preview.src, 100),
-                error,
-            )
+            log.info("preview %s is left out: %s", shown(preview.embed or preview.src, 100), error)
             continue
         size = len(json.dumps(tile))
         address = _address(tile)
         if address in tiles:
             continue
         if total + size > MAX_TOTAL_BYTES:
-            log.info(
-                "preview %s is left out: all together take too much",
-                shown(preview.src, 100),
-            )
+            log.info("preview %s is left out: all together take too much", shown(preview.src, 100))
             continue
         tiles[address] = {**tile, "sortOrder": len(tiles)}
         total += size
@@ -758,9 +743,7 @@ def _of_readme(tree: Tree, references: References) -> Iterator[Preview]:
         )
 
 
-def _tile(
-    preview: Preview, references: References, log: logging.Logger
-) -> dict[str, Json]:
+def _tile(preview: Preview, references: References, log: logging.Logger) -> dict[str, Json]:
     """Return the tile, but for its place in line.
 
     Raises:

@@ -209,8 +209,7 @@ MAX_NESTING = 32
 
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _PLAIN_TAGS = frozenset(
-    f"tag:yaml.org,2002:{name}"
-    for name in ("str", "int", "float", "bool", "null", "map", "seq")
+    f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq")
 )
 
 
@@ -219,10 +218,7 @@ class ManifestError(ValueError):
 
 
 def first_manifest(
-    tree: Tree,
-    names: Sequence[str],
-    log: logging.Logger,
-    most_bytes: int = MAX_MANIFEST_BYTES,
+    tree: Tree, names: Sequence[str], log: logging.Logger, most_bytes: int = MAX_MANIFEST_BYTES
 ) -> Plain:
     """Return the content of the first of these files that exists; None if none, or broken."""
     existing = [name for name in names if tree.inside(name) is not None]
@@ -236,9 +232,7 @@ def first_manifest(
     try:
         if name.endswith(".json"):  # YAML refuses JSON that is indented with tabs.
             return read_json(text)
-        return read_yaml(
-            text, lambda odd: log.warning("%s: left out: %s", name, shown(odd))
-        )
+        return read_yaml(text, lambda odd: log.warning("%s: left out: %s", name, shown(odd)))
     except ManifestError as error:
         log.warning("%s is passed over: %s", name, shown(str(error)))
         return None
@@ -318,10 +312,7 @@ def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
 
 
 def _value(
-    events: Iterator[yaml.Event],
-    event: yaml.Event,
-    depth: int,
-    left_out: Callable[[str], None],
+    events: Iterator[yaml.Event], event: yaml.Event, depth: int, left_out: Callable[[str], None]
 ) -> Plain:
     """Return the value that begins with an event, all of whose events are taken.
 

@@ -58,9 +58,7 @@ def has_screen(environment: Mapping[str, str], platform: str = sys.platform) -> 
 
 def show(url: str) -> None:
     """Open the address in a browser, which may take its time."""
-    threading.Thread(
-        target=webbrowser.open, args=(url,), name="browser", daemon=True
-    ).start()
+    threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()
 
 
 @dataclass(frozen=True)
@@ -127,9 +125,7 @@ def keys_heard(happenings: Happenings) -> Iterator[bool]:
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)
-    threading.Thread(
-        target=_read, args=(terminal, happenings), name="keys", daemon=True
-    ).start()
+    threading.Thread(target=_read, args=(terminal, happenings), name="keys", daemon=True).start()
     try:
         yield True
     finally:
@@ -197,9 +193,7 @@ MOST_DIRECTORIES = 1_000
 GATHERED_MS = 200
 """Changes that follow each other so closely are one: version control writes many files at once."""
 
-LEFT_OUT = frozenset(
-    {"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"}
-)
+LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"})
 """Directories in which nobody edits handlers; neither in those that begin with a dot."""
 
 
@@ -209,10 +203,7 @@ def watched(source: HandlerSource, happenings: Happenings) -> Iterator[None]:
     directories = list(_with_python(_directories(source)))
     stopping = threading.Event()
     threading.Thread(
-        target=_watch,
-        args=(directories, stopping, happenings),
-        name="files",
-        daemon=True,
+        target=_watch, args=(directories, stopping, happenings), name="files", daemon=True
     ).start()
     try:
         yield
@@ -220,9 +211,7 @@ def watched(source: HandlerSource, happenings: Happenings) -> Iterator[None]:
         stopping.set()
 
 
-def _watch(
-    directories: Sequence[Path], stopping: threading.Event, happenings: Happenings
-) -> None:
+def _watch(directories: Sequence[Path], stopping: threading.Event, happenings: Happenings) -> None:
     for changes in watch(
         *directories,
         watch_filter=PythonFilter(),

@@ -37,10 +37,7 @@ class HandlerFile:
     @property
     def variables(self) -> Mapping[str, str]:
         """What the worker is told."""
-        return {
-            FILE_VARIABLE: str(self._path),
-            PIPE_VARIABLE: str(self.descriptor),
-        }
+        return {FILE_VARIABLE: str(self._path), PIPE_VARIABLE: str(self.descriptor)}
 
     def write(self, packages: Packages) -> None:
         """Write what there is now; whoever reads finds it whole."""
@@ -105,10 +102,7 @@ def _document(packages: Packages) -> str:
     handlers: dict[str, int] = {}
     for name, package in packages.items():
         handlers[name] = each_once.index(package)
-    document = {
-        "packages": described,
-        "handlers": handlers,
-    }
+    document = {"packages": described, "handlers": handlers}
     return json.dumps(document)
 
 

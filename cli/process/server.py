@@ -35,9 +35,7 @@ class Server(uvicorn.Server):
 
     asked_to_stop = False
 
-    def __init__(
-        self, config: uvicorn.Config, requests: OpenRequests | None = None
-    ) -> None:
+    def __init__(self, config: uvicorn.Config, requests: OpenRequests | None = None) -> None:
         """Take the settings, and the application's open requests, where it has any that last."""
         super().__init__(config)
         self._requests = requests or OpenRequests(asyncio.Event())
@@ -71,18 +69,14 @@ class Server(uvicorn.Server):
     def _cut_short(self, after_s: float) -> None:
         if self._cutting_short is not None:
             self._cutting_short.cancel()
-        self._cutting_short = start_once(
-            "cutting requests short", self._cut_short_after(after_s)
-        )
+        self._cutting_short = start_once("cutting requests short", self._cut_short_after(after_s))
 
     async def _cut_short_after(self, wait_s: float) -> None:
         await asyncio.sleep(wait_s)
         await self._requests.cut_short()
 
 
-def serve(
-    settings: Settings, listening: socket.socket, *, shows_runs: bool = False
-) -> None:
+def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = False) -> None:
     """Serve the API until it is asked to stop; print `ready http://HOST:PORT` once it answers.
 
     Args:
@@ -118,9 +112,7 @@ def serve(
         run_until_stopped(main)
 
 
-async def _serve(
-    server: Server, listening: socket.socket, begin: Callable[[], None]
-) -> None:
+async def _serve(server: Server, listening: socket.socket, begin: Callable[[], None]) -> None:
     serving = start_once("HTTP server", server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)

@@ -26,9 +26,7 @@ READY = b"ready "
 class Child:
     """`apphub-jobs serve` or `apphub-jobs worker`, started as often as need be."""
 
-    def __init__(
-        self, command: str, environment: Mapping[str, str], passed: Sequence[int]
-    ) -> None:
+    def __init__(self, command: str, environment: Mapping[str, str], passed: Sequence[int]) -> None:
         """Take the command, its variables, and the descriptors that it is given."""
         self.command = command
         self._environment = environment
@@ -52,9 +50,7 @@ class Child:
             # Ctrl-C is for this process, which stops its children in order.
             start_new_session=True,
         )
-        threading.Thread(
-            target=self._read, args=(self._process.stdout,), daemon=True
-        ).start()
+        threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True).start()
         os.close(waits)
 
     def start(self) -> None:

@@ -75,9 +75,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
             _metrics_served(service, metrics_at),
             aclosing(executor),
             aclosing(shared),
-            log_keeper(
-                settings.logs_store, settings.data_dir, service.supervision
-            ) as logs,
+            log_keeper(settings.logs_store, settings.data_dir, service.supervision) as logs,
         ):
             worker = _worker(worker_settings, service, executors, offered, logs)
             signals.lead_to(worker.stop, worker.stop_now)
@@ -99,10 +97,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
 
 
 def _executor(
-    packages: Mapping[str, HandlerPackage],
-    slots: int,
-    orphans: Orphans,
-    cluster: RayCluster | None,
+    packages: Mapping[str, HandlerPackage], slots: int, orphans: Orphans, cluster: RayCluster | None
 ) -> ProcessExecutor | RayExecutor:
     """Return where attempts run that have a process of their own."""
     if cluster is None:
@@ -110,9 +105,7 @@ def _executor(
     return RayExecutor(packages, cluster, slots, orphans)
 
 
-def _metrics_served(
-    service: Service, at: Address | None
-) -> AbstractAsyncContextManager[None]:
+def _metrics_served(service: Service, at: Address | None) -> AbstractAsyncContextManager[None]:
     """Serve what the process counts meanwhile, if it is said where."""
     if at is None:
         return nullcontext()
@@ -162,9 +155,7 @@ def _worker(
     return worker
 
 
-def _follow(
-    feed: Feed, executors: Sequence[Executor], offered: dict[str, HandlerPackage]
-) -> None:
+def _follow(feed: Feed, executors: Sequence[Executor], offered: dict[str, HandlerPackage]) -> None:
     """Use whatever handlers the feed tells of."""
     loop = asyncio.get_running_loop()
 

@@ -58,10 +58,7 @@ class Banner:
 
     @classmethod
     def of(
-        cls,
-        whole: Whole,
-        listening: socket.socket,
-        handlers: Mapping[str, HandlerPackage],
+        cls, whole: Whole, listening: socket.socket, handlers: Mapping[str, HandlerPackage]
     ) -> Self:
         """Return the banner of a service that is about to start."""
         return cls(

@@ -34,12 +34,10 @@ developing = typer.Typer()
 def dev(  # noqa: PLR0913 - one for each group of options
     *,
     files: Annotated[
-        list[str],
-        typer.Argument(help="Python files or modules with functions under @job."),
+        list[str], typer.Argument(help="Python files or modules with functions under @job.")
     ],
     output: Annotated[
-        bool,
-        typer.Option("--output", "-o", help="Show what runs print from the start."),
+        bool, typer.Option("--output", "-o", help="Show what runs print from the start.")
     ] = False,
     dashboard: Annotated[
         bool,
@@ -68,19 +66,13 @@ def dev(  # noqa: PLR0913 - one for each group of options
         happenings = Happenings()
         workshop = Workshop(source, happenings)
         environment = whole.environment()
-        with closing(
-            Developer(environment, listening, say, workshop, happenings)
-        ) as developer:
+        with closing(Developer(environment, listening, say, workshop, happenings)) as developer:
             # While they import their code, everything else gets ready.
             developer.prepare()
             _probe(workshop)
             handlers = packages_by_name(workshop.offers)
             Banner.of(whole, listening, handlers).show()
-            with (
-                opened(storage),
-                keys_heard(happenings) as has_keys,
-                watched(source, happenings),
-            ):
+            with opened(storage), keys_heard(happenings) as has_keys, watched(source, happenings):
                 developer.has_keys = has_keys
                 developer.shows_output = output
                 in_sight = has_keys and has_screen(os.environ)

@@ -15,10 +15,7 @@ class WorkOptions:
     """What a worker executes, and how much at a time."""
 
     slots: Annotated[
-        int,
-        typer.Option(
-            envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time."
-        ),
+        int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")
     ] = 4
     shared_slots: Annotated[
         int,

@@ -10,14 +10,7 @@ from api.bootstrap.handler_settings import local_repositories
 from api.bootstrap.settings import Settings
 from cli.database import check_logs_store
 from cli.log_access import archive_directory, archiving, keyed
-from cli.options import (
-    KeyOptions,
-    ListeningOptions,
-    StorageOptions,
-    TokensFile,
-    command,
-    read,
-)
+from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile, command, read
 from cli.process.server import serve
 from cli.process.test_service import ClockShiftFile
 from cli.seal import sealing
@@ -30,12 +23,7 @@ from cli.start.access import (
     warn_of_former_variable,
 )
 from cli.start.hidden_files import opened
-from cli.start.listening import (
-    EnvironmentColour,
-    EnvironmentName,
-    ShowRuns,
-    listening_on,
-)
+from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns, listening_on
 
 serving = typer.Typer()
 
@@ -79,9 +67,7 @@ def serve_command(
             hosts=hosts,
             origins=origins,
             trusted_proxies=proxies,
-            environment=Environment(
-                showing.environment_name, showing.environment_colour
-            ),
+            environment=Environment(showing.environment_name, showing.environment_colour),
             local_repositories=bool(local),
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),

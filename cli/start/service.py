@@ -98,11 +98,7 @@ class Whole:
     @property
     def access(self) -> Access:
         """What handlers reach of the host."""
-        secret = (
-            self.serving.tokens_file,
-            self.keys.seal_key,
-            self.keys.subject_key,
-        )
+        secret = (self.serving.tokens_file, self.keys.seal_key, self.keys.subject_key)
         return hidden_files(self.storage, self.working, *secret).access
 
     def builder(self) -> Builder:
@@ -124,9 +120,7 @@ class Whole:
             **_of_storage(self.directory, self.storage, self.keys),
             **_of_working(self.working),
         }
-        named = {
-            f"APPHUB_{name}": str(value) for name, value in given.items() if value != ""
-        }
+        named = {f"APPHUB_{name}": str(value) for name, value in given.items() if value != ""}
         return {**os.environ, **named}
 
 
@@ -145,9 +139,7 @@ def _of_serving(serving: ServingOptions) -> Mapping[str, object]:
     }
 
 
-def _of_storage(
-    directory: Path, storage: StorageOptions, keys: KeyOptions
-) -> Mapping[str, object]:
+def _of_storage(directory: Path, storage: StorageOptions, keys: KeyOptions) -> Mapping[str, object]:
     archive = storage.archive and storage.archive.resolve()
     return {
         "DATA_DIR": directory,

@@ -19,11 +19,7 @@ upping = typer.Typer()
 
 @command(upping)
 def up(
-    *,
-    serving: ServingOptions,
-    storage: StorageOptions,
-    working: WorkOptions,
-    keys: KeyOptions,
+    *, serving: ServingOptions, storage: StorageOptions, working: WorkOptions, keys: KeyOptions
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
     whole = Whole(serving, storage, working, keys)
@@ -35,9 +31,7 @@ def up(
             # While they import their code, everything else gets ready.
             supervisor.prepare()
             handlers = read(
-                lambda: handler_packages(
-                    working.handlers, working.commands, whole.access
-                )
+                lambda: handler_packages(working.handlers, working.commands, whole.access)
             )
             # The worker need not ask again what has just been found.
             file.write(handlers)

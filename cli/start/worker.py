@@ -41,8 +41,7 @@ class MetricsOptions:
         ),
     ] = None
     metrics_host: Annotated[
-        str,
-        typer.Option(envvar="APPHUB_METRICS_HOST", help="Address of that port."),
+        str, typer.Option(envvar="APPHUB_METRICS_HOST", help="Address of that port.")
     ] = "127.0.0.1"
 
     @property

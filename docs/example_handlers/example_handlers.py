@@ -7,9 +7,7 @@ def count_words(context: JobRunContext) -> JobResult:
     """Count the words of a text."""
     words = str(context.parameters["text"]).split()
     context.logger.info("counted %d words", len(words))
-    return JobResult(
-        result={"words": len(words)}, metrics={"characters": sum(map(len, words))}
-    )
+    return JobResult(result={"words": len(words)}, metrics={"characters": sum(map(len, words))})
 
 
 HANDLERS: dict[str, Handler] = {"example.count_words": count_words}

@@ -24,28 +24,13 @@ from catalog.rows import build_of_row, repository_of_row
 from domain import identifiers
 from domain.bulk import BulkOperation, bulk_of_row
 from domain.clock import Clock
-from domain.errors import (
-    NotAtHandError,
-    NotFoundError,
-    QuarantinedError,
-    VersionConflictError,
-)
+from domain.errors import NotAtHandError, NotFoundError, QuarantinedError, VersionConflictError
 from domain.failures.group import FailureGroup, FailureWatch
 from domain.failures.rows import group_of_row, watch_of_row
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.rows import definition_of_row, run_of_row
 from domain.jobs.run import JobRun
-from domain.ports import (
-    Claimant,
-    Locked,
-    Log,
-    Origin,
-    RandomSource,
-    Row,
-    Saved,
-    State,
-    Unit,
-)
+from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved, State, Unit
 from domain.quarantine import Quarantine
 from domain.recent import Recent
 from domain.rehydration import seen_at
@@ -139,10 +124,7 @@ class Recalling(Application[UUID]):
         return found.get(aggregate_id)
 
     async def load(
-        self,
-        aggregate_class: type[A],
-        ids: Iterable[UUID],
-        locked: Locked | None = None,
+        self, aggregate_class: type[A], ids: Iterable[UUID], locked: Locked | None = None
     ) -> dict[UUID, A]:
         """Return those of the aggregates that exist and are of this class, in this order.
 
@@ -175,9 +157,7 @@ class Recalling(Application[UUID]):
             # All of them together may never be at hand: as more turn out to be unreadable, those
             # before are forgotten. What lacks comes first the next time.
             before = takewhile(lambda known_id: known_id != lacking[0], states)
-            first = {
-                known_id: found[known_id] for known_id in before if known_id in found
-            }
+            first = {known_id: found[known_id] for known_id in before if known_id in found}
             if first:
                 return first
         raise NotAtHandError([partial(self._fold, lacking)])
@@ -201,9 +181,7 @@ class Recalling(Application[UUID]):
                 self._folded[aggregate_id] = aggregate
 
     async def folded(
-        self,
-        aggregate_id: UUID,
-        is_enough: Callable[[Aggregate], bool] = lambda _: False,
+        self, aggregate_id: UUID, is_enough: Callable[[Aggregate], bool] = lambda _: False
     ) -> Aggregate | None:
         """Return an aggregate as its events make it, all or the first of them.
 
@@ -314,11 +292,7 @@ class LogApplication(Recalling):
     """What commands stand on: aggregates come from the log, and their events go into it."""
 
     def __init__(
-        self,
-        factory: InfrastructureFactory[Any],
-        log: Log,
-        clock: Clock,
-        random: RandomSource,
+        self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
     ) -> None:
         super().__init__(factory, log)
         self.clock = clock
@@ -386,9 +360,7 @@ class LogApplication(Recalling):
             aggregates = await decide(locked)
             return self.stored_events(aggregates)
 
-        return await self.log_port.append_under_lock(
-            decide_events, origin, claimant, known_as
-        )
+        return await self.log_port.append_under_lock(decide_events, origin, claimant, known_as)
 
     def stored_events(self, aggregates: Iterable[Aggregate]) -> list[StoredEvent]:
         """Collect the aggregates' new events, encoded."""

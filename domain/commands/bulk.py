@@ -196,9 +196,7 @@ class BulkOperations:
         saved = await self._application.save(operation, origin=origin)
         return Started(own_id, saved.rows[own_id])
 
-    async def abort(
-        self, operation_id: UUID, reason: str | None, origin: Origin
-    ) -> None:
+    async def abort(self, operation_id: UUID, reason: str | None, origin: Origin) -> None:
         """Stop an operation; what it has done stays done.
 
         Raises:
@@ -241,9 +239,7 @@ class BulkOperations:
             run.request_cancel(self._application.clock(), order.reason)
         else:
             definition = await self._application.definition(run.definition_id)
-            await repeated(
-                self._application, run, definition, origin.actor, order.patch
-            )
+            await repeated(self._application, run, definition, origin.actor, order.patch)
 
 
 def _refusal(run_id: UUID, error: DomainError) -> JsonObject:
@@ -423,9 +419,7 @@ class BulkSteps:
             size = max(1, size // 4)
         raise VersionConflictError(f"bulk operation {operation_id} has moved on")
 
-    async def _go_through(
-        self, operation: BulkOperation, chosen: Sequence[Chosen]
-    ) -> int:
+    async def _go_through(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> int:
         """Do to the runs what is ordered, as one unit; return through how many that went.
 
         Raises:
@@ -442,9 +436,7 @@ class BulkSteps:
             self._size = bulk.next_size(self._size, saved.held_ms)
         return batch.gone_through
 
-    async def _decide(
-        self, operation: BulkOperation, chosen: Sequence[Chosen]
-    ) -> _Batch:
+    async def _decide(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> _Batch:
         ids = [one.run_id for one in chosen]
         found = await self._application.load(JobRun, ids)
         batch = _Batch()
@@ -459,9 +451,7 @@ class BulkSteps:
                 batch.done += 1
             except DomainError as error:
                 why = error.recorded(batch.personal_of(found.get(one.run_id)))
-                batch.refused.append(
-                    {"run": str(one.run_id), "code": error.code, "why": why}
-                )
+                batch.refused.append({"run": str(one.run_id), "code": error.code, "why": why})
             batch.gone_through += 1
         canceled = [run for run in found.values() if run.pending_events]
         batch.changed = await with_catalog(self._application, canceled)
@@ -492,9 +482,7 @@ class BulkSteps:
         if definition is None:
             definition = await self._application.definition(run.definition_id)
             batch.definitions[run.definition_id] = definition
-        new = await repeated(
-            self._application, run, definition, by, order.patch, new_id
-        )
+        new = await repeated(self._application, run, definition, by, order.patch, new_id)
         if batch.repeated and (new.personal or batch.has_slot_of(new)):
             return False
         batch.repeated.append(new)
@@ -525,9 +513,7 @@ class BulkSteps:
         return await application.log_port.append(unit)
 
 
-def _read_together(
-    chosen: Sequence[Chosen], found: Mapping[UUID, JobRun]
-) -> Sequence[Chosen]:
+def _read_together(chosen: Sequence[Chosen], found: Mapping[UUID, JobRun]) -> Sequence[Chosen]:
     """Return the first runs: the last ones may be missing because all are too large together."""
     for place in range(len(chosen), 1, -1):
         if chosen[place - 1].run_id in found:

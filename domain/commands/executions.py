@@ -14,13 +14,7 @@ from eventsourcing.domain import Aggregate
 
 from catalog.effects import Effect, effect_issues, inputs_of, with_catalog
 from domain.commands.application import SYSTEM, LogApplication
-from domain.errors import (
-    DomainError,
-    Issue,
-    NotAtHandError,
-    QuarantinedError,
-    WorkerBuriedError,
-)
+from domain.errors import DomainError, Issue, NotAtHandError, QuarantinedError, WorkerBuriedError
 from domain.jobs import definition
 from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
@@ -71,11 +65,7 @@ class Executions:
         self._application = application
 
     async def claim(
-        self,
-        worker_id: str,
-        slots: int,
-        offer: Offer | None = None,
-        likely: UUID | None = None,
+        self, worker_id: str, slots: int, offer: Offer | None = None, likely: UUID | None = None
     ) -> Claims:
         """Claim up to `slots` due runs that the worker executes, the most urgent first.
 
@@ -126,9 +116,7 @@ class Executions:
         await self._application.save_under_lock(decide, _by(worker_id), claimant)
         return claims
 
-    async def _begin(
-        self, due: Iterable[JobRun], worker_id: str, locked: Locked
-    ) -> list[Claim]:
+    async def _begin(self, due: Iterable[JobRun], worker_id: str, locked: Locked) -> list[Claim]:
         """Start the runs for the worker, but for those that nobody may execute.
 
         Raises:
@@ -185,9 +173,7 @@ class Executions:
 
         await self._command(run_id, holder, act, effects, known)
 
-    async def fail(
-        self, run_id: UUID, holder: Holder, failure: Failure, report: Report
-    ) -> None:
+    async def fail(self, run_id: UUID, holder: Holder, failure: Failure, report: Report) -> None:
         """End the attempt as failed."""
         random = self._application.random.random
 
@@ -205,9 +191,7 @@ class Executions:
 
         await self._command(run_id, holder, act)
 
-    async def expire(
-        self, run_id: UUID, holder: Holder, message: str, report: Report
-    ) -> None:
+    async def expire(self, run_id: UUID, holder: Holder, message: str, report: Report) -> None:
         """End the run as expired because its handler says so."""
 
         def act(run: JobRun, now: datetime) -> None:
@@ -271,9 +255,7 @@ class Executions:
 
         No handler may take the mark of what is gone for a value.
         """
-        message = (
-            f"personal data among its parameters are gone: {', '.join(run.erased)}"
-        )
+        message = f"personal data among its parameters are gone: {', '.join(run.erased)}"
         holder = run.start(worker_id, now)
         failure = Failure(message, permanent=True)
         random = self._application.random.random
@@ -282,9 +264,7 @@ class Executions:
     async def _claim(self, run: JobRun, worker_id: str, locked: Locked) -> Claim:
         application = self._application
         try:
-            spec = await application.pinned_spec(
-                run.definition_id, run.definition_version, locked
-            )
+            spec = await application.pinned_spec(run.definition_id, run.definition_version, locked)
             inputs = await inputs_of(application, run, locked)
         except QuarantinedError as error:
             application.quarantine.add(run.id, error.message)
@@ -375,9 +355,7 @@ class Sweeps:
         await self._application.save_under_lock(decide, SYSTEM)
         return len(expired)
 
-    async def recover(
-        self, suspects: Sequence[tuple[str, int]], observer: str
-    ) -> list[UUID]:
+    async def recover(self, suspects: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
         """Declare silent workers dead, and end the attempts of all runs that no living worker has.
 
         Returns the ids of those runs. There may be more, as with `expire_overdue`.
@@ -390,9 +368,7 @@ class Sweeps:
         lost = await self._application.as_far_as_it_goes(recover)
         return lost or []
 
-    async def _recover(
-        self, suspects: Sequence[tuple[str, int]], observer: str
-    ) -> list[UUID]:
+    async def _recover(self, suspects: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
         lost: list[UUID] = []
         buried: list[bool] = []
         bypassed = self._application.quarantine.ids

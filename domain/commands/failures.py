@@ -79,9 +79,7 @@ class Failures:
 
     # Of people -----------------------------------------------------------------------------------
 
-    async def resolve(
-        self, fingerprint: str, in_version: int | None, origin: Origin
-    ) -> Row:
+    async def resolve(self, fingerprint: str, in_version: int | None, origin: Origin) -> Row:
         """Say that it is mended, from a version of its job on. Raises NotFoundError as `reopen`."""
 
         def act(group: FailureGroup, now: datetime) -> None:

@@ -18,13 +18,7 @@ from typing_extensions import override
 from catalog.effects import BUILTIN_SPECS, of_its_app, with_catalog
 from domain import identifiers
 from domain.clock import Clock
-from domain.commands.application import (
-    MAX_DECISIONS,
-    SYSTEM,
-    LogApplication,
-    seen_heads,
-    standing,
-)
+from domain.commands.application import MAX_DECISIONS, SYSTEM, LogApplication, seen_heads, standing
 from domain.commands.uniqueness import Turns, in_place, place_for, repeated, slot_of
 from domain.errors import (
     ConflictError,
@@ -50,9 +44,7 @@ Act = Callable[[JobDefinition, datetime], None]
 class Definitions(LogApplication):
     """The commands of jobs."""
 
-    async def register_job(
-        self, slug: str, spec: Spec, version: int | None, origin: Origin
-    ) -> Row:
+    async def register_job(self, slug: str, spec: Spec, version: int | None, origin: Origin) -> Row:
         """Register a job.
 
         Args:
@@ -67,9 +59,7 @@ class Definitions(LogApplication):
         """
         now = self.clock()
         number = version or 1
-        definition = await decided(
-            lambda: JobDefinition.register(slug, spec, number, now),
-        )
+        definition = await decided(lambda: JobDefinition.register(slug, spec, number, now))
         try:
             saved = await self.save(definition, origin=origin)
         except VersionConflictError:
@@ -107,9 +97,7 @@ class Definitions(LogApplication):
         saved = await self.decide_and_save(decide, origin)
         return saved.rows.get(definition_id)
 
-    async def pause_job(
-        self, slug: str, reason: str | None, origin: Origin
-    ) -> Row | None:
+    async def pause_job(self, slug: str, reason: str | None, origin: Origin) -> Row | None:
         """Let nothing of a job start any more; return its row, or None if it was paused.
 
         Raises:
@@ -196,11 +184,7 @@ class Jobs(Definitions):
     """The commands of jobs and runs."""
 
     def __init__(
-        self,
-        factory: InfrastructureFactory[Any],
-        log: Log,
-        clock: Clock,
-        random: RandomSource,
+        self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
     ) -> None:
         super().__init__(factory, log, clock, random)
         self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
@@ -225,9 +209,7 @@ class Jobs(Definitions):
         if launch.idempotency_key is None:
             run_id = self.new_id()
         else:
-            run_id = identifiers.run_id_for_key(
-                origin.actor, slug, launch.idempotency_key
-            )
+            run_id = identifiers.run_id_for_key(origin.actor, slug, launch.idempotency_key)
             earlier = await launched_before(self, run_id, launch)
             if earlier is not None:
                 return earlier
@@ -272,9 +254,7 @@ class Jobs(Definitions):
         async with self._turns.taken(slot):
             for _ in range(MAX_DECISIONS):
                 with suppress(ValueTakenError):
-                    return await self._append_run(
-                        definition, launch, run_id, origin, slot
-                    )
+                    return await self._append_run(definition, launch, run_id, origin, slot)
         message = f"runs of {definition.slug} keep replacing each other"
         raise ValueTakenError(message)
 
@@ -287,9 +267,7 @@ class Jobs(Definitions):
         slot: Slot | None = None,
     ) -> Launched:
         now = self.clock()
-        events = await decided(
-            lambda: request(definition, launch, run_id, origin.actor, now)
-        )
+        events = await decided(lambda: request(definition, launch, run_id, origin.actor, now))
         personal = subjects_of(definition.spec.personal, events[0].parameters)
         place = await place_for(self, definition, slot, run_id)
         stored = list(map(self.mapper.to_stored_event, events))
@@ -396,8 +374,7 @@ async def launched_before(
         raise ConflictError("idempotency_key_reused", message)
     if run.request_digest != launch.digest:
         message = (
-            "this Idempotency-Key came with another body before;"
-            " use a new key for a new request"
+            "this Idempotency-Key came with another body before; use a new key for a new request"
         )
         raise ConflictError("idempotency_key_reused", message)
     return Launched(run_id, None)

@@ -80,11 +80,7 @@ def check_range(begin: datetime, end: datetime, now: datetime) -> None:
 
 
 async def backfill(
-    application: LogApplication,
-    schedule_id: UUID,
-    begin: datetime,
-    end: datetime,
-    origin: Origin,
+    application: LogApplication, schedule_id: UUID, begin: datetime, end: datetime, origin: Origin
 ) -> Backfilled:
     """Launch ticks due from `begin` to `end` that have no run: so many of them at a time.
 
@@ -99,9 +95,7 @@ async def backfill(
     ticks = past.ticks(begin, end)
     looked_at = list(islice(ticks, MAX_LOOKED_AT))
     canceled = await _canceled(application, looked_at)
-    missing = [
-        tick for tick in looked_at if tick.run_id is None or tick.run_id in canceled
-    ]
+    missing = [tick for tick in looked_at if tick.run_id is None or tick.run_id in canceled]
     done = Backfilled()
     for portion in _portions(missing[:MAX_BACKFILLED]):
         done.runs += await _launched(application, schedule_id, portion, origin)
@@ -119,13 +113,9 @@ def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
     return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
 
 
-async def _canceled(
-    application: LogApplication, ticks: Iterable[PastTick]
-) -> set[UUID]:
+async def _canceled(application: LogApplication, ticks: Iterable[PastTick]) -> set[UUID]:
     """Return those runs of backfills that were canceled: their ticks may be launched again."""
-    backfilled = [
-        tick.run_id for tick in ticks if tick.is_backfilled and tick.run_id is not None
-    ]
+    backfilled = [tick.run_id for tick in ticks if tick.is_backfilled and tick.run_id is not None]
     if not backfilled:
         return set()
     statuses = await application.log_port.run_statuses(backfilled)
@@ -158,10 +148,7 @@ async def _past(application: LogApplication, schedule_id: UUID) -> Past:
 
 
 async def _launched(
-    application: LogApplication,
-    schedule_id: UUID,
-    ticks: Sequence[PastTick],
-    origin: Origin,
+    application: LogApplication, schedule_id: UUID, ticks: Sequence[PastTick], origin: Origin
 ) -> list[UUID]:
     """Launch ticks of one version as one unit; return their runs."""
     spec = ticks[0].spec
@@ -209,9 +196,7 @@ async def _change(application: LogApplication, schedule_id: UUID, spec: Spec) ->
     return Change(schedule, definition)
 
 
-async def _refuse_obstacles(
-    change: Change, spec: Spec, launches: int, now: datetime
-) -> None:
+async def _refuse_obstacles(change: Change, spec: Spec, launches: int, now: datetime) -> None:
     schedule = change.schedule
     obstacle: str | None = await units.obstacle_of(change, now, spec)
     if has_too_many_runs(schedule, launches):
@@ -349,13 +334,7 @@ class Schedules(Ticking):
         check_range(begin, end, now)
         await self._settled(slug, _leave, origin)
         schedule_id = identifiers.schedule_id(slug)
-        return await backfill(
-            self._application,
-            schedule_id,
-            begin,
-            min(end, now),
-            origin,
-        )
+        return await backfill(self._application, schedule_id, begin, min(end, now), origin)
 
     # Deciding ------------------------------------------------------------------------------------
 

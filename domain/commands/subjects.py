@@ -84,9 +84,7 @@ class Subjects:
         missing = names.keys() - found.keys()
         if missing:
             self._application.quarantine.check(missing)
-            message = (
-                "its schedules are too large to be changed at once; change them first"
-            )
+            message = "its schedules are too large to be changed at once; change them first"
             raise ConflictError("subject_is_scheduled", message)
         for schedule_id, schedule in found.items():
             schedule.erase(names[schedule_id], locked.now)

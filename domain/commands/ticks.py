@@ -123,9 +123,7 @@ class Change:
 # Slots of the runs that schedules launch, where their jobs have unique runs.
 
 
-async def look_for_places(
-    application: LogApplication, changes: Iterable[Change]
-) -> None:
+async def look_for_places(application: LogApplication, changes: Iterable[Change]) -> None:
     """Note what the next run of each needs to itself, and who has that.
 
     What the runs say must be known (`Change.fields`). All are asked for at once.
@@ -199,9 +197,7 @@ BY_REPLACEMENT = "its schedule launches the next one"
 """Why a run was canceled by the policy of its schedule."""
 
 
-async def begin(
-    application: LogApplication, schedules: Sequence[Schedule]
-) -> list[Change]:
+async def begin(application: LogApplication, schedules: Sequence[Schedule]) -> list[Change]:
     """Read what the first of the schedules hang on, as many as can be read at a time.
 
     That is one at least. Should its open runs be too large even by themselves, those that were not
@@ -264,9 +260,7 @@ async def look_around(
     await look_for_places(application, free)
 
 
-async def note_ends(
-    application: LogApplication, changes: Sequence[Change], now: datetime
-) -> None:
+async def note_ends(application: LogApplication, changes: Sequence[Change], now: datetime) -> None:
     """Note which runs have ended. Of those that were too large to be read rows tell as much."""
     unread = [run_id for change in changes for run_id in change.unread_runs()]
     statuses: dict[UUID, str] = {}
@@ -307,9 +301,7 @@ def settle_ticks(change: Change, now: datetime, watched_since: datetime) -> None
     change.goes_on = settled.goes_on
 
 
-async def obstacle_of(
-    change: Change, now: datetime, spec: Spec | None = None
-) -> Obstacle | None:
+async def obstacle_of(change: Change, now: datetime, spec: Spec | None = None) -> Obstacle | None:
     """Return what stands in the way of every launch of a schedule, as a version of it says.
 
     That is the current one if none is given.
@@ -362,10 +354,7 @@ def launch(
     idempotency_key: str | None = None,
 ) -> None:
     """Make a run of a schedule in whose way nothing stands, as `obstacle_of` found now."""
-    context: JsonObject = {
-        "schedule": change.schedule.slug,
-        "dueAt": to_iso(due_at),
-    }
+    context: JsonObject = {"schedule": change.schedule.slug, "dueAt": to_iso(due_at)}
     if change.slot is not None:
         if change.holder is not None:
             replace_by(change.runs[change.holder], run_id, now)
@@ -374,10 +363,7 @@ def launch(
     fields = {**change.fields, "context": context}
     if idempotency_key is not None:
         request = Launch(idempotency_key=idempotency_key)
-        fields |= {
-            "idempotency_key": idempotency_key,
-            "request_digest": request.digest,
-        }
+        fields |= {"idempotency_key": idempotency_key, "request_digest": request.digest}
     change.launched[run_id] = first_events(fields, run_id, now)
 
 
@@ -413,21 +399,12 @@ async def unit_of(
     if answers_with_runs:
         known_as = [*map(str, change.launched), *known_as]
     return Unit(
-        stored,
-        origin,
-        expects=expects,
-        heads=heads,
-        takings=change.takings,
-        known_as=known_as,
+        stored, origin, expects=expects, heads=heads, takings=change.takings, known_as=known_as
     )
 
 
 async def append(
-    application: LogApplication,
-    change: Change,
-    origin: Origin,
-    *,
-    answers_with_runs: bool = False,
+    application: LogApplication, change: Change, origin: Origin, *, answers_with_runs: bool = False
 ) -> Saved:
     """Append what was decided as one unit, provided that all of it still holds; see `unit_of`.
 
@@ -436,9 +413,7 @@ async def append(
     """
     if not change.schedule.pending_events:
         return Saved()
-    unit = await unit_of(
-        application, change, origin, answers_with_runs=answers_with_runs
-    )
+    unit = await unit_of(application, change, origin, answers_with_runs=answers_with_runs)
     return await application.log_port.append(unit)
 
 
@@ -519,9 +494,7 @@ class Ticking:
             ticked += await self.tick([schedule_id])
         return ticked
 
-    async def prepare(
-        self, schedule_ids: Sequence[UUID], at: datetime
-    ) -> dict[UUID, Unit]:
+    async def prepare(self, schedule_ids: Sequence[UUID], at: datetime) -> dict[UUID, Unit]:
         """Decide the ticks that will be due at a moment to come; return what to append then.
 
         Left out are schedules of which nobody could tell then whether it still holds. What cannot
@@ -555,17 +528,13 @@ class Ticking:
             ticked += await _got_through(appends)
         return ticked
 
-    async def _prepare(
-        self, schedule_ids: Sequence[UUID], at: datetime
-    ) -> dict[UUID, Unit]:
+    async def _prepare(self, schedule_ids: Sequence[UUID], at: datetime) -> dict[UUID, Unit]:
         prepared: dict[UUID, Unit] = {}
         since = await self.watch.since(self._application.clock())
         async for changes in self._read(schedule_ids):
             able = [change for change in changes if change.can_wait]
             for change in await self._decided(able, at, since):
-                unit = await unit_of(
-                    self._application, change, SYSTEM, expects_runs=True
-                )
+                unit = await unit_of(self._application, change, SYSTEM, expects_runs=True)
                 prepared[change.schedule.id] = _fit_to_be_kept(unit)
                 await asyncio.sleep(0)  # Others have waited for this one.
         return prepared

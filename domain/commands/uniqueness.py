@@ -156,10 +156,7 @@ def slot_of(definition: JobDefinition, launch: Launch) -> Slot | None:
 
 
 async def place_for(
-    application: LogApplication,
-    definition: JobDefinition,
-    slot: Slot | None,
-    run_id: UUID,
+    application: LogApplication, definition: JobDefinition, slot: Slot | None, run_id: UUID
 ) -> Place:
     """Make place for a new run.
 
@@ -205,9 +202,7 @@ def check_pending(holder: JobRun) -> None:
         raise ValueTakenError(message)
 
 
-def in_place(
-    new: list[StoredEvent], replaced: Sequence[StoredEvent]
-) -> list[StoredEvent]:
+def in_place(new: list[StoredEvent], replaced: Sequence[StoredEvent]) -> list[StoredEvent]:
     """Return the events of a new run, and of the one that gives way before it takes the slot.
 
     The request stays the first: it may have personal data.

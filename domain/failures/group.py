@@ -111,12 +111,7 @@ def likeness(failed: Failed) -> Likeness:
     frame: str | None = None
     if failed.stack is not None:
         frame = innermost_frame(failed.stack)
-    parts: list[Json] = [
-        str(failed.job_id),
-        failed.reason,
-        told,
-        frame,
-    ]
+    parts: list[Json] = [str(failed.job_id), failed.reason, told, frame]
     compared = canonical(parts)
     digest = sha256(compared).hexdigest()
     title = shortened(told) or reason
@@ -390,9 +385,7 @@ class FailureGroup(GroupState, Aggregate):
     # Of the log
 
     @classmethod
-    def open(
-        cls, about: About, failures: Sequence[Failure], now: datetime
-    ) -> FailureGroup:
+    def open(cls, about: About, failures: Sequence[Failure], now: datetime) -> FailureGroup:
         """Open a group with its first failures, which are in order."""
         likeness = about.likeness
         group_id = failure_group_id(likeness.fingerprint)
@@ -440,11 +433,7 @@ class FailureGroup(GroupState, Aggregate):
         recovered = min(failures, self.count)
         if recovered == 0:
             return
-        self.trigger_event(
-            FailureGroup.Recovered,
-            timestamp=self._at(now),
-            failures=recovered,
-        )
+        self.trigger_event(FailureGroup.Recovered, timestamp=self._at(now), failures=recovered)
 
     # Of people
 
@@ -453,21 +442,14 @@ class FailureGroup(GroupState, Aggregate):
         if self.status == "resolved" and self.resolved_in == in_version:
             return
         self.trigger_event(
-            FailureGroup.Resolved,
-            timestamp=self._at(now),
-            by=by,
-            in_version=in_version,
+            FailureGroup.Resolved, timestamp=self._at(now), by=by, in_version=in_version
         )
 
     def ignore(self, by: str, now: datetime) -> None:
         """Show it no more among what is open; said again, this changes nothing."""
         if self.status == "ignored":
             return
-        self.trigger_event(
-            FailureGroup.Ignored,
-            timestamp=self._at(now),
-            by=by,
-        )
+        self.trigger_event(FailureGroup.Ignored, timestamp=self._at(now), by=by)
 
     def reopen(self, by: str, now: datetime) -> None:
         """Say that it is not mended; said again, this changes nothing."""
@@ -475,12 +457,7 @@ class FailureGroup(GroupState, Aggregate):
             self._reopen(by, None, now)
 
     def _reopen(self, by: str, run_id: str | None, now: datetime) -> None:
-        self.trigger_event(
-            FailureGroup.Reopened,
-            timestamp=self._at(now),
-            by=by,
-            run_id=run_id,
-        )
+        self.trigger_event(FailureGroup.Reopened, timestamp=self._at(now), by=by, run_id=run_id)
 
     def _is_news(self, failure: Failure) -> bool:
         """Return whether a failure says that what was resolved is not."""
@@ -541,10 +518,7 @@ class FailureWatch(Aggregate):
     def begin(cls, searched_until: int, now: datetime) -> FailureWatch:
         """Record the first search."""
         return cls._create(
-            cls.Begun,
-            id=FAILURE_WATCH_ID,
-            timestamp=cut_to_ms(now),
-            searched_until=searched_until,
+            cls.Begun, id=FAILURE_WATCH_ID, timestamp=cut_to_ms(now), searched_until=searched_until
         )
 
     def move(self, searched_until: int, now: datetime) -> None:
@@ -553,7 +527,5 @@ class FailureWatch(Aggregate):
             return
         at = cut_to_ms(now)
         self.trigger_event(
-            FailureWatch.Moved,
-            timestamp=max(at, self.modified_on),
-            searched_until=searched_until,
+            FailureWatch.Moved, timestamp=max(at, self.modified_on), searched_until=searched_until
         )

@@ -9,14 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.failures.group import (
-    About,
-    Failed,
-    Failure,
-    FailureGroup,
-    Likeness,
-    likeness,
-)
+from domain.failures.group import About, Failed, Failure, FailureGroup, Likeness, likeness
 from domain.identifiers import failure_group_id
 
 
@@ -82,9 +75,7 @@ def by_group(findings: Findings) -> dict[UUID, Alike]:
 
 
 def noted(
-    alike: Mapping[UUID, Alike],
-    known: Mapping[UUID, FailureGroup],
-    now: datetime,
+    alike: Mapping[UUID, Alike], known: Mapping[UUID, FailureGroup], now: datetime
 ) -> list[FailureGroup]:
     """Return the groups with what was found; the known ones are those that there were."""
     groups: list[FailureGroup] = []
@@ -106,12 +97,7 @@ def _take_failure(groups: dict[UUID, Alike], found: FoundFailure) -> Alike:
     failed = found.failed
     like = likeness(failed)
     alike = _of_group(groups, like)
-    alike.about = About(
-        failed.job_id,
-        found.job,
-        failed.reason,
-        like,
-    )
+    alike.about = About(failed.job_id, found.job, failed.reason, like)
     return alike
 
 
@@ -164,9 +150,7 @@ def _repeated_by(one: Relative, by_id: Mapping[UUID, Relative]) -> Relative | No
     return by_id.get(one.retry_of)
 
 
-def _was_made_up_for(
-    run_id: UUID, success: Relative, family: Sequence[Relative]
-) -> bool:
+def _was_made_up_for(run_id: UUID, success: Relative, family: Sequence[Relative]) -> bool:
     """Return whether the run or one of its retries has succeeded before this success."""
     descendants = {run_id}
     for one in _in_order(family):

@@ -233,9 +233,7 @@ class Unique:
 
     def value(self, parameters: JsonObject) -> str:
         """Return by what the runs are told apart; a parameter that is left out stays so."""
-        values: JsonObject = {
-            name: parameters[name] for name in self.key if name in parameters
-        }
+        values: JsonObject = {name: parameters[name] for name in self.key if name in parameters}
         return canonical(values).decode()
 
     def issues(self, schema: JsonObject, entry_point: str) -> list[Issue]:
@@ -252,9 +250,7 @@ class Unique:
                 message = f"{name} stands twice; name each parameter once"
                 issues.append(Issue(f"/unique/key/{place}", message, "uniqueItems"))
             elif name not in known:
-                message = (
-                    f"there is no parameter {name}; name properties of parametersSchema"
-                )
+                message = f"there is no parameter {name}; name properties of parametersSchema"
                 issues.append(Issue(f"/unique/key/{place}", message, "enum"))
         return issues
 
@@ -313,9 +309,7 @@ def refuse_deletion(slug: str, *, has_unfinished_runs: bool) -> None:
         raise ConflictError("job_has_unfinished_runs", message)
 
 
-def catalog_issues(
-    slug: str, personal: Collection[str], unique: JsonObject | None
-) -> list[Issue]:
+def catalog_issues(slug: str, personal: Collection[str], unique: JsonObject | None) -> list[Issue]:
     """Return what is wrong with personal data, or `unique`, of a built-in job."""
     # Their runs are launched by the service itself, with ids of apps and builds.
     if slug.lower() not in BUILT_IN_SLUGS:
@@ -429,9 +423,7 @@ class Spec:
     @cached_property
     def open_parameters(self) -> dict[str, str]:
         """The parameters whose values the log keeps in the open, each with what names it."""
-        return open_parameters(
-            self.concurrency_key, self.fairness_key, self.rate, self.uniqueness
-        )
+        return open_parameters(self.concurrency_key, self.fairness_key, self.rate, self.uniqueness)
 
     def size_bytes(self) -> int:
         """Return how long it is as JSON."""
@@ -531,9 +523,7 @@ class JobDefinition(Aggregate):
         self.is_deleted = False
 
     @classmethod
-    def register(
-        cls, slug: str, spec: Spec, version: int, now: datetime
-    ) -> JobDefinition:
+    def register(cls, slug: str, spec: Spec, version: int, now: datetime) -> JobDefinition:
         """Register a job.
 
         That its slug is free is decided by the log, for the id is derived from the slug.
@@ -551,9 +541,7 @@ class JobDefinition(Aggregate):
             spec={name: getattr(spec, name) for name in SPEC_FIELDS},
         )
 
-    def revise(
-        self, changes: dict[str, Any], version: int | None, now: datetime
-    ) -> None:
+    def revise(self, changes: dict[str, Any], version: int | None, now: datetime) -> None:
         """Make a new version, unless nothing would change.
 
         Args:
@@ -577,10 +565,7 @@ class JobDefinition(Aggregate):
         new = replace(self.spec, **changed)
         refuse(new.issues() + catalog_issues(self.slug, new.personal, new.unique_runs))
         self.trigger_event(
-            self.Revised,
-            timestamp=self._at(now),
-            version=new_version,
-            changes=changed,
+            self.Revised, timestamp=self._at(now), version=new_version, changes=changed
         )
 
     def pause(self, by: str, reason: str | None, now: datetime) -> None:
@@ -606,9 +591,7 @@ class JobDefinition(Aggregate):
         refuse_deletion(self.slug, has_unfinished_runs=has_unfinished_runs)
         self.trigger_event(self.Deleted, timestamp=self._at(now))
 
-    def register_again(
-        self, slug: str, spec: Spec, version: int | None, now: datetime
-    ) -> None:
+    def register_again(self, slug: str, spec: Spec, version: int | None, now: datetime) -> None:
         """Register the job again after its deletion.
 
         Runs are pinned to versions for good, so none is ever given twice.

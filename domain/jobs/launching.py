@@ -84,9 +84,7 @@ def key_issues(spec: Spec, parameters: JsonObject) -> list[Issue]:
         if value is None or len(value.encode()) <= MAX_KEY_BYTES:
             continue
         key = escape(name)
-        message = (
-            f"runs are limited by this, so it has at most {MAX_KEY_BYTES} bytes as JSON"
-        )
+        message = f"runs are limited by this, so it has at most {MAX_KEY_BYTES} bytes as JSON"
         issue = Issue(f"/parameters/{key}", message, "maxLength")
         issues.append(issue)
     if spec.uniqueness is not None:
@@ -137,11 +135,7 @@ class Launch:
 
 
 def new_run(
-    definition: JobDefinition,
-    launch: Launch,
-    run_id: UUID,
-    requested_by: str,
-    now: datetime,
+    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
 ) -> JobRun:
     """Return the pending run; raise what `request` raises."""
     events = request(definition, launch, run_id, requested_by, now)
@@ -179,11 +173,7 @@ def run_of_events(events: Sequence[RunEvent]) -> JobRun:
 
 
 def request(
-    definition: JobDefinition,
-    launch: Launch,
-    run_id: UUID,
-    requested_by: str,
-    now: datetime,
+    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
 ) -> tuple[Requested, *tuple[Grouped, ...]]:
     """Return the first events of a new run, mostly one: all that a launch appends.
 
@@ -270,9 +260,7 @@ def _override(had: int | None, pinned: int | None) -> int | None:
     return had
 
 
-def repeated_personal(
-    definition: JobDefinition, old: JobRun, new: JobRun
-) -> dict[str, str | UUID]:
+def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> dict[str, str | UUID]:
     """Return `Unit.personal` of a run that repeats another: what was encrypted then is so again.
 
     Raises:
@@ -285,9 +273,7 @@ def repeated_personal(
         before |= dict.fromkeys(names, UUID(key_id))
     for name in spec.open_parameters:
         if name in before:
-            message = (
-                f"runs are limited by {name!r} now, which is personal data of this one"
-            )
+            message = f"runs are limited by {name!r} now, which is personal data of this one"
             raise ConflictError("parameter_is_personal", message)
     return before | subjects_of(spec.personal, new.parameters)
 
@@ -298,11 +284,5 @@ def _start_issues(launch: Launch, now: datetime) -> list[Issue]:
     if launch.delay_ms is not None:
         return [Issue("/delayMs", "give scheduledAt or delayMs, not both", "oneOf")]
     if launch.scheduled_at > now + MAX_AHEAD:
-        return [
-            Issue(
-                "/scheduledAt",
-                f"must lie within {MAX_AHEAD.days} days from now",
-                "maximum",
-            )
-        ]
+        return [Issue("/scheduledAt", f"must lie within {MAX_AHEAD.days} days from now", "maximum")]
     return []

@@ -58,9 +58,7 @@ class JobRun(RunState, Aggregate):
 
     # Commands of the launcher
 
-    def request_cancel(
-        self, now: datetime, reason: str | None, told: Report | None = None
-    ) -> None:
+    def request_cancel(self, now: datetime, reason: str | None, told: Report | None = None) -> None:
         """Cancel at once while pending; while running, ask for it. Asking again changes nothing.
 
         Raises:
@@ -73,9 +71,7 @@ class JobRun(RunState, Aggregate):
         if self.status == "pending":
             self._cancel(now, reason, None, told or Report())
         elif not self.cancel_requested:
-            self.trigger_event(
-                JobRun.CancelRequested, timestamp=self._at(now), reason=reason
-            )
+            self.trigger_event(JobRun.CancelRequested, timestamp=self._at(now), reason=reason)
 
     # Commands of the clock
 
@@ -120,15 +116,10 @@ class JobRun(RunState, Aggregate):
         """Record what the handler reports while it runs."""
         self._check_holder(holder)
         self.trigger_event(
-            JobRun.Progressed,
-            timestamp=self._at(now),
-            **vars(holder),
-            **self._reported(report),
+            JobRun.Progressed, timestamp=self._at(now), **vars(holder), **self._reported(report)
         )
 
-    def succeed(
-        self, holder: Holder, now: datetime, result: Any, report: Report
-    ) -> None:
+    def succeed(self, holder: Holder, now: datetime, result: Any, report: Report) -> None:
         """Record the handler's result."""
         self._check_holder(holder)
         self.trigger_event(
@@ -181,9 +172,7 @@ class JobRun(RunState, Aggregate):
         retry_at = self._retry_at(now, random, None)
         self._time_out(holder, now, message, "execution_timeout", retry_at, report)
 
-    def expire(
-        self, holder: Holder, now: datetime, message: str, report: Report
-    ) -> None:
+    def expire(self, holder: Holder, now: datetime, message: str, report: Report) -> None:
         """End the run as expired because its handler says so."""
         self._check_holder(holder)
         self._time_out(holder, now, message, "handler", None, report)
@@ -232,9 +221,7 @@ class JobRun(RunState, Aggregate):
         elif by_handler:
             self._cancel(now, reason, holder, report, "handler")
         else:
-            raise ConflictError(
-                "cancel_not_requested", "nobody asked to cancel this job run"
-            )
+            raise ConflictError("cancel_not_requested", "nobody asked to cancel this job run")
 
     def _reported(self, report: Report) -> dict[str, Any]:
         """Return the fields of an event that tells of a report."""

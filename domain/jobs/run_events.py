@@ -95,14 +95,7 @@ def _whole(value: Json, default: int) -> int:
 
 
 Status = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
-STATUSES: tuple[Status, ...] = (
-    "pending",
-    "running",
-    "succeeded",
-    "failed",
-    "canceled",
-    "expired",
-)
+STATUSES: tuple[Status, ...] = ("pending", "running", "succeeded", "failed", "canceled", "expired")
 FINAL: frozenset[str] = frozenset({"succeeded", "failed", "canceled", "expired"})
 
 FailureReason = Literal[

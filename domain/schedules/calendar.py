@@ -82,11 +82,7 @@ def zone_fault(name: str) -> str | None:
     """Return what is wrong with a zone's name, None where nothing is."""
     try:
         ZoneInfo(name)
-    except (
-        ValueError,
-        OSError,
-        KeyError,
-    ):  # As for "../x", "America" and "Mars/Olympus".
+    except (ValueError, OSError, KeyError):  # As for "../x", "America" and "Mars/Olympus".
         return f"{name!r} is no IANA time zone; for example Europe/Berlin or UTC"
     if name == "localtime":  # Another one on each machine.
         return "name the zone itself, for example Europe/Berlin"
@@ -157,9 +153,7 @@ class Cron:
             return ()
         return _minutes_named(self.text)
 
-    def _of_even_day(
-        self, day: date, after: datetime, until: datetime
-    ) -> Stretch | None:
+    def _of_even_day(self, day: date, after: datetime, until: datetime) -> Stretch | None:
         """Return the instants of a day on which clocks show each time once."""
         times = self._times_of(day)
         begin = self._midnight(day).astimezone(UTC)
@@ -272,9 +266,7 @@ class Cron:
         return offset or timedelta()
 
 
-def _within(
-    instants: Iterable[datetime], after: datetime, until: datetime
-) -> Stretch | None:
+def _within(instants: Iterable[datetime], after: datetime, until: datetime) -> Stretch | None:
     found = [instant for instant in instants if after < instant <= until]
     if not found:
         return None

@@ -69,9 +69,7 @@ def schedule_of_row(row: Row) -> Schedule:
     schedule.manual_runs = facts["manual_runs"]
     schedule.buffered = [from_iso(due_at) for due_at in facts["buffered"]]
     schedule.carried = [
-        Tick(
-            from_iso(cast("str", tick["dueAt"])), from_iso(cast("str", tick["firesAt"]))
-        )
+        Tick(from_iso(cast("str", tick["dueAt"])), from_iso(cast("str", tick["firesAt"])))
         for tick in facts["carried"]
     ]
     return schedule

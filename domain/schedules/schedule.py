@@ -17,24 +17,11 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms, to_iso
-from domain.errors import (
-    ConflictError,
-    InvalidInputError,
-    Issue,
-    NotFoundError,
-    QuarantinedError,
-)
+from domain.errors import ConflictError, InvalidInputError, Issue, NotFoundError, QuarantinedError
 from domain.identifiers import schedule_id, tick_run_id
 from domain.json_values import JsonObject, canonical
 from domain.personal import erased_from
-from domain.schedules.calendar import (
-    MAX_BUFFERED,
-    Calendar,
-    SkipReason,
-    Spec,
-    Stretch,
-    Tick,
-)
+from domain.schedules.calendar import MAX_BUFFERED, Calendar, SkipReason, Spec, Stretch, Tick
 
 
 class ScheduleState:
@@ -118,12 +105,8 @@ class ScheduleState:
 
     def drop_waiting(self, first: datetime, last: datetime) -> None:
         """Note that ticks which were due within these times wait no more, nor are to fire."""
-        self.buffered = [
-            due_at for due_at in self.buffered if not first <= due_at <= last
-        ]
-        self.carried = [
-            tick for tick in self.carried if not first <= tick.due_at <= last
-        ]
+        self.buffered = [due_at for due_at in self.buffered if not first <= due_at <= last]
+        self.carried = [tick for tick in self.carried if not first <= tick.due_at <= last]
 
 
 # The schedule's events. Their topics and fields are the on-disk format.
@@ -358,11 +341,7 @@ class Schedule(ScheduleState, Aggregate):
     RunEnded = RunEnded
 
     def __init__(
-        self,
-        slug: str,
-        version: int,
-        spec: dict[str, Any],
-        next_at: datetime | None,
+        self, slug: str, version: int, spec: dict[str, Any], next_at: datetime | None
     ) -> None:
         super().__init__(slug, version, spec, self.created_on, next_at)
 
@@ -463,13 +442,7 @@ class Schedule(ScheduleState, Aggregate):
             carried_fires_at=None,
         )
 
-    def pause(
-        self,
-        by: str,
-        reason: str | None,
-        now: datetime,
-        run_id: str | None = None,
-    ) -> None:
+    def pause(self, by: str, reason: str | None, now: datetime, run_id: str | None = None) -> None:
         """Skip ticks from now on, and those that are due by now and not decided.
 
         To pause what is paused changes nothing. Raises NotFoundError as `revise` does.
@@ -478,11 +451,7 @@ class Schedule(ScheduleState, Aggregate):
         if self.is_paused:
             return
         self.trigger_event(
-            Schedule.Paused,
-            timestamp=self._at(now),
-            by=by,
-            reason=reason,
-            run_id=run_id,
+            Schedule.Paused, timestamp=self._at(now), by=by, reason=reason, run_id=run_id
         )
         with suppress(QuarantinedError):  # Who knows its zone skips them later.
             self._skip_undecided("paused", now)
@@ -542,9 +511,7 @@ class Schedule(ScheduleState, Aggregate):
         if run_id not in self.open_runs:
             return
         at = self._at(now)
-        self.trigger_event(
-            Schedule.RunEnded, timestamp=at, run_id=run_id, status=status
-        )
+        self.trigger_event(Schedule.RunEnded, timestamp=at, run_id=run_id, status=status)
         if self.is_deleted or not self.spec.pause_on_failure:
             return
         if status in _BAD_ENDS:
@@ -635,17 +602,10 @@ class Schedule(ScheduleState, Aggregate):
             raise NotFoundError("schedule_not_found", "schedule not found")
 
     def _tick(
-        self,
-        event: type[TickEvent],
-        first: datetime,
-        last: datetime,
-        now: datetime,
-        **fields: Any,
+        self, event: type[TickEvent], first: datetime, last: datetime, now: datetime, **fields: Any
     ) -> None:
         decided_until = max(self.decided_until, last)
-        still_to_fire = [
-            tick for tick in self.carried if not first <= tick.due_at <= last
-        ]
+        still_to_fire = [tick for tick in self.carried if not first <= tick.due_at <= last]
         self.trigger_event(
             event,
             timestamp=self._at(now),

@@ -76,9 +76,7 @@ class Past:
 
     schedule_id: UUID
     spans: list[Span] = field(default_factory=list)
-    launched: dict[datetime, tuple[int, events.TickLaunched]] = field(
-        default_factory=dict
-    )
+    launched: dict[datetime, tuple[int, events.TickLaunched]] = field(default_factory=dict)
     decided_until: datetime = _LONG_AGO
     carried: set[datetime] = field(default_factory=set)
 
@@ -125,9 +123,7 @@ class Past:
             last = min(following.begun_at, end)
             yield from self._ticks_of(span.spec, after, last)
 
-    def _ticks_of(
-        self, spec: Spec, after: datetime, last: datetime
-    ) -> Iterator[PastTick]:
+    def _ticks_of(self, spec: Spec, after: datetime, last: datetime) -> Iterator[PastTick]:
         calendar = Calendar(self.schedule_id, spec)
         for tick in calendar.ticks_after(after):
             due_at = tick.due_at
@@ -148,9 +144,7 @@ class Past:
 
     def _decide(self, first: datetime, last: datetime) -> None:
         self.decided_until = max(self.decided_until, last)
-        self.carried = {
-            due_at for due_at in self.carried if not first <= due_at <= last
-        }
+        self.carried = {due_at for due_at in self.carried if not first <= due_at <= last}
 
 
 MAX_TICKS = 100
@@ -201,9 +195,7 @@ def settle(
         return Settled()
     # Of those that are unique, the next one gives way to the first, or takes its place.
     most_launches = MAX_LAUNCHES if is_kept is None else 1
-    settlement = _Settlement(
-        schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept)
-    )
+    settlement = _Settlement(schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept))
     settlement.settle_buffered()
     settlement.skip_alike()
     settlement.settled.goes_on = settlement.settle_others(most_launches)

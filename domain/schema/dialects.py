@@ -91,9 +91,7 @@ def type_(
     yield ValidationError(f"{instance!r} is not of type {names}")
 
 
-def pattern(
-    _: Checking, wanted: str, instance: Json, __: JsonObject
-) -> Iterator[ValidationError]:
+def pattern(_: Checking, wanted: str, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
     """Check that a text contains what the pattern describes."""
     if isinstance(instance, str) and not found(wanted, instance):
         yield ValidationError(f"{instance!r} does not match {wanted!r}")
@@ -108,9 +106,7 @@ def pattern_properties(
     for wanted, schema in schemas.items():
         for name, value in instance.items():
             if found(wanted, name):
-                yield from validator.descend(
-                    value, schema, path=name, schema_path=wanted
-                )
+                yield from validator.descend(value, schema, path=name, schema_path=wanted)
 
 
 def additional_properties(
@@ -185,9 +181,7 @@ def enum(
         yield ValidationError(f"{instance!r} is not one of {values!r}")
 
 
-def const(
-    _: Checking, value: Json, instance: Json, __: JsonObject
-) -> Iterator[ValidationError]:
+def const(_: Checking, value: Json, instance: Json, __: JsonObject) -> Iterator[ValidationError]:
     """Check that the value equals a given one."""
     if _key(instance) != _key(value):
         yield ValidationError(f"{value!r} was expected")
@@ -195,9 +189,7 @@ def const(
 
 def _key(value: Json) -> str:
     """Return what values share that JSON Schema calls equal: 1 and 1.0, but not 1 and true."""
-    key = canonical(
-        normalise(value)
-    ).decode()  # Not the bytes: orjson's take a thousand at least.
+    key = canonical(normalise(value)).decode()  # Not the bytes: orjson's take a thousand at least.
     spend(1 + len(key) // MEMBERS_A_STEP)
     return key
 
@@ -243,16 +235,11 @@ def _unexpected(what: str, names: list[str]) -> Iterator[ValidationError]:
     if names:
         verb = "was" if len(names) == 1 else "were"
         listed = ", ".join(names)
-        yield ValidationError(
-            f"Unevaluated {what} are not allowed ({listed} {verb} unexpected)"
-        )
+        yield ValidationError(f"Unevaluated {what} are not allowed ({listed} {verb} unexpected)")
 
 
 def _seen(
-    here: _Here[_Container, _Place],
-    validator: Checking,
-    instance: _Container,
-    schema: Json,
+    here: _Here[_Container, _Place], validator: Checking, instance: _Container, schema: Json
 ) -> set[_Place]:
     """Return the places that a schema looks at.
 
@@ -270,9 +257,7 @@ def _seen(
     return seen
 
 
-def _items_seen(
-    validator: Checking, instance: list[Json], schema: JsonObject
-) -> set[int]:
+def _items_seen(validator: Checking, instance: list[Json], schema: JsonObject) -> set[int]:
     all_places = range(len(instance))
     items = schema.get("items")
     if isinstance(items, list):  # Before 2020-12: a schema for each of the first.
@@ -332,9 +317,7 @@ def _holding(validator: Checking, instance: Json, schema: JsonObject) -> Iterato
                 yield part
 
 
-def _targets(
-    validator: Checking, schema: JsonObject
-) -> Iterator[tuple[Checking, Json]]:
+def _targets(validator: Checking, schema: JsonObject) -> Iterator[tuple[Checking, Json]]:
     """Yield what a schema refers to."""
     resolver = validator._resolver  # noqa: SLF001 - the library lends it to its own keywords only
     if not schema.keys().isdisjoint(_REFERENCES):
@@ -345,14 +328,9 @@ def _targets(
         if keyword in schema
     ]
     if "$recursiveRef" in schema:
-        targets.append(
-            cast("Callable[[Resolver], Found]", lookup_recursive_ref)(resolver)
-        )
+        targets.append(cast("Callable[[Resolver], Found]", lookup_recursive_ref)(resolver))
     for target in targets:
-        yield (
-            validator.evolve(schema=target.contents, _resolver=target.resolver),
-            target.contents,
-        )
+        yield (validator.evolve(schema=target.contents, _resolver=target.resolver), target.contents)
 
 
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
@@ -520,9 +498,7 @@ def collected(validator: Validator, value: Json, path: str) -> list[Issue]:
     except OverBudgetError:
         raise
     except RecursionError:
-        message = (
-            "the schema's references lead too deep, or back to themselves without end"
-        )
+        message = "the schema's references lead too deep, or back to themselves without end"
         return [Issue(path, message, "$ref")]
     except Exception as error:  # noqa: BLE001 - what breaks in a schema is its client's to mend
         message = f"the schema cannot be applied: {shortened(str(error))}"
@@ -666,9 +642,7 @@ class Walk:
         resolver = resolver_of(root)
         yield from self._below(root, resolver, self._name)
 
-    def _below(
-        self, resource: Resource[Json], resolver: Resolver, name: str
-    ) -> Iterator[Issue]:
+    def _below(self, resource: Resource[Json], resolver: Resolver, name: str) -> Iterator[Issue]:
         contents = resource.contents
         spend(1)
         if isinstance(contents, dict):
@@ -715,9 +689,7 @@ class Walk:
         wrong = meta_issues(target, name, "")
         for issue in wrong:
             place = issue.path or "/"
-            message = (
-                f"{reference!r} leads to what is no schema: at {place}, {issue.message}"
-            )
+            message = f"{reference!r} leads to what is no schema: at {place}, {issue.message}"
             yield Issue(self._path, message, issue.keyword)
         if not wrong:
             resource = specification_with(name).create_resource(target)
@@ -725,11 +697,7 @@ class Walk:
 
     def _dialect_issues(self, contents: JsonObject, name: str) -> list[Issue]:
         if dialect(name) is None:
-            return [
-                Issue(
-                    self._path, f"unknown dialect {name!r} in a part of it", "$schema"
-                )
-            ]
+            return [Issue(self._path, f"unknown dialect {name!r} in a part of it", "$schema")]
         return meta_issues(contents, name, self._path)
 
     def _pattern_issues(self, contents: JsonObject) -> Iterator[Issue]:

@@ -291,6 +291,4 @@ _REMARKS = {
 """No dialect checks a value by these. Definitions are for references, and whoever refers is not
 plain."""
 
-_UNDERSTOOD = (
-    _REMARKS | _KEYWORDS.keys() | {"properties", "additionalProperties", "items"}
-)
+_UNDERSTOOD = _REMARKS | _KEYWORDS.keys() | {"properties", "additionalProperties", "items"}

@@ -116,13 +116,7 @@ def _compiled(source: str) -> regex.Pattern[str]:
     with _compiling:
         try:
             return regex.compile(rewritten, regex.V0)
-        except (
-            regex.error,
-            ValueError,
-            LookupError,
-            OverflowError,
-            RecursionError,
-        ) as error:
+        except (regex.error, ValueError, LookupError, OverflowError, RecursionError) as error:
             raise PatternError(str(error)) from None
         finally:
             regex.purge()  # Its own cache would keep every pattern a second time.
@@ -224,9 +218,7 @@ def _tokens(source: str) -> Iterator[tuple[str, str]]:
     while position < len(source):
         token = _TOKEN.match(source, position)
         if token is None:
-            raise PatternError(
-                f"something unknown or unfinished at position {position}"
-            )
+            raise PatternError(f"something unknown or unfinished at position {position}")
         yield str(token.lastgroup), token[0]
         position = token.end()
 

@@ -18,13 +18,7 @@ from referencing.jsonschema import specification_with
 from domain.errors import Issue, OverloadedError
 from domain.json_values import Json, JsonObject, canonical
 from domain.recent import Recent
-from domain.schema.budget import (
-    OverBudgetError,
-    PostponedError,
-    briefly,
-    limited,
-    postpone_beyond,
-)
+from domain.schema.budget import OverBudgetError, PostponedError, briefly, limited, postpone_beyond
 from domain.schema.dialects import (
     MAX_ISSUES,
     Walk,

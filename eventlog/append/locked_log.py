@@ -100,9 +100,7 @@ class LockedLog(Locked):
         [standing] = claim.lives.rows
         if standing["is_draining"]:
             return []
-        run_ids = await claim.queue.pick(
-            self._connection, claim.news, self._now, claim.slots
-        )
+        run_ids = await claim.queue.pick(self._connection, claim.news, self._now, claim.slots)
         self._to_draw = len(run_ids)
         return run_ids
 
@@ -124,9 +122,7 @@ class LockedLog(Locked):
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:
-        return await personal.key_id_of(
-            self._connection, self._files.master_keys, subject
-        )
+        return await personal.key_id_of(self._connection, self._files.master_keys, subject)
 
     @override
     async def unfinished_runs_of(self, key_id: UUID) -> list[UUID]:

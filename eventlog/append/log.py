@@ -85,10 +85,7 @@ class PostgresLog(Log):
     async def holders_of(self, slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, HolderRow, HOLDERS, asked(slots))
-        return {
-            slot_of(row): (UUID(row["id"]), row["status"] == FIRST_STATUS)
-            for row in rows
-        }
+        return {slot_of(row): (UUID(row["id"]), row["status"] == FIRST_STATUS) for row in rows}
 
     @override
     async def run_statuses(self, run_ids: Iterable[UUID]) -> dict[UUID, str]:
@@ -143,19 +140,14 @@ class LogRecorder(PostgresApplicationRecorder):
     """The library's recorder, whose inserts go the one way that events are written here."""
 
     def __init__(
-        self,
-        datastore: PostgresDatastore,
-        writer: Writer,
-        loop: asyncio.AbstractEventLoop,
+        self, datastore: PostgresDatastore, writer: Writer, loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(datastore, events_table_name=EVENTS_TABLE)
         self._writer = writer
         self._database = writer.database
         self._loop = loop
 
-    def insert_events(
-        self, stored_events: Sequence[StoredEvent], **kwargs: Any
-    ) -> Sequence[int]:
+    def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
         """Append through the writer and wait. Call it from another thread than the writer's loop.
 
         The library's own version retries blindly ten times, which turns a commit whose answer was
@@ -242,9 +234,7 @@ class LogRecorder(PostgresApplicationRecorder):
 
         archive = self._database.files.archive
         async with await self._database.connect() as connection:
-            rows = await first_between(
-                connection, archive, after, until, limit, is_wanted
-            )
+            rows = await first_between(connection, archive, after, until, limit, is_wanted)
         return [_notification(row) for row in rows]
 
     def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
@@ -290,9 +280,7 @@ class LogFactory(PostgresFactory):
         return PlainTranscoder()
 
     def mapper(
-        self,
-        transcoder: Transcoder | None = None,
-        mapper_class: type[Mapper[Any]] | None = None,
+        self, transcoder: Transcoder | None = None, mapper_class: type[Mapper[Any]] | None = None
     ) -> Mapper[Any]:
         """Return the mapper of events."""
         del mapper_class

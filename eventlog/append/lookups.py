@@ -188,9 +188,7 @@ class Finder:
     `ask` adds questions to a round trip; `take` reads the answers once that is over.
     """
 
-    def __init__(
-        self, connection: Connection, files: LogFiles, running: RunningRows
-    ) -> None:
+    def __init__(self, connection: Connection, files: LogFiles, running: RunningRows) -> None:
         self.files = files
         self.found = Found()
         self._running = running
@@ -228,14 +226,10 @@ class Finder:
                 missing[continued] = None
         return list(missing)
 
-    def _missing_rows(
-        self, events: Iterable[StoredEvent]
-    ) -> Mapping[str, Sequence[UUID]]:
+    def _missing_rows(self, events: Iterable[StoredEvent]) -> Mapping[str, Sequence[UUID]]:
         rows: dict[str, list[UUID]] = {}
         for subject, old in _old_by_subject(events).items():
-            missing = [
-                aggregate_id for aggregate_id in old if not self._is_read(aggregate_id)
-            ]
+            missing = [aggregate_id for aggregate_id in old if not self._is_read(aggregate_id)]
             if missing:
                 rows[subject] = missing
         return rows
@@ -346,9 +340,7 @@ class Finder:
                 found.rows[aggregate_id] = kept
         self._kept.clear()
 
-    async def states(
-        self, kind: str, ids: Sequence[UUID], positions: int
-    ) -> dict[UUID, State]:
+    async def states(self, kind: str, ids: Sequence[UUID], positions: int) -> dict[UUID, State]:
         """Return where aggregates stand, for a decision; draw so many places for its events."""
         trip = RoundTrip(self.connection)
         asked = ask_states(trip, kind, ids)

@@ -99,9 +99,7 @@ READ_BACK = f"""
 
 
 def by_columns(
-    table: Table,
-    rows: Iterable[Changes],
-    statement_of: Callable[[Table, Sequence[str]], str],
+    table: Table, rows: Iterable[Changes], statement_of: Callable[[Table, Sequence[str]], str]
 ) -> list[tuple[str, str]]:
     """Write rows that say the same columns together: return the SQL, each with its parameter."""
     alike: dict[tuple[str, ...], list[Changes]] = {}
@@ -212,9 +210,7 @@ class Plan:
             raise VersionConflictError("rows have been mended since this was decided")
         for aggregate_id, version in unit.expects.items():
             if heads[aggregate_id].version != version:
-                raise VersionConflictError(
-                    f"{aggregate_id} no longer has version {version}"
-                )
+                raise VersionConflictError(f"{aggregate_id} no longer has version {version}")
         for aggregate_id, position in unit.heads.items():
             if heads[aggregate_id].position != position:
                 raise VersionConflictError(
@@ -229,11 +225,7 @@ class Plan:
             table = BY_SUBJECT[subject]
             written += self._project(table, envelopes)
         news = str(self.events[-1]["position"])
-        pending = [
-            run_id
-            for run_id, row in self.rows.items()
-            if row.get("status") == FIRST_STATUS
-        ]
+        pending = [run_id for run_id, row in self.rows.items() if row.get("status") == FIRST_STATUS]
         if pending:
             news += f" {len(pending)}"
         if len(pending) == 1:
@@ -296,9 +288,7 @@ class Plan:
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
         """Return the rows of the unit's aggregates as they are after the whole batch."""
-        return {
-            aggregate_id: self.rows[aggregate_id] for aggregate_id in unit.aggregate_ids
-        }
+        return {aggregate_id: self.rows[aggregate_id] for aggregate_id in unit.aggregate_ids}
 
 
 def outcome(plan: Plan, unit: Unit) -> Saved | VersionConflictError:

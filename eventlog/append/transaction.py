@@ -127,9 +127,7 @@ async def prepare(
     """
     for request in requests:
         request.outcome = None
-    deciding = next(
-        (request for request in requests if request.decide is not None), None
-    )
+    deciding = next((request for request in requests if request.decide is not None), None)
     finder = Finder(connection, files, remembered.running)
     units = [request.unit for request in requests if request is not deciding]
     locked = await _begin(finder, remembered, units, deciding, lock)
@@ -211,9 +209,7 @@ def tell_held(requests: Sequence[Request], held_s: float) -> None:
         saved.held_ms = held_s * 1000 * share
 
 
-async def committed(
-    connection: Connection, files: LogFiles, requests: Iterable[Request]
-) -> bool:
+async def committed(connection: Connection, files: LogFiles, requests: Iterable[Request]) -> bool:
     """Find out whether a batch whose commit got no answer is in the log.
 
     Compared are id, version, topic and bytes. The append lock comes first: a transaction that still

@@ -282,9 +282,7 @@ def tell_all(committed: list[Waiting]) -> None:
             _answer(future, request.outcome)
 
 
-def _answer(
-    future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None
-) -> None:
+def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None) -> None:
     if future.done():
         # The caller went away; what it asked for is in the log all the same.
         return
@@ -294,9 +292,7 @@ def _answer(
         future.set_exception(outcome or VersionConflictError())
 
 
-async def pause_or_give_up(
-    deadline: float, error: psycopg.Error, *, committing: bool
-) -> None:
+async def pause_or_give_up(deadline: float, error: psycopg.Error, *, committing: bool) -> None:
     """Wait before a database that failed is tried again, unless that went on for too long.
 
     Raises:
@@ -322,10 +318,7 @@ class Writer:
     """Appends units of events with their rows. Start it in the loop that uses it."""
 
     def __init__(
-        self,
-        database: Database,
-        patience: Patience | None = None,
-        metrics: Metrics | None = None,
+        self, database: Database, patience: Patience | None = None, metrics: Metrics | None = None
     ) -> None:
         self.database = database
         self._patience = patience or Patience()
@@ -428,9 +421,7 @@ class Writer:
         else:
             self._held_back.answer(live, others_wait=not self._line.is_empty)
 
-    async def _write_singly(
-        self, live: list[Waiting], error: CommitFailedError
-    ) -> None:
+    async def _write_singly(self, live: list[Waiting], error: CommitFailedError) -> None:
         """Try each request once by itself: it may be one of them that cannot be committed."""
         deadline = monotonic() + self._patience.write_s
         for one in live:
@@ -477,9 +468,7 @@ class Writer:
                     deadline = min(deadline, self._patience.locked_until(requests))
                 await pause_or_give_up(deadline, error, committing=committing)
 
-    async def _try_commit(
-        self, connection: Connection, requests: list[Request]
-    ) -> bool:
+    async def _try_commit(self, connection: Connection, requests: list[Request]) -> bool:
         """Commit the requests; return False if one was withdrawn meanwhile, then none is."""
         with LockTime(self._metrics.lock_hold_s.observe) as lock:
             statements = await prepare(
@@ -508,13 +497,9 @@ class Writer:
         deadline = monotonic() + self._patience.settle_s
         while monotonic() < deadline:
             try:
-                return await committed(
-                    await self._connected(), self.database.files, requests
-                )
+                return await committed(await self._connected(), self.database.files, requests)
             except (psycopg.Error, ArchiveError) as error:
-                logger.warning(
-                    "the fate of a commit is unknown, asking again: %s", error
-                )
+                logger.warning("the fate of a commit is unknown, asking again: %s", error)
                 await self._disconnect()
                 await asyncio.sleep(RETRY_PAUSE_S)
         raise OutcomeUnknownError

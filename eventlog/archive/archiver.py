@@ -97,8 +97,7 @@ class Mover:
                 # `log_archives_check` found somebody who was faster.
                 await self._connection.execute("ROLLBACK")
                 raise ArchiveError(
-                    what.file,
-                    f"was not made: {error.diag.message_primary}; archive again",
+                    what.file, f"was not made: {error.diag.message_primary}; archive again"
                 ) from None
             except (errors.Error, ArchiveError):
                 if not self._connection.closed:
@@ -118,14 +117,7 @@ class Mover:
         await self._remove(batch, what)
         [recorded] = archive.collect_events()
         event = self._mapper.to_stored_event(recorded)
-        appended = (
-            archive.id,
-            1,
-            event.topic,
-            event.state,
-            ACTOR,
-            uuid4(),
-        )
+        appended = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
         # Only from here on does anybody wait; all at once, so that nobody waits for this process.
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
@@ -151,11 +143,7 @@ class Mover:
             raise ArchiveError(what.file, problem)
 
     async def _write_index(
-        self,
-        batch: Batch,
-        what: ArchivedEvents,
-        blocks: Sequence[Block],
-        archive_id: UUID,
+        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID
     ) -> None:
         connection = self._connection
         whole = (
@@ -312,9 +300,7 @@ class Archiver:
             OSError: the same, because of the disk.
         """
         number = await read_value(self.connection, int, _NEXT_NUMBER)
-        writer = await asyncio.to_thread(
-            ArchiveWriter, self._directory, self._log_id, number
-        )
+        writer = await asyncio.to_thread(ArchiveWriter, self._directory, self._log_id, number)
         try:
             async for rows in self._rows(batch):
                 await asyncio.to_thread(writer.add, rows)
@@ -393,9 +379,7 @@ def _next_rows(written: Iterator[RawRow], count: int) -> list[RawRow]:
 
 _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
 
-LAST_SEALED = (
-    "SELECT coalesce(max(position), 9223372036854775807) AS last FROM log_seals"
-)
+LAST_SEALED = "SELECT coalesce(max(position), 9223372036854775807) AS last FROM log_seals"
 """The position behind which nothing is archived: the largest where the log is not sealed."""
 
 _LIMITS = f"SELECT clock_timestamp() AS now, ({LAST_SEALED}) AS last"
@@ -406,9 +390,7 @@ _EVENTS = f"""
 """
 
 
-def _part(
-    progress: Progress, done: int, batch: Batch, total: int
-) -> Callable[[float], None]:
+def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[float], None]:
     """Return how to tell which share of a batch is done."""
 
     def tell(share: float) -> None:
@@ -420,9 +402,7 @@ def _part(
     return tell
 
 
-def _recorded(
-    number: int, batch: Batch, limits: Limits, writer: ArchiveWriter
-) -> ArchivedEvents:
+def _recorded(number: int, batch: Batch, limits: Limits, writer: ArchiveWriter) -> ArchivedEvents:
     return ArchivedEvents(
         number=number,
         file=writer.file,

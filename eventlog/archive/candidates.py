@@ -118,9 +118,7 @@ async def count_candidates(connection: Connection, limits: Limits) -> int:
     return await read_value(connection, int, _COUNT, _values(limits, 0))
 
 
-async def next_batch(
-    connection: Connection, limits: Limits, after: int, max_events: int
-) -> Batch:
+async def next_batch(connection: Connection, limits: Limits, after: int, max_events: int) -> Batch:
     """Return the next runs for a file, oldest first, with at most `max_events` events together.
 
     There is at least one run in it if any is left, however many events that has.
@@ -133,10 +131,7 @@ async def next_batch(
 
 
 async def batch_of(
-    connection: Connection,
-    candidates: Sequence[Candidate],
-    limits: Limits,
-    max_events: int,
+    connection: Connection, candidates: Sequence[Candidate], limits: Limits, max_events: int
 ) -> Batch:
     """Return those of the proposed runs that may be archived, as far as they fit into a file."""
     batch = Batch(0)
@@ -171,9 +166,7 @@ async def _fill(
     return True
 
 
-async def _candidates(
-    connection: Connection, limits: Limits, after: int
-) -> list[Candidate]:
+async def _candidates(connection: Connection, limits: Limits, after: int) -> list[Candidate]:
     return await read_rows(connection, Candidate, _CANDIDATES, _values(limits, after))
 
 

@@ -84,11 +84,7 @@ class ArchiveWriter:
         self._positions: list[int] = []
         self._held = 0
         self._output: BinaryIO = open(self.path, "wb", opener=private_opener)  # noqa: SIM115
-        about = {
-            "format": FORMAT,
-            "logId": log_id,
-            "number": number,
-        }
+        about = {"format": FORMAT, "logId": log_id, "number": number}
         first_line = orjson.dumps(about)
         self._put(_compressed([first_line]))
 
@@ -112,9 +108,7 @@ class ArchiveWriter:
             try:
                 document = show_event(row)
             except UnshowableEventError as error:
-                raise ArchiveError(
-                    self.path, f"cannot take an event: {error}"
-                ) from None
+                raise ArchiveError(self.path, f"cannot take an event: {error}") from None
             line = orjson.dumps(document)
             self._lines.append(line)
             self._positions.append(document["position"])
@@ -180,9 +174,7 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
         ArchiveError: the file is missing, or is not what was written.
     """
     if directory is None:
-        raise ArchiveError(
-            block.file, "is needed, and this process was given no archive directory"
-        )
+        raise ArchiveError(block.file, "is needed, and this process was given no archive directory")
     path = directory / block.file
     try:
         with path.open("rb") as file:
@@ -192,8 +184,7 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
         raise unreadable(path, error) from None
     if sha256(data).digest() != block.sha256:
         raise damaged(
-            path,
-            f"the {block.length} bytes after byte {block.place} are not what was written",
+            path, f"the {block.length} bytes after byte {block.place} are not what was written"
         )
     try:
         lines = gzip.decompress(data).splitlines()
@@ -375,9 +366,7 @@ async def run_places(connection: Connection, run_id: UUID) -> dict[int, list[int
     return _places(rows)
 
 
-async def story_places(
-    connection: Connection, correlation_id: UUID
-) -> dict[int, list[int]]:
+async def story_places(connection: Connection, correlation_id: UUID) -> dict[int, list[int]]:
     """Return where the events lie of all archived runs that go back to one request."""
     values = {"id": correlation_id}
     rows = await read_rows(connection, _Place, _STORY, values)

@@ -83,9 +83,7 @@ class _ArchiveRow(_Entry):
     state: ReadOnly[builtins.bytes]
 
 
-_FIELDS = {column: column for column in _Entry.__annotations__} | {
-    "bytes": "size_bytes"
-}
+_FIELDS = {column: column for column in _Entry.__annotations__} | {"bytes": "size_bytes"}
 """The index's columns, and the fields of the log's event that say the same."""
 
 
@@ -193,16 +191,12 @@ async def events_at(
         files = {block.file for block in blocks}
         names = ", ".join(sorted(files))
         first = min(missing)
-        problem = (
-            f"has no event at position {first}, though the database's index says so"
-        )
+        problem = f"has no event at position {first}, though the database's index says so"
         raise ArchiveError(names, problem)
     return found
 
 
-def _pick(
-    directory: Path | None, blocks: Iterable[Block], wanted: set[int]
-) -> dict[int, Document]:
+def _pick(directory: Path | None, blocks: Iterable[Block], wanted: set[int]) -> dict[int, Document]:
     found: dict[int, Document] = {}
     for block in blocks:
         for document in read_block(directory, block):
@@ -238,9 +232,7 @@ async def events_between(
         yield rest
 
 
-def _pop_before(
-    waiting: list[tuple[int, Document]], bound: int | None
-) -> list[Document]:
+def _pop_before(waiting: list[tuple[int, Document]], bound: int | None) -> list[Document]:
     """Take the events before a position, or all of them, out of the heap."""
     ready = []
     while waiting:
@@ -283,9 +275,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     return rows[:limit]
 
 
-def merged(
-    rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int
-) -> list[EventRow]:
+def merged(rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int) -> list[EventRow]:
     """Return the first `limit` of both in the order of positions.
 
     An event that was archived meanwhile is in both.
@@ -340,9 +330,7 @@ async def last_up_to(
     return to_row(found)
 
 
-def _last_of(
-    directory: Path | None, blocks: Iterable[Block], position: int
-) -> Document | None:
+def _last_of(directory: Path | None, blocks: Iterable[Block], position: int) -> Document | None:
     last: Document | None = None
     for block in blocks:
         for document in read_block(directory, block):

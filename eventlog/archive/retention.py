@@ -20,12 +20,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import from_iso
 from domain.jobs.definition import Retention, is_worth_a_file
 from domain.json_values import JsonObject
-from eventlog.archive.archiver import (
-    LAST_SEALED,
-    MAX_EVENTS,
-    ArchivingUnderWayError,
-    archiver,
-)
+from eventlog.archive.archiver import LAST_SEALED, MAX_EVENTS, ArchivingUnderWayError, archiver
 from eventlog.archive.candidates import Candidate, Limits, batch_of
 from eventlog.archive.files import ArchiveError
 from eventlog.archive.role import ArchivistMissingError
@@ -125,9 +120,7 @@ class _Asking(TypedDict):
     retention: ReadOnly[JsonObject]
 
 
-_ASKING = (
-    "SELECT id, retention FROM job_definitions WHERE retention IS NOT NULL ORDER BY id"
-)
+_ASKING = "SELECT id, retention FROM job_definitions WHERE retention IS NOT NULL ORDER BY id"
 
 
 async def bounds_at(connection: Connection, now: datetime) -> dict[Group, datetime]:

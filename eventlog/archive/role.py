@@ -81,9 +81,7 @@ async def _problem(connection: Connection) -> str | None:
         await connection.execute("ROLLBACK")
         if not isinstance(
             error,
-            errors.InvalidParameterValue
-            | errors.UndefinedObject
-            | errors.InsufficientPrivilege,
+            errors.InvalidParameterValue | errors.UndefinedObject | errors.InsufficientPrivilege,
         ):
             raise
         return str(error).splitlines()[0]

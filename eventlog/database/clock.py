@@ -69,8 +69,7 @@ class DatabaseClock:
                 await self.sync()
             except LogUnavailableError as error:
                 logger.warning(
-                    "cannot read the database's clock, going on with the last offset: %s",
-                    error,
+                    "cannot read the database's clock, going on with the last offset: %s", error
                 )
 
 
@@ -107,9 +106,7 @@ class ShiftedClock(DatabaseClock):
 
     TIME = "SELECT pg_catalog.clock_timestamp() AS now"
 
-    def __init__(
-        self, pool: AsyncConnectionPool[Connection], ahead: ClockShift
-    ) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Connection], ahead: ClockShift) -> None:
         super().__init__(pool)
         self._ahead = ahead
 

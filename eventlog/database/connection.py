@@ -83,9 +83,7 @@ class Database:
     def conninfo(self) -> str:
         """Return the URL with our defaults for what it leaves open; texts are always UTF-8."""
         given = conninfo_to_dict(self.url)
-        missing = {
-            name: value for name, value in _DEFAULTS.items() if name not in given
-        }
+        missing = {name: value for name, value in _DEFAULTS.items() if name not in given}
         return make_conninfo(self.url, client_encoding="UTF8", **missing)
 
     async def connect(self) -> Connection:
@@ -121,11 +119,7 @@ class Database:
         return self._pool("costly queries", size, 0, self._configure_costly)
 
     def _pool(
-        self,
-        name: str,
-        size: int,
-        kept: int,
-        configured: Callable[[Connection], Awaitable[None]],
+        self, name: str, size: int, kept: int, configured: Callable[[Connection], Awaitable[None]]
     ) -> AsyncConnectionPool[Connection]:
         return AsyncConnectionPool(
             self.conninfo,
@@ -189,9 +183,7 @@ async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Conne
 async def snapshot(connection: Connection) -> AsyncIterator[None]:
     """Let all queries meanwhile see the same; the connection must be outside of a transaction."""
     async with connection.transaction():
-        await connection.execute(
-            "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-        )
+        await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
 
 
@@ -295,9 +287,7 @@ def _check_version(session: Session) -> None:
     version = session.info.server_version
     if version < MINIMUM_VERSION:
         release = version // 10_000
-        raise ServerError(
-            f"the database is PostgreSQL {release}; 15 or newer is needed"
-        )
+        raise ServerError(f"the database is PostgreSQL {release}; 15 or newer is needed")
 
 
 def _check_encoding(session: Session) -> None:
@@ -415,9 +405,7 @@ class Patience:
         if now - self._told_at > TELL_EVERY_S:
             self._told_at = now
             reason = " ".join(str(error).split())
-            logger.warning(
-                "the database is away, waiting for up to %.0f s: %s", left_s, reason
-            )
+            logger.warning("the database is away, waiting for up to %.0f s: %s", left_s, reason)
         return min(PAUSE_S, left_s)
 
 

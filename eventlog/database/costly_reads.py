@@ -32,9 +32,7 @@ LIMIT_S = 10.0
 COUNT_LIMIT_S = 50.0
 """The same for a count of all runs that a bulk operation is about; below `QUERY_MS`."""
 
-REMEDY = (
-    "narrow it by job, status or a shorter time, and go on by cursor instead of offset"
-)
+REMEDY = "narrow it by job, status or a shorter time, and go on by cursor instead of offset"
 
 
 class CostlyReads:
@@ -73,9 +71,7 @@ class CostlyReads:
             yield await stack.enter_async_context(limited)
 
     @asynccontextmanager
-    async def _limited(
-        self, causes: Sequence[str], limit_s: float
-    ) -> AsyncIterator[Connection]:
+    async def _limited(self, causes: Sequence[str], limit_s: float) -> AsyncIterator[Connection]:
         limit = asyncio.timeout(limit_s)
         try:
             async with limit, borrowed(self._pool) as connection:

@@ -140,9 +140,7 @@ async def roll_back(connection: Connection) -> None:
     await trip.go()
 
 
-_prepared: WeakKeyDictionary[AsyncConnection[Any], dict[bytes, bytes]] = (
-    WeakKeyDictionary()
-)
+_prepared: WeakKeyDictionary[AsyncConnection[Any], dict[bytes, bytes]] = WeakKeyDictionary()
 """By session, the names under which statements are prepared there."""
 
 _numbers = count()

@@ -29,12 +29,7 @@ from eventlog.database.connection import borrowed, snapshot
 from eventlog.database.costly_reads import COUNT_LIMIT_S, CostlyReads
 from eventlog.history.audit import position_before
 from eventlog.history.reader import with_unreadable_head
-from eventlog.history.run_changes import (
-    folded,
-    folded_parts,
-    moved_since,
-    rows_are_counted_sooner,
-)
+from eventlog.history.run_changes import folded, folded_parts, moved_since, rows_are_counted_sooner
 from eventlog.keys import LogFiles
 from projections import bulk, failure_search, job_definitions, job_runs
 from projections import bulk as bulk_lists
@@ -161,9 +156,7 @@ class Past:
         values = past.values_of(then, sought, limit, offset)
         return query, values
 
-    async def schedules(
-        self, after: str, limit: int
-    ) -> tuple[list[ScheduleRow], str | None]:
+    async def schedules(self, after: str, limit: int) -> tuple[list[ScheduleRow], str | None]:
         """Return schedules that come next after an id, and the id to go on after, if any follow.
 
         They may be fewer than the limit.
@@ -216,15 +209,8 @@ class Past:
     async def then(self, job_ids: list[UUID] | None) -> Then:
         """Look what events have touched since the checkpoint before: in all jobs, or in these."""
         checkpoint = await past.checkpoint_before(self._connection, self.position)
-        moved = await moved_since(
-            self._connection, self._files, checkpoint, self.position, job_ids
-        )
-        return Then(
-            position=self.position,
-            checkpoint=checkpoint,
-            moved=moved,
-            job_ids=job_ids,
-        )
+        moved = await moved_since(self._connection, self._files, checkpoint, self.position, job_ids)
+        return Then(position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids)
 
     async def bulk_operation(self, operation_id: UUID) -> BulkRow | None:
         """Return the bulk operation, or None where it had not been requested yet."""
@@ -253,9 +239,7 @@ class Past:
     async def jobs_of_modules(self, modules: Sequence[str]) -> list[UUID]:
         """Return the jobs that belonged to one of these modules."""
         changed = await self._changed_since()
-        return await past.jobs_of_modules(
-            self._connection, modules, self.position, changed
-        )
+        return await past.jobs_of_modules(self._connection, modules, self.position, changed)
 
     async def jobs_labelled(self, label: Label) -> list[UUID]:
         """Return the jobs that asked workers for the label."""
@@ -265,9 +249,7 @@ class Past:
     async def jobs_named_like(self, search: str) -> list[UUID]:
         """Return the jobs whose slug or name held this text, in any case."""
         changed = await self._changed_since()
-        return await past.jobs_named_like(
-            self._connection, search, self.position, changed
-        )
+        return await past.jobs_named_like(self._connection, search, self.position, changed)
 
     async def _changed_since(self) -> list[NamedJob]:
         """Return the jobs that have changed since, as they were."""
@@ -290,9 +272,7 @@ class Past:
         were = await self._as_they_were(table, {own_id: row})
         return were.get(own_id)
 
-    async def _as_they_were(
-        self, table: TableOf[P], rows: Mapping[UUID, P]
-    ) -> dict[UUID, P]:
+    async def _as_they_were(self, table: TableOf[P], rows: Mapping[UUID, P]) -> dict[UUID, P]:
         """Return the rows as they were at the position; those not there yet are left out."""
         were: dict[UUID, P] = {}
         later: list[UUID] = []
@@ -305,9 +285,7 @@ class Past:
         return were
 
 
-async def _position(
-    connection: Connection, files: LogFiles, as_of: int | datetime | None
-) -> int:
+async def _position(connection: Connection, files: LogFiles, as_of: int | datetime | None) -> int:
     if isinstance(as_of, datetime):
         present = await read_value(connection, str, sql.NOW)
         if as_of > from_iso(present):
@@ -367,12 +345,7 @@ class Selected(Selection):
                 total = await past.count(wanted)
                 newest = await past.places(wanted, limit)
         chosen = [_chosen(place) for place in newest[:limit]]
-        return Counted(
-            position,
-            total,
-            chosen,
-            personal,
-        )
+        return Counted(position, total, chosen, personal)
 
     def _counting(self) -> AbstractAsyncContextManager[Connection]:
         if self._costly is None:
@@ -397,11 +370,7 @@ class Selected(Selection):
 
 
 async def _places(
-    connection: Connection,
-    past: Past,
-    conditions: Conditions,
-    before: int | None,
-    limit: int,
+    connection: Connection, past: Past, conditions: Conditions, before: int | None, limit: int
 ) -> list[Place]:
     wanted = await run_filter(connection, past, conditions)
     if wanted is None:

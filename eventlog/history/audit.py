@@ -19,13 +19,7 @@ from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
 from domain.topics import EVENTS
 from eventlog.archive.files import EVENTS_A_BLOCK, run_places, story_places, to_row
-from eventlog.archive.reading import (
-    events_at,
-    first_between,
-    last_up_to,
-    merged,
-    within,
-)
+from eventlog.archive.reading import events_at, first_between, last_up_to, merged, within
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.history import statements
@@ -121,11 +115,7 @@ class EventFilter:
         Raises:
             InvalidInputError: names the part, as `/type`, `/subject` and so on.
         """
-        for path, text in {
-            "/type": types,
-            "/subject": subject,
-            "/actor": actor,
-        }.items():
+        for path, text in {"/type": types, "/subject": subject, "/actor": actor}.items():
             if "\x00" in text:
                 raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
         kind, aggregate_id = _subject(subject)
@@ -309,9 +299,7 @@ class Audit:
         ids = {event.aggregate_id for event in events}
         values = {"ids": list(ids)}
         async with borrowed(self._pool) as connection:
-            rows = await read_rows(
-                connection, statements.Named, statements.NAMES, values
-            )
+            rows = await read_rows(connection, statements.Named, statements.NAMES, values)
         return {UUID(row["id"]): row["name"] for row in rows}
 
     async def head(self) -> int:
@@ -322,17 +310,11 @@ class Audit:
     async def position_at(self, moment: datetime) -> int:
         """Return the last position that was recorded at or before this moment, 0 if none was."""
         async with borrowed(self._pool) as connection:
-            return await position_before(
-                connection, self._archive, moment, inclusive=True
-            )
+            return await position_before(connection, self._archive, moment, inclusive=True)
 
 
 async def position_before(
-    connection: Connection,
-    archive: Path | None,
-    moment: datetime,
-    *,
-    inclusive: bool = False,
+    connection: Connection, archive: Path | None, moment: datetime, *, inclusive: bool = False
 ) -> int:
     """Return the last position recorded before the moment (or at it), 0 if there is none.
 

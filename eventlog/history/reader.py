@@ -93,21 +93,14 @@ class Reader:
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
             rows: Sequence[EventRow] = ()
-            stored = await read_rows(
-                connection, StoredRow, statements.READ_AFTER, values
-            )
+            stored = await read_rows(connection, StoredRow, statements.READ_AFTER, values)
             if stored:
                 rows = stored
                 archived_to = stored[0]["archived_to"]
                 if archived_to is not None and archived_to > position:
                     until = stored[-1]["notification_id"]
                     archived = await first_between(
-                        connection,
-                        self._archive,
-                        position,
-                        until,
-                        limit,
-                        max_bytes=max_bytes,
+                        connection, self._archive, position, until, limit, max_bytes=max_bytes
                     )
                     together = merged(stored, archived, limit)
                     rows = within(together, max_bytes)
@@ -125,9 +118,7 @@ class Reader:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
             values = {"ids": list(ids)}
-            rows = await read_rows(
-                connection, HistoryRow, statements.READ_SUBJECTS, values
-            )
+            rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, values)
             events = await resolved(connection, self._archive, rows)
             return await envelopes(connection, self._master_keys, events)
 
@@ -139,24 +130,14 @@ class Reader:
         With them comes the version after which to go on, None at the end.
         """
         async with borrowed(self._pool) as connection:
-            part = await read_part(
-                connection,
-                self._files,
-                aggregate_id,
-                after,
-                limit,
-            )
+            part = await read_part(connection, self._files, aggregate_id, after, limit)
             events = await envelopes(connection, self._master_keys, part.rows)
         return events, part.next
 
-    async def landmarks(
-        self, run_id: UUID, after: int
-    ) -> tuple[list[Envelope], int | None]:
+    async def landmarks(self, run_id: UUID, after: int) -> tuple[list[Envelope], int | None]:
         """Return the same of a run, without reports that its attempts do not tell of."""
         async with borrowed(self._pool) as connection:
-            part = await read_part(
-                connection, self._files, run_id, after, landmarks=True
-            )
+            part = await read_part(connection, self._files, run_id, after, landmarks=True)
             events = await envelopes(connection, self._master_keys, part.rows)
         return events, part.next
 
@@ -196,10 +177,7 @@ class Reader:
         """Return those of the subjects' keys that have not been destroyed."""
         async with borrowed(self._pool) as connection:
             rows = await read_rows(
-                connection,
-                SubjectKeyRow,
-                personal_statements.SUBJECT_KEYS,
-                {"ids": list(ids)},
+                connection, SubjectKeyRow, personal_statements.SUBJECT_KEYS, {"ids": list(ids)}
             )
         return {row["key_id"] for row in rows}
 
@@ -384,9 +362,7 @@ class _Head(TypedDict):
     tail: ReadOnly[bytes]
 
 
-async def with_unreadable_head(
-    connection: Connection, ids: Collection[UUID]
-) -> set[UUID]:
+async def with_unreadable_head(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
     """Return those of the aggregates whose last event this version of the program cannot read."""
     if not ids:
         return set()

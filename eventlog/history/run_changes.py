@@ -29,13 +29,7 @@ from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows, read_value
 from projections.runs import past
 from projections.runs import past as run_checkpoints
-from projections.runs.past import (
-    FAR,
-    CountsByJob,
-    Moved,
-    counts_by_job,
-    present_counts_by_job,
-)
+from projections.runs.past import FAR, CountsByJob, Moved, counts_by_job, present_counts_by_job
 from projections.table import P, TableOf
 
 T = TypeVar("T")
@@ -120,12 +114,7 @@ async def moved_since(
         for run_id, created_position in zip(ids, created, strict=True):
             unknown[UUID(run_id)] = (job_id, created_position)
     statuses = await folded_parts(
-        connection,
-        files,
-        job_runs.TABLE,
-        list(unknown),
-        position,
-        _status,
+        connection, files, job_runs.TABLE, list(unknown), position, _status
     )
     for folded_id, (job_id, created_position) in unknown.items():
         status = statuses.get(folded_id)
@@ -140,11 +129,7 @@ def _status(run: RunRow) -> str:
 
 
 async def folded(
-    connection: Connection,
-    files: LogFiles,
-    table: TableOf[P],
-    ids: Sequence[UUID],
-    position: int,
+    connection: Connection, files: LogFiles, table: TableOf[P], ids: Sequence[UUID], position: int
 ) -> dict[UUID, P]:
     """Return the rows of these aggregates as of a position, by the table's fold.
 
@@ -189,13 +174,7 @@ async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
     for start in range(0, len(ids), FOLDED_AT_ONCE):
         end = start + FOLDED_AT_ONCE
         chunk = ids[start:end]
-        rows = await folded(
-            connection,
-            files,
-            table,
-            chunk,
-            position,
-        )
+        rows = await folded(connection, files, table, chunk, position)
         for aggregate_id, row in rows.items():
             parts[aggregate_id] = part(row)
     return parts
@@ -262,9 +241,7 @@ class Checkpoints:
             more = True
             while more:
                 async with connection.transaction():
-                    await connection.execute(
-                        "SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,)
-                    )
+                    await connection.execute("SELECT pg_advisory_xact_lock(%s)", (WRITER_LOCK,))
                     more = await self._step(connection)
             return await read_value(connection, int, _COUNT)
 
@@ -347,9 +324,7 @@ that were registered first."""
 OTHERS = "_others"
 """Stands for all other jobs; no slug begins so."""
 
-_FIRST_JOBS = (
-    "SELECT id, slug FROM job_definitions ORDER BY created_at, id LIMIT %(most)s"
-)
+_FIRST_JOBS = "SELECT id, slug FROM job_definitions ORDER BY created_at, id LIMIT %(most)s"
 
 _IS_KEPT = "SELECT EXISTS (SELECT 1 FROM run_checkpoints WHERE position = %(position)s)"
 
@@ -422,9 +397,7 @@ class RunCounts:
         kept.counts = counts
 
 
-async def _goes_on(
-    connection: Connection, kept: _Kept, checkpoint: int, head: int
-) -> bool:
+async def _goes_on(connection: Connection, kept: _Kept, checkpoint: int, head: int) -> bool:
     """Return whether what was counted last is right, and nearer than the last checkpoint."""
     nearer = checkpoint <= kept.counts.position <= head
     if kept.checkpoint == 0 or not nearer:

@@ -4,14 +4,7 @@ from collections.abc import Sequence
 
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.database.sql import (
-    _IDS,
-    _MARK,
-    _NO_MARK,
-    ARCHIVED_TO,
-    ENVELOPE_COLUMNS,
-    EVENTS_TABLE,
-)
+from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ARCHIVED_TO, ENVELOPE_COLUMNS, EVENTS_TABLE
 from projections.envelope import EventRow
 
 READ_SUBJECTS = f"""

@@ -25,9 +25,7 @@ from projections.histories.checker import SUBJECTS, Checker
 from projections.histories.rules import MOST_OPEN, Finding, LoggedEvent, Report
 from projections.rows import Connection, read_value
 
-_Columns = tuple[
-    bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None
-]
+_Columns = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None]
 
 
 @dataclass(frozen=True)
@@ -48,10 +46,7 @@ class CheckedHistories:
 
 
 async def check_histories(
-    database: Database,
-    acknowledged: Collection[UUID],
-    report: Report,
-    progress: Progress,
+    database: Database, acknowledged: Collection[UUID], report: Report, progress: Progress
 ) -> CheckedHistories:
     """Check every event of the log, report each finding, and return what came out.
 
@@ -91,17 +86,7 @@ async def check_histories(
 def logged(row: RawRow) -> LoggedEvent:
     """Return a stored event for the checker, which names it if it has not all that it should."""
     columns = cast("_Columns", row)
-    (
-        position,
-        aggregate_id,
-        version,
-        topic_bytes,
-        state,
-        recorded,
-        _,
-        _,
-        causation_id,
-    ) = columns
+    (position, aggregate_id, version, topic_bytes, state, recorded, _, _, causation_id) = columns
     topic = topic_bytes.decode()
     data: JsonObject = {}
     if topic.startswith(SUBJECTS):
@@ -129,9 +114,7 @@ def _data(topic: str, state: bytes) -> JsonObject:
     return {}
 
 
-async def _seek_causes(
-    log: Connection, archive: Path | None, checker: Checker, until: int
-) -> None:
+async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, until: int) -> None:
     """Seek what remains open in the whole log up to there, and report what is not in it."""
     causes = checker.causes
     if not causes:

@@ -15,13 +15,7 @@ from eventlog.archive.files import ArchiveError, Document
 from eventlog.archive.reading import events_between
 from eventlog.database import sql
 from eventlog.database.connection import Database, operator_session
-from eventlog.personal import (
-    CiphertextError,
-    SubjectKeyRow,
-    decrypt,
-    encrypted_part,
-    unwrapped,
-)
+from eventlog.personal import CiphertextError, SubjectKeyRow, decrypt, encrypted_part, unwrapped
 from eventlog.rebuild import staging
 from projections import job_runs
 from projections.rows import Connection, read_first, read_rows, read_value
@@ -126,9 +120,7 @@ class Moments:
         if self._laid not in {None, archived}:
             await self.log.execute("ROLLBACK")
             return False
-        await self.tables.execute(
-            f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}"
-        )
+        await self.tables.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}")
         self.keys.begin(exported)
         if not self.position:
             self.position = await read_value(self.log, int, sql.HEAD)
@@ -215,13 +207,7 @@ class SnapshotKeys:
             if key is not None:
                 keys[key_id] = key
         try:
-            return (
-                aggregate_id,
-                version,
-                position,
-                topic,
-                decrypt(aggregate_id, fields, keys),
-            )
+            return (aggregate_id, version, position, topic, decrypt(aggregate_id, fields, keys))
         except CiphertextError as error:
             message = f"the log cannot be folded at position {position}: {error}"
             raise FoldError(aggregate_id, message) from None
@@ -231,9 +217,7 @@ class SnapshotKeys:
         row = self._rows.get(key_id)
         if row is None and not self._has_all:
             values = {"ids": [key_id]}
-            row = await read_first(
-                session, SubjectKeyRow, personal_statements.SUBJECT_KEYS, values
-            )
+            row = await read_first(session, SubjectKeyRow, personal_statements.SUBJECT_KEYS, values)
         if row is None:
             return None
         _, key, _ = unwrapped(self._database.files.master_keys, row)

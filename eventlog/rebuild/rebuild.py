@@ -59,10 +59,7 @@ class Rebuilt:
 
 
 async def rebuild(
-    database: Database,
-    table: Table,
-    report: Callable[[Difference], None],
-    progress: Progress,
+    database: Database, table: Table, report: Callable[[Difference], None], progress: Progress
 ) -> Rebuilt:
     """Rebuild the table; report what differs even then.
 
@@ -118,9 +115,7 @@ async def catch_up(database: Database) -> None:
         try:
             rebuilt = await rebuild(database, one.table, logger.error, _in_silence)
         except (RebuildUnderWayError, FoldError, ArchiveError) as error:
-            logger.warning(
-                "%s, and was not rebuilt: %s. Later, run: %s", one, error, command
-            )
+            logger.warning("%s, and was not rebuilt: %s. Later, run: %s", one, error, command)
         else:
             logger.info("%s: rebuilt, %d rows changed", one, rebuilt.mended)
 
@@ -136,19 +131,14 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
         # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk
         # with the lock held.
         await session.execute("SET synchronous_commit = off")
-        await session.execute(
-            "SELECT set_config('application_name', %s, false)", (name,)
-        )
+        await session.execute("SELECT set_config('application_name', %s, false)", (name,))
         if not await took_lock(session, staging.REBUILD_LOCK):
             raise RebuildUnderWayError(await _who(session))
         yield session
 
 
 async def _who(session: Connection) -> str:
-    values = {
-        "high": staging.REBUILD_LOCK >> 32,
-        "low": staging.REBUILD_LOCK % 2**32,
-    }
+    values = {"high": staging.REBUILD_LOCK >> 32, "low": staging.REBUILD_LOCK % 2**32}
     holder = await read_first(session, _Holder, _HOLDER, values)
     if holder is None:
         return "another rebuild was at work, and has just ended: try again"

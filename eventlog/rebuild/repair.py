@@ -102,9 +102,7 @@ class Mender:
                 moved_on = [key for key in keys if key not in written]
                 keys = await self._fold_on(moved_on)
 
-    async def _write(
-        self, keys: Sequence[UUID], *, leave_first: bool
-    ) -> Collection[UUID]:
+    async def _write(self, keys: Sequence[UUID], *, leave_first: bool) -> Collection[UUID]:
         """Make these rows what they must be; return those that had not moved on."""
         table = self._table
         connection = self._connection
@@ -115,9 +113,7 @@ class Mender:
                 await connection.execute(sql.LOCK)
                 begun = await connection.execute(sql.MOMENT)
                 await connection.execute(NOTE_MENDING)
-                await connection.execute(
-                    _delete_sql(table, all_rows=leave_first), values
-                )
+                await connection.execute(_delete_sql(table, all_rows=leave_first), values)
                 written = await connection.execute(_upsert_sql(table), values)
                 await connection.execute("COMMIT")
                 ended = await connection.execute(sql.MOMENT)
@@ -180,15 +176,11 @@ class Mender:
         """Return the rows that hold what a unique index reserves for these rows."""
         table = self._table
         found: dict[UUID, None] = {}
-        uniques = await read_rows(
-            self._connection, _Unique, _UNIQUE, {"table": table.name}
-        )
+        uniques = await read_rows(self._connection, _Unique, _UNIQUE, {"table": table.name})
         for index in uniques:
             columns = index["columns"]
             wanted = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
-            query = (
-                f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
-            )
+            query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
             rivals = await read_ids(self._connection, query, {"keys": keys})
             found |= dict.fromkeys(rivals)
         return list(found)
@@ -221,9 +213,7 @@ def _delete_sql(table: Table, *, all_rows: bool) -> str:
 
 def _upsert_sql(table: Table) -> str:
     names = ", ".join(table.columns)
-    settings = ", ".join(
-        f"{name} = excluded.{name}" for name in table.columns if name != table.key
-    )
+    settings = ", ".join(f"{name} = excluded.{name}" for name in table.columns if name != table.key)
     return f"""
         INSERT INTO {table.name} ({names})
         SELECT {names} FROM {staging.differing(table)} AS wanted

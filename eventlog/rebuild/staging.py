@@ -10,14 +10,7 @@ microsecond, JSON by its text (1 is not 1.0, but the order of keys is nothing), 
 not JSON's null.
 """
 
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -33,12 +26,7 @@ from eventlog.archive.reading import HistoryRow, events_at, resolved
 from eventlog.database.sql import _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
 from eventlog.encoding import COLUMNS
 from eventlog.keys import LogFiles
-from eventlog.personal import (
-    CiphertextError,
-    event_of,
-    first_plain_states,
-    plain_states,
-)
+from eventlog.personal import CiphertextError, event_of, first_plain_states, plain_states
 from projections.envelope import EventRow
 from projections.rows import Connection, as_row, as_rows, read_first, read_rows
 from projections.table import ProjectedRow, Table
@@ -94,10 +82,7 @@ def copy_line(table: Table) -> Callable[[Row], str]:
 
     def line(row: Row) -> str:
         # One step, for there are fifty columns, most of them empty, a million times.
-        fields = [
-            NULL if (value := row[name]) is None else write(value)
-            for name, write in writers
-        ]
+        fields = [NULL if (value := row[name]) is None else write(value) for name, write in writers]
         return "\t".join(fields) + "\n"
 
     return line
@@ -117,10 +102,7 @@ def _write_text(value: object) -> str:
     return text.translate(_ESCAPES)
 
 
-_WRITE_FIELD: dict[str, Callable[[object], str]] = {
-    "jsonb": _write_json,
-    "text": _write_text,
-}
+_WRITE_FIELD: dict[str, Callable[[object], str]] = {"jsonb": _write_json, "text": _write_text}
 """Ids, times and numbers have nothing to escape."""
 
 
@@ -386,20 +368,13 @@ async def _events_of(
     return events
 
 
-def _difference(
-    table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]
-) -> Difference:
+def _difference(table: Table, row: DifferenceRow, events: Sequence[tuple[int, str]]) -> Difference:
     key = row["key"]
     if row["missing"]:
         return Difference(table.name, key, "missing", {}, events)
     if row["extra"]:
         return Difference(table.name, key, "extra", {}, events)
-    cells = zip(
-        table.columns,
-        row["wanted"],
-        row["held"],
-        strict=True,
-    )
+    cells = zip(table.columns, row["wanted"], row["held"], strict=True)
     columns: dict[str, tuple[str | None, str | None]] = {}
     for name, wanted, held in cells:
         if wanted != held:
@@ -497,10 +472,7 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
 
 
 def _fold_row(
-    table: Table,
-    folded: dict[UUID, ProjectedRow],
-    row: _EventRow,
-    plain: Mapping[UUID, bytes],
+    table: Table, folded: dict[UUID, ProjectedRow], row: _EventRow, plain: Mapping[UUID, bytes]
 ) -> None:
     aggregate_id = UUID(row["originator_id"])
     version = row["originator_version"]
@@ -544,9 +516,7 @@ class _Version(TypedDict):
     version: ReadOnly[int]
 
 
-async def stale_tables(
-    connection: Connection, tables: Sequence[Table] = TABLES
-) -> list[Stale]:
+async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES) -> list[Stale]:
     """Return the tables that must be rebuilt."""
     query = "SELECT name, version FROM projection_versions"
     rows = await read_rows(connection, _Version, query)
@@ -563,16 +533,12 @@ async def stale_tables(
 async def has_version(connection: Connection, table: Table) -> bool:
     """Return whether the table was complete once, and no rebuild has begun to change it since."""
     query = "SELECT name, version FROM projection_versions WHERE name = %(name)s"
-    return (
-        await read_first(connection, _Version, query, {"name": table.name}) is not None
-    )
+    return await read_first(connection, _Version, query, {"name": table.name}) is not None
 
 
 async def forget_version(connection: Connection, table: Table) -> None:
     """Note that a rebuild has begun, so that one that does not come to its end is noticed."""
-    await connection.execute(
-        "DELETE FROM projection_versions WHERE name = %s", (table.name,)
-    )
+    await connection.execute("DELETE FROM projection_versions WHERE name = %s", (table.name,))
 
 
 async def record_version(connection: Connection, table: Table) -> None:

@@ -68,9 +68,7 @@ class Range:
     staged: Staged
 
 
-async def ranges(
-    moments: Moments, table: Table, progress: Progress
-) -> AsyncGenerator[Range]:
+async def ranges(moments: Moments, table: Table, progress: Progress) -> AsyncGenerator[Range]:
     """Yield the table range by range, until all of it was seen. Use it in `aclosing`.
 
     Raises:
@@ -175,9 +173,7 @@ async def _events(
         yield _chunks(cursor)
 
 
-async def _chunks(
-    cursor: AsyncServerCursor[tuple[Any, ...]],
-) -> AsyncGenerator[Sequence[Stored]]:
+async def _chunks(cursor: AsyncServerCursor[tuple[Any, ...]]) -> AsyncGenerator[Sequence[Stored]]:
     size = FIRST_READ
     while found := await cursor.fetchmany(size):
         chunk = cast("list[Stored]", found)
@@ -198,9 +194,7 @@ async def _estimate(connection: Connection, query: str, values: dict[str, str]) 
 
     To count those of a large log takes seconds.
     """
-    explained = await read_one(
-        connection, _Explained, f"EXPLAIN (FORMAT JSON) {query}", values
-    )
+    explained = await read_one(connection, _Explained, f"EXPLAIN (FORMAT JSON) {query}", values)
     [found] = explained["QUERY PLAN"]
     return found["Plan"]["Plan Rows"]
 
@@ -247,10 +241,7 @@ async def verify(
 
 
 async def _check(
-    seen: Moments,
-    table: Table,
-    report: Callable[[Difference], None],
-    progress: Progress,
+    seen: Moments, table: Table, report: Callable[[Difference], None], progress: Progress
 ) -> Checked:
     total = Staged()
     found = 0
@@ -270,9 +261,7 @@ async def _check(
     )
 
 
-def _report_unreadable(
-    table: Table, part: Range, report: Callable[[Difference], None]
-) -> None:
+def _report_unreadable(table: Table, part: Range, report: Callable[[Difference], None]) -> None:
     for error in part.staged.unreadable:
         key = str(error.aggregate_id)
         reason = str(error)

@@ -79,9 +79,7 @@ class Findings:
     untold: int = 0
     first: Finding | None = None
 
-    def add(
-        self, kind: Kind, position: int, text: str, until: int | None = None
-    ) -> None:
+    def add(self, kind: Kind, position: int, text: str, until: int | None = None) -> None:
         """Note one thing; `until` is `position` unless it is given."""
         if until is None or until < position:
             until = position
@@ -182,9 +180,7 @@ def _size_of(kept: KeptHead) -> int:
 class KeptHeads:
     """The heads, and what the log says to each of them."""
 
-    def __init__(
-        self, kept: Sequence[KeptHead], log_id: str, findings: Findings
-    ) -> None:
+    def __init__(self, kept: Sequence[KeptHead], log_id: str, findings: Findings) -> None:
         self._findings = findings
         self._log_id = log_id
         by_size = sorted(kept, key=_size_of)
@@ -452,9 +448,7 @@ class SealCheck:
         self._numbers.add(number)
 
     def _doubt_missing(self, first: int, end: int) -> None:
-        missing = [
-            number for number in range(first, end) if number not in self._numbers
-        ]
+        missing = [number for number in range(first, end) if number not in self._numbers]
         for start, last in pairs(to_runs(missing)):
             doubt = f"seals {start} to {last} are missing"
             if start == last:
@@ -547,9 +541,7 @@ class SealCheck:
                 self._kept.saw_tree(self._tree, position)
         return first, until
 
-    def _narrowed(
-        self, sealed: Frontier, start: int, first: int, until: int
-    ) -> tuple[int, int]:
+    def _narrowed(self, sealed: Frontier, start: int, first: int, until: int) -> tuple[int, int]:
         """Return the range of positions that differ, as narrowly as the peaks can tell."""
         unlisted = self._unlisted
         count = len(unlisted)

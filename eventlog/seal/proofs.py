@@ -13,13 +13,7 @@ from eventlog import encoding
 from eventlog.archive.reading import event_at
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
-from eventlog.encoding import (
-    RawRow,
-    UnshowableEventError,
-    encoded,
-    read_event,
-    show_event,
-)
+from eventlog.encoding import RawRow, UnshowableEventError, encoded, read_event, show_event
 from eventlog.keys import SealKeys
 from eventlog.seal.seal import (
     SealError,
@@ -53,18 +47,13 @@ class Prover:
     """Makes proofs from the hashes in the seals. Each is checked before it is handed out."""
 
     def __init__(
-        self,
-        pool: AsyncConnectionPool[Connection],
-        archive: Path | None,
-        keys: SealKeys,
+        self, pool: AsyncConnectionPool[Connection], archive: Path | None, keys: SealKeys
     ) -> None:
         self._pool = pool
         self._archive = archive
         self._keys = keys
 
-    async def inclusion(
-        self, position: int, head: SignedHead | None = None
-    ) -> dict[str, Any]:
+    async def inclusion(self, position: int, head: SignedHead | None = None) -> dict[str, Any]:
         """Prove that an event is under a head; the log's last one if none is given.
 
         Raises:
@@ -105,8 +94,7 @@ class Prover:
             old_size = old.head.size
             if old_size > size:
                 raise SealError(
-                    f"the log has {size} sealed events,"
-                    f" fewer than the {old_size} of that seal"
+                    f"the log has {size} sealed events, fewer than the {old_size} of that seal"
                 )
             ranges = consistency_ranges(old_size, size)
             path = await self._roots(connection, ranges)
@@ -161,9 +149,7 @@ class Prover:
         before_seal = seal.signed.head.size - count
         return before_seal + positions.index(position)
 
-    async def _roots(
-        self, connection: Connection, ranges: Sequence[Range]
-    ) -> list[bytes]:
+    async def _roots(self, connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
         roots = RangeRoots(ranges)
         async for seal in all_seals(connection):
             leaves = split(seal.leaves)
@@ -192,9 +178,7 @@ def check_proof(proof: Any, keys: SealKeys) -> str:
     raise SealError(f"it is not a proof: its format is {kind!r}")
 
 
-def _check_inclusion(
-    proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys
-) -> str:
+def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
     signed = presented(keys, proof["seal"])
     head = signed.head
     event = proof["event"]
@@ -215,9 +199,7 @@ def _check_inclusion(
     )
 
 
-def _check_consistency(
-    proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys
-) -> str:
+def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
     old_signed = presented(keys, proof["old"])
     new_signed = presented(keys, proof["new"])
     old = old_signed.head

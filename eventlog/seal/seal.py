@@ -90,11 +90,7 @@ class SignedHead:
 
     def present(self) -> dict[str, Any]:
         """Return the head as it is exported."""
-        return {
-            "format": FORMAT,
-            "head": self.head.present(),
-            "signature": self.signature.hex(),
-        }
+        return {"format": FORMAT, "head": self.head.present(), "signature": self.signature.hex()}
 
 
 @dataclass(frozen=True)
@@ -337,9 +333,7 @@ TRY_SEAL_LOCK = f"SELECT pg_try_advisory_xact_lock({SEAL_LOCK}) AS held"
 SEAL_COLUMNS = "number, size, position, head, signature, runs, leaves, peaks"
 
 
-INSERT_SEAL = (
-    f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %b, %s, %b, %b)"
-)
+INSERT_SEAL = f"INSERT INTO log_seals ({SEAL_COLUMNS}) VALUES (%s, %s, %s, %s, %b, %s, %b, %b)"
 
 
 LAST_SEAL = f"SELECT {SEAL_COLUMNS} FROM log_seals ORDER BY number DESC LIMIT 1"
@@ -465,9 +459,7 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
     except SealError as error:
         told = f"seal {number}: {error}"
         problems.append(told)
-    return JudgedSeal(
-        number=number, signed=signed, entries=entries, tree=tree, problems=problems
-    )
+    return JudgedSeal(number=number, signed=signed, entries=entries, tree=tree, problems=problems)
 
 
 def _stored(row: Mapping[str, Any]) -> StoredSeal:

@@ -149,10 +149,7 @@ async def raw_after(
 
 
 async def _archived(
-    connection: Connection,
-    archive: Path | None,
-    after: int = FIRST,
-    until: int | None = None,
+    connection: Connection, archive: Path | None, after: int = FIRST, until: int | None = None
 ) -> AsyncGenerator[list[RawRow]]:
     async with aclosing(events_between(connection, archive, after, until)) as chunks:
         async for chunk in chunks:
@@ -238,9 +235,7 @@ class Tips:
         head = signed.head
         is_of_row = head.number == row["number"]
         if not is_of_row or head.log_id != row["log_id"]:
-            raise SealError(
-                f"its last seal is seal {head.number} of log {head.log_id}: altered"
-            )
+            raise SealError(f"its last seal is seal {head.number} of log {head.log_id}: altered")
         await self._compare(connection)
         return Tip(row["log_id"], signed, tree)
 
@@ -261,9 +256,7 @@ class Tips:
             return
         self._tip = tip
         try:
-            await asyncio.to_thread(
-                write_head, self._sealing.head_file, tip.signed, tip.tree
-            )
+            await asyncio.to_thread(write_head, self._sealing.head_file, tip.signed, tip.tree)
         except OSError as error:
             logger.warning("cannot keep the last seal outside the database: %s", error)
 
@@ -292,9 +285,7 @@ class Tips:
             except OSError as error:
                 message = f"cannot make the key {path}: {error}"
                 raise SealKeyError(message) from None
-            logger.info(
-                "made the key of seals, %s; keep a copy of it in a safe place", path
-            )
+            logger.info("made the key of seals, %s; keep a copy of it in a safe place", path)
 
     async def _compare(self, connection: Connection) -> None:
         """Make sure that the head that was kept outside is still one of the seals."""
@@ -304,9 +295,7 @@ class Tips:
         cursor = await connection.execute(seal.SEALED_HEAD, (known.head.number,))
         row = await cursor.fetchone()
         if row is None or row["head"] != known.head.text():
-            raise SealError(
-                f"the database's seals contradict what was sealed: {self._kept(known)}"
-            )
+            raise SealError(f"the database's seals contradict what was sealed: {self._kept(known)}")
 
     def _known(self) -> SignedHead | None:
         """Return the last head that this process, or one before it, has kept."""
@@ -370,9 +359,7 @@ class Sealer:
         """Seal what was appended last, if the database lets us at once, and stop."""
         if self._task is not None:
             await self._task.end()
-        with suppress(
-            TimeoutError, LogUnavailableError, SealError, SealKeyError, psycopg.Error
-        ):
+        with suppress(TimeoutError, LogUnavailableError, SealError, SealKeyError, psycopg.Error):
             async with asyncio.timeout(LAST_CYCLE_S):
                 await self.cycle()
 
@@ -390,9 +377,7 @@ class Sealer:
                 return False
             tip = await self._tips.read(connection)
             for _ in range(MAX_SEALS):
-                positions, leaves = await _leaves_after(
-                    connection, self._archive, tip.position
-                )
+                positions, leaves = await _leaves_after(connection, self._archive, tip.position)
                 count = len(positions)
                 if positions:
                     seal, tip = next_seal(self._tips.keys, tip, positions, leaves)

@@ -42,9 +42,7 @@ class Frontier:
             ValueError: a tree of this size has another number of peaks.
         """
         if size < 0 or len(peaks) != size.bit_count():
-            raise ValueError(
-                f"a tree of {size} leaves does not have {len(peaks)} peaks"
-            )
+            raise ValueError(f"a tree of {size} leaves does not have {len(peaks)} peaks")
         self.size = size
         self._peaks = list(peaks)
 

@@ -37,10 +37,7 @@ def _silent(done: int, total: int) -> None:
 
 
 async def verify_seals(
-    database: Database,
-    keys: SealKeys,
-    kept: Sequence[KeptHead] = (),
-    progress: Progress = _silent,
+    database: Database, keys: SealKeys, kept: Sequence[KeptHead] = (), progress: Progress = _silent
 ) -> Report:
     """Compare the log as it is now with its seals, and with heads that were kept elsewhere.
 
@@ -54,9 +51,7 @@ async def verify_seals(
         connection = await database.connect()
         try:
             await connection.execute(SNAPSHOT)
-            return await _verify(
-                connection, database.files.archive, keys, kept, progress
-            )
+            return await _verify(connection, database.files.archive, keys, kept, progress)
         finally:
             await connection.close()
 

@@ -129,8 +129,7 @@ CANDIDATE = """
 """What of a row makes it a `Candidate`, but for its job's limits."""
 
 LIMIT_OF_JOB = (
-    "CASE WHEN job.paused IS NULL THEN job.max_concurrent_runs ELSE 0 END"
-    " AS max_concurrent_runs"
+    "CASE WHEN job.paused IS NULL THEN job.max_concurrent_runs ELSE 0 END AS max_concurrent_runs"
 )
 """How many runs of a job may run at a time, as its row says: none of one that is paused."""
 

@@ -34,14 +34,7 @@ from projections.flow.candidates import (
 from projections.flow.limits import Limits, key_limit, keyed_by_job
 from projections.flow.rates import KnownRooms, Rated, WaitingJob, rated_job
 from projections.job_runs import IS_PENDING, IS_RUNNING, RunRow
-from projections.rows import (
-    Connection,
-    read_ids,
-    read_one,
-    read_rows,
-    read_texts,
-    read_value,
-)
+from projections.rows import Connection, read_ids, read_one, read_rows, read_texts, read_value
 
 FRONT, FRONT_OF_JOB = 12, 8
 """Runs looked at beyond a few for each free slot, of the queue and then of each job."""
@@ -98,9 +91,7 @@ def in_front(slots: int) -> int:
     return (2 << (slots - 1).bit_length()) + FRONT
 
 
-_BY_JOB = (
-    f"ORDER BY job_definition_id, {KEYED}, priority DESC, scheduled_at, id LIMIT 1"
-)
+_BY_JOB = f"ORDER BY job_definition_id, {KEYED}, priority DESC, scheduled_at, id LIMIT 1"
 """The order of the one index that holds nothing but what waits."""
 
 JOBS = f"""
@@ -192,9 +183,7 @@ async def first_by_job(  # noqa: PLR0913 - all that it depends on
     values = {**(behind or {}), "now": rooms.now, "offered": offered}
     waiting = await read_rows(connection, WaitingJob, JOBS, values)
     with_room = [
-        row
-        for row in waiting
-        if not limits.is_full(row["job_id"], row["max_concurrent_runs"])
+        row for row in waiting if not limits.is_full(row["job_id"], row["max_concurrent_runs"])
     ]
     looking = _Looking(connection, values, limit, limits)
     job_ids = [row["job_id"] for row in with_room]
@@ -212,11 +201,7 @@ class _Looking:
     """One look at all jobs that have room."""
 
     def __init__(
-        self,
-        connection: Connection,
-        values: Mapping[str, object],
-        limit: int,
-        limits: Limits,
+        self, connection: Connection, values: Mapping[str, object], limit: int, limits: Limits
     ) -> None:
         self._connection = connection
         self._limit = limit

@@ -18,15 +18,7 @@ from projections.flow.candidates import (
     Candidate,
     Place,
 )
-from projections.flow.limits import (
-    DEPTH,
-    MOST_VALUES,
-    Circle,
-    Group,
-    Limits,
-    Turns,
-    takes,
-)
+from projections.flow.limits import DEPTH, MOST_VALUES, Circle, Group, Limits, Turns, takes
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows
 
@@ -207,9 +199,7 @@ class KnownCircles:
         """Return the turns of a claim that begins anew, and is sure up to a place."""
         return Turns(self._known, until)
 
-    def questions(
-        self, wanted: Mapping[Group, Candidate], limits: Limits
-    ) -> dict[Group, Question]:
+    def questions(self, wanted: Mapping[Group, Candidate], limits: Limits) -> dict[Group, Question]:
         """Return by group what to ask of it: for more, and longer lines, than the last time.
 
         Args:

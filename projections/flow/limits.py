@@ -7,15 +7,7 @@ single run. So the two cannot disagree.
 """
 
 from collections import Counter, deque
-from collections.abc import (
-    Callable,
-    Collection,
-    Container,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from heapq import heappop, heappush
@@ -25,14 +17,7 @@ from uuid import UUID
 
 from domain.clock import from_iso, to_iso
 from domain.ports import Offer
-from projections.flow.candidates import (
-    Candidate,
-    Key,
-    Place,
-    key_of,
-    order,
-    rate_key_of,
-)
+from projections.flow.candidates import Candidate, Key, Place, key_of, order, rate_key_of
 
 # Round-robin: which of a job's runs starts next, where it is fair between a parameter's values.
 # Pure.
@@ -98,9 +83,7 @@ class Turns:
             stands in the queue.
     """
 
-    def __init__(
-        self, circles: Mapping[Group, Circle], until: Place | None = None
-    ) -> None:
+    def __init__(self, circles: Mapping[Group, Circle], until: Place | None = None) -> None:
         """Begin with what is known.
 
         Args:
@@ -156,9 +139,7 @@ class Turns:
         elif turns.goes_on_unknown:
             self.wanted[group] = turns.place
 
-    def _in_turn(
-        self, until: Place | None, has_room: Asked, admit: Asked
-    ) -> Iterator[Candidate]:
+    def _in_turn(self, until: Place | None, has_room: Asked, admit: Asked) -> Iterator[Candidate]:
         """Yield the runs whose turn comes before a place of the queue; None for all."""
         while self._heads:
             place, group = self._heads[0]
@@ -246,9 +227,7 @@ def circle_of(runs: Iterable[Candidate], last: str | None) -> Circle:
     return Circle([lines[value] for value in in_order])
 
 
-def in_turn(
-    runs: Iterable[Candidate], circles: Mapping[Group, Circle]
-) -> list[Candidate]:
+def in_turn(runs: Iterable[Candidate], circles: Mapping[Group, Circle]) -> list[Candidate]:
     """Return the runs in the order in which they start if no limit keeps any."""
     return [*Turns(circles).starting(runs, lambda _: True, lambda _: True)]
 
@@ -263,9 +242,7 @@ def takes(offered: Collection[str] | None, entry_point: str) -> bool:
     return offered is None or entry_point in offered
 
 
-def without_hopeful(
-    runs: Iterable[Candidate], offer: Offer, now: str
-) -> list[Candidate]:
+def without_hopeful(runs: Iterable[Candidate], offer: Offer, now: str) -> list[Candidate]:
     """Leave out those whose entry point nobody offers, but may yet, before they are given up."""
     grace = timedelta(seconds=offer.grace_s)
     moment = from_iso(now) - grace
@@ -297,9 +274,7 @@ def key_limit(run: Candidate) -> int:
     return run["concurrency_limit"] or 1
 
 
-Refusal = Literal[
-    "job_paused", "job_limit", "key_limit", "rate_limited", "behind_others"
-]
+Refusal = Literal["job_paused", "job_limit", "key_limit", "rate_limited", "behind_others"]
 """What keeps a due run from starting: its job's pause, runs of its job or of its key that are under
 way, starts within the period, or runs that come before it and start first."""
 
@@ -375,9 +350,7 @@ class Limits:
             return []
         job_id = run["job_definition_id"]
         rooms = self._rooms.items()
-        return [
-            value for (job, value), room in rooms if job == job_id and not room.left
-        ]
+        return [value for (job, value), room in rooms if job == job_id and not room.left]
 
     def used_up(self, runs: Iterable[Candidate]) -> list[str]:
         """Return the keys of which these runs of a job would leave none."""
@@ -426,9 +399,7 @@ class Limits:
                 startable[key] += 1
         return startable.total()
 
-    def pick(
-        self, runs: Iterable[Candidate], limit: int, turns: Turns | None = None
-    ) -> list[UUID]:
+    def pick(self, runs: Iterable[Candidate], limit: int, turns: Turns | None = None) -> list[UUID]:
         """Admit the first runs that have room, up to the limit.
 
         Args:

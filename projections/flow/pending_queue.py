@@ -162,10 +162,7 @@ class Frontier:
         return min(later, default=None)
 
     def follow(
-        self,
-        position: int,
-        touched: Iterable[TouchedRun],
-        limited: Mapping[str, JobLimits],
+        self, position: int, touched: Iterable[TouchedRun], limited: Mapping[str, JobLimits]
     ) -> None:
         """Move on to a position of the log.
 
@@ -182,11 +179,7 @@ class Frontier:
         self._leave_most_to_the_index()
 
     def extend(
-        self,
-        asked: Mapping[int, QueuePosition],
-        found: Sequence[Candidate],
-        limit: int,
-        now: str,
+        self, asked: Mapping[int, QueuePosition], found: Sequence[Candidate], limit: int, now: str
     ) -> None:
         """Take in the first due runs from all unfinished places on.
 
@@ -210,10 +203,7 @@ class Frontier:
         self._leave_most_to_the_index()
 
     def foresee(
-        self,
-        asked: Mapping[int, QueuePosition],
-        planned: Iterable[FirstOfPriority],
-        now: str,
+        self, asked: Mapping[int, QueuePosition], planned: Iterable[FirstOfPriority], now: str
     ) -> None:
         """Take in, after the front, the first runs of these priorities that are not due yet."""
         firsts = dict.fromkeys(asked, END)

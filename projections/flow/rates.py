@@ -111,9 +111,7 @@ class KnownRooms:
         limits = limits_of_starts(runs)
         await self.ask_keys(connection, limits)
 
-    async def ask_keys(
-        self, connection: Connection, limits: Mapping[Key, RateLimit]
-    ) -> None:
+    async def ask_keys(self, connection: Connection, limits: Mapping[Key, RateLimit]) -> None:
         """Ask for the rooms of groups with these limits, unless they are known."""
         missing = self.unknown(limits)
         if not missing:
@@ -305,9 +303,7 @@ class Rated:
         self._limits = limits
         self._rooms = rooms
 
-    async def first_of(
-        self, job: RatedJob, limit: int, most_values: int
-    ) -> list[Candidate]:
+    async def first_of(self, job: RatedJob, limit: int, most_values: int) -> list[Candidate]:
         """Return the job's first runs that may start; all of them, if they are below the limit.
 
         Args:
@@ -345,9 +341,7 @@ class Rated:
             return NOT_FULL_BEHIND
         return NOT_FULL
 
-    async def _open_values(
-        self, job: RatedJob, most_values: int
-    ) -> Sequence[str] | None:
+    async def _open_values(self, job: RatedJob, most_values: int) -> Sequence[str] | None:
         """Return the values by which more runs may start; None where there are too many values."""
         if "priority" in self._values:
             return None

@@ -91,13 +91,7 @@ _REQUESTED = "job_run.requested"
 _STARTED = "job_run.started"
 
 _LAST = frozenset(
-    {
-        "build.succeeded",
-        "build.failed",
-        "build.canceled",
-        "subject.erased",
-        "log_archive.archived",
-    }
+    {"build.succeeded", "build.failed", "build.canceled", "subject.erased", "log_archive.archived"}
 )
 """Topics of other aggregates after which none of the same follows: nothing is kept of them."""
 
@@ -147,9 +141,7 @@ class Checker:
         """Report what is missing, now that the log has been fed."""
         self.report_missing_causes()
         for one in self._acknowledged.missing():
-            expected = (
-                f"a run or an event with this id up to position {self._log.position}"
-            )
+            expected = f"a run or an event with this id up to position {self._log.position}"
             finding = Finding(None, "", one, ACKNOWLEDGED, expected)
             self._report(finding)
 
@@ -222,9 +214,7 @@ class Checker:
 
     def _begin(self, event: LoggedEvent) -> None:
         if event.aggregate_id in self._living:
-            self._found(
-                event, LEGAL_TRANSITION, "no second request: the run has not ended"
-            )
+            self._found(event, LEGAL_TRANSITION, "no second request: the run has not ended")
             return
         definition_id = cast("str", event.data["definition_id"])
         job = self._job(definition_id)
@@ -237,9 +227,7 @@ class Checker:
     def _go_on(self, event: LoggedEvent) -> None:
         run = self._living.get(event.aggregate_id)
         if run is None:
-            expected = (
-                "a run that was requested and has not ended; there is none with this id"
-            )
+            expected = "a run that was requested and has not ended; there is none with this id"
             self._found(event, LEGAL_TRANSITION, expected)
             self._log.forget(event)
             return

@@ -34,9 +34,7 @@ def search_goes_on(noting: Noting, position: int, data: JsonObject) -> str | Non
     return f"a search up to between {noting.until + 1} and {position - 1}, not {until}"
 
 
-def noted_once_where_searched(
-    noting: Noting, position: int, data: JsonObject
-) -> str | None:
+def noted_once_where_searched(noting: Noting, position: int, data: JsonObject) -> str | None:
     """Failures are noted of the part that was searched just before, and each once."""
     del position
     found = positions_in(data)

@@ -65,9 +65,7 @@ def within_rate(run: LivingRun, event: LoggedEvent) -> str | None:
     started = run.job.starts.count_around(run.rate_value, at, rate.period)
     if started < rate.limit:
         return None
-    return (
-        f"no start while {started} of at most {rate.limit} were after {to_iso(since)}"
-    )
+    return f"no start while {started} of at most {rate.limit} were after {to_iso(since)}"
 
 
 def takes_turns(run: LivingRun, event: LoggedEvent) -> str | None:
@@ -113,9 +111,7 @@ def key_is_free(run: LivingRun, event: LoggedEvent) -> str | None:
     running = run.job.running_by_key.get(key, 0)
     if running < limit:
         return None
-    return (
-        f"no start while {running} runs of at most {limit} of the key {key} are running"
-    )
+    return f"no start while {running} runs of at most {limit} of the key {key} are running"
 
 
 RULES: dict[str, tuple[JobRule, ...]] = {

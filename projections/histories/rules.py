@@ -193,9 +193,7 @@ class Causes:
         if cause in self._open:
             return
         cause_id = UUID(int=cause)
-        expected = (
-            f"an earlier event with the id {cause_id}, which it names as its cause"
-        )
+        expected = f"an earlier event with the id {cause_id}, which it names as its cause"
         self._open[cause] = event.breaks(CAUSE_EXISTS, expected)
 
 
@@ -371,11 +369,7 @@ def versions_without_gaps(log: LogSoFar, event: LoggedEvent) -> str | None:
     return f"version 1 of what is new here, not {version}"
 
 
-LOG_RULES: tuple[LogRule, ...] = (
-    positions_rise,
-    recorded_in_order,
-    versions_without_gaps,
-)
+LOG_RULES: tuple[LogRule, ...] = (positions_rise, recorded_in_order, versions_without_gaps)
 """What each event of the log must be, whatever it tells."""
 
 
@@ -466,9 +460,7 @@ class Waiting:
     def __init__(self) -> None:
         self._groups: dict[Group, _Values] = {}
 
-    def arrive(
-        self, group: Group, value: str, run: bytes, due_since: str | None
-    ) -> None:
+    def arrive(self, group: Group, value: str, run: bytes, due_since: str | None) -> None:
         """Take in a run that is pending.
 
         Args:
@@ -548,9 +540,7 @@ class Starts:
             return
         oldest = at - period
         self._times = {
-            value: times
-            for value, times in self._times.items()
-            if times[-1:] > [oldest]
+            value: times for value, times in self._times.items() if times[-1:] > [oldest]
         }
         self._swept_at = max(FEWEST_SWEPT, 2 * len(self._times))
 

@@ -142,9 +142,7 @@ def fence(run: LivingRun, event: LoggedEvent) -> str | None:
     execution = data["execution"]
     if worker_id == run.worker_id and execution == run.execution:
         return None
-    return (
-        f"the word of {run.holder}, not of execution {execution} of worker {worker_id}"
-    )
+    return f"the word of {run.holder}, not of execution {execution} of worker {worker_id}"
 
 
 def retry_only_with_attempts_left(run: LivingRun, event: LoggedEvent) -> str | None:
@@ -161,9 +159,7 @@ def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | N
         return None
     if event.data["retry_at"] is not None:
         return None
-    return (
-        f"a retry after attempt {run.attempt} of {run.max_attempts}, but the run ends"
-    )
+    return f"a retry after attempt {run.attempt} of {run.max_attempts}, but the run ends"
 
 
 def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
@@ -204,9 +200,7 @@ def really_stopped(run: LivingRun, event: LoggedEvent) -> str | None:
     execution = data["execution"]
     if worker_id is None and execution is None:
         return None
-    return (
-        f"no holder, for nothing ran; not execution {execution} of worker {worker_id}"
-    )
+    return f"no holder, for nothing ran; not execution {execution} of worker {worker_id}"
 
 
 def cancel_was_requested(run: LivingRun, event: LoggedEvent) -> str | None:

@@ -144,11 +144,7 @@ async def jobs_labelled(connection: Connection, label: Label) -> list[UUID]:
 def id_range(search: str) -> IdRange:
     """Return the first and last id that start with the text; `NO_IDS` where none can."""
     digits = search.replace("-", "").lower()
-    if (
-        not digits
-        or len(digits) > _DIGITS_OF_AN_ID
-        or set(digits) - set("0123456789abcdef")
-    ):
+    if not digits or len(digits) > _DIGITS_OF_AN_ID or set(digits) - set("0123456789abcdef"):
         return NO_IDS
     first = UUID(digits.ljust(_DIGITS_OF_AN_ID, "0"))
     last = UUID(digits.ljust(_DIGITS_OF_AN_ID, "f"))
@@ -157,9 +153,7 @@ def id_range(search: str) -> IdRange:
     return first, last
 
 
-_IN_RANGE = (
-    "SELECT id FROM job_runs WHERE id BETWEEN %(first_id)s AND %(last_id)s ORDER BY id"
-)
+_IN_RANGE = "SELECT id FROM job_runs WHERE id BETWEEN %(first_id)s AND %(last_id)s ORDER BY id"
 
 
 async def starts_many(connection: Connection, ids: IdRange) -> bool:
@@ -168,9 +162,7 @@ async def starts_many(connection: Connection, ids: IdRange) -> bool:
         return False
     first_id, last_id = ids
     query = f"SELECT count(*) FROM ({_IN_RANGE} LIMIT {MAX_NAMED + 1}) AS named"
-    found = await read_value(
-        connection, int, query, {"first_id": first_id, "last_id": last_id}
-    )
+    found = await read_value(connection, int, query, {"first_id": first_id, "last_id": last_id})
     return found > MAX_NAMED
 
 
@@ -353,9 +345,7 @@ def _of_one_job(runs: RunFilter, job: UUID) -> RunFilter:
     return replace(runs, definition_ids=(), definition_id=job)
 
 
-MATCHES = (
-    "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
-)
+MATCHES = "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(last_id)s)"
 """Whether a search text matches a run."""
 
 
@@ -403,9 +393,7 @@ def _of_parameters(parameters: Sequence[Parameter]) -> Iterator[str]:
     if any(not parameter.is_negated for parameter in parameters):
         # What contains the values is found by an index if an operator made one.
         yield "parameters @> ANY(%(containing)s::jsonb[])"
-    compared = [
-        _compared(index, parameter) for index, parameter in enumerate(parameters)
-    ]
+    compared = [_compared(index, parameter) for index, parameter in enumerate(parameters)]
     yield f"""(SELECT {" AND ".join(compared)}
         FROM (SELECT parameters || '{{}}' AS document OFFSET 0) AS unpacked)"""
 
@@ -422,9 +410,7 @@ NOW = 2**63 - 1
 """As the position that is looked at: all that has ended, has ended."""
 
 
-def page_values(
-    sought: Sought, limit: int, offset: int, position: int = NOW
-) -> dict[str, object]:
+def page_values(sought: Sought, limit: int, offset: int, position: int = NOW) -> dict[str, object]:
     """Return the parameters of the query for a page.
 
     One run more than the limit is asked for: it tells whether more follow.
@@ -612,9 +598,7 @@ async def _newest_of_groups(
     events = FEW_EVENTS
     while runs.of_large_groups:
         before = NOW if runs.before_position is None else runs.before_position
-        lately = await failure_search.lately(
-            connection, runs.conditions, before, events
-        )
+        lately = await failure_search.lately(connection, runs.conditions, before, events)
         if lately is None:
             break
         newest = replace(sought, runs=replace(runs, lately=lately))
@@ -640,9 +624,7 @@ _THESE = "SELECT * FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[]
 
 async def first_of_page(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
     """Return those of the runs, newest first, that are not too large for one page together."""
-    return await read_ids(
-        connection, _within_bytes(_THESE, "run.id"), {"ids": list(ids)}
-    )
+    return await read_ids(connection, _within_bytes(_THESE, "run.id"), {"ids": list(ids)})
 
 
 async def _query(connection: Connection, sought: Sought, offset: int) -> str:

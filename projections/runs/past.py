@@ -72,10 +72,7 @@ class Then:
     def created(self, *statuses: str) -> list[int]:
         """Return the created positions of moved runs that were in one of these statuses."""
         return [
-            created
-            for group in self.moved
-            if group.status in statuses
-            for created in group.created
+            created for group in self.moved if group.status in statuses for created in group.created
         ]
 
 
@@ -113,9 +110,7 @@ def jobs_to_search(sought: Sought) -> list[UUID] | None:
     return list(sought.jobs)
 
 
-def newest_first(
-    runs: RunFilter, *, one_by_one: bool = False, columns: str = "id"
-) -> str:
+def newest_first(runs: RunFilter, *, one_by_one: bool = False, columns: str = "id") -> str:
     """Return the query for a page of runs as of `%(position)s`, newest first: their ids.
 
     Each status is a branch of its own that stops at the page's end. Ended ones are read off the
@@ -150,9 +145,7 @@ def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
     if not statuses or statuses == set(STATUSES):
         return [branch(wanted)]
     ended = [
-        branch(
-            f"{wanted} AND status = '{status}' AND completed_position <= %(position)s"
-        )
+        branch(f"{wanted} AND status = '{status}' AND completed_position <= %(position)s")
         for status in ENDED
         if status in statuses
     ]
@@ -206,9 +199,7 @@ def _alive_branch(status: str, condition: str) -> str:
         ORDER BY candidate.created DESC LIMIT %(page_end)s)"""
 
 
-OF_JOBS = (
-    "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
-)
+OF_JOBS = "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
 
 
 def values_of(then: Then, sought: Sought, limit: int, offset: int) -> dict[str, object]:
@@ -278,10 +269,7 @@ async def jobs_named_like(
 
 
 async def jobs_for(
-    connection: Connection,
-    runtimes: Sequence[str],
-    position: int,
-    changed: Sequence[NamedJob],
+    connection: Connection, runtimes: Sequence[str], position: int, changed: Sequence[NamedJob]
 ) -> list[UUID]:
     """Return the jobs that were for one of these runtimes at the position."""
     values = {**_values_then(position, changed), "wanted": list(runtimes)}
@@ -290,10 +278,7 @@ async def jobs_for(
 
 
 async def jobs_of_modules(
-    connection: Connection,
-    modules: Sequence[str],
-    position: int,
-    changed: Sequence[NamedJob],
+    connection: Connection, modules: Sequence[str], position: int, changed: Sequence[NamedJob]
 ) -> list[UUID]:
     """Return the jobs that belonged to one of these modules at the position."""
     values = {**_values_then(position, changed), "modules": list(modules)}
@@ -304,11 +289,7 @@ async def jobs_labelled(
     connection: Connection, label: Label, position: int, changed: Sequence[NamedJob]
 ) -> list[UUID]:
     """Return the jobs that asked workers for a label at the position."""
-    values = {
-        **_values_then(position, changed),
-        "name": label.name,
-        "wanted": list(label.values),
-    }
+    values = {**_values_then(position, changed), "name": label.name, "wanted": list(label.values)}
     query = f"{_JOBS_THEN} WHERE worker_labels ->> %(name)s = ANY(%(wanted)s)"
     return await read_ids(connection, query, values)
 
@@ -429,9 +410,7 @@ class _Created(TypedDict):
     created: ReadOnly[int]
 
 
-async def present_counts(
-    connection: Connection, job_ids: list[UUID] | None
-) -> dict[str, int]:
+async def present_counts(connection: Connection, job_ids: list[UUID] | None) -> dict[str, int]:
     """Return how many rows there are in each status, of these jobs or of all."""
     found: dict[str, int] = dict.fromkeys(STATUSES, 0)
     values = {"job_ids": job_ids}
@@ -450,9 +429,7 @@ async def counts(connection: Connection, then: Then) -> dict[str, int]:
     return counted(counts_before, were_running, then)
 
 
-def counted(
-    before: Mapping[str, int], were_running: Iterable[int], then: Then
-) -> dict[str, int]:
+def counted(before: Mapping[str, int], were_running: Iterable[int], then: Then) -> dict[str, int]:
     """Return the counts of a checkpoint, moved on.
 
     Args:

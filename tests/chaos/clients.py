@@ -91,9 +91,7 @@ class Launcher:
             url = self._random.choice(self._urls)
             try:
                 answer = await client.post(
-                    f"{url}/jobs/{slug}/run",
-                    json=body,
-                    headers={"Idempotency-Key": key},
+                    f"{url}/jobs/{slug}/run", json=body, headers={"Idempotency-Key": key}
                 )
             except httpx.TransportError:
                 await asyncio.sleep(0.1)
@@ -101,14 +99,10 @@ class Launcher:
             if answer.is_success:
                 run_id = str(answer.json()["data"]["id"])
                 self._promises.keep(key, run_id)
-                self._promises.slowest_s = max(
-                    self._promises.slowest_s, monotonic() - began
-                )
+                self._promises.slowest_s = max(self._promises.slowest_s, monotonic() - began)
                 return run_id
             if answer.status_code < 500:
-                self._promises.refused.append(
-                    f"{answer.status_code} {answer.text[:300]}"
-                )
+                self._promises.refused.append(f"{answer.status_code} {answer.text[:300]}")
             await asyncio.sleep(0.1)
 
     def _parameters(self, slug: str) -> dict[str, object]:

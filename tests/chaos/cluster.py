@@ -71,11 +71,7 @@ class Member:
     @property
     def is_up(self) -> bool:
         """Whether the process lives, and nobody holds it still."""
-        return (
-            self.process is not None
-            and self.process.popen.poll() is None
-            and not self.frozen
-        )
+        return self.process is not None and self.process.popen.poll() is None and not self.frozen
 
     @property
     def worker_id(self) -> str:
@@ -128,12 +124,7 @@ class Cluster:
     """
 
     def __init__(
-        self,
-        directory: Path,
-        random_: random.Random,
-        lease_s: float,
-        *,
-        with_ray: bool,
+        self, directory: Path, random_: random.Random, lease_s: float, *, with_ray: bool
     ) -> None:
         self._with_ray = with_ray
         self.directory = directory
@@ -172,9 +163,7 @@ class Cluster:
         working = ["worker", *data, *own, "--handlers", "tests.chaos.handlers"]
         for number in range(WORKERS):
             skewed = number == WORKERS - 1
-            self.workers.append(
-                Member(f"worker {number}", working, await self._proxy(), skewed)
-            )
+            self.workers.append(Member(f"worker {number}", working, await self._proxy(), skewed))
         if self._with_ray:
             self.nodes = self._stack.enter_context(started_nodes())
             on_ray = [*working, "--ray-address", self.nodes.address, "--label", ON_RAY]
@@ -190,9 +179,7 @@ class Cluster:
                 await asyncio.to_thread(member.process.kill_all)
         await self._stack.aclose()
         await asyncio.to_thread(self._postgres.stop)
-        subprocess.run(
-            ["umount", "--lazy", str(self.disk)], check=False, capture_output=True
-        )
+        subprocess.run(["umount", "--lazy", str(self.disk)], check=False, capture_output=True)
 
     async def look_after(self) -> None:
         """Start what has ended again, for ever."""

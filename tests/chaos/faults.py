@@ -101,9 +101,7 @@ async def freeze_a_worker(faults: Faults) -> None:
 
 async def freeze_an_api(faults: Faults) -> None:
     """Whatever it holds in the database stays held, until the server loses patience."""
-    await _frozen(
-        faults.random.choice(faults.cluster.apis), faults.random.uniform(0.5, 6)
-    )
+    await _frozen(faults.random.choice(faults.cluster.apis), faults.random.uniform(0.5, 6))
 
 
 async def cut_a_connection(faults: Faults) -> None:
@@ -123,9 +121,7 @@ async def refuse_connections(faults: Faults) -> None:
 async def stall_everything(faults: Faults) -> None:
     """Connections stay open, and nothing comes through."""
     proxy = faults.somebody().proxy
-    await _stalled(
-        proxy.requests_flow, proxy.answers_flow, s=faults.about_the_lease_s()
-    )
+    await _stalled(proxy.requests_flow, proxy.answers_flow, s=faults.about_the_lease_s())
 
 
 async def stall_answers(faults: Faults) -> None:
@@ -164,9 +160,7 @@ async def restart_postgresql(faults: Faults) -> None:
             if faults.cluster.postmaster() == before:
                 await asyncio.sleep(0.05)
                 continue
-            async with await psycopg.AsyncConnection.connect(
-                faults.cluster.url, connect_timeout=2
-            ):
+            async with await psycopg.AsyncConnection.connect(faults.cluster.url, connect_timeout=2):
                 faults.database_back_at.append(monotonic())
                 return
         await asyncio.sleep(0.05)

@@ -38,12 +38,7 @@ UNFINISHED = """
 
 
 async def chaos(
-    directory: Path,
-    seed: int,
-    minutes: float,
-    kills: int = KILLS,
-    *,
-    with_ray: bool = False,
+    directory: Path, seed: int, minutes: float, kills: int = KILLS, *, with_ray: bool = False
 ) -> Tally:
     """Return the tally of one round; at its end so many workers are killed one by one."""
     random_ = random.Random(seed)
@@ -61,14 +56,10 @@ async def chaos(
             await stack.enter_async_context(CuttingProxy(url, MEAN_STREAM_BYTES))
             for url in cluster.api_urls
         ]
-        followers = [
-            Follower(proxy.url, f"follower {n}") for n, proxy in enumerate(cutting)
-        ]
+        followers = [Follower(proxy.url, f"follower {n}") for n, proxy in enumerate(cutting)]
         keeping += [asyncio.create_task(follower.run()) for follower in followers]
         launchers = [
-            asyncio.create_task(
-                _launcher(cluster, proofs, seed, number, promises).run()
-            )
+            asyncio.create_task(_launcher(cluster, proofs, seed, number, promises).run())
             for number in range(LAUNCHERS)
         ]
         faults = Faults(cluster, random_)

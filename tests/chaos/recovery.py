@@ -105,9 +105,7 @@ async def hurt_alone(
     return alone
 
 
-async def _kill_a_worker_at_work(
-    cluster: Cluster, proofs: Path, promises: Promises
-) -> str:
+async def _kill_a_worker_at_work(cluster: Cluster, proofs: Path, promises: Promises) -> str:
     until = monotonic() + ENOUGH_S
     while monotonic() < until:
         held = _held(cluster)
@@ -167,9 +165,7 @@ def tell_recovery(
     tally: Tally, cluster: Cluster, promises: Promises, faults: Faults, alone: Alone
 ) -> None:
     """Tell how long what a killed worker ran waited, and launches after PostgreSQL was back."""
-    killed = {
-        name: at for worker in cluster.workers for at, name in worker.kills if name
-    }
+    killed = {name: at for worker in cluster.workers for at, name in worker.kills if name}
     amid = {name: at for name, at in killed.items() if name not in alone.killed}
     _tell_kills(tally, cluster, _waits(cluster, killed, amid), "amid others")
     waits = _waits(cluster, killed, alone.killed)
@@ -187,18 +183,14 @@ def tell_recovery(
     tally.add("late after restart", late)
 
 
-def _tell_kills(
-    tally: Tally, cluster: Cluster, waits: Sequence[Wait], which: str
-) -> None:
+def _tell_kills(tally: Tally, cluster: Cluster, waits: Sequence[Wait], which: str) -> None:
     """Tell after how long the runs of killed workers started again."""
     if not waits:
         return
     figures: dict[str, list[float]] = {
         "recovered": [wait.recovered_s for wait in waits],
         "started again": [wait.started_s for wait in waits],
-        "of that, due while every slot was taken": [
-            wait.for_a_slot_s for wait in waits
-        ],
+        "of that, due while every slot was taken": [wait.for_a_slot_s for wait in waits],
         "of that, due while their job or key allowed no more": [
             wait.for_its_share_s for wait in waits
         ],
@@ -209,9 +201,7 @@ def _tell_kills(
     )
     for what, times_s in figures.items():
         middle_s, longest_s = median(times_s), max(times_s)
-        tally.notes.append(
-            f"    {what}: median {middle_s:.1f} s, longest {longest_s:.1f} s"
-        )
+        tally.notes.append(f"    {what}: median {middle_s:.1f} s, longest {longest_s:.1f} s")
 
 
 def _tell_restarts(
@@ -224,22 +214,17 @@ def _tell_restarts(
     ]
     if waits:
         tally.notes.append(
-            f"PostgreSQL back, {which} -> first launch accepted:"
-            f" longest {max(waits):.2f} s"
+            f"PostgreSQL back, {which} -> first launch accepted: longest {max(waits):.2f} s"
         )
     return waits
 
 
-def _waits(
-    cluster: Cluster, killed: Mapping[str, float], wanted: Collection[str]
-) -> list[Wait]:
+def _waits(cluster: Cluster, killed: Mapping[str, float], wanted: Collection[str]) -> list[Wait]:
     """Return how long runs of some of the killed workers waited."""
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
         events = [Told(**row) for row in connection.execute(TOLD)]
         lives = [_life(row, killed) for row in connection.execute(LIVES)]
-        shares = {
-            row.pop("run_id"): Shares(**row) for row in connection.execute(SHARES)
-        }
+        shares = {row.pop("run_id"): Shares(**row) for row in connection.execute(SHARES)}
     # Attempts that share a process have slots of their own.
     told = [event for event in events if shares[event.run_id].job != SHARED]
     of_wanted = {name: at for name, at in killed.items() if name in wanted}

@@ -77,11 +77,7 @@ def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
     tally.add("lost", [run_id for run_id in acked if run_id not in runs])
     unasked = set(runs) - set(acked)
     tally.add("doubled", [*promises.doubled, *_more_than(unasked, len(promises.acked))])
-    hung = [
-        f"{row['id']} {row['status']}"
-        for row in runs.values()
-        if row["status"] not in FINAL
-    ]
+    hung = [f"{row['id']} {row['status']}" for row in runs.values() if row["status"] not in FINAL]
     tally.add("hung", hung)
     tally.add("refused", promises.refused)
     states = Counter(row["status"] for row in runs.values())
@@ -121,14 +117,10 @@ def count_ends(tally: Tally, cluster: Cluster) -> None:
     troubles = [text for member in cluster.members for text in member.troubles]
     late = [text for text in troubles if NOT_BEGUN in text]
     tally.add("ended by itself", [text for text in troubles if text not in late])
-    tally.notes.append(
-        f"{len(late)} starts while the database was away ended with a message"
-    )
+    tally.notes.append(f"{len(late)} starts while the database was away ended with a message")
 
 
-async def count_stream(
-    tally: Tally, cluster: Cluster, followers: list[Follower]
-) -> None:
+async def count_stream(tally: Tally, cluster: Cluster, followers: list[Follower]) -> None:
     """What the followers missed, or were told twice or wrongly."""
     async with Database(cluster.url).pool(2) as pool:
         whole = await tell(Reader(pool, LogFiles()))
@@ -149,12 +141,7 @@ def _differences(follower: Follower, whole: list[Told]) -> list[str]:
 
 async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
     """Run the service's own checks, as an operator would."""
-    where = [
-        "--data-dir",
-        str(cluster.directory / "data"),
-        "--database-url",
-        cluster.url,
-    ]
+    where = ["--data-dir", str(cluster.directory / "data"), "--database-url", cluster.url]
     for name, command in CHECKS.items():
         arguments = [part.format(acked=acked) for part in command]
         process = await asyncio.create_subprocess_exec(
@@ -167,6 +154,4 @@ async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
             stderr=asyncio.subprocess.STDOUT,
         )
         said, _ = await process.communicate()
-        tally.add(
-            name, [] if process.returncode == 0 else said.decode().splitlines()[-5:]
-        )
+        tally.add(name, [] if process.returncode == 0 else said.decode().splitlines()[-5:])

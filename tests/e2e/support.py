@@ -24,15 +24,11 @@ def at_work(
 
     Once both have ended, their log is held against the promises of the state machine.
     """
-    with databases.clone(
-        server_url, databases.template(server_url, directory)
-    ) as database_url:
+    with databases.clone(server_url, databases.template(server_url, directory)) as database_url:
         common = ("--data-dir", str(data_dir))
         work = ("worker", *common, "--handlers", "tests.support.handlers", *options)
         with (
-            started(
-                "serve", "--port", "0", *common, APPHUB_DATABASE_URL=database_url
-            ) as api,
+            started("serve", "--port", "0", *common, APPHUB_DATABASE_URL=database_url) as api,
             started(*work, APPHUB_DATABASE_URL=database_url) as worker,
             httpx.Client(base_url=api.url(), timeout=30) as client,
         ):
@@ -43,13 +39,7 @@ def at_work(
 
 def register(client: httpx.Client, slug: str, entry_point: str, **more: Any) -> None:
     """Register a job."""
-    body = {
-        "slug": slug,
-        "name": slug,
-        "type": "batch",
-        "entryPoint": entry_point,
-        **more,
-    }
+    body = {"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point, **more}
     client.post("/jobs", json=body).raise_for_status()
 
 
@@ -70,9 +60,7 @@ def wait_for_words(client: httpx.Client, run_id: str, words: str) -> None:
 
 def events(client: httpx.Client, run_id: str) -> list[dict[str, Any]]:
     """Return a run's history."""
-    return list(
-        client.get(f"/job-runs/{run_id}/events").raise_for_status().json()["data"]
-    )
+    return list(client.get(f"/job-runs/{run_id}/events").raise_for_status().json()["data"])
 
 
 def topics(client: httpx.Client, run_id: str) -> list[str]:

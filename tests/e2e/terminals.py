@@ -29,9 +29,7 @@ def _take_terminal() -> None:
 class Terminal:
     """A program in the foreground of a terminal."""
 
-    def __init__(
-        self, command: list[str], directory: Path, env: dict[str, str]
-    ) -> None:
+    def __init__(self, command: list[str], directory: Path, env: dict[str, str]) -> None:
         self._master, self._slave = pty.openpty()
         self.popen = subprocess.Popen(
             command,
@@ -104,9 +102,7 @@ class Terminal:
 def at_terminal(*words: str, directory: Path, **env: str) -> Iterator[Terminal]:
     """Type `apphub-jobs` with these words at a terminal; it is ended afterwards."""
     command = [sys.executable, "-P", "-m", "apphub_jobs", *words]
-    terminal = Terminal(
-        command, directory, {**without_settings(), "TERM": "xterm", **env}
-    )
+    terminal = Terminal(command, directory, {**without_settings(), "TERM": "xterm", **env})
     try:
         yield terminal
     finally:

@@ -50,9 +50,7 @@ class Apart:
     def count(self, **parameters: int) -> str:
         """Launch a run that prints, and does not end before `let_end`."""
         return launch(
-            self.client,
-            "count",
-            parameters={"until": str(self.tmp_path / "end"), **parameters},
+            self.client, "count", parameters={"until": str(self.tmp_path / "end"), **parameters}
         )
 
     def let_end(self) -> None:
@@ -69,11 +67,7 @@ class Apart:
         return [entry["path"] for entry in obstore.list(self.store).collect()]
 
     def log(self, run_id: str, **params: str | int) -> str:
-        return (
-            self.client.get(f"/job-runs/{run_id}/logs", params=params)
-            .raise_for_status()
-            .text
-        )
+        return self.client.get(f"/job-runs/{run_id}/logs", params=params).raise_for_status().text
 
 
 @pytest.fixture
@@ -86,29 +80,18 @@ def apart(s3_endpoint: str, database_url: str, tmp_path: Path) -> Iterator[Apart
             **s3.variables(gate.endpoint),
         }
         api = stack.enter_context(
-            started(
-                "serve",
-                "--port",
-                "0",
-                "--data-dir",
-                str(tmp_path / "api"),
-                **environment,
-            )
+            started("serve", "--port", "0", "--data-dir", str(tmp_path / "api"), **environment)
         )
         client = stack.enter_context(httpx.Client(base_url=api.url(), timeout=30))
         register(client, "count", "test.count")
-        yield Apart(
-            client, gate, s3.store(s3_endpoint, prefix), prefix, database_url, tmp_path
-        )
+        yield Apart(client, gate, s3.store(s3_endpoint, prefix), prefix, database_url, tmp_path)
 
 
 def _numbers(log: str) -> list[int]:
     return [int(number) for number in re.findall(r"Z line (\d+)", log)]
 
 
-def test_a_log_is_read_whole_and_from_an_offset_without_a_shared_disk(
-    apart: Apart,
-) -> None:
+def test_a_log_is_read_whole_and_from_an_offset_without_a_shared_disk(apart: Apart) -> None:
     with apart.worker():
         run_id = apart.count(lines=3)
         apart.let_end()
@@ -148,8 +131,7 @@ def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(
     with apart.worker() as worker:
         run_id = apart.count(lines=50)
         eventually(
-            lambda: any(".chunks/" in name for name in apart.objects()),
-            what="the first chunk",
+            lambda: any(".chunks/" in name for name in apart.objects()), what="the first chunk"
         )
         apart.gate.close(how)
         apart.let_end()
@@ -162,9 +144,7 @@ def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(
         assert (away.status_code, away.json()["code"]) == (503, "run_logs_unavailable")
         assert len(apart.spooled()) == 1
         apart.gate.open()
-        eventually(
-            lambda: not apart.spooled(), timeout_s=90, what="the log leaving the spool"
-        )
+        eventually(lambda: not apart.spooled(), timeout_s=90, what="the log leaving the spool")
         assert _numbers(apart.log(run_id)) == list(range(50))
         assert apart.objects() == [log_name(run_id, 1, 1)]
         assert worker.popen.poll() is None
@@ -178,9 +158,7 @@ def test_what_a_killed_worker_left_is_brought_by_the_next_one_and_a_living_ones_
         ids = [apart.count(lines=200) for _ in range(2)]
         eventually(lambda: len(apart.spooled()) == 2, what="both workers writing")
         [lost] = [
-            run_id
-            for run_id in ids
-            if f"-{killed.popen.pid}-" in _worker_of(apart.client, run_id)
+            run_id for run_id in ids if f"-{killed.popen.pid}-" in _worker_of(apart.client, run_id)
         ]
         [kept] = set(ids) - {lost}
         eventually(
@@ -190,13 +168,10 @@ def test_what_a_killed_worker_left_is_brought_by_the_next_one_and_a_living_ones_
         spool_of_the_living = apart.spool_of(kept)
         killed.popen.kill()
         with apart.worker(*options):
-            eventually(
-                lambda: log_name(lost, 1, 1) in apart.objects(), what="the log arriving"
-            )
+            eventually(lambda: log_name(lost, 1, 1) in apart.objects(), what="the log arriving")
             assert _numbers(apart.log(lost, attempt=1)) == list(range(200))
             eventually(
-                lambda: "attempt_lost" in topics(apart.client, lost),
-                what="the run being recovered",
+                lambda: "attempt_lost" in topics(apart.client, lost), what="the run being recovered"
             )
             assert wait_for_run(apart.client, kept, "running")
             assert spool_of_the_living.exists()

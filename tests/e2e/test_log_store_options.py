@@ -36,11 +36,7 @@ def _fails(command: str, logs_store: str, tmp_path: Path, **env: str) -> str:
         text=True,
         check=False,
         timeout=60,
-        env={
-            **clean,
-            "APPHUB_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
-            **env,
-        },
+        env={**clean, "APPHUB_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing", **env},
     )
     assert done.returncode == 1
     assert done.stderr.startswith("apphub-jobs: ")
@@ -87,17 +83,13 @@ def test_a_wrong_secret_is_a_clear_error(s3_endpoint: str, tmp_path: Path) -> No
 
 
 def test_a_server_that_cannot_be_reached_is_a_clear_error(tmp_path: Path) -> None:
-    said = _fails(
-        "worker", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("http://127.0.0.1:1")
-    )
+    said = _fails("worker", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("http://127.0.0.1:1"))
     assert "http://127.0.0.1:1/" in said
     assert "AWS_ENDPOINT_URL" in said
 
 
 def test_an_address_that_is_none_is_a_clear_error(tmp_path: Path) -> None:
-    said = _fails(
-        "serve", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("storage.example")
-    )
+    said = _fails("serve", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("storage.example"))
     assert "AWS_ENDPOINT_URL is no URL" in said
 
 
@@ -105,9 +97,7 @@ def test_up_hands_the_option_down_also_for_a_shared_disk(tmp_path: Path) -> None
     shared = tmp_path / "shared"
     options = ("--data-dir", str(tmp_path / "data"), "--logs-store", f"file://{shared}")
     with (
-        started(
-            "up", "--port", "0", *options, "--handlers", "tests.support.handlers"
-        ) as process,
+        started("up", "--port", "0", *options, "--handlers", "tests.support.handlers") as process,
         httpx.Client(base_url=process.url(), timeout=30) as client,
     ):
         register(client, "echo", "test.echo")

@@ -137,6 +137,4 @@ def test_every_operation_has_an_id_of_its_own_that_stays(client: httpx.Client) -
     }
     assert found.items() >= IDS.items()
     assert len(set(found.values())) == len(found)
-    assert [
-        one for one in IDS.values() if not re.fullmatch("[a-z]+[A-Za-z]*", one)
-    ] == []
+    assert [one for one in IDS.values() if not re.fullmatch("[a-z]+[A-Za-z]*", one)] == []

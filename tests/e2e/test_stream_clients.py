@@ -54,17 +54,13 @@ def node(*, with_sockets: bool) -> list[str]:
 
 
 async def python_messages(url: str, options: Message) -> AsyncGenerator[Message]:
-    renamed = {
-        {"logId": "log_id"}.get(name, name): value for name, value in options.items()
-    }
+    renamed = {{"logId": "log_id"}.get(name, name): value for name, value in options.items()}
     async for message in apphub_stream.Stream(url, **renamed):
         yield message
 
 
 async def client_messages(url: str, options: Message) -> AsyncGenerator[Message]:
-    renamed = {
-        {"logId": "log_id"}.get(name, name): value for name, value in options.items()
-    }
+    renamed = {{"logId": "log_id"}.get(name, name): value for name, value in options.items()}
     async with AsyncClient(url) as client, aclosing(client.stream(**renamed)) as all_:
         async for message in all_:
             yield message
@@ -100,9 +96,7 @@ def messages_of(client: str, url: str, options: Message) -> AsyncGenerator[Messa
         return python_messages(url, options)
     if client == "python events":
         return client_messages(url, options)
-    return javascript_messages(
-        url, options, with_sockets=client == "javascript sockets"
-    )
+    return javascript_messages(url, options, with_sockets=client == "javascript sockets")
 
 
 def skip_without_node(client: str) -> None:
@@ -119,10 +113,7 @@ async def follow(client: str, proxy: CuttingProxy, options: Message) -> list[Mes
     async with aclosing(messages_of(client, proxy.url, options)) as messages:
         async for message in messages:
             received.append(message)
-            if (
-                message["data"].get("run", {}).get("slug") == "end"
-                and "more" not in message
-            ):
+            if message["data"].get("run", {}).get("slug") == "end" and "more" not in message:
                 return received
     raise AssertionError(received[-1:])
 
@@ -158,8 +149,7 @@ async def test_a_client_resumes_until_it_has_all_of_the_log(
         with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
             async with CuttingProxy(first.url(), MEAN_BYTES) as proxy:
                 following = [
-                    asyncio.create_task(follow(client, proxy, options))
-                    for options in asked
+                    asyncio.create_task(follow(client, proxy, options)) for options in asked
                 ]
                 await asyncio.to_thread(work, first, "one")
                 await asyncio.to_thread(first.stop)

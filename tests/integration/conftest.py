@@ -16,9 +16,7 @@ def shared(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[SharedApi]:
     """Give an API that all tests of a module share."""
-    with shared_api(
-        database_server, shared_dir, tmp_path_factory.mktemp("data")
-    ) as api:
+    with shared_api(database_server, shared_dir, tmp_path_factory.mktemp("data")) as api:
         yield api
 
 
@@ -27,9 +25,7 @@ async def kept_log(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[SealedLog]:
     """Give a sealed log and what restores it after each edit."""
-    with databases.clone(
-        database_server, databases.template(database_server, shared_dir)
-    ) as url:
+    with databases.clone(database_server, databases.template(database_server, shared_dir)) as url:
         log = await sealed_log(url, tmp_path_factory.mktemp("sealed"))
         keep(log)
         yield log

@@ -75,9 +75,7 @@ def shared_api(
     server_url: str, directory: Path, data_dir: Path, *options: str
 ) -> Iterator[SharedApi]:
     """Run the API on a clone of the migrated database."""
-    with databases.clone(
-        server_url, databases.template(server_url, directory)
-    ) as database_url:
+    with databases.clone(server_url, databases.template(server_url, directory)) as database_url:
         arguments = ("serve", "--port", "0", "--data-dir", str(data_dir), *options)
         with (
             started(*arguments, APPHUB_DATABASE_URL=database_url) as process,
@@ -128,10 +126,7 @@ def issues_of(answer: httpx.Response) -> list[Json]:
     assert body["code"] == "validation_failed"
     assert set(body["error"]) == {"formErrors", "fieldErrors"}
     form, fields = body["error"]["formErrors"], body["error"]["fieldErrors"]
-    messages = [
-        *form,
-        *(message for of_field in fields.values() for message in of_field),
-    ]
+    messages = [*form, *(message for of_field in fields.values() for message in of_field)]
     assert all(isinstance(message, str) and message for message in messages)
     assert len(messages) == len(body["issues"]) > 0
     for issue in body["issues"]:

@@ -39,22 +39,13 @@ class Stream:
         """Return all messages so far once the server says that this is all up to the position."""
         while True:
             self.connection.send("ping")
-            if (
-                self.until(lambda message: message["type"] == "pong")["position"]
-                >= position
-            ):
+            if self.until(lambda message: message["type"] == "pong")["position"] >= position:
                 return self.received
 
     def of_run(self, run_id: str) -> list[Json]:
         """Return the messages so far that tell of this run's status."""
-        changes = [
-            message
-            for message in self.received
-            if message["type"].startswith("job.run.")
-        ]
-        return [
-            message for message in changes if message["data"]["run"]["id"] == run_id
-        ]
+        changes = [message for message in self.received if message["type"].startswith("job.run.")]
+        return [message for message in changes if message["data"]["run"]["id"] == run_id]
 
 
 @contextmanager
@@ -69,9 +60,7 @@ def stream(
 ) -> Iterator[Stream]:
     """Connect to the event stream."""
     client = api.client if isinstance(api, SharedApi) else api
-    asked = "?" + urlencode(
-        {name: value for name, value in query.items() if value is not None}
-    )
+    asked = "?" + urlencode({name: value for name, value in query.items() if value is not None})
     url = str(client.base_url.copy_with(scheme="ws")).rstrip("/") + f"/ws{asked}"
     with connect(
         url,
@@ -109,9 +98,7 @@ class Events:
         assert set(fields) <= {"id", "event", "data", "retry"}
         assert fields["event"] == message["type"]
         if "eventId" in message:
-            assert fields.get("id") == (
-                None if message.get("more") else str(message["position"])
-            )
+            assert fields.get("id") == (None if message.get("more") else str(message["position"]))
         self.received.append(message)
         return message
 
@@ -125,10 +112,7 @@ class Events:
 
 @contextmanager
 def server_sent(
-    api: SharedApi | httpx.Client,
-    *,
-    headers: Mapping[str, str] | None = None,
-    **query: Any,
+    api: SharedApi | httpx.Client, *, headers: Mapping[str, str] | None = None, **query: Any
 ) -> Iterator[Events]:
     """Connect to the server-sent events."""
     client = api.client if isinstance(api, SharedApi) else api

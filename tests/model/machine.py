@@ -5,10 +5,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    invariant,
-)
+from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from domain.commands.executions import Claim
 from domain.jobs.run_events import Failure, Holder, Report
@@ -55,9 +52,7 @@ class Machine(RuleBasedStateMachine):
         seen = {run.id: run.seen for run in self.model.runs.values()}
         rows = self.service.query(RUNS, list(self.model.jobs))
         assert {run_id: (status, attempt) for run_id, status, attempt in rows} == seen
-        stories = dict(
-            self.service.query(STORIES, [UUID(run_id) for run_id in self.model.runs])
-        )
+        stories = dict(self.service.query(STORIES, [UUID(run_id) for run_id in self.model.runs]))
         for run in self.model.runs.values():
             assert stories[run.id] == [f"job_run.{word}" for word in run.story]
         [(head,)] = self.service.query(HEAD)
@@ -84,9 +79,7 @@ class Machine(RuleBasedStateMachine):
 
     def _hire(self, name: str) -> None:
         self.workers[name] = f"{name}-{uuid4()}"
-        self.service.do(
-            self.service.part.worker(self.workers[name], lease_ms=3_600_000)
-        )
+        self.service.do(self.service.part.worker(self.workers[name], lease_ms=3_600_000))
 
     def _register(self, limit: int | None, *, keyed: bool) -> None:
         job = Job(f"job-{uuid4()}", limit, keyed)

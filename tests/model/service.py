@@ -22,9 +22,7 @@ PATIENCE_S = 30.0
 class Service:
     """Clients speak HTTP to the API; workers' commands run in a loop of their own."""
 
-    def __init__(
-        self, url: str, database_url: str, loop: asyncio.AbstractEventLoop
-    ) -> None:
+    def __init__(self, url: str, database_url: str, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
         self._database_url = database_url
         # One for all questions: to open another for each would take more time than to ask.
@@ -37,9 +35,7 @@ class Service:
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Return what a coroutine comes to."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(
-            PATIENCE_S
-        )
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(PATIENCE_S)
 
     def query(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Return a query's rows."""

@@ -10,11 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs.run_events import Failure, Holder, Report
@@ -35,19 +31,10 @@ class Commands(Machine):
 
     # Clients ------------------------------------------------------------------------------------
 
-    @rule(
-        job=choices,
-        key=st.sampled_from("ab"),
-        priority=st.integers(-1, 1),
-        attempts=choices,
-    )
+    @rule(job=choices, key=st.sampled_from("ab"), priority=st.integers(-1, 1), attempts=choices)
     def launch(self, job: int, key: str, priority: int, attempts: int) -> None:
         job_ = self._pick(list(self.model.jobs.values()), job)
-        body = {
-            "parameters": {"key": key},
-            "priority": priority,
-            "maxAttempts": 1 + attempts % 3,
-        }
+        body = {"parameters": {"key": key}, "priority": priority, "maxAttempts": 1 + attempts % 3}
         run = self._launch(job_, body, str(uuid4()))
         place = (run["scheduledAt"], run["id"])
         most = 1 + attempts % 3
@@ -77,9 +64,7 @@ class Commands(Machine):
     def revise_a_limit(self, limit: int) -> None:
         job = next(job for job in self.model.jobs.values() if job.limit is not None)
         if job.limit != limit:
-            answer = self.service.http.patch(
-                f"/jobs/{job.slug}", json={"maxConcurrentRuns": limit}
-            )
+            answer = self.service.http.patch(f"/jobs/{job.slug}", json={"maxConcurrentRuns": limit})
             assert answer.is_success, answer.text
             job.version += 1
         job.limit = limit
@@ -170,9 +155,7 @@ class Commands(Machine):
 
     @precondition(lambda self: self.model.runs)
     @rule(choice=choices, execution=st.integers(0, 3))
-    def speak_for_an_execution_that_is_not_ones_own(
-        self, choice: int, execution: int
-    ) -> None:
+    def speak_for_an_execution_that_is_not_ones_own(self, choice: int, execution: int) -> None:
         run = self._pick(list(self.model.runs.values()), choice)
         stranger = Holder(self.workers["one"], execution)
         if stranger == self.holders.get(run.id):
@@ -184,12 +167,8 @@ class Commands(Machine):
     @rule(name=st.sampled_from(WORKERS))
     def bury_a_worker(self, name: str) -> None:
         worker = self.workers[name]
-        [(sequence,)] = self.service.query(
-            "SELECT sequence FROM workers WHERE id = %s", worker
-        )
-        self.service.do(
-            self.service.part.sweeps.recover([(worker, sequence)], "tester")
-        )
+        [(sequence,)] = self.service.query("SELECT sequence FROM workers WHERE id = %s", worker)
+        self.service.do(self.service.part.sweeps.recover([(worker, sequence)], "tester"))
         lost = [run for run in self.model.runs.values() if run.worker == worker]
         self.model.bury(worker)
         for run in lost:

@@ -16,9 +16,7 @@ async def bulk(part: Parts) -> None:
         await part.jobs.launch("once", Launch(delay_ms=3_600_000), TESTER)
     orders = [
         Order(action="cancel", filter=["job=once"], reason="no longer needed"),
-        Order(
-            action="rerun", filter=["job=once"], reason="other days", patch={"day": 7}
-        ),
+        Order(action="rerun", filter=["job=once"], reason="other days", patch={"day": 7}),
         Order(action="retry", filter=["all"], reason="by mistake"),
     ]
     for order in orders:

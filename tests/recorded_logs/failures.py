@@ -4,14 +4,7 @@ from datetime import timedelta
 
 from domain.clock import later
 from domain.commands.failures import Failures
-from domain.failures.group import (
-    About,
-    Failed,
-    Failure,
-    FailureGroup,
-    FailureWatch,
-    likeness,
-)
+from domain.failures.group import About, Failed, Failure, FailureGroup, FailureWatch, likeness
 from domain.identifiers import FAILURE_WATCH_ID, definition_id
 from eventlog.failures import FailureSearch
 from tests.support.logs import TESTER, Parts

@@ -52,10 +52,7 @@ def events_in(url: str) -> Iterator[dict[str, Any]]:
     with psycopg.connect(url) as connection:
         for row in connection.execute(query):
             values = dict(zip(COLUMNS, row, strict=True))
-            texts = {
-                name: None if value is None else str(value)
-                for name, value in values.items()
-            }
+            texts = {name: None if value is None else str(value) for name, value in values.items()}
             yield {
                 **values,
                 **texts,
@@ -75,16 +72,11 @@ def load(url: str, recording: Path) -> int:
             count = 0
             for event in read_lines(recording / "events.jsonl"):
                 copy.write_row(
-                    [
-                        event[name].encode() if name == "state" else event[name]
-                        for name in COLUMNS
-                    ]
+                    [event[name].encode() if name == "state" else event[name] for name in COLUMNS]
                 )
                 count += 1
         sequence = "pg_get_serial_sequence('jobs_events', 'notification_id')"
-        cursor.execute(
-            f"SELECT setval({sequence}, max(notification_id)) FROM jobs_events"
-        )
+        cursor.execute(f"SELECT setval({sequence}, max(notification_id)) FROM jobs_events")
     return count
 
 
@@ -109,9 +101,7 @@ def recorded_rows(recording: Path) -> dict[str, list[Row]]:
 def recorded_version(recording: Path, table: Table) -> int | None:
     """Return which version of the fold made the table's recorded rows; None where it has none."""
     lines = read_lines(recording / "rows.jsonl")
-    return next(
-        (line["version"] for line in lines if line["table"] == table.name), None
-    )
+    return next((line["version"] for line in lines if line["table"] == table.name), None)
 
 
 def write_rows(recording: Path, rows: dict[str, list[Row]]) -> None:

@@ -52,9 +52,7 @@ async def fold(url: str, recording: Path) -> int:
     Return how many rows there are.
     """
     files.load(url, recording)
-    rebuilt = [
-        await rebuild(Database(url), table, _fail, lambda *_: None) for table in TABLES
-    ]
+    rebuilt = [await rebuild(Database(url), table, _fail, lambda *_: None) for table in TABLES]
     return sum(one.mended for one in rebuilt)
 
 

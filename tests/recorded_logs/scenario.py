@@ -68,10 +68,7 @@ async def _jobs(part: Parts) -> None:
     )
     await part.jobs.register_job("Report", spec, 1, TESTER)
     await part.jobs.revise_job(
-        "report",
-        {"name": "Daily report", "timeout_ms": 90_000, "priority": 5},
-        None,
-        TESTER,
+        "report", {"name": "Daily report", "timeout_ms": 90_000, "priority": 5}, None, TESTER
     )
     await part.jobs.pause_job("report", "no data yet", TESTER)
     await part.jobs.resume_job("report", TESTER)
@@ -106,25 +103,18 @@ async def _runs(part: Parts) -> None:
         parameters={"day": "tuesday", "more": EVERY_JSON}, context={"from": "test"}
     )
     await does.progress(
-        run_id,
-        holder,
-        Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1"),
+        run_id, holder, Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1")
     )
     await does.progress(run_id, holder, Report({"rows": 2}, {"step": "two"}))
     await does.succeed(run_id, holder, EVERY_JSON, Report({"seconds": 0.25}))
     await part.jobs.retry(run_id, TESTER)
     await _claim_and(
-        part,
-        worker,
-        lambda run_id, holder: does.succeed(run_id, holder, None, Report()),
+        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, Report())
     )
     run_id, holder = await started(idempotency_key="once", body={"day": "friday"})
     await does.fail(run_id, holder, AT_ONCE, Report({"tries": 1}))
     await does.fail(
-        run_id,
-        await _claim(part, worker, run_id),
-        Failure("boom again"),
-        Report({"tries": 2}),
+        run_id, await _claim(part, worker, run_id), Failure("boom again"), Report({"tries": 2})
     )
     run_id, holder = await started(max_attempts=1)
     await does.time_out(run_id, holder, Report())
@@ -135,9 +125,7 @@ async def _runs(part: Parts) -> None:
     await part.jobs.cancel(run_id, "changed my mind", TESTER)
     run_id, holder = await started()
     await part.jobs.cancel(run_id, None, TESTER)
-    await does.confirm_cancel(
-        run_id, holder, "stopped", Report(logs_url="https://logs.example/2")
-    )
+    await does.confirm_cancel(run_id, holder, "stopped", Report(logs_url="https://logs.example/2"))
     run_id, holder = await started(max_attempts=1)
     await part.sweeps.recover([(worker, 0)], "observer")
     await part.jobs.launch("report", Launch(start_deadline_ms=1, delay_ms=1), TESTER)
@@ -147,11 +135,7 @@ async def _runs(part: Parts) -> None:
 
 
 async def _apps(part: Parts) -> None:
-    catalog, does, worker = (
-        Catalog(part.jobs),
-        part.executions,
-        await part.worker("worker-b"),
-    )
+    catalog, does, worker = (Catalog(part.jobs), part.executions, await part.worker("worker-b"))
     tags: list[Any] = [{"key": "language", "value": "python"}]
     app = App(
         id="shop",
@@ -176,9 +160,7 @@ async def _apps(part: Parts) -> None:
     }
     ingested = [Effect(INGESTED, found)]
     await _claim_and(
-        part,
-        worker,
-        lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested),
+        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested)
     )
     # The build that follows an ingestion.
     image: dict[str, Json] = {
@@ -225,9 +207,7 @@ async def _subjects(part: Parts) -> None:
         "day": {"type": "string"},
     }
     sql: dict[str, Json] = {"type": "object", "properties": properties}
-    spec = Spec(
-        name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql
-    )
+    spec = Spec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql)
     await part.jobs.register_job("letter", spec, 1, TESTER)
     worker = await part.worker("worker-c")
     given: dict[str, Json] = {
@@ -242,9 +222,7 @@ async def _subjects(part: Parts) -> None:
     await _claim_and(
         part,
         worker,
-        lambda run_id, holder: part.executions.succeed(
-            run_id, holder, "sent", Report()
-        ),
+        lambda run_id, holder: part.executions.succeed(run_id, holder, "sent", Report()),
     )
     await part.subjects.erase("7", "as they asked", TESTER)
     await part.subjects.erase("bo", None, TESTER)

@@ -63,10 +63,7 @@ def _allow_what_tests_do(directory: Path) -> None:
 @contextmanager
 def _alone_as_superuser(directory: Path) -> Iterator[psycopg.Connection]:
     """Connect as the superuser; of all processes that do it this way, one at a time goes on."""
-    with (
-        (directory / "tests.lock").open("ab") as lock,
-        superuser(directory) as connection,
-    ):
+    with (directory / "tests.lock").open("ab") as lock, superuser(directory) as connection:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield connection
 
@@ -75,9 +72,7 @@ TRUSTING = f"local all {roles.SUPERUSER} trust\n"
 
 
 @contextmanager
-def superuser(
-    directory: Path, database: str = "postgres"
-) -> Iterator[psycopg.Connection]:
+def superuser(directory: Path, database: str = "postgres") -> Iterator[psycopg.Connection]:
     """Connect as the superuser of an embedded server; whoever may write its files can."""
     cluster = (directory / "postgres").resolve() / "data"
     pid, _, _, _, socket, *_ = (cluster / "postmaster.pid").read_text().splitlines()
@@ -117,9 +112,7 @@ def quick_server(directory: Path) -> Iterator[str]:
                 connection.execute("ALTER SYSTEM SET full_page_writes = off")
                 connection.execute("SELECT pg_reload_conf()")
                 connection.execute("SET scram_iterations = 1")
-                connection.execute(
-                    _PASSWORD.format(sql.Identifier(roles.SERVICE), password)
-                )
+                connection.execute(_PASSWORD.format(sql.Identifier(roles.SERVICE), password))
         yield url
 
 
@@ -135,9 +128,7 @@ def template(server_url: str, directory: Path) -> str:
     return name
 
 
-async def filled_template(
-    server_url: str, directory: Path, name: str, fill: Fill
-) -> str:
+async def filled_template(server_url: str, directory: Path, name: str, fill: Fill) -> str:
     """Return the name of a database that was filled once, however many workers ask.
 
     Args:

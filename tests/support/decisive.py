@@ -23,6 +23,4 @@ def decisive(aggregate: Aggregate | None) -> dict[str, Any]:
             unseen |= _OF_AN_EXECUTION
         if aggregate.status in FINAL:
             unseen |= _UNTIL_THE_END
-    return {
-        name: value for name, value in vars(aggregate).items() if name not in unseen
-    }
+    return {name: value for name, value in vars(aggregate).items() if name not in unseen}

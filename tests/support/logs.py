@@ -92,10 +92,7 @@ async def parts(
     await clock.sync()
     await writer.start(Supervision())
     jobs = Jobs(
-        LogFactory(url, writer),
-        PostgresLog(writer, pool, files),
-        clock,
-        random.SystemRandom(),
+        LogFactory(url, writer), PostgresLog(writer, pool, files), clock, random.SystemRandom()
     )
     executions = Executions(jobs)
     database.continuity.on_doubt(jobs.forget)

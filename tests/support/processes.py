@@ -36,13 +36,8 @@ class Process:
         self.lines: list[str] = []
         self.errors: list[str] = []
         self._changed = threading.Condition()
-        for stream, lines in (
-            (self.popen.stdout, self.lines),
-            (self.popen.stderr, self.errors),
-        ):
-            threading.Thread(
-                target=self._gather, args=(stream, lines), daemon=True
-            ).start()
+        for stream, lines in ((self.popen.stdout, self.lines), (self.popen.stderr, self.errors)):
+            threading.Thread(target=self._gather, args=(stream, lines), daemon=True).start()
 
     def _gather(self, stream: Any, lines: list[str]) -> None:
         with stream:
@@ -67,9 +62,8 @@ class Process:
                 if self.popen.poll() is not None or monotonic() > deadline:
                     break
                 self._changed.wait(0.1)
-        msg = (
-            f"no line {start!r} (exit code {self.popen.poll()}); it said:\n"
-            + "\n".join(self.lines + self.errors)
+        msg = f"no line {start!r} (exit code {self.popen.poll()}); it said:\n" + "\n".join(
+            self.lines + self.errors
         )
         raise AssertionError(msg)
 
@@ -161,13 +155,9 @@ def wait_for_run(
     seen: dict[str, Any] = {}
 
     def ended() -> dict[str, Any] | None:
-        seen.update(
-            client.get(f"/job-runs/{run_id}").raise_for_status().json()["data"]["run"]
-        )
+        seen.update(client.get(f"/job-runs/{run_id}").raise_for_status().json()["data"]["run"])
         return seen if seen["status"] in wanted else None
 
     return dict(
-        eventually(
-            ended, timeout_s, f"run {run_id} becoming {wanted}, last seen as {seen}"
-        )
+        eventually(ended, timeout_s, f"run {run_id} becoming {wanted}, last seen as {seen}")
     )

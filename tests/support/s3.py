@@ -73,32 +73,18 @@ def server(directory: Path) -> Iterator[str]:
         yield endpoint
 
 
-def _start(
-    directory: Path, config: Path, ports: Mapping[str, int]
-) -> "subprocess.Popen[bytes]":
+def _start(directory: Path, config: Path, ports: Mapping[str, int]) -> "subprocess.Popen[bytes]":
     options = [f"-{part}.port={ports[part]}" for part in _PARTS]
     options += [f"-{part}.port.grpc={ports[f'{part}.grpc']}" for part in _PARTS]
-    options += [
-        f"-{part}.localSocket={directory}/{part}.sock" for part in ("filer", "s3")
-    ]
-    options += [
-        f"-s3.config={config}",
-        "-s3.port.iceberg=0",
-        "-s3.port.lance=0",
-        "-filer",
-        "-s3",
-    ]
+    options += [f"-{part}.localSocket={directory}/{part}.sock" for part in ("filer", "s3")]
+    options += [f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-filer", "-s3"]
     options += [f"-dir={directory}/data", "-ip=127.0.0.1", "-master.telemetry=false"]
     with (directory / "server.log").open("ab") as log:
         return subprocess.Popen(
             [Path(sys.executable).parent / "weed", "server", *options],
             stdout=log,
             stderr=log,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(directory),
-                "TMPDIR": str(directory),
-            },
+            env={"PATH": os.environ["PATH"], "HOME": str(directory), "TMPDIR": str(directory)},
         )
 
 
@@ -135,9 +121,7 @@ def _stop(process: "subprocess.Popen[bytes]", ports: Mapping[str, int]) -> None:
     process.kill()
     process.wait(10)
     for part in _PARTS:  # No option leads these elsewhere.
-        Path(f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.grpc']}.sock").unlink(
-            missing_ok=True
-        )
+        Path(f"/tmp/seaweedfs-{part}-grpc-{ports[f'{part}.grpc']}.sock").unlink(missing_ok=True)
 
 
 class Gate:
@@ -202,14 +186,10 @@ class Gate:
             )
             with self._lock:
                 self._sockets |= {client, server}
-            threading.Thread(
-                target=self._serve, args=(client, server), daemon=True
-            ).start()
+            threading.Thread(target=self._serve, args=(client, server), daemon=True).start()
 
     def _serve(self, client: socket.socket, server: socket.socket) -> None:
-        back = threading.Thread(
-            target=self._forward, args=(server, client), daemon=True
-        )
+        back = threading.Thread(target=self._forward, args=(server, client), daemon=True)
         back.start()
         self._forward(client, server)
         back.join()

@@ -100,9 +100,7 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     """
     installed = _installed()
     in_distributions = set(chain.from_iterable(installed))
-    named = [
-        module for module in _once(source.modules) if module not in in_distributions
-    ]
+    named = [module for module in _once(source.modules) if module not in in_distributions]
     packages = [_of_operator(modules, source) for modules in installed]
     if named:
         packages.insert(0, _of_operator(named, source, source.directories))
@@ -144,11 +142,7 @@ def _variables_of(modules: Sequence[str], access: Access) -> tuple[str, ...]:
 
 
 def _reach(access: Access) -> dict[str, Any]:
-    return {
-        "hidden": access.hidden,
-        "writable": access.writable,
-        "withheld": access.withheld,
-    }
+    return {"hidden": access.hidden, "writable": access.writable, "withheld": access.withheld}
 
 
 def _of_operator(
@@ -180,9 +174,7 @@ def _installed() -> list[list[str]]:
     return [_once(modules) for modules in found.values()]
 
 
-def to_start_ahead(
-    packages: Sequence[HandlerPackage], processes: int
-) -> list[HandlerPackage]:
+def to_start_ahead(packages: Sequence[HandlerPackage], processes: int) -> list[HandlerPackage]:
     """Return whose each of so many processes should be before anybody knows what will run.
 
     One is of each package, as far as they go. The others are the operator's, for runs of the
@@ -275,7 +267,5 @@ def _check_program(path: Path, name: str, program: str) -> None:
         msg = f"{path}: the program of {name!r} must begin with /, for {why}: {program}"
         raise ValueError(msg)
     if shutil.which(program) is None:
-        msg = (
-            f"{path}: the program of {name!r} is not there, or cannot be run: {program}"
-        )
+        msg = f"{path}: the program of {name!r} is not there, or cannot be run: {program}"
         raise ValueError(msg)

@@ -17,22 +17,10 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from runtime.tasks import start_once
-from worker.executors.local.attempt import (
-    FAREWELL_S,
-    LOG_LIMIT_BYTES,
-    described,
-    how_it_ended,
-)
+from worker.executors.local.attempt import FAREWELL_S, LOG_LIMIT_BYTES, described, how_it_ended
 from worker.executors.local.masking import Masker
 from worker.executors.local.orphans import Orphans
-from worker.executors.local.reports import (
-    LEASE,
-    NO_REPORT,
-    SHARED_FIELDS,
-    Said,
-    fault_of,
-    new_id,
-)
+from worker.executors.local.reports import LEASE, NO_REPORT, SHARED_FIELDS, Said, fault_of, new_id
 from worker.executors.local.slot import Slot, start_slot
 from worker.executors.local.supervisor import CLOSING_S, Log
 from worker.executors.local.workplace import SHARED_PROGRAM, Workplace
@@ -142,9 +130,7 @@ class AttemptLog:
     def _tell_lost(self, closed: "asyncio.Future[int]") -> None:
         lost_bytes = closed.result()
         if lost_bytes:
-            logger.warning(
-                "%s lacks %d bytes, which could not be written", self._path, lost_bytes
-            )
+            logger.warning("%s lacks %d bytes, which could not be written", self._path, lost_bytes)
 
     def _opened(self) -> Log:
         if self._log is None:
@@ -186,13 +172,7 @@ class SharedAttempt:
         is_overdue: whether it has not ended within its grace time.
     """
 
-    def __init__(
-        self,
-        process: Host,
-        task: Task,
-        on_update: OnUpdate,
-        log: AttemptLog,
-    ) -> None:
+    def __init__(self, process: Host, task: Task, on_update: OnUpdate, log: AttemptLog) -> None:
         self.id = new_id()
         self.ends_as: End | None = None
         self.is_overdue = False
@@ -672,9 +652,7 @@ class SharedExecutor:
         for process in self._all:
             process.end_overdue(now)
 
-    async def submit(
-        self, task: Task, on_update: OnUpdate, until: float
-    ) -> SharedAttempt:
+    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> SharedAttempt:
         """Start an attempt beside others of its handler's package.
 
         Raises:

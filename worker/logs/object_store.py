@@ -54,9 +54,7 @@ _OBJECT = re.compile(
     r"(?P<log>.+/attempt-(?P<attempt>\d+)-execution-\d+)\.(?:log|chunks/(?P<offset>\d+))"
 )
 
-_ANSWER = re.compile(
-    r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL
-)
+_ANSWER = re.compile(r"<Code>(?P<code>.*?)</Code>.*?<Message>(?P<message>.*?)</Message>", re.DOTALL)
 
 
 class LogStoreError(Exception):
@@ -97,10 +95,7 @@ def open_store(url: str) -> ObjectStore:
                 "connect_timeout": timedelta(seconds=3),
                 "timeout": timedelta(seconds=REQUEST_S),
             },
-            retry_config={
-                "max_retries": 2,
-                "retry_timeout": timedelta(seconds=RETRY_S),
-            },
+            retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=RETRY_S)},
         )
     except (BaseError, OSError, ValueError) as error:
         msg = f"cannot use {url!r} as a store of logs: {_brief(error)}"
@@ -138,9 +133,7 @@ class ObjectLogs:
 
     async def _list(self, run_id: str, attempt: int) -> "_Listing":
         directory = run_directory(run_id)
-        entries = await self._ask(
-            lambda: obstore.list(self._store, directory).collect(), READ_S
-        )
+        entries = await self._ask(lambda: obstore.list(self._store, directory).collect(), READ_S)
         listing = _Listing()
         for entry in entries:
             listing.add(entry["path"], entry["size"], attempt)

@@ -104,19 +104,13 @@ class RunLogs:
         end = [chunk async for chunk in self._from(logs, start)]
         return b"".join(end), size
 
-    async def read(
-        self, run_id: str, attempt: int, offset: int = 0
-    ) -> AsyncIterator[bytes]:
+    async def read(self, run_id: str, attempt: int, offset: int = 0) -> AsyncIterator[bytes]:
         """Return what is there now, from an offset on."""
         logs = await self._store.executions(run_id, attempt)
         return self._from(logs, offset)
 
     async def follow(
-        self,
-        run_id: str,
-        attempt: int,
-        offset: int,
-        is_over: Callable[[], Awaitable[bool]],
+        self, run_id: str, attempt: int, offset: int, is_over: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
         """Return what is there and what is still printed, up to the end of the attempt."""
         # Let a store that is away be heard of before the answer begins.
@@ -124,9 +118,7 @@ class RunLogs:
         reached = _Reached(offset)
         return self._follow(run_id, attempt, reached, is_over)
 
-    async def _from(
-        self, logs: Sequence[ExecutionLog], offset: int
-    ) -> AsyncIterator[bytes]:
+    async def _from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
         for log in logs:
             size = log.size
             if offset < size:
@@ -135,11 +127,7 @@ class RunLogs:
             offset = max(0, offset - size)
 
     async def _follow(
-        self,
-        run_id: str,
-        attempt: int,
-        reached: "_Reached",
-        is_over: Callable[[], Awaitable[bool]],
+        self, run_id: str, attempt: int, reached: "_Reached", is_over: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
         answered_at = monotonic()
         while True:

@@ -184,8 +184,7 @@ class Shipper:
                 await self._ship_rest()
         except (RunLogsUnavailableError, OSError) as error:
             logger.warning(
-                "logs of runs are left to the next worker with this data directory: %r",
-                error,
+                "logs of runs are left to the next worker with this data directory: %r", error
             )
         await end(*self._shipping.values())
         for spool in [self._spool, *self._taken_over]:
@@ -208,18 +207,14 @@ class Shipper:
         while not await _is_set(over, wait_s):
             wait_s = gather_s
             start = shipped - shipped % CHUNK_BYTES
-            content = await asyncio.to_thread(
-                self._spool.read, name, start, CHUNK_BYTES
-            )
+            content = await asyncio.to_thread(self._spool.read, name, start, CHUNK_BYTES)
             if start + len(content) <= shipped:
                 continue
             tried = True
             try:
                 await self._store.put_chunk(name, start, content)
             except RunLogsUnavailableError as error:
-                logger.warning(
-                    "what %s prints does not reach its store for now: %s", name, error
-                )
+                logger.warning("what %s prints does not reach its store for now: %s", name, error)
                 continue
             shipped = start + len(content)
             if len(content) == CHUNK_BYTES:

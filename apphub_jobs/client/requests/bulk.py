@@ -22,9 +22,7 @@ def ordered(
 ) -> Request:
     """Order something; asked again, it is the same order, for it has a key."""
     body = {**_order(action, where, parameters), "reason": reason}
-    return Request(
-        method="POST", path="/bulk", body=body, headers=key_header(idempotency_key)
-    )
+    return Request(method="POST", path="/bulk", body=body, headers=key_header(idempotency_key))
 
 
 def previewed(

@@ -11,10 +11,7 @@ from apphub_jobs.contract import Json
 
 
 def page(
-    cursor: str | None,
-    status: FailureStatus | None,
-    job: str | None,
-    as_of: int | datetime | None,
+    cursor: str | None, status: FailureStatus | None, job: str | None, as_of: int | datetime | None
 ) -> Request:
     """Ask for a page of groups."""
     return reading("/failures", cursor=cursor, status=status, job=job, asOf=past(as_of))

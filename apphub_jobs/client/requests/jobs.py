@@ -54,9 +54,7 @@ def described(definition: Definition) -> Mapping[str, Any]:
     return definition
 
 
-def differences(
-    definition: Definition, current: Mapping[str, Any]
-) -> dict[str, tuple[Any, Any]]:
+def differences(definition: Definition, current: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Return each field that a job would change by this definition: what it is, and will be.
 
     Args:

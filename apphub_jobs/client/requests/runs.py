@@ -7,13 +7,7 @@ from datetime import datetime
 from typing import Any, TypeVar, cast
 
 from apphub_jobs.client.documents import FINAL, Document, RunDocument, RunStatus
-from apphub_jobs.client.requests.request import (
-    Request,
-    key_header,
-    past,
-    reading,
-    run_path,
-)
+from apphub_jobs.client.requests.request import Request, key_header, past, reading, run_path
 
 T = TypeVar("T")
 
@@ -139,9 +133,7 @@ def canceled(run_id: str, reason: str | None) -> Request:
 def retried(run_id: str, idempotency_key: str | None) -> Request:
     """Ask for a new run; asked again under the same key, it is the same one."""
     return Request(
-        method="POST",
-        path=run_path(run_id, "retry"),
-        headers=key_header(idempotency_key),
+        method="POST", path=run_path(run_id, "retry"), headers=key_header(idempotency_key)
     )
 
 

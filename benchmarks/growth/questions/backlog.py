@@ -30,9 +30,6 @@ def backlog_questions(suffix: str = "") -> list[Question]:
     now = datetime.now(UTC)
     told = f"backlog, {suffix}" if suffix else "backlog"
     return [
-        Question(
-            f"{told}: whom to start",
-            lambda connection: pick_anew(connection, now, 4),
-        ),
+        Question(f"{told}: whom to start", lambda connection: pick_anew(connection, now, 4)),
         Question(f"{told}: when is the next due", claims.next_due),
     ]

@@ -54,10 +54,7 @@ def job_questions(known: Known) -> list[Question]:
             **of_job,
         ),
         _list(
-            "GET /jobs/{slug}/runs?cursor, the middle",
-            10,
-            before_position=known.cursor,
-            **of_job,
+            "GET /jobs/{slug}/runs?cursor, the middle", 10, before_position=known.cursor, **of_job
         ),
         _list(f"GET /jobs/{{slug}}/runs?offset={SHALLOW}", 10, SHALLOW, **of_job),
     ]
@@ -76,16 +73,10 @@ def run_questions(known: Known) -> list[Question]:
         _list("GET /job-runs?status=pending,running", statuses=["pending", "running"]),
         _list("GET /job-runs?status of those that ended", statuses=ended),
         _list("GET /job-runs?job", definition_id=known.job_id),
-        _list(
-            "GET /job-runs?job&status=failed",
-            definition_id=known.job_id,
-            statuses=["failed"],
-        ),
+        _list("GET /job-runs?job&status=failed", definition_id=known.job_id, statuses=["failed"]),
         _list("GET /job-runs?cursor, the middle", **middle),
         _list("GET /job-runs?cursor&status=failed", statuses=["failed"], **middle),
-        _list(
-            "GET /job-runs?cursor&status of those that ended", statuses=ended, **middle
-        ),
+        _list("GET /job-runs?cursor&status of those that ended", statuses=ended, **middle),
         _list(
             "GET /job-runs?cursor&job&status=failed",
             definition_id=known.job_id,
@@ -111,20 +102,14 @@ def search_questions(known: Known) -> list[Question]:
         _list("GET /job-runs?search, a run's id", search=run_id),
         _list("GET /job-runs?search, its first 11 characters", search=run_id[:11]),
         _list("GET /job-runs?search, the first 2 of most", search="01"),
+        _list("GET /job-runs?search&status=failed", search="job-0", statuses=["failed"]),
         _list(
-            "GET /job-runs?search&status=failed", search="job-0", statuses=["failed"]
-        ),
-        _list(
-            "GET /job-runs?search&cursor, the middle",
-            search="job-01",
-            before_position=known.cursor,
+            "GET /job-runs?search&cursor, the middle", search="job-01", before_position=known.cursor
         ),
     ]
 
 
-def single_run_questions(
-    known: Known, pool: AsyncConnectionPool[Connection]
-) -> list[Question]:
+def single_run_questions(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Question]:
     async def run(connection: Connection) -> object:
         seen = Present(connection)
         found = await seen.run(known.run_id)
@@ -138,9 +123,7 @@ def single_run_questions(
     return [
         Question("GET /job-runs/{id}", run),
         Question("GET /job-runs/{id}, unknown", unknown),
-        Question(
-            "GET /job-runs/{id}/events", lambda _: reader.histories([known.run_id])
-        ),
+        Question("GET /job-runs/{id}/events", lambda _: reader.histories([known.run_id])),
     ]
 
 
@@ -157,8 +140,7 @@ def app_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     return [
         Question("GET /apps", apps),
         Question(
-            "GET /apps/{id}",
-            lambda connection: repository_rows.by_client_id(connection, "app-03"),
+            "GET /apps/{id}", lambda connection: repository_rows.by_client_id(connection, "app-03")
         ),
         Question(
             "GET /apps/{id}/builds",

@@ -36,12 +36,8 @@ def past_questions(known: Known) -> list[Question]:
 
     return [
         question("GET /job-runs/counts", lambda past: past.counts(None), None),
-        question(
-            "GET /job-runs/counts?job", lambda past: past.counts([known.job_id]), None
-        ),
-        question(
-            "GET /job-runs/counts?asOf", lambda past: past.counts(None), known.cursor
-        ),
+        question("GET /job-runs/counts?job", lambda past: past.counts([known.job_id]), None),
+        question("GET /job-runs/counts?asOf", lambda past: past.counts(None), known.cursor),
         Question(
             "GET /metrics, the first scrape",
             lambda connection: RunCounts(LogFiles()).count(connection),
@@ -54,15 +50,11 @@ def past_questions(known: Known) -> list[Question]:
             lambda past: past.runs(RunFilter(statuses=["running"]), 25, 0),
             known.cursor,
         ),
-        question(
-            "GET /job-runs/{id}?asOf", lambda past: past.run(known.run_id), known.cursor
-        ),
+        question("GET /job-runs/{id}?asOf", lambda past: past.run(known.run_id), known.cursor),
     ]
 
 
-def event_questions(
-    known: Known, pool: AsyncConnectionPool[Connection]
-) -> list[Question]:
+def event_questions(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Question]:
     audit = Audit(pool, LogFiles())
 
     # As far before the end as one page looks, so that there is as much to be looked at in every
@@ -81,11 +73,6 @@ def event_questions(
         question("after&actor, a page of nothing", actor="nobody"),
         question("subject", after=0, subject=f"job_run:{known.run_id}"),
         question("correlation", after=0, correlation=str(known.correlation_id)),
-        question(
-            "since&until, an hour",
-            after=0,
-            since=known.at.isoformat(),
-            until=hour_later,
-        ),
+        question("since&until, an hour", after=0, since=known.at.isoformat(), until=hour_later),
         question("until, long ago", after=0, until="2020-01-01T00:00:00Z"),
     ]

@@ -21,22 +21,17 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
 
     now = datetime.now(UTC)
     return [
-        Question(
-            "worker: whom to start",
-            lambda connection: pick_anew(connection, now, 4),
-        ),
+        Question("worker: whom to start", lambda connection: pick_anew(connection, now, 4)),
         Question("worker: when is the next due", claims.next_due),
         Question(
             "worker: what missed its deadline",
             lambda connection: claims.overdue(connection, now, 500),
         ),
         Question(
-            "worker: whose worker is gone",
-            lambda connection: workers.orphaned(connection, 1),
+            "worker: whose worker is gone", lambda connection: workers.orphaned(connection, 1)
         ),
         Question(
-            "worker: what is to be canceled",
-            lambda one: claims.cancel_requested(one, "worker-1"),
+            "worker: what is to be canceled", lambda one: claims.cancel_requested(one, "worker-1")
         ),
         Question("worker: who lives", lambda _: beats.living()),
         Question("worker: do I live", lives),

@@ -18,9 +18,7 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def worker(
-    api: Process, database_url: str, tmp_path: Path, base_images: Path
-) -> Iterator[Process]:
+def worker(api: Process, database_url: str, tmp_path: Path, base_images: Path) -> Iterator[Process]:
     """Start a worker that builds with buildah from these base images."""
     del api
     variables = {

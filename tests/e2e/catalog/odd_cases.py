@@ -12,9 +12,7 @@ NO_DOCKERFILE: Json = {
     "ingestError": "Dockerfile not found, unable to launch app",
 }
 
-POINTER = (
-    f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 123456\n"
-)
+POINTER = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 123456\n"
 
 SHOT, BADGE = "https://x.org/shot.png", "https://img.shields.io/npm/v/shop.svg"
 
@@ -32,10 +30,7 @@ ODD_CASES: dict[str, Case] = {
             "metadataStrategy": "explicit",
             "previewTiles": [tile(0, "readme", title="Shot", src=SHOT)],
         },
-        app={
-            "metadataStrategy": "explicit",
-            "tags": [{"key": "Team", "value": "Shop"}],
-        },
+        app={"metadataStrategy": "explicit", "tags": [{"key": "Team", "value": "Shop"}]},
     ),
     "launch-variables": Case(
         {
@@ -43,20 +38,14 @@ ODD_CASES: dict[str, Case] = {
             ".env.template": "# where\nexport PORT=80 # here\nTOKEN=\n",
             ".env.example": "NEVER=1\n",
         },
-        {
-            "launchEnvTemplates": [
-                {"key": "PORT", "value": "80"},
-                {"key": "TOKEN", "value": ""},
-            ]
-        },
+        {"launchEnvTemplates": [{"key": "PORT", "value": "80"}, {"key": "TOKEN", "value": ""}]},
     ),
     "lower-case": Case(
         {"dockerfile": "FROM nginx\n", "a/Dockerfile": SCRATCH},
         {"dockerfilePath": "dockerfile", "tags": ["runtime:nginx"]},
     ),
     "lower-case-containerfile": Case(
-        {"images/web/containerfile": SCRATCH},
-        {"dockerfilePath": "images/web/containerfile"},
+        {"images/web/containerfile": SCRATCH}, {"dockerfilePath": "images/web/containerfile"}
     ),
     "suffixed": Case(
         {"docker/linux-amd64.Dockerfile": SCRATCH, "docker/z/Dockerfile": SCRATCH},
@@ -77,11 +66,7 @@ ODD_CASES: dict[str, Case] = {
                 tile(0, "readme", title="Screenshot", src=SHOT),
                 tile(1, "readme", title="Logo", src="https://x.org/logo.svg"),
                 tile(2, "readme", title="npm", src=BADGE),
-                tile(
-                    3,
-                    "readme",
-                    src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAoAAAAAg",
-                ),
+                tile(3, "readme", src="data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAoAAAAAg"),
             ],
         },
     ),
@@ -111,8 +96,7 @@ ODD_CASES: dict[str, Case] = {
     ),
     "several-dockerfiles": Case(
         dict.fromkeys(
-            ("Dockerfile.dev", "Dockerfile.prod", "deploy/Dockerfile", "a/Dockerfile"),
-            SCRATCH,
+            ("Dockerfile.dev", "Dockerfile.prod", "deploy/Dockerfile", "a/Dockerfile"), SCRATCH
         ),
         {"dockerfilePath": "deploy/Dockerfile"},
     ),

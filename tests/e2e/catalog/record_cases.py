@@ -92,9 +92,7 @@ CASES: dict[str, Case] = {
         },
     ),
     "python": Case(
-        {
-            "Dockerfile": "FROM python:3.12-slim\nCMD uvicorn app:app\n# streamlit as well\n"
-        },
+        {"Dockerfile": "FROM python:3.12-slim\nCMD uvicorn app:app\n# streamlit as well\n"},
         {
             "tags": [
                 "language:python",
@@ -187,10 +185,7 @@ CASES: dict[str, Case] = {
     ),
     "no-dockerfile": Case(
         {"README.md": "Nothing to run.\n"},
-        {
-            "ingestStatus": "failed",
-            "ingestError": "Dockerfile not found, unable to launch app",
-        },
+        {"ingestStatus": "failed", "ingestError": "Dockerfile not found, unable to launch app"},
     ),
     "links-out": Case(
         {"x/Dockerfile": SCRATCH},
@@ -212,8 +207,7 @@ CASES: dict[str, Case] = {
         {"description": "��"},
     ),
     "bomb": Case(
-        {"Dockerfile": SCRATCH, "tags.yaml": BOMB, "previews.yaml": BOMB},
-        {"tags": ["a:x"]},
+        {"Dockerfile": SCRATCH, "tags.yaml": BOMB, "previews.yaml": BOMB}, {"tags": ["a:x"]}
     ),
     "huge-files": Case(
         {
@@ -223,15 +217,10 @@ CASES: dict[str, Case] = {
         },
         {},
     ),
-    "deep": Case(
-        {"Dockerfile": SCRATCH, "/".join("d" * 100) + "/Dockerfile": SCRATCH}, {}
-    ),
+    "deep": Case({"Dockerfile": SCRATCH, "/".join("d" * 100) + "/Dockerfile": SCRATCH}, {}),
     "odd-names": Case(
         {"README.md": "Odd.\n"},
-        {
-            "ingestStatus": "failed",
-            "ingestError": "Dockerfile not found, unable to launch app",
-        },
+        {"ingestStatus": "failed", "ingestError": "Dockerfile not found, unable to launch app"},
         links={b"caf\xe9": b"x", b"a\nb": b"x"},
     ),
 }

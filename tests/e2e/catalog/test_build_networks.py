@@ -36,9 +36,7 @@ def building(
     """Run a worker that builds, as it is unless told otherwise."""
     ours = {"APPHUB_BUILDER": "buildah", "APPHUB_BASE_IMAGES": str(base_images)}
     arguments = ("worker", "--data-dir", str(directory / "data"))
-    with started(
-        *arguments, APPHUB_DATABASE_URL=database_url, **ours, **variables
-    ) as process:
+    with started(*arguments, APPHUB_DATABASE_URL=database_url, **ours, **variables) as process:
         yield process
 
 
@@ -105,9 +103,7 @@ def _run(directory: Path, *command: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-def test_where_nothing_leads_out_the_build_fails_at_once_and_says_why(
-    tmp_path: Path,
-) -> None:
+def test_where_nothing_leads_out_the_build_fails_at_once_and_says_why(tmp_path: Path) -> None:
     broken = tmp_path / PROGRAM
     broken.write_text("#!/bin/sh\necho 'there is no tun device' >&2\nexit 1\n")
     broken.chmod(0o755)

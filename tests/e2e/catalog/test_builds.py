@@ -26,36 +26,19 @@ def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
     second = git(origin, "rev-parse", "HEAD")
     add(client, origin)
     built(client)
-    wanted = [
-        {"ref": "v1"},
-        {"branch": "main"},
-        {"ref": first},
-        None,
-        *[{"ref": "v9"}] * 6,
-    ]
+    wanted = [{"ref": "v1"}, {"branch": "main"}, {"ref": first}, None, *[{"ref": "v9"}] * 6]
     with ThreadPoolExecutor(10) as pool:
-        answers = list(
-            pool.map(lambda body: client.post("/apps/Shop/builds", json=body), wanted)
-        )
+        answers = list(pool.map(lambda body: client.post("/apps/Shop/builds", json=body), wanted))
     assert {answer.status_code for answer in answers} == {202}
     built(client, 120, number=11)
     builds = {
-        build["id"]: build
-        for build in client.get("/apps/Shop/builds?limit=100").json()["data"]
+        build["id"]: build for build in client.get("/apps/Shop/builds?limit=100").json()["data"]
     }
     ours = [builds[answer.json()["data"]["id"]] for answer in answers]
-    assert [build["commitSha"] for build in ours] == [
-        first,
-        second,
-        first,
-        second,
-        *[None] * 6,
-    ]
+    assert [build["commitSha"] for build in ours] == [first, second, first, second, *[None] * 6]
     assert [build["status"] for build in ours] == [*["succeeded"] * 4, *["failed"] * 6]
     assert "no tag, branch or commit v9" in ours[4]["errorMessage"]
-    times = sorted(
-        (build["startedAt"], build["completedAt"]) for build in builds.values()
-    )
+    times = sorted((build["startedAt"], build["completedAt"]) for build in builds.values())
     assert all(before[1] <= after[0] for before, after in pairwise(times)), times
 
 
@@ -82,23 +65,14 @@ def test_a_build_that_is_ended_leaves_nothing(
     client: httpx.Client, tmp_path: Path, end: str
 ) -> None:
     if end == "timeout":
-        client.patch(
-            "/jobs/repository-build", json={"timeoutMs": 6_000}
-        ).raise_for_status()
+        client.patch("/jobs/repository-build", json={"timeoutMs": 6_000}).raise_for_status()
     # By which no other test's is taken for this one's.
     command = f"sleep {randrange(1_000, 1_000_000)}"
-    add(
-        client,
-        repository(
-            tmp_path, {"Dockerfile": f"FROM localhost/busybox\nRUN {command}\n"}
-        ),
-    )
+    add(client, repository(tmp_path, {"Dockerfile": f"FROM localhost/busybox\nRUN {command}\n"}))
     sleeping = eventually(lambda: processes(command), 60, "the step running")
     run_id = client.get("/apps/Shop").json()["data"]["latestBuild"]["jobRunId"]
     if end == "cancel":
-        client.post(
-            f"/job-runs/{run_id}/cancel", json={"reason": "not today"}
-        ).raise_for_status()
+        client.post(f"/job-runs/{run_id}/cancel", json={"reason": "not today"}).raise_for_status()
     build = built(client)
     assert build["status"] == ("canceled" if end == "cancel" else "failed")
     assert (build["errorMessage"] == "not today") == (end == "cancel")
@@ -113,9 +87,7 @@ def processes(command: str) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            line = (
-                (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
-            )
+            line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         except OSError:
             continue
         if line == command:

@@ -40,24 +40,14 @@ def records(
             started("worker", *data, **variables),
             httpx.Client(base_url=api.url(), timeout=30) as client,
         ):
-            origins = {
-                name: str(origin_of(base, name, case))
-                for name, case in ALL_CASES.items()
-            }
+            origins = {name: str(origin_of(base, name, case)) for name, case in ALL_CASES.items()}
             origins["this"] = str(ROOT)
             for name, origin in origins.items():
-                app = {
-                    "id": name,
-                    "name": "As given",
-                    "description": "Given",
-                    "repoUrl": origin,
-                }
+                app = {"id": name, "name": "As given", "description": "Given", "repoUrl": origin}
                 more = ALL_CASES[name].app if name in ALL_CASES else {}
                 client.post("/apps", json={**app, **more}).raise_for_status()
             yield (
-                eventually(
-                    lambda: ended(client), 110, "all ingestions and builds ending"
-                ),
+                eventually(lambda: ended(client), 110, "all ingestions and builds ending"),
                 client,
             )
 
@@ -117,9 +107,7 @@ def test_a_record_is_what_its_repository_says(
     assert (build is not None) == (wanted["ingestStatus"] == "ready")
 
 
-def test_this_very_repository_is_ingested(
-    records: tuple[dict[str, Json], httpx.Client],
-) -> None:
+def test_this_very_repository_is_ingested(records: tuple[dict[str, Json], httpx.Client]) -> None:
     apps, client = records
     app, root = apps["this"], ROOT
     assert (app["ingestStatus"], app["dockerfilePath"]) == ("ready", "Dockerfile")

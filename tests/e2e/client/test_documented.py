@@ -31,10 +31,7 @@ def examples(chapter: str) -> list[str]:
 
 @pytest.mark.timeout(240)
 def test_the_documented_examples_work(
-    database_server: str,
-    shared_dir: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    database_server: str, shared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed, plain = examples("handlers.md")
     (tmp_path / "example.py").write_text(typed)
@@ -57,12 +54,7 @@ def test_the_documented_examples_work(
             assert [part for part in expected if part not in printed] == []
         with Client() as client:
             client.register(
-                {
-                    "slug": "count",
-                    "name": "Count",
-                    "type": "batch",
-                    "entryPoint": "texts.count",
-                }
+                {"slug": "count", "name": "Count", "type": "batch", "entryPoint": "texts.count"}
             )
             run = client.launch("count", {"text": "to be or not"})
             assert run.result(timeout=60) == 4

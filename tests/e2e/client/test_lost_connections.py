@@ -25,17 +25,12 @@ CANCELED = 5
 """How a command ends whose run was canceled."""
 
 
-async def test_launches_whose_answers_are_lost_lead_to_one_run_each(
-    service_url: str,
-) -> None:
+async def test_launches_whose_answers_are_lost_lead_to_one_run_each(service_url: str) -> None:
     slug = unique("cut")
     async with AsyncClient(service_url) as direct:
         await direct.register({"slug": slug, **DEFINITION})
         ids = []
-        async with (
-            CuttingProxy(service_url, MEAN_BYTES) as proxy,
-            AsyncClient(proxy.url) as client,
-        ):
+        async with CuttingProxy(service_url, MEAN_BYTES) as proxy, AsyncClient(proxy.url) as client:
             while proxy.cuts < CUTS:
                 run = await client.options(delay="1h").launch(slug)
                 ids.append(run.id)
@@ -75,9 +70,7 @@ async def test_a_command_waits_for_its_run_while_the_service_is_replaced(
         ):
             await client.register({"slug": "cut", **DEFINITION})
             env = {**without_settings(), "APPHUB_URL": proxy.url}
-            waiting = await asyncio.create_subprocess_exec(
-                *command, env=env, stderr=PIPE
-            )
+            waiting = await asyncio.create_subprocess_exec(*command, env=env, stderr=PIPE)
             try:
                 # That no worker is there to take it may be said before.
                 await _line_with(b"launched", waiting)

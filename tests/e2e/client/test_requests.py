@@ -19,14 +19,7 @@ from apphub_jobs.client import (
     WaitTimeoutError,
 )
 from tests.integration.shared_api import unique
-from tests.support.handlers.typed import (
-    Seen,
-    Window,
-    look,
-    look_later,
-    misplaced,
-    tell,
-)
+from tests.support.handlers.typed import Seen, Window, look, look_later, misplaced, tell
 
 
 @pytest.fixture(autouse=True)
@@ -35,17 +28,13 @@ def _registered(client: Client) -> None:
         client.apply(job)
 
 
-def test_a_decorated_job_is_launched_and_its_result_is_of_its_type(
-    client: Client,
-) -> None:
+def test_a_decorated_job_is_launched_and_its_result_is_of_its_type(client: Client) -> None:
     run = client.launch(look, window=Window(first=date(2026, 11, 25), days=2))
     assert (run.slug, run.status) == ("look", "pending")
     assert run.document.parameters == {"window": {"first": "2026-11-25", "days": 2}}
     assert run.result(timeout=30) == Seen(date(2026, 11, 27), 1)
     assert run.status == "succeeded"
-    assert client.launch(look_later, Window(first=date(2026, 1, 1))).result() == date(
-        2026, 1, 1
-    )
+    assert client.launch(look_later, Window(first=date(2026, 1, 1))).result() == date(2026, 1, 1)
 
 
 async def test_the_same_can_be_awaited(service_url: str) -> None:
@@ -53,9 +42,7 @@ async def test_the_same_can_be_awaited(service_url: str) -> None:
         run = await client.launch("look-later", {"window": {"first": "2026-11-25"}})
         assert await run.result(timeout=30) == "2026-11-25"
         assert await run.result(date) == date(2026, 11, 25)
-        assert [event["type"] for event in await run.events()][-1] == (
-            "job_run.succeeded"
-        )
+        assert [event["type"] for event in await run.events()][-1] == ("job_run.succeeded")
         found = [one.id async for one in client.runs(job="look-later")]
         assert run.id in found
 
@@ -73,9 +60,7 @@ def test_a_result_is_validated_into_a_given_model(client: Client) -> None:
 
 def test_a_run_that_ends_otherwise_is_an_error_that_tells_how(client: Client) -> None:
     run = client.launch(misplaced)
-    with pytest.raises(
-        RunFailedError, match=r"misplaced failed: .*days\[1\]"
-    ) as raised:
+    with pytest.raises(RunFailedError, match=r"misplaced failed: .*days\[1\]") as raised:
         run.result(timeout=30)
     ended: RunDocument = raised.value.run
     assert (ended.id, ended.failure_reason) == (run.id, "invalid_result")
@@ -117,9 +102,7 @@ def test_a_log_is_followed_attempt_by_attempt(client: Client, tmp_path: Path) ->
 
 def test_runs_are_listed_page_by_page(client: Client) -> None:
     slug = unique("listed")
-    client.register(
-        {"slug": slug, "name": slug, "type": "manual", "entryPoint": "nowhere"}
-    )
+    client.register({"slug": slug, "name": slug, "type": "manual", "entryPoint": "nowhere"})
     ids = [client.options(delay="1h").launch(slug).id for _ in range(53)]
     client.run(ids[0]).cancel()
     assert [run.id for run in client.runs(job=slug)] == ids[::-1]
@@ -131,9 +114,7 @@ def test_runs_are_listed_page_by_page(client: Client) -> None:
         list(client.runs(where=["canceled"]))
     with pytest.raises(InvalidRequestError, match="did you mean status"):
         list(client.runs(where=["stauts=canceled"]))
-    assert [run.status for run in client.runs(job=slug, status="canceled")] == [
-        "canceled"
-    ]
+    assert [run.status for run in client.runs(job=slug, status="canceled")] == ["canceled"]
 
 
 def test_applying_makes_a_version_only_where_something_changes(client: Client) -> None:
@@ -175,9 +156,7 @@ def test_what_the_service_refuses_is_an_error_in_its_words(client: Client) -> No
 
 def test_nobody_at_the_address_is_told_with_what_to_do() -> None:
     with Client("http://127.0.0.1:9", retry_for=0.3) as client:
-        with pytest.raises(
-            UnreachableError, match=r"cannot reach .*:9 .*apphub-jobs up"
-        ):
+        with pytest.raises(UnreachableError, match=r"cannot reach .*:9 .*apphub-jobs up"):
             client.jobs()
         with pytest.raises(UnreachableError, match="or set APPHUB_URL"):
             next(client.stream())

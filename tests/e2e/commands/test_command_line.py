@@ -14,23 +14,14 @@ from psycopg.conninfo import make_conninfo
 
 from migrations import runner
 from tests.e2e.support import launch, register, server_pids
-from tests.support.processes import (
-    descendants,
-    eventually,
-    started,
-    wait_for_run,
-    without_settings,
-)
+from tests.support.processes import descendants, eventually, started, wait_for_run, without_settings
 
 
 def _alive(pids: list[int]) -> list[int]:
     alive = []
     for pid in pids:
         try:
-            if (
-                Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-                != "Z"
-            ):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
                 alive.append(pid)
         except (FileNotFoundError, ProcessLookupError):
             continue
@@ -43,13 +34,7 @@ def test_up_runs_everything_and_leaves_nothing_behind(
 ) -> None:
     data_dir = tmp_path / "data"
     with started(
-        "up",
-        "--port",
-        "0",
-        "--data-dir",
-        str(data_dir),
-        "--handlers",
-        "tests.support.handlers",
+        "up", "--port", "0", "--data-dir", str(data_dir), "--handlers", "tests.support.handlers"
     ) as process:
         with httpx.Client(base_url=process.url(), timeout=30) as client:
             assert client.get("/health").json() == {"status": "ok"}
@@ -78,11 +63,7 @@ def test_a_stop_at_any_moment_of_the_start_is_clean(
     for delay_s in (0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1):
         port = ("--port", "0") if command == "serve" else ()
         with started(
-            command,
-            *port,
-            "--data-dir",
-            str(tmp_path),
-            APPHUB_DATABASE_URL=database_url,
+            command, *port, "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url
         ) as process:
             try:
                 process.popen.wait(delay_s)
@@ -149,9 +130,7 @@ def test_a_command_line_shows_nobody_the_address_or_the_token_given_on_it(
     assert b"hidden" not in shown
 
 
-def test_serve_and_worker_share_the_private_database_and_the_last_stops_it(
-    tmp_path: Path,
-) -> None:
+def test_serve_and_worker_share_the_private_database_and_the_last_stops_it(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with started("serve", "--port", "0", "--data-dir", str(data_dir)) as api:
         api.url()
@@ -167,14 +146,7 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path, database_url: str) -> No
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = _run(
-            "serve",
-            "--port",
-            port,
-            "--data-dir",
-            str(tmp_path),
-            DATABASE_URL=database_url,
-        )
+        done = _run("serve", "--port", port, "--data-dir", str(tmp_path), DATABASE_URL=database_url)
     assert done.returncode == 1
     assert "cannot listen on 127.0.0.1" in done.stderr
     assert "choose another port" in done.stderr
@@ -185,28 +157,15 @@ def test_a_database_that_cannot_be_reached_is_a_clear_error(tmp_path: Path) -> N
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     at_once = {"APPHUB_WAIT_FOR_DATABASE_S": "0"}
     for command in ("up", "serve", "worker", "migrate"):
-        done = _run(
-            command,
-            *("--data-dir", str(tmp_path)),
-            APPHUB_DATABASE_URL=url,
-            **at_once,
-        )
+        done = _run(command, *("--data-dir", str(tmp_path)), APPHUB_DATABASE_URL=url, **at_once)
         assert done.returncode == 1
         assert "cannot reach the database" in done.stderr
         assert "--database-url" in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_migrate_goes_up_down_and_to_a_version(
-    empty_database_url: str, tmp_path: Path
-) -> None:
-    common = (
-        "migrate",
-        "--database-url",
-        empty_database_url,
-        "--data-dir",
-        str(tmp_path),
-    )
+def test_migrate_goes_up_down_and_to_a_version(empty_database_url: str, tmp_path: Path) -> None:
+    common = ("migrate", "--database-url", empty_database_url, "--data-dir", str(tmp_path))
     assert _run(*common).stdout == f"schema: empty -> {runner.HEAD}\n"
     assert _run(*common).stdout == f"schema: {runner.HEAD} -> {runner.HEAD}\n"
     assert _run(*common, "--to", "0001").stdout == f"schema: {runner.HEAD} -> 0001\n"
@@ -214,13 +173,9 @@ def test_migrate_goes_up_down_and_to_a_version(
     assert _run(*common).stdout == f"schema: empty -> {runner.HEAD}\n"
 
 
-def test_options_of_the_databases_url_are_honoured(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_options_of_the_databases_url_are_honoured(database_url: str, tmp_path: Path) -> None:
     url = make_conninfo(
-        database_url,
-        application_name="the-name-in-the-url",
-        options="-c statement_timeout=12345",
+        database_url, application_name="the-name-in-the-url", options="-c statement_timeout=12345"
     )
     with started(
         "serve", "--port", "0", "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=url
@@ -240,25 +195,17 @@ def test_the_seeded_jobs_are_there_once_however_often_the_service_starts(
 ) -> None:
     for _ in range(2):
         with started(
-            "serve",
-            "--port",
-            "0",
-            "--data-dir",
-            str(tmp_path),
-            APPHUB_DATABASE_URL=database_url,
+            "serve", "--port", "0", "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url
         ) as process:
             jobs = httpx.get(f"{process.url()}/jobs", timeout=30).json()["data"]
-            assert [job["slug"] for job in jobs] == [
-                "repository-build",
-                "repository-ingest",
-            ]
+            assert [job["slug"] for job in jobs] == ["repository-build", "repository-ingest"]
             patch = {"timeoutMs": 5_000}
             httpx.patch(
                 f"{process.url()}/jobs/repository-ingest", json=patch, timeout=30
             ).raise_for_status()
-            events = httpx.get(
-                f"{process.url()}/jobs/repository-ingest", timeout=30
-            ).json()["data"]["job"]
+            events = httpx.get(f"{process.url()}/jobs/repository-ingest", timeout=30).json()[
+                "data"
+            ]["job"]
             assert (events["timeoutMs"], events["version"]) == (5_000, 2)
 
 

@@ -124,9 +124,7 @@ def test_a_job_that_is_defined_no_more_is_said_to_stay_listed(
         assert "tell is defined no more" in " ".join(terminal.text.split())
 
 
-def test_the_dashboard_opens_by_itself_and_at_a_key(
-    tmp_path: Path, database_url: str
-) -> None:
+def test_the_dashboard_opens_by_itself_and_at_a_key(tmp_path: Path, database_url: str) -> None:
     (tmp_path / "example.py").write_text(JOB.format(text="shown", options=""))
     shown = tmp_path / "shown"
     browser = tmp_path / "browser"
@@ -144,6 +142,4 @@ def test_the_dashboard_opens_by_itself_and_at_a_key(
         terminal.press("d")
         terminal.wait_for(f"the dashboard is at {url}")
         expected = [url, url]
-        eventually(
-            lambda: shown.read_text().split() == expected, 60, what="it once more"
-        )
+        eventually(lambda: shown.read_text().split() == expected, 60, what="it once more")

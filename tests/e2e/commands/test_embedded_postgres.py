@@ -92,17 +92,13 @@ def _count_if_up(url: str) -> int | None:
         return None
 
 
-def test_a_server_that_outlived_its_users_is_adopted_and_later_stopped(
-    data_dir: Path,
-) -> None:
+def test_a_server_that_outlived_its_users_is_adopted_and_later_stopped(data_dir: Path) -> None:
     script = (
         "import sys, os; from pathlib import Path;"
         " from api.embedded import EmbeddedPostgres;"
         "EmbeddedPostgres(Path(sys.argv[1])).start(); os.kill(os.getpid(), 9)"
     )
-    subprocess.run(
-        [sys.executable, "-c", script, str(data_dir)], check=False, timeout=60
-    )
+    subprocess.run([sys.executable, "-c", script, str(data_dir)], check=False, timeout=60)
     orphaned = server_pids(data_dir)
     assert orphaned
     user = EmbeddedPostgres(data_dir)
@@ -121,9 +117,7 @@ def test_a_stale_pid_file_is_no_running_server(data_dir: Path, pid: str) -> None
     user.stop()
     pid_file = (data_dir / "postgres").resolve() / "data" / "postmaster.pid"
     lines = pid_file.read_text().splitlines()
-    pid_file.write_text(
-        "\n".join([str(os.getpid()) if pid == "our own" else pid, *lines[1:]])
-    )
+    pid_file.write_text("\n".join([str(os.getpid()) if pid == "our own" else pid, *lines[1:]]))
     again = EmbeddedPostgres(data_dir)
     assert _count(again.start()) == 2
     again.stop()
@@ -145,9 +139,7 @@ def test_a_frozen_server_is_named_instead_of_waited_for_without_end(
 
 def _postmaster(data_dir: Path) -> int:
     return int(
-        ((data_dir / "postgres").resolve() / "data" / "postmaster.pid")
-        .read_text()
-        .splitlines()[0]
+        ((data_dir / "postgres").resolve() / "data" / "postmaster.pid").read_text().splitlines()[0]
     )
 
 
@@ -202,9 +194,7 @@ def test_it_works_as_an_ordinary_user_too() -> None:
         assert done.stdout == "42\n", done.stderr
 
 
-@pytest.mark.skipif(
-    os.geteuid() != 0, reason="an ordinary user's server runs as that user"
-)
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user's server runs as that user")
 def test_root_opens_no_directory_but_its_own(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
@@ -240,9 +230,7 @@ def _rules(data_dir: Path) -> Path:
 
 
 @needs_root
-def test_no_process_of_an_account_of_others_can_write_the_servers_files(
-    data_dir: Path,
-) -> None:
+def test_no_process_of_an_account_of_others_can_write_the_servers_files(data_dir: Path) -> None:
     user = EmbeddedPostgres(data_dir)
     _count(user.start())
     before = _rules(data_dir).read_bytes()

@@ -198,9 +198,7 @@ def files_with(directory: Path, *words: str) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
-def test_after_every_kind_of_failure_nothing_of_somebody_is_left(
-    tmp_path: Path,
-) -> None:
+def test_after_every_kind_of_failure_nothing_of_somebody_is_left(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with site(data) as here:
         run_ids = fail_in_every_way(here)
@@ -216,11 +214,7 @@ def test_after_every_kind_of_failure_nothing_of_somebody_is_left(
         erased = here.post("/subjects/erase", {"subject": GIVEN["customerId"]})
         assert erased["runs"] == len(run_ids)
         texts = shown(here, run_ids)
-        assert [
-            where
-            for where, text in texts.items()
-            if any(word in text for word in WORDS)
-        ] == []
+        assert [where for where, text in texts.items() if any(word in text for word in WORDS)] == []
         assert places_of(here.url, *WORDS) == set()
         with psycopg.connect(here.url, autocommit=True) as connection:
             pattern = "|".join(WORDS)

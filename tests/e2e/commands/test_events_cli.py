@@ -18,15 +18,7 @@ Json = dict[str, Any]
 
 def command(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "cli",
-            "events",
-            *arguments,
-            "--database-url",
-            database_url,
-        ],
+        [sys.executable, "-m", "cli", "events", *arguments, "--database-url", database_url],
         capture_output=True,
         text=True,
         check=False,
@@ -56,9 +48,7 @@ def test_an_export_is_the_log_and_a_file_appears_whole(
     exported = lines(done.stdout)[: len(whole)]
     assert (done.returncode, exported) == (0, whole)
     file = tmp_path / "log.jsonl"
-    assert (
-        command(database_url, "export", str(file), "--subject", run_id).returncode == 0
-    )
+    assert command(database_url, "export", str(file), "--subject", run_id).returncode == 0
     assert lines(file.read_text(encoding="utf-8")) == events(client, run_id)
     assert [path.name for path in tmp_path.glob("*log.jsonl*")] == ["log.jsonl"]
 
@@ -73,9 +63,7 @@ def test_a_history_is_shown_with_who_and_why(
     for event in (*ours, *events(client, again)):
         assert f"{event['type']} " in shown
     assert f"request {ours[0]['causationId']}" in shown
-    assert f"job_run.attempt_failed at {ours[-1]['position']}" in shown, (
-        "the retry's cause"
-    )
+    assert f"job_run.attempt_failed at {ours[-1]['position']}" in shown, "the retry's cause"
     for told in (
         f"fail {run_id}",
         "attempt 1  error:  failing on purpose, attempt 1  (again at ",
@@ -135,12 +123,8 @@ def test_what_cannot_be_read_is_said(
     assert said in done.stderr
 
 
-@pytest.mark.parametrize(
-    "arguments", [("export",), ("tail",), ("show", "job_definition:fail")]
-)
-def test_who_reads_migrates_nothing(
-    empty_database_url: str, arguments: tuple[str, ...]
-) -> None:
+@pytest.mark.parametrize("arguments", [("export",), ("tail",), ("show", "job_definition:fail")])
+def test_who_reads_migrates_nothing(empty_database_url: str, arguments: tuple[str, ...]) -> None:
     done = command(empty_database_url, *arguments)
     assert done.returncode == 1
     assert "run: apphub-jobs migrate" in done.stderr

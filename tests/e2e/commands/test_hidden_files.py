@@ -108,9 +108,7 @@ def client(data_dir: Path, named: dict[str, str]) -> Iterator[httpx.Client]:
         assert "Traceback" not in "\n".join(process.errors)
 
 
-def _reached(
-    client: httpx.Client, slug: str = "reach", **parameters: Any
-) -> dict[str, Any]:
+def _reached(client: httpx.Client, slug: str = "reach", **parameters: Any) -> dict[str, Any]:
     run = wait_for_run(client, launch(client, slug, parameters=parameters))
     assert run["status"] == "succeeded", run["errorMessage"]
     return dict(run["result"])
@@ -134,11 +132,7 @@ def test_a_handler_finds_no_secret_of_the_service(
     files = _secret_files(data_dir, named)
     assert len(files) >= 5
     seen = _reached(client, files=files)
-    assert set(seen["files"].values()) <= {
-        "[FileNotFoundError]",
-        "[PermissionError]",
-        "b''",
-    }
+    assert set(seen["files"].values()) <= {"[FileNotFoundError]", "[PermissionError]", "b''"}
     # Its supervisor, the worker, `up`, this test, and what is above.
     assert len(seen["above"]) >= 4
     for process in seen["above"].values():
@@ -189,9 +183,7 @@ def test_a_handler_that_snoops_finds_its_own_directory_and_nothing_to_change(
     if os.geteuid() == 0:
         assert snooped["disks"] == []
     assert wait_for_run(client, waiting)["status"] == "succeeded"
-    eventually(
-        lambda: any(hesitant.server.authorizations), what="git showing the password"
-    )
+    eventually(lambda: any(hesitant.server.authorizations), what="git showing the password")
 
 
 def test_a_handler_that_may_not_write_somewhere_is_told_who_can_let_it(
@@ -221,9 +213,7 @@ def test_a_handlers_own_environment_tells_nothing_of_the_service(
 ) -> None:
     environment = _reached(client)["environment"]
     told = json.dumps(environment)
-    assert not [
-        name for name in environment if name.startswith(("APPHUB", "PG", "DATABASE"))
-    ]
+    assert not [name for name in environment if name.startswith(("APPHUB", "PG", "DATABASE"))]
     assert not [value for value in named.values() if value in told]
 
 

@@ -147,9 +147,7 @@ def _left(data_dir: Path) -> list[str]:
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         with suppress(OSError):
-            about = (process / "cmdline").read_bytes() + (
-                process / "environ"
-            ).read_bytes()
+            about = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
             if os.fsencode(data_dir) in about:
                 found.append((process / "cmdline").read_text())
     return found

@@ -25,9 +25,7 @@ def test_it_does_not_listen_elsewhere_and_nothing_is_started(
 
 
 @pytest.mark.parametrize("command", ["serve", "up"])
-def test_a_file_with_an_empty_token_starts_nothing(
-    tmp_path: Path, command: str
-) -> None:
+def test_a_file_with_an_empty_token_starts_nothing(tmp_path: Path, command: str) -> None:
     tokens = tmp_path / "tokens.json"
     tokens.write_text(json.dumps({"": {"principal": "x", "role": "write"}}))
     data_dir = tmp_path / "data"
@@ -52,17 +50,13 @@ def test_who_insists_is_warned_at_each_start(tmp_path: Path, database_url: str) 
             port = httpx.URL(process.url()).port
             process.wait_for_line(WARNING, errors=True)
             for host in ("jobs.example", f"other.example:{port}", "192.0.2.7"):
-                answer = httpx.get(
-                    f"http://127.0.0.1:{port}/jobs", headers={"Host": host}
-                )
+                answer = httpx.get(f"http://127.0.0.1:{port}/jobs", headers={"Host": host})
                 assert answer.status_code == 200
 
 
 def test_on_its_own_machine_it_is_quiet(tmp_path: Path, database_url: str) -> None:
     with started(
-        "serve",
-        *("--port", "0", "--data-dir", str(tmp_path)),
-        APPHUB_DATABASE_URL=database_url,
+        "serve", *("--port", "0", "--data-dir", str(tmp_path)), APPHUB_DATABASE_URL=database_url
     ) as process:
         process.url()
         process.stop()

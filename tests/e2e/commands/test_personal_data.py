@@ -54,16 +54,12 @@ def site(url: str, directory: Path) -> Iterator[Site]:
         work = ("worker", "--handlers", "tests.support.sample_logs.personal", *options)
         stack.enter_context(started(*work, APPHUB_DATABASE_URL=url))
         yield Site(
-            stack.enter_context(httpx.Client(base_url=api.url(), timeout=30)),
-            url,
-            directory,
+            stack.enter_context(httpx.Client(base_url=api.url(), timeout=30)), url, directory
         )
 
 
 def register(client: httpx.Client, **changes: Any) -> None:
-    body = job_body(
-        slug="letter", entryPoint="test.note", parametersSchema=SCHEMA, **changes
-    )
+    body = job_body(slug="letter", entryPoint="test.note", parametersSchema=SCHEMA, **changes)
     client.post("/jobs", json=body).raise_for_status()
 
 
@@ -82,24 +78,14 @@ def everything_shown(here: Site, run_id: str) -> list[str]:
         for as_of in ("", *(f"?asOf={n}" for n in range(1, head + 1)))
     ]
     shown = []
-    for path in (
-        *paths,
-        f"/job-runs/{run_id}/events",
-        f"/job-runs/{run_id}/attempts",
-        "/events",
-    ):
+    for path in (*paths, f"/job-runs/{run_id}/events", f"/job-runs/{run_id}/attempts", "/events"):
         answer = here.client.get(path)
         if not (answer.status_code == 404 and "asOf" in path):
             # From before there was anything.
             shown.append(answer.raise_for_status().text)
-    with (
-        stream(here.client, after=0) as opened,
-        server_sent(here.client, after=0) as events,
-    ):
+    with stream(here.client, after=0) as opened, server_sent(here.client, after=0) as events:
         shown.append(json.dumps(opened.until_served(head)))
-        events.until(
-            lambda message: message.get("position") == head and "more" not in message
-        )
+        events.until(lambda message: message.get("position") == head and "more" not in message)
         shown.append(json.dumps(events.received))
     shown += [
         here.run("events", "export").stdout,
@@ -135,9 +121,7 @@ def test_somebody_is_served_and_then_erased_from_everything(
             seal_and_archive(here)
         shown = everything_shown(here, run["id"])
         assert sum(ALICE in text and "Elm Street" in text for text in shown) > 10
-        answer = here.client.post(
-            "/subjects/erase", json={"subject": ALICE, "reason": "asked"}
-        )
+        answer = here.client.post("/subjects/erase", json={"subject": ALICE, "reason": "asked"})
         erased = answer.raise_for_status().json()["data"]
         assert (erased["runs"], erased["reason"]) == (1, "asked")
         shown = everything_shown(here, run["id"])
@@ -145,19 +129,13 @@ def test_somebody_is_served_and_then_erased_from_everything(
         assert sum("[erased]" in text for text in shown) > 10
         assert places_of(database_url, *SECRETS) == set()
         assert query(database_url, "SELECT count(*) FROM subject_keys") == [(0,)]
+        check_failure(here.client.post(f"/job-runs/{run['id']}/retry"), 409, "run_erased")
         check_failure(
-            here.client.post(f"/job-runs/{run['id']}/retry"), 409, "run_erased"
-        )
-        check_failure(
-            here.client.post("/subjects/erase", json={"subject": ALICE}),
-            404,
-            "subject_not_found",
+            here.client.post("/subjects/erase", json={"subject": ALICE}), 404, "subject_not_found"
         )
         head = query(database_url, "SELECT max(notification_id) FROM jobs_events")[0][0]
         eventually(
-            lambda: query(
-                database_url, "SELECT 1 FROM log_seals WHERE position = %s", head
-            ),
+            lambda: query(database_url, "SELECT 1 FROM log_seals WHERE position = %s", head),
             what="the seal",
         )
         verified = here.run("verify", "--seal")
@@ -167,14 +145,10 @@ def test_somebody_is_served_and_then_erased_from_everything(
         assert here.run("projections", "rebuild").exit_code == 0
         run = here.client.get(f"/job-runs/{run['id']}").json()["data"]["run"]
         assert run["parameters"] == {**ERASED, "day": "monday", "file": str(noted)}
-        assert here.noted(noted)["status"] == "succeeded", (
-            "who comes back is served again"
-        )
+        assert here.noted(noted)["status"] == "succeeded", "who comes back is served again"
 
 
-def test_operators_erase_and_change_the_key_by_commands(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_path: Path) -> None:
     with site(database_url, tmp_path / "data") as here:
         register(here.client)
         assert here.run("subjects", "rotate-key").exit_code == 1
@@ -200,18 +174,13 @@ def test_operators_erase_and_change_the_key_by_commands(
         assert "no personal data of this subject are kept" in done.stderr
 
 
-def test_a_process_without_the_right_key_does_not_start(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_a_process_without_the_right_key_does_not_start(database_url: str, tmp_path: Path) -> None:
     with site(database_url, tmp_path / "data") as here:
         register(here.client)
         here.noted(tmp_path / "noted.json")
     for command in (("serve", "--port", "0"), ("worker",)):
         with started(
-            *command,
-            "--data-dir",
-            str(tmp_path / "other"),
-            APPHUB_DATABASE_URL=database_url,
+            *command, "--data-dir", str(tmp_path / "other"), APPHUB_DATABASE_URL=database_url
         ) as process:
             process.wait_for_line(
                 "copy the right file there, or name it by --subject-key", errors=True
@@ -232,29 +201,20 @@ def test_a_process_without_the_right_key_does_not_start(
         assert (done.exit_code, isinstance(done.exception, SystemExit)) == (1, True)
         assert "wrapped by the master key" in done.stderr
         assert not (tmp_path / "other" / "subjects.key").exists()
-        assert (
-            CliRunner().invoke(complete(), [*words, *other, *right], env=env).exit_code
-            == 0
-        )
+        assert CliRunner().invoke(complete(), [*words, *other, *right], env=env).exit_code == 0
 
 
-def test_what_cannot_be_kept_private_is_refused(
-    client: httpx.Client, database_url: str
-) -> None:
+def test_what_cannot_be_kept_private_is_refused(client: httpx.Client, database_url: str) -> None:
     def refused(**changes: Any) -> list[str]:
         body = job_body(**{"parametersSchema": SCHEMA, **changes})
         return [issue["path"] for issue in issues_of(client.post("/jobs", json=body))]
 
     nobody = {"properties": {"mail": {"x-subject": "who"}}}
-    assert refused(parametersSchema=nobody) == [
-        "/parametersSchema/properties/mail/x-subject"
-    ]
+    assert refused(parametersSchema=nobody) == ["/parametersSchema/properties/mail/x-subject"]
     assert refused(parametersSchema={"items": {"x-subject": "who"}}) == [
         "/parametersSchema/items/x-subject"
     ]
-    assert refused(defaultParameters={"customerId": "bo"}) == [
-        "/defaultParameters/customerId"
-    ]
+    assert refused(defaultParameters={"customerId": "bo"}) == ["/defaultParameters/customerId"]
     assert refused(concurrencyKey="customerId") == ["/concurrencyKey"]
     catalog = client.patch(
         "/jobs/repository-build",
@@ -265,9 +225,7 @@ def test_what_cannot_be_kept_private_is_refused(
     nameless = client.post(
         "/jobs/letter/run", json={"parameters": {"address": {"street": "Elm Street"}}}
     )
-    assert [issue["path"] for issue in issues_of(nameless)] == [
-        "/parameters/customerId"
-    ]
+    assert [issue["path"] for issue in issues_of(nameless)] == ["/parameters/customerId"]
     for body in (
         {},
         {"subject": ""},

@@ -92,9 +92,7 @@ def test_of_several_first_commands_one_makes_the_environment(checkout: Path) -> 
     assert [said.count(b"installing") for _, said in done].count(1) == 1
 
 
-def test_the_environment_is_renewed_where_its_requirements_have_changed(
-    checkout: Path,
-) -> None:
+def test_the_environment_is_renewed_where_its_requirements_have_changed(checkout: Path) -> None:
     said = [_typed(checkout), _typed(checkout)]
     requirements = checkout / "requirements" / "runtime.txt"
     requirements.write_text("second\n")
@@ -109,11 +107,7 @@ def test_the_environment_is_renewed_where_its_requirements_have_changed(
 def test_an_environment_that_cannot_be_made_says_so(checkout: Path) -> None:
     (checkout / "Makefile").write_text(".venv/.runtime:\n\tfalse\n")
     done = subprocess.run(
-        [checkout / "bin" / "apphub-jobs"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
+        [checkout / "bin" / "apphub-jobs"], capture_output=True, text=True, check=False, timeout=60
     )
     assert done.returncode == 1
     assert "could not be made" in done.stderr

@@ -46,18 +46,10 @@ def test_the_api_seals_by_itself_and_the_log_is_verified_while_it_runs(
                 launch(client, "job")
         [(head,)] = query(database_url, "SELECT max(notification_id) FROM jobs_events")
         sealed = "SELECT 1 FROM log_seals WHERE position = %s"
-        eventually(
-            lambda: query(database_url, sealed, head), what="everything being sealed"
-        )
-        report = _json(
-            _run("verify", "--json", "--data-dir", str(tmp_path), url=database_url)
-        )
+        eventually(lambda: query(database_url, sealed, head), what="everything being sealed")
+        report = _json(_run("verify", "--json", "--data-dir", str(tmp_path), url=database_url))
     assert report["clean"]
-    assert (
-        report["firstBadPosition"],
-        report["unsealedEvents"],
-        report["keptHeads"],
-    ) == (
+    assert (report["firstBadPosition"], report["unsealedEvents"], report["keptHeads"]) == (
         None,
         0,
         1,
@@ -65,9 +57,7 @@ def test_the_api_seals_by_itself_and_the_log_is_verified_while_it_runs(
     assert report["lastSeal"]["head"]["position"] == head
 
 
-def test_an_api_that_is_told_not_to_seal_makes_no_key(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_an_api_that_is_told_not_to_seal_makes_no_key(database_url: str, tmp_path: Path) -> None:
     arguments = ("--port", "0", "--data-dir", str(tmp_path), "--seal-every-s", "0")
     with started("serve", *arguments, APPHUB_DATABASE_URL=database_url) as process:
         process.url()
@@ -80,26 +70,18 @@ def test_an_api_that_is_told_not_to_seal_makes_no_key(
 
 
 @pytest.mark.spoils_its_log
-def test_a_sealer_of_its_own_seals_with_its_own_key(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_a_sealer_of_its_own_seals_with_its_own_key(database_url: str, tmp_path: Path) -> None:
     key = tmp_path / "elsewhere" / "key.pem"
     key.parent.mkdir()
     log = SealedLog(database_url, tmp_path)
     log.append(3)
     common = ("--data-dir", str(tmp_path), "--seal-key", str(key))
     with started(
-        "seal",
-        "run",
-        *common,
-        "--seal-every-s",
-        "0.1",
-        APPHUB_DATABASE_URL=database_url,
+        "seal", "run", *common, "--seal-every-s", "0.1", APPHUB_DATABASE_URL=database_url
     ) as process:
         process.wait_for_line("sealing the log", errors=True)
         eventually(
-            lambda: query(database_url, "SELECT 1 FROM log_seals WHERE position = 3"),
-            what="a seal",
+            lambda: query(database_url, "SELECT 1 FROM log_seals WHERE position = 3"), what="a seal"
         )
         log.append(2)
         assert process.stop() == 0
@@ -110,12 +92,8 @@ def test_a_sealer_of_its_own_seals_with_its_own_key(
 
 
 @pytest.mark.spoils_its_log
-def test_an_edit_ends_verify_with_code_1_and_the_first_bad_position(
-    log: SealedLog,
-) -> None:
-    edit(
-        log.url, "UPDATE jobs_events SET actor = 'x' WHERE notification_id IN (14, 28)"
-    )
+def test_an_edit_ends_verify_with_code_1_and_the_first_bad_position(log: SealedLog) -> None:
+    edit(log.url, "UPDATE jobs_events SET actor = 'x' WHERE notification_id IN (14, 28)")
     common = ("verify", "--data-dir", str(log.directory))
     done = _run(*common, url=log.url)
     assert done.exit_code == 1
@@ -131,27 +109,17 @@ def test_an_edit_ends_verify_with_code_1_and_the_first_bad_position(
 
 @pytest.mark.spoils_its_log
 def test_one_command_verifies_tables_and_seals(log: SealedLog, tmp_path: Path) -> None:
-    arguments = [
-        "verify",
-        "--data-dir",
-        str(log.how.head_file.parent),
-        "--database-url",
-        log.url,
-    ]
+    arguments = ["verify", "--data-dir", str(log.how.head_file.parent), "--database-url", log.url]
     kept = tmp_path / "kept"
     kept.write_bytes(log.how.head_file.read_bytes())
     env = {"APPHUB_DATABASE_URL": None, "DATABASE_URL": None}
     for options in (["--seal"], ["--root", str(kept)], ["--seal", "--json"]):
-        done = CliRunner().invoke(
-            complete(), [*arguments, "job_definitions", *options], env=env
-        )
+        done = CliRunner().invoke(complete(), [*arguments, "job_definitions", *options], env=env)
         assert done.exit_code == 0, done.stdout + done.stderr
     [seal, table] = [json.loads(line) for line in done.stdout.splitlines()]
     assert (table["kind"], seal["kind"], seal["clean"]) == ("table", "seal", True)
     edit(log.url, "UPDATE jobs_events SET actor = 'mallory' WHERE notification_id = 3")
-    done = CliRunner().invoke(
-        complete(), [*arguments, "job_definitions", "--seal"], env=env
-    )
+    done = CliRunner().invoke(complete(), [*arguments, "job_definitions", "--seal"], env=env)
     assert done.exit_code == 1
     assert "first bad position: 3" in done.stdout
     edit(log.url, "UPDATE jobs_events SET state = 'no JSON' WHERE notification_id = 2")
@@ -168,9 +136,7 @@ def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(
 ) -> None:
     kept = tmp_path / "kept.jsonl"
     common = ("--data-dir", str(log.directory))
-    assert (
-        json.loads(_run("export", *common, url=log.url).stdout)["head"]["number"] == 6
-    )
+    assert json.loads(_run("export", *common, url=log.url).stdout)["head"]["number"] == 6
     for _ in range(2):  # A head that the file has already is not written twice.
         assert _run("export", str(kept), *common, url=log.url).exit_code == 0
     assert len(kept.read_text().splitlines()) == 1
@@ -182,20 +148,13 @@ def test_a_head_that_was_exported_uncovers_a_log_rewritten_with_the_stolen_key(
     done = _run("verify", "--root", str(kept), *common, url=log.url)
     assert done.exit_code == 1
     assert f"seal 6, kept in {kept}, contradicts the log" in done.stdout
-    assert (
-        done.stdout.splitlines()[-1]
-        == "the log is not what was sealed; first bad position: 20"
-    )
+    assert done.stdout.splitlines()[-1] == "the log is not what was sealed; first bad position: 20"
 
 
 @pytest.mark.spoils_its_log
-def test_proofs_are_checked_with_the_public_key_alone(
-    log: SealedLog, tmp_path: Path
-) -> None:
+def test_proofs_are_checked_with_the_public_key_alone(log: SealedLog, tmp_path: Path) -> None:
     common = ("--data-dir", str(log.directory))
-    kept, public, proof = (
-        tmp_path / name for name in ("kept.json", "public.pem", "proof.json")
-    )
+    kept, public, proof = (tmp_path / name for name in ("kept.json", "public.pem", "proof.json"))
     kept.write_text(_run("export", *common, url=log.url).stdout)
     public.write_text(_run("public-key", *common).stdout)
     # From here on as somebody who has no database and no data directory.
@@ -219,19 +178,14 @@ def test_proofs_are_checked_with_the_public_key_alone(
         ("topic", "job_run.canceled"),
         ("recordedAt", "2026-01-01T00:00:00Z"),
     ):
-        proof.write_text(
-            json.dumps({**inclusion, "event": {**inclusion["event"], name: value}})
-        )
+        proof.write_text(json.dumps({**inclusion, "event": {**inclusion["event"], name: value}}))
         refused = _run(*offline)
         assert refused.exit_code == 1
         assert "not what was sealed at position 25" in refused.stderr
 
     log.append(5)
     asyncio.run(log.seal())
-    assert (
-        _json(_run("prove", "25", "--under", str(kept), *common, url=log.url))
-        == inclusion
-    )
+    assert _json(_run("prove", "25", "--under", str(kept), *common, url=log.url)) == inclusion
     proof.write_text(_run("prove", "--since", str(kept), *common, url=log.url).stdout)
     done = _run(*offline)
     assert done.exit_code == 0, done.stderr

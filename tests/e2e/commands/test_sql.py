@@ -11,9 +11,7 @@ import pytest
 from tests.support.processes import started, without_settings
 
 
-def asked(
-    *arguments: str, stdin: str = "", **environment: str
-) -> CompletedProcess[str]:
+def asked(*arguments: str, stdin: str = "", **environment: str) -> CompletedProcess[str]:
     """Run the command to its end."""
     return run(
         [sys.executable, "-m", "cli", "sql", *arguments],
@@ -51,9 +49,7 @@ def test_a_query_is_answered_and_nothing_can_be_written(data_dir: Path) -> None:
         assert "permission denied" in refused.stderr
 
 
-def test_a_file_of_reports_is_read_and_ends_at_its_first_mistake(
-    data_dir: Path,
-) -> None:
+def test_a_file_of_reports_is_read_and_ends_at_its_first_mistake(data_dir: Path) -> None:
     reports = "SELECT 1 AS one;\nSELECT nothing;\nSELECT 2 AS two;\n"
     answer = asked("--csv", "--data-dir", str(data_dir), stdin=reports)
     assert answer.returncode == 3

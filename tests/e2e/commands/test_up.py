@@ -48,9 +48,7 @@ def _child(process: Process, command: str) -> int:
     return found
 
 
-def test_it_tells_where_all_is_of_each_run_and_how_it_stops(
-    up: Process, tmp_path: Path
-) -> None:
+def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_path: Path) -> None:
     url = up.url()
     said = "\n".join(up.errors)
     for part in (
@@ -87,12 +85,8 @@ def test_it_tells_where_all_is_of_each_run_and_how_it_stops(
     assert up.lines == [f"ready {url}"]
 
 
-@pytest.mark.parametrize(
-    ("command", "name"), [("serve", "the API"), ("worker", "the worker")]
-)
-def test_who_is_killed_is_named_and_replaced(
-    up: Process, command: str, name: str
-) -> None:
+@pytest.mark.parametrize(("command", "name"), [("serve", "the API"), ("worker", "the worker")])
+def test_who_is_killed_is_named_and_replaced(up: Process, command: str, name: str) -> None:
     killed = _child(up, command)
     os.kill(killed, signal.SIGKILL)
     up.wait_for_line(f"{name} was killed by SIGKILL; another one starts", errors=True)
@@ -104,9 +98,7 @@ def test_who_is_killed_is_named_and_replaced(
     assert _child(up, command) != killed
 
 
-def test_a_part_that_cannot_start_ends_everything(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
+def test_a_part_that_cannot_start_ends_everything(capfd: pytest.CaptureFixture[str]) -> None:
     said: list[str] = []
     environment = {**os.environ, "APPHUB_DATABASE_URL": "mysql://u:secret@h/db"}
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -134,9 +126,7 @@ def silent_server() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_what_is_prepared_ends_with_up(
-    tmp_path: Path, silent_server: str, number: int
-) -> None:
+def test_what_is_prepared_ends_with_up(tmp_path: Path, silent_server: str, number: int) -> None:
     command = ["up", "--port", "0", "--data-dir", str(tmp_path)]
     process = Process(command, {"APPHUB_DATABASE_URL": silent_server})
     try:
@@ -171,9 +161,7 @@ def test_what_is_prepared_ends_where_handlers_cannot_be_had(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("command", [["up"], ["dev", __file__]])
-def test_it_starts_where_nobody_has_given_it_an_input(
-    tmp_path: Path, command: list[str]
-) -> None:
+def test_it_starts_where_nobody_has_given_it_an_input(tmp_path: Path, command: list[str]) -> None:
     words = (sys.executable, "-m", "apphub_jobs", *command, "--port", "0")
     shell = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words]
     process = subprocess.Popen(
@@ -194,9 +182,7 @@ def test_it_starts_where_nobody_has_given_it_an_input(
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])
-def test_a_taken_port_is_said_before_anything_starts(
-    tmp_path: Path, command: str
-) -> None:
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path, command: str) -> None:
     data_dir = tmp_path / "data"
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -62,9 +62,7 @@ class Shell:
         )
         return Done(done.returncode, done.stdout, done.stderr)
 
-    def start_process(
-        self, *words: str, stdout: IO[str] | int
-    ) -> subprocess.Popen[str]:
+    def start_process(self, *words: str, stdout: IO[str] | int) -> subprocess.Popen[str]:
         """Start one in a process of its own, whose standard output goes elsewhere."""
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "apphub_jobs", *words],

@@ -47,9 +47,7 @@ def test_commands_and_options_are_completed(words: str, told: set[str]) -> None:
 
 
 @pytest.mark.parametrize("command", ["run ", "jobs show ", "runs list --job "])
-def test_jobs_are_completed_by_the_service_that_runs(
-    shell: Shell, command: str
-) -> None:
+def test_jobs_are_completed_by_the_service_that_runs(shell: Shell, command: str) -> None:
     there = {"APPHUB_DATA_DIR": str(shell.data_dir)}
     assert completed(f"apphub-jobs {command}gre", **there) == {"greet"}
 

@@ -53,10 +53,7 @@ def test_failures_are_listed_and_resolved(shell: Shell) -> None:
     assert operation["done"] == operation["total"] >= 1
     shell.run("failures", "resolve", name, "--in-version", "1")
     assert (
-        json.loads(shell.run("failures", "show", name, "--json").stdout)[
-            "resolvedInVersion"
-        ]
-        == 1
+        json.loads(shell.run("failures", "show", name, "--json").stdout)["resolvedInVersion"] == 1
     )
     done = shell.run("failures", "resolve", "0000")
     assert done.returncode == 1

@@ -56,10 +56,7 @@ def test_changes_are_shown_first_and_make_a_version(shell: Shell) -> None:
 @pytest.mark.parametrize("form", ["list", "documents"])
 def test_a_file_may_hold_several_jobs(shell: Shell, form: str) -> None:
     slugs = [f"{form}-{number}" for number in range(2)]
-    jobs = [
-        {"slug": slug, "name": slug, "type": "batch", "entryPoint": "test.x"}
-        for slug in slugs
-    ]
+    jobs = [{"slug": slug, "name": slug, "type": "batch", "entryPoint": "test.x"} for slug in slugs]
     text = json.dumps(jobs)
     if form == "documents":
         text = "\n---\n".join(map(json.dumps, jobs))

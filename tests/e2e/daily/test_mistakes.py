@@ -76,9 +76,7 @@ MISTAKES = (
     Mistake("up --tokens-file absent.json", ("absent.json",)),
     Mistake("dev", ("Missing argument",), code=2),
     # The service.
-    Mistake(
-        "run greet", ("no service runs", "apphub-jobs up"), env={"APPHUB_DATA_DIR": "e"}
-    ),
+    Mistake("run greet", ("no service runs", "apphub-jobs up"), env={"APPHUB_DATA_DIR": "e"}),
     Mistake("jobs list --url http://127.0.0.1:1", ("cannot reach", "APPHUB_URL")),
     Mistake("jobs list --url localhost:4000", ("no address", "http://")),
     # Launches.
@@ -136,15 +134,10 @@ def given(shell: Shell) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize(
-    "mistake",
-    MISTAKES,
-    ids=lambda mistake: f"{mistake.words} {' '.join(mistake.env)}".strip(),
+    "mistake", MISTAKES, ids=lambda mistake: f"{mistake.words} {' '.join(mistake.env)}".strip()
 )
 def test_each_mistake_is_told_with_its_remedy(
-    mistake: Mistake,
-    shell: Shell,
-    given: Mapping[str, str],
-    monkeypatch: pytest.MonkeyPatch,
+    mistake: Mistake, shell: Shell, given: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(shell.directory)
     for name in [name for name in os.environ if name.startswith("APPHUB_")]:

@@ -16,10 +16,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 def shown(shell: Shell, *words: str) -> str:
     """Return what a command prints on a terminal."""
     with at_terminal(
-        *words,
-        directory=shell.directory,
-        APPHUB_DATA_DIR=str(shell.data_dir),
-        COLUMNS=str(WIDTH),
+        *words, directory=shell.directory, APPHUB_DATA_DIR=str(shell.data_dir), COLUMNS=str(WIDTH)
     ) as terminal:
         return terminal.until_end().replace("\r\n", "\n")
 
@@ -69,9 +66,7 @@ def test_a_history_breaks_no_word_and_folds_reports_of_progress(shell: Shell) ->
     assert "\n".join(every).count("Z  job_run.progressed") == len(reports)
 
 
-def test_output_colours_a_terminal_and_steers_it_never(
-    shell: Shell,
-) -> None:
+def test_output_colours_a_terminal_and_steers_it_never(shell: Shell) -> None:
     steering = "\x1b]52;c;bWFsaWNl\x07\x1b]0;title\x07\x1b[2J\x1bc\x9b3J"
     launched(shell, "steer", f"letters={steering}")
     shell.run("runs", "watch", "last")

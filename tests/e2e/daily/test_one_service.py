@@ -22,9 +22,7 @@ def _start_of(run_id: str) -> str:
     return run_id[:18]
 
 
-def test_events_are_those_of_the_service_that_is_named(
-    shell: Shell, tmp_path: Path
-) -> None:
+def test_events_are_those_of_the_service_that_is_named(shell: Shell, tmp_path: Path) -> None:
     place = _elsewhere(shell, tmp_path)
     run_id = document(shell.run("run", "greet", "name=Ada", "--json").stdout)["id"]
     for name in ("last", run_id, _start_of(run_id), f"job_run:{run_id}"):
@@ -39,14 +37,10 @@ def test_events_are_those_of_the_service_that_is_named(
     assert list(tmp_path.iterdir()) == [], "no database of its own"
 
 
-def test_the_events_of_the_service_in_the_data_directory_need_no_address(
-    shell: Shell,
-) -> None:
+def test_the_events_of_the_service_in_the_data_directory_need_no_address(shell: Shell) -> None:
     run_id = document(shell.run("run", "greet", "name=Ada", "--json").stdout)["id"]
     beside = shell.run("events", "show", "last")
-    named = shell.run(
-        "events", "show", _start_of(run_id), "--database-url", shell.database_url
-    )
+    named = shell.run("events", "show", _start_of(run_id), "--database-url", shell.database_url)
     for done in (beside, named):
         assert done.returncode == 0, done.stderr
         assert f"greet {run_id}" in done.stdout
@@ -76,9 +70,7 @@ def test_a_run_goes_by_the_start_of_its_id_everywhere(shell: Shell) -> None:
     canceled = shell.run("runs", "cancel", start)
     assert "already ended" in canceled.stderr or "succeeded" in canceled.stderr
     with httpx.Client(base_url=shell.url, timeout=60) as client:
-        one, other = (
-            launch(client, "greet", parameters={"name": "A"}) for _ in range(2)
-        )
+        one, other = (launch(client, "greet", parameters={"name": "A"}) for _ in range(2))
     # Without a key ids begin with the time: some hours have the same start.
     many = shell.run("runs", "show", one[:6])
     assert many.returncode == 1
@@ -89,13 +81,8 @@ def test_a_run_goes_by_the_start_of_its_id_everywhere(shell: Shell) -> None:
     assert (nothing.returncode, "run not found" in nothing.stderr) == (1, True)
 
 
-def test_a_service_on_ones_own_database_is_not_answered_for_from_an_empty_one(
-    shell: Shell,
-) -> None:
-    for words in (
-        ("verify",),
-        ("jobs", "what-if", "greet", "--max-concurrent-runs", "2"),
-    ):
+def test_a_service_on_ones_own_database_is_not_answered_for_from_an_empty_one(shell: Shell) -> None:
+    for words in (("verify",), ("jobs", "what-if", "greet", "--max-concurrent-runs", "2")):
         done = shell.run(*words)
         assert done.returncode == 1
         assert "--database-url" in done.stderr
@@ -121,9 +108,7 @@ NEED_THE_DATABASE: Sequence[tuple[str, ...]] = (
 
 
 @pytest.mark.parametrize("words", NEED_THE_DATABASE, ids=" ".join)
-def test_what_needs_the_database_refuses_an_address(
-    words: tuple[str, ...], tmp_path: Path
-) -> None:
+def test_what_needs_the_database_refuses_an_address(words: tuple[str, ...], tmp_path: Path) -> None:
     env = {
         "APPHUB_URL": "http://127.0.0.1:9",
         "APPHUB_DATA_DIR": None,

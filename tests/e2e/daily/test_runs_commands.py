@@ -24,9 +24,7 @@ def document(text: str) -> dict[str, Any]:
     return found
 
 
-def test_a_run_is_launched_waited_for_and_its_result_is_all_that_is_printed(
-    shell: Shell,
-) -> None:
+def test_a_run_is_launched_waited_for_and_its_result_is_all_that_is_printed(shell: Shell) -> None:
     done = shell.run_process("run", "greet", "name=007", "times=2")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["Hello, 007"] * 2
@@ -34,8 +32,7 @@ def test_a_run_is_launched_waited_for_and_its_result_is_all_that_is_printed(
 
 
 @pytest.mark.parametrize(
-    ("params", "stdin"),
-    [("-", '{"name": "Ada"}'), ("-", "name: Ada\ntimes: 1"), ("file.json", "")],
+    ("params", "stdin"), [("-", '{"name": "Ada"}'), ("-", "name: Ada\ntimes: 1"), ("file.json", "")]
 )
 def test_parameters_come_from_files_and_words_go_before_them(
     shell: Shell, params: str, stdin: str
@@ -48,9 +45,7 @@ def test_parameters_come_from_files_and_words_go_before_them(
     assert run["parameters"]["name"] == "Ada"
 
 
-@pytest.mark.parametrize(
-    ("status", "code"), [("failed", 3), ("canceled", 5), ("expired", 6)]
-)
+@pytest.mark.parametrize(("status", "code"), [("failed", 3), ("canceled", 5), ("expired", 6)])
 def test_how_it_ended_is_the_exit_code(shell: Shell, status: str, code: int) -> None:
     done = shell.run("run", "end-as", f"status={status}")
     assert (done.returncode, done.stdout) == (code, "")
@@ -115,9 +110,7 @@ def test_lists_are_tables_for_people_and_lines_for_programs(shell: Shell) -> Non
     assert document(line)["id"] == long_id
 
 
-def test_a_filter_that_is_none_is_refused_before_anything_is_asked(
-    shell: Shell,
-) -> None:
+def test_a_filter_that_is_none_is_refused_before_anything_is_asked(shell: Shell) -> None:
     done = shell.run("runs", "list", "stauts=failed", "fast", APPHUB_URL="http://[::1]")
     assert (done.returncode, done.stdout) == (2, "")
     assert "write NAME=VALUE" in done.stderr
@@ -129,9 +122,7 @@ def test_a_filter_that_is_none_is_refused_before_anything_is_asked(
 def test_why_a_run_ended_is_told_in_a_table_and_as_json(shell: Shell) -> None:
     shell.run("run", "end-as", "status=failed")
     run_id = document(shell.run("runs", "show", "last", "--json").stdout)["id"]
-    head, summary, _, columns, row = shell.run(
-        "runs", "explain", "last"
-    ).stdout.splitlines()
+    head, summary, _, columns, row = shell.run("runs", "explain", "last").stdout.splitlines()
     assert head == f"end-as {run_id} failed"
     assert summary == "failed in attempt 2 of 2: as it was told"
     assert columns.split() == ["reason", "binds", "since", "why"]
@@ -154,9 +145,7 @@ def test_output_that_cannot_be_written_is_told_in_one_line(shell: Shell) -> None
             _, told = done.communicate(timeout=90)
         assert done.returncode == 1
         [line] = told.splitlines()
-        assert line.startswith(
-            "apphub-jobs: standard output cannot be written: No space"
-        )
+        assert line.startswith("apphub-jobs: standard output cannot be written: No space")
 
 
 def test_who_watches_all_runs_is_interrupted_like_elsewhere(shell: Shell) -> None:

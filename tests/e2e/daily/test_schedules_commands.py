@@ -105,10 +105,7 @@ REPORT = {
     "name": "Report",
     "type": "batch",
     "entryPoint": "report",
-    "parametersSchema": {
-        "type": "object",
-        "properties": {"day": {"type": "string"}},
-    },
+    "parametersSchema": {"type": "object", "properties": {"day": {"type": "string"}}},
 }
 
 
@@ -125,9 +122,7 @@ def test_the_chapter_s_examples_work(shell: Shell) -> None:
     (shell.directory / "nightly.yaml").write_text(document)
     creating, changing = examples("console")
     printed = typed(shell, creating)
-    assert [
-        part for part in ("nightly-report", "heartbeat") if part not in printed
-    ] == []
+    assert [part for part in ("nightly-report", "heartbeat") if part not in printed] == []
     [code] = examples("python")
     done = subprocess.run(
         [sys.executable, "-c", code],

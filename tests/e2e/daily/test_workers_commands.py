@@ -34,9 +34,7 @@ def test_workers_are_listed_and_drained(shell: Shell) -> None:
     query(shell.database_url, GONE)
     done = shell.run("workers", "drain", "made-up")
     assert done.returncode == 1
-    assert (
-        "worker not found; to see all workers: apphub-jobs workers list" in done.stderr
-    )
+    assert "worker not found; to see all workers: apphub-jobs workers list" in done.stderr
 
 
 FAR_AWAY = """\

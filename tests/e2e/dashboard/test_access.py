@@ -16,9 +16,7 @@ TOKEN = "read-me-0123456789abcdef"
 
 
 @pytest.fixture
-def guarded_url(
-    database_server: str, shared_dir: Path, tmp_path: Path
-) -> Iterator[str]:
+def guarded_url(database_server: str, shared_dir: Path, tmp_path: Path) -> Iterator[str]:
     """Run an API that takes one token, for reading."""
     tokens = tmp_path / "tokens.json"
     tokens.write_text(json.dumps({TOKEN: {"principal": "ann", "role": "read"}}))
@@ -33,9 +31,7 @@ def guarded_url(
         yield api.url()
 
 
-def test_a_token_is_asked_for_and_kept_for_this_tab(
-    guarded_url: str, browser: Browser
-) -> None:
+def test_a_token_is_asked_for_and_kept_for_this_tab(guarded_url: str, browser: Browser) -> None:
     context = browser.new_context()
     screen = Screen(context.new_page(), guarded_url)
     page = screen.page

@@ -6,9 +6,7 @@ from playwright.sync_api import ViewportSize, expect
 from tests.e2e.dashboard.conftest import NARROW, WIDE, Screen
 from tests.e2e.dashboard.service.world import World
 
-FOLDED = (
-    "() => new Promise((seen) => setTimeout(() => requestAnimationFrame(seen), 100))"
-)
+FOLDED = "() => new Promise((seen) => setTimeout(() => requestAnimationFrame(seen), 100))"
 """What came is folded 60 ms later: a timer that is set after that, and is longer, ends later."""
 
 
@@ -70,9 +68,7 @@ def test_the_address_keeps_the_filter(screen: Screen) -> None:
     expect(page.locator(".chip")).to_have_count(1)
 
 
-def test_new_runs_wait_behind_a_pill_and_counts_follow(
-    screen: Screen, world: World
-) -> None:
+def test_new_runs_wait_behind_a_pill_and_counts_follow(screen: Screen, world: World) -> None:
     page = screen.page
     screen.open("?view=runs")
     first = page.locator("tbody tr a.id").first
@@ -91,9 +87,7 @@ def test_new_runs_wait_behind_a_pill_and_counts_follow(
         expect(button).to_have_text(str(count))
 
 
-def test_the_past_says_what_it_is_and_the_present_is_one_step_away(
-    screen: Screen,
-) -> None:
+def test_the_past_says_what_it_is_and_the_present_is_one_step_away(screen: Screen) -> None:
     page = screen.page
     screen.open("?view=runs")
     page.get_by_role("button", name="Look at the past").click()
@@ -152,9 +146,7 @@ def test_a_run_is_edited_and_launched_again(screen: Screen, world: World) -> Non
     assert again["parameters"] == {"repository": "docs", "depth": 3, "branch": "main"}
 
 
-def test_the_slider_shows_the_past_while_runs_go_on(
-    screen: Screen, world: World
-) -> None:
+def test_the_slider_shows_the_past_while_runs_go_on(screen: Screen, world: World) -> None:
     page = screen.page
     with page.expect_websocket() as opened:
         screen.open()
@@ -176,9 +168,7 @@ def test_the_slider_shows_the_past_while_runs_go_on(
     expect(shown).to_have_text(str(succeeded))
 
 
-def test_a_group_of_failures_is_retried_as_a_whole(
-    screen: Screen, world: World
-) -> None:
+def test_a_group_of_failures_is_retried_as_a_whole(screen: Screen, world: World) -> None:
     page = screen.page
     screen.open("?view=failures")
     group = page.locator("li.card", has_text="repository vanished does not exist")

@@ -54,9 +54,7 @@ def test_everything_is_within_reach_of_the_keyboard(screen: Screen) -> None:
     expect(page.locator("h1 .status")).to_have_text("failed")
 
 
-def test_a_run_is_launched_and_canceled_by_keys_alone(
-    screen: Screen, world: World
-) -> None:
+def test_a_run_is_launched_and_canceled_by_keys_alone(screen: Screen, world: World) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 400.
     page = screen.page
     screen.open()

@@ -25,9 +25,7 @@ def _link(page: Page, name: str) -> Locator:
     return page.get_by_role("navigation", name="Menu").get_by_role("link", name=name)
 
 
-def test_a_lost_connection_is_said_and_resumed_without_a_gap(
-    screen: Screen, world: World
-) -> None:
+def test_a_lost_connection_is_said_and_resumed_without_a_gap(screen: Screen, world: World) -> None:
     screen.is_outage_expected = True
     page = screen.page
     screen.open()

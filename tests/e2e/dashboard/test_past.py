@@ -77,11 +77,7 @@ def test_what_has_no_past_is_told_by_the_clock_of_the_present(screen: Screen) ->
     expect(beat).to_have_text(re.compile("just now| s ago"))
 
 
-STEPS = {
-    "1 min": timedelta(minutes=1),
-    "1 h": timedelta(hours=1),
-    "1 d": timedelta(days=1),
-}
+STEPS = {"1 min": timedelta(minutes=1), "1 h": timedelta(hours=1), "1 d": timedelta(days=1)}
 
 LONGER_THAN_A_STEP = "() => new Promise((over) => setTimeout(over, 1_200))"
 """Playing goes on once a second."""

@@ -70,9 +70,7 @@ def test_what_is_not_there_is_said_with_its_code(screen: Screen) -> None:
     screen.page.get_by_text("404 · run_not_found").wait_for()
 
 
-def test_workers_tell_their_slots_and_those_that_share_processes(
-    screen: Screen,
-) -> None:
+def test_workers_tell_their_slots_and_those_that_share_processes(screen: Screen) -> None:
     _settled(screen, "?view=workers")
     told = screen.page.get_by_role("row").filter(has_text="0 of 200 shared slots busy")
     expect(told).to_have_count(1)

@@ -37,9 +37,7 @@ def test_every_page_is_one_click_or_two_keys_away(screen: Screen) -> None:
         expect(menu.locator("[aria-current]")).to_contain_text(name)
 
 
-def test_what_is_searched_for_is_found_whatever_it_is(
-    screen: Screen, world: World
-) -> None:
+def test_what_is_searched_for_is_found_whatever_it_is(screen: Screen, world: World) -> None:
     page = screen.page
     run_id = world.retried_run
     screen.open()
@@ -79,9 +77,7 @@ def test_actions_are_found_by_name_and_by_key(screen: Screen, world: World) -> N
         screen.go(name)
         expect(shown).to_be_visible()
     page.keyboard.press("Escape")
-    page.get_by_role("region", name="Look at the past").get_by_role(
-        "button", name="Close"
-    ).click()
+    page.get_by_role("region", name="Look at the past").get_by_role("button", name="Close").click()
     expect(page.get_by_label("Moment", exact=True)).to_have_count(0)
     with world.client as client:
         head = client.get("/job-runs/counts").json()["meta"]["position"]
@@ -115,9 +111,7 @@ def test_what_a_person_prefers_is_kept(stranger: Screen) -> None:
     expect(changed).not_to_contain_text("UTC")
 
 
-def test_menus_and_dialogues_are_left_as_they_are_everywhere(
-    screen: Screen, world: World
-) -> None:
+def test_menus_and_dialogues_are_left_as_they_are_everywhere(screen: Screen, world: World) -> None:
     page = screen.page
     screen.open(f"?view=run&id={world.retried_run}")
     menu = page.locator("details.menu", has_text="Copy as")

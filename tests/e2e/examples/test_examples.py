@@ -70,9 +70,7 @@ def test_a_repository_is_mirrored_and_then_kept_up_to_date(
     both = {"directory": str(mirror), "refs": 2}
     first = run(client, "mirror-repository", **what)
     assert first == succeeded({**both, "changed": ["refs/heads/main", "refs/tags/old"]})
-    assert run(client, "mirror-repository", **what) == succeeded(
-        {**both, "changed": []}
-    )
+    assert run(client, "mirror-repository", **what) == succeeded({**both, "changed": []})
     git(origin, "tag", "-d", "old")
     git(origin, "tag", "new")
     sha = commit(origin, {"a": "2"})
@@ -173,16 +171,12 @@ def test_a_days_runs_are_summed_up(client: httpx.Client) -> None:
         "median_ms": sorted(durations)[1],
         "longest_ms": max(durations),
     }
-    before = run(
-        client, "nightly-statistics", api=str(client.base_url), day="2020-02-29"
-    )
+    before = run(client, "nightly-statistics", api=str(client.base_url), day="2020-02-29")
     assert before["result"] == {"day": "2020-02-29", "jobs": []}
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
-def test_a_job_in_node_reports_on_packages(
-    client: httpx.Client, tmp_path: Path
-) -> None:
+def test_a_job_in_node_reports_on_packages(client: httpx.Client, tmp_path: Path) -> None:
     web = {"name": "web", "dependencies": {"vue": "*", "vite": "^5"}}
     made(
         tmp_path / "shop",
@@ -208,9 +202,7 @@ def test_a_job_in_node_reports_on_packages(
     }
     ended = run(client, "package-report", directory=str(tmp_path / "shop"))
     assert ended == succeeded(reported)
-    run_id = launch(
-        client, "package-report", parameters={"directory": "shop"}, maxAttempts=1
-    )
+    run_id = launch(client, "package-report", parameters={"directory": "shop"}, maxAttempts=1)
     assert wait_for_run(client, run_id)["status"] == "failed"
     said = client.get(f"/job-runs/{run_id}/logs").text
     assert "directory must be an absolute path: shop" in said

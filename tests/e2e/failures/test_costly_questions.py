@@ -75,9 +75,7 @@ def test_ordinary_reads_do_not_wait_behind_costly_ones_which_end_with_their_clie
             assert held_up(database_url) <= AT_ONCE + 1
         for reader in readers:
             reader.close()
-        eventually(
-            lambda: held_up(database_url) <= 1, what="the end of what they asked"
-        )
+        eventually(lambda: held_up(database_url) <= 1, what="the end of what they asked")
         # Their turns are free, too: this one needs a turn, and not the past.
         assert client.get("/job-runs?parameters.a=1").status_code == 200
     assert client.get(PAST).status_code == 200
@@ -107,9 +105,7 @@ def test_who_comes_when_many_costly_questions_wait_is_refused(
     assert {answer.status_code for answer in answers[refused:]} == {200}
 
 
-def test_a_page_far_behind_many_conditions_is_refused_by_name(
-    client: httpx.Client,
-) -> None:
+def test_a_page_far_behind_many_conditions_is_refused_by_name(client: httpx.Client) -> None:
     conditions = {f"parameters.k{number}!": "1" for number in range(48)}
     answer = client.get("/job-runs", params={**conditions, "offset": "100000"})
     assert answer.status_code == 400

@@ -20,9 +20,7 @@ def _launch_until_the_end(url: str, acknowledged: list[str]) -> None:
     with httpx.Client(base_url=url, timeout=10) as client:
         while True:
             try:
-                answer = client.post(
-                    "/jobs/job/run", json={"parameters": {"n": len(acknowledged)}}
-                )
+                answer = client.post("/jobs/job/run", json={"parameters": {"n": len(acknowledged)}})
             except httpx.HTTPError:
                 return
             if answer.status_code == 202:
@@ -40,9 +38,7 @@ def _crash(process: Process, data_dir: Path, *, server_first: bool) -> None:
         kill(pids)
 
 
-def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(
-    tmp_path: Path,
-) -> None:
+def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     arguments = (
         "up",
@@ -75,10 +71,7 @@ def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(
             _crash(process, data_dir, server_first=crash % 2 == 0)
             for thread in threads:
                 thread.join()
-    with (
-        started(*arguments) as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
-    ):
+    with started(*arguments) as process, httpx.Client(base_url=process.url(), timeout=30) as client:
         missing = [
             run_id
             for run_id in acknowledged

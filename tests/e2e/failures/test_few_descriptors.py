@@ -15,9 +15,7 @@ def open_files(process: Process) -> int:
     return len(list(Path(f"/proc/{process.popen.pid}/fd").iterdir()))
 
 
-def test_idle_clients_take_no_descriptors_from_others(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_idle_clients_take_no_descriptors_from_others(database_url: str, tmp_path: Path) -> None:
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     env = {"APPHUB_DATABASE_URL": database_url}
     process = Process(arguments, env, "tests.support.wires.few_descriptors")
@@ -33,6 +31,4 @@ def test_idle_clients_take_no_descriptors_from_others(
             assert HARD // 4 < open_files(process) < HARD * 3 // 4
     finally:
         process.stop()
-    assert [
-        line for line in process.errors if "Traceback" in line or "ERROR" in line
-    ] == []
+    assert [line for line in process.errors if "Traceback" in line or "ERROR" in line] == []

@@ -19,9 +19,7 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.fixture
-def worker(
-    disk: None, api: Process, database_url: str, tmp_path: Path
-) -> Iterator[Process]:
+def worker(disk: None, api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]:
     del disk, api
     arguments = (
         "worker",
@@ -35,9 +33,7 @@ def worker(
 
 
 def _daemon(client: httpx.Client, file: Path, for_ms: int) -> str:
-    return launch(
-        client, "daemon", parameters={"file": str(file), "forMs": for_ms, "lines": 500}
-    )
+    return launch(client, "daemon", parameters={"file": str(file), "forMs": for_ms, "lines": 500})
 
 
 def _gone(file: Path) -> bool:

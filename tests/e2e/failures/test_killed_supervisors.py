@@ -8,13 +8,7 @@ import httpx
 import pytest
 
 from tests.e2e.support import launch, register, server_pids, topics
-from tests.support.processes import (
-    Process,
-    descendants,
-    eventually,
-    started,
-    wait_for_run,
-)
+from tests.support.processes import Process, descendants, eventually, started, wait_for_run
 
 HANDLERS = (
     "--handlers",
@@ -45,21 +39,12 @@ def _zombies(pid: int) -> list[int]:
 
 def _sign(file: Path) -> int | None:
     """Return who signed first, once a line is whole."""
-    return (
-        int(file.read_text().split()[0])
-        if file.exists() and "\n" in file.read_text()
-        else None
-    )
+    return int(file.read_text().split()[0]) if file.exists() and "\n" in file.read_text() else None
 
 
 def _running_with_a_daemon(client: httpx.Client, file: Path) -> tuple[str, int]:
     """Return a run and its daemon."""
-    register(
-        client,
-        "daemon",
-        "isolation.leave_daemon_at_first",
-        retryPolicy={"maxAttempts": 2},
-    )
+    register(client, "daemon", "isolation.leave_daemon_at_first", retryPolicy={"maxAttempts": 2})
     run_id = launch(client, "daemon", parameters={"file": str(file), "forMs": 60_000})
     return run_id, int(eventually(lambda: _sign(file), what="the daemon's first sign"))
 
@@ -77,9 +62,7 @@ def test_a_daemon_ends_before_its_attempt_does_whose_supervisor_was_killed(
         supervisor = _parent(_parent(daemon))
         assert _parent(supervisor) == worker.popen.pid
         os.kill(supervisor, signal.SIGKILL)
-        eventually(
-            lambda: "attempt_failed" in topics(client, run_id), what="the attempt's end"
-        )
+        eventually(lambda: "attempt_failed" in topics(client, run_id), what="the attempt's end")
         signed = file.read_text()
         assert not Path(f"/proc/{daemon}").exists()
         run = wait_for_run(client, run_id)
@@ -100,8 +83,7 @@ def test_a_worker_that_has_adopted_the_private_server_does_not_end_it_with_what_
         worker.wait_for_line("is ready with", errors=True)
         server = _adopted_server(data_dir, worker, api)
         eventually(
-            lambda: client.get("/jobs").status_code == 200,
-            what="a server that has recovered",
+            lambda: client.get("/jobs").status_code == 200, what="a server that has recovered"
         )
         run_id, daemon = _running_with_a_daemon(client, tmp_path / "signs")
         os.kill(_parent(_parent(daemon)), signal.SIGKILL)
@@ -117,8 +99,7 @@ def _adopted_server(data_dir: Path, worker: Process, api: Process) -> int:
     for pid in server_pids(data_dir):
         os.kill(pid, signal.SIGKILL)
     server = eventually(
-        lambda: set(server_pids(data_dir)) & set(_children(worker.popen.pid)),
-        what="a new server",
+        lambda: set(server_pids(data_dir)) & set(_children(worker.popen.pid)), what="a new server"
     )
     api.popen.send_signal(signal.SIGCONT)
     return int(server.pop())

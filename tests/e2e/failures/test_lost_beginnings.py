@@ -33,9 +33,7 @@ def _signs(file: Path) -> dict[str, float]:
 
 def _lose(worker: Process, client: httpx.Client, database_url: str) -> set[str]:
     """Stop the worker alone once it has claimed; return the runs that others count as lost."""
-    eventually(
-        lambda: query(database_url, RUNNING), what="the claims", longest_pause_s=0.02
-    )
+    eventually(lambda: query(database_url, RUNNING), what="the claims", longest_pause_s=0.02)
     worker.popen.send_signal(signal.SIGSTOP)
     claimed = {run_id for (run_id,) in query(database_url, RUNNING)}
     for (run_id,) in query(database_url, PENDING):
@@ -64,8 +62,7 @@ def _check(
         for _ in range(SLOTS):
             launch(client, "begin", parameters={"file": str(file)})
         with started(
-            *("worker", *common, *slots, *handlers, *options),
-            APPHUB_DATABASE_URL=database_url,
+            *("worker", *common, *slots, *handlers, *options), APPHUB_DATABASE_URL=database_url
         ) as worker:
             lost = _lose(worker, client, database_url)
             lost_at = monotonic()

@@ -10,14 +10,7 @@ from time import monotonic
 import httpx
 import psycopg
 
-from tests.e2e.support import (
-    embedded_url,
-    events,
-    launch,
-    register,
-    server_pids,
-    topics,
-)
+from tests.e2e.support import embedded_url, events, launch, register, server_pids, topics
 from tests.support.processes import Process, eventually, started, wait_for_run
 from tests.support.sample_logs import promises
 
@@ -55,8 +48,7 @@ def test_every_run_ends_once_however_often_workers_are_killed(
     ]
     with ExitStack() as stack:
         workers = [
-            _start(stack, database_url, tmp_path / "data", "--lease-s", "1")
-            for _ in range(WORKERS)
+            _start(stack, database_url, tmp_path / "data", "--lease-s", "1") for _ in range(WORKERS)
         ]
         victims: list[Process] = []
         kill_at = monotonic() + 2
@@ -69,19 +61,13 @@ def test_every_run_ends_once_however_often_workers_are_killed(
                     random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGSTOP])
                 )
                 victims.append(workers[victim])
-                workers[victim] = _start(
-                    stack, database_url, tmp_path / "data", "--lease-s", "1"
-                )
+                workers[victim] = _start(stack, database_url, tmp_path / "data", "--lease-s", "1")
                 kill_at = monotonic() + random.uniform(1, 4)
-            page = client.get(
-                "/job-runs", params={"status": "pending,running", "limit": 1}
-            ).json()
+            page = client.get("/job-runs", params={"status": "pending,running", "limit": 1}).json()
             return not page["data"]
 
         eventually(over, timeout_s=60 + RUNS, what="all runs being over")
-        for (
-            victim
-        ) in victims:  # The frozen ones wake up long after others have done their work.
+        for victim in victims:  # The frozen ones wake up long after others have done their work.
             victim.popen.send_signal(signal.SIGCONT)
     assert not (locks / "twice").exists()
     for run_id in ids:
@@ -89,9 +75,7 @@ def test_every_run_ends_once_however_often_workers_are_killed(
         run = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
         assert run["status"] == "succeeded", history
         assert history.count("attempt_lost") + 1 == run["attempt"], history
-        assert history.count("started") == run["attempt"] + history.count(
-            "handed_back"
-        ), history
+        assert history.count("started") == run["attempt"] + history.count("handed_back"), history
         # A worker may die between the end of its handler and the record of it; then it runs again,
         # but never beside.
         assert 1 <= (locks / run_id).read_text().count("ran") <= run["attempt"]
@@ -103,10 +87,7 @@ def test_ten_workers_together_hold_a_jobs_limit(
     directory = tmp_path / "running"
     directory.mkdir()
     register(client, "limited", "test.counted", maxConcurrentRuns=3)
-    ids = [
-        launch(client, "limited", parameters={"directory": str(directory)})
-        for _ in range(24)
-    ]
+    ids = [launch(client, "limited", parameters={"directory": str(directory)}) for _ in range(24)]
     with ExitStack() as stack:
         for _ in range(10):
             _start(stack, database_url, tmp_path / "data")
@@ -122,9 +103,7 @@ def test_a_cancel_is_found_without_any_notification(
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(DEAF)
         [(name,)] = connection.execute("SELECT current_database()").fetchall()
-        connection.execute(
-            f"ALTER DATABASE {name} SET search_path = deaf, public, pg_catalog"
-        )
+        connection.execute(f"ALTER DATABASE {name} SET search_path = deaf, public, pg_catalog")
         # The API's sessions are from before; the new ones speak to nobody either.
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -154,9 +133,7 @@ def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_
         run_id = launch(client, "wait", parameters={"forMs": 2_000})
         wait_for_run(client, run_id, "running")
         postmaster = int(
-            (data_dir / "postgres" / "data" / "postmaster.pid")
-            .read_text()
-            .splitlines()[0]
+            (data_dir / "postgres" / "data" / "postmaster.pid").read_text().splitlines()[0]
         )
         backends = [pid for pid in server_pids(data_dir) if pid != postmaster]
         # So that nobody starts another one meanwhile.
@@ -164,19 +141,14 @@ def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_
         for pid in backends:
             os.kill(pid, signal.SIGKILL)
         away = client.post("/jobs/wait/run")
-        assert (away.status_code, away.json()["code"]) == (503, "log_unavailable"), (
-            away.text
-        )
+        assert (away.status_code, away.json()["code"]) == (503, "log_unavailable"), away.text
         assert client.get("/health").status_code == 200
         os.kill(postmaster, signal.SIGCONT)
-        run = eventually(
-            lambda: _run_if_up(client, run_id), what="the run's end being recorded"
-        )
+        run = eventually(lambda: _run_if_up(client, run_id), what="the run's end being recorded")
         assert run["attempt"] == 1
         assert events(client, run_id)[-1]["type"] == "job_run.succeeded"
         assert eventually(
-            lambda: client.post("/jobs/wait/run").status_code == 202,
-            what="launches being accepted",
+            lambda: client.post("/jobs/wait/run").status_code == 202, what="launches being accepted"
         )
         promises.kept(embedded_url(data_dir), [run_id])
 

@@ -54,14 +54,12 @@ def test_a_worker_removes_what_killed_ones_left_and_nothing_of_a_frozen_one(
             assert left.exists()
             with started(*arguments, **environment) as third:
                 eventually(
-                    lambda: not left.exists(),
-                    what="the killed worker's directory being gone",
+                    lambda: not left.exists(), what="the killed worker's directory being gone"
                 )
                 third.wait_for_line(f"removed {left}", errors=True)
                 assert list(kept.iterdir())
                 [own] = eventually(
-                    lambda: workplaces() - {kept},
-                    what="the third worker's own directory",
+                    lambda: workplaces() - {kept}, what="the third worker's own directory"
                 )
             assert not own.exists(), "a worker that stops cleans up after itself"
             frozen.popen.send_signal(signal.SIGCONT)

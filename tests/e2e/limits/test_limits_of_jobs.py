@@ -41,17 +41,12 @@ def rate(limit: int, **more: Any) -> dict[str, Any]:
 
 
 RATES: dict[str, Scenario] = {
-    "all runs together": Scenario(
-        definition=rate(2), values="aab", starts=2, code="rate_limited"
-    ),
+    "all runs together": Scenario(definition=rate(2), values="aab", starts=2, code="rate_limited"),
     "each value for itself": Scenario(
         definition=rate(1, key="k"), values="aabb", starts=2, code="rate_limited"
     ),
     "runs without the value are free": Scenario(
-        definition=rate(1, key="k"),
-        values=[None, None, "a", "a"],
-        starts=3,
-        code="rate_limited",
+        definition=rate(1, key="k"), values=[None, None, "a", "a"], starts=3, code="rate_limited"
     ),
     "retries count": Scenario(
         definition={**rate(2), "retryPolicy": THRICE},
@@ -108,9 +103,7 @@ def workers(client: httpx.Client, database_url: str, tmp_path: Path) -> Iterator
         yield
 
 
-def _launched(
-    client: httpx.Client, name: str, scenario: Scenario, **parameters: Any
-) -> list[str]:
+def _launched(client: httpx.Client, name: str, scenario: Scenario, **parameters: Any) -> list[str]:
     slug = name.replace(" ", "-").replace("'", "").replace(",", "")
     entry_point = f"test.{scenario.handler}"
     register(client, slug, entry_point, **scenario.definition)
@@ -165,9 +158,7 @@ def test_as_many_start_as_the_tables_say_and_then_those_that_wait_for_others(
     over = tmp_path / "over"
     held = {"lines": 0, "until": str(over)}
     scenarios = {**RATES, **TURNS}
-    launched = {
-        name: _launched(client, name, one, **held) for name, one in scenarios.items()
-    }
+    launched = {name: _launched(client, name, one, **held) for name, one in scenarios.items()}
     differences = {
         name: difference
         for name, ids in launched.items()

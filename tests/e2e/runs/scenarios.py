@@ -65,9 +65,7 @@ SCENARIOS: dict[str, Scenario] = {
         shown={"result": {"x": 1}},
     ),
     "reports while running": Scenario(
-        handler="progress",
-        status="succeeded",
-        history=["started", "progressed", "succeeded"],
+        handler="progress", status="succeeded", history=["started", "progressed", "succeeded"]
     ),
     "raises": Scenario(
         handler="fail",
@@ -223,10 +221,7 @@ SCENARIOS: dict[str, Scenario] = {
         cancel=True,
     ),
     "prints 100 MB": Scenario(
-        handler="flood",
-        status="succeeded",
-        history=["started", "succeeded"],
-        log="is not kept",
+        handler="flood", status="succeeded", history=["started", "succeeded"], log="is not kept"
     ),
     "prints what is no text": Scenario(
         handler="print_binary",
@@ -235,11 +230,7 @@ SCENARIOS: dict[str, Scenario] = {
         log=" !\"#$%&'()*+,-./0123",
     ),
     "returns what is no JSON": Scenario(
-        handler="no_json",
-        status="failed",
-        history=FAILED,
-        reason="invalid_result",
-        error="no JSON",
+        handler="no_json", status="failed", history=FAILED, reason="invalid_result", error="no JSON"
     ),
     "returns NaN": Scenario(
         handler="not_a_number",

@@ -11,14 +11,10 @@ from tests.support.processes import Process, started, wait_for_run
 
 
 def attempts(client: httpx.Client, run_id: str) -> list[dict[str, Any]]:
-    return list(
-        client.get(f"/job-runs/{run_id}/attempts").raise_for_status().json()["data"]
-    )
+    return list(client.get(f"/job-runs/{run_id}/attempts").raise_for_status().json()["data"])
 
 
-def test_every_attempt_of_a_retried_run_is_shown(
-    client: httpx.Client, worker: Process
-) -> None:
+def test_every_attempt_of_a_retried_run_is_shown(client: httpx.Client, worker: Process) -> None:
     del worker
     register(client, "third", "test.succeed_at_third", retryPolicy={"maxAttempts": 3})
     run = wait_for_run(client, launch(client, "third"))
@@ -26,29 +22,18 @@ def test_every_attempt_of_a_retried_run_is_shown(
     assert [
         (entry["attempt"], entry["execution"], entry["outcome"], entry["errorMessage"])
         for entry in found
-    ] == [
-        (1, 1, "failed", "not yet"),
-        (2, 2, "failed", "not yet"),
-        (3, 3, "succeeded", None),
-    ]
+    ] == [(1, 1, "failed", "not yet"), (2, 2, "failed", "not yet"), (3, 3, "succeeded", None)]
     assert [entry["failureReason"] for entry in found] == ["error", "error", None]
-    assert (found[-1]["startedAt"], found[-1]["endedAt"]) == (
-        run["startedAt"],
-        run["completedAt"],
-    )
+    assert (found[-1]["startedAt"], found[-1]["endedAt"]) == (run["startedAt"], run["completedAt"])
     assert found[-1]["durationMs"] == run["durationMs"]
     for entry, following in zip(found, [*found[1:], None], strict=True):
         assert entry["startedAt"] <= entry["endedAt"]
         assert (entry["retryAt"] is None) == (following is None)
         assert following is None or entry["retryAt"] <= following["startedAt"]
     starts = [
-        event["data"]
-        for event in events(client, run["id"])
-        if event["type"] == "job_run.started"
+        event["data"] for event in events(client, run["id"]) if event["type"] == "job_run.started"
     ]
-    assert [entry["workerId"] for entry in found] == [
-        start["worker_id"] for start in starts
-    ]
+    assert [entry["workerId"] for entry in found] == [start["worker_id"] for start in starts]
     for entry in found[:2]:
         assert "not yet" in client.get(entry["logsUrl"]).text
 
@@ -77,20 +62,10 @@ def test_a_handed_back_and_a_canceled_execution_are_shown(
     )
     with started(*arguments, APPHUB_DATABASE_URL=database_url):
         wait_for_run(client, run_id, "running")
-        client.post(
-            f"/job-runs/{run_id}/cancel", json={"reason": "enough"}
-        ).raise_for_status()
+        client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"}).raise_for_status()
         wait_for_run(client, run_id)
     first, second = attempts(client, run_id)
-    assert (first["attempt"], first["execution"], first["outcome"]) == (
-        1,
-        1,
-        "handed_back",
-    )
-    assert (second["attempt"], second["execution"], second["outcome"]) == (
-        1,
-        2,
-        "canceled",
-    )
+    assert (first["attempt"], first["execution"], first["outcome"]) == (1, 1, "handed_back")
+    assert (second["attempt"], second["execution"], second["outcome"]) == (1, 2, "canceled")
     assert second["errorMessage"] == "enough"
     assert first["workerId"] != second["workerId"]

@@ -34,11 +34,7 @@ def installed(tmp_path: Path) -> Path:
 
 
 def test_the_documented_package_is_found_by_its_entry_point(
-    client: httpx.Client,
-    api: Process,
-    installed: Path,
-    database_url: str,
-    tmp_path: Path,
+    client: httpx.Client, api: Process, installed: Path, database_url: str, tmp_path: Path
 ) -> None:
     del api
     commands = tmp_path / "commands.json"
@@ -52,19 +48,11 @@ def test_the_documented_package_is_found_by_its_entry_point(
         "waits": ["/bin/sleep", "60"],
     }
     commands.write_text(json.dumps(declared))
-    arguments = (
-        "worker",
-        "--data-dir",
-        str(tmp_path / "data"),
-        "--commands",
-        str(commands),
-    )
+    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--commands", str(commands))
     environment = {"APPHUB_DATABASE_URL": database_url, "PYTHONPATH": str(installed)}
     with started(*arguments, **environment):
         register(client, "words", "example.count_words")
-        run = wait_for_run(
-            client, launch(client, "words", parameters={"text": "one two three"})
-        )
+        run = wait_for_run(client, launch(client, "words", parameters={"text": "one two three"}))
         assert (run["status"], run["result"]) == ("succeeded", {"words": 3})
         assert "counted 3 words" in client.get(run["logsUrl"]).text
         for name in declared:
@@ -87,17 +75,12 @@ def test_two_handlers_of_one_name_are_refused_at_start(
 ) -> None:
     (tmp_path / "second_module.py").write_text("HANDLERS = {'test.noop': print}")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(
-        DuplicateHandlerError, match=r"tests\.support\.handlers and second_module"
-    ):
+    with pytest.raises(DuplicateHandlerError, match=r"tests\.support\.handlers and second_module"):
         offered(packages_of(HandlerSource(("tests.support.handlers", "second_module"))))
-    with started(
-        "worker", "--handlers", "no.such.module", "--data-dir", str(tmp_path)
-    ) as process:
+    with started("worker", "--handlers", "no.such.module", "--data-dir", str(tmp_path)) as process:
         assert process.popen.wait(60) == 1
         assert (
-            "no.such.module" in process.errors[-1]
-            or "No module named 'no'" in process.errors[-1]
+            "no.such.module" in process.errors[-1] or "No module named 'no'" in process.errors[-1]
         )
 
 
@@ -115,13 +98,7 @@ def test_a_worker_runs_beside_modules_that_are_named_as_the_services_are(
         f"import {names}\nfrom apphub_jobs.contract import JobResult\n"
         f"HANDLERS = {{'own.tell': lambda _: JobResult(result={told})}}\n"
     )
-    arguments = (
-        "worker",
-        "--data-dir",
-        str(tmp_path / "data"),
-        "--handlers",
-        "handlers_of_mine",
-    )
+    arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "handlers_of_mine")
     environment = {"APPHUB_DATABASE_URL": database_url, "PYTHONPATH": str(own)}
     worker = Process(arguments, environment, module="apphub_jobs")
     try:
@@ -129,22 +106,15 @@ def test_a_worker_runs_beside_modules_that_are_named_as_the_services_are(
         run = wait_for_run(client, launch(client, "own"))
     finally:
         worker.stop()
-    assert (run["status"], run["result"]) == (
-        "succeeded",
-        ["mine"] * len(SERVICE_PACKAGES),
-    )
+    assert (run["status"], run["result"]) == ("succeeded", ["mine"] * len(SERVICE_PACKAGES))
 
 
-def test_what_cannot_be_had_ends_the_start_before_anything_is_ready(
-    tmp_path: Path,
-) -> None:
+def test_what_cannot_be_had_ends_the_start_before_anything_is_ready(tmp_path: Path) -> None:
     (tmp_path / "commands.json").write_text('{"lost": ["no-such-program-of-ours"]}')
     missing = ("--handlers", "no.such.module")
     lost = ("--commands", str(tmp_path / "commands.json"))
     for option, told in (missing, "no.such.module"), (lost, "no-such-program-of-ours"):
-        with started(
-            "up", "--port", "0", "--data-dir", str(tmp_path / "data"), *option
-        ) as process:
+        with started("up", "--port", "0", "--data-dir", str(tmp_path / "data"), *option) as process:
             assert process.popen.wait(60) == 1
             assert told in process.errors[-1]
             assert process.lines == []

@@ -29,11 +29,7 @@ def shared(
 def _signs(file: Path) -> list[tuple[int, float]]:
     """Return who signed and when; a line counts once it is whole."""
     lines = file.read_text().splitlines(keepends=True) if file.exists() else []
-    return [
-        (int(line.split()[0]), float(line.split()[1]))
-        for line in lines
-        if line.endswith("\n")
-    ]
+    return [(int(line.split()[0]), float(line.split()[1])) for line in lines if line.endswith("\n")]
 
 
 def _writers(file: Path) -> set[int]:
@@ -42,9 +38,7 @@ def _writers(file: Path) -> set[int]:
 
 def _gone(pid: int) -> bool:
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        )
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except (FileNotFoundError, ProcessLookupError):
         return True
 
@@ -57,9 +51,7 @@ def test_crashes_memory_and_output_end_one_attempt_alone(shared: httpx.Client) -
         name: launch(shared, name)
         for name in ("segfault", "grow", "flood", "print-binary", "large-result")
     }
-    runs = {
-        name: wait_for_run(shared, run_id, timeout_s=60) for name, run_id in ids.items()
-    }
+    runs = {name: wait_for_run(shared, run_id, timeout_s=60) for name, run_id in ids.items()}
     shown = {name: (run["status"], run["failureReason"]) for name, run in runs.items()}
     assert shown == {
         "segfault": ("failed", "signal"),
@@ -82,24 +74,17 @@ def test_every_line_of_a_log_says_when_it_was_printed(shared: httpx.Client) -> N
     run = wait_for_run(shared, launch(shared, "echo"))
     lines = shared.get(run["logsUrl"]).text.splitlines()
     assert len(lines) == 2
-    assert all(
-        re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines
-    )
+    assert all(re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z ", line) for line in lines)
 
 
 def test_a_log_is_followed_live_until_the_attempt_is_over(shared: httpx.Client) -> None:
     register(shared, "wait", "test.wait")
     run_id = launch(shared, "wait", parameters={"forMs": 1_500})
     wait_for_run(shared, run_id, "running")
-    with shared.stream(
-        "GET", f"/job-runs/{run_id}/logs", params={"follow": "true"}
-    ) as answer:
+    with shared.stream("GET", f"/job-runs/{run_id}/logs", params={"follow": "true"}) as answer:
         lines = answer.iter_lines()
         assert next(lines).endswith("waiting")
-        assert (
-            shared.get(f"/job-runs/{run_id}").json()["data"]["run"]["status"]
-            == "running"
-        )
+        assert shared.get(f"/job-runs/{run_id}").json()["data"]["run"]["status"] == "running"
         assert list(lines) == []
     assert wait_for_run(shared, run_id)["status"] == "succeeded"
 
@@ -113,9 +98,7 @@ def test_a_daemon_that_a_handler_left_ends_with_its_attempt(
     slug = f"daemon-that-{end.replace(' ', '-')}"
     register(shared, slug, "test.leave_daemon")
     run_id = launch(
-        shared,
-        slug,
-        parameters={"file": str(file), "forMs": 100 if end == "returns" else 60_000},
+        shared, slug, parameters={"file": str(file), "forMs": 100 if end == "returns" else 60_000}
     )
     if end == "is canceled":
         wait_for_run(shared, run_id, "running")
@@ -127,28 +110,21 @@ def test_a_daemon_that_a_handler_left_ends_with_its_attempt(
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
 def test_nothing_of_an_attempt_runs_when_another_worker_starts_it_again(
-    client: httpx.Client,
-    api: Process,
-    database_url: str,
-    tmp_path: Path,
-    blow: signal.Signals,
+    client: httpx.Client, api: Process, database_url: str, tmp_path: Path, blow: signal.Signals
 ) -> None:
     del api
     file = tmp_path / "signs"
     register(client, "daemon", "test.leave_daemon", retryPolicy={"maxAttempts": 2})
     arguments = ("worker", "--data-dir", str(tmp_path / "data"), *WORKER)
     with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
-        run_id = launch(
-            client, "daemon", parameters={"file": str(file), "forMs": 60_000}
-        )
+        run_id = launch(client, "daemon", parameters={"file": str(file), "forMs": 60_000})
         wait_for_run(client, run_id, "running")
         writers = eventually(lambda: _writers(file), what="the daemon's first sign")
         struck = monotonic()
         first.popen.send_signal(blow)
         with started(*arguments, APPHUB_DATABASE_URL=database_url):
             eventually(
-                lambda: "attempt_lost" in topics(client, run_id),
-                what="the run being recovered",
+                lambda: "attempt_lost" in topics(client, run_id), what="the run being recovered"
             )
             assert all(_gone(pid) for pid in writers)
             # By the kernel's common clock: the last sign of the first life lies within the lease.
@@ -194,6 +170,8 @@ def test_a_handler_holds_nothing_that_is_its_supervisors(
         if name not in "012" and target != seen["own"]["1"]
     ]
     assert seen["own"]["1"] == seen["own"]["2"]
-    assert [
-        target.partition(":")[0] for target in others if not target.startswith("/proc/")
-    ] == ["/memfd", "pipe", "pipe"]
+    assert [target.partition(":")[0] for target in others if not target.startswith("/proc/")] == [
+        "/memfd",
+        "pipe",
+        "pipe",
+    ]

@@ -131,9 +131,7 @@ def test_runs_go_to_workers_that_have_the_labels_of_their_job(
         revised = client.patch("/jobs/nowhere", json={"workerLabels": {"zone": "eu"}})
         assert revised.status_code == 200
         ids = [answer["data"]["id"] for slug, answer in launched if slug == "nowhere"]
-        assert {wait_for_run(client, run_id)["status"] for run_id in ids} == {
-            "succeeded"
-        }
+        assert {wait_for_run(client, run_id)["status"] for run_id in ids} == {"succeeded"}
 
 
 def _launched(client: httpx.Client, slug: str) -> dict[str, Any]:

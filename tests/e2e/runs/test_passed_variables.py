@@ -43,14 +43,8 @@ def worker(api: Process, database_url: str, tmp_path: Path) -> Iterator[Process]
     del api
     (tmp_path / "passed.py").write_text(MODULE)
     commands = tmp_path / "commands.json"
-    printing = [
-        "/bin/sh",
-        "-c",
-        'echo "$API_KEY"; echo "{\\"key\\": \\"$OTHER_KEY\\"}"',
-    ]
-    commands.write_text(
-        json.dumps({"keyed": {"command": printing, "passEnv": ["OTHER_KEY"]}})
-    )
+    printing = ["/bin/sh", "-c", 'echo "$API_KEY"; echo "{\\"key\\": \\"$OTHER_KEY\\"}"']
+    commands.write_text(json.dumps({"keyed": {"command": printing, "passEnv": ["OTHER_KEY"]}}))
     arguments = (
         *("worker", "--data-dir", str(tmp_path / "data")),
         *("--handlers", str(tmp_path / "passed.py"), "--commands", str(commands)),

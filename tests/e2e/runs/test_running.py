@@ -16,35 +16,22 @@ def client(
 ) -> Iterator[httpx.Client]:
     """Give a client of an API beside whose worker all tests of this module run."""
     with at_work(
-        database_server,
-        shared_dir,
-        tmp_path_factory.mktemp("data"),
-        "--no-handler-after-s",
-        "0.2",
+        database_server, shared_dir, tmp_path_factory.mktemp("data"), "--no-handler-after-s", "0.2"
     ) as client:
         yield client
 
 
-def test_a_run_succeeds_with_result_metrics_context_and_log(
-    client: httpx.Client,
-) -> None:
+def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client) -> None:
     register(client, "echo", "test.echo", defaultParameters={"a": 1, "b": 2})
     run = wait_for_run(
-        client,
-        launch(
-            client, "echo", parameters={"b": 3}, context={"given": True, "handler": "x"}
-        ),
+        client, launch(client, "echo", parameters={"b": 3}, context={"given": True, "handler": "x"})
     )
     assert run["status"] == "succeeded"
     assert run["result"] == {"parameters": {"a": 1, "b": 3}, "attempt": 1}
     assert run["metrics"]["seen"] == 2
-    assert {"queuedMs", "runMs", "cpuSeconds", "peakMemoryMb", "exitCause"} <= set(
-        run["metrics"]
-    )
+    assert {"queuedMs", "runMs", "cpuSeconds", "peakMemoryMb", "exitCause"} <= set(run["metrics"])
     assert run["context"] == {"given": True, "handler": "echo"}
-    assert (
-        run["createdAt"] <= run["scheduledAt"] <= run["startedAt"] <= run["completedAt"]
-    )
+    assert run["createdAt"] <= run["scheduledAt"] <= run["startedAt"] <= run["completedAt"]
     assert run["durationMs"] >= 0
     log = client.get(run["logsUrl"]).text
     assert "printed by the handler" in log
@@ -52,29 +39,21 @@ def test_a_run_succeeds_with_result_metrics_context_and_log(
     assert client.get(run["logsUrl"], params={"offset": 3}).text == log[3:]
 
 
-def test_an_exception_leaves_its_stack_and_each_attempt_its_log(
-    client: httpx.Client,
-) -> None:
+def test_an_exception_leaves_its_stack_and_each_attempt_its_log(client: httpx.Client) -> None:
     register(client, "fail", "test.fail", retryPolicy={"maxAttempts": 2})
     run = wait_for_run(client, launch(client, "fail", context={"given": 1}))
     assert run["errorMessage"] == "failing on purpose, attempt 2"
     assert run["context"]["given"] == 1
     assert "RuntimeError: failing on purpose" in run["context"]["stack"]
     for attempt in (1, 2):
-        log = client.get(
-            f"/job-runs/{run['id']}/logs", params={"attempt": attempt}
-        ).text
+        log = client.get(f"/job-runs/{run['id']}/logs", params={"attempt": attempt}).text
         assert f"attempt {attempt}" in log
 
 
 def test_a_job_without_a_handler_fails_its_run_for_good(client: httpx.Client) -> None:
     register(client, "nobody", "no.such.handler", retryPolicy={"maxAttempts": 3})
     run = wait_for_run(client, launch(client, "nobody"))
-    assert (run["status"], run["attempt"], run["failureReason"]) == (
-        "failed",
-        1,
-        "no_handler",
-    )
+    assert (run["status"], run["attempt"], run["failureReason"]) == ("failed", 1, "no_handler")
     assert run["errorMessage"] == "No handler registered for job nobody"
 
 
@@ -82,9 +61,9 @@ def test_reports_are_shown_while_running_and_kept(client: httpx.Client) -> None:
     register(client, "progress", "test.progress")
     run_id = launch(client, "progress")
     eventually(
-        lambda: (
-            client.get(f"/job-runs/{run_id}").json()["data"]["run"]["metrics"] or {}
-        ).get("step"),
+        lambda: (client.get(f"/job-runs/{run_id}").json()["data"]["run"]["metrics"] or {}).get(
+            "step"
+        ),
         what="a report of a running run",
     )
     run = wait_for_run(client, run_id)
@@ -92,9 +71,7 @@ def test_reports_are_shown_while_running_and_kept(client: httpx.Client) -> None:
     assert run["context"] == {"step1": True, "step2": True, "step3": True}
 
 
-def test_a_time_limit_is_overrun_by_less_than_two_seconds(
-    client: httpx.Client,
-) -> None:
+def test_a_time_limit_is_overrun_by_less_than_two_seconds(client: httpx.Client) -> None:
     register(client, "wait", "test.ignore_cancel", timeoutMs=1_000)
     run = wait_for_run(client, launch(client, "wait"))
     assert (run["status"], run["failureReason"]) == ("expired", "execution_timeout")
@@ -122,9 +99,5 @@ def test_a_run_waits_for_its_schedule_and_expires_if_it_cannot_start_in_time(
 def test_a_handler_sees_none_of_the_services_settings(client: httpx.Client) -> None:
     register(client, "environment", "test.environment")
     seen = wait_for_run(client, launch(client, "environment"))["result"]
-    assert not [
-        name for name in seen["environment"] if "APPHUB" in name or "DATABASE" in name
-    ]
-    assert not Path(seen["directory"]).exists(), (
-        "the working directory is removed afterwards"
-    )
+    assert not [name for name in seen["environment"] if "APPHUB" in name or "DATABASE" in name]
+    assert not Path(seen["directory"]).exists(), "the working directory is removed afterwards"

@@ -13,17 +13,10 @@ from tests.support.processes import wait_for_run
 pytestmark = pytest.mark.usefixtures("worker")
 
 
-def test_every_way_to_end_shows_in_the_run_its_history_and_its_log(
-    client: httpx.Client,
-) -> None:
+def test_every_way_to_end_shows_in_the_run_its_history_and_its_log(client: httpx.Client) -> None:
     ids: dict[str, str] = {}
     for number, (name, scenario) in enumerate(SCENARIOS.items()):
-        register(
-            client,
-            f"scenario-{number}",
-            f"test.{scenario.handler}",
-            **scenario.definition,
-        )
+        register(client, f"scenario-{number}", f"test.{scenario.handler}", **scenario.definition)
         ids[name] = launch(client, f"scenario-{number}", parameters=scenario.parameters)
     for name, scenario in SCENARIOS.items():
         if scenario.cancel:
@@ -61,11 +54,7 @@ def _difference(client: httpx.Client, run_id: str, scenario: Scenario) -> str | 
         if (previous, topic) != ("progressed", "progressed")
     ]
     log = client.get(f"/job-runs/{run_id}/logs").text
-    expected = {
-        "status": scenario.status,
-        "failureReason": scenario.reason,
-        **scenario.shown,
-    }
+    expected = {"status": scenario.status, "failureReason": scenario.reason, **scenario.shown}
     seen = {name: run[name] for name in expected}
     if seen != expected:
         return f"the run shows {seen}, {run['errorMessage']}"

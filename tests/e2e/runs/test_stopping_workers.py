@@ -9,13 +9,7 @@ import pytest
 from tests import ROOT
 from tests.e2e.support import launch, register, topics, wait_for_words
 from tests.e2e.terminals import at_terminal
-from tests.support.processes import (
-    Process,
-    descendants,
-    eventually,
-    started,
-    wait_for_run,
-)
+from tests.support.processes import Process, descendants, eventually, started, wait_for_run
 
 pytestmark = pytest.mark.usefixtures("worker")
 
@@ -35,12 +29,7 @@ def test_a_running_run_is_canceled_only_once_it_has_really_stopped(
         assert answer.json()["data"]["cancelRequestedAt"] is not None
     assert wait_for_run(client, polite)["status"] == "canceled"
     assert wait_for_run(client, deaf)["status"] == "canceled"
-    assert topics(client, deaf) == [
-        "requested",
-        "started",
-        "cancel_requested",
-        "canceled",
-    ]
+    assert topics(client, deaf) == ["requested", "started", "cancel_requested", "canceled"]
     # The deaf one's process and its supervisor; the polite one's are kept warm for other runs.
     eventually(
         lambda: len(running - set(descendants(worker.popen.pid))) >= 2,
@@ -55,10 +44,7 @@ def test_a_run_whose_handler_heeds_a_cancel_and_returns_is_canceled(
 ) -> None:
     register(client, "heed", "test.heed", isolation=isolation)
     ends = {"plain": "canceled", "result": "canceled", "success": "succeeded"}
-    ids = {
-        returns: launch(client, "heed", parameters={"returns": returns})
-        for returns in ends
-    }
+    ids = {returns: launch(client, "heed", parameters={"returns": returns}) for returns in ends}
     for run_id in ids.values():
         wait_for_words(client, run_id, "waiting")
         client.post(f"/job-runs/{run_id}/cancel", json={"reason": "enough"})
@@ -71,16 +57,8 @@ def test_a_run_whose_handler_heeds_a_cancel_and_returns_is_canceled(
 
 
 @pytest.mark.parametrize("isolation", ["process", "shared"])
-def test_a_run_whose_handler_forges_a_hand_back_fails(
-    client: httpx.Client, isolation: str
-) -> None:
-    register(
-        client,
-        "forge",
-        "test.forge",
-        isolation=isolation,
-        retryPolicy={"maxAttempts": 1},
-    )
+def test_a_run_whose_handler_forges_a_hand_back_fails(client: httpx.Client, isolation: str) -> None:
+    register(client, "forge", "test.forge", isolation=isolation, retryPolicy={"maxAttempts": 1})
     for kind in ("stopped", "lease"):
         words = f'{{"type": "{kind}"}}\n'
         run_id = launch(client, "forge", parameters={"words": words, "forMs": 60_000})
@@ -148,8 +126,7 @@ def test_the_runs_of_a_killed_worker_are_recovered_by_another(
         assert children
         doomed.popen.kill()
         eventually(
-            lambda: not [pid for pid in children if _alive(pid)],
-            what="its children being gone",
+            lambda: not [pid for pid in children if _alive(pid)], what="its children being gone"
         )
         with started("worker", *common, APPHUB_DATABASE_URL=database_url):
             run = wait_for_run(client, run_id, timeout_s=30)
@@ -165,8 +142,6 @@ def test_the_runs_of_a_killed_worker_are_recovered_by_another(
 
 def _alive(pid: int) -> bool:
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        )
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False

@@ -32,9 +32,7 @@ def run(client: httpx.Client, slug: str, **parameters: Any) -> dict[str, Any]:
     return wait_for_run(client, launch(client, slug, parameters=parameters))
 
 
-def test_a_typed_job_is_called_with_what_its_signature_says(
-    client: httpx.Client,
-) -> None:
+def test_a_typed_job_is_called_with_what_its_signature_says(client: httpx.Client) -> None:
     ended = run(client, "look", window={"first": "2026-11-25", "days": 2})
     assert ended["status"] == "succeeded"
     assert ended["result"] == {"last": "2026-11-27", "attempt": 1}
@@ -43,18 +41,14 @@ def test_a_typed_job_is_called_with_what_its_signature_says(
     assert (ended["status"], ended["result"]) == ("succeeded", "2026-11-25")
 
 
-def test_parameters_that_do_not_fit_are_refused_at_the_launch(
-    client: httpx.Client,
-) -> None:
+def test_parameters_that_do_not_fit_are_refused_at_the_launch(client: httpx.Client) -> None:
     body = {"parameters": {"window": {"first": "2026-11-25", "days": 0}}}
     answer = client.post("/jobs/look/run", json=body)
     assert answer.status_code == 400
     assert answer.json()["issues"][0]["path"] == "/parameters/window/days"
 
 
-def test_parameters_that_fit_the_schema_alone_fail_the_run_for_good(
-    client: httpx.Client,
-) -> None:
+def test_parameters_that_fit_the_schema_alone_fail_the_run_for_good(client: httpx.Client) -> None:
     ended = run(client, "look", window={"first": "some day"})
     assert (ended["status"], ended["failureReason"]) == ("failed", "permanent_error")
     assert ended["attempt"] == 1
@@ -62,9 +56,7 @@ def test_parameters_that_fit_the_schema_alone_fail_the_run_for_good(
     assert ended["errorMessage"].startswith(message)
 
 
-def test_a_result_that_cannot_be_json_is_told_with_its_place(
-    client: httpx.Client,
-) -> None:
+def test_a_result_that_cannot_be_json_is_told_with_its_place(client: httpx.Client) -> None:
     ended = run(client, "misplaced")
     assert (ended["status"], ended["failureReason"]) == ("failed", "invalid_result")
     place = "is no JSON: result.days[1].first is a value of type date"

@@ -49,9 +49,7 @@ CLEAN: dict[str, Any] = {
 }
 
 
-def test_what_can_be_put_back_is_and_the_process_is_kept(
-    client: httpx.Client, traces: str
-) -> None:
+def test_what_can_be_put_back_is_and_the_process_is_kept(client: httpx.Client, traces: str) -> None:
     seen = [run(client, traces)["result"] for _ in range(3)]
     assert [{name: one[name] for name in CLEAN} for one in seen] == [CLEAN] * 3
     assert len({one["pid"] for one in seen}) == 1
@@ -88,9 +86,7 @@ def test_each_attempt_has_its_own_log_and_figures(client: httpx.Client) -> None:
     assert runs[1]["metrics"]["peakMemoryMb"] > 150
 
 
-def test_what_a_library_in_c_has_not_yet_written_is_in_the_log(
-    client: httpx.Client,
-) -> None:
+def test_what_a_library_in_c_has_not_yet_written_is_in_the_log(client: httpx.Client) -> None:
     register(client, "c", "test.print_from_c")
     for _ in range(2):
         assert client.get(run(client, "c")["logsUrl"]).text.endswith("printed from C\n")

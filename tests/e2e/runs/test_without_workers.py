@@ -33,7 +33,4 @@ def test_an_open_api_serves_no_page_from_elsewhere(client: httpx.Client) -> None
         ("http://localhost:3000", 202),
         ("null", 403),
     ):
-        assert (
-            client.post("/jobs/job/run", headers={"Origin": origin}).status_code
-            == status
-        )
+        assert client.post("/jobs/job/run", headers={"Origin": origin}).status_code == status

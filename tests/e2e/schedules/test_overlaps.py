@@ -172,9 +172,7 @@ def _wait_for(client: httpx.Client, expected: dict[str, tuple[str, str]]) -> Non
         }
 
     try:
-        eventually(
-            lambda: not differences(), ENOUGH_S, "ticks and runs", longest_pause_s=0.5
-        )
+        eventually(lambda: not differences(), ENOUGH_S, "ticks and runs", longest_pause_s=0.5)
     except AssertionError:
         assert differences() == {}  # It shows them.
 

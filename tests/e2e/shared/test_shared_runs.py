@@ -97,9 +97,7 @@ def test_a_killed_worker_takes_what_shared_a_process_with_it(
         "2",
     )
     with httpx.Client(base_url=api.url(), timeout=30) as client:
-        register(
-            client, "sleep", "test.sleep", retryPolicy={"maxAttempts": 2}, **SHARED
-        )
+        register(client, "sleep", "test.sleep", retryPolicy={"maxAttempts": 2}, **SHARED)
         with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
             run_id = launch(client, "sleep")
             wait_for_run(client, run_id, "running")
@@ -111,8 +109,7 @@ def test_a_killed_worker_takes_what_shared_a_process_with_it(
             eventually(lambda: not Path(f"/proc/{pid}").exists(), what="its end")
             with started(*arguments, APPHUB_DATABASE_URL=database_url):
                 eventually(
-                    lambda: "attempt_lost" in topics(client, run_id),
-                    what="the run being recovered",
+                    lambda: "attempt_lost" in topics(client, run_id), what="the run being recovered"
                 )
                 wait_for_run(client, run_id, "running")
                 client.post(f"/job-runs/{run_id}/cancel").raise_for_status()

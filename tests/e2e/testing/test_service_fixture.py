@@ -21,9 +21,7 @@ def is_running(service: JobService, run_id: str) -> bool:
 def test_a_job_is_run_to_its_end(service: JobService) -> None:
     assert service.run(double, n=4).result() == 8
     service.assert_launched(double, times=1, parameters={"n": 4})
-    with pytest.raises(
-        AssertionError, match=r"double should .* at least once .*'n': 5"
-    ):
+    with pytest.raises(AssertionError, match=r"double should .* at least once .*'n': 5"):
         service.assert_launched("double", parameters={"n": 5})
 
 

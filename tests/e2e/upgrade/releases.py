@@ -32,9 +32,7 @@ class Release:
         """Run its `apphub-jobs` with a command; it is stopped afterwards, whatever happened."""
         # Its files come before what is installed, and that is this very repository.
         environment = {"PYTHONPATH": str(self.directory)}
-        process = Process(
-            command, environment, python=self.python, directory=self.directory
-        )
+        process = Process(command, environment, python=self.python, directory=self.directory)
         try:
             yield process
         finally:

@@ -34,11 +34,7 @@ ROUNDS = int(os.environ.get("APPHUB_ROLLING_ROUNDS", "0"))
 
 FEW = 4
 
-WORK = (
-    *("--handlers", "tests.support.handlers"),
-    *("--lease-s", "3"),
-    *("--slots", "5"),
-)
+WORK = (*("--handlers", "tests.support.handlers"), *("--lease-s", "3"), *("--slots", "5"))
 
 EVERY_POSITION = "SELECT notification_id FROM jobs_events ORDER BY 1"
 
@@ -58,9 +54,7 @@ async def test_an_older_release_is_replaced_while_everything_goes_on(
         await rebuild(database, table, lambda _: None, lambda *_: None)
     found: list[Difference] = []
     await verify(database, TABLES, found.append, lambda *_: None)
-    assert {(one.key, one.kind) for one in found} == {
-        (run_id, "unreadable") for run_id in alone
-    }
+    assert {(one.key, one.kind) for one in found} == {(run_id, "unreadable") for run_id in alone}
     broken, _ = await promises.find_broken(database, map(UUID, launched))
     assert {str(one.aggregate_id) for one in broken} == alone
 

@@ -84,12 +84,9 @@ async def think(part: Parts, random: Random) -> Questions:
     head = await part.reader.head()
     rows = query(part.url, "SELECT id FROM job_runs ORDER BY created_position")
     run_ids = [row[0] for row in rows]
-    times = query(
-        part.url, "SELECT recorded_at FROM jobs_events ORDER BY random() LIMIT 12"
-    )
+    times = query(part.url, "SELECT recorded_at FROM jobs_events ORDER BY random() LIMIT 12")
     stories = query(
-        part.url,
-        "SELECT correlation_id::text FROM jobs_events ORDER BY random() LIMIT 8",
+        part.url, "SELECT correlation_id::text FROM jobs_events ORDER BY random() LIMIT 8"
     )
     return Questions(
         positions=[0, 1, head, *(random.randint(0, head) for _ in range(24))],
@@ -112,14 +109,10 @@ async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
             for key, run in (await part.jobs.load(JobRun, asked.run_ids)).items()
         },
         "filtered": {
-            name: await _export(audit, wanted)
-            for name, wanted in _filters(asked).items()
+            name: await _export(audit, wanted) for name, wanted in _filters(asked).items()
         },
         "times": [await audit.position_at(moment) for moment in asked.times],
-        "since": [
-            await _export(audit, EventFilter(since=moment))
-            for moment in asked.times[:5]
-        ],
+        "since": [await _export(audit, EventFilter(since=moment)) for moment in asked.times[:5]],
         "past": [await _past(part, position, asked) for position in asked.positions],
         "why": await _why(part, asked),
         "stream": await _stream(part, asked.positions[1:5]),
@@ -128,9 +121,7 @@ async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
 
 async def _log(part: Parts) -> list[Envelope]:
     events: list[Envelope] = []
-    while chunk := await part.reader.after(
-        events[-1].position if events else 0, 37, 20_000
-    ):
+    while chunk := await part.reader.after(events[-1].position if events else 0, 37, 20_000):
         events += chunk
     return no_archives(events)
 
@@ -170,9 +161,7 @@ async def _past(part: Parts, position: int, asked: Questions) -> dict[str, Any]:
             "counts": await past.counts(None),
             "page": await past.runs(RunFilter(), 40, 0),
             "filtered": await past.runs(RunFilter(statuses=statuses), 20, 3),
-            "runs": [
-                await past.run(run_id) for run_id in random.sample(asked.run_ids, 5)
-            ],
+            "runs": [await past.run(run_id) for run_id in random.sample(asked.run_ids, 5)],
             "job": await past.job(SLUGS[position % len(SLUGS)]),
             "failures": await past.failures(GROUPS, None, 20),
             "bulk": await past.bulk_operations(None, 20),
@@ -188,10 +177,7 @@ async def _stream(part: Parts, positions: Sequence[int]) -> list[Any]:
             told += [
                 (
                     step.event,
-                    [
-                        (one.type, one.data)
-                        for one in messages(step.event, step.before, step.after)
-                    ],
+                    [(one.type, one.data) for one in messages(step.event, step.before, step.after)],
                 )
                 for step in await replay.steps(events)
                 if step.event.topic != OF_ARCHIVES
@@ -212,9 +198,7 @@ async def _why(part: Parts, asked: Questions) -> list[Any]:
 
 
 @pytest.mark.timeout(300)
-async def test_every_answer_is_the_same_after_archiving(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_path: Path) -> None:
     random, directory = Random(7), tmp_path / "archive"
     log = SealedLog(database_url, tmp_path, directory)
 
@@ -249,9 +233,7 @@ async def test_every_answer_is_the_same_after_archiving(
         WHERE status IN ('succeeded', 'failed', 'canceled', 'expired')
     """
     assert query(database_url, ended) == [(archived,)]
-    left = query(
-        database_url, "SELECT count(*) FROM jobs_events WHERE topic <> %s", OF_ARCHIVES
-    )
+    left = query(database_url, "SELECT count(*) FROM jobs_events WHERE topic <> %s", OF_ARCHIVES)
     assert left == [(len(known["log"]) - sum(file.events for file in files),)]
     found = await after(asked, len(files))
     assert set(found) == set(known)

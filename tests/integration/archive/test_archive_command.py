@@ -34,16 +34,11 @@ LONGEST_HOLD_MS = 1_000
 ARCHIVE = ("log", "archive", "--older-than")
 
 
-async def test_it_tells_people_and_programs_what_it_did(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_path: Path) -> None:
     await make_role(database_url)
     await fill(database_url, 300)
     none = run_command(database_url, tmp_path, *ARCHIVE, "1d")
-    assert (none.popen.returncode, none.lines) == (
-        0,
-        ["archived 0 events of 0 runs in 0 files"],
-    )
+    assert (none.popen.returncode, none.lines) == (0, ["archived 0 events of 0 runs in 0 files"])
     done = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--json")
     assert done.popen.returncode == 0, done.errors
     file, total = map(orjson.loads, done.lines)
@@ -55,18 +50,11 @@ async def test_it_tells_people_and_programs_what_it_did(
         300,
     )
     assert file["size_bytes"] == path.stat().st_size
-    assert (total["kind"], total["files"], total["events"], total["runs"]) == (
-        "sum",
-        1,
-        600,
-        300,
-    )
+    assert (total["kind"], total["files"], total["events"], total["runs"]) == ("sum", 1, 600, 300)
     await _end_another(database_url)
     (path.parent / f"{path.name[:36]}-000002-left.jsonl.gz").touch()
     again = run_command(database_url, tmp_path, *ARCHIVE, "0s")
-    assert again.lines[0].endswith(
-        "-000002-left.jsonl.gz: no archive of this log refers to it"
-    )
+    assert again.lines[0].endswith("-000002-left.jsonl.gz: no archive of this log refers to it")
     assert ": 2 events of 1 runs, positions " in again.lines[1]
     assert again.lines[2].startswith(
         "archived 2 events of 1 runs in 1 files; longest hold of the append lock "
@@ -74,10 +62,7 @@ async def test_it_tells_people_and_programs_what_it_did(
     assert run_command(database_url, tmp_path, *ARCHIVE, "soon").popen.returncode == 2
     verified = run_command(database_url, tmp_path, "verify")
     assert verified.popen.returncode == 0, verified.lines
-    assert (
-        f"archive {path.name}: 600 events of 300 runs: as it was written"
-        in verified.lines
-    )
+    assert f"archive {path.name}: 600 events of 300 runs: as it was written" in verified.lines
 
 
 async def _end_another(url: str) -> None:
@@ -150,9 +135,7 @@ async def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive
     assert await equal_to_log(database_url, directory)
     known = {name for (name,) in query(database_url, "SELECT file FROM log_archives")}
     assert known <= {path.name for path in files_in(directory)}
-    print(
-        f"{killed} kills, {len(files_in(directory)) - len(known)} files that nobody refers to"
-    )
+    print(f"{killed} kills, {len(files_in(directory)) - len(known)} files that nobody refers to")
 
 
 _SMALL_FILES = ("--max-events", "1500")
@@ -173,18 +156,14 @@ async def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_
         )
         eventually(lambda: query(database_url, _WAITS), what="the transaction waiting")
         process.kill_all()
-        eventually(
-            lambda: not query(database_url, _ARCHIVING), what="the end of its session"
-        )
+        eventually(lambda: not query(database_url, _ARCHIVING), what="the end of its session")
     assert query(database_url, "SELECT count(*) FROM log_archives") == [(0,)]
-    assert query(
-        database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'"
-    ) == [(400,)]
+    assert query(database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'") == [
+        (400,)
+    ]
     [left] = files_in(directory)
     await _end_another(database_url)
-    told = run_command(
-        database_url, tmp_path, *ARCHIVE, "0s", "--archive", str(directory)
-    )
+    told = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--archive", str(directory))
     assert told.lines[0] == f"{left.name}: no archive of this log refers to it"
     assert len(files_in(directory)) == 2
     assert await equal_to_log(database_url, directory)
@@ -216,9 +195,7 @@ async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> No
 
     async def export(part: Parts, until: int) -> list[Envelope]:
         pages = Audit(part.pool, part.files).everything(EventFilter())
-        return [
-            event async for page in pages for event in page if event.position <= until
-        ]
+        return [event async for page in pages for event in page if event.position <= until]
 
     async with parts(database_url, archive=directory) as part:
         head = await part.reader.head()
@@ -240,14 +217,10 @@ async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> No
             assert await log(part, head) == known
             assert await export(part, head) == known
             some = Random(launched).sample(ids, 100)
-            assert {
-                event.aggregate_id for event in await part.reader.histories(some)
-            } == set(some)
+            assert {event.aggregate_id for event in await part.reader.histories(some)} == set(some)
         assert process.popen.returncode == 0, process.errors
         holds = [orjson.loads(line)["longest_hold_ms"] for line in process.lines[1:]]
-        print(
-            f"{launched} launches meanwhile; longest hold {max(holds)} ms of {len(holds)}"
-        )
+        print(f"{launched} launches meanwhile; longest hold {max(holds)} ms of {len(holds)}")
         assert max(holds) < LONGEST_HOLD_MS
         assert launched > 10
     assert await equal_to_log(database_url, directory)
@@ -262,8 +235,7 @@ async def test_a_run_that_is_appended_to_at_the_last_moment_is_not_archived(
     with psycopg.connect(database_url) as writer:
         writer.execute(sql.LOCK.encode())
         process = Process(
-            (*ARCHIVE, "0s", "--data-dir", str(tmp_path)),
-            {"APPHUB_DATABASE_URL": database_url},
+            (*ARCHIVE, "0s", "--data-dir", str(tmp_path)), {"APPHUB_DATABASE_URL": database_url}
         )
         eventually(
             lambda: query(database_url, _WAITS_FOR_APPENDS),
@@ -271,13 +243,10 @@ async def test_a_run_that_is_appended_to_at_the_last_moment_is_not_archived(
         )
         writer.execute(event(run_id, 3).encode())
     assert process.popen.wait(60) == 1
-    assert (
-        "a run that was being archived has been appended to; archive again"
-        in process.errors[-1]
-    )
-    assert query(
-        database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'"
-    ) == [(101,)]
+    assert "a run that was being archived has been appended to; archive again" in process.errors[-1]
+    assert query(database_url, "SELECT count(*) FROM jobs_events WHERE topic ^@ 'job_run.'") == [
+        (101,)
+    ]
     assert query(database_url, "SELECT count(*) FROM archived_runs") == [(0,)]
     assert files_in(tmp_path / "archive") == []
 

@@ -8,12 +8,7 @@ import pytest
 
 from tests.support.logs import parts
 from tests.support.processes import started
-from tests.support.sample_logs.archives import (
-    archive_now,
-    ended_run,
-    files_in,
-    run_command,
-)
+from tests.support.sample_logs.archives import archive_now, ended_run, files_in, run_command
 
 
 @pytest.fixture
@@ -54,12 +49,7 @@ def test_a_file_that_is_not_what_was_written_is_named(
     assert f"archive file {path} {damage}" in exported.errors[-1]
     with (
         started(
-            "serve",
-            "--port",
-            "0",
-            "--data-dir",
-            str(tmp_path / "data"),
-            APPHUB_DATABASE_URL=url,
+            "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url
         ) as process,
         httpx.Client(base_url=process.url(), timeout=30) as client,
     ):
@@ -75,9 +65,7 @@ def test_a_file_that_is_not_what_was_written_is_named(
         assert client.get(f"/job-runs/{run_id}").status_code == 200
 
 
-def test_the_api_serves_what_is_archived(
-    damaged: tuple[str, Path, str], tmp_path: Path
-) -> None:
+def test_the_api_serves_what_is_archived(damaged: tuple[str, Path, str], tmp_path: Path) -> None:
     url, path, run_id = damaged
     elsewhere = tmp_path / "elsewhere"
     path.parent.rename(elsewhere)
@@ -95,26 +83,20 @@ def test_the_api_serves_what_is_archived(
         httpx.Client(base_url=process.url(), timeout=30) as client,
     ):
         events = client.get("/events").json()["data"]
-        recorded = [
-            event for event in events if event["type"] == "log_archive.archived"
-        ]
+        recorded = [event for event in events if event["type"] == "log_archive.archived"]
         assert [event["data"]["file"] for event in recorded] == [path.name]
         history = client.get(f"/job-runs/{run_id}/events").json()["data"]
-        assert history == [
-            event for event in events if event["subject"]["id"] == run_id
-        ]
+        assert history == [event for event in events if event["subject"]["id"] == run_id]
         [attempt] = client.get(f"/job-runs/{run_id}/attempts").json()["data"]
         assert attempt["outcome"] == "succeeded"
         statuses = [
-            client.get(
-                f"/job-runs/{run_id}", params={"asOf": event["position"]}
-            ).json()["data"]["run"]["status"]
+            client.get(f"/job-runs/{run_id}", params={"asOf": event["position"]}).json()["data"][
+                "run"
+            ]["status"]
             for event in history
         ]
         assert statuses == ["pending", "running", "succeeded"]
-        of_archives = client.get("/events", params={"subject": "log_archive"}).json()[
-            "data"
-        ]
+        of_archives = client.get("/events", params={"subject": "log_archive"}).json()["data"]
         assert of_archives == recorded
         told = []
         with client.stream("GET", "/events/stream", params={"after": 0}) as stream:

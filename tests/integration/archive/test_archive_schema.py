@@ -29,16 +29,12 @@ def test_the_schema_goes_down_only_while_nothing_is_archived(
     archived: tuple[str, Path, UUID],
 ) -> None:
     url, _, _ = archived
-    with pytest.raises(
-        runner.SchemaError, match="3 events of the log lie in archive files"
-    ):
+    with pytest.raises(runner.SchemaError, match="3 events of the log lie in archive files"):
         runner.downgrade(url, "0008")
     assert runner.current(url) == runner.HEAD
 
 
-async def test_the_schema_goes_down_and_up_with_the_role_in_place(
-    database_url: str,
-) -> None:
+async def test_the_schema_goes_down_and_up_with_the_role_in_place(database_url: str) -> None:
     await make_role(database_url)
     runner.downgrade(database_url, "0008")
     runner.upgrade(database_url)

@@ -25,13 +25,7 @@ from eventlog.rebuild.verify import verify
 from eventlog.seal.proofs import Prover, check_proof
 from projections import failure_search, job_runs
 from tests.support.logs import TESTER, parts, query
-from tests.support.sample_logs.archives import (
-    ONE,
-    archive_now,
-    ended_run,
-    equal_to_log,
-    files_in,
-)
+from tests.support.sample_logs.archives import ONE, archive_now, ended_run, equal_to_log, files_in
 from tests.support.sample_logs.big_logs import fill, sabotage
 from tests.support.sample_logs.seals import SealedLog, edit, pool
 
@@ -42,18 +36,14 @@ EVENT = """
 """
 
 
-async def test_the_same_key_leads_to_the_archived_run(
-    archived: tuple[str, Path, UUID],
-) -> None:
+async def test_the_same_key_leads_to_the_archived_run(archived: tuple[str, Path, UUID]) -> None:
     url, directory, run_id = archived
 
     async with parts(url, archive=directory) as part:
         again = await part.jobs.launch("job", ONE, TESTER)
         assert (again.run_id, again.row) == (run_id, None)
         with pytest.raises(ConflictError, match="another body"):
-            await part.jobs.launch(
-                "job", Launch(idempotency_key="one", body={"other": 1}), TESTER
-            )
+            await part.jobs.launch("job", Launch(idempotency_key="one", body={"other": 1}), TESTER)
         with pytest.raises(ConflictError, match="already succeeded"):
             await part.jobs.cancel(run_id, None, TESTER)
         retried = await part.jobs.retry(run_id, TESTER)
@@ -66,9 +56,7 @@ async def test_the_same_key_leads_to_the_archived_run(
         assert new[0].correlation_id == old[0].correlation_id
         loaded: JobRun = await asyncio.to_thread(part.jobs.repository.get, run_id)
         assert (loaded.status, loaded.version) == ("succeeded", 3)
-        notifications = await asyncio.to_thread(
-            part.jobs.notification_log.select, 1, 10
-        )
+        notifications = await asyncio.to_thread(part.jobs.notification_log.select, 1, 10)
         head = await part.reader.head()
         assert [one.id for one in notifications] == [
             one.position for one in await part.reader.after(0)
@@ -97,9 +85,7 @@ def test_no_version_of_an_archived_run_can_be_inserted_again(
         attempt(url, event(run_id, version))
 
 
-def test_nor_can_a_position_or_an_older_snapshot_be_used(
-    archived: tuple[str, Path, UUID],
-) -> None:
+def test_nor_can_a_position_or_an_older_snapshot_be_used(archived: tuple[str, Path, UUID]) -> None:
     url, _, run_id = archived
     with pytest.raises(errors.UniqueViolation, match="positions up to"):
         attempt(url, event(uuid4(), 1, "4"))
@@ -121,17 +107,10 @@ def test_only_the_archivist_may_remove_and_only_what_is_archived(
     for who in ("SELECT 1", somebody):  # The first is the log's owner.
         with pytest.raises(errors.InsufficientPrivilege, match="append-only"):
             attempt(url, who, "DELETE FROM jobs_events")
-    for what in (
-        "DELETE FROM jobs_events",
-        "DELETE FROM jobs_events WHERE originator_version = 1",
-    ):
+    for what in ("DELETE FROM jobs_events", "DELETE FROM jobs_events WHERE originator_version = 1"):
         with pytest.raises(errors.InsufficientPrivilege, match="only whole histories"):
             attempt(url, role.ASSUME, what)
-    for what in (
-        "UPDATE jobs_events SET actor = 'x'",
-        "TRUNCATE jobs_events",
-        event(uuid4(), 1),
-    ):
+    for what in ("UPDATE jobs_events SET actor = 'x'", "TRUNCATE jobs_events", event(uuid4(), 1)):
         with pytest.raises(errors.InsufficientPrivilege, match="permission denied"):
             attempt(url, role.ASSUME, what)
 
@@ -161,20 +140,13 @@ def test_the_file_can_be_read_by_anybody(archived: tuple[str, Path, UUID]) -> No
     assert recorded["size_bytes"] == path.stat().st_size
 
 
-async def test_what_has_not_ended_long_ago_stays(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_what_has_not_ended_long_ago_stays(database_url: str, tmp_path: Path) -> None:
     directory = tmp_path / "archive"
 
     async with parts(database_url, archive=directory) as part:
         await ended_run(part)
-        pending = (
-            await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)
-        ).run_id
-        assert (
-            await archive_now(database_url, directory, older_than=timedelta(hours=1))
-            == []
-        )
+        pending = (await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)).run_id
+        assert await archive_now(database_url, directory, older_than=timedelta(hours=1)) == []
         # The table says that it has ended; its events do not.
         lie = """
             UPDATE job_runs SET status = 'canceled', completed_at = '2026-01-01'
@@ -185,9 +157,7 @@ async def test_what_has_not_ended_long_ago_stays(
         assert file.runs == 1
         assert await part.reader.histories([pending]) != []
         assert query(
-            database_url,
-            "SELECT count(*) FROM jobs_events WHERE originator_id = %s",
-            pending,
+            database_url, "SELECT count(*) FROM jobs_events WHERE originator_id = %s", pending
         ) == [(1,)]
     assert files_in(directory) != []
 
@@ -218,8 +188,7 @@ async def test_of_a_sealed_log_only_what_is_sealed_is_archived(
     async def prove(position: int) -> None:
         async with pool(database_url) as connections:
             check_proof(
-                await Prover(connections, log.archive, log.keys).inclusion(position),
-                log.keys,
+                await Prover(connections, log.archive, log.keys).inclusion(position), log.keys
             )
 
     await prove(second.first_position)
@@ -247,28 +216,20 @@ async def test_a_log_that_is_sealed_for_the_first_time_after_archiving(
     )
 
 
-async def test_spoiled_rows_of_archived_runs_are_mended(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_path: Path) -> None:
     directory = tmp_path / "archive"
     await fill(database_url, 400, succeeded=True)
     await archive_now(database_url, directory)
     spoiled = [str(run_id) for run_id in sabotage(database_url, 40)]
     found: list[Difference] = []
     await verify(
-        Database(database_url, LogFiles(directory)),
-        [job_runs.TABLE],
-        found.append,
-        lambda *_: None,
+        Database(database_url, LogFiles(directory)), [job_runs.TABLE], found.append, lambda *_: None
     )
     named = {one.key: one for one in found if one.kind != "extra"}
     assert set(named) == set(spoiled)
     assert all(len(one.events) == 3 for one in named.values())
     await rebuild(
-        Database(database_url, LogFiles(directory)),
-        job_runs.TABLE,
-        found.append,
-        lambda *_: None,
+        Database(database_url, LogFiles(directory)), job_runs.TABLE, found.append, lambda *_: None
     )
     assert await equal_to_log(database_url, directory)
 
@@ -287,9 +248,7 @@ async def test_of_archived_runs_only_the_services_retries_count_as_such(
             await part.executions.succeed(claim.run.id, claim.holder, None, Report())
         async with part.pool.connection() as connection:
             for _ in range(2):
-                known = await failure_search.repeated_among(
-                    connection, [retried, claimed]
-                )
+                known = await failure_search.repeated_among(connection, [retried, claimed])
                 family = await failure_search.family_of(connection, claimed)
                 assert known == {retried}
                 assert [one.id for one in family] == [claimed]

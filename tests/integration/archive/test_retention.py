@@ -141,9 +141,7 @@ async def _answers(part: Parts, run_ids: list[UUID], as_of: int) -> Answers:
     return Answers(histories, now, then)
 
 
-async def test_processes_do_not_archive_the_same_twice(
-    part: Parts, directory: Path
-) -> None:
+async def test_processes_do_not_archive_the_same_twice(part: Parts, directory: Path) -> None:
     await registered(part.jobs, "job", retention={"succeededMs": 0})
     await part.worker("w")
     for _ in range(3):
@@ -160,11 +158,7 @@ async def test_processes_do_not_archive_the_same_twice(
 
 @pytest.mark.parametrize(("rest", "archived"), [(0, 2), (1e9, 1)])
 async def test_who_has_walked_through_all_runs_rests_the_longer_the_longer_that_took(
-    part: Parts,
-    directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    rest: float,
-    archived: int,
+    part: Parts, directory: Path, monkeypatch: pytest.MonkeyPatch, rest: float, archived: int
 ) -> None:
     monkeypatch.setattr(retention, "REST", rest)
     await registered(part.jobs, "job", retention={"succeededMs": 0})

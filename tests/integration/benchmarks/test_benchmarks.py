@@ -34,12 +34,7 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     waiting.measure: ["idle-worker", "waiting"],
     on_ray.measure: ["ray"] if find_spec("ray") else [],
     starts.measure: ["starts"],
-    claims.measure: [
-        "claims-steered",
-        "claims-limited",
-        "claims-retried",
-        "claims-idle-workers",
-    ],
+    claims.measure: ["claims-steered", "claims-limited", "claims-retried", "claims-idle-workers"],
     ticking.measure: ["ticks"],
     canceling.measure: ["bulk", "bulk-lock"],
     streaming.measure: ["stream", "crowd"],
@@ -63,9 +58,7 @@ def test_it_runs(
 def test_the_client_that_stands_in_for_wrk_posts(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running(python("benchmarks.against.bare_api"), {}, log) as process:
-        assert (
-            rate_of_python(ready_url(log, process) + PATH, BODY, 0.2, connections=4) > 0
-        )
+        assert rate_of_python(ready_url(log, process) + PATH, BODY, 0.2, connections=4) > 0
 
 
 def test_what_figures_depend_on_is_told(database_server: str) -> None:

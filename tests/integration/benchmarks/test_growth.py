@@ -26,11 +26,7 @@ RUNS = 20_000
 
 
 def _fill(url: str, runs: int, pending_share: float = 0.0) -> None:
-    fill(
-        url,
-        Population(runs, int(time() * 1_000) - 60_000, pending_share),
-        lambda _: None,
-    )
+    fill(url, Population(runs, int(time() * 1_000) - 60_000, pending_share), lambda _: None)
 
 
 async def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
@@ -62,10 +58,7 @@ async def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -
 
 
 def test_the_benchmark_measures_and_tells(
-    database_server: str,
-    shared_dir: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    database_server: str, shared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name, value in (
         (asking, "LEAST", 1),
@@ -84,7 +77,5 @@ def test_the_benchmark_measures_and_tells(
     show(results)
     told = json.load(io.StringIO(json.dumps(results.present())))
     assert set(told["sizes"]) == {"500", "1000"}
-    assert all(
-        set(row["ms"]) == {"500", "1000"} and row["ratio"] > 0 for row in told["rows"]
-    )
+    assert all(set(row["ms"]) == {"500", "1000"} and row["ratio"] > 0 for row in told["rows"])
     assert "GET /job-runs?search, without a hit" in (tmp_path / "1000.txt").read_text()

@@ -49,20 +49,14 @@ class Scene:
         return run_id
 
     async def start(
-        self,
-        action: Any,
-        *words: str,
-        patch: JsonObject | None = None,
-        key: str | None = None,
+        self, action: Any, *words: str, patch: JsonObject | None = None, key: str | None = None
     ) -> UUID:
         """Order something; nobody goes through the runs yet."""
         order = Order(action=action, filter=words, reason="tidy up", patch=patch)
         started = await self.operations.start(order, TESTER, key)
         return started.operation_id
 
-    async def preview(
-        self, action: Any, *words: str, patch: JsonObject | None = None
-    ) -> Preview:
+    async def preview(self, action: Any, *words: str, patch: JsonObject | None = None) -> Preview:
         """Ask what an order would come to."""
         order = Order(action=action, filter=words, reason="", patch=patch)
         return await self.operations.preview(order, TESTER)
@@ -75,9 +69,7 @@ class Scene:
 
     async def row(self, operation_id: UUID) -> Row:
         """Return the operation's row."""
-        states = await self.part.jobs.log_port.states_of(
-            "bulk_operation", [operation_id]
-        )
+        states = await self.part.jobs.log_port.states_of("bulk_operation", [operation_id])
         row = states[operation_id].row
         assert row is not None
         return row

@@ -28,9 +28,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "AT_A_TIME", 7)
 
 
-async def test_all_that_matched_at_its_position_is_canceled_and_nothing_else(
-    scene: Scene,
-) -> None:
+async def test_all_that_matched_at_its_position_is_canceled_and_nothing_else(scene: Scene) -> None:
     await registered(scene.part.jobs, "other")
     others = [await scene.launch("other")]
     ended = [await scene.launch()]
@@ -42,12 +40,7 @@ async def test_all_that_matched_at_its_position_is_canceled_and_nothing_else(
     operation_id = await scene.start("cancel", "job=JOB")
     later = [await scene.launch()]
     row = await scene.finish(operation_id)
-    assert (row["status"], row["total"], row["done"], row["refused"]) == (
-        "completed",
-        17,
-        17,
-        0,
-    )
+    assert (row["status"], row["total"], row["done"], row["refused"]) == ("completed", 17, 17, 0)
     assert scene.statuses(pending) == ["canceled"] * 16
     assert scene.statuses(running + later) == ["running", "pending"]
     assert scene.statuses(others + ended) == ["succeeded", "succeeded"]
@@ -55,14 +48,11 @@ async def test_all_that_matched_at_its_position_is_canceled_and_nothing_else(
     assert scene.causes(pending, "job_run.canceled") == [cause]
     assert scene.causes(running, "job_run.cancel_requested") == [cause]
     actors = query(
-        scene.part.url,
-        "SELECT DISTINCT actor FROM jobs_events WHERE causation_id = %s",
-        cause,
+        scene.part.url, "SELECT DISTINCT actor FROM jobs_events WHERE causation_id = %s", cause
     )
     assert actors == [("tester",)]
     [(reason,)] = query(
-        scene.part.url,
-        "SELECT DISTINCT error_message FROM job_runs WHERE status = 'canceled'",
+        scene.part.url, "SELECT DISTINCT error_message FROM job_runs WHERE status = 'canceled'"
     )
     assert reason == "tidy up"
 
@@ -75,11 +65,7 @@ async def test_what_has_ended_meanwhile_is_refused_and_told(scene: Scene) -> Non
     row = await scene.finish(operation_id)
     assert (row["total"], row["done"], row["refused"]) == (2, 1, 1)
     assert row["refusals"] == [
-        {
-            "run": str(first),
-            "code": "run_already_ended",
-            "why": "run already ended",
-        }
+        {"run": str(first), "code": "run_already_ended", "why": "run already ended"}
     ]
     assert scene.statuses([first, second]) == ["succeeded", "canceled"]
 
@@ -104,8 +90,7 @@ async def test_a_run_that_starts_between_decision_and_append_is_asked_to_stop(
     assert (row["done"], row["refused"]) == (3, 0)
     assert scene.statuses(runs) == ["running"] * 3
     requested = query(
-        scene.part.url,
-        "SELECT count(*) FROM job_runs WHERE cancel_requested_at IS NOT NULL",
+        scene.part.url, "SELECT count(*) FROM job_runs WHERE cancel_requested_at IS NOT NULL"
     )
     assert requested == [(3,)]
 
@@ -117,9 +102,7 @@ async def test_failed_runs_are_retried_once_with_other_parameters(scene: Scene) 
         failed.append(await scene.end(well=False))
     await scene.launch(parameters={"n": 9})
     await scene.end()
-    operation_id = await scene.start(
-        "retry", "job=job", "parameters.n!=0", patch={"region": "us"}
-    )
+    operation_id = await scene.start("retry", "job=job", "parameters.n!=0", patch={"region": "us"})
     row = await scene.finish(operation_id)
     assert (row["total"], row["done"], row["refused"]) == (4, 4, 0)
     new = query(
@@ -130,9 +113,7 @@ async def test_failed_runs_are_retried_once_with_other_parameters(scene: Scene) 
     assert sorted(parameters["n"] for _, _, parameters in new) == [1, 2, 3, 4]
     assert {parameters["region"] for _, _, parameters in new} == {"us"}
     cause = event_id(operation_id, 1)
-    assert scene.causes([run_id for run_id, _, _ in new], "job_run.requested") == [
-        cause
-    ]
+    assert scene.causes([run_id for run_id, _, _ in new], "job_run.requested") == [cause]
 
 
 async def test_rerun_is_for_all_that_ended_and_tells_what_the_job_no_longer_takes(
@@ -187,8 +168,7 @@ async def test_two_who_go_on_with_one_do_each_run_once(scene: Scene) -> None:
     with pytest.raises(VersionConflictError):
         await scene.steps.go_on(operation_id)
     again = query(
-        scene.part.url,
-        "SELECT context->>'retryOf' FROM job_runs WHERE status = 'pending'",
+        scene.part.url, "SELECT context->>'retryOf' FROM job_runs WHERE status = 'pending'"
     )
     assert sorted(again) == sorted((str(run_id),) for run_id in runs)
 
@@ -199,8 +179,7 @@ async def test_units_of_a_commit_are_told_their_part_of_the_time_it_held_the_loc
     jobs = scene.part.jobs
     order = Order(action="cancel", filter=["job=nobody"], reason="none there")
     operations = [
-        BulkOperation.request(jobs.new_id(), order, 1, 0, "tester", jobs.clock())
-        for _ in range(20)
+        BulkOperation.request(jobs.new_id(), order, 1, 0, "tester", jobs.clock()) for _ in range(20)
     ]
     began = monotonic()
     saved = await asyncio.gather(*(jobs.save(one) for one in operations))
@@ -238,9 +217,7 @@ async def test_an_order_under_a_key_is_given_once(scene: Scene) -> None:
 async def test_what_a_newer_version_ordered_stands_in_nobodys_way(scene: Scene) -> None:
     jobs = scene.part.jobs
     newer = Order(action="cancel", filter=["phase=moon"], reason="newer")
-    operation = BulkOperation.request(
-        jobs.new_id(), newer, 1, 1, "tester", jobs.clock()
-    )
+    operation = BulkOperation.request(jobs.new_id(), newer, 1, 1, "tester", jobs.clock())
     await jobs.save(operation, origin=TESTER)
     runs = [await scene.launch(delay_ms=3_600_000)]
     ours = await scene.start("cancel", "all")
@@ -255,10 +232,7 @@ async def test_what_a_newer_version_ordered_stands_in_nobodys_way(scene: Scene) 
 async def test_personal_data_are_kept_out_of_the_log(scene: Scene) -> None:
     schema = {
         "type": "object",
-        "properties": {
-            "who": {"type": "string"},
-            "mail": {"type": "string", "x-subject": "who"},
-        },
+        "properties": {"who": {"type": "string"}, "mail": {"type": "string", "x-subject": "who"}},
     }
     await registered(scene.part.jobs, "personal", parameters_schema=schema)
     with pytest.raises(InvalidInputError) as refused:
@@ -272,9 +246,7 @@ async def test_personal_data_are_kept_out_of_the_log(scene: Scene) -> None:
     assert query(scene.part.url, "SELECT count(*) FROM bulk_operations") == [(0,)]
 
 
-async def test_what_is_launched_anew_keeps_the_start_deadline_of_its_launch(
-    scene: Scene,
-) -> None:
+async def test_what_is_launched_anew_keeps_the_start_deadline_of_its_launch(scene: Scene) -> None:
     """It counts from the first time, which retries have moved."""
     part = scene.part
     run_id = await scene.launch(max_attempts=2, start_deadline_ms=3_600_000)
@@ -285,7 +257,6 @@ async def test_what_is_launched_anew_keeps_the_start_deadline_of_its_launch(
     await part.jobs.retry(run_id, TESTER)
     await scene.finish(await scene.start("retry", "job=job", "status=failed"))
     deadlines = query(
-        part.url,
-        "SELECT start_deadline_at - scheduled_at FROM job_runs WHERE status = 'pending'",
+        part.url, "SELECT start_deadline_at - scheduled_at FROM job_runs WHERE status = 'pending'"
     )
     assert deadlines == [(timedelta(hours=1),)] * 2

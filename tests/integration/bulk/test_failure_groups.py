@@ -57,10 +57,7 @@ async def found(scene: Scene, *texts: str, at: int | None = None) -> set[UUID]:
     """Return the runs that a filter finds as of a position: by both ways where it is the end."""
     conditions = conditions_of(filters.read(texts, ""))
     part = scene.part
-    async with (
-        part.pool.connection() as connection,
-        opened(connection, part.files, at) as past,
-    ):
+    async with part.pool.connection() as connection, opened(connection, part.files, at) as past:
         wanted = await run_filter(connection, past, conditions)
         if wanted is None:
             return set()
@@ -117,9 +114,7 @@ async def test_what_failed_so_is_launched_anew_once(scene: Scene) -> None:
     assert await found(scene, "retried!=true", "status=failed") == {crash}
 
 
-async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(
-    scene: Scene,
-) -> None:
+async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(scene: Scene) -> None:
     run_id = await failed(scene, "boom 1")
     claimed = Launch(context={"retryOf": str(run_id)}, delay_ms=3_600_000)
     request = Origin("mallory", causation_id=uuid4())
@@ -132,9 +127,7 @@ async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(
     assert await found(scene, "retried=true") == {run_id}
 
 
-async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(
-    scene: Scene,
-) -> None:
+async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(scene: Scene) -> None:
     runs = [await failed(scene, f"boom {number}") for number in range(5)]
     again = failed_so("job", (await noted(scene))["boom <n>"])
     orders = [await scene.start("retry", *again) for _ in range(2)]
@@ -149,9 +142,7 @@ async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(
     assert sorted(found) == sorted(map(str, runs))
 
 
-async def test_of_what_was_noted_in_the_former_shape_no_run_is_found(
-    scene: Scene,
-) -> None:
+async def test_of_what_was_noted_in_the_former_shape_no_run_is_found(scene: Scene) -> None:
     await failed(scene, "boom 1")
     of_boom = f"failureGroup={(await noted(scene))['boom <n>']}"
     # Whoever appends knows the log's last event.

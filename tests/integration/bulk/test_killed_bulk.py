@@ -69,10 +69,7 @@ async def test_each_run_is_repeated_once_however_often_those_die_who_do_it(
             some = RUNS * life // (KILLS + 1)
             eventually(partial(has_done, database_url, some), what="some runs")
     with two_workers(database_url):
-        eventually(
-            lambda: query(database_url, DONE) == [(RUNS, "completed")],
-            what="the rest",
-        )
+        eventually(lambda: query(database_url, DONE) == [(RUNS, "completed")], what="the rest")
     again = Counter(old for (old,) in query(database_url, AGAIN))
     assert again == Counter(map(str, ended))
     found: list[Difference] = []

@@ -28,9 +28,7 @@ async def test_operations_have_their_turns_before_one_has_ended(
     for _ in range(9):
         runs.append(await scene.launch(delay_ms=3_600_000))
         runs.append(await scene.launch("other", delay_ms=3_600_000))
-    operations = [
-        await scene.start("cancel", f"job={slug}") for slug in ("job", "other")
-    ]
+    operations = [await scene.start("cancel", f"job={slug}") for slug in ("job", "other")]
     quarantine = scene.part.jobs.quarantine
     worker = BulkWorker(scene.steps, OpenOperations(scene.part.pool, quarantine))
     for done in (3, 6, 7, 9):

@@ -40,9 +40,7 @@ async def test_runs_that_are_unique_are_refused_or_replace_each_other(
         assert "run_is_there" in str(row["refusals"])
 
 
-async def test_what_gives_way_to_new_runs_is_no_part_of_their_operation(
-    scene: Scene,
-) -> None:
+async def test_what_gives_way_to_new_runs_is_no_part_of_their_operation(scene: Scene) -> None:
     unique: JsonObject = {"key": ["k"], "until": "end", "onConflict": "replace"}
     jobs = scene.part.jobs
     await registered(jobs, "unique", parameters_schema=SCHEMA, unique_runs=unique)
@@ -76,9 +74,7 @@ async def ended_beside_one_that_starts_just_now(
     await scene.launch("unique", parameters={"k": 1})
     holders_of = jobs.log_port.holders_of
 
-    async def told_and_started(
-        slots: Iterable[Slot],
-    ) -> dict[Slot, tuple[UUID, bool]]:
+    async def told_and_started(slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
         told = await holders_of(slots)
         await scene.part.executions.claim("w", 1)
         return told

@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.building.builds import (
-    Builds,
-    need_builder,
-)
+from tests.support.building.builds import Builds, need_builder
 from tests.support.building.fake_builders import FakeBuilders
 from tests.support.building.stores import made_base_images
 from tests.support.git.origins import made
@@ -45,17 +42,11 @@ def base_images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture
-def builds(
-    base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Builds]:
+def builds(base_images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builds]:
     """Give a place where builds run."""
     builds = Builds(
         tmp_path,
-        {
-            "builder": "buildah",
-            "baseImages": str(base_images),
-            "ociDir": str(tmp_path / "images"),
-        },
+        {"builder": "buildah", "baseImages": str(base_images), "ociDir": str(tmp_path / "images")},
     )
     monkeypatch.setattr(tempfile, "tempdir", str(builds.attempts))
     yield builds

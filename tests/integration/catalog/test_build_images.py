@@ -7,11 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.building.builds import (
-    Builds,
-    image_in,
-    log_says,
-)
+from tests.support.building.builds import Builds, image_in, log_says
 from tests.support.building.stores import made_store, pulled
 from tests.support.git.origins import commit, git, made
 from worker.executors.local.workplace import remove
@@ -112,10 +108,7 @@ def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(
     assert "this went wrong" in built.log
     assert built.outcome.message["permanent"] is False
     last = built.updates[-1]["metrics"]
-    assert (last["status"], last["commitSha"]) == (
-        "failed",
-        git(origin, "rev-parse", "HEAD"),
-    )
+    assert (last["status"], last["commitSha"]) == ("failed", git(origin, "rev-parse", "HEAD"))
     assert not (tmp_path / "images").exists()
 
 
@@ -129,10 +122,7 @@ def test_a_step_that_fails_is_named_and_what_it_printed_is_kept(
         ("link", "the Dockerfile link leads out of the repository"),
         ("../outside", "the Dockerfile ../outside leads out of the repository"),
         ("/etc/hostname", "the Dockerfile /etc/hostname leads out of the repository"),
-        (
-            "through/hostname",
-            "the Dockerfile through/hostname leads out of the repository",
-        ),
+        ("through/hostname", "the Dockerfile through/hostname leads out of the repository"),
         ("Dockerfile.in", "a Dockerfile whose name ends in .in is not built"),
     ],
 )
@@ -140,8 +130,7 @@ def test_only_a_file_of_the_repository_is_a_dockerfile(
     builds: Builds, tmp_path: Path, path: str, message: str
 ) -> None:
     origin = made(
-        tmp_path / "origin",
-        {"directory/file": "", "Dockerfile.in": '#include "/etc/hostname"\n'},
+        tmp_path / "origin", {"directory/file": "", "Dockerfile.in": '#include "/etc/hostname"\n'}
     )
     (origin / "link").symlink_to("/etc/hostname")
     (origin / "through").symlink_to("/etc")
@@ -171,9 +160,7 @@ def test_branches_tags_and_commits_are_built(builds: Builds, tmp_path: Path) -> 
         built = builds.run(origin, build=build)
         assert built.result["result"]["commitSha"] == sha
         assert built.result["effects"][0]["data"]["git_branch"] == branch
-        assert image_in(tmp_path / "images", tag_of(sha))[1] == {
-            "greeting": greeting.encode()
-        }
+        assert image_in(tmp_path / "images", tag_of(sha))[1] == {"greeting": greeting.encode()}
 
 
 def test_links_of_the_repository_lead_nothing_of_the_host_into_an_image(
@@ -189,34 +176,25 @@ def test_links_of_the_repository_lead_nothing_of_the_host_into_an_image(
     (origin / "directory").symlink_to(tmp_path)
     commit(origin, {})
     assert "exit status 1" in builds.run(origin).error
-    copies = made(
-        tmp_path / "copies", {"Dockerfile": "FROM scratch\nCOPY directory/secret /\n"}
-    )
+    copies = made(tmp_path / "copies", {"Dockerfile": "FROM scratch\nCOPY directory/secret /\n"})
     (copies / "directory").symlink_to(tmp_path)
     commit(copies, {})
     assert "no such file" in builds.run(copies).error
 
 
 @pytest.mark.parametrize(
-    "instruction",
-    ["FROM {}", "FROM scratch\nCOPY --from={} /greeting /", "FROM {} AS x"],
+    "instruction", ["FROM {}", "FROM scratch\nCOPY --from={} /greeting /", "FROM {} AS x"]
 )
 def test_no_image_file_of_the_host_is_a_base_image(
     builds: Builds, tmp_path: Path, instruction: str
 ) -> None:
     tag = builds.run(made(tmp_path / "other", SCRATCH)).result["result"]["imageTag"]
     dockerfile = instruction.format(f"oci:{tmp_path / 'images'}:{tag}")
-    built = builds.run(
-        made(tmp_path / "origin", {"Dockerfile": dockerfile}), app={"id": "thief"}
-    )
-    assert (
-        "rejected by policy" in built.error or "no stage or image found" in built.error
-    )
+    built = builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile}), app={"id": "thief"})
+    assert "rejected by policy" in built.error or "no stage or image found" in built.error
     assert [
         entry["annotations"]
-        for entry in json.loads((tmp_path / "images/index.json").read_text())[
-            "manifests"
-        ]
+        for entry in json.loads((tmp_path / "images/index.json").read_text())["manifests"]
     ] == [{"org.opencontainers.image.ref.name": tag}]
 
 
@@ -248,9 +226,7 @@ def test_no_image_of_another_store_of_the_host_is_read(
     remove(other)
 
 
-def test_a_cancel_during_a_step_ends_the_build_at_once(
-    builds: Builds, tmp_path: Path
-) -> None:
+def test_a_cancel_during_a_step_ends_the_build_at_once(builds: Builds, tmp_path: Path) -> None:
     async def cancel(attempt: Attempt, log: Path) -> None:
         await log_says(log, RUNS)
         attempt.cancel(60.0)  # Longer than the test may take: it must end by itself.
@@ -268,28 +244,20 @@ async def _stop(attempt: Attempt, log: Path) -> None:
     attempt.stop()
 
 
-def test_a_kill_of_everything_during_a_step_leaves_nothing(
-    builds: Builds, tmp_path: Path
-) -> None:
+def test_a_kill_of_everything_during_a_step_leaves_nothing(builds: Builds, tmp_path: Path) -> None:
     built = builds.run(made(tmp_path / "origin", {"Dockerfile": LONG}), during=_stop)
     assert built.outcome.kind == "stopped"
     assert not (tmp_path / "images").exists()
 
 
 def test_a_timeout_leaves_nothing(builds: Builds, tmp_path: Path) -> None:
-    built = builds.run(
-        made(tmp_path / "origin", {"Dockerfile": LONG}), timeout_ms=5_000
-    )
+    built = builds.run(made(tmp_path / "origin", {"Dockerfile": LONG}), timeout_ms=5_000)
     assert built.outcome.kind == "timeout"
 
 
-def test_a_step_may_leave_a_process_in_the_background(
-    builds: Builds, tmp_path: Path
-) -> None:
+def test_a_step_may_leave_a_process_in_the_background(builds: Builds, tmp_path: Path) -> None:
     dockerfile = "FROM localhost/busybox\nRUN setsid sleep 300 & echo left one\n"
     assert (
-        builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile})).result[
-            "status"
-        ]
+        builds.run(made(tmp_path / "origin", {"Dockerfile": dockerfile})).result["status"]
         == "succeeded"
     )

@@ -32,23 +32,14 @@ REMEDY = "start it, and let the worker's user reach its socket"
             "docker",
         ),
         (
-            {
-                "docker": Answer("version", err=UNREACHABLE, code=1),
-                "podman": Answer("--version"),
-            },
+            {"docker": Answer("version", err=UNREACHABLE, code=1), "podman": Answer("--version")},
             "podman",
         ),
         (
-            {
-                "docker": Answer("version", err=UNREACHABLE, code=1),
-                "buildah": Answer("--version"),
-            },
+            {"docker": Answer("version", err=UNREACHABLE, code=1), "buildah": Answer("--version")},
             "buildah",
         ),
-        (
-            {"podman": Answer("--version", code=127), "buildah": Answer("--version")},
-            "buildah",
-        ),
+        ({"podman": Answer("--version", code=127), "buildah": Answer("--version")}, "buildah"),
         ({"buildah": Answer("--version")}, "buildah"),
     ],
 )
@@ -58,10 +49,7 @@ def test_the_first_builder_that_can_be_used_is_used(
     for name, answer in there.items():
         fakes.add(
             name,
-            [
-                *([answer] if answer else []),
-                Answer("build", err=f"Error: asked {name}\n", code=1),
-            ],
+            [*([answer] if answer else []), Answer("build", err=f"Error: asked {name}\n", code=1)],
         )
     with pytest.raises(BuildError, match=f"{chosen}: asked {chosen}"):
         run(origin)
@@ -105,10 +93,7 @@ def test_without_a_builder_the_build_fails_for_good_and_says_what_to_install(
     assert str(failed.value).startswith(message)
     told, failure = reports
     assert told["context"] == {"launchEnvTemplates": []}
-    assert (failure["metrics"]["buildId"], failure["metrics"]["status"]) == (
-        "b",
-        "failed",
-    )
+    assert (failure["metrics"]["buildId"], failure["metrics"]["status"]) == ("b", "failed")
 
 
 def test_the_log_says_of_each_builder_why_it_cannot_be_used(
@@ -136,8 +121,7 @@ def test_a_builder_that_is_wanted_is_used_though_another_comes_first(
 ) -> None:
     fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER])
     fakes.add(
-        "buildah",
-        [Answer("--version"), Answer("build", err="Error: asked buildah\n", code=125)],
+        "buildah", [Answer("--version"), Answer("build", err="Error: asked buildah\n", code=125)]
     )
     with pytest.raises(BuildError, match="buildah: asked buildah"):
         run(origin, {"builder": "buildah"})
@@ -159,9 +143,7 @@ def with_a_build(status: str) -> dict[str, Any]:
         (with_a_build("canceled"), "build already ended: canceled"),
     ],
 )
-def test_nothing_is_built_for_what_is_gone_or_over(
-    inputs: dict[str, Any], message: str
-) -> None:
+def test_nothing_is_built_for_what_is_gone_or_over(inputs: dict[str, Any], message: str) -> None:
     with pytest.raises(PermanentError, match=f"^{message}$"):
         build.execute(context_of(inputs))
 

@@ -19,9 +19,7 @@ from tests.support.building.recorded_builds import (
 )
 
 
-def test_docker_builds_and_keeps_the_image_itself(
-    fakes: FakeBuilders, origin: Path
-) -> None:
+def test_docker_builds_and_keeps_the_image_itself(fakes: FakeBuilders, origin: Path) -> None:
     fakes.add("docker", [Answer("version", out="26.1.5+dfsg1\n"), BUILT_BY_DOCKER])
     result = run(origin)
     source, work = Path("source").absolute(), Path("build").absolute()
@@ -56,9 +54,7 @@ def test_docker_pushes_with_the_operators_credentials(
         "registry": "registry.example:5000/team",
         "registryAuthFile": str(tmp_path / "auth.json"),
     }
-    result = run(
-        origin, {**settings, "dockerHost": "unix:///run/user/1000/docker.sock"}
-    )
+    result = run(origin, {**settings, "dockerHost": "unix:///run/user/1000/docker.sock"})
     assert result.result["imageDigest"] == PUSHED
     docker = ["docker", "--host", "unix:///run/user/1000/docker.sock"]
     assert fakes.commands[2:] == [
@@ -74,15 +70,8 @@ def test_docker_pushes_with_the_operators_credentials(
 
 
 @pytest.mark.parametrize("said", ["[]", "null", '["other.example/x@sha256:0"]'])
-def test_a_push_without_a_digest_is_a_failure(
-    fakes: FakeBuilders, origin: Path, said: str
-) -> None:
-    answers = [
-        Answer("version", out="26\n"),
-        BUILT_BY_DOCKER,
-        Answer("tag"),
-        Answer("push"),
-    ]
+def test_a_push_without_a_digest_is_a_failure(fakes: FakeBuilders, origin: Path, said: str) -> None:
+    answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push")]
     fakes.add("docker", [*answers, Answer("inspect", out=said)])
     with pytest.raises(
         BuildError,
@@ -94,28 +83,16 @@ def test_a_push_without_a_digest_is_a_failure(
 def test_dockers_own_registry_has_a_name_that_docker_leaves_out(
     fakes: FakeBuilders, origin: Path
 ) -> None:
-    answers = [
-        Answer("version", out="26\n"),
-        BUILT_BY_DOCKER,
-        Answer("tag"),
-        Answer("push"),
-    ]
-    fakes.add(
-        "docker", [*answers, Answer("inspect", out=f'["team/apphub/shop@{PUSHED}"]')]
-    )
+    answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push")]
+    fakes.add("docker", [*answers, Answer("inspect", out=f'["team/apphub/shop@{PUSHED}"]')])
     assert run(origin, {"registry": "docker.io/team"}).result["imageDigest"] == PUSHED
 
 
-def test_docker_writes_an_oci_layout(
-    fakes: FakeBuilders, origin: Path, tmp_path: Path
-) -> None:
+def test_docker_writes_an_oci_layout(fakes: FakeBuilders, origin: Path, tmp_path: Path) -> None:
     layout, digest = layout_of(tmp_path / "saved")
     saved = Answer("save", copies={"--output": str(archive_of(layout))})
     fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER, saved])
-    assert (
-        run(origin, {"ociDir": str(tmp_path / "images")}).result["imageDigest"]
-        == digest
-    )
+    assert run(origin, {"ociDir": str(tmp_path / "images")}).result["imageDigest"] == digest
     assert image_in(tmp_path / "images", tag_of(origin)) == (digest, {})
     assert fakes.commands[-1] == [
         "docker",

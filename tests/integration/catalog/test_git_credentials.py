@@ -52,9 +52,7 @@ def test_a_private_repository_is_cloned_and_nobody_sees_the_password(
     assert server.authorizations[-1] is not None
     # So git's own command line was among what we saw.
     assert any(url in text for text in seen)
-    kept = [
-        path.read_text(errors="replace") for path in Path().rglob("*") if path.is_file()
-    ]
+    kept = [path.read_text(errors="replace") for path in Path().rglob("*") if path.is_file()]
     for text in (*seen, *kept, caplog.text):
         assert not [trace for trace in TRACES if trace in text]
 
@@ -62,10 +60,7 @@ def test_a_private_repository_is_cloned_and_nobody_sees_the_password(
 def test_a_wrong_password_is_refused_and_not_told(tmp_path: Path, origin: Path) -> None:
     del origin
     told = "other than the operator's"
-    with (
-        git_server(tmp_path, LOGIN) as server,
-        pytest.raises(RefusedError, match=told) as failed,
-    ):
+    with git_server(tmp_path, LOGIN) as server, pytest.raises(RefusedError, match=told) as failed:
         clone(
             context_of(**credentials(server.address, "wr0ng")),
             f"http://{server.address}/origin/.git",
@@ -75,34 +70,24 @@ def test_a_wrong_password_is_refused_and_not_told(tmp_path: Path, origin: Path) 
     assert not [path for path in Path().iterdir() if path.name.startswith("git-")]
 
 
-@pytest.mark.parametrize(
-    "place", ["127.0.0.1:1", "127.0.0.1", "localhost", "other.example"]
-)
-def test_another_host_or_port_gets_nothing(
-    tmp_path: Path, origin: Path, place: str
-) -> None:
+@pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1", "localhost", "other.example"])
+def test_another_host_or_port_gets_nothing(tmp_path: Path, origin: Path, place: str) -> None:
     del origin
     with (
         git_server(tmp_path, LOGIN) as server,
         pytest.raises(RefusedError, match="demands a user and password"),
     ):
         clone(
-            context_of(**credentials(place)),
-            f"http://{server.address}/origin/.git",
-            Path("clone"),
+            context_of(**credentials(place)), f"http://{server.address}/origin/.git", Path("clone")
         )
     assert set(server.authorizations) == {None}
 
 
 def redirect_to(server: Server) -> Callable[[Any], None]:
-    return lambda handler: handler.say(
-        302, Location=f"http://{server.address}{handler.path}"
-    )
+    return lambda handler: handler.say(302, Location=f"http://{server.address}{handler.path}")
 
 
-def test_a_redirect_never_carries_the_credentials_away(
-    tmp_path: Path, origin: Path
-) -> None:
+def test_a_redirect_never_carries_the_credentials_away(tmp_path: Path, origin: Path) -> None:
     del origin
     with (
         git_server(tmp_path) as elsewhere,
@@ -120,9 +105,7 @@ def test_a_redirect_never_carries_the_credentials_away(
     assert elsewhere.authorizations == []
 
 
-def test_a_redirect_after_the_login_carries_nothing_away(
-    tmp_path: Path, origin: Path
-) -> None:
+def test_a_redirect_after_the_login_carries_nothing_away(tmp_path: Path, origin: Path) -> None:
     del origin
 
     def answer(handler: Any) -> None:
@@ -186,9 +169,7 @@ def test_nothing_of_the_host_is_told(
         monkeypatch.setenv("HOME", str(home))
         monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
         monkeypatch.setenv("GIT_CONFIG_KEY_0", "http.extraHeader")
-        monkeypatch.setenv(
-            "GIT_CONFIG_VALUE_0", "Authorization: Basic YW5uYTprbm93bg=="
-        )
+        monkeypatch.setenv("GIT_CONFIG_VALUE_0", "Authorization: Basic YW5uYTprbm93bg==")
         with pytest.raises(GitError, match="demands a user and password"):
             clone(context_of(), f"http://{server.address}/origin/.git", Path("clone"))
     assert server.authorizations == [None]
@@ -198,7 +179,5 @@ def test_nothing_of_the_host_is_told(
 def test_the_test_above_would_see_what_is_told(tmp_path: Path, origin: Path) -> None:
     with git_server(tmp_path, "anna:known") as server:
         url = f"http://anna:known@{server.address}/origin/.git"
-        assert git(
-            origin, "-c", f"safe.directory={os.devnull}", "ls-remote", url, "HEAD"
-        )
+        assert git(origin, "-c", f"safe.directory={os.devnull}", "ls-remote", url, "HEAD")
     assert server.authorizations[-1] == "Basic YW5uYTprbm93bg=="

@@ -15,13 +15,7 @@ import pytest
 from catalog.handlers import ingest as ingestion
 from catalog.handlers import origin as home
 from catalog.handlers.git import CanceledError, GitError, RefusedError, clone
-from tests.support.git.git_servers import (
-    git_server,
-    http_server,
-    packet,
-    serve_pack,
-    tcp_server,
-)
+from tests.support.git.git_servers import git_server, http_server, packet, serve_pack, tcp_server
 from tests.support.git.repositories import app_at, context_of, git, repository
 from tests.support.processes import eventually
 
@@ -30,19 +24,14 @@ from tests.support.processes import eventually
 def nothing_left(directory: Path) -> Iterator[None]:
     """Look for processes that a clone left behind: all of git's know the attempt's directory."""
     yield
-    eventually(
-        lambda: not processes_of(directory), what="the end of all that git had started"
-    )
+    eventually(lambda: not processes_of(directory), what="the end of all that git had started")
 
 
 def processes_of(directory: Path) -> list[str]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            if (
-                f"GIT_CONFIG_GLOBAL={directory}/".encode()
-                in (process / "environ").read_bytes()
-            ):
+            if f"GIT_CONFIG_GLOBAL={directory}/".encode() in (process / "environ").read_bytes():
                 found.append((process / "comm").read_text())
     return found
 
@@ -79,23 +68,12 @@ def test_a_server_that_says_nothing_is_given_up(scheme: str) -> None:
         tcp_server(silent) as address,
         pytest.raises(GitError, match=r"took longer than 0\.7 s and was stopped"),
     ):
-        clone(
-            context_of(cloneTimeoutMs=700),
-            f"{scheme}://{address}/shop.git",
-            Path("clone"),
-        )
+        clone(context_of(cloneTimeoutMs=700), f"{scheme}://{address}/shop.git", Path("clone"))
 
 
 def test_a_server_that_sends_slowly_for_ever_is_given_up() -> None:
-    with (
-        http_server(slow_page) as server,
-        pytest.raises(GitError, match="took longer than 1 s"),
-    ):
-        clone(
-            context_of(cloneTimeoutMs=1_000),
-            f"http://{server.address}/shop.git",
-            Path("clone"),
-        )
+    with http_server(slow_page) as server, pytest.raises(GitError, match="took longer than 1 s"):
+        clone(context_of(cloneTimeoutMs=1_000), f"http://{server.address}/shop.git", Path("clone"))
 
 
 def test_a_pack_that_comes_slowly_for_ever_is_given_up() -> None:
@@ -104,9 +82,7 @@ def test_a_pack_that_comes_slowly_for_ever_is_given_up() -> None:
         tcp_server(lambda connection: serve_pack(connection, chunks)) as address,
         pytest.raises(GitError, match="took longer than 1 s"),
     ):
-        clone(
-            context_of(cloneTimeoutMs=1_000), f"git://{address}/shop.git", Path("clone")
-        )
+        clone(context_of(cloneTimeoutMs=1_000), f"git://{address}/shop.git", Path("clone"))
 
 
 def test_a_web_server_that_stalls_is_given_up_before_the_time_is_over(
@@ -131,10 +107,7 @@ def test_a_cancel_is_heard_while_a_server_says_nothing(scheme: str) -> None:
         context = context_of(app_at(f"{scheme}://{address}/shop.git"))
         started = monotonic()
         result = ingestion.execute(context)
-    assert (result.status, result.error_message) == (
-        "canceled",
-        "canceled while cloning",
-    )
+    assert (result.status, result.error_message) == ("canceled", "canceled while cloning")
     assert monotonic() - started < 10
 
 
@@ -155,11 +128,7 @@ def test_a_pack_without_an_end_is_stopped_at_the_size_limit() -> None:
         tcp_server(answer) as address,
         pytest.raises(RefusedError, match="the repository takes more than 3 MB"),
     ):
-        clone(
-            context_of(cloneMaxBytes=3_000_000),
-            f"git://{address}/shop.git",
-            Path("clone"),
-        )
+        clone(context_of(cloneMaxBytes=3_000_000), f"git://{address}/shop.git", Path("clone"))
 
 
 def test_what_a_server_says_is_kept_short_and_cannot_steer_a_terminal() -> None:
@@ -170,10 +139,7 @@ def test_what_a_server_says_is_kept_short_and_cannot_steer_a_terminal() -> None:
         serve_pack(connection, chunks, more="side-band-64k")
 
     tracemalloc.start()
-    with (
-        tcp_server(answer) as address,
-        pytest.raises(GitError, match="early EOF") as failed,
-    ):
+    with tcp_server(answer) as address, pytest.raises(GitError, match="early EOF") as failed:
         clone(context_of(), f"git://{address}/shop.git", Path("clone"))
     _, most_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -230,26 +196,16 @@ def test_a_redirect_to_another_host_is_followed_and_told(
     ):
         sha = clone(context_of(), f"http://{first.address}/origin/.git", Path("clone"))
     assert sha == git(origin, "rev-parse", "HEAD")
-    assert (
-        f"git: warning: redirecting to http://{real.address}/origin/.git/"
-        in caplog.text
-    )
+    assert f"git: warning: redirecting to http://{real.address}/origin/.git/" in caplog.text
 
 
 @pytest.mark.parametrize("scheme", ["file", "git", "ftp", "ext"])
-def test_a_redirect_to_another_kind_of_address_is_refused(
-    tmp_path: Path, scheme: str
-) -> None:
+def test_a_redirect_to_another_kind_of_address_is_refused(tmp_path: Path, scheme: str) -> None:
     repository(tmp_path, {"a": "1"})
     connected: list[socket] = []
     with tcp_server(connected.append) as place:
-        target = redirect_to(
-            f"{scheme}://{'' if scheme == 'file' else place}{tmp_path}"
-        )
-        with (
-            http_server(target) as server,
-            pytest.raises(GitError, match="unable to access"),
-        ):
+        target = redirect_to(f"{scheme}://{'' if scheme == 'file' else place}{tmp_path}")
+        with http_server(target) as server, pytest.raises(GitError, match="unable to access"):
             clone(context_of(), f"http://{server.address}/origin/.git", Path("clone"))
     assert connected == []
 
@@ -258,10 +214,7 @@ def test_redirects_in_a_loop_end() -> None:
     def answer(handler: Any) -> None:
         redirect_to(f"http://{server.address}")(handler)
 
-    with (
-        http_server(answer) as server,
-        pytest.raises(GitError, match="redirects followed"),
-    ):
+    with http_server(answer) as server, pytest.raises(GitError, match="redirects followed"):
         clone(context_of(), f"http://{server.address}/shop.git", Path("clone"))
     assert len(server.authorizations) < 30
 

@@ -6,34 +6,22 @@ import json
 from pathlib import Path
 
 from tests.integration.catalog.test_build_images import SCRATCH
-from tests.support.building.builds import (
-    Builds,
-    image_in,
-)
-from tests.support.building.image_registry import (
-    PASSWORD,
-    image_registry,
-    write_credentials,
-)
+from tests.support.building.builds import Builds, image_in
+from tests.support.building.image_registry import PASSWORD, image_registry, write_credentials
 from tests.support.git.origins import made
 
 
-async def test_builds_at_the_same_time_share_an_oci_layout(
-    builds: Builds, tmp_path: Path
-) -> None:
+async def test_builds_at_the_same_time_share_an_oci_layout(builds: Builds, tmp_path: Path) -> None:
     origins = [
         made(tmp_path / f"origin{number}", {**SCRATCH, "greeting": str(number)})
         for number in range(4)
     ]
 
     all_of_them = (
-        builds.one(str(origin), {}, {"id": origin.name}, None, None, {})
-        for origin in origins
+        builds.one(str(origin), {}, {"id": origin.name}, None, None, {}) for origin in origins
     )
     for number, built in enumerate(await asyncio.gather(*all_of_them)):
-        digest, files = image_in(
-            tmp_path / "images", built.result["result"]["imageTag"]
-        )
+        digest, files = image_in(tmp_path / "images", built.result["result"]["imageTag"])
         assert (digest, files) == (
             built.result["result"]["imageDigest"],
             {"greeting": str(number).encode()},
@@ -57,31 +45,23 @@ def test_an_unusable_place_for_images_is_named(builds: Builds, tmp_path: Path) -
         in builds.run(origin, settings={"ociDir": str(tmp_path / "file")}).error
     )
     empty = f"{tmp_path}/nowhere holds no base images (see docs/building.md)"
-    assert (
-        builds.run(origin, settings={"baseImages": str(tmp_path / "nowhere")}).error
-        == empty
-    )
+    assert builds.run(origin, settings={"baseImages": str(tmp_path / "nowhere")}).error == empty
 
 
-def test_an_image_is_pushed_with_the_operators_credentials(
-    builds: Builds, tmp_path: Path
-) -> None:
+def test_an_image_is_pushed_with_the_operators_credentials(builds: Builds, tmp_path: Path) -> None:
     origin = made(tmp_path / "origin", SCRATCH)
     with image_registry() as registry:
         settings = {"registry": f"{registry.address}/team/", "registryTlsVerify": False}
         assert "authentication required" in builds.run(origin, settings=settings).error
         credentials = write_credentials(tmp_path / "credentials.json", registry.address)
-        built = builds.run(
-            origin, settings={**settings, "registryAuthFile": str(credentials)}
-        )
+        built = builds.run(origin, settings={**settings, "registryAuthFile": str(credentials)})
         result = built.result["result"]
         manifest = registry.manifests[f"team/{result['imageTag']}"]
     assert result["imageDigest"] == f"sha256:{hashlib.sha256(manifest).hexdigest()}"
     # The layout holds the same image, so that one digest names both.
     assert image_in(tmp_path / "images", result["imageTag"])[0] == result["imageDigest"]
     parts = json.loads(manifest)
-    assert {
-        parts["config"]["digest"],
-        *(layer["digest"] for layer in parts["layers"]),
-    } <= set(registry.blobs)
+    assert {parts["config"]["digest"], *(layer["digest"] for layer in parts["layers"])} <= set(
+        registry.blobs
+    )
     assert PASSWORD not in built.log

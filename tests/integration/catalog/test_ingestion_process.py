@@ -33,13 +33,7 @@ async def attempted(task: Task, cancel_when: asyncio.Event | None = None) -> Out
 
 def task_of(tmp_path: Path, repo_url: str, **settings: Any) -> Task:
     return Task(
-        run={
-            "id": "1",
-            "slug": "repository-ingest",
-            "attempt": 1,
-            "maxAttempts": 3,
-            "context": {},
-        },
+        run={"id": "1", "slug": "repository-ingest", "attempt": 1, "maxAttempts": 3, "context": {}},
         definition={},
         entry_point="catalog.ingestion.processRepository",
         parameters={"repositoryId": "Shop"},
@@ -66,25 +60,18 @@ async def test_the_largest_record_comes_through(tmp_path: Path) -> None:
     (effect,) = outcome.message["effects"]
     assert len(effect["data"]["preview_tiles"]) == 6
     assert len(json.dumps(outcome.message)) > 4_000_000
-    assert (
-        "at commit " + git(origin, "rev-parse", "HEAD")
-        in (tmp_path / "log").read_text()
-    )
+    assert "at commit " + git(origin, "rev-parse", "HEAD") in (tmp_path / "log").read_text()
 
 
 async def test_a_refused_repository_is_not_tried_again(tmp_path: Path) -> None:
     outcome = await attempted(task_of(tmp_path, "/srv/git/shop", allowLocalPaths=False))
     assert (outcome.kind, outcome.message["permanent"]) == ("error", True)
-    assert outcome.message["message"].startswith(
-        "repositories at local paths are switched off"
-    )
+    assert outcome.message["message"].startswith("repositories at local paths are switched off")
 
 
 async def test_a_server_that_fails_is_tried_again(tmp_path: Path) -> None:
     with http_server(lambda handler: handler.say(500)) as server:
-        outcome = await attempted(
-            task_of(tmp_path, f"http://{server.address}/shop.git")
-        )
+        outcome = await attempted(task_of(tmp_path, f"http://{server.address}/shop.git"))
     assert (outcome.kind, outcome.message["permanent"]) == ("error", False)
 
 
@@ -103,17 +90,13 @@ async def test_a_cancel_while_a_server_says_nothing_is_prompt(tmp_path: Path) ->
     assert monotonic() - started < 20
 
 
-@pytest.mark.skipif(
-    not (PROJECT / ".git").exists(), reason="needs the project's own repository"
-)
+@pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="needs the project's own repository")
 async def test_this_project_is_read(tmp_path: Path) -> None:
     outcome = await attempted(task_of(tmp_path, str(PROJECT)))
     assert outcome.kind == "result", outcome.message
     (effect,) = outcome.message["effects"]
     found = effect["data"]
-    assert found["commit_sha"] == git(
-        PROJECT, "-c", "safe.directory=*", "rev-parse", "HEAD"
-    )
+    assert found["commit_sha"] == git(PROJECT, "-c", "safe.directory=*", "rev-parse", "HEAD")
     assert (found["name"], found["dockerfile_path"]) == ("Shop", "Dockerfile")
     assert (
         found["description"]

@@ -21,14 +21,10 @@ def test_podman_keeps_everything_in_the_attempts_directory(
     layout, digest = layout_of(tmp_path / "pushed")
     pushed = Answer("push", copies={"oci:": str(layout)})
     fakes.add(
-        "podman",
-        [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, pushed],
+        "podman", [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, pushed]
     )
     (tmp_path / "base" / "vfs-images").mkdir(parents=True)
-    result = run(
-        origin,
-        {"ociDir": str(tmp_path / "images"), "baseImages": str(tmp_path / "base")},
-    )
+    result = run(origin, {"ociDir": str(tmp_path / "images"), "baseImages": str(tmp_path / "base")})
     source, work = Path("source").absolute(), Path("build").absolute()
     podman = [
         "podman",
@@ -49,9 +45,7 @@ def test_podman_keeps_everything_in_the_attempts_directory(
     push = [*podman, "push", *policy, IMAGE_ID, f"oci:{work}/image"]
     assert fakes.commands == [["podman", "--version"], build, push]
     for call in fakes.calls[1:]:
-        assert all(
-            Path(place).is_relative_to(work) for place in call["environment"].values()
-        )
+        assert all(Path(place).is_relative_to(work) for place in call["environment"].values())
     assert result.result["imageDigest"] == digest
     assert image_in(tmp_path / "images", tag_of(origin)) == (digest, {})
 
@@ -64,12 +58,7 @@ def test_podman_pushes_with_the_operators_credentials(
     pushed = Answer("push", copies={"oci:": str(layout)})
     fakes.add(
         "podman",
-        [
-            Answer("--version", out="podman version 5.4.2\n"),
-            BUILT_BY_PODMAN,
-            to_registry,
-            pushed,
-        ],
+        [Answer("--version", out="podman version 5.4.2\n"), BUILT_BY_PODMAN, to_registry, pushed],
     )
     settings = {
         "registry": "r.example/team",

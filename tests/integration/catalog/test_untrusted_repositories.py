@@ -15,13 +15,7 @@ from catalog.handlers import ingest
 from catalog.handlers.git import RefusedError, clone
 from catalog.handlers.untrusted import MAX_ENTRIES
 from tests.support.git.git_servers import serve_pack, tcp_server
-from tests.support.git.repositories import (
-    app_at,
-    committed,
-    context_of,
-    git,
-    repository,
-)
+from tests.support.git.repositories import app_at, committed, context_of, git, repository
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -43,33 +37,24 @@ def written() -> list[str]:
 
 
 def test_a_repository_that_is_too_large_is_refused(tmp_path: Path) -> None:
-    origin = repository(
-        tmp_path, {"Dockerfile": "FROM scratch", "large": os.urandom(3_000_000)}
-    )
+    origin = repository(tmp_path, {"Dockerfile": "FROM scratch", "large": os.urandom(3_000_000)})
     with pytest.raises(RefusedError, match="the repository takes more than 2 MB"):
         ingested(origin, cloneMaxBytes=2_000_000)
     assert written() == []
 
 
-def test_a_small_pack_of_giant_files_is_refused_before_one_is_written(
-    tmp_path: Path,
-) -> None:
+def test_a_small_pack_of_giant_files_is_refused_before_one_is_written(tmp_path: Path) -> None:
     origin = repository(
-        tmp_path,
-        {f"zeros{number}": bytes(2_000_000) + bytes([number]) for number in range(8)},
+        tmp_path, {f"zeros{number}": bytes(2_000_000) + bytes([number]) for number in range(8)}
     )
-    assert (
-        sum(path.stat().st_size for path in origin.glob(".git/objects/*/*")) < 1_000_000
-    )
+    assert sum(path.stat().st_size for path in origin.glob(".git/objects/*/*")) < 1_000_000
     with pytest.raises(RefusedError, match="the repository takes more than 10 MB"):
         ingested(origin, cloneMaxBytes=10_000_000)
     assert written() == []
 
 
 @pytest.mark.timeout(60)
-def test_a_tree_of_ten_billion_files_in_a_dozen_objects_is_refused(
-    tmp_path: Path,
-) -> None:
+def test_a_tree_of_ten_billion_files_in_a_dozen_objects_is_refused(tmp_path: Path) -> None:
     origin = repository(tmp_path, {})
     blob = git(origin, "hash-object", "-w", "--stdin", given=b"x")
     entries = "".join(f"100644 blob {blob}\t{number}\n" for number in range(10))
@@ -93,9 +78,7 @@ def with_files(root: Path, count: int) -> Path:
     return committed(origin, "".join(f"100644 blob {blob}\t{name}\n" for name in names))
 
 
-def test_a_hundred_thousand_entries_are_counted_before_one_is_written(
-    tmp_path: Path,
-) -> None:
+def test_a_hundred_thousand_entries_are_counted_before_one_is_written(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="more than 100000 files and directories"):
         ingested(with_files(tmp_path, 100_001), cloneMaxEntries=100_000)
     assert written() == []
@@ -120,12 +103,7 @@ def varint(number: int) -> bytes:
 
 def entry_of_a_pack(kind: int, size: int, content: bytes, before: bytes = b"") -> bytes:
     head = [kind << 4 | size & 15 | (128 if size > 15 else 0)]
-    return (
-        bytes(head)
-        + (varint(size >> 4) if size > 15 else b"")
-        + before
-        + zlib.compress(content)
-    )
+    return bytes(head) + (varint(size >> 4) if size > 15 else b"") + before + zlib.compress(content)
 
 
 @pytest.mark.timeout(60)

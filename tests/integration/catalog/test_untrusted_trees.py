@@ -9,14 +9,7 @@ from apphub_jobs.contract import PermanentError
 from catalog.handlers import ingest
 from catalog.handlers.git import GitError, RefusedError, clone
 from catalog.handlers.untrusted import MAX_TEXT_BYTES
-from tests.support.git.repositories import (
-    app_at,
-    committed,
-    context_of,
-    git,
-    imported,
-    repository,
-)
+from tests.support.git.repositories import app_at, committed, context_of, git, imported, repository
 
 pytestmark = pytest.mark.usefixtures("directory")
 
@@ -78,36 +71,25 @@ def test_links_to_devices_and_directories_are_not_read(tmp_path: Path) -> None:
 
 def test_gits_own_files_are_no_files_of_the_repository(tmp_path: Path) -> None:
     found = record(
-        imported(
-            tmp_path,
-            DOCKERFILE,
-            {b"README.md": b".git/config", b"tags.yaml": b".git/HEAD"},
-        )
+        imported(tmp_path, DOCKERFILE, {b"README.md": b".git/config", b"tags.yaml": b".git/HEAD"})
     )
     assert found["description"] == "As given"
     assert [tag["key"] for tag in found["tags"]] == ["Runtime"]
 
 
 @pytest.mark.parametrize("name", ["..", ".git", ".GIT", "git~1"])
-def test_a_name_that_leads_out_of_its_directory_is_refused(
-    tmp_path: Path, name: str
-) -> None:
+def test_a_name_that_leads_out_of_its_directory_is_refused(tmp_path: Path, name: str) -> None:
     origin = repository(tmp_path, {})
     blob = git(origin, "hash-object", "-w", "--stdin", given=b"x")
     committed(origin, f"100644 blob {blob}\t{name}\n")
-    with pytest.raises(
-        RefusedError, match=r"a path that cannot be checked out(.|\n)*invalid path"
-    ):
+    with pytest.raises(RefusedError, match=r"a path that cannot be checked out(.|\n)*invalid path"):
         record(origin)
 
 
 @pytest.mark.parametrize(
     ("path", "told"),
     [
-        (
-            (b"x" * 200 + b"/") * 20 + b"file",
-            "a path that is too long or too deep: xxx",
-        ),
+        ((b"x" * 200 + b"/") * 20 + b"file", "a path that is too long or too deep: xxx"),
         (b"x" * 300, "a path that is too long or too deep: xxx"),
         (b"d/" * 200 + b"file", "a path that is too long or too deep: d/d/d/"),
         # Git itself refuses some of these; which words it has for that depends on its version.
@@ -156,42 +138,18 @@ LAUGHS = "a: &a [lol]\n" + "".join(
     ("name", "content", "told"),
     [
         ("tags.yaml", LAUGHS, "tags.yaml: left out: aliases are not followed"),
-        (
-            "previews.yaml",
-            LAUGHS,
-            "previews.yaml: left out: aliases are not followed",
-        ),
+        ("previews.yaml", LAUGHS, "previews.yaml: left out: aliases are not followed"),
         ("tags.yaml", "a: [b", "tags.yaml is passed over: it is no YAML"),
-        (
-            "tags.yaml",
-            "a: !!python/object/apply:os.getpid []",
-            "tags.yaml: left out: the tag",
-        ),
-        (
-            "tags.yaml",
-            "[" * 60_000,
-            "tags.yaml is passed over: it is nested deeper than 32 levels",
-        ),
-        (
-            "tags.yaml",
-            "a: b\n" * 20_000,
-            "tags.yaml is passed over: it is larger than 65536 bytes",
-        ),
-        (
-            "tags.json",
-            "[" * 60_000,
-            "tags.json is passed over: it is nested too deeply",
-        ),
+        ("tags.yaml", "a: !!python/object/apply:os.getpid []", "tags.yaml: left out: the tag"),
+        ("tags.yaml", "[" * 60_000, "tags.yaml is passed over: it is nested deeper than 32 levels"),
+        ("tags.yaml", "a: b\n" * 20_000, "tags.yaml is passed over: it is larger than 65536 bytes"),
+        ("tags.json", "[" * 60_000, "tags.json is passed over: it is nested too deeply"),
         (
             "previews.json",
             '{"tiles":' * 7_000,
             "previews.json is passed over: it is nested too deeply",
         ),
-        (
-            "package.json",
-            "[" * 1_000_000,
-            "package.json is passed over: it is nested too deeply",
-        ),
+        ("package.json", "[" * 1_000_000, "package.json is passed over: it is nested too deeply"),
         ("package.json", "9" * 1_000_000, "package.json is passed over: it is no JSON"),
         (
             "package.json",
@@ -222,11 +180,7 @@ def test_a_giant_dockerfile_is_found_and_not_read(tmp_path: Path) -> None:
 
 
 def test_pointers_of_large_files_stay_pointers(tmp_path: Path) -> None:
-    pointer = (
-        b"version https://git-lfs.github.com/spec/v1\noid sha256:"
-        + b"0" * 64
-        + b"\nsize 5\n"
-    )
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 5\n"
     attributes = b"*.png filter=lfs diff=lfs merge=lfs -text\n"
     files = {
         b".gitattributes": attributes,
@@ -266,9 +220,7 @@ def test_nothing_that_a_local_repository_s_settings_name_is_run(tmp_path: Path) 
     assert mark.exists()  # So the program would have left its mark.
 
 
-def test_a_local_repository_does_not_say_from_where_its_objects_are_fetched(
-    tmp_path: Path,
-) -> None:
+def test_a_local_repository_does_not_say_from_where_its_objects_are_fetched(tmp_path: Path) -> None:
     origin = repository(tmp_path, {"Dockerfile": "FROM scratch"})
     mark = tmp_path / "run"
     blob = git(origin, "rev-parse", "HEAD:Dockerfile")
@@ -289,12 +241,7 @@ def test_a_local_repository_does_not_say_from_where_its_objects_are_fetched(
 
 def test_local_paths_can_be_switched_off(tmp_path: Path) -> None:
     origin = repository(tmp_path, {"Dockerfile": "FROM scratch"})
-    for url in (
-        str(origin),
-        f"file://{origin}",
-        f"file:{origin}",
-        f"FILE://localhost{origin}",
-    ):
+    for url in (str(origin), f"file://{origin}", f"file:{origin}", f"FILE://localhost{origin}"):
         with pytest.raises(PermanentError, match="local paths are switched off here"):
             ingest.execute(context_of(app_at(url), allowLocalPaths=False))
     assert not Path("clone").exists()

@@ -27,11 +27,7 @@ JOBS: dict[str, dict[str, Any]] = {
     "keyed": {"concurrency_key": "k"},
     "both": {"concurrency_key": "k", "max_concurrent_runs": 3},
     "shared": {"concurrency_key": "k", "concurrency_limit": 3},
-    "shared-both": {
-        "concurrency_key": "k",
-        "concurrency_limit": 2,
-        "max_concurrent_runs": 5,
-    },
+    "shared-both": {"concurrency_key": "k", "concurrency_limit": 2, "max_concurrent_runs": 5},
 }
 
 INSERT = """
@@ -91,26 +87,13 @@ def _expected(runs: list[dict[str, Any]], limit: int) -> list[str]:
         if run["concurrency_value"] is not None
     )
     picked: list[str] = []
-    for run in sorted(
-        runs, key=lambda run: (-run["priority"], run["scheduled_at"], run["id"])
-    ):
-        key, deadline = (
-            (run["slug"], run["concurrency_value"]),
-            run["start_deadline_at"],
-        )
-        too_late = (
-            run["execution"] == 0
-            and deadline is not None
-            and deadline <= NOW.isoformat()
-        )
+    for run in sorted(runs, key=lambda run: (-run["priority"], run["scheduled_at"], run["id"])):
+        key, deadline = ((run["slug"], run["concurrency_value"]), run["start_deadline_at"])
+        too_late = run["execution"] == 0 and deadline is not None and deadline <= NOW.isoformat()
         job = JOBS[run["slug"]]
         most = job.get("max_concurrent_runs", 10**9)
         most_of_key = job.get("concurrency_limit", 1)
-        if (
-            run["status"] != "pending"
-            or run["scheduled_at"] > NOW.isoformat()
-            or too_late
-        ):
+        if run["status"] != "pending" or run["scheduled_at"] > NOW.isoformat() or too_late:
             continue
         if len(picked) == limit or counts[run["slug"]] >= most:
             continue
@@ -144,11 +127,7 @@ async def _registered_jobs(part: Parts) -> None:
     ("front", "of_job", "max_keys"), [(12, 8, 2_000), (0, 0, 2_000), (0, 0, 1)]
 )
 async def test_a_claim_picks_what_looking_at_every_run_would_pick(
-    database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    front: int,
-    of_job: int,
-    max_keys: int,
+    database_url: str, monkeypatch: pytest.MonkeyPatch, front: int, of_job: int, max_keys: int
 ) -> None:
     monkeypatch.setattr(claims, "FRONT", front)
     monkeypatch.setattr(claims, "FRONT_OF_JOB", of_job)
@@ -175,9 +154,7 @@ async def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(
         await connection.execute(PLANNED)
         assert await pick_anew(connection, NOW, 4)
         first = await read_value(
-            connection,
-            str,
-            "SELECT min(scheduled_at) FROM job_runs WHERE status = 'pending'",
+            connection, str, "SELECT min(scheduled_at) FROM job_runs WHERE status = 'pending'"
         )
         assert (await next_due(connection))["next_at"] == first
         await connection.execute("DELETE FROM job_runs")
@@ -209,9 +186,7 @@ PLANS = """
 """
 
 
-async def test_what_is_asked_job_by_job_keeps_its_plan_where_there_are_few(
-    part: Parts,
-) -> None:
+async def test_what_is_asked_job_by_job_keeps_its_plan_where_there_are_few(part: Parts) -> None:
     slug = await registered(part.jobs)
     for _ in range(3):
         await part.jobs.launch(slug, Launch(), TESTER)

@@ -17,8 +17,7 @@ from worker.outcomes import ClaimedRun
 
 async def _launch(part: Parts, slug: str, count: int = 1, **launch: Any) -> list[str]:
     return [
-        str((await part.jobs.launch(slug, Launch(**launch), TESTER)).run_id)
-        for _ in range(count)
+        str((await part.jobs.launch(slug, Launch(**launch), TESTER)).run_id) for _ in range(count)
     ]
 
 
@@ -46,9 +45,7 @@ async def test_a_full_job_does_not_hide_the_runs_behind_it(part: Parts) -> None:
     free = await registered(part.jobs, "free")
     await part.worker("w")
     in_limit = await _launch(part, limited, 30, priority=10)
-    same_key = await _launch(
-        part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}}
-    )
+    same_key = await _launch(part, keyed, 30, priority=5, parameters={"k": {"b": 1, "a": [2]}})
     [other_key] = await _launch(part, keyed, parameters={"k": "other"})
     [behind] = await _launch(part, free)
     assert await _claimed(part, 10) == [*in_limit[:2], same_key[0], other_key, behind]
@@ -64,9 +61,7 @@ async def test_a_revised_limit_holds_for_runs_that_wait_already(part: Parts) -> 
     assert len(await _claimed(part, 10)) == 1
 
 
-async def test_a_worker_declared_dead_gets_nothing(
-    database_url: str, part: Parts
-) -> None:
+async def test_a_worker_declared_dead_gets_nothing(database_url: str, part: Parts) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     await _launch(part, slug)
@@ -76,17 +71,13 @@ async def test_a_worker_declared_dead_gets_nothing(
     assert query(database_url, "SELECT status FROM job_runs") == [("pending",)]
 
 
-async def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(
-    part: Parts,
-) -> None:
+async def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(part: Parts) -> None:
     await part.worker("w")
     assert await part.sweeps.recover([("w", 0)], "observer") == []
     assert await part.heartbeats.living() == []
 
 
-async def test_a_worker_that_beat_after_all_is_not_buried(
-    database_url: str, part: Parts
-) -> None:
+async def test_a_worker_that_beat_after_all_is_not_buried(database_url: str, part: Parts) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     await _launch(part, slug)
@@ -122,19 +113,15 @@ async def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_resul
         ("started", "worker:w2"),
         ("succeeded", "worker:w2"),
     ]
-    assert query(
-        database_url, "SELECT status, attempt, execution, result FROM job_runs"
-    ) == [("succeeded", 2, 2, "in time")]
+    assert query(database_url, "SELECT status, attempt, execution, result FROM job_runs") == [
+        ("succeeded", 2, 2, "in time")
+    ]
 
 
 async def test_a_result_that_breaks_the_output_schema_fails_the_run_and_says_where(
     database_url: str, part: Parts
 ) -> None:
-    schema = {
-        "type": "object",
-        "properties": {"n": {"type": "integer"}},
-        "required": ["n"],
-    }
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     slug = await registered(part.jobs, output_schema=schema)
     await part.worker("w")
     await _launch(part, slug, 2)
@@ -175,9 +162,7 @@ async def test_effects_that_may_not_be_are_an_invalid_result(
 
 
 @pytest.mark.parametrize("effects", [[], None])
-async def test_no_effects_are_none_however_that_is_said(
-    part: Parts, effects: object
-) -> None:
+async def test_no_effects_are_none_however_that_is_said(part: Parts, effects: object) -> None:
     slug = await registered(part.jobs)
     assert await _ended(part, slug, effects) is None
 
@@ -209,9 +194,7 @@ async def test_start_deadlines_expire_only_what_never_started(
     assert await _claimed(part, 10) == [started]
 
 
-async def test_runs_that_are_claimed_together_go_on_with_stories_of_their_own(
-    part: Parts,
-) -> None:
+async def test_runs_that_are_claimed_together_go_on_with_stories_of_their_own(part: Parts) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     await _launch(part, slug, 2)

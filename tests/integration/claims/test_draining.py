@@ -27,9 +27,7 @@ async def test_no_claim_of_a_drained_worker_gets_through(part: Parts) -> None:
     assert len(await part.executions.claim("other", 4)) == 1
 
 
-async def test_a_drained_worker_lets_what_runs_come_to_its_end(
-    part: Parts, tmp_path: Path
-) -> None:
+async def test_a_drained_worker_lets_what_runs_come_to_its_end(part: Parts, tmp_path: Path) -> None:
     spec = Spec(name="count", type="batch", entry_point="test.count")
     await part.jobs.register_job("count", spec, 1, TESTER)
     gate = tmp_path / "gate"

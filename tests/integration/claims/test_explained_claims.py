@@ -104,10 +104,7 @@ def _crowd(random: Random, at: datetime) -> list[dict[str, Any]]:
     for number in range(random.choice([4, 15, 40])):
         slug = random.choice([*JOBS])
         key: str | None = None
-        if (
-            slug in {"keyed", "both", "shared", "paused", "turns"}
-            and random.random() < 0.9
-        ):
+        if slug in {"keyed", "both", "shared", "paused", "turns"} and random.random() < 0.9:
             key = str(random.randrange(3))
         run: dict[str, Any] = {
             "id": str(UUID(int=random.getrandbits(128))),
@@ -139,9 +136,7 @@ def _crowd(random: Random, at: datetime) -> list[dict[str, Any]]:
     return [*running, *waiting]
 
 
-async def _check(
-    part: Parts, connection: Connection, runs: list[dict[str, Any]]
-) -> set[str]:
+async def _check(part: Parts, connection: Connection, runs: list[dict[str, Any]]) -> set[str]:
     """Compare, and return the codes that were met."""
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
@@ -153,9 +148,7 @@ async def _check(
     for run in runs:
         if run["status"] != "pending":
             continue
-        found = await explain_now(
-            connection, part.files, part.jobs.quarantine, UUID(run["id"])
-        )
+        found = await explain_now(connection, part.files, part.jobs.quarantine, UUID(run["id"]))
         assert found is not None
         reasons: Any = found["reasons"]
         is_kept = any(reason["binding"] for reason in reasons)
@@ -166,9 +159,7 @@ async def _check(
 
 async def test_what_nothing_keeps_is_what_the_next_claims_take(part: Parts) -> None:
     for slug, spec in JOBS.items():
-        await part.jobs.register_job(
-            slug, Spec(name=slug, type="batch", **spec), 1, TESTER
-        )
+        await part.jobs.register_job(slug, Spec(name=slug, type="batch", **spec), 1, TESTER)
     await part.jobs.pause_job("paused", None, TESTER)
     for worker in WORKERS:
         await worker.register(part)

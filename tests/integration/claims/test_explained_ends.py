@@ -10,11 +10,7 @@ from tests.integration.claims.test_explanations import Found, explained, launche
 from tests.support.logs import TESTER, Parts, registered
 
 FAILURES: list[tuple[FailureReason, str, dict[str, Any]]] = [
-    (
-        "exit",
-        "the process exited with code 3 without a result",
-        {"exitCode": 3},
-    ),
+    ("exit", "the process exited with code 3 without a result", {"exitCode": 3}),
     ("signal", "the process was ended by signal SIGKILL", {"signal": "SIGKILL"}),
     ("signal", "the attempt's supervisor was killed", {"signal": None}),
     (
@@ -68,10 +64,7 @@ async def test_time_limits_are_told(part: Parts) -> None:
     claim = await _claimed(part, timeout_ms=1_000)
     await part.executions.time_out(claim.run.id, claim.holder, Report())
     reason = await _ended(part, claim.run.id)
-    assert (reason["code"], reason["details"]["timeoutMs"]) == (
-        "execution_timeout",
-        1_000,
-    )
+    assert (reason["code"], reason["details"]["timeoutMs"]) == ("execution_timeout", 1_000)
     late = await launched(part, "job", start_deadline_ms=1)
     while not await part.sweeps.expire_overdue():
         await asyncio.sleep(0.01)
@@ -81,9 +74,7 @@ async def test_time_limits_are_told(part: Parts) -> None:
     assert reason["details"]["workerId"] is None
 
 
-async def test_of_a_lost_worker_it_is_told_since_when_it_was_silent(
-    part: Parts,
-) -> None:
+async def test_of_a_lost_worker_it_is_told_since_when_it_was_silent(part: Parts) -> None:
     await _prepared(part)
     claim = await _claimed(part)
     await part.heartbeats.beat("w")
@@ -123,8 +114,4 @@ async def test_a_success_needs_no_reason(part: Parts) -> None:
     claim = await _claimed(part)
     await part.executions.succeed(claim.run.id, claim.holder, None, Report())
     found = await explained(part, str(claim.run.id))
-    assert (found["status"], found["reasons"], found["nextChangeAt"]) == (
-        "succeeded",
-        [],
-        None,
-    )
+    assert (found["status"], found["reasons"], found["nextChangeAt"]) == ("succeeded", [], None)

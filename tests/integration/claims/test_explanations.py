@@ -188,16 +188,8 @@ WAITING: list[tuple[Story, dict[str, bool], Found]] = [
         {"no_worker_offers_entry_point": True},
         {"entryPoint": "test.noop", "draining": []},
     ),
-    (
-        _who_could_is_drained,
-        {"no_worker_offers_entry_point": True},
-        {"draining": ["w"]},
-    ),
-    (
-        _all_slots_taken,
-        {"slots_full": True},
-        {"workers": [{"id": "w", "slots": 4, "busy": 4}]},
-    ),
+    (_who_could_is_drained, {"no_worker_offers_entry_point": True}, {"draining": ["w"]}),
+    (_all_slots_taken, {"slots_full": True}, {"workers": [{"id": "w", "slots": 4, "busy": 4}]}),
     (_job_full, {"job_limit": True}, {"limit": 1, "running": 1}),
     (
         _job_full_and_others_first,
@@ -252,9 +244,7 @@ async def test_a_time_limit_is_a_change_that_is_known_beforehand(part: Parts) ->
     assert found["nextChangeAt"] > found["reasons"][0]["since"]
 
 
-async def test_what_is_in_the_way_is_dated_also_before_the_run_is_due(
-    part: Parts,
-) -> None:
+async def test_what_is_in_the_way_is_dated_also_before_the_run_is_due(part: Parts) -> None:
     found = await explained(part, await _planned_and_more(part))
     planned, _, limit, key = found["reasons"]
     assert limit["since"] == key["since"] == key["details"]["startedAt"]

@@ -156,15 +156,9 @@ class _Walk:
             await jobs.resume_job(slug, TESTER)
 
 
-@pytest.mark.parametrize(
-    ("most", "fewer", "front"), [(2_000, 1_000, 12), (6, 3, 0), (40, 2, 2)]
-)
+@pytest.mark.parametrize(("most", "fewer", "front"), [(2_000, 1_000, 12), (6, 3, 0), (40, 2, 2)])
 async def test_claims_are_those_of_one_who_looks_at_every_run(
-    database_url: str,
-    monkeypatch: pytest.MonkeyPatch,
-    most: int,
-    fewer: int,
-    front: int,
+    database_url: str, monkeypatch: pytest.MonkeyPatch, most: int, fewer: int, front: int
 ) -> None:
     monkeypatch.setattr(pending_queue, "MOST_WAITING", most)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", fewer)
@@ -202,8 +196,7 @@ async def _work(part: Parts, slug: str, runs: int) -> None:
     claimed = await part.executions.claim("w", runs)
     assert len(claimed) == runs
     ends = [
-        part.executions.succeed(claim.run.id, claim.holder, None, Report())
-        for claim in claimed
+        part.executions.succeed(claim.run.id, claim.holder, None, Report()) for claim in claimed
     ]
     await asyncio.gather(*ends)
 
@@ -217,9 +210,7 @@ async def _read(part: Parts) -> int:
     return int(entries)
 
 
-async def test_no_claim_walks_over_what_was_consumed_while_a_snapshot_is_held(
-    part: Parts,
-) -> None:
+async def test_no_claim_walks_over_what_was_consumed_while_a_snapshot_is_held(part: Parts) -> None:
     slug = await registered(part.jobs, max_concurrent_runs=100)
     await part.worker("w")
     async with _old_snapshot(part.url):

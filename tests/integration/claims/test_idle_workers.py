@@ -34,11 +34,7 @@ class CountedExecutions(Executions):
     claims = 0
 
     async def claim(
-        self,
-        worker_id: str,
-        slots: int,
-        offer: Offer | None = None,
-        likely: UUID | None = None,
+        self, worker_id: str, slots: int, offer: Offer | None = None, likely: UUID | None = None
     ) -> Claims:
         CountedExecutions.claims += 1
         return await super().claim(worker_id, slots, offer, likely)

@@ -46,9 +46,7 @@ class _Race:
             await asyncio.sleep(0)
             if self.run_ids:
                 with suppress(ConflictError):
-                    await part.jobs.cancel(
-                        random.choice(self.run_ids[-50:]), "racing", TESTER
-                    )
+                    await part.jobs.cancel(random.choice(self.run_ids[-50:]), "racing", TESTER)
 
     async def work(self, part: Parts, worker_id: str) -> None:
         await part.worker(worker_id)
@@ -64,9 +62,7 @@ class _Race:
                 if end < 0.6:
                     await part.executions.succeed(run_id, holder, None, Report())
                 elif end < 0.8:
-                    await part.executions.fail(
-                        run_id, holder, Failure("racing"), Report()
-                    )
+                    await part.executions.fail(run_id, holder, Failure("racing"), Report())
                 else:
                     await part.executions.hand_back(run_id, holder)
 
@@ -102,8 +98,7 @@ async def test_racing_launchers_claimers_and_cancelers(database_url: str) -> Non
     _check_history(events)
     await promises.keep(Database(database_url), race.run_ids)
     assert query(
-        database_url,
-        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
+        database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     ) == [(0,)]
     [(wrong,)] = query(
         database_url,

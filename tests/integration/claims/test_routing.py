@@ -46,9 +46,7 @@ def _work_of(part: Parts) -> Work:
     return Work(part.pool, part.files, listener, part.jobs.quarantine, queue)
 
 
-def _offer(
-    *entry_points: str, given_up: Sequence[str] = (), grace_s: float = 0
-) -> Offer:
+def _offer(*entry_points: str, given_up: Sequence[str] = (), grace_s: float = 0) -> Offer:
     return Offer(frozenset(entry_points), frozenset(given_up), grace_s)
 
 

@@ -58,9 +58,7 @@ async def test_claims_job_by_job_come_to_what_can_be_read(
     await launched(part, full, *[Launch(priority=8)] * 40)
     if key is not None:
         await launched(part, slug, *[taken] * 9)
-    spoilt = [
-        Launch(priority=5, parameters={"k": number}) for number in range(UNREADABLE)
-    ]
+    spoilt = [Launch(priority=5, parameters={"k": number}) for number in range(UNREADABLE)]
     spoil(part, await launched(part, slug, *spoilt))
     later = [Launch(parameters={"k": f"later {number}"}) for number in range(4)]
     readable = await launched(part, slug, *later)
@@ -93,9 +91,7 @@ async def test_recovery_comes_to_what_can_be_read(part: Parts) -> None:
         await part.heartbeats.leave(worker_id)
     recovered = [await part.sweeps.recover([], "observer") for _ in range(4)]
     assert sum(map(len, recovered)) == 3
-    statuses = query(
-        part.url, "SELECT status, count(*) FROM job_runs GROUP BY 1 ORDER BY 1"
-    )
+    statuses = query(part.url, "SELECT status, count(*) FROM job_runs GROUP BY 1 ORDER BY 1")
     assert statuses == [("failed", 3), ("running", UNREADABLE)]
     # Whoever dies now is looked for among all.
     await part.worker("a")

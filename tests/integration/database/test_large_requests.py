@@ -24,9 +24,7 @@ from tests.support.processes import Process
 LARGE = Launch(parameters={"text": "x" * 300_000})
 
 
-async def test_a_batch_is_full_by_bytes(
-    part: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_batch_is_full_by_bytes(part: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
 
     async def measured(
@@ -82,8 +80,7 @@ async def test_a_page_of_events_ends_where_it_is_large_and_the_next_goes_on(
         after = page.next
     seen = [position for page in pages for position in page]
     positions = query(
-        part.url,
-        "SELECT notification_id FROM jobs_events WHERE actor = 'tester' ORDER BY 1",
+        part.url, "SELECT notification_id FROM jobs_events WHERE actor = 'tester' ORDER BY 1"
     )
     launched = [position for (position,) in positions][-7:]
     assert seen[-7:] == launched

@@ -168,10 +168,7 @@ async def test_a_disk_that_stays_full_is_reported_after_a_few_tries(
         connects.append(monotonic())
         return await connect(self)
 
-    async with (
-        parts(database_url, patience=PATIENCE) as part,
-        asyncio.timeout(ENOUGH_S),
-    ):
+    async with parts(database_url, patience=PATIENCE) as part, asyncio.timeout(ENOUGH_S):
         slug = await registered(part.jobs)
         _fill_disk(database_url, "true")
         monkeypatch.setattr(Database, "connect", counted)
@@ -184,14 +181,9 @@ async def test_a_disk_that_stays_full_is_reported_after_a_few_tries(
     assert query(database_url, COUNT) == [(1,)]
 
 
-async def test_a_unit_that_cannot_be_committed_takes_none_with_it(
-    database_url: str,
-) -> None:
+async def test_a_unit_that_cannot_be_committed_takes_none_with_it(database_url: str) -> None:
     heavy = Origin(actor="heavy")
-    async with (
-        parts(database_url, patience=PATIENCE) as part,
-        asyncio.timeout(ENOUGH_S),
-    ):
+    async with parts(database_url, patience=PATIENCE) as part, asyncio.timeout(ENOUGH_S):
         slug = await registered(part.jobs)
         _fill_disk(database_url, "NEW.actor = 'heavy'")
         origins = [TESTER, TESTER, heavy, TESTER, TESTER, TESTER]

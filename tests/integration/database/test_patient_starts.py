@@ -66,9 +66,7 @@ def _slugs(url: str) -> list[str]:
         return [slug for (slug,) in found]
 
 
-def test_processes_start_although_postgresql_is_killed_meanwhile(
-    tmp_path: Path,
-) -> None:
+def test_processes_start_although_postgresql_is_killed_meanwhile(tmp_path: Path) -> None:
     if os.environ.get("APPHUB_TEST_DATABASE_URL"):
         pytest.skip("the server is not ours to be killed")
     directory = tmp_path / "server"
@@ -124,9 +122,7 @@ async def test_one_that_stays_away_ends_the_start_in_one_line(
             waiting = ["--wait-for-database-s", "0.5"]
             # After the first look: while it reads what is in the tables.
             cut = proxy.cut_at(40, "before")
-            process = Process(
-                [*arguments, *waiting], {"APPHUB_DATABASE_URL": proxy.url}
-            )
+            process = Process([*arguments, *waiting], {"APPHUB_DATABASE_URL": proxy.url})
             while not cut.happened:
                 await asyncio.sleep(0.001)
             proxy.refusing = True
@@ -137,9 +133,7 @@ async def test_one_that_stays_away_ends_the_start_in_one_line(
         assert "Traceback" not in told
 
 
-async def test_a_start_that_waits_is_stopped_at_once(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_a_start_that_waits_is_stopped_at_once(database_url: str, tmp_path: Path) -> None:
     for command in (["serve", "--port", "0"], ["worker"]):
         async with Proxy(database_url) as proxy:
             arguments = [*command, "--data-dir", str(tmp_path / "data")]
@@ -149,9 +143,7 @@ async def test_a_start_that_waits_is_stopped_at_once(
                 await asyncio.sleep(0.001)
             proxy.refusing = True
             proxy.lose_all()
-            await asyncio.to_thread(
-                process.wait_for_line, "the database is away", errors=True
-            )
+            await asyncio.to_thread(process.wait_for_line, "the database is away", errors=True)
             # It would go on to wait for a minute.
             await asyncio.to_thread(process.stop, signal.SIGTERM, 30)
         assert "Traceback" not in "\n".join(process.errors)

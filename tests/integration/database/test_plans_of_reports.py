@@ -77,15 +77,11 @@ async def _fill(url: str) -> None:
 
 
 @pytest.mark.parametrize("name", AS_CLIENTS_WRITE)
-def test_what_a_client_asks_reads_little_and_by_an_index(
-    reported: str, name: str
-) -> None:
+def test_what_a_client_asks_reads_little_and_by_an_index(reported: str, name: str) -> None:
     _check(reported, AS_CLIENTS_WRITE[name])
 
 
-def test_a_status_is_found_also_by_a_prepared_statement_that_is_planned_once(
-    reported: str,
-) -> None:
+def test_a_status_is_found_also_by_a_prepared_statement_that_is_planned_once(reported: str) -> None:
     with psycopg.connect(reported, autocommit=True) as connection:
         connection.execute("SET plan_cache_mode = force_generic_plan")
         connection.execute("PREPARE report AS SELECT * FROM job_runs WHERE status = $1")
@@ -123,8 +119,7 @@ def _check(url: str, report: str) -> None:
     read_whole = [
         node
         for node in _nodes(plan)
-        if node["Node Type"].endswith("Seq Scan")
-        and node["Relation Name"] == "job_runs"
+        if node["Node Type"].endswith("Seq Scan") and node["Relation Name"] == "job_runs"
     ]
     assert not read_whole, (report, plan)
     pages = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
@@ -137,9 +132,7 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-async def test_the_view_of_live_jobs_leaves_out_what_was_deleted(
-    database_url: str,
-) -> None:
+async def test_the_view_of_live_jobs_leaves_out_what_was_deleted(database_url: str) -> None:
     async with parts(database_url) as part:
         await registered(part.jobs, "kept")
         await registered(part.jobs, "gone")

@@ -48,10 +48,7 @@ PLACES = """[{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
     "id": "00000000-0000-0000-0000-000000000000"}]"""
 
 ASKED: dict[str, tuple[str, dict[str, object]]] = {
-    "whom to start": (
-        claims.front_of_queue(76),
-        {"places": PLACES, "offered": "{test.noop}"},
-    ),
+    "whom to start": (claims.front_of_queue(76), {"places": PLACES, "offered": "{test.noop}"}),
     "who waits first": (statements.FIRST_WAITING, {}),
     "who is planned first": (
         statements.FIRST_PLANNED.replace("%s", "%(places)s"),
@@ -93,10 +90,7 @@ async def worn(part: Parts) -> str:
     """Return a database in which a few runs wait, and many have waited and run."""
     await registered(part.jobs)
     await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)
-    with (
-        psycopg.connect(part.url) as old,
-        psycopg.connect(part.url, autocommit=True) as connection,
-    ):
+    with psycopg.connect(part.url) as old, psycopg.connect(part.url, autocommit=True) as connection:
         old.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         old.execute("SELECT FROM job_runs")
         connection.execute(FILL, {"runs": RUNS})
@@ -118,9 +112,7 @@ def test_no_index_of_lists_is_taken_for_what_waits_or_runs(worn: str) -> None:
     assert taken == []
 
 
-def _indexes(
-    connection: psycopg.Connection, statement: str, values: dict[str, object]
-) -> set[str]:
+def _indexes(connection: psycopg.Connection, statement: str, values: dict[str, object]) -> set[str]:
     explain = f"EXPLAIN (FORMAT JSON) {statement}"
     [(explained,)] = connection.execute(explain.encode(), values).fetchall()
     return {node.get("Index Name", "") for node in _nodes(explained[0]["Plan"])}

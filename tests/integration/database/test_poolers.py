@@ -18,17 +18,13 @@ LOST = "notifications do not come through"
 
 @pytest.fixture
 def forgetful(database_url: str) -> Iterator[str]:
-    with pgbouncer(
-        database_url, pool_mode="transaction", max_prepared_statements=0
-    ) as url:
+    with pgbouncer(database_url, pool_mode="transaction", max_prepared_statements=0) as url:
         yield url
 
 
 @pytest.fixture
 def pooled(database_url: str) -> Iterator[str]:
-    with pgbouncer(
-        database_url, pool_mode="transaction", max_prepared_statements=100
-    ) as url:
+    with pgbouncer(database_url, pool_mode="transaction", max_prepared_statements=100) as url:
         yield url
 
 
@@ -44,9 +40,7 @@ def test_one_that_forgets_prepared_statements_is_refused_in_one_sentence(
     assert process.lines == []
 
 
-async def test_a_listener_knows_that_it_is_deaf_though_it_hears_itself(
-    pooled: str,
-) -> None:
+async def test_a_listener_knows_that_it_is_deaf_though_it_hears_itself(pooled: str) -> None:
     listener = Listener(Database(pooled))
     connection = await Database(pooled).connect()
     # It keeps no session to itself, so it would hear what it tells itself at once.
@@ -59,9 +53,7 @@ async def test_a_listener_knows_that_it_is_deaf_though_it_hears_itself(
     await listener.stop()
 
 
-async def test_what_comes_with_the_answer_to_listen_is_no_proof_of_hearing(
-    pooled: str,
-) -> None:
+async def test_what_comes_with_the_answer_to_listen_is_no_proof_of_hearing(pooled: str) -> None:
     database = Database(pooled)
     listener = Listener(database)
     async with await database.connect() as connection:
@@ -70,9 +62,7 @@ async def test_what_comes_with_the_answer_to_listen_is_no_proof_of_hearing(
         assert not await listener._hears(connection)
 
 
-def test_all_processes_say_that_notifications_are_lost(
-    pooled: str, tmp_path: Path
-) -> None:
+def test_all_processes_say_that_notifications_are_lost(pooled: str, tmp_path: Path) -> None:
     data = ("--data-dir", str(tmp_path / "data"))
     with (
         started("serve", "--port", "0", *data, APPHUB_DATABASE_URL=pooled) as api,
@@ -83,9 +73,7 @@ def test_all_processes_say_that_notifications_are_lost(
             process.wait_for_line(LOST, errors=True)
 
 
-def test_one_that_pools_sessions_is_as_good_as_none(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_one_that_pools_sessions_is_as_good_as_none(database_url: str, tmp_path: Path) -> None:
     with pgbouncer(database_url, pool_mode="session", max_prepared_statements=0) as url:
         data = ("--data-dir", str(tmp_path / "data"))
         with started("serve", "--port", "0", *data, APPHUB_DATABASE_URL=url) as api:

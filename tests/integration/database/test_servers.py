@@ -43,9 +43,7 @@ def test_a_database_that_cannot_keep_every_text_is_refused(
     assert f"encoding is {encoding}" in said
     assert "ENCODING 'UTF8'" in said
     with psycopg.connect(url) as connection:
-        found = connection.execute(
-            "SELECT count(*) FROM pg_class WHERE relname = 'jobs_events'"
-        )
+        found = connection.execute("SELECT count(*) FROM pg_class WHERE relname = 'jobs_events'")
         assert found.fetchone() == (0,)
 
 
@@ -59,9 +57,7 @@ async def test_texts_are_read_as_utf8_whatever_the_address_says(
         await connection.close()
 
 
-@pytest.mark.parametrize(
-    ("given", "holds"), [({}, "5"), ({"connect_timeout": 17}, "17")]
-)
+@pytest.mark.parametrize(("given", "holds"), [({}, "5"), ({"connect_timeout": 17}, "17")])
 def test_a_server_is_tried_for_as_long_as_its_address_says(
     database_url: str, given: dict[str, int], holds: str
 ) -> None:
@@ -78,9 +74,7 @@ async def test_a_database_that_is_away_at_the_start_is_waited_for(
         arguments = [*command, "--data-dir", str(tmp_path / "data")]
         process = Process(arguments, {"APPHUB_DATABASE_URL": proxy.url})
         try:
-            await asyncio.to_thread(
-                process.wait_for_line, "the database is away", errors=True
-            )
+            await asyncio.to_thread(process.wait_for_line, "the database is away", errors=True)
             proxy.refusing = False
             await asyncio.to_thread(_wait_until_ready, process, command)
         finally:
@@ -109,9 +103,7 @@ async def test_one_that_stays_away_ends_the_start_with_the_reason(
     assert "Traceback" not in told
 
 
-def test_a_wrong_password_is_not_waited_for(
-    database_server: str, tmp_path: Path
-) -> None:
+def test_a_wrong_password_is_not_waited_for(database_server: str, tmp_path: Path) -> None:
     url = make_conninfo(database_server, password="wrong")
     arguments = ["worker", "--data-dir", str(tmp_path / "data")]
     process = Process(arguments, {"APPHUB_DATABASE_URL": url})

@@ -38,9 +38,7 @@ async def test_a_stalled_heartbeat_is_given_up_in_time(
 async def registered_id(part: Parts, before: str) -> str:
     """Return the id of the worker that has come after another one."""
     while True:
-        for (worker_id,) in query(
-            part.url, "SELECT id FROM workers WHERE dead_at IS NULL"
-        ):
+        for (worker_id,) in query(part.url, "SELECT id FROM workers WHERE dead_at IS NULL"):
             if worker_id != before:
                 return str(worker_id)
         await asyncio.sleep(0.05)

@@ -54,9 +54,7 @@ async def test_limits_and_turns_need_no_round_trip_of_their_own(part: Parts) -> 
     assert await _trips_of_a_claim(part, limited) == 3
 
 
-async def test_rooms_of_a_limit_that_is_another_by_now_are_asked_for_again(
-    part: Parts,
-) -> None:
+async def test_rooms_of_a_limit_that_is_another_by_now_are_asked_for_again(part: Parts) -> None:
     rate = {"limit": 9, "periodMs": 1}
     slug = await registered(part.jobs, rate_limit=rate)
     await part.worker("w")
@@ -68,14 +66,9 @@ async def test_rooms_of_a_limit_that_is_another_by_now_are_asked_for_again(
     assert await _claimed(part, 4) == []
 
 
-async def test_turns_that_others_have_had_meanwhile_are_asked_for_again(
-    part: Parts,
-) -> None:
+async def test_turns_that_others_have_had_meanwhile_are_asked_for_again(part: Parts) -> None:
     slug = await registered(
-        part.jobs,
-        fairness_key="tenant",
-        concurrency_key="tenant",
-        concurrency_limit=1,
+        part.jobs, fairness_key="tenant", concurrency_key="tenant", concurrency_limit=1
     )
     await part.worker("w")
     runs = await _launched(part, slug, ("a", "a", "b", "b", "c", "c"))

@@ -15,14 +15,11 @@ TOO_MANY_BYTES = 400_000
 """Of random text, written in hexadecimal; a third of such a run is not read with the others."""
 
 
-async def launched(
-    part: Parts, count: int, start_deadline_ms: int | None = None
-) -> list[UUID]:
+async def launched(part: Parts, count: int, start_deadline_ms: int | None = None) -> list[UUID]:
     ids = []
     for _ in range(count):
         large = Launch(
-            parameters={"x": secrets.token_hex(TOO_MANY_BYTES)},
-            start_deadline_ms=start_deadline_ms,
+            parameters={"x": secrets.token_hex(TOO_MANY_BYTES)}, start_deadline_ms=start_deadline_ms
         )
         ids.append((await part.jobs.launch("job", large, TESTER)).run_id)
     return ids
@@ -36,9 +33,7 @@ async def ready(part: Parts) -> Parts:
     return part
 
 
-async def test_a_claim_takes_what_may_be_read_and_says_that_there_is_more(
-    ready: Parts,
-) -> None:
+async def test_a_claim_takes_what_may_be_read_and_says_that_there_is_more(ready: Parts) -> None:
     ids = await launched(ready, 5)
     claims = await ready.executions.claim("w", 8)
     assert claims.is_cut
@@ -91,9 +86,7 @@ async def test_the_whole_catalog_follows_runs_however_large_apps_and_builds_are(
     catalog = Catalog(ready.jobs)
     for number in range(4):
         name = f"app-{number}"
-        app = App(
-            id=name, name=name, description="", repo_url="/srv", dockerfile_path="D"
-        )
+        app = App(id=name, name=name, description="", repo_url="/srv", dockerfile_path="D")
         await catalog.add_app(app, TESTER)
         await catalog.request_build(name, Wanted(), TESTER)
         for grow in GROWN:

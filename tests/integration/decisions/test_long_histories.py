@@ -31,9 +31,7 @@ async def running(part: Parts, count: int = 1) -> list[Claim]:
     slug = await registered(part.jobs, retry_policy={"maxAttempts": 3})
     await part.worker("w")
     for number in range(count):
-        await part.jobs.launch(
-            slug, Launch(idempotency_key=f"key {number}", body={"a": 1}), TESTER
-        )
+        await part.jobs.launch(slug, Launch(idempotency_key=f"key {number}", body={"a": 1}), TESTER)
     claims = await part.executions.claim("w", count)
     report_often(part.url, [claim.run.id for claim in claims], OFTEN)
     # Claims follow the log: let them see so far.
@@ -60,9 +58,7 @@ async def test_ends_and_claims_read_no_history(part: Parts) -> None:
 
 async def test_cancels_and_repeated_launches_read_no_history(part: Parts) -> None:
     [claim] = await running(part)
-    asking = part.jobs.launch(
-        "job", Launch(idempotency_key="key 0", body={"a": 1}), TESTER
-    )
+    asking = part.jobs.launch("job", Launch(idempotency_key="key 0", body={"a": 1}), TESTER)
     read, launched = await log_rows_read(part, asking)
     assert read <= FEW
     assert launched.run_id == claim.run.id
@@ -70,15 +66,11 @@ async def test_cancels_and_repeated_launches_read_no_history(part: Parts) -> Non
     read, _ = await log_rows_read(part, canceling)
     assert read <= FEW
     await part.executions.hand_back(claim.run.id, claim.holder)
-    assert query(part.url, "SELECT status, error_message FROM job_runs") == [
-        ("canceled", "enough")
-    ]
+    assert query(part.url, "SELECT status, error_message FROM job_runs") == [("canceled", "enough")]
     await check_tables(part)
 
 
-async def test_a_dead_workers_runs_are_recovered_whatever_they_have_reported(
-    part: Parts,
-) -> None:
+async def test_a_dead_workers_runs_are_recovered_whatever_they_have_reported(part: Parts) -> None:
     claims = await running(part, 20)
     tracemalloc.start()
     recovering = part.sweeps.recover([("w", 0)], "observer")
@@ -109,16 +101,8 @@ async def test_a_definition_with_many_versions_is_revised_and_launched_as_one_wi
     assert read <= FEW
     # What the early run obeys stands in the history alone, which is read before the lock is taken.
     first, second = await part.executions.claim("w", 2)
-    assert (first.run.id, first.spec.name, first.spec.metadata) == (
-        early.run_id,
-        slug,
-        None,
-    )
-    assert (second.run.id, second.spec.name, second.spec.metadata) == (
-        late.run_id,
-        "last",
-        59,
-    )
+    assert (first.run.id, first.spec.name, first.spec.metadata) == (early.run_id, slug, None)
+    assert (second.run.id, second.spec.name, second.spec.metadata) == (late.run_id, "last", 59)
 
 
 @pytest.mark.parametrize("megabytes", [1])

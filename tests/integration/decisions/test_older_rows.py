@@ -41,17 +41,13 @@ async def launched(part: Parts, count: int) -> list[UUID]:
     await part.worker("w")
     ids = []
     for number in range(count):
-        launch = Launch(
-            context={"own": number}, idempotency_key=str(number), body={"n": number}
-        )
+        launch = Launch(context={"own": number}, idempotency_key=str(number), body={"n": number})
         ids.append((await part.jobs.launch(slug, launch, TESTER)).run_id)
     assert len(query(part.url, AS_BEFORE)) == count
     return ids
 
 
-async def test_runs_that_an_older_version_has_launched_are_claimed_and_retried(
-    part: Parts,
-) -> None:
+async def test_runs_that_an_older_version_has_launched_are_claimed_and_retried(part: Parts) -> None:
     ids = await launched(part, 3)
     claims = await part.executions.claim("w", 3)
     assert [claim.run.id for claim in claims] == ids
@@ -90,18 +86,12 @@ async def test_a_rebuild_fills_them(part: Parts) -> None:
     await verify(database, TABLES, fail, lambda *_: None)
 
 
-async def test_an_app_that_an_older_version_has_moved_on_follows_its_run(
-    part: Parts,
-) -> None:
+async def test_an_app_that_an_older_version_has_moved_on_follows_its_run(part: Parts) -> None:
     catalog = Catalog(part.jobs)
     await part.jobs.seed()
     await part.worker("w")
     app = App(
-        id="shop",
-        name="Shop",
-        description="",
-        repo_url="/srv/shop",
-        dockerfile_path="Dockerfile",
+        id="shop", name="Shop", description="", repo_url="/srv/shop", dockerfile_path="Dockerfile"
     )
     await catalog.add_app(app, TESTER)
     assert query(part.url, MOVED_BY_AN_OLDER_VERSION)
@@ -109,9 +99,7 @@ async def test_an_app_that_an_older_version_has_moved_on_follows_its_run(
     assert query(part.url, MOVED_BY_AN_OLDER_VERSION)
     never = Failure("never", permanent=True)
     await part.executions.fail(claim.run.id, claim.holder, never, Report())
-    status = (
-        "SELECT ingest_status, ingest_error FROM repositories WHERE aggregate_id = %s"
-    )
+    status = "SELECT ingest_status, ingest_error FROM repositories WHERE aggregate_id = %s"
     assert query(part.url, status, repository_id("shop")) == [("failed", "never")]
 
 
@@ -125,9 +113,7 @@ async def test_an_app_that_an_older_version_has_moved_on_follows_its_run(
         "personal = '{\"x\": [7]}'",
     ],
 )
-async def test_a_row_that_somebody_has_edited_stops_no_claim(
-    part: Parts, spoilt: str
-) -> None:
+async def test_a_row_that_somebody_has_edited_stops_no_claim(part: Parts, spoilt: str) -> None:
     slug = await registered(part.jobs, retry_policy=POLICY)
     await part.worker("w")
     for _ in range(2):

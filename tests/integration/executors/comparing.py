@@ -13,9 +13,7 @@ from worker.executors.port import Attempt, Executor, Outcome
 GRACE_S = 0.2
 
 
-async def compared(
-    where: Executor, directory: Path
-) -> tuple[dict[str, str], list[str]]:
+async def compared(where: Executor, directory: Path) -> tuple[dict[str, str], list[str]]:
     """Return what is not as is expected of what it can do, and of which scenarios nothing is."""
     differences: dict[str, str] = {}
     refused: list[str] = []

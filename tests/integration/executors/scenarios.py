@@ -59,8 +59,7 @@ def expected(scenario: Scenario, capabilities: Capabilities) -> Scenario | None:
 
 
 OWN_LOG = Instead(
-    "what does not pass Python's streams is printed to the process's own log",
-    {"log": ""},
+    "what does not pass Python's streams is printed to the process's own log", {"log": ""}
 )
 
 SCENARIOS: dict[str, Scenario] = {
@@ -74,56 +73,34 @@ SCENARIOS: dict[str, Scenario] = {
     "returns from a coroutine": Scenario(
         handler="asynchronous", parameters={"x": 1}, result={"x": 1}
     ),
-    "raises": Scenario(
-        handler="fail", kind="error", message="failing on purpose", log="Traceback"
-    ),
+    "raises": Scenario(handler="fail", kind="error", message="failing on purpose", log="Traceback"),
     "raises in a coroutine": Scenario(
-        handler="raise_late",
-        kind="error",
-        message="failing on purpose",
-        log="Traceback",
+        handler="raise_late", kind="error", message="failing on purpose", log="Traceback"
     ),
     "raises what no retry can help": Scenario(
         handler="fail_permanently", kind="error", message="never again"
     ),
-    "asks for another attempt soon": Scenario(
-        handler="retry_after", kind="error", message="soon"
-    ),
+    "asks for another attempt soon": Scenario(handler="retry_after", kind="error", message="soon"),
     "ends as canceled by itself": Scenario(
         handler="as_told", parameters={"status": "canceled"}, result=None
     ),
-    "leaves the program": Scenario(
-        handler="leave", kind="exit", message="exited with code 7"
-    ),
+    "leaves the program": Scenario(handler="leave", kind="exit", message="exited with code 7"),
     "exits": Scenario(
-        handler="exit_process",
-        kind="exit",
-        parameters={"code": 7},
-        message="code 7",
+        handler="exit_process", kind="exit", parameters={"code": 7}, message="code 7"
     ),
     "crashes in C": Scenario(handler="segfault", kind="signal", message="SIGSEGV"),
     "uses too much memory, in a descendant": Scenario(
         handler="grow", kind="out_of_memory", memory_mb=150, message="memoryMb"
     ),
     "runs past its time": Scenario(handler="sleep", kind="timeout", timeout_ms=1_000),
-    "runs past its time, deaf": Scenario(
-        handler="ignore_cancel", kind="timeout", timeout_ms=300
-    ),
+    "runs past its time, deaf": Scenario(handler="ignore_cancel", kind="timeout", timeout_ms=300),
     "runs past its time, and others with it": Scenario(
         handler="block", kind="timeout", timeout_ms=300
     ),
-    "is canceled and stops": Scenario(
-        handler="wait", is_canceled=True, result=None, log="waiting"
-    ),
-    "is canceled while it waits": Scenario(
-        handler="sleep", kind="canceled", is_canceled=True
-    ),
-    "is canceled and is deaf": Scenario(
-        handler="ignore_cancel", kind="canceled", is_canceled=True
-    ),
-    "is canceled and goes on waiting": Scenario(
-        handler="stay", kind="canceled", is_canceled=True
-    ),
+    "is canceled and stops": Scenario(handler="wait", is_canceled=True, result=None, log="waiting"),
+    "is canceled while it waits": Scenario(handler="sleep", kind="canceled", is_canceled=True),
+    "is canceled and is deaf": Scenario(handler="ignore_cancel", kind="canceled", is_canceled=True),
+    "is canceled and goes on waiting": Scenario(handler="stay", kind="canceled", is_canceled=True),
     "is canceled and cleans up": Scenario(
         handler="clean_up",
         kind="canceled",
@@ -136,12 +113,8 @@ SCENARIOS: dict[str, Scenario] = {
     "prints what is no text": Scenario(
         handler="print_binary", log=" !\"#$%&'()*+,-./0123", instead=OWN_LOG
     ),
-    "prints from C": Scenario(
-        handler="print_from_c", log="printed from C", instead=OWN_LOG
-    ),
-    "returns what is no JSON": Scenario(
-        handler="no_json", kind="invalid", message="no JSON"
-    ),
+    "prints from C": Scenario(handler="print_from_c", log="printed from C", instead=OWN_LOG),
+    "returns what is no JSON": Scenario(handler="no_json", kind="invalid", message="no JSON"),
     "returns NaN": Scenario(handler="not_a_number", kind="invalid", message="NaN"),
     "returns much": Scenario(handler="large_result", result="x" * 2_000_000),
     "reports more than a run may hold": Scenario(
@@ -152,8 +125,6 @@ SCENARIOS: dict[str, Scenario] = {
     ),
     "works in a directory of its own": Scenario(
         handler="leave_traces",
-        instead=Instead(
-            "attempts share their process's directory, environment and settings",
-        ),
+        instead=Instead("attempts share their process's directory, environment and settings"),
     ),
 }

@@ -57,9 +57,7 @@ async def executor(
     kind: str, package: HandlerPackage
 ) -> AsyncIterator[ProcessExecutor | SharedExecutor]:
     packages = dict.fromkeys(("test.begin", "test.begin_here"), package)
-    made = (
-        ProcessExecutor(packages, 1) if kind == "process" else SharedExecutor(packages)
-    )
+    made = ProcessExecutor(packages, 1) if kind == "process" else SharedExecutor(packages)
     try:
         yield made
     finally:
@@ -108,8 +106,7 @@ async def _ended(attempt: Attempt) -> Outcome:
 
 
 KINDS = pytest.mark.parametrize(
-    ("kind", "handler"),
-    [("process", "begin"), ("shared", "begin"), ("shared", "begin_here")],
+    ("kind", "handler"), [("process", "begin"), ("shared", "begin"), ("shared", "begin_here")]
 )
 
 
@@ -167,9 +164,7 @@ async def test_what_was_stopped_before_it_began_never_begins(
 
 
 @pytest.mark.parametrize("kind", ["process", "shared", "ray"])
-async def test_nothing_is_started_once_the_lease_is_over(
-    tmp_path: Path, kind: str
-) -> None:
+async def test_nothing_is_started_once_the_lease_is_over(tmp_path: Path, kind: str) -> None:
     packages = package_of("tests.support.handlers")
     made: dict[str, Executor] = {
         "process": ProcessExecutor(packages, 1),

@@ -53,10 +53,7 @@ GARBAGE = [
 ]
 
 FORGED = [
-    *(
-        said(kind)
-        for kind in ("stopped", "lease", "lost", "canceled", "timeout", "in_the_way")
-    ),
+    *(said(kind) for kind in ("stopped", "lease", "lost", "canceled", "timeout", "in_the_way")),
     said("out_of_memory", message="no"),
     said("result", **RESULT),
     said("result", id="0123456789abcdef", **RESULT) + said("done", **DONE),

@@ -53,8 +53,7 @@ async def slot(tmp_path: Path) -> AsyncIterator[Slot]:
 
 
 @pytest.mark.parametrize(
-    "handler",
-    ["replace_output", "lose_output", "replace_environment", "take_next_place"],
+    "handler", ["replace_output", "lose_output", "replace_environment", "take_next_place"]
 )
 async def test_an_attempt_ends_as_its_handler_did_whatever_became_of_the_process(
     slot: Slot, handler: str
@@ -77,9 +76,7 @@ async def test_a_timer_that_was_left_strikes_nobody(slot: Slot) -> None:
     assert await slot.result("compute") == before, "both had the same process"
 
 
-async def test_a_cancel_is_heard_though_an_attempt_before_has_blocked_it(
-    slot: Slot,
-) -> None:
+async def test_a_cancel_is_heard_though_an_attempt_before_has_blocked_it(slot: Slot) -> None:
     await slot.result("block_cancels")
     attempt = await slot.submit("wait")
     await printed(slot.log)
@@ -113,8 +110,7 @@ async def test_what_only_just_can_be_read_is_read(slot: Slot) -> None:
 
 
 @pytest.mark.parametrize(
-    ("handler", "message"),
-    [("raise_untold", "UntoldError"), ("raise_unseen", "the reason")],
+    ("handler", "message"), [("raise_untold", "UntoldError"), ("raise_unseen", "the reason")]
 )
 async def test_an_error_is_told_though_it_cannot_be_printed(
     slot: Slot, handler: str, message: str

@@ -11,11 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.executors.comparing import (
-    compared,
-    found_no_place,
-    has_printed,
-)
+from tests.integration.executors.comparing import compared, found_no_place, has_printed
 from tests.support.clusters.two_nodes import TwoNodes, two_nodes
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
@@ -38,9 +34,7 @@ def cluster() -> Iterator[TwoNodes]:
 
 
 @pytest.fixture
-async def where(
-    cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[RayExecutor]:
+async def where(cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RayExecutor]:
     """Give an executor that is connected to the cluster."""
     monkeypatch.setenv("APPHUB_DATABASE_URL", SECRET)
     packages = package_of("tests.support.handlers")
@@ -82,9 +76,7 @@ async def ended(attempt: RayAttempt) -> Outcome:
     return await asyncio.wait_for(attempt.outcome(), 120)
 
 
-async def begun(
-    where: RayExecutor, log: Path, *, on: str = ""
-) -> tuple[RayAttempt, int]:
+async def begun(where: RayExecutor, log: Path, *, on: str = "") -> tuple[RayAttempt, int]:
     """Return an attempt of `sleep` that runs, and the process that it prints."""
     async with asyncio.timeout(120):
         while True:
@@ -100,9 +92,7 @@ async def gone(pid: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_every_way_to_end_is_seen_on_a_cluster(
-    where: RayExecutor, tmp_path: Path
-) -> None:
+async def test_every_way_to_end_is_seen_on_a_cluster(where: RayExecutor, tmp_path: Path) -> None:
     assert await compared(where, tmp_path) == ({}, [])
 
 
@@ -141,9 +131,7 @@ async def test_what_finds_no_room_is_handed_back_and_says_why(
     assert outcome.kind == "stopped"
     assert "found no place on Ray" in outcome.message["message"]
 
-    holding = [
-        await submit(where, "sleep", tmp_path / str(number)) for number in range(4)
-    ]
+    holding = [await submit(where, "sleep", tmp_path / str(number)) for number in range(4)]
     async with asyncio.timeout(60):
         while where.room > 0:
             await asyncio.sleep(0.1)

@@ -41,9 +41,7 @@ class Hosted:
 
     async def order(self, attempt_id: str, handler: str, **more: Any) -> "Ordered":
         """Order an attempt."""
-        reader, writer = await asyncio.open_unix_connection(
-            self.path, limit=LONGEST_BYTES
-        )
+        reader, writer = await asyncio.open_unix_connection(self.path, limit=LONGEST_BYTES)
         order = described(task_of(handler, Path("unused"), **more), PACKAGE)
         order["package"]["generation"] = 1
         writer.write(line_of({**order, "id": attempt_id}))
@@ -53,9 +51,7 @@ class Hosted:
 class Ordered:
     """An attempt on a host, from its task's side."""
 
-    def __init__(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self.log = b""
@@ -147,9 +143,7 @@ async def test_whoever_hangs_up_ends_the_attempt(host: Hosted) -> None:
     assert await host.answer() == {"isOver": True}
 
 
-async def test_what_is_said_of_an_attempt_before_it_comes_is_heard(
-    host: Hosted,
-) -> None:
+async def test_what_is_said_of_an_attempt_before_it_comes_is_heard(host: Hosted) -> None:
     host.say(do="renew", until=monotonic() + 60)
     host.say(do="end", id="late")
     assert await host.answer() == {"isOver": True}
@@ -157,9 +151,7 @@ async def test_what_is_said_of_an_attempt_before_it_comes_is_heard(
     assert (await late.end())["kind"] == "stopped"
 
 
-async def test_a_watcher_that_falls_silent_ends_all_with_the_lease(
-    host: Hosted,
-) -> None:
+async def test_a_watcher_that_falls_silent_ends_all_with_the_lease(host: Hosted) -> None:
     host.say(do="renew", until=monotonic() + 2)
     attempt = await host.order("a", "sleep")
     process = process_in(await attempt.first_print())

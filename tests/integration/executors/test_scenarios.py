@@ -13,9 +13,7 @@ from worker.executors.local.executor import ProcessExecutor
 from worker.executors.shared import SharedExecutor
 
 
-async def test_every_way_to_end_is_seen_where_each_has_a_process(
-    tmp_path: Path,
-) -> None:
+async def test_every_way_to_end_is_seen_where_each_has_a_process(tmp_path: Path) -> None:
     where = ProcessExecutor(package_of("tests.support.handlers"), size=1)
     try:
         assert await compared(where, tmp_path) == ({}, [])

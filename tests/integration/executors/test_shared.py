@@ -23,9 +23,7 @@ async def test_hundreds_wait_in_one_process(shared: Submitting) -> None:
     assert len({outcome.message["result"] for outcome in outcomes}) == 1
 
 
-async def test_what_is_printed_is_its_own_whoever_else_prints(
-    shared: Submitting,
-) -> None:
+async def test_what_is_printed_is_its_own_whoever_else_prints(shared: Submitting) -> None:
     names = [f"attempt {letter}" for letter in "abcdefgh"]
     attempts = [await shared.submit("chat", name=name) for name in names]
     assert [(await ended(one)).message["result"] for one in attempts] == names
@@ -46,9 +44,7 @@ async def test_what_is_printed_is_its_own_whoever_else_prints(
     assert len(last) < 20 * len(names), "reports were gathered"
 
 
-async def test_a_disk_that_hangs_holds_up_who_printed_and_nobody_else(
-    shared: Submitting,
-) -> None:
+async def test_a_disk_that_hangs_holds_up_who_printed_and_nobody_else(shared: Submitting) -> None:
     os.mkfifo(shared.log(0))  # Opened for writing, it waits for a reader.
     printing = await shared.submit("sleep", forMs=0)
     assert (await shared.run("noop")).kind == "result"
@@ -91,9 +87,7 @@ async def test_a_process_that_has_nothing_to_do_ends_after_a_while(
 
 
 async def test_no_attempt_pays_for_the_start_of_its_process(tmp_path: Path) -> None:
-    module = (
-        "from time import sleep\nsleep(3.5)\nHANDLERS = {'test.noop': lambda _: 1}\n"
-    )
+    module = "from time import sleep\nsleep(3.5)\nHANDLERS = {'test.noop': lambda _: 1}\n"
     (tmp_path / "slow_to_load.py").write_text(module)
     package = HandlerPackage(modules=("slow_to_load",), directories=(str(tmp_path),))
     async with aclosing(SharedExecutor({"test.noop": package})) as where:
@@ -101,9 +95,7 @@ async def test_no_attempt_pays_for_the_start_of_its_process(tmp_path: Path) -> N
         assert (await submitting.run("noop", timeout_ms=3_000)).kind == "result"
 
 
-async def test_attempts_end_whose_process_cannot_load_its_handlers(
-    tmp_path: Path,
-) -> None:
+async def test_attempts_end_whose_process_cannot_load_its_handlers(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
     package = HandlerPackage(modules=("broken",), directories=(str(tmp_path),))
     async with aclosing(SharedExecutor({"test.noop": package})) as where:

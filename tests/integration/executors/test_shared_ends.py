@@ -94,9 +94,7 @@ async def test_where_nobody_can_be_named_nobody_begins_again_for_nothing(
             await asyncio.sleep(0.01)
 
 
-async def test_a_crash_ends_what_ran_there_and_says_how_many_these_were(
-    shared: Submitting,
-) -> None:
+async def test_a_crash_ends_what_ran_there_and_says_how_many_these_were(shared: Submitting) -> None:
     beside = await shared.submit("sleep")
     limited = await shared.submit("sleep", memory_mb=500, forMs=1_000)
     crashing = await shared.submit("segfault")
@@ -126,18 +124,14 @@ async def test_whatever_is_raised_ends_its_attempt_alone(
     assert (await ended(beside)).kind == "result"
 
 
-async def test_the_lease_ends_the_process_and_all_that_is_in_it(
-    shared: Submitting,
-) -> None:
+async def test_the_lease_ends_the_process_and_all_that_is_in_it(shared: Submitting) -> None:
     attempts = [await shared.submit(name) for name in ("sleep", "stay", "wait")]
     await printed(shared.log(2))
     shared.where.renew(monotonic() + 0.2)
     assert [(await ended(one)).kind for one in attempts] == ["lease"] * 3
 
 
-async def test_a_canceled_attempt_that_has_not_begun_says_so(
-    shared: Submitting,
-) -> None:
+async def test_a_canceled_attempt_that_has_not_begun_says_so(shared: Submitting) -> None:
     attempt = await shared.submit("sleep")
     attempt.cancel(30.0)
     assert (await ended(attempt)).kind == "canceled"

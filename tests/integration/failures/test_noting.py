@@ -126,9 +126,7 @@ async def test_a_retry_that_succeeds_makes_up_for_its_run_once(scene: Scene) -> 
         assert scene.groups() == [("order <n> not found", "open", 1, 1)]
 
 
-async def test_what_a_launcher_says_of_retries_makes_up_for_nothing(
-    scene: Scene,
-) -> None:
+async def test_what_a_launcher_says_of_retries_makes_up_for_nothing(scene: Scene) -> None:
     """A client may put any run into its context; only what the service launches anew counts."""
     first = await scene.launch()
     await scene.fail()

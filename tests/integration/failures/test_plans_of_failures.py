@@ -80,10 +80,7 @@ SUCCEED = """
 async def wanted_of(part: Parts, *texts: str) -> RunFilter:
     """Return what a filter comes to."""
     conditions = conditions_of(filters.read(texts, ""))
-    async with (
-        part.pool.connection() as connection,
-        opened(connection, part.files, None) as seen,
-    ):
+    async with part.pool.connection() as connection, opened(connection, part.files, None) as seen:
         wanted = await run_filter(connection, seen, conditions)
     assert wanted is not None
     return wanted
@@ -123,16 +120,9 @@ async def test_no_more_runs_are_read_than_are_shown(part: Parts) -> None:
     for further, (fingerprint, expected) in product(FURTHER, GROUPS):
         wanted = await wanted_of(part, f"failureGroup={fingerprint}", *further)
         sought = Sought(wanted)
-        now = {
-            **page_values(sought, PAGE, 0),
-            "status_0": "failed",
-            "status_1": "expired",
-        }
+        now = {**page_values(sought, PAGE, 0), "status_0": "failed", "status_1": "expired"}
         then = past.values_of(Then(position=head), sought, PAGE, 0)
-        for sql, values in (
-            (lists.newest_first(wanted), now),
-            (past.newest_first(wanted), then),
-        ):
+        for sql, values in ((lists.newest_first(wanted), now), (past.newest_first(wanted), then)):
             read, found = read_of_runs(part.url, sql, values)
             assert (found, read < 3 * PAGE) == (expected, True), sql
 
@@ -156,9 +146,7 @@ async def test_a_search_for_failures_reads_the_runs_that_succeeded_and_no_others
     assert (read, found) == (successes, 0)
 
 
-async def test_the_first_page_of_a_large_group_reads_its_newest_events(
-    part: Parts,
-) -> None:
+async def test_the_first_page_of_a_large_group_reads_its_newest_events(part: Parts) -> None:
     await fill(part)
     wanted = await wanted_of(part, f"failureGroup={LARGE}")
     async with part.pool.connection() as connection:
@@ -173,9 +161,7 @@ async def test_the_first_page_of_a_large_group_reads_its_newest_events(
             before = page[-1]["created_position"]
             assert (following is None) == (len(found) == len(everything))
         assert found == [run["id"] for run in everything]
-        newest = await failure_search.lately(
-            connection, wanted.conditions, NOW, lists.FEW_EVENTS
-        )
+        newest = await failure_search.lately(connection, wanted.conditions, NOW, lists.FEW_EVENTS)
     values = page_values(Sought(replace(wanted, lately=newest)), PAGE, 0)
     values |= {"status_0": "failed", "status_1": "expired"}
     query = lists.newest_first(replace(wanted, lately=newest))

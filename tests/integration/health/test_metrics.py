@@ -20,9 +20,7 @@ from tests.support.processes import eventually, started
 
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
 
-ROW = re.compile(
-    r"\| `(?P<name>\w+)` \|(?P<labels>[^|]*)\| (?P<kind>\w+) \| (?P<where>[^|]*) \|"
-)
+ROW = re.compile(r"\| `(?P<name>\w+)` \|(?P<labels>[^|]*)\| (?P<kind>\w+) \| (?P<where>[^|]*) \|")
 
 INNER = {"le"}
 """The label by which a histogram tells its buckets apart."""
@@ -48,10 +46,7 @@ def families(text: str) -> list[Metric]:
 
 def told(found: Iterable[Metric]) -> Told:
     """Return the same of an answer."""
-    return {
-        (_name(one), one.type, frozenset(one.samples[0].labels) - INNER)
-        for one in found
-    }
+    return {(_name(one), one.type, frozenset(one.samples[0].labels) - INNER) for one in found}
 
 
 def _name(family: Metric) -> str:
@@ -101,10 +96,7 @@ def test_runs_and_what_waits_are_counted(client: httpx.Client) -> None:
     assert value(client, "apphub_lock_hold_seconds_count") >= 3
     assert 0 < value(client, "apphub_lock_hold_seconds_sum") < 30
     labels = {
-        text
-        for one in scraped(client)
-        for sample in one.samples
-        for text in sample.labels.values()
+        text for one in scraped(client) for sample in one.samples for text in sample.labels.values()
     }
     assert launched["id"] not in labels
 
@@ -139,34 +131,23 @@ def test_a_reader_that_stands_still_lags(database_url: str, tmp_path: Path) -> N
         assert value(api.client, "apphub_reader_lag_events") == 1
 
 
-def test_websockets_are_counted_and_why_others_were_closed(
-    client: httpx.Client,
-) -> None:
+def test_websockets_are_counted_and_why_others_were_closed(client: httpx.Client) -> None:
     with stream(client) as told_of:
         told_of.next()
         assert value(client, "apphub_ws_connections") == 1
     eventually(lambda: value(client, "apphub_ws_connections") == 0)
-    with (
-        stream(client, after=10**9) as refused,
-        pytest.raises(Exception, match="beyond"),
-    ):
+    with stream(client, after=10**9) as refused, pytest.raises(Exception, match="beyond"):
         refused.next()
     assert value(client, "apphub_ws_dropped_total", reason="refused") == 1
 
 
-def test_any_token_may_read_them_and_nobody_else(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_any_token_may_read_them_and_nobody_else(database_url: str, tmp_path: Path) -> None:
     tokens = tmp_path / "tokens.json"
-    tokens.write_text(
-        json.dumps({"secret": {"principal": "prometheus", "role": "read"}})
-    )
+    tokens.write_text(json.dumps({"secret": {"principal": "prometheus", "role": "read"}}))
     tokens.chmod(0o600)
     place = ("--data-dir", str(tmp_path / "data"), "--tokens-file", str(tokens))
     with (
-        started(
-            "serve", "--port", "0", *place, APPHUB_DATABASE_URL=database_url
-        ) as api,
+        started("serve", "--port", "0", *place, APPHUB_DATABASE_URL=database_url) as api,
         httpx.Client(base_url=api.url(), timeout=30) as client,
     ):
         assert client.get("/metrics").status_code == 401

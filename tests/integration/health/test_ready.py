@@ -24,15 +24,7 @@ OLD_EVENT = """
 
 @asynccontextmanager
 async def _api(url: str, data_dir: Path) -> AsyncIterator[httpx.AsyncClient]:
-    command = (
-        "serve",
-        "--port",
-        "0",
-        "--data-dir",
-        str(data_dir),
-        "--seal-every-s",
-        "0",
-    )
+    command = ("serve", "--port", "0", "--data-dir", str(data_dir), "--seal-every-s", "0")
     with started(*command, APPHUB_DATABASE_URL=url) as process:
         address = await asyncio.to_thread(process.url)
         async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S) as client:
@@ -62,9 +54,7 @@ async def test_a_process_is_ready_while_its_database_is_there(
         await _becomes(client, 200)
 
 
-def test_a_reader_that_follows_no_more_is_not_ready(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_a_reader_that_follows_no_more_is_not_ready(database_url: str, tmp_path: Path) -> None:
     with in_process(database_url, tmp_path) as api:
         assert api.client.get("/ready").status_code == 200
         task = api.hub._task

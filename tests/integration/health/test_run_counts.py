@@ -15,13 +15,7 @@ from domain.jobs.run_events import STATUSES, Failure, Report
 from eventlog.database.connection import configure
 from eventlog.history import run_changes
 from eventlog.history.as_of import opened
-from eventlog.history.run_changes import (
-    EVERY,
-    FORGET_CHECKPOINTS,
-    Checkpoints,
-    Counts,
-    RunCounts,
-)
+from eventlog.history.run_changes import EVERY, FORGET_CHECKPOINTS, Checkpoints, Counts, RunCounts
 from projections.runs.past import FAR
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.long_logs import fill
@@ -43,10 +37,7 @@ def known(counts: Counts) -> dict[tuple[str, str], int]:
     for of_job in counts.values():
         assert set(of_job) == set(STATUSES)
     return {
-        (slug, status): n
-        for slug, of_job in counts.items()
-        for status, n in of_job.items()
-        if n
+        (slug, status): n for slug, of_job in counts.items() for status, n in of_job.items() if n
     }
 
 
@@ -86,9 +77,7 @@ async def test_the_counts_are_those_of_the_table_whatever_happened_since(
             if step % 3 == 0:
                 await checkpoints.keep_up()
             assert known(await counts.count(connection)) == in_table(part.url)
-        assert query(
-            part.url, "SELECT count(DISTINCT position) FROM run_checkpoints"
-        ) > [(2,)]
+        assert query(part.url, "SELECT count(DISTINCT position) FROM run_checkpoints") > [(2,)]
 
 
 @pytest.mark.parametrize("far", [FAR, 0])
@@ -118,9 +107,7 @@ async def test_an_answer_without_a_checkpoint_is_the_same_by_rows_and_by_events(
             assert await past.counts(None) == every
 
 
-async def test_what_was_counted_before_a_row_was_mended_counts_no_more(
-    part: Parts,
-) -> None:
+async def test_what_was_counted_before_a_row_was_mended_counts_no_more(part: Parts) -> None:
     slug = await registered(part.jobs)
     for _ in range(5):
         await part.jobs.launch(slug, Launch(), TESTER)
@@ -150,9 +137,7 @@ class Recording(AsyncConnection[dict[str, Any]]):
         rows = 0
         asked, self.asked = self.asked, []
         for sql, values in asked:
-            cursor = await super().execute(
-                f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values
-            )
+            cursor = await super().execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
             [plan] = await cursor.fetchall()
             for node in _nodes(plan["QUERY PLAN"][0]["Plan"]):
                 if node.get("Relation Name") in {"job_runs", "jobs_events"}:
@@ -171,9 +156,7 @@ async def test_a_count_reads_what_has_moved_and_no_more(part: Parts) -> None:
     await fill(part.url, RUNS)
     assert await Checkpoints(part.pool, part.files).recompute()
     counts = RunCounts(part.files)
-    connection = await Recording.connect(
-        part.url, autocommit=True, row_factory=dict_row
-    )
+    connection = await Recording.connect(part.url, autocommit=True, row_factory=dict_row)
     connection.asked = []
     await configure(connection)
     async with connection:

@@ -30,9 +30,7 @@ def address(worker: Process) -> str:
     return f"http://{found[1]}:{found[2]}"
 
 
-def test_a_worker_tells_of_itself_where_it_is_told_to(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_a_worker_tells_of_itself_where_it_is_told_to(database_url: str, tmp_path: Path) -> None:
     with (
         working(database_url, tmp_path, "--metrics-port", "0") as worker,
         httpx.Client(base_url=address(worker), timeout=30) as client,

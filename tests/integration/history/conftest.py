@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    unique,
-)
+from tests.integration.shared_api import Json, SharedApi, unique
 
 
 @pytest.fixture

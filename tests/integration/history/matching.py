@@ -68,9 +68,7 @@ def _is(found: object, value: str) -> bool:
     return json.dumps(found, sort_keys=True) == json.dumps(wanted, sort_keys=True)
 
 
-async def filtered(
-    connection: Connection, past: Past, texts: list[str]
-) -> list[RunRow]:
+async def filtered(connection: Connection, past: Past, texts: list[str]) -> list[RunRow]:
     """Return the newest runs that conditions let pass, as they are asked for by clients."""
     conditions = conditions_of(filters.read(texts, "/filter"))
     wanted = await run_filter(connection, past, conditions)

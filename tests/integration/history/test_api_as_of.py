@@ -6,61 +6,41 @@ from uuid import uuid4
 
 import psycopg
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    check_failure,
-    issues_of,
-)
+from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of
 
 
 def events_of(shared: SharedApi, run_id: str) -> list[Json]:
     return list(shared.get(f"/job-runs/{run_id}/events")["data"])
 
 
-def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(
-    shared: SharedApi, story: Json
-) -> None:
+def test_a_run_is_shown_as_it_was_with_its_job_as_that_was(shared: SharedApi, story: Json) -> None:
     first = story["runs"][0]
     path = f"/job-runs/{first['id']}"
     at_launch = shared.get(path, asOf=story["launched"])
     assert set(at_launch) == {"data"}
     assert at_launch["data"]["run"] == first
     assert at_launch["data"]["job"] == {
-        name: story["job"][name]
-        for name in ("id", "slug", "name", "version", "type", "runtime")
+        name: story["job"][name] for name in ("id", "slug", "name", "version", "type", "runtime")
     }
     canceled = shared.get(path, asOf=story["canceled"])["data"]
-    assert (canceled["run"], canceled["job"]["name"]) == (
-        story["canceled run"],
-        "first name",
-    )
+    assert (canceled["run"], canceled["job"]["name"]) == (story["canceled run"], "first name")
     now = shared.get(path, asOf=story["end"])
     assert now == shared.get(path)
     assert now["data"]["job"]["name"] == "second name"
 
 
-def test_a_run_that_was_not_there_yet_is_not_found(
-    shared: SharedApi, story: Json
-) -> None:
+def test_a_run_that_was_not_there_yet_is_not_found(shared: SharedApi, story: Json) -> None:
     first = story["runs"][0]
     [requested, *_] = events_of(shared, first["id"])
     for position in (requested["position"] - 1, story["before"], 0):
-        answer = shared.client.get(
-            f"/job-runs/{first['id']}", params={"asOf": position}
-        )
+        answer = shared.client.get(f"/job-runs/{first['id']}", params={"asOf": position})
         check_failure(answer, 404, "run_not_found", "job run not found")
     assert (
-        shared.get(f"/job-runs/{first['id']}", asOf=requested["position"])["data"][
-            "run"
-        ]
-        == first
+        shared.get(f"/job-runs/{first['id']}", asOf=requested["position"])["data"]["run"] == first
     )
     for unknown in (str(uuid4()), "nonsense"):
         check_failure(
-            shared.client.get(f"/job-runs/{unknown}", params={"asOf": 0}),
-            404,
-            "run_not_found",
+            shared.client.get(f"/job-runs/{unknown}", params={"asOf": 0}), 404, "run_not_found"
         )
 
 
@@ -88,27 +68,15 @@ def test_a_job_is_shown_as_it_was_with_its_runs_as_they_were(
         second,
         story["canceled run"],
     ]
-    assert shared.get(path, asOf=story["canceled"], status="pending")["data"][
-        "runs"
-    ] == [second]
+    assert shared.get(path, asOf=story["canceled"], status="pending")["data"]["runs"] == [second]
     end = shared.get(path, asOf=story["end"])["data"]
-    assert end == {
-        "job": story["revised job"],
-        "runs": [third, second, story["canceled run"]],
-    }
+    assert end == {"job": story["revised job"], "runs": [third, second, story["canceled run"]]}
     runs = shared.get(f"{path}/runs", asOf=story["launched"], limit=1, offset=1)
-    assert runs == {
-        "data": [first],
-        "meta": {"limit": 1, "offset": 1, "asOf": story["launched"]},
-    }
-    check_failure(
-        shared.client.get(f"{path}/runs", params={"asOf": 0}), 404, "job_not_found"
-    )
+    assert runs == {"data": [first], "meta": {"limit": 1, "offset": 1, "asOf": story["launched"]}}
+    check_failure(shared.client.get(f"{path}/runs", params={"asOf": 0}), 404, "job_not_found")
 
 
-def test_a_time_means_the_last_position_recorded_by_then(
-    shared: SharedApi, story: Json
-) -> None:
+def test_a_time_means_the_last_position_recorded_by_then(shared: SharedApi, story: Json) -> None:
     run_id = story["runs"][0]["id"]
     _, canceled = events_of(shared, run_id)
     recorded = datetime.fromisoformat(canceled["recordedAt"])
@@ -124,27 +92,17 @@ def test_a_time_means_the_last_position_recorded_by_then(
             recorded,
         )
         assert page["meta"]["asOf"] == by_then[0]["position"] >= canceled["position"]
-        assert (
-            shared.get("/job-runs", asOf=page["meta"]["asOf"], job=story["slug"])
-            == page
-        )
+        assert shared.get("/job-runs", asOf=page["meta"]["asOf"], job=story["slug"]) == page
     before = (recorded - timedelta(milliseconds=1)).isoformat()
-    assert (
-        shared.get(f"/job-runs/{run_id}", asOf=before)["data"]["run"]["status"]
-        == "pending"
-    )
+    assert shared.get(f"/job-runs/{run_id}", asOf=before)["data"]["run"]["status"] == "pending"
     assert shared.get("/job-runs", asOf="2001-01-01T00:00:00Z")["meta"]["asOf"] == 0
     assert (
-        shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"][
-            "position"
-        ]
+        shared.get("/job-runs/counts", asOf=datetime.now(UTC).isoformat())["meta"]["position"]
         == shared.head()
     )
 
 
-def test_a_time_leads_to_an_event_also_where_positions_were_given_up(
-    shared: SharedApi,
-) -> None:
+def test_a_time_leads_to_an_event_also_where_positions_were_given_up(shared: SharedApi) -> None:
     shared.register()
     last = shared.head()
     with psycopg.connect(shared.database_url) as connection:
@@ -164,12 +122,7 @@ def test_a_time_leads_to_an_event_also_where_positions_were_given_up(
 def _places(shared: SharedApi) -> Iterator[str]:
     job = shared.register()
     run = shared.launch(job["slug"])
-    yield from (
-        "/job-runs",
-        "/job-runs/counts",
-        f"/job-runs/{run['id']}",
-        f"/jobs/{job['slug']}",
-    )
+    yield from ("/job-runs", "/job-runs/counts", f"/job-runs/{run['id']}", f"/jobs/{job['slug']}")
     yield f"/jobs/{job['slug']}/runs"
 
 
@@ -195,11 +148,7 @@ def test_what_is_to_come_or_makes_no_sense_is_refused(shared: SharedApi) -> None
             "0\x00": "must be",
         }.items():
             [issue] = issues_of(shared.client.get(path, params={"asOf": text}))
-            assert (issue["path"], hint in issue["message"]) == ("/asOf", True), (
-                path,
-                text,
-                issue,
-            )
+            assert (issue["path"], hint in issue["message"]) == ("/asOf", True), (path, text, issue)
         [issue] = issues_of(shared.client.get(path, params={"asOf": "1" * 41}))
         assert issue["path"] == "/asOf"
 
@@ -213,8 +162,6 @@ def test_the_document_names_the_parameter(shared: SharedApi) -> None:
         "/jobs/{slug}",
         "/jobs/{slug}/runs",
     ):
-        [parameter] = [
-            one for one in paths[path]["get"]["parameters"] if one["name"] == "asOf"
-        ]
+        [parameter] = [one for one in paths[path]["get"]["parameters"] if one["name"] == "asOf"]
         assert (parameter["in"], parameter["required"]) == ("query", False)
         assert "position" in parameter["description"]

@@ -3,11 +3,7 @@
 from typing import Any
 
 from domain.jobs.run_events import STATUSES
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    unique,
-)
+from tests.integration.shared_api import Json, SharedApi, unique
 
 NOBODY = dict.fromkeys(STATUSES, 0)
 
@@ -39,9 +35,7 @@ def test_the_list_is_filtered_by_what_was_then(shared: SharedApi, story: Json) -
     assert shared.get("/job-runs", asOf=story["end"], job=unique())["data"] == []
 
 
-def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(
-    shared: SharedApi,
-) -> None:
+def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
     runs = [shared.launch(slug)["id"] for _ in range(9)]
     position = shared.head()
@@ -52,12 +46,7 @@ def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(
         shared.launch(slug)
         cursor = {"cursor": page["meta"]["nextCursor"]} if turn else {}
         page = shared.get(
-            "/job-runs",
-            asOf=position,
-            job=slug,
-            status="pending,running",
-            limit=2,
-            **cursor,
+            "/job-runs", asOf=position, job=slug, status="pending,running", limit=2, **cursor
         )
         assert {item["run"]["status"] for item in page["data"]} == {"pending"}
         seen += [item["run"]["id"] for item in page["data"]]
@@ -78,32 +67,20 @@ def test_pages_of_the_past_stay_as_they_are_while_runs_end_and_come(
     }
 
 
-def test_runs_are_counted_by_status_then_and_now(
-    shared: SharedApi, story: Json
-) -> None:
+def test_runs_are_counted_by_status_then_and_now(shared: SharedApi, story: Json) -> None:
     def counted(**query: Any) -> Json:
-        return dict(
-            shared.get("/job-runs/counts", job=story["slug"].lower(), **query)["data"]
-        )
+        return dict(shared.get("/job-runs/counts", job=story["slug"].lower(), **query)["data"])
 
     assert counted(asOf=story["before"]) == counted(asOf=story["registered"]) == NOBODY
     assert counted(asOf=story["launched"]) == {**NOBODY, "pending": 2}
     assert counted(asOf=story["canceled"]) == {**NOBODY, "pending": 1, "canceled": 1}
-    assert (
-        counted(asOf=story["end"])
-        == counted()
-        == {**NOBODY, "pending": 2, "canceled": 1}
-    )
+    assert counted(asOf=story["end"]) == counted() == {**NOBODY, "pending": 2, "canceled": 1}
     assert shared.get("/job-runs/counts", job=unique())["data"] == NOBODY
     everything = shared.get("/job-runs/counts")
     rows = shared.rows("SELECT status, count(*) AS runs FROM job_runs GROUP BY 1")
-    assert everything["data"] == {
-        **NOBODY,
-        **{row["status"]: row["runs"] for row in rows},
-    }
+    assert everything["data"] == {**NOBODY, **{row["status"]: row["runs"] for row in rows}}
     [[end]] = [
-        list(row.values())
-        for row in shared.rows("SELECT max(notification_id) FROM jobs_events")
+        list(row.values()) for row in shared.rows("SELECT max(notification_id) FROM jobs_events")
     ]
     assert everything["meta"] == {"position": end}
     assert shared.get("/job-runs/counts", asOf=0) == {

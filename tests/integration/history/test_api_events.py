@@ -36,9 +36,7 @@ def a_canceled_run(shared: SharedApi) -> Json:
 def test_the_whole_log_comes_by_position_in_pages(shared: SharedApi) -> None:
     for _ in range(5):
         a_canceled_run(shared)
-    rows = shared.rows(
-        "SELECT notification_id AS position, topic FROM jobs_events ORDER BY 1"
-    )
+    rows = shared.rows("SELECT notification_id AS position, topic FROM jobs_events ORDER BY 1")
     last_ones = rows[-15:]
     for limit, expected in ((1, last_ones), (7, rows), (1_000, rows)):
         before = expected[0]["position"] - 1
@@ -50,10 +48,7 @@ def test_the_whole_log_comes_by_position_in_pages(shared: SharedApi) -> None:
     assert [event["position"] for event in found(shared, after=middle)] == [
         row["position"] for row in rows if row["position"] > middle
     ]
-    assert shared.get("/events", after=rows[-1]["position"]) == {
-        "data": [],
-        "meta": {"next": None},
-    }
+    assert shared.get("/events", after=rows[-1]["position"]) == {"data": [], "meta": {"next": None}}
 
 
 def test_a_full_last_page_says_that_it_is_the_last(shared: SharedApi) -> None:
@@ -66,10 +61,7 @@ def test_an_event_is_shown_as_in_its_run_s_history(shared: SharedApi) -> None:
     run = a_canceled_run(shared)
     events = found(shared, subject=run["id"])
     assert events == history(shared, run["id"])
-    assert [event["type"] for event in events] == [
-        "job_run.requested",
-        "job_run.canceled",
-    ]
+    assert [event["type"] for event in events] == ["job_run.requested", "job_run.canceled"]
     assert {event["actor"] for event in events} == {"anonymous"}
     moment(events[0]["recordedAt"])
 
@@ -92,12 +84,8 @@ def test_a_subject_has_a_kind_and_a_name(shared: SharedApi) -> None:
         str(uuid4()): set(),
     }
     for subject, expected in types.items():
-        assert {
-            event["type"] for event in found(shared, subject=subject)
-        } == expected, subject
-    assert {
-        event["type"].split(".")[0] for event in found(shared, subject="build")
-    } == {"build"}
+        assert {event["type"] for event in found(shared, subject=subject)} == expected, subject
+    assert {event["type"].split(".")[0] for event in found(shared, subject="build")} == {"build"}
     assert found(shared, subject="build", type="job_run.*") == []
 
 
@@ -134,15 +122,9 @@ def test_a_chain_of_causes_is_found_by_its_request(shared: SharedApi) -> None:
 def test_times_bound_the_events(shared: SharedApi) -> None:
     first, second = a_canceled_run(shared), a_canceled_run(shared)
     recorded = [event["recordedAt"] for event in history(shared, second["id"])]
-    ids = {
-        event["subject"]["id"]
-        for event in found(shared, since=recorded[0], subject="job_run")
-    }
+    ids = {event["subject"]["id"] for event in found(shared, since=recorded[0], subject="job_run")}
     assert second["id"] in ids
-    ids = {
-        event["subject"]["id"]
-        for event in found(shared, until=recorded[0], subject="job_run")
-    }
+    ids = {event["subject"]["id"] for event in found(shared, until=recorded[0], subject="job_run")}
     assert first["id"] in ids
     assert second["id"] not in ids
     assert found(shared, since="2999-01-01T00:00:00Z") == []
@@ -181,9 +163,7 @@ def test_actors_are_told_apart(shared: SharedApi) -> None:
     ],
 )
 def test_what_is_no_filter_is_refused(shared: SharedApi, query: str, path: str) -> None:
-    assert [
-        issue["path"] for issue in issues_of(shared.client.get(f"/events?{query}"))
-    ] == [path]
+    assert [issue["path"] for issue in issues_of(shared.client.get(f"/events?{query}"))] == [path]
 
 
 def test_it_is_told_how_far_the_log_is_sealed(shared: SharedApi) -> None:

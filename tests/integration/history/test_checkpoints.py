@@ -29,9 +29,7 @@ STORED = """
 """
 
 
-async def _folded(
-    part: Parts, positions: list[int]
-) -> dict[int, dict[str, dict[str, Any]]]:
+async def _folded(part: Parts, positions: list[int]) -> dict[int, dict[str, dict[str, Any]]]:
     """Return what there was at each position, by job.
 
     Created positions of what was alive, counts of what had ended.
@@ -45,9 +43,7 @@ async def _folded(
             while waiting and waiting[0] < event.position:
                 found[waiting.pop(0)] = _by_job(rows)
             if event.subject == "job_run":
-                rows[event.aggregate_id] = TABLE.fold(
-                    rows.get(event.aggregate_id), event
-                )
+                rows[event.aggregate_id] = TABLE.fold(rows.get(event.aggregate_id), event)
         if not events:
             found.update({position: _by_job(rows) for position in waiting})
             break
@@ -101,9 +97,9 @@ async def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_a
         assert live == await _folded(part, list(live))
         assert await Checkpoints(part.pool, part.files, every=7).recompute() > 20
         anew = _stored(database_url)
-        assert [
-            later - earlier for earlier, later in zip([0, *anew], anew, strict=False)
-        ][:-1] == [7] * (len(anew) - 1)
+        assert [later - earlier for earlier, later in zip([0, *anew], anew, strict=False)][:-1] == [
+            7
+        ] * (len(anew) - 1)
         assert anew == await _folded(part, list(anew))
 
 
@@ -127,9 +123,7 @@ async def test_the_more_runs_wait_the_rarer_are_checkpoints(
             await part.jobs.launch(slug, Launch(), TESTER)
         for _ in range(8):
             await kept.keep_up()
-        assert query(
-            database_url, "SELECT position FROM run_checkpoints ORDER BY 1"
-        ) == [
+        assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
             (10,),
             (20,),
             (39,),
@@ -154,9 +148,7 @@ async def test_one_at_a_time_writes_and_waits_for_no_append(database_url: str) -
             blocker.execute("SELECT pg_advisory_lock(%s)", (sql.APPEND_LOCK,))
             while any(await asyncio.gather(ours.keep_up(), theirs.keep_up())):
                 pass
-        assert query(
-            database_url, "SELECT position FROM run_checkpoints ORDER BY 1"
-        ) == [
+        assert query(database_url, "SELECT position FROM run_checkpoints ORDER BY 1") == [
             (10,),
             (21,),
         ]
@@ -169,9 +161,7 @@ async def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
         async with parts(database_url) as part:
             await registered(part.jobs)
             with psycopg.connect(database_url) as connection:
-                connection.execute(
-                    "ALTER TABLE run_checkpoints ADD CHECK (position < 1)"
-                )
+                connection.execute("ALTER TABLE run_checkpoints ADD CHECK (position < 1)")
             assert await Checkpoints(part.pool, part.files, every=1).keep_up() is False
 
     with caplog.at_level(logging.WARNING):
@@ -189,9 +179,7 @@ async def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
     def written() -> list[int]:
         return [
             position
-            for (position,) in query(
-                database_url, "SELECT DISTINCT position FROM run_checkpoints"
-            )
+            for (position,) in query(database_url, "SELECT DISTINCT position FROM run_checkpoints")
         ]
 
     with started(

@@ -46,8 +46,7 @@ async def test_the_past_of_several_long_histories_is_that_of_each(part: Parts) -
         report_much(part.url, str(run_id), times=count, characters=20_000)
     query(
         part.url,
-        "UPDATE job_runs SET position = (SELECT max(notification_id) FROM jobs_events)"
-        " RETURNING 1",
+        "UPDATE job_runs SET position = (SELECT max(notification_id) FROM jobs_events) RETURNING 1",
     )
     head = await part.reader.head()
     async with part.pool.connection() as connection:

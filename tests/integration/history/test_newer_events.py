@@ -147,9 +147,7 @@ async def test_a_replay_shows_what_it_cannot_read_and_goes_on(part: Parts) -> No
         for max_rows in (1, 100):
             events = await part.reader.after(after)
             steps = await Replay(part.reader, max_rows).steps(events)
-            unreadable = [
-                step.event.position for step in steps if step.event.unreadable
-            ]
+            unreadable = [step.event.position for step in steps if step.event.unreadable]
             assert unreadable == [one for one in positions if one > after]
             assert steps[-1].after["status"] == "canceled"
 
@@ -181,13 +179,9 @@ async def test_streams_lists_and_answers_go_on(part: Parts, tmp_path: Path) -> N
             events.until(lambda told: told.get("position") == positions[-1])
 
         listed = api.client.get("/events", params={"limit": 1000}).json()["data"]
-        assert [shown["position"] for shown in listed if shown["actor"] == "newer"] == (
-            positions
-        )
+        assert [shown["position"] for shown in listed if shown["actor"] == "newer"] == (positions)
         runs = api.client.get("/job-runs").json()["data"]
-        quarantined = {
-            shown["run"]["id"] for shown in runs if shown["run"].get("quarantined")
-        }
+        quarantined = {shown["run"]["id"] for shown in runs if shown["run"].get("quarantined")}
         assert quarantined == {str(one), str(two)}
         of_job = api.client.get(f"/jobs/{slug}/runs").json()["data"]
         assert sum("quarantined" in shown for shown in of_job) == len(quarantined)
@@ -205,25 +199,16 @@ async def test_streams_lists_and_answers_go_on(part: Parts, tmp_path: Path) -> N
     assert newer.MODULE not in sys.modules
 
 
-async def test_verify_names_what_it_cannot_read_and_rebuild_leaves_it(
-    part: Parts,
-) -> None:
+async def test_verify_names_what_it_cannot_read_and_rebuild_leaves_it(part: Parts) -> None:
     slug = await registered(part.jobs)
     one, two, three = await launched(part, slug, 3, Launch())
     newer.append_all(part.url, one, two)
-    query(
-        part.url,
-        "UPDATE job_runs SET slug = 'spoilt' RETURNING 1",
-    )
+    query(part.url, "UPDATE job_runs SET slug = 'spoilt' RETURNING 1")
     found: list[Difference] = []
     database = Database(part.url)
     checked = await verify(database, TABLES, found.append, lambda *_: None)
     kinds = {difference.key: difference.kind for difference in found}
-    assert kinds == {
-        str(one): "unreadable",
-        str(two): "unreadable",
-        str(three): "differs",
-    }
+    assert kinds == {str(one): "unreadable", str(two): "unreadable", str(three): "differs"}
     assert "job_run.of_a_version_to_come" in str(found[0].reason)
     assert [table.unreadable for table in checked if table.unreadable] == [2]
 

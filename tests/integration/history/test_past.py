@@ -58,14 +58,11 @@ class World:
 
     def counts(self, definition_id: UUID | None) -> dict[str, int]:
         found = Counter(
-            str(run["status"])
-            for run in self._runs(RunFilter(definition_id=definition_id))
+            str(run["status"]) for run in self._runs(RunFilter(definition_id=definition_id))
         )
         return {status: found[status] for status in STATUSES}
 
-    def page(
-        self, wanted: RunFilter, limit: int, offset: int
-    ) -> tuple[list[Row], int | None]:
+    def page(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], int | None]:
         runs = self._runs(wanted)[offset:]
         return runs[:limit], offset + limit if len(runs) > limit else None
 
@@ -79,8 +76,7 @@ class World:
             run
             for run in self._runs(RunFilter())
             if all(
-                lets_pass(text, run, jobs[UUID(str(run["job_definition_id"]))])
-                for text in texts
+                lets_pass(text, run, jobs[UUID(str(run["job_definition_id"]))]) for text in texts
             )
         ][:MOST]
 
@@ -97,9 +93,7 @@ class World:
                 not wanted.definition_ids
                 or UUID(str(run["job_definition_id"])) in wanted.definition_ids
             )
-            and (
-                wanted.before_position is None or _created(run) < wanted.before_position
-            )
+            and (wanted.before_position is None or _created(run) < wanted.before_position)
             and (
                 text in str(job["slug"]).lower()
                 or text in str(job["name"]).lower()
@@ -151,8 +145,7 @@ class Asker:
                     "runs": [await past.run(run_id) for run_id in question.run_ids],
                     "pages": [await past.runs(*page) for page in question.pages],
                     "filtered": [
-                        await filtered(connection, past, texts)
-                        for texts in question.filters
+                        await filtered(connection, past, texts) for texts in question.filters
                     ],
                 }
         return question
@@ -177,16 +170,11 @@ class Asker:
                 if random.random() < 0.3
                 else None,  # type: ignore[arg-type]
             )
-            pages.append(
-                (wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10)))
-            )
+            pages.append((wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10))))
         return Question(
             position=random.randint(0, head),
             pages=pages,
-            run_ids=[
-                *(UUID(str(run["id"])) for run in random.sample(runs, 3)),
-                uuid4(),
-            ],
+            run_ids=[*(UUID(str(run["id"])) for run in random.sample(runs, 3)), uuid4()],
             slug=str(one["slug"]),
             definition_id=definition_id,
             filters=[any_filter(random, runs, SLUGS) for _ in range(3)],
@@ -224,15 +212,13 @@ async def _check(part: Parts, questions: Sequence[Question]) -> None:
 def _compare(world: World, question: Question) -> None:
     answers, jobs = question.answers, world.rows["job_definition"].values()
     assert answers["counts"] == world.counts(None), question.position
-    assert answers["counts of a job"] == world.counts(question.definition_id), (
+    assert answers["counts of a job"] == world.counts(question.definition_id), question.position
+    assert answers["job"] == next((job for job in jobs if job["slug"] == question.slug), None), (
         question.position
     )
-    assert answers["job"] == next(
-        (job for job in jobs if job["slug"] == question.slug), None
-    ), question.position
-    assert answers["runs"] == [
-        world.rows["job_run"].get(run_id) for run_id in question.run_ids
-    ], question.position
+    assert answers["runs"] == [world.rows["job_run"].get(run_id) for run_id in question.run_ids], (
+        question.position
+    )
     for texts, answer in zip(question.filters, answers["filtered"], strict=True):
         assert answer == world.filtered(texts), (question.position, texts)
     for page, answer in zip(question.pages, answers["pages"], strict=True):
@@ -246,10 +232,7 @@ async def test_answers_about_200_random_positions_equal_a_fold_of_the_log(
     random = Random(5)
 
     async with parts(database_url) as part:
-        asker, checkpoints = (
-            Asker(part, random),
-            Checkpoints(part.pool, part.files, every=40),
-        )
+        asker, checkpoints = (Asker(part, random), Checkpoints(part.pool, part.files, every=40))
         questions: list[Question] = []
 
         async def meanwhile() -> None:
@@ -268,12 +251,7 @@ async def test_answers_about_200_random_positions_equal_a_fold_of_the_log(
         with suppress(asyncio.CancelledError):
             await asking
         assert questions
-        assert (
-            query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[
-                0
-            ][0]
-            > 1
-        )
+        assert query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0] > 1
         questions += [await asker.ask() for _ in range(POSITIONS)]
         query(database_url, "DELETE FROM run_checkpoints RETURNING 1")
         questions += [await asker.ask() for _ in range(POSITIONS // 2)]
@@ -284,8 +262,5 @@ async def test_answers_about_200_random_positions_equal_a_fold_of_the_log(
             seen.update(question.answers["counts"])
         assert {status for status, count in seen.items() if count} == set(STATUSES)
         assert {
-            topic
-            for (topic,) in query(
-                database_url, "SELECT DISTINCT topic FROM jobs_events"
-            )
+            topic for (topic,) in query(database_url, "SELECT DISTINCT topic FROM jobs_events")
         } >= TOPICS

@@ -72,9 +72,7 @@ def _questions(job_id: UUID, run_id: UUID) -> dict[str, Ask]:
 
 
 @pytest.mark.timeout(0 if RUNS > 60_000 else 300)
-async def test_questions_about_the_past_read_indexes_and_little_of_them(
-    database_url: str,
-) -> None:
+async def test_questions_about_the_past_read_indexes_and_little_of_them(database_url: str) -> None:
     await _scenario(database_url)
 
 
@@ -91,9 +89,7 @@ async def _scenario(url: str) -> None:
         checkpoints = Checkpoints(part.pool, part.files)
         start = perf_counter()
         assert await checkpoints.recompute() == head // EVERY
-        print(
-            f"\n{head} events, {head // EVERY} checkpoints in {perf_counter() - start:.1f} s"
-        )
+        print(f"\n{head} events, {head // EVERY} checkpoints in {perf_counter() - start:.1f} s")
         counted: dict[int, dict[str, int]] = {}
         connection = await Recording.connect(url, autocommit=True, row_factory=dict_row)
         connection.asked = []
@@ -137,9 +133,7 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
 
 
-async def _folded_counts(
-    part: Parts, positions: list[int]
-) -> dict[int, dict[str, int]]:
+async def _folded_counts(part: Parts, positions: list[int]) -> dict[int, dict[str, int]]:
     """Count at each position by folding the whole log up to it."""
     counts: Counter[str] = Counter()
     moving: dict[UUID, Row] = {}

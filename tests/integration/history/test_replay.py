@@ -40,23 +40,12 @@ async def test_a_replay_that_begins_anywhere_shows_the_same_rows(
             await part.executions.succeed(claim.run.id, claim.holder, None, Report())
         whole = await all_steps(part, Replay(part.reader), 0, CHUNK)
         assert len(whole) == await part.reader.head()
-        for after in (
-            0,
-            1,
-            5,
-            9,
-            PROGRESS // 2,
-            PROGRESS,
-            len(whole) - 3,
-            len(whole) - 1,
-        ):
+        for after in (0, 1, 5, 9, PROGRESS // 2, PROGRESS, len(whole) - 3, len(whole) - 1):
             for max_rows, limit in ((1, 1), (2, 10), (100, CHUNK)):
                 # Event by event only the last ones: it takes a query for each.
                 if limit > 1 or after > PROGRESS:
                     assert (
-                        await all_steps(
-                            part, Replay(part.reader, max_rows), after, limit
-                        )
+                        await all_steps(part, Replay(part.reader, max_rows), after, limit)
                         == whole[after:]
                     )
 

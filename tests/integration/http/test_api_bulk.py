@@ -66,9 +66,7 @@ def test_it_goes_on_by_itself_to_its_end_and_its_past_stays(
     statuses = {run["id"]: run["status"] for run in _runs(shared, slug)}
     assert set(statuses) == {run["id"] for run in runs}
     assert set(statuses.values()) == {"canceled"}
-    [requested, *_] = shared.get("/events", subject=f"bulk_operation:{done['id']}")[
-        "data"
-    ]
+    [requested, *_] = shared.get("/events", subject=f"bulk_operation:{done['id']}")["data"]
     assert requested["type"] == "bulk_operation.requested"
     then = shared.get(f"/bulk/{done['id']}", asOf=requested["position"])["data"]
     assert then == started
@@ -87,9 +85,7 @@ def test_each_runs_event_names_the_order_as_its_cause(
     slug, runs = waiting
     started = shared.client.post("/bulk", json=body(f"job={slug}")).json()["data"]
     ended(shared, started)
-    [requested, *_] = shared.get("/events", subject=f"bulk_operation:{started['id']}")[
-        "data"
-    ]
+    [requested, *_] = shared.get("/events", subject=f"bulk_operation:{started['id']}")["data"]
     history = shared.get(f"/job-runs/{runs[0]['id']}/events")["data"]
     assert history[-1]["type"] == "job_run.canceled"
     assert history[-1]["causationId"] == requested["eventId"]
@@ -145,9 +141,7 @@ def test_a_client_waits_no_longer_than_it_is_told(shared: SharedApi) -> None:
     async def order() -> UUID:
         async with parts(shared.database_url) as part:
             jobs = part.jobs
-            operation = BulkOperation.request(
-                jobs.new_id(), newer, 1, 1, "tester", jobs.clock()
-            )
+            operation = BulkOperation.request(jobs.new_id(), newer, 1, 1, "tester", jobs.clock())
             await jobs.save(operation)
             return operation.id
 
@@ -168,9 +162,7 @@ def test_who_aborts_is_told_what_was_done(
     tour.call("POST /bulk/{bulk_id}/abort", 409, at=started["id"], json={})
     tour.call("POST /bulk/{bulk_id}/abort", 404, at=uuid4(), json={"reason": "stop"})
     tour.call("GET /bulk/{bulk_id}", 404, at="nothing")
-    assert (
-        tour.call("POST /bulk/{bulk_id}/abort", 400, at=started["id"], json=7) is None
-    )
+    assert tour.call("POST /bulk/{bulk_id}/abort", 400, at=started["id"], json=7) is None
 
 
 @pytest.mark.parametrize(

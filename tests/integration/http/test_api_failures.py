@@ -52,18 +52,11 @@ def test_every_call_answers_as_its_schema_says(shared: SharedApi, tour: Tour) ->
     fail(shared, job, "order 1 not found")
     fail(shared, job, "car 2 has no wheel")
     car, order = eventually_listed(tour, 2, job=job.upper())
-    assert (car["title"], order["title"]) == (
-        "car <n> has no wheel",
-        "order <n> not found",
-    )
+    assert (car["title"], order["title"]) == ("car <n> has no wheel", "order <n> not found")
     assert (order["status"], order["count"], order["job"]) == ("open", 1, job)
     name = order["fingerprint"]
     assert tour.call("GET /failures/{fingerprint}", 200, at=name) == order
-    for action, status in (
-        ("ignore", "ignored"),
-        ("reopen", "open"),
-        ("resolve", "resolved"),
-    ):
+    for action, status in (("ignore", "ignored"), ("reopen", "open"), ("resolve", "resolved")):
         operation = f"POST /failures/{{fingerprint}}/{action}"
         changed = tour.call(operation, 200, at=name)
         assert changed["status"] == status
@@ -100,9 +93,7 @@ def test_what_failed_so_is_launched_anew(shared: SharedApi, tour: Tour) -> None:
     with Client(str(shared.client.base_url)) as client:
         done = client.bulk.wait(started["id"], timeout=60)
         assert (done.status, done.done, done.total) == ("completed", 1, 1)
-        same = client.failures.retry(
-            name, "mended", parameters={"day": 7}, idempotency_key=name
-        )
+        same = client.failures.retry(name, "mended", parameters={"day": 7}, idempotency_key=name)
         assert same == done
         assert client.failures.preview_retry(name).count == 0
         [run] = client.runs(job=job, where=["retried=false"])
@@ -140,9 +131,7 @@ def test_pages_follow_each_other(shared: SharedApi, tour: Tour) -> None:
         ({"limit": 0}, "/limit"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(
-    shared: SharedApi, query: Json, path: str
-) -> None:
+def test_what_cannot_be_meant_is_refused(shared: SharedApi, query: Json, path: str) -> None:
     answer = shared.client.get("/failures", params=query)
     assert answer.status_code == 400, answer.text
     assert [issue["path"] for issue in answer.json()["issues"]] == [path]

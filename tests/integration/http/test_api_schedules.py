@@ -60,10 +60,7 @@ def test_every_call_answers_as_its_schema_says(tour: Tour, job: str) -> None:
     # Before it was created, its first version counts: one tick, at three.
     assert (len(done["runs"]), done["continueFrom"]) == (1, None)
     [filled] = tour.call("GET /schedules/{schedule_id}/ticks", 200, at=name)
-    assert (filled["cause"], filled["dueAt"]) == (
-        "backfill",
-        "2026-01-01T03:00:00.000Z",
-    )
+    assert (filled["cause"], filled["dueAt"]) == ("backfill", "2026-01-01T03:00:00.000Z")
     again = tour.call(backfill, 202, at=name, json=past)
     assert again == {"runs": [], "continueFrom": None}
     tour.call(backfill, 400, at=name, json={"from": past["to"], "to": past["from"]})
@@ -110,9 +107,7 @@ def test_what_is_wrong_is_refused_and_leaves_nothing(
     assert [issue["path"] for issue in answer.json()["issues"]] == [path]
 
 
-def test_a_name_is_taken_whatever_its_case(
-    tour: Tour, shared: SharedApi, job: str
-) -> None:
+def test_a_name_is_taken_whatever_its_case(tour: Tour, shared: SharedApi, job: str) -> None:
     name = created(tour, job)["id"]
     same = body(job, id=name.upper())
     tour.call("POST /schedules", 409, json=same)
@@ -120,11 +115,7 @@ def test_a_name_is_taken_whatever_its_case(
 
 def test_a_preview_shows_offsets_where_clocks_are_set(tour: Tour, job: str) -> None:
     name = created(
-        tour,
-        job,
-        cron="30 2 * * *",
-        timeZone="Europe/Berlin",
-        startAt="2099-03-28T00:00:00+01:00",
+        tour, job, cron="30 2 * * *", timeZone="Europe/Berlin", startAt="2099-03-28T00:00:00+01:00"
     )["id"]
     preview = "GET /schedules/{schedule_id}/preview"
     ticks = tour.call(preview, 200, at=name, params={"n": 3})
@@ -136,9 +127,7 @@ def test_a_preview_shows_offsets_where_clocks_are_set(tour: Tour, job: str) -> N
     tour.call(preview, 400, at=name, params={"n": 0})
 
 
-def test_a_draft_is_previewed_and_nothing_is_created(
-    tour: Tour, shared: SharedApi
-) -> None:
+def test_a_draft_is_previewed_and_nothing_is_created(tour: Tour, shared: SharedApi) -> None:
     draft = {
         "id": unique("draft"),
         "cron": "30 2 * * *",
@@ -179,9 +168,7 @@ def test_ticks_go_on_after_a_place_in_the_log_alone(
     assert [issue["path"] for issue in answer.json()["issues"]] == ["/cursor"]
 
 
-def test_a_running_service_launches_at_each_tick(
-    tour: Tour, shared: SharedApi, job: str
-) -> None:
+def test_a_running_service_launches_at_each_tick(tour: Tour, shared: SharedApi, job: str) -> None:
     # However late the service is, it misses none, for it runs.
     rhythm = {"cron": None, "everyMs": 1_000, "catchUpMs": 0}
     name = created(tour, job, **rhythm, overlap="allow_all")["id"]
@@ -205,9 +192,7 @@ def test_the_list_shows_what_there_was_at_a_position(
     name = created(tour, job, cron="0 4 * * *")["id"]
     other = created(tour, job)["id"]
     subject = {"subject": f"schedule:{name}"}
-    tour.call(
-        "PATCH /schedules/{schedule_id}", 200, at=name, json={"cron": "0 5 * * *"}
-    )
+    tour.call("PATCH /schedules/{schedule_id}", 200, at=name, json={"cron": "0 5 * * *"})
     tour.call("DELETE /schedules/{schedule_id}", 200, at=name)
     events = shared.get("/events", **subject)["data"]
     positions = [event["position"] for event in events]
@@ -225,9 +210,7 @@ def test_the_list_shows_what_there_was_at_a_position(
     tour.call("GET /schedules", 400, params={"asOf": "yesterday"})
 
 
-def test_triggered_again_under_the_same_key_it_is_the_first_run(
-    tour: Tour, job: str
-) -> None:
+def test_triggered_again_under_the_same_key_it_is_the_first_run(tour: Tour, job: str) -> None:
     trigger = "POST /schedules/{schedule_id}/trigger"
     one, other = (created(tour, job)["id"] for _ in range(2))
     key = {"Idempotency-Key": "k"}

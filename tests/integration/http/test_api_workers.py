@@ -116,12 +116,7 @@ def test_the_client_knows_workers(fleet: SharedApi) -> None:
         found = {worker.id: worker for worker in client.workers()}
         older = found["b-older"]
         assert list(found) == list(STATES)
-        assert (older.state, older.host, older.slots, older.busy) == (
-            "alive",
-            "h",
-            3,
-            0,
-        )
+        assert (older.state, older.host, older.slots, older.busy) == ("alive", "h", 3, 0)
         assert (older.version, older.entry_points) == (None, None)
         assert older.started_at <= older.last_beat_at
         assert client.drain("c-draining").state == "draining"

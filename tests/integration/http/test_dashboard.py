@@ -69,8 +69,7 @@ def test_modules_are_sent_as_such_and_compressed_for_who_wants_that(
 
 
 @pytest.mark.parametrize(
-    "path",
-    ["nothing.js", "../files.py", "..%2ffiles.py", "index.html", "", "styles", "%00"],
+    "path", ["nothing.js", "../files.py", "..%2ffiles.py", "index.html", "", "styles", "%00"]
 )
 def test_nothing_but_files_of_the_dashboard_is_served(
     shared: SharedApi, page: httpx.Response, path: str

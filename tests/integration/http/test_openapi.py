@@ -68,13 +68,9 @@ def test_every_status_that_the_contract_names_is_documented(document: Json) -> N
 
 def test_what_never_happens_is_not_documented(document: Json) -> None:
     assert [
-        name
-        for name, operation in operations(document).items()
-        if "422" in operation["responses"]
+        name for name, operation in operations(document).items() if "422" in operation["responses"]
     ] == []
-    assert not {"HTTPValidationError", "ValidationError"} & set(
-        document["components"]["schemas"]
-    )
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
 
 
 def test_the_document_is_fit_for_generators(document: Json) -> None:
@@ -112,28 +108,19 @@ class Tour:
         place = request.pop("at", None)
         path = re.sub(r"\{\w+\}", str(place), template)
         answer = self._client.request(method, path, **request)
-        assert answer.status_code == status, (
-            f"{operation}: {answer.status_code} {answer.text}"
-        )
+        assert answer.status_code == status, f"{operation}: {answer.status_code} {answer.text}"
         self.seen.add((operation, status))
-        content = operations(self._document)[operation]["responses"][str(status)][
-            "content"
-        ]
+        content = operations(self._document)[operation]["responses"][str(status)]["content"]
         media_type = answer.headers["Content-Type"].partition(";")[0]
         assert media_type in content
         if media_type != "application/json":
             return None
-        schema = {
-            **content[media_type]["schema"],
-            "components": self._document["components"],
-        }
+        schema = {**content[media_type]["schema"], "components": self._document["components"]}
         jsonschema.Draft202012Validator(schema).validate(answer.json())
         return answer.json().get("data")
 
 
-def test_every_answer_of_a_tour_fits_its_schema(
-    shared: SharedApi, document: Json
-) -> None:
+def test_every_answer_of_a_tour_fits_its_schema(shared: SharedApi, document: Json) -> None:
     tour = Tour(shared.client, document)
     _visit_jobs(tour)
     _visit_runs(tour)
@@ -148,19 +135,12 @@ def test_every_answer_of_a_tour_fits_its_schema(
         ("POST /workers/{worker_id}/drain", 202),
         ("POST /workers/{worker_id}/drain", 409),
     }
-    planned = {
-        (name, status)
-        for name, statuses in PROMISED.items()
-        for status in statuses - rare
-    }
+    planned = {(name, status) for name, statuses in PROMISED.items() for status in statuses - rare}
     assert planned - without_workers <= tour.seen
 
 
 def _visit_jobs(tour: Tour) -> None:
-    too_long = {
-        "content": b" " * 1_100_000,
-        "headers": {"Content-Type": "application/json"},
-    }
+    too_long = {"content": b" " * 1_100_000, "headers": {"Content-Type": "application/json"}}
     no_json = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
     tour.call("GET /health", 200)
     full = job_body(
@@ -218,9 +198,7 @@ def _visit_runs(tour: Tour) -> None:
     tour.call("GET /job-runs", 400, params={"status": "x"})
     tour.call("POST /job-runs/{run_id}/retry", 409, at=run_id)
     tour.call("POST /job-runs/{run_id}/cancel", 400, at=run_id, json={"reason": 5})
-    tour.call(
-        "POST /job-runs/{run_id}/cancel", 413, at=run_id, content=b" " * 1_100_000
-    )
+    tour.call("POST /job-runs/{run_id}/cancel", 413, at=run_id, content=b" " * 1_100_000)
     tour.call("POST /job-runs/{run_id}/cancel", 415, at=run_id, content=b"x")
     tour.call("POST /job-runs/{run_id}/cancel", 202, at=run_id, json={"reason": "why"})
     tour.call("POST /job-runs/{run_id}/retry", 202, at=run_id)
@@ -250,9 +228,9 @@ def _visit_runs(tour: Tour) -> None:
 def _visit_subjects(tour: Tour) -> None:
     marked = {"properties": {"who": {"x-subject": "who"}}}
     slug = tour.call("POST /jobs", 201, json=job_body(parametersSchema=marked))["slug"]
-    run_id = tour.call(
-        "POST /jobs/{slug}/run", 202, at=slug, json={"parameters": {"who": slug}}
-    )["id"]
+    run_id = tour.call("POST /jobs/{slug}/run", 202, at=slug, json={"parameters": {"who": slug}})[
+        "id"
+    ]
     erase = {"subject": slug, "reason": "asked"}
     tour.call("POST /subjects/erase", 400, json={"subject": ""})
     tour.call("POST /subjects/erase", 404, json={"subject": unique()})
@@ -290,8 +268,7 @@ def _visit_apps(tour: Tour) -> None:
     tour.call("GET /apps/{app_id}/history", 400, at=app["id"], params={"limit": 0})
     tour.call("POST /apps/{app_id}/retry", 409, at=app["id"])
     [run] = [
-        item["run"]
-        for item in tour.call("GET /job-runs", 200, params={"job": "repository-ingest"})
+        item["run"] for item in tour.call("GET /job-runs", 200, params={"job": "repository-ingest"})
     ]
     tour.call("POST /job-runs/{run_id}/cancel", 202, at=run["id"])
     tour.call("POST /apps/{app_id}/retry", 202, at=app["id"])

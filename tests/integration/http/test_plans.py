@@ -106,25 +106,17 @@ def _check(plan: dict[str, Any], index: str) -> None:
 
 
 def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
-    [(definition_id,)] = query(
-        filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'"
-    )
+    [(definition_id,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
     [(run_id,)] = query(filled_url, "SELECT id FROM job_runs OFFSET 777 LIMIT 1")
     assert isinstance(definition_id, UUID)
     _check(_plan(filled_url, lists.BY_ID, id=run_id), "job_runs_pkey")
     _check(_plan(filled_url, newest_first(RunFilter())), "job_runs_newest")
     _check(
-        _plan(
-            filled_url,
-            newest_first(RunFilter(before_position=50_000)),
-            before_position=50_000,
-        ),
+        _plan(filled_url, newest_first(RunFilter(before_position=50_000)), before_position=50_000),
         "job_runs_newest",
     )
     status = RunFilter(statuses=["failed"])
-    _check(
-        _plan(filled_url, newest_first(status), status_0="failed"), "job_runs_by_status"
-    )
+    _check(_plan(filled_url, newest_first(status), status_0="failed"), "job_runs_by_status")
     several = RunFilter(statuses=["failed", "expired"])
     _check(
         _plan(filled_url, newest_first(several), status_0="failed", status_1="expired"),
@@ -132,15 +124,11 @@ def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
     )
     job = RunFilter(definition_id=definition_id)
     _check(
-        _plan(filled_url, newest_first(job), definition_id=definition_id),
-        "job_runs_by_definition",
+        _plan(filled_url, newest_first(job), definition_id=definition_id), "job_runs_by_definition"
     )
     both = RunFilter(definition_id=definition_id, statuses=["failed"])
     values = {"definition_id": definition_id, "status_0": "failed"}
-    _check(
-        _plan(filled_url, newest_first(both), **values),
-        "job_runs_by_definition_and_status",
-    )
+    _check(_plan(filled_url, newest_first(both), **values), "job_runs_by_definition_and_status")
 
 
 def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
@@ -153,9 +141,7 @@ def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
     }, plan
     part = {"after": "Job-3", "limit": 10, "most_bytes": 1_000}
     plan = _plan(filled_url, job_definitions.NEXT_BY_SLUG, **part)
-    assert "job_definitions_listed" in {
-        node.get("Index Name") for node in _nodes(plan)
-    }, plan
+    assert "job_definitions_listed" in {node.get("Index Name") for node in _nodes(plan)}, plan
 
 
 async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
@@ -171,18 +157,11 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
     asked["foreign"] = f"{{{UUID(int=7)}}}"
     without = claims.front_of_queue(20, "to_others")
     _check(_plan(at_present, without, **asked), "job_runs_due")
-    [(keyed,)] = query(
-        filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'"
-    )
+    [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
     _check(_plan(filled_url, claims.JOBS, offered=OFFERED), "job_runs_waiting")
     _check(
         _plan(
-            filled_url,
-            claims.FIRST_OF_JOBS,
-            now="now",
-            limit=20,
-            job_ids=[keyed],
-            offered=OFFERED,
+            filled_url, claims.FIRST_OF_JOBS, now="now", limit=20, job_ids=[keyed], offered=OFFERED
         ),
         "job_runs_waiting",
     )
@@ -191,9 +170,7 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
 
 
 @pytest.mark.parametrize("question", [explain.FRONT, explain.COUNT])
-def test_an_explanation_reads_what_waits_and_nothing_else(
-    filled_url: str, question: str
-) -> None:
+def test_an_explanation_reads_what_waits_and_nothing_else(filled_url: str, question: str) -> None:
     values = {
         "now": "now",
         "offered": "",
@@ -211,9 +188,7 @@ def test_an_explanation_reads_what_waits_and_nothing_else(
     assert max(node["Actual Rows"] for node in scans) <= RUNS / 100
 
 
-def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(
-    filled_url: str,
-) -> None:
+def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled_url: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute(
             "UPDATE job_runs SET start_deadline_at = scheduled_at"
@@ -227,7 +202,4 @@ def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(
         _plan(filled_url, claims.OVERDUE, now="now", limit=20, bypassed=[], after=None),
         "job_runs_start_deadline",
     )
-    _check(
-        _plan(filled_url, claims.CANCEL_REQUESTED, worker_id="worker"),
-        "job_runs_to_cancel",
-    )
+    _check(_plan(filled_url, claims.CANCEL_REQUESTED, worker_id="worker"), "job_runs_to_cancel")

@@ -39,9 +39,7 @@ def test_all_that_clients_send_and_see_is_described(document: Json) -> None:
         if not parameter.get("description")
     ]
     silent += [
-        name
-        for name, operation in operations(document).items()
-        if not operation.get("description")
+        name for name, operation in operations(document).items() if not operation.get("description")
     ]
     assert silent == [], "say what they mean in api/reference.py"
 
@@ -67,9 +65,7 @@ def test_times_ids_statuses_and_cursors_have_their_formats(document: Json) -> No
     [sent, _] = shapes_of(document)["LaunchBody"]["properties"]["scheduledAt"]["anyOf"]
     assert sent == {"type": "string", "format": "date-time"}
     for name in ("since", "until"):
-        assert (
-            query_of(document, "GET /events", name)["schema"]["format"] == "date-time"
-        )
+        assert query_of(document, "GET /events", name)["schema"]["format"] == "date-time"
     status = query_of(document, "GET /job-runs", "status")["schema"]["pattern"]
     assert re.search(status, "pending, running")
     assert not re.search(status, "pending,odd")

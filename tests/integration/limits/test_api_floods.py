@@ -44,9 +44,7 @@ def test_up_to_a_hundred_unknown_fields_are_each_named(shared: SharedApi) -> Non
     few = dict(list(FLOOD.items())[:95])
     answer = shared.client.post("/jobs", json=job_body(**few))
     issues_of(answer)
-    assert answer.json()["error"]["formErrors"] == [
-        f"unknown field {name!r}" for name in few
-    ]
+    assert answer.json()["error"]["formErrors"] == [f"unknown field {name!r}" for name in few]
 
 
 def test_the_first_unknown_fields_of_a_flood_are_named(shared: SharedApi) -> None:

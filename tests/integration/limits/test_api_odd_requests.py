@@ -9,16 +9,7 @@ from tests.integration.streams import stream
 from tests.support.processes import Process
 from tests.support.wires.raw_sockets import raw_socket
 
-ODD_ORIGINS = [
-    "http://[",
-    "http://[::1",
-    "https://[x]",
-    "http://]",
-    "//[",
-    "[",
-    "null",
-    "",
-]
+ODD_ORIGINS = ["http://[", "http://[::1", "https://[x]", "http://]", "//[", "[", "null", ""]
 
 
 def complaints(api: Process) -> list[str]:
@@ -26,14 +17,10 @@ def complaints(api: Process) -> list[str]:
 
 
 @pytest.mark.parametrize("origin", ODD_ORIGINS)
-def test_an_origin_that_is_no_address_is_refused(
-    shared: SharedApi, origin: str
-) -> None:
+def test_an_origin_that_is_no_address_is_refused(shared: SharedApi, origin: str) -> None:
     before = shared.count_events()
     headers = {"Origin": origin}
-    check_failure(
-        shared.client.get("/jobs", headers=headers), 403, "token_insufficient"
-    )
+    check_failure(shared.client.get("/jobs", headers=headers), 403, "token_insufficient")
     launched = shared.client.post("/jobs/repository-build/run", headers=headers)
     check_failure(launched, 403, "token_insufficient")
     with pytest.raises(InvalidStatus) as refused, stream(shared, headers=headers):
@@ -77,12 +64,8 @@ def test_a_line_feed_after_ws_leads_to_no_stream(shared: SharedApi) -> None:
         assert socket.answer().status == 403
 
 
-@pytest.mark.parametrize(
-    "path", ["/jobs", "/jobs/repository-build/run", "/job-runs/x/cancel"]
-)
-@pytest.mark.parametrize(
-    "framing", ["Content-Length: 100", "Transfer-Encoding: chunked"]
-)
+@pytest.mark.parametrize("path", ["/jobs", "/jobs/repository-build/run", "/job-runs/x/cancel"])
+@pytest.mark.parametrize("framing", ["Content-Length: 100", "Transfer-Encoding: chunked"])
 def test_a_client_that_leaves_amid_its_body_is_no_failure(
     api: Process, client: httpx.Client, path: str, framing: str
 ) -> None:
@@ -95,18 +78,13 @@ def test_a_client_that_leaves_amid_its_body_is_no_failure(
     assert complaints(api) == []
 
 
-@pytest.mark.parametrize(
-    "more", [(), ("Expect: 100-continue",), ("Connection: close",)]
-)
+@pytest.mark.parametrize("more", [(), ("Expect: 100-continue",), ("Connection: close",)])
 def test_a_body_that_is_declared_too_long_is_refused_before_it_is_sent(
     shared: SharedApi, more: tuple[str, ...]
 ) -> None:
     with raw_socket(str(shared.client.base_url)) as socket:
         socket.head(
-            "POST /jobs",
-            "Content-Type: application/json",
-            "Content-Length: 2000000",
-            *more,
+            "POST /jobs", "Content-Type: application/json", "Content-Length: 2000000", *more
         )
         answer = socket.answer()
         assert (answer.status, answer.json()["code"]) == (413, "body_too_large")
@@ -134,9 +112,7 @@ HANDSHAKE = (
         (["Transfer-Encoding: chunked"], 400),
     ],
 )
-def test_an_odd_handshake_is_answered(
-    shared: SharedApi, more: list[str], status: int
-) -> None:
+def test_an_odd_handshake_is_answered(shared: SharedApi, more: list[str], status: int) -> None:
     with raw_socket(str(shared.client.base_url)) as socket:
         socket.head("GET /ws", *HANDSHAKE, *more)
         answer = socket.answer()

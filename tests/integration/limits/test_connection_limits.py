@@ -53,9 +53,7 @@ def check_refused(socket: RawSocket, status: int, code: str) -> None:
 def test_a_head_that_is_too_large_is_a_431(shared: SharedApi, lines: list[str]) -> None:
     with raw_socket(base(shared)) as socket:
         socket.send_if_open(
-            "\r\n".join(
-                ["GET /health HTTP/1.1", "Host: localhost", *lines, "", ""]
-            ).encode()
+            "\r\n".join(["GET /health HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
         )
         check_refused(socket, 431, "head_too_large")
 
@@ -67,9 +65,7 @@ def test_a_long_path_is_a_431_too(shared: SharedApi) -> None:
 
 
 @pytest.mark.parametrize("start", [b"GET /", b"GET / HTTP/1.1\r\nX: "])
-def test_a_head_without_end_is_refused_while_it_comes(
-    shared: SharedApi, start: bytes
-) -> None:
+def test_a_head_without_end_is_refused_while_it_comes(shared: SharedApi, start: bytes) -> None:
     with raw_socket(base(shared)) as socket:
         socket.send(start)
         for _ in range(100):
@@ -80,18 +76,14 @@ def test_a_head_without_end_is_refused_while_it_comes(
 def test_a_large_head_is_read_and_so_is_the_next(shared: SharedApi) -> None:
     with raw_socket(base(shared)) as socket:
         for _ in range(3):
-            socket.head(
-                "GET /health", *[f"X-{number}: {'x' * 600}" for number in range(100)]
-            )
+            socket.head("GET /health", *[f"X-{number}: {'x' * 600}" for number in range(100)])
             assert socket.answer().status == 200
             socket.head("POST /jobs", "Content-Length: 60000")
             socket.send(b"x" * 60_000)
             assert socket.answer().status == 415
 
 
-def test_what_is_no_http_is_refused_in_the_words_of_all_refusals(
-    shared: SharedApi,
-) -> None:
+def test_what_is_no_http_is_refused_in_the_words_of_all_refusals(shared: SharedApi) -> None:
     with raw_socket(base(shared)) as socket:
         socket.send(b"\x16\x03\x01 hello\r\n\r\n")
         check_refused(socket, 400, "invalid_http")
@@ -124,9 +116,7 @@ def test_a_connection_on_which_no_request_begins_is_closed(
         assert socket.is_closed_by_server()
 
 
-@pytest.mark.parametrize(
-    "framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"]
-)
+@pytest.mark.parametrize("framing", ["Content-Length: 100000", "Transfer-Encoding: chunked"])
 def test_an_unfinished_body_is_a_408(limited: InProcessApi, framing: str) -> None:
     with raw_socket(base(limited)) as socket:
         socket.head("POST /jobs", "Content-Type: application/json", framing)
@@ -135,9 +125,7 @@ def test_an_unfinished_body_is_a_408(limited: InProcessApi, framing: str) -> Non
 
 def test_a_body_that_trickles_in_is_a_408(limited: InProcessApi) -> None:
     with raw_socket(base(limited)) as socket:
-        socket.head(
-            "POST /jobs", "Content-Type: application/json", "Content-Length: 100000"
-        )
+        socket.head("POST /jobs", "Content-Type: application/json", "Content-Length: 100000")
         for _ in range(40):
             socket.send_if_open(b" ")
             sleep(0.05)
@@ -150,9 +138,7 @@ def test_a_body_that_comes_steadily_has_its_time(
     # Each piece is enough for a second, so that a busy machine may be slow between them.
     monkeypatch.setattr("api.http.limits.MIN_BODY_BYTES", 20_000)
     with raw_socket(base(limited)) as socket:
-        socket.head(
-            "POST /jobs", "Content-Type: application/json", "Content-Length: 500000"
-        )
+        socket.head("POST /jobs", "Content-Type: application/json", "Content-Length: 500000")
         for _ in range(25):
             socket.send(b" " * 20_000)
             sleep(0.07)
@@ -163,21 +149,14 @@ def test_requests_one_behind_the_other_are_answered_in_order(shared: SharedApi) 
     with raw_socket(base(shared)) as socket:
         paths = ["/health", "/nowhere", "/jobs", "/nowhere", "/health"]
         socket.send(
-            b"".join(
-                f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-                for path in paths
-            )
+            b"".join(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode() for path in paths)
         )
         assert [socket.answer().status for _ in paths] == [200, 404, 200, 404, 200]
 
 
-def test_a_flood_of_requests_on_one_connection_is_answered_one_by_one(
-    shared: SharedApi,
-) -> None:
+def test_a_flood_of_requests_on_one_connection_is_answered_one_by_one(shared: SharedApi) -> None:
     with raw_socket(base(shared)) as socket:
-        sending = Thread(
-            target=socket.send, args=(b"GET /health HTTP/1.1\r\n\r\n" * 3_000,)
-        )
+        sending = Thread(target=socket.send, args=(b"GET /health HTTP/1.1\r\n\r\n" * 3_000,))
         sending.start()
         assert {socket.answer().status for _ in range(3_000)} == {200}
         sending.join()
@@ -185,9 +164,7 @@ def test_a_flood_of_requests_on_one_connection_is_answered_one_by_one(
 
 def test_who_waits_longest_makes_room_for_who_comes(limited: InProcessApi) -> None:
     with ExitStack() as stack:
-        idle = [
-            stack.enter_context(raw_socket(base(limited))) for _ in range(CONNECTIONS)
-        ]
+        idle = [stack.enter_context(raw_socket(base(limited))) for _ in range(CONNECTIONS)]
         with raw_socket(base(limited)) as late:
             late.head("GET /health")
             assert late.answer().status == 200
@@ -219,10 +196,7 @@ def test_an_idle_connection_is_closed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("api.http.connections.KEEP_ALIVE_S", 1)
-    with (
-        in_process(database_url, tmp_path / "data") as api,
-        raw_socket(base(api)) as socket,
-    ):
+    with in_process(database_url, tmp_path / "data") as api, raw_socket(base(api)) as socket:
         socket.head("GET /health")
         assert socket.answer().status == 200
         assert socket.is_closed_by_server()

@@ -152,9 +152,7 @@ class FailsOnce(asyncio.Transport):
         self.is_cut_off.set()
 
 
-async def test_a_look_that_fails_is_followed_by_another(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_a_look_that_fails_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "LOOK_S", 0.05)
     failed: list[object] = []
     loop = asyncio.get_running_loop()

@@ -71,14 +71,10 @@ def test_pings_are_answered_and_so_is_what_comes_between(shared: SharedApi) -> N
         pongs = [socket.frame() for _ in range(205)]
         words = [content for opcode, content in pongs if opcode == TEXT]
         assert len(words) == 5
-        assert [content for opcode, content in pongs if opcode != TEXT] == [
-            b"x" * 125
-        ] * 200
+        assert [content for opcode, content in pongs if opcode != TEXT] == [b"x" * 125] * 200
 
 
-def test_a_client_that_reads_only_later_is_answered_its_last_ping(
-    shared: SharedApi,
-) -> None:
+def test_a_client_that_reads_only_later_is_answered_its_last_ping(shared: SharedApi) -> None:
     with websocket(shared) as socket:
         socket.socket.settimeout(2)
         numbers = iter(range(200_000))

@@ -27,10 +27,7 @@ async def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
     database_url: str, when: Literal["before", "after"]
 ) -> None:
     steps = 0
-    async with (
-        Proxy(database_url) as proxy,
-        parts(database_url, writer_url=proxy.url) as part,
-    ):
+    async with Proxy(database_url) as proxy, parts(database_url, writer_url=proxy.url) as part:
         slug = await registered(part.jobs)
         for step in range(1, ENOUGH_STEPS):
             cut = proxy.cut_at(step, when)
@@ -67,9 +64,7 @@ async def test_a_database_that_stays_away_is_reported_and_nothing_is_written(
         assert query(database_url, COUNT) == [(1,)]
 
 
-async def outcome_unknown(
-    proxy: Proxy, command: Callable[[], Awaitable[object]]
-) -> Sequence[str]:
+async def outcome_unknown(proxy: Proxy, command: Callable[[], Awaitable[object]]) -> Sequence[str]:
     """Let a command's commit get no answer, twice; return what the second one was told to ask for.
 
     The first tells after which message the transaction commits: it gets its answer.
@@ -103,18 +98,12 @@ async def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(
         parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
     ):
         slug = await registered(part.jobs)
-        [run_id] = await outcome_unknown(
-            proxy, lambda: part.jobs.launch(slug, Launch(), TESTER)
-        )
+        [run_id] = await outcome_unknown(proxy, lambda: part.jobs.launch(slug, Launch(), TESTER))
         # What was sent did commit; the answer names the id, so that the client can look.
-        assert query(
-            database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id
-        ) == [(1,)]
+        assert query(database_url, "SELECT count(*) FROM job_runs WHERE id = %s", run_id) == [(1,)]
 
 
-async def test_whoever_triggers_a_schedule_is_told_the_run_to_ask_for(
-    database_url: str,
-) -> None:
+async def test_whoever_triggers_a_schedule_is_told_the_run_to_ask_for(database_url: str) -> None:
     async with (
         Proxy(database_url) as proxy,
         parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
@@ -140,10 +129,7 @@ async def test_what_clients_call_by_a_slug_is_named_by_it(database_url: str) -> 
         job = await registered(part.jobs)
         await schedules.create("nightly", Spec(job=job, cron="0 3 * * *"), TESTER)
         told = await outcome_unknown(
-            proxy,
-            lambda: schedules.revise(
-                "nightly", {"parameters": {"a": next(whys)}}, TESTER
-            ),
+            proxy, lambda: schedules.revise("nightly", {"parameters": {"a": next(whys)}}, TESTER)
         )
         assert told == ["nightly"]
 
@@ -156,8 +142,7 @@ async def test_a_job_is_named_by_its_slug(database_url: str) -> None:
     ):
         job = await registered(part.jobs)
         told = await outcome_unknown(
-            proxy,
-            lambda: part.jobs.revise_job(job, {"name": next(names)}, None, TESTER),
+            proxy, lambda: part.jobs.revise_job(job, {"name": next(names)}, None, TESTER)
         )
         assert told == [job]
 
@@ -168,9 +153,7 @@ async def test_events_and_rows_appear_together_for_every_reader(
     """However often one looks, the table shows exactly the runs that the log has."""
 
     slug = await registered(part.jobs)
-    launching = asyncio.gather(
-        *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300))
-    )
+    launching = asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(300)))
     looks = 0
     while not launching.done():
         [(log, table)] = await asyncio.to_thread(
@@ -190,9 +173,7 @@ async def test_stopping_finishes_what_waits_and_refuses_what_is_new(
         *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(5))
     )
     assert len(definition_ready) == 5
-    launches = [
-        asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)
-    ]
+    launches = [asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(50)]
     await launches[0]
     await part.writer.stop()
     acknowledged = 0

@@ -71,9 +71,7 @@ class _Observer:
             thread.join()
 
 
-async def test_vacuum_analyze_and_new_indexes_block_no_launch(
-    database_url: str,
-) -> None:
+async def test_vacuum_analyze_and_new_indexes_block_no_launch(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(FILL, (EVENTS,))
     observer = _Observer(database_url)
@@ -84,9 +82,7 @@ async def test_vacuum_analyze_and_new_indexes_block_no_launch(
             slug = await registered(part.jobs)
             launched = 0
             while not over.is_set():
-                await asyncio.gather(
-                    *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(4))
-                )
+                await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(4)))
                 launched += 4
             return launched
 
@@ -109,7 +105,6 @@ async def test_vacuum_analyze_and_new_indexes_block_no_launch(
     assert observer.looks > 100
     assert observer.longest_s < LONGEST_WAIT_S
     assert query(
-        database_url,
-        "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()",
+        database_url, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
     ) == [(0,)]
     assert query(database_url, "SELECT count(*) FROM job_runs") == [(launched,)]

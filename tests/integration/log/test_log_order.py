@@ -40,9 +40,7 @@ async def test_while_an_append_is_open_no_later_one_becomes_visible(
     slug = await registered(part.jobs)
     head = await part.reader.head()
     held, position = await _held_insert(database_url)
-    launches = [
-        asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(20)
-    ]
+    launches = [asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER)) for _ in range(20)]
     while await _waiting_appends(part) == 0:
         await asyncio.sleep(0.01)
     assert await part.reader.after(head) == []
@@ -51,9 +49,7 @@ async def test_while_an_append_is_open_no_later_one_becomes_visible(
     await held.close()
     await asyncio.gather(*launches)
     events = await part.reader.after(head)
-    assert [event.position for event in events] == sorted(
-        event.position for event in events
-    )
+    assert [event.position for event in events] == sorted(event.position for event in events)
     assert events[0].position == position
     assert len(events) == 21
 
@@ -64,9 +60,7 @@ async def test_without_the_ordering_trigger_the_same_reader_would_pass_over_an_e
     """Shows that the test above can fail: this is what the trigger and the lock are for."""
 
     async with part.pool.connection() as connection:
-        await connection.execute(
-            "ALTER TABLE jobs_events DISABLE TRIGGER jobs_events_order"
-        )
+        await connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER jobs_events_order")
     head = await part.reader.head()
     held, position = await _held_insert(database_url)
     other, later = await _held_insert(database_url)

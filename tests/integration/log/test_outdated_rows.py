@@ -31,14 +31,10 @@ async def test_a_cancel_from_elsewhere_before_the_recovery_of_a_lost_run_ends_it
     async with parts(database_url) as one, parts(database_url) as other:
         slug = await registered(one.jobs, retry_policy={"maxAttempts": 2})
         await one.worker("w")
-        launched = [
-            (await one.jobs.launch(slug, Launch(), TESTER)).run_id for _ in range(count)
-        ]
+        launched = [(await one.jobs.launch(slug, Launch(), TESTER)).run_id for _ in range(count)]
         await one.executions.claim("w", count)
         await other.jobs.cancel(launched[0], "not wanted any more", TESTER)
-        assert sorted(await one.sweeps.recover([("w", 0)], "observer")) == sorted(
-            launched
-        )
+        assert sorted(await one.sweeps.recover([("w", 0)], "observer")) == sorted(launched)
         shown = dict(query(database_url, "SELECT id, status FROM job_runs"))
         assert shown == dict.fromkeys(launched, "pending") | {launched[0]: "canceled"}
 
@@ -53,13 +49,9 @@ async def test_a_defect_in_one_decision_fails_it_alone_and_is_written_down_with_
         slug = await registered(part.jobs)
         launches = (part.jobs.launch(slug, Launch(), TESTER) for _ in range(5))
         defective = part.jobs.save_under_lock(defect, TESTER)  # type: ignore[arg-type]  # it never returns
-        refused, *launched = await asyncio.gather(
-            defective, *launches, return_exceptions=True
-        )
+        refused, *launched = await asyncio.gather(defective, *launches, return_exceptions=True)
         assert isinstance(refused, KeyError)
-        assert not [
-            outcome for outcome in launched if isinstance(outcome, BaseException)
-        ]
+        assert not [outcome for outcome in launched if isinstance(outcome, BaseException)]
     [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], KeyError)
@@ -101,7 +93,5 @@ async def test_a_lost_run_that_cannot_be_read_is_passed_over_by_the_watch(
 
 
 def _status(database_url: str, run_id: UUID) -> str:
-    [(status,)] = query(
-        database_url, "SELECT status FROM job_runs WHERE id = %s", run_id
-    )
+    [(status,)] = query(database_url, "SELECT status FROM job_runs WHERE id = %s", run_id)
     return str(status)

@@ -31,9 +31,7 @@ ID = str(UUID(int=7))
 
 IDS = f"'{{{ID}}}'"
 
-PLACES = (
-    f"""'[{{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z", "id": "{ID}"}}]'"""
-)
+PLACES = f"""'[{{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z", "id": "{ID}"}}]'"""
 
 POSITION_INDEX = "jobs_events_notification_id_idx"
 
@@ -46,11 +44,7 @@ STATEMENTS = {
         f"""'[{{"id": "{ID}", "status": "failed"}}]'""",
         "job_runs_pkey",
     ),
-    "whom to start": (
-        run_claims.front_of_queue(20),
-        f"{PLACES}, '{{test.noop}}'",
-        "job_runs_due",
-    ),
+    "whom to start": (run_claims.front_of_queue(20), f"{PLACES}, '{{test.noop}}'", "job_runs_due"),
     "whom to start, if some jobs are for others": (
         run_claims.front_of_queue(20, "to_others"),
         f"{PLACES}, '{{test.noop}}', '{{{ID}}}'",
@@ -96,10 +90,7 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
 
 
 OF_LIMITS = {
-    "the first of each value": (
-        rate_waiting.FIRST_OF_VALUES,
-        "job_runs_pending_by_rate",
-    ),
+    "the first of each value": (rate_waiting.FIRST_OF_VALUES, "job_runs_pending_by_rate"),
     "who has started": (rate_rooms.STARTED, "job_runs_counted_starts"),
     "whose turn was last": (fairness.LINES_AT_PRESENT, "job_runs_last_turn"),
     "whose turn it is": (fairness.LINES_AT_PRESENT, "job_runs_pending_by_turn"),
@@ -152,11 +143,7 @@ def _check_plan(url: str, statement: str, given: str, index: str) -> None:
         if node["Node Type"] == "Seq Scan" and node["Relation Name"] != "archived_runs"
     ]
     assert not scans, nodes
-    looked_up = [
-        node
-        for node in nodes
-        if node.get("Index Name") == index and "Index Cond" in node
-    ]
+    looked_up = [node for node in nodes if node.get("Index Name") == index and "Index Cond" in node]
     assert looked_up, nodes
 
 
@@ -164,13 +151,10 @@ async def test_the_writer_keeps_its_plans(small_url: str) -> None:
     async with parts(small_url) as part:
         await part.worker("worker")
         for slots in (1, 2, 3, 4) * 5:
-            await asyncio.gather(
-                *(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots))
-            )
+            await asyncio.gather(*(part.jobs.launch("job", Launch(), TESTER) for _ in range(slots)))
             claims = await part.executions.claim("worker", slots)
             results = (
-                part.executions.succeed(one.run.id, one.holder, None, Report())
-                for one in claims
+                part.executions.succeed(one.run.id, one.holder, None, Report()) for one in claims
             )
             await asyncio.gather(*results)
         connection = part.writer._connection

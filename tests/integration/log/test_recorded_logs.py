@@ -63,14 +63,9 @@ async def test_a_recorded_log_gives_the_rows_that_it_promises(
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
-async def test_a_recorded_logs_aggregates_can_go_on(
-    database_url: str, recording: Path
-) -> None:
+async def test_a_recorded_logs_aggregates_can_go_on(database_url: str, recording: Path) -> None:
     await record.fold(database_url, recording)
-    ids = {
-        UUID(event["originator_id"])
-        for event in files.read_lines(recording / "events.jsonl")
-    }
+    ids = {UUID(event["originator_id"]) for event in files.read_lines(recording / "events.jsonl")}
 
     async with parts(database_url) as part:
         loaded = {one: await part.jobs.folded(one) for one in ids}
@@ -83,13 +78,9 @@ async def test_a_recorded_logs_aggregates_can_go_on(
             if isinstance(one, JobDefinition) and not one.is_deleted
         )
         await part.jobs.revise_job(slug, {"name": "Revised"}, None, TESTER)
-        await part.jobs.launch(
-            slug, Launch(parameters={"repositoryId": "shop"}), TESTER
-        )
+        await part.jobs.launch(slug, Launch(parameters={"repositoryId": "shop"}), TESTER)
         for run in (
-            one
-            for one in loaded.values()
-            if isinstance(one, JobRun) and one.status == "pending"
+            one for one in loaded.values() if isinstance(one, JobRun) and one.status == "pending"
         ):
             await part.jobs.cancel(run.id, None, TESTER)
     await check_equal_to_log(database_url)
@@ -105,8 +96,7 @@ async def test_recorded_rows_change_only_with_the_version_of_their_table(
     changed[0]["row"]["git_branch"] = "as it was before"
     files.write_lines(recording / "rows.jsonl", iter(lines))
     with pytest.raises(
-        SystemExit,
-        match=r"the fold of builds has changed, so raise its Table\.version first",
+        SystemExit, match=r"the fold of builds has changed, so raise its Table\.version first"
     ):
         await record.record_rows(database_url, recording)
     for line in changed:
@@ -130,16 +120,13 @@ def test_the_oldest_recording_has_an_event_in_its_first_shape() -> None:
     assert "class_version" not in state
     assert Repository.IngestionSucceeded.class_version == 2
     assert [
-        row["preview_tiles"]
-        for row in files.recorded_rows(files.HERE / OLDEST)["repositories"]
+        row["preview_tiles"] for row in files.recorded_rows(files.HERE / OLDEST)["repositories"]
     ] == [[], []]
 
 
 def test_the_recordings_together_have_every_kind_of_event() -> None:
     recorded = {
-        event["topic"]
-        for one in RECORDINGS
-        for event in files.read_lines(one / "events.jsonl")
+        event["topic"] for one in RECORDINGS for event in files.read_lines(one / "events.jsonl")
     }
     assert recorded == set(CLASSES), (
         "extend the scenario and record it: see docs/evolving-events.md"

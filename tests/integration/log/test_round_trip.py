@@ -21,9 +21,7 @@ async def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> N
         ids = [uuid4(), uuid4()]
         for _ in range(3):  # Prepared once, used again.
             trip = RoundTrip(connection)
-            texts = trip.ask(
-                "SELECT %s::text AS one, %s::integer AS two", ("a'b\\c", 7)
-            )
+            texts = trip.ask("SELECT %s::text AS one, %s::integer AS two", ("a'b\\c", 7))
             found = trip.ask(
                 "SELECT id FROM unnest(%(ids)s::uuid[]) AS id WHERE %(ids)s::uuid[] IS NOT NULL",
                 {"ids": ids},
@@ -64,9 +62,7 @@ async def test_what_follows_an_error_is_not_done_and_the_session_can_go_on(
     await _run(database_url, scenario)
 
 
-async def test_what_somebody_made_the_session_forget_is_prepared_anew(
-    database_url: str,
-) -> None:
+async def test_what_somebody_made_the_session_forget_is_prepared_anew(database_url: str) -> None:
     async def scenario(connection: Connection) -> None:
         async def ask() -> list[dict[str, object]]:
             trip = RoundTrip(connection)

@@ -4,9 +4,7 @@ import asyncio
 
 import pytest
 
-from domain.errors import (
-    OutcomeUnknownError,
-)
+from domain.errors import OutcomeUnknownError
 from domain.jobs.launching import Launch
 from eventlog.append import writer as writer_module
 from eventlog.append.lookups import Remembered

@@ -36,21 +36,15 @@ SHAPE = """
 
 WATCHED_S = 4.0
 
-INDEXES = (
-    "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
-)
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1"
 
 
-async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(
-    database_url: str,
-) -> None:
+async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(database_url: str) -> None:
     async def fill() -> None:
         async with parts(database_url) as part:
             await part.jobs.seed()
             slug = await registered(part.jobs)
-            await asyncio.gather(
-                *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20))
-            )
+            await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20)))
 
     await fill()
     before = query(database_url, SHAPE), query(database_url, INDEXES)
@@ -99,9 +93,7 @@ def test_a_migration_does_not_wait_for_ever(
 
 
 def test_each_step_goes_down_and_up_again(database_url: str) -> None:
-    steps = sorted(
-        path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")
-    )
+    steps = sorted(path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py"))
     after = query(database_url, SHAPE)
     for below in [*reversed(steps[:-1]), "base"]:
         runner.downgrade(database_url, below)
@@ -111,9 +103,7 @@ def test_each_step_goes_down_and_up_again(database_url: str) -> None:
 
 
 def test_the_code_expects_the_newest_migration() -> None:
-    versions = [
-        path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")
-    ]
+    versions = [path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py")]
     assert max(versions) == runner.HEAD
     # Of two with one number, only one would be made.
     assert sorted(set(versions)) == sorted(versions)
@@ -135,9 +125,7 @@ LEFT_TO_OLDER_VERSIONS = {
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-def test_the_migrated_tables_are_what_the_folds_write(
-    database_url: str, table: Table
-) -> None:
+def test_the_migrated_tables_are_what_the_folds_write(database_url: str, table: Table) -> None:
     types = {"timestamp with time zone": "timestamptz"}
     rows = query(
         database_url,
@@ -171,9 +159,7 @@ def test_each_log_has_an_identity_of_its_own(database_url: str) -> None:
 
 
 def test_no_step_down_loses_the_keys_of_personal_data(database_url: str) -> None:
-    insert = (
-        "INSERT INTO subject_keys VALUES (gen_random_uuid(), 'a', 'b', 'c') RETURNING 1"
-    )
+    insert = "INSERT INTO subject_keys VALUES (gen_random_uuid(), 'a', 'b', 'c') RETURNING 1"
     query(database_url, insert)
     runner.downgrade(database_url, "0010")
     for below in ("0009", "0001"):

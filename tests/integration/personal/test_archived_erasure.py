@@ -29,9 +29,7 @@ REQUESTED = "job_run.requested"
 
 def requested(events: Sequence[Envelope], run_id: UUID) -> Any:
     [data] = [
-        event.data
-        for event in events
-        if (event.topic, event.aggregate_id) == (REQUESTED, run_id)
+        event.data for event in events if (event.topic, event.aggregate_id) == (REQUESTED, run_id)
     ]
     return data["parameters"]
 
@@ -49,8 +47,7 @@ async def everything_read(part: Parts, run_id: UUID) -> dict[str, Any]:
             (await audit.page(EventFilter(aggregate_id=run_id), 0, 10)).events, run_id
         ),
         "export": requested(
-            [event async for page in audit.everything(EventFilter()) for event in page],
-            run_id,
+            [event async for page in audit.everything(EventFilter()) for event in page], run_id
         ),
     }
     steps = await Replay(part.reader).steps(
@@ -86,9 +83,7 @@ async def lose_rows_and_rebuild(shop: Shop) -> None:
 async def test_what_is_archived_is_erased_without_a_change_of_the_files(
     shop: Shop, part: Parts
 ) -> None:
-    launch = Launch(
-        parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN}
-    )
+    launch = Launch(parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN})
     run_id = (await part.jobs.launch("job", launch, TESTER)).run_id
     await part.jobs.cancel(run_id, None, TESTER)
     other = await shop.ended(part, customerId="bo")
@@ -96,13 +91,9 @@ async def test_what_is_archived_is_erased_without_a_change_of_the_files(
     assert (file.runs, file.events) == (2, 4)
     before = stored(shop.archive)
     assert not any(
-        word.encode() in gzip.decompress(text)
-        for text in before.values()
-        for word in SECRETS
+        word.encode() in gzip.decompress(text) for text in before.values() for word in SECRETS
     )
-    assert (
-        query(shop.url, "SELECT 1 FROM jobs_events WHERE topic = %s", REQUESTED) == []
-    )
+    assert query(shop.url, "SELECT 1 FROM jobs_events WHERE topic = %s", REQUESTED) == []
     await check(part, run_id, GIVEN)
     await shop.verify()
     await lose_rows_and_rebuild(shop)
@@ -154,9 +145,7 @@ async def test_archives_from_before_and_after_an_erasure_say_the_same(
     assert places_of(shop.url, *SECRETS) == set()
 
 
-async def test_a_step_down_below_the_archives_destroys_no_keys(
-    shop: Shop, part: Parts
-) -> None:
+async def test_a_step_down_below_the_archives_destroys_no_keys(shop: Shop, part: Parts) -> None:
     run_id = await shop.ended(part)
     await archive_now(shop.url, shop.archive)
     # Refused for the keys' sake already, before the archives have to refuse it.

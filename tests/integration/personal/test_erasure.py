@@ -16,28 +16,17 @@ from eventlog import personal as personal_statements
 from eventlog.history.as_of import opened
 from eventlog.rebuild import moments
 from tests.support.logs import TESTER, Parts, query
-from tests.support.sample_logs.personal import (
-    ALICE,
-    GIVEN,
-    GONE,
-    SCHEMA,
-    SECRETS,
-    places_of,
-)
+from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SCHEMA, SECRETS, places_of
 from tests.support.sample_logs.shops import Shop
 
 
 async def test_without_marked_values_there_is_no_key_and_no_other_shape(
     shop: Shop, part: Parts
 ) -> None:
-    await part.jobs.launch(
-        "job", Launch(parameters={"day": "monday", "friend": None}), TESTER
-    )
+    await part.jobs.launch("job", Launch(parameters={"day": "monday", "friend": None}), TESTER)
     assert not shop.key.exists()
     assert query(shop.url, "SELECT count(*) FROM subject_keys") == [(0,)]
-    [(state,)] = query(
-        shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'"
-    )
+    [(state,)] = query(shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'")
     assert set(orjson.loads(state)) == {
         "originator_topic",
         "timestamp",
@@ -85,16 +74,9 @@ async def test_the_past_shows_what_the_present_may(shop: Shop) -> None:
 
     async with shop.parts() as part:
         run_id = await shop.ended(part)
-        assert [await seen(part, run_id, position) for position in (2, 3)] == [
-            GIVEN,
-            GIVEN,
-        ]
+        assert [await seen(part, run_id, position) for position in (2, 3)] == [GIVEN, GIVEN]
         await part.subjects.erase(ALICE, None, TESTER)
-        assert [await seen(part, run_id, position) for position in (2, 3, 4)] == [
-            GONE,
-            GONE,
-            GONE,
-        ]
+        assert [await seen(part, run_id, position) for position in (2, 3, 4)] == [GONE, GONE, GONE]
 
 
 async def test_who_comes_back_has_another_key(shop: Shop, part: Parts) -> None:
@@ -108,25 +90,18 @@ async def test_who_comes_back_has_another_key(shop: Shop, part: Parts) -> None:
     assert shop.parameters() == [GONE, GONE]
 
 
-async def test_each_subject_of_a_run_has_its_own_values(
-    shop: Shop, part: Parts
-) -> None:
+async def test_each_subject_of_a_run_has_its_own_values(shop: Shop, part: Parts) -> None:
     await shop.ended(part, friend="bo")
     await shop.ended(part, customerId="bo")
     assert (await part.subjects.erase("bo", None, TESTER)).row["runs"] == 2
-    assert shop.parameters() == [
-        {**GIVEN, "friend": "[erased]"},
-        GONE,
-    ]
+    assert shop.parameters() == [{**GIVEN, "friend": "[erased]"}, GONE]
     await shop.verify()
     await part.subjects.erase(ALICE, None, TESTER)
     assert shop.parameters() == [{**GONE, "friend": "[erased]"}, GONE]
     await shop.verify()
 
 
-async def test_while_a_run_needs_the_data_nothing_is_erased(
-    shop: Shop, part: Parts
-) -> None:
+async def test_while_a_run_needs_the_data_nothing_is_erased(shop: Shop, part: Parts) -> None:
     run_id = (await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)).run_id
     before = query(shop.url, "SELECT max(notification_id) FROM jobs_events")
     with pytest.raises(ConflictError, match=str(run_id)) as refused:
@@ -167,14 +142,10 @@ async def test_a_retry_keeps_the_data_encrypted_and_of_an_erased_run_is_refused(
 async def test_a_key_of_idempotency_outlives_the_data_but_leads_nowhere(
     shop: Shop, part: Parts
 ) -> None:
-    launch = Launch(
-        parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN}
-    )
+    launch = Launch(parameters=GIVEN, idempotency_key="once", body={"parameters": GIVEN})
     first = await part.jobs.launch("job", launch, TESTER)
     assert (await part.jobs.launch("job", launch, TESTER)).run_id == first.run_id
-    [(state,)] = query(
-        shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'"
-    )
+    [(state,)] = query(shop.url, "SELECT state FROM jobs_events WHERE topic = 'job_run.requested'")
     assert launch.digest.encode() not in state
     await part.jobs.cancel(first.run_id, None, TESTER)
     await part.subjects.erase(ALICE, None, TESTER)
@@ -209,14 +180,9 @@ async def test_an_erasure_finds_its_rows_by_the_index(shop: Shop, part: Parts) -
     with psycopg.connect(shop.url, autocommit=True) as connection:
         connection.execute(FILL)
         connection.execute("VACUUM (ANALYZE) job_runs")
-        for statement in (
-            personal_statements.ERASE_ROWS,
-            personal_statements.UNFINISHED_RUNS_OF,
-        ):
+        for statement in (personal_statements.ERASE_ROWS, personal_statements.UNFINISHED_RUNS_OF):
             values = {"key_id": "key-7", "erased": "[erased]"}
-            plan = str(
-                connection.execute(f"EXPLAIN {statement}".encode(), values).fetchall()
-            )
+            plan = str(connection.execute(f"EXPLAIN {statement}".encode(), values).fetchall())
             assert "job_runs_personal" in plan
             assert "Seq Scan" not in plan
 

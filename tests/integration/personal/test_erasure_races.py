@@ -75,9 +75,7 @@ async def test_an_erasure_just_before_a_retry_is_appended_wins(
 
 
 @pytest.mark.slow
-async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(
-    shop: Shop,
-) -> None:
+async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop) -> None:
     names = [f"customer-{number}-7f3a9c" for number in range(4)]
 
     async def launching(part: Parts, name: str) -> None:
@@ -95,18 +93,12 @@ async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(
     async with shop.parts() as one, shop.parts() as two, shop.parts() as three:
         done: list[int] = []
         eraser = asyncio.create_task(erasing(three, done))
-        await asyncio.gather(
-            *(launching(part, name) for part in (one, two) for name in names)
-        )
+        await asyncio.gather(*(launching(part, name) for part in (one, two) for name in names))
         done.append(1)
         await eraser
         await shop.verify()
         for name in names:
-            if query(
-                shop.url,
-                "SELECT 1 FROM job_runs WHERE parameters->>'customerId' = %s",
-                name,
-            ):
+            if query(shop.url, "SELECT 1 FROM job_runs WHERE parameters->>'customerId' = %s", name):
                 await three.subjects.erase(name, None, TESTER)
         await shop.verify()
     assert shop.parameters() == [GONE] * 200
@@ -176,11 +168,7 @@ async def test_an_erasure_is_whole_or_not_at_all(
             done = await erase(connection, key_id)
             if not killed:
                 killed.append(connection.info.backend_pid)
-                query(
-                    shop.url,
-                    "SELECT pg_terminate_backend(%s)",
-                    connection.info.backend_pid,
-                )
+                query(shop.url, "SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
             return done
 
         monkeypatch.setattr(personal_data, "erase", and_be_cut)
@@ -191,13 +179,9 @@ async def test_an_erasure_is_whole_or_not_at_all(
     assert shop.parameters() == [GONE]
 
 
-async def test_rows_kept_in_memory_for_a_slow_client_forget_too(
-    shop: Shop, part: Parts
-) -> None:
+async def test_rows_kept_in_memory_for_a_slow_client_forget_too(shop: Shop, part: Parts) -> None:
     run_id = await shop.ended(part)
-    first, second = [
-        event for event in await part.reader.after(1) if event.aggregate_id == run_id
-    ]
+    first, second = [event for event in await part.reader.after(1) if event.aggregate_id == run_id]
     replay = Replay(part.reader)
     [step] = await replay.steps([first])
     assert step.after["parameters"] == GIVEN

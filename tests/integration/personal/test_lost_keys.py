@@ -19,9 +19,7 @@ from tests.support.sample_logs.personal import ALICE, GIVEN
 from tests.support.sample_logs.shops import Shop
 
 
-async def test_a_run_whose_key_was_lost_is_not_executed(
-    shop: Shop, part: Parts
-) -> None:
+async def test_a_run_whose_key_was_lost_is_not_executed(shop: Shop, part: Parts) -> None:
     run_id = (await part.jobs.launch("job", Launch(parameters=GIVEN), TESTER)).run_id
     # As by a backup without them.
     query(shop.url, "DELETE FROM subject_keys RETURNING 1")
@@ -65,14 +63,9 @@ async def test_a_connection_opens_nothing_to_whoever_is_not_handed_the_keys(
     shop: Shop, part: Parts
 ) -> None:
     run_id = await shop.ended(part)
-    async with (
-        shop.database.pool(1) as pool,
-        await shop.database.connect() as connection,
-    ):
+    async with shop.database.pool(1) as pool, await shop.database.connect() as connection:
         keyless = Reader(pool, LogFiles(archive=shop.archive))
-        with pytest.raises(
-            SubjectKeysUnavailableError, match="no master key was named"
-        ):
+        with pytest.raises(SubjectKeysUnavailableError, match="no master key was named"):
             await keyless.histories([run_id])
         assert await Reader(pool, shop.database.files).histories([run_id])
         assert type(connection) is psycopg.AsyncConnection
@@ -100,9 +93,7 @@ async def test_two_processes_with_different_files_cannot_both_encrypt(
     assert query(shop.url, "SELECT count(DISTINCT master) FROM subject_keys") == [(1,)]
 
 
-async def test_an_altered_ciphertext_is_named_and_the_fold_goes_on(
-    shop: Shop, part: Parts
-) -> None:
+async def test_an_altered_ciphertext_is_named_and_the_fold_goes_on(shop: Shop, part: Parts) -> None:
     await shop.ended(part)
     with psycopg.connect(shop.url, autocommit=True) as connection:
         connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER USER")
@@ -116,6 +107,5 @@ async def test_an_altered_ciphertext_is_named_and_the_fold_goes_on(
     checked = await verify(shop.database, TABLES, found.append, lambda *_: None)
     assert sum(one.unreadable for one in checked) == len(found) == 1
     assert re.search(
-        r"position 2: the encrypted value of .* is not what was stored",
-        str(found[0].reason),
+        r"position 2: the encrypted value of .* is not what was stored", str(found[0].reason)
     )

@@ -24,9 +24,7 @@ SUBJECTS = 12
 
 async def launched(part: Parts, name: str) -> None:
     run_id = (
-        await part.jobs.launch(
-            "job", Launch(parameters={**GIVEN, "customerId": name}), TESTER
-        )
+        await part.jobs.launch("job", Launch(parameters={**GIVEN, "customerId": name}), TESTER)
     ).run_id
     await part.jobs.cancel(run_id, None, TESTER)
 
@@ -38,11 +36,7 @@ async def rotated(url: str, key: Path) -> str | None:
 
 
 async def names_in(part: Parts) -> set[str]:
-    events = [
-        event
-        for event in await part.reader.after(0)
-        if event.topic == "job_run.requested"
-    ]
+    events = [event for event in await part.reader.after(0) if event.topic == "job_run.requested"]
     return {str(event.data["parameters"]["customerId"]) for event in events}  # type: ignore[index,call-overload]
 
 
@@ -86,9 +80,7 @@ async def test_a_running_process_goes_on_with_the_new_key(
         assert await names_in(part) == names
         await launched(part, "customer-3")
         await launched(part, "customer-new")
-        assert query(database_url, "SELECT count(*) FROM subject_keys") == [
-            (SUBJECTS + 1,)
-        ]
+        assert query(database_url, "SELECT count(*) FROM subject_keys") == [(SUBJECTS + 1,)]
         assert (await part.subjects.erase("customer-3", None, TESTER)).row["runs"] == 2
         # Whoever has the old key, and a copy of the old table, cannot read what is stored now,
         # and vice versa.
@@ -232,10 +224,7 @@ async def test_launches_and_erasures_go_on_while_the_key_is_changed_again_and_ag
                 await launched(part, next(iter(names)))
                 number += 1
 
-        tasks = [
-            asyncio.create_task(working(one, "a")),
-            asyncio.create_task(working(two, "b")),
-        ]
+        tasks = [asyncio.create_task(working(one, "a")), asyncio.create_task(working(two, "b"))]
         for _ in range(5):
             await rotated(database_url, key)
         over.append(1)

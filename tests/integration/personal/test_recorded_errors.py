@@ -26,10 +26,7 @@ STRICT: dict[str, Any] = {
     "properties": {
         **SCHEMA["properties"],
         "customerId": {"type": "integer", "x-subject": "customerId"},
-        "address": {
-            "x-subject": "customerId",
-            "additionalProperties": {"type": "string"},
-        },
+        "address": {"x-subject": "customerId", "additionalProperties": {"type": "string"}},
     },
 }
 
@@ -78,12 +75,8 @@ async def test_a_handlers_words_are_recorded_without_the_runs_personal_values(
         case "expire":
             await ends.expire(run_id, claim.holder, words, report)
         case "cancel":
-            await ends.confirm_cancel(
-                run_id, claim.holder, words, report, by_handler=True
-            )
-    [(message, stack)] = query(
-        shop.url, "SELECT error_message, context ->> 'stack' FROM job_runs"
-    )
+            await ends.confirm_cancel(run_id, claim.holder, words, report, by_handler=True)
+    [(message, stack)] = query(shop.url, "SELECT error_message, context ->> 'stack' FROM job_runs")
     assert message == "no letter for '[personal]'"
     assert stack == "Traceback …\nValueError: no letter for '[personal]'\n"
     findings = await FailureSearch(part.pool, part.files).after(0)
@@ -92,9 +85,7 @@ async def test_a_handlers_words_are_recorded_without_the_runs_personal_values(
     assert places_of(shop.url, NAME) == set()
 
 
-async def test_an_invalid_result_is_recorded_by_its_place_and_rule(
-    shop: Shop, part: Parts
-) -> None:
+async def test_an_invalid_result_is_recorded_by_its_place_and_rule(shop: Shop, part: Parts) -> None:
     schema: dict[str, Any] = {"properties": {"count": {"type": "integer"}}}
     await registered(part.jobs, "counted", output_schema=schema)
     launched = await part.jobs.launch("counted", Launch(), TESTER)

@@ -24,18 +24,14 @@ def _sampled(url: str) -> list[object]:
         return list(connection.execute(SAMPLED, values).fetchall())
 
 
-async def test_no_value_of_a_run_gets_into_the_statistics(
-    shop: Shop, part: Parts
-) -> None:
+async def test_no_value_of_a_run_gets_into_the_statistics(shop: Shop, part: Parts) -> None:
     for _ in range(50):
         await shop.ended(part)
     assert _sampled(shop.url) == []
 
 
 @pytest.mark.spoils_its_log
-async def test_what_had_been_sampled_is_gone_after_the_migration(
-    shop: Shop, part: Parts
-) -> None:
+async def test_what_had_been_sampled_is_gone_after_the_migration(shop: Shop, part: Parts) -> None:
     for _ in range(50):
         await shop.ended(part)
     runner.downgrade(shop.url, "0036")

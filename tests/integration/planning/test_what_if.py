@@ -73,9 +73,7 @@ async def _eventful_day(part: Parts) -> int:
     return starts + 1
 
 
-async def test_unchanged_a_simulation_agrees_with_what_was(
-    part: Parts, tmp_path: Path
-) -> None:
+async def test_unchanged_a_simulation_agrees_with_what_was(part: Parts, tmp_path: Path) -> None:
     starts = await _eventful_day(part)
     history = await _read(part)
     turns = [turn for run in history.runs for turn in run.turns]
@@ -114,9 +112,7 @@ async def test_only_what_was_there_in_the_range_is_read(part: Parts) -> None:
     assert answer(none, 1).runs == 0
 
 
-async def test_too_many_runs_are_refused(
-    part: Parts, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_many_runs_are_refused(part: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorded_runs, "MOST_RUNS", 1)
     await _eventful_day(part)
     async with part.pool.connection() as connection:

@@ -94,8 +94,7 @@ async def test_a_run_that_was_retried_long_afterwards_has_its_cause(
         await part.jobs.retry(run_id, TESTER)
     await is_clean(part.url)
     [(retry,)] = query(
-        part.url,
-        "SELECT originator_id FROM jobs_events ORDER BY notification_id DESC LIMIT 1",
+        part.url, "SELECT originator_id FROM jobs_events ORDER BY notification_id DESC LIMIT 1"
     )
     edit(
         part.url,
@@ -106,9 +105,7 @@ async def test_a_run_that_was_retried_long_afterwards_has_its_cause(
     assert [(one.rule, one.aggregate_id) for one in found] == [("cause_exists", retry)]
 
 
-async def test_archived_events_are_read_among_the_others(
-    part: Parts, tmp_path: Path
-) -> None:
+async def test_archived_events_are_read_among_the_others(part: Parts, tmp_path: Path) -> None:
     await make_history(part, Random(9), 300)
     before = await is_clean(part.url)
     [archived] = await archive_now(part.url, tmp_path)
@@ -139,14 +136,8 @@ def _state(change: str) -> str:
 
 
 SPOILT: list[tuple[str, list[tuple[int | None, str]]]] = [
-    (
-        update(4, _state("""'"execution":1', '"execution":2'""")),
-        [(4, "fence")],
-    ),
-    (
-        update(5, _state("""'"worker_id":"worker"', '"worker_id":"other"'""")),
-        [(5, "fence")],
-    ),
+    (update(4, _state("""'"execution":1', '"execution":2'""")), [(4, "fence")]),
+    (update(5, _state("""'"worker_id":"worker"', '"worker_id":"other"'""")), [(5, "fence")]),
     (
         update(2, _state("""'"max_attempts":1', '"max_attempts":0'""")),
         [(2, "some_attempts"), (3, "attempts_within_limit")],
@@ -162,17 +153,12 @@ SPOILT: list[tuple[str, list[tuple[int | None, str]]]] = [
         [(3, "legal_transition"), (4, "legal_transition"), (5, "legal_transition")],
     ),
     (update(6, f"causation_id = '{UUID(int=0)}'"), []),
-    (
-        update(1, "recorded_at = recorded_at + interval '1 h'"),
-        [(2, "recorded_in_order")],
-    ),
+    (update(1, "recorded_at = recorded_at + interval '1 h'"), [(2, "recorded_in_order")]),
     (update(1, "notification_id = -1"), [(-1, "positions_rise")]),
 ]
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"), SPOILT, ids=[one[0][:60] for one in SPOILT]
-)
+@pytest.mark.parametrize(("change", "expected"), SPOILT, ids=[one[0][:60] for one in SPOILT])
 async def test_an_edit_is_found_at_its_position(
     small_url: str, change: str, expected: list[tuple[int | None, str]]
 ) -> None:
@@ -220,13 +206,7 @@ def test_the_command_tells_people_and_programs(small_url: str, tmp_path: Path) -
         "expected": no_start,
     }
     assert (second["position"], second["id"]) == (None, str(lost))
-    assert total == {
-        "kind": "histories",
-        "position": 7,
-        "events": 7,
-        "runs": 2,
-        "findings": 2,
-    }
+    assert total == {"kind": "histories", "position": 7, "events": 7, "runs": 2, "findings": 2}
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,7 @@ def fail(difference: Difference) -> None:
     raise AssertionError(difference)
 
 
-async def test_the_end_of_a_run_does_not_write_back_what_a_rebuild_has_mended(
-    part: Parts,
-) -> None:
+async def test_the_end_of_a_run_does_not_write_back_what_a_rebuild_has_mended(part: Parts) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     # So that the process has looked how often rows were mended before it keeps the spoilt one.
@@ -34,7 +32,5 @@ async def test_the_end_of_a_run_does_not_write_back_what_a_rebuild_has_mended(
     report = Report(context={"told": 2})
     await part.executions.succeed(claim.run.id, claim.holder, None, report)
     await verify(database, TABLES, fail, lambda *_: None)
-    [(context,)] = query(
-        part.url, "SELECT context FROM job_runs WHERE id = %s", claim.run.id
-    )
+    [(context,)] = query(part.url, "SELECT context FROM job_runs WHERE id = %s", claim.run.id)
     assert context == {"true": 1, "told": 2}

@@ -31,14 +31,9 @@ def fail(difference: Difference) -> None:
     raise AssertionError(difference)
 
 
-async def rebuilt(
-    url: str, table: Table, at: Callable[[str], None] = lambda _: None
-) -> Rebuilt:
+async def rebuilt(url: str, table: Table, at: Callable[[str], None] = lambda _: None) -> Rebuilt:
     return await rebuild.rebuild(
-        Database(url),
-        table,
-        fail,
-        lambda what, done, total: at(what) if done == total else None,
+        Database(url), table, fail, lambda what, done, total: at(what) if done == total else None
     )
 
 
@@ -69,27 +64,20 @@ async def test_a_row_that_moved_on_from_a_bad_base_is_mended_to_the_present(
 ) -> None:
     async with parts(database_url) as part:
         launch = Launch(parameters={"day": "monday"}, delay_ms=3_600_000)
-        run_id = (
-            await part.jobs.launch(await registered(part.jobs), launch, TESTER)
-        ).run_id
-    query(
-        database_url,
-        """UPDATE job_runs SET parameters = '{"day": "sabotaged"}' RETURNING 1""",
-    )
+        run_id = (await part.jobs.launch(await registered(part.jobs), launch, TESTER)).run_id
+    query(database_url, """UPDATE job_runs SET parameters = '{"day": "sabotaged"}' RETURNING 1""")
 
     def compared(what: str) -> None:
         if what == "job_runs: comparing" and not query(
             database_url, "SELECT 1 FROM job_runs WHERE status = 'canceled'"
         ):
-            meanwhile(
-                database_url, lambda part: part.jobs.cancel(run_id, "now", TESTER)
-            )
+            meanwhile(database_url, lambda part: part.jobs.cancel(run_id, "now", TESTER))
 
     result = await rebuild_now(database_url, job_runs.TABLE, compared)
     assert result.mended == 1
-    assert query(
-        database_url, "SELECT status, parameters, aggregate_version FROM job_runs"
-    ) == [("canceled", {"day": "monday"}, 2)]
+    assert query(database_url, "SELECT status, parameters, aggregate_version FROM job_runs") == [
+        ("canceled", {"day": "monday"}, 2)
+    ]
 
 
 async def test_what_is_appended_between_fold_and_lock_is_folded_on(
@@ -97,9 +85,7 @@ async def test_what_is_appended_between_fold_and_lock_is_folded_on(
 ) -> None:
     async def launched(part: Parts) -> UUID:
         return (
-            await part.jobs.launch(
-                await registered(part.jobs), Launch(delay_ms=3_600_000), TESTER
-            )
+            await part.jobs.launch(await registered(part.jobs), Launch(delay_ms=3_600_000), TESTER)
         ).run_id
 
     tries: list[list[UUID]] = []
@@ -118,17 +104,13 @@ async def test_what_is_appended_between_fold_and_lock_is_folded_on(
         monkeypatch.setattr(Mender, "_write", writing)
         assert (await rebuilt(database_url, job_runs.TABLE)).mended == 1
         assert tries == [[run_id], [run_id]]
-    assert query(database_url, "SELECT slug, status FROM job_runs") == [
-        ("job", "canceled")
-    ]
+    assert query(database_url, "SELECT slug, status FROM job_runs") == [("job", "canceled")]
 
 
 async def test_an_append_after_the_mending_follows_the_mended_row(
     database_url: str, part: Parts
 ) -> None:
-    run_id = (
-        await part.jobs.launch(await registered(part.jobs), Launch(), TESTER)
-    ).run_id
+    run_id = (await part.jobs.launch(await registered(part.jobs), Launch(), TESTER)).run_id
     query(database_url, "DELETE FROM job_runs RETURNING 1")
     await rebuilt(database_url, job_runs.TABLE)
     [claim] = await part.executions.claim(await part.worker("worker"), 1)
@@ -145,16 +127,12 @@ async def test_rows_that_sit_on_what_belongs_to_others_all_come_right(
     with psycopg.connect(database_url, autocommit=True) as connection:
         # a and b exchanged, but for a letter's case,
         for old, new in (("a", "x"), ("b", "A"), ("x", "b")):
-            connection.execute(
-                "UPDATE job_definitions SET slug = %s WHERE slug = %s", (new, old)
-            )
+            connection.execute("UPDATE job_definitions SET slug = %s WHERE slug = %s", (new, old))
         # d on the place of c, which is gone,
         connection.execute("DELETE FROM job_definitions WHERE slug = 'c'")
         connection.execute("UPDATE job_definitions SET slug = 'C' WHERE slug = 'd'")
         # and e a stranger.
-        connection.execute(
-            "UPDATE job_definitions SET id = gen_random_uuid() WHERE slug = 'e'"
-        )
+        connection.execute("UPDATE job_definitions SET id = gen_random_uuid() WHERE slug = 'e'")
     assert (await rebuild_now(database_url, job_definitions.TABLE)).mended == 6
     await check_equal_to_log(database_url)
 
@@ -163,10 +141,7 @@ async def test_it_appends_nothing_and_announces_nothing(filled_url: str) -> None
     query(filled_url, "DELETE FROM job_runs RETURNING 1")
     drawn = "(SELECT last_value FROM jobs_events_notification_id_seq)"
     state = f"SELECT count(*), {drawn} FROM jobs_events"
-    before = (
-        query(filled_url, state),
-        query(filled_url, "SELECT * FROM workers ORDER BY id"),
-    )
+    before = (query(filled_url, state), query(filled_url, "SELECT * FROM workers ORDER BY id"))
     with psycopg.connect(filled_url, autocommit=True) as listening:
         listening.execute(f"LISTEN {sql.CHANNEL}")
         assert (await rebuild_now(filled_url, job_runs.TABLE)).mended > 0
@@ -181,9 +156,7 @@ async def test_it_appends_nothing_and_announces_nothing(filled_url: str) -> None
     ) == before
 
 
-async def test_one_rebuild_at_a_time(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(operators, "PATIENCE", "100ms")
 
     begun, over = asyncio.Event(), asyncio.Event()
@@ -197,8 +170,7 @@ async def test_one_rebuild_at_a_time(
         group.create_task(long_one())
         await begun.wait()
         with pytest.raises(
-            RebuildUnderWayError,
-            match="at work already: apphub-jobs rebuild of job_runs, since 2",
+            RebuildUnderWayError, match="at work already: apphub-jobs rebuild of job_runs, since 2"
         ):
             await rebuilt(database_url, job_definitions.TABLE)
         over.set()

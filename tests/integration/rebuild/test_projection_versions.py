@@ -25,14 +25,10 @@ from tests.support.processes import started
 
 async def stale(url: str) -> list[tuple[str, int | None]]:
     async with await Database(url).connect() as connection:
-        return [
-            (one.table.name, one.written_by) for one in await stale_tables(connection)
-        ]
+        return [(one.table.name, one.written_by) for one in await stale_tables(connection)]
 
 
-WRITTEN = (
-    f"job_runs was written by version 0 of its fold, not by {job_runs.TABLE.version}"
-)
+WRITTEN = f"job_runs was written by version 0 of its fold, not by {job_runs.TABLE.version}"
 
 
 async def find(url: str, table: Table) -> int:
@@ -44,9 +40,7 @@ async def find(url: str, table: Table) -> int:
 def outdated_url(filled_url: str) -> str:
     """Return a database whose runs an older version wrote, without who requested them."""
     query(filled_url, "UPDATE job_runs SET requested_by = 'somebody' RETURNING 1")
-    version = (
-        "UPDATE projection_versions SET version = 0 WHERE name = 'job_runs' RETURNING 1"
-    )
+    version = "UPDATE projection_versions SET version = 0 WHERE name = 'job_runs' RETURNING 1"
     query(filled_url, version)
     return filled_url
 
@@ -66,11 +60,7 @@ async def test_at_start_a_small_table_is_rebuilt(
     await catch_up(Database(outdated_url))
     assert await stale(outdated_url) == []
     assert await find(outdated_url, job_runs.TABLE) == 0
-    [said] = [
-        entry.message
-        for entry in caplog.records
-        if entry.name == "eventlog.rebuild.rebuild"
-    ]
+    [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
     assert said == f"{WRITTEN}: rebuilt, 21 rows changed"
 
 
@@ -80,39 +70,24 @@ async def test_at_start_a_large_table_is_named_with_the_command_to_run(
     monkeypatch.setattr(rebuild, "SMALL_LOG", 10)
     await catch_up(Database(outdated_url))
     assert await stale(outdated_url) == [("job_runs", 0)]
-    [said] = [
-        entry.message
-        for entry in caplog.records
-        if entry.name == "eventlog.rebuild.rebuild"
-    ]
+    [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
     assert said.startswith(WRITTEN)
     assert said.endswith("run: apphub-jobs projections rebuild job_runs")
 
 
-async def test_the_service_looks_when_it_starts(
-    outdated_url: str, tmp_path: Path
-) -> None:
+async def test_the_service_looks_when_it_starts(outdated_url: str, tmp_path: Path) -> None:
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
     with started(*arguments, APPHUB_DATABASE_URL=outdated_url) as api:
         api.url()
-        api.wait_for_line(
-            f"{WRITTEN}: rebuilt, 21 rows",
-            errors=True,
-        )
+        api.wait_for_line(f"{WRITTEN}: rebuilt, 21 rows", errors=True)
     assert await stale(outdated_url) == []
 
 
-async def test_a_step_back_to_an_older_version_is_noticed_too(
-    database_url: str,
-) -> None:
+async def test_a_step_back_to_an_older_version_is_noticed_too(database_url: str) -> None:
     query(
-        database_url,
-        "UPDATE projection_versions SET version = 9 WHERE name = 'builds' RETURNING 1",
+        database_url, "UPDATE projection_versions SET version = 9 WHERE name = 'builds' RETURNING 1"
     )
-    query(
-        database_url,
-        "DELETE FROM projection_versions WHERE name = 'repositories' RETURNING 1",
-    )
+    query(database_url, "DELETE FROM projection_versions WHERE name = 'repositories' RETURNING 1")
     assert await stale(database_url) == [("repositories", None), ("builds", 9)]
 
 
@@ -161,21 +136,16 @@ async def test_a_new_column_is_filled_by_the_same_rebuild(filled_url: str) -> No
 
     columns = {**job_runs.COLUMNS, "events_seen": "integer"}
     next_version = job_runs.TABLE.version + 1
-    table = replace(
-        job_runs.TABLE, columns=columns, evolve=evolve, version=next_version
-    )
+    table = replace(job_runs.TABLE, columns=columns, evolve=evolve, version=next_version)
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE job_runs ADD COLUMN events_seen integer")
     runs = query(filled_url, "SELECT count(*) FROM job_runs")[0][0]
     assert await find(filled_url, table) == runs
-    rebuilt = await rebuild.rebuild(
-        Database(filled_url), table, lambda _: None, lambda *_: None
-    )
+    rebuilt = await rebuild.rebuild(Database(filled_url), table, lambda _: None, lambda *_: None)
     assert rebuilt.mended == runs
     assert await find(filled_url, table) == 0
     assert query(
-        filled_url,
-        "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version",
+        filled_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version"
     ) == [(0,)]
     assert await stale(filled_url) == [("job_runs", next_version)]
 

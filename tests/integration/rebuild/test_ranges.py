@@ -89,14 +89,10 @@ async def test_every_difference_is_found_whatever_the_ranges(launched_url: str) 
 
 
 @pytest.mark.usefixtures("range_size")
-async def test_every_difference_is_mended_whatever_the_ranges(
-    launched_url: str,
-) -> None:
+async def test_every_difference_is_mended_whatever_the_ranges(launched_url: str) -> None:
     expected = _spoil(launched_url)
     found: list[Difference] = []
-    rebuilt = await rebuild(
-        Database(launched_url), job_runs.TABLE, found.append, in_silence
-    )
+    rebuilt = await rebuild(Database(launched_url), job_runs.TABLE, found.append, in_silence)
     assert rebuilt.mended == len(expected)
     assert found == []
     assert await compared(launched_url) == ([], rebuilt.checked)

@@ -23,12 +23,7 @@ from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query
-from tests.support.processes import (
-    SHORTEST_PAUSE_S,
-    Process,
-    eventually,
-    started,
-)
+from tests.support.processes import SHORTEST_PAUSE_S, Process, eventually, started
 from tests.support.sample_logs.big_logs import fill, sabotage
 from tests.support.sample_logs.reading_load import Load
 
@@ -65,13 +60,7 @@ async def find(url: str) -> list[Difference]:
 
 @contextmanager
 def rebuilding(url: str, tmp_path: Path, name: str = "job_runs") -> Iterator[Process]:
-    arguments = (
-        "projections",
-        "rebuild",
-        name,
-        "--data-dir",
-        str(tmp_path / "rebuild"),
-    )
+    arguments = ("projections", "rebuild", name, "--data-dir", str(tmp_path / "rebuild"))
     with started(*arguments, APPHUB_DATABASE_URL=url) as process:
         yield process
 
@@ -95,9 +84,7 @@ class _Holds:
     def _watch(self) -> None:
         with psycopg.connect(self._url, autocommit=True) as connection:
             while not self._over.is_set():
-                for (transaction,) in connection.execute(
-                    HOLDS, (sql.APPEND_LOCK,)
-                ).fetchall():
+                for (transaction,) in connection.execute(HOLDS, (sql.APPEND_LOCK,)).fetchall():
                     first = self.transactions.setdefault(transaction, monotonic())
                     self.longest_ms = max(self.longest_ms, (monotonic() - first) * 1000)
 
@@ -112,9 +99,7 @@ class _Holds:
             thread.join()
 
 
-async def test_all_sabotaged_rows_are_mended_under_load(
-    database_url: str, tmp_path: Path
-) -> None:
+async def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: Path) -> None:
     await fill(database_url, RUNS)
     spoiled = sabotage(database_url, SPOILED)
     whole = [row[0] for row in query(database_url, WHOLE, spoiled)]
@@ -168,8 +153,7 @@ def _writers(url: str, run_ids: list[UUID]) -> int:
 
 def _told(said: str) -> tuple[int, float]:
     found = re.search(
-        r"job_runs: (\d+) rows mended, longest hold of the append lock ([\d.]+) ms",
-        said,
+        r"job_runs: (\d+) rows mended, longest hold of the append lock ([\d.]+) ms", said
     )
     assert found is not None, said
     return int(found[1]), float(found[2])
@@ -177,9 +161,7 @@ def _told(said: str) -> tuple[int, float]:
 
 KILLS = int(os.environ.get("APPHUB_REBUILD_KILLS", "3"))
 
-AT_WORK = (
-    "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'apphub-jobs rebuild%%'"
-)
+AT_WORK = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'apphub-jobs rebuild%%'"
 
 LEFT = "SELECT count(*) FROM pg_class WHERE relpersistence = 't'"
 
@@ -194,9 +176,7 @@ async def test_killed_at_random_points_it_leaves_a_working_service_and_completes
 
     async def launch() -> None:
         async with parts(database_url) as part:
-            run_id = (
-                await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)
-            ).run_id
+            run_id = (await part.jobs.launch("job", Launch(delay_ms=3_600_000), TESTER)).run_id
             await part.jobs.cancel(run_id, None, TESTER)
 
     left = len(await find(database_url))
@@ -204,9 +184,7 @@ async def test_killed_at_random_points_it_leaves_a_working_service_and_completes
         # The first is killed while it folds, the others while they mend.
         enough = random.randrange(left * 3 // 4, left + 1) if number else left
         with rebuilding(database_url, tmp_path) as rebuild:
-            eventually(
-                lambda: query(database_url, AT_WORK) or rebuild.popen.poll() is not None
-            )
+            eventually(lambda: query(database_url, AT_WORK) or rebuild.popen.poll() is not None)
             eventually(
                 lambda: (
                     _still_spoiled(database_url) <= enough  # noqa: B023
@@ -236,20 +214,12 @@ async def test_killed_at_random_points_it_leaves_a_working_service_and_completes
     assert _told("\n".join(rebuild.lines))[0] == left
     assert await find(database_url) == []
     assert query(database_url, "SELECT count(*) FROM job_runs") == [(runs + launched,)]
-    eventually(
-        lambda: query(database_url, LEFT) == [(0,)],
-        what="the end of all temporary tables",
-    )
+    eventually(lambda: query(database_url, LEFT) == [(0,)], what="the end of all temporary tables")
 
 
 def _still_spoiled(url: str) -> int:
     return (
-        int(
-            query(
-                url, "SELECT count(*) FROM job_runs WHERE error_message = 'sabotaged'"
-            )[0][0]
-        )
-        * 4
+        int(query(url, "SELECT count(*) FROM job_runs WHERE error_message = 'sabotaged'")[0][0]) * 4
     )
 
 
@@ -265,10 +235,7 @@ async def test_a_rebuild_that_is_stopped_while_it_waits_for_its_turn_says_so_and
 ) -> None:
     await fill(database_url, 100)
     sabotage(database_url, 8)
-    with (
-        psycopg.connect(database_url) as holder,
-        rebuilding(database_url, tmp_path) as rebuild,
-    ):
+    with psycopg.connect(database_url) as holder, rebuilding(database_url, tmp_path) as rebuild:
         holder.execute(sql.LOCK.encode())
         eventually(lambda: query(database_url, WAITS), what="the rebuild's waiting")
         assert rebuild.stop(number) == 128 + number

@@ -36,9 +36,7 @@ def rows_with(values: list[tuple[Json, str]]) -> list[Row]:
 
 
 @settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    deadline=None,
-    max_examples=50,
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50
 )
 @given(ROWS)
 def test_copied_rows_are_the_written_ones(
@@ -56,9 +54,7 @@ def test_copied_rows_are_the_written_ones(
         ) as copy:
             copy.write("".join(map(line, rows)))
         everything = KeyRange(UUID(int=0), None).values
-        differing = connection.execute(
-            staging.differences_sql(TABLE).encode(), everything
-        )
+        differing = connection.execute(staging.differences_sql(TABLE).encode(), everything)
         assert differing.fetchall() == []
         _check_json_comes_back(connection)
         connection.rollback()

@@ -26,9 +26,7 @@ RECORDING = files.HERE / "0.3.0.dev4"
 Found = list[Difference]
 
 
-async def differences(
-    url: str, tables: Sequence[Table] = TABLES
-) -> tuple[Found, list[Checked]]:
+async def differences(url: str, tables: Sequence[Table] = TABLES) -> tuple[Found, list[Checked]]:
     found: Found = []
     checked = await verify(Database(url), tables, found.append, lambda *_: None)
     assert sum(one.differences + one.unreadable for one in checked) == len(found)
@@ -54,18 +52,9 @@ CORRUPT = {
 }
 
 STATUSES = {
-    (
-        "job_runs",
-        "status",
-    ): "CASE {column} WHEN 'failed' THEN 'expired' ELSE 'failed' END",
-    (
-        "builds",
-        "status",
-    ): "CASE {column} WHEN 'failed' THEN 'canceled' ELSE 'failed' END",
-    (
-        "repositories",
-        "ingest_status",
-    ): "CASE {column} WHEN 'failed' THEN 'ready' ELSE 'failed' END",
+    ("job_runs", "status"): "CASE {column} WHEN 'failed' THEN 'expired' ELSE 'failed' END",
+    ("builds", "status"): "CASE {column} WHEN 'failed' THEN 'canceled' ELSE 'failed' END",
+    ("repositories", "ingest_status"): "CASE {column} WHEN 'failed' THEN 'ready' ELSE 'failed' END",
 }
 
 """The columns for which the database itself refuses nonsense."""
@@ -80,27 +69,20 @@ CLONE = """
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: str(table.name))
-async def test_a_corrupted_value_is_found_in_every_column(
-    filled_url: str, table: Table
-) -> None:
+async def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table: Table) -> None:
     columns = [column for column in table.columns if column != table.key]
     with psycopg.connect(filled_url, autocommit=True) as connection:
         for (index,) in connection.execute(UNIQUE, (table.name,)).fetchall():
-            connection.execute(
-                f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {index}"
-            )
+            connection.execute(f"ALTER TABLE {table.name} DROP CONSTRAINT IF EXISTS {index}")
             connection.execute(f"DROP INDEX IF EXISTS {index}")
         clone = CLONE.format(table=table.name, key=table.key)
-        ids = {
-            row[0]
-            for row in connection.execute(clone, {"times": len(columns)}).fetchall()
-        }
+        ids = {row[0] for row in connection.execute(clone, {"times": len(columns)}).fetchall()}
     await rebuild(Database(filled_url), table, fail, lambda *_: None)
     corrupted = {}
     for key, column in zip(sorted(ids), columns, strict=True):
-        value = STATUSES.get(
-            (table.name, column), CORRUPT[table.columns[column]]
-        ).format(column=column)
+        value = STATUSES.get((table.name, column), CORRUPT[table.columns[column]]).format(
+            column=column
+        )
         query(
             filled_url,
             f"UPDATE {table.name} SET {column} = {value} WHERE {table.key} = %s RETURNING 1",
@@ -146,9 +128,7 @@ async def test_missing_and_extra_rows_are_found_with_the_events_behind_them(
     log = list(files.read_lines(RECORDING / "events.jsonl"))
     for key in (missing, moved):
         behind = [
-            (one["notification_id"], one["topic"])
-            for one in log
-            if one["originator_id"] == key
+            (one["notification_id"], one["topic"]) for one in log if one["originator_id"] == key
         ]
         assert list(found[key].events) == behind != []
 
@@ -175,34 +155,23 @@ async def test_json_is_compared_as_json_and_null_is_not_null(database_url: str) 
             for result in results:
                 await part.jobs.launch(slug, Launch(), TESTER)
                 [claim] = await part.executions.claim(worker, 1)
-                await part.executions.succeed(
-                    claim.run.id, claim.holder, result, Report()
-                )
+                await part.executions.succeed(claim.run.id, claim.holder, result, Report())
 
     values = [
-        query(database_url, f"SELECT {before}::jsonb::text")[0][0]
-        for before, _, _ in JSON_CHANGES
+        query(database_url, f"SELECT {before}::jsonb::text")[0][0] for before, _, _ in JSON_CHANGES
     ]
     await run_with([None if value is None else orjson.loads(value) for value in values])
     assert await find(database_url) == []
     runs = query(
-        database_url,
-        "SELECT id::text, result::text FROM job_runs ORDER BY created_position",
+        database_url, "SELECT id::text, result::text FROM job_runs ORDER BY created_position"
     )
     assert [value for _, value in runs] == values
     expected = {}
     for (key, before), (_, after, differs) in zip(runs, JSON_CHANGES, strict=True):
-        query(
-            database_url,
-            f"UPDATE job_runs SET result = {after} WHERE id = %s RETURNING 1",
-            key,
-        )
+        query(database_url, f"UPDATE job_runs SET result = {after} WHERE id = %s RETURNING 1", key)
         if differs:
             expected[key] = {
-                "result": (
-                    before,
-                    query(database_url, f"SELECT {after}::jsonb::text")[0][0],
-                )
+                "result": (before, query(database_url, f"SELECT {after}::jsonb::text")[0][0])
             }
     assert {one.key: one.columns for one in await find(database_url)} == expected
 
@@ -215,15 +184,10 @@ async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
         while not over.is_set():
             for claim in await part.executions.claim(worker, 5):
                 await part.executions.progress(
-                    claim.run.id,
-                    claim.holder,
-                    Report({"big": 1e22, "half": 0.5}, {"ü": "\\"}),
+                    claim.run.id, claim.holder, Report({"big": 1e22, "half": 0.5}, {"ü": "\\"})
                 )
                 await part.executions.succeed(
-                    claim.run.id,
-                    claim.holder,
-                    [1e300, -0.25, "\t"],
-                    Report({"big": 2**63}),
+                    claim.run.id, claim.holder, [1e300, -0.25, "\t"], Report({"big": 2**63})
                 )
 
     async def launch(part: Any, slug: str, over: asyncio.Event) -> None:
@@ -236,11 +200,7 @@ async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
         slug, over = await registered(part.jobs), asyncio.Event()
         heads: list[int] = []
         async with asyncio.TaskGroup() as group:
-            for task in (
-                work(part, over),
-                launch(part, slug, over),
-                launch(other, slug, over),
-            ):
+            for task in (work(part, over), launch(part, slug, over), launch(other, slug, over)):
                 group.create_task(task)
             while len(heads) < 8:
                 found, checked = await differences(database_url)
@@ -255,9 +215,7 @@ def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(
 ) -> None:
     with psycopg.connect(database_url) as connection:
         connection.execute(rebuild_statements.CREATE_UNARCHIVED)
-        connection.execute(
-            "CREATE INDEX ON unarchived (originator_id, originator_version)"
-        )
+        connection.execute("CREATE INDEX ON unarchived (originator_id, originator_version)")
         # As if the log were large: whoever can, avoids it.
         connection.execute("SET LOCAL enable_sort = off")
         explained = connection.execute(
@@ -265,29 +223,20 @@ def test_the_log_is_folded_in_the_order_of_its_primary_key_without_sorting_it(
         ).fetchall()
     plan = [line.strip() for (line,) in explained]
     assert plan[0].startswith("Merge Append")
-    assert any(
-        line.startswith("->  Index Scan using jobs_events_pkey") for line in plan
-    ), plan
+    assert any(line.startswith("->  Index Scan using jobs_events_pkey") for line in plan), plan
 
 
-async def test_a_log_that_cannot_be_folded_is_said_with_the_event(
-    filled_url: str,
-) -> None:
+async def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute("ALTER TABLE jobs_events DISABLE TRIGGER USER")
         connection.execute(
             "UPDATE jobs_events SET state = '{}' WHERE topic = 'job_run.attempt_lost'"
         )
         assert re.search(
-            r"job_run\.attempt_lost, version 4 of .*KeyError",
-            await unreadable(filled_url),
+            r"job_run\.attempt_lost, version 4 of .*KeyError", await unreadable(filled_url)
         )
-        connection.execute(
-            "DELETE FROM jobs_events WHERE topic = 'job_run.attempt_lost'"
-        )
-        connection.execute(
-            "DELETE FROM jobs_events WHERE topic = 'job_run.cancel_requested'"
-        )
+        connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.attempt_lost'")
+        connection.execute("DELETE FROM jobs_events WHERE topic = 'job_run.cancel_requested'")
         assert re.search(
             r"job_run\.canceled, version 5 of .* what comes before it has version 3",
             await unreadable(filled_url),

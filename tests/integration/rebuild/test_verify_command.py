@@ -22,9 +22,7 @@ def test_the_command_tells_people_and_programs_and_exits_with_1(
 ) -> None:
     clean = run_command(filled_url, tmp_path, "verify")
     assert clean.popen.returncode == 0
-    assert [line.partition(":")[0] for line in clean.lines] == [
-        table.name for table in TABLES
-    ]
+    assert [line.partition(":")[0] for line in clean.lines] == [table.name for table in TABLES]
     assert all(line.endswith(": equal to the log") for line in clean.lines)
     [(key,)] = query(
         filled_url,

@@ -21,9 +21,7 @@ async def scene(part: Parts) -> AsyncIterator[Scene]:
     await part.worker("w")
     # Runs are due by the database's clock, so that of the test stays behind it.
     begun = part.jobs.clock().replace(second=0, microsecond=0) - timedelta(hours=2)
-    made = Scene(
-        part, Schedules(part.jobs), Ticks(part.pool, part.jobs.quarantine), begun
-    )
+    made = Scene(part, Schedules(part.jobs), Ticks(part.pool, part.jobs.quarantine), begun)
     real = part.jobs.clock
     part.jobs.clock = lambda: made.now
     yield made

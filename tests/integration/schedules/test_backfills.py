@@ -37,9 +37,7 @@ async def backfill(scene: Scene, begun: datetime, first: int, last: int) -> Back
     return await scene.schedules.backfill("often", begin, end, TESTER)
 
 
-async def test_ticks_without_a_run_get_one_by_the_version_of_their_time(
-    scene: Scene,
-) -> None:
+async def test_ticks_without_a_run_get_one_by_the_version_of_their_time(scene: Scene) -> None:
     begun = scene.now
     await scene.create(overlap="allow_all", parameters={"version": 1})
     await scene.tick(1)
@@ -53,8 +51,7 @@ async def test_ticks_without_a_run_get_one_by_the_version_of_their_time(
     assert minutes(scene, begun, "backfill")[:3] == [2, 3, 4]
     versions = query(
         scene.part.url,
-        "SELECT parameters->'version' FROM job_runs WHERE id = ANY(%s)"
-        " ORDER BY context->>'dueAt'",
+        "SELECT parameters->'version' FROM job_runs WHERE id = ANY(%s) ORDER BY context->>'dueAt'",
         done.runs,
     )
     assert [version for (version,) in versions[:3]] == [1, 1, 1]
@@ -72,9 +69,7 @@ def _open(row: object) -> int:
     return len(row["open_runs"])
 
 
-async def test_versions_are_told_apart_as_json_tells_their_parameters_apart(
-    scene: Scene,
-) -> None:
+async def test_versions_are_told_apart_as_json_tells_their_parameters_apart(scene: Scene) -> None:
     begun = scene.now
     await scene.create(overlap="allow_all", parameters={"flag": 1})
     await scene.schedules.pause("often", None, TESTER)
@@ -85,8 +80,7 @@ async def test_versions_are_told_apart_as_json_tells_their_parameters_apart(
     done = await backfill(scene, begun, 1, 4)
     flags = query(
         scene.part.url,
-        "SELECT parameters->>'flag' FROM job_runs WHERE id = ANY(%s)"
-        " ORDER BY context->>'dueAt'",
+        "SELECT parameters->>'flag' FROM job_runs WHERE id = ANY(%s) ORDER BY context->>'dueAt'",
         done.runs,
     )
     assert [flag for (flag,) in flags] == ["1", "1", "true", "true"]
@@ -116,9 +110,7 @@ async def test_two_at_the_same_moment_leave_no_tick_out(scene: Scene) -> None:
     begun = scene.now
     await scene.create(catch_up_ms=0)
     await scene.tick(10.5)
-    done = await asyncio.gather(
-        backfill(scene, begun, 1, 5), backfill(scene, begun, 3, 8)
-    )
+    done = await asyncio.gather(backfill(scene, begun, 1, 5), backfill(scene, begun, 3, 8))
     launched = [run_id for one in done for run_id in one.runs]
     assert len(launched) == len(set(launched)) == 8
     assert sorted(minutes(scene, begun, "backfill")) == list(range(1, 9))
@@ -157,16 +149,12 @@ async def test_before_its_creation_ticks_are_by_the_first_version(scene: Scene) 
     await scene.schedules.revise("often", changes, TESTER)
     await backfill(scene, begun, -3, 0)
     assert minutes(scene, begun, "backfill") == [-3, -2, -1, 0]
-    versions = query(
-        scene.part.url, "SELECT DISTINCT parameters->'version' FROM job_runs"
-    )
+    versions = query(scene.part.url, "SELECT DISTINCT parameters->'version' FROM job_runs")
     assert versions == [(1,)]
 
 
 @pytest.mark.parametrize("year", [1, 1969])
-async def test_years_that_no_calendar_begins_with_are_refused(
-    scene: Scene, year: int
-) -> None:
+async def test_years_that_no_calendar_begins_with_are_refused(scene: Scene, year: int) -> None:
     await scene.create()
     begin = datetime(year, 1, 1, tzinfo=UTC)
     with pytest.raises(InvalidInputError) as refused:
@@ -175,9 +163,7 @@ async def test_years_that_no_calendar_begins_with_are_refused(
 
 
 @pytest.mark.parametrize("overlap", OVERLAPS)
-async def test_no_tick_cancels_a_backfill_or_is_skipped_for_it(
-    scene: Scene, overlap: str
-) -> None:
+async def test_no_tick_cancels_a_backfill_or_is_skipped_for_it(scene: Scene, overlap: str) -> None:
     begun = scene.now
     await scene.create(overlap=overlap)
     await backfill(scene, begun, -9, 0)
@@ -187,9 +173,7 @@ async def test_no_tick_cancels_a_backfill_or_is_skipped_for_it(
     assert statuses == [("pending", 11)]
 
 
-async def test_a_tick_whose_backfilled_run_was_canceled_is_launched_again(
-    scene: Scene,
-) -> None:
+async def test_a_tick_whose_backfilled_run_was_canceled_is_launched_again(scene: Scene) -> None:
     begun = scene.now
     await scene.create()
     first = await backfill(scene, begun, -2, 0)

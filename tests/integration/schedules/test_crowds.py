@@ -60,9 +60,7 @@ async def prepared(scene: Scene, ticker: Ticker, due_at: datetime) -> None:
     assert scene.outcomes() == before
 
 
-async def test_what_was_decided_before_is_appended_only_if_it_still_holds(
-    crowd: Scene,
-) -> None:
+async def test_what_was_decided_before_is_appended_only_if_it_still_holds(crowd: Scene) -> None:
     names = ("untouched", "paused", "deleted", "revised", "triggered", "ended")
     for name in names:
         overlap = "skip" if name == "ended" else "allow_all"
@@ -78,8 +76,7 @@ async def test_what_was_decided_before_is_appended_only_if_it_still_holds(
     await crowd.schedules.revise("revised", {"parameters": {"n": 2}}, TESTER)
     await crowd.schedules.trigger("triggered", TESTER)
     [(run_id,)] = query(
-        crowd.part.url,
-        "SELECT id FROM job_runs WHERE requested_by = 'schedule:ended'",
+        crowd.part.url, "SELECT id FROM job_runs WHERE requested_by = 'schedule:ended'"
     )
     await crowd.part.jobs.cancel(run_id, None, TESTER)
     crowd.now = due_at + timedelta(seconds=0.25)
@@ -111,9 +108,7 @@ async def test_a_job_that_is_paused_before_they_are_due_keeps_them_from_launchin
     assert crowd.outcomes() == ["skipped job_paused"] * 3
 
 
-async def test_of_many_who_have_decided_the_same_before_each_tick_is_one_s(
-    crowd: Scene,
-) -> None:
+async def test_of_many_who_have_decided_the_same_before_each_tick_is_one_s(crowd: Scene) -> None:
     for number in range(100):
         await crowd.create(f"often-{number}", overlap="allow_all")
     due_at = crowd.now + timedelta(minutes=1)
@@ -151,9 +146,7 @@ async def test_who_comes_too_late_or_whose_clock_was_set_back_decides_anew(
         crowd.now += timedelta(seconds=seconds)
         await look(ticker)
     decided_at = to_iso(crowd.now if is_anew else due_at)
-    assert [last_tick(crowd, name) for name in names] == [
-        ("launched", None, decided_at)
-    ] * 3
+    assert [last_tick(crowd, name) for name in names] == [("launched", None, decided_at)] * 3
 
 
 @pytest.mark.parametrize("meanwhile", ["prepare", "still_due", None])

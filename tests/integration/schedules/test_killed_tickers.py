@@ -64,18 +64,14 @@ def decided(url: str, name: str) -> list[tuple[float, str | None]]:
     return found
 
 
-async def test_no_tick_is_lost_and_none_comes_twice_however_tickers_die(
-    database_url: str,
-) -> None:
+async def test_no_tick_is_lost_and_none_comes_twice_however_tickers_die(database_url: str) -> None:
     begun_s = time.time()
     async with parts(database_url) as part:
         await registered(part.jobs)
         begun = datetime.fromtimestamp(begun_s, UTC)
         part.jobs.clock = lambda: begun
         for name in NAMES:
-            spec = Spec(
-                job="job", every_ms=1_000, overlap="allow_all", catch_up_ms=86_400_000
-            )
+            spec = Spec(job="job", every_ms=1_000, overlap="allow_all", catch_up_ms=86_400_000)
             await Schedules(part.jobs).create(name, spec, TESTER)
     for life in range(1, KILLS + 1):
         with two_tickers(database_url, begun_s):

@@ -74,9 +74,7 @@ async def test_a_tick_that_waited_beyond_a_pause_is_launched_after_it(
     assert scene.outcomes()[2:] == ["launched"]
 
 
-async def test_a_tick_that_waits_is_skipped_once_its_paused_job_is_deleted(
-    scene: Scene,
-) -> None:
+async def test_a_tick_that_waits_is_skipped_once_its_paused_job_is_deleted(scene: Scene) -> None:
     await waiting(scene)
     await OF_THE_JOB.begin(scene)
     await end_its_run(scene)

@@ -23,9 +23,7 @@ MANY_SCHEDULES = """
 """
 
 
-async def test_awaited_runs_are_looked_up_and_no_table_of_them_is_scanned(
-    scene: Scene,
-) -> None:
+async def test_awaited_runs_are_looked_up_and_no_table_of_them_is_scanned(scene: Scene) -> None:
     await scene.create(pause_on_failure=True)
     await scene.tick(1)
     with psycopg.connect(scene.part.url) as connection:

@@ -87,9 +87,7 @@ async def test_a_policy_looks_at_the_runs_of_the_log(scene: Scene) -> None:
     assert scene.outcomes()[4:] == ["launched"]
 
 
-async def test_the_former_run_is_canceled_with_the_launch_of_the_next(
-    scene: Scene,
-) -> None:
+async def test_the_former_run_is_canceled_with_the_launch_of_the_next(scene: Scene) -> None:
     await scene.create(overlap="terminate_other")
     await scene.tick(1)
     await scene.tick(1)
@@ -185,9 +183,7 @@ async def test_so_many_runs_may_be_triggered_that_have_not_ended(
     assert len(runs(scene)) == 5
 
 
-async def test_the_lateness_of_those_who_look_makes_no_tick_missed(
-    scene: Scene,
-) -> None:
+async def test_the_lateness_of_those_who_look_makes_no_tick_missed(scene: Scene) -> None:
     await scene.create(catch_up_ms=0, overlap="allow_all")
     for _ in range(25):
         await scene.tick(0.1)  # Every six seconds: each tick is found late.
@@ -216,14 +212,10 @@ async def test_what_was_due_while_no_process_looked_is_missed(scene: Scene) -> N
     assert scene.outcomes() == ["skipped missed", "launched"]
 
 
-async def test_a_pause_and_a_deletion_go_ahead_of_all_that_has_gathered(
-    scene: Scene,
-) -> None:
+async def test_a_pause_and_a_deletion_go_ahead_of_all_that_has_gathered(scene: Scene) -> None:
     week_ms = 7 * 24 * 3_600_000
     for name in ("paused", "deleted"):
-        await scene.create(
-            name, every_ms=1_000, overlap="allow_all", catch_up_ms=week_ms
-        )
+        await scene.create(name, every_ms=1_000, overlap="allow_all", catch_up_ms=week_ms)
     scene.now += timedelta(hours=1.5)
     await asyncio.gather(
         scene.schedules.pause("paused", None, TESTER),
@@ -237,9 +229,7 @@ async def test_a_pause_and_a_deletion_go_ahead_of_all_that_has_gathered(
     assert {"skipped paused", "skipped deleted"} <= set(before)
 
 
-async def test_a_revision_of_a_schedule_with_jitter_launches_nothing_early(
-    scene: Scene,
-) -> None:
+async def test_a_revision_of_a_schedule_with_jitter_launches_nothing_early(scene: Scene) -> None:
     await scene.create(every_ms=3_600_000, jitter_ms=3_599_000)
     row = await scene.row()
     [tick] = islice(schedule_of_row(row).undecided(), 1)
@@ -268,9 +258,7 @@ async def test_a_schedule_whose_zone_is_unknown_here_can_be_paused_and_deleted(
     assert row["deleted_at"] is not None
 
 
-async def test_a_schedule_created_anew_has_nothing_to_do_with_its_former_runs(
-    scene: Scene,
-) -> None:
+async def test_a_schedule_created_anew_has_nothing_to_do_with_its_former_runs(scene: Scene) -> None:
     await scene.create(pause_on_failure=True)
     await scene.tick(1)
     await scene.schedules.delete("often", None, TESTER)
@@ -296,10 +284,7 @@ async def test_what_could_never_be_launched_is_refused(
     scene: Scene, spec: dict[str, Any], path: str
 ) -> None:
     await scene.part.jobs.revise_job(
-        "job",
-        {"parameters_schema": {"properties": {"n": {"type": "string"}}}},
-        None,
-        TESTER,
+        "job", {"parameters_schema": {"properties": {"n": {"type": "string"}}}}, None, TESTER
     )
     with pytest.raises(InvalidInputError) as refused:
         await scene.create(**spec)
@@ -377,9 +362,7 @@ async def _create_in_an_unknown_zone(scene: Scene) -> None:
     await scene.part.jobs.save(schedule, origin=TESTER)
 
 
-async def test_schedules_that_tick_together_have_nothing_in_common(
-    scene: Scene,
-) -> None:
+async def test_schedules_that_tick_together_have_nothing_in_common(scene: Scene) -> None:
     names = ("one", "other")
     for name in names:
         await scene.create(name)
@@ -396,9 +379,7 @@ async def test_schedules_that_tick_together_have_nothing_in_common(
     assert [(by, causation_id) for by, _, causation_id in caused] == ticks
 
 
-async def test_a_lost_race_for_one_schedule_costs_the_others_nothing(
-    scene: Scene,
-) -> None:
+async def test_a_lost_race_for_one_schedule_costs_the_others_nothing(scene: Scene) -> None:
     for number in range(60):
         await scene.create(f"schedule-{number}")
     scene.now += timedelta(minutes=1)

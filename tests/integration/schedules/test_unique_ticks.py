@@ -33,9 +33,7 @@ async def register_unique(scene: Scene, how: str, slug: str | None = None) -> No
     await scene.part.jobs.register_job(slug, spec, 1, TESTER)
 
 
-async def test_ticks_whose_runs_are_unique_replace_each_other_or_are_skipped(
-    scene: Scene,
-) -> None:
+async def test_ticks_whose_runs_are_unique_replace_each_other_or_are_skipped(scene: Scene) -> None:
     begun = scene.now
     for how in ("keep", "replace"):
         await register_unique(scene, how)

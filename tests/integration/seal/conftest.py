@@ -2,10 +2,7 @@
 
 import pytest
 
-from tests.support.sample_logs.seals import (
-    SealedLog,
-    restore,
-)
+from tests.support.sample_logs.seals import SealedLog, restore
 
 
 @pytest.fixture

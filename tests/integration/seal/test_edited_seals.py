@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sample_logs.seals import (
-    SealedLog,
-    edit,
-    new_keys,
-    rewrite_seals,
-)
+from tests.support.sample_logs.seals import SealedLog, edit, new_keys, rewrite_seals
 from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, update
 
 
@@ -48,10 +43,7 @@ async def test_events_removed_together_with_their_seals_are_missed_by_the_next_s
     )
     report = await log.verify()
     assert report.first is not None
-    assert (report.first.kind, report.first.position) in {
-        ("contradicted", 8),
-        ("seal", 8),
-    }
+    assert (report.first.kind, report.first.position) in {("contradicted", 8), ("seal", 8)}
     assert {kind for kind, *_ in found(report)} == {"seal", "contradicted"}
 
 
@@ -86,12 +78,8 @@ async def test_an_altered_seal_is_named_by_the_first_position_under_it(
     assert "seal 4" in report.first.text
 
 
-@pytest.mark.parametrize(
-    "column", ["head", "signature", "runs", "leaves", "peaks", "size"]
-)
-async def test_a_seal_of_which_a_column_was_emptied_is_named(
-    log: SealedLog, column: str
-) -> None:
+@pytest.mark.parametrize("column", ["head", "signature", "runs", "leaves", "peaks", "size"])
+async def test_a_seal_of_which_a_column_was_emptied_is_named(log: SealedLog, column: str) -> None:
     edit(
         log.url,
         f"ALTER TABLE log_seals ALTER COLUMN {column} DROP NOT NULL",
@@ -156,8 +144,7 @@ async def test_all_seals_rewritten_with_another_key_are_not_believed(
     assert report.first is not None
     assert (report.first.kind, report.first.position) == ("seal", 1)
     assert [finding.text for finding in report.findings] == [
-        f"seal {number}: it is not signed by a key that is trusted"
-        for number in range(1, 7)
+        f"seal {number}: it is not signed by a key that is trusted" for number in range(1, 7)
     ]
 
 

@@ -4,32 +4,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sample_logs.seals import (
-    SealedLog,
-    edit,
-    new_keys,
-    rewrite_seals,
-)
+from tests.support.sample_logs.seals import SealedLog, edit, new_keys, rewrite_seals
 from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, update
 
 
 async def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_that_was_kept(
     log: SealedLog,
 ) -> None:
-    edit(
-        log.url,
-        "DELETE FROM log_seals WHERE number > 5",
-        delete("notification_id > 29"),
-    )
+    edit(log.url, "DELETE FROM log_seals WHERE number > 5", delete("notification_id > 29"))
     assert (await log.verify()).clean, "this is what a kept head is for"
     # The kept head names the seal before it, which is still there: so it is known where the log was
     # cut.
     assert found(await log.verify(log.how.head_file)) == [("removed", 30, LAST_SEALED)]
-    edit(
-        log.url,
-        "DELETE FROM log_seals WHERE number > 4",
-        delete("notification_id > 26"),
-    )
+    edit(log.url, "DELETE FROM log_seals WHERE number > 4", delete("notification_id > 26"))
     assert (await log.verify()).clean
     [(kind, first, until)] = found(await log.verify(log.how.head_file))
     assert (kind, until) == ("removed", LAST_SEALED)
@@ -76,21 +63,11 @@ async def test_log_and_seals_rewritten_with_the_key_contradict_heads_kept_elsewh
     assert report.first is not None
     # 27 leaves: the peaks are those of 16, 8, 2 and 1 leaves.
     ranges = [(1, 19), (20, 29), (30, 32), (33, 33)]
-    [expected] = [
-        (first, until) for first, until in ranges if first <= position <= until
-    ]
-    assert (
-        expected[0]
-        <= report.first.position
-        <= position
-        <= report.first.until
-        <= expected[1]
-    )
+    [expected] = [(first, until) for first, until in ranges if first <= position <= until]
+    assert expected[0] <= report.first.position <= position <= report.first.until <= expected[1]
 
 
-async def test_a_rewrite_of_the_last_seal_alone_is_found_under_it(
-    log: SealedLog,
-) -> None:
+async def test_a_rewrite_of_the_last_seal_alone_is_found_under_it(log: SealedLog) -> None:
     late = await log.export("late.json")
     edit(log.url, update(32, "actor = 'x'"))
     await rewrite_seals(log.url, log.keys, log.keys, first=6)

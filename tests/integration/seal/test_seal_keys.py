@@ -8,13 +8,7 @@ import pytest
 
 from eventlog.keys import SealKeyError, SealKeys, create_keys, read_keys
 from eventlog.seal.seal import SealError
-from tests.support.sample_logs.seals import (
-    SealedLog,
-    edit,
-    sealed_log,
-    sealer,
-    unsealed,
-)
+from tests.support.sample_logs.seals import SealedLog, edit, sealed_log, sealer, unsealed
 
 
 @pytest.fixture
@@ -33,10 +27,7 @@ async def test_the_key_is_made_with_the_first_seal_and_only_its_owner_can_read_i
     log.append(1)
     await log.seal()
     assert key_file.read_bytes() == first
-    assert sorted(path.name for path in log.directory.iterdir()) == [
-        "seal.head",
-        "seal.key",
-    ]
+    assert sorted(path.name for path in log.directory.iterdir()) == ["seal.head", "seal.key"]
 
 
 async def test_a_log_that_was_sealed_with_another_key_is_left_alone(
@@ -121,19 +112,11 @@ async def test_after_a_restore_on_purpose_sealing_goes_on_once_the_kept_head_is_
     [
         ("", "0 private and 0 public"),
         ("no key", "0 private and 0 public"),
-        (
-            "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
-            "cannot use the keys",
-        ),
-        (
-            "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n",
-            "cannot use the keys",
-        ),
+        ("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "cannot use the keys"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "cannot use the keys"),
     ],
 )
-async def test_a_broken_key_file_is_a_clear_error(
-    log: SealedLog, content: str, why: str
-) -> None:
+async def test_a_broken_key_file_is_a_clear_error(log: SealedLog, content: str, why: str) -> None:
     log.append(1)
     log.how.key_file.write_text(content)
     with pytest.raises(SealKeyError, match=why):

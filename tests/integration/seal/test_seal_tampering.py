@@ -3,14 +3,7 @@
 import pytest
 
 from tests.support.sample_logs.seals import SealedLog, edit
-from tests.support.sample_logs.tampering import (
-    LAST_SEALED,
-    delete,
-    found,
-    insert,
-    swap,
-    update,
-)
+from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, insert, swap, update
 
 
 async def test_an_untouched_log_is_clean(log: SealedLog) -> None:
@@ -49,24 +42,13 @@ async def test_an_altered_event_is_named_wherever_it_is_in_its_seal(
     log: SealedLog, position: int
 ) -> None:
     edit(log.url, update(position, "actor = 'x'"))
-    assert found(await log.verify(log.how.head_file)) == [
-        ("altered", position, position)
-    ]
+    assert found(await log.verify(log.how.head_file)) == [("altered", position, position)]
 
 
 async def test_every_altered_event_is_named_the_first_one_first(log: SealedLog) -> None:
-    edit(
-        log.url,
-        update(31, "actor = 'x'"),
-        update(5, "actor = 'x'"),
-        update(14, "topic = 'x'"),
-    )
+    edit(log.url, update(31, "actor = 'x'"), update(5, "actor = 'x'"), update(14, "topic = 'x'"))
     report = await log.verify()
-    assert found(report) == [
-        ("altered", 5, 5),
-        ("altered", 14, 14),
-        ("altered", 31, 31),
-    ]
+    assert found(report) == [("altered", 5, 5), ("altered", 14, 14), ("altered", 31, 31)]
     assert report.first == report.findings[0]
 
 
@@ -92,9 +74,7 @@ async def test_an_emptied_log_is_noticed(log: SealedLog) -> None:
 
 
 @pytest.mark.parametrize("position", [-5, 0, 8, 10, 22, 30])
-async def test_an_event_inserted_into_a_gap_is_named(
-    log: SealedLog, position: int
-) -> None:
+async def test_an_event_inserted_into_a_gap_is_named(log: SealedLog, position: int) -> None:
     edit(log.url, insert(position))
     assert found(await log.verify()) == [("inserted", position, position)]
 
@@ -112,10 +92,7 @@ async def test_a_second_event_at_one_position_is_noticed(log: SealedLog) -> None
     edit(log.url, "DROP INDEX jobs_events_notification_id_idx", insert(20))
     findings = found(await log.verify())
     # Which of the two the server returns first is its own business.
-    assert findings in (
-        [("inserted", 20, 20)],
-        [("altered", 20, 20), ("inserted", 20, 20)],
-    )
+    assert findings in ([("inserted", 20, 20)], [("altered", 20, 20), ("inserted", 20, 20)])
 
 
 @pytest.mark.parametrize(("one", "other"), [(13, 14), (3, 25), (1, LAST_SEALED)])
@@ -123,10 +100,7 @@ async def test_two_events_that_changed_places_are_named(
     log: SealedLog, one: int, other: int
 ) -> None:
     edit(log.url, *swap(one, other))
-    assert found(await log.verify()) == [
-        ("altered", one, one),
-        ("altered", other, other),
-    ]
+    assert found(await log.verify()) == [("altered", one, one), ("altered", other, other)]
 
 
 async def test_an_event_moved_into_a_gap_is_named(log: SealedLog) -> None:

@@ -65,11 +65,7 @@ async def test_the_server_hashes_exactly_what_is_checked_later(
     log: SealedLog, encoding: str
 ) -> None:
     log.append(40)
-    edit(
-        log.url,
-        VALUES,
-        "UPDATE jobs_events SET notification_id = -7 WHERE notification_id = 3",
-    )
+    edit(log.url, VALUES, "UPDATE jobs_events SET notification_id = -7 WHERE notification_id = 3")
     strange = SealedLog(make_conninfo(log.url, client_encoding=encoding), log.directory)
     await strange.seal()
     report = await strange.verify()
@@ -102,9 +98,7 @@ async def test_what_is_appended_is_sealed_by_itself(log: SealedLog) -> None:
             stack.push_async_callback(one.stop)
         slug = await registered(part.jobs)
         for _ in range(3):
-            await asyncio.gather(
-                *(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20))
-            )
+            await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(20)))
             while await asyncio.to_thread(unsealed, log.url):
                 await asyncio.sleep(0.02)
         # The last events are sealed on the way out, without waiting for a turn.
@@ -127,9 +121,7 @@ async def test_a_backlog_is_sealed_in_pieces(log: SealedLog) -> None:
 
 async def test_several_sealers_make_one_chain_of_seals(log: SealedLog) -> None:
     async with AsyncExitStack() as stack:
-        sealers = [
-            await stack.enter_async_context(sealer(log.url, log.how)) for _ in range(4)
-        ]
+        sealers = [await stack.enter_async_context(sealer(log.url, log.how)) for _ in range(4)]
         for count in range(1, 12):
             await asyncio.to_thread(log.append, count)
             await asyncio.gather(*(one.cycle() for one in sealers))
@@ -162,9 +154,7 @@ async def test_sealing_needs_no_append_lock_and_stops_no_append(log: SealedLog) 
     assert unsealed(log.url) == 2
 
 
-async def test_an_append_that_is_under_way_is_sealed_once_it_is_there(
-    log: SealedLog,
-) -> None:
+async def test_an_append_that_is_under_way_is_sealed_once_it_is_there(log: SealedLog) -> None:
     log.append(2)
     with psycopg.connect(log.url) as held:
         held.execute(
@@ -175,10 +165,7 @@ async def test_an_append_that_is_under_way_is_sealed_once_it_is_there(
         assert query(log.url, "SELECT max(position) FROM log_seals") == [(2,)]
     log.append(1)
     await log.seal()
-    assert query(log.url, "SELECT runs FROM log_seals ORDER BY number") == [
-        ([1, 2],),
-        ([3, 4],),
-    ]
+    assert query(log.url, "SELECT runs FROM log_seals ORDER BY number") == [([1, 2],), ([3, 4],)]
     assert (await log.verify()).clean
 
 
@@ -195,9 +182,7 @@ async def test_the_log_stays_clean_while_events_are_appended(log: SealedLog) -> 
 
     log.append(1)
     await log.seal()
-    threads = [threading.Thread(target=append) for _ in range(2)] + [
-        threading.Thread(target=seal)
-    ]
+    threads = [threading.Thread(target=append) for _ in range(2)] + [threading.Thread(target=seal)]
     for thread in threads:
         thread.start()
     try:
@@ -211,9 +196,7 @@ async def test_the_log_stays_clean_while_events_are_appended(log: SealedLog) -> 
     assert [report.findings for report in reports] == [[]] * len(reports)
 
 
-async def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(
-    log: SealedLog,
-) -> None:
+async def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(log: SealedLog) -> None:
     over = threading.Event()
 
     def append() -> None:
@@ -237,8 +220,7 @@ async def test_kill_9_at_random_moments_leaves_a_chain_that_goes_on(
             try:
                 enough = seals + random.randint(1, 12)
                 seals = eventually(
-                    lambda enough=enough: _seals(log.url, enough),
-                    what="seals being made",
+                    lambda enough=enough: _seals(log.url, enough), what="seals being made"
                 )
             finally:
                 sealing.kill()

@@ -2,11 +2,7 @@
 
 import pytest
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    unique,
-)
+from tests.integration.shared_api import Json, SharedApi, unique
 
 
 @pytest.fixture(scope="module")
@@ -18,9 +14,7 @@ def slug(shared: SharedApi) -> str:
         run = shared.launch(job["slug"])
         shared.launch(other["slug"])
         shared.client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
-    shared.client.patch(
-        f"/jobs/{job['slug']}", json={"name": "Renamed"}
-    ).raise_for_status()
+    shared.client.patch(f"/jobs/{job['slug']}", json={"name": "Renamed"}).raise_for_status()
     app = {"id": unique("app"), "name": "An app", "repoUrl": "/srv/x"}
     shared.client.post("/apps", json=app).raise_for_status()
     return str(job["slug"])

@@ -47,8 +47,7 @@ def test_the_document_is_fit_for_generators(shared: SharedApi, document: Json) -
     for operation in document["operations"].values():
         channel = operation["channel"]["$ref"]
         assert all(
-            message["$ref"].startswith(f"{channel}/messages/")
-            for message in operation["messages"]
+            message["$ref"].startswith(f"{channel}/messages/") for message in operation["messages"]
         )
     assert {channel["address"] for channel in document["channels"].values()} == {
         "/ws",
@@ -71,26 +70,17 @@ async def let_runs_end(database_url: str) -> None:
         await part.jobs.save(schedule, opened, operation, search, origin=TESTER)
         for _ in range(4):
             await part.jobs.launch(slug, Launch(max_attempts=1), TESTER)
-        one, two, three, four = await part.executions.claim(
-            await part.worker("worker"), 4
-        )
+        one, two, three, four = await part.executions.claim(await part.worker("worker"), 4)
         await part.executions.succeed(
-            one.run.id,
-            one.holder,
-            {"a": [1]},
-            Report(metrics={"m": 1}, logs_url="/logs"),
+            one.run.id, one.holder, {"a": [1]}, Report(metrics={"m": 1}, logs_url="/logs")
         )
         await part.executions.fail(
             two.run.id, two.holder, Failure("for a test"), Report(context={"c": None})
         )
         await part.executions.time_out(three.run.id, three.holder, Report())
-        await part.executions.progress(
-            four.run.id, four.holder, Report(metrics={"m": 2})
-        )
+        await part.executions.progress(four.run.id, four.holder, Report(metrics={"m": 2}))
         await part.jobs.cancel(four.run.id, "because", TESTER)
-        await part.executions.confirm_cancel(
-            four.run.id, four.holder, "stopped", Report()
-        )
+        await part.executions.confirm_cancel(four.run.id, four.holder, "stopped", Report())
 
 
 async def let_everything_happen(client: httpx.Client, database_url: str) -> None:
@@ -106,18 +96,11 @@ async def let_everything_happen(client: httpx.Client, database_url: str) -> None
     client.post("/jobs/full/pause", json={"reason": "why"}).raise_for_status()
     client.post("/jobs/full/resume").raise_for_status()
     client.delete("/jobs/full").raise_for_status()
-    app = {
-        "id": "app",
-        "name": "An app",
-        "repoUrl": "/srv/x",
-        "tags": [{"key": "a", "value": "b"}],
-    }
+    app = {"id": "app", "name": "An app", "repoUrl": "/srv/x", "tags": [{"key": "a", "value": "b"}]}
     client.post("/apps", json=app).raise_for_status()
     client.post("/apps/app/builds", json={"branch": "main"}).raise_for_status()
     marked = {"properties": {"who": {"x-subject": "who"}}}
-    client.post(
-        "/jobs", json=job_body(slug="letter", parametersSchema=marked)
-    ).raise_for_status()
+    client.post("/jobs", json=job_body(slug="letter", parametersSchema=marked)).raise_for_status()
     launched = (
         client.post("/jobs/letter/run", json={"parameters": {"who": "bo"}})
         .raise_for_status()
@@ -134,18 +117,13 @@ async def test_every_message_fits_its_schema_and_every_schema_is_seen(
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
     with in_process(database_url, tmp_path) as api:
         await let_everything_happen(api.client, database_url)
-        with (
-            stream(api.client, after=0) as opened,
-            server_sent(api.client, after=0) as events,
-        ):
+        with stream(api.client, after=0) as opened, server_sent(api.client, after=0) as events:
             for one in (opened, events):
                 one.until(lambda message: message["type"] == "heartbeat")
             opened.until_served(0)
     for message in (*opened.received, *events.received):
         schema = document["components"]["messages"][message["type"]]["payload"]
-        validator = jsonschema.Draft7Validator(
-            {**schema, "components": document["components"]}
-        )
+        validator = jsonschema.Draft7Validator({**schema, "components": document["components"]})
         validator.validate(message)
     assert {message["type"] for message in opened.received} == set(
         document["components"]["messages"]

@@ -3,11 +3,7 @@
 import httpx
 import pytest
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    unique,
-)
+from tests.integration.shared_api import Json, SharedApi, unique
 from tests.integration.streams import server_sent, stream
 from tests.support.stream.told import check_marks, is_job, of_events, tell_now, told_of
 
@@ -16,10 +12,7 @@ FILTERS: list[tuple[str, set[str]]] = [
     ("job.run.pending", {"pending"}),
     (" job.run.canceled , job.run.pending", {"canceled", "pending"}),
     ("job.*", {"job.definition.updated", "pending", "canceled", "updated"}),
-    (
-        "repository.*,build.updated",
-        {"repository.updated", "repository.ingestion-event"},
-    ),
+    ("repository.*,build.updated", {"repository.updated", "repository.ingestion-event"}),
     (
         "repository.ingestion-event,job.definition.*",
         {"repository.ingestion-event", "job.definition.updated"},
@@ -34,9 +27,7 @@ async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_positi
 ) -> None:
     wanted = {kind if "." in kind else f"job.run.{kind}" for kind in kinds}
     expected = [
-        told
-        for told in await tell_now(shared.database_url)
-        if "*" in kinds or told.type in wanted
+        told for told in await tell_now(shared.database_url) if "*" in kinds or told.type in wanted
     ]
     with (
         stream(shared, after=0, types=types) as opened,
@@ -51,16 +42,10 @@ async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_positi
     assert "*" in kinds or {told.type for told in expected} == wanted
 
 
-async def test_only_the_wanted_job_is_told_ignoring_case(
-    shared: SharedApi, log: Json
-) -> None:
+async def test_only_the_wanted_job_is_told_ignoring_case(shared: SharedApi, log: Json) -> None:
     slug = log["slug"].swapcase()
     expected = list(filter(is_job(slug), await tell_now(shared.database_url)))
-    assert {told.type.rpartition(".")[2] for told in expected} == {
-        "pending",
-        "canceled",
-        "updated",
-    }
+    assert {told.type.rpartition(".")[2] for told in expected} == {"pending", "canceled", "updated"}
     with stream(shared, after=0, job=slug) as opened:
         received = opened.until_served(log["head"])
     assert [told_of(message) for message in of_events(received)] == expected
@@ -82,10 +67,7 @@ async def test_filters_hold_for_what_happens_as_well(shared: SharedApi) -> None:
         head = (await tell_now(shared.database_url))[-1].position
         received = opened.until_served(head)
     told = of_events(received)
-    assert [message["type"] for message in told] == [
-        "job.run.pending",
-        "job.run.canceled",
-    ]
+    assert [message["type"] for message in told] == ["job.run.pending", "job.run.canceled"]
     assert not any("more" in message for message in told)
 
 

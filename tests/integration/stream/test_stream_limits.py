@@ -97,16 +97,12 @@ async def test_a_client_that_is_too_slow_is_told_where_to_resume_and_loses_nothi
         == max(message["position"] for message in seen if "more" not in message)
         > head
     )
-    expected = [
-        told
-        for told in await tell_now(database_url, head)
-        if types in {None, told.type}
-    ]
+    expected = [told for told in await tell_now(database_url, head) if types in {None, told.type}]
     with stream(limited.client, after=resumed_after, types=types) as again:
         again.until_served(expected[-1].position)
-    whole = [
-        message for message in seen if message["position"] <= resumed_after
-    ] + of_events(again.received)
+    whole = [message for message in seen if message["position"] <= resumed_after] + of_events(
+        again.received
+    )
     assert [told_of(message) for message in whole] == expected
     check_marks(whole)
 
@@ -117,9 +113,7 @@ async def start_many(database_url: str, runs: int) -> None:
         slug = await registered(part.jobs, "many")
         for _ in range(runs // 20):
             big = Launch(parameters={"big": BIG})
-            await asyncio.gather(
-                *(part.jobs.launch(slug, big, TESTER) for _ in range(20))
-            )
+            await asyncio.gather(*(part.jobs.launch(slug, big, TESTER) for _ in range(20)))
         claims = await part.executions.claim(await part.worker("worker"), runs)
         assert len(claims) == runs
 
@@ -128,19 +122,13 @@ async def test_clients_that_read_are_not_overrun_by_a_backlog(
     client: httpx.Client, database_url: str
 ) -> None:
     """The events are small; what is told of them, 120 runs twice, is three times what may wait."""
-    with (
-        ThreadPoolExecutor() as readers,
-        stream(client) as opened,
-        server_sent(client) as events,
-    ):
+    with ThreadPoolExecutor() as readers, stream(client) as opened, server_sent(client) as events:
 
         def read(one: Stream | Events) -> int:
             one.next()
             running = 0
             while running < 120:
-                message = one.until(
-                    lambda message: message["type"] == "job.run.updated"
-                )
+                message = one.until(lambda message: message["type"] == "job.run.updated")
                 running += message["data"]["run"]["status"] == "running"
             return running
 
@@ -173,20 +161,14 @@ async def test_silence_is_broken_by_heartbeats_that_carry_the_position(
         for _ in range(3):
             launch(limited)
         head = (await tell_now(database_url))[-1].position
-        opened.until(
-            lambda message: is_heartbeat(message) and message["position"] == head
-        )
-        events.until(
-            lambda message: is_heartbeat(message) and message["position"] == head
-        )
+        opened.until(lambda message: is_heartbeat(message) and message["position"] == head)
+        events.until(lambda message: is_heartbeat(message) and message["position"] == head)
         assert events.last_id == str(head)
         register(limited, "quiet")
         launch(limited, "quiet")
         opened.until(lambda message: message["type"] == "job.run.updated")
         assert opened.until(is_heartbeat)["position"] == head + 2
-    positions = [
-        message["position"] for message in opened.received if is_heartbeat(message)
-    ]
+    positions = [message["position"] for message in opened.received if is_heartbeat(message)]
     assert positions == sorted(positions)
     assert [message["type"] for message in of_events(opened.received)] == [
         "job.definition.updated",
@@ -200,9 +182,7 @@ def test_who_leaves_is_forgotten(limited: InProcessApi) -> None:
         opened.next()
         events.next()
         assert limited.hub.subscribers == 2
-    eventually(
-        lambda: limited.hub.subscribers == 0, what="the hub's forgetting both clients"
-    )
+    eventually(lambda: limited.hub.subscribers == 0, what="the hub's forgetting both clients")
 
 
 async def test_a_client_may_know_more_than_the_hub(
@@ -226,11 +206,7 @@ async def test_a_client_may_know_more_than_the_hub(
             server_sent(api.client, after=0) as events,
         ):
             assert ahead.next()["data"]["head"] == head
-            events.until(
-                lambda message: (
-                    message.get("position") == head and "more" not in message
-                )
-            )
+            events.until(lambda message: message.get("position") == head and "more" not in message)
             assert api.hub.head == known
             query(database_url, "SELECT 1 FROM pg_catalog.pg_notify('jobs_events', '')")
             eventually(lambda: api.hub.head == head, what="the hub's reading on")
@@ -238,9 +214,7 @@ async def test_a_client_may_know_more_than_the_hub(
             query(database_url, "SELECT 1 FROM pg_catalog.pg_notify('jobs_events', '')")
             for one in (ahead, opened, events):
                 one.until(
-                    lambda message: (
-                        message.get("position") == head + 1 and "more" not in message
-                    )
+                    lambda message: message.get("position") == head + 1 and "more" not in message
                 )
         everything = await tell_now(database_url)
         for one, after in ((ahead, head), (opened, head - 1), (events, 0)):

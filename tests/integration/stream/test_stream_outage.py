@@ -74,10 +74,7 @@ async def test_clients_survive_a_lost_database(
     # It is told in a thread, which has no loop of its own.
     def story(api: InProcessApi, way: Way) -> None:
         known = api.hub.head
-        with (
-            stream(api.client, after=0) as opened,
-            server_sent(api.client, after=0) as events,
-        ):
+        with stream(api.client, after=0) as opened, server_sent(api.client, after=0) as events:
             opened.until_served(known)
             way.close()
             asyncio.run(append_some(database_url, "meanwhile", 20))
@@ -93,17 +90,12 @@ async def test_clients_survive_a_lost_database(
                 assert closed.value.rcvd is not None
                 assert closed.value.rcvd.code == 1013
                 answer = api.client.get("/events/stream", params={"after": known + 5})
-                assert (answer.status_code, answer.json()["code"]) == (
-                    503,
-                    "log_unavailable",
-                )
+                assert (answer.status_code, answer.json()["code"]) == (503, "log_unavailable")
                 way.open()
                 head = asyncio.run(tell_now(database_url))[-1].position
                 for one in (opened, events, late):
                     one.until(
-                        lambda message: (
-                            message.get("position") == head and "more" not in message
-                        )
+                        lambda message: message.get("position") == head and "more" not in message
                     )
         expected = asyncio.run(tell_now(database_url))
         for one in (opened, events, late):
@@ -127,14 +119,9 @@ async def test_a_hub_that_failed_goes_on_where_it_was(
         return NOTHING
 
     monkeypatch.setattr(CatalogViews, "beside", beside)
-    with (
-        in_process(database_url, tmp_path / "data") as api,
-        stream(api.client) as opened,
-    ):
+    with in_process(database_url, tmp_path / "data") as api, stream(api.client) as opened:
         ack = opened.next()
-        eventually(
-            lambda: api.hub.subscribers == 1, what="the client's joining the hub"
-        )
+        eventually(lambda: api.hub.subscribers == 1, what="the client's joining the hub")
         for _ in range(3):
             api.client.post("/jobs", json=job_body()).raise_for_status()
         expected = await tell_now(database_url, ack["data"]["head"])
@@ -163,18 +150,13 @@ async def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
                 "/apps", json={"id": "app", "name": "An app", "repoUrl": "/srv/x"}
             ).raise_for_status()
             started = monotonic()
-            told = [
-                opened.until(lambda message: message["type"] == "repository.updated")
-            ]
+            told = [opened.until(lambda message: message["type"] == "repository.updated")]
             await request_builds(database_url, 3)
             told += [
-                opened.until(lambda message: message["type"] == "build.updated")
-                for _ in range(3)
+                opened.until(lambda message: message["type"] == "build.updated") for _ in range(3)
             ]
             assert monotonic() - started < READ_S
-            assert [message["data"]["build"]["hasLogs"] for message in told[1:]] == [
-                False
-            ] * 3
+            assert [message["data"]["build"]["hasLogs"] for message in told[1:]] == [False] * 3
             gate.open()
 
 

@@ -51,11 +51,7 @@ class Writers:
         self._api_url = api_url
 
     async def run(self) -> None:
-        async with (
-            parts(self._url) as one,
-            parts(self._url) as two,
-            parts(self._url) as three,
-        ):
+        async with parts(self._url) as one, parts(self._url) as two, parts(self._url) as three:
             for slug in SLUGS:
                 await registered(one.jobs, slug)
             writing = [
@@ -98,9 +94,7 @@ class Writers:
 
     async def _hold_open(self) -> None:
         """Draw positions and commit them late, or never."""
-        async with await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True
-        ) as connection:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as connection:
             while True:
                 async with connection.transaction(force_rollback=random.random() < 0.3):
                     await connection.execute(COPY, (uuid4(),))
@@ -112,9 +106,7 @@ class Writers:
             while True:
                 app = {"id": f"app-{uuid4()}", "name": "An app", "repoUrl": "/srv/x"}
                 (await client.post("/apps", json=app)).raise_for_status()
-                (
-                    await client.post(f"/apps/{app['id']}/builds", json={})
-                ).raise_for_status()
+                (await client.post(f"/apps/{app['id']}/builds", json={})).raise_for_status()
                 await asyncio.sleep(random.uniform(0, 0.2))
 
 
@@ -136,9 +128,7 @@ def of_job(slug: str, *kinds: str) -> Wants:
 def followers(url: str) -> list[tuple[Follower, Wants]]:
     """Return clients, each with what it wants to know."""
     changes = of_types("job.run.pending", "job.run.running")
-    catalog = of_types(
-        "repository.updated", "repository.ingestion-event", "job.run.pending"
-    )
+    catalog = of_types("repository.updated", "repository.ingestion-event", "job.run.pending")
     rare = of_types("build.updated", "job.definition.updated", "job.run.pending")
     return [
         (Follower(url, "ws", {}), of_types(*TYPES)),

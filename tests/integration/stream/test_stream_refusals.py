@@ -5,12 +5,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    check_failure,
-    issues_of,
-)
+from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of
 from tests.integration.streams import stream
 from tests.support.stream.told import tell_now
 
@@ -36,10 +31,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 def closed_with(shared: SharedApi, query: Json) -> tuple[int, str]:
     """Return code and reason of a connection that the server ends before it says anything."""
-    with (
-        stream(shared, **query) as opened,
-        pytest.raises(ConnectionClosedError) as refused,
-    ):
+    with stream(shared, **query) as opened, pytest.raises(ConnectionClosedError) as refused:
         opened.next()
     assert refused.value.rcvd is not None
     return refused.value.rcvd.code, refused.value.rcvd.reason
@@ -53,15 +45,11 @@ def test_what_cannot_be_meant_is_refused_in_words(
     assert issue["path"] == path
     code, reason = closed_with(shared, query)
     assert code == 1008
-    assert reason == f"{path[1:]}: {issue['message']}".encode()[:123].decode(
-        errors="ignore"
-    )
+    assert reason == f"{path[1:]}: {issue['message']}".encode()[:123].decode(errors="ignore")
 
 
 def test_a_last_event_id_that_is_no_position_is_refused(shared: SharedApi) -> None:
-    [issue] = issues_of(
-        shared.client.get("/events/stream", headers={"Last-Event-ID": "x"})
-    )
+    [issue] = issues_of(shared.client.get("/events/stream", headers={"Last-Event-ID": "x"}))
     assert issue["path"] == "/Last-Event-ID"
 
 
@@ -70,15 +58,9 @@ async def test_a_position_beyond_the_head_is_an_error_not_a_silence(
 ) -> None:
     head = (await tell_now(shared.database_url))[-1].position
     message = f"position {head + 1} is beyond the head {head}: read anew what you need, begin there"
-    for request in (
-        {"params": {"after": head + 1}},
-        {"headers": {"Last-Event-ID": str(head + 1)}},
-    ):
+    for request in ({"params": {"after": head + 1}}, {"headers": {"Last-Event-ID": str(head + 1)}}):
         check_failure(
-            shared.client.get("/events/stream", **request),
-            409,
-            "position_beyond_head",
-            message,
+            shared.client.get("/events/stream", **request), 409, "position_beyond_head", message
         )
     assert closed_with(shared, {"after": head + 1}) == (1008, message)
     assert closed_with(shared, {"after": "9" * 18})[0] == 1008

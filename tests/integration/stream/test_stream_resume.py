@@ -13,20 +13,14 @@ from api.stream import sessions
 from api.stream.frames import Wanted
 from api.stream.hub import Arrival, Hub
 from api.stream.sessions import Streams
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    job_body,
-)
+from tests.integration.shared_api import Json, SharedApi, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support.in_process import in_process
 from tests.support.processes import eventually
 from tests.support.stream.told import check_marks, of_events, tell_now, told_of
 
 
-async def test_a_client_resumes_from_every_position(
-    shared: SharedApi, log: Json
-) -> None:
+async def test_a_client_resumes_from_every_position(shared: SharedApi, log: Json) -> None:
     for after in range(log["head"] + 1):
         expected = await tell_now(shared.database_url, after)
         with stream(shared, after=after, logId=log["id"].upper()) as opened:
@@ -35,9 +29,7 @@ async def test_a_client_resumes_from_every_position(
         check_marks(received)
 
 
-def test_the_ack_says_from_where_the_client_will_be_served(
-    shared: SharedApi, log: Json
-) -> None:
+def test_the_ack_says_from_where_the_client_will_be_served(shared: SharedApi, log: Json) -> None:
     with stream(shared, after=3) as opened, server_sent(shared, after=3) as events:
         ack, same = opened.next(), events.next()
         assert set(ack) == {"type", "data", "emittedAt"}
@@ -55,9 +47,7 @@ def test_the_ack_says_from_where_the_client_will_be_served(
         assert events.last_id == str(log["head"])
 
 
-async def test_after_what_was_missed_comes_what_happens(
-    shared: SharedApi, log: Json
-) -> None:
+async def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: Json) -> None:
     del log
     with stream(shared, after=0) as opened, server_sent(shared, after=0) as events:
         opened.until_served(3)
@@ -66,8 +56,7 @@ async def test_after_what_was_missed_comes_what_happens(
         opened.until_served(expected[-1].position)
         events.until(
             lambda message: (
-                message.get("position") == expected[-1].position
-                and "more" not in message
+                message.get("position") == expected[-1].position and "more" not in message
             )
         )
     for received in (opened.received, events.received):
@@ -95,21 +84,15 @@ async def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
             if len(seen) < len(expected):
                 events.until(
                     lambda message: (
-                        message.get("position", 0) >= log["head"]
-                        and "more" not in message
+                        message.get("position", 0) >= log["head"] and "more" not in message
                     )
                 )
             else:
                 events.next()
-        assert (
-            seen + [told_of(message) for message in of_events(events.received)]
-            == expected
-        )
+        assert seen + [told_of(message) for message in of_events(events.received)] == expected
 
 
-def test_server_sent_events_are_not_kept_by_anybody_on_the_way(
-    shared: SharedApi,
-) -> None:
+def test_server_sent_events_are_not_kept_by_anybody_on_the_way(shared: SharedApi) -> None:
     with server_sent(shared) as events:
         headers = events.answer.headers
         assert headers["Content-Type"] == "text/event-stream; charset=utf-8"
@@ -119,9 +102,7 @@ def test_server_sent_events_are_not_kept_by_anybody_on_the_way(
 
 def test_openapi_knows_the_server_sent_events(shared: SharedApi) -> None:
     operation = shared.get("/openapi.json")["paths"]["/events/stream"]["get"]
-    assert set(operation["responses"]) == {
-        *{"200", "400", "401", "403", "409", "429", "503"}
-    }
+    assert set(operation["responses"]) == {*{"200", "400", "401", "403", "409", "429", "503"}}
     assert set(operation["responses"]["200"]["content"]) == {"text/event-stream"}
     assert {parameter["name"] for parameter in operation["parameters"]} == {
         *("after", "logId", "types", "job", "last-event-id")
@@ -169,11 +150,7 @@ async def test_a_client_is_told_of_what_it_does_once_it_is_connected(
 
 @pytest.mark.parametrize("is_seen_by_the_look", [False, True])
 async def test_who_comes_while_the_log_is_replaced_is_told_so(
-    database_url: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    is_seen_by_the_look: bool,
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_seen_by_the_look: bool
 ) -> None:
     may_open = open_later(monkeypatch)
     reason = "the log is another one"

@@ -37,9 +37,7 @@ def client_that_never_reads(api: Process, path: str) -> Iterator[socket.socket]:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         connection.connect((host, int(port)))
         upgrade = UPGRADE if path.startswith("/ws") else ""
-        connection.sendall(
-            f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}\r\n".encode()
-        )
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\n{upgrade}\r\n".encode())
         assert connection.recv(12) in {b"HTTP/1.1 101", b"HTTP/1.1 200"}
         yield connection
 
@@ -50,10 +48,7 @@ def is_held_by_server(connection: socket.socket) -> bool:
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         local, remote, inode = fields[1], fields[2], fields[9]
-        if (int(local.split(":")[1], 16), int(remote.split(":")[1], 16)) == (
-            theirs,
-            ours,
-        ):
+        if (int(local.split(":")[1], 16), int(remote.split(":")[1], 16)) == (theirs, ours):
             return inode != "0"
     return False
 
@@ -76,9 +71,7 @@ def register(client: httpx.Client) -> str:
 
 
 def launch(client: httpx.Client, slug: str, **context: str) -> str:
-    answer = client.post(
-        f"/jobs/{slug}/run", json={"context": context}
-    ).raise_for_status()
+    answer = client.post(f"/jobs/{slug}/run", json={"context": context}).raise_for_status()
     return str(answer.json()["data"]["id"])
 
 
@@ -126,9 +119,7 @@ def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_c
         before = memory_mb(api)
         for number in range(STALLED):
             stack.enter_context(
-                client_that_never_reads(
-                    api, ("/ws?after=0", "/events/stream?after=0")[number % 2]
-                )
+                client_that_never_reads(api, ("/ws?after=0", "/events/stream?after=0")[number % 2])
             )
         with stream(client, after=0, job=slug) as fast:
             for run_id in runs:  # All of the log goes past the stalled clients.
@@ -141,9 +132,7 @@ def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_c
             late.until(pending(fresh))
 
 
-def test_a_server_that_stops_does_not_wait_for_streams(
-    client: httpx.Client, api: Process
-) -> None:
+def test_a_server_that_stops_does_not_wait_for_streams(client: httpx.Client, api: Process) -> None:
     slug = register(client)
     runs = [launch(client, slug, big=BIG) for _ in range(50)]
     with (

@@ -14,9 +14,7 @@ from tests.support.processes import Process
 def launch(client: httpx.Client, entry_point: str, **fields: Any) -> str:
     job = job_body(entryPoint=entry_point, **fields)
     client.post("/jobs", json=job).raise_for_status()
-    run = client.post(
-        f"/jobs/{job['slug']}/run", json={"parameters": {"a": 1}}
-    ).raise_for_status()
+    run = client.post(f"/jobs/{job['slug']}/run", json={"parameters": {"a": 1}}).raise_for_status()
     return str(run.json()["data"]["id"])
 
 
@@ -65,15 +63,7 @@ def test_a_new_client_is_told_where_the_log_stands(shared: SharedApi) -> None:
 def test_a_ping_gets_a_pong_and_nothing_else_gets_an_answer(shared: SharedApi) -> None:
     with stream(shared) as opened:
         ack = opened.next()
-        for sent in (
-            "hello",
-            "PING",
-            "",
-            b"ping",
-            b"\xff\x00",
-            '{"type":"ping"}',
-            "x" * 60_000,
-        ):
+        for sent in ("hello", "PING", "", b"ping", b"\xff\x00", '{"type":"ping"}', "x" * 60_000):
             opened.connection.send(sent)
         opened.connection.send("ping")
         pong = opened.next()
@@ -112,9 +102,7 @@ def test_every_client_sees_each_change_of_a_run_once_and_as_that_event_left_it(
     ]
 
 
-def _check_story(
-    ack: Json, messages: list[Json], run: Json, events: list[Json]
-) -> None:
+def _check_story(ack: Json, messages: list[Json], run: Json, events: list[Json]) -> None:
     pending, running, succeeded = changes(messages)
     assert [message["type"] for message in (pending, running, succeeded)] == [
         "job.run.pending",
@@ -132,35 +120,22 @@ def _check_story(
         }
         assert set(message["data"]) == {"run"}
         assert moment(message["emittedAt"]) >= moment(ack["data"]["now"])
-    unstarted = {
-        "startedAt": None,
-        "completedAt": None,
-        "durationMs": None,
-        "result": None,
-    }
+    unstarted = {"startedAt": None, "completedAt": None, "durationMs": None, "result": None}
     assert unstarted.items() <= pending["data"]["run"].items()
     assert pending["data"]["run"]["status"] == "pending"
     assert running["data"]["run"]["status"] == "running"
     assert running["data"]["run"]["startedAt"] == running["occurredAt"]
-    assert (
-        running["data"]["run"]["completedAt"]
-        is running["data"]["run"]["result"]
-        is None
-    )
+    assert running["data"]["run"]["completedAt"] is running["data"]["run"]["result"] is None
     assert succeeded["data"]["run"] == run
     updates = [message for message in messages if message["type"] == "job.run.updated"]
-    told_events = [
-        (event["position"], event["eventId"], event["occurredAt"]) for event in events
-    ]
+    told_events = [(event["position"], event["eventId"], event["occurredAt"]) for event in events]
     assert [
         (each["position"], each["eventId"], each["occurredAt"]) for each in updates
     ] == told_events
     for change in (pending, running, succeeded):
         assert (
             change["data"]
-            == next(each for each in updates if each["position"] == change["position"])[
-                "data"
-            ]
+            == next(each for each in updates if each["position"] == change["position"])["data"]
         )
 
 
@@ -175,9 +150,7 @@ def test_each_attempt_of_a_run_is_told(client: httpx.Client, worker: Process) ->
         opened.until(told(run_id, "succeeded"))
         found = changes(opened.of_run(run_id))
     kinds = ["pending", "running"] * 3 + ["succeeded"]
-    assert [message["type"] for message in found] == [
-        f"job.run.{kind}" for kind in kinds
-    ]
+    assert [message["type"] for message in found] == [f"job.run.{kind}" for kind in kinds]
     runs = [message["data"]["run"] for message in found]
     assert [run["status"] for run in runs] == kinds
     assert [run["attempt"] for run in runs] == [1, 1, 2, 2, 3, 3, 3]
@@ -197,12 +170,7 @@ def test_a_cancel_of_a_pending_run_is_told(shared: SharedApi) -> None:
         shared.client.post(f"/job-runs/{run['id']}/cancel")
         last = shared.launch(shared.register()["slug"])
         opened.until(told(last["id"], "pending"))
-    kinds = [
-        "job.run.pending",
-        "job.run.updated",
-        "job.run.canceled",
-        "job.run.updated",
-    ]
+    kinds = ["job.run.pending", "job.run.updated", "job.run.canceled", "job.run.updated"]
     assert [message["type"] for message in opened.of_run(run["id"])] == kinds
     assert [message["data"]["run"] for message in opened.of_run(run["id"])] == [
         run,
@@ -218,9 +186,7 @@ def test_each_version_of_a_definition_is_told_once(shared: SharedApi) -> None:
         first = shared.register()
         path = f"/jobs/{first['slug']}"
         second = shared.client.patch(path, json={"name": "Second"}).json()["data"]
-        assert (
-            shared.client.patch(path, json={"name": "Second"}).json()["data"] == second
-        )
+        assert shared.client.patch(path, json={"name": "Second"}).json()["data"] == second
         shared.client.patch(path, json={"name": None})
         third = shared.client.patch(path, json={"name": "Third"}).json()["data"]
         opened.until(lambda message: message["data"].get("job") == third)
@@ -249,11 +215,7 @@ def test_an_app_and_each_step_of_its_ingestion_are_told(shared: SharedApi) -> No
     added, pending = _data(opened, "repository.updated")
     assert pending == {"repository": app}
     assert added == {
-        "repository": {
-            **app,
-            "ingestStatus": "seed",
-            "updatedAt": added["repository"]["updatedAt"],
-        }
+        "repository": {**app, "ingestStatus": "seed", "updatedAt": added["repository"]["updatedAt"]}
     }
     [run] = [
         message["data"]["run"]
@@ -261,10 +223,7 @@ def test_an_app_and_each_step_of_its_ingestion_are_told(shared: SharedApi) -> No
         if message["type"] == "job.run.pending"
         and message["data"]["run"]["slug"] == "repository-ingest"
     ]
-    assert (run["parameters"], run["id"]) == (
-        {"repositoryId": app_id},
-        step["jobRunId"],
-    )
+    assert (run["parameters"], run["id"]) == ({"repositoryId": app_id}, step["jobRunId"])
     check_positions(opened.received)
 
 

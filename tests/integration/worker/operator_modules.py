@@ -13,12 +13,8 @@ def install(directory: Path, name: str, content: str) -> None:
     """Install a distribution of one module that offers handlers."""
     metadata = directory / f"{name}-1.0.dist-info"
     metadata.mkdir(parents=True)
-    (metadata / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
-    )
-    (metadata / "entry_points.txt").write_text(
-        f"[apphub_jobs.handlers]\n{name} = {name}\n"
-    )
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text(f"[apphub_jobs.handlers]\n{name} = {name}\n")
     (directory / f"{name}.py").write_text(content)
 
 

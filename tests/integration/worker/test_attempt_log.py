@@ -12,9 +12,7 @@ from worker.executors.local.supervisor import Log, LogWriter
 STAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z "
 
 
-def test_what_a_full_disk_did_not_take_is_told_once_there_is_room(
-    tmp_path: Path,
-) -> None:
+def test_what_a_full_disk_did_not_take_is_told_once_there_is_room(tmp_path: Path) -> None:
     disk = tmp_path / "disk"
     with small_disk(disk, "size=64k"):
         filler, path = disk / "filler", disk / "log"
@@ -33,14 +31,9 @@ def test_what_a_full_disk_did_not_take_is_told_once_there_is_room(
         log.add(b"last\n")
         log.close()
         assert log.lost == 0
-        kept, told = (
-            path.read_bytes()[:before].decode(),
-            path.read_bytes()[before:].decode(),
-        )
+        kept, told = (path.read_bytes()[:before].decode(), path.read_bytes()[before:].decode())
         assert re.fullmatch(rf"{STAMP}first\n{STAMP}x+", kept)
-        assert re.fullmatch(
-            rf"\n\[{lost} bytes could not be written\]\n{STAMP}last\n", told
-        )
+        assert re.fullmatch(rf"\n\[{lost} bytes could not be written\]\n{STAMP}last\n", told)
 
 
 def test_a_log_whose_end_finds_room_tells_then_what_it_lacks(tmp_path: Path) -> None:
@@ -49,9 +42,7 @@ def test_a_log_whose_end_finds_room_tells_then_what_it_lacks(tmp_path: Path) -> 
     log.add(b"lost\n")
     (tmp_path / "taken").unlink()
     log.close()
-    assert (
-        tmp_path / "taken" / "log"
-    ).read_text() == "[30 bytes could not be written]\n"
+    assert (tmp_path / "taken" / "log").read_text() == "[30 bytes could not be written]\n"
 
 
 @pytest.mark.parametrize("path", ["/dev/full", "/proc/nowhere/log"])
@@ -80,6 +71,4 @@ def test_a_log_is_whole_once_it_is_closed_whoever_writes_it(
     assert writer.close() == 0
     assert writer.has_room
     lines = (tmp_path / "log").read_text().splitlines()
-    assert [line.split(" ", 1)[1] for line in lines] == [
-        f"line {number}" for number in range(100)
-    ]
+    assert [line.split(" ", 1)[1] for line in lines] == [f"line {number}" for number in range(100)]

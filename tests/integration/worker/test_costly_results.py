@@ -32,9 +32,7 @@ def test_a_worker_judges_bombs_and_keeps_its_lease(
     options = ("--slots", str(BOMBS + 1), "--lease-s", "5", "--commands", str(commands))
     handlers = ("--handlers", "tests.support.handlers")
     data = ("--data-dir", str(tmp_path / "data"))
-    with started(
-        "worker", *options, *handlers, *data, APPHUB_DATABASE_URL=database_url
-    ):
+    with started("worker", *options, *handlers, *data, APPHUB_DATABASE_URL=database_url):
         innocent = launch(client, "innocent", parameters={"forMs": 8_000})
         wait_for_run(client, innocent, "running")
         bombs = [launch(client, "bomb") for _ in range(BOMBS)]

@@ -32,9 +32,7 @@ async def executing(
         await executor.aclose()
 
 
-async def outcome_of(
-    executor: ProcessExecutor, name: str, log: Path, **parameters: Any
-) -> Outcome:
+async def outcome_of(executor: ProcessExecutor, name: str, log: Path, **parameters: Any) -> Outcome:
     task = Task(
         run={"id": "r", "slug": "s", "attempt": 1, "maxAttempts": 1, "context": {}},
         definition={},
@@ -51,9 +49,7 @@ async def outcome_of(
     return await attempt.outcome()
 
 
-async def result_of(
-    executor: ProcessExecutor, name: str, log: Path, **parameters: Any
-) -> Any:
+async def result_of(executor: ProcessExecutor, name: str, log: Path, **parameters: Any) -> Any:
     outcome = await outcome_of(executor, name, log, **parameters)
     assert outcome.kind == "result", (outcome, log.exists() and log.read_text())
     return outcome.message["result"]
@@ -66,10 +62,7 @@ async def test_an_operators_own_module_may_have_a_name_of_the_services(
     write(f"{name}/__init__.py", "WHOSE = 'mine'")
     write(f"{name}/commands.py", "WORD = 'a part of it'")
     code = f"import {name}\nfrom {name}.commands import WORD\n"
-    write(
-        "handlers_of_mine.py",
-        HEAD + code + TOLD.format(f"[{name}.WHOSE, WORD, LATE()]", name),
-    )
+    write("handlers_of_mine.py", HEAD + code + TOLD.format(f"[{name}.WHOSE, WORD, LATE()]", name))
     async with executing(found("handlers_of_mine")) as executor:
         told = await result_of(executor, "own.tell", tmp_path / "log")
     assert told == ["mine", "a part of it", "mine"]
@@ -144,15 +137,10 @@ async def test_no_handler_meets_what_another_packages_handler_did_to_a_module(
         assert (len(spoilers), len(lookers)) == (1, 1), "both were kept warm"
         assert not spoilers & lookers
         own = await result_of(executor, "my.spoil", tmp_path / "own-log")
-        assert await result_of(executor, "my.look", tmp_path / "own-log") == [
-            own,
-            "spoilt",
-        ]
+        assert await result_of(executor, "my.look", tmp_path / "own-log") == [own, "spoilt"]
 
 
-async def test_an_idle_process_gives_way_to_another_packages(
-    write: Write, tmp_path: Path
-) -> None:
+async def test_an_idle_process_gives_way_to_another_packages(write: Write, tmp_path: Path) -> None:
     write("mine.py", HEAD + SPOIL + "HANDLERS = {'my.spoil': spoil}\n")
     packages = found("mine", twice=[sys.executable, "-c", "print(4)"])
     known = set(descendants(os.getpid()))
@@ -194,8 +182,7 @@ HANDLERS = {"my.leave": leave_a_thread}
     async with executing(found("mine"), size=2) as executor:
         executor.prepare()
         pids = [
-            await result_of(executor, "my.leave", tmp_path / str(number))
-            for number in range(4)
+            await result_of(executor, "my.leave", tmp_path / str(number)) for number in range(4)
         ]
     assert len(set(pids)) == 4
 
@@ -220,18 +207,14 @@ async def test_directories_that_were_given_relatively_are_found_by_attempts(
     write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["modules", "more"]))
-    late = (
-        "def late(_):\n    from lately import WORD\n    return JobResult(result=WORD)\n"
-    )
+    late = "def late(_):\n    from lately import WORD\n    return JobResult(result=WORD)\n"
     write("modules/mine.py", HEAD + late + "HANDLERS = {'my.late': late}\n")
     write("more/lately.py", "WORD = 'found'")
     async with executing(found("mine")) as executor:
         assert await result_of(executor, "my.late", tmp_path / "log") == "found"
 
 
-async def test_a_handler_may_be_a_coroutine_function(
-    write: Write, tmp_path: Path
-) -> None:
+async def test_a_handler_may_be_a_coroutine_function(write: Write, tmp_path: Path) -> None:
     code = """
 import sys
 HAD_LOOP = "asyncio" in sys.modules

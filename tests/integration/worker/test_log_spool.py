@@ -28,9 +28,7 @@ sys.stdin.read()
 @contextmanager
 def _holder(root: Path, *more: str) -> "Iterator[subprocess.Popen[bytes]]":
     command = [sys.executable, "-c", HOLDER, str(root), *more]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as process:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
@@ -39,9 +37,7 @@ def _holder(root: Path, *more: str) -> "Iterator[subprocess.Popen[bytes]]":
             process.kill()
 
 
-def test_a_spool_is_taken_over_once_its_worker_was_killed_and_never_before(
-    tmp_path: Path,
-) -> None:
+def test_a_spool_is_taken_over_once_its_worker_was_killed_and_never_before(tmp_path: Path) -> None:
     with _holder(tmp_path) as process:
         assert Spool.take_over(tmp_path) == []
         process.send_signal(signal.SIGSTOP)

@@ -81,9 +81,7 @@ async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for
     slots: ProcessExecutor, tmp_path: Path
 ) -> None:
     file = tmp_path / "signs"
-    attempt = await submit(
-        slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000
-    )
+    attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
     while not (file.exists() and file.read_text().endswith("\n")):
         await asyncio.sleep(0.01)
     os.kill(attempt.supervisor_pid, signal.SIGKILL)
@@ -99,28 +97,20 @@ async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for
     assert again.kind == "result"
 
 
-async def test_a_process_that_never_takes_its_task_is_ended_in_time(
-    tmp_path: Path,
-) -> None:
+async def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Path) -> None:
     async with executor(module="tests.support.handlers.hanging") as slots:
         # More than the pipe to the process holds.
-        attempt = await submit(
-            slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000
-        )
+        attempt = await submit(slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000)
         assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "timeout"
 
 
-async def test_a_long_task_arrives_whole(
-    slots: ProcessExecutor, tmp_path: Path
-) -> None:
+async def test_a_long_task_arrives_whole(slots: ProcessExecutor, tmp_path: Path) -> None:
     text = "x" * 900_000
     outcome = await (await submit(slots, tmp_path / "1", "echo", text=text)).outcome()
     assert outcome.message["result"]["parameters"] == {"text": text}
 
 
-async def test_what_is_no_utf_8_arrives_as_it_is(
-    slots: ProcessExecutor, tmp_path: Path
-) -> None:
+async def test_what_is_no_utf_8_arrives_as_it_is(slots: ProcessExecutor, tmp_path: Path) -> None:
     path = os.fsdecode(b"/data/\xff")
     outcome = await (await submit(slots, tmp_path / "1", "echo", text=path)).outcome()
     assert outcome.message["result"]["parameters"] == {"text": path}
@@ -130,9 +120,7 @@ async def test_as_many_run_at_once_as_are_asked_for_and_slots_are_used_again(
     tmp_path: Path,
 ) -> None:
     async def one(slots: ProcessExecutor, number: int) -> int:
-        outcome = await (
-            await submit(slots, tmp_path / str(number), "leave_traces")
-        ).outcome()
+        outcome = await (await submit(slots, tmp_path / str(number), "leave_traces")).outcome()
         return int(outcome.message["result"]["pid"])
 
     async with executor(2) as slots:
@@ -187,9 +175,7 @@ async def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_le
     async with executor() as slots:
         await (await submit(slots, tmp_path / "warm", "noop")).outcome()
         file = tmp_path / "signs"
-        attempt = await submit(
-            slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000
-        )
+        attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
         while not (file.exists() and file.read_text().endswith("\n")):
             await asyncio.sleep(0.01)
         slots.renew(monotonic() + 0.2)
@@ -201,9 +187,7 @@ async def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_le
 
 def _runs(pid: int) -> bool:
     try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-        )
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
 

@@ -14,12 +14,7 @@ from obstore.store import LocalStore, ObjectStore, S3Store
 
 from tests.support import s3
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
-from worker.logs.run_logs import (
-    DirectoryLogs,
-    RunLogs,
-    RunLogsUnavailableError,
-    log_name,
-)
+from worker.logs.run_logs import DirectoryLogs, RunLogs, RunLogsUnavailableError, log_name
 
 TEXT = b"".join(b"%09d\n" % number for number in range(3 * CHUNK_BYTES // 10))
 """More than two full chunks, and no two lines alike."""
@@ -28,15 +23,7 @@ A_TIME = "2026-01-01T00:00:00.000Z"
 
 pytestmark = pytest.mark.anyio
 
-SIZES = [
-    0,
-    1,
-    CHUNK_BYTES - 1,
-    CHUNK_BYTES,
-    CHUNK_BYTES + 1,
-    2 * CHUNK_BYTES,
-    len(TEXT),
-]
+SIZES = [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 2 * CHUNK_BYTES, len(TEXT)]
 
 
 @pytest.fixture
@@ -71,9 +58,7 @@ async def _all(chunks: AsyncIterator[bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("size", SIZES)
-async def test_chunks_read_as_the_whole_log_does(
-    logs: ObjectLogs, run_id: str, size: int
-) -> None:
+async def test_chunks_read_as_the_whole_log_does(logs: ObjectLogs, run_id: str, size: int) -> None:
     text, name, reader = TEXT[:size], log_name(run_id, 1, 1), RunLogs(logs)
     await _put_chunks(logs, name, text)
     await _check_reading(reader, run_id, text)
@@ -115,9 +100,7 @@ async def test_the_executions_of_an_attempt_are_one_text_and_those_of_others_are
     await logs.put(log_name(run_id, 2, 2), b"handed back\n")
     await logs.put(log_name(run_id, 2, 10), b"and again\n")
     await logs.put_chunk(log_name(run_id, 2, 11), 0, b"running")
-    await obstore.put_async(
-        store, f"{log_name(run_id, 2, 12)}.of somebody else", b"no log of ours"
-    )
+    await obstore.put_async(store, f"{log_name(run_id, 2, 12)}.of somebody else", b"no log of ours")
     reader, text = RunLogs(logs), b"handed back\nand again\nrunning"
     assert await _all(await reader.read(run_id, 2)) == text
     assert await _all(await reader.read(run_id, 2, 14)) == text[14:]
@@ -222,9 +205,7 @@ async def test_readers_see_all_while_the_whole_log_takes_the_place_of_the_chunks
         run_id, over = str(uuid4()), asyncio.Event()
         name = log_name(run_id, 1, 1)
         await _put_chunks(logs, name, TEXT)
-        readers = [
-            asyncio.create_task(read_again_and_again(run_id, over)) for _ in range(3)
-        ]
+        readers = [asyncio.create_task(read_again_and_again(run_id, over)) for _ in range(3)]
         await logs.put(name, TEXT)
         await logs.remove_chunks(name, len(TEXT))
         over.set()

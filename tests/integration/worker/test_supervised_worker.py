@@ -34,11 +34,7 @@ class FaultyExecutions(Executions):
         self.faults = faults
 
     async def claim(
-        self,
-        worker_id: str,
-        slots: int,
-        offer: Offer | None = None,
-        likely: UUID | None = None,
+        self, worker_id: str, slots: int, offer: Offer | None = None, likely: UUID | None = None
     ) -> Claims:
         if self.faults > 0:
             self.faults -= 1
@@ -120,9 +116,7 @@ async def test_a_stop_does_not_wait_until_claims_are_tried_again(
             await worker.ended
 
 
-async def test_a_beat_that_fails_unexpectedly_costs_no_lease(
-    part: Parts, tmp_path: Path
-) -> None:
+async def test_a_beat_that_fails_unexpectedly_costs_no_lease(part: Parts, tmp_path: Path) -> None:
     heartbeats = FaultyHeartbeats(part, faults=2)
     async with working(part, tmp_path, heartbeats=heartbeats) as worker:
         await until(lambda: heartbeats.faults == 0)

@@ -83,9 +83,7 @@ time.sleep(600)
 """
 
 
-def test_the_file_of_handlers_is_swept_once_who_wrote_it_is_gone(
-    temporary: Path,
-) -> None:
+def test_the_file_of_handlers_is_swept_once_who_wrote_it_is_gone(temporary: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", TELLER], stdout=subprocess.PIPE, text=True
     ) as process:

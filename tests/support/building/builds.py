@@ -55,9 +55,7 @@ def _refused_ids() -> str:
         own = {**os.environ, "HOME": directory, "XDG_RUNTIME_DIR": directory}
         roots = ("--root", f"{directory}/storage", "--runroot", f"{directory}/run")
         command = ["buildah", *roots, "unshare", "cat", "/proc/self/uid_map"]
-        tried = subprocess.run(
-            command, capture_output=True, text=True, env=own, check=False
-        )
+        tried = subprocess.run(command, capture_output=True, text=True, env=own, check=False)
     return (
         ""
         if tried.returncode == 0 and len(tried.stdout.splitlines()) > 1
@@ -109,9 +107,7 @@ class Builds:
         """Build an app and check that nothing remains."""
         # A loop for each build, as in a worker that has just started.
         built = asyncio.run(
-            self.one(
-                str(origin), build or {}, app or {}, timeout_ms, during, settings or {}
-            )
+            self.one(str(origin), build or {}, app or {}, timeout_ms, during, settings or {})
         )
         self.check_nothing_is_left()
         return built
@@ -195,9 +191,7 @@ def processes_that_know(path: str) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             places = [str((process / name).readlink()) for name in ("cwd", "root")]
-            said = (process / "cmdline").read_bytes() + (
-                process / "environ"
-            ).read_bytes()
+            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
             if path.encode() in said or any(place.startswith(path) for place in places):
                 found.append(f"{process.name}: {(process / 'cmdline').read_bytes()!r}")
     return found
@@ -206,28 +200,21 @@ def processes_that_know(path: str) -> list[str]:
 async def log_says(log: Path, text: str) -> None:
     """Wait until a log holds this text."""
     await asyncio.to_thread(
-        eventually,
-        lambda: log.exists() and text in log.read_text(),
-        60,
-        f"{text!r} in the log",
+        eventually, lambda: log.exists() and text in log.read_text(), 60, f"{text!r} in the log"
     )
 
 
 def image_in(layout: Path, reference: str) -> tuple[str, dict[str, bytes]]:
     """Return an image's digest by a layout's index, and its files; all blobs are checked."""
     index = json.loads((layout / "index.json").read_text())
-    (entry,) = [
-        one for one in index["manifests"] if one["annotations"][REFERENCE] == reference
-    ]
+    (entry,) = [one for one in index["manifests"] if one["annotations"][REFERENCE] == reference]
     manifest = json.loads(blob(layout, entry["digest"]))
     assert len(blob(layout, entry["digest"])) == entry["size"]
     blob(layout, manifest["config"]["digest"])
     files: dict[str, bytes] = {}
     for layer in manifest["layers"]:
         content = blob(layout, layer["digest"])
-        unpacked = (
-            gzip.decompress(content) if layer["mediaType"].endswith("gzip") else content
-        )
+        unpacked = gzip.decompress(content) if layer["mediaType"].endswith("gzip") else content
         with tarfile.open(fileobj=io.BytesIO(unpacked)) as archive:
             for member in archive:
                 file = archive.extractfile(member) if member.isfile() else None

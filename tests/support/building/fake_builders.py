@@ -81,11 +81,7 @@ class FakeBuilders:
     def calls(self) -> list[dict[str, Any]]:
         """Return the calls so far: `command` and the interesting part of its `environment`."""
         file = self._fakes / "calls"
-        return (
-            [json.loads(line) for line in file.read_text().splitlines()]
-            if file.exists()
-            else []
-        )
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
     @property
     def commands(self) -> list[list[str]]:

@@ -36,9 +36,7 @@ class ImageRegistry(ThreadingHTTPServer):
 def image_registry() -> Iterator[ImageRegistry]:
     """Give a registry without TLS that wants to know who asks."""
     with ImageRegistry() as registry:
-        thread = threading.Thread(
-            target=registry.serve_forever, kwargs={"poll_interval": 0.05}
-        )
+        thread = threading.Thread(target=registry.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
             yield registry
@@ -103,9 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404)
         else:
             kind = "application/vnd.oci.image.manifest.v1+json"
-            self._answer(
-                200, {"Docker-Content-Digest": digest, "Content-Type": kind}, content
-            )
+            self._answer(200, {"Docker-Content-Digest": digest, "Content-Type": kind}, content)
 
     def _answer(
         self, status: int, headers: dict[str, str] | None = None, content: bytes = b""

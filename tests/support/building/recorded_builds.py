@@ -36,15 +36,11 @@ BUILT_BY_PODMAN = Answer(
 
 
 def run(
-    origin: Path,
-    settings: Mapping[str, Any] | None = None,
-    reports: Reports | None = None,
+    origin: Path, settings: Mapping[str, Any] | None = None, reports: Reports | None = None
 ) -> JobResult:
     """Let the handler build this repository's image."""
     repository = {**APP, "repoUrl": str(origin), "dockerfilePath": "docker/Dockerfile"}
-    return build.execute(
-        context_of({"build": BUILD, "repository": repository}, settings, reports)
-    )
+    return build.execute(context_of({"build": BUILD, "repository": repository}, settings, reports))
 
 
 def tag_of(origin: Path) -> str:
@@ -56,11 +52,7 @@ def layout_of(directory: Path) -> tuple[Path, str]:
     """Make what builders write for an image without layers; return it and the image's digest."""
     config = b"{}"
     config_digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
-    described = {
-        "schemaVersion": 2,
-        "config": {"digest": config_digest},
-        "layers": [],
-    }
+    described = {"schemaVersion": 2, "config": {"digest": config_digest}, "layers": []}
     manifest = json.dumps(described).encode()
     blobs = directory / "blobs" / "sha256"
     blobs.mkdir(parents=True)

@@ -53,23 +53,8 @@ def pulled(store: Path, image: str) -> str:
 
 
 def _buildah(store: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    roots = (
-        "--root",
-        str(store),
-        "--runroot",
-        f"{store}-run",
-        "--storage-driver",
-        "vfs",
-    )
-    own = {
-        **os.environ,
-        "HOME": str(store.parent),
-        "XDG_RUNTIME_DIR": str(store.parent),
-    }
+    roots = ("--root", str(store), "--runroot", f"{store}-run", "--storage-driver", "vfs")
+    own = {**os.environ, "HOME": str(store.parent), "XDG_RUNTIME_DIR": str(store.parent)}
     return subprocess.run(
-        ["buildah", *roots, *arguments],
-        capture_output=True,
-        text=True,
-        env=own,
-        check=False,
+        ["buildah", *roots, *arguments], capture_output=True, text=True, env=own, check=False
     )

@@ -59,11 +59,7 @@ def _added(cluster: Any, name: str, directory: str) -> Any:
 
 
 def _node(name: str) -> dict[str, Any]:
-    return {
-        "num_cpus": CPUS,
-        "resources": {name: 1},
-        "object_store_memory": STORE_BYTES,
-    }
+    return {"num_cpus": CPUS, "resources": {name: 1}, "object_store_memory": STORE_BYTES}
 
 
 if __name__ == "__main__":

@@ -22,11 +22,7 @@ _INTERPRETERS = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "TZ")
 
 
 def _heeded(environment: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in environment.items()
-        if name.startswith(_INTERPRETERS)
-    }
+    return {name: value for name, value in environment.items() if name.startswith(_INTERPRETERS)}
 
 
 class Order(TypedDict):
@@ -95,12 +91,7 @@ class Origin:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "tests.support.forks.origin",
-                    str(theirs.fileno()),
-                ],
+                [sys.executable, "-m", "tests.support.forks.origin", str(theirs.fileno())],
                 cwd=Path(__file__).parents[3],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -77,9 +77,7 @@ def git_server(
     root: Path, login: str | None = None, on_request: Callable[[], None] = lambda: None
 ) -> Iterator[Server]:
     """Run git's own HTTP server on a directory's repositories; a login is asked for if given."""
-    wanted = (
-        None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
-    )
+    wanted = None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
 
     def answer(handler: _Handler) -> None:
         on_request()
@@ -116,11 +114,7 @@ def _run_backend(root: Path, handler: _Handler) -> tuple[int, dict[str, str], by
     head, _, content = said.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
     status = int(headers.pop("Status", "200").split()[0])
-    return (
-        status,
-        {name.replace("-", "_"): value for name, value in headers.items()},
-        content,
-    )
+    return (status, {name.replace("-", "_"): value for name, value in headers.items()}, content)
 
 
 @contextmanager
@@ -152,10 +146,7 @@ def packet(content: bytes) -> bytes:
 
 
 def serve_pack(
-    connection: socket.socket,
-    chunks: Iterable[bytes],
-    commit: str = "1" * 40,
-    more: str = "",
+    connection: socket.socket, chunks: Iterable[bytes], commit: str = "1" * 40, more: str = ""
 ) -> None:
     """Speak git's protocol, version 0: say what there is, await the wish, and answer with these."""
     connection.recv(4_096)

@@ -16,9 +16,7 @@ def git(repository: Path, *arguments: str) -> str:
         "-c",
         "commit.gpgsign=false",
     )
-    clean = {
-        name: value for name, value in os.environ.items() if not name.startswith("GIT_")
-    }
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     done = subprocess.run(
         ["git", *identity, "-C", str(repository), *arguments],
         capture_output=True,

@@ -82,9 +82,7 @@ def repository(parent: Path, files: Files, name: str = "origin") -> Path:
     git(root, "init", "-q", "-b", "main")
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(
-            content if isinstance(content, bytes) else content.encode()
-        )
+        (root / path).write_bytes(content if isinstance(content, bytes) else content.encode())
     if files:
         git(root, "add", "-A")
         git(root, "commit", "-q", "-m", "first")
@@ -92,25 +90,16 @@ def repository(parent: Path, files: Files, name: str = "origin") -> Path:
 
 
 def imported(
-    parent: Path,
-    files: Mapping[bytes, bytes],
-    links: Mapping[bytes, bytes] | None = None,
+    parent: Path, files: Mapping[bytes, bytes], links: Mapping[bytes, bytes] | None = None
 ) -> Path:
     """Make a repository whose files and links were never in a file system, so any path will do."""
     root = repository(parent, {})
-    stream = [
-        b"commit refs/heads/main\ncommitter Test <test@example.org> 1 +0000\ndata 0\n"
-    ]
+    stream = [b"commit refs/heads/main\ncommitter Test <test@example.org> 1 +0000\ndata 0\n"]
     for mode, entries in ((b"100644", files), (b"120000", links or {})):
         for path, content in entries.items():
-            quoted = (
-                path.replace(b"\\", b"\\\\")
-                .replace(b'"', b'\\"')
-                .replace(b"\n", b"\\n")
-            )
+            quoted = path.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n")
             stream.append(
-                b'M %s inline "%s"\ndata %d\n%s\n'
-                % (mode, quoted, len(content), content)
+                b'M %s inline "%s"\ndata %d\n%s\n' % (mode, quoted, len(content), content)
             )
     git(root, "fast-import", "--quiet", given=b"".join(stream))
     return root
@@ -126,14 +115,7 @@ def committed(root: Path, entries: str, levels: int = 1) -> Path:
         tree = git(
             root,
             "mktree",
-            given="".join(
-                f"040000 tree {tree}\t{name}\n" for name in range(10)
-            ).encode(),
+            given="".join(f"040000 tree {tree}\t{name}\n" for name in range(10)).encode(),
         )
-    git(
-        root,
-        "update-ref",
-        "refs/heads/main",
-        git(root, "commit-tree", "-m", "first", tree),
-    )
+    git(root, "update-ref", "refs/heads/main", git(root, "commit-tree", "-m", "first", tree))
     return root

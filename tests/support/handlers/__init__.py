@@ -11,13 +11,7 @@ import threading
 import time
 from pathlib import Path
 
-from apphub_jobs.contract import (
-    Handler,
-    JobResult,
-    JobRunContext,
-    PermanentError,
-    RetryAfter,
-)
+from apphub_jobs.contract import Handler, JobResult, JobRunContext, PermanentError, RetryAfter
 from tests.support.handlers.coroutines import COROUTINES
 from tests.support.handlers.harmful import (
     end_with_too_much,
@@ -101,10 +95,7 @@ def echo(context: JobRunContext) -> JobResult:
     print("printed by the handler")
     context.logger.info("logged by the handler")
     return JobResult(
-        result={
-            "parameters": dict(context.parameters),
-            "attempt": context.run["attempt"],
-        },
+        result={"parameters": dict(context.parameters), "attempt": context.run["attempt"]},
         metrics={"seen": len(context.parameters)},
         context={"handler": "echo"},
     )
@@ -144,8 +135,7 @@ def succeed_at_third(context: JobRunContext) -> JobResult:
 def as_told(context: JobRunContext) -> JobResult:
     """End with the status that the parameters name."""
     return JobResult(
-        status=context.parameters["status"],
-        error_message=context.parameters.get("message"),
+        status=context.parameters["status"], error_message=context.parameters.get("message")
     )
 
 
@@ -157,11 +147,7 @@ def exit_process(context: JobRunContext) -> None:
 def environment(_: JobRunContext) -> JobResult:
     """Return what the process sees."""
     return JobResult(
-        result={
-            "environment": dict(os.environ),
-            "directory": str(Path.cwd()),
-            "path": sys.path,
-        }
+        result={"environment": dict(os.environ), "directory": str(Path.cwd()), "path": sys.path}
     )
 
 

@@ -27,11 +27,7 @@ def show_descriptors(_: JobRunContext) -> JobResult:
     own: dict[str, object] = {"os": os}
     exec(_OPEN, own)
     return JobResult(
-        result={
-            "own": own["found"],
-            "child": json.loads(child.stdout),
-            "supervisor": os.getppid(),
-        }
+        result={"own": own["found"], "child": json.loads(child.stdout), "supervisor": os.getppid()}
     )
 
 

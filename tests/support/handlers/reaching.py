@@ -40,12 +40,9 @@ def snoop(context: JobRunContext) -> JobResult:
         result={
             "found": sorted(_holding(secrets, own)),
             "others": sorted(str(path) for path in _others(own)),
-            "disks": [
-                str(path) for path in Path("/dev").iterdir() if path.is_block_device()
-            ],
+            "disks": [str(path) for path in Path("/dev").iterdir() if path.is_block_device()],
             "written": {
-                path: _tried(partial(_write, Path(path)))
-                for path in context.parameters["writing"]
+                path: _tried(partial(_write, Path(path))) for path in context.parameters["writing"]
             },
             "as": {
                 str(user): _tried(partial(_write_as, user, context.parameters["rules"]))
@@ -118,9 +115,7 @@ def _of_process(pid: int, files: list[str]) -> dict[str, Any]:
     through = [process / "root" / path.lstrip("/") for path in files]
     return {
         "environ": _tried((process / "environ").read_bytes),
-        "descriptors": _tried(
-            lambda: [path.readlink() for path in (process / "fd").iterdir()]
-        ),
+        "descriptors": _tried(lambda: [path.readlink() for path in (process / "fd").iterdir()]),
         "memory": _tried((process / "mem").open),
         "root": [_tried(path.read_bytes) for path in through],
     }

@@ -33,10 +33,7 @@ def heed(context: JobRunContext) -> JobResult | str:
 def count(context: JobRunContext) -> JobResult:
     """Print numbered lines of a given width, then run on until the file `until` is there."""
     for number in range(context.parameters["lines"]):
-        print(
-            f"line {number:06}".ljust(context.parameters.get("width", 20), "."),
-            flush=True,
-        )
+        print(f"line {number:06}".ljust(context.parameters.get("width", 20), "."), flush=True)
         time.sleep(context.parameters.get("everyMs", 0) / 1000)
     while not Path(context.parameters["until"]).exists():
         if context.cancelled.wait(0.02):

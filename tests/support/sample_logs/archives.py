@@ -97,9 +97,7 @@ def main() -> None:
     def tell(file: Archived) -> None:
         print(orjson.dumps(file.present()).decode(), flush=True)
 
-    asyncio.run(
-        archive_now(given.url, given.directory, max_events=given.max_events, told=tell)
-    )
+    asyncio.run(archive_now(given.url, given.directory, max_events=given.max_events, told=tell))
 
 
 if __name__ == "__main__":

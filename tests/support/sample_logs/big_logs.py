@@ -42,12 +42,7 @@ _TIME_ORDERED = """
 
 
 async def fill(
-    url: str,
-    runs: int,
-    slug: str = "job",
-    *,
-    time_ordered: bool = True,
-    succeeded: bool = False,
+    url: str, runs: int, slug: str = "job", *, time_ordered: bool = True, succeeded: bool = False
 ) -> None:
     """Fill a migrated database with runs and their rows.
 
@@ -60,11 +55,7 @@ async def fill(
 
 
 def multiply(
-    connection: psycopg.Connection,
-    original: UUID,
-    runs: int,
-    *,
-    time_ordered: bool = False,
+    connection: psycopg.Connection, original: UUID, runs: int, *, time_ordered: bool = False
 ) -> None:
     """Append this many runs that are like this one, but for their ids, with their rows."""
     new_id = _TIME_ORDERED if time_ordered else "gen_random_uuid()"
@@ -83,17 +74,12 @@ async def ended_run(url: str, slug: str, *, succeeded: bool) -> UUID:
     """Register a job and see one run of it to its end."""
     async with parts(url) as part:
         await registered(part.jobs, slug)
-        launch = Launch(
-            parameters={"day": "monday", "rows": [1, 2.5, {"text": 'a\\b "c"\n'}]}
-        )
+        launch = Launch(parameters={"day": "monday", "rows": [1, 2.5, {"text": 'a\\b "c"\n'}]})
         run_id = (await part.jobs.launch(slug, launch, TESTER)).run_id
         if succeeded:
             [claim] = await part.executions.claim(await part.worker("worker"), 1)
             await part.executions.succeed(
-                run_id,
-                claim.holder,
-                {"rows": 17},
-                Report({"rows": 17}, {"note": "fine"}),
+                run_id, claim.holder, {"rows": 17}, Report({"rows": 17}, {"note": "fine"})
             )
         else:
             await part.jobs.cancel(run_id, "cloned", TESTER)
@@ -116,9 +102,7 @@ def sabotage(url: str, rows: int) -> list[UUID]:
     """Spoil this many rows in every way; return their ids, without those of extra rows."""
     chosen = [
         row[0]
-        for row in query(
-            url, "SELECT id FROM job_runs ORDER BY md5(id::text) LIMIT %s", rows
-        )
+        for row in query(url, "SELECT id FROM job_runs ORDER BY md5(id::text) LIMIT %s", rows)
     ]
     with psycopg.connect(url, autocommit=True) as connection:
         for number, statement in enumerate(_SABOTAGE):

@@ -7,12 +7,7 @@ from random import Random
 from uuid import UUID
 
 from domain.commands.executions import Claim
-from domain.errors import (
-    ConflictError,
-    InvalidInputError,
-    VersionConflictError,
-    WorkerBuriedError,
-)
+from domain.errors import ConflictError, InvalidInputError, VersionConflictError, WorkerBuriedError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
@@ -103,9 +98,7 @@ class Driver:
             await executions.progress(run_id, holder, report)
             return
         self._claims.remove(claim)
-        failure = Failure(
-            "by chance", permanent=self._random.random() < 0.2, retry_after_ms=0
-        )
+        failure = Failure("by chance", permanent=self._random.random() < 0.2, retry_after_ms=0)
         ends: list[Callable[[], Awaitable[None]]] = [
             lambda: executions.succeed(run_id, holder, {"fine": True}, report),
             lambda: executions.succeed(run_id, holder, None, report),
@@ -143,9 +136,7 @@ class Driver:
         await self._part.jobs.revise_job(slug, changes, None, TESTER)
 
 
-async def make_history(
-    part: Parts, random: Random, steps: int, drivers: int = 4
-) -> None:
+async def make_history(part: Parts, random: Random, steps: int, drivers: int = 4) -> None:
     """Let some drivers make a history together."""
     for slug in SLUGS:
         await registered(part.jobs, slug)

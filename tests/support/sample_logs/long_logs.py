@@ -87,9 +87,7 @@ async def fill(url: str, runs: int, pending_in_hundred: int = 1) -> None:
         await _one_of_each_kind(part)
     with psycopg.connect(url) as connection:
         connection.execute(_KINDS)
-        connection.execute(
-            _CLONES, {"runs": runs, "jobs": JOBS, "pending": pending_in_hundred}
-        )
+        connection.execute(_CLONES, {"runs": runs, "jobs": JOBS, "pending": pending_in_hundred})
         connection.execute(_STATES)
         connection.execute("ANALYZE clones")
         connection.execute(_EVENTS)
@@ -104,9 +102,7 @@ async def _one_of_each_kind(part: Parts) -> None:
     for kind in KINDS:
         delay_ms = 86_400_000 if kind == "pending" else None
         run_id = (
-            await part.jobs.launch(
-                "job-0", Launch(delay_ms=delay_ms, max_attempts=1), TESTER
-            )
+            await part.jobs.launch("job-0", Launch(delay_ms=delay_ms, max_attempts=1), TESTER)
         ).run_id
         if kind == "pending":
             continue
@@ -115,10 +111,6 @@ async def _one_of_each_kind(part: Parts) -> None:
             continue
         [claim] = await part.executions.claim(worker_id, 1)
         if kind == "failed":
-            await part.executions.fail(
-                run_id, claim.holder, Failure("on purpose"), Report()
-            )
+            await part.executions.fail(run_id, claim.holder, Failure("on purpose"), Report())
         elif kind == "succeeded":
-            await part.executions.succeed(
-                run_id, claim.holder, {"fine": True}, Report()
-            )
+            await part.executions.succeed(run_id, claim.holder, {"fine": True}, Report())

@@ -82,8 +82,6 @@ def places_of(url: str, *words: str) -> set[str]:
             query = f"SELECT 1 FROM {{table}} WHERE {text} ILIKE ANY(%s) LIMIT 1"
             names = {"table": sql.Identifier(table), "column": sql.Identifier(column)}
             patterns = [f"%{word}%" for word in words]
-            if connection.execute(
-                sql.SQL(query).format(**names), (patterns,)
-            ).fetchone():
+            if connection.execute(sql.SQL(query).format(**names), (patterns,)).fetchone():
                 found.add(f"{table}.{column}")
     return found

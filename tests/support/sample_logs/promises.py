@@ -22,9 +22,7 @@ async def find_broken(
     return found, checked
 
 
-async def keep(
-    database: Database, acknowledged: Iterable[UUID] = ()
-) -> CheckedHistories:
+async def keep(database: Database, acknowledged: Iterable[UUID] = ()) -> CheckedHistories:
     """Fail where a promise is broken, or the log lacks a run or an event with one of these ids."""
     found, checked = await find_broken(database, acknowledged)
     assert found == [], "\n".join(map(str, found))

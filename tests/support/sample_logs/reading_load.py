@@ -31,9 +31,7 @@ class Load:
         reads: answers held against the log.
     """
 
-    def __init__(
-        self, part: Parts, client: httpx.AsyncClient, slug: str, a_second: float
-    ) -> None:
+    def __init__(self, part: Parts, client: httpx.AsyncClient, slug: str, a_second: float) -> None:
         self._part = part
         self._client = client
         self._poster = Poster(str(client.base_url), connections=16)
@@ -69,9 +67,7 @@ class Load:
                 assert right, f"{run_id} was shown as {shown}"
             for run_id in random.sample(spoiled, min(len(spoiled), 2)):
                 right, shown = await self.look(run_id)
-                assert right or run_id not in mended, (
-                    f"{run_id}, once mended, was shown as {shown}"
-                )
+                assert right or run_id not in mended, f"{run_id}, once mended, was shown as {shown}"
                 if right:
                     mended.add(run_id)
 
@@ -85,15 +81,12 @@ class Load:
             return False, None
         shown = answer.raise_for_status().json()["data"]["run"]
         return any(
-            _presented(after[:count]) == shown
-            for count in range(len(before), len(after) + 1)
+            _presented(after[:count]) == shown for count in range(len(before), len(after) + 1)
         ), shown
 
     async def _launch(self, *, cancel: bool) -> None:
         body = {"parameters": {"number": len(self.launched)}, "delayMs": 3_600_000}
-        run_id = UUID(
-            (await self._poster.post(f"/jobs/{self._slug}/run", body))["data"]["id"]
-        )
+        run_id = UUID((await self._poster.post(f"/jobs/{self._slug}/run", body))["data"]["id"])
         if cancel:
             await self._poster.post(f"/job-runs/{run_id}/cancel", {})
         self.launched.append(run_id)

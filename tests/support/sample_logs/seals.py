@@ -59,9 +59,7 @@ class SealedLog:
 
     @property
     def how(self) -> Sealing:
-        return Sealing(
-            self.directory / "seal.key", self.directory / "seal.head", every_s=0.05
-        )
+        return Sealing(self.directory / "seal.key", self.directory / "seal.head", every_s=0.05)
 
     @property
     def keys(self) -> SealKeys:
@@ -129,9 +127,7 @@ def restore(log: SealedLog) -> None:
         for table in TABLES:
             connection.execute(f"DELETE FROM {table}")
             connection.execute(f"INSERT INTO {table} TABLE kept_{table}")
-        connection.execute(
-            "ALTER TABLE jobs_events ALTER COLUMN notification_id SET NOT NULL"
-        )
+        connection.execute("ALTER TABLE jobs_events ALTER COLUMN notification_id SET NOT NULL")
         connection.execute(
             "CREATE UNIQUE INDEX IF NOT EXISTS jobs_events_notification_id_idx"
             " ON jobs_events (notification_id)"
@@ -169,17 +165,13 @@ async def pool(url: str) -> AsyncIterator[AsyncConnectionPool[Connection]]:
 
 
 @asynccontextmanager
-async def sealer(
-    url: str, how: Sealing, archive: Path | None = None
-) -> AsyncIterator[Sealer]:
+async def sealer(url: str, how: Sealing, archive: Path | None = None) -> AsyncIterator[Sealer]:
     """Give a sealer that only does what it is told."""
     async with pool(url) as connections:
         yield Sealer(connections, archive, Listener(Database(url)).signal(), how)
 
 
-async def rewrite_seals(
-    url: str, forger: SealKeys, real: SealKeys, first: int = 1
-) -> None:
+async def rewrite_seals(url: str, forger: SealKeys, real: SealKeys, first: int = 1) -> None:
     """Make the seals from one number on anew, over the log as it is now.
 
     They keep numbers and places; the signature is another.
@@ -199,9 +191,7 @@ async def rewrite_seals(
         tree, before, after = Frontier(), NOTHING_BEFORE, encoding.FIRST
         for seal in seals:
             assert seal.signed is not None
-            own = [
-                leaf for leaf in leaves if after < leaf[0] <= seal.signed.head.position
-            ]
+            own = [leaf for leaf in leaves if after < leaf[0] <= seal.signed.head.position]
             for _, leaf in own:
                 tree.push(leaf)
             signed = seal.signed
@@ -218,10 +208,7 @@ async def _forged(
     before: str,
     own: list[stored_events.Leaf],
 ) -> SignedHead:
-    runs, hashes = (
-        to_runs([position for position, _ in own]),
-        b"".join(leaf for _, leaf in own),
-    )
+    runs, hashes = (to_runs([position for position, _ in own]), b"".join(leaf for _, leaf in own))
     head = replace(
         old.head,
         size=tree.size,
@@ -232,8 +219,7 @@ async def _forged(
     )
     signed = sign(forger, head)
     await connection.execute(
-        seal_statements.INSERT_SEAL,
-        Seal(signed, runs, hashes, b"".join(tree.peaks)).row(),
+        seal_statements.INSERT_SEAL, Seal(signed, runs, hashes, b"".join(tree.peaks)).row()
     )
     return signed
 

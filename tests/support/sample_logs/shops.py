@@ -38,9 +38,7 @@ class Shop:
     async def ended(self, part: Parts, **parameters: Any) -> UUID:
         """Launch a run and end it."""
         run_id = (
-            await part.jobs.launch(
-                "job", Launch(parameters={**GIVEN, **parameters}), TESTER
-            )
+            await part.jobs.launch("job", Launch(parameters={**GIVEN, **parameters}), TESTER)
         ).run_id
         await part.jobs.cancel(run_id, None, TESTER)
         return run_id
@@ -56,9 +54,7 @@ class Shop:
     def parameters(self) -> list[Any]:
         return [
             row[0]
-            for row in query(
-                self.url, "SELECT parameters FROM job_runs ORDER BY created_position"
-            )
+            for row in query(self.url, "SELECT parameters FROM job_runs ORDER BY created_position")
         ]
 
 

@@ -37,6 +37,4 @@ def swap(one: int, other: int) -> Sequence[str]:
 
 def found(report: Report) -> list[tuple[str, int, int]]:
     """Return what a report names: kind, first and last position."""
-    return [
-        (finding.kind, finding.position, finding.until) for finding in report.findings
-    ]
+    return [(finding.kind, finding.position, finding.until) for finding in report.findings]

@@ -75,23 +75,17 @@ class Follower:
                 self.started_after = message["data"]["head"]
                 self.position = self.started_after
         elif "more" not in message:
-            assert unfinished == [] or unfinished[-1] is message, (
-                "a heartbeat within a position"
-            )
+            assert unfinished == [] or unfinished[-1] is message, "a heartbeat within a position"
             self.told += map(told_of, unfinished)
             unfinished.clear()
             self.position = message["position"]
 
     def _messages(self) -> AsyncGenerator[Message]:
-        return (
-            self._socket_messages() if self.protocol == "ws" else self._event_messages()
-        )
+        return self._socket_messages() if self.protocol == "ws" else self._event_messages()
 
     async def _socket_messages(self) -> AsyncGenerator[Message]:
         after = {} if self.position is None else {"after": self.position}
-        url = (
-            f"{self.url.replace('http', 'ws')}/ws?{urlencode({**self.query, **after})}"
-        )
+        url = f"{self.url.replace('http', 'ws')}/ws?{urlencode({**self.query, **after})}"
         async with connect(
             url, max_size=None, compression=None, proxy=None, close_timeout=0.1
         ) as connection:
@@ -107,9 +101,7 @@ class Follower:
     def _check_reason(self, closed: ConnectionClosed) -> None:
         assert closed.rcvd is not None
         assert closed.rcvd.code == 1013, closed.rcvd
-        assert (
-            closed.rcvd.reason == f"too slow: connect again with after={self.position}"
-        )
+        assert closed.rcvd.reason == f"too slow: connect again with after={self.position}"
 
     async def _event_messages(self) -> AsyncGenerator[Message]:
         """Yield what comes; resume as browsers do, by the last id, with the first query."""

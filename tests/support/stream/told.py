@@ -33,10 +33,7 @@ def told_of(message: dict[str, Any]) -> Told:
     kind, data = message["type"], message["data"]
     shown = None if kind in {"repository.updated", "build.updated"} else data
     return Told(
-        message["position"],
-        kind,
-        shown,
-        (data.get("run") or data.get("job") or {}).get("slug"),
+        message["position"], kind, shown, (data.get("run") or data.get("job") or {}).get("slug")
     )
 
 

@@ -297,9 +297,7 @@ BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
     "a pattern of many letters": _text(f"[{LETTERS}a]*\\d", "a" * 1_000_000, 2),
     "a pattern without end": _text("^(a|a)*$", "a" * 60 + "!", 8),
     "a pattern over a long text": _text("a*\\d", "a" * 1_000_000, 2),
-    "a schema without end": _check(
-        {"$ref": "#/$defs/d0", "$defs": {**DOUBLING, "d30": {}}}, {}, 8
-    ),
+    "a schema without end": _check({"$ref": "#/$defs/d0", "$defs": {**DOUBLING, "d30": {}}}, {}, 8),
     "a long list of mistakes": _check(
         {"properties": {"a": {"items": {"type": "string"}}}}, {"a": [0] * 400_000}, 2
     ),
@@ -309,9 +307,7 @@ BOMBS: dict[str, Callable[[str], list[RawSocket]]] = {
 }
 
 COSTLY: dict[str, Callable[[str], list[RawSocket]]] = {
-    "dear conditions": _dear(
-        f"/job-runs?{CONDITIONS}&createdBefore=2001-01-01T00:00:00Z"
-    ),
+    "dear conditions": _dear(f"/job-runs?{CONDITIONS}&createdBefore=2001-01-01T00:00:00Z"),
     "dear pages": _dear(f"/job-runs?{CONDITIONS}&offset=4000"),
     "the dear past": _dear("/job-runs?status=pending&asOf=10&limit=50"),
     "large exports": _dear("/events?limit=1000"),

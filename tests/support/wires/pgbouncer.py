@@ -19,9 +19,7 @@ from tests.support.processes import eventually
 
 
 @contextmanager
-def pgbouncer(
-    server_url: str, *, pool_mode: str, max_prepared_statements: int
-) -> Iterator[str]:
+def pgbouncer(server_url: str, *, pool_mode: str, max_prepared_statements: int) -> Iterator[str]:
     """Give the URL that leads through it; skip where it is not installed and not demanded."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:

@@ -53,11 +53,7 @@ class Proxy:
         assert self._listening is not None
         port = self._listening.sockets[0].getsockname()[1]
         return make_conninfo(
-            self._server_url,
-            host="127.0.0.1",
-            port=port,
-            sslmode="disable",
-            gssencmode="disable",
+            self._server_url, host="127.0.0.1", port=port, sslmode="disable", gssencmode="disable"
         )
 
     async def __aenter__(self) -> Self:
@@ -83,9 +79,7 @@ class Proxy:
         for writer in list(self._writers):
             writer.transport.abort()
 
-    async def _accept(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.refusing:
             writer.transport.abort()
             return
@@ -119,11 +113,7 @@ class Proxy:
                 await self.requests_flow.wait()
                 self.messages += 1
                 cut = self.cut
-                if (
-                    cut is not None
-                    and not cut.happened
-                    and self.messages == cut.message
-                ):
+                if cut is not None and not cut.happened and self.messages == cut.message:
                     cut.happened = True
                     if cut.when == "after":
                         client.transport.abort()  # First, so that no answer can slip through.
@@ -169,7 +159,5 @@ async def _messages(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     with suppress(asyncio.IncompleteReadError):
         while True:
             head = await reader.readexactly(type_bytes + 4)
-            yield head + await reader.readexactly(
-                int.from_bytes(head[type_bytes:], "big") - 4
-            )
+            yield head + await reader.readexactly(int.from_bytes(head[type_bytes:], "big") - 4)
             type_bytes = 1

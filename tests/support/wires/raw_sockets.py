@@ -29,9 +29,7 @@ class RawSocket:
     def __init__(self, url: str, timeout_s: float = 30) -> None:
         address = urlsplit(url)
         self.host = f"{address.hostname}:{address.port}"
-        self.socket = socket.create_connection(
-            (address.hostname, address.port), timeout_s
-        )
+        self.socket = socket.create_connection((address.hostname, address.port), timeout_s)
         self._received = b""
 
     def send(self, content: bytes) -> None:
@@ -58,8 +56,7 @@ class RawSocket:
         head = self._until(b"\r\n\r\n").decode("latin-1")
         status, *lines = head.rstrip().split("\r\n")
         headers = {
-            name.lower(): value
-            for name, value in (line.split(": ", 1) for line in lines if line)
+            name.lower(): value for name, value in (line.split(": ", 1) for line in lines if line)
         }
         body = self._exactly(int(headers.get("content-length", "0")))
         return RawAnswer(int(status.split()[1]), headers, body)

@@ -20,17 +20,13 @@ class Notes:
     def body(self, name: str, client: str = "a") -> LargeBody:
         """Return a body that notes what is done with it."""
         body = LargeBody(
-            client,
-            lambda: self.read_on.append(name),
-            lambda: self.cut_off.append(name),
+            client, lambda: self.read_on.append(name), lambda: self.cut_off.append(name)
         )
         body.parse = lambda: self.parsed.append(name)
         return body
 
 
-async def test_a_body_waits_where_all_hold_too_much_and_goes_on_when_one_is_answered() -> (
-    None
-):
+async def test_a_body_waits_where_all_hold_too_much_and_goes_on_when_one_is_answered() -> None:
     notes, incoming = Notes(), IncomingBodies(MOST)
     first, second = notes.body("first"), notes.body("second")
     incoming.hold(first, MOST - 10)

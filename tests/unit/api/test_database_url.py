@@ -2,12 +2,7 @@
 
 import pytest
 
-from api.bootstrap.environment import (
-    DatabaseUrlError,
-    readable_url,
-    shown_url,
-    without_secrets,
-)
+from api.bootstrap.environment import DatabaseUrlError, readable_url, shown_url, without_secrets
 
 SECRET = "sec-retpw"
 

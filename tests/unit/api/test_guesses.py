@@ -2,14 +2,7 @@
 
 import pytest
 
-from api.access import (
-    ALL_AT_ONCE,
-    AT_ONCE,
-    MAX_ADDRESSES,
-    MAX_RIGHT,
-    Guesses,
-    TooManyGuessesError,
-)
+from api.access import ALL_AT_ONCE, AT_ONCE, MAX_ADDRESSES, MAX_RIGHT, Guesses, TooManyGuessesError
 
 
 class Clock:

@@ -28,9 +28,7 @@ DEFAULTS: JsonObject = {
 
 def credentials(tmp_path: Path, content: object) -> dict[str, str]:
     file = tmp_path / "credentials.json"
-    file.write_text(
-        content if isinstance(content, str) else json.dumps(content), encoding="utf-8"
-    )
+    file.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     return {"APPHUB_GIT_CREDENTIALS": str(file)}
 
 
@@ -63,16 +61,8 @@ def test_without_any_variable_all_is_as_usual() -> None:
             "/srv/git:/home/git",
             {"allowLocalPaths": ["/srv/git", "/home/git"]},
         ),
-        (
-            "APPHUB_ALLOW_PRIVATE_REPOSITORIES",
-            "true",
-            {"allowPrivateRepositories": True},
-        ),
-        (
-            "DOCKER_HOST",
-            "unix:///run/docker.sock",
-            {"dockerHost": "unix:///run/docker.sock"},
-        ),
+        ("APPHUB_ALLOW_PRIVATE_REPOSITORIES", "true", {"allowPrivateRepositories": True}),
+        ("DOCKER_HOST", "unix:///run/docker.sock", {"dockerHost": "unix:///run/docker.sock"}),
         ("APPHUB_BUILDER", "", {}),
         ("APPHUB_BUILD_NETWORK", "host", {"network": "host"}),
         ("APPHUB_TOKENS_FILE", "/tokens.json", {"network": "host"}),
@@ -83,13 +73,8 @@ def test_without_any_variable_all_is_as_usual() -> None:
         ("APPHUB_CLONE_MAX_ENTRIES", " 10 ", {"cloneMaxEntries": 10}),
     ],
 )
-def test_each_variable_decides_one_thing(
-    name: str, value: str, changed: JsonObject
-) -> None:
-    assert handler_settings({name: value}, DATA)[BUILD_ENTRY_POINT] == {
-        **DEFAULTS,
-        **changed,
-    }
+def test_each_variable_decides_one_thing(name: str, value: str, changed: JsonObject) -> None:
+    assert handler_settings({name: value}, DATA)[BUILD_ENTRY_POINT] == {**DEFAULTS, **changed}
 
 
 @pytest.mark.parametrize(
@@ -122,28 +107,15 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
     ssh = {"sshKeyFile": "/keys/id", "knownHostsFile": "/keys/known_hosts"}
     servers = {
         "GitHub.com": {"username": "bot", "password": {"env": "TOKEN"}},
-        "git.example:8443": {
-            "username": "bot",
-            "password": from_file,
-            "allowHttp": True,
-        },
+        "git.example:8443": {"username": "bot", "password": from_file, "allowHttp": True},
         "ssh.example": ssh,
     }
     given = credentials(tmp_path, servers)
-    for settings in handler_settings(
-        {**given, "TOKEN": "from a variable"}, DATA
-    ).values():
+    for settings in handler_settings({**given, "TOKEN": "from a variable"}, DATA).values():
         assert settings["credentials"] == {
             "github.com": {"username": "bot", "password": "from a variable"},
-            "git.example:8443": {
-                "username": "bot",
-                "password": "from a file",
-                "allowHttp": True,
-            },
-            "ssh.example": {
-                "sshKeyFile": "/keys/id",
-                "knownHostsFile": "/keys/known_hosts",
-            },
+            "git.example:8443": {"username": "bot", "password": "from a file", "allowHttp": True},
+            "ssh.example": {"sshKeyFile": "/keys/id", "knownHostsFile": "/keys/known_hosts"},
         }
 
 

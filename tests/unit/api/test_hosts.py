@@ -27,9 +27,7 @@ def test_without_tokens_this_machine_s_own_addresses_are_allowed(host: str) -> N
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "", "192.0.2.7", "jobs.example", "localhost.example"]
 )
-def test_without_tokens_any_other_is_refused_unless_the_operator_insists(
-    host: str,
-) -> None:
+def test_without_tokens_any_other_is_refused_unless_the_operator_insists(host: str) -> None:
     with pytest.raises(OpenApiError, match="--tokens-file") as refused:
         check_open(host, insecure=False)
     assert "--insecure" in str(refused.value)
@@ -63,9 +61,7 @@ def test_foreign_names_are_not(host: str) -> None:
 
 
 @pytest.mark.parametrize("bound", ["0.0.0.0", "::"])
-def test_whoever_listens_everywhere_is_called_by_any_address_but_by_no_name(
-    bound: str,
-) -> None:
+def test_whoever_listens_everywhere_is_called_by_any_address_but_by_no_name(bound: str) -> None:
     hosts = Hosts(bound, [])
     assert hosts.accept("192.0.2.7:4000")
     assert hosts.accept("[2001:db8::1]:4000")

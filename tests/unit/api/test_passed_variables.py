@@ -23,15 +23,10 @@ def commands(tmp_path: Path) -> Path:
     return file
 
 
-def test_each_package_gets_what_it_is_given_and_what_all_are_given(
-    commands: Path,
-) -> None:
+def test_each_package_gets_what_it_is_given_and_what_all_are_given(commands: Path) -> None:
     access = passed_variables(TRUSTED, ["ALL,EVERY", "jobs:API_KEY", "command.other:X"])
     packages = packages_of(handler_source(["jobs", "more"], commands, access))
-    given = {
-        (*package.modules, *package.commands): set(package.pass_env)
-        for package in packages
-    }
+    given = {(*package.modules, *package.commands): set(package.pass_env) for package in packages}
     assert given[("jobs", "more")] == {"ALL", "EVERY", "API_KEY"}
     assert given[("plain",)] == {"ALL", "EVERY"}
     assert given[("keyed",)] == {"ALL", "EVERY", "KEY"}

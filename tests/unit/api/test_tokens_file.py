@@ -19,9 +19,7 @@ def written(directory: Path, content: Any, mode: int = 0o600) -> Path:
     return path
 
 
-def test_each_token_names_who_holds_it(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_each_token_names_who_holds_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     reader = {"principal": "bob", "role": "read"}
     path = written(tmp_path, {"a b": WRITER, "c": reader})
     assert read_tokens(path) == {

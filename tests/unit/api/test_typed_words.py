@@ -60,8 +60,7 @@ def test_a_definition_elsewhere_in_the_schema_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "schema",
-    [{}, {"properties": True}, {"properties": {"a": True}}, {"properties": {"a": {}}}],
+    "schema", [{}, {"properties": True}, {"properties": {"a": True}}, {"properties": {"a": {}}}]
 )
 def test_without_a_schema_it_is_json_where_it_can_be(schema: Any) -> None:
     assert value_of("1", "a", schema) == 1

@@ -44,9 +44,7 @@ def test_only_the_end_of_much_is_kept() -> None:
     assert len(told) < TAIL_CHARACTERS + 100
 
 
-def test_a_line_that_does_not_end_is_not_held_in_memory(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_line_that_does_not_end_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(handlers, "RESULT_BYTES", 200_000)
     program = "print('.' * 20_000_000); print('[1, 2]')"
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
@@ -61,8 +59,7 @@ def test_a_line_that_does_not_end_is_not_held_in_memory(
 
 
 @pytest.mark.parametrize(
-    ("printed", "status"),
-    [("'[' + '1,' * 200_000", "failed"), ("'.' * 300_000", "succeeded")],
+    ("printed", "status"), [("'[' + '1,' * 200_000", "failed"), ("'.' * 300_000", "succeeded")]
 )
 def test_a_last_line_that_is_too_long_is_no_result(
     monkeypatch: pytest.MonkeyPatch, printed: str, status: str

@@ -56,9 +56,7 @@ def test_what_is_shown_is_found_in_the_service_alone(
 def test_what_is_not_shown_is_not_there(service: Path) -> None:
     finder = ServicePackages({"worker"}, str(service))
     for name in ("domain", "eventlog"):
-        with pytest.raises(
-            ModuleNotFoundError, match=f"No module named '{name}'"
-        ) as raised:
+        with pytest.raises(ModuleNotFoundError, match=f"No module named '{name}'") as raised:
             finder.find_spec(name)
         assert raised.value.name == name
 
@@ -88,9 +86,7 @@ class Elsewhere:
     def __init__(self, file: Path) -> None:
         self.file = file
 
-    def find_spec(
-        self, name: str, path: object = None, target: object = None
-    ) -> ModuleSpec | None:
+    def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
         if name != "domain":
             return None
         spec = ModuleSpec(name, None, origin=str(self.file), is_package=True)

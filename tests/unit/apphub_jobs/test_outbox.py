@@ -8,13 +8,7 @@ from typing import Any
 
 import pytest
 
-from apphub_jobs.process.shared import (
-    GATHER_S,
-    PRINTED_LIMIT_BYTES,
-    UNREAD_BYTES,
-    Outbox,
-    Output,
-)
+from apphub_jobs.process.shared import GATHER_S, PRINTED_LIMIT_BYTES, UNREAD_BYTES, Outbox, Output
 
 MB = 1_048_576
 

@@ -65,9 +65,7 @@ def _runs_what_is_cancelled(_: object) -> None:
     asyncio.run(_awaits_what_is_cancelled(None))
 
 
-@pytest.mark.parametrize(
-    "handler", [_awaits_what_is_cancelled, _runs_what_is_cancelled]
-)
+@pytest.mark.parametrize("handler", [_awaits_what_is_cancelled, _runs_what_is_cancelled])
 def test_a_handler_that_meets_a_cancelled_task_has_failed(handler: Any) -> None:
     context: Any = None
     told = program._outcome(handler, context, {"parameters": {}}, CancelSignal())
@@ -81,9 +79,7 @@ def test_a_delay_that_is_no_number_is_refused_where_it_is_written(delay: Any) ->
         RetryAfter(delay)
 
 
-def test_a_handler_may_leave_no_standard_output(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_handler_may_leave_no_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", object())
     program._flush()

@@ -45,12 +45,7 @@ RATE = Row(
 )
 
 TIME = Row(
-    "starts",
-    "starts",
-    "ms",
-    [2.0],
-    [Reference("NOTIFY", [0.5], goal=3.0)],
-    lower_is_better=True,
+    "starts", "starts", "ms", [2.0], [Reference("NOTIFY", [0.5], goal=3.0)], lower_is_better=True
 )
 
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -59,9 +54,7 @@ LIMITED = Row("stream", "stream", "ms", [12.5], lower_is_better=True, limit=20.0
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
-    drifting = Row(
-        "a", "a", "/s", [10.0, 40.0, 90.0], [Reference("b", [10.0, 20.0, 30.0])]
-    )
+    drifting = Row("a", "a", "/s", [10.0, 40.0, 90.0], [Reference("b", [10.0, 20.0, 30.0])])
     assert ratio(drifting, drifting.references[0]) == 2.0
 
 
@@ -72,11 +65,7 @@ def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
         (RATE, RATE.references[1], None),
         (TIME, TIME.references[0], False),
         (LIMITED, None, True),
-        (
-            Row("stream", "stream", "ms", [20.1], lower_is_better=True, limit=20.0),
-            None,
-            False,
-        ),
+        (Row("stream", "stream", "ms", [20.1], lower_is_better=True, limit=20.0), None, False),
         (Row("noop", "noop", "/s", [1.0]), None, None),
     ],
 )
@@ -88,15 +77,7 @@ def test_a_goal_is_met_by_its_own_direction(
 
 def test_each_reference_has_a_line_and_the_first_names_the_row() -> None:
     assert [line.cells for line in lines([RATE, TIME, LIMITED])] == [
-        (
-            "saves with rows",
-            "500/s",
-            "bare",
-            "1 000/s",
-            "0.50",
-            f"≥ 0.5 {TIMES}",
-            "yes",
-        ),
+        ("saves with rows", "500/s", "bare", "1 000/s", "0.50", f"≥ 0.5 {TIMES}", "yes"),
         ("", "", "peer", "100/s", "5.00", "", ""),
         ("starts", "2 ms", "NOTIFY", "0.50 ms", "4.00", f"≤ 3 {TIMES}", "no"),
         ("stream", "12.5 ms", "", "", "", "≤ 20 ms", "yes"),
@@ -129,15 +110,11 @@ def test_in_short_each_row_has_a_line_that_is_met_if_all_its_goals_are() -> None
         (0.0, "", "0"),
     ],
 )
-def test_figures_have_the_digits_that_say_something(
-    value: float, unit: str, shown: str
-) -> None:
+def test_figures_have_the_digits_that_say_something(value: float, unit: str, shown: str) -> None:
     assert figure(value, unit) == shown
 
 
-def test_the_section_between_the_marks_is_replaced_and_nothing_else(
-    tmp_path: Path,
-) -> None:
+def test_the_section_between_the_marks_is_replaced_and_nothing_else(tmp_path: Path) -> None:
     document = tmp_path / "README.md"
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     for _ in range(2):
@@ -197,9 +174,7 @@ def test_the_command_line_changes_the_effort() -> None:
     assert effort_of(quick=False, rounds=5).rounds == 5
 
 
-def test_growth_is_the_slowest_answer_of_those_that_need_not_grow(
-    tmp_path: Path,
-) -> None:
+def test_growth_is_the_slowest_answer_of_those_that_need_not_grow(tmp_path: Path) -> None:
     result = tmp_path / "growth.json"
     assert growth_rows(result) == []
     answers = [
@@ -208,9 +183,7 @@ def test_growth_is_the_slowest_answer_of_those_that_need_not_grow(
         {"name": "counts", "ratio": 80.0, "grows": "as it counts"},
     ]
     result.write_text(
-        json.dumps(
-            {"goal": 2.0, "sizes": {"10000": {}, "5000000": {}}, "rows": answers}
-        )
+        json.dumps({"goal": 2.0, "sizes": {"10000": {}, "5000000": {}}, "rows": answers})
     )
     [row] = growth_rows(result)
     assert (row.value, row.limit, is_met(row, None)) == (1.9, 2.0, True)

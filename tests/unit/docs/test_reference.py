@@ -10,13 +10,7 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from api.shapes.jobs import (
-    Definition,
-    JobBody,
-    ResourcesBody,
-    RetentionBody,
-    RetryPolicyBody,
-)
+from api.shapes.jobs import Definition, JobBody, ResourcesBody, RetentionBody, RetryPolicyBody
 from api.shapes.runs import Explained, LaunchBody, Reason, Run
 from apphub_jobs import JobResult, JobRunContext, job
 from docs.generate_reference import written
@@ -53,16 +47,7 @@ def test_every_variable_is_explained() -> None:
 
 
 @pytest.mark.parametrize(
-    "shape",
-    [
-        Definition,
-        JobBody,
-        RetryPolicyBody,
-        ResourcesBody,
-        RetentionBody,
-        LaunchBody,
-        Run,
-    ],
+    "shape", [Definition, JobBody, RetryPolicyBody, ResourcesBody, RetentionBody, LaunchBody, Run]
 )
 def test_every_field_of_jobs_and_runs_is_explained(shape: type[BaseModel]) -> None:
     cells = re.findall(r"^\| ([^|]*)\|", _text("jobs-and-runs.md"), re.MULTILINE)
@@ -77,10 +62,7 @@ def test_the_examples_of_a_definition_and_of_a_launch_would_be_taken() -> None:
     definition, launch, run, _ = _json_in("jobs-and-runs.md")
     spec = JobBody.model_validate(definition).spec()
     assert spec.issues() == []
-    assert (
-        JobBody.model_fields.keys()
-        == JobBody.model_validate(definition).model_fields_set
-    )
+    assert JobBody.model_fields.keys() == JobBody.model_validate(definition).model_fields_set
     LaunchBody.model_validate(launch)
     Run.model_validate(run)
     shown = [field.alias for field in Run.model_fields.values()]
@@ -98,9 +80,7 @@ def test_the_example_of_an_explanation_is_of_its_shape() -> None:
 
 
 @pytest.mark.parametrize("contract", [job, JobRunContext, JobResult])
-def test_whatever_handlers_say_and_see_is_explained(
-    contract: Callable[..., object],
-) -> None:
+def test_whatever_handlers_say_and_see_is_explained(contract: Callable[..., object]) -> None:
     cells = re.findall(r"^\| (.*?) \|", _text("handlers.md"), re.MULTILINE)
     named = set(re.findall(r"`(\w+)\b", "\n".join(cells)))
     names = set(inspect.signature(contract).parameters)
@@ -126,15 +106,12 @@ def _json_in(name: str) -> list[dict[str, object]]:
 
 def test_alert_rules_ask_for_metrics_and_labels_that_there_are() -> None:
     rows = re.findall(
-        r"\| `(apphub_\w+)` \|([^|]*)\| (\w+) \|",
-        (DOCS / "reference" / "metrics.md").read_text(),
+        r"\| `(apphub_\w+)` \|([^|]*)\| (\w+) \|", (DOCS / "reference" / "metrics.md").read_text()
     )
     labels = {name: {*re.findall(r"`(\w+)`", told)} for name, told, _ in rows}
     histograms = [name for name, _, kind in rows if kind == "histogram"]
     labels |= {f"{name}_bucket": {"le"} for name in histograms}
-    [block] = re.findall(
-        r"```yaml\n(.*?)```", (DOCS / "alerts.md").read_text(), re.DOTALL
-    )
+    [block] = re.findall(r"```yaml\n(.*?)```", (DOCS / "alerts.md").read_text(), re.DOTALL)
     [group] = yaml.safe_load(block)["groups"]
     asked = [
         one

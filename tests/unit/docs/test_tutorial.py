@@ -12,9 +12,7 @@ from tests import ROOT
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
 
 
-def test_the_job_passes_its_own_tests(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_job_passes_its_own_tests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job, tests, _ = re.findall(r"```python\n(.*?)```", TUTORIAL, re.DOTALL)
     (tmp_path / "words.py").write_text(job)
     (tmp_path / "test_words.py").write_text(tests)

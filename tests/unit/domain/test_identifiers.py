@@ -23,10 +23,7 @@ A = UUID(int=1)
 def test_derived_ids_are_part_of_the_disk_format() -> None:
     assert str(definition_id("report")) == "923bb5b5-3b6b-500f-ab2c-e3ebd3b92ae4"
     assert str(repository_id("shop")) == "d3e0f58b-cb8c-58d1-b6d5-2733ae6e499c"
-    assert (
-        str(run_id_for_key("anna", "report", "k1"))
-        == "d0cde311-3c53-5978-a435-7c87c832d141"
-    )
+    assert str(run_id_for_key("anna", "report", "k1")) == "d0cde311-3c53-5978-a435-7c87c832d141"
     assert str(event_id(A, 1)) == "c6ae59cd-4100-5d14-850d-f8202b722a98"
     assert str(bulk_id_for_key("anna", "k1")) == "f1dd5bc5-7733-5e50-abaf-c8dbe1d2ed1e"
     assert str(only_repeat_id(A)) == "8df2c916-f6b3-5fd9-a37a-68bfb25f1e4b"

@@ -18,18 +18,12 @@ from domain.json_values import (
     parse,
 )
 
-TEXTS = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12
-)
-NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(
-    allow_nan=False, allow_infinity=False
-)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
+NUMBERS = st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=20,
 )
 
@@ -112,8 +106,7 @@ def test_a_number_has_one_form(text: bytes, kept: float) -> None:
 
 def test_keys_are_sorted_in_the_canonical_text() -> None:
     assert (
-        canonical(parse(b'{"b": 1, "a": {"d": [], "c": null}}'))
-        == b'{"a":{"c":null,"d":[]},"b":1}'
+        canonical(parse(b'{"b": 1, "a": {"d": [], "c": null}}')) == b'{"a":{"c":null,"d":[]},"b":1}'
     )
 
 
@@ -121,9 +114,7 @@ def test_booleans_stay_booleans() -> None:
     assert canonical(normalise([True, False, 1, 0])) == b"[true,false,1,0]"
 
 
-@pytest.mark.parametrize(
-    "raw", [b'"\\u0000"', b'{"a": ["\\u0000"]}', b'{"\\u0000": 1}']
-)
+@pytest.mark.parametrize("raw", [b'"\\u0000"', b'{"a": ["\\u0000"]}', b'{"\\u0000": 1}'])
 def test_a_nul_character_is_refused(raw: bytes) -> None:
     assert "NUL" in refusal_of_text(raw).message
 
@@ -149,16 +140,12 @@ def test_a_float_that_is_no_finite_number_is_refused(value: float) -> None:
     assert refusal({"a": [0, value]}).pointer == "/a/1"
 
 
-@pytest.mark.parametrize(
-    "raw", [b"18446744073709551616", b"-9223372036854775809", b"9" * 5_000]
-)
+@pytest.mark.parametrize("raw", [b"18446744073709551616", b"-9223372036854775809", b"9" * 5_000])
 def test_an_integer_beyond_64_bits_is_refused(raw: bytes) -> None:
     assert refusal_of_text(raw).message
 
 
-@pytest.mark.parametrize(
-    "raw", [b'{"a": 1, "a": 1}', b'{"b": [{"a": 1, "c": 2, "a": 3}]}']
-)
+@pytest.mark.parametrize("raw", [b'{"a": 1, "a": 1}', b'{"b": [{"a": 1, "c": 2, "a": 3}]}'])
 def test_a_repeated_key_is_refused_by_name(raw: bytes) -> None:
     assert "'a'" in refusal_of_text(raw).message
 
@@ -184,8 +171,7 @@ def test_deeper_nesting_is_refused(levels: int, opening: str, closing: str) -> N
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [b"", b"{", b"{'a': 1}", b"[1,]", b"01", b'"\xff"', b"\xef\xbb\xbf{}", b"1 2"],
+    "raw", [b"", b"{", b"{'a': 1}", b"[1,]", b"01", b'"\xff"', b"\xef\xbb\xbf{}", b"1 2"]
 )
 def test_what_is_no_json_is_refused(raw: bytes) -> None:
     assert refusal_of_text(raw).pointer == ""
@@ -200,9 +186,7 @@ def test_the_pointer_names_the_place() -> None:
     assert refusal({"a/b": [{"c~d": "\x00"}]}).pointer == "/a~1b/0/c~0d"
 
 
-@pytest.mark.parametrize(
-    ("key", "part"), [("a", "a"), ("a/b", "a~1b"), ("~1", "~01"), ("", "")]
-)
+@pytest.mark.parametrize(("key", "part"), [("a", "a"), ("a/b", "a~1b"), ("~1", "~01"), ("", "")])
 def test_keys_are_escaped_as_json_pointer_wants_it(key: str, part: str) -> None:
     assert escape(key) == part
 

@@ -86,9 +86,7 @@ OF_EVERY_EVENT = {"originator_id", "originator_version", "timestamp"}
 def appended_classes(aggregate: type[Aggregate]) -> dict[str, type]:
     """Return the event classes that a log may hold, by topic: all but the library's bases."""
     named = {
-        name: value
-        for name, value in vars(aggregate).items()
-        if name not in {"Event", "Created"}
+        name: value for name, value in vars(aggregate).items() if name not in {"Event", "Created"}
     }
     events = [
         value
@@ -152,9 +150,7 @@ def test_all_topics_resolve_in_a_process_that_imported_only_the_envelope() -> No
     assert done.stdout.split() == wanted
 
 
-@pytest.mark.parametrize(
-    "topic", [topic for topic in FIELDS if topic.startswith("job_run.")]
-)
+@pytest.mark.parametrize("topic", [topic for topic in FIELDS if topic.startswith("job_run.")])
 def test_the_document_has_each_event_of_a_run_with_its_fields(topic: str) -> None:
     lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
     row = next(line for line in lines if line.startswith(f"| `{topic}` |"))

@@ -41,9 +41,7 @@ class Both:
         for event in self.folded.collect_events():
             kept = MAPPER.to_stored_event(event)
             version = kept.originator_version
-            envelope = bare_envelope(
-                self.folded.id, version, 10 * version, kept.topic, kept.state
-            )
+            envelope = bare_envelope(self.folded.id, version, 10 * version, kept.topic, kept.state)
             self.row = table.fold(self.row, envelope)
 
     def of_row(self, make: Callable[[Row], A]) -> A:
@@ -61,10 +59,7 @@ def said(aggregate: Any, command: Command, now: datetime) -> Sequence[object]:
 
 
 def check(
-    both: Both,
-    table: Table,
-    make: Callable[[Row], Aggregate],
-    commands: Sequence[Command],
+    both: Both, table: Table, make: Callable[[Row], Aggregate], commands: Sequence[Command]
 ) -> None:
     """Give both the commands one after the other, and let both say what they would do."""
     both.append(table)
@@ -77,9 +72,7 @@ def check(
         assert said(of_row, command, now) == said_and_done(both, command, now, table)
 
 
-def said_and_done(
-    both: Both, command: Command, now: datetime, table: Table
-) -> Sequence[object]:
+def said_and_done(both: Both, command: Command, now: datetime, table: Table) -> Sequence[object]:
     try:
         command(both.folded, now)
     except REFUSALS as error:

@@ -105,13 +105,7 @@ def test_a_retry_is_another_entry_and_tells_when_it_is_due() -> None:
 
 def test_the_last_failure_is_followed_by_nothing() -> None:
     run, holder = started()
-    run.fail(
-        holder,
-        at(350),
-        Failure("never", "permanent_error", permanent=True),
-        NOTHING,
-        half,
-    )
+    run.fail(holder, at(350), Failure("never", "permanent_error", permanent=True), NOTHING, half)
     [only] = shown(run)
     assert (only["outcome"], only["failureReason"], only["retryAt"]) == (
         "failed",
@@ -162,9 +156,7 @@ def test_a_timeout_is_told_from_a_handler_that_expires_its_run() -> None:
 
 
 @pytest.mark.parametrize("end", ["confirm", "fail", "time_out", "lose", "hand_back"])
-def test_a_cancel_while_running_ends_the_execution_however_it_then_stopped(
-    end: str,
-) -> None:
+def test_a_cancel_while_running_ends_the_execution_however_it_then_stopped(end: str) -> None:
     run, holder = started()
     run.request_cancel(at(200), "enough")
     match end:
@@ -179,9 +171,7 @@ def test_a_cancel_while_running_ends_the_execution_however_it_then_stopped(
         case _:
             run.hand_back(holder, at(300))
     assert shown(run) == [
-        entry(
-            endedAt=iso(300), durationMs=200, outcome="canceled", errorMessage="enough"
-        )
+        entry(endedAt=iso(300), durationMs=200, outcome="canceled", errorMessage="enough")
     ]
 
 
@@ -197,8 +187,4 @@ def test_a_cancel_between_two_attempts_leaves_the_first_as_it_was() -> None:
     failing(run, holder, 350)
     run.request_cancel(at(400), "enough")
     [only] = shown(run)
-    assert (only["outcome"], only["endedAt"], only["errorMessage"]) == (
-        "failed",
-        iso(350),
-        "boom",
-    )
+    assert (only["outcome"], only["endedAt"], only["errorMessage"]) == ("failed", iso(350), "boom")

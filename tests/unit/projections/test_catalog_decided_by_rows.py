@@ -43,9 +43,7 @@ def _of_app(run_id: str, tags: list[Any]) -> st.SearchStrategy[Command]:
     return st.sampled_from(acts)
 
 
-APP_COMMANDS = st.tuples(st.uuids().map(str), TAGS).flatmap(
-    lambda drawn: _of_app(*drawn)
-)
+APP_COMMANDS = st.tuples(st.uuids().map(str), TAGS).flatmap(lambda drawn: _of_app(*drawn))
 
 
 @given(tags=TAGS, commands=st.lists(APP_COMMANDS, max_size=10))
@@ -64,12 +62,7 @@ def test_an_app_decides_by_its_row_as_by_its_history(
     check(both, repository_rows.TABLE, repository_of_row, commands)
 
 
-IMAGE = {
-    "commit_sha": "4567",
-    "git_branch": None,
-    "image_tag": "shop:1",
-    "image_digest": None,
-}
+IMAGE = {"commit_sha": "4567", "git_branch": None, "image_tag": "shop:1", "image_digest": None}
 
 
 def _of_build(run_id: str, text: str) -> st.SearchStrategy[Command]:
@@ -85,9 +78,7 @@ def _of_build(run_id: str, text: str) -> st.SearchStrategy[Command]:
     return st.sampled_from(acts)
 
 
-BUILD_COMMANDS = st.tuples(st.uuids().map(str), TEXTS).flatmap(
-    lambda drawn: _of_build(*drawn)
-)
+BUILD_COMMANDS = st.tuples(st.uuids().map(str), TEXTS).flatmap(lambda drawn: _of_build(*drawn))
 
 WANTED = st.builds(
     Wanted,
@@ -97,11 +88,7 @@ WANTED = st.builds(
 )
 
 
-@given(
-    run_id=st.none() | st.uuids(),
-    wanted=WANTED,
-    commands=st.lists(BUILD_COMMANDS, max_size=8),
-)
+@given(run_id=st.none() | st.uuids(), wanted=WANTED, commands=st.lists(BUILD_COMMANDS, max_size=8))
 def test_a_build_decides_by_its_row_as_by_its_history(
     run_id: Any, wanted: Wanted, commands: list[Command]
 ) -> None:

@@ -19,14 +19,7 @@ from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
 from domain.ports import Row
 from domain.schedules.rows import ScheduleFacts
-from projections import (
-    bulk,
-    failure_groups,
-    failure_watch,
-    job_definitions,
-    job_runs,
-    schedules,
-)
+from projections import bulk, failure_groups, failure_watch, job_definitions, job_runs, schedules
 from projections.rows import columns_in
 from projections.table import Table
 from tests.unit.given import NOON, START_DEADLINE_MS, WORKER, a_run, at, half
@@ -93,9 +86,7 @@ RUNS = st.builds(
 
 
 @given(run=RUNS, commands=st.lists(RUN_COMMANDS, max_size=12))
-def test_a_run_decides_by_its_row_as_by_its_history(
-    run: JobRun, commands: list[Command]
-) -> None:
+def test_a_run_decides_by_its_row_as_by_its_history(run: JobRun, commands: list[Command]) -> None:
     check(Both(run), job_runs.TABLE, run_of_row, commands)
 
 
@@ -128,8 +119,7 @@ CHANGES = st.fixed_dictionaries(
         "retention": st.none() | st.just({"succeededMs": 1}),
         "fairness_key": st.none() | st.just("tenant"),
         "isolation": st.sampled_from(["process", "shared"]),
-        "unique_runs": st.none()
-        | st.just({"key": ["a"], "until": "end", "onConflict": "keep"}),
+        "unique_runs": st.none() | st.just({"key": ["a"], "until": "end", "onConflict": "keep"}),
         "priority": st.integers(-1, 1),
     },
 )
@@ -152,9 +142,7 @@ CHANGES_OF_LIFE = st.sampled_from(
 
 
 @given(commands=st.lists(REVISIONS | CHANGES_OF_LIFE, max_size=6))
-def test_a_definition_decides_by_its_row_as_by_its_history(
-    commands: list[Command],
-) -> None:
+def test_a_definition_decides_by_its_row_as_by_its_history(commands: list[Command]) -> None:
     definition = JobDefinition.register("Report", SPEC, 1, NOON)
     check(Both(definition), job_definitions.TABLE, definition_of_row, commands)
 

@@ -7,30 +7,15 @@ import pytest
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
 from domain.ports import Row
-from tests.unit.given import (
-    START_DEADLINE_MS,
-    a_run,
-    at,
-    failing,
-    half,
-    iso,
-)
+from tests.unit.given import START_DEADLINE_MS, a_run, at, failing, half, iso
 from tests.unit.projections.test_run_folds import PENDING, shown, started
 
 FINAL_ENDS: dict[str, tuple[Callable[[JobRun, Holder], object], Row]] = {
     "failed for good": (
         lambda run, holder: run.fail(
-            holder,
-            at(350),
-            Failure("never", "permanent_error", permanent=True),
-            Report(),
-            half,
+            holder, at(350), Failure("never", "permanent_error", permanent=True), Report(), half
         ),
-        {
-            "status": "failed",
-            "errorMessage": "never",
-            "failureReason": "permanent_error",
-        },
+        {"status": "failed", "errorMessage": "never", "failureReason": "permanent_error"},
     ),
     "failed on the last attempt": (
         lambda run, holder: failing(run, holder, 350),
@@ -83,11 +68,7 @@ def test_an_ended_run_tells_why_and_how_long_it_took(end: str) -> None:
 def test_a_run_canceled_before_its_start_has_no_start() -> None:
     run = a_run()
     run.request_cancel(at(50), "changed my mind")
-    times: Row = {
-        "completedAt": iso(50),
-        "cancelRequestedAt": iso(50),
-        "updatedAt": iso(50),
-    }
+    times: Row = {"completedAt": iso(50), "cancelRequestedAt": iso(50), "updatedAt": iso(50)}
     assert shown(run) == {
         **PENDING,
         "status": "canceled",

@@ -70,19 +70,14 @@ def test_what_is_not_looked_at_is_not_guessed() -> None:
     assert (found["unknown"], "known" in found["summary"]) == (around.unknown, True)
 
 
-def test_of_a_queue_that_is_known_whole_the_last_one_starts_where_there_is_room() -> (
-    None
-):
+def test_of_a_queue_that_is_known_whole_the_last_one_starts_where_there_is_room() -> None:
     front = InFront(_free(3), count=3, of_job=3)
     assert _codes(_around(front, free=4)) == []
     assert _codes(_around(front, free=3)) == ["behind_others"]
 
 
 def test_where_no_slot_is_free_who_comes_first_is_told_as_well() -> None:
-    assert _codes(_around(InFront(_free(1), count=1), free=0)) == [
-        "slots_full",
-        "behind_others",
-    ]
+    assert _codes(_around(InFront(_free(1), count=1), free=0)) == ["slots_full", "behind_others"]
     assert _codes(_around(InFront(), free=0)) == ["slots_full"]
 
 

@@ -70,18 +70,14 @@ def picked(frontier: Frontier, limit: int = 10) -> list[str]:
 def test_of_a_priority_that_nobody_waited_in_everything_is_known() -> None:
     frontier = Frontier(1)
     later = run("c", 5)
-    frontier.follow(
-        2, [run("b", -1), run("a", -2), run("urgent", -1, priority=7), later], {}
-    )
+    frontier.follow(2, [run("b", -1), run("a", -2), run("urgent", -1, priority=7), later], {})
     assert due(frontier) == ["urgent", "a", "b"]
     assert frontier.unfinished_places == {}
     assert frontier.next_after(NOW) == later["scheduled_at"]
     assert due(frontier, at(6)) == ["urgent", "a", "b", "c"]
 
 
-def test_what_comes_in_behind_a_place_is_known_and_what_comes_in_beyond_is_read() -> (
-    None
-):
+def test_what_comes_in_behind_a_place_is_known_and_what_comes_in_beyond_is_read() -> None:
     frontier = Frontier(1, waiting=[run("m", -5)])
     frontier.follow(2, [run("handed back", -9), run("z", -1)], {})
     assert due(frontier) == ["handed back"]
@@ -109,11 +105,7 @@ def test_the_front_moves_to_the_last_run_that_was_read() -> None:
     found = [run("x", -9, priority=5), run("a", -8), run("b", -7)]
     frontier.extend(asked, found, 3, NOW)
     assert not frontier.is_complete(NOW)
-    assert frontier.places == {
-        5: (NOW, LAST_ID),
-        0: (at(-7), "b"),
-        -3: (at(-9), "q"),
-    }
+    assert frontier.places == {5: (NOW, LAST_ID), 0: (at(-7), "b"), -3: (at(-9), "q")}
 
 
 def test_no_known_run_comes_before_one_that_may_be_unknown() -> None:
@@ -156,9 +148,7 @@ def test_limits_count_what_is_under_way_and_keys_that_are_held() -> None:
 
 def test_a_revised_limit_holds_at_once() -> None:
     frontier = Frontier(1)
-    frontier.follow(
-        2, [numbered(1, max_concurrent_runs=1), numbered(2, max_concurrent_runs=1)], {}
-    )
+    frontier.follow(2, [numbered(1, max_concurrent_runs=1), numbered(2, max_concurrent_runs=1)], {})
     assert picked(frontier) == ["1"]
     frontier.follow(3, [], {JOB: limits(2)})
     assert picked(frontier) == ["1", "2"]
@@ -209,9 +199,7 @@ def test_where_very_many_are_known_the_last_are_left_to_the_index(
     monkeypatch.setattr(frontiers, "FEWER_WAITING", 2)
     frontier = Frontier(1)
     low = {"priority": -1}
-    frontier.follow(
-        2, [run("d", -1), run("a", -4), run("b", -3), run("low", -9, **low)], {}
-    )
+    frontier.follow(2, [run("d", -1), run("a", -4), run("b", -3), run("low", -9, **low)], {})
     assert due(frontier) == ["a", "b"]
     assert frontier.places == {0: (at(-1), "d"), -1: (at(-9), "low")}
     assert END not in frontier.places.values()

@@ -54,9 +54,7 @@ FOUND = Ingested(
 )
 
 
-def steps(
-    table: Table, events: list[Envelope]
-) -> list[tuple[Envelope, Row | None, Row]]:
+def steps(table: Table, events: list[Envelope]) -> list[tuple[Envelope, Row | None, Row]]:
     """Return each event with the row before and after it."""
     seen: list[tuple[Envelope, Row | None, Row]] = []
     row: Row | None = None
@@ -129,10 +127,7 @@ REPOSITORY_STEPS: list[JsonObject] = [
 
 
 def shown_steps() -> list[JsonObject]:
-    return [
-        {**ADDED, **step, "updatedAt": iso(ms)}
-        for ms, step in enumerate(REPOSITORY_STEPS)
-    ]
+    return [{**ADDED, **step, "updatedAt": iso(ms)} for ms, step in enumerate(REPOSITORY_STEPS)]
 
 
 def test_an_app_is_shown_whole_after_each_step_of_its_ingestions() -> None:
@@ -197,6 +192,4 @@ def assert_unknown_is_no_silence(events: list[Envelope]) -> None:
     first, second, *_ = events
     table = BY_SUBJECT[first.subject]
     with pytest.raises(ValueError, match=r"\.odd"):
-        table.fold(
-            table.fold(None, first), replace(second, topic=f"{first.subject}.odd")
-        )
+        table.fold(table.fold(None, first), replace(second, topic=f"{first.subject}.odd"))

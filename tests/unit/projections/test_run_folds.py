@@ -11,17 +11,7 @@ from domain.jobs.run_events import Failure, Holder, Report
 from domain.ports import Row
 from projections import job_runs
 from projections.job_runs import TABLE
-from tests.unit.given import (
-    DEFINITION_ID,
-    RUN_ID,
-    WORKER,
-    a_run,
-    at,
-    failing,
-    half,
-    iso,
-    stored,
-)
+from tests.unit.given import DEFINITION_ID, RUN_ID, WORKER, a_run, at, failing, half, iso, stored
 
 PENDING: Row = {
     "id": str(RUN_ID),
@@ -98,10 +88,7 @@ def test_a_running_run_has_a_start_and_a_holder() -> None:
 def test_a_succeeded_run_has_result_duration_and_report() -> None:
     run, holder = started()
     run.succeed(
-        holder,
-        at(350),
-        {"rows": [1, None]},
-        Report({"rows": 2}, {"node": "n1"}, "/logs/1"),
+        holder, at(350), {"rows": [1, None]}, Report({"rows": 2}, {"node": "n1"}, "/logs/1")
     )
     assert shown(run) == {
         **PENDING,
@@ -117,9 +104,7 @@ def test_a_succeeded_run_has_result_duration_and_report() -> None:
     }
 
 
-def test_a_failed_attempt_goes_back_to_pending_with_its_error_and_without_times() -> (
-    None
-):
+def test_a_failed_attempt_goes_back_to_pending_with_its_error_and_without_times() -> None:
     run, holder = started()
     failing(run, holder, 350)
     assert shown(run) == {
@@ -176,16 +161,8 @@ def test_a_lost_attempt_to_be_retried_names_its_reason() -> None:
     run, holder = started()
     run.lose(holder, at(350), "silent", half)
     seen = shown(run)
-    assert (seen["status"], seen["attempt"], seen["failureReason"]) == (
-        "pending",
-        2,
-        "worker_lost",
-    )
-    assert (seen["startedAt"], seen["completedAt"], seen["durationMs"]) == (
-        None,
-        None,
-        None,
-    )
+    assert (seen["status"], seen["attempt"], seen["failureReason"]) == ("pending", 2, "worker_lost")
+    assert (seen["startedAt"], seen["completedAt"], seen["durationMs"]) == (None, None, None)
 
 
 def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:
@@ -208,9 +185,7 @@ def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:
 
 def test_reports_are_merged_key_by_key_and_the_handlers_keys_win() -> None:
     run, holder = started(context={"given": 1, "both": "launcher", "deep": {"a": 1}})
-    run.progress(
-        holder, at(200), Report({"seen": 1, "step": 1}, {"both": "handler"}, "/logs/1")
-    )
+    run.progress(holder, at(200), Report({"seen": 1, "step": 1}, {"both": "handler"}, "/logs/1"))
     run.progress(holder, at(210), Report({"step": 2}))
     run.succeed(holder, at(300), None, Report({"done": True}, {"deep": {"b": 2}}))
     seen = shown(run)
@@ -221,13 +196,7 @@ def test_reports_are_merged_key_by_key_and_the_handlers_keys_win() -> None:
 
 def test_what_was_given_and_reported_outlives_retries_and_completion() -> None:
     run, holder = started(context={"given": 1})
-    run.fail(
-        holder,
-        at(200),
-        Failure("boom"),
-        Report({"rows": 1}, {"stack": "…"}, "/logs/1"),
-        half,
-    )
+    run.fail(holder, at(200), Failure("boom"), Report({"rows": 1}, {"stack": "…"}, "/logs/1"), half)
     run.lose(run.start(WORKER, at(1_200)), at(1_300), "silent", half)
     run.hand_back(run.start(WORKER, at(2_300)), at(2_400))
     run.succeed(run.start(WORKER, at(2_500)), at(2_600), "done", Report({"files": 2}))

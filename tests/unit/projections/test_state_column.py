@@ -7,14 +7,7 @@ from domain.failures.rows import GroupFacts, WatchFacts
 from domain.jobs.rows import DefinitionFacts, RunFacts
 from domain.schedules.rows import ScheduleFacts
 from domain.topics import EVENTS, class_version
-from projections import (
-    bulk,
-    failure_groups,
-    failure_watch,
-    job_definitions,
-    job_runs,
-    schedules,
-)
+from projections import bulk, failure_groups, failure_watch, job_definitions, job_runs, schedules
 from projections.table import Table
 
 EVENTS_OF_STATES = {
@@ -89,8 +82,7 @@ def _events_of(table: Table, *, is_first: bool) -> list[str]:
     return [
         f"{topic} {class_version(topic)}"
         for topic in sorted(EVENTS)
-        if topic.partition(".")[0] == table.subject
-        and (topic in table.newer) is not is_first
+        if topic.partition(".")[0] == table.subject and (topic in table.newer) is not is_first
     ]
 
 
@@ -100,10 +92,7 @@ def test_the_state_columns_are_of_these_events_and_facts() -> None:
         for state in table.states:
             name = f"{table.subject} {state}"
             events[name] = _events_of(table, is_first=state == table.states[0])
-    known = {
-        state: " ".join(told.split()).split(", ")
-        for state, told in EVENTS_OF_STATES.items()
-    }
+    known = {state: " ".join(told.split()).split(", ") for state, told in EVENTS_OF_STATES.items()}
     facts = {kind: len(kind.__annotations__) for kind in FACTS}
     assert (events, facts) == (known, FACTS), (
         "see 'What commands decide by' in docs/evolving-events.md"

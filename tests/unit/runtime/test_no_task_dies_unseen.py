@@ -26,9 +26,7 @@ def starts_without_reason(source: str) -> Iterator[int]:
     for statement in ast.walk(ast.parse(source)):
         if not isinstance(statement, ast.stmt) or hasattr(statement, "body"):
             continue
-        named = {
-            node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)
-        }
+        named = {node.attr for node in ast.walk(statement) if isinstance(node, ast.Attribute)}
         above = lines[statement.lineno - 2].strip()
         if named & STARTS and not above.startswith("#"):
             yield statement.lineno

@@ -88,9 +88,7 @@ async def test_pauses_grow_until_the_task_has_run_well_for_a_while(
     task = supervision.start("duty", run, back_off)
     await until(lambda: task.deaths == 5)
     await task.end()
-    pauses_s = [
-        record.args[2] for record in caplog.records if isinstance(record.args, tuple)
-    ]
+    pauses_s = [record.args[2] for record in caplog.records if isinstance(record.args, tuple)]
     assert pauses_s[:5] == [0.001, 0.002, 0.004, 0.001, 0.002]
 
 
@@ -124,9 +122,7 @@ async def test_what_backs_off_is_started_at_once_to_come_to_its_own_end(
     assert (status(task), task.deaths) == ("ended", 1)
 
 
-async def test_a_death_on_the_way_to_its_own_end_is_the_last(
-    supervision: Supervision,
-) -> None:
+async def test_a_death_on_the_way_to_its_own_end_is_the_last(supervision: Supervision) -> None:
     task = supervision.start("duty", dying(KeyError(), ValueError()), NEVER_AGAIN)
     await until(lambda: status(task) == "backing off")
     task.finish()
@@ -152,17 +148,13 @@ async def test_what_runs_ends_at_once(supervision: Supervision) -> None:
     assert (status(task), task.deaths) == ("ended", 0)
 
 
-async def test_what_is_ended_before_it_began_has_ended(
-    supervision: Supervision,
-) -> None:
+async def test_what_is_ended_before_it_began_has_ended(supervision: Supervision) -> None:
     task = supervision.start("duty", dying())
     await task.end()
     assert status(task) == "ended"
 
 
-async def test_what_returns_has_ended_and_an_outcome_is_no_death(
-    supervision: Supervision,
-) -> None:
+async def test_what_returns_has_ended_and_an_outcome_is_no_death(supervision: Supervision) -> None:
     async def done() -> None:
         pass
 
@@ -175,9 +167,7 @@ async def test_what_returns_has_ended_and_an_outcome_is_no_death(
     assert (status(other), other.deaths) == ("ended", 0)
 
 
-async def test_a_cancel_of_what_it_waits_for_does_not_end_it(
-    supervision: Supervision,
-) -> None:
+async def test_a_cancel_of_what_it_waits_for_does_not_end_it(supervision: Supervision) -> None:
     waited_for: list[asyncio.Future[None]] = []
 
     async def run() -> None:

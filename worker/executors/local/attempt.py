@@ -7,14 +7,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
-from worker.executors.local.reports import (
-    APART,
-    LEASE,
-    NO_REPORT,
-    Said,
-    fault_of,
-    new_id,
-)
+from worker.executors.local.reports import APART, LEASE, NO_REPORT, Said, fault_of, new_id
 from worker.executors.local.slot import Slot
 from worker.executors.local.workplace import remove
 from worker.executors.port import OnUpdate, Outcome, Task
@@ -37,9 +30,7 @@ class ProcessAttempt:
     The supervisor hears of it if it goes on for a moment, prints, or leaves something behind.
     """
 
-    def __init__(
-        self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack"
-    ) -> None:
+    def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack") -> None:
         loop = asyncio.get_running_loop()
         self._slot = slot
         self._task = task
@@ -184,9 +175,7 @@ class ProcessAttempt:
 
 
 class _GiveBack(Protocol):
-    def __call__(
-        self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool
-    ) -> None: ...
+    def __call__(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None: ...
 
 
 def _deadline(task: Task) -> float | None:
@@ -227,9 +216,7 @@ def _told(ended: Said) -> str:
         return f"the process was ended by signal {_signal_name(ended['code'])}"
     if cause == "out_of_memory":
         peak_mb = ended["peakMemoryMb"]
-        return (
-            f"the attempt used more memory than its resources.memoryMb ({peak_mb} MB)"
-        )
+        return f"the attempt used more memory than its resources.memoryMb ({peak_mb} MB)"
     return cause
 
 

@@ -12,12 +12,7 @@ import sys
 import time
 from contextlib import suppress
 
-from runtime.process import (
-    PR_SET_CHILD_SUBREAPER,
-    PR_SET_PDEATHSIG,
-    control,
-    keep_to_itself,
-)
+from runtime.process import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, control, keep_to_itself
 from worker.executors.local.hiding import View, hide
 
 # Type checkers know the name; importing typing would cost a third of the start.
@@ -158,9 +153,7 @@ class Child:
         output: the descriptor from which all that it prints can be read.
     """
 
-    def __init__(
-        self, command: list[str], passed: list[int], view: View | None
-    ) -> None:
+    def __init__(self, command: list[str], passed: list[int], view: View | None) -> None:
         self.output, writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:

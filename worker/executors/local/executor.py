@@ -293,10 +293,7 @@ class ProcessExecutor:
     """The local `Executor` of the port: warm processes, as many as attempts may run."""
 
     def __init__(
-        self,
-        packages: Mapping[str, HandlerPackage],
-        size: int,
-        orphans: Orphans | None = None,
+        self, packages: Mapping[str, HandlerPackage], size: int, orphans: Orphans | None = None
     ) -> None:
         """Make an executor; nothing is started yet.
 
@@ -342,9 +339,7 @@ class ProcessExecutor:
         for attempt in self._running:
             attempt.end_if_overdue(now)
 
-    async def submit(
-        self, task: Task, on_update: OnUpdate, until: float
-    ) -> ProcessAttempt:
+    async def submit(self, task: Task, on_update: OnUpdate, until: float) -> ProcessAttempt:
         """Start an attempt in a process of its handler's package.
 
         Raises:
@@ -370,9 +365,7 @@ class ProcessExecutor:
         self._running[attempt] = began
         return attempt
 
-    def _give_back(
-        self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool
-    ) -> None:
+    def _give_back(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None:
         turn_is_over = self._running.pop(attempt)
         turn_is_over()
         self._pool.give_back(slot, lives_on=lives_on)

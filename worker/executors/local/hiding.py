@@ -65,13 +65,7 @@ _FLAGS = {
 """Flags of a mount by their names in `mountinfo`: a remount that leaves one out would take it away,
 which a user namespace may not."""
 
-_OF_THE_MACHINE = (
-    "/proc/bus",
-    "/proc/fs",
-    "/proc/irq",
-    "/proc/sys",
-    "/proc/sysrq-trigger",
-)
+_OF_THE_MACHINE = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
 """Files of the kernel by which root, whatever its powers, says what the machine does."""
 
 _RAW_DEVICES = ("mem", "kmem", "port", "sg", "nvme", "ng")
@@ -129,9 +123,7 @@ def _hide(view: View) -> None:
         # What was covered before the user namespace began cannot be uncovered in it.
         try:
             _call("unshare", CLONE_NEWNS)
-        except (
-            PermissionError
-        ):  # Root of a container, who may mount only in one of his own.
+        except PermissionError:  # Root of a container, who may mount only in one of his own.
             _enter_namespaces(view.withheld)
         _arrange(view)
         _enter_namespaces(view.withheld)
@@ -315,17 +307,8 @@ def _write(pid: int, name: str, content: str) -> None:
         file.write(content)
 
 
-def _mount(
-    source: str, target: str, kind: str | None, flags: int, options: str | None
-) -> None:
-    _call(
-        "mount",
-        _encoded(source),
-        _encoded(target),
-        _encoded(kind),
-        flags,
-        _encoded(options),
-    )
+def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None) -> None:
+    _call("mount", _encoded(source), _encoded(target), _encoded(kind), flags, _encoded(options))
 
 
 def _encoded(text: str | None) -> bytes | None:

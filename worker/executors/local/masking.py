@@ -53,9 +53,7 @@ class Masker:
     """Masks secrets in what comes piece by piece, also where a piece ends in the midst of one."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        self._secrets = [
-            secret.encode("utf-8", "surrogateescape") for secret in secrets
-        ]
+        self._secrets = [secret.encode("utf-8", "surrogateescape") for secret in secrets]
         self._held = b""
 
     def add(self, output: bytes) -> bytes:

@@ -42,9 +42,7 @@ class Orphans:
         self._supervisors.add(supervisor)
 
     def _living(self) -> set[int]:
-        return {
-            process.pid for process in self._supervisors if process.returncode is None
-        }
+        return {process.pid for process in self._supervisors if process.returncode is None}
 
     async def end(self) -> None:
         """Kill every orphan with all below it; return once none is left, not even as a zombie.

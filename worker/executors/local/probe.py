@@ -13,13 +13,7 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES
-from worker.executors.local.workplace import (
-    PROBE,
-    Workplace,
-    command_line,
-    environment,
-    seeing,
-)
+from worker.executors.local.workplace import PROBE, Workplace, command_line, environment, seeing
 from worker.executors.packages import HandlerPackage
 
 TIMEOUT_S = 60
@@ -72,9 +66,7 @@ def _unheard(process: "subprocess.Popen[bytes]") -> None:
     del process
 
 
-def offers(
-    packages: Sequence[HandlerPackage], started: Started = _unheard
-) -> dict[str, Offer]:
+def offers(packages: Sequence[HandlerPackage], started: Started = _unheard) -> dict[str, Offer]:
     """Return what the packages offer, by entry point.
 
     To be asked before there is anything that ends unknown children of this process.
@@ -145,10 +137,7 @@ class _Probe:
         """Wait for what each module offers."""
         for described in chain.from_iterable(self._reported().values()):
             yield Offer(
-                described["name"],
-                described["origin"],
-                self.package,
-                described["definition"],
+                described["name"], described["origin"], self.package, described["definition"]
             )
 
     def _reported(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
@@ -162,9 +151,7 @@ class _Probe:
             msg = f"importing {modules} ended the process ({_ending(code)})"
             raise HandlersError(msg)
         report: dict[str, Any] = json.loads(self.file.read_text())
-        offered: Mapping[str, Sequence[Mapping[str, Any]]] | None = report.get(
-            "offered"
-        )
+        offered: Mapping[str, Sequence[Mapping[str, Any]]] | None = report.get("offered")
         if offered is None:
             failure = _failure(report)
             raise HandlersError(failure)
@@ -181,9 +168,7 @@ class _Probe:
 @contextmanager
 def _probe(package: HandlerPackage) -> Iterator[_Probe]:
     """Import a package's modules as its attempts do; nothing of that is left afterwards."""
-    with closing(
-        Workplace()
-    ) as workplace:  # Swept by the next worker if this one is killed.
+    with closing(Workplace()) as workplace:  # Swept by the next worker if this one is killed.
         directory = workplace.new_directory()
         workdir = directory / "work"
         workdir.mkdir()
@@ -235,9 +220,7 @@ def _advice(module: str, missing: str | None) -> list[str]:
         return []
     package = missing.partition(".")[0]
     if package in SERVICE_PACKAGES:
-        return [
-            f"Handlers import apphub_jobs, never {missing}, which is the service's own."
-        ]
+        return [f"Handlers import apphub_jobs, never {missing}, which is the service's own."]
     places = f"the current directory ({Path.cwd()}), PYTHONPATH, and what is installed"
     needed = module
     if not f"{module}.".startswith(f"{missing}."):

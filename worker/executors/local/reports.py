@@ -93,11 +93,7 @@ def _is_delay(value: object) -> bool:
 Fields = Mapping[str, Callable[[object], bool]]
 
 _SAID: dict[str, Fields] = {
-    "update": {
-        "metrics": _is_object,
-        "context": _is_object,
-        "logsUrl": _is_anything,
-    },
+    "update": {"metrics": _is_object, "context": _is_object, "logsUrl": _is_anything},
     "result": {
         "status": _is_anything,
         "result": _is_anything,

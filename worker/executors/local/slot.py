@@ -41,10 +41,7 @@ class LineReader(asyncio.Protocol):
     """Calls back with each line, and at the end; once with None for a line that is too long."""
 
     def __init__(
-        self,
-        limit_bytes: int,
-        line_came: Callable[[bytes | None], None],
-        ended: Callable[[], None],
+        self, limit_bytes: int, line_came: Callable[[bytes | None], None], ended: Callable[[], None]
     ) -> None:
         self._limit_bytes = limit_bytes
         self._line_came = line_came
@@ -295,18 +292,12 @@ def _line(message: Mapping[str, Any]) -> bytes:
         return json.dumps(message).encode() + b"\n"
 
 
-def without_secrets(
-    message: Mapping[str, Any], secrets: Sequence[str]
-) -> Mapping[str, Any]:
+def without_secrets(message: Mapping[str, Any], secrets: Sequence[str]) -> Mapping[str, Any]:
     """Return a message whose texts about an error tell none of these."""
     if not secrets:
         return message
     told = {name: message[name] for name in _ABOUT_ERRORS if name in message}
-    hidden = {
-        name: masked(text, secrets)
-        for name, text in told.items()
-        if isinstance(text, str)
-    }
+    hidden = {name: masked(text, secrets) for name, text in told.items() if isinstance(text, str)}
     return {**message, **hidden}
 
 
@@ -314,10 +305,7 @@ _ABOUT_ERRORS = ("message", "stack", "error_message")
 
 
 async def start_slot(
-    package: HandlerPackage,
-    workdir: Path,
-    orphans: Orphans | None,
-    program: str = PROGRAM,
+    package: HandlerPackage, workdir: Path, orphans: Orphans | None, program: str = PROGRAM
 ) -> Slot:
     """Start a supervisor and its handlers' process, whose attempts work below this directory."""
     cover = Cover(package.hidden, workdir)
@@ -374,12 +362,7 @@ async def _spawn(
         "-S",
         supervisor.__file__,
         *map(str, passed),
-        json.dumps(
-            {
-                "view": view_of(package, workdir),
-                "secret": list(package.pass_env),
-            }
-        ),
+        json.dumps({"view": view_of(package, workdir), "secret": list(package.pass_env)}),
     )
     # Shielded: a process that starts while its task is cancelled must still be found and ended. A
     # failure is told by whoever waits for it.

@@ -320,11 +320,7 @@ class Attempt:
     """Watches over one attempt until nothing of it is left but a child that is fit for the next."""
 
     def __init__(
-        self,
-        child: Child,
-        control: Control,
-        order: dict[str, object],
-        secrets: list[str],
+        self, child: Child, control: Control, order: dict[str, object], secrets: list[str]
     ) -> None:
         limit = int(str(order["logLimitBytes"]))
         self._log = LogWriter(str(order["log"]), limit, secrets)

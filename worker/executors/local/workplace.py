@@ -39,10 +39,7 @@ logger = logging.getLogger(__name__)
 
 _RM = ("rm", "-rf", "--")
 
-_AS_OWNER = (
-    ("unshare", "--user", "--map-root-user", "--map-auto", "--"),
-    ("buildah", "unshare"),
-)
+_AS_OWNER = (("unshare", "--user", "--map-root-user", "--map-auto", "--"), ("buildah", "unshare"))
 """How an ordinary user removes files of the ids that are lent to him (subuid(5)), such as builders
 of images leave."""
 
@@ -78,9 +75,7 @@ def _open(directory: Path) -> None:
             current.chmod(0o700)
             with os.scandir(current) as entries:
                 waiting += [
-                    Path(entry.path)
-                    for entry in entries
-                    if entry.is_dir(follow_symlinks=False)
+                    Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)
                 ]
 
 
@@ -198,9 +193,7 @@ PROGRAM = "from apphub_jobs.process.program import main; main()"
 SHARED_PROGRAM = "from apphub_jobs.process.shared import main; main()"
 PROBE = "from apphub_jobs.process.probe import main; main()"
 
-_ENVIRONMENT = (
-    *("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"),
-)
+_ENVIRONMENT = (*("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"),)
 _ENVIRONMENT_PREFIXES = ("LC_", "SSL_CERT_", "GIT_SSL_")
 """What an attempt gets of the worker's environment: none of the service's settings or secrets."""
 
@@ -329,9 +322,7 @@ def environment(workdir: Path, package: HandlerPackage) -> dict[str, str]:
     if not package.shown:
         named.update(PROXIES)
     variables = {
-        name: value
-        for name, value in os.environ.items()
-        if name in named or is_passed_on(name)
+        name: value for name, value in os.environ.items() if name in named or is_passed_on(name)
     }
     path = variables.get("PYTHONPATH")
     if path is not None:

@@ -176,9 +176,7 @@ class Cluster:
         for node_id, told in living.items():
             if not told["Resources"].get("CPU"):
                 continue  # No attempt can go there.
-            is_watched = (
-                node_id in self._nodes and not self._nodes[node_id].lost.is_set()
-            )
+            is_watched = node_id in self._nodes and not self._nodes[node_id].lost.is_set()
             if not is_watched and node_id not in self._starting:
                 self._starting.add(node_id)
                 start_once("watcher", self._watch(node_id, told))
@@ -194,9 +192,7 @@ class Cluster:
             if self._until:
                 await node.renew(self._until)
         except self._errors as error:
-            logger.warning(
-                "the Ray node %s can run no attempts: %s", node_id, in_short(error)
-            )
+            logger.warning("the Ray node %s can run no attempts: %s", node_id, in_short(error))
             await asyncio.sleep(ANSWER_S)
         else:
             self.any_node.set()

@@ -25,15 +25,7 @@ from worker.executors.local.orphans import Orphans
 from worker.executors.local.supervisor import Log
 from worker.executors.local.workplace import is_passed_on
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import (
-    APART,
-    Attempt,
-    Kind,
-    OnUpdate,
-    Outcome,
-    Task,
-    need_lease,
-)
+from worker.executors.port import APART, Attempt, Kind, OnUpdate, Outcome, Task, need_lease
 from worker.executors.ray.wire import LONGEST_BYTES, described, line_of, unpacked
 from worker.executors.shared import AttemptLog, AttemptLogs
 
@@ -102,9 +94,7 @@ class RayAttempt:
         kind: Kind = "stopped" if self._is_stopped else "lost"
         self.end(kind, {"message": why}, {})
 
-    def end(
-        self, kind: Kind, message: Mapping[str, Any], metrics: Mapping[str, Any]
-    ) -> None:
+    def end(self, kind: Kind, message: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
         """Let it be over, once its log is whole."""
         if self._has_ended:
             return
@@ -237,11 +227,7 @@ async def started(cluster: RayCluster, slots: int) -> DriverProcess:
         RayUnavailableError: no cluster answers.
     """
     need_ray()
-    told = {
-        "address": cluster.address,
-        "runtimeEnv": {**cluster.runtime_env},
-        "slots": slots,
-    }
+    told = {"address": cluster.address, "runtimeEnv": {**cluster.runtime_env}, "slots": slots}
     # In this session, in which nothing is taken for what a killed supervisor has left.
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -459,9 +445,7 @@ class RayExecutor:
 
 def _built_in(packages: Mapping[str, HandlerPackage]) -> dict[str, HandlerPackage]:
     return {
-        entry_point: package
-        for entry_point, package in packages.items()
-        if _is_built_in(package)
+        entry_point: package for entry_point, package in packages.items() if _is_built_in(package)
     }
 
 

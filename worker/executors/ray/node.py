@@ -34,14 +34,7 @@ from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import Workplace, sweep
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import LeaseOverError, Outcome
-from worker.executors.ray.wire import (
-    LONGEST_BYTES,
-    line_of,
-    package_of,
-    packed,
-    reading,
-    task_of,
-)
+from worker.executors.ray.wire import LONGEST_BYTES, line_of, package_of, packed, reading, task_of
 
 # Where the host of a node listens: a path that its watcher and the tasks there compute alike.
 
@@ -319,9 +312,7 @@ class Host:
             return None
         return await self._is_over(attempt_id)
 
-    async def attend(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Run the attempt that somebody orders."""
         try:
             line = await reader.readline()
@@ -331,10 +322,7 @@ class Host:
             writer.close()
 
     async def _attend(
-        self,
-        order: Mapping[str, Any],
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        self, order: Mapping[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         attempt_id: str = order["id"]
         telling = Telling(attempt_id, writer)
@@ -353,9 +341,7 @@ class Host:
         await end(listening)
         log.unlink(missing_ok=True)
 
-    async def _run(
-        self, order: Mapping[str, Any], log: Path, telling: Telling
-    ) -> Outcome:
+    async def _run(self, order: Mapping[str, Any], log: Path, telling: Telling) -> Outcome:
         await self._has_lease.wait()
         telling.begins()
         task = task_of(order["task"], log)
@@ -364,9 +350,7 @@ class Host:
             task = replace(task, settings=settings)
         self._offer(task.entry_point, order["package"])
         try:
-            attempt = await self._executor.submit(
-                task, telling.update, self._lease_until
-            )
+            attempt = await self._executor.submit(task, telling.update, self._lease_until)
         except LeaseOverError:
             return Outcome("lease")
         except OSError as error:
@@ -396,9 +380,7 @@ class Host:
         if is_new:
             self._executor.offer(self._packages)
 
-    async def _end_when_gone(
-        self, reader: asyncio.StreamReader, attempt_id: str
-    ) -> None:
+    async def _end_when_gone(self, reader: asyncio.StreamReader, attempt_id: str) -> None:
         """End an attempt whose task is there no more."""
         with suppress(ConnectionError):
             await reader.read()

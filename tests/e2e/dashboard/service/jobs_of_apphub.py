@@ -59,10 +59,4 @@ def purge_image_cache(older_than_days: Annotated[int, Field(ge=1)] = 30) -> int:
     return older_than_days
 
 
-JOBS = (
-    scan_secrets,
-    nightly_statistics,
-    render_previews,
-    send_release_notes,
-    purge_image_cache,
-)
+JOBS = (scan_secrets, nightly_statistics, render_previews, send_release_notes, purge_image_cache)

@@ -116,9 +116,7 @@ def _is_ready(client: httpx.Client, name: str) -> bool:
 def _is_built(client: httpx.Client, build: Json) -> bool:
     path = f"/apps/{build['repositoryId']}/builds"
     builds = client.get(path).raise_for_status().json()["data"]
-    return any(
-        one["id"] == build["id"] and one["completedAt"] is not None for one in builds
-    )
+    return any(one["id"] == build["id"] and one["completedAt"] is not None for one in builds)
 
 
 def _have_schedules(client: httpx.Client) -> None:

@@ -57,9 +57,7 @@ def test_an_app_is_found_and_built_until_it_succeeds(
 
 
 @pytest.mark.usefixtures("shelf")
-def test_an_app_is_ingested_again_and_its_history_leads_to_its_cause(
-    screen: Screen,
-) -> None:
+def test_an_app_is_ingested_again_and_its_history_leads_to_its_cause(screen: Screen) -> None:
     page = screen.page
     screen.open("?view=app&id=shelf")
     entries = page.locator("ol.needs > li")

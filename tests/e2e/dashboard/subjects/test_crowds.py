@@ -205,9 +205,7 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
         [told] = client.get("/bulk", params={"limit": 1}).json()["data"]
     assert 0 < told["done"] < RUNS
     assert _pending(crowd) == before + told["done"]
-    expect(operation).to_contain_text(
-        f"{_spaced(told['done'])} of {_spaced(RUNS)} done"
-    )
+    expect(operation).to_contain_text(f"{_spaced(told['done'])} of {_spaced(RUNS)} done")
 
 
 def _pending(crowd: World) -> int:
@@ -238,9 +236,7 @@ def test_a_long_backfill_is_done_whole_and_the_newest_ticks_are_shown(
     expect(newest.locator("time")).to_have_attribute("datetime", due_at)
 
 
-def test_a_run_of_very_many_events_is_told_to_its_end(
-    crowded: Screen, crowd: World
-) -> None:
+def test_a_run_of_very_many_events_is_told_to_its_end(crowded: Screen, crowd: World) -> None:
     page = crowded.page
     with crowd.client as client:
         [found] = client.get("/job-runs", params={"job": "talkative"}).json()["data"]

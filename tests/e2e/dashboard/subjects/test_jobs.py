@@ -102,9 +102,7 @@ def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
         run = client.post(f"/job-runs/{run_id}/cancel").raise_for_status().json()
         run = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
     assert run["parameters"] == {**given, "version": "5"}
-    created, due = (
-        datetime.fromisoformat(run[name]) for name in ("createdAt", "scheduledAt")
-    )
+    created, due = (datetime.fromisoformat(run[name]) for name in ("createdAt", "scheduledAt"))
     assert due - created == timedelta(days=1)
 
 
@@ -134,9 +132,7 @@ def test_a_revision_that_makes_no_sense_says_why(screen: Screen, world: World) -
     expect(page.locator(".facts")).to_contain_text("≤ 2 at a time")
 
 
-def test_fields_within_fields_and_of_any_kind_are_launched(
-    screen: Screen, world: World
-) -> None:
+def test_fields_within_fields_and_of_any_kind_are_launched(screen: Screen, world: World) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 400.
     page = screen.page
     job = {

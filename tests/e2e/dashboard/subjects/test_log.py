@@ -35,9 +35,7 @@ def test_the_log_is_followed_for_as_long_as_somebody_wants(
     expect(events.first).to_contain_text("job_run.requested")
 
 
-def test_events_are_filtered_and_lead_to_what_they_tell_of(
-    screen: Screen, waiting: str
-) -> None:
+def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiting: str) -> None:
     page = screen.page
     screen.open("?view=log")
     form = page.locator(".log-filter")

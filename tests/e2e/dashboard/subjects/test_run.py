@@ -16,9 +16,7 @@ HIGH: ViewportSize = {"width": 1280, "height": 1400}
 """Room for a whole log."""
 
 
-def test_attempts_stand_beside_each_other_each_with_its_log(
-    screen: Screen, world: World
-) -> None:
+def test_attempts_stand_beside_each_other_each_with_its_log(screen: Screen, world: World) -> None:
     page = screen.page
     screen.open(f"?view=run&id={world.retried_run}")
     attempts = page.get_by_role("table", name="Attempts").get_by_role("row")
@@ -39,9 +37,7 @@ def test_attempts_stand_beside_each_other_each_with_its_log(
 def test_a_run_is_compared_with_another(screen: Screen, world: World) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 404.
     page = screen.page
-    one, other = [
-        world.launch("scan-secrets", repository="docs", depth=depth) for depth in (1, 4)
-    ]
+    one, other = [world.launch("scan-secrets", repository="docs", depth=depth) for depth in (1, 4)]
     for run_id in (one, other):
         world.ended(run_id)
     screen.open(f"?view=run&id={one}&tab=data")
@@ -167,9 +163,7 @@ def test_a_run_is_retried_from_its_page(screen: Screen, world: World) -> None:
     expect(shown).to_have_text(run_id)
 
 
-def test_events_lead_to_the_log_and_to_all_that_was_caused(
-    screen: Screen, world: World
-) -> None:
+def test_events_lead_to_the_log_and_to_all_that_was_caused(screen: Screen, world: World) -> None:
     page = screen.page
     screen.open(f"?view=run&id={world.retried_run}")
     page.locator(".tabs").get_by_role("link", name="Events").click()
@@ -200,9 +194,7 @@ def test_what_a_run_left_is_copied(screen: Screen, world: World) -> None:
     assert copied == world.ended(world.retried_run)["result"]
 
 
-def test_long_parameters_are_folded_until_they_are_asked_for(
-    screen: Screen, world: World
-) -> None:
+def test_long_parameters_are_folded_until_they_are_asked_for(screen: Screen, world: World) -> None:
     page = screen.page
     long = "a-repository-" * 200
     run_id = world.launch("scan-secrets", repository=long)

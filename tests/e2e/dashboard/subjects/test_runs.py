@@ -48,8 +48,7 @@ def test_a_view_is_saved_left_chosen_again_and_deleted(screen: Screen) -> None:
 def test_ticked_runs_are_canceled_and_others_left(screen: Screen, world: World) -> None:
     page = screen.page
     first, second, third = [
-        world.launch("send-release-notes", app="ticked", version=str(number))
-        for number in range(3)
+        world.launch("send-release-notes", app="ticked", version=str(number)) for number in range(3)
     ]
     screen.open("?view=runs&job=send-release-notes&parameters.app=ticked")
     for run_id in (first, second):
@@ -61,9 +60,7 @@ def test_ticked_runs_are_canceled_and_others_left(screen: Screen, world: World) 
     expect(asked).to_contain_text("2 runs selected")
     asked.get_by_label("Why").fill("sent by hand")
     asked.get_by_role("button", name="Cancel 2 runs").click()
-    expect(page.locator("tbody .status")).to_have_text(
-        ["pending", "canceled", "canceled"]
-    )
+    expect(page.locator("tbody .status")).to_have_text(["pending", "canceled", "canceled"])
     expect(ticked).not_to_contain_text("selected")
     with world.client as client:
         events = client.get(f"/job-runs/{first}/events").json()["data"]
@@ -71,9 +68,7 @@ def test_ticked_runs_are_canceled_and_others_left(screen: Screen, world: World) 
     assert events[-1]["data"]["reason"] == "sent by hand"
 
 
-def test_what_is_refused_of_ticked_runs_is_said_run_by_run(
-    screen: Screen, world: World
-) -> None:
+def test_what_is_refused_of_ticked_runs_is_said_run_by_run(screen: Screen, world: World) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 409.
     page = screen.page
     run_id = world.launch("send-release-notes", app="refused", version="1")

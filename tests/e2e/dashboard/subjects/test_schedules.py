@@ -32,9 +32,7 @@ def often(world: World) -> Iterator[str]:
 
 def _ticks(world: World) -> list[dict[str, Any]]:
     with world.client as client:
-        ticks: list[dict[str, Any]] = client.get("/schedules/often/ticks").json()[
-            "data"
-        ]
+        ticks: list[dict[str, Any]] = client.get("/schedules/often/ticks").json()["data"]
     return ticks
 
 
@@ -68,13 +66,8 @@ def test_a_schedule_is_created_and_shows_what_is_to_come_while_it_is_written(
     row = page.get_by_role("row").filter(has_text="office-hours")
     expect(row).to_contain_text("Monday to Friday at 09:30")
     with world.client as client:
-        made = (
-            client.delete("/schedules/office-hours").raise_for_status().json()["data"]
-        )
-    assert (made["cron"], made["parameters"]) == (
-        "30 9 * * 1-5",
-        {"repository": "docs"},
-    )
+        made = client.delete("/schedules/office-hours").raise_for_status().json()["data"]
+    assert (made["cron"], made["parameters"]) == ("30 9 * * 1-5", {"repository": "docs"})
 
 
 def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
@@ -100,9 +93,7 @@ def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
     expect(made_up).to_have_count(1)
     expect(made_up).to_contain_text("launched")
     backfill(page, first, first + SECOND / 2)
-    expect(
-        page.get_by_role("status").filter(has_text="0 runs launched")
-    ).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="0 runs launched")).to_be_visible()
 
 
 def test_a_schedule_is_launched_now_and_says_which_run_that_is(

@@ -15,9 +15,7 @@ def _busy(world: World) -> dict[str, Any] | None:
     return next((one for one in workers if one["busy"] > 0), None)
 
 
-def test_a_drained_worker_says_so_and_ends_after_what_it_runs(
-    screen: Screen, world: World
-) -> None:
+def test_a_drained_worker_says_so_and_ends_after_what_it_runs(screen: Screen, world: World) -> None:
     page = screen.page
     world.start_worker()
     long = world.launch("nightly-statistics", until_canceled=True)

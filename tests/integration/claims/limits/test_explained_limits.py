@@ -8,12 +8,7 @@ import pytest
 from domain.ports import Offer
 from eventlog import workers
 from eventlog.explain import explain_then
-from tests.integration.claims.test_explanations import (
-    Found,
-    Story,
-    explained,
-    launched,
-)
+from tests.integration.claims.test_explanations import Found, Story, explained, launched
 from tests.support.logs import TESTER, Parts, registered
 
 
@@ -102,26 +97,14 @@ WAITING: list[tuple[Story, dict[str, bool], Found]] = [
         {"place": 5, "placeInJob": 5},
     ),
     (_job_paused_and_room_for_all, {"job_paused": True}, {"by": "tester"}),
-    (
-        _key_held_by_two,
-        {"key_limit": True, "behind_others": True},
-        {"place": 2, "placeInJob": 2},
-    ),
+    (_key_held_by_two, {"key_limit": True, "behind_others": True}, {"place": 2, "placeInJob": 2}),
     (
         _nobody_has_the_labels,
         {"no_worker_has_labels": True},
         {"workerLabels": {"zone": "eu"}, "draining": []},
     ),
-    (
-        _who_has_the_labels_is_drained,
-        {"no_worker_has_labels": True},
-        {"draining": ["w"]},
-    ),
-    (
-        _nobody_lets_attempts_share,
-        {"no_worker_shares": True},
-        {"isolation": "shared"},
-    ),
+    (_who_has_the_labels_is_drained, {"no_worker_has_labels": True}, {"draining": ["w"]}),
+    (_nobody_lets_attempts_share, {"no_worker_shares": True}, {"isolation": "shared"}),
     (
         _all_that_share_have_their_slots_full,
         {"slots_full": True},
@@ -195,9 +178,6 @@ async def test_a_pause_of_the_past_is_explained_after_its_end(part: Parts) -> No
         then = await explain_then(connection, part.files, UUID(run_id), position)
     found, _ = cast("tuple[Found, int]", then)
     [reason] = found["reasons"]
-    assert (reason["code"], reason["details"]["reason"]) == (
-        "job_paused",
-        "no data yet",
-    )
+    assert (reason["code"], reason["details"]["reason"]) == ("job_paused", "no data yet")
     now = await explained(part, run_id)
     assert [reason["code"] for reason in now["reasons"]] == ["job_limit"]

@@ -26,18 +26,14 @@ async def _launch(part: Parts, slug: str) -> UUID:
     return launched.run_id
 
 
-async def _claim(
-    part: Parts, isolation: Isolation, slots: int = 4, zone: str = "eu"
-) -> list[UUID]:
+async def _claim(part: Parts, isolation: Isolation, slots: int = 4, zone: str = "eu") -> list[UUID]:
     labels = frozenset({("zone", zone)})
     offer = Offer(frozenset({"test.noop"}), labels=labels, isolation=isolation)
     claims = await part.executions.claim("w", slots, offer)
     return [claim.run.id for claim in claims]
 
 
-async def test_each_kind_of_slot_takes_its_own_however_many_stand_in_front(
-    part: Parts,
-) -> None:
+async def test_each_kind_of_slot_takes_its_own_however_many_stand_in_front(part: Parts) -> None:
     await part.worker("w")
     await _register(part, "alone", "process")
     await _register(part, "beside", "shared")
@@ -86,9 +82,7 @@ async def test_labels_count_for_those_that_share_as_well(part: Parts) -> None:
     assert await _claim(part, "shared", zone="us") == [far]
 
 
-async def test_slots_that_are_shared_are_wanted_while_there_is_such_a_job(
-    part: Parts,
-) -> None:
+async def test_slots_that_are_shared_are_wanted_while_there_is_such_a_job(part: Parts) -> None:
     async def are_wanted() -> bool:
         async with borrowed(part.pool) as connection:
             return await read_value(connection, bool, ANY_SHARED)

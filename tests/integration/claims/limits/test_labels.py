@@ -32,9 +32,7 @@ TAKEN: list[tuple[Labels, Labels, bool]] = [
 
 
 async def _register(part: Parts, slug: str, labels: Labels) -> None:
-    spec = Spec(
-        name=slug, type="batch", entry_point="test.noop", worker_labels={**labels}
-    )
+    spec = Spec(name=slug, type="batch", entry_point="test.noop", worker_labels={**labels})
     await part.jobs.register_job(slug, spec, 1, TESTER)
 
 
@@ -99,9 +97,7 @@ async def test_behind_many_of_others_and_full_jobs_a_worker_finds_its_own(
     await part.worker("w")
     await _register(part, "theirs", {"zone": "us"})
     await _register(part, "ours", {"zone": "eu"})
-    full = Spec(
-        name="full", type="batch", entry_point="test.noop", max_concurrent_runs=1
-    )
+    full = Spec(name="full", type="batch", entry_point="test.noop", max_concurrent_runs=1)
     await part.jobs.register_job("full", full, 1, TESTER)
     for _ in range(12):
         await _launch(part, "theirs")
@@ -171,9 +167,7 @@ class _Walk:
         able = [
             run_id
             for run_id, slug in self._waiting
-            if all(
-                labels.get(name) == value for name, value in self._wanted[slug].items()
-            )
+            if all(labels.get(name) == value for name, value in self._wanted[slug].items())
         ]
         claimed = await _claim(part, labels, slots)
         found = [claim.run.id for claim in claimed]
@@ -185,9 +179,7 @@ class _Walk:
         self.claimed += len(found)
 
 
-async def test_random_fleets_take_all_that_they_may_and_nothing_else(
-    database_url: str,
-) -> None:
+async def test_random_fleets_take_all_that_they_may_and_nothing_else(database_url: str) -> None:
     async with parts(database_url) as one, parts(database_url) as two:
         await one.worker("w")
         claimed = 0

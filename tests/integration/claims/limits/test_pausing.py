@@ -31,9 +31,7 @@ async def _launched(part: Parts, slug: str, count: int = 1) -> list[UUID]:
     return found
 
 
-async def test_what_waits_stays_and_starts_in_its_order_once_resumed(
-    part: Parts,
-) -> None:
+async def test_what_waits_stays_and_starts_in_its_order_once_resumed(part: Parts) -> None:
     await registered(part.jobs, "paused")
     await registered(part.jobs, "other")
     await part.worker("w")
@@ -85,9 +83,7 @@ async def test_a_long_queue_of_a_paused_job_hides_no_other(
     assert await _claimed(part) == others
 
 
-async def test_no_claim_of_several_processes_overtakes_a_pause(
-    database_url: str,
-) -> None:
+async def test_no_claim_of_several_processes_overtakes_a_pause(database_url: str) -> None:
     random = Random(7)
     async with parts(database_url) as one, parts(database_url) as two:
         await registered(one.jobs, "paused")
@@ -103,7 +99,5 @@ async def test_no_claim_of_several_processes_overtakes_a_pause(
             random.shuffle(steps)
             await asyncio.gather(*steps)
         await keep(Database(database_url))
-    topics = (
-        "SELECT count(DISTINCT topic) FROM jobs_events WHERE topic ^@ 'job_definition.'"
-    )
+    topics = "SELECT count(DISTINCT topic) FROM jobs_events WHERE topic ^@ 'job_definition.'"
     assert query(database_url, topics) == [(3,)]

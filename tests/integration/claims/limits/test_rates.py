@@ -99,17 +99,13 @@ def _expected(runs: list[dict[str, Any]], limit: int) -> list[str]:
         recent = [at for at in run["starts"] or [] if at > since]
         started[run["slug"], run["rate_value"]] += len(recent)
     picked: list[str] = []
-    for run in sorted(
-        runs, key=lambda one: (-one["priority"], one["scheduled_at"], one["id"])
-    ):
+    for run in sorted(runs, key=lambda one: (-one["priority"], one["scheduled_at"], one["id"])):
         job = JOBS[run["slug"]]
         key = (run["slug"], run["concurrency_value"])
         group = (run["slug"], run["rate_value"])
         if run["status"] != "pending" or run["scheduled_at"] > to_iso(NOW):
             continue
-        if len(picked) == limit or of_job[run["slug"]] >= job.get(
-            "max_concurrent_runs", 999
-        ):
+        if len(picked) == limit or of_job[run["slug"]] >= job.get("max_concurrent_runs", 999):
             continue
         if key[1] is not None and keys[key] >= job.get("concurrency_limit", 1):
             continue
@@ -166,10 +162,7 @@ async def test_starts_that_lie_ahead_keep_others_for_no_longer_than_a_period_mor
             "starts": started,
             "last_start_at": started[-1] if started else None,
         }
-        for number, status, started in (
-            (1, "running", [ahead, ahead]),
-            (2, "pending", []),
-        )
+        for number, status, started in ((1, "running", [ahead, ahead]), (2, "pending", []))
     ]
     async with part.pool.connection() as connection:
         await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
@@ -225,9 +218,7 @@ async def test_under_racing_workers_no_period_has_more_starts_than_its_limit(
     database_url: str,
 ) -> None:
     async with AsyncExitStack() as stack:
-        services = [
-            await stack.enter_async_context(parts(database_url)) for _ in range(4)
-        ]
+        services = [await stack.enter_async_context(parts(database_url)) for _ in range(4)]
         jobs = services[0].jobs
         for slug, rate in RATES.items():
             await registered(jobs, slug, rate_limit=rate)
@@ -235,8 +226,7 @@ async def test_under_racing_workers_no_period_has_more_starts_than_its_limit(
                 parameters: JsonObject = {"k": number % 3}
                 await launched(services[0], slug, parameters=parameters, max_attempts=9)
         racing = [
-            _race(services[number % 4], f"w{number}", Random(number))
-            for number in range(RACERS)
+            _race(services[number % 4], f"w{number}", Random(number)) for number in range(RACERS)
         ]
         await asyncio.gather(*racing)
     await promises.keep(Database(database_url))

@@ -34,9 +34,7 @@ async def _one_by_one(part: Parts) -> list[str]:
 
 
 @pytest.mark.parametrize("seed", [7, 8])
-async def test_each_run_is_told_the_very_place_at_which_it_starts(
-    part: Parts, seed: int
-) -> None:
+async def test_each_run_is_told_the_very_place_at_which_it_starts(part: Parts, seed: int) -> None:
     random = Random(seed)
     await registered(part.jobs, "fair", fairness_key="t")
     await registered(part.jobs, "just", fairness_key="t")
@@ -52,9 +50,7 @@ async def test_each_run_is_told_the_very_place_at_which_it_starts(
     for _ in range(15):
         slug = random.choice(["fair", "just", "free"])
         parameters: JsonObject = {"t": random.choice("abcde")}
-        await launched(
-            part, slug, parameters=parameters, priority=random.choice([0, 1])
-        )
+        await launched(part, slug, parameters=parameters, priority=random.choice([0, 1]))
     places: dict[str, int] = {}
     for (run_id,) in query(part.url, WAITING):
         places[run_id] = 1
@@ -123,9 +119,7 @@ FLOOD = 300
 OTHERS = 4
 
 
-async def _race(
-    part: Parts, worker_id: str, random: Random, over: asyncio.Event
-) -> None:
+async def _race(part: Parts, worker_id: str, random: Random, over: asyncio.Event) -> None:
     """Claim and end, hand back or retry, until all others of the flood are done."""
     await part.worker(worker_id)
     while not over.is_set():
@@ -155,21 +149,15 @@ async def test_under_racing_workers_a_flood_costs_the_others_one_start_in_each_r
     database_url: str,
 ) -> None:
     async with AsyncExitStack() as stack:
-        services = [
-            await stack.enter_async_context(parts(database_url)) for _ in range(4)
-        ]
+        services = [await stack.enter_async_context(parts(database_url)) for _ in range(4)]
         jobs = services[0].jobs
         await registered(jobs, "fair", fairness_key="t")
         tenants = ["flood"] * FLOOD
         tenants += [f"tenant-{number % 9}" for number in range(9 * OTHERS)]
         while tenants:
             some, tenants = tenants[:50], tenants[50:]
-            launches = [
-                Launch(parameters={"t": tenant}, max_attempts=9) for tenant in some
-            ]
-            await asyncio.gather(
-                *(jobs.launch("fair", launch, TESTER) for launch in launches)
-            )
+            launches = [Launch(parameters={"t": tenant}, max_attempts=9) for tenant in some]
+            await asyncio.gather(*(jobs.launch("fair", launch, TESTER) for launch in launches))
         over = asyncio.Event()
         racing = asyncio.gather(
             *(
@@ -206,9 +194,7 @@ PLANS = """
     WHERE statement LIKE '%last_turn DESC%'
 """
 
-ONE_AFTER_THE_OTHER = MANY.replace(
-    "to_json((number %% %s)::text)", "(number > %s)::text"
-)
+ONE_AFTER_THE_OTHER = MANY.replace("to_json((number %% %s)::text)", "(number > %s)::text")
 
 READ = """
     SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE relname = 'job_runs'
@@ -218,16 +204,13 @@ READ = """
 @pytest.mark.parametrize(
     ("values", "slots"), [(1, 10), (MANY_RUNS, 10), (100, 100), (MANY_RUNS, 100)]
 )
-async def test_a_claim_does_not_walk_over_what_waits(
-    part: Parts, values: int, slots: int
-) -> None:
+async def test_a_claim_does_not_walk_over_what_waits(part: Parts, values: int, slots: int) -> None:
     await registered(part.jobs, "fair", fairness_key="t")
     with psycopg.connect(part.url, autocommit=True) as connection:
         connection.execute(MANY, (values, MANY_RUNS))
         connection.execute("ANALYZE job_runs")
     last = [
-        await launched(part, "fair", parameters={"t": f"tenant-{number}"})
-        for number in range(3)
+        await launched(part, "fair", parameters={"t": f"tenant-{number}"}) for number in range(3)
     ]
     async with part.pool.connection() as connection:
         before = await _entries(connection)

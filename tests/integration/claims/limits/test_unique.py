@@ -29,15 +29,11 @@ from tests.support.sample_logs import promises
 SCHEMA: JsonObject = {"properties": {"k": {}}}
 
 
-async def unique_job(
-    part: Parts, until: str, on_conflict: str, schema: JsonObject = SCHEMA
-) -> str:
+async def unique_job(part: Parts, until: str, on_conflict: str, schema: JsonObject = SCHEMA) -> str:
     """Register a job whose runs are unique by `k`."""
     unique: JsonObject = {"key": ["k"], "until": until, "onConflict": on_conflict}
     slug = f"{on_conflict}-until-{until}"
-    return await registered(
-        part.jobs, slug, parameters_schema=schema, unique_runs=unique
-    )
+    return await registered(part.jobs, slug, parameters_schema=schema, unique_runs=unique)
 
 
 async def launch(part: Parts, slug: str, **parameters: Any) -> Launched:
@@ -93,9 +89,7 @@ RULES = [(how, until) for how in ("keep", "replace") for until in ("start", "end
 
 async def _outcome(part: Parts, first: UUID, second: Launched) -> str:
     found = query(
-        part.url,
-        "SELECT status, error_message, context FROM job_runs WHERE id = %s",
-        first,
+        part.url, "SELECT status, error_message, context FROM job_runs WHERE id = %s", first
     )
     [(status, reason, context)] = found
     if second.is_kept:
@@ -132,9 +126,7 @@ async def test_which_run_gives_way_is_as_the_table_says(part: Parts) -> None:
     assert found == []
 
 
-async def test_other_values_and_jobs_that_are_no_longer_unique_are_launched(
-    part: Parts,
-) -> None:
+async def test_other_values_and_jobs_that_are_no_longer_unique_are_launched(part: Parts) -> None:
     slug = await unique_job(part, "end", "keep")
     parameters: list[JsonObject] = [{"k": 1}, {"k": "1"}, {"k": None}, {}]
     launched = [await launch(part, slug, **one) for one in parameters]
@@ -177,20 +169,13 @@ async def _work(part: Parts, worker_id: str, over: asyncio.Event) -> None:
         await asyncio.sleep(random.random() / 50)
 
 
-async def test_of_racing_launchers_never_two_have_a_run_for_the_same(
-    database_url: str,
-) -> None:
+async def test_of_racing_launchers_never_two_have_a_run_for_the_same(database_url: str) -> None:
     async with AsyncExitStack() as stack:
-        services = [
-            await stack.enter_async_context(parts(database_url)) for _ in range(3)
-        ]
+        services = [await stack.enter_async_context(parts(database_url)) for _ in range(3)]
         for how, until in RULES:
             await unique_job(services[0], until, how)
         over = asyncio.Event()
-        working = [
-            _work(service, f"w{number}", over)
-            for number, service in enumerate(services)
-        ]
+        working = [_work(service, f"w{number}", over) for number, service in enumerate(services)]
         racing = _race(services, over)
         launched, _ = await asyncio.gather(racing, asyncio.gather(*working))
     # The judge shares no code with what it judges.
@@ -204,9 +189,7 @@ async def test_of_racing_launchers_never_two_have_a_run_for_the_same(
     assert len(ids) < len(launched) - 5
 
 
-async def test_of_a_burst_of_launches_one_stays_however_many_come_at_once(
-    part: Parts,
-) -> None:
+async def test_of_a_burst_of_launches_one_stays_however_many_come_at_once(part: Parts) -> None:
     slug = await unique_job(part, "start", "replace")
     body = Launch(parameters={"k": 1}, delay_ms=3_600_000)
     burst = [part.jobs.launch(slug, body, TESTER) for _ in range(60)]
@@ -228,9 +211,7 @@ async def test_a_retry_leads_to_the_run_that_is_kept(part: Parts) -> None:
     assert (once_more.run_id, once_more.is_kept) == (again.run_id, True)
 
 
-async def test_a_run_has_a_story_of_its_own_whatever_gives_way_to_it(
-    part: Parts,
-) -> None:
+async def test_a_run_has_a_story_of_its_own_whatever_gives_way_to_it(part: Parts) -> None:
     await part.worker("w")
     slug = await unique_job(part, "end", "replace")
     failed = (await launch(part, slug, k=1)).run_id
@@ -239,8 +220,7 @@ async def test_a_run_has_a_story_of_its_own_whatever_gives_way_to_it(
     second = (await launch(part, slug, k=1)).run_id
     retried = (await part.jobs.retry(failed, TESTER)).run_id
     stories = {
-        run_id: query(part.url, STORIES, run_id)
-        for run_id in (failed, first, second, retried)
+        run_id: query(part.url, STORIES, run_id) for run_id in (failed, first, second, retried)
     }
     # None has two, though the ends of the first and the second stand in the units of others.
     assert [len(found) for found in stories.values()] == [1] * 4
@@ -255,9 +235,7 @@ async def test_a_key_leads_to_its_own_run_first(part: Parts) -> None:
     await launch(part, slug, k=1)
     again = await part.jobs.launch(slug, keyed, TESTER)
     assert (again.run_id, again.row, again.is_kept) == (first.run_id, None, False)
-    [(status,)] = query(
-        part.url, "SELECT status FROM job_runs WHERE id = %s", first.run_id
-    )
+    [(status,)] = query(part.url, "SELECT status FROM job_runs WHERE id = %s", first.run_id)
     assert status == "canceled"
 
 
@@ -273,9 +251,7 @@ async def test_runs_with_personal_data_replace_each_other_as_well(
         run = await part.jobs.run(second.run_id)
         assert run.parameters == {"k": 1, "who": "Bertram"}
     states = query(database_url, "SELECT convert_from(state, 'UTF8') FROM jobs_events")
-    assert [
-        state for (state,) in states if "Ursula" in state or "Bertram" in state
-    ] == []
+    assert [state for (state,) in states if "Ursula" in state or "Bertram" in state] == []
 
 
 async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
@@ -288,14 +264,8 @@ async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
     with pytest.raises(ConflictError, match="it is kept"):
         await schedules.trigger("keep", TESTER)
     launched = await schedules.trigger("replace", TESTER)
-    found = query(
-        part.url, "SELECT status, context->>'replacedBy' FROM job_runs ORDER BY slug, 1"
-    )
-    assert found == [
-        ("pending", None),
-        ("canceled", str(launched.run_id)),
-        ("pending", None),
-    ]
+    found = query(part.url, "SELECT status, context->>'replacedBy' FROM job_runs ORDER BY slug, 1")
+    assert found == [("pending", None), ("canceled", str(launched.run_id)), ("pending", None)]
     await promises.keep(Database(part.url))
 
 

@@ -34,10 +34,7 @@ async def test_what_is_over_waits_and_others_pass_it(part: Parts) -> None:
     claimed = await part.executions.claim("w", 4)
     assert [str(claim.run.id) for claim in claimed] == [other, free]
     found = await explained(part, run_id)
-    assert [reason["code"] for reason in found["reasons"]] == [
-        "slots_full",
-        "rate_limited",
-    ]
+    assert [reason["code"] for reason in found["reasons"]] == ["slots_full", "rate_limited"]
 
 
 async def test_an_explanation_tells_when_the_next_one_may_start(part: Parts) -> None:
@@ -108,9 +105,7 @@ async def test_each_attempt_is_a_start(part: Parts) -> None:
         assert reason["code"] == "rate_limited"
 
 
-async def test_what_was_launched_before_there_was_a_limit_does_not_count(
-    part: Parts,
-) -> None:
+async def test_what_was_launched_before_there_was_a_limit_does_not_count(part: Parts) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     for _ in range(2):

@@ -20,8 +20,4 @@ def add(shared: SharedApi, **fields: Any) -> Json:
 def ingestions(shared: SharedApi, app_id: str) -> list[Json]:
     """Return the runs of the app's ingestion, the newest first."""
     runs = shared.get("/job-runs", job="repository-ingest", limit=50)["data"]
-    return [
-        item["run"]
-        for item in runs
-        if item["run"]["parameters"] == {"repositoryId": app_id}
-    ]
+    return [item["run"] for item in runs if item["run"]["parameters"] == {"repositoryId": app_id}]

@@ -12,9 +12,7 @@ from tests.integration.shared_api import (
 )
 
 
-def test_an_added_app_is_pending_and_its_ingestion_is_launched(
-    shared: SharedApi,
-) -> None:
+def test_an_added_app_is_pending_and_its_ingestion_is_launched(shared: SharedApi) -> None:
     body = app_body(
         description="What it does",
         dockerfilePath="docker/Dockerfile",
@@ -69,23 +67,14 @@ def test_app_and_run_are_one_request_s_doing(shared: SharedApi) -> None:
         "repository.ingestion_requested",
         "job_run.requested",
     }
-    assert (
-        len(
-            {(row["correlation_id"], row["causation_id"], row["actor"]) for row in rows}
-        )
-        == 1
-    )
+    assert len({(row["correlation_id"], row["causation_id"], row["actor"]) for row in rows}) == 1
 
 
 def test_only_id_name_and_url_are_needed(shared: SharedApi) -> None:
     optional = ("description", "dockerfilePath", "tags", "metadataStrategy")
     for nulls in ({}, dict.fromkeys(optional)):
         app = add(shared, **nulls)
-        assert (app["description"], app["dockerfilePath"], app["tags"]) == (
-            "",
-            "Dockerfile",
-            [],
-        )
+        assert (app["description"], app["dockerfilePath"], app["tags"]) == ("", "Dockerfile", [])
     paths = {issue["path"] for issue in issues_of(shared.client.post("/apps", json={}))}
     assert paths == {"/id", "/name", "/repoUrl"}
 
@@ -110,10 +99,7 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
         ({"tags": [{"key": " ", "value": "x"}]}, "/tags/0/key"),
         ({"tags": {"team": "x"}}, "/tags"),
         ({"tags": ["team:x"]}, "/tags/0"),
-        (
-            {"tags": [{"key": "a", "value": "b"}, {"key": "", "value": "x"}]},
-            "/tags/1/key",
-        ),
+        ({"tags": [{"key": "a", "value": "b"}, {"key": "", "value": "x"}]}, "/tags/1/key"),
         ({"tags": [{"key": "a"}]}, "/tags/0/value"),
         ({"tags": [{"key": "a", "value": "b", "colour": 1}]}, "/tags/0/colour"),
     ]
@@ -123,9 +109,7 @@ def test_other_fields_are_checked_too(shared: SharedApi) -> None:
     assert shared.count_events() == before
 
 
-def test_blanks_and_detours_in_what_an_author_types_do_not_count(
-    shared: SharedApi,
-) -> None:
+def test_blanks_and_detours_in_what_an_author_types_do_not_count(shared: SharedApi) -> None:
     app_id = unique("app")
     app = add(
         shared,
@@ -135,11 +119,7 @@ def test_blanks_and_detours_in_what_an_author_types_do_not_count(
         dockerfilePath=" ./backend//x\\..\\Dockerfile",
         tags=[{"key": " team ", "value": "\tblue "}],
     )
-    assert (app["id"], app["name"], app["description"]) == (
-        app_id,
-        "My app",
-        "What it does",
-    )
+    assert (app["id"], app["name"], app["description"]) == (app_id, "My app", "What it does")
     assert app["dockerfilePath"] == "backend/Dockerfile"
     assert app["tags"] == [{"key": "team", "value": "blue"}]
 
@@ -147,17 +127,12 @@ def test_blanks_and_detours_in_what_an_author_types_do_not_count(
 def test_an_app_s_id_is_taken_once(shared: SharedApi) -> None:
     app = add(shared, name="The first")
     before = shared.count_events()
-    check_failure(
-        shared.client.post("/apps", json=app_body(id=app["id"])), 409, "app_exists"
-    )
+    check_failure(shared.client.post("/apps", json=app_body(id=app["id"])), 409, "app_exists")
     assert shared.count_events() == before
     assert shared.get(f"/apps/{app['id']}")["data"] == app
     app_id = unique("race")
     answers = at_once(
-        20,
-        lambda number: shared.client.post(
-            "/apps", json=app_body(id=app_id, name=f"{number}")
-        ),
+        20, lambda number: shared.client.post("/apps", json=app_body(id=app_id, name=f"{number}"))
     )
     assert sorted(answer.status_code for answer in answers) == [201, *[409] * 19]
     assert len(ingestions(shared, app_id)) == 1
@@ -170,9 +145,7 @@ def test_the_list_holds_every_app_the_newest_first(shared: SharedApi) -> None:
     ids = [app["id"] for app in shared.get("/apps")["data"]]
     assert ids[: len(added)] == added[::-1]
     assert len(ids) == len(set(ids)) == shared.get("/apps", limit=1)["total"]
-    assert (
-        shared.get("/apps/0%20spaces%20are%20fine")["data"]["id"] == "0 spaces are fine"
-    )
+    assert shared.get("/apps/0%20spaces%20are%20fine")["data"]["id"] == "0 spaces are fine"
     assert shared.get("/apps/%C3%9Cn%C3%AF")["data"]["id"] == "Ünï"
 
 
@@ -217,10 +190,7 @@ def test_an_ingestion_that_was_canceled_can_be_retried(shared: SharedApi) -> Non
     assert shared.get(f"/apps/{app['id']}")["data"]["ingestStatus"] == "failed"
     answer = shared.client.post(f"/apps/{app['id']}/retry")
     assert answer.status_code == 202, answer.text
-    assert (
-        answer.json()["data"]["ingestStatus"],
-        answer.json()["data"]["ingestError"],
-    ) == (
+    assert (answer.json()["data"]["ingestStatus"], answer.json()["data"]["ingestError"]) == (
         "pending",
         None,
     )
@@ -228,11 +198,7 @@ def test_an_ingestion_that_was_canceled_can_be_retried(shared: SharedApi) -> Non
     assert first["id"] == run["id"]
     history = shared.get(f"/apps/{app['id']}/history")["data"]
     assert [step["status"] for step in history] == ["pending", "failed", "pending"]
-    assert [step["jobRunId"] for step in history] == [
-        second["id"],
-        first["id"],
-        first["id"],
-    ]
+    assert [step["jobRunId"] for step in history] == [second["id"], first["id"], first["id"]]
 
 
 def test_an_unknown_app_is_a_404(shared: SharedApi) -> None:

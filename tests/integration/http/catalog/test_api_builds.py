@@ -56,18 +56,13 @@ def test_a_build_is_pending_and_its_run_is_launched(shared: SharedApi) -> None:
     }
     run = run_of(shared, answer)
     assert run["parameters"] == {"buildId": answer["id"], "repositoryId": app["id"]}
-    assert (run["slug"], run["timeoutMs"], run["maxAttempts"]) == (
-        "repository-build",
-        1_800_000,
-        1,
-    )
+    assert (run["slug"], run["timeoutMs"], run["maxAttempts"]) == ("repository-build", 1_800_000, 1)
     assert shared.get(f"/apps/{app['id']}")["data"]["latestBuild"] == answer
     assert shared.client.post(f"/apps/{app['id']}/retry").status_code == 409
 
 
 @pytest.mark.parametrize(
-    "body",
-    [None, {}, {"branch": None, "ref": None}, {"ref": "v1.0"}, {"branch": "feature/x"}],
+    "body", [None, {}, {"branch": None, "ref": None}, {"ref": "v1.0"}, {"branch": "feature/x"}]
 )
 def test_branch_and_ref_may_be_left_out(shared: SharedApi, body: Json | None) -> None:
     answer = build(shared, add(shared), body)
@@ -78,19 +73,7 @@ def test_branch_and_ref_may_be_left_out(shared: SharedApi, body: Json | None) ->
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        "-x",
-        "--upload-pack=sh",
-        "a b",
-        "a..b",
-        "a\nb",
-        "a~1",
-        "/a",
-        "a/",
-        "x" * 251,
-        5,
-    ],
+    "name", ["-x", "--upload-pack=sh", "a b", "a..b", "a\nb", "a~1", "/a", "a/", "x" * 251, 5]
 )
 def test_what_names_no_branch_creates_nothing(shared: SharedApi, name: Any) -> None:
     app = add(shared)
@@ -144,10 +127,7 @@ def test_a_canceled_run_cancels_its_build_and_only_failed_builds_are_retried(
     answer = build(shared, add(shared))
     message = "only failed builds can be retried"
     check_failure(
-        shared.client.post(f"/builds/{answer['id']}/retry"),
-        409,
-        "build_not_failed",
-        message,
+        shared.client.post(f"/builds/{answer['id']}/retry"), 409, "build_not_failed", message
     )
     shared.client.post(
         f"/job-runs/{answer['jobRunId']}/cancel", json={"reason": "not today"}
@@ -160,10 +140,7 @@ def test_a_canceled_run_cancels_its_build_and_only_failed_builds_are_retried(
     )
     moment(shown["completedAt"])
     check_failure(
-        shared.client.post(f"/builds/{answer['id']}/retry"),
-        409,
-        "build_not_failed",
-        message,
+        shared.client.post(f"/builds/{answer['id']}/retry"), 409, "build_not_failed", message
     )
 
 
@@ -182,15 +159,10 @@ def test_a_build_that_printed_nothing_has_an_empty_log(shared: SharedApi) -> Non
         "hasLogs": False,
         "logsSize": 0,
     }
-    assert (
-        "Cache-Control" not in shared.client.get(f"/builds/{answer['id']}/logs").headers
-    )
+    assert "Cache-Control" not in shared.client.get(f"/builds/{answer['id']}/logs").headers
     text = shared.client.get(f"/builds/{answer['id']}/logs?download=true")
     assert text.headers["Cache-Control"] == "no-store"
-    assert (text.text, text.headers["content-type"]) == (
-        "",
-        "text/plain; charset=utf-8",
-    )
+    assert (text.text, text.headers["content-type"]) == ("", "text/plain; charset=utf-8")
 
 
 def test_unknown_apps_and_builds_are_a_404(shared: SharedApi) -> None:
@@ -218,26 +190,16 @@ def test_ten_builds_at_once_are_ten_runs_of_one_group(shared: SharedApi) -> None
 def test_a_build_launched_as_a_job_takes_its_turn_too(shared: SharedApi) -> None:
     answer = build(shared, add(shared))
     run = shared.launch("repository-build", {"parameters": {"buildId": answer["id"]}})
-    assert run["parameters"] == {
-        "buildId": answer["id"],
-        "repositoryId": answer["repositoryId"],
-    }
+    assert run["parameters"] == {"buildId": answer["id"], "repositoryId": answer["repositoryId"]}
     wrong = {"parameters": {"buildId": answer["id"], "repositoryId": "another"}}
     refused = shared.client.post("/jobs/repository-build/run", json=wrong)
-    assert [issue["path"] for issue in issues_of(refused)] == [
-        "/parameters/repositoryId"
-    ]
+    assert [issue["path"] for issue in issues_of(refused)] == ["/parameters/repositoryId"]
     gone = shared.launch("repository-build", {"parameters": {"buildId": "gone"}})
     assert gone["parameters"] == {"buildId": "gone"}
 
 
-def test_local_repositories_can_be_switched_off(
-    database_url: str, tmp_path: Path
-) -> None:
-    variables = {
-        "APPHUB_DATABASE_URL": database_url,
-        "APPHUB_LOCAL_REPOSITORIES": "false",
-    }
+def test_local_repositories_can_be_switched_off(database_url: str, tmp_path: Path) -> None:
+    variables = {"APPHUB_DATABASE_URL": database_url, "APPHUB_LOCAL_REPOSITORIES": "false"}
     with (
         started(
             "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), **variables
@@ -250,9 +212,7 @@ def test_local_repositories_can_be_switched_off(
             "FILE:/srv/app": 400,
             "https://x.org/a": 201,
         }.items():
-            answer = client.post(
-                "/apps", json={"id": unique("app"), "name": "x", "repoUrl": url}
-            )
+            answer = client.post("/apps", json={"id": unique("app"), "name": "x", "repoUrl": url})
             assert answer.status_code == status, url
             if status == 400:
                 assert [issue["path"] for issue in issues_of(answer)] == ["/repoUrl"]

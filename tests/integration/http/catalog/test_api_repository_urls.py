@@ -5,10 +5,7 @@ from typing import Any
 import pytest
 
 from tests.integration.http.catalog.apps import add, app_body, ingestions
-from tests.integration.shared_api import (
-    SharedApi,
-    issues_of,
-)
+from tests.integration.shared_api import SharedApi, issues_of
 
 
 @pytest.mark.parametrize(
@@ -24,9 +21,7 @@ from tests.integration.shared_api import (
         "HTTPS://EXAMPLE.COM/APP",
     ],
 )
-def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(
-    shared: SharedApi, url: str
-) -> None:
+def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(shared: SharedApi, url: str) -> None:
     assert add(shared, repoUrl=url)["repoUrl"] == url
 
 
@@ -51,9 +46,7 @@ def test_what_may_be_a_secret_in_a_url_is_never_kept(
 
 
 def test_blanks_around_it_do_not_count(shared: SharedApi) -> None:
-    assert add(shared, repoUrl=" https://example.com/a\n")["repoUrl"] == (
-        "https://example.com/a"
-    )
+    assert add(shared, repoUrl=" https://example.com/a\n")["repoUrl"] == ("https://example.com/a")
 
 
 def test_nothing_else_names_a_repository(shared: SharedApi) -> None:

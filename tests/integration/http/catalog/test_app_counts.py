@@ -118,11 +118,7 @@ def _place(row: Row, sort: Sort, wanted: AppFilter) -> Any:
     updated = -int(row["updated_at"][8:10])
     tags = " ".join(f"{tag['key']} {tag['value']}" for tag in row["tags"])
     texts = ((row["name"], 4.0), (row["description"], 1.5), (tags, 2.0))
-    score = sum(
-        weight * (word in text.lower())
-        for word in wanted.words
-        for text, weight in texts
-    )
+    score = sum(weight * (word in text.lower()) for word in wanted.words for text, weight in texts)
     if sort == "name":
         return row["name"].lower(), row["id"]
     if sort == "updated":
@@ -156,9 +152,7 @@ def _filters(random: Random) -> AppFilter:
     )
 
 
-async def test_facets_and_pages_are_those_of_every_app_looked_at(
-    catalog: Parts,
-) -> None:
+async def test_facets_and_pages_are_those_of_every_app_looked_at(catalog: Parts) -> None:
     rows = await _rows(catalog)
     random = Random(1)
     async with catalog.pool.connection() as connection:
@@ -171,22 +165,16 @@ async def test_facets_and_pages_are_those_of_every_app_looked_at(
             assert found.total == len(passing)
             shown = {name: count for name, count in found.statuses.items() if count}
             assert (shown, found.tags) == (statuses, tags)
-            assert {
-                str(one["value"]): one["count"] for one in found.frameworks
-            } == frameworks
+            assert {str(one["value"]): one["count"] for one in found.frameworks} == frameworks
             sort: Sort = random.choice(("relevance", "updated", "name"))
             limit, offset = random.choice([None, 1, 25]), random.choice([0, 0, 3])
             ids = await app_search.find(connection, wanted, sort, limit, offset)
             ordered = sorted(passing, key=lambda row: _place(row, sort, wanted))
             end = None if limit is None else offset + limit
-            assert ids == b"".join(
-                UUID(row["aggregate_id"]).bytes for row in ordered[offset:end]
-            )
+            assert ids == b"".join(UUID(row["aggregate_id"]).bytes for row in ordered[offset:end])
 
 
-async def test_sums_and_changes_are_kept_apart_until_there_are_many(
-    catalog: Parts,
-) -> None:
+async def test_sums_and_changes_are_kept_apart_until_there_are_many(catalog: Parts) -> None:
     async with catalog.pool.connection() as connection:
         cursor = await connection.execute(
             "SELECT (SELECT count(*) FROM repository_counts) AS sums,"
@@ -207,10 +195,7 @@ async def test_only_tags_that_some_app_has_are_suggested(catalog: Parts) -> None
         keys = await suggestions(connection, "", 50)
         pairs = await suggestions(connection, "f:", 50)
     assert {one["value"] for one in keys} == set(KEYS) - {"tier"}
-    assert {str(one["value"]).partition(":")[0] for one in pairs} == {
-        "Framework",
-        "framework",
-    }
+    assert {str(one["value"]).partition(":")[0] for one in pairs} == {"Framework", "framework"}
 
 
 async def test_what_is_read_at_a_time_is_bounded_by_its_pictures(
@@ -219,9 +204,7 @@ async def test_what_is_read_at_a_time_is_bounded_by_its_pictures(
     # A few bytes each: what no compression makes smaller.
     tiles = [{"src": uuid4().hex} for _ in range(3)]
     async with catalog.pool.connection() as connection:
-        await connection.execute(
-            "UPDATE repositories SET preview_tiles = %s", (json.dumps(tiles),)
-        )
+        await connection.execute("UPDATE repositories SET preview_tiles = %s", (json.dumps(tiles),))
         found = await app_search.find(connection, AppFilter(), "name", 30, 0)
         ids = ids_of(found)
         whole = (await app_search.part(connection, ids)).rows
@@ -240,9 +223,7 @@ async def test_an_app_that_is_gone_meanwhile_is_passed_over_and_no_other_shown_t
 ) -> None:
     async with catalog.pool.connection() as connection:
         found = await app_search.find(connection, AppFilter(), "name", 3, 0)
-        shown = [
-            row["id"] for row in (await app_search.part(connection, ids_of(found))).rows
-        ]
+        shown = [row["id"] for row in (await app_search.part(connection, ids_of(found))).rows]
     gone = uuid4().bytes
     wanted = gone + found[:16] + gone + found[16:] + gone
     views = CatalogViews(catalog.pool, BuildLogs(RunLogs(DirectoryLogs(tmp_path))))

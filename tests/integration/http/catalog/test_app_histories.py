@@ -50,9 +50,7 @@ async def test_ids_are_positions_and_stay_after_a_rebuild_and_an_archive(
     assert told == steps[::-1]
 
     query(database_url, "UPDATE repositories SET name = 'spoilt' RETURNING 1")
-    done = await rebuild(
-        Database(database_url), repository_rows.TABLE, print, lambda *_: None
-    )
+    done = await rebuild(Database(database_url), repository_rows.TABLE, print, lambda *_: None)
     assert done.mended == 1
     # What is not sealed stays where it is.
     sealed = "SELECT 1 FROM log_seals WHERE position >= %s"

@@ -119,9 +119,7 @@ def test_apps_come_by_relevance_by_name_or_the_newest_first(
     everything = found(shared, sort="updated")
     assert found(shared) == everything
     assert everything.index(jobs) < everything.index(api) < everything.index(front)
-    assert [
-        issue["path"] for issue in issues_of(shared.client.get("/apps?sort=x"))
-    ] == ["/sort"]
+    assert [issue["path"] for issue in issues_of(shared.client.get("/apps?sort=x"))] == ["/sort"]
 
 
 def test_relevance_tells_where_words_are_found(
@@ -181,9 +179,7 @@ def test_facets_count_all_that_the_filters_let_pass(
     assert (none["total"], none["facets"]["tags"]) == (0, [])
 
 
-def test_apps_are_found_by_status_and_by_the_end_of_their_last_ingestion(
-    shared: SharedApi,
-) -> None:
+def test_apps_are_found_by_status_and_by_the_end_of_their_last_ingestion(shared: SharedApi) -> None:
     word = unique("w").replace("-", "")
     ended, pending = add(shared, name=word), add(shared, name=word)
     [run] = ingestions(shared, ended["id"])
@@ -193,10 +189,7 @@ def test_apps_are_found_by_status_and_by_the_end_of_their_last_ingestion(
     assert found(shared, q=word, status="Ready pending") == [pending["id"]]
     for query in ({}, {"ingestedBefore": "2999-12-31"}, {"ingestedBefore": at}):
         assert found(shared, q=word, ingestedAfter=at, **query) == [ended["id"]]
-    for query in (
-        {"ingestedAfter": "2999-01-01T00:00"},
-        {"ingestedBefore": "2020-01-01"},
-    ):
+    for query in ({"ingestedAfter": "2999-01-01T00:00"}, {"ingestedBefore": "2020-01-01"}):
         assert found(shared, q=word, **query) == []
     # An ingestion that begins anew has not ended.
     shared.client.post(f"/apps/{ended['id']}/retry").raise_for_status()

@@ -6,9 +6,7 @@ from tests.integration.http.catalog.apps import add
 from tests.integration.shared_api import SharedApi
 
 
-@pytest.mark.parametrize(
-    "path", ["/builds/{id}/logs?download=1", "/job-runs/{jobRunId}/logs"]
-)
+@pytest.mark.parametrize("path", ["/builds/{id}/logs?download=1", "/job-runs/{jobRunId}/logs"])
 def test_a_downloaded_log_is_not_kept(shared: SharedApi, path: str) -> None:
     app = add(shared)
     build = shared.client.post(f"/apps/{app['id']}/builds").json()["data"]

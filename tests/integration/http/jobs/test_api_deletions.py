@@ -11,13 +11,7 @@ from domain.jobs.run_events import Report
 from eventlog.database.connection import Database
 from eventlog.rebuild.verify import verify
 from projections import job_definitions
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    check_failure,
-    issues_of,
-    job_body,
-)
+from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of, job_body
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.sample_logs.promises import keep
 
@@ -114,9 +108,7 @@ async def test_no_launch_or_retry_comes_in_behind_a_deletion(database_url: str) 
                 await one.executions.succeed(claim.run.id, claim.holder, None, Report())
         database = Database(database_url)
         await keep(database)
-        [checked] = await verify(
-            database, [job_definitions.TABLE], print, lambda *_: None
-        )
+        [checked] = await verify(database, [job_definitions.TABLE], print, lambda *_: None)
     assert checked.is_equal
 
 

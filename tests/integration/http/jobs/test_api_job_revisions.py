@@ -11,9 +11,7 @@ from tests.integration.shared_api import (
 )
 
 
-def test_a_patch_changes_what_it_names_and_makes_a_new_version(
-    shared: SharedApi,
-) -> None:
+def test_a_patch_changes_what_it_names_and_makes_a_new_version(shared: SharedApi) -> None:
     job = shared.register(**{**FULL, "version": 1})
     for version, (field, value) in enumerate(
         {
@@ -39,9 +37,7 @@ def test_a_patch_changes_what_it_names_and_makes_a_new_version(
         }.items(),
         start=2,
     ):
-        answer = shared.client.patch(
-            f"/jobs/{job['slug'].upper()}", json={field: value}
-        )
+        answer = shared.client.patch(f"/jobs/{job['slug'].upper()}", json={field: value})
         assert answer.status_code == 200, answer.text
         revised = answer.json()["data"]
         assert moment(revised["updatedAt"]) >= moment(job["updatedAt"])
@@ -55,15 +51,11 @@ def test_a_patch_changes_what_it_names_and_makes_a_new_version(
     assert shared.get(f"/jobs/{job['slug']}")["data"]["job"] == job
 
 
-def test_a_patch_may_name_the_current_version_or_any_higher_one(
-    shared: SharedApi,
-) -> None:
+def test_a_patch_may_name_the_current_version_or_any_higher_one(shared: SharedApi) -> None:
     slug = shared.register(version=3)["slug"]
     for version in (2, 1):
         [issue] = issues_of(
-            shared.client.patch(
-                f"/jobs/{slug}", json={"name": "Other", "version": version}
-            )
+            shared.client.patch(f"/jobs/{slug}", json={"name": "Other", "version": version})
         )
         assert issue["path"] == "/version"
     unchanged = shared.client.patch(f"/jobs/{slug}", json={"version": 3})
@@ -73,10 +65,7 @@ def test_a_patch_may_name_the_current_version_or_any_higher_one(
     answer = shared.client.patch(f"/jobs/{slug}", json={"name": "Other", "version": 10})
     assert answer.json()["data"]["version"] == 10
     assert (
-        shared.client.patch(f"/jobs/{slug}", json={"name": "Next"}).json()["data"][
-            "version"
-        ]
-        == 11
+        shared.client.patch(f"/jobs/{slug}", json={"name": "Next"}).json()["data"]["version"] == 11
     )
 
 
@@ -95,27 +84,18 @@ def test_a_patch_that_changes_nothing_makes_no_new_version(shared: SharedApi) ->
     assert shared.count_events() == before
 
 
-def test_null_clears_what_may_be_null_and_resets_what_has_a_default(
-    shared: SharedApi,
-) -> None:
+def test_null_clears_what_may_be_null_and_resets_what_has_a_default(shared: SharedApi) -> None:
     job = shared.register(**FULL)
     cleared = {field: value for field, value in DEFAULTS.items() if field != "version"}
     answer = shared.client.patch(f"/jobs/{job['slug']}", json=dict.fromkeys(cleared))
     revised = answer.json()["data"]
-    assert revised == {
-        **job,
-        **cleared,
-        "version": 8,
-        "updatedAt": revised["updatedAt"],
-    }
+    assert revised == {**job, **cleared, "version": 8, "updatedAt": revised["updatedAt"]}
 
 
 def test_null_for_what_every_job_needs_is_refused(shared: SharedApi) -> None:
     job = shared.register()
     for field in ("name", "type", "entryPoint"):
-        [issue] = issues_of(
-            shared.client.patch(f"/jobs/{job['slug']}", json={field: None})
-        )
+        [issue] = issues_of(shared.client.patch(f"/jobs/{job['slug']}", json={field: None}))
         assert issue["path"] == f"/{field}"
     assert shared.get(f"/jobs/{job['slug']}")["data"]["job"] == job
 
@@ -128,19 +108,12 @@ def test_a_slug_never_changes(shared: SharedApi) -> None:
     assert "slug" in answer.json()["error"]["formErrors"][0]
 
 
-def test_clients_that_revise_one_job_at_once_get_a_version_each(
-    shared: SharedApi,
-) -> None:
+def test_clients_that_revise_one_job_at_once_get_a_version_each(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
     answers = at_once(
-        10,
-        lambda number: shared.client.patch(
-            f"/jobs/{slug}", json={"name": f"name {number}"}
-        ),
+        10, lambda number: shared.client.patch(f"/jobs/{slug}", json={"name": f"name {number}"})
     )
-    assert sorted(answer.json()["data"]["version"] for answer in answers) == list(
-        range(2, 12)
-    )
+    assert sorted(answer.json()["data"]["version"] for answer in answers) == list(range(2, 12))
     assert shared.get(f"/jobs/{slug}")["data"]["job"]["version"] == 11
 
 

@@ -45,10 +45,7 @@ FULL: Json = {
     "type": "service-triggered",
     "runtime": "docker",
     "entryPoint": "tests.everything",
-    "parametersSchema": {
-        "type": "object",
-        "properties": {"a": {"type": ["integer", "null"]}},
-    },
+    "parametersSchema": {"type": "object", "properties": {"a": {"type": ["integer", "null"]}}},
     "defaultParameters": {"a": None, "nested": {"kept": None}},
     "outputSchema": {"type": "object"},
     "timeoutMs": 1_000,
@@ -113,9 +110,7 @@ def test_a_null_inside_a_retry_policy_means_absent(shared: SharedApi) -> None:
     assert shared.register(retryPolicy=given)["retryPolicy"] == {"maxAttempts": 2}
 
 
-def test_the_rows_that_sql_reports_read_are_what_the_api_shows(
-    shared: SharedApi,
-) -> None:
+def test_the_rows_that_sql_reports_read_are_what_the_api_shows(shared: SharedApi) -> None:
     job = shared.register(**FULL)
     [row] = shared.rows(
         "SELECT id::text, slug, name, version, type, entry_point, parameters_schema,"
@@ -168,9 +163,7 @@ def test_any_other_slug_is_refused(shared: SharedApi) -> None:
     for slug in wrong:
         assert [
             issue["path"]
-            for issue in issues_of(
-                shared.client.post("/jobs", json=job_body(slug=slug))
-            )
+            for issue in issues_of(shared.client.post("/jobs", json=job_body(slug=slug)))
         ] == ["/slug"], slug
 
 
@@ -178,9 +171,7 @@ def test_a_slug_is_taken_and_found_whatever_its_case(shared: SharedApi) -> None:
     slug = unique("MixedCase")
     job = shared.register(slug=slug, name="The first")
     for taken in (slug, slug.lower(), slug.upper()):
-        check_failure(
-            shared.client.post("/jobs", json=job_body(slug=taken)), 409, "job_exists"
-        )
+        check_failure(shared.client.post("/jobs", json=job_body(slug=taken)), 409, "job_exists")
         assert shared.get(f"/jobs/{taken}")["data"]["job"] == job
         assert shared.launch(taken)["slug"] == slug
     assert len(shared.get(f"/jobs/{slug.upper()}/runs")["data"]) == 3
@@ -188,17 +179,10 @@ def test_a_slug_is_taken_and_found_whatever_its_case(shared: SharedApi) -> None:
 
 def test_case_is_ignored_in_ascii_alone(shared: SharedApi) -> None:
     shared.register(slug="kelvin")
-    for call in (
-        "GET /jobs/{}",
-        "GET /jobs/{}/runs",
-        "POST /jobs/{}/run",
-        "PATCH /jobs/{}",
-    ):
+    for call in ("GET /jobs/{}", "GET /jobs/{}/runs", "POST /jobs/{}/run", "PATCH /jobs/{}"):
         method, path = call.split()
         answer = shared.client.request(
-            method,
-            path.format("\u212aelvin"),
-            json={"name": "x"} if "PATCH" in call else {},
+            method, path.format("\u212aelvin"), json={"name": "x"} if "PATCH" in call else {}
         )
         check_failure(answer, 404, "job_not_found", "job not found")
     assert shared.get("/job-runs", job="\u212aelvin")["data"] == []
@@ -209,9 +193,7 @@ def test_of_twenty_clients_racing_for_a_slug_one_gets_it(shared: SharedApi) -> N
 
     def register(number: int) -> Any:
         spelt = slug.upper() if number % 2 else slug
-        return shared.client.post(
-            "/jobs", json=job_body(slug=spelt, name=f"client {number}")
-        )
+        return shared.client.post("/jobs", json=job_body(slug=spelt, name=f"client {number}"))
 
     answers = at_once(20, register)
     winners = [answer.json()["data"] for answer in answers if answer.status_code == 201]
@@ -221,12 +203,7 @@ def test_of_twenty_clients_racing_for_a_slug_one_gets_it(shared: SharedApi) -> N
             check_failure(loser, 409, "job_exists")
     assert shared.get(f"/jobs/{slug}")["data"]["job"] == winners[0]
     assert (
-        len(
-            shared.rows(
-                "SELECT 1 FROM job_definitions WHERE lower(slug) = lower(%s)", slug
-            )
-        )
-        == 1
+        len(shared.rows("SELECT 1 FROM job_definitions WHERE lower(slug) = lower(%s)", slug)) == 1
     )
 
 
@@ -322,16 +299,9 @@ def test_a_job_is_shown_with_its_newest_runs(shared: SharedApi) -> None:
 
 def test_an_unknown_job_is_a_404(shared: SharedApi) -> None:
     for slug in (unique(), "%00", "%ff", "a" * 5_000):
-        for call in (
-            "GET /jobs/{}",
-            "GET /jobs/{}/runs",
-            "PATCH /jobs/{}",
-            "POST /jobs/{}/run",
-        ):
+        for call in ("GET /jobs/{}", "GET /jobs/{}/runs", "PATCH /jobs/{}", "POST /jobs/{}/run"):
             method, path = call.split()
             answer = shared.client.request(
-                method,
-                path.format(slug),
-                json={"name": "x"} if method == "PATCH" else {},
+                method, path.format(slug), json={"name": "x"} if method == "PATCH" else {}
             )
             check_failure(answer, 404, "job_not_found", "job not found")

@@ -36,9 +36,7 @@ def test_jobs_are_listed_as_they_were(shared: SharedApi) -> None:
     assert _shown(shared, prefix, registered) == all_first
 
 
-async def test_jobs_that_were_not_there_yet_count_for_how_many_are_read_next(
-    part: Parts,
-) -> None:
+async def test_jobs_that_were_not_there_yet_count_for_how_many_are_read_next(part: Parts) -> None:
     await registered(part.jobs, "first")
     [(position,)] = query(part.url, "SELECT max(notification_id) FROM jobs_events")
     for number in range(jobs.FIRST):

@@ -2,17 +2,10 @@
 
 import pytest
 
-from tests.integration.shared_api import (
-    SharedApi,
-    check_failure,
-    issues_of,
-    moment,
-)
+from tests.integration.shared_api import SharedApi, check_failure, issues_of, moment
 
 
-def test_a_pause_is_shown_with_who_when_and_why_until_it_is_over(
-    shared: SharedApi,
-) -> None:
+def test_a_pause_is_shown_with_who_when_and_why_until_it_is_over(shared: SharedApi) -> None:
     job = shared.register()
     place = f"/jobs/{job['slug']}"
     answer = shared.client.post(f"{place}/pause", json={"reason": "database moves"})
@@ -20,11 +13,7 @@ def test_a_pause_is_shown_with_who_when_and_why_until_it_is_over(
     paused = answer.json()["data"]
     why = paused.pop("paused")
     assert moment(why["at"]) == moment(paused.pop("updatedAt"))
-    assert {**why, "at": None} == {
-        "at": None,
-        "by": "anonymous",
-        "reason": "database moves",
-    }
+    assert {**why, "at": None} == {"at": None, "by": "anonymous", "reason": "database moves"}
     assert paused == {name: job[name] for name in paused}
     assert shared.get(place)["data"]["job"]["paused"] == why
     listed = {one["slug"]: one for one in shared.get("/jobs")["data"]}

@@ -10,9 +10,7 @@ def test_runtimes_are_ready_while_a_worker_lives(shared: SharedApi) -> None:
     names = ["python", "node", "docker", "module"]
     without = runtimes()
     assert [one["runtime"] for one in without] == names
-    assert {(one["ready"], one["details"]["workers"]) for one in without} == {
-        (False, 0)
-    }
+    assert {(one["ready"], one["details"]["workers"]) for one in without} == {(False, 0)}
     assert all("apphub-jobs worker" in one["reason"] for one in without)
     shared.rows(
         "INSERT INTO workers (id, host, pid, slots, lease_ms)"

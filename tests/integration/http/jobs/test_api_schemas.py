@@ -27,14 +27,9 @@ NO_SCHEMAS: dict[str, Json] = {
     "pattern is too large": {"pattern": "a{99999999999}"},
     "deep pattern": {"pattern": "(?:" * 2_000 + ")" * 2_000},
     "property pattern is no regex": {"patternProperties": {"[": {}}},
-    "draft 4: property pattern is no regex": {
-        "$schema": DRAFT_4,
-        "patternProperties": {"[": {}},
-    },
+    "draft 4: property pattern is no regex": {"$schema": DRAFT_4, "patternProperties": {"[": {}}},
     "draft 7: items is a number": {"$schema": DRAFT_7, "items": 5},
-    "deep inside": {
-        "properties": {"a": {"items": {"anyOf": [{"not": {"type": "nope"}}]}}}
-    },
+    "deep inside": {"properties": {"a": {"items": {"anyOf": [{"not": {"type": "nope"}}]}}}},
     "unknown dialect": {"$schema": "https://example.com/mine"},
     "dialect is a number": {"$schema": 5},
     "dialect is no URI": {"$schema": "http://["},
@@ -67,28 +62,21 @@ def test_a_schema_that_is_none_is_refused(shared: SharedApi, kind: str) -> None:
         posted = shared.client.post("/jobs", json=job_body(**{field: schema}))
         patched = shared.client.patch(f"/jobs/{job['slug']}", json={field: schema})
         for answer in (posted, patched):
-            assert all(
-                issue["path"].startswith(f"/{field}") for issue in issues_of(answer)
-            )
+            assert all(issue["path"].startswith(f"/{field}") for issue in issues_of(answer))
             assert list(answer.json()["error"]["fieldErrors"]) == [field]
     assert shared.count_events() == before
 
 
 @pytest.mark.parametrize("schema", [[], "object", 5, True, False, "{}"])
 def test_a_schema_is_an_object(shared: SharedApi, schema: object) -> None:
-    [issue] = issues_of(
-        shared.client.post("/jobs", json=job_body(parametersSchema=schema))
-    )
+    [issue] = issues_of(shared.client.post("/jobs", json=job_body(parametersSchema=schema)))
     assert issue["path"] == "/parametersSchema"
 
 
 @pytest.mark.parametrize(
     "schema",
     [
-        {
-            "$defs": {"a": {"type": "integer"}},
-            "properties": {"n": {"$ref": "#/$defs/a"}},
-        },
+        {"$defs": {"a": {"type": "integer"}}, "properties": {"n": {"$ref": "#/$defs/a"}}},
         {
             "$schema": DRAFT_4,
             "definitions": {"a": {"type": "integer"}},
@@ -105,10 +93,7 @@ def test_a_schema_is_an_object(shared: SharedApi, schema: object) -> None:
             "$defs": {"a": {"type": "integer"}},
             "properties": {"n": {"$ref": "s#/$defs/a"}},
         },
-        {
-            "x-own": {"a": {"type": "integer"}},
-            "properties": {"n": {"$ref": "#/x-own/a"}},
-        },
+        {"x-own": {"a": {"type": "integer"}}, "properties": {"n": {"$ref": "#/x-own/a"}}},
         {"properties": {"n": {"type": "integer"}, "child": {"$ref": "#"}}},
     ],
     ids=[
@@ -126,15 +111,11 @@ def test_every_dialect_works_with_references_inside_the_schema(
 ) -> None:
     slug = shared.register(parametersSchema=schema)["slug"]
     shared.launch(slug, {"parameters": {"n": 1}})
-    [issue] = issues_of(
-        shared.client.post(f"/jobs/{slug}/run", json={"parameters": {"n": "one"}})
-    )
+    [issue] = issues_of(shared.client.post(f"/jobs/{slug}/run", json={"parameters": {"n": "one"}}))
     assert (issue["path"], issue["keyword"]) == ("/parameters/n", "type")
 
 
-def test_a_schema_that_refers_to_itself_without_end_is_never_a_500(
-    shared: SharedApi,
-) -> None:
+def test_a_schema_that_refers_to_itself_without_end_is_never_a_500(shared: SharedApi) -> None:
     for schema in (
         {"$ref": "#"},
         {"allOf": [{"$ref": "#/allOf/0"}]},
@@ -169,17 +150,15 @@ def test_a_violation_names_its_place_and_rule(shared: SharedApi) -> None:
         ({"list": [{"x": 1, "y": 2}]}, {("/parameters/list/0", "maxProperties")}),
     ]
     for parameters, expected in cases:
-        found = issues_of(
-            shared.client.post(f"/jobs/{slug}/run", json={"parameters": parameters})
-        )
+        found = issues_of(shared.client.post(f"/jobs/{slug}/run", json={"parameters": parameters}))
         assert {(issue["path"], issue["keyword"]) for issue in found} == expected
     assert shared.get(f"/jobs/{slug}/runs")["data"] == []
 
 
 def test_a_thousand_violations_make_a_short_answer(shared: SharedApi) -> None:
-    slug = shared.register(
-        parametersSchema={"properties": {"a": {"items": {"type": "string"}}}}
-    )["slug"]
+    slug = shared.register(parametersSchema={"properties": {"a": {"items": {"type": "string"}}}})[
+        "slug"
+    ]
     answer = shared.client.post(
         f"/jobs/{slug}/run", json={"parameters": {"a": [["x" * 100] * 20] * 400}}
     )
@@ -190,14 +169,11 @@ def test_a_thousand_violations_make_a_short_answer(shared: SharedApi) -> None:
 def test_a_pattern_that_would_never_end_is_refused_while_others_are_answered(
     shared: SharedApi,
 ) -> None:
-    slug = shared.register(
-        parametersSchema={"properties": {"a": {"pattern": "^(a|a)*$"}}}
-    )["slug"]
+    slug = shared.register(parametersSchema={"properties": {"a": {"pattern": "^(a|a)*$"}}})["slug"]
     body = {"parameters": {"a": "a" * 60 + "!"}}
     with ThreadPoolExecutor(4) as others:
         launches = [
-            others.submit(shared.client.post, f"/jobs/{slug}/run", json=body)
-            for _ in range(4)
+            others.submit(shared.client.post, f"/jobs/{slug}/run", json=body) for _ in range(4)
         ]
         while True:
             all_answered = all(launch.done() for launch in launches)
@@ -211,12 +187,8 @@ def test_a_pattern_that_would_never_end_is_refused_while_others_are_answered(
     assert shared.get(f"/jobs/{slug}/runs")["data"] == []
 
 
-def test_a_schema_that_doubles_with_each_definition_is_refused(
-    shared: SharedApi,
-) -> None:
-    doubling = {
-        f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)
-    }
+def test_a_schema_that_doubles_with_each_definition_is_refused(shared: SharedApi) -> None:
+    doubling = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(30)}
     slug = shared.register(
         parametersSchema={"$ref": "#/$defs/d0", "$defs": {**doubling, "d30": {}}}
     )["slug"]

@@ -31,25 +31,17 @@ def test_a_launch_is_answered_with_the_run_that_is_there(shared: SharedApi) -> N
 
 @pytest.mark.parametrize(
     ("how", "statuses", "replaced"),
-    [
-        ("keep", {200: 7, 202: 1}, {}),
-        ("replace", {202: 8}, {("canceled", "replaced"): 7}),
-    ],
+    [("keep", {200: 7, 202: 1}, {}), ("replace", {202: 8}, {("canceled", "replaced"): 7})],
 )
 def test_of_launches_at_once_one_is_kept_or_the_last_one_stays(
-    shared: SharedApi,
-    how: str,
-    statuses: dict[int, int],
-    replaced: dict[tuple[str, str], int],
+    shared: SharedApi, how: str, statuses: dict[int, int], replaced: dict[tuple[str, str], int]
 ) -> None:
     slug = _registered(shared, how)
     body: Json = {"parameters": {"k": 1}, "delayMs": 3_600_000}
     place = f"/jobs/{slug}/run"
     answers = at_once(8, lambda _: shared.client.post(place, json=body))
     assert Counter(answer.status_code for answer in answers) == statuses
-    found = shared.rows(
-        "SELECT status, error_message FROM job_runs WHERE slug = %s", slug
-    )
+    found = shared.rows("SELECT status, error_message FROM job_runs WHERE slug = %s", slug)
     reasons = Counter((one["status"], one["error_message"]) for one in found)
     assert reasons.pop(("pending", None)) == 1
     assert reasons == replaced

@@ -13,7 +13,7 @@ def slug(shared: SharedApi) -> str:
         "properties": {"n": {"type": "integer"}, "t/~": {"maxLength": 2}},
     }
     return str(
-        shared.register(
-            slug="validated", parametersSchema=schema, defaultParameters={"n": 1}
-        )["slug"]
+        shared.register(slug="validated", parametersSchema=schema, defaultParameters={"n": 1})[
+            "slug"
+        ]
     )

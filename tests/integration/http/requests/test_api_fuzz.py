@@ -103,18 +103,10 @@ numbers = (
     | st.floats()
     | st.sampled_from([0, 1, -1, 1_000, 2**31, 2**63, 1e308])
 )
-scalars = (
-    st.none()
-    | st.booleans()
-    | numbers
-    | st.sampled_from(TELLING)
-    | st.text(max_size=10)
-)
+scalars = st.none() | st.booleans() | numbers | st.sampled_from(TELLING) | st.text(max_size=10)
 values = st.recursive(
     scalars,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=4),
     max_leaves=12,
 )
 schemas = st.dictionaries(st.sampled_from(SCHEMA_WORDS), values, max_size=4)
@@ -156,14 +148,11 @@ def test_no_json_body_is_answered_with_a_server_error(
         body["slug"] = unique("fuzz")
     # As a careless client would write it: with NaN, lone surrogates and numbers of any size.
     answer = fuzzed.client.post(
-        path,
-        content=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json"},
+        path, content=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
     assert answer.status_code < 500, answer.text
     if path == "/jobs" and answer.status_code == 201:
         launched = fuzzed.client.post(
-            f"/jobs/{body['slug']}/run",
-            json={"parameters": {"type": "x", "items": [1]}},
+            f"/jobs/{body['slug']}/run", json={"parameters": {"type": "x", "items": [1]}}
         )
         assert launched.status_code in {202, 400}, launched.text

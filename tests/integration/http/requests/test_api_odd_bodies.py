@@ -8,12 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.integration.shared_api import (
-    AS_JSON,
-    SharedApi,
-    issues_of,
-    job_body,
-)
+from tests.integration.shared_api import AS_JSON, SharedApi, issues_of, job_body
 
 BAD_JSON: dict[str, bytes] = {
     "not JSON": b"{'parameters': 1}",
@@ -39,10 +34,7 @@ BAD_JSON: dict[str, bytes] = {
     "a key twice": b'{"context": {"a": 1, "a": 1}}',
     "a field twice": b'{"context": {}, "context": {}}',
     "nested 100 deep": b'{"context": {"a": ' + b"[" * 100 + b"]" * 100 + b"}}",
-    "nested 100 000 deep": b'{"context": {"a": '
-    + b"[" * 100_000
-    + b"]" * 100_000
-    + b"}}",
+    "nested 100 000 deep": b'{"context": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
     "objects nested 50 000 deep": b'{"context":' * 50_000 + b"1" + b"}" * 50_000,
     "opened a million times": b"[" * 1_000_000,
 }
@@ -65,9 +57,7 @@ def test_a_body_that_json_or_the_store_cannot_hold_is_refused(
 @pytest.mark.parametrize(
     "field", ["parametersSchema", "outputSchema", "defaultParameters", "metadata"]
 )
-def test_no_part_of_a_job_may_hold_what_the_store_cannot(
-    shared: SharedApi, field: str
-) -> None:
+def test_no_part_of_a_job_may_hold_what_the_store_cannot(shared: SharedApi, field: str) -> None:
     with shared.nothing_written():
         for value in (
             r'"\u0000"',
@@ -77,20 +67,14 @@ def test_no_part_of_a_job_may_hold_what_the_store_cannot(
             '{"a": NaN}',
             '{"a": 1, "a": 2}',
         ):
-            whole = orjson.dumps(job_body(**{field: "HERE"})).replace(
-                b'"HERE"', value.encode()
-            )
+            whole = orjson.dumps(job_body(**{field: "HERE"})).replace(b'"HERE"', value.encode())
             issues_of(shared.client.post("/jobs", content=whole, headers=AS_JSON))
 
 
-def test_a_large_body_with_a_key_twice_holds_up_nobody(
-    shared: SharedApi, slug: str
-) -> None:
+def test_a_large_body_with_a_key_twice_holds_up_nobody(shared: SharedApi, slug: str) -> None:
     keys = b",".join(b'"%x":0' % number for number in range(50_000))
     raw = b'{"context":{' + keys + b',"%x":0}}' % 49_999
-    answer = shared.client.post(
-        f"/jobs/{slug}/run", content=raw, headers=AS_JSON, timeout=5
-    )
+    answer = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=AS_JSON, timeout=5)
     assert "c34f" in issues_of(answer)[0]["message"]
 
 
@@ -104,12 +88,7 @@ def test_what_the_store_can_hold_comes_back_as_it_was_sent(shared: SharedApi) ->
         "deep": [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]]]]]]]]]]],
     }
     raw = orjson.dumps({"context": odd, "parameters": odd})
-    run = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=AS_JSON).json()[
-        "data"
-    ]
+    run = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=AS_JSON).json()["data"]
     assert run["context"] == run["parameters"] == odd
     assert shared.get(f"/job-runs/{run['id']}")["data"]["run"] == run
-    assert (
-        shared.get(f"/job-runs/{run['id']}/events")["data"][0]["data"]["parameters"]
-        == odd
-    )
+    assert shared.get(f"/job-runs/{run['id']}/events")["data"][0]["data"]["parameters"] == odd

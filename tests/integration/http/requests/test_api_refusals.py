@@ -6,13 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    check_failure,
-    issues_of,
-    job_body,
-)
+from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of, job_body
 
 LIMIT = 1_048_576
 
@@ -50,9 +44,7 @@ WRONG_QUERIES = [
 
 
 @pytest.mark.parametrize("path", WRONG_QUERIES, ids=lambda path: path[:60])
-def test_a_wrong_query_is_a_400_that_names_the_parameter(
-    shared: SharedApi, path: str
-) -> None:
+def test_a_wrong_query_is_a_400_that_names_the_parameter(shared: SharedApi, path: str) -> None:
     parameter = path.partition("?")[2].partition("=")[0]
     answer = shared.client.get(path)
     assert [issue["path"] for issue in issues_of(answer)] == [f"/{parameter}"]
@@ -119,39 +111,25 @@ def in_pieces(body: bytes) -> Iterator[bytes]:
 
 
 def post(
-    shared: SharedApi,
-    path: str,
-    content: bytes | Iterator[bytes],
-    content_type: str | None,
+    shared: SharedApi, path: str, content: bytes | Iterator[bytes], content_type: str | None
 ) -> httpx.Response:
     headers = {} if content_type is None else {"Content-Type": content_type}
     return shared.client.post(path, content=content, headers=headers)
 
 
-def test_a_body_of_a_mebibyte_is_taken_and_a_longer_one_is_a_413(
-    shared: SharedApi,
-) -> None:
+def test_a_body_of_a_mebibyte_is_taken_and_a_longer_one_is_a_413(shared: SharedApi) -> None:
     path = f"/jobs/{shared.register()['slug']}/run"
     assert post(shared, path, filled(LIMIT), "application/json").status_code == 202
-    assert (
-        post(shared, path, in_pieces(filled(LIMIT)), "application/json").status_code
-        == 202
-    )
+    assert post(shared, path, in_pieces(filled(LIMIT)), "application/json").status_code == 202
     before = shared.count_events()
     for size in (LIMIT + 1, 3 * LIMIT):
+        check_failure(post(shared, path, filled(size), "application/json"), 413, "body_too_large")
         check_failure(
-            post(shared, path, filled(size), "application/json"), 413, "body_too_large"
-        )
-        check_failure(
-            post(shared, path, in_pieces(filled(size)), "application/json"),
-            413,
-            "body_too_large",
+            post(shared, path, in_pieces(filled(size)), "application/json"), 413, "body_too_large"
         )
     for other in ("/jobs", "/apps", "/nowhere", "/job-runs/x/cancel"):
         check_failure(
-            post(shared, other, filled(2 * LIMIT), "application/json"),
-            413,
-            "body_too_large",
+            post(shared, other, filled(2 * LIMIT), "application/json"), 413, "body_too_large"
         )
     assert shared.count_events() == before
 
@@ -190,13 +168,9 @@ def test_a_body_that_is_not_said_to_be_json_is_a_415(
         f"/jobs/{slug}/run",
         "/job-runs/00000000-0000-0000-0000-000000000000/cancel",
     ):
-        check_failure(
-            post(shared, path, b"{}", content_type), 415, "unsupported_media_type"
-        )
+        check_failure(post(shared, path, b"{}", content_type), 415, "unsupported_media_type")
     answer = shared.client.patch(
-        f"/jobs/{slug}",
-        content=b"{}",
-        headers={"Content-Type": content_type or "text/plain"},
+        f"/jobs/{slug}", content=b"{}", headers={"Content-Type": content_type or "text/plain"}
     )
     check_failure(answer, 415, "unsupported_media_type")
     assert shared.count_events() == before
@@ -204,32 +178,15 @@ def test_a_body_that_is_not_said_to_be_json_is_a_415(
 
 @pytest.mark.parametrize(
     "content_type",
-    [
-        "application/json",
-        "Application/JSON; charset=utf-8",
-        "application/merge-patch+json",
-    ],
+    ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"],
 )
-def test_json_is_known_by_any_of_its_names(
-    shared: SharedApi, content_type: str
-) -> None:
+def test_json_is_known_by_any_of_its_names(shared: SharedApi, content_type: str) -> None:
     slug = shared.register()["slug"]
-    assert (
-        post(shared, f"/jobs/{slug}/run", b'{"context": {}}', content_type).status_code
-        == 202
-    )
+    assert post(shared, f"/jobs/{slug}/run", b'{"context": {}}', content_type).status_code == 202
 
 
 @pytest.mark.parametrize(
-    "path",
-    [
-        "/nowhere",
-        "/jobs/",
-        "/jobs/a/b",
-        "/job-runs/x/y",
-        "/%00",
-        "/jobs/..%2fx/run",
-    ],
+    "path", ["/nowhere", "/jobs/", "/jobs/a/b", "/job-runs/x/y", "/%00", "/jobs/..%2fx/run"]
 )
 def test_an_unknown_path_is_a_404_with_a_code(shared: SharedApi, path: str) -> None:
     check_failure(shared.client.get(path), 404, "not_found")
@@ -264,9 +221,7 @@ OF_PATTERNS = {
 """Methods of a path with a parameter, such as `/jobs/{slug}`, that matches these, too."""
 
 
-def test_every_path_names_the_methods_that_its_description_has(
-    shared: SharedApi,
-) -> None:
+def test_every_path_names_the_methods_that_its_description_has(shared: SharedApi) -> None:
     for path, operations in shared.get("/openapi.json")["paths"].items():
         answer = shared.client.request("TRACE", re.sub(r"\{\w+\}", "x", path))
         check_failure(answer, 405, "method_not_allowed")
@@ -281,9 +236,7 @@ def test_the_service_says_that_it_is_well(shared: SharedApi) -> None:
     assert shared.get("/health") == {"status": "ok"}
 
 
-def test_a_failure_does_not_hurt_the_next_request_of_the_connection(
-    shared: SharedApi,
-) -> None:
+def test_a_failure_does_not_hurt_the_next_request_of_the_connection(shared: SharedApi) -> None:
     with httpx.Client(base_url=shared.client.base_url) as client:
         for _ in range(5):
             assert client.post("/jobs", content=filled(2 * LIMIT)).status_code == 413

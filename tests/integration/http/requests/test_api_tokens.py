@@ -61,13 +61,9 @@ def tokens_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def guarded(
-    database_server: str, shared_dir: Path, tokens_file: Path
-) -> Iterator[SharedApi]:
+def guarded(database_server: str, shared_dir: Path, tokens_file: Path) -> Iterator[SharedApi]:
     options = ("--tokens-file", str(tokens_file), "--trusted-proxy", "127.0.0.1")
-    with shared_api(
-        database_server, shared_dir, tokens_file.parent / "data", *options
-    ) as api:
+    with shared_api(database_server, shared_dir, tokens_file.parent / "data", *options) as api:
         yield api
 
 
@@ -75,9 +71,7 @@ def bearer(token: str) -> dict[bytes, bytes]:
     return {b"Authorization": b"Bearer " + token.encode("latin-1")}
 
 
-def launch(
-    guarded: SharedApi, slug: str, token: str, key: str, body: Json | None = None
-) -> Json:
+def launch(guarded: SharedApi, slug: str, token: str, key: str, body: Json | None = None) -> Json:
     headers = {**bearer(token), b"Idempotency-Key": key.encode()}
     answer = guarded.client.post(f"/jobs/{slug}/run", json=body or {}, headers=headers)
     assert answer.status_code == 202, answer.text
@@ -125,11 +119,7 @@ def test_nobody_without_a_known_token_gets_in(
             answer = guarded.client.post(
                 path,
                 content=content,
-                headers={
-                    **headers,
-                    **from_elsewhere(),
-                    b"Content-Type": b"text/plain",
-                },
+                headers={**headers, **from_elsewhere(), b"Content-Type": b"text/plain"},
             )
             check_failure(answer, 401, "token_missing")
             assert answer.headers["WWW-Authenticate"] == "Bearer"
@@ -163,9 +153,7 @@ def test_a_token_for_reading_reads_and_writes_nothing(guarded: SharedApi) -> Non
     for method, path, body in calls:
         answer = guarded.client.request(method, path, json=body, headers=bearer(READER))
         check_failure(answer, 403, "token_insufficient")
-        refused = guarded.client.request(
-            method, path, content=b"nonsense", headers=bearer(READER)
-        )
+        refused = guarded.client.request(method, path, content=b"nonsense", headers=bearer(READER))
         check_failure(refused, 403, "token_insufficient")
     assert guarded.count_events() == before
 
@@ -181,13 +169,13 @@ def test_a_run_names_who_asked_for_it(guarded: SharedApi) -> None:
     run = launch(guarded, slug, ALICE, "k")
     assert run["requestedBy"] == "alice"
     guarded.client.post(f"/job-runs/{run['id']}/cancel", headers=bearer(BOB))
-    events = guarded.client.get(
-        f"/job-runs/{run['id']}/events", headers=bearer(READER)
-    ).json()["data"]
+    events = guarded.client.get(f"/job-runs/{run['id']}/events", headers=bearer(READER)).json()[
+        "data"
+    ]
     assert [event["actor"] for event in events] == ["alice", "bob"]
-    retried = guarded.client.post(
-        f"/job-runs/{run['id']}/retry", headers=bearer(BOB)
-    ).json()["data"]
+    retried = guarded.client.post(f"/job-runs/{run['id']}/retry", headers=bearer(BOB)).json()[
+        "data"
+    ]
     assert retried["requestedBy"] == "bob"
 
 
@@ -233,10 +221,7 @@ def test_a_browser_offers_its_token_as_a_protocol_which_no_log_keeps(
 @pytest.mark.parametrize("wrong", ["d3Jvbmc", "****", "_w", "a", ""])
 def test_a_wrong_protocol_is_no_token(guarded: SharedApi, wrong: str) -> None:
     offered = ("apphub-jobs", f"bearer.{wrong}")
-    with (
-        pytest.raises(InvalidStatus) as refused,
-        stream(guarded, subprotocols=offered),
-    ):
+    with pytest.raises(InvalidStatus) as refused, stream(guarded, subprotocols=offered):
         pass
     assert refused.value.response.status_code in {401, 403}
 
@@ -265,9 +250,7 @@ def ask(guarded: SharedApi, token: str, headers: dict[bytes, bytes]) -> httpx.Re
     return guarded.client.get("/jobs", headers={**bearer(token), **headers})
 
 
-def test_the_file_is_read_again_when_it_changes(
-    guarded: SharedApi, tokens_file: Path
-) -> None:
+def test_the_file_is_read_again_when_it_changes(guarded: SharedApi, tokens_file: Path) -> None:
     """Last here: it changes what the others use, and puts it back."""
     new = "token-of-carol"
     known = {**TOKENS, new: {"principal": "carol", "role": "read"}}

@@ -5,13 +5,7 @@ Contract, section 1.
 
 from typing import Any
 
-from tests.integration.shared_api import (
-    AS_JSON,
-    Json,
-    SharedApi,
-    issues_of,
-    job_body,
-)
+from tests.integration.shared_api import AS_JSON, Json, SharedApi, issues_of, job_body
 
 UNIQUE: Json = {"key": ["day"], "until": "end", "onConflict": "keep"}
 
@@ -52,10 +46,7 @@ BAD_FIELDS: list[tuple[Json, str]] = [
     ({"retryPolicy": {"initialDelayMs": -1}}, "/retryPolicy/initialDelayMs"),
     ({"retryPolicy": {"initialDelayMs": 86_400_001}}, "/retryPolicy/initialDelayMs"),
     ({"retryPolicy": {"maxDelayMs": 86_400_001}}, "/retryPolicy/maxDelayMs"),
-    (
-        {"retryPolicy": {"initialDelayMs": 2, "maxDelayMs": 1}},
-        "/retryPolicy/initialDelayMs",
-    ),
+    ({"retryPolicy": {"initialDelayMs": 2, "maxDelayMs": 1}}, "/retryPolicy/initialDelayMs"),
     ({"retryPolicy": {"retries": 3}}, "/retryPolicy/retries"),
     ({"workerLabels": {f"l{n}": 1 for n in range(30_000)}}, "/workerLabels"),
     ({"priority": 101}, "/priority"),
@@ -105,9 +96,7 @@ def test_a_job_with_a_wrong_field_is_refused_with_its_place(shared: SharedApi) -
         for wrong, path in BAD_FIELDS:
             answer = shared.client.post("/jobs", json=job_body(**wrong))
             assert [issue["path"] for issue in issues_of(answer)] == [path], wrong
-            assert list(answer.json()["error"]["fieldErrors"]) == [
-                path.split("/")[1]
-            ], wrong
+            assert list(answer.json()["error"]["fieldErrors"]) == [path.split("/")[1]], wrong
             assert answer.json()["error"]["formErrors"] == []
 
 
@@ -124,29 +113,16 @@ def test_a_patch_obeys_the_same_rules(shared: SharedApi) -> None:
 def test_everything_that_is_missing_is_named(shared: SharedApi) -> None:
     with shared.nothing_written():
         missing = issues_of(shared.client.post("/jobs", json={}))
-        assert {issue["path"] for issue in missing} == {
-            "/slug",
-            "/name",
-            "/type",
-            "/entryPoint",
-        }
+        assert {issue["path"] for issue in missing} == {"/slug", "/name", "/type", "/entryPoint"}
         assert {issue["keyword"] for issue in missing} == {"required"}
         for empty in (b"", b"  ", b"null"):
-            [issue] = issues_of(
-                shared.client.post("/jobs", content=empty, headers=AS_JSON)
-            )
+            [issue] = issues_of(shared.client.post("/jobs", content=empty, headers=AS_JSON))
             assert issue["path"] == ""
 
 
-def test_every_unknown_field_is_named_among_the_forms_errors(
-    shared: SharedApi, slug: str
-) -> None:
+def test_every_unknown_field_is_named_among_the_forms_errors(shared: SharedApi, slug: str) -> None:
     with shared.nothing_written():
-        for path, body in (
-            ("/jobs", job_body()),
-            (f"/jobs/{slug}/run", {}),
-            ("/apps", app_body()),
-        ):
+        for path, body in (("/jobs", job_body()), (f"/jobs/{slug}/run", {}), ("/apps", app_body())):
             answer = shared.client.post(path, json={**body, "colour": 1, "a/b~": None})
             found = issues_of(answer)
             assert {issue["path"] for issue in found} == {"/colour", "/a~1b~0"}
@@ -159,9 +135,7 @@ def test_every_unknown_field_is_named_among_the_forms_errors(
             )
 
 
-def test_a_nested_unknown_field_stands_under_its_top_level_field(
-    shared: SharedApi,
-) -> None:
+def test_a_nested_unknown_field_stands_under_its_top_level_field(shared: SharedApi) -> None:
     answer = shared.client.post(
         "/jobs", json=job_body(retryPolicy={"maxAttempts": 2, "retries": 3})
     )
@@ -209,18 +183,11 @@ def test_a_launch_with_a_wrong_field_is_refused_with_its_place(
         for body, path in wrong:
             answer = shared.client.post(f"/jobs/{slug}/run", json=body)
             assert [issue["path"] for issue in issues_of(answer)] == [path], body
-            assert list(answer.json()["error"]["fieldErrors"]) == [
-                path.split("/")[1]
-            ], body
+            assert list(answer.json()["error"]["fieldErrors"]) == [path.split("/")[1]], body
 
 
-def test_parameters_are_checked_as_they_will_be_with_the_defaults(
-    shared: SharedApi,
-) -> None:
-    schema = {
-        "required": ["a", "b"],
-        "additionalProperties": {"type": "object", "required": ["c"]},
-    }
+def test_parameters_are_checked_as_they_will_be_with_the_defaults(shared: SharedApi) -> None:
+    schema = {"required": ["a", "b"], "additionalProperties": {"type": "object", "required": ["c"]}}
     slug = shared.register(
         parametersSchema=schema, defaultParameters={"a": {"c": 1}, "b": {"c": 1}}
     )["slug"]
@@ -231,11 +198,7 @@ def test_parameters_are_checked_as_they_will_be_with_the_defaults(
         )
         found = {(issue["path"], issue["keyword"]) for issue in issues_of(answer)}
     assert ("/parameters/b", "type") in found
-    assert {path for path, _ in found} <= {
-        "/parameters/b",
-        "/parameters/a",
-        "/parameters/a/c",
-    }
+    assert {path for path, _ in found} <= {"/parameters/b", "/parameters/a", "/parameters/a/c"}
     assert len(found) == 2
 
 

@@ -119,20 +119,14 @@ def test_with_tokens_only_listed_pages_may(guarded: SharedApi) -> None:
     check_failure(refused, 401, "token_missing")
     check_allowed(refused, LISTED)
     for origin in (FRONTEND, FOREIGN):
-        check_failure(
-            preflight(guarded, origin, "POST", "/jobs"), 403, "origin_not_allowed"
-        )
+        check_failure(preflight(guarded, origin, "POST", "/jobs"), 403, "origin_not_allowed")
         check_hidden(guarded.client.get("/jobs", headers={**TOKEN, "Origin": origin}))
 
 
-def test_the_websocket_follows_the_same_list(
-    shared: SharedApi, guarded: SharedApi
-) -> None:
+def test_the_websocket_follows_the_same_list(shared: SharedApi, guarded: SharedApi) -> None:
     with stream(shared, headers={"Origin": FRONTEND}) as follower:
         assert follower.next()["type"] == "connection.ack"
-    with stream(
-        guarded, headers={"Origin": LISTED}, token="token-of-alice"
-    ) as follower:
+    with stream(guarded, headers={"Origin": LISTED}, token="token-of-alice") as follower:
         assert follower.next()["type"] == "connection.ack"
     with stream(guarded, token="token-of-alice") as follower:  # No page at all.
         assert follower.next()["type"] == "connection.ack"

@@ -12,9 +12,7 @@ def headers(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name != "date"}
 
 
-def test_every_get_answers_a_head_with_the_same_headers_and_no_body(
-    shared: SharedApi,
-) -> None:
+def test_every_get_answers_a_head_with_the_same_headers_and_no_body(shared: SharedApi) -> None:
     paths = shared.get("/openapi.json")["paths"]
     asked = [path for path, methods in paths.items() if "get" in methods]
     assert len(asked) > 15
@@ -30,9 +28,7 @@ def test_every_get_answers_a_head_with_the_same_headers_and_no_body(
         assert headers(head) == headers(got), path
 
 
-@pytest.mark.parametrize(
-    "path", ["/events/stream?after=0", "/job-runs/{id}/logs?follow=true"]
-)
+@pytest.mark.parametrize("path", ["/events/stream?after=0", "/job-runs/{id}/logs?follow=true"])
 def test_a_head_of_a_stream_ends(shared: SharedApi, path: str) -> None:
     run = shared.launch(shared.register()["slug"])
     head = shared.client.head(path.format(**run))
@@ -44,6 +40,4 @@ def test_a_head_of_a_stream_ends(shared: SharedApi, path: str) -> None:
 def test_there_is_no_head_where_there_is_no_get(shared: SharedApi) -> None:
     for path in ("/jobs/repository-build/run", "/job-runs/x/cancel"):
         assert shared.client.head(path).status_code == 405
-    check_failure(
-        shared.client.get("/jobs/repository-build/run"), 405, "method_not_allowed"
-    )
+    check_failure(shared.client.get("/jobs/repository-build/run"), 405, "method_not_allowed")

@@ -3,9 +3,7 @@
 from tests.integration.shared_api import SharedApi, issues_of
 
 
-def test_what_runs_take_turns_by_may_not_be_longer_than_an_index_holds(
-    shared: SharedApi,
-) -> None:
+def test_what_runs_take_turns_by_may_not_be_longer_than_an_index_holds(shared: SharedApi) -> None:
     slug = shared.register(concurrencyKey="a/b")["slug"]
     longest = {"parameters": {"a/b": "x" * 998}}
     shared.launch(slug, longest)

@@ -11,11 +11,7 @@ from tests.support.processes import Process, wait_for_run
 def ended_run(client: httpx.Client, entry_point: str, **launch: Json) -> Json:
     job = job_body(entryPoint=entry_point)
     client.post("/jobs", json=job).raise_for_status()
-    run = (
-        client.post(f"/jobs/{job['slug']}/run", json=launch)
-        .raise_for_status()
-        .json()["data"]
-    )
+    run = client.post(f"/jobs/{job['slug']}/run", json=launch).raise_for_status().json()["data"]
     return wait_for_run(client, run["id"])
 
 
@@ -28,9 +24,7 @@ def test_a_run_that_ended_otherwise_is_not_canceled_but_can_be_retried(
         ("test.fail", "failed"),
         ("tests.nowhere", "failed"),
     ):
-        old = ended_run(
-            client, entry_point, parameters={"a": 1}, context={"given": True}
-        )
+        old = ended_run(client, entry_point, parameters={"a": 1}, context={"given": True})
         assert old["status"] == status
         events = client.get(f"/job-runs/{old['id']}/events").json()
         check_failure(

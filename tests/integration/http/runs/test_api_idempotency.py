@@ -5,20 +5,12 @@ import json
 import httpx
 import pytest
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    at_once,
-    check_failure,
-    issues_of,
-)
+from tests.integration.shared_api import Json, SharedApi, at_once, check_failure, issues_of
 
 KEY = "Idempotency-Key"
 
 
-def launch(
-    shared: SharedApi, slug: str, key: str | bytes, content: bytes = b""
-) -> httpx.Response:
+def launch(shared: SharedApi, slug: str, key: str | bytes, content: bytes = b"") -> httpx.Response:
     headers = [
         (KEY.encode(), key.encode() if isinstance(key, str) else key),
         (b"Content-Type", b"application/json"),
@@ -33,9 +25,7 @@ def test_the_same_key_and_body_lead_to_the_first_run_again(shared: SharedApi) ->
     before = shared.count_events()
     assert first.status_code == 202
     assert first.json()["data"]["idempotencyKey"] == "k 1"
-    spelt_otherwise = (
-        b'{"maxAttempts":2.0,\n\t"parameters":{"b":[{"y":2,"x":1e0}],"\\u0061":1}}'
-    )
+    spelt_otherwise = b'{"maxAttempts":2.0,\n\t"parameters":{"b":[{"y":2,"x":1e0}],"\\u0061":1}}'
     for again in (body, spelt_otherwise):
         assert launch(shared, slug, "k 1", again).json() == first.json()
         assert launch(shared, slug.upper(), "k 1", again).json() == first.json()
@@ -65,23 +55,16 @@ def test_another_body_under_the_same_key_is_a_409(shared: SharedApi) -> None:
     ]
     for other in others:
         check_failure(
-            launch(shared, slug, "k", json.dumps(other).encode()),
-            409,
-            "idempotency_key_reused",
+            launch(shared, slug, "k", json.dumps(other).encode()), 409, "idempotency_key_reused"
         )
     assert shared.count_events() == before
 
 
-def test_the_first_run_is_found_again_whatever_became_of_job_and_run(
-    shared: SharedApi,
-) -> None:
+def test_the_first_run_is_found_again_whatever_became_of_job_and_run(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
     body = b'{"parameters": {"a": 1}, "scheduledAt": "2031-01-01T00:00:00Z"}'
     run = launch(shared, slug, "k", body).json()["data"]
-    revision = {
-        "parametersSchema": {"properties": {"a": {"type": "string"}}},
-        "timeoutMs": 5_000,
-    }
+    revision = {"parametersSchema": {"properties": {"a": {"type": "string"}}}, "timeoutMs": 5_000}
     assert shared.client.patch(f"/jobs/{slug}", json=revision).status_code == 200
     assert launch(shared, slug, "k", body).json()["data"] == run
     issues_of(launch(shared, slug, "another", body))
@@ -110,9 +93,7 @@ def test_keys_are_scoped_to_the_job_and_are_case_sensitive(shared: SharedApi) ->
 
 def test_fifty_racing_requests_with_one_key_make_one_run(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
-    answers = at_once(
-        50, lambda _: launch(shared, slug, "race", b'{"parameters": {"a": 1}}')
-    )
+    answers = at_once(50, lambda _: launch(shared, slug, "race", b'{"parameters": {"a": 1}}'))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["data"]["id"] for answer in answers}) == 1
     assert len(shared.get(f"/jobs/{slug}/runs")["data"]) == 1
@@ -121,10 +102,7 @@ def test_fifty_racing_requests_with_one_key_make_one_run(shared: SharedApi) -> N
 def test_of_racing_bodies_under_one_key_one_wins(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
     answers = at_once(
-        20,
-        lambda number: launch(
-            shared, slug, "race", b'{"parameters": {"a": %d}}' % (number % 4)
-        ),
+        20, lambda number: launch(shared, slug, "race", b'{"parameters": {"a": %d}}' % (number % 4))
     )
     [run] = shared.get(f"/jobs/{slug}/runs")["data"]
     for number, answer in enumerate(answers):
@@ -160,9 +138,7 @@ def test_two_keys_are_a_400(shared: SharedApi) -> None:
 
 
 @pytest.mark.parametrize(
-    "key",
-    ["x", "x" * 255, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ a"],
-    ids=["short", "long", "odd"],
+    "key", ["x", "x" * 255, "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ a"], ids=["short", "long", "odd"]
 )
 def test_any_other_key_is_fine(shared: SharedApi, key: str) -> None:
     slug = shared.register()["slug"]

@@ -13,9 +13,7 @@ NAMES = ("eu", "us", "number", "text")
 def runs(shared: SharedApi) -> dict[str, Json]:
     """Launch some runs of one job; return them by name."""
     shared.register(
-        slug="filtered",
-        workerLabels={"zone": "eu"},
-        moduleBinding={"moduleId": "reports"},
+        slug="filtered", workerLabels={"zone": "eu"}, moduleBinding={"moduleId": "reports"}
     )
     launched = {
         "eu": {"region": "eu", "tier": 1},
@@ -89,9 +87,7 @@ def test_a_filter_finds(
     assert found(shared, runs, f"{query}&limit=50") == set(expected)
 
 
-def test_times_part_runs_without_gap_or_overlap(
-    shared: SharedApi, runs: dict[str, Json]
-) -> None:
+def test_times_part_runs_without_gap_or_overlap(shared: SharedApi, runs: dict[str, Json]) -> None:
     moment = runs["number"]["createdAt"]
     earlier = found(shared, runs, f"job=filtered&createdBefore={moment}")
     later = found(shared, runs, f"job=filtered&createdAfter={moment}")
@@ -101,9 +97,7 @@ def test_times_part_runs_without_gap_or_overlap(
     assert found(shared, runs, f"job=filtered&createdBefore!={moment}") == later
 
 
-def test_pages_of_a_filter_follow_each_other(
-    shared: SharedApi, runs: dict[str, Json]
-) -> None:
+def test_pages_of_a_filter_follow_each_other(shared: SharedApi, runs: dict[str, Json]) -> None:
     query: dict[str, Any] = {"parameters.region!": "eu", "job": "filtered", "limit": 1}
     seen: list[str] = []
     cursor: dict[str, str] = {}

@@ -35,10 +35,7 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
             UUID(event[name])
         moment(event["recordedAt"])
     assert requested["position"] < canceled["position"]
-    assert (requested["type"], canceled["type"]) == (
-        "job_run.requested",
-        "job_run.canceled",
-    )
+    assert (requested["type"], canceled["type"]) == ("job_run.requested", "job_run.canceled")
     assert (requested["occurredAt"], canceled["occurredAt"]) == (
         run["createdAt"],
         canceled["occurredAt"],
@@ -56,11 +53,7 @@ def test_a_runs_events_tell_who_did_what_and_why(shared: SharedApi) -> None:
         == 4
     )
     data: dict[str, Any] = requested["data"]
-    assert (data["slug"], data["parameters"], data["requested_by"]) == (
-        slug,
-        {"a": 1},
-        "anonymous",
-    )
+    assert (data["slug"], data["parameters"], data["requested_by"]) == (slug, {"a": 1}, "anonymous")
     assert canceled["data"]["reason"] == "because"
 
 
@@ -94,7 +87,5 @@ def test_a_run_that_never_started_has_an_empty_log(shared: SharedApi) -> None:
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer.headers["Content-Type"].startswith("text/plain")
     check_failure(
-        shared.client.get(f"/job-runs/{run['id']}/logs?attempt=2"),
-        404,
-        "attempt_not_found",
+        shared.client.get(f"/job-runs/{run['id']}/logs?attempt=2"), 404, "attempt_not_found"
     )

@@ -49,9 +49,7 @@ def test_offsets_lead_through_all_runs_without_gap_or_repeat(
         assert set(meta) == {"limit", "offset", "hasMore", "nextOffset", "nextCursor"}
         assert (meta["limit"], meta["offset"]) == (limit, offset)
         assert (
-            meta["hasMore"]
-            == (meta["nextOffset"] is not None)
-            == (meta["nextCursor"] is not None)
+            meta["hasMore"] == (meta["nextOffset"] is not None) == (meta["nextCursor"] is not None)
         )
         assert meta["nextOffset"] in {None, offset + limit}
         offset = meta["nextOffset"]
@@ -81,19 +79,10 @@ def test_pages_have_25_runs_of_all_jobs_unless_told_otherwise(
     other = shared.launch(shared.register()["slug"])
     page = shared.get("/job-runs")
     assert ids(page)[0] == other["id"]
-    assert (
-        len(page["data"]) == page["meta"]["limit"] == page["meta"]["nextOffset"] == 25
-    )
+    assert len(page["data"]) == page["meta"]["limit"] == page["meta"]["nextOffset"] == 25
     assert page["data"][0]["run"] == other
     assert set(page["data"][0]) == {"run", "job"}
-    assert set(page["data"][0]["job"]) == {
-        "id",
-        "slug",
-        "name",
-        "version",
-        "type",
-        "runtime",
-    }
+    assert set(page["data"][0]["job"]) == {"id", "slug", "name", "version", "type", "runtime"}
     assert shared.get("/job-runs", job="crowd")["data"][0]["run"]["id"] == crowd[0]
 
 
@@ -111,9 +100,7 @@ def test_a_page_past_the_end_is_empty(shared: SharedApi, crowd: list[str]) -> No
         }
 
 
-def test_the_list_of_one_job_pages_likewise(
-    shared: SharedApi, crowd: list[str]
-) -> None:
+def test_the_list_of_one_job_pages_likewise(shared: SharedApi, crowd: list[str]) -> None:
     seen: list[str] = []
     for offset in range(0, RUNS, 50):
         page = shared.get("/jobs/CROWD/runs", limit=50, offset=offset)
@@ -123,9 +110,7 @@ def test_the_list_of_one_job_pages_likewise(
     assert len(shared.get("/jobs/crowd/runs")["data"]) == 10
 
 
-def walked(
-    shared: SharedApi, url: str, between: Callable[[], object], **query: Any
-) -> list[Json]:
+def walked(shared: SharedApi, url: str, between: Callable[[], object], **query: Any) -> list[Json]:
     """Return all runs of a list, page by page by cursor, while other things go on."""
     seen: list[Json] = []
     cursor: str | None = ""
@@ -149,18 +134,13 @@ def test_cursors_lead_through_the_lists_of_one_job_while_it_is_launched(
     for run_id in runs[::3]:
         shared.client.post(f"/job-runs/{run_id}/cancel")
     canceled, all_runs = runs[::3], runs
-    expected = {
-        "": all_runs,
-        "canceled": canceled,
-        "pending,canceled": all_runs,
-        "running": [],
-    }[status]
+    expected = {"": all_runs, "canceled": canceled, "pending,canceled": all_runs, "running": []}[
+        status
+    ]
     for url in (f"/jobs/{slug}/runs", f"/jobs/{slug}"):
         newest = [
             run["id"]
-            for run in walked(
-                shared, url, lambda: shared.launch(slug), limit=limit, status=status
-            )
+            for run in walked(shared, url, lambda: shared.launch(slug), limit=limit, status=status)
         ]
         since = [run_id for run_id in newest if run_id not in set(runs)]
         # What was launched before the first page is in front, once; nothing else is new.
@@ -176,9 +156,7 @@ def test_a_cursor_must_be_one(shared: SharedApi) -> None:
             assert shared.client.get(url, params={"cursor": cursor}).status_code == 400
 
 
-async def test_a_far_page_is_the_same_as_by_cursor(
-    shared: SharedApi, crowd: list[str]
-) -> None:
+async def test_a_far_page_is_the_same_as_by_cursor(shared: SharedApi, crowd: list[str]) -> None:
     # Far pages are found in another way; here everything is far.
     far = lists.FAR
     lists.FAR = 0
@@ -193,9 +171,7 @@ async def listed_directly(shared: SharedApi) -> list[str]:
     async with parts(shared.database_url) as part, part.pool.connection() as connection:
         job = await job_definitions.by_slug(connection, "crowd")
         assert job is not None
-        wanted = RunFilter(
-            definition_id=UUID(str(job["id"])), statuses=["pending", "canceled"]
-        )
+        wanted = RunFilter(definition_id=UUID(str(job["id"])), statuses=["pending", "canceled"])
         rows, next_offset = await lists.list_runs(connection, wanted, 25, 60)
         assert next_offset == 85
         return [str(row["id"]) for row in rows]

@@ -24,12 +24,9 @@ def test_runs_are_filtered_by_one_status_or_several(shared: SharedApi) -> None:
     assert listed(shared, job=slug, status="") == runs
     assert listed(shared, job=slug, status="running,succeeded,failed,expired") == []
     assert [
-        run["id"]
-        for run in shared.get(f"/jobs/{slug}/runs", status="canceled,failed")["data"]
+        run["id"] for run in shared.get(f"/jobs/{slug}/runs", status="canceled,failed")["data"]
     ] == runs[::3]
-    page = shared.get(
-        "/job-runs", job=slug, status="pending,canceled", limit=4, offset=3
-    )
+    page = shared.get("/job-runs", job=slug, status="pending,canceled", limit=4, offset=3)
     assert (ids(page), page["meta"]["hasMore"]) == (runs[3:7], True)
 
 
@@ -44,9 +41,7 @@ def test_the_job_filter_takes_a_whole_slug_in_any_case(shared: SharedApi) -> Non
 
 
 def test_a_search_finds_part_of_a_slug_or_name_in_any_case(shared: SharedApi) -> None:
-    slug = shared.register(
-        slug=unique("Needle_In"), name="Größe ПРИВЕТ 日本 100% a\\b"
-    )["slug"]
+    slug = shared.register(slug=unique("Needle_In"), name="Größe ПРИВЕТ 日本 100% a\\b")["slug"]
     run_id = shared.launch(slug)["id"]
     shared.launch(shared.register(name="Another job: 100 percent")["slug"])
     part = slug[3:9].upper()
@@ -79,12 +74,10 @@ def test_a_search_finds_part_of_a_slug_or_name_in_any_case(shared: SharedApi) ->
 
 
 def test_wildcards_in_a_search_are_plain_characters(shared: SharedApi) -> None:
-    with_both = shared.launch(
-        shared.register(slug=unique("under_score"), name="50% off")["slug"]
-    )["id"]
-    without = shared.launch(
-        shared.register(slug=unique("plain"), name="plain")["slug"]
-    )["id"]
+    with_both = shared.launch(shared.register(slug=unique("under_score"), name="50% off")["slug"])[
+        "id"
+    ]
+    without = shared.launch(shared.register(slug=unique("plain"), name="plain")["slug"])["id"]
     for text in ("0% o", "r_s"):
         found = listed(shared, search=text, limit=50)
         assert with_both in found
@@ -94,9 +87,7 @@ def test_wildcards_in_a_search_are_plain_characters(shared: SharedApi) -> None:
 
 
 def test_a_search_finds_the_start_of_a_runs_id(shared: SharedApi) -> None:
-    run_id = shared.launch(shared.register(slug=unique("zzz"), name="zzz")["slug"])[
-        "id"
-    ]
+    run_id = shared.launch(shared.register(slug=unique("zzz"), name="zzz")["slug"])["id"]
     for length in (9, 14, 20, 30, 35, 36):
         assert run_id in listed(shared, search=run_id[:length], limit=50)
         assert run_id in listed(shared, search=run_id[:length].upper(), limit=50)
@@ -111,9 +102,7 @@ def test_a_search_finds_the_start_of_a_runs_id(shared: SharedApi) -> None:
         assert listed(shared, search=other) == [], other
 
 
-def test_a_search_that_several_jobs_match_pages_by_offset_and_cursor(
-    shared: SharedApi,
-) -> None:
+def test_a_search_that_several_jobs_match_pages_by_offset_and_cursor(shared: SharedApi) -> None:
     name = unique("several")
     slugs = [shared.register(name=name)["slug"] for _ in range(5)]
     runs = [shared.launch(slugs[number * 7 % 5])["id"] for number in range(30)][::-1]
@@ -134,20 +123,13 @@ def test_a_search_that_several_jobs_match_pages_by_offset_and_cursor(
         seen = ids(page)
         while page["meta"]["nextCursor"] is not None:
             page = shared.get(
-                "/job-runs",
-                search=name,
-                status=status,
-                limit=7,
-                cursor=page["meta"]["nextCursor"],
+                "/job-runs", search=name, status=status, limit=7, cursor=page["meta"]["nextCursor"]
             )
             seen += ids(page)
         assert seen == expected
     assert (
         listed(
-            shared,
-            search=name,
-            asOf=shared.get("/job-runs/counts")["meta"]["position"],
-            limit=50,
+            shared, search=name, asOf=shared.get("/job-runs/counts")["meta"]["position"], limit=50
         )
         == runs
     )

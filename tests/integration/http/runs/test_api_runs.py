@@ -27,9 +27,7 @@ NOTHING_YET: Json = {
 
 
 def test_a_launched_run_is_pending_with_every_field(shared: SharedApi) -> None:
-    job = shared.register(
-        version=4, defaultParameters={"a": {"x": 1}, "b": 2}, priority=5
-    )
+    job = shared.register(version=4, defaultParameters={"a": {"x": 1}, "b": 2}, priority=5)
     answer = shared.client.post(
         f"/jobs/{job['slug']}/run",
         json={
@@ -44,11 +42,7 @@ def test_a_launched_run_is_pending_with_every_field(shared: SharedApi) -> None:
     assert warning["code"] == "no_worker_offers_entry_point"
     run = answer.json()["data"]
     UUID(run["id"])
-    assert (
-        moment(run["createdAt"])
-        == moment(run["scheduledAt"])
-        == moment(run["updatedAt"])
-    )
+    assert moment(run["createdAt"]) == moment(run["scheduledAt"]) == moment(run["updatedAt"])
     assert run == {
         **NOTHING_YET,
         "jobDefinitionId": job["id"],
@@ -64,13 +58,9 @@ def test_a_launched_run_is_pending_with_every_field(shared: SharedApi) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw",
-    [None, b"", b" \n", b"{}", b"null"],
-    ids=["none", "empty", "blank", "{}", "null"],
+    "raw", [None, b"", b" \n", b"{}", b"null"], ids=["none", "empty", "blank", "{}", "null"]
 )
-def test_a_run_may_be_launched_without_a_body(
-    shared: SharedApi, raw: bytes | None
-) -> None:
+def test_a_run_may_be_launched_without_a_body(shared: SharedApi, raw: bytes | None) -> None:
     slug = shared.register(
         defaultParameters={"a": 1}, timeoutMs=5_000, retryPolicy={"maxAttempts": 4}
     )["slug"]
@@ -85,9 +75,7 @@ def test_a_run_may_be_launched_without_a_body(
 
 
 def test_null_means_as_the_definition_says(shared: SharedApi) -> None:
-    slug = shared.register(timeoutMs=5_000, priority=7, defaultParameters={"a": 1})[
-        "slug"
-    ]
+    slug = shared.register(timeoutMs=5_000, priority=7, defaultParameters={"a": 1})["slug"]
     fields = (
         "parameters",
         "timeoutMs",
@@ -99,12 +87,7 @@ def test_null_means_as_the_definition_says(shared: SharedApi) -> None:
         "priority",
     )
     run = shared.launch(slug, dict.fromkeys(fields))
-    assert (
-        run["timeoutMs"],
-        run["maxAttempts"],
-        run["priority"],
-        run["parameters"],
-    ) == (
+    assert (run["timeoutMs"], run["maxAttempts"], run["priority"], run["parameters"]) == (
         5_000,
         1,
         7,
@@ -137,11 +120,7 @@ def test_a_run_is_seen_at_once_in_sql_and_in_the_api(shared: SharedApi) -> None:
         "max_attempts": "maxAttempts",
         "duration_ms": "durationMs",
     }
-    times = {
-        "scheduled_at": "scheduledAt",
-        "created_at": "createdAt",
-        "updated_at": "updatedAt",
-    }
+    times = {"scheduled_at": "scheduledAt", "created_at": "createdAt", "updated_at": "updatedAt"}
     [row] = shared.rows(
         f"SELECT {', '.join([*columns, *times, 'started_at', 'completed_at'])}"
         " FROM job_runs WHERE id = %s",
@@ -152,19 +131,13 @@ def test_a_run_is_seen_at_once_in_sql_and_in_the_api(shared: SharedApi) -> None:
     assert {field: row.pop(column) for column, field in times.items()} == {
         field: moment(run[field]) for field in times.values()
     }
-    assert row == {
-        column: run[field] for column, field in columns.items() if column in row
-    }
+    assert row == {column: run[field] for column, field in columns.items() if column in row}
 
 
-def test_a_run_may_be_scheduled_for_later_but_never_for_the_past(
-    shared: SharedApi,
-) -> None:
+def test_a_run_may_be_scheduled_for_later_but_never_for_the_past(shared: SharedApi) -> None:
     slug = shared.register()["slug"]
     delayed = shared.launch(slug, {"delayMs": 3_600_000})
-    assert moment(delayed["scheduledAt"]) - moment(delayed["createdAt"]) == timedelta(
-        hours=1
-    )
+    assert moment(delayed["scheduledAt"]) - moment(delayed["createdAt"]) == timedelta(hours=1)
     tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(microsecond=123_999)
     scheduled = shared.launch(slug, {"scheduledAt": tomorrow.isoformat()})
     assert moment(scheduled["scheduledAt"]) == tomorrow.replace(microsecond=123_000)
@@ -208,9 +181,7 @@ def test_a_pending_run_is_canceled_at_once_and_only_once(shared: SharedApi) -> N
     for again in ({}, {"reason": "another one"}, {"reason": None}):
         repeated = shared.client.post(f"/job-runs/{run['id']}/cancel", json=again)
         assert (repeated.status_code, repeated.json()["data"]) == (202, canceled)
-    assert (
-        shared.client.post(f"/job-runs/{run['id']}/cancel").json()["data"] == canceled
-    )
+    assert shared.client.post(f"/job-runs/{run['id']}/cancel").json()["data"] == canceled
     assert shared.count_events() == before
 
 
@@ -219,22 +190,14 @@ def test_twenty_clients_that_cancel_one_run_leave_one_event(shared: SharedApi) -
     answers = at_once(20, lambda _: shared.client.post(f"/job-runs/{run['id']}/cancel"))
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.content for answer in answers}) == 1
-    types = [
-        event["type"] for event in shared.get(f"/job-runs/{run['id']}/events")["data"]
-    ]
+    types = [event["type"] for event in shared.get(f"/job-runs/{run['id']}/events")["data"]]
     assert types == ["job_run.requested", "job_run.canceled"]
 
 
 def test_a_retry_is_a_new_run_that_names_the_old(shared: SharedApi) -> None:
     slug = shared.register(defaultParameters={"a": 1})["slug"]
     old = shared.launch(
-        slug,
-        {
-            "parameters": {"b": 2},
-            "context": {"kept": 1},
-            "timeoutMs": 9_000,
-            "maxAttempts": 2,
-        },
+        slug, {"parameters": {"b": 2}, "context": {"kept": 1}, "timeoutMs": 9_000, "maxAttempts": 2}
     )
     shared.client.post(f"/job-runs/{old['id']}/cancel")
     answer = shared.client.post(f"/job-runs/{old['id']}/retry")
@@ -254,9 +217,7 @@ def test_a_retry_is_a_new_run_that_names_the_old(shared: SharedApi) -> None:
 def test_a_run_that_has_not_ended_is_not_retried(shared: SharedApi) -> None:
     run = shared.launch(shared.register()["slug"])
     before = shared.count_events()
-    check_failure(
-        shared.client.post(f"/job-runs/{run['id']}/retry"), 409, "run_not_ended"
-    )
+    check_failure(shared.client.post(f"/job-runs/{run['id']}/retry"), 409, "run_not_ended")
     assert shared.count_events() == before
 
 

@@ -30,9 +30,7 @@ def shown(page: Json) -> list[str]:
     return [item.get("run", item)["id"] for item in items]
 
 
-def pages(
-    shared: SharedApi, path: str, query: Json, way: str, told: str
-) -> list[list[str]]:
+def pages(shared: SharedApi, path: str, query: Json, way: str, told: str) -> list[list[str]]:
     """Return the ids of page after page, by offsets or by cursors."""
     query = {**query, "limit": 50}
     found: list[list[str]] = []
@@ -88,9 +86,7 @@ def test_who_counts_by_offset_is_told_what_to_add(shared: SharedApi) -> None:
         assert "must add the runs that came" in told
 
 
-def test_the_first_run_is_shown_however_large_it_is(
-    shared: SharedApi, large: list[str]
-) -> None:
+def test_the_first_run_is_shown_however_large_it_is(shared: SharedApi, large: list[str]) -> None:
     page = shared.get("/job-runs", job=SLUG, limit=1)
     assert shown(page) == large[:1]
     assert page["meta"]["nextOffset"] == 1

@@ -64,9 +64,7 @@ def _matches(run: RunRow, wanted: dict[str, Any]) -> bool:
 async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -> None:
     wanted = _wanted(random, rows)
     limit, offset = random.choice([1, 25]), random.choice([0, 0, 3, 40])
-    expected = [run["id"] for run in rows if _matches(run, wanted)][
-        offset : offset + limit + 1
-    ]
+    expected = [run["id"] for run in rows if _matches(run, wanted)][offset : offset + limit + 1]
     asked = RunFilter(**wanted)
     next_offset = offset + limit if len(expected) > limit else None
     found, following = await lists.list_runs(connection, asked, limit, offset)
@@ -85,9 +83,7 @@ async def test_a_search_finds_what_looking_at_every_run_would_find(
     monkeypatch.setattr(lists, "MAX_NAMED", max_named)
     monkeypatch.setattr(lists, "FAR", far)
 
-    database_url = await filled(
-        "searched_runs", partial(fill, runs=RUNS, pending_in_hundred=10)
-    )
+    database_url = await filled("searched_runs", partial(fill, runs=RUNS, pending_in_hundred=10))
     async with parts(database_url) as part, part.pool.connection() as connection:
         rows = await read_rows(
             connection, RunRow, "SELECT * FROM job_runs ORDER BY created_position DESC"

@@ -18,9 +18,7 @@ def test_an_import_that_fails_is_told_with_its_traceback(write: Write) -> None:
     with pytest.raises(HandlersError) as raised:
         found("mine")
     text = str(raised.value)
-    assert text.startswith(
-        "cannot take handlers from the module mine: KeyError: 'missing'\n"
-    )
+    assert text.startswith("cannot take handlers from the module mine: KeyError: 'missing'\n")
     assert "parts.py" in text
     assert "line 2, in word" in text
     assert "apphub_jobs" not in text
@@ -35,20 +33,12 @@ def test_a_module_that_is_not_there_is_told_with_what_to_do(write: Write) -> Non
     assert advice.startswith("no_such.handlers is not in")
     assert str(Path.cwd()) in advice
     assert "PYTHONPATH" in advice
-    with pytest.raises(
-        HandlersError, match=r"mine\.py.*\n.*import no_such_module"
-    ) as raised:
+    with pytest.raises(HandlersError, match=r"mine\.py.*\n.*import no_such_module") as raised:
         found("mine")
-    assert (
-        str(raised.value)
-        .splitlines()[-1]
-        .startswith("no_such_module, which mine imports, is")
-    )
+    assert str(raised.value).splitlines()[-1].startswith("no_such_module, which mine imports, is")
 
 
-def test_who_imports_the_service_is_told_that_it_is_not_for_handlers(
-    write: Write,
-) -> None:
+def test_who_imports_the_service_is_told_that_it_is_not_for_handlers(write: Write) -> None:
     write("mine.py", "import eventlog\n")
     with pytest.raises(HandlersError) as raised:
         found("mine")
@@ -60,22 +50,14 @@ def test_who_imports_the_service_is_told_that_it_is_not_for_handlers(
     ("content", "told"),
     [
         ("", "mine has no mapping HANDLERS"),
-        (
-            "HANDLERS = {'my.number': 3}",
-            "must map names to functions, unlike 'my.number': 3",
-        ),
+        ("HANDLERS = {'my.number': 3}", "must map names to functions, unlike 'my.number': 3"),
         ("HANDLERS = {3: print}", "must map names to functions, unlike 3"),
         ("def", "module mine: SyntaxError: invalid syntax (mine.py, line 1)"),
         ("raise SystemExit(3)", "importing mine ended the process (exit code 3)"),
-        (
-            "import os, signal; os.kill(os.getpid(), signal.SIGKILL)",
-            "the process (signal 9)",
-        ),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the process (signal 9)"),
     ],
 )
-def test_what_is_no_module_of_handlers_is_told(
-    content: str, told: str, write: Write
-) -> None:
+def test_what_is_no_module_of_handlers_is_told(content: str, told: str, write: Write) -> None:
     write("mine.py", content)
     with pytest.raises(HandlersError) as raised:
         found("mine")
@@ -131,14 +113,8 @@ def test_a_name_that_is_offered_twice_is_refused_with_both_modules(
     monkeypatch.setenv("PYTHONPATH", str(installed))
     write("mine.py", "HANDLERS = {'a.b': print}\n")
     write("builder.py", "HANDLERS = {'catalog.build.run': print}\n")
-    with pytest.raises(
-        DuplicateHandlerError, match=r"'a\.b' is offered by both mine and theirs"
-    ):
+    with pytest.raises(DuplicateHandlerError, match=r"'a\.b' is offered by both mine and theirs"):
         found("mine")
-    assert found("theirs")["a.b"].modules == ["theirs"], (
-        "named and installed, it is one module"
-    )
-    with pytest.raises(
-        DuplicateHandlerError, match=r"both builder and catalog\.handlers"
-    ):
+    assert found("theirs")["a.b"].modules == ["theirs"], "named and installed, it is one module"
+    with pytest.raises(DuplicateHandlerError, match=r"both builder and catalog\.handlers"):
         found("builder")

@@ -5,12 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.worker.operator_modules import Write
-from worker.executors.local.probe import (
-    DuplicateHandlerError,
-    HandlersError,
-    Offer,
-    offers,
-)
+from worker.executors.local.probe import DuplicateHandlerError, HandlersError, Offer, offers
 from worker.executors.packages import HandlerSource, packages_of
 
 GREET = '''
@@ -31,9 +26,7 @@ HANDLERS = {"my.plain": plain}
 def own(*modules: str) -> dict[str, Offer]:
     """Return what these modules offer."""
     found = offers(packages_of(HandlerSource(modules)))
-    return {
-        name: offer for name, offer in found.items() if not name.startswith("catalog.")
-    }
+    return {name: offer for name, offer in found.items() if not name.startswith("catalog.")}
 
 
 def test_a_probe_tells_definitions_beside_names(write: Write) -> None:
@@ -49,22 +42,14 @@ def test_a_probe_tells_definitions_beside_names(write: Write) -> None:
         "type": "batch",
         "entryPoint": "greet-all",
         "timeoutMs": 30_000,
-        "retryPolicy": {
-            "maxAttempts": 3,
-            "strategy": "exponential",
-            "jitter": "none",
-        },
+        "retryPolicy": {"maxAttempts": 3, "strategy": "exponential", "jitter": "none"},
         "metadata": {"description": "Greet everybody."},
         "defaultParameters": {"times": 1},
         "parametersSchema": {
             "type": "object",
             "title": "greet-all",
             "properties": {
-                "names": {
-                    "type": "array",
-                    "items": {"type": "string"},
-                    "title": "Names",
-                },
+                "names": {"type": "array", "items": {"type": "string"}, "title": "Names"},
                 "times": {"type": "integer", "default": 1, "title": "Times"},
             },
             "required": ["names"],
@@ -74,14 +59,10 @@ def test_a_probe_tells_definitions_beside_names(write: Write) -> None:
     }
 
 
-def test_a_module_offers_its_packages_jobs_and_those_that_it_lists(
-    write: Write,
-) -> None:
+def test_a_module_offers_its_packages_jobs_and_those_that_it_lists(write: Write) -> None:
     write("greetings.py", GREET)
     write("parts/__init__.py", "from parts.one import first\n")
-    write(
-        "parts/one.py", "from apphub_jobs import job\n@job\ndef first() -> None: ...\n"
-    )
+    write("parts/one.py", "from apphub_jobs import job\n@job\ndef first() -> None: ...\n")
     assert set(own("parts", "parts.one")) == {"first"}
     write(
         "launching.py",
@@ -109,9 +90,7 @@ def test_a_module_offers_its_packages_jobs_and_those_that_it_lists(
         ("HANDLERS = 1\n", ["must map names to functions or list jobs, unlike 1"]),
     ],
 )
-def test_what_is_no_job_is_told(
-    content: str, told: Sequence[str], write: Write
-) -> None:
+def test_what_is_no_job_is_told(content: str, told: Sequence[str], write: Write) -> None:
     write("mine.py", f"from apphub_jobs import job\n{content}")
     with pytest.raises(HandlersError) as raised:
         own("mine")
@@ -136,9 +115,7 @@ def test_a_handlers_process_imports_pydantic_for_typed_functions_alone(
 
 
 @pytest.mark.parametrize("modules", [("mine",), ("mine", "theirs")])
-def test_a_job_with_two_entry_points_is_refused(
-    write: Write, modules: Sequence[str]
-) -> None:
+def test_a_job_with_two_entry_points_is_refused(write: Write, modules: Sequence[str]) -> None:
     job = "from apphub_jobs import job\n\n@job('Tidy', entry_point='a')\ndef a(): ...\n"
     another = job.replace("Tidy", "tidy").replace("'a'", "'b'").replace("a()", "b()")
     texts = [job, another] if len(modules) > 1 else [f"{job}\n{another}"]

@@ -24,9 +24,7 @@ PACKAGES = cast("list[dict[str, Any]]", json.loads((WEB / MANIFEST).read_text())
 
 
 def _own() -> list[Path]:
-    return [
-        path for path in WEB.rglob("*") if path.is_file() and VENDOR not in path.parents
-    ]
+    return [path for path in WEB.rglob("*") if path.is_file() and VENDOR not in path.parents]
 
 
 def test_the_manifest_names_every_vendored_file_and_its_hash() -> None:
@@ -78,18 +76,14 @@ def test_all_of_it_is_small() -> None:
     """A browser that has nothing yet gets all of it within a moment, over a slow line, too."""
     own = sum(path.stat().st_size for path in _own())
     loaded = [path for path in VENDOR.rglob("*.*") if path != WEB / MANIFEST]
-    gzipped = sum(
-        len(gzip.compress(path.read_bytes(), mtime=0)) for path in [*_own(), *loaded]
-    )
+    gzipped = sum(len(gzip.compress(path.read_bytes(), mtime=0)) for path in [*_own(), *loaded])
     print(f"own: {own:,} bytes in {len(_own())} files; all, gzipped: {gzipped:,} bytes")
     assert gzipped <= MOST_BYTES_GZIPPED
 
 
 def test_no_markup_holds_scripts_or_styles() -> None:
     """The policy would refuse them."""
-    inline = re.compile(
-        r"<[^>]*\s(?:style=\"|on[a-z]+=\")|javascript:|\beval\(|new Function"
-    )
+    inline = re.compile(r"<[^>]*\s(?:style=\"|on[a-z]+=\")|javascript:|\beval\(|new Function")
     found = [
         str(path.relative_to(WEB))
         for path in _own()

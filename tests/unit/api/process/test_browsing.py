@@ -19,7 +19,5 @@ from cli.process.dev import has_screen
         ({"BROWSER": "editor-helper", "SSH_CONNECTION": "192.0.2.1"}, "linux", True),
     ],
 )
-def test_on_a_screen_alone(
-    *, environment: dict[str, str], platform: str, expected: bool
-) -> None:
+def test_on_a_screen_alone(*, environment: dict[str, str], platform: str, expected: bool) -> None:
     assert has_screen(environment, platform) is expected

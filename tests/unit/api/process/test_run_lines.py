@@ -33,9 +33,10 @@ def told(*messages: dict[str, Any]) -> list[str]:
 
 
 def test_a_run_is_told_at_its_start_and_at_its_end() -> None:
-    assert told(
-        message("pending"), message("running"), message("succeeded", durationMs=1_234)
-    ) == ["started: attempt 1 of 3", "succeeded: after 1.2 s, attempt 1 of 3"]
+    assert told(message("pending"), message("running"), message("succeeded", durationMs=1_234)) == [
+        "started: attempt 1 of 3",
+        "succeeded: after 1.2 s, attempt 1 of 3",
+    ]
 
 
 def test_an_attempt_that_is_retried_says_why_and_when_the_next_one_comes() -> None:
@@ -54,9 +55,7 @@ def test_an_attempt_that_is_retried_says_why_and_when_the_next_one_comes() -> No
 
 def test_a_run_that_a_stopping_worker_returns_is_told() -> None:
     back = message("pending", at="2026-11-25T12:00:01.000Z")
-    assert told(message("running"), back)[1] == (
-        "handed back: after 1.0 s, it starts again"
-    )
+    assert told(message("running"), back)[1] == ("handed back: after 1.0 s, it starts again")
 
 
 @pytest.mark.parametrize("status", ["failed", "expired", "canceled"])

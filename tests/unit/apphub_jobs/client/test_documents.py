@@ -28,15 +28,10 @@ def keys(shape: type[BaseModel]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("document", "shape"),
-    [(RunDocument, run_shapes.Run), (JobDocument, job_shapes.Definition)],
+    ("document", "shape"), [(RunDocument, run_shapes.Run), (JobDocument, job_shapes.Definition)]
 )
-def test_each_view_is_of_a_field(
-    document: type[Document], shape: type[BaseModel]
-) -> None:
-    views = {
-        name for name in dir(document) if isinstance(getattr(document, name), property)
-    }
+def test_each_view_is_of_a_field(document: type[Document], shape: type[BaseModel]) -> None:
+    views = {name for name in dir(document) if isinstance(getattr(document, name), property)}
     fields = {to_snake(name) for name in keys(shape)}
     assert views - ADDED == fields - BY_KEY
 
@@ -75,8 +70,5 @@ def test_a_definition_is_compared_with_what_is_there() -> None:
     current = {**DEFAULTS, **greet.definition, "version": 3, "id": "d", "createdAt": ""}
     assert differences(greet, current) == {}
     current |= {"timeoutMs": None, "priority": 5}
-    assert differences(greet, current) == {
-        "timeoutMs": (None, 30_000),
-        "priority": (5, 0),
-    }
+    assert differences(greet, current) == {"timeoutMs": (None, 30_000), "priority": (5, 0)}
     assert patch(greet, current) == {"timeoutMs": 30_000, "priority": 0}

@@ -17,13 +17,7 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     api_error,
 )
-from apphub_jobs.client.http import (
-    LONGEST_PAUSE_S,
-    MOST_OVERSHOT_S,
-    SILENCE_S,
-    content,
-    pause_s,
-)
+from apphub_jobs.client.http import LONGEST_PAUSE_S, MOST_OVERSHOT_S, SILENCE_S, content, pause_s
 from apphub_jobs.client.http import silence_s as longest_silence_s
 from apphub_jobs.client.requests.jobs import registered, revised
 from apphub_jobs.client.requests.request import LaunchOptions, Request, reading
@@ -48,9 +42,7 @@ REGISTERING = registered({"slug": "greet"})
         (500, "internal_error", ApiError),
     ],
 )
-def test_a_failure_is_an_error_by_its_code(
-    status: int, code: str, kind: type[ApiError]
-) -> None:
+def test_a_failure_is_an_error_by_its_code(status: int, code: str, kind: type[ApiError]) -> None:
     error = api_error(status, {"error": "in its own words", "code": code})
     assert type(error) is kind
     assert (error.status, error.code) == (status, code)
@@ -86,13 +78,7 @@ LOST = UnreachableError("", was_sent=True)
 
 
 @pytest.mark.parametrize(
-    "request_",
-    [
-        reading("/jobs"),
-        LAUNCH,
-        canceled("r", None),
-        revised("greet", {}),
-    ],
+    "request_", [reading("/jobs"), LAUNCH, canceled("r", None), revised("greet", {})]
 )
 @pytest.mark.parametrize(
     "error",
@@ -112,9 +98,7 @@ def test_what_can_be_repeated_is_sent_again(
 
 
 @pytest.mark.parametrize("request_", [REGISTERING, created({"id": "nightly"})])
-def test_what_cannot_is_sent_again_only_where_nothing_was_done(
-    request_: Request,
-) -> None:
+def test_what_cannot_is_sent_again_only_where_nothing_was_done(request_: Request) -> None:
     for error in (NOT_SENT, api_error(503, {"code": "log_unavailable"})):
         assert pause_s(request_, error, 1, 30) is not None
     for unsure in (
@@ -143,20 +127,13 @@ def test_pauses_grow_to_a_limit_heed_the_service_and_end_in_time() -> None:
 
 
 def test_each_launch_has_a_key_of_its_own_unless_one_is_given() -> None:
-    keys = {
-        LaunchOptions().request("greet", {}).headers["Idempotency-Key"]
-        for _ in range(9)
-    }
+    keys = {LaunchOptions().request("greet", {}).headers["Idempotency-Key"] for _ in range(9)}
     assert len(keys) == 9
     given = LaunchOptions(idempotency_key="mine", delay="5m", max_attempts=2)
     request = given.request("a/b", {"n": 1})
     assert request.headers == {"Idempotency-Key": "mine"}
     assert request.path == "/jobs/a%2Fb/run"
-    assert request.body == {
-        "parameters": {"n": 1},
-        "delayMs": 300_000,
-        "maxAttempts": 2,
-    }
+    assert request.body == {"parameters": {"n": 1}, "delayMs": 300_000, "maxAttempts": 2}
 
 
 def test_an_answer_that_is_no_json_is_somebody_elses() -> None:
@@ -175,7 +152,5 @@ def test_an_answer_that_is_no_json_is_somebody_elses() -> None:
         (-0.1, MOST_OVERSHOT_S),
     ],
 )
-def test_a_wait_that_is_nearly_over_bears_less_silence(
-    left_s: float, silence_s: float
-) -> None:
+def test_a_wait_that_is_nearly_over_bears_less_silence(left_s: float, silence_s: float) -> None:
     assert longest_silence_s(left_s) == silence_s

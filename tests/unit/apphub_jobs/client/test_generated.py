@@ -22,9 +22,7 @@ def test_both_have_the_same_methods(one: type, other: type) -> None:
 def _methods(of: type) -> dict[str, list[str]]:
     """Return the parameters of each public method."""
     return {
-        {"aclose": "close"}.get(name, name): list(
-            inspect.signature(function).parameters
-        )
+        {"aclose": "close"}.get(name, name): list(inspect.signature(function).parameters)
         for name, function in inspect.getmembers(of, inspect.isfunction)
         if not name.startswith("_")
     }

@@ -35,9 +35,7 @@ def received(resumption: Resumption, stream: bytes, chunk_bytes: int) -> list[Me
 def test_messages_are_the_same_however_the_bytes_come(chunk_bytes: int) -> None:
     # Python's own idea of lines has ends within these texts; JSON keeps them as they are.
     text = "a\u2028b\u0085c\x1cd\u2029é\U0001f600"
-    stream = b"retry: 1000\n" + b"".join(
-        [event(1, data={"run": {"id": text}}), event(2, data={})]
-    )
+    stream = b"retry: 1000\n" + b"".join([event(1, data={"run": {"id": text}}), event(2, data={})])
     one, two = received(Resumption(), stream, chunk_bytes)
     assert one.run is not None
     assert (one.run.id, one.position, two.position) == (text, 1, 2)
@@ -57,9 +55,7 @@ def test_a_positions_messages_come_together_and_count_once_all_are_handled() -> 
     assert resumption.position == 4
 
 
-def test_a_stream_without_a_position_resumes_from_the_head_and_from_heartbeats() -> (
-    None
-):
+def test_a_stream_without_a_position_resumes_from_the_head_and_from_heartbeats() -> None:
     resumption = Resumption()
     assert resumption.query() == {}
     data = {"logId": "l", "head": 9}

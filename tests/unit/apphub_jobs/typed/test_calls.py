@@ -233,9 +233,7 @@ def exact_bytes() -> bytes:
         ("deep", "it is nested too deeply, or holds itself"),
     ],
 )
-def test_what_a_typed_job_should_not_return_is_told_with_its_place(
-    value: str, place: str
-) -> None:
+def test_what_a_typed_job_should_not_return_is_told_with_its_place(value: str, place: str) -> None:
     with pytest.raises(NotJsonError) as raised:
         call(told_openly, value)
     assert str(raised.value) == place

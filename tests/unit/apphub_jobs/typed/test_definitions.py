@@ -73,10 +73,7 @@ def test_a_signature_becomes_schemas_and_defaults() -> None:
     }
     assert schema["$defs"]["Level"]["enum"] == ["low", "high"]
     assert schema["$defs"]["Window"]["properties"]["days"]["maximum"] == 31
-    assert definition["defaultParameters"] == {
-        "level": "low",
-        "window": {"days": 7, "tags": []},
-    }
+    assert definition["defaultParameters"] == {"level": "low", "window": {"days": 7, "tags": []}}
     assert definition["outputSchema"] == {
         "type": "object",
         "additionalProperties": {"type": "integer"},
@@ -156,9 +153,7 @@ def test_the_service_takes_such_definitions() -> None:
 
 
 @job()
-def greet(
-    name: str = Field("you", max_length=9), _code: int = 1, **others: object
-) -> JobResult:
+def greet(name: str = Field("you", max_length=9), _code: int = 1, **others: object) -> JobResult:
     return JobResult()
 
 
@@ -180,11 +175,7 @@ def test_a_job_of_nothing_has_a_schema_that_takes_nothing() -> None:
         "name": "Tick",
         "entryPoint": "tick",
         "type": "batch",
-        "parametersSchema": {
-            "type": "object",
-            "properties": {},
-            "additionalProperties": False,
-        },
+        "parametersSchema": {"type": "object", "properties": {}, "additionalProperties": False},
     }
 
 
@@ -230,11 +221,7 @@ def no_json() -> Callable[[int], int]:
         (infinite, {}, "defaultParameters cannot be JSON: Out of range float"),
         (half_a_character, {}, r"defaultParameters cannot be JSON: .*\\ud800"),
         (greet.function, {"metadata": {"a": {1}}}, "metadata cannot be JSON: .*set"),
-        (
-            greet.function,
-            {"retries": 1, "retry_delay": float("inf")},
-            "retry_delay: inf",
-        ),
+        (greet.function, {"retries": 1, "retry_delay": float("inf")}, "retry_delay: inf"),
         (greet.function, {"timeout": float("nan")}, "timeout: nan is no duration"),
         (called_back, {}, "the parameters: .*JsonSchema"),
         (no_json, {}, "the return type: .*JsonSchema"),

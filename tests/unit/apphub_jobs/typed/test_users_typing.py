@@ -28,9 +28,7 @@ def test_mypy_finds_the_marked_mistakes_and_no_others(tmp_path: Path) -> None:
         env={**os.environ, "MYPYPATH": str(ROOT)},
         check=False,
     )
-    found = re.findall(
-        r"^mine\.py:(\d+): error: .*\[([a-z-]+)\]$", checked.stdout, re.MULTILINE
-    )
+    found = re.findall(r"^mine\.py:(\d+): error: .*\[([a-z-]+)\]$", checked.stdout, re.MULTILINE)
     marked = [
         (str(number), mark.group(1))
         for number, line in enumerate(source.splitlines(), 1)

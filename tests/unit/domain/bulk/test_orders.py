@@ -47,9 +47,7 @@ def test_an_order_is_about_runs_that_it_can_be_done_to(
         (order("rerun", "job=a", patch={"n": "x" * 65_536}), "/patch", "at most 65536"),
     ],
 )
-def test_what_is_wrong_with_an_order_is_told(
-    refused: Order, path: str, said: str
-) -> None:
+def test_what_is_wrong_with_an_order_is_told(refused: Order, path: str, said: str) -> None:
     with pytest.raises(InvalidInputError) as error:
         checked(refused)
     [issue] = error.value.issues

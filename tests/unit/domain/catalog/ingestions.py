@@ -10,14 +10,7 @@ from catalog.repository import App, Repository
 from domain.jobs.definition import INGEST_ENTRY_POINT
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
-from tests.unit.given import (
-    NOON,
-    WORKER,
-    a_run,
-    at,
-    failing,
-    half,
-)
+from tests.unit.given import NOON, WORKER, a_run, at, failing, half
 
 APP = App(
     id="Shop",
@@ -45,9 +38,7 @@ OTHER_RUN_ID = UUID(int=2)
 def ingesting(run_id: UUID | None = None, **changes: Any) -> JobRun:
     parameters = {"repositoryId": "Shop"}
     named = {"id": run_id} if run_id else {}
-    run = a_run(
-        entry_point=INGEST_ENTRY_POINT, parameters=parameters, **named, **changes
-    )
+    run = a_run(entry_point=INGEST_ENTRY_POINT, parameters=parameters, **named, **changes)
     run.collect_events()
     return run
 
@@ -60,10 +51,7 @@ def requested(run: JobRun) -> Repository:
 
 
 def followed(
-    run: JobRun,
-    repository: Repository,
-    now: datetime,
-    effects: list[Effect] | None = None,
+    run: JobRun, repository: Repository, now: datetime, effects: list[Effect] | None = None
 ) -> None:
     """Let the repository follow the run's new events, as the unit that appends both does."""
     follow_ingestion(run, repository, effects or [], now)
@@ -81,9 +69,7 @@ def canceled_while_running(run: JobRun, holder: Holder) -> None:
     run.confirm_cancel(holder, at(600), "stopped", Report())
 
 
-ENDINGS: dict[
-    str, tuple[Callable[[JobRun, Holder], object], str, str, str | None, int | None]
-] = {
+ENDINGS: dict[str, tuple[Callable[[JobRun, Holder], object], str, str, str | None, int | None]] = {
     "succeeded": (
         lambda run, holder: run.succeed(holder, at(600), None, Report()),
         *("repository.ingestion_succeeded", "ready", None, 500),

@@ -7,12 +7,7 @@ from domain.json_values import JsonObject
 from domain.ports import Row
 from projections import messages
 from tests.unit.domain.catalog.test_builds import BUILD_ID, COMMIT, IMAGE, requested
-from tests.unit.given import (
-    RUN_ID,
-    at,
-    iso,
-    stored,
-)
+from tests.unit.given import RUN_ID, at, iso, stored
 
 SHOWN: JsonObject = {
     "id": str(BUILD_ID),
@@ -82,15 +77,9 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
 
 def test_a_build_shows_the_end_of_its_log() -> None:
     shown = build_rows.present(
-        build_rows.TABLE.fold(None, stored(requested())[0]),
-        LogExcerpt("done", 9, truncated=True),
+        build_rows.TABLE.fold(None, stored(requested())[0]), LogExcerpt("done", 9, truncated=True)
     )
-    assert (
-        shown["logsPreview"],
-        shown["logsSize"],
-        shown["hasLogs"],
-        shown["logsTruncated"],
-    ) == (
+    assert (shown["logsPreview"], shown["logsSize"], shown["hasLogs"], shown["logsTruncated"]) == (
         "done",
         9,
         True,

@@ -8,14 +8,7 @@ from uuid import UUID
 import pytest
 
 from catalog.build import Build, Wanted
-from catalog.effects import (
-    BUILT,
-    NOTHING_SAID,
-    Effect,
-    build_of,
-    follow_build,
-    with_catalog,
-)
+from catalog.effects import BUILT, NOTHING_SAID, Effect, build_of, follow_build, with_catalog
 from catalog.repository import App, Repository
 from domain.clock import Clock
 from domain.errors import ConflictError
@@ -52,9 +45,7 @@ IMAGES = [Effect(BUILT, IMAGE)]
 
 
 def building(run_id: UUID = RUN_ID) -> JobRun:
-    run = a_run(
-        id=run_id, entry_point=BUILD_ENTRY_POINT, parameters={"buildId": str(BUILD_ID)}
-    )
+    run = a_run(id=run_id, entry_point=BUILD_ENTRY_POINT, parameters={"buildId": str(BUILD_ID)})
     run.collect_events()
     return run
 
@@ -65,20 +56,11 @@ def requested(wanted: Wanted | None = None) -> Build:
 
 def an_app() -> Repository:
     return Repository.add(
-        App(
-            id="Shop",
-            name="S",
-            description="",
-            repo_url="/s",
-            dockerfile_path="Dockerfile",
-        ),
-        NOON,
+        App(id="Shop", name="S", description="", repo_url="/s", dockerfile_path="Dockerfile"), NOON
     )
 
 
-def followed(
-    run: JobRun, build: Build, ms: float, effects: list[Effect] | None = None
-) -> None:
+def followed(run: JobRun, build: Build, ms: float, effects: list[Effect] | None = None) -> None:
     follow_build(run, build, an_app(), effects or [], at(ms))
     run.collect_events()
 
@@ -127,10 +109,7 @@ ENDINGS: dict[str, tuple[Callable[[JobRun, Holder], object], str, str, str | Non
         lambda run, holder: run.hand_back(holder, at(600)),
         *("build.retry_scheduled", "pending", "the worker stopped"),
     ),
-    "canceled while running": (
-        canceled_while_running,
-        *("build.canceled", "canceled", "stopped"),
-    ),
+    "canceled while running": (canceled_while_running, *("build.canceled", "canceled", "stopped")),
 }
 
 
@@ -142,22 +121,12 @@ def test_a_build_follows_its_run_to_each_end(ending: str) -> None:
     build.collect_events()
     act(run, holder)
     followed(run, build, 600, IMAGES)
-    (event,) = [
-        event
-        for event in build.pending_events
-        if not isinstance(event, Build.CheckedOut)
-    ]
-    assert (build.status, vars(event).get("error"), event.timestamp) == (
-        status,
-        error,
-        at(600),
-    )
+    (event,) = [event for event in build.pending_events if not isinstance(event, Build.CheckedOut)]
+    assert (build.status, vars(event).get("error"), event.timestamp) == (status, error, at(600))
     assert new_topics(build)[-1] == topic
 
 
-@pytest.mark.parametrize(
-    "ending", ["succeeded", "failed for good", "canceled while running"]
-)
+@pytest.mark.parametrize("ending", ["succeeded", "failed for good", "canceled while running"])
 def test_an_ended_build_stays_as_it_is(ending: str) -> None:
     run, build = building(), requested()
     ENDINGS[ending][0](run, started(run, build))
@@ -238,14 +207,8 @@ def test_only_a_failed_build_is_built_again_and_then_the_same() -> None:
 def test_only_runs_of_the_build_job_with_a_build_have_one() -> None:
     assert build_of(building()) == BUILD_ID
     assert build_of(a_run(parameters={"buildId": str(BUILD_ID)})) is None
-    assert (
-        build_of(a_run(entry_point=BUILD_ENTRY_POINT, parameters={"buildId": "none"}))
-        is None
-    )
-    assert (
-        build_of(a_run(entry_point=BUILD_ENTRY_POINT, parameters={"buildId": None}))
-        is None
-    )
+    assert build_of(a_run(entry_point=BUILD_ENTRY_POINT, parameters={"buildId": "none"})) is None
+    assert build_of(a_run(entry_point=BUILD_ENTRY_POINT, parameters={"buildId": None})) is None
 
 
 async def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:

@@ -31,19 +31,14 @@ WITHOUT_TAGS = {key: value for key, value in FOUND.items() if key != "tags"}
         (Effect(INGESTED, WITHOUT_TAGS), "/effects/1/data/tags"),
         (Effect(INGESTED, {**FOUND, "name": ""}), "/effects/1/data/name"),
         (Effect(INGESTED, {**FOUND, "tags": ["a:b"]}), "/effects/1/data/tags/0"),
-        (
-            Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}),
-            "/effects/1/data/preview_tiles",
-        ),
+        (Effect(INGESTED, {**FOUND, "preview_tiles": [{}] * 7}), "/effects/1/data/preview_tiles"),
         (Effect(BUILT, {**BUILD, "image_tag": None}), "/effects/1/data/image_tag"),
     ],
 )
 def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(
     effect: Effect, path: str
 ) -> None:
-    assert [issue.path for issue in effects.effect_issues([*FINDINGS, effect])] == [
-        path
-    ]
+    assert [issue.path for issue in effects.effect_issues([*FINDINGS, effect])] == [path]
 
 
 def test_the_effects_of_both_jobs_are_known() -> None:
@@ -64,8 +59,7 @@ def test_a_report_tells_which_variables_an_app_takes() -> None:
 
 
 @pytest.mark.parametrize(
-    "templates",
-    [None, "PORT", {}, ["PORT"], [{"key": "PORT"}], [{**PORT, "more": 1}], [PORT] * 33],
+    "templates", [None, "PORT", {}, ["PORT"], [{"key": "PORT"}], [{**PORT, "more": 1}], [PORT] * 33]
 )
 def test_what_are_no_variables_is_passed_over(templates: Any) -> None:
     event = reporting({"launchEnvTemplates": templates, "more": 1})

@@ -17,14 +17,7 @@ from tests.unit.domain.catalog.ingestions import (
     requested,
     started,
 )
-from tests.unit.given import (
-    NOON,
-    START_DEADLINE_MS,
-    a_run,
-    at,
-    failing,
-    new_topics,
-)
+from tests.unit.given import NOON, START_DEADLINE_MS, a_run, at, failing, new_topics
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -39,11 +32,7 @@ def test_a_repository_follows_its_run_to_each_end(ending: str) -> None:
     assert repository.status == status
     (event,) = repository.pending_events
     seen = vars(event)
-    assert (seen["run_id"], seen["attempt"], seen["duration_ms"]) == (
-        str(run.id),
-        1,
-        duration_ms,
-    )
+    assert (seen["run_id"], seen["attempt"], seen["duration_ms"]) == (str(run.id), 1, duration_ms)
     assert (seen.get("error"), event.timestamp) == (error, at(600))
     assert new_topics(repository) == [topic]
 
@@ -91,11 +80,7 @@ def test_a_run_canceled_before_its_start_fails_the_ingestion() -> None:
     followed(run, repository, at(300))
     (event,) = repository.pending_events
     assert isinstance(event, Repository.IngestionFailed)
-    assert (repository.status, event.error, event.duration_ms) == (
-        "failed",
-        "not today",
-        None,
-    )
+    assert (repository.status, event.error, event.duration_ms) == ("failed", "not today", None)
 
 
 def test_a_run_canceled_between_two_attempts_took_no_time() -> None:
@@ -213,10 +198,7 @@ def test_only_runs_of_the_ingestion_with_a_repository_have_one() -> None:
         )
         is None
     )
-    assert (
-        catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={}))
-        is None
-    )
+    assert catalog.repository_of(a_run(entry_point=INGEST_ENTRY_POINT, parameters={})) is None
 
 
 def test_a_success_that_says_nothing_fails_the_ingestion() -> None:

@@ -8,9 +8,7 @@ from tests.unit.given import DEFINITION_ID, RUN_ID, at
 MESSAGE = "order 1 not found"
 
 
-def a_failure(
-    ms: float = 0, version: int = 1, run_id: UUID = RUN_ID, position: int = 7
-) -> Failure:
+def a_failure(ms: float = 0, version: int = 1, run_id: UUID = RUN_ID, position: int = 7) -> Failure:
     """Return an attempt that failed so long after noon."""
     return Failure(run_id, at(ms), version, position)
 

@@ -22,10 +22,7 @@ JOB = UUID(int=1)
         ("took 5.25 s, then -3", "took <n> s, then <n>"),
         ("at 12:30:05", "at <n>"),
         ("utf8 and sha256 stay", "utf8 and sha256 stay"),
-        (
-            "run 01957000-0000-7000-8000-00000000000a is gone",
-            "run <id> is gone",
-        ),
+        ("run 01957000-0000-7000-8000-00000000000a is gone", "run <id> is gone"),
         ("object at 0x7f21aa", "object at <id>"),
         ("commit 3f65b1de99 is bad", "commit <id> is bad"),
         ("the face of deadbeef", "the face of deadbeef"),
@@ -34,10 +31,7 @@ JOB = UUID(int=1)
         (r"no file C:\data\in.csv", "no file <path>"),
         ("and/or stays", "and/or stays"),
         ("GET https://x.example/a?b=1 said no", "GET <url> said no"),
-        (
-            "no column 'color' in \"cars\" or `bikes`",
-            "no column <text> in <text> or <text>",
-        ),
+        ("no column 'color' in \"cars\" or `bikes`", "no column <text> in <text> or <text>"),
         ("can't open 'it', don't ask", "can't open <text>, don't ask"),
         ("two\n  lines\tin one", "two lines in one"),
         ("", ""),

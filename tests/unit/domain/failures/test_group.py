@@ -30,19 +30,11 @@ def ignored(group: FailureGroup) -> None:
         # It failed before it was resolved, and was noted later.
         (resolved, a_failure(1_500), ["recurred"], "resolved"),
         (lambda g: resolved(g, 3), a_failure(3_000, 2), ["recurred"], "resolved"),
-        (
-            lambda g: resolved(g, 3),
-            a_failure(3_000, 3),
-            ["recurred", "reopened"],
-            "open",
-        ),
+        (lambda g: resolved(g, 3), a_failure(3_000, 3), ["recurred", "reopened"], "open"),
     ],
 )
 def test_a_failure_reopens_what_was_resolved_if_it_is_news(
-    before: Callable[[FailureGroup], None],
-    failure: object,
-    events: list[str],
-    status: str,
+    before: Callable[[FailureGroup], None], failure: object, events: list[str], status: str
 ) -> None:
     group = a_group()
     before(group)

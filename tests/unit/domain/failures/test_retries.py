@@ -37,8 +37,7 @@ def test_a_success_makes_up_for_what_it_repeats_once(
     family: list[Told], success: str, names: str
 ) -> None:
     relatives = [
-        Relative(id_of(name), id_of(origin) if origin else None, at)
-        for name, origin, at in family
+        Relative(id_of(name), id_of(origin) if origin else None, at) for name, origin, at in family
     ]
     wanted = [id_of(name) for name in names]
     assert made_up_for(id_of(success), relatives) == wanted

@@ -30,10 +30,7 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     ([], {}),
     (["status=failed"], {"statuses": ("failed",)}),
     (["status=EXPIRED, failed"], {"statuses": ("failed", "expired")}),
-    (
-        ["status!=failed,expired,canceled"],
-        {"statuses": ("pending", "running", "succeeded")},
-    ),
+    (["status!=failed,expired,canceled"], {"statuses": ("pending", "running", "succeeded")}),
     (["status=failed,pending", "status!=failed"], {"statuses": ("pending",)}),
     (["status=failed", "status!=failed"], {"statuses": ()}),
     (["job=a,B c"], {"jobs": any_of("a", "B", "c")}),
@@ -41,17 +38,11 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     (["runtime=docker"], {"runtimes": any_of("docker")}),
     (["search=rep=ort"], {"search": "rep=ort"}),
     (["search!=a", "search!=b"], {"unsought": ("a", "b")}),
-    (
-        ["actor=anna, schedule:nightly run"],
-        {"actors": any_of("anna", "schedule:nightly run")},
-    ),
+    (["actor=anna, schedule:nightly run"], {"actors": any_of("anna", "schedule:nightly run")}),
     (["actor!=anna"], {"actors": none_of("anna")}),
     (["failure=error,signal"], {"failures": any_of("error", "signal")}),
     (["failure!=worker_lost"], {"failures": none_of("worker_lost")}),
-    (
-        [f"failureGroup={PRINT},{PRINT[::-1]}"],
-        {"failure_groups": any_of(PRINT, PRINT[::-1])},
-    ),
+    ([f"failureGroup={PRINT},{PRINT[::-1]}"], {"failure_groups": any_of(PRINT, PRINT[::-1])}),
     ([f"failureGroup!={PRINT}"], {"failure_groups": none_of(PRINT)}),
     (["retried=true"], {"is_retried": True}),
     (["retried!=true"], {"is_retried": False}),
@@ -61,14 +52,8 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     ([f"createdBefore={NOON}"], {"created_before": from_iso(NOON)}),
     ([f"createdAfter!={NOON}"], {"created_before": from_iso(NOON)}),
     ([f"createdBefore!={NOON}"], {"created_from": from_iso(NOON)}),
-    (
-        [f"createdAfter={NOON}", f"createdBefore!={ONE}"],
-        {"created_from": from_iso(ONE)},
-    ),
-    (
-        [f"createdBefore={ONE}", f"createdAfter!={NOON}"],
-        {"created_before": from_iso(NOON)},
-    ),
+    ([f"createdAfter={NOON}", f"createdBefore!={ONE}"], {"created_from": from_iso(ONE)}),
+    ([f"createdBefore={ONE}", f"createdAfter!={NOON}"], {"created_before": from_iso(NOON)}),
     (
         ["label.zone=eu, us", "label.gpu!=a100"],
         {
@@ -80,10 +65,7 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     ),
     (["parameters.region=eu"], {"parameters": (Parameter("region", ("eu",), False),)}),
     (["parameters.n!=5"], {"parameters": (Parameter("n", ("5", 5), True),)}),
-    (
-        ["parameters.a.b=null"],
-        {"parameters": (Parameter("a.b", ("null", None), False),)},
-    ),
+    (["parameters.a.b=null"], {"parameters": (Parameter("a.b", ("null", None), False),)}),
     (["parameters.n=1e999"], {"parameters": (Parameter("n", ("1e999",), False),)}),
     (["parameters.t="], {"parameters": (Parameter("t", ("",), False),)}),
     # What is empty restricts nothing, as ever in queries.
@@ -154,8 +136,6 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 
 
 def test_conditions_can_be_narrowed_to_statuses() -> None:
-    assert read("status=failed,pending").only(["pending", "running"]).statuses == (
-        "pending",
-    )
+    assert read("status=failed,pending").only(["pending", "running"]).statuses == ("pending",)
     assert read("job=a").only(["pending"]).statuses == ("pending",)
     assert read("status=failed").only(["pending"]).statuses == ()

@@ -29,9 +29,7 @@ def registered(version: int = 1, spec: Spec = SPEC) -> JobDefinition:
     return definition
 
 
-def refused(
-    changes: dict[str, Any], version: int | None = None
-) -> list[tuple[str, str]]:
+def refused(changes: dict[str, Any], version: int | None = None) -> list[tuple[str, str]]:
     definition = registered(version=3)
     with pytest.raises(InvalidInputError) as error:
         definition.revise(changes, version, at(1))
@@ -56,15 +54,10 @@ def test_registering_makes_the_given_version() -> None:
     [
         ({"parameters_schema": {"type": "nothing"}}, "/parametersSchema/type"),
         ({"output_schema": {"type": "nothing"}}, "/outputSchema/type"),
-        (
-            {"retry_policy": {"initialDelayMs": 2, "maxDelayMs": 1}},
-            "/retryPolicy/initialDelayMs",
-        ),
+        ({"retry_policy": {"initialDelayMs": 2, "maxDelayMs": 1}}, "/retryPolicy/initialDelayMs"),
     ],
 )
-def test_wrong_content_is_refused_at_both_doors(
-    changes: dict[str, Any], path: str
-) -> None:
+def test_wrong_content_is_refused_at_both_doors(changes: dict[str, Any], path: str) -> None:
     assert [where for where, _ in refused(changes)] == [path]
     with pytest.raises(InvalidInputError) as error:
         JobDefinition.register(
@@ -86,11 +79,7 @@ def test_a_revision_adds_one_to_the_version() -> None:
     definition.revise({"name": "Better report"}, None, at(5))
     (event,) = definition.pending_events
     assert isinstance(event, JobDefinition.Revised)
-    assert (event.version, event.changes, event.timestamp) == (
-        4,
-        {"name": "Better report"},
-        at(5),
-    )
+    assert (event.version, event.changes, event.timestamp) == (4, {"name": "Better report"}, at(5))
 
 
 def test_a_revision_may_skip_versions() -> None:
@@ -135,13 +124,9 @@ def test_an_order_of_keys_is_no_change() -> None:
     assert definition.pending_events == []
 
 
-@pytest.mark.parametrize(
-    ("old", "new"), [(1, True), (0, False), ({}, None), ([1, 2], [2, 1])]
-)
+@pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), ({}, None), ([1, 2], [2, 1])])
 def test_values_that_only_python_takes_for_equal_differ(old: Any, new: Any) -> None:
-    definition = registered(
-        spec=Spec(name="x", type="batch", entry_point="x", metadata=old)
-    )
+    definition = registered(spec=Spec(name="x", type="batch", entry_point="x", metadata=old))
     definition.revise({"metadata": new}, None, at(5))
     assert new_topics(definition) == ["job_definition.revised"]
     assert definition.spec.metadata is new
@@ -192,11 +177,7 @@ def test_a_job_is_paused_once_and_resumed_once() -> None:
     definition.resume(at(4))
     paused, resumed = definition.pending_events
     assert isinstance(paused, JobDefinition.Paused)
-    assert (paused.by, paused.reason, paused.timestamp) == (
-        "ada",
-        "database moves",
-        at(1),
-    )
+    assert (paused.by, paused.reason, paused.timestamp) == ("ada", "database moves", at(1))
     assert isinstance(resumed, JobDefinition.Resumed)
     assert resumed.timestamp == at(3)
     assert definition.current == 1

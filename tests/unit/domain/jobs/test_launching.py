@@ -40,9 +40,7 @@ def launched(definition: JobDefinition | None = None, **asked: Any) -> Requested
     return event
 
 
-def refusals(
-    definition: JobDefinition | None = None, **asked: Any
-) -> list[tuple[str, str]]:
+def refusals(definition: JobDefinition | None = None, **asked: Any) -> list[tuple[str, str]]:
     with pytest.raises(InvalidInputError) as refused:
         launched(definition, **asked)
     return [(issue.path, issue.keyword) for issue in refused.value.issues]
@@ -50,11 +48,7 @@ def refusals(
 
 def test_a_run_takes_from_the_definition_what_the_launch_leaves_open() -> None:
     run = launched()
-    assert (run.slug, run.definition_version, run.entry_point) == (
-        "Report",
-        2,
-        "test.report",
-    )
+    assert (run.slug, run.definition_version, run.entry_point) == ("Report", 2, "test.report")
     assert (run.timeout_ms, run.max_attempts, run.priority) == (5_000, 3, 4)
     assert run.retry_policy == {"maxAttempts": 3}
     assert run.requested_by == "anna"
@@ -63,12 +57,7 @@ def test_a_run_takes_from_the_definition_what_the_launch_leaves_open() -> None:
 
 def test_the_launch_overrides_the_definition() -> None:
     run = launched(timeout_ms=9_000, max_attempts=1, priority=0, context={"a": 1})
-    assert (run.timeout_ms, run.max_attempts, run.priority, run.context) == (
-        9_000,
-        1,
-        0,
-        {"a": 1},
-    )
+    assert (run.timeout_ms, run.max_attempts, run.priority, run.context) == (9_000, 1, 0, {"a": 1})
 
 
 def test_a_run_of_a_job_without_limits_has_none() -> None:
@@ -79,10 +68,7 @@ def test_a_run_of_a_job_without_limits_has_none() -> None:
 def test_given_parameters_replace_defaults_at_the_top_level_alone() -> None:
     run = launched(parameters={"day": "monday", "options": {"deep": False}})
     assert run.parameters == {"day": "monday", "options": {"deep": False}}
-    assert launched().parameters == {
-        "day": "monday",
-        "options": {"deep": True, "wide": True},
-    }
+    assert launched().parameters == {"day": "monday", "options": {"deep": True, "wide": True}}
 
 
 def test_defaults_that_violate_the_schema_alone_must_be_overridden() -> None:
@@ -120,10 +106,7 @@ def test_a_start_planned_in_the_past_is_now() -> None:
 
 
 def test_a_start_beyond_all_plans_is_refused() -> None:
-    assert (
-        launched(scheduled_at=at(1_000) + MAX_AHEAD).scheduled_at
-        == at(1_000) + MAX_AHEAD
-    )
+    assert launched(scheduled_at=at(1_000) + MAX_AHEAD).scheduled_at == at(1_000) + MAX_AHEAD
     late = at(1_000) + MAX_AHEAD + timedelta(milliseconds=1)
     assert refusals(scheduled_at=late) == [("/scheduledAt", "maximum")]
 
@@ -143,10 +126,7 @@ def test_the_concurrency_value_is_that_of_the_runs_own_parameter() -> None:
 
 def test_only_a_launch_under_a_key_keeps_its_digest() -> None:
     keyed = launched(idempotency_key="k1", body={"a": 1})
-    assert (keyed.idempotency_key, keyed.request_digest) == (
-        "k1",
-        Launch(body={"a": 1}).digest,
-    )
+    assert (keyed.idempotency_key, keyed.request_digest) == ("k1", Launch(body={"a": 1}).digest)
     assert launched(body={"a": 1}).request_digest is None
 
 
@@ -154,9 +134,7 @@ def test_a_digest_is_that_of_the_canonical_body_alone() -> None:
     digest = Launch(body={"a": 1, "b": {"c": 2, "d": 3}}).digest
     assert (
         Launch(
-            body={"b": {"d": 3, "c": 2}, "a": 1},
-            parameters={"x": 1},
-            idempotency_key="k",
+            body={"b": {"d": 3, "c": 2}, "a": 1}, parameters={"x": 1}, idempotency_key="k"
         ).digest
         == digest
     )
@@ -166,11 +144,7 @@ def test_a_digest_is_that_of_the_canonical_body_alone() -> None:
 
 def ended(definition: JobDefinition, **asked: Any) -> JobRun:
     run = new_run(
-        definition,
-        Launch(**{"parameters": {"day": "monday"}, **asked}),
-        RUN_ID,
-        "anna",
-        NOON,
+        definition, Launch(**{"parameters": {"day": "monday"}, **asked}), RUN_ID, "anna", NOON
     )
     run.request_cancel(at(1), None)
     return run
@@ -193,13 +167,9 @@ def test_a_relaunch_obeys_the_job_as_it_is_today() -> None:
     old = ended(definition)
     pinned = definition.spec
     definition.revise(
-        {"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}},
-        None,
-        at(2),
+        {"timeout_ms": 7_000, "priority": -3, "retry_policy": {"maxAttempts": 9}}, None, at(2)
     )
-    event = new_run(
-        definition, relaunch(pinned, old, NOON), RUN_ID, "ben", at(3)
-    ).pending_events[0]
+    event = new_run(definition, relaunch(pinned, old, NOON), RUN_ID, "ben", at(3)).pending_events[0]
     assert isinstance(event, Requested)
     assert (event.timeout_ms, event.max_attempts, event.priority) == (7_000, 9, -3)
     assert event.definition_version == 3
@@ -227,16 +197,9 @@ def test_a_launched_run_can_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked",
-    [
-        {},
-        {"idempotency_key": "k"},
-        {"delay_ms": 5, "start_deadline_ms": 7, "context": {}},
-    ],
+    "asked", [{}, {"idempotency_key": "k"}, {"delay_ms": 5, "start_deadline_ms": 7, "context": {}}]
 )
-@pytest.mark.parametrize(
-    "limits", [{}, {"rate_limit": BY_DAY}, {"fairness_key": "day"}]
-)
+@pytest.mark.parametrize("limits", [{}, {"rate_limit": BY_DAY}, {"fairness_key": "day"}])
 def test_the_events_made_without_their_run_are_the_very_ones_that_make_the_run(
     asked: dict[str, Any], limits: dict[str, Any]
 ) -> None:
@@ -276,12 +239,8 @@ def test_a_run_counts_by_its_parameter_s_value(
     assert [event.groups["rate"] for event in more] == values
 
 
-@pytest.mark.parametrize(
-    ("parameters", "value"), [({"tenant": "a"}, '"a"'), ({"other": 1}, "")]
-)
-def test_a_run_takes_turns_by_its_parameter_s_value(
-    parameters: JsonObject, value: str
-) -> None:
+@pytest.mark.parametrize(("parameters", "value"), [({"tenant": "a"}, '"a"'), ({"other": 1}, "")])
+def test_a_run_takes_turns_by_its_parameter_s_value(parameters: JsonObject, value: str) -> None:
     launch = Launch(parameters={"day": "monday", **parameters})
     fair = defined(fairness_key="tenant")
     [grouped] = request(fair, launch, RUN_ID, "anna", NOON)[1:]

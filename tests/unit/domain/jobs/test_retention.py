@@ -17,10 +17,7 @@ KEPT: list[tuple[JsonObject | None, dict[str, timedelta]]] = [
     ({"succeededMs": 0}, {"succeeded": timedelta(0)}),
     ({"failedMs": 86_400_000}, {"failed": DAY}),
     ({"canceledMs": 1, "expiredMs": None}, {"canceled": timedelta(milliseconds=1)}),
-    (
-        {"succeededMs": 3_600_000, "expiredMs": 86_400_000},
-        {"succeeded": HOUR, "expired": DAY},
-    ),
+    ({"succeededMs": 3_600_000, "expiredMs": 86_400_000}, {"succeeded": HOUR, "expired": DAY}),
 ]
 
 

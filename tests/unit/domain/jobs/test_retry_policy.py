@@ -8,9 +8,7 @@ from domain.jobs.run_events import RetryPolicy, policy_issues
 from domain.json_values import JsonObject
 
 FIXED = RetryPolicy(strategy="fixed", initial_delay_ms=1_000, max_delay_ms=10_000)
-EXPONENTIAL = RetryPolicy(
-    strategy="exponential", initial_delay_ms=1_000, max_delay_ms=10_000
-)
+EXPONENTIAL = RetryPolicy(strategy="exponential", initial_delay_ms=1_000, max_delay_ms=10_000)
 
 
 def nothing() -> float:
@@ -49,10 +47,7 @@ def test_a_null_in_a_policy_means_the_default() -> None:
 
 def test_a_delay_of_zero_is_kept() -> None:
     assert (
-        RetryPolicy.from_json({"strategy": "fixed", "initialDelayMs": 0}).delay_ms(
-            1, nothing
-        )
-        == 0
+        RetryPolicy.from_json({"strategy": "fixed", "initialDelayMs": 0}).delay_ms(1, nothing) == 0
     )
 
 
@@ -67,11 +62,7 @@ def test_strategy_none_retries_without_delay(attempt: int) -> None:
 
 
 def test_fixed_waits_always_the_same() -> None:
-    assert [FIXED.delay_ms(attempt, nothing) for attempt in (1, 2, 9)] == [
-        1_000,
-        1_000,
-        1_000,
-    ]
+    assert [FIXED.delay_ms(attempt, nothing) for attempt in (1, 2, 9)] == [1_000, 1_000, 1_000]
 
 
 def test_exponential_doubles_up_to_the_longest_delay() -> None:
@@ -119,25 +110,15 @@ def test_the_first_delay_may_not_exceed_the_longest() -> None:
 
 
 @pytest.mark.parametrize(
-    "policy",
-    [
-        None,
-        {},
-        {"initialDelayMs": 10, "maxDelayMs": 10},
-        {"initialDelayMs": 86_400_000},
-    ],
+    "policy", [None, {}, {"initialDelayMs": 10, "maxDelayMs": 10}, {"initialDelayMs": 86_400_000}]
 )
-def test_a_first_delay_up_to_the_longest_is_fine(
-    policy: dict[str, int | str] | None,
-) -> None:
+def test_a_first_delay_up_to_the_longest_is_fine(policy: dict[str, int | str] | None) -> None:
     assert policy_issues(policy) == []
 
 
 def test_a_longest_delay_below_the_default_first_one_shortens_it() -> None:
     assert policy_issues({"maxDelayMs": 999}) == []
     assert (
-        RetryPolicy.from_json({"maxDelayMs": 999, "strategy": "fixed"}).delay_ms(
-            1, lambda: 0.0
-        )
+        RetryPolicy.from_json({"maxDelayMs": 999, "strategy": "fixed"}).delay_ms(1, lambda: 0.0)
         == 999
     )

@@ -9,24 +9,12 @@ from domain.errors import StaleExecutionError
 from domain.jobs import run_events
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
-from tests.unit.given import (
-    FIRST,
-    NOON,
-    WORKER,
-    a_run,
-    at,
-    failing,
-    half,
-    new_topics,
-    reloaded,
-)
+from tests.unit.given import FIRST, NOON, WORKER, a_run, at, failing, half, new_topics, reloaded
 
 WORKER_COMMANDS: dict[str, Callable[[JobRun, Holder], object]] = {
     "progress": lambda run, holder: run.progress(holder, at(900), Report()),
     "succeed": lambda run, holder: run.succeed(holder, at(900), None, Report()),
-    "fail": lambda run, holder: run.fail(
-        holder, at(900), Failure("boom"), Report(), half
-    ),
+    "fail": lambda run, holder: run.fail(holder, at(900), Failure("boom"), Report(), half),
     "time_out": lambda run, holder: run.time_out(holder, at(900), Report(), half),
     "expire": lambda run, holder: run.expire(holder, at(900), "stale data", Report()),
     "lose": lambda run, holder: run.lose(holder, at(900), "silent", half),
@@ -91,9 +79,7 @@ def test_a_cancel_by_a_slow_clock_is_not_earlier_than_the_launch() -> None:
 
 
 @pytest.mark.parametrize("step_ms", [1_500, 3_600_000, 31_536_000_000])
-def test_a_retry_waits_from_the_present_where_the_clock_was_set_back(
-    step_ms: int,
-) -> None:
+def test_a_retry_waits_from_the_present_where_the_clock_was_set_back(step_ms: int) -> None:
     run = a_run(scheduled_at=NOON)
     run.start(WORKER, at(2_000))
     run.collect_events()
@@ -155,11 +141,7 @@ def test_every_other_end_of_an_attempt_spends_one() -> None:
 
 def test_retries_follow_the_policy() -> None:
     run = a_run(
-        retry_policy={
-            "strategy": "exponential",
-            "initialDelayMs": 1_000,
-            "maxDelayMs": 3_000,
-        }
+        retry_policy={"strategy": "exponential", "initialDelayMs": 1_000, "maxDelayMs": 3_000}
     )
     waits = []
     for _ in range(4):
@@ -171,37 +153,21 @@ def test_retries_follow_the_policy() -> None:
 
 
 def test_jitter_comes_from_the_given_randomness() -> None:
-    run = a_run(
-        retry_policy={"strategy": "fixed", "initialDelayMs": 1_000, "jitter": "full"}
-    )
+    run = a_run(retry_policy={"strategy": "fixed", "initialDelayMs": 1_000, "jitter": "full"})
     run.fail(run.start(WORKER, NOON), NOON, Failure("boom"), Report(), lambda: 0.25)
     assert run.scheduled_at == at(250)
 
 
-@pytest.mark.parametrize(
-    ("wish", "kept"), [(250, 250), (0, 0), (-1, 0), (10**15, 86_400_000)]
-)
+@pytest.mark.parametrize(("wish", "kept"), [(250, 250), (0, 0), (-1, 0), (10**15, 86_400_000)])
 def test_a_handler_may_choose_its_own_wait_within_a_day(wish: int, kept: int) -> None:
     run = a_run()
-    run.fail(
-        run.start(WORKER, NOON),
-        NOON,
-        Failure("boom", retry_after_ms=wish),
-        Report(),
-        half,
-    )
+    run.fail(run.start(WORKER, NOON), NOON, Failure("boom", retry_after_ms=wish), Report(), half)
     assert run.scheduled_at == later(NOON, kept)
 
 
 def test_a_wish_to_wait_gives_no_attempt_beyond_the_last() -> None:
     run = a_run(max_attempts=1)
-    run.fail(
-        run.start(WORKER, NOON),
-        NOON,
-        Failure("boom", retry_after_ms=10),
-        Report(),
-        half,
-    )
+    run.fail(run.start(WORKER, NOON), NOON, Failure("boom", retry_after_ms=10), Report(), half)
     assert run.status == "failed"
 
 

@@ -10,16 +10,7 @@ from domain.errors import ConflictError
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import STATUSES, Failure, Holder, Report
 from tests import ROOT
-from tests.unit.given import (
-    FIRST,
-    START_DEADLINE_MS,
-    WORKER,
-    a_run,
-    at,
-    failing,
-    half,
-    new_topics,
-)
+from tests.unit.given import FIRST, START_DEADLINE_MS, WORKER, a_run, at, failing, half, new_topics
 
 DOCUMENT = ROOT / "docs" / "state-machine.md"
 
@@ -119,9 +110,7 @@ WHEN: dict[str, Callable[[JobRun, Holder], object]] = {
     "lose": lambda run, holder: run.lose(holder, NOW, "silent", half),
     f"lose, {LAST}": lambda run, holder: run.lose(holder, NOW, "silent", half),
     "hand_back": lambda run, holder: run.hand_back(holder, NOW),
-    "confirm_cancel": lambda run, holder: run.confirm_cancel(
-        holder, NOW, None, Report()
-    ),
+    "confirm_cancel": lambda run, holder: run.confirm_cancel(holder, NOW, None, Report()),
     "confirm_cancel, by the handler": lambda run, holder: run.confirm_cancel(
         holder, NOW, None, Report(), by_handler=True
     ),
@@ -186,9 +175,7 @@ def outcome(state: str, command: str) -> str:
     try:
         WHEN[command](run, holder)
     except ConflictError as error:
-        assert (run.pending_events, vars(run)) == ([], before), (
-            "a refused command changes nothing"
-        )
+        assert (run.pending_events, vars(run)) == ([], before), "a refused command changes nothing"
         return error.code
     new = new_topics(run)
     assert len(new) <= 1, "a command appends one event at most"
@@ -196,9 +183,7 @@ def outcome(state: str, command: str) -> str:
 
 
 @pytest.mark.parametrize(("state", "command"), PAIRS)
-def test_a_command_in_a_state_does_what_the_table_says(
-    state: str, command: str
-) -> None:
+def test_a_command_in_a_state_does_what_the_table_says(state: str, command: str) -> None:
     assert outcome(state, command) == THEN[command][list(GIVEN).index(state)]
 
 
@@ -209,11 +194,7 @@ def test_the_table_has_every_pair() -> None:
 
 def test_the_table_has_every_command_of_the_run() -> None:
     methods = inspect.getmembers(JobRun, inspect.isfunction)
-    commands = {
-        name
-        for name, method in methods
-        if "now" in inspect.signature(method).parameters
-    }
+    commands = {name for name, method in methods if "now" in inspect.signature(method).parameters}
     assert {command.partition(",")[0] for command in WHEN} == {
         name for name in commands if not name.startswith("_")
     }
@@ -243,11 +224,7 @@ def cells(line: str) -> list[str]:
 def documented() -> dict[tuple[str, str], str]:
     """Return the document's table of states and commands, by state and command."""
     lines = DOCUMENT.read_text(encoding="utf-8").splitlines()
-    start = next(
-        index
-        for index, line in enumerate(lines)
-        if cells(line) == ["command", *COLUMNS]
-    )
+    start = next(index for index, line in enumerate(lines) if cells(line) == ["command", *COLUMNS])
     table = itertools.takewhile(lambda line: line.startswith("|"), lines[start + 2 :])
     return {
         (state, command): cell
@@ -259,7 +236,6 @@ def documented() -> dict[tuple[str, str], str]:
 
 def test_the_document_has_the_same_table() -> None:
     expected = {
-        (state, command): THEN[command][list(GIVEN).index(state)]
-        for state, command in PAIRS
+        (state, command): THEN[command][list(GIVEN).index(state)] for state, command in PAIRS
     }
     assert documented() == expected

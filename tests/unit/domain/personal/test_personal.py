@@ -23,11 +23,7 @@ WHO = {"x-subject": "who"}
 
 def spec(schema: dict[str, Any], **fields: Any) -> Spec:
     return Spec(
-        name="Job",
-        type="batch",
-        entry_point="test.noop",
-        parameters_schema=schema,
-        **fields,
+        name="Job", type="batch", entry_point="test.noop", parameters_schema=schema, **fields
     )
 
 
@@ -48,17 +44,9 @@ def test_a_property_is_marked_with_the_parameter_that_names_its_subject() -> Non
 
 
 @pytest.mark.parametrize(
-    "schema",
-    [
-        {},
-        {"properties": []},
-        {"properties": {"a": True}},
-        properties(a={"x-subject": 1}),
-    ],
+    "schema", [{}, {"properties": []}, {"properties": {"a": True}}, properties(a={"x-subject": 1})]
 )
-def test_where_nothing_is_marked_as_it_should_nothing_is_personal(
-    schema: dict[str, Any],
-) -> None:
+def test_where_nothing_is_marked_as_it_should_nothing_is_personal(schema: dict[str, Any]) -> None:
     assert marks(schema) == {}
 
 
@@ -87,10 +75,7 @@ def test_a_mark_must_name_a_property(mark: Any) -> None:
             {**properties(who=WHO), "patternProperties": {"^m/": WHO}},
             "/patternProperties/^m~1/x-subject",
         ),
-        (
-            {**properties(who=WHO), "additionalProperties": WHO},
-            "/additionalProperties/x-subject",
-        ),
+        ({**properties(who=WHO), "additionalProperties": WHO}, "/additionalProperties/x-subject"),
         ({**properties(who=WHO), "if": {"not": WHO}}, "/if/not/x-subject"),
     ],
 )
@@ -102,35 +87,21 @@ def test_a_mark_elsewhere_is_refused_rather_than_passed_over(
 
 def test_what_only_looks_like_a_mark_is_none() -> None:
     named = properties(who=WHO, **{"x-subject": {"type": "string"}})
+    assert paths({**named, "default": WHO, "examples": [WHO], "const": WHO, "enum": [WHO]}) == []
     assert (
-        paths({**named, "default": WHO, "examples": [WHO], "const": WHO, "enum": [WHO]})
-        == []
-    )
-    assert (
-        paths(
-            {
-                **named,
-                "$defs": {"x-subject": True},
-                "dependentSchemas": {"x-subject": {}},
-            }
-        )
-        == []
+        paths({**named, "$defs": {"x-subject": True}, "dependentSchemas": {"x-subject": {}}}) == []
     )
 
 
 def test_what_the_log_would_keep_in_the_open_is_refused() -> None:
     schema = properties(who=WHO, mail=WHO, day={})
-    assert paths(schema, {"who": "bo", "mail": None, "day": "monday"}) == [
-        "/defaultParameters/who"
-    ]
+    assert paths(schema, {"who": "bo", "mail": None, "day": "monday"}) == ["/defaultParameters/who"]
     assert paths(schema, {}, "mail") == ["/concurrencyKey"]
     assert paths(schema, {"who": None}, "day") == []
 
 
 def test_a_revision_is_checked_like_a_registration() -> None:
-    definition = JobDefinition.register(
-        "job", spec({}, default_parameters={"who": "bo"}), 1, NOW
-    )
+    definition = JobDefinition.register("job", spec({}, default_parameters={"who": "bo"}), 1, NOW)
     with pytest.raises(InvalidInputError) as refused:
         definition.revise({"parameters_schema": properties(who=WHO)}, None, NOW)
     assert [issue.path for issue in refused.value.issues] == ["/defaultParameters/who"]
@@ -147,8 +118,7 @@ def test_the_catalogs_own_jobs_take_no_personal_data(slug: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "name"),
-    [("bo", "bo"), (7, "7"), ("7", "7"), (0, "0"), (-1, "-1"), (" ", " ")],
+    ("value", "name"), [("bo", "bo"), (7, "7"), ("7", "7"), (0, "0"), (-1, "-1"), (" ", " ")]
 )
 def test_a_subject_is_named_by_a_text_or_an_integer(value: Any, name: str) -> None:
     marked = {"mail": "who"}
@@ -160,17 +130,9 @@ def test_a_subject_is_named_by_a_text_or_an_integer(value: Any, name: str) -> No
 def test_a_value_of_nobody_is_refused(value: Any) -> None:
     [issue] = subject_issues({"mail": "who"}, {"who": value, "mail": "m"})
     assert issue.path == "/parameters/who"
-    definition = JobDefinition.register(
-        "job", spec(properties(who={}, mail=WHO)), 1, NOW
-    )
+    definition = JobDefinition.register("job", spec(properties(who={}, mail=WHO)), 1, NOW)
     with pytest.raises(InvalidInputError):
-        new_run(
-            definition,
-            Launch(parameters={"who": value, "mail": "m"}),
-            RUN_ID,
-            "anna",
-            NOON,
-        )
+        new_run(definition, Launch(parameters={"who": value, "mail": "m"}), RUN_ID, "anna", NOON)
 
 
 def test_no_value_belongs_to_nobody() -> None:
@@ -182,17 +144,11 @@ def test_no_value_belongs_to_nobody() -> None:
 
 def test_a_repeated_run_stays_encrypted_whatever_the_job_says_today() -> None:
     key = "11111111-2222-4333-8444-555555555555"
-    old = a_run(
-        definition_id=str(DEFINITION_ID),
-        parameters={"who": "bo", "mail": "m", "day": "d"},
-    )
+    old = a_run(definition_id=str(DEFINITION_ID), parameters={"who": "bo", "mail": "m", "day": "d"})
     old.personal = {key: ["mail", "who"]}
     unmarked = JobDefinition.register("job", spec({}), 1, NOW)
     kept = repeated_personal(unmarked, old, old)
-    assert {name: str(whose) for name, whose in kept.items()} == {
-        "who": key,
-        "mail": key,
-    }
+    assert {name: str(whose) for name, whose in kept.items()} == {"who": key, "mail": key}
     marked = JobDefinition.register("job", spec(properties(who={}, day=WHO)), 1, NOW)
     assert repeated_personal(marked, old, old)["day"] == "bo"
     by_turns = JobDefinition.register("job", spec({}, concurrency_key="mail"), 1, NOW)

@@ -98,10 +98,7 @@ class Expression:
 _EVERY_DAY = Field("*", frozenset(range(7)))
 
 EXPRESSIONS = st.builds(
-    Expression,
-    fields(0, 59),
-    fields(0, 23) | named(0, 4),
-    st.just(_EVERY_DAY) | fields(0, 6),
+    Expression, fields(0, 59), fields(0, 23) | named(0, 4), st.just(_EVERY_DAY) | fields(0, 6)
 )
 
 

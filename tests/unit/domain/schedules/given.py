@@ -24,9 +24,7 @@ def a_schedule(**changes: Any) -> Schedule:
 
 def new_events(schedule: Schedule) -> list[ScheduleEvent]:
     """Take the new events."""
-    return [
-        event for event in schedule.collect_events() if isinstance(event, ScheduleEvent)
-    ]
+    return [event for event in schedule.collect_events() if isinstance(event, ScheduleEvent)]
 
 
 def told(schedule: Schedule) -> list[str]:

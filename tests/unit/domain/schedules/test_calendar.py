@@ -12,11 +12,7 @@ from hypothesis import strategies as st
 from domain.clock import cut_to_ms, from_iso, to_iso
 from domain.identifiers import schedule_id
 from domain.schedules.calendar import Calendar, Stretch, Tick
-from tests.unit.domain.schedules.brute_force import (
-    EXPRESSIONS,
-    TRANSITIONS,
-    Expression,
-)
+from tests.unit.domain.schedules.brute_force import EXPRESSIONS, TRANSITIONS, Expression
 from tests.unit.domain.schedules.given import a_spec
 
 ONE = schedule_id("one")
@@ -33,10 +29,7 @@ def due(count: int, after: datetime = MIDNIGHT, **spec: Any) -> list[str]:
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
-        (
-            {"every_ms": 90_000},
-            ["2026-03-01T00:01:30", "2026-03-01T00:03:00"],
-        ),
+        ({"every_ms": 90_000}, ["2026-03-01T00:01:30", "2026-03-01T00:03:00"]),
         (
             {"every_ms": 90_000, "start_at": "2026-02-28T23:59:50.000Z"},
             ["2026-03-01T00:01:20", "2026-03-01T00:02:50"],
@@ -60,9 +53,7 @@ def due(count: int, after: datetime = MIDNIGHT, **spec: Any) -> list[str]:
         ),
     ],
 )
-def test_ticks_are_due_between_their_bounds(
-    spec: dict[str, Any], expected: list[str]
-) -> None:
+def test_ticks_are_due_between_their_bounds(spec: dict[str, Any], expected: list[str]) -> None:
     assert due(3, **spec)[: len(expected)] == expected
     if "end_at" in spec:
         assert len(due(3, **spec)) == len(expected)
@@ -148,10 +139,7 @@ def test_jitter_differs_by_schedule_and_tick_and_reaches_its_whole_range() -> No
 
 def test_the_last_tick_may_be_as_late_as_its_jitter_says() -> None:
     spec = a_spec(
-        cron="0 12 1 3 *",
-        every_ms=None,
-        end_at="2026-03-01T12:00:00.000Z",
-        jitter_ms=86_400_000,
+        cron="0 12 1 3 *", every_ms=None, end_at="2026-03-01T12:00:00.000Z", jitter_ms=86_400_000
     )
     calendar = Calendar(ONE, spec)
     tick = calendar.next_after(MIDNIGHT)
@@ -166,22 +154,16 @@ REGULAR = {"cron": None, "every_ms": 1_234_567, "start_at": "2026-03-28T00:00:07
 
 
 @given(
-    transition=st.sampled_from(
-        [*TRANSITIONS, ("America/St_Johns", from_iso("2010-11-07T02:31Z"))]
-    ),
+    transition=st.sampled_from([*TRANSITIONS, ("America/St_Johns", from_iso("2010-11-07T02:31Z"))]),
     expression=EXPRESSIONS,
     span=st.tuples(SPAN, SPAN),
 )
 def test_reckoned_ticks_are_those_that_are_gone_through(
-    transition: tuple[str, datetime],
-    expression: Expression,
-    span: tuple[timedelta, timedelta],
+    transition: tuple[str, datetime], expression: Expression, span: tuple[timedelta, timedelta]
 ) -> None:
     zone, set_at = transition
     after, until = sorted(set_at + one for one in span)
-    calendar = Calendar(
-        ONE, a_spec(every_ms=None, cron=expression.text, time_zone=zone)
-    )
+    calendar = Calendar(ONE, a_spec(every_ms=None, cron=expression.text, time_zone=zone))
     assert_reckoned(calendar, cut_to_ms(after), cut_to_ms(until))
 
 
@@ -196,9 +178,7 @@ def test_reckoned_intervals_are_those_that_are_gone_through(
 
 
 def assert_reckoned(calendar: Calendar, after: datetime, until: datetime) -> None:
-    ticks = list(
-        takewhile(lambda one: one.due_at <= until, calendar.ticks_after(after))
-    )
+    ticks = list(takewhile(lambda one: one.due_at <= until, calendar.ticks_after(after)))
     assert calendar.due_between(after, until) == stretch_of(ticks)
     fired = [tick for tick in ticks if tick.fires_at < until]
     assert calendar.firing_between(after, until) == stretch_of(fired)

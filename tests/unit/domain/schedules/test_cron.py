@@ -11,12 +11,7 @@ from hypothesis import strategies as st
 
 from domain.clock import from_iso, to_iso
 from domain.schedules.calendar import MAX_CHARACTERS, Cron, cron_fault, zone_fault
-from tests.unit.domain.schedules.brute_force import (
-    EXPRESSIONS,
-    TRANSITIONS,
-    Expression,
-    due_within,
-)
+from tests.unit.domain.schedules.brute_force import EXPRESSIONS, TRANSITIONS, Expression, due_within
 
 MINUTE = timedelta(minutes=1)
 
@@ -245,8 +240,7 @@ def test_zones_of_the_iana_are_taken(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["", "Mars/Olympus", "America", "../UTC", "/etc/passwd", "localtime", "a\x00b"],
+    "name", ["", "Mars/Olympus", "America", "../UTC", "/etc/passwd", "localtime", "a\x00b"]
 )
 def test_other_names_of_zones_are_refused(name: str) -> None:
     assert zone_fault(name) is not None

@@ -18,9 +18,7 @@ from domain.schedules.calendar import (
 from tests.unit.domain.schedules.given import a_spec
 from tests.unit.given import NOON, at
 
-FREE = Situation(
-    watched_since=NOON, is_paused=False, obstacle=None, open_runs=0, buffered=0
-)
+FREE = Situation(watched_since=NOON, is_paused=False, obstacle=None, open_runs=0, buffered=0)
 RUNNING = replace(FREE, open_runs=1)
 TICK = Tick(NOON, NOON)
 
@@ -118,7 +116,4 @@ def test_a_tick_is_missed_once_it_is_later_than_may_be_caught_up_with() -> None:
 
 def test_what_jitter_delays_is_not_late_for_that() -> None:
     jittered = Tick(NOON, at(50_000))
-    assert (
-        verdict(a_spec(), jittered, replace(FREE, watched_since=at(110_000)))
-        == LAUNCHED
-    )
+    assert verdict(a_spec(), jittered, replace(FREE, watched_since=at(110_000))) == LAUNCHED

@@ -10,13 +10,7 @@ from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
 from domain.schedules.schedule import BY_ITSELF, Paused, Revised, Schedule
 from domain.schedules.ticks import settle
-from tests.unit.domain.schedules.given import (
-    MINUTE_MS,
-    a_schedule,
-    a_spec,
-    new_events,
-    told,
-)
+from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, told
 from tests.unit.given import NOON, at, new_topics
 
 RUN_ID = UUID("01957000-0000-7000-8000-000000000001")

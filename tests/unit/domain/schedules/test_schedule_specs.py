@@ -17,10 +17,7 @@ CRON: dict[str, Any] = {"every_ms": None, "cron": "0 3 * * *"}
         CRON,
         {**CRON, "time_zone": "America/St_Johns", "exclude": ["* * 25 12 *"]},
         {"overlap": "cancel_other", "catch_up_ms": 0, "jitter_ms": 86_400_000},
-        {
-            "start_at": "2026-01-01T00:00:00.000Z",
-            "end_at": "2026-01-01T00:00:00.000Z",
-        },
+        {"start_at": "2026-01-01T00:00:00.000Z", "end_at": "2026-01-01T00:00:00.000Z"},
     ],
 )
 def test_these_are_right(changes: dict[str, Any]) -> None:
@@ -47,18 +44,13 @@ def test_these_are_right(changes: dict[str, Any]) -> None:
         ({"start_at": "1969-12-31T00:00:00.000Z"}, "/startAt", "range"),
         ({"end_at": "2200-01-01T00:00:00.000Z"}, "/endAt", "range"),
         (
-            {
-                "start_at": "2026-01-01T00:00:00.001Z",
-                "end_at": "2026-01-01T00:00:00.000Z",
-            },
+            {"start_at": "2026-01-01T00:00:00.001Z", "end_at": "2026-01-01T00:00:00.000Z"},
             "/endAt",
             "minimum",
         ),
     ],
 )
-def test_what_is_wrong_is_named(
-    changes: dict[str, Any], path: str, keyword: str
-) -> None:
+def test_what_is_wrong_is_named(changes: dict[str, Any], path: str, keyword: str) -> None:
     issues = a_spec(**changes).issues()
     assert [(issue.path, issue.keyword) for issue in issues] == [(path, keyword)]
 

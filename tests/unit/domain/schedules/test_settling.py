@@ -14,13 +14,7 @@ from domain.identifiers import tick_run_id
 from domain.schedules.calendar import MAX_CATCH_UP_MS, OVERLAPS, Overlap
 from domain.schedules.schedule import Schedule, TickEvent, TickLaunched, TickSkipped
 from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, Settled, settle
-from tests.unit.domain.schedules.given import (
-    MINUTE_MS,
-    a_schedule,
-    a_spec,
-    new_events,
-    told,
-)
+from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, told
 from tests.unit.given import NOON, at
 
 
@@ -53,11 +47,7 @@ def test_a_tick_that_is_due_is_launched_with_an_id_of_its_own() -> None:
 def test_ticks_that_are_skipped_for_one_reason_in_a_row_are_one_event() -> None:
     schedule = a_schedule(catch_up_ms=150_000)
     settled = settle(schedule, minute(6), None)
-    assert told(schedule) == [
-        "tick_skipped missed 3",
-        "tick_launched",
-        "tick_skipped overlap 2",
-    ]
+    assert told(schedule) == ["tick_skipped missed 3", "tick_launched", "tick_skipped overlap 2"]
     assert [due_at for _, due_at in settled.launches] == [minute(4)]
 
 
@@ -65,21 +55,11 @@ def test_ticks_that_are_skipped_for_one_reason_in_a_row_are_one_event() -> None:
     ("overlap", "events", "launched", "canceled"),
     [
         ("skip", ["tick_launched", "tick_skipped overlap 2"], 1, 0),
-        (
-            "buffer_one",
-            ["tick_launched", "tick_buffered", "tick_skipped overlap 1"],
-            1,
-            0,
-        ),
+        ("buffer_one", ["tick_launched", "tick_buffered", "tick_skipped overlap 1"], 1, 0),
         ("buffer_all", ["tick_launched", "tick_buffered", "tick_buffered"], 1, 0),
         (
             "cancel_other",
-            [
-                "tick_launched",
-                "tick_buffered",
-                "tick_skipped overlap 1",
-                "tick_buffered",
-            ],
+            ["tick_launched", "tick_buffered", "tick_skipped overlap 1", "tick_buffered"],
             1,
             1,
         ),
@@ -131,9 +111,7 @@ def test_a_canceled_run_makes_room_once_it_has_stopped() -> None:
 
 
 @pytest.mark.parametrize("overlap", OVERLAPS)
-def test_what_people_launch_is_in_no_tick_s_way_and_is_not_canceled(
-    overlap: Overlap,
-) -> None:
+def test_what_people_launch_is_in_no_tick_s_way_and_is_not_canceled(overlap: Overlap) -> None:
     schedule = a_schedule(overlap=overlap)
     schedule.trigger(UUID(int=1), at(1))
     schedule.backfill_tick(minute(-5), at(2))
@@ -228,10 +206,7 @@ def test_without_its_job_nothing_is_launched_and_nothing_waits() -> None:
     settle(schedule, minute(2), None)
     schedule.collect_events()
     assert settle(schedule, minute(3), "job_deleted") == Settled()
-    assert told(schedule) == [
-        "tick_skipped job_deleted 1",
-        "tick_skipped job_deleted 1",
-    ]
+    assert told(schedule) == ["tick_skipped job_deleted 1", "tick_skipped job_deleted 1"]
     assert schedule.buffered == []
 
 
@@ -249,9 +224,7 @@ def test_jitter_delays_the_decision() -> None:
     schedule = a_schedule(jitter_ms=MINUTE_MS)
     [tick] = [next(schedule.undecided())]
     before = tick.fires_at - timedelta(milliseconds=1)
-    assert (
-        before >= tick.due_at
-    )  # Else the schedule of this test must be called otherwise.
+    assert before >= tick.due_at  # Else the schedule of this test must be called otherwise.
     assert settle(schedule, before, None) == Settled()
     assert len(settle(schedule, tick.fires_at, None).launches) == 1
 
@@ -320,9 +293,7 @@ def test_policies_skip_what_has_gathered_as_one_event() -> None:
 
 
 def test_very_many_ticks_with_exceptions_are_decided_in_parts() -> None:
-    schedule = a_schedule(
-        every_ms=1_000, exclude=["59 * 31 12 *"], catch_up_ms=MAX_CATCH_UP_MS
-    )
+    schedule = a_schedule(every_ms=1_000, exclude=["59 * 31 12 *"], catch_up_ms=MAX_CATCH_UP_MS)
     schedule.launch_tick(at(1_000), at(1_500))
     schedule.collect_events()
     now = at(251_500)
@@ -364,9 +335,7 @@ def test_a_deleted_schedule_has_no_ticks() -> None:
     assert list(schedule.undecided()) == []
 
 
-STEPS = st.lists(
-    st.tuples(st.integers(1, 400_000), st.booleans(), st.booleans()), max_size=20
-)
+STEPS = st.lists(st.tuples(st.integers(1, 400_000), st.booleans(), st.booleans()), max_size=20)
 
 
 @given(overlap=st.sampled_from(OVERLAPS), steps=STEPS, jitter_ms=st.integers(0, 90_000))
@@ -409,6 +378,5 @@ def _ticks_of(event: TickEvent) -> list[datetime]:
     if not isinstance(event, TickSkipped):
         return [event.due_at]
     return [
-        event.due_at + timedelta(milliseconds=number * MINUTE_MS)
-        for number in range(event.ticks)
+        event.due_at + timedelta(milliseconds=number * MINUTE_MS) for number in range(event.ticks)
     ]

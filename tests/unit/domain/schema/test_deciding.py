@@ -81,9 +81,7 @@ async def test_a_large_schema_is_checked_aside() -> None:
         ({"anyOf": [{"type": "string"}, {"type": "number"}]}, 1),
     ],
 )
-async def test_ordinary_checks_are_made_at_once(
-    schema: dict[str, Any], value: Json
-) -> None:
+async def test_ordinary_checks_are_made_at_once(schema: dict[str, Any], value: Json) -> None:
     threads: list[threading.Thread] = []
 
     def decide() -> list[Issue]:

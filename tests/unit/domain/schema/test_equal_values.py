@@ -36,12 +36,9 @@ def test_values_are_equal_as_json_schema_says() -> None:
             assert violations({"const": alike[0]}, value, "") == []
             assert violations({"enum": ["other", alike[-1]]}, value, "") == []
             assert [
-                issue.keyword
-                for issue in violations({"uniqueItems": True}, [value, *alike], "")
+                issue.keyword for issue in violations({"uniqueItems": True}, [value, *alike], "")
             ] == ["uniqueItems"]
-    for one, other in combinations(
-        [value for alike in EQUAL for value in alike[:1]], 2
-    ):
+    for one, other in combinations([value for alike in EQUAL for value in alike[:1]], 2):
         assert violations({"uniqueItems": True}, [one, other], "") == []
         assert violations({"const": one}, other, "")
         assert violations({"enum": [one]}, other, "")

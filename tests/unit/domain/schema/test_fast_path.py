@@ -31,21 +31,7 @@ TEXTS = st.sampled_from(["", "a", "ab", "ä", "1", "\U0001f600\U0001f600"]) | st
 )
 NUMBERS = (
     st.sampled_from(
-        [
-            0,
-            1,
-            -1,
-            2,
-            1.5,
-            -0.0,
-            1.0,
-            2**53 + 1,
-            float(2**53),
-            2**64 - 1,
-            -(2**63),
-            1e300,
-            0.1,
-        ]
+        [0, 1, -1, 2, 1.5, -0.0, 1.0, 2**53 + 1, float(2**53), 2**64 - 1, -(2**63), 1e300, 0.1]
     )
     | st.integers(-3, 3)
     | st.floats(-3, 3)
@@ -53,14 +39,10 @@ NUMBERS = (
 SCALARS = st.none() | st.booleans() | NUMBERS | TEXTS
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4)
-    ),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
-TYPES = st.sampled_from(
-    ["object", "array", "string", "boolean", "null", "integer", "number"]
-)
+TYPES = st.sampled_from(["object", "array", "string", "boolean", "null", "integer", "number"])
 COUNTS = st.integers(0, 3)
 
 
@@ -77,18 +59,9 @@ def _schema(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "const": VALUES,
         "required": st.lists(NAMES, min_size=1, max_size=2, unique=True),
         **dict.fromkeys(("minimum", "maximum"), NUMBERS),
+        **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), NUMBERS | st.booleans()),
         **dict.fromkeys(
-            ("exclusiveMinimum", "exclusiveMaximum"), NUMBERS | st.booleans()
-        ),
-        **dict.fromkeys(
-            (
-                "minLength",
-                "maxLength",
-                "minItems",
-                "maxItems",
-                "minProperties",
-                "maxProperties",
-            ),
+            ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"),
             COUNTS,
         ),
         "properties": st.dictionaries(NAMES, part, max_size=3),
@@ -102,9 +75,7 @@ def _schema(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         "pattern": st.just("a"),
     }
     return st.sets(st.sampled_from(sorted(keywords)), max_size=4).flatmap(
-        lambda names: st.fixed_dictionaries(
-            {name: keywords[name] for name in sorted(names)}
-        )
+        lambda names: st.fixed_dictionaries({name: keywords[name] for name in sorted(names)})
     )
 
 
@@ -141,17 +112,12 @@ def test_what_the_quick_check_is_certain_of_is_valid_in_every_dialect(
 
 
 @given(schemas(), VALUES, st.integers(1, 400))
-def test_the_budget_would_have_lasted_for_large_values(
-    schema: Any, value: Any, times: int
-) -> None:
+def test_the_budget_would_have_lasted_for_large_values(schema: Any, value: Any, times: int) -> None:
     schema = normalise(schema)
     if not schema_issues(schema, ""):
         check(schema, normalise([value] * times))
         check(schema, normalise({str(number): value for number in range(times)}))
-        check(
-            {"items": schema, "additionalProperties": schema},
-            normalise([value] * times),
-        )
+        check({"items": schema, "additionalProperties": schema}, normalise([value] * times))
 
 
 SCHEMA: dict[str, Any] = {
@@ -172,13 +138,7 @@ SCHEMA: dict[str, Any] = {
     "value",
     [
         {"day": "monday"},
-        {
-            "day": "monday",
-            "depth": 9,
-            "kind": "full",
-            "tags": ["a", "b"],
-            "extra": True,
-        },
+        {"day": "monday", "depth": 9, "kind": "full", "tags": ["a", "b"], "extra": True},
         {"day": "ä", "depth": None, "kind": None},
         {"day": "x", "kind": 1, "tags": []},
     ],

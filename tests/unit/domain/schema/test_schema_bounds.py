@@ -29,9 +29,7 @@ def doubling(keyword: str, last: Json) -> dict[str, Any]:
 def by_dependencies(count: int) -> dict[str, Any]:
     """Return definitions that double without looking at a value."""
     chain = {
-        f"d{n}": {
-            "dependentSchemas": {name: {"$ref": f"#/$defs/d{n + 1}"} for name in "ab"}
-        }
+        f"d{n}": {"dependentSchemas": {name: {"$ref": f"#/$defs/d{n + 1}"} for name in "ab"}}
         for n in range(count)
     }
     return {
@@ -45,11 +43,7 @@ def by_dependencies(count: int) -> dict[str, Any]:
     ("schema", "value", "place"),
     [
         ({"properties": {"b": {"pattern": ENDLESS}}}, {"a": 1, "b": TEXT}, "/b"),
-        (
-            {"properties": {"b": {"items": {"pattern": ENDLESS}}}},
-            {"b": ["", TEXT]},
-            "/b/1",
-        ),
+        ({"properties": {"b": {"items": {"pattern": ENDLESS}}}}, {"b": ["", TEXT]}, "/b/1"),
         ({"patternProperties": {ENDLESS: {}}}, {"a": {}, TEXT: {}}, f"/{TEXT}"),
         ({"propertyNames": {"pattern": ENDLESS}}, {TEXT: {}}, f"/{TEXT}"),
         (
@@ -58,28 +52,13 @@ def by_dependencies(count: int) -> dict[str, Any]:
             f"/{TEXT}",
         ),
         (
-            {
-                "not": {"patternProperties": {ENDLESS: {}}},
-                "unevaluatedProperties": False,
-            },
+            {"not": {"patternProperties": {ENDLESS: {}}}, "unevaluatedProperties": False},
             {TEXT: {}},
             f"/{TEXT}",
         ),
-        (
-            {"anyOf": [{"properties": {"b": {"pattern": ENDLESS}}}, {}]},
-            {"b": TEXT},
-            "/b",
-        ),
-        (
-            {"properties": {"b": {"$schema": DRAFT_07, "pattern": ENDLESS}}},
-            {"b": TEXT},
-            "/b",
-        ),
-        (
-            {"$schema": DRAFT_04, "properties": {"b": {"pattern": ENDLESS}}},
-            {"b": TEXT},
-            "/b",
-        ),
+        ({"anyOf": [{"properties": {"b": {"pattern": ENDLESS}}}, {}]}, {"b": TEXT}, "/b"),
+        ({"properties": {"b": {"$schema": DRAFT_07, "pattern": ENDLESS}}}, {"b": TEXT}, "/b"),
+        ({"$schema": DRAFT_04, "properties": {"b": {"pattern": ENDLESS}}}, {"b": TEXT}, "/b"),
     ],
 )
 def test_a_pattern_that_takes_too_long_is_a_violation_at_its_place(
@@ -93,9 +72,7 @@ def test_a_pattern_that_takes_too_long_is_a_violation_at_its_place(
 
 def test_many_patterns_that_take_long_together_are_a_violation() -> None:
     (issue,) = violations(
-        {"items": {"pattern": ENDLESS}},
-        ["a" * 15 + "!" for _ in range(10_000)],
-        "/parameters",
+        {"items": {"pattern": ENDLESS}}, ["a" * 15 + "!" for _ in range(10_000)], "/parameters"
     )
     assert issue.keyword == "pattern"
 
@@ -107,32 +84,20 @@ def test_many_patterns_that_take_long_together_are_a_violation() -> None:
         (doubling("anyOf", False), {}),
         (doubling("oneOf", {"type": "string"}), {}),
         (
-            {
-                **doubling("allOf", {"properties": {"a": {}}}),
-                "unevaluatedProperties": False,
-            },
+            {**doubling("allOf", {"properties": {"a": {}}}), "unevaluatedProperties": False},
             {"a": 1},
         ),
         (by_dependencies(30), {"a": 1, "b": 1}),
         (
-            {
-                "allOf": [{"$ref": "#/$defs/c"}] * 500,
-                "$defs": {"c": {"const": [0] * 50_000}},
-            },
+            {"allOf": [{"$ref": "#/$defs/c"}] * 500, "$defs": {"c": {"const": [0] * 50_000}}},
             [0] * 50_000,
         ),
         ({"items": {f"unknown{n}": 0 for n in range(10_000)}}, [0] * 10_000),
         ({"anyOf": [{"allOf": [{"type": "string"}] * 500}]}, [0] * 50_000),
         ({"anyOf": [{"allOf": [False] * 500}]}, [0] * 50_000),
+        ({"$id": "http://a/", "items": {"$id": "x" * 100_000, "minimum": 0}}, [0] * 10_000),
         (
-            {"$id": "http://a/", "items": {"$id": "x" * 100_000, "minimum": 0}},
-            [0] * 10_000,
-        ),
-        (
-            {
-                "items": {"$ref": "#/$defs/" + "x" * 100_000},
-                "$defs": {"x" * 100_000: True},
-            },
+            {"items": {"$ref": "#/$defs/" + "x" * 100_000}, "$defs": {"x" * 100_000: True}},
             [0] * 10_000,
         ),
     ],
@@ -157,9 +122,7 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
     (issue,) = violations(schema, value, "/parameters")
     assert (issue.path, issue.keyword) == ("/parameters", "maxSteps")
     assert "make the schema simpler" in issue.message
-    assert violations({"type": "object"}, {}, "/parameters") == [], (
-        "the next check starts anew"
-    )
+    assert violations({"type": "object"}, {}, "/parameters") == [], "the next check starts anew"
 
 
 @pytest.mark.parametrize(
@@ -168,10 +131,7 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
         ({"uniqueItems": True}, [{"a": n} for n in range(20_000)]),
         ({"uniqueItems": True}, [n if n % 2 else str(n) for n in range(20_000)]),
         ({"items": {"enum": [f"x{n}" for n in range(10_000)]}}, ["x9999"] * 20_000),
-        (
-            {"prefixItems": [True] * 2_000, "items": True, "unevaluatedItems": False},
-            [0] * 20_000,
-        ),
+        ({"prefixItems": [True] * 2_000, "items": True, "unevaluatedItems": False}, [0] * 20_000),
         ({"items": {"type": "number"}}, list(range(80_000))),
         (
             {
@@ -180,10 +140,7 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
             },
             [0] * 5_000,
         ),
-        (
-            {"required": [f"p{n}" for n in range(20_000)]},
-            {f"p{n}": 0 for n in range(20_000)},
-        ),
+        ({"required": [f"p{n}" for n in range(20_000)]}, {f"p{n}": 0 for n in range(20_000)}),
     ],
     ids=[
         "unique objects",
@@ -195,18 +152,14 @@ def test_a_schema_that_takes_too_many_steps_is_a_violation(
         "required",
     ],
 )
-def test_large_values_are_checked_within_the_budget(
-    schema: dict[str, Any], value: Json
-) -> None:
+def test_large_values_are_checked_within_the_budget(schema: dict[str, Any], value: Json) -> None:
     assert schema_issues(schema, "/parametersSchema") == []
     assert violations(schema, value, "/parameters") == []
 
 
 def test_a_schema_too_large_to_be_checked_is_refused() -> None:
     schema: JsonObject = {
-        "properties": {
-            f"p{n}": {"type": "string", "minLength": 1} for n in range(10_000)
-        }
+        "properties": {f"p{n}": {"type": "string", "minLength": 1} for n in range(10_000)}
     }
     (issue,) = schema_issues(schema, "/parametersSchema")
     assert (issue.path, issue.keyword) == ("/parametersSchema", "maxSteps")
@@ -215,8 +168,7 @@ def test_a_schema_too_large_to_be_checked_is_refused() -> None:
 def test_a_draft_04_enumeration_of_many_objects_is_checked_within_the_budget() -> None:
     assert (
         schema_issues(
-            {"$schema": DRAFT_04, "enum": [{"a": n} for n in range(10_000)]},
-            "/parametersSchema",
+            {"$schema": DRAFT_04, "enum": [{"a": n} for n in range(10_000)]}, "/parametersSchema"
         )
         == []
     )
@@ -245,9 +197,7 @@ def test_long_identifiers_of_many_parts_are_too_much() -> None:
 
 
 @pytest.mark.parametrize("closing", [{}, {"unevaluatedProperties": False}])
-def test_a_reference_costs_what_the_identifier_around_it_does(
-    closing: dict[str, Any],
-) -> None:
+def test_a_reference_costs_what_the_identifier_around_it_does(closing: dict[str, Any]) -> None:
     each = {"$ref": "other", **closing}
     schema: JsonObject = {
         "$id": "http://x/" + "a/" * 100_000,
@@ -262,8 +212,7 @@ def test_a_reference_costs_what_the_identifier_around_it_does(
 
 def test_a_bundle_of_hundreds_of_identifiers_is_fine() -> None:
     bundle: JsonObject = {
-        f"d{n}": {"$id": f"https://schemas.example.com/orders/v2/part-{n}.json"}
-        for n in range(300)
+        f"d{n}": {"$id": f"https://schemas.example.com/orders/v2/part-{n}.json"} for n in range(300)
     }
     parts: JsonObject = {f"p{n}": {"$ref": f"part-{n}.json"} for n in range(300)}
     schema: JsonObject = {

@@ -38,9 +38,7 @@ from domain.schema.validation import schema_issues
 def test_a_pattern_too_large_or_unknown_is_refused_at_once(pattern: str) -> None:
     with pytest.raises(PatternError):
         check_pattern(pattern)
-    (issue,) = schema_issues(
-        {"properties": {"a": {"pattern": pattern}}}, "/parametersSchema"
-    )
+    (issue,) = schema_issues({"properties": {"a": {"pattern": pattern}}}, "/parametersSchema")
     assert issue.path == "/parametersSchema/properties/a/pattern"
 
 
@@ -51,9 +49,7 @@ def test_the_refusal_of_a_pattern_says_why() -> None:
 
 def test_many_patterns_that_are_costly_to_compile_are_refused() -> None:
     words = "|".join(f"word{n}" for n in range(500))
-    schema: JsonObject = {
-        "patternProperties": {f"{words}|{n}": True for n in range(100)}
-    }
+    schema: JsonObject = {"patternProperties": {f"{words}|{n}": True for n in range(100)}}
     (issue,) = schema_issues(schema, "/parametersSchema")
     assert issue.keyword == "maxSteps"
 
@@ -144,9 +140,7 @@ _PARTS += [
 ]
 _REPEATS = ["", "", "*", "+", "?", "*?", "+?", "{2}", "{,2}", "{1,2}", "*+"]
 _PATTERNS = st.lists(
-    st.tuples(st.sampled_from(_PARTS), st.sampled_from(_REPEATS)),
-    min_size=1,
-    max_size=4,
+    st.tuples(st.sampled_from(_PARTS), st.sampled_from(_REPEATS)), min_size=1, max_size=4
 )
 
 

@@ -24,10 +24,7 @@ def keywords(schema: dict[str, Any]) -> list[str]:
 
 def pointers(schema: dict[str, Any], value: Json) -> list[tuple[str, str]]:
     assert schema_issues(schema, PATH) == []
-    return sorted(
-        (issue.path, issue.keyword)
-        for issue in violations(schema, value, "/parameters")
-    )
+    return sorted((issue.path, issue.keyword) for issue in violations(schema, value, "/parameters"))
 
 
 @pytest.mark.parametrize(
@@ -41,9 +38,7 @@ def pointers(schema: dict[str, Any], value: Json) -> list[tuple[str, str]]:
         ({"minLength": -1}, "/minLength"),
     ],
 )
-def test_what_is_no_schema_is_refused_where_it_is_wrong(
-    schema: dict[str, Any], path: str
-) -> None:
+def test_what_is_no_schema_is_refused_where_it_is_wrong(schema: dict[str, Any], path: str) -> None:
     assert [issue.path for issue in schema_issues(schema, PATH)] == [PATH + path]
 
 
@@ -61,9 +56,7 @@ def test_what_is_no_schema_is_refused_where_it_is_wrong(
         },
     ],
 )
-def test_a_broken_regular_expression_is_refused_at_registration(
-    schema: dict[str, Any],
-) -> None:
+def test_a_broken_regular_expression_is_refused_at_registration(schema: dict[str, Any]) -> None:
     assert schema_issues(schema, PATH)
 
 
@@ -105,19 +98,14 @@ def test_an_unknown_dialect_within_is_refused(dialect: str) -> None:
     ],
 )
 def test_a_reference_that_leads_to_no_schema_inside_is_refused(reference: str) -> None:
-    schema: dict[str, Any] = {
-        "title": "x",
-        "allOf": [{}],
-        "properties": {"a": {"$ref": reference}},
-    }
+    schema: dict[str, Any] = {"title": "x", "allOf": [{}], "properties": {"a": {"$ref": reference}}}
     (issue,) = schema_issues(schema, PATH)
     assert issue.keyword == "$ref"
     assert repr(reference) in issue.message
 
 
 @pytest.mark.parametrize(
-    "target",
-    [{"$ref": "http://127.0.0.1:9/x"}, {"type": "strnig"}, 5, "text", {"$ref": "#/no"}],
+    "target", [{"$ref": "http://127.0.0.1:9/x"}, {"type": "strnig"}, 5, "text", {"$ref": "#/no"}]
 )
 def test_what_a_reference_leads_to_is_checked_too(target: Json) -> None:
     assert schema_issues({"properties": {"a": {"$ref": "#/odd"}}, "odd": target}, PATH)
@@ -166,14 +154,8 @@ def test_references_to_definitions_ids_and_anchors_are_followed() -> None:
     [
         {"$ref": "#"},
         {"allOf": [{"$ref": "#"}]},
-        {
-            "$ref": "#/$defs/a",
-            "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}},
-        },
-        {
-            "$schema": "https://json-schema.org/draft/2019-09/schema",
-            "$recursiveRef": "#",
-        },
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}},
+        {"$schema": "https://json-schema.org/draft/2019-09/schema", "$recursiveRef": "#"},
     ],
 )
 def test_a_schema_that_refers_to_itself_without_end_is_a_violation_not_a_crash(
@@ -217,16 +199,11 @@ def test_every_violation_is_listed_with_its_place() -> None:
 
 def test_a_missing_property_within_is_pointed_at() -> None:
     schema = {"properties": {"a": {"items": {"required": ["b"]}}}}
-    assert pointers(schema, {"a": [{"b": 1}, {}]}) == [
-        ("/parameters/a/1/b", "required")
-    ]
+    assert pointers(schema, {"a": [{"b": 1}, {}]}) == [("/parameters/a/1/b", "required")]
 
 
 def test_more_violations_than_help_anybody_are_cut() -> None:
-    assert (
-        len(violations({"items": {"type": "string"}}, [0] * 5_000, "/parameters"))
-        == MAX_ISSUES
-    )
+    assert len(violations({"items": {"type": "string"}}, [0] * 5_000, "/parameters")) == MAX_ISSUES
 
 
 def test_a_long_value_does_not_fill_the_message() -> None:
@@ -240,16 +217,13 @@ def test_draft_07_is_honoured() -> None:
         "properties": {"a": {"items": [{"type": "string"}], "additionalItems": False}},
     }
     assert pointers(schema, {"a": ["x", 1]}) == [("/parameters/a", "additionalItems")]
-    assert pointers(
-        {"properties": {"a": {"prefixItems": [{"type": "string"}]}}}, {"a": [1]}
-    ) == [("/parameters/a/0", "type")]
+    assert pointers({"properties": {"a": {"prefixItems": [{"type": "string"}]}}}, {"a": [1]}) == [
+        ("/parameters/a/0", "type")
+    ]
 
 
 def test_draft_07_dependencies_may_mix_names_and_schemas() -> None:
-    schema = {
-        "$schema": DRAFT_07,
-        "dependencies": {"a": {"required": ["c"]}, "b": ["d"]},
-    }
+    schema = {"$schema": DRAFT_07, "dependencies": {"a": {"required": ["c"]}, "b": ["d"]}}
     assert pointers(schema, {"a": 1, "b": 1}) == [
         ("/parameters", "dependencies"),
         ("/parameters/c", "required"),
@@ -257,18 +231,12 @@ def test_draft_07_dependencies_may_mix_names_and_schemas() -> None:
 
 
 def test_draft_04_exclusive_minimum_is_honoured() -> None:
-    schema = {
-        "$schema": DRAFT_04,
-        "properties": {"a": {"minimum": 1, "exclusiveMinimum": True}},
-    }
+    schema = {"$schema": DRAFT_04, "properties": {"a": {"minimum": 1, "exclusiveMinimum": True}}}
     assert pointers(schema, {"a": 1}) == [("/parameters/a", "minimum")]
 
 
 def test_a_schema_over_which_the_library_stumbles_is_a_violation_not_a_crash() -> None:
-    schema = {
-        "$schema": DRAFT_07,
-        "properties": {"a": {"items": False, "additionalItems": False}},
-    }
+    schema = {"$schema": DRAFT_07, "properties": {"a": {"items": False, "additionalItems": False}}}
     assert pointers(schema, {"a": [1]})
 
 

@@ -37,12 +37,9 @@ def test_a_running_run_is_kept_for_its_version_at_its_place_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"status": "pending"}, {"status": "succeeded"}, {"personal": {"key": ["name"]}}],
+    "changes", [{"status": "pending"}, {"status": "succeeded"}, {"personal": {"key": ["name"]}}]
 )
-def test_what_waits_has_ended_or_can_be_erased_is_not_kept(
-    changes: dict[str, object],
-) -> None:
+def test_what_waits_has_ended_or_can_be_erased_is_not_kept(changes: dict[str, object]) -> None:
     rows, run_id = _noted(_row(**changes))
     assert not rows.knows(run_id)
 
@@ -86,9 +83,7 @@ def test_no_more_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [rows.knows(run_id) for run_id in ids] == [False, False, True, True, True]
 
 
-def test_large_rows_are_kept_within_a_bound_of_bytes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_large_rows_are_kept_within_a_bound_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lookups, "MOST_BYTES", 5_000)
     rows, ids = RunningRows(), [uuid4() for _ in range(5)]
     for run_id in ids:

@@ -43,12 +43,9 @@ async def taken(line: Line, *requests: Request) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("callers", "first"),
-    [(1, 1), (16, 16), (20, 16), (64, 32), (300, 150), (1_000, 256)],
+    ("callers", "first"), [(1, 1), (16, 16), (20, 16), (64, 32), (300, 150), (1_000, 256)]
 )
-async def test_half_of_those_begin_who_come_to_a_writer_at_rest(
-    callers: int, first: int
-) -> None:
+async def test_half_of_those_begin_who_come_to_a_writer_at_rest(callers: int, first: int) -> None:
     assert await taken(Line(), *(ready() for _ in range(callers))) == [first]
 
 
@@ -87,10 +84,7 @@ def committed(number: int = WORTH_A_COMMIT) -> list[Waiting]:
 
 def answered(saved: list[Waiting]) -> list[bool]:
     """Return for each whether it has its own answer."""
-    return [
-        future.done() and future.result() is request.outcome
-        for request, future in saved
-    ]
+    return [future.done() and future.result() is request.outcome for request, future in saved]
 
 
 async def test_answers_are_held_back_until_the_next_batch_is_on_its_way() -> None:
@@ -105,9 +99,7 @@ async def test_answers_are_held_back_until_the_next_batch_is_on_its_way() -> Non
 @pytest.mark.parametrize(
     ("number", "others_wait"), [(WORTH_A_COMMIT, False), (WORTH_A_COMMIT - 1, True)]
 )
-async def test_where_nothing_is_won_they_come_at_once(
-    *, number: int, others_wait: bool
-) -> None:
+async def test_where_nothing_is_won_they_come_at_once(*, number: int, others_wait: bool) -> None:
     saved = committed(number)
     HeldBack().answer(saved, others_wait=others_wait)
     assert all(answered(saved))

@@ -72,9 +72,7 @@ def _ended(completed_at: datetime) -> Ended:
 
 
 @pytest.mark.parametrize(("late_ms", "is_due"), [(-1, True), (0, False), (1, False)])
-def test_a_run_is_due_once_it_ended_before_the_moment(
-    *, late_ms: int, is_due: bool
-) -> None:
+def test_a_run_is_due_once_it_ended_before_the_moment(*, late_ms: int, is_due: bool) -> None:
     run = _ended(NOON + timedelta(milliseconds=late_ms))
     assert bool(sift([run], NOON, SEALED_TO, ()).due) is is_due
 

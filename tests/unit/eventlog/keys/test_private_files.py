@@ -18,18 +18,14 @@ def _lenient_umask() -> Iterator[None]:
     os.umask(before)
 
 
-def test_only_the_owner_may_read_what_was_written_whatever_the_umask(
-    tmp_path: Path,
-) -> None:
+def test_only_the_owner_may_read_what_was_written_whatever_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "key"
     write_private(path, b"one", replace=False)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not is_open_to_others(path)
 
 
-def test_a_file_that_was_open_to_others_is_not_so_any_more_once_replaced(
-    tmp_path: Path,
-) -> None:
+def test_a_file_that_was_open_to_others_is_not_so_any_more_once_replaced(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(b"one")
     assert is_open_to_others(path)
@@ -49,9 +45,7 @@ def test_of_many_who_make_a_file_one_does_and_no_draft_is_left(tmp_path: Path) -
         return number
 
     with ThreadPoolExecutor(8) as executor:
-        made = [
-            number for number in executor.map(make, range(32)) if number is not None
-        ]
+        made = [number for number in executor.map(make, range(32)) if number is not None]
     assert [path.read_bytes()] == [b"%d" % number for number in made]
     assert list(tmp_path.iterdir()) == [path]
 

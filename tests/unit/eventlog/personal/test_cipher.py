@@ -15,13 +15,7 @@ from hypothesis import strategies as st
 
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.keys import MasterKey, MasterKeyFile
-from eventlog.personal import (
-    CIPHERTEXT_MARK,
-    CiphertextError,
-    decrypt,
-    encrypt,
-    encrypted_part,
-)
+from eventlog.personal import CIPHERTEXT_MARK, CiphertextError, decrypt, encrypt, encrypted_part
 
 RUN, OTHER_RUN = uuid4(), uuid4()
 ONE, TWO = (uuid4(), b"1" * 32), (uuid4(), b"2" * 32)
@@ -29,28 +23,17 @@ KEYS = {str(ONE[0]): ONE[1], str(TWO[0]): TWO[1]}
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
 
 
-def event(
-    parameters: dict[str, Any], digest: str | None = None, run_id: UUID = RUN
-) -> StoredEvent:
-    state = {
-        "timestamp": "t",
-        "parameters": parameters,
-        "request_digest": digest,
-        "priority": 0,
-    }
+def event(parameters: dict[str, Any], digest: str | None = None, run_id: UUID = RUN) -> StoredEvent:
+    state = {"timestamp": "t", "parameters": parameters, "request_digest": digest, "priority": 0}
     return StoredEvent(run_id, 1, "job_run.requested", orjson.dumps(state))
 
 
-def opened(
-    stored: StoredEvent, keys: dict[str, bytes], run_id: UUID = RUN
-) -> dict[str, Any]:
+def opened(stored: StoredEvent, keys: dict[str, bytes], run_id: UUID = RUN) -> dict[str, Any]:
     part = encrypted_part(1, stored.state)
     assert part is not None
     assert set(part[1]) <= set(KEYS)
@@ -68,14 +51,10 @@ def test_values_come_back_as_they_were(mail: Any, street: Any) -> None:
 
 
 def test_nothing_of_a_value_stands_in_the_stored_state() -> None:
-    stored = encrypt(
-        event({"mail": "bo@example.org", "day": "monday"}, "f00d"), {"mail": ONE}
-    )
+    stored = encrypt(event({"mail": "bo@example.org", "day": "monday"}, "f00d"), {"mail": ONE})
     for word in (b"bo@", b"example", b"f00d"):
         assert word not in stored.state
-    again = encrypt(
-        event({"mail": "bo@example.org", "day": "monday"}, "f00d"), {"mail": ONE}
-    )
+    again = encrypt(event({"mail": "bo@example.org", "day": "monday"}, "f00d"), {"mail": ONE})
     assert again.state != stored.state, "equal values must not be seen to be equal"
 
 
@@ -85,12 +64,7 @@ def test_a_lost_key_takes_its_values_and_the_digest_and_leaves_the_rest() -> Non
         {"mail": ONE, "street": TWO, "town": ONE},
     )
     found = opened(stored, {str(TWO[0]): TWO[1]})
-    assert found["parameters"] == {
-        "mail": "[erased]",
-        "town": "[erased]",
-        "street": 2,
-        "day": 4,
-    }
+    assert found["parameters"] == {"mail": "[erased]", "town": "[erased]", "street": 2, "day": 4}
     assert found["request_digest"] == "[erased]"
     assert found["erased"] == ["mail", "town"]
     assert found["personal"] == {str(ONE[0]): ["mail", "town"], str(TWO[0]): ["street"]}
@@ -168,8 +142,7 @@ def test_a_changed_file_is_read_anew_where_a_key_is_missing(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "# nothing\n", "abc\n", "A" * 64, "0" * 63, "0" * 64 + "\nmore\n", "ü" * 64],
+    "text", ["", "# nothing\n", "abc\n", "A" * 64, "0" * 63, "0" * 64 + "\nmore\n", "ü" * 64]
 )
 def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "subjects.key"
@@ -191,7 +164,5 @@ def test_a_file_that_others_can_read_is_warned_of(
 
 
 def test_a_file_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(
-        SubjectKeysUnavailableError, match="cannot write the master key"
-    ):
+    with pytest.raises(SubjectKeysUnavailableError, match="cannot write the master key"):
         MasterKeyFile(tmp_path / "nowhere" / "subjects.key").create()

@@ -69,14 +69,7 @@ def _seals(log: Sequence[Sequence[Leaf]]) -> list[StoredSeal]:
         peaks = b"".join(tree.peaks)
         seals.append(
             StoredSeal(
-                number,
-                head.size,
-                head.position,
-                head.text(),
-                signed.signature,
-                runs,
-                leaves,
-                peaks,
+                number, head.size, head.position, head.text(), signed.signature, runs, leaves, peaks
             )
         )
     return seals
@@ -111,15 +104,10 @@ def _edited(data: st.DataObject, events: list[Leaf]) -> list[Leaf]:
     edited = dict(events)
     if not edited:
         return events
-    one, other = (
-        data.draw(st.sampled_from(events))[0],
-        data.draw(st.sampled_from(events))[0],
-    )
+    one, other = (data.draw(st.sampled_from(events))[0], data.draw(st.sampled_from(events))[0])
     kind = data.draw(st.sampled_from(("alter", "remove", "insert", "swap", "move")))
     free = data.draw(
-        st.sampled_from(
-            [p for p in range(-9, max(1, events[-1][0])) if p not in edited]
-        )
+        st.sampled_from([p for p in range(-9, max(1, events[-1][0])) if p not in edited])
     )
     if kind == "alter":
         edited[one] = _event(one, "altered")[1]
@@ -131,10 +119,7 @@ def _edited(data: st.DataObject, events: list[Leaf]) -> list[Leaf]:
         del edited[one]
         edited[free] = _event(free, "moved")[1]
     elif one != other:
-        edited[one], edited[other] = (
-            _event(one, "swapped")[1],
-            _event(other, "swapped")[1],
-        )
+        edited[one], edited[other] = (_event(one, "swapped")[1], _event(other, "swapped")[1])
     return sorted(edited.items())
 
 
@@ -218,9 +203,7 @@ def test_a_kept_head_is_contradicted_by_every_other_log_that_is_sealed_by_the_sa
     seals = _seals(log)
     kept_seal = judge(data.draw(st.sampled_from(seals)), KEYS, LOG_ID)
     assert kept_seal.signed is not None
-    kept = KeptHead(
-        kept_seal.signed, data.draw(st.sampled_from((kept_seal.tree, None))), "a file"
-    )
+    kept = KeptHead(kept_seal.signed, data.draw(st.sampled_from((kept_seal.tree, None))), "a file")
     assert _check(events, seals, [kept]).clean
     covered = events[: kept.signed.head.size]
     edited = _edited(data, covered) + events[len(covered) :]
@@ -228,8 +211,6 @@ def test_a_kept_head_is_contradicted_by_every_other_log_that_is_sealed_by_the_sa
     if not edited or truth is None:
         return
     cut = data.draw(st.integers(1, len(edited)))
-    report = _check(
-        edited, _seals([part for part in (edited[:cut], edited[cut:]) if part]), [kept]
-    )
+    report = _check(edited, _seals([part for part in (edited[:cut], edited[cut:]) if part]), [kept])
     assert report.first is not None
     assert report.first.position <= truth <= report.first.until

@@ -131,11 +131,7 @@ def test_inclusion_proofs_are_those_of_the_definition_and_prove_that_leaf_alone(
     if path:
         broken = data.draw(st.integers(0, len(path) - 1))
         assert not verify_inclusion(
-            leaves[index],
-            index,
-            size,
-            [*path[:broken], root, *path[broken + 1 :]],
-            root,
+            leaves[index], index, size, [*path[:broken], root, *path[broken + 1 :]], root
         )
         assert not verify_inclusion(leaves[index], index, size, path[:-1], root)
 
@@ -156,11 +152,7 @@ def test_consistency_proofs_are_those_of_the_definition_and_prove_those_trees_al
     if path:
         broken = data.draw(st.integers(0, len(path) - 1))
         assert not verify_consistency(
-            old,
-            old_root,
-            new,
-            new_root,
-            [*path[:broken], b"x" * 32, *path[broken + 1 :]],
+            old, old_root, new, new_root, [*path[:broken], b"x" * 32, *path[broken + 1 :]]
         )
         assert not verify_consistency(old, old_root, new, new_root, path[:-1])
 
@@ -181,9 +173,7 @@ def test_the_first_difference_lies_in_the_range_that_is_named(
     ours: int, theirs: int, data: st.DataObject
 ) -> None:
     changed = data.draw(st.integers(0, len(LEAVES)))
-    other = [*LEAVES[:changed], *(leaf_hash(leaf) for leaf in LEAVES[changed:])][
-        :theirs
-    ]
+    other = [*LEAVES[:changed], *(leaf_hash(leaf) for leaf in LEAVES[changed:])][:theirs]
     start, end = first_difference(_grown(LEAVES[:ours]), _grown(other))
     shared = min(ours, theirs, changed)
     assert start <= shared <= end

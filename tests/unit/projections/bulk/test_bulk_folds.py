@@ -16,9 +16,7 @@ from tests.unit.projections.both import Both, Command, check
 
 OWN_ID = UUID("01957000-0000-7000-8000-0000000000b1")
 
-ORDER = Order(
-    action="rerun", filter=["job=report"], reason="new prices", patch={"n": 1}
-)
+ORDER = Order(action="rerun", filter=["job=report"], reason="new prices", patch={"n": 1})
 
 REQUESTED: JsonObject = {
     "id": str(OWN_ID),
@@ -101,7 +99,5 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
 
 
 @given(commands=st.lists(COMMANDS, max_size=6))
-def test_an_operation_decides_by_its_row_as_by_its_history(
-    commands: list[Command],
-) -> None:
+def test_an_operation_decides_by_its_row_as_by_its_history(commands: list[Command]) -> None:
     check(Both(requested()), bulk.TABLE, bulk_of_row, commands)

@@ -102,16 +102,11 @@ def test_the_stream_tells_how_far_the_log_was_searched() -> None:
     begun = failure_watch.TABLE.fold(None, first)
     moved = failure_watch.TABLE.fold(begun, second)
     [message] = feed.messages(second, begun, moved)
-    assert (message.type, message.data) == (
-        "failure.noted",
-        {"search": {"searchedUntil": 7}},
-    )
+    assert (message.type, message.data) == ("failure.noted", {"search": {"searchedUntil": 7}})
 
 
 FAILURES = st.lists(
-    st.builds(a_failure, st.integers(0, 9_000), st.integers(1, 4)),
-    min_size=1,
-    max_size=3,
+    st.builds(a_failure, st.integers(0, 9_000), st.integers(1, 4)), min_size=1, max_size=3
 )
 VERSIONS = st.none() | st.integers(1, 4)
 COMMANDS = st.one_of(
@@ -134,6 +129,4 @@ def test_the_searchs_row_decides_as_its_events_do(places: list[int]) -> None:
         return lambda one, now: one.move(place, now)
 
     commands = [moving(place) for place in places]
-    check(
-        Both(FailureWatch.begin(3, at(0))), failure_watch.TABLE, watch_of_row, commands
-    )
+    check(Both(FailureWatch.begin(3, at(0))), failure_watch.TABLE, watch_of_row, commands)

@@ -77,33 +77,19 @@ class Story:
         return self.append("job_run.requested", run, **data)
 
     def start(
-        self,
-        run: UUID = RUN,
-        execution: int = 1,
-        attempt: int = 1,
-        worker: str = "w",
-        **more: Any,
+        self, run: UUID = RUN, execution: int = 1, attempt: int = 1, worker: str = "w", **more: Any
     ) -> LoggedEvent:
         """Append a claim."""
         held = {"worker_id": worker, "execution": execution}
         return self.append("job_run.started", run, attempt=attempt, **held, **more)
 
     def by_holder(
-        self,
-        topic: str,
-        run: UUID = RUN,
-        execution: int = 1,
-        worker: str = "w",
-        **more: Any,
+        self, topic: str, run: UUID = RUN, execution: int = 1, worker: str = "w", **more: Any
     ) -> LoggedEvent:
         """Append what a worker says of the run that it holds."""
-        return self.append(
-            f"job_run.{topic}", run, worker_id=worker, execution=execution, **more
-        )
+        return self.append(f"job_run.{topic}", run, worker_id=worker, execution=execution, **more)
 
-    def end(
-        self, topic: str, retry_after_s: float | None = None, **more: Any
-    ) -> LoggedEvent:
+    def end(self, topic: str, retry_after_s: float | None = None, **more: Any) -> LoggedEvent:
         """Append the end of an attempt; None is also the run's end."""
         now = len(self.events) + 1
         retry_at = None if retry_after_s is None else at(now + retry_after_s)

@@ -65,24 +65,14 @@ BAD: list[tuple[str, Callable[[], Story], Spoil]] = [
     (
         "known_definition",
         Story,
-        lambda story: story.request(
-            definition_id="00000000-0000-0000-0000-000000000009"
-        ),
+        lambda story: story.request(definition_id="00000000-0000-0000-0000-000000000009"),
     ),
     ("some_attempts", Story, lambda story: story.request(max_attempts=0)),
-    (
-        "not_scheduled_in_the_past",
-        Story,
-        lambda story: story.request(scheduled_at=at(0)),
-    ),
+    ("not_scheduled_in_the_past", Story, lambda story: story.request(scheduled_at=at(0))),
     ("legal_transition", _pending, lambda story: story.request()),
     ("legal_transition", Story, lambda story: story.start()),
     ("one_execution_at_a_time", _running, lambda story: story.start(execution=2)),
-    (
-        "one_execution_at_a_time",
-        _cancel_requested,
-        lambda story: story.start(execution=2),
-    ),
+    ("one_execution_at_a_time", _cancel_requested, lambda story: story.start(execution=2)),
     ("legal_transition", _ended, lambda story: story.start(execution=2)),
     ("legal_transition", _ended, lambda story: story.by_holder("succeeded")),
     ("legal_transition", _ended, lambda story: story.cancel()),
@@ -90,27 +80,11 @@ BAD: list[tuple[str, Callable[[], Story], Spoil]] = [
     ("legal_transition", _pending, lambda story: story.by_holder("succeeded")),
     ("legal_transition", _pending, lambda story: story.by_holder("handed_back")),
     ("legal_transition", _pending, lambda story: story.end("attempt_lost")),
-    (
-        "legal_transition",
-        _pending,
-        lambda story: story.append("job_run.cancel_requested"),
-    ),
-    (
-        "legal_transition",
-        _cancel_requested,
-        lambda story: story.append("job_run.cancel_requested"),
-    ),
-    (
-        "legal_transition",
-        _cancel_requested,
-        lambda story: story.end("attempt_failed", 1),
-    ),
+    ("legal_transition", _pending, lambda story: story.append("job_run.cancel_requested")),
+    ("legal_transition", _cancel_requested, lambda story: story.append("job_run.cancel_requested")),
+    ("legal_transition", _cancel_requested, lambda story: story.end("attempt_failed", 1)),
     ("legal_transition", _cancel_requested, lambda story: story.end("attempt_lost", 1)),
-    (
-        "legal_transition",
-        _cancel_requested,
-        lambda story: story.by_holder("handed_back"),
-    ),
+    ("legal_transition", _cancel_requested, lambda story: story.by_holder("handed_back")),
     (
         "legal_transition",
         lambda: _running(start_deadline_at=at(3.5)),
@@ -120,24 +94,12 @@ BAD: list[tuple[str, Callable[[], Story], Spoil]] = [
     ("job_not_paused", _paused, lambda story: story.start()),
     ("known_topic", _running, lambda story: story.append("job_run.paused")),
     ("readable", _running, lambda story: story.append("job_run.progressed")),
-    (
-        "time_goes_on",
-        _running,
-        lambda story: story.by_holder("progressed", timestamp=at(1)),
-    ),
+    ("time_goes_on", _running, lambda story: story.by_holder("progressed", timestamp=at(1))),
     ("next_execution", _pending, lambda story: story.start(execution=2)),
     ("next_execution", _pending, lambda story: story.start(execution=0)),
     ("current_attempt", _pending, lambda story: story.start(attempt=2)),
-    (
-        "current_attempt",
-        _running,
-        lambda story: story.end("attempt_failed", 1, attempt=2),
-    ),
-    (
-        "not_before_due",
-        lambda: _pending(scheduled_at=at(9)),
-        lambda story: story.start(),
-    ),
+    ("current_attempt", _running, lambda story: story.end("attempt_failed", 1, attempt=2)),
+    ("not_before_due", lambda: _pending(scheduled_at=at(9)), lambda story: story.start()),
     (
         "not_after_start_deadline",
         lambda: _pending(start_deadline_at=at(3)),
@@ -154,44 +116,20 @@ BAD: list[tuple[str, Callable[[], Story], Spoil]] = [
         lambda: _running(max_attempts=1),
         lambda story: story.end("attempt_failed", 1),
     ),
-    (
-        "retry_while_attempts_are_left",
-        _running,
-        lambda story: story.end("attempt_lost"),
-    ),
-    (
-        "retry_while_attempts_are_left",
-        _running,
-        lambda story: story.end("attempt_timed_out"),
-    ),
+    ("retry_while_attempts_are_left", _running, lambda story: story.end("attempt_lost")),
+    ("retry_while_attempts_are_left", _running, lambda story: story.end("attempt_timed_out")),
     ("bounded_back_off", _running, lambda story: story.end("attempt_failed", -1)),
     ("bounded_back_off", _running, lambda story: story.end("attempt_lost", 86_401)),
-    (
-        "canceled_wins",
-        _cancel_requested,
-        lambda story: story.end("attempt_timed_out", 1),
-    ),
-    (
-        "over_deadline",
-        _pending,
-        lambda story: story.append("job_run.start_deadline_passed"),
-    ),
+    ("canceled_wins", _cancel_requested, lambda story: story.end("attempt_timed_out", 1)),
+    ("over_deadline", _pending, lambda story: story.append("job_run.start_deadline_passed")),
     (
         "over_deadline",
         lambda: _pending(start_deadline_at=at(9)),
         lambda story: story.append("job_run.start_deadline_passed"),
     ),
     ("really_stopped", _cancel_requested, lambda story: story.cancel()),
-    (
-        "really_stopped",
-        _pending,
-        lambda story: story.cancel(worker_id="w", execution=1),
-    ),
-    (
-        "cancel_was_requested",
-        _running,
-        lambda story: story.cancel(worker_id="w", execution=1),
-    ),
+    ("really_stopped", _pending, lambda story: story.cancel(worker_id="w", execution=1)),
+    ("cancel_was_requested", _running, lambda story: story.cancel(worker_id="w", execution=1)),
 ]
 
 
@@ -223,10 +161,7 @@ def test_an_attempt_beyond_the_limit_is_found_also_where_its_retry_was_wrong() -
     story = _running(max_attempts=1)
     story.end("attempt_failed", 0)
     story.start(execution=2, attempt=2)
-    assert broken(story) == [
-        (4, "retry_only_with_attempts_left"),
-        (5, "attempts_within_limit"),
-    ]
+    assert broken(story) == [(4, "retry_only_with_attempts_left"), (5, "attempts_within_limit")]
 
 
 def test_no_retry_starts_before_its_back_off_is_over() -> None:

@@ -9,13 +9,7 @@ import pytest
 from domain.topics import EVENTS
 from projections.histories.job_rules import RULES
 from tests import ROOT
-from tests.unit.projections.histories.story import (
-    JOB,
-    OTHER_RUN,
-    Story,
-    broken,
-    found,
-)
+from tests.unit.projections.histories.story import JOB, OTHER_RUN, Story, broken, found
 
 
 def test_a_job_may_be_deleted_and_registered_again() -> None:
@@ -90,11 +84,7 @@ def test_the_checker_knows_every_event_of_a_job() -> None:
 
 def test_the_page_says_what_is_checked_of_jobs() -> None:
     text = (Path(ROOT) / "docs" / "state-machine.md").read_text()
-    rows = re.findall(
-        r"^\| `(job_definition\.\w+)` \|.*\| (.*) \|$", text, re.MULTILINE
-    )
+    rows = re.findall(r"^\| `(job_definition\.\w+)` \|.*\| (.*) \|$", text, re.MULTILINE)
     documented = {topic: re.findall(r"`(\w+)`", promises) for topic, promises in rows}
-    checked = {
-        topic: [rule.__name__ for rule in rules] for topic, rules in RULES.items()
-    }
+    checked = {topic: [rule.__name__ for rule in rules] for topic, rules in RULES.items()}
     assert documented == checked

@@ -92,11 +92,7 @@ def test_a_clock_that_was_set_back_is_told_once_and_is_no_finding(step_s: int) -
         is_old = event.aggregate_id == RUN.bytes
         event.data["timestamp"] = max(present, held_at) if is_old else present
     [note] = found(story)
-    assert (note.position, note.rule, note.is_note) == (
-        first,
-        "recorded_in_order",
-        True,
-    )
+    assert (note.position, note.rule, note.is_note) == (first, "recorded_in_order", True)
     assert f"{step_s - 1:.1f} s earlier" in note.expected
 
 
@@ -186,10 +182,7 @@ def test_a_cause_of_long_ago_is_sought_in_the_whole_log(
 @pytest.mark.parametrize("version", [1, 2, 17, 12_345])
 def test_the_checkers_event_ids_are_those_of_the_service(version: int) -> None:
     aggregate_id = uuid4()
-    assert (
-        rules.event_number(aggregate_id.bytes, version)
-        == event_id(aggregate_id, version).int
-    )
+    assert rules.event_number(aggregate_id.bytes, version) == event_id(aggregate_id, version).int
 
 
 def test_what_was_acknowledged_is_there(story: Story) -> None:

@@ -2,13 +2,7 @@
 
 from uuid import UUID
 
-from tests.unit.projections.histories.story import (
-    OTHER_RUN,
-    RUN,
-    THIRD_RUN,
-    Story,
-    broken,
-)
+from tests.unit.projections.histories.story import OTHER_RUN, RUN, THIRD_RUN, Story, broken
 
 
 def _counted(limit: int, *runs: UUID) -> Story:

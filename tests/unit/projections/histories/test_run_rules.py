@@ -9,15 +9,7 @@ import pytest
 from domain.jobs import run_events
 from projections.histories.run_rules import RULES, STATES, STEPS
 from tests import ROOT
-from tests.unit.projections.histories.story import (
-    JOB,
-    OTHER_RUN,
-    RUN,
-    THIRD_RUN,
-    Story,
-    at,
-    found,
-)
+from tests.unit.projections.histories.story import JOB, OTHER_RUN, RUN, THIRD_RUN, Story, at, found
 
 
 def _retried() -> Story:
@@ -219,9 +211,7 @@ def test_the_checker_knows_every_event_of_a_run() -> None:
     events = {
         str(event.TOPIC)
         for event in vars(run_events).values()
-        if isinstance(event, type)
-        and issubclass(event, run_events.RunEvent)
-        and _is_last(event)
+        if isinstance(event, type) and issubclass(event, run_events.RunEvent) and _is_last(event)
     }
     assert set(RULES) == events
     assert set(STATES) == set(STEPS) == events - {"job_run.requested"}
@@ -230,12 +220,8 @@ def test_the_checker_knows_every_event_of_a_run() -> None:
 def _documented() -> dict[str, tuple[str, str]]:
     """Return what the page says of each topic: the states, and the promises."""
     text = (Path(ROOT) / "docs" / "state-machine.md").read_text()
-    section = text.partition("## What `verify --histories` checks")[2].partition(
-        "\n## "
-    )[0]
-    rows = re.findall(
-        r"^\| `(job_run\.\w+)` \| (.+?) \| (.+?) \|$", section, re.MULTILINE
-    )
+    section = text.partition("## What `verify --histories` checks")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(job_run\.\w+)` \| (.+?) \| (.+?) \|$", section, re.MULTILINE)
     return {topic: (states, rules) for topic, states, rules in rows}
 
 

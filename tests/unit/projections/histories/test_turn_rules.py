@@ -8,14 +8,7 @@ import pytest
 
 from projections.flow.limits import DEPTH, MOST_VALUES
 from projections.histories.rules import Waiting
-from tests.unit.projections.histories.story import (
-    OTHER_RUN,
-    RUN,
-    THIRD_RUN,
-    Story,
-    at,
-    broken,
-)
+from tests.unit.projections.histories.story import OTHER_RUN, RUN, THIRD_RUN, Story, at, broken
 
 OVERTAKEN = [(10, "takes_turns")]
 
@@ -99,9 +92,7 @@ def test_turns_go_on_from_what_was_started_without_one() -> None:
     assert broken(story) == []
 
 
-@pytest.mark.parametrize(
-    ("others", "found"), [(DEPTH, []), (DEPTH - 1, ["takes_turns"])]
-)
+@pytest.mark.parametrize(("others", "found"), [(DEPTH, []), (DEPTH - 1, ["takes_turns"])])
 def test_who_stands_behind_as_many_as_are_looked_past_need_not_be_seen(
     others: int, found: list[str]
 ) -> None:

@@ -5,11 +5,7 @@ from domain.json_values import JsonObject
 from projections import job_definitions
 from projections.envelope import Envelope
 from tests.unit.given import at, iso, stored
-from tests.unit.projections.test_projection_folds import (
-    assert_unknown_is_no_silence,
-    steps,
-    told,
-)
+from tests.unit.projections.test_projection_folds import assert_unknown_is_no_silence, steps, told
 
 SPEC = Spec(
     name="Report",
@@ -25,9 +21,7 @@ SPEC = Spec(
 def definition_events() -> list[Envelope]:
     definition = JobDefinition.register("Report", SPEC, 1, at(0))
     definition.revise(
-        {"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"},
-        5,
-        at(10),
+        {"timeout_ms": None, "retry_policy": {"maxAttempts": 2}, "metadata": "x"}, 5, at(10)
     )
     return stored(definition)
 
@@ -67,11 +61,7 @@ def registered() -> JsonObject:
 
 
 def revised() -> JsonObject:
-    changes: JsonObject = {
-        "timeoutMs": None,
-        "retryPolicy": {"maxAttempts": 2},
-        "metadata": "x",
-    }
+    changes: JsonObject = {"timeoutMs": None, "retryPolicy": {"maxAttempts": 2}, "metadata": "x"}
     return {**registered(), **changes, "version": 5, "updatedAt": iso(10)}
 
 
@@ -101,10 +91,7 @@ def test_a_pause_is_shown_with_its_reason_and_told_by_its_name() -> None:
     while_paused = {"job": {**registered(), **paused}}
     resumed = {"job": {**registered(), "updatedAt": iso(9)}}
     assert told(stored(definition))[1:] == [
-        [
-            ("job.definition.paused", while_paused),
-            ("job.definition.updated", while_paused),
-        ],
+        [("job.definition.paused", while_paused), ("job.definition.updated", while_paused)],
         [("job.definition.resumed", resumed), ("job.definition.updated", resumed)],
     ]
 

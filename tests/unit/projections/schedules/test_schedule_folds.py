@@ -108,10 +108,7 @@ def test_each_tick_shows_what_became_of_it() -> None:
             "buffered": [iso(2 * MINUTE_MS)],
             "lastTick": last_tick(2, "buffered"),
         },
-        {
-            "nextAt": iso(4 * MINUTE_MS),
-            "lastTick": last_tick(3, "skipped", "overlap", run_ids[0]),
-        },
+        {"nextAt": iso(4 * MINUTE_MS), "lastTick": last_tick(3, "skipped", "overlap", run_ids[0])},
         {"openRuns": []},
         {
             "openRuns": run_ids[1:],
@@ -124,12 +121,7 @@ def test_each_tick_shows_what_became_of_it() -> None:
 def last_tick(
     number: int, outcome: str, reason: str | None = None, run_id: str | None = None
 ) -> JsonObject:
-    return {
-        "dueAt": iso(number * MINUTE_MS),
-        "outcome": outcome,
-        "reason": reason,
-        "runId": run_id,
-    }
+    return {"dueAt": iso(number * MINUTE_MS), "outcome": outcome, "reason": reason, "runId": run_id}
 
 
 def test_its_versions_pauses_and_end_are_shown() -> None:
@@ -144,20 +136,8 @@ def test_its_versions_pauses_and_end_are_shown() -> None:
     reason = f"run {RUN_ID} has failed"
     paused = {"by": "system", "at": iso(5), "reason": reason, "runId": str(RUN_ID)}
     assert changes(stored(schedule)) == [
-        {
-            "version": 2,
-            "everyMs": None,
-            "cron": "0 15 * * *",
-            "nextAt": iso(3 * 3_600_000),
-        },
-        {
-            "paused": {
-                "at": iso(2),
-                "by": "anna",
-                "reason": "holidays",
-                "runId": None,
-            }
-        },
+        {"version": 2, "everyMs": None, "cron": "0 15 * * *", "nextAt": iso(3 * 3_600_000)},
+        {"paused": {"at": iso(2), "by": "anna", "reason": "holidays", "runId": None}},
         {"paused": None},
         {"openRuns": [str(RUN_ID)], "manualRuns": [str(RUN_ID)]},
         {"openRuns": [], "manualRuns": []},

@@ -81,10 +81,7 @@ def happened(
 
 
 def _end(
-    life: Life,
-    tick: int,
-    coming: list[tuple[int, Life]],
-    waiting: list[tuple[int, Life]],
+    life: Life, tick: int, coming: list[tuple[int, Life]], waiting: list[tuple[int, Life]]
 ) -> None:
     life.turns[-1] = replace(life.turns[-1], ended_at=tick)
     number = len(life.turns)

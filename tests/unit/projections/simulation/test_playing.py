@@ -22,28 +22,20 @@ def _starts(history: History) -> dict[Place, int]:
     }
 
 
-def _simulated(
-    history: History, limit: int | None, room: Steps | None = None
-) -> dict[Place, int]:
+def _simulated(history: History, limit: int | None, room: Steps | None = None) -> dict[Place, int]:
     found = played(history, Steps([(0, limit)]), room or Steps())
     return {place: start.started_at for place, start in found.items()}
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_unchanged_it_is_what_was_whatever_room_the_workers_had(
-    limit: int | None,
-) -> None:
+def test_unchanged_it_is_what_was_whatever_room_the_workers_had(limit: int | None) -> None:
     for seed in range(ROUNDS):
         random = Random(seed)
         slots = random.choice([1, 2, 4, 50])
         claims = {tick for tick in range(2_000) if random.random() < 0.6}
         lives = some_lives(random)
         history = happened(
-            lives,
-            limit,
-            slots=slots,
-            of_key=random.choice([1, 2]),
-            may_claim=claims.__contains__,
+            lives, limit, slots=slots, of_key=random.choice([1, 2]), may_claim=claims.__contains__
         )
         assert _simulated(history, limit, room_of(history)) == _starts(history)
         found = answer(history, limit)
@@ -61,9 +53,7 @@ def test_with_another_limit_it_is_what_would_have_been(limit: int | None) -> Non
         of_key = 1 + seed % 2
         history = happened(lives, None, of_key=of_key)
         met_retries += sum(len(run.turns) > 1 for run in history.runs)
-        assert _simulated(history, limit) == _starts(
-            happened(other, limit, of_key=of_key)
-        )
+        assert _simulated(history, limit) == _starts(happened(other, limit, of_key=of_key))
     assert met_retries
 
 
@@ -76,9 +66,7 @@ def test_what_waits_beyond_its_deadline_does_not_start() -> None:
         other = deepcopy(lives)
         history = happened(lives, None)
         would = happened(other, 1)
-        without_all = {
-            run.id for run in history.runs if run.turns[0].started_at is None
-        }
+        without_all = {run.id for run in history.runs if run.turns[0].started_at is None}
         if without_all:
             # How long these would have taken is not known.
             continue

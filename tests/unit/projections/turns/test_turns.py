@@ -266,9 +266,7 @@ def test_nine_tenants_hardly_notice_the_flood_of_the_tenth(slots: int) -> None:
         assert before <= alone[one] + rounds, "one more start in each round, no more"
 
 
-def test_of_a_past_that_is_not_known_whole_only_what_comes_before_a_run_is_named() -> (
-    None
-):
+def test_of_a_past_that_is_not_known_whole_only_what_comes_before_a_run_is_named() -> None:
     runs = [run(value, place) for place, value in enumerate("aabc")]
     told = in_front_then(runs[1], runs, "9", [], is_cut=True)
     assert told.next(runs[1]) == [runs[0], runs[2], runs[3]]

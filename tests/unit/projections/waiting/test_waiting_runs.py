@@ -3,14 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.flow.candidates import (
-    FRONT,
-    Candidate,
-    DueRuns,
-    WaitingRuns,
-    order,
-    untimely,
-)
+from projections.flow.candidates import FRONT, Candidate, DueRuns, WaitingRuns, order, untimely
 
 IDS = st.sampled_from("0123abcd")
 

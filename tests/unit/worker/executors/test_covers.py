@@ -47,10 +47,6 @@ def _become_nobody() -> None:
 def test_a_process_from_which_nothing_can_be_hidden_says_so(tmp_path: Path) -> None:
     command = [sys.executable, "-c", UNHIDDEN, str(tmp_path)]
     ended = subprocess.run(
-        command,
-        preexec_fn=_become_nobody,
-        capture_output=True,
-        text=True,
-        check=True,
+        command, preexec_fn=_become_nobody, capture_output=True, text=True, check=True
     )
     assert ended.stderr.startswith("error: the service's own files, and other")

@@ -17,9 +17,7 @@ VARIABLES = {
 }
 
 
-def test_what_is_secret_is_each_line_of_eight_characters_and_passwords_of_proxies() -> (
-    None
-):
+def test_what_is_secret_is_each_line_of_eight_characters_and_passwords_of_proxies() -> None:
     found = secrets_in(VARIABLES, ["KEY", "LONGER", "PEM", "SHORT", "UNSET"])
     assert set(found) == {
         *(KEY, KEY + "-and-more", "pass:word"),
@@ -35,13 +33,9 @@ KEPT = f"a ******\nsk-0 sk-012345678 {KEY[:-1]}ü ***".encode()
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, len(KEY), len(PRINTED)])
-def test_a_secret_is_masked_wherever_a_piece_ends_and_nothing_else_is_lost(
-    size: int,
-) -> None:
+def test_a_secret_is_masked_wherever_a_piece_ends_and_nothing_else_is_lost(size: int) -> None:
     masker = Masker([KEY])
-    pieces = [
-        masker.add(PRINTED[at : at + size]) for at in range(0, len(PRINTED), size)
-    ]
+    pieces = [masker.add(PRINTED[at : at + size]) for at in range(0, len(PRINTED), size)]
     assert b"".join([*pieces, masker.rest()]) == KEPT
     assert masker.rest() == b""
 

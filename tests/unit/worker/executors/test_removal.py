@@ -28,9 +28,7 @@ print(os.listdir())
 """
 
 
-def test_directories_that_a_handler_closed_are_removed_by_an_ordinary_user(
-    tmp_path: Path,
-) -> None:
+def test_directories_that_a_handler_closed_are_removed_by_an_ordinary_user(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     (tmp_path / "kept").mkdir(mode=0o500)
     done = subprocess.run(

@@ -44,18 +44,14 @@ async def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
     assert await _begun(turns) == 3, "a turn is given back once"
 
 
-async def test_one_that_goes_on_makes_room_after_a_moment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_one_that_goes_on_makes_room_after_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "MOMENT_S", 0.001)
 
     async with asyncio.timeout(10):
         await asyncio.gather(*_ask(Pace(), 20))
 
 
-async def test_who_stops_waiting_takes_nobodys_turn(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_who_stops_waiting_takes_nobodys_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "MOMENT_S", 3_600.0)
 
     turns = _ask(Pace(), 4)
@@ -77,8 +73,6 @@ async def test_a_turn_that_came_together_with_the_cancel_is_passed_on(
     assert await _begun(turns) == 2
     (await turns[0])()
     turns[2].cancel()
-    assert await _begun(turns) == 4, (
-        "the third is cancelled, and the fourth has its turn"
-    )
+    assert await _begun(turns) == 4, "the third is cancelled, and the fourth has its turn"
     assert turns[2].cancelled()
     assert not turns[3].cancelled()

@@ -44,9 +44,7 @@ async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
 
     freed = asyncio.Event()
     offering = Offering(["it"], Mock(), Mock(), 0.0)
-    made = Attempts(
-        AttemptSettings(1, {}), executions, executor, offering, _Logs(), freed.set
-    )
+    made = Attempts(AttemptSettings(1, {}), executions, executor, offering, _Logs(), freed.set)
     made.renew(math.inf)
     made.start(_claim())
     await asyncio.wait_for(freed.wait(), 10)
@@ -62,17 +60,10 @@ class _Logs:
 
 def _claim() -> Any:
     run = Mock(
-        id=UUID(int=1),
-        slug="it",
-        entry_point="it",
-        attempt=1,
-        max_attempts=1,
-        timeout_ms=None,
+        id=UUID(int=1), slug="it", entry_point="it", attempt=1, max_attempts=1, timeout_ms=None
     )
     spec = Mock(resources={})
-    return SimpleNamespace(
-        run=run, spec=spec, inputs={}, holder=Mock(worker_id="w", execution=1)
-    )
+    return SimpleNamespace(run=run, spec=spec, inputs={}, holder=Mock(worker_id="w", execution=1))
 
 
 def test_an_attempt_has_ended_though_the_next_one_has_no_place(

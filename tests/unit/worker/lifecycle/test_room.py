@@ -13,8 +13,7 @@ from worker.attempts import Attempts, AttemptSettings, Offering
 
 
 @pytest.mark.parametrize(
-    ("room", "free", "slots"),
-    [(math.inf, 3, 4), (7, 3, 4), (2, 2, 3), (0, 0, 1), (-1, 0, 1)],
+    ("room", "free", "slots"), [(math.inf, 3, 4), (7, 3, 4), (2, 2, 3), (0, 0, 1), (-1, 0, 1)]
 )
 async def test_no_more_are_claimed_than_there_are_slots_and_room(
     room: float, free: int, slots: int
@@ -22,9 +21,7 @@ async def test_no_more_are_claimed_than_there_are_slots_and_room(
     going_on = asyncio.Event()
     executor: Any = Mock(room=room, submit=AsyncMock(side_effect=going_on.wait))
     offering = Offering(["it"], Mock(), Mock(), 0.0)
-    made = Attempts(
-        AttemptSettings(4, {}), AsyncMock(), executor, offering, _Logs(), Mock()
-    )
+    made = Attempts(AttemptSettings(4, {}), AsyncMock(), executor, offering, _Logs(), Mock())
     made.renew(math.inf)
     assert made.free == min(max(room, 0), 4)
     made.start(Mock(run=Mock(id=UUID(int=1), entry_point="it")))

@@ -76,10 +76,7 @@ def test_a_signal_is_named() -> None:
             'Error: short-name "node" did not resolve to an alias and no unqualified-search',
             "docker.io/library/node:22",
         ),
-        (
-            "Error: Running image oci:/x is rejected by policy.",
-            "those that the operator provides",
-        ),
+        ("Error: Running image oci:/x is rejected by policy.", "those that the operator provides"),
     ],
 )
 def test_known_failures_come_with_advice(output: str, advice: str) -> None:
@@ -129,9 +126,7 @@ def test_a_cancel_ends_also_what_ignores_it() -> None:
     context = context_of()
     threading.Timer(0.3, context.cancelled.set).start()
     with pytest.raises(BuildCanceledError):
-        show(
-            context, ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], os.environ
-        )
+        show(context, ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], os.environ)
 
 
 def test_a_question_without_an_answer_is_an_error() -> None:
@@ -140,10 +135,7 @@ def test_a_question_without_an_answer_is_an_error() -> None:
     assert ask([sys.executable, "-c", "print(' 26.1 ')"], os.environ) == "26.1"
 
 
-ANY, SIGNED = (
-    [{"type": "insecureAcceptAnything"}],
-    [{"type": "signedBy", "keyPath": "/key"}],
-)
+ANY, SIGNED = ([{"type": "insecureAcceptAnything"}], [{"type": "signedBy", "keyPath": "/key"}])
 REJECT = [{"type": "reject"}]
 
 
@@ -158,10 +150,7 @@ REJECT = [{"type": "reject"}]
             {"": REJECT, "r.example": SIGNED},
         ),
         (
-            {
-                "default": REJECT,
-                "transports": {"docker": {"": SIGNED}, "oci": {"": ANY}},
-            },
+            {"default": REJECT, "transports": {"docker": {"": SIGNED}, "oci": {"": ANY}}},
             {"": SIGNED},
         ),
     ],
@@ -178,17 +167,12 @@ def test_a_dockerfile_gets_registries_images_as_the_operator_allows_and_no_files
         "default": REJECT,
         "transports": {
             "docker": docker,
-            "containers-storage": {
-                "[vfs@/work/storage]": ANY,
-                "[vfs@/srv/base-images]": ANY,
-            },
+            "containers-storage": {"[vfs@/work/storage]": ANY, "[vfs@/srv/base-images]": ANY},
         },
     }
 
 
-@pytest.mark.parametrize(
-    "registry", ["https://registry.example/team", "registry.example /team"]
-)
+@pytest.mark.parametrize("registry", ["https://registry.example/team", "registry.example /team"])
 def test_a_registry_that_is_none_is_refused(registry: str) -> None:
     with pytest.raises(PermanentError, match=r"host\[:port\]"):
         BuildSettings.read({"registry": registry})

@@ -40,9 +40,7 @@ def entries(root: Path, **files: str) -> dict[str, str]:
         ("\ufeffKEY=value", "value"),
     ],
 )
-def test_entries_lose_comments_export_and_quotes(
-    tmp_path: Path, line: str, value: str
-) -> None:
+def test_entries_lose_comments_export_and_quotes(tmp_path: Path, line: str, value: str) -> None:
     assert entries(tmp_path, template=line)["KEY"] == value
 
 
@@ -50,9 +48,7 @@ def test_the_template_comes_before_the_example(tmp_path: Path) -> None:
     assert entries(tmp_path, template="A=1", example="B=2") == {"A": "1"}
 
 
-@pytest.mark.parametrize(
-    "template", ["", "# nothing\n", "A=1\n" + "#" * MAX_TEXT_BYTES]
-)
+@pytest.mark.parametrize("template", ["", "# nothing\n", "A=1\n" + "#" * MAX_TEXT_BYTES])
 def test_the_example_counts_where_the_template_says_nothing_or_is_no_such_thing(
     tmp_path: Path, template: str
 ) -> None:
@@ -66,9 +62,7 @@ def test_a_repository_without_templates_has_no_entries(tmp_path: Path) -> None:
 def test_there_is_an_end_to_entries_and_to_their_length(tmp_path: Path) -> None:
     long = f"{'K' * 201}=1\nV={'v' * 2001}\n"
     assert list(
-        entries(
-            tmp_path, template=long + "".join(f"K{number}=1\n" for number in range(50))
-        )
+        entries(tmp_path, template=long + "".join(f"K{number}=1\n" for number in range(50)))
     ) == [f"K{number}" for number in range(32)]
 
 

@@ -25,10 +25,7 @@ def made(layout: Path, *contents: bytes) -> dict[str, Any]:
         "digest": f"sha256:{hashlib.sha256(contents[0]).hexdigest()}",
         "size": len(contents[0]),
     }
-    index = {
-        "schemaVersion": 2,
-        "manifests": [{**descriptor, "annotations": {"other": "thing"}}],
-    }
+    index = {"schemaVersion": 2, "manifests": [{**descriptor, "annotations": {"other": "thing"}}]}
     (layout / "index.json").write_text(json.dumps(index))
     return descriptor
 
@@ -60,9 +57,7 @@ def test_images_come_together_in_one_layout(tmp_path: Path) -> None:
     assert blobs(tmp_path / "all") == {
         hashlib.sha256(content).hexdigest() for content in (b"one", b"two", b"common")
     }
-    assert json.loads((tmp_path / "all/oci-layout").read_text()) == {
-        "imageLayoutVersion": "1.0.0"
-    }
+    assert json.loads((tmp_path / "all/oci-layout").read_text()) == {"imageLayoutVersion": "1.0.0"}
     assert image_of(tmp_path / "1") == first
 
 
@@ -77,9 +72,7 @@ def test_an_image_replaces_what_had_its_name(tmp_path: Path) -> None:
 
 def test_what_a_killed_build_left_is_removed(tmp_path: Path) -> None:
     made(tmp_path / "1", b"one")
-    left = (
-        tmp_path / "all/blobs/sha256" / f"{hashlib.sha256(b'one').hexdigest()}.partial"
-    )
+    left = tmp_path / "all/blobs/sha256" / f"{hashlib.sha256(b'one').hexdigest()}.partial"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"o")
     (tmp_path / "all/index.json.partial").write_text("{")
@@ -92,9 +85,7 @@ def test_an_image_is_named_only_once_it_is_whole(tmp_path: Path) -> None:
     made(tmp_path / "1", b"one")
     add_image(context_of(), tmp_path / "1", tmp_path / "all", "apphub/a:1")
     made(tmp_path / "2", b"two", b"damaged")
-    (tmp_path / "2/blobs/sha256" / hashlib.sha256(b"damaged").hexdigest()).write_bytes(
-        b"damage"
-    )
+    (tmp_path / "2/blobs/sha256" / hashlib.sha256(b"damaged").hexdigest()).write_bytes(b"damage")
     before = (tmp_path / "all/index.json").read_bytes()
     with pytest.raises(BuildError, match="a blob that is not what its name says"):
         add_image(context_of(), tmp_path / "2", tmp_path / "all", "apphub/b:2")
@@ -102,9 +93,7 @@ def test_an_image_is_named_only_once_it_is_whole(tmp_path: Path) -> None:
     assert hashlib.sha256(b"damaged").hexdigest() not in blobs(tmp_path / "all")
 
 
-@pytest.mark.parametrize(
-    "content", ["", "[]", "{}", '{"manifests": 7}', '{"manifests": ["x"]}']
-)
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"manifests": 7}', '{"manifests": ["x"]}'])
 def test_a_strangers_index_is_left_alone(tmp_path: Path, content: str) -> None:
     made(tmp_path / "1", b"one")
     (tmp_path / "all").mkdir()
@@ -115,8 +104,7 @@ def test_a_strangers_index_is_left_alone(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "content",
-    [None, "{}", '{"manifests": []}', '{"manifests": [{}, {}]}', '{"manifests": [{}]}'],
+    "content", [None, "{}", '{"manifests": []}', '{"manifests": [{}, {}]}', '{"manifests": [{}]}']
 )
 def test_a_builder_that_wrote_no_single_image_is_found_out(
     tmp_path: Path, content: str | None

@@ -78,9 +78,7 @@ def served_by_the_first_protocol(repository: Path) -> Iterator[str]:
             pass
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(
-            target=server.serve_forever, kwargs={"poll_interval": 0.05}
-        )
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/{repository.name}/.git"
@@ -89,9 +87,7 @@ def served_by_the_first_protocol(repository: Path) -> Iterator[str]:
             thread.join()
 
 
-def wanted(
-    ref: str | None = None, branch: str | None = None, commit: str | None = None
-) -> Wanted:
+def wanted(ref: str | None = None, branch: str | None = None, commit: str | None = None) -> Wanted:
     return Wanted(ref=ref, branch=branch, commit=commit)
 
 
@@ -133,16 +129,11 @@ def test_names_are_checked_out(
 
 
 @pytest.mark.parametrize("length", [40, 12, 7])
-def test_a_commit_is_checked_out_by_its_id(
-    origin: Path, directory: Path, length: int
-) -> None:
+def test_a_commit_is_checked_out_by_its_id(origin: Path, directory: Path, length: int) -> None:
     sha = git(origin, "rev-parse", "main~1")
     for place, ref in enumerate((sha[:length], sha[:length].upper())):
         target = directory.with_name(f"source-{place}")
-        assert checked_out(origin, target, wanted(ref=ref)) == (
-            "second",
-            CheckedOut(sha, None),
-        )
+        assert checked_out(origin, target, wanted(ref=ref)) == ("second", CheckedOut(sha, None))
 
 
 def test_a_commit_that_a_server_hides_is_found_in_the_history(
@@ -161,10 +152,7 @@ def test_the_default_branch_is_built_where_a_server_hides_the_commit(
 ) -> None:
     with served_by_the_first_protocol(origin) as url:
         found = checkout(
-            context_of(),
-            url,
-            wanted(commit=git(origin, "rev-parse", "main~1")),
-            directory,
+            context_of(), url, wanted(commit=git(origin, "rev-parse", "main~1")), directory
         )
     assert ((directory / "text").read_text(), found.branch) == ("third", "main")
     assert "is not given out" in caplog.text
@@ -174,10 +162,7 @@ def test_the_commit_that_the_ingestion_saw_is_built_though_the_branch_went_on(
     origin: Path, directory: Path
 ) -> None:
     sha = git(origin, "rev-parse", "main~1")
-    assert checked_out(origin, directory, wanted(commit=sha)) == (
-        "second",
-        CheckedOut(sha, None),
-    )
+    assert checked_out(origin, directory, wanted(commit=sha)) == ("second", CheckedOut(sha, None))
 
 
 def test_the_default_branch_is_built_where_that_commit_is_gone(
@@ -226,9 +211,7 @@ def test_a_detached_head_has_no_branch(origin: Path, directory: Path) -> None:
     )
 
 
-def test_nothing_in_the_checkout_tells_where_it_came_from(
-    origin: Path, directory: Path
-) -> None:
+def test_nothing_in_the_checkout_tells_where_it_came_from(origin: Path, directory: Path) -> None:
     checked_out(origin, directory, wanted())
     inside = [file for file in directory.rglob("*") if file.is_file()]
     assert inside

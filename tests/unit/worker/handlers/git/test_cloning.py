@@ -31,13 +31,9 @@ def test_the_newest_commit_alone_is_cloned(tmp_path: Path, directory: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["with space", "100%25", "ümläut", "-option"])
-def test_a_path_with_odd_characters_is_cloned(
-    tmp_path: Path, directory: Path, name: str
-) -> None:
+def test_a_path_with_odd_characters_is_cloned(tmp_path: Path, directory: Path, name: str) -> None:
     origin = repository(tmp_path, {"a": "1"}, name)
-    assert clone(context_of(), str(origin), directory / "clone") == git(
-        origin, "rev-parse", "HEAD"
-    )
+    assert clone(context_of(), str(origin), directory / "clone") == git(origin, "rev-parse", "HEAD")
 
 
 @pytest.mark.parametrize(
@@ -71,9 +67,7 @@ def test_a_repository_is_cloned_whichever_way_it_is_named(
     origin = repository(tmp_path, {"a": "1"})
     git(tmp_path, "clone", "--quiet", "--bare", str(origin), "bare.git")
     with git_server(tmp_path) as server:
-        url = named.format(
-            path=origin, parent=tmp_path, name=origin.name, server=server.address
-        )
+        url = named.format(path=origin, parent=tmp_path, name=origin.name, server=server.address)
         sha = clone(context_of(), url, directory / "clone")
     assert sha == git(origin, "rev-parse", "HEAD")
 
@@ -94,9 +88,7 @@ def test_a_path_that_is_no_repository_is_refused(
         clone(context_of(), str(path), directory / "clone")
 
 
-@pytest.mark.parametrize(
-    "url", ["ext::sh -c 'touch made'", "--upload-pack=touch made", "-u./x"]
-)
+@pytest.mark.parametrize("url", ["ext::sh -c 'touch made'", "--upload-pack=touch made", "-u./x"])
 def test_no_url_runs_a_command(directory: Path, url: str) -> None:
     with pytest.raises(GitError):
         clone(context_of(), url, directory / "clone")
@@ -106,16 +98,7 @@ def test_no_url_runs_a_command(directory: Path, url: str) -> None:
 def test_a_submodule_is_not_fetched(tmp_path: Path, directory: Path) -> None:
     inner = repository(tmp_path, {"secret": "1"}, "inner")
     origin = repository(tmp_path, {"a": "1"})
-    git(
-        origin,
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "add",
-        "-q",
-        str(inner),
-        "sub",
-    )
+    git(origin, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
     git(origin, "commit", "-qm", "with a submodule")
     clone(context_of(), str(origin), directory / "clone")
     assert list((directory / "clone" / "sub").iterdir()) == []
@@ -149,14 +132,9 @@ def test_no_credential_is_told_and_none_is_asked_for(
 ) -> None:
     caplog.set_level(logging.INFO)
     at = "@" if credentials else ""
-    with (
-        git_server(directory, login="anna:other") as server,
-        pytest.raises(RefusedError) as failed,
-    ):
+    with git_server(directory, login="anna:other") as server, pytest.raises(RefusedError) as failed:
         clone(
-            context_of(),
-            f"http://{credentials}{at}{server.address}/shop.git",
-            directory / "clone",
+            context_of(), f"http://{credentials}{at}{server.address}/shop.git", directory / "clone"
         )
     assert "the server demands a user and password" in str(failed.value)
     assert server.authorizations == [None]
@@ -181,16 +159,9 @@ def test_a_url_is_shown_without_user_and_password(url: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["feature/x", "v1", "-odd"])
-def test_a_branch_or_tag_is_cloned_alone(
-    tmp_path: Path, directory: Path, name: str
-) -> None:
+def test_a_branch_or_tag_is_cloned_alone(tmp_path: Path, directory: Path, name: str) -> None:
     origin = repository(tmp_path, {"a": "1"})
-    git(
-        origin,
-        "update-ref",
-        f"refs/{'tags' if name == 'v1' else 'heads'}/{name}",
-        "HEAD",
-    )
+    git(origin, "update-ref", f"refs/{'tags' if name == 'v1' else 'heads'}/{name}", "HEAD")
     wanted = git(origin, "rev-parse", "HEAD")
     (origin / "a").write_text("2")
     git(origin, "commit", "-qam", "second")
@@ -202,10 +173,7 @@ def test_a_branch_or_tag_is_cloned_alone(
 def test_a_missing_branch_is_named(tmp_path: Path, directory: Path) -> None:
     with pytest.raises(GitError, match="Remote branch nope not found"):
         clone(
-            context_of(),
-            str(repository(tmp_path, {"a": "1"})),
-            directory / "clone",
-            branch="nope",
+            context_of(), str(repository(tmp_path, {"a": "1"})), directory / "clone", branch="nope"
         )
 
 

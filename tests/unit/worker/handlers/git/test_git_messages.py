@@ -42,10 +42,7 @@ LOGIN = "fatal: could not read Username for 'https://example.org': terminal prom
             "git@x: Permission denied (publickey).",
             "the ssh server demands a key that this service lacks",
         ),
-        (
-            "error: invalid path '../x'",
-            "the repository holds a path that cannot be checked out",
-        ),
+        ("error: invalid path '../x'", "the repository holds a path that cannot be checked out"),
         (
             "fatal: Out of memory, malloc failed (tried to allocate 9 bytes)",
             "takes more memory than a clone may use",
@@ -67,18 +64,14 @@ def test_with_credentials_it_is_those_that_are_not_taken() -> None:
     assert "a user and password other than the operator's" in told
 
 
-@pytest.mark.parametrize(
-    "said", ["fatal: early EOF", "fatal: Could not resolve host: x.org", ""]
-)
+@pytest.mark.parametrize("said", ["fatal: early EOF", "fatal: Could not resolve host: x.org", ""])
 def test_all_else_is_told_as_it_is_and_tried_again(said: str) -> None:
     error = failure("clone", 128, said, authenticated=False)
     assert type(error) is GitError
     assert str(error) == f"git clone failed: {said or 'exit code 128'}"
 
 
-def test_only_the_last_words_are_told_without_credentials_and_without_control_characters() -> (
-    None
-):
+def test_only_the_last_words_are_told_without_credentials_and_without_control_characters() -> None:
     said = (
         "".join(f"hint: {number}\n" for number in range(100))
         + "fatal: https://anna:s3cret@x.org/\x1b[2J "

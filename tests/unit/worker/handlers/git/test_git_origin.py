@@ -42,9 +42,7 @@ from tests.support.git.repositories import context_of
         ("ssh://git:s3cret@example.org/a", "ssh://git@example.org/a"),
     ],
 )
-def test_git_is_given_a_rebuilt_address_without_a_password(
-    repo_url: str, url: str
-) -> None:
+def test_git_is_given_a_rebuilt_address_without_a_password(repo_url: str, url: str) -> None:
     assert origin_of(repo_url, {}).url == url
 
 
@@ -103,11 +101,7 @@ KEY = {"sshKeyFile": "/etc/key"}
         ("https://example.org@evil.example/a", {"example.org": LOGIN}, None),
         ("https://example.org./a", {"example.org": LOGIN}, None),
         ("http://example.org/a", {"example.org": LOGIN}, None),
-        (
-            "http://example.org/a",
-            {"example.org": {**LOGIN, "allowHttp": True}},
-            PASSWORD,
-        ),
+        ("http://example.org/a", {"example.org": {**LOGIN, "allowHttp": True}}, PASSWORD),
         ("http://example.org/a", {"example.org": {**LOGIN, "allowHttp": "yes"}}, None),
         ("http://localhost:80/a", {"localhost": LOGIN}, PASSWORD),
         ("http://127.1.2.3:8080/a", {"127.1.2.3:8080": LOGIN}, PASSWORD),
@@ -135,13 +129,9 @@ def test_credentials_are_for_exactly_their_host(
     assert credentials_for(origin_of(repo_url, settings), settings, LOG) == used
 
 
-def test_credentials_that_are_withheld_are_told(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_credentials_that_are_withheld_are_told(caplog: pytest.LogCaptureFixture) -> None:
     credentials_for(
-        origin_of("http://example.org/a", {}),
-        {"credentials": {"example.org": LOGIN}},
-        LOG,
+        origin_of("http://example.org/a", {}), {"credentials": {"example.org": LOGIN}}, LOG
     )
     assert "the credentials for example.org are not used" in caplog.text
     assert "s3cret" not in caplog.text
@@ -157,20 +147,16 @@ def test_credentials_that_are_withheld_are_told(
         ({"username": "x\ry", "password": "z"}, "username"),
     ],
 )
-def test_an_unusable_entry_is_told_without_its_secret(
-    entry: dict[str, Any], field: str
-) -> None:
+def test_an_unusable_entry_is_told_without_its_secret(entry: dict[str, Any], field: str) -> None:
     settings = {"credentials": {"example.org": entry}}
     with pytest.raises(
-        RefusedError,
-        match=f"^the operator's credentials for example.org lack a usable {field}$",
+        RefusedError, match=f"^the operator's credentials for example.org lack a usable {field}$"
     ):
         credentials_for(origin_of("https://example.org/a", settings), settings, LOG)
 
 
 @pytest.mark.parametrize(
-    "secret",
-    ["p:/ü", " two words ", "back\\slash\\n", 'it\'s "$HOME" `id` %s', "x" * 9000],
+    "secret", ["p:/ü", " two words ", "back\\slash\\n", 'it\'s "$HOME" `id` %s', "x" * 9000]
 )
 def test_git_gets_the_password_by_a_pipe_and_finds_it_nowhere_else(
     tmp_path: Path, secret: str
@@ -209,9 +195,7 @@ def test_git_gets_the_password_by_a_pipe_and_finds_it_nowhere_else(
         ("/srv/a", "file"),
     ],
 )
-def test_git_may_use_no_other_kind_of_address(
-    tmp_path: Path, url: str, allowed: str
-) -> None:
+def test_git_may_use_no_other_kind_of_address(tmp_path: Path, url: str, allowed: str) -> None:
     assert furnish(tmp_path, origin_of(url, {}), None)["GIT_ALLOW_PROTOCOL"] == allowed
 
 
@@ -226,9 +210,7 @@ def test_ssh_takes_nothing_from_the_host(key: SshKey | None) -> None:
     command = [*shlex.split(ssh_command(key)), "-G", "git@example.org"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     options = dict(line.split(" ", 1) for line in said.splitlines())
-    assert options["identityfile"] == (
-        "none" if key is None else key.key_file.replace("%", "%%")
-    )
+    assert options["identityfile"] == ("none" if key is None else key.key_file.replace("%", "%%"))
     assert options["identityagent"] == "none"
     assert options["identitiesonly"] == options["batchmode"] == "yes"
     assert options["stricthostkeychecking"] in {"yes", "true"}
@@ -237,9 +219,7 @@ def test_ssh_takes_nothing_from_the_host(key: SshKey | None) -> None:
     for name in ("forwardagent", "permitlocalcommand", "updatehostkeys"):
         assert options[name] in {"no", "false"}
     assert "proxycommand" not in options
-    assert options["preferredauthentications"] == (
-        "none" if key is None else "publickey"
-    )
+    assert options["preferredauthentications"] == ("none" if key is None else "publickey")
 
 
 @pytest.mark.usefixtures("directory")
@@ -259,11 +239,7 @@ def test_git_calls_ssh_with_the_operator_s_key_and_no_agent(
         "credentials": {"example.org:2222": {"sshKeyFile": "/etc/apphub/my key"}}
     }
     with pytest.raises(RefusedError, match="demands a key other than the operator's"):
-        clone(
-            context_of(**settings),
-            "ssh://git:s3cret@example.org:2222/shop.git",
-            Path("clone"),
-        )
+        clone(context_of(**settings), "ssh://git:s3cret@example.org:2222/shop.git", Path("clone"))
     lines = seen.read_text().splitlines()
     assert '-oIdentityFile="/etc/apphub/my key"' in lines
     assert lines[lines.index("-p") + 1] == "2222"
@@ -277,9 +253,7 @@ def test_an_unknown_ssh_host_is_not_trusted_at_first_sight(
 ) -> None:
     programs = tmp_path / "programs"
     programs.mkdir()
-    (programs / "ssh").write_text(
-        "#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n"
-    )
+    (programs / "ssh").write_text("#!/bin/sh\necho 'Host key verification failed.' >&2\nexit 255\n")
     (programs / "ssh").chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     with pytest.raises(

@@ -12,13 +12,7 @@ import pytest
 
 from catalog.handlers import ingest as ingestion
 from catalog.handlers.git import GitError, RefusedError, clone
-from catalog.handlers.origin import (
-    NOT_REACHED,
-    addresses_of,
-    furnish,
-    is_public,
-    origin_of,
-)
+from catalog.handlers.origin import NOT_REACHED, addresses_of, furnish, is_public, origin_of
 from tests.support.git.git_servers import git_server, http_server, tcp_server
 from tests.support.git.repositories import app_at, context_of, git, repository
 
@@ -113,9 +107,7 @@ def test_one_private_address_of_a_name_is_enough(
     assert not isinstance(refused.value, RefusedError)
 
 
-def test_a_public_name_is_looked_up_once_and_kept(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_public_name_is_looked_up_once_and_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", answers(*PUBLIC))
     origin = origin_of("https://shop.example/a", {})
     assert addresses_of(origin, {}) == PUBLIC
@@ -152,11 +144,7 @@ def listed(url: str, addresses: tuple[str, ...]) -> "subprocess.CompletedProcess
     home.mkdir()
     environment = furnish(home, origin_of(url, {}), None, addresses)
     return subprocess.run(
-        ["git", "ls-remote", url],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["git", "ls-remote", url], env=environment, capture_output=True, text=True, check=False
     )
 
 
@@ -222,9 +210,7 @@ def failed_at(url: str) -> str:
     return str(failed.value)
 
 
-def test_files_that_are_there_and_not_are_told_alike(
-    tmp_path: Path, directory: Path
-) -> None:
+def test_files_that_are_there_and_not_are_told_alike(tmp_path: Path, directory: Path) -> None:
     (tmp_path / "file").write_text("secret")
     (tmp_path / "folder").mkdir()
     (tmp_path / "linked").mkdir()

@@ -22,9 +22,7 @@ def plant(tmp_path: Path) -> Plant:
         for name, content in files.items():
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(
-                content if isinstance(content, bytes) else content.encode()
-            )
+            path.write_bytes(content if isinstance(content, bytes) else content.encode())
         return Tree(root)
 
     return make
@@ -40,9 +38,7 @@ def tiles_of(tmp_path: Path) -> Tiles:
             path.parent.mkdir(parents=True, exist_ok=True)
             text = content if isinstance(content, str | bytes) else json.dumps(content)
             path.write_bytes(
-                text
-                if isinstance(text, bytes)
-                else text.encode("utf-8", "surrogatepass")
+                text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
             )
         return preview_tiles(Tree(tmp_path), repo_url, "c0ffee", LOG)
 

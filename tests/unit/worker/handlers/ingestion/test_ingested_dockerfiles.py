@@ -48,23 +48,11 @@ from tests.unit.worker.handlers.ingestion.planting import Plant
         ),
     ],
 )  # fmt: skip
-def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(
-    text: str, tags: list[Tag]
-) -> None:
+def test_a_dockerfile_gives_the_tags_of_its_images_and_servers(text: str, tags: list[Tag]) -> None:
     assert dockerfile_tags(text) == tags
 
 
-SKIPPED = (
-    ".git",
-    ".hg",
-    ".svn",
-    "node_modules",
-    ".next",
-    "dist",
-    "build",
-    "out",
-    ".cache",
-)
+SKIPPED = (".git", ".hg", ".svn", "node_modules", ".next", "dist", "build", "out", ".cache")
 
 USUAL = (
     "Dockerfile",
@@ -134,10 +122,7 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(
     plant: Plant, tmp_path: Path, own: str
 ) -> None:
     (tmp_path / "outside").write_text("FROM x")
-    assert (
-        find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own)
-        == "docker/Dockerfile"
-    )
+    assert find_dockerfile(plant({"docker/Dockerfile": "FROM x"}), own) == "docker/Dockerfile"
 
 
 @pytest.mark.parametrize(
@@ -150,10 +135,7 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(
         (["1/2/3/4/5/6/Dockerfile"], "1/2/3/4/5/6/Dockerfile"),
         (["1/2/3/4/5/6/7/Dockerfile"], None),
         ([f"{name}/Dockerfile" for name in SKIPPED], None),
-        (
-            ["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"],
-            "builds/Dockerfile",
-        ),
+        (["a/node_modules/Dockerfile", "builds/Dockerfile", "z/Dockerfile"], "builds/Dockerfile"),
         (["Dockerfiles", "MyDockerfile", "a.dockerfile.txt"], None),
         (["x/dockerfile"], "x/dockerfile"),
         (["x/CONTAINERFILE"], "x/CONTAINERFILE"),
@@ -170,10 +152,7 @@ def test_else_a_search_goes_breadth_first_and_alphabetically(
 
 def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:
     tree = plant(
-        {
-            **{f"a{number:05}": "" for number in range(MAX_ENTRIES)},
-            "z.dockerfile": "FROM x",
-        }
+        {**{f"a{number:05}": "" for number in range(MAX_ENTRIES)}, "z.dockerfile": "FROM x"}
     )
     assert find_dockerfile(tree, "none") is None
     (tree.root / "a00000").unlink()

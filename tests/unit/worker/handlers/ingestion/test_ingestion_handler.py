@@ -59,21 +59,16 @@ def test_an_app_becomes_what_its_repository_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["7", '""', '"\\ud800"', '"\\u0000"', "null"])
-def test_what_the_repository_does_not_say_stays_as_given(
-    tmp_path: Path, name: str
-) -> None:
+def test_what_the_repository_does_not_say_stays_as_given(tmp_path: Path, name: str) -> None:
     files = {"Dockerfile": "FROM scratch", "package.json": f'{{"name": {name}}}'}
     (effect,) = ingested(repository(tmp_path, files)).effects
     assert (effect.data["name"], effect.data["description"]) == ("Shop", "As given")
 
 
 @pytest.mark.parametrize(
-    ("name", "kept"),
-    [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")],
+    ("name", "kept"), [("x" * 300, "x" * 200), (" my\n shop ", "my shop"), (" ", "Shop")]
 )
-def test_a_name_is_one_line_of_a_name_s_length(
-    tmp_path: Path, name: str, kept: str
-) -> None:
+def test_a_name_is_one_line_of_a_name_s_length(tmp_path: Path, name: str, kept: str) -> None:
     files = {"Dockerfile": "FROM scratch", "package.json": json.dumps({"name": name})}
     (effect,) = ingested(repository(tmp_path, files)).effects
     assert effect.data["name"] == kept
@@ -100,14 +95,10 @@ def test_sources_of_tags_come_in_their_order_and_their_number_is_bounded(
     assert "of 304 tags are left out" in caplog.text
 
 
-def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(
-    tmp_path: Path,
-) -> None:
+def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(tmp_path: Path) -> None:
     reports = Reports()
     origin = repository(tmp_path, {"README.md": "x"})
-    with pytest.raises(
-        PermanentError, match=r"^Dockerfile not found, unable to launch app$"
-    ):
+    with pytest.raises(PermanentError, match=r"^Dockerfile not found, unable to launch app$"):
         ingested(origin, reports)
     sha = git(origin, "rev-parse", "HEAD")
     told = [report["metrics"] for report in reports]
@@ -117,9 +108,7 @@ def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(
     ]
 
 
-def test_an_explicit_app_keeps_its_author_s_name_description_and_tags(
-    tmp_path: Path,
-) -> None:
+def test_an_explicit_app_keeps_its_author_s_name_description_and_tags(tmp_path: Path) -> None:
     files = {
         "package.json": '{"name": "shop-frontend", "dependencies": {"vue": "3"}}',
         "tags.yaml": "team: web\n",
@@ -144,14 +133,9 @@ def test_an_app_that_is_gone_is_skipped() -> None:
     assert ingest.execute(context_of({"repository": None})).result == {"skipped": True}
 
 
-def test_a_repository_that_cannot_be_read_fails_and_says_so_in_its_metrics(
-    tmp_path: Path,
-) -> None:
+def test_a_repository_that_cannot_be_read_fails_and_says_so_in_its_metrics(tmp_path: Path) -> None:
     reports = Reports()
     with pytest.raises(GitError):
         ingested(tmp_path / "none", reports)
     (report,) = reports
-    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == (
-        "failed",
-        None,
-    )
+    assert (report["metrics"]["status"], report["metrics"]["commitSha"]) == ("failed", None)

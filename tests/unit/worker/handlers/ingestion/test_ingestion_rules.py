@@ -44,27 +44,20 @@ def of_package(plant: Plant, manifest: object, *more: str) -> list[Tag]:
         ("typescript", ("language", "typescript")),
     ],
 )
-@pytest.mark.parametrize(
-    "part", ["dependencies", "devDependencies", "peerDependencies"]
-)
-def test_a_dependency_gives_its_tag(
-    plant: Plant, part: str, dependency: str, tag: Tag
-) -> None:
+@pytest.mark.parametrize("part", ["dependencies", "devDependencies", "peerDependencies"])
+def test_a_dependency_gives_its_tag(plant: Plant, part: str, dependency: str, tag: Tag) -> None:
     assert of_package(plant, {part: {dependency: "^1.0.0", "left-pad": "1"}}) == [tag]
 
 
 def test_a_tsconfig_gives_the_language_without_a_dependency(plant: Plant) -> None:
-    assert package_tags({}, plant({"tsconfig.json": ""})) == [
+    assert package_tags({}, plant({"tsconfig.json": ""})) == [("language", "typescript")]
+    assert of_package(plant, {"devDependencies": {"typescript": "5"}}, "tsconfig.json") == [
         ("language", "typescript")
     ]
-    assert of_package(
-        plant, {"devDependencies": {"typescript": "5"}}, "tsconfig.json"
-    ) == [("language", "typescript")]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "runtime"),
-    [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")],
+    ("wanted", "runtime"), [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")]
 )
 def test_the_engine_gives_the_runtimes_major_version(
     plant: Plant, wanted: str, runtime: str
@@ -129,11 +122,7 @@ def test_a_tags_file_may_be_a_map_or_a_list(
 
 def test_the_first_tags_file_is_the_only_one(plant: Plant) -> None:
     tree = plant(
-        {
-            "tags.json": '{"from": "json"}',
-            "tags.yml": "from: yml",
-            "tags.yaml": "from: yaml",
-        }
+        {"tags.json": '{"from": "json"}', "tags.yml": "from: yml", "tags.yaml": "from: yaml"}
     )
     assert file_tags(tree, LOG) == [("from", "yaml")]
 
@@ -150,15 +139,10 @@ def test_what_is_no_tag_is_left_out(plant: Plant, text: str) -> None:
     assert file_tags(plant({"tags.yaml": text}), LOG) == []
 
 
-def test_yaml_that_would_build_objects_builds_none(
-    plant: Plant, tmp_path: Path
-) -> None:
+def test_yaml_that_would_build_objects_builds_none(plant: Plant, tmp_path: Path) -> None:
     made = tmp_path / "made"
     assert (
-        file_tags(
-            plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"}), LOG
-        )
-        == []
+        file_tags(plant({"tags.yaml": f"a: !!python/object/apply:os.mkdir ['{made}']"}), LOG) == []
     )
     assert not made.exists()
 
@@ -198,8 +182,7 @@ def test_tags_merge_in_order_and_the_first_spelling_wins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kept"),
-    [("größe 😀", True), ("", True), ("a\x00", False), ("\ud800", False)],
+    ("text", "kept"), [("größe 😀", True), ("", True), ("a\x00", False), ("\ud800", False)]
 )
 def test_a_text_is_storable_if_every_store_holds_it(text: str, kept: Any) -> None:
     assert storable(text) is kept
@@ -215,24 +198,20 @@ def test_a_link_out_of_the_tree_is_not_read(plant: Plant, tmp_path: Path) -> Non
     (tree.root / "up").symlink_to(tmp_path)
     (tree.root / "good").symlink_to("inner")
     (tree.root / "circle").symlink_to("circle")
-    assert [
-        tree.text(name) for name in ("README.md", "up/secret", "../secret", "circle")
-    ] == [None] * 4
+    assert [tree.text(name) for name in ("README.md", "up/secret", "../secret", "circle")] == [
+        None
+    ] * 4
     assert tree.text("good") == "inside"
     assert list(tree.walk()) == ["good", "inner"]
 
 
-@pytest.mark.parametrize(
-    ("size", "read"), [(MAX_TEXT_BYTES, True), (MAX_TEXT_BYTES + 1, False)]
-)
+@pytest.mark.parametrize(("size", "read"), [(MAX_TEXT_BYTES, True), (MAX_TEXT_BYTES + 1, False)])
 def test_a_file_over_the_bound_is_not_read(plant: Plant, size: int, read: Any) -> None:
     assert (plant({"README.md": "x" * size}).text("README.md") is not None) is read
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32", "utf-8"])
-def test_a_file_with_a_byte_order_mark_is_read_as_that_says(
-    plant: Plant, encoding: str
-) -> None:
+def test_a_file_with_a_byte_order_mark_is_read_as_that_says(plant: Plant, encoding: str) -> None:
     tree = plant({})
     text = "größe: 😀"
     content = text.encode(encoding)

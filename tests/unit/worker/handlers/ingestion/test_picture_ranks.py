@@ -145,7 +145,5 @@ def test_a_manifest_s_tiles_stay_as_their_author_ordered_them(tiles_of: Tiles) -
         (b"", None),
     ],
 )
-def test_the_beginning_of_a_file_tells_an_image_s_sides(
-    head: bytes, size: Size | None
-) -> None:
+def test_the_beginning_of_a_file_tells_an_image_s_sides(head: bytes, size: Size | None) -> None:
     assert size_of(head) == size

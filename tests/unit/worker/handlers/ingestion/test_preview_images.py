@@ -11,9 +11,7 @@ from tests.unit.worker.handlers.ingestion.tiles import PNG, Tiles
 # Images of the repository -------------------------------------------------------------------------
 
 
-def test_without_a_big_code_host_images_become_data_urls_and_videos_do_not(
-    tiles_of: Tiles,
-) -> None:
+def test_without_a_big_code_host_images_become_data_urls_and_videos_do_not(tiles_of: Tiles) -> None:
     files = {
         "previews.json": ["a.png", "b.mp4", "c.gif"],
         "a.png": PNG,

@@ -40,10 +40,7 @@ def test_there_are_nine_places_for_a_manifest() -> None:
 
 @pytest.mark.parametrize("rank", range(len(MANIFESTS)))
 def test_the_first_manifest_is_the_only_one(tiles_of: Tiles, rank: int) -> None:
-    files = {
-        name: [f"https://example.org/{number}.png"]
-        for number, name in enumerate(MANIFESTS)
-    }
+    files = {name: [f"https://example.org/{number}.png"] for number, name in enumerate(MANIFESTS)}
     tiles = tiles_of(dict(list(files.items())[rank:]))
     assert tiles == [{**TILE, "src": f"https://example.org/{rank}.png"}]
 
@@ -102,14 +99,10 @@ def test_the_readme_s_images_follow_those_of_the_manifest(tiles_of: Tiles) -> No
 def test_there_are_six_at_most(tiles_of: Tiles) -> None:
     files = {
         "previews.json": [f"https://example.org/{number}.png" for number in range(4)],
-        "README.md": "".join(
-            f"![](https://example.org/{number}.png)\n" for number in range(2, 20)
-        ),
+        "README.md": "".join(f"![](https://example.org/{number}.png)\n" for number in range(2, 20)),
     }
     tiles = tiles_of(files)
-    assert addresses(tiles) == [
-        f"https://example.org/{number}.png" for number in range(6)
-    ]
+    assert addresses(tiles) == [f"https://example.org/{number}.png" for number in range(6)]
     assert [tile["sortOrder"] for tile in tiles] == list(range(6))
 
 
@@ -120,10 +113,7 @@ def test_there_are_six_at_most(tiles_of: Tiles) -> None:
     ("entry", "tile"),
     [
         ({"src": "https://x.org/a.gif"}, {"kind": "gif", "src": "https://x.org/a.gif"}),
-        (
-            {"url": "https://x.org/a.WEBM?x=1"},
-            {"kind": "video", "src": "https://x.org/a.WEBM?x=1"},
-        ),
+        ({"url": "https://x.org/a.WEBM?x=1"}, {"kind": "video", "src": "https://x.org/a.WEBM?x=1"}),
         ({"href": "https://x.org/a"}, {"kind": "image", "src": "https://x.org/a"}),
         (
             {"type": "Picture", "src": "https://x.org/a.gif"},
@@ -133,10 +123,7 @@ def test_there_are_six_at_most(tiles_of: Tiles) -> None:
             {"kind": "?", "src": "https://x.org/a.mp4"},
             {"kind": "video", "src": "https://x.org/a.mp4"},
         ),
-        (
-            {"embed": "https://x.org/demo"},
-            {"kind": "embed", "embedUrl": "https://x.org/demo"},
-        ),
+        ({"embed": "https://x.org/demo"}, {"kind": "embed", "embedUrl": "https://x.org/demo"}),
         (
             {"kind": "embed", "src": "https://x.org/demo"},
             {"kind": "embed", "embedUrl": "https://x.org/demo"},
@@ -146,16 +133,8 @@ def test_there_are_six_at_most(tiles_of: Tiles) -> None:
             {"kind": "embed", "embedUrl": "https://x.org/demo"},
         ),
         (
-            {
-                "kind": "embed",
-                "embedUrl": "https://x.org/demo",
-                "src": "https://x.org/a.png",
-            },
-            {
-                "kind": "embed",
-                "embedUrl": "https://x.org/demo",
-                "src": "https://x.org/a.png",
-            },
+            {"kind": "embed", "embedUrl": "https://x.org/demo", "src": "https://x.org/a.png"},
+            {"kind": "embed", "embedUrl": "https://x.org/demo", "src": "https://x.org/a.png"},
         ),
         (
             {
@@ -240,51 +219,28 @@ def test_an_entry_that_leads_nowhere_is_left_out(tiles_of: Tiles, entry: Any) ->
     assert addresses(tiles_of(files)) == ["https://x.org/next.png"]
 
 
-def test_what_is_left_out_is_told(
-    tiles_of: Tiles, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_left_out_is_told(tiles_of: Tiles, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     tiles_of(
-        {
-            "previews.json": [
-                "no\x1bne.png",
-                {"src": "https://x.org/a.png", "poster": "none.png"},
-            ]
-        }
+        {"previews.json": ["no\x1bne.png", {"src": "https://x.org/a.png", "poster": "none.png"}]}
     )
-    assert (
-        "preview no\ufffdne.png is left out: no such file in the repository"
-        in caplog.text
-    )
-    assert (
-        "none.png is left out of its preview: no such file in the repository"
-        in caplog.text
-    )
+    assert "preview no\ufffdne.png is left out: no such file in the repository" in caplog.text
+    assert "none.png is left out of its preview: no such file in the repository" in caplog.text
 
 
 @pytest.mark.parametrize(
-    "content",
-    ["{", '"text"', "7", "{}", '{"tiles": {}}', '{"tiles": "x"}', "[" * 60_000],
+    "content", ["{", '"text"', "7", "{}", '{"tiles": {}}', '{"tiles": "x"}', "[" * 60_000]
 )
 def test_a_manifest_without_entries_gives_none(tiles_of: Tiles, content: str) -> None:
     assert tiles_of({"previews.json": content}) == []
 
 
 def test_only_so_many_entries_are_looked_at(tiles_of: Tiles) -> None:
-    assert (
-        tiles_of({"previews.json": ["none.png"] * 100 + ["https://x.org/a.png"]}) == []
-    )
+    assert tiles_of({"previews.json": ["none.png"] * 100 + ["https://x.org/a.png"]}) == []
 
 
-def test_a_manifest_s_order_counts_before_the_place_in_its_list(
-    tiles_of: Tiles,
-) -> None:
-    entries = [
-        {"src": f"https://x.org/{order}", "sortOrder": order}
-        for order in (30, "20", 10)
-    ]
+def test_a_manifest_s_order_counts_before_the_place_in_its_list(tiles_of: Tiles) -> None:
+    entries = [{"src": f"https://x.org/{order}", "sortOrder": order} for order in (30, "20", 10)]
     tiles = tiles_of({"previews.json": [*entries, "https://x.org/listed"]})
-    assert addresses(tiles) == [
-        f"https://x.org/{name}" for name in ("listed", 10, 20, 30)
-    ]
+    assert addresses(tiles) == [f"https://x.org/{name}" for name in ("listed", 10, 20, 30)]
     assert [tile["sortOrder"] for tile in tiles] == [0, 1, 2, 3]

@@ -21,14 +21,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.mark.parametrize(
     ("repo_url", "base"),
     [
-        (
-            "https://github.com/anna/shop",
-            "https://raw.githubusercontent.com/anna/shop/c0ffee/",
-        ),
-        (
-            "https://github.com/anna/shop.git",
-            "https://raw.githubusercontent.com/anna/shop/c0ffee/",
-        ),
+        ("https://github.com/anna/shop", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
+        ("https://github.com/anna/shop.git", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
         (
             "https://GitHub.com/anna/shop.git/",
             "https://raw.githubusercontent.com/anna/shop/c0ffee/",
@@ -38,10 +32,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
             "https://token@www.github.com/anna/shop",
             "https://raw.githubusercontent.com/anna/shop/c0ffee/",
         ),
-        (
-            "git://github.com/anna/shop.git",
-            "https://raw.githubusercontent.com/anna/shop/c0ffee/",
-        ),
+        ("git://github.com/anna/shop.git", "https://raw.githubusercontent.com/anna/shop/c0ffee/"),
         (
             "ssh://git@github.com/anna/shop.git",
             "https://raw.githubusercontent.com/anna/shop/c0ffee/",
@@ -58,14 +49,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
             "ssh://git@altssh.gitlab.com:443/anna/shop.git",
             "https://gitlab.com/anna/shop/-/raw/c0ffee/",
         ),
-        (
-            "https://bitbucket.org/anna/shop",
-            "https://bitbucket.org/anna/shop/raw/c0ffee/",
-        ),
-        (
-            "ssh://git@bitbucket.org/anna/shop.git",
-            "https://bitbucket.org/anna/shop/raw/c0ffee/",
-        ),
+        ("https://bitbucket.org/anna/shop", "https://bitbucket.org/anna/shop/raw/c0ffee/"),
+        ("ssh://git@bitbucket.org/anna/shop.git", "https://bitbucket.org/anna/shop/raw/c0ffee/"),
         (
             "https://github.com/anna/with%20space",
             "https://raw.githubusercontent.com/anna/with%20space/c0ffee/",
@@ -80,9 +65,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
         ("http://[", None),
     ],
 )
-def test_the_three_big_hosts_show_a_commit_s_files(
-    repo_url: str, base: str | None
-) -> None:
+def test_the_three_big_hosts_show_a_commit_s_files(repo_url: str, base: str | None) -> None:
     assert raw_base(repo_url, "c0ffee") == base
 
 
@@ -157,13 +140,7 @@ def test_all_else_leads_nowhere(tmp_path: Path, reference: str, repo_url: str) -
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """Give a tree with an image in three places."""
-    for name in (
-        "shot.png",
-        "docs/a b.png",
-        "docs/100%.png",
-        ".apphub/own.png",
-        "größe.png",
-    ):
+    for name in ("shot.png", "docs/a b.png", "docs/100%.png", ".apphub/own.png", "größe.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(PNG + name.encode())
     return Tree(tmp_path)
@@ -185,9 +162,7 @@ def tree(tmp_path: Path) -> Tree:
         ("größe.png", "gr%C3%B6%C3%9Fe.png"),
     ],
 )
-def test_a_file_is_shown_by_its_code_host(
-    tree: Tree, reference: str, path: str
-) -> None:
+def test_a_file_is_shown_by_its_code_host(tree: Tree, reference: str, path: str) -> None:
     references = References(tree, "https://gitlab.com/anna/shop", "c0ffee")
     assert (
         references.media(reference, ".apphub")
@@ -205,9 +180,7 @@ def test_elsewhere_an_image_becomes_a_data_url(tree: Tree) -> None:
 @pytest.mark.parametrize(
     ("size", "kept"), [(MAX_INLINE_BYTES, True), (MAX_INLINE_BYTES + 1, False)]
 )
-def test_an_image_over_the_bound_leads_nowhere(
-    tree: Tree, size: int, kept: object
-) -> None:
+def test_an_image_over_the_bound_leads_nowhere(tree: Tree, size: int, kept: object) -> None:
     (tree.root / "large.png").write_bytes(PNG.ljust(size))
     references = References(tree, "/srv/git/shop", "c0ffee")
     if kept:
@@ -229,11 +202,7 @@ def test_an_image_over_the_bound_leads_nowhere(
         ("a", b"\0\0\0\x20ftypavif", "image/avif"),
         ("a", b"\0\0\0\x20ftypisom", None),
         ("a.svg", b"<svg xmlns='x'/>", "image/svg+xml"),
-        (
-            "a.SVG",
-            "\ufeff\n<?xml version='1.0'?><!-- x --><svg/>".encode(),
-            "image/svg+xml",
-        ),
+        ("a.SVG", "\ufeff\n<?xml version='1.0'?><!-- x --><svg/>".encode(), "image/svg+xml"),
         ("a.html", b"<html><svg/></html>", None),
         ("a.svg", b"version https://git-lfs.github.com/spec/v1", None),
         ("a.png", b"version https://git-lfs.github.com/spec/v1", None),

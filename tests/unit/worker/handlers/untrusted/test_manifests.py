@@ -29,15 +29,9 @@ LOG = logging.getLogger("tests.manifests")
     [
         ("a: 1\nb: [x, 3.10, true, ~]\n", {"a": "1", "b": ["x", "3.10", "true", None]}),
         ("- a\n- b: {c: d}\n-\n", ["a", {"b": {"c": "d"}}, None]),
-        (
-            "a: 'null'\nb: null\nc: ''\nd:\n",
-            {"a": "null", "b": None, "c": "", "d": None},
-        ),
+        ("a: 'null'\nb: null\nc: ''\nd:\n", {"a": "null", "b": None, "c": "", "d": None}),
         ("a: |\n  two\n  lines\n", {"a": "two\nlines\n"}),
-        (
-            "a: 2024-99-99\nb: 0x" + "f" * 6_000,
-            {"a": "2024-99-99", "b": "0x" + "f" * 6_000},
-        ),
+        ("a: 2024-99-99\nb: 0x" + "f" * 6_000, {"a": "2024-99-99", "b": "0x" + "f" * 6_000}),
         ("!!str 5", "5"),
         ("? [a]\n: b\n~: c\nd: e\n", {"d": "e"}),
         ("a: &anchor b\nc: d\n", {"a": "b", "c": "d"}),
@@ -71,9 +65,7 @@ def test_yaml_is_read_as_plain_values(text: str, value: Any) -> None:
         ("- " * (MAX_NESTING + 2) + "a", f"nested deeper than {MAX_NESTING} levels"),
     ],
 )
-def test_yaml_that_is_broken_or_more_than_plain_is_refused(
-    text: str, told: str
-) -> None:
+def test_yaml_that_is_broken_or_more_than_plain_is_refused(text: str, told: str) -> None:
     with pytest.raises(ManifestError, match=told):
         read_yaml(text)
 
@@ -103,10 +95,7 @@ def test_the_deepest_permitted_nesting_is_read() -> None:
     assert read_yaml("[" * MAX_NESTING + "]" * MAX_NESTING) is not None
 
 
-@given(
-    st.text()
-    | st.text(alphabet="-?:,[]{}#&*!|>'\"%@` \n\taN0~=<\\U\ud800", max_size=60)
-)
+@given(st.text() | st.text(alphabet="-?:,[]{}#&*!|>'\"%@` \n\taN0~=<\\U\ud800", max_size=60))
 def test_any_text_is_a_value_or_refused(text: str) -> None:
     for read in (read_yaml, read_json):
         with suppress(ManifestError):
@@ -114,8 +103,7 @@ def test_any_text_is_a_value_or_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["", "{", '{"a": ', "9" * 5_000, "[" * 100_000, '{"a":' * 100_000, "nul", "'a'"],
+    "text", ["", "{", '{"a": ', "9" * 5_000, "[" * 100_000, '{"a":' * 100_000, "nul", "'a'"]
 )
 def test_json_that_is_broken_is_refused(text: str) -> None:
     with pytest.raises(ManifestError, match=r"it is no JSON|nested too deeply"):
@@ -131,9 +119,7 @@ def test_json_that_is_broken_is_refused(text: str) -> None:
         ("[" + "[], " * 300 + "0]", [*[[]] * 300, 0]),
     ],
 )
-def test_json_is_as_deep_as_its_brackets_outside_of_texts(
-    text: str, value: object
-) -> None:
+def test_json_is_as_deep_as_its_brackets_outside_of_texts(text: str, value: object) -> None:
     if value is ManifestError:
         with pytest.raises(ManifestError, match="nested too deeply"):
             read_json(text)
@@ -189,8 +175,6 @@ def test_the_first_file_counts_and_a_broken_one_is_told(
 @pytest.mark.parametrize(
     ("size", "read"), [(MAX_MANIFEST_BYTES, "a"), (MAX_MANIFEST_BYTES + 1, None)]
 )
-def test_a_file_over_the_bound_is_passed_over(
-    tmp_path: Path, size: int, read: str | None
-) -> None:
+def test_a_file_over_the_bound_is_passed_over(tmp_path: Path, size: int, read: str | None) -> None:
     (tmp_path / "a.yaml").write_text("a".ljust(size))
     assert first_manifest(Tree(tmp_path), ("a.yaml",), LOG) == read
