@@ -72,8 +72,7 @@ def _is_time(name: str) -> bool:
 def _encode_time(value: object) -> str:
     if isinstance(value, datetime):
         return to_iso(value)
-    msg = f"an event cannot hold a {type(value).__name__}"
-    raise TypeError(msg)
+    raise TypeError(f"an event cannot hold a {type(value).__name__}")
 
 
 # Events as the very bytes that are stored: these are sealed, and compared with the seals.

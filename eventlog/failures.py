@@ -95,14 +95,12 @@ class FailureSearch:
     ) -> list[FoundFailure]:
         """Return the attempts that ended badly, but those of runs that there are no more."""
         failed = [event for event in events if event.topic in FAILED]
-        run_ids = [event.aggregate_id for event in failed]
-        facts = await failure_search.facts_of(connection, run_ids)
+        facts = await failure_search.facts_of(connection, [event.aggregate_id for event in failed])
         failures: list[FoundFailure] = []
         for event in failed:
             run = facts.get(event.aggregate_id)
             if run is not None:
-                failure = _found(event, run)
-                failures.append(failure)
+                failures.append(_found(event, run))
         return failures
 
     async def _recovered(self, connection: Connection, events: Sequence[Envelope]) -> list[Failed]:
@@ -112,8 +110,7 @@ class FailureSearch:
             if event.topic != SUCCEEDED:
                 continue
             run_id = event.aggregate_id
-            family = await failure_search.family_of(connection, run_id)
-            made_up = made_up_for(run_id, family)
+            made_up = made_up_for(run_id, await failure_search.family_of(connection, run_id))
             facts = await failure_search.facts_of(connection, made_up)
             for failed_id, run in facts.items():
                 recovered += await self._failures_of(connection, failed_id, run)
@@ -129,19 +126,14 @@ class FailureSearch:
             part = await read_part(connection, self._files, run_id, version, landmarks=True)
             version = part.next
             events = await self._readable(connection, part.rows)
-            for event in events:
-                if event.topic in FAILED:
-                    failed = _failed(event, run)
-                    failures.append(failed)
+            failures.extend(_failed(event, run) for event in events if event.topic in FAILED)
         return failures
 
 
 def _found(event: Envelope, run: RunFacts) -> FoundFailure:
     failed_at = from_iso(event.at)
-    version = run["definition_version"]
-    failure = Failure(event.aggregate_id, failed_at, version, event.position)
-    failed = _failed(event, run)
-    return FoundFailure(run["slug"], failed, failure)
+    failure = Failure(event.aggregate_id, failed_at, run["definition_version"], event.position)
+    return FoundFailure(run["slug"], _failed(event, run), failure)
 
 
 def _failed(event: Envelope, run: RunFacts) -> Failed:
@@ -151,8 +143,7 @@ def _failed(event: Envelope, run: RunFacts) -> Failed:
     if event.topic != LOST:
         reason = cast("str", data["failure_reason"])
     message = cast("str", data["error_message"])
-    stack = _stack_in(data.get("context"))
-    return Failed(job_id, reason, message, stack)
+    return Failed(job_id, reason, message, _stack_in(data.get("context")))
 
 
 def _stack_in(context: Json) -> str | None:

@@ -55,8 +55,7 @@ async def rotate(
     present = file.known(row["id"])
     held = file.reload()
     others = [key for key in held if key.id != present.id]
-    secret = secrets.token_bytes(KEY_BYTES)
-    new = MasterKey(secret)
+    new = MasterKey(secrets.token_bytes(KEY_BYTES))
     file.write([new, present, *others])
     await connection.execute(personal.CHANGE_MASTER, (new.id,))
     done = 0

@@ -84,8 +84,7 @@ class MasterKey:
         wrapping_key = self._derived(b"wrap")
         nonce = secrets.token_bytes(NONCE_BYTES)
         text = key + subject.encode()
-        ciphertext = AESGCM(wrapping_key).encrypt(nonce, text, key_id.bytes)
-        return nonce + ciphertext
+        return nonce + AESGCM(wrapping_key).encrypt(nonce, text, key_id.bytes)
 
     def unwrap(self, key_id: UUID, wrapped: bytes) -> tuple[bytes, str]:
         """Return the subject's key and the subject's name.
@@ -175,8 +174,7 @@ class MasterKeyFile:
             SubjectKeysUnavailableError: it cannot be written.
         """
         if not self.reload():
-            key = MasterKey(secrets.token_bytes(KEY_BYTES))
-            self.write([key], replace=False)
+            self.write([MasterKey(secrets.token_bytes(KEY_BYTES))], replace=False)
         return self.reload()[0]
 
     def write(self, keys: Sequence[MasterKey], *, replace: bool = True) -> None:
@@ -185,8 +183,7 @@ class MasterKeyFile:
         Raises:
             SubjectKeysUnavailableError: it cannot be written.
         """
-        lines = [f"{key.secret.hex()}\n" for key in keys]
-        content = _HEADER + "".join(lines)
+        content = _HEADER + "".join([f"{key.secret.hex()}\n" for key in keys])
         try:
             write_private(self.path, content.encode("ascii"), replace=replace)
         except FileExistsError:
@@ -207,8 +204,7 @@ def _master_keys_in(text: str) -> tuple[MasterKey, ...] | None:
             continue
         if not _LINE.fullmatch(digits):
             return None
-        key = MasterKey(bytes.fromhex(digits))
-        keys.append(key)
+        keys.append(MasterKey(bytes.fromhex(digits)))
     return tuple(keys) or None
 
 
@@ -273,8 +269,7 @@ class SealKeys:
         """Return all trusted keys as a file for those who check."""
         encoding = serialization.Encoding.PEM
         form = serialization.PublicFormat.SubjectPublicKeyInfo
-        blocks = [key.public_bytes(encoding, form) for key in self.public]
-        return b"".join(blocks)
+        return b"".join([key.public_bytes(encoding, form) for key in self.public])
 
 
 def create_keys(path: Path) -> SealKeys:
@@ -302,8 +297,7 @@ def read_keys(path: Path) -> SealKeys:
     try:
         private, public = _sealing_keys_in(path.read_bytes())
     except (OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
-        message = f"cannot use the keys in {path}: {error}"
-        raise SealKeyError(message) from None
+        raise SealKeyError(f"cannot use the keys in {path}: {error}") from None
     if len(private) > 1 or not (private or public):
         raise SealKeyError(
             f"{path} holds {len(private)} private and {len(public)} public keys in PEM form"

@@ -41,8 +41,7 @@ class OpenOperations:
             found = await bulk.open_ones(connection, limit, bypassed)
         versions: dict[UUID, int] = {}
         for one in found:
-            operation_id = UUID(one["id"])
-            versions[operation_id] = one["aggregate_version"]
+            versions[UUID(one["id"])] = one["aggregate_version"]
         return versions
 
 
@@ -159,8 +158,7 @@ async def waiting_s(connection: Connection, quarantine: Quarantine) -> float:
 def _seconds_until(moment: object, row: Row) -> float | None:
     if moment is None:
         return None
-    now = from_iso(str(row["now"]))
-    left = from_iso(str(moment)) - now
+    left = from_iso(str(moment)) - from_iso(str(row["now"]))
     return left.total_seconds()
 
 

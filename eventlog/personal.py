@@ -60,11 +60,9 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     parameters = state["parameters"]
     values: dict[str, dict[str, str]] = {}
     for name, (key_id, key) in keys.items():
-        value = parameters.pop(name)
-        text = orjson.dumps(value)
+        text = orjson.dumps(parameters.pop(name))
         place = _parameter_place(run_id, name)
-        of_key = values.setdefault(str(key_id), {})
-        of_key[name] = _closed(key, text, place)
+        values.setdefault(str(key_id), {})[name] = _closed(key, text, place)
     encrypted: dict[str, Any] = {"values": values}
     digest = state[DIGEST]
     if digest is not None:
@@ -73,8 +71,7 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
         place = _digest_place(run_id)
         encrypted["digest"] = _closed(joint, text, place)
         state[DIGEST] = None
-    fields = {"encrypted": encrypted, **state}
-    return replace(event, state=orjson.dumps(fields))
+    return replace(event, state=orjson.dumps({"encrypted": encrypted, **state}))
 
 
 def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str]] | None:
@@ -82,8 +79,7 @@ def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str
     if version != 1 or not state.startswith(CIPHERTEXT_MARK):
         return None
     fields: JsonObject = orjson.loads(state)
-    encrypted = cast("dict[str, dict[str, JsonObject]]", fields["encrypted"])
-    key_ids = list(encrypted["values"])
+    key_ids = list(cast("dict[str, dict[str, JsonObject]]", fields["encrypted"])["values"])
     return fields, key_ids
 
 
@@ -121,8 +117,7 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
     if digest is not None:
         fields[DIGEST] = ERASED
         if not erased:
-            needed = {key_id: keys[key_id] for key_id in values_by_key}
-            joint = _joint(needed)
+            joint = _joint({key_id: keys[key_id] for key_id in values_by_key})
             place = _digest_place(aggregate_id)
             text = _opened(joint, digest, place)
             fields[DIGEST] = text.decode()
@@ -158,17 +153,14 @@ def _joint(keys: Mapping[str, bytes]) -> bytes:
 
 def _closed(key: bytes, text: bytes, place: bytes) -> str:
     nonce = secrets.token_bytes(NONCE_BYTES)
-    ciphertext = AESGCM(key).encrypt(nonce, text, place)
-    encoded = b64encode(nonce + ciphertext)
+    encoded = b64encode(nonce + AESGCM(key).encrypt(nonce, text, place))
     return encoded.decode()
 
 
 def _opened(key: bytes, value: str, place: bytes) -> bytes:
     try:
         raw = b64decode(value, validate=True)
-        nonce = raw[:NONCE_BYTES]
-        ciphertext = raw[NONCE_BYTES:]
-        return AESGCM(key).decrypt(nonce, ciphertext, place)
+        return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place)
     except (InvalidTag, ValueError):
         what = f"the encrypted value of {place.decode()}"
         raise CiphertextError(f"{what} is not what was stored") from None
@@ -304,8 +296,7 @@ async def keys_by_id(
     Raises:
         SubjectKeysUnavailableError: they cannot be unwrapped.
     """
-    values = {"ids": list(ids)}
-    rows = await read_rows(connection, SubjectKeyRow, SUBJECT_KEYS, values)
+    rows = await read_rows(connection, SubjectKeyRow, SUBJECT_KEYS, {"ids": list(ids)})
     keys: dict[str, bytes] = {}
     for row in rows:
         key_id, key, _ = unwrapped(master_keys, row)
@@ -320,8 +311,7 @@ def unwrapped(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UU
         SubjectKeysUnavailableError: it cannot be unwrapped.
     """
     key_id = UUID(row["key_id"])
-    master = needed(master_keys).known(row["master"])
-    key, subject = master.unwrap(key_id, row["wrapped"])
+    key, subject = needed(master_keys).known(row["master"]).unwrap(key_id, row["wrapped"])
     return key_id, key, subject
 
 
@@ -439,10 +429,8 @@ async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> No
                 return
             master = first
         key_id = uuid4()
-        key = secrets.token_bytes(KEY_BYTES)
-        wrapped = master.wrap(key_id, key, subject)
-        lookup = master.lookup(subject)
-        values = (key_id, lookup, wrapped, master.id)
+        wrapped = master.wrap(key_id, secrets.token_bytes(KEY_BYTES), subject)
+        values = (key_id, master.lookup(subject), wrapped, master.id)
         await connection.execute(INSERT_SUBJECT_KEY, values)
 
 
@@ -512,11 +500,9 @@ async def envelopes(
     """
     suspects = [row for row in rows if _may_be_encrypted(row)]
     if suspects:
-        events = map(event_of, suspects)
-        plain = await plain_states(connection, master_keys, events)
+        plain = await plain_states(connection, master_keys, map(event_of, suspects))
         rows = [_decrypted(row, plain) for row in rows]
-    size = sum(len(row["state"]) for row in rows)
-    if size > MOST_AT_ONCE:
+    if sum(len(row["state"]) for row in rows) > MOST_AT_ONCE:
         return await asyncio.to_thread(_envelopes, rows)
     return _envelopes(rows)
 
@@ -528,15 +514,13 @@ def _envelopes(rows: Sequence[EventRow]) -> list[Envelope]:
 def _may_be_encrypted(row: EventRow) -> bool:
     if row["originator_version"] != 1:
         return False
-    state = row["state"]
-    return state.startswith(CIPHERTEXT_MARK)
+    return row["state"].startswith(CIPHERTEXT_MARK)
 
 
 def _decrypted(row: EventRow, plain: Mapping[UUID, bytes]) -> EventRow:
     if row["originator_version"] != 1:
         return row
-    aggregate_id = UUID(row["originator_id"])
-    state = plain.get(aggregate_id)
+    state = plain.get(UUID(row["originator_id"]))
     if state is None:
         return row
     return {**row, "state": state}
@@ -557,15 +541,13 @@ async def first_plain_states(
     if not ids:
         return {}
     values = {"ids": ids, "mark": CIPHERTEXT_MARK}
-    rows = await read_rows(connection, StateRow, FIRST_ENCRYPTED, values)
-    events = map(event_of, rows)
+    events = map(event_of, await read_rows(connection, StateRow, FIRST_ENCRYPTED, values))
     return await plain_states(connection, master_keys, events)
 
 
 def event_of(row: StateRow) -> tuple[UUID, int, bytes]:
     """Return of a row of the log what `plain_states` looks at."""
-    aggregate_id = UUID(row["originator_id"])
-    return aggregate_id, row["originator_version"], row["state"]
+    return UUID(row["originator_id"]), row["originator_version"], row["state"]
 
 
 # Personal data on their way into the log, and out of it for good.
@@ -593,8 +575,7 @@ async def encrypted_unit(
     for key_id, _ in known.values():
         expects[key_id] = 0  # A key's own history begins with its erasure.
     first, *others = unit.events
-    encrypted = encrypt(first, keys)
-    return replace(unit, events=[encrypted, *others], expects=expects, personal={})
+    return replace(unit, events=[encrypt(first, keys), *others], expects=expects, personal={})
 
 
 async def key_id_of(
@@ -614,8 +595,7 @@ async def key_id_of(
 
 async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
     """Return the pending and running runs that hold data encrypted by this key."""
-    values = {"key_id": str(key_id)}
-    return await read_ids(connection, UNFINISHED_RUNS_OF, values)
+    return await read_ids(connection, UNFINISHED_RUNS_OF, {"key_id": str(key_id)})
 
 
 class _Scheduled(TypedDict):
@@ -635,8 +615,7 @@ async def schedules_of(connection: Connection, subject: str) -> dict[UUID, list[
 async def erase(connection: Connection, key_id: UUID) -> int:
     """Destroy the key in this transaction, and rewrite rows with data under it; return how many."""
     await connection.execute(DELETE_SUBJECT_KEY, (key_id,))
-    values = {"key_id": str(key_id), "erased": ERASED}
-    cursor = await connection.execute(ERASE_ROWS, values)
+    cursor = await connection.execute(ERASE_ROWS, {"key_id": str(key_id), "erased": ERASED})
     return cursor.rowcount
 
 

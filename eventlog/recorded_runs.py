@@ -66,8 +66,7 @@ async def recorded(
         rows = await _rows_since(connection, job_id, since)
         if len(rows) > MOST_RUNS:
             message = f"more than {MOST_RUNS} runs of {slug} are in that range; ask of less"
-            issue = Issue("/since", message, "maximum")
-            raise InvalidInputError([issue])
+            raise InvalidInputError([Issue("/since", message, "maximum")])
         runs = await _runs(connection, files, rows)
         limits, key_limits = await _limits(connection, files, job_id)
     return History(ms_of(since), ms_of(now), runs, limits, key_limits)
@@ -75,8 +74,7 @@ async def recorded(
 
 async def _rows_since(connection: Connection, job_id: UUID, since: str) -> list[RecordedRow]:
     """Return the runs that had not ended before; one more than the most, where there are more."""
-    values = {"job_id": job_id, "since": since}
-    return await read_rows(connection, RecordedRow, IN_RANGE, values)
+    return await read_rows(connection, RecordedRow, IN_RANGE, {"job_id": job_id, "since": since})
 
 
 async def _runs(
@@ -94,8 +92,7 @@ async def _runs(
             others[run_id] = row
     ids = list(others)
     for start in range(0, len(ids), READ_AT_ONCE):
-        end = start + READ_AT_ONCE
-        events = await _histories(connection, files, ids[start:end])
+        events = await _histories(connection, files, ids[start : start + READ_AT_ONCE])
         for run_id, history in groupby(events, key=_aggregate_of):
             run = run_of_history(others[run_id], history)
             found.append(run)
@@ -124,8 +121,7 @@ async def _histories(
     connection: Connection, files: LogFiles, ids: Sequence[UUID]
 ) -> list[Envelope]:
     """Return every event of these aggregates, one after the other, each in order."""
-    values = {"ids": list(ids)}
-    rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, values)
+    rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, {"ids": list(ids)})
     events = await resolved(connection, files.archive, rows)
     return await envelopes(connection, files.master_keys, events)
 

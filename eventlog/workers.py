@@ -113,8 +113,7 @@ async def page_of_workers(connection: Connection, after: str, limit: int) -> lis
 
     Those that have left in good order are not among them.
     """
-    values = {"after": after, "limit": limit}
-    return await read_rows(connection, WorkerRow, _PAGE, values)
+    return await read_rows(connection, WorkerRow, _PAGE, {"after": after, "limit": limit})
 
 
 class _Count(TypedDict):
@@ -236,8 +235,7 @@ async def any_of_the_dead(connection: Connection, bypassed: Sequence[UUID]) -> b
 
 async def any_of_anybody(connection: Connection, bypassed: Sequence[UUID]) -> bool:
     """Return whether anybody who does not live holds a run. What was consumed is walked over."""
-    values = {"limit": 1, "bypassed": list(bypassed)}
-    return bool(await read_ids(connection, OF_ANYBODY, values))
+    return bool(await read_ids(connection, OF_ANYBODY, {"limit": 1, "bypassed": list(bypassed)}))
 
 
 # The table `workers`: a row for each start of a worker, with a sequence that grows while it lives.

@@ -103,8 +103,7 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
     newest = len(upcasts) + 1
     if version > newest:
         what = f"shape {version} of {topic}"
-        message = f"{what}: this version knows none after {newest}"
-        raise UnreadableEventError(message)
+        raise UnreadableEventError(f"{what}: this version knows none after {newest}")
     if version == newest:
         return fields
     for upcast in upcasts[version - 1 :]:

@@ -197,8 +197,7 @@ def _any_alive(fleet: Sequence[Member]) -> bool:
 
 def _full(run: Candidate, able: Sequence[Member], around: Around) -> Reason:
     ids = {worker["id"] for worker in able}
-    here = [one for one in around.running if one["worker_id"] in ids]
-    since = latest(run, here, around)
+    since = latest(run, [one for one in around.running if one["worker_id"] in ids], around)
     isolation = around.wanted(run).isolation
     details: JsonObject = {"workers": _shown(able, isolation)}
     entry_point = run["entry_point"]
@@ -213,8 +212,7 @@ def _full(run: Candidate, able: Sequence[Member], around: Around) -> Reason:
 
 def _no_worker(fleet: Sequence[Member]) -> Reason:
     details: JsonObject = {"draining": _ids_of(fleet, "draining"), "lost": _ids_of(fleet, "lost")}
-    message = "no living worker claims anything: start one"
-    return Reason("no_worker", message, True, None, details)
+    return Reason("no_worker", "no living worker claims anything: start one", True, None, details)
 
 
 def _not_able(entry_point: str, wanted: Demand, offering: Sequence[Member]) -> Reason:
@@ -244,8 +242,7 @@ def _without_room(entry_point: str, able: Sequence[Member]) -> Reason:
 
 
 def _not_labelled(wanted: Labels, offering: Sequence[Member]) -> Reason:
-    having = [one for one in offering if has_labels(one["labels"], wanted)]
-    leaving = _ids_of(having, "draining")
+    leaving = _ids_of([one for one in offering if has_labels(one["labels"], wanted)], "draining")
     labels = told(wanted)
     message = (
         f"no living worker that executes it has the labels {labels}:"
@@ -269,8 +266,7 @@ def _not_offered(entry_point: str, offering: Sequence[Member]) -> Reason:
             " start one that does"
         )
     details: JsonObject = {"entryPoint": entry_point, "draining": leaving}
-    code = "no_worker_offers_entry_point"
-    return Reason(code, message, True, None, details)
+    return Reason("no_worker_offers_entry_point", message, True, None, details)
 
 
 def _ids_of(fleet: Iterable[Member], state: str) -> list[Json]:
@@ -300,8 +296,7 @@ def rate_limited(run: Candidate, around: Around) -> Reason:
     if rate is None or room is None or room.reopens_at is None:
         message = f"run {run['id']} is not limited by a rate that is full"
         raise ValueError(message)
-    period_s = rate.period.total_seconds()
-    period_ms = int(period_s * 1_000)
+    period_ms = int(rate.period.total_seconds() * 1_000)
     details: JsonObject = {
         "limit": rate.limit,
         "periodMs": period_ms,
@@ -513,9 +508,7 @@ def _behind(run: Candidate, around: Around) -> Reason:
     ahead = f"more than {len(front.runs)} due runs come"
     if front.count is not None:
         ahead = _counted(front.count, "due run comes", "due runs come")
-    message = f"{ahead} before it, {by}"
-    since = run["scheduled_at"]
-    return Reason("behind_others", message, True, since, details)
+    return Reason("behind_others", f"{ahead} before it, {by}", True, run["scheduled_at"], details)
 
 
 def _counted(count: int, one: str, many: str) -> str:
@@ -569,12 +562,10 @@ def _summary(run: RunRow, around: Around, reasons: Sequence[Reason]) -> str:
     most = run["max_attempts"]
     attempt = f"attempt {number} of {most}"
     if status in FINAL:
-        end = f"{status} in {attempt}"
-        return ": ".join([end, *binding])
+        return ": ".join([f"{status} in {attempt}", *binding])
     worker = run["worker_id"]
     since = run["started_at"]
-    place = f"runs on worker {worker} since {since}, {attempt}"
-    return "; ".join([place, *binding])
+    return "; ".join([f"runs on worker {worker} since {since}, {attempt}", *binding])
 
 
 def _waits(around: Around, binding: Sequence[str]) -> str:
@@ -599,8 +590,7 @@ def _next_change(run: RunRow, around: Around) -> str | None:
             moments.append(room.reopens_at)
     elif status == "running":
         moments = [_runs_until(run)]
-    later = [one for one in moments if one is not None and one > around.now]
-    return min(later, default=None)
+    return min([one for one in moments if one is not None and one > around.now], default=None)
 
 
 def _runs_until(run: RunRow) -> str | None:
@@ -609,5 +599,4 @@ def _runs_until(run: RunRow) -> str | None:
     timeout_ms = run["timeout_ms"]
     if started_at is None or timeout_ms is None:
         return None
-    ends_at = later(from_iso(started_at), timeout_ms)
-    return to_iso(ends_at)
+    return to_iso(later(from_iso(started_at), timeout_ms))

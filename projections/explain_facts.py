@@ -72,10 +72,8 @@ class InFront:
 
     def next(self, run: Candidate) -> list[Candidate]:
         """Return the runs that come before it, in their order, if no limit keeps any."""
-        starting = in_turn(self.runs, self.circles)
-        before = takewhile(lambda one: one["id"] != run["id"], starting)
-        in_order = list(before)
-        return in_order[: self.count]
+        before = takewhile(lambda one: one["id"] != run["id"], in_turn(self.runs, self.circles))
+        return list(before)[: self.count]
 
 
 NOTHING_IN_FRONT = InFront()
@@ -181,8 +179,7 @@ class Around:
         running: Counter[str] = Counter()
         held: Counter[Key] = Counter()
         for run in self.running:
-            job_id = run["job_definition_id"]
-            running[job_id] += 1
+            running[run["job_definition_id"]] += 1
             key = key_of(run)
             if key is not None:
                 held[key] += 1

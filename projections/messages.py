@@ -118,5 +118,4 @@ def _run_messages(before: Row | None, after: Row) -> list[Message]:
     status = after["status"]
     if before is not None and before["status"] == status:
         return [updated]
-    moved = Message(f"job.run.{status}", data)
-    return [moved, updated]
+    return [Message(f"job.run.{status}", data), updated]

@@ -39,8 +39,7 @@ class Claim:
         news = queue.ask(trip, claimant)
         likely: Likely | None = None
         if claimant.likely is not None:
-            asked = ask_states(trip, RUN_TOPIC, [claimant.likely])
-            likely = Likely(claimant.likely, asked)
+            likely = Likely(claimant.likely, ask_states(trip, RUN_TOPIC, [claimant.likely]))
         return cls(queue, lives, news, claimant.slots, likely)
 
 

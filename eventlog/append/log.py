@@ -153,12 +153,9 @@ class LogRecorder(PostgresApplicationRecorder):
         The library's own version retries blindly ten times, which turns a commit whose answer was
         lost into a conflict; and its hook for extra writes runs before positions exist.
         """
-        system = Origin(actor="system")
-        origin: Origin = kwargs.get("origin", system)
-        unit = Unit(stored_events, origin)
-        appending = self._writer.append(unit)
-        saved = self._wait_for(appending)
-        return saved.positions
+        origin: Origin = kwargs.get("origin", Origin(actor="system"))
+        appending = self._writer.append(Unit(stored_events, origin))
+        return self._wait_for(appending).positions
 
     def select_events(
         self,
@@ -175,8 +172,7 @@ class LogRecorder(PostgresApplicationRecorder):
         )
         if found:  # A history is in one place.
             return found
-        run_id = UUID(str(originator_id))
-        reading = self._history(run_id)
+        reading = self._history(UUID(str(originator_id)))
         events = _with_versions(self._wait_for(reading), gt, lte)
         if desc:
             events.reverse()
@@ -205,15 +201,12 @@ class LogRecorder(PostgresApplicationRecorder):
                 after -= 1
         until = stop
         if found and len(found) == limit:
-            last = found[-1]
-            until = last.id
-        reading = self._between(after, until, limit, topics)
-        archived = self._wait_for(reading)
+            until = found[-1].id
+        archived = self._wait_for(self._between(after, until, limit, topics))
         together = {one.id: one for one in archived}
         for one in found:
             together[one.id] = one
-        positions = sorted(together)
-        first_positions = positions[:limit]
+        first_positions = sorted(together)[:limit]
         return [together[position] for position in first_positions]
 
     async def _history(self, run_id: UUID) -> list[StoredEvent]:
@@ -238,8 +231,7 @@ class LogRecorder(PostgresApplicationRecorder):
         return [_notification(row) for row in rows]
 
     def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(reading, self._loop)
-        return future.result()
+        return asyncio.run_coroutine_threadsafe(reading, self._loop).result()
 
 
 def _with_versions(

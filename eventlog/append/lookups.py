@@ -209,9 +209,7 @@ class Finder:
             events += unit.events
         positions = len(events) - len(self.found.positions)
         heads = self._missing_heads(units)
-        rows = self._missing_rows(events)
-        slots = self._missing_slots(units)
-        return Needs(heads, rows, positions, slots)
+        return Needs(heads, self._missing_rows(events), positions, self._missing_slots(units))
 
     def _missing_heads(self, units: Iterable[Unit]) -> Sequence[UUID]:
         known = self.found.heads
@@ -249,11 +247,9 @@ class Finder:
                 self.found.heads[aggregate_id] = Head()
             self._heads = trip.ask(plan.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
-            drawn = (needs.positions,)
-            self._positions = trip.ask(plan.DRAW_POSITIONS, drawn)
+            self._positions = trip.ask(plan.DRAW_POSITIONS, (needs.positions,))
         if needs.slots:
-            unheld = dict.fromkeys(needs.slots)
-            self.found.holders.update(unheld)
+            self.found.holders.update(dict.fromkeys(needs.slots))
             self._holders = trip.ask(HOLDERS, asked(needs.slots))
         self._ask_rows(trip, needs)
         if self._kept or not self._running.is_checked:
@@ -273,8 +269,7 @@ class Finder:
                 # The table's answer is final, also where it has no such row.
                 self._read.update(unknown)
                 table = BY_SUBJECT[subject]
-                answer = trip.ask(folded_on_sql(table), (unknown,))
-                self._tables.append((table, answer))
+                self._tables.append((table, trip.ask(folded_on_sql(table), (unknown,))))
 
     def take(self) -> None:
         """Read the answers to what was asked.
@@ -295,11 +290,9 @@ class Finder:
             correlation_id = row["correlation_id"]
             if correlation_id is not None:
                 head.correlation_id = UUID(correlation_id)
-            aggregate_id = UUID(row["originator_id"])
-            found.heads[aggregate_id] = head
+            found.heads[UUID(row["originator_id"])] = head
         for holder in as_rows(HolderRow, self._holders.rows):
-            slot = slot_of(holder)
-            found.holders[slot] = UUID(holder["id"])
+            found.holders[slot_of(holder)] = UUID(holder["id"])
         self._heads = Answer()
         self._holders = Answer()
 
@@ -311,15 +304,13 @@ class Finder:
         first = drawn[0]
         if first["position"] <= first["head"]:
             raise _positions_used(first["position"], first["head"])
-        places = [place["position"] for place in drawn]
-        self.found.positions.extend(places)
+        self.found.positions.extend([place["position"] for place in drawn])
 
     def _take_rows(self) -> None:
         """Take the rows that tables have."""
         for table, answer in self._tables:
             for projected in answer.rows:
-                aggregate_id = table.id_of(projected)
-                self.found.rows[aggregate_id] = projected
+                self.found.rows[table.id_of(projected)] = projected
         self._tables.clear()
 
     def _take_kept(self) -> None:
@@ -327,8 +318,7 @@ class Finder:
         found = self.found
         if self._mended is not None:
             mended = as_rows(Mended, self._mended.rows)
-            times = [row["version"] for row in mended]
-            if not self._running.check(sum(times)):
+            if not self._running.check(sum([row["version"] for row in mended])):
                 found.doubted.update(self._kept)
             self._mended = None
         for aggregate_id in self._kept:
@@ -410,6 +400,5 @@ def _old_by_subject(events: Iterable[StoredEvent]) -> dict[str, list[UUID]]:
         aggregate_id, version = key_of(event)
         if version > 1:
             subject, _, _ = event.topic.partition(".")
-            of_subject = old.setdefault(subject, {})
-            of_subject[aggregate_id] = None
+            old.setdefault(subject, {})[aggregate_id] = None
     return {subject: list(ids) for subject, ids in old.items()}

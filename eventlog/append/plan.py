@@ -108,9 +108,7 @@ def by_columns(
         alike.setdefault(columns, []).append(row)
     written: list[tuple[str, str]] = []
     for columns, together in alike.items():
-        statement = statement_of(table, sorted(columns))
-        parameter = orjson.dumps(together).decode()
-        written.append((statement, parameter))
+        written.append((statement_of(table, sorted(columns)), orjson.dumps(together).decode()))
     return written
 
 
@@ -197,8 +195,7 @@ class Plan:
             if causation_id is None:
                 causation_id = _previous(key, keys[0])
             story = stories[aggregate_id]
-            why = _Why(origin.actor, story, causation_id)
-            position = self._add(event, key, why)
+            position = self._add(event, key, _Why(origin.actor, story, causation_id))
             heads[aggregate_id] = Head(version, position, story)
             positions.append(position)
         return positions
@@ -219,11 +216,9 @@ class Plan:
 
     def statements(self) -> list[Statement]:
         """Fold the events onto their rows; return what writes both, and announces them."""
-        events = orjson.dumps(self.events).decode()
-        written = [(INSERT, events)]
+        written = [(INSERT, orjson.dumps(self.events).decode())]
         for subject, envelopes in self._envelopes.items():
-            table = BY_SUBJECT[subject]
-            written += self._project(table, envelopes)
+            written += self._project(BY_SUBJECT[subject], envelopes)
         news = str(self.events[-1]["position"])
         pending = [run_id for run_id, row in self.rows.items() if row.get("status") == FIRST_STATUS]
         if pending:
@@ -254,8 +249,7 @@ class Plan:
         if version == 1 and self.found.plain:
             state = self.found.plain.get(aggregate_id, state)
         envelope = bare_envelope(aggregate_id, version, position, event.topic, state)
-        of_subject = self._envelopes.setdefault(envelope.subject, [])
-        of_subject.append(envelope)
+        self._envelopes.setdefault(envelope.subject, []).append(envelope)
         return position
 
     def _project(self, table: Table, envelopes: list[Envelope]) -> list[Statement]:

@@ -132,8 +132,7 @@ async def prepare(
     units = [request.unit for request in requests if request is not deciding]
     locked = await _begin(finder, remembered, units, deciding, lock)
     if deciding is not None and deciding.decide is not None and locked is not None:
-        events = await deciding.decide(locked)
-        deciding.unit = replace(deciding.unit, events=events)
+        deciding.unit = replace(deciding.unit, events=await deciding.decide(locked))
         units.insert(0, deciding.unit)
     await finder.find(units, asked=deciding is None)
     plan = Plan(finder.found)
@@ -158,8 +157,7 @@ def in_order(requests: Sequence[Request]) -> list[Request]:
     The decision first: what it saw is what it follows. Commands that it overtakes decide again.
     """
     decisions = [request for request in requests if request.decide is not None]
-    ready = [request for request in requests if request.decide is None]
-    return decisions + ready
+    return decisions + [request for request in requests if request.decide is None]
 
 
 async def _end_without_events(connection: Connection, deciding: Request | None) -> None:
@@ -224,8 +222,7 @@ async def committed(connection: Connection, files: LogFiles, requests: Iterable[
             wanted[key] = (event.topic, event.state)
     await connection.execute(sql.BEGIN_LOCKED)
     ids = [aggregate_id for aggregate_id, _ in wanted]
-    versions = [version for _, version in wanted]
-    values = {"ids": ids, "versions": versions}
+    values = {"ids": ids, "versions": [version for _, version in wanted]}
     rows = await read_rows(connection, HistoryRow, statements.READ_BACK, values)
     found = await resolved(connection, files.archive, rows)
     await roll_back(connection)
@@ -260,8 +257,7 @@ async def _begin(
     if deciding is not None:
         present = trip.ask(candidates.PRESENT)
         if deciding.claimant is not None:
-            queue = remembered.queue_of(deciding.claimant)
-            claim = Claim.ask(trip, queue, deciding.claimant)
+            claim = Claim.ask(trip, remembered.queue_of(deciding.claimant), deciding.claimant)
     needs = finder.needs_of(units)
     if claim is not None and claim.likely is not None:
         needs = needs.with_a_place()
@@ -272,5 +268,4 @@ async def _begin(
     if present is None:
         return None
     [row] = as_rows(_Present, present.rows)
-    now = from_iso(row["now"])
-    return LockedLog(connection, now, finder, claim)
+    return LockedLog(connection, from_iso(row["now"]), finder, claim)

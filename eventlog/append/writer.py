@@ -124,8 +124,7 @@ class Patience:
 
     def locked_until(self, requests: Iterable[Request]) -> float:
         """Return until when these may wait for a table that is locked, by the monotonic clock."""
-        first = min(request.asked_at for request in requests)
-        return first + self.locked_s
+        return min(request.asked_at for request in requests) + self.locked_s
 
 
 class CommitFailedError(LogUnavailableError):
@@ -200,8 +199,7 @@ class Line:
 
     def let_go(self, batch: list[Waiting]) -> None:
         """Count those no more who have their answers."""
-        sizes = [request.size for request, _ in batch]
-        self._bytes -= sum(sizes)
+        self._bytes -= sum([request.size for request, _ in batch])
         for _ in batch:
             self._queue.task_done()
 
@@ -364,8 +362,7 @@ class Writer:
         known_as: Sequence[str] = (),
     ) -> Saved:
         """Append what `decide` returns; see `domain.ports.Log.append_under_lock`."""
-        undecided = Unit((), origin, known_as=known_as)
-        return await self._submit(Request(undecided, decide, claimant))
+        return await self._submit(Request(Unit((), origin, known_as=known_as), decide, claimant))
 
     async def _submit(self, request: Request) -> Saved:
         writes = current_writes.get()

@@ -247,8 +247,7 @@ class Archiver:
 
     async def clean_up(self) -> None:
         """Remove what killed commands left unfinished, and look for files that nobody refers to."""
-        query = "SELECT file FROM log_archives"
-        rows = await read_rows(self.connection, _File, query)
+        rows = await read_rows(self.connection, _File, "SELECT file FROM log_archives")
         known = {row["file"] for row in rows}
         found = await asyncio.to_thread(self._tidied)
         self.leftovers = sorted(found - known)
@@ -276,16 +275,14 @@ class Archiver:
         done = 0
         batch = await next_batch(connection, limits, 0, max_events)
         while batch.runs:
-            told = _part(progress, done, batch, total)
-            yield await self.write(batch, limits, told)
+            yield await self.write(batch, limits, _part(progress, done, batch, total))
             done += len(batch.runs)
             batch = await next_batch(connection, limits, batch.after, max_events)
         progress("archiving", done, done)
 
     async def _limits(self, older_than: timedelta) -> Limits:
         row = await read_one(self.connection, _LimitsRow, _LIMITS)
-        now = from_iso(row["now"])
-        ended_before = now - older_than
+        ended_before = from_iso(row["now"]) - older_than
         return Limits(ended_before=ended_before, last_position=row["last"])
 
     async def write(
@@ -339,8 +336,7 @@ class Archiver:
         async with self.connection.transaction():
             await self.connection.execute(encoding.UTF8)
             async with encoding.raw_stream(self.connection, "archived") as cursor:
-                run_ids = list(batch.runs)
-                await cursor.execute(_EVENTS, (run_ids,), binary=True)
+                await cursor.execute(_EVENTS, (list(batch.runs),), binary=True)
                 while rows := await cursor.fetchmany(ROWS_A_READ):
                     yield rows
 
@@ -368,8 +364,7 @@ class Archiver:
 
     def _written(self, writer: ArchiveWriter) -> Iterator[RawRow]:
         for block in writer.blocks:
-            unfinished = replace(block, file=writer.path.name)
-            for document in read_block(self._directory, unfinished):
+            for document in read_block(self._directory, replace(block, file=writer.path.name)):
                 yield read_event(document)
 
 
@@ -394,10 +389,8 @@ def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[
     """Return how to tell which share of a batch is done."""
 
     def tell(share: float) -> None:
-        of_batch = int(share * len(batch.runs))
-        done_now = done + of_batch
-        at_least = max(total, done)
-        progress("archiving runs", done_now, at_least)
+        done_now = done + int(share * len(batch.runs))
+        progress("archiving runs", done_now, max(total, done))
 
     return tell
 
@@ -437,7 +430,6 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
                 "somebody else is archiving this log at the moment; try again later"
             )
         await ensure_archivist(session, make=make_role)
-        log_id = await read_value(session, str, sql.LOG_ID)
-        opened = Archiver(session, directory, log_id)
+        opened = Archiver(session, directory, await read_value(session, str, sql.LOG_ID))
         await opened.clean_up()
         yield opened

@@ -90,8 +90,7 @@ class Limits:
         bound = self.bound_of(run)
         if bound is None or run["position"] > self.last_position:
             return False
-        completed_at = from_iso(run["completed_at"])
-        return completed_at < bound
+        return from_iso(run["completed_at"]) < bound
 
 
 _WHICH = """
@@ -192,8 +191,7 @@ async def _ended_histories(
     async with connection.cursor(row_factory=tuple_row) as cursor:
         async for event in cursor.stream(_HISTORIES, {"ids": list(ids)}, binary=True):
             run_id, version, position, topic, state, correlation_id, cause = event
-            row = folder.add((run_id, version, position, topic, state))
-            _note_end(ended, row, limits)
+            _note_end(ended, folder.add((run_id, version, position, topic, state)), limits)
             history = histories.setdefault(run_id, History())
             history.positions.append(position)
             history.head_correlation_id = correlation_id

@@ -42,8 +42,7 @@ class ArchiveError(LogUnavailableError):
     """Events that are archived cannot be read; the message says which file, and what to do."""
 
     def __init__(self, file: Path | str, problem: str) -> None:
-        told = f"archive file {file} {problem}"
-        super().__init__(told)
+        super().__init__(f"archive file {file} {problem}")
         self.file = Path(file).name
 
 
@@ -84,8 +83,7 @@ class ArchiveWriter:
         self._positions: list[int] = []
         self._held = 0
         self._output: BinaryIO = open(self.path, "wb", opener=private_opener)  # noqa: SIM115
-        about = {"format": FORMAT, "logId": log_id, "number": number}
-        first_line = orjson.dumps(about)
+        first_line = orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})
         self._put(_compressed([first_line]))
 
     @property
@@ -190,8 +188,7 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
         lines = gzip.decompress(data).splitlines()
         return [orjson.loads(line) for line in lines]
     except (ValueError, OSError, EOFError, zlib.error) as error:
-        message = f"byte {block.place}: {error}"
-        raise damaged(path, message) from None
+        raise damaged(path, f"byte {block.place}: {error}") from None
 
 
 def file_problem(
@@ -322,14 +319,12 @@ async def blocks_between(
         blocks = _blocks(rows)
         for block in blocks:
             yield block
-        last = blocks[-1]
-        values["after"] = last.first_position
+        values["after"] = blocks[-1].first_position
 
 
 async def blocks_around(connection: Connection, position: int) -> list[Block]:
     """Return the blocks that may hold the event at a position."""
-    values = {"position": position}
-    rows = await read_rows(connection, _BlockRow, _AROUND, values)
+    rows = await read_rows(connection, _BlockRow, _AROUND, {"position": position})
     return _blocks(rows)
 
 
@@ -338,8 +333,7 @@ async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
 
     There are none if there is no such event.
     """
-    values = {"position": position}
-    before = await read_rows(connection, _BlockRow, _LAST_BEFORE, values)
+    before = await read_rows(connection, _BlockRow, _LAST_BEFORE, {"position": position})
     around = await blocks_around(connection, position)
     return [*_blocks(before), *around]
 
@@ -355,29 +349,25 @@ async def blocks_holding(
             archives.append(archive)
             wanted.append(position)
     values = {"archives": archives, "positions": wanted}
-    rows = await read_rows(connection, _BlockRow, _HOLDING, values)
-    return _blocks(rows)
+    return _blocks(await read_rows(connection, _BlockRow, _HOLDING, values))
 
 
 async def run_places(connection: Connection, run_id: UUID) -> dict[int, list[int]]:
     """Return where a run's events lie, nothing if it is not archived."""
-    values = {"id": run_id}
-    rows = await read_rows(connection, _Place, _RUN, values)
+    rows = await read_rows(connection, _Place, _RUN, {"id": run_id})
     return _places(rows)
 
 
 async def story_places(connection: Connection, correlation_id: UUID) -> dict[int, list[int]]:
     """Return where the events lie of all archived runs that go back to one request."""
-    values = {"id": correlation_id}
-    rows = await read_rows(connection, _Place, _STORY, values)
+    rows = await read_rows(connection, _Place, _STORY, {"id": correlation_id})
     return _places(rows)
 
 
 def _places(rows: Sequence[_Place]) -> dict[int, list[int]]:
     places: dict[int, list[int]] = {}
     for row in rows:
-        archive = row["archive"]
-        positions = places.setdefault(archive, [])
+        positions = places.setdefault(row["archive"], [])
         positions += row["positions"]
     return places
 

@@ -167,9 +167,7 @@ async def resolved(
         if row["archive"] is None:
             result.append(row)
             continue
-        for position in chosen[id(row)]:
-            event = to_row(found[position])
-            result.append(event)
+        result.extend(to_row(found[position]) for position in chosen[id(row)])
     return result
 
 
@@ -188,8 +186,7 @@ async def events_at(
     found = await asyncio.to_thread(_pick, directory, blocks, wanted)
     missing = wanted.difference(found)
     if missing:  # The hashes hold, so only an index that was edited leads here.
-        files = {block.file for block in blocks}
-        names = ", ".join(sorted(files))
+        names = ", ".join(sorted({block.file for block in blocks}))
         first = min(missing)
         problem = f"has no event at position {first}, though the database's index says so"
         raise ArchiveError(names, problem)
@@ -225,8 +222,7 @@ async def events_between(
             position = document["position"]
             is_beyond = until is not None and position > until
             if position > after and not is_beyond:
-                placed = (position, document)
-                heappush(waiting, placed)
+                heappush(waiting, (position, document))
     rest = _pop_before(waiting, None)
     if rest:
         yield rest

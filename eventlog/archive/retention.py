@@ -103,12 +103,10 @@ def sift(
                 sifted.archived_to = run["created_position"]
             continue
         is_unbroken = False
-        created_at = from_iso(run["created_at"])
-        if created_at >= bound:
+        if from_iso(run["created_at"]) >= bound:
             sifted.is_end = True
             break
-        ended_at = from_iso(run["completed_at"])
-        due_for = bound - ended_at
+        due_for = bound - from_iso(run["completed_at"])
         if due_for > NOT_DUE and run["position"] <= last_position:
             sifted.due.append(run)
             sifted.longest_due = max(sifted.longest_due, due_for)
@@ -130,8 +128,7 @@ async def bounds_at(connection: Connection, now: datetime) -> dict[Group, dateti
     """
     bounds: dict[Group, datetime] = {}
     for job in await read_rows(connection, _Asking, _ASKING):
-        retention = Retention.from_json(job["retention"])
-        for status, bound in retention.ended_before(now).items():
+        for status, bound in Retention.from_json(job["retention"]).ended_before(now).items():
             bounds[job["id"], status] = bound
     return bounds
 
@@ -196,8 +193,7 @@ class Place:
     @classmethod
     async def begin(cls, connection: Connection, group: Group) -> "Place":
         """Begin where nothing is left before."""
-        values = {"job": group[0], "status": group[1]}
-        mark = await read_one(connection, _Mark, _MARK, values)
+        mark = await read_one(connection, _Mark, _MARK, {"job": group[0], "status": group[1]})
         return cls(group, mark)
 
     async def next_page(self, connection: Connection) -> Sequence[Ended]:
@@ -386,8 +382,7 @@ class Retainer:
         now = self._clock()
         bounds = await bounds_at(connection, now)
         last_position = await read_value(connection, int, LAST_SEALED)
-        ended_before = max(bounds.values(), default=now)
-        look = _Look(RetentionLimits(ended_before, last_position, bounds))
+        look = _Look(RetentionLimits(max(bounds.values(), default=now), last_position, bounds))
         for group in bounds:
             if look.is_full:
                 break
@@ -417,8 +412,7 @@ class Retainer:
         now_s = monotonic()
         place.took_s += now_s - began_s
         if is_end:
-            rest_s = min(REST * place.took_s, LONGEST_REST_S)
-            self._rests_until_s[group] = now_s + rest_s
+            self._rests_until_s[group] = now_s + min(REST * place.took_s, LONGEST_REST_S)
         else:
             places[group] = place
 

@@ -56,8 +56,7 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
             continue  # Another database's command was as quick.
     problem = await _problem(connection)
     if problem is not None:
-        message = f"the role {ROLE} cannot be used: {problem}"
-        raise ArchivistMissingError(message)
+        raise ArchivistMissingError(f"the role {ROLE} cannot be used: {problem}")
 
 
 def role_sql(connection: Connection, user: str, schema: str) -> list[str]:

@@ -97,8 +97,7 @@ class Continuity:
             self._forget()
         seen = self._seen
         if seen is not None:
-            found = await read_first(connection, _Found, _SEEN, vars(seen))
-            self._compare(seen, found)
+            self._compare(seen, await read_first(connection, _Found, _SEEN, vars(seen)))
         self._server = server
 
     def _compare(self, seen: _Seen, found: _Found | None) -> None:
@@ -106,8 +105,7 @@ class Continuity:
             self._break("the log has no name: it is another one")
             return
         if self._log_id not in {None, found["log_id"]}:
-            told = f"the log is another one: {found['log_id']}"
-            self._break(told)
+            self._break(f"the log is another one: {found['log_id']}")
             return
         self._log_id = found["log_id"]
         is_there = found["is_there"] or seen.position <= found["archived_to"]

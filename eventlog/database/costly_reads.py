@@ -62,13 +62,10 @@ class CostlyReads:
         async with AsyncExitStack() as stack:
             try:
                 async with patience:
-                    turn = self._turns.taken(is_new=is_new)
-                    await stack.enter_async_context(turn)
+                    await stack.enter_async_context(self._turns.taken(is_new=is_new))
             except (QueueFullError, TimeoutError):
-                message = "too many costly questions are being answered"
-                raise OverloadedError(message) from None
-            limited = self._limited(causes, limit_s)
-            yield await stack.enter_async_context(limited)
+                raise OverloadedError("too many costly questions are being answered") from None
+            yield await stack.enter_async_context(self._limited(causes, limit_s))
 
     @asynccontextmanager
     async def _limited(self, causes: Sequence[str], limit_s: float) -> AsyncIterator[Connection]:

@@ -58,8 +58,7 @@ class RoundTrip:
             parameters = [parameters[name] for name in names]
         texts = [_as_text(value) for value in parameters]
         answer = Answer()
-        asked = _Asked(query, texts, answer)
-        self._asked.append(asked)
+        self._asked.append(_Asked(query, texts, answer))
         return answer
 
     async def go(self) -> None:
@@ -106,8 +105,7 @@ class RoundTrip:
         query = asked.query
         name = prepared.get(query)
         if name is None:
-            number = next(_numbers)
-            name = b"trip_%d" % number
+            name = b"trip_%d" % next(_numbers)
             prepared[query] = name
             pgconn.send_prepare(name, query)
             yield False
@@ -118,8 +116,7 @@ class RoundTrip:
 def _has_failed(found: Sequence[PGresult]) -> bool:
     if not found:
         return False
-    last = found[-1]
-    return last.status == ExecStatus.FATAL_ERROR
+    return found[-1].status == ExecStatus.FATAL_ERROR
 
 
 def is_sound(connection: Connection) -> bool:
@@ -163,8 +160,7 @@ def _numbered(statement: str) -> tuple[bytes, list[str]]:
             return f"${place}"
         return f"${next(numbers)}"
 
-    query = _PLACEHOLDER.sub(number, statement)
-    return query.encode(), names
+    return _PLACEHOLDER.sub(number, statement).encode(), names
 
 
 def _as_text(value: Parameter) -> bytes:
@@ -172,8 +168,7 @@ def _as_text(value: Parameter) -> bytes:
         return value.encode()
     if isinstance(value, int):
         return b"%d" % value
-    ids = [one.hex.encode() for one in value]
-    return b"{%b}" % b",".join(ids)
+    return b"{%b}" % b",".join([one.hex.encode() for one in value])
 
 
 def _rows(loaded: abc.Transformer, result: PGresult) -> list[dict[str, Any]]:

@@ -92,8 +92,7 @@ class Past:
     async def job(self, slug: str) -> JobDefinitionRow | None:
         """Return the definition with this slug, ignoring case, or None where there was none."""
         row = await job_definitions.by_slug(self._connection, slug)
-        was = await self._as_it_was(job_definitions.TABLE, row)
-        return job_definitions.unless_deleted(was)
+        return job_definitions.unless_deleted(await self._as_it_was(job_definitions.TABLE, row))
 
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
         """Return those of the definitions that existed."""
@@ -150,11 +149,9 @@ class Past:
         then = Then(position=self.position)
         alive = set(past.ALIVE)
         if alive.intersection(runs.statuses):  # What had ended is found without.
-            job_ids = past.jobs_to_search(sought)
-            then = await self.then(job_ids)
+            then = await self.then(past.jobs_to_search(sought))
         query = past.newest_first(runs, one_by_one=one_by_one, columns=columns)
-        values = past.values_of(then, sought, limit, offset)
-        return query, values
+        return query, past.values_of(then, sought, limit, offset)
 
     async def schedules(self, after: str, limit: int) -> tuple[list[ScheduleRow], str | None]:
         """Return schedules that come next after an id, and the id to go on after, if any follow.
@@ -178,8 +175,7 @@ class Past:
                 break
         if looked_at == len(candidates):
             return found, None
-        last = candidates[looked_at - 1]
-        return found, last["id"]
+        return found, candidates[looked_at - 1]["id"]
 
     async def failures(
         self, statuses: Collection[str], job: str | None, most: int
@@ -289,8 +285,7 @@ async def _position(connection: Connection, files: LogFiles, as_of: int | dateti
     if isinstance(as_of, datetime):
         present = await read_value(connection, str, sql.NOW)
         if as_of > from_iso(present):
-            message = f"{to_iso(as_of)} lies in the future: it is {present}"
-            raise _to_come(message)
+            raise _to_come(f"{to_iso(as_of)} lies in the future: it is {present}")
         return await position_before(connection, files.archive, as_of, inclusive=True)
     head = await read_value(connection, int, sql.HEAD)
     if as_of is None:
@@ -344,8 +339,7 @@ class Selected(Selection):
                     return Counted(position, 0, (), personal)
                 total = await past.count(wanted)
                 newest = await past.places(wanted, limit)
-        chosen = [_chosen(place) for place in newest[:limit]]
-        return Counted(position, total, chosen, personal)
+        return Counted(position, total, [_chosen(place) for place in newest[:limit]], personal)
 
     def _counting(self) -> AbstractAsyncContextManager[Connection]:
         if self._costly is None:

@@ -162,8 +162,7 @@ def _remedy(unknown: str) -> str:
     for topic in EVENTS:
         kind, _, _ = topic.partition(".")
         kinds.add(kind)
-    patterns = [f"{kind}.*" for kind in sorted(kinds)]
-    known = ", ".join(patterns)
+    known = ", ".join([f"{kind}.*" for kind in sorted(kinds)])
     return f"there are {known}, and for example job_run.started"
 
 
@@ -260,8 +259,7 @@ class Audit:
     ) -> Page:
         """Return the same by a connection of the caller's."""
         if wanted.since is not None:
-            before = await position_before(connection, self._archive, wanted.since)
-            after = max(after, before)
+            after = max(after, await position_before(connection, self._archive, wanted.since))
         head = await read_value(connection, int, sql.HEAD)
         last = head
         if wanted.until is not None:
@@ -271,14 +269,12 @@ class Audit:
         end: int | None = None
         if not wanted.is_indexed:
             end = await _scan_end(connection, after, last)
-        stretch = _Stretch(after, end, limit + 1)
-        rows = await _matching(connection, self._archive, wanted, stretch)
+        rows = await _matching(connection, self._archive, wanted, _Stretch(after, end, limit + 1))
         shown = within(rows[:limit], PAGE_BYTES)
         events = await envelopes(connection, self._master_keys, shown)
         has_more = len(shown) < len(rows)
         if has_more or fill(shown, PAGE_BYTES):
-            last_shown = events[-1]
-            end = last_shown.position
+            end = events[-1].position
         return Page(events, end, head)
 
     async def everything(
@@ -296,8 +292,7 @@ class Audit:
 
         What has no name, or is gone, is left out.
         """
-        ids = {event.aggregate_id for event in events}
-        values = {"ids": list(ids)}
+        values = {"ids": list({event.aggregate_id for event in events})}
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, statements.Named, statements.NAMES, values)
         return {UUID(row["id"]): row["name"] for row in rows}

@@ -83,8 +83,7 @@ class Reader:
     def _note(self, event: LastRow | EventRow, digest: bytes) -> None:
         aggregate_id = UUID(event["originator_id"])
         position = event["notification_id"]
-        version = event["originator_version"]
-        self._continuity.note(position, aggregate_id, version, digest)
+        self._continuity.note(position, aggregate_id, event["originator_version"], digest)
 
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
@@ -102,12 +101,10 @@ class Reader:
                     archived = await first_between(
                         connection, self._archive, position, until, limit, max_bytes=max_bytes
                     )
-                    together = merged(stored, archived, limit)
-                    rows = within(together, max_bytes)
+                    rows = within(merged(stored, archived, limit), max_bytes)
             if rows:
                 last = rows[-1]
-                digest = sha256(last["state"]).digest()
-                self._note(last, digest)
+                self._note(last, sha256(last["state"]).digest())
             return await envelopes(connection, self._master_keys, rows)
 
     async def news(self, signal: Signal) -> None:
@@ -240,8 +237,7 @@ class Replay:
         while missing:  # In parts: one run's history may be longer than memory.
             wanted: dict[UUID, tuple[int, int]] = {}
             for key, before in missing.items():
-                after = self._version(key)
-                wanted[key] = (after, before)
+                wanted[key] = (self._version(key), before)
             part = await self._reader.parts(wanted)
             if not part:
                 return
@@ -301,8 +297,7 @@ class Replay:
         why = self._unreadable.get(key, event.unreadable)
         if why is None:
             try:
-                table = BY_SUBJECT[event.subject]
-                self._rows[key] = table.fold(before, event)
+                self._rows[key] = BY_SUBJECT[event.subject].fold(before, event)
                 self._sizes[key] = size
                 self._bytes += size
             except UNFOLDABLE as error:
@@ -335,8 +330,7 @@ def _without_erased(run: RunRow, living: Collection[str]) -> RunRow:
     for key_id, names in personal.items():
         if key_id not in living:
             gone += names
-    parameters = erased_from(run["parameters"], gone)
-    return {**run, "parameters": parameters}
+    return {**run, "parameters": erased_from(run["parameters"], gone)}
 
 
 # Aggregates that a newer version of the program has written since, as their last events tell.
@@ -366,8 +360,7 @@ async def with_unreadable_head(connection: Connection, ids: Collection[UUID]) ->
     """Return those of the aggregates whose last event this version of the program cannot read."""
     if not ids:
         return set()
-    values = {"ids": list(ids)}
-    heads = await read_rows(connection, _Head, _HEADS, values)
+    heads = await read_rows(connection, _Head, _HEADS, {"ids": list(ids)})
     return {UUID(head["originator_id"]) for head in heads if not _is_readable(head)}
 
 

@@ -107,8 +107,7 @@ async def moved_since(
         status = group["past_status"]
         created = group["created"]
         if status is not None:
-            of_status = Moved(job_id, status, created)
-            moved.append(of_status)
+            moved.append(Moved(job_id, status, created))
             continue
         ids = group["ids"] or []
         for run_id, created_position in zip(ids, created, strict=True):
@@ -119,8 +118,7 @@ async def moved_since(
     for folded_id, (job_id, created_position) in unknown.items():
         status = statuses.get(folded_id)
         if status is not None:
-            of_one = Moved(job_id, status, [created_position])
-            moved.append(of_one)
+            moved.append(Moved(job_id, status, [created_position]))
     return moved
 
 
@@ -172,8 +170,7 @@ async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
     """
     parts: dict[UUID, T] = {}
     for start in range(0, len(ids), FOLDED_AT_ONCE):
-        end = start + FOLDED_AT_ONCE
-        chunk = ids[start:end]
+        chunk = ids[start : start + FOLDED_AT_ONCE]
         rows = await folded(connection, files, table, chunk, position)
         for aggregate_id, row in rows.items():
             parts[aggregate_id] = part(row)
@@ -279,8 +276,7 @@ class Checkpoints:
         if head - last < self._every:
             return None
         alive = await past.alive_at_checkpoint(connection, last)
-        every = max(self._every, alive // ALIVE_FOR_EACH)
-        position = next_checkpoint(head, last, every)
+        position = next_checkpoint(head, last, max(self._every, alive // ALIVE_FOR_EACH))
         if position is None:
             return None
         return last, position
@@ -391,8 +387,7 @@ class RunCounts:
             counts = await present_counts_by_job(connection, head)
         else:
             counts = await counts_by_job(connection, checkpoint)
-        moved = await moved_since(connection, self._files, counts.position, head)
-        counts.move_on(head, moved)
+        counts.move_on(head, await moved_since(connection, self._files, counts.position, head))
         kept.checkpoint = checkpoint
         kept.counts = counts
 
@@ -402,8 +397,7 @@ async def _goes_on(connection: Connection, kept: _Kept, checkpoint: int, head: i
     nearer = checkpoint <= kept.counts.position <= head
     if kept.checkpoint == 0 or not nearer:
         return False
-    values = {"position": kept.checkpoint}
-    return await read_value(connection, bool, _IS_KEPT, values)
+    return await read_value(connection, bool, _IS_KEPT, {"position": kept.checkpoint})
 
 
 async def rows_are_counted_sooner(connection: Connection, position: int) -> bool:
@@ -419,8 +413,7 @@ async def rows_are_counted_sooner(connection: Connection, position: int) -> bool
 async def _learn_slugs(connection: Connection, kept: _Kept) -> None:
     if len(kept.slugs) >= MOST_JOBS:
         return
-    values = {"most": MOST_JOBS}
-    jobs = await read_rows(connection, _Job, _FIRST_JOBS, values)
+    jobs = await read_rows(connection, _Job, _FIRST_JOBS, {"most": MOST_JOBS})
     kept.slugs = {job["id"]: job["slug"] for job in jobs}
 
 
@@ -430,8 +423,7 @@ def _by_slug(kept: _Kept) -> Counts:
         found[slug] = _none()
     for job_id, of_job in kept.counts.by_job.items():
         slug = kept.slugs.get(job_id, OTHERS)
-        of_slug = found.setdefault(slug, _none())
-        of_slug.update(of_job)
+        found.setdefault(slug, _none()).update(of_job)
     return found
 
 

@@ -49,8 +49,7 @@ def may_be_cut(rows: Sequence[EventRow], limit: int, max_bytes: int) -> bool:
 
 def fill(rows: Sequence[EventRow], max_bytes: int) -> bool:
     """Return whether the states of events have so many bytes."""
-    sizes = [len(row["state"]) for row in rows]
-    return sum(sizes) >= max_bytes
+    return sum([len(row["state"]) for row in rows]) >= max_bytes
 
 
 READ_AFTER = first_where("notification_id > %(after)s")

@@ -145,8 +145,7 @@ async def _ranges(
         async with aclosing(events_between(connection, archive, after, last)) as chunks:
             async for chunk in chunks:
                 kept = [read_event(document) for document in chunk]
-                bound = _position(kept[-1])
-                split = bisect_right(stored, bound, key=_position)
+                split = bisect_right(stored, _position(kept[-1]), key=_position)
                 earlier = stored[:split]
                 stored = stored[split:]
                 yield _together(earlier, kept)

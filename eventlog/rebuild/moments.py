@@ -116,8 +116,7 @@ class Moments:
         """Begin; return False, and do not, where events have been archived meanwhile."""
         await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
         exported = await read_value(self.log, str, "SELECT pg_export_snapshot()")
-        archived = await read_value(self.log, int, staging.COUNT_ARCHIVED)
-        if self._laid not in {None, archived}:
+        if self._laid not in {None, await read_value(self.log, int, staging.COUNT_ARCHIVED)}:
             await self.log.execute("ROLLBACK")
             return False
         await self.tables.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}")

@@ -187,12 +187,10 @@ async def _compare(
 
 async def _note_differing(session: Connection, table: Table, part: Range) -> int:
     """Note what differs in a range; return how many rows do."""
-    noting = staging.note_differing_sql(table)
-    noted = await session.execute(noting, part.keys.values)
+    noted = await session.execute(staging.note_differing_sql(table), part.keys.values)
     # What cannot be read stays as whoever could read it has left it.
     leaving = f"""
         DELETE FROM {staging.differing(table)} WHERE {table.key} = ANY(%s::uuid[])
     """
-    unreadable = list(part.staged.unreadable_keys)
-    left = await session.execute(leaving, (unreadable,))
+    left = await session.execute(leaving, (list(part.staged.unreadable_keys),))
     return noted.rowcount - left.rowcount

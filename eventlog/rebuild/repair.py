@@ -74,8 +74,7 @@ class Mender:
         key = self._table.key
         query = f"SELECT {key} FROM {self._staged} WHERE {key} > %(last)s OR %(last)s IS NULL"
         page = f"{query} ORDER BY {key} LIMIT %(limit)s"
-        values = {"last": last, "limit": self._size}
-        return await read_ids(self._connection, page, values)
+        return await read_ids(self._connection, page, {"last": last, "limit": self._size})
 
     async def _batch(self, keys: Sequence[UUID]) -> None:
         """Mend these rows, however often they move on or are in each other's way."""
@@ -95,12 +94,10 @@ class Mender:
                 if collisions > MAX_COLLISIONS:
                     raise
                 rivals = await self._rivals(keys)
-                together = dict.fromkeys([*keys, *rivals])
-                keys = list(together)
+                keys = list(dict.fromkeys([*keys, *rivals]))
                 await self._fold_on(keys)
             else:
-                moved_on = [key for key in keys if key not in written]
-                keys = await self._fold_on(moved_on)
+                keys = await self._fold_on([key for key in keys if key not in written])
 
     async def _write(self, keys: Sequence[UUID], *, leave_first: bool) -> Collection[UUID]:
         """Make these rows what they must be; return those that had not moved on."""
@@ -132,10 +129,8 @@ class Mender:
         self._pause_s = hold_s
         self.longest_hold_s = max(self.longest_hold_s, hold_s)
         factor = TARGET_HOLD_S / max(hold_s, 1e-6)
-        growth = min(factor, 2)
-        grown = round(self._size * growth)
-        at_least_one = max(grown, 1)
-        self._size = min(at_least_one, LARGEST_BATCH)
+        grown = round(self._size * min(factor, 2))
+        self._size = min(max(grown, 1), LARGEST_BATCH)
 
     async def _fold_on(self, keys: Sequence[UUID]) -> list[UUID]:
         """Stage these rows as they must be now; return those that must be."""
@@ -155,21 +150,18 @@ class Mender:
         kept: dict[UUID, ProjectedRow] = {}
         for row in staged:
             if row.get("personal") is None:
-                aggregate_id = table.id_of(row)
-                kept[aggregate_id] = row
+                kept[table.id_of(row)] = row
         rows = await fold_on(connection, self._files, table, keys, kept)
         outdated = f"DELETE FROM {self._staged} WHERE {table.key} = ANY(%s)"
         await connection.execute(outdated, (keys,))
         line = staging.copy_line(table)
         copying = staging.copy_sql(table, self._staged)
         async with connection.cursor().copy(copying) as copy:
-            lines = map(line, rows.values())
-            await copy.write("".join(lines))
+            await copy.write("".join(map(line, rows.values())))
         leaving = f"""
             INSERT INTO {self._staged} ({table.key}, aggregate_version) SELECT unnest(%s::uuid[]), 0
         """
-        gone = [key for key in keys if key not in rows]
-        await connection.execute(leaving, (gone,))
+        await connection.execute(leaving, ([key for key in keys if key not in rows],))
         return list(rows)
 
     async def _rivals(self, keys: Sequence[UUID]) -> list[UUID]:
@@ -181,8 +173,7 @@ class Mender:
             columns = index["columns"]
             wanted = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
             query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({wanted})"
-            rivals = await read_ids(self._connection, query, {"keys": keys})
-            found |= dict.fromkeys(rivals)
+            found |= dict.fromkeys(await read_ids(self._connection, query, {"keys": keys}))
         return list(found)
 
 

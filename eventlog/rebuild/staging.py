@@ -44,8 +44,7 @@ def create_sql(table: Table) -> str:
     constraints of the real table: what it would refuse is to be reported, not to end the
     comparison.
     """
-    typed = [f"{name} {kind}" for name, kind in table.columns.items()]
-    columns = ", ".join(typed)
+    columns = ", ".join([f"{name} {kind}" for name, kind in table.columns.items()])
     wanted = expected(table)
     other = differing(table)
     return f"""
@@ -148,8 +147,7 @@ def _mismatch(table: Table) -> str:
     all_unequal: list[str] = []
     for name, kind in table.columns.items():
         all_wanted.append(f"wanted.{name}")
-        column = f"held.{name}::{kind}"
-        all_held.append(column)
+        all_held.append(f"held.{name}::{kind}")
         all_unequal.append(_unequal(name, kind))
     wanted = ", ".join(all_wanted)
     held = ", ".join(all_held)
@@ -345,11 +343,9 @@ async def differences(
         await cursor.execute(query, within.values)
         while fetched := await cursor.fetchmany(DIFFERENCES_CHUNK):
             rows = as_rows(DifferenceRow, fetched)
-            keys = [row["key"] for row in rows]
-            events = await _events_of(connection, archive, table, keys)
+            events = await _events_of(connection, archive, table, [row["key"] for row in rows])
             for row in rows:
-                of_row = events[row["key"]]
-                yield _difference(table, row, of_row)
+                yield _difference(table, row, events[row["key"]])
 
 
 async def _events_of(
@@ -363,8 +359,7 @@ async def _events_of(
         events[key] = []
     for event in await resolved(connection, archive, found):
         key = event["originator_id"]
-        place = (event["notification_id"], event["topic"])
-        events[key].append(place)
+        events[key].append((event["notification_id"], event["topic"]))
     return events
 
 
@@ -424,8 +419,7 @@ async def fold_on(
     for aggregate_id, known in rows.items():
         versions[aggregate_id] = known["aggregate_version"]
     new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
-    first_states = first_plain_states(connection, master_keys, new)
-    plain = await _decrypted(first_states)
+    plain = await _decrypted(first_plain_states(connection, master_keys, new))
     values = {
         "ids": list(versions),
         "versions": list(versions.values()),
@@ -442,8 +436,7 @@ async def fold_on(
                 marks.append(row)
     for mark in marks:
         archived = await _archived_events(connection, files, mark)
-        events = map(event_of, archived)
-        states = plain_states(connection, master_keys, events)
+        states = plain_states(connection, master_keys, map(event_of, archived))
         plain = await _decrypted(states)
         for event in archived:
             _fold_row(table, folded, event, plain)
@@ -457,8 +450,7 @@ async def _archived_events(
     archive = mark["archive"]
     if archive is None:
         return []
-    folded_already = mark["version"]
-    positions = mark["positions"][folded_already:]
+    positions = mark["positions"][mark["version"] :]
     found = await events_at(connection, files.archive, {archive: positions})
     return [to_row(found[position]) for position in positions]
 
@@ -467,8 +459,7 @@ async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
     try:
         return await states
     except CiphertextError as error:
-        message = f"the log cannot be folded: {error}"
-        raise FoldError(None, message) from None
+        raise FoldError(None, f"the log cannot be folded: {error}") from None
 
 
 def _fold_row(
@@ -480,8 +471,7 @@ def _fold_row(
     if version == 1:
         state = plain.get(aggregate_id, state)
     event = (aggregate_id, version, row["notification_id"], row["topic"], state)
-    before = folded.get(aggregate_id)
-    folded[aggregate_id] = folded_on(table, before, event)
+    folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)
 
 
 # Which version of its fold each table was written by (the table `projection_versions`).
@@ -518,15 +508,13 @@ class _Version(TypedDict):
 
 async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES) -> list[Stale]:
     """Return the tables that must be rebuilt."""
-    query = "SELECT name, version FROM projection_versions"
-    rows = await read_rows(connection, _Version, query)
+    rows = await read_rows(connection, _Version, "SELECT name, version FROM projection_versions")
     versions = {row["name"]: row["version"] for row in rows}
     found: list[Stale] = []
     for table in tables:
         written_by = versions.get(table.name)
         if written_by != table.version:
-            stale = Stale(table, written_by)
-            found.append(stale)
+            found.append(Stale(table, written_by))
     return found
 
 

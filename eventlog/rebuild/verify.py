@@ -74,8 +74,7 @@ async def ranges(moments: Moments, table: Table, progress: Progress) -> AsyncGen
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    values = {"prefix": topic_prefix(table)}
-    total = await _estimate(moments.log, staging.FOLD_ALL, values)
+    total = await _estimate(moments.log, staging.FOLD_ALL, {"prefix": topic_prefix(table)})
     emptying = f"TRUNCATE {staging.expected(table)}"
     done = 0
     first: UUID | None = FIRST_ID
@@ -87,8 +86,7 @@ async def ranges(moments: Moments, table: Table, progress: Progress) -> AsyncGen
             staged = stager.staged
             done += staged.events
             progress(f"{table.name}: folding", done, max(done, total))
-            keys = KeyRange(first, following)
-            yield Range(keys, staged)
+            yield Range(KeyRange(first, following), staged)
         first = following
 
 
@@ -178,11 +176,9 @@ async def _chunks(cursor: AsyncServerCursor[tuple[Any, ...]]) -> AsyncGenerator[
     while found := await cursor.fetchmany(size):
         chunk = cast("list[Stored]", found)
         yield chunk
-        read_bytes = sum(len(state) for *_, state in chunk)
-        mean_bytes = max(read_bytes // len(chunk), 1)
+        mean_bytes = max(sum(len(state) for *_, state in chunk) // len(chunk), 1)
         fitting = BYTES_A_READ // mean_bytes
-        at_least_one = max(fitting, 1)
-        size = min(at_least_one, MOST_A_READ)
+        size = min(max(fitting, 1), MOST_A_READ)
 
 
 _Explained = TypedDict("_Explained", {"QUERY PLAN": list[dict[str, dict[str, int]]]})
@@ -264,8 +260,7 @@ async def _check(
 def _report_unreadable(table: Table, part: Range, report: Callable[[Difference], None]) -> None:
     for error in part.staged.unreadable:
         key = str(error.aggregate_id)
-        reason = str(error)
-        difference = Difference(table.name, key, "unreadable", reason=reason)
+        difference = Difference(table.name, key, "unreadable", reason=str(error))
         report(difference)
 
 
@@ -275,8 +270,7 @@ async def _compare(
     """Report what differs in a range; return how much."""
     found = 0
     left_out = part.staged.unreadable_keys
-    differing = differences(seen.tables, seen.archive, table, part.keys)
-    async for difference in differing:
+    async for difference in differences(seen.tables, seen.archive, table, part.keys):
         if difference.key not in left_out:
             report(difference)
             found += 1

@@ -193,8 +193,7 @@ class KeptHeads:
 
     def _watch_for(self, state: _State) -> None:
         size = state.head.size
-        of_size = self._by_size.setdefault(size, [])
-        of_size.append(state)
+        self._by_size.setdefault(size, []).append(state)
         self.watched.add(size)
         for start, _ in peak_ranges(size):
             self.watched.add(start)
@@ -259,16 +258,14 @@ class KeptHeads:
         differs, _ = _differs(state, tree)
         start = self._floor(same, differs)
         covered = f"{state.name} covers {head.size} events"
-        text = f"{covered}; the log has {tree.size}"
-        self._findings.add("removed", start, text, head.position)
+        self._findings.add("removed", start, f"{covered}; the log has {tree.size}", head.position)
 
     def _tell_contradiction(self, state: _State, same: int) -> None:
         """Report a head whose events are others; the first `same` are surely as sealed."""
         differs, end = state.differs
         start = self._floor(same, differs)
         after_head = state.head.position + 1
-        after = self._floors.get(end, after_head)
-        last = after - 1
+        last = self._floors.get(end, after_head) - 1
         text = (
             f"{state.name} contradicts the log: the first event that is not what was sealed"
             " is one of these"
@@ -277,9 +274,7 @@ class KeptHeads:
 
     def _floor(self, same: int, differs: int) -> int:
         """Return the first position in question after so many events of which all is known."""
-        certain = max(same, differs)
-        first = self._floors[0]
-        return self._floors.get(certain, first)
+        return self._floors.get(max(same, differs), self._floors[0])
 
     def _check_seal(self, state: _State, unsealed: int) -> None:
         """Report a kept head that is no longer among the seals, though its events are as sealed."""
@@ -291,8 +286,7 @@ class KeptHeads:
         elif state.seal.head != head:
             replaced = f"{state.name} was replaced by another one"
             text = f"{replaced}; the events under it are what they were"
-            present = state.seal.head
-            position = min(present.position, head.position)
+            position = min(state.seal.head.position, head.position)
             self._findings.add("seal", position, text)
 
 
@@ -354,8 +348,7 @@ class SealCheck:
         self._doubt_missing(following, head.number)
         is_next = head.number == following
         if is_next and head.previous != hash_before:
-            doubt = f"seal {head.number} does not follow from the one before it"
-            self._doubts.append(doubt)
+            self._doubts.append(f"seal {head.number} does not follow from the one before it")
         self._kept.saw_seal(seal.signed)
         self._seal = seal
         entries = seal.entries or []
@@ -381,8 +374,7 @@ class SealCheck:
             self._take_unsealed(leaves)
             return
         end = self._at + count
-        listed = self._entries[self._at : end]
-        if listed == leaves:
+        if self._entries[self._at : end] == leaves:
             self._at = end
             return
         for leaf in leaves:
@@ -394,8 +386,7 @@ class SealCheck:
         if seal is None or seal.signed is None:
             raise ValueError("no seal is open")
         self._skip_to(END)
-        unlisted_count = len(self._unlisted)
-        start = self._tree.size - unlisted_count
+        start = self._tree.size - len(self._unlisted)
         for position, leaf in self._entries:
             self._push(position, leaf)
         head = seal.signed.head
@@ -424,9 +415,7 @@ class SealCheck:
         if self._events and self._good is None and not self._doubts:
             text = "nothing of this log is sealed, so nothing can be shown"
             self.findings.add("seal", first, text, self._last)
-        unsealed_from = self._after_good()
-        lowest = min(self._first, 1)
-        self._kept.conclude(self._tree, unsealed_from, lowest)
+        self._kept.conclude(self._tree, self._after_good(), min(self._first, 1))
         told = sorted(self.findings.told, key=lambda finding: finding.place)
         return Report(
             log_id=self._log_id,
@@ -550,8 +539,7 @@ class SealCheck:
         same -= start
         end -= start
         if 0 < same <= count:
-            last_right = unlisted[same - 1]
-            first = last_right + 1
+            first = unlisted[same - 1] + 1
         is_as_long = sealed.size == self._tree.size
         if is_as_long and 0 < end < count:
             until = unlisted[end - 1]

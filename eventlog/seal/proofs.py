@@ -67,11 +67,9 @@ class Prover:
             index = await self._index(connection, position)
             if index is None or index >= size:
                 number = signed.head.number
-                message = f"seal {number} covers no event at position {position}"
-                raise SealError(message)
+                raise SealError(f"seal {number} covers no event at position {position}")
             event = await _event(connection, self._archive, position)
-            ranges = inclusion_ranges(index, size)
-            path = await self._roots(connection, ranges)
+            path = await self._roots(connection, inclusion_ranges(index, size))
         proof = {
             "format": INCLUSION,
             "event": _shown(event),
@@ -96,8 +94,7 @@ class Prover:
                 raise SealError(
                     f"the log has {size} sealed events, fewer than the {old_size} of that seal"
                 )
-            ranges = consistency_ranges(old_size, size)
-            path = await self._roots(connection, ranges)
+            path = await self._roots(connection, consistency_ranges(old_size, size))
         proof = {
             "format": CONSISTENCY,
             "old": old.present(),
@@ -118,8 +115,7 @@ class Prover:
         if row is None:
             raise SealError("the log has no seal yet")
         signed = trusted(self._keys, row.head, row.signature)
-        tree = tree_of(signed.head, row.peaks)
-        return exported(signed, tree)
+        return exported(signed, tree_of(signed.head, row.peaks))
 
     async def last_head(self, connection: Connection) -> SignedHead:
         """Return the log's last head.
@@ -137,23 +133,20 @@ class Prover:
         row = await seal_covering(connection, position)
         if row is None:
             return None
-        log_id = await read_value(connection, str, sql.LOG_ID)
-        seal = judge(row, self._keys, log_id)
+        seal = judge(row, self._keys, await read_value(connection, str, sql.LOG_ID))
         if seal.signed is None or seal.entries is None:
             problem = seal.problems[0]
             raise SealError(f"{problem}: run `seal verify`")
         positions = [place for place, _ in seal.entries]
         if position not in positions:
             return None
-        count = len(positions)
-        before_seal = seal.signed.head.size - count
+        before_seal = seal.signed.head.size - len(positions)
         return before_seal + positions.index(position)
 
     async def _roots(self, connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
         roots = RangeRoots(ranges)
         async for seal in all_seals(connection):
-            leaves = split(seal.leaves)
-            roots.push_all(leaves)
+            roots.push_all(split(seal.leaves))
         try:
             return roots.roots()
         except ValueError:
@@ -179,12 +172,10 @@ def check_proof(proof: Any, keys: SealKeys) -> str:
 
 
 def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
-    signed = presented(keys, proof["seal"])
-    head = signed.head
+    head = presented(keys, proof["seal"]).head
     event = proof["event"]
     index = proof["index"]
-    row = read_event(event)
-    content = encoded(row)
+    content = encoded(read_event(event))
     leaf = leaf_hash(content)
     root = bytes.fromhex(head.root)
     position = event["position"]
@@ -205,11 +196,9 @@ def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealK
     old = old_signed.head
     new = new_signed.head
     if old.log_id != new.log_id:
-        message = f"these are seals of two logs, {old.log_id} and {new.log_id}"
-        raise SealError(message)
+        raise SealError(f"these are seals of two logs, {old.log_id} and {new.log_id}")
     old_root = bytes.fromhex(old.root)
-    new_root = bytes.fromhex(new.root)
-    if not verify_consistency(old.size, old_root, new.size, new_root, path):
+    if not verify_consistency(old.size, old_root, new.size, bytes.fromhex(new.root), path):
         raise SealError(
             f"the log under seal {new.number} does not begin with that under seal {old.number}"
         )

@@ -70,8 +70,7 @@ class Head:
 
     def text(self) -> str:
         """Return the canonical JSON: names sorted, no spaces."""
-        document = self.present()
-        text = orjson.dumps(document, option=orjson.OPT_SORT_KEYS)
+        text = orjson.dumps(self.present(), option=orjson.OPT_SORT_KEYS)
         return text.decode()
 
 
@@ -125,8 +124,7 @@ class Seal:
 
 def sign(keys: SealKeys, head: Head) -> SignedHead:
     """Return the head with the present key's signature."""
-    message = _message(head.text())
-    return SignedHead(head, keys.sign(message))
+    return SignedHead(head, keys.sign(_message(head.text())))
 
 
 def trusted(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
@@ -135,11 +133,9 @@ def trusted(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
     Raises:
         SealError: no trusted key signed it.
     """
-    message = _message(text)
-    if not keys.verify(message, signature):
+    if not keys.verify(_message(text), signature):
         raise SealError("it is not signed by a key that is trusted")
-    fields = orjson.loads(text)
-    return SignedHead(_head(fields), signature)
+    return SignedHead(_head(orjson.loads(text)), signature)
 
 
 def presented(keys: SealKeys, document: Any) -> SignedHead:
@@ -189,15 +185,12 @@ def entries_of(runs: Sequence[int], leaves: bytes) -> list[Leaf]:
     for first, last in pairs(runs):
         end = last + 1
         positions += range(first, end)
-    hashes = split(leaves)
-    return list(zip(positions, hashes, strict=True))
+    return list(zip(positions, split(leaves), strict=True))
 
 
 def pairs(runs: Sequence[int]) -> list[tuple[int, int]]:
     """Return the runs as pairs of their first and last position."""
-    firsts = runs[::2]
-    lasts = runs[1::2]
-    return list(zip(firsts, lasts, strict=True))
+    return list(zip(runs[::2], runs[1::2], strict=True))
 
 
 def split(hashes: bytes) -> list[bytes]:
@@ -222,8 +215,7 @@ def tree_of(head: Head, peaks: bytes) -> Frontier:
 
 
 def _head(fields: dict[str, Any]) -> Head:
-    named = {_PYTHON_NAMES.get(name, name): value for name, value in fields.items()}
-    return Head(**named)
+    return Head(**{_PYTHON_NAMES.get(name, name): value for name, value in fields.items()})
 
 
 def _message(text: str) -> bytes:
@@ -251,8 +243,7 @@ class KeptHead:
 
 def exported(signed: SignedHead, tree: Frontier) -> bytes:
     """Return a head as one line of JSON."""
-    peaks = [peak.hex() for peak in tree.peaks]
-    document = {**signed.present(), "peaks": peaks}
+    document = {**signed.present(), "peaks": [peak.hex() for peak in tree.peaks]}
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -265,8 +256,7 @@ def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
     try:
         text = path.read_bytes()
     except OSError as error:
-        message = f"cannot read {path}: {error.strerror}"
-        raise SealError(message) from None
+        raise SealError(f"cannot read {path}: {error.strerror}") from None
     try:
         documents = _documents(text)
         heads = [_kept(document, keys, str(path)) for document in documents]
@@ -285,8 +275,7 @@ def read_head(path: Path, keys: SealKeys) -> SignedHead | None:
     """
     if not path.exists():
         return None
-    heads = read_kept(path, keys)
-    return heads[-1].signed
+    return read_kept(path, keys)[-1].signed
 
 
 def write_head(path: Path, signed: SignedHead, tree: Frontier) -> None:
@@ -318,8 +307,7 @@ def _kept(document: Any, keys: SealKeys, source: str) -> KeptHead:
         peaks = [bytes.fromhex(peak) for peak in document["peaks"]]
     except (TypeError, ValueError):
         raise SealError("its peaks are not hashes") from None
-    tree = tree_of(signed.head, b"".join(peaks))
-    return KeptHead(signed, tree, source)
+    return KeptHead(signed, tree_of(signed.head, b"".join(peaks)), source)
 
 
 SEAL_LOCK = 4_870_226_913_547_350_918
@@ -457,8 +445,7 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
     try:
         tree = tree_of(head, row.peaks)
     except SealError as error:
-        told = f"seal {number}: {error}"
-        problems.append(told)
+        problems.append(f"seal {number}: {error}")
     return JudgedSeal(number=number, signed=signed, entries=entries, tree=tree, problems=problems)
 
 

@@ -97,9 +97,7 @@ def _merged(
     stored: list[RawRow], kept: list[RawRow]
 ) -> tuple[list[RawRow], list[RawRow], list[RawRow]]:
     """Return, of two chunks, what no later event can come before, and what is left of each."""
-    last_stored = position_of(stored[-1])
-    last_kept = position_of(kept[-1])
-    bound = min(last_stored, last_kept)
+    bound = min(position_of(stored[-1]), position_of(kept[-1]))
     ready: list[RawRow] = []
     stored_later = _split(stored, bound, ready)
     kept_later = _split(kept, bound, ready)
@@ -128,8 +126,7 @@ async def raw_after(
     """
     cursor = encoding.raw_cursor(connection)
     await connection.execute(encoding.UTF8)
-    values = {"after": position, "limit": limit}
-    await cursor.execute(encoding.NEXT, values, binary=True)
+    await cursor.execute(encoding.NEXT, {"after": position, "limit": limit}, binary=True)
     # The log first: an event that is archived meanwhile is in both, and none is in neither.
     stored = await cursor.fetchall()
     rows = {position_of(row): row for row in stored}
@@ -143,8 +140,7 @@ async def raw_after(
             count += len(chunk)
             if count >= limit:
                 break
-    places = sorted(rows)
-    next_places = places[:limit]
+    next_places = sorted(rows)[:limit]
     return [rows[place] for place in next_places]
 
 
@@ -244,8 +240,7 @@ class Tips:
         self._first_keys()
         known = self._known()
         if known is not None:
-            message = f"the database has no seals, but {self._kept(known)}"
-            raise SealError(message)
+            raise SealError(f"the database has no seals, but {self._kept(known)}")
         row = await read_first(connection, _LogId, sql.LOG_ID)
         log_id = "" if row is None else row["id"]
         return Tip(log_id, None, Frontier())
@@ -283,8 +278,7 @@ class Tips:
             try:
                 self._keys = create_keys(path)
             except OSError as error:
-                message = f"cannot make the key {path}: {error}"
-                raise SealKeyError(message) from None
+                raise SealKeyError(f"cannot make the key {path}: {error}") from None
             logger.info("made the key of seals, %s; keep a copy of it in a safe place", path)
 
     async def _compare(self, connection: Connection) -> None:
@@ -433,8 +427,7 @@ def next_seal(
         key=keys.id,
     )
     signed = sign(keys, head)
-    peaks = b"".join(tree.peaks)
-    seal = Seal(signed, runs, leaves, peaks)
+    seal = Seal(signed, runs, leaves, b"".join(tree.peaks))
     return seal, Tip(tip.log_id, signed, tree)
 
 
@@ -443,8 +436,7 @@ async def _leaves_after(
 ) -> tuple[list[int], bytes]:
     """Return the positions and leaf hashes of the next events, enough for one seal."""
     cursor = connection.cursor(binary=True)
-    values = {"after": position, "limit": MAX_EVENTS}
-    await cursor.execute(stored_events.LEAVES_AFTER, values)
+    await cursor.execute(stored_events.LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
     row = await cursor.fetchone()
     if row is None:
         return [], b""
@@ -453,8 +445,7 @@ async def _leaves_after(
         positions = row["positions"] or []
         hashes = row["leaves"] or b""
         return positions, hashes
-    rows = await raw_after(connection, archive, position, MAX_EVENTS)
-    leaves = to_leaves(rows)
+    leaves = to_leaves(await raw_after(connection, archive, position, MAX_EVENTS))
     positions = [place for place, _ in leaves]
     hashes = b"".join(leaf for _, leaf in leaves)
     return positions, hashes

@@ -119,8 +119,7 @@ def inclusion_ranges(index: int, size: int) -> list[Range]:
         ValueError: the tree has no such leaf.
     """
     if not 0 <= index < size:
-        message = f"a tree of {size} leaves has no leaf {index}"
-        raise ValueError(message)
+        raise ValueError(f"a tree of {size} leaves has no leaf {index}")
     start = 0
     end = size
     siblings: list[Range] = []
@@ -142,8 +141,7 @@ def consistency_ranges(old: int, new: int) -> list[Range]:
         ValueError: not 0 < old <= new.
     """
     if not 0 < old <= new:
-        message = f"a tree of {new} leaves does not extend one of {old}"
-        raise ValueError(message)
+        raise ValueError(f"a tree of {new} leaves does not extend one of {old}")
     start = 0
     end = new
     siblings: list[Range] = []
@@ -295,9 +293,7 @@ def to_leaves(rows: Sequence[RawRow]) -> list[Leaf]:
 
 
 def _leaf_of(row: RawRow) -> Leaf:
-    position = position_of(row)
-    text = encoded(row)
-    return position, leaf_hash(text)
+    return position_of(row), leaf_hash(encoded(row))
 
 
 def position_of(row: RawRow) -> int:

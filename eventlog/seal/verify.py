@@ -73,8 +73,7 @@ async def _verify(
     async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
         events = _Events(chunks)
         async for row in all_seals(connection):
-            seal = judge(row, keys, log_id)
-            bound = check.open(seal)
+            bound = check.open(judge(row, keys, log_id))
             if bound is None:
                 continue
             async for leaves in events.up_to(bound):
@@ -98,8 +97,7 @@ class _Taking:
     def take(self, leaves: Sequence[Leaf]) -> None:
         self._check.take(leaves)
         self._done += len(leaves)
-        total = max(self._done, self._total)
-        self._progress(self._done, total)
+        self._progress(self._done, max(self._done, self._total))
 
 
 class _Events:

@@ -64,8 +64,7 @@ LAST = frozenset({"bulk_operation.completed", "bulk_operation.aborted"})
 
 def requested(data: JsonObject) -> LivingBulk:
     """Return what is kept of an operation that begins."""
-    as_of = cast("int", data["as_of"])
-    return LivingBulk(cast("int", data["total"]), as_of + 1)
+    return LivingBulk(cast("int", data["total"]), cast("int", data["as_of"]) + 1)
 
 
 def move(bulk: LivingBulk, topic: str, data: JsonObject) -> None:
@@ -76,5 +75,4 @@ def move(bulk: LivingBulk, topic: str, data: JsonObject) -> None:
 
 
 def _gone_through(data: JsonObject) -> int:
-    refused = cast("list[object]", data["refused"])
-    return cast("int", data["done"]) + len(refused)
+    return cast("int", data["done"]) + len(cast("list[object]", data["refused"]))

@@ -53,8 +53,7 @@ class Acknowledged:
         if self._may_be_events:
             number = event_number(aggregate_id, event.version)
             if number in self._may_be_events:
-                event_id = number.to_bytes(16, "big")
-                self._seen(event_id)
+                self._seen(number.to_bytes(16, "big"))
 
     def __bool__(self) -> bool:
         """Return whether anything is missing so far."""
@@ -66,8 +65,7 @@ class Acknowledged:
 
     def _seen(self, one: bytes) -> None:
         self._ids.discard(one)
-        number = int.from_bytes(one, "big")
-        self._may_be_events.discard(number)
+        self._may_be_events.discard(int.from_bytes(one, "big"))
 
 
 LEGAL_TRANSITION = "legal_transition"
@@ -142,8 +140,7 @@ class Checker:
         self.report_missing_causes()
         for one in self._acknowledged.missing():
             expected = f"a run or an event with this id up to position {self._log.position}"
-            finding = Finding(None, "", one, ACKNOWLEDGED, expected)
-            self._report(finding)
+            self._report(Finding(None, "", one, ACKNOWLEDGED, expected))
 
     def report_missing_causes(self) -> None:
         """Report the causes that are still sought: the whole log was searched for them."""
@@ -168,8 +165,7 @@ class Checker:
             self._log.forget(event)
 
     def _change(self, event: LoggedEvent) -> None:
-        definition_id = UUID(bytes=event.aggregate_id)
-        job = self._job(str(definition_id))
+        job = self._job(str(UUID(bytes=event.aggregate_id)))
         for rule in job_rules.RULES[event.topic]:
             expected = rule(job, event)
             if expected is not None:
@@ -216,8 +212,7 @@ class Checker:
         if event.aggregate_id in self._living:
             self._found(event, LEGAL_TRANSITION, "no second request: the run has not ended")
             return
-        definition_id = cast("str", event.data["definition_id"])
-        job = self._job(definition_id)
+        job = self._job(cast("str", event.data["definition_id"]))
         run = requested(job, event)
         self._judge(run, event)
         self._living[event.aggregate_id] = run
@@ -239,8 +234,7 @@ class Checker:
         if self._is_legal(run, event):
             self._judge(run, event)
         run.at = event.at
-        goes_on = step(run, event)
-        if not goes_on:
+        if not step(run, event):
             del self._living[event.aggregate_id]
             run.job.unfinished -= 1
             self._log.forget(event)
@@ -272,5 +266,4 @@ class Checker:
         return job
 
     def _found(self, event: LoggedEvent, rule: str, expected: str) -> None:
-        finding = event.breaks(rule, expected)
-        self._report(finding)
+        self._report(event.breaks(rule, expected))

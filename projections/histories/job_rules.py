@@ -145,6 +145,4 @@ def move(job: Job, event: LoggedEvent) -> None:
 
 
 def _define(job: Job, event: LoggedEvent, says: str) -> None:
-    version = cast("int", event.data["version"])
-    said = cast("JsonObject", event.data[says])
-    job.define(version, said)
+    job.define(cast("int", event.data["version"]), cast("JsonObject", event.data[says]))

@@ -89,8 +89,7 @@ class LoggedEvent:
 
     def breaks(self, rule: str, expected: str) -> Finding:
         """Return the finding that the event breaks this rule."""
-        aggregate_id = UUID(bytes=self.aggregate_id)
-        return Finding(self.position, self.topic, aggregate_id, rule, expected)
+        return Finding(self.position, self.topic, UUID(bytes=self.aggregate_id), rule, expected)
 
 
 CLOCK_STEP_US = 1_000_000
@@ -128,10 +127,8 @@ _VERSION_5 = 0x5 << 76 | 0b10 << 62
 
 def event_number(aggregate_id: bytes, version: int) -> int:
     """Return an event's id as a number: a UUIDv5 of its version in the aggregate's name space."""
-    name = str(version).encode()
-    digest = sha1(aggregate_id + name, usedforsecurity=False).digest()
-    number = int.from_bytes(digest[:16], "big")
-    return number & _KEPT_BITS | _VERSION_5
+    digest = sha1(aggregate_id + str(version).encode(), usedforsecurity=False).digest()
+    return int.from_bytes(digest[:16], "big") & _KEPT_BITS | _VERSION_5
 
 
 def names_an_event(causation_id: bytes) -> bool:
@@ -159,8 +156,7 @@ class Causes:
             number = int.from_bytes(cause, "big")
             if not self._is_near(number, event):
                 self._seek(number, event)
-        place = (event.aggregate_id, event.version)
-        self._recent.append(place)
+        self._recent.append((event.aggregate_id, event.version))
 
     def seen(self, position: int, aggregate_id: bytes, version: int) -> None:
         """Take an event of the log once more: it may be what is sought."""
@@ -168,8 +164,7 @@ class Causes:
         sought = self._open.get(number)
         if sought is None:
             return
-        effect_position = cast("int", sought.position)
-        if position < effect_position:
+        if position < cast("int", sought.position):
             del self._open[number]
 
     def missing(self) -> list[Finding]:
@@ -183,8 +178,7 @@ class Causes:
         if last_version and event_number(event.aggregate_id, last_version) == cause:
             return True
         for aggregate_id, version in reversed(self._recent):
-            number = event_number(aggregate_id, version)
-            if number == cause:
+            if event_number(aggregate_id, version) == cause:
                 return True
         return False
 
@@ -267,10 +261,8 @@ def move(schedule: LivingSchedule, event: LoggedEvent) -> None:
 
 def _begin_version(schedule: LivingSchedule, event: LoggedEvent, says: str) -> None:
     said = cast("JsonObject", event.data[says])
-    overlap = said.get("overlap", schedule.overlap)
-    schedule.overlap = cast("str", overlap)
-    catch_up_ms = said.get("catch_up_ms", schedule.catch_up_ms)
-    schedule.catch_up_ms = cast("int", catch_up_ms)
+    schedule.overlap = cast("str", said.get("overlap", schedule.overlap))
+    schedule.catch_up_ms = cast("int", said.get("catch_up_ms", schedule.catch_up_ms))
     schedule.decided_until = max(schedule.decided_until, event.at)
 
 
@@ -281,8 +273,7 @@ def _tick(schedule: LivingSchedule, event: LoggedEvent) -> None:
     first = cast("str", event.data["due_at"])
     last = cast("str", event.data.get("last_due_at", first))
     schedule.decided_until = max(schedule.decided_until, last)
-    decided = {due_at for due_at in schedule.buffered if first <= due_at <= last}
-    schedule.buffered -= decided
+    schedule.buffered -= {due_at for due_at in schedule.buffered if first <= due_at <= last}
     schedule.carried -= {one for one in schedule.carried if first <= one <= last}
     if event.topic == "schedule.tick_buffered":
         schedule.buffered.add(first)
@@ -393,14 +384,12 @@ class _Values:
 
     def arrive(self, value: str, run: bytes, due_since: str | None) -> None:
         if due_since is None:
-            others = self._others.setdefault(value, set())
-            others.add(run)
+            self._others.setdefault(value, set()).add(run)
             return
         if value not in self._lines:
             self._lines[value] = OrderedDict()
             insort(self._in_order, value)
-        line = self._lines[value]
-        line[run] = due_since
+        self._lines[value][run] = due_since
 
     def leave(self, value: str, run: bytes) -> None:
         others = self._others.get(value)
@@ -439,8 +428,7 @@ class _Values:
 
     def _is_seen(self, value: str, at: str) -> bool:
         """Return whether a claim must have seen that a run of the value may start."""
-        line = self._lines[value]
-        in_order = iter(line.values())
+        in_order = iter(self._lines[value].values())
         due_since = next(in_order)
         kept = self._others.get(value, ())
         return due_since < at and len(kept) < DEPTH
@@ -470,13 +458,11 @@ class Waiting:
             due_since: when it was seen to be due, if nothing but turns keeps it from now on; None
                 if something else may.
         """
-        values = self._of(group)
-        values.arrive(value, run, due_since)
+        self._of(group).arrive(value, run, due_since)
 
     def leave(self, group: Group, value: str, run: bytes) -> None:
         """Forget a run, if it is known to be pending."""
-        values = self._of(group)
-        values.leave(value, run)
+        self._of(group).leave(value, run)
 
     def start(self, group: Group, value: str, at: str) -> str | None:
         """Take in a turn at a moment.
@@ -485,8 +471,7 @@ class Waiting:
             A value that it passed over although a run of it waited, and the claim must have seen
             that. None if there is none, or the log cannot tell.
         """
-        values = self._of(group)
-        return values.start(value, at)
+        return self._of(group).start(value, at)
 
     def _of(self, group: Group) -> _Values:
         return self._groups.setdefault(group, _Values())
@@ -506,8 +491,7 @@ class Rate:
 def _rate(said: JsonObject | None) -> Rate | None:
     if said is None:
         return None
-    period_ms = cast("int", said["periodMs"])
-    return Rate(cast("int", said["limit"]), timedelta(milliseconds=period_ms))
+    return Rate(cast("int", said["limit"]), timedelta(milliseconds=cast("int", said["periodMs"])))
 
 
 class Starts:

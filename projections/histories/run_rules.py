@@ -168,8 +168,7 @@ def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
         return None
-    failed_at = from_iso(event.at)
-    latest = failed_at + LONGEST_DELAY
+    latest = from_iso(event.at) + LONGEST_DELAY
     if from_iso(retry_at) <= latest and (retry_at >= event.at or event.is_held):
         return None
     return f"a retry within a day from {event.at}, not at {retry_at}"
@@ -308,9 +307,7 @@ def _starts(run: LivingRun, event: LoggedEvent) -> bool:
     if run.key is not None:
         run.job.running_by_key[run.key] += 1
     if run.rate_value is not None and run.job.rate is not None:
-        started_at = from_iso(event.at)
-        period = run.job.rate.period
-        run.job.starts.add(run.rate_value, started_at, period)
+        run.job.starts.add(run.rate_value, from_iso(event.at), run.job.rate.period)
     return True
 
 

@@ -137,8 +137,7 @@ async def jobs_labelled(connection: Connection, label: Label) -> list[UUID]:
         SELECT id FROM job_definitions
         WHERE worker_labels <> '{}' AND worker_labels ->> %(name)s = ANY(%(values)s)
     """
-    values = {"name": label.name, "values": list(label.values)}
-    return await read_ids(connection, query, values)
+    return await read_ids(connection, query, {"name": label.name, "values": list(label.values)})
 
 
 def id_range(search: str) -> IdRange:
@@ -181,8 +180,7 @@ def newest_found(statuses: Sequence[str], conditions: Sequence[str]) -> str:
     named = ["true", *conditions]
     if statuses:
         branches = [_search_branch(f"{of_job} AND {status}") for status in statuses]
-        any_status = f"({' OR '.join(statuses)})"
-        named.append(any_status)
+        named.append(f"({' OR '.join(statuses)})")
     return whole_rows(f"""
         WITH named AS MATERIALIZED (
             SELECT * FROM job_runs
@@ -316,8 +314,7 @@ async def looked_up(
         runs: the filter.
         jobs_named_like: returns the jobs whose slug or name holds a text, in any case.
     """
-    each_once = dict.fromkeys(runs.statuses)
-    runs = replace(runs, statuses=tuple(each_once))
+    runs = replace(runs, statuses=tuple(dict.fromkeys(runs.statuses)))
     if len(runs.definition_ids) == 1:
         [job] = runs.definition_ids
         runs = _of_one_job(runs, job)
@@ -335,8 +332,7 @@ async def looked_up(
         jobs = [job for job in jobs if job in passing]
     if len(jobs) == 1 and ids == NO_IDS:
         [job] = jobs
-        of_one = _of_one_job(runs, job)
-        unsearched = replace(of_one, search=None)
+        unsearched = replace(_of_one_job(runs, job), search=None)
         return Sought(unsearched)
     return Sought(runs, jobs, ids)
 
@@ -510,10 +506,7 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     columns = "*"
     if far:
         columns = "created_position"
-    branches: list[str] = []
-    for status in _statuses(runs):
-        narrowed = f"{condition} AND {status}"
-        branches.append(_branch(columns, narrowed))
+    branches = [_branch(columns, f"{condition} AND {status}") for status in _statuses(runs)]
     if not branches:
         branches.append(_branch(columns, condition))
     page = f"""
@@ -571,8 +564,7 @@ async def list_runs(
     connection: Connection, runs: RunFilter, limit: int, offset: int
 ) -> tuple[list[RunRow], int | None]:
     """Return a page of runs, newest first, and the offset of the next, None where there is none."""
-    named_like = partial(jobs_named_like, connection)
-    sought = await looked_up(runs, named_like)
+    sought = await looked_up(runs, partial(jobs_named_like, connection))
     if sought.finds_nothing:
         return [], None
     rows = await _newest_of_groups(connection, sought, limit, offset)

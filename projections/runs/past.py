@@ -273,8 +273,7 @@ async def jobs_for(
 ) -> list[UUID]:
     """Return the jobs that were for one of these runtimes at the position."""
     values = {**_values_then(position, changed), "wanted": list(runtimes)}
-    query = f"{_JOBS_THEN} WHERE runtime = ANY(%(wanted)s)"
-    return await read_ids(connection, query, values)
+    return await read_ids(connection, f"{_JOBS_THEN} WHERE runtime = ANY(%(wanted)s)", values)
 
 
 async def jobs_of_modules(
@@ -413,8 +412,7 @@ class _Created(TypedDict):
 async def present_counts(connection: Connection, job_ids: list[UUID] | None) -> dict[str, int]:
     """Return how many rows there are in each status, of these jobs or of all."""
     found: dict[str, int] = dict.fromkeys(STATUSES, 0)
-    values = {"job_ids": job_ids}
-    for row in await read_rows(connection, _Present, _PRESENT, values):
+    for row in await read_rows(connection, _Present, _PRESENT, {"job_ids": job_ids}):
         found[row["status"]] += row["runs"]
     return found
 
@@ -425,8 +423,7 @@ async def counts(connection: Connection, then: Then) -> dict[str, int]:
     before = await read_one(connection, _Counts, _COUNTS, values)
     counts_before: dict[str, int] = {status: before[status] for status in STATUSES}
     running = await read_rows(connection, _Created, _RUNNING, values)
-    were_running = [row["created"] for row in running]
-    return counted(counts_before, were_running, then)
+    return counted(counts_before, [row["created"] for row in running], then)
 
 
 def counted(before: Mapping[str, int], were_running: Iterable[int], then: Then) -> dict[str, int]:
@@ -505,13 +502,10 @@ class CountsByJob:
 async def present_counts_by_job(connection: Connection, position: int) -> CountsByJob:
     """Return the same by job, where the log ends at this position."""
     found = CountsByJob(position)
-    values = {"job_ids": None}
-    for row in await read_rows(connection, _Present, _PRESENT, values):
-        of_job = found.by_job.setdefault(row["job_definition_id"], Counter())
-        of_job[row["status"]] = row["runs"]
+    for row in await read_rows(connection, _Present, _PRESENT, {"job_ids": None}):
+        found.by_job.setdefault(row["job_definition_id"], Counter())[row["status"]] = row["runs"]
     running = await read_rows(connection, _Created, _RUNNING_NOW)
-    are_running = [row["created"] for row in running]
-    found.running.update(are_running)
+    found.running.update([row["created"] for row in running])
     return found
 
 
@@ -523,7 +517,6 @@ async def counts_by_job(connection: Connection, checkpoint: int) -> CountsByJob:
         counts_of_job: Counter[str] = Counter()
         for status in STATUSES:
             counts_of_job[status] = row[status]
-        job_id = row["job_definition_id"]
-        found.by_job[job_id] = counts_of_job
+        found.by_job[row["job_definition_id"]] = counts_of_job
         found.running.update(row["runs_running"])
     return found
