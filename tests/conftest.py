@@ -55,6 +55,9 @@ def _limit_s(item: pytest.Function) -> float:
 def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """Return a directory that all of pytest's workers share."""
     base = tmp_path_factory.getbasetemp()
+    # Each start of pytest closes the directory above its own to others, such as our server; those
+    # that tests start have theirs elsewhere.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(base)
     # Root's servers run as nobody, who must be able to pass; nothing can be listed thereby.
     if os.geteuid() == 0:
         for place in (base, base.parent, base.parent.parent):

@@ -94,12 +94,16 @@ def test_a_migration_does_not_wait_for_ever(
 
 def test_each_step_goes_down_and_up_again(database_url: str) -> None:
     steps = sorted(path.name[:4] for path in Path(runner.__file__).parent.glob("versions/0*.py"))
-    after = query(database_url, SHAPE)
-    for below in [*reversed(steps[:-1]), "base"]:
+    shapes = {runner.HEAD: query(database_url, SHAPE)}
+    for below in reversed(steps[:-1]):
         runner.downgrade(database_url, below)
-        assert (runner.current(database_url) or "base") == below
-        runner.upgrade(database_url)
-        assert query(database_url, SHAPE) == after
+        assert runner.current(database_url) == below
+        shapes[below] = query(database_url, SHAPE)
+    runner.downgrade(database_url, "base")
+    assert runner.current(database_url) is None
+    for step in steps:
+        runner.upgrade(database_url, step)
+        assert query(database_url, SHAPE) == shapes[step]
 
 
 def test_the_code_expects_the_newest_migration() -> None:
