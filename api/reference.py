@@ -393,6 +393,7 @@ IDS: Mapping[str, str] = {
     "POST /jobs/{slug}/resume": "resumeJob",
     "POST /jobs/{slug}/run": "launchRun",
     "GET /jobs/{slug}/runs": "listJobRuns",
+    "GET /jobs/{slug}/what-if": "simulateJob",
     "GET /job-runs": "listRuns",
     "GET /job-runs/counts": "countRuns",
     "GET /job-runs/waiting": "listWaitingRuns",

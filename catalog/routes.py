@@ -32,7 +32,9 @@ from api.http.dependencies import (
 )
 from api.http.errors import JSON, NOT_KEPT, JsonAnswer, data, data_in_parts, page, page_meta
 from api.http.strict_json import PlatformRoute
+from api.routes.launches import answer_with, warnings_of_job
 from api.shapes.base import Data, Page, Part, failures
+from api.shapes.runs import Launching
 from api.views.lists import all_steps, steps_before
 from catalog import app_search, build_rows, repository_rows
 from catalog.app_search import WEIGHTS, AppFilter, Sort, suggestions, with_text
@@ -54,6 +56,7 @@ from catalog.shapes import (
 from catalog.views import build_id_of
 from domain.clock import to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
+from domain.jobs.definition import BUILD_SLUG, INGEST_SLUG
 from domain.json_values import JsonObject
 from eventlog.database.connection import borrowed, snapshot
 from projections.rows import Connection
@@ -222,7 +225,10 @@ BEHIND_ALL = 2**31
 
 
 @router.post(
-    "", status_code=201, response_model=Data[AppShape], responses=failures(400, 409, 413, 415, 429)
+    "",
+    status_code=201,
+    response_model=Launching[AppShape],
+    responses=failures(400, 409, 413, 415, 429),
 )
 async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Add an app and launch its ingestion; the answer does not wait for it."""
@@ -234,7 +240,7 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
     row = await service.catalog.add_app(app, origin)
     app_row = repository_rows.TABLE.own(row)
     shown = repository_rows.present(app_row, None)
-    return data(shown, 201)
+    return answer_with(shown, await warnings_of_job(INGEST_SLUG, service), 201)
 
 
 @router.get(
@@ -279,7 +285,7 @@ async def get_history(
 @router.post(
     "/{app_id}/retry",
     status_code=202,
-    response_model=Data[AppShape],
+    response_model=Launching[AppShape],
     responses=failures(400, 404, 409, 429),
 )
 async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
@@ -288,7 +294,7 @@ async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -
     async with borrowed(service.pool) as connection:
         row = await _known_app(connection, app_id)
     shown = await service.views.app(row)
-    return data(shown, 202)
+    return answer_with(shown, await warnings_of_job(INGEST_SLUG, service), 202)
 
 
 @router.get(
@@ -314,7 +320,7 @@ async def list_builds(
 @router.post(
     "/{app_id}/builds",
     status_code=202,
-    response_model=Data[BuildShape],
+    response_model=Launching[BuildShape],
     responses=failures(400, 404, 413, 415, 429),
 )
 async def request_build(
@@ -330,7 +336,7 @@ async def request_build(
     row = await service.catalog.request_build(app_id, wanted, origin)
     build_row = build_rows.TABLE.own(row)
     [build] = await service.views.builds([build_row])
-    return data(build, 202)
+    return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 
 async def _known_app(connection: Connection, app_id: str) -> RepositoryRow:
@@ -396,7 +402,7 @@ async def get_build_logs(
 @builds_router.post(
     "/{build_id}/retry",
     status_code=202,
-    response_model=Data[BuildShape],
+    response_model=Launching[BuildShape],
     responses=failures(400, 404, 409, 429),
 )
 async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
@@ -405,7 +411,7 @@ async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> 
     row = await service.catalog.retry_build(known_id, origin)
     build_row = build_rows.TABLE.own(row)
     [build] = await service.views.builds([build_row])
-    return data(build, 202)
+    return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 
 async def _known_build(service: Service, build_id: str) -> BuildRow:

@@ -14,13 +14,15 @@ import typer
 from api.bootstrap.handlers import handler_source
 from apphub_jobs.client import Client, InvalidRequestError, JobDocument
 from apphub_jobs.typed.job import milliseconds
-from cli.options import KeyedLogOptions, command, failure, read
+from cli.event_sources import SourceOptions
+from cli.options import command, failure, read
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
 from cli.service import ServiceOptions, Slug, connected, documents_in, job_named, slugs_completed
 from cli.terminal import AsJson, console, print_document, print_json, print_list
 from cli.times import AsOf, position_or_moment
 from domain.json_values import Json, JsonObject
+from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME
 from worker.executors.local.probe import offers
 from worker.executors.packages import packages_of
 
@@ -97,10 +99,6 @@ jobs_app = typer.Typer(
 )
 
 NEWEST_RUNS = 5
-
-MOST_AT_A_TIME = 1_000_000
-
-FARTHEST_BACK = timedelta(days=3_650)
 
 Sources = Annotated[
     list[str],
@@ -236,8 +234,8 @@ def delete(*, slugs: Slugs, to: ServiceOptions) -> None:
             typer.echo(f"{job.slug} is deleted", err=True)
 
 
-@command(jobs_app, "what-if", reads_database=True)
-def what_if(
+@command(jobs_app, "what-if")
+def what_if(  # noqa: PLR0913 - one for each option
     *,
     slug: Annotated[str, typer.Argument(help="Which job.")],
     max_concurrent_runs: Annotated[
@@ -246,18 +244,19 @@ def what_if(
     ],
     since: Annotated[str, typer.Option(help="How far to look back, such as 12h or 7d.")] = "7d",
     as_json: AsJson = False,
-    place: KeyedLogOptions,
+    place: SourceOptions,
+    context: typer.Context,
 ) -> None:
     """Tell how long runs would have waited with another limit, beside how long they did.
 
-    Recorded arrivals and durations are played again. Nothing is changed; the database is read, so
-    it is given as for `verify`.
+    Recorded arrivals and durations are played again. Nothing is changed. The service answers;
+    where none runs, or a database is named instead, it is read as `verify` reads it.
     """
     # Here, for others need not wait for all that this imports.
     from cli.what_if import show_what_if  # noqa: PLC0415
 
     limit = _limit(max_concurrent_runs)
-    show_what_if(slug, limit, _back(since), place, as_json=as_json)
+    show_what_if(slug, limit, _back(since), place, context, as_json=as_json)
 
 
 def _limit(text: str) -> int | None:

@@ -1,22 +1,25 @@
 """`apphub-jobs jobs what-if`: waits under another limit, beside what they really were."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import typer
 
+from apphub_jobs.client import Client
+from cli.event_sources import SourceOptions, service_url
 from cli.log_access import operated_with_keys
-from cli.options import KeyedLogOptions, failure
+from cli.options import failure
 from cli.reports import finish
 from cli.run_lines import duration
+from cli.service import ServiceOptions, connected, job_named
 from cli.terminal import console, print_json, print_table
-from domain.clock import to_iso
-from domain.errors import InvalidInputError
-from domain.json_values import Json, JsonObject
+from domain.errors import TooCostlyError
+from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.recorded_runs import recorded
-from projections.simulation import Answer, History, Waits, answer
+from projections.simulation import History, present
 
-ROOM = (
+CAPACITY = (
     "never were more than {most} under way at a time: whether workers had room for more is not"
     " recorded, and the simulation supposes so"
 )
@@ -24,22 +27,46 @@ ROOM = (
 COLUMNS = ("", "starts", "median", "p95", "worst", "mean")
 
 
-def show_what_if(
-    slug: str, limit: int | None, back: timedelta, place: KeyedLogOptions, *, as_json: bool
+def show_what_if(  # noqa: PLR0913 - one for each option
+    slug: str,
+    limit: int | None,
+    back: timedelta,
+    place: SourceOptions,
+    context: typer.Context,
+    *,
+    as_json: bool,
 ) -> None:
     """Print how long runs would have waited with this limit."""
+    url = service_url(context, place)
+    if url is None:
+        found: Any = _simulate(place, slug, limit, back)
+    else:
+        with connected(ServiceOptions(url, place.token, place.data_dir)) as client:
+            found = _request(client, slug, limit, back)
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _request(client: Client, slug: str, limit: int | None, back: timedelta) -> Any:
+    """Let the service answer."""
+    query = {"lookBackMs": back // timedelta(milliseconds=1), "maxConcurrentRuns": limit}
+    given = {name: value for name, value in query.items() if value is not None}
+    with job_named(client, slug):
+        return client.request("GET", f"/jobs/{slug}/what-if", query=given)["data"]
+
+
+def _simulate(place: SourceOptions, slug: str, limit: int | None, back: timedelta) -> JsonObject:
+    """Answer from the database: more runs than a service takes upon itself."""
     with operated_with_keys(place) as opened:
         try:
             history = finish(_read(opened, slug, back))
-        except InvalidInputError as error:
-            raise failure(error) from None
+        except TooCostlyError as error:
+            raise failure("; ".join(issue.message for issue in error.issues)) from None
     if history is None:
         raise failure(f"there is no job {slug}; to see all: apphub-jobs jobs list")
-    found = answer(history, limit)
-    if as_json:
-        print_json(_document(slug, limit, history, found))
-    else:
-        _print(slug, limit, history, found)
+    return present(slug, limit, history)
 
 
 async def _read(opened: Database, slug: str, back: timedelta) -> History | None:
@@ -47,53 +74,28 @@ async def _read(opened: Database, slug: str, back: timedelta) -> History | None:
         return await recorded(connection, opened.files, slug, back)
 
 
-def _document(slug: str, limit: int | None, history: History, found: Answer) -> JsonObject:
-    limits: list[Json] = [
-        {"since": _iso(at), "maxConcurrentRuns": most} for at, most in found.limits
-    ]
-    return {
-        "job": slug,
-        "since": _iso(history.since),
-        "until": _iso(history.until),
-        "runs": found.runs,
-        "limits": limits,
-        "mostAtATime": found.most_at_a_time,
-        "recorded": found.really.present(),
-        "simulated": found.again.present(),
-        "deviation": found.deviation,
-        "maxConcurrentRuns": limit,
-        "supposed": found.supposed.present(),
-        "givenUp": found.given_up,
-    }
-
-
-def _print(slug: str, limit: int | None, history: History, found: Answer) -> None:
+def _print(found: Any) -> None:
     out = console()
-    since = _iso(history.since)
-    until = _iso(history.until)
-    period = f"{since} to {until}"
-    told = f"{slug}, {period}: {found.runs} runs started"
-    out.print(told)
-    if not found.runs:
+    period = f"{found['since']} to {found['until']}"
+    out.print(f"{found['job']}, {period}: {found['runs']} runs started")
+    if not found["runs"]:
         return
-    told_limits = [_told(most) for _, most in found.limits]
-    limits = ", then ".join(told_limits)
+    limit = found["maxConcurrentRuns"]
+    limits = ", then ".join(_limit_in_words(one["maxConcurrentRuns"]) for one in found["limits"])
     rows = [
-        _waits_row(f"as it was, with {limits}", found.really),
-        _waits_row("the same, simulated", found.again),
-        _waits_row(f"with {_told(limit)}", found.supposed),
+        _waits_row(f"as it was, with {limits}", found["recorded"]),
+        _waits_row("the same, simulated", found["simulated"]),
+        _waits_row(f"with {_limit_in_words(limit)}", found["supposed"]),
     ]
     out.print()
     print_table(COLUMNS, rows)
     out.print()
-    quality = _quality(found.deviation)
-    out.print(quality)
-    if found.given_up:
-        out.print(f"{found.given_up} starts would not have come in time")
-    most = found.most_at_a_time
+    out.print(_quality(found["deviation"]))
+    if found["givenUp"]:
+        out.print(f"{found['givenUp']} starts would not have come in time")
+    most = found["mostAtATime"]
     if limit is None or limit > most:
-        hint = ROOM.format(most=most)
-        typer.echo(hint, err=True)
+        typer.echo(CAPACITY.format(most=most), err=True)
 
 
 def _quality(deviation: float | None) -> str:
@@ -102,22 +104,16 @@ def _quality(deviation: float | None) -> str:
     return f"simulated as it was, waits differ from what they were by {deviation:.1%}"
 
 
-def _waits_row(name: str, waits: Waits) -> list[str]:
+def _waits_row(name: str, waits: Any) -> list[str]:
     return [
         name,
-        str(waits.starts),
-        duration(waits.median_ms),
-        duration(waits.p95_ms),
-        duration(waits.worst_ms),
-        duration(waits.mean_ms),
+        str(waits["starts"]),
+        duration(waits["medianMs"]),
+        duration(waits["p95Ms"]),
+        duration(waits["worstMs"]),
+        duration(waits["meanMs"]),
     ]
 
 
-def _told(limit: int | None) -> str:
-    if limit is None:
-        return "no limit"
-    return f"maxConcurrentRuns {limit}"
-
-
-def _iso(at: int) -> str:
-    return to_iso(datetime.fromtimestamp(at / 1_000, UTC))
+def _limit_in_words(limit: int | None) -> str:
+    return "no limit" if limit is None else f"maxConcurrentRuns {limit}"

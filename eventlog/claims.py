@@ -239,6 +239,27 @@ _OFFERED = f"""
 """
 
 
+_WAITING_JOBS = f"""
+    WITH RECURSIVE waiting AS (
+        (SELECT job_definition_id AS id, 1 AS number FROM job_runs
+         WHERE {IS_PENDING} ORDER BY job_definition_id LIMIT 1)
+        UNION ALL
+        SELECT next.id, waiting.number + 1 FROM waiting CROSS JOIN LATERAL (
+            SELECT job_definition_id AS id FROM job_runs
+            WHERE {IS_PENDING} AND job_definition_id > waiting.id
+            ORDER BY job_definition_id LIMIT 1
+        ) AS next WHERE waiting.number < {MOST_JOBS}
+    )
+"""
+
+_FIRST_OF_JOB = f"""
+    SELECT entry_point, scheduled_at FROM job_runs
+    WHERE {IS_PENDING} AND job_definition_id = waiting.id
+    ORDER BY (concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id
+"""
+"""The order of `job_runs_waiting`, so that the first few are all that is read."""
+
+
 class UnofferedRuns(TypedDict):
     """Runs of a job that wait for a worker which offers their entry point.
 
@@ -250,30 +271,10 @@ class UnofferedRuns(TypedDict):
     runs: ReadOnly[int]
 
 
-async def unoffered_runs(connection: Connection) -> list[UnofferedRuns]:
-    """Return the runs that wait although no limit keeps them, as no worker offers what they need.
-
-    Of each job only the first that wait are looked at: no queue is read whole.
-    """
-    return await read_rows(connection, UnofferedRuns, _UNOFFERED_RUNS)
-
-
-_UNOFFERED_RUNS = f"""
-    WITH RECURSIVE waiting AS (
-        (SELECT job_definition_id AS id, 1 AS number FROM job_runs
-         WHERE status = 'pending' ORDER BY job_definition_id LIMIT 1)
-        UNION ALL
-        SELECT next.id, waiting.number + 1 FROM waiting CROSS JOIN LATERAL (
-            SELECT job_definition_id AS id FROM job_runs
-            WHERE status = 'pending' AND job_definition_id > waiting.id
-            ORDER BY job_definition_id LIMIT 1
-        ) AS next WHERE waiting.number < {MOST_JOBS}
-    ), needed AS (
+UNOFFERED_RUNS = f"""
+    {_WAITING_JOBS}, needed AS (
         SELECT waiting.id, first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
-            SELECT entry_point FROM job_runs
-            WHERE status = 'pending' AND job_definition_id = waiting.id
-            ORDER BY (concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id
-            LIMIT {MOST_RUNS}
+            {_FIRST_OF_JOB} LIMIT {MOST_RUNS}
         ) AS first GROUP BY waiting.id, first.entry_point
     )
     SELECT job.slug, needed.entry_point, needed.runs
@@ -283,6 +284,48 @@ _UNOFFERED_RUNS = f"""
         WHERE {_CLAIMS} AND coalesce(needed.entry_point = ANY(entry_points), true)
     ) ORDER BY job.slug, needed.entry_point
 """
+
+
+async def unoffered_runs(connection: Connection) -> list[UnofferedRuns]:
+    """Return the runs that wait although no limit keeps them, as no worker offers what they need.
+
+    Of each job only the first that wait are looked at: no queue is read whole.
+    """
+    return await read_rows(connection, UnofferedRuns, UNOFFERED_RUNS)
+
+
+MOST_DUE = 10_000
+"""Waiting runs that are looked at for a count of those that are due: of each job the same share."""
+
+
+class DueRuns(TypedDict):
+    """How many runs of an entry point are due, among the first of each job's queue."""
+
+    entry_point: ReadOnly[str]
+    runs: ReadOnly[int]
+
+
+DUE_RUNS = f"""
+    {_WAITING_JOBS}, share AS (
+        SELECT greatest(1, {MOST_DUE} / greatest(1, count(*))) AS runs FROM waiting
+    ), due AS (
+        SELECT first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
+            {_FIRST_OF_JOB} LIMIT (SELECT runs FROM share)
+        ) AS first WHERE first.scheduled_at <= clock_timestamp() GROUP BY first.entry_point
+    ), offered AS (
+        SELECT DISTINCT unnest(entry_points) AS entry_point FROM workers WHERE dead_at IS NULL
+    )
+    SELECT entry_point, coalesce(due.runs, 0) AS runs
+    FROM due FULL JOIN offered USING (entry_point) ORDER BY runs DESC, entry_point
+"""
+
+
+async def due_runs(connection: Connection) -> list[DueRuns]:
+    """Return how many runs wait and are due by entry point, the most first.
+
+    What living workers offer is there with 0, too.
+    """
+    return await read_rows(connection, DueRuns, DUE_RUNS)
 
 
 # Which runs a worker takes by what it offers.

@@ -1,12 +1,15 @@
 """What the log says of a job's past runs: when each was due, started and ended."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import groupby
+from typing import get_type_hints
 from uuid import UUID
 
+from typing_extensions import ReadOnly
+
 from domain.clock import from_iso, to_iso
-from domain.errors import InvalidInputError, Issue
+from domain.errors import Issue, TooCostlyError
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
@@ -16,7 +19,7 @@ from eventlog.personal import envelopes
 from projections import job_definitions
 from projections.envelope import Envelope
 from projections.job_definitions import JobDefinitionRow
-from projections.rows import Connection, read_rows, read_value
+from projections.rows import Connection, Integer, read_rows, read_value
 from projections.simulation import (
     History,
     RecordedRow,
@@ -29,21 +32,32 @@ from projections.simulation import (
 )
 
 MOST_RUNS = 500_000
-"""Runs that are looked at: some hundred megabytes of memory."""
+"""Runs that a process of its own looks at: some hundred megabytes of memory."""
 
-READ_AT_ONCE = 100
+READ_AT_ONCE = 20
 """Histories that are in memory together."""
 
+ROWS_A_PAGE = 500
+"""Rows of runs that are read and converted at a time: the event loop is free between pages."""
+
+
+class _PagedRow(RecordedRow):
+    """A run's row, and where the next page goes on."""
+
+    created_position: ReadOnly[Integer]
+
+
 IN_RANGE = f"""
-    SELECT {", ".join(RecordedRow.__annotations__)} FROM job_runs
+    SELECT {", ".join(get_type_hints(_PagedRow))} FROM job_runs
     WHERE job_definition_id = %(job_id)s
       AND (completed_at IS NULL OR completed_at >= %(since)s::timestamptz)
-    ORDER BY created_position DESC LIMIT {MOST_RUNS + 1}
+      AND created_position < %(before)s
+    ORDER BY created_position DESC LIMIT %(limit)s
 """
 
 
 async def recorded(
-    connection: Connection, files: LogFiles, slug: str, back: timedelta
+    connection: Connection, files: LogFiles, slug: str, back: timedelta, most: int | None = None
 ) -> History | None:
     """Return the past of a job up to the present, None where there is no such job.
 
@@ -52,9 +66,10 @@ async def recorded(
         files: of the log.
         slug: which job, in any case.
         back: how far it goes back.
+        most: how many runs it may have; else `MOST_RUNS`.
 
     Raises:
-        InvalidInputError: there are too many runs.
+        TooCostlyError: it has more runs.
     """
     async with snapshot(connection):
         job = await job_definitions.by_slug(connection, slug)
@@ -63,39 +78,51 @@ async def recorded(
         job_id = UUID(job["id"])
         now = await read_value(connection, str, sql.NOW)
         since = to_iso(from_iso(now) - back)
-        rows = await _rows_since(connection, job_id, since)
-        if len(rows) > MOST_RUNS:
-            message = f"more than {MOST_RUNS} runs of {slug} are in that range; ask of less"
-            raise InvalidInputError([Issue("/since", message, "maximum")])
-        runs = await _runs(connection, files, rows)
+        runs, others = await _runs_of_rows(connection, job, since, most or MOST_RUNS)
+        runs += await _runs_of_histories(connection, files, others)
         limits, key_limits = await _limits(connection, files, job_id)
     return History(ms_of(since), ms_of(now), runs, limits, key_limits)
 
 
-async def _rows_since(connection: Connection, job_id: UUID, since: str) -> list[RecordedRow]:
-    """Return the runs that had not ended before; one more than the most, where there are more."""
-    return await read_rows(connection, RecordedRow, IN_RANGE, {"job_id": job_id, "since": since})
-
-
-async def _runs(
-    connection: Connection, files: LogFiles, rows: Sequence[RecordedRow]
-) -> list[RecordedRun]:
-    """Return the runs; the events of those of several turns are read, for their rows forget."""
-    found: list[RecordedRun] = []
+async def _runs_of_rows(
+    connection: Connection, job: JobDefinitionRow, since: str, most: int
+) -> tuple[list[RecordedRun], dict[UUID, RecordedRow]]:
+    """Return the runs that had not ended before a time, and rows that do not tell all of theirs."""
+    runs: list[RecordedRun] = []
     others: dict[UUID, RecordedRow] = {}
-    for row in rows:
-        if tells_all(row):
-            run = run_of_row(row)
-            found.append(run)
-        else:
-            run_id = UUID(row["id"])
-            others[run_id] = row
-    ids = list(others)
+    values: dict[str, object] = {
+        "job_id": UUID(job["id"]),
+        "since": since,
+        "before": 2**63 - 1,
+        "limit": ROWS_A_PAGE,
+    }
+    while rows := await read_rows(connection, _PagedRow, IN_RANGE, values):
+        for row in rows:
+            if tells_all(row):
+                runs.append(run_of_row(row))
+            else:
+                others[UUID(row["id"])] = row
+        if len(runs) + len(others) > most:
+            message = (
+                f"more than {most} runs of {job['slug']} are in that range; look back less far"
+            )
+            raise TooCostlyError([Issue("/lookBackMs", message, "cost")])
+        if len(rows) < ROWS_A_PAGE:
+            break
+        values["before"] = rows[-1]["created_position"]
+    return runs, others
+
+
+async def _runs_of_histories(
+    connection: Connection, files: LogFiles, rows: Mapping[UUID, RecordedRow]
+) -> list[RecordedRun]:
+    """Return runs of several turns: their events are read, for their rows forget."""
+    found: list[RecordedRun] = []
+    ids = list(rows)
     for start in range(0, len(ids), READ_AT_ONCE):
         events = await _histories(connection, files, ids[start : start + READ_AT_ONCE])
         for run_id, history in groupby(events, key=_aggregate_of):
-            run = run_of_history(others[run_id], history)
-            found.append(run)
+            found.append(run_of_history(rows[run_id], history))
     return found
 
 

@@ -1,6 +1,6 @@
 """The table `job_definitions`: the current version of every job."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, cast
 from uuid import UUID
@@ -189,6 +189,12 @@ async def ids_for(connection: Connection, runtimes: Sequence[str]) -> list[UUID]
 
 OF_MODULES = "module_binding ->> 'moduleId' = ANY(%(modules)s)"
 """Whether a job belongs to one of these modules."""
+
+
+def is_of_modules(row: JobDefinitionRow, modules: Collection[str]) -> bool:
+    """Return whether a job belongs to one of these modules."""
+    binding = row["module_binding"]
+    return binding is not None and binding["moduleId"] in modules
 
 
 async def ids_of_modules(connection: Connection, modules: Sequence[str]) -> list[UUID]:

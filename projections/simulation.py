@@ -4,14 +4,14 @@ First a number over time (`Steps`); then a job's recorded past (`History`); then
 history played again (`played`); then the capacity that workers had; last the answer.
 
 Pure functions over what was read of the log; nothing here does input or output. It may use the
-tables' folds, and only the command that asks uses it.
+tables' folds, and only who asks what if uses it.
 """
 
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count, groupby
@@ -20,10 +20,15 @@ from statistics import median_low
 
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import from_iso, ms_between
+from domain.clock import from_iso, ms_between, to_iso
 from domain.json_values import Json, JsonObject
 from projections.envelope import Envelope
 from projections.rows import Id, Integer, Text, Time
+
+MOST_AT_A_TIME = 1_000_000
+"""The highest limit that can be supposed."""
+
+FARTHEST_BACK = timedelta(days=3_650)
 
 
 class Steps:
@@ -72,7 +77,7 @@ class Steps:
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
     """One time that a run waits and, if it comes to that, is executed.
 
@@ -91,7 +96,7 @@ class Turn:
     was_handed_back: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RecordedRun:
     """A run, in the order of its turns; few runs with the same key are under way at a time."""
 
@@ -359,7 +364,7 @@ class Queue:
 # after the end of the attempt before as it really was.
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Played:
     """When a turn was due, and when it started."""
 
@@ -745,6 +750,37 @@ class Answer:
     deviation: float | None
     limits: Sequence[tuple[int, int | None]]
     most_at_a_time: int
+
+    def present(self) -> JsonObject:
+        """Return it as programs see it."""
+        limits: list[Json] = [
+            {"since": _iso_of(at), "maxConcurrentRuns": most} for at, most in self.limits
+        ]
+        return {
+            "runs": self.runs,
+            "limits": limits,
+            "mostAtATime": self.most_at_a_time,
+            "recorded": self.really.present(),
+            "simulated": self.again.present(),
+            "deviation": self.deviation,
+            "supposed": self.supposed.present(),
+            "givenUp": self.given_up,
+        }
+
+
+def present(slug: str, limit: int | None, history: History) -> JsonObject:
+    """Return what a job's history would have been with another limit, as programs see it."""
+    return {
+        "job": slug,
+        "since": _iso_of(history.since),
+        "until": _iso_of(history.until),
+        "maxConcurrentRuns": limit,
+        **answer(history, limit).present(),
+    }
+
+
+def _iso_of(at: int) -> str:
+    return to_iso(datetime.fromtimestamp(at / 1_000, UTC))
 
 
 def answer(history: History, limit: int | None) -> Answer:

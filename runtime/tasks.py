@@ -122,6 +122,24 @@ async def within(limit_s: float, name: str, coroutine: Coroutine[Any, Any, T]) -
     return task.result()
 
 
+async def finished_in_thread(compute: Callable[[], T]) -> T:
+    """Compute something in a thread, and return no sooner than it has ended, not even canceled.
+
+    A thread cannot be ended from outside, so whoever limits how many there are waits for it.
+    """
+    computing = asyncio.ensure_future(asyncio.to_thread(compute))
+    try:
+        return await asyncio.shield(computing)
+    except asyncio.CancelledError:
+        while not computing.done():
+            # Somebody may cancel again.
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([computing])
+        if not computing.cancelled():
+            computing.exception()
+        raise
+
+
 async def until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]:
     """Run all until one ends, and end the others.
 

@@ -254,6 +254,22 @@ _OF_PAGES = ("limit", "offset", "cursor", "asOf")
 _MODULES = "moduleId"
 
 
+async def _modules(
+    module_ids: Annotated[
+        list[str] | None,
+        Query(
+            alias=_MODULES,
+            description="only of jobs that belong to this module, or to one of several",
+        ),
+    ] = None,
+) -> frozenset[str]:
+    return frozenset(parts_of(storable(",".join(module_ids or ()), f"/{_MODULES}")))
+
+
+ModulesDep = Annotated[frozenset[str], Depends(_modules)]
+"""The modules by whose jobs a list is filtered; empty for all."""
+
+
 async def conditions(request: Request) -> Conditions:
     """Return what the query asks of runs, or raise InvalidInputError."""
     words = [

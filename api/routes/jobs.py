@@ -5,12 +5,13 @@ First pause, resume and delete, then register, revise and show.
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Annotated
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
 from fastapi.responses import Response, StreamingResponse
 
 from api.bootstrap.service import Service
@@ -18,6 +19,7 @@ from api.http.dependencies import (
     ConnectionDep,
     FilesDep,
     MayRead,
+    ModulesDep,
     Offset,
     OptionalCursor,
     OriginDep,
@@ -25,10 +27,11 @@ from api.http.dependencies import (
     RunsLimit,
     ServiceDep,
     StatusesDep,
+    connection_for,
     cursor_meta,
+    job_not_found,
     known_job,
     next_cursor,
-    parts_of,
     position_of,
     possible_slug,
 )
@@ -36,7 +39,15 @@ from api.http.errors import JSON, JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, job_in
 from api.shapes.base import Data, Page, Part, failures
-from api.shapes.jobs import Definition, JobBody, JobPatch, JobWithRuns, PauseBody, RuntimeStatus
+from api.shapes.jobs import (
+    Definition,
+    JobBody,
+    JobPatch,
+    JobWithRuns,
+    PauseBody,
+    RuntimeStatus,
+    WhatIf,
+)
 from api.shapes.runs import JobRunsMeta, Run
 from api.views.lists import AT_ONCE, JobLists, View, meta_of, presented, view
 from api.views.lists import Part as Listed
@@ -46,10 +57,13 @@ from domain.jobs.definition import RUNTIMES
 from domain.json_values import JsonObject
 from domain.ports import Row
 from domain.quarantine import Quarantine
+from eventlog.recorded_runs import recorded
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
+from projections.job_runs import RunRow
 from projections.runs.lists import RunFilter
-from runtime.tasks import QueueFullError
+from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME, present
+from runtime.tasks import QueueFullError, finished_in_thread
 
 router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
 
@@ -113,12 +127,6 @@ FIRST = 10
 
 MOST_ON_A_PAGE = 100
 
-ModuleIds = Annotated[
-    list[str] | None,
-    Query(
-        alias="moduleId", description="only jobs that belong to this module, or to one of several"
-    ),
-]
 JobsLimit = Annotated[
     int | None, Query(ge=1, le=MOST_ON_A_PAGE, description="all if this and `cursor` are left out")
 ]
@@ -131,7 +139,7 @@ JobsCursor = Annotated[str, Query(max_length=100, description="`nextCursor` of t
 async def list_jobs(
     service: ServiceDep,
     as_of: AsOfDep,
-    module_ids: ModuleIds = None,
+    modules: ModulesDep,
     limit: JobsLimit = None,
     cursor: JobsCursor = "",
 ) -> Response:
@@ -139,7 +147,6 @@ async def list_jobs(
 
     A page ends before its `limit` where its jobs have 4 MB; `meta.nextCursor` tells how to go on.
     """
-    modules = frozenset(parts_of(",".join(module_ids or ())))
     jobs = JobLists(service.pool, service.costly, service.files, as_of, modules)
     try:
         async with _turn(service, jobs):
@@ -279,6 +286,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     files: FilesDep,
     quarantine: QuarantineDep,
     statuses: StatusesDep,
+    modules: ModulesDep,
     as_of: AsOfDep,
     limit: RunsLimit = 10,
     offset: Offset = 0,
@@ -291,7 +299,7 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
     """
     async with view(connection, files, as_of) as seen:
         job = await job_in(seen, slug)
-        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
+        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine, modules)
         return page(runs, meta)
 
 
@@ -303,6 +311,7 @@ async def _page(  # noqa: PLR0913 - what makes a page
     limit: int,
     offset: int,
     quarantine: Quarantine,
+    modules: frozenset[str] = frozenset(),
 ) -> tuple[list[JsonObject], JsonObject]:
     """Return a page of a job's runs and its `meta`.
 
@@ -314,7 +323,10 @@ async def _page(  # noqa: PLR0913 - what makes a page
         before = position_of(cursor)
     definition_id = UUID(job["id"])
     wanted = RunFilter(definition_id=definition_id, statuses=statuses, before_position=before)
-    runs, next_offset = await seen.runs(wanted, limit, offset)
+    runs: list[RunRow] = []
+    next_offset: int | None = None
+    if not modules or job_definitions.is_of_modules(job, modules):
+        runs, next_offset = await seen.runs(wanted, limit, offset)
     has_more = next_offset is not None
     end = offset + limit
     is_cut = next_offset is not None and next_offset < end
@@ -325,3 +337,52 @@ async def _page(  # noqa: PLR0913 - what makes a page
     meta |= meta_of(seen)
     shown = await presented(seen, runs, quarantine)
     return shown, meta
+
+
+MOST_SIMULATED = 50_000
+"""Runs whose past is played again for a client: about a hundred megabytes of memory."""
+
+WEEK_MS = 7 * 24 * 60 * 60 * 1_000
+
+
+@router.get(
+    "/{slug}/what-if",
+    response_model=Data[WhatIf],
+    responses=failures(400, 404, 429),
+    dependencies=[MayRead],
+    description="Play a job's recorded past again under another limit, and tell how long runs would"
+    " have waited, beside how long they did. It is always a costly question, and refused where more"
+    f" than {MOST_SIMULATED} runs are in the range.",
+)
+async def simulate_job(
+    slug: str,
+    request: Request,
+    service: ServiceDep,
+    max_concurrent_runs: Annotated[
+        int | None,
+        Query(
+            alias="maxConcurrentRuns",
+            ge=1,
+            le=MOST_AT_A_TIME,
+            description="the limit to suppose; no limit if left out",
+        ),
+    ] = None,
+    look_back_ms: Annotated[
+        int,
+        Query(
+            alias="lookBackMs",
+            ge=1,
+            le=FARTHEST_BACK // timedelta(milliseconds=1),
+            description="how long ago the range begins that ends now; a week if left out",
+        ),
+    ] = WEEK_MS,
+) -> JsonAnswer:
+    """Tell how long runs would have waited under another limit."""
+    known_slug = possible_slug(slug)
+    back = timedelta(milliseconds=look_back_ms)
+    async with connection_for(request, service, ["/lookBackMs"]) as connection:
+        history = await recorded(connection, service.files, known_slug, back, MOST_SIMULATED)
+        if history is None:
+            raise job_not_found()
+        # The turn ends with the thread, also where the client leaves: no more of them run at once.
+        return data(await finished_in_thread(partial(present, slug, max_concurrent_runs, history)))

@@ -29,7 +29,7 @@ from domain.ports import Row
 from domain.workers import Labels, told
 from eventlog.claims import any_with
 from eventlog.database.connection import borrowed
-from projections import job_runs
+from projections import job_definitions, job_runs
 from projections.runs import lists
 
 logger = logging.getLogger(__name__)
@@ -129,9 +129,27 @@ async def answer_of(launched: Launched, service: Service) -> JsonAnswer:
     if row["status"] != "pending":
         return data(shown, status)
     warnings = await warnings_of(str(row["entry_point"]), launched.worker_labels, service)
+    return answer_with(shown, warnings, status)
+
+
+def answer_with(shown: Json, warnings: list[JsonObject], status: int) -> JsonAnswer:
+    """Answer with what a launch made, and with the warnings, if there are any."""
     if not warnings:
         return data(shown, status)
     return JsonAnswer({"data": shown, "meta": {"warnings": warnings}}, status)
+
+
+async def warnings_of_job(slug: str, service: Service) -> list[JsonObject]:
+    """Return why a run of this job, which has just been launched, waits for a worker to start."""
+    try:
+        async with borrowed(service.pool) as connection:
+            job = await job_definitions.by_slug(connection, slug)
+    except LogUnavailableError as error:
+        logger.warning("cannot look for workers of %s: %s", slug, error)
+        return []
+    if job is None:
+        return []
+    return await warnings_of(job["entry_point"], job["worker_labels"], service)
 
 
 async def warnings_of(entry_point: str, labels: Labels, service: Service) -> list[JsonObject]:

@@ -21,6 +21,7 @@ from api.http.dependencies import (
     FilesDep,
     KeyDep,
     MayRead,
+    ModulesDep,
     Offset,
     OptionalCursor,
     OriginDep,
@@ -251,18 +252,19 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     description="Count the runs in each status."
     " `meta.position` is the place in the log that the counts are exact for.",
 )
-async def count_runs(
+async def count_runs(  # noqa: PLR0913 - what it takes from the request
     connection: ConnectionDep,
     files: FilesDep,
     as_of: AsOfDep,
     runtimes: RuntimesDep,
+    modules: ModulesDep,
     job: Jobs = None,
 ) -> JsonAnswer:
     """Count the runs in each status."""
     slugs = parts_of(storable(job or "", "/job"))
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     async with opened(connection, files, as_of) as past:
-        jobs = await jobs_wanted(past, frozenset(slugs), frozenset(runtimes))
+        jobs = await jobs_wanted(past, frozenset(slugs), frozenset(runtimes), modules)
         is_for_none = jobs is not None and not jobs
         if not is_for_none:
             counts = await past.counts(jobs)

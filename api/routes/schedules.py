@@ -23,9 +23,9 @@ from api.http.dependencies import (
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.routes.launches import row_of
+from api.routes.launches import answer_of
 from api.shapes.base import Data, Page, failures
-from api.shapes.runs import Run
+from api.shapes.runs import LaunchedRun
 from api.shapes.schedules import (
     Backfill,
     BackfillBody,
@@ -48,7 +48,7 @@ from domain.schedules.calendar import Tick as CalendarTick
 from domain.schedules.rows import schedule_of_row
 from eventlog.history.as_of import opened
 from eventlog.history.audit import EventFilter
-from projections import job_runs, schedules
+from projections import schedules
 from projections.envelope import Envelope
 from projections.rows import Connection
 from projections.schedules import ScheduleRow
@@ -125,7 +125,7 @@ async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginD
 @router.post(
     "/{schedule_id}/trigger",
     status_code=202,
-    response_model=Data[Run],
+    response_model=LaunchedRun,
     responses=failures(404, 409, 429),
 )
 async def trigger_schedule(
@@ -136,8 +136,7 @@ async def trigger_schedule(
     With an `Idempotency-Key` a repeated request leads to the first run again.
     """
     launched = await service.schedules.trigger(schedule_id, origin, key)
-    shown = job_runs.present(await row_of(launched, service))
-    return data(shown, 202)
+    return await answer_of(launched, service)
 
 
 @router.post(

@@ -84,6 +84,43 @@ class JobWithRuns(Shape):
     runs: list[Run]
 
 
+class Waits(Shape):
+    """How long executions waited from the moment at which they were due."""
+
+    starts: int = Field(description="how many there were; without any, the others are 0")
+    median_ms: int
+    p95_ms: int = Field(alias="p95Ms")
+    worst_ms: int
+    mean_ms: int
+
+
+class LimitSince(Shape):
+    """A limit that held from a time on."""
+
+    since: AwareDatetime
+    max_concurrent_runs: int | None = Field(description="null for no limit")
+
+
+class WhatIf(Shape):
+    """A job's recorded past, played again under another limit."""
+
+    job: str
+    since: AwareDatetime
+    until: AwareDatetime
+    max_concurrent_runs: int | None = Field(description="the supposed limit; null for none")
+    runs: int = Field(description="that became due in this time and have started")
+    limits: list[LimitSince] = Field(description="which really held")
+    most_at_a_time: int = Field(description="runs that really were under way at a time, at most")
+    recorded: Waits = Field(description="as they really were")
+    simulated: Waits = Field(description="the same, simulated with nothing changed")
+    deviation: float | None = Field(
+        description="by how much single waits of `simulated` differ from `recorded`, as a part of"
+        " all waits; null where nothing waited"
+    )
+    supposed: Waits = Field(description="the same, simulated with the supposed limit")
+    given_up: int = Field(description="starts that would not have come in time then")
+
+
 class RetryPolicyBody(_Body):
     """When failed attempts are tried again."""
 

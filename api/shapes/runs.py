@@ -5,7 +5,7 @@ the parameters of filters.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
@@ -28,6 +28,8 @@ from domain.jobs.definition import RUNTIMES
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import STATUSES, Status
 from projections import job_runs
+
+T = TypeVar("T")
 
 
 class Reason(Shape):
@@ -198,6 +200,13 @@ class LaunchedRun(Shape):
     """A launched run; `meta` is there where there is something to warn of."""
 
     data: Run
+    meta: LaunchMeta | None = None
+
+
+class Launching(Shape, Generic[T]):
+    """What runs were launched for; `meta` is there where there is something to warn of."""
+
+    data: T
     meta: LaunchMeta | None = None
 
 

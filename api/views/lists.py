@@ -346,8 +346,7 @@ class JobLists:
     def _belongs(self, row: JobDefinitionRow) -> bool:
         if not self.modules:
             return True
-        binding = row["module_binding"]
-        return binding is not None and binding["moduleId"] in self.modules
+        return job_definitions.is_of_modules(row, self.modules)
 
     async def page(self, after: str, limit: int) -> tuple[list[bytes], str | None]:
         """Return a page behind a slug, and the last slug on it where others follow.

@@ -17,11 +17,11 @@ from psycopg_pool import AsyncConnectionPool
 from domain.errors import LogUnavailableError
 from domain.ports import Standing
 from domain.quarantine import Quarantine
-from eventlog.claims import unoffered_runs
+from eventlog.claims import DueRuns, due_runs, unoffered_runs
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.progress import Progress, progress
-from eventlog.history.run_changes import Counts, RunCounts
+from eventlog.history.run_changes import OTHERS, Counts, RunCounts
 from eventlog.pending_work import waiting_s
 from eventlog.workers import count_by_state
 from migrations.runner import HEAD
@@ -42,6 +42,7 @@ class _Found:
     Attributes:
         unread: how many places of the log this process's reader is behind its end.
         oldest_s: for how long the run that has waited longest is due.
+        due: the most first.
     """
 
     runs: Counts
@@ -51,6 +52,7 @@ class _Found:
     oldest_s: float
     quarantined: int
     unoffered: int
+    due: Sequence[DueRuns]
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,12 @@ class Scrapes:
             oldest_s=oldest_s,
             quarantined=len(self.quarantine.ids),
             unoffered=len({waiting["entry_point"] for waiting in unoffered}),
+            due=await due_runs(connection),
         )
+
+
+MOST_ENTRY_POINTS = 100
+"""Entry points that are told apart: those of which the most runs are due."""
 
 
 class _Looked(Collector):
@@ -131,6 +138,15 @@ class _Looked(Collector):
             "Entry points of waiting runs that no living worker offers.",
             value=found.unoffered,
         )
+        due = GaugeMetricFamily(
+            "apphub_runs_due",
+            "Pending runs whose time has come, by entry point.",
+            labels=["entry_point"],
+        )
+        for waiting in found.due[:MOST_ENTRY_POINTS]:
+            due.add_metric([waiting["entry_point"]], waiting["runs"])
+        due.add_metric([OTHERS], sum(waiting["runs"] for waiting in found.due[MOST_ENTRY_POINTS:]))
+        yield due
         yield GaugeMetricFamily(
             "apphub_oldest_pending_seconds",
             "For how long the run that has waited longest has been due.",

@@ -317,7 +317,8 @@ class Schedules(Ticking):
                 saved = await ticks.append(
                     self._application, change, origin, answers_with_runs=True
                 )
-                return Launched(run_id, saved.rows[run_id])
+                labels = change.definition.spec.worker_labels if change.definition else {}
+                return Launched(run_id, saved.rows[run_id], labels)
         raise VersionConflictError(f"schedule {slug} keeps changing")
 
     async def backfill(

@@ -65,34 +65,31 @@ class Jobs(Protocol):
 
 async def jobs_meant(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
     """Return the jobs of which runs are wanted, None for all; others may be unwanted besides."""
-    meant = await jobs_wanted(jobs, conditions.jobs.wanted, conditions.runtimes.wanted)
-    if conditions.modules.wanted:
-        bound = await jobs.jobs_of_modules(sorted(conditions.modules.wanted))
-        meant = bound if meant is None else _both(meant, bound)
+    meant = await jobs_wanted(
+        jobs, conditions.jobs.wanted, conditions.runtimes.wanted, conditions.modules.wanted
+    )
     for label in conditions.labels:
         if label.is_negated:
             continue
-        labelled = await jobs.jobs_labelled(label)
-        meant = labelled if meant is None else _both(meant, labelled)
+        meant = _both(meant, await jobs.jobs_labelled(label))
     return meant
 
 
 async def jobs_wanted(
-    jobs: Jobs, slugs: frozenset[str], runtimes: frozenset[str]
+    jobs: Jobs, slugs: frozenset[str], runtimes: frozenset[str], modules: frozenset[str]
 ) -> list[UUID] | None:
-    """Return the jobs with one of these slugs and for one of these runtimes, None for all.
+    """Return the jobs with one of these slugs, runtimes and modules, None for all.
 
     What is empty restricts nothing.
     """
-    with_slugs: list[UUID] | None = None
+    wanted: list[UUID] | None = None
     if slugs:
-        with_slugs = await jobs.jobs_with(_possible(slugs))
-    if not runtimes:
-        return with_slugs
-    of_runtimes = await jobs.jobs_for(sorted(runtimes))
-    if with_slugs is None or of_runtimes is None:
-        return with_slugs if of_runtimes is None else of_runtimes
-    return _both(with_slugs, of_runtimes)
+        wanted = await jobs.jobs_with(_possible(slugs))
+    if runtimes:
+        wanted = _both(wanted, await jobs.jobs_for(sorted(runtimes)))
+    if modules:
+        wanted = _both(wanted, await jobs.jobs_of_modules(sorted(modules)))
+    return wanted
 
 
 async def jobs_unwanted(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
@@ -120,8 +117,10 @@ def _possible(slugs: frozenset[str]) -> list[str]:
     return sorted(slug for slug in slugs if slug.isascii())
 
 
-def _both(some: Sequence[UUID], others: Sequence[UUID]) -> list[UUID]:
-    """Return the jobs that are among both."""
+def _both(some: list[UUID] | None, others: list[UUID] | None) -> list[UUID] | None:
+    """Return the jobs that are among both; None stands for all jobs."""
+    if some is None or others is None:
+        return others if some is None else some
     passing = set(others)
     return [job for job in some if job in passing]
 

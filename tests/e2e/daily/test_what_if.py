@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from pathlib import Path
 
 from tests import ROOT
 from tests.e2e.daily.conftest import Shell
@@ -26,14 +27,15 @@ def _example() -> tuple[list[str], list[str]]:
     return shlex.split(command.removeprefix("$ apphub-jobs ")), lines
 
 
-def test_the_chapters_command_prints_what_the_chapter_shows(shell: Shell) -> None:
+def test_the_chapters_command_prints_what_the_chapter_shows(shell: Shell, tmp_path: Path) -> None:
     (shell.directory / "encode.yaml").write_text(JOB)
     assert shell.run("jobs", "apply", "encode.yaml").returncode == 0
     for _ in range(2):
         shell.run("run", "encode", "name=Ada", "--no-wait")
     assert shell.run("run", "encode", "name=Ada").returncode == 0
     words, shown = _example()
-    place = {"APPHUB_DATABASE_URL": shell.database_url}
+    # From another machine, where nothing but the service's address is known.
+    place = {"APPHUB_DATA_DIR": str(tmp_path), "APPHUB_URL": shell.url}
     done = shell.run(*words, **place)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
@@ -46,6 +48,14 @@ def test_the_chapters_command_prints_what_the_chapter_shows(shell: Shell) -> Non
     assert (found["job"], found["runs"], found["maxConcurrentRuns"]) == ("encode", 3, 3)
     assert found["recorded"]["starts"] == found["supposed"]["starts"] == 3
     assert found["deviation"] is not None
+    assert list(tmp_path.iterdir()) == [], "no database of its own"
+    unlimited = ("jobs", "what-if", "encode", "--max-concurrent-runs", "none", "--json")
+    of_service = document(shell.run(*unlimited).stdout)
+    of_database = document(shell.run(*unlimited, "--database-url", shell.database_url).stdout)
+    for one in (of_service, of_database):
+        assert one["maxConcurrentRuns"] is None
+        assert one["supposed"]["starts"] == 3
+    assert of_service.keys() == of_database.keys()
 
 
 def _words_of(line: str) -> list[str]:
@@ -58,8 +68,11 @@ def _words_of(line: str) -> list[str]:
 def test_what_cannot_be_answered_is_said(shell: Shell) -> None:
     place = {"APPHUB_DATABASE_URL": shell.database_url}
     ask = ("jobs", "what-if")
-    done = shell.run(*ask, "nothing", "--max-concurrent-runs", "2", **place)
+    unknown = (*ask, "nothing", "--max-concurrent-runs", "2")
+    done = shell.run(*unknown, "--database-url", shell.database_url)
     assert (done.returncode, "there is no job nothing" in done.stderr) == (1, True)
+    done = shell.run(*unknown)
+    assert (done.returncode, "job not found: nothing" in done.stderr) == (1, True)
     for options, told in (
         (("--max-concurrent-runs", "0"), "a number from 1 to"),
         (("--max-concurrent-runs", "few"), "a number from 1 to"),

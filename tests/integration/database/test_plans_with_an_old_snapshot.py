@@ -57,6 +57,8 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
     "who runs": (statements.UNDER_WAY, {}),
     "whom to cancel": (due.CANCEL_REQUESTED, {"worker_id": "worker"}),
     "who is overdue": (due.ANY_OVERDUE, {"since": None, "bypassed": []}),
+    "whom no worker offers": (statements.UNOFFERED_RUNS, {}),
+    "how many are due": (statements.DUE_RUNS, {}),
     "which jobs wait": (claims.JOBS, {"offered": "{test.noop}"}),
     "when the next is due": (due.NEXT_DUE, {"bypassed": []}),
     "who waits longest": (due.WAITING_LONGEST, {"limit": 5}),

@@ -88,6 +88,9 @@ def test_runs_and_what_waits_are_counted(client: httpx.Client) -> None:
     assert value(client, "apphub_oldest_pending_seconds") == 0
     launched = client.post("/jobs/one/run", json={}).raise_for_status().json()["data"]
     eventually(lambda: value(client, "apphub_oldest_pending_seconds") > 0)
+    # The other one is planned for later.
+    assert value(client, "apphub_runs_due", entry_point="none") == 1
+    assert value(client, "apphub_runs_due", entry_point="_others") == 0
     assert value(client, "apphub_runs", definition="one", state="pending") == 2
     client.post(f"/job-runs/{launched['id']}/cancel").raise_for_status()
     assert value(client, "apphub_runs", definition="one", state="pending") == 1

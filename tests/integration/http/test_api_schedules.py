@@ -224,3 +224,14 @@ def test_triggered_again_under_the_same_key_it_is_the_first_run(tour: Tour, job:
     launched.append(tour.call(trigger, 202, at=one)["id"])
     launched.append(tour.call(trigger, 202, at=one)["id"])
     assert len(set(launched)) == len(launched)
+
+
+def test_a_trigger_warns_of_runs_that_nobody_would_execute(shared: SharedApi) -> None:
+    slug = shared.register(slug=unique(), workerLabels={"zone": "mars"})["slug"]
+    schedule = shared.client.post("/schedules", json=body(slug)).json()["data"]
+    answer = shared.client.post(f"/schedules/{schedule['id']}/trigger")
+    assert answer.status_code == 202
+    assert [warning["code"] for warning in answer.json()["meta"]["warnings"]] == [
+        "no_worker_offers_entry_point",
+        "no_worker_has_labels",
+    ]

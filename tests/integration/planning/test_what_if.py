@@ -8,14 +8,14 @@ from uuid import UUID
 import pytest
 
 from domain.commands.executions import Claim
-from domain.errors import InvalidInputError
+from domain.errors import TooCostlyError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Failure, Report
 from eventlog import recorded_runs
 from eventlog.keys import LogFiles
 from eventlog.recorded_runs import recorded
 from projections.simulation import History, answer, ms_of
-from tests.support.logs import TESTER, Parts, registered
+from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.archives import archive_now
 
 WEEK = timedelta(days=7)
@@ -112,9 +112,20 @@ async def test_only_what_was_there_in_the_range_is_read(part: Parts) -> None:
     assert answer(none, 1).runs == 0
 
 
-async def test_too_many_runs_are_refused(part: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorded_runs, "MOST_RUNS", 1)
+@pytest.mark.parametrize("rows_a_page", [1, 3, 500])
+async def test_pages_of_any_length_give_the_same_past(
+    part: Parts, monkeypatch: pytest.MonkeyPatch, rows_a_page: int
+) -> None:
+    monkeypatch.setattr(recorded_runs, "ROWS_A_PAGE", rows_a_page)
+    await _eventful_day(part)
+    history = await _read(part)
+    [(count,)] = query(part.url, "SELECT count(*) FROM job_runs")
+    assert len({run.id for run in history.runs}) == len(history.runs) == count
+
+
+async def test_too_many_runs_are_refused(part: Parts) -> None:
     await _eventful_day(part)
     async with part.pool.connection() as connection:
-        with pytest.raises(InvalidInputError, match="more than 1 runs of job"):
-            await recorded(connection, part.files, "job", WEEK)
+        with pytest.raises(TooCostlyError, match="more than 1 runs of job") as refused:
+            await recorded(connection, part.files, "job", WEEK, most=1)
+    assert [issue.path for issue in refused.value.issues] == ["/lookBackMs"]

@@ -2,11 +2,12 @@
 
 import asyncio
 import gc
+import threading
 from contextlib import suppress
 
 import pytest
 
-from runtime.tasks import end, start_once, until_one_ends
+from runtime.tasks import end, finished_in_thread, start_once, until_one_ends
 
 
 async def failing() -> None:
@@ -88,3 +89,22 @@ async def test_what_ends_while_its_caller_is_cancelled_dies_quietly(
     del waiting
     gc.collect()
     assert caplog.records == []
+
+
+async def test_who_is_canceled_waits_for_the_thread_nevertheless() -> None:
+    started, may_end = threading.Event(), threading.Event()
+
+    def compute() -> None:
+        started.set()
+        may_end.wait()
+
+    waiting = asyncio.create_task(finished_in_thread(compute))
+    await asyncio.to_thread(started.wait)
+    for _ in range(3):
+        waiting.cancel()
+        await asyncio.sleep(0)
+    assert not waiting.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert await finished_in_thread(lambda: 3) == 3

@@ -208,3 +208,16 @@ def test_an_unknown_app_is_a_404(shared: SharedApi) -> None:
             method, below = call.split(" ")
             answer = shared.client.request(method, f"/apps/{app_id}{below}")
             check_failure(answer, 404, "app_not_found", "app not found")
+
+
+def test_answers_warn_where_nobody_would_ingest_or_build(shared: SharedApi) -> None:
+    added = shared.client.post("/apps", json=app_body())
+    place = f"/apps/{added.json()['data']['id']}"
+    built = shared.client.post(f"{place}/builds")
+    for answer, entry_point in (
+        (added, "catalog.ingestion.processRepository"),
+        (built, "catalog.build.run"),
+    ):
+        [warning] = answer.json()["meta"]["warnings"]
+        assert warning["code"] == "no_worker_offers_entry_point"
+        assert entry_point in warning["message"]

@@ -130,3 +130,19 @@ def test_what_is_no_filter_is_refused_with_a_remedy(
     assert answer.status_code == 400
     [problem] = answer.json()["error"]["fieldErrors"][field]
     assert said in problem
+
+
+def test_counts_and_the_lists_of_a_job_take_modules_too(
+    shared: SharedApi, runs: dict[str, Json]
+) -> None:
+    for modules, expected in (("reports", len(runs)), ("others,reports", len(runs)), ("others", 0)):
+        counts = shared.get("/job-runs/counts", job="filtered", moduleId=modules)["data"]
+        assert sum(counts.values()) == expected
+        listed = shared.get("/jobs/filtered/runs", moduleId=modules, limit=50, cursor="")
+        assert len(listed["data"]) == expected
+        assert (listed["meta"]["hasMore"], listed["meta"]["nextCursor"]) == (False, None)
+    head = shared.head()
+    then = shared.get("/job-runs/counts", job="filtered", moduleId="reports", asOf=head)["data"]
+    assert sum(then.values()) == len(runs)
+    bad = shared.client.get("/job-runs/counts?moduleId=%00")
+    assert bad.status_code == 400
