@@ -22,6 +22,7 @@ from referencing import Registry, Resource
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import lookup_recursive_ref, specification_with
 
+from domain.clock import is_impossible_moment
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, canonical, escape, normalise
 from domain.schema.budget import MAX_STEPS, OverBudgetError, budget, spend
@@ -362,7 +363,8 @@ _OURS: Mapping[str, _Keyword] = {
 }
 
 _PATTERNS_ONLY = FormatChecker(formats=())
-"""What a schema itself is checked for; in clients' schemas `format` is a remark."""
+"""What a schema itself is checked for. In clients' schemas `format` is a remark, except that a date
+must be one of the calendar (`is_impossible_moment`)."""
 
 
 @_PATTERNS_ONLY.checks("regex", raises=PatternError)
@@ -399,7 +401,8 @@ def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
     """
     keywords: dict[str, _Keyword] = {}
     for name, check in library.VALIDATORS.items():
-        keywords[name] = _paying(name, _OURS.get(name, check))
+        ours = _with_calendar(check) if name == "format" else _OURS.get(name, check)
+        keywords[name] = _paying(name, ours)
     # The stubs know less than its documentation.
     create = cast("Callable[..., type[Validator]]", validators.create)
     return create(
@@ -411,6 +414,19 @@ def _bounded(library: Any, *, reference_alone: bool) -> type[Validator]:
         id_of=library.ID_OF,
         applicable_validators=_reference_alone if reference_alone else _all_keywords,
     )
+
+
+def _with_calendar(check: _Keyword) -> _Keyword:
+    """Return the keyword `format` such that it refuses dates that no calendar has."""
+
+    def format_(
+        validator: Checking, value: Json, instance: Json, schema: JsonObject
+    ) -> Iterator[ValidationError]:
+        yield from check(validator, value, instance, schema) or ()
+        if is_impossible_moment(value, instance):
+            yield ValidationError(f"{instance!r} is no {value} that a calendar has")
+
+    return format_
 
 
 def _paying(name: str, check: _Keyword) -> _Keyword:

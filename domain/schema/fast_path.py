@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from domain.clock import is_impossible_moment
 from domain.json_values import Json, JsonObject, canonical
 from domain.schema.budget import MAX_STEPS
 
@@ -255,8 +256,13 @@ def _bounded_length(kind: type[Sized], holds: _Holds) -> Callable[[Json], _Check
     return keyword
 
 
+def _format(said: Json) -> _Check:
+    return lambda value: not is_impossible_moment(said, value)
+
+
 _KEYWORDS: dict[str, Callable[[Json], _Check]] = {
     "type": _type,
+    "format": _format,
     "enum": _enum,
     "const": _const,
     "required": _required,
@@ -281,7 +287,6 @@ _REMARKS = {
     "deprecated",
     "readOnly",
     "writeOnly",
-    "format",
     "contentEncoding",
     "contentMediaType",
     "x-subject",
