@@ -61,9 +61,7 @@ def ms_since(start: str | None, end: str) -> int | None:
     return ms_between(from_iso(start), from_iso(end))
 
 
-_MOMENT = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2}))?)?", re.ASCII
-)
+_MOMENT = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[Tt ](\d{2}):(\d{2})(?::(\d{2}))?)?", re.ASCII)
 
 _DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 

@@ -356,6 +356,7 @@ class Attempts:
         self._buried.add(worker_id)
         for attempt in self._running.values():
             attempt.stop()
+        self._executor.end_session()
         if self._tasks:
             await asyncio.wait(self._tasks.values(), timeout=BURIAL_S)
         await end(*self._tasks.values())

@@ -146,6 +146,12 @@ class Executor(Protocol):
         Without renewal it ends by itself.
         """
 
+    def end_session(self) -> None:
+        """Begin nothing that was submitted before: the worker's registration is over.
+
+        What runs has been stopped, but may not have heard of it where it is far away.
+        """
+
     def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
         """Run these handlers from now on, by entry point; what runs already goes on as it began."""
 

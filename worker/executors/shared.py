@@ -647,6 +647,9 @@ class SharedExecutor:
         for process in self._all:
             process.renew(until)
 
+    def end_session(self) -> None:
+        """Do nothing: an attempt on this host that was stopped never begins."""
+
     def end_overdue(self, now: datetime) -> None:
         """End what is past its deadline by a clock that has been moved: that of a test service."""
         for process in self._all:

@@ -28,9 +28,9 @@ class Hosted:
         self.path = path
 
     def say(self, **command: Any) -> None:
-        """Say what the watcher says."""
+        """Say what the watcher says; the first session renews if no other is named."""
         assert self.process.stdin is not None
-        self.process.stdin.write(line_of(command))
+        self.process.stdin.write(line_of({"session": 1, **command}))
 
     async def answer(self) -> Mapping[str, Any]:
         """Return what the watcher is told."""
@@ -39,12 +39,14 @@ class Hosted:
         heard: Mapping[str, Any] = json.loads(line)
         return heard
 
-    async def order(self, attempt_id: str, handler: str, **more: Any) -> "Ordered":
+    async def order(
+        self, attempt_id: str, handler: str, session: int = 1, **more: Any
+    ) -> "Ordered":
         """Order an attempt."""
         reader, writer = await asyncio.open_unix_connection(self.path, limit=LONGEST_BYTES)
         order = described(task_of(handler, Path("unused"), **more), PACKAGE)
         order["package"]["generation"] = 1
-        writer.write(line_of({**order, "id": attempt_id}))
+        writer.write(line_of({**order, "id": attempt_id, "session": session}))
         return Ordered(reader, writer)
 
 
@@ -131,6 +133,27 @@ async def test_nothing_begins_before_the_lease_is_known(host: Hosted) -> None:
     assert not ending.done()
     host.say(do="renew", until=monotonic() + 60)
     assert (await ending)["kind"] == "result"
+
+
+async def test_an_order_of_an_earlier_session_never_begins(host: Hosted) -> None:
+    early = await host.order("early", "noop")
+    host.say(do="renew", until=monotonic() + 60, session=2)
+    assert (await early.end())["kind"] == "lease"
+    # Late beats of the session before take nothing back.
+    host.say(do="renew", until=monotonic() + 60, session=1)
+    late = await host.order("late", "noop")
+    assert (await late.end())["kind"] == "lease"
+    present = await host.order("present", "noop", session=2)
+    assert (await present.end())["kind"] == "result"
+
+
+async def test_what_an_earlier_session_runs_ends_with_the_next_one_s_lease(host: Hosted) -> None:
+    host.say(do="renew", until=monotonic() + 60)
+    attempt = await host.order("a", "sleep")
+    process = process_in(await attempt.first_print())
+    host.say(do="renew", until=monotonic() + 60, session=2)
+    assert (await attempt.end())["kind"] == "stopped"
+    await gone(process)
 
 
 async def test_whoever_hangs_up_ends_the_attempt(host: Hosted) -> None:

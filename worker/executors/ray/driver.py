@@ -59,14 +59,14 @@ class Node:
         self._ahead_s = now - monotonic()
         self._told_until = 0.0
 
-    async def renew(self, until: float) -> None:
-        """Let what runs there go on until this moment of this host's monotonic clock."""
+    async def renew(self, until: float, session: int) -> None:
+        """Let what this session runs there go on until a moment of this host's monotonic clock."""
         if self.lost.is_set():
             return
         self._told_until = until
         try:
             until_there = until + self._ahead_s
-            now: float = await self._watcher.renew.remote(until_there)
+            now: float = await self._watcher.renew.remote(until_there, session)
         except self._errors as error:
             self.lose(error)
         else:
@@ -131,13 +131,15 @@ class Cluster:
         self._nodes: dict[str, Node] = {}
         self._starting: set[str] = set()
         self._until = 0.0
+        self._session = 0
         self.any_node = asyncio.Event()
 
-    def renew(self, until: float) -> None:
-        """Let all that runs go on until this moment of this host's monotonic clock."""
+    def renew(self, until: float, session: int) -> None:
+        """Let all that this session runs go on until a moment of this host's monotonic clock."""
         self._until = until
+        self._session = session
         for node in self._nodes.values():
-            start_once("renewal", node.renew(until))
+            start_once("renewal", node.renew(until, session))
 
     def node(self, node_id: str) -> Node | None:
         """Return a node that has, or had, a watcher."""
@@ -190,7 +192,7 @@ class Cluster:
             node = Node(node_id, watcher, now, self._errors)
             self._nodes[node_id] = node
             if self._until:
-                await node.renew(self._until)
+                await node.renew(self._until, self._session)
         except self._errors as error:
             logger.warning("the Ray node %s can run no attempts: %s", node_id, in_short(error))
             await asyncio.sleep(ANSWER_S)
@@ -403,7 +405,7 @@ class Driver:
         """Do what the worker says."""
         match command["do"]:
             case "renew":
-                self.cluster.renew(command["until"])
+                self.cluster.renew(command["until"], command["session"])
             case "submit":
                 self._submit(command["order"])
             case _:

@@ -315,6 +315,7 @@ class RayExecutor:
         self._generations = itertools.count(1)
         self._generation = next(self._generations)
         self._lease_until = 0.0
+        self._session = 1
         self._room = 0
 
     capabilities = APART
@@ -359,7 +360,12 @@ class RayExecutor:
         """Let what runs go on until this moment of this host's monotonic clock."""
         self._lease_until = until
         self._own.renew(until)
-        self._tell({"do": "renew", "until": until})
+        self._tell_lease()
+
+    def end_session(self) -> None:
+        """Begin nothing that was submitted before: nodes refuse orders of earlier sessions."""
+        self._session += 1
+        self._own.end_session()
 
     def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
         """Run these handlers from now on, by entry point; what runs already goes on as it began."""
@@ -394,8 +400,12 @@ class RayExecutor:
         self._room -= 1  # Until the cluster is asked the next time.
         order = described(task, package)
         order["package"]["generation"] = self._generation
+        order["session"] = self._session
         self._tell({"do": "submit", "order": {**order, "id": attempt.id}})
         return attempt
+
+    def _tell_lease(self) -> None:
+        self._tell({"do": "renew", "until": self._lease_until, "session": self._session})
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         if self._driver is not None:
@@ -421,7 +431,7 @@ class RayExecutor:
                 logger.warning("%s; trying again", error)
                 await asyncio.sleep(AGAIN_S)
             else:
-                self._tell({"do": "renew", "until": self._lease_until})
+                self._tell_lease()
 
     def _lose_all(self) -> None:
         """Let what ran be over, once its lease on the cluster is, for nobody hears of it."""

@@ -280,6 +280,8 @@ class Host:
         self._known: dict[str, HandlerPackage] = {}
         self._lease_until = 0.0
         self._has_lease = asyncio.Event()
+        self._session = 0
+        self._sessions: dict[str, int] = {}
         self._attempts: dict[str, ProcessAttempt] = {}
         self._over: dict[str, asyncio.Event] = {}
         self._early: OrderedDict[str, list[Mapping[str, Any]]] = OrderedDict()
@@ -298,9 +300,7 @@ class Host:
     async def obey(self, command: Mapping[str, Any]) -> bool | None:
         """Do what the watcher says; return whether an attempt is over where it asks for that."""
         if command["do"] == "renew":
-            self._lease_until = command["until"]
-            self._has_lease.set()
-            self._executor.renew(self._lease_until)
+            self._renew(command["until"], command["session"])
             return None
         attempt_id = command["id"]
         attempt = self._attempts.get(attempt_id)
@@ -311,6 +311,18 @@ class Host:
         if command["do"] != "end":
             return None
         return await self._is_over(attempt_id)
+
+    def _renew(self, until: float, session: int) -> None:
+        """Let what this session runs go on; what an earlier one has left here is stopped."""
+        if session < self._session:
+            return
+        self._session = session
+        for attempt_id, attempt in self._attempts.items():
+            if self._sessions[attempt_id] < session:
+                attempt.stop()
+        self._lease_until = until
+        self._has_lease.set()
+        self._executor.renew(until)
 
     async def attend(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Run the attempt that somebody orders."""
@@ -336,6 +348,7 @@ class Host:
             over.set()
             del self._over[attempt_id]
             self._attempts.pop(attempt_id, None)
+            self._sessions.pop(attempt_id, None)
         await following
         await telling.ended(outcome)
         await end(listening)
@@ -343,6 +356,9 @@ class Host:
 
     async def _run(self, order: Mapping[str, Any], log: Path, telling: Telling) -> Outcome:
         await self._has_lease.wait()
+        if order["session"] < self._session:
+            # The present lease is another session's, and its runs may be executed elsewhere by now.
+            return Outcome("lease")
         telling.begins()
         task = task_of(order["task"], log)
         if (task.definition.get("resources") or {}).get("gpus"):
@@ -358,9 +374,10 @@ class Host:
             return Outcome("lost", {"message": message})
         attempt_id: str = order["id"]
         self._attempts[attempt_id] = attempt
+        self._sessions[attempt_id] = order["session"]
         for command in self._early.pop(attempt_id, ()):
             _pass_on(command, attempt)
-        if self._is_closing:
+        if self._is_closing or order["session"] < self._session:
             attempt.stop()
         return await attempt.outcome()
 
@@ -488,9 +505,13 @@ class Watcher:
         """Return this node's monotonic clock, once the host is ready."""
         return monotonic()
 
-    def renew(self, until: float) -> float:
-        """Let what runs go on until this moment of this node's monotonic clock; return that."""
-        self._tell({"do": "renew", "until": until})
+    def renew(self, until: float, session: int) -> float:
+        """Let what this session runs go on until a moment of this node's monotonic clock.
+
+        Returns:
+            what that clock shows.
+        """
+        self._tell({"do": "renew", "until": until, "session": session})
         return monotonic()
 
     def tell(self, command: Mapping[str, Any]) -> None:

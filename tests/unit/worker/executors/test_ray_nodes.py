@@ -35,7 +35,7 @@ async def test_nobody_waits_for_a_silent_node_beyond_its_lease(
     watcher = Silent()
     node = Node("gone", watcher, monotonic(), errors=())
     until = monotonic() + 0.3
-    renewing = asyncio.create_task(node.renew(until))
+    renewing = asyncio.create_task(node.renew(until, 1))
     await asyncio.sleep(0)
     async with asyncio.timeout(30):
         await node.end("an attempt")
