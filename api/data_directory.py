@@ -8,10 +8,12 @@ commands that open nothing need it, too.
 import fcntl
 import os
 import pwd
+import re
 import shutil
 import stat
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -269,6 +271,7 @@ def socket_directory(home: Path, user: ServerUser) -> Path:
     Its path is short enough for a socket's name, and the same at each start: by it processes find
     the server again.
     """
+    _sweep_elsewhere(user)
     directory = home / "run"
     if len(bytes(directory)) > SOCKET_PATH_LIMIT:
         directory = _elsewhere(home / "run-elsewhere", user)
@@ -286,11 +289,30 @@ def _elsewhere(link: Path, user: ServerUser) -> Path:
         with suppress(FileExistsError):
             known.mkdir(mode=0o700)
         if _is_private(known, user):
+            os.utime(known)  # It is in use from now on: nobody may sweep it.
             return known
         link.unlink()
-    made = Path(tempfile.mkdtemp(prefix="apphub-"))
+    made = Path(tempfile.mkdtemp(prefix=_ELSEWHERE))
     link.symlink_to(made)
     return made
+
+
+_ELSEWHERE = "apphub-"
+
+_MADE_ELSEWHERE = re.compile(rf"{_ELSEWHERE}[a-z0-9_]{{8}}")
+
+_OLD_S = 60.0
+"""A directory is empty for a moment before the server has its socket there."""
+
+
+def _sweep_elsewhere(user: ServerUser) -> None:
+    """Remove what servers left that are gone; one that comes again makes its directory again."""
+    for path in Path(tempfile.gettempdir()).glob(f"{_ELSEWHERE}*"):
+        # What is not empty, somebody else's, or gone by now stays as it is.
+        with suppress(OSError):
+            is_old = time.time() - path.lstat().st_mtime > _OLD_S
+            if _MADE_ELSEWHERE.fullmatch(path.name) and is_old and _is_private(path, user):
+                path.rmdir()
 
 
 def _is_private(directory: Path, user: ServerUser) -> bool:
