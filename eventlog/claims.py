@@ -239,25 +239,27 @@ _OFFERED = f"""
 """
 
 
+_QUEUE_OF_JOB = "(concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id"
+"""The order of `job_runs_waiting`, which no other index has: so the first few are all that is
+read, and that among the runs that wait, not among all of a job."""
+
 _WAITING_JOBS = f"""
     WITH RECURSIVE waiting AS (
         (SELECT job_definition_id AS id, 1 AS number FROM job_runs
-         WHERE {IS_PENDING} ORDER BY job_definition_id LIMIT 1)
+         WHERE {IS_PENDING} ORDER BY job_definition_id, {_QUEUE_OF_JOB} LIMIT 1)
         UNION ALL
         SELECT next.id, waiting.number + 1 FROM waiting CROSS JOIN LATERAL (
             SELECT job_definition_id AS id FROM job_runs
             WHERE {IS_PENDING} AND job_definition_id > waiting.id
-            ORDER BY job_definition_id LIMIT 1
+            ORDER BY job_definition_id, {_QUEUE_OF_JOB} LIMIT 1
         ) AS next WHERE waiting.number < {MOST_JOBS}
     )
 """
 
 _FIRST_OF_JOB = f"""
     SELECT entry_point, scheduled_at FROM job_runs
-    WHERE {IS_PENDING} AND job_definition_id = waiting.id
-    ORDER BY (concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id
+    WHERE {IS_PENDING} AND job_definition_id = waiting.id ORDER BY {_QUEUE_OF_JOB}
 """
-"""The order of `job_runs_waiting`, so that the first few are all that is read."""
 
 
 class UnofferedRuns(TypedDict):
