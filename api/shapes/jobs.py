@@ -88,25 +88,25 @@ class Waits(Shape):
     """How long executions waited from the moment at which they were due."""
 
     starts: int = Field(description="how many there were; without any, the others are 0")
-    median_ms: int
-    p95_ms: int = Field(alias="p95Ms")
-    worst_ms: int
-    mean_ms: int
+    median_ms: int = Field(description="half of them waited no longer, in milliseconds")
+    p95_ms: int = Field(description="95 in 100 waited no longer, in milliseconds")
+    worst_ms: int = Field(description="the longest wait, in milliseconds")
+    mean_ms: int = Field(description="the average wait, in milliseconds")
 
 
 class LimitSince(Shape):
     """A limit that held from a time on."""
 
-    since: AwareDatetime
+    since: AwareDatetime = Field(description="from when on it held")
     max_concurrent_runs: int | None = Field(description="null for no limit")
 
 
 class WhatIf(Shape):
     """A job's recorded past, played again under another limit."""
 
-    job: str
-    since: AwareDatetime
-    until: AwareDatetime
+    job: str = Field(description="as it was named in the request")
+    since: AwareDatetime = Field(description="when the range begins")
+    until: AwareDatetime = Field(description="when it ends: at the request")
     max_concurrent_runs: int | None = Field(description="the supposed limit; null for none")
     runs: int = Field(description="that became due in this time and have started")
     limits: list[LimitSince] = Field(description="which really held")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from domain.json_values import Json, JsonObject
 from domain.schema.fast_path import compiled
 from domain.schema.validation import quick_and_thorough, thorough_violations, violations
 
@@ -17,7 +18,7 @@ IMPOSSIBLE = [
     ("date-time", "2026-02-03 10:61"),
 ]
 
-FINE = [
+FINE: list[tuple[Json, Json]] = [
     ("date", "2024-02-29"),
     ("date", "2000-02-29"),
     ("date", "0000-02-29"),
@@ -36,14 +37,14 @@ FINE = [
 
 @pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)
 def test_a_date_that_no_calendar_has_is_refused(name: str, value: str) -> None:
-    schema = {"properties": {"day": {"type": "string", "format": name}}}
+    schema: JsonObject = {"properties": {"day": {"type": "string", "format": name}}}
     [issue] = violations(schema, {"day": value}, "/parameters")
     assert (issue.path, issue.keyword) == ("/parameters/day", "format")
     assert value in issue.message
 
 
 @pytest.mark.parametrize(("name", "value"), FINE)
-def test_all_else_is_a_remark(name: str, value: object) -> None:
+def test_all_else_is_a_remark(name: Json, value: Json) -> None:
     plain = compiled({"format": name})
     assert plain is not None
     assert plain.certainly_allows(value)
