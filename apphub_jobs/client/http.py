@@ -161,9 +161,16 @@ def content(response: httpx.Response) -> Any:
     if response.is_success:
         with suppress(ValueError, RecursionError):
             found = response.json()
-            if isinstance(found, dict):
+            if isinstance(found, dict) and _is_ours(found.get("data", {})):
                 return _Answer(response, found)
     raise failure(response)
+
+
+def _is_ours(data: Any) -> bool:
+    """Return whether this may be the service's data: an object, or a list of objects."""
+    if isinstance(data, list):
+        return all(isinstance(item, dict) for item in data)
+    return isinstance(data, dict)
 
 
 class _Answer(dict[str, Any]):

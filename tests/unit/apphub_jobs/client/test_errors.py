@@ -66,7 +66,13 @@ def test_who_else_answers_is_told_apart(body: object) -> None:
     assert str(error).startswith("HTTP 502, but no answer of AppHub Jobs")
 
 
-@pytest.mark.parametrize("body", ["[]", "[" * 100_000, '"x"', "null", "{}"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *("[]", "[" * 100_000, '"x"', "null", "{}"),
+        *('{"data": null}', '{"data": "x"}', '{"data": [1]}'),
+    ],
+)
 def test_a_success_of_somebody_else_is_told_apart(body: str) -> None:
     with pytest.raises(ApiError) as raised:
         content(httpx.Response(200, text=body))["data"]
