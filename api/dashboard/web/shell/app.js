@@ -1,21 +1,17 @@
 // The shell around all screens.
 
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 
-import { Announcer, Confirmations, Empty, Failed, html, Loading } from "../parts.js";
-import { address, asOf, showsPast } from "../state.js";
+import { Announcer, Confirmations, Dialog, Empty, Failed, html, Icon, into, Link, Loading } from "../parts.js";
+import { address, asOf, keepToken, showsPast, whenUnauthorized } from "../state.js";
+import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
-import { Access } from "./access.js";
-import { ConnectionLost } from "./connection.js";
-import { Header } from "./header.js";
-import { useKeys } from "./keys.js";
-import { useMenus } from "./menus.js";
-import { Navigation } from "./navigation.js";
-import { PAGES } from "./pages.js";
-import { Palette } from "./palette.js";
-import { PastBar } from "./past.js";
-import { Settings } from "./settings.js";
+import { ConnectionLost, ConnectionState } from "./connection.js";
+import { Navigation, PAGES, useMenus } from "./navigation.js";
+import { openPalette, Palette, useKeys } from "./palette.js";
+import { openPast, PastBar } from "./past.js";
+import { openSettings, Settings } from "./settings.js";
 
 export function App() {
 	useKeys();
@@ -48,7 +44,7 @@ function Screen() {
 	const loaded = useSignal({});
 	const isFirst = useRef(true);
 	useEffect(() => {
-		page && import(`../screens/${page.file}.js`).then(
+		page && import(`../screens/${view}.js`).then(
 			({ Screen: Found }) => (loaded.value = { view, Screen: Found }),
 			(error) => (loaded.value = { view, error }),
 		);
@@ -76,4 +72,51 @@ function Guarded({ screen: Shown }) {
 function titleOf(view, id) {
 	const name = texts.views[view] ?? texts.errors.noView;
 	return id ? `${name} ${id}` : name;
+}
+
+// The top of the page: which service this is, search, and the moment that is shown.
+
+function Header() {
+	return html`<header class="header environment-${environment.colour}">
+		<${Link} to=${{ view: "overview" }} class="brand">${texts.product}<//>
+		${environment.name && html`<span class="environment">${environment.name}</span>`}
+		<button class="search" onClick=${openPalette} aria-keyshortcuts="Control+K Meta+K">
+			<${Icon} name="search" /><span>${texts.palette.title}</span><kbd>Ctrl K</kbd>
+		</button>
+		<button class="plain" onClick=${openPast} title=${texts.past.open} aria-label=${texts.past.open}>
+			<${Icon} name="clock" />
+		</button>
+		<button class="plain" onClick=${openSettings} title=${texts.settings.title} aria-label=${texts.settings.title}>
+			<${Icon} name="settings" />
+		</button>
+		<${ConnectionState} />
+	</header>`;
+}
+
+// The question for a token, where the service asks for one.
+
+const isAsked = signal(false);
+
+whenUnauthorized(() => (isAsked.value = true));
+
+function Access() {
+	const token = useSignal("");
+	if (!isAsked.value) return null;
+	const submit = (event) => {
+		event.preventDefault();
+		keepToken(token.value.trim());
+		location.reload(); // Whatever was refused is asked for again.
+	};
+	return html`<${Dialog} title=${texts.access.title} onClose=${() => (isAsked.value = false)}>
+		<form class="stack" onSubmit=${submit}>
+			<p>${texts.access.hint}</p>
+			<label>
+				${texts.access.token}
+				<input
+					type="password" autocomplete="off" required value=${token.value}
+					onInput=${into(token)} />
+			</label>
+			<div class="actions"><button class="main">${texts.access.go}</button></div>
+		</form>
+	<//>`;
 }

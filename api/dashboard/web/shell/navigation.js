@@ -1,11 +1,34 @@
-// The pages, beside the content where there is room, above it where there is not.
+// Which pages there are, and the navigation between them.
 
 import { useEffect } from "preact/hooks";
 
 import { html, Link } from "../parts.js";
 import { address, asOf, world } from "../state.js";
 import { number, texts } from "../texts.js";
-import { MAIN, PAGES } from "./pages.js";
+
+// Which pages there are: what opens them; the code of each is `screens/NAME.js`.
+
+/** @type {Record<string, {key?: string, under?: string}>} */
+export const PAGES = {
+	overview: { key: "o" },
+	runs: { key: "r" },
+	run: { under: "runs" },
+	bulk: { under: "runs" },
+	jobs: { key: "j" },
+	job: { under: "jobs" },
+	failures: { key: "f" },
+	schedules: { key: "s" },
+	schedule: { under: "schedules" },
+	workers: { key: "w" },
+	log: { key: "l" },
+	apps: { key: "a" },
+	app: { under: "apps" },
+};
+
+/** Those that stand in the navigation. */
+export const MAIN = Object.keys(PAGES).filter((view) => PAGES[view].key);
+
+// The pages, beside the content where there is room, above it where there is not.
 
 export function Navigation() {
 	const { view } = address.value;
@@ -30,4 +53,28 @@ function Open() {
 	if (!counts || asOf.value) return null;
 	const open = counts.pending + counts.running;
 	return open > 0 ? html`<span class="count">${number(open)}</span>` : null;
+}
+
+// Menus close when one looks elsewhere, or presses Escape, as menus do.
+
+export function useMenus() {
+	useEffect(() => {
+		const closeOthers = ({ target }) => {
+			for (const menu of document.querySelectorAll("details.menu[open]")) {
+				if (!menu.contains(target)) menu.open = false;
+			}
+		};
+		const closeByKey = ({ key }) => {
+			const menu = key === "Escape" && document.activeElement?.closest("details.menu[open]");
+			if (!menu) return;
+			menu.open = false;
+			menu.querySelector("summary").focus();
+		};
+		addEventListener("click", closeOthers);
+		addEventListener("keydown", closeByKey);
+		return () => {
+			removeEventListener("click", closeOthers);
+			removeEventListener("keydown", closeByKey);
+		};
+	}, []);
 }

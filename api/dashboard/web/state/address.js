@@ -2,9 +2,9 @@
 // Pure. What belongs to the page itself is named here; everything else in the query is a filter of the list shown.
 
 /** Names in the query that belong to the page; filters are called otherwise. */
-export const OWN = ["view", "id", "tab", "asOf", "compare"];
+const OWN = ["view", "id", "tab", "asOf", "compare"];
 
-export const FIRST_VIEW = "overview";
+const FIRST_VIEW = "overview";
 
 /**
  * @typedef {{view: string, id: string, tab: string, asOf: string, compare: string, words: [string, string][]}} Address

@@ -3,11 +3,10 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-import { get } from "./api.js";
-import { Asking } from "./asking.js";
+import { Asking, get } from "./api.js";
 import { newest } from "./fold.js";
-import { asOf, moment, showsPast } from "./router.js";
 import { connection, generation, world } from "./live.js";
+import { asOf, moment, showsPast } from "./router.js";
 
 /**
  * Ask, and ask again whenever one of `causes` changes, or the moment that is looked at.

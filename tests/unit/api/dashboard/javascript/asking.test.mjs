@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { test } from "node:test";
 
-import { Asking } from "../../../../../api/dashboard/web/state/asking.js";
+import { Asking } from "../../../../../api/dashboard/web/state/api.js";
 
 /** Questions whose answers a test gives. */
 function world() {

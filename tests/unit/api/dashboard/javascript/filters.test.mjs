@@ -4,7 +4,7 @@ import { test } from "node:test";
 import {
   conditions, format, parse, suggestions, withoutWord, withWord,
 } from "../../../../../api/dashboard/web/state/filters.js";
-import { matches } from "../../../../../api/dashboard/web/screens/runs/matching.js";
+import { matches } from "../../../../../api/dashboard/web/state/filters.js";
 
 for (const [text, words] of [
   ["", []],

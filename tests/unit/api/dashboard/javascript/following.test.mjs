@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { canFollow, MOST_KEPT, placeAfter, withNewer } from "../../../../../api/dashboard/web/screens/log/following.js";
+import { canFollow, MOST_KEPT, placeAfter, withNewer } from "../../../../../api/dashboard/web/screens/log_following.js";
 
 for (const [told, asOf, given, expected] of [
   ["the present", "", {}, true],

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { durationsOf, percentile, pointsOf } from "../../../../../api/dashboard/web/screens/jobs/percentiles.js";
-import { limitsOf } from "../../../../../api/dashboard/web/screens/jobs/limits.js";
-import { emptyOf, fieldsOf, isRounded, issuesAt, objectOf, withValue } from "../../../../../api/dashboard/web/screens/jobs/schema.js";
-import { changesBetween, historyOf, revisable } from "../../../../../api/dashboard/web/screens/jobs/history.js";
-import { bucketsOf } from "../../../../../api/dashboard/web/screens/overview/buckets.js";
-import { inWords } from "../../../../../api/dashboard/web/screens/schedules/words.js";
+import { durationsOf, percentile, pointsOf } from "../../../../../api/dashboard/web/state/statistics.js";
+import { limitsOf } from "../../../../../api/dashboard/web/screens/definition.js";
+import { emptyOf, fieldsOf, isRounded, issuesAt, objectOf, withValue } from "../../../../../api/dashboard/web/screens/schema.js";
+import { changesBetween, historyOf, revisable } from "../../../../../api/dashboard/web/screens/definition.js";
+import { bucketsOf } from "../../../../../api/dashboard/web/state/statistics.js";
+import { inWords } from "../../../../../api/dashboard/web/screens/schedule_words.js";
 
 const object = (properties, more = {}) => ({ type: "object", properties, ...more });
 

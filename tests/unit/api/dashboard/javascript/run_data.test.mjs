@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { chainOf } from "../../../../../api/dashboard/web/screens/run/chain.js";
-import { asCommand, asCurl, asPython } from "../../../../../api/dashboard/web/screens/run/commands.js";
-import { differences } from "../../../../../api/dashboard/web/screens/run/differences.js";
-import { allOf, MOST_LINES, noLines, placesOf, seen, withPiece } from "../../../../../api/dashboard/web/screens/run/lines.js";
+import { chainOf } from "../../../../../api/dashboard/web/screens/commands.js";
+import { asCommand, asCurl, asPython } from "../../../../../api/dashboard/web/screens/commands.js";
+import { differences } from "../../../../../api/dashboard/web/screens/definition.js";
+import { allOf, MOST_LINES, noLines, placesOf, seen, withPiece } from "../../../../../api/dashboard/web/screens/log_lines.js";
 
 test("pieces of a log become lines, wherever they were cut", () => {
   const so = ["one\ntw", "o\n", "", "thr", "ee"].reduce(withPiece, noLines());

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { pathOf, placed, segmentsOf } from "../../../../../api/dashboard/web/screens/run/story/segments.js";
+import { pathOf, placed, segmentsOf } from "../../../../../api/dashboard/web/screens/segments.js";
 
 const START = Date.parse("2026-11-26T08:00:00.000Z");
 

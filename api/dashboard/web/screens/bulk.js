@@ -1,0 +1,131 @@
+// Bulk operations: how far each has got, live, and the means to stop it.
+
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+
+import {
+	announce, Answered, Dialog, Empty, Guard, html, into, isGuarded, MoreRows, orderWithReason, shortId, Status, Time,
+} from "../parts.js";
+import { address, asOf, get, moment, navigate, newKey, pageOf, post, useAnswer, useNewest } from "../state.js";
+import { conditions } from "../state/filters.js";
+import { environment } from "../state/preferences.js";
+import { texts } from "../texts.js";
+import { RunTable } from "./run_table.js";
+
+export function Screen() {
+	const { id } = address.value;
+	const asked = useAnswer(
+		async (signal) => {
+			if (!id) return load(null, signal);
+			const { data } = await get(`/bulk/${id}`, moment.value, signal);
+			return { rows: [data], next: null };
+		},
+		[id],
+	);
+	return html`<h1>${texts.views.bulk}</h1>
+		<${Answered} asked=${asked}>
+			${({ rows }) => html`<${List} operations=${rows} /><${MoreRows} asked=${asked} load=${load} text=${texts.older} />`}
+		<//>`;
+}
+
+const load = (cursor, signal) => pageOf("/bulk", moment.value, cursor, signal);
+
+function List({ operations }) {
+	const newest = useNewest(operations, "bulk", ({ id }) => id);
+	if (newest.length === 0) return html`<${Empty} title=${texts.bulk.empty} hint=${texts.bulk.emptyHint} />`;
+	return html`<ul class="stack">
+		${newest.map((operation) => html`<${Operation} key=${operation.id} operation=${operation} />`)}
+	</ul>`;
+}
+
+function Operation({ operation }) {
+	const { id, action, filter, status, total, done, refused, reason, requestedBy, createdAt, refusals } =
+		operation;
+	const words = texts.bulk;
+	const question = { title: words.abort, text: words.abortHint, action: words.abort };
+	const abort = () => orderWithReason(question, `/bulk/${id}/abort`, words.abort);
+	return html`<li class="card stack">
+		<div class="screen-head">
+			<h2>${texts.bulk.title(action)}</h2>
+			<span class="id">${shortId(id)}</span> <${Status} status=${status} />
+			${status === "running" && !asOf.value && html`
+				<div class="actions"><button class="danger" onClick=${abort}>${texts.bulk.abort} …</button></div>
+			`}
+		</div>
+		<p class="command"><code>${filter.join("  ")}</code></p>
+		<progress max=${Math.max(total, 1)} value=${total === 0 ? 1 : done + refused}
+			aria-label=${texts.bulk.running(operation)}>
+		</progress>
+		<p>${texts.bulk.running(operation)}</p>
+		<p class="quiet">${reason} · ${requestedBy} · <${Time} at=${createdAt} /></p>
+		${refusals.length > 0 && html`<ul class="refused">
+			${refusals.slice(0, 10).map(({ run, why }) => html`<li key=${run}>${texts.bulk.one(run, why)}</li>`)}
+		</ul>`}
+	</li>`;
+}
+
+// A bulk operation before it is ordered: what it would come to, why, and for reruns with which other parameters.
+
+export function BulkDialog({ action, words, onClose }) {
+	const order = { action, filter: conditions(words) };
+	const preview = useAnswer(() => post("/bulk", { ...order, dryRun: true }), []);
+	return html`<${Dialog} title=${texts.bulk.title(action)} onClose=${onClose} className="wide">
+		<p class="command"><code>${order.filter.join("  ")}</code></p>
+		<${Answered} asked=${preview}>
+			${({ data }) => html`
+				<${Preview} preview=${data} /><${Order} order=${order} count=${data.count} onClose=${onClose} />
+			`}
+		<//>
+	<//>`;
+}
+
+function Preview({ preview }) {
+	const { count, position, sample, refused } = preview;
+	return html`<div class="stack">
+		<p>
+			<strong>${texts.bulk.preview(count)}</strong>,${" "}
+			<span class="quiet">${texts.bulk.asOfPosition(position)}</span>
+		</p>
+		${refused.length > 0 && html`<div>
+			<p>${texts.bulk.refused(refused.length)}</p>
+			<ul class="refused">
+				${refused.slice(0, 5).map(({ run, why }) => html`<li key=${run}>${texts.bulk.one(run, why)}</li>`)}
+			</ul>
+		</div>`}
+		${sample.length > 0 && html`<div><h3>${texts.bulk.sample}</h3><${RunTable} runs=${sample} isBrief /></div>`}
+	</div>`;
+}
+
+function Order({ order, count, onClose }) {
+	const reason = useSignal("");
+	const patch = useSignal("");
+	const name = useSignal("");
+	const problem = useSignal("");
+	const key = useRef(newKey());
+	const mayGo = count > 0 && reason.value.trim() !== "" && (!isGuarded || name.value === environment.name);
+	const submit = async (event) => {
+		event.preventDefault();
+		try {
+			const parameters = patch.value.trim() && JSON.parse(patch.value);
+			const body = { ...order, reason: reason.value, ...(parameters && { patch: { parameters } }) };
+			const { data } = await post("/bulk", body, { "Idempotency-Key": key.current });
+			announce(texts.bulk.title(order.action));
+			onClose();
+			navigate({ view: "bulk", id: data.id });
+		} catch (error) {
+			problem.value = error instanceof SyntaxError ? texts.jobs.badJson : error.message;
+		}
+	};
+	return html`<form class="stack" onSubmit=${submit}>
+		<label>${texts.reason}<input required maxlength="1000" value=${reason.value} onInput=${into(reason)} /></label>
+		${order.action === "rerun" && html`
+			<label>${texts.bulk.patch}<textarea rows="3" placeholder="{}" value=${patch.value} onInput=${into(patch)}></textarea></label>
+		`}
+		<${Guard} name=${name} />
+		${problem.value && html`<p class="problem" role="alert">${problem.value}</p>`}
+		<div class="actions">
+			<button type="button" onClick=${onClose}>${texts.leaveIt}</button>
+			<button class="danger" disabled=${!mayGo}>${texts.bulk.go(texts.bulk.actions[order.action], count)}</button>
+		</div>
+	</form>`;
+}

@@ -1,0 +1,135 @@
+// What fails, by cause: groups that open, are resolved or ignored, and open again.
+
+import { signal, useSignal } from "@preact/signals";
+
+import { Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
+import { address, ApiError, asOf, change, get, moment, pageOf, post, useAnswer, useRefresh } from "../state.js";
+import { bucketsOf } from "../state/statistics.js";
+import { duration } from "../state/times.js";
+import { texts } from "../texts.js";
+import { BulkDialog } from "./bulk.js";
+import { RunTable } from "./run_table.js";
+
+const STATUSES = ["open", "resolved", "ignored"];
+
+export function Screen() {
+	const { words, id } = address.value;
+	const given = Object.fromEntries(words);
+	const status = given.status ?? "open";
+	const asked = useAnswer((signal) => load(id, status, given.job, signal), [id, status, given.job]);
+	useRefresh("failures", asked.again);
+	const show = (shown) =>
+		change({ id: "", words: [["status", shown], ...words.filter(([name]) => name !== "status")] });
+	return html`<div class="screen-head">
+			<h1>${texts.failures.title}</h1>
+			<div class="group" role="group" aria-label=${texts.runs.columns.status}>
+				${STATUSES.map((one) => html`
+					<button key=${one} aria-pressed=${!id && one === status} onClick=${() => show(one)}>${one}</button>
+				`)}
+			</div>
+		</div>
+		<${Answered} asked=${asked}>
+			${({ rows }) => html`<${List} groups=${rows} asked=${asked} load=${(cursor) => load("", status, given.job, undefined, cursor)} />`}
+		<//>`;
+}
+
+async function load(id, status, job, signal, cursor) {
+	if (id) return { rows: [await groupOf(id, signal)], next: null };
+	return pageOf("/failures", [["status", status], ["job", job], ...moment.value], cursor, signal);
+}
+
+/** A single group has no past of its own; the list of all has. */
+async function groupOf(id, signal) {
+	if (asOf.value === "") return (await get(`/failures/${id}`, [], signal)).data;
+	const { data } = await get("/failures", moment.value, signal);
+	const found = data.find(({ fingerprint }) => fingerprint === id);
+	if (!found) throw new ApiError(404, "failure_not_found", texts.failures.notThen);
+	return found;
+}
+
+function List({ groups, asked, load: loadMore }) {
+	if (groups.length === 0)
+		return html`<${Empty} title=${texts.failures.empty} hint=${texts.failures.emptyHint} />`;
+	return html`<ul class="stack">
+			${groups.map((group) => html`
+				<${Group} key=${group.fingerprint} group=${group} again=${asked.again} isOpen=${address.value.id === group.fingerprint} />
+			`)}
+		</ul>
+		<${MoreRows} asked=${asked} load=${loadMore} />`;
+}
+
+// A group of failures: its cause, how often, in which versions, a run of it; and what can be said or done about it.
+
+const MAY = { open: ["resolve", "ignore"], resolved: ["reopen"], ignored: ["reopen"] };
+
+const retrying = signal(null);
+
+/** @param {{group: object, again: () => void, isOpen: boolean}} what `isOpen` where it is the only one */
+function Group({ group, again, isOpen }) {
+	const shows = useSignal(isOpen);
+	const {
+		fingerprint, title, job, reason, frame, status, count, recovered, firstAt, lastAt, affectedVersions,
+		sampleRun,
+	} = group;
+	const words = texts.failures;
+	const say = (what) => attempt(() => post(`/failures/${fingerprint}/${what}`).then(again), words.done[what]);
+	const runs = [["failureGroup", fingerprint]];
+	return html`<li class="card stack">
+		<div class="screen-head">
+			<${Status} status=${status} />
+			<h2 class="failure-title">${title}</h2>
+			${!asOf.value && html`<div class="actions">
+				${status === "open" && html`
+					<button onClick=${() => (retrying.value = fingerprint)}>${words.retryAll} …</button>
+				`}
+				${MAY[status].map((what) => html`<button key=${what} onClick=${() => say(what)}>${words[what]}</button>`)}
+			</div>`}
+		</div>
+		<p>
+			<${JobLink} slug=${job} /> · <code>${reason}</code> ${frame && html`· <code>${frame}</code>`} ·${" "}
+			${words.versions(affectedVersions)}
+		</p>
+		<p>
+			<strong>${words.times(count)}</strong>${recovered > 0 && `, ${words.recovered(recovered)}`} ·${" "}
+			${words.first} <${Time} at=${firstAt} /> · ${words.last} <${Time} at=${lastAt} /> · ${words.sample}:${" "}
+			<${RunLink} id=${sampleRun} /> · <${Link} to=${{ view: "runs", words: runs }}>${texts.runs.title}<//>
+		</p>
+		<details open=${isOpen} onToggle=${({ target }) => (shows.value = target.open)}>
+			<summary>${words.details}</summary>
+			${shows.value && html`<${Details} group=${group} />`}
+		</details>
+		${retrying.value === fingerprint && html`
+			<${BulkDialog} action="retry" words=${[["job", job], ...runs, ["retried", "false"]]} onClose=${() => (retrying.value = null)} />
+		`}
+	</li>`;
+}
+
+// Of a group of failures: when its newest failed, as bars over time, and which runs those are.
+
+const NEWEST = 50;
+const BARS = 30;
+const SHORTEST_MS = 1_000;
+
+function Details({ group }) {
+	const { fingerprint, lastAt } = group;
+	const query = [["failureGroup", fingerprint], ["limit", NEWEST], ...moment.value];
+	const asked = useAnswer(
+		async (signal) => (await get("/job-runs", query, signal)).data.map(({ run }) => run),
+		[fingerprint],
+		{ newer: [lastAt] },
+	);
+	return html`<${Answered} asked=${asked}>${(runs) => html`<${Found} runs=${runs} lastAt=${Date.parse(lastAt)} />`}<//>`;
+}
+
+function Found({ runs, lastAt }) {
+	const words = texts.failures;
+	if (runs.length === 0) return html`<${Empty} title=${words.noRuns} hint=${words.noRunsHint} />`;
+	const firstAt = Math.min(...runs.map(({ completedAt }) => Date.parse(completedAt)));
+	const unit = Math.max((lastAt - firstAt) / (BARS - 1), SHORTEST_MS);
+	const buckets = bucketsOf(runs, lastAt, BARS, unit);
+	return html`<div class="stack">
+		<${Bars} buckets=${buckets} text=${words.trend(runs.length, duration(lastAt - firstAt))}
+			told=${({ all }) => words.times(all)} />
+		<${RunTable} runs=${runs.slice(0, 10)} isBrief />
+	</div>`;
+}

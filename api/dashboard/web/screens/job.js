@@ -1,0 +1,233 @@
+// A job: its newest runs and how long they took, what limits it, its definition; pause, resume, launch.
+
+import { useSignal } from "@preact/signals";
+
+import { announce, Answered, Differences, html, into, Json, Link, Pausing, Status, Tabs, Time } from "../parts.js";
+import {
+	address, all, asOf, get, hadHappened, moment, navigate, send, useAnswer, useNewest, useRefresh,
+} from "../state.js";
+import { STATUSES } from "../state/filters.js";
+import { durationsOf, percentile, pointsOf } from "../state/statistics.js";
+import { duration, local } from "../state/times.js";
+import { number, texts } from "../texts.js";
+import { changesBetween, historyOf, limitsOf, revisable } from "./definition.js";
+import { LaunchForm } from "./launch_form.js";
+import { RunTable } from "./run_table.js";
+import { isRounded, objectOf } from "./schema.js";
+
+const MOST_RUNS = 50;
+
+const TABS = { runs: Runs, launch: Launch, definition: Definition, versions: Versions, revise: Revising };
+
+export function Screen() {
+	const { id } = address.value;
+	const asked = useAnswer(
+		async (signal) => (await get(`/jobs/${id}`, [["limit", MOST_RUNS], ...moment.value], signal)).data,
+		[id],
+	);
+	const { job, runs } = asked.answer ?? { runs: [] };
+	useRefresh("jobs", asked.again, (jobs) => jobs.has(job?.slug));
+	useRefresh("runs", asked.again, (recent) =>
+		[...recent.values()].some(
+			({ slug, createdAt, id: run }) =>
+				slug === job?.slug && createdAt >= (runs[0]?.createdAt ?? "") && runs.every((one) => one.id !== run),
+		),
+	);
+	return html`<${Answered} asked=${asked} lines=${8}>
+		${(answer) => html`<${Job} job=${answer.job} runs=${answer.runs} again=${asked.again} />`}
+	<//>`;
+}
+
+function Job({ job, runs, again }) {
+	const { tab } = address.value;
+	const Shown = TABS[tab] ?? Runs;
+	return html`<div class="screen-head">
+			<div>
+				<h1>${job.name}</h1>
+				<p class="quiet">
+					<span class="id">${job.slug}</span> · ${texts.jobs.columns.version.toLowerCase()} ${job.version}
+				</p>
+			</div>
+			${!asOf.value && html`<div class="actions">
+				<${Pausing} paused=${job.paused} name=${job.slug} path=${`/jobs/${job.slug}`} text=${texts.jobs.pauseText} again=${again} />
+				<button class="main" onClick=${() => navigate({ view: "job", id: job.slug, tab: "launch" })}>
+					${texts.jobs.launch}
+				</button>
+			</div>`}
+		</div>
+		${job.metadata?.description && html`<p>${job.metadata.description}</p>`}
+		${job.paused && html`
+			<p class="note"><${Status} status="paused" /> <${Time} at=${job.paused.at} /> · ${job.paused.by} ${job.paused.reason && `· ${job.paused.reason}`}</p>
+		`}
+		<${Standing} job=${job} />
+		<${Tabs} tabs=${texts.jobs.tabs} current=${TABS[tab] ? tab : "runs"} />
+		<${Shown} job=${job} runs=${runs} again=${again} />`;
+}
+
+function Runs({ job, runs }) {
+	const newest = useNewest(runs, "runs", ({ id }) => id);
+	return html`<section class="card stack">
+			<h2>${texts.jobs.durations}</h2>
+			<${Durations} runs=${newest} />
+		</section>
+		<div class="screen-head">
+			<h2>${texts.jobs.runs}</h2>
+			<div class="actions"><${Link} to=${{ view: "runs", words: [["job", job.slug]] }}>${texts.runs.title}<//></div>
+		</div>
+		<${RunTable} runs=${newest} isOfOneJob />`;
+}
+
+function Launch({ job }) {
+	if (asOf.value) return html`<p class="note">${texts.past.noActions}</p>`;
+	return html`<section class="card"><${LaunchForm} job=${job} key=${job.slug} /></section>`;
+}
+
+function Revising({ job, again }) {
+	return html`<${Revision} job=${job} again=${again} key=${job.version} />`;
+}
+
+function Definition({ job }) {
+	const limits = limitsOf(job);
+	return html`<dl class="facts card">
+			<div><dt>${texts.jobs.entryPoint}</dt><dd><code>${job.entryPoint}</code></dd></div>
+			<div><dt>${texts.jobs.limits}</dt><dd>${limits.join(", ") || texts.none}</dd></div>
+			<div><dt>${texts.run.facts.timeout}</dt><dd>${duration(job.timeoutMs)}</dd></div>
+		</dl>
+		<div class="cards">
+			<section class="card">
+				<h2>${texts.jobs.schema}</h2>
+				<${Json} value=${job.parametersSchema} label=${texts.jobs.schema} />
+			</section>
+			<section class="card">
+				<h2>${texts.jobs.definition}</h2>
+				<${Json} value=${job} label=${texts.jobs.definition} />
+			</section>
+		</div>`;
+}
+
+// How long the newest runs took: in words, and as one point each over the time of its end.
+
+const WIDTH = 1_000;
+const HEIGHT = 100;
+
+const FEWEST = 2;
+
+function Durations({ runs }) {
+	const sorted = durationsOf(runs);
+	if (sorted.length < FEWEST) return html`<p class="quiet">${texts.jobs.needMore}</p>`;
+	const [p50, p95, p99] = [0.5, 0.95, 0.99].map((share) => duration(percentile(sorted, share)));
+	return html`<p>${texts.jobs.percentiles(p50, p95, p99)}</p>
+		<${Plot} ...${pointsOf(runs)} />`;
+}
+
+/** A picture of what the words above and the table below say: whoever does not see it misses nothing. */
+function Plot({ points, first, last, longest }) {
+	return html`<figure class="plot" aria-hidden="true">
+		<div class="plot-scale"><span>${duration(longest)}</span><span>${duration(longest / 2)}</span><span>0</span></div>
+		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
+			${[0, 0.5, 1].map((share) => html`
+				<path class="rule" key=${share} d=${`M0 ${share * HEIGHT}H${WIDTH}`} vector-effect="non-scaling-stroke" />
+			`)}
+			${points.map(({ run, x, y }) => html`<path key=${run.id} class="point status-${run.status}"
+				d=${`M${x * WIDTH} ${(1 - y) * HEIGHT}h0.01`}>
+				<title>${duration(run.durationMs)} · ${texts.status(run.status)} · ${local(run.completedAt)}</title>
+			</path>`)}
+		</svg>
+		<figcaption><span>${local(first)}</span><span>${local(last)}</span></figcaption>
+	</figure>`;
+}
+
+// Every version of a job, and what each changed: read from the log, where all of them are.
+
+const PAGE = 1_000;
+
+function Versions({ job }) {
+	const query = [["subject", job.id]];
+	const asked = useAnswer(
+		async (signal) => historyOf((await all("/events", query, signal, PAGE)).filter(hadHappened)),
+		[job.id],
+		{ newer: [job.version, job.paused?.at] },
+	);
+	return html`<${Answered} asked=${asked}>
+		${(history) => html`<ol class="events">
+			${history.map((change) => html`<${Change} key=${change.position} change=${change} />`)}
+		</ol>`}
+	<//>`;
+}
+
+function Change({ change }) {
+	const { kind, version, at, by, reason, changes } = change;
+	return html`<li class="card">
+		<header>
+			<h2>${kind} ${version && texts.jobs.versionOf(version)}</h2>
+			<span class="quiet"><${Time} at=${at} full /> · ${by}</span>
+		</header>
+		${reason && html`<p>${reason}</p>`}
+		${changes.length > 0 && html`<${Differences} found=${changes} />`}
+	</li>`;
+}
+
+// A new version of a job: its definition as JSON, of which only what was changed is sent.
+
+function Revision({ job, again }) {
+	const before = revisable(job);
+	const written = useSignal(JSON.stringify(before, null, 2));
+	const problem = useSignal({ message: "", issues: [] });
+	const words = texts.jobs;
+	if (asOf.value) return html`<p class="note">${texts.past.noActions}</p>`;
+	const submit = async (event) => {
+		event.preventDefault();
+		try {
+			const changes = changesBetween(before, JSON.parse(written.value));
+			if (Object.keys(changes).length === 0) {
+				problem.value = { message: words.unchanged, issues: [] };
+				return;
+			}
+			// The number that follows: whoever has made a version meanwhile is not written over.
+			const { data } = await send("PATCH", `/jobs/${job.slug}`, { ...changes, version: job.version + 1 });
+			announce(words.revised(data.version));
+			again();
+			navigate({ view: "job", id: job.slug, tab: "versions" });
+		} catch (error) {
+			const message = error instanceof SyntaxError ? words.badJson : error.message;
+			problem.value = { message, issues: error.issues ?? [] };
+		}
+	};
+	const { message, issues } = problem.value;
+	return html`<form class="card stack" onSubmit=${submit}>
+		<p class="quiet">${words.revisionHint}</p>
+		<textarea rows="22" aria-label=${words.definition}
+			aria-invalid=${message ? "true" : undefined} aria-describedby=${message ? "revision-problem" : undefined}
+			value=${written.value} onInput=${into(written)}></textarea>
+		${isRounded(objectOf(written.value)) && html`<p class="note" role="status">${words.rounded}</p>`}
+		${message && html`<div id="revision-problem" class="problem" role="alert">
+			<p>${message}</p>
+			${issues.length > 1 && html`<ul>${issues.map(({ path, message: said }) => html`<li key=${path + said}><code>${path}</code> ${said}</li>`)}</ul>`}
+		</div>`}
+		<div class="actions"><button class="main">${words.revise}</button></div>
+	</form>`;
+}
+
+// How many runs of a job are in which status, and how far its limit is used up.
+
+function Standing({ job }) {
+	const { slug } = job;
+	const load = (signal) => get("/job-runs/counts", [["job", slug], ...moment.value], signal);
+	const asked = useAnswer(load, [slug]);
+	useRefresh("runs", asked.again, (runs) => [...runs.values()].some((run) => run.slug === slug));
+	return html`<${Answered} asked=${asked} lines=${1}>${({ data }) => html`<${Counts} counts=${data} job=${job} />`}<//>`;
+}
+
+function Counts({ counts, job }) {
+	const { slug, maxConcurrentRuns: most } = job;
+	const used = texts.jobs.used(counts.running, most);
+	const words = (status) => [["job", slug], ["status", status]];
+	return html`<ul class="standing">
+		${STATUSES.map((status) => html`<li key=${status}>
+			<${Link} to=${{ view: "runs", words: words(status) }}><${Status} status=${status} /><//> ${number(counts[status])}
+		</li>`)}
+		${most && html`<li>
+			<meter min="0" max=${most} value=${counts.running} aria-label=${used}></meter> <small>${used}</small>
+		</li>`}
+	</ul>`;
+}

@@ -1,0 +1,212 @@
+// Everything at a glance: how many runs are in which state, what needs a person, what has ended lately, who works.
+
+import { Answered, Bars, Empty, html, Icon, JobLink, Link, RunLink, Status, Time } from "../parts.js";
+import { all, asOf, get, moment, now, useAnswer, useCounts, useRefresh, world } from "../state.js";
+import { STATUSES } from "../state/filters.js";
+import { MOST_KEPT } from "../state/fold.js";
+import { bucketsOf } from "../state/statistics.js";
+import { number, texts } from "../texts.js";
+
+export function Screen() {
+	return html`
+		<div class="screen-head"><h1>${texts.overview.title}</h1></div>
+		<${Counts} />
+		<div class="cards">
+			<${Attention} />
+			<${Lately} />
+			<${Fleet} />
+			<${OldestWaiting} />
+			<${NextTicks} />
+		</div>
+	`;
+}
+
+function Counts() {
+	const counts = useCounts();
+	return html`<ul class="counts" aria-label=${texts.overview.counts}>
+		${STATUSES.map((status) => html`<li key=${status}>
+			<${Link} to=${{ view: "runs", words: [["status", status]] }} class="card">
+				<${Status} status=${status} /><strong>${counts ? number(counts[status]) : "…"}</strong>
+			<//>
+		</li>`)}
+	</ul>`;
+}
+
+// What needs a person: failing groups, lost workers, paused jobs, runs that no worker takes. Nothing else is alarming.
+
+const ATTENTION_EVERY_MS = 10_000;
+
+const MOST_GROUPS = 5;
+const MOST_UNOFFERED = 10;
+
+function Attention() {
+	const asked = useAnswer(load, [], { everyMs: ATTENTION_EVERY_MS });
+	useRefresh("failures", asked.again);
+	useRefresh("jobs", asked.again);
+	return html`<section class="card stack">
+		<h2>${texts.overview.attention}</h2>
+		<${Answered} asked=${asked} lines=${3}>${(needs) => html`<${Needs} needs=${needs} />`}<//>
+	</section>`;
+}
+
+async function load(signal) {
+	const [groups, workers, unoffered, jobs] = await Promise.all([
+		get("/failures", [["status", "open"], ["limit", MOST_GROUPS + 1], ...moment.value], signal),
+		// Which workers were lost then is not kept: better nothing than today's.
+		asOf.value ? [] : all("/workers", [], signal),
+		asOf.value ? { data: [] } : get("/workers/unoffered", [], signal),
+		get("/jobs", moment.value, signal),
+	]);
+	return {
+		groups: groups.data.slice(0, MOST_GROUPS),
+		hasMore: groups.data.length > MOST_GROUPS,
+		lost: workers.filter(({ state }) => state === "lost"),
+		unoffered: unoffered.data.slice(0, MOST_UNOFFERED),
+		paused: jobs.data.filter(({ paused }) => paused),
+	};
+}
+
+function Needs({ needs }) {
+	const { groups, hasMore, lost, unoffered, paused } = needs;
+	const words = texts.overview;
+	if (groups.length + lost.length + unoffered.length + paused.length === 0) return html`<p class="quiet">${words.calm}</p>`;
+	return html`<ul class="needs">
+		${groups.map(({ fingerprint, title, job, count }) => html`<li key=${fingerprint}>
+			<${Icon} name="failed" /> <${Link} to=${{ view: "failures", id: fingerprint }}>${title}<//>${" "}
+			<small>${job} · ${texts.failures.times(count)}</small>
+		</li>`)}
+		${hasMore && html`<li><${Link} to=${{ view: "failures" }}>${texts.more}<//></li>`}
+		${lost.length > 0 && html`
+			<li><${Icon} name="warning" /><${Link} to=${{ view: "workers" }}>${words.lost(lost.length)}<//></li>
+		`}
+		${unoffered.map(({ slug, entryPoint }) => html`<li key=${`${slug} ${entryPoint}`}>
+			<${Icon} name="warning" /><${Link} to=${{ view: "job", id: slug }}>${words.unoffered(slug)}<//>${" "}
+			<small>${words.startOne(entryPoint)}</small>
+		</li>`)}
+		${paused.map(({ slug, paused: pause }) => html`<li key=${slug}>
+			<${Icon} name="pause" /><${Link} to=${{ view: "job", id: slug }}>${words.jobPaused(slug)}<//>${" "}
+			<small>${pause.reason ?? ""}</small>
+		</li>`)}
+	</ul>`;
+}
+
+// How many runs ended in each of the last minutes, and how many of them failed.
+
+const MINUTES = 30;
+
+/** What the API gives at most in a page: beyond that the picture is of the newest runs alone. */
+const NEWEST = 50;
+
+function Lately() {
+	const query = [["status", "succeeded,failed,expired,canceled"], ["limit", NEWEST]];
+	const asked = useAnswer(
+		async (signal) => (await get("/job-runs", [...query, ...moment.value], signal)).data.map(({ run }) => run),
+		[],
+	);
+	return html`<section class="card stack">
+		<h2>${texts.overview.throughput}</h2>
+		<${Answered} asked=${asked} lines=${2}>${(runs) => html`<${Minutes} asked=${runs} />`}<//>
+	</section>`;
+}
+
+function Minutes({ asked }) {
+	const known = new Map(asked.map((run) => [run.id, run]));
+	if (asOf.value === "") world.value.recent.runs.forEach((run, id) => known.set(id, run));
+	const ended = [...known.values()].filter(({ completedAt }) => completedAt);
+	const minutes = bucketsOf(ended, now.value, MINUTES);
+	const isAll = asked.length < NEWEST && known.size < MOST_KEPT;
+	const total = minutes.reduce((sum, { all }) => sum + all, 0);
+	const failed = minutes.reduce((sum, minute) => sum + minute.failed, 0);
+	const told = ({ failed: bad, all, ago }) => texts.overview.failedBar(bad, all, ago);
+	return html`<${Bars} buckets=${minutes} text=${texts.overview.ended(total, failed, MINUTES, isAll)} told=${told} />`;
+}
+
+// The runs that have waited longest.
+
+const OLDEST_EVERY_MS = 5_000;
+const OLDEST_SHOWN = 4;
+const OLDEST_LOADED = 50;
+
+const pageOf = ({ data, meta }) => ({ runs: data.map(({ run }) => run), isAll: !meta?.nextCursor });
+
+function OldestWaiting() {
+	const asked = useAnswer(
+		async (signal) => {
+			if (asOf.value === "") return pageOf(await get("/job-runs/waiting", [["limit", OLDEST_SHOWN]], signal));
+			// Of the past there is the list alone: the oldest of its newest page.
+			const pending = [["status", "pending"], ["limit", OLDEST_LOADED], ...moment.value];
+			const { runs, isAll } = pageOf(await get("/job-runs", pending, signal));
+			runs.sort((one, other) => one.scheduledAt.localeCompare(other.scheduledAt));
+			return { runs: runs.slice(0, OLDEST_SHOWN), isAll };
+		},
+		[],
+		{ everyMs: OLDEST_EVERY_MS },
+	);
+	return html`<section class="card stack">
+		<h2>${texts.overview.oldest}</h2>
+		<${Answered} asked=${asked} lines=${2}>${(found) => html`<${Waiting} ...${found} />`}<//>
+	</section>`;
+}
+
+function Waiting({ runs, isAll }) {
+	if (runs.length === 0) return html`<p class="quiet">${texts.overview.nothingWaits}</p>`;
+	return html`${!isAll && html`<p class="note">${texts.ofNewest(OLDEST_LOADED)}</p>`}
+		<ul class="needs">
+			${runs.map((run) => html`<li key=${run.id}>
+				<${RunLink} id=${run.id} /> <${JobLink} slug=${run.slug} />
+				<small>${texts.runs.dueAt} <${Time} at=${run.scheduledAt} /></small>
+			</li>`)}
+		</ul>`;
+}
+
+// Who works: workers and their slots.
+
+const WORKERS_EVERY_MS = 5_000;
+
+function Fleet() {
+	const asked = useAnswer((signal) => all("/workers", [], signal), [], { everyMs: WORKERS_EVERY_MS });
+	return html`<section class="card stack">
+		<h2>${texts.overview.workers}</h2>
+		${asOf.value && html`<p class="note">${texts.past.notHere}</p>`}
+		<${Answered} asked=${asked} lines=${2}>
+			${(known) => html`<${Workers} workers=${known.filter(({ state }) => state !== "lost")} />`}
+		<//>
+	</section>`;
+}
+
+function Workers({ workers }) {
+	const words = texts.overview;
+	if (workers.length === 0) return html`<${Empty} title=${words.noWorkers} command=${words.startWorker} />`;
+	const busy = workers.reduce((sum, worker) => sum + worker.busy, 0);
+	const slots = workers.reduce((sum, worker) => sum + worker.slots, 0);
+	return html`<p>
+			<${Link} to=${{ view: "workers" }}>${texts.workers.count(workers.length)}<//>,${" "}
+			${words.slots(busy, slots)}
+		</p>
+		<meter min="0" max=${slots} value=${busy} aria-label=${words.slots(busy, slots)}></meter>`;
+}
+
+// The next ticks of all schedules.
+
+const TICKS_SHOWN = 5;
+
+function NextTicks() {
+	const asked = useAnswer((signal) => all("/schedules", moment.value, signal), []);
+	useRefresh("schedules", asked.again);
+	return html`<section class="card stack">
+		<h2>${texts.overview.ticks}</h2>
+		<${Answered} asked=${asked} lines=${2}>${(schedules) => html`<${Next} schedules=${schedules} />`}<//>
+	</section>`;
+}
+
+function Next({ schedules }) {
+	const due = schedules
+		.filter(({ nextAt, paused }) => nextAt && !paused)
+		.sort((one, other) => one.nextAt.localeCompare(other.nextAt));
+	if (due.length === 0) return html`<p class="quiet">${texts.overview.noTicks}</p>`;
+	return html`<ul class="needs">
+		${due.slice(0, TICKS_SHOWN).map(({ id, job, nextAt }) => html`<li key=${id}>
+			<${Link} to=${{ view: "schedule", id }}>${id}<//> <small>${job} · <${Time} at=${nextAt} /></small>
+		</li>`)}
+	</ul>`;
+}

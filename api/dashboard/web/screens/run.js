@@ -1,0 +1,275 @@
+// A run: what it is, why it is as it is, what it did with its time, what it printed, all its events.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
+
+import {
+	announce, Answered, attempt, Copy, Dialog, Differences, Duration, html, into, JobLink, Json, Link, orderWithReason, RunLink, shortId, Status, Tabs, Time,
+} from "../parts.js";
+import {
+	address, asOf, change, get, hadHappened, moment, navigate, newKey, post, useAnswer, useNewest, useSettled,
+} from "../state.js";
+import { token } from "../state/api.js";
+import { duration } from "../state/times.js";
+import { texts } from "../texts.js";
+import { asCommand, asCurl, asPython, chainOf } from "./commands.js";
+import { differences } from "./definition.js";
+import { LaunchForm } from "./launch_form.js";
+import { Log } from "./run_log.js";
+import { Story } from "./run_story.js";
+import { STEPS } from "./segments.js";
+
+const TABS = { story: Story, log: Log, events: Events, causes: Causes, data: Data };
+
+export function Screen() {
+	const { id } = address.value;
+	const asked = useAnswer(async (signal) => (await get(`/job-runs/${id}`, moment.value, signal)).data, [id]);
+	return html`<${Answered} asked=${asked} lines=${8}>${({ run, job }) => html`<${Run} asked=${run} job=${job} />`}<//>`;
+}
+
+function Run({ asked, job }) {
+	const rows = useMemo(() => [asked], [asked]);
+	const [run] = useNewest(rows, "runs", ({ id }) => id);
+	const changedAt = useSettled(run.updatedAt);
+	const events = useAnswer((signal) => eventsOf(run.id, signal), [run.id], { newer: [changedAt] });
+	const { tab } = address.value;
+	const told = useRef(run.status);
+	useEffect(() => {
+		if (told.current !== run.status) announce(texts.run.isNow(run.status));
+		told.current = run.status;
+	}, [run.status]);
+	const Shown = TABS[tab] ?? Story;
+	return html`
+		<div class="screen-head">
+			<div>
+				<p class="quiet"><${JobLink} slug=${run.slug}>${job.name}<//></p>
+				<h1 class="run-title"><${Status} status=${run.status} /> <span class="id">${run.id}</span></h1>
+			</div>
+			<${Actions} run=${run} />
+		</div>
+		<${Progress} run=${run} />
+		${run.errorMessage && html`<p class="error-message"><code>${run.errorMessage}</code></p>`}
+		<${Facts} run=${run} />
+		<${Tabs} tabs=${texts.run.tabs} current=${TABS[tab] ? tab : "story"} />
+		<${Answered} asked=${events}>${(known) => html`<${Shown} run=${run} events=${known} />`}<//>
+	`;
+}
+
+/** What the handler said of how far it is. */
+function Progress({ run }) {
+	const share = run.metrics?.progress;
+	if (run.status !== "running" || typeof share !== "number") return null;
+	return html`<progress max="1" value=${share} aria-label=${texts.run.progress}></progress>`;
+}
+
+/** Of very many events the first ones, and what became of the run: not how far it said to be. */
+async function eventsOf(id, signal) {
+	const { data, meta } = await get(`/job-runs/${id}/events`, [["limit", MOST_EVENTS]], signal);
+	const query = [["subject", id], ["type", STEPS.join()], ["after", data.at(-1)?.position], ["limit", MOST_EVENTS]];
+	const later = meta.nextCursor ? (await get("/events", query, signal)).data : [];
+	return [...data, ...later].filter(hadHappened);
+}
+
+// What there is to know of a run at a glance.
+
+function Facts({ run }) {
+	const words = texts.run.facts;
+	const time = (at) => html`<${Time} at=${at} full />`;
+	const facts = [
+		[words.created, time(run.createdAt)],
+		run.scheduledAt !== run.createdAt && [words.due, time(run.scheduledAt)],
+		run.startedAt && [words.started, time(run.startedAt)],
+		run.completedAt && [words.completed, time(run.completedAt)],
+		run.startedAt && [
+			texts.runs.columns.took,
+			html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
+		],
+		[words.attempts, texts.runs.attemptOf(run.attempt, run.maxAttempts)],
+		[words.by, run.requestedBy],
+		run.failureReason && [words.failure, html`<code>${run.failureReason}</code>`],
+		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],
+		run.priority !== 0 && [words.priority, run.priority],
+		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} />`],
+		run.idempotencyKey && [words.key, html`<code>${run.idempotencyKey}</code>`],
+	].filter(Boolean);
+	return html`<dl class="facts card">
+		${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+	</dl>`;
+}
+
+// What can be done to a run; and how the same is done from a terminal or a program.
+
+const OPEN = ["pending", "running"];
+
+function Actions({ run }) {
+	const isRerunning = useSignal(false);
+	const key = useRef(newKey());
+	const isOpen = OPEN.includes(run.status);
+	const isPast = asOf.value !== "";
+	return html`<div class="actions">
+		${isPast && html`<span class="quiet">${texts.past.noActions}</span>`}
+		${!isPast && isOpen && html`
+			<button class="danger" disabled=${run.cancelRequestedAt !== null} onClick=${() => cancel(run)}>${texts.run.cancel} …</button>
+		`}
+		${!isPast && !isOpen && html`<button onClick=${() => retry(run, key)}>${texts.run.retry}</button>`}
+		${!isPast && html`<button onClick=${() => (isRerunning.value = true)}>${texts.run.rerun} …</button>`}
+		<${CopyAs} run=${run} />
+		${isRerunning.value && html`<${Rerun} run=${run} onClose=${() => (isRerunning.value = false)} />`}
+	</div>`;
+}
+
+function cancel(run) {
+	const words = texts.run;
+	const question = { title: `${words.cancel} ${run.slug}`, text: words.cancelText, action: words.cancel };
+	return orderWithReason(question, `/job-runs/${run.id}/cancel`, words.canceled);
+}
+
+async function retry(run, key) {
+	const launched = await attempt(() => post(`/job-runs/${run.id}/retry`, undefined, { "Idempotency-Key": key.current }));
+	if (!launched) return; // Asked again, it is the same request.
+	key.current = newKey();
+	navigate({ view: "run", id: launched.data.id });
+}
+
+function Rerun({ run, onClose }) {
+	const job = useAnswer((signal) => get(`/jobs/${run.slug}`, [["limit", 1]], signal), []);
+	return html`<${Dialog} title=${texts.run.rerun} onClose=${onClose} className="wide">
+		<${Answered} asked=${job}>
+			${({ data }) => html`<${LaunchForm} job=${data.job} parameters=${run.parameters} onLaunched=${onClose} />`}
+		<//>
+	<//>`;
+}
+
+function CopyAs({ run }) {
+	const page = document.baseURI;
+	const ways = { curl: asCurl(run, page, token() !== ""), CLI: asCommand(run, page), Python: asPython(run, page) };
+	return html`<details class="menu">
+		<summary>${texts.run.copyAs}</summary>
+		<div class="menu-box stack">
+			${Object.entries(ways).map(([name, text]) => html`<div key=${name}>
+				<h3>${name}</h3>
+				<div class="with-copy">
+					<${Copy} text=${text} label=${texts.copyOf(name)} />
+					<pre class="json"><code>${text}</code></pre>
+				</div>
+			</div>`)}
+		</div>
+	</details>`;
+}
+
+// Every event of the run, what caused it, and what it says.
+
+/** So many are shown whatever they say. */
+const MOST_EVENTS = 500;
+
+export function Events({ events }) {
+	const known = new Map(events.map((event) => [event.eventId, event]));
+	return html`${events.length >= MOST_EVENTS && html`<p class="note">${texts.ofFirst(MOST_EVENTS)}</p>`}<ol class="events">
+		${events.map((event) => html`
+			<${Event} key=${event.position} event=${event} cause=${known.get(event.causationId)} />
+		`)}
+	</ol>`;
+}
+
+function Event({ event, cause }) {
+	const { type, position, occurredAt, actor, causationId, correlationId, data } = event;
+	const words = texts.run.events;
+	return html`<li class="card">
+		<header>
+			<h2><code>${type.replace("job_run.", "")}</code></h2>
+			<span class="quiet">
+				<${Time} at=${occurredAt} full /> · ${words.position}${" "}
+				<${Link} to=${{ view: "log", words: [["after", position - 1]] }}>${position}<//>
+			</span>
+		</header>
+		<p class="quiet">
+			${texts.log.actor} ${actor ?? texts.none} · ${words.cause}:${" "}
+			${cause ? html`<code>${cause.type}</code>, ${cause.position}` : html`<code>${causationId ?? texts.none}</code>`}
+			${correlationId && html`
+				${" · "}<${Link} to=${{ view: "log", words: [["correlation", correlationId], ["after", 0]] }}>${texts.run.chain}<//>
+			`}
+		</p>
+		<details><summary>${words.data}</summary><${Json} value=${data} label=${words.data} /></details>
+	</li>`;
+}
+
+// The chain of causes that the run stands in, up and down.
+
+const MOST = 500;
+
+function Causes({ run, events }) {
+	const correlation = events[0]?.correlationId;
+	const asked = useAnswer(
+		async (signal) =>
+			correlation ? get("/events", [["correlation", correlation], ["limit", MOST]], signal) : { data: events },
+		[correlation],
+		{ newer: [run.status] },
+	);
+	return html`<section class="card stack">
+		<p class="quiet">${texts.run.causesHint}</p>
+		<${Answered} asked=${asked}>
+			${({ data, meta }) => html`${meta?.next && html`<p class="note">${texts.ofFirst(MOST)}</p>`}<${Tree} subjects=${chainOf(data.filter(hadHappened))} current=${run.id} />`}
+		<//>
+	</section>`;
+}
+
+function Tree({ subjects, current }) {
+	return html`<ul class="tree">
+		${subjects.map((subject) => html`<li key=${subject.id}>
+			<${Subject} subject=${subject} isCurrent=${subject.id === current} />
+			${subject.children.length > 0 && html`<${Tree} subjects=${subject.children} current=${current} />`}
+		</li>`)}
+	</ul>`;
+}
+
+function Subject({ subject, isCurrent }) {
+	const { type, id, app, at, last, cause } = subject;
+	const page = type === "job_run" ? { view: "run", id } : app && { view: "app", id: app };
+	const name = html`${type.replaceAll("_", " ")} <span class="id">${shortId(id)}</span>`;
+	return html`<span class=${isCurrent ? "is-current" : ""} aria-current=${isCurrent ? "true" : undefined}>
+			${page && !isCurrent ? html`<${Link} to=${page}>${name}<//>` : name}
+		</span>${" "}
+		<span class="tag">${last}</span>${" "}
+		<small>${cause && `${texts.run.causedBy(cause)} · `}<${Time} at=${at} /></small>`;
+}
+
+// What the run was given and what it left; and the same of another run beside it.
+
+const PARTS = ["parameters", "result", "metrics", "context"];
+
+function Data({ run }) {
+	const { compare } = address.value;
+	return html`<div class="cards">
+			${PARTS.map((part) => html`<section class="card" key=${part}>
+				<h2>${texts.run[part]}</h2>
+				<${Json} value=${run[part]} label=${texts.run[part]} />
+			</section>`)}
+		</div>
+		<section class="card stack">
+			<h2>${texts.run.compare}</h2>
+			<${Choice} />
+			${compare && html`<${Comparison} run=${run} other=${compare} key=${compare} />`}
+		</section>`;
+}
+
+function Choice() {
+	const id = useSignal(address.value.compare);
+	const submit = (event) => {
+		event.preventDefault();
+		change({ compare: id.value.trim() }, { replace: true });
+	};
+	return html`<form class="group" onSubmit=${submit}>
+		<input class="id-input" aria-label=${texts.run.compareId} placeholder=${texts.run.compareId} value=${id.value}
+			onInput=${into(id)} />
+		<button>${texts.past.go}</button>
+	</form>`;
+}
+
+function Comparison({ run, other }) {
+	const asked = useAnswer((signal) => get(`/job-runs/${other}`, moment.value, signal), [other]);
+	return html`<${Answered} asked=${asked}>${({ data }) => html`<${Compared} found=${differences(run, data.run)} />`}<//>`;
+}
+
+function Compared({ found }) {
+	return found.length === 0 ? html`<p>${texts.run.same}</p>` : html`<${Differences} found=${found} />`;
+}

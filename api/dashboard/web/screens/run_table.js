@@ -1,0 +1,58 @@
+// Runs as rows. The row of a run stays where it is, whatever becomes of the run.
+
+import { Duration, html, JobLink, RunLink, shortId, Status, Table, Time } from "../parts.js";
+import { texts } from "../texts.js";
+
+export function RunTable({ runs, selected, isBrief = false, isOfOneJob = false }) {
+	const words = texts.runs.columns;
+	const columns = [
+		{ name: "first", title: words.run, cell: (run) => html`<${RunLink} id=${run.id} />` },
+		{ name: "job", title: words.job, cell: (run) => html`<${JobLink} slug=${run.slug} />` },
+		{ name: "status", title: words.status, cell: (run) => html`<${State} run=${run} />` },
+		{
+			name: "took",
+			title: words.took,
+			cell: (run) => html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
+		},
+		{ name: "created", title: words.created, cell: (run) => html`<${Time} at=${run.createdAt} />` },
+	];
+	if (!isBrief) columns.push({ name: "why", title: words.why, cell: (run) => html`<${Why} run=${run} />` });
+	if (isOfOneJob) columns.splice(1, 1);
+	if (selected) columns.unshift(selecting(runs, selected));
+	return html`<${Table} label=${texts.runs.title} rows=${runs} keyOf=${(run) => run.id} columns=${columns}
+		rowClass=${(run) => (selected?.value.has(run.id) ? "is-selected" : "")} />`;
+}
+
+function State({ run }) {
+	const isRetried = run.attempt > 1;
+	return html`<${Status} status=${run.status} />${" "}
+		${isRetried && html`<small>${texts.runs.attemptOf(run.attempt, run.maxAttempts)}</small>`}`;
+}
+
+/** What a person wants to know of it: the error, or until when it waits, or with what it was launched. */
+function Why({ run }) {
+	if (run.errorMessage) return html`<span class="one-line">${run.errorMessage}</span>`;
+	if (run.status === "pending")
+		return html`<small>${texts.runs.dueAt} <${Time} at=${run.scheduledAt} /></small>`;
+	const parameters = Object.entries(run.parameters ?? {});
+	return html`<span class="one-line quiet">
+		${parameters.map(([name, value]) => `${name}=${JSON.stringify(value)}`).join(" ")}</span>
+	`;
+}
+
+function selecting(runs, selected) {
+	const toggle = (id) => {
+		const changed = new Set(selected.value);
+		if (!changed.delete(id)) changed.add(id);
+		selected.value = changed;
+	};
+	const isAll = runs.length > 0 && runs.every(({ id }) => selected.value.has(id));
+	const toggleAll = () => (selected.value = isAll ? new Set() : new Set(runs.map(({ id }) => id)));
+	return {
+		name: "select",
+		title: html`<input type="checkbox" aria-label=${texts.runs.selectAll} checked=${isAll} onChange=${toggleAll} />`,
+		cell: ({ id }) =>
+			html`<input type="checkbox" aria-label=${texts.runs.select(shortId(id))} checked=${selected.value.has(id)}
+				onChange=${() => toggle(id)} />`,
+	};
+}

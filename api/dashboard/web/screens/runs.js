@@ -1,0 +1,216 @@
+// The list of runs: filtered by the address, read page by page, with newer runs behind a pill instead of jumping rows.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useMemo } from "preact/hooks";
+
+import { announce, Answered, confirm, Empty, html, Icon, into, Link, MoreRows } from "../parts.js";
+import { address, asOf, change, moment, pageOf, post, useAnswer, useCounts, useNewest, world } from "../state.js";
+import { format, matches, parse, STATUSES, withWord } from "../state/filters.js";
+import { savedViews } from "../state/preferences.js";
+import { number, texts } from "../texts.js";
+import { BulkDialog } from "./bulk.js";
+import { FilterBar } from "./filter_bar.js";
+import { RunTable } from "./run_table.js";
+
+const PAGE = 50;
+
+/** Beyond that nobody wants to know how many are new, and the page need not remember them. */
+const MOST_FRESH = 1_000;
+
+/**
+ * @returns {Promise<{rows: object[], next: string | null, known: Map<string, object>}>} one page, newest first; `known` is what
+ *   the stream had told before
+ */
+async function load(words, cursor, signal) {
+	const known = world.peek().recent.runs;
+	const { rows, next } = await pageOf("/job-runs", [...words, ...moment.value, ["limit", PAGE]], cursor, signal);
+	return { rows: rows.map(({ run }) => run), next, known };
+}
+
+export function Screen() {
+	const { words } = address.value;
+	const key = JSON.stringify(words);
+	const asked = useAnswer((signal) => load(words, null, signal), [key]);
+	const selected = useSignal(new Set());
+	const setWords = (changed) => change({ words: changed });
+	useEffect(() => {
+		selected.value = new Set();
+	}, [key, asOf.value]);
+	return html`
+		<div class="screen-head">
+			<h1>${texts.runs.title}</h1>
+			<div class="actions">
+				<${SavedViews} words=${words} setWords=${setWords} />
+				<${Link} to=${{ view: "bulk" }}>${texts.views.bulk}<//>
+			</div>
+		</div>
+		<${FilterBar} words=${words} setWords=${setWords} />
+		<${StatusFilter} words=${words} setWords=${setWords} />
+		<${Selection} words=${words} selected=${selected} />
+		<${Answered} asked=${asked} lines=${10}>
+			${(page) => html`
+				<${List} page=${page} asked=${asked} words=${words} selected=${selected} key=${key + asOf.value} />
+			`}
+		<//>
+	`;
+}
+
+function List({ page, asked, words, selected }) {
+	const runs = useNewest(page.rows, "runs", (run) => run.id);
+	// The stream tells of other runs all the time.
+	const table = useMemo(
+		() => html`<${RunTable} runs=${runs} selected=${asOf.value ? undefined : selected} />`,
+		[runs, asOf.value],
+	);
+	useEffect(() => {
+		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
+	}, [page]);
+	if (runs.length === 0)
+		return html`<${Fresh} page=${page} words=${words} show=${asked.again} /><${Nothing} words=${words} />`;
+	return html`
+		<${Fresh} page=${page} words=${words} show=${asked.again} />
+		${table}
+		<${MoreRows} asked=${asked} load=${(next) => load(words, next)} text=${texts.older} />
+	`;
+}
+
+/** How many runs have been launched since, that would stand here. */
+function Fresh({ page, words, show }) {
+	const { known } = page;
+	const fresh = useSignal({ known, ids: new Set() });
+	if (fresh.value.known !== known) fresh.value = { known, ids: new Set() };
+	const recent = world.value.recent.runs;
+	useEffect(() => {
+		const { ids } = fresh.value;
+		if (recent === known || asOf.value !== "" || ids.size >= MOST_FRESH) return;
+		const shown = new Set(page.rows.map((run) => run.id));
+		const newestAt = page.rows[0]?.createdAt ?? "";
+		const found = [...recent.values()].filter(
+			(run) => run.createdAt >= newestAt && known.get(run.id) !== run && !shown.has(run.id) && matches(words, run),
+		);
+		const more = found.filter(({ id }) => !ids.has(id));
+		if (more.length > 0) fresh.value = { known, ids: new Set([...ids, ...more.map(({ id }) => id)]) };
+	}, [recent, page]);
+	const count = fresh.value.ids.size;
+	if (count === 0) return null;
+	const text = count < MOST_FRESH ? texts.runs.fresh(count) : texts.runs.manyFresh;
+	return html`<p class="pager"><button class="pill" onClick=${show}>${text}</button></p>`;
+}
+
+function Nothing({ words }) {
+	if (words.length > 0) return html`<${Empty} title=${texts.runs.noMatch} hint=${texts.runs.noMatchHint} />`;
+	if (asOf.value) return html`<${Empty} title=${texts.runs.noneThen} />`;
+	return html`<${Empty} title=${texts.runs.empty} hint=${texts.runs.emptyHint} command=${texts.runs.emptyCommand} />`;
+}
+
+// One button a status; as long as nothing else is filtered, with how many runs there are in it.
+
+function StatusFilter({ words, setWords }) {
+	const counts = useCounts();
+	const chosen = (words.find(([name]) => name === "status")?.[1] ?? "").split(",").filter(Boolean);
+	const isOnlyFilter = words.every(([name]) => name === "status");
+	const toggle = (status) => {
+		const now = chosen.includes(status) ? chosen.filter((one) => one !== status) : [...chosen, status];
+		const others = words.filter(([name]) => name !== "status");
+		setWords(now.length > 0 ? withWord(others, ["status", now.join(",")]) : others);
+	};
+	return html`<div class="status-filter" role="group" aria-label=${texts.runs.columns.status}>
+		${STATUSES.map((status) => html`<button
+			key=${status} class="status status-${status}" aria-pressed=${chosen.includes(status)}
+			onClick=${() => toggle(status)}>
+			<${Icon} name=${status} />${status}
+			${isOnlyFilter && counts && html`<span class="count">${number(counts[status])}</span>`}
+		</button>`)}
+	</div>`;
+}
+
+// Filters that somebody wants to see again, kept in this browser.
+
+function SavedViews({ words, setWords }) {
+	const name = useSignal("");
+	const save = (event) => {
+		event.preventDefault();
+		const others = savedViews.value.filter(([kept]) => kept !== name.value);
+		savedViews.value = [...others, [name.value, format(words)]];
+		name.value = "";
+	};
+	const forget = (forgotten) => (savedViews.value = savedViews.value.filter(([kept]) => kept !== forgotten));
+	return html`<details class="menu">
+		<summary>${texts.runs.saved}</summary>
+		<div class="menu-box stack">
+			${savedViews.value.length > 0 && html`<ul>
+				${savedViews.value.map(([kept, filter]) => html`<li key=${kept} class="group">
+					<button class="plain" title=${filter} onClick=${() => setWords(parse(filter))}>${kept}</button>
+					<button class="plain" aria-label=${texts.runs.forget(kept)} onClick=${() => forget(kept)}>
+						<${Icon} name="close" />
+					</button>
+				</li>`)}
+			</ul>`}
+			<form class="group" onSubmit=${save}>
+				<input
+					required maxlength="60" aria-label=${texts.runs.viewName} placeholder=${texts.runs.viewName}
+					value=${name.value} onInput=${into(name)} />
+				<button disabled=${words.length === 0}>${texts.runs.save}</button>
+			</form>
+		</div>
+	</details>`;
+}
+
+// What can be done to many runs at once: to those that are ticked, or to all that match the filter.
+
+/** So many of the ticked runs are asked for at the same time. */
+const AT_ONCE = 4;
+
+function Selection({ words, selected }) {
+	const ordering = useSignal(null);
+	if (asOf.value) return null;
+	const count = selected.value.size;
+	return html`<div class="selection">
+		${count > 0
+			? html`<span>${texts.runs.selected(count)}</span><${OfTicked} selected=${selected} />`
+			: html`<span>${texts.runs.allMatching}:</span>
+			${Object.keys(texts.bulk.actions).map((action) => html`<button key=${action} onClick=${() => (ordering.value = action)}>${texts.bulk.actions[action]} …</button>`)}`}
+		${ordering.value && html`
+			<${BulkDialog} action=${ordering.value} words=${words} onClose=${() => (ordering.value = null)} />
+		`}
+	</div>`;
+}
+
+function OfTicked({ selected }) {
+	const act = async (action) => {
+		const ids = [...selected.value];
+		const answer = await confirm({
+			title: texts.bulk.title(action),
+			text: texts.runs.selected(ids.length),
+			action: texts.bulk.go(texts.bulk.actions[action], ids.length),
+			asksReason: action === "cancel",
+		});
+		if (!answer) return;
+		const body = action === "cancel" && answer.reason ? { reason: answer.reason } : undefined;
+		const refused = await each(ids, (id) => post(`/job-runs/${id}/${action}`, body));
+		selected.value = new Set();
+		if (refused.length > 0) announce(refused.slice(0, 3).join("\n"), { isWrong: true });
+	};
+	return html`
+		<button class="danger" onClick=${() => act("cancel")}>${texts.bulk.actions.cancel} …</button>
+		<button onClick=${() => act("retry")}>${texts.bulk.actions.retry} …</button>
+		<button class="plain" onClick=${() => (selected.value = new Set())}>${texts.runs.clearSelection}</button>
+	`;
+}
+
+/** @returns {Promise<string[]>} what was refused, in words */
+async function each(ids, ask) {
+	const waiting = [...ids];
+	const refused = [];
+	const work = async () => {
+		for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
+			try {
+				await ask(id);
+			} catch (error) {
+				refused.push(texts.bulk.one(id, error.message));
+			}
+		}
+	};
+	await Promise.all(Array.from({ length: AT_ONCE }, work));
+	return refused;
+}

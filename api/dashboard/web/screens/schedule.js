@@ -1,0 +1,137 @@
+// A schedule: its next ticks, what became of the past ones and why; pause, launch now, backfill.
+
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+
+import {
+	announce, Answered, attempt, html, into, JobLink, Json, Pausing, RunLink, Status, Table, Time,
+} from "../parts.js";
+import { address, asOf, get, newKey, pageOf, post, useAnswer, useRefresh } from "../state.js";
+import { texts } from "../texts.js";
+import { inWords } from "./schedule_words.js";
+
+const NEXT = 8;
+
+export function Screen() {
+	const { id } = address.value;
+	const asked = useAnswer(
+		async (signal) => {
+			const [{ data: schedule }, { data: preview }] = await Promise.all([
+				get(`/schedules/${id}`, [], signal),
+				get(`/schedules/${id}/preview`, [["n", NEXT]], signal),
+			]);
+			return { schedule, preview, ticks: await newestTicks(id, signal) };
+		},
+		[id],
+	);
+	useRefresh("schedules", asked.again, (schedules) => schedules.has(id));
+	return html`<${Answered} asked=${asked} lines=${8}>
+		${(answer) => html`<${Schedule} ...${answer} again=${asked.again} />`}
+	<//>`;
+}
+
+/** The API tells ticks from the first on: halve the log until no more than a page of them is left. Newest first. */
+async function newestTicks(id, signal) {
+	const ticksAfter = (position) => pageOf(`/schedules/${id}/ticks`, [["limit", 100]], position, signal);
+	let after = 0;
+	let ticks = await ticksAfter(after);
+	let step = ticks.next && (await get("/job-runs/counts", [], signal)).meta.position;
+	while (ticks.next && step > 1) {
+		step = Math.ceil(step / 2);
+		const later = await ticksAfter(after + step);
+		if (later.next) after += step;
+		if (later.rows.length > 0) ticks = later;
+	}
+	return ticks.rows.reverse();
+}
+
+function Schedule({ schedule, preview, ticks, again }) {
+	const words = texts.schedules;
+	return html`<div class="screen-head">
+			<div><h1>${schedule.id}</h1><p>${inWords(schedule)} · <${JobLink} slug=${schedule.job} /></p></div>
+			${!asOf.value && html`<${Actions} schedule=${schedule} again=${again} />`}
+		</div>
+		${schedule.paused && html`<p class="note"><${Status} status="paused" /> ${schedule.paused.reason ?? ""}</p>`}
+		<div class="cards">
+			<section class="card stack">
+				<h2>${words.next}</h2>
+				<ol class="needs">
+					${preview.map(({ dueAt, isExcluded }) => html`
+						<li key=${dueAt}><${Time} at=${dueAt} full /> ${isExcluded && html`<span class="tag">${words.excluded}</span>`}</li>
+					`)}
+				</ol>
+			</section>
+			<section class="card stack">
+				<h2>${texts.run.parameters}</h2>
+				<${Json} value=${schedule.parameters} label=${texts.run.parameters} />
+				<p class="quiet">${words.overlap}: ${schedule.overlap.replaceAll("_", " ")}</p>
+			</section>
+		</div>
+		<section class="stack"><h2>${words.past}</h2><${Ticks} ticks=${ticks} /></section>`;
+}
+
+function Ticks({ ticks }) {
+	const words = texts.schedules;
+	if (ticks.length === 0) return html`<p class="quiet">${words.noTicks}</p>`;
+	const columns = [
+		{
+			name: "first",
+			title: words.due,
+			cell: ({ dueAt, lastDueAt, ticks: count }) =>
+				html`<${Time} at=${dueAt} />${count > 1 && html` – <${Time} at=${lastDueAt} />`}`,
+		},
+		{
+			name: "status",
+			title: words.outcome,
+			cell: ({ outcome, ticks: count }) => html`<${Status} status=${outcome} /> ${count > 1 && `× ${count}`}`,
+		},
+		{ name: "why", title: words.why, cell: ({ reason, cause }) => reason ?? cause },
+		{ name: "run", title: texts.runs.columns.run, cell: ({ runId }) => runId && html`<${RunLink} id=${runId} />` },
+	];
+	return html`<${Table} label=${words.past} rows=${ticks} keyOf=${({ position }) => position} columns=${columns} />`;
+}
+
+function Actions({ schedule, again }) {
+	const words = texts.schedules;
+	const path = `/schedules/${schedule.id}`;
+	const key = useRef(newKey());
+	const trigger = async () => {
+		const launched = await attempt(() => post(`${path}/trigger`, undefined, { "Idempotency-Key": key.current }));
+		if (!launched) return; // Asked again, it is the same request.
+		key.current = newKey();
+		announce(texts.jobs.launched(launched.data.id));
+	};
+	return html`<div class="actions">
+		<${Pausing} paused=${schedule.paused} name=${schedule.id} path=${path} text=${words.pauseText} again=${again} />
+		<${Backfill} path=${path} again=${again} />
+		<button class="main" onClick=${trigger}>${words.trigger}</button>
+	</div>`;
+}
+
+function Backfill({ path, again }) {
+	const words = texts.schedules;
+	const from = useSignal("");
+	const to = useSignal("");
+	const submit = async (event) => {
+		event.preventDefault();
+		const utc = (local) => new Date(local).toISOString();
+		let begin = utc(from.value);
+		let count = 0;
+		while (begin) {
+			const filled = await attempt(() => post(`${path}/backfill`, { from: begin, to: utc(to.value) }));
+			if (!filled) return again();
+			count += filled.data.runs.length;
+			begin = filled.data.continueFrom;
+		}
+		announce(words.filled(count));
+		again();
+	};
+	return html`<details class="menu">
+		<summary>${words.backfill}</summary>
+		<form class="menu-box stack" onSubmit=${submit}>
+			<label>${words.from}<input type="datetime-local" step="1" required value=${from.value} onInput=${into(from)} /></label>
+			<label>${words.to}<input type="datetime-local" step="1" required value=${to.value} onInput=${into(to)} /></label>
+			<button>${words.backfill}</button>
+		</form>
+	</details>`;
+}
