@@ -30,7 +30,7 @@ from domain.workers import Isolation, Labels
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.pipeline import Answer, RoundTrip
-from eventlog.rebuild.staging import MENDED
+from eventlog.rebuild.staging import COUNT_REPAIRS
 from projections.flow import claims
 from projections.flow.candidates import (
     CANDIDATE,
@@ -64,7 +64,7 @@ EVENTS_AT_A_TIME = 2_000
 """Events that one statement follows."""
 
 _STATE = f"""
-    coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({MENDED}), 0) AS mended,
+    coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({COUNT_REPAIRS}), 0) AS mended,
     clock_timestamp() AS now
 """
 

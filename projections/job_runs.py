@@ -403,7 +403,7 @@ class HolderRow(TypedDict):
     status: ReadOnly[str]
 
 
-def asked(slots: Iterable[Slot]) -> dict[str, str]:
+def holders_query(slots: Iterable[Slot]) -> dict[str, str]:
     """Return the values that `HOLDERS` takes."""
     told = [{"definition_id": str(slot.definition_id), "value": slot.value} for slot in slots]
     return {"slots": orjson.dumps(told).decode()}

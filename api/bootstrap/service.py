@@ -169,7 +169,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             bulk=BulkOperations(jobs, selection),
             reader=Reader(pool, files, continuity),
             continuity=continuity,
-            queues=writer.remembered.queues,
+            queues=writer.cache.queues,
             listener=listener,
             heartbeats=heartbeats,
             offered=OfferedEntryPoints(pool),

@@ -10,7 +10,7 @@ from typing_extensions import override
 from domain.jobs.run_events import RUN_TOPIC
 from domain.ports import Claimant, Locked, State
 from eventlog import personal, workers
-from eventlog.append.lookups import Finder, ask_states
+from eventlog.append.lookups import LockedReader, request_states
 from eventlog.claims import News
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.pending_queue import Queue
@@ -20,49 +20,49 @@ from projections.rows import Connection
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claimant needs to know first; the answers are on their way.
+    """What a claim reads first, in the round trip that takes the lock.
 
     Attributes:
-        likely: where the run stands that it will probably be given, and no other.
+        likely: the run that the claimant will probably get, and no other.
     """
 
     queue: Queue
-    lives: Answer
+    registrations: Answer
     news: News | None
     slots: int
-    likely: "Likely | None"
+    likely: "LikelyRun | None"
 
     @classmethod
-    def ask(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
-        """Ask, after `candidates.PRESENT`."""
-        lives = trip.ask(workers.LIVES, (claimant.worker_id,))
+    def request(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
+        """Add the queries to a round trip, after `candidates.PRESENT`."""
+        registrations = trip.ask(workers.LIVES, (claimant.worker_id,))
         news = queue.ask(trip, claimant)
-        likely: Likely | None = None
+        likely: LikelyRun | None = None
         if claimant.likely is not None:
-            likely = Likely(claimant.likely, ask_states(trip, RUN_TOPIC, [claimant.likely]))
-        return cls(queue, lives, news, claimant.slots, likely)
+            likely = LikelyRun(claimant.likely, request_states(trip, RUN_TOPIC, [claimant.likely]))
+        return cls(queue, registrations, news, claimant.slots, likely)
 
 
 @dataclass(frozen=True)
-class Likely:
-    """A run of which is asked before it is known whether it will be claimed."""
+class LikelyRun:
+    """A run whose state is read before it is decided whether it will be claimed."""
 
     run_id: UUID
-    asked: Answer
+    answer: Answer
 
 
 class LockedLog(Locked):
     """The log inside the writer's transaction."""
 
     def __init__(
-        self, connection: Connection, now: datetime, finder: Finder, claim: Claim | None
+        self, connection: Connection, now: datetime, reader: LockedReader, claim: Claim | None
     ) -> None:
         self._connection = connection
         self._now = now
-        self._finder = finder
-        self._files = finder.files
+        self._reader = reader
+        self._files = reader.files
         self._claim = claim
-        # Places that the decision's events will need, to be drawn together with what it asks.
+        # Positions for the decision's events, drawn in the same round trip as the states it reads.
         self._to_draw = 0
 
     @property
@@ -72,32 +72,32 @@ class LockedLog(Locked):
 
     @override
     async def states_of(self, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
-        wanted = list(ids)
-        # Nobody can be claimed: the lock need not be held for an answer that is known.
-        if not wanted:
+        run_ids = list(ids)
+        # No run can be claimed: save the round trip under the lock.
+        if not run_ids:
             return {}
         positions, self._to_draw = self._to_draw, 0
-        likely = self._foreseen(wanted)
+        likely = self._prefetched(run_ids)
         if likely is not None:
-            return self._finder.take_states(kind, likely)
-        return await self._finder.states(kind, wanted, positions)
+            return self._reader.read_states(kind, likely)
+        return await self._reader.states(kind, run_ids, positions)
 
-    def _foreseen(self, wanted: Sequence[UUID]) -> Answer | None:
-        """Return what has been asked already, if it is all that is wanted."""
+    def _prefetched(self, run_ids: Sequence[UUID]) -> Answer | None:
+        """Return the answer that has been read already, if it is for exactly these ids."""
         if self._claim is None or self._claim.likely is None:
             return None
         likely = self._claim.likely
-        if wanted != [likely.run_id]:
+        if run_ids != [likely.run_id]:
             return None
-        return likely.asked
+        return likely.answer
 
     @override
     async def claimable_run_ids(self) -> list[UUID] | None:
         claim = self._claim
-        if claim is None or not claim.lives.rows:
+        if claim is None or not claim.registrations.rows:
             return None
-        [standing] = claim.lives.rows
-        if standing["is_draining"]:
+        [registration] = claim.registrations.rows
+        if registration["is_draining"]:
             return []
         run_ids = await claim.queue.pick(self._connection, claim.news, self._now, claim.slots)
         self._to_draw = len(run_ids)

@@ -42,7 +42,7 @@ from eventlog.keys import LogFiles
 from eventlog.personal import encrypted_unit
 from eventlog.rehydration import next_events, read_states
 from projections.envelope import EventRow
-from projections.job_runs import FIRST_STATUS, HOLDERS, HolderRow, asked, slot_of
+from projections.job_runs import FIRST_STATUS, HOLDERS, HolderRow, holders_query, slot_of
 from projections.rows import Connection, read_rows
 from projections.schedules import statuses_of, watch_clock
 
@@ -84,7 +84,7 @@ class PostgresLog(Log):
     @override
     async def holders_of(self, slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
         async with borrowed(self._pool) as connection:
-            rows = await read_rows(connection, HolderRow, HOLDERS, asked(slots))
+            rows = await read_rows(connection, HolderRow, HOLDERS, holders_query(slots))
         return {slot_of(row): (UUID(row["id"]), row["status"] == FIRST_STATUS) for row in rows}
 
     @override
@@ -99,7 +99,7 @@ class PostgresLog(Log):
 
     @override
     def kept_run(self, run_id: UUID) -> Row | None:
-        return self._writer.remembered.running.decisive(run_id)
+        return self._writer.cache.running.decisive_row(run_id)
 
     @override
     async def events_after(self, aggregate_id: UUID, version: int) -> list[StoredEvent]:
@@ -107,8 +107,8 @@ class PostgresLog(Log):
             return await next_events(connection, self._files, aggregate_id, version)
 
     async def _follow_queue(self, claimant: Claimant) -> None:
-        """Leave little to be read under the lock."""
-        queue = self._writer.remembered.queue_of(claimant)
+        """Bring the pending queue up to date, so that little is read under the lock."""
+        queue = self._writer.cache.queue_of(claimant)
         if queue.is_stale(claimant.offer):
             async with borrowed(self._pool) as connection:
                 await queue.follow(connection, claimant.offer)
@@ -118,7 +118,7 @@ T = TypeVar("T")
 
 
 class UrlDatastore(PostgresDatastore):
-    """A datastore that keeps every option of its URL, and connects only once somebody reads."""
+    """A datastore that keeps every option of its URL, and connects at the first read."""
 
     def __init__(self, url: str) -> None:
         super().__init__(dbname="", host="", port="", user="", password="")
@@ -137,7 +137,7 @@ class UrlDatastore(PostgresDatastore):
 
 
 class LogRecorder(PostgresApplicationRecorder):
-    """The library's recorder, whose inserts go the one way that events are written here."""
+    """The library's recorder; it inserts through the writer."""
 
     def __init__(
         self, datastore: PostgresDatastore, writer: Writer, loop: asyncio.AbstractEventLoop
@@ -166,12 +166,12 @@ class LogRecorder(PostgresApplicationRecorder):
         desc: bool = False,
         limit: int | None = None,
     ) -> Sequence[StoredEvent]:
-        """Read a history, wherever it lies. Call it from another thread than the writer's loop."""
-        found: Sequence[StoredEvent] = super().select_events(
+        """Read a history, archived or not. Call it from another thread than the writer's loop."""
+        stored: Sequence[StoredEvent] = super().select_events(
             originator_id, gt=gt, lte=lte, desc=desc, limit=limit
         )
-        if found:  # A history is in one place.
-            return found
+        if stored:  # A history is either archived or in the log.
+            return stored
         reading = self._history(UUID(str(originator_id)))
         events = _with_versions(self._wait_for(reading), gt, lte)
         if desc:
@@ -191,7 +191,7 @@ class LogRecorder(PostgresApplicationRecorder):
 
         Call it from another thread than the writer's loop.
         """
-        found = super().select_notifications(
+        stored = super().select_notifications(
             start, limit, stop, topics, inclusive_of_start=inclusive_of_start
         )
         after = FIRST
@@ -200,14 +200,14 @@ class LogRecorder(PostgresApplicationRecorder):
             if inclusive_of_start:
                 after -= 1
         until = stop
-        if found and len(found) == limit:
-            until = found[-1].id
+        if stored and len(stored) == limit:
+            until = stored[-1].id
         archived = self._wait_for(self._between(after, until, limit, topics))
-        together = {one.id: one for one in archived}
-        for one in found:
-            together[one.id] = one
-        first_positions = sorted(together)[:limit]
-        return [together[position] for position in first_positions]
+        by_position = {one.id: one for one in archived}
+        for one in stored:
+            by_position[one.id] = one
+        first_positions = sorted(by_position)[:limit]
+        return [by_position[position] for position in first_positions]
 
     async def _history(self, run_id: UUID) -> list[StoredEvent]:
         files = self._database.files
@@ -222,12 +222,12 @@ class LogRecorder(PostgresApplicationRecorder):
     async def _between(
         self, after: int, until: int | None, limit: int, topics: Sequence[str]
     ) -> list[Notification]:
-        def is_wanted(row: EventRow) -> bool:
+        def matches(row: EventRow) -> bool:
             return not topics or row["topic"] in topics
 
         archive = self._database.files.archive
         async with await self._database.connect() as connection:
-            rows = await first_between(connection, archive, after, until, limit, is_wanted)
+            rows = await first_between(connection, archive, after, until, limit, matches)
         return [_notification(row) for row in rows]
 
     def _wait_for(self, reading: Coroutine[Any, Any, T]) -> T:
@@ -237,7 +237,7 @@ class LogRecorder(PostgresApplicationRecorder):
 def _with_versions(
     events: list[StoredEvent], above: int | None, up_to: int | None
 ) -> list[StoredEvent]:
-    """Return the events whose versions lie in (above, up_to], as far as these are given."""
+    """Return the events whose versions lie in (above, up_to]; None means no bound."""
     if above is not None:
         events = [event for event in events if event.originator_version > above]
     if up_to is not None:

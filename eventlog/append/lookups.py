@@ -1,7 +1,7 @@
 """What the writer's transaction reads under the lock.
 
-First the rows that this process remembers (`RunningRows`), then `Finder`, which reads the rest:
-each thing once, and as much as possible in one round trip.
+First the rows that this process remembers (`RunningRows`), then `LockedReader`, which reads the
+rest: each thing once, and as much as possible in one round trip.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,48 +16,45 @@ from domain.identifiers import Slot
 from domain.ports import Claimant, Row, State, Unit
 from domain.workers import ISOLATIONS, Isolation
 from eventlog.append import plan
-from eventlog.append.plan import Found, Head, key_of
+from eventlog.append.plan import AggregateHead, LockedState, key_of
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys import LogFiles
 from eventlog.pending_queue import Queue
 from eventlog.personal import CIPHERTEXT_MARK, plain_states
-from eventlog.rebuild.staging import MENDED, Mended
+from eventlog.rebuild.staging import COUNT_REPAIRS, RepairsRow
 from eventlog.rehydration import found_states, states_sql
 from projections import job_runs
-from projections.job_runs import HOLDERS, HolderRow, asked, slot_of
+from projections.job_runs import HOLDERS, HolderRow, holders_query, slot_of
 from projections.rows import Connection, as_rows
 from projections.table import Table, folded_on_sql
 from projections.tables import BY_SUBJECT
 
-# The rows of runs that this process has started, as it left them.
-#
-# Each is needed once more, when the run ends.
+# The rows of runs that this process has started: each is needed once more, when the run ends.
 
-MOST = 4_096
-"""Rows to be kept, far more than any worker has slots: those beyond belong to runs that others have
-ended."""
+MAX_ROWS = 4_096
+"""Far more rows than any worker has slots: the rest are of runs that other processes have ended."""
 
-MOST_BYTES = 16_777_216
+MAX_ROW_BYTES = 16_777_216
 """The same, as JSON: the parameters of a run may have a megabyte."""
 
 
 class RunningRows:
-    """Rows of `job_runs` to be decided by and to be folded on, instead of being read again.
+    """Rows of `job_runs` that are kept in memory, to decide by and to fold on.
 
-    A row says of which version of its run it is, and where the event stands that made it so; both
-    are read under the lock, so none is taken for what it is no more, even if the log went back.
-    Rows with personal data are not kept: an erasure changes them without an event of theirs. Nor
-    are rows of which only a part was read.
+    A row has the version of its run and the position of its last event. Both are compared with the
+    head under the lock, so an outdated row is never used, even if the log went back. Rows with
+    personal data are not kept: an erasure changes them without an event of theirs. Nor are rows
+    of which only a part was read.
     """
 
     def __init__(self) -> None:
         self._rows: dict[UUID, Row] = {}
         self._sizes: dict[UUID, int] = {}
         self._bytes = 0
-        self._mended: int | None = None
+        self._repairs: int | None = None
 
-    def note(self, rows: Mapping[UUID, Row]) -> None:
-        """Take in rows as a transaction that is committed has left them."""
+    def remember(self, rows: Mapping[UUID, Row]) -> None:
+        """Keep the rows of runs under way, as a committed transaction has left them."""
         for aggregate_id, row in rows.items():
             self._drop(aggregate_id)
             if _is_kept(row):
@@ -65,7 +62,7 @@ class RunningRows:
                 self._rows[aggregate_id] = row
                 self._sizes[aggregate_id] = size
                 self._bytes += size
-        while len(self._rows) > MOST or self._bytes > MOST_BYTES:
+        while len(self._rows) > MAX_ROWS or self._bytes > MAX_ROW_BYTES:
             self._drop(next(iter(self._rows)))
 
     def _drop(self, aggregate_id: UUID) -> None:
@@ -74,34 +71,34 @@ class RunningRows:
 
     @property
     def is_checked(self) -> bool:
-        """Return whether it is known how often rows had been mended when the first was kept."""
-        return self._mended is not None
+        """Return whether the number of repairs has been read since the first row was kept."""
+        return self._repairs is not None
 
-    def check(self, mended: int) -> bool:
-        """Forget all, and return False, if rows have been mended since: some were wrong before.
+    def check(self, repairs: int) -> bool:
+        """Return False, and forget all rows, if rows were repaired since: some had been wrong.
 
         Args:
-            mended: how often that happened, as read under the lock.
+            repairs: the number of repairs so far, as read under the lock.
         """
-        if mended == self._mended:
+        if repairs == self._repairs:
             return True
         self.clear()
-        self._mended = mended
+        self._repairs = repairs
         return False
 
-    def knows(self, aggregate_id: UUID) -> bool:
-        """Return whether there is a row."""
+    def has(self, aggregate_id: UUID) -> bool:
+        """Return whether a row is kept."""
         return aggregate_id in self._rows
 
-    def decisive(self, aggregate_id: UUID) -> Row | None:
-        """Return the row, of whatever version, if it says all that decisions need."""
+    def decisive_row(self, aggregate_id: UUID) -> Row | None:
+        """Return the row, of whatever version, if it holds all that decisions need."""
         row = self._rows.get(aggregate_id)
         if row is None or not job_runs.TABLE.is_decisive(row):
             return None
         return row
 
     def row(self, aggregate_id: UUID, version: int, position: int) -> Row | None:
-        """Return the row, if it is of this version, and of the event at this place in the log."""
+        """Return the row if its run has this version, and its last event this position."""
         row = self._rows.get(aggregate_id)
         if row is None:
             return None
@@ -110,19 +107,19 @@ class RunningRows:
         return row
 
     def clear(self) -> None:
-        """Forget all: what was lost with a connection may have been more than the connection."""
+        """Forget all rows: with a connection, commits may have been lost, too."""
         self._rows.clear()
         self._sizes.clear()
         self._bytes = 0
 
 
 @dataclass(frozen=True)
-class Remembered:
+class WriterCache:
     """What a process remembers of the tables between its transactions.
 
     Attributes:
         running: rows of runs under way; forgotten with the connection.
-        queues: the runs that wait, and what is in their way, by how far attempts are kept apart.
+        queues: the pending queues, by isolation level.
     """
 
     running: RunningRows = field(default_factory=RunningRows)
@@ -132,17 +129,17 @@ class Remembered:
 
     @property
     def queue(self) -> Queue:
-        """The queue of runs that get a process to themselves."""
+        """The queue of runs that have a process of their own."""
         return self.queues["process"]
 
     def queue_of(self, claimant: Claimant) -> Queue:
-        """Return the queue in which a claimant stands."""
+        """Return the queue from which a claimant gets its runs."""
         if claimant.offer is None:
             return self.queue
         return self.queues[claimant.offer.isolation]
 
     def forget_queues(self) -> None:
-        """Forget what waits: the log may be another one."""
+        """Forget the pending runs: the log may have been replaced."""
         for queue in self.queues.values():
             queue.clear()
 
@@ -159,13 +156,13 @@ def _is_kept(row: Row) -> bool:
 
 @dataclass(frozen=True)
 class Needs:
-    """What is not known yet.
+    """What must still be read.
 
     Attributes:
-        heads: aggregates whose histories' ends are to be found.
-        rows: by the first word of their topics, aggregates whose rows are.
-        positions: how many places in the log are to be drawn.
-        slots: that runs want for themselves.
+        heads: aggregates whose heads are missing.
+        rows: aggregates whose rows are missing, by the first word of their topics.
+        positions: number of positions to draw.
+        slots: whose holders are missing.
     """
 
     heads: Sequence[UUID]
@@ -173,24 +170,24 @@ class Needs:
     positions: int
     slots: Sequence[Slot] = ()
 
-    def with_a_place(self) -> "Needs":
-        """Return these needs, and a place in the log for an event that will probably come."""
+    def with_one_position(self) -> "Needs":
+        """Return these needs with a position more, for an event that will probably follow."""
         return replace(self, positions=max(self.positions, 0) + 1)
 
     def __bool__(self) -> bool:
-        """Return whether there is anything to ask."""
+        """Return whether there is anything to read."""
         return bool(self.heads or self.rows or self.slots or self.positions > 0)
 
 
-class Finder:
+class LockedReader:
     """Fills `found`.
 
-    `ask` adds questions to a round trip; `take` reads the answers once that is over.
+    `request` adds questions to a round trip; `read_answers` reads the answers once that is over.
     """
 
     def __init__(self, connection: Connection, files: LogFiles, running: RunningRows) -> None:
         self.files = files
-        self.found = Found()
+        self.locked = LockedState()
         self._running = running
         self._kept: list[UUID] = []
         self._has_outdated = False
@@ -198,29 +195,29 @@ class Finder:
         self.connection = connection
         self._heads = Answer()
         self._positions = Answer()
-        self._mended: Answer | None = None
+        self._repairs: Answer | None = None
         self._holders = Answer()
         self._tables: list[tuple[Table, Answer]] = []
 
     def needs_of(self, units: Sequence[Unit]) -> Needs:
-        """Return what these units need and is not known yet."""
+        """Return what these units need and has not been read yet."""
         events: list[StoredEvent] = []
         for unit in units:
             events += unit.events
-        positions = len(events) - len(self.found.positions)
+        positions = len(events) - len(self.locked.positions)
         heads = self._missing_heads(units)
         return Needs(heads, self._missing_rows(events), positions, self._missing_slots(units))
 
     def _missing_heads(self, units: Iterable[Unit]) -> Sequence[UUID]:
-        known = self.found.heads
+        read = self.locked.heads
         missing: dict[UUID, None] = {}
         for unit in units:
             for named in (unit.aggregate_ids, unit.expects, unit.heads):
                 for aggregate_id in named:
-                    if aggregate_id not in known:
+                    if aggregate_id not in read:
                         missing[aggregate_id] = None
             continued = unit.continues
-            if continued is not None and continued not in known:
+            if continued is not None and continued not in read:
                 missing[continued] = None
         return list(missing)
 
@@ -233,60 +230,60 @@ class Finder:
         return rows
 
     def _missing_slots(self, units: Iterable[Unit]) -> Sequence[Slot]:
-        known = self.found.holders
-        wanted = {taking.slot: None for unit in units for taking in unit.takings}
-        return [slot for slot in wanted if slot not in known]
+        read = self.locked.holders
+        taken = {taking.slot: None for unit in units for taking in unit.takings}
+        return [slot for slot in taken if slot not in read]
 
     def _is_read(self, aggregate_id: UUID) -> bool:
-        return aggregate_id in self.found.rows or aggregate_id in self._read
+        return aggregate_id in self.locked.rows or aggregate_id in self._read
 
-    def ask(self, trip: RoundTrip, needs: Needs) -> None:
-        """Add the questions."""
+    def request(self, trip: RoundTrip, needs: Needs) -> None:
+        """Add the queries to a round trip."""
         if needs.heads:
             for aggregate_id in needs.heads:
-                self.found.heads[aggregate_id] = Head()
+                self.locked.heads[aggregate_id] = AggregateHead()
             self._heads = trip.ask(plan.HEADS, {"ids": needs.heads})
         if needs.positions > 0:
             self._positions = trip.ask(plan.DRAW_POSITIONS, (needs.positions,))
         if needs.slots:
-            self.found.holders.update(dict.fromkeys(needs.slots))
-            self._holders = trip.ask(HOLDERS, asked(needs.slots))
-        self._ask_rows(trip, needs)
+            self.locked.holders.update(dict.fromkeys(needs.slots))
+            self._holders = trip.ask(HOLDERS, holders_query(needs.slots))
+        self._request_rows(trip, needs)
         if self._kept or not self._running.is_checked:
-            self._mended = trip.ask(MENDED)
+            self._repairs = trip.ask(COUNT_REPAIRS)
 
-    def _ask_rows(self, trip: RoundTrip, needs: Needs) -> None:
-        """Ask tables for the rows that are not kept."""
-        asked_heads = set(needs.heads)
+    def _request_rows(self, trip: RoundTrip, needs: Needs) -> None:
+        """Query tables for the rows that are not kept in memory."""
+        requested_heads = set(needs.heads)
         for subject, ids in needs.rows.items():
-            unknown: list[UUID] = []
+            not_remembered: list[UUID] = []
             for aggregate_id in ids:
-                if aggregate_id in asked_heads and self._running.knows(aggregate_id):
+                if aggregate_id in requested_heads and self._running.has(aggregate_id):
                     self._kept.append(aggregate_id)
                 else:
-                    unknown.append(aggregate_id)
-            if unknown:
+                    not_remembered.append(aggregate_id)
+            if not_remembered:
                 # The table's answer is final, also where it has no such row.
-                self._read.update(unknown)
+                self._read.update(not_remembered)
                 table = BY_SUBJECT[subject]
-                self._tables.append((table, trip.ask(folded_on_sql(table), (unknown,))))
+                self._tables.append((table, trip.ask(folded_on_sql(table), (not_remembered,))))
 
-    def take(self) -> None:
-        """Read the answers to what was asked.
+    def read_answers(self) -> None:
+        """Read the answers to the queries of `request`.
 
         Raises:
-            PositionsUsedError: readers would never see what is appended now.
+            PositionsUsedError: the sequence is behind the log; readers would miss new events.
         """
-        self._take_heads()
-        self._take_positions()
-        self._take_rows()
-        self._take_kept()
+        self._read_heads()
+        self._read_positions()
+        self._read_rows()
+        self._read_kept()
 
-    def _take_heads(self) -> None:
-        """Take where histories end, and who holds slots."""
-        found = self.found
+    def _read_heads(self) -> None:
+        """Read the heads of histories and the holders of slots."""
+        found = self.locked
         for row in as_rows(plan.HeadRow, self._heads.rows):
-            head = Head(row["originator_version"], row["position"])
+            head = AggregateHead(row["originator_version"], row["position"])
             correlation_id = row["correlation_id"]
             if correlation_id is not None:
                 head.correlation_id = UUID(correlation_id)
@@ -296,7 +293,7 @@ class Finder:
         self._heads = Answer()
         self._holders = Answer()
 
-    def _take_positions(self) -> None:
+    def _read_positions(self) -> None:
         drawn = as_rows(plan.PositionRow, self._positions.rows)
         self._positions = Answer()
         if not drawn:
@@ -304,23 +301,22 @@ class Finder:
         first = drawn[0]
         if first["position"] <= first["head"]:
             raise _positions_used(first["position"], first["head"])
-        self.found.positions.extend([place["position"] for place in drawn])
+        self.locked.positions.extend([drawn_position["position"] for drawn_position in drawn])
 
-    def _take_rows(self) -> None:
-        """Take the rows that tables have."""
+    def _read_rows(self) -> None:
         for table, answer in self._tables:
             for projected in answer.rows:
-                self.found.rows[table.id_of(projected)] = projected
+                self.locked.rows[table.id_of(projected)] = projected
         self._tables.clear()
 
-    def _take_kept(self) -> None:
-        """Take rows that are kept for those of their tables, unless they may be wrong."""
-        found = self.found
-        if self._mended is not None:
-            mended = as_rows(Mended, self._mended.rows)
-            if not self._running.check(sum([row["version"] for row in mended])):
-                found.doubted.update(self._kept)
-            self._mended = None
+    def _read_kept(self) -> None:
+        """Use the rows kept in memory, unless they may be wrong."""
+        found = self.locked
+        if self._repairs is not None:
+            repairs = as_rows(RepairsRow, self._repairs.rows)
+            if not self._running.check(sum([row["version"] for row in repairs])):
+                found.outdated.update(self._kept)
+            self._repairs = None
         for aggregate_id in self._kept:
             head = found.heads[aggregate_id]
             kept = self._running.row(aggregate_id, head.version, head.position)
@@ -331,26 +327,26 @@ class Finder:
         self._kept.clear()
 
     async def states(self, kind: str, ids: Sequence[UUID], positions: int) -> dict[UUID, State]:
-        """Return where aggregates stand, for a decision; draw so many places for its events."""
+        """Return aggregates' states for a decision; draw positions for its events."""
         trip = RoundTrip(self.connection)
-        asked = ask_states(trip, kind, ids)
-        self.ask(trip, Needs((), {}, positions))
+        answer = request_states(trip, kind, ids)
+        self.request(trip, Needs((), {}, positions))
         await trip.go()
-        self.take()
-        return self.take_states(kind, asked)
+        self.read_answers()
+        return self.read_states(kind, answer)
 
-    def take_states(self, kind: str, asked: Answer) -> dict[UUID, State]:
-        """Read where aggregates stand; their heads and rows are then known."""
-        found = found_states(kind, asked.rows)
+    def read_states(self, kind: str, answer: Answer) -> dict[UUID, State]:
+        """Read aggregates' states from an answer, with their heads and rows."""
+        found = found_states(kind, answer.rows)
         for aggregate_id, one in found.items():
-            head = Head(one.state.version, one.position, one.correlation_id)
-            self.found.heads[aggregate_id] = head
+            head = AggregateHead(one.state.version, one.position, one.correlation_id)
+            self.locked.heads[aggregate_id] = head
             self._read.add(aggregate_id)
             if one.row is not None:
-                self.found.rows[aggregate_id] = one.row
+                self.locked.rows[aggregate_id] = one.row
         return {aggregate_id: one.state for aggregate_id, one in found.items()}
 
-    async def find(self, units: Sequence[Unit], *, asked: bool) -> None:
+    async def read_missing(self, units: Sequence[Unit], *, requested: bool) -> None:
         """Find whatever these units need that is not known yet.
 
         The plain states of their encrypted events are among it. A kept row may turn out to be
@@ -358,14 +354,14 @@ class Finder:
 
         Args:
             units: what is to be written.
-            asked: whether their needs, and no others, were asked for and taken just now.
+            requested: whether their needs, and no others, were asked for and taken just now.
         """
-        is_complete = asked and not self._has_outdated
+        is_complete = requested and not self._has_outdated
         while not is_complete and (needs := self.needs_of(units)):
             trip = RoundTrip(self.connection)
-            self.ask(trip, needs)
+            self.request(trip, needs)
             await trip.go()
-            self.take()
+            self.read_answers()
         await self._decrypt(units)
 
     async def _decrypt(self, units: Sequence[Unit]) -> None:
@@ -376,11 +372,11 @@ class Finder:
                     aggregate_id, version = key_of(event)
                     states.append((aggregate_id, version, event.state))
         plain = await plain_states(self.connection, self.files.master_keys, states)
-        self.found.plain.update(plain)
+        self.locked.plain.update(plain)
 
 
-def ask_states(trip: RoundTrip, kind: str, ids: Sequence[UUID]) -> Answer:
-    """Ask where aggregates stand."""
+def request_states(trip: RoundTrip, kind: str, ids: Sequence[UUID]) -> Answer:
+    """Add the query for aggregates' states to a round trip."""
     return trip.ask(states_sql(kind), {"ids": ids})
 
 
@@ -388,8 +384,8 @@ def _positions_used(position: int, head: int) -> PositionsUsedError:
     sequence = plan.POSITION_SEQUENCE
     return PositionsUsedError(
         f"the sequence {sequence} stands at {position}, but the log goes up to {head}:"
-        " appended there, an event would be seen by nobody. Probably the log was copied without"
-        f" its sequence; run: SELECT setval('{sequence}', {head})"
+        " readers would miss an event that is appended there. Probably the log was copied"
+        f" without its sequence; run: SELECT setval('{sequence}', {head})"
     )
 
 

@@ -1,8 +1,8 @@
 """The plan of a batch of requests: which are accepted, where their events stand, which rows change.
 
-First the SQL of an append, then what the log and its tables say under the lock (`Found`), then the
-plan, which is pure. `eventlog.append.transaction` reads what it needs under the append lock and
-writes its result.
+First the SQL of an append, then what the log and its tables hold under the lock (`LockedState`),
+then the plan, which is pure. `eventlog.append.transaction` reads under the append lock what the
+plan needs, and writes its result.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,9 +34,9 @@ from projections.table import Changes, Table, insert_sql, update_sql
 from projections.tables import BY_SUBJECT
 
 HEADS = f"""
-    SELECT head.* FROM unnest({_IDS}) AS wanted (id), LATERAL (
+    SELECT head.* FROM unnest({_IDS}) AS aggregate (id), LATERAL (
         SELECT originator_id, originator_version, notification_id AS position, correlation_id
-        FROM {EVENTS_TABLE} WHERE originator_id = wanted.id
+        FROM {EVENTS_TABLE} WHERE originator_id = aggregate.id
         ORDER BY originator_version DESC LIMIT 1
     ) AS head
     UNION ALL
@@ -61,13 +61,13 @@ DRAW_POSITIONS = f"""
     SELECT nextval('{POSITION_SEQUENCE}') AS position, ({HEAD}) AS head
     FROM generate_series(1, (SELECT %s::integer))
 """
-"""Drawn under the lock, as many as there are events to append, so that rows can be folded before
-they are written. What is not used is a gap, as after a rollback. Beside them stands the head:
-a copy of a log need not have its sequence (logical replication copies none)."""
+"""One position for each event to append, drawn under the lock, so that rows are folded before they
+are written. An unused position is a gap, as after a rollback. The head is read with them: a copy
+of a log may lack its sequence (logical replication copies none)."""
 
 
 class PositionRow(TypedDict):
-    """A place in the log that was drawn, and the last one that is taken."""
+    """A position drawn from the sequence, and the log's last position."""
 
     position: ReadOnly[int]
     head: ReadOnly[int]
@@ -83,8 +83,8 @@ INSERT = f"""
         id uuid, version bigint, position bigint, topic text, state text, actor text,
         correlation_id uuid, causation_id uuid)
 """
-"""`json`, not `jsonb`: the state is text inside of it, and must come out as the very bytes that
-went in. One JSON text costs the writer a quarter of what seven arrays do."""
+"""`json`, not `jsonb`: the state is text inside it, and its bytes must not change. One JSON text
+costs the writer a quarter of what seven arrays do."""
 
 
 ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %s)"
@@ -101,15 +101,17 @@ READ_BACK = f"""
 def by_columns(
     table: Table, rows: Iterable[Changes], statement_of: Callable[[Table, Sequence[str]], str]
 ) -> list[tuple[str, str]]:
-    """Write rows that say the same columns together: return the SQL, each with its parameter."""
-    alike: dict[tuple[str, ...], list[Changes]] = {}
+    """Return a statement for each set of columns that rows change, with its parameter."""
+    by_column_names: dict[tuple[str, ...], list[Changes]] = {}
     for row in rows:
         columns = tuple(row)
-        alike.setdefault(columns, []).append(row)
-    written: list[tuple[str, str]] = []
-    for columns, together in alike.items():
-        written.append((statement_of(table, sorted(columns)), orjson.dumps(together).decode()))
-    return written
+        by_column_names.setdefault(columns, []).append(row)
+    statements: list[tuple[str, str]] = []
+    for columns, same_columns in by_column_names.items():
+        statements.append(
+            (statement_of(table, sorted(columns)), orjson.dumps(same_columns).decode())
+        )
+    return statements
 
 
 Key = tuple[UUID, int]
@@ -120,7 +122,7 @@ Statement = tuple[str, str]
 
 
 @dataclass
-class Head:
+class AggregateHead:
     """Where an aggregate's history ends: 0 where there is none."""
 
     version: int = 0
@@ -129,28 +131,28 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the log and its tables say under the lock.
+class LockedState:
+    """What the log and its tables hold under the lock.
 
     Attributes:
         heads: of every aggregate that the units name.
-        rows: of those that have events already.
-        positions: places in the log, one for each event, in order.
-        plain: the first events that are encrypted, decrypted, by aggregate.
-        doubted: runs about which was decided on a row that turned out to be doubtful.
-        holders: of slots that the units take.
+        rows: of the aggregates that have events.
+        positions: drawn for the new events, in order.
+        plain: decrypted states of encrypted first events, by aggregate.
+        outdated: runs that were decided on a row that a repair has changed since.
+        holders: the runs that hold the slots that the units take.
     """
 
-    heads: dict[UUID, Head] = field(default_factory=dict)
+    heads: dict[UUID, AggregateHead] = field(default_factory=dict)
     rows: dict[UUID, Row] = field(default_factory=dict)
     positions: list[int] = field(default_factory=list)
     plain: dict[UUID, bytes] = field(default_factory=dict)
-    doubted: set[UUID] = field(default_factory=set)
+    outdated: set[UUID] = field(default_factory=set)
     holders: dict[Slot, UUID | None] = field(default_factory=dict)
 
 
-class _Why(NamedTuple):
-    """Who caused an event, and what led to it."""
+class _Cause(NamedTuple):
+    """The actor, the request and the event that caused an event."""
 
     actor: str
     correlation_id: UUID
@@ -169,24 +171,25 @@ class Plan:
         rows: the projections' rows as they are after the batch.
     """
 
-    found: Found
+    locked: LockedState
     events: list[dict[str, Any]] = field(default_factory=list)
     rows: dict[UUID, Row] = field(default_factory=dict)
     _envelopes: dict[str, list[Envelope]] = field(default_factory=dict)
 
     def accept(self, unit: Unit) -> list[int]:
-        """Take the unit in; return its events' positions.
+        """Add the unit; return its events' positions.
 
         Raises:
-            VersionConflictError: an event does not follow its aggregate's head, of this batch, too;
-                or it was decided on a row that is doubtful; ValueTakenError, a slot is taken.
+            VersionConflictError: an event does not follow its aggregate's head, or was decided on
+                an outdated row.
+            ValueTakenError: another run holds a slot.
         """
         self._refuse_outdated(unit)
-        heads = self.found.heads
+        heads = self.locked.heads
         keys = [key_of(event) for event in unit.events]
         _refuse_gaps(keys, heads)
-        _take_slots(unit, self.found.holders)
-        stories = _stories(unit, heads)
+        _take_slots(unit, self.locked.holders)
+        correlation_ids = _correlation_ids(unit, heads)
         positions: list[int] = []
         origin = unit.origin
         for event, key in zip(unit.events, keys, strict=True):
@@ -194,17 +197,17 @@ class Plan:
             causation_id = origin.causation_id
             if causation_id is None:
                 causation_id = _previous(key, keys[0])
-            story = stories[aggregate_id]
-            position = self._add(event, key, _Why(origin.actor, story, causation_id))
-            heads[aggregate_id] = Head(version, position, story)
+            correlation_id = correlation_ids[aggregate_id]
+            position = self._add(event, key, _Cause(origin.actor, correlation_id, causation_id))
+            heads[aggregate_id] = AggregateHead(version, position, correlation_id)
             positions.append(position)
         return positions
 
     def _refuse_outdated(self, unit: Unit) -> None:
-        heads = self.found.heads
-        doubted = self.found.doubted
-        if doubted and not doubted.isdisjoint(unit.aggregate_ids):
-            raise VersionConflictError("rows have been mended since this was decided")
+        heads = self.locked.heads
+        outdated = self.locked.outdated
+        if outdated and not outdated.isdisjoint(unit.aggregate_ids):
+            raise VersionConflictError("rows have been repaired since this was decided")
         for aggregate_id, version in unit.expects.items():
             if heads[aggregate_id].version != version:
                 raise VersionConflictError(f"{aggregate_id} no longer has version {version}")
@@ -215,24 +218,24 @@ class Plan:
                 )
 
     def statements(self) -> list[Statement]:
-        """Fold the events onto their rows; return what writes both, and announces them."""
-        written = [(INSERT, orjson.dumps(self.events).decode())]
+        """Fold the events onto their rows; return the statements that write and announce them."""
+        statements = [(INSERT, orjson.dumps(self.events).decode())]
         for subject, envelopes in self._envelopes.items():
-            written += self._project(BY_SUBJECT[subject], envelopes)
-        news = str(self.events[-1]["position"])
+            statements += self._project(BY_SUBJECT[subject], envelopes)
+        announcement = str(self.events[-1]["position"])
         pending = [run_id for run_id, row in self.rows.items() if row.get("status") == FIRST_STATUS]
         if pending:
-            news += f" {len(pending)}"
+            announcement += f" {len(pending)}"
         if len(pending) == 1:
-            news += f" {pending[0]}"
+            announcement += f" {pending[0]}"
         if pending:
-            news += sql.PENDING
-        written.append((ANNOUNCE, news))
-        return written
+            announcement += sql.PENDING
+        statements.append((ANNOUNCE, announcement))
+        return statements
 
-    def _add(self, event: StoredEvent, key: Key, why: _Why) -> int:
+    def _add(self, event: StoredEvent, key: Key, cause: _Cause) -> int:
         aggregate_id, version = key
-        position = self.found.positions[len(self.events)]
+        position = self.locked.positions[len(self.events)]
         self.events.append(
             {
                 "id": aggregate_id,
@@ -240,20 +243,20 @@ class Plan:
                 "position": position,
                 "topic": event.topic,
                 "state": event.state.decode(),
-                "actor": why.actor,
-                "correlation_id": why.correlation_id,
-                "causation_id": why.causation_id,
+                "actor": cause.actor,
+                "correlation_id": cause.correlation_id,
+                "causation_id": cause.causation_id,
             }
         )
         state = event.state
-        if version == 1 and self.found.plain:
-            state = self.found.plain.get(aggregate_id, state)
+        if version == 1 and self.locked.plain:
+            state = self.locked.plain.get(aggregate_id, state)
         envelope = bare_envelope(aggregate_id, version, position, event.topic, state)
         self._envelopes.setdefault(envelope.subject, []).append(envelope)
         return position
 
     def _project(self, table: Table, envelopes: list[Envelope]) -> list[Statement]:
-        """Fold the events onto their rows; return what writes what they have changed."""
+        """Fold the events onto their rows; return the statements that write the changes."""
         new: dict[UUID, Changes] = {}
         old: dict[UUID, Changes] = {}
         for envelope in envelopes:
@@ -277,7 +280,7 @@ class Plan:
             return None
         row = self.rows.get(envelope.aggregate_id)
         if row is None:
-            row = self.found.rows.get(envelope.aggregate_id)
+            row = self.locked.rows.get(envelope.aggregate_id)
         return row
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
@@ -285,13 +288,13 @@ class Plan:
         return {aggregate_id: self.rows[aggregate_id] for aggregate_id in unit.aggregate_ids}
 
 
-def outcome(plan: Plan, unit: Unit) -> Saved | VersionConflictError:
-    """Take the unit into the plan; return where its events stand, or why it is refused alone."""
+def accept_or_refuse(plan: Plan, unit: Unit) -> Saved | VersionConflictError:
+    """Add the unit to the plan; return its positions, or the conflict that refuses it alone."""
     try:
         return Saved(plan.accept(unit))
     except VersionConflictError as error:
-        # Its traceback leads to all that is planned, which leads to it: nothing of it, megabytes
-        # of events, would be free before garbage is looked for.
+        # Its traceback refers to the plan, which refers to it: megabytes of events would stay in
+        # memory until the garbage collector runs.
         return error.with_traceback(None)
 
 
@@ -303,7 +306,7 @@ def key_of(event: StoredEvent) -> Key:
     return aggregate_id, event.originator_version
 
 
-def _refuse_gaps(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> None:
+def _refuse_gaps(keys: Sequence[Key], heads: Mapping[UUID, AggregateHead]) -> None:
     """Raise VersionConflictError unless each event follows its aggregate's head, or each other."""
     added: dict[UUID, int] = {}
     for aggregate_id, version in keys:
@@ -315,9 +318,9 @@ def _refuse_gaps(keys: Sequence[Key], heads: Mapping[UUID, Head]) -> None:
 
 
 def _take_slots(unit: Unit, holders: dict[Slot, UUID | None]) -> None:
-    """Let the unit's runs have their slots, or raise ValueTakenError.
+    """Give the unit's runs their slots, or raise ValueTakenError.
 
-    Who gives a slot up in the same batch is not looked at: whoever wants it decides anew.
+    A slot that is released in the same batch counts as held: its next holder decides anew.
     """
     for slot, _, replaced in unit.takings:
         if holders[slot] != replaced:
@@ -325,38 +328,37 @@ def _take_slots(unit: Unit, holders: dict[Slot, UUID | None]) -> None:
     holders.update({taking.slot: taking.run_id for taking in unit.takings})
 
 
-def _stories(unit: Unit, heads: Mapping[UUID, Head]) -> dict[UUID, UUID]:
+def _correlation_ids(unit: Unit, heads: Mapping[UUID, AggregateHead]) -> dict[UUID, UUID]:
     """Return the correlation id of each aggregate's events.
 
-    A unit shares one. But runs that are claimed or recovered together have nothing else in common,
-    so each goes on with its own.
+    A unit shares one, except for runs that are claimed or recovered together: each keeps its own.
     """
-    stories = dict.fromkeys(unit.aggregate_ids, _correlation_id(unit, heads))
-    if len(stories) == 1 or unit.origin.correlation_id is not None:
-        return stories
+    correlation_ids = dict.fromkeys(unit.aggregate_ids, _correlation_id(unit, heads))
+    if len(correlation_ids) == 1 or unit.origin.correlation_id is not None:
+        return correlation_ids
     for event in unit.events:
         run_id, _ = key_of(event)
         own = heads[run_id].correlation_id
         if own is not None and event.topic.startswith(RUN_TOPICS):
-            stories[run_id] = own
-    return stories
+            correlation_ids[run_id] = own
+    return correlation_ids
 
 
-def _correlation_id(unit: Unit, heads: Mapping[UUID, Head]) -> UUID:
-    """Return what the unit's events share with all that led to them.
+def _correlation_id(unit: Unit, heads: Mapping[UUID, AggregateHead]) -> UUID:
+    """Return the correlation id that the unit's events share.
 
-    Its origin tells it, else the first history that they continue and that has any. A run that
-    gives its slot up has not led to the one that takes it.
+    It is that of the unit's origin, else of the first history that they continue and that has one.
+    A run that gives up its slot is not a cause of the run that takes it.
     """
     if unit.origin.correlation_id is not None:
         return unit.origin.correlation_id
-    continued = list(unit.aggregate_ids)
+    predecessors = list(unit.aggregate_ids)
     if unit.takings:
         replaced = {taking.replaced for taking in unit.takings}
-        continued = [one for one in continued if one not in replaced]
+        predecessors = [predecessor for predecessor in predecessors if predecessor not in replaced]
     if unit.continues is not None:
-        continued.append(unit.continues)
-    for aggregate_id in continued:
+        predecessors.append(unit.continues)
+    for aggregate_id in predecessors:
         inherited = heads[aggregate_id].correlation_id
         if inherited is not None:
             return inherited
@@ -366,7 +368,7 @@ def _correlation_id(unit: Unit, heads: Mapping[UUID, Head]) -> UUID:
 
 
 def _previous(key: Key, first: Key) -> UUID | None:
-    """Return the event before; what a unit creates beside its first aggregate is that one's doing.
+    """Return the aggregate's previous event; for a new aggregate, the unit's first event.
 
     A run's success launches the next run, for example.
     """

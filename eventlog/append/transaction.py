@@ -1,9 +1,8 @@
 """One transaction of the writer, in two round trips.
 
-First what is needed is read under the lock, then all is written. Where something is decided under
-the lock, what the decision reads lies in between: one round trip for a claim. What is to be written
-follows from what was read by `eventlog.append.plan`; which errors mean what is the writer's
-business.
+The first reads what is needed, under the lock; the second writes. A decision under the lock reads
+in between: one round trip for a claim. `eventlog.append.plan` makes the statements of what was
+read; the writer handles the errors.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -20,8 +19,8 @@ from domain.errors import VersionConflictError
 from domain.ports import Claimant, Locked, Saved, Unit
 from eventlog.append import plan as statements
 from eventlog.append.locked_log import Claim, LockedLog
-from eventlog.append.lookups import Finder, Remembered
-from eventlog.append.plan import Key, Plan, Statement, key_of, outcome
+from eventlog.append.lookups import LockedReader, WriterCache
+from eventlog.append.plan import Key, Plan, Statement, accept_or_refuse, key_of
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.pipeline import Answer, RoundTrip, roll_back
@@ -34,17 +33,17 @@ DecideEvents = Callable[[Locked], Awaitable[Sequence[StoredEvent]]]
 
 @dataclass
 class Request:
-    """What one caller wants appended: ready events, or a decision to be made under the lock.
+    """One caller's append: events that are ready, or a decision to be made under the lock.
 
     Attributes:
         unit: the events; set by the batch where `decide` makes them.
-        claimant: who claims runs, if that is what is decided.
-        breaks: how often the log had turned out to be another one when this was asked for.
+        claimant: who claims runs, if the decision is a claim.
+        breaks: number of breaks of the log's continuity when this was requested.
         outcome: filled by the batch: what was saved, or why this unit alone was refused.
         is_committing: whether its events may be in the log.
-        is_withdrawn: whether they must not get there any more.
-        asked_at: when, by the monotonic clock.
-        size: of the events that were ready when it was made, in bytes.
+        is_withdrawn: whether they must no longer be appended.
+        requested_at: seconds of the monotonic clock.
+        size: bytes of the events that were ready when it was made.
     """
 
     unit: Unit
@@ -54,11 +53,10 @@ class Request:
     outcome: Saved | VersionConflictError | None = None
     is_committing: bool = False
     is_withdrawn: bool = False
-    asked_at: float = field(default_factory=monotonic)
+    requested_at: float = field(default_factory=monotonic)
     size: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Measure the events."""
         self.size = 0
         for event in self.unit.events:
             self.size += len(event.state)
@@ -77,23 +75,21 @@ class Request:
 
 
 class LockTime:
-    """Measures for how long a transaction holds the append lock.
-
-    That is from its beginning, less the time that it waited for the lock, to the end of its commit.
+    """Measures how long a transaction holds the append lock, without its wait for it.
 
     Attributes:
-        held_s: once it is over; 0 where the lock was not had.
+        held_s: set at the end; 0 where the lock was not acquired.
     """
 
-    def __init__(self, note: Callable[[float], None]) -> None:
-        """Hand the seconds to `note`, if the lock was had at all."""
-        self._note = note
+    def __init__(self, observe: Callable[[float], None]) -> None:
+        """Call `observe` with the seconds at the end, if the lock was acquired."""
+        self._observe = observe
         self._began = monotonic()
         self._waited_s: float | None = None
         self.held_s = 0.0
 
-    def got(self, answer: Answer) -> None:
-        """Take in the answer to `sql.LOCK`."""
+    def acquired(self, answer: Answer) -> None:
+        """Read the answer to `sql.LOCK`."""
         [row] = as_rows(_Lock, answer.rows)
         self._waited_s = row["got_s"] - row["asked_s"]
 
@@ -103,10 +99,10 @@ class LockTime:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Tell how long it was held, whatever came of it."""
+        """Observe how long the lock was held, also after an error."""
         if self._waited_s is not None:
             self.held_s = monotonic() - self._began - self._waited_s
-            self._note(self.held_s)
+            self._observe(self.held_s)
 
 
 class _Lock(TypedDict):
@@ -118,27 +114,27 @@ async def prepare(
     connection: Connection,
     files: LogFiles,
     requests: list[Request],
-    remembered: Remembered,
+    cache: WriterCache,
     lock: LockTime,
 ) -> list[Statement]:
-    """Lock, decide and set each request's outcome; return what is to be written.
+    """Lock, decide and set each request's outcome; return the statements to execute.
 
-    Where that is nothing, the transaction is over.
+    Without statements, the transaction has ended.
     """
     for request in requests:
         request.outcome = None
     deciding = next((request for request in requests if request.decide is not None), None)
-    finder = Finder(connection, files, remembered.running)
+    reader = LockedReader(connection, files, cache.running)
     units = [request.unit for request in requests if request is not deciding]
-    locked = await _begin(finder, remembered, units, deciding, lock)
+    locked = await _begin(reader, cache, units, deciding, lock)
     if deciding is not None and deciding.decide is not None and locked is not None:
         deciding.unit = replace(deciding.unit, events=await deciding.decide(locked))
         units.insert(0, deciding.unit)
-    await finder.find(units, asked=deciding is None)
-    plan = Plan(finder.found)
-    for request in in_order(requests):
+    await reader.read_missing(units, requested=deciding is None)
+    plan = Plan(reader.locked)
+    for request in in_log_order(requests):
         if request.unit.events:
-            request.outcome = outcome(plan, request.unit)
+            request.outcome = accept_or_refuse(plan, request.unit)
         else:
             request.outcome = Saved()
     if not plan.events:
@@ -151,10 +147,10 @@ async def prepare(
     return written
 
 
-def in_order(requests: Sequence[Request]) -> list[Request]:
-    """Return a batch's requests as their events follow each other in the log.
+def in_log_order(requests: Sequence[Request]) -> list[Request]:
+    """Return a batch's requests in the order of their events in the log.
 
-    The decision first: what it saw is what it follows. Commands that it overtakes decide again.
+    The decision first: its events follow the log that it has read. Commands behind it decide again.
     """
     decisions = [request for request in requests if request.decide is not None]
     return decisions + [request for request in requests if request.decide is None]
@@ -164,19 +160,19 @@ async def _end_without_events(connection: Connection, deciding: Request | None) 
     if deciding is None:
         await roll_back(connection)
     else:
-        # It may have done something beside the log, such as declaring an idle worker dead.
+        # It may have written other tables, such as the workers' when an idle worker is dead.
         await commit(connection, [])
 
 
-def still_wanted(requests: Sequence[Request]) -> list[Request]:
-    """Return what was not withdrawn of requests of which certainly nothing is in the log."""
+def drop_withdrawn(requests: Sequence[Request]) -> list[Request]:
+    """Return the requests that were not withdrawn; certainly none of them is in the log."""
     for request in requests:
         request.is_committing = False
     return [request for request in requests if not request.is_withdrawn]
 
 
 def begin_commit(requests: Sequence[Request]) -> bool:
-    """Let none be withdrawn any more; return whether none has been."""
+    """Keep the requests from being withdrawn; return False if one has been."""
     if any(request.is_withdrawn for request in requests):
         return False
     for request in requests:
@@ -185,7 +181,7 @@ def begin_commit(requests: Sequence[Request]) -> bool:
 
 
 async def commit(connection: Connection, written: Iterable[Statement]) -> None:
-    """Write and commit in one go: an error before the COMMIT means that there was none."""
+    """Write and commit in one round trip: after an error before COMMIT, nothing is committed."""
     trip = RoundTrip(connection)
     for statement, parameter in written:
         trip.ask(statement, (parameter,))
@@ -193,8 +189,8 @@ async def commit(connection: Connection, written: Iterable[Statement]) -> None:
     await trip.go()
 
 
-def tell_held(requests: Sequence[Request], held_s: float) -> None:
-    """Tell each unit of a commit its part of the time for which the lock was held."""
+def share_lock_time(requests: Sequence[Request], held_s: float) -> None:
+    """Set each unit's share of the time that the lock was held."""
     appended: list[Saved] = []
     events = 0
     for request in requests:
@@ -207,30 +203,32 @@ def tell_held(requests: Sequence[Request], held_s: float) -> None:
         saved.held_ms = held_s * 1000 * share
 
 
-async def committed(connection: Connection, files: LogFiles, requests: Iterable[Request]) -> bool:
-    """Find out whether a batch whose commit got no answer is in the log.
+async def is_committed(
+    connection: Connection, files: LogFiles, requests: Iterable[Request]
+) -> bool:
+    """Return whether a batch is in the log whose commit got no answer.
 
-    Compared are id, version, topic and bytes. The append lock comes first: a transaction that still
-    hangs in the server holds it, so once we have it, what we read is final.
+    Compares id, version, topic and bytes. Takes the append lock first: a transaction that is still
+    open in the server holds it, so what is read after that is final.
     """
-    wanted: dict[Key, tuple[str, bytes]] = {}
+    expected: dict[Key, tuple[str, bytes]] = {}
     for request in requests:
         if not request.appended:
             continue
         for event in request.unit.events:
             key = key_of(event)
-            wanted[key] = (event.topic, event.state)
+            expected[key] = (event.topic, event.state)
     await connection.execute(sql.BEGIN_LOCKED)
-    ids = [aggregate_id for aggregate_id, _ in wanted]
-    values = {"ids": ids, "versions": [version for _, version in wanted]}
+    ids = [aggregate_id for aggregate_id, _ in expected]
+    values = {"ids": ids, "versions": [version for _, version in expected]}
     rows = await read_rows(connection, HistoryRow, statements.READ_BACK, values)
-    found = await resolved(connection, files.archive, rows)
+    stored_rows = await resolved(connection, files.archive, rows)
     await roll_back(connection)
     stored: dict[Key, tuple[str, bytes]] = {}
-    for row in found:
+    for row in stored_rows:
         key = (UUID(row["originator_id"]), row["originator_version"])
         stored[key] = (row["topic"], row["state"])
-    return all(stored.get(key) == content for key, content in wanted.items())
+    return all(stored.get(key) == content for key, content in expected.items())
 
 
 class _Present(TypedDict):
@@ -238,17 +236,14 @@ class _Present(TypedDict):
 
 
 async def _begin(
-    finder: Finder,
-    remembered: Remembered,
+    reader: LockedReader,
+    cache: WriterCache,
     units: Sequence[Unit],
     deciding: Request | None,
     lock: LockTime,
 ) -> LockedLog | None:
-    """Take the lock, and find what the units need, in one round trip.
-
-    Also asked is what the decision will want to know first.
-    """
-    connection = finder.connection
+    """Take the lock, and read what units and decision need first, in one round trip."""
+    connection = reader.connection
     trip = RoundTrip(connection)
     trip.ask(sql.BEGIN)
     locking = trip.ask(sql.LOCK)
@@ -257,15 +252,15 @@ async def _begin(
     if deciding is not None:
         present = trip.ask(candidates.PRESENT)
         if deciding.claimant is not None:
-            claim = Claim.ask(trip, remembered.queue_of(deciding.claimant), deciding.claimant)
-    needs = finder.needs_of(units)
+            claim = Claim.request(trip, cache.queue_of(deciding.claimant), deciding.claimant)
+    needs = reader.needs_of(units)
     if claim is not None and claim.likely is not None:
-        needs = needs.with_a_place()
-    finder.ask(trip, needs)
+        needs = needs.with_one_position()
+    reader.request(trip, needs)
     await trip.go()
-    lock.got(locking)
-    finder.take()
+    lock.acquired(locking)
+    reader.read_answers()
     if present is None:
         return None
     [row] = as_rows(_Present, present.rows)
-    return LockedLog(connection, from_iso(row["now"]), finder, claim)
+    return LockedLog(connection, from_iso(row["now"]), reader, claim)

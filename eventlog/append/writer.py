@@ -1,10 +1,10 @@
-"""The one writer of a process: gathers what is to be appended and commits it in groups.
+"""The one writer of a process: it gathers appends and commits them in groups.
 
 First continuity: what was decided on another log is refused. Then the requests that wait, their
-answers, and how long they may have to wait (`Line`, `Patience`); then the `Writer`.
+answers, and their time-outs (`RequestQueue`, `WriteTimeouts`); then the `Writer`.
 
 While one transaction is under way, requests queue up; the next takes them all. So a lone request
-waits for none, and a thousand share a commit. Many callers that repeat their requests fall into two
+waits for no other, and a thousand share a commit. Many callers that repeat their requests form two
 groups by themselves: one decides while the database writes what the other has decided.
 """
 
@@ -29,7 +29,7 @@ from domain.errors import (
     WorkerBuriedError,
 )
 from domain.ports import Claimant, Origin, Saved, Unit
-from eventlog.append.lookups import Remembered
+from eventlog.append.lookups import WriterCache
 from eventlog.append.plan import key_of
 from eventlog.append.transaction import (
     DecideEvents,
@@ -37,11 +37,11 @@ from eventlog.append.transaction import (
     Request,
     begin_commit,
     commit,
-    committed,
-    in_order,
+    drop_withdrawn,
+    in_log_order,
+    is_committed,
     prepare,
-    still_wanted,
-    tell_held,
+    share_lock_time,
 )
 from eventlog.archive.files import ArchiveError
 from eventlog.database.connection import Database
@@ -57,7 +57,7 @@ from runtime.tasks import Supervised, Supervision, end, start_once
 
 
 def refuse_outdated(requests: Iterable[Request], continuity: Continuity) -> None:
-    """Refuse what was decided on a log that is no more.
+    """Refuse requests that were decided before the log's continuity broke.
 
     Raises:
         LogUnavailableError: there is such a request; nothing was written.
@@ -66,56 +66,57 @@ def refuse_outdated(requests: Iterable[Request], continuity: Continuity) -> None
         raise LogUnavailableError("the log went back: decide anew")
 
 
-def note_last(requests: Sequence[Request], continuity: Continuity) -> None:
-    """Remember the last event of a batch that is committed."""
-    for request in reversed(in_order(requests)):
+def record_last_event(requests: Sequence[Request], continuity: Continuity) -> None:
+    """Record the last event of a committed batch."""
+    for request in reversed(in_log_order(requests)):
         if not isinstance(request.outcome, Saved) or not request.appended:
             continue
         event = request.unit.events[-1]
         aggregate_id, version = key_of(event)
         digest = sha256(event.state).digest()
-        continuity.note(request.outcome.positions[-1], aggregate_id, version, digest)
+        continuity.record(request.outcome.positions[-1], aggregate_id, version, digest)
         return
 
 
-# Requests that wait for the writer: their batches, their answers, how long they may have to wait.
+# Requests that wait for the writer: their batches, answers and time-outs.
 
 RETRY_PAUSE_S = 0.1
 
 STOPPING = "the service is stopping"
 
 MAX_WAITING = 5_000
-"""Requests that may wait. At a few thousand a second this is a second or two; beyond, a clear 429
-is kinder."""
+"""Requests that may wait. At a few thousand a second this is a second or two; a clear 429 is better
+than a longer wait."""
 
 MAX_BATCH = 256
-"""Requests in one transaction: enough to make the commit's cost vanish, few enough to keep the lock
-for some 50 ms."""
+"""Requests in one transaction: enough to make the commit's cost negligible, few enough to hold the
+lock for some 50 ms."""
 
 MAX_WAITING_BYTES = 67_108_864
-"""The same, by the size of their events: one may be a megabyte long, and is held more than once."""
+"""The same, by the size of their events: one may have a megabyte, and is in memory more than
+once."""
 
 MAX_BATCH_BYTES = 4_194_304
-"""The same of a batch, for others wait for the lock: one that is reached takes no more."""
+"""The same of a batch, because others wait for the lock: a batch that reaches it takes no more."""
 
 WORTH_A_COMMIT = 16
-"""As many requests as are never divided among two transactions. Answers to fewer are not held back
-either: there is little to overlap, and a worker waits for them with free slots."""
+"""Fewer requests are never divided among two transactions, and their answers are not delayed: there
+is little to overlap, and a worker waits for them with free slots."""
 
-HELD_S = 0.005
-"""For how long an answer may be held back, should the next batch not be on its way before."""
+ANSWER_DELAY_S = 0.005
+"""Longest delay of an answer, if the next batch is not on its way before."""
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long to wait for a database that is away.
+class WriteTimeouts:
+    """How long the writer waits for a database that is away.
 
     Attributes:
-        write_s: before a request is told that nothing was written.
-        locked_s: the same where somebody keeps a table locked. Counted from when it was asked.
-        settle_s: for the fate of a commit without an answer. A session that was cut off may hold
-            the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs its time to
-            recover.
+        write_s: before a request fails because nothing was written.
+        locked_s: the same while another session keeps a table locked; from the request on.
+        settle_s: to learn whether a commit without an answer is in the log. A session that was cut
+            off may hold the lock for `IDLE_IN_TRANSACTION_MS`, and a server that crashed needs
+            time to recover.
     """
 
     write_s: float = 5.0
@@ -123,19 +124,19 @@ class Patience:
     settle_s: float = 20.0
 
     def locked_until(self, requests: Iterable[Request]) -> float:
-        """Return until when these may wait for a table that is locked, by the monotonic clock."""
-        return min(request.asked_at for request in requests) + self.locked_s
+        """Return the monotonic time until which these may wait for a locked table."""
+        return min(request.requested_at for request in requests) + self.locked_s
 
 
 class CommitFailedError(LogUnavailableError):
-    """The database was reached, but did not commit what it was given; nothing was written."""
+    """The database was reached, but did not commit; nothing was written."""
 
 
 Waiting = tuple[Request, "asyncio.Future[Saved]"]
 
 
-class Line:
-    """Requests that wait for the writer, or that it has in hand."""
+class RequestQueue:
+    """Requests that wait for the writer or are being written."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[Waiting] = asyncio.Queue(MAX_WAITING)
@@ -143,14 +144,14 @@ class Line:
 
     @property
     def is_empty(self) -> bool:
-        """Return whether nobody waits to be taken."""
+        """Return whether no request waits."""
         return self._queue.empty()
 
-    def join(self, request: Request) -> "asyncio.Future[Saved]":
-        """Have a request wait; return what it waits for.
+    def put(self, request: Request) -> "asyncio.Future[Saved]":
+        """Add a request; return the future of its answer.
 
         Raises:
-            OverloadedError: as many wait as may.
+            OverloadedError: too many requests or bytes wait already.
         """
         if self._bytes > MAX_WAITING_BYTES:
             raise OverloadedError(f"{self._bytes} bytes wait already")
@@ -162,97 +163,97 @@ class Line:
         self._bytes += request.size
         return future
 
-    async def take(self) -> list[list[Waiting]]:
-        """Wait for requests; return what to write, in turn. Each is to be let go of afterwards.
+    async def next_batches(self) -> list[list[Waiting]]:
+        """Wait for requests; return the batches to write, in order. Release each afterwards.
 
-        Those who come at once to a writer at rest are mostly those whom it has just answered: in
-        one batch again, they would decide while the database rests, and wait while it writes. So
-        half of them begin, and the others are ready by the time that these are committed.
+        Requests that arrive together at an idle writer mostly come from callers that it has just
+        answered: in one batch again, they would decide while the database is idle, and wait while
+        it writes. So half of them begin, and the others are ready when these are committed.
         """
         was_at_rest = self._queue.empty()
         first = await self._queue.get()
-        most = MAX_BATCH
+        limit = MAX_BATCH
         if was_at_rest:
             half = (1 + self._queue.qsize()) // 2
-            most = min(most, max(half, WORTH_A_COMMIT))
-        return self._batches(first, most)
+            limit = min(limit, max(half, WORTH_A_COMMIT))
+        return self._batches(first, limit)
 
-    def _batches(self, first: Waiting, most: int) -> list[list[Waiting]]:
-        """Take what fits beside the first.
+    def _batches(self, first: Waiting, limit: int) -> list[list[Waiting]]:
+        """Take what fits into a batch with the first.
 
-        Decisions under the lock read the log before the batch's own events: only one of them in a
-        batch is exact. A second one has a batch of its own.
+        Decisions under the lock do not see the batch's own events, so a batch has one of them at
+        most; a second one has a batch of its own.
         """
-        taken = [first]
+        batch = [first]
         has_decision = first[0].decide is not None
         size = first[0].size
         with suppress(asyncio.QueueEmpty):
-            while len(taken) < most and size < MAX_BATCH_BYTES:
+            while len(batch) < limit and size < MAX_BATCH_BYTES:
                 waiting = self._queue.get_nowait()
                 request, _ = waiting
                 if request.decide is not None and has_decision:
-                    return [taken, [waiting]]
-                taken.append(waiting)
+                    return [batch, [waiting]]
+                batch.append(waiting)
                 size += request.size
                 has_decision = has_decision or request.decide is not None
-        return [taken]
+        return [batch]
 
-    def let_go(self, batch: list[Waiting]) -> None:
-        """Count those no more who have their answers."""
+    def release(self, batch: list[Waiting]) -> None:
+        """Count off the requests of a batch that have their answers."""
         self._bytes -= sum([request.size for request, _ in batch])
         for _ in batch:
             self._queue.task_done()
 
-    async def emptied(self) -> None:
-        """Wait until all who came have been let go."""
+    async def drained(self) -> None:
+        """Wait until all requests have been released."""
         await self._queue.join()
 
-    def dissolve(self, error: Exception) -> None:
-        """Tell all who wait to be taken that their units failed."""
+    def fail_waiting(self, error: Exception) -> None:
+        """Fail all requests that wait."""
         while not self._queue.empty():
             fail_all([self._queue.get_nowait()], error)
 
 
-class HeldBack:
-    """Answers that are held back for a moment, until the next batch is on its way.
+class DelayedAnswers:
+    """Answers that are delayed for a moment, until the next batch is on its way.
 
-    Whoever is answered mostly asks for more at once. Told before the next batch is planned, they
-    would do so before the database has anything to write; told now, they do so while it writes.
+    Callers mostly send their next request at once. Answered before the next batch is planned, they
+    would do so while the database has nothing to write; answered now, they do so while it writes.
     """
 
     def __init__(self) -> None:
-        self._held: list[Waiting] = []
+        self._delayed: list[Waiting] = []
 
     def answer(self, saved: list[Waiting], *, others_wait: bool) -> None:
-        """Answer those of a batch that is committed: at once, unless a next batch is at hand."""
-        self.tell()
+        """Answer a committed batch: at once, unless a next batch waits."""
+        self.deliver()
         if not others_wait or len(saved) < WORTH_A_COMMIT:
-            tell_all(saved)
+            answer_all(saved)
             return
-        self._held = saved
-        asyncio.get_running_loop().call_later(HELD_S, self._tell_if_held, saved)
+        self._delayed = saved
+        asyncio.get_running_loop().call_later(ANSWER_DELAY_S, self._deliver_if_delayed, saved)
 
-    def tell(self) -> None:
-        """Give the answers now."""
-        held, self._held = self._held, []
-        tell_all(held)
+    def deliver(self) -> None:
+        """Send the answers now."""
+        delayed, self._delayed = self._delayed, []
+        answer_all(delayed)
 
-    def _tell_if_held(self, saved: list[Waiting]) -> None:
-        if self._held is saved:
-            self.tell()
+    def _deliver_if_delayed(self, saved: list[Waiting]) -> None:
+        if self._delayed is saved:
+            self.deliver()
 
 
 def is_settled(error: Exception) -> bool:
-    """Return whether the transaction is over, so that all its requests have the same answer."""
-    # An archive or a key that cannot be read breaks off a decision in its middle, and so do
-    # positions that are of no use.
-    broken_off = ArchiveError | SubjectKeysUnavailableError | PositionsUsedError
-    if isinstance(error, broken_off):
+    """Return whether the transaction has ended, so that all its requests have the same answer."""
+    # An archive or a key that cannot be read interrupts a decision, and so do positions that
+    # cannot be used.
+    interruptions = ArchiveError | SubjectKeysUnavailableError | PositionsUsedError
+    if isinstance(error, interruptions):
         return False
     return isinstance(error, LogUnavailableError | OutcomeUnknownError)
 
 
-def _for_one(error: Exception, request: Request) -> Exception:
+def _error_for(error: Exception, request: Request) -> Exception:
     if isinstance(error, OutcomeUnknownError):
         # A unit that was refused for itself is certainly not in the log.
         return (
@@ -260,20 +261,20 @@ def _for_one(error: Exception, request: Request) -> Exception:
             if request.appended
             else VersionConflictError()
         )
-    # It leads to the frames of the writer, and these to those who wait and to all their events.
+    # Its traceback refers to the writer's frames, and these to all waiting requests and events.
     return error.with_traceback(None)
 
 
-def fail_all(waiting: list[Waiting], error: Exception) -> None:
-    """Tell all who still wait that their units failed."""
-    for request, future in waiting:
+def fail_all(batch: list[Waiting], error: Exception) -> None:
+    """Fail the requests that still wait."""
+    for request, future in batch:
         if not future.done():
-            future.set_exception(_for_one(error, request))
+            future.set_exception(_error_for(error, request))
 
 
-def tell_all(committed: list[Waiting]) -> None:
-    """Tell all of a batch what became of their units."""
-    for request, future in committed:
+def answer_all(batch: list[Waiting]) -> None:
+    """Answer the requests of a batch."""
+    for request, future in batch:
         if request.is_withdrawn:
             fail_all([(request, future)], LogUnavailableError(STOPPING))
         else:
@@ -282,7 +283,7 @@ def tell_all(committed: list[Waiting]) -> None:
 
 def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictError | None) -> None:
     if future.done():
-        # The caller went away; what it asked for is in the log all the same.
+        # The caller went away; its events are in the log all the same.
         return
     if isinstance(outcome, Saved):
         future.set_result(outcome)
@@ -291,10 +292,10 @@ def _answer(future: "asyncio.Future[Saved]", outcome: Saved | VersionConflictErr
 
 
 async def pause_or_give_up(deadline: float, error: psycopg.Error, *, committing: bool) -> None:
-    """Wait before a database that failed is tried again, unless that went on for too long.
+    """Wait before the next try after the database failed.
 
     Raises:
-        LogUnavailableError: it did.
+        LogUnavailableError: the deadline has passed.
     """
     if monotonic() < deadline:
         await asyncio.sleep(RETRY_PAUSE_S)
@@ -308,46 +309,48 @@ async def pause_or_give_up(deadline: float, error: psycopg.Error, *, committing:
 logger = logging.getLogger(__name__)
 
 _REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
-"""What a decision may well answer; anything else is a defect, of which nobody would know more than
-its caller."""
+"""Errors that a decision may raise; any other is a defect, which only its caller would see."""
 
 
 class Writer:
     """Appends units of events with their rows. Start it in the loop that uses it."""
 
     def __init__(
-        self, database: Database, patience: Patience | None = None, metrics: Metrics | None = None
+        self,
+        database: Database,
+        timeouts: WriteTimeouts | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self.database = database
-        self._patience = patience or Patience()
+        self._timeouts = timeouts or WriteTimeouts()
         self._metrics = metrics or Metrics()
-        self._line = Line()
-        self._held_back = HeldBack()
+        self._requests = RequestQueue()
+        self._delayed = DelayedAnswers()
         self._connection: Connection | None = None
-        self.remembered = Remembered()
-        database.continuity.on_doubt(self.remembered.forget_queues)
+        self.cache = WriterCache()
+        database.continuity.on_doubt(self.cache.forget_queues)
         self._task: Supervised | None = None
         self._closing = False
 
     async def start(self, supervision: Supervision) -> None:
-        """Begin to work off the queue."""
+        """Start to write."""
         self._task = supervision.start("log writer", self._run)
 
     async def stop(self) -> None:
-        """Refuse what is new, finish what waits, and close."""
+        """Refuse new requests, write those that wait, and close."""
         self._closing = True
         if self._task is not None:
             await self._finish(self._task)
-        self._held_back.tell()
-        self._line.dissolve(LogUnavailableError("the service has stopped"))
+        self._delayed.deliver()
+        self._requests.fail_waiting(LogUnavailableError("the service has stopped"))
         await self._disconnect()
 
     async def _finish(self, writing: Supervised) -> None:
         writing.finish()
-        emptied = start_once("emptying the log writer's queue", self._line.emptied())
+        drained = start_once("emptying the log writer's queue", self._requests.drained())
         # A writer that was cancelled from elsewhere, or dies now, will never empty its queue.
-        await asyncio.wait([emptied, writing.task], return_when=asyncio.FIRST_COMPLETED)
-        await end(emptied)
+        await asyncio.wait([drained, writing.task], return_when=asyncio.FIRST_COMPLETED)
+        await end(drained)
         await writing.end()
 
     async def append(self, unit: Unit) -> Saved:
@@ -369,7 +372,7 @@ class Writer:
         if self._closing or (writes is not None and writes.are_withdrawn):
             raise LogUnavailableError(STOPPING)
         request.breaks = self.database.continuity.breaks
-        future = self._line.join(request)
+        future = self._requests.put(request)
         if writes is not None:
             writes.begin(request)
         try:
@@ -379,31 +382,31 @@ class Writer:
                 writes.refused(request)
             raise
         finally:
-            self._metrics.append_s.observe(monotonic() - request.asked_at)
+            self._metrics.append_s.observe(monotonic() - request.requested_at)
             # A refusal leads to this frame. If the frame led to the refusal, both, and megabytes
             # of events, would stay until the garbage is looked through.
             del request, future
 
     async def _run(self) -> None:
-        # One that died has left its session in the middle of anything.
+        # A writer that died has left its session in an unknown state.
         await self._disconnect()
         while True:
-            batches = await self._line.take()
+            batches = await self._requests.next_batches()
             try:
                 for batch in batches:
-                    await self._write(batch, self._patience.write_s)
+                    await self._write(batch, self._timeouts.write_s)
             except BaseException:
-                # Nobody waits for an answer that nobody will give.
-                self._held_back.tell()
+                # No request may wait for an answer that will not come.
+                self._delayed.deliver()
                 for batch in batches:
                     fail_all(batch, OutcomeUnknownError())
                 raise
             finally:
                 for batch in batches:
-                    self._line.let_go(batch)
+                    self._requests.release(batch)
 
     async def _write(self, batch: list[Waiting], patience_s: float) -> None:
-        """Write a batch and answer everyone in it, whatever happens."""
+        """Write a batch and answer each of its requests, whatever happens."""
         live = [(request, future) for request, future in batch if not future.done()]
         requests = [request for request, _ in live]
         try:
@@ -416,23 +419,23 @@ class Writer:
             else:
                 await self._refuse(live, error)
         else:
-            self._held_back.answer(live, others_wait=not self._line.is_empty)
+            self._delayed.answer(live, others_wait=not self._requests.is_empty)
 
     async def _write_singly(self, live: list[Waiting], error: CommitFailedError) -> None:
-        """Try each request once by itself: it may be one of them that cannot be committed."""
-        deadline = monotonic() + self._patience.write_s
-        for one in live:
+        """Try each request once by itself: perhaps only one of them cannot be committed."""
+        deadline = monotonic() + self._timeouts.write_s
+        for waiting in live:
             if monotonic() < deadline:
-                await self._write([one], patience_s=0.0)
+                await self._write([waiting], patience_s=0.0)
             else:
-                fail_all([one], error)
+                fail_all([waiting], error)
 
     async def _refuse(self, live: list[Waiting], error: Exception) -> None:
-        """Undo what an error has left half done, and tell whom it is about, and nobody else."""
+        """Roll back, and fail only the request that the error is about."""
         await self._rollback()
         if len(live) > 1:
-            for one in live:
-                await self._write([one], self._patience.write_s)
+            for waiting in live:
+                await self._write([waiting], self._timeouts.write_s)
             return
         if isinstance(error, _REFUSALS):
             logger.info("an append was refused: %r", error)
@@ -441,9 +444,9 @@ class Writer:
         fail_all(live, error)
 
     async def _commit(self, requests: list[Request], patience_s: float) -> None:
-        """Commit the requests, through lost connections, until their fate is certain."""
+        """Commit the requests; try again until it is certain whether they are in the log."""
         deadline = monotonic() + patience_s
-        while requests := still_wanted(requests):
+        while requests := drop_withdrawn(requests):
             try:
                 connection = await self._connected()
                 refuse_outdated(requests, self.database.continuity)
@@ -457,46 +460,46 @@ class Writer:
                     await self._rollback()
                 else:
                     await self._disconnect()
-                    if committing and await self._settled(requests):
+                    if committing and await self._is_committed(requests):
                         return
                 if isinstance(error, psycopg.errors.LockNotAvailable):
-                    # It is none of the requests that cannot be committed.
+                    # The requests are not the cause.
                     committing = False
-                    deadline = min(deadline, self._patience.locked_until(requests))
+                    deadline = min(deadline, self._timeouts.locked_until(requests))
                 await pause_or_give_up(deadline, error, committing=committing)
 
     async def _try_commit(self, connection: Connection, requests: list[Request]) -> bool:
-        """Commit the requests; return False if one was withdrawn meanwhile, then none is."""
+        """Commit the requests; commit none and return False if one was withdrawn meanwhile."""
         with LockTime(self._metrics.lock_hold_s.observe) as lock:
-            statements = await prepare(
-                connection, self.database.files, requests, self.remembered, lock
-            )
+            statements = await prepare(connection, self.database.files, requests, self.cache, lock)
             if statements:
                 if not begin_commit(requests):
                     await roll_back(connection)
                     return False
-                self._held_back.tell()
+                self._delayed.deliver()
                 await commit(connection, statements)
         if statements:
-            tell_held(requests, lock.held_s)
-            self._note(requests)
+            share_lock_time(requests, lock.held_s)
+            self._record_batch(requests)
         return True
 
-    def _note(self, requests: list[Request]) -> None:
+    def _record_batch(self, requests: list[Request]) -> None:
         self._metrics.batch_size.observe(len(requests))
         for request in requests:
             if isinstance(request.outcome, Saved):
-                self.remembered.running.note(request.outcome.rows)
-        note_last(requests, self.database.continuity)
+                self.cache.running.remember(request.outcome.rows)
+        record_last_event(requests, self.database.continuity)
 
-    async def _settled(self, requests: list[Request]) -> bool:
+    async def _is_committed(self, requests: list[Request]) -> bool:
         """Return whether a batch whose commit got no answer is in the log."""
-        deadline = monotonic() + self._patience.settle_s
+        deadline = monotonic() + self._timeouts.settle_s
         while monotonic() < deadline:
             try:
-                return await committed(await self._connected(), self.database.files, requests)
+                return await is_committed(await self._connected(), self.database.files, requests)
             except (psycopg.Error, ArchiveError) as error:
-                logger.warning("the fate of a commit is unknown, asking again: %s", error)
+                logger.warning(
+                    "it is unknown whether a commit is in the log, reading again: %s", error
+                )
                 await self._disconnect()
                 await asyncio.sleep(RETRY_PAUSE_S)
         raise OutcomeUnknownError
@@ -513,11 +516,11 @@ class Writer:
                 await roll_back(connection)
                 return
         except psycopg.Error as error:
-            logger.info("cannot undo a transaction, so its session ends: %s", error)
+            logger.info("cannot roll back a transaction, so its session is closed: %s", error)
         await self._disconnect()
 
     async def _disconnect(self) -> None:
-        self.remembered.running.clear()
+        self.cache.running.clear()
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.close()

@@ -83,7 +83,7 @@ class Continuity:
         """Let it be called with the reason when the log certainly is not the one seen before."""
         self._ending.append(end)
 
-    def note(self, position: int, aggregate_id: UUID, version: int, digest: bytes) -> None:
+    def record(self, position: int, aggregate_id: UUID, version: int, digest: bytes) -> None:
         """Remember an event that has been seen, with its state's SHA-256, if none after it was."""
         if self._seen is None or position > self._seen.position:
             self._seen = _Seen(position, aggregate_id, version, digest)

@@ -83,7 +83,7 @@ class Reader:
     def _note(self, event: LastRow | EventRow, digest: bytes) -> None:
         aggregate_id = UUID(event["originator_id"])
         position = event["notification_id"]
-        self._continuity.note(position, aggregate_id, event["originator_version"], digest)
+        self._continuity.record(position, aggregate_id, event["originator_version"], digest)
 
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES

@@ -22,7 +22,7 @@ from typing_extensions import ReadOnly, TypedDict
 from eventlog.database import sql
 from eventlog.keys import LogFiles
 from eventlog.rebuild import staging
-from eventlog.rebuild.staging import NOTE_MENDING, fold_on
+from eventlog.rebuild.staging import RECORD_REPAIR, fold_on
 from projections.rows import Connection, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table
 from projections.tables import topic_prefix
@@ -109,7 +109,7 @@ class Mender:
                 await connection.execute(sql.BEGIN)
                 await connection.execute(sql.LOCK)
                 begun = await connection.execute(sql.MOMENT)
-                await connection.execute(NOTE_MENDING)
+                await connection.execute(RECORD_REPAIR)
                 await connection.execute(_delete_sql(table, all_rows=leave_first), values)
                 written = await connection.execute(_upsert_sql(table), values)
                 await connection.execute("COMMIT")

@@ -539,20 +539,20 @@ async def record_version(connection: Connection, table: Table) -> None:
     )
 
 
-_MENDING = "mended batches"
+_REPAIRS = "mended batches"
 
-NOTE_MENDING = f"""
-    INSERT INTO projection_versions (name, version) VALUES ('{_MENDING}', 1)
+RECORD_REPAIR = f"""
+    INSERT INTO projection_versions (name, version) VALUES ('{_REPAIRS}', 1)
     ON CONFLICT (name) DO UPDATE SET version = projection_versions.version % 2147483647 + 1
 """
-"""To be executed, under the append lock, with whatever mends rows: whoever keeps rows of its own
-notices by `MENDED` that they may have been wrong."""
+"""To be executed, under the append lock, with each repair of rows: processes that keep rows in
+memory notice by `COUNT_REPAIRS` that these may be wrong."""
 
-MENDED = f"SELECT version FROM projection_versions WHERE name = '{_MENDING}'"
-"""How often rows have been mended; no row where they never were."""
+COUNT_REPAIRS = f"SELECT version FROM projection_versions WHERE name = '{_REPAIRS}'"
+"""The number of repairs so far; no row where there were none."""
 
 
-class Mended(TypedDict):
-    """The row of `MENDED`."""
+class RepairsRow(TypedDict):
+    """The row of `COUNT_REPAIRS`."""
 
     version: ReadOnly[int]

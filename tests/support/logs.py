@@ -20,7 +20,7 @@ from domain.jobs.definition import Spec
 from domain.ports import Origin
 from domain.workers import Presence
 from eventlog.append.log import LogFactory, PostgresLog
-from eventlog.append.writer import Patience, Writer
+from eventlog.append.writer import Writer, WriteTimeouts
 from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
@@ -75,7 +75,7 @@ async def parts(
     url: str,
     *,
     writer_url: str | None = None,
-    patience: Patience | None = None,
+    timeouts: WriteTimeouts | None = None,
     subject_key: Path | None = None,
     archive: Path | None = None,
 ) -> AsyncIterator[Parts]:
@@ -87,7 +87,7 @@ async def parts(
     await pool.open()
     clock, writer = (
         DatabaseClock(pool),
-        Writer(replace(database, url=writer_url or url), patience),
+        Writer(replace(database, url=writer_url or url), timeouts),
     )
     await clock.sync()
     await writer.start(Supervision())

@@ -60,7 +60,7 @@ async def working(
         executions or part.executions,
         part.sweeps,
         heartbeats or part.heartbeats,
-        Work(part.pool, part.files, listener, part.jobs.quarantine, part.writer.remembered.queue),
+        Work(part.pool, part.files, listener, part.jobs.quarantine, part.writer.cache.queue),
         executor,
         packages,
         DirectoryLogs(logs),

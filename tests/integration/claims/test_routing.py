@@ -42,7 +42,7 @@ def _ids(claimed: Sequence[Claim]) -> list[str]:
 
 def _work_of(part: Parts) -> Work:
     listener = Listener(Database(part.url))
-    queue = part.writer.remembered.queue
+    queue = part.writer.cache.queue
     return Work(part.pool, part.files, listener, part.jobs.quarantine, queue)
 
 

@@ -10,7 +10,7 @@ from domain.errors import OverloadedError
 from domain.jobs.launching import Launch
 from eventlog.append import writer
 from eventlog.append import writer as writer_module
-from eventlog.append.lookups import Remembered
+from eventlog.append.lookups import WriterCache
 from eventlog.append.plan import Statement
 from eventlog.append.transaction import LockTime, Request, prepare
 from eventlog.history import audit
@@ -31,12 +31,12 @@ async def test_a_batch_is_full_by_bytes(part: Parts, monkeypatch: pytest.MonkeyP
         connection: Connection,
         files: LogFiles,
         requests: list[Request],
-        remembered: Remembered,
+        cache: WriterCache,
         lock: LockTime,
     ) -> list[Statement]:
         states = [event.state for one in requests for event in one.unit.events]
         sizes.append(sum(map(len, states)))
-        return await prepare(connection, files, requests, remembered, lock)
+        return await prepare(connection, files, requests, cache, lock)
 
     slug = await registered(part.jobs)
     monkeypatch.setattr(writer_module, "prepare", measured)

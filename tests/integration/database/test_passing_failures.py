@@ -15,7 +15,7 @@ from domain.ports import Origin
 from eventlog.append import writer as writer_module
 from eventlog.append.plan import Statement
 from eventlog.append.transaction import prepare
-from eventlog.append.writer import Patience
+from eventlog.append.writer import WriteTimeouts
 from eventlog.database import connection as connections
 from eventlog.database.connection import Database, borrowed
 from eventlog.database.listener import Listener
@@ -25,7 +25,7 @@ from tests.support.logs import TESTER, Parts, parts, query, registered
 
 ENOUGH_S = 30.0
 
-PATIENCE = Patience(write_s=1.0, settle_s=5.0)
+TIMEOUTS = WriteTimeouts(write_s=1.0, settle_s=5.0)
 
 COUNT = "SELECT count(*) FROM jobs_events WHERE topic = 'job_run.requested'"
 
@@ -73,14 +73,14 @@ async def test_a_locked_table_is_unavailable_for_as_long_as_it_is_locked(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connections, "LOCK_TIMEOUT_MS", 200)
-    async with parts(database_url, patience=PATIENCE) as part:
+    async with parts(database_url, timeouts=TIMEOUTS) as part:
         slug = await registered(part.jobs)
         work = Work(
             part.pool,
             part.files,
             Listener(Database(database_url)),
             part.jobs.quarantine,
-            part.writer.remembered.queue,
+            part.writer.cache.queue,
         )
         async with locked(database_url, "job_runs"):
             with pytest.raises(LogUnavailableError):
@@ -124,7 +124,7 @@ def _execute(url: str, statements: LiteralString) -> None:
 async def test_what_fails_in_passing_is_tried_again_however_long_it_has_waited(
     database_url: str, state: LiteralString
 ) -> None:
-    async with parts(database_url, patience=Patience(locked_s=0.0)) as part:
+    async with parts(database_url, timeouts=WriteTimeouts(locked_s=0.0)) as part:
         slug = await registered(part.jobs)
         _execute(
             database_url,
@@ -168,7 +168,7 @@ async def test_a_disk_that_stays_full_is_reported_after_a_few_tries(
         connects.append(monotonic())
         return await connect(self)
 
-    async with parts(database_url, patience=PATIENCE) as part, asyncio.timeout(ENOUGH_S):
+    async with parts(database_url, timeouts=TIMEOUTS) as part, asyncio.timeout(ENOUGH_S):
         slug = await registered(part.jobs)
         _fill_disk(database_url, "true")
         monkeypatch.setattr(Database, "connect", counted)
@@ -183,7 +183,7 @@ async def test_a_disk_that_stays_full_is_reported_after_a_few_tries(
 
 async def test_a_unit_that_cannot_be_committed_takes_none_with_it(database_url: str) -> None:
     heavy = Origin(actor="heavy")
-    async with parts(database_url, patience=PATIENCE) as part, asyncio.timeout(ENOUGH_S):
+    async with parts(database_url, timeouts=TIMEOUTS) as part, asyncio.timeout(ENOUGH_S):
         slug = await registered(part.jobs)
         _fill_disk(database_url, "NEW.actor = 'heavy'")
         origins = [TESTER, TESTER, heavy, TESTER, TESTER, TESTER]

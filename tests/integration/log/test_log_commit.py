@@ -11,7 +11,7 @@ from domain.commands.schedules import Schedules
 from domain.errors import LogUnavailableError, OutcomeUnknownError
 from domain.jobs.launching import Launch
 from domain.schedules.calendar import Spec
-from eventlog.append.writer import Patience
+from eventlog.append.writer import WriteTimeouts
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.wires.proxy import Proxy
 
@@ -48,10 +48,10 @@ async def test_a_connection_cut_at_any_step_never_turns_a_success_into_an_error(
 async def test_a_database_that_stays_away_is_reported_and_nothing_is_written(
     database_url: str,
 ) -> None:
-    patience = Patience(write_s=0.5, settle_s=0.5)
+    timeouts = WriteTimeouts(write_s=0.5, settle_s=0.5)
     async with (
         Proxy(database_url) as proxy,
-        parts(database_url, writer_url=proxy.url, patience=patience) as part,
+        parts(database_url, writer_url=proxy.url, timeouts=timeouts) as part,
     ):
         slug = await registered(part.jobs)
         proxy.refusing = True
@@ -87,7 +87,7 @@ async def outcome_unknown(proxy: Proxy, command: Callable[[], Awaitable[object]]
     return unknown.value.ids
 
 
-IMPATIENT = Patience(write_s=0.5, settle_s=0.5)
+SHORT_TIMEOUTS = WriteTimeouts(write_s=0.5, settle_s=0.5)
 
 
 async def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(
@@ -95,7 +95,7 @@ async def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(
 ) -> None:
     async with (
         Proxy(database_url) as proxy,
-        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
+        parts(database_url, writer_url=proxy.url, timeouts=SHORT_TIMEOUTS) as part,
     ):
         slug = await registered(part.jobs)
         [run_id] = await outcome_unknown(proxy, lambda: part.jobs.launch(slug, Launch(), TESTER))
@@ -106,7 +106,7 @@ async def test_a_commit_whose_fate_cannot_be_found_out_is_said_to_be_unknown(
 async def test_whoever_triggers_a_schedule_is_told_the_run_to_ask_for(database_url: str) -> None:
     async with (
         Proxy(database_url) as proxy,
-        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
+        parts(database_url, writer_url=proxy.url, timeouts=SHORT_TIMEOUTS) as part,
     ):
         schedules = Schedules(part.jobs)
         job = await registered(part.jobs)
@@ -123,7 +123,7 @@ async def test_what_clients_call_by_a_slug_is_named_by_it(database_url: str) -> 
     whys = iter(("first", "second", "third"))
     async with (
         Proxy(database_url) as proxy,
-        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
+        parts(database_url, writer_url=proxy.url, timeouts=SHORT_TIMEOUTS) as part,
     ):
         schedules = Schedules(part.jobs)
         job = await registered(part.jobs)
@@ -138,7 +138,7 @@ async def test_a_job_is_named_by_its_slug(database_url: str) -> None:
     names = iter(("first", "second", "third"))
     async with (
         Proxy(database_url) as proxy,
-        parts(database_url, writer_url=proxy.url, patience=IMPATIENT) as part,
+        parts(database_url, writer_url=proxy.url, timeouts=SHORT_TIMEOUTS) as part,
     ):
         job = await registered(part.jobs)
         told = await outcome_unknown(

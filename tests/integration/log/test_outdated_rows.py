@@ -73,7 +73,7 @@ async def test_a_lost_run_that_cannot_be_read_is_passed_over_by_the_watch(
         part.files,
         Listener(Database(database_url)),
         part.jobs.quarantine,
-        part.writer.remembered.queue,
+        part.writer.cache.queue,
     )
     supervision = Supervision()
     watcher = Watcher("observer", part.sweeps, part.heartbeats, work)

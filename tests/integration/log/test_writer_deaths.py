@@ -7,7 +7,7 @@ import pytest
 from domain.errors import OutcomeUnknownError
 from domain.jobs.launching import Launch
 from eventlog.append import writer as writer_module
-from eventlog.append.lookups import Remembered
+from eventlog.append.lookups import WriterCache
 from eventlog.append.plan import Statement
 from eventlog.append.transaction import LockTime, Request, prepare
 from eventlog.database.pipeline import is_sound
@@ -21,7 +21,7 @@ ENOUGH_S = 30.0
 
 
 class Deadly:
-    """What makes a writer die, once: it cannot undo a transaction that failed under the lock."""
+    """Kills a writer once: it cannot roll back a transaction that failed under the lock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.faults = 2
@@ -35,10 +35,10 @@ class Deadly:
         connection: Connection,
         files: LogFiles,
         requests: list[Request],
-        remembered: Remembered,
+        cache: WriterCache,
         lock: LockTime,
     ) -> list[Statement]:
-        statements = await self._prepare(connection, files, requests, remembered, lock)
+        statements = await self._prepare(connection, files, requests, cache, lock)
         if self.faults == 2:
             self.faults -= 1
             raise KeyError("a defect")
@@ -77,7 +77,7 @@ async def test_a_writer_that_stops_while_it_backs_off_writes_what_waits(
         with pytest.raises(OutcomeUnknownError):
             await backing_off.jobs.launch(slug, Launch(), TESTER)
         waiting = asyncio.create_task(backing_off.jobs.launch(slug, Launch(), TESTER))
-        while backing_off.writer._line.is_empty:
+        while backing_off.writer._requests.is_empty:
             await asyncio.sleep(0.01)
         await backing_off.writer.stop()
         await waiting

@@ -10,7 +10,7 @@ from domain.errors import OverloadedError
 from domain.ports import Locked, Origin, Saved, Unit
 from eventlog.append import writer
 from eventlog.append.transaction import Request
-from eventlog.append.writer import WORTH_A_COMMIT, HeldBack, Line, Waiting
+from eventlog.append.writer import WORTH_A_COMMIT, DelayedAnswers, RequestQueue, Waiting
 
 ENOUGH_S = 10.0
 
@@ -30,50 +30,50 @@ def deciding() -> Request:
     return Request(Unit((), Origin(actor="tester")), decide)
 
 
-async def taken(line: Line, *requests: Request) -> list[int]:
-    """Return how large the batches are that are taken as these come to a writer at rest."""
-    taking = asyncio.create_task(line.take())
+async def batch_sizes(queue: RequestQueue, *requests: Request) -> list[int]:
+    """Return the sizes of the next batches when these requests reach an idle writer."""
+    next_batches = asyncio.create_task(queue.next_batches())
     await asyncio.sleep(0)
     for request in requests:
-        line.join(request)
-    batches = await taking
+        queue.put(request)
+    batches = await next_batches
     for batch in batches:
-        line.let_go(batch)
+        queue.release(batch)
     return [len(batch) for batch in batches]
 
 
 @pytest.mark.parametrize(
     ("callers", "first"), [(1, 1), (16, 16), (20, 16), (64, 32), (300, 150), (1_000, 256)]
 )
-async def test_half_of_those_begin_who_come_to_a_writer_at_rest(callers: int, first: int) -> None:
-    assert await taken(Line(), *(ready() for _ in range(callers))) == [first]
+async def test_half_of_the_requests_to_an_idle_writer_begin(callers: int, first: int) -> None:
+    assert await batch_sizes(RequestQueue(), *(ready() for _ in range(callers))) == [first]
 
 
 async def test_all_that_waited_for_a_batch_make_the_next() -> None:
-    line = Line()
-    assert await taken(line, *(ready() for _ in range(64))) == [32]
+    queue = RequestQueue()
+    assert await batch_sizes(queue, *(ready() for _ in range(64))) == [32]
     for _ in range(8):
-        line.join(ready())
-    [batch] = await line.take()
+        queue.put(ready())
+    [batch] = await queue.next_batches()
     assert len(batch) == 40
 
 
 async def test_a_second_decision_has_a_batch_of_its_own() -> None:
     requests = [ready(), deciding(), ready(), deciding(), ready()]
-    assert await taken(Line(), *requests) == [3, 1]
+    assert await batch_sizes(RequestQueue(), *requests) == [3, 1]
 
 
-async def test_no_more_wait_than_may(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_queue_refuses_more_than_its_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "MAX_WAITING", 2)
-    line = Line()
-    line.join(ready())
-    line.join(ready())
+    queue = RequestQueue()
+    queue.put(ready())
+    queue.put(ready())
     with pytest.raises(OverloadedError):
-        line.join(ready())
+        queue.put(ready())
 
 
 def committed(number: int = WORTH_A_COMMIT) -> list[Waiting]:
-    """Return so many who wait for the answer to what is saved."""
+    """Return this number of saved requests that wait for their answers."""
     saved: list[Waiting] = []
     for position in range(number):
         request = ready()
@@ -87,36 +87,38 @@ def answered(saved: list[Waiting]) -> list[bool]:
     return [future.done() and future.result() is request.outcome for request, future in saved]
 
 
-async def test_answers_are_held_back_until_the_next_batch_is_on_its_way() -> None:
-    held_back = HeldBack()
+async def test_answers_are_delayed_until_the_next_batch_is_on_its_way() -> None:
+    delayed = DelayedAnswers()
     saved = committed()
-    held_back.answer(saved, others_wait=True)
+    delayed.answer(saved, others_wait=True)
     assert not any(answered(saved))
-    held_back.tell()
+    delayed.deliver()
     assert all(answered(saved))
 
 
 @pytest.mark.parametrize(
     ("number", "others_wait"), [(WORTH_A_COMMIT, False), (WORTH_A_COMMIT - 1, True)]
 )
-async def test_where_nothing_is_won_they_come_at_once(*, number: int, others_wait: bool) -> None:
+async def test_answers_come_at_once_where_a_delay_is_no_gain(
+    *, number: int, others_wait: bool
+) -> None:
     saved = committed(number)
-    HeldBack().answer(saved, others_wait=others_wait)
+    DelayedAnswers().answer(saved, others_wait=others_wait)
     assert all(answered(saved))
 
 
-async def test_answers_are_not_held_back_for_the_batch_after_the_next() -> None:
-    held_back = HeldBack()
+async def test_answers_are_delayed_by_one_batch_only() -> None:
+    delayed = DelayedAnswers()
     first, second = committed(), committed()
-    held_back.answer(first, others_wait=True)
-    held_back.answer(second, others_wait=True)
+    delayed.answer(first, others_wait=True)
+    delayed.answer(second, others_wait=True)
     assert all(answered(first))
     assert not any(answered(second))
 
 
 async def test_answers_come_though_no_batch_follows() -> None:
     saved = committed()
-    HeldBack().answer(saved, others_wait=True)
+    DelayedAnswers().answer(saved, others_wait=True)
     async with asyncio.timeout(ENOUGH_S):
         await asyncio.wait([future for _, future in saved])
     assert all(answered(saved))
