@@ -15,7 +15,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import from_iso, to_iso
 from domain.ports import Offer, Row
 from domain.quarantine import Quarantine
-from eventlog.archive.retention import LOOK_EVERY_S, Retainer
+from eventlog.archive.retention import SCAN_EVERY_S, Retainer
 from eventlog.claims import ANY_SHARED, Prospect, unoffered
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Listener, Told
@@ -142,7 +142,7 @@ class Work:
     async def keep_archives(self) -> float:
         """Archive what jobs keep no longer; return after how many seconds to go on."""
         if self._retainer is None:
-            return LOOK_EVERY_S
+            return SCAN_EVERY_S
         return await self._retainer.keep_up()
 
 

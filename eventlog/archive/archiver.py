@@ -2,10 +2,9 @@
 
 First the transaction in which events leave the log for their file (`Mover`), then the archiver.
 
-The file is written under a temporary name, read back and compared with the log, and given its name.
-Only then one transaction writes the index, takes the events out of the log as the archivist, and
-appends an event that says so. A command that dies leaves all of a file's events in the log, or all
-of them archived.
+The file is written under a temporary name, read back, compared with the log, and renamed. Only then
+one transaction writes the index, deletes the events as the archivist, and appends an event that
+records the archive. A command that dies leaves all of a file's events in the log, or all archived.
 """
 
 import asyncio
@@ -27,15 +26,15 @@ from domain.log_archive import ArchivedEvents, LogArchive
 from eventlog import encoding
 from eventlog.archive.candidates import Batch, Limits, count_candidates, next_batch
 from eventlog.archive.files import ArchiveError, ArchiveWriter, Block, read_block
-from eventlog.archive.role import ASSUME, STEP_BACK, ensure_archivist
+from eventlog.archive.role import ASSUME, RESET, ensure_archivist
 from eventlog.database import sql
-from eventlog.database.connection import Database, Progress, operator_session, took_lock
+from eventlog.database.connection import Database, Progress, operator_session, try_lock
 from eventlog.encoding import PlainMapper, PlainTranscoder, RawRow, read_event
 from projections.rows import Connection, read_one, read_rows, read_value
 
 logger = logging.getLogger(__name__)
 
-TRIES = 5
+MAX_TRIES = 5
 
 ACTOR = "system"
 
@@ -76,28 +75,27 @@ class Mover:
         self._mapper = PlainMapper(transcoder=PlainTranscoder())
 
     async def move(
-        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], log_id: str
+        self, batch: Batch, record: ArchivedEvents, blocks: Sequence[Block], log_id: str
     ) -> float:
-        """Make the file the place of these events; return for how many seconds all appends waited.
+        """Move a batch's events into the file; return the seconds that appends were blocked.
 
         Raises:
-            ArchiveError: the log no longer holds what the file was made of.
-            psycopg.Error: the database failed; if it gave no SQLSTATE, whether anything was done is
-            not known.
+            ArchiveError: the log no longer holds the events of the file.
+            psycopg.Error: the database failed; without SQLSTATE, the outcome is unknown.
         """
-        for left in reversed(range(TRIES)):
+        for tries_left in reversed(range(MAX_TRIES)):
             try:
-                return await self._move(batch, what, blocks, UUID(log_id))
+                return await self._move(batch, record, blocks, UUID(log_id))
             except (errors.LockNotAvailable, errors.DeadlockDetected) as error:
                 await self._connection.execute("ROLLBACK")
-                if not left:
+                if not tries_left:
                     raise
-                logger.info("archiving was in somebody's way, trying again: %s", error)
+                logger.info("archiving collided with another transaction, trying again: %s", error)
             except errors.SerializationFailure as error:
-                # `log_archives_check` found somebody who was faster.
+                # `log_archives_check` saw that another archive was faster.
                 await self._connection.execute("ROLLBACK")
                 raise ArchiveError(
-                    what.file, f"was not made: {error.diag.message_primary}; archive again"
+                    record.file, f"was not made: {error.diag.message_primary}; archive again"
                 ) from None
             except (errors.Error, ArchiveError):
                 if not self._connection.closed:
@@ -106,75 +104,75 @@ class Mover:
         raise AssertionError("the last try returns or raises")
 
     async def _move(
-        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], log_id: UUID
+        self, batch: Batch, record: ArchivedEvents, blocks: Sequence[Block], log_id: UUID
     ) -> float:
         connection = self._connection
         await connection.execute(sql.BEGIN)
         now = from_iso(await read_value(connection, str, sql.NOW))
         head = await read_value(connection, int, sql.HEAD)
-        archive = LogArchive.record(what, log_id, now)
-        await self._write_index(batch, what, blocks, archive.id)
-        await self._remove(batch, what)
+        archive = LogArchive.record(record, log_id, now)
+        await self._write_index(batch, record, blocks, archive.id)
+        await self._remove(batch, record)
         [recorded] = archive.collect_events()
         event = self._mapper.to_stored_event(recorded)
         appended = (archive.id, 1, event.topic, event.state, ACTOR, uuid4())
-        # Only from here on does anybody wait; all at once, so that nobody waits for this process.
+        # Appends wait only from here on; one pipeline, so that they never wait for this process.
         async with connection.pipeline():
             await connection.execute(sql.LOCK)
-            begun = await connection.execute(sql.MOMENT)
+            began = await connection.execute(sql.MOMENT)
             await connection.execute("SELECT log_archives_check(%s)", (head,))
             await connection.execute(APPEND, appended)
             await connection.execute("COMMIT")
             ended = await connection.execute(sql.MOMENT)
-        [first] = await begun.fetchall()
+        [first] = await began.fetchall()
         [last] = await ended.fetchall()
         held_s = last["s"] - first["s"]
         return float(held_s)
 
-    async def _remove(self, batch: Batch, what: ArchivedEvents) -> None:
-        """Take the events out of the log, as the archivist."""
+    async def _remove(self, batch: Batch, record: ArchivedEvents) -> None:
+        """Delete the events from the log, as the archivist."""
         run_ids = list(batch.runs)
         await self._connection.execute(ASSUME)
         removed = await self._connection.execute(_REMOVE, (run_ids,))
-        await self._connection.execute(STEP_BACK)
+        await self._connection.execute(RESET)
         count = removed.rowcount
-        if count != what.events:
-            problem = f"has {what.events} events, and the log {count}: archive again"
-            raise ArchiveError(what.file, problem)
+        if count != record.events:
+            problem = f"has {record.events} events, and the log has {count}: archive again"
+            raise ArchiveError(record.file, problem)
 
     async def _write_index(
-        self, batch: Batch, what: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID
+        self, batch: Batch, record: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID
     ) -> None:
         connection = self._connection
-        whole = (
-            what.number,
+        archive_row = (
+            record.number,
             archive_id,
-            what.file,
-            what.size_bytes,
-            what.sha256,
-            what.events,
-            what.runs,
-            what.first_position,
-            what.last_position,
+            record.file,
+            record.size_bytes,
+            record.sha256,
+            record.events,
+            record.runs,
+            record.first_position,
+            record.last_position,
         )
-        await connection.execute(_INSERT_ARCHIVE, whole)
+        await connection.execute(_INSERT_ARCHIVE, archive_row)
         async with connection.cursor().copy(_COPY_BLOCKS) as copy:
-            for one in blocks:
-                block = (
-                    what.number,
-                    one.first_position,
-                    one.last_position,
-                    one.place,
-                    one.length,
-                    one.sha256,
+            for block in blocks:
+                row = (
+                    record.number,
+                    block.first_position,
+                    block.last_position,
+                    block.place,
+                    block.length,
+                    block.sha256,
                 )
-                await copy.write_row(block)
+                await copy.write_row(row)
         async with connection.cursor().copy(_COPY_RUNS) as copy:
             for run_id, history in batch.runs.items():
                 positions = history.positions
                 run = (
                     run_id,
-                    what.number,
+                    record.number,
                     len(positions),
                     positions[0],
                     positions[-1],
@@ -196,12 +194,12 @@ ARCHIVE_LOCK = 1_629_350_774_128_005_397
 
 
 class ArchivingUnderWayError(Exception):
-    """Somebody else archives this log at the moment."""
+    """Another session archives this log at the moment."""
 
 
 @dataclass(frozen=True)
 class Archived:
-    """A file that now holds events of the log.
+    """A file that holds events of the log.
 
     Attributes:
         longest_hold_ms: how long its transaction held the append lock.
@@ -216,7 +214,7 @@ class Archived:
     longest_hold_ms: float
 
     def present(self) -> JsonObject:
-        """Return it for programs."""
+        """Return it as plain JSON."""
         return {"kind": "archived", **vars(self)}
 
 
@@ -233,9 +231,10 @@ class Archiver:
     """Archives one log. Open it by `archiver`.
 
     Attributes:
-        connection: its session, which holds the lock of those who archive.
-        leftovers: complete files of this log that no archive refers to: a command was killed just
-            before its transaction, or another copy of this database made them. They are left alone.
+        connection: its session, which holds the archiving lock.
+        leftovers: complete files of this log that no archive refers to, and that are kept: a
+            command was killed just before its transaction, or another copy of this database wrote
+            them.
     """
 
     def __init__(self, connection: Connection, directory: Path, log_id: str) -> None:
@@ -246,14 +245,14 @@ class Archiver:
         self.leftovers: list[str] = []
 
     async def clean_up(self) -> None:
-        """Remove what killed commands left unfinished, and look for files that nobody refers to."""
+        """Remove unfinished files of killed commands, and list files that no archive refers to."""
         rows = await read_rows(self.connection, _File, "SELECT file FROM log_archives")
-        known = {row["file"] for row in rows}
-        found = await asyncio.to_thread(self._tidied)
-        self.leftovers = sorted(found - known)
+        referenced = {row["file"] for row in rows}
+        complete = await asyncio.to_thread(self._remove_unfinished)
+        self.leftovers = sorted(complete - referenced)
 
-    def _tidied(self) -> set[str]:
-        """Remove unfinished files; return the names of the complete ones. It waits for the disk."""
+    def _remove_unfinished(self) -> set[str]:
+        """Remove unfinished files; return the names of the complete ones. Blocks on the disk."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._directory.glob(f".{self._log_id}-*.unfinished"):
             path.unlink(missing_ok=True)
@@ -263,11 +262,11 @@ class Archiver:
     async def archive(
         self, older_than: timedelta, progress: Progress, max_events: int = MAX_EVENTS
     ) -> AsyncGenerator[Archived]:
-        """Archive all runs that ended longer ago; yield each file once its events are safe in it.
+        """Archive all runs that ended before that age; yield each file once it is complete.
 
         Raises:
-            ArchiveError: a file cannot be written as the log is.
-            OSError: the same, because of the disk.
+            ArchiveError: a file differs from the log.
+            OSError: a file cannot be written.
         """
         connection = self.connection
         limits = await self._limits(older_than)
@@ -275,7 +274,7 @@ class Archiver:
         done = 0
         batch = await next_batch(connection, limits, 0, max_events)
         while batch.runs:
-            yield await self.write(batch, limits, _part(progress, done, batch, total))
+            yield await self.write(batch, limits, _batch_progress(progress, done, batch, total))
             done += len(batch.runs)
             batch = await next_batch(connection, limits, batch.after, max_events)
         progress("archiving", done, done)
@@ -288,13 +287,13 @@ class Archiver:
     async def write(
         self, batch: Batch, limits: Limits, progress: Callable[[float], None]
     ) -> Archived:
-        """Archive a batch in a file of its own; progress is told as a share.
+        """Archive a batch in a file of its own; progress is reported from 0 to 1.
 
-        What waits for a disk or compresses goes on beside the event loop.
+        Disk access and compression run in threads.
 
         Raises:
-            ArchiveError: the file cannot be written as the log is.
-            OSError: the same, because of the disk.
+            ArchiveError: the file differs from the log.
+            OSError: the file cannot be written.
         """
         number = await read_value(self.connection, int, _NEXT_NUMBER)
         writer = await asyncio.to_thread(ArchiveWriter, self._directory, self._log_id, number)
@@ -309,25 +308,25 @@ class Archiver:
             writer.discard()
             raise
         path = await asyncio.to_thread(writer.publish)
-        what = _recorded(number, batch, limits, writer)
+        record = _record_of(number, batch, limits, writer)
         try:
-            hold_s = await self._mover.move(batch, what, writer.blocks, self._log_id)
+            hold_s = await self._mover.move(batch, record, writer.blocks, self._log_id)
         except ArchiveError:
             path.unlink()
             raise
         except errors.Error as error:
-            # It was refused, not cut off: certainly nothing refers to the file.
+            # The server refused it, so certainly no archive refers to the file.
             if error.sqlstate is not None:
                 path.unlink()
             raise
         progress(1)
         return Archived(
-            file=what.file,
-            events=what.events,
-            runs=what.runs,
-            first_position=what.first_position,
-            last_position=what.last_position,
-            size_bytes=what.size_bytes,
+            file=record.file,
+            events=record.events,
+            runs=record.runs,
+            first_position=record.first_position,
+            last_position=record.last_position,
+            size_bytes=record.size_bytes,
             longest_hold_ms=round(hold_s * 1000, 1),
         )
 
@@ -344,14 +343,14 @@ class Archiver:
         self, batch: Batch, writer: ArchiveWriter, progress: Callable[[float], None]
     ) -> None:
         """Read the file back, and compare it with the log event by event."""
-        written = self._written(writer)
+        written = self._read_back(writer)
         compared = 0
         async for rows in self._rows(batch):
             count = len(rows)
-            kept = await asyncio.to_thread(_next_rows, written, count)
-            if kept != rows:
+            read_back = await asyncio.to_thread(_next_rows, written, count)
+            if read_back != rows:
                 raise ArchiveError(
-                    writer.path, "did not keep what the log holds; nothing was archived"
+                    writer.path, "does not hold what the log holds; nothing was archived"
                 )
             compared += count
             share = compared / batch.events
@@ -359,10 +358,10 @@ class Archiver:
         is_longer = next(written, None) is not None
         if is_longer or compared != batch.events:
             raise ArchiveError(
-                writer.path, "has not as many events as the log; nothing was archived"
+                writer.path, "has not the same number of events as the log; nothing was archived"
             )
 
-    def _written(self, writer: ArchiveWriter) -> Iterator[RawRow]:
+    def _read_back(self, writer: ArchiveWriter) -> Iterator[RawRow]:
         for block in writer.blocks:
             for document in read_block(self._directory, replace(block, file=writer.path.name)):
                 yield read_event(document)
@@ -375,7 +374,7 @@ def _next_rows(written: Iterator[RawRow], count: int) -> list[RawRow]:
 _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
 
 LAST_SEALED = "SELECT coalesce(max(position), 9223372036854775807) AS last FROM log_seals"
-"""The position behind which nothing is archived: the largest where the log is not sealed."""
+"""No event after this position is archived; the largest number where the log is not sealed."""
 
 _LIMITS = f"SELECT clock_timestamp() AS now, ({LAST_SEALED}) AS last"
 
@@ -385,17 +384,19 @@ _EVENTS = f"""
 """
 
 
-def _part(progress: Progress, done: int, batch: Batch, total: int) -> Callable[[float], None]:
-    """Return how to tell which share of a batch is done."""
+def _batch_progress(
+    progress: Progress, done: int, batch: Batch, total: int
+) -> Callable[[float], None]:
+    """Return a function that reports the progress within a batch, from 0 to 1."""
 
-    def tell(share: float) -> None:
+    def report(share: float) -> None:
         done_now = done + int(share * len(batch.runs))
         progress("archiving runs", done_now, max(total, done))
 
-    return tell
+    return report
 
 
-def _recorded(number: int, batch: Batch, limits: Limits, writer: ArchiveWriter) -> ArchivedEvents:
+def _record_of(number: int, batch: Batch, limits: Limits, writer: ArchiveWriter) -> ArchivedEvents:
     return ArchivedEvents(
         number=number,
         file=writer.file,
@@ -414,20 +415,20 @@ async def archiver(database: Database, *, make_role: bool) -> AsyncIterator[Arch
     """Open a log for archiving.
 
     Args:
-        database: its files say where the archive is.
-        make_role: whether to make the archivist's role if it is missing.
+        database: its files name the archive's directory.
+        make_role: whether to create the archivist's role if it is missing.
 
     Raises:
-        ArchivingUnderWayError: somebody else is at it.
+        ArchivingUnderWayError: another session archives.
         ArchivistMissingError: the archivist's role cannot be used.
     """
     directory = database.files.archive
     if directory is None:
         raise ArchiveError("directory", "is not given")
     async with operator_session(database) as session:
-        if not await took_lock(session, ARCHIVE_LOCK):
+        if not await try_lock(session, ARCHIVE_LOCK):
             raise ArchivingUnderWayError(
-                "somebody else is archiving this log at the moment; try again later"
+                "another session is archiving this log at the moment; try again later"
             )
         await ensure_archivist(session, make=make_role)
         opened = Archiver(session, directory, await read_value(session, str, sql.LOG_ID))

@@ -1,6 +1,6 @@
-"""Which runs may be archived: those that ended long enough ago, as their events say.
+"""Which runs may be archived: those that ended long enough ago, according to their events.
 
-The table only proposes them; what it says may be wrong.
+The table only proposes them; it may be wrong.
 """
 
 import logging
@@ -23,17 +23,17 @@ from projections.tables import Folder, FoldError
 
 logger = logging.getLogger(__name__)
 
-RUNS_A_LOOK = 500
+RUNS_A_QUERY = 500
 
 
 @dataclass
 class History:
-    """Where the events of a run stand, the first one first.
+    """The positions of a run's events, in order.
 
     Attributes:
         first_correlation_id: the request that its first event goes back to.
         head_correlation_id: the request that its last event goes back to.
-        first_causation_id: what led to its first event: a request, or an event.
+        first_causation_id: the request or event that caused its first event.
     """
 
     positions: list[int] = field(default_factory=list)
@@ -47,20 +47,20 @@ class Batch:
     """Runs that go into one file, by their ids.
 
     Attributes:
-        after: where to look for the next ones.
-        events: how many they have together.
-        left: those that were proposed and stay in the log: they cannot be read, or their events do
-            not say what the table says.
+        after: position of the last launch that was looked at; the next batch continues there.
+        events: number of their events together.
+        skipped: proposed runs that stay in the log: their events cannot be read, or contradict the
+            table.
     """
 
     after: int
     runs: dict[UUID, History] = field(default_factory=dict)
     events: int = 0
-    left: set[UUID] = field(default_factory=set)
+    skipped: set[UUID] = field(default_factory=set)
 
 
 class Candidate(TypedDict):
-    """A run that may be archived, as the table proposes."""
+    """A run that the table proposes."""
 
     id: ReadOnly[str]
     created_position: ReadOnly[int]
@@ -68,23 +68,23 @@ class Candidate(TypedDict):
 
 @dataclass(frozen=True)
 class Limits:
-    """What may be archived.
+    """Limits of archiving.
 
     Attributes:
-        ended_before: the moment before which a run must have ended.
-        last_position: no later event may be in an archive: what is not sealed yet stays where a
-            sealer finds it.
+        ended_before: the time before which a run must have ended.
+        last_position: no later event may be archived: unsealed events stay in the log for the
+            sealer.
     """
 
     ended_before: datetime
     last_position: int
 
     def bound_of(self, run: RunRow) -> datetime | None:  # noqa: ARG002 - here it is one for all
-        """Return the moment before which this run must have ended; None: it stays."""
+        """Return the time before which this run must have ended; None: it is kept."""
         return self.ended_before
 
     def allow(self, run: RunRow) -> bool:
-        """Return whether the run has ended, and long enough ago."""
+        """Return whether the run ended long enough ago."""
         if run["status"] not in FINAL or run["completed_at"] is None:
             return False
         bound = self.bound_of(run)
@@ -93,16 +93,18 @@ class Limits:
         return from_iso(run["completed_at"]) < bound
 
 
-_WHICH = """
+_MAY_BE_ARCHIVED = """
     FROM job_runs AS run
     WHERE created_position > %(after)s AND status = ANY(%(final)s) AND completed_at < %(before)s
         AND position <= %(last)s
         AND NOT EXISTS (SELECT FROM archived_runs WHERE archived_runs.id = run.id)
 """
 
-_CANDIDATES = f"SELECT id, created_position {_WHICH} ORDER BY created_position LIMIT {RUNS_A_LOOK}"
+_CANDIDATES = (
+    f"SELECT id, created_position {_MAY_BE_ARCHIVED} ORDER BY created_position LIMIT {RUNS_A_QUERY}"
+)
 
-_COUNT = f"SELECT count(*) {_WHICH}"
+_COUNT = f"SELECT count(*) {_MAY_BE_ARCHIVED}"
 
 _HISTORIES = f"""
     SELECT originator_id, originator_version, notification_id, topic, state, correlation_id,
@@ -113,14 +115,14 @@ _HISTORIES = f"""
 
 
 async def count_candidates(connection: Connection, limits: Limits) -> int:
-    """Return about how many runs may be archived."""
+    """Return the approximate number of runs that may be archived."""
     return await read_value(connection, int, _COUNT, _values(limits, 0))
 
 
 async def next_batch(connection: Connection, limits: Limits, after: int, max_events: int) -> Batch:
     """Return the next runs for a file, oldest first, with at most `max_events` events together.
 
-    There is at least one run in it if any is left, however many events that has.
+    If any run remains, the batch has at least one, however many events it has.
     """
     batch = Batch(after)
     while candidates := await _candidates(connection, limits, batch.after):
@@ -134,8 +136,8 @@ async def batch_of(
 ) -> Batch:
     """Return those of the proposed runs that may be archived, as far as they fit into a file."""
     batch = Batch(0)
-    for begin in range(0, len(candidates), RUNS_A_LOOK):
-        part = candidates[begin : begin + RUNS_A_LOOK]
+    for begin in range(0, len(candidates), RUNS_A_QUERY):
+        part = candidates[begin : begin + RUNS_A_QUERY]
         if not await _fill(connection, batch, part, limits, max_events):
             break
     return batch
@@ -154,7 +156,7 @@ async def _fill(
     for run_id, row in zip(ids, candidates, strict=True):
         history = histories.get(run_id)
         if history is None:
-            batch.left.add(run_id)
+            batch.skipped.add(run_id)
         else:
             events = batch.events + len(history.positions)
             if batch.runs and events > max_events:
@@ -181,32 +183,29 @@ def _values(limits: Limits, after: int) -> dict[str, object]:
 async def _ended_histories(
     connection: Connection, ids: Sequence[UUID], limits: Limits
 ) -> dict[UUID, History]:
-    """Return the histories of those of the runs that have certainly ended.
-
-    Those that cannot be read stay in the log.
-    """
+    """Return the histories of the runs that have certainly ended; unreadable runs are skipped."""
     histories: dict[UUID, History] = {}
     ended: set[UUID] = set()
-    folder = Folder(job_runs.TABLE, _left_in_the_log)
+    folder = Folder(job_runs.TABLE, _log_unreadable)
     async with connection.cursor(row_factory=tuple_row) as cursor:
         async for event in cursor.stream(_HISTORIES, {"ids": list(ids)}, binary=True):
             run_id, version, position, topic, state, correlation_id, cause = event
-            _note_end(ended, folder.add((run_id, version, position, topic, state)), limits)
+            _add_if_ended(ended, folder.add((run_id, version, position, topic, state)), limits)
             history = histories.setdefault(run_id, History())
             history.positions.append(position)
             history.head_correlation_id = correlation_id
             if version == 1:
                 history.first_correlation_id = correlation_id
                 history.first_causation_id = cause
-    _note_end(ended, folder.end(), limits)
+    _add_if_ended(ended, folder.end(), limits)
     return {run_id: histories[run_id] for run_id in ended}
 
 
-def _left_in_the_log(error: FoldError) -> None:
+def _log_unreadable(error: FoldError) -> None:
     logger.warning("%s is not archived: %s", error.aggregate_id, error)
 
 
-def _note_end(ended: set[UUID], row: ProjectedRow | None, limits: Limits) -> None:
+def _add_if_ended(ended: set[UUID], row: ProjectedRow | None, limits: Limits) -> None:
     if row is None:
         return
     run = job_runs.TABLE.own(row)

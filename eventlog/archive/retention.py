@@ -1,8 +1,8 @@
-"""Archives ended runs as their jobs' retention says; any number of processes may, one at a time.
+"""Archives ended runs as their jobs' retention says; one of all processes at a time.
 
-First which ended runs may be archived, found a page at a time, then `Retainer`. A look costs little
-and takes no lock. A process that finds enough for a file takes the archiving lock, and does what
-the operator's command does.
+First the selection of ended runs, a page at a time, then `Retainer`. A scan costs little and takes
+no lock. A process that has enough runs for a file takes the archiving lock, and does what the
+operator's command does.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ from eventlog.archive.candidates import Candidate, Limits, batch_of
 from eventlog.archive.files import ArchiveError
 from eventlog.archive.role import ArchivistMissingError
 from eventlog.database.connection import Database, borrowed
-from eventlog.database.failures import unavailable_told
+from eventlog.database.failures import raise_unavailable
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_one, read_rows, read_texts, read_value
 
-# Which ended runs their jobs' retention lets go, found a page at a time.
+# The ended runs that their jobs' retention no longer keeps, selected a page at a time.
 #
-# For each job and status a mark says up to which launch all runs are archived and no further one
-# can appear: a look begins there, so runs that were archived long ago cost nothing.
+# For each job and status a mark says up to which launch all runs are archived and no other can
+# appear: a scan begins there, so runs that were archived long ago cost nothing.
 
 Group = tuple[str, str]
 """A job's id and the status in which runs of it ended."""
@@ -44,7 +44,7 @@ ROWS_A_PAGE = 500
 
 @dataclass(frozen=True)
 class RetentionLimits(Limits):
-    """What may be archived, by the job and by how the run ended.
+    """Limits of archiving, by job and final status.
 
     Attributes:
         bounds: the moment before which runs must have ended; those of other groups stay.
@@ -53,12 +53,12 @@ class RetentionLimits(Limits):
     bounds: Mapping[Group, datetime] = field(default_factory=dict)
 
     def bound_of(self, run: RunRow) -> datetime | None:
-        """Return the moment before which this run must have ended; None: it stays."""
+        """Return the time before which this run must have ended; None: it is kept."""
         return self.bounds.get((run["job_definition_id"], run["status"]))
 
 
 class Ended(Candidate):
-    """A run that has ended, as the table says."""
+    """A run that has ended according to its table."""
 
     position: ReadOnly[int]
     created_at: ReadOnly[str]
@@ -67,14 +67,14 @@ class Ended(Candidate):
 
 
 @dataclass
-class Sifted:
-    """What a page of ended runs of one group comes to.
+class RunsDue:
+    """The runs of a page of one group that are due.
 
     Attributes:
-        due: those to archive.
-        longest_due: for how long the first of them could have been archived.
-        archived_to: the place in the order of launches up to which nothing is left; None where the
-            very first run is not archived.
+        due: runs to archive.
+        longest_due: how long ago the first of them became due.
+        archived_to: position of the last launch up to which all runs are archived; None where the
+            page's first run is not.
         is_end: whether no later run can be due.
     """
 
@@ -84,50 +84,50 @@ class Sifted:
     is_end: bool = False
 
 
-def sift(
-    page: Iterable[Ended], bound: datetime, last_position: int, left: Collection[str]
-) -> Sifted:
-    """Decide which runs of a page are to be archived.
+def select_due(
+    page: Iterable[Ended], bound: datetime, last_position: int, skipped: Collection[str]
+) -> RunsDue:
+    """Select the runs of a page that are to be archived.
 
     Args:
         page: in the order of launches.
-        bound: the moment before which they must have ended.
-        last_position: what ended later stays.
-        left: runs that cannot be archived; they are in nobody's way.
+        bound: the time before which they must have ended.
+        last_position: runs that ended later are kept.
+        skipped: runs that cannot be archived.
     """
-    sifted = Sifted()
+    selection = RunsDue()
     is_unbroken = True
     for run in page:
-        if run["is_archived"] or run["id"] in left:
+        if run["is_archived"] or run["id"] in skipped:
             if is_unbroken:
-                sifted.archived_to = run["created_position"]
+                selection.archived_to = run["created_position"]
             continue
         is_unbroken = False
         if from_iso(run["created_at"]) >= bound:
-            sifted.is_end = True
+            selection.is_end = True
             break
         due_for = bound - from_iso(run["completed_at"])
         if due_for > NOT_DUE and run["position"] <= last_position:
-            sifted.due.append(run)
-            sifted.longest_due = max(sifted.longest_due, due_for)
-    return sifted
+            selection.due.append(run)
+            selection.longest_due = max(selection.longest_due, due_for)
+    return selection
 
 
-class _Asking(TypedDict):
+class _RetentionRow(TypedDict):
     id: ReadOnly[str]
     retention: ReadOnly[JsonObject]
 
 
-_ASKING = "SELECT id, retention FROM job_definitions WHERE retention IS NOT NULL ORDER BY id"
+_RETENTIONS = "SELECT id, retention FROM job_definitions WHERE retention IS NOT NULL ORDER BY id"
 
 
 async def bounds_at(connection: Connection, now: datetime) -> dict[Group, datetime]:
-    """Return by group the moment before which runs must have ended to be archived now.
+    """Return by group the time before which runs must have ended to be archived now.
 
-    It is as the present versions of the jobs say, also of those that were deleted.
+    The jobs' current versions decide, also those of deleted jobs.
     """
     bounds: dict[Group, datetime] = {}
-    for job in await read_rows(connection, _Asking, _ASKING):
+    for job in await read_rows(connection, _RetentionRow, _RETENTIONS):
         for status, bound in Retention.from_json(job["retention"]).ended_before(now).items():
             bounds[job["id"], status] = bound
     return bounds
@@ -138,7 +138,7 @@ class _Mark(TypedDict):
     settled_to: ReadOnly[int]
 
 
-# No run that was launched up to `settled_to` is going to end any more. `least` passes over NULL.
+# All runs that were launched up to `settled_to` have ended. `least` ignores NULL.
 _MARK = """
     SELECT coalesce((
         SELECT created_position FROM retention_marks
@@ -171,15 +171,15 @@ _PAGE = f"""
     ) AS run
     ORDER BY created_position
 """
-"""Whether they are archived is asked of so many only. Were it asked beside the limit, PostgreSQL
-might take it for a question about all that match, and read the whole index of archives."""
+"""Only a page of runs is looked up in the archives. In the query that has the limit, PostgreSQL
+might look up all that match, and read the whole index of archives."""
 
 
-class Place:
-    """How far a walk through the runs of one group has come.
+class GroupScan:
+    """A scan of the runs of one group.
 
     Attributes:
-        took_s: for how long somebody has looked at them.
+        took_s: seconds spent on it so far.
     """
 
     def __init__(self, group: Group, mark: _Mark) -> None:
@@ -191,8 +191,8 @@ class Place:
         self._settled_to = mark["settled_to"]
 
     @classmethod
-    async def begin(cls, connection: Connection, group: Group) -> "Place":
-        """Begin where nothing is left before."""
+    async def begin(cls, connection: Connection, group: Group) -> "GroupScan":
+        """Begin at the group's mark."""
         mark = await read_one(connection, _Mark, _MARK, {"job": group[0], "status": group[1]})
         return cls(group, mark)
 
@@ -201,21 +201,21 @@ class Place:
         values: dict[str, object] = {**self._values, "after": self._after}
         return await read_rows(connection, Ended, _PAGE, values)
 
-    def pass_over(self, page: Sequence[Ended], sifted: Sifted) -> None:
-        """Go on behind a page."""
+    def advance(self, page: Sequence[Ended], selection: RunsDue) -> None:
+        """Continue after a page."""
         is_unbroken = self._archived_to == self._after
-        if is_unbroken and sifted.archived_to is not None:
-            self._archived_to = sifted.archived_to
+        if is_unbroken and selection.archived_to is not None:
+            self._archived_to = selection.archived_to
         if page:
             self._after = page[-1]["created_position"]
 
     @property
     def mark(self) -> int:
-        """Up to where nothing is left, nor can come to be."""
+        """The position up to which all runs are archived, and no other can appear."""
         return min(self._archived_to, self._settled_to)
 
     async def save(self, connection: Connection) -> None:
-        """Keep the mark if it has moved."""
+        """Store the mark if it has moved."""
         if self.mark <= self._saved:
             return
         await connection.execute(_SAVE_MARK, {**self._values, "mark": self.mark})
@@ -224,46 +224,46 @@ class Place:
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 600.0
-"""Retention is said in days: minutes do not matter."""
+SCAN_EVERY_S = 600.0
+"""Retention is in days: minutes do not matter."""
 
-GO_ON_AFTER_S = 1.0
-"""While there is more to look at."""
+CONTINUE_AFTER_S = 1.0
+"""While there are more runs to scan."""
 
-MOST_RUNS = 20_000
-"""Runs that are proposed for a file; the rest is for the next one."""
+MAX_RUNS = 20_000
+"""Runs that are proposed for a file; the rest are for the next one."""
 
-MOST_PAGES = 40
-"""Pages of one job and status that a look reads; the next one goes on there. So a look is short
-even where a run that is planned for long from now keeps the mark back."""
+MAX_PAGES = 40
+"""Pages of one job and status that are read at a time; the next scan continues there. So a scan is
+short even where a run that is scheduled far ahead holds the mark back."""
 
 
-REST = 100
-"""Times what a walk through all runs of a job and status took, before the next one begins. Where a
-run that is planned for long from now keeps the mark back, each walk reads all that was archived
-since: so that takes a hundredth of the time at most, of however many runs."""
+REST_FACTOR = 100
+"""After a scan of all runs of a job and status, the next one begins after this many times its
+duration. Where a run that is scheduled far ahead holds the mark back, each scan reads all that was
+archived since: so scans take a hundredth of the time at most."""
 
-LONGEST_REST_S = 21_600.0
-"""A quarter of the day by which a run may be late, also where a walk was slow for other reasons."""
+MAX_REST_S = 21_600.0
+"""A quarter of the day by which a run may be late, also where a scan was slow for other reasons."""
 
 
 @dataclass(frozen=True)
 class Archiving:
-    """How a process archives.
+    """Settings of a process that archives.
 
     Attributes:
-        make_role: whether to make the archivist's role if it is missing.
+        make_role: whether to create the archivist's role if it is missing.
     """
 
     make_role: bool
 
 
 @dataclass
-class _Look:
-    """What was found to archive.
+class _Scan:
+    """The runs that a scan has selected.
 
     Attributes:
-        longest_due: for how long the first of the runs could have been archived.
+        longest_due: how long ago the first of them became due.
     """
 
     limits: RetentionLimits
@@ -272,11 +272,11 @@ class _Look:
 
     @property
     def is_full(self) -> bool:
-        return len(self.runs) >= MOST_RUNS
+        return len(self.runs) >= MAX_RUNS
 
-    def add(self, sifted: Sifted) -> None:
-        self.runs += sifted.due
-        self.longest_due = max(self.longest_due, sifted.longest_due)
+    def add(self, selection: RunsDue) -> None:
+        self.runs += selection.due
+        self.longest_due = max(self.longest_due, selection.longest_due)
 
     @property
     def is_worth_a_file(self) -> bool:
@@ -291,61 +291,61 @@ class Retainer:
         database: Database,
         pool: AsyncConnectionPool[Connection],
         clock: Callable[[], datetime],
-        how: Archiving | None,
+        settings: Archiving | None,
     ) -> None:
         """Archive for this log.
 
         Args:
-            database: the log; its files say where the archive is.
-            pool: connections for looks.
+            database: the log; its files name the archive's directory.
+            pool: connections for scans.
             clock: by which runs are old.
-            how: None where this process is not sure that all others find what it archives.
+            settings: None where other processes may not share this process's archive.
         """
         self._database = database
         self._pool = pool
         self._clock = clock
-        self._how = how
-        self._left: set[str] = set()
-        self._places: dict[Group, Place] = {}
+        self._settings = settings
+        self._skipped: set[str] = set()
+        self._scans: dict[Group, GroupScan] = {}
         self._rests_until_s: dict[Group, float] = {}
-        self._has_told = False
+        self._has_warned = False
 
     def forget(self) -> None:
-        """Begin at the marks: the log may be another one."""
-        self._left.clear()
+        """Begin at the marks again: the log may have been replaced."""
+        self._skipped.clear()
         self._rests_until_s.clear()
-        # Another one, for a look may be under way that puts its places back.
-        self._places = {}
+        # A new dictionary: a scan under way puts itself back into the old one.
+        self._scans = {}
 
     async def keep_up(self) -> float:
-        """Archive what is due, if it is worth a file; return after how many seconds to come again.
+        """Archive the due runs if they are worth a file; return the seconds until the next call.
 
         Raises:
             LogUnavailableError: the database is away.
         """
-        if self._how is None:
-            await self._tell_once()
-            return LOOK_EVERY_S
+        if self._settings is None:
+            await self._warn_once()
+            return SCAN_EVERY_S
         async with borrowed(self._pool) as connection:
-            look = await self._look(connection)
-        if look.is_worth_a_file:
-            has_written = await self._try_to_archive(self._how, look)
-            return GO_ON_AFTER_S if has_written else LOOK_EVERY_S
-        return GO_ON_AFTER_S if self._places else LOOK_EVERY_S
+            scan_result = await self._scan(connection)
+        if scan_result.is_worth_a_file:
+            has_written = await self._try_to_archive(self._settings, scan_result)
+            return CONTINUE_AFTER_S if has_written else SCAN_EVERY_S
+        return CONTINUE_AFTER_S if self._scans else SCAN_EVERY_S
 
-    async def _try_to_archive(self, how: Archiving, look: _Look) -> bool:
-        """Return whether a file was written; if nothing can be, the log of the process says why."""
+    async def _try_to_archive(self, settings: Archiving, scan_result: _Scan) -> bool:
+        """Return whether a file was written; log the reason if none can be."""
         try:
-            with unavailable_told():
-                return await self._archive(how, look)
+            with raise_unavailable():
+                return await self._archive(settings, scan_result)
         except ArchivingUnderWayError:
             return False
         except (ArchivistMissingError, ArchiveError, OSError) as error:
-            logger.warning("cannot archive the runs that jobs let go: %s", error)
+            logger.warning("cannot archive the runs that jobs no longer keep: %s", error)
             return False
 
-    async def _tell_once(self) -> None:
-        if self._has_told:
+    async def _warn_once(self) -> None:
+        if self._has_warned:
             return
         async with borrowed(self._pool) as connection:
             bounds = await bounds_at(connection, self._clock())
@@ -354,21 +354,21 @@ class Retainer:
                 "jobs have a retention, but this process archives nothing: with a database of"
                 " your own, name one archive directory for all processes by --archive"
             )
-            self._has_told = True
+            self._has_warned = True
 
-    async def _archive(self, how: Archiving, look: _Look) -> bool:
-        """Write a file, holding the lock; return whether there is one."""
-        async with archiver(self._database, make_role=how.make_role) as opened:
+    async def _archive(self, settings: Archiving, scan_result: _Scan) -> bool:
+        """Write a file under the archiving lock; return whether there is one."""
+        async with archiver(self._database, make_role=settings.make_role) as opened:
             connection = opened.connection
-            ids = [UUID(run["id"]) for run in look.runs]
-            if await read_texts(connection, _ARCHIVED_MEANWHILE, {"ids": ids}):
+            ids = [UUID(run["id"]) for run in scan_result.runs]
+            if await read_texts(connection, _ARCHIVED_SINCE, {"ids": ids}):
                 return False
             await _check_directory(connection, self._database.files.archive)
-            batch = await batch_of(connection, look.runs, look.limits, MAX_EVENTS)
-            self._left.update(str(run_id) for run_id in batch.left)
+            batch = await batch_of(connection, scan_result.runs, scan_result.limits, MAX_EVENTS)
+            self._skipped.update(str(run_id) for run_id in batch.skipped)
             if not batch.runs:
                 return False
-            written = await opened.write(batch, look.limits, lambda _: None)
+            written = await opened.write(batch, scan_result.limits, lambda _: None)
         logger.info(
             "archived %d events of %d runs in %s, as their jobs' retention says",
             written.events,
@@ -377,61 +377,63 @@ class Retainer:
         )
         return True
 
-    async def _look(self, connection: Connection) -> _Look:
-        """Find what may be archived now; pages are read one by one, each by itself."""
+    async def _scan(self, connection: Connection) -> _Scan:
+        """Select the runs that may be archived now, page by page, each read by itself."""
         now = self._clock()
         bounds = await bounds_at(connection, now)
         last_position = await read_value(connection, int, LAST_SEALED)
-        look = _Look(RetentionLimits(max(bounds.values(), default=now), last_position, bounds))
+        scan_result = _Scan(
+            RetentionLimits(max(bounds.values(), default=now), last_position, bounds)
+        )
         for group in bounds:
-            if look.is_full:
+            if scan_result.is_full:
                 break
-            await self._look_at(connection, group, look)
-        return look
+            await self._scan_group(connection, group, scan_result)
+        return scan_result
 
-    async def _look_at(self, connection: Connection, group: Group, look: _Look) -> None:
+    async def _scan_group(self, connection: Connection, group: Group, scan_result: _Scan) -> None:
         began_s = monotonic()
         if began_s < self._rests_until_s.get(group, 0.0):
             return
-        places = self._places
-        place = places.pop(group, None)
-        if place is None:
-            place = await Place.begin(connection, group)
-        limits = look.limits
+        scans = self._scans
+        scan = scans.pop(group, None)
+        if scan is None:
+            scan = await GroupScan.begin(connection, group)
+        limits = scan_result.limits
         bound = limits.bounds[group]
         is_end = False
         pages = 0
-        while not (is_end or look.is_full or pages == MOST_PAGES):
-            page = await place.next_page(connection)
-            sifted = sift(page, bound, limits.last_position, self._left)
-            place.pass_over(page, sifted)
-            look.add(sifted)
-            is_end = sifted.is_end or not page
+        while not (is_end or scan_result.is_full or pages == MAX_PAGES):
+            page = await scan.next_page(connection)
+            selection = select_due(page, bound, limits.last_position, self._skipped)
+            scan.advance(page, selection)
+            scan_result.add(selection)
+            is_end = selection.is_end or not page
             pages += 1
-        await place.save(connection)
+        await scan.save(connection)
         now_s = monotonic()
-        place.took_s += now_s - began_s
+        scan.took_s += now_s - began_s
         if is_end:
-            self._rests_until_s[group] = now_s + min(REST * place.took_s, LONGEST_REST_S)
+            self._rests_until_s[group] = now_s + min(REST_FACTOR * scan.took_s, MAX_REST_S)
         else:
-            places[group] = place
+            scans[group] = scan
 
 
-_ARCHIVED_MEANWHILE = "SELECT id FROM archived_runs WHERE id = ANY(%(ids)s) LIMIT 1"
+_ARCHIVED_SINCE = "SELECT id FROM archived_runs WHERE id = ANY(%(ids)s) LIMIT 1"
 
 _NEWEST_FILE = "SELECT file FROM log_archives ORDER BY number DESC LIMIT 1"
 
 
 async def _check_directory(connection: Connection, directory: Path | None) -> None:
-    """Make sure that it is the directory into which others archive.
+    """Check that other processes archive into the same directory.
 
     Raises:
-        ArchiveError: what was archived last is not there.
+        ArchiveError: the newest archive is not there.
     """
     for file in await read_texts(connection, _NEWEST_FILE):
         if directory is None or not await asyncio.to_thread((directory / file).exists):
             raise ArchiveError(
                 file,
-                f"is not in {directory}: so this is not where others archive, or it is not"
-                " mounted; nothing was archived",
+                f"is not in {directory}: other processes archive into another directory, or it is"
+                " not mounted; nothing was archived",
             )

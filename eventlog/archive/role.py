@@ -1,8 +1,7 @@
-"""The role that alone may take archived events out of the log, and how it is made.
+"""The only role that may delete archived events from the log, and how it is created.
 
-A role belongs to the whole server, so the schema only knows its name. Where the service has the
-server to itself, it makes the role when it first archives; elsewhere it says what the database's
-owner must run.
+A role belongs to the whole server; the schema only names it. With a server of its own, the service
+creates the role when it first archives; elsewhere an error says what the database's owner must run.
 """
 
 import psycopg
@@ -14,10 +13,10 @@ ROLE = "apphub_jobs_archivist"
 
 ASSUME = f"SET LOCAL ROLE {ROLE}"
 
-STEP_BACK = "RESET ROLE"
+RESET = "RESET ROLE"
 
 _PROBE = f"""
-    BEGIN; {ASSUME}; DELETE FROM jobs_events WHERE false; {STEP_BACK}; ROLLBACK
+    BEGIN; {ASSUME}; DELETE FROM jobs_events WHERE false; {RESET}; ROLLBACK
 """
 
 CREATE = f"CREATE ROLE {ROLE} NOLOGIN"
@@ -28,14 +27,14 @@ class ArchivistMissingError(Exception):
 
 
 async def ensure_archivist(connection: Connection, *, make: bool) -> None:
-    """Make sure that this session can assume the role, and that the role may do what it is for.
+    """Check that this session can assume the role, and that the role may delete events.
 
     Args:
         connection: outside of any transaction.
-        make: whether to make the role if it is missing.
+        make: whether to create the role if it is missing.
 
     Raises:
-        ArchivistMissingError: it cannot, or it may not.
+        ArchivistMissingError: it cannot, or may not.
     """
     problem = await _problem(connection)
     if problem is None:
@@ -44,36 +43,36 @@ async def ensure_archivist(connection: Connection, *, make: bool) -> None:
     schema = await read_value(connection, str, "SELECT current_schema()::text")
     statements = role_sql(connection, user, schema)
     if not make:
-        needed = "".join(f"\n    {statement};" for statement in statements)
+        commands = "".join(f"\n    {statement};" for statement in statements)
         raise ArchivistMissingError(
             f"the role {ROLE} cannot be used: {problem}"
-            f"\nLet the database's owner run, in this database:{needed}"
+            f"\nLet the database's owner run, in this database:{commands}"
         )
     for statement in statements:
         try:
             await connection.execute(statement.encode())
         except (errors.DuplicateObject, errors.UniqueViolation):
-            continue  # Another database's command was as quick.
+            continue  # A command on another database has created it meanwhile.
     problem = await _problem(connection)
     if problem is not None:
         raise ArchivistMissingError(f"the role {ROLE} cannot be used: {problem}")
 
 
 def role_sql(connection: Connection, user: str, schema: str) -> list[str]:
-    """Return the statements that make the role and let this user assume it."""
-    name = sql.Identifier(user).as_string(connection)
-    place = sql.Identifier(schema).as_string(connection)
+    """Return the statements that create the role and let this user assume it."""
+    quoted_user = sql.Identifier(user).as_string(connection)
+    quoted_schema = sql.Identifier(schema).as_string(connection)
     return [
         CREATE,
-        f"GRANT {ROLE} TO {name}",
-        f"GRANT USAGE ON SCHEMA {place} TO {ROLE}",
+        f"GRANT {ROLE} TO {quoted_user}",
+        f"GRANT USAGE ON SCHEMA {quoted_schema} TO {ROLE}",
         f"GRANT SELECT, DELETE ON jobs_events TO {ROLE}",
         f"GRANT SELECT ON archived_runs TO {ROLE}",
     ]
 
 
 async def _problem(connection: Connection) -> str | None:
-    """Find out by doing it: what a role may do has many sources."""
+    """Return why the role cannot be used, by trying it: its rights have many sources."""
     try:
         await connection.execute(_PROBE)
     except psycopg.Error as error:

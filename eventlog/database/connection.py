@@ -33,7 +33,7 @@ from domain.errors import (
     SubjectKeysUnavailableError,
 )
 from eventlog.database.continuity import Continuity
-from eventlog.database.failures import is_unavailable, unavailable_told
+from eventlog.database.failures import is_unavailable, raise_unavailable
 from eventlog.keys import LogFiles
 from projections.rows import Connection
 
@@ -82,12 +82,12 @@ class Database:
     @property
     def conninfo(self) -> str:
         """Return the URL with our defaults for what it leaves open; texts are always UTF-8."""
-        given = conninfo_to_dict(self.url)
-        missing = {name: value for name, value in _DEFAULTS.items() if name not in given}
+        options = conninfo_to_dict(self.url)
+        missing = {name: value for name, value in _DEFAULTS.items() if name not in options}
         return make_conninfo(self.url, client_encoding="UTF8", **missing)
 
     async def connect(self) -> Connection:
-        """Open a connection for the log's writer or reader."""
+        """Open a configured connection; its log is compared with what this process has seen."""
         connection = await AsyncConnection.connect(
             self.conninfo, autocommit=True, row_factory=dict_row
         )
@@ -108,7 +108,7 @@ class Database:
 
     async def _configure_costly(self, connection: Connection) -> None:
         await self._configure_reader(connection)
-        await connection.execute(_TAKE_TURNS)
+        await connection.execute(_LIMIT_RESOURCES)
 
     def pool(self, size: int) -> AsyncConnectionPool[Connection]:
         """Return a pool of connections for queries; open it in the running loop."""
@@ -144,13 +144,13 @@ _LIMIT_QUERIES = """
 """
 """A shorter one that the operator has set holds."""
 
-_TAKE_TURNS = """
+_LIMIT_RESOURCES = """
     SELECT set_config('max_parallel_workers_per_gather', '0', false),
         set_config('client_connection_check_interval', '2s', false)
 """
 """A costly query has one processor, not several; it ends with the process that sent it."""
 
-TRUSTED_S = 0.25
+CHECK_AFTER_S = 0.25
 """For how long after its last use a connection is lent again without asking the server whether it
 is still there: the question would double the round trips of a busy process."""
 
@@ -162,7 +162,7 @@ async def _note_use(connection: AsyncConnection[Any]) -> None:
 
 
 async def _check(connection: AsyncConnection[Any]) -> None:
-    if monotonic() - _used_at.get(connection, 0.0) > TRUSTED_S:
+    if monotonic() - _used_at.get(connection, 0.0) > CHECK_AFTER_S:
         await AsyncConnectionPool.check_connection(connection)
 
 
@@ -174,7 +174,7 @@ async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Conne
         LogUnavailableError: the database is away, or what is to be read is locked, whether from the
             start or while reading.
     """
-    with unavailable_told():
+    with raise_unavailable():
         async with pool.connection() as connection:
             yield connection
 
@@ -220,7 +220,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is being done to which table, how far it is, and how far it goes."""
 
 
-PATIENCE = "5s"
+LOCK_WAIT = "5s"
 """How long to wait for the session of another one who does the same: the server needs a moment to
 notice that a client was killed."""
 
@@ -238,10 +238,10 @@ async def operator_session(database: Database) -> AsyncIterator[Connection]:
         yield connection
 
 
-async def took_lock(session: Connection, lock: int) -> bool:
+async def try_lock(session: Connection, lock: int) -> bool:
     """Take an advisory lock that goes with the session; return False if another one keeps it."""
     try:
-        await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{PATIENCE}'")
+        await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_WAIT}'")
         await session.execute(f"SELECT pg_advisory_lock({lock}); COMMIT")
     except errors.LockNotAvailable:
         await session.execute("ROLLBACK")
@@ -256,7 +256,7 @@ MINIMUM_VERSION = 150_000
 
 ENCODING = "UTF8"
 
-HEARD_WITHIN_S = 2.0
+NOTIFY_TIMEOUT_S = 2.0
 
 Session = psycopg.Connection[tuple[object, ...]]
 
@@ -291,12 +291,12 @@ def _check_version(session: Session) -> None:
 
 
 def _check_encoding(session: Session) -> None:
-    found = session.info.parameter_status("server_encoding")
-    if found != ENCODING:
+    encoding = session.info.parameter_status("server_encoding")
+    if encoding != ENCODING:
         raise ServerError(
-            f"the database's encoding is {found}, in which not every text can be kept; it must be"
-            f" {ENCODING}: CREATE DATABASE … ENCODING '{ENCODING}' TEMPLATE template0,"
-            " move what it holds there by pg_dump, and give that one"
+            f"the database's encoding is {encoding}, which cannot hold every text; it must be"
+            f" {ENCODING}: CREATE DATABASE … ENCODING '{ENCODING}' TEMPLATE template0, copy the"
+            " data there by pg_dump, and use that database"
         )
 
 
@@ -311,7 +311,7 @@ def _check_pooler(session: Session, url: str) -> None:
     session.pgconn.prepare(name.encode(), b"SELECT 1")
     query = f"SELECT count(*) FROM pg_prepared_statements WHERE name = '{name}'"
     is_as_named = _value(session, query) == 1
-    if is_as_named and not _is_listening(session, url, name):
+    if is_as_named and not _keeps_session(session, url, name):
         raise ServerError(
             "the pooler in front of the database gives each transaction another session and forgets"
             " prepared statements: set its max_prepared_statements to 100 or more (PgBouncer 1.21"
@@ -319,12 +319,12 @@ def _check_pooler(session: Session, url: str) -> None:
         )
 
 
-def _is_listening(session: Session, url: str, channel: str) -> bool:
+def _keeps_session(session: Session, url: str, channel: str) -> bool:
     """Return whether the session stays the same: only then it hears what others notify."""
     session.execute(f"LISTEN {channel}".encode())
     with _session(url) as other:
         other.execute(f"NOTIFY {channel}".encode())
-    return any(session.notifies(timeout=HEARD_WITHIN_S, stop_after=1))
+    return any(session.notifies(timeout=NOTIFY_TIMEOUT_S, stop_after=1))
 
 
 def _value(session: Session, query: str) -> object:
@@ -347,7 +347,7 @@ logger = logging.getLogger(__name__)
 PAUSE_S = 1.0
 """Between two tries to reach a server that is away."""
 
-TELL_EVERY_S = 5.0
+WARN_EVERY_S = 5.0
 
 _REFUSALS = (
     "authentication failed",
@@ -367,7 +367,7 @@ class Patience:
     def __init__(self, longest_s: float = 0.0) -> None:
         self._longest_s = longest_s
         self._away_since: float | None = None
-        self._told_at = float("-inf")
+        self._warned_at = float("-inf")
 
     def wait(self, step: Callable[[], T]) -> T:
         """Do a step of the start, again and again while the database is away.
@@ -399,14 +399,16 @@ class Patience:
         now = monotonic()
         if self._away_since is None:
             self._away_since = now
-        left_s = self._away_since + self._longest_s - now
-        if left_s <= 0 or not _may_pass(error):
+        remaining_s = self._away_since + self._longest_s - now
+        if remaining_s <= 0 or not _may_pass(error):
             raise error
-        if now - self._told_at > TELL_EVERY_S:
-            self._told_at = now
+        if now - self._warned_at > WARN_EVERY_S:
+            self._warned_at = now
             reason = " ".join(str(error).split())
-            logger.warning("the database is away, waiting for up to %.0f s: %s", left_s, reason)
-        return min(PAUSE_S, left_s)
+            logger.warning(
+                "the database is away, waiting for up to %.0f s: %s", remaining_s, reason
+            )
+        return min(PAUSE_S, remaining_s)
 
 
 def _may_pass(error: Exception) -> bool:

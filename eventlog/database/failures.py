@@ -1,4 +1,4 @@
-"""What the database's errors mean: which are temporary, and not the fault of the statement."""
+"""Which errors of the database are temporary, and not the statement's fault."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,31 +18,31 @@ _PASSING = (
     errors.DeadlockDetected,
     errors.SerializationFailure,
     errors.QueryCanceled,
-    # Somebody between us and the server has made it forget what was prepared.
+    # A pooler in between has made the server forget prepared statements.
     errors.InvalidSqlStatementName,
 )
 
 
 def is_away(error: psycopg.Error) -> bool:
-    """Return whether the error is about the server or the connection, which is of no more use."""
+    """Return whether the server or the connection has failed; do not use the connection again."""
     if error.sqlstate is None:
         return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
     return error.sqlstate.startswith(_AWAY_STATES)
 
 
 def is_passing(error: psycopg.Error) -> bool:
-    """Return whether another try may well succeed; the transaction is certainly undone."""
+    """Return whether another try may succeed; the transaction was certainly rolled back."""
     return isinstance(error, _PASSING)
 
 
 def is_unavailable(error: psycopg.Error) -> bool:
-    """Return whether the database cannot do at the moment what it will do later."""
+    """Return whether the database is unavailable for the moment."""
     return is_passing(error) or is_away(error)
 
 
 @contextmanager
-def unavailable_told() -> Iterator[None]:
-    """Tell errors that say that the database is unavailable as LogUnavailableError."""
+def raise_unavailable() -> Iterator[None]:
+    """Raise LogUnavailableError in place of errors that mean that the database is unavailable."""
     try:
         yield
     except psycopg.Error as error:

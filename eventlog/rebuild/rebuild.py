@@ -15,7 +15,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.archive.files import ArchiveError
 from eventlog.database import sql
-from eventlog.database.connection import Database, Progress, operator_session, took_lock
+from eventlog.database.connection import Database, Progress, operator_session, try_lock
 from eventlog.history.run_changes import forget_checkpoints
 from eventlog.rebuild import staging
 from eventlog.rebuild.moments import moments
@@ -132,7 +132,7 @@ async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Conne
         # with the lock held.
         await session.execute("SET synchronous_commit = off")
         await session.execute("SELECT set_config('application_name', %s, false)", (name,))
-        if not await took_lock(session, staging.REBUILD_LOCK):
+        if not await try_lock(session, staging.REBUILD_LOCK):
             raise RebuildUnderWayError(await _who(session))
         yield session
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from eventlog import encoding
 from eventlog.database import sql
 from eventlog.database.connection import Database
-from eventlog.database.failures import unavailable_told
+from eventlog.database.failures import raise_unavailable
 from eventlog.encoding import RawRow
 from eventlog.keys import SealKeys
 from eventlog.seal import seal as seal_statements
@@ -47,7 +47,7 @@ async def verify_seals(
     Raises:
         LogUnavailableError: the database is away.
     """
-    with unavailable_told():
+    with raise_unavailable():
         connection = await database.connect()
         try:
             await connection.execute(SNAPSHOT)

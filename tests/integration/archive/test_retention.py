@@ -192,5 +192,5 @@ async def test_nothing_is_archived_where_others_would_not_find_it(
 
     assert await _keep_up(part, tmp_path / "elsewhere", 4 * DAY) == 0
 
-    assert "is not where others archive" in caplog.text
+    assert "other processes archive into another directory" in caplog.text
     assert await _keep_up(part, directory, 4 * DAY) == 1

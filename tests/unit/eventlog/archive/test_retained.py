@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from domain.clock import to_iso
-from eventlog.archive.retention import Ended, Place, sift
+from eventlog.archive.retention import Ended, GroupScan, select_due
 from tests.unit.given import NOON
 
 HOUR = timedelta(hours=1)
@@ -19,7 +19,7 @@ YOUNG = "young"
 LEFT = "left"
 
 
-def _run(kind: str, place: int) -> Ended:
+def _run(kind: str, scan: int) -> Ended:
     created_at = NOON - 5 * HOUR
     completed_at = created_at
     if kind == KEPT:  # It was launched long ago, and took until just now.
@@ -27,9 +27,9 @@ def _run(kind: str, place: int) -> Ended:
     if kind == YOUNG:
         created_at = completed_at = NOON
     return {
-        "id": f"{kind}-{place}",
-        "created_position": place,
-        "position": SEALED_TO + 1 if kind == UNSEALED else place,
+        "id": f"{kind}-{scan}",
+        "created_position": scan,
+        "position": SEALED_TO + 1 if kind == UNSEALED else scan,
         "created_at": to_iso(created_at),
         "completed_at": to_iso(completed_at),
         "is_archived": kind == ARCHIVED,
@@ -56,15 +56,15 @@ PAGES: list[tuple[list[str], list[int], int | None, bool]] = [
 def test_what_a_page_comes_to(
     *, kinds: list[str], due: list[int], archived_to: int | None, is_end: bool
 ) -> None:
-    page = [_run(kind, place) for place, kind in enumerate(kinds, 1)]
+    page = [_run(kind, scan) for scan, kind in enumerate(kinds, 1)]
     left = {run["id"] for run in page if run["id"].startswith(LEFT)}
 
-    sifted = sift(page, NOON, SEALED_TO, left)
+    selection = select_due(page, NOON, SEALED_TO, left)
 
-    assert [run["created_position"] for run in sifted.due] == due
-    assert sifted.archived_to == archived_to
-    assert sifted.is_end is is_end
-    assert sifted.longest_due == (5 * HOUR if due else timedelta(0))
+    assert [run["created_position"] for run in selection.due] == due
+    assert selection.archived_to == archived_to
+    assert selection.is_end is is_end
+    assert selection.longest_due == (5 * HOUR if due else timedelta(0))
 
 
 def _ended(completed_at: datetime) -> Ended:
@@ -74,7 +74,7 @@ def _ended(completed_at: datetime) -> Ended:
 @pytest.mark.parametrize(("late_ms", "is_due"), [(-1, True), (0, False), (1, False)])
 def test_a_run_is_due_once_it_ended_before_the_moment(*, late_ms: int, is_due: bool) -> None:
     run = _ended(NOON + timedelta(milliseconds=late_ms))
-    assert bool(sift([run], NOON, SEALED_TO, ()).due) is is_due
+    assert bool(select_due([run], NOON, SEALED_TO, ()).due) is is_due
 
 
 MARKS: list[tuple[list[list[str]], int, int]] = [
@@ -90,10 +90,10 @@ MARKS: list[tuple[list[list[str]], int, int]] = [
 def test_the_mark_moves_over_what_is_archived_and_before_what_is_open(
     pages: list[list[str]], settled_to: int, mark: int
 ) -> None:
-    place = Place(("job", "succeeded"), {"mark": 0, "settled_to": settled_to})
+    scan = GroupScan(("job", "succeeded"), {"mark": 0, "settled_to": settled_to})
     first = 1
     for kinds in pages:
         page = [_run(kind, at) for at, kind in enumerate(kinds, first)]
         first += len(kinds)
-        place.pass_over(page, sift(page, NOON, SEALED_TO, ()))
-    assert place.mark == mark
+        scan.advance(page, select_due(page, NOON, SEALED_TO, ()))
+    assert scan.mark == mark
