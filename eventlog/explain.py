@@ -26,7 +26,7 @@ from eventlog.claims import DemandingJob, demands_by_job
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
 from eventlog.history.as_of import Past, opened
-from eventlog.history.audit import last_place_up_to
+from eventlog.history.audit import last_event_up_to
 from eventlog.history.reader import with_unreadable_head
 from eventlog.keys import LogFiles
 from eventlog.personal import envelopes
@@ -624,7 +624,7 @@ async def _moment(
     """Return the moment that is asked for: of a position, when it was recorded."""
     if isinstance(as_of, datetime):
         return to_iso(as_of)
-    place = await last_place_up_to(connection, files.archive, position)
+    place = await last_event_up_to(connection, files.archive, position)
     if place is None:
         return await read_value(connection, str, sql.NOW)
     return place["recorded_at"]

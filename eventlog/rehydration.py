@@ -17,7 +17,7 @@ from typing_extensions import ReadOnly
 from domain.jobs.run_events import RUN_TOPIC
 from domain.personal import ERASED, erased_from
 from domain.ports import Row, State
-from eventlog.archive.reading import HistoryRow, resolved, within
+from eventlog.archive.reading import HistoryRow, resolved, take_bytes
 from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
 from eventlog.keys import LogFiles
 from eventlog.personal import plain_states
@@ -141,7 +141,7 @@ async def _archived(
         size = sum(len(row["state"]) for row in rows)
         if size >= BYTES_A_PART:
             break
-    return within(rows, BYTES_A_PART)
+    return take_bytes(rows, BYTES_A_PART)
 
 
 END = 2**62

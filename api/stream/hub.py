@@ -244,9 +244,9 @@ class Hub:
                 replay = Replay(self._reader)
             if self._subscribers:
                 if not await self._tell_of_next(replay):
-                    await self._reader.news(self._signal)
+                    await self._reader.wait_for_events(self._signal)
                 continue
-            await self._reader.news(self._signal)
+            await self._reader.wait_for_events(self._signal)
             if not self._subscribers:
                 await self._skip()
             # Rows that nobody needs may be of subjects that are being erased.

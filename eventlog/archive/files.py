@@ -30,7 +30,7 @@ FORMAT = "apphub-jobs archive 1"
 
 EVENTS_A_BLOCK = 256
 BYTES_A_BLOCK = 262_144
-"""A block ends with whichever comes first: what is read where a single event is wanted."""
+"""A block ends with whichever comes first: what is read to get a single event."""
 
 HASHED_AT_ONCE = 1_048_576
 
@@ -39,7 +39,7 @@ Document = dict[str, Any]
 
 
 class ArchiveError(LogUnavailableError):
-    """Events that are archived cannot be read; the message says which file, and what to do."""
+    """Archived events cannot be read; the message names the file, and says what to do."""
 
     def __init__(self, file: Path | str, problem: str) -> None:
         super().__init__(f"archive file {file} {problem}")
@@ -48,13 +48,13 @@ class ArchiveError(LogUnavailableError):
 
 @dataclass(frozen=True)
 class Block:
-    """Where some events stand in a file.
+    """A part of a file that can be read by itself.
 
     Attributes:
         file: its name.
-        first_position: the first event's.
-        last_position: the last one's.
-        place: bytes before it in the file.
+        first_position: of its first event.
+        last_position: of its last event.
+        place: its offset in the file, in bytes.
         length: its compressed bytes.
         sha256: of these bytes.
     """
@@ -68,7 +68,7 @@ class Block:
 
 
 class ArchiveWriter:
-    """Writes a file under a temporary name; nobody sees it as an archive before `publish`."""
+    """Writes a file under a temporary name, until `publish`."""
 
     def __init__(self, directory: Path, log_id: str, number: int) -> None:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -81,14 +81,14 @@ class ArchiveWriter:
         self._hash = sha256()
         self._lines: list[bytes] = []
         self._positions: list[int] = []
-        self._held = 0
+        self._buffered_bytes = 0
         self._output: BinaryIO = open(self.path, "wb", opener=private_opener)  # noqa: SIM115
         first_line = orjson.dumps({"format": FORMAT, "logId": log_id, "number": number})
-        self._put(_compressed([first_line]))
+        self._write(_compressed([first_line]))
 
     @property
     def file(self) -> str:
-        """The file's name once it is published; it follows from the content, so is given once."""
+        """The file's name once it is published; it contains a hash of the content."""
         return f"{self._stem}-{self.sha256[:12]}.jsonl.gz"
 
     @property
@@ -97,10 +97,10 @@ class ArchiveWriter:
         return self._hash.hexdigest()
 
     def add(self, rows: Iterable[RawRow]) -> None:
-        """Write events, which must come in the order of their positions.
+        """Write events, in the order of their positions.
 
         Raises:
-            ArchiveError: one holds what no event of this program holds.
+            ArchiveError: an event cannot be written as JSON.
         """
         for row in rows:
             try:
@@ -110,20 +110,20 @@ class ArchiveWriter:
             line = orjson.dumps(document)
             self._lines.append(line)
             self._positions.append(document["position"])
-            self._held += len(line)
+            self._buffered_bytes += len(line)
             is_full = len(self._lines) >= EVENTS_A_BLOCK
-            if is_full or self._held >= BYTES_A_BLOCK:
+            if is_full or self._buffered_bytes >= BYTES_A_BLOCK:
                 self._end_block()
 
     def finish(self) -> None:
-        """Write what is left, and wait until the disk has all of it."""
+        """Write the last block, and wait until all is on the disk."""
         self._end_block()
         self._output.flush()
         os.fsync(self._output.fileno())
         self._output.close()
 
     def publish(self) -> Path:
-        """Give the file its name, and wait until the disk has that, too."""
+        """Rename the file to its name, and wait until that is on the disk, too."""
         final = self._directory / self.file
         self.path.rename(final)
         sync_directory(self._directory)
@@ -151,10 +151,10 @@ class ArchiveWriter:
         self.events += len(self._lines)
         self._lines.clear()
         self._positions.clear()
-        self._held = 0
-        self._put(data)
+        self._buffered_bytes = 0
+        self._write(data)
 
-    def _put(self, data: bytes) -> None:
+    def _write(self, data: bytes) -> None:
         self._output.write(data)
         self._hash.update(data)
         self.size_bytes += len(data)
@@ -166,13 +166,13 @@ def _compressed(lines: Sequence[bytes]) -> bytes:
 
 
 def read_block(directory: Path | None, block: Block) -> list[Document]:
-    """Return a block's events. It reads a file: not for the event loop.
+    """Return a block's events. Blocks on the disk: call it in a thread.
 
     Raises:
-        ArchiveError: the file is missing, or is not what was written.
+        ArchiveError: the file is missing or damaged.
     """
     if directory is None:
-        raise ArchiveError(block.file, "is needed, and this process was given no archive directory")
+        raise ArchiveError(block.file, "is needed, but this process has no archive directory")
     path = directory / block.file
     try:
         with path.open("rb") as file:
@@ -192,30 +192,30 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
 
 
 def file_problem(
-    directory: Path | None, file: str, size_bytes: int, hexdigest: str
+    directory: Path | None, file: str, size_bytes: int, sha256_hex: str
 ) -> ArchiveError | None:
-    """Read a whole file; return what is wrong with it, None if it is what was written."""
+    """Read a whole file; return what is wrong with it, None if nothing is."""
     if directory is None:
-        return ArchiveError(file, "cannot be looked at: no archive directory is given")
+        return ArchiveError(file, "cannot be checked: there is no archive directory")
     path = directory / file
-    found = sha256()
+    digest = sha256()
     size = 0
     try:
         with path.open("rb") as opened:
             while chunk := opened.read(HASHED_AT_ONCE):
-                found.update(chunk)
+                digest.update(chunk)
                 size += len(chunk)
     except OSError as error:
         return unreadable(path, error)
     if size != size_bytes:
         return damaged(path, f"it has {size} bytes, not {size_bytes}")
-    if found.hexdigest() != hexdigest:
-        return damaged(path, f"its SHA-256 is {found.hexdigest()}, not {hexdigest}")
+    if digest.hexdigest() != sha256_hex:
+        return damaged(path, f"its SHA-256 is {digest.hexdigest()}, not {sha256_hex}")
     return None
 
 
 def unreadable(path: Path, error: OSError) -> ArchiveError:
-    """Return what to say of a file that cannot be opened or read."""
+    """Return the error of a file that cannot be opened or read."""
     problem = f"cannot be read ({error.strerror})"
     if isinstance(error, FileNotFoundError):
         problem = "is missing"
@@ -225,7 +225,7 @@ def unreadable(path: Path, error: OSError) -> ArchiveError:
 
 
 def damaged(path: Path, how: str) -> ArchiveError:
-    """Return what to say of a file that is not what was written."""
+    """Return the error of a damaged file."""
     return ArchiveError(path, f"is damaged ({how}): put it back from a copy")
 
 
@@ -244,9 +244,9 @@ def to_row(document: Document) -> EventRow:
     }
 
 
-# The index's tables are written once and never changed. Events only ever move from the log into a
-# file, in one transaction with their entries here. So a reader of first the log and then this index
-# misses nothing, and at worst sees an event in both.
+# The index's tables are written once and never changed. Events only move from the log into a file,
+# in one transaction with their entries here. So a reader that reads the log first and then this
+# index misses nothing; at worst it sees an event in both.
 
 _BLOCK = """
     archive.file, block.first_position, block.last_position, block.place, block.length, block.sha256
@@ -258,7 +258,7 @@ _SPAN = "int8range(block.first_position, block.last_position, '[]')"
 
 BLOCKS_A_READ = 100
 
-_AROUND = f"SELECT {_BLOCK} FROM {_BLOCKS} WHERE {_SPAN} @> %(position)s::bigint"
+_COVERING = f"SELECT {_BLOCK} FROM {_BLOCKS} WHERE {_SPAN} @> %(position)s::bigint"
 
 _NEXT = f"""
     SELECT {_BLOCK} FROM {_BLOCKS}
@@ -288,7 +288,7 @@ _RUNS = "SELECT archive, positions FROM archived_runs WHERE"
 
 _RUN = f"{_RUNS} id = %(id)s"
 
-_STORY = f"{_RUNS} first_correlation_id = %(id)s"
+_CORRELATED = f"{_RUNS} first_correlation_id = %(id)s"
 
 
 class _BlockRow(TypedDict):
@@ -302,7 +302,7 @@ class _BlockRow(TypedDict):
     sha256: ReadOnly[bytes]
 
 
-class _Place(TypedDict):
+class _ArchivedPositions(TypedDict):
     archive: ReadOnly[int]
     positions: ReadOnly[list[int]]
 
@@ -311,7 +311,7 @@ async def blocks_between(
     connection: Connection, after: int, until: int | None
 ) -> AsyncIterator[Block]:
     """Yield the blocks that may hold events in (after, until], by their first position."""
-    for block in await blocks_around(connection, after):
+    for block in await blocks_covering(connection, after):
         if block.last_position > after:
             yield block
     values = {"after": after, "until": until}
@@ -322,54 +322,53 @@ async def blocks_between(
         values["after"] = blocks[-1].first_position
 
 
-async def blocks_around(connection: Connection, position: int) -> list[Block]:
+async def blocks_covering(connection: Connection, position: int) -> list[Block]:
     """Return the blocks that may hold the event at a position."""
-    rows = await read_rows(connection, _BlockRow, _AROUND, {"position": position})
+    rows = await read_rows(connection, _BlockRow, _COVERING, {"position": position})
     return _blocks(rows)
 
 
 async def blocks_up_to(connection: Connection, position: int) -> list[Block]:
-    """Return blocks one of which holds the last archived event up to a position.
-
-    There are none if there is no such event.
-    """
+    """Return the blocks that may hold the last archived event up to a position."""
     before = await read_rows(connection, _BlockRow, _LAST_BEFORE, {"position": position})
-    around = await blocks_around(connection, position)
-    return [*_blocks(before), *around]
+    covering = await blocks_covering(connection, position)
+    return [*_blocks(before), *covering]
 
 
 async def blocks_holding(
-    connection: Connection, places: Mapping[int, Sequence[int]]
+    connection: Connection, positions_by_archive: Mapping[int, Sequence[int]]
 ) -> list[Block]:
-    """Return the blocks that hold these positions, given by the number of their archive."""
+    """Return the blocks that hold these positions, which are given by archive number."""
     archives: list[int] = []
-    wanted: list[int] = []
-    for archive, positions in places.items():
+    all_positions: list[int] = []
+    for archive, positions in positions_by_archive.items():
         for position in positions:
             archives.append(archive)
-            wanted.append(position)
-    values = {"archives": archives, "positions": wanted}
+            all_positions.append(position)
+    values = {"archives": archives, "positions": all_positions}
     return _blocks(await read_rows(connection, _BlockRow, _HOLDING, values))
 
 
-async def run_places(connection: Connection, run_id: UUID) -> dict[int, list[int]]:
-    """Return where a run's events lie, nothing if it is not archived."""
-    rows = await read_rows(connection, _Place, _RUN, {"id": run_id})
-    return _places(rows)
+async def run_positions(connection: Connection, run_id: UUID) -> dict[int, list[int]]:
+    """Return the positions of a run's events by archive; empty if it is not archived."""
+    rows = await read_rows(connection, _ArchivedPositions, _RUN, {"id": run_id})
+    return _by_archive(rows)
 
 
-async def story_places(connection: Connection, correlation_id: UUID) -> dict[int, list[int]]:
-    """Return where the events lie of all archived runs that go back to one request."""
-    rows = await read_rows(connection, _Place, _STORY, {"id": correlation_id})
-    return _places(rows)
+async def correlated_positions(
+    connection: Connection, correlation_id: UUID
+) -> dict[int, list[int]]:
+    """Return the positions by archive of all archived runs that go back to one request."""
+    rows = await read_rows(connection, _ArchivedPositions, _CORRELATED, {"id": correlation_id})
+    return _by_archive(rows)
 
 
-def _places(rows: Sequence[_Place]) -> dict[int, list[int]]:
-    places: dict[int, list[int]] = {}
+def _by_archive(rows: Sequence[_ArchivedPositions]) -> dict[int, list[int]]:
+    positions_by_archive: dict[int, list[int]] = {}
     for row in rows:
-        positions = places.setdefault(row["archive"], [])
+        positions = positions_by_archive.setdefault(row["archive"], [])
         positions += row["positions"]
-    return places
+    return positions_by_archive
 
 
 def _blocks(rows: Sequence[_BlockRow]) -> list[Block]:

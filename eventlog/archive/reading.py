@@ -1,10 +1,10 @@
-"""Reads archived events as if they still stood in the log, for all readers of the log.
+"""Reads archived events as if they were still in the log.
 
-First whether the archives are what was written (`check_archives`), then histories, then positions.
+First the check of archives (`check_archives`), then reading by history, then by position.
 
-A run's history lies either in the log or in one file, never in both: statements that read histories
-return a mark for a run that is archived (`archived_runs`), and `resolved` replaces the mark with
-its events. Readers by position read the log first, and merge in what the files hold.
+A run's history is either in the log or in one file, never in both: statements that read histories
+return a mark for an archived run (`archived_runs`), and `resolved` replaces the mark with its
+events. Readers by position read the log first, and merge in the files' events.
 """
 
 import asyncio
@@ -23,8 +23,8 @@ from eventlog.archive.files import (
     ArchiveError,
     Block,
     Document,
-    blocks_around,
     blocks_between,
+    blocks_covering,
     blocks_holding,
     blocks_up_to,
     file_problem,
@@ -39,10 +39,10 @@ from projections.rows import Connection, read_rows
 
 @dataclass(frozen=True)
 class CheckedArchive:
-    """What came out for an archive.
+    """The result of checking an archive.
 
     Attributes:
-        problem: what is wrong, None if it is what was written.
+        problem: what is wrong; None if nothing is.
     """
 
     file: str
@@ -51,7 +51,7 @@ class CheckedArchive:
     problem: str | None
 
     def present(self) -> JsonObject:
-        """Return it for programs."""
+        """Return it as plain JSON."""
         return {"kind": "archive", **vars(self)}
 
 
@@ -63,8 +63,8 @@ _ARCHIVES = f"""
 """
 
 
-class _Entry(TypedDict):
-    """What the index says of an archive, and the log's event as well."""
+class _IndexRow(TypedDict):
+    """An archive's entry in the index; the log's event has the same fields."""
 
     number: ReadOnly[int]
     file: ReadOnly[str]
@@ -76,22 +76,19 @@ class _Entry(TypedDict):
     last_position: ReadOnly[int]
 
 
-class _ArchiveRow(_Entry):
+class _ArchiveRow(_IndexRow):
     """An entry with the event that records it; its topic is None where there is none."""
 
     topic: ReadOnly[str | None]
     state: ReadOnly[builtins.bytes]
 
 
-_FIELDS = {column: column for column in _Entry.__annotations__} | {"bytes": "size_bytes"}
-"""The index's columns, and the fields of the log's event that say the same."""
+_FIELDS = {column: column for column in _IndexRow.__annotations__} | {"bytes": "size_bytes"}
+"""The index's columns, with the names of the event's fields."""
 
 
 async def check_archives(database: Database) -> AsyncGenerator[CheckedArchive]:
-    """Compare each archive's file and entry with what the log's event says of them.
-
-    Use it in `aclosing`.
-    """
+    """Compare each archive's file and index entry with the log's event. Use it in `aclosing`."""
     async with await database.connect() as connection:
         for row in await read_rows(connection, _ArchiveRow, _ARCHIVES):
             yield CheckedArchive(
@@ -111,18 +108,18 @@ async def _problem(directory: Path | None, row: _ArchiveRow) -> str | None:
         if columns[column] != recorded.get(field):
             problem = f"the index's {column} is not what the log's event says"
             return f"archive file {row['file']}: {problem}"
-    found = await asyncio.to_thread(
+    file_error = await asyncio.to_thread(
         file_problem, directory, row["file"], row["bytes"], row["sha256"]
     )
-    if found is None:
+    if file_error is None:
         return None
-    return str(found)
+    return str(file_error)
 
 
 class HistoryRow(EventRow):
-    """A row of a query about histories: an event, or a mark in the place of an archived history.
+    """A row of a query for histories: an event, or a mark that stands for an archived history.
 
-    Of the event's columns a mark has its run's id alone. `archive` is the archive's number, and
+    Of the event's columns a mark has only its run's id. `archive` is the archive's number, and
     `positions` are those of the run's events.
     """
 
@@ -131,7 +128,7 @@ class HistoryRow(EventRow):
 
 
 Choose = Callable[[HistoryRow], Sequence[int]]
-"""Which of the positions in a run's mark are wanted; the n-th is that of its n-th event."""
+"""Chooses positions of a run's mark; the n-th is that of its n-th event."""
 
 
 def all_positions(mark: HistoryRow) -> Sequence[int]:
@@ -145,62 +142,66 @@ async def resolved(
     rows: Sequence[HistoryRow],
     choose: Choose = all_positions,
 ) -> list[EventRow]:
-    """Return rows of a query about histories, with archived events in the place of their marks.
+    """Return rows of a query for histories, with marks replaced by their archived events.
 
     Raises:
         ArchiveError: they cannot be read.
     """
     chosen: dict[int, Sequence[int]] = {}
-    places: dict[int, list[int]] = {}
+    positions_by_archive: dict[int, list[int]] = {}
     for row in rows:
         archive = row["archive"]
         if archive is not None:
             positions = choose(row)
             chosen[id(row)] = positions
-            in_archive = places.setdefault(archive, [])
-            in_archive += positions
+            of_archive = positions_by_archive.setdefault(archive, [])
+            of_archive += positions
     if not chosen:
         return list(rows)
-    found = await events_at(connection, directory, places)
+    events = await events_at(connection, directory, positions_by_archive)
     result: list[EventRow] = []
     for row in rows:
         if row["archive"] is None:
             result.append(row)
             continue
-        result.extend(to_row(found[position]) for position in chosen[id(row)])
+        result.extend(to_row(events[position]) for position in chosen[id(row)])
     return result
 
 
 async def events_at(
-    connection: Connection, directory: Path | None, places: Mapping[int, Sequence[int]]
+    connection: Connection,
+    directory: Path | None,
+    positions_by_archive: Mapping[int, Sequence[int]],
 ) -> dict[int, Document]:
-    """Return the archived events at these positions, given by the number of their archive.
+    """Return the archived events at these positions, which are given by archive number.
 
     Raises:
         ArchiveError: they cannot be read.
     """
-    wanted: set[int] = set()
-    for positions in places.values():
-        wanted.update(positions)
-    blocks = await blocks_holding(connection, places)
-    found = await asyncio.to_thread(_pick, directory, blocks, wanted)
-    missing = wanted.difference(found)
-    if missing:  # The hashes hold, so only an index that was edited leads here.
+    all_positions: set[int] = set()
+    for positions in positions_by_archive.values():
+        all_positions.update(positions)
+    blocks = await blocks_holding(connection, positions_by_archive)
+    events = await asyncio.to_thread(_read_events, directory, blocks, all_positions)
+    missing = all_positions.difference(events)
+    if missing:  # The hashes are right, so the index must have been edited.
         names = ", ".join(sorted({block.file for block in blocks}))
         first = min(missing)
         problem = f"has no event at position {first}, though the database's index says so"
         raise ArchiveError(names, problem)
-    return found
+    return events
 
 
-def _pick(directory: Path | None, blocks: Iterable[Block], wanted: set[int]) -> dict[int, Document]:
-    found: dict[int, Document] = {}
+def _read_events(
+    directory: Path | None, blocks: Iterable[Block], positions: set[int]
+) -> dict[int, Document]:
+    events: dict[int, Document] = {}
     for block in blocks:
         for document in read_block(directory, block):
             position = document["position"]
-            if position in wanted:
-                found[position] = document
-    return found
+            if position in positions:
+                events[position] = document
+    return events
 
 
 async def events_between(
@@ -229,7 +230,7 @@ async def events_between(
 
 
 def _pop_before(waiting: list[tuple[int, Document]], bound: int | None) -> list[Document]:
-    """Take the events before a position, or all of them, out of the heap."""
+    """Pop the events before a position, or all of them."""
     ready = []
     while waiting:
         position, document = waiting[0]
@@ -246,7 +247,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
     after: int,
     until: int | None,
     limit: int,
-    passes: Callable[[EventRow], bool] = lambda _: True,
+    matches: Callable[[EventRow], bool] = lambda _: True,
     max_bytes: int | None = None,
 ) -> list[EventRow]:
     """Return the first archived events in (after, until] that pass, as rows, at most `limit`.
@@ -262,7 +263,7 @@ async def first_between(  # noqa: PLR0913 - a page, and what it leaves out
         async for chunk in chunks:
             for document in chunk:
                 row = to_row(document)
-                if passes(row):
+                if matches(row):
                     rows.append(row)
                     size += len(row["state"])
             is_large = max_bytes is not None and size >= max_bytes
@@ -284,29 +285,29 @@ def merged(rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int) -
     return [by_position[position] for position in positions[:limit]]
 
 
-def within(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:
-    """Return the rows whose states begin within so many bytes."""
-    taken: list[EventRow] = []
+def take_bytes(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:
+    """Return the first rows, until their states have `max_bytes`; the last row may exceed it."""
+    result: list[EventRow] = []
     size = 0
     for row in rows:
         if size >= max_bytes:
             break
-        taken.append(row)
+        result.append(row)
         size += len(row["state"])
-    return taken
+    return result
 
 
 async def event_at(
     connection: Connection, directory: Path | None, position: int
 ) -> Document | None:
-    """Return the archived event at a position, None if none is.
+    """Return the archived event at a position, None if there is none.
 
     Raises:
         ArchiveError: it cannot be read.
     """
-    blocks = await blocks_around(connection, position)
-    found = await asyncio.to_thread(_pick, directory, blocks, {position})
-    return found.get(position)
+    blocks = await blocks_covering(connection, position)
+    events = await asyncio.to_thread(_read_events, directory, blocks, {position})
+    return events.get(position)
 
 
 async def last_up_to(
@@ -320,10 +321,10 @@ async def last_up_to(
     blocks = await blocks_up_to(connection, position)
     if not blocks:
         return None
-    found = await asyncio.to_thread(_last_of, directory, blocks, position)
-    if found is None:
+    last = await asyncio.to_thread(_last_of, directory, blocks, position)
+    if last is None:
         return None
-    return to_row(found)
+    return to_row(last)
 
 
 def _last_of(directory: Path | None, blocks: Iterable[Block], position: int) -> Document | None:

@@ -18,12 +18,18 @@ from domain import identifiers
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
 from domain.topics import EVENTS
-from eventlog.archive.files import EVENTS_A_BLOCK, run_places, story_places, to_row
-from eventlog.archive.reading import events_at, first_between, last_up_to, merged, within
+from eventlog.archive.files import EVENTS_A_BLOCK, correlated_positions, run_positions, to_row
+from eventlog.archive.reading import events_at, first_between, last_up_to, merged, take_bytes
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.history import statements
-from eventlog.history.statements import FoundPlace, Place, StoredRow, fill, may_be_cut
+from eventlog.history.statements import (
+    EventPosition,
+    StoredPosition,
+    StoredRow,
+    is_full,
+    may_be_cut,
+)
 from eventlog.keys import LogFiles
 from eventlog.personal import envelopes
 from projections.envelope import Envelope, EventRow
@@ -39,22 +45,22 @@ _DERIVED: dict[str, Callable[[str], UUID]] = {
     "schedule": identifiers.schedule_id,
     "failure_group": identifiers.failure_group_id,
 }
-"""Ids that follow from what clients call something."""
+"""Ids that are derived from a name that clients use."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EventFilter:
-    """Which events; what is left out selects all.
+    """Selects events; a part that is empty selects all.
 
     Attributes:
-        types: any of these, each a topic such as `job_run.started` or a beginning such as
+        types: any of these, each a topic such as `job_run.started` or a prefix such as
             `job_run.*`.
-        kind: of which kind of aggregate, such as `job_run`.
-        aggregate_id: whose.
-        actor: who caused them.
-        correlation_id: which request all of it goes back to.
-        since: not recorded before this moment.
-        until: recorded before this moment.
+        kind: kind of aggregate, such as `job_run`.
+        aggregate_id: the aggregate.
+        actor: who caused the event.
+        correlation_id: the request that the event goes back to.
+        since: earliest time of recording.
+        until: recorded before this time.
     """
 
     types: Sequence[str] = ()
@@ -67,13 +73,15 @@ class EventFilter:
 
     @property
     def is_indexed(self) -> bool:
-        """Return whether an index finds these events, so that looking needs no bound."""
+        """Return whether an index serves this filter, so that a page needs no limit of events to
+        scan.
+        """
         return self.aggregate_id is not None or self.correlation_id is not None
 
-    def lets_pass(self, row: EventRow) -> bool:
-        """Return whether an event is wanted; for what no query can look at.
+    def matches(self, row: EventRow) -> bool:
+        """Return whether an archived event matches.
 
-        Of a correlation it looks at the event alone: the history must go back to the same request,
+        For a correlation it compares the event only; the history must go back to the same request,
         too.
         """
         topic = row["topic"]
@@ -81,11 +89,11 @@ class EventFilter:
             return False
         if self.kind is not None and not topic.startswith(f"{self.kind}."):
             return False
-        if not _is_or_any(self.aggregate_id, row["originator_id"]):
+        if not _is_any_or_equal(self.aggregate_id, row["originator_id"]):
             return False
-        if not _is_or_any(self.actor, row["actor"]):
+        if not _is_any_or_equal(self.actor, row["actor"]):
             return False
-        if not _is_or_any(self.correlation_id, row["correlation_id"]):
+        if not _is_any_or_equal(self.correlation_id, row["correlation_id"]):
             return False
         return self.until is None or from_iso(row["recorded_at"]) < self.until
 
@@ -103,7 +111,7 @@ class EventFilter:
         """Read the parts of a filter; an empty one selects all.
 
         Args:
-            types: topics or beginnings such as `job_run.*`, with commas between them.
+            types: topics or prefixes such as `job_run.*`, separated by commas.
             subject: an id; a kind; or `job_run:ID`, `build:ID`, `job_definition:SLUG`,
                 `repository:APP`, `schedule:NAME`,
                 `failure_group:FINGERPRINT`, `bulk_operation:ID`.
@@ -131,30 +139,30 @@ class EventFilter:
 
 
 def _types(text: str) -> list[str]:
-    wanted = text.replace(",", " ").split()
-    for one in wanted:
-        if not any(_matches(topic, one) for topic in EVENTS):
-            message = f"there is no type {one!r}; {_remedy(one)}"
+    types = text.replace(",", " ").split()
+    for pattern in types:
+        if not any(_matches(topic, pattern) for topic in EVENTS):
+            message = f"there is no type {pattern!r}; {_remedy(pattern)}"
             raise InvalidInputError([Issue("/type", message, "enum")])
-    return wanted
+    return types
 
 
 def _is_any_of(topic: str, types: Sequence[str]) -> bool:
-    return any(_matches(topic, wanted) for wanted in types)
+    return any(_matches(topic, pattern) for pattern in types)
 
 
-def _is_or_any(wanted: UUID | str | None, found: str | None) -> bool:
-    """Return whether something is what is wanted; None wants anything."""
-    if wanted is None:
+def _is_any_or_equal(expected: UUID | str | None, actual: str | None) -> bool:
+    """Return whether the values are equal; an expected None matches all."""
+    if expected is None:
         return True
-    return str(wanted) == found
+    return str(expected) == actual
 
 
 def _remedy(unknown: str) -> str:
-    """Return what may have been meant, else what there is."""
+    """Return similar topics, else the kinds that exist."""
     _, _, word = unknown.rpartition(".")
-    named_so = [topic for topic in EVENTS if topic.endswith(f"_{word}")]
-    similar = named_so or get_close_matches(unknown, EVENTS, n=3, cutoff=0.6)
+    same_word = [topic for topic in EVENTS if topic.endswith(f"_{word}")]
+    similar = same_word or get_close_matches(unknown, EVENTS, n=3, cutoff=0.6)
     if similar:
         topics = ", ".join(similar)
         return f"did you mean {topics}?"
@@ -162,14 +170,14 @@ def _remedy(unknown: str) -> str:
     for topic in EVENTS:
         kind, _, _ = topic.partition(".")
         kinds.add(kind)
-    known = ", ".join([f"{kind}.*" for kind in sorted(kinds)])
-    return f"there are {known}, and for example job_run.started"
+    all_kinds = ", ".join([f"{kind}.*" for kind in sorted(kinds)])
+    return f"there are {all_kinds}, and for example job_run.started"
 
 
-def _matches(topic: str, wanted: str) -> bool:
-    if wanted.endswith("*"):
-        return topic.startswith(wanted[:-1])
-    return topic == wanted
+def _matches(topic: str, pattern: str) -> bool:
+    if pattern.endswith("*"):
+        return topic.startswith(pattern[:-1])
+    return topic == pattern
 
 
 def _subject(text: str) -> tuple[str | None, UUID | None]:
@@ -215,16 +223,16 @@ def _time(text: str, path: str) -> datetime | None:
 
 
 SCAN_LIMIT = 20_000
-"""How many events one page may look at: a rare type in a log of millions costs several pages, never
+"""Events that are scanned for one page: a rare type in a log of millions costs several pages, never
 a long query."""
 
 SCAN_BLOCKS = SCAN_LIMIT // EVENTS_A_BLOCK
 """The same where events are archived."""
 
-EXPORT_CHUNK = 2_000
+EXPORT_PAGE = 2_000
 
 PAGE_BYTES = 4_194_304
-"""A page whose events have this many bytes goes no further: one may be a megabyte long."""
+"""Bytes of events after which a page ends: an event may have a megabyte."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +240,7 @@ class Page:
     """Some events, and where the next page begins.
 
     Attributes:
-        next: the position to give as `after`; None at the log's end.
+        next: `after` of the next page; None at the log's end.
         head: the log's last position when this was read.
     """
 
@@ -249,49 +257,48 @@ class Audit:
         self._archive = files.archive
         self._master_keys = files.master_keys
 
-    async def page(self, wanted: EventFilter, after: int, limit: int) -> Page:
-        """Return the next events after a position that the filter lets pass."""
+    async def page(self, event_filter: EventFilter, after: int, limit: int) -> Page:
+        """Return the next matching events after a position."""
         async with borrowed(self._pool) as connection:
-            return await self.page_in(connection, wanted, after, limit)
+            return await self.page_in(connection, event_filter, after, limit)
 
     async def page_in(
-        self, connection: Connection, wanted: EventFilter, after: int, limit: int
+        self, connection: Connection, event_filter: EventFilter, after: int, limit: int
     ) -> Page:
-        """Return the same by a connection of the caller's."""
-        if wanted.since is not None:
-            after = max(after, await position_before(connection, self._archive, wanted.since))
+        """Return the same, read by the caller's connection."""
+        if event_filter.since is not None:
+            after = max(after, await position_before(connection, self._archive, event_filter.since))
         head = await read_value(connection, int, sql.HEAD)
         last = head
-        if wanted.until is not None:
-            last = await position_before(connection, self._archive, wanted.until)
+        if event_filter.until is not None:
+            last = await position_before(connection, self._archive, event_filter.until)
         if after >= last:
             return Page([], None, head)
         end: int | None = None
-        if not wanted.is_indexed:
+        if not event_filter.is_indexed:
             end = await _scan_end(connection, after, last)
-        rows = await _matching(connection, self._archive, wanted, _Stretch(after, end, limit + 1))
-        shown = within(rows[:limit], PAGE_BYTES)
-        events = await envelopes(connection, self._master_keys, shown)
-        has_more = len(shown) < len(rows)
-        if has_more or fill(shown, PAGE_BYTES):
+        rows = await _read_matching(
+            connection, self._archive, event_filter, _Span(after, end, limit + 1)
+        )
+        page_rows = take_bytes(rows[:limit], PAGE_BYTES)
+        events = await envelopes(connection, self._master_keys, page_rows)
+        has_more = len(page_rows) < len(rows)
+        if has_more or is_full(page_rows, PAGE_BYTES):
             end = events[-1].position
         return Page(events, end, head)
 
     async def everything(
-        self, wanted: EventFilter, after: int = 0
+        self, event_filter: EventFilter, after: int = 0
     ) -> AsyncIterator[list[Envelope]]:
         """Yield all matching events, page by page, up to the log's present end."""
         position: int | None = after
         while position is not None:
-            page = await self.page(wanted, position, EXPORT_CHUNK)
+            page = await self.page(event_filter, position, EXPORT_PAGE)
             yield page.events
             position = page.next
 
     async def names(self, events: Sequence[Envelope]) -> dict[UUID, str]:
-        """Return what people call the things that the events are about, by aggregate.
-
-        What has no name, or is gone, is left out.
-        """
+        """Return the names of the events' aggregates, by id; those without a name are left out."""
         values = {"ids": list({event.aggregate_id for event in events})}
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, statements.Named, statements.NAMES, values)
@@ -303,7 +310,7 @@ class Audit:
             return await read_value(connection, int, sql.HEAD)
 
     async def position_at(self, moment: datetime) -> int:
-        """Return the last position that was recorded at or before this moment, 0 if none was."""
+        """Return the last position recorded at or before this time, 0 if there is none."""
         async with borrowed(self._pool) as connection:
             return await position_before(connection, self._archive, moment, inclusive=True)
 
@@ -316,31 +323,31 @@ async def position_before(
     Positions are in commit order, and the database's clock stamps them: so this halves the log,
     without any index.
     """
-    found = low = 0
+    position = low = 0
     high = await read_value(connection, int, sql.HEAD)
     while low < high:
         middle = (low + high + 1) // 2
-        place = await last_place_up_to(connection, archive, middle)
-        if place is None:
+        event = await last_event_up_to(connection, archive, middle)
+        if event is None:
             low = middle
-            found = 0
+            position = 0
             continue
-        recorded_at = from_iso(place["recorded_at"])
+        recorded_at = from_iso(event["recorded_at"])
         if recorded_at < moment or (inclusive and recorded_at == moment):
             low = middle
-            # Not the middle, which may lie in a gap.
-            found = place["notification_id"]
+            # Not the middle, which may be a gap.
+            position = event["notification_id"]
         else:
-            high = place["notification_id"] - 1
-    return found
+            high = event["notification_id"] - 1
+    return position
 
 
-async def last_place_up_to(
+async def last_event_up_to(
     connection: Connection, archive: Path | None, position: int
-) -> Place | None:
+) -> EventPosition | None:
     """Return the last event up to a position, of the log or of the archives."""
     values = {"position": position}
-    stored = await read_first(connection, FoundPlace, statements.LAST_UP_TO, values)
+    stored = await read_first(connection, StoredPosition, statements.LAST_UP_TO, values)
     if stored is not None and stored["archived_to"] is None:
         return stored
     archived = await last_up_to(connection, archive, position)
@@ -352,7 +359,7 @@ async def last_place_up_to(
 
 
 async def _scan_end(connection: Connection, after: int, last: int) -> int | None:
-    """Return the position up to which one page looks, None if that is the last one of all."""
+    """Return the position up to which one page is scanned, None if that is the last one."""
     values = {"after": after, "skipped": SCAN_LIMIT - 1, "skipped_blocks": SCAN_BLOCKS}
     end = await read_first(connection, _End, statements.NTH_AFTER, values)
     if end is None or end["position"] >= last:
@@ -365,11 +372,8 @@ class _End(TypedDict):
 
 
 @dataclass(frozen=True)
-class _Stretch:
-    """At most `limit` events in (after, until]; the log's end where `until` is None.
-
-    There may be fewer, if they fill a page.
-    """
+class _Span:
+    """At most `limit` events in (after, until], fewer if they fill a page; None is the log's end."""
 
     after: int
     until: int | None
@@ -390,65 +394,65 @@ _CONDITIONS = {
 }
 
 
-async def _matching(
-    connection: Connection, archive: Path | None, wanted: EventFilter, stretch: _Stretch
+async def _read_matching(
+    connection: Connection, archive: Path | None, event_filter: EventFilter, span: _Span
 ) -> Sequence[EventRow]:
-    rows = await _matching_in_log(connection, wanted, stretch)
+    rows = await _read_stored(connection, event_filter, span)
     if rows:
         archived_to = rows[0]["archived_to"]
-        if archived_to is None or archived_to <= stretch.after:
+        if archived_to is None or archived_to <= span.after:
             return rows
-    if may_be_cut(rows, stretch.limit, PAGE_BYTES):
-        # What lies beyond a full page is not wanted yet.
+    if may_be_cut(rows, span.limit, PAGE_BYTES):
+        # Events after a full page are not needed yet.
         last = rows[-1]
-        stretch = replace(stretch, until=last["notification_id"])
-    archived = await _matching_archived(connection, archive, wanted, stretch)
-    return merged(rows, archived, stretch.limit)
+        span = replace(span, until=last["notification_id"])
+    archived = await _read_archived(connection, archive, event_filter, span)
+    return merged(rows, archived, span.limit)
 
 
-async def _matching_archived(
-    connection: Connection, archive: Path | None, wanted: EventFilter, stretch: _Stretch
+async def _read_archived(
+    connection: Connection, archive: Path | None, event_filter: EventFilter, span: _Span
 ) -> list[EventRow]:
-    after, until, limit = stretch.after, stretch.until, stretch.limit
-    if wanted.aggregate_id is not None:
-        places = await run_places(connection, wanted.aggregate_id)
-    elif wanted.correlation_id is not None:
-        places = await story_places(connection, wanted.correlation_id)
+    after, until, limit = span.after, span.until, span.limit
+    if event_filter.aggregate_id is not None:
+        positions_by_archive = await run_positions(connection, event_filter.aggregate_id)
+    elif event_filter.correlation_id is not None:
+        positions_by_archive = await correlated_positions(connection, event_filter.correlation_id)
     else:
         return await first_between(
-            connection, archive, after, until, limit, wanted.lets_pass, PAGE_BYTES
+            connection, archive, after, until, limit, event_filter.matches, PAGE_BYTES
         )
-    if not places:
+    if not positions_by_archive:
         return []
-    found = await events_at(connection, archive, places)
+    events = await events_at(connection, archive, positions_by_archive)
     rows: list[EventRow] = []
-    for position in sorted(found):
+    for position in sorted(events):
         if position > after and (until is None or position <= until):
-            row = to_row(found[position])
-            if wanted.lets_pass(row):
+            row = to_row(events[position])
+            if event_filter.matches(row):
                 rows.append(row)
     return rows[:limit]
 
 
-async def _matching_in_log(
-    connection: Connection, wanted: EventFilter, stretch: _Stretch
+async def _read_stored(
+    connection: Connection, event_filter: EventFilter, span: _Span
 ) -> list[StoredRow]:
     values: dict[str, object] = {
-        "after": stretch.after,
-        "limit": stretch.limit,
+        "after": span.after,
+        "limit": span.limit,
         "max_bytes": PAGE_BYTES,
-        "aggregate_id": wanted.aggregate_id,
-        "actor": wanted.actor,
-        "correlation_id": wanted.correlation_id,
-        "until": wanted.until,
-        "end": stretch.until,
+        "aggregate_id": event_filter.aggregate_id,
+        "actor": event_filter.actor,
+        "correlation_id": event_filter.correlation_id,
+        "until": event_filter.until,
+        "end": span.until,
         "types": None,
         "kind": None,
     }
-    if wanted.types:
-        values["types"] = [_pattern(topic) for topic in wanted.types]
-    if wanted.kind is not None:
-        values["kind"] = _pattern(f"{wanted.kind}.*")
+    if event_filter.types:
+        values["types"] = [_pattern(topic) for topic in event_filter.types]
+    if event_filter.kind is not None:
+        values["kind"] = _pattern(f"{event_filter.kind}.*")
     conditions = ["notification_id > %(after)s"]
     for name, condition in _CONDITIONS.items():
         if values[name] is not None:
@@ -458,7 +462,7 @@ async def _matching_in_log(
 
 
 def _pattern(topic: str) -> str:
-    """Return the topic, or its beginning, as a pattern of LIKE."""
+    """Return the topic, or its prefix, as a pattern of LIKE."""
     literal = topic.removesuffix("*")
     for special in ("\\", "%", "_"):
         literal = literal.replace(special, f"\\{special}")

@@ -1,10 +1,10 @@
 """The one tailing reader of a process: every event once, in log order, as envelopes.
 
-First the reader; then the log replayed with each event's row before and after it (`Replay`); then
-aggregates that a newer version of the program has written.
+First the reader; then the replay of the log with each event's row before and after it (`Replay`);
+then aggregates that a newer version of the program has written.
 
-Positions appear in commit order (the append lock ensures it), so "after the last one" skips
-nothing. The gaps that rollbacks leave are never filled later.
+Positions appear in commit order (the append lock ensures it), so reading after the last position
+skips nothing. The gaps of rollbacks are never filled.
 """
 
 import re
@@ -23,7 +23,7 @@ from domain.personal import erased_from
 from domain.ports import Row
 from domain.topics import class_version
 from eventlog import personal as personal_statements
-from eventlog.archive.reading import HistoryRow, first_between, merged, resolved, within
+from eventlog.archive.reading import HistoryRow, first_between, merged, resolved, take_bytes
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.continuity import Continuity
@@ -42,13 +42,13 @@ from projections.table import ProjectedRow
 from projections.tables import BY_SUBJECT
 
 CHUNK = 500
-"""Events read at a time: bounds memory, and how long the loop is busy decoding."""
+"""Events read at a time: bounds memory, and how long decoding blocks the event loop."""
 
 CHUNK_BYTES = 4_194_304
-"""The same, by the size of their states: one may be a megabyte long."""
+"""The same, by the size of their states: one may have a megabyte."""
 
 POLL_S = 1.0
-"""The longest an event stays unseen when its notification is lost."""
+"""Longest delay of an event whose notification was lost."""
 
 
 class Reader:
@@ -67,7 +67,7 @@ class Reader:
         self._master_keys = files.master_keys
 
     async def log_id(self) -> str:
-        """Return the name of this log; a restored or replaced one has another."""
+        """Return the log's id; a replaced log has another."""
         async with borrowed(self._pool) as connection:
             return await read_value(connection, str, sql.LOG_ID)
 
@@ -88,7 +88,7 @@ class Reader:
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
     ) -> list[Envelope]:
-        """Return the next events after a position, at least one where there is any."""
+        """Return the next events after a position, at least one unless it is the last."""
         values = {"after": position, "limit": limit, "max_bytes": max_bytes}
         async with borrowed(self._pool) as connection:
             rows: Sequence[EventRow] = ()
@@ -101,14 +101,14 @@ class Reader:
                     archived = await first_between(
                         connection, self._archive, position, until, limit, max_bytes=max_bytes
                     )
-                    rows = within(merged(stored, archived, limit), max_bytes)
+                    rows = take_bytes(merged(stored, archived, limit), max_bytes)
             if rows:
                 last = rows[-1]
                 self._note(last, sha256(last["state"]).digest())
             return await envelopes(connection, self._master_keys, rows)
 
-    async def news(self, signal: Signal) -> None:
-        """Wait until the log is said to have moved on, or may have without a word."""
+    async def wait_for_events(self, signal: Signal) -> None:
+        """Wait for a notification, for `POLL_S` at most."""
         await signal.wait(POLL_S)
 
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
@@ -122,9 +122,9 @@ class Reader:
     async def history(
         self, aggregate_id: UUID, after: int, limit: int = CHUNK
     ) -> tuple[list[Envelope], int | None]:
-        """Return an aggregate's events after a version, some at a time.
+        """Return an aggregate's next events after a version, and the version to continue after.
 
-        With them comes the version after which to go on, None at the end.
+        That is None at the end.
         """
         async with borrowed(self._pool) as connection:
             part = await read_part(connection, self._files, aggregate_id, after, limit)
@@ -132,7 +132,7 @@ class Reader:
         return events, part.next
 
     async def landmarks(self, run_id: UUID, after: int) -> tuple[list[Envelope], int | None]:
-        """Return the same of a run, without reports that its attempts do not tell of."""
+        """Return the same of a run, without progress reports that its attempts do not show."""
         async with borrowed(self._pool) as connection:
             part = await read_part(connection, self._files, run_id, after, landmarks=True)
             events = await envelopes(connection, self._master_keys, part.rows)
@@ -141,9 +141,10 @@ class Reader:
     async def newest(
         self, aggregate_id: UUID, topics: Sequence[str], before: int, limit: int
     ) -> tuple[list[Envelope], int | None]:
-        """Return an app's last events of some kinds before a version, the newest first.
+        """Return an app's last events of these topics, newest first, and the version to continue
+        before.
 
-        With them comes the version before which to go on, None at the end.
+        That is None at the end.
         """
         values = {
             "id": aggregate_id,
@@ -160,18 +161,18 @@ class Reader:
             following = rows[-1]["originator_version"]
         return events, following
 
-    async def parts(self, wanted: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
+    async def histories_between(self, ranges: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each aggregate between two versions: some of each, few in all.
 
         Args:
-            wanted: by aggregate, the version after which to begin and the one to end before.
+            ranges: by aggregate, the version after which to begin and the one to end before.
         """
         async with borrowed(self._pool) as connection:
-            part = await read_parts(connection, self._files, wanted)
+            part = await read_parts(connection, self._files, ranges)
             return await envelopes(connection, self._master_keys, part.rows)
 
-    async def living_keys(self, ids: Collection[str]) -> set[str]:
-        """Return those of the subjects' keys that have not been destroyed."""
+    async def existing_keys(self, ids: Collection[str]) -> set[str]:
+        """Return those of the subjects' keys that still exist."""
         async with borrowed(self._pool) as connection:
             rows = await read_rows(
                 connection, SubjectKeyRow, personal_statements.SUBJECT_KEYS, {"ids": list(ids)}
@@ -179,23 +180,22 @@ class Reader:
         return {row["key_id"] for row in rows}
 
 
-# The log replayed: each event is shown with its aggregate's row before and after it.
+# The replay of the log: each event with its aggregate's row before and after it.
 
 MAX_ROWS = 10_000
-"""Rows kept in memory. A row that fell out is folded again from its own events when it is
-needed."""
+"""Rows kept in memory. A row that was dropped is folded again from its events when it is needed."""
 
 MAX_BYTES = 16_777_216
-"""The same by the largest event of each: the parameters of a run may have a megabyte, and take
-several times as much as a row."""
+"""The same by the largest event of each: a run's parameters may have a megabyte, and take several
+times as much in a row."""
 
 
 @dataclass(frozen=True)
 class Step:
     """An event, and its aggregate's row before and after it.
 
-    Before its first event there is none; after it is empty where no table shows the aggregate, and
-    where the event is unreadable, which it also is if one before it was.
+    `before` is None for the first event. `after` is empty where the aggregate has no table, and
+    where this event or an earlier one is unreadable.
     """
 
     event: Envelope
@@ -204,7 +204,7 @@ class Step:
 
 
 class Replay:
-    """Keeps the rows of the aggregates that are still moving."""
+    """Keeps the rows of aggregates that may still change."""
 
     def __init__(self, reader: Reader, max_rows: int = MAX_ROWS) -> None:
         self._reader = reader
@@ -215,45 +215,45 @@ class Replay:
         self._unreadable: OrderedDict[UUID, str] = OrderedDict()
 
     @property
-    def held_bytes(self) -> int:
-        """Return how much the events have that the rows at hand stand for, the largest of each."""
+    def kept_bytes(self) -> int:
+        """Return the bytes of the largest event of each row in memory."""
         return self._bytes
 
     async def steps(self, events: Sequence[Envelope]) -> list[Step]:
         """Return the events, which must come in log order, as steps."""
-        await self._recall(events)
+        await self._load_rows(events)
         await self._forget_erased(events)
         steps = [self._step(event) for event in events]
-        # Not before: the chunk's later events need the rows of all of it.
+        # Only now: later events of the chunk need all its rows.
         while len(self._rows) > self._max_rows or self._bytes > MAX_BYTES:
             self._drop(next(iter(self._rows)))
         while len(self._unreadable) > self._max_rows:
             self._unreadable.popitem(last=False)
         return steps
 
-    async def _recall(self, events: Sequence[Envelope]) -> None:
-        """Fold what came before, for aggregates whose row is not at hand."""
+    async def _load_rows(self, events: Sequence[Envelope]) -> None:
+        """Fold the earlier events of aggregates whose row is not in memory."""
         missing = self._missing(events)
         while missing:  # In parts: one run's history may be longer than memory.
-            wanted: dict[UUID, tuple[int, int]] = {}
+            ranges: dict[UUID, tuple[int, int]] = {}
             for key, before in missing.items():
-                wanted[key] = (self._version(key), before)
-            part = await self._reader.parts(wanted)
+                ranges[key] = (self._version(key), before)
+            part = await self._reader.histories_between(ranges)
             if not part:
                 return
             for event in part:
                 self._fold(event)
-            for key, (_, before) in wanted.items():
-                is_there = self._version(key) == before - 1
-                if is_there or key in self._unreadable:
+            for key, (_, before) in ranges.items():
+                is_complete = self._version(key) == before - 1
+                if is_complete or key in self._unreadable:
                     del missing[key]
 
     def _missing(self, events: Sequence[Envelope]) -> dict[UUID, int]:
-        """Return, by aggregate, the version up to before which its row must be folded first."""
+        """Return, by aggregate, the version before which its row must end."""
         firsts: dict[UUID, int] = {}
         for event in events:
-            known = event.subject in BY_SUBJECT
-            if known and event.aggregate_id not in self._unreadable:
+            has_table = event.subject in BY_SUBJECT
+            if has_table and event.aggregate_id not in self._unreadable:
                 firsts.setdefault(event.aggregate_id, event.version)
         missing: dict[UUID, int] = {}
         for key, version in firsts.items():
@@ -263,7 +263,7 @@ class Replay:
         return missing
 
     async def _forget_erased(self, events: Sequence[Envelope]) -> None:
-        """Take out of the rows at hand what has been erased since they were folded.
+        """Remove personal values from rows in memory that were erased since these were folded.
 
         A slow client may be far behind.
         """
@@ -278,7 +278,7 @@ class Replay:
             key_ids.update(run["personal"] or ())
         if not personal:
             return
-        living = await self._reader.living_keys(key_ids)
+        living = await self._reader.existing_keys(key_ids)
         for aggregate_id, run in personal.items():
             self._rows[aggregate_id] = _without_erased(run, living)
 
@@ -289,33 +289,33 @@ class Replay:
         return row["aggregate_version"]
 
     def _fold(self, event: Envelope) -> str | None:
-        """Fold the event onto its row; return why that cannot be done, if so."""
+        """Fold the event onto its row; return the reason if that is impossible."""
         key = event.aggregate_id
         before = self._rows.get(key)
         size = max(self._sizes.get(key, 0), event.size)
         self._drop(key)
-        why = self._unreadable.get(key, event.unreadable)
-        if why is None:
+        reason = self._unreadable.get(key, event.unreadable)
+        if reason is None:
             try:
                 self._rows[key] = BY_SUBJECT[event.subject].fold(before, event)
                 self._sizes[key] = size
                 self._bytes += size
             except UNFOLDABLE as error:
-                why = repr(error)
-        if why is not None:
-            self._unreadable[key] = why
-        return why
+                reason = repr(error)
+        if reason is not None:
+            self._unreadable[key] = reason
+        return reason
 
     def _step(self, event: Envelope) -> Step:
-        # That events were archived moves no row, and changes nothing to be seen.
+        # The event of an archive changes no row.
         if event.subject not in BY_SUBJECT:
             return Step(event, None, {})
         before = self._rows.get(event.aggregate_id)
-        why = self._fold(event)
-        if why is not None:
-            return Step(replace(event, unreadable=why), None, {})
+        reason = self._fold(event)
+        if reason is not None:
+            return Step(replace(event, unreadable=reason), None, {})
         after = self._rows[event.aggregate_id]
-        if after.get("status") in FINAL:  # What is final never changes again.
+        if after.get("status") in FINAL:  # A final row never changes.
             self._drop(event.aggregate_id)
         return Step(event, before, after)
 
@@ -324,19 +324,19 @@ class Replay:
         self._bytes -= self._sizes.pop(aggregate_id, 0)
 
 
-def _without_erased(run: RunRow, living: Collection[str]) -> RunRow:
+def _without_erased(run: RunRow, existing: Collection[str]) -> RunRow:
     personal = run["personal"] or {}
-    gone: list[str] = []
+    erased: list[str] = []
     for key_id, names in personal.items():
-        if key_id not in living:
-            gone += names
-    return {**run, "parameters": erased_from(run["parameters"], gone)}
+        if key_id not in existing:
+            erased += names
+    return {**run, "parameters": erased_from(run["parameters"], erased)}
 
 
-# Aggregates that a newer version of the program has written since, as their last events tell.
+# Aggregates whose last event was written by a newer version of the program.
 
 _TAIL = 40
-"""Bytes of a state that hold its shape's number, which the codec writes last."""
+"""Bytes at the end of a state that hold its class version, which the codec writes last."""
 
 _HEADS = f"""
     SELECT head.* FROM unnest((SELECT %(ids)s::uuid[])) AS wanted (id), LATERAL (
@@ -347,27 +347,27 @@ _HEADS = f"""
     ) AS head
 """
 
-_SHAPE = re.compile(rb'"class_version":(\d{1,9})\}$')
+_CLASS_VERSION = re.compile(rb'"class_version":(\d{1,9})\}$')
 
 
-class _Head(TypedDict):
+class _LastEventRow(TypedDict):
     originator_id: ReadOnly[str]
     topic: ReadOnly[str]
     tail: ReadOnly[bytes]
 
 
 async def with_unreadable_head(connection: Connection, ids: Collection[UUID]) -> set[UUID]:
-    """Return those of the aggregates whose last event this version of the program cannot read."""
+    """Return the aggregates whose last event this version of the program cannot read."""
     if not ids:
         return set()
-    heads = await read_rows(connection, _Head, _HEADS, {"ids": list(ids)})
+    heads = await read_rows(connection, _LastEventRow, _HEADS, {"ids": list(ids)})
     return {UUID(head["originator_id"]) for head in heads if not _is_readable(head)}
 
 
-def _is_readable(head: _Head) -> bool:
+def _is_readable(head: _LastEventRow) -> bool:
     try:
         newest = class_version(head["topic"])
     except UnreadableEventError:
         return False
-    shape = _SHAPE.search(head["tail"])
-    return shape is None or int(shape[1]) <= newest
+    written = _CLASS_VERSION.search(head["tail"])
+    return written is None or int(written[1]) <= newest

@@ -18,15 +18,15 @@ READ_SUBJECTS = f"""
 
 
 class StoredRow(EventRow):
-    """An event of the log, and up to where events are archived; None where none is."""
+    """An event of the log, with the last archived position; None without archives."""
 
     archived_to: ReadOnly[int | None]
 
 
 def first_where(condition: str) -> str:
-    """Return the SQL of the first events that fulfil a condition, `StoredRow`s.
+    """Return the SQL of the first events that match a condition, as `StoredRow`s.
 
-    They are at most `limit`, and begin within `max_bytes` of states.
+    They are at most `limit`; the last one may exceed `max_bytes` of states.
     """
     return f"""
         SELECT {ENVELOPE_COLUMNS}, {ARCHIVED_TO} AS archived_to FROM (
@@ -43,12 +43,12 @@ def first_where(condition: str) -> str:
 
 
 def may_be_cut(rows: Sequence[EventRow], limit: int, max_bytes: int) -> bool:
-    """Return whether more events than these may fulfil the condition of `first_where`."""
-    return len(rows) == limit or fill(rows, max_bytes)
+    """Return whether more events than these may match the condition of `first_where`."""
+    return len(rows) == limit or is_full(rows, max_bytes)
 
 
-def fill(rows: Sequence[EventRow], max_bytes: int) -> bool:
-    """Return whether the states of events have so many bytes."""
+def is_full(rows: Sequence[EventRow], max_bytes: int) -> bool:
+    """Return whether the events' states have `max_bytes` or more."""
     return sum([len(row["state"]) for row in rows]) >= max_bytes
 
 
@@ -56,7 +56,7 @@ READ_AFTER = first_where("notification_id > %(after)s")
 
 
 class LastRow(TypedDict):
-    """Which event is the last one."""
+    """The log's last event."""
 
     originator_id: ReadOnly[str]
     originator_version: ReadOnly[int]
@@ -71,7 +71,7 @@ LAST = f"""
 
 
 class NewestRow(EventRow):
-    """An event of the log, and how many were found with it, one more than asked for at most."""
+    """An event of the log, and the number of rows read with it: the limit plus one, at most."""
 
     found: ReadOnly[int]
 
@@ -94,15 +94,15 @@ NEWEST = f"""
 """An aggregate's last events of some kinds before a version; none of its events is archived."""
 
 
-class Place(TypedDict):
-    """Where in the log an event stands, and since when."""
+class EventPosition(TypedDict):
+    """The position of an event, and when it was recorded."""
 
     notification_id: ReadOnly[int]
     recorded_at: ReadOnly[str]
 
 
-class FoundPlace(Place):
-    """The same of an event of the log, and up to where events are archived."""
+class StoredPosition(EventPosition):
+    """The same of an event in the log, with the last archived position."""
 
     archived_to: ReadOnly[int | None]
 
@@ -124,7 +124,7 @@ NTH_AFTER = f"""
 
 
 class Named(TypedDict):
-    """What people call something, by its id."""
+    """An aggregate's id and its name."""
 
     id: ReadOnly[str]
     name: ReadOnly[str]

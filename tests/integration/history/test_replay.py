@@ -85,11 +85,11 @@ async def test_rows_are_remembered_within_a_bound_of_bytes(
         replay = Replay(part.reader)
         whole = await all_steps(part, replay, 0, CHUNK)
         assert [step.after["slug"] for step in whole[-6:]] == [slug] * 6
-        assert replay.held_bytes <= 500_000
+        assert replay.kept_bytes <= 500_000
         for row in query(database_url, "SELECT id FROM job_runs"):
             await part.jobs.cancel(row[0], None, TESTER)
         more = await all_steps(part, replay, whole[-1].event.position, CHUNK)
         # Those that fell out are folded again.
         befores = [step.before["parameters"] for step in more if step.before]
         assert befores == [large] * 6
-        assert replay.held_bytes < 200_000
+        assert replay.kept_bytes < 200_000

@@ -42,7 +42,7 @@ async def everything_read(part: Parts, run_id: UUID) -> dict[str, Any]:
         "command": (await part.jobs.run(run_id)).parameters,
         "stream": requested(log, run_id),
         "histories": requested(await part.reader.histories([run_id]), run_id),
-        "parts": requested(await part.reader.parts({run_id: (0, 9)}), run_id),
+        "parts": requested(await part.reader.histories_between({run_id: (0, 9)}), run_id),
         "page": requested(
             (await audit.page(EventFilter(aggregate_id=run_id), 0, 10)).events, run_id
         ),
