@@ -73,9 +73,7 @@ class EventFilter:
 
     @property
     def is_indexed(self) -> bool:
-        """Return whether an index serves this filter, so that a page needs no limit of events to
-        scan.
-        """
+        """Return whether an index serves this filter, so that a page's scan needs no limit."""
         return self.aggregate_id is not None or self.correlation_id is not None
 
     def matches(self, row: EventRow) -> bool:
@@ -373,7 +371,7 @@ class _End(TypedDict):
 
 @dataclass(frozen=True)
 class _Span:
-    """At most `limit` events in (after, until], fewer if they fill a page; None is the log's end."""
+    """At most `limit` events in (after, until], fewer if they fill a page; None: the log's end."""
 
     after: int
     until: int | None

@@ -141,8 +141,7 @@ class Reader:
     async def newest(
         self, aggregate_id: UUID, topics: Sequence[str], before: int, limit: int
     ) -> tuple[list[Envelope], int | None]:
-        """Return an app's last events of these topics, newest first, and the version to continue
-        before.
+        """Return an app's last events of these topics, and the version to continue before.
 
         That is None at the end.
         """

@@ -160,7 +160,7 @@ async def test_processes_do_not_archive_the_same_twice(part: Parts, directory: P
 async def test_who_has_walked_through_all_runs_rests_the_longer_the_longer_that_took(
     part: Parts, directory: Path, monkeypatch: pytest.MonkeyPatch, rest: float, archived: int
 ) -> None:
-    monkeypatch.setattr(retention, "REST", rest)
+    monkeypatch.setattr(retention, "REST_FACTOR", rest)
     await registered(part.jobs, "job", retention={"succeededMs": 0})
     await part.worker("w")
     retainer = _retainer(part, directory, 2 * DAY, Archiving(make_role=True))

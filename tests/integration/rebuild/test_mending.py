@@ -157,7 +157,7 @@ async def test_it_appends_nothing_and_announces_nothing(filled_url: str) -> None
 
 
 async def test_one_rebuild_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(operators, "PATIENCE", "100ms")
+    monkeypatch.setattr(operators, "LOCK_WAIT", "100ms")
 
     begun, over = asyncio.Event(), asyncio.Event()
 
