@@ -75,8 +75,8 @@ def test_a_build_that_runs_is_no_run() -> None:
     assert not rows.has(build_id)
 
 
-def test_no_more_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "MOST", 3)
+def test_the_number_of_kept_rows_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lookups, "MAX_ROWS", 3)
     rows, ids = RunningRows(), [uuid4() for _ in range(5)]
     for run_id in ids:
         rows.remember({run_id: _row()})
@@ -84,7 +84,7 @@ def test_no_more_are_kept_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_large_rows_are_kept_within_a_bound_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lookups, "MOST_BYTES", 5_000)
+    monkeypatch.setattr(lookups, "MAX_ROW_BYTES", 5_000)
     rows, ids = RunningRows(), [uuid4() for _ in range(5)]
     for run_id in ids:
         rows.remember({run_id: _row(parameters={"a": "x" * 2_000})})
