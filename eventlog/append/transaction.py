@@ -91,7 +91,7 @@ class LockTime:
     def acquired(self, answer: Answer) -> None:
         """Read the answer to `sql.LOCK`."""
         [row] = as_rows(_Lock, answer.rows)
-        self._waited_s = row["got_s"] - row["asked_s"]
+        self._waited_s = row["acquired_s"] - row["requested_s"]
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -106,8 +106,8 @@ class LockTime:
 
 
 class _Lock(TypedDict):
-    asked_s: ReadOnly[float]
-    got_s: ReadOnly[float]
+    requested_s: ReadOnly[float]
+    acquired_s: ReadOnly[float]
 
 
 async def prepare(
