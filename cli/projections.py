@@ -212,9 +212,8 @@ def rebuild_command(
 def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
     rebuilding = rebuild(opened, table, view.difference, view.progress)
     rebuilt = finish(rebuilding)
-    mended = rebuilt.mended
-    text = f"{table.name}: {mended} rows mended"
-    if mended:
+    text = f"{table.name}: {rebuilt.repaired} rows repaired"
+    if rebuilt.repaired:
         hold_ms = rebuilt.longest_hold_ms
         text += f", longest hold of the append lock {hold_ms:.1f} ms"
     view.line(text)

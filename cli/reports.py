@@ -224,8 +224,8 @@ def seals_told(report: Report) -> str:
     if report.kept:
         lines.append(f"compared with {report.kept} heads that were kept outside the database")
     lines += map(str, report.findings)
-    if report.untold:
-        lines.append(f"and {report.untold} more")
+    if report.not_reported:
+        lines.append(f"and {report.not_reported} more")
     if report.first is None:
         lines.append("the log is what was sealed")
     else:

@@ -18,7 +18,7 @@ from domain.quarantine import Quarantine
 from eventlog.archive.retention import SCAN_EVERY_S, Retainer
 from eventlog.claims import ANY_SHARED, Prospect, unoffered
 from eventlog.database.connection import borrowed
-from eventlog.database.listener import Listener, Told
+from eventlog.database.listener import Announcement, Listener
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
 from eventlog.pending_queue import Queue
@@ -80,7 +80,7 @@ class Work:
         self._overdue_since: str | None = None
         self._looked_everywhere_at = -EVERYWHERE_EVERY_S
 
-    async def wait(self, timeout_s: float, *, only_pending: bool = False) -> Told:
+    async def wait(self, timeout_s: float, *, only_pending: bool = False) -> Announcement:
         """Wait for news of the log or for `wake`, but no longer than this.
 
         Args:

@@ -27,7 +27,7 @@ from eventlog.claims import OfferedEntryPoints
 from eventlog.database.clock import DatabaseClock, ShiftedClock
 from eventlog.database.connection import Database, Patience
 from eventlog.database.continuity import Continuity
-from eventlog.database.costly_reads import AT_ONCE, CostlyReads
+from eventlog.database.costly_reads import MAX_CONCURRENT, CostlyReads
 from eventlog.database.listener import Listener
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import Selected
@@ -126,7 +126,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
     await patience.wait_async(lambda: catch_up(database))
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
-        costly_pool = database.costly_pool(AT_ONCE)
+        costly_pool = database.costly_pool(MAX_CONCURRENT)
         costly = CostlyReads(await stack.enter_async_context(costly_pool))
         clock = _clock(settings, pool)
         writer = Writer(database, metrics=metrics)

@@ -38,7 +38,7 @@ from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
-from eventlog.rebuild.staging import fold_on
+from eventlog.rebuild.staging import fold_to_present
 from eventlog.rebuild.verify import verify
 from projections.rows import Connection, read_ids
 from projections.table import rows_by_id
@@ -131,7 +131,7 @@ async def _verify_sample(url: str) -> tuple[int, int]:
             )
             ids = await read_ids(connection, query)
             held = await rows_by_id(connection, table, ids)
-            folded = await fold_on(connection, LogFiles(), table, ids, {})
+            folded = await fold_to_present(connection, LogFiles(), table, ids, {})
             compared += len(held)
             differing += sum(held[key] != folded[key] for key in ids)
     return compared, differing

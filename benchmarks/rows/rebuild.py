@@ -48,7 +48,7 @@ def copy_rows(url: str, lines: Path) -> float:
     ):
         cursor.execute(staging.create_sql(TABLE))
         started = perf_counter()
-        with cursor.copy(staging.copy_sql(TABLE, staging.expected(TABLE))) as copy:
+        with cursor.copy(staging.copy_sql(TABLE, staging.expected_table(TABLE))) as copy:
             while block := source.read(BLOCK):
                 copy.write(block)
         return cursor.rowcount / (perf_counter() - started)
@@ -89,13 +89,13 @@ def measure_histories(url: str) -> float:
     return checked.events / (perf_counter() - started)
 
 
-def measure_mending(url: str) -> None:
+def measure_repair(url: str) -> None:
     """Empty the table, and let a rebuild fill it again under the append lock."""
     with psycopg.connect(url) as connection:
         connection.execute(f"TRUNCATE {TABLE.name}")
     started = perf_counter()
     rebuilt = _run(rebuild(Database(url), TABLE, print, lambda *_: None))
-    print(f"rebuild of an empty table: {rebuilt.mended} rows in {perf_counter() - started:.1f} s")
+    print(f"rebuild of an empty table: {rebuilt.repaired} rows in {perf_counter() - started:.1f} s")
     print(f"longest hold of the append lock: {rebuilt.longest_hold_ms:.1f} ms")
 
 
@@ -123,7 +123,7 @@ def measure(url: str, directory: Path, rounds: int) -> None:
     print(
         f"memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB"
     )
-    measure_mending(url)
+    measure_repair(url)
 
 
 def main() -> None:

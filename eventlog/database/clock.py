@@ -1,4 +1,4 @@
-"""The database's clock, kept at hand: skewed hosts agree, and no command pays a round trip.
+"""The database's clock, kept in memory: skewed hosts agree, and no command costs a round trip.
 
 First the clock, then the database of a test service, whose clock can be moved.
 """
@@ -27,10 +27,10 @@ millisecond."""
 
 
 class DatabaseClock:
-    """Tells the database's time from the monotonic clock and the offset last measured."""
+    """Computes the database's time from the monotonic clock and the last measured offset."""
 
     TIME = NOW
-    """What is asked for the database's time."""
+    """The query for the database's time."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -69,7 +69,7 @@ class DatabaseClock:
                 await self.sync()
             except LogUnavailableError as error:
                 logger.warning(
-                    "cannot read the database's clock, going on with the last offset: %s", error
+                    "cannot read the database's clock, continuing with the last offset: %s", error
                 )
 
 
@@ -85,7 +85,7 @@ SCHEMA = """
     CREATE FUNCTION testing.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
         AS 'SELECT pg_catalog.clock_timestamp() + ahead FROM testing.clock'
 """
-"""To be there before the tables are, whose defaults ask for the time as well."""
+"""Create it before the tables, whose defaults call the clock as well."""
 
 _OPTIONS = "-csearch_path=public,testing,pg_catalog -csynchronous_commit=off"
 
@@ -96,7 +96,7 @@ def shiftable(url: str) -> str:
 
 
 async def shift(connection: Connection, ahead: timedelta) -> None:
-    """Let the database's clock be ahead by so much, and workers look what is due by it."""
+    """Set the database's clock ahead, and let workers look for due runs."""
     await connection.execute("UPDATE testing.clock SET ahead = %s", [ahead])
     await connection.execute("SELECT pg_notify(%s, %s)", [CHANNEL, PENDING])
 

@@ -1,7 +1,7 @@
-"""Whether the log that is reached now is the one that this process has seen before.
+"""Checks that the log is still the one that this process has read before.
 
-A failover to an older copy, or a restored backup, may remove events that this process has seen,
-remembered and sent to others. So every new connection is checked before it is used.
+A failover to an older copy, or a restored backup, may remove events that this process has read,
+kept in memory and sent to clients. So every new connection is checked before it is used.
 """
 
 import logging
@@ -20,16 +20,16 @@ _SERVER = """
     SELECT pg_postmaster_start_time() AS started_at, oid::bigint AS database
     FROM pg_database WHERE datname = current_database()
 """
-"""Another server, the same one started anew, or another database under the old name."""
+"""Changes with another server, a restart, or another database under the same name."""
 
-_SEEN = f"""
+_CHECK_LOG = f"""
     SELECT id::text AS log_id, ({sql.HEAD}) AS head,
         coalesce({sql.ARCHIVED_TO}, 0) AS archived_to,
         EXISTS (
             SELECT 1 FROM {sql.EVENTS_TABLE} WHERE notification_id = %(position)s
                 AND originator_id = %(aggregate_id)s AND originator_version = %(version)s
                 AND sha256(state) = %(digest)s
-        ) AS is_there
+        ) AS is_present
     FROM log_identity
 """
 
@@ -39,18 +39,18 @@ class _Server(TypedDict):
     database: ReadOnly[int]
 
 
-class _Found(TypedDict):
+class _LogRow(TypedDict):
     log_id: ReadOnly[str]
     head: ReadOnly[int]
     archived_to: ReadOnly[int]
-    is_there: ReadOnly[bool]
+    is_present: ReadOnly[bool]
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """The last event that this process knows of.
+class _LastEvent:
+    """The last event that this process has read or written.
 
-    Its digest, too: after a failover another event soon stands at the same place, and often it is
+    With its digest: after a failover another event may soon have the same position, and often it is
     the same version of the same run.
     """
 
@@ -61,14 +61,14 @@ class _Seen:
 
 
 class Continuity:
-    """What this process has seen of its log, and whom to tell when that is no more.
+    """The last event of the log that this process knows, and callbacks for when it is gone.
 
     Attributes:
-        breaks: how often the log turned out to be another one, or to have gone back.
+        breaks: how often the log was replaced or went back.
     """
 
     def __init__(self) -> None:
-        self._seen: _Seen | None = None
+        self._last: _LastEvent | None = None
         self._log_id: str | None = None
         self._server: _Server | None = None
         self._forgetting: list[Callable[[], None]] = []
@@ -76,49 +76,49 @@ class Continuity:
         self.breaks = 0
 
     def on_doubt(self, forget: Callable[[], None]) -> None:
-        """Let it be called when what is remembered of the log may be wrong."""
+        """Register a callback for when kept values of the log may be wrong."""
         self._forgetting.append(forget)
 
     def on_break(self, end: Callable[[str], None]) -> None:
-        """Let it be called with the reason when the log certainly is not the one seen before."""
+        """Register a callback for when the log was replaced or went back; it gets the reason."""
         self._ending.append(end)
 
     def record(self, position: int, aggregate_id: UUID, version: int, digest: bytes) -> None:
-        """Remember an event that has been seen, with its state's SHA-256, if none after it was."""
-        if self._seen is None or position > self._seen.position:
-            self._seen = _Seen(position, aggregate_id, version, digest)
+        """Record an event with its state's SHA-256, unless a later one is recorded."""
+        if self._last is None or position > self._last.position:
+            self._last = _LastEvent(position, aggregate_id, version, digest)
 
     async def check(self, connection: Connection) -> None:
-        """Compare a new connection's log with what has been seen."""
+        """Compare a new connection's log with the last recorded event."""
         server = await read_one(connection, _Server, _SERVER)
         if server == self._server:
             return
         if self._server is not None:
             self._forget()
-        seen = self._seen
-        if seen is not None:
-            self._compare(seen, await read_first(connection, _Found, _SEEN, vars(seen)))
+        last = self._last
+        if last is not None:
+            self._compare(last, await read_first(connection, _LogRow, _CHECK_LOG, vars(last)))
         self._server = server
 
-    def _compare(self, seen: _Seen, found: _Found | None) -> None:
-        if found is None:
-            self._break("the log has no name: it is another one")
+    def _compare(self, last: _LastEvent, row: _LogRow | None) -> None:
+        if row is None:
+            self._break("the log has no id: it was replaced")
             return
-        if self._log_id not in {None, found["log_id"]}:
-            self._break(f"the log is another one: {found['log_id']}")
+        if self._log_id not in {None, row["log_id"]}:
+            self._break(f"the log was replaced: its id is now {row['log_id']}")
             return
-        self._log_id = found["log_id"]
-        is_there = found["is_there"] or seen.position <= found["archived_to"]
-        if not is_there:
+        self._log_id = row["log_id"]
+        is_present = row["is_present"] or last.position <= row["archived_to"]
+        if not is_present:
             self._break(
-                f"the log went back: it ends at {found['head']}, and what stood at"
-                f" {seen.position} is gone"
+                f"the log went back: it ends at {row['head']}, and the event at"
+                f" {last.position} is gone"
             )
 
     def _break(self, reason: str) -> None:
-        logger.error("%s; what was remembered of it is forgotten", reason)
+        logger.error("%s; all that was kept of it in memory is dropped", reason)
         self.breaks += 1
-        self._seen = None
+        self._last = None
         self._log_id = None
         self._forget()
         for end in self._ending:

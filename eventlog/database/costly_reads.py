@@ -1,8 +1,8 @@
 """Queries that may take long: few at a time, each for a limited time.
 
-They have connections of their own, so cheap reads never wait behind them. A query is refused where
-many wait already, or once it has waited for long. Where its time is over before the answer is
-there, the error says what has made the query costly.
+They have connections of their own, so cheap reads never wait for them. A query is refused if many
+wait already, or after a long wait. If its time is over before it has answered, the error names what
+makes the query costly.
 """
 
 import asyncio
@@ -17,17 +17,16 @@ from eventlog.database.connection import borrowed
 from projections.rows import Connection
 from runtime.tasks import QueueFullError, Turns
 
-AT_ONCE = 2
-"""Costly questions of a process that are answered at a time. Each keeps a processor of the database
-busy."""
+MAX_CONCURRENT = 2
+"""Costly queries of a process that run at a time. Each keeps a processor of the database busy."""
 
-MOST_WAITING = 32
+MAX_WAITING = 32
 
 WAIT_S = 20.0
-"""How long one waits for its turn."""
+"""Longest wait for a turn."""
 
 LIMIT_S = 10.0
-"""How long a turn may take: all queries of a question, and what is computed between them."""
+"""How long a turn may take: all queries of a request, and the computing between them."""
 
 COUNT_LIMIT_S = 50.0
 """The same for a count of all runs that a bulk operation is about; below `QUERY_MS`."""
@@ -36,11 +35,11 @@ REMEDY = "narrow it by job, status or a shorter time, and go on by cursor instea
 
 
 class CostlyReads:
-    """Lends connections for costly questions, in turns."""
+    """Lends connections for costly queries, in turns."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
-        self._turns = Turns(AT_ONCE, MOST_WAITING)
+        self._turns = Turns(MAX_CONCURRENT, MAX_WAITING)
 
     @asynccontextmanager
     async def turn(
@@ -49,22 +48,22 @@ class CostlyReads:
         """Wait for a turn, and lend a connection for it. Its query is canceled with the caller.
 
         Args:
-            causes: what makes the question costly, as JSON Pointers.
+            causes: fields that make the query costly, as JSON Pointers.
             limit_s: how long the turn may take.
-            is_new: whether it may be refused; who has begun to answer is to come to an end.
+            is_new: whether it may be refused; an answer that has begun must be finished.
 
         Raises:
             OverloadedError: too many wait already, or the wait was too long.
             TooCostlyError: the time was over.
             LogUnavailableError: the database is away.
         """
-        patience = asyncio.timeout(WAIT_S if is_new else None)
+        waiting = asyncio.timeout(WAIT_S if is_new else None)
         async with AsyncExitStack() as stack:
             try:
-                async with patience:
+                async with waiting:
                     await stack.enter_async_context(self._turns.taken(is_new=is_new))
             except (QueueFullError, TimeoutError):
-                raise OverloadedError("too many costly questions are being answered") from None
+                raise OverloadedError("too many costly queries are running") from None
             yield await stack.enter_async_context(self._limited(causes, limit_s))
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""LISTEN: a hint that something was appended. Whoever waits here reads after a while anyway."""
+"""LISTEN: a hint that something was appended. Waiters also read at intervals."""
 
 import asyncio
 import logging
@@ -20,18 +20,18 @@ RECONNECT_PAUSE_S = 0.5
 
 PROBE_TIMEOUT_S = 2.0
 
-DEAF_POLL_S = 0.1
-"""How often to read where notifications do not come through."""
+SILENT_POLL_S = 0.1
+"""How often to read where notifications do not arrive."""
 
 
 @dataclass(frozen=True)
-class Told:
-    """What notifications have told since the last time.
+class Announcement:
+    """Pending runs that were announced since the last wait.
 
     Attributes:
-        pending: how many runs have come to wait for a worker.
+        pending: number of runs that have become pending.
         position: of the last event that was announced with them.
-        run_id: which run, where it is one.
+        run_id: the run, if it is one.
     """
 
     pending: int = 0
@@ -39,7 +39,7 @@ class Told:
     run_id: UUID | None = None
 
 
-NOTHING = Told()
+NOTHING = Announcement()
 
 _IS_ID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
@@ -51,32 +51,32 @@ class Signal:
         self._listener = listener
         self._event = asyncio.Event()
         self._is_urgent = False
-        self._told = NOTHING
+        self._announced = NOTHING
 
     def set(self) -> None:
         """Wake the waiter, now or when it next waits."""
         self._is_urgent = True
         self._event.set()
 
-    def tell(self, told: Told) -> None:
-        """Pass on a notification; of pending runs the waiter hears whatever it waits for."""
-        if told.pending:
-            self._told = _together(self._told, told)
+    def notify(self, announcement: Announcement) -> None:
+        """Pass on an announcement; one of pending runs wakes every waiter."""
+        if announcement.pending:
+            self._announced = _merged(self._announced, announcement)
             self._is_urgent = True
         self._event.set()
 
-    async def wait(self, timeout_s: float, *, only_urgent: bool = False) -> Told:
-        """Wait for a notification, a reconnect, or until the time is over.
+    async def wait(self, timeout_s: float, *, only_urgent: bool = False) -> Announcement:
+        """Wait for a notification, a reconnect, or the time-out.
 
         Args:
             timeout_s: how long.
-            only_urgent: whether to sleep through notifications that tell of no pending run.
+            only_urgent: whether to ignore announcements without pending runs.
 
         Returns:
-            what was told of pending runs.
+            The announced pending runs.
         """
-        if not self._listener.hears:
-            timeout_s = min(timeout_s, DEAF_POLL_S)
+        if not self._listener.receives:
+            timeout_s = min(timeout_s, SILENT_POLL_S)
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()
@@ -84,10 +84,10 @@ class Signal:
                     self._event.clear()
                     await self._event.wait()
         self._event.clear()
-        told = self._told
-        self._told = NOTHING
+        announced = self._announced
+        self._announced = NOTHING
         self._is_urgent = False
-        return told
+        return announced
 
 
 class Listener:
@@ -97,7 +97,7 @@ class Listener:
         self._database = database
         self._signals: set[Signal] = set()
         self._task: Supervised | None = None
-        self.hears = True
+        self.receives = True
 
     def signal(self) -> Signal:
         """Return a new waiter's signal."""
@@ -125,38 +125,40 @@ class Listener:
             try:
                 await self._listen(connection)
             except psycopg.Error as error:
-                logger.warning("stopped hearing the log, listening anew: %s", error)
+                logger.warning(
+                    "the connection that listens to the log was lost, listening again: %s", error
+                )
                 await asyncio.sleep(RECONNECT_PAUSE_S)
             finally:
                 await connection.close()
 
     async def _listen(self, connection: Connection) -> None:
         await connection.execute(f"LISTEN {CHANNEL}")
-        self.hears = await self._hears(connection)
-        if not self.hears:
+        self.receives = await self._receives(connection)
+        if not self.receives:
             logger.warning(
-                "notifications do not come through, probably because of a proxy that pools"
+                "notifications do not arrive, probably because of a proxy that pools"
                 " transactions; reading every %s s instead."
                 " Give a direct connection to PostgreSQL to save that.",
-                DEAF_POLL_S,
+                SILENT_POLL_S,
             )
-        self._wake()  # Something may have been appended before we listened.
-        async for told in connection.notifies():
-            news = told_by(told.payload)
+        self._wake()  # Events may have been appended before LISTEN.
+        async for notification in connection.notifies():
+            announcement = parse_announcement(notification.payload)
             for signal in self._signals:
-                signal.tell(news)
+                signal.notify(announcement)
 
-    async def _hears(self, connection: Connection) -> bool:
+    async def _receives(self, connection: Connection) -> bool:
         """Return whether a notification of another session arrives.
 
-        Its own may come by the same way as an answer where no other does.
+        The session's own notifications arrive even where those of others do not.
         """
         async with await self._database.connect() as other:
             probe = f"probe {uuid4()}"
             await other.execute("SELECT pg_notify(%s, %s)", (CHANNEL, probe))
-        async for told in connection.notifies(timeout=PROBE_TIMEOUT_S):
-            # Others' may have come with the answer to LISTEN, and tell nothing.
-            if told.payload == probe:
+        async for notification in connection.notifies(timeout=PROBE_TIMEOUT_S):
+            # Other notifications may have come with the answer to LISTEN.
+            if notification.payload == probe:
                 return True
         return False
 
@@ -165,11 +167,11 @@ class Listener:
             signal.set()
 
 
-def told_by(payload: str) -> Told:
-    """Read an announcement: a position, and how many runs it has left pending if any.
+def parse_announcement(payload: str) -> Announcement:
+    """Read an announcement: a position, and the number of pending runs if there are any.
 
-    Other versions of the program do not tell which one, or how many; whoever has moved the clock
-    tells nothing of it.
+    Other versions of the program may omit the run's id, or the number; after a shift of the clock
+    both are missing.
     """
     if not payload.endswith(PENDING):
         return NOTHING
@@ -178,10 +180,10 @@ def told_by(payload: str) -> Told:
     ids = [UUID(word) for word in words if _IS_ID.fullmatch(word)]
     position, *counts = numbers or [0]
     run_id = ids[0] if len(ids) == 1 else None
-    return Told(sum(counts) or 1, position, run_id)
+    return Announcement(sum(counts) or 1, position, run_id)
 
 
-def _together(before: Told, told: Told) -> Told:
-    if not before.pending:
-        return told
-    return Told(before.pending + told.pending, told.position)
+def _merged(earlier: Announcement, later: Announcement) -> Announcement:
+    if not earlier.pending:
+        return later
+    return Announcement(earlier.pending + later.pending, later.position)

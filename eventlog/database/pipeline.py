@@ -1,9 +1,8 @@
-"""Several statements to the server and back in one go.
+"""Several statements in one round trip to the server.
 
-The same as psycopg's pipeline, straight on libpq: a cursor, a conversion and a system call for each
-statement cost three times what is needed. Meant for the few statements that every group of commands
-takes: each is prepared once a session, and parameters go as text, so a statement has to say of what
-type they are.
+Like psycopg's pipeline, but directly on libpq: a cursor, a conversion and a system call for each
+statement cost three times as much. Used for the few statements of every batch of commands: each is
+prepared once a session. Parameters go as text, so a statement must name their types.
 """
 
 import re
@@ -35,102 +34,102 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Statement:
     query: bytes
     parameters: list[bytes]
     answer: Answer
 
 
 class RoundTrip:
-    """Statements that go together.
+    """Statements that are sent together.
 
-    In autocommit mode they say themselves where a transaction begins and ends.
+    In autocommit mode they include BEGIN and COMMIT themselves.
     """
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._asked: list[_Asked] = []
+        self._statements: list[_Statement] = []
 
     def ask(self, statement: str, parameters: Parameters = ()) -> Answer:
-        """Add a statement; its answer is filled by `go`."""
+        """Add a statement; `go` fills its answer."""
         query, names = _numbered(statement)
         if isinstance(parameters, Mapping):
             parameters = [parameters[name] for name in names]
         texts = [_as_text(value) for value in parameters]
         answer = Answer()
-        self._asked.append(_Asked(query, texts, answer))
+        self._statements.append(_Statement(query, texts, answer))
         return answer
 
     async def go(self) -> None:
-        """Send all, and read all. The first error is raised; the server skips what follows it."""
-        if not self._asked:
+        """Send all statements and read all answers; raise the first error."""
+        if not self._statements:
             return
         async with self._connection.lock:
             results = await self._connection.wait(self._exchange())
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
-                # What was to be prepared was not, or may suit the tables no more.
+                # A statement may not have been prepared, or no longer fit the tables.
                 _prepared.pop(self._connection, None)
                 raise errors.error_from_result(result)
-        loaded: abc.Transformer = adapt.Transformer(self._connection)
-        for asked, result in zip(self._asked, results, strict=True):
-            asked.answer.rows = _rows(loaded, result)
+        transformer: abc.Transformer = adapt.Transformer(self._connection)
+        for statement, result in zip(self._statements, results, strict=True):
+            statement.answer.rows = _rows(transformer, result)
 
     def _exchange(self) -> abc.PQGen[list[PGresult]]:
         pgconn = self._connection.pgconn
         try:
             pgconn.enter_pipeline_mode()
-            is_answer: list[bool] = []
-            for asked in self._asked:
-                is_answer += self._send(asked)
+            own_results: list[bool] = []
+            for statement in self._statements:
+                own_results += self._send(statement)
             pgconn.pipeline_sync()
-            is_answer.append(False)  # The last is that of the synchronisation.
+            own_results.append(False)  # The last result is that of the synchronisation.
             yield from generators.send(pgconn)
             results: list[PGresult] = []
-            for wanted in is_answer:
-                found = yield from generators.fetch_many(pgconn)
-                if wanted or _has_failed(found):
-                    results.append(found[-1])
+            for is_own in own_results:
+                fetched = yield from generators.fetch_many(pgconn)
+                if is_own or _has_failed(fetched):
+                    results.append(fetched[-1])
             pgconn.exit_pipeline_mode()
         except BaseException:
-            # In the middle of a conversation nothing can be asked any more.
+            # The session is in an unknown state and cannot be used any more.
             pgconn.finish()
             raise
         return results
 
-    def _send(self, asked: _Asked) -> Iterator[bool]:
-        """Hand a statement to libpq; yield for each result to come whether it is its own."""
+    def _send(self, statement: _Statement) -> Iterator[bool]:
+        """Hand a statement to libpq; yield whether each result to come is the statement's own."""
         pgconn = self._connection.pgconn
         prepared = _prepared.setdefault(self._connection, {})
-        query = asked.query
+        query = statement.query
         name = prepared.get(query)
         if name is None:
             name = b"trip_%d" % next(_numbers)
             prepared[query] = name
             pgconn.send_prepare(name, query)
             yield False
-        pgconn.send_query_prepared(name, asked.parameters)
+        pgconn.send_query_prepared(name, statement.parameters)
         yield True
 
 
-def _has_failed(found: Sequence[PGresult]) -> bool:
-    if not found:
+def _has_failed(results: Sequence[PGresult]) -> bool:
+    if not results:
         return False
-    return found[-1].status == ExecStatus.FATAL_ERROR
+    return results[-1].status == ExecStatus.FATAL_ERROR
 
 
 def is_sound(connection: Connection) -> bool:
     """Return whether no round trip of this session has failed.
 
-    One that has holds statements that nobody will ask for.
+    A session with a failed one has prepared statements that are not known here.
     """
     return connection in _prepared
 
 
 async def roll_back(connection: Connection) -> None:
-    """Undo the transaction that is open.
+    """Roll back the open transaction.
 
-    Psycopg, if it is told to, forgets all that is prepared, for everybody.
+    Psycopg's own rollback would drop all prepared statements.
     """
     trip = RoundTrip(connection)
     trip.ask("ROLLBACK")
@@ -147,16 +146,16 @@ _PLACEHOLDER = re.compile(r"%(?:\((\w+)\))?s")
 
 @cache
 def _numbered(statement: str) -> tuple[bytes, list[str]]:
-    """Return a statement as the server wants it, with numbers, and its parameters' names if any."""
+    """Return a statement with numbered parameters, and their names if they have any."""
     named = dict.fromkeys(_PLACEHOLDER.findall(statement))
     named.pop("", None)
     names = list(named)
     numbers = count(1)
 
-    def number(found: re.Match[str]) -> str:
-        name = found[1]
-        if name:
-            place = names.index(name) + 1
+    def number(match: re.Match[str]) -> str:
+        parameter = match[1]
+        if parameter:
+            place = names.index(parameter) + 1
             return f"${place}"
         return f"${next(numbers)}"
 

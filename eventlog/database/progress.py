@@ -50,14 +50,14 @@ class Sealed(TypedDict):
 
 _SEALS = "(SELECT number FROM log_seals ORDER BY number DESC LIMIT 1)"
 
-_HOW_FAR_SEALED = f"""
+_SEAL_STATE = f"""
     SELECT ({sql.HEAD}) AS position, {_SEALED} AS sealed_position, coalesce({_SEALS}, 0) AS seals
 """
 
 
 async def how_far_sealed(connection: Connection) -> Sealed:
     """Return how far the log is sealed."""
-    return await read_one(connection, Sealed, _HOW_FAR_SEALED, {})
+    return await read_one(connection, Sealed, _SEAL_STATE, {})
 
 
 async def progress(connection: Connection, read: int) -> Progress:

@@ -1,7 +1,7 @@
-"""Short moments of the database, each seen by two sessions, in which log and tables must agree.
+"""Short snapshots of the database, each shared by two sessions, in which log and tables must agree.
 
-Whoever compares a large log does it in ranges, each in a moment of its own: no snapshot is held for
-much longer than a range takes, so that vacuum and claims hardly notice, however large the log is.
+A large log is compared in ranges, each in a snapshot of its own: none is held for much longer than
+a range takes, so vacuum and claims are hardly slowed, however large the log is.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -22,9 +22,8 @@ from projections.rows import Connection, read_first, read_rows, read_value
 from projections.table import Table
 from projections.tables import FoldError, Stored
 
-MAX_AT_ONCE = 50_000
-"""Keys read by the first look, some ten megabytes; where there are more, the others are read one by
-one."""
+KEYS_AT_ONCE = 50_000
+"""Keys read by the first query, some ten megabytes; any others are read one by one."""
 
 _BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -36,12 +35,12 @@ _MAY_IDLE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 async def moments(
     database: Database, compared: Sequence[Table], tables: Connection | None = None
 ) -> AsyncIterator["Moments"]:
-    """Give both sessions, with temporary tables for what is compared.
+    """Open both sessions, with temporary tables for the compared ones.
 
     Args:
-        database: whose.
-        compared: tables.
-        tables: one of the sessions, where somebody goes on with it afterwards.
+        database: the log's.
+        compared: tables to compare.
+        tables: the session for the tables, if the caller has one.
 
     Raises:
         ArchiveError: an archive cannot be read.
@@ -50,20 +49,20 @@ async def moments(
         log = await stack.enter_async_context(operator_session(database))
         if tables is None:
             tables = await stack.enter_async_context(operator_session(database))
-        seen = Moments(database, log, tables)
-        stack.push_async_callback(seen.keys.close)
-        await seen.prepare(compared)
-        yield seen
+        moments_ = Moments(database, log, tables)
+        stack.push_async_callback(moments_.keys.close)
+        await moments_.prepare(compared)
+        yield moments_
 
 
 class Moments:
-    """Two sessions that see the same moments, one after the other.
+    """Two sessions that share one snapshot after the other.
 
     Attributes:
-        log: streams events.
-        tables: takes the expected rows meanwhile, and compares.
-        archive: the directory of archive files, if there is one.
-        position: the log's last one in the first moment.
+        log: session that streams events.
+        tables: session that stages the expected rows meanwhile, and compares.
+        archive: directory of archive files, if there is one.
+        position: the log's last position in the first snapshot.
     """
 
     def __init__(self, database: Database, log: Connection, tables: Connection) -> None:
@@ -72,8 +71,8 @@ class Moments:
         self.archive: Path | None = database.files.archive
         self.position = 0
         self.keys = SnapshotKeys(database)
-        # How many archived events lie beside the log's; None where none are needed.
-        self._laid: int | None = None
+        # Number of archived events copied to `unarchived`; None where none are needed.
+        self._unarchived_count: int | None = None
 
     async def prepare(self, compared: Sequence[Table]) -> None:
         """Make the temporary tables.
@@ -84,21 +83,21 @@ class Moments:
         for table in compared:
             await self.tables.execute(staging.create_sql(table))
         await self.log.execute(staging.CREATE_UNARCHIVED)
-        # Its queries are to yield the first rows soon, for they are not read to their end.
+        # Its queries are not read to their end, so the first rows must come soon.
         await self.log.execute("SET cursor_tuple_fraction = 0.001")
-        # The events of no other table are ever archived.
+        # Only runs are archived.
         if job_runs.TABLE.name in {table.name for table in compared}:
-            await self._lay_out_archives()
+            await self._copy_archives()
 
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Hold one moment in both sessions.
+        """Hold one snapshot in both sessions.
 
         Raises:
             ArchiveError: an archive cannot be read.
         """
         while not await self._begun():
-            await self._lay_out_archives()
+            await self._copy_archives()
         try:
             yield
         except BaseException:
@@ -106,17 +105,20 @@ class Moments:
             raise
         await self._end("COMMIT")
 
-    async def _end(self, how: LiteralString) -> None:
+    async def _end(self, statement: LiteralString) -> None:
         for session in (self.tables, self.log):
             if not session.closed:
-                await session.execute(how)
+                await session.execute(statement)
         await self.keys.end()
 
     async def _begun(self) -> bool:
-        """Begin; return False, and do not, where events have been archived meanwhile."""
+        """Begin; return False without beginning if events have been archived meanwhile."""
         await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
         exported = await read_value(self.log, str, "SELECT pg_export_snapshot()")
-        if self._laid not in {None, await read_value(self.log, int, staging.COUNT_ARCHIVED)}:
+        if self._unarchived_count not in {
+            None,
+            await read_value(self.log, int, staging.COUNT_ARCHIVED),
+        }:
             await self.log.execute("ROLLBACK")
             return False
         await self.tables.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}")
@@ -125,26 +127,26 @@ class Moments:
             self.position = await read_value(self.log, int, sql.HEAD)
         return True
 
-    async def _lay_out_archives(self) -> None:
+    async def _copy_archives(self) -> None:
         """Fill the temporary table `unarchived` with all archived events."""
-        told = await read_value(self.log, int, staging.COUNT_ARCHIVED)
+        expected = await read_value(self.log, int, staging.COUNT_ARCHIVED)
         await self.log.execute("TRUNCATE unarchived")
-        laid = 0
-        # Chunks are read first: a session does one thing at a time, and COPY is one thing.
+        copied = 0
+        # Each chunk is read before its COPY: a session executes one statement at a time.
         async with aclosing(events_between(self.log, self.archive, 0)) as chunks:
             async for chunk in chunks:
-                await self._lay_out(chunk)
-                laid += len(chunk)
+                await self._copy_chunk(chunk)
+                copied += len(chunk)
         now = await read_value(self.log, int, staging.COUNT_ARCHIVED)
-        if laid != told and told == now:
-            problem = f"leads to {laid} of {told} archived events: it was edited"
+        if copied != expected and expected == now:
+            problem = f"leads to {copied} of {expected} archived events: it was edited"
             raise ArchiveError("index", problem)
-        # Where more was archived meanwhile, the next moment will tell.
-        self._laid = laid
-        if laid:
+        # If more was archived meanwhile, the next snapshot notices.
+        self._unarchived_count = copied
+        if copied:
             await self.log.execute(staging.ORDER_UNARCHIVED)
 
-    async def _lay_out(self, chunk: Sequence[Document]) -> None:
+    async def _copy_chunk(self, chunk: Sequence[Document]) -> None:
         async with self.log.cursor().copy(staging.COPY_UNARCHIVED) as copy:
             for event in chunk:
                 row = (
@@ -158,9 +160,9 @@ class Moments:
 
 
 class SnapshotKeys:
-    """Subjects' keys as of a moment, by a session of their own, for the log's is busy.
+    """Subjects' keys as of a snapshot, read by a session of their own: the log's is busy.
 
-    It is opened when it is needed. A key that another moment has seen may be gone.
+    It is opened when it is needed. A key of an earlier snapshot may have been erased.
     """
 
     def __init__(self, database: Database) -> None:
@@ -173,7 +175,7 @@ class SnapshotKeys:
         self._has_all = False
 
     def begin(self, snapshot_id: str) -> None:
-        """Read, from now on, as of this snapshot."""
+        """Read as of this snapshot from now on."""
         self._snapshot_id = snapshot_id
 
     async def end(self) -> None:
@@ -192,7 +194,7 @@ class SnapshotKeys:
         """Return the event, decrypted.
 
         Raises:
-            FoldError: somebody has changed what was stored.
+            FoldError: the stored event was changed.
             SubjectKeysUnavailableError: its keys cannot be unwrapped.
         """
         aggregate_id, version, position, topic, state = event
@@ -233,10 +235,10 @@ class SnapshotKeys:
                 f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{self._snapshot_id}'; {_MAY_IDLE}"
             )
             self._has_begun = True
-            values = {"limit": MAX_AT_ONCE}
+            values = {"limit": KEYS_AT_ONCE}
             rows = await read_rows(
                 session, SubjectKeyRow, personal_statements.SUBJECT_KEYS_PAGE, values
             )
             self._rows = {row["key_id"]: row for row in rows}
-            self._has_all = len(rows) < MAX_AT_ONCE
+            self._has_all = len(rows) < KEYS_AT_ONCE
         return session

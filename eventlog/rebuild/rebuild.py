@@ -19,10 +19,10 @@ from eventlog.database.connection import Database, Progress, operator_session, t
 from eventlog.history.run_changes import forget_checkpoints
 from eventlog.rebuild import staging
 from eventlog.rebuild.moments import moments
-from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.repair import Repairer
 from eventlog.rebuild.staging import (
     Difference,
-    forget_version,
+    delete_version,
     has_version,
     record_version,
     stale_tables,
@@ -36,7 +36,7 @@ from projections.tables import FoldError
 logger = logging.getLogger(__name__)
 
 SMALL_LOG = 10_000
-"""Events that a start-up folds by itself: a fraction of a second."""
+"""A start folds a log of this many events by itself, in a fraction of a second."""
 
 
 class RebuildUnderWayError(Exception):
@@ -45,15 +45,15 @@ class RebuildUnderWayError(Exception):
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """What a rebuild did.
+    """The result of a rebuild.
 
     Attributes:
-        mended: rows that differed, were missing or extra.
+        repaired: number of rows that differed, were missing or extra.
         longest_hold_ms: the longest time that it held the append lock.
         checked: the last comparison; without differences unless something else writes to the table.
     """
 
-    mended: int
+    repaired: int
     longest_hold_ms: float
     checked: Checked
 
@@ -61,66 +61,67 @@ class Rebuilt:
 async def rebuild(
     database: Database, table: Table, report: Callable[[Difference], None], progress: Progress
 ) -> Rebuilt:
-    """Rebuild the table; report what differs even then.
+    """Rebuild the table; report the differences that remain.
 
     Raises:
-        RebuildUnderWayError: there is one already.
+        RebuildUnderWayError: another rebuild is at work.
         FoldError: the log cannot be folded.
         ArchiveError: an archive cannot be read.
     """
     async with _only_rebuild(database, table) as session:
         checked = await _compare(database, session, table, progress)
-        differed = checked.differences
+        differing = checked.differences
         was_unfinished = not await has_version(session, table)
-        mender = Mender(session, database.files, table, checked.position)
-        if differed:
+        repairer = Repairer(session, database.files, table, checked.position)
+        if differing:
 
-            def mending(done: int) -> None:
-                progress(f"{table.name}: mending", done, differed)
+            def report_repaired(done: int) -> None:
+                progress(f"{table.name}: repairing", done, differing)
 
-            await forget_version(session, table)
-            await mender.mend(mending)
+            await delete_version(session, table)
+            await repairer.repair(report_repaired)
         is_of_runs = table.name == job_runs.TABLE.name
-        if is_of_runs and (differed or was_unfinished):
-            # What was derived from wrong rows may be wrong, also if it was another rebuild that
-            # began to mend them.
+        if is_of_runs and (differing or was_unfinished):
+            # Checkpoints of wrong rows may be wrong, also if another rebuild began to repair these.
             await forget_checkpoints(session)
-        if differed:
+        if differing:
             [checked] = await verify(database, [table], report, progress)
         if not checked.differences:
-            # The first commit that waits for the disk; all before it are on the disk with it.
+            # The first commit that waits for the disk; all earlier ones are on the disk with it.
             await session.execute("SET synchronous_commit = on")
             await record_version(session, table)
-        longest_hold_ms = mender.longest_hold_s * 1000
-        return Rebuilt(differed, longest_hold_ms, checked)
+        longest_hold_ms = repairer.longest_hold_s * 1000
+        return Rebuilt(differing, longest_hold_ms, checked)
 
 
 async def catch_up(database: Database) -> None:
-    """Rebuild tables that another version of their fold has written.
+    """Rebuild tables that were written by another version of their fold.
 
-    Where the log is large, say how to do it instead.
+    Where the log is large, log the command that does it instead.
     """
     async with await database.connect() as connection:
-        stale = await stale_tables(connection)
+        stale_list = await stale_tables(connection)
         head = await read_value(connection, int, sql.HEAD)
-    for one in stale:
-        command = f"apphub-jobs projections rebuild {one.table.name}"
+    for stale_table in stale_list:
+        command = f"apphub-jobs projections rebuild {stale_table.table.name}"
         if head > SMALL_LOG:
             logger.warning(
-                "%s: its older rows may lack something. While the service works, run: %s",
-                one,
+                "%s: older rows may be incomplete. While the service works, run: %s",
+                stale_table,
                 command,
             )
             continue
         try:
-            rebuilt = await rebuild(database, one.table, logger.error, _in_silence)
+            rebuilt = await rebuild(database, stale_table.table, logger.error, _no_progress)
         except (RebuildUnderWayError, FoldError, ArchiveError) as error:
-            logger.warning("%s, and was not rebuilt: %s. Later, run: %s", one, error, command)
+            logger.warning(
+                "%s, and was not rebuilt: %s. Later, run: %s", stale_table, error, command
+            )
         else:
-            logger.info("%s: rebuilt, %d rows changed", one, rebuilt.mended)
+            logger.info("%s: rebuilt, %d rows changed", stale_table, rebuilt.repaired)
 
 
-def _in_silence(what: str, done: int, total: int) -> None:
+def _no_progress(what: str, done: int, total: int) -> None:
     del what, done, total
 
 
@@ -128,16 +129,16 @@ def _in_silence(what: str, done: int, total: int) -> None:
 async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Connection]:
     async with operator_session(database) as session:
         name = f"apphub-jobs rebuild of {table.name}"
-        # A commit that a crash undoes is mended by the next rebuild, so no batch waits for the disk
-        # with the lock held.
+        # The next rebuild repairs what a crash undoes, so no batch waits for the disk while it
+        # holds the lock.
         await session.execute("SET synchronous_commit = off")
         await session.execute("SELECT set_config('application_name', %s, false)", (name,))
         if not await try_lock(session, staging.REBUILD_LOCK):
-            raise RebuildUnderWayError(await _who(session))
+            raise RebuildUnderWayError(await _describe_holder(session))
         yield session
 
 
-async def _who(session: Connection) -> str:
+async def _describe_holder(session: Connection) -> str:
     values = {"high": staging.REBUILD_LOCK >> 32, "low": staging.REBUILD_LOCK % 2**32}
     holder = await read_first(session, _Holder, _HOLDER, values)
     if holder is None:
@@ -162,18 +163,18 @@ _HOLDER = """
 async def _compare(
     database: Database, session: Connection, table: Table, progress: Progress
 ) -> Checked:
-    """Note in the session which rows differ."""
+    """Stage the differing rows in the session."""
     total = Staged()
     differing = 0
-    async with moments(database, [table], session) as seen:
-        async with aclosing(ranges(seen, table, progress)) as parts:
+    async with moments(database, [table], session) as compared:
+        async with aclosing(ranges(compared, table, progress)) as parts:
             async for part in parts:
                 total.add(part.staged)
-                differing += await _note_differing(session, table, part)
+                differing += await _stage_differing(session, table, part)
                 progress(f"{table.name}: comparing", total.rows, total.rows)
-        position = seen.position
-    dropping = f"DROP TABLE {staging.expected(table)}"
-    analyzing = f"ANALYZE {staging.differing(table)}"
+        position = compared.position
+    dropping = f"DROP TABLE {staging.expected_table(table)}"
+    analyzing = f"ANALYZE {staging.differing_table(table)}"
     await session.execute(f"{dropping}; {analyzing}")
     return Checked(
         table=table.name,
@@ -185,12 +186,12 @@ async def _compare(
     )
 
 
-async def _note_differing(session: Connection, table: Table, part: Range) -> int:
-    """Note what differs in a range; return how many rows do."""
-    noted = await session.execute(staging.note_differing_sql(table), part.keys.values)
-    # What cannot be read stays as whoever could read it has left it.
-    leaving = f"""
-        DELETE FROM {staging.differing(table)} WHERE {table.key} = ANY(%s::uuid[])
+async def _stage_differing(session: Connection, table: Table, part: Range) -> int:
+    """Stage a range's differing rows; return their number."""
+    inserted = await session.execute(staging.insert_differing_sql(table), part.keys.values)
+    # Unreadable rows stay as the version that could read them has left them.
+    delete_unreadable = f"""
+        DELETE FROM {staging.differing_table(table)} WHERE {table.key} = ANY(%s::uuid[])
     """
-    left = await session.execute(leaving, (list(part.staged.unreadable_keys),))
-    return noted.rowcount - left.rowcount
+    deleted = await session.execute(delete_unreadable, (list(part.staged.unreadable_keys),))
+    return inserted.rowcount - deleted.rowcount

@@ -1,13 +1,12 @@
-"""The rows that a table must hold, staged beside those that it does hold, and their differences.
+"""The expected rows of a table, staged beside its actual rows, and their differences.
 
 First the temporary tables and their comparison; then the SQL that folds the whole log or some
-aggregates; then differences as people read them; then rows folded on to the present (`fold_on`);
-last which version of its fold each table was written by.
+aggregates; then differences for people; then rows folded to the present (`fold_to_present`); last
+the version of the fold that each table was written by.
 
-Rows go by COPY into a temporary table: nothing of it is left once the session ends, in whatever way
-that happens. PostgreSQL itself compares, so what counts is what it stores: times to the
-microsecond, JSON by its text (1 is not 1.0, but the order of keys is nothing), and SQL's NULL is
-not JSON's null.
+Rows go by COPY into a temporary table, which ends with its session in any case. PostgreSQL compares
+what it stores: times to the microsecond, JSON by its text (1 is not 1.0, but the order of keys does
+not matter), and SQL's NULL is not JSON's null.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -40,34 +39,33 @@ _ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 def create_sql(table: Table) -> str:
     """Return the statements that make the temporary tables.
 
-    One is for the expected rows, one for those of them that differ. They are without the
-    constraints of the real table: what it would refuse is to be reported, not to end the
-    comparison.
+    One is for the expected rows, one for those of them that differ. They lack the constraints of
+    the real table: a row that violates them is to be reported, not to end the comparison.
     """
     columns = ", ".join([f"{name} {kind}" for name, kind in table.columns.items()])
-    wanted = expected(table)
-    other = differing(table)
+    expected = expected_table(table)
+    differing = differing_table(table)
     return f"""
-        CREATE TEMPORARY TABLE {wanted} ({columns});
-        CREATE TEMPORARY TABLE {other} ({columns}, PRIMARY KEY ({table.key}))
+        CREATE TEMPORARY TABLE {expected} ({columns});
+        CREATE TEMPORARY TABLE {differing} ({columns}, PRIMARY KEY ({table.key}))
     """
 
 
-def expected(table: Table) -> str:
-    """Return the name of the temporary table of the rows that the table must hold."""
+def expected_table(table: Table) -> str:
+    """Return the name of the temporary table of expected rows."""
     return f"expected_{table.name}"
 
 
-def differing(table: Table) -> str:
-    """Return the name of the temporary table of those that it does not hold like this.
+def differing_table(table: Table) -> str:
+    """Return the name of the temporary table of expected rows that differ from the actual ones.
 
-    A row that it holds and must not is there, too: with its key, version 0 and nothing else.
+    An extra row is there, too: with its key, version 0 and nothing else.
     """
     return f"differing_{table.name}"
 
 
 def copy_sql(table: Table, staged: str) -> str:
-    """Return the statement that takes lines of `copy_line` into one of the two."""
+    """Return the statement that copies lines of `copy_line` into a staging table."""
     names = ", ".join(table.columns)
     return f"COPY {staged} ({names}) FROM STDIN"
 
@@ -80,7 +78,7 @@ def copy_line(table: Table) -> Callable[[Row], str]:
         writers.append((name, write))
 
     def line(row: Row) -> str:
-        # One step, for there are fifty columns, most of them empty, a million times.
+        # One expression: fifty columns, most of them empty, a million times.
         fields = [NULL if (value := row[name]) is None else write(value) for name, write in writers]
         return "\t".join(fields) + "\n"
 
@@ -88,7 +86,7 @@ def copy_line(table: Table) -> Callable[[Row], str]:
 
 
 def _write_json(value: object) -> str:
-    # JSON has no bare line breaks and tabs, so the backslash is all there is to escape.
+    # JSON text has no bare line breaks and tabs, so only backslashes are escaped.
     text = orjson.dumps(value).decode()
     return text.replace("\\", r"\\")
 
@@ -105,89 +103,88 @@ _WRITE_FIELD: dict[str, Callable[[object], str]] = {"jsonb": _write_json, "text"
 """Ids, times and numbers have nothing to escape."""
 
 
-def note_differing_sql(table: Table) -> str:
-    """Return the statement that adds to `differing` what differs in a range."""
+def insert_differing_sql(table: Table) -> str:
+    """Return the statement that adds a range's differing rows to `differing_table`."""
     key = table.key
-    values = {name: f"wanted.{name}" for name in table.columns}
-    values[key] = f"coalesce(wanted.{key}, held.{key})"
-    values["aggregate_version"] = "coalesce(wanted.aggregate_version, 0)"
+    values = {name: f"expected.{name}" for name in table.columns}
+    values[key] = f"coalesce(expected.{key}, actual.{key})"
+    values["aggregate_version"] = "coalesce(expected.aggregate_version, 0)"
     names = ", ".join(values)
     row = ", ".join(values.values())
     return f"""
-        INSERT INTO {differing(table)} ({names})
+        INSERT INTO {differing_table(table)} ({names})
         SELECT {row} {_mismatch(table)}
     """
 
 
 def differences_sql(table: Table) -> str:
-    """Return the query for what differs in a range of keys, from `first` to before `next`.
+    """Return the query for the rows that differ in a range of keys, from `first` to before `next`.
 
-    Its columns are `key`, `missing`, `extra`, and `wanted` and `held`: all columns as text.
+    Its columns are `key`, `missing`, `extra`, and `expected` and `actual`: all columns as text.
     """
-    wanted = ", ".join([f"wanted.{name}::text" for name in table.columns])
-    held = ", ".join([f"held.{name}::text" for name in table.columns])
+    expected = ", ".join([f"expected.{name}::text" for name in table.columns])
+    actual = ", ".join([f"actual.{name}::text" for name in table.columns])
     key = table.key
     return f"""
-        SELECT coalesce(wanted.{key}, held.{key}) AS key,
-            held.{key} IS NULL AS missing,
-            wanted.{key} IS NULL AS extra,
-            ARRAY[{wanted}] AS wanted, ARRAY[{held}] AS held
+        SELECT coalesce(expected.{key}, actual.{key}) AS key,
+            actual.{key} IS NULL AS missing,
+            expected.{key} IS NULL AS extra,
+            ARRAY[{expected}] AS expected, ARRAY[{actual}] AS actual
         {_mismatch(table)} ORDER BY 1
     """
 
 
 def _mismatch(table: Table) -> str:
-    """Return from where and by what condition rows differ.
+    """Return the FROM and WHERE clauses of rows that differ.
 
-    Whole rows are compared by their bytes first: nearly all are the same, and to write all their
-    JSON as text takes long.
+    Rows are compared by their bytes first: nearly all are the same, and to write all their JSON as
+    text takes long.
     """
-    all_wanted: list[str] = []
-    all_held: list[str] = []
-    all_unequal: list[str] = []
+    expected_columns: list[str] = []
+    actual_columns: list[str] = []
+    unequal_columns: list[str] = []
     for name, kind in table.columns.items():
-        all_wanted.append(f"wanted.{name}")
-        all_held.append(f"held.{name}::{kind}")
-        all_unequal.append(_unequal(name, kind))
-    wanted = ", ".join(all_wanted)
-    held = ", ".join(all_held)
-    differs = " OR ".join(all_unequal)
+        expected_columns.append(f"expected.{name}")
+        actual_columns.append(f"actual.{name}::{kind}")
+        unequal_columns.append(_unequal(name, kind))
+    expected = ", ".join(expected_columns)
+    actual = ", ".join(actual_columns)
+    differs = " OR ".join(unequal_columns)
     key = table.key
     return f"""
-        FROM {expected(table)} AS wanted
+        FROM {expected_table(table)} AS expected
         FULL JOIN (
             SELECT * FROM {table.name}
             WHERE {key} >= %(first)s::uuid AND (%(next)s::uuid IS NULL OR {key} < %(next)s::uuid)
-        ) AS held ON wanted.{key} = held.{key}
-        WHERE ROW({wanted})::record *<> ROW({held})::record AND ({differs})
+        ) AS actual ON expected.{key} = actual.{key}
+        WHERE ROW({expected})::record *<> ROW({actual})::record AND ({differs})
     """
 
 
 def _unequal(name: str, kind: str) -> str:
-    wanted = f"wanted.{name}"
-    held = f"held.{name}"
+    expected = f"expected.{name}"
+    actual = f"actual.{name}"
     if kind == "jsonb":
-        wanted += "::text"
-        held += "::text"
-    return f"{wanted} IS DISTINCT FROM {held}"
+        expected += "::text"
+        actual += "::text"
+    return f"{expected} IS DISTINCT FROM {actual}"
 
 
 # The SQL that folds the whole log, or some of its aggregates.
 
-_FOLDED = "originator_id, originator_version, notification_id, topic, state"
+_FOLD_COLUMNS = "originator_id, originator_version, notification_id, topic, state"
 
 
 CREATE_UNARCHIVED = (
-    f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLDED} FROM {EVENTS_TABLE} LIMIT 0"
+    f"CREATE TEMPORARY TABLE unarchived AS SELECT {_FOLD_COLUMNS} FROM {EVENTS_TABLE} LIMIT 0"
 )
-"""Where a session that folds the whole log lays the events of the archives beside those of the
-log."""
+"""A session that folds the whole log copies archived events there."""
 
 
 COUNT_ARCHIVED = "SELECT coalesce(sum(events), 0)::bigint FROM log_archives"
 
 
-COPY_UNARCHIVED = f"COPY unarchived ({_FOLDED}) FROM STDIN"
+COPY_UNARCHIVED = f"COPY unarchived ({_FOLD_COLUMNS}) FROM STDIN"
 
 
 ORDER_UNARCHIVED = """
@@ -198,25 +195,25 @@ ORDER_UNARCHIVED = """
 
 def _fold_all(condition: str) -> str:
     return f"""
-        SELECT {_FOLDED} FROM (
-            SELECT {_FOLDED} FROM {EVENTS_TABLE} UNION ALL SELECT {_FOLDED} FROM unarchived
+        SELECT {_FOLD_COLUMNS} FROM (
+            SELECT {_FOLD_COLUMNS} FROM {EVENTS_TABLE}
+            UNION ALL SELECT {_FOLD_COLUMNS} FROM unarchived
         ) AS event
         WHERE topic ^@ %(prefix)s {condition} ORDER BY originator_id, originator_version
     """
 
 
 FOLD_ALL = _fold_all("")
-"""The union stands in a subquery, so that the log can be read in the order of its primary key and
-the archives merged in. A union at the top is always sorted: on the disk, and before the first event
-comes out."""
+"""The union is in a subquery, so that the log is read in the order of its primary key, with the
+archives merged in. A union at the top is always sorted: on the disk, and before the first row."""
 
 
 FOLD_FROM = _fold_all("AND originator_id >= %(first)s::uuid")
-"""The same from an aggregate on; whoever reads it stops somewhere."""
+"""The same from an aggregate on; readers stop before its end."""
 
 
 FOLD_SOME = f"""
-    SELECT {_FOLDED}, NULL::bigint AS archive, NULL::bigint[] AS positions, known.version
+    SELECT {_FOLD_COLUMNS}, NULL::bigint AS archive, NULL::bigint[] AS positions, known.version
     FROM {EVENTS_TABLE} JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS known (id, version)
       ON originator_id = known.id AND originator_version > known.version
     WHERE topic ^@ %(prefix)s
@@ -228,7 +225,7 @@ FOLD_SOME = f"""
 """
 
 
-PLACES = f"""
+EVENTS_OF = f"""
     SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
     WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
     UNION ALL {_MARK} WHERE id = ANY(%(ids)s::uuid[])
@@ -260,28 +257,29 @@ def _next_range(columns: str) -> str:
 NEXT_RANGE = _next_range(COLUMNS)
 
 NEXT_STATELESS_RANGE = _next_range(COLUMNS.replace("state", "''::bytea AS state"))
-"""The same without what events say: enough to find one by its id."""
+"""The same without states: enough to find an event by its id."""
 
 
 REBUILD_LOCK = 5_518_902_447_613_390_126
-"""Key of the advisory lock that a rebuild's session holds, so that there is one at a time."""
+"""Key of the advisory lock that a rebuild's session holds, so that there is one rebuild at a
+time."""
 
 
-# Differences between the staged rows, which a table must hold, and those that it holds.
+# Differences between expected and actual rows.
 
 DIFFERENCES_CHUNK = 50
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A row that is not what its events say.
+    """A row that is not the fold of its events.
 
     Attributes:
         key: the aggregate's id.
-        columns: what differs, as the database writes it: expected and found; None is SQL's NULL.
-            Empty where the row is missing or extra.
-        events: position and topic of each event behind it, in order.
-        reason: why nothing can be said about the row, where it is unreadable.
+        columns: expected and actual text of each column that differs; None is SQL's NULL. Empty
+            where the row is missing or extra.
+        events: position and topic of each of its events, in order.
+        reason: why the row cannot be compared, where it is unreadable.
     """
 
     table: str
@@ -292,14 +290,14 @@ class Difference:
     reason: str | None = None
 
     def present(self) -> JsonObject:
-        """Return the difference for programs."""
+        """Return the difference as plain JSON."""
         columns: JsonObject = {}
-        for name, (wanted, held) in self.columns.items():
-            columns[name] = {"expected": wanted, "found": held}
+        for name, (expected, actual) in self.columns.items():
+            columns[name] = {"expected": expected, "found": actual}
         events: list[Json] = []
         for position, topic in self.events:
             events.append({"position": position, "type": topic})
-        shown: JsonObject = {
+        document: JsonObject = {
             "table": self.table,
             "key": self.key,
             "kind": self.kind,
@@ -307,8 +305,8 @@ class Difference:
             "events": events,
         }
         if self.reason is not None:
-            shown["reason"] = self.reason
-        return shown
+            document["reason"] = self.reason
+        return document
 
 
 @dataclass(frozen=True)
@@ -325,19 +323,19 @@ class KeyRange:
 
 
 class DifferenceRow(TypedDict):
-    """A row of `staging.differences_sql`: columns as text, as they must be and as they are."""
+    """A row of `staging.differences_sql`: expected and actual columns as text."""
 
     key: ReadOnly[str]
     missing: ReadOnly[bool]
     extra: ReadOnly[bool]
-    wanted: ReadOnly[list[str | None]]
-    held: ReadOnly[list[str | None]]
+    expected: ReadOnly[list[str | None]]
+    actual: ReadOnly[list[str | None]]
 
 
 async def differences(
     connection: Connection, archive: Path | None, table: Table, within: KeyRange
 ) -> AsyncIterator[Difference]:
-    """Yield what differs between the expected rows, which are staged, and the table's."""
+    """Yield the differences between the staged expected rows and the table's."""
     query = differences_sql(table).encode()
     async with connection.cursor("differences") as cursor:
         await cursor.execute(query, within.values)
@@ -353,11 +351,11 @@ async def _events_of(
 ) -> dict[str, list[tuple[int, str]]]:
     """Return position and topic of each event of these aggregates."""
     values = {"ids": keys, "prefix": topic_prefix(table)}
-    found = await read_rows(connection, HistoryRow, PLACES, values)
+    rows = await read_rows(connection, HistoryRow, EVENTS_OF, values)
     events: dict[str, list[tuple[int, str]]] = {}
     for key in keys:
         events[key] = []
-    for event in await resolved(connection, archive, found):
+    for event in await resolved(connection, archive, rows):
         key = event["originator_id"]
         events[key].append((event["notification_id"], event["topic"]))
     return events
@@ -369,19 +367,19 @@ def _difference(table: Table, row: DifferenceRow, events: Sequence[tuple[int, st
         return Difference(table.name, key, "missing", {}, events)
     if row["extra"]:
         return Difference(table.name, key, "extra", {}, events)
-    cells = zip(table.columns, row["wanted"], row["held"], strict=True)
+    cells = zip(table.columns, row["expected"], row["actual"], strict=True)
     columns: dict[str, tuple[str | None, str | None]] = {}
-    for name, wanted, held in cells:
-        if wanted != held:
-            columns[name] = (wanted, held)
+    for name, expected, actual in cells:
+        if expected != actual:
+            columns[name] = (expected, actual)
     return Difference(table.name, key, "differs", columns, events)
 
 
-# Rows folded on to the present, from what they were or from nothing.
+# Rows folded to the present, from an earlier row or from nothing.
 
 
 class _EventRow(TypedDict):
-    """What of a row of the log a fold needs."""
+    """The columns of the log that a fold needs."""
 
     originator_id: ReadOnly[str]
     originator_version: ReadOnly[int]
@@ -390,25 +388,24 @@ class _EventRow(TypedDict):
     state: ReadOnly[bytes]
 
 
-class _FoundRow(_EventRow):
-    """An event, or the mark of an archived history; `version` is what of it is folded already."""
+class _HistoryRow(_EventRow):
+    """An event, or the mark of an archived history; events up to `version` are folded already."""
 
     archive: ReadOnly[int | None]
     positions: ReadOnly[list[int]]
     version: ReadOnly[int]
 
 
-async def fold_on(
+async def fold_to_present(
     connection: Connection,
     files: LogFiles,
     table: Table,
     ids: Iterable[UUID],
     rows: Mapping[UUID, ProjectedRow],
 ) -> dict[UUID, ProjectedRow]:
-    """Return these aggregates' rows as they must be now.
+    """Return these aggregates' expected rows as of now.
 
-    They are `rows`, carried on by the events that came after them. An aggregate without events has
-    no row.
+    They are `rows`, with later events folded on. An aggregate without events has no row.
 
     Raises:
         FoldError: see `Folder.add`.
@@ -416,8 +413,8 @@ async def fold_on(
     master_keys = files.master_keys
     folded = dict(rows)
     versions = dict.fromkeys(ids, 0)
-    for aggregate_id, known in rows.items():
-        versions[aggregate_id] = known["aggregate_version"]
+    for aggregate_id, row_before in rows.items():
+        versions[aggregate_id] = row_before["aggregate_version"]
     new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
     plain = await _decrypted(first_plain_states(connection, master_keys, new))
     values = {
@@ -425,11 +422,11 @@ async def fold_on(
         "versions": list(versions.values()),
         "prefix": topic_prefix(table),
     }
-    marks: list[_FoundRow] = []
+    marks: list[_HistoryRow] = []
     async with connection.cursor() as cursor:
-        # Event by event: a run may have reported its progress a hundred thousand times.
-        async for found in cursor.stream(FOLD_SOME, values):
-            row = as_row(_FoundRow, found)
+        # Streamed: a run may have reported its progress a hundred thousand times.
+        async for record in cursor.stream(FOLD_SOME, values):
+            row = as_row(_HistoryRow, record)
             if row["archive"] is None:
                 _fold_row(table, folded, row, plain)
             else:
@@ -444,15 +441,15 @@ async def fold_on(
 
 
 async def _archived_events(
-    connection: Connection, files: LogFiles, mark: _FoundRow
+    connection: Connection, files: LogFiles, mark: _HistoryRow
 ) -> list[EventRow]:
-    """Return what of an archived history is not folded yet."""
+    """Return the events of an archived history that are not folded yet."""
     archive = mark["archive"]
     if archive is None:
         return []
     positions = mark["positions"][mark["version"] :]
-    found = await events_at(connection, files.archive, {archive: positions})
-    return [to_row(found[position]) for position in positions]
+    documents = await events_at(connection, files.archive, {archive: positions})
+    return [to_row(documents[position]) for position in positions]
 
 
 async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
@@ -474,25 +471,22 @@ def _fold_row(
     folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)
 
 
-# Which version of its fold each table was written by (the table `projection_versions`).
+# The version of the fold that each table was written by (the table `projection_versions`).
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A table that another version of its fold has written.
-
-    It is an older one or, after a step back, a newer one.
+    """A table that was written by another version of its fold: older or, after a downgrade, newer.
 
     Attributes:
-        written_by: that version; None if the table is new to the database, or a rebuild of it did
-            not come to its end.
+        written_by: that version; None if the table is new to the database, or its last rebuild did
+            not finish.
     """
 
     table: Table
     written_by: int | None
 
     def __str__(self) -> str:
-        """Say it."""
         if self.written_by is None:
             return f"{self.table.name} has not been built completely"
         return (
@@ -510,27 +504,27 @@ async def stale_tables(connection: Connection, tables: Sequence[Table] = TABLES)
     """Return the tables that must be rebuilt."""
     rows = await read_rows(connection, _Version, "SELECT name, version FROM projection_versions")
     versions = {row["name"]: row["version"] for row in rows}
-    found: list[Stale] = []
+    stale: list[Stale] = []
     for table in tables:
         written_by = versions.get(table.name)
         if written_by != table.version:
-            found.append(Stale(table, written_by))
-    return found
+            stale.append(Stale(table, written_by))
+    return stale
 
 
 async def has_version(connection: Connection, table: Table) -> bool:
-    """Return whether the table was complete once, and no rebuild has begun to change it since."""
+    """Return whether the table is complete: no unfinished rebuild has changed it."""
     query = "SELECT name, version FROM projection_versions WHERE name = %(name)s"
     return await read_first(connection, _Version, query, {"name": table.name}) is not None
 
 
-async def forget_version(connection: Connection, table: Table) -> None:
-    """Note that a rebuild has begun, so that one that does not come to its end is noticed."""
+async def delete_version(connection: Connection, table: Table) -> None:
+    """Record that a rebuild has begun, so that an unfinished one is noticed."""
     await connection.execute("DELETE FROM projection_versions WHERE name = %s", (table.name,))
 
 
 async def record_version(connection: Connection, table: Table) -> None:
-    """Note that the table is what this version of its fold makes of the log."""
+    """Record that the table is the fold of the log by this version."""
     await connection.execute(
         "INSERT INTO projection_versions (name, version) VALUES (%(name)s, %(version)s)"
         " ON CONFLICT (name) DO UPDATE"

@@ -1,7 +1,7 @@
-"""Proves that the tables equal the log, range by range, while the service continues to work.
+"""Compares the tables with the log, range by range, while the service continues to work.
 
-First the ranges, whose expected rows are staged; then the comparison (`verify`). Log and table are
-compared in one moment a range, in which they agree unless something is wrong.
+First the ranges, whose expected rows are staged; then the comparison (`verify`). Each range is
+compared in one snapshot, in which log and table agree unless something is wrong.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -27,22 +27,22 @@ from projections.tables import Folder, FoldError, Stored, topic_prefix
 EVENTS_A_RANGE = 100_000
 
 RANGE_S = 0.5
-"""How long a range is read; it ends with whichever comes first, and with an aggregate."""
+"""How long a range is read; it ends at the first of the two limits, after an aggregate."""
 
 ROWS_A_WRITE = 500
 
 BYTES_A_READ = 500_000
-MOST_A_READ = 2_000
-FIRST_READ = 50
-"""Events read at a time: about so many bytes. An event may have a megabyte, so this bounds memory;
-how many they are, those before tell."""
+MAX_READ = 2_000
+INITIAL_READ = 50
+"""About this many bytes of events are read at a time, which bounds memory: an event may have a
+megabyte. The number of events is estimated from those read before."""
 
 FIRST_ID = UUID(int=0)
 
 
 @dataclass
 class Staged:
-    """What was laid beside a table: of so many events, so many rows, and those left out."""
+    """The numbers of events and rows that were staged, and the rows that could not be."""
 
     events: int = 0
     rows: int = 0
@@ -50,11 +50,11 @@ class Staged:
 
     @property
     def unreadable_keys(self) -> set[str]:
-        """The ids of the aggregates that are left out."""
+        """The ids of the aggregates that were not staged."""
         return {str(error.aggregate_id) for error in self.unreadable}
 
     def add(self, other: "Staged") -> None:
-        """Count in another range's."""
+        """Add another range's numbers."""
         self.events += other.events
         self.rows += other.rows
         self.unreadable += other.unreadable
@@ -62,71 +62,71 @@ class Staged:
 
 @dataclass(frozen=True)
 class Range:
-    """A part of a table; its expected rows are staged, in a moment that both sessions see."""
+    """A part of a table; its expected rows are staged, in a snapshot of both sessions."""
 
     keys: KeyRange
     staged: Staged
 
 
 async def ranges(moments: Moments, table: Table, progress: Progress) -> AsyncGenerator[Range]:
-    """Yield the table range by range, until all of it was seen. Use it in `aclosing`.
+    """Yield the table range by range. Use it in `aclosing`.
 
     Raises:
         ArchiveError: an archive cannot be read.
     """
     total = await _estimate(moments.log, staging.FOLD_ALL, {"prefix": topic_prefix(table)})
-    emptying = f"TRUNCATE {staging.expected(table)}"
+    emptying = f"TRUNCATE {staging.expected_table(table)}"
     done = 0
     first: UUID | None = FIRST_ID
     while first is not None:
         await moments.tables.execute(emptying)
         async with moments.one():
             stager = _Stager(moments, table)
-            following = await stager.stage(first)
+            next_id = await stager.stage(first)
             staged = stager.staged
             done += staged.events
             progress(f"{table.name}: folding", done, max(done, total))
-            yield Range(KeyRange(first, following), staged)
-        first = following
+            yield Range(KeyRange(first, next_id), staged)
+        first = next_id
 
 
 class _Stager:
-    """Folds events from an aggregate on, and stages the rows, for as long as a range goes."""
+    """Folds the events of a range, and stages the rows."""
 
     def __init__(self, moments: Moments, table: Table) -> None:
         self.staged = Staged()
         self._moments = moments
         self._table = table
         self._folder = Folder(table, self.staged.unreadable.append)
-        self._line = staging.copy_line(table)
+        self._write_line = staging.copy_line(table)
         self._lines: list[str] = []
         self._until = monotonic() + RANGE_S
 
     async def stage(self, first: UUID) -> UUID | None:
-        """Return the aggregate with which the next range begins; None where this is the last."""
+        """Return the id with which the next range begins; None where this is the last."""
         table = self._table
-        copying = staging.copy_sql(table, staging.expected(table))
+        copying = staging.copy_sql(table, staging.expected_table(table))
         log = self._moments.log
         tables = self._moments.tables
-        following: UUID | None = None
+        next_id: UUID | None = None
         async with (
             _events(log, table, first) as chunks,
             tables.cursor().copy(copying.encode()) as copy,
         ):
             async for chunk in chunks:
-                following = await self._fold_chunk(chunk)
+                next_id = await self._fold_chunk(chunk)
                 if len(self._lines) >= ROWS_A_WRITE:
                     await copy.write(self._text())
-                if following is not None:
+                if next_id is not None:
                     break
             last = self._folder.end()
             if last is not None:
                 self._keep(last)
             await copy.write(self._text())
-        return following
+        return next_id
 
     async def _fold_chunk(self, chunk: Sequence[Stored]) -> UUID | None:
-        """Fold events; where the range is full, return the first aggregate that is left out."""
+        """Fold events; if the range is full, return the first id of the next range."""
         for event in chunk:
             if event[1] == 1 and self._is_full():
                 return event[0]
@@ -151,7 +151,7 @@ class _Stager:
         return self._folder.add(event)
 
     def _keep(self, row: ProjectedRow) -> None:
-        self._lines.append(self._line(row))
+        self._lines.append(self._write_line(row))
         self.staged.rows += 1
 
     def _text(self) -> str:
@@ -164,7 +164,7 @@ class _Stager:
 async def _events(
     connection: Connection, table: Table, first: UUID
 ) -> AsyncIterator[AsyncIterator[Sequence[Stored]]]:
-    """Give a table's events from an aggregate on, some at a time."""
+    """Yield a table's events from an aggregate on, in chunks."""
     values = {"prefix": topic_prefix(table), "first": first}
     async with connection.cursor("events", row_factory=tuple_row) as cursor:
         await cursor.execute(staging.FOLD_FROM, values, binary=True)
@@ -172,39 +172,39 @@ async def _events(
 
 
 async def _chunks(cursor: AsyncServerCursor[tuple[Any, ...]]) -> AsyncGenerator[Sequence[Stored]]:
-    size = FIRST_READ
-    while found := await cursor.fetchmany(size):
-        chunk = cast("list[Stored]", found)
+    size = INITIAL_READ
+    while fetched := await cursor.fetchmany(size):
+        chunk = cast("list[Stored]", fetched)
         yield chunk
         mean_bytes = max(sum(len(state) for *_, state in chunk) // len(chunk), 1)
         fitting = BYTES_A_READ // mean_bytes
-        size = min(max(fitting, 1), MOST_A_READ)
+        size = min(max(fitting, 1), MAX_READ)
 
 
-_Explained = TypedDict("_Explained", {"QUERY PLAN": list[dict[str, dict[str, int]]]})
-"""What EXPLAIN tells in JSON."""
+_ExplainRow = TypedDict("_ExplainRow", {"QUERY PLAN": list[dict[str, dict[str, int]]]})
+"""The JSON of EXPLAIN."""
 
 
 async def _estimate(connection: Connection, query: str, values: dict[str, str]) -> int:
-    """Return how many rows the planner expects: good enough for a bar.
+    """Return the planner's estimate of rows: good enough for a progress bar.
 
-    To count those of a large log takes seconds.
+    Counting the rows of a large log takes seconds.
     """
-    explained = await read_one(connection, _Explained, f"EXPLAIN (FORMAT JSON) {query}", values)
-    [found] = explained["QUERY PLAN"]
-    return found["Plan"]["Plan Rows"]
+    explained = await read_one(connection, _ExplainRow, f"EXPLAIN (FORMAT JSON) {query}", values)
+    [plan] = explained["QUERY PLAN"]
+    return plan["Plan"]["Plan Rows"]
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What came out for a table.
+    """The result of comparing a table.
 
     Attributes:
         position: the log's last position when the comparison began.
-        events: folded for it.
-        rows: that it must have.
-        differences: how many rows are not as they must be.
-        unreadable: how many rows nothing can be said about, because this version of the program
+        events: number of events folded.
+        rows: number of rows that it must have.
+        differences: number of rows that differ.
+        unreadable: number of rows that could not be compared, because this version of the program
             cannot read their events.
     """
 
@@ -217,7 +217,7 @@ class Checked:
 
     @property
     def is_equal(self) -> bool:
-        """Return whether the table is certainly equal to the log."""
+        """Return whether the table certainly equals the log."""
         return not self.differences and not self.unreadable
 
 
@@ -227,32 +227,32 @@ async def verify(
     report: Callable[[Difference], None],
     progress: Progress,
 ) -> list[Checked]:
-    """Compare the tables with the log, and report each difference and what cannot be read.
+    """Compare the tables with the log; report each difference and each unreadable row.
 
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    async with moments(database, tables) as seen:
-        return [await _check(seen, table, report, progress) for table in tables]
+    async with moments(database, tables) as moments_:
+        return [await _check(moments_, table, report, progress) for table in tables]
 
 
 async def _check(
-    seen: Moments, table: Table, report: Callable[[Difference], None], progress: Progress
+    moments_: Moments, table: Table, report: Callable[[Difference], None], progress: Progress
 ) -> Checked:
     total = Staged()
-    found = 0
-    async with aclosing(ranges(seen, table, progress)) as parts:
+    differing = 0
+    async with aclosing(ranges(moments_, table, progress)) as parts:
         async for part in parts:
             total.add(part.staged)
             _report_unreadable(table, part, report)
-            found += await _compare(seen, table, part, report)
+            differing += await _compare(moments_, table, part, report)
             progress(f"{table.name}: comparing", total.rows, total.rows)
     return Checked(
         table=table.name,
-        position=seen.position,
+        position=moments_.position,
         events=total.events,
         rows=total.rows,
-        differences=found,
+        differences=differing,
         unreadable=len(total.unreadable),
     )
 
@@ -265,13 +265,13 @@ def _report_unreadable(table: Table, part: Range, report: Callable[[Difference],
 
 
 async def _compare(
-    seen: Moments, table: Table, part: Range, report: Callable[[Difference], None]
+    moments_: Moments, table: Table, part: Range, report: Callable[[Difference], None]
 ) -> int:
-    """Report what differs in a range; return how much."""
-    found = 0
+    """Report a range's differences; return their number."""
+    differing = 0
     left_out = part.staged.unreadable_keys
-    async for difference in differences(seen.tables, seen.archive, table, part.keys):
+    async for difference in differences(moments_.tables, moments_.archive, table, part.keys):
         if difference.key not in left_out:
             report(difference)
-            found += 1
-    return found
+            differing += 1
+    return differing

@@ -1,12 +1,12 @@
-"""The check of the seals: a pure machine that is fed with seals and leaves in their order.
+"""The check of the seals: a pure state machine that is fed with seals and leaves in order.
 
 First its findings, then the comparison with heads that were kept elsewhere (`KeptHeads`), then
 `SealCheck`.
 
-Between two good seals the events must be those that the second one lists. Where its list cannot be
-believed, or seals in between are missing or broken, the events themselves are hashed into the tree,
-and the signed root tells whether they are what was sealed; if not, the peaks of the two trees tell
-where, as far as they can.
+Between two valid seals the events must be those that the second one lists. Where its list is not
+trusted, or seals in between are missing or broken, the events are hashed into the tree, and the
+signed root shows whether they are what was sealed; if not, the peaks of the two trees narrow down
+where.
 """
 
 from array import array
@@ -15,20 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eventlog.encoding import FIRST
-from eventlog.seal.seal import (
-    NOTHING_BEFORE,
-    Head,
-    JudgedSeal,
-    KeptHead,
-    SignedHead,
-    pairs,
-    to_runs,
-)
+from eventlog.seal.seal import NO_PREVIOUS, CheckedSeal, Head, KeptHead, SignedHead, pairs, to_runs
 from eventlog.seal.tree import Frontier, Leaf, first_difference, peak_ranges
 
 MAX_FINDINGS = 100
-"""Findings that are told one by one; the others are counted. Somebody may have rewritten a million
-events."""
+"""Findings that are reported one by one; the rest are counted. A million events may have been
+rewritten."""
 
 Kind = Literal["altered", "removed", "inserted", "contradicted", "seal"]
 """What happened: to one event; to events somewhere in a range (`contradicted`); or to the seals
@@ -41,9 +33,9 @@ class Finding:
 
     Attributes:
         kind: what happened.
-        position: the first position that it concerns, or may concern.
-        until: the last such position; the same where the event is known exactly.
-        text: what to tell people.
+        position: first position that it may concern.
+        until: last such position; the same where the event is certain.
+        text: the message for people.
     """
 
     kind: Kind
@@ -52,8 +44,8 @@ class Finding:
     text: str
 
     @property
-    def place(self) -> tuple[int, int]:
-        """Where it is; of two that begin at one position, the more exact one comes first."""
+    def range(self) -> tuple[int, int]:
+        """The key of order: of two that begin at one position, the more exact one comes first."""
         return self.position, self.until
 
     def present(self) -> dict[str, Any]:
@@ -75,21 +67,21 @@ class Finding:
 class Findings:
     """Gathers findings."""
 
-    told: list[Finding] = field(default_factory=list)
-    untold: int = 0
+    reported: list[Finding] = field(default_factory=list)
+    not_reported: int = 0
     first: Finding | None = None
 
     def add(self, kind: Kind, position: int, text: str, until: int | None = None) -> None:
-        """Note one thing; `until` is `position` unless it is given."""
+        """Add a finding; `until` is `position` by default."""
         if until is None or until < position:
             until = position
         finding = Finding(kind, position, until, text)
-        if self.first is None or finding.place < self.first.place:
+        if self.first is None or finding.range < self.first.range:
             self.first = finding
-        if len(self.told) < MAX_FINDINGS:
-            self.told.append(finding)
+        if len(self.reported) < MAX_FINDINGS:
+            self.reported.append(finding)
         else:
-            self.untold += 1
+            self.not_reported += 1
 
 
 @dataclass(frozen=True)
@@ -97,15 +89,15 @@ class Report:
     """The result of a check.
 
     Attributes:
-        log_id: the log's name.
-        events: how many events the log has.
-        seals: how many seals were found good.
-        last: the last good one.
-        unsealed: how many events come after it.
-        kept: how many heads that were kept elsewhere the log was compared with.
-        findings: what is wrong, in the order of positions.
-        untold: how many more findings there are.
-        first: the finding with the first position.
+        log_id: the log's id.
+        events: number of events in the log.
+        seals: number of valid seals.
+        last: the last valid seal's head.
+        unsealed: number of events after it.
+        kept: number of heads, kept elsewhere, that the log was compared with.
+        findings: in the order of positions.
+        not_reported: number of findings beyond these.
+        first: the finding with the lowest position.
     """
 
     log_id: str
@@ -115,7 +107,7 @@ class Report:
     unsealed: int
     kept: int
     findings: list[Finding]
-    untold: int
+    not_reported: int
     first: Finding | None
 
     @property
@@ -141,25 +133,24 @@ class Report:
             "unsealedEvents": self.unsealed,
             "keptHeads": self.kept,
             "findings": [finding.present() for finding in self.findings],
-            "moreFindings": self.untold,
+            "moreFindings": self.not_reported,
         }
 
 
 @dataclass
-class _State:
-    """What is known of one kept head.
+class _KeptHeadState:
+    """What the check knows of one kept head.
 
     Attributes:
-        matches: whether the log's first events have its root; None until they have passed by.
-        differs: the range of leaves that holds the first difference, as far as is known.
-        seal: the seal of its number, if that has been seen.
-        proven: how many of the log's events it proves by naming, as the seal before it, one that is
-            still there.
+        matches: whether the log's first events have its root; None until they have been read.
+        difference: range of leaves that holds the first difference.
+        seal: the seal with its number, if that has been read.
+        proven: number of events that it proves because the seal before it is still there.
     """
 
     kept: KeptHead
     matches: bool | None = None
-    differs: tuple[int, int] = (0, 0)
+    difference: tuple[int, int] = (0, 0)
     seal: SignedHead | None = None
     proven: int = 0
 
@@ -178,28 +169,28 @@ def _size_of(kept: KeptHead) -> int:
 
 
 class KeptHeads:
-    """The heads, and what the log says to each of them."""
+    """The kept heads, compared with the log."""
 
     def __init__(self, kept: Sequence[KeptHead], log_id: str, findings: Findings) -> None:
         self._findings = findings
         self._log_id = log_id
         by_size = sorted(kept, key=_size_of)
-        self._states = [_State(head) for head in by_size]
-        self._by_size: dict[int, list[_State]] = {}
+        self._states = [_KeptHeadState(head) for head in by_size]
+        self._by_size: dict[int, list[_KeptHeadState]] = {}
         self._floors: dict[int, int] = {}
         self.watched: set[int] = set()
         for state in self._states:
-            self._watch_for(state)
+            self._watch(state)
 
-    def _watch_for(self, state: _State) -> None:
+    def _watch(self, state: _KeptHeadState) -> None:
         size = state.head.size
         self._by_size.setdefault(size, []).append(state)
         self.watched.add(size)
         for start, _ in peak_ranges(size):
             self.watched.add(start)
 
-    def saw_seal(self, signed: SignedHead) -> None:
-        """Note a good seal."""
+    def record_seal(self, signed: SignedHead) -> None:
+        """Record a valid seal."""
         head = signed.head
         for state in self._states:
             if state.head.number == head.number:
@@ -208,8 +199,8 @@ class KeptHeads:
                 state.proven = head.size
                 self.watched.add(head.size)
 
-    def saw_tree(self, tree: Frontier, position: int) -> None:
-        """Compare a tree of a watched size, whose last leaf stands at this position."""
+    def compare_tree(self, tree: Frontier, position: int) -> None:
+        """Compare a tree of a watched size, whose last leaf has this position."""
         size = tree.size
         self._floors[size] = position + 1
         states = self._by_size.get(size)
@@ -221,49 +212,51 @@ class KeptHeads:
                 state.matches = True
             else:
                 state.matches = False
-                state.differs = _differs(state, tree)
+                state.difference = _difference(state, tree)
 
     def conclude(self, tree: Frontier, unsealed: int, first: int) -> None:
         """Report every head that contradicts the log.
 
-        Its tree is as it was at the end; `unsealed` is the first position after its seals, `first`
-        that of all.
+        Args:
+            tree: of the whole log.
+            unsealed: first position after the last valid seal.
+            first: first position of the log.
         """
         self._floors[0] = first
-        known_good = 0
+        matching_size = 0
         for state in self._states:
             head = state.head
             if head.log_id != self._log_id:
-                self._tell_other_log(state, first)
+                self._report_other_log(state, first)
                 continue
             if state.matches:
-                known_good = head.size
+                matching_size = head.size
                 self._check_seal(state, unsealed)
                 continue
-            same = max(known_good, state.proven)
+            same = max(matching_size, state.proven)
             if state.matches is False:
-                self._tell_contradiction(state, same)
+                self._report_contradiction(state, same)
             elif head.size > tree.size:
-                self._tell_too_short(state, tree, same)
+                self._report_too_short(state, tree, same)
 
-    def _tell_other_log(self, state: _State, first: int) -> None:
+    def _report_other_log(self, state: _KeptHeadState, first: int) -> None:
         head = state.head
         what = f"{state.name} is that of another log, {head.log_id}"
-        text = f"{what}: this one was put in its place"
+        text = f"{what}: the log was replaced"
         self._findings.add("contradicted", first, text, head.position)
 
-    def _tell_too_short(self, state: _State, tree: Frontier, same: int) -> None:
-        """Report a head of more events than there are; the first `same` are surely as sealed."""
+    def _report_too_short(self, state: _KeptHeadState, tree: Frontier, same: int) -> None:
+        """Report a head of more events than the log has; the first `same` are as sealed."""
         head = state.head
-        differs, _ = _differs(state, tree)
-        start = self._floor(same, differs)
+        difference, _ = _difference(state, tree)
+        start = self._floor(same, difference)
         covered = f"{state.name} covers {head.size} events"
         self._findings.add("removed", start, f"{covered}; the log has {tree.size}", head.position)
 
-    def _tell_contradiction(self, state: _State, same: int) -> None:
-        """Report a head whose events are others; the first `same` are surely as sealed."""
-        differs, end = state.differs
-        start = self._floor(same, differs)
+    def _report_contradiction(self, state: _KeptHeadState, same: int) -> None:
+        """Report a head whose events differ; the first `same` are certainly as sealed."""
+        difference, end = state.difference
+        start = self._floor(same, difference)
         after_head = state.head.position + 1
         last = self._floors.get(end, after_head) - 1
         text = (
@@ -272,12 +265,12 @@ class KeptHeads:
         )
         self._findings.add("contradicted", start, text, last)
 
-    def _floor(self, same: int, differs: int) -> int:
-        """Return the first position in question after so many events of which all is known."""
-        return self._floors.get(max(same, differs), self._floors[0])
+    def _floor(self, same: int, difference: int) -> int:
+        """Return the first position after the events that are certain."""
+        return self._floors.get(max(same, difference), self._floors[0])
 
-    def _check_seal(self, state: _State, unsealed: int) -> None:
-        """Report a kept head that is no longer among the seals, though its events are as sealed."""
+    def _check_seal(self, state: _KeptHeadState, unsealed: int) -> None:
+        """Report a kept head that is no longer among the seals, while its events are as sealed."""
         head = state.head
         if state.seal is None:
             text = f"{state.name} is no longer among the log's seals"
@@ -285,12 +278,12 @@ class KeptHeads:
             self._findings.add("seal", position, text, head.position)
         elif state.seal.head != head:
             replaced = f"{state.name} was replaced by another one"
-            text = f"{replaced}; the events under it are what they were"
+            text = f"{replaced}; its events are unchanged"
             position = min(state.seal.head.position, head.position)
             self._findings.add("seal", position, text)
 
 
-def _differs(state: _State, tree: Frontier) -> tuple[int, int]:
+def _difference(state: _KeptHeadState, tree: Frontier) -> tuple[int, int]:
     kept_tree = state.kept.tree
     if kept_tree is None:
         return 0, state.head.size
@@ -304,7 +297,7 @@ END = 2**63
 class SealCheck:
     """Call `open` with a seal, `take` with the events up to its position, and `close`.
 
-    After the last seal call `open_tail`, `take` with what is left, and `finish`.
+    After the last seal call `open_tail`, `take` with the remaining events, and `finish`.
     """
 
     def __init__(self, log_id: str, kept: Sequence[KeptHead]) -> None:
@@ -313,15 +306,15 @@ class SealCheck:
         self._kept = KeptHeads(kept, log_id, self.findings)
         self._kept_count = len(kept)
         self._tree = Frontier()
-        self._lost = False
+        self._is_uncertain = False
         self._good: SignedHead | None = None
         self._good_seals = 0
         self._numbers: set[int] = set()
         self._doubts: list[str] = []
-        self._seal: JudgedSeal | None = None
+        self._seal: CheckedSeal | None = None
         self._entries: list[Leaf] = []
-        self._at = 0
-        self._listed_from = END
+        self._next = 0
+        self._first_listed = END
         self._unlisted = array("q")
         self._events = 0
         self._unsealed = 0
@@ -329,33 +322,33 @@ class SealCheck:
         self._last = 1
         self._first_unsealed = 1
 
-    def open(self, seal: JudgedSeal) -> int | None:
+    def open(self, seal: CheckedSeal) -> int | None:
         """Begin with the next seal.
 
         Returns:
-            The last position it covers, None if nothing of it can be believed.
+            The last position it covers, None if the seal is not trusted.
         """
-        before = 0
-        hash_before = NOTHING_BEFORE
+        last_number = 0
+        hash_before = NO_PREVIOUS
         if self._good is not None:
-            before = self._good.head.number
+            last_number = self._good.head.number
             hash_before = self._good.hash
-        if seal.signed is None or seal.number <= before:
+        if seal.signed is None or seal.number <= last_number:
             self._doubt(seal)
             return None
         head = seal.signed.head
-        following = before + 1
-        self._doubt_missing(following, head.number)
-        is_next = head.number == following
+        expected = last_number + 1
+        self._doubt_missing(expected, head.number)
+        is_next = head.number == expected
         if is_next and head.previous != hash_before:
             self._doubts.append(f"seal {head.number} does not follow from the one before it")
-        self._kept.saw_seal(seal.signed)
+        self._kept.record_seal(seal.signed)
         self._seal = seal
         entries = seal.entries or []
         self._list(entries)
         if entries and is_next:
             # Right after a good seal, every event has to be listed.
-            self._listed_from = FIRST
+            self._first_listed = FIRST
         return head.position
 
     def open_tail(self) -> None:
@@ -364,7 +357,7 @@ class SealCheck:
         self._list([])
 
     def take(self, leaves: Sequence[Leaf]) -> None:
-        """Look at the next events."""
+        """Check the next events."""
         count = len(leaves)
         if not self._events:
             self._first, _ = leaves[0]
@@ -373,15 +366,15 @@ class SealCheck:
         if self._seal is None:
             self._take_unsealed(leaves)
             return
-        end = self._at + count
-        if self._entries[self._at : end] == leaves:
-            self._at = end
+        end = self._next + count
+        if self._entries[self._next : end] == leaves:
+            self._next = end
             return
         for leaf in leaves:
             self._compare(leaf)
 
     def close(self) -> None:
-        """End a seal: all that it covers has been taken."""
+        """End a seal: all events that it covers have been taken."""
         seal = self._seal
         if seal is None or seal.signed is None:
             raise ValueError("no seal is open")
@@ -390,16 +383,16 @@ class SealCheck:
         for position, leaf in self._entries:
             self._push(position, leaf)
         head = seal.signed.head
-        unlisted = self._place_unlisted(head)
+        unlisted = self._unlisted_range(head)
         root = self._tree.root().hex()
         if self._tree.size != head.size or root != head.root:
             unlisted = self._contradicted(seal, head.position, start, unlisted)
         first, until = unlisted
-        self._tell(self._doubts, first, until)
+        self._report(self._doubts, first, until)
         if self._entries:
             first, _ = self._entries[0]
             until = head.position
-        self._tell(seal.problems, first, until)
+        self._report(seal.problems, first, until)
         self._good = seal.signed
         self._good_seals += 1
         self._numbers = set()
@@ -411,12 +404,12 @@ class SealCheck:
         first = self._after_good()
         if self._unsealed:
             first = self._first_unsealed
-        self._tell(self._doubts, first, self._last)
+        self._report(self._doubts, first, self._last)
         if self._events and self._good is None and not self._doubts:
-            text = "nothing of this log is sealed, so nothing can be shown"
+            text = "nothing of this log is sealed, so nothing can be proven"
             self.findings.add("seal", first, text, self._last)
         self._kept.conclude(self._tree, self._after_good(), min(self._first, 1))
-        told = sorted(self.findings.told, key=lambda finding: finding.place)
+        in_order = sorted(self.findings.reported, key=lambda finding: finding.range)
         return Report(
             log_id=self._log_id,
             events=self._events,
@@ -424,13 +417,13 @@ class SealCheck:
             last=self._good,
             unsealed=self._unsealed,
             kept=self._kept_count,
-            findings=told,
-            untold=self.findings.untold,
+            findings=in_order,
+            not_reported=self.findings.not_reported,
             first=self.findings.first,
         )
 
-    def _doubt(self, seal: JudgedSeal) -> None:
-        """Note why nothing of a seal can be believed."""
+    def _doubt(self, seal: CheckedSeal) -> None:
+        """Note why a seal is not trusted."""
         number = seal.number
         twice = f"there is more than one seal {number}"
         self._doubts += seal.problems or [twice]
@@ -446,13 +439,13 @@ class SealCheck:
 
     def _list(self, entries: list[Leaf]) -> None:
         self._entries = entries
-        self._at = 0
-        self._listed_from = END
+        self._next = 0
+        self._first_listed = END
         if entries:
-            self._listed_from, _ = entries[0]
+            self._first_listed, _ = entries[0]
 
-    def _place_unlisted(self, head: Head) -> tuple[int, int]:
-        """Return the first and last position of what the seal covers and no list names."""
+    def _unlisted_range(self, head: Head) -> tuple[int, int]:
+        """Return the first and last position that the seal covers but no list names."""
         first = self._after_good()
         if self._unlisted:
             first = self._unlisted[0]
@@ -470,9 +463,9 @@ class SealCheck:
             self._push(position, leaf)
 
     def _compare(self, leaf: Leaf) -> None:
-        """Compare an event with what the seal lists there, or hash it where nothing is listed."""
+        """Compare an event with the seal's list, or hash it where the list does not reach."""
         position, leaf_hash = leaf
-        if position < self._listed_from:
+        if position < self._first_listed:
             self._unlisted.append(position)
             self._push(position, leaf_hash)
             return
@@ -485,57 +478,60 @@ class SealCheck:
         if entry != leaf:
             text = f"the event was altered after {self._name} had sealed it"
             self.findings.add("altered", position, text)
-        self._at += 1
+        self._next += 1
 
     def _skip_to(self, position: int) -> None:
-        """Report the listed events before the position that have not come."""
+        """Report the listed events before the position that are missing."""
         text = f"the event was removed after {self._name} had sealed it"
         while (entry := self._next_entry()) is not None:
             listed, _ = entry
             if listed >= position:
                 return
             self.findings.add("removed", listed, text)
-            self._at += 1
+            self._next += 1
 
     def _next_entry(self) -> Leaf | None:
-        if self._at == len(self._entries):
+        if self._next == len(self._entries):
             return None
-        return self._entries[self._at]
+        return self._entries[self._next]
 
     def _contradicted(
-        self, seal: JudgedSeal, position: int, start: int, place: tuple[int, int]
+        self, seal: CheckedSeal, position: int, start: int, unlisted_range: tuple[int, int]
     ) -> tuple[int, int]:
-        """Report that the events up to the seal's position do not have its root, and go on from it.
+        """Report that the events up to the seal's position do not have its root.
 
-        `start` is the index of the first event that no list vouches for, `place` where these events
-        are.
+        Args:
+            seal: that is contradicted.
+            position: the seal's position.
+            start: index of the first event that no list names.
+            unlisted_range: positions of the events that no list names.
 
         Returns:
-            That place, as narrowly as the peaks can tell.
+            That range, narrowed down by the peaks.
         """
         unlisted = self._unlisted
         sealed = seal.tree
-        first, until = place
-        # Something may have been removed right after the last event that is certain.
+        first, until = unlisted_range
+        # An event may have been removed right after the last one that is certain.
         first = min(first, self._after_good())
-        if sealed is not None and not self._lost:
+        if sealed is not None and not self._is_uncertain:
             first, until = self._narrowed(sealed, start, first, until)
-        if unlisted or not self._lost:
+        if unlisted or not self._is_uncertain:
             text = f"somewhere here the log is not what {self._name} covers"
             self.findings.add("contradicted", first, text, until)
-        self._lost = sealed is None
+        self._is_uncertain = sealed is None
         if sealed is not None:
             self._tree = Frontier(sealed.size, sealed.peaks)
             if sealed.size in self._kept.watched:
-                self._kept.saw_tree(self._tree, position)
+                self._kept.compare_tree(self._tree, position)
         return first, until
 
     def _narrowed(self, sealed: Frontier, start: int, first: int, until: int) -> tuple[int, int]:
-        """Return the range of positions that differ, as narrowly as the peaks can tell."""
+        """Return the range of positions that differ, narrowed down by the peaks."""
         unlisted = self._unlisted
         count = len(unlisted)
         same, end = first_difference(sealed, self._tree)
-        # Of the events that no list vouches for, how many are surely right, and surely after.
+        # Of the events that no list names: how many are certainly right, and certainly after.
         same -= start
         end -= start
         if 0 < same <= count:
@@ -545,14 +541,14 @@ class SealCheck:
             until = unlisted[end - 1]
         return first, until
 
-    def _tell(self, problems: Sequence[str], first: int, until: int) -> None:
+    def _report(self, problems: Sequence[str], first: int, until: int) -> None:
         for problem in problems:
             self.findings.add("seal", first, problem, until)
 
     def _push(self, position: int, leaf: bytes) -> None:
         self._tree.push(leaf)
         if self._tree.size in self._kept.watched:
-            self._kept.saw_tree(self._tree, position)
+            self._kept.compare_tree(self._tree, position)
 
     @property
     def _name(self) -> str:
@@ -561,7 +557,7 @@ class SealCheck:
         return f"seal {self._seal.number}"
 
     def _after_good(self) -> int:
-        """Return the position after the last good seal: the first one that may be in question."""
+        """Return the position after the last valid seal: the first one that may be wrong."""
         if self._good is None:
             return 1
         return self._good.head.position + 1

@@ -19,14 +19,14 @@ from eventlog.seal.seal import (
     SealError,
     SignedHead,
     all_seals,
+    check_seal,
     exported,
-    judge,
+    head_of_document,
     last_seal,
-    presented,
     seal_covering,
     split,
     tree_of,
-    trusted,
+    verified_head,
 )
 from eventlog.seal.tree import (
     Range,
@@ -114,26 +114,26 @@ class Prover:
             row = await last_seal(connection)
         if row is None:
             raise SealError("the log has no seal yet")
-        signed = trusted(self._keys, row.head, row.signature)
+        signed = verified_head(self._keys, row.head, row.signature)
         return exported(signed, tree_of(signed.head, row.peaks))
 
     async def last_head(self, connection: Connection) -> SignedHead:
         """Return the log's last head.
 
         Raises:
-            SealError: there is none, or no trusted key signed it.
+            SealError: there is none, or no verified_head key signed it.
         """
         row = await last_seal(connection)
         if row is None:
             raise SealError("the log has no seal yet")
-        return trusted(self._keys, row.head, row.signature)
+        return verified_head(self._keys, row.head, row.signature)
 
     async def _index(self, connection: Connection, position: int) -> int | None:
         """Return how many sealed events come before a position, None if no sealed one is there."""
         row = await seal_covering(connection, position)
         if row is None:
             return None
-        seal = judge(row, self._keys, await read_value(connection, str, sql.LOG_ID))
+        seal = check_seal(row, self._keys, await read_value(connection, str, sql.LOG_ID))
         if seal.signed is None or seal.entries is None:
             problem = seal.problems[0]
             raise SealError(f"{problem}: run `seal verify`")
@@ -172,7 +172,7 @@ def check_proof(proof: Any, keys: SealKeys) -> str:
 
 
 def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
-    head = presented(keys, proof["seal"]).head
+    head = head_of_document(keys, proof["seal"]).head
     event = proof["event"]
     index = proof["index"]
     content = encoded(read_event(event))
@@ -191,8 +191,8 @@ def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKey
 
 
 def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
-    old_signed = presented(keys, proof["old"])
-    new_signed = presented(keys, proof["new"])
+    old_signed = head_of_document(keys, proof["old"])
+    new_signed = head_of_document(keys, proof["new"])
     old = old_signed.head
     new = new_signed.head
     if old.log_id != new.log_id:

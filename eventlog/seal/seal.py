@@ -2,10 +2,10 @@
 
 First heads and seals, then heads kept in files outside the database, then the rows of `log_seals`.
 
-A head says: this log's first `size` events, up to `position`, have this root. What is signed is its
-text, canonical JSON; the rest of a seal (the hashes of its own events, their positions) is covered
-by the head's `entries`, and the tree's peaks by its `root`. So no column of the table can be
-altered unnoticed.
+A head states that this log's first `size` events, up to `position`, have this root. The signature
+is over its text, canonical JSON; the head's `entries` covers the rest of a seal (the hashes and
+positions of its own events), its `root` the tree's peaks. So no column of the table can be altered
+unnoticed.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -24,17 +24,17 @@ from runtime.files import write_whole
 
 FORMAT = "apphub-jobs seal 1"
 
-NOTHING_BEFORE = "0" * 64
-"""What the first seal names as the one before."""
+NO_PREVIOUS = "0" * 64
+"""`previous` of the first seal."""
 
 _NAMES = {"log_id": "logId", "sealed_at": "sealedAt"}
 """Names of a head's fields in JSON, where they differ."""
 
-_PYTHON_NAMES = {shown: name for name, shown in _NAMES.items()}
+_FIELD_NAMES = {json_name: name for name, json_name in _NAMES.items()}
 
 
 class SealError(Exception):
-    """Seals or heads are not what they must be; the message says what is wrong."""
+    """Seals or heads are invalid; the message says what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +42,15 @@ class Head:
     """What is signed. Hashes are hexadecimal.
 
     Attributes:
-        log_id: the log's name.
-        number: seals are numbered from 1 on.
-        size: how many events the tree has.
+        log_id: the log's id.
+        number: 1, 2, …
+        size: number of events in the tree.
         root: the tree's root.
-        position: the last event's.
-        entries: the hash over the leaves and positions that this seal added.
-        previous: the hash of the seal before.
+        position: of the last event.
+        entries: hash of the leaves and positions that this seal added.
+        previous: hash of the previous seal.
         sealed_at: the sealer's time, as ISO 8601 text.
-        key: the name of the key that signs.
+        key: id of the signing key.
     """
 
     log_id: str
@@ -76,14 +76,14 @@ class Head:
 
 @dataclass(frozen=True)
 class SignedHead:
-    """A head whose signature holds."""
+    """A head with a valid signature."""
 
     head: Head
     signature: bytes
 
     @property
     def hash(self) -> str:
-        """Return what the next seal names as the one before it."""
+        """Return the hash that the next seal has as `previous`."""
         signed = _message(self.head.text()) + self.signature
         return sha256(signed).hexdigest()
 
@@ -127,8 +127,8 @@ def sign(keys: SealKeys, head: Head) -> SignedHead:
     return SignedHead(head, keys.sign(_message(head.text())))
 
 
-def trusted(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
-    """Return a head of which only its text and signature are known.
+def verified_head(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
+    """Return the head of a text and its signature.
 
     Raises:
         SealError: no trusted key signed it.
@@ -138,11 +138,11 @@ def trusted(keys: SealKeys, text: str, signature: bytes) -> SignedHead:
     return SignedHead(_head(orjson.loads(text)), signature)
 
 
-def presented(keys: SealKeys, document: Any) -> SignedHead:
-    """Return an exported head.
+def head_of_document(keys: SealKeys, document: Any) -> SignedHead:
+    """Return the head of an exported document.
 
     Raises:
-        SealError: it is none, or no trusted key signed it.
+        SealError: it is not a head, or no trusted key signed it.
     """
     try:
         head = _head(document["head"])
@@ -151,24 +151,24 @@ def presented(keys: SealKeys, document: Any) -> SignedHead:
         raise SealError("it is not the head of a seal") from None
     if document.get("format") != FORMAT:
         raise SealError(f"its format is not {FORMAT!r}")
-    return trusted(keys, head.text(), signature)
+    return verified_head(keys, head.text(), signature)
 
 
 def entries_hash(runs: Sequence[int], leaves: bytes) -> str:
-    """Return the hash that a head gives over what its seal added."""
-    hashed = sha256()
+    """Return the hash of the positions and leaves that a seal added."""
+    digest = sha256()
     for number in (len(runs), *runs):
-        hashed.update(number.to_bytes(8, "big", signed=True))
-    hashed.update(leaves)
-    return hashed.hexdigest()
+        digest.update(number.to_bytes(8, "big", signed=True))
+    digest.update(leaves)
+    return digest.hexdigest()
 
 
 def to_runs(positions: Sequence[int]) -> list[int]:
     """Return ascending positions as the first and last of each unbroken run."""
     runs: list[int] = []
     for position in positions:
-        before = position - 1
-        if runs and runs[-1] == before:
+        previous = position - 1
+        if runs and runs[-1] == previous:
             runs[-1] = position
         else:
             runs += (position, position)
@@ -179,7 +179,7 @@ def entries_of(runs: Sequence[int], leaves: bytes) -> list[Leaf]:
     """Return the positions and leaf hashes that a seal added.
 
     Raises:
-        ValueError: there are not as many hashes as positions.
+        ValueError: the numbers of hashes and positions differ.
     """
     positions: list[int] = []
     for first, last in pairs(runs):
@@ -194,13 +194,13 @@ def pairs(runs: Sequence[int]) -> list[tuple[int, int]]:
 
 
 def split(hashes: bytes) -> list[bytes]:
-    """Return hashes that stand one after the other as a list."""
+    """Return concatenated hashes as a list."""
     starts = range(0, len(hashes), HASH_SIZE)
     return [hashes[start : start + HASH_SIZE] for start in starts]
 
 
 def tree_of(head: Head, peaks: bytes) -> Frontier:
-    """Return the tree that a head speaks of, to compare it or to go on from it.
+    """Return a head's tree, to compare it or to continue it.
 
     Raises:
         SealError: the peaks are not those of the head's root.
@@ -215,7 +215,7 @@ def tree_of(head: Head, peaks: bytes) -> Frontier:
 
 
 def _head(fields: dict[str, Any]) -> Head:
-    return Head(**{_PYTHON_NAMES.get(name, name): value for name, value in fields.items()})
+    return Head(**{_FIELD_NAMES.get(name, name): value for name, value in fields.items()})
 
 
 def _message(text: str) -> bytes:
@@ -227,12 +227,11 @@ def _message(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class KeptHead:
-    """A head from a file, whose signature holds.
+    """A head from a file, with a valid signature.
 
     Attributes:
         signed: the head.
-        tree: the tree's peaks, if the file has them; they tell more exactly where a log was
-            changed.
+        tree: the tree's peaks, if the file has them; they narrow down where a log was changed.
         source: the file.
     """
 
@@ -248,10 +247,10 @@ def exported(signed: SignedHead, tree: Frontier) -> bytes:
 
 
 def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
-    """Return the heads that a file holds.
+    """Return the heads in a file.
 
     Raises:
-        SealError: it cannot be read, or something in it is not a head signed by a trusted key.
+        SealError: it cannot be read, or has something that is not a head signed by a trusted key.
     """
     try:
         text = path.read_bytes()
@@ -261,7 +260,7 @@ def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
         documents = _documents(text)
         heads = [_kept(document, keys, str(path)) for document in documents]
     except SealError as error:
-        raise SealError(f"cannot use what {path} holds: {error}") from None
+        raise SealError(f"cannot use the heads in {path}: {error}") from None
     if not heads:
         raise SealError(f"{path} is empty")
     return heads
@@ -271,7 +270,7 @@ def read_head(path: Path, keys: SealKeys) -> SignedHead | None:
     """Return the last head that a sealer kept, None if it has kept none.
 
     Raises:
-        SealError: the file cannot be read, or holds something else.
+        SealError: the file cannot be read, or is not valid.
     """
     if not path.exists():
         return None
@@ -279,7 +278,7 @@ def read_head(path: Path, keys: SealKeys) -> SignedHead | None:
 
 
 def write_head(path: Path, signed: SignedHead, tree: Frontier) -> None:
-    """Replace the head that is kept; after a crash the file holds the old one or the new one.
+    """Replace the kept head; after a crash the file has the old one or the new one.
 
     Raises:
         OSError: it cannot be written.
@@ -300,7 +299,7 @@ def _documents(text: bytes) -> list[Any]:
 
 
 def _kept(document: Any, keys: SealKeys, source: str) -> KeptHead:
-    signed = presented(keys, document)
+    signed = head_of_document(keys, document)
     if "peaks" not in document:
         return KeptHead(signed, None, source)
     try:
@@ -349,7 +348,7 @@ SEALED_EVENTS = """
 """
 
 
-# Rows of `log_seals`; none is believed before its signature and its hashes have been checked.
+# Rows of `log_seals`; none is trusted before its signature and its hashes have been checked.
 
 SEALS_CHUNK = 50
 """Rows in memory at a time; one has up to 32 kB of hashes."""
@@ -357,7 +356,7 @@ SEALS_CHUNK = 50
 
 @dataclass(frozen=True)
 class StoredSeal:
-    """A row as it stands in the table; what an editor made NULL or something else is empty here."""
+    """A row of the table; a column that somebody set to NULL or another type is empty here."""
 
     number: int
     size: int
@@ -370,11 +369,11 @@ class StoredSeal:
 
 
 @dataclass(frozen=True)
-class JudgedSeal:
-    """What of a row can be believed.
+class CheckedSeal:
+    """The trusted parts of a row.
 
     Attributes:
-        number: the row's own number, believed or not.
+        number: the row's own number, trusted or not.
         signed: its head, None if that is not a head of this log and number, signed by a trusted
             key.
         entries: the events that it lists, None if the list is not the one that was signed.
@@ -399,7 +398,7 @@ async def last_seal(connection: Connection) -> StoredSeal | None:
 
 
 async def seal_covering(connection: Connection, position: int) -> StoredSeal | None:
-    """Return the row under which a position falls, None if that is not sealed."""
+    """Return the seal that covers a position, None if that is not sealed."""
     cursor = await connection.execute(SEAL_COVERING, (position,))
     row = await cursor.fetchone()
     if row is None:
@@ -416,21 +415,21 @@ async def all_seals(connection: Connection) -> AsyncIterator[StoredSeal]:
                 yield _stored(row)
 
 
-def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
-    """Find out what of a row can be believed."""
+def check_seal(row: StoredSeal, keys: SealKeys, log_id: str) -> CheckedSeal:
+    """Return the trusted parts of a row."""
     number = row.number
     try:
-        signed = trusted(keys, row.head, row.signature)
+        signed = verified_head(keys, row.head, row.signature)
     except SealError as error:
         problem = f"seal {number}: {error}"
-        return JudgedSeal(number, problems=[problem])
+        return CheckedSeal(number, problems=[problem])
     head = signed.head
     if head.log_id != log_id:
         problem = f"seal {number} was made for another log, {head.log_id}"
-        return JudgedSeal(number, problems=[problem])
+        return CheckedSeal(number, problems=[problem])
     if head.number != number:
-        problem = f"what stands as seal {number} was signed as seal {head.number}"
-        return JudgedSeal(number, problems=[problem])
+        problem = f"the row of seal {number} was signed as seal {head.number}"
+        return CheckedSeal(number, problems=[problem])
     problems: list[str] = []
     if row.size != head.size:
         problems.append(f"seal {number}: its column size was altered")
@@ -446,7 +445,7 @@ def judge(row: StoredSeal, keys: SealKeys, log_id: str) -> JudgedSeal:
         tree = tree_of(head, row.peaks)
     except SealError as error:
         problems.append(f"seal {number}: {error}")
-    return JudgedSeal(number=number, signed=signed, entries=entries, tree=tree, problems=problems)
+    return CheckedSeal(number=number, signed=signed, entries=entries, tree=tree, problems=problems)
 
 
 def _stored(row: Mapping[str, Any]) -> StoredSeal:
@@ -471,13 +470,13 @@ def _int(value: object) -> int:
 def _ints(value: object) -> list[int]:
     if not isinstance(value, list):
         return []
-    if not all(isinstance(one, int) for one in value):
+    if not all(isinstance(value, int) for value in value):
         return []
     return value
 
 
 def as_bytes(value: object) -> bytes:
-    """Return a column's bytes; what an editor put in their place counts as none."""
+    """Return a column's bytes; another type counts as empty."""
     if not isinstance(value, bytes):
         return b""
     return value

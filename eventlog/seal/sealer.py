@@ -1,14 +1,13 @@
 """The sealer: follows the log and seals it once a second while events arrive.
 
 First the whole log as stored bytes, the table merged with the archives; then where sealing
-continues: the last seal in the database, compared with the head kept outside (`Tips`); then the
+continues: the last seal in the database, compared with the head kept outside (`TipStore`); then the
 `Sealer`.
 
 A seal is a signed Merkle head over the log. Each cycle is one short transaction under an advisory
 lock of its own, from the last seal in the table to the log's end: the process that gets the lock
-seals, the others find it done. Nothing is kept between cycles but the last head, in a file outside
-the database, so after a kill it, or another process, just continues. The append lock is never
-touched.
+seals, the others find nothing to seal. Between cycles only the last head is kept, in a file outside
+the database, so after a kill this or another process continues. The append lock is never taken.
 """
 
 import asyncio
@@ -36,7 +35,7 @@ from eventlog.seal import seal
 from eventlog.seal import seal as statements
 from eventlog.seal import tree as stored_events
 from eventlog.seal.seal import (
-    NOTHING_BEFORE,
+    NO_PREVIOUS,
     Head,
     Seal,
     SealError,
@@ -48,7 +47,7 @@ from eventlog.seal.seal import (
     split,
     to_runs,
     tree_of,
-    trusted,
+    verified_head,
     write_head,
 )
 from eventlog.seal.tree import Frontier, position_of, to_leaves
@@ -72,41 +71,41 @@ async def raw_chunks(
     ):
         await cursor.execute(encoding.ALL, binary=True)
         stored: list[RawRow] = []
-        kept: list[RawRow] = []
+        archived_rows: list[RawRow] = []
         more_stored = True
-        more_kept = True
+        more_archived = True
         while True:
             if more_stored and not stored:
                 stored = await cursor.fetchmany(size)
                 more_stored = bool(stored)
-            if more_kept and not kept:
-                kept = await anext(archived, [])
-                more_kept = bool(kept)
-            if not stored and not kept:
+            if more_archived and not archived_rows:
+                archived_rows = await anext(archived, [])
+                more_archived = bool(archived_rows)
+            if not stored and not archived_rows:
                 return
-            if stored and kept:
-                ready, stored, kept = _merged(stored, kept)
+            if stored and archived_rows:
+                ready, stored, archived_rows = _merged(stored, archived_rows)
                 yield ready
             else:
-                yield stored or kept
+                yield stored or archived_rows
                 stored = []
-                kept = []
+                archived_rows = []
 
 
 def _merged(
-    stored: list[RawRow], kept: list[RawRow]
+    stored: list[RawRow], archived: list[RawRow]
 ) -> tuple[list[RawRow], list[RawRow], list[RawRow]]:
-    """Return, of two chunks, what no later event can come before, and what is left of each."""
-    bound = min(position_of(stored[-1]), position_of(kept[-1]))
+    """Return the events of two chunks up to the end of the shorter one, and the rest of each."""
+    bound = min(position_of(stored[-1]), position_of(archived[-1]))
     ready: list[RawRow] = []
     stored_later = _split(stored, bound, ready)
-    kept_later = _split(kept, bound, ready)
+    archived_later = _split(archived, bound, ready)
     ready.sort(key=position_of)
-    return ready, stored_later, kept_later
+    return ready, stored_later, archived_later
 
 
 def _split(rows: list[RawRow], bound: int, ready: list[RawRow]) -> list[RawRow]:
-    """Add those up to the bound to what is ready; return those beyond."""
+    """Add the rows up to the bound to `ready`; return the others."""
     later: list[RawRow] = []
     for row in rows:
         if position_of(row) <= bound:
@@ -135,13 +134,13 @@ async def raw_after(
     async with aclosing(_archived(connection, archive, position, last)) as archived:
         async for chunk in archived:
             for row in chunk:
-                place = position_of(row)
-                rows[place] = row
+                position_ = position_of(row)
+                rows[position_] = row
             count += len(chunk)
             if count >= limit:
                 break
-    next_places = sorted(rows)[:limit]
-    return [rows[place] for place in next_places]
+    next_positions = sorted(rows)[:limit]
+    return [rows[position_] for position_ in next_positions]
 
 
 async def _archived(
@@ -161,12 +160,12 @@ class _LogId(TypedDict):
 
 @dataclass(frozen=True)
 class Sealing:
-    """How a process seals.
+    """Settings of a process that seals.
 
     Attributes:
-        key_file: the key; made with the log's first seal if there is none.
-        head_file: where the last head is kept, outside the database.
-        every_s: how long an event may wait, while others arrive.
+        key_file: the key; created with the log's first seal if it is missing.
+        head_file: keeps the last head outside the database.
+        every_s: pause between cycles, in seconds.
     """
 
     key_file: Path
@@ -176,7 +175,7 @@ class Sealing:
 
 @dataclass(frozen=True)
 class Tip:
-    """The last seal, None before the first, and the tree up to it, which must not be changed."""
+    """The last seal, None before the first, and its tree, which must not be changed."""
 
     log_id: str
     signed: SignedHead | None
@@ -190,8 +189,8 @@ class Tip:
         return self.signed.head.position
 
 
-class Tips:
-    """Reads the tip, and keeps it."""
+class TipStore:
+    """Reads the tip from the database, and keeps it."""
 
     def __init__(self, sealing: Sealing) -> None:
         self._sealing = sealing
@@ -200,33 +199,33 @@ class Tips:
 
     @property
     def keys(self) -> SealKeys:
-        """The keys; there are some once a tip has been read."""
+        """The keys, once a tip has been read."""
         if self._keys is None:
             raise SealKeyError("no key has been read yet")
         return self._keys
 
     async def read(self, connection: Connection) -> Tip:
-        """Return the tip, once it is certain that we sealed it and that it follows what we knew.
+        """Return the tip, after checking its signature and that it continues the kept head.
 
         Raises:
-            SealError: it does not.
-            SealKeyError: there is no key to go on with.
+            SealError: the check fails.
+            SealKeyError: the key is missing.
         """
         cursor = await connection.execute(seal.TIP)
         row = await cursor.fetchone()
         if row is None:
-            return await self._beginning(connection)
+            return await self._first_tip(connection)
         if self._tip is not None and _is_of(self._tip, row):
             return self._tip
-        keys = self._present_keys()
+        keys = self._load_keys()
         try:
             signature = as_bytes(row["signature"])
             peaks = as_bytes(row["peaks"])
-            signed = trusted(keys, str(row["head"]), signature)
+            signed = verified_head(keys, str(row["head"]), signature)
             tree = tree_of(signed.head, peaks)
         except SealError as error:
             raise SealError(
-                f"its last seal, {row['number']}, cannot be gone on from: {error}"
+                f"its last seal, {row['number']}, cannot be continued: {error}"
             ) from None
         head = signed.head
         is_of_row = head.number == row["number"]
@@ -235,18 +234,18 @@ class Tips:
         await self._compare(connection)
         return Tip(row["log_id"], signed, tree)
 
-    async def _beginning(self, connection: Connection) -> Tip:
+    async def _first_tip(self, connection: Connection) -> Tip:
         """Return the tip of a log without seals."""
-        self._first_keys()
-        known = self._known()
-        if known is not None:
-            raise SealError(f"the database has no seals, but {self._kept(known)}")
+        self._load_or_create_keys()
+        kept_head = self._last_kept()
+        if kept_head is not None:
+            raise SealError(f"the database has no seals, but {self._describe_kept(kept_head)}")
         row = await read_first(connection, _LogId, sql.LOG_ID)
         log_id = "" if row is None else row["id"]
         return Tip(log_id, None, Frontier())
 
     async def keep(self, tip: Tip) -> None:
-        """Keep a tip that was committed, here and in the file."""
+        """Keep a committed tip, in memory and in the file."""
         if tip.signed is None or tip is self._tip:
             return
         self._tip = tip
@@ -255,21 +254,21 @@ class Tips:
         except OSError as error:
             logger.warning("cannot keep the last seal outside the database: %s", error)
 
-    def _present_keys(self) -> SealKeys:
+    def _load_keys(self) -> SealKeys:
         if self._keys is None:
             if not self._sealing.key_file.exists():
-                place = self._sealing.key_file
+                path = self._sealing.key_file
                 raise SealError(
-                    f"it was sealed with a key that this process does not have; put it at {place}"
+                    f"it was sealed with a key that this process does not have; put it at {path}"
                 )
             self._keys = read_keys(self._sealing.key_file)
         return self._keys
 
-    def _first_keys(self) -> None:
-        """Read the key of a log that has no seal, or make one."""
+    def _load_or_create_keys(self) -> None:
+        """Read the key of a log that has no seal, or create it."""
         path = self._sealing.key_file
         if self._keys is not None or path.exists():
-            self._present_keys()
+            self._load_keys()
         elif self._sealing.head_file.exists():
             raise SealError(
                 f"there is {self._sealing.head_file}, but neither its key {path} nor any seal"
@@ -278,29 +277,31 @@ class Tips:
             try:
                 self._keys = create_keys(path)
             except OSError as error:
-                raise SealKeyError(f"cannot make the key {path}: {error}") from None
-            logger.info("made the key of seals, %s; keep a copy of it in a safe place", path)
+                raise SealKeyError(f"cannot create the key {path}: {error}") from None
+            logger.info("created the key of seals, %s; keep a copy of it in a safe place", path)
 
     async def _compare(self, connection: Connection) -> None:
-        """Make sure that the head that was kept outside is still one of the seals."""
-        known = self._known()
-        if known is None:
+        """Check that the kept head is still one of the seals."""
+        kept_head = self._last_kept()
+        if kept_head is None:
             return
-        cursor = await connection.execute(seal.SEALED_HEAD, (known.head.number,))
+        cursor = await connection.execute(seal.SEALED_HEAD, (kept_head.head.number,))
         row = await cursor.fetchone()
-        if row is None or row["head"] != known.head.text():
-            raise SealError(f"the database's seals contradict what was sealed: {self._kept(known)}")
+        if row is None or row["head"] != kept_head.head.text():
+            raise SealError(
+                f"the database's seals contradict what was sealed: {self._describe_kept(kept_head)}"
+            )
 
-    def _known(self) -> SignedHead | None:
-        """Return the last head that this process, or one before it, has kept."""
+    def _last_kept(self) -> SignedHead | None:
+        """Return the last head that this process, or an earlier one, has kept."""
         if self._tip is not None:
             return self._tip.signed
         return read_head(self._sealing.head_file, self.keys)
 
-    def _kept(self, known: SignedHead) -> str:
+    def _describe_kept(self, kept: SignedHead) -> str:
         return (
-            f"{self._sealing.head_file} holds seal {known.head.number} of log {known.head.log_id},"
-            f" up to position {known.head.position}. Run `seal verify`; if the database was"
+            f"{self._sealing.head_file} holds seal {kept.head.number} of log {kept.head.log_id},"
+            f" up to position {kept.head.position}. Run `seal verify`; if the database was"
             " replaced or restored on purpose, stop the service, move that file away and start"
             " again"
         )
@@ -315,16 +316,16 @@ def _is_of(tip: Tip, row: Mapping[str, object]) -> bool:
 
 
 MAX_EVENTS = 1_000
-"""Events under one seal: the most that a seal whose own hashes were destroyed leaves in doubt."""
+"""Events under one seal: no more are uncertain if a seal's own hashes were destroyed."""
 
 MAX_SEALS = 10
-"""Seals in one transaction, when there is much to catch up with."""
+"""Seals in one transaction, when many events are unsealed."""
 
 POLL_S = 1.0
-"""The longest an event waits for its cycle to begin when its notification is lost."""
+"""Longest delay of a cycle when a notification was lost."""
 
 LAST_CYCLE_S = 5.0
-"""How long a stop may take to seal what was appended last."""
+"""How long a stop may take to seal the last events."""
 
 
 class Sealer:
@@ -341,16 +342,16 @@ class Sealer:
         self._archive = archive
         self._signal = signal
         self._every_s = sealing.every_s
-        self._tips = Tips(sealing)
+        self._tip_store = TipStore(sealing)
         self._task: Supervised | None = None
-        self._complaint = ""
+        self._last_error = ""
 
     async def start(self, supervision: Supervision) -> None:
         """Begin to seal."""
         self._task = supervision.start("sealer", self._run)
 
     async def stop(self) -> None:
-        """Seal what was appended last, if the database lets us at once, and stop."""
+        """Seal the last events if that takes no more than `LAST_CYCLE_S`, and stop."""
         if self._task is not None:
             await self._task.end()
         with suppress(TimeoutError, LogUnavailableError, SealError, SealKeyError, psycopg.Error):
@@ -358,7 +359,7 @@ class Sealer:
                 await self.cycle()
 
     async def cycle(self) -> bool:
-        """Seal what is not sealed yet; return whether there may be more.
+        """Seal the unsealed events; return whether there may be more.
 
         Raises:
             LogUnavailableError: the database is away.
@@ -369,17 +370,17 @@ class Sealer:
         async with borrowed(self._pool) as connection, connection.transaction():
             if not await read_value(connection, bool, statements.TRY_SEAL_LOCK):
                 return False
-            tip = await self._tips.read(connection)
+            tip = await self._tip_store.read(connection)
             for _ in range(MAX_SEALS):
                 positions, leaves = await _leaves_after(connection, self._archive, tip.position)
                 count = len(positions)
                 if positions:
-                    seal, tip = next_seal(self._tips.keys, tip, positions, leaves)
+                    seal, tip = next_seal(self._tip_store.keys, tip, positions, leaves)
                     await connection.execute(statements.INSERT_SEAL, seal.row())
                 if count < MAX_EVENTS:
                     break
-        # Only now: a head that is kept outside must never be ahead of the database.
-        await self._tips.keep(tip)
+        # Only now: a kept head must never be ahead of the database.
+        await self._tip_store.keep(tip)
         return count == MAX_EVENTS
 
     async def _run(self) -> None:
@@ -390,28 +391,28 @@ class Sealer:
             except LogUnavailableError as error:
                 logger.warning("cannot seal at the moment: %s", error)
             except (SealError, SealKeyError, psycopg.Error) as error:
-                self._complain(str(error))
+                self._log_error(str(error))
             else:
-                self._complaint = ""
+                self._last_error = ""
             if not more:
                 await self._signal.wait(POLL_S)
                 await asyncio.sleep(self._every_s)
 
-    def _complain(self, complaint: str) -> None:
-        if complaint != self._complaint:
-            logger.error("the log is not being sealed: %s", complaint)
-        self._complaint = complaint
+    def _log_error(self, message: str) -> None:
+        if message != self._last_error:
+            logger.error("the log is not being sealed: %s", message)
+        self._last_error = message
 
 
 def next_seal(
     keys: SealKeys, tip: Tip, positions: Sequence[int], leaves: bytes
 ) -> tuple[Seal, Tip]:
-    """Return the seal over the events that follow a tip, and the tip that it is."""
+    """Return the seal of the events that follow a tip, and the new tip."""
     tree = Frontier(tip.tree.size, tip.tree.peaks)
     tree.push_all(split(leaves))
     runs = to_runs(positions)
     number = 1
-    previous = NOTHING_BEFORE
+    previous = NO_PREVIOUS
     if tip.signed is not None:
         number = tip.signed.head.number + 1
         previous = tip.signed.hash
@@ -446,6 +447,6 @@ async def _leaves_after(
         hashes = row["leaves"] or b""
         return positions, hashes
     leaves = to_leaves(await raw_after(connection, archive, position, MAX_EVENTS))
-    positions = [place for place, _ in leaves]
+    positions = [position for place, _ in leaves]
     hashes = b"".join(leaf for _, leaf in leaves)
     return positions, hashes

@@ -1,10 +1,10 @@
-"""RFC 9162's Merkle tree over a list that only grows: roots, and proofs. Pure.
+"""RFC 9162's Merkle tree over an append-only list: roots and proofs. Pure.
 
 First the tree and its proofs, then the leaves: hashes of the log's rows.
 
 A leaf hash is SHA-256(0x00 || data), a node is SHA-256(0x01 || left || right), and a tree of n > 1
-leaves splits at the largest power of two below n. `Frontier` grows a root leaf by leaf, with O(log
-n) hashes in memory. Proofs are made of roots of ranges of leaves: `inclusion_ranges` and
+leaves splits at the largest power of two below n. `Frontier` builds a root leaf by leaf, with O(log
+n) hashes in memory. Proofs consist of roots of ranges of leaves: `inclusion_ranges` and
 `consistency_ranges` name them, `RangeRoots` computes them in one pass over all leaves.
 """
 
@@ -36,7 +36,7 @@ class Frontier:
     """A growing tree, kept as its peaks: the roots of its perfect subtrees, the largest first."""
 
     def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
-        """Go on from a size and its peaks.
+        """Continue from a size and its peaks.
 
         Raises:
             ValueError: a tree of this size has another number of peaks.
@@ -92,11 +92,10 @@ def peak_ranges(size: int) -> list[Range]:
 
 
 def first_difference(ours: Frontier, theirs: Frontier) -> Range:
-    """Return which leaves two trees do not provably share, as narrowly as their peaks can tell.
+    """Return the range of leaves in which two trees may begin to differ, by their peaks.
 
     All leaves before the range are the same in both. If two peaks over the same leaves differ, the
-    first difference is inside the range; if there is none such, the range reaches to the end of the
-    shorter tree.
+    first difference is inside the range; otherwise the range ends with the shorter tree.
     """
     same = 0
     our_peaks = zip(peak_ranges(ours.size), ours.peaks, strict=True)
@@ -166,18 +165,18 @@ def verify_inclusion(
     """Return whether the path leads from the leaf's hash to the root (RFC 9162, 2.1.3.2)."""
     if not 0 <= index < size:
         return False
-    place = index
+    node_index = index
     last = size - 1
     node = leaf
     for sibling in path:
         if last == 0:
             return False
-        if place & 1 or place == last:
+        if node_index & 1 or node_index == last:
             node = node_hash(sibling, node)
-            place, last = _up_from_the_edge(place, last)
+            node_index, last = _skip_levels_without_sibling(node_index, last)
         else:
             node = node_hash(node, sibling)
-        place >>= 1
+        node_index >>= 1
         last >>= 1
     return last == 0 and node == root
 
@@ -195,40 +194,40 @@ def verify_consistency(
         nodes.insert(0, old_root)
     if not nodes:
         return False
-    place = old - 1
+    node_index = old - 1
     last = new - 1
-    while place & 1:
-        place >>= 1
+    while node_index & 1:
+        node_index >>= 1
         last >>= 1
     old_node = nodes[0]
     new_node = nodes[0]
     for sibling in nodes[1:]:
         if last == 0:
             return False
-        if place & 1 or place == last:
+        if node_index & 1 or node_index == last:
             old_node = node_hash(sibling, old_node)
             new_node = node_hash(sibling, new_node)
-            place, last = _up_from_the_edge(place, last)
+            node_index, last = _skip_levels_without_sibling(node_index, last)
         else:
             new_node = node_hash(new_node, sibling)
-        place >>= 1
+        node_index >>= 1
         last >>= 1
     return last == 0 and old_node == old_root and new_node == new_root
 
 
-def _up_from_the_edge(place: int, last: int) -> tuple[int, int]:
-    """Pass over the levels on which the last node has no sibling."""
-    while place and not place & 1:
-        place >>= 1
+def _skip_levels_without_sibling(node_index: int, last: int) -> tuple[int, int]:
+    """Skip the levels on which the last node has no sibling."""
+    while node_index and not node_index & 1:
+        node_index >>= 1
         last >>= 1
-    return place, last
+    return node_index, last
 
 
 class RangeRoots:
-    """Computes the roots of ranges that do not overlap, while all leaves pass by once."""
+    """Computes the roots of ranges that do not overlap, in one pass over all leaves."""
 
     def __init__(self, ranges: Sequence[Range]) -> None:
-        self._asked = ranges
+        self._ranges = ranges
         self._trees = {one: Frontier() for one in sorted(ranges)}
         self._open = sorted(ranges, reverse=True)
         self._index = 0
@@ -253,17 +252,17 @@ class RangeRoots:
         return None
 
     def roots(self) -> list[bytes]:
-        """Return the roots, in the order in which the ranges were named.
+        """Return the roots, in the order of the ranges.
 
         Raises:
-            ValueError: not all of their leaves have passed by.
+            ValueError: some of their leaves have not been pushed.
         """
         for (start, end), tree in self._trees.items():
             if tree.size != end - start:
                 raise ValueError(
-                    f"of the leaves {start} to {end - 1}, only {tree.size} have been seen"
+                    f"of the leaves {start} to {end - 1}, only {tree.size} have been pushed"
                 )
-        return [self._trees[one].root() for one in self._asked]
+        return [self._trees[one].root() for one in self._ranges]
 
 
 def _split(size: int) -> int:
@@ -284,7 +283,7 @@ LEAVES_AFTER = rf"""
 
 
 Leaf = tuple[int, bytes]
-"""What a tree knows of an event: its position, and the hash of all its bytes."""
+"""A leaf of the tree: the event's position, and the hash of all its bytes."""
 
 
 def to_leaves(rows: Sequence[RawRow]) -> list[Leaf]:
@@ -297,6 +296,6 @@ def _leaf_of(row: RawRow) -> Leaf:
 
 
 def position_of(row: RawRow) -> int:
-    """Return a row's position; a column that an editor made NULL counts as 0."""
+    """Return a row's position; NULL counts as 0."""
     position = row[0] or b""
     return int.from_bytes(position, "big", signed=True)

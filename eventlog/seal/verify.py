@@ -1,4 +1,4 @@
-"""Checks the log against its seals: all is computed anew from the stored bytes, in one snapshot."""
+"""Checks the log against its seals: all is computed from the stored bytes, in one snapshot."""
 
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -14,7 +14,7 @@ from eventlog.keys import SealKeys
 from eventlog.seal import seal as seal_statements
 from eventlog.seal import tree as stored_events
 from eventlog.seal.check import Report, SealCheck
-from eventlog.seal.seal import KeptHead, all_seals, judge
+from eventlog.seal.seal import KeptHead, all_seals, check_seal
 from eventlog.seal.sealer import raw_chunks
 from eventlog.seal.tree import Leaf
 from projections.rows import Connection, read_value
@@ -29,7 +29,7 @@ SNAPSHOT = f"""
 """
 
 Progress = Callable[[int, int], None]
-"""Told how many events have been looked at, and about how many there are."""
+"""Called with the number of events checked, and the estimated total."""
 
 
 def _silent(done: int, total: int) -> None:
@@ -66,27 +66,27 @@ async def _verify(
     log_id = await read_value(connection, str, sql.LOG_ID)
     sealed = await read_value(connection, int, seal_statements.SEALED_EVENTS)
     check = SealCheck(log_id, kept)
-    taking = _Taking(check, progress, sealed)
+    events_checked = _CheckedEvents(check, progress, sealed)
     without = await read_value(connection, int, encoding.WITHOUT_POSITION)
     if without:
         check.findings.add("inserted", 0, f"{without} events have no position")
     async with aclosing(raw_chunks(connection, archive, CHUNK)) as chunks:
         events = _Events(chunks)
         async for row in all_seals(connection):
-            bound = check.open(judge(row, keys, log_id))
+            bound = check.open(check_seal(row, keys, log_id))
             if bound is None:
                 continue
             async for leaves in events.up_to(bound):
-                taking.take(leaves)
+                events_checked.take(leaves)
             check.close()
         check.open_tail()
         async for leaves in events.up_to(None):
-            taking.take(leaves)
+            events_checked.take(leaves)
     return check.finish()
 
 
-class _Taking:
-    """Gives events to the check, and tells how far it is."""
+class _CheckedEvents:
+    """Passes events to the check, and reports the progress."""
 
     def __init__(self, check: SealCheck, progress: Progress, total: int) -> None:
         self._check = check
@@ -109,7 +109,7 @@ class _Events:
         self._over = False
 
     async def up_to(self, position: int | None) -> AsyncIterator[list[Leaf]]:
-        """Yield the next events up to and with a position, or all that are left."""
+        """Yield the next events up to a position, inclusive, or all that remain."""
         while True:
             if not self._waiting and not self._over:
                 chunk: list[RawRow] = await anext(self._chunks, [])
@@ -119,13 +119,13 @@ class _Events:
                 return
             last, _ = self._waiting[-1]
             if position is None or last <= position:
-                taken = self._waiting
+                ready = self._waiting
                 self._waiting = []
-                yield taken
+                yield ready
                 continue
             cut = bisect_right(self._waiting, position, key=lambda leaf: leaf[0])
-            taken = self._waiting[:cut]
+            ready = self._waiting[:cut]
             self._waiting = self._waiting[cut:]
-            if taken:
-                yield taken
+            if ready:
+                yield ready
             return

@@ -53,7 +53,7 @@ async def fold(url: str, recording: Path) -> int:
     """
     files.load(url, recording)
     rebuilt = [await rebuild(Database(url), table, _fail, lambda *_: None) for table in TABLES]
-    return sum(one.mended for one in rebuilt)
+    return sum(one.repaired for one in rebuilt)
 
 
 def _fail(difference: object) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import httpx
 import psycopg
 
-from eventlog.database.costly_reads import AT_ONCE, MOST_WAITING
+from eventlog.database.costly_reads import MAX_CONCURRENT, MAX_WAITING
 from tests.e2e.support import launch, register
 from tests.support.logs import query
 from tests.support.processes import Process, eventually
@@ -68,11 +68,11 @@ def test_ordinary_reads_do_not_wait_behind_costly_ones_which_end_with_their_clie
     with past_out_of_reach(database_url):
         for reader in readers:
             reader.head(f"GET {PAST}")
-        eventually(lambda: held_up(database_url) >= AT_ONCE, what="costly questions")
+        eventually(lambda: held_up(database_url) >= MAX_CONCURRENT, what="costly questions")
         for _ in range(5):
             answers = ordinary(client, run_id)
             assert answers == [200] * len(answers)
-            assert held_up(database_url) <= AT_ONCE + 1
+            assert held_up(database_url) <= MAX_CONCURRENT + 1
         for reader in readers:
             reader.close()
         eventually(lambda: held_up(database_url) <= 1, what="the end of what they asked")
@@ -86,7 +86,7 @@ def test_who_comes_when_many_costly_questions_wait_is_refused(
     client: httpx.Client, database_url: str
 ) -> None:
     refused = 6
-    asking = AT_ONCE + MOST_WAITING + refused
+    asking = MAX_CONCURRENT + MAX_WAITING + refused
     answers: list[httpx.Response] = []
 
     def ask(_: int) -> None:

@@ -113,7 +113,7 @@ def test_a_cancel_is_found_without_any_notification(
     register(client, "wait", "test.wait")
     with ExitStack() as stack:
         worker = _start(stack, database_url, tmp_path / "data")
-        worker.wait_for_line("notifications do not come through", errors=True)
+        worker.wait_for_line("notifications do not arrive", errors=True)
         run_id = launch(client, "wait")
         wait_for_run(client, run_id, "running")
         client.post(f"/job-runs/{run_id}/cancel").raise_for_status()

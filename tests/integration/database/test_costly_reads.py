@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 from domain.errors import OverloadedError, TooCostlyError
 from eventlog.database import costly_reads
 from eventlog.database.connection import Database, borrowed
-from eventlog.database.costly_reads import AT_ONCE, CostlyReads
+from eventlog.database.costly_reads import MAX_CONCURRENT, CostlyReads
 from projections.rows import Connection, read_value
 from tests.support.logs import query
 
@@ -23,7 +23,7 @@ _ENDLESS_ONES = """
 
 @pytest.fixture
 async def costly(database_url: str) -> AsyncIterator[CostlyReads]:
-    async with Database(database_url).costly_pool(AT_ONCE) as pool:
+    async with Database(database_url).costly_pool(MAX_CONCURRENT) as pool:
         yield CostlyReads(pool)
 
 
@@ -60,7 +60,7 @@ async def test_what_takes_too_long_is_ended_and_refused_by_the_names_of_its_filt
 
 async def test_the_operators_shorter_limit_is_told_likewise(database_url: str) -> None:
     with_limit = make_conninfo(database_url, options="-c statement_timeout=200")
-    async with Database(with_limit).costly_pool(AT_ONCE) as pool:
+    async with Database(with_limit).costly_pool(MAX_CONCURRENT) as pool:
         with pytest.raises(TooCostlyError):
             await ask(CostlyReads(pool))
 
@@ -69,11 +69,11 @@ async def test_turns_end_with_who_has_left_and_go_to_who_has_waited(
     costly: CostlyReads, database_url: str
 ) -> None:
     tasks = [asyncio.create_task(ask(costly)) for _ in range(4)]
-    await until(database_url, AT_ONCE)
-    for task in tasks[:AT_ONCE]:
+    await until(database_url, MAX_CONCURRENT)
+    for task in tasks[:MAX_CONCURRENT]:
         task.cancel()
-    await asyncio.gather(*tasks[:AT_ONCE], return_exceptions=True)
-    await until(database_url, AT_ONCE)
+    await asyncio.gather(*tasks[:MAX_CONCURRENT], return_exceptions=True)
+    await until(database_url, MAX_CONCURRENT)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -83,8 +83,8 @@ async def test_turns_end_with_who_has_left_and_go_to_who_has_waited(
 async def test_who_waits_for_too_long_is_refused(
     costly: CostlyReads, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tasks = [asyncio.create_task(ask(costly)) for _ in range(AT_ONCE)]
-    await until(database_url, AT_ONCE)
+    tasks = [asyncio.create_task(ask(costly)) for _ in range(MAX_CONCURRENT)]
+    await until(database_url, MAX_CONCURRENT)
     monkeypatch.setattr(costly_reads, "WAIT_S", 0.1)
     with pytest.raises(OverloadedError, match="costly questions"):
         await ask(costly)

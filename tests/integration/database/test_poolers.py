@@ -40,7 +40,7 @@ def test_one_that_forgets_prepared_statements_is_refused_in_one_sentence(
     assert process.lines == []
 
 
-async def test_a_listener_knows_that_it_is_deaf_though_it_hears_itself(pooled: str) -> None:
+async def test_a_listener_knows_that_it_is_deaf_though_it_receives_itself(pooled: str) -> None:
     listener = Listener(Database(pooled))
     connection = await Database(pooled).connect()
     # It keeps no session to itself, so it would hear what it tells itself at once.
@@ -48,7 +48,7 @@ async def test_a_listener_knows_that_it_is_deaf_though_it_hears_itself(pooled: s
     await connection.close()
     await listener.start(Supervision())
     with anyio.fail_after(30):
-        while listener.hears:
+        while listener.receives:
             await anyio.sleep(0.05)
     await listener.stop()
 
@@ -59,7 +59,7 @@ async def test_what_comes_with_the_answer_to_listen_is_no_proof_of_hearing(poole
     async with await database.connect() as connection:
         # As if somebody had appended something meanwhile.
         await connection.execute(f"LISTEN {CHANNEL}; NOTIFY {CHANNEL}")
-        assert not await listener._hears(connection)
+        assert not await listener._receives(connection)
 
 
 def test_all_processes_say_that_notifications_are_lost(pooled: str, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ def counted_trips() -> Iterator[list[RoundTrip]]:
     go = RoundTrip.go
 
     async def counted(trip: RoundTrip) -> None:
-        if trip._asked:
+        if trip._statements:
             made.append(trip)
         await go(trip)
 

@@ -80,7 +80,7 @@ async def test_a_rebuild_fills_them(part: Parts) -> None:
     ids = await launched(part, 2)
     database = Database(part.url)
     rebuilt = await rebuild(database, job_runs.TABLE, fail, lambda *_: None)
-    assert rebuilt.mended == len(ids)
+    assert rebuilt.repaired == len(ids)
     states = await part.jobs.log_port.states_of("job_run", ids)
     assert all(state.row is not None for state in states.values())
     await verify(database, TABLES, fail, lambda *_: None)

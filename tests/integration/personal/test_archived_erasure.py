@@ -15,7 +15,7 @@ from eventlog.history.as_of import opened
 from eventlog.history.audit import Audit, EventFilter
 from eventlog.history.reader import Replay
 from eventlog.rebuild import repair
-from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.repair import Repairer
 from migrations import runner
 from projections.envelope import Envelope
 from projections.runs import lists
@@ -77,7 +77,7 @@ def stored(directory: Path) -> dict[str, bytes]:
 
 async def lose_rows_and_rebuild(shop: Shop) -> None:
     lost = query(shop.url, "DELETE FROM job_runs RETURNING 1")
-    assert (await shop.rebuild()).mended == len(lost)
+    assert (await shop.rebuild()).repaired == len(lost)
 
 
 async def test_what_is_archived_is_erased_without_a_change_of_the_files(
@@ -106,7 +106,7 @@ async def test_what_is_archived_is_erased_without_a_change_of_the_files(
     await check(part, run_id, GONE)
     await check(part, other, {**GIVEN, "customerId": "bo"})
     await shop.verify()
-    assert (await shop.rebuild()).mended == 0
+    assert (await shop.rebuild()).repaired == 0
     await lose_rows_and_rebuild(shop)
     await shop.verify()
     await check(part, run_id, GONE)
@@ -182,18 +182,18 @@ async def test_a_rebuild_during_which_runs_are_archived_and_erased_brings_nothin
         if archived_first:
             await archive_now(shop.url, shop.archive)
         query(shop.url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
-        write = Mender._write
+        write = Repairer._write
 
-        async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+        async def writing(self: Any, keys: Any, *, delete_first: bool) -> Any:
             tries.append(len(keys))
             if len(tries) == 1:
                 await archive_now(shop.url, shop.archive)
                 await part.subjects.erase(ALICE, None, TESTER)
-            return await write(self, keys, leave_first=leave_first)
+            return await write(self, keys, delete_first=delete_first)
 
-        monkeypatch.setattr(Mender, "_write", writing)
-        monkeypatch.setattr(repair, "FIRST_BATCH", 1)
-        assert (await shop.rebuild()).mended == 2
+        monkeypatch.setattr(Repairer, "_write", writing)
+        monkeypatch.setattr(repair, "INITIAL_BATCH", 1)
+        assert (await shop.rebuild()).repaired == 2
         assert len(tries) > 2
         await shop.verify()
     assert shop.parameters() == [GONE, {**GIVEN, "customerId": "bo"}]

@@ -56,7 +56,7 @@ async def test_what_a_run_had_is_in_no_table_any_more(shop: Shop, part: Parts) -
     assert (erasure.row["runs"], erasure.row["reason"]) == (1, "asked")
     assert places_of(shop.url, *SECRETS) == set()
     await shop.verify()
-    assert (await shop.rebuild()).mended == 0
+    assert (await shop.rebuild()).repaired == 0
     assert (await part.jobs.run(run_id)).parameters == GONE
     with pytest.raises(NotFoundError):
         await part.subjects.erase(ALICE, None, TESTER)
@@ -160,7 +160,7 @@ async def test_a_missing_row_is_rebuilt_as_erased(shop: Shop, part: Parts) -> No
     await shop.ended(part, customerId="bo")
     query(shop.url, "DELETE FROM job_runs RETURNING 1")
     await part.subjects.erase(ALICE, None, TESTER)
-    assert (await shop.rebuild()).mended == 2
+    assert (await shop.rebuild()).repaired == 2
     await shop.verify()
     assert shop.parameters() == [GONE, {**GIVEN, "customerId": "bo"}]
 
@@ -190,7 +190,7 @@ async def test_an_erasure_finds_its_rows_by_the_index(shop: Shop, part: Parts) -
 async def test_more_keys_than_fit_at_once_are_read_one_by_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moments, "MAX_AT_ONCE", 2)
+    monkeypatch.setattr(moments, "KEYS_AT_ONCE", 2)
 
     async with shop.parts() as part:
         for number in range(6):
@@ -198,7 +198,7 @@ async def test_more_keys_than_fit_at_once_are_read_one_by_one(
         await part.subjects.erase("c1", None, TESTER)
         await shop.verify()
         query(shop.url, "DELETE FROM job_runs RETURNING 1")
-        assert (await shop.rebuild()).mended == 6
+        assert (await shop.rebuild()).repaired == 6
         await shop.verify()
     assert sorted(one["customerId"] for one in shop.parameters()) == [
         "[erased]",

@@ -12,7 +12,7 @@ from domain.jobs.launching import Launch
 from eventlog import personal as personal_data
 from eventlog.history.reader import Replay
 from eventlog.rebuild import repair
-from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.repair import Repairer
 from tests.support.logs import TESTER, Parts, query
 from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SECRETS, places_of
 from tests.support.sample_logs.shops import Shop
@@ -115,21 +115,21 @@ async def test_a_rebuild_that_folded_before_an_erasure_does_not_undo_it(
     async with shop.parts() as part:
         runs = [await shop.ended(part), await shop.ended(part, customerId="bo")]
         query(shop.url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
-        write = Mender._write
+        write = Repairer._write
 
-        async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+        async def writing(self: Any, keys: Any, *, delete_first: bool) -> Any:
             tries.append(list(keys))
             if len(tries) == 1:
                 await part.subjects.erase(ALICE, None, TESTER)
             if len(tries) == 2:
                 await part.subjects.erase("bo", None, TESTER)
-            written = await write(self, keys, leave_first=leave_first)
+            written = await write(self, keys, delete_first=delete_first)
             assert places_of(shop.url, *SECRETS) <= {"job_runs.parameters"}
             return written
 
-        monkeypatch.setattr(Mender, "_write", writing)
-        monkeypatch.setattr(repair, "FIRST_BATCH", 1)
-        assert (await shop.rebuild()).mended == 2
+        monkeypatch.setattr(Repairer, "_write", writing)
+        monkeypatch.setattr(repair, "INITIAL_BATCH", 1)
+        assert (await shop.rebuild()).repaired == 2
         assert set(map(tuple, tries)) == {(run_id,) for run_id in runs}
         assert len(tries) >= 3
         await shop.verify()

@@ -28,7 +28,7 @@ async def test_the_end_of_a_run_does_not_write_back_what_a_rebuild_has_mended(pa
     [claim] = await part.executions.claim("w", 1)
     database = Database(part.url)
     rebuilt = await rebuild(database, job_runs.TABLE, fail, lambda *_: None)
-    assert rebuilt.mended == 1
+    assert rebuilt.repaired == 1
     report = Report(context={"told": 2})
     await part.executions.succeed(claim.run.id, claim.holder, None, report)
     await verify(database, TABLES, fail, lambda *_: None)

@@ -17,7 +17,7 @@ from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild, repair
 from eventlog.rebuild.rebuild import RebuildUnderWayError, Rebuilt
-from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.repair import Repairer
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import job_definitions, job_runs
@@ -74,7 +74,7 @@ async def test_a_row_that_moved_on_from_a_bad_base_is_mended_to_the_present(
             meanwhile(database_url, lambda part: part.jobs.cancel(run_id, "now", TESTER))
 
     result = await rebuild_now(database_url, job_runs.TABLE, compared)
-    assert result.mended == 1
+    assert result.repaired == 1
     assert query(database_url, "SELECT status, parameters, aggregate_version FROM job_runs") == [
         ("canceled", {"day": "monday"}, 2)
     ]
@@ -93,16 +93,16 @@ async def test_what_is_appended_between_fold_and_lock_is_folded_on(
     async with parts(database_url) as part:
         run_id = await launched(part)
         query(database_url, "UPDATE job_runs SET slug = 'sabotaged' RETURNING 1")
-        write = Mender._write
+        write = Repairer._write
 
-        async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+        async def writing(self: Any, keys: Any, *, delete_first: bool) -> Any:
             tries.append(list(keys))
             if len(tries) == 1:
                 await part.jobs.cancel(run_id, "between", TESTER)
-            return await write(self, keys, leave_first=leave_first)
+            return await write(self, keys, delete_first=delete_first)
 
-        monkeypatch.setattr(Mender, "_write", writing)
-        assert (await rebuilt(database_url, job_runs.TABLE)).mended == 1
+        monkeypatch.setattr(Repairer, "_write", writing)
+        assert (await rebuilt(database_url, job_runs.TABLE)).repaired == 1
         assert tries == [[run_id], [run_id]]
     assert query(database_url, "SELECT slug, status FROM job_runs") == [("job", "canceled")]
 
@@ -133,7 +133,7 @@ async def test_rows_that_sit_on_what_belongs_to_others_all_come_right(
         connection.execute("UPDATE job_definitions SET slug = 'C' WHERE slug = 'd'")
         # and e a stranger.
         connection.execute("UPDATE job_definitions SET id = gen_random_uuid() WHERE slug = 'e'")
-    assert (await rebuild_now(database_url, job_definitions.TABLE)).mended == 6
+    assert (await rebuild_now(database_url, job_definitions.TABLE)).repaired == 6
     await check_equal_to_log(database_url)
 
 
@@ -144,7 +144,7 @@ async def test_it_appends_nothing_and_announces_nothing(filled_url: str) -> None
     before = (query(filled_url, state), query(filled_url, "SELECT * FROM workers ORDER BY id"))
     with psycopg.connect(filled_url, autocommit=True) as listening:
         listening.execute(f"LISTEN {sql.CHANNEL}")
-        assert (await rebuild_now(filled_url, job_runs.TABLE)).mended > 0
+        assert (await rebuild_now(filled_url, job_runs.TABLE)).repaired > 0
         # Whatever was announced before this has arrived with its answer.
         listening.execute("SELECT 1")
         assert list(listening.notifies(timeout=0)) == []
@@ -183,23 +183,23 @@ async def test_batches_stay_short_and_one_that_waits_too_long_for_the_lock_is_tr
     await fill(database_url, 100)
     query(database_url, "DELETE FROM job_runs RETURNING 1")
     sizes = []
-    write = Mender._write
+    write = Repairer._write
 
-    async def writing(self: Any, keys: Any, *, leave_first: bool) -> Any:
+    async def writing(self: Any, keys: Any, *, delete_first: bool) -> Any:
         sizes.append(len(keys))
         if len(sizes) == 3:
             # Somebody holds the append lock longer than the rebuild will wait for it.
             await self._connection.execute("SET lock_timeout = '50ms'")
             async with await psycopg.AsyncConnection.connect(database_url) as holder:
                 await holder.execute(f"SELECT pg_advisory_xact_lock({sql.APPEND_LOCK})")
-                await write(self, keys, leave_first=leave_first)
+                await write(self, keys, delete_first=delete_first)
                 pytest.fail("the lock was taken twice")
-        return await write(self, keys, leave_first=leave_first)
+        return await write(self, keys, delete_first=delete_first)
 
-    monkeypatch.setattr(Mender, "_write", writing)
+    monkeypatch.setattr(Repairer, "_write", writing)
     # Whatever a batch takes is too long: they shrink to single rows.
     monkeypatch.setattr(repair, "TARGET_HOLD_S", 0.0)
-    assert (await rebuild_now(database_url, job_runs.TABLE)).mended == 100
-    assert sizes[0] == repair.FIRST_BATCH
-    assert sizes[1:] == [1] * (100 - repair.FIRST_BATCH + 1)  # One of them tried twice.
+    assert (await rebuild_now(database_url, job_runs.TABLE)).repaired == 100
+    assert sizes[0] == repair.INITIAL_BATCH
+    assert sizes[1:] == [1] * (100 - repair.INITIAL_BATCH + 1)  # One of them tried twice.
     await check_equal_to_log(database_url)

@@ -11,7 +11,7 @@ import pytest
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild
 from eventlog.rebuild.rebuild import catch_up
-from eventlog.rebuild.repair import Mender
+from eventlog.rebuild.repair import Repairer
 from eventlog.rebuild.staging import stale_tables
 from eventlog.rebuild.verify import verify
 from projections import job_runs
@@ -99,9 +99,9 @@ async def test_a_rebuild_that_did_not_end_is_noticed_and_drops_checkpoints_when_
         RETURNING 1
     """
     query(outdated_url, checkpoint)
-    mend = Mender.mend
+    mend = Repairer.repair
 
-    async def mend_and_die(self: Mender, progress: Callable[[int], None]) -> None:
+    async def mend_and_die(self: Repairer, progress: Callable[[int], None]) -> None:
         await mend(self, progress)
         raise KeyboardInterrupt
 
@@ -109,10 +109,10 @@ async def test_a_rebuild_that_did_not_end_is_noticed_and_drops_checkpoints_when_
         rebuilt = await rebuild.rebuild(
             Database(outdated_url), job_runs.TABLE, lambda _: None, lambda *_: None
         )
-        return rebuilt.mended
+        return rebuilt.repaired
 
     with monkeypatch.context() as patched:
-        patched.setattr(Mender, "mend", mend_and_die)
+        patched.setattr(Repairer, "repair", mend_and_die)
         with pytest.raises(KeyboardInterrupt):
             await rebuild_runs()
     assert await stale(outdated_url) == [("job_runs", None)]
@@ -142,7 +142,7 @@ async def test_a_new_column_is_filled_by_the_same_rebuild(filled_url: str) -> No
     runs = query(filled_url, "SELECT count(*) FROM job_runs")[0][0]
     assert await find(filled_url, table) == runs
     rebuilt = await rebuild.rebuild(Database(filled_url), table, lambda _: None, lambda *_: None)
-    assert rebuilt.mended == runs
+    assert rebuilt.repaired == runs
     assert await find(filled_url, table) == 0
     assert query(
         filled_url, "SELECT count(*) FROM job_runs WHERE events_seen <> aggregate_version"
@@ -156,7 +156,7 @@ async def test_a_table_that_still_differs_gets_no_version(
     async def mends_nothing(*_: object) -> None:
         pass
 
-    monkeypatch.setattr(Mender, "mend", mends_nothing)
+    monkeypatch.setattr(Repairer, "repair", mends_nothing)
     found: list[object] = []
     rebuilt = await rebuild.rebuild(
         Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None

@@ -93,7 +93,7 @@ async def test_every_difference_is_mended_whatever_the_ranges(launched_url: str)
     expected = _spoil(launched_url)
     found: list[Difference] = []
     rebuilt = await rebuild(Database(launched_url), job_runs.TABLE, found.append, in_silence)
-    assert rebuilt.mended == len(expected)
+    assert rebuilt.repaired == len(expected)
     assert found == []
     assert await compared(launched_url) == ([], rebuilt.checked)
 

@@ -153,7 +153,7 @@ def _writers(url: str, run_ids: list[UUID]) -> int:
 
 def _told(said: str) -> tuple[int, float]:
     found = re.search(
-        r"job_runs: (\d+) rows mended, longest hold of the append lock ([\d.]+) ms", said
+        r"job_runs: (\d+) rows repaired, longest hold of the append lock ([\d.]+) ms", said
     )
     assert found is not None, said
     return int(found[1]), float(found[2])

@@ -50,7 +50,7 @@ def test_copied_rows_are_the_written_ones(
         connection.execute(insert.encode(), (orjson.dumps(rows).decode(),))
         connection.execute(staging.create_sql(TABLE).encode())
         with connection.cursor().copy(
-            staging.copy_sql(TABLE, staging.expected(TABLE)).encode()
+            staging.copy_sql(TABLE, staging.expected_table(TABLE)).encode()
         ) as copy:
             copy.write("".join(map(line, rows)))
         everything = KeyRange(UUID(int=0), None).values

@@ -20,13 +20,13 @@ from eventlog.seal import tree as stored_events
 from eventlog.seal.check import Report
 from eventlog.seal.proofs import Prover
 from eventlog.seal.seal import (
-    NOTHING_BEFORE,
+    NO_PREVIOUS,
     KeptHead,
     Seal,
     SignedHead,
     all_seals,
+    check_seal,
     entries_hash,
-    judge,
     read_kept,
     sign,
     to_runs,
@@ -183,12 +183,12 @@ async def rewrite_seals(url: str, forger: SealKeys, real: SealKeys, first: int =
     ):
         await connection.execute("SET LOCAL session_replication_role = replica")
         [row] = await (await connection.execute(sql.LOG_ID)).fetchall()
-        seals = [judge(one, real, row["id"]) async for one in all_seals(connection)]
+        seals = [check_seal(one, real, row["id"]) async for one in all_seals(connection)]
         cursor = encoding.raw_cursor(connection)
         await cursor.execute(encoding.ALL, binary=True)
         leaves = stored_events.to_leaves(await cursor.fetchall())
         await connection.execute("DELETE FROM log_seals WHERE number >= %s", (first,))
-        tree, before, after = Frontier(), NOTHING_BEFORE, encoding.FIRST
+        tree, before, after = Frontier(), NO_PREVIOUS, encoding.FIRST
         for seal in seals:
             assert seal.signed is not None
             own = [leaf for leaf in leaves if after < leaf[0] <= seal.signed.head.position]

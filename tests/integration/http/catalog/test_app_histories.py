@@ -51,7 +51,7 @@ async def test_ids_are_positions_and_stay_after_a_rebuild_and_an_archive(
 
     query(database_url, "UPDATE repositories SET name = 'spoilt' RETURNING 1")
     done = await rebuild(Database(database_url), repository_rows.TABLE, print, lambda *_: None)
-    assert done.mended == 1
+    assert done.repaired == 1
     # What is not sealed stays where it is.
     sealed = "SELECT 1 FROM log_seals WHERE position >= %s"
     eventually(lambda: query(database_url, sealed, ids[0]))

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from eventlog.keys import SealKeys
 from eventlog.seal.check import Report, SealCheck
 from eventlog.seal.seal import (
-    NOTHING_BEFORE,
+    NO_PREVIOUS,
     Head,
     KeptHead,
     StoredSeal,
+    check_seal,
     entries_hash,
-    judge,
     sign,
     to_runs,
 )
@@ -45,7 +45,7 @@ def logs(draw: st.DrawFn) -> list[list[Leaf]]:
 
 
 def _seals(log: Sequence[Sequence[Leaf]]) -> list[StoredSeal]:
-    tree, before, seals = Frontier(), NOTHING_BEFORE, []
+    tree, before, seals = Frontier(), NO_PREVIOUS, []
     for number, own in enumerate(log, start=1):
         for _, leaf in own:
             tree.push(leaf)
@@ -90,7 +90,7 @@ def _check(
             check.take(own[start : start + chunk])
 
     for seal in seals:
-        bound = check.open(judge(seal, KEYS, LOG_ID))
+        bound = check.open(check_seal(seal, KEYS, LOG_ID))
         if bound is not None:
             take(bound)
             check.close()
@@ -201,7 +201,7 @@ def test_a_kept_head_is_contradicted_by_every_other_log_that_is_sealed_by_the_sa
 ) -> None:
     events = [leaf for own in log for leaf in own]
     seals = _seals(log)
-    kept_seal = judge(data.draw(st.sampled_from(seals)), KEYS, LOG_ID)
+    kept_seal = check_seal(data.draw(st.sampled_from(seals)), KEYS, LOG_ID)
     assert kept_seal.signed is not None
     kept = KeptHead(kept_seal.signed, data.draw(st.sampled_from((kept_seal.tree, None))), "a file")
     assert _check(events, seals, [kept]).clean
