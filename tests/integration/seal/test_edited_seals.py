@@ -115,7 +115,7 @@ async def test_copies_of_seals_are_no_seals(log: SealedLog) -> None:
     )
     report = await log.verify()
     assert [finding.text for finding in report.findings] == [
-        "what stands as seal 7 was signed as seal 6"
+        "the row of seal 7 was signed as seal 6"
     ]
 
 

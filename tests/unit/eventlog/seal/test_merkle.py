@@ -195,8 +195,8 @@ def test_indexes_and_sizes_that_no_tree_has_are_refused() -> None:
     assert not verify_consistency(3, LEAVES[0], 4, LEAVES[0], [])
 
 
-def test_roots_of_ranges_that_have_not_passed_by_are_refused() -> None:
+def test_roots_of_incomplete_ranges_are_refused() -> None:
     roots = RangeRoots([(0, 4)])
     roots.push_all(LEAVES[:3])
-    with pytest.raises(ValueError, match="only 3 have been seen"):
+    with pytest.raises(ValueError, match="only 3 have been pushed"):
         roots.roots()
