@@ -3,8 +3,10 @@
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import reduce
+from operator import or_
 
 from fastapi import FastAPI
 
@@ -12,12 +14,13 @@ from api import reference, testing
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
 from api.dashboard import pages as dashboard
+from api.extension import Extension, Parts
 from api.http import errors
 from api.http.errors import Heads
 from api.http.middleware import CrossOrigin, ForeignHosts, OddPaths
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
-from api.reference import describe, operation_id
+from api.reference import WORDS
 from api.routes import bulk, events, failures, jobs, launches, runs, schedules, subjects, workers
 from api.stream import asyncapi, endpoints
 from api.stream.endpoints import WebSocketMetrics
@@ -25,7 +28,7 @@ from api.stream.hub import Hub
 from api.stream.sessions import Streams
 from api.views.status import Readiness, Scrapes
 from apphub_jobs.version import VERSION
-from catalog import routes as catalog_routes
+from domain.run_followers import RunFollower
 from eventlog.database.connection import Patience
 from eventlog.history.run_changes import RunCounts
 from eventlog.seal.sealer import Sealer
@@ -35,9 +38,6 @@ _ROUTERS = (
     workers.health_router,
     jobs.router,
     runs.router,
-    catalog_routes.lists_router,
-    catalog_routes.router,
-    catalog_routes.builds_router,
     workers.router,
     events.router,
     subjects.router,
@@ -55,20 +55,28 @@ describes their messages.
 """
 
 
-def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
+def build_app(
+    settings: Settings,
+    closing: asyncio.Event,
+    followers: Sequence[RunFollower] = (),
+    extensions: Sequence[Extension] = (),
+) -> FastAPI:
     """Return the application; it starts its parts when the server starts it.
 
     Args:
         settings: what the operator decided.
         closing: set by the server once it stops, so that endless answers end.
+        followers: whose aggregates follow runs.
+        extensions: what is served beside jobs and runs.
     """
+    words = reduce(or_, [extension.words for extension in extensions], WORDS)
     app = FastAPI(
         title="AppHub Jobs",
         version=VERSION,
         description=_ABOUT,
-        lifespan=_lifespan(settings),
+        lifespan=_lifespan(settings, followers, extensions),
         redirect_slashes=False,
-        generate_unique_id_function=operation_id,
+        generate_unique_id_function=words.operation_id,
         # Their scripts would come from elsewhere.
         docs_url=None,
         redoc_url=None,
@@ -76,6 +84,9 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.closing = closing
+    app.state.shapes = {
+        kind: shape for extension in extensions for kind, shape in extension.shapes.items()
+    }
     app.state.open_requests = open_requests = OpenRequests(closing)
     errors.install(app)
     launches.install(app)
@@ -86,7 +97,8 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.add_middleware(CrossOrigin, origins=settings.origins)
     if settings.hosts is not None:
         app.add_middleware(ForeignHosts, hosts=settings.hosts)
-    for router in _ROUTERS:
+    routers = [router for extension in extensions for router in extension.routers]
+    for router in (*_ROUTERS, *routers):
         app.include_router(router)
     if settings.clock_shift is not None:
         app.include_router(testing.router)
@@ -95,24 +107,27 @@ def build_app(settings: Settings, closing: asyncio.Event) -> FastAPI:
     app.include_router(asyncapi.router)
     app.include_router(reference.router)
     app.include_router(dashboard.router)
-    describe(app, open_to_all=settings.tokens is None)
+    reference.describe(app, words, open_to_all=settings.tokens is None)
     return app
 
 
-def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(
+    settings: Settings, followers: Sequence[RunFollower], extensions: Sequence[Extension]
+) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with (
-            running(settings) as service,
-            _hub(service) as hub,
-            _watcher(service),
-            _sealer(service),
-        ):
+        async with AsyncExitStack() as stack:
+            service = await stack.enter_async_context(running(settings, followers))
+            parts = Parts(extensions, service)
+            hub = await stack.enter_async_context(_hub(service, parts))
+            await stack.enter_async_context(_watcher(service))
+            await stack.enter_async_context(_sealer(service))
             app.state.service = service
+            app.state.parts = parts
             app.state.readiness = _readiness(service, hub)
             app.state.scrapes = _scrapes(service, hub)
             app.state.websockets = WebSocketMetrics(service.metrics.registry)
-            app.state.streams = Streams(hub, service.reader, service.views)
+            app.state.streams = Streams(hub, service.reader, parts)
             yield
 
     return lifespan
@@ -133,8 +148,8 @@ def _scrapes(service: Service, hub: Hub) -> Scrapes:
 
 
 @asynccontextmanager
-async def _hub(service: Service) -> AsyncIterator[Hub]:
-    hub = Hub(service.reader, service.listener, service.views)
+async def _hub(service: Service, parts: Parts) -> AsyncIterator[Hub]:
+    hub = Hub(service.reader, service.listener, parts)
     patience = Patience(service.settings.wait_for_database_s)
     await patience.wait_async(lambda: hub.start(service.supervision))
     service.continuity.on_break(hub.end_all)

@@ -4,7 +4,10 @@ First the page `/docs`; then what parameters and fields mean, by name; then oper
 examples; last `describe`, which puts them into the application's OpenAPI.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -97,8 +100,6 @@ for _name in _FILES:
 PARAMETERS = {
     "slug": "a job's slug, ignoring case",
     "run_id": "a run's id",
-    "app_id": "an app's id",
-    "build_id": "a build's id",
     "worker_id": "a worker's id",
     "bulk_id": "a bulk operation's id",
     "schedule_id": "what the schedule is called, ignoring case",
@@ -219,33 +220,6 @@ _RUNS = {
     "expired": "runs that ran out of time",
 }
 
-_CATALOG = {
-    "repoUrl": "where the repository is: an absolute path, or a URL of git, ssh, http(s) or file",
-    "dockerfilePath": "the Dockerfile in the repository",
-    "tags": "by which the app is found",
-    "ingestStatus": "how the reading of the repository stands",
-    "ingestError": "why it could not be read; null where it could",
-    "ingestAttempts": "how often it was read or tried",
-    "latestBuild": "the newest build; null before the first",
-    "latestLaunch": "always null: apps are launched elsewhere",
-    "previewTiles": "pictures and texts that show the app",
-    "launchEnvTemplates": "variables that the app wants to be launched with",
-    "repositoryId": "the app's id",
-    "imageTag": "the image's name; null before it is built",
-    "imageDigest": "the image's digest; null before it is built",
-    "commitSha": "the commit; null before it is known",
-    "gitBranch": "the branch that was asked for, or that the commit is on",
-    "gitRef": "the tag or commit that was asked for",
-    "branch": "a branch to build",
-    "ref": "a tag or commit to build",
-    "logs": "all that it printed",
-    "size": "bytes of it",
-    "logsPreview": "the end of what it printed",
-    "logsTruncated": "whether more was printed than that",
-    "hasLogs": "whether it printed anything",
-    "logsSize": "bytes that it printed",
-    "jobRunId": "the run that does, or did, the work",
-}
 
 _FAILURE_GROUPS = {
     "fingerprint": "names the group: the same for all failures that are alike",
@@ -290,21 +264,6 @@ _SCHEDULES = {
     "isExcluded": "whether it will be skipped for `exclude`",
 }
 
-_SEARCH = {
-    "facets": "how many of the apps found have what",
-    "statuses": "by ingestion status",
-    "owners": "by the tag `owner`",
-    "frameworks": "by the tag `framework`",
-    "sort": "how the page is ordered",
-    "weights": "how much each field counts",
-    "hits": "how often the words stand there",
-    "weight": "how much the field counts",
-    "score": "how well it fits the words",
-    "components": "what the score consists of",
-    "label": "as it is shown",
-    "metadataStrategy": "`auto`: the repository's words replace the author's; `explicit`: not",
-}
-
 _EVENTS = {
     "eventId": "the event's own id",
     "subject": "whom it is about",
@@ -344,8 +303,6 @@ _SPECIAL = {
     "ScheduleBody.id": "letters, digits, - and _; unique ignoring case",
     "ScheduleBody.job": "the slug of the job to launch",
     "SchedulePatch.job": "the slug of the job to launch",
-    "AppBody.id": "unique; without / ? # and control characters",
-    "AppShape.id": "as it was added",
     "JobBrief.version": "the newest",
     "Event.version": "which event of its subject this is, counted from 1",
     "Event.type": "such as `job_run.started`",
@@ -355,8 +312,6 @@ _SPECIAL = {
     "EraseBody.subject": "the value that the schemas' `x-subject` names",
     "Worker.id": "made of host, process and chance; new with each start",
     "Health.status": "always `ok`",
-    "CountedPageMeta.limit": "how many entries a page has at most; null: all",
-    "BuildLog.id": "the build's id",
     "Page_RunCounts_CountsMeta_.data": "how many runs there are in each status",
 }
 
@@ -364,10 +319,8 @@ FIELDS = {
     **_COMMON,
     **_JOBS,
     **_RUNS,
-    **_CATALOG,
     **_SCHEDULES,
     **_FAILURE_GROUPS,
-    **_SEARCH,
     **_EVENTS,
     **_FAILURES,
     **_SPECIAL,
@@ -404,16 +357,6 @@ IDS: Mapping[str, str] = {
     "GET /job-runs/{run_id}/events": "listRunEvents",
     "GET /job-runs/{run_id}/attempts": "listRunAttempts",
     "GET /job-runs/{run_id}/explain": "explainRun",
-    "GET /apps": "listApps",
-    "POST /apps": "addApp",
-    "GET /apps/{app_id}": "getApp",
-    "GET /apps/{app_id}/history": "listAppHistory",
-    "POST /apps/{app_id}/retry": "retryIngestion",
-    "GET /apps/{app_id}/builds": "listBuilds",
-    "POST /apps/{app_id}/builds": "requestBuild",
-    "GET /builds/{build_id}/logs": "getBuildLogs",
-    "POST /builds/{build_id}/retry": "retryBuild",
-    "GET /tags/suggest": "suggestTags",
     "GET /events": "listEvents",
     "GET /events/seal": "getSeal",
     "GET /events/stream": "streamEvents",
@@ -481,16 +424,6 @@ EXAMPLES: Mapping[str, JsonObject] = {
     "pauseJob": {"reason": "the warehouse moves"},
     "launchRun": {"parameters": {"region": "eu", "days": 7}, "delayMs": 60_000},
     "cancelRun": {"reason": "launched by mistake"},
-    "addApp": {
-        "id": "shop",
-        "name": "Shop",
-        "description": "What customers see",
-        "repoUrl": "https://github.com/example/shop.git",
-        "dockerfilePath": "docker/Dockerfile",
-        "tags": [{"key": "team", "value": "sales"}],
-        "metadataStrategy": "auto",
-    },
-    "requestBuild": {"branch": "main"},
     "eraseSubject": {"subject": "customer-4711", "reason": "asked for by letter"},
     "startBulkOperation": {
         "action": "cancel",
@@ -515,13 +448,42 @@ EXAMPLES: Mapping[str, JsonObject] = {
 """Bodies by the id of their operation."""
 
 
-def operation_id(route: APIRoute) -> str:
-    """Return what generated clients call the operation."""
-    for method in route.methods or ():
-        known = IDS.get(f"{method} {route.path_format}")
-        if known is not None:
-            return known
-    return to_camel(route.name)
+@dataclass(frozen=True, kw_only=True)
+class Words:
+    """What OpenAPI says beyond what routes and shapes declare.
+
+    Attributes:
+        operations: ids by method and path.
+        parameters: meanings by name.
+        fields: meanings by name, or by `Shape.field`.
+        examples: bodies by the id of their operation.
+    """
+
+    operations: Mapping[str, str]
+    parameters: Mapping[str, str]
+    fields: Mapping[str, str]
+    examples: Mapping[str, JsonObject]
+
+    def __or__(self, others: Words) -> Words:
+        """Return these words and others."""
+        return Words(
+            operations={**self.operations, **others.operations},
+            parameters={**self.parameters, **others.parameters},
+            fields={**self.fields, **others.fields},
+            examples={**self.examples, **others.examples},
+        )
+
+    def operation_id(self, route: APIRoute) -> str:
+        """Return what generated clients call the operation."""
+        for method in route.methods or ():
+            operation = self.operations.get(f"{method} {route.path_format}")
+            if operation is not None:
+                return operation
+        return to_camel(route.name)
+
+
+WORDS = Words(operations=IDS, parameters=PARAMETERS, fields=FIELDS, examples=EXAMPLES)
+"""The words of the API's own routes and shapes."""
 
 
 # OpenAPI that is true: who may call, what is refused and how, and what fields mean.
@@ -546,11 +508,12 @@ _SCHEMES: OpenApiObject = {
 }
 
 
-def describe(app: FastAPI, *, open_to_all: bool) -> None:
+def describe(app: FastAPI, words: Words, *, open_to_all: bool) -> None:
     """Let the application's OpenAPI be ours.
 
     Args:
         app: with all its routes.
+        words: of these routes.
         open_to_all: whether there are no tokens.
     """
 
@@ -559,34 +522,34 @@ def describe(app: FastAPI, *, open_to_all: bool) -> None:
             schema = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes
             )
-            _amend(schema, open_to_all=open_to_all)
+            _amend(schema, words, open_to_all=open_to_all)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
-def _amend(schema: OpenApiObject, *, open_to_all: bool) -> None:
+def _amend(schema: OpenApiObject, words: Words, *, open_to_all: bool) -> None:
     for path, operations in schema["paths"].items():
         for operation in operations.values():
             # Broken input is answered with 400.
             operation["responses"].pop("422", None)
             _secure(path, operation, open_to_all=open_to_all)
-            _exemplify(operation)
+            _exemplify(operation, words)
             for parameter in operation.get("parameters", []):
-                _describe_parameter(parameter)
+                _describe_parameter(parameter, words)
     components = schema["components"]
     components["securitySchemes"] = _SCHEMES
     shapes = components["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         shapes.pop(unused, None)
     for name, shape in shapes.items():
-        _describe_fields(name, shape)
+        _describe_fields(name, shape, words)
 
 
-def _exemplify(operation: OpenApiObject) -> None:
+def _exemplify(operation: OpenApiObject, words: Words) -> None:
     """Show an example of the body that the operation takes."""
-    example = EXAMPLES.get(operation["operationId"])
+    example = words.examples.get(operation["operationId"])
     if example is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example
 
@@ -604,16 +567,15 @@ def _secure(path: str, operation: OpenApiObject, *, open_to_all: bool) -> None:
     operation["security"] = ways
 
 
-def _describe_parameter(parameter: OpenApiObject) -> None:
-    words = PARAMETERS.get(parameter["name"])
-    if words is not None:
-        parameter.setdefault("description", words)
+def _describe_parameter(parameter: OpenApiObject, words: Words) -> None:
+    meaning = words.parameters.get(parameter["name"])
+    if meaning is not None:
+        parameter.setdefault("description", meaning)
 
 
-def _describe_fields(shape_name: str, shape: OpenApiObject) -> None:
+def _describe_fields(shape_name: str, shape: OpenApiObject, words: Words) -> None:
     fields = shape.get("properties", {})
     for name, field in fields.items():
-        own_words = FIELDS.get(f"{shape_name}.{name}")
-        words = own_words or FIELDS.get(name)
-        if words is not None:
-            field.setdefault("description", words)
+        meaning = words.fields.get(f"{shape_name}.{name}") or words.fields.get(name)
+        if meaning is not None:
+            field.setdefault("description", meaning)

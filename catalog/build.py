@@ -18,8 +18,8 @@ ENDED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What is to be built; all None is the newest commit of the default branch.
+class BuildTarget:
+    """What to build; all None is the newest commit of the default branch.
 
     Attributes:
         git_ref: a tag, a full ref name or a commit id.
@@ -145,7 +145,12 @@ class Build(Aggregate):
 
     @classmethod
     def request(
-        cls, build_id: UUID, repository_id: str, run_id: UUID | None, wanted: Wanted, now: datetime
+        cls,
+        build_id: UUID,
+        repository_id: str,
+        run_id: UUID | None,
+        target: BuildTarget,
+        now: datetime,
     ) -> Build:
         """Ask for a build of the app that clients call `repository_id`.
 
@@ -157,18 +162,18 @@ class Build(Aggregate):
             timestamp=cut_to_ms(now),
             repository_id=repository_id,
             run_id=str(run_id) if run_id else None,
-            **vars(wanted),
+            **vars(target),
         )
 
-    def again(self) -> Wanted:
-        """Return what a repetition of this build is to build.
+    def again(self) -> BuildTarget:
+        """Return the target of a repetition of this build.
 
         Raises:
             ConflictError: `build_not_failed`.
         """
         if self.status != "failed":
             raise ConflictError("build_not_failed", "only failed builds can be retried")
-        return Wanted(
+        return BuildTarget(
             git_branch=self.git_branch,
             git_ref=self.git_ref,
             commit_sha=self.commit_sha,

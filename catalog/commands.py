@@ -4,13 +4,13 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from catalog.build import Build, Wanted
-from catalog.effects import new_build
-from catalog.repository import App, Repository
+from catalog.build import Build, BuildTarget
+from catalog.built_in_jobs import BUILD_SLUG, INGEST_SLUG
+from catalog.follower import new_build
+from catalog.repository import App, Repository, repository_id
 from domain import identifiers
 from domain.commands.application import LogApplication
 from domain.errors import ConflictError, NotFoundError, VersionConflictError
-from domain.jobs.definition import BUILD_SLUG, INGEST_SLUG
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
 from domain.ports import Origin, Row, Unit
@@ -54,14 +54,14 @@ class Catalog:
 
         await self._application.decide_and_save(decide, origin)
 
-    async def request_build(self, client_id: str, wanted: Wanted, origin: Origin) -> Row:
+    async def request_build(self, client_id: str, target: BuildTarget, origin: Origin) -> Row:
         """Launch a build of the app; return the build's row.
 
         Raises:
             NotFoundError: `app_not_found`.
         """
         repository = await self._repository(client_id)
-        return await self._launch_build(repository.client_id, wanted, origin, None)
+        return await self._launch_build(repository.client_id, target, origin, None)
 
     async def retry_build(self, build_id: UUID, origin: Origin) -> Row:
         """Launch a build that repeats a failed one; return the new one's row.
@@ -78,14 +78,14 @@ class Catalog:
         return await self._launch_build(build.repository_id, build.again(), caused, build.id)
 
     async def _launch_build(
-        self, client_id: str, wanted: Wanted, origin: Origin, continues: UUID | None
+        self, client_id: str, target: BuildTarget, origin: Origin, continues: UUID | None
     ) -> Row:
         application = self._application
         definition_id = identifiers.definition_id(BUILD_SLUG)
         definition = await application.definition(definition_id)
         launch = Launch()
         build, run = await decided(
-            lambda: new_build(application, definition, client_id, wanted, launch, origin.actor)
+            lambda: new_build(application, definition, client_id, target, launch, origin.actor)
         )
         events = application.stored_events([build, run])
         unit = Unit(events, origin, continues=continues)
@@ -93,7 +93,7 @@ class Catalog:
         return saved.rows[build.id]
 
     async def _repository(self, client_id: str) -> Repository:
-        aggregate_id = identifiers.repository_id(client_id)
+        aggregate_id = repository_id(client_id)
         repository = await self._application.find(Repository, aggregate_id)
         if repository is None:
             raise NotFoundError("app_not_found", "app not found")

@@ -10,16 +10,22 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Literal
+from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError
-from domain.identifiers import repository_id
+from domain.identifiers import derived_id
 from domain.json_values import JsonObject
 
 MetadataStrategy = Literal["auto", "explicit"]
 """Whose name, description and tags an app has: what an ingestion finds, or its author's alone."""
+
+
+def repository_id(client_id: str) -> UUID:
+    """Return the aggregate's id of the app that clients call `client_id`."""
+    return derived_id("repository", client_id)
 
 
 @dataclass(frozen=True, kw_only=True)

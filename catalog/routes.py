@@ -5,16 +5,19 @@ build, then what a build printed, and building again.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, get_args
+from typing import Annotated, cast, get_args
 from urllib.parse import quote
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import Response, StreamingResponse
+from starlette.requests import HTTPConnection
 
 from api.bootstrap.service import Service
+from api.extension import part_of
 from api.http.dependencies import (
     MOST,
     ConnectionDep,
@@ -35,11 +38,12 @@ from api.http.strict_json import PlatformRoute
 from api.routes.launches import answer_with, warnings_of_job
 from api.shapes.base import Data, Page, Part, failures
 from api.shapes.runs import Launching
-from api.views.lists import all_steps, steps_before
 from catalog import app_search, build_rows, repository_rows
 from catalog.app_search import WEIGHTS, AppFilter, Sort, suggestions, with_text
-from catalog.build import Wanted
+from catalog.build import BuildTarget
 from catalog.build_rows import BuildRow
+from catalog.built_in_jobs import BUILD_SLUG, INGEST_SLUG
+from catalog.commands import Catalog
 from catalog.repository import IngestStatus
 from catalog.repository_rows import RepositoryRow
 from catalog.shapes import (
@@ -53,13 +57,43 @@ from catalog.shapes import (
     IngestionEvent,
     TagSuggestion,
 )
-from catalog.views import build_id_of
+from catalog.views import BuildLogs, CatalogViews, all_steps, build_id_of, steps_before
 from domain.clock import to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
-from domain.jobs.definition import BUILD_SLUG, INGEST_SLUG
 from domain.json_values import JsonObject
 from eventlog.database.connection import borrowed, snapshot
+from eventlog.history.reader import Step
 from projections.rows import Connection
+
+NAME = "catalog"
+
+
+@dataclass(frozen=True)
+class CatalogPart:
+    """The catalog's part of a running service."""
+
+    commands: Catalog
+    views: CatalogViews
+    logs: BuildLogs
+
+    subjects = frozenset({repository_rows.TABLE.subject, build_rows.TABLE.subject})
+
+    @classmethod
+    def of(cls, service: Service) -> "CatalogPart":
+        """Return the part of a service that has just started."""
+        logs = BuildLogs(service.run_logs)
+        return cls(Catalog(service.jobs), CatalogViews(service.pool, logs), logs)
+
+    async def details_of(self, step: Step) -> JsonObject:
+        """Return what the stream shows beside the row of an app or build, as it is at present."""
+        return await self.views.details_of(step)
+
+
+async def _catalog(connection: HTTPConnection) -> CatalogPart:
+    return cast("CatalogPart", part_of(connection, NAME))
+
+
+CatalogDep = Annotated[CatalogPart, Depends(_catalog)]
 
 lists_router = APIRouter(route_class=PlatformRoute, tags=["apps"])
 
@@ -78,6 +112,7 @@ _TIME = "a day or a time, ISO 8601; without an offset it is UTC"
 )
 async def list_apps(  # noqa: PLR0913 - one for each query parameter
     service: ServiceDep,
+    catalog: CatalogDep,
     q: Annotated[
         str,
         Query(
@@ -144,7 +179,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
         "weights": {**WEIGHTS},
     }
     about: JsonObject = {"facets": found.present(), "total": found.total, "meta": meta}
-    return await _answer(service, ids, wanted, about)
+    return await _answer(catalog, ids, wanted, about)
 
 
 @lists_router.get(
@@ -166,9 +201,11 @@ async def suggest_tags(
     return data([*found])
 
 
-async def _answer(service: Service, ids: bytes, wanted: AppFilter, about: JsonObject) -> Response:
+async def _answer(
+    catalog: CatalogPart, ids: bytes, wanted: AppFilter, about: JsonObject
+) -> Response:
     """Return all at once where it fits, else part by part: a catalog has no greatest size."""
-    parts = service.views.listed_apps(ids, wanted.words)
+    parts = catalog.views.listed_apps(ids, wanted.words)
     first: list[JsonObject] = await anext(parts, [])
     count = len(ids) // app_search.ID_BYTES
     if len(first) == count:
@@ -230,14 +267,16 @@ BEHIND_ALL = 2**31
     response_model=Launching[AppShape],
     responses=failures(400, 409, 413, 415, 429),
 )
-async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def add_app(
+    body: AppBody, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
+) -> JsonAnswer:
     """Add an app and launch its ingestion; the answer does not wait for it."""
     app = body.app()
     if app.is_local and not service.settings.local_repositories:
         message = "repositories of the server's own file system are switched off; give a URL"
         issue = Issue("/repoUrl", message, "pattern")
         raise InvalidInputError([issue])
-    row = await service.catalog.add_app(app, origin)
+    row = await catalog.commands.add_app(app, origin)
     app_row = repository_rows.TABLE.own(row)
     shown = repository_rows.present(app_row, None)
     return answer_with(shown, await warnings_of_job(INGEST_SLUG, service), 201)
@@ -246,10 +285,10 @@ async def add_app(body: AppBody, service: ServiceDep, origin: OriginDep) -> Json
 @router.get(
     "/{app_id}", response_model=Data[AppShape], responses=failures(404), dependencies=[MayRead]
 )
-async def get_app(app_id: str, connection: ConnectionDep, service: ServiceDep) -> JsonAnswer:
+async def get_app(app_id: str, connection: ConnectionDep, catalog: CatalogDep) -> JsonAnswer:
     """Show an app."""
     row = await _known_app(connection, app_id)
-    [app] = await service.views.apps(connection, [row])
+    [app] = await catalog.views.apps(connection, [row])
     return data(app)
 
 
@@ -288,12 +327,14 @@ async def get_history(
     response_model=Launching[AppShape],
     responses=failures(400, 404, 409, 429),
 )
-async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def retry_ingestion(
+    app_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
+) -> JsonAnswer:
     """Launch another ingestion."""
-    await service.catalog.retry_ingestion(app_id, origin)
+    await catalog.commands.retry_ingestion(app_id, origin)
     async with borrowed(service.pool) as connection:
         row = await _known_app(connection, app_id)
-    shown = await service.views.app(row)
+    shown = await catalog.views.app(row)
     return answer_with(shown, await warnings_of_job(INGEST_SLUG, service), 202)
 
 
@@ -306,14 +347,14 @@ async def retry_ingestion(app_id: str, service: ServiceDep, origin: OriginDep) -
 async def list_builds(
     app_id: str,
     connection: ConnectionDep,
-    service: ServiceDep,
+    catalog: CatalogDep,
     limit: Limit = 10,
     offset: Offset = 0,
 ) -> JsonAnswer:
     """List an app's builds, newest first."""
     await _known_app(connection, app_id)
     rows, total = await build_rows.list_builds(connection, app_id, limit, offset)
-    shown = await service.views.builds(rows)
+    shown = await catalog.views.builds(rows)
     return _page(shown, total, limit, offset)
 
 
@@ -326,16 +367,15 @@ async def list_builds(
 async def request_build(
     app_id: str,
     service: ServiceDep,
+    catalog: CatalogDep,
     origin: OriginDep,
     body: Annotated[BuildBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Launch a build; builds of one app take turns."""
-    wanted = Wanted()
-    if body is not None:
-        wanted = body.wanted()
-    row = await service.catalog.request_build(app_id, wanted, origin)
+    target = BuildTarget() if body is None else body.target()
+    row = await catalog.commands.request_build(app_id, target, origin)
     build_row = build_rows.TABLE.own(row)
-    [build] = await service.views.builds([build_row])
+    [build] = await catalog.views.builds([build_row])
     return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 
@@ -375,11 +415,12 @@ _AS_FILE = {
 async def get_build_logs(
     build_id: str,
     service: ServiceDep,
+    catalog: CatalogDep,
     download: Annotated[bool, Query(description="as a text file")] = False,  # noqa: FBT002
 ) -> Response:
     """Show all that a build printed, while it runs what it has printed so far."""
     build = await _known_build(service, build_id)
-    log = await service.build_logs.whole(build)
+    log = await catalog.logs.whole(build)
     if download:
         name = quote(f"build-{build['id']}.log")
         return Response(
@@ -394,7 +435,7 @@ async def get_build_logs(
         "size": len(log),
         "updatedAt": build["updated_at"],
         "status": build["status"],
-        **(await service.build_logs.excerpt(build)).present(),
+        **(await catalog.logs.excerpt(build)).present(),
     }
     return data(shown)
 
@@ -405,12 +446,14 @@ async def get_build_logs(
     response_model=Launching[BuildShape],
     responses=failures(400, 404, 409, 429),
 )
-async def retry_build(build_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
+async def retry_build(
+    build_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
+) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""
     known_id = _possible_id(build_id)
-    row = await service.catalog.retry_build(known_id, origin)
+    row = await catalog.commands.retry_build(known_id, origin)
     build_row = build_rows.TABLE.own(row)
-    [build] = await service.views.builds([build_row])
+    [build] = await catalog.views.builds([build_row])
     return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 

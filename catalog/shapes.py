@@ -18,7 +18,7 @@ from pydantic import (
 
 from api.shapes.base import Shape, _Body
 from catalog.app_search import Sort
-from catalog.build import BuildStatus, Wanted
+from catalog.build import BuildStatus, BuildTarget
 from catalog.repository import App, IngestStatus, MetadataStrategy
 
 
@@ -242,9 +242,9 @@ class BuildBody(_Body):
     branch: _GitNameOrBlank = None
     ref: _GitNameOrBlank = None
 
-    def wanted(self) -> Wanted:
+    def target(self) -> BuildTarget:
         """Return the command's content."""
-        return Wanted(git_branch=self.branch, git_ref=self.ref)
+        return BuildTarget(git_branch=self.branch, git_ref=self.ref)
 
 
 class Hits(Shape):

@@ -1,7 +1,7 @@
 """Apps and builds as clients see them: rows with what belongs to them.
 
 First what builds printed: the logs of their runs, of all attempts one after the other
-(`BuildLogs`). Then `CatalogViews`.
+(`BuildLogs`). Then `CatalogViews`; last the steps of an app's ingestions, from the log.
 """
 
 import asyncio
@@ -13,11 +13,12 @@ from psycopg_pool import AsyncConnectionPool
 from catalog import app_search, build_rows, repository_rows
 from catalog.app_search import relevance
 from catalog.build_rows import NO_LOG, BuildRow, LogExcerpt
-from catalog.repository_rows import RepositoryRow
+from catalog.messages import LATEST_BUILD
+from catalog.repository import repository_id
+from catalog.repository_rows import STEP_TOPICS, RepositoryRow, history_entry
 from domain.json_values import JsonObject
 from eventlog.database.connection import borrowed
-from eventlog.history.reader import Step
-from projections.messages import NOTHING, Beside
+from eventlog.history.reader import Reader, Step
 from projections.rows import Connection
 from worker.logs.run_logs import RunLogs, RunLogsUnavailableError
 
@@ -153,21 +154,14 @@ class CatalogViews:
             [shown] = await self.apps(connection, [row])
         return shown
 
-    async def beside(self, step: Step) -> Beside:
-        """Return what the stream shows with an event's row; nothing but for apps and builds."""
-        if step.event.unreadable is not None:
-            return NOTHING
-        match step.event.subject:
-            case "repository":
-                app = repository_rows.TABLE.own(step.after)
-                latest_build = await self._latest_build(app["id"])
-                return Beside(latest_build=latest_build)
-            case "build":
-                build = build_rows.TABLE.own(step.after)
-                log = await self._logs.excerpt(build, PATIENCE_S)
-                return Beside(log=log)
-            case _:
-                return NOTHING
+    async def details_of(self, step: Step) -> JsonObject:
+        """Return what the stream shows beside the row of an app or build, as it is at present."""
+        if step.event.subject == repository_rows.TABLE.subject:
+            app = repository_rows.TABLE.own(step.after)
+            return {LATEST_BUILD: await self._latest_build(app["id"])}
+        build = build_rows.TABLE.own(step.after)
+        excerpt = await self._logs.excerpt(build, PATIENCE_S)
+        return excerpt.present()
 
     async def _latest_build(self, app_id: str) -> JsonObject | None:
         async with borrowed(self._pool) as connection:
@@ -197,3 +191,29 @@ def build_id_of(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+STEPS_A_PART = 500
+
+
+async def steps_before(
+    reader: Reader, app_id: str, before: int, limit: int
+) -> tuple[list[JsonObject], int | None]:
+    """Return the steps of an app's ingestions before an event, the newest first.
+
+    With them comes before which event the next begin, None where there are none.
+    """
+    events, following = await reader.newest(repository_id(app_id), STEP_TOPICS, before, limit)
+    entries = [history_entry(event, app_id) for event in events]
+    return [entry for entry in entries if entry is not None], following
+
+
+async def all_steps(
+    reader: Reader, app_id: str, first: list[JsonObject], before: int
+) -> AsyncIterator[list[JsonObject]]:
+    """Yield the steps of an app's ingestions: the newest, and then all before an event."""
+    yield first
+    position: int | None = before
+    while position is not None:
+        steps, position = await steps_before(reader, app_id, position, STEPS_A_PART)
+        yield steps

@@ -27,11 +27,11 @@ from rich.text import Text
 from rich.tree import Tree
 from websockets.asyncio.client import ClientConnection, connect
 
-from api.bootstrap.handler_settings import handler_settings
+from catalog.built_in_jobs import BUILD_SLUG
+from catalog.handler_settings import handler_settings
 from cli.options import read
 from cli.run_lines import in_one_line
 from cli.start.service import Builder, builder_found
-from domain.jobs.definition import BUILD_SLUG
 
 # The demonstrated service, and its answers.
 

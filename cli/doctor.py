@@ -22,7 +22,6 @@ import typer
 from rich.text import Text
 
 from api.bootstrap.environment import shown_url, without_secrets
-from api.bootstrap.handler_settings import handler_settings
 from api.bootstrap.handlers import handler_packages
 from api.data_directory import (
     ACCOUNT,
@@ -34,6 +33,7 @@ from api.data_directory import (
     server_user,
 )
 from apphub_jobs.version import VERSION
+from catalog.handler_settings import handler_settings
 from cli.database import database_url
 from cli.options import DatabaseOptions, command, read
 from cli.process.announcement import services

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from api.bootstrap.settings import Settings
+from cli import composition  # noqa: F401 - logs hold events of the catalog, too
 from cli.database import migrated
 from cli.options import KeyedLogOptions, LogOptions, failure
 from domain.errors import SubjectKeysUnavailableError

@@ -26,7 +26,7 @@ from cli.terminal import told_where_output_is_lost
 from runtime.process import fill_standard_descriptors, hide_arguments, keep_to_itself, look_seldom
 
 GROUPS = {
-    "apps": "catalog.cli:apps_app",
+    "apps": "cli.apps:apps_app",
     "bulk": "cli.bulk:bulk_app",
     "events": "cli.events:events_app",
     "failures": "cli.failures:failures_app",

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from cli.composition import FOLLOWERS
 from cli.database import migrated
 from cli.log_access import keyed
 from cli.options import DatabaseOptions, SubjectKey, command, failure
@@ -122,6 +123,6 @@ async def _subjects(opened: Database) -> AsyncIterator[Subjects]:
         stack.push_async_callback(writer.stop)
         factory = LogFactory(opened.conninfo, writer)
         log = PostgresLog(writer, pool, opened.files)
-        jobs = Jobs(factory, log, clock, random.SystemRandom())
+        jobs = Jobs(factory, log, clock, random.SystemRandom(), FOLLOWERS)
         stack.callback(jobs.close)
         yield Subjects(jobs)

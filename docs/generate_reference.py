@@ -8,7 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from api.bootstrap.handler_settings import BUILDS, OF_LIBRARIES, REPOSITORIES, Variable
+from api.bootstrap.environment import OF_LIBRARIES, Variable
+from catalog.handler_settings import BUILDS, REPOSITORIES
 from cli.options import KeyOptions, ListeningOptions, LogOptions, StorageOptions
 from cli.seal import TrustOptions
 from cli.service import ServiceOptions

@@ -7,6 +7,8 @@ from typing import Any
 
 from api.app import build_app
 from api.bootstrap.settings import Settings
+from catalog.api_extension import EXTENSION
+from cli.composition import FOLLOWERS
 
 Node = Mapping[str, Any]
 """A part of an OpenAPI document."""
@@ -32,7 +34,7 @@ WRAPPERS = ("Data_", "Page_", "Part_")
 def page() -> str:
     """Return the page, in Markdown."""
     settings = Settings("postgresql://", Path())  # Nothing is started.
-    document = build_app(settings, asyncio.Event()).openapi()
+    document = build_app(settings, asyncio.Event(), FOLLOWERS, (EXTENSION,)).openapi()
     return "\n".join(_lines(document))
 
 

@@ -30,9 +30,9 @@ def definition_id(slug: str) -> UUID:
     return uuid5(_NAMESPACE, f"job-definition:{folded}")
 
 
-def repository_id(client_id: str) -> UUID:
-    """Return the aggregate's id of the app that clients call `client_id`."""
-    return uuid5(_NAMESPACE, f"repository:{client_id}")
+def derived_id(kind: str, name: str) -> UUID:
+    """Return the id of an aggregate of some kind by the name that clients give it."""
+    return uuid5(_NAMESPACE, f"{kind}:{name}")
 
 
 def run_id_for_key(principal: str, slug: str, idempotency_key: str) -> UUID:

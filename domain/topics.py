@@ -4,8 +4,8 @@ Nothing that stands in a log is resolved in any other way: a topic that the prog
 never looked for among Python's modules.
 """
 
-from catalog.build import Build
-from catalog.repository import Repository
+from eventsourcing.domain import Aggregate
+
 from domain.bulk import BulkOperation
 from domain.errors import UnreadableEventError
 from domain.failures.group import FailureGroup, FailureWatch
@@ -15,35 +15,26 @@ from domain.log_archive import LogArchive
 from domain.personal import Subject
 from domain.schedules.schedule import Schedule
 
-AGGREGATES: dict[str, type] = {
-    aggregate.TOPIC: aggregate
-    for aggregate in (
-        JobDefinition,
-        JobRun,
-        Schedule,
-        FailureGroup,
-        FailureWatch,
-        BulkOperation,
-        Repository,
-        Build,
-        LogArchive,
-        Subject,
-    )
-}
+AGGREGATES: dict[str, type[Aggregate]] = {}
 """The aggregates by their topics."""
 
+EVENTS: dict[str, type] = {}
+"""The events by their topics."""
 
-def _events_by_topic() -> dict[str, type]:
-    events: dict[str, type] = {}
-    for aggregate in AGGREGATES.values():
+
+def add(*aggregates: type[Aggregate]) -> None:
+    """Let the process read the events of further aggregates.
+
+    An aggregate and each of its events name their topic as `TOPIC`.
+    """
+    for aggregate in aggregates:
+        AGGREGATES[vars(aggregate)["TOPIC"]] = aggregate
         for member in vars(aggregate).values():
             if isinstance(member, type) and "TOPIC" in vars(member):
-                events[vars(member)["TOPIC"]] = member
-    return events
+                EVENTS[vars(member)["TOPIC"]] = member
 
 
-EVENTS: dict[str, type] = _events_by_topic()
-"""The events by their topics."""
+add(JobDefinition, JobRun, Schedule, FailureGroup, FailureWatch, BulkOperation, LogArchive, Subject)
 
 
 def event_class(topic: str) -> type:

@@ -1,10 +1,8 @@
 """From an event to the messages of the stream: the row is the one that this very event left."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from catalog import build_rows, repository_rows
-from catalog.repository_rows import RepositoryRow
 from domain.json_values import JsonObject
 from domain.ports import Row
 from projections import (
@@ -27,20 +25,29 @@ class Message:
     data: JsonObject
 
 
-@dataclass(frozen=True)
-class Beside:
-    """What is shown with a row of the catalog without being part of it, as it is at present.
+NO_DETAILS: JsonObject = {}
+"""What is shown with a row without being part of it, as it is at present: nothing for most rows."""
 
-    Attributes:
-        latest_build: of an app.
-        log: of a build.
+MessagesOf = Callable[[Envelope, Row, JsonObject], list[Message]]
+"""Returns the messages of an event, from its aggregate's row after it and the row's details."""
+
+_ADDED: dict[str, MessagesOf] = {}
+
+ADDED_TYPES: list[str] = []
+"""The types of messages that `add` has added."""
+
+
+def add(subject: str, messages_of: MessagesOf, types: Sequence[str]) -> None:
+    """Let the stream tell, in the whole process, of a further kind of aggregate.
+
+    Args:
+        subject: the first word of its events' topics.
+        messages_of: makes the messages of one event.
+        types: all types that these messages may have.
     """
+    _ADDED[subject] = messages_of
+    ADDED_TYPES.extend(kind for kind in types if kind not in ADDED_TYPES)
 
-    latest_build: JsonObject | None = None
-    log: build_rows.LogExcerpt = build_rows.NO_LOG
-
-
-NOTHING = Beside()
 
 UNKNOWN = "event.unknown"
 """The type of message that shows an event as it is stored, for want of knowing what it means."""
@@ -57,30 +64,27 @@ _PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
 
 
 def messages(
-    event: Envelope, before: Row | None, after: Row, beside: Beside = NOTHING
+    event: Envelope, before: Row | None, after: Row, details: JsonObject = NO_DETAILS
 ) -> list[Message]:
-    """Return what clients are told of an event, given its aggregate's row before and after it."""
+    """Return the messages of an event, given its aggregate's row before and after it."""
     if event.unreadable is not None:
         return [Message(UNKNOWN, {"event": event.present()})]
-    return _known_messages(event, before, after, beside)
+    return _known_messages(event, before, after, details)
 
 
 def _known_messages(
-    event: Envelope, before: Row | None, after: Row, beside: Beside
+    event: Envelope, before: Row | None, after: Row, details: JsonObject
 ) -> list[Message]:
     match event.subject:
         case "job_run":
             return _run_messages(before, after)
         case "job_definition":
             return _job_messages(event, after)
-        case "repository":
-            return _repository_messages(event, repository_rows.TABLE.own(after), beside)
-        case "build":
-            build = build_rows.present(build_rows.TABLE.own(after), beside.log)
-            return [Message("build.updated", {"build": build})]
         case subject if subject in _PLAIN:
             kind, field, present = _PLAIN[subject]
             return [Message(kind, {field: present(after)})]
+        case subject if subject in _ADDED:
+            return _ADDED[subject](event, after, details)
         case _:
             return []
 
@@ -101,15 +105,6 @@ def _job_messages(event: Envelope, after: Row) -> list[Message]:
     if change is None:
         return [updated]
     return [Message(change, data), updated]
-
-
-def _repository_messages(event: Envelope, after: RepositoryRow, beside: Beside) -> list[Message]:
-    app = repository_rows.present(after, beside.latest_build)
-    updated = Message("repository.updated", {"repository": app})
-    entry = repository_rows.history_entry(event, after["id"])
-    if entry is None:
-        return [updated]
-    return [Message("repository.ingestion-event", {"event": entry}), updated]
 
 
 def _run_messages(before: Row | None, after: Row) -> list[Message]:

@@ -1,12 +1,11 @@
 """All projected tables, and the fold of the whole log.
 
-A table that is added here is written, rebuilt and checked like the others.
+A table that is added here, by `add` as well, is written, rebuilt and checked like the others.
 """
 
 from collections.abc import Callable
 from uuid import UUID
 
-from catalog import build_rows, repository_rows
 from projections import (
     bulk,
     erased_subjects,
@@ -126,16 +125,21 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
     raise FoldError(aggregate_id, message)
 
 
-TABLES: tuple[Table, ...] = (
+TABLES: list[Table] = [
     job_definitions.TABLE,
     job_runs.TABLE,
-    repository_rows.TABLE,
-    build_rows.TABLE,
     erased_subjects.TABLE,
     schedules.TABLE,
     bulk.TABLE,
     failure_groups.TABLE,
     failure_watch.TABLE,
-)
+]
 
 BY_SUBJECT: dict[str, Table] = {table.subject: table for table in TABLES}
+
+
+def add(table: Table) -> None:
+    """Let this process write, rebuild and check a further table; its migration has created it."""
+    if table.subject not in BY_SUBJECT:
+        TABLES.append(table)
+        BY_SUBJECT[table.subject] = table

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from cli import composition  # noqa: F401 - the core, with the catalog
 from tests.support import databases, s3
 from tests.support.logs import Parts, parts
 from tests.support.processes import Process, started

@@ -7,11 +7,11 @@ from functools import partial
 from typing import Any, Concatenate, ParamSpec
 from uuid import UUID
 
-from catalog.effects import Effect
 from domain.commands.executions import Claim, Executions
 from domain.errors import StaleExecutionError
 from domain.jobs.run_events import Failure, FailureReason, Holder, Report
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
+from domain.run_followers import Effect
 from worker.executors.port import Outcome
 from worker.logs.run_logs import logs_url
 from worker.ports import PASSING

@@ -142,3 +142,42 @@ class Environment:
 
     name: str = ""
     colour: Colour = Colour.GREY
+
+
+# Variables of the environment that are no options: what they mean, for the documentation.
+
+
+@dataclass(frozen=True)
+class Variable:
+    """What an operator may set.
+
+    Attributes:
+        name: as the environment has it.
+        default: what counts where it is left out, in Markdown; empty for nothing.
+        meaning: what it does, in Markdown.
+    """
+
+    name: str
+    default: str
+    meaning: str
+
+
+OF_LIBRARIES = (
+    Variable(
+        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, …",
+        "",
+        "how the store of `--logs-store s3://…` is reached, as for every S3 client",
+    ),
+    Variable(
+        "PGPASSFILE, PGSSLKEY, PGSSLMODE, …",
+        "",
+        "what `--database-url` leaves out, as for every PostgreSQL client",
+    ),
+    Variable(
+        "XDG_DATA_HOME",
+        "`~/.local/share`",
+        "where the data directory of an ordinary user lies, as `apphub-jobs` in it",
+    ),
+    Variable("TMPDIR", "`/tmp`", "where the working directories of attempts and builds lie"),
+    Variable("NO_COLOR", "", "anything: no colours on the terminal"),
+)

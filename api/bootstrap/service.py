@@ -1,7 +1,7 @@
 """The composition root: everything a process needs, put together in one place and handed down."""
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,14 +11,13 @@ from psycopg_pool import AsyncConnectionPool
 from api.bootstrap.log_places import logs_place
 from api.bootstrap.log_stores import run_logs
 from api.bootstrap.settings import Settings
-from catalog.commands import Catalog
-from catalog.views import BuildLogs, CatalogViews
 from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.commands.executions import Executions, Sweeps
 from domain.commands.failures import Failures
 from domain.commands.jobs import Jobs
 from domain.commands.schedules import Schedules
 from domain.commands.subjects import Subjects
+from domain.run_followers import RunFollower
 from domain.workers import Isolation
 from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer
@@ -77,7 +76,6 @@ class Service:
     costly: CostlyReads
     files: LogFiles
     jobs: Jobs
-    catalog: Catalog
     subjects: Subjects
     executions: Executions
     sweeps: Sweeps
@@ -93,8 +91,6 @@ class Service:
     retainer: Retainer
     run_logs: RunLogs
     logs_at: str | None
-    build_logs: BuildLogs
-    views: CatalogViews
     audit: Audit
     turns: Turns
 
@@ -115,8 +111,15 @@ class Service:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Service]:
-    """Start the parts in order, and stop them in the opposite one."""
+async def running(
+    settings: Settings, followers: Sequence[RunFollower] = ()
+) -> AsyncIterator[Service]:
+    """Start the parts in order, and stop them in the opposite one.
+
+    Args:
+        settings: what the operator decided.
+        followers: whose aggregates follow runs.
+    """
     database = settings.database
     continuity = database.continuity
     files = database.files
@@ -134,7 +137,7 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         for part in (clock, writer, listener):
             await patience.wait_async(partial(part.start, supervision))
             stack.push_async_callback(part.stop)
-        jobs = _jobs(database, writer, pool, clock)
+        jobs = _jobs(database, writer, pool, clock, followers)
         stack.callback(jobs.close)
         await patience.wait_async(jobs.seed)
         sweeps = Sweeps(jobs)
@@ -150,7 +153,6 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
         continuity.on_doubt(retainer.forget)
         _show(metrics, supervision, continuity, sweeps, heartbeats)
         logs = run_logs(settings.logs_store, settings.data_dir)
-        build_logs = BuildLogs(logs)
         yield Service(
             settings=settings,
             clock=clock,
@@ -160,7 +162,6 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             costly=costly,
             files=files,
             jobs=jobs,
-            catalog=Catalog(jobs),
             subjects=Subjects(jobs),
             executions=Executions(jobs),
             sweeps=sweeps,
@@ -176,19 +177,21 @@ async def running(settings: Settings) -> AsyncIterator[Service]:
             retainer=retainer,
             run_logs=logs,
             logs_at=logs_at,
-            build_logs=build_logs,
-            views=CatalogViews(pool, build_logs),
             audit=Audit(pool, files),
             turns=Turns(TURNS, MOST_WAITING),
         )
 
 
 def _jobs(
-    database: Database, writer: Writer, pool: AsyncConnectionPool[Connection], clock: DatabaseClock
+    database: Database,
+    writer: Writer,
+    pool: AsyncConnectionPool[Connection],
+    clock: DatabaseClock,
+    followers: Sequence[RunFollower],
 ) -> Jobs:
     factory = LogFactory(database.conninfo, writer)
     log = PostgresLog(writer, pool, database.files)
-    return Jobs(factory, log, clock, random.SystemRandom())
+    return Jobs(factory, log, clock, random.SystemRandom(), followers)
 
 
 def _followers(

@@ -1,5 +1,6 @@
 """`GET /asyncapi.json`: the stream's messages, described as OpenAPI describes the rest."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -14,20 +15,19 @@ from api.routes.subjects import ErasedSubject
 from api.shapes.jobs import Definition
 from api.shapes.runs import Run
 from api.shapes.schedules import Schedule
-from api.stream.frames import TYPES
-from catalog.shapes import AppShape, BuildShape, IngestionEvent
+from api.stream.frames import message_types
 from projections.messages import UNKNOWN
 
 router = APIRouter()
 
 Schema = dict[str, Any]
 
-_SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
+Shapes = Mapping[str, tuple[str, type[BaseModel]]]
+"""What messages carry: a field and its shape, by the beginning of their type."""
+
+_SHAPES: Shapes = {
     "job.definition": ("job", Definition),
     "job.run": ("run", Run),
-    "repository.updated": ("repository", AppShape),
-    "repository.ingestion-event": ("event", IngestionEvent),
-    "build": ("build", BuildShape),
     "subject.erased": ("subject", ErasedSubject),
     "schedule": ("schedule", Schedule),
     "failure.updated": ("failure", FailureGroup),
@@ -35,7 +35,6 @@ _SHAPES: dict[str, tuple[str, type[BaseModel]]] = {
     "bulk": ("bulk", BulkOperation),
     UNKNOWN: ("event", Event),
 }
-"""What messages carry, by the beginning of their type."""
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _POSITION: Schema = {"type": "integer", "minimum": 0, "description": "An event's place in the log."}
@@ -86,16 +85,23 @@ _SERVER_SENT = (
 @router.get("/asyncapi.json", include_in_schema=False)
 async def describe(request: Request) -> JsonAnswer:
     """Describe the stream of this server."""
-    described = document(request.url.netloc, request.app.version)
+    described = document(request.url.netloc, request.app.version, request.app.state.shapes)
     return JsonAnswer(described)
 
 
-def document(host: str, version: str) -> Schema:
-    """Return the AsyncAPI document."""
-    of_events = [*TYPES, "connection.ack", "heartbeat"]
+def document(host: str, version: str, added: Shapes) -> Schema:
+    """Return the AsyncAPI document.
+
+    Args:
+        host: the server's host and port.
+        version: the program's.
+        added: shapes of the messages of extensions.
+    """
+    by_type = {**_SHAPES, **added}
+    of_events = [*message_types(), "connection.ack", "heartbeat"]
     server_sent = [*of_events, "connection.ended"]
     _, shapes = models_json_schema(
-        [(model, "serialization") for _, model in _SHAPES.values()],
+        [(model, "serialization") for _, model in by_type.values()],
         ref_template="#/components/schemas/{model}",
     )
     return {
@@ -126,17 +132,17 @@ def document(host: str, version: str) -> Schema:
                 "bindings": {"http": _binding("0.3.0")},
             },
         },
-        "components": {"messages": _messages(), "schemas": shapes["$defs"]},
+        "components": {"messages": _messages(by_type), "schemas": shapes["$defs"]},
     }
 
 
-def _messages() -> dict[str, Schema]:
+def _messages(by_type: Shapes) -> dict[str, Schema]:
     now = _object({"now": _TIME})
     log = {"now": _TIME, "logId": {"type": "string", "format": "uuid"}, "head": _POSITION}
     why = _object({"reason": {"type": "string"}})
     ack = _object({**log, "after": _POSITION}, optional=("after",))
     return {
-        **{kind: _message(kind, _event(kind)) for kind in TYPES},
+        **{kind: _message(kind, _event(kind, by_type)) for kind in message_types()},
         "connection.ack": _message("connection.ack", _told("connection.ack", ack)),
         "connection.ended": _message("connection.ended", _told("connection.ended", why)),
         "heartbeat": _message("heartbeat", _told("heartbeat", now, position=_POSITION)),
@@ -149,8 +155,8 @@ def _messages() -> dict[str, Schema]:
     }
 
 
-def _event(kind: str) -> Schema:
-    field, model = next(shape for start, shape in _SHAPES.items() if kind.startswith(start))
+def _event(kind: str, by_type: Shapes) -> Schema:
+    field, model = next(shape for start, shape in by_type.items() if kind.startswith(start))
     data = _object({field: {"$ref": f"#/components/schemas/{model.__name__}"}})
     return _told(
         kind,

@@ -19,7 +19,7 @@ from domain.identifiers import event_id
 from domain.jobs.run_events import STATUSES
 from domain.json_values import JsonObject
 from eventlog.history.reader import Step
-from projections.messages import NOTHING, UNKNOWN, Beside, Message, messages
+from projections.messages import ADDED_TYPES, NO_DETAILS, UNKNOWN, Message, messages
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Delivery:
         return frames
 
 
-def encode(step: Step, beside: Beside = NOTHING) -> Delivery:
+def encode(step: Step, details: JsonObject = NO_DETAILS) -> Delivery:
     """Return what clients are told of an event."""
     event = step.event
     common: JsonObject = {
@@ -100,7 +100,7 @@ def encode(step: Step, beside: Beside = NOTHING) -> Delivery:
     }
     told = [
         Told(message, event.position, common)
-        for message in messages(event, step.before, step.after, beside)
+        for message in messages(event, step.before, step.after, details)
     ]
     return Delivery(event.position, tuple(told))
 
@@ -166,24 +166,25 @@ def _now() -> str:
     return to_iso(datetime.now(UTC))
 
 
-TYPES: tuple[str, ...] = (
+_TYPES: tuple[str, ...] = (
     "job.definition.deleted",
     "job.definition.paused",
     "job.definition.resumed",
     "job.definition.updated",
     *(f"job.run.{status}" for status in STATUSES),
     "job.run.updated",
-    "repository.updated",
-    "repository.ingestion-event",
-    "build.updated",
     "subject.erased",
     "schedule.updated",
     "failure.updated",
     "failure.noted",
     "bulk.updated",
-    UNKNOWN,
 )
-"""Every type of message that tells of an event (contract, section 5)."""
+
+
+def message_types() -> tuple[str, ...]:
+    """Return every type of message that tells of an event (contract, section 5)."""
+    return (*_TYPES, *ADDED_TYPES, UNKNOWN)
+
 
 LAST_EVENT_ID = "Last-Event-ID"
 
@@ -264,11 +265,11 @@ def _types(text: str) -> frozenset[str] | None:
 def _matching(pattern: str) -> frozenset[str]:
     if pattern.endswith(".*"):
         beginning = pattern[:-1]
-        found = frozenset(kind for kind in TYPES if kind.startswith(beginning))
+        found = frozenset(kind for kind in message_types() if kind.startswith(beginning))
     else:
-        found = frozenset({pattern} & set(TYPES))
+        found = frozenset({pattern} & set(message_types()))
     if not found:
-        known = ", ".join(TYPES)
+        known = ", ".join(message_types())
         message = f"unknown type {pattern!r}; there are {known}, and for example job.run.*"
         raise _invalid("/types", message, "enum")
     return found

@@ -11,8 +11,8 @@ from contextlib import suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+from api.extension import Parts
 from api.stream.frames import Delivery, Frame, Selection, encode
-from catalog.views import CatalogViews
 from domain.errors import LogUnavailableError
 from eventlog.database.listener import Listener
 from eventlog.history.reader import CHUNK, Reader, Replay, Step
@@ -158,9 +158,9 @@ already have read some. Without a backlog nobody waits for anybody."""
 class Hub:
     """Follows the log and tells every subscriber."""
 
-    def __init__(self, reader: Reader, listener: Listener, views: CatalogViews) -> None:
+    def __init__(self, reader: Reader, listener: Listener, parts: Parts) -> None:
         self._reader = reader
-        self._views = views
+        self._parts = parts
         self._signal = listener.signal()
         self._opened: set[Subscriber] = set()
         self._subscribers: set[Subscriber] = set()
@@ -295,7 +295,7 @@ class Hub:
         """Tell all subscribers of an event; return how many characters that is for each."""
         size = 0
         if self._subscribers:
-            look_up = partial(self._views.beside, step)
+            look_up = partial(self._parts.details_of, step)
             delivery = encode(step, await patiently(look_up))
             size = delivery.size
             for subscriber in self._subscribers:

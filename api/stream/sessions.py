@@ -7,9 +7,9 @@ from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from time import monotonic
 
+from api.extension import Parts
 from api.stream.frames import Frame, Wanted, ack, encode, heartbeat
 from api.stream.hub import RETRY_PAUSE_S, Arrival, Hub, Subscriber, patiently
-from catalog.views import CatalogViews
 from domain.errors import ConflictError, LogUnavailableError
 from eventlog.history.reader import Reader, Replay, Step
 from projections.messages import messages
@@ -38,10 +38,10 @@ moves."""
 class Streams:
     """Opens streams."""
 
-    def __init__(self, hub: Hub, reader: Reader, views: CatalogViews) -> None:
+    def __init__(self, hub: Hub, reader: Reader, parts: Parts) -> None:
         self.hub = hub
         self.reader = reader
-        self.views = views
+        self.parts = parts
         self.turns = asyncio.Semaphore(READERS)
 
     async def check(self, wanted: Wanted) -> None:
@@ -191,7 +191,7 @@ class Stream:
         told = messages(step.event, step.before, step.after)
         if not any(accepts(message) for message in told):
             return []
-        look_up = partial(self._streams.views.beside, step)
-        beside = await patiently(look_up)
-        delivery = encode(step, beside)
+        look_up = partial(self._streams.parts.details_of, step)
+        details = await patiently(look_up)
+        delivery = encode(step, details)
         return delivery.frames(accepts)

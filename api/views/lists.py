@@ -15,10 +15,8 @@ import orjson
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
-from catalog.repository_rows import STEP_TOPICS, history_entry
 from domain.errors import NotFoundError
 from domain.filters import Label
-from domain.identifiers import repository_id
 from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
 from eventlog.database.connection import borrowed
@@ -41,8 +39,6 @@ from projections.table import rows_by_id
 
 MAX_BYTES = 4_194_304
 """A page of executions goes no further: each may tell of a long error."""
-
-STEPS_A_PART = 500
 
 
 async def all_events(
@@ -81,29 +77,6 @@ async def executions_after(
     if last is not None:
         found.append(last)
     return found, None
-
-
-async def steps_before(
-    reader: Reader, app_id: str, before: int, limit: int
-) -> tuple[list[JsonObject], int | None]:
-    """Return the steps of an app's ingestions before an event, the newest first.
-
-    With them comes before which event the next begin, None where there are none.
-    """
-    events, following = await reader.newest(repository_id(app_id), STEP_TOPICS, before, limit)
-    entries = [history_entry(event, app_id) for event in events]
-    return [entry for entry in entries if entry is not None], following
-
-
-async def all_steps(
-    reader: Reader, app_id: str, first: list[JsonObject], before: int
-) -> AsyncIterator[list[JsonObject]]:
-    """Yield the steps of an app's ingestions: the newest, and then all before an event."""
-    yield first
-    position: int | None = before
-    while position is not None:
-        steps, position = await steps_before(reader, app_id, position, STEPS_A_PART)
-        yield steps
 
 
 # A run log that is not found here may have been written elsewhere: say so, and by which worker.

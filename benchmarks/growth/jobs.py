@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from catalog.effects import BUILTIN_SPECS
+from catalog.built_in_jobs import SPECS
 from domain.identifiers import definition_id
 from domain.jobs.definition import Spec
 
@@ -22,9 +22,9 @@ class Job:
 
 def made_up_jobs() -> list[Job]:
     """Return all jobs, the most frequent first; the built-in ones come third and fourth."""
-    specs = {f"job-{number:03}": _spec(number) for number in range(JOBS - len(BUILTIN_SPECS))}
-    slugs = [*list(specs)[:2], *BUILTIN_SPECS, *list(specs)[2:]]
-    specs |= BUILTIN_SPECS
+    specs = {f"job-{number:03}": _spec(number) for number in range(JOBS - len(SPECS))}
+    slugs = [*list(specs)[:2], *SPECS, *list(specs)[2:]]
+    specs |= SPECS
     return [Job(definition_id(slug), slug, specs[slug], specs[slug].max_attempts) for slug in slugs]
 
 

@@ -24,9 +24,9 @@ from benchmarks.growth.stories import (
     Subject,
     iso,
 )
-from catalog.effects import BUILTIN_SPECS
-from domain.identifiers import repository_id, run_id_for_key, uuid7
-from domain.jobs.definition import BUILD_SLUG
+from catalog.built_in_jobs import BUILD_SLUG, SPECS
+from catalog.repository import repository_id
+from domain.identifiers import run_id_for_key, uuid7
 from domain.jobs.launching import Launch, concurrency_value
 from domain.json_values import Json, JsonObject
 
@@ -163,7 +163,7 @@ class Author:
         actor = f"client-{self.random.randrange(10)}"
         run_id = run_id_for_key(actor, job.slug, key) if key else self._uuid(life.at_ms)
         parameters: JsonObject = {"number": number, **self.random.choice(self._parameters)}
-        if job.slug in BUILTIN_SPECS:
+        if job.slug in SPECS:
             parameters = {"repositoryId": f"app-{number % APPS:02}"}
             if job.slug == BUILD_SLUG:
                 parameters["buildId"] = str(self._uuid(life.at_ms))

@@ -22,6 +22,8 @@ from api.http.limits import CLOSE_CLIENTS_S, LAST_WORDS_S
 from api.http.open_requests import OpenRequests
 from api.http.protocols import server_config
 from api.stream.sessions import Streams
+from catalog.api_extension import EXTENSION
+from cli.composition import FOLLOWERS
 from cli.process.announcement import announced
 from cli.process.console import tell_of_runs
 from cli.process.signals import StopSignals, run_until_stopped
@@ -87,7 +89,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
     raise_descriptor_limit()
     give_back()
     closing = asyncio.Event()
-    app = build_app(settings, closing)
+    app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
     open_requests = cast("OpenRequests", app.state.open_requests)
     config = server_config(SafeHeaders(app), proxies=settings.trusted_proxies)
     # The parts are started here: what goes wrong is told in a line, and a stop need not wait.

@@ -11,6 +11,7 @@ from prometheus_client import Gauge
 from api.bootstrap.log_stores import log_keeper
 from api.bootstrap.service import Service, running
 from api.bootstrap.settings import Settings
+from cli.composition import FOLLOWERS
 from cli.process.handler_feed import Feed
 from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import Address
@@ -71,7 +72,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
         shared = SharedExecutor(packages, orphans)
         executors = _Executors(executor, shared)
         async with (
-            running(settings) as service,
+            running(settings, FOLLOWERS) as service,
             _metrics_served(service, metrics_at),
             aclosing(executor),
             aclosing(shared),

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import typer
 
 from api.bootstrap.environment import Colour, Environment
-from api.bootstrap.handler_settings import local_repositories
 from api.bootstrap.settings import Settings
+from catalog.handler_settings import local_repositories
 from cli.database import check_logs_store
 from cli.log_access import archive_directory, archiving, keyed
 from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile, command, read

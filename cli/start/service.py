@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from api.bootstrap.environment import Colour
-from api.bootstrap.handler_settings import handler_settings
 from api.data_directory import directory_of
 from apphub_jobs.contract import PermanentError
+from catalog.built_in_jobs import BUILD_ENTRY_POINT
+from catalog.handler_settings import handler_settings
 from catalog.handlers.builder import BuildSettings
 from catalog.handlers.choice import usable
 from cli.database import check_logs_store, database_url
@@ -21,7 +22,6 @@ from cli.start.access import hosts_of, origins_of, proxies_of, tokens_in
 from cli.start.hidden_files import hidden_files
 from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns
 from cli.start.options import WorkOptions
-from domain.jobs.definition import BUILD_ENTRY_POINT
 from domain.json_values import JsonObject
 from domain.workers import labels_of
 from worker.executors.packages import Access

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from api.bootstrap.handler_settings import handler_settings
 from api.bootstrap.handlers import handler_packages, tell_unset
 from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
+from catalog.handler_settings import handler_settings
 from cli.database import check_logs_store
 from cli.log_access import archive_directory, archiving, keyed
 from cli.options import StorageOptions, SubjectKey, command, failure, read

@@ -18,9 +18,6 @@ from eventsourcing.domain import Aggregate, OriginatorIDError, OriginatorVersion
 from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
 
-from catalog.build import Build
-from catalog.repository import Repository
-from catalog.rows import build_of_row, repository_of_row
 from domain import identifiers
 from domain.bulk import BulkOperation, bulk_of_row
 from domain.clock import Clock
@@ -34,6 +31,7 @@ from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved
 from domain.quarantine import Quarantine
 from domain.recent import Recent
 from domain.rehydration import seen_at
+from domain.run_followers import Effect, RunFollower, RunFollowers
 from domain.schedules.rows import schedule_of_row
 from domain.schedules.schedule import Schedule
 
@@ -61,23 +59,33 @@ _UNREADABLE = (
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """A kind of aggregate: the first word of its topics, and how one is made of its row."""
+class AggregateKind:
+    """A kind of aggregate that commands load.
+
+    Attributes:
+        topic: the first word of its events' topics.
+        of_row: makes an aggregate of its table's row.
+        name: the attribute that holds what clients call an aggregate.
+    """
 
     topic: str
     of_row: Callable[[Row], Aggregate]
+    name: str = "id"
 
 
-_KINDS: dict[type[Aggregate], _Kind] = {
-    JobDefinition: _Kind(JobDefinition.TOPIC, definition_of_row),
-    JobRun: _Kind(JobRun.TOPIC, run_of_row),
-    Repository: _Kind(Repository.TOPIC, repository_of_row),
-    Build: _Kind(Build.TOPIC, build_of_row),
-    BulkOperation: _Kind(BulkOperation.TOPIC, bulk_of_row),
-    Schedule: _Kind(Schedule.TOPIC, schedule_of_row),
-    FailureGroup: _Kind(FailureGroup.TOPIC, group_of_row),
-    FailureWatch: _Kind(FailureWatch.TOPIC, watch_of_row),
+_KINDS: dict[type[Aggregate], AggregateKind] = {
+    JobDefinition: AggregateKind(JobDefinition.TOPIC, definition_of_row, "slug"),
+    JobRun: AggregateKind(JobRun.TOPIC, run_of_row),
+    BulkOperation: AggregateKind(BulkOperation.TOPIC, bulk_of_row),
+    Schedule: AggregateKind(Schedule.TOPIC, schedule_of_row, "slug"),
+    FailureGroup: AggregateKind(FailureGroup.TOPIC, group_of_row, "fingerprint"),
+    FailureWatch: AggregateKind(FailureWatch.TOPIC, watch_of_row),
 }
+
+
+def add_kind(aggregate_class: type[Aggregate], kind: AggregateKind) -> None:
+    """Let commands load a further kind of aggregate, in the whole process."""
+    _KINDS[aggregate_class] = kind
 
 
 class Recalling(Application[UUID]):
@@ -272,7 +280,7 @@ class Recalling(Application[UUID]):
             self._earlier.clear()
 
 
-def _of_row(kind: _Kind, row: Row | None) -> Aggregate | None:
+def _of_row(kind: AggregateKind, row: Row | None) -> Aggregate | None:
     if row is None:
         return None
     try:
@@ -292,11 +300,17 @@ class LogApplication(Recalling):
     """What commands stand on: aggregates come from the log, and their events go into it."""
 
     def __init__(
-        self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
+        self,
+        factory: InfrastructureFactory[Any],
+        log: Log,
+        clock: Clock,
+        random: RandomSource,
+        followers: Iterable[RunFollower] = (),
     ) -> None:
         super().__init__(factory, log)
         self.clock = clock
         self.random = random
+        self.followers = RunFollowers(followers)
 
     async def definition(self, definition_id: UUID) -> JobDefinition:
         """Return a definition, or raise NotFoundError `job_not_found`."""
@@ -316,6 +330,12 @@ class LogApplication(Recalling):
         if found is None:
             raise NotFoundError("run_not_found", "job run not found")
         return found
+
+    async def with_followers(
+        self, runs: Sequence[JobRun], effects: Sequence[Effect] = (), locked: Locked | None = None
+    ) -> list[Aggregate]:
+        """Return the runs and the aggregates that follow their pending events, the runs first."""
+        return await self.followers.with_followers(self, runs, effects, locked)
 
     async def save(self, *objs: Any, origin: Origin = SYSTEM, **_: Any) -> Saved:  # type: ignore[override]
         """Append the aggregates' new events as one unit, with the rows that they change.
@@ -379,13 +399,9 @@ class LogApplication(Recalling):
 
 def public_id(aggregate: Aggregate) -> str:
     """Return by which id clients ask for an aggregate."""
-    if isinstance(aggregate, JobDefinition | Schedule):
-        return aggregate.slug
-    if isinstance(aggregate, Repository):
-        return aggregate.client_id
-    if isinstance(aggregate, FailureGroup):
-        return aggregate.fingerprint
-    return str(aggregate.id)
+    kind = _KINDS.get(type(aggregate))
+    name = "id" if kind is None else kind.name
+    return str(getattr(aggregate, name))
 
 
 def standing(definition: JobDefinition | None) -> JobDefinition:

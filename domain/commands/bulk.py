@@ -19,7 +19,6 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import StoredEvent
 
-from catalog.effects import with_catalog
 from domain import bulk
 from domain.bulk import FILTER, PATCH, BulkOperation, Order, checked, chosen_by
 from domain.commands.application import MAX_DECISIONS, LogApplication, seen_heads
@@ -274,7 +273,7 @@ class _Batch:
 
     Attributes:
         gone_through: how many of the chosen runs these are.
-        changed: what is canceled, and what that moves in the catalog.
+        changed: what is canceled, and the aggregates that follow it.
         repeated: runs that are new.
         definitions: of their jobs.
         had_repeats: where only runs are meant that nobody has launched anew, those of the chosen
@@ -454,7 +453,7 @@ class BulkSteps:
                 batch.refused.append({"run": str(one.run_id), "code": error.code, "why": why})
             batch.gone_through += 1
         canceled = [run for run in found.values() if run.pending_events]
-        batch.changed = await with_catalog(self._application, canceled)
+        batch.changed = await self._application.with_followers(canceled)
         return batch
 
     def _readable(self, run_id: UUID, found: Mapping[UUID, JobRun]) -> JobRun:

@@ -12,16 +12,15 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from catalog.effects import Effect, effect_issues, inputs_of, with_catalog
 from domain.commands.application import SYSTEM, LogApplication
 from domain.errors import DomainError, Issue, NotAtHandError, QuarantinedError, WorkerBuriedError
-from domain.jobs import definition
 from domain.jobs.definition import Spec
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
 from domain.json_values import Json, JsonObject, canonical
 from domain.ports import Claimant, Locked, Offer, Origin
 from domain.quarantine import Passing
+from domain.run_followers import Effect, RunFollowers
 from domain.schema.validation import decided, violations
 
 
@@ -102,7 +101,7 @@ class Executions:
             runs = list(due.values())
             claims[:] = await self._begin(runs, worker_id, locked)
             claims.is_cut = len(runs) < len(run_ids)
-            return await with_catalog(self._application, runs, (), locked)
+            return await self._application.with_followers(runs, (), locked)
 
         quarantine = self._application.quarantine
         claimant = Claimant(
@@ -161,7 +160,7 @@ class Executions:
         if run is None:
             run = await application.run(run_id)
         spec = await application.pinned_spec(run.definition_id, run.definition_version)
-        issues = await decided(lambda: _result_issues(spec, result, effects))
+        issues = await decided(lambda: _result_issues(spec, result, effects, application.followers))
         if issues:
             reasons = "; ".join(issue.recorded() for issue in issues)
             failure = Failure(f"invalid result: {reasons}", "invalid_result")
@@ -246,7 +245,7 @@ class Executions:
             if run is None or not _allows(run, act, now):
                 run = await self._application.run(run_id)
                 act(run, self._application.clock())
-            return await with_catalog(self._application, [run], effects)
+            return await self._application.with_followers([run], effects)
 
         await self._application.decide_and_save(decide, _by(holder.worker_id))
 
@@ -265,7 +264,7 @@ class Executions:
         application = self._application
         try:
             spec = await application.pinned_spec(run.definition_id, run.definition_version, locked)
-            inputs = await inputs_of(application, run, locked)
+            inputs = await application.followers.inputs_of(application, run, locked)
         except QuarantinedError as error:
             application.quarantine.add(run.id, error.message)
             raise
@@ -282,22 +281,17 @@ def _allows(run: JobRun, act: Act, now: datetime) -> bool:
     return True
 
 
-def _result_issues(spec: Spec, result: Json, effects: Sequence[Effect]) -> list[Issue]:
+def _result_issues(
+    spec: Spec, result: Json, effects: Sequence[Effect], followers: RunFollowers
+) -> list[Issue]:
     size = len(canonical(result))
     if size > MAX_RESULT_BYTES:
         message = f"larger than {MAX_RESULT_BYTES} bytes"
         return [Issue("/result", message, "maxBytes", str(MAX_RESULT_BYTES))]
-    issues = _effect_issues(spec, effects)
+    issues = followers.effect_issues(spec.entry_point, effects)
     if spec.output_schema is None:
         return issues
     return violations(spec.output_schema, result, "/result") + issues
-
-
-def _effect_issues(spec: Spec, effects: Sequence[Effect]) -> list[Issue]:
-    if effects and spec.entry_point not in definition.ENTRY_POINTS:
-        message = "only the built-in jobs change the catalog; return none"
-        return [Issue("/effects", message, "maxItems", message)]
-    return effect_issues(effects)
 
 
 def _by(worker_id: str) -> Origin:
@@ -350,7 +344,7 @@ class Sweeps:
             for run in runs:
                 run.expire_start(locked.now)
             expired[:] = found
-            return await with_catalog(self._application, runs, (), locked)
+            return await self._application.with_followers(runs, (), locked)
 
         await self._application.save_under_lock(decide, SYSTEM)
         return len(expired)
@@ -386,7 +380,7 @@ class Sweeps:
             for run in runs:
                 self._lose(run, locked)
             lost[:] = found
-            return await with_catalog(self._application, runs, (), locked)
+            return await self._application.with_followers(runs, (), locked)
 
         await self._application.save_under_lock(decide, Origin(actor=observer))
         self.buried += sum(buried)

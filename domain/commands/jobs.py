@@ -3,7 +3,7 @@
 Each loads, lets the aggregate decide, and appends; on a conflict it decides again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +15,6 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import InfrastructureFactory
 from typing_extensions import override
 
-from catalog.effects import BUILTIN_SPECS, of_its_app, with_catalog
 from domain import identifiers
 from domain.clock import Clock
 from domain.commands.application import MAX_DECISIONS, SYSTEM, LogApplication, seen_heads, standing
@@ -28,13 +27,14 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.identifiers import Slot
-from domain.jobs.definition import BUILD_ENTRY_POINT, JobDefinition, Spec, job_exists
+from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, Spec, job_exists
 from domain.jobs.launching import Launch, request
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
 from domain.personal import subjects_of
 from domain.ports import Locked, Log, Origin, RandomSource, Row, Unit
 from domain.recent import Recent
+from domain.run_followers import RunFollower
 from domain.schema.validation import decided
 from domain.workers import Labels
 
@@ -154,7 +154,7 @@ class Definitions(LogApplication):
 
     async def seed(self) -> None:
         """Register the built-in jobs that are missing; what an operator revised stays."""
-        for slug, spec in BUILTIN_SPECS.items():
+        for slug, spec in BUILT_IN_JOBS.items():
             with suppress(ConflictError):
                 await self.register_job(slug, spec, 1, SYSTEM)
 
@@ -184,9 +184,14 @@ class Jobs(Definitions):
     """The commands of jobs and runs."""
 
     def __init__(
-        self, factory: InfrastructureFactory[Any], log: Log, clock: Clock, random: RandomSource
+        self,
+        factory: InfrastructureFactory[Any],
+        log: Log,
+        clock: Clock,
+        random: RandomSource,
+        followers: Iterable[RunFollower] = (),
     ) -> None:
-        super().__init__(factory, log, clock, random)
+        super().__init__(factory, log, clock, random, followers)
         self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
         self._turns = Turns()
 
@@ -246,8 +251,7 @@ class Jobs(Definitions):
         self, definition: JobDefinition, launch: Launch, run_id: UUID, origin: Origin
     ) -> Launched:
         """Append a new run, provided that the definition is still the one it was decided on."""
-        if definition.spec.entry_point == BUILD_ENTRY_POINT:
-            launch = await of_its_app(self, launch)
+        launch = await self.followers.complete_launch(self, definition.spec.entry_point, launch)
         slot = slot_of(definition, launch)
         if slot is None:
             return await self._append_run(definition, launch, run_id, origin)
@@ -297,7 +301,7 @@ class Jobs(Definitions):
         async def decide() -> list[Aggregate]:
             run = await self.run(run_id)
             run.request_cancel(self.clock(), reason)
-            return await with_catalog(self, [run])
+            return await self.with_followers([run])
 
         await self.decide_and_save(decide, origin)
 

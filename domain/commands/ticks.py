@@ -18,7 +18,6 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import StoredEvent
 
-from catalog.effects import with_catalog
 from domain import identifiers
 from domain.clock import to_iso
 from domain.commands.application import SYSTEM, LogApplication, seen_heads
@@ -32,8 +31,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.identifiers import Slot, Taking
-from domain.jobs import definition as reserved
-from domain.jobs.definition import JobDefinition
+from domain.jobs.definition import JobDefinition, is_built_in_entry_point
 from domain.jobs.launching import Launch, first_events, run_fields, run_of_events
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, RunEvent
@@ -330,7 +328,7 @@ async def check(
         message = f"there is no job {spec.job}; register it first"
         issue = Issue("/job", message, "enum")
         raise InvalidInputError([issue])
-    if definition.spec.entry_point in reserved.ENTRY_POINTS:
+    if is_built_in_entry_point(definition.spec.entry_point):
         message = f"{spec.job} is launched by the service itself"
         issue = Issue("/job", message, "not")
         raise InvalidInputError([issue])
@@ -390,7 +388,7 @@ async def unit_of(
         for run in change.unchanged_runs():
             seen.append(run)
             expects[run.id] = run.version
-    moved = await with_catalog(application, change.changed_runs())
+    moved = await application.with_followers(change.changed_runs())
     heads = seen_heads([*seen, *moved])
     stored = application.stored_events([schedule, *moved])
     for events in change.launched.values():

@@ -172,25 +172,6 @@ def is_worth_a_file(runs: int, longest_due: timedelta) -> bool:
     return runs >= ENOUGH_RUNS or longest_due >= LONGEST_WAIT
 
 
-INGEST_SLUG = "repository-ingest"
-
-
-INGEST_ENTRY_POINT = "catalog.ingestion.processRepository"
-
-
-BUILD_SLUG = "repository-build"
-
-
-BUILD_ENTRY_POINT = "catalog.build.run"
-
-
-BUILT_IN_SLUGS = frozenset({INGEST_SLUG, BUILD_SLUG})
-
-
-ENTRY_POINTS = frozenset({INGEST_ENTRY_POINT, BUILD_ENTRY_POINT})
-"""Only runs of these move the catalog."""
-
-
 COMMANDS = "command."
 """With this begin the entry points of command lines that operators declare."""
 
@@ -241,7 +222,7 @@ class Unique:
         properties = schema.get("properties")
         known = properties if isinstance(properties, dict) else {}
         issues: list[Issue] = []
-        if entry_point in ENTRY_POINTS:
+        if is_built_in_entry_point(entry_point):
             message = f"the service itself launches runs of {entry_point}; leave it out"
             issue = Issue("/unique", message, "not")
             issues.append(issue)
@@ -298,7 +279,7 @@ def refuse_given_version(version: int | None, last: int) -> None:
 
 def refuse_deletion(slug: str, *, has_unfinished_runs: bool) -> None:
     """Raise ConflictError where the service needs the job, or its runs do."""
-    if slug.lower() in BUILT_IN_SLUGS:
+    if slug.lower() in BUILT_IN_JOBS:
         message = f"the service itself launches runs of {slug}; pause it instead"
         raise ConflictError("job_is_built_in", message)
     if has_unfinished_runs:
@@ -309,10 +290,10 @@ def refuse_deletion(slug: str, *, has_unfinished_runs: bool) -> None:
         raise ConflictError("job_has_unfinished_runs", message)
 
 
-def catalog_issues(slug: str, personal: Collection[str], unique: JsonObject | None) -> list[Issue]:
+def built_in_issues(slug: str, personal: Collection[str], unique: JsonObject | None) -> list[Issue]:
     """Return what is wrong with personal data, or `unique`, of a built-in job."""
-    # Their runs are launched by the service itself, with ids of apps and builds.
-    if slug.lower() not in BUILT_IN_SLUGS:
+    # Their runs are launched by the service itself, with parameters of its own.
+    if slug.lower() not in BUILT_IN_JOBS:
         return []
     issues: list[Issue] = []
     if personal:
@@ -327,7 +308,7 @@ def catalog_issues(slug: str, personal: Collection[str], unique: JsonObject | No
 
 def isolation_issues(isolation: Isolation, entry_point: str) -> list[Issue]:
     """Return what is wrong with sharing a process."""
-    needs_a_process = entry_point in ENTRY_POINTS or entry_point.startswith(COMMANDS)
+    needs_a_process = is_built_in_entry_point(entry_point) or entry_point.startswith(COMMANDS)
     if isolation == "process" or not needs_a_process:
         return []
     message = (
@@ -445,6 +426,20 @@ class Spec:
 SPEC_FIELDS = tuple(one.name for one in fields(Spec))
 
 
+BUILT_IN_JOBS: dict[str, Spec] = {}
+"""The jobs that the program registers itself and launches runs of, by slug, in lower case."""
+
+
+def add_built_in_jobs(specs: Mapping[str, Spec]) -> None:
+    """Reserve slugs and entry points, in the whole process, for jobs that come with the program."""
+    BUILT_IN_JOBS.update(specs)
+
+
+def is_built_in_entry_point(entry_point: str) -> bool:
+    """Return whether it names a handler that comes with the program."""
+    return any(spec.entry_point == entry_point for spec in BUILT_IN_JOBS.values())
+
+
 class JobDefinition(Aggregate):
     """Aggregate of a definition in its current version.
 
@@ -531,7 +526,7 @@ class JobDefinition(Aggregate):
         Raises:
             InvalidInputError: a schema is none, or the retry policy contradicts itself.
         """
-        refuse(spec.issues() + catalog_issues(slug, spec.personal, spec.unique_runs))
+        refuse(spec.issues() + built_in_issues(slug, spec.personal, spec.unique_runs))
         return cls._create(
             cls.Registered,
             id=definition_id(slug),
@@ -563,7 +558,7 @@ class JobDefinition(Aggregate):
             return
         new_version = version or next_version(self.current)
         new = replace(self.spec, **changed)
-        refuse(new.issues() + catalog_issues(self.slug, new.personal, new.unique_runs))
+        refuse(new.issues() + built_in_issues(self.slug, new.personal, new.unique_runs))
         self.trigger_event(
             self.Revised, timestamp=self._at(now), version=new_version, changes=changed
         )
@@ -608,7 +603,7 @@ class JobDefinition(Aggregate):
         """
         if not self.is_deleted:
             raise job_exists(slug)
-        refuse(spec.issues() + catalog_issues(slug, spec.personal, spec.unique_runs))
+        refuse(spec.issues() + built_in_issues(slug, spec.personal, spec.unique_runs))
         refuse_given_version(version, self.current)
         self.trigger_event(
             self.RegisteredAgain,

@@ -36,12 +36,8 @@ from projections.envelope import Envelope, EventRow
 from projections.rows import Connection, read_first, read_rows, read_value
 from projections.tables import BY_SUBJECT
 
-KINDS = (*BY_SUBJECT, "log_archive")
-"""What a subject may be; archives have no table."""
-
 _DERIVED: dict[str, Callable[[str], UUID]] = {
     "job_definition": identifiers.definition_id,
-    "repository": identifiers.repository_id,
     "schedule": identifiers.schedule_id,
     "failure_group": identifiers.failure_group_id,
 }
@@ -184,7 +180,7 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
     if not text:
         return None, None
     if not colon:
-        if text in KINDS:
+        if text in _kinds():
             return text, None
         return None, _uuid(text, "/subject")
     match kind:
@@ -193,8 +189,13 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
         case "job_run" | "build" | "subject" | "log_archive" | "bulk_operation":
             return kind, _uuid(name, "/subject")
         case _:
-            message = f"there is no {kind!r}; there are {', '.join(KINDS)}"
+            message = f"there is no {kind!r}; there are {', '.join(_kinds())}"
             raise InvalidInputError([Issue("/subject", message, "enum")])
+
+
+def _kinds() -> tuple[str, ...]:
+    """Return what a subject may be; archives have no table."""
+    return (*BY_SUBJECT, "log_archive")
 
 
 def _correlation(text: str) -> UUID | None:

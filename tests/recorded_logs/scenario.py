@@ -7,15 +7,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import UUID
 
-from catalog.build import Wanted
+from catalog.build import BuildTarget
 from catalog.commands import Catalog
-from catalog.effects import BUILT, COMMIT_METRIC, INGESTED, TEMPLATES_CONTEXT, Effect
+from catalog.follower import BUILT, COMMIT_METRIC, INGESTED, TEMPLATES_CONTEXT
 from catalog.repository import App
 from domain.jobs.definition import Spec
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Failure, Holder, Report
 from domain.json_values import Json, JsonObject
 from domain.log_archive import ArchivedEvents, LogArchive
+from domain.run_followers import Effect
 from eventlog.archive.archiver import ACTOR, APPEND
 from eventlog.database import sql
 from projections.rows import read_value
@@ -176,7 +177,7 @@ async def _apps(part: Parts) -> None:
         run_id, holder, Report({COMMIT_METRIC: SHA}, {TEMPLATES_CONTEXT: templates})
     )
     await does.succeed(run_id, holder, None, Report(), built)
-    failing = await catalog.request_build("shop", Wanted(git_branch="main"), TESTER)
+    failing = await catalog.request_build("shop", BuildTarget(git_branch="main"), TESTER)
     await _claim_and(part, worker, does.hand_back)
     broken = Failure("no such base image", permanent=True)
     run_id, holder = await _claim_next(part, worker)

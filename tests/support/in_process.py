@@ -1,5 +1,6 @@
 """The API in this very process, so that a test can tighten its limits and look inside.
 
+
 HTTP and PostgreSQL are real.
 """
 
@@ -19,6 +20,8 @@ from api.app import build_app
 from api.bootstrap.settings import Settings
 from api.http.protocols import server_config
 from api.stream.hub import Hub
+from catalog.api_extension import EXTENSION
+from cli.composition import FOLLOWERS
 
 READY_TIMEOUT_S = 60.0
 
@@ -64,7 +67,7 @@ async def _serve(
     settings: Settings, ready: "Future[tuple[str, FastAPI]]", stop: threading.Event
 ) -> None:
     closing = asyncio.Event()
-    app = build_app(settings, closing)
+    app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
     config = server_config(app, port=0)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())

@@ -13,6 +13,7 @@ from uuid import UUID
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from cli.composition import FOLLOWERS
 from domain.commands.executions import Executions, Sweeps
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
@@ -92,7 +93,11 @@ async def parts(
     await clock.sync()
     await writer.start(Supervision())
     jobs = Jobs(
-        LogFactory(url, writer), PostgresLog(writer, pool, files), clock, random.SystemRandom()
+        LogFactory(url, writer),
+        PostgresLog(writer, pool, files),
+        clock,
+        random.SystemRandom(),
+        FOLLOWERS,
     )
     executions = Executions(jobs)
     database.continuity.on_doubt(jobs.forget)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import JobResult
+from catalog.built_in_jobs import BUILD_ENTRY_POINT
 from domain.errors import StaleExecutionError, WorkerBuriedError
-from domain.jobs.definition import BUILD_ENTRY_POINT
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from tests.support.logs import TESTER, Parts, query, registered

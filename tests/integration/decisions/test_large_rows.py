@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from catalog.build import Wanted
+from catalog.build import BuildTarget
 from catalog.commands import Catalog
 from catalog.repository import App
 from domain.jobs.launching import Launch
@@ -88,7 +88,7 @@ async def test_the_whole_catalog_follows_runs_however_large_apps_and_builds_are(
         name = f"app-{number}"
         app = App(id=name, name=name, description="", repo_url="/srv", dockerfile_path="D")
         await catalog.add_app(app, TESTER)
-        await catalog.request_build(name, Wanted(), TESTER)
+        await catalog.request_build(name, BuildTarget(), TESTER)
         for grow in GROWN:
             query(ready.url, grow, secrets.token_hex(TOO_MANY_BYTES), name)
     statuses = "SELECT DISTINCT ingest_status, status FROM repositories, builds"

@@ -6,9 +6,8 @@ from uuid import UUID
 import pytest
 
 from catalog.commands import Catalog
-from catalog.repository import App
+from catalog.repository import App, repository_id
 from domain.errors import ConflictError
-from domain.identifiers import repository_id
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Failure, Report
 from eventlog.database.connection import Database

@@ -9,12 +9,13 @@ from uuid import uuid4
 import pytest
 from websockets.exceptions import ConnectionClosedError
 
-from catalog.build import Wanted
+from api.extension import Parts
+from catalog.build import BuildTarget
 from catalog.commands import Catalog
-from catalog.views import CatalogViews
 from domain.jobs.launching import Launch
+from domain.json_values import JsonObject
 from eventlog.history.reader import Step
-from projections.messages import NOTHING, Beside
+from projections.messages import NO_DETAILS
 from tests.integration.shared_api import job_body
 from tests.integration.streams import server_sent, stream
 from tests.support import s3
@@ -112,13 +113,13 @@ async def test_a_hub_that_failed_goes_on_where_it_was(
 ) -> None:
     failures = [RuntimeError("for a test")]
 
-    async def beside(self: CatalogViews, step: Step) -> Beside:
+    async def details_of(self: Parts, step: Step) -> JsonObject:
         del self, step
         if failures:
             raise failures.pop()
-        return NOTHING
+        return NO_DETAILS
 
-    monkeypatch.setattr(CatalogViews, "beside", beside)
+    monkeypatch.setattr(Parts, "details_of", details_of)
     with in_process(database_url, tmp_path / "data") as api, stream(api.client) as opened:
         ack = opened.next()
         eventually(lambda: api.hub.subscribers == 1, what="the client's joining the hub")
@@ -163,4 +164,4 @@ async def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
 async def request_builds(database_url: str, builds: int) -> None:
     async with parts(database_url) as part:
         for _ in range(builds):
-            await Catalog(part.jobs).request_build("app", Wanted(), TESTER)
+            await Catalog(part.jobs).request_build("app", BuildTarget(), TESTER)

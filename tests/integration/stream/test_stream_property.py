@@ -13,7 +13,7 @@ import httpx
 import psycopg
 import pytest
 
-from api.stream.frames import TYPES
+from api.stream.frames import message_types
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Failure, Report
@@ -131,13 +131,13 @@ def followers(url: str) -> list[tuple[Follower, Wants]]:
     catalog = of_types("repository.updated", "repository.ingestion-event", "job.run.pending")
     rare = of_types("build.updated", "job.definition.updated", "job.run.pending")
     return [
-        (Follower(url, "ws", {}), of_types(*TYPES)),
-        (Follower(url, "ws", {}, slowness_s=0.3), of_types(*TYPES)),
-        (Follower(url, "events", {}, position=None), of_types(*TYPES)),
+        (Follower(url, "ws", {}), of_types(*message_types())),
+        (Follower(url, "ws", {}, slowness_s=0.3), of_types(*message_types())),
+        (Follower(url, "events", {}, position=None), of_types(*message_types())),
         (Follower(url, "ws", {"types": CHANGES}), changes),
         (Follower(url, "events", {"types": CHANGES}), changes),
-        (Follower(url, "ws", {"job": "quiet"}), of_job("Quiet", *TYPES)),
-        (Follower(url, "events", {"job": "QUIET"}), of_job("Quiet", *TYPES)),
+        (Follower(url, "ws", {"job": "quiet"}), of_job("Quiet", *message_types())),
+        (Follower(url, "events", {"job": "QUIET"}), of_job("Quiet", *message_types())),
         (
             Follower(url, "ws", {"job": "quiet", "types": "job.run.updated"}),
             of_job("Quiet", "job.run.updated"),

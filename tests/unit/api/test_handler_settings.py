@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap.handler_settings import handler_settings, local_repositories
-from domain.jobs.definition import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
+from catalog.built_in_jobs import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
+from catalog.handler_settings import handler_settings, local_repositories
 from domain.json_values import JsonObject
 
 DATA = Path("/data")

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from api.app import build_app
 from api.bootstrap.settings import Settings
+from catalog.api_extension import EXTENSION
 from docs.http_calls import page
 
 
 def test_every_call_and_every_field_of_a_body_is_on_the_page() -> None:
     told = page()
-    document = build_app(Settings("", Path()), asyncio.Event()).openapi()
+    document = build_app(Settings("", Path()), asyncio.Event(), extensions=(EXTENSION,)).openapi()
     calls = [
         f"### `{method.upper()} {path}`\n"
         for path, methods in document["paths"].items()

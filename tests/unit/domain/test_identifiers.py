@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from catalog.repository import repository_id
 from domain import identifiers
 from domain.identifiers import (
     bulk_id_for_key,
     definition_id,
     event_id,
     only_repeat_id,
-    repository_id,
     run_id_for_key,
     uuid7,
 )

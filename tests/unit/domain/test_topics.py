@@ -129,10 +129,10 @@ def test_a_schedules_content_has_exactly_these_fields() -> None:
     assert tuple(field.name for field in fields) == SCHEDULE_SPEC_FIELDS
 
 
-def test_all_topics_resolve_in_a_process_that_imported_only_the_envelope() -> None:
+def test_all_topics_resolve_in_a_process_that_was_only_composed() -> None:
     script = (
         "import sys\n"
-        "import projections.envelope\n"
+        "import cli.composition\n"
         "from eventsourcing.utils import get_topic, resolve_topic\n"
         "for topic in sys.argv[1:]:\n"
         "    print(get_topic(resolve_topic(topic)))\n"

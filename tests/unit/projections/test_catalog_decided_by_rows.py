@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from catalog import build_rows, repository_rows
-from catalog.build import Build, Wanted
+from catalog.build import Build, BuildTarget
 from catalog.repository import App, Ingested, Repository
 from catalog.rows import build_of_row, repository_of_row
 from tests.unit.given import NOON, RUN_ID
@@ -80,17 +80,17 @@ def _of_build(run_id: str, text: str) -> st.SearchStrategy[Command]:
 
 BUILD_COMMANDS = st.tuples(st.uuids().map(str), TEXTS).flatmap(lambda drawn: _of_build(*drawn))
 
-WANTED = st.builds(
-    Wanted,
+TARGETS = st.builds(
+    BuildTarget,
     git_branch=st.none() | st.just("main"),
     git_ref=st.none() | st.just("v1"),
     commit_sha=st.none() | st.just("0123"),
 )
 
 
-@given(run_id=st.none() | st.uuids(), wanted=WANTED, commands=st.lists(BUILD_COMMANDS, max_size=8))
+@given(run_id=st.none() | st.uuids(), target=TARGETS, commands=st.lists(BUILD_COMMANDS, max_size=8))
 def test_a_build_decides_by_its_row_as_by_its_history(
-    run_id: Any, wanted: Wanted, commands: list[Command]
+    run_id: Any, target: BuildTarget, commands: list[Command]
 ) -> None:
-    build = Build.request(RUN_ID, "shop", run_id, wanted, NOON)
+    build = Build.request(RUN_ID, "shop", run_id, target, NOON)
     check(Both(build), build_rows.TABLE, build_of_row, commands)

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from catalog.effects import INGESTED, Effect, follow_ingestion
+from catalog.built_in_jobs import INGEST_ENTRY_POINT
+from catalog.follower import INGESTED, follow_ingestion
 from catalog.repository import App, Repository
-from domain.jobs.definition import INGEST_ENTRY_POINT
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
+from domain.run_followers import Effect
 from tests.unit.given import NOON, WORKER, a_run, at, failing, half
 
 APP = App(

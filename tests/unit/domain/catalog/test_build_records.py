@@ -1,7 +1,7 @@
 """What clients see of a build after each step of its run."""
 
 from catalog import build_rows
-from catalog.build import Wanted
+from catalog.build import BuildTarget
 from catalog.build_rows import NO_LOG, LogExcerpt
 from domain.json_values import JsonObject
 from domain.ports import Row
@@ -33,7 +33,7 @@ SHOWN: JsonObject = {
 
 
 def test_a_build_is_shown_whole_after_each_step() -> None:
-    build = requested(Wanted(git_branch="main"))
+    build = requested(BuildTarget(git_branch="main"))
     build.start(str(RUN_ID), 1, at(10))
     build.check_out(COMMIT, at(20))
     build.retry_later(1, "boom", at(30))

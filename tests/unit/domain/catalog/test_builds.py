@@ -7,15 +7,16 @@ from uuid import UUID
 
 import pytest
 
-from catalog.build import Build, Wanted
-from catalog.effects import BUILT, NOTHING_SAID, Effect, build_of, follow_build, with_catalog
+from catalog.build import Build, BuildTarget
+from catalog.built_in_jobs import BUILD_ENTRY_POINT
+from catalog.follower import BUILT, NO_OUTCOME, CatalogFollower, build_of, follow_build
 from catalog.repository import App, Repository
 from domain.clock import Clock
 from domain.errors import ConflictError
-from domain.jobs.definition import BUILD_ENTRY_POINT
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
 from domain.quarantine import Quarantine
+from domain.run_followers import Effect
 from tests.unit.given import (
     NOON,
     RUN_ID,
@@ -50,8 +51,8 @@ def building(run_id: UUID = RUN_ID) -> JobRun:
     return run
 
 
-def requested(wanted: Wanted | None = None) -> Build:
-    return Build.request(BUILD_ID, "Shop", RUN_ID, wanted or Wanted(), NOON)
+def requested(target: BuildTarget | None = None) -> Build:
+    return Build.request(BUILD_ID, "Shop", RUN_ID, target or BuildTarget(), NOON)
 
 
 def an_app() -> Repository:
@@ -158,7 +159,7 @@ def test_a_success_that_says_nothing_fails_the_build() -> None:
     followed(run, build, 600)
     (*_, event) = build.pending_events
     assert isinstance(event, Build.Failed)
-    assert event.error == NOTHING_SAID
+    assert event.error == NO_OUTCOME
 
 
 def test_the_commit_is_known_as_soon_as_it_is_reported_and_told_once() -> None:
@@ -193,7 +194,7 @@ def test_a_build_that_fails_at_once_has_told_the_variables_too() -> None:
 
 
 def test_only_a_failed_build_is_built_again_and_then_the_same() -> None:
-    build = requested(Wanted(git_branch="main"))
+    build = requested(BuildTarget(git_branch="main"))
     with pytest.raises(ConflictError) as refused:
         build.again()
     assert (refused.value.code, str(refused.value)) == (
@@ -201,7 +202,7 @@ def test_only_a_failed_build_is_built_again_and_then_the_same() -> None:
         "only failed builds can be retried",
     )
     build.fail("boom", NOON)
-    assert build.again() == Wanted(git_branch="main", retry_of=str(BUILD_ID))
+    assert build.again() == BuildTarget(git_branch="main", retry_of=str(BUILD_ID))
 
 
 def test_only_runs_of_the_build_job_with_a_build_have_one() -> None:
@@ -233,9 +234,9 @@ async def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
             return {key: build for key in ids if aggregate_class is Build}
 
     holder = run.start(WORKER, at(100))
-    await with_catalog(Kept(), [run])
+    await CatalogFollower().follow(Kept(), [run], (), None)
     run.collect_events()
     run.fail(holder, at(600), Failure("never", permanent=True), Report(), half)
-    await with_catalog(Kept(), [run])
+    await CatalogFollower().follow(Kept(), [run], (), None)
     [_, begun, failed] = build.pending_events
     assert (begun.timestamp, failed.timestamp) == (at(100), at(600))

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from catalog import effects
-from catalog.effects import BUILT, INGESTED, Effect
-from domain.jobs.definition import BUILD_ENTRY_POINT
+from catalog import follower
+from catalog.built_in_jobs import BUILD_ENTRY_POINT
+from catalog.follower import BUILT, INGESTED
 from domain.jobs.run_events import Report
+from domain.run_followers import Effect
 from tests.unit.domain.catalog.ingestions import FINDINGS, FOUND
 from tests.unit.given import WORKER, a_run, at
 
@@ -38,11 +39,11 @@ WITHOUT_TAGS = {key: value for key, value in FOUND.items() if key != "tags"}
 def test_an_effect_that_nobody_knows_or_of_another_shape_is_refused(
     effect: Effect, path: str
 ) -> None:
-    assert [issue.path for issue in effects.effect_issues([*FINDINGS, effect])] == [path]
+    assert [issue.path for issue in follower.effect_issues([*FINDINGS, effect])] == [path]
 
 
 def test_the_effects_of_both_jobs_are_known() -> None:
-    assert effects.effect_issues([*FINDINGS, Effect(BUILT, BUILD)]) == []
+    assert follower.effect_issues([*FINDINGS, Effect(BUILT, BUILD)]) == []
 
 
 def reporting(context: dict[str, Any]) -> object:
@@ -55,7 +56,7 @@ def reporting(context: dict[str, Any]) -> object:
 def test_a_report_tells_which_variables_an_app_takes() -> None:
     for templates in ([], [PORT]):
         event = reporting({"launchEnvTemplates": templates})
-        assert effects.reported_templates(event) == templates
+        assert follower.reported_templates(event) == templates
 
 
 @pytest.mark.parametrize(
@@ -63,6 +64,6 @@ def test_a_report_tells_which_variables_an_app_takes() -> None:
 )
 def test_what_are_no_variables_is_passed_over(templates: Any) -> None:
     event = reporting({"launchEnvTemplates": templates, "more": 1})
-    assert effects.reported_templates(event) is None
-    assert effects.reported_templates(reporting({})) is None
-    assert effects.reported_templates(object()) is None
+    assert follower.reported_templates(event) is None
+    assert follower.reported_templates(reporting({})) is None
+    assert follower.reported_templates(object()) is None

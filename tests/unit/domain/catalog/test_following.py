@@ -2,11 +2,10 @@
 
 import pytest
 
-from catalog import effects as catalog
-from catalog.effects import NOTHING_SAID
-from catalog.repository import Repository
-from domain import identifiers
-from domain.jobs.definition import INGEST_ENTRY_POINT
+from catalog import follower as catalog
+from catalog.built_in_jobs import INGEST_ENTRY_POINT
+from catalog.follower import NO_OUTCOME
+from catalog.repository import Repository, repository_id
 from domain.jobs.run_events import Report
 from tests.unit.domain.catalog.ingestions import (
     APP,
@@ -187,9 +186,7 @@ def test_an_attempt_that_read_nothing_tells_no_commit_of_another() -> None:
 
 def test_only_runs_of_the_ingestion_with_a_repository_have_one() -> None:
     assert (
-        catalog.repository_of(ingesting())
-        == identifiers.repository_id("Shop")
-        == Repository.add(APP, NOON).id
+        catalog.repository_of(ingesting()) == repository_id("Shop") == Repository.add(APP, NOON).id
     )
     assert catalog.repository_of(a_run(parameters={"repositoryId": "Shop"})) is None
     assert (
@@ -207,4 +204,4 @@ def test_a_success_that_says_nothing_fails_the_ingestion() -> None:
     run.succeed(started(repository, run), at(600), None, Report())
     followed(run, repository, at(600))
     assert repository.status == "failed"
-    assert vars(repository.pending_events[-1])["error"] == NOTHING_SAID
+    assert vars(repository.pending_events[-1])["error"] == NO_OUTCOME

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from catalog.effects import BUILTIN_SPECS
+from catalog.built_in_jobs import SPECS
 from domain.errors import ConflictError, InvalidInputError
 from domain.identifiers import definition_id
 from domain.jobs.definition import JobDefinition, Spec
@@ -224,7 +224,7 @@ def test_a_job_with_unfinished_runs_is_not_deleted() -> None:
 
 
 def test_a_job_that_the_service_needs_is_not_deleted() -> None:
-    for slug in BUILTIN_SPECS:
+    for slug in SPECS:
         definition = JobDefinition.register(slug.upper(), SPEC, 1, NOON)
         with pytest.raises(ConflictError) as error:
             definition.delete(at(1), has_unfinished_runs=False)

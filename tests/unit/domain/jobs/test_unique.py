@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from catalog.built_in_jobs import BUILD_ENTRY_POINT, BUILD_SLUG
 from domain.errors import InvalidInputError
-from domain.jobs.definition import BUILD_ENTRY_POINT, BUILD_SLUG, JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.launching import Launch, new_run, request
 from domain.json_values import JsonObject
 from tests.unit.given import NOON, RUN_ID

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from catalog.built_in_jobs import BUILD_SLUG, INGEST_SLUG
 from domain.errors import ConflictError, InvalidInputError
-from domain.jobs.definition import BUILD_SLUG, INGEST_SLUG, JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.launching import Launch, new_run, repeated_personal
 from domain.personal import MAX_ISSUES, mark_issues, marks, subject_issues, subjects_of
 from tests.unit.given import DEFINITION_ID, NOON, RUN_ID, a_run

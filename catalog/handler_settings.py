@@ -6,11 +6,11 @@ a description of each variable for the documentation.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from api.access import is_loopback
-from domain.jobs.definition import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
+from api.bootstrap.environment import Variable
+from catalog.built_in_jobs import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from domain.json_values import Json, JsonObject
 
 BUILDERS = ("auto", "docker", "podman", "buildah")
@@ -188,25 +188,7 @@ _FLAGS = {
 }
 
 
-# Variables of the environment that are no options: what they mean, for the documentation.
-#
-# The functions above read those of repositories and builds; libraries read the others.
-
-
-@dataclass(frozen=True)
-class Variable:
-    """What an operator may set.
-
-    Attributes:
-        name: as the environment has it.
-        default: what counts where it is left out, in Markdown; empty for nothing.
-        meaning: what it does, in Markdown.
-    """
-
-    name: str
-    default: str
-    meaning: str
-
+# What these variables mean, for the documentation.
 
 REPOSITORIES = (
     Variable(
@@ -263,24 +245,4 @@ BUILDS = (
         "Docker's own",
         "the address of Docker's daemon, such as `unix:///run/user/1000/docker.sock`",
     ),
-)
-
-OF_LIBRARIES = (
-    Variable(
-        "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL, …",
-        "",
-        "how the store of `--logs-store s3://…` is reached, as for every S3 client",
-    ),
-    Variable(
-        "PGPASSFILE, PGSSLKEY, PGSSLMODE, …",
-        "",
-        "what `--database-url` leaves out, as for every PostgreSQL client",
-    ),
-    Variable(
-        "XDG_DATA_HOME",
-        "`~/.local/share`",
-        "where the data directory of an ordinary user lies, as `apphub-jobs` in it",
-    ),
-    Variable("TMPDIR", "`/tmp`", "where the working directories of attempts and builds lie"),
-    Variable("NO_COLOR", "", "anything: no colours on the terminal"),
 )
