@@ -1,5 +1,5 @@
-"""The catalog: repositories and their builds, the first user of the job core.
+"""The catalog: repositories and their builds, the first extension of the job core.
 
-From the aggregates (`repository.py`, `build.py`) over rows, commands and routes to the handlers
-that ingest and build. `effects.py` says what a run's result does to the catalog.
+`extension.py` and `api_extension.py` list all that it adds to the core and to the API. Aggregates
+are in `repository.py` and `build.py`; `follower.py` says how they follow runs.
 """

@@ -2,6 +2,7 @@
 
 import typer
 
+from cli import composition  # noqa: F401 - its service has the catalog, too
 from cli.process.test_service import serve_tests
 
 testing = typer.Typer()

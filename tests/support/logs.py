@@ -19,6 +19,7 @@ from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
 from domain.jobs.definition import Spec
 from domain.ports import Origin
+from domain.run_followers import RunFollower
 from domain.workers import Presence
 from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer, WriteTimeouts
@@ -79,6 +80,7 @@ async def parts(
     timeouts: WriteTimeouts | None = None,
     subject_key: Path | None = None,
     archive: Path | None = None,
+    followers: Sequence[RunFollower] = FOLLOWERS,
 ) -> AsyncIterator[Parts]:
     """Run the parts on a database; the writer may have a way of its own to it."""
     master_keys = None if subject_key is None else MasterKeyFile(subject_key)
@@ -97,7 +99,7 @@ async def parts(
         PostgresLog(writer, pool, files),
         clock,
         random.SystemRandom(),
-        FOLLOWERS,
+        followers,
     )
     executions = Executions(jobs)
     database.continuity.on_doubt(jobs.forget)
