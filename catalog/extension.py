@@ -22,7 +22,6 @@ def install() -> None:
     topics.add(Repository, Build)
     add_kind(Repository, AggregateKind(Repository.TOPIC, repository_of_row, "client_id"))
     add_kind(Build, AggregateKind(Build.TOPIC, build_of_row))
-    tables.add(repository_rows.TABLE)
-    tables.add(build_rows.TABLE)
+    tables.add(repository_rows.TABLE, build_rows.TABLE)
     messages.add("repository", repository_messages, REPOSITORY_TYPES)
     messages.add("build", build_messages, BUILD_TYPES)

@@ -138,8 +138,12 @@ TABLES: list[Table] = [
 BY_SUBJECT: dict[str, Table] = {table.subject: table for table in TABLES}
 
 
-def add(table: Table) -> None:
-    """Let this process write, rebuild and check a further table; its migration has created it."""
-    if table.subject not in BY_SUBJECT:
-        TABLES.append(table)
-        BY_SUBJECT[table.subject] = table
+def add(*tables: Table) -> None:
+    """Let this process write, rebuild and check further tables; a migration has created them.
+
+    They come right behind the table of runs, which they follow.
+    """
+    added = [table for table in tables if table.subject not in BY_SUBJECT]
+    behind_runs = TABLES.index(job_runs.TABLE) + 1
+    TABLES[behind_runs:behind_runs] = added
+    BY_SUBJECT.update({table.subject: table for table in added})
