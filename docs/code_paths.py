@@ -27,6 +27,8 @@ from api.bootstrap.service import Service
 from api.bootstrap.settings import Settings
 from api.embedded import EmbeddedPostgres
 from api.http.protocols import server_config
+from catalog.api_extension import EXTENSION
+from cli.composition import FOLLOWERS
 from domain.jobs.run_events import Report
 from domain.workers import Presence
 from migrations import runner
@@ -73,7 +75,7 @@ class Profiler:
 async def serving(settings: Settings) -> AsyncIterator[tuple[Service, str]]:
     """Serve the API in this loop; give the service and its URL."""
     closing = asyncio.Event()
-    app = build_app(settings, closing)
+    app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
     server = uvicorn.Server(server_config(app, port=0))
     async with app.router.lifespan_context(app):
         server.config.lifespan = "off"
