@@ -1,4 +1,4 @@
-"""When a worker claims: it looks before it locks, and in its turn where there are others."""
+"""When a worker claims: it reads before it takes the lock, and takes turns with other workers."""
 
 import asyncio
 from collections.abc import Callable, Collection
@@ -11,16 +11,16 @@ from worker.attempts import Attempts
 from worker.ports import News, Work
 
 TURN_S = 0.005
-"""How long the others wait for each worker before them: about as long as a claim takes."""
+"""How long a worker waits for each one before it: about as long as a claim takes."""
 
-LONGEST_TURN_S = 0.1
+MAX_WAIT_FOR_TURN_S = 0.1
 
-CROWDED_PAUSE_S = 0.2
-"""How long to wait after a claim that found runs due but none that may start."""
+AT_CAPACITY_PAUSE_S = 0.2
+"""How long to wait after a claim where runs were due but none could start."""
 
 
 class Claiming:
-    """Claims for the free slots of one life of a worker."""
+    """Claims for the free slots of a pool, in one session of a worker."""
 
     def __init__(  # noqa: PLR0913 - its ports
         self,
@@ -35,14 +35,14 @@ class Claiming:
         """Begin with nothing claimed.
 
         Args:
-            worker_id: this life's.
-            executions: what claims.
-            attempts: take what is claimed.
-            offer: what is executed here.
-            work: what waits.
-            poll_s: how long to wait at most.
-            looks_first: whether news may well be for other slots of this worker, so that a look
-                without the lock is worth its while.
+            worker_id: the session's id.
+            executions: the command that claims.
+            attempts: start what is claimed.
+            offer: returns what this worker executes.
+            work: the runs that wait.
+            poll_s: how long to wait at most without a notification.
+            looks_first: whether a notification may well be for other slots of this worker, so that
+                reading without the lock is worth its cost.
         """
         self._worker_id = worker_id
         self._executions = executions
@@ -51,17 +51,17 @@ class Claiming:
         self._work = work
         self._poll_s = poll_s
         self._looks_first = looks_first
-        # Where the last claim filled every slot, or had to leave runs out, the next need not ask.
+        # Whether the last claim filled every slot or was cut: the next need not read first.
         self._more_due = False
-        self._is_crowded = False
+        self._is_at_capacity = False
 
     async def wait(self, pause_s: float) -> News:
-        """Wait for so long, unless there is news of runs to be started."""
-        # Of what ends, only those need to know whose runs wait for it.
-        return await self._work.wait(pause_s, only_pending=not self._is_crowded)
+        """Wait, but no longer than until a notification of runs that may start."""
+        # The end of a run matters only to those whose runs wait for capacity.
+        return await self._work.wait(pause_s, only_pending=not self._is_at_capacity)
 
     async def claim(self, others: Collection[str], news: News) -> float:
-        """Claim for every free slot; return how long to wait unless there is news.
+        """Claim for every free slot; return the seconds to wait without a notification.
 
         Args:
             others: ids of the other living workers.
@@ -69,25 +69,22 @@ class Claiming:
         """
         if not self._attempts.free:
             return self._poll_s
-        is_first = self._more_due or await self._is_first(others, news)
-        if not is_first:
+        if not self._more_due and not await self._is_first(others, news):
             pause_s = await self._until_due_s()
             if pause_s > 0:
                 return pause_s
         free = self._attempts.free
         if not free:
-            # Its executor has lost room meanwhile.
+            # The executor has lost slots meanwhile.
             return self._poll_s
-        offer = self._offer()
-        likely = news.run_id
-        claims = await self._executions.claim(self._worker_id, free, offer, likely)
+        claims = await self._executions.claim(self._worker_id, free, self._offer(), news.run_id)
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
         return await self._pause_s_after(claims)
 
     async def _pause_s_after(self, claims: Claims) -> float:
-        """Return how long to wait after a claim unless there is news."""
+        """Return the seconds to wait after a claim without a notification."""
         if claims.is_cut:
             return 0.0
         if claims:
@@ -95,32 +92,30 @@ class Claiming:
         pause_s = await self._until_due_s()
         if pause_s > 0:
             return pause_s
-        # What is due waits for others to end; asking at every event would only slow those down.
-        await asyncio.sleep(CROWDED_PAUSE_S)
+        # What is due waits for other runs to end; a claim at every event would slow those down.
+        await asyncio.sleep(AT_CAPACITY_PAUSE_S)
         return self._poll_s
 
     async def _is_first(self, others: Collection[str], news: News) -> bool:
-        """Return whether news is for this worker first; if not, let those before it claim."""
+        """Return whether this worker is the first to claim; if not, let those before it claim."""
         if not news.pending or self._looks_first():
             return False
-        until = monotonic() + LONGEST_TURN_S
+        until = monotonic() + MAX_WAIT_FOR_TURN_S
         while news.pending:
             turn = turn_of(self._worker_id, others, news.position)
             if news.pending > turn * self._attempts.free:
                 return True
-            own_at = monotonic() + turn * TURN_S
-            until = min(until, own_at)
-            left_s = max(until - monotonic(), 0.0)
-            news = await self._work.wait(left_s, only_pending=True)
+            until = min(until, monotonic() + turn * TURN_S)
+            news = await self._work.wait(max(until - monotonic(), 0.0), only_pending=True)
         if monotonic() < until:
-            # A slot was freed, or the worker is to stop: that is still to be heard.
+            # A slot was freed, or the worker is to stop: the next wait must end at once, too.
             self._work.wake()
         return False
 
     async def _until_due_s(self) -> float:
-        """Return for how long no run may start, as far as is worth waiting at a time."""
+        """Return the seconds in which no run may start, at most `poll_s`."""
         prospect = await self._work.look(self._offer())
-        self._is_crowded = prospect.is_crowded
+        self._is_at_capacity = prospect.is_crowded
         in_s = prospect.in_s
         if in_s is None:
             return self._poll_s
@@ -128,15 +123,13 @@ class Claiming:
 
 
 def turn_of(worker_id: str, others: Collection[str], position: int) -> int:
-    """Return how many of the others go before this worker.
+    """Return how many of the other workers go before this one.
 
-    At each position of the log they are in another order, the same for all.
+    All workers compute the same order, which is another one at each position of the log.
     """
-    own = _draw(worker_id, position)
-    before = [other for other in others if _draw(other, position) < own]
-    return len(before)
+    own = _lot(worker_id, position)
+    return sum(_lot(other, position) < own for other in others)
 
 
-def _draw(worker_id: str, position: int) -> int:
-    lot = f"{position} {worker_id}"
-    return crc32(lot.encode())
+def _lot(worker_id: str, position: int) -> int:
+    return crc32(f"{position} {worker_id}".encode())

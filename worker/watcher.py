@@ -1,7 +1,7 @@
-"""Watches over what no worker would end: runs of dead workers, and runs that start too late.
+"""Ends what no worker would: runs of dead workers, and runs past their start deadline.
 
-It also keeps the checkpoints of time travel up with the log, and archives what jobs no longer keep:
-any living worker may do that.
+It also keeps the checkpoints of time travel up with the log, and archives what jobs keep no longer.
+Every worker and every API process has a watcher.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from worker.ports import PASSING, Beat, Heartbeats, Work
 logger = logging.getLogger(__name__)
 
 Duty = Callable[[], Awaitable[float]]
-"""What is to be done again and again; it returns after how many seconds."""
+"""A step that is repeated; it returns the seconds until the next time."""
 
 WATCH_EVERY_S = 1.0
 
-MOST_IN_TURN = 4
-"""Of how many observers at most each may count on the others."""
+MAX_SHARING = 4
+"""How many observers at most share a duty, each doing it less often."""
 
 MARGIN_S = 1.0
 """Added to another worker's lease before it counts as dead. Its lease counts from before its beat
@@ -33,10 +33,10 @@ take at the very end."""
 
 
 class Watcher:
-    """One observer. It trusts its own monotonic clock alone, never that of another host.
+    """One of many observers. It uses its own monotonic clock alone, never that of another host.
 
     Attributes:
-        living: ids of the workers that lived when it last looked.
+        living: ids of the workers that were alive at the last reading.
     """
 
     def __init__(self, observer: str, sweeps: Sweeps, heartbeats: Heartbeats, work: Work) -> None:
@@ -44,49 +44,48 @@ class Watcher:
         self._sweeps = sweeps
         self._heartbeats = heartbeats
         self._work = work
-        self._seen: dict[str, _Seen] = {}
+        self._last_beats: dict[str, _LastBeat] = {}
         self._tasks: list[Supervised] = []
         self.living: list[str] = []
-        # So that not all look at the same moment.
-        self._share = 0.5 + crc32(observer.encode()) / 2**32
+        # So that observers do not all look at the same moment.
+        self._pause_factor = 0.5 + crc32(observer.encode()) / 2**32
 
     def start(self, supervision: Supervision) -> None:
         """Begin to watch, with a task for each duty: none waits for one that is slow or broken."""
         duties: dict[str, Duty] = {
             "lost workers": self._recover_lost,
-            "start deadlines": partial(self._in_turn, self._expire_overdue),
-            "checkpoints": partial(self._in_turn, self._work.keep_checkpoints),
+            "start deadlines": partial(self._shared, self._expire_overdue),
+            "checkpoints": partial(self._shared, self._work.keep_checkpoints),
             "archives": self._work.keep_archives,
         }
         for name, duty in duties.items():
-            run = partial(_again_and_again, name, duty)
-            task = supervision.start(name, run)
-            self._tasks.append(task)
+            self._tasks.append(supervision.start(name, partial(_repeat, name, duty)))
 
     async def stop(self) -> None:
         """Stop watching."""
         for task in self._tasks:
             await task.end()
 
-    async def _in_turn(self, duty: Callable[[], Awaitable[None]]) -> float:
-        """Do what one observer is enough for, the more seldom the more of them there are."""
+    async def _shared(self, duty: Callable[[], Awaitable[None]]) -> float:
+        """Do a duty for which one observer suffices; the more there are, the longer the pause."""
         await duty()
-        observers = min(max(len(self.living), 1), MOST_IN_TURN)
-        return WATCH_EVERY_S * observers * self._share
+        observers = min(max(len(self.living), 1), MAX_SHARING)
+        return WATCH_EVERY_S * observers * self._pause_factor
 
     async def _recover_lost(self) -> float:
-        """Bury who is silent for too long; return when the next one may be."""
+        """Declare workers dead whose lease is over; return the seconds until the next may be."""
         living = await self._heartbeats.living()
         now = monotonic()
         silent: list[Beat] = []
         next_s = WATCH_EVERY_S
         for worker in living:
-            left_s = self._left_s(worker, now)
-            if left_s <= 0:
+            remaining_s = worker.lease_ms / 1000 + MARGIN_S - self._silent_for_s(worker, now)
+            if remaining_s <= 0:
                 silent.append(worker)
             else:
-                next_s = min(next_s, left_s)
-        self._forget_all_but(living)
+                next_s = min(next_s, remaining_s)
+        self.living = [worker.worker_id for worker in living]
+        self._last_beats = {worker_id: self._last_beats[worker_id] for worker_id in self.living}
         if silent or await self._heartbeats.any_orphaned():
             await self._recover(silent)
         return next_s
@@ -95,13 +94,13 @@ class Watcher:
         dead = [(worker.worker_id, worker.sequence) for worker in silent]
         recovered = await self._sweeps.recover(dead, self._observer)
         if not silent and not recovered:
-            # What this process cannot read is there for as long as nobody else ends it.
+            # Runs that this process cannot read stay orphaned until another one ends them.
             return
-        names = [worker.worker_id for worker in silent]
-        workers = ", ".join(names) or "none new"
-        run_ids = [str(run_id) for run_id in recovered]
-        runs = run_ids or "none"
-        logger.warning("dead workers: %s; recovered runs: %s", workers, runs)
+        logger.warning(
+            "dead workers: %s; recovered runs: %s",
+            ", ".join(worker.worker_id for worker in silent) or "none new",
+            [str(run_id) for run_id in recovered] or "none",
+        )
 
     async def _expire_overdue(self) -> None:
         if not await self._work.any_overdue():
@@ -110,39 +109,28 @@ class Watcher:
         if expired:
             logger.info("expired %d runs that had not started in time", expired)
 
-    def _forget_all_but(self, living: Sequence[Beat]) -> None:
-        self.living = [worker.worker_id for worker in living]
-        self._seen = {worker_id: self._seen[worker_id] for worker_id in self.living}
-
-    def _left_s(self, worker: Beat, now: float) -> float:
-        """Return how long the worker may still be silent."""
-        patience_s = worker.lease_ms / 1000 + MARGIN_S
-        return patience_s - self._silent_for_s(worker, now)
-
     def _silent_for_s(self, worker: Beat, now: float) -> float:
-        worker_id = worker.worker_id
-        sequence = worker.sequence
-        seen = self._seen.get(worker_id)
-        if seen is None or seen.sequence != sequence:
-            self._seen[worker_id] = _Seen(sequence, now)
+        last = self._last_beats.get(worker.worker_id)
+        if last is None or last.sequence != worker.sequence:
+            self._last_beats[worker.worker_id] = _LastBeat(worker.sequence, now)
             return 0.0
-        return now - seen.since
+        return now - last.seen_at
 
 
 @dataclass(frozen=True)
-class _Seen:
-    """How far a worker's sequence had come, and since when it stands there."""
+class _LastBeat:
+    """The number of a worker's last heartbeat, and when this observer first saw it."""
 
     sequence: int
-    since: float
+    seen_at: float
 
 
-async def _again_and_again(name: str, duty: Callable[[], Awaitable[float]]) -> None:
-    """Do a duty for ever, sooner again if it says so; a database that is away is waited for."""
+async def _repeat(name: str, duty: Duty) -> None:
+    """Repeat a duty after the pause that it returns; if the database is away, try again."""
     while True:
-        again_in_s = WATCH_EVERY_S
+        pause_s = WATCH_EVERY_S
         try:
-            again_in_s = await duty()
+            pause_s = await duty()
         except PASSING as error:
             logger.warning("cannot look after %s at the moment: %s", name, error)
-        await asyncio.sleep(again_in_s)
+        await asyncio.sleep(pause_s)

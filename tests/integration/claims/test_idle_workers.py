@@ -65,7 +65,7 @@ async def test_a_launch_takes_two_claims_at_most_however_many_workers_are_idle(
 ) -> None:
     # However slow the machine, a claim takes less.
     monkeypatch.setattr(claiming, "TURN_S", ENOUGH_S)
-    monkeypatch.setattr(claiming, "LONGEST_TURN_S", ENOUGH_S)
+    monkeypatch.setattr(claiming, "MAX_WAIT_FOR_TURN_S", ENOUGH_S)
     jobs = idle[0].jobs
     spec = Spec(name="job", type="batch", entry_point="test.noop")
     await jobs.register_job("job", spec, 1, TESTER)

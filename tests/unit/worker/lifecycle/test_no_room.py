@@ -32,7 +32,7 @@ from worker.attempts import Attempts, AttemptSettings, Offering
 async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     monkeypatch: pytest.MonkeyPatch, number: int, command: str
 ) -> None:
-    monkeypatch.setattr(attempts, "NO_ROOM_PAUSE_S", 0.0)
+    monkeypatch.setattr(attempts, "EXHAUSTED_PAUSE_S", 0.0)
     called: list[str] = []
     executions: Any = Mock()
     for name in ("hand_back", "fail"):

@@ -60,7 +60,7 @@ async def test_nothing_is_given_up_unless_the_operator_says_after_how_long(
     await offering.look()
     assert offering.unoffered == 1
     assert offering.present("process").given_up == given_up
-    assert offering.gives_up("nobodys") is bool(given_up)
+    assert offering.is_abandoned("nobodys") is bool(given_up)
 
 
 def test_a_worker_gives_nothing_up_by_default() -> None:
