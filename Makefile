@@ -4,8 +4,8 @@ VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
-# One more than two processors: many tests wait, for processes to start, leases to end, connections to be cut.
-TEST_WORKERS ?= 3
+# Three for a processor, of two: most tests wait, for processes to start, leases to end, connections to be cut.
+TEST_WORKERS ?= 6
 SOURCES := api apphub_jobs benchmarks catalog cli domain eventlog migrations projections runtime tests worker
 MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
@@ -24,14 +24,16 @@ up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 
 test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
 	$(call compile,$(VENV))
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+	@# Each worker reads all tests: it need not compile them each time as well.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
 
 race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
 	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/claims/test_races.py --timeout 600
 
 crash: $(VENV)/.dev ## Kill -9 everything at random moments, forty times
-	APPHUB_CRASH_ROUNDS=40 $(BIN)/python -m pytest tests/e2e/failures/test_crash.py tests/integration/seal/test_sealer.py \
-		-k "crash or kill_9" --timeout 1200
+	APPHUB_CRASH_ROUNDS=40 APPHUB_ARCHIVE_KILLS=20 $(BIN)/python -m pytest tests/e2e/failures/test_crash.py \
+		tests/integration/seal/test_sealer.py tests/integration/archive/test_archive_command.py \
+		-k "crash or kill_9 or killed_at_random" --timeout 1200
 
 ticks: $(VENV)/.dev ## Kill -9 those who decide ticks of schedules, twenty times in a thousand ticks
 	APPHUB_TICK_KILLS=20 APPHUB_TICKS_A_LIFE=50 $(BIN)/python -m pytest \
@@ -65,7 +67,9 @@ asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with t
 
 rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches a second; kill rebuilds twenty times
 	APPHUB_REBUILD_RUNS=500000 APPHUB_REBUILD_SPOILED=2000 APPHUB_REBUILD_LAUNCHES=200 APPHUB_REBUILD_HOLD_MS=50 \
-		APPHUB_REBUILD_KILLS=20 $(BIN)/python -m pytest tests/integration/rebuild/test_rebuild.py -s --timeout 1800
+		APPHUB_REBUILD_KILLS=20 APPHUB_ARCHIVE_HOLD_MS=1000 $(BIN)/python -m pytest -s --timeout 1800 \
+		tests/integration/rebuild/test_rebuild.py \
+		tests/integration/archive/test_archive_command.py::test_launches_go_on_meanwhile
 
 rebuild-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
 	$(BIN)/python -m benchmarks.rows.rebuild

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from functools import wraps
 from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -14,9 +15,30 @@ import pytest
 from cli import composition  # noqa: F401 - the core, with the catalog
 from tests.support import databases, s3
 from tests.support.logs import Parts, parts
+from tests.support.memory import session_directory
 from tests.support.processes import Process, started
 
 SOONER_S = 5.0
+
+SERVER = pytest.StashKey[str]()
+"""The directory of the database server, which all of pytest's workers share."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the directory of the database server, once for the session."""
+    workerinput = getattr(config, "workerinput", None)
+    if workerinput is not None:
+        config.stash[SERVER] = workerinput["server"]
+        return
+    stack = ExitStack()
+    config.stash[SERVER] = str(stack.enter_context(session_directory()) / "server")
+    config.add_cleanup(stack.close)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Let a worker of xdist hear of it."""
+    node.workerinput["server"] = node.config.stash[SERVER]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -85,9 +107,9 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="session")
-def database_server(shared_dir: Path) -> Iterator[str]:
+def database_server(pytestconfig: pytest.Config) -> Iterator[str]:
     """Give the URL of the PostgreSQL server."""
-    with databases.quick_server(shared_dir / "postgres-server") as url:
+    with databases.quick_server(Path(pytestconfig.stash[SERVER])) as url:
         yield url
 
 

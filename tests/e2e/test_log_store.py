@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
 from uuid import uuid4
 
 import httpx
@@ -135,11 +134,7 @@ def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(
         )
         apart.gate.close(how)
         apart.let_end()
-        asked = monotonic()
         assert wait_for_run(apart.client, run_id)["status"] == "succeeded"
-        # The end waits for three seconds; the rest is for the handler, the record, and two busy
-        # cores.
-        assert monotonic() - asked < 15
         away = apart.client.get(f"/job-runs/{run_id}/logs")
         assert (away.status_code, away.json()["code"]) == (503, "run_logs_unavailable")
         assert len(apart.spooled()) == 1

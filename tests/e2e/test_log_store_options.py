@@ -1,8 +1,5 @@
 """The option --logs-store: what cannot work is said at the start, with what to do about it."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -10,34 +7,15 @@ import pytest
 
 from tests.e2e.support import launch, register
 from tests.support import s3
-from tests.support.processes import started, wait_for_run
+from tests.support.processes import run_to_end, started, wait_for_run
 
 COMMANDS = ("up", "serve", "worker")
 
 
 def _fails(command: str, logs_store: str, tmp_path: Path, **env: str) -> str:
-    clean = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("APPHUB_", "DATABASE_URL"))
-    }
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "cli",
-            command,
-            "--data-dir",
-            str(tmp_path),
-            "--logs-store",
-            logs_store,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**clean, "APPHUB_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing", **env},
-    )
+    url = "postgresql://nobody@127.0.0.1:1/nothing"
+    options = ("--data-dir", str(tmp_path), "--logs-store", logs_store)
+    done = run_to_end(command, *options, APPHUB_DATABASE_URL=url, **env)
     assert done.returncode == 1
     assert done.stderr.startswith("apphub-jobs: ")
     assert "Traceback" not in done.stderr

@@ -18,7 +18,7 @@ from tests.model.machine import WORKERS, Machine
 from tests.model.model import Run
 from tests.model.service import running
 
-EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("APPHUB_MODEL_EXAMPLES", "10"))
 """`make model` has more."""
 
 STEPS = 30

@@ -110,6 +110,7 @@ def quick_server(directory: Path) -> Iterator[str]:
             with _alone_as_superuser(directory) as connection:
                 connection.execute("ALTER SYSTEM SET fsync = off")
                 connection.execute("ALTER SYSTEM SET full_page_writes = off")
+                connection.execute("ALTER SYSTEM SET max_wal_size = '256MB'")
                 connection.execute("SELECT pg_reload_conf()")
                 connection.execute("SET scram_iterations = 1")
                 connection.execute(_PASSWORD.format(sql.Identifier(roles.SERVICE), password))

@@ -31,13 +31,18 @@ class Process:
         python: str = sys.executable,
         directory: Path | None = None,
     ) -> None:
+        self.command = command
         environment = {**without_settings(), **env}
         self.popen = start(command, environment, module, python, directory)
         self.lines: list[str] = []
         self.errors: list[str] = []
         self._changed = threading.Condition()
-        for stream, lines in ((self.popen.stdout, self.lines), (self.popen.stderr, self.errors)):
-            threading.Thread(target=self._gather, args=(stream, lines), daemon=True).start()
+        self._gathering = [
+            threading.Thread(target=self._gather, args=(stream, lines), daemon=True)
+            for stream, lines in ((self.popen.stdout, self.lines), (self.popen.stderr, self.errors))
+        ]
+        for thread in self._gathering:
+            thread.start()
 
     def _gather(self, stream: Any, lines: list[str]) -> None:
         with stream:
@@ -70,6 +75,19 @@ class Process:
     def url(self) -> str:
         """Return the address of the line `ready …`."""
         return self.wait_for_line("ready ").split()[1]
+
+    def completed(self, timeout_s: float = 120.0) -> "subprocess.CompletedProcess[str]":
+        """Wait until the process ends by itself; return what it printed."""
+        try:
+            code = self.popen.wait(timeout_s)
+        finally:
+            self.kill_all()
+        for thread in self._gathering:
+            thread.join()
+        stdout, stderr = (
+            "".join(f"{line}\n" for line in lines) for lines in (self.lines, self.errors)
+        )
+        return subprocess.CompletedProcess(self.command, code, stdout, stderr)
 
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 60.0) -> int:
         """Signal the process, which may be frozen, and wait; one that stays is a failure."""
@@ -109,6 +127,11 @@ def started(*command: str, **env: str) -> Iterator[Process]:
         yield process
     finally:
         process.stop()
+
+
+def run_to_end(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
+    """Run `apphub-jobs` with a command that ends by itself."""
+    return Process(command, env).completed()
 
 
 def descendants(pid: int) -> list[int]:

@@ -14,7 +14,7 @@ from psycopg.conninfo import make_conninfo
 
 from migrations import runner
 from tests.e2e.support import launch, register, server_pids
-from tests.support.processes import descendants, eventually, started, wait_for_run, without_settings
+from tests.support.processes import descendants, eventually, run_to_end, started, wait_for_run
 
 
 def _alive(pids: list[int]) -> list[int]:
@@ -146,7 +146,9 @@ def test_a_port_in_use_is_a_clear_error(tmp_path: Path, database_url: str) -> No
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        done = _run("serve", "--port", port, "--data-dir", str(tmp_path), DATABASE_URL=database_url)
+        done = run_to_end(
+            "serve", "--port", port, "--data-dir", str(tmp_path), DATABASE_URL=database_url
+        )
     assert done.returncode == 1
     assert "cannot listen on 127.0.0.1" in done.stderr
     assert "choose another port" in done.stderr
@@ -157,7 +159,9 @@ def test_a_database_that_cannot_be_reached_is_a_clear_error(tmp_path: Path) -> N
     url = "postgresql://nobody@127.0.0.1:1/nothing"
     at_once = {"APPHUB_WAIT_FOR_DATABASE_S": "0"}
     for command in ("up", "serve", "worker", "migrate"):
-        done = _run(command, *("--data-dir", str(tmp_path)), APPHUB_DATABASE_URL=url, **at_once)
+        done = run_to_end(
+            command, *("--data-dir", str(tmp_path)), APPHUB_DATABASE_URL=url, **at_once
+        )
         assert done.returncode == 1
         assert "cannot reach the database" in done.stderr
         assert "--database-url" in done.stderr
@@ -166,11 +170,11 @@ def test_a_database_that_cannot_be_reached_is_a_clear_error(tmp_path: Path) -> N
 
 def test_migrate_goes_up_down_and_to_a_version(empty_database_url: str, tmp_path: Path) -> None:
     common = ("migrate", "--database-url", empty_database_url, "--data-dir", str(tmp_path))
-    assert _run(*common).stdout == f"schema: empty -> {runner.HEAD}\n"
-    assert _run(*common).stdout == f"schema: {runner.HEAD} -> {runner.HEAD}\n"
-    assert _run(*common, "--to", "0001").stdout == f"schema: {runner.HEAD} -> 0001\n"
-    assert _run(*common, "--to", "base").stdout == "schema: 0001 -> empty\n"
-    assert _run(*common).stdout == f"schema: empty -> {runner.HEAD}\n"
+    assert run_to_end(*common).stdout == f"schema: empty -> {runner.HEAD}\n"
+    assert run_to_end(*common).stdout == f"schema: {runner.HEAD} -> {runner.HEAD}\n"
+    assert run_to_end(*common, "--to", "0001").stdout == f"schema: {runner.HEAD} -> 0001\n"
+    assert run_to_end(*common, "--to", "base").stdout == "schema: 0001 -> empty\n"
+    assert run_to_end(*common).stdout == f"schema: empty -> {runner.HEAD}\n"
 
 
 def test_options_of_the_databases_url_are_honoured(database_url: str, tmp_path: Path) -> None:
@@ -210,7 +214,7 @@ def test_the_seeded_jobs_are_there_once_however_often_the_service_starts(
 
 
 def test_help_tells_every_option_and_its_variable() -> None:
-    text = _run("up", "--help", COLUMNS="200").stdout
+    text = run_to_end("up", "--help", COLUMNS="200").stdout
     for word in (
         "--host",
         "--port",
@@ -220,14 +224,3 @@ def test_help_tells_every_option_and_its_variable() -> None:
         "APPHUB_DATABASE_URL",
     ):
         assert word in text
-
-
-def _run(*command: str, **env: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "cli", *command],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**without_settings(), **env},
-    )

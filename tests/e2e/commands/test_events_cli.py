@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,19 +10,13 @@ import pytest
 
 from migrations import runner
 from tests.e2e.support import events, launch, register
-from tests.support.processes import started, wait_for_run
+from tests.support.processes import run_to_end, started, wait_for_run
 
 Json = dict[str, Any]
 
 
 def command(database_url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli", "events", *arguments, "--database-url", database_url],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    return run_to_end("events", *arguments, "--database-url", database_url)
 
 
 def lines(output: str) -> list[Json]:

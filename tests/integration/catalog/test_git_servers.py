@@ -108,13 +108,13 @@ def test_a_cancel_is_heard_while_a_server_says_nothing(scheme: str) -> None:
         started = monotonic()
         result = ingestion.execute(context)
     assert (result.status, result.error_message) == ("canceled", "canceled while cloning")
-    assert monotonic() - started < 10
+    assert monotonic() - started < 60
 
 
 # What it sends ------------------------------------------------------------------------------------
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(150)
 def test_a_pack_without_an_end_is_stopped_at_the_size_limit() -> None:
     # A blob whose header promises 32 GB, and whose content is not compressed: it comes as fast as
     # it is sent.

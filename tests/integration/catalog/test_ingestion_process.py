@@ -87,7 +87,7 @@ async def test_a_cancel_while_a_server_says_nothing_is_prompt(tmp_path: Path) ->
     with tcp_server(hang) as address:
         outcome = await attempted(task_of(tmp_path, f"git://{address}/shop.git"), asked)
     assert (outcome.kind, outcome.message["status"]) == ("result", "canceled")
-    assert monotonic() - started < 20
+    assert monotonic() - started < 60
 
 
 @pytest.mark.skipif(not (PROJECT / ".git").exists(), reason="needs the project's own repository")

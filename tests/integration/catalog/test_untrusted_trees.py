@@ -133,7 +133,7 @@ LAUGHS = "a: &a [lol]\n" + "".join(
 )
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [

@@ -49,7 +49,7 @@ async def check_equal_to_history(
 
 
 @pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
-async def test_a_recorded_log_gives_the_rows_that_it_promises(
+async def test_a_recorded_log_gives_the_rows_that_it_promises_and_its_aggregates_go_on(
     database_url: str, recording: Path
 ) -> None:
     rows = await record.fold(database_url, recording)
@@ -60,11 +60,6 @@ async def test_a_recorded_log_gives_the_rows_that_it_promises(
             f"if this is meant, raise Table.version and run: {record.__name__} rows"
         )
     await check_equal_to_log(database_url)
-
-
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
-async def test_a_recorded_logs_aggregates_can_go_on(database_url: str, recording: Path) -> None:
-    await record.fold(database_url, recording)
     ids = {UUID(event["originator_id"]) for event in files.read_lines(recording / "events.jsonl")}
 
     async with parts(database_url) as part:

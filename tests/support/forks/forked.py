@@ -14,7 +14,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO, TypedDict
 
-COMMANDS = ("serve", "worker", "log", "migrate", "projections", "seal", "verify")
+COMMANDS = (
+    *("serve", "worker", "up", "dev", "log", "migrate", "projections", "seal", "verify"),
+    *("doctor", "events", "sql"),
+)
 """What is started often, and takes long to import."""
 
 _INTERPRETERS = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "TZ")

@@ -8,7 +8,7 @@ import pytest
 from domain.json_values import Json, JsonObject
 from domain.schema.validation import schema_issues, violations
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(150)
 
 DRAFT_04 = "http://json-schema.org/draft-04/schema#"
 

@@ -148,7 +148,7 @@ def test_references_to_definitions_ids_and_anchors_are_followed() -> None:
     ]
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(150)
 @pytest.mark.parametrize(
     "schema",
     [

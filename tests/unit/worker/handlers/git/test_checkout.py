@@ -218,7 +218,7 @@ def test_nothing_in_the_checkout_tells_where_it_came_from(origin: Path, director
     assert not [file for file in inside if str(origin).encode() in file.read_bytes()]
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(150)
 def test_a_cancel_ends_the_checkout(directory: Path) -> None:
     asked = context_of()
     asked.cancelled.set()

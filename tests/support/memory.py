@@ -1,0 +1,51 @@
+"""A directory for what a session of tests writes and nobody reads later: in memory if possible."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import time
+
+MEMORY = Path("/dev/shm")
+"""Where Linux keeps files in memory."""
+
+LEAST_FREE_BYTES = 3 * 1_073_741_824
+"""What must be free there: containers often have 64 MB."""
+
+PREFIX = "apphub-tests-"
+
+LOCK = "session.lock"
+
+BEGINNING_S = 600
+"""A session takes its directory's lock long before the directory is this old."""
+
+
+@contextmanager
+def session_directory() -> Iterator[Path]:
+    """Give a directory that other accounts can pass, and remove it."""
+    has_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= LEAST_FREE_BYTES
+    if has_memory:
+        _remove_abandoned()
+    with TemporaryDirectory(
+        prefix=PREFIX, dir=MEMORY if has_memory else None, ignore_cleanup_errors=True
+    ) as name:
+        directory = Path(name)
+        directory.chmod(0o711)
+        with (directory / LOCK).open("ab") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            yield directory
+
+
+def _remove_abandoned() -> None:
+    """Remove the directories of sessions that were killed; their servers end without them."""
+    for directory in MEMORY.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            about = directory.stat()
+            if about.st_uid != os.geteuid() or about.st_mtime > time() - BEGINNING_S:
+                continue
+            with (directory / LOCK).open("ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory, ignore_errors=True)
