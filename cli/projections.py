@@ -217,6 +217,8 @@ def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
         hold_ms = rebuilt.longest_hold_ms
         text += f", longest hold of the append lock {hold_ms:.1f} ms"
     view.line(text)
+    for example in rebuilt.examples:
+        view.line(f"  {example}")
     view.checked(rebuilt.checked)
     return rebuilt
 

@@ -7,7 +7,7 @@ repaired, its temporary tables and its lock go with its session, and the next on
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
@@ -50,12 +50,17 @@ class Rebuilt:
     Attributes:
         repaired: number of rows that differed, were missing or extra.
         longest_hold_ms: the longest time that it held the append lock.
+        examples: which rows differed and in what, for the first of them.
         checked: the last comparison; without differences unless something else writes to the table.
     """
 
     repaired: int
     longest_hold_ms: float
     checked: Checked
+    examples: Sequence[str] = ()
+
+
+MOST_EXAMPLES = 20
 
 
 async def rebuild(
@@ -69,7 +74,7 @@ async def rebuild(
         ArchiveError: an archive cannot be read.
     """
     async with _only_rebuild(database, table) as session:
-        checked = await _compare(database, session, table, progress)
+        checked, examples = await _compare(database, session, table, progress)
         differing = checked.differences
         was_unfinished = not await has_version(session, table)
         repairer = Repairer(session, database.files, table, checked.position)
@@ -91,7 +96,7 @@ async def rebuild(
             await session.execute("SET synchronous_commit = on")
             await record_version(session, table)
         longest_hold_ms = repairer.longest_hold_s * 1000
-        return Rebuilt(differing, longest_hold_ms, checked)
+        return Rebuilt(differing, longest_hold_ms, checked, examples)
 
 
 async def catch_up(database: Database) -> None:
@@ -162,21 +167,30 @@ _HOLDER = """
 
 async def _compare(
     database: Database, session: Connection, table: Table, progress: Progress
-) -> Checked:
-    """Stage the differing rows in the session."""
+) -> tuple[Checked, list[str]]:
+    """Stage the differing rows in the session; return their number, and examples."""
     total = Staged()
+    examples: list[str] = []
     differing = 0
     async with moments(database, [table], session) as compared:
         async with aclosing(ranges(compared, table, progress)) as parts:
             async for part in parts:
                 total.add(part.staged)
-                differing += await _stage_differing(session, table, part)
+                staged = await _stage_differing(session, table, part)
+                differing += staged
+                if staged and len(examples) < MOST_EXAMPLES:
+                    missing = MOST_EXAMPLES - len(examples)
+                    found = await staging.examples(session, table, part.keys, missing)
+                    unreadable = {str(key) for key in part.staged.unreadable_keys}
+                    examples += [
+                        f"{key} {how}" for key, how in found.items() if key not in unreadable
+                    ]
                 progress(f"{table.name}: comparing", total.rows, total.rows)
         position = compared.position
     dropping = f"DROP TABLE {staging.expected_table(table)}"
     analyzing = f"ANALYZE {staging.differing_table(table)}"
     await session.execute(f"{dropping}; {analyzing}")
-    return Checked(
+    checked = Checked(
         table=table.name,
         position=position,
         events=total.events,
@@ -184,6 +198,7 @@ async def _compare(
         differences=differing,
         unreadable=len(total.unreadable),
     )
+    return checked, examples
 
 
 async def _stage_differing(session: Connection, table: Table, part: Range) -> int:

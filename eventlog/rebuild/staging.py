@@ -346,6 +346,29 @@ async def differences(
                 yield _difference(table, row, events[row["key"]])
 
 
+async def examples(
+    connection: Connection, table: Table, within: KeyRange, limit: int
+) -> dict[str, str]:
+    """Return by their keys how some rows differ.
+
+    Columns are named without their values, some of which are personal.
+    """
+    query = f"{differences_sql(table)} LIMIT {limit}"
+    rows = await read_rows(connection, DifferenceRow, query, within.values)
+    return {row["key"]: _how(table, row) for row in rows}
+
+
+def _how(table: Table, row: DifferenceRow) -> str:
+    if row["missing"]:
+        return "was missing"
+    if row["extra"]:
+        return "should not have been there"
+    columns = zip(table.columns, row["expected"], row["actual"], strict=True)
+    return (
+        f"differed in {', '.join(name for name, expected, actual in columns if expected != actual)}"
+    )
+
+
 async def _events_of(
     connection: Connection, archive: Path | None, table: Table, keys: Sequence[str]
 ) -> dict[str, list[tuple[int, str]]]:

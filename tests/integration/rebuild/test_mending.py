@@ -75,6 +75,7 @@ async def test_a_row_that_moved_on_from_a_bad_base_is_mended_to_the_present(
 
     result = await rebuild_now(database_url, job_runs.TABLE, compared)
     assert result.repaired == 1
+    assert list(result.examples) == [f"{run_id} differed in parameters"]
     assert query(database_url, "SELECT status, parameters, aggregate_version FROM job_runs") == [
         ("canceled", {"day": "monday"}, 2)
     ]
