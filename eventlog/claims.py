@@ -1,20 +1,18 @@
-"""What a claim reads: capabilities, limits and candidates, in pipelined queries.
+"""What a claim reads: candidates, limits and capabilities of workers, in pipelined statements.
 
-First the SQL by which a process follows the pending queue; then what living workers offer to
-execute, and which runs a worker takes by that; then what a claim knows of starts within periods and
-of the fairness groups, and how it reads the rest; then the selection (`picked`, `picked_for_sure`),
-which repeats until no limit is unknown; last what has changed since a position, and what a worker
-with free slots can expect (`prospect`).
+First the SQL by which a process follows the pending queue. Then the limits of candidates
+(`LimitReader`, `select_runs`): what the decision has not read yet is read, until it is final. Then
+what has changed since a position (`ClaimReads`, `read_queue`), and when a worker with free slots
+can expect a run (`next_due`). Last which entry points living workers offer.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from time import monotonic
 from typing import cast
-from uuid import UUID
 
 import orjson
 from psycopg.types.json import Jsonb
@@ -33,27 +31,33 @@ from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.rebuild.staging import COUNT_REPAIRS
 from projections.flow import claims
 from projections.flow.candidates import (
-    CANDIDATE,
-    LIMIT,
-    LIMIT_OF_JOB,
+    CANDIDATE_COLUMNS,
+    JOB_LIMIT,
+    LIMIT_COLUMNS,
     Candidate,
     Contender,
-    Demand,
-    ForeignJobs,
     JobLimits,
     Key,
-    Place,
-)
-from projections.flow.fairness import ANY_PLAN, LINES_AT_PRESENT, ONE_PLAN, KnownCircles, Question
-from projections.flow.limits import Limits, Turns
-from projections.flow.pending_queue import (
-    MOST_FOREIGN,
-    FirstOfPriority,
-    Frontier,
     QueuePosition,
+    Requirements,
+    UnservedJobs,
+)
+from projections.flow.fairness import (
+    ANY_PLAN,
+    GROUP_RUNS_AT_PRESENT,
+    ONE_PLAN,
+    FairnessGroupReader,
+    GroupQuery,
+)
+from projections.flow.pending_queue import (
+    MOST_UNSERVED,
+    FirstOfPriority,
+    LowWaterMark,
+    PendingQueue,
     TouchedRun,
 )
-from projections.flow.rates import STARTED, KnownRooms, StartedRow, limits_of_starts, question
+from projections.flow.rates import STARTED, RateWindowReader, StartedRow, rate_limits, window_query
+from projections.flow.selection import LimitState, Selection, select_candidates
 from projections.job_definitions import TABLE as DEFINITIONS
 from projections.job_runs import IS_PENDING, IS_RUNNING
 from projections.rows import Connection, as_rows, read_one, read_rows, read_texts, read_value
@@ -61,7 +65,7 @@ from projections.rows import Connection, as_rows, read_one, read_rows, read_text
 # The SQL by which a process follows the pending queue.
 
 EVENTS_AT_A_TIME = 2_000
-"""Events that one statement follows."""
+"""Events that one statement reads."""
 
 _STATE = f"""
     coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({COUNT_REPAIRS}), 0) AS mended,
@@ -77,29 +81,29 @@ TOUCHED = f"""
         SELECT DISTINCT originator_id AS id, topic ^@ '{DEFINITIONS.subject}.' AS is_job FROM new
         WHERE topic ^@ '{RUN_TOPIC}.' AND topic <> '{RUN_TOPIC}.progressed'
            OR topic ^@ '{DEFINITIONS.subject}.'
-    ), told AS (
+    ), log AS (
         SELECT coalesce(max(notification_id), (SELECT %(after)s::bigint)) AS position,
             count(*) = {EVENTS_AT_A_TIME} AS is_cut, {_STATE}
         FROM new
     ), changed AS (
-        SELECT run.*, {LIMIT}, NULL::jsonb AS worker_labels,
+        SELECT run.*, {LIMIT_COLUMNS}, NULL::jsonb AS worker_labels,
             NULL::text AS isolation FROM touched CROSS JOIN LATERAL (
-            SELECT {CANDIDATE}, status FROM job_runs WHERE id = touched.id LIMIT 1
+            SELECT {CANDIDATE_COLUMNS}, status FROM job_runs WHERE id = touched.id LIMIT 1
         ) AS run WHERE NOT touched.is_job
         UNION ALL
         SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
             job.max_concurrent_runs, job.concurrency_limit, job.rate_limit, job.fairness_key,
             job.worker_labels, job.isolation
         FROM touched CROSS JOIN LATERAL (
-            SELECT id, {LIMIT_OF_JOB}, concurrency_limit, rate_limit, fairness_key, worker_labels,
+            SELECT id, {JOB_LIMIT}, concurrency_limit, rate_limit, fairness_key, worker_labels,
                 isolation
             FROM job_definitions AS job WHERE id = touched.id LIMIT 1
         ) AS job WHERE touched.is_job
     )
-    SELECT told.*, changed.* FROM told LEFT JOIN changed ON true
+    SELECT log.*, changed.* FROM log LEFT JOIN changed ON true
 """
-"""What events after a position have touched, as it is now: runs, and jobs, which have no status.
-Without any, one row without an id tells how far the log goes."""
+"""The runs that events after a position have touched, and the jobs, which have no status, as they
+are now. Without any, one row without an id says how far the log goes."""
 
 PRESENT_STATE = f"SELECT ({sql.HEAD}) AS position, false AS is_cut, {_STATE}"
 
@@ -107,19 +111,19 @@ UNDER_WAY = f"""
     SELECT id, job_definition_id, concurrency_value FROM job_runs WHERE {IS_RUNNING}
 """
 
-DEMANDING = """
+JOBS_WITH_REQUIREMENTS = """
     SELECT id, worker_labels, isolation FROM job_definitions WHERE worker_labels <> '{}'
     UNION
     SELECT id, worker_labels, isolation FROM job_definitions WHERE isolation = 'shared'
 """
-"""The jobs that ask for workers' labels, or to share a process: indexes of their own hold them."""
+"""The jobs that require labels of workers, or share processes: two indexes hold nothing else."""
 
 ANY_SHARED = """
     SELECT EXISTS (
         SELECT FROM job_definitions WHERE isolation = 'shared' AND deleted_at IS NULL)
 """
 
-FIRST_WAITING = f"""
+FIRST_OF_PRIORITIES = f"""
     WITH RECURSIVE first AS (
         (SELECT priority, scheduled_at, id FROM job_runs WHERE {IS_PENDING}
          ORDER BY priority DESC, scheduled_at, id LIMIT 1)
@@ -132,34 +136,405 @@ FIRST_WAITING = f"""
     )
     SELECT priority, scheduled_at, id FROM first
 """
-"""The first pending run of each priority; there are a few of two hundred."""
+"""The first pending run of each priority; a few of two hundred priorities are in use."""
 
-FOREIGN = f"""
+UNSERVED_ENTRY_POINTS = f"""
     SELECT DISTINCT entry_point FROM job_runs
-    WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_FOREIGN}
+    WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_UNSERVED}
 """
-"""The entry points that pending runs need and that the worker does not offer. All that wait are
-walked over, once for each beginning, and never under the lock."""
+"""The entry points that pending runs need and that the worker does not offer. This scans all
+pending runs, once when a process begins, and never under the lock."""
 
 FIRST_PLANNED = f"""
-    SELECT first.* FROM json_to_recordset((SELECT %s::json)) AS place (priority integer)
+    SELECT first.* FROM json_to_recordset((SELECT %s::json)) AS mark (priority integer)
     CROSS JOIN LATERAL (
         SELECT priority, scheduled_at, id FROM job_runs
-        WHERE {IS_PENDING} AND priority = place.priority
+        WHERE {IS_PENDING} AND priority = mark.priority
           AND scheduled_at > (SELECT current_setting('apphub.now')::timestamptz)
         ORDER BY scheduled_at, id LIMIT 1
     ) AS first
 """
-"""The first pending runs of some priorities that are not due yet."""
+"""The first pending run that is not due yet, of each of some priorities."""
 
 
-# What living workers offer to execute.
+# The limits of candidates: what the decision needs is read, until it is final.
+
+LOOK_AHEAD = 64
+"""Candidates whose rate windows are read together with one that is needed."""
+
+
+@dataclass(frozen=True)
+class LimitReads:
+    """Reads of limits that travel with a round trip; the answers are there once it is over.
+
+    Attributes:
+        rate_limits: the limits of the rate windows that are read, by rate key.
+        windows: the answer for all of them.
+        groups: the answer for each fairness group.
+    """
+
+    rate_limits: Mapping[Key, RateLimit] = field(default_factory=dict)
+    windows: Answer = field(default_factory=Answer)
+    groups: Mapping[GroupQuery, Answer] = field(default_factory=dict)
+
+
+NO_LIMIT_READS = LimitReads()
+
+
+class LimitReader:
+    """Reads the limits of one claim, as of the moment of its lock."""
+
+    def __init__(
+        self,
+        queue: PendingQueue,
+        now: str,
+        slots: int,
+        *,
+        in_order: bool,
+        pipelined: LimitReads = NO_LIMIT_READS,
+    ) -> None:
+        """Begin a claim.
+
+        Args:
+            queue: the pending queue in memory.
+            now: the moment.
+            slots: the number of runs needed.
+            in_order: whether each run keeps its own queue position, in a fairness group or not. A
+                process that cannot remember all runs that it cannot read has to advance in the
+                queue.
+            pipelined: what has been read together with the lock.
+        """
+        executed = None if queue.offer is None else queue.offer.entry_points
+        self.windows = RateWindowReader(now, queue.full_windows)
+        self.groups = FairnessGroupReader(slots, frozenset() if in_order else executed)
+        self._queue = queue
+        self._pipelined = pipelined
+
+    def limits(self, known_until: QueuePosition | None) -> LimitState:
+        """Return the limits as far as they have been read; see `LimitState`."""
+        return self._queue.limits(self.windows.windows, self.groups.groups, known_until)
+
+    def request(
+        self,
+        trip: RoundTrip,
+        selection: Selection,
+        limits: LimitState,
+        candidates: Iterable[Candidate],
+    ) -> LimitReads:
+        """Request the limits that a selection has found unread, unless they were pipelined.
+
+        Args:
+            trip: takes the statements.
+            selection: of these candidates.
+            limits: by which it was made.
+            candidates: in the queue's order; the windows of the first ones are read as well.
+        """
+        queries = self.groups.queries(selection.unread_groups, limits)
+        groups = self._request_groups(trip, queries.values())
+        # The runs of a group are not there yet, but their starts count if those of one run do.
+        in_groups = [
+            run for run in selection.unread_groups.values() if run["rate_limit"] is not None
+        ]
+        if not selection.unread_windows and not in_groups:
+            return LimitReads(groups=groups)
+        runs = chain(selection.unread_windows, in_groups, islice(candidates, LOOK_AHEAD))
+        needed = rate_limits(runs)
+        self._take_pipelined_windows(needed)
+        missing = self.windows.unread(needed)
+        windows = trip.ask(STARTED, window_query(missing)) if missing else Answer()
+        return LimitReads(missing, windows, groups)
+
+    def _request_groups(
+        self, trip: RoundTrip, queries: Collection[GroupQuery]
+    ) -> dict[GroupQuery, Answer]:
+        pipelined = self._pipelined.groups
+        answers = {query: pipelined[query] for query in queries if query in pipelined}
+        missing = [query for query in queries if query not in answers]
+        if missing:
+            trip.ask(ONE_PLAN)
+            for query in missing:
+                arrays = {
+                    "saturated_keys": as_array(query.saturated_keys),
+                    "full_values": as_array(query.full_values),
+                }
+                answers[query] = trip.ask(GROUP_RUNS_AT_PRESENT, {**query.parameters, **arrays})
+            trip.ask(ANY_PLAN)
+        return answers
+
+    def _take_pipelined_windows(self, needed: Mapping[Key, RateLimit]) -> None:
+        """Take the windows that were pipelined with the limits that hold now."""
+        same = dict(needed.items() & self._pipelined.rate_limits.items())
+        self.windows.take(same, as_rows(StartedRow, self._pipelined.windows.rows))
+
+    def take(self, reads: LimitReads) -> None:
+        """Take in what was requested."""
+        self.windows.take(reads.rate_limits, as_rows(StartedRow, reads.windows.rows))
+        for query, answer in reads.groups.items():
+            self.groups.take(query, answer.rows)
+
+
+async def select_runs(  # noqa: PLR0913 - all that it depends on
+    connection: Connection,
+    queue: PendingQueue,
+    candidates: Iterable[Candidate],
+    slots: int,
+    reader: LimitReader,
+    known_until: QueuePosition | None = None,
+) -> list[Candidate]:
+    """Return the runs that start, once every limit that counts has been read.
+
+    Args:
+        connection: which has the lock.
+        queue: the pending queue in memory.
+        candidates: in the queue's order; they can be iterated over again.
+        slots: the number of runs at most.
+        reader: reads the limits.
+        known_until: the queue position behind which due runs may be missing among the candidates.
+    """
+    while True:
+        limits = reader.limits(known_until)
+        selection = select_candidates(candidates, limits, slots)
+        if selection.is_final:
+            return selection.runs
+        trip = RoundTrip(connection)
+        reads = reader.request(trip, selection, limits, candidates)
+        await trip.go()
+        reader.take(reads)
+        queue.full_windows.remember(reader.windows.windows)
+
+
+# What has changed in the queue since a position of the log.
+
+
+class State(TypedDict):
+    """How far the log goes, and whether its changes can be followed from an earlier position."""
+
+    position: ReadOnly[int]
+    is_cut: ReadOnly[bool]
+    archived_to: ReadOnly[int]
+    mended: ReadOnly[int]
+    now: ReadOnly[str]
+
+
+class TouchedRow(State):
+    """A run or, without a status, a job that an event has touched; without an id, none."""
+
+    id: ReadOnly[str | None]
+    status: ReadOnly[str | None]
+    max_concurrent_runs: ReadOnly[int | None]
+    concurrency_limit: ReadOnly[int | None]
+    rate_limit: ReadOnly[JsonObject | None]
+    fairness_key: ReadOnly[str | None]
+    worker_labels: ReadOnly[dict[str, str] | None]
+    isolation: ReadOnly[Isolation | None]
+
+
+class JobWithRequirements(TypedDict):
+    """A job that requires something of workers."""
+
+    id: ReadOnly[str]
+    worker_labels: ReadOnly[dict[str, str]]
+    isolation: ReadOnly[Isolation]
+
+
+@dataclass(frozen=True)
+class FrontRead:
+    """A read of the first due runs from low-water marks on."""
+
+    answer: Answer
+    marks: Mapping[int, LowWaterMark]
+    limit: int
+
+
+@dataclass(frozen=True)
+class ClaimReads:
+    """The reads of a claim that travel with the lock.
+
+    Attributes:
+        after: the position of the log after which events are read.
+        touched: the answer to `TOUCHED`.
+        front: where the runs in memory will not fill the slots.
+        limits: those that the claim will probably need.
+    """
+
+    after: int
+    touched: Answer
+    front: FrontRead | None
+    limits: LimitReads = NO_LIMIT_READS
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """When a worker with free slots can expect a run.
+
+    Attributes:
+        in_s: when a run may start, in seconds; 0 for now, None where none is planned.
+        is_crowded: whether due runs wait for others to end.
+    """
+
+    in_s: float | None
+    is_crowded: bool
+
+
+def next_due(queue: PendingQueue, now: str, startable: Sequence[Candidate]) -> Prospect:
+    """Return when a run may start, as far as is known.
+
+    Args:
+        queue: the pending queue in memory.
+        now: the moment.
+        startable: the runs in memory that may start now.
+    """
+    is_crowded = bool(queue.due(now))
+    if startable or not queue.is_complete(now):
+        return Prospect(0.0, is_crowded)
+    next_at = queue.next_after(now)
+    if next_at is None:
+        return Prospect(None, is_crowded)
+    return Prospect((from_iso(next_at) - from_iso(now)).total_seconds(), is_crowded)
+
+
+def request_touched(trip: RoundTrip, queue: PendingQueue) -> Answer:
+    """Request what has changed since the queue's position."""
+    return trip.ask(TOUCHED, {"after": queue.position})
+
+
+def request_front(trip: RoundTrip, queue: PendingQueue, slots: int) -> FrontRead | None:
+    """Request the first due runs that are not in memory; None where all are."""
+    marks = queue.unread_marks
+    if not marks:
+        return None
+    limit = claims.front_size(slots)
+    values = {"marks": as_json(marks), "offered": array_of_claimed(queue.offer)}
+    scope, jobs = queue.unserved_jobs.job_scope()
+    if scope != "all_jobs":
+        values["jobs"] = as_ids(jobs)
+    return FrontRead(trip.ask(claims.front_of_queue(limit, scope), values), marks, limit)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What events have touched: runs, and the limits and requirements of jobs, by job id."""
+
+    runs: list[TouchedRun] = field(default_factory=list)
+    limits: dict[str, JobLimits] = field(default_factory=dict)
+    requirements: dict[str, Requirements] = field(default_factory=dict)
+
+
+def changes_in(rows: Iterable[TouchedRow]) -> Changes:
+    """Return the changes in the answer to `TOUCHED`."""
+    changes = Changes()
+    for row in rows:
+        if row["id"] is None:
+            continue
+        if row["status"] is not None:
+            changes.runs.append(cast("TouchedRun", row))
+            continue
+        changes.limits[row["id"]] = {
+            "max_concurrent_runs": row["max_concurrent_runs"],
+            "concurrency_limit": row["concurrency_limit"],
+            "rate_limit": row["rate_limit"],
+            "fairness_key": row["fairness_key"],
+        }
+        changes.requirements[row["id"]] = Requirements(
+            row["worker_labels"] or {}, row["isolation"] or "process"
+        )
+    return changes
+
+
+def requirements_by_job(jobs: Iterable[JobWithRequirements]) -> dict[str, Requirements]:
+    """Return the requirements in the answer to `JOBS_WITH_REQUIREMENTS`, by job id."""
+    return {job["id"]: Requirements(job["worker_labels"], job["isolation"]) for job in jobs}
+
+
+async def read_queue(connection: Connection, offer: Offer | None) -> tuple[State, PendingQueue]:
+    """Read the pending queue anew, for a worker with this offer.
+
+    This scans consumed rows once.
+    """
+    trip = RoundTrip(connection)
+    present = trip.ask(PRESENT_STATE)
+    running = trip.ask(UNDER_WAY)
+    firsts = trip.ask(FIRST_OF_PRIORITIES)
+    demanding = trip.ask(JOBS_WITH_REQUIREMENTS)
+    await trip.go()
+    [state] = as_rows(State, present.rows)
+    requirements = requirements_by_job(as_rows(JobWithRequirements, demanding.rows))
+    queue = PendingQueue(
+        state["position"],
+        as_rows(Contender, running.rows),
+        as_rows(FirstOfPriority, firsts.rows),
+        offer,
+        UnservedJobs(offer, requirements),
+    )
+    return state, queue
+
+
+def as_ids(jobs: Iterable[str]) -> str:
+    """Return ids as the text of an array."""
+    return "{" + ",".join(sorted(jobs)) + "}"
+
+
+def as_json(marks: Mapping[int, LowWaterMark]) -> str:
+    """Return low-water marks as a parameter."""
+    listed: list[JsonObject] = [
+        {"priority": priority, "scheduled_at": scheduled_at, "id": run_id}
+        for priority, (scheduled_at, run_id) in marks.items()
+    ]
+    return orjson.dumps(listed).decode()
+
+
+# Which runs a worker takes by its offer.
+
+
+def array_of_claimed(offer: Offer | None) -> str:
+    """Return all entry points whose runs a worker claims, as an array's text; empty for all."""
+    if offer is None:
+        return ""
+    return _kept_array(offer.entry_points | offer.given_up)
+
+
+def array_of_executed(offer: Offer | None) -> str:
+    """Return the entry points that a worker executes, as an array's text; empty for all."""
+    if offer is None:
+        return ""
+    return _kept_array(offer.entry_points)
+
+
+@lru_cache(maxsize=16)
+def _kept_array(names: frozenset[str]) -> str:
+    return as_array(names)
+
+
+def as_array(names: frozenset[str]) -> str:
+    """Return texts as PostgreSQL writes an array of them."""
+    return "{" + ",".join(map(_quoted, sorted(names))) + "}"
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+async def without_offered_again(
+    connection: Connection, offer: Offer | None, runs: Sequence[Candidate]
+) -> list[Candidate]:
+    """Leave out runs that are to be failed for want of a worker, where one offers them by now."""
+    if offer is None or not offer.given_up:
+        return list(runs)
+    abandoned = {run["entry_point"] for run in runs if run["entry_point"] in offer.given_up}
+    unserved = await unoffered(connection, abandoned)
+    return [
+        run for run in runs if run["entry_point"] not in abandoned or run["entry_point"] in unserved
+    ]
+
+
+# Which entry points and labels living workers offer.
 
 FRESH_S = 0.25
-"""For how long an entry point that was offered counts as offered without another look."""
+"""For how long an entry point that was offered counts as offered without another read."""
 
 MOST_JOBS, MOST_RUNS = 1_000, 100
-"""Jobs whose waiting runs are looked at, and runs of each: the first ones of its queue."""
+"""Jobs whose pending runs are read, and runs of each: the first ones of its queue."""
 
 UNOFFERED = """
     SELECT name FROM unnest(%(names)s::text[]) AS name
@@ -178,22 +553,21 @@ HAS_LABELS = """
 """
 
 
-async def any_with(connection: Connection, labels: Labels) -> bool:
-    """Return whether a living worker, not told to end, has all of these labels."""
+async def has_worker_with(connection: Connection, labels: Labels) -> bool:
+    """Return whether a living worker that is not draining has all of these labels."""
     return await read_value(connection, bool, HAS_LABELS, {"labels": Jsonb({**labels})})
 
 
 async def unoffered(connection: Connection, names: Iterable[str]) -> frozenset[str]:
     """Return those of these entry points that no living worker offers."""
-    wanted = sorted(set(names))
-    if not wanted:
+    distinct = sorted(set(names))
+    if not distinct:
         return frozenset()
-    found = await read_texts(connection, UNOFFERED, {"names": wanted})
-    return frozenset(found)
+    return frozenset(await read_texts(connection, UNOFFERED, {"names": distinct}))
 
 
 class OfferedEntryPoints:
-    """Which entry points workers offer that live and claim, for whoever asks at every launch."""
+    """The entry points that living workers offer, for launches; an answer is kept for a moment."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
@@ -203,13 +577,13 @@ class OfferedEntryPoints:
         self._reading = asyncio.Lock()
 
     async def has(self, entry_point: str) -> bool:
-        """Return whether one offers it; that none does is never said without a look."""
-        asked_at = monotonic()
-        if self._offers(entry_point) and asked_at - self._read_at < FRESH_S:
+        """Return whether a worker offers it; the answer no always comes from a read."""
+        requested_at = monotonic()
+        if self._offers(entry_point) and requested_at - self._read_at < FRESH_S:
             return True
         async with self._reading:
-            # Whoever waited here for another's look that began later need not look again.
-            if self._read_at < asked_at:
+            # A read that began while this one waited here is recent enough.
+            if self._read_at < requested_at:
                 await self._read()
         return self._offers(entry_point)
 
@@ -240,8 +614,8 @@ _OFFERED = f"""
 
 
 _QUEUE_OF_JOB = "(concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id"
-"""The order of `job_runs_waiting`, which no other index has: so the first few are all that is
-read, and that among the runs that wait, not among all of a job."""
+"""The order of `job_runs_waiting`, which no other index has: so only the first few pending runs of a
+job are read."""
 
 _WAITING_JOBS = f"""
     WITH RECURSIVE waiting AS (
@@ -263,10 +637,7 @@ _FIRST_OF_JOB = f"""
 
 
 class UnofferedRuns(TypedDict):
-    """Runs of a job that wait for a worker which offers their entry point.
-
-    `runs` counts those among the first of the job's queue.
-    """
+    """The number of runs at the front of a job's queue whose entry point no worker offers."""
 
     slug: ReadOnly[str]
     entry_point: ReadOnly[str]
@@ -289,15 +660,15 @@ UNOFFERED_RUNS = f"""
 
 
 async def unoffered_runs(connection: Connection) -> list[UnofferedRuns]:
-    """Return the runs that wait although no limit keeps them, as no worker offers what they need.
+    """Return, by job and entry point, the pending runs that no worker offers to execute.
 
-    Of each job only the first that wait are looked at: no queue is read whole.
+    Of each job only the first pending runs are read: no queue is read whole.
     """
     return await read_rows(connection, UnofferedRuns, UNOFFERED_RUNS)
 
 
 MOST_DUE = 10_000
-"""Waiting runs that are looked at for a count of those that are due: of each job the same share."""
+"""Pending runs that are read to count the due ones: of each job the same share."""
 
 
 class DueRuns(TypedDict):
@@ -323,407 +694,8 @@ DUE_RUNS = f"""
 
 
 async def due_runs(connection: Connection) -> list[DueRuns]:
-    """Return how many runs wait and are due by entry point, the most first.
+    """Return the number of due runs by entry point, the most first.
 
-    What living workers offer is there with 0, too.
+    Entry points that living workers offer are there with 0, too.
     """
     return await read_rows(connection, DueRuns, DUE_RUNS)
-
-
-# Which runs a worker takes by what it offers.
-
-
-def offered_by(offer: Offer | None) -> str:
-    """Return all entry points whose runs a worker takes, as an array's text; empty for all."""
-    if offer is None:
-        return ""
-    taken = offer.entry_points | offer.given_up
-    return _kept_array(taken)
-
-
-@lru_cache(maxsize=16)
-def _kept_array(names: frozenset[str]) -> str:
-    return as_array(names)
-
-
-def as_array(names: frozenset[str]) -> str:
-    """Return texts as PostgreSQL writes an array of them."""
-    quoted = map(_quoted, sorted(names))
-    return "{" + ",".join(quoted) + "}"
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
-def executed_by(offer: Offer | None) -> str:
-    """Return the entry points that a worker executes, as an array's text; empty for all."""
-    if offer is None:
-        return ""
-    return _kept_array(offer.entry_points)
-
-
-async def still_given_up(
-    connection: Connection, frontier: Frontier, found: list[UUID]
-) -> list[UUID]:
-    """Leave out the runs that were given up, but that a living worker offers by now."""
-    given_up = frontier.given_up(found)
-    if not given_up:
-        return found
-    hopeless = await unoffered(connection, given_up.values())
-    return [run_id for run_id in found if run_id not in given_up or given_up[run_id] in hopeless]
-
-
-# What a claim knows of starts within periods and of fairness groups, and how it reads the rest.
-
-LOOK_AHEAD = 64
-"""Runs whose rooms are asked for at once, where one is."""
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Questions on their way: of rooms, and of circles.
-
-    Attributes:
-        starts: the groups of runs that are asked for, with the limits that they are asked with.
-        started: the answer of all of them.
-        circles: the answer of each question.
-    """
-
-    starts: Mapping[Key, RateLimit] = field(default_factory=dict)
-    started: Answer = field(default_factory=Answer)
-    circles: Mapping[Question, Answer] = field(default_factory=dict)
-
-
-NOTHING_ASKED = Asked()
-
-
-class Known:
-    """What a claim knows, as of the moment of its lock."""
-
-    def __init__(
-        self,
-        frontier: Frontier,
-        now: str,
-        slots: int,
-        *,
-        in_order: bool,
-        ahead: Asked = NOTHING_ASKED,
-    ) -> None:
-        """Begin a claim.
-
-        Args:
-            frontier: what is known of the queue.
-            now: the moment.
-            slots: how many runs are wanted.
-            in_order: whether each run keeps its own place, whoever takes turns: so does who cannot
-                remember all that it cannot read, for it has to move on in the queue.
-            ahead: what was asked beforehand, under the same lock.
-        """
-        executed: frozenset[str] | None = None
-        if frontier.offer is not None:
-            executed = frontier.offer.entry_points
-        if in_order:
-            executed = frozenset()
-        self.rooms = KnownRooms(now, frontier.shut)
-        self.circles = KnownCircles(slots, executed)
-        self._ahead = ahead
-
-    def ask(self, trip: RoundTrip, limits: Limits, turns: Turns, due: Iterable[Candidate]) -> Asked:
-        """Ask for what was missing in picking, unless it was asked beforehand.
-
-        Args:
-            trip: takes the questions.
-            limits: which met runs of which the rooms are unknown.
-            turns: which want circles.
-            due: the runs in the queue's order, some of which will probably be asked for next.
-        """
-        by_group = self.circles.questions(turns.wanted, limits)
-        questions = list(by_group.values())
-        circles = self._ask_circles(trip, questions)
-        # Of a circle's runs nothing is known yet, but that they count.
-        wanted = _with_rates(turns.wanted.values())
-        counted = [*limits.unknown, *wanted]
-        if not counted:
-            return Asked(circles=circles)
-        ahead = islice(due, LOOK_AHEAD)
-        runs = [*counted, *ahead]
-        starts = limits_of_starts(runs)
-        self._take_rooms_ahead(starts)
-        missing = self.rooms.unknown(starts)
-        started = Answer()
-        if missing:
-            started = trip.ask(STARTED, question(missing))
-        return Asked(missing, started, circles)
-
-    def _ask_circles(
-        self, trip: RoundTrip, questions: Sequence[Question]
-    ) -> dict[Question, Answer]:
-        answers: dict[Question, Answer] = {}
-        missing: list[Question] = []
-        for one in questions:
-            answer = self._ahead.circles.get(one)
-            if answer is None:
-                missing.append(one)
-            else:
-                answers[one] = answer
-        if not missing:
-            return answers
-        trip.ask(ONE_PLAN)
-        for one in missing:
-            taken = as_array(one.taken)
-            full = as_array(one.full)
-            values = {**one.values, "taken": taken, "full": full}
-            answers[one] = trip.ask(LINES_AT_PRESENT, values)
-        trip.ask(ANY_PLAN)
-        return answers
-
-    def _take_rooms_ahead(self, starts: Mapping[Key, RateLimit]) -> None:
-        """Take in those rooms that were asked beforehand with the limits that count now."""
-        same = starts.items() & self._ahead.starts.items()
-        rows = as_rows(StartedRow, self._ahead.started.rows)
-        self.rooms.take(dict(same), rows)
-
-    def take(self, asked: Asked) -> None:
-        """Take in the answers."""
-        rows = as_rows(StartedRow, asked.started.rows)
-        self.rooms.take(asked.starts, rows)
-        for one, answer in asked.circles.items():
-            self.circles.take(one, answer.rows)
-
-
-def _with_rates(runs: Iterable[Candidate]) -> list[Candidate]:
-    return [run for run in runs if run["rate_limit"] is not None]
-
-
-# Selects the runs that a claim starts: it repeats until no limit that counts is unknown.
-
-
-def picked(frontier: Frontier, now: str, due: Iterable[Candidate], slots: int) -> list[UUID]:
-    """Return which of the runs that are known to be due start first."""
-    rooms = frontier.shut.rooms(now)
-    return frontier.limits(rooms).pick(due, slots)
-
-
-def ask_ahead(
-    trip: RoundTrip, frontier: Frontier, due: Iterable[Candidate], slots: int, known: Known
-) -> Asked:
-    """Ask, together with the lock, what a claim would ask for by what is known before it.
-
-    Args:
-        trip: which asks for `candidates.PRESENT`, too.
-        frontier: what is known.
-        due: what is due by it.
-        slots: how many runs are wanted.
-        known: of a claim that were made now.
-    """
-    limits = frontier.limits(known.rooms.known)
-    turns = known.circles.turns(frontier.boundary(known.rooms.now))
-    limits.pick(due, slots, turns)
-    return known.ask(trip, limits, turns, due)
-
-
-async def picked_for_sure(
-    connection: Connection,
-    frontier: Frontier,
-    due: Iterable[Candidate] | None,
-    slots: int,
-    known: Known,
-) -> list[UUID]:
-    """Return the runs that start, once all is known that counts.
-
-    Args:
-        connection: which has the lock.
-        frontier: what is known.
-        due: runs in the queue's order; None for those that are due as far as the frontier knows.
-        slots: how many runs are wanted.
-        known: what is asked for is added.
-    """
-    rooms, circles = known.rooms, known.circles
-    until: Place | None = None
-    if due is None:
-        due = frontier.due(rooms.now)
-        until = frontier.boundary(rooms.now)
-    while True:
-        limits = frontier.limits(rooms.known)
-        turns = circles.turns(until)
-        found = limits.pick(due, slots, turns)
-        if not limits.unknown and not turns.wanted:
-            return found
-        trip = RoundTrip(connection)
-        asked = known.ask(trip, limits, turns, due)
-        await trip.go()
-        known.take(asked)
-        frontier.shut.note(rooms.known)
-
-
-class State(TypedDict):
-    """How far the log goes, and whether its changes can be followed from an earlier position."""
-
-    position: ReadOnly[int]
-    is_cut: ReadOnly[bool]
-    archived_to: ReadOnly[int]
-    mended: ReadOnly[int]
-    now: ReadOnly[str]
-
-
-class TouchedRow(State):
-    """A run or, without a status, a job that an event has touched; without an id, none."""
-
-    id: ReadOnly[str | None]
-    status: ReadOnly[str | None]
-    max_concurrent_runs: ReadOnly[int | None]
-    concurrency_limit: ReadOnly[int | None]
-    rate_limit: ReadOnly[JsonObject | None]
-    fairness_key: ReadOnly[str | None]
-    worker_labels: ReadOnly[dict[str, str] | None]
-    isolation: ReadOnly[Isolation | None]
-
-
-class DemandingJob(TypedDict):
-    """A job that asks something of workers."""
-
-    id: ReadOnly[str]
-    worker_labels: ReadOnly[dict[str, str]]
-    isolation: ReadOnly[Isolation]
-
-
-@dataclass(frozen=True)
-class Front:
-    """The first due runs from some places on; the answer is on its way."""
-
-    answer: Answer
-    places: Mapping[int, QueuePosition]
-    limit: int
-
-
-@dataclass(frozen=True)
-class News:
-    """What has come since a position, and the front where needed; the answers are on their way.
-
-    Attributes:
-        ahead: what a claim would ask next, by what is known before it.
-    """
-
-    after: int
-    touched: Answer
-    front: Front | None
-    ahead: Asked = NOTHING_ASKED
-
-
-@dataclass(frozen=True)
-class Prospect:
-    """What a worker with free slots has to expect.
-
-    Attributes:
-        in_s: when a run may start, in seconds; 0 for now, None where none is planned.
-        is_crowded: whether due runs wait for others to end.
-    """
-
-    in_s: float | None
-    is_crowded: bool
-
-
-def _may_start(frontier: Frontier, now: str) -> bool:
-    """Return whether a known run may start, or an unknown one might."""
-    due = frontier.due(now)
-    return bool(picked(frontier, now, due, 1)) or not frontier.is_complete(now)
-
-
-def prospect(frontier: Frontier, now: str) -> Prospect:
-    """Return what a worker has to expect, as far as is known."""
-    is_crowded = bool(frontier.due(now))
-    if _may_start(frontier, now):
-        return Prospect(0.0, is_crowded)
-    next_at = frontier.next_after(now)
-    if next_at is None:
-        return Prospect(None, is_crowded)
-    until = from_iso(next_at) - from_iso(now)
-    return Prospect(until.total_seconds(), is_crowded)
-
-
-def ask_touched(trip: RoundTrip, frontier: Frontier) -> Answer:
-    """Ask what has come since the frontier's position."""
-    return trip.ask(TOUCHED, {"after": frontier.position})
-
-
-def ask_front(trip: RoundTrip, frontier: Frontier, slots: int) -> Front | None:
-    """Ask for the first due runs that are not known; None where all are."""
-    places = frontier.unfinished_places
-    if not places:
-        return None
-    limit = claims.in_front(slots)
-    values = {"places": as_json(places), "offered": offered_by(frontier.offer)}
-    limited, jobs = frontier.foreign_jobs.narrowed()
-    if limited != "to_none":
-        values["foreign"] = as_ids(jobs)
-    query = claims.front_of_queue(limit, limited)
-    answer = trip.ask(query, values)
-    return Front(answer, places, limit)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What events have touched: runs, and of jobs their limits and what they ask of workers."""
-
-    runs: list[TouchedRun] = field(default_factory=list)
-    limits: dict[str, JobLimits] = field(default_factory=dict)
-    demands: dict[str, Demand] = field(default_factory=dict)
-
-
-def changes_in(rows: Iterable[TouchedRow]) -> Changes:
-    """Return what the answer to `TOUCHED` tells."""
-    changes = Changes()
-    for row in rows:
-        if row["id"] is None:
-            continue
-        if row["status"] is not None:
-            changes.runs.append(cast("TouchedRun", row))
-            continue
-        changes.limits[row["id"]] = {
-            "max_concurrent_runs": row["max_concurrent_runs"],
-            "concurrency_limit": row["concurrency_limit"],
-            "rate_limit": row["rate_limit"],
-            "fairness_key": row["fairness_key"],
-        }
-        labels = row["worker_labels"] or {}
-        isolation = row["isolation"] or "process"
-        changes.demands[row["id"]] = Demand(labels, isolation)
-    return changes
-
-
-def demands_by_job(jobs: Iterable[DemandingJob]) -> dict[str, Demand]:
-    """Return what jobs ask for, of the answer to `DEMANDING`."""
-    return {job["id"]: Demand(job["worker_labels"], job["isolation"]) for job in jobs}
-
-
-async def read_all(connection: Connection, offer: Offer | None) -> tuple[State, Frontier]:
-    """Read all anew, for who executes this. What was consumed is walked over, once."""
-    trip = RoundTrip(connection)
-    asked = trip.ask(PRESENT_STATE)
-    running = trip.ask(UNDER_WAY)
-    waiting = trip.ask(FIRST_WAITING)
-    demanding = trip.ask(DEMANDING)
-    await trip.go()
-    [state] = as_rows(State, asked.rows)
-    jobs = as_rows(DemandingJob, demanding.rows)
-    foreign = ForeignJobs(offer, demands_by_job(jobs))
-    under_way = as_rows(Contender, running.rows)
-    firsts = as_rows(FirstOfPriority, waiting.rows)
-    frontier = Frontier(state["position"], under_way, firsts, offer, foreign)
-    return state, frontier
-
-
-def as_ids(jobs: Iterable[str]) -> str:
-    """Return ids as the text of an array."""
-    return "{" + ",".join(sorted(jobs)) + "}"
-
-
-def as_json(places: Mapping[int, QueuePosition]) -> str:
-    """Return places as a parameter."""
-    listed: list[JsonObject] = []
-    for priority, (scheduled_at, run_id) in places.items():
-        place: JsonObject = {"priority": priority, "scheduled_at": scheduled_at, "id": run_id}
-        listed.append(place)
-    return orjson.dumps(listed).decode()

@@ -1,13 +1,13 @@
-"""Why a run stands where it stands, now or as of a past moment: what is read for its explanation.
+"""Explains a run, now or as of a past moment: reads the facts that `projections.explain` needs.
 
-First what a run's last events tell beside its row; then which due runs come before it in the queue;
-then all other facts around it, and the explanation itself (`explain_now`, `explain_then`).
+First the explanation (`explain_now`, `explain_then`). Then the due runs that come before a run in
+the queue. Then the evidence in a run's last events.
 
 Where a parameter's values are served round-robin, a run starts when its value is next, and not
-before the runs that stand before any run of an earlier value.
+before the runs that come before any run of an earlier value.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -22,7 +22,7 @@ from domain.jobs.launching import counts_by
 from domain.json_values import Json, JsonObject
 from domain.quarantine import Quarantine
 from eventlog import claims
-from eventlog.claims import DemandingJob, demands_by_job
+from eventlog.claims import JobWithRequirements, requirements_by_job
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
 from eventlog.history.as_of import Past, opened
@@ -36,18 +36,32 @@ from projections import job_definitions
 from projections.envelope import Envelope
 from projections.explain import NO_EVIDENCE, Evidence, explained
 from projections.explain_facts import (
-    NOTHING_IN_FRONT,
-    Around,
-    InFront,
+    NONE_BEFORE,
+    RunsBefore,
+    Surroundings,
     UnderWay,
     candidate_of,
     limits_of,
 )
 from projections.flow import candidates
-from projections.flow.candidates import LIMIT, Candidate, Demand, order, rate_key_of, untimely
-from projections.flow.fairness import CIRCLE, DUE_OF_VALUE, GROUP, IN_LINE, read_circle
-from projections.flow.limits import DEPTH, Circle, Group, circle_of, group_of, in_turn
-from projections.flow.rates import KnownRooms
+from projections.flow.candidates import (
+    LIMIT_COLUMNS,
+    Candidate,
+    Requirements,
+    queue_position,
+    rate_key_of,
+    untimely,
+)
+from projections.flow.fairness import DUE_OF_VALUE, GROUP, IN_VALUE_ORDER, VALUE_ORDER, read_group
+from projections.flow.rates import RateWindowReader
+from projections.flow.selection import (
+    DEPTH,
+    FairnessGroup,
+    GroupKey,
+    fairness_group,
+    group_of,
+    starting_order,
+)
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import IS_RUNNING, RunRow
 from projections.rows import Connection, read_first, read_ids, read_one, read_rows, read_value
@@ -55,396 +69,32 @@ from projections.runs import lists
 from projections.runs.lists import RunFilter
 from projections.table import rows_by_id
 
-# What a run's last events say, beside its row, of how it ended or of a request to cancel it.
-
-TAIL = 100
-"""Events of a run that are looked at, the last ones."""
-
-_PROGRESSED = "job_run.progressed"
-_ASKED = "job_run.cancel_requested"
-_LOST = "job_run.attempt_lost"
-
-_LAST_BEAT = "SELECT beat_at FROM workers WHERE id = %(id)s AND dead_at IS NOT NULL"
-
-
-class _Beat(TypedDict):
-    beat_at: ReadOnly[str]
-
-
-async def evidence_of(connection: Connection, files: LogFiles, run: RunRow) -> Evidence:
-    """Return what there is beside a run's row, which may be a past one."""
-    is_asked = run["cancel_requested_at"] is not None
-    has_failed = run["failure_reason"] is not None
-    if not is_asked and not has_failed:
-        return NO_EVIDENCE
-    last: Envelope | None = None
-    asked: Envelope | None = None
-    for event in await _tail(connection, files, run):
-        if event.unreadable is not None or event.topic == _PROGRESSED:
-            continue
-        if event.topic == _ASKED:
-            asked = event
-        else:
-            last = event
-    return Evidence(
-        last=last,
-        asked=asked,
-        last_beat_at=await _last_beat(connection, last),
-        memory_mb=await _memory_mb(connection, run),
-    )
-
-
-async def _tail(connection: Connection, files: LogFiles, run: RunRow) -> list[Envelope]:
-    """Return the last events that made the row."""
-    run_id = UUID(run["id"])
-    until = run["aggregate_version"]
-    begin = until - TAIL
-    after: int | None = max(begin, 0)
-    found: list[Envelope] = []
-    while after is not None and after < until:
-        part = await read_part(connection, files, run_id, after, limit=until - after)
-        found += await envelopes(connection, files.master_keys, part.rows)
-        after = part.next
-    return found
-
-
-async def _last_beat(connection: Connection, last: Envelope | None) -> str | None:
-    """Return when the worker that was lost had proved that it lives, if it is known."""
-    if last is None or last.topic != _LOST:
-        return None
-    values = {"id": last.data["worker_id"]}
-    row = await read_first(connection, _Beat, _LAST_BEAT, values)
-    if row is None:
-        return None
-    return row["beat_at"]
-
-
-async def _memory_mb(connection: Connection, run: RunRow) -> Json:
-    """Return the memory limit of the run's version of its job, if that is the present one."""
-    job_id = UUID(run["job_definition_id"])
-    jobs = await rows_by_id(connection, job_definitions.TABLE, [job_id])
-    job = jobs.get(job_id)
-    if job is None or job["version"] != run["definition_version"]:
-        return None
-    resources = job["resources"] or {}
-    return resources.get("memoryMb")
-
-
-# What comes before a queue position of runs in a fairness group, while others stand behind it.
-#
-# A group stands in the queue where its next run stands. Once that is a run behind the position, the
-# rest of the group comes later, also what was due before.
-
-MOST_COUNTED = 100_000
-"""Runs before a run that are counted."""
-
-MOST_VALUES = 100
-"""Values whose first runs are looked at one by one."""
-
-_PLACE = "(%(scheduled_at)s::timestamptz, %(id)s::uuid)"
-
-FIRST_OF_GROUP = f"""
-    WITH RECURSIVE {CIRCLE}, standing AS (
-        SELECT lap, value, (
-            SELECT count(*) FROM (
-                {DUE_OF_VALUE} AND (scheduled_at, id) < {_PLACE} LIMIT {MOST_COUNTED + 1}
-            ) AS run
-        ) AS before, EXISTS (
-            {DUE_OF_VALUE} AND (scheduled_at, id) > {_PLACE}
-        ) AS goes_on
-        FROM circle
-    ), turned AS (
-        SELECT before AS rounds, lap, value FROM standing WHERE goes_on
-        ORDER BY before, lap, value LIMIT 1
-    )
-    SELECT min(rounds) AS rounds, coalesce(sum(least(
-        before, rounds + ((standing.lap, standing.value) < (turned.lap, turned.value))::int
-    )), 0)::int AS number
-    FROM standing LEFT JOIN turned ON true
-"""
-"""The first value that has nothing more before the place, but something behind it, ends it: until
-then each has a turn in each round, as long as it has any run."""
-
-
-class _First(TypedDict):
-    rounds: ReadOnly[int | None]
-    number: ReadOnly[int]
-
-
-async def first_of_group(
-    connection: Connection, group: Group, values: Mapping[str, object]
-) -> tuple[int, Circle]:
-    """Return how many runs of a group come before a place, and the group's circle.
-
-    Args:
-        connection: in a snapshot.
-        group: of the place's priority; nothing that is asked for stands in it.
-        values: the place, and what `candidates.DUE` wants.
-    """
-    job_id, entry_point, priority = group
-    asked = {**values, "job_id": job_id, "entry_point": entry_point, "priority": priority}
-    first = await read_one(connection, _First, FIRST_OF_GROUP, asked)
-    rounds = first["number"] if first["rounds"] is None else first["rounds"]
-    each = min(rounds + 2, DEPTH)
-    now = str(values["now"])
-    circle = await read_circle(connection, group, now, each, MOST_VALUES)
-    return first["number"], circle
-
-
-MOST_IN_FRONT = 2_000
-"""Runs before a run that are looked at one by one."""
-
-MOST_GROUPS = 50
-"""Groups of which it is looked whose turn it is; runs of others are taken to keep their places."""
-
-_BEFORE = """
-    (priority > %(priority)s OR priority = %(priority)s
-        AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid))
-"""
-
-_OF_OTHERS = f"""
-    {candidates.DUE} AND {_BEFORE} AND NOT (
-        %(takes_turns)s AND fair_value IS NOT NULL AND {GROUP}
-    )
-"""
-"""What takes turns with the run comes by its turn, wherever it stands."""
-
-FRONT = f"""
-    {candidates.SHOWN} FROM (
-        {_OF_OTHERS} AND NOT job_definition_id = ANY(%(shut)s::uuid[])
-        {candidates.IN_ORDER} LIMIT {MOST_IN_FRONT + 1}
-    ) AS run {candidates.IN_ORDER}
-"""
-
-COUNT = f"""
-    SELECT job_definition_id, entry_point, takes_turns, count(*) AS number FROM (
-        SELECT job_definition_id, entry_point, fair_value IS NOT NULL
-            AND priority = %(priority)s AND job_definition_id IN (
-                SELECT id FROM job_definitions WHERE fairness_key IS NOT NULL
-            ) AS takes_turns
-        FROM ({_OF_OTHERS} LIMIT {MOST_COUNTED + 1}) AS run
-    ) AS run
-    GROUP BY job_definition_id, entry_point, takes_turns ORDER BY number DESC
-"""
-"""Turns are taken at equal priority: what has a higher one comes first, whosever turn it is."""
-
-TURNS_BEFORE = f"""
-    WITH RECURSIVE {CIRCLE}, mine AS (
-        SELECT lap, value, (
-            SELECT count(*) FROM (
-                {DUE_OF_VALUE}
-                  AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid)
-                LIMIT {MOST_COUNTED + 1}
-            ) AS run
-        ) AS rounds
-        FROM circle WHERE value = %(value)s
-    ), other AS (
-        SELECT run.scheduled_at, run.id FROM mine CROSS JOIN circle CROSS JOIN LATERAL (
-            {DUE_OF_VALUE} {IN_LINE}
-            LIMIT rounds + ((circle.lap, circle.value) < (mine.lap, mine.value))::int
-        ) AS run
-        WHERE circle.value <> mine.value LIMIT {MOST_COUNTED + 1}
-    ), standing AS (
-        SELECT scheduled_at, id FROM other
-        UNION ALL
-        SELECT %(scheduled_at)s::timestamptz, %(id)s::uuid
-    )
-    SELECT mine.rounds, mine.rounds + (SELECT count(*) FROM other) AS turns, last.*
-    FROM mine CROSS JOIN (
-        SELECT scheduled_at, id FROM standing ORDER BY scheduled_at DESC, id DESC LIMIT 1
-    ) AS last
-"""
-"""Of each other value as many runs come first as of the run's own, and one more of those that come
-before it in the circle. And where the last of all these stands, the run included."""
-
-
-class _Counted(TypedDict):
-    job_definition_id: ReadOnly[str]
-    entry_point: ReadOnly[str]
-    takes_turns: ReadOnly[bool]
-    number: ReadOnly[int]
-
-
-class _TurnsBefore(TypedDict):
-    rounds: ReadOnly[int]
-    turns: ReadOnly[int]
-    scheduled_at: ReadOnly[str]
-    id: ReadOnly[str]
-
-
-async def in_front_now(
-    connection: Connection, run: Candidate, now: str, shut: Collection[str], quarantine: Quarantine
-) -> InFront:
-    """Return what comes before a due run.
-
-    Args:
-        connection: in a snapshot.
-        run: whose.
-        now: the moment.
-        shut: jobs whose runs are counted, but cannot start.
-        quarantine: runs that this process cannot read; they do not count.
-    """
-    await connection.execute(candidates.BYPASS, (quarantine.ids,))
-    values: Mapping[str, object] = {
-        "now": now,
-        "offered": "",
-        "shut": list(shut),
-        "job_id": run["job_definition_id"],
-        "entry_point": run["entry_point"],
-        "priority": run["priority"],
-        "scheduled_at": run["scheduled_at"],
-        "id": run["id"],
-        "takes_turns": False,
-    }
-    group = group_of(run)
-    if group is None:
-        others = await _before_place(connection, values)
-        return _among(run, others, {})
-    asked = {**values, "value": run["fair_value"]}
-    turns = await read_first(connection, _TurnsBefore, TURNS_BEFORE, asked)
-    if turns is None:
-        others = await _before_place(connection, values)
-        return _among(run, replace(others, is_cut=True), {})
-    each = min(turns["rounds"] + 1, DEPTH)
-    circle = await read_circle(connection, group, now, each, MOST_VALUES)
-    place = {"scheduled_at": turns["scheduled_at"], "id": turns["id"]}
-    others = await _before_place(connection, {**values, **place, "takes_turns": True})
-    count = _added(others.count, turns["turns"])
-    of_job = _added(others.of_job, turns["turns"])
-    others = replace(others, count=count, of_job=of_job)
-    return _among(run, others, {group: circle})
-
-
-def _among(run: Candidate, others: InFront, circles: Mapping[Group, Circle]) -> InFront:
-    """Return what comes before a run, with the run itself where anybody takes turns."""
-    circles = {**others.circles, **circles}
-    if not circles:
-        return others
-    runs = sorted([*others.runs, run], key=order)
-    return replace(others, runs=runs, circles=circles)
-
-
-def _added(count: int | None, turns: int) -> int | None:
-    """Return the sum, None where it is not known or too many."""
-    if count is None or turns > MOST_COUNTED:
-        return None
-    return count + turns
-
-
-async def _before_place(connection: Connection, values: Mapping[str, object]) -> InFront:
-    """Return what comes before a place, without those whose turn comes later."""
-    found = await read_rows(connection, Candidate, FRONT, values)
-    counted = await read_rows(connection, _Counted, COUNT, values)
-    runs = found[:MOST_IN_FRONT]
-    if sum(counts["number"] for counts in counted) > MOST_COUNTED:
-        # Some were not counted, perhaps of those that come first; to ask of each group for whose
-        # turn it is could take seconds.
-        return InFront(runs, is_cut=True, count=None, of_job=None)
-    is_cut = len(found) > len(runs)
-    circles: dict[Group, Circle] = {}
-    number = of_job = 0
-    for counts in counted:
-        first = counts["number"]
-        if counts["takes_turns"] and len(circles) < MOST_GROUPS:
-            group = _group_of(counts, values)
-            first, circles[group] = await first_of_group(connection, group, values)
-        number += first
-        if counts["job_definition_id"] == values["job_id"]:
-            of_job += first
-    return InFront(runs, is_cut, count=number, of_job=of_job, circles=circles)
-
-
-def _group_of(counts: _Counted, values: Mapping[str, object]) -> Group:
-    priority = cast("int", values["priority"])
-    return counts["job_definition_id"], counts["entry_point"], priority
-
-
-def in_front_then(
-    run: Candidate, others: Iterable[Candidate], now: str, rows: Sequence[RunRow], *, is_cut: bool
-) -> InFront:
-    """Return those of the others that were due and came before the run.
-
-    Args:
-        run: whose.
-        others: that waited with it.
-        now: the moment.
-        rows: that tell whose turns were last.
-        is_cut: whether there were more.
-    """
-    due = [run]
-    for one in others:
-        is_due = untimely(one, now) is None
-        if is_due and one["id"] != run["id"]:
-            due.append(one)
-    due.sort(key=order)
-    circles = _circles_then(due, rows)
-    starting = in_turn(due, circles)
-    found = starting[: starting.index(run)]
-    runs = due if circles else found
-    if is_cut:
-        return InFront(runs, is_cut=True, count=None, of_job=None, circles=circles)
-    job_id = run["job_definition_id"]
-    of_job = [one for one in found if one["job_definition_id"] == job_id]
-    return InFront(runs, count=len(found), of_job=len(of_job), circles=circles)
-
-
-def _circles_then(due: Iterable[Candidate], rows: Sequence[RunRow]) -> dict[Group, Circle]:
-    """Return the circles of all that take turns, as far as these rows tell."""
-    lines: dict[Group, list[Candidate]] = {}
-    for one in due:
-        group = group_of(one)
-        if group is not None:
-            line = lines.setdefault(group, [])
-            line.append(one)
-    return {group: circle_of(line, last_turn(rows, line[0])) for group, line in lines.items()}
-
-
-def last_turn(rows: Iterable[RunRow], run: Candidate) -> str | None:
-    """Return the value that had the last turn of a run's group, as far as these rows tell."""
-    last: tuple[int, str] | None = None
-    for row in rows:
-        turn = row["last_turn"]
-        value = row["fair_value"]
-        if turn is None or value is None or not _is_of_group(row, run):
-            continue
-        if last is None or turn > last[0]:
-            last = (turn, value)
-    if last is None:
-        return None
-    return last[1]
-
-
-def _is_of_group(row: RunRow, run: Candidate) -> bool:
-    """Return whether a row is of a run that takes turns with another, if both take any."""
-    if row["job_definition_id"] != run["job_definition_id"]:
-        return False
-    if row["entry_point"] != run["entry_point"]:
-        return False
-    return row["priority"] == run["priority"]
-
-
-# The facts around a run, now or at a position of the log, by which it is explained.
+# The explanation: it reads the facts around a run, now or at a position of the log.
 
 MOST_WORKERS = 1_000
 
+MOST_BEFORE = 2_000
+"""Runs before a run that are read."""
+
+
 MOST_IN_PAST = 500
-"""Runs of a past moment that are looked at, of those that ran and of those that waited."""
+"""Runs of a past moment that are read, of the running ones and of the pending ones."""
 
 NO_FLEET = "which workers lived at that time, and what each had to do: that is not kept"
 
 NO_STARTS = "how many had started within the period of its job's rateLimit: that is not kept"
 
-NO_ENDED_TURNS = (
+NO_ENDED_STARTS = (
     "whose turn was last, where that run had ended: turns are told from those under way"
     " and those that waited"
 )
 
 TOO_MANY = (
-    f"all runs that come first: only those that may start soonest are read, {MOST_IN_FRONT} at most"
+    f"all runs that come first: only those that may start soonest are read, {MOST_BEFORE} at most"
 )
 
 _UNDER_WAY = f"""
-    SELECT id, job_definition_id, concurrency_value, worker_id, started_at, {LIMIT}
+    SELECT id, job_definition_id, concurrency_value, worker_id, started_at, {LIMIT_COLUMNS}
     FROM job_runs AS run WHERE {IS_RUNNING}
 """
 
@@ -458,13 +108,13 @@ class _RunningRow(UnderWay):
 async def explain_now(
     connection: Connection, files: LogFiles, quarantine: Quarantine, run_id: UUID
 ) -> JsonObject | None:
-    """Return why a run stands where it stands, None where there is none.
+    """Return why a run waits, runs or has ended; None where there is no such run.
 
     Args:
         connection: outside of any transaction.
         files: of the log.
         quarantine: what this process cannot read.
-        run_id: whose explanation.
+        run_id: the run.
     """
     async with snapshot(connection):
         run = await lists.by_id(connection, run_id)
@@ -478,10 +128,10 @@ async def explain_now(
 async def explain_then(
     connection: Connection, files: LogFiles, run_id: UUID, as_of: int | datetime
 ) -> tuple[JsonObject, int] | None:
-    """Return the same as of a position or a moment, with the position; None where it was not there.
+    """Return the same as of a position or a moment, with the position; None without such a run.
 
     Raises:
-        InvalidInputError: that is still to come.
+        InvalidInputError: it is in the future.
     """
     async with opened(connection, files, as_of) as past:
         run = await past.run(run_id)
@@ -494,44 +144,40 @@ async def explain_then(
     return explanation, past.position
 
 
-async def _around_now(connection: Connection, run: RunRow, quarantine: Quarantine) -> Around:
+async def _around_now(connection: Connection, run: RunRow, quarantine: Quarantine) -> Surroundings:
     now = await read_value(connection, str, sql.NOW)
     run_id = UUID(run["id"])
     unreadable = await with_unreadable_head(connection, [run_id])
     is_unreadable = bool(unreadable) or run_id in quarantine
     if run["status"] != "pending":
-        return Around(now=now, is_unreadable=is_unreadable)
+        return Surroundings(now=now, is_unreadable=is_unreadable)
     job_id = UUID(run["job_definition_id"])
     jobs = await rows_by_id(connection, job_definitions.TABLE, [job_id])
     job = jobs[job_id]
     running = await read_rows(connection, _RunningRow, _UNDER_WAY)
     limits = limits_of(job)
     candidate = candidate_of(run, limits)
-    front = NOTHING_IN_FRONT
+    before = NONE_BEFORE
     if untimely(candidate, now) is None:
         paused = await read_ids(connection, PAUSED)
-        shut = _full_jobs(running)
-        shut.update(map(str, paused))
-        shut.discard(run["job_definition_id"])
-        front = await in_front_now(connection, candidate, now, shut, quarantine)
-    rooms = KnownRooms(now)
-    await rooms.ask(connection, [candidate, *front.runs])
-    unknown: list[str] = []
-    if front.is_cut:
-        unknown.append(TOO_MANY)
-    return Around(
+        at_capacity = {*_jobs_at_capacity(running), *map(str, paused)}
+        at_capacity.discard(run["job_definition_id"])
+        before = await runs_before_now(connection, candidate, now, at_capacity, quarantine)
+    windows = RateWindowReader(now)
+    await windows.read(connection, [candidate, *before.runs])
+    return Surroundings(
         now=now,
         limits_of_job=limits,
         paused=job["paused"],
         key=_key_of(run, job),
         is_of_rate=_is_of_rate(run, job),
         running=running,
-        rooms=rooms.known,
-        front=front,
-        demands=await _demands(connection),
+        windows=windows.windows,
+        before=before,
+        requirements=await _requirements(connection),
         fleet=await page_of_workers(connection, "", MOST_WORKERS),
         is_unreadable=is_unreadable,
-        unknown=unknown,
+        unknown=[TOO_MANY] if before.is_cut else [],
     )
 
 
@@ -551,34 +197,33 @@ def _is_of_rate(run: RunRow, job: JobDefinitionRow) -> bool:
     return counts_by(rate.key, run["rate_value"], run["parameters"])
 
 
-async def _demands(connection: Connection) -> dict[str, Demand]:
-    """Return what jobs ask of workers; those left out ask for nothing."""
-    jobs = await read_rows(connection, DemandingJob, claims.DEMANDING)
-    return demands_by_job(jobs)
+async def _requirements(connection: Connection) -> dict[str, Requirements]:
+    """Return what jobs require of workers, by job id; jobs left out require nothing."""
+    jobs = await read_rows(connection, JobWithRequirements, claims.JOBS_WITH_REQUIREMENTS)
+    return requirements_by_job(jobs)
 
 
-def _full_jobs(running: Iterable[_RunningRow]) -> set[str]:
-    """Return the jobs of which no run may start beside those under way."""
+def _jobs_at_capacity(running: Iterable[_RunningRow]) -> set[str]:
+    """Return the jobs whose running runs are as many as may be under way."""
     counts: Counter[str] = Counter()
-    full: set[str] = set()
+    at_capacity: set[str] = set()
     for run in running:
         job_id = run["job_definition_id"]
         counts[job_id] += 1
         most = run["max_concurrent_runs"]
         if most is not None and counts[job_id] >= most:
-            full.add(job_id)
-    return full
+            at_capacity.add(job_id)
+    return at_capacity
 
 
-async def _around_then(past: Past, run: RunRow, now: str) -> Around:
+async def _around_then(past: Past, run: RunRow, now: str) -> Surroundings:
     unknown = [NO_FLEET]
     if run["status"] != "pending":
-        return Around(now=now)
+        return Surroundings(now=now)
     under_way = RunFilter(statuses=["running"])
     running, more_ran = await past.runs(under_way, MOST_IN_PAST, 0)
     if more_ran is not None:
-        told = f"all runs that were under way: only {len(running)} are read"
-        unknown.append(told)
+        unknown.append(f"all runs that were under way: only {len(running)} are read")
     waiting = RunFilter(statuses=["pending"])
     pending, more_waited = await past.runs(waiting, MOST_IN_PAST, 0)
     if more_waited is not None:
@@ -589,23 +234,20 @@ async def _around_then(past: Past, run: RunRow, now: str) -> Around:
     candidate = candidate_of(run, limits)
     if rate_key_of(candidate) is not None:
         unknown.append(NO_STARTS)
-    others: list[Candidate] = []
-    for one in pending:
-        job_of_other = jobs[one["job_definition_id"]]
-        other = candidate_of(one, limits_of(job_of_other))
-        others.append(other)
-    is_cut = more_waited is not None
-    front = in_front_then(candidate, others, now, [*running, *pending], is_cut=is_cut)
-    if front.circles:
-        unknown.append(NO_ENDED_TURNS)
-    return Around(
+    others = [candidate_of(one, limits_of(jobs[one["job_definition_id"]])) for one in pending]
+    before = runs_before_then(
+        candidate, others, now, [*running, *pending], is_cut=more_waited is not None
+    )
+    if before.groups:
+        unknown.append(NO_ENDED_STARTS)
+    return Surroundings(
         now=now,
         limits_of_job=limits,
         paused=job["paused"],
         key=_key_of(run, job),
         is_of_rate=_is_of_rate(run, job),
         running=running,
-        front=front,
+        before=before,
         fleet=None,
         unknown=unknown,
     )
@@ -621,10 +263,369 @@ async def _jobs_then(past: Past, runs: Sequence[RunRow]) -> dict[str, JobDefinit
 async def _moment(
     connection: Connection, files: LogFiles, position: int, as_of: int | datetime
 ) -> str:
-    """Return the moment that is asked for: of a position, when it was recorded."""
+    """Return the moment that is meant: of a position, when it was recorded."""
     if isinstance(as_of, datetime):
         return to_iso(as_of)
     place = await last_event_up_to(connection, files.archive, position)
     if place is None:
         return await read_value(connection, str, sql.NOW)
     return place["recorded_at"]
+
+
+# The due runs that come before a run in the queue.
+#
+# A fairness group has the queue position of its next run. Once that is a run behind a position, the
+# rest of the group comes later, also runs that were due before.
+
+MOST_COUNTED = 100_000
+"""Runs before a run that are counted."""
+
+MOST_VALUES = 100
+"""Values of a group whose first runs are read."""
+
+_POSITION = "(%(scheduled_at)s::timestamptz, %(id)s::uuid)"
+
+FIRST_OF_GROUP = f"""
+    WITH RECURSIVE {VALUE_ORDER}, runs_of_value AS (
+        SELECT lap, value, (
+            SELECT count(*) FROM (
+                {DUE_OF_VALUE} AND (scheduled_at, id) < {_POSITION} LIMIT {MOST_COUNTED + 1}
+            ) AS run
+        ) AS before, EXISTS (
+            {DUE_OF_VALUE} AND (scheduled_at, id) > {_POSITION}
+        ) AS goes_on
+        FROM value_order
+    ), turned AS (
+        SELECT before AS rounds, lap, value FROM runs_of_value WHERE goes_on
+        ORDER BY before, lap, value LIMIT 1
+    )
+    SELECT min(rounds) AS rounds, coalesce(sum(least(
+        before,
+        rounds + ((runs_of_value.lap, runs_of_value.value) < (turned.lap, turned.value))::int
+    )), 0)::int AS number
+    FROM runs_of_value LEFT JOIN turned ON true
+"""
+"""Each value with a run before the position starts one run in each round, until it is the turn of a
+value whose next run is behind the position."""
+
+
+class _First(TypedDict):
+    rounds: ReadOnly[int | None]
+    number: ReadOnly[int]
+
+
+async def first_of_group(
+    connection: Connection, group: GroupKey, values: Mapping[str, object]
+) -> tuple[int, FairnessGroup]:
+    """Return how many runs of a group come before a queue position, and the group.
+
+    Args:
+        connection: in a snapshot.
+        group: a group of the position's priority, and not of the run that is explained.
+        values: the position, and the parameters of `candidates.DUE`.
+    """
+    job_id, entry_point, priority = group
+    of_group = {**values, "job_id": job_id, "entry_point": entry_point, "priority": priority}
+    first = await read_one(connection, _First, FIRST_OF_GROUP, of_group)
+    rounds = first["number"] if first["rounds"] is None else first["rounds"]
+    depth = min(rounds + 2, DEPTH)
+    return first["number"], await read_group(
+        connection, group, str(values["now"]), depth, MOST_VALUES
+    )
+
+
+MOST_GROUPS = 50
+"""Groups that are read; runs of further groups are taken to keep their own queue positions."""
+
+_BEFORE = """
+    (priority > %(priority)s OR priority = %(priority)s
+        AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid))
+"""
+
+_OF_OTHERS = f"""
+    {candidates.DUE} AND {_BEFORE} AND NOT (
+        %(in_group)s AND fair_value IS NOT NULL AND {GROUP}
+    )
+"""
+"""Without the runs of the run's own group, which come in the order of its values."""
+
+BEFORE = f"""
+    {candidates.WITH_LIMITS} FROM (
+        {_OF_OTHERS} AND NOT job_definition_id = ANY(%(jobs_at_capacity)s::uuid[])
+        {candidates.IN_ORDER} LIMIT {MOST_BEFORE + 1}
+    ) AS run {candidates.IN_ORDER}
+"""
+
+COUNT = f"""
+    SELECT job_definition_id, entry_point, in_group, count(*) AS number FROM (
+        SELECT job_definition_id, entry_point, fair_value IS NOT NULL
+            AND priority = %(priority)s AND job_definition_id IN (
+                SELECT id FROM job_definitions WHERE fairness_key IS NOT NULL
+            ) AS in_group
+        FROM ({_OF_OTHERS} LIMIT {MOST_COUNTED + 1}) AS run
+    ) AS run
+    GROUP BY job_definition_id, entry_point, in_group ORDER BY number DESC
+"""
+"""Runs of a higher priority come first, in a group or not."""
+
+BEFORE_IN_GROUP = f"""
+    WITH RECURSIVE {VALUE_ORDER}, mine AS (
+        SELECT lap, value, (
+            SELECT count(*) FROM (
+                {DUE_OF_VALUE}
+                  AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid)
+                LIMIT {MOST_COUNTED + 1}
+            ) AS run
+        ) AS rounds
+        FROM value_order WHERE value = %(value)s
+    ), other AS (
+        SELECT run.scheduled_at, run.id FROM mine CROSS JOIN value_order CROSS JOIN LATERAL (
+            {DUE_OF_VALUE} {IN_VALUE_ORDER}
+            LIMIT rounds + ((value_order.lap, value_order.value) < (mine.lap, mine.value))::int
+        ) AS run
+        WHERE value_order.value <> mine.value LIMIT {MOST_COUNTED + 1}
+    ), started AS (
+        SELECT scheduled_at, id FROM other
+        UNION ALL
+        SELECT %(scheduled_at)s::timestamptz, %(id)s::uuid
+    )
+    SELECT mine.rounds, mine.rounds + (SELECT count(*) FROM other) AS turns, last.*
+    FROM mine CROSS JOIN (
+        SELECT scheduled_at, id FROM started ORDER BY scheduled_at DESC, id DESC LIMIT 1
+    ) AS last
+"""
+"""Before a run with N earlier runs of its own value, each other value starts N runs, and one more
+if it is served before the run's value. And the queue position of the last of all these runs."""
+
+
+class _Counted(TypedDict):
+    job_definition_id: ReadOnly[str]
+    entry_point: ReadOnly[str]
+    in_group: ReadOnly[bool]
+    number: ReadOnly[int]
+
+
+class _BeforeInGroup(TypedDict):
+    rounds: ReadOnly[int]
+    turns: ReadOnly[int]
+    scheduled_at: ReadOnly[str]
+    id: ReadOnly[str]
+
+
+async def runs_before_now(
+    connection: Connection,
+    run: Candidate,
+    now: str,
+    jobs_at_capacity: Collection[str],
+    quarantine: Quarantine,
+) -> RunsBefore:
+    """Return the runs that come before a due run.
+
+    Args:
+        connection: in a snapshot.
+        run: the due run.
+        now: the moment.
+        jobs_at_capacity: jobs whose runs are counted, but cannot start.
+        quarantine: runs that this process cannot read; they do not count.
+    """
+    await connection.execute(candidates.BYPASS, (quarantine.ids,))
+    values: Mapping[str, object] = {
+        "now": now,
+        "offered": "",
+        "jobs_at_capacity": list(jobs_at_capacity),
+        "job_id": run["job_definition_id"],
+        "entry_point": run["entry_point"],
+        "priority": run["priority"],
+        "scheduled_at": run["scheduled_at"],
+        "id": run["id"],
+        "in_group": False,
+    }
+    group = group_of(run)
+    if group is None:
+        others = await _runs_before_position(connection, values)
+        return _with_groups(run, others, {})
+    of_value = {**values, "value": run["fair_value"]}
+    turns = await read_first(connection, _BeforeInGroup, BEFORE_IN_GROUP, of_value)
+    if turns is None:
+        others = await _runs_before_position(connection, values)
+        return _with_groups(run, replace(others, is_cut=True), {})
+    depth = min(turns["rounds"] + 1, DEPTH)
+    own = await read_group(connection, group, now, depth, MOST_VALUES)
+    position = {"scheduled_at": turns["scheduled_at"], "id": turns["id"]}
+    others = await _runs_before_position(connection, {**values, **position, "in_group": True})
+    count = _added(others.count, turns["turns"])
+    of_job = _added(others.of_job, turns["turns"])
+    return _with_groups(run, replace(others, count=count, of_job=of_job), {group: own})
+
+
+def _with_groups(
+    run: Candidate, others: RunsBefore, groups: Mapping[GroupKey, FairnessGroup]
+) -> RunsBefore:
+    """Return the runs before a run with these groups; with any, the run itself is among them."""
+    groups = {**others.groups, **groups}
+    if not groups:
+        return others
+    return replace(others, runs=sorted([*others.runs, run], key=queue_position), groups=groups)
+
+
+def _added(count: int | None, turns: int) -> int | None:
+    """Return the sum, None where it is not known or too large."""
+    if count is None or turns > MOST_COUNTED:
+        return None
+    return count + turns
+
+
+async def _runs_before_position(connection: Connection, values: Mapping[str, object]) -> RunsBefore:
+    """Return the runs that start before a queue position: of groups, those that come by turn."""
+    read = await read_rows(connection, Candidate, BEFORE, values)
+    counted = await read_rows(connection, _Counted, COUNT, values)
+    runs = read[:MOST_BEFORE]
+    if sum(counts["number"] for counts in counted) > MOST_COUNTED:
+        # Not all were counted, and to read each group could take seconds.
+        return RunsBefore(runs, is_cut=True, count=None, of_job=None)
+    is_cut = len(read) > len(runs)
+    groups: dict[GroupKey, FairnessGroup] = {}
+    number = of_job = 0
+    for counts in counted:
+        first = counts["number"]
+        if counts["in_group"] and len(groups) < MOST_GROUPS:
+            group = _group_key(counts, values)
+            first, groups[group] = await first_of_group(connection, group, values)
+        number += first
+        if counts["job_definition_id"] == values["job_id"]:
+            of_job += first
+    return RunsBefore(runs, is_cut, count=number, of_job=of_job, groups=groups)
+
+
+def _group_key(counts: _Counted, values: Mapping[str, object]) -> GroupKey:
+    priority = cast("int", values["priority"])
+    return counts["job_definition_id"], counts["entry_point"], priority
+
+
+def runs_before_then(
+    run: Candidate, others: Iterable[Candidate], now: str, rows: Sequence[RunRow], *, is_cut: bool
+) -> RunsBefore:
+    """Return the runs that were due at a past moment and came before a run.
+
+    Args:
+        run: the due run.
+        others: the other pending runs of that moment.
+        now: the moment.
+        rows: the runs of that moment, which say which values of groups were started last.
+        is_cut: whether there were more.
+    """
+    due = [one for one in others if one["id"] != run["id"] and untimely(one, now) is None]
+    due = sorted([run, *due], key=queue_position)
+    groups = _groups_then(due, rows)
+    starting = starting_order(due, groups)
+    before = starting[: starting.index(run)]
+    runs = due if groups else before
+    if is_cut:
+        return RunsBefore(runs, is_cut=True, count=None, of_job=None, groups=groups)
+    job_id = run["job_definition_id"]
+    of_job = [one for one in before if one["job_definition_id"] == job_id]
+    return RunsBefore(runs, count=len(before), of_job=len(of_job), groups=groups)
+
+
+def _groups_then(due: Iterable[Candidate], rows: Sequence[RunRow]) -> dict[GroupKey, FairnessGroup]:
+    """Return all fairness groups of due runs, as far as these rows say."""
+    runs_of_groups: defaultdict[GroupKey, list[Candidate]] = defaultdict(list)
+    for one in due:
+        group = group_of(one)
+        if group is not None:
+            runs_of_groups[group].append(one)
+    return {
+        group: fairness_group(runs, last_value(rows, runs[0]))
+        for group, runs in runs_of_groups.items()
+    }
+
+
+def last_value(rows: Iterable[RunRow], run: Candidate) -> str | None:
+    """Return the value of a run's group that was started last, as far as these rows say."""
+    last: tuple[int, str] | None = None
+    for row in rows:
+        turn = row["last_turn"]
+        value = row["fair_value"]
+        if turn is None or value is None or not _is_of_group(row, run):
+            continue
+        if last is None or turn > last[0]:
+            last = (turn, value)
+    return None if last is None else last[1]
+
+
+def _is_of_group(row: RunRow, run: Candidate) -> bool:
+    """Return whether a row and a run are of the same fairness group, if they are of any."""
+    if row["job_definition_id"] != run["job_definition_id"]:
+        return False
+    if row["entry_point"] != run["entry_point"]:
+        return False
+    return row["priority"] == run["priority"]
+
+
+# The evidence in a run's last events: how it ended, or who requested to cancel it.
+
+TAIL = 100
+"""Last events of a run that are read."""
+
+_PROGRESSED = "job_run.progressed"
+_CANCEL_REQUESTED = "job_run.cancel_requested"
+_LOST = "job_run.attempt_lost"
+
+_LAST_BEAT = "SELECT beat_at FROM workers WHERE id = %(id)s AND dead_at IS NOT NULL"
+
+
+class _Beat(TypedDict):
+    beat_at: ReadOnly[str]
+
+
+async def evidence_of(connection: Connection, files: LogFiles, run: RunRow) -> Evidence:
+    """Return the evidence besides a run's row, which may be a past one."""
+    if run["cancel_requested_at"] is None and run["failure_reason"] is None:
+        return NO_EVIDENCE
+    last: Envelope | None = None
+    cancel_request: Envelope | None = None
+    for event in await _tail(connection, files, run):
+        if event.unreadable is not None or event.topic == _PROGRESSED:
+            continue
+        if event.topic == _CANCEL_REQUESTED:
+            cancel_request = event
+        else:
+            last = event
+    return Evidence(
+        last=last,
+        cancel_request=cancel_request,
+        last_beat_at=await _last_beat(connection, last),
+        memory_mb=await _memory_mb(connection, run),
+    )
+
+
+async def _tail(connection: Connection, files: LogFiles, run: RunRow) -> list[Envelope]:
+    """Return the last events up to the version of the row."""
+    run_id = UUID(run["id"])
+    until = run["aggregate_version"]
+    after: int | None = max(until - TAIL, 0)
+    events: list[Envelope] = []
+    while after is not None and after < until:
+        part = await read_part(connection, files, run_id, after, limit=until - after)
+        events += await envelopes(connection, files.master_keys, part.rows)
+        after = part.next
+    return events
+
+
+async def _last_beat(connection: Connection, last: Envelope | None) -> str | None:
+    """Return the last heartbeat of the worker that was lost, if it is known."""
+    if last is None or last.topic != _LOST:
+        return None
+    row = await read_first(connection, _Beat, _LAST_BEAT, {"id": last.data["worker_id"]})
+    return None if row is None else row["beat_at"]
+
+
+async def _memory_mb(connection: Connection, run: RunRow) -> Json:
+    """Return the memory limit of the job, if the run has the present version of it."""
+    job_id = UUID(run["job_definition_id"])
+    jobs = await rows_by_id(connection, job_definitions.TABLE, [job_id])
+    job = jobs.get(job_id)
+    if job is None or job["version"] != run["definition_version"]:
+        return None
+    resources = job["resources"] or {}
+    return resources.get("memoryMb")

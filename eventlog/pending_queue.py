@@ -1,89 +1,96 @@
-"""Keeps what this process knows of the queue up with the log, and picks by it.
+"""Keeps the pending queue in memory up with the log, and selects the runs of a claim by it.
 
-Without the lock, all is read in one snapshot; under it, nothing changes meanwhile. Either way what
-is known is what the log said at one of its positions, never what this process is about to append: a
-claimed run is pending until its event is met in the log. So no failed commit has to be undone.
+Without the lock, everything is read in one snapshot; under the lock, nothing changes meanwhile. So
+the memory is always the state at a position of the log, never what this process is about to append:
+a claimed run is pending until its event is read from the log. A commit that fails has nothing to
+undo.
+
+A claim takes two steps. `request` adds the claim's reads to the round trip that takes the lock:
+events since the last claim, the front of the queue and limits where the runs in memory will not do.
+`select` decides by the answers, and reads what is still missing (docs/claims.md).
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
+from itertools import chain
 from time import monotonic
 from uuid import UUID
 
 from domain.clock import to_iso
 from domain.ports import Claimant, Offer
 from domain.quarantine import Passing
-from eventlog import claims as statements
 from eventlog.claims import (
-    NOTHING_ASKED,
-    Front,
-    Known,
-    News,
+    FIRST_PLANNED,
+    NO_LIMIT_READS,
+    UNSERVED_ENTRY_POINTS,
+    ClaimReads,
+    FrontRead,
+    LimitReader,
     Prospect,
     TouchedRow,
+    array_of_executed,
     as_json,
-    ask_ahead,
-    ask_front,
-    ask_touched,
     changes_in,
-    executed_by,
-    picked,
-    picked_for_sure,
-    prospect,
-    read_all,
-    still_given_up,
+    next_due,
+    read_queue,
+    request_front,
+    request_touched,
+    select_runs,
+    without_offered_again,
 )
 from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from projections.flow import candidates, claims
-from projections.flow.candidates import FRONT, Candidate, ForeignJobs, order
-from projections.flow.pending_queue import FirstOfPriority, Frontier
+from projections.flow.candidates import QUEUE_START, Candidate, UnservedJobs, queue_position
+from projections.flow.pending_queue import FirstOfPriority, PendingQueue
+from projections.flow.selection import select_candidates
 from projections.rows import Connection, as_rows, read_texts
 
-Load = Callable[[Connection], Awaitable[Frontier]]
+Load = Callable[[Connection], Awaitable[PendingQueue]]
 
 STALE_S = 1.0
-"""After so long there may be much to be read before a claim, so it is not read under the lock."""
+"""After so long there may be many events to read before a claim, so they are not read under the
+lock."""
 
 
 class Queue:
-    """What this process knows of the queue."""
+    """The pending queue as this process follows it, for one isolation of attempts."""
 
     def __init__(self) -> None:
-        self._frontier: Frontier | None = None
+        self._pending: PendingQueue | None = None
         self._offer: Offer | None = None
-        self._foreign = ForeignJobs()
+        self._unserved = UnservedJobs()
         self._mended = 0
         self._followed_at = 0.0
-        # Of when the last look was: what was due then is due.
+        # The moment of the last read: what was due then is due.
         self._now = ""
         self._bypassed: set[str] = set()
-        # By jobs, which the frontier does not help with.
+        # Of runs that are read by job, which the low-water marks do not help with.
         self._passing = Passing[Candidate](lambda run: run["id"] in self._bypassed)
         self._bypasses_more = False
-        self._last: frozenset[UUID] = frozenset()
+        self._selected: Sequence[Candidate] = ()
 
     def clear(self) -> None:
-        """Forget all: the log may be another one."""
-        self._frontier = None
+        """Forget everything: the log may be another one."""
+        self._pending = None
         self._bypassed = set()
         self._passing.begin_anew()
-        self._last = frozenset()
+        self._selected = ()
 
     def is_stale(self, offer: Offer | None) -> bool:
-        """Return whether there may be so much to be read that `follow` is called for."""
+        """Return whether there may be so many events to read that `follow` is called for."""
         is_old = monotonic() - self._followed_at > STALE_S
-        return self._frontier is None or is_old or offer != self._offer
+        return self._pending is None or is_old or offer != self._offer
 
     async def follow(self, connection: Connection, offer: Offer | None) -> None:
-        """Read without the lock what has come since the last time, for who executes this."""
+        """Read without the lock what has changed, for a worker with this offer."""
         self._serve(offer)
         await self._read_on(connection, load=self._load_snapshot)
 
     async def look(
         self, connection: Connection, bypassed: Collection[UUID], offer: Offer | None = None
     ) -> Prospect:
-        """Look without the lock whether a run may start: mostly by one statement.
+        """Return, without the lock, when a run may start: mostly by one statement.
 
         Args:
             connection: any.
@@ -91,199 +98,228 @@ class Queue:
             offer: what the worker executes; other runs do not count either.
         """
         self._serve(offer)
-        self._pass_over(bypassed)
-        frontier = await self._read_on(connection, load=self._load_snapshot)
-        known_to_start = picked(frontier, self._now, frontier.due(self._now), 1)
-        if not known_to_start and not frontier.is_complete(self._now):
-            await self._look_around(connection, frontier, bypassed)
-        return prospect(frontier, self._now)
+        self._bypass(bypassed)
+        pending = await self._read_on(connection, load=self._load_snapshot)
+        startable = self._first_startable(pending)
+        if not startable and not pending.is_complete(self._now):
+            await self._read_front(connection, pending, bypassed)
+            startable = self._first_startable(pending)
+        return next_due(pending, self._now, startable)
 
-    def ask(self, trip: RoundTrip, claimant: Claimant) -> News | None:
-        """Ask, after `candidates.PRESENT`, what has come; None where all must be read anew.
+    def _first_startable(self, pending: PendingQueue) -> list[Candidate]:
+        """Return the first run in memory that may start, as far as limits have been read."""
+        limits = pending.limits(pending.full_windows.windows(self._now))
+        return select_candidates(pending.due(self._now), limits, 1).runs
+
+    def request(self, trip: RoundTrip, claimant: Claimant) -> ClaimReads | None:
+        """Request, after `candidates.PRESENT`, what a claim needs; None to read everything anew.
+
+        Which runs of the queue and which limits the claim needs is decided as the claim itself is,
+        by what is in memory.
 
         Args:
-            trip: takes the questions.
+            trip: takes the statements.
             claimant: who wants runs, how many, and which.
         """
         slots = claimant.slots
         self._serve(claimant.offer)
         if claimant.bypassed:
             trip.ask(candidates.BYPASS, (list(claimant.bypassed),))
-        self._pass_over(claimant.bypassed)
+        self._bypass(claimant.bypassed)
         self._bypasses_more = claimant.bypasses_more
-        frontier = self._frontier
-        if frontier is None:
+        pending = self._pending
+        if pending is None:
             return None
-        asked = ask_touched(trip, frontier)
-        front: Front | None = None
-        # What was picked last waits still, as far as the log has been followed.
-        due = frontier.due(self._now)
-        at_hand = picked(frontier, self._now, due, slots + len(self._last))
-        if len(set(at_hand) - self._last) < slots:
-            front = ask_front(trip, frontier, slots)
-        known = Known(frontier, self._now, slots, in_order=self._bypasses_more)
-        ahead = ask_ahead(trip, frontier, due, slots, known)
-        return News(frontier.position, asked, front, ahead)
+        touched = request_touched(trip, pending)
+        # The last claim's runs are pending in memory until their events have been read. Where the
+        # runs in memory do not fill the slots, they stand in for those behind the low-water mark,
+        # which are probably of the same jobs.
+        started = {run["id"]: run for run in pending.still_pending(self._selected)}
+        due = pending.due(self._now, without=started.keys())
+        reader = LimitReader(pending, self._now, slots, in_order=self._bypasses_more)
+        limits = reader.limits(pending.known_until(self._now)).with_started(started.values())
+        expected = select_candidates(chain(due, started.values()), limits, slots)
+        front: FrontRead | None = None
+        if sum(run["id"] not in started for run in expected.runs) < slots:
+            front = request_front(trip, pending, slots)
+        return ClaimReads(
+            pending.position, touched, front, reader.request(trip, expected, limits, due)
+        )
 
-    async def pick(
-        self, connection: Connection, news: News | None, now: datetime, slots: int
+    async def select(
+        self, connection: Connection, reads: ClaimReads | None, now: datetime, slots: int
     ) -> list[UUID]:
         """Return the due runs to start now, the most urgent first. Call it under the lock.
 
         Args:
             connection: which has the lock.
-            news: the answers to `ask`.
+            reads: what `request` returned, answered.
             now: the database's present.
-            slots: how many runs are wanted.
+            slots: the number of runs at most.
         """
         present = to_iso(now)
-        is_current = news is not None and self._take(news)
-        if is_current and news is not None and news.front is not None:
-            self._take_front(news.front, present)
-        frontier = self._frontier
-        if frontier is None or not is_current:
-            frontier = await self._read_on(connection, load=self._load)
-        ahead = NOTHING_ASKED if news is None else news.ahead
-        known = Known(frontier, present, slots, in_order=self._bypasses_more, ahead=ahead)
-        found = await picked_for_sure(connection, frontier, None, slots, known)
-        is_short = len(found) < slots and not frontier.is_complete(present)
-        if is_short and not known.circles.has_any:
-            await self._look_further(connection, frontier, slots, present)
-            found = await picked_for_sure(connection, frontier, None, slots, known)
-        if len(found) < slots and not frontier.is_complete(present):
-            found = await self._pick_by_job(connection, frontier, slots, known)
-        self._last = frozenset(found)
-        return await still_given_up(connection, frontier, found)
+        is_current = reads is not None and self._take(reads)
+        if is_current and reads is not None and reads.front is not None:
+            self._take_front(reads.front, present)
+        pending = self._pending
+        if pending is None or not is_current:
+            pending = await self._read_on(connection, load=self._load)
+        pipelined = NO_LIMIT_READS if reads is None else reads.limits
+        reader = LimitReader(
+            pending, present, slots, in_order=self._bypasses_more, pipelined=pipelined
+        )
+        runs = await self._select_pending(connection, pending, slots, reader)
+        is_short = len(runs) < slots and not pending.is_complete(present)
+        # Where a fairness group is served, more of the queue's front says little.
+        if is_short and not reader.groups.groups:
+            await self._read_more(connection, pending, slots, present)
+            runs = await self._select_pending(connection, pending, slots, reader)
+        if len(runs) < slots and not pending.is_complete(present):
+            runs = await self._select_by_job(connection, pending, slots, reader)
+        self._selected = runs
+        claimed = await without_offered_again(connection, pending.offer, runs)
+        return [UUID(run["id"]) for run in claimed]
 
-    async def foreign(self, connection: Connection) -> frozenset[str]:
+    async def unserved_entry_points(self, connection: Connection) -> frozenset[str]:
         """Return the entry points of runs that may wait, and that the worker does not execute."""
-        frontier = self._frontier
-        if frontier is None or frontier.offer is None:
+        pending = self._pending
+        if pending is None or pending.offer is None:
             return frozenset()
-        offer = frontier.offer
-        if not frontier.knows_foreign:
-            # What began to wait since then has been noted: an event has touched it.
+        offer = pending.offer
+        if not pending.has_all_unserved:
+            # Those of runs that have entered the queue since then are in memory already.
             values = {"offered": [*offer.entry_points, *offer.given_up]}
-            waiting = await read_texts(connection, statements.FOREIGN, values)
-            frontier.foreign.update(waiting)
-            frontier.knows_foreign = True
-        return offer.given_up.union(frontier.foreign)
+            waiting = await read_texts(connection, UNSERVED_ENTRY_POINTS, values)
+            pending.unserved_entry_points.update(waiting)
+            pending.has_all_unserved = True
+        return offer.given_up.union(pending.unserved_entry_points)
 
     def _serve(self, offer: Offer | None) -> None:
-        """Begin anew where what the worker executes has changed."""
+        """Begin anew where the worker's offer has changed."""
         if offer != self._offer:
             self._offer = offer
-            self._frontier = None
+            self._pending = None
             self._passing.begin_anew()
 
-    async def _pick_by_job(
-        self, connection: Connection, frontier: Frontier, slots: int, known: Known
-    ) -> list[UUID]:
-        behind: Candidate | None = None
-        if self._bypasses_more:
-            behind = self._passing.after(monotonic()) or FRONT
-        else:
-            self._passing.begin_anew()
-        rooms = known.rooms
-        limits = frontier.limits(rooms.known)
-        runs = await claims.first_by_job(
-            connection, rooms, slots, limits, behind, executed_by(self._offer)
-        )
-        free = [run for run in runs if not limits.is_held(run)]
-        self._passing.looked_at(free[:slots])
-        if behind is not None:
-            # Some of what came in before that place is known to the frontier.
-            known_before = frontier.due(rooms.now)
-            by_id = {run["id"]: run for run in [*known_before, *runs]}
-            runs = sorted(by_id.values(), key=order)
-        return await picked_for_sure(connection, frontier, runs, slots, known)
+    def _bypass(self, run_ids: Collection[UUID]) -> None:
+        """Leave these runs out. Runs left out before stay out of memory, also if not among them.
 
-    def _pass_over(self, run_ids: Collection[UUID]) -> None:
-        """Leave these out. What was left out before stays so, also where it is not among them.
-
-        Nobody can remember any number of runs that cannot be read; the frontier moves on past them.
+        No process can remember any number of runs that it cannot read; the low-water marks advance
+        past them.
         """
         self._bypassed = {str(run_id) for run_id in run_ids}
-        if self._frontier is not None:
-            self._frontier.pass_over(self._bypassed)
+        if self._pending is not None:
+            self._pending.bypass(self._bypassed)
 
-    async def _look_around(
-        self, connection: Connection, frontier: Frontier, bypassed: Collection[UUID]
+    async def _select_pending(
+        self, connection: Connection, pending: PendingQueue, slots: int, reader: LimitReader
+    ) -> list[Candidate]:
+        """Select among the runs in memory."""
+        now = reader.windows.now
+        return await select_runs(
+            connection, pending, pending.due(now), slots, reader, pending.known_until(now)
+        )
+
+    async def _select_by_job(
+        self, connection: Connection, pending: PendingQueue, slots: int, reader: LimitReader
+    ) -> list[Candidate]:
+        """Select among the first runs of each job that has capacity."""
+        after: Candidate | None = None
+        if self._bypasses_more:
+            after = self._passing.after(monotonic()) or QUEUE_START
+        else:
+            self._passing.begin_anew()
+        limits = reader.limits(None)
+        runs = await claims.first_by_job(
+            connection, reader.windows, slots, limits, after, array_of_executed(self._offer)
+        )
+        free = [run for run in runs if not limits.is_key_saturated(run)]
+        self._passing.looked_at(free[:slots])
+        if after is not None:
+            # Some of the runs that have entered the queue before that position are in memory.
+            in_memory = pending.due(reader.windows.now)
+            by_id = {run["id"]: run for run in [*in_memory, *runs]}
+            runs = sorted(by_id.values(), key=queue_position)
+        return await select_runs(connection, pending, runs, slots, reader)
+
+    async def _read_front(
+        self, connection: Connection, pending: PendingQueue, bypassed: Collection[UUID]
     ) -> None:
         """Read the front, and what is planned beyond it, as of one moment."""
-        places = frontier.unfinished_places
+        marks = pending.unread_marks
         trip = RoundTrip(connection)
         async with snapshot(connection):
             present = trip.ask(candidates.PRESENT)
             if bypassed:
                 trip.ask(candidates.BYPASS, (list(bypassed),))
-            asked = ask_touched(trip, frontier)
-            front = ask_front(trip, frontier, 1)
-            planned = trip.ask(statements.FIRST_PLANNED, (as_json(places),))
+            touched = request_touched(trip, pending)
+            front = request_front(trip, pending, 1)
+            planned = trip.ask(FIRST_PLANNED, (as_json(marks),))
             await trip.go()
-        if front is None or not self._take(News(frontier.position, asked, front)):
+        if front is None or not self._take(ClaimReads(pending.position, touched, front)):
             return
         self._now = present.rows[0]["now"]
         self._take_front(front, self._now)
-        frontier.foresee(places, as_rows(FirstOfPriority, planned.rows), self._now)
+        pending.extend_to_planned(marks, as_rows(FirstOfPriority, planned.rows), self._now)
 
-    async def _read_on(self, connection: Connection, load: Load) -> Frontier:
-        """Read what has come since the last time, in steps, or all anew where that is too late."""
+    async def _read_on(self, connection: Connection, load: Load) -> PendingQueue:
+        """Read what has changed since the last time, in steps, or everything anew."""
         while True:
-            frontier = self._frontier
-            if frontier is None:
+            pending = self._pending
+            if pending is None:
                 return await load(connection)
             trip = RoundTrip(connection)
-            asked = ask_touched(trip, frontier)
+            touched = request_touched(trip, pending)
             await trip.go()
-            if self._take(News(frontier.position, asked, None)):
-                return frontier
+            if self._take(ClaimReads(pending.position, touched, None)):
+                return pending
 
-    async def _look_further(
-        self, connection: Connection, frontier: Frontier, slots: int, now: str
+    async def _read_more(
+        self, connection: Connection, pending: PendingQueue, slots: int, now: str
     ) -> None:
+        """Read more of the queue's front."""
         trip = RoundTrip(connection)
-        front = ask_front(trip, frontier, slots)
+        front = request_front(trip, pending, slots)
         await trip.go()
         if front is not None:
             self._take_front(front, now)
 
-    def _take(self, news: News) -> bool:
-        """Take in what has come; return whether that was all."""
-        frontier = self._frontier
-        rows = as_rows(TouchedRow, news.touched.rows)
+    def _take(self, reads: ClaimReads) -> bool:
+        """Take in the events since the last position; return whether there are no more."""
+        pending = self._pending
+        rows = as_rows(TouchedRow, reads.touched.rows)
         state = rows[0]
-        if frontier is None or not news.after <= frontier.position <= state["position"]:
-            # Forgotten, or followed further, since it was asked.
+        if pending is None or not reads.after <= pending.position <= state["position"]:
+            # Forgotten, or further ahead than the answer.
             return False
-        if state["mended"] != self._mended or state["archived_to"] > news.after:
+        if state["mended"] != self._mended or state["archived_to"] > reads.after:
             self.clear()
             return False
         changes = changes_in(rows)
-        if self._foreign.learn(changes.demands):
+        if self._unserved.update(changes.requirements):
             self.clear()
             return False
-        frontier.follow(state["position"], changes.runs, changes.limits)
+        pending.follow(state["position"], changes.runs, changes.limits)
         self._now = state["now"]
         self._followed_at = monotonic()
         return not state["is_cut"]
 
-    def _take_front(self, front: Front, now: str) -> None:
-        if self._frontier is not None:
-            found = as_rows(Candidate, front.answer.rows)
-            self._frontier.extend(front.places, found, front.limit, now)
+    def _take_front(self, front: FrontRead, now: str) -> None:
+        if self._pending is not None:
+            runs = as_rows(Candidate, front.answer.rows)
+            self._pending.extend(front.marks, runs, front.limit, now)
 
-    async def _load_snapshot(self, connection: Connection) -> Frontier:
+    async def _load_snapshot(self, connection: Connection) -> PendingQueue:
         async with snapshot(connection):
             return await self._load(connection)
 
-    async def _load(self, connection: Connection) -> Frontier:
-        """Read all anew. What was consumed is walked over, once."""
-        state, frontier = await read_all(connection, self._offer)
-        self._foreign = frontier.foreign_jobs
-        frontier.pass_over(self._bypassed)
-        self._frontier = frontier
+    async def _load(self, connection: Connection) -> PendingQueue:
+        """Read everything anew. This scans consumed rows once."""
+        state, pending = await read_queue(connection, self._offer)
+        self._unserved = pending.unserved_jobs
+        pending.bypass(self._bypassed)
+        self._pending = pending
         self._now = state["now"]
         self._mended = state["mended"]
         self._followed_at = monotonic()
-        return frontier
+        return pending

@@ -106,7 +106,7 @@ class Work:
     async def unoffered(self) -> frozenset[str]:
         """Return the entry points of runs that may wait, and that no living worker offers."""
         async with borrowed(self._pool) as connection:
-            foreign = await self._queue.foreign(connection)
+            foreign = await self._queue.unserved_entry_points(connection)
             return await unoffered(connection, foreign)
 
     async def any_overdue(self) -> bool:

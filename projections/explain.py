@@ -1,14 +1,13 @@
-"""Why a run stands where it stands: all reasons, whatever its status, in one answer.
+"""Why a run waits, runs or has ended: all reasons, whatever its status, in one answer.
 
-First how a run ended; then what keeps it waiting for a worker, for a rate limit and for all else,
-in the order of a claim: may it be read, is it due, does a worker with a free slot execute it, do
-its job and its key have capacity, and is it next. Last the answer (`explained`).
+First the answer (`explained`). Then why a run ended. Then what keeps it waiting, in the order of a
+claim: can it be read, is it due, does a worker with a free slot execute it, do its job, its key and
+its rate have capacity, and is it next.
 """
 
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from uuid import UUID
 
 from domain.clock import from_iso, later, to_iso
 from domain.jobs.definition import RateLimit
@@ -18,20 +17,117 @@ from domain.workers import Isolation, Labels, has_labels, told
 from projections.envelope import Envelope
 from projections.explain_facts import (
     NAMED,
-    Around,
     Member,
     Reason,
+    Surroundings,
     UnderWay,
+    blocked_since,
     busy_of,
     candidate_of,
-    latest,
     slots_of,
 )
-from projections.flow.candidates import Candidate, Demand, key_of, untimely
-from projections.flow.limits import Refusal, Turns, key_limit, takes
+from projections.flow.candidates import Candidate, Requirements, key_of, untimely
+from projections.flow.selection import (
+    Refusal,
+    key_limit,
+    refusals,
+    select_candidates,
+    serves_entry_point,
+)
 from projections.job_runs import RunRow
 
-# How a run ended, with what its events tell of that.
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What is known of a run besides its row.
+
+    Attributes:
+        last: its last event that is no progress, if it can be read.
+        cancel_request: the event that requested to cancel it, if there is one.
+        last_beat_at: the last heartbeat of the worker in that last event.
+        memory_mb: the memory limit of an attempt; None for no limit, or where it is not known.
+    """
+
+    last: Envelope | None = None
+    cancel_request: Envelope | None = None
+    last_beat_at: str | None = None
+    memory_mb: Json = None
+
+
+NO_EVIDENCE = Evidence()
+
+
+def explained(run: RunRow, around: Surroundings, evidence: Evidence = NO_EVIDENCE) -> JsonObject:
+    """Return why a run waits, runs or has ended, as clients see it (contract, section 10)."""
+    reasons = _reasons(run, around, evidence)
+    return {
+        "status": run["status"],
+        "summary": _summary(run, around, reasons),
+        "reasons": [reason.present() for reason in reasons],
+        "nextChangeAt": _next_change(run, around),
+        "unknown": [*around.unknown],
+    }
+
+
+def _reasons(run: RunRow, around: Surroundings, evidence: Evidence) -> list[Reason]:
+    if run["status"] in FINAL:
+        return ended(run, evidence)
+    cancel = cancel_requested(run, evidence)
+    if run["status"] == "running":
+        return [*_unreadable(around), *cancel]
+    return [*waiting(run, around), *cancel]
+
+
+def _summary(run: RunRow, around: Surroundings, reasons: Sequence[Reason]) -> str:
+    status = run["status"]
+    binding = [reason.message for reason in reasons if reason.binding]
+    if status == "pending":
+        return _waits(around, binding)
+    number = run["attempt"]
+    most = run["max_attempts"]
+    attempt = f"attempt {number} of {most}"
+    if status in FINAL:
+        end = f"{status} in {attempt}"
+        return ": ".join([end, *binding])
+    worker = run["worker_id"]
+    since = run["started_at"]
+    return "; ".join([f"runs on worker {worker} since {since}, {attempt}", *binding])
+
+
+def _waits(around: Surroundings, binding: Sequence[str]) -> str:
+    if binding:
+        return f"waits: {'; '.join(binding)}"
+    nothing = "nothing that is known" if around.unknown else "nothing"
+    return f"waits for {nothing}: a worker's next claim may start it"
+
+
+def _next_change(run: RunRow, around: Surroundings) -> str | None:
+    """Return the next known time at which the answer changes."""
+    status = run["status"]
+    moments: list[str | None] = []
+    if status == "pending":
+        candidate = candidate_of(run, around.limits_of_job)
+        moments = [candidate["scheduled_at"], candidate["start_by"]]
+        window = around.window_of(candidate)
+        if window is not None:
+            moments.append(window.reopens_at)
+    elif status == "running":
+        moments = [_runs_until(run)]
+    later = [one for one in moments if one is not None and one > around.now]
+    return min(later, default=None)
+
+
+def _runs_until(run: RunRow) -> str | None:
+    """Return when the attempt reaches its time limit, None where it has none."""
+    started_at = run["started_at"]
+    timeout_ms = run["timeout_ms"]
+    if started_at is None or timeout_ms is None:
+        return None
+    ends_at = later(from_iso(started_at), timeout_ms)
+    return to_iso(ends_at)
+
+
+# Why a run ended, with the evidence in its events.
 
 CANCELED = "canceled"
 """The reason of a run that somebody canceled: it has no `failureReason`."""
@@ -39,26 +135,6 @@ CANCELED = "canceled"
 _CODE = re.compile(r"exited with code (-?\d+)")
 _SIGNAL = re.compile(r"ended by signal (\w+)")
 _PEAK = re.compile(r"\(([\d.]+) MB\)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """What is known of a run beside its row.
-
-    Attributes:
-        last: the last event of it that says more than that it goes on, if that can be read.
-        asked: the event by which somebody asked to cancel it, if one did.
-        last_beat_at: when the worker of that last event proved for the last time that it lives.
-        memory_mb: what an attempt may use together; None for no limit, or where it is not known.
-    """
-
-    last: Envelope | None = None
-    asked: Envelope | None = None
-    last_beat_at: str | None = None
-    memory_mb: Json = None
-
-
-NO_EVIDENCE = Evidence()
 
 
 def ended(run: RunRow, evidence: Evidence) -> list[Reason]:
@@ -70,36 +146,34 @@ def ended(run: RunRow, evidence: Evidence) -> list[Reason]:
         "attempt": run["attempt"],
         "maxAttempts": run["max_attempts"],
         "startedAt": run["started_at"],
-        "workerId": _said(evidence.last, "worker_id"),
+        "workerId": _field_of(evidence.last, "worker_id"),
     }
-    more = _MORE.get(code)
-    if run["status"] == CANCELED:
-        more = _who_canceled
-    if more is not None:
-        details |= more(run, evidence)
+    details_of_code = _cancel if run["status"] == CANCELED else _DETAILS.get(code)
+    if details_of_code is not None:
+        details |= details_of_code(run, evidence)
     message = run["error_message"] or f"it was {run['status']}"
     return [Reason(code, message, True, run["completed_at"], details)]
 
 
-def asked_to_stop(run: RunRow, evidence: Evidence) -> list[Reason]:
-    """Return that somebody asked to cancel the run, if so and if it has not stopped yet."""
+def cancel_requested(run: RunRow, evidence: Evidence) -> list[Reason]:
+    """Return that the run is to be canceled, if so and if it has not stopped yet."""
     since = run["cancel_requested_at"]
     if since is None:
         return []
     by: str | None = None
-    if evidence.asked is not None:
-        by = evidence.asked.actor
+    if evidence.cancel_request is not None:
+        by = evidence.cancel_request.actor
     details: JsonObject = {"by": by, "reason": run["cancel_reason"]}
     message = "it was asked to stop, and is canceled once what runs has stopped"
     return [Reason("cancel_requested", message, True, since, details)]
 
 
-def _who_canceled(run: RunRow, evidence: Evidence) -> JsonObject:
-    # While it waits, one event says all; while it runs, it is asked first.
-    asked = evidence.asked or evidence.last
+def _cancel(run: RunRow, evidence: Evidence) -> JsonObject:
+    # A pending run is canceled by one event; of a running one it is requested first.
+    canceled = evidence.cancel_request or evidence.last
     by = None
-    if asked is not None and run["failure_reason"] is None:
-        by = asked.actor
+    if canceled is not None and run["failure_reason"] is None:
+        by = canceled.actor
     return {
         "by": by,
         "reason": run["cancel_reason"] or run["error_message"],
@@ -109,31 +183,26 @@ def _who_canceled(run: RunRow, evidence: Evidence) -> JsonObject:
 
 
 def _exit_code(run: RunRow, _: Evidence) -> JsonObject:
-    code = _told(run, _CODE)
-    if code is None:
-        return {"exitCode": None}
-    return {"exitCode": int(code)}
+    code = _match_in_message(run, _CODE)
+    return {"exitCode": None if code is None else int(code)}
 
 
 def _signal(run: RunRow, _: Evidence) -> JsonObject:
-    return {"signal": _told(run, _SIGNAL)}
+    return {"signal": _match_in_message(run, _SIGNAL)}
 
 
 def _memory(run: RunRow, evidence: Evidence) -> JsonObject:
-    peak_mb: float | None = None
-    told = _told(run, _PEAK)
-    if told is not None:
-        peak_mb = float(told)
-    return {"peakMemoryMb": peak_mb, "limitMb": evidence.memory_mb}
+    peak_mb = _match_in_message(run, _PEAK)
+    return {
+        "peakMemoryMb": None if peak_mb is None else float(peak_mb),
+        "limitMb": evidence.memory_mb,
+    }
 
 
-def _told(run: RunRow, pattern: re.Pattern[str]) -> str | None:
-    """Return what a run's message tells by a pattern, None where it does not."""
-    message = run["error_message"] or ""
-    found = pattern.search(message)
-    if found is None:
-        return None
-    return found[1]
+def _match_in_message(run: RunRow, pattern: re.Pattern[str]) -> str | None:
+    """Return the group of a pattern in the run's error message; None without a match."""
+    match = pattern.search(run["error_message"] or "")
+    return None if match is None else match[1]
 
 
 def _silent_since(_: RunRow, evidence: Evidence) -> JsonObject:
@@ -152,7 +221,7 @@ def _entry_point(run: RunRow, _: Evidence) -> JsonObject:
     return {"entryPoint": run["entry_point"]}
 
 
-_MORE: dict[str, Callable[[RunRow, Evidence], JsonObject]] = {
+_DETAILS: dict[str, Callable[[RunRow, Evidence], JsonObject]] = {
     "exit": _exit_code,
     "signal": _signal,
     "out_of_memory": _memory,
@@ -163,16 +232,16 @@ _MORE: dict[str, Callable[[RunRow, Evidence], JsonObject]] = {
 }
 
 
-def _said(event: Envelope | None, field: str) -> Json:
+def _field_of(event: Envelope | None, field: str) -> Json:
     if event is None:
         return None
     return event.data.get(field)
 
 
-# What keeps a run waiting for a worker: none lives, none executes it, or all are busy.
+# Whether a run waits for a worker: none lives, none executes it, or all are busy.
 
 
-def by_workers(run: Candidate, around: Around) -> list[Reason]:
+def by_workers(run: Candidate, around: Surroundings) -> list[Reason]:
     """Return what keeps a run from being given to any worker, if anything does."""
     fleet = around.fleet
     if fleet is None:
@@ -180,26 +249,26 @@ def by_workers(run: Candidate, around: Around) -> list[Reason]:
     if not _any_alive(fleet):
         return [_no_worker(fleet)]
     entry_point = run["entry_point"]
-    offering = [one for one in fleet if takes(one["entry_points"], entry_point)]
+    offering = [one for one in fleet if serves_entry_point(one["entry_points"], entry_point)]
     if not _any_alive(offering):
         return [_not_offered(entry_point, offering)]
-    able = around.able(run)
+    able = around.workers_for(run)
     if not able:
-        return [_not_able(entry_point, around.wanted(run), offering)]
+        return [_requirements_unmet(entry_point, around.requirements_of(run), offering)]
     if any(around.free_slots(worker, run) > 0 for worker in able):
         return []
-    return [_full(run, able, around)]
+    return [_slots_full(run, able, around)]
 
 
 def _any_alive(fleet: Sequence[Member]) -> bool:
     return any(worker["state"] == "alive" for worker in fleet)
 
 
-def _full(run: Candidate, able: Sequence[Member], around: Around) -> Reason:
+def _slots_full(run: Candidate, able: Sequence[Member], around: Surroundings) -> Reason:
     ids = {worker["id"] for worker in able}
-    since = latest(run, [one for one in around.running if one["worker_id"] in ids], around)
-    isolation = around.wanted(run).isolation
-    details: JsonObject = {"workers": _shown(able, isolation)}
+    since = blocked_since(run, [one for one in around.running if one["worker_id"] in ids], around)
+    isolation = around.requirements_of(run).isolation
+    details: JsonObject = {"workers": _slots_by_worker(able, isolation)}
     entry_point = run["entry_point"]
     slots = sum(slots_of(worker, isolation) for worker in able)
     workers = _counted(len(able), "worker that executes", "workers that execute")
@@ -215,35 +284,37 @@ def _no_worker(fleet: Sequence[Member]) -> Reason:
     return Reason("no_worker", "no living worker claims anything: start one", True, None, details)
 
 
-def _not_able(entry_point: str, wanted: Demand, offering: Sequence[Member]) -> Reason:
+def _requirements_unmet(
+    entry_point: str, required: Requirements, offering: Sequence[Member]
+) -> Reason:
     alive = [worker for worker in offering if worker["state"] == "alive"]
-    if wanted.isolation == "process":
-        having = [one for one in alive if has_labels(one["labels"], wanted.labels)]
+    if required.isolation == "process":
+        having = [one for one in alive if has_labels(one["labels"], required.labels)]
         if having:
-            return _without_room(entry_point, having)
-        return _not_labelled(wanted.labels, offering)
-    if any(slots_of(worker, wanted.isolation) > 0 for worker in alive):
-        return _not_labelled(wanted.labels, offering)
+            return _cluster_full(entry_point, having)
+        return _not_labelled(required.labels, offering)
+    if any(slots_of(worker, required.isolation) > 0 for worker in alive):
+        return _not_labelled(required.labels, offering)
     message = (
         "no living worker that executes it lets attempts share a process: start one with"
         " --shared-slots, or revise the job's isolation"
     )
-    details: JsonObject = {"isolation": wanted.isolation}
+    details: JsonObject = {"isolation": required.isolation}
     return Reason("no_worker_shares", message, True, None, details)
 
 
-def _without_room(entry_point: str, able: Sequence[Member]) -> Reason:
+def _cluster_full(entry_point: str, able: Sequence[Member]) -> Reason:
     message = (
         f"the workers that execute {entry_point} have no room at the moment, for their cluster is"
         " full: wait, or give it more nodes"
     )
-    details: JsonObject = {"workers": _shown(able, "process")}
+    details: JsonObject = {"workers": _slots_by_worker(able, "process")}
     return Reason("slots_full", message, True, None, details)
 
 
-def _not_labelled(wanted: Labels, offering: Sequence[Member]) -> Reason:
-    leaving = _ids_of([one for one in offering if has_labels(one["labels"], wanted)], "draining")
-    labels = told(wanted)
+def _not_labelled(required: Labels, offering: Sequence[Member]) -> Reason:
+    leaving = _ids_of([one for one in offering if has_labels(one["labels"], required)], "draining")
+    labels = told(required)
     message = (
         f"no living worker that executes it has the labels {labels}:"
         " start one with them, or revise the job's workerLabels"
@@ -253,7 +324,7 @@ def _not_labelled(wanted: Labels, offering: Sequence[Member]) -> Reason:
             f"workers with the labels {labels} are being drained, and no other one has them:"
             " start one that does"
         )
-    details: JsonObject = {"workerLabels": {**wanted}, "draining": leaving}
+    details: JsonObject = {"workerLabels": {**required}, "draining": leaving}
     return Reason("no_worker_has_labels", message, True, None, details)
 
 
@@ -270,12 +341,12 @@ def _not_offered(entry_point: str, offering: Sequence[Member]) -> Reason:
 
 
 def _ids_of(fleet: Iterable[Member], state: str) -> list[Json]:
-    found = [one for one in fleet if one["state"] == state]
-    return [one["id"] for one in found[:NAMED]]
+    ids = [one["id"] for one in fleet if one["state"] == state]
+    return [*ids[:NAMED]]
 
 
-def _shown(fleet: Sequence[Member], isolation: Isolation) -> list[Json]:
-    """Return workers with the slots that count for this isolation."""
+def _slots_by_worker(fleet: Sequence[Member], isolation: Isolation) -> list[Json]:
+    """Return the first workers with their slots for this isolation."""
     return [
         {
             "id": worker["id"],
@@ -286,14 +357,14 @@ def _shown(fleet: Sequence[Member], isolation: Isolation) -> list[Json]:
     ]
 
 
-# Why a run waits whose job has started as many within the period as it may.
+# Whether a run waits for a rate limit.
 
 
-def rate_limited(run: Candidate, around: Around) -> Reason:
-    """Return that there is no room within the period, and when there will be."""
+def _rate_limited(run: Candidate, around: Surroundings) -> Reason:
+    """Return that the run's rate window is full, and when it reopens."""
     rate = RateLimit.from_json(run["rate_limit"])
-    room = around.room_of(run)
-    if rate is None or room is None or room.reopens_at is None:
+    window = around.window_of(run)
+    if rate is None or window is None or window.reopens_at is None:
         message = f"run {run['id']} is not limited by a rate that is full"
         raise ValueError(message)
     period_ms = int(rate.period.total_seconds() * 1_000)
@@ -301,7 +372,7 @@ def rate_limited(run: Candidate, around: Around) -> Reason:
         "limit": rate.limit,
         "periodMs": period_ms,
         "key": rate.key if around.is_of_rate else None,
-        "reopensAt": room.reopens_at,
+        "reopensAt": window.reopens_at,
     }
     counted = "runs of its job"
     if not around.is_of_rate:
@@ -310,23 +381,23 @@ def rate_limited(run: Candidate, around: Around) -> Reason:
         counted = f"runs with the same value of {rate.key}"
     message = (
         f"{rate.limit} {counted} have started within {period_ms} ms,"
-        f" and rateLimit allows no more: the next one may start at {room.reopens_at}"
+        f" and rateLimit allows no more: the next one may start at {window.reopens_at}"
     )
     return Reason("rate_limited", message, True, _since(run, around), details)
 
 
-def _since(run: Candidate, around: Around) -> str | None:
-    """Return since when the run waits for that, as far as is known: since it was due."""
+def _since(run: Candidate, around: Surroundings) -> str | None:
+    """Return since when the run waits for its rate, as far as is known: since it was due."""
     due_at = from_iso(run["scheduled_at"])
     if due_at > from_iso(around.now):
         return None
     return to_iso(due_at)
 
 
-def waiting(run: RunRow, around: Around) -> list[Reason]:
+def waiting(run: RunRow, around: Surroundings) -> list[Reason]:
     """Return all that keeps a pending run from starting; nothing where the next claim takes it.
 
-    What comes after its time does not bind as long as the run is not due.
+    As long as the run is not due, only its time binds.
     """
     candidate = candidate_of(run, around.limits_of_job)
     by_time = _by_time(run, candidate, around.now)
@@ -335,11 +406,11 @@ def waiting(run: RunRow, around: Around) -> list[Reason]:
         others = [replace(reason, binding=False) for reason in others]
     elif _is_behind(candidate, around):
         others.append(_behind(candidate, around))
-    return [*unreadable(around), *by_time, *others]
+    return [*_unreadable(around), *by_time, *others]
 
 
-def unreadable(around: Around) -> list[Reason]:
-    """Return that nobody of this version can go on with the run, if so."""
+def _unreadable(around: Surroundings) -> list[Reason]:
+    """Return that this version cannot read the run's history, if so."""
     if not around.is_unreadable:
         return []
     message = (
@@ -378,18 +449,17 @@ def _not_due(run: RunRow) -> Reason:
     return Reason("backing_off", message, True, run["updated_at"], details)
 
 
-def _by_limits(run: Candidate, around: Around) -> list[Reason]:
-    refusals = around.limits().refusals(run)
-    return [_refused(refusal, run, around) for refusal in refusals]
+def _by_limits(run: Candidate, around: Surroundings) -> list[Reason]:
+    return [_refused(refusal, run, around) for refusal in refusals(run, around.limits())]
 
 
-def _refused(refusal: Refusal, run: Candidate, around: Around) -> Reason:
+def _refused(refusal: Refusal, run: Candidate, around: Surroundings) -> Reason:
     if refusal == "job_paused":
         return _paused(run, around)
     if refusal == "key_limit":
         return _held(run, around)
     if refusal == "rate_limited":
-        return rate_limited(run, around)
+        return _rate_limited(run, around)
     running = around.of_job(run["job_definition_id"])
     most = run["max_concurrent_runs"]
     details: JsonObject = {"limit": most, "running": len(running), "runs": _ids(running)}
@@ -398,10 +468,10 @@ def _refused(refusal: Refusal, run: Candidate, around: Around) -> Reason:
         f"{under_way} under way, and maxConcurrentRuns is {most}:"
         " wait for one to end, or revise the job"
     )
-    return Reason("job_limit", message, True, latest(run, running, around), details)
+    return Reason("job_limit", message, True, blocked_since(run, running, around), details)
 
 
-def _paused(run: Candidate, around: Around) -> Reason:
+def _paused(run: Candidate, around: Surroundings) -> Reason:
     details: JsonObject = {**(around.paused or {})}
     message = "its job is paused: resume it"
     reason = details.get("reason")
@@ -413,7 +483,7 @@ def _paused(run: Candidate, around: Around) -> Reason:
     return Reason("job_paused", message, True, at, details)
 
 
-def _held(run: Candidate, around: Around) -> Reason:
+def _held(run: Candidate, around: Surroundings) -> Reason:
     holders = around.holders_of(key_of(run))
     first = min(holders, key=lambda one: one["started_at"] or "")
     limit = key_limit(run)
@@ -432,61 +502,59 @@ def _held(run: Candidate, around: Around) -> Reason:
             f"{len(holders)} runs with the same value of {parameter} are under way,"
             f" and concurrencyLimit is {limit}"
         )
-    return Reason("key_limit", message, True, latest(run, holders, around), details)
+    return Reason("key_limit", message, True, blocked_since(run, holders, around), details)
 
 
-def _is_behind(run: Candidate, around: Around) -> bool:
-    """Return whether others start first, even if all else were out of the way.
+def _is_behind(run: Candidate, around: Surroundings) -> bool:
+    """Return whether other runs start first, even if nothing else kept this one.
 
-    So the claim of each worker that takes the run and has room is full without it; where none has
-    room, that of each that would have room for one.
+    So the claim of each worker that executes the run and has a free slot is full without it; where
+    no worker has one, a claim for one slot of each.
     """
-    if not around.front.runs:
+    if not around.before.runs:
         return False
-    able = around.able(run)
-    with_room = [worker for worker in able if around.free_slots(worker, run) > 0]
-    claimants: list[Member | None] = [*(with_room or able)]
-    if not claimants:
-        # Nobody takes it: so it is asked of one that would take everything.
-        claimants = [None]
-    return not any(_comes_up(run, one, around) for one in claimants)
+    able = around.workers_for(run)
+    with_free_slots = [worker for worker in able if around.free_slots(worker, run) > 0]
+    # Where no worker executes it, the claim of a worker that executes everything decides.
+    claimants: list[Member | None] = [*(with_free_slots or able)] or [None]
+    return not any(_may_be_claimed(run, one, around) for one in claimants)
 
 
-def _comes_up(run: Candidate, worker: Member | None, around: Around) -> bool:
-    """Return whether a worker's claim would take the run, or might.
+def _may_be_claimed(run: Candidate, worker: Member | None, around: Surroundings) -> bool:
+    """Return whether a worker's next claim would take the run, or might.
 
     Args:
         run: which one.
-        worker: whose claim; None for one that takes everything.
-        around: what else there is.
+        worker: whose claim; None for a worker that executes everything.
+        around: the queue, the limits and the workers.
     """
-    queue = around.front.runs
+    queue = around.before.runs
     slots = 1
     if worker is not None:
         slots = max(slots, around.free_slots(worker, run))
-        queue = [one for one in queue if around.is_for(one, worker)]
-    circles = around.front.circles
+        queue = [one for one in queue if around.can_execute(worker, one)]
+    groups = around.before.groups
     if run["max_concurrent_runs"] == 0:
-        # Its pause is told by itself; here it is asked who comes first once the job is resumed.
+        # The pause is a reason of its own; this one is about the order once the job is resumed.
         job_id = run["job_definition_id"]
         queue = _resumed(queue, job_id)
-        circles = {
-            group: replace(circle, lines=[_resumed(line, job_id) for line in circle.lines])
-            for group, circle in circles.items()
+        groups = {
+            key: replace(group, queues=[_resumed(one, job_id) for one in group.queues])
+            for key, group in groups.items()
         }
         [run] = _resumed([run], job_id)
-    limits = around.limits_with_room_for(run)
-    picked = limits.pick(queue, slots, Turns(circles))
-    if UUID(run["id"]) in picked:
+    limits = replace(around.limits_with_capacity_for(run), groups=groups)
+    selection = select_candidates(queue, limits, slots)
+    if any(one["id"] == run["id"] for one in selection.runs):
         return True
-    if len(picked) == slots:
+    if len(selection.runs) == slots:
         return False
-    # Of those that are not told, some may come before it; or none, and so it might.
-    return around.front.is_cut or not limits.refusals(run)
+    # Where not all runs before it have been read, it might be claimed.
+    return around.before.is_cut or not selection.refusals(run)
 
 
 def _resumed(runs: Sequence[Candidate], job_id: str) -> list[Candidate]:
-    """Return runs as they stand if this job is not paused."""
+    """Return the runs as they are once this job is resumed."""
     resumed: list[Candidate] = []
     for run in runs:
         is_of_job = run["job_definition_id"] == job_id
@@ -494,20 +562,20 @@ def _resumed(runs: Sequence[Candidate], job_id: str) -> list[Candidate]:
     return resumed
 
 
-def _behind(run: Candidate, around: Around) -> Reason:
-    front = around.front
+def _behind(run: Candidate, around: Surroundings) -> Reason:
+    before = around.before
     details: JsonObject = {
-        "place": _after(front.count),
-        "placeInJob": _after(front.of_job),
-        "next": _ids(front.next(run)),
+        "place": _position_after(before.count),
+        "placeInJob": _position_after(before.of_job),
+        "next": _ids(before.next(run)),
     }
     by = "by priority and time"
     if run["fairness_key"] is not None:
         details["fairnessKey"] = run["fairness_key"]
         by = f"by priority, time and turns of {run['fairness_key']}"
-    ahead = f"more than {len(front.runs)} due runs come"
-    if front.count is not None:
-        ahead = _counted(front.count, "due run comes", "due runs come")
+    ahead = f"more than {len(before.runs)} due runs come"
+    if before.count is not None:
+        ahead = _counted(before.count, "due run comes", "due runs come")
     return Reason("behind_others", f"{ahead} before it, {by}", True, run["scheduled_at"], details)
 
 
@@ -517,86 +585,10 @@ def _counted(count: int, one: str, many: str) -> str:
     return f"{count} {many}"
 
 
-def _after(count: int | None) -> int | None:
-    """Return the place behind so many."""
-    if count is None:
-        return None
-    return count + 1
+def _position_after(count: int | None) -> int | None:
+    """Return the queue position after this number of runs; None where it is not known."""
+    return None if count is None else count + 1
 
 
 def _ids(runs: Sequence[UnderWay] | Sequence[Candidate]) -> list[Json]:
     return [run["id"] for run in runs[:NAMED]]
-
-
-# The explanation of a run: one answer of one shape, whatever its status.
-
-
-def explained(run: RunRow, around: Around, evidence: Evidence = NO_EVIDENCE) -> JsonObject:
-    """Return why a run stands where it stands, as clients see it (contract, section 10)."""
-    reasons = _reasons(run, around, evidence)
-    told: list[Json] = [reason.present() for reason in reasons]
-    return {
-        "status": run["status"],
-        "summary": _summary(run, around, reasons),
-        "reasons": told,
-        "nextChangeAt": _next_change(run, around),
-        "unknown": [*around.unknown],
-    }
-
-
-def _reasons(run: RunRow, around: Around, evidence: Evidence) -> list[Reason]:
-    if run["status"] in FINAL:
-        return ended(run, evidence)
-    is_to_stop = asked_to_stop(run, evidence)
-    if run["status"] == "running":
-        return [*unreadable(around), *is_to_stop]
-    return [*waiting(run, around), *is_to_stop]
-
-
-def _summary(run: RunRow, around: Around, reasons: Sequence[Reason]) -> str:
-    status = run["status"]
-    binding = [reason.message for reason in reasons if reason.binding]
-    if status == "pending":
-        return _waits(around, binding)
-    number = run["attempt"]
-    most = run["max_attempts"]
-    attempt = f"attempt {number} of {most}"
-    if status in FINAL:
-        return ": ".join([f"{status} in {attempt}", *binding])
-    worker = run["worker_id"]
-    since = run["started_at"]
-    return "; ".join([f"runs on worker {worker} since {since}, {attempt}", *binding])
-
-
-def _waits(around: Around, binding: Sequence[str]) -> str:
-    if binding:
-        all_of_them = "; ".join(binding)
-        return f"waits: {all_of_them}"
-    known = "nothing"
-    if around.unknown:
-        known = "nothing that is known"
-    return f"waits for {known}: a worker's next claim may start it"
-
-
-def _next_change(run: RunRow, around: Around) -> str | None:
-    """Return the next moment that is known at which the answer becomes another one."""
-    status = run["status"]
-    moments: list[str | None] = []
-    if status == "pending":
-        candidate = candidate_of(run, around.limits_of_job)
-        moments = [candidate["scheduled_at"], candidate["start_by"]]
-        room = around.room_of(candidate)
-        if room is not None:
-            moments.append(room.reopens_at)
-    elif status == "running":
-        moments = [_runs_until(run)]
-    return min([one for one in moments if one is not None and one > around.now], default=None)
-
-
-def _runs_until(run: RunRow) -> str | None:
-    """Return when the attempt reaches its time limit, None where it has none."""
-    started_at = run["started_at"]
-    timeout_ms = run["timeout_ms"]
-    if started_at is None or timeout_ms is None:
-        return None
-    return to_iso(later(from_iso(started_at), timeout_ms))

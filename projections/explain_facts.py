@@ -1,4 +1,4 @@
-"""What an explanation is made of: what stood around a run at one moment."""
+"""The facts by which a run is explained: the queue, the limits and the workers at one moment."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,24 +14,33 @@ from projections.flow.candidates import (
     NO_LIMITS,
     Candidate,
     Contender,
-    Demand,
     JobLimits,
     Key,
+    Requirements,
     key_of,
     rate_key_of,
 )
-from projections.flow.limits import Circle, Group, Limits, Room, Rooms, in_turn, key_limit, takes
+from projections.flow.selection import (
+    FairnessGroup,
+    GroupKey,
+    LimitState,
+    RateWindow,
+    RateWindows,
+    key_limit,
+    serves_entry_point,
+    starting_order,
+)
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 
-NO_DEMAND = Demand()
+NO_REQUIREMENTS = Requirements()
 
 NAMED = 10
 """Runs or workers that a reason names at most."""
 
 
 class Member(TypedDict):
-    """A worker, as far as it counts for what it may be given."""
+    """A worker, as far as it decides which runs it may claim."""
 
     id: ReadOnly[str]
     state: ReadOnly[Standing]
@@ -51,50 +60,50 @@ class UnderWay(Contender):
 
 
 @dataclass(frozen=True)
-class InFront:
+class RunsBefore:
     """The due runs that come before a run in the queue.
 
     Attributes:
-        runs: those of them that may be started, the most urgent first, up to some number.
+        runs: those that may start, the most urgent first, up to some number.
         is_cut: whether there are more than these.
-        count: how many come before it in all, those included that may not start; None where that is
+        count: the number of all runs before it, also of those that may not start; None where it is
             not known.
-        of_job: how many of these are of the run's own job.
-        circles: whose turn it is, where any of them or the run take turns; then the run stands
-            among `runs` itself, and those that take turns with it need not.
+        of_job: the number of these that are of the run's own job.
+        groups: the fairness groups of these runs and of the run. Where there are any, the run is
+            among `runs` itself, and the other runs of its group need not be.
     """
 
     runs: Sequence[Candidate] = ()
     is_cut: bool = False
     count: int | None = 0
     of_job: int | None = 0
-    circles: Mapping[Group, Circle] = field(default_factory=dict)
+    groups: Mapping[GroupKey, FairnessGroup] = field(default_factory=dict)
 
     def next(self, run: Candidate) -> list[Candidate]:
-        """Return the runs that come before it, in their order, if no limit keeps any."""
-        before = takewhile(lambda one: one["id"] != run["id"], in_turn(self.runs, self.circles))
-        return list(before)[: self.count]
+        """Return the runs that come before it, in the order in which they start without limits."""
+        starting = starting_order(self.runs, self.groups)
+        return list(takewhile(lambda one: one["id"] != run["id"], starting))[: self.count]
 
 
-NOTHING_IN_FRONT = InFront()
+NONE_BEFORE = RunsBefore()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Around:
-    """What stood around a run.
+class Surroundings:
+    """The queue, the limits and the workers around a run at one moment.
 
     Attributes:
         now: the moment.
         limits_of_job: those of its job at that moment.
         paused: since when its job is paused, by whom and why; None where it is not.
-        key: the parameter whose values few runs of its job may share; None for none, and where the
-            run was launched when it was another one.
+        key: the `concurrencyKey` of its job; None for none, and where the run was launched when it
+            was another one.
         is_of_rate: whether the run counts by the parameter that its job's rate limit names now.
         running: all runs that were under way.
-        rooms: how many more may start of those that count together, as far as that is known.
-        front: what came before it in the queue.
-        demands: what jobs ask of workers, by the jobs' ids; those left out ask for nothing.
-        fleet: the workers; None where nobody remembers them.
+        windows: what rate limits leave, as far as that is known.
+        before: the runs that come before it in the queue.
+        requirements: of jobs, by job id; jobs left out require nothing.
+        fleet: the workers; None where they are not known.
         is_unreadable: whether this version of the program cannot read the run's history.
         unknown: what is not known of that moment, as texts for people.
     """
@@ -105,34 +114,33 @@ class Around:
     key: str | None = None
     is_of_rate: bool = True
     running: Sequence[UnderWay] = ()
-    rooms: Rooms = field(default_factory=dict)
-    front: InFront = NOTHING_IN_FRONT
-    demands: Mapping[str, Demand] = field(default_factory=dict)
+    windows: RateWindows = field(default_factory=dict)
+    before: RunsBefore = NONE_BEFORE
+    requirements: Mapping[str, Requirements] = field(default_factory=dict)
     fleet: Sequence[Member] | None = ()
     is_unreadable: bool = False
     unknown: Sequence[str] = ()
 
-    def wanted(self, run: Candidate) -> Demand:
-        """Return what the run's job asks of the worker that executes it."""
-        return self.demands.get(run["job_definition_id"], NO_DEMAND)
+    def requirements_of(self, run: Candidate) -> Requirements:
+        """Return what the run's job requires of the worker that executes it."""
+        return self.requirements.get(run["job_definition_id"], NO_REQUIREMENTS)
 
-    def able(self, run: Candidate) -> list[Member]:
-        """Return the workers that claim such runs."""
+    def workers_for(self, run: Candidate) -> list[Member]:
+        """Return the living workers that claim the run."""
         fleet = self.fleet or ()
-        alive = [worker for worker in fleet if worker["state"] == "alive"]
-        return [worker for worker in alive if self.is_for(run, worker)]
+        return [one for one in fleet if one["state"] == "alive" and self.can_execute(one, run)]
 
-    def is_for(self, run: Candidate, worker: Member) -> bool:
-        """Return whether a worker executes such runs."""
-        if not takes(worker["entry_points"], run["entry_point"]):
+    def can_execute(self, worker: Member, run: Candidate) -> bool:
+        """Return whether a worker executes the run."""
+        if not serves_entry_point(worker["entry_points"], run["entry_point"]):
             return False
-        wanted = self.wanted(run)
-        has_slots = slots_of(worker, wanted.isolation) > 0
-        return has_slots and has_labels(worker["labels"], wanted.labels)
+        required = self.requirements_of(run)
+        has_slots = slots_of(worker, required.isolation) > 0
+        return has_slots and has_labels(worker["labels"], required.labels)
 
     def free_slots(self, worker: Member, run: Candidate) -> int:
-        """Return how many more of such runs a worker has room for."""
-        isolation = self.wanted(run).isolation
+        """Return how many more runs with the run's isolation a worker can execute now."""
+        isolation = self.requirements_of(run).isolation
         return slots_of(worker, isolation) - busy_of(worker, isolation)
 
     def of_job(self, job_id: str) -> list[UnderWay]:
@@ -145,20 +153,20 @@ class Around:
             return []
         return [run for run in self.running if key_of(run) == key]
 
-    def room_of(self, run: Candidate) -> Room | None:
-        """Return how many more of those may start that a run counts with, if that is limited."""
+    def window_of(self, run: Candidate) -> RateWindow | None:
+        """Return the rate window that counts the run's start, if there is one."""
         key = rate_key_of(run)
         if key is None:
             return None
-        return self.rooms.get(key)
+        return self.windows.get(key)
 
-    def limits(self) -> Limits:
-        """Return what the runs under way leave to others."""
+    def limits(self) -> LimitState:
+        """Return what limits leave beside the runs under way."""
         running, held = self._counts()
-        return Limits(running, held, self.rooms)
+        return LimitState(running, held, self.windows)
 
-    def limits_with_room_for(self, run: Candidate) -> Limits:
-        """Return the same as if there were room for just this run beside those under way."""
+    def limits_with_capacity_for(self, run: Candidate) -> LimitState:
+        """Return the same as if every limit left capacity for just this run."""
         running, held = self._counts()
         job = run["job_definition_id"]
         most = run["max_concurrent_runs"]
@@ -166,16 +174,15 @@ class Around:
             running[job] = min(running[job], most - 1)
         key = key_of(run)
         if key is not None:
-            others = key_limit(run) - 1
-            held[key] = min(held[key], others)
+            held[key] = min(held[key], key_limit(run) - 1)
         rate_key = rate_key_of(run)
-        rooms = dict(self.rooms)
-        if rate_key is not None and rate_key in rooms:
-            rooms[rate_key] = Room(max(rooms[rate_key].left, 1))
-        return Limits(running, held, rooms)
+        windows = dict(self.windows)
+        if rate_key is not None and rate_key in windows:
+            windows[rate_key] = RateWindow(max(windows[rate_key].remaining, 1))
+        return LimitState(running, held, windows)
 
     def _counts(self) -> tuple[Counter[str], Counter[Key]]:
-        """Return how many runs of each job are under way, and how many hold each key."""
+        """Return the number of runs under way by job, and by concurrency key."""
         running: Counter[str] = Counter()
         held: Counter[Key] = Counter()
         for run in self.running:
@@ -188,7 +195,7 @@ class Around:
 
 @dataclass(frozen=True)
 class Reason:
-    """One thing that keeps a run from starting, or that it ended by.
+    """One thing that keeps a run from starting, or why it ended.
 
     Attributes:
         code: a stable word.
@@ -216,7 +223,7 @@ class Reason:
 
 
 def limits_of(job: JobDefinitionRow) -> JobLimits:
-    """Return what of a job decides how many of its runs may start."""
+    """Return the limits of a job: no run of a paused job may be under way."""
     most = job["max_concurrent_runs"]
     if job["paused"] is not None:
         most = 0
@@ -229,7 +236,7 @@ def limits_of(job: JobDefinitionRow) -> JobLimits:
 
 
 def candidate_of(run: RunRow, limits: JobLimits) -> Candidate:
-    """Return what of a run decides when it starts.
+    """Return a run as a candidate.
 
     Args:
         run: its row.
@@ -252,8 +259,8 @@ def candidate_of(run: RunRow, limits: JobLimits) -> Candidate:
     }
 
 
-def latest(run: Candidate, running: Iterable[UnderWay], around: Around) -> str | None:
-    """Return since when all of these have been in the way of a run: not before it was due."""
+def blocked_since(run: Candidate, running: Iterable[UnderWay], around: Surroundings) -> str | None:
+    """Return since when all of these have kept a run from starting: not before it was due."""
     started = [one["started_at"] for one in running]
     moments = [moment for moment in started if moment is not None]
     if run["scheduled_at"] <= around.now:

@@ -27,7 +27,7 @@ from domain.errors import LogUnavailableError
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from domain.workers import Labels, told
-from eventlog.claims import any_with
+from eventlog.claims import has_worker_with
 from eventlog.database.connection import borrowed
 from projections import job_definitions, job_runs
 from projections.runs import lists
@@ -164,7 +164,7 @@ async def warnings_of(entry_point: str, labels: Labels, service: Service) -> lis
             warnings.append({"code": "no_worker_offers_entry_point", "message": message})
         if labels:
             async with borrowed(service.pool) as connection:
-                has_labels = await any_with(connection, labels)
+                has_labels = await has_worker_with(connection, labels)
             if not has_labels:
                 message = (
                     f"no living worker has the labels {told(labels)}:"

@@ -11,7 +11,7 @@ from domain.jobs.run_events import RUN_TOPIC
 from domain.ports import Claimant, Locked, State
 from eventlog import personal, workers
 from eventlog.append.lookups import LockedReader, request_states
-from eventlog.claims import News
+from eventlog.claims import ClaimReads
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.pending_queue import Queue
 from projections.flow import claims
@@ -28,7 +28,7 @@ class Claim:
 
     queue: Queue
     registrations: Answer
-    news: News | None
+    reads: ClaimReads | None
     slots: int
     likely: "LikelyRun | None"
 
@@ -36,11 +36,11 @@ class Claim:
     def request(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
         """Add the queries to a round trip, after `candidates.PRESENT`."""
         registrations = trip.ask(workers.LIVES, (claimant.worker_id,))
-        news = queue.ask(trip, claimant)
+        reads = queue.request(trip, claimant)
         likely: LikelyRun | None = None
         if claimant.likely is not None:
             likely = LikelyRun(claimant.likely, request_states(trip, RUN_TOPIC, [claimant.likely]))
-        return cls(queue, registrations, news, claimant.slots, likely)
+        return cls(queue, registrations, reads, claimant.slots, likely)
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class LockedLog(Locked):
         [registration] = claim.registrations.rows
         if registration["is_draining"]:
             return []
-        run_ids = await claim.queue.pick(self._connection, claim.news, self._now, claim.slots)
+        run_ids = await claim.queue.select(self._connection, claim.reads, self._now, claim.slots)
         self._to_draw = len(run_ids)
         return run_ids
 

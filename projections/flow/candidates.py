@@ -1,13 +1,13 @@
 """Runs that compete for a start, as claims and explanations see them.
 
-First a run with all that decides when it starts (`Candidate`, `JobLimits`), and its columns; then
-which runs a claim may be given by their times and the worker's capabilities, in the queue's order;
-then the jobs that a worker cannot execute at all (`ForeignJobs`); then runs by their times
-(`DueRuns`), and all pending ones (`WaitingRuns`).
+First a run with everything that decides when it starts (`Candidate`, `JobLimits`), and its columns;
+then the queries for due runs that a worker executes, in the queue's order; then the jobs that a
+worker cannot execute at all (`UnservedJobs`); then runs by their times (`DueRuns`), and all pending
+runs that a process has in memory (`WaitingRuns`).
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -19,11 +19,11 @@ from domain.workers import Isolation, Labels, has_labels
 from projections.job_runs import IS_PENDING
 
 Key = tuple[str, str]
-"""A job's id and a value of its concurrency key: few runs with both may be under way."""
+"""A job's id and a value of its concurrency key, or of its rate limit's key."""
 
 
 class Contender(TypedDict):
-    """What of a run may be in the way of others, or others in its."""
+    """A run as far as concurrency limits count it."""
 
     id: ReadOnly[str]
     job_definition_id: ReadOnly[str]
@@ -31,13 +31,14 @@ class Contender(TypedDict):
 
 
 class Candidate(Contender):
-    """A pending run, with all that decides when it starts.
+    """A pending run, with everything that decides when it starts.
 
-    `start_by` is its start deadline, None where it has none or was started before;
-    `max_concurrent_runs` is its job's present limit, if there is one: 0 while the job is paused.
-    `concurrency_limit` is that of its key, None where it has no key; `rate_limit` that of the
-    starts that `rate_value` counts it with, None where it is not counted; `fairness_key` names the
-    parameter whose values take turns, of which the run has `fair_value`: None where it has no turn.
+    `start_by` is its start deadline, None where it has none or was started before.
+    `max_concurrent_runs` is its job's present limit, None for no limit, 0 while the job is paused.
+    `concurrency_limit` is the limit of its concurrency key, None where it has no key. `rate_limit`
+    is the limit of starts that are counted together with `rate_value`, None where its starts are
+    not counted. `fairness_key` names the parameter whose values are served round-robin, and
+    `fair_value` is the run's value; None where it is in no fairness group.
     """
 
     entry_point: ReadOnly[str]
@@ -52,7 +53,7 @@ class Candidate(Contender):
     fairness_key: ReadOnly[str | None]
 
 
-FRONT: Candidate = {
+QUEUE_START: Candidate = {
     "id": "00000000-0000-0000-0000-000000000000",
     "job_definition_id": "",
     "concurrency_value": None,
@@ -67,13 +68,13 @@ FRONT: Candidate = {
     "fair_value": None,
     "fairness_key": None,
 }
-"""Stands before all runs."""
+"""Comes before all runs."""
 
 
 class JobLimits(TypedDict):
-    """How many runs of a job may run at a time, how many of each key, and start in a period.
+    """A job's limits: of its runs, of runs with the same key, of starts within a period.
 
-    And by which parameter they take turns.
+    And the parameter whose values are served round-robin.
     """
 
     max_concurrent_runs: ReadOnly[int | None]
@@ -91,20 +92,20 @@ NO_LIMITS: JobLimits = {
 
 
 LAST_ID = "ffffffff-ffff-ffff-ffff-ffffffffffff"
-"""Stands after all ids."""
+"""Comes after all ids."""
 
-Place = tuple[int, str, str]
-"""Where a run stands in the queue."""
+QueuePosition = tuple[int, str, str]
+"""The negative priority, the scheduled time and the id: the order of the queue."""
 
 
-def order(run: Candidate) -> Place:
-    """Return where the run stands in the queue."""
+def queue_position(run: Candidate) -> QueuePosition:
+    """Return the run's position in the queue."""
     highest_first = -run["priority"]
     return highest_first, run["scheduled_at"], run["id"]
 
 
 def key_of(run: Contender) -> Key | None:
-    """Return what few other runs may hold while this one is under way, if there is such a key."""
+    """Return the concurrency key that the run holds while it is under way, if it has one."""
     value = run["concurrency_value"]
     if value is None:
         return None
@@ -112,7 +113,7 @@ def key_of(run: Contender) -> Key | None:
 
 
 def rate_key_of(run: Candidate) -> Key | None:
-    """Return with which others the run's start counts; None where it is not limited."""
+    """Return the key by which the run's start is counted; None where no rate limits it."""
     value = run["rate_value"]
     if value is None or run["rate_limit"] is None:
         return None
@@ -121,20 +122,20 @@ def rate_key_of(run: Candidate) -> Key | None:
 
 # The columns of a row and its job that make a `Candidate`.
 
-CANDIDATE = """
+CANDIDATE_COLUMNS = """
     id, job_definition_id, concurrency_value, entry_point, priority, scheduled_at,
     CASE WHEN execution = 0 THEN start_deadline_at END AS start_by, rate_value,
     fair_value
 """
-"""What of a row makes it a `Candidate`, but for its job's limits."""
+"""The columns of a `Candidate`, without its job's limits."""
 
-LIMIT_OF_JOB = (
+JOB_LIMIT = (
     "CASE WHEN job.paused IS NULL THEN job.max_concurrent_runs ELSE 0 END AS max_concurrent_runs"
 )
-"""How many runs of a job may run at a time, as its row says: none of one that is paused."""
+"""How many runs of a job may be under way, by its row: none of a paused job."""
 
-LIMIT = f"""
-    (SELECT {LIMIT_OF_JOB} FROM job_definitions AS job
+LIMIT_COLUMNS = f"""
+    (SELECT {JOB_LIMIT} FROM job_definitions AS job
      WHERE job.id = run.job_definition_id) AS max_concurrent_runs,
     CASE WHEN run.concurrency_value IS NOT NULL THEN
         (SELECT job.concurrency_limit FROM job_definitions AS job
@@ -146,32 +147,32 @@ LIMIT = f"""
         (SELECT job.fairness_key FROM job_definitions AS job
          WHERE job.id = run.job_definition_id) END AS fairness_key
 """
-"""Runs that have no key, are not counted, or take no turns, look for no limit of it."""
+"""A limit is looked up only for runs that it concerns."""
 
-LIMIT_OF_ONE_JOB = """
+LIMIT_COLUMNS_OF_ONE_JOB = """
     job.max_concurrent_runs,
     CASE WHEN run.concurrency_value IS NOT NULL THEN job.concurrency_limit END
         AS concurrency_limit,
     CASE WHEN run.rate_value IS NOT NULL THEN job.rate_limit END AS rate_limit,
     CASE WHEN run.fair_value IS NOT NULL THEN job.fairness_key END AS fairness_key
 """
-"""The same where all runs are of one job, which is at hand with `LIMIT_OF_JOB`."""
+"""The same where all runs are of one job, which is joined as `job` with `JOB_LIMIT`."""
 
 
-# Which runs a claim may be given by their times and the worker's capabilities, and in which order.
+# Due runs that a worker executes, in the queue's order.
 
 PRESENT = """
     SELECT now, set_config('apphub.now', now::text, true)
     FROM (SELECT date_trunc('milliseconds', clock_timestamp()) AS now) AS present
 """
-"""The database's present, kept for the rest of the transaction: what is asked in the same breath
-can refer to it."""
+"""The database's present, kept for the rest of the transaction: other statements of the same round
+trip can refer to it."""
 
 AT_PRESENT = "(SELECT current_setting('apphub.now')::timestamptz)"
-"""What `PRESENT` has told, for what is asked in the same breath."""
+"""The answer to `PRESENT`, for other statements of the same round trip."""
 
 BYPASS = "SELECT set_config('apphub.bypassed', %s::uuid[]::text, true)"
-"""Names the runs that are passed over for the rest of the transaction."""
+"""Names the runs that are skipped for the rest of the transaction."""
 
 _NOT_BYPASSED = """
     NOT coalesce(
@@ -185,7 +186,7 @@ IS_OFFERED = """
 """Opaque to PostgreSQL, which guesses that half of all pass, and keeps to the queue's order."""
 
 DUE = f"""
-    SELECT {CANDIDATE} FROM job_runs
+    SELECT {CANDIDATE_COLUMNS} FROM job_runs
     WHERE {IS_PENDING} AND scheduled_at <= %(now)s AND {_NOT_BYPASSED} AND {IS_OFFERED}
       AND (execution > 0 OR start_deadline_at IS NULL OR start_deadline_at > %(now)s)
 """
@@ -195,11 +196,11 @@ IN_ORDER = "ORDER BY priority DESC, scheduled_at, id"
 KEYED = "(concurrency_value IS NOT NULL)::int"
 """A number, for conditions on truth values are simplified until no index knows them."""
 
-SHOWN = f"SELECT run.*, {LIMIT}"
+WITH_LIMITS = f"SELECT run.*, {LIMIT_COLUMNS}"
 
 
-def behind_a_place(due: str) -> str:
-    """Return the query for the first of these behind a place: two ranges of an index."""
+def after_position(due: str) -> str:
+    """Return the query for the first of these after a position: two ranges of an index."""
     return f"""
         SELECT * FROM (
             ({due} AND priority = %(priority)s
@@ -212,72 +213,72 @@ def behind_a_place(due: str) -> str:
     """
 
 
-# The jobs of which a worker executes nothing, whatever entry points it has.
+# The jobs whose runs a worker cannot execute, whatever entry points it has.
 
-Limited = Literal["to_none", "to_these", "to_others"]
-"""Whether runs of all jobs are looked at, of some alone, or of all but these."""
+JobScope = Literal["all_jobs", "only_these", "all_but_these"]
+"""Whether runs of all jobs are read, of some only, or of all but some."""
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What a job asks of the worker that executes its runs."""
+class Requirements:
+    """What a job requires of the worker that executes its runs."""
 
     labels: Labels = field(default_factory=dict)
     isolation: Isolation = "process"
 
 
-class ForeignJobs:
-    """The jobs that ask for labels that a worker lacks, or for another isolation than is claimed.
+class UnservedJobs:
+    """The jobs that require labels that a worker lacks, or another isolation than it claims for.
 
-    To a claim for attempts that share a process, all jobs are foreign but those that ask for it.
+    A claim for attempts that share a process serves only the jobs that require this.
     """
 
     def __init__(
-        self, offer: Offer | None = None, wanted: Mapping[str, Demand] | None = None
+        self, offer: Offer | None = None, requirements: Mapping[str, Requirements] | None = None
     ) -> None:
         """Begin.
 
         Args:
             offer: the worker's; None for one that takes everything.
-            wanted: what jobs ask for, by their ids; those left out ask for nothing.
+            requirements: by job id; jobs left out require nothing.
         """
         self._offer = offer
         self._labels = None if offer is None else dict(offer.labels)
         self._unlabelled: set[str] = set()
         self._shared: set[str] = set()
-        self.learn(wanted or {})
+        self.update(requirements or {})
 
     def __contains__(self, job_id: object) -> bool:
-        """Return whether nothing of the job is for the worker."""
+        """Return whether the worker cannot execute the job's runs."""
         if self._offer is None:
             return False
         is_shared = job_id in self._shared
         is_other = is_shared != (self._offer.isolation == "shared")
         return is_other or job_id in self._unlabelled
 
-    def learn(self, wanted: Mapping[str, Demand]) -> bool:
-        """Take in what some jobs ask for now, perhaps for nothing any more.
+    def update(self, requirements: Mapping[str, Requirements]) -> bool:
+        """Take in what some jobs require now.
 
-        Returns whether one of them is not foreign any more. Its runs have been passed over, so all
-        is to be read anew.
+        Returns whether one of them is served again. Its runs have been skipped so far, so the queue
+        must be read anew.
         """
         if self._labels is None:
             return False
-        is_found_again = False
-        for job_id, demand in wanted.items():
-            was_foreign = job_id in self
-            _put(self._shared, job_id, demand.isolation == "shared")
-            has_all = has_labels(self._labels, demand.labels)
+        is_served_again = False
+        for job_id, required in requirements.items():
+            was_unserved = job_id in self
+            _put(self._shared, job_id, required.isolation == "shared")
+            has_all = has_labels(self._labels, required.labels)
             _put(self._unlabelled, job_id, not has_all)
-            is_found_again |= was_foreign and job_id not in self
-        return is_found_again
+            is_served_again |= was_unserved and job_id not in self
+        return is_served_again
 
-    def narrowed(self) -> tuple[Limited, set[str]]:
-        """Return of which jobs runs are looked for."""
+    def job_scope(self) -> tuple[JobScope, set[str]]:
+        """Return which jobs' runs a claim reads."""
         if self._offer is not None and self._offer.isolation == "shared":
-            return "to_these", self._shared - self._unlabelled
-        foreign = self._shared | self._unlabelled
-        return ("to_others" if foreign else "to_none"), foreign
+            return "only_these", self._shared - self._unlabelled
+        unserved = self._shared | self._unlabelled
+        return ("all_but_these" if unserved else "all_jobs"), unserved
 
 
 def _put(ids: set[str], job_id: str, is_in: bool) -> None:  # noqa: FBT001 - what it is about
@@ -287,14 +288,14 @@ def _put(ids: set[str], job_id: str, is_in: bool) -> None:  # noqa: FBT001 - wha
         ids.discard(job_id)
 
 
-# Which runs may start by their times, whatever else keeps them.
+# Runs by their times.
 
 Untimely = Literal["not_due", "start_deadline"]
-"""What of its times keeps a run from starting: it is due later, or it is too late for it."""
+"""Why a run may not start at a time: it is due later, or its start deadline is over."""
 
 
 def untimely(run: Candidate, now: str) -> Untimely | None:
-    """Return why the run may not start at this time, whoever else waits; None where it may."""
+    """Return why the run may not start at this time; None where it may."""
     start_by = run["start_by"]
     if start_by is not None and start_by <= now:
         return "start_deadline"
@@ -304,17 +305,24 @@ def untimely(run: Candidate, now: str) -> Untimely | None:
 
 
 class DueRuns:
-    """Runs in the queue's order that may start by their times. Each look goes as far as needed."""
+    """The due ones of some runs, in the queue's order; each is looked at only when needed."""
 
-    def __init__(self, runs: Sequence[Candidate], now: str) -> None:
-        """Take runs in the queue's order, due or not."""
+    def __init__(self, runs: Sequence[Candidate], now: str, without: Collection[str] = ()) -> None:
+        """Begin.
+
+        Args:
+            runs: in the queue's order, due or not.
+            now: the moment.
+            without: ids of runs that are left out.
+        """
         self._runs = runs
         self._now = now
+        self._without = without
 
     def __iter__(self) -> Iterator[Candidate]:
         """Yield them, the most urgent first."""
         for run in self._runs:
-            if untimely(run, self._now) is None:
+            if untimely(run, self._now) is None and run["id"] not in self._without:
                 yield run
 
     def __bool__(self) -> bool:
@@ -322,15 +330,15 @@ class DueRuns:
         return any(True for _ in self)
 
 
-# Pending runs in the queue's order: a claim looks at the first of them, however many there are.
+# Pending runs in memory: a claim looks at the first of them, however many there are.
 
 
 class WaitingRuns:
-    """Runs by their places in the queue and by their ids, each once."""
+    """Runs by queue position and by id, each once."""
 
     def __init__(self) -> None:
         self._by_id: dict[str, Candidate] = {}
-        self._places: list[Place] = []
+        self._positions: list[QueuePosition] = []
         self._in_order: list[Candidate] = []
 
     def __len__(self) -> int:
@@ -338,56 +346,56 @@ class WaitingRuns:
         return len(self._in_order)
 
     def __iter__(self) -> Iterator[Candidate]:
-        """Return those of now, the most urgent first."""
+        """Return the present runs, the most urgent first."""
         return iter([*self._in_order])
 
     def get(self, run_id: str) -> Candidate | None:
-        """Return a run; None where it is not among them."""
+        """Return a run; None where it is not there."""
         return self._by_id.get(run_id)
 
     def put(self, run: Candidate) -> None:
-        """Take a run in, instead of what is known of it."""
+        """Put a run in, or replace it."""
         run_id = run["id"]
-        place = order(run)
-        known = self._by_id.get(run_id)
-        if known is not None and order(known) == place:
-            index = bisect_left(self._places, place)
+        position = queue_position(run)
+        before = self._by_id.get(run_id)
+        if before is not None and queue_position(before) == position:
+            index = bisect_left(self._positions, position)
             self._in_order[index] = run
         else:
             self.drop(run_id)
-            index = bisect_left(self._places, place)
-            self._places.insert(index, place)
+            index = bisect_left(self._positions, position)
+            self._positions.insert(index, position)
             self._in_order.insert(index, run)
         self._by_id[run_id] = run
 
     def drop(self, run_id: str) -> None:
-        """Forget a run, if it is among them."""
+        """Forget a run, if it is there."""
         run = self._by_id.pop(run_id, None)
         if run is not None:
-            index = bisect_left(self._places, order(run))
-            del self._places[index]
+            index = bisect_left(self._positions, queue_position(run))
+            del self._positions[index]
             del self._in_order[index]
 
-    def scheduled(self, now: str, until: Place | None) -> list[Candidate]:
-        """Return those that are scheduled for now or before, up to a place if there is one."""
-        end = len(self._places)
+    def scheduled(self, now: str, until: QueuePosition | None) -> list[Candidate]:
+        """Return the runs that are scheduled for now or before, up to a queue position if any."""
+        end = len(self._positions)
         if until is not None:
-            end = bisect_right(self._places, until)
-        found: list[Candidate] = []
+            end = bisect_right(self._positions, until)
+        scheduled: list[Candidate] = []
         begin = 0
         while begin < end:
-            # The first ones of each priority are due, and all the others are not.
-            highest_first, _, _ = self._places[begin]
-            due = bisect_right(self._places, (highest_first, now, LAST_ID))
-            found += self._in_order[begin : min(due, end)]
-            begin = bisect_left(self._places, (highest_first + 1, "", ""))
-        return found
+            # Of each priority the first runs are due, and all others are not.
+            highest_first, _, _ = self._positions[begin]
+            due = bisect_right(self._positions, (highest_first, now, LAST_ID))
+            scheduled += self._in_order[begin : min(due, end)]
+            begin = bisect_left(self._positions, (highest_first + 1, "", ""))
+        return scheduled
 
     def drop_beyond(self, number: int) -> list[Candidate]:
-        """Forget all but the first; return those that are forgotten."""
+        """Forget all but the first `number` runs; return those that are forgotten."""
         beyond = self._in_order[number:]
         for run in beyond:
             del self._by_id[run["id"]]
-        del self._places[number:]
+        del self._positions[number:]
         del self._in_order[number:]
         return beyond

@@ -1,18 +1,18 @@
-"""Which due runs a worker starts now: by priority, then schedule, within all limits.
+"""Reads the candidates of a claim: due runs that the worker executes, in the queue's order.
 
-Runs that the worker does not offer to execute do not count. However many wait, a claim reads few of
-them. It begins with those that the process knows and a few behind its low-water mark
-(`pending_queue.py`). Where these do not suffice, because runs of jobs or keys at capacity stand
-before others, it reads the first few of each job that has capacity. Where these do not suffice
-either, because runs of keys at capacity stand before others, it reads that job's keys one by one.
-Only a job with thousands of waiting keys, behind as many runs of a key at capacity, is read from
-its beginning for as long as it takes.
+However many runs wait, a claim reads few of them. It begins with those that the process has in
+memory and a few from its low-water mark on (`pending_queue.py`, `front_of_queue`). Where these do
+not fill the slots, because runs of jobs or keys at capacity come first, it reads the first runs of
+each job that has capacity (`first_by_job`). Where these do not suffice either, because runs with
+saturated keys come first, it reads that job's keys one by one. Only a job with thousands of waiting
+keys, behind as many runs with a saturated key, is read from its beginning for as long as it takes.
 
-Last come the queries of workers about runs: when the next one is due, which are overdue, and which
-are to be canceled.
+Last come the other queries of workers about runs: when the next run is due, which runs are overdue,
+and which are to be canceled.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -23,76 +23,76 @@ from projections.flow.candidates import (
     DUE,
     IN_ORDER,
     IS_OFFERED,
+    JOB_LIMIT,
     KEYED,
-    LIMIT_OF_JOB,
-    SHOWN,
+    WITH_LIMITS,
     Candidate,
-    Limited,
-    behind_a_place,
-    order,
+    JobScope,
+    after_position,
+    queue_position,
 )
-from projections.flow.limits import Limits, key_limit, keyed_by_job
-from projections.flow.rates import KnownRooms, Rated, WaitingJob, rated_job
+from projections.flow.rates import RatedJobReader, RateWindowReader, WaitingJob, rated_job
+from projections.flow.selection import LimitState, key_limit
 from projections.job_runs import IS_PENDING, IS_RUNNING, RunRow
 from projections.rows import Connection, read_ids, read_one, read_rows, read_texts, read_value
 
-FRONT, FRONT_OF_JOB = 12, 8
-"""Runs looked at beyond a few for each free slot, of the queue and then of each job."""
+EXTRA_OF_QUEUE, EXTRA_OF_JOB = 12, 8
+"""Runs that are read beyond two for each free slot, of the queue and of each job."""
 
 MAX_KEYS = 2_000
-"""Keys of a job that are looked at one by one; each costs some ten microseconds."""
+"""Keys of a job that are read one by one; each costs some ten microseconds."""
 
-_IS_NOT_FOREIGN = """
-    coalesce(job_definition_id <> ALL((SELECT %(foreign)s::text::uuid[])::uuid[]), true)
+_IS_SERVED_JOB = """
+    coalesce(job_definition_id <> ALL((SELECT %(jobs)s::text::uuid[])::uuid[]), true)
 """
 
 _DUE_AT_PRESENT = DUE.replace("%(now)s", AT_PRESENT)
 
 FRONT_OF_QUEUE = f"""
-    {SHOWN} FROM (
-        SELECT run.* FROM json_to_recordset((SELECT %(places)s::json))
-            AS place (priority integer, scheduled_at timestamptz, id uuid)
+    {WITH_LIMITS} FROM (
+        SELECT run.* FROM json_to_recordset((SELECT %(marks)s::json))
+            AS mark (priority integer, scheduled_at timestamptz, id uuid)
         CROSS JOIN LATERAL (
-            {_DUE_AT_PRESENT} AND {_IS_NOT_FOREIGN} AND priority = place.priority
-              AND (scheduled_at, id) >= (place.scheduled_at, place.id)
+            {_DUE_AT_PRESENT} AND {_IS_SERVED_JOB} AND priority = mark.priority
+              AND (scheduled_at, id) >= (mark.scheduled_at, mark.id)
             {IN_ORDER} LIMIT %(limit)s
         ) AS run
         {IN_ORDER} LIMIT %(limit)s
     ) AS run
     {IN_ORDER}
 """
-"""Among runs of one priority, those that are due are a range of the index; among all, they would be
-sought between those that are planned for later."""
+"""Among runs of one priority, the due ones are a range of the index; among all runs, they would be
+searched between those that are planned for later."""
 
-_IS_OWN = """
-    coalesce(job_definition_id = ANY((SELECT %(foreign)s::text::uuid[])::uuid[]), false)
+_IS_ONE_OF_JOBS = """
+    coalesce(job_definition_id = ANY((SELECT %(jobs)s::text::uuid[])::uuid[]), false)
 """
 
-_FRONTS: Mapping[Limited, str] = {
-    "to_none": FRONT_OF_QUEUE.replace(_IS_NOT_FOREIGN, "true"),
-    "to_others": FRONT_OF_QUEUE,
-    "to_these": FRONT_OF_QUEUE.replace(_IS_NOT_FOREIGN, _IS_OWN),
+_FRONTS: Mapping[JobScope, str] = {
+    "all_jobs": FRONT_OF_QUEUE.replace(_IS_SERVED_JOB, "true"),
+    "all_but_these": FRONT_OF_QUEUE,
+    "only_these": FRONT_OF_QUEUE.replace(_IS_SERVED_JOB, _IS_ONE_OF_JOBS),
 }
 
 
-def front_of_queue(limit: int, limited: Limited = "to_none") -> str:
-    """Return the query for the first due runs from some places on, as of `PRESENT`.
+def front_of_queue(limit: int, scope: JobScope = "all_jobs") -> str:
+    """Return the query for the first due runs from low-water marks on, as of `PRESENT`.
 
-    Its limit is written out. So, and with the present in a subquery, every execution has the same
-    prospects, and PostgreSQL keeps one plan: to plan takes six times as long as to look. Of which
-    jobs runs are looked for is asked only where it is not of all.
+    Its limit is written out, and the present is a subquery. So every execution has the same
+    estimates, and PostgreSQL keeps one plan: planning takes six times as long as executing. Jobs
+    are filtered only where some are left out.
     """
-    return _FRONTS[limited].replace("%(limit)s", str(limit))
+    return _FRONTS[scope].replace("%(limit)s", str(limit))
 
 
-def in_front(slots: int) -> int:
-    """Return how many runs to look at for so many free slots."""
+def front_size(slots: int) -> int:
+    """Return how many runs to read for this number of free slots."""
     # Rounded up to a power of two: few different limits, and so few plans.
-    return (2 << (slots - 1).bit_length()) + FRONT
+    return (2 << (slots - 1).bit_length()) + EXTRA_OF_QUEUE
 
 
 _BY_JOB = f"ORDER BY job_definition_id, {KEYED}, priority DESC, scheduled_at, id LIMIT 1"
-"""The order of the one index that holds nothing but what waits."""
+"""The order of the one index that holds pending runs alone."""
 
 JOBS = f"""
     WITH RECURSIVE waiting (job_id) AS (
@@ -103,16 +103,16 @@ JOBS = f"""
             WHERE {IS_PENDING} AND job_definition_id > job_id {_BY_JOB}
         ) AS next
     )
-    SELECT job_id, {LIMIT_OF_JOB}, job.concurrency_limit, job.rate_limit, job.fairness_key
+    SELECT job_id, {JOB_LIMIT}, job.concurrency_limit, job.rate_limit, job.fairness_key
     FROM waiting LEFT JOIN job_definitions AS job ON job.id = job_id
     WHERE job.aggregate_version > 1 OR {IS_OFFERED}
 """
-"""The jobs of which a run waits. All runs of one that was never revised are offered, or none is."""
+"""The jobs with a pending run. Of a job that was never revised, all runs have one entry point."""
 
 
 def _first_of_jobs(due: str) -> str:
     return f"""
-        {SHOWN} FROM unnest((SELECT %(job_ids)s::uuid[])) AS job (id)
+        {WITH_LIMITS} FROM unnest((SELECT %(job_ids)s::uuid[])) AS job (id)
         CROSS JOIN unnest(ARRAY[0, 1]) AS kind (keyed)
         CROSS JOIN LATERAL ({due}) AS run
     """
@@ -121,9 +121,9 @@ def _first_of_jobs(due: str) -> str:
 _DUE_OF_JOB = f"{DUE} AND job_definition_id = job.id AND {KEYED} = kind.keyed"
 
 FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {IN_ORDER} LIMIT %(limit)s")
-"""How many jobs there are is opaque to PostgreSQL: for few it would plan anew at each claim."""
+"""The number of jobs is opaque to PostgreSQL: for a few jobs it would plan anew at each claim."""
 
-FIRST_OF_JOBS_BEHIND = _first_of_jobs(behind_a_place(_DUE_OF_JOB))
+FIRST_OF_JOBS_AFTER = _first_of_jobs(after_position(_DUE_OF_JOB))
 
 KEYS = f"""
     WITH RECURSIVE waiting (key) AS (
@@ -141,124 +141,132 @@ KEYS = f"""
     )
     SELECT key FROM waiting LIMIT %(limit)s
 """
-"""The keys of a job of which a run waits."""
+"""The concurrency keys with which runs of a job wait."""
 
 FIRST_OF_KEYS = f"""
-    {SHOWN} FROM unnest(%(keys)s::text[]) AS waiting (key) CROSS JOIN LATERAL (
+    {WITH_LIMITS} FROM unnest(%(keys)s::text[]) AS waiting (key) CROSS JOIN LATERAL (
         {DUE} AND job_definition_id = %(job_id)s AND concurrency_value = waiting.key
-        {IN_ORDER} LIMIT %(each)s
+        {IN_ORDER} LIMIT %(of_each)s
     ) AS run
 """
 
 _FREE_OF_JOB = f"""
     {DUE} AND job_definition_id = %(job_id)s AND {KEYED} = 1
-      AND NOT concurrency_value = ANY(%(taken)s::text[]) AND NOT id = ANY(%(found)s::uuid[])
+      AND NOT concurrency_value = ANY(%(saturated_keys)s::text[])
+      AND NOT id = ANY(%(selected)s::uuid[])
 """
 
-FREE_OF_JOB = f"{SHOWN} FROM ({_FREE_OF_JOB} {IN_ORDER} LIMIT %(limit)s) AS run"
+FREE_OF_JOB = f"{WITH_LIMITS} FROM ({_FREE_OF_JOB} {IN_ORDER} LIMIT %(limit)s) AS run"
 
-FREE_OF_JOB_BEHIND = f"{SHOWN} FROM ({behind_a_place(_FREE_OF_JOB)}) AS run"
+FREE_OF_JOB_AFTER = f"{WITH_LIMITS} FROM ({after_position(_FREE_OF_JOB)}) AS run"
 
 
 async def first_by_job(  # noqa: PLR0913 - all that it depends on
     connection: Connection,
-    rooms: KnownRooms,
-    limit: int,
-    limits: Limits,
-    behind: Candidate | None,
+    reader: RateWindowReader,
+    slots: int,
+    limits: LimitState,
+    after: Candidate | None,
     offered: str = "",
 ) -> list[Candidate]:
-    """Return the due runs of jobs with room that may start first, in the queue's order.
+    """Return the first due runs of jobs with capacity, in the queue's order.
 
-    None is left out before the first `limit` of those whose keys are free.
+    None is left out before the first `slots` of those that no limit keeps.
 
     Args:
         connection: which has the lock.
-        rooms: of starts, as of the database's present; what is asked for is added.
-        limit: how many are wanted.
-        limits: what the runs under way leave to others; it looks into the rooms.
-        behind: up to where in the queue nothing is looked at; None where all is.
+        reader: of rate windows, as of the database's present; it reads further ones.
+        slots: the number of runs needed.
+        limits: as of the claim; its windows are those of `reader`.
+        after: nothing is read up to this run; None to read from the beginning.
         offered: the worker's entry points, as an array's text; empty for all.
     """
-    values = {**(behind or {}), "now": rooms.now, "offered": offered}
+    values = {**(after or {}), "now": reader.now, "offered": offered}
     waiting = await read_rows(connection, WaitingJob, JOBS, values)
-    with_room = [
-        row for row in waiting if not limits.is_full(row["job_id"], row["max_concurrent_runs"])
+    jobs = [
+        job
+        for job in waiting
+        if not limits.is_job_at_capacity(job["job_id"], job["max_concurrent_runs"])
     ]
-    looking = _Looking(connection, values, limit, limits)
-    job_ids = [row["job_id"] for row in with_room]
-    runs = await looking.first_of_jobs(job_ids)
-    rated = Rated(connection, values, limits, rooms)
-    for row in with_room:
-        job = rated_job(row)
-        if job is not None:
-            runs += await rated.first_of(job, limit, MAX_KEYS)
+    by_keys = _KeyedJobReader(connection, values, slots, limits)
+    runs = await by_keys.first_of_jobs([job["job_id"] for job in jobs])
+    by_rates = RatedJobReader(connection, values, limits, reader)
+    for job in jobs:
+        rated = rated_job(job)
+        if rated is not None:
+            runs += await by_rates.first_of(rated, slots, MAX_KEYS)
     by_id = {run["id"]: run for run in runs}
-    return sorted(by_id.values(), key=order)
+    return sorted(by_id.values(), key=queue_position)
 
 
-class _Looking:
-    """One look at all jobs that have room."""
+class _KeyedJobReader:
+    """Reads the first due runs of jobs, past those with saturated concurrency keys."""
 
     def __init__(
-        self, connection: Connection, values: Mapping[str, object], limit: int, limits: Limits
+        self, connection: Connection, values: Mapping[str, object], slots: int, limits: LimitState
     ) -> None:
         self._connection = connection
-        self._limit = limit
+        self._slots = slots
         self._limits = limits
         self._values = values
-        self._is_behind = "priority" in values
+        self._is_after = "priority" in values
 
     async def first_of_jobs(self, jobs: Sequence[str]) -> list[Candidate]:
         """Return of each job the first runs that its keys let start.
 
-        They are at least `limit` if there are so many.
+        They are at least as many as there are slots, or all.
         """
-        at_most = 2 * self._limit + FRONT_OF_JOB
+        at_most = 2 * self._slots + EXTRA_OF_JOB
         values = {**self._values, "limit": at_most, "job_ids": list(jobs)}
-        query = FIRST_OF_JOBS_BEHIND if self._is_behind else FIRST_OF_JOBS
+        query = FIRST_OF_JOBS_AFTER if self._is_after else FIRST_OF_JOBS
         runs = await read_rows(self._connection, Candidate, query, values)
-        for job, first in keyed_by_job(runs).items():
+        for job, first in _keyed_by_job(runs).items():
             may_be_more = len(first) == at_most and first[0]["rate_limit"] is None
-            if may_be_more and self._limits.startable(first) < self._limit:
-                most = key_limit(first[0])
-                runs += await self._of_other_keys(job, most)
+            if may_be_more and self._limits.count_by_keys(first) < self._slots:
+                runs += await self._of_other_keys(job, key_limit(first[0]))
         return runs
 
-    async def _of_other_keys(self, job: str, most: int) -> list[Candidate]:
-        """Return a job's first runs of different keys, past the many whose keys are taken.
-
-        Args:
-            job: its id.
-            most: how many of its runs may hold one key.
-        """
-        if self._is_behind:
-            return await self._free_of_job(job, most)
-        asked = {"job_id": job, "limit": MAX_KEYS + 1}
-        keys = await read_texts(self._connection, KEYS, asked)
+    async def _of_other_keys(self, job_id: str, limit_of_key: int) -> list[Candidate]:
+        """Return a job's first runs of different keys, past those with saturated keys."""
+        if self._is_after:
+            return await self._free_of_job(job_id, limit_of_key)
+        query = {"job_id": job_id, "limit": MAX_KEYS + 1}
+        keys = await read_texts(self._connection, KEYS, query)
         if len(keys) > MAX_KEYS:
-            return await self._free_of_job(job, most)
-        each = min(most, self._limit)
-        values = {**self._values, "job_id": job, "keys": keys, "each": each}
+            return await self._free_of_job(job_id, limit_of_key)
+        of_each = min(limit_of_key, self._slots)
+        values = {**self._values, "job_id": job_id, "keys": keys, "of_each": of_each}
         return await read_rows(self._connection, Candidate, FIRST_OF_KEYS, values)
 
-    async def _free_of_job(self, job: str, most: int) -> list[Candidate]:
-        values = {**self._values, "limit": self._limit, "job_id": job}
-        query = FREE_OF_JOB_BEHIND if self._is_behind else FREE_OF_JOB
-        held = self._limits.held_values(job, most)
-        found: list[Candidate] = []
-        while self._limits.startable(found) < self._limit:
-            used_up = self._limits.used_up(found)
-            values["taken"] = [*held, *used_up]
-            values["found"] = [run["id"] for run in found]
+    async def _free_of_job(self, job_id: str, limit_of_key: int) -> list[Candidate]:
+        query = FREE_OF_JOB_AFTER if self._is_after else FREE_OF_JOB
+        saturated = self._limits.saturated_keys(job_id, limit_of_key)
+        runs: list[Candidate] = []
+        while self._limits.count_by_keys(runs) < self._slots:
+            values = {
+                **self._values,
+                "limit": self._slots,
+                "job_id": job_id,
+                "saturated_keys": [*saturated, *self._limits.keys_saturated_by(runs)],
+                "selected": [run["id"] for run in runs],
+            }
             more = await read_rows(self._connection, Candidate, query, values)
             if not more:
                 break
-            found += more
-        return found
+            runs += more
+        return runs
 
 
-# What workers query about runs: which are due, and which must end.
+def _keyed_by_job(runs: Iterable[Candidate]) -> dict[str, list[Candidate]]:
+    """Return by job the runs that have a concurrency key."""
+    keyed: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for run in runs:
+        if run["concurrency_value"] is not None:
+            keyed[run["job_definition_id"]].append(run)
+    return keyed
+
+
+# Which runs are due next, and which must end.
 
 LEVELS = f"""
     WITH RECURSIVE level AS (
@@ -270,7 +278,7 @@ LEVELS = f"""
         ) AS lower
     )
 """
-"""The priorities that wait, a few of two hundred."""
+"""The priorities of pending runs, a few of two hundred."""
 
 _NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
@@ -286,14 +294,14 @@ NEXT_DUE = f"""
 
 
 class NextDue(TypedDict):
-    """When the next run is due, None where none is pending."""
+    """When the next run is due; None where none is pending."""
 
     next_at: ReadOnly[str | None]
     now: ReadOnly[str]
 
 
 async def next_due(connection: Connection, bypassed: Sequence[UUID] = ()) -> NextDue:
-    """Return when the next pending run is due. Some runs may be passed over."""
+    """Return when the next pending run is due. Bypassed runs do not count."""
     values = {"bypassed": list(bypassed)}
     return await read_one(connection, NextDue, NEXT_DUE, values)
 
@@ -310,12 +318,12 @@ WAITING_LONGEST = f"""
 
 
 async def waiting_longest(connection: Connection, limit: int) -> list[RunRow]:
-    """Return the pending runs whose time has come, those first that have waited longest."""
+    """Return due runs, the ones first that have waited longest."""
     return await read_rows(connection, RunRow, WAITING_LONGEST, {"limit": limit})
 
 
 MARGIN = "1 minute"
-"""How much later than its deadline a run may come to wait, for a look at the last to find it."""
+"""How long after its deadline a run may enter the queue, and still be found by the last look."""
 
 ANY_OVERDUE = f"""
     SELECT present.now - interval '{MARGIN}' AS before, EXISTS (
@@ -329,7 +337,7 @@ ANY_OVERDUE = f"""
 
 
 class AnyOverdue(TypedDict):
-    """Whether any deadline is over, and before which time none needs to be sought again."""
+    """Whether any deadline is over, and before which time none needs to be searched again."""
 
     before: ReadOnly[str]
     is_overdue: ReadOnly[bool]
@@ -338,7 +346,7 @@ class AnyOverdue(TypedDict):
 async def any_overdue(
     connection: Connection, since: str | None = None, bypassed: Sequence[UUID] = ()
 ) -> AnyOverdue:
-    """Return whether a pending run's start deadline is over, of those that ended since a time."""
+    """Return whether a pending run's start deadline is over, of deadlines since a time."""
     values = {"since": since, "bypassed": list(bypassed)}
     return await read_one(connection, AnyOverdue, ANY_OVERDUE, values)
 
@@ -370,16 +378,21 @@ async def overdue(
     bypassed: Sequence[UUID] = (),
     after: UUID | None = None,
 ) -> list[UUID]:
-    """Return pending runs, but none of these, that never started and no longer may.
+    """Return pending runs whose start deadline is over, in the order of their deadlines.
 
-    They come in the order of their deadlines, after some run's if one is given.
+    Args:
+        connection: which has the lock.
+        now: the database's present.
+        limit: the number of runs at most.
+        bypassed: runs that do not count.
+        after: the run whose deadline to begin after; None to begin with the first.
     """
     values = {"now": now, "limit": limit, "bypassed": list(bypassed), "after": after}
     return await read_ids(connection, OVERDUE, values)
 
 
 async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:
-    """Return the runs that this worker holds and that somebody asked to cancel."""
+    """Return the worker's running runs that are to be canceled."""
     return await read_ids(connection, CANCEL_REQUESTED, {"worker_id": worker_id})
 
 

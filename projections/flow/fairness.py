@@ -1,7 +1,7 @@
-"""Reads which values of a fairness group are next, under the lock: not all that wait.
+"""Reads the next runs of a fairness group, under the lock.
 
-However many runs of a value wait, only its first ones are read; however many values wait, only the
-next ones. Values that have only runs planned for later are skipped.
+However many runs of a value wait, only the first ones are read; however many values wait, only the
+next ones. Values whose runs are all planned for later are skipped.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,12 +13,18 @@ from typing_extensions import ReadOnly
 from projections.flow.candidates import (
     AT_PRESENT,
     DUE,
-    LIMIT_OF_JOB,
-    LIMIT_OF_ONE_JOB,
+    JOB_LIMIT,
+    LIMIT_COLUMNS_OF_ONE_JOB,
     Candidate,
-    Place,
 )
-from projections.flow.limits import DEPTH, MOST_VALUES, Circle, Group, Limits, Turns, takes
+from projections.flow.selection import (
+    DEPTH,
+    MOST_VALUES,
+    FairnessGroup,
+    GroupKey,
+    LimitState,
+    serves_entry_point,
+)
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows
 
@@ -29,7 +35,7 @@ GROUP = """
 
 _WAITS = f"{IS_PENDING} AND fair_value IS NOT NULL AND {GROUP}"
 
-CIRCLE = f"""
+VALUE_ORDER = f"""
     last AS (
         SELECT fair_value AS value FROM job_runs WHERE {GROUP} AND last_turn IS NOT NULL
         ORDER BY last_turn DESC LIMIT 1
@@ -53,192 +59,196 @@ CIRCLE = f"""
         ) AS next
         WHERE walked < {MOST_VALUES}
           AND coalesce(next.fair_value <= (SELECT value FROM last), true)
-    ), circle AS (
+    ), value_order AS (
         SELECT 0 AS lap, value FROM ahead
         UNION ALL
         SELECT 1 AS lap, value FROM behind
         WHERE coalesce(value <= (SELECT value FROM last), true)
     )
 """
-"""The values that wait, from the one after the last that was started round to that one. Nothing is
-read of them before it is asked for, in this order."""
+"""The waiting values, from the one after the value that was started last round to that value. Rows
+are read only as the query needs them, in this order."""
 
 DUE_OF_GROUP = f"{DUE} AND fair_value IS NOT NULL AND {GROUP}"
 
 DUE_OF_VALUE = f"""
     {DUE_OF_GROUP}
-      AND fair_value >= circle.value AND fair_value <= circle.value
+      AND fair_value >= value_order.value AND fair_value <= value_order.value
 """
-"""A range of one value: an equality would let PostgreSQL walk the queue in search of the value."""
+"""A range of one value: with an equality PostgreSQL would scan the queue for the value."""
 
-IN_LINE = "ORDER BY entry_point, priority, fair_value, scheduled_at, id"
+IN_VALUE_ORDER = "ORDER BY entry_point, priority, fair_value, scheduled_at, id"
 
 _IS_FREE = """
-    NOT coalesce(concurrency_value = ANY(%(taken)s::text[]), false)
-    AND NOT coalesce(rate_value = ANY(%(full)s::text[]), false)
+    NOT coalesce(concurrency_value = ANY(%(saturated_keys)s::text[]), false)
+    AND NOT coalesce(rate_value = ANY(%(full_values)s::text[]), false)
 """
 
 _KEEP_ONE_RUN_OF_MANY = """
     concurrency_key <> fairness_key
     OR rate_limit IS NOT NULL AND rate_limit ->> 'key' IS DISTINCT FROM fairness_key
 """
-"""Whether limits may keep a run of a value and let the next one start. Those that count by the very
-parameter that takes turns keep all of a value, or none."""
+"""Whether limits may keep a run of a value and let its next run start. Limits that count by the
+fairness key itself keep all runs of a value, or none."""
 
-LINES = f"""
-    WITH RECURSIVE {CIRCLE}, free AS (
-        SELECT lap, value FROM circle CROSS JOIN LATERAL (
-            SELECT id FROM ({DUE_OF_VALUE} {IN_LINE} LIMIT {DEPTH}) AS run
+GROUP_RUNS = f"""
+    WITH RECURSIVE {VALUE_ORDER}, free AS (
+        SELECT lap, value FROM value_order CROSS JOIN LATERAL (
+            SELECT id FROM ({DUE_OF_VALUE} {IN_VALUE_ORDER} LIMIT {DEPTH}) AS run
             WHERE {_IS_FREE} LIMIT 1
         ) AS first
-        LIMIT %(most)s::int
+        LIMIT %(values)s::int
     ), job AS MATERIALIZED (
-        SELECT {LIMIT_OF_JOB}, concurrency_limit, rate_limit, fairness_key,
-            CASE WHEN {_KEEP_ONE_RUN_OF_MANY} THEN %(others)s::int END AS others
+        SELECT {JOB_LIMIT}, concurrency_limit, rate_limit, fairness_key,
+            CASE WHEN {_KEEP_ONE_RUN_OF_MANY} THEN %(at_least)s::int END AS at_least
         FROM job_definitions AS job WHERE id = %(job_id)s
     ), share AS (
-        SELECT greatest(%(each)s::int, others, (%(most)s::int + count(*) - 1) / count(*)) AS runs
-        FROM free CROSS JOIN job GROUP BY others
+        SELECT greatest(
+            %(depth)s::int, at_least, (%(values)s::int + count(*) - 1) / count(*)
+        ) AS depth
+        FROM free CROSS JOIN job GROUP BY at_least
     )
-    SELECT lap, runs AS each, run.*, {LIMIT_OF_ONE_JOB}
-    FROM share CROSS JOIN job CROSS JOIN free AS circle CROSS JOIN LATERAL (
-        SELECT * FROM ({DUE_OF_VALUE} {IN_LINE} LIMIT runs + {DEPTH}) AS run
-        WHERE {_IS_FREE} LIMIT runs
+    SELECT lap, depth, run.*, {LIMIT_COLUMNS_OF_ONE_JOB}
+    FROM share CROSS JOIN job CROSS JOIN free AS value_order CROSS JOIN LATERAL (
+        SELECT * FROM ({DUE_OF_VALUE} {IN_VALUE_ORDER} LIMIT depth + {DEPTH}) AS run
+        WHERE {_IS_FREE} LIMIT depth
     ) AS run
     ORDER BY lap, value, scheduled_at, id
 """
-"""Of the first values of which a run is free the first runs: of each as many as are its share of a
-claim, if all values have so many."""
+"""The first runs of the first values that have a run that no limit keeps. Each value gets an equal
+share of the claim's slots, or what the query says at least."""
 
-LINES_AT_PRESENT = LINES.replace("%(now)s", AT_PRESENT)
+GROUP_RUNS_AT_PRESENT = GROUP_RUNS.replace("%(now)s", AT_PRESENT)
 
 ONE_PLAN = "SET LOCAL plan_cache_mode = force_generic_plan"
 ANY_PLAN = "SET LOCAL plan_cache_mode = auto"
-"""To plan `LINES` takes ten times as long as to look, and PostgreSQL would do it at each claim."""
+"""To plan `GROUP_RUNS` takes ten times as long as to execute it: one plan is kept."""
 
 
-class _RunOfLine(Candidate):
+class _GroupRun(Candidate):
     lap: ReadOnly[int]
-    each: ReadOnly[int]
+    depth: ReadOnly[int]
 
 
 Rows = Sequence[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Question:
-    """What `LINES` is asked with.
+class GroupQuery:
+    """The parameters of `GROUP_RUNS`.
 
     Attributes:
-        group: whose circle is wanted.
-        each: how many runs of each value are wanted at least.
-        most: how many values, and how many runs of all of them.
-        others: how many runs of each value are wanted where limits may keep its first ones.
-        taken: keys that runs under way leave nothing of.
-        full: values by which no more runs may start within the period.
+        group: which one.
+        depth: the number of runs to read of each value at least.
+        values: the number of values to read at most, and of runs in all that are shared out.
+        least_depth: the same as `depth`, where limits may keep a value's first runs only.
+        saturated_keys: concurrency keys with which no more runs may start.
+        full_values: values of the rate's key with which no more runs may start.
     """
 
-    group: Group
-    each: int
-    most: int
-    others: int = 1
-    taken: frozenset[str] = frozenset()
-    full: frozenset[str] = frozenset()
+    group: GroupKey
+    depth: int
+    values: int
+    least_depth: int = 1
+    saturated_keys: frozenset[str] = frozenset()
+    full_values: frozenset[str] = frozenset()
 
     @property
-    def values(self) -> dict[str, str | int]:
-        """Return the parameters but for the moment and the two arrays."""
+    def parameters(self) -> dict[str, str | int]:
+        """Return the parameters without the moment and the two arrays."""
         job_id, entry_point, priority = self.group
         return {
             "job_id": job_id,
             "entry_point": entry_point,
             "priority": priority,
             "offered": "",
-            "each": self.each,
-            "most": self.most,
-            "others": self.others,
+            "depth": self.depth,
+            "values": self.values,
+            "at_least": self.least_depth,
         }
 
-    def answered(self, rows: Rows) -> Circle:
-        """Return the circle that an answer tells of."""
-        asked: int | None = None
-        lines: dict[str | None, list[Candidate]] = {}
-        for run in as_rows(_RunOfLine, rows):
-            asked = run["each"]
-            line = lines.setdefault(run["fair_value"], [])
-            line.append(run)
-        in_order = list(lines.values())
-        is_whole = len(lines) < self.most
-        return Circle(in_order, is_whole, asked)
+    def group_from(self, rows: Rows) -> FairnessGroup:
+        """Return the group that the answer describes."""
+        depth: int | None = None
+        queues: dict[str | None, list[Candidate]] = {}
+        for run in as_rows(_GroupRun, rows):
+            depth = run["depth"]
+            queues.setdefault(run["fair_value"], []).append(run)
+        return FairnessGroup(list(queues.values()), len(queues) < self.values, depth)
 
 
-class KnownCircles:
-    """What is known of the circles, as of one moment.
+class FairnessGroupReader:
+    """Reads fairness groups as of one moment, each as far as a claim needs it.
 
-    Under the lock it is exact until the next start is appended.
+    Under the lock they are exact until the next start is appended.
+
+    Attributes:
+        groups: those that have been read.
     """
 
     def __init__(self, slots: int, executed: Collection[str] | None = None) -> None:
         """Begin with nothing.
 
         Args:
-            slots: how many runs are wanted.
-            executed: the entry points whose runs take turns; None for all.
+            slots: the number of runs that the claim may start.
+            executed: the entry points whose runs are served round-robin; None for all.
         """
         self._slots = slots
         self._executed = executed
-        self._most: dict[Group, int] = {}
-        self._known: dict[Group, Circle] = {}
+        self._values: dict[GroupKey, int] = {}
+        self.groups: dict[GroupKey, FairnessGroup] = {}
 
-    @property
-    def has_any(self) -> bool:
-        """Return whether anybody takes turns, so that more of the queue's front tells little."""
-        return bool(self._known)
-
-    def turns(self, until: Place | None) -> Turns:
-        """Return the turns of a claim that begins anew, and is sure up to a place."""
-        return Turns(self._known, until)
-
-    def questions(self, wanted: Mapping[Group, Candidate], limits: Limits) -> dict[Group, Question]:
-        """Return by group what to ask of it: for more, and longer lines, than the last time.
+    def queries(
+        self, unread: Mapping[GroupKey, Candidate], limits: LimitState
+    ) -> dict[GroupKey, GroupQuery]:
+        """Return what to read of groups: more values and longer queues than the last time.
 
         Args:
-            wanted: as turns say it.
-            limits: what the runs under way leave to others.
+            unread: groups, each with one of its runs.
+            limits: as of the claim.
         """
-        questions: dict[Group, Question] = {}
-        for group, run in wanted.items():
-            if takes(self._executed, run["entry_point"]):
-                questions[group] = self._question(group, run, limits)
+        queries: dict[GroupKey, GroupQuery] = {}
+        for group, run in unread.items():
+            if serves_entry_point(self._executed, run["entry_point"]):
+                queries[group] = self._query(group, run, limits)
             else:
-                self._known[group] = Circle(())
-        return questions
+                self.groups[group] = FairnessGroup(())
+        return queries
 
-    def _question(self, group: Group, run: Candidate, limits: Limits) -> Question:
-        before = self._most.get(group, 0)
-        most = 2 * before or self._slots
-        self._most[group] = most
-        each = 1
-        known = self._known.get(group)
-        if known is not None:
-            each = known.enough_for(self._slots)
-        taken = frozenset(limits.keys_held(run))
-        full = frozenset(limits.rates_full(run))
-        others = min(self._slots, DEPTH)
-        return Question(group, each, most, others, taken, full)
+    def _query(self, group: GroupKey, run: Candidate, limits: LimitState) -> GroupQuery:
+        self._values[group] = 2 * self._values.get(group, 0) or self._slots
+        read = self.groups.get(group)
+        full: Sequence[str] = ()
+        if run["rate_limit"] is not None:
+            full = limits.full_rate_values(run["job_definition_id"])
+        return GroupQuery(
+            group,
+            depth=1 if read is None else read.next_depth(self._slots),
+            values=self._values[group],
+            least_depth=min(self._slots, DEPTH),
+            saturated_keys=frozenset(limits.saturated_keys_beside(run)),
+            full_values=frozenset(full),
+        )
 
-    def take(self, question: Question, rows: Rows) -> None:
-        """Take in an answer."""
-        self._known[question.group] = question.answered(rows)
+    def take(self, query: GroupQuery, rows: Rows) -> None:
+        """Take in the answer to a query."""
+        self.groups[query.group] = query.group_from(rows)
 
 
-async def read_circle(
-    connection: Connection, group: Group, now: str, each: int, most: int
-) -> Circle:
-    """Return a group's circle as of a moment, whatever limits keep."""
-    question = Question(group, each, most)
-    nothing: list[str] = []
-    values = {**question.values, "now": now, "taken": nothing, "full": nothing}
-    cursor = await connection.execute(LINES, values)
-    rows = await cursor.fetchall()
-    return question.answered(rows)
+async def read_group(
+    connection: Connection, group: GroupKey, now: str, depth: int, values: int
+) -> FairnessGroup:
+    """Return a fairness group as of a moment, whatever limits keep its runs.
+
+    Args:
+        connection: in a snapshot.
+        group: which one.
+        now: the moment, in ISO 8601.
+        depth: the number of runs of each value at least.
+        values: the number of values at most.
+    """
+    query = GroupQuery(group, depth, values)
+    none: list[str] = []
+    parameters = {**query.parameters, "now": now, "saturated_keys": none, "full_values": none}
+    cursor = await connection.execute(GROUP_RUNS, parameters)
+    return query.group_from(await cursor.fetchall())

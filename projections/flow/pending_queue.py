@@ -1,23 +1,23 @@
-"""The pending queue in memory: up to its low-water mark a process knows all runs of the queue.
+"""The pending queue in memory: up to its low-water marks a process has all pending runs.
 
 So no claim has to begin at the queue's beginning. A consumed row stays in an index as long as any
-session can see it. While one session holds an old snapshot, be it for a report or a backup, all
-that was consumed since then stays at the beginning of the queue and among the running runs; a claim
-that began there would walk over it, each time, under the lock.
+session can see it. While one session holds an old snapshot, for a report or a backup, all rows
+consumed since then stay at the beginning of the queue and among the running runs; a claim that
+began there would scan them, each time, under the lock.
 
-So a process remembers, as of a position of the log: for each priority a queue position, all pending
-runs before it, and all running runs. Every change is an event, so what has come since is known by
-the log: an event touches a run, and the run's row then says where it stands. Runs that enter behind
-a queue position (handed back, launched by a slow clock) are found in this way, too.
+So a process keeps, as of a position of the log: for each priority a low-water mark, all pending
+runs before it, and all running runs. Every change is an event: an event touches a run, and the
+run's row then says where it is in the queue. Runs that enter before a low-water mark (handed back,
+launched by a slow clock) are found in this way, too.
 
-A worker's pending queue holds no run that it cannot execute, but those of entry points that perhaps
-no worker offers. Pure.
+A worker's pending queue holds only runs that it can execute, and runs that it is to fail because
+perhaps no worker offers their entry point. Pure.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
-from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
@@ -27,33 +27,41 @@ from projections.flow.candidates import (
     Candidate,
     Contender,
     DueRuns,
-    ForeignJobs,
     JobLimits,
     Key,
+    QueuePosition,
+    UnservedJobs,
     WaitingRuns,
     key_of,
 )
-from projections.flow.limits import Limits, Rooms, takes, without_hopeful
-from projections.flow.rates import Shut
+from projections.flow.rates import FullWindows
+from projections.flow.selection import (
+    FairnessGroup,
+    GroupKey,
+    LimitState,
+    RateWindows,
+    serves_entry_point,
+    without_hopeful,
+)
 
 T = TypeVar("T")
 
-QueuePosition = tuple[str, str]
+LowWaterMark = tuple[str, str]
 """When a run is scheduled, and its id: the order of the queue within one priority."""
 
-END: QueuePosition = ("9999-12-31T23:59:59.999Z", LAST_ID)
-"""The place of which everything is before."""
+END: LowWaterMark = ("9999-12-31T23:59:59.999Z", LAST_ID)
+"""Comes after all runs of a priority."""
 
 MOST_WAITING, FEWER_WAITING = 2_000, 1_000
-"""Pending runs to be remembered; beyond the first number, all but the first of them are left to
-the index again."""
+"""Pending runs in memory at most, and the number that is kept when there are more; the others are
+read again from the index."""
 
-MOST_FOREIGN = 1_000
-"""Entry points to be noted that the worker does not offer."""
+MOST_UNSERVED = 1_000
+"""Entry points to be remembered that the worker does not offer."""
 
 
 class TouchedRun(Candidate):
-    """A run that an event has touched, as it is now."""
+    """A run that an event has touched, as its row is now."""
 
     status: ReadOnly[str]
 
@@ -66,19 +74,19 @@ class FirstOfPriority(TypedDict):
     scheduled_at: ReadOnly[str]
 
 
-class Frontier:
-    """What a process knows of the queue.
+class PendingQueue:
+    """What a process has in memory of the queue.
 
     Attributes:
-        position: of the log, as of which all is so.
-        places: by priority, the place before which no pending run is unknown. Of a priority that
-            is not there, no run is pending.
-        passed_over: the last runs that were left out, as somebody asked for it. They are unknown.
+        position: of the log, as of which everything here holds.
+        low_water_marks: by priority; all pending runs before the mark are in memory. Of a priority
+            that is not there, no run is pending.
+        bypassed: runs that do not count; they are not in memory.
         offer: what the worker executes that claims here; None for anything.
-        foreign: entry points that it does not offer, of runs that may still wait.
-        knows_foreign: whether those are in it that waited before all that is known began.
-        foreign_jobs: those that are not for the worker, by what they ask for; others change them.
-        shut: what is known of starts that are limited within a period.
+        unserved_entry_points: entry points that it does not offer, of runs that may still wait.
+        has_all_unserved: whether they include runs that waited before this memory began.
+        unserved_jobs: jobs that the worker cannot execute; whoever follows the log updates them.
+        full_windows: rate windows that are full until some time.
     """
 
     def __init__(
@@ -87,136 +95,154 @@ class Frontier:
         running: Iterable[Contender] = (),
         waiting: Iterable[FirstOfPriority] = (),
         offer: Offer | None = None,
-        foreign_jobs: ForeignJobs | None = None,
+        unserved_jobs: UnservedJobs | None = None,
     ) -> None:
         self.position = position
         self.offer = offer
-        self.foreign: set[str] = set()
-        self.knows_foreign = False
-        self.foreign_jobs = foreign_jobs or ForeignJobs()
+        self.unserved_entry_points: set[str] = set()
+        self.has_all_unserved = False
+        self.unserved_jobs = unserved_jobs or UnservedJobs()
         self._waiting = WaitingRuns()
-        self._taken: frozenset[str] | None = None
+        self._entry_points: frozenset[str] | None = None
         if offer is not None:
-            self._taken = offer.entry_points | offer.given_up
-        self.places: dict[int, QueuePosition] = {}
-        self.passed_over: frozenset[str] = frozenset()
+            self._entry_points = offer.entry_points | offer.given_up
+        self.low_water_marks: dict[int, LowWaterMark] = {}
+        self.bypassed: frozenset[str] = frozenset()
         self._running: dict[str, Contender] = {}
         self._running_of_job: Counter[str] = Counter()
         self._held: Counter[Key] = Counter()
-        self.shut = Shut()
+        self.full_windows = FullWindows()
         for run in running:
             self._begin(run)
         for first in waiting:
-            self.places[first["priority"]] = (first["scheduled_at"], first["id"])
+            self.low_water_marks[first["priority"]] = (first["scheduled_at"], first["id"])
 
     @property
-    def unfinished_places(self) -> dict[int, QueuePosition]:
-        """The places that are not the end of their priority."""
-        return {key: place for key, place in self.places.items() if place != END}
+    def unread_marks(self) -> dict[int, LowWaterMark]:
+        """The low-water marks of priorities that may have pending runs behind them."""
+        return {key: mark for key, mark in self.low_water_marks.items() if mark != END}
 
-    def limits(self, rooms: Rooms) -> Limits:
-        """Return what the runs under way leave to others, and starts, as far as that is known."""
-        return Limits(self._running_of_job, self._held, rooms, self.foreign_jobs)
+    def limits(
+        self,
+        windows: RateWindows,
+        groups: Mapping[GroupKey, FairnessGroup] = MappingProxyType({}),
+        known_until: QueuePosition | None = None,
+    ) -> LimitState:
+        """Return what limits leave beside the runs under way.
+
+        Args:
+            windows: rate windows that have been read.
+            groups: fairness groups that have been read.
+            known_until: see `LimitState`.
+        """
+        return LimitState(
+            running=self._running_of_job,
+            held=self._held,
+            windows=windows,
+            groups=groups,
+            unserved_jobs=self.unserved_jobs,
+            known_until=known_until,
+        )
 
     def is_complete(self, now: str) -> bool:
-        """Return whether every run is known that is due."""
-        return self.boundary(now) is None
+        """Return whether all due runs are in memory."""
+        return self.known_until(now) is None
 
-    def due(self, now: str) -> DueRuns:
-        """Return the first runs that may start by their times, the most urgent first.
+    def due(self, now: str, without: Collection[str] = ()) -> DueRuns:
+        """Return the due runs before the first one that may not be in memory.
 
-        These are all that come before any run that may be due and is not known.
+        Args:
+            now: the moment.
+            without: ids of runs that do not count.
         """
-        boundary = self.boundary(now)
-        first = self._waiting.scheduled(now, boundary)
+        first = self._waiting.scheduled(now, self.known_until(now))
         if self.offer is not None and self.offer.given_up:
             first = without_hopeful(first, self.offer, now)
-        return DueRuns(first, now)
+        return DueRuns(first, now, without)
 
-    def given_up(self, run_ids: Iterable[UUID]) -> dict[UUID, str]:
-        """Return those of these runs that would be started only to fail, and their entry points."""
-        found: dict[UUID, str] = {}
-        if self.offer is None or not self.offer.given_up:
-            return found
-        for run_id in run_ids:
-            run = self._waiting.get(str(run_id))
-            if run is not None and run["entry_point"] in self.offer.given_up:
-                found[run_id] = run["entry_point"]
-        return found
+    def still_pending(self, runs: Iterable[Candidate]) -> list[Candidate]:
+        """Return those of these runs that are pending as of this position of the log."""
+        return [run for run in runs if self._waiting.get(run["id"]) is not None]
 
-    def boundary(self, now: str) -> tuple[int, str, str] | None:
-        """Return after which place of the queue due runs may be unknown, if there is one."""
+    def known_until(self, now: str) -> QueuePosition | None:
+        """Return the queue position behind which due runs may not be in memory, if any."""
         present = (now, LAST_ID)
-        behind = [key for key, place in self.places.items() if place < present]
-        if not behind:
+        incomplete = [key for key, mark in self.low_water_marks.items() if mark < present]
+        if not incomplete:
             return None
-        priority = max(behind)
-        return -priority, *self.places[priority]
+        priority = max(incomplete)
+        return -priority, *self.low_water_marks[priority]
 
     def next_after(self, now: str) -> str | None:
-        """Return when the next run is due that is not due yet, if all is known before."""
+        """Return the next time after now at which a run may start, by the runs in memory."""
         times = [run["scheduled_at"] for run in self._waiting]
-        times += [scheduled_at for scheduled_at, _ in self.unfinished_places.values()]
-        times += self.shut.reopening()
+        times += [scheduled_at for scheduled_at, _ in self.unread_marks.values()]
+        times += self.full_windows.reopening_times()
         later = [time for time in times if time > now]
         return min(later, default=None)
 
     def follow(
         self, position: int, touched: Iterable[TouchedRun], limited: Mapping[str, JobLimits]
     ) -> None:
-        """Move on to a position of the log.
+        """Advance to a position of the log.
 
         Args:
             position: the new one.
-            touched: all runs that events have touched up to there.
-            limited: the limits of all jobs that events have touched.
+            touched: all runs that events up to it have touched.
+            limited: the limits of all jobs that these events have touched, by job id.
         """
         for run in touched:
             self._touch(run)
         for job_id, limits in limited.items():
             self._limit(job_id, limits)
         self.position = position
-        self._leave_most_to_the_index()
+        self._forget_most()
 
     def extend(
-        self, asked: Mapping[int, QueuePosition], found: Sequence[Candidate], limit: int, now: str
+        self, marks: Mapping[int, LowWaterMark], front: Sequence[Candidate], limit: int, now: str
     ) -> None:
-        """Take in the first due runs from all unfinished places on.
+        """Take in the first due runs from all unread marks on; ignore them if a mark has moved.
 
         Args:
-            asked: these places, as they were when it was asked.
-            found: the runs, the most urgent first.
+            marks: the unread marks as they were when the runs were read.
+            front: the runs, the most urgent first.
             limit: of their number.
-            now: when they are due.
+            now: the moment at which they are due.
         """
-        if asked != self.unfinished_places:
+        if marks != self.unread_marks:
             return
-        for run in found:
-            if run["job_definition_id"] not in self.foreign_jobs:
+        for run in front:
+            if run["job_definition_id"] not in self.unserved_jobs:
                 self._waiting.put(run)
-        last = found[-1] if len(found) == limit else None
-        for priority, place in asked.items():
+        last = front[-1] if len(front) == limit else None
+        for priority, mark in marks.items():
             if last is None or priority > last["priority"]:
-                self.places[priority] = max(place, (now, LAST_ID))
+                self.low_water_marks[priority] = max(mark, (now, LAST_ID))
             elif priority == last["priority"]:
-                self.places[priority] = place_of(last)
-        self._leave_most_to_the_index()
+                self.low_water_marks[priority] = mark_of(last)
+        self._forget_most()
 
-    def foresee(
-        self, asked: Mapping[int, QueuePosition], planned: Iterable[FirstOfPriority], now: str
+    def extend_to_planned(
+        self, marks: Mapping[int, LowWaterMark], planned: Iterable[FirstOfPriority], now: str
     ) -> None:
-        """Take in, after the front, the first runs of these priorities that are not due yet."""
-        firsts = dict.fromkeys(asked, END)
+        """Move marks up to the first planned run, after `extend` has read all due runs before.
+
+        Args:
+            marks: the unread marks as they were when the runs were read.
+            planned: the first runs of their priorities that are not due yet.
+            now: the moment.
+        """
+        firsts = dict.fromkeys(marks, END)
         for run in planned:
             firsts[run["priority"]] = (run["scheduled_at"], run["id"])
         for priority, first in firsts.items():
-            knows_all_due = self.places.get(priority) == (now, LAST_ID)
-            if knows_all_due:
-                self.places[priority] = first
+            has_all_due = self.low_water_marks.get(priority) == (now, LAST_ID)
+            if has_all_due:
+                self.low_water_marks[priority] = first
 
-    def pass_over(self, run_ids: Collection[str]) -> None:
-        """Forget that these runs are pending; they will not be asked for either."""
-        self.passed_over = frozenset(run_ids)
+    def bypass(self, run_ids: Collection[str]) -> None:
+        """Forget these runs, and count no other runs that were bypassed before."""
+        self.bypassed = frozenset(run_ids)
         for run_id in run_ids:
             self._waiting.drop(run_id)
 
@@ -228,19 +254,19 @@ class Frontier:
         if status == "running":
             self._begin(run)
         elif status == "pending" and self._takes(run):
-            place = self.places.setdefault(run["priority"], END)
-            if place_of(run) < place:
+            mark = self.low_water_marks.setdefault(run["priority"], END)
+            if mark_of(run) < mark:
                 self._waiting.put(run)
 
     def _takes(self, run: TouchedRun) -> bool:
-        """Return whether the run may be given to the worker, and note what it does not offer."""
-        if run["id"] in self.passed_over:
+        """Return whether the worker may claim the run; note unserved entry points."""
+        if run["id"] in self.bypassed:
             return False
         entry_point = run["entry_point"]
-        if takes(self._taken, entry_point):
-            return run["job_definition_id"] not in self.foreign_jobs
-        if len(self.foreign) < MOST_FOREIGN:
-            self.foreign.add(entry_point)
+        if serves_entry_point(self._entry_points, entry_point):
+            return run["job_definition_id"] not in self.unserved_jobs
+        if len(self.unserved_entry_points) < MOST_UNSERVED:
+            self.unserved_entry_points.add(entry_point)
         return False
 
     def _begin(self, run: Contender) -> None:
@@ -260,30 +286,30 @@ class Frontier:
             _subtract(self._held, key)
 
     def _limit(self, job_id: str, limits: JobLimits) -> None:
-        self.shut.forget(job_id)
+        self.full_windows.forget(job_id)
         for run in self._waiting:
             if run["job_definition_id"] != job_id:
                 continue
-            if job_id in self.foreign_jobs:
+            if job_id in self.unserved_jobs:
                 self._waiting.drop(run["id"])
             else:
                 self._waiting.put({**run, **limits})
 
-    def _leave_most_to_the_index(self) -> None:
+    def _forget_most(self) -> None:
         if len(self._waiting) <= MOST_WAITING:
             return
         for run in self._waiting.drop_beyond(FEWER_WAITING):
             priority = run["priority"]
-            self.places[priority] = min(self.places[priority], place_of(run))
+            self.low_water_marks[priority] = min(self.low_water_marks[priority], mark_of(run))
 
 
-def place_of(run: Candidate) -> QueuePosition:
-    """Return where the run stands among those of its priority."""
+def mark_of(run: Candidate) -> LowWaterMark:
+    """Return the run's position among the runs of its priority."""
     return run["scheduled_at"], run["id"]
 
 
 def _subtract(counter: Counter[T], name: T) -> None:
-    """Count one less; what is down to none is not in it any more."""
+    """Count one less, and forget what is down to zero."""
     counter[name] -= 1
     if not counter[name]:
         del counter[name]

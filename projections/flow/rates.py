@@ -1,10 +1,10 @@
-"""How many more runs may start within the period of a job's `rateLimit`.
+"""Reads how many more runs may start within the period of a job's `rateLimit`.
 
-First the capacity that is left, then the first due runs of a job whose starts are limited, past the
-many that must wait.
+First the rate windows, then the first due runs of a job whose starts are limited, however many of
+its runs must wait.
 
-The recorded starts themselves are counted, by their times in the log: at most as many as the limit
-says, the last ones first, in an index of nothing else. So a restart forgets nothing, and no counter
+The recorded starts themselves are counted, by their times in the log: the latest first, and no more
+of them than the limit, in an index of nothing else. So a restart forgets nothing, and no counter
 has to be refilled.
 """
 
@@ -21,34 +21,34 @@ from domain.json_values import JsonObject
 from projections.flow.candidates import (
     DUE,
     IN_ORDER,
-    SHOWN,
+    WITH_LIMITS,
     Candidate,
     JobLimits,
     Key,
-    behind_a_place,
+    after_position,
     rate_key_of,
 )
-from projections.flow.limits import Limits, Room, Rooms
+from projections.flow.selection import LimitState, RateWindow, RateWindows
 from projections.job_runs import IS_PENDING
 from projections.rows import Connection, read_rows, read_texts
 
 _LAST_RUNS = """
     SELECT last_start_at, starts FROM job_runs
-    WHERE job_definition_id = asked.job_id AND rate_value = asked.value
-      AND last_start_at > asked.since AND last_start_at <= asked.until
+    WHERE job_definition_id = counted.job_id AND rate_value = counted.value
+      AND last_start_at > counted.since AND last_start_at <= counted.until
       AND last_start_at IS NOT NULL
-    ORDER BY last_start_at DESC LIMIT asked.most
+    ORDER BY last_start_at DESC LIMIT counted.most
 """
-"""A run of which the last start is not among the last so many has none that is."""
+"""A run whose last start lies outside the window does not count."""
 
 _EARLIER_STARTS = """
-    SELECT told::timestamptz AS at FROM jsonb_array_elements_text(starts - -1) AS told
+    SELECT start::timestamptz AS at FROM jsonb_array_elements_text(starts - -1) AS start
     WHERE jsonb_array_length(starts) > 1
-      AND told::timestamptz > asked.since AND told::timestamptz <= asked.until
+      AND start::timestamptz > counted.since AND start::timestamptz <= counted.until
 """
 
 STARTED = f"""
-    SELECT asked.job_id, asked.value, started.number, CASE WHEN number >= most THEN (
+    SELECT counted.job_id, counted.value, started.number, CASE WHEN number >= most THEN (
         SELECT at FROM ({_LAST_RUNS}) AS run CROSS JOIN LATERAL (
             SELECT last_start_at AS at UNION ALL {_EARLIER_STARTS}
         ) AS start
@@ -60,10 +60,10 @@ STARTED = f"""
             SELECT job_id, value, most, period_ms * interval '1 millisecond' AS period, (
                 SELECT coalesce(nullif(%(now)s::text, ''), current_setting('apphub.now', true))
             )::timestamptz AS now
-            FROM json_to_recordset((SELECT %(asked)s::json))
-                AS one (job_id uuid, value text, most integer, period_ms bigint)
-        ) AS given
-    ) AS asked
+            FROM json_to_recordset((SELECT %(keys)s::json))
+                AS rate_key (job_id uuid, value text, most integer, period_ms bigint)
+        ) AS rate
+    ) AS counted
     CROSS JOIN LATERAL (
         SELECT count(*) + coalesce(sum(earlier), 0)::int AS number FROM (
             SELECT CASE WHEN jsonb_array_length(starts) > 1
@@ -72,16 +72,16 @@ STARTED = f"""
         ) AS run
     ) AS started
 """
-"""How many starts of each of some groups there were within its period before a moment; without one,
-before `candidates.PRESENT`. Where that is as many as may be, or more, the first of the last so many
-is looked for, too.
+"""The number of starts by each rate key within its period before a moment, which is
+`candidates.PRESENT` if none is passed. Where the window is full, also the time of the first of the
+starts that fill it.
 
-Starts that lie ahead, for the clock was set back since, count as well, unless they do by more than
-the period: so such a step costs one period at most, in either direction."""
+Starts in the future, after the clock was set back, count as well, unless they lie ahead by more
+than the period: so such a step costs one period at most, in either direction."""
 
 
 class StartedRow(TypedDict):
-    """How many starts of a group there were, and when the first was of those that fill its room."""
+    """The number of starts by a rate key, and the first of those that fill its window."""
 
     job_id: ReadOnly[str]
     value: ReadOnly[str]
@@ -89,53 +89,50 @@ class StartedRow(TypedDict):
     first_at: ReadOnly[str | None]
 
 
-class KnownRooms:
-    """The rooms that are known, as of one moment.
+class RateWindowReader:
+    """Reads rate windows as of one moment.
 
     Under the lock they are exact until the next start is appended.
 
     Attributes:
         now: the moment.
-        known: by group; where nothing is known, nothing is there.
+        windows: those that have been read.
     """
 
-    def __init__(self, now: str, shut: "Shut | None" = None) -> None:
-        """Begin with the groups that are known to be full, if somebody remembers any."""
+    def __init__(self, now: str, full: "FullWindows | None" = None) -> None:
+        """Begin with the windows that are still full, if any are remembered."""
         self.now = now
-        self.known: dict[Key, Room] = {}
-        if shut is not None:
-            self.known = shut.rooms(now)
+        self.windows: dict[Key, RateWindow] = {}
+        if full is not None:
+            self.windows = full.windows(now)
 
-    async def ask(self, connection: Connection, runs: Iterable[Candidate]) -> None:
-        """Ask for the rooms of all that these runs count with."""
-        limits = limits_of_starts(runs)
-        await self.ask_keys(connection, limits)
+    async def read(self, connection: Connection, runs: Iterable[Candidate]) -> None:
+        """Read the windows that count these runs."""
+        await self.read_keys(connection, rate_limits(runs))
 
-    async def ask_keys(self, connection: Connection, limits: Mapping[Key, RateLimit]) -> None:
-        """Ask for the rooms of groups with these limits, unless they are known."""
-        missing = self.unknown(limits)
-        if not missing:
-            return
-        values = {**question(missing), "now": self.now}
-        rows = await read_rows(connection, StartedRow, STARTED, values)
-        self.take(missing, rows)
+    async def read_keys(self, connection: Connection, limits: Mapping[Key, RateLimit]) -> None:
+        """Read the windows with these limits, unless they have been read."""
+        missing = self.unread(limits)
+        if missing:
+            values = {**window_query(missing), "now": self.now}
+            rows = await read_rows(connection, StartedRow, STARTED, values)
+            self.take(missing, rows)
 
     def take(self, limits: Mapping[Key, RateLimit], rows: Iterable[StartedRow]) -> None:
-        """Take in the answer to `STARTED`, as far as it is of these groups."""
+        """Take in the answer to `STARTED`, as far as it concerns these limits."""
         for row in rows:
             key = (row["job_id"], row["value"])
             limit = limits.get(key)
             if limit is not None:
-                self.known[key] = _room(limit, row)
+                self.windows[key] = _window(limit, row)
 
-    def unknown(self, limits: Mapping[Key, RateLimit]) -> dict[Key, RateLimit]:
-        """Return those of these groups of which the rooms are not known."""
-        unknown = [key for key in limits if key not in self.known]
-        return {key: limits[key] for key in unknown}
+    def unread(self, limits: Mapping[Key, RateLimit]) -> dict[Key, RateLimit]:
+        """Return those of these limits whose windows have not been read."""
+        return {key: limit for key, limit in limits.items() if key not in self.windows}
 
 
-def limits_of_starts(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:
-    """Return the limits of all groups that these runs count with."""
+def rate_limits(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:
+    """Return the rate limits of these runs, by their rate keys."""
     limits: dict[Key, RateLimit] = {}
     of_jobs: dict[str, RateLimit | None] = {}
     for run in runs:
@@ -151,71 +148,68 @@ def limits_of_starts(runs: Iterable[Candidate]) -> dict[Key, RateLimit]:
     return limits
 
 
-def question(limits: Mapping[Key, RateLimit]) -> dict[str, str]:
-    """Return what `STARTED` is asked with, as of `candidates.PRESENT`."""
-    asked: list[JsonObject] = []
-    for (job_id, value), limit in limits.items():
-        group: JsonObject = {
+def window_query(limits: Mapping[Key, RateLimit]) -> dict[str, str]:
+    """Return the parameters of `STARTED`, as of `candidates.PRESENT`."""
+    keys: list[JsonObject] = [
+        {
             "job_id": job_id,
             "value": value,
             "most": limit.limit,
             "period_ms": limit.period // timedelta(milliseconds=1),
         }
-        asked.append(group)
-    return {"asked": orjson.dumps(asked).decode(), "now": ""}
+        for (job_id, value), limit in limits.items()
+    ]
+    return {"keys": orjson.dumps(keys).decode(), "now": ""}
 
 
-def _room(limit: RateLimit, row: StartedRow) -> Room:
-    left = limit.limit - row["number"]
+def _window(limit: RateLimit, row: StartedRow) -> RateWindow:
+    remaining = limit.limit - row["number"]
     first_at = row["first_at"]
-    if left > 0 or first_at is None:
-        return Room(left)
-    reopens_at = from_iso(first_at) + limit.period
-    return Room(0, to_iso(reopens_at))
+    if remaining > 0 or first_at is None:
+        return RateWindow(remaining)
+    return RateWindow(0, to_iso(from_iso(first_at) + limit.period))
 
 
-class Shut:
-    """Of which groups it is known that nothing may start before some moment.
+class FullWindows:
+    """Remembers the rate windows that are full, each until it reopens.
 
-    Starts only become more, so this stays true until then, unless the job gets other limits.
+    Starts are only added, so a window stays full until then, unless its job gets another limit.
     """
 
     def __init__(self) -> None:
         self._until: dict[Key, str] = {}
         self._now = ""
 
-    def note(self, rooms: Rooms) -> None:
-        """Remember those that are full."""
-        for key, room in rooms.items():
-            if room.reopens_at is not None:
-                self._until[key] = room.reopens_at
+    def remember(self, windows: RateWindows) -> None:
+        """Remember those of these windows that are full."""
+        for key, window in windows.items():
+            if window.reopens_at is not None:
+                self._until[key] = window.reopens_at
 
     def forget(self, job_id: str) -> None:
-        """Forget a job, which has perhaps other limits now."""
-        of_job = [key for key in self._until if key[0] == job_id]
-        for key in of_job:
+        """Forget a job, which may have another limit now."""
+        for key in [key for key in self._until if key[0] == job_id]:
             del self._until[key]
 
-    def rooms(self, now: str) -> dict[Key, Room]:
-        """Return the groups that are full at a moment, and forget those that are not any more."""
+    def windows(self, now: str) -> dict[Key, RateWindow]:
+        """Return the windows that are full at a moment, and forget the others."""
         if now < self._now:
             self._until.clear()  # The clock was set back: what was full then may reopen before.
         self._now = now
-        over = [key for key, until in self._until.items() if until <= now]
-        for key in over:
+        for key in [key for key, until in self._until.items() if until <= now]:
             del self._until[key]
-        return {key: Room(0, until) for key, until in self._until.items()}
+        return {key: RateWindow(0, until) for key, until in self._until.items()}
 
-    def reopening(self) -> list[str]:
-        """Return the moments at which one of them reopens."""
+    def reopening_times(self) -> list[str]:
+        """Return the times at which the windows reopen."""
         return list(self._until.values())
 
 
-# The first due runs of a job whose starts are limited, past the many that must wait.
+# The first due runs of a job whose starts are limited, however many of its runs must wait.
 #
-# Each value that its runs wait by is looked at by itself, so it does not matter how many wait by a
-# value at capacity. Only a job with thousands of waiting values is read from its beginning for as
-# long as it takes.
+# Each waiting value of the rate's key is read by itself, so it does not matter how many runs wait
+# with a value whose window is full. Only a job with thousands of waiting values is read from its
+# beginning for as long as it takes.
 
 VALUES = f"""
     WITH RECURSIVE waiting (value) AS (
@@ -232,131 +226,125 @@ VALUES = f"""
     )
     SELECT value FROM waiting LIMIT %(most)s
 """
-"""The values by which runs of a job wait."""
+"""The values of the rate's key with which runs of a job wait."""
 
 _FREE = f"""
     {DUE} AND job_definition_id = %(job_id)s
-      AND NOT coalesce(concurrency_value = ANY(%(taken)s::text[]), false)
-      AND NOT id = ANY(%(found)s::uuid[])
+      AND NOT coalesce(concurrency_value = ANY(%(saturated_keys)s::text[]), false)
+      AND NOT id = ANY(%(selected)s::uuid[])
 """
 
 FIRST_OF_VALUES = f"""
-    {SHOWN} FROM unnest(%(open)s::text[]) AS waiting (value) CROSS JOIN LATERAL (
+    {WITH_LIMITS} FROM unnest(%(open_values)s::text[]) AS waiting (value) CROSS JOIN LATERAL (
         {_FREE} AND rate_value >= waiting.value AND rate_value <= waiting.value
         ORDER BY rate_value, priority DESC, scheduled_at, id LIMIT %(limit)s
     ) AS run
 """
-"""A range of one value: an equality would let PostgreSQL walk the queue in search of the value."""
+"""A range of one value: with an equality PostgreSQL would scan the queue for the value."""
 
-_NOT_FULL = f"{_FREE} AND NOT coalesce(rate_value = ANY(%(full)s::text[]), false)"
+_NOT_FULL = f"{_FREE} AND NOT coalesce(rate_value = ANY(%(full_values)s::text[]), false)"
 
-NOT_FULL = f"{SHOWN} FROM ({_NOT_FULL} {IN_ORDER} LIMIT %(limit)s) AS run"
+NOT_FULL = f"{WITH_LIMITS} FROM ({_NOT_FULL} {IN_ORDER} LIMIT %(limit)s) AS run"
 
-NOT_FULL_BEHIND = f"{SHOWN} FROM ({behind_a_place(_NOT_FULL)}) AS run"
+NOT_FULL_AFTER = f"{WITH_LIMITS} FROM ({after_position(_NOT_FULL)}) AS run"
 
 
 class WaitingJob(JobLimits):
-    """A job of which a run waits."""
+    """A job with a pending run."""
 
     job_id: ReadOnly[str]
 
 
 @dataclass(frozen=True)
 class RatedJob:
-    """A job whose starts are limited, and how many of its runs may run at a time."""
+    """A job whose starts are limited, with its other limits."""
 
     id: str
     rate: RateLimit
-    most: int | None
-    of_key: int
+    max_concurrent_runs: int | None
+    concurrency_limit: int
 
 
 def rated_job(job: WaitingJob) -> RatedJob | None:
-    """Return a job as one whose starts are limited, None where they are not."""
+    """Return the job if its starts are limited, else None."""
     rate = RateLimit.from_json(job["rate_limit"])
     if rate is None:
         return None
-    of_key = job["concurrency_limit"] or 1
-    return RatedJob(job["job_id"], rate, job["max_concurrent_runs"], of_key)
+    return RatedJob(job["job_id"], rate, job["max_concurrent_runs"], job["concurrency_limit"] or 1)
 
 
-class Rated:
-    """One look at jobs whose starts are limited, under the lock."""
+class RatedJobReader:
+    """Reads the first due runs of jobs whose starts are limited, under the lock."""
 
     def __init__(
         self,
         connection: Connection,
         values: Mapping[str, object],
-        limits: Limits,
-        rooms: KnownRooms,
+        limits: LimitState,
+        reader: RateWindowReader,
     ) -> None:
         """Begin.
 
         Args:
             connection: which has the lock.
-            values: what the conditions of a claim need, and perhaps a place to begin behind.
-            limits: what the runs under way leave to others; it looks into `rooms`.
-            rooms: those that are known; what is asked for is added.
+            values: the parameters of a claim, perhaps with a queue position to begin after.
+            limits: as of the claim; its windows are those of `reader`.
+            reader: reads further windows.
         """
         self._connection = connection
         self._values = values
         self._limits = limits
-        self._rooms = rooms
+        self._reader = reader
 
-    async def first_of(self, job: RatedJob, limit: int, most_values: int) -> list[Candidate]:
-        """Return the job's first runs that may start; all of them, if they are below the limit.
+    async def first_of(self, job: RatedJob, slots: int, most_values: int) -> list[Candidate]:
+        """Return the job's first runs that may start: `slots` of them, or all.
 
         Args:
             job: which one.
-            limit: how many are wanted.
-            most_values: how many values are looked at one by one.
+            slots: the number of runs needed.
+            most_values: the number of values that are read one by one at most.
         """
         open_values = await self._open_values(job, most_values)
-        wanted = self._limits.room_in_job(job.id, job.most, limit)
-        values = {**self._values, "job_id": job.id, "limit": max(wanted, 1)}
-        held = self._limits.held_values(job.id, job.of_key)
-        found: list[Candidate] = []
+        needed = self._limits.remaining_in_job(job.id, job.max_concurrent_runs, slots)
+        saturated = self._limits.saturated_keys(job.id, job.concurrency_limit)
         query = self._query_for(open_values)
-        while self._limits.admitted(found) < wanted:
-            used_up_keys = self._limits.used_up(found)
-            used_up_rates = self._limits.used_up_rates(found)
-            full = self._full_values(job)
-            full.update(used_up_rates)
-            values["taken"] = [*held, *used_up_keys]
-            values["found"] = [run["id"] for run in found]
-            values["full"] = list(full)
-            if open_values is not None:
-                values["open"] = [one for one in open_values if one not in full]
+        runs: list[Candidate] = []
+        while self._limits.count_startable(runs) < needed:
+            full = {
+                *self._limits.full_rate_values(job.id),
+                *self._limits.rate_values_filled_by(runs),
+            }
+            values = {
+                **self._values,
+                "job_id": job.id,
+                "limit": max(needed, 1),
+                "saturated_keys": [*saturated, *self._limits.keys_saturated_by(runs)],
+                "selected": [run["id"] for run in runs],
+                "full_values": list(full),
+                "open_values": [value for value in open_values or () if value not in full],
+            }
             more = await read_rows(self._connection, Candidate, query, values)
             if not more:
                 break
-            await self._rooms.ask(self._connection, more)
-            found += more
-        return found
+            await self._reader.read(self._connection, more)
+            runs += more
+        return runs
 
     def _query_for(self, open_values: Sequence[str] | None) -> str:
         if open_values is not None:
             return FIRST_OF_VALUES
-        if "priority" in self._values:
-            return NOT_FULL_BEHIND
-        return NOT_FULL
+        return NOT_FULL_AFTER if "priority" in self._values else NOT_FULL
 
     async def _open_values(self, job: RatedJob, most_values: int) -> Sequence[str] | None:
-        """Return the values by which more runs may start; None where there are too many values."""
+        """Return the values with which more runs may start; None where there are too many."""
         if "priority" in self._values:
             return None
-        asked = {"job_id": job.id, "most": most_values + 1}
-        waiting = await read_texts(self._connection, VALUES, asked)
+        query = {"job_id": job.id, "most": most_values + 1}
+        waiting = await read_texts(self._connection, VALUES, query)
         if len(waiting) > most_values:
             return None
-        keys = {(job.id, value): job.rate for value in waiting}
-        await self._rooms.ask_keys(self._connection, keys)
-        known = self._rooms.known
-        return [value for value in waiting if known[job.id, value].left > 0]
-
-    def _full_values(self, job: RatedJob) -> set[str]:
-        full: set[str] = set()
-        for (owner, value), room in self._rooms.known.items():
-            if owner == job.id and not room.left:
-                full.add(value)
-        return full
+        await self._reader.read_keys(
+            self._connection, {(job.id, value): job.rate for value in waiting}
+        )
+        windows = self._reader.windows
+        return [value for value in waiting if windows[job.id, value].remaining > 0]

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from domain.clock import from_iso
 from domain.json_values import JsonObject
-from projections.flow.limits import DEPTH, MOST_VALUES
+from projections.flow.selection import DEPTH, MOST_VALUES
 
 
 @dataclass(frozen=True)

@@ -132,12 +132,12 @@ async def registered(
     return slug
 
 
-async def pick_anew(connection: Connection, now: datetime, slots: int) -> list[UUID]:
+async def select_anew(connection: Connection, now: datetime, slots: int) -> list[UUID]:
     """Return the due runs to start at this moment, as whoever has never looked before."""
     async with connection.transaction():
         as_of = "SELECT set_config('apphub.now', %s::timestamptz::text, true)"
         await connection.execute(as_of, [now])
-        return await Queue().pick(connection, None, now, slots)
+        return await Queue().select(connection, None, now, slots)
 
 
 def query(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from benchmarks.growth.questions.question import Question
 from projections.flow import claims
-from tests.support.logs import pick_anew
+from tests.support.logs import select_anew
 
 SPOIL_BACKLOG = """
     WITH jobs AS (
@@ -30,6 +30,6 @@ def backlog_questions(suffix: str = "") -> list[Question]:
     now = datetime.now(UTC)
     told = f"backlog, {suffix}" if suffix else "backlog"
     return [
-        Question(f"{told}: whom to start", lambda connection: pick_anew(connection, now, 4)),
+        Question(f"{told}: whom to start", lambda connection: select_anew(connection, now, 4)),
         Question(f"{told}: when is the next due", claims.next_due),
     ]

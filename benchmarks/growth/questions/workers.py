@@ -10,7 +10,7 @@ from eventlog import workers
 from eventlog.workers import Heartbeats
 from projections.flow import claims
 from projections.rows import Connection
-from tests.support.logs import pick_anew
+from tests.support.logs import select_anew
 
 
 def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
@@ -21,7 +21,7 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
 
     now = datetime.now(UTC)
     return [
-        Question("worker: whom to start", lambda connection: pick_anew(connection, now, 4)),
+        Question("worker: whom to start", lambda connection: select_anew(connection, now, 4)),
         Question("worker: when is the next due", claims.next_due),
         Question(
             "worker: what missed its deadline",

@@ -13,10 +13,10 @@ from domain.clock import to_iso
 from domain.jobs.launching import Launch
 from projections.flow import claims
 from projections.flow.claims import next_due, waiting_longest
-from projections.flow.limits import Limits
-from projections.flow.rates import KnownRooms
+from projections.flow.rates import RateWindowReader
+from projections.flow.selection import LimitState
 from projections.rows import Connection, read_ids, read_value
-from tests.support.logs import TESTER, Parts, parts, pick_anew, registered
+from tests.support.logs import TESTER, Parts, parts, registered, select_anew
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -110,7 +110,7 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
     runs = _crowd(random, random.choice([3, 30, 300]), random.choice([2, 10, 100]))
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (_json(runs),))
-    found = await pick_anew(connection, NOW, limit)
+    found = await select_anew(connection, NOW, limit)
     assert [str(run_id) for run_id in found] == _expected(runs, limit)
 
 
@@ -129,8 +129,8 @@ async def _registered_jobs(part: Parts) -> None:
 async def test_a_claim_picks_what_looking_at_every_run_would_pick(
     database_url: str, monkeypatch: pytest.MonkeyPatch, front: int, of_job: int, max_keys: int
 ) -> None:
-    monkeypatch.setattr(claims, "FRONT", front)
-    monkeypatch.setattr(claims, "FRONT_OF_JOB", of_job)
+    monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", front)
+    monkeypatch.setattr(claims, "EXTRA_OF_JOB", of_job)
     monkeypatch.setattr(claims, "MAX_KEYS", max_keys)
 
     async with parts(database_url) as part, part.pool.connection() as connection:
@@ -152,7 +152,7 @@ async def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(
         await _registered_jobs(part)
         await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
         await connection.execute(PLANNED)
-        assert await pick_anew(connection, NOW, 4)
+        assert await select_anew(connection, NOW, 4)
         first = await read_value(
             connection, str, "SELECT min(scheduled_at) FROM job_runs WHERE status = 'pending'"
         )
@@ -192,9 +192,9 @@ async def test_what_is_asked_job_by_job_keeps_its_plan_where_there_are_few(part:
         await part.jobs.launch(slug, Launch(), TESTER)
     async with part.pool.connection() as connection:
         for _ in range(30):
-            rooms = KnownRooms(to_iso(datetime.now(UTC)))
-            limits = Limits({}, {}, {})
-            found = await claims.first_by_job(connection, rooms, 4, limits, None)
+            reader = RateWindowReader(to_iso(datetime.now(UTC)))
+            limits = LimitState()
+            found = await claims.first_by_job(connection, reader, 4, limits, None)
             assert len(found) == 3
         cursor = await connection.execute(PLANS)
         [plans] = await cursor.fetchall()

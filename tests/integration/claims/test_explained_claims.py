@@ -87,7 +87,7 @@ class _Worker:
         async with connection.transaction():
             as_of = "SELECT set_config('apphub.now', %s::timestamptz::text, true)"
             await connection.execute(as_of, [now])
-            found = await queue.pick(connection, None, now, free)
+            found = await queue.select(connection, None, now, free)
         return {str(run_id) for run_id in found}
 
 

@@ -162,7 +162,7 @@ async def test_claims_are_those_of_one_who_looks_at_every_run(
 ) -> None:
     monkeypatch.setattr(pending_queue, "MOST_WAITING", most)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", fewer)
-    monkeypatch.setattr(claims, "FRONT", front)
+    monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", front)
     async with parts(database_url) as one, parts(database_url) as two:
         for slug, spec in JOBS.items():
             policy = {"maxAttempts": 3}

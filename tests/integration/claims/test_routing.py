@@ -72,7 +72,7 @@ async def test_behind_full_jobs_a_worker_finds_what_it_executes(
 ) -> None:
     monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
-    monkeypatch.setattr(claims, "FRONT", 0)
+    monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", 0)
     await _register(part, "theirs.b", "both.c")
     full = Spec(name="x", type="batch", entry_point="ours.a", max_concurrent_runs=1)
     await part.jobs.register_job("ours-a", full, 1, TESTER)

@@ -24,7 +24,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executions, "SWEEP_LIMIT", 4)
     monkeypatch.setattr(pending_queue, "MOST_WAITING", 8)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 4)
-    monkeypatch.setattr(claims, "FRONT_OF_JOB", 0)
+    monkeypatch.setattr(claims, "EXTRA_OF_JOB", 0)
 
 
 async def launched(part: Parts, slug: str, *launches: Launch) -> list[UUID]:

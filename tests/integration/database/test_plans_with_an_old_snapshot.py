@@ -44,16 +44,13 @@ OF_LISTS = {"job_runs_by_status", "job_runs_by_definition_and_status"}
 
 A_JOB = "00000000-0000-0000-0000-00000000000a"
 
-PLACES = """[{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
+MARKS = """[{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
     "id": "00000000-0000-0000-0000-000000000000"}]"""
 
 ASKED: dict[str, tuple[str, dict[str, object]]] = {
-    "whom to start": (claims.front_of_queue(76), {"places": PLACES, "offered": "{test.noop}"}),
-    "who waits first": (statements.FIRST_WAITING, {}),
-    "who is planned first": (
-        statements.FIRST_PLANNED.replace("%s", "%(places)s"),
-        {"places": PLACES},
-    ),
+    "whom to start": (claims.front_of_queue(76), {"marks": MARKS, "offered": "{test.noop}"}),
+    "who waits first": (statements.FIRST_OF_PRIORITIES, {}),
+    "who is planned first": (statements.FIRST_PLANNED.replace("%s", "%(marks)s"), {"marks": MARKS}),
     "who runs": (statements.UNDER_WAY, {}),
     "whom to cancel": (due.CANCEL_REQUESTED, {"worker_id": "worker"}),
     "who is overdue": (due.ANY_OVERDUE, {"since": None, "bypassed": []}),
@@ -63,7 +60,7 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
     "when the next is due": (due.NEXT_DUE, {"bypassed": []}),
     "who waits longest": (due.WAITING_LONGEST, {"limit": 5}),
     "whether a job has any left": (due.ANY_UNFINISHED, {"id": A_JOB}),
-    "what others must execute": (statements.FOREIGN, {"offered": ["test.noop"]}),
+    "what others must execute": (statements.UNSERVED_ENTRY_POINTS, {"offered": ["test.noop"]}),
     "whom a dead worker left": (workers.OF_DEAD_WORKERS, {"limit": 5, "bypassed": []}),
     "whom nobody holds": (workers.OF_ANYBODY, {"limit": 5, "bypassed": []}),
     "who is the only one": (
@@ -71,14 +68,14 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
         {"slots": f'[{{"definition_id": "{A_JOB}", "value": "a"}}]'},
     ),
     "who stands in front": (
-        in_front.FRONT,
+        in_front.BEFORE,
         {
             "now": "now",
             "offered": "",
-            "shut": [],
+            "jobs_at_capacity": [],
             "job_id": A_JOB,
             "entry_point": "test.noop",
-            "takes_turns": False,
+            "in_group": False,
             "priority": 0,
             "scheduled_at": "now",
             "id": A_JOB,

@@ -11,7 +11,7 @@ from domain.jobs.launching import Launch
 from eventlog import explain
 from projections import job_definitions
 from projections.flow import claims
-from projections.flow.candidates import FRONT
+from projections.flow.candidates import QUEUE_START
 from projections.runs import lists
 from projections.runs.lists import RunFilter, newest_first
 from tests.support.databases import Filled
@@ -35,7 +35,7 @@ FILL_RUNS = """
 
 OFFERED = "{test.noop,test.other}"
 
-PLACES = """
+MARKS = """
     [{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
       "id": "00000000-0000-0000-0000-000000000000"}]
 """
@@ -152,10 +152,10 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
         assert row["next_at"] is not None
     _check(_plan(filled_url, claims.WAITING_LONGEST, limit=5), "job_runs_due")
     at_present = make_conninfo(filled_url, options="-c apphub.now=now")
-    asked: dict[str, str] = {"places": PLACES, "offered": OFFERED}
+    asked: dict[str, str] = {"marks": MARKS, "offered": OFFERED}
     _check(_plan(at_present, claims.front_of_queue(20), **asked), "job_runs_due")
-    asked["foreign"] = f"{{{UUID(int=7)}}}"
-    without = claims.front_of_queue(20, "to_others")
+    asked["jobs"] = f"{{{UUID(int=7)}}}"
+    without = claims.front_of_queue(20, "all_but_these")
     _check(_plan(at_present, without, **asked), "job_runs_due")
     [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
     _check(_plan(filled_url, claims.JOBS, offered=OFFERED), "job_runs_waiting")
@@ -165,19 +165,19 @@ async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
         ),
         "job_runs_waiting",
     )
-    behind = {**FRONT, "now": "now", "limit": 20, "job_ids": [keyed], "offered": ""}
-    _check(_plan(filled_url, claims.FIRST_OF_JOBS_BEHIND, **behind), "job_runs_waiting")
+    behind = {**QUEUE_START, "now": "now", "limit": 20, "job_ids": [keyed], "offered": ""}
+    _check(_plan(filled_url, claims.FIRST_OF_JOBS_AFTER, **behind), "job_runs_waiting")
 
 
-@pytest.mark.parametrize("question", [explain.FRONT, explain.COUNT])
+@pytest.mark.parametrize("question", [explain.BEFORE, explain.COUNT])
 def test_an_explanation_reads_what_waits_and_nothing_else(filled_url: str, question: str) -> None:
     values = {
         "now": "now",
         "offered": "",
-        "shut": [],
+        "jobs_at_capacity": [],
         "job_id": UUID(int=0),
         "entry_point": "",
-        "takes_turns": True,
+        "in_group": True,
         "priority": 0,
         "scheduled_at": "now",
         "id": UUID(int=0),

@@ -31,7 +31,7 @@ ID = str(UUID(int=7))
 
 IDS = f"'{{{ID}}}'"
 
-PLACES = f"""'[{{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z", "id": "{ID}"}}]'"""
+MARKS = f"""'[{{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z", "id": "{ID}"}}]'"""
 
 POSITION_INDEX = "jobs_events_notification_id_idx"
 
@@ -44,10 +44,10 @@ STATEMENTS = {
         f"""'[{{"id": "{ID}", "status": "failed"}}]'""",
         "job_runs_pkey",
     ),
-    "whom to start": (run_claims.front_of_queue(20), f"{PLACES}, '{{test.noop}}'", "job_runs_due"),
+    "whom to start": (run_claims.front_of_queue(20), f"{MARKS}, '{{test.noop}}'", "job_runs_due"),
     "whom to start, if some jobs are for others": (
-        run_claims.front_of_queue(20, "to_others"),
-        f"{PLACES}, '{{test.noop}}', '{{{ID}}}'",
+        run_claims.front_of_queue(20, "all_but_these"),
+        f"{MARKS}, '{{test.noop}}', '{{{ID}}}'",
         "job_runs_due",
     ),
     "who has a slot": (
@@ -82,35 +82,35 @@ def test_a_kept_plan_looks_up_what_it_needs_even_if_it_was_made_of_a_tiny_table(
     small_url: str, name: str
 ) -> None:
     statement, value, index = STATEMENTS[name]
-    for parameter in ("%(ids)s", "%(after)s", "%(places)s", "%(slots)s", "%s"):
+    for parameter in ("%(ids)s", "%(after)s", "%(marks)s", "%(slots)s", "%s"):
         statement = statement.replace(parameter, "$1")
     statement = statement.replace("%(offered)s", "$2")
-    statement = statement.replace("%(foreign)s", "$3")
+    statement = statement.replace("%(jobs)s", "$3")
     _check_plan(small_url, statement, value, index)
 
 
 OF_LIMITS = {
     "the first of each value": (rate_waiting.FIRST_OF_VALUES, "job_runs_pending_by_rate"),
     "who has started": (rate_rooms.STARTED, "job_runs_counted_starts"),
-    "whose turn was last": (fairness.LINES_AT_PRESENT, "job_runs_last_turn"),
-    "whose turn it is": (fairness.LINES_AT_PRESENT, "job_runs_pending_by_turn"),
+    "whose turn was last": (fairness.GROUP_RUNS_AT_PRESENT, "job_runs_last_turn"),
+    "whose turn it is": (fairness.GROUP_RUNS_AT_PRESENT, "job_runs_pending_by_turn"),
 }
 
 GIVEN = {
-    "open": "'{a,b}'",
+    "open_values": "'{a,b}'",
     "now": "'2026-01-01T00:00:00Z'",
     "offered": "'{test.noop}'",
     "job_id": f"'{ID}'",
-    "taken": "'{}'",
-    "found": "'{}'",
+    "saturated_keys": "'{}'",
+    "selected": "'{}'",
     "limit": "20",
     "entry_point": "'test.noop'",
     "priority": "0",
-    "full": "'{}'",
-    "each": "1",
-    "most": "4",
-    "others": "4",
-    "asked": f"""'[{{"job_id": "{ID}", "value": "a", "most": 2,
+    "full_values": "'{}'",
+    "depth": "1",
+    "values": "4",
+    "at_least": "4",
+    "keys": f"""'[{{"job_id": "{ID}", "value": "a", "most": 2,
         "period_ms": 1000}}]'""",
 }
 

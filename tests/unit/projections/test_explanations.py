@@ -3,10 +3,10 @@
 from typing import Any, cast
 
 from projections.explain import explained
-from projections.explain_facts import Around, InFront, Member
+from projections.explain_facts import Member, RunsBefore, Surroundings
 from projections.flow.candidates import Candidate
 from projections.job_runs import RunRow
-from tests.unit.projections.test_frontier import NOW, at, numbered
+from tests.unit.projections.test_pending_queue import NOW, at, numbered
 
 LAST = 99
 
@@ -39,12 +39,12 @@ def _worker(free: int) -> Member:
     }
 
 
-def _around(front: InFront, free: int) -> Around:
-    unknown = ["all that comes first"] if front.is_cut else []
-    return Around(now=NOW, front=front, fleet=[_worker(free)], unknown=unknown)
+def _around(before: RunsBefore, free: int) -> Surroundings:
+    unknown = ["all that comes first"] if before.is_cut else []
+    return Surroundings(now=NOW, before=before, fleet=[_worker(free)], unknown=unknown)
 
 
-def _codes(around: Around) -> list[str]:
+def _codes(around: Surroundings) -> list[str]:
     found: Any = explained(_row(), around)
     return [reason["code"] for reason in found["reasons"]]
 
@@ -54,8 +54,8 @@ def _free(count: int) -> list[Candidate]:
 
 
 def test_more_than_is_looked_at_is_said_to_come_first_where_that_is_enough() -> None:
-    front = InFront(_free(3), is_cut=True, count=None, of_job=None)
-    found: Any = explained(_row(), _around(front, free=3))
+    before = RunsBefore(_free(3), is_cut=True, count=None, of_job=None)
+    found: Any = explained(_row(), _around(before, free=3))
     [reason] = found["reasons"]
     assert reason["code"] == "behind_others"
     assert reason["details"]["place"] is None
@@ -63,26 +63,26 @@ def test_more_than_is_looked_at_is_said_to_come_first_where_that_is_enough() -> 
 
 
 def test_what_is_not_looked_at_is_not_guessed() -> None:
-    front = InFront(_free(3), is_cut=True, count=50_000, of_job=0)
-    around = _around(front, free=4)
+    before = RunsBefore(_free(3), is_cut=True, count=50_000, of_job=0)
+    around = _around(before, free=4)
     assert _codes(around) == []
     found: Any = explained(_row(), around)
     assert (found["unknown"], "known" in found["summary"]) == (around.unknown, True)
 
 
 def test_of_a_queue_that_is_known_whole_the_last_one_starts_where_there_is_room() -> None:
-    front = InFront(_free(3), count=3, of_job=3)
-    assert _codes(_around(front, free=4)) == []
-    assert _codes(_around(front, free=3)) == ["behind_others"]
+    before = RunsBefore(_free(3), count=3, of_job=3)
+    assert _codes(_around(before, free=4)) == []
+    assert _codes(_around(before, free=3)) == ["behind_others"]
 
 
 def test_where_no_slot_is_free_who_comes_first_is_told_as_well() -> None:
-    assert _codes(_around(InFront(_free(1), count=1), free=0)) == ["slots_full", "behind_others"]
-    assert _codes(_around(InFront(), free=0)) == ["slots_full"]
+    assert _codes(_around(RunsBefore(_free(1), count=1), free=0)) == ["slots_full", "behind_others"]
+    assert _codes(_around(RunsBefore(), free=0)) == ["slots_full"]
 
 
 def test_how_many_slots_are_taken_is_said() -> None:
-    found: Any = explained(_row(), _around(InFront(), free=0))
+    found: Any = explained(_row(), _around(RunsBefore(), free=0))
     [reason] = found["reasons"]
     [worker] = reason["details"]["workers"]
     number = worker["slots"]

@@ -12,7 +12,7 @@ import pytest
 from domain.clock import to_iso
 from projections.flow import claims
 from projections.rows import Connection
-from tests.support.logs import Parts, pick_anew, registered
+from tests.support.logs import Parts, registered, select_anew
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -137,7 +137,7 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
     runs = _crowd(random, random.choice([3, 30, 150]), random.choice([1, 5, 50]))
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
-    found = await pick_anew(connection, NOW, limit)
+    found = await select_anew(connection, NOW, limit)
     assert [str(run_id) for run_id in found] == _Looking(runs).pick(limit)
 
 
@@ -145,8 +145,8 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
 async def test_a_claim_picks_what_looking_at_every_run_would_pick(
     part: Parts, monkeypatch: pytest.MonkeyPatch, front: int, of_job: int
 ) -> None:
-    monkeypatch.setattr(claims, "FRONT", front)
-    monkeypatch.setattr(claims, "FRONT_OF_JOB", of_job)
+    monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", front)
+    monkeypatch.setattr(claims, "EXTRA_OF_JOB", of_job)
     for slug, spec in JOBS.items():
         await registered(part.jobs, slug, **spec)
     async with part.pool.connection() as connection:

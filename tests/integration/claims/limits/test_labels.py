@@ -93,7 +93,7 @@ async def test_behind_many_of_others_and_full_jobs_a_worker_finds_its_own(
 ) -> None:
     monkeypatch.setattr(pending_queue, "MOST_WAITING", 6)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
-    monkeypatch.setattr(claims, "FRONT", 0)
+    monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", 0)
     await part.worker("w")
     await _register(part, "theirs", {"zone": "us"})
     await _register(part, "ours", {"zone": "eu"})

@@ -16,11 +16,11 @@ from domain.jobs.run_events import Failure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from projections.flow import claims
-from projections.flow.limits import Room
-from projections.flow.rates import Shut
+from projections.flow.rates import FullWindows
+from projections.flow.selection import RateWindow
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import launched
-from tests.support.logs import Parts, parts, pick_anew, query, registered
+from tests.support.logs import Parts, parts, query, registered, select_anew
 from tests.support.sample_logs import promises
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -122,7 +122,7 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
     runs = _crowd(random, random.choice([3, 30, 300]), random.choice([1, 5, 50]))
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
-    found = await pick_anew(connection, NOW, limit)
+    found = await select_anew(connection, NOW, limit)
     assert [str(run_id) for run_id in found] == _expected(runs, limit)
 
 
@@ -132,8 +132,8 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
 async def test_a_claim_picks_what_looking_at_every_start_would_pick(
     part: Parts, monkeypatch: pytest.MonkeyPatch, front: int, of_job: int, max_keys: int
 ) -> None:
-    monkeypatch.setattr(claims, "FRONT", front)
-    monkeypatch.setattr(claims, "FRONT_OF_JOB", of_job)
+    monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", front)
+    monkeypatch.setattr(claims, "EXTRA_OF_JOB", of_job)
     monkeypatch.setattr(claims, "MAX_KEYS", max_keys)
     for slug, spec in JOBS.items():
         await registered(part.jobs, slug, **spec)
@@ -166,17 +166,17 @@ async def test_starts_that_lie_ahead_keep_others_for_no_longer_than_a_period_mor
     ]
     async with part.pool.connection() as connection:
         await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
-        found = await pick_anew(connection, NOW, 5)
+        found = await select_anew(connection, NOW, 5)
     assert found == ([] if is_full else [UUID(int=2)])
 
 
 def test_what_was_full_by_a_clock_that_was_set_back_is_looked_at_again() -> None:
-    shut = Shut()
+    full = FullWindows()
     reopens_at, key = to_iso(NOW + timedelta(minutes=1)), ("job", "")
-    assert shut.rooms(to_iso(NOW)) == {}
-    shut.note({key: Room(0, reopens_at)})
-    assert shut.rooms(to_iso(NOW)) == {key: Room(0, reopens_at)}
-    assert shut.rooms(to_iso(NOW - timedelta(hours=1))) == {}
+    assert full.windows(to_iso(NOW)) == {}
+    full.remember({key: RateWindow(0, reopens_at)})
+    assert full.windows(to_iso(NOW)) == {key: RateWindow(0, reopens_at)}
+    assert full.windows(to_iso(NOW - timedelta(hours=1))) == {}
 
 
 RATES: dict[str, JsonObject] = {

@@ -17,7 +17,7 @@ from eventlog.database.connection import Database
 from eventlog.explain import explain_then
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import explained, launched
-from tests.support.logs import TESTER, Parts, parts, pick_anew, query, registered
+from tests.support.logs import TESTER, Parts, parts, query, registered, select_anew
 from tests.support.sample_logs import promises
 
 WAITING = "SELECT id::text FROM job_runs WHERE status = 'pending'"
@@ -214,7 +214,7 @@ async def test_a_claim_does_not_walk_over_what_waits(part: Parts, values: int, s
     ]
     async with part.pool.connection() as connection:
         before = await _entries(connection)
-        found = await pick_anew(connection, datetime.now(UTC), slots)
+        found = await select_anew(connection, datetime.now(UTC), slots)
         assert await _entries(connection) - before < MANY_RUNS / 10
     assert len(found) == slots
     if values == 1:
@@ -226,7 +226,7 @@ async def test_any_number_of_places_is_shared_by_turns(part: Parts) -> None:
     with psycopg.connect(part.url, autocommit=True) as connection:
         connection.execute(ONE_AFTER_THE_OTHER, (200, 400))
     async with part.pool.connection() as connection:
-        found = await pick_anew(connection, datetime.now(UTC), 300)
+        found = await select_anew(connection, datetime.now(UTC), 300)
     values = dict(query(part.url, "SELECT id, fair_value FROM job_runs"))
     assert [values[run_id] for run_id in found] == ["false", "true"] * 150
 
@@ -237,7 +237,7 @@ async def test_what_is_asked_about_turns_is_planned_once(part: Parts) -> None:
         connection.execute(MANY, (10, 100))
     async with part.pool.connection() as connection:
         for _ in range(8):
-            assert len(await pick_anew(connection, datetime.now(UTC), 4)) == 4
+            assert len(await select_anew(connection, datetime.now(UTC), 4)) == 4
         cursor = await connection.execute(PLANS)
         [plans] = await cursor.fetchall()
     assert plans["custom_plans"] == 0

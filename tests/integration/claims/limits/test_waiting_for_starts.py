@@ -70,7 +70,7 @@ async def pick_by(queue: Queue, connection: Connection) -> list[UUID]:
         now = datetime.now(UTC)
         as_of = "SELECT set_config('apphub.now', %s::timestamptz::text, true)"
         await connection.execute(as_of, [now])
-        return await queue.pick(connection, None, now, 1)
+        return await queue.select(connection, None, now, 1)
 
 
 @pytest.mark.parametrize(

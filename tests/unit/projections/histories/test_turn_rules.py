@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from projections.flow.limits import DEPTH, MOST_VALUES
+from projections.flow.selection import DEPTH, MOST_VALUES
 from projections.histories.rules import Waiting
 from tests.unit.projections.histories.story import OTHER_RUN, RUN, THIRD_RUN, Story, at, broken
 

@@ -1,4 +1,4 @@
-"""Turns are fair however claims come, leave nothing idle, and keep each value's order."""
+"""RoundRobin are fair however claims come, leave nothing idle, and keep each value's order."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.explain import in_front_then
-from projections.flow.candidates import FRONT, Candidate, order
-from projections.flow.limits import Circle, Group, Turns, group_of
+from eventlog.explain import runs_before_then
+from projections.flow.candidates import QUEUE_START, Candidate, queue_position
+from projections.flow.selection import FairnessGroup, GroupKey, RoundRobin, group_of
 
 MOST_CLAIMED = 5
 
-GROUP: Group = ("job", "noop", 0)
+GROUP: GroupKey = ("job", "noop", 0)
 
 OTHER = "other"
 """Stands for runs of other jobs, which take no turns."""
@@ -24,7 +24,7 @@ OTHER = "other"
 def run(value: str, place: int) -> Candidate:
     """Return a run of a value that stands at a place of the queue."""
     return {
-        **FRONT,
+        **QUEUE_START,
         "id": f"{value}{place}",
         "job_definition_id": GROUP[0],
         "entry_point": GROUP[1],
@@ -60,15 +60,15 @@ class Queue:
     def claim(
         self, places: int, may_start: Callable[[Candidate], bool] = anybody
     ) -> list[Candidate]:
-        turns = Turns({GROUP: self.circle()})
-        starting = turns.starting(self.waiting, anybody, may_start)
+        round_robin = RoundRobin({GROUP: self.group()})
+        starting = round_robin.starting(self.waiting, anybody, may_start)
         picked = [*islice(starting, places)]
         self.started += picked
         gone = {one["id"] for one in picked}
         self.waiting = [one for one in self.waiting if one["id"] not in gone]
         return picked
 
-    def circle(self) -> Circle:
+    def group(self) -> FairnessGroup:
         """Return the lines as they follow the last value that was started."""
         by_value: dict[str, list[Candidate]] = {}
         for one in self.waiting:
@@ -78,7 +78,7 @@ class Queue:
         last = turns[-1] if turns else ""
         ahead = sorted(value for value in by_value if value > last)
         behind = sorted(value for value in by_value if value <= last)
-        return Circle([by_value[value] for value in [*ahead, *behind]])
+        return FairnessGroup([by_value[value] for value in [*ahead, *behind]])
 
 
 VALUES = st.sampled_from("abcd")
@@ -179,44 +179,46 @@ def test_no_other_job_waits_longer(arrivals: list[str], sizes: list[int]) -> Non
 def test_what_is_not_known_is_asked_for() -> None:
     first, second = run("a", 0), run("b", 1)
 
-    def wanted(turns: Turns) -> dict[Group, Candidate]:
-        [*turns.starting([first, second], anybody, anybody)]
-        return turns.wanted
+    def unread(round_robin: RoundRobin) -> dict[GroupKey, Candidate]:
+        [*round_robin.starting([first, second], anybody, anybody)]
+        return round_robin.unread_groups
 
-    assert wanted(Turns({})) == {GROUP: first}
-    assert wanted(Turns({GROUP: Circle([[second]])})) == {}
-    assert wanted(Turns({GROUP: Circle([[second]], is_whole=False)})) == {GROUP: first}
+    assert unread(RoundRobin({})) == {GROUP: first}
+    assert unread(RoundRobin({GROUP: FairnessGroup([[second]])})) == {}
+    assert unread(RoundRobin({GROUP: FairnessGroup([[second]], is_complete=False)})) == {
+        GROUP: first
+    }
 
 
 def test_nobody_has_a_second_turn_before_all_are_known() -> None:
     first, second, third = run("a", 0), run("b", 1), run("b", 2)
-    circle = Circle([[first], [second, third]], is_whole=False)
-    turns = Turns({GROUP: circle})
-    starting = turns.starting([first], anybody, lambda one: one is not first)
+    group = FairnessGroup([[first], [second, third]], is_complete=False)
+    round_robin = RoundRobin({GROUP: group})
+    starting = round_robin.starting([first], anybody, lambda one: one is not first)
     assert [*starting] == [second]
-    assert turns.wanted == {GROUP: first}
+    assert round_robin.unread_groups == {GROUP: first}
 
 
 def test_a_line_that_may_go_on_is_asked_for_when_its_turn_comes() -> None:
     lines = [[run("a", 0)], [run("b", 1)], [run("c", 2), run("c", 3)]]
-    circle = Circle(lines, each=2)
-    turns = Turns({GROUP: circle})
-    starting = turns.starting([run("a", 0)], anybody, anybody)
+    group = FairnessGroup(lines, depth=2)
+    round_robin = RoundRobin({GROUP: group})
+    starting = round_robin.starting([run("a", 0)], anybody, anybody)
     assert [one["id"] for one in starting] == ["a0", "b1", "c2", "c3"]
-    assert turns.wanted == {GROUP: run("a", 0)}
-    assert circle.enough_for(10) == 8
-    ended = Turns({GROUP: Circle(lines, each=3)})
+    assert round_robin.unread_groups == {GROUP: run("a", 0)}
+    assert group.next_depth(10) == 8
+    ended = RoundRobin({GROUP: FairnessGroup(lines, depth=3)})
     assert len([*ended.starting([run("a", 0)], anybody, anybody)]) == 4
-    assert ended.wanted == {}
+    assert ended.unread_groups == {}
 
 
 def test_nothing_starts_behind_the_place_up_to_which_all_is_known() -> None:
     first, second, third = run("a", 0), run("b", 1), run("a", 2)
-    circles = {GROUP: Circle([[second], [first, third]])}
+    groups = {GROUP: FairnessGroup([[second], [first, third]])}
 
     def started(until: Candidate) -> list[Candidate]:
-        turns = Turns(circles, order(until))
-        return [*turns.starting([first], anybody, anybody)]
+        round_robin = RoundRobin(groups, queue_position(until))
+        return [*round_robin.starting([first], anybody, anybody)]
 
     assert started(first) == []
     assert started(second) == [second, first]
@@ -224,10 +226,10 @@ def test_nothing_starts_behind_the_place_up_to_which_all_is_known() -> None:
 
 
 def test_a_job_without_room_is_asked_nothing_about() -> None:
-    turns = Turns({})
-    starting = turns.starting([run("a", 0)], lambda _: False, anybody)
+    round_robin = RoundRobin({})
+    starting = round_robin.starting([run("a", 0)], lambda _: False, anybody)
     assert [*starting] == []
-    assert turns.wanted == {}
+    assert round_robin.unread_groups == {}
 
 
 def test_runs_without_a_value_and_those_of_jobs_without_a_key_take_no_turns() -> None:
@@ -268,7 +270,7 @@ def test_nine_tenants_hardly_notice_the_flood_of_the_tenth(slots: int) -> None:
 
 def test_of_a_past_that_is_not_known_whole_only_what_comes_before_a_run_is_named() -> None:
     runs = [run(value, place) for place, value in enumerate("aabc")]
-    told = in_front_then(runs[1], runs, "9", [], is_cut=True)
+    told = runs_before_then(runs[1], runs, "9", [], is_cut=True)
     assert told.next(runs[1]) == [runs[0], runs[2], runs[3]]
-    told = in_front_then(runs[2], runs, "9", [], is_cut=True)
+    told = runs_before_then(runs[2], runs, "9", [], is_cut=True)
     assert told.next(runs[2]) == [runs[0]]

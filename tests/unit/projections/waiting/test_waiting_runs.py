@@ -3,7 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from projections.flow.candidates import FRONT, Candidate, DueRuns, WaitingRuns, order, untimely
+from projections.flow.candidates import (
+    QUEUE_START,
+    Candidate,
+    DueRuns,
+    WaitingRuns,
+    queue_position,
+    untimely,
+)
 
 IDS = st.sampled_from("0123abcd")
 
@@ -14,7 +21,7 @@ TIMES = st.sampled_from(["01", "02", "03"])
 def runs(draw: st.DrawFn) -> Candidate:
     """Draw a run: few ids, times and priorities, so that they meet."""
     return {
-        **FRONT,
+        **QUEUE_START,
         "id": draw(IDS),
         "priority": draw(st.integers(-1, 1)),
         "scheduled_at": draw(TIMES),
@@ -37,7 +44,7 @@ def filled(changes: list[Candidate | str]) -> tuple[WaitingRuns, list[Candidate]
         else:
             waiting.put(change)
             left[change["id"]] = change
-    return waiting, sorted(left.values(), key=order)
+    return waiting, sorted(left.values(), key=queue_position)
 
 
 @given(CHANGES)
@@ -58,8 +65,8 @@ def test_those_up_to_a_place_are_due_by_their_times(
     waiting, expected = filled(changes)
     scheduled = [run for run in expected if run["scheduled_at"] <= now]
     assert waiting.scheduled(now, None) == scheduled
-    first = [run for run in scheduled if order(run) <= order(last)]
-    assert waiting.scheduled(now, order(last)) == first
+    first = [run for run in scheduled if queue_position(run) <= queue_position(last)]
+    assert waiting.scheduled(now, queue_position(last)) == first
     timely = [run for run in first if untimely(run, now) is None]
     due = DueRuns(first, now)
     assert list(due) == list(due) == timely

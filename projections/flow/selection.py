@@ -1,0 +1,530 @@
+"""Which candidates start now: the one pure decision of claims, explanations and simulations.
+
+`select_candidates` takes candidates in the queue's order and what is known of all limits
+(`LimitState`), and returns which of them start, or which limits must be read first (`Selection`).
+`refusals` says what keeps a single run from starting. Claims and explanations both call these, so
+they cannot disagree. docs/claims.md says what is guaranteed.
+
+Where a job has a `fairnessKey`, the parameter's values are served round-robin (`RoundRobin`). The
+values are in a fixed cycle, in the order of their bytes. The next one is the first after the value
+that was started last, if it has a due run that nothing keeps. So while a value waits, no other
+value is started twice, however many of its runs wait. All runs of such a group together have the
+queue position of the next of them. So whatever was due before it comes first, and no run of another
+job waits longer because of fairness.
+"""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from heapq import heappop, heappush
+from itertools import islice
+from typing import Literal
+from uuid import UUID
+
+from domain.clock import from_iso, to_iso
+from domain.ports import Offer
+from projections.flow.candidates import (
+    Candidate,
+    Key,
+    QueuePosition,
+    key_of,
+    queue_position,
+    rate_key_of,
+)
+
+# What limits leave to candidates, as far as it has been read.
+
+GroupKey = tuple[str, str, int]
+"""A job's id, an entry point and a priority: runs that share them are one fairness group."""
+
+MOST_VALUES = 2_000
+"""Values of a group that are read at most, to fill the slots of a claim; each costs some ten
+microseconds."""
+
+DEPTH = 64
+"""Runs of a value that are skipped at most where limits keep them all; then the next value is
+served."""
+
+
+@dataclass(frozen=True)
+class RateWindow:
+    """How many more runs may start within the period of a rate limit.
+
+    Attributes:
+        remaining: the number of starts left.
+        reopens_at: when the next run may start, where none may start now.
+    """
+
+    remaining: int
+    reopens_at: str | None = None
+
+
+RateWindows = Mapping[Key, RateWindow]
+"""By a job's id and a value of its rate limit's key."""
+
+
+@dataclass(frozen=True)
+class FairnessGroup:
+    """The due runs of a group, as far as they have been read.
+
+    Attributes:
+        queues: the first runs of each value in the queue's order; the values in the order in which
+            they are served, the one that was started last at the end.
+        is_complete: whether no other value has a run that may start.
+        depth: how many runs of a value were read at most; a queue of that length may go on. None
+            where all queues are complete.
+    """
+
+    queues: Sequence[Sequence[Candidate]]
+    is_complete: bool = True
+    depth: int | None = None
+
+    def next_depth(self, slots: int) -> int:
+        """Return how many runs of each value to read next, to fill this number of slots."""
+        depth = self.depth or 0
+        lengths = [len(queue) for queue in self.queues]
+        incomplete = max(1, lengths.count(depth))
+        missing = slots - sum(lengths)
+        return depth + max(1, depth, -(-missing // incomplete))
+
+
+def group_of(run: Candidate) -> GroupKey | None:
+    """Return the fairness group of a run; None where it is in none."""
+    if run["fair_value"] is None or run["fairness_key"] is None:
+        return None
+    return run["job_definition_id"], run["entry_point"], run["priority"]
+
+
+def fairness_group(runs: Iterable[Candidate], last_value: str | None) -> FairnessGroup:
+    """Return a group whose due runs are all at hand.
+
+    Args:
+        runs: its due runs, in the queue's order.
+        last_value: the value that was started last; None where none was.
+    """
+    queues: defaultdict[str, list[Candidate]] = defaultdict(list)
+    for run in runs:
+        queues[run["fair_value"] or ""].append(run)
+
+    def turn(value: str) -> tuple[bool, str]:
+        return last_value is not None and value <= last_value, value
+
+    return FairnessGroup([queues[value] for value in sorted(queues, key=turn)])
+
+
+@dataclass(frozen=True)
+class LimitState:
+    """What limits leave to candidates at one moment, as far as it has been read.
+
+    Attributes:
+        running: the number of runs under way by job; jobs left out have none.
+        held: the number of runs under way that hold a concurrency key.
+        windows: what rate limits leave. Those left out have not been read.
+        groups: the fairness groups. Those left out have not been read.
+        unserved_jobs: jobs whose runs the worker cannot execute.
+        known_until: the queue position behind which due runs may be unknown; None if all are known.
+    """
+
+    running: Mapping[str, int] = field(default_factory=dict)
+    held: Mapping[Key, int] = field(default_factory=dict)
+    windows: RateWindows = field(default_factory=dict)
+    groups: Mapping[GroupKey, FairnessGroup] = field(default_factory=dict)
+    unserved_jobs: Container[str] = ()
+    known_until: QueuePosition | None = None
+
+    def with_started(self, runs: Collection[Candidate]) -> "LimitState":
+        """Return the same after some runs have started; rate windows stay as they were read."""
+        if not runs:
+            return self
+        running, held = dict(self.running), dict(self.held)
+        for run in runs:
+            job_id, key = run["job_definition_id"], key_of(run)
+            running[job_id] = running.get(job_id, 0) + 1
+            if key is not None:
+                held[key] = held.get(key, 0) + 1
+        return replace(self, running=running, held=held)
+
+    def is_job_at_capacity(self, job_id: str, most: int | None) -> bool:
+        """Return whether no run of the job may start, if `most` of its runs may be under way."""
+        if job_id in self.unserved_jobs:
+            return True
+        return most is not None and self.running.get(job_id, 0) >= most
+
+    def remaining_in_job(self, job_id: str, most: int | None, limit: int) -> int:
+        """Return how many more runs of the job may start, if `most` may be under way.
+
+        It is never more than `limit`.
+        """
+        if most is None:
+            return limit
+        return max(min(most - self.running.get(job_id, 0), limit), 0)
+
+    def remaining_of_key(self, run: Candidate) -> int | None:
+        """Return how many more runs may hold the run's concurrency key; None where it has none."""
+        key = key_of(run)
+        if key is None:
+            return None
+        return max(key_limit(run) - self.held.get(key, 0), 0)
+
+    def is_key_saturated(self, run: Candidate) -> bool:
+        """Return whether runs under way hold all that the run's concurrency key allows."""
+        return self.remaining_of_key(run) == 0
+
+    def saturated_keys(self, job_id: str, most: int) -> list[str]:
+        """Return the job's concurrency keys that `most` runs under way hold already."""
+        return [key for (job, key), held in self.held.items() if job == job_id and held >= most]
+
+    def saturated_keys_beside(self, run: Candidate) -> list[str]:
+        """Return the concurrency keys of the run's job that runs under way saturate."""
+        if run["concurrency_value"] is None:
+            return []
+        return self.saturated_keys(run["job_definition_id"], key_limit(run))
+
+    def full_rate_values(self, job_id: str) -> list[str]:
+        """Return the values of a job's rate limit whose windows are read and full."""
+        windows = self.windows.items()
+        return [value for (job, value), window in windows if job == job_id and not window.remaining]
+
+    def keys_saturated_by(self, runs: Iterable[Candidate]) -> list[str]:
+        """Return the concurrency keys of a job that would be saturated if these runs started."""
+        holders: Counter[str] = Counter()
+        saturated: dict[str, None] = {}
+        for run in runs:
+            key, remaining = run["concurrency_value"], self.remaining_of_key(run)
+            if key is None or remaining is None:
+                continue
+            holders[key] += 1
+            if holders[key] >= remaining:
+                saturated[key] = None
+        return list(saturated)
+
+    def rate_values_filled_by(self, runs: Iterable[Candidate]) -> list[str]:
+        """Return the values of a job's rate limit that would be full if these runs started."""
+        starts = Counter(rate_key_of(run) for run in runs)
+        values: list[str] = []
+        for key, number in starts.items():
+            window = None if key is None else self.windows.get(key)
+            if key is not None and window is not None and number >= window.remaining:
+                values.append(key[1])
+        return values
+
+    def count_by_keys(self, runs: Iterable[Candidate]) -> int:
+        """Return how many of a job's runs could start together by their concurrency keys alone."""
+        startable: Counter[str | None] = Counter()
+        for run in runs:
+            remaining = self.remaining_of_key(run)
+            key = run["concurrency_value"]
+            if remaining is None or startable[key] < remaining:
+                startable[key] += 1
+        return startable.total()
+
+    def count_startable(self, runs: Iterable[Candidate]) -> int:
+        """Return how many of these runs could start together, whatever else waits."""
+        in_order = sorted(runs, key=queue_position)
+        alone = replace(self, groups={}, unserved_jobs=(), known_until=None)
+        return len(select_candidates(in_order, alone, len(in_order)).runs)
+
+
+def key_limit(run: Candidate) -> int:
+    """Return how many runs may hold the run's concurrency key at a time."""
+    return run["concurrency_limit"] or 1
+
+
+# The decision.
+
+Refusal = Literal["job_paused", "job_limit", "key_limit", "rate_limited", "behind_others"]
+"""What keeps a due run from starting: its job's pause, runs of its job or with its key that are
+under way, starts within the period, or runs that are selected before it."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which candidates start, in the order in which they start.
+
+    Attributes:
+        runs: those that start. Unread limits are taken to keep no run, so these runs are certain
+            only if the selection is final.
+        unread_windows: runs that were looked at although their rate window has not been read.
+        unread_groups: fairness groups of which more must be read, each with one of its runs.
+    """
+
+    runs: list[Candidate]
+    unread_windows: list[Candidate]
+    unread_groups: Mapping[GroupKey, Candidate]
+    _tally: "_Tally"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether everything that this decision depends on has been read."""
+        return not self.unread_windows and not self.unread_groups
+
+    @property
+    def run_ids(self) -> list[UUID]:
+        """The ids of the runs that start."""
+        return [UUID(run["id"]) for run in self.runs]
+
+    def refusals(self, run: Candidate) -> list[Refusal]:
+        """Return all that keeps a run from starting beside those under way and those selected."""
+        return self._tally.refusals(run)
+
+
+def select_candidates(candidates: Iterable[Candidate], limits: LimitState, slots: int) -> Selection:
+    """Decide which due runs start.
+
+    It looks at no more candidates than it needs to fill the slots.
+
+    Args:
+        candidates: due runs in the queue's order. One run of a fairness group stands for all of it.
+        limits: what is known of limits and fairness groups.
+        slots: the number of runs at most.
+    """
+    tally = _Tally(limits)
+    round_robin = RoundRobin(limits.groups, limits.known_until)
+    starting = round_robin.starting(candidates, tally.has_job_capacity, tally.admit)
+    runs = list(islice(starting, slots))
+    return Selection(runs, tally.unread_windows, round_robin.unread_groups, tally)
+
+
+def refusals(run: Candidate, limits: LimitState) -> list[Refusal]:
+    """Return all that keeps a due run from starting beside those under way."""
+    return _Tally(limits).refusals(run)
+
+
+def starting_order(
+    runs: Iterable[Candidate], groups: Mapping[GroupKey, FairnessGroup]
+) -> list[Candidate]:
+    """Return the runs in the order in which they start if no limit keeps any."""
+    return [*RoundRobin(groups).starting(runs, lambda _: True, lambda _: True)]
+
+
+class _Tally:
+    """Counts what the runs selected so far use of each limit."""
+
+    def __init__(self, limits: LimitState) -> None:
+        self._limits = limits
+        self._of_job: defaultdict[str, int] = defaultdict(int)
+        self._of_key: defaultdict[Key, int] = defaultdict(int)
+        self._of_window: defaultdict[Key, int] = defaultdict(int)
+        self.unread_windows: list[Candidate] = []
+
+    def has_job_capacity(self, run: Candidate) -> bool:
+        return self._by_job(run) is None
+
+    def admit(self, run: Candidate) -> bool:
+        """Count a run whose job has capacity in, unless another limit keeps it."""
+        if self._by_key(run) is not None or self._by_rate(run) is not None:
+            return False
+        self._of_job[run["job_definition_id"]] += 1
+        key = key_of(run)
+        if key is not None:
+            self._of_key[key] += 1
+        rate_key = rate_key_of(run)
+        if rate_key is not None:
+            self._of_window[rate_key] += 1
+            if rate_key not in self._limits.windows:
+                self.unread_windows.append(run)
+        return True
+
+    def refusals(self, run: Candidate) -> list[Refusal]:
+        found = (self._by_job(run), self._by_key(run), self._by_rate(run))
+        return list(dict.fromkeys(refusal for refusal in found if refusal is not None))
+
+    def _by_job(self, run: Candidate) -> Refusal | None:
+        most = run["max_concurrent_runs"]
+        if most is None:
+            return None
+        if not most:
+            return "job_paused"
+        job_id = run["job_definition_id"]
+        running = self._limits.running.get(job_id, 0)
+        if running >= most:
+            return "job_limit"
+        if running + self._of_job[job_id] >= most:
+            return "behind_others"
+        return None
+
+    def _by_key(self, run: Candidate) -> Refusal | None:
+        key = key_of(run)
+        remaining = self._limits.remaining_of_key(run)
+        if key is None or remaining is None:
+            return None
+        if not remaining:
+            return "key_limit"
+        if self._of_key[key] >= remaining:
+            return "behind_others"
+        return None
+
+    def _by_rate(self, run: Candidate) -> Refusal | None:
+        key = rate_key_of(run)
+        if key is None:
+            return None
+        window = self._limits.windows.get(key)
+        if window is None:
+            return None
+        if window.remaining <= 0:
+            return "rate_limited"
+        if self._of_window[key] >= window.remaining:
+            return "behind_others"
+        return None
+
+
+# Round-robin between the values of a fairness group.
+
+Predicate = Callable[[Candidate], bool]
+
+
+class RoundRobin:
+    """Puts due runs into the order in which they start.
+
+    Attributes:
+        unread_groups: the groups of which more must be read before the order is certain, each with
+            one of its runs.
+    """
+
+    def __init__(
+        self, groups: Mapping[GroupKey, FairnessGroup], known_until: QueuePosition | None = None
+    ) -> None:
+        """Begin with what has been read.
+
+        Args:
+            groups: runs of groups left out keep their own queue position.
+            known_until: the queue position behind which nothing is known, and so nothing starts.
+        """
+        self._groups = groups
+        self._known_until = known_until
+        self._rounds: dict[GroupKey, _Round] = {}
+        self._heads: list[tuple[QueuePosition, GroupKey]] = []
+        self.unread_groups: dict[GroupKey, Candidate] = {}
+
+    def starting(
+        self, runs: Iterable[Candidate], has_job_capacity: Predicate, admit: Predicate
+    ) -> Iterator[Candidate]:
+        """Yield the runs that start, in their order.
+
+        Args:
+            runs: in the queue's order. One run of a fairness group stands for all of it.
+            has_job_capacity: whether the job of a run lets any run start after those before.
+            admit: whether other limits let a run start after those before; then it counts it in.
+        """
+        for run in runs:
+            group = group_of(run)
+            if group is not None and self._is_served_by_round(group, run, has_job_capacity):
+                continue
+            if self._heads:
+                yield from self._heads_until(queue_position(run), has_job_capacity, admit)
+            if has_job_capacity(run) and admit(run):
+                yield run
+        yield from self._heads_until(self._known_until, has_job_capacity, admit)
+
+    def _is_served_by_round(
+        self, group: GroupKey, run: Candidate, has_job_capacity: Predicate
+    ) -> bool:
+        if group in self._rounds:
+            return self._rounds[group].serves(run)
+        if not has_job_capacity(run):
+            return True
+        fairness_group = self._groups.get(group)
+        if fairness_group is None:
+            self.unread_groups[group] = run
+            fairness_group = FairnessGroup(())
+        round_ = _Round(fairness_group, run)
+        self._rounds[group] = round_
+        self._queue_head(group)
+        return round_.serves(run)
+
+    def _queue_head(self, group: GroupKey) -> None:
+        """Give a group the queue position of the run that it starts next."""
+        round_ = self._rounds[group]
+        head = round_.head
+        if head is not None:
+            heappush(self._heads, (queue_position(head), group))
+        elif round_.is_next_unread:
+            self.unread_groups[group] = round_.first
+
+    def _heads_until(
+        self, until: QueuePosition | None, has_job_capacity: Predicate, admit: Predicate
+    ) -> Iterator[Candidate]:
+        """Yield the next runs of groups up to a queue position; None for all."""
+        while self._heads:
+            position, group = self._heads[0]
+            if until is not None and position > until:
+                return
+            heappop(self._heads)
+            round_ = self._rounds[group]
+            head = round_.head
+            if head is None or not has_job_capacity(head):
+                continue
+            if admit(head):
+                round_.serve()
+                yield head
+            else:
+                round_.skip()
+            self._queue_head(group)
+
+
+class _Round:
+    """The queues of a group's values that are not at their end, as a selection goes along."""
+
+    def __init__(self, group: FairnessGroup, first: Candidate) -> None:
+        self.group = group
+        self.first = first
+        self._queues = deque(deque(queue) for queue in group.queues)
+        self._looked_at: set[str] = set()
+        self._may_go_on = {
+            queue[0]["fair_value"] for queue in group.queues if len(queue) == group.depth
+        }
+
+    @property
+    def head(self) -> Candidate | None:
+        """The run that is next, None where there is none, or it has not been read."""
+        if not self._queues or not self._queues[0]:
+            return None
+        return self._queues[0][0]
+
+    @property
+    def is_next_unread(self) -> bool:
+        """Whether there may be a next run that has not been read, where there is no head."""
+        return bool(self._queues) or not self.group.is_complete
+
+    def serves(self, run: Candidate) -> bool:
+        """Return whether a run starts when its value is next, or has been looked at."""
+        return self.head is not None or run["id"] in self._looked_at
+
+    def serve(self) -> None:
+        """Start the head, and let all other values come before the next run of its value.
+
+        Where other values are unread, nothing more of this value is known to come next.
+        """
+        queue = self._queues.popleft()
+        run = queue.popleft()
+        self._looked_at.add(run["id"])
+        goes_on = bool(queue) or run["fair_value"] in self._may_go_on
+        if goes_on and self.group.is_complete:
+            self._queues.append(queue)
+
+    def skip(self) -> None:
+        """Skip the head, which limits keep: the next run of the same value becomes the head."""
+        queue = self._queues[0]
+        run = queue.popleft()
+        self._looked_at.add(run["id"])
+        if not queue:
+            self._queues.popleft()
+
+
+# Which runs a worker takes by their entry points.
+
+
+def serves_entry_point(entry_points: Collection[str] | None, entry_point: str) -> bool:
+    """Return whether a worker with these entry points executes one; None stands for all."""
+    return entry_points is None or entry_point in entry_points
+
+
+def without_hopeful(runs: Iterable[Candidate], offer: Offer, now: str) -> list[Candidate]:
+    """Leave out runs whose entry point no worker offers, until they have waited for the grace."""
+    long_ago = to_iso(from_iso(now) - timedelta(seconds=offer.grace_s))
+    return [
+        run
+        for run in runs
+        if run["entry_point"] in offer.entry_points or run["scheduled_at"] <= long_ago
+    ]

@@ -1,0 +1,96 @@
+"""How many round trips and statements a claim takes, from the lock to the commit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from domain.jobs.launching import Launch
+from domain.jobs.run_events import Report
+from domain.json_values import JsonObject
+from eventlog.database.pipeline import RoundTrip
+from tests.support.logs import TESTER, Parts, registered
+
+TENANTS = 3
+
+KEYED: dict[str, Any] = {"concurrency_key": "tenant", "concurrency_limit": 9}
+LIMITED: dict[str, Any] = {"max_concurrent_runs": 9}
+RATED: dict[str, Any] = {"rate_limit": {"limit": 90, "periodMs": 3_600_000, "key": "tenant"}}
+FAIR: dict[str, Any] = {"fairness_key": "tenant"}
+
+LOCK, LOAD, COMMIT = 5, 2, 4
+"""Statements of the three round trips of a claim: it locks and reads what has changed, loads the
+runs, and writes and commits."""
+
+
+@contextmanager
+def statements_of_trips() -> Iterator[list[int]]:
+    """Collect how many statements each round trip has."""
+    counts: list[int] = []
+    go = RoundTrip.go
+
+    async def counted(trip: RoundTrip) -> None:
+        if trip._asked:
+            counts.append(len(trip._asked))
+        await go(trip)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(RoundTrip, "go", counted)
+        yield counts
+
+
+@pytest.mark.parametrize(
+    ("spec", "reads_of_limits"),
+    [
+        pytest.param({}, 0, id="no limit"),
+        pytest.param(KEYED, 0, id="concurrency key"),
+        pytest.param(LIMITED, 0, id="concurrent runs"),
+        pytest.param(RATED, 1, id="rate"),
+        pytest.param(FAIR, 3, id="fairness"),
+        pytest.param({**KEYED, **LIMITED, **RATED, **FAIR}, 4, id="all limits"),
+    ],
+)
+async def test_a_claim_is_three_round_trips_whatever_its_limits(
+    part: Parts, spec: dict[str, Any], reads_of_limits: int
+) -> None:
+    slug = await registered(part.jobs, **spec)
+    await part.worker("w")
+    for number in range(60):
+        parameters: JsonObject = {"tenant": number % TENANTS}
+        await part.jobs.launch(slug, Launch(parameters=parameters), TESTER)
+    await _claim_four(part)  # The first one reads the queue, and what the job's version says.
+    claims = [await _claim_four(part) for _ in range(12)]
+    usual = [LOCK + reads_of_limits, LOAD, COMMIT]
+    with_front = [LOCK + reads_of_limits + 1, LOAD, COMMIT]
+    assert [trips for trips in claims if trips not in (usual, with_front)] == []
+    assert claims.count(with_front) <= 2
+
+
+async def _claim_four(part: Parts) -> list[int]:
+    """Claim four runs and end them; return the statements of the claim's round trips."""
+    with statements_of_trips() as counts:
+        claims = await part.executions.claim("w", 4)
+    assert len(claims) == 4
+    for claim in claims:
+        await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+    return counts
+
+
+async def test_runs_of_jobs_and_keys_at_capacity_cost_a_claim_nothing(part: Parts) -> None:
+    await registered(part.jobs, "full", max_concurrent_runs=1)
+    await registered(part.jobs, "keyed", concurrency_key="tenant")
+    await registered(part.jobs, "free")
+    await part.worker("w")
+    for slug in ("full", "keyed", "free"):
+        for _ in range(40):
+            await part.jobs.launch(slug, Launch(parameters={"tenant": "a"}), TESTER)
+    for _ in range(3):
+        # They take the two places there are, and read until the free ones are in memory.
+        await part.executions.claim("w", 4)
+    claims: list[list[int]] = []
+    for _ in range(6):
+        with statements_of_trips() as counts:
+            assert len(await part.executions.claim("w", 4)) == 4
+        claims.append(counts)
+    assert [trips for trips in claims if sum(trips[1:]) != LOAD + COMMIT] == []
