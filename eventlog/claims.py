@@ -614,8 +614,8 @@ _OFFERED = f"""
 
 
 _QUEUE_OF_JOB = "(concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id"
-"""The order of `job_runs_waiting`, which no other index has: so only the first few pending runs of a
-job are read."""
+"""The order of `job_runs_waiting`, which no other index has: so only the first few pending runs of
+a job are read."""
 
 _WAITING_JOBS = f"""
     WITH RECURSIVE waiting AS (
