@@ -31,8 +31,8 @@ def statements_of_trips() -> Iterator[list[int]]:
     go = RoundTrip.go
 
     async def counted(trip: RoundTrip) -> None:
-        if trip._asked:
-            counts.append(len(trip._asked))
+        if trip._statements:
+            counts.append(len(trip._statements))
         await go(trip)
 
     with pytest.MonkeyPatch.context() as patched:
