@@ -150,7 +150,7 @@ TIMEOUT_GRACE_S = 2.0
 End = Literal["canceled", "timeout"]
 
 
-class Host(Protocol):
+class AttemptProcess(Protocol):
     """The process in which an attempt goes on."""
 
     def ask(self, order: Mapping[str, Any]) -> None:
@@ -172,7 +172,9 @@ class SharedAttempt:
         is_overdue: whether it has not ended within its grace time.
     """
 
-    def __init__(self, process: Host, task: Task, on_update: OnUpdate, log: AttemptLog) -> None:
+    def __init__(
+        self, process: AttemptProcess, task: Task, on_update: OnUpdate, log: AttemptLog
+    ) -> None:
         self.id = new_id()
         self.ends_as: End | None = None
         self.is_overdue = False

@@ -316,7 +316,7 @@ TICK_S = 0.1
 """How often memory is looked at, and the longest that a passed deadline goes unnoticed."""
 
 
-class Attempt:
+class SupervisedAttempt:
     """Watches over one attempt until nothing of it is left but a child that is fit for the next."""
 
     def __init__(
@@ -492,7 +492,7 @@ def _watch_attempts(child: Child, control: Control, secrets: list[str]) -> None:
     woken = woken_by_children()
     while commands := next_order(control):
         order, *others = commands
-        attempt = Attempt(child, control, order, secrets)
+        attempt = SupervisedAttempt(child, control, order, secrets)
         ended = attempt.run(others, woken)
         line = json.dumps(ended) + "\n"
         with suppress(BrokenPipeError):

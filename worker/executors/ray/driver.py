@@ -24,7 +24,7 @@ from time import monotonic
 from typing import Any, Literal
 
 from runtime.tasks import end, start_once
-from worker.executors.ray.node import Watcher, relay
+from worker.executors.ray.node import NodeActor, relay
 from worker.executors.ray.wire import END, line_of, reading
 
 logger = logging.getLogger(__name__)
@@ -396,7 +396,7 @@ class Driver:
         self._worker = worker
         self._token = token_hex(16)
         self._relay: Any = ray.remote(relay)
-        self._watcher: Any = ray.remote(Watcher)
+        self._watcher: Any = ray.remote(NodeActor)
         self._tasks: dict[str, RayTask] = {}
         self._running: set[asyncio.Task[None]] = set()
         self.cluster = Cluster(ray, self._new_watcher, slots, self._tell_room)

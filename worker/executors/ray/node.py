@@ -2,7 +2,7 @@
 
 First where a node's host listens; then an attempt's task as Ray runs it (`relay`), and what a host
 reports of an attempt; then the host, which starts, watches and ends the attempts of its node and
-knows no Ray; last the node's `Watcher`, which knows the lease and keeps the host.
+knows no Ray; last the node's `NodeActor`, which knows the lease and keeps the host.
 """
 
 import asyncio
@@ -269,7 +269,7 @@ MOST_REMEMBERED = 10_000
 LONG_AFTER = datetime.max.replace(tzinfo=UTC)
 
 
-class Host:
+class AttemptHost:
     """Runs attempts for whoever connects."""
 
     def __init__(self, size: int, logs: Path) -> None:
@@ -433,7 +433,7 @@ async def _serve(path: str, size: int) -> None:
     """Serve until standard input ends."""
     commands = await reading(sys.stdin.fileno())
     workplace = Workplace()  # Others remove it, should this process be killed.
-    host = Host(size, workplace.new_directory())
+    host = AttemptHost(size, workplace.new_directory())
     serving = await asyncio.start_unix_server(host.attend, path, limit=LONGEST_BYTES)
     own = _number_of(path)
     try:
@@ -479,7 +479,7 @@ def main() -> None:
 PROGRAM = "from worker.executors.ray.node import main; main()"
 
 
-class Watcher:
+class NodeActor:
     """What the driver has on a node. Its methods are called one after the other."""
 
     def __init__(self, token: str, size: int) -> None:
