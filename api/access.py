@@ -1,9 +1,9 @@
-"""Who sends a request, what the principal may do, and from where the API may be reached.
+"""Authentication, authorization, and the hosts and origins from which the API may be used.
 
-From the outside in: a limit on wrong tokens for each address (`Guesses`); the names that the API
+In order: a limit on wrong tokens for each address (`Guesses`); the names that the API
 answers to (`Hosts`) and the web pages that may use it (`Origins`); headers that protect browsers
-(`SafeHeaders`); the operator's file of tokens (`Tokens`), read again when it changes; then
-`principal_of`; last the proxies whose word about a client's address is trusted. Without
+(`SafeHeaders`); the operator's file of tokens (`Tokens`), read again when it changes;
+`principal_of`; last the proxies that are trusted to name a client's address. Without
 a file of tokens the API is open, on this machine alone.
 """
 
@@ -27,31 +27,27 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.errors import OverloadedError
 
-# Wrong tokens are counted by address: no client may try one after the other.
-
 K = TypeVar("K")
 V = TypeVar("V")
 
-AT_ONCE = 20
+ADDRESS_BURST = 20
 """Wrong tokens that an address may send before it has to wait."""
 
-A_SECOND = 1.0
-"""And so many more each second."""
+ADDRESS_REFILL_PER_S = 1.0
 
-ALL_AT_ONCE = 500
-"""Wrong tokens that all addresses together may send: some own many, and some can name any."""
+TOTAL_BURST = 500
+"""Wrong tokens that all addresses together may send: one client may use many addresses."""
 
-ALL_A_SECOND = 10.0
+TOTAL_REFILL_PER_S = 10.0
 
 MAX_ADDRESSES = 4_096
-"""Those that sent a wrong token last are remembered."""
+"""Addresses with wrong tokens that are remembered, the most recent ones."""
 
-MAX_RIGHT = 4_096
-"""And so many pairs of an address and a token that was right."""
-
+MAX_ACCEPTED = 4_096
+"""Pairs of an address and a correct token that are remembered."""
 
 MAX_ADDRESS_CHARACTERS = 64
-"""Proxies may be made to name anything."""
+"""A client's address comes from the proxy's header, which may be of any length."""
 
 
 class TooManyGuessesError(OverloadedError):
@@ -60,90 +56,90 @@ class TooManyGuessesError(OverloadedError):
 
 @dataclass
 class _Bucket:
-    """How many wrong tokens may still come, as of a moment."""
+    """A token bucket of wrong tokens."""
 
-    most: float
-    a_second: float
-    left: float
-    at_s: float
+    capacity: float
+    refill_per_s: float
+    remaining: float
+    updated_at_s: float
 
-    def left_at(self, now_s: float) -> float:
-        """Return how many may come now."""
-        return min(self.most, self.left + (now_s - self.at_s) * self.a_second)
+    def remaining_at(self, now_s: float) -> float:
+        """Return how many wrong tokens are still permitted."""
+        refilled = self.remaining + (now_s - self.updated_at_s) * self.refill_per_s
+        return min(self.capacity, refilled)
 
     def take(self, now_s: float) -> None:
-        """Count one."""
-        self.left = self.left_at(now_s) - 1
-        self.at_s = now_s
+        """Count one wrong token."""
+        self.remaining = self.remaining_at(now_s) - 1
+        self.updated_at_s = now_s
 
 
 class Guesses:
-    """How many wrong tokens each address may still send, and all of them together.
+    """Limits wrong tokens, by address and in total.
 
-    Where no more may be sent, its tokens are not even looked at: else the answer would tell which
-    one is right. Those that were right before go on to be, so nobody is locked out by a neighbour
-    behind the same address.
+    Once a limit is reached, tokens from that address are refused without being compared: else the
+    answer would reveal which one is correct. A pair of address and token that was accepted before
+    is still compared, so nobody is locked out by a neighbour behind the same address.
     """
 
     def __init__(self, now_s: Callable[[], float] = monotonic) -> None:
         self._now_s = now_s
-        self._of_all = _Bucket(ALL_AT_ONCE, ALL_A_SECOND, ALL_AT_ONCE, now_s())
+        self._total = _Bucket(TOTAL_BURST, TOTAL_REFILL_PER_S, TOTAL_BURST, now_s())
         self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
-        self._right: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._accepted: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._buckets) + len(self._right)
+        return len(self._buckets) + len(self._accepted)
 
     def check(self, address: str, token: str) -> None:
-        """Raise TooManyGuessesError where the token is not to be looked at."""
-        if not self._buckets or (address, token) in self._right:
+        """Raise TooManyGuessesError if the token must not be compared."""
+        if not self._buckets or (address, token) in self._accepted:
             return
         now_s = self._now_s()
-        bucket = self._buckets.get(network_of(address), self._of_all)
-        if min(bucket.left_at(now_s), self._of_all.left_at(now_s)) < 1:
+        bucket = self._buckets.get(network_of(address), self._total)
+        if min(bucket.remaining_at(now_s), self._total.remaining_at(now_s)) < 1:
             raise TooManyGuessesError("too many wrong tokens: wait a moment")
 
-    def note(self, address: str, token: str, *, right: bool) -> None:
-        """Note whether a token was right that was looked at."""
-        if right:
-            self._right[address, token] = None
-            self._right.move_to_end((address, token))
-            _shorten(self._right, MAX_RIGHT)
+    def record(self, address: str, token: str, *, is_correct: bool) -> None:
+        """Count the result of a comparison."""
+        if is_correct:
+            self._accepted[address, token] = None
+            self._accepted.move_to_end((address, token))
+            _drop_oldest(self._accepted, MAX_ACCEPTED)
             return
-        self._right.pop((address, token), None)  # It was, before the operator took it away.
+        self._accepted.pop((address, token), None)  # The operator may have revoked it.
         now_s = self._now_s()
         network = network_of(address)
-        self._of_all.take(now_s)
-        fresh = _Bucket(AT_ONCE, A_SECOND, AT_ONCE, now_s)
+        self._total.take(now_s)
+        fresh = _Bucket(ADDRESS_BURST, ADDRESS_REFILL_PER_S, ADDRESS_BURST, now_s)
         self._buckets.setdefault(network, fresh).take(now_s)
         self._buckets.move_to_end(network)
-        _shorten(self._buckets, MAX_ADDRESSES)
+        _drop_oldest(self._buckets, MAX_ADDRESSES)
 
 
-def _shorten(kept: OrderedDict[K, V], most: int) -> None:
-    while len(kept) > most:
-        kept.popitem(last=False)
+def _drop_oldest(entries: OrderedDict[K, V], max_entries: int) -> None:
+    while len(entries) > max_entries:
+        entries.popitem(last=False)
 
 
 def network_of(address: str) -> str:
-    """Return whom an address belongs to: of IPv6 everybody has a network of 64 bits."""
+    """Return the network of a client: an IPv6 client owns a /64, an IPv4 client one address."""
     try:
-        known = ipaddress.ip_address(address)
+        ip = ipaddress.ip_address(address)
     except ValueError:
         return address
-    if known.version == 4:  # noqa: PLR2004 - as of the protocol
+    if ip.version == 4:  # noqa: PLR2004 - as of the protocol
         return address
-    network = ipaddress.ip_network((known, 64), strict=False)
-    return str(network)
+    return str(ipaddress.ip_network((ip, 64), strict=False))
 
 
-# Where an open API may listen, and by which names it may be called.
+# Which addresses an open API may listen on, and the host names that it answers to.
 #
-# Web pages reach an open API through a user's browser once their own name leads to its address (DNS
-# rebinding). Such a request has the page's name as its host, and is refused by that.
+# A web page can reach an open API through a user's browser if the page's own name resolves to the
+# API's address (DNS rebinding). Such a request has the page's name as its `Host`, and is refused.
 
-MAX_KNOWN = 256
-"""How many names that clients gave are remembered, so that each is taken apart once."""
+MAX_CACHED_HOSTS = 256
+"""`Host` headers whose check is cached."""
 
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
 
@@ -153,7 +149,7 @@ IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class OpenApiError(ValueError):
-    """An open API may not listen there; the message says what to do."""
+    """An open API may not listen on this address; the message says what to do."""
 
 
 def check_open(host: str, *, insecure: bool) -> None:
@@ -183,29 +179,24 @@ class Hosts:
     """The names that an API answers to, whatever the port."""
 
     def __init__(self, bound: str, allowed: Iterable[str]) -> None:
-        """Take the address that the API listens on, and the operator's names beside it.
+        """Take the address that the API listens on, and the operator's further names.
 
         Raises:
-            ValueError: one of the names is none.
+            ValueError: one of the names is not a host name or address.
         """
-        names = {_checked_host(name) for name in allowed}
-        own_name = bound.lower()
-        names.add(own_name)
-        self._names = frozenset(names)
+        self._names = frozenset({*map(_checked_host, allowed), bound.lower()})
         address = _address(bound)
-        self._any_address = False
-        if address is not None:
-            self._any_address = address.is_unspecified
-        self._known: dict[str, bool] = {}
+        self._any_address = address is not None and address.is_unspecified
+        self._cache: dict[str, bool] = {}
 
     def accept(self, host: str) -> bool:
         """Return whether a request with this header `Host` is meant for the API."""
-        accepted = self._known.get(host)
+        accepted = self._cache.get(host)
         if accepted is not None:
             return accepted
         accepted = self._accept(host)
-        if len(self._known) < MAX_KNOWN:
-            self._known[host] = accepted
+        if len(self._cache) < MAX_CACHED_HOSTS:
+            self._cache[host] = accepted
         return accepted
 
     def _accept(self, host: str) -> bool:
@@ -240,7 +231,7 @@ def _address(host: str) -> IpAddress | None:
 
 
 ANY = "*"
-"""Stands for every page there is."""
+"""The origin that stands for all origins."""
 
 _ORIGIN = re.compile(
     r"[a-z][a-z0-9+.-]{0,30}://(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253})(:[0-9]{1,5})?"
@@ -252,23 +243,23 @@ class Origins:
     """The pages that the operator lists, and while the API is open those of this machine.
 
     Attributes:
-        any: whether every page may use it. Browsers are not told to send credentials then.
+        any: whether every page may use the API. Browsers then send no credentials.
     """
 
     def __init__(self, listed: Iterable[str] = (), *, open_api: bool = True) -> None:
         """Take the operator's list.
 
         Raises:
-            ValueError: one of the origins is none; or every page could use an open API.
+            ValueError: an entry is not an origin, or every page could use an open API.
         """
-        known = {_checked_origin(origin) for origin in listed}
-        self.any = ANY in known
+        origins = {_checked_origin(origin) for origin in listed}
+        self.any = ANY in origins
         if self.any and open_api:
             raise ValueError(
                 "--cors-origin * would let every web page that somebody opens use the open API:"
                 " name the pages' origins, or give --tokens-file"
             )
-        self._listed = frozenset(known)
+        self._listed = frozenset(origins)
         self._open_api = open_api
 
     def accept(self, origin: str) -> bool:
@@ -278,9 +269,19 @@ class Origins:
         return self._open_api and _is_of_this_machine(origin)
 
     def accept_page(self, origin: str, host: str | None) -> bool:
-        """Return whether they may, or came from the API itself, which was called by this name."""
-        place = _place_of(origin)
-        return self.accept(origin) or (place is not None and place == host)
+        """Return whether pages of this origin may use the API, or are its own.
+
+        Args:
+            origin: the header `Origin`.
+            host: the header `Host` of the same request.
+        """
+        if self.accept(origin):
+            return True
+        try:
+            netloc = urlsplit(origin).netloc
+        except ValueError:  # It is no URL: `http://[`.
+            return False
+        return bool(netloc) and netloc == host
 
 
 def _checked_origin(origin: str) -> str:
@@ -293,23 +294,16 @@ def _checked_origin(origin: str) -> str:
             " such as https://apphub.example or http://localhost:5173, or *"
         )
     scheme, _, _ = plain.partition(":")
-    # Browsers leave it out.
+    # Browsers leave out the scheme's default port.
     return plain.removesuffix(_USUAL_PORTS.get(scheme, ANY))
 
 
 def _is_of_this_machine(origin: str) -> bool:
     try:
         name = urlsplit(origin).hostname
-    except ValueError:  # It is no address: `http://[`.
+    except ValueError:  # It is no URL: `http://[`.
         return False
     return is_loopback(name or "")
-
-
-def _place_of(origin: str) -> str | None:
-    try:
-        return urlsplit(origin).netloc or None
-    except ValueError:
-        return None
 
 
 _POLICY = b"content-security-policy"
@@ -320,12 +314,12 @@ _HEADERS = [
     (b"referrer-policy", b"no-referrer"),
 ]
 
-_NOTHING = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
-"""For an answer that is no page of ours: whatever it holds, nothing of it is executed."""
+_DENY_ALL = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+"""For every answer that is not one of our pages: nothing in it is executed."""
 
 
 class SafeHeaders:
-    """Adds them to every answer; a page says itself what it may load."""
+    """Middleware that adds security headers to every answer; pages bring their own policy."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -338,103 +332,103 @@ class SafeHeaders:
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = _with_ours(message["headers"])
+                message["headers"] = _with_safe_headers(message["headers"])
             await send(message)
 
         await self._app(scope, receive, send_safely)
 
 
-def _with_ours(given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
-    for name, _ in given:
-        if name.lower() == _POLICY:
-            return [*given, *_HEADERS]
-    return [*given, *_HEADERS, _NOTHING]
+def _with_safe_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    if any(name.lower() == _POLICY for name, _ in headers):
+        return [*headers, *_HEADERS]
+    return [*headers, *_HEADERS, _DENY_ALL]
 
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
-"""How long a token may be good that the operator has just taken out of the file."""
+CHECK_FILE_EVERY_S = 1.0
+"""A revoked token may still be accepted for this long."""
 
 
 @dataclass(frozen=True)
 class Principal:
-    """Somebody with a name, who may read or also write."""
+    """The holder of a token."""
 
     name: str
     may_write: bool
 
 
 class Tokens:
-    """The tokens that hold, and how often somebody may guess one."""
+    """The tokens in the operator's file, with a limit on guesses."""
 
     def __init__(self, path: Path) -> None:
         """Read the file.
 
         Raises:
-            ValueError: it says something else, or names a token that anybody has.
-            OSError: it cannot be read.
+            ValueError: as `read_tokens`.
+            OSError: the file cannot be read.
         """
         self._path = path
-        self._seen: tuple[int, ...] | None = _stamp(path)
-        self._holders = read_tokens(path)
-        self._looked_at_s = monotonic()
+        self._file_stamp: tuple[int, ...] | None = _stamp(path)
+        self._principals = read_tokens(path)
+        self._checked_at_s = monotonic()
         self._guesses = Guesses()
 
     def holder_of(self, token: str, address: str) -> Principal | None:
-        """Return whose token this is, or None.
+        """Return the principal that holds the token, or None.
 
         Raises:
-            TooManyGuessesError: too many wrong ones came from this address.
+            TooManyGuessesError: too many wrong tokens came from this address, or in total.
         """
-        self._look()
+        self._reload_if_changed()
         self._guesses.check(address, token)
-        found: Principal | None = None
-        # All are compared, so that the time it takes tells nothing.
-        for known, who in self._holders.items():
-            if hmac.compare_digest(known.encode(), token.encode()):
-                found = who
-        self._guesses.note(address, token, right=found is not None)
-        return found
+        holder: Principal | None = None
+        # All are compared, so that the time it takes reveals nothing.
+        for candidate, principal in self._principals.items():
+            if hmac.compare_digest(candidate.encode(), token.encode()):
+                holder = principal
+        self._guesses.record(address, token, is_correct=holder is not None)
+        return holder
 
-    def _look(self) -> None:
-        """Read the file anew if it has changed; what is wrong with it changes nothing."""
+    def _reload_if_changed(self) -> None:
+        """Read the file again if it has changed; if it is broken, keep the previous tokens."""
         now_s = monotonic()
-        if now_s - self._looked_at_s < LOOK_EVERY_S:
+        if now_s - self._checked_at_s < CHECK_FILE_EVERY_S:
             return
-        self._looked_at_s = now_s
-        before = self._seen
+        self._checked_at_s = now_s
+        before = self._file_stamp
         try:
-            self._seen = _stamp(self._path)
-            if self._seen == before:
+            self._file_stamp = _stamp(self._path)
+            if self._file_stamp == before:
                 return
-            self._holders = read_tokens(self._path)
+            self._principals = read_tokens(self._path)
         except (OSError, ValueError) as error:
-            if before is not None:  # Else it has been told.
-                logger.error("going on with the tokens that are known: %s", error)  # noqa: TRY400
+            if before is not None:  # Else this has been logged.
+                logger.error("keeping the previous tokens: %s", error)  # noqa: TRY400
             if isinstance(error, OSError):
-                self._seen = None
+                self._file_stamp = None
         else:
-            logger.info("%s has changed: %d tokens", self._path, len(self._holders))
+            logger.info("%s has changed: %d tokens", self._path, len(self._principals))
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
     """Return what differs once the file is written again."""
-    found = path.stat()
-    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino
+    status = path.stat()
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def read_tokens(path: Path) -> Mapping[str, Principal]:
     """Read `{"TOKEN": {"principal": "name", "role": "read" | "write"}, …}`.
 
-    That others on the machine can read the file is a warning.
+    If other users of the machine can read the file, that is logged as a warning.
 
     Raises:
-        ValueError: the file says something else, or names a token that anybody has: an empty one.
+        ValueError: the file has another form, or a token is empty or has blanks at an end.
+        OSError: the file cannot be read.
     """
     shape = '{"TOKEN": {"principal": "name", "role": "read" or "write"}}'
     try:
-        entries = json.loads(path.read_text(), object_pairs_hook=_each_once)
+        entries = json.loads(path.read_text(), object_pairs_hook=_without_duplicates)
         tokens = {token: _principal(entry) for token, entry in entries.items()}
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} must hold {shape}: {error!r}") from None
@@ -447,19 +441,19 @@ def read_tokens(path: Path) -> Mapping[str, Principal]:
         # Never the token itself: this is printed.
         if not token or token != token.strip():
             raise ValueError(f"{path}: token {number} is empty, or begins or ends with blanks")
-    _warn_of_readers(path)
+    _warn_if_others_can_read(path)
     return tokens
 
 
 class _FileError(Exception):
-    """What is wrong with the file, without any token of it."""
+    """What is wrong with the file; the message holds no token."""
 
 
-def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise _FileError("the same token or field stands in it twice")
-    return found
+    return members
 
 
 def _principal(entry: Mapping[str, object]) -> Principal:
@@ -469,7 +463,7 @@ def _principal(entry: Mapping[str, object]) -> Principal:
     return Principal(name, _ROLES[str(entry["role"])])
 
 
-def _warn_of_readers(path: Path) -> None:
+def _warn_if_others_can_read(path: Path) -> None:
     mode = path.stat().st_mode
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         logger.warning(
@@ -484,22 +478,21 @@ _ROLES = {"read": False, "write": True}
 
 ANONYMOUS = "anonymous"
 
-IN_THE_QUERY = frozenset({"/ws", "/events/stream"})
-"""Paths whose token may stand in the address: browsers send no headers with a WebSocket or an
-EventSource. It may end up in logs there; a WebSocket can offer it as a protocol instead."""
+QUERY_TOKEN_PATHS = frozenset({"/ws", "/events/stream"})
+"""Paths whose query may hold the token: browsers send no headers with a WebSocket or an
+EventSource. URLs end up in logs; so a WebSocket can offer its token as a subprotocol instead."""
 
 
 PROTOCOL = "apphub-jobs"
-"""The WebSocket protocol that a browser offers beside one that is its token."""
+"""The WebSocket subprotocol that a browser offers together with the one that holds its token."""
 
 _BEARER = "bearer."
 
 
-def token_offered(protocols: Iterable[str]) -> str:
-    """Return the token that stands among the protocols of a WebSocket; empty if none does.
+def token_in_protocols(protocols: Iterable[str]) -> str:
+    """Return the token among the subprotocols of a WebSocket; empty if there is none.
 
-    Browsers can send nothing else with a WebSocket but its address, which ends up in logs. The
-    token is written in base64url, without padding: protocols hold few characters.
+    It is encoded in base64url without padding, because a subprotocol may hold few characters.
     """
     for protocol in protocols:
         if protocol.startswith(_BEARER):
@@ -515,50 +508,47 @@ def token_offered(protocols: Iterable[str]) -> str:
 def principal_of(
     connection: HTTPConnection, tokens: Tokens | None, origins: Origins, *, to_write: bool
 ) -> str:
-    """Return who asks.
+    """Return the name of the principal that sends a request.
 
     Args:
         connection: the request.
         tokens: None for an open API.
-        origins: the pages from elsewhere that may use the API.
-        to_write: whether more than reading is asked for.
+        origins: the web pages of other origins that may use the API.
+        to_write: whether the request needs the right to write.
 
     Raises:
         UnauthenticatedError: no token, or an unknown one.
-        TooManyGuessesError: too many wrong ones came from the same address.
-        ForbiddenError: the token only allows reading; or a web page from elsewhere asks, without
-            tokens or over a WebSocket.
+        TooManyGuessesError: too many wrong tokens came from the same address, or in total.
+        ForbiddenError: the token only allows reading; or a web page of another origin sends the
+            request, to an open API or over a WebSocket.
     """
     if tokens is None:
         _refuse_foreign_pages(connection, origins)
         return ANONYMOUS
     if connection.scope["type"] == "websocket":
-        # Over HTTP browsers hide the answer from such a page. Here they leave that to us.
+        # Over HTTP browsers hide the answer from such a page. For WebSockets they do not.
         _refuse_foreign_pages(connection, origins)
     token = _token_of(connection)
-    who = None
-    if token:
-        who = tokens.holder_of(token, _address_of(connection))
-    if who is None:
+    principal = tokens.holder_of(token, _address_of(connection)) if token else None
+    if principal is None:
         msg = "send the header Authorization: Bearer TOKEN with a token that the operator gave out"
         raise UnauthenticatedError(msg)
-    if to_write and not who.may_write:
-        message = f"the token of {who.name} only allows reading"
-        raise ForbiddenError(message)
-    return who.name
+    if to_write and not principal.may_write:
+        raise ForbiddenError(f"the token of {principal.name} only allows reading")
+    return principal.name
 
 
 def _token_of(connection: HTTPConnection) -> str:
     """Return the token that was sent; empty if there is none."""
     authorization = header(connection, b"authorization") or ""
-    scheme, _, given = authorization.partition(" ")
+    scheme, _, credentials = authorization.partition(" ")
     if scheme.lower() == "bearer":
-        return given
+        return credentials
     if connection.scope["type"] == "websocket":
-        offered = token_offered(connection.scope["subprotocols"])
-        if offered:
-            return offered
-    if connection.scope["path"] in IN_THE_QUERY:
+        token = token_in_protocols(connection.scope["subprotocols"])
+        if token:
+            return token
+    if connection.scope["path"] in QUERY_TOKEN_PATHS:
         return connection.query_params.get("token", "")
     return ""
 
@@ -570,11 +560,9 @@ def _address_of(connection: HTTPConnection) -> str:
 
 
 def header(connection: HTTPConnection, name: bytes) -> str | None:
-    """Return a header; the framework's own way costs thrice as much, and most where there is none.
+    """Return the first header of a name in lower case, or None.
 
-    Args:
-        connection: whose it is.
-        name: in lower case.
+    Starlette's `Headers` takes three times as long, and longest for a header that is missing.
     """
     for key, value in connection.scope["headers"]:
         if key == name:
@@ -583,12 +571,16 @@ def header(connection: HTTPConnection, name: bytes) -> str | None:
 
 
 def headers(connection: HTTPConnection, name: bytes) -> list[str]:
-    """Return all headers of this name, which is in lower case."""
+    """Return all headers of a name in lower case."""
     return [str(value, "latin-1") for key, value in connection.scope["headers"] if key == name]
 
 
 def _refuse_foreign_pages(connection: HTTPConnection, origins: Origins) -> None:
-    """Keep web pages from elsewhere from using an API through somebody's browser."""
+    """Refuse web pages of other origins, which would use the API through a user's browser.
+
+    Raises:
+        ForbiddenError: the page's origin is not permitted.
+    """
     origin = header(connection, b"origin")
     if origin is None:
         return
@@ -600,27 +592,27 @@ def _refuse_foreign_pages(connection: HTTPConnection, origins: Origins) -> None:
 
 
 class UnauthenticatedError(Exception):
-    """No token, or none that is known."""
+    """No token, or an unknown one."""
 
 
 class ForbiddenError(Exception):
     """The token does not allow this."""
 
 
-# Proxies in front of the API: their word is trusted on a client's address.
+def trusted_proxies(options: Iterable[str]) -> tuple[str, ...]:
+    """Return the addresses and networks of proxies, whose headers name the client's address.
 
-
-def trusted_proxies(given: Iterable[str]) -> tuple[str, ...]:
-    """Return the addresses and networks that an operator named, with commas or one by one.
+    Args:
+        options: values of `--trusted-proxy`, each with one or several, separated by commas.
 
     Raises:
-        ValueError: one of them is none.
+        ValueError: one of them is not an address or network.
     """
-    proxies = [part.strip() for text in given for part in text.split(",")]
-    return tuple(_checked(proxy) for proxy in proxies if proxy)
+    proxies = [part.strip() for text in options for part in text.split(",")]
+    return tuple(_checked_proxy(proxy) for proxy in proxies if proxy)
 
 
-def _checked(proxy: str) -> str:
+def _checked_proxy(proxy: str) -> str:
     try:
         return str(ipaddress.ip_network(proxy)).removesuffix("/32").removesuffix("/128")
     except ValueError as error:

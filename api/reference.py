@@ -18,7 +18,7 @@ from fastapi.responses import FileResponse, HTMLResponse, Response
 from fastapi.routing import APIRoute
 from pydantic.alias_generators import to_camel
 
-from api.access import IN_THE_QUERY
+from api.access import QUERY_TOKEN_PATHS
 from domain.json_values import JsonObject
 
 # `/docs`: OpenAPI for people, served from here alone.
@@ -560,7 +560,7 @@ def _secure(path: str, operation: OpenApiObject, *, open_to_all: bool) -> None:
         operation["security"] = []
         return
     ways: list[OpenApiObject] = [{_BEARER: []}]
-    if path in IN_THE_QUERY:
+    if path in QUERY_TOKEN_PATHS:
         ways.append({_QUERY: []})
     if open_to_all:
         ways.append({})

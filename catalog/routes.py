@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection
 from api.bootstrap.service import Service
 from api.extension import part_of
 from api.http.dependencies import (
-    MOST,
+    MAX_HISTORY_PAGE,
     ConnectionDep,
     MayRead,
     Offset,
@@ -27,13 +27,13 @@ from api.http.dependencies import (
     OriginDep,
     PartLimit,
     ServiceDep,
-    known_parts,
+    parse_words,
     part_meta,
     parts_of,
     position_of,
     storable,
 )
-from api.http.errors import JSON, NOT_KEPT, JsonAnswer, data, data_in_parts, page, page_meta
+from api.http.errors import JSON, NO_STORE, JsonAnswer, data, data_in_parts, page, page_meta
 from api.http.strict_json import PlatformRoute
 from api.routes.launches import answer_with, warnings_of_job
 from api.shapes.base import Data, Page, Part, failures
@@ -161,7 +161,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     """List apps."""
     wanted = AppFilter(
         tags=parts_of(storable(tags, "/tags")),
-        statuses=known_parts(status, get_args(IngestStatus), "status"),
+        statuses=parse_words(status, get_args(IngestStatus), "status"),
         after=_time(ingested_after, "/ingestedAfter"),
         before=_time(ingested_before, "/ingestedBefore"),
     )
@@ -307,7 +307,7 @@ async def get_history(
     before = BEHIND_ALL
     if cursor:
         before = position_of(cursor)
-    most = limit or MOST
+    most = limit or MAX_HISTORY_PAGE
     steps, following = await steps_before(service.reader, app_id, before, most)
     if not steps:
         async with borrowed(service.pool) as connection:
@@ -426,7 +426,7 @@ async def get_build_logs(
         return Response(
             log,
             media_type="text/plain; charset=utf-8",
-            headers={**NOT_KEPT, "Content-Disposition": f'attachment; filename="{name}"'},
+            headers={**NO_STORE, "Content-Disposition": f'attachment; filename="{name}"'},
         )
     shown: JsonObject = {
         "id": build["id"],

@@ -1,28 +1,34 @@
-"""What routes depend on: the service's parts, the principal, and pages.
+"""What routes depend on: the service's parts, the principal, cursors and query parameters.
 
-First cursors, which say where a page ended: so a page costs the same however many came before it,
-and whatever is added in between. Then the dependencies of FastAPI, and the look-ups that many
-routes share.
+First cursors: with one, a page costs the same however many rows come before it, and rows that are
+added in between change nothing. Then which queries are costly, the dependencies of FastAPI, and
+functions that read query parameters and headers.
+
+Every query is cheap, or it waits for a turn (`CostlyReads`) and ends when its client leaves. A
+query is cheap if an index answers it, however many rows there are: lists by job, status and search
+from their beginning or a cursor, and look-ups by id, as of now.
 """
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from difflib import get_close_matches
 from typing import Annotated, cast
 from uuid import UUID, uuid4
 
 from fastapi import Depends, Header, Query, Request
-from starlette.requests import HTTPConnection
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, HTTPConnection
 
 from api.access import headers, principal_of
 from api.bootstrap.service import Service
-from api.http.costs import causes_of, while_client_waits
-from api.http.query_names import PRIVATE
-from domain.errors import InvalidInputError, Issue, NotFoundError
-from domain.filters import Conditions, conditions_of, named
+from domain.errors import InvalidInputError, Issue, NotFoundError, TooCostlyError
+from domain.filters import NOT, PARAMETERS, Conditions, conditions_of, named
 from domain.jobs.run_events import STATUSES
-from domain.json_values import JsonObject
+from domain.json_values import JsonObject, escape
 from domain.ports import Origin
 from domain.quarantine import Quarantine
+from eventlog.database.costly_reads import REMEDY
 from eventlog.keys import LogFiles
 from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
@@ -30,7 +36,7 @@ from projections.job_runs import RunRow
 from projections.rows import Connection
 
 MAX_DIGITS = 18
-"""So many decimal digits fit into 64 bits."""
+"""Decimal digits that always fit into 64 bits."""
 
 CURSOR = rf"^[0-9]{{1,{MAX_DIGITS}}}$"
 CURSOR_OR_NONE = rf"^[0-9]{{0,{MAX_DIGITS}}}$"
@@ -39,41 +45,39 @@ OptionalCursor = Annotated[
     str | None,
     Query(
         description="`nextCursor` of the page before;"
-        " empty for the first page: then `meta` tells cursors",
+        " empty for the first page: then `meta` has cursors",
         json_schema_extra={"pattern": CURSOR_OR_NONE},
     ),
 ]
 
 
-MOST = 1_000
-"""The longest page of a history, and its length if none is asked for."""
+MAX_HISTORY_PAGE = 1_000
+"""The longest page of a history, and its length if the request has no `limit`."""
 
-PartLimit = Annotated[int | None, Query(ge=1, le=MOST)]
+PartLimit = Annotated[int | None, Query(ge=1, le=MAX_HISTORY_PAGE)]
 
 
-def part_meta(limit: int | None, following: int | None) -> JsonObject:
+def part_meta(limit: int | None, next_after: int | None) -> JsonObject:
     """Return the `meta` of a page of a history.
 
     Args:
-        limit: as asked for.
-        following: which of its events the next page begins behind; None at the end.
+        limit: the request's; None for the longest page.
+        next_after: the event after which the next page begins; None at the end.
     """
-    cursor: str | None = None
-    if following is not None:
-        cursor = str(following)
-    return cursor_meta(limit or MOST, cursor)
+    cursor = None if next_after is None else str(next_after)
+    return cursor_meta(limit or MAX_HISTORY_PAGE, cursor)
 
 
 def cursor_meta(limit: int, next_cursor: str | None) -> JsonObject:
-    """Return the `meta` of a page behind which others follow if it has a next cursor."""
+    """Return the `meta` of a page; `next_cursor` is None on the last page."""
     return {"limit": limit, "hasMore": next_cursor is not None, "nextCursor": next_cursor}
 
 
 def position_of(cursor: str) -> int:
-    """Return the place in the log at which the page before ended.
+    """Return the log position at which the page before ended.
 
     Raises:
-        InvalidInputError: it is no cursor of ours.
+        InvalidInputError: the cursor is not one of ours.
     """
     is_number = cursor.isascii() and cursor.isdigit()
     if not is_number or len(cursor) > MAX_DIGITS:
@@ -83,11 +87,78 @@ def position_of(cursor: str) -> int:
 
 
 def next_cursor(runs: Sequence[RunRow], has_more: bool) -> str | None:  # noqa: FBT001 - what lists return
-    """Return the cursor of the page after these runs, None where there is none."""
-    if not has_more or not runs:
-        return None
-    last = runs[-1]
-    return str(last["created_position"])
+    """Return the cursor of the page after these runs, None if there is none."""
+    return str(runs[-1]["created_position"]) if has_more and runs else None
+
+
+COSTLY_OFFSET = 1_000
+"""Offsets from here on are costly: the rows before them are read and skipped."""
+
+MAX_COMPARISONS = 200_000
+"""Comparisons of parameters per page: one for each condition and each skipped run."""
+
+_UNINDEXED = frozenset({"actor", "failure", "retried", "createdAfter", "createdBefore"})
+"""Filters that no index answers: rows are read until a page is full."""
+
+_INDEXED_NEGATIONS = frozenset({f"status{NOT}", f"runtime{NOT}"})
+"""Negated filters that an index answers, because the columns have few values."""
+
+
+def causes_of(query: QueryParams) -> list[str]:
+    """Return what makes a query costly, as JSON Pointers; empty if it is cheap.
+
+    Raises:
+        TooCostlyError: it is too costly even for a turn.
+    """
+    causes = [f"/{escape(name)}" for name in query if _is_costly(name)]
+    text = query.get("offset", "")
+    # What is not a number is refused by its route.
+    offset = int(text) if text.isascii() and text.isdigit() else 0
+    if offset >= COSTLY_OFFSET:
+        causes.append("/offset")
+    compared = [name for name in query if name.startswith(PARAMETERS)]
+    if len(compared) * offset > MAX_COMPARISONS:
+        max_offset = MAX_COMPARISONS // len(compared)
+        conditions = f"{len(compared)} conditions on parameters"
+        message = f"must be at most {max_offset} with {conditions}; {REMEDY}"
+        raise TooCostlyError([Issue("/offset", message, "cost")])
+    return causes
+
+
+def _is_costly(name: str) -> bool:
+    if name in _UNINDEXED or name == "asOf" or name.startswith(PARAMETERS):
+        return True
+    return name.endswith(NOT) and name not in _INDEXED_NEGATIONS
+
+
+@asynccontextmanager
+async def _while_client_waits(request: Request) -> AsyncIterator[None]:
+    """Cancel the block as soon as the client leaves. The body must have been read.
+
+    Raises:
+        ClientDisconnect: the client has left.
+    """
+    deadline = asyncio.timeout(None)
+    has_left = False
+
+    async def watch() -> None:
+        nonlocal has_left
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+        has_left = True
+        deadline.reschedule(asyncio.get_running_loop().time())
+
+    try:
+        async with deadline:
+            watcher = asyncio.create_task(watch())
+            try:
+                yield
+            finally:
+                watcher.cancel()
+    except TimeoutError:
+        if not has_left:
+            raise
+        raise ClientDisconnect from None
 
 
 def service_of(connection: HTTPConnection) -> Service:
@@ -107,30 +178,31 @@ ServiceDep = Annotated[Service, Depends(_service)]
 
 
 async def _connection(request: Request, service: ServiceDep) -> AsyncIterator[Connection]:
-    async with connection_for(request, service, causes_of(request.query_params)) as one:
-        yield one
+    causes = causes_of(request.query_params)
+    async with connection_for(request, service, causes) as connection:
+        yield connection
 
 
 @asynccontextmanager
 async def connection_for(
     request: Request, service: Service, causes: Sequence[str]
 ) -> AsyncIterator[Connection]:
-    """Lend a connection for a question.
+    """Borrow a connection for a query.
 
     Args:
-        request: whose client waits for the answer.
-        service: the process's.
-        causes: what makes the question costly (`causes_of`); nothing if it is cheap.
+        request: the request, whose client waits.
+        service: the process's service.
+        causes: what makes the query costly (`causes_of`); empty if it is cheap.
 
     Raises:
         OverloadedError, TooCostlyError: as `CostlyReads.turn`.
-        ClientDisconnect: nobody waits any more.
+        ClientDisconnect: the client of a costly query has left.
     """
     if not causes:
         async with service.pool.connection() as connection:
             yield connection
         return
-    async with while_client_waits(request), service.costly.turn(causes) as connection:
+    async with _while_client_waits(request), service.costly.turn(causes) as connection:
         yield connection
 
 
@@ -143,7 +215,7 @@ async def _quarantine(service: ServiceDep) -> Quarantine:
 
 
 def reader_of(request: HTTPConnection) -> str:
-    """Name who asks, or raise UnauthenticatedError or ForbiddenError."""
+    """Return the principal's name, or raise as `principal_of` does."""
     settings = service_of(request).settings
     return principal_of(request, settings.tokens, settings.origins, to_write=False)
 
@@ -153,7 +225,10 @@ async def _reader(request: Request) -> str:
 
 
 def origin_of(request: HTTPConnection) -> Origin:
-    """Name who asks as the actor, and the request as the cause of all that follows."""
+    """Return the principal as the actor, with a new causation id for the request's events.
+
+    Raises as `principal_of` does; the principal must have the right to write.
+    """
     settings = service_of(request).settings
     actor = principal_of(request, settings.tokens, settings.origins, to_write=True)
     return Origin(actor, causation_id=uuid4())
@@ -186,45 +261,42 @@ async def _statuses(
         ),
     ] = None,
 ) -> list[str]:
-    return known_parts(status, STATUSES, "status")
+    return parse_words(status, STATUSES, "status")
 
 
 def parts_of(text: str) -> list[str]:
-    """Return what a text names between commas and blanks."""
+    """Return the words of a text, which commas or blanks separate."""
     return text.replace(",", " ").split()
 
 
-def known_parts(text: str | None, known: Sequence[str], field: str) -> list[str]:
-    """Return which of the known words a query parameter names, in any case, each once.
+def parse_words(text: str | None, choices: Sequence[str], field: str) -> list[str]:
+    """Return the words of a query parameter in lower case, each once.
 
     Raises:
-        InvalidInputError: it names another one.
+        InvalidInputError: a word is not among the choices.
     """
-    words = parts_of(text or "")
-    wanted = dict.fromkeys(word.lower() for word in words)
-    for word in wanted:
-        if word in known:
-            continue
-        remedy = ", ".join(known)
-        message = f"unknown {field} {word!r}; there are {remedy}"
-        raise InvalidInputError([Issue(f"/{field}", message, "enum")])
-    return list(wanted)
+    words = list(dict.fromkeys(word.lower() for word in parts_of(text or "")))
+    for word in words:
+        if word not in choices:
+            message = f"unknown {field} {word!r}; there are {', '.join(choices)}"
+            raise InvalidInputError([Issue(f"/{field}", message, "enum")])
+    return words
 
 
 def idempotency_key(request: HTTPConnection) -> str | None:
-    """Return the header's value, or raise InvalidInputError."""
+    """Return the header's value, None if there is none, or raise InvalidInputError."""
     values = headers(request, b"idempotency-key")
     if not values:
         return None
     if len(values) > 1:
         message = "must be given once"
         raise InvalidInputError([Issue("/Idempotency-Key", message, "maxItems")])
-    [given] = values
-    printable = given.isascii() and given.isprintable()
-    if not (printable and 1 <= len(given) <= 255):  # noqa: PLR2004 - the contract's number
+    [key] = values
+    is_printable = key.isascii() and key.isprintable()
+    if not (is_printable and 1 <= len(key) <= 255):  # noqa: PLR2004 - the contract's number
         message = "must be 1 to 255 printable ASCII characters"
         raise InvalidInputError([Issue("/Idempotency-Key", message, "pattern")])
-    return given
+    return key
 
 
 def _key(
@@ -233,7 +305,7 @@ def _key(
         str | None, Header(alias="Idempotency-Key", description="at most 255 printable ASCII")
     ] = None,
 ) -> str | None:
-    del documented  # It would be one of several.
+    del documented  # FastAPI keeps only one of several headers.
     return idempotency_key(request)
 
 
@@ -241,7 +313,10 @@ KeyDep = Annotated[str | None, Depends(_key)]
 
 
 def storable(text: str, path: str) -> str:
-    """Return a query parameter's text, or raise InvalidInputError: no database holds NUL."""
+    """Return a query parameter's text, or raise InvalidInputError if it holds NUL.
+
+    PostgreSQL's text cannot hold that character.
+    """
     if "\x00" in text:
         raise InvalidInputError([Issue(path, "a NUL character", "pattern")])
     return text
@@ -249,9 +324,12 @@ def storable(text: str, path: str) -> str:
 
 StatusesDep = Annotated[list[str], Depends(_statuses)]
 
-_OF_PAGES = ("limit", "offset", "cursor", "asOf")
+_PAGE_PARAMETERS = ("limit", "offset", "cursor", "asOf")
 
 _MODULES = "moduleId"
+
+PRIVATE = "_"
+"""Query parameters with this prefix are ignored, such as a number that keeps caches away."""
 
 
 async def _modules(
@@ -271,24 +349,55 @@ ModulesDep = Annotated[frozenset[str], Depends(_modules)]
 
 
 async def conditions(request: Request) -> Conditions:
-    """Return what the query asks of runs, or raise InvalidInputError."""
+    """Return the query's filters of runs, or raise InvalidInputError."""
     words = [
         named(name, value)
         for name, value in request.query_params.multi_items()
-        if name not in {*_OF_PAGES, _MODULES} and not name.startswith(PRIVATE)
+        if name not in {*_PAGE_PARAMETERS, _MODULES} and not name.startswith(PRIVATE)
     ]
     if modules := request.query_params.getlist(_MODULES):
-        # The platform's clients name each of several by itself.
+        # The platform's clients repeat the parameter for several modules.
         words.append(named(_MODULES, ",".join(modules)))
-    return conditions_of(words, beside=_OF_PAGES)
+    return conditions_of(words, beside=_PAGE_PARAMETERS)
 
 
 ConditionsDep = Annotated[Conditions, Depends(conditions)]
-"""Which runs are wanted: all parameters of the query that do not say which page."""
+"""Filters of runs: all parameters of the query that do not select a page."""
+
+SUGGESTION_CUTOFF = 0.6
+"""How similar a name must be to be suggested: 1 is equal."""
+
+
+def refuse_unknown_names(request: HTTPConnection, names: Collection[str]) -> None:
+    """Raise InvalidInputError if the query has parameters with other names.
+
+    Ignoring a misspelt filter would return everything.
+    """
+    if not request.scope["query_string"]:
+        return
+    unknown = [
+        name
+        for name in dict.fromkeys(request.query_params.keys())
+        if name not in names and not name.startswith(PRIVATE)
+    ]
+    if unknown:
+        raise InvalidInputError(
+            [Issue(f"/{name}", _unknown_name(name, names), "enum") for name in unknown]
+        )
+
+
+def _unknown_name(name: str, names: Collection[str]) -> str:
+    problem = "is no parameter of this address"
+    if not names:
+        return f"{problem}; it takes none"
+    similar = get_close_matches(name, names, n=1, cutoff=SUGGESTION_CUTOFF)
+    if similar:
+        return f"{problem}; did you mean {similar[0]}?"
+    return f"{problem}; there are {', '.join(sorted(names))}"
 
 
 def run_id_of(text: str) -> UUID:
-    """Return a run's id, or raise NotFoundError: what is no id names no run."""
+    """Return a run's id, or raise NotFoundError if the text is not an id."""
     try:
         return UUID(text)
     except ValueError:
@@ -296,11 +405,11 @@ def run_id_of(text: str) -> UUID:
 
 
 def run_not_found() -> NotFoundError:
-    """Return the answer to an unknown run."""
+    """Return the error for an unknown run."""
     return NotFoundError("run_not_found", "job run not found")
 
 
-async def known_job(connection: Connection, slug: str) -> JobDefinitionRow:
+async def existing_job(connection: Connection, slug: str) -> JobDefinitionRow:
     """Return a job's row, or raise NotFoundError `job_not_found`."""
     row = await job_definitions.by_slug(connection, possible_slug(slug))
     job = job_definitions.unless_deleted(row)
@@ -310,9 +419,9 @@ async def known_job(connection: Connection, slug: str) -> JobDefinitionRow:
 
 
 def possible_slug(text: str) -> str:
-    """Return the text, or raise NotFoundError where no slug can be the same but for its case.
+    """Return the text, or raise NotFoundError if no slug can equal it.
 
-    Case is ignored in ASCII alone, so KELVIN SIGN is no `k`.
+    Only ASCII case is ignored: KELVIN SIGN does not equal `k`.
     """
     if not text.isascii() or "\x00" in text:
         raise job_not_found()
@@ -320,5 +429,5 @@ def possible_slug(text: str) -> str:
 
 
 def job_not_found() -> NotFoundError:
-    """Return the answer to an unknown job."""
+    """Return the error for an unknown job."""
     return NotFoundError("job_not_found", "job not found")

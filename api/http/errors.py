@@ -1,7 +1,7 @@
 """Answers in one shape: HEAD, successes as JSON, and every failure (contract, section 1).
 
-First `Heads`, then the envelope of successes (`data`, `page`), then each failure: which status it
-has, and what its body says. Answers have a bounded size.
+First `Heads`, then the envelope of successes (`data`, `page`), then the status and body of each
+failure, of bounded size.
 """
 
 import asyncio
@@ -40,11 +40,9 @@ from eventlog.archive.files import ArchiveError
 from eventlog.database.failures import is_unavailable
 from worker.logs.run_logs import RunLogsUnavailableError
 
-# HEAD: the answer of GET, without its body.
-
 
 class Heads:
-    """Answers HEAD wherever there is a GET. A stream is told that its client has left."""
+    """Middleware that answers HEAD as GET without a body. A stream gets a disconnect."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -54,8 +52,8 @@ class Heads:
         if scope["type"] != "http" or scope["method"] != "HEAD":
             await self._app(scope, receive, send)
             return
-        # A copy: the server looks at its own, in order not to send a body.
-        asked = {**scope, "method": "GET"}
+        # A copy: by its own scope the server knows not to send a body.
+        as_get = {**scope, "method": "GET"}
         answered = asyncio.Event()
         received = False
 
@@ -74,40 +72,33 @@ class Heads:
             await send({"type": "http.response.body"})
             answered.set()
 
-        await self._app(asked, receive_once, send_head)
+        await self._app(as_get, receive_once, send_head)
 
 
 def allowed_methods(request: Request) -> set[str]:
-    """Return the methods that some route of the path takes.
-
-    The framework names those of the first route only.
-    """
-    taken = {method.value for method in HTTPMethod if _some_route_takes(request, method)}
-    if HTTPMethod.GET in taken:
-        taken.add(HTTPMethod.HEAD.value)
-    return taken
+    """Return the methods of all routes of the path; Starlette names those of the first only."""
+    methods = {method.value for method in HTTPMethod if _has_route(request, method)}
+    if HTTPMethod.GET in methods:
+        methods.add(HTTPMethod.HEAD.value)
+    return methods
 
 
-def _some_route_takes(request: Request, method: HTTPMethod) -> bool:
+def _has_route(request: Request, method: HTTPMethod) -> bool:
     scope = {key: request.scope[key] for key in ("type", "path", "root_path")}
     scope["method"] = method.value
-    for route in request.app.routes:
-        match, _ = route.matches(scope)
-        if match is Match.FULL:
-            return True
-    return False
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 JSON = "application/json"
 
 _CONTENT_TYPE = (b"content-type", JSON.encode())
 
-NOT_KEPT = {"Cache-Control": "no-store"}
-"""Headers of what grows, or is for the one who asked alone: no browser and no proxy keeps it."""
+NO_STORE = {"Cache-Control": "no-store"}
+"""Headers of answers that grow or are private: no browser and no proxy keeps them."""
 
 
 class JsonAnswer(Response):
-    """A body of plain JSON, written once and by the codec of the log."""
+    """An answer in JSON, encoded by orjson as the log is."""
 
     media_type = JSON
 
@@ -117,7 +108,7 @@ class JsonAnswer(Response):
         if headers:
             super().__init__(orjson.dumps(content), status, headers)
             return
-        # What the framework's own constructor comes to, at a fraction of its cost.
+        # The same as Starlette's constructor does, at a fraction of its cost.
         self.status_code = status
         self.background = None
         self.body = body = orjson.dumps(content)
@@ -130,7 +121,7 @@ def data(value: Json, status: int = 200) -> JsonAnswer:
 
 
 def data_in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> StreamingResponse:
-    """Return a success with a list of any length: no more than a part of it is in memory."""
+    """Return a success with a list of any length, of which one part at a time is in memory."""
     return StreamingResponse(_in_parts(parts), media_type=JSON)
 
 
@@ -146,23 +137,27 @@ async def _in_parts(parts: AsyncIterator[Iterable[JsonObject]]) -> AsyncIterator
 
 
 def page(items: object, meta: Mapping[str, object]) -> JsonAnswer:
-    """Return a success with a list, and where in a longer one that lies."""
+    """Return a success with one page of a list."""
     return JsonAnswer({"data": items, "meta": meta})
 
 
 def page_meta(count: int, total: int, limit: int | None, offset: int) -> JsonObject:
-    """Return where a page of so many items lies in a list of which the length is known."""
+    """Return the `meta` of a page.
+
+    Args:
+        count: items on the page.
+        total: items on all pages.
+        limit: the request's.
+        offset: items before the page.
+    """
     end = offset + count
     has_more = count > 0 and end < total
-    next_offset: int | None = None
-    if has_more:
-        next_offset = end
     return {
         "total": total,
         "count": count,
         "limit": limit,
         "offset": offset,
-        "nextOffset": next_offset,
+        "nextOffset": end if has_more else None,
         "hasMore": has_more,
     }
 
@@ -173,8 +168,8 @@ MAX_CHARACTERS = 65_536
 
 
 def bounded(issues: Sequence[Issue]) -> list[Issue]:
-    """Return the first issues, shortened; the last one tells how many more there are."""
-    shown: list[Issue] = []
+    """Return the first issues, shortened; a last one counts those that are left out."""
+    kept: list[Issue] = []
     characters = 0
     for issue in issues[:MAX_ISSUES]:
         path = shortened(issue.path)
@@ -182,18 +177,18 @@ def bounded(issues: Sequence[Issue]) -> list[Issue]:
         characters += len(path) + len(message)
         if characters > MAX_CHARACTERS:
             break
-        shown.append(Issue(path, message, issue.keyword))
-    more = len(issues) - len(shown)
+        kept.append(Issue(path, message, issue.keyword))
+    more = len(issues) - len(kept)
     if more:
-        shown.append(Issue("", f"and {more} more", "maxIssues"))
-    return shown
+        kept.append(Issue("", f"and {more} more", "maxIssues"))
+    return kept
 
 
 logger = logging.getLogger(__name__)
 
 
 class UnsupportedMediaTypeError(Exception):
-    """The body is not said to be JSON."""
+    """The body's content type is not JSON."""
 
     def __init__(self, content_type: str) -> None:
         sent = content_type or "none"
@@ -201,7 +196,7 @@ class UnsupportedMediaTypeError(Exception):
 
 
 def install(app: FastAPI) -> None:
-    """Let every error be answered as the contract says."""
+    """Add the handlers of all exceptions to the application."""
     for error_class, handler in _HANDLERS.items():
         app.add_exception_handler(error_class, handler)
 
@@ -209,21 +204,20 @@ def install(app: FastAPI) -> None:
 def failure(
     status: int, code: str, message: str, headers: dict[str, str] | None = None, **more: Any
 ) -> JsonAnswer:
-    """Return the body of a failure that is no validation."""
-    body = {"error": message, "code": code, **more}
-    return JsonAnswer(body, status, headers)
+    """Return the answer to a failure that is no validation; `more` are further fields."""
+    return JsonAnswer({"error": message, "code": code, **more}, status, headers)
 
 
 def validation_failure(
     issues: Sequence[Issue], *, of_shape: bool = False, code: str = "validation_failed"
 ) -> JsonAnswer:
-    """Return the body of a 400: by field for forms, by JSON Pointer for programs.
+    """Return a 400 with the issues by field, for forms, and by JSON Pointer, for programs.
 
     Args:
         issues: what is wrong.
-        of_shape: whether the body's own shape is: then an additional property of it is an unknown
-            field, else one inside of a field that a client's schema describes.
-        code: for programs.
+        of_shape: whether the body's own shape is wrong: then a top-level `additionalProperties` is
+            an unknown field. Else it lies within a field that a client's schema describes.
+        code: the error's code.
     """
     issues = bounded(issues)
     form_errors: list[str] = []
@@ -239,8 +233,8 @@ def validation_failure(
         message = issue.message
         if below:
             message = f"{below}: {message}"
-        of_field = field_errors.setdefault(_unescape(field), [])
-        of_field.append(message)
+        name = field.replace("~1", "/").replace("~0", "~")
+        field_errors.setdefault(name, []).append(message)
     body = {
         "error": {"formErrors": form_errors, "fieldErrors": field_errors},
         "code": code,
@@ -300,14 +294,9 @@ def _reworded(message: str) -> str:
     return message.replace("String should have", "must have")
 
 
-def _unescape(part: str) -> str:
-    return part.replace("~1", "/").replace("~0", "~")
-
-
 async def _request_invalid(_: Request, error: Exception) -> JsonAnswer:
-    known = cast("RequestValidationError", error)
-    issues = [_issue(one) for one in known.errors()]
-    return validation_failure(issues, of_shape=True)
+    errors = cast("RequestValidationError", error).errors()
+    return validation_failure([_issue(one) for one in errors], of_shape=True)
 
 
 async def _input_invalid(_: Request, error: Exception) -> JsonAnswer:
@@ -315,8 +304,8 @@ async def _input_invalid(_: Request, error: Exception) -> JsonAnswer:
 
 
 async def _too_costly(_: Request, error: Exception) -> JsonAnswer:
-    known = cast("TooCostlyError", error)
-    return validation_failure(known.issues, code=known.code)
+    too_costly = cast("TooCostlyError", error)
+    return validation_failure(too_costly.issues, code=too_costly.code)
 
 
 async def _not_found(_: Request, error: Exception) -> JsonAnswer:
@@ -328,18 +317,18 @@ async def _conflict(_: Request, error: Exception) -> JsonAnswer:
 
 
 def _domain_failure(status: int, error: Exception) -> JsonAnswer:
-    known = cast("DomainError", error)
-    return failure(status, known.code, known.message)
+    domain_error = cast("DomainError", error)
+    return failure(status, domain_error.code, domain_error.message)
 
 
 async def _version_conflict(_: Request, error: Exception) -> JsonAnswer:
-    message = f"others kept changing the same thing; ask again ({error})"
+    message = f"others kept changing the same thing; try again ({error})"
     return failure(409, "version_conflict", message)
 
 
 async def _log_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.warning("answered 503: %s", error)
-    message = "the database is not reachable at the moment; nothing was written, ask again"
+    message = "the database is not reachable at the moment; nothing was written, try again"
     return failure(503, "log_unavailable", message, {"Retry-After": "1"})
 
 
@@ -367,23 +356,26 @@ async def _subject_keys_unavailable(_: Request, error: Exception) -> JsonAnswer:
 
 async def _run_logs_unavailable(_: Request, error: Exception) -> JsonAnswer:
     logger.warning("answered 503: the store of run logs: %s", error)
-    message = "the store of run logs is not reachable at the moment, ask again"
+    message = "the store of run logs is not reachable at the moment, try again"
     return failure(503, "run_logs_unavailable", message, {"Retry-After": "1"})
 
 
 async def _outcome_unknown(_: Request, error: Exception) -> JsonAnswer:
-    known = cast("OutcomeUnknownError", error)
     message = (
-        "the database went away while it committed;"
-        " look whether this id exists before you ask again"
+        "the connection to the database was lost during the commit;"
+        " check whether this id exists before you try again"
     )
-    return outcome_unknown(message, known.ids)
+    return outcome_unknown(message, cast("OutcomeUnknownError", error).ids)
 
 
 def outcome_unknown(message: str, ids: Sequence[str]) -> JsonAnswer:
-    """Return the body of a failure after which something may have been written."""
-    asked_for = next(iter(ids), None)
-    return failure(503, "outcome_unknown", message, id=asked_for, ids=[*ids])
+    """Return the answer to a failure after which something may have been written.
+
+    Args:
+        message: for people.
+        ids: of the aggregates that may have been written; the first one is also the field `id`.
+    """
+    return failure(503, "outcome_unknown", message, id=next(iter(ids), None), ids=[*ids])
 
 
 async def _overloaded(_: Request, error: Exception) -> JsonAnswer:
@@ -404,7 +396,7 @@ async def _forbidden(_: Request, error: Exception) -> JsonAnswer:
 
 
 async def _client_left(_: Request, error: Exception) -> JsonAnswer:
-    """Answer nobody: the client left before its body was complete, and nothing was done."""
+    # The client left before its body was complete: nothing was done, and nobody reads this.
     del error
     return failure(400, "body_incomplete", "the body ended early")
 
@@ -413,15 +405,12 @@ _HTTP_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large
 
 
 async def _http(request: Request, error: Exception) -> JsonAnswer:
-    known = cast("HTTPException", error)
-    status = known.status_code
-    code = _HTTP_CODES.get(status, "http_error")
-    headers = dict(known.headers or {})
+    exception = cast("HTTPException", error)
+    code = _HTTP_CODES.get(exception.status_code, "http_error")
+    headers = dict(exception.headers or {})
     if code == "method_not_allowed":
-        methods = allowed_methods(request)
-        headers["Allow"] = ", ".join(sorted(methods))
-    message = str(known.detail).lower()
-    return failure(status, code, message, headers)
+        headers["Allow"] = ", ".join(sorted(allowed_methods(request)))
+    return failure(exception.status_code, code, str(exception.detail).lower(), headers)
 
 
 async def _internal(_: Request, error: Exception) -> JsonAnswer:

@@ -1,4 +1,4 @@
-"""JSON bodies as the contract wants them: normalised or refused before any model sees them."""
+"""Strict requests: bodies are limited, parsed and normalised, or refused, before any model."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -13,19 +13,18 @@ from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import header
-from api.http.dependencies import conditions, origin_of, reader_of
+from api.http.dependencies import conditions, origin_of, reader_of, refuse_unknown_names
 from api.http.errors import UnsupportedMediaTypeError, failure
 from api.http.limits import MAX_BODY_BYTES
-from api.http.query_names import refuse_unknown_names
 from domain.errors import InvalidInputError, Issue
 from domain.json_values import InvalidJsonError, Json, parse
 
 
 class BodyLimit:
-    """Refuses longer bodies as the contract words it, before they are read or while they come.
+    """Middleware that answers 413 to bodies that are too long, before or while they are read.
 
-    FastAPI's own limit answers a declared length with plain text. Whoever sends on although it was
-    answered is the connection's business, which closes gently.
+    FastAPI's own limit answers in plain text. A client that continues to send after the answer is
+    handled by its connection.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -39,14 +38,14 @@ class BodyLimit:
         declared = _declared_length(scope)
         if declared is None:
             await self._app(scope, _counting(receive), send)
-        elif declared <= MAX_BODY_BYTES:  # No server hands over more than was declared.
+        elif declared <= MAX_BODY_BYTES:  # Servers pass on no more than was declared.
             await self._app(scope, receive, send)
         else:
             await failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(scope, receive, send)
 
 
 def _declared_length(scope: Scope) -> int | None:
-    """Return how long the body is said to be; None if that is unknown, or overruled."""
+    """Return the body's `Content-Length`; None without one, or with a transfer encoding."""
     declared = b""
     for name, value in scope["headers"]:
         if name == b"content-length":
@@ -80,11 +79,11 @@ _TOO_LARGE = f"the body is larger than {MAX_BODY_BYTES} bytes"
 class StrictJsonRoute(APIRoute):
     """A route whose body, if it takes one, is parsed by `domain.json_values`.
 
-    A query with a name that nothing reads is refused.
+    Unknown query parameters are refused.
     """
 
-    def _names(self) -> frozenset[str] | None:
-        """Return what may stand in a query, None where that is looked at elsewhere."""
+    def _query_names(self) -> frozenset[str] | None:
+        """Return the names of query parameters, None if they are checked elsewhere."""
         if any(one.call is conditions for one in self.dependant.dependencies):
             return None
         parameters = get_flat_params(self.dependant)
@@ -93,16 +92,18 @@ class StrictJsonRoute(APIRoute):
         )
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return FastAPI's handler behind our parser."""
+        """Return FastAPI's handler, which gets parsed bodies."""
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
-        names = self._names()
+        names = self._query_names()
 
         async def handle_parsed(request: Request) -> Response:
             if names is not None and request.scope["query_string"]:
-                _refuse_strangers(request)
+                # First, so that clients without a token learn nothing of the parameters.
+                authorize = reader_of if request.method == "GET" else origin_of
+                authorize(request)
                 refuse_unknown_names(request, names)
-            # Strangers' bodies are not even looked at; all that takes a body writes.
+            # Routes with a body write: without the right to, the body is not read.
             if takes_body:
                 origin_of(request)
                 request = _ParsedRequest(request.scope, request.receive)
@@ -112,17 +113,10 @@ class StrictJsonRoute(APIRoute):
         return handle_parsed
 
 
-def _refuse_strangers(request: Request) -> None:
-    if request.method == "GET":
-        reader_of(request)
-    else:
-        origin_of(request)
-
-
 class PlatformRoute(StrictJsonRoute):
-    """The same for the platform's own clients, whose queries may have names that we do not know."""
+    """The same for the platform's own clients, whose queries may have further parameters."""
 
-    def _names(self) -> None:
+    def _query_names(self) -> None:
         return None
 
 
@@ -134,12 +128,16 @@ class _ParsedRequest(Request):
             self._body = b""
 
     async def json(self) -> Any:
-        """Return what `parse` found; FastAPI asks for it."""
+        """Return the parsed body to FastAPI."""
         return self._parsed
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Return a request's body; it mostly comes in one piece."""
+    """Return a request's body.
+
+    Raises:
+        ClientDisconnect: the client left before the end.
+    """
     pieces: list[bytes] = []
     more = True
     while more:
@@ -152,11 +150,11 @@ async def read_body(receive: Receive) -> bytes:
 
 
 async def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
-    """Return the body as sent, normalised; None where there was none.
+    """Return the parsed and normalised body; None if it is empty.
 
     Raises:
-        UnsupportedMediaTypeError: it is not said to be JSON.
-        InvalidInputError: it is no JSON, or none that can be kept.
+        UnsupportedMediaTypeError: its content type is not JSON.
+        InvalidInputError: it is not JSON, or holds values that cannot be stored.
     """
     if not raw.strip():
         return None
@@ -166,7 +164,7 @@ async def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
         if media_type != _JSON and not media_type.endswith("+json"):
             raise UnsupportedMediaTypeError(content_type)
     try:
-        if len(raw) <= _QUICK_BYTES:
+        if len(raw) <= _SMALL_BYTES:
             return parse(raw)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(_PARSER, parse, raw)
@@ -177,7 +175,7 @@ async def parsed_body(request: HTTPConnection, raw: bytes) -> Json:
 _JSON = "application/json"
 
 _PARSER = ThreadPoolExecutor(1, "json")
-"""One thread alone: several would keep the loop waiting for the interpreter's lock."""
+"""One thread: with several the event loop would wait longer for the interpreter's lock."""
 
-_QUICK_BYTES = 65_536
-"""A megabyte may take a tenth of a second to parse, and others shall not wait for it."""
+_SMALL_BYTES = 65_536
+"""Larger bodies are parsed in a thread: a megabyte may take a tenth of a second."""

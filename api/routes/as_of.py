@@ -1,4 +1,4 @@
-"""`asOf`: routes that show runs and jobs ask a view, and need not know whether it is the past."""
+"""`asOf`: the query parameter, and runs and jobs read from the view that it selects."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,8 +13,8 @@ from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 
 _DESCRIPTION = (
-    "show what there was then: a position of the log, or an ISO 8601 time,"
-    " which means the last position recorded at or before it"
+    "show the state at a position of the log, or at an ISO 8601 time:"
+    " the last position recorded at or before it"
 )
 
 
@@ -48,17 +48,17 @@ async def _as_of(
 AsOfDep = Annotated[int | datetime | None, Depends(_as_of)]
 
 
-async def job_in(seen: View, slug: str) -> JobDefinitionRow:
+async def job_in(view: View, slug: str) -> JobDefinitionRow:
     """Return a job, or raise NotFoundError `job_not_found`."""
-    job = await seen.job(possible_slug(slug))
+    job = await view.job(possible_slug(slug))
     if job is None:
         raise job_not_found()
     return job
 
 
-async def run_in(seen: View, run_id: str) -> RunRow:
+async def run_in(view: View, run_id: str) -> RunRow:
     """Return a run, or raise NotFoundError `run_not_found`."""
-    run = await seen.run(run_id_of(run_id))
+    run = await view.run(run_id_of(run_id))
     if run is None:
         raise run_not_found()
     return run

@@ -1,7 +1,4 @@
-"""`/bulk`: one order about many runs.
-
-First what clients send and see, then the routes: preview, start, show, abort.
-"""
+"""`/bulk`: cancel, retry or rerun many runs. First the shapes, then the routes."""
 
 from typing import Annotated
 from uuid import UUID
@@ -27,10 +24,9 @@ from api.routes.as_of import AsOfDep
 from api.shapes.base import AnyObject, Data, Page, PartMeta, Shape, _Body, failures, with_columns
 from api.shapes.runs import Run
 from domain.bulk import Action, Order, failed_so
-from domain.commands.bulk import SAMPLE, Preview, Started
+from domain.commands.bulk import SAMPLE, Started
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters import MAX_WORDS
-from domain.json_values import JsonObject
 from domain.ports import Origin, Row
 from eventlog.history.as_of import opened
 from projections import bulk, job_runs
@@ -42,7 +38,7 @@ _REASON = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
 class Refusal(BaseModel):
-    """A run that what is ordered cannot be done to."""
+    """A run that the action cannot be applied to."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -56,27 +52,27 @@ _COLUMNS = {name: column for name, column in bulk.SHOWN.items() if name != "refu
 
 @with_columns(bulk.BulkRow, _COLUMNS)
 class BulkOperation(Shape):
-    """An order about all runs that matched a filter, and how far it has got."""
+    """An action on all runs that matched a filter, and its progress."""
 
     refusals: list[Refusal]
-    position: int = Field(description="of the log, as of which the runs were chosen and counted")
+    position: int = Field(description="the log position at which the runs were chosen and counted")
 
 
 class BulkPreview(Shape):
-    """What an order would come to."""
+    """What a bulk operation would do."""
 
-    count: int = Field(description="how many runs it is about")
-    position: int = Field(description="of the log, as of which they were counted")
+    count: int = Field(description="how many runs match")
+    position: int = Field(description="the log position at which they were counted")
     sample: list[Run] = Field(description="the newest of them")
     refused: list[Refusal] = Field(
-        description="those that would be refused among the newest hundred"
+        description="runs among the newest hundred that would refuse the action"
     )
 
 
 class BulkPatch(_Body):
-    """What new runs have instead of what the runs had that they repeat."""
+    """Changes to the parameters that new runs take over from the runs that they repeat."""
 
-    parameters: AnyObject = Field(description="each replaces the one of its name")
+    parameters: AnyObject = Field(description="each replaces the parameter of its name")
 
 
 class _Order(_Body):
@@ -84,25 +80,18 @@ class _Order(_Body):
         default=None, description="why; it may be left out where `dryRun` is true"
     )
     patch: BulkPatch | None = None
-    dry_run: bool = Field(default=False, description="only say what it would come to")
+    dry_run: bool = Field(default=False, description="only show what would be done")
 
-    def _ordered(self, action: Action, words: list[str]) -> Order:
-        """Return what is ordered.
-
-        Raises:
-            InvalidInputError: something is to be done, and nobody says why.
-        """
+    def _order(self, action: Action, conditions: list[str]) -> Order:
         if self.reason is None and not self.dry_run:
             message = "say why: it stays in the history of each run; or give dryRun"
             raise InvalidInputError([Issue("/reason", message, "required")])
-        patch: AnyObject | None = None
-        if self.patch is not None:
-            patch = self.patch.parameters
-        return Order(action=action, filter=words, reason=self.reason or "", patch=patch)
+        patch = None if self.patch is None else self.patch.parameters
+        return Order(action=action, filter=conditions, reason=self.reason or "", patch=patch)
 
 
 class BulkBody(_Order):
-    """An order about many runs."""
+    """An action on many runs."""
 
     action: Action = Field(
         description="`cancel` is for runs that are pending or running, `retry` for those that"
@@ -114,16 +103,16 @@ class BulkBody(_Order):
     )
 
     def order(self) -> Order:
-        """Return what is ordered. Raises InvalidInputError where nobody says why."""
-        return self._ordered(self.action, self.filter)
+        """Return the command. Raises InvalidInputError if there is no reason and no `dryRun`."""
+        return self._order(self.action, self.filter)
 
 
 class RetryGroupBody(_Order):
-    """An order to launch anew what failed alike."""
+    """A retry of all runs of a failure group."""
 
     def order(self, job: str, fingerprint: str) -> Order:
-        """Return what is ordered. Raises InvalidInputError where nobody says why."""
-        return self._ordered("retry", failed_so(job, fingerprint))
+        """Return the command. Raises InvalidInputError if there is no reason and no `dryRun`."""
+        return self._order("retry", failed_so(job, fingerprint))
 
 
 class AbortBody(_Body):
@@ -140,22 +129,22 @@ router = APIRouter(prefix="/bulk", route_class=StrictJsonRoute, tags=["bulk"])
     status_code=202,
     response_model=Data[BulkOperation],
     responses={
-        200: {"model": Data[BulkPreview], "description": "What it would come to"},
+        200: {"model": Data[BulkPreview], "description": "The preview"},
         **failures(400, 409, 413, 415, 429),
     },
-    description="Cancel, retry or rerun all runs that match a filter as of now. With `dryRun` this"
-    " only says what it would come to. Otherwise it goes on in the background, exactly once for"
-    " each run, through crashes of any process; what is refused at the start has done nothing."
-    " With an `Idempotency-Key` a repeated request leads to the first operation again.",
+    description="Cancel, retry or rerun all runs that match a filter now. With `dryRun` this"
+    " only shows what would be done. Otherwise the operation continues in the background, exactly"
+    " once for each run, even if processes crash; a request that is refused has done nothing."
+    " With an `Idempotency-Key` a repeated request returns the first operation again.",
 )
 async def order_bulk(
     body: BulkBody, service: ServiceDep, origin: OriginDep, key: KeyDep
 ) -> JsonAnswer:
-    """Do something to many runs."""
+    """Cancel, retry or rerun many runs."""
     order = body.order()
     if body.dry_run:
-        return await previewed(order, service, origin)
-    return await begun(order, service, origin, key)
+        return await preview_bulk(order, service, origin)
+    return await start_bulk(order, service, origin, key)
 
 
 @router.get(
@@ -175,18 +164,12 @@ async def list_bulk_operations(
     ] = None,
 ) -> JsonAnswer:
     """List bulk operations, newest first."""
-    before: int | None = None
-    if cursor is not None:
-        before = position_of(cursor)
+    before = None if cursor is None else position_of(cursor)
     async with opened(connection, files, as_of) as past:
-        found = await past.bulk_operations(before, limit + 1)
-    shown = found[:limit]
-    next_cursor: str | None = None
-    if len(found) > limit:
-        last = shown[-1]
-        next_cursor = str(last["created_position"])
-    rows = [bulk.present(row) for row in shown]
-    return page(rows, cursor_meta(limit, next_cursor))
+        rows = await past.bulk_operations(before, limit + 1)
+    next_cursor = str(rows[limit - 1]["created_position"]) if len(rows) > limit else None
+    items = [bulk.present(row) for row in rows[:limit]]
+    return page(items, cursor_meta(limit, next_cursor))
 
 
 @router.get(
@@ -198,17 +181,17 @@ async def list_bulk_operations(
 async def get_bulk_operation(
     bulk_id: str, connection: ConnectionDep, files: FilesDep, as_of: AsOfDep
 ) -> JsonAnswer:
-    """Show a bulk operation and how far it has got."""
+    """Show a bulk operation and its progress."""
     async with opened(connection, files, as_of) as past:
         row = await past.bulk_operation(_id_of(bulk_id))
-    return data(bulk.present(_known(row)))
+    return data(bulk.present(_existing(row)))
 
 
 @router.post(
     "/{bulk_id}/abort",
     response_model=Data[BulkOperation],
     responses=failures(400, 404, 409, 413, 415, 429),
-    description="Go through no more runs. What is done stays done. Asked again, it is the same.",
+    description="Act on no further runs. What is done stays done. A repeated call changes nothing.",
 )
 async def abort_bulk_operation(
     bulk_id: str,
@@ -218,50 +201,42 @@ async def abort_bulk_operation(
     body: Annotated[AbortBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Stop a bulk operation."""
-    reason: str | None = None
-    if body is not None:
-        reason = body.reason
     operation_id = _id_of(bulk_id)
-    await service.bulk.abort(operation_id, reason, origin)
+    await service.bulk.abort(operation_id, None if body is None else body.reason, origin)
     rows = await rows_by_id(connection, bulk.TABLE, [operation_id])
-    row = _known(rows.get(operation_id))
-    return data(bulk.present(row))
+    return data(bulk.present(_existing(rows.get(operation_id))))
 
 
-async def previewed(order: Order, service: Service, origin: Origin) -> JsonAnswer:
-    """Answer with what an order would come to."""
+async def preview_bulk(order: Order, service: Service, origin: Origin) -> JsonAnswer:
+    """Answer with what a bulk operation would do."""
     preview = await service.bulk.preview(order, origin)
-    shown = await _shown(service, preview)
-    return data(shown)
+    ids = [match.run_id for match in preview.counted.newest[:SAMPLE]]
+    async with service.pool.connection() as connection:
+        fitting = await first_of_page(connection, ids)
+        rows = await rows_by_id(connection, job_runs.TABLE, fitting)
+    return data(
+        {
+            "count": preview.counted.total,
+            "position": preview.counted.position,
+            "sample": [job_runs.present(rows[run_id]) for run_id in fitting],
+            "refused": [*preview.refused],
+        }
+    )
 
 
-async def begun(order: Order, service: Service, origin: Origin, key: str | None) -> JsonAnswer:
-    """Begin an operation, or find the one that began under this key; answer with it."""
+async def start_bulk(order: Order, service: Service, origin: Origin, key: str | None) -> JsonAnswer:
+    """Start a bulk operation, or find the one that was started with this key; answer with it."""
     started = await service.bulk.start(order, origin, key)
-    row = await _row_of(started, service)
-    return data(bulk.present(row), 202)
+    return data(bulk.present(await _row_of(started, service)), 202)
 
 
 async def _row_of(started: Started, service: Service) -> Row:
-    """Return the operation's row: as its start left it, or today's if it is an older one."""
+    """Return the row as the start left it; of an operation that was there before, as it is now."""
     if started.row is not None:
         return started.row
     async with service.pool.connection() as connection:
         rows = await rows_by_id(connection, bulk.TABLE, [started.operation_id])
     return rows[started.operation_id]
-
-
-async def _shown(service: Service, preview: Preview) -> JsonObject:
-    ids = [one.run_id for one in preview.counted.newest[:SAMPLE]]
-    async with service.pool.connection() as connection:
-        fitting = await first_of_page(connection, ids)
-        rows = await rows_by_id(connection, job_runs.TABLE, fitting)
-    return {
-        "count": preview.counted.total,
-        "position": preview.counted.position,
-        "sample": [job_runs.present(rows[run_id]) for run_id in fitting],
-        "refused": [*preview.refused],
-    }
 
 
 def _id_of(text: str) -> UUID:
@@ -271,7 +246,7 @@ def _id_of(text: str) -> UUID:
         raise _not_found() from None
 
 
-def _known(row: BulkRow | None) -> BulkRow:
+def _existing(row: BulkRow | None) -> BulkRow:
     if row is None:
         raise _not_found()
     return row

@@ -14,7 +14,7 @@ from eventlog.history.audit import EventFilter
 
 
 class Subject(Shape):
-    """Whose event it is."""
+    """The aggregate of an event."""
 
     type: str
     id: str
@@ -45,11 +45,11 @@ class EventPageMeta(Shape):
 class LogSeal(Shape):
     """How far the log is sealed."""
 
-    position: int = Field(description="of the log's last event")
+    position: int = Field(description="position of the log's last event")
     sealed_position: int | None = Field(
-        description="of the last event that a seal covers; null where there is none"
+        description="position of the last event that a seal covers; null if there is none"
     )
-    seals: int = Field(description="how many there are")
+    seals: int = Field(description="how many seals there are")
 
 
 router = APIRouter(prefix="/events", route_class=StrictJsonRoute, tags=["events"])
@@ -61,7 +61,7 @@ LARGE_PAGE = 100
 
 
 def _time(description: str) -> Any:
-    """Return how OpenAPI shows a time that may be left out."""
+    """Return the query parameter of a time that may be left out."""
     extra: dict[str, Any] = {"format": "date-time"}
     return Query(max_length=40, description=description, json_schema_extra=extra)
 
@@ -101,15 +101,14 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     until: Annotated[str, _time("events recorded before then")] = "",
 ) -> JsonAnswer:
     """List events in log order."""
-    wanted = EventFilter.parse(
+    event_filter = EventFilter.parse(
         types=type, subject=subject, actor=actor, correlation=correlation, since=since, until=until
     )
-    is_export = limit > LARGE_PAGE and not wanted.is_indexed
+    is_export = limit > LARGE_PAGE and not event_filter.is_indexed
     causes = ["/limit"] if is_export else []
     async with connection_for(request, service, causes) as connection:
-        found = await service.audit.page_in(connection, wanted, after, limit)
-    shown = [event.present() for event in found.events]
-    return page(shown, {"next": found.next})
+        events = await service.audit.page_in(connection, event_filter, after, limit)
+    return page([event.present() for event in events.events], {"next": events.next})
 
 
 @router.get(
@@ -117,16 +116,16 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
     response_model=Data[LogSeal],
     responses=failures(),
     dependencies=[MayRead],
-    description="Tell how far the log is sealed. Whether what is sealed is unchanged,"
-    " `apphub-jobs seal verify` says.",
+    description="Show how far the log is sealed. `apphub-jobs seal verify` checks that the sealed"
+    " part is unchanged.",
 )
 async def get_seal(connection: ConnectionDep) -> JsonAnswer:
-    """Tell how far the log is sealed."""
-    found = await how_far_sealed(connection)
+    """Show how far the log is sealed."""
+    progress = await how_far_sealed(connection)
     return data(
         {
-            "position": found["position"],
-            "sealedPosition": found["sealed_position"],
-            "seals": found["seals"],
+            "position": progress["position"],
+            "sealedPosition": progress["sealed_position"],
+            "seals": progress["seals"],
         }
     )

@@ -1,7 +1,4 @@
-"""`/failures`: what fails, how often, and what people do about it.
-
-First what clients send and see, then the routes.
-"""
+"""`/failures`: groups of failed attempts. First the shapes, then the routes."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,14 +20,13 @@ from api.http.dependencies import (
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
-from api.routes.bulk import BulkOperation, BulkPreview, RetryGroupBody, begun, previewed
+from api.routes.bulk import BulkOperation, BulkPreview, RetryGroupBody, preview_bulk, start_bulk
 from api.shapes.base import Data, Page, PartMeta, Shape, _Body, failures, with_columns
 from api.shapes.jobs import Version
 from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.failures.group import Status
 from domain.identifiers import failure_group_id
-from domain.ports import Row
 from eventlog.history.as_of import opened
 from eventlog.keys import LogFiles
 from projections import failure_groups, failure_watch
@@ -45,23 +41,23 @@ class FailureGroup(Shape):
 
 @with_columns(failure_watch.FailureWatchRow, failure_watch.SHOWN)
 class FailureSearch(Shape):
-    """Up to where the log was searched for failures."""
+    """The position up to which failures have been recorded."""
 
 
 class ResolveBody(_Body):
-    """Since when it is mended."""
+    """Which failures open the group again."""
 
     in_version: Annotated[
         Version | None,
         Field(
-            description="the version of the job from which on a failure opens the group again;"
-            " left out: any failure after this"
+            description="the first version of the job whose failures open the group again;"
+            " left out: any later failure does"
         ),
     ] = None
 
 
 class FailureListMeta(PartMeta):
-    """Where a page of groups ends, and the position that it shows, if that was asked for."""
+    """Where a page of groups ends; with `asOf` also the position that it shows."""
 
     as_of: int | None = None
 
@@ -72,8 +68,8 @@ STATUSES: tuple[Status, ...] = ("open", "resolved", "ignored")
 
 MAX_CURSOR = 100
 
-MOST_OF_PAST = 1_000
-"""Groups that a list of the past looks at: the events of each are read."""
+MAX_GROUPS_OF_PAST = 1_000
+"""Groups that a list with `asOf` examines: the events of each are read."""
 
 
 @router.get(
@@ -81,10 +77,10 @@ MOST_OF_PAST = 1_000
     response_model=Page[list[FailureGroup], FailureListMeta],
     responses=failures(400),
     dependencies=[MayRead],
-    description="List what fails, what failed last first. Attempts that ended badly are one group"
-    " where job and reason are the same, and message and traceback differ in nothing but numbers,"
-    " ids, paths and quoted texts. They are noted about half a second after they end. With"
-    " `asOf` all are on one page, of the first thousand groups that there were.",
+    description="List groups of failures, the most recent failure first. Failed attempts are one"
+    " group if job and reason are the same, and message and traceback differ only in numbers,"
+    " ids, paths and quoted texts. They are recorded about half a second after they end. With"
+    " `asOf` all are on one page, taken from the first thousand groups of the log.",
 )
 async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     connection: ConnectionDep,
@@ -101,24 +97,16 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
         str, Query(max_length=MAX_CURSOR, description="`nextCursor` of the page before")
     ] = "",
 ) -> JsonAnswer:
-    """List what fails."""
-    statuses = STATUSES
-    if status is not None:
-        statuses = (status,)
-    wanted: str | None = None
-    if job is not None:
-        wanted = storable(job, "/job")
+    """List groups of failures."""
+    statuses = STATUSES if status is None else (status,)
+    slug = None if job is None else storable(job, "/job")
     if as_of is not None:
-        return await _list_of_past(connection, files, as_of, statuses, wanted)
-    after = _place(cursor)
-    found = await failure_groups.page_of_groups(connection, statuses, wanted, after, limit + 1)
-    shown = found[:limit]
-    next_cursor: str | None = None
-    if len(found) > limit:
-        next_cursor = _cursor(shown[-1])
-    meta = cursor_meta(limit, next_cursor)
-    rows = [failure_groups.present(row) for row in shown]
-    return page(rows, meta)
+        return await _list_of_past(connection, files, as_of, statuses, slug)
+    after = _decode_cursor(cursor)
+    rows = await failure_groups.page_of_groups(connection, statuses, slug, after, limit + 1)
+    next_cursor = _encode_cursor(rows[limit - 1]) if len(rows) > limit else None
+    items = [failure_groups.present(row) for row in rows[:limit]]
+    return page(items, cursor_meta(limit, next_cursor))
 
 
 @router.get(
@@ -129,19 +117,15 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
 )
 async def get_failure(fingerprint: str, connection: ConnectionDep) -> JsonAnswer:
     """Show a group of failures."""
-    group_id = failure_group_id(fingerprint)
-    row = await failure_groups.by_id(connection, group_id)
-    if row is None:
-        raise NotFoundError("failure_not_found", "failure not found")
-    return _shown(row)
+    return data(failure_groups.present(await _group_row(connection, fingerprint)))
 
 
 @router.post(
     "/{fingerprint}/resolve",
     response_model=Data[FailureGroup],
     responses=failures(400, 404, 409, 413, 415, 429),
-    description="Say that it is mended. The next failure opens the group again; with `inVersion`,"
-    " only one of a run that was launched with that version of the job or a later one.",
+    description="Mark the group as resolved. The next failure opens it again; with `inVersion`,"
+    " only a failure of a run that was launched with that version of the job or a later one.",
 )
 async def resolve_failure(
     fingerprint: str,
@@ -149,30 +133,28 @@ async def resolve_failure(
     origin: OriginDep,
     body: Annotated[ResolveBody | None, Body()] = None,
 ) -> JsonAnswer:
-    """Say that it is mended."""
-    in_version: int | None = None
-    if body is not None:
-        in_version = body.in_version
+    """Mark a group of failures as resolved."""
+    in_version = None if body is None else body.in_version
     row = await service.failures.resolve(fingerprint, in_version, origin)
-    return _shown(row)
+    return data(failure_groups.present(row))
 
 
 @router.post(
     "/{fingerprint}/ignore", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
 )
 async def ignore_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Show it no more among what is open, however often it comes."""
+    """List the group no longer as open, even if it fails again."""
     row = await service.failures.ignore(fingerprint, origin)
-    return _shown(row)
+    return data(failure_groups.present(row))
 
 
 @router.post(
     "/{fingerprint}/reopen", response_model=Data[FailureGroup], responses=failures(404, 409, 429)
 )
 async def reopen_failure(fingerprint: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Say that it is not mended, or is not to be ignored any more."""
+    """Mark a resolved or ignored group as open."""
     row = await service.failures.reopen(fingerprint, origin)
-    return _shown(row)
+    return data(failure_groups.present(row))
 
 
 @router.post(
@@ -180,12 +162,12 @@ async def reopen_failure(fingerprint: str, service: ServiceDep, origin: OriginDe
     status_code=202,
     response_model=Data[BulkOperation],
     responses={
-        200: {"model": Data[BulkPreview], "description": "What it would come to"},
+        200: {"model": Data[BulkPreview], "description": "The preview"},
         **failures(400, 404, 409, 413, 415, 429),
     },
-    description="Launch anew, by a bulk operation, all runs whose last attempt failed so and that"
-    " nobody has launched anew yet. With an `Idempotency-Key` a repeated request leads to the first"
-    " operation again.",
+    description="Retry, by a bulk operation, all runs whose last attempt failed in this group and"
+    " that have not been retried yet. With an `Idempotency-Key` a repeated request returns the"
+    " first operation again.",
 )
 async def retry_failure(  # noqa: PLR0913 - what it takes from the request
     fingerprint: str,
@@ -195,14 +177,19 @@ async def retry_failure(  # noqa: PLR0913 - what it takes from the request
     origin: OriginDep,
     key: KeyDep,
 ) -> JsonAnswer:
-    """Launch anew what failed so."""
+    """Retry the runs of a group."""
+    row = await _group_row(connection, fingerprint)
+    order = body.order(row["job"], fingerprint)
+    if body.dry_run:
+        return await preview_bulk(order, service, origin)
+    return await start_bulk(order, service, origin, key)
+
+
+async def _group_row(connection: Connection, fingerprint: str) -> FailureGroupRow:
     row = await failure_groups.by_id(connection, failure_group_id(fingerprint))
     if row is None:
         raise NotFoundError("failure_not_found", "failure not found")
-    order = body.order(row["job"], fingerprint)
-    if body.dry_run:
-        return await previewed(order, service, origin)
-    return await begun(order, service, origin, key)
+    return row
 
 
 async def _list_of_past(
@@ -213,28 +200,17 @@ async def _list_of_past(
     job: str | None,
 ) -> JsonAnswer:
     async with opened(connection, files, as_of) as past:
-        found = await past.failures(statuses, job, MOST_OF_PAST)
-    meta = cursor_meta(len(found), None)
+        rows = await past.failures(statuses, job, MAX_GROUPS_OF_PAST)
+    meta = cursor_meta(len(rows), None)
     meta["asOf"] = past.position
-    rows = [failure_groups.present(row) for row in found]
-    return page(rows, meta)
+    return page([failure_groups.present(row) for row in rows], meta)
 
 
-def _shown(row: Row) -> JsonAnswer:
-    shown = failure_groups.present(row)
-    return data(shown)
-
-
-def _cursor(row: FailureGroupRow) -> str:
+def _encode_cursor(row: FailureGroupRow) -> str:
     return f"{row['last_at']}_{row['fingerprint']}"
 
 
-def _place(cursor: str) -> Place:
-    """Return where the page before ended.
-
-    Raises:
-        InvalidInputError: it is no cursor of ours.
-    """
+def _decode_cursor(cursor: str) -> Place:
     if not cursor:
         return BEGINNING
     text, _, fingerprint = cursor.partition("_")

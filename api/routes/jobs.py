@@ -1,6 +1,6 @@
-"""`/jobs`: which jobs are allowed to start, the definitions, and lists of their runs.
+"""`/jobs`: job definitions and lists of their runs.
 
-First pause, resume and delete, then register, revise and show.
+First pause, resume and delete, then list, register, show and revise.
 """
 
 from collections.abc import AsyncIterator
@@ -29,8 +29,8 @@ from api.http.dependencies import (
     StatusesDep,
     connection_for,
     cursor_meta,
+    existing_job,
     job_not_found,
-    known_job,
     next_cursor,
     position_of,
     possible_slug,
@@ -49,8 +49,15 @@ from api.shapes.jobs import (
     WhatIf,
 )
 from api.shapes.runs import JobRunsMeta, Run
-from api.views.lists import AT_ONCE, JobLists, View, meta_of, presented, view
-from api.views.lists import Part as Listed
+from api.views.lists import (
+    MAX_PART,
+    DefinitionsPart,
+    JobLists,
+    View,
+    meta_of,
+    open_view,
+    present_runs,
+)
 from domain.clock import to_iso
 from domain.errors import OverloadedError
 from domain.jobs.definition import RUNTIMES
@@ -72,8 +79,9 @@ router = APIRouter(prefix="/jobs", route_class=StrictJsonRoute, tags=["jobs"])
     "/{slug}/pause",
     response_model=Data[Definition],
     responses=failures(400, 404, 409, 413, 415, 429),
-    description="Let nothing of a job start from now on. What runs goes on; what is launched"
-    " waits, and expires where it has a start deadline. Paused already, it stays as it was paused.",
+    description="Let no run of a job start from now on. Running attempts continue; launched runs"
+    " wait, and expire at their start deadline, if any. If the job is paused already, nothing"
+    " changes.",
 )
 async def pause_job(
     slug: str,
@@ -81,54 +89,47 @@ async def pause_job(
     origin: OriginDep,
     body: Annotated[PauseBody | None, Body()] = None,
 ) -> JsonAnswer:
-    """Let nothing of a job start."""
-    reason: str | None = None
-    if body is not None:
-        reason = body.reason
-    known_slug = possible_slug(slug)
-    row = await service.jobs.pause_job(known_slug, reason, origin)
-    return await _shown(service, slug, row)
+    """Let no run of a job start."""
+    reason = None if body is None else body.reason
+    row = await service.jobs.pause_job(possible_slug(slug), reason, origin)
+    return await _definition(service, slug, row)
 
 
 @router.post("/{slug}/resume", response_model=Data[Definition], responses=failures(404, 409, 429))
 async def resume_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Let what waits of a job start again; a job that is not paused stays as it is."""
-    known_slug = possible_slug(slug)
-    row = await service.jobs.resume_job(known_slug, origin)
-    return await _shown(service, slug, row)
+    """Let runs of a job start again; a job that is not paused stays as it is."""
+    row = await service.jobs.resume_job(possible_slug(slug), origin)
+    return await _definition(service, slug, row)
 
 
 @router.delete(
     "/{slug}",
     response_model=Data[Definition],
     responses=failures(404, 409, 429),
-    description="Delete a job of which no run is pending or running; the answer shows it for the"
+    description="Delete a job without pending or running runs; the answer shows it for the"
     " last time. Its runs and its history stay, and its slug may be registered again.",
 )
 async def delete_job(slug: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Delete a job of which no run is pending or running."""
-    known_slug = possible_slug(slug)
-    row = await service.jobs.delete_job(known_slug, origin)
-    shown = job_definitions.present(row)
-    return data(shown)
+    """Delete a job without pending or running runs."""
+    row = await service.jobs.delete_job(possible_slug(slug), origin)
+    return data(job_definitions.present(row))
 
 
-async def _shown(service: Service, slug: str, row: Row | None) -> JsonAnswer:
-    """Answer with a job: by the row that a command left, or as it is where nothing changed."""
+async def _definition(service: Service, slug: str, row: Row | None) -> JsonAnswer:
+    """Answer with the row that a command left, or with the current one if nothing changed."""
     if row is None:
         async with service.pool.connection() as connection:
-            row = await known_job(connection, slug)
-    shown = job_definitions.present(row)
-    return data(shown)
+            row = await existing_job(connection, slug)
+    return data(job_definitions.present(row))
 
 
-FIRST = 10
-"""Definitions that are read at first; then `AT_ONCE`, at most."""
+FIRST_PART = 10
+"""Definitions in the first part of a list; later parts have up to `MAX_PART`."""
 
-MOST_ON_A_PAGE = 100
+MAX_PAGE = 100
 
 JobsLimit = Annotated[
-    int | None, Query(ge=1, le=MOST_ON_A_PAGE, description="all if this and `cursor` are left out")
+    int | None, Query(ge=1, le=MAX_PAGE, description="all if this and `cursor` are left out")
 ]
 JobsCursor = Annotated[str, Query(max_length=100, description="`nextCursor` of the page before")]
 
@@ -145,48 +146,49 @@ async def list_jobs(
 ) -> Response:
     """List every job, ordered by slug; with a `limit` or `cursor` a page of them.
 
-    A page ends before its `limit` where its jobs have 4 MB; `meta.nextCursor` tells how to go on.
+    A page ends before its `limit` once its jobs have 4 MB; continue with `meta.nextCursor`.
     """
     jobs = JobLists(service.pool, service.costly, service.files, as_of, modules)
     try:
         async with _turn(service, jobs):
             if limit is not None or cursor:
-                size = limit or MOST_ON_A_PAGE
-                texts, following = await jobs.page(cursor, size)
-                meta = orjson.dumps(cursor_meta(size, following))
+                size = limit or MAX_PAGE
+                texts, next_page = await jobs.page(cursor, size)
+                meta = orjson.dumps(cursor_meta(size, next_page))
                 answer = b'{"data":[%b],"meta":%b}' % (b",".join(texts), meta)
                 return Response(answer, media_type=JSON)
-            part = await jobs.after("", FIRST)
+            part = await jobs.after("", FIRST_PART)
     except QueueFullError:
         raise OverloadedError("too many lists of jobs are being read") from None
-    if part.goes_on:
-        parts = _list_in_parts(service, jobs, part)
-        return StreamingResponse(parts, media_type=JSON)
+    if part.has_more:
+        return StreamingResponse(_list_in_parts(service, jobs, part), media_type=JSON)
     return Response(b'{"data":[%b]}' % b",".join(part.texts), media_type=JSON)
 
 
 def _turn(
     service: Service, jobs: JobLists, *, is_new: bool = True
 ) -> AbstractAsyncContextManager[None]:
-    """Return the turn of who reads a part; the past has turns of its own."""
+    """Return the turn in which a part is read; reads of the past queue in `CostlyReads`."""
     if jobs.as_of is not None:
         return nullcontext()
     return service.turns.taken(is_new=is_new)
 
 
-async def _list_in_parts(service: Service, jobs: JobLists, part: Listed) -> AsyncIterator[bytes]:
-    """Yield the same answer part by part: a single definition may be a megabyte long."""
+async def _list_in_parts(
+    service: Service, jobs: JobLists, part: DefinitionsPart
+) -> AsyncIterator[bytes]:
+    """Yield the list part by part: a single definition may be a megabyte long."""
     yield b'{"data":[' + b",".join(part.texts)
     is_first = not part.texts
-    while part.goes_on:
-        # Few at a time again where they are large, not where they were not there yet.
-        at_once = min(2 * part.read, AT_ONCE)
+    while part.has_more:
+        # Large definitions make parts shorter; rows that the view does not contain do not.
+        size = min(2 * part.rows_read, MAX_PART)
         after = part.last_slug
         del part
         # Nothing more is read before the client has taken this.
         yield b""
         async with _turn(service, jobs, is_new=False):
-            part = await jobs.after(after, at_once, is_new=False)
+            part = await jobs.after(after, size, is_new=False)
         for text in part.texts:
             yield text if is_first else b"," + text
             is_first = False
@@ -200,11 +202,9 @@ async def _list_in_parts(service: Service, jobs: JobLists, part: Listed) -> Asyn
     responses=failures(400, 409, 413, 415, 429),
 )
 async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Register a job under a slug that is free; after a deletion its versions go on."""
-    spec = body.spec()
-    row = await service.jobs.register_job(body.slug, spec, body.version, origin)
-    shown = job_definitions.present(row)
-    return data(shown, 201)
+    """Register a job under a free slug; after a deletion its versions continue."""
+    row = await service.jobs.register_job(body.slug, body.spec(), body.version, origin)
+    return data(job_definitions.present(row), 201)
 
 
 @router.get(
@@ -212,15 +212,13 @@ async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) ->
     response_model=Data[list[RuntimeStatus]],
     responses=failures(),
     dependencies=[MayRead],
-    description="Tell for each runtime whether its jobs can be executed: whether any worker lives."
-    " What a run executes its entry point says alone, whatever the job's runtime.",
+    description="Show for each runtime whether its jobs can be executed: whether any worker is"
+    " alive. Which handler a run executes depends only on its entry point.",
 )
 async def list_runtimes(service: ServiceDep) -> JsonAnswer:
-    """Tell for each runtime whether its jobs can be executed."""
+    """Show for each runtime whether its jobs can be executed."""
     workers = len(await service.heartbeats.living())
-    reason: str | None = None
-    if not workers:
-        reason = "no worker lives: start one with apphub-jobs worker"
+    reason = None if workers else "no worker is alive: start one with apphub-jobs worker"
     status: JsonObject = {
         "ready": workers > 0,
         "reason": reason,
@@ -249,14 +247,13 @@ async def get_job(  # noqa: PLR0913 - what it takes from the request
 ) -> JsonAnswer:
     """Show a job and its newest runs.
 
-    They end before their `limit` where they have 4 MB: then `meta.hasMore` is true, and
-    `meta.nextCursor` goes on. Who counts by `offset` must add the runs that came, not the `limit`.
+    The runs end before their `limit` once they have 4 MB: then `meta.hasMore` is true; continue
+    with `meta.nextCursor`. A client that pages by `offset` adds the number of runs that it got.
     """
-    async with view(connection, files, as_of) as seen:
-        job = await job_in(seen, slug)
-        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine)
-        shown = {"job": job_definitions.present(job), "runs": runs}
-        return page(shown, meta)
+    async with open_view(connection, files, as_of) as view:
+        job = await job_in(view, slug)
+        runs, meta = await _page(view, job, statuses, cursor, limit, offset, quarantine)
+        return page({"job": job_definitions.present(job), "runs": runs}, meta)
 
 
 @router.patch(
@@ -266,12 +263,8 @@ async def revise_job(
     slug: str, body: JobPatch, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
     """Make a new version of a job, unless nothing would change."""
-    known_slug = possible_slug(slug)
-    row = await service.jobs.revise_job(known_slug, body.changes(), body.version, origin)
-    if row is None:
-        async with service.pool.connection() as connection:
-            row = await known_job(connection, slug)
-    return data(job_definitions.present(row))
+    row = await service.jobs.revise_job(possible_slug(slug), body.changes(), body.version, origin)
+    return await _definition(service, slug, row)
 
 
 @router.get(
@@ -294,17 +287,17 @@ async def list_job_runs(  # noqa: PLR0913 - what it takes from the request
 ) -> JsonAnswer:
     """List a job's runs, newest first.
 
-    A page ends before its `limit` where its runs have 4 MB: then `meta.hasMore` is true, and
-    `meta.nextCursor` goes on. Who counts by `offset` must add the runs that came, not the `limit`.
+    A page ends before its `limit` once its runs have 4 MB: then `meta.hasMore` is true; continue
+    with `meta.nextCursor`. A client that pages by `offset` adds the number of runs that it got.
     """
-    async with view(connection, files, as_of) as seen:
-        job = await job_in(seen, slug)
-        runs, meta = await _page(seen, job, statuses, cursor, limit, offset, quarantine, modules)
+    async with open_view(connection, files, as_of) as view:
+        job = await job_in(view, slug)
+        runs, meta = await _page(view, job, statuses, cursor, limit, offset, quarantine, modules)
         return page(runs, meta)
 
 
 async def _page(  # noqa: PLR0913 - what makes a page
-    seen: View,
+    view: View,
     job: JobDefinitionRow,
     statuses: list[str],
     cursor: str | None,
@@ -315,32 +308,29 @@ async def _page(  # noqa: PLR0913 - what makes a page
 ) -> tuple[list[JsonObject], JsonObject]:
     """Return a page of a job's runs and its `meta`.
 
-    The `meta` tells of cursors only whoever asks with one, or is shown fewer runs than asked for
-    because they are large.
+    The `meta` has a cursor only if the request has one, or if the page is shorter than its limit
+    because its runs are large.
     """
-    before: int | None = None
-    if cursor:
-        before = position_of(cursor)
-    definition_id = UUID(job["id"])
-    wanted = RunFilter(definition_id=definition_id, statuses=statuses, before_position=before)
+    run_filter = RunFilter(
+        definition_id=UUID(job["id"]),
+        statuses=statuses,
+        before_position=position_of(cursor) if cursor else None,
+    )
     runs: list[RunRow] = []
     next_offset: int | None = None
     if not modules or job_definitions.is_of_modules(job, modules):
-        runs, next_offset = await seen.runs(wanted, limit, offset)
+        runs, next_offset = await view.runs(run_filter, limit, offset)
     has_more = next_offset is not None
-    end = offset + limit
-    is_cut = next_offset is not None and next_offset < end
+    is_cut = next_offset is not None and next_offset < offset + limit
     meta: JsonObject = {"limit": limit, "offset": offset}
     if cursor is not None or is_cut:
         meta["hasMore"] = has_more
         meta["nextCursor"] = next_cursor(runs, has_more)
-    meta |= meta_of(seen)
-    shown = await presented(seen, runs, quarantine)
-    return shown, meta
+    return await present_runs(view, runs, quarantine), meta | meta_of(view)
 
 
-MOST_SIMULATED = 50_000
-"""Runs whose past is played again for a client: about a hundred megabytes of memory."""
+MAX_SIMULATED = 50_000
+"""Runs whose history is simulated for a client: about a hundred megabytes of memory."""
 
 WEEK_MS = 7 * 24 * 60 * 60 * 1_000
 
@@ -350,9 +340,9 @@ WEEK_MS = 7 * 24 * 60 * 60 * 1_000
     response_model=Data[WhatIf],
     responses=failures(400, 404, 429),
     dependencies=[MayRead],
-    description="Play a job's recorded past again under another limit, and tell how long runs would"
-    " have waited, beside how long they did. It is always a costly question, and refused where more"
-    f" than {MOST_SIMULATED} runs are in the range.",
+    description="Simulate a job's recorded history with another limit, and show how long runs would"
+    " have waited, and how long they did wait. This query is always costly, and is refused if more"
+    f" than {MAX_SIMULATED} runs are in the range.",
 )
 async def simulate_job(
     slug: str,
@@ -364,7 +354,7 @@ async def simulate_job(
             alias="maxConcurrentRuns",
             ge=1,
             le=MOST_AT_A_TIME,
-            description="the limit to suppose; no limit if left out",
+            description="the limit to simulate; left out: no limit",
         ),
     ] = None,
     look_back_ms: Annotated[
@@ -373,16 +363,17 @@ async def simulate_job(
             alias="lookBackMs",
             ge=1,
             le=FARTHEST_BACK // timedelta(milliseconds=1),
-            description="how long ago the range begins that ends now; a week if left out",
+            description="how long ago the range begins, which ends now; left out: a week",
         ),
     ] = WEEK_MS,
 ) -> JsonAnswer:
-    """Tell how long runs would have waited under another limit."""
-    known_slug = possible_slug(slug)
+    """Show how long runs would have waited with another limit."""
     back = timedelta(milliseconds=look_back_ms)
     async with connection_for(request, service, ["/lookBackMs"]) as connection:
-        history = await recorded(connection, service.files, known_slug, back, MOST_SIMULATED)
+        history = await recorded(
+            connection, service.files, possible_slug(slug), back, MAX_SIMULATED
+        )
         if history is None:
             raise job_not_found()
-        # The turn ends with the thread, also where the client leaves: no more of them run at once.
+        # The turn ends with the thread, even if the client leaves: no two threads run at once.
         return data(await finished_in_thread(partial(present, slug, max_concurrent_runs, history)))

@@ -1,8 +1,8 @@
-"""`POST /jobs/{slug}/run`: the one request that comes by the thousand a second.
+"""`POST /jobs/{slug}/run`: the one request that comes a thousand times a second.
 
-So it is answered before FastAPI looks at it, whose own way through middleware, routes, dependencies
-and models took a third of a launch's time in a profile. FastAPI documents it, and tells what is
-wrong with a launch as with all else.
+A middleware answers it before FastAPI does: FastAPI's middleware, routes, dependencies and models
+took a third of a launch's time in a profile. FastAPI documents the route, and answers launches that
+fail.
 """
 
 import logging
@@ -16,9 +16,14 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.bootstrap.service import Service
-from api.http.dependencies import idempotency_key, origin_of, possible_slug, service_of
+from api.http.dependencies import (
+    idempotency_key,
+    origin_of,
+    possible_slug,
+    refuse_unknown_names,
+    service_of,
+)
 from api.http.errors import JsonAnswer, data
-from api.http.query_names import refuse_unknown_names
 from api.http.strict_json import StrictJsonRoute, parsed_body, read_body
 from api.shapes.base import failures
 from api.shapes.runs import LaunchBody, LaunchedRun
@@ -37,7 +42,7 @@ logger = logging.getLogger(__name__)
 _BEFORE, _AFTER = "/jobs/", "/run"
 
 _FAILURE = "launch_failure"
-"""Key of a request's state: why its launch failed."""
+"""Key in a request's state: the exception that its launch raised."""
 
 
 async def launch_run(
@@ -48,17 +53,16 @@ async def launch_run(
     ] = None,
     body: Annotated[LaunchBody | None, Body()] = None,
 ) -> JsonAnswer:
-    """Launch a run. With an `Idempotency-Key` a repeated request leads to the first run again.
+    """Launch a run. With an `Idempotency-Key` a repeated request returns the first run again.
 
-    Where runs of the job are `unique`, and the one that is there is kept, the answer is that one,
-    with 200.
+    If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
     """
     del slug, request, key, body
-    raise NotImplementedError  # This is what FastAPI documents; `_launched` launches.
+    raise NotImplementedError  # This is what FastAPI documents; `_launch` launches.
 
 
 class Launches:
-    """Launches, and passes on everything else."""
+    """Middleware that answers launches, and passes on all other requests."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -68,7 +72,7 @@ class Launches:
         slug = _slug_of(scope)
         if slug is not None:
             try:
-                answer = await _launched(slug, HTTPConnection(scope), receive)
+                answer = await _launch(slug, HTTPConnection(scope), receive)
             except Exception as error:  # noqa: BLE001 - whatever it is, the application answers it
                 scope["state"][_FAILURE] = error
             else:
@@ -78,19 +82,19 @@ class Launches:
 
 
 class LaunchRoute(StrictJsonRoute):
-    """Documents `launch_run`, and raises why a launch failed: it is answered like every failure."""
+    """Documents `launch_run`, and raises a launch's exception so that FastAPI answers it."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return what takes the request."""
-        return _failed
+        """Return the handler of failed launches."""
+        return _raise_failure
 
 
-async def _failed(request: Request) -> Response:
+async def _raise_failure(request: Request) -> Response:
     failure: Exception | None = request.scope["state"].pop(_FAILURE, None)
     if failure is not None:
         raise failure
-    # The router found a launch where we did not.
-    return await _launched(request.path_params["slug"], request, request.receive)
+    # The router matches a path that `_slug_of` does not.
+    return await _launch(request.path_params["slug"], request, request.receive)
 
 
 def _slug_of(scope: Scope) -> str | None:
@@ -106,9 +110,9 @@ def _slug_of(scope: Scope) -> str | None:
     return slug
 
 
-async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> JsonAnswer:
+async def _launch(slug: str, request: HTTPConnection, receive: Receive) -> JsonAnswer:
     service = service_of(request)
-    # Before the body is looked at: strangers' are not even read.
+    # First, so that the body of a client without the right to launch is not read.
     origin = origin_of(request)
     refuse_unknown_names(request, ())
     raw = await read_body(receive)
@@ -116,27 +120,29 @@ async def _launched(slug: str, request: HTTPConnection, receive: Receive) -> Jso
     body = _validated(sent)
     key = idempotency_key(request)
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
-    known_slug = possible_slug(slug)
-    launched = await service.jobs.launch(known_slug, launch, origin)
+    launched = await service.jobs.launch(possible_slug(slug), launch, origin)
     return await answer_of(launched, service)
 
 
 async def answer_of(launched: Launched, service: Service) -> JsonAnswer:
-    """Answer with a launched run and, where no living worker would take it, with a word of that."""
+    """Answer with a launched run, and with warnings if no living worker could execute it.
+
+    The status is 202, or 200 if an existing run was kept.
+    """
     row = await row_of(launched, service)
-    shown = job_runs.present(row)
-    status = status_of(launched)
+    run = job_runs.present(row)
+    status = 200 if launched.is_kept else 202
     if row["status"] != "pending":
-        return data(shown, status)
+        return data(run, status)
     warnings = await warnings_of(str(row["entry_point"]), launched.worker_labels, service)
-    return answer_with(shown, warnings, status)
+    return answer_with(run, warnings, status)
 
 
-def answer_with(shown: Json, warnings: list[JsonObject], status: int) -> JsonAnswer:
+def answer_with(item: Json, warnings: list[JsonObject], status: int) -> JsonAnswer:
     """Answer with what a launch made, and with the warnings, if there are any."""
     if not warnings:
-        return data(shown, status)
-    return JsonAnswer({"data": shown, "meta": {"warnings": warnings}}, status)
+        return data(item, status)
+    return JsonAnswer({"data": item, "meta": {"warnings": warnings}}, status)
 
 
 async def warnings_of_job(slug: str, service: Service) -> list[JsonObject]:
@@ -153,9 +159,9 @@ async def warnings_of_job(slug: str, service: Service) -> list[JsonObject]:
 
 
 async def warnings_of(entry_point: str, labels: Labels, service: Service) -> list[JsonObject]:
-    """Return why runs of this entry point and of these labels wait for a worker to start.
+    """Return why runs of this entry point and with these labels wait for a worker to start.
 
-    The launch is in the log by now: a database that is away just then warns of nothing.
+    The launch is in the log already: if the database cannot be reached now, there is no warning.
     """
     warnings: list[JsonObject] = []
     try:
@@ -185,13 +191,13 @@ def _validated(sent: Json) -> LaunchBody:
     try:
         return LaunchBody.model_validate(sent)
     except ValidationError as error:
-        # As FastAPI words it for all other routes.
+        # In FastAPI's form, as for all other routes.
         errors = [{**one, "loc": ("body", *one["loc"])} for one in error.errors(include_url=False)]
         raise RequestValidationError(errors) from None
 
 
 def install(app: FastAPI) -> None:
-    """Add the route to the application, and what answers it."""
+    """Add the route and its middleware to the application."""
     app.router.add_api_route(
         "/jobs/{slug}/run",
         launch_run,
@@ -199,7 +205,7 @@ def install(app: FastAPI) -> None:
         status_code=202,
         response_model=LaunchedRun,
         responses={
-            200: {"model": LaunchedRun, "description": "the run that is there and kept"},
+            200: {"model": LaunchedRun, "description": "the existing run, which is kept"},
             **failures(400, 404, 409, 413, 415, 429),
         },
         tags=["jobs"],
@@ -208,13 +214,12 @@ def install(app: FastAPI) -> None:
     app.add_middleware(Launches)
 
 
-def status_of(launched: Launched) -> int:
-    """Return the answer's: 200 where a run that was there is kept."""
-    return 200 if launched.is_kept else 202
-
-
 async def row_of(launched: Launched, service: Service) -> Row:
-    """Return the row of a launched run: as the launch left it, or today's if it is an older one."""
+    """Return the row as the launch left it; of a run that was there before, as it is now.
+
+    Raises:
+        LookupError: the run has no row.
+    """
     if launched.row is not None:
         return launched.row
     async with service.pool.connection() as connection:

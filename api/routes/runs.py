@@ -15,7 +15,7 @@ from api.bootstrap.service import Service
 from api.http.connections import abort
 from api.http.dependencies import (
     CURSOR,
-    MOST,
+    MAX_HISTORY_PAGE,
     ConditionsDep,
     ConnectionDep,
     FilesDep,
@@ -29,8 +29,8 @@ from api.http.dependencies import (
     QuarantineDep,
     RunsLimit,
     ServiceDep,
-    known_parts,
     next_cursor,
+    parse_words,
     part_meta,
     parts_of,
     position_of,
@@ -38,7 +38,7 @@ from api.http.dependencies import (
     run_not_found,
     storable,
 )
-from api.http.errors import NOT_KEPT, JsonAnswer, data, data_in_parts, page
+from api.http.errors import NO_STORE, JsonAnswer, data, data_in_parts, page
 from api.http.limits import LAST_WORDS_S
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
@@ -62,14 +62,14 @@ from api.views.lists import (
     all_events,
     executions_after,
     meta_of,
+    open_view,
     refuse_logs_elsewhere,
-    view,
     with_jobs,
 )
 from domain.errors import NotFoundError
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import FINAL, STATUSES
-from domain.json_values import Json, JsonObject
+from domain.json_values import JsonObject
 from eventlog.explain import explain_now, explain_then
 from eventlog.history.as_of import opened
 from projections import job_runs
@@ -79,8 +79,6 @@ from projections.job_runs import RunRow
 from projections.runs.lists import jobs_wanted, run_filter
 from runtime.tasks import until_one_ends
 
-# `/job-runs/{id}/events`, `/attempts` and `/explain`: what has happened to a run, and why.
-
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
 
@@ -89,27 +87,24 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
     response_model=Part[list[Event]],
     responses=failures(400, 404),
     dependencies=[MayRead],
-    description="Show a run's whole history, straight from the log; with `limit` or `cursor`, a"
+    description="Show a run's complete history from the log; with `limit` or `cursor`, a"
     " page of it, which may be shorter than `limit`, and `meta`.",
 )
 async def get_run_events(
     run_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
 ) -> Response:
     """Show a run's history."""
-    known_id = run_id_of(run_id)
+    aggregate_id = run_id_of(run_id)
     after = position_of(cursor or "0")
-    most = limit or MOST
-    events, following = await service.reader.history(known_id, after, most)
-    await _need_run(service, known_id, events)
-    is_of_page = limit is not None or cursor is not None
-    if following is not None and not is_of_page:
-        parts = all_events(service.reader, known_id, events, following)
-        return data_in_parts(parts)
-    shown = [event.present() for event in events]
-    if is_of_page:
-        meta = part_meta(limit, following)
-        return page(shown, meta)
-    return data([*shown])
+    events, next_after = await service.reader.history(
+        aggregate_id, after, limit or MAX_HISTORY_PAGE
+    )
+    await _check_run_exists(service, aggregate_id, events)
+    is_page = limit is not None or cursor is not None
+    if next_after is not None and not is_page:
+        return data_in_parts(all_events(service.reader, aggregate_id, events, next_after))
+    items = [event.present() for event in events]
+    return page(items, part_meta(limit, next_after)) if is_page else data([*items])
 
 
 @router.get(
@@ -118,21 +113,22 @@ async def get_run_events(
     responses=failures(400, 404),
     dependencies=[MayRead],
     description="Show each execution of a run: when, by which worker, and how it ended;"
-    " none if it never started. With `limit` or `cursor`, or where there are very many, it is a"
+    " none if it never started. With `limit` or `cursor`, or if there are very many, this is a"
     " page, which may be shorter than `limit`, with `meta`.",
 )
 async def get_run_attempts(
     run_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
 ) -> JsonAnswer:
     """Show each execution of a run."""
-    known_id = run_id_of(run_id)
+    aggregate_id = run_id_of(run_id)
     after = position_of(cursor or "0")
-    await _need_run(service, known_id, ())
-    shown, following = await executions_after(service.reader, known_id, after, limit or MOST)
-    if limit is None and cursor is None and following is None:
-        return data([*shown])
-    meta = part_meta(limit, following)
-    return page(shown, meta)
+    await _check_run_exists(service, aggregate_id, ())
+    executions, next_after = await executions_after(
+        service.reader, aggregate_id, after, limit or MAX_HISTORY_PAGE
+    )
+    if limit is None and cursor is None and next_after is None:
+        return data([*executions])
+    return page(executions, part_meta(limit, next_after))
 
 
 @router.get(
@@ -140,33 +136,31 @@ async def get_run_attempts(
     response_model=Explained,
     responses=failures(400, 404),
     dependencies=[MayRead],
-    description="Tell why a run waits, by the rules that decide on claims: every reason, whether it"
-    " binds, since when, and who is in the way; of an ended run, how it ended, with the evidence."
-    " With `asOf` the same of a past moment, as far as that is kept: which workers lived then is"
-    " not, and `unknown` says so.",
+    description="Explain why a run waits, by the rules that decide claims: every reason, whether it"
+    " is binding, since when, and which runs are ahead; for an ended run, how it ended, with the"
+    " evidence. With `asOf` the same for a past moment, as far as it is recorded: which workers"
+    " were alive then is not, and `unknown` says so.",
 )
 async def explain_run(
     run_id: str, connection: ConnectionDep, service: ServiceDep, as_of: AsOfDep
 ) -> JsonAnswer:
-    """Tell why a run waits, or how it ended."""
-    known_id = run_id_of(run_id)
+    """Explain why a run waits, or how it ended."""
+    aggregate_id = run_id_of(run_id)
     files = service.files
     if as_of is None:
-        quarantine = service.jobs.quarantine
-        now = await explain_now(connection, files, quarantine, known_id)
+        now = await explain_now(connection, files, service.jobs.quarantine, aggregate_id)
         if now is None:
             raise run_not_found()
         return data(now)
-    then = await explain_then(connection, files, known_id, as_of)
+    then = await explain_then(connection, files, aggregate_id, as_of)
     if then is None:
         raise run_not_found()
     explanation, position = then
     return page(explanation, {"asOf": position})
 
 
-async def _need_run(service: Service, run_id: UUID, known: Sequence[Envelope]) -> None:
-    """Look whether there is such a run, if no event of its is known."""
-    events = known
+async def _check_run_exists(service: Service, run_id: UUID, events: Sequence[Envelope]) -> None:
+    """Raise NotFoundError unless the events, or else the run's first event, are those of a run."""
     if not events:
         events, _ = await service.reader.history(run_id, 0, 1)
     if not events or events[0].subject != "job_run":
@@ -187,7 +181,7 @@ async def _runtimes(
         ),
     ] = None,
 ) -> list[str]:
-    return known_parts(runtime, RUNTIMES, "runtime")
+    return parse_words(runtime, RUNTIMES, "runtime")
 
 
 RuntimesDep = Annotated[list[str], Depends(_runtimes)]
@@ -216,22 +210,20 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     """List runs of all jobs, newest first.
 
     All filters must hold. Each may be negated by `!=` (`status!=failed`). A parameter is compared
-    by `parameters.NAME=VALUE`, a label that the job asks of workers by `label.NAME=VALUE`.
+    by `parameters.NAME=VALUE`, a label that the job requires of workers by `label.NAME=VALUE`.
 
-    A page ends before its `limit` where its runs have 4 MB; `meta.nextCursor` and
-    `meta.nextOffset` tell how to go on.
+    A page ends before its `limit` once its runs have 4 MB; continue with `meta.nextCursor` or
+    `meta.nextOffset`.
     """
-    before: int | None = None
-    if cursor is not None:
-        before = position_of(cursor)
-    async with view(connection, files, as_of) as seen:
-        wanted = await run_filter(connection, seen, conditions)
+    before = None if cursor is None else position_of(cursor)
+    async with open_view(connection, files, as_of) as view:
+        matching = await run_filter(connection, view, conditions)
         runs: list[RunRow] = []
         next_offset: int | None = None
-        if wanted is not None:
-            wanted = replace(wanted, before_position=before)
-            runs, next_offset = await seen.runs(wanted, limit, offset)
-        items = await with_jobs(seen, runs, quarantine)
+        if matching is not None:
+            matching = replace(matching, before_position=before)
+            runs, next_offset = await view.runs(matching, limit, offset)
+        items = await with_jobs(view, runs, quarantine)
         has_more = next_offset is not None
         meta = {
             "limit": limit,
@@ -239,7 +231,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
             "hasMore": has_more,
             "nextOffset": next_offset,
             "nextCursor": next_cursor(runs, has_more),
-            **meta_of(seen),
+            **meta_of(view),
         }
         return page(items, meta)
 
@@ -250,7 +242,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     responses=failures(400),
     dependencies=[MayRead],
     description="Count the runs in each status."
-    " `meta.position` is the place in the log that the counts are exact for.",
+    " The counts are exact for the log position `meta.position`.",
 )
 async def count_runs(  # noqa: PLR0913 - what it takes from the request
     connection: ConnectionDep,
@@ -265,8 +257,7 @@ async def count_runs(  # noqa: PLR0913 - what it takes from the request
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     async with opened(connection, files, as_of) as past:
         jobs = await jobs_wanted(past, frozenset(slugs), frozenset(runtimes), modules)
-        is_for_none = jobs is not None and not jobs
-        if not is_for_none:
+        if jobs is None or jobs:
             counts = await past.counts(jobs)
         meta: JsonObject = {"position": past.position}
         if as_of is not None:
@@ -285,10 +276,9 @@ async def list_waiting_runs(
     quarantine: QuarantineDep,
     limit: Annotated[int, Query(ge=1, le=10)] = 5,
 ) -> JsonAnswer:
-    """List the pending runs whose time has come, those first that have waited longest."""
+    """List the pending runs that are due, the longest waiting first."""
     runs = await claims.waiting_longest(connection, limit)
-    shown: list[Json] = [*await with_jobs(Present(connection), runs, quarantine)]
-    return data(shown)
+    return data([*await with_jobs(Present(connection), runs, quarantine)])
 
 
 @router.get(
@@ -305,10 +295,10 @@ async def get_run(
     as_of: AsOfDep,
 ) -> JsonAnswer:
     """Show a run and its job in brief."""
-    async with view(connection, files, as_of) as seen:
-        run = await run_in(seen, run_id)
-        [shown] = await with_jobs(seen, [run], quarantine)
-        return data(shown)
+    async with open_view(connection, files, as_of) as view:
+        run = await run_in(view, run_id)
+        [item] = await with_jobs(view, [run], quarantine)
+        return data(item)
 
 
 @router.post(
@@ -323,10 +313,8 @@ async def cancel_run(
     origin: OriginDep,
     body: Annotated[CancelBody | None, Body()] = None,
 ) -> JsonAnswer:
-    """Cancel a run: at once while pending, else as soon as what runs has stopped."""
-    reason: str | None = None
-    if body is not None:
-        reason = body.reason
+    """Cancel a run: at once while it is pending, else as soon as its attempt has stopped."""
+    reason = None if body is None else body.reason
     await service.jobs.cancel(run_id_of(run_id), reason, origin)
     row = await _read_run(service, run_id)
     return data(job_runs.present(row), 202)
@@ -337,17 +325,16 @@ async def cancel_run(
     status_code=202,
     response_model=LaunchedRun,
     responses={
-        200: {"model": LaunchedRun, "description": "the run that is there and kept"},
+        200: {"model": LaunchedRun, "description": "the existing run, which is kept"},
         **failures(400, 404, 409, 429),
     },
 )
 async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep) -> JsonAnswer:
-    """Launch an ended run anew; the new run's `context.retryOf` names the old one.
+    """Launch an ended run again; the new run's `context.retryOf` names the old one.
 
-    With an `Idempotency-Key` a repeated request leads to the first new run again.
+    With an `Idempotency-Key` a repeated request returns the first new run again.
 
-    Where runs of the job are `unique`, and another one is there and kept, the answer is that one,
-    with 200.
+    If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
     """
     launched = await service.jobs.retry(run_id_of(run_id), origin, key)
     return await answer_of(launched, service)
@@ -364,39 +351,38 @@ async def get_run_logs(  # noqa: PLR0913 - what it takes from the request
     request: Request,
     service: ServiceDep,
     attempt: Annotated[
-        int | None, Query(ge=1, le=1_000, description="of the last attempt if left out")
+        int | None, Query(ge=1, le=1_000, description="left out: the last attempt")
     ] = None,
     offset: Annotated[int, Query(ge=0, le=2**40, description="bytes to skip")] = 0,
     follow: Annotated[  # noqa: FBT002 - FastAPI gives it by name
-        bool, Query(description="go on until the attempt is over")
+        bool, Query(description="keep the response open until the attempt is over")
     ] = False,
 ) -> StreamingResponse:
     """Show what an attempt printed; empty if it printed nothing or never started."""
     row = await _read_run(service, run_id)
-    wanted = attempt or row["attempt"]
-    if wanted > row["attempt"]:
-        raise NotFoundError("attempt_not_found", f"the job run has had no attempt {wanted}")
+    number = attempt or row["attempt"]
+    if number > row["attempt"]:
+        raise NotFoundError("attempt_not_found", f"the job run has had no attempt {number}")
 
     async def is_over() -> bool:
-        now = await _read_run(service, run_id)
-        return now["attempt"] > wanted or now["status"] in FINAL
+        current = await _read_run(service, run_id)
+        return current["attempt"] > number or current["status"] in FINAL
 
-    known_id = row["id"]
-    if not await service.run_logs.size(known_id, wanted):
-        await _need_log_here(service, known_id, wanted)
+    if not await service.run_logs.size(row["id"], number):
+        await _check_log_is_here(service, row["id"], number)
     if follow:
-        text = await service.run_logs.follow(known_id, wanted, offset, is_over)
+        text = await service.run_logs.follow(row["id"], number, offset, is_over)
         closing = cast("asyncio.Event", request.app.state.closing)
         return _FollowedLog(text, closing)
-    text = await service.run_logs.read(known_id, wanted, offset)
-    return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT)
+    text = await service.run_logs.read(row["id"], number, offset)
+    return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
 
 class _FollowedLog(StreamingResponse):
-    """A log that is still written: it ends with the service, too, and clients ask for the rest."""
+    """A log that is still written. If the service stops, it ends; clients request the rest."""
 
     def __init__(self, text: AsyncIterator[bytes], closing: asyncio.Event) -> None:
-        super().__init__(text, media_type="text/plain; charset=utf-8", headers=NOT_KEPT)
+        super().__init__(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
         self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -413,15 +399,12 @@ class _FollowedLog(StreamingResponse):
         await abort(scope, receive)
 
 
-async def _need_log_here(service: Service, run_id: str, attempt: int) -> None:
-    known_id = UUID(run_id)
-    executions, _ = await executions_after(service.reader, known_id, 0, MOST)
-    of_attempt = [one for one in executions if one["attempt"] == attempt]
-    if not of_attempt:
-        return
-    last = of_attempt[-1]
-    worker_id = str(last["workerId"])
-    await refuse_logs_elsewhere(service.heartbeats, worker_id, service.logs_at)
+async def _check_log_is_here(service: Service, run_id: str, attempt: int) -> None:
+    """Raise NotFoundError if the attempt's worker writes its logs to another directory or store."""
+    executions, _ = await executions_after(service.reader, UUID(run_id), 0, MAX_HISTORY_PAGE)
+    workers = [str(one["workerId"]) for one in executions if one["attempt"] == attempt]
+    if workers:
+        await refuse_logs_elsewhere(service.heartbeats, workers[-1], service.logs_at)
 
 
 async def _read_run(service: Service, run_id: str) -> RunRow:

@@ -1,4 +1,4 @@
-"""`/schedules`: first what changes a schedule, then what shows schedules and their ticks."""
+"""`/schedules`: first the commands, then the queries of schedules and their ticks."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -60,11 +60,9 @@ router = APIRouter(prefix="/schedules", route_class=StrictJsonRoute, tags=["sche
     "", status_code=201, response_model=Data[Schedule], responses=failures(400, 409, 413, 415, 429)
 )
 async def create_schedule(body: ScheduleBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Create a schedule; its first tick is the first that is due later than this."""
-    spec = body.spec()
-    row = await service.schedules.create(body.id, spec, origin)
-    shown = schedules.present(row)
-    return data(shown, 201)
+    """Create a schedule; its first tick is the first one that is due from now on."""
+    row = await service.schedules.create(body.id, body.spec(), origin)
+    return data(schedules.present(row), 201)
 
 
 @router.patch(
@@ -72,24 +70,22 @@ async def create_schedule(body: ScheduleBody, service: ServiceDep, origin: Origi
     response_model=Data[Schedule],
     responses=failures(400, 404, 409, 413, 415, 429),
     description="Make a new version of a schedule, unless nothing would change. Ticks that have"
-    " fired by now obey the version before; what is due and late by its jitter keeps its time.",
+    " fired already follow the previous version; a tick that is due and delayed by its jitter"
+    " keeps its time.",
 )
 async def revise_schedule(
     schedule_id: str, body: SchedulePatch, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
     """Make a new version of a schedule."""
-    changes = body.changes()
-    row = await service.schedules.revise(schedule_id, changes, origin)
-    shown = schedules.present(row)
-    return data(shown)
+    row = await service.schedules.revise(schedule_id, body.changes(), origin)
+    return data(schedules.present(row))
 
 
 @router.delete("/{schedule_id}", response_model=Data[Schedule], responses=failures(404, 409, 429))
 async def delete_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """End a schedule: its runs go on, its history stays, its id may be used again."""
     row = await service.schedules.delete(schedule_id, None, origin)
-    shown = schedules.present(row)
-    return data(shown)
+    return data(schedules.present(row))
 
 
 @router.post(
@@ -103,23 +99,19 @@ async def pause_schedule(
     origin: OriginDep,
     body: Annotated[ReasonBody | None, Body()] = None,
 ) -> JsonAnswer:
-    """Skip the schedule's ticks until it is resumed. Asked again, this changes nothing."""
-    reason: str | None = None
-    if body is not None:
-        reason = body.reason
+    """Skip the schedule's ticks until it is resumed. If it is paused already, nothing changes."""
+    reason = None if body is None else body.reason
     row = await service.schedules.pause(schedule_id, reason, origin)
-    shown = schedules.present(row)
-    return data(shown)
+    return data(schedules.present(row))
 
 
 @router.post(
     "/{schedule_id}/resume", response_model=Data[Schedule], responses=failures(404, 409, 429)
 )
 async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """Launch at the schedule's ticks again. Asked again, this changes nothing."""
+    """Launch at the schedule's ticks again. If it is not paused, nothing changes."""
     row = await service.schedules.resume(schedule_id, origin)
-    shown = schedules.present(row)
-    return data(shown)
+    return data(schedules.present(row))
 
 
 @router.post(
@@ -131,9 +123,9 @@ async def resume_schedule(schedule_id: str, service: ServiceDep, origin: OriginD
 async def trigger_schedule(
     schedule_id: str, service: ServiceDep, origin: OriginDep, key: KeyDep
 ) -> JsonAnswer:
-    """Launch a run of the schedule now, whatever else runs. No tick is due for that.
+    """Launch a run of the schedule now, even while others run. No tick needs to be due.
 
-    With an `Idempotency-Key` a repeated request leads to the first run again.
+    With an `Idempotency-Key` a repeated request returns the first run again.
     """
     launched = await service.schedules.trigger(schedule_id, origin, key)
     return await answer_of(launched, service)
@@ -145,30 +137,28 @@ async def trigger_schedule(
     response_model=Data[Backfill],
     responses=failures(400, 404, 409, 413, 415, 429),
     description="Launch past ticks that have no run, by the version of the schedule that was valid"
-    " when each was due, whatever else runs and also while it is paused. Excluded ticks stay so;"
-    " before the schedule was created its first version counts. A call launches a hundred at most;"
-    " go on from `continueFrom`. Asked again, no tick is launched twice, unless its backfilled run"
-    " was canceled.",
+    " when each was due, even while other runs are open or the schedule is paused. Excluded ticks"
+    " stay excluded; for times before the schedule was created its first version counts. A call"
+    " launches at most a hundred; continue from `continueFrom`. A repeated call launches no tick"
+    " twice, unless its backfilled run was canceled.",
 )
 async def backfill_schedule(
     schedule_id: str, body: BackfillBody, service: ServiceDep, origin: OriginDep
 ) -> JsonAnswer:
     """Launch past ticks of a schedule that have no run."""
-    done = await service.schedules.backfill(schedule_id, body.begin, body.end, origin)
-    runs: list[Json] = [str(run_id) for run_id in done.runs]
-    continue_from: str | None = None
-    if done.continue_from is not None:
-        continue_from = to_iso(done.continue_from)
-    shown: JsonObject = {"runs": runs, "continueFrom": continue_from}
-    return data(shown, 202)
+    backfill = await service.schedules.backfill(schedule_id, body.begin, body.end, origin)
+    runs: list[Json] = [str(run_id) for run_id in backfill.runs]
+    next_begin = backfill.continue_from
+    continue_from = None if next_begin is None else to_iso(next_begin)
+    return data({"runs": runs, "continueFrom": continue_from}, 202)
 
 
 TICKS = "schedule.tick_*"
 
-Previewed = Annotated[int, Query(ge=1, le=100, description="how many")]
+PreviewLength = Annotated[int, Query(ge=1, le=100, description="how many")]
 
-MOST_OF_PAST = 20
-"""Schedules on a page of the past: the events of each are read."""
+MAX_PAGE_OF_PAST = 20
+"""Schedules on a page with `asOf`: the events of each are read."""
 
 
 @router.get(
@@ -192,15 +182,10 @@ async def list_schedules(
     after = storable(cursor, "/cursor")
     if as_of is not None:
         return await _list_of_past(connection, service, as_of, after, limit)
-    found = await schedules.next_by_id(connection, after, limit + 1)
-    shown = found[:limit]
-    next_cursor: str | None = None
-    if len(found) > limit:
-        last = shown[-1]
-        next_cursor = last["id"]
-    meta = cursor_meta(limit, next_cursor)
-    rows = [schedules.present(row) for row in shown]
-    return page(rows, meta)
+    rows = await schedules.next_by_id(connection, after, limit + 1)
+    next_cursor = rows[limit - 1]["id"] if len(rows) > limit else None
+    items = [schedules.present(row) for row in rows[:limit]]
+    return page(items, cursor_meta(limit, next_cursor))
 
 
 @router.get(
@@ -208,9 +193,8 @@ async def list_schedules(
 )
 async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonAnswer:
     """Show a schedule."""
-    row = await _known(connection, schedule_id)
-    shown = schedules.present(row)
-    return data(shown)
+    row = await _schedule_row(connection, schedule_id)
+    return data(schedules.present(row))
 
 
 @router.get(
@@ -219,17 +203,17 @@ async def get_schedule(schedule_id: str, connection: ConnectionDep) -> JsonAnswe
     responses=failures(400, 404),
     dependencies=[MayRead],
     description="Show the next ticks that are not decided, on the clocks of the schedule's zone."
-    " A time that clocks leave out is made up for as soon as they have; one that comes twice is"
-    " told apart by its offset.",
+    " A time that the clocks skip fires right after the gap; of a time that comes twice, the offset"
+    " says which one is meant.",
 )
 async def preview_schedule(
-    schedule_id: str, connection: ConnectionDep, n: Previewed = 10
+    schedule_id: str, connection: ConnectionDep, n: PreviewLength = 10
 ) -> JsonAnswer:
     """Show the next ticks of a schedule."""
-    row = await _known(connection, schedule_id)
-    # First: it says what helps where this machine does not know the zone.
+    row = await _schedule_row(connection, schedule_id)
+    # Before the zone is used: its error says what to do if this machine does not know the zone.
     undecided = schedule_of_row(row).undecided()
-    return _coming(islice(undecided, n), row["time_zone"])
+    return _coming_ticks(islice(undecided, n), row["time_zone"])
 
 
 @router.post(
@@ -237,19 +221,19 @@ async def preview_schedule(
     response_model=Data[list[ComingTick]],
     responses=failures(400, 413, 415, 429),
     dependencies=[MayRead],
-    description="Show the next ticks of a schedule that is still to be created, by what creates it;"
-    " nothing is created. Its `jitterMs` is drawn by its `id`.",
+    description="Show the next ticks of a schedule that does not exist yet, from the body that"
+    " would create it; nothing is created. Its jitter depends on its `id`.",
 )
-async def preview_draft(body: ScheduleDraft, service: ServiceDep, n: Previewed = 10) -> JsonAnswer:
-    """Show the next ticks of a schedule that is still to be created."""
+async def preview_draft(
+    body: ScheduleDraft, service: ServiceDep, n: PreviewLength = 10
+) -> JsonAnswer:
+    """Show the next ticks of a schedule that does not exist yet."""
     spec = body.spec()
     issues = spec.issues()
     if issues:
         raise InvalidInputError(issues)
-    calendar = Calendar(id_of(body.id), spec)
-    now = service.clock()
-    ticks = islice(calendar.ticks_after(now), n)
-    return _coming(ticks, spec.time_zone)
+    ticks = Calendar(id_of(body.id), spec).ticks_after(service.clock())
+    return _coming_ticks(islice(ticks, n), spec.time_zone)
 
 
 @router.get(
@@ -257,8 +241,8 @@ async def preview_draft(body: ScheduleDraft, service: ServiceDep, n: Previewed =
     response_model=Page[list[Tick], CursorMeta],
     responses=failures(400, 404),
     dependencies=[MayRead],
-    description="List what became of the schedule's ticks, in the order in which that was decided."
-    " Ticks in a row that were skipped for one reason are one entry, however many. A tick that was"
+    description="List the outcomes of the schedule's ticks, in the order of the decisions."
+    " Consecutive ticks that were skipped for the same reason are one entry. A tick that was"
     " buffered has another entry once it is launched or skipped.",
 )
 async def list_ticks(
@@ -268,64 +252,57 @@ async def list_ticks(
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: OptionalCursor = None,
 ) -> JsonAnswer:
-    """List what became of the schedule's ticks."""
-    row = await _known(connection, schedule_id)
-    own_id = schedules.TABLE.id_of(row)
-    wanted = EventFilter(types=[TICKS], aggregate_id=own_id)
-    after = position_of(cursor or "0")
-    found = await service.audit.page(wanted, after, limit)
-    next_cursor: str | None = None
-    if found.next is not None:
-        next_cursor = str(found.next)
-    ticks = [_shown(event) for event in found.events]
-    return page(ticks, {"nextCursor": next_cursor})
+    """List the outcomes of the schedule's ticks."""
+    row = await _schedule_row(connection, schedule_id)
+    tick_events = EventFilter(types=[TICKS], aggregate_id=schedules.TABLE.id_of(row))
+    events = await service.audit.page(tick_events, position_of(cursor or "0"), limit)
+    next_cursor = None if events.next is None else str(events.next)
+    return page([_tick(event) for event in events.events], {"nextCursor": next_cursor})
 
 
-def _coming(ticks: Iterable[CalendarTick], time_zone: str) -> JsonAnswer:
+def _coming_ticks(ticks: Iterable[CalendarTick], time_zone: str) -> JsonAnswer:
     zone = ZoneInfo(time_zone)
-    coming: list[Json] = []
-    for tick in ticks:
-        local = tick.due_at.astimezone(zone)
-        shown: JsonObject = {
-            "dueAt": local.isoformat(),
-            "firesAt": to_iso(tick.fires_at),
-            "isExcluded": tick.is_excluded,
-        }
-        coming.append(shown)
-    return data(coming)
+    return data(
+        [
+            {
+                "dueAt": tick.due_at.astimezone(zone).isoformat(),
+                "firesAt": to_iso(tick.fires_at),
+                "isExcluded": tick.is_excluded,
+            }
+            for tick in ticks
+        ]
+    )
 
 
 async def _list_of_past(
     connection: Connection, service: Service, as_of: int | datetime, after: str, limit: int
 ) -> JsonAnswer:
-    at_once = min(limit, MOST_OF_PAST)
+    at_once = min(limit, MAX_PAGE_OF_PAST)
     async with opened(connection, service.files, as_of) as past:
-        found, next_cursor = await past.schedules(after, at_once)
+        rows, next_cursor = await past.schedules(after, at_once)
     meta = cursor_meta(limit, next_cursor)
     meta["asOf"] = past.position
-    rows = [schedules.present(row) for row in found]
-    return page(rows, meta)
+    return page([schedules.present(row) for row in rows], meta)
 
 
-async def _known(connection: Connection, schedule_id: str) -> ScheduleRow:
-    aggregate_id = id_of(schedule_id)
-    row = await schedules.by_id(connection, aggregate_id)
+async def _schedule_row(connection: Connection, schedule_id: str) -> ScheduleRow:
+    row = await schedules.by_id(connection, id_of(schedule_id))
     if row is None:
         raise NotFoundError("schedule_not_found", "schedule not found")
     return row
 
 
-def _shown(event: Envelope) -> JsonObject:
-    told = event.data
+def _tick(event: Envelope) -> JsonObject:
+    decision = event.data
     return {
-        "dueAt": told["due_at"],
-        "lastDueAt": told.get("last_due_at", told["due_at"]),
-        "ticks": told.get("ticks", 1),
+        "dueAt": decision["due_at"],
+        "lastDueAt": decision.get("last_due_at", decision["due_at"]),
+        "ticks": decision.get("ticks", 1),
         "outcome": event.topic.removeprefix("schedule.tick_"),
-        "cause": told["cause"],
-        "reason": told.get("reason"),
-        "runId": told.get("run_id"),
-        "watchedSince": told.get("watched_since"),
+        "cause": decision["cause"],
+        "reason": decision.get("reason"),
+        "runId": decision.get("run_id"),
+        "watchedSince": decision.get("watched_since"),
         "decidedAt": event.at,
         "position": event.position,
     }

@@ -1,4 +1,4 @@
-"""`/subjects`: erasing a person's data. First what clients send and see, then the route."""
+"""`/subjects`: erasing a person's data. First the shapes, then the route."""
 
 from typing import Annotated
 
@@ -19,22 +19,20 @@ from projections import erased_subjects
 class ErasedSubject(Shape):
     """A subject whose personal data cannot be read any more."""
 
-    key_id: str = Field(
-        description="of the key that is destroyed; events name it where its data were"
-    )
+    key_id: str = Field(description="id of the destroyed key; events name it where the data were")
     reason: str | None
     runs: int = Field(description="how many runs held its data")
     erased_at: AwareDatetime
 
 
 class Erasure(ErasedSubject):
-    """What an erasure did, and where in the log it stands."""
+    """What an erasure did, and its position in the log."""
 
     position: int
 
 
 class EraseBody(_Body):
-    """Whom to erase, and why; the log keeps the reason for ever, so it should name nobody."""
+    """The subject to erase; the log keeps the reason for ever, so it should name nobody."""
 
     subject: Annotated[str, Field(min_length=1)] | int
     reason: Annotated[str, Field(max_length=1_000)] | None = None
@@ -49,11 +47,9 @@ router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subje
     responses=failures(400, 404, 409, 413, 415, 429),
     description="Destroy the subject's key: its personal data cannot be read any more,"
     " in the log and in all that follows from it.\n\n"
-    "Asked again, this is a 404: nothing is kept under the name any more.",
+    "A repeated call is a 404: nothing is kept under the name any more.",
 )
 async def erase_subject(body: EraseBody, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
     """Destroy the key of a subject's personal data."""
-    subject = str(body.subject)
-    erasure = await service.subjects.erase(subject, body.reason, origin)
-    shown = erased_subjects.present(erasure.row)
-    return data({**shown, "position": erasure.position})
+    erasure = await service.subjects.erase(str(body.subject), body.reason, origin)
+    return data({**erased_subjects.present(erasure.row), "position": erasure.position})

@@ -1,4 +1,4 @@
-"""The service as operators watch it: `/health`, `/ready` and `/metrics`, then `/workers`."""
+"""`/health`, `/ready` and `/metrics` for monitoring, then `/workers`."""
 
 import logging
 from http import HTTPStatus
@@ -26,7 +26,7 @@ health_router = APIRouter(tags=["health"])
 
 @health_router.get("/health", response_model=Health)
 async def health() -> JsonAnswer:
-    """Tell that the service answers."""
+    """Answer that the service runs."""
     return JsonAnswer({"status": "ok"})
 
 
@@ -35,12 +35,12 @@ async def health() -> JsonAnswer:
     "/ready",
     response_model=Health,
     responses={503: {"model": NotReady, "description": "Something that it needs is missing."}},
-    description="Tell whether this process can serve: its database, its schema, its reader"
+    description="Check whether this process can serve: its database, its schema, its reader"
     " (by a query of its own), its sealer and its background tasks. Send it no clients"
     " while this is a 503; restart it only if that does not pass.",
 )
 async def ready(request: Request) -> JsonAnswer:
-    """Tell whether this process can serve."""
+    """Check whether this process can serve."""
     readiness = cast("Readiness", request.app.state.readiness)
     reasons = await readiness.reasons_against()
     if reasons:
@@ -53,11 +53,11 @@ async def ready(request: Request) -> JsonAnswer:
     response_class=PlainTextResponse,
     responses=failures(),
     dependencies=[MayRead],
-    description="Tell Prometheus of runs, log, appends, leases, background tasks and streams,"
-    " in its text format. Where tokens are required, any of them will do.",
+    description="Show metrics of runs, log, appends, leases, background tasks and streams,"
+    " in Prometheus' text format. Where tokens are required, any of them will do.",
 )
 async def metrics(request: Request) -> Response:
-    """Tell Prometheus how the service is."""
+    """Show metrics in Prometheus' text format."""
     scrapes = cast("Scrapes", request.app.state.scrapes)
     return Response(await scrapes.exposition(), media_type=CONTENT_TYPE)
 
@@ -67,35 +67,33 @@ class Worker(Shape):
 
     id: str
     state: Standing = Field(
-        description="`draining`: it claims nothing more, and ends once what it runs has ended;"
-        " `lost`: it counts as dead, or soon will"
+        description="`draining`: it claims no more runs, and exits once its runs have ended;"
+        " `lost`: its heartbeats are missing"
     )
-    host: str = Field(description="the name of the machine where it runs")
-    pid: int = Field(description="its process there")
-    version: str | None = Field(description="of its program; null where it does not say")
+    host: str = Field(description="the name of its machine")
+    pid: int = Field(description="its process id there")
+    version: str | None = Field(description="its program's version; null if it reports none")
     slots: int = Field(description="how many runs it executes at a time")
     shared_slots: int = Field(
-        description="how many beside them may share a process, of jobs that say so"
+        description="how many further runs may share one process, of jobs with shared isolation"
     )
-    busy: int = Field(description="how many it executes now, but for those that share")
-    shared_busy: int = Field(description="how many of those that share it executes now")
-    labels: dict[str, str] = Field(description="what it was given to be told by")
+    busy: int = Field(description="how many of its slots are in use")
+    shared_busy: int = Field(description="how many of its shared slots are in use")
+    labels: dict[str, str] = Field(description="labels that it was started with")
     entry_points: list[str] | None = Field(
-        description="what it offers to execute; null: a version that takes everything"
+        description="entry points that it can execute; null: an old version, which takes all"
     )
     started_at: AwareDatetime
-    last_beat_at: AwareDatetime = Field(description="when it last proved that it lives")
+    last_beat_at: AwareDatetime = Field(description="when its last heartbeat came")
 
 
 class UnofferedRuns(Shape):
     """Waiting runs of a job whose entry point no living worker offers."""
 
-    slug: str = Field(description="the job's")
+    slug: str = Field(description="the job's slug")
     entry_point: str
-    runs: int = Field(description="how many wait for it, of the first hundred of the job's queue")
+    runs: int = Field(description="how many wait for it, among the first hundred of the job")
 
-
-# `/workers`: which ones live, what each offers, and how to drain one.
 
 router = APIRouter(prefix="/workers", route_class=StrictJsonRoute, tags=["workers"])
 
@@ -109,9 +107,9 @@ MAX_ID = 300
     response_model=Page[list[Worker], PartMeta],
     responses=failures(400),
     dependencies=[MayRead],
-    description="List workers by id: those that live, and those that were lost within the"
-    " last day. Those that were stopped in good order are not shown. There is no `asOf`: that"
-    " a worker lives is no event.",
+    description="List workers by id: those that are alive, and those that were lost within the"
+    " last day. Workers that stopped cleanly are not shown. There is no `asOf`: heartbeats"
+    " are not events.",
 )
 async def list_workers(
     connection: ConnectionDep,
@@ -122,15 +120,10 @@ async def list_workers(
 ) -> JsonAnswer:
     """List workers by id."""
     after = storable(cursor, "/cursor")
-    found = await listing.page_of_workers(connection, after, limit + 1)
-    shown = found[:limit]
-    next_cursor: str | None = None
-    if len(found) > limit:
-        last = shown[-1]
-        next_cursor = last["id"]
-    meta = cursor_meta(limit, next_cursor)
-    workers = [listing.present(worker) for worker in shown]
-    return page(workers, meta)
+    rows = await listing.page_of_workers(connection, after, limit + 1)
+    next_cursor = rows[limit - 1]["id"] if len(rows) > limit else None
+    items = [listing.present(row) for row in rows[:limit]]
+    return page(items, cursor_meta(limit, next_cursor))
 
 
 @router.get(
@@ -143,11 +136,10 @@ async def list_workers(
 )
 async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
     """List entry points that runs wait for and no living worker offers."""
-    found = await claims.unoffered_runs(connection)
     return data(
         [
-            {"slug": waiting["slug"], "entryPoint": waiting["entry_point"], "runs": waiting["runs"]}
-            for waiting in found
+            {"slug": row["slug"], "entryPoint": row["entry_point"], "runs": row["runs"]}
+            for row in await claims.unoffered_runs(connection)
         ]
     )
 
@@ -157,13 +149,11 @@ async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
     status_code=202,
     response_model=Data[Worker],
     responses=failures(404, 409, 429),
-    description="Let a worker claim nothing more from now on, end what it runs however long"
-    " that takes, and then end itself. Asked again, it is the same.",
+    description="Let a worker claim no more runs, finish those that it executes however long"
+    " that takes, and then exit. A repeated call changes nothing.",
 )
 async def drain_worker(worker_id: str, connection: ConnectionDep, origin: OriginDep) -> JsonAnswer:
-    """Let a worker come to its end."""
-    known_id = storable(worker_id, "/worker_id")
-    found = await listing.drain(connection, known_id)
-    logger.info("worker %s is drained, asked for by %s", worker_id, origin.actor)
-    shown = listing.present(found)
-    return data(shown, 202)
+    """Let a worker finish its runs and exit."""
+    row = await listing.drain(connection, storable(worker_id, "/worker_id"))
+    logger.info("worker %s is drained, requested by %s", worker_id, origin.actor)
+    return data(listing.present(row), 202)

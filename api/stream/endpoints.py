@@ -21,9 +21,8 @@ from api.access import (
     principal_of,
 )
 from api.http.connections import abort
-from api.http.dependencies import MayRead, service_of
+from api.http.dependencies import MayRead, refuse_unknown_names, service_of
 from api.http.limits import LAST_WORDS_S
-from api.http.query_names import refuse_unknown_names
 from api.shapes.base import failures
 from api.stream.frames import Frame, Wanted, ended, pong, wanted_of
 from api.stream.hub import Arrival

@@ -1,7 +1,7 @@
 """Histories, runs and definitions, now or as of a position, for routes that show either.
 
-First histories, page by page or part by part; then `View`, whose kinds are the present and the
-past; last the lists of definitions.
+First histories, page by page or part by part; then `View` with its two implementations, the
+present and the past; last the lists of definitions.
 """
 
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -35,16 +35,21 @@ from projections.runs.attempts import AttemptFolder
 from projections.runs.lists import Jobs, RunFilter, jobs_labelled, jobs_named_like
 from projections.table import rows_by_id
 
-# Histories as clients see them: page by page, or all of it part by part.
-
 MAX_BYTES = 4_194_304
-"""A page of executions goes no further: each may tell of a long error."""
+"""Size at which a page of executions ends: each may hold a long error message."""
 
 
 async def all_events(
     reader: Reader, run_id: UUID, first: Sequence[Envelope], after: int
 ) -> AsyncIterator[list[JsonObject]]:
-    """Yield a run's events: the first, and then all after a version."""
+    """Yield a run's events in parts.
+
+    Args:
+        reader: reads the log.
+        run_id: the run.
+        first: the first part, which has been read already.
+        after: the version of its last event.
+    """
     yield [event.present() for event in first]
     position: int | None = after
     while position is not None:
@@ -55,52 +60,49 @@ async def all_events(
 async def executions_after(
     reader: Reader, run_id: UUID, after: int, limit: int
 ) -> tuple[list[JsonObject], int | None]:
-    """Return a run's executions that began after an event, at most so many.
+    """Return at most `limit` executions of a run that began after an event.
 
-    With them comes after which event the next begins, None where there is none.
+    With them comes the `after` of the next page, None at the end.
     """
     folder = AttemptFolder()
-    found: list[JsonObject] = []
+    executions: list[JsonObject] = []
     size = 0
     position: int | None = after
     while position is not None:
         events, position = await reader.landmarks(run_id, position)
         for event in events:
-            over = folder.add(event)
-            if over is None:
+            ended = folder.add(event)
+            if ended is None:
                 continue
-            found.append(over)
-            size += len(orjson.dumps(over))
-            if len(found) == limit or size > MAX_BYTES:
-                return found, folder.began_at - 1
+            executions.append(ended)
+            size += len(orjson.dumps(ended))
+            if len(executions) == limit or size > MAX_BYTES:
+                return executions, folder.began_at - 1
     last = folder.end()
     if last is not None:
-        found.append(last)
-    return found, None
-
-
-# A run log that is not found here may have been written elsewhere: say so, and by which worker.
+        executions.append(last)
+    return executions, None
 
 
 async def refuse_logs_elsewhere(heartbeats: Heartbeats, worker_id: str, here: str | None) -> None:
-    """Say so where a worker's log is not empty but out of reach.
+    """Refuse to show a log as empty if its worker writes logs to another directory or store.
 
     Raises:
-        NotFoundError: the worker has another data directory or store.
+        NotFoundError: it does; the message says on which machine.
     """
     writer = await heartbeats.writer_of_logs(worker_id)
     if writer is None or writer["logs_at"] in {None, here}:
         return
-    where = "another data directory or store of logs than this API"
     message = (
-        f"the log is with the worker {worker_id} on {writer['host']}, which has {where};"
+        f"the log is with the worker {worker_id} on {writer['host']}, which has another"
+        " data directory or store of logs than this API;"
         " start both with the same --data-dir, or with the same --logs-store"
     )
     raise NotFoundError("logs_elsewhere", message)
 
 
 class View(Jobs, Protocol):
-    """What can be seen of runs and jobs."""
+    """Runs and jobs, now or at a position of the log."""
 
     async def run(self, run_id: UUID) -> RunRow | None:
         """Return the run, or None."""
@@ -109,23 +111,23 @@ class View(Jobs, Protocol):
         """Return the definition with this slug, ignoring case, or None."""
 
     async def jobs(self, ids: Sequence[UUID]) -> dict[UUID, JobDefinitionRow]:
-        """Return those of the definitions that there are."""
+        """Return the definitions that exist, by id."""
 
     async def runs(
-        self, wanted: RunFilter, limit: int, offset: int
+        self, run_filter: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], int | None]:
         """Return a page of runs, newest first, and the offset of the next, None at the end."""
 
     async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
-        """Return those of the runs whose last event this version of the program cannot read."""
+        """Return the runs whose last event this version of the program cannot read."""
 
     @property
     def position(self) -> int | None:
-        """Return where in the log one looks from, None for the present."""
+        """Return the log position that is shown, None for the present."""
 
 
 class Present(View):
-    """The tables as they stand."""
+    """The tables as they are now."""
 
     position: int | None = None
 
@@ -167,9 +169,9 @@ class Present(View):
 
     @override
     async def runs(
-        self, wanted: RunFilter, limit: int, offset: int
+        self, run_filter: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], int | None]:
-        return await lists.list_runs(self._connection, wanted, limit, offset)
+        return await lists.list_runs(self._connection, run_filter, limit, offset)
 
     @override
     async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
@@ -177,13 +179,13 @@ class Present(View):
 
 
 @asynccontextmanager
-async def view(
+async def open_view(
     connection: Connection, files: LogFiles, as_of: int | datetime | None
 ) -> AsyncIterator[View]:
-    """Open the view that a request asks for.
+    """Open the present, or the past at a position or time.
 
     Raises:
-        InvalidInputError: it lies in the future.
+        InvalidInputError: `as_of` lies in the future.
     """
     if as_of is None:
         yield Present(connection)
@@ -192,37 +194,36 @@ async def view(
         yield past
 
 
-def meta_of(seen: View) -> JsonObject:
-    """Return what the `meta` of an answer says of the view: nothing of the present."""
-    if seen.position is None:
-        return {}
-    return {"asOf": seen.position}
+def meta_of(view: View) -> JsonObject:
+    """Return the `asOf` of an answer's `meta`; nothing for the present."""
+    return {} if view.position is None else {"asOf": view.position}
 
 
-async def presented(seen: View, runs: Sequence[RunRow], quarantine: Quarantine) -> list[JsonObject]:
-    """Return the runs as clients see them; those that cannot be read say so."""
+async def present_runs(
+    view: View, runs: Sequence[RunRow], quarantine: Quarantine
+) -> list[JsonObject]:
+    """Return the runs as JSON; those that this version cannot read are marked `quarantined`."""
     ids = [UUID(run["id"]) for run in runs]
-    unreadable = await seen.with_unreadable_head(ids)
-    shown: list[JsonObject] = []
+    unreadable = await view.with_unreadable_head(ids)
+    documents: list[JsonObject] = []
     for run_id, run in zip(ids, runs, strict=True):
-        one = job_runs.present(run)
+        document = job_runs.present(run)
         if run_id in unreadable or run_id in quarantine:
-            one["quarantined"] = True
-        shown.append(one)
-    return shown
+            document["quarantined"] = True
+        documents.append(document)
+    return documents
 
 
-async def with_jobs(seen: View, runs: Sequence[RunRow], quarantine: Quarantine) -> list[JsonObject]:
-    """Return the runs as clients see them, each with its job in brief."""
+async def with_jobs(view: View, runs: Sequence[RunRow], quarantine: Quarantine) -> list[JsonObject]:
+    """Return the runs as JSON, each with its job in brief."""
     ids = {UUID(run["job_definition_id"]) for run in runs}
-    jobs = await seen.jobs(list(ids))
+    jobs = await view.jobs(list(ids))
     briefs = {job["id"]: _brief(job) for job in jobs.values()}
-    documents = await presented(seen, runs, quarantine)
-    shown: list[JsonObject] = []
-    for run, document in zip(runs, documents, strict=True):
-        job_id = run["job_definition_id"]
-        shown.append({"run": document, "job": briefs[job_id]})
-    return shown
+    documents = await present_runs(view, runs, quarantine)
+    return [
+        {"run": document, "job": briefs[run["job_definition_id"]]}
+        for run, document in zip(runs, documents, strict=True)
+    ]
 
 
 def _brief(job: JobDefinitionRow) -> JsonObject:
@@ -236,33 +237,33 @@ def _brief(job: JobDefinitionRow) -> JsonObject:
     }
 
 
-# Lists of definitions, part by part: a single one may be a megabyte long.
-
 PART_BYTES = 262_144
-"""A part of a list has no more, unless a single definition does."""
+"""Size at which a part of a list ends; a single definition may be larger."""
 
 PAGE_BYTES = 4_194_304
-"""A page of a list ends with the definition that reaches this."""
+"""A page of a list ends with the definition that reaches this size."""
 
-AT_ONCE = 50
+MAX_PART = 50
 """Definitions that are read, and held in memory, at a time."""
 
 
 @dataclass(frozen=True)
-class Part:
-    """Some definitions, as JSON, and whether others may come behind the last slug.
-
-    Of those that were read, some may not have been there at the moment that is asked for.
+class DefinitionsPart:
+    """Some definitions as JSON, ordered by slug.
 
     Attributes:
-        slugs: of the definitions in `texts`.
+        slugs: slugs of the definitions in `texts`.
+        texts: the definitions.
+        rows_read: rows that were read, including those that the view or the module filter left out.
+        last_slug: slug of the last row that was read.
+        has_more: whether more rows may follow it.
     """
 
     slugs: list[str]
     texts: list[bytes]
-    read: int
+    rows_read: int
     last_slug: str
-    goes_on: bool
+    has_more: bool
 
 
 @dataclass(frozen=True)
@@ -270,10 +271,10 @@ class JobLists:
     """All definitions, ordered by slug.
 
     Attributes:
-        pool: for the present.
-        costly: for the past.
+        pool: connections for reading the present.
+        costly: connections for reading the past.
         as_of: a position or a time; None for the present.
-        modules: only those that belong to one of these; empty for all.
+        modules: only jobs that belong to one of these modules; empty for all jobs.
     """
 
     pool: AsyncConnectionPool[Connection]
@@ -282,65 +283,60 @@ class JobLists:
     as_of: int | datetime | None
     modules: frozenset[str] = frozenset()
 
-    async def after(self, slug: str, at_once: int, *, is_new: bool = True) -> Part:
-        """Return the definitions that come next after a slug.
+    async def after(self, slug: str, limit: int, *, is_new: bool = True) -> DefinitionsPart:
+        """Return at most `limit` definitions that come after a slug.
 
         Args:
-            slug: of the last one that is known.
-            at_once: definitions at most.
+            slug: the last slug of the part before; empty for the first part.
+            limit: how many definitions to read at most.
             is_new: whether this is the first part.
 
         Raises:
             OverloadedError, TooCostlyError: as `CostlyReads.turn`.
-            InvalidInputError: `as_of` is still to come.
+            InvalidInputError: `as_of` lies in the future.
         """
         is_past = self.as_of is not None
         async with (
             self._connection(is_new=is_new) as connection,
-            view(connection, self.files, self.as_of) as seen,
+            open_view(connection, self.files, self.as_of) as view,
         ):
-            some = await job_definitions.next_by_slug(
-                connection, slug, at_once, PART_BYTES, also_deleted=is_past
+            part = await job_definitions.next_by_slug(
+                connection, slug, limit, PART_BYTES, also_deleted=is_past
             )
-            rows = some.rows
-            if is_past:
-                rows = await _as_seen(seen, some.rows)
-        rows = [row for row in rows if self._belongs(row)]
+            rows = await _as_of_view(view, part.rows) if is_past else part.rows
+        rows = [row for row in rows if self._is_in_modules(row)]
         slugs = [row["slug"] for row in rows]
-        documents = [job_definitions.present(row) for row in rows]
-        texts = [orjson.dumps(document) for document in documents]
-        if not some.rows:
-            return Part(slugs, texts, 0, slug, goes_on=False)
-        read = len(some.rows)
-        last = some.rows[-1]
-        last_slug = last["slug"]
-        return Part(slugs, texts, read, last_slug, some.goes_on)
+        texts = [orjson.dumps(job_definitions.present(row)) for row in rows]
+        if not part.rows:
+            return DefinitionsPart(slugs, texts, 0, slug, has_more=False)
+        last_slug = part.rows[-1]["slug"]
+        return DefinitionsPart(slugs, texts, len(part.rows), last_slug, part.goes_on)
 
-    def _belongs(self, row: JobDefinitionRow) -> bool:
+    def _is_in_modules(self, row: JobDefinitionRow) -> bool:
         if not self.modules:
             return True
         return job_definitions.is_of_modules(row, self.modules)
 
     async def page(self, after: str, limit: int) -> tuple[list[bytes], str | None]:
-        """Return a page behind a slug, and the last slug on it where others follow.
+        """Return the definitions after a slug as JSON, and the `after` of the next page.
 
         Raises:
-            InvalidInputError: `as_of` is still to come.
+            InvalidInputError: `as_of` lies in the future.
         """
         slugs: list[str] = []
         texts: list[bytes] = []
         size = 0
-        goes_on = True
+        has_more = True
         last_slug = after
-        while goes_on and len(texts) <= limit and size < PAGE_BYTES:
-            part = await self.after(last_slug, min(limit + 1 - len(texts), AT_ONCE))
+        while has_more and len(texts) <= limit and size < PAGE_BYTES:
+            part = await self.after(last_slug, min(limit + 1 - len(texts), MAX_PART))
             slugs += part.slugs
             texts += part.texts
             size += sum(map(len, part.texts))
-            last_slug, goes_on = part.last_slug, part.goes_on
+            last_slug, has_more = part.last_slug, part.has_more
         if len(texts) > limit:
             return texts[:limit], slugs[limit - 1]
-        return texts, last_slug if goes_on else None
+        return texts, last_slug if has_more else None
 
     def _connection(self, *, is_new: bool) -> AbstractAsyncContextManager[Connection]:
         if self.as_of is None:
@@ -348,9 +344,9 @@ class JobLists:
         return self.costly.turn(["/asOf"], is_new=is_new)
 
 
-async def _as_seen(seen: View, rows: Sequence[JobDefinitionRow]) -> list[JobDefinitionRow]:
-    """Return the definitions as they were, without those that were not there."""
+async def _as_of_view(view: View, rows: Sequence[JobDefinitionRow]) -> list[JobDefinitionRow]:
+    """Return the definitions as the view has them, without those that it does not have."""
     ids = [UUID(row["id"]) for row in rows]
-    were = await seen.jobs(ids)
-    found = [were[one] for one in ids if one in were]
-    return [row for row in found if row["deleted_at"] is None]
+    jobs = await view.jobs(ids)
+    existing = [jobs[job_id] for job_id in ids if job_id in jobs]
+    return [row for row in existing if row["deleted_at"] is None]

@@ -1,7 +1,7 @@
-"""How this process is: the answers of `GET /metrics` and `GET /ready`.
+"""The answers of `GET /metrics` and `GET /ready`.
 
-First what it counts and what the database says meanwhile (`Scrapes`), then whether it can serve,
-and if not, why (`Readiness`).
+First the metrics, of this process and from the database (`Scrapes`), then whether the process can
+serve, and if not, why (`Readiness`).
 """
 
 import asyncio
@@ -31,18 +31,18 @@ from runtime.tasks import TaskState
 
 logger = logging.getLogger(__name__)
 
-SCRAPE_PATIENCE_S = 5.0
-"""Half of what Prometheus waits for an answer unless it is told otherwise."""
+SCRAPE_TIMEOUT_S = 5.0
+"""Half of Prometheus' default timeout."""
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What the database says.
+class _DatabaseStatus:
+    """Metrics that come from the database.
 
     Attributes:
-        unread: how many places of the log this process's reader is behind its end.
-        oldest_s: for how long the run that has waited longest is due.
-        due: the most first.
+        unread: how many positions this process's reader is behind the log's head.
+        oldest_s: for how many seconds the longest waiting run has been due.
+        due: due runs by entry point, the most first.
     """
 
     runs: Counts
@@ -57,10 +57,10 @@ class _Found:
 
 @dataclass(frozen=True)
 class Scrapes:
-    """Answers scrapes.
+    """Answers Prometheus' scrapes.
 
     Attributes:
-        metrics: what this process counts.
+        metrics: counters of this process.
         counts: counts the runs.
         read: returns the position up to which this process has read the log.
     """
@@ -73,32 +73,29 @@ class Scrapes:
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def exposition(self) -> bytes:
-        """Return all metrics; while the database is away, those that need it are missing."""
+        """Return all metrics; those from the database are missing while it cannot be reached."""
         try:
-            async with asyncio.timeout(SCRAPE_PATIENCE_S):
-                found = await self._found()
+            async with asyncio.timeout(SCRAPE_TIMEOUT_S):
+                # One scrape at a time: those that wait for another's count hold no connection.
+                async with self._turn, borrowed(self.pool) as connection:
+                    status = await self._read_status(connection)
         except (LogUnavailableError, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             logger.warning("metrics that need the database are missing: %s", reason)
             return self.metrics.exposition()
-        # A thousand lines take some ten milliseconds, in which the loop has better to do.
-        looked = await asyncio.to_thread(generate_latest, _Looked(found))
-        return self.metrics.exposition() + looked
+        # A thousand lines take some ten milliseconds: too long for the event loop.
+        from_database = await asyncio.to_thread(generate_latest, _StatusCollector(status))
+        return self.metrics.exposition() + from_database
 
-    async def _found(self) -> _Found:
-        # One scrape at a time: those that wait for another's count hold no connection.
-        async with self._turn, borrowed(self.pool) as connection:
-            return await self._look(connection)
-
-    async def _look(self, connection: Connection) -> _Found:
+    async def _read_status(self, connection: Connection) -> _DatabaseStatus:
         runs = await self.counts.count(connection)
-        # First how far this process is: what is appended meanwhile may be read, or not.
+        # Before the head: else events that are appended in between would count as unread or not.
         read = self.read()
         head = await read_value(connection, int, sql.HEAD)
         oldest_s = await waiting_s(connection, self.quarantine)
         workers = await count_by_state(connection)
         unoffered = await unoffered_runs(connection)
-        return _Found(
+        return _DatabaseStatus(
             runs=runs,
             workers=workers,
             head=head,
@@ -110,73 +107,73 @@ class Scrapes:
         )
 
 
-MOST_ENTRY_POINTS = 100
-"""Entry points that are told apart: those of which the most runs are due."""
+MAX_ENTRY_POINTS = 100
+"""Entry points with a label of their own: those with the most due runs."""
 
 
-class _Looked(Collector):
-    def __init__(self, found: _Found) -> None:
-        self._found = found
+class _StatusCollector(Collector):
+    def __init__(self, status: _DatabaseStatus) -> None:
+        self._status = status
 
     def collect(self) -> Iterable[Metric]:
-        found = self._found
+        status = self._status
         runs = GaugeMetricFamily(
             "apphub_runs", "Runs by job and state.", labels=["definition", "state"]
         )
-        for slug, of_job in found.runs.items():
+        for slug, of_job in status.runs.items():
             for state, number in of_job.items():
                 runs.add_metric([slug, state], number)
         yield runs
         workers = GaugeMetricFamily(
             "apphub_workers", "Workers by state; those that were lost, for a day.", labels=["state"]
         )
-        for standing, number in found.workers.items():
+        for standing, number in status.workers.items():
             workers.add_metric([standing], number)
         yield workers
         yield GaugeMetricFamily(
             "apphub_unoffered_entry_points",
             "Entry points of waiting runs that no living worker offers.",
-            value=found.unoffered,
+            value=status.unoffered,
         )
         due = GaugeMetricFamily(
             "apphub_runs_due",
             "Pending runs whose time has come, by entry point.",
             labels=["entry_point"],
         )
-        for waiting in found.due[:MOST_ENTRY_POINTS]:
+        for waiting in status.due[:MAX_ENTRY_POINTS]:
             due.add_metric([waiting["entry_point"]], waiting["runs"])
-        due.add_metric([OTHERS], sum(waiting["runs"] for waiting in found.due[MOST_ENTRY_POINTS:]))
+        due.add_metric([OTHERS], sum(waiting["runs"] for waiting in status.due[MAX_ENTRY_POINTS:]))
         yield due
         yield GaugeMetricFamily(
             "apphub_oldest_pending_seconds",
             "For how long the run that has waited longest has been due.",
-            value=found.oldest_s,
+            value=status.oldest_s,
         )
         yield GaugeMetricFamily(
-            "apphub_log_head", "Position of the log's last event.", value=found.head
+            "apphub_log_head", "Position of the log's last event.", value=status.head
         )
         yield GaugeMetricFamily(
             "apphub_reader_lag_events",
             "Positions of the log that this process has not read yet.",
-            value=found.unread,
+            value=status.unread,
         )
         yield GaugeMetricFamily(
             "apphub_quarantined",
             "Runs and other things that this process cannot read.",
-            value=found.quarantined,
+            value=status.quarantined,
         )
 
 
-READY_PATIENCE_S = 2.0
-"""Within so long the database has to answer."""
+READY_TIMEOUT_S = 2.0
+"""The database has to answer within this time."""
 
 LATE_S = 5.0
-"""A reader or a sealer that is further behind than this does not follow any more."""
+"""A reader or a sealer that is further behind than this counts as stuck."""
 
 
 @dataclass(frozen=True)
 class Readiness:
-    """Whoever knows whether this process can serve.
+    """Checks whether this process can serve.
 
     Attributes:
         read: returns the position up to which this process has read the log.
@@ -190,32 +187,33 @@ class Readiness:
     seal_every_s: float | None
 
     async def reasons_against(self) -> list[str]:
-        """Ask the database, and return what keeps this process from serving; mostly nothing."""
-        about_tasks = reasons_of_tasks(self.tasks())
+        """Return what keeps this process from serving, in sentences; empty if it can serve."""
+        task_reasons = reasons_of_tasks(self.tasks())
         try:
-            async with asyncio.timeout(READY_PATIENCE_S), borrowed(self.pool) as connection:
-                found = await progress(connection, self.read())
+            async with asyncio.timeout(READY_TIMEOUT_S), borrowed(self.pool) as connection:
+                state = await progress(connection, self.read())
         except LogUnavailableError as error:
-            return [f"database: {error}", *about_tasks]
+            return [f"database: {error}", *task_reasons]
         except TimeoutError:
-            late = f"database: it did not answer within {READY_PATIENCE_S:g} s"
-            return [late, *about_tasks]
-        return [*reasons_of_progress(found, self.seal_every_s), *about_tasks]
+            late = f"database: it did not answer within {READY_TIMEOUT_S:g} s"
+            return [late, *task_reasons]
+        return [*reasons_of_progress(state, self.seal_every_s), *task_reasons]
 
 
-def reasons_of_progress(found: Progress, seal_every_s: float | None) -> list[str]:
-    """Return what the database shows to be wrong."""
+def reasons_of_progress(state: Progress, seal_every_s: float | None) -> list[str]:
+    """Return what is wrong with the schema, the reader and the sealer, in sentences."""
     reasons: list[str] = []
-    schema = found["schema"]
-    # Beside a newer version, which has migrated, this one goes on serving.
+    schema = state["schema"]
+    # A newer schema is no reason: this version continues to serve during a rolling upgrade.
     if schema is None or schema < HEAD:
-        differs = f"the schema is {schema}, this version needs {HEAD}"
-        reasons.append(f"migrations: {differs}; run: apphub-jobs migrate")
-    unread_s = found["unread_s"]
+        reasons.append(
+            f"migrations: the schema is {schema}, this version needs {HEAD};"
+            " run: apphub-jobs migrate"
+        )
+    unread_s = state["unread_s"]
     if unread_s is not None and unread_s > LATE_S:
-        told = f"reader: an event has waited for {unread_s:.0f} s to be read"
-        reasons.append(told)
-    unsealed_s = found["unsealed_s"]
+        reasons.append(f"reader: an event has waited for {unread_s:.0f} s to be read")
+    unsealed_s = state["unsealed_s"]
     if seal_every_s is None or unsealed_s is None:
         return reasons
     if unsealed_s > LATE_S + seal_every_s:
@@ -224,7 +222,7 @@ def reasons_of_progress(found: Progress, seal_every_s: float | None) -> list[str
 
 
 def reasons_of_tasks(tasks: Sequence[TaskState]) -> list[str]:
-    """Return which background tasks do not run, and what they died of."""
+    """Return which background tasks do not run, and their last errors, in sentences."""
     return [
         f"task {task.name}: {task.status}, died {task.deaths} times: {task.last_error}"
         for task in tasks

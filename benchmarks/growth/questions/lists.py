@@ -5,7 +5,7 @@ from uuid import UUID, uuid4
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.views.lists import AT_ONCE, PART_BYTES, Present, with_jobs
+from api.views.lists import MAX_PART, PART_BYTES, Present, with_jobs
 from benchmarks.growth.known import Known
 from benchmarks.growth.questions.question import Question
 from catalog import app_search, build_rows, repository_rows
@@ -35,7 +35,7 @@ def _list(
 
 def job_questions(known: Known) -> list[Question]:
     async def jobs(connection: Connection) -> object:
-        return await job_definitions.next_by_slug(connection, "", AT_ONCE, PART_BYTES)
+        return await job_definitions.next_by_slug(connection, "", MAX_PART, PART_BYTES)
 
     async def job(connection: Connection) -> object:
         seen = Present(connection)

@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from api.views.lists import AT_ONCE
+from api.views.lists import MAX_PART
 from domain.errors import OverloadedError
 from domain.jobs.launching import Launch
 from eventlog.append import writer
@@ -94,12 +94,12 @@ async def test_a_long_list_of_jobs_comes_in_parts(
     del api
     schema = {"type": "object", "description": "x" * 20_000}
     async with parts(database_url) as part:
-        for number in range(2 * AT_ONCE + 7):
+        for number in range(2 * MAX_PART + 7):
             await registered(part.jobs, f"job-{number:03}", parameters_schema=schema)
     answer = client.get("/jobs").raise_for_status()
     slugs = [job["slug"] for job in answer.json()["data"]]
     assert slugs == sorted(slugs)
-    assert len(slugs) >= 2 * AT_ONCE + 7
+    assert len(slugs) >= 2 * MAX_PART + 7
     assert answer.headers["Content-Type"] == "application/json"
     assert "Content-Length" not in answer.headers
     some = next(job for job in answer.json()["data"] if job["slug"] == "job-055")

@@ -2,7 +2,14 @@
 
 import pytest
 
-from api.access import ALL_AT_ONCE, AT_ONCE, MAX_ADDRESSES, MAX_RIGHT, Guesses, TooManyGuessesError
+from api.access import (
+    ADDRESS_BURST,
+    MAX_ACCEPTED,
+    MAX_ADDRESSES,
+    TOTAL_BURST,
+    Guesses,
+    TooManyGuessesError,
+)
 
 
 class Clock:
@@ -14,11 +21,11 @@ class Clock:
 
 def guess(guesses: Guesses, address: str, token: str, *, right: bool = False) -> None:
     guesses.check(address, token)
-    guesses.note(address, token, right=right)
+    guesses.record(address, token, is_correct=right)
 
 
 def exhaust(guesses: Guesses, address: str) -> None:
-    for number in range(AT_ONCE):
+    for number in range(ADDRESS_BURST):
         guess(guesses, address, f"wrong {number}")
     with pytest.raises(TooManyGuessesError):
         guesses.check(address, "wrong again")
@@ -50,7 +57,7 @@ def test_a_token_that_was_taken_away_is_a_guess_like_others() -> None:
     guesses = Guesses(Clock())
     guess(guesses, "192.0.2.1", "good", right=True)
     guess(guesses, "192.0.2.1", "good")
-    exhaust_rest = AT_ONCE - 1
+    exhaust_rest = ADDRESS_BURST - 1
     for number in range(exhaust_rest):
         guess(guesses, "192.0.2.1", f"wrong {number}")
     with pytest.raises(TooManyGuessesError):
@@ -59,7 +66,7 @@ def test_a_token_that_was_taken_away_is_a_guess_like_others() -> None:
 
 def test_all_addresses_of_a_network_of_ipv6_count_as_one() -> None:
     guesses = Guesses(Clock())
-    for number in range(AT_ONCE):
+    for number in range(ADDRESS_BURST):
         guess(guesses, f"2001:db8:0:1::{number:x}", "wrong")
     with pytest.raises(TooManyGuessesError):
         guesses.check("2001:db8:0:1:ffff::1", "wrong")
@@ -73,14 +80,14 @@ def test_however_many_addresses_and_tokens_come_memory_is_bounded() -> None:
         clock.now_s = number  # So slow that together they are no guessers.
         guess(guesses, f"host-{number}", "wrong")
         guess(guesses, f"host-{number}", "good", right=True)
-    assert len(guesses) == MAX_ADDRESSES + MAX_RIGHT
+    assert len(guesses) == MAX_ADDRESSES + MAX_ACCEPTED
 
 
 def test_all_addresses_together_may_guess_so_often_and_then_a_few_a_second() -> None:
     clock = Clock()
     guesses = Guesses(clock)
     guess(guesses, "192.0.2.1", "good", right=True)
-    for number in range(ALL_AT_ONCE):
+    for number in range(TOTAL_BURST):
         guess(guesses, f"10.1.{number // 256}.{number % 256}", "wrong")
     with pytest.raises(TooManyGuessesError):
         guesses.check("198.51.100.7", "wrong")

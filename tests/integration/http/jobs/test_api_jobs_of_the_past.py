@@ -19,9 +19,9 @@ def _shown(shared: SharedApi, prefix: str, position: int | None) -> list[str]:
 def test_jobs_are_listed_as_they_were(shared: SharedApi) -> None:
     prefix = unique("zz")
     before = shared.head()
-    for number in range(jobs.FIRST + 2):
+    for number in range(jobs.FIRST_PART + 2):
         shared.register(slug=f"{prefix}{number:02}", name="first")
-    all_first = [f"{number:02} first" for number in range(jobs.FIRST + 2)]
+    all_first = [f"{number:02} first" for number in range(jobs.FIRST_PART + 2)]
     registered = shared.head()
     shared.client.patch(f"/jobs/{prefix}03", json={"name": "second"})
     shared.client.delete(f"/jobs/{prefix}05").raise_for_status()
@@ -39,10 +39,10 @@ def test_jobs_are_listed_as_they_were(shared: SharedApi) -> None:
 async def test_jobs_that_were_not_there_yet_count_for_how_many_are_read_next(part: Parts) -> None:
     await registered(part.jobs, "first")
     [(position,)] = query(part.url, "SELECT max(notification_id) FROM jobs_events")
-    for number in range(jobs.FIRST):
+    for number in range(jobs.FIRST_PART):
         await registered(part.jobs, f"and-{number}")
     lists = JobLists(part.pool, CostlyReads(part.pool), part.files, position)
-    some = await lists.after("", jobs.FIRST)
-    assert (some.texts, some.read, some.goes_on) == ([], jobs.FIRST, True)
-    rest = await lists.after(some.last_slug, jobs.FIRST)
-    assert (len(rest.texts), rest.read, rest.goes_on) == (1, 1, False)
+    some = await lists.after("", jobs.FIRST_PART)
+    assert (some.texts, some.rows_read, some.has_more) == ([], jobs.FIRST_PART, True)
+    rest = await lists.after(some.last_slug, jobs.FIRST_PART)
+    assert (len(rest.texts), rest.rows_read, rest.has_more) == (1, 1, False)

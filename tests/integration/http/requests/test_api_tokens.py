@@ -260,7 +260,7 @@ def test_the_file_is_read_again_when_it_changes(guarded: SharedApi, tokens_file:
         eventually(lambda: _status(guarded, new) == 200, what="the new token")
         assert _status(guarded, READER) == 401
         tokens_file.write_text("nonsense")
-        line = "going on with the tokens that are known"
+        line = "keeping the previous tokens"
         eventually(
             lambda: _status(guarded, new) == 200 and line in guarded.process.errors[-1],
             what="a word about the file",

@@ -3,7 +3,7 @@
 from typing import Any
 from uuid import UUID
 
-from api.http.dependencies import MOST
+from api.http.dependencies import MAX_HISTORY_PAGE
 from tests.integration.shared_api import SharedApi, check_failure, moment
 
 
@@ -67,11 +67,11 @@ MORE_REPORTS = """
 
 def test_a_history_is_a_list_of_data_however_long_it_is(shared: SharedApi) -> None:
     run = shared.launch(shared.register()["slug"])
-    shared.rows(MORE_REPORTS, 2 * MOST, run["id"])
+    shared.rows(MORE_REPORTS, 2 * MAX_HISTORY_PAGE, run["id"])
     body = shared.get(f"/job-runs/{run['id']}/events")
     assert set(body) == {"data"}
     versions = [event["version"] for event in body["data"]]
-    assert versions == [*range(1, 2 * MOST + 2)]
+    assert versions == [*range(1, 2 * MAX_HISTORY_PAGE + 2)]
 
 
 def test_a_run_that_never_started_has_no_attempts(shared: SharedApi) -> None:

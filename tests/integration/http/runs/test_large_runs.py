@@ -82,8 +82,8 @@ def test_who_counts_by_offset_is_told_what_to_add(shared: SharedApi) -> None:
     paths = shared.get("/openapi.json")["paths"]
     for path in ("/jobs/{slug}", "/jobs/{slug}/runs"):
         told = paths[path]["get"]["description"]
-        assert "`meta.nextCursor` goes on" in told
-        assert "must add the runs that came" in told
+        assert "continue\nwith `meta.nextCursor`" in told
+        assert "adds the number of runs that it got" in told
 
 
 def test_the_first_run_is_shown_however_large_it_is(shared: SharedApi, large: list[str]) -> None:
