@@ -14,7 +14,7 @@ from typing import Any
 
 from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
 from catalog.handlers.builder import BuildCanceledError, BuildError, BuildSettings, Order
-from catalog.handlers.checkout import CheckedOut, Wanted, checkout
+from catalog.handlers.checkout import CheckedOut, CheckoutTarget, checkout
 from catalog.handlers.choice import choose
 from catalog.handlers.git import CanceledError, GitError
 from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree, plain, storable
@@ -167,8 +167,10 @@ def _execute(
 ) -> JobResult:
     settings = BuildSettings.read(context.settings)
     source = Path("source").absolute()
-    wanted = Wanted(ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"])
-    found = checkout(context, repository["repoUrl"], wanted, source)
+    target = CheckoutTarget(
+        ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"]
+    )
+    found = checkout(context, repository["repoUrl"], target, source)
     progress.commit_sha = found.commit_sha
     context.logger.info("at commit %s", found.commit_sha)
     tree = Tree(source)

@@ -19,11 +19,11 @@ _ALL = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """What to check out; the first that is given counts.
+class CheckoutTarget:
+    """What to check out; the first that is not None counts.
 
     Attributes:
-        ref: a tag, a full ref name, a commit id or a branch, looked for in this order; `HEAD` is
+        ref: a tag, a full ref name, a commit id or a branch, tried in this order; `HEAD` is
             what would be checked out without it.
         branch: a branch.
         commit: a commit of the default branch, whose head is taken where the server does not give
@@ -40,61 +40,63 @@ class CheckedOut:
     """What was checked out.
 
     Attributes:
-        branch: the branch that was asked for, or the default branch; None where that was not asked.
+        branch: the requested branch, or the default branch; None where neither was checked out.
     """
 
     commit_sha: str
     branch: str | None
 
 
-def checkout(context: JobRunContext, repo_url: str, wanted: Wanted, target: Path) -> CheckedOut:
-    """Write the wanted files into a new directory, then a shallow repository without a remote.
+def checkout(
+    context: JobRunContext, repo_url: str, target: CheckoutTarget, directory: Path
+) -> CheckedOut:
+    """Write the target's files into a new directory, with a shallow repository without a remote.
 
     Raises:
         GitError: it cannot be read, or is not there.
         CanceledError: somebody asked to cancel.
     """
     with git_for(context, repo_url) as git:
-        context.logger.info("checking out %s of %s", _described(wanted), git.origin.shown)
-        git.run("init", "--quiet", "--template=", str(target))
-        found = _Checkout(context, git, target).of(wanted)
+        context.logger.info("checking out %s of %s", _described(target), git.origin.shown)
+        git.run("init", "--quiet", "--template=", str(directory))
+        checked_out = _Checkout(context, git, directory).of(target)
         # It would tell everybody who gets the image where the repository came from.
-        (target / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
-        return found
+        (directory / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
+        return checked_out
 
 
-def _described(wanted: Wanted) -> str:
-    if wanted.ref is not None:
-        return repr(wanted.ref)
-    if wanted.branch is not None:
-        return f"branch {wanted.branch!r}"
-    if wanted.commit is not None:
-        return f"commit {wanted.commit!r}"
+def _described(target: CheckoutTarget) -> str:
+    if target.ref is not None:
+        return repr(target.ref)
+    if target.branch is not None:
+        return f"branch {target.branch!r}"
+    if target.commit is not None:
+        return f"commit {target.commit!r}"
     return "the default branch"
 
 
 class _Checkout:
     """The steps of one checkout."""
 
-    def __init__(self, context: JobRunContext, git: Git, target: Path) -> None:
+    def __init__(self, context: JobRunContext, git: Git, directory: Path) -> None:
         self._context = context
         self._git = git
-        self._target = target
+        self._directory = directory
 
-    def of(self, wanted: Wanted) -> CheckedOut:
-        if wanted.ref is not None and wanted.ref != "HEAD":
-            return CheckedOut(self._ref(wanted.ref), wanted.branch)
-        if wanted.branch is not None:
-            commit = self._named(f"refs/heads/{wanted.branch}", f"branch {wanted.branch}")
-            return CheckedOut(commit, wanted.branch)
-        if wanted.commit is not None:
+    def of(self, target: CheckoutTarget) -> CheckedOut:
+        if target.ref is not None and target.ref != "HEAD":
+            return CheckedOut(self._ref(target.ref), target.branch)
+        if target.branch is not None:
+            commit = self._named(f"refs/heads/{target.branch}", f"branch {target.branch}")
+            return CheckedOut(commit, target.branch)
+        if target.commit is not None:
             try:
-                return CheckedOut(self._fetch(wanted.commit), None)
+                return CheckedOut(self._fetch(target.commit), None)
             except PermanentError:  # Refusals are such: what is too large stays so.
                 raise
             except GitError as error:
                 self._context.logger.warning(
-                    "commit %s is not given out (%s)", wanted.commit, error
+                    "commit %s is not given out (%s)", target.commit, error
                 )
         return self._default()
 
@@ -123,26 +125,23 @@ class _Checkout:
 
     def _default(self) -> CheckedOut:
         # The first line is `ref: refs/heads/NAME<tab>HEAD`, unless HEAD is detached.
-        said = self._git.run("ls-remote", "--symref", "--", self._git.origin.url, "HEAD")
-        if not said.strip():
+        answer = self._git.run("ls-remote", "--symref", "--", self._git.origin.url, "HEAD")
+        if not answer.strip():
             raise GitError("the repository has no commit")
-        head = re.match(r"ref: refs/heads/(\S+)\tHEAD", said)
+        head = re.match(r"ref: refs/heads/(\S+)\tHEAD", answer)
         commit = self._fetch("HEAD")
         if head is None:
             return CheckedOut(commit, None)
         return CheckedOut(commit, head[1])
 
     def _remote_refs(self, *names: str) -> list[str]:
-        """Return those of the names that the repository has, in the order given."""
+        """Return those of the names that the repository has, in their order."""
         for name in names:
             self._check_name(name)
         url = self._git.origin.url
-        said = self._git.run("ls-remote", "--", url, *names)
-        there: set[str] = set()
-        for line in said.splitlines():
-            _, _, ref = line.partition("\t")
-            there.add(ref)
-        return [name for name in names if name in there]
+        answer = self._git.run("ls-remote", "--", url, *names)
+        remote = {line.partition("\t")[2] for line in answer.splitlines()}
+        return [name for name in names if name in remote]
 
     def _check_name(self, name: str) -> None:
         # What is no name of a ref may be a pattern or a whole instruction to git.
@@ -154,7 +153,7 @@ class _Checkout:
 
     def _fetch(self, name: str) -> str:
         self._run_fetch(["--depth=1", "--no-tags"], [name])
-        return check_out(self._git, self._target, "FETCH_HEAD")
+        return check_out(self._git, self._directory, "FETCH_HEAD")
 
     def _run_fetch(self, options: Sequence[str], refs: Sequence[str]) -> None:
         self._git.run(
@@ -165,15 +164,15 @@ class _Checkout:
             "--",
             self._git.origin.url,
             *refs,
-            repository=self._target,
-            watched=self._target,
+            repository=self._directory,
+            watched=self._directory,
         )
 
     def _from_history(self, commit: str) -> str:
         self._context.logger.info("looking for commit %s in all branches and tags", commit)
         self._run_fetch([], _ALL)
         try:
-            return check_out(self._git, self._target, commit)
+            return check_out(self._git, self._directory, commit)
         except PermanentError:
             raise
         except GitError:

@@ -38,13 +38,13 @@ def usable(settings: BuildSettings, note: Callable[[str], None]) -> tuple[Builde
 
     Args:
         settings: what the operator decided.
-        note: hears why none of several can be used.
+        note: is called with the reason why each of several cannot be used.
 
     Raises:
         PermanentError: there is none; the message says what to install, or to allow.
     """
     failures: list[UnusableError] = []
-    for name in _wanted(settings):
+    for name in _names_to_try(settings):
         builder = BUILDERS[name](settings)
         try:
             return builder, builder.check()
@@ -57,8 +57,8 @@ def usable(settings: BuildSettings, note: Callable[[str], None]) -> tuple[Builde
     raise PermanentError(_remedy(failures))
 
 
-def _wanted(settings: BuildSettings) -> list[str]:
-    """Return the builders to try."""
+def _names_to_try(settings: BuildSettings) -> list[str]:
+    """Return the names of the builders to try, in order."""
     if settings.builder not in {"auto", *BUILDERS}:
         raise PermanentError(
             f"unknown builder {settings.builder!r}: use auto, {', '.join(BUILDERS)}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from catalog.handlers.checkout import CheckedOut, Wanted, checkout
+from catalog.handlers.checkout import CheckedOut, CheckoutTarget, checkout
 from catalog.handlers.git import CanceledError, GitError
 from tests.support.contexts import context_of
 from tests.support.git.origins import commit, git, made
@@ -87,11 +87,13 @@ def served_by_the_first_protocol(repository: Path) -> Iterator[str]:
             thread.join()
 
 
-def wanted(ref: str | None = None, branch: str | None = None, commit: str | None = None) -> Wanted:
-    return Wanted(ref=ref, branch=branch, commit=commit)
+def wanted(
+    ref: str | None = None, branch: str | None = None, commit: str | None = None
+) -> CheckoutTarget:
+    return CheckoutTarget(ref=ref, branch=branch, commit=commit)
 
 
-def checked_out(origin: Path, directory: Path, ask: Wanted) -> tuple[str, CheckedOut]:
+def checked_out(origin: Path, directory: Path, ask: CheckoutTarget) -> tuple[str, CheckedOut]:
     """Check out; return what the file says, and what the function returned."""
     found = checkout(context_of(), str(origin), ask, directory)
     assert git(directory, "rev-parse", "HEAD") == found.commit_sha
@@ -121,7 +123,7 @@ def checked_out(origin: Path, directory: Path, ask: Wanted) -> tuple[str, Checke
     ],
 )
 def test_names_are_checked_out(
-    origin: Path, directory: Path, ask: Wanted, text: str, branch: str | None
+    origin: Path, directory: Path, ask: CheckoutTarget, text: str, branch: str | None
 ) -> None:
     said, found = checked_out(origin, directory, ask)
     assert (said, found.branch) == (text, branch)
@@ -188,7 +190,7 @@ def test_the_default_branch_is_built_where_that_commit_is_gone(
     ],
 )
 def test_what_is_not_there_is_said_to_be_missing(
-    origin: Path, directory: Path, ask: Wanted, message: str
+    origin: Path, directory: Path, ask: CheckoutTarget, message: str
 ) -> None:
     with pytest.raises(GitError, match=message):
         checkout(context_of(), str(origin), ask, directory)

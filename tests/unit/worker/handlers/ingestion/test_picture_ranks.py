@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from catalog.handlers.previews import Size, size_of
+from catalog.handlers.readme_images import Size, size_of
 from tests.unit.worker.handlers.ingestion.tiles import PNG, Tiles
 
 RAW = "https://raw.githubusercontent.com/anna/shop/c0ffee/"

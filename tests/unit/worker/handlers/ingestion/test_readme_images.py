@@ -2,7 +2,7 @@
 
 import pytest
 
-from catalog.handlers.previews import Image, images
+from catalog.handlers.readme_images import Image, images
 
 
 @pytest.mark.parametrize(
