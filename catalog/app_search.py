@@ -66,8 +66,8 @@ async def with_text(connection: Connection, apps: AppFilter, text: str) -> AppFi
     """Return the filter with a search text, taken apart as the index has the words."""
     if not text:
         return apps
-    found = await read_rows(connection, _Word, _WORDS, {"text": text})
-    stems = {one["word"]: one["stem"] for one in found}
+    rows = await read_rows(connection, _Word, _WORDS, {"text": text})
+    stems = {row["word"]: row["stem"] for row in rows}
     words = list(stems)[:MAX_WORDS]
     prefixes: list[frozenset[str]] = []
     for word in words:
@@ -94,18 +94,18 @@ _HAS_TAGS = """
 
 def conditions(apps: AppFilter) -> str:
     """Return what must hold of an app."""
-    found = ["true"]
+    parts = ["true"]
     if apps.words:
-        found.append(f"{_ABOUT} @@ %(query)s::tsquery")
+        parts.append(f"{_ABOUT} @@ %(query)s::tsquery")
     if apps.tags:
-        found.append(_HAS_TAGS)
+        parts.append(_HAS_TAGS)
     if apps.statuses:
-        found.append("ingest_status = ANY(%(statuses)s)")
+        parts.append("ingest_status = ANY(%(statuses)s)")
     if apps.after:
-        found.append("last_ingested_at >= %(after)s")
+        parts.append("last_ingested_at >= %(after)s")
     if apps.before:
-        found.append("last_ingested_at <= %(before)s")
-    return " AND ".join(found)
+        parts.append("last_ingested_at <= %(before)s")
+    return " AND ".join(parts)
 
 
 def values_of(apps: AppFilter) -> dict[str, object]:
@@ -124,7 +124,7 @@ def values_of(apps: AppFilter) -> dict[str, object]:
     }
 
 
-# Relevance: where the words of a search occur, and what each place counts.
+# Relevance: where the words of a search occur, and what each field counts.
 
 WEIGHTS = {"name": 4.0, "description": 1.5, "tags": 2.0}
 
@@ -137,12 +137,12 @@ def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
     texts = {"name": app["name"], "description": app["description"], "tags": " ".join(tags)}
     components: JsonObject = {}
     score = 0.0
-    for place, weight in WEIGHTS.items():
-        text = texts[place].lower()
+    for field_name, weight in WEIGHTS.items():
+        text = texts[field_name].lower()
         hits = sum(word in text for word in words)
-        of_place = hits * weight
-        score += of_place
-        components[place] = {"hits": hits, "weight": weight, "score": of_place}
+        field_score = hits * weight
+        score += field_score
+        components[field_name] = {"hits": hits, "weight": weight, "score": field_score}
     most = len(words) * sum(WEIGHTS.values())
     return {"score": score, "normalizedScore": score / most, "components": components}
 
@@ -168,7 +168,7 @@ _TEXTS = {
 """What is looked through for words."""
 
 
-class _Found(TypedDict):
+class _Ids(TypedDict):
     ids: ReadOnly[bytes | None]
 
 
@@ -197,8 +197,8 @@ async def find(
             SELECT * FROM ({page}) AS page ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s
         ) AS page
     """
-    found = await read_one(connection, _Found, query, values)
-    return found["ids"] or b""
+    row = await read_one(connection, _Ids, query, values)
+    return row["ids"] or b""
 
 
 def _branch(condition: str, order: str, score: str = "0") -> str:
@@ -211,8 +211,8 @@ def _by_status(statuses: Sequence[str], order: str) -> tuple[str, dict[str, obje
     """Return a query for what comes first of each status, read off the index in its order."""
     named: dict[str, object] = {}
     branches: list[str] = []
-    for place, status in enumerate(statuses):
-        name = f"status_{place}"
+    for index, status in enumerate(statuses):
+        name = f"status_{index}"
         named[name] = status
         branch = _branch(f"ingest_status = %({name})s", order)
         branches.append(branch)
@@ -224,8 +224,8 @@ def _score(apps: AppFilter) -> str:
     if not apps.words:
         return "0"
     parts: list[str] = []
-    for place, text in _TEXTS.items():
-        weight = WEIGHTS[place]
+    for field_name, text in _TEXTS.items():
+        weight = WEIGHTS[field_name]
         hits = _hits(text)
         parts.append(f"{weight} * {hits}")
     return " + ".join(parts)
@@ -242,26 +242,26 @@ MAX_PART_BYTES = 4_194_304
 
 _PART = """
     SELECT * FROM (
-        SELECT app.*, sum(pg_column_size(preview_tiles)) OVER (ORDER BY place) AS bytes, place,
-            min(place) OVER () AS first
-        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS wanted (id, place)
-        JOIN repositories AS app ON app.aggregate_id = wanted.id
+        SELECT app.*, sum(pg_column_size(preview_tiles)) OVER (ORDER BY ordinal) AS bytes, ordinal,
+            min(ordinal) OVER () AS first
+        FROM unnest(%(ids)s::uuid[]) WITH ORDINALITY AS listed (id, ordinal)
+        JOIN repositories AS app ON app.aggregate_id = listed.id
     ) AS part
-    WHERE place = first OR bytes <= %(most)s ORDER BY place
+    WHERE ordinal = first OR bytes <= %(most)s ORDER BY ordinal
 """
 
 
 class _Placed(RepositoryRow):
-    place: ReadOnly[int]
+    ordinal: ReadOnly[int]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some apps that were found.
+    """Some of the apps that a search has found.
 
     Attributes:
         rows: theirs, in their order, but for those that are there no more.
-        passed: how many of the wanted ids need not be asked for again.
+        passed: how many of the ids need not be read again.
     """
 
     rows: Sequence[RepositoryRow]
@@ -274,7 +274,7 @@ async def part(connection: Connection, ids: Sequence[UUID]) -> Part:
     rows = await read_rows(connection, _Placed, _PART, values)
     if not rows:
         return Part(rows, len(ids))
-    return Part(rows, rows[-1]["place"])
+    return Part(rows, rows[-1]["ordinal"])
 
 
 # How many apps have which status and which tag, of those that a filter lets pass.
@@ -298,7 +298,7 @@ _KEPT = f"""
 """
 
 
-def _found(condition: str) -> str:
+def _matching(condition: str) -> str:
     return f"""
         SELECT ingest_status, counted.key, counted.value, count(*) AS apps
         FROM repositories, repository_counted(tags) AS counted
@@ -365,19 +365,19 @@ class Facets:
 async def facets(connection: Connection, apps: AppFilter) -> Facets:
     """Return the facets of the apps that the filter lets pass."""
     values = values_of(apps)
-    query = _query(_found(conditions(apps)))
+    query = _query(_matching(conditions(apps)))
     if apps.is_by_status:
         values["statuses"] = [*(apps.statuses or STATUSES)]
         query = _query(_KEPT)
-    found = Facets()
-    lists = {"tag": found.tags, "owner": found.owners, "framework": found.frameworks}
+    counted = Facets()
+    lists = {"tag": counted.tags, "owner": counted.owners, "framework": counted.frameworks}
     for row in await read_rows(connection, _Count, query, values):
         if row["facet"] == "status":
-            found.statuses[row["value"]] = row["apps"]
+            counted.statuses[row["value"]] = row["apps"]
             continue
         tag: JsonObject = {"key": row["key"], "value": row["value"], "count": row["apps"]}
         lists[row["facet"]].append(tag)
-    return found
+    return counted
 
 
 # Tags that begin as a user types: keys at first, and once there is a colon, pairs.
@@ -415,10 +415,10 @@ async def suggestions(connection: Connection, prefix: str, limit: int) -> list[J
         kind = "pair"
         query = _PAIRS
     values = {"key": key, "value": value, "limit": limit}
-    found: list[JsonObject] = []
+    suggested: list[JsonObject] = []
     for tag in await read_rows(connection, _Tag, query, values):
         text = tag["key"]
         if colon:
             text = f"{text}:{tag['value']}"
-        found.append({"type": kind, "value": text, "label": text})
-    return found
+        suggested.append({"type": kind, "value": text, "label": text})
+    return suggested

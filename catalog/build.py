@@ -44,7 +44,7 @@ class Build(Aggregate):
         TOPIC = "build.event"
 
     class Requested(Event, Aggregate.Created):
-        """A client asked for the build, or an ingestion was followed by it."""
+        """A client asked for the build, or an ingestion launched it."""
 
         TOPIC = "build.requested"
         repository_id: str
@@ -66,7 +66,7 @@ class Build(Aggregate):
             aggregate.run_id = self.run_id
 
     class CheckedOut(Event):
-        """The commit to be built is known."""
+        """The commit to build was read."""
 
         TOPIC = "build.checked_out"
         commit_sha: str
@@ -133,7 +133,7 @@ class Build(Aggregate):
 
     @property
     def record(self) -> JsonObject:
-        """What the build's handler is given to read."""
+        """The record that the build's handler reads."""
         return {
             "id": str(self.id),
             "repositoryId": self.repository_id,

@@ -53,7 +53,7 @@ class BuildRow(DecisiveRow):
 
 COLUMNS = columns_of(BuildRow)
 
-_GIVEN = ("repository_id", "git_branch", "git_ref", "commit_sha", "retry_of")
+_REQUESTED = ("repository_id", "git_branch", "git_ref", "commit_sha", "retry_of")
 
 _BUILT = ("commit_sha", "git_branch", "image_tag", "image_digest")
 
@@ -70,7 +70,7 @@ TABLE: TableOf[BuildRow] = TableOf("builds", "build", "id", COLUMNS, evolve, ver
 
 def _requested(event: Envelope) -> Changes:
     return {
-        **_named(_GIVEN, event.data),
+        **_named(_REQUESTED, event.data),
         "job_run_id": event.data["run_id"],
         "status": "pending",
         "attempt": 1,
@@ -164,8 +164,8 @@ def present(row: BuildRow, log: LogExcerpt) -> JsonObject:
 
 async def by_id(connection: Connection, build_id: UUID) -> BuildRow | None:
     """Return a build, or None."""
-    found = await rows_by_id(connection, TABLE, [build_id])
-    return found.get(build_id)
+    rows = await rows_by_id(connection, TABLE, [build_id])
+    return rows.get(build_id)
 
 
 async def list_builds(
@@ -183,9 +183,9 @@ async def list_builds(
 async def latest(connection: Connection, repository_ids: list[str]) -> dict[str, BuildRow]:
     """Return the newest build of each of these apps that has any, by the app's id."""
     query = """
-        SELECT build.* FROM unnest(%(ids)s::text[]) AS wanted(id)
+        SELECT build.* FROM unnest(%(ids)s::text[]) AS app(id)
         CROSS JOIN LATERAL (
-            SELECT * FROM builds WHERE repository_id = wanted.id
+            SELECT * FROM builds WHERE repository_id = app.id
             ORDER BY created_position DESC LIMIT 1
         ) AS build
     """

@@ -41,7 +41,7 @@ def local_repositories(environment: Mapping[str, str]) -> bool | list[Json]:
 
 
 def handler_settings(environment: Mapping[str, str], data_dir: Path) -> Mapping[str, JsonObject]:
-    """Return what the built-in handlers are told, by entry point.
+    """Return the settings of the built-in handlers, by entry point.
 
     Raises:
         ValueError: a variable has a value that it cannot have; the message names it.
@@ -84,15 +84,15 @@ def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObjec
 def _network(environment: Mapping[str, str]) -> str:
     """Return which network builds have: while the API is open, none from which it can be reached.
 
-    A worker that is not told of tokens takes the API for an open one.
+    A worker whose options name no tokens takes the API for an open one.
     """
     name = "APPHUB_BUILD_NETWORK"
-    given = environment.get(name)
-    if given:
-        if given not in NETWORKS:
-            msg = f"{name} is {given!r}; it must be one of {', '.join(NETWORKS)}"
+    network = environment.get(name)
+    if network:
+        if network not in NETWORKS:
+            msg = f"{name} is {network!r}; it must be one of {', '.join(NETWORKS)}"
             raise ValueError(msg)
-        return given
+        return network
     if environment.get("APPHUB_TOKENS_FILE"):
         return "host"
     if is_loopback(environment.get("APPHUB_HOST") or "localhost"):

@@ -1,6 +1,6 @@
 """An app's code repository in the catalog, and how its ingestion goes.
 
-First what is known of an app: what its author registered (`App`), and what an ingestion read
+First the contents of an app: what its author registered (`App`), and what an ingestion read
 (`Ingested`). Then the state, the events and the aggregate (`Repository`). Topics and fields of
 events are the on-disk format; `apply` only moves state.
 """
@@ -53,7 +53,7 @@ class App:
 
 @dataclass(frozen=True, kw_only=True)
 class Ingested:
-    """What an ingestion found in the repository; it replaces what the app's record said."""
+    """What an ingestion read in the repository; it replaces the app's record."""
 
     commit_sha: str
     name: str
@@ -71,8 +71,8 @@ class RepositoryState:
 
     Attributes:
         run_id: the run of its latest ingestion.
-        commit_sha: what the latest attempt reads, once that is known.
-        record: what the handlers of ingestion and build are given to read.
+        commit_sha: the commit that the latest attempt reads; None before it has reported one.
+        record: what the handlers of ingestion and build read.
     """
 
     def __init__(  # noqa: PLR0913 - the first event's fields
@@ -185,7 +185,7 @@ class IngestionRetryScheduled(RepositoryEvent):
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from before failures told their commit."""
+        """Lift an event from before failures had a commit."""
         state["commit_sha"] = None
 
     def apply(self, aggregate: RepositoryState) -> None:
@@ -193,7 +193,7 @@ class IngestionRetryScheduled(RepositoryEvent):
 
 
 class IngestionSucceeded(RepositoryEvent):
-    """The repository was read; its record is what was found."""
+    """The repository was read; its record is what the ingestion read."""
 
     TOPIC = "repository.ingestion_succeeded"
     class_version = 2
@@ -235,7 +235,7 @@ class IngestionFailed(RepositoryEvent):
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from before failures told their commit."""
+        """Lift an event from before failures had a commit."""
         state["commit_sha"] = None
 
     def apply(self, aggregate: RepositoryState) -> None:
@@ -303,7 +303,7 @@ class Repository(RepositoryState, Aggregate):
         self._trigger(self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count)
 
     def read_commit(self, run_id: str, commit_sha: str, now: datetime) -> None:
-        """Note which commit the attempt reads, unless that is known already."""
+        """Note which commit the attempt reads, unless it has done so already."""
         if commit_sha != self.commit_sha:
             self._trigger(self.CommitRead, run_id, now, commit_sha=commit_sha)
 
@@ -322,16 +322,16 @@ class Repository(RepositoryState, Aggregate):
         )
 
     def finish_ingestion(
-        self, run_id: str, attempt: int, found: Ingested, duration_ms: int | None, now: datetime
+        self, run_id: str, attempt: int, ingested: Ingested, duration_ms: int | None, now: datetime
     ) -> None:
-        """Record what the ingestion found."""
+        """Record what the ingestion read."""
         self._trigger(
             self.IngestionSucceeded,
             run_id,
             now,
             attempt=attempt,
             duration_ms=duration_ms,
-            **asdict(found),
+            **asdict(ingested),
         )
 
     def fail_ingestion(
@@ -349,7 +349,7 @@ class Repository(RepositoryState, Aggregate):
         )
 
     def read_env_templates(self, build_id: str, templates: list[JsonObject], now: datetime) -> None:
-        """Record which environment variables the app takes, unless that is known already."""
+        """Record which environment variables the app takes, unless it has done so already."""
         if templates == self.env_templates:
             return
         self.trigger_event(

@@ -39,9 +39,9 @@ class RepositoryRow(DecisiveRow):
 
 COLUMNS = columns_of(RepositoryRow)
 
-_GIVEN = ("name", "description", "repo_url", "dockerfile_path", "tags", "metadata_strategy")
+_REGISTERED = ("name", "description", "repo_url", "dockerfile_path", "tags", "metadata_strategy")
 
-_FOUND = ("commit_sha", "name", "description", "dockerfile_path", "tags", "preview_tiles")
+_INGESTED = ("commit_sha", "name", "description", "dockerfile_path", "tags", "preview_tiles")
 
 
 def evolve(row: RepositoryRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
@@ -74,13 +74,13 @@ def _changed(event: Envelope) -> Changes:  # noqa: PLR0911 - one for each event
                 "ingest_commit_sha": None,
             }
         case "repository.commit_read":
-            # Which commit the record is of, the attempt's end will tell.
+            # The end of the attempt says which commit the record is of.
             return {"ingest_commit_sha": data["commit_sha"]}
         case "repository.ingestion_retry_scheduled":
             return _moved(event, "pending", data["error"])
         case "repository.ingestion_succeeded":
-            found = {name: data[name] for name in _FOUND}
-            return {**_moved(event, "ready"), "last_ingested_at": event.at, **found}
+            ingested = {name: data[name] for name in _INGESTED}
+            return {**_moved(event, "ready"), "last_ingested_at": event.at, **ingested}
         case "repository.ingestion_failed":
             moved = _moved(event, "failed", data["error"])
             return {**moved, "last_ingested_at": event.at}
@@ -96,9 +96,8 @@ def _moved(event: Envelope, status: IngestStatus, error: Json = None) -> Changes
 
 
 def _added(event: Envelope) -> Changes:
-    given = {name: event.data[name] for name in _GIVEN}
     return {
-        **given,
+        **{name: event.data[name] for name in _REGISTERED},
         "id": event.data["repository_id"],
         "author_tags": event.data["tags"],
         "ingest_status": "seed",
@@ -131,8 +130,8 @@ def present(row: RepositoryRow, latest_build: JsonObject | None) -> JsonObject:
 
 
 def _numbered(tiles: Sequence[JsonObject]) -> list[Json]:
-    """Return the tiles with ids for clients: their places, from 0."""
-    return [{"id": place, **tile} for place, tile in enumerate(tiles)]
+    """Return the tiles with ids for clients: their indexes, from 0."""
+    return [{"id": index, **tile} for index, tile in enumerate(tiles)]
 
 
 _STEPS: dict[str, tuple[str, str]] = {
@@ -150,7 +149,7 @@ STEP_TOPICS = (*_STEPS,)
 def history_entry(event: Envelope, client_id: str) -> JsonObject | None:
     """Return the event as an entry of the app's ingestion history, None where it is no step.
 
-    Its id is the event's place in the log, which nothing changes: clients want whole numbers.
+    Its id is the event's position in the log, which nothing changes: clients need whole numbers.
     """
     step = _STEPS.get(event.topic)
     if step is None or event.unreadable is not None:

@@ -159,7 +159,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     offset: Offset = 0,
 ) -> Response:
     """List apps."""
-    wanted = AppFilter(
+    apps = AppFilter(
         tags=parts_of(storable(tags, "/tags")),
         statuses=parse_words(status, get_args(IngestStatus), "status"),
         after=_time(ingested_after, "/ingestedAfter"),
@@ -167,19 +167,19 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
     )
     async with borrowed(service.pool) as connection, snapshot(connection):
         text = storable(q, "/q")
-        wanted = await with_text(connection, wanted, text)
-        order = _order(sort, wanted)
-        ids = await app_search.find(connection, wanted, order, limit, offset)
-        found = await app_search.facets(connection, wanted)
+        apps = await with_text(connection, apps, text)
+        order = _order(sort, apps)
+        ids = await app_search.find(connection, apps, order, limit, offset)
+        facets = await app_search.facets(connection, apps)
     count = len(ids) // app_search.ID_BYTES
     meta: JsonObject = {
-        **page_meta(count, found.total, limit, offset),
-        "tokens": [*wanted.words],
+        **page_meta(count, facets.total, limit, offset),
+        "tokens": [*apps.words],
         "sort": order,
         "weights": {**WEIGHTS},
     }
-    about: JsonObject = {"facets": found.present(), "total": found.total, "meta": meta}
-    return await _answer(catalog, ids, wanted, about)
+    about: JsonObject = {"facets": facets.present(), "total": facets.total, "meta": meta}
+    return await _answer(catalog, ids, apps, about)
 
 
 @lists_router.get(
@@ -197,15 +197,13 @@ async def suggest_tags(
 ) -> JsonAnswer:
     """Suggest tags that begin so, of those that apps have."""
     async with borrowed(service.pool) as connection:
-        found = await suggestions(connection, storable(prefix, "/prefix"), limit)
-    return data([*found])
+        tags = await suggestions(connection, storable(prefix, "/prefix"), limit)
+    return data([*tags])
 
 
-async def _answer(
-    catalog: CatalogPart, ids: bytes, wanted: AppFilter, about: JsonObject
-) -> Response:
+async def _answer(catalog: CatalogPart, ids: bytes, apps: AppFilter, about: JsonObject) -> Response:
     """Return all at once where it fits, else part by part: a catalog has no greatest size."""
-    parts = catalog.views.listed_apps(ids, wanted.words)
+    parts = catalog.views.listed_apps(ids, apps.words)
     first: list[JsonObject] = await anext(parts, [])
     count = len(ids) // app_search.ID_BYTES
     if len(first) == count:
@@ -230,9 +228,9 @@ def _texts(apps: list[JsonObject]) -> bytes:
     return b",".join(texts)
 
 
-def _order(sort: Sort | None, wanted: AppFilter) -> Sort:
+def _order(sort: Sort | None, apps: AppFilter) -> Sort:
     if sort is None or sort == "relevance":
-        return "relevance" if wanted.words else "updated"
+        return "relevance" if apps.words else "updated"
     return sort
 
 
@@ -287,7 +285,7 @@ async def add_app(
 )
 async def get_app(app_id: str, connection: ConnectionDep, catalog: CatalogDep) -> JsonAnswer:
     """Show an app."""
-    row = await _known_app(connection, app_id)
+    row = await _existing_app(connection, app_id)
     [app] = await catalog.views.apps(connection, [row])
     return data(app)
 
@@ -311,7 +309,7 @@ async def get_history(
     steps, following = await steps_before(service.reader, app_id, before, most)
     if not steps:
         async with borrowed(service.pool) as connection:
-            await _known_app(connection, app_id)
+            await _existing_app(connection, app_id)
     if limit is not None or cursor is not None:
         meta = part_meta(limit, following)
         return page(steps, meta)
@@ -333,7 +331,7 @@ async def retry_ingestion(
     """Launch another ingestion."""
     await catalog.commands.retry_ingestion(app_id, origin)
     async with borrowed(service.pool) as connection:
-        row = await _known_app(connection, app_id)
+        row = await _existing_app(connection, app_id)
     shown = await catalog.views.app(row)
     return answer_with(shown, await warnings_of_job(INGEST_SLUG, service), 202)
 
@@ -352,7 +350,7 @@ async def list_builds(
     offset: Offset = 0,
 ) -> JsonAnswer:
     """List an app's builds, newest first."""
-    await _known_app(connection, app_id)
+    await _existing_app(connection, app_id)
     rows, total = await build_rows.list_builds(connection, app_id, limit, offset)
     shown = await catalog.views.builds(rows)
     return _page(shown, total, limit, offset)
@@ -379,7 +377,7 @@ async def request_build(
     return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 
-async def _known_app(connection: Connection, app_id: str) -> RepositoryRow:
+async def _existing_app(connection: Connection, app_id: str) -> RepositoryRow:
     if "\x00" in app_id:  # No database holds it.
         raise _app_not_found()
     app = await repository_rows.by_client_id(connection, app_id)
@@ -419,7 +417,7 @@ async def get_build_logs(
     download: Annotated[bool, Query(description="as a text file")] = False,  # noqa: FBT002
 ) -> Response:
     """Show all that a build printed, while it runs what it has printed so far."""
-    build = await _known_build(service, build_id)
+    build = await _existing_build(service, build_id)
     log = await catalog.logs.whole(build)
     if download:
         name = quote(f"build-{build['id']}.log")
@@ -450,17 +448,17 @@ async def retry_build(
     build_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
 ) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""
-    known_id = _possible_id(build_id)
-    row = await catalog.commands.retry_build(known_id, origin)
+    aggregate_id = _possible_id(build_id)
+    row = await catalog.commands.retry_build(aggregate_id, origin)
     build_row = build_rows.TABLE.own(row)
     [build] = await catalog.views.builds([build_row])
     return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 
-async def _known_build(service: Service, build_id: str) -> BuildRow:
-    known_id = _possible_id(build_id)
+async def _existing_build(service: Service, build_id: str) -> BuildRow:
+    aggregate_id = _possible_id(build_id)
     async with service.pool.connection() as connection:
-        build = await build_rows.by_id(connection, known_id)
+        build = await build_rows.by_id(connection, aggregate_id)
     if build is None:
         raise _build_not_found()
     return build

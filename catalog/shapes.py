@@ -134,10 +134,10 @@ def _repo_url(value: str) -> str:
     if value.startswith("/"):
         return value
     parts = urlsplit(value)
-    place = parts.netloc
+    location = parts.netloc
     if parts.scheme == "file":
-        place += parts.path
-    if parts.scheme not in _SCHEMES or not place:
+        location += parts.path
+    if parts.scheme not in _SCHEMES or not location:
         raise ValueError("must be an absolute path or a file:, http:, https:, git: or ssh: URL")
     if "@" in parts.netloc:
         return _without_password(parts)

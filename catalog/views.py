@@ -86,7 +86,7 @@ AT_ONCE = 100
 """Apps that are read, and held in memory, at a time."""
 
 PATIENCE_S = 1.0
-"""How long the stream, with all that it has to tell, waits for the log of one build."""
+"""How long the stream waits for the log of one build."""
 
 
 class CatalogViews:
@@ -134,13 +134,12 @@ class CatalogViews:
 
         Args:
             ids: one behind the other, as `app_search.find` returns them.
-            words: that they were sought by.
+            words: of the search.
         """
         at = 0
         while at < len(ids):
-            wanted = _some(ids, at)
             async with borrowed(self._pool) as connection:
-                part = await app_search.part(connection, wanted)
+                part = await app_search.part(connection, _ids_from(ids, at))
                 shown = await self.apps(connection, part.rows)
             for row, app in zip(part.rows, shown, strict=True):
                 app["relevance"] = relevance(row, words)
@@ -173,16 +172,16 @@ class CatalogViews:
         return shown
 
 
-def _some(ids: bytes, at: int) -> list[UUID]:
-    """Return as many of the ids as are looked up at a time."""
+def _ids_from(ids: bytes, at: int) -> list[UUID]:
+    """Return the next ids to read, at most `AT_ONCE`."""
     next_at = at + AT_ONCE * app_search.ID_BYTES
     end = min(len(ids), next_at)
-    found: list[UUID] = []
+    next_ids: list[UUID] = []
     for begin in range(at, end, app_search.ID_BYTES):
         id_end = begin + app_search.ID_BYTES
         id_bytes = ids[begin:id_end]
-        found.append(UUID(bytes=id_bytes))
-    return found
+        next_ids.append(UUID(bytes=id_bytes))
+    return next_ids
 
 
 def build_id_of(text: str) -> UUID | None:
