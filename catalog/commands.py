@@ -1,5 +1,6 @@
 """`Catalog`: the commands of the catalog's clients, one method each."""
 
+from contextlib import suppress
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -9,7 +10,7 @@ from catalog.built_in_jobs import BUILD_SLUG, INGEST_SLUG
 from catalog.follower import new_build
 from catalog.repository import App, Repository, repository_id
 from domain import identifiers
-from domain.commands.application import LogApplication
+from domain.commands.application import MAX_DECISIONS, LogApplication
 from domain.errors import ConflictError, NotFoundError, VersionConflictError
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
@@ -29,15 +30,18 @@ class Catalog:
         Raises:
             ConflictError: `app_exists`.
         """
-        now = self._application.clock()
-        repository = Repository.add(app, now)
-        run = await self._ingestion_of(repository, origin)
-        try:
-            saved = await self._application.save(repository, run, origin=origin)
-        except VersionConflictError:
-            message = f"app {app.id} already exists"
-            raise ConflictError("app_exists", message) from None
-        return saved.rows[repository.id]
+        for _ in range(MAX_DECISIONS):
+            now = self._application.clock()
+            repository = Repository.add(app, now)
+            run = await self._ingestion_of(repository, origin)
+            try:
+                saved = await self._application.save(repository, run, origin=origin, decided_at=now)
+            except VersionConflictError:
+                if await self._application.find(Repository, repository.id) is not None:
+                    break
+                continue  # The clock was set back.
+            return saved.rows[repository.id]
+        raise ConflictError("app_exists", f"app {app.id} already exists")
 
     async def retry_ingestion(self, client_id: str, origin: Origin) -> None:
         """Launch another ingestion of the app.
@@ -84,13 +88,17 @@ class Catalog:
         definition_id = identifiers.definition_id(BUILD_SLUG)
         definition = await application.definition(definition_id)
         launch = Launch()
-        build, run = await decided(
-            lambda: new_build(application, definition, client_id, target, launch, origin.actor)
-        )
-        events = application.stored_events([build, run])
-        unit = Unit(events, origin, continues=continues)
-        saved = await application.log_port.append(unit)
-        return saved.rows[build.id]
+        for _ in range(MAX_DECISIONS):
+            now = application.clock()
+            build, run = await decided(
+                lambda: new_build(application, definition, client_id, target, launch, origin.actor)
+            )
+            events = application.stored_events([build, run])
+            unit = Unit(events, origin, continues=continues, decided_at=now)
+            with suppress(VersionConflictError):  # The clock was set back.
+                saved = await application.log_port.append(unit)
+                return saved.rows[build.id]
+        raise VersionConflictError(f"app {client_id} keeps changing")
 
     async def _repository(self, client_id: str) -> Repository:
         aggregate_id = repository_id(client_id)

@@ -118,7 +118,7 @@ async def _subjects(opened: Database) -> AsyncIterator[Subjects]:
         pool = await stack.enter_async_context(opened.pool(1))
         clock = DatabaseClock(pool)
         await clock.sync()
-        writer = Writer(opened)
+        writer = Writer(opened, clock=clock)
         await writer.start(Supervision())
         stack.push_async_callback(writer.stop)
         factory = LogFactory(opened.conninfo, writer)

@@ -8,6 +8,9 @@ from datetime import UTC, datetime, timedelta
 Clock = Callable[[], datetime]
 """Tells the present. Passed in everywhere, so that decisions are repeatable in tests."""
 
+CLOCK_STEP = timedelta(seconds=1)
+"""A database's clock that shows less than before, by more than this, was set back."""
+
 _MS = timedelta(milliseconds=1)
 
 _WITHOUT_OFFSET = len("2026-01-01T00:00:00.000")

@@ -58,6 +58,8 @@ class Unit:
             free, or had by the run that is to be replaced.
         known_as: what whoever ordered it can ask for, first what the answer would be about; nothing
             where that is `aggregate_ids`.
+        decided_at: the present by which it was decided. Where that is still to come, as the
+            database's clock was set back, the unit is refused like one with an outdated `expects`.
         aggregate_ids: whose events these are, each once, in order.
     """
 
@@ -69,6 +71,7 @@ class Unit:
     personal: Mapping[str, str | UUID] = field(default_factory=dict)
     takings: Sequence[Taking] = ()
     known_as: Sequence[str] = ()
+    decided_at: datetime | None = None
     aggregate_ids: Sequence[UUID] = field(init=False)
 
     def __post_init__(self) -> None:

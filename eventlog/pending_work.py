@@ -189,6 +189,16 @@ class Ticks:
         async with borrowed(self._pool) as connection:
             return await schedules.awaiting_ids(connection, limit, bypassed)
 
+    async def decided_ahead(
+        self, now: datetime, after: UUID, limit: int, *, whole: bool
+    ) -> list[UUID]:
+        """Return schedules, by id after one, that decided ticks which are still to come.
+
+        That is so where the clock was set back. Unless `whole`, those are left out that know it.
+        """
+        async with borrowed(self._pool) as connection:
+            return await schedules.decided_ahead(connection, to_iso(now), after, limit, whole=whole)
+
     async def next_at(self, now: datetime) -> datetime | None:
         """Return when the first tick fires after now; None where none is known."""
         now_text = to_iso(now)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import from_iso, to_iso
+from domain.clock import CLOCK_STEP, from_iso, to_iso
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from domain.schedules.calendar import Overlap
@@ -83,6 +83,15 @@ pause of the schedule or of its job went on. Runs that people launched are in no
 conditions are those of the index `schedules_left_waiting`."""
 
 AWAITING = f"({_OF_ENDED_RUNS}) UNION ALL ({_LEFT_WAITING})"
+
+DECIDED_AHEAD = """
+    SELECT aggregate_id FROM schedules
+    WHERE deleted_at IS NULL AND decided_until > %(now)s::timestamptz + %(step)s::interval
+        AND aggregate_id > %(after)s AND (%(all)s OR next_at IS NULL OR next_at > decided_until)
+    ORDER BY aggregate_id LIMIT %(limit)s
+"""
+"""Schedules whose ticks were decided by a clock that has been set back since; unless all of them
+are meant, without those that know it: for them `next_at` lies before `decided_until`."""
 
 NEXT = """
     SELECT next_at FROM schedules WHERE next_at > %(now)s::timestamptz
@@ -201,6 +210,17 @@ async def crowded_at(connection: Connection, now: str, until: str, least: int) -
     if not found:
         return None
     return found[0]
+
+
+async def decided_ahead(
+    connection: Connection, now: str, after: UUID, limit: int, *, whole: bool
+) -> list[UUID]:
+    """Return schedules, by id after one, that decided ticks which are still to come.
+
+    That is so where the clock was set back. Unless `whole`, those are left out that know it.
+    """
+    values = {"now": now, "step": CLOCK_STEP, "after": after, "all": whole, "limit": limit}
+    return await read_ids(connection, DECIDED_AHEAD, values)
 
 
 async def still_due(connection: Connection, now: str, ids: Sequence[UUID]) -> list[UUID]:

@@ -15,6 +15,7 @@ from time import monotonic
 from typing import TypeVar
 from uuid import UUID
 
+from domain.clock import CLOCK_STEP
 from domain.commands.bulk import BulkSteps
 from domain.commands.failures import Failures
 from domain.commands.ticks import Ticking
@@ -155,6 +156,13 @@ class Noter:
         return findings.has_more
 
 
+FIRST_ID = UUID(int=0)
+"""No schedule has this id, and all come after it."""
+
+DECIDED_AHEAD_EVERY_S = 60.0
+"""So often it is looked whether ticks were decided by a clock that has been set back since; whoever
+sees it set back looks at once."""
+
 TICKS_AT_A_TIME = 64
 """Schedules whose ticks are handed to the log at once: it holds its lock until they are written."""
 
@@ -233,6 +241,10 @@ class Ticker:
         self._ask_at_s = 0.0
         self._looked_ahead_at = datetime.min.replace(tzinfo=UTC)
         self._ahead: Ahead | None = None
+        self._read_at = datetime.max.replace(tzinfo=UTC)
+        self._look_back_at_s = 0.0
+        self._looking_back_after: UUID | None = None
+        self._is_set_back = False
         self._task: Supervised | None = None
 
     def start(self, supervision: Supervision) -> None:
@@ -263,6 +275,8 @@ class Ticker:
         await self._schedules.watch.since(now)
         if await self._append_prepared(now):
             return 0.0
+        if await self._look_back(now):
+            return 0.0
         due = await self._ticks.due(now, MOST)
         due += await self._awaiting()
         if due and await self._tick(due):
@@ -274,6 +288,26 @@ class Ticker:
             return LOOK_EVERY_S
         left_s = (next_at - now).total_seconds()
         return min(left_s, LOOK_EVERY_S)
+
+    async def _look_back(self, now: datetime) -> bool:
+        """Let schedules go by a clock that was set back; return whether more of them may be left.
+
+        They decide what fires from now on, also where they had decided it before.
+        """
+        is_set_back = now < self._read_at - CLOCK_STEP
+        self._read_at = now
+        if is_set_back or monotonic() >= self._look_back_at_s:
+            self._is_set_back = is_set_back
+            self._looking_back_after = FIRST_ID
+            self._look_back_at_s = monotonic() + DECIDED_AHEAD_EVERY_S
+        if self._looking_back_after is None:
+            return False
+        found = await self._ticks.decided_ahead(
+            now, self._looking_back_after, MOST, whole=self._is_set_back
+        )
+        await self._tick(found)
+        self._looking_back_after = found[-1] if found else None
+        return bool(found)
 
     async def _prepare(self, now: datetime) -> bool:
         """Decide some ticks of those that will be due at one moment; return whether there were any.

@@ -145,6 +145,14 @@ class Ticks(Protocol):
     async def awaiting(self, limit: int) -> list[UUID]:
         """Return schedules for which it matters that a run of theirs has ended."""
 
+    async def decided_ahead(
+        self, now: datetime, after: UUID, limit: int, *, whole: bool
+    ) -> list[UUID]:
+        """Return schedules, by id after one, that decided ticks which are still to come.
+
+        That is so where the clock was set back. Unless `whole`, those are left out that know it.
+        """
+
     async def next_at(self, now: datetime) -> datetime | None:
         """Return when the first tick fires after now; None where none is known."""
 

@@ -132,7 +132,9 @@ async def running(
         costly_pool = database.costly_pool(MAX_CONCURRENT)
         costly = CostlyReads(await stack.enter_async_context(costly_pool))
         clock = _clock(settings, pool)
-        writer = Writer(database, metrics=metrics)
+        # A test service's clock is moved, and not measured.
+        followed = clock if settings.clock_shift is None else None
+        writer = Writer(database, metrics=metrics, clock=followed)
         listener = Listener(database)
         for part in (clock, writer, listener):
             await patience.wait_async(partial(part.start, supervision))

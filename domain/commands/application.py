@@ -6,8 +6,10 @@ under the log's lock. Then `LogApplication`, on which commands are classes, one 
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from itertools import takewhile
 from typing import Any, TypeVar, cast
@@ -337,10 +339,12 @@ class LogApplication(Recalling):
         """Return the runs and the aggregates that follow their pending events, the runs first."""
         return await self.followers.with_followers(self, runs, effects, locked)
 
-    async def save(self, *objs: Any, origin: Origin = SYSTEM, **_: Any) -> Saved:  # type: ignore[override]
+    async def save(  # type: ignore[override]
+        self, *objs: Any, origin: Origin = SYSTEM, decided_at: datetime | None = None, **_: Any
+    ) -> Saved:
         """Append the aggregates' new events as one unit, with the rows that they change.
 
-        It is awaitable, unlike the library's.
+        It is awaitable, unlike the library's. For `decided_at` see `domain.ports.Unit`.
         """
         changed = [one for one in objs if one.pending_events]
         heads = seen_heads(changed)
@@ -348,7 +352,7 @@ class LogApplication(Recalling):
         if not stored:
             return Saved()
         known_as = list(map(public_id, changed))
-        unit = Unit(stored, origin, heads=heads, known_as=known_as)
+        unit = Unit(stored, origin, heads=heads, known_as=known_as, decided_at=decided_at)
         return await self.log_port.append(unit)
 
     async def decide_and_save(
@@ -356,13 +360,16 @@ class LogApplication(Recalling):
     ) -> Saved:
         """Run a decision on fresh aggregates until what it decides can be appended."""
         for _ in range(MAX_DECISIONS - 1):
-            try:
-                decided = await decide()
-                return await self.save(*decided, origin=origin)
-            except VersionConflictError:
-                continue
+            with suppress(VersionConflictError):
+                return await self._decide_and_save_once(decide, origin)
+        return await self._decide_and_save_once(decide, origin)
+
+    async def _decide_and_save_once(
+        self, decide: Callable[[], Awaitable[Sequence[Aggregate]]], origin: Origin
+    ) -> Saved:
+        now = self.clock()
         decided = await decide()
-        return await self.save(*decided, origin=origin)
+        return await self.save(*decided, origin=origin, decided_at=now)
 
     async def save_under_lock(
         self,

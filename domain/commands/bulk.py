@@ -12,6 +12,7 @@ taken.
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -350,8 +351,9 @@ class BulkSteps:
             return None
         left = await self._chosen(operation)
         if not left:
-            operation.complete(self._application.clock())
-            await self._append(operation, _Batch())
+            now = self._application.clock()
+            operation.complete(now)
+            await self._append(operation, _Batch(), now)
             return None
         version = operation.version
         for _ in range(BATCHES_A_TURN):
@@ -424,12 +426,13 @@ class BulkSteps:
         Raises:
             VersionConflictError: one of them has changed meanwhile.
         """
+        began_at = self._application.clock()
         decide = partial(self._decide, operation, chosen)
         batch = await self._application.with_all_at_hand(decide)
         last = chosen[batch.gone_through - 1]
         now = self._application.clock()
         operation.advance(batch.done, batch.refused, last.created_position, now)
-        saved = await self._append(operation, batch)
+        saved = await self._append(operation, batch, began_at)
         if batch.gone_through == self._size:
             # A shorter one says nothing of how long these take.
             self._size = bulk.next_size(self._size, saved.held_ms)
@@ -487,7 +490,7 @@ class BulkSteps:
         batch.repeated.append(new)
         return True
 
-    async def _append(self, operation: BulkOperation, batch: _Batch) -> Saved:
+    async def _append(self, operation: BulkOperation, batch: _Batch, decided_at: datetime) -> Saved:
         application = self._application
         aggregates = [operation, *batch.changed]
         expects: dict[UUID, int] = {}
@@ -508,6 +511,7 @@ class BulkSteps:
             heads=heads,
             personal=personal,
             takings=batch.takings,
+            decided_at=decided_at,
         )
         return await application.log_port.append(unit)
 

@@ -282,6 +282,7 @@ class Jobs(Definitions):
             heads=seen_heads([definition, *place.replaced]),
             personal=personal,
             takings=place.takings,
+            decided_at=now,
         )
         saved = await self.log_port.append(unit)
         labels = definition.spec.worker_labels
@@ -339,6 +340,7 @@ class Jobs(Definitions):
     async def _repeat(
         self, run_id: UUID, origin: Origin, new_id: UUID | None, key: str | None
     ) -> Launched:
+        now = self.clock()
         old = await self.run(run_id)
         definition = await self.definition(old.definition_id)
         new = await repeated(
@@ -354,6 +356,7 @@ class Jobs(Definitions):
             continues=old.id,
             personal=new.personal,
             takings=new.place.takings,
+            decided_at=now,
         )
         saved = await self.log_port.append(unit)
         return Launched(new.run.id, saved.rows[new.run.id])

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from domain.errors import (
     ValueTakenError,
     VersionConflictError,
 )
-from domain.identifiers import Slot, Taking
+from domain.identifiers import Slot, Taking, tick_run_id
 from domain.jobs.definition import JobDefinition, is_built_in_entry_point
 from domain.jobs.launching import Launch, first_events, run_fields, run_of_events
 from domain.jobs.run import JobRun
@@ -40,7 +41,7 @@ from domain.personal import MARK
 from domain.ports import Log, Origin, Saved, Unit
 from domain.schedules.calendar import MAX_OPEN_RUNS, Obstacle, Spec
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import settle
+from domain.schedules.ticks import coming_again, settle
 from domain.schema.validation import decided
 
 MOST_EXPECTED = 3
@@ -62,6 +63,7 @@ class Change:
         holder: the run that has it.
         is_kept: whether that is kept, so nothing is launched.
         takings: as in `domain.ports.Unit`.
+        decided_at: the present by which its ticks were decided, or a run was launched.
     """
 
     schedule: Schedule
@@ -75,6 +77,7 @@ class Change:
     holder: UUID | None = None
     is_kept: bool = False
     takings: list[Taking] = field(default_factory=list)
+    decided_at: datetime | None = None
 
     def take(self, runs: Mapping[UUID, JobRun]) -> None:
         """Take those of the runs that are the schedule's, and open."""
@@ -249,6 +252,7 @@ async def look_around(
 ) -> None:
     """Note which runs have ended, and what stands in the way of the next ones."""
     await note_ends(application, changes, now)
+    await note_already_launched(application, changes, now)
     for change in changes:
         change.obstacle = await obstacle_of(change, now)
         definition = change.definition
@@ -273,6 +277,26 @@ async def note_ends(application: LogApplication, changes: Sequence[Change], now:
                 change.schedule.note_end(text, status, now)
 
 
+async def note_already_launched(
+    application: LogApplication, changes: Sequence[Change], now: datetime
+) -> None:
+    """Note which ticks that come again, for the clock was set back, have a run or wait for one."""
+    run_ids: dict[UUID, dict[UUID, datetime]] = {}
+    for change in changes:
+        schedule = change.schedule
+        for due_at in coming_again(schedule, now):
+            run_id = tick_run_id(schedule.id, to_iso(due_at))
+            run_ids.setdefault(schedule.id, {})[run_id] = due_at
+    if not run_ids:
+        return
+    statuses = await application.log_port.run_statuses(list(chain(*run_ids.values())))
+    for change in changes:
+        schedule = change.schedule
+        due = run_ids.get(schedule.id, {})
+        launched = {due_at for run_id, due_at in due.items() if run_id in statuses}
+        schedule.already_launched = launched.union(schedule.buffered)
+
+
 def settle_ticks(change: Change, now: datetime, watched_since: datetime) -> None:
     """Decide the ticks that have fired, and make their runs, once `look_around` is over.
 
@@ -282,6 +306,7 @@ def settle_ticks(change: Change, now: datetime, watched_since: datetime) -> None
         ValueTakenError: a run that would give way to the next one has moved on just now.
     """
     check_place(change)
+    change.decided_at = now
     settled = settle(
         change.schedule,
         now,
@@ -352,6 +377,7 @@ def launch(
     idempotency_key: str | None = None,
 ) -> None:
     """Make a run of a schedule in whose way nothing stands, as `obstacle_of` found now."""
+    change.decided_at = now
     context: JsonObject = {"schedule": change.schedule.slug, "dueAt": to_iso(due_at)}
     if change.slot is not None:
         if change.holder is not None:
@@ -397,7 +423,13 @@ async def unit_of(
     if answers_with_runs:
         known_as = [*map(str, change.launched), *known_as]
     return Unit(
-        stored, origin, expects=expects, heads=heads, takings=change.takings, known_as=known_as
+        stored,
+        origin,
+        expects=expects,
+        heads=heads,
+        takings=change.takings,
+        known_as=known_as,
+        decided_at=change.decided_at,
     )
 
 

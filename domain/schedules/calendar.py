@@ -507,6 +507,12 @@ class Calendar:
         # Jitter never reaches into the next tick, so only the last one can be yet to fire.
         return self.due_between(after, stretch.last - _MS)
 
+    def fired_before(self, moment: datetime) -> datetime:
+        """Return a time such that the ticks due until then fire before a moment, and no others."""
+        in_any_case = later(moment, -self._spec.jitter_ms) - _MS
+        stretch = self.firing_between(in_any_case, moment)
+        return in_any_case if stretch is None else stretch.last
+
     def not_fired(self, after: datetime, now: datetime) -> Tick | None:
         """Return the tick due after a moment that is due now, and late by its jitter, if any is."""
         stretch = self.due_between(after, now)

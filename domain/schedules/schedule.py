@@ -6,7 +6,7 @@ events; the time is an argument. `domain.schedules.ticks.settle` decides what be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from domain.clock import cut_to_ms, to_iso
+from domain.clock import CLOCK_STEP, cut_to_ms, later, to_iso
 from domain.errors import ConflictError, InvalidInputError, Issue, NotFoundError, QuarantinedError
 from domain.identifiers import schedule_id, tick_run_id
 from domain.json_values import JsonObject, canonical
@@ -30,15 +30,20 @@ class ScheduleState:
     Attributes:
         slug: what clients call it.
         current: the number of its version.
-        decided_until: no tick that is due until then is to be decided any more.
+        decided_until: ticks due until then have been decided. Where the clock was set back since,
+            `next_at` lies before it, and those that fire from then on are decided once more, but
+            for those that have a run.
         next_at: when the next tick fires, as it was known at the last event.
         open_runs: ids of its runs that were not found to have ended, in the order of their launch.
         manual_runs: those of them that people launched, by a trigger or a backfill.
         buffered: when the ticks were due that wait, in this order.
         carried: ticks of former versions that were due before the current one began, and had not
             fired; in the order in which they fire.
+        already_launched: when ticks were due that come again and have a run or wait for one. No
+            event says so: it is looked up before a decision.
     """
 
+    already_launched: Collection[datetime] = frozenset()
     slug: str
     current: int
     spec: Spec
@@ -78,6 +83,15 @@ class ScheduleState:
             return self.open_runs
         manual = set(self.manual_runs)
         return [run_id for run_id in self.open_runs if run_id not in manual]
+
+    @property
+    def comes_again(self) -> bool:
+        """Return whether it decides ticks once more, for the clock was set back."""
+        return self.next_at is not None and self.next_at <= self.decided_until
+
+    def is_ahead_of(self, now: datetime) -> bool:
+        """Return whether ticks have been decided that are to come, for the clock was set back."""
+        return self.decided_until > now + CLOCK_STEP
 
     def open_run(self, run_id: str, *, is_manual: bool) -> None:
         """Note a run that was launched."""
@@ -384,7 +398,7 @@ class Schedule(ScheduleState, Aggregate):
             timestamp=at,
             version=self.current + 1,
             spec=dict(vars(spec)),
-            next_at=_next_at(self.id, spec, max(at, self.decided_until)),
+            next_at=_next_at(self.id, spec, self._begins_after(at, now)),
         )
 
     def revise(self, changes: dict[str, Any], now: datetime) -> None:
@@ -408,8 +422,10 @@ class Schedule(ScheduleState, Aggregate):
         spec = replace(self.spec, **differing)
         _refuse(spec.issues())
         at = self._at(now)
-        carried = self.calendar().not_fired(self.decided_until, at)
-        if carried is not None and len(self.carried) >= MAX_BUFFERED:
+        carried = self.calendar().not_fired(self.decides_after(now), cut_to_ms(now))
+        if carried is not None and carried.due_at in self.already_launched:
+            carried = None
+        elif carried is not None and len(self.carried) >= MAX_BUFFERED:
             self.skip_tick(carried.due_at, "buffer_full", now)
             carried = None
         elif carried is not None and carried.is_excluded:
@@ -421,7 +437,7 @@ class Schedule(ScheduleState, Aggregate):
             timestamp=at,
             version=self.current + 1,
             changes=differing,
-            next_at=_next_at(self.id, spec, max(at, self.decided_until), still_to_fire),
+            next_at=_next_at(self.id, spec, self._begins_after(at, now), still_to_fire),
             carried_due_at=carried.due_at if carried else None,
             carried_fires_at=carried.fires_at if carried else None,
         )
@@ -568,19 +584,26 @@ class Schedule(ScheduleState, Aggregate):
         )
 
     def _skip_undecided(self, reason: SkipReason, now: datetime) -> None:
-        """Skip what is due by now and not decided, whether or not it has fired."""
+        """Skip what is due by now and not decided, whether or not it has fired.
+
+        Of ticks that come again, some may have runs: those are left to `ticks.settle`.
+        """
         at = cut_to_ms(now)
         due = self.calendar().due_between(self.decided_until, at)
         for tick in self.carried:
             self.skip_tick(tick.due_at, reason, now)
-        if due is not None:
+        if due is not None and not self.comes_again:
             self.skip_ticks(due, reason, now)
 
     def replan(self, now: datetime) -> None:
-        """Note when the next tick fires by the rules of its zone as they are now."""
+        """Note when the next tick fires, by the rules of its zone and by the clock as they are now.
+
+        If the clock was set back that is the first one after the present that has no run.
+        """
         if self.is_deleted:
             return
-        next_at = _next_at(self.id, self.spec, self.decided_until, self.carried)
+        after = self.decides_after(now)
+        next_at = _next_at(self.id, self.spec, after, self.carried, self.already_launched)
         if next_at != self.next_at:
             at = self._at(now)
             self.trigger_event(Schedule.Replanned, timestamp=at, next_at=next_at)
@@ -589,8 +612,16 @@ class Schedule(ScheduleState, Aggregate):
         """Yield the ticks that are not decided, in order; there may be no end of them."""
         if self.is_deleted:
             return iter(())
-        to_come = self.calendar().ticks_after(self.decided_until)
+        to_come = self.calendar().ticks_after(self._decided_to())
         return chain(self.carried, to_come)
+
+    def decides_after(self, now: datetime) -> datetime:
+        """Return after when ticks are due that are to be decided now, or later."""
+        decided_to = self._decided_to()
+        if not self.is_ahead_of(now):
+            return decided_to
+        after_now = later(cut_to_ms(now), 1)
+        return min(decided_to, self.calendar().fired_before(after_now))
 
     def calendar(self) -> Calendar:
         """Return the ticks of its current version. Raises QuarantinedError as `Calendar` does."""
@@ -604,16 +635,26 @@ class Schedule(ScheduleState, Aggregate):
     def _tick(
         self, event: type[TickEvent], first: datetime, last: datetime, now: datetime, **fields: Any
     ) -> None:
-        decided_until = max(self.decided_until, last)
+        after = max(self._decided_to(), last)
         still_to_fire = [tick for tick in self.carried if not first <= tick.due_at <= last]
         self.trigger_event(
             event,
             timestamp=self._at(now),
             due_at=first,
             cause=BY_CALENDAR,
-            next_at=_next_at(self.id, self.spec, decided_until, still_to_fire),
+            next_at=_next_at(self.id, self.spec, after, still_to_fire, self.already_launched),
             **fields,
         )
+
+    def _decided_to(self) -> datetime:
+        """Return until when ticks are due that are decided, and do not come again."""
+        if self.comes_again and self.next_at is not None:
+            return self.calendar().fired_before(self.next_at)
+        return self.decided_until
+
+    def _begins_after(self, at: datetime, now: datetime) -> datetime:
+        """Return after when the first tick of a version is due that begins now, stamped `at`."""
+        return cut_to_ms(now) if self.is_ahead_of(now) else max(at, self.decided_until)
 
     def _at(self, now: datetime) -> datetime:
         # Never before the previous event, however the hosts' clocks are set.
@@ -621,13 +662,18 @@ class Schedule(ScheduleState, Aggregate):
 
 
 def _next_at(
-    own_id: UUID, spec: Spec, after: datetime, carried: Sequence[Tick] = ()
+    own_id: UUID,
+    spec: Spec,
+    after: datetime,
+    carried: Sequence[Tick] = (),
+    but_for: Collection[datetime] = (),
 ) -> datetime | None:
     """Return when the first tick fires that is due after a moment, or was carried over it."""
     fire_at = [tick.fires_at for tick in carried]
-    tick = Calendar(own_id, spec).next_after(after)
-    if tick is not None:
-        fire_at.append(tick.fires_at)
+    for tick in Calendar(own_id, spec).ticks_after(after):
+        if tick.due_at not in but_for:
+            fire_at.append(tick.fires_at)
+            break
     return min(fire_at, default=None)
 
 

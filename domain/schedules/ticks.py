@@ -6,7 +6,7 @@ First the past of a schedule, by which backfills are decided (`Past`); then `set
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
@@ -180,7 +180,8 @@ def settle(
 ) -> Settled:
     """Decide what becomes of the ticks that have fired, so many of them at a time.
 
-    Ends of runs must be noted before (`Schedule.note_end`).
+    Ends of runs must be noted before (`Schedule.note_end`), and which ticks that come again have
+    runs (`coming_again`).
 
     Args:
         schedule: gets the events.
@@ -199,7 +200,22 @@ def settle(
     settlement.settle_buffered()
     settlement.skip_alike()
     settlement.settled.goes_on = settlement.settle_others(most_launches)
+    if schedule.comes_again or schedule.is_ahead_of(now):
+        schedule.replan(now)
     return settlement.settled
+
+
+def coming_again(schedule: Schedule, now: datetime) -> list[datetime]:
+    """Return when the next ticks are due that have been decided before, as the clock was set back.
+
+    As many as `settle` decides at a time. Those of them that have a run, or wait for one, must be
+    in `already_launched` for that.
+    """
+    after = schedule.decides_after(now)
+    if schedule.is_deleted or after >= schedule.decided_until:
+        return []
+    ticks = islice(schedule.calendar().ticks_after(after), MAX_TICKS)
+    return [tick.due_at for tick in ticks if tick.due_at <= schedule.decided_until]
 
 
 class _Settlement:
@@ -242,6 +258,8 @@ class _Settlement:
 
     def skip_alike(self) -> None:
         """Skip what fired in a time in which nothing was to be launched."""
+        if self._schedule.comes_again:
+            return  # Some may have runs, so each is decided by itself.
         reason = hindrance_of_all(self._situation())
         before = self._after_now
         if reason is None:
@@ -270,9 +288,13 @@ class _Settlement:
         for tick in due:
             if len(self.settled.launches) >= most_launches:
                 break
-            is_skipped = self._settle(tick)
             undecided -= 1
-            if is_skipped and not self._schedule.spec.exclude:
+            if tick.due_at in self._schedule.already_launched:
+                self.record_skipped()
+                continue
+            is_skipped = self._settle(tick)
+            is_alike = is_skipped and not self._schedule.comes_again
+            if is_alike and not self._schedule.spec.exclude:
                 # Nothing has changed by that, so all the others are skipped for the same reason.
                 self._skipped = self._firing_before(self._after_now)
                 self.record_skipped()
@@ -283,7 +305,7 @@ class _Settlement:
 
     def _due(self) -> list[Tick]:
         due: list[Tick] = []
-        for tick in self._calendar().ticks_after(self._schedule.decided_until):
+        for tick in self._calendar().ticks_after(self._schedule.decides_after(self._now)):
             if tick.fires_at > self._now or len(due) == MAX_TICKS:
                 break
             due.append(tick)

@@ -7,6 +7,7 @@ read; the writer handles the errors.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from time import monotonic
 from typing import Self
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 from eventsourcing.persistence import StoredEvent
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import from_iso
+from domain.clock import CLOCK_STEP, from_iso
 from domain.errors import VersionConflictError
 from domain.ports import Claimant, Locked, Saved, Unit
 from eventlog.append import plan as statements
@@ -23,6 +24,7 @@ from eventlog.append.lookups import LockedReader, WriterCache
 from eventlog.append.plan import Key, Plan, Statement, accept_or_refuse, key_of
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
+from eventlog.database.clock import DatabaseClock
 from eventlog.database.pipeline import Answer, RoundTrip, roll_back
 from eventlog.keys import LogFiles
 from projections.flow import candidates
@@ -81,21 +83,40 @@ class LockTime:
         held_s: set at the end; 0 where the lock was not acquired.
     """
 
-    def __init__(self, observe: Callable[[float], None]) -> None:
-        """Call `observe` with the seconds at the end, if the lock was acquired."""
+    def __init__(
+        self, observe: Callable[[float], None], clock: DatabaseClock | None = None
+    ) -> None:
+        """Call `observe` with the seconds at the end, if the lock was acquired.
+
+        The clock follows the database's as soon as the lock is acquired, before any decision.
+        """
         self._observe = observe
+        self._clock = clock
         self._began = monotonic()
+        self._began_at: datetime | None = None
         self._waited_s: float | None = None
+        self._acquired_at: datetime | None = None
         self.held_s = 0.0
 
     def acquired(self, answer: Answer) -> None:
         """Read the answer to `sql.LOCK`."""
         [row] = as_rows(_Lock, answer.rows)
         self._waited_s = row["acquired_s"] - row["requested_s"]
+        if self._clock is not None and self._began_at is not None:
+            self._acquired_at = datetime.fromtimestamp(row["acquired_s"], UTC)
+            self._clock.follow(self._began_at, self._acquired_at)
+
+    def is_before(self, moment: datetime | None) -> bool:
+        """Return whether a present is still to come: the database's clock was set back since."""
+        if moment is None or self._acquired_at is None:
+            return False
+        return moment > self._acquired_at + CLOCK_STEP
 
     def __enter__(self) -> Self:
         """Begin."""
         self._began = monotonic()
+        if self._clock is not None:
+            self._began_at = self._clock()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -133,7 +154,9 @@ async def prepare(
     await reader.read_missing(units, requested=deciding is None)
     plan = Plan(reader.locked)
     for request in in_log_order(requests):
-        if request.unit.events:
+        if lock.is_before(request.unit.decided_at):
+            request.outcome = VersionConflictError("the clock was set back since it was decided")
+        elif request.unit.events:
             request.outcome = accept_or_refuse(plan, request.unit)
         else:
             request.outcome = Saved()

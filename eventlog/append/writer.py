@@ -44,6 +44,7 @@ from eventlog.append.transaction import (
     share_lock_time,
 )
 from eventlog.archive.files import ArchiveError
+from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.database.continuity import Continuity
 from eventlog.database.failures import is_passing, is_unavailable
@@ -320,8 +321,19 @@ class Writer:
         database: Database,
         timeouts: WriteTimeouts | None = None,
         metrics: Metrics | None = None,
+        clock: DatabaseClock | None = None,
     ) -> None:
+        """Write to a database.
+
+        Args:
+            database: where the log is.
+            timeouts: how long to wait while it is away.
+            metrics: get the times that appends take.
+            clock: by which units are decided. It follows the database's where that is set back, and
+                what was decided before is refused.
+        """
         self.database = database
+        self._clock = clock
         self._timeouts = timeouts or WriteTimeouts()
         self._metrics = metrics or Metrics()
         self._requests = RequestQueue()
@@ -470,7 +482,7 @@ class Writer:
 
     async def _try_commit(self, connection: Connection, requests: list[Request]) -> bool:
         """Commit the requests; commit none and return False if one was withdrawn meanwhile."""
-        with LockTime(self._metrics.lock_hold_s.observe) as lock:
+        with LockTime(self._metrics.lock_hold_s.observe, self._clock) as lock:
             statements = await prepare(connection, self.database.files, requests, self.cache, lock)
             if statements:
                 if not begin_commit(requests):

@@ -11,7 +11,7 @@ from time import monotonic, time
 from psycopg.conninfo import make_conninfo
 from psycopg_pool import AsyncConnectionPool
 
-from domain.clock import from_iso
+from domain.clock import CLOCK_STEP, from_iso
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import borrowed
 from eventlog.database.sql import CHANNEL, NOW, PENDING
@@ -61,6 +61,21 @@ class DatabaseClock:
             now = await read_value(connection, str, self.TIME)
             answered_s = monotonic()
         self._epoch_s = from_iso(now).timestamp() - answered_s
+
+    def follow(self, shown: datetime, now: datetime) -> bool:
+        """Show what the database's clock shows if that was set back; return whether it was.
+
+        So nobody decides by a present that is still to come until the next measurement.
+
+        Args:
+            shown: by this clock, before the database was asked.
+            now: what the database's showed after that; the answer is just there.
+        """
+        is_set_back = shown > now + CLOCK_STEP
+        if is_set_back:
+            logger.warning("the database's clock was set back by %s", shown - now)
+            self._epoch_s = now.timestamp() - monotonic()
+        return is_set_back
 
     async def _run(self) -> None:
         while True:

@@ -200,7 +200,9 @@ class LivingSchedule:
 
     Attributes:
         at: the time of its last event.
-        decided_until: no tick that was due until then may be decided any more.
+        decided_until: ticks due until then are decided, and none of them once more unless it comes
+            again.
+        next_at: when the next tick fires, as the last event says.
         catch_up_ms: for how long nobody may have looked at the clock before a tick is missed.
         buffered: when the ticks were due that wait.
         carried: when ticks of former versions were due that are still to fire.
@@ -211,6 +213,7 @@ class LivingSchedule:
     at: str
     overlap: str
     decided_until: str
+    next_at: str | None = None
     catch_up_ms: int = 0
     is_paused: bool = False
     is_deleted: bool = False
@@ -218,6 +221,11 @@ class LivingSchedule:
     carried: set[str] = field(default_factory=set)
     open_runs: set[str] = field(default_factory=set)
     other_runs: set[str] = field(default_factory=set)
+
+    @property
+    def comes_again(self) -> bool:
+        """Return whether ticks are decided once more, for the clock was set back."""
+        return self.next_at is not None and self.next_at <= self.decided_until
 
 
 def registered(event: LoggedEvent) -> LivingSchedule:
@@ -230,6 +238,8 @@ def registered(event: LoggedEvent) -> LivingSchedule:
 def move(schedule: LivingSchedule, event: LoggedEvent) -> None:
     """Move a schedule by an event that is not its first."""
     schedule.at = max(schedule.at, event.at)
+    if "next_at" in event.data:
+        schedule.next_at = cast("str | None", event.data["next_at"])
     match event.topic:
         case "schedule.revised":
             _begin_version(schedule, event, "changes")
@@ -248,6 +258,7 @@ def move(schedule: LivingSchedule, event: LoggedEvent) -> None:
             schedule.is_paused = False
         case "schedule.deleted":
             schedule.is_deleted = True
+            schedule.next_at = None
             schedule.buffered.clear()
             schedule.carried.clear()
         case "schedule.triggered":

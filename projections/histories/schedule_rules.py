@@ -34,7 +34,7 @@ def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | No
 
 
 def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
-    """A tick is decided once, in order; one that waits or fires later, and past ones, once more."""
+    """A tick is decided once, in order; one that waits, is late or comes again, once more."""
     due_at = cast("str", event.data["due_at"])
     if _is_backfill(event):
         # That none is launched twice the log sees to, for its run has an id of its own.
@@ -45,7 +45,8 @@ def tick_decided_once(schedule: LivingSchedule, event: LoggedEvent) -> str | Non
     may_wait = event.topic != "schedule.tick_buffered"
     if is_new or (may_wait and due_at in schedule.buffered):
         return None
-    if due_at in schedule.carried:
+    # A tick that comes again has a run already or none: a second one would have the same id.
+    if due_at in schedule.carried or schedule.comes_again:
         return None
     return f"a tick due after {schedule.decided_until}, or one that waits, not {due_at}"
 

@@ -81,17 +81,22 @@ async def parts(
     subject_key: Path | None = None,
     archive: Path | None = None,
     followers: Sequence[RunFollower] = FOLLOWERS,
+    follows_clock: bool = False,
 ) -> AsyncIterator[Parts]:
-    """Run the parts on a database; the writer may have a way of its own to it."""
+    """Run the parts on a database; the writer may have a way of its own to it.
+
+    With `follows_clock` the writer refuses what was decided by a present still to come, as it does
+    in a service.
+    """
     master_keys = None if subject_key is None else MasterKeyFile(subject_key)
     files = LogFiles(archive, master_keys)
     database = Database(url, files)
     pool = database.pool(8)
     await pool.open()
-    clock, writer = (
-        DatabaseClock(pool),
-        Writer(replace(database, url=writer_url or url), timeouts),
-    )
+    clock = DatabaseClock(pool)
+    # Elsewhere tests move the clock by which commands decide, and nothing but that.
+    followed = clock if follows_clock else None
+    writer = Writer(replace(database, url=writer_url or url), timeouts, clock=followed)
     await clock.sync()
     await writer.start(Supervision())
     jobs = Jobs(

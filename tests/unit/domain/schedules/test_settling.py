@@ -1,6 +1,6 @@
 """All ticks that are due: what is launched, canceled and recorded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,9 +13,11 @@ from domain.clock import to_iso
 from domain.identifiers import tick_run_id
 from domain.schedules.calendar import MAX_CATCH_UP_MS, OVERLAPS, Overlap
 from domain.schedules.schedule import Schedule, TickEvent, TickLaunched, TickSkipped
-from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, Settled, settle
+from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, Settled, coming_again, settle
 from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, told
 from tests.unit.given import NOON, at
+
+HOUR_MS = 60 * MINUTE_MS
 
 
 def minute(number: float) -> datetime:
@@ -318,13 +320,86 @@ def test_very_many_runs_are_launched_in_parts() -> None:
     assert schedule.decided_until == at(25_000)
 
 
-def test_a_clock_that_is_set_back_repeats_nothing() -> None:
-    schedule = a_schedule()
-    settle(schedule, minute(3), None)
+def set_back(schedule: Schedule, now: datetime, launched: Sequence[datetime] = ()) -> Settled:
+    """Decide by a clock that may have been set back, with these ticks' runs in the log."""
+    again = coming_again(schedule, now)
+    schedule.already_launched = {*again} & {*launched, *schedule.buffered}
+    return settle(schedule, now, None, watched_since=now - timedelta(minutes=1))
+
+
+def test_by_a_clock_that_is_set_back_no_tick_is_launched_twice() -> None:
+    schedule = a_schedule(overlap="allow_all", catch_up_ms=HOUR_MS)
+    launched = [due_at for _, due_at in settle(schedule, minute(3), None).launches]
+    assert launched == [minute(1), minute(2), minute(3)]
     schedule.collect_events()
-    assert settle(schedule, minute(1), None) == Settled()
-    settle(schedule, minute(4), None)
-    assert told(schedule) == ["tick_skipped overlap 1"]
+    assert set_back(schedule, minute(0.5), launched) == Settled()
+    assert told(schedule) == []
+    assert schedule.next_at == minute(4)
+    for now in (1, 2, 3):
+        assert set_back(schedule, minute(now), launched) == Settled()
+    assert [due_at for _, due_at in set_back(schedule, minute(4), launched).launches] == [minute(4)]
+
+
+def test_by_a_clock_that_is_set_back_ticks_that_were_skipped_are_decided_by_the_present() -> None:
+    schedule = a_schedule()
+    # The clock was a year ahead: all that had been due by then was missed, but for the last one.
+    year = MAX_CATCH_UP_MS // MINUTE_MS
+    settle(schedule, minute(year), None)
+    end_run(schedule, minute(year))
+    schedule.collect_events()
+    set_back(schedule, minute(10.5))
+    assert told(schedule) == ["replanned"]
+    assert schedule.next_at == minute(11)
+    assert set_back(schedule, minute(10.9)) == Settled()
+    for number in (11, 12):
+        [(run_id, due_at)] = set_back(schedule, minute(number)).launches
+        assert (run_id, due_at) == (tick_run_id(schedule.id, to_iso(due_at)), minute(number))
+        assert schedule.next_at == minute(number + 1)
+        end_run(schedule, minute(number))
+    times = [event.timestamp for event in new_events(schedule)]
+    assert times == [minute(year)] * len(times)  # They never go back.
+
+
+@pytest.mark.parametrize("jitter_ms", [0, 20_000, 59_999])
+def test_ticks_that_come_again_are_decided_once_each_in_order(jitter_ms: int) -> None:
+    schedule = a_schedule(jitter_ms=jitter_ms, overlap="allow_all", catch_up_ms=0)
+    settle(schedule, minute(500), None, watched_since=minute(300))
+    had_runs = [event.due_at for event in new_events(schedule) if isinstance(event, TickLaunched)]
+    first = had_runs[0]
+    assert first > minute(290)
+    launched = list(had_runs)
+    for step in range(250 * 4, 320 * 4):
+        goes_on = True
+        while goes_on:
+            settled = set_back(schedule, minute(step / 4), launched)
+            launched += [due_at for _, due_at in settled.launches]
+            goes_on = settled.goes_on
+    assert len(set(launched)) == len(launched)
+    again = [due_at for due_at in launched[len(had_runs) :] if due_at < first]
+    assert again == sorted(again)
+    assert again[-1] == first - timedelta(minutes=1)
+    assert again[0] <= minute(251)
+    assert len(again) == (again[-1] - again[0]) // timedelta(minutes=1) + 1
+
+
+def test_a_clock_may_be_set_back_again() -> None:
+    schedule = a_schedule(catch_up_ms=0)
+    settle(schedule, minute(100), None)
+    set_back(schedule, minute(50.5))
+    assert schedule.next_at == minute(51)
+    set_back(schedule, minute(20.5))
+    assert schedule.next_at == minute(21)
+
+
+def test_what_is_changed_by_a_clock_that_was_set_back_goes_by_the_present() -> None:
+    schedule = a_schedule()
+    settle(schedule, minute(100), None)
+    set_back(schedule, minute(50.5))
+    schedule.revise({"every_ms": 5 * MINUTE_MS}, minute(51.5))
+    assert schedule.next_at == minute(55)
+    schedule.delete(None, minute(52))
+    schedule.recreate(a_spec(every_ms=2 * MINUTE_MS), minute(53))
+    assert schedule.next_at == minute(54)
 
 
 def test_a_deleted_schedule_has_no_ticks() -> None:

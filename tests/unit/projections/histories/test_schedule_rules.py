@@ -50,6 +50,10 @@ def a_life() -> Tale:
     tale.tick("launched", 20, run_id=ONE)
     tale.tell("triggered", run_id=str(UUID(int=33)))
     tale.tell("replanned")
+    # The clock was set back.
+    tale.tell("replanned", next_at=at(10))
+    tale.tick("launched", 10, run_id=str(UUID(int=37)), next_at=at(11))
+    tale.tick("skipped", 11, last_due_at=at(19), next_at=at(21))
     tale.tell("deleted")
     tale.tell("run_ended", run_id=OTHER)
     tale.tell("registered_anew", spec={"overlap": "skip"})
@@ -113,10 +117,17 @@ def back_in_time(tale: Tale) -> None:
     tale.events[-1].data["timestamp"] = at(0)
 
 
+def again_by_a_clock_that_went_on(tale: Tale) -> None:
+    tale.tick("launched", 3, run_id=ONE, next_at=at(4))
+    tale.tell("replanned", next_at=at(3.5))
+    tale.tick("skipped", 2.5, last_due_at=at(2.5))
+
+
 @pytest.mark.parametrize(
     ("spoil", "rule"),
     [
         (twice, "tick_decided_once"),
+        (again_by_a_clock_that_went_on, "tick_decided_once"),
         (earlier, "tick_decided_once"),
         (waits_twice, "tick_decided_once"),
         (paused, "not_while_paused"),
