@@ -1,6 +1,6 @@
 """What the domain needs of the log. `eventlog` implements it; nothing here knows PostgreSQL."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -298,8 +298,15 @@ class Log(Protocol):
         It may be outdated as well.
         """
 
-    async def events_after(self, aggregate_id: UUID, version: int) -> list[StoredEvent]:
+    async def backfilled_among(self, schedule_id: UUID, run_ids: Collection[UUID]) -> set[UUID]:
+        """Return those of a schedule's runs that backfills launched."""
+
+    async def events_after(
+        self, aggregate_id: UUID, version: int, topics: Collection[str] = ()
+    ) -> list[StoredEvent]:
         """Return the next events of an aggregate after a version, in order, a few megabytes.
+
+        With topics those alone, of an aggregate whose events are not archived.
 
         None at its end.
         """

@@ -241,6 +241,38 @@ async def next_events(
     return events
 
 
+_OF_TOPICS = f"""
+    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (
+        SELECT part.*, sum(octet_length(state)) OVER in_turn - octet_length(state) AS bytes_before
+        FROM (
+            SELECT * FROM {EVENTS_TABLE}
+            WHERE originator_id = %(id)s AND originator_version > %(after)s
+                AND topic = ANY(%(topics)s)
+            ORDER BY originator_version LIMIT %(limit)s
+        ) AS part
+        WINDOW in_turn AS (ORDER BY originator_version)
+    ) AS measured WHERE bytes_before < %(max_bytes)s ORDER BY originator_version
+"""
+
+
+async def next_of_topics(
+    connection: Connection, aggregate_id: UUID, after: int, topics: Collection[str]
+) -> list[StoredEvent]:
+    """Return the next events of an aggregate that have these topics, none of them archived.
+
+    The others are passed over by the database.
+    """
+    values = {
+        "id": aggregate_id,
+        "after": after,
+        "topics": list(topics),
+        "limit": EVENTS_A_PART,
+        "max_bytes": BYTES_A_PART,
+    }
+    rows = await read_rows(connection, HistoryRow, _OF_TOPICS, values)
+    return [_stored(aggregate_id, row) for row in rows]
+
+
 def _stored(aggregate_id: UUID, row: EventRow) -> StoredEvent:
     return StoredEvent(
         originator_id=aggregate_id,

@@ -28,6 +28,7 @@ from projections.rows import (
     read_first,
     read_rows,
     shown_columns,
+    within_page,
 )
 from projections.table import STATES, Changes, DecisiveRow, TableOf
 
@@ -128,10 +129,20 @@ def present(row: Row) -> JsonObject:
 
 _BY_ID = "SELECT * FROM bulk_operations WHERE id = %(id)s"
 
-_PAGE = """
+_PAGE = within_page(
+    """
     SELECT * FROM bulk_operations WHERE created_position < %(before)s
     ORDER BY created_position DESC LIMIT %(limit)s
-"""
+    """,
+    [name for name, kind in COLUMNS.items() if kind == "jsonb"],
+    "created_position DESC",
+)
+
+
+class _BulkOfPage(BulkRow):
+    """An operation, and of how many the page would be if all were small."""
+
+    in_page: ReadOnly[int]
 
 
 class Open(TypedDict):
@@ -153,10 +164,20 @@ async def by_id(connection: Connection, operation_id: UUID) -> BulkRow | None:
     return await read_first(connection, BulkRow, _BY_ID, {"id": operation_id})
 
 
-async def newest(connection: Connection, before: int, limit: int) -> list[BulkRow]:
-    """Return operations that were requested before a position, the newest first."""
-    values = {"before": before, "limit": limit}
-    return await read_rows(connection, BulkRow, _PAGE, values)
+async def newest(
+    connection: Connection, before: int, limit: int
+) -> tuple[list[BulkRow], int | None]:
+    """Return operations that were requested before a position, the newest first.
+
+    They are fewer than the limit where they are large. With them comes the position before which
+    others were requested, None where none were.
+    """
+    values = {"before": before, "limit": limit + 1}
+    found = await read_rows(connection, _BulkOfPage, _PAGE, values)
+    rows: list[BulkRow] = [*found[:limit]]
+    if not found or found[0]["in_page"] == len(rows):
+        return rows, None
+    return rows, rows[-1]["created_position"]
 
 
 async def open_ones(connection: Connection, limit: int, bypassed: Sequence[UUID]) -> list[Open]:

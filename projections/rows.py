@@ -5,7 +5,7 @@ and nothing is copied. A table's type names its columns by the annotations below
 its JSON and the API's models follow from it.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
 from uuid import UUID
@@ -183,3 +183,37 @@ def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:
     """
     fields = {field: row[column] for field, column in shown.items()}
     return cast("JsonObject", fields)
+
+
+# Pages that are bounded by bytes: rows may have some megabytes each.
+
+PAGE_BYTES = 4_194_304
+"""A page whose rows have this many bytes goes no further."""
+
+
+def within_page(page: str, large: Iterable[str], order: str, columns: str = "page.*") -> str:
+    """Return the query for the first rows of a page, up to `PAGE_BYTES`, one at least.
+
+    `in_page` is how many there would be if all were small.
+
+    Args:
+        page: the query for the page.
+        large: its columns that have no fixed size.
+        order: by which the page is ordered.
+        columns: what is selected.
+    """
+    size = " + ".join(map(_size_of, large))
+    return f"""
+        SELECT {columns} FROM (
+            SELECT page.*, count(*) OVER () AS in_page,
+                sum(size) OVER (ORDER BY {order}) - size AS bytes_before
+            FROM (SELECT *, {size} AS size FROM ({page}) AS page OFFSET 0) AS page
+        ) AS page
+        WHERE bytes_before < {PAGE_BYTES} ORDER BY {order}
+    """
+
+
+def _size_of(column: str) -> str:
+    """Return how large a value is that has no fixed size; only what is compressed is looked at."""
+    return f"""coalesce(CASE WHEN pg_column_compression({column}) IS NULL
+        THEN pg_column_size({column}) ELSE octet_length({column}::text) END, 0)"""

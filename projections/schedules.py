@@ -4,7 +4,7 @@ First which ticks are due, and when the next one fires; then the row, its fold (
 JSON for clients (`present`); then lists. The events tell what became of each tick.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, cast
 from uuid import UUID
@@ -35,8 +35,12 @@ from projections.rows import (
     read_rows,
     read_texts,
     shown_columns,
+    within_page,
 )
 from projections.table import STATES, Changes, DecisiveRow2, TableOf, rows_by_id
+
+BACKFILL = "backfill"
+"""The cause of past ticks that somebody has launched."""
 
 # Which schedules' ticks are due, and when the next one fires.
 
@@ -138,6 +142,15 @@ UNNOTICED_GAP = timedelta(seconds=2)
 """Between two looks at the clock, by one process or by two: each says so once a second."""
 
 
+_BACKFILLED = f"""
+    SELECT one.event->>'run_id' FROM (
+        SELECT convert_from(state, 'UTF8')::jsonb AS event FROM jobs_events
+        WHERE originator_id = %(id)s AND topic = 'schedule.tick_launched'
+    ) AS one
+    WHERE one.event->>'cause' = '{BACKFILL}' AND one.event->>'run_id' = ANY(%(run_ids)s)
+"""
+
+
 class _Status(TypedDict):
     id: ReadOnly[str]
     status: ReadOnly[str]
@@ -152,6 +165,14 @@ async def statuses_of(connection: Connection, ids: list[UUID]) -> dict[UUID, str
     """Return how runs stand; those that have no row are left out."""
     rows = await read_rows(connection, _Status, STATUSES, {"ids": ids})
     return {UUID(row["id"]): row["status"] for row in rows}
+
+
+async def backfilled_among(
+    connection: Connection, schedule_id: UUID, run_ids: Collection[UUID]
+) -> set[UUID]:
+    """Return those of a schedule's runs that backfills launched."""
+    values = {"id": schedule_id, "run_ids": list(map(str, run_ids))}
+    return set(await read_ids(connection, _BACKFILLED, values))
 
 
 async def watch_clock(connection: Connection, begun: datetime, now: datetime) -> datetime:
@@ -266,9 +287,6 @@ class ScheduleRow(DecisiveRow2):
 
 
 COLUMNS = columns_of(ScheduleRow)
-
-BACKFILL = "backfill"
-"""The cause of past ticks that somebody has launched."""
 
 _HIDDEN = {"aggregate_id", "decided_until", "carried", "aggregate_version", "position", *STATES}
 
@@ -422,27 +440,61 @@ def present(row: Row) -> JsonObject:
 
 # Schedules to be shown, without the deleted ones.
 
-NEXT_BY_ID = """
-    SELECT * FROM schedules WHERE deleted_at IS NULL AND id COLLATE "C" > %(after)s
-    ORDER BY id COLLATE "C" LIMIT %(limit)s
-"""
+_DOCUMENTS = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
+_BY_ID = 'id COLLATE "C"'
 
-ANY_BY_ID = """
-    SELECT * FROM schedules WHERE id COLLATE "C" > %(after)s
-    ORDER BY id COLLATE "C" LIMIT %(limit)s
-"""
+NEXT_BY_ID = within_page(
+    f"""
+    SELECT * FROM schedules WHERE deleted_at IS NULL AND {_BY_ID} > %(after)s
+    ORDER BY {_BY_ID} LIMIT %(limit)s
+    """,
+    _DOCUMENTS,
+    _BY_ID,
+)
+
+ANY_BY_ID = within_page(
+    f"""
+    SELECT * FROM schedules WHERE {_BY_ID} > %(after)s
+    ORDER BY {_BY_ID} LIMIT %(limit)s
+    """,
+    _DOCUMENTS,
+    _BY_ID,
+)
 
 
-async def next_by_id(connection: Connection, after: str, limit: int) -> list[ScheduleRow]:
-    """Return the schedules that come next after an id, in bytewise order."""
-    values = {"after": after, "limit": limit}
-    return await read_rows(connection, ScheduleRow, NEXT_BY_ID, values)
+class _ScheduleOfPage(ScheduleRow):
+    """A schedule, and of how many the page would be if all were small."""
+
+    in_page: ReadOnly[int]
 
 
-async def any_by_id(connection: Connection, after: str, limit: int) -> list[ScheduleRow]:
+async def next_by_id(
+    connection: Connection, after: str, limit: int
+) -> tuple[list[ScheduleRow], str | None]:
+    """Return the schedules that come next after an id, in bytewise order.
+
+    They are fewer than the limit where they are large. With them comes the id to go on after, None
+    where no others follow.
+    """
+    return await _page_after(connection, NEXT_BY_ID, after, limit)
+
+
+async def any_by_id(
+    connection: Connection, after: str, limit: int
+) -> tuple[list[ScheduleRow], str | None]:
     """Return the same, and those that are deleted as well."""
-    values = {"after": after, "limit": limit}
-    return await read_rows(connection, ScheduleRow, ANY_BY_ID, values)
+    return await _page_after(connection, ANY_BY_ID, after, limit)
+
+
+async def _page_after(
+    connection: Connection, query: str, after: str, limit: int
+) -> tuple[list[ScheduleRow], str | None]:
+    values = {"after": after, "limit": limit + 1}
+    found = await read_rows(connection, _ScheduleOfPage, query, values)
+    rows: list[ScheduleRow] = [*found[:limit]]
+    if not found or found[0]["in_page"] == len(rows):
+        return rows, None
+    return rows, rows[-1]["id"]
 
 
 async def by_id(connection: Connection, aggregate_id: UUID) -> ScheduleRow | None:

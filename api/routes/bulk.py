@@ -166,10 +166,9 @@ async def list_bulk_operations(
     """List bulk operations, newest first."""
     before = None if cursor is None else position_of(cursor)
     async with opened(connection, files, as_of) as past:
-        rows = await past.bulk_operations(before, limit + 1)
-    next_cursor = str(rows[limit - 1]["created_position"]) if len(rows) > limit else None
-    items = [bulk.present(row) for row in rows[:limit]]
-    return page(items, cursor_meta(limit, next_cursor))
+        rows, following = await past.bulk_operations(before, limit)
+    next_cursor = None if following is None else str(following)
+    return page([bulk.present(row) for row in rows], cursor_meta(limit, next_cursor))
 
 
 @router.get(

@@ -166,8 +166,9 @@ MAX_PAGE_OF_PAST = 20
     response_model=Page[list[Schedule], ScheduleListMeta],
     responses=failures(400),
     dependencies=[MayRead],
-    description="List schedules by id. With `asOf` a page is shorter than its limit where schedules"
-    " were created later or had been deleted; `hasMore` tells whether more follow.",
+    description="List schedules by id. A page is shorter than its limit where they have some"
+    " megabytes together and, with `asOf`, where schedules were created later or had been deleted;"
+    " `hasMore` tells whether more follow.",
 )
 async def list_schedules(
     connection: ConnectionDep,
@@ -182,10 +183,8 @@ async def list_schedules(
     after = storable(cursor, "/cursor")
     if as_of is not None:
         return await _list_of_past(connection, service, as_of, after, limit)
-    rows = await schedules.next_by_id(connection, after, limit + 1)
-    next_cursor = rows[limit - 1]["id"] if len(rows) > limit else None
-    items = [schedules.present(row) for row in rows[:limit]]
-    return page(items, cursor_meta(limit, next_cursor))
+    rows, next_cursor = await schedules.next_by_id(connection, after, limit)
+    return page([schedules.present(row) for row in rows], cursor_meta(limit, next_cursor))
 
 
 @router.get(

@@ -5,9 +5,9 @@ schedules is in `ticks.py`.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby, islice
@@ -36,7 +36,7 @@ from domain.json_values import JsonObject
 from domain.ports import Locked, Origin, Row, Saved
 from domain.schedules.calendar import MAX_OPEN_RUNS, Spec, year_issues
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import MAX_LAUNCHES, Past, PastTick
+from domain.schedules.ticks import MAX_LAUNCHES, VERSIONS, Past, PastTick
 
 # Backfills: launch past ticks that have no run, by the version that was valid then.
 #
@@ -92,10 +92,8 @@ async def backfill(
             nothing can be launched.
     """
     past = await _past(application, schedule_id)
-    ticks = past.ticks(begin, end)
-    looked_at = list(islice(ticks, MAX_LOOKED_AT))
-    canceled = await _canceled(application, looked_at)
-    missing = [tick for tick in looked_at if tick.run_id is None or tick.run_id in canceled]
+    looked_at = list(islice(past.ticks(begin, end), MAX_LOOKED_AT))
+    missing = await _without_run(application, schedule_id, looked_at)
     done = Backfilled()
     for portion in _portions(missing[:MAX_BACKFILLED]):
         done.runs += await _launched(application, schedule_id, portion, origin)
@@ -113,15 +111,6 @@ def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
     return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
 
 
-async def _canceled(application: LogApplication, ticks: Iterable[PastTick]) -> set[UUID]:
-    """Return those runs of backfills that were canceled: their ticks may be launched again."""
-    backfilled = [tick.run_id for tick in ticks if tick.is_backfilled and tick.run_id is not None]
-    if not backfilled:
-        return set()
-    statuses = await application.log_port.run_statuses(backfilled)
-    return {run_id for run_id, status in statuses.items() if status == "canceled"}
-
-
 def _portions(ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
     """Yield the ticks in portions that are launched as one unit: each of one version."""
     for _, of_version in groupby(ticks, key=_version_of):
@@ -137,14 +126,51 @@ def _version_of(tick: PastTick) -> int:
 
 
 async def _past(application: LogApplication, schedule_id: UUID) -> Past:
-    past = Past(schedule_id)
+    schedule = await application.find(Schedule, schedule_id)
+    if schedule is None:
+        raise NotFoundError("schedule_not_found", "schedule not found")
+    carried = {tick.due_at for tick in schedule.carried}
+    past = Past(schedule_id, schedule.decided_until, carried)
     version = 0
-    while stored := await application.log_port.events_after(schedule_id, version):
+    log = application.log_port
+    while stored := await log.events_after(schedule_id, version, VERSIONS):
         version = stored[-1].originator_version
         for one in stored:
             event = application.mapper.to_domain_event(one)
-            past.tell(cast("Aggregate.Event", event))
+            past.take(cast("Aggregate.Event", event))
     return past
+
+
+async def _without_run(
+    application: LogApplication, schedule_id: UUID, ticks: Sequence[PastTick]
+) -> list[PastTick]:
+    """Return those of the ticks that have no run now, but canceled ones of backfills.
+
+    Each run of a tick has an id of its own, so they are looked up, and no history is read.
+    """
+    missing: list[PastTick] = []
+    first_canceled: dict[UUID, PastTick] = {}
+    left = list(ticks)
+    while left:
+        of_run = {_run_of(schedule_id, tick): tick for tick in left}
+        statuses = await application.log_port.run_statuses(of_run)
+        left = []
+        for run_id, tick in of_run.items():
+            if run_id not in statuses:
+                missing.append(tick)
+            elif statuses[run_id] == "canceled":
+                left.append(replace(tick, runs=tick.runs + 1))
+                if tick.runs == 0:
+                    first_canceled[run_id] = tick
+    # A second run is a backfill's; the first one may be the calendar's, and its tick is over.
+    backfilled = await application.log_port.backfilled_among(schedule_id, first_canceled)
+    over = {tick.due_at for run_id, tick in first_canceled.items() if run_id not in backfilled}
+    missing = [tick for tick in missing if tick.due_at not in over]
+    return sorted(missing, key=lambda tick: tick.due_at)
+
+
+def _run_of(schedule_id: UUID, tick: PastTick) -> UUID:
+    return identifiers.tick_run_id(schedule_id, to_iso(tick.due_at), tick.runs)
 
 
 async def _launched(
@@ -171,19 +197,6 @@ async def _launched(
         else:
             return wanted
     raise VersionConflictError("the schedule keeps changing")
-
-
-async def _without_run(
-    application: LogApplication, schedule_id: UUID, ticks: Sequence[PastTick]
-) -> list[PastTick]:
-    """Return those of the ticks that have no run now."""
-    left: list[PastTick] = []
-    for tick in ticks:
-        due_at = to_iso(tick.due_at)
-        run_id = identifiers.tick_run_id(schedule_id, due_at, tick.runs)
-        if not await application.log_port.events_after(run_id, 0):
-            left.append(tick)
-    return left
 
 
 async def _change(application: LogApplication, schedule_id: UUID, spec: Spec) -> Change:

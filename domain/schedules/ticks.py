@@ -3,9 +3,9 @@
 First the past of a schedule, by which backfills are decided (`Past`); then `settle`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice, pairwise
 from uuid import UUID
 
@@ -28,11 +28,9 @@ from domain.schedules.calendar import (
 )
 from domain.schedules.schedule import Schedule
 
-# The past of a schedule: which version was valid when, and which ticks have runs.
+# The past of a schedule: which version was valid when.
 
 _MS = timedelta(milliseconds=1)
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -52,58 +50,49 @@ class PastTick:
 
     Attributes:
         spec: what the version of its time says.
-        run_id: the last run that it has had, if any.
-        is_backfilled: whether somebody had that launched later on.
         runs: how many it has had.
     """
 
     due_at: datetime
     spec: Spec
-    run_id: UUID | None = None
-    is_backfilled: bool = False
     runs: int = 0
+
+
+VERSIONS = (
+    events.Registered.TOPIC,
+    events.RegisteredAnew.TOPIC,
+    events.Revised.TOPIC,
+    events.Deleted.TOPIC,
+)
+"""Topics of the events that begin a time. A schedule has few of them, however many ticks it has
+had."""
 
 
 @dataclass
 class Past:
-    """What the events of a schedule tell.
+    """Which version of a schedule was valid when.
 
     Attributes:
-        launched: ticks that have runs: each with the number of these, and the last one's event.
-        decided_until: no tick that was due until then is to be decided any more.
+        decided_until: what was due later is no past tick.
         carried: when ticks were due that are still to fire, though they are of a former version.
     """
 
     schedule_id: UUID
+    decided_until: datetime
+    carried: Collection[datetime] = ()
     spans: list[Span] = field(default_factory=list)
-    launched: dict[datetime, tuple[int, events.TickLaunched]] = field(default_factory=dict)
-    decided_until: datetime = _LONG_AGO
-    carried: set[datetime] = field(default_factory=set)
 
-    def tell(self, event: Aggregate.Event) -> None:
-        """Take in the next event."""
+    def take(self, event: Aggregate.Event) -> None:
+        """Take in the next event of `VERSIONS`."""
         match event:
             case events.Registered() | events.RegisteredAnew():
-                spec = Spec(**event.spec)
-                self._begin(event.timestamp, spec)
+                self.spans.append(Span(event.timestamp, Spec(**event.spec)))
             case events.Revised():
-                if event.carried_due_at is not None:
-                    self.carried.add(event.carried_due_at)
                 before = self.spans[-1].spec
                 if before is not None:
-                    spec = replace(before, **event.changes)
-                    self._begin(event.timestamp, spec)
+                    self.spans.append(Span(event.timestamp, replace(before, **event.changes)))
             case events.Deleted():
-                self.carried.clear()
-                self._begin(event.timestamp, None)
-            case events.TickSkipped():
-                self._decide(event.due_at, event.last_due_at)
-            case events.TickBuffered():
-                self._decide(event.due_at, event.due_at)
-            case events.TickLaunched():
-                runs, _ = self.launched.get(event.due_at, (0, event))
-                self.launched[event.due_at] = (runs + 1, event)
-                self._decide(event.due_at, event.due_at)
+                self.spans.append(Span(event.timestamp, None))
 
     def ticks(self, begin: datetime, end: datetime) -> Iterator[PastTick]:
         """Yield the ticks due from `begin` to `end`, both included, but those that are excluded.
@@ -126,25 +115,10 @@ class Past:
     def _ticks_of(self, spec: Spec, after: datetime, last: datetime) -> Iterator[PastTick]:
         calendar = Calendar(self.schedule_id, spec)
         for tick in calendar.ticks_after(after):
-            due_at = tick.due_at
-            if due_at > last:
+            if tick.due_at > last:
                 return
-            if tick.is_excluded or due_at in self.carried:
-                continue
-            if due_at not in self.launched:
-                yield PastTick(due_at, spec)
-                continue
-            runs, launch = self.launched[due_at]
-            is_backfilled = launch.cause == events.BY_BACKFILL
-            yield PastTick(due_at, spec, UUID(launch.run_id), is_backfilled, runs)
-
-    def _begin(self, begun_at: datetime, spec: Spec | None) -> None:
-        self.spans.append(Span(begun_at, spec))
-        self.decided_until = max(self.decided_until, begun_at)
-
-    def _decide(self, first: datetime, last: datetime) -> None:
-        self.decided_until = max(self.decided_until, last)
-        self.carried = {due_at for due_at in self.carried if not first <= due_at <= last}
+            if not tick.is_excluded and tick.due_at not in self.carried:
+                yield PastTick(tick.due_at, spec)
 
 
 MAX_TICKS = 100

@@ -6,7 +6,7 @@ writer.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -40,11 +40,11 @@ from eventlog.database.sql import EVENTS_TABLE
 from eventlog.encoding import FIRST, PlainMapper, PlainTranscoder
 from eventlog.keys import LogFiles
 from eventlog.personal import encrypted_unit
-from eventlog.rehydration import next_events, read_states
+from eventlog.rehydration import next_events, next_of_topics, read_states
 from projections.envelope import EventRow
 from projections.job_runs import FIRST_STATUS, HOLDERS, HolderRow, holders_query, slot_of
 from projections.rows import Connection, read_rows
-from projections.schedules import statuses_of, watch_clock
+from projections.schedules import backfilled_among, statuses_of, watch_clock
 
 
 class PostgresLog(Log):
@@ -102,8 +102,19 @@ class PostgresLog(Log):
         return self._writer.cache.running.decisive_row(run_id)
 
     @override
-    async def events_after(self, aggregate_id: UUID, version: int) -> list[StoredEvent]:
+    async def backfilled_among(self, schedule_id: UUID, run_ids: Collection[UUID]) -> set[UUID]:
+        if not run_ids:
+            return set()
         async with borrowed(self._pool) as connection:
+            return await backfilled_among(connection, schedule_id, run_ids)
+
+    @override
+    async def events_after(
+        self, aggregate_id: UUID, version: int, topics: Collection[str] = ()
+    ) -> list[StoredEvent]:
+        async with borrowed(self._pool) as connection:
+            if topics:
+                return await next_of_topics(connection, aggregate_id, version, topics)
             return await next_events(connection, self._files, aggregate_id, version)
 
     async def _follow_queue(self, claimant: Claimant) -> None:

@@ -22,7 +22,7 @@ from domain.clock import from_iso, to_iso
 from domain.commands.bulk import Chosen, Counted, Selection
 from domain.errors import InvalidInputError, Issue
 from domain.filters import Conditions, Label
-from domain.json_values import JsonObject
+from domain.json_values import JsonObject, canonical
 from domain.personal import MARK, marks
 from eventlog.database import sql
 from eventlog.database.connection import borrowed, snapshot
@@ -38,7 +38,7 @@ from projections.failure_groups import TABLE as FAILURES
 from projections.failure_groups import FailureGroupRow, oldest, place_of
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
-from projections.rows import Connection, read_ids, read_rows, read_value
+from projections.rows import PAGE_BYTES, Connection, read_ids, read_rows, read_value
 from projections.runs import lists, past
 from projections.runs.lists import RunFilter, Sought, looked_up, run_filter, starts_many
 from projections.runs.past import NamedJob, Place, Then
@@ -158,10 +158,10 @@ class Past:
 
         They may be fewer than the limit.
         """
-        candidates = await any_by_id(self._connection, after, limit + 1)
+        candidates, following = await any_by_id(self._connection, after, limit)
         found: list[ScheduleRow] = []
-        folded_events = looked_at = 0
-        for row in candidates[:limit]:
+        folded_events = folded_bytes = looked_at = 0
+        for row in candidates:
             # One after the other: each may have a tick for every minute of years.
             was = await self._as_it_was(SCHEDULES, row)
             looked_at += 1
@@ -171,10 +171,11 @@ class Past:
                 found.append(was)
             if was is not row:
                 folded_events += was["aggregate_version"]
-            if folded_events >= MOST_FOLDED:
+                folded_bytes += len(canonical(was["parameters"]))
+            if folded_events >= MOST_FOLDED or folded_bytes >= PAGE_BYTES:
                 break
         if looked_at == len(candidates):
-            return found, None
+            return found, following
         return found, candidates[looked_at - 1]["id"]
 
     async def failures(
@@ -213,15 +214,21 @@ class Past:
         row = await bulk_lists.by_id(self._connection, operation_id)
         return await self._as_it_was(bulk.TABLE, row)
 
-    async def bulk_operations(self, before: int | None, limit: int) -> list[BulkRow]:
-        """Return bulk operations, newest first, that were requested before a position."""
+    async def bulk_operations(
+        self, before: int | None, limit: int
+    ) -> tuple[list[BulkRow], int | None]:
+        """Return bulk operations, newest first, that were requested before a position.
+
+        They are fewer than the limit where they are large. With them comes the position before
+        which others were requested, None where none were.
+        """
         end = self.position + 1
         if before is not None:
             end = min(before, end)
-        rows = await bulk_lists.newest(self._connection, end, limit)
+        rows, following = await bulk_lists.newest(self._connection, end, limit)
         by_id = {bulk.TABLE.id_of(row): row for row in rows}
         were = await self._as_they_were(bulk.TABLE, by_id)
-        return [were[one] for one in by_id if one in were]
+        return [were[one] for one in by_id if one in were], following
 
     async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
         """Return the jobs with one of these slugs, ignoring case; that never changes."""

@@ -18,7 +18,7 @@ from domain.json_values import JsonObject, canonical
 from projections import failure_search
 from projections.failure_search import Lately
 from projections.job_runs import COLUMNS, RunRow
-from projections.rows import Connection, read_first, read_ids, read_rows, read_value
+from projections.rows import Connection, read_first, read_ids, read_rows, read_value, within_page
 
 # Searching runs: by the names of their job, or by the start of their id.
 #
@@ -479,9 +479,6 @@ async def by_id(connection: Connection, run_id: UUID) -> RunRow | None:
     return await read_first(connection, RunRow, BY_ID, {"id": run_id})
 
 
-PAGE_BYTES = 4_194_304
-"""A page whose runs have this many bytes goes no further: one may have some megabytes."""
-
 FAR = 1_000
 """Beyond this offset runs are counted off by an index alone, which is ten times as fast as row by
 row."""
@@ -535,28 +532,13 @@ class _RunOfPage(RunRow):
     bytes_before: ReadOnly[int]
 
 
-def _size_of(column: str) -> str:
-    """Return how large a value is that has no fixed size; only what is compressed is looked at."""
-    return f"""coalesce(CASE WHEN pg_column_compression({column}) IS NULL
-        THEN pg_column_size({column}) ELSE octet_length({column}::text) END, 0)"""
-
-
 _DOCUMENTS = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
 _LARGE = ["error_message", *_DOCUMENTS]
 
-_SIZE = " + ".join(map(_size_of, _LARGE))
 
-
-def _within_bytes(page: str, columns: str = "run.*") -> str:
+def _within_bytes(page: str, columns: str = "page.*") -> str:
     """Return the query for the first runs of a page, newest first, up to `PAGE_BYTES`."""
-    return f"""
-        SELECT {columns} FROM (
-            SELECT page.*, count(*) OVER () AS in_page,
-                sum(size) OVER (ORDER BY created_position DESC) - size AS bytes_before
-            FROM (SELECT *, {_SIZE} AS size FROM ({page}) AS page OFFSET 0) AS page
-        ) AS run
-        WHERE bytes_before < {PAGE_BYTES} ORDER BY created_position DESC
-    """
+    return within_page(page, _LARGE, "created_position DESC", columns)
 
 
 async def list_runs(
@@ -615,7 +597,7 @@ _THESE = "SELECT * FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[]
 
 async def first_of_page(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
     """Return those of the runs, newest first, that are not too large for one page together."""
-    return await read_ids(connection, _within_bytes(_THESE, "run.id"), {"ids": list(ids)})
+    return await read_ids(connection, _within_bytes(_THESE, "page.id"), {"ids": list(ids)})
 
 
 async def _query(connection: Connection, sought: Sought, offset: int) -> str:

@@ -1,10 +1,13 @@
 """Past ticks that are launched later on: each once, by the version that was valid then."""
 
 import asyncio
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from uuid import UUID
 
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from domain.commands import schedules
 from domain.commands.schedules import Backfilled
@@ -194,3 +197,29 @@ async def test_what_has_not_fired_is_no_matter_of_a_backfill(scene: Scene) -> No
     done = await scene.schedules.backfill("often", tick.due_at, scene.now, TESTER)
     assert done == Backfilled()
     assert scene.outcomes() == []
+
+
+async def test_a_backfill_reads_versions_and_no_ticks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = scene.now
+    await scene.create(overlap="allow_all")
+    for _ in range(5):
+        await scene.tick(1)
+    await scene.schedules.revise("often", {"parameters": {"version": 2}}, TESTER)
+    log = scene.part.jobs.log_port
+    events_after = log.events_after
+    topics: list[str] = []
+
+    async def noted(
+        aggregate_id: UUID, version: int, of_topics: Collection[str] = ()
+    ) -> list[StoredEvent]:
+        events = await events_after(aggregate_id, version, of_topics)
+        topics.extend(event.topic for event in events)
+        return events
+
+    monkeypatch.setattr(log, "events_after", noted)
+    done = await backfill(scene, begun, -3, 5)
+    assert minutes(scene, begun, "backfill") == [-3, -2, -1, 0]
+    assert len(done.runs) == 4
+    assert topics == ["schedule.registered", "schedule.revised"]

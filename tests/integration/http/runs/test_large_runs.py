@@ -3,7 +3,7 @@
 import pytest
 
 from apphub_jobs import Client
-from projections.runs.lists import PAGE_BYTES
+from projections.rows import PAGE_BYTES
 from tests.integration.shared_api import Json, SharedApi
 
 RUN_BYTES = 1_000_000

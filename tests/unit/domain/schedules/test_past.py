@@ -3,22 +3,24 @@
 from datetime import timedelta
 
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import Past, settle
+from domain.schedules.ticks import VERSIONS, Past, settle
 from tests.unit.domain.schedules.given import MINUTE_MS, a_spec, new_events
 from tests.unit.given import NOON, at
 
 
 def past_of(schedule: Schedule) -> Past:
-    past = Past(schedule.id)
+    carried = {tick.due_at for tick in schedule.carried}
+    past = Past(schedule.id, schedule.decided_until, carried)
     for event in new_events(schedule):
-        past.tell(event)
+        if event.TOPIC in VERSIONS:
+            past.take(event)
     return past
 
 
 def minutes(past: Past, begin: float, end: float) -> list[float]:
-    """Return the minutes after noon at which ticks without a run were due."""
+    """Return the minutes after noon at which ticks were due."""
     ticks = past.ticks(at(begin * MINUTE_MS), at(end * MINUTE_MS))
-    due = [tick.due_at - NOON for tick in ticks if tick.run_id is None]
+    due = [tick.due_at - NOON for tick in ticks]
     return [one / timedelta(minutes=1) for one in due]
 
 
@@ -49,21 +51,7 @@ def test_what_is_not_decided_is_no_past_tick() -> None:
     assert minutes(past_of(schedule), 1, 9) == []
 
 
-def test_ticks_with_a_run_are_told_apart_and_excluded_ones_are_none() -> None:
+def test_excluded_ticks_are_none() -> None:
     schedule = Schedule.create("nightly", a_spec(exclude=["3 * * * *"]), NOON)
-    settle(schedule, at(1 * MINUTE_MS), None)
-    settle(schedule, at(2 * MINUTE_MS), None)
     settle(schedule, at(5 * MINUTE_MS), None)
-    schedule.backfill_tick(at(4 * MINUTE_MS), at(5 * MINUTE_MS))
-    again = schedule.backfill_tick(at(4 * MINUTE_MS), at(6 * MINUTE_MS), 1)
-    past = past_of(schedule)
-    assert minutes(past, 0.5, 5) == [2, 5]
-    ticks = past.ticks(at(1), at(5 * MINUTE_MS))
-    assert [(tick.runs, tick.is_backfilled) for tick in ticks] == [
-        (1, False),
-        (0, False),
-        (2, True),
-        (0, False),
-    ]
-    [tick] = past.ticks(at(4 * MINUTE_MS), at(4 * MINUTE_MS))
-    assert tick.run_id == again
+    assert minutes(past_of(schedule), 0.5, 5) == [1, 2, 4, 5]
