@@ -1,8 +1,9 @@
-"""The database, the private one or an operator's, and the store of run logs."""
+"""Opening the database, the private one or an operator's, and checking the store of run logs."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -21,25 +22,30 @@ from worker.logs.object_store import LogStoreError
 
 @contextmanager
 def database(
-    place: DatabaseOptions, *, upgrade: bool = True, patience_s: float = 0.0
+    options: DatabaseOptions, *, upgrade: bool = True, patience_s: float = 0.0
 ) -> Iterator[tuple[Path, str]]:
-    """Give the data directory and the URL of a database, its schema brought up to date first.
+    """Open a database; yield the data directory and the database's URL.
 
-    A server that is away, or goes away meanwhile, is waited for as long as that.
+    Args:
+        options: where the database is.
+        upgrade: whether to bring its schema up to date.
+        patience_s: how long to wait for a server that cannot be reached.
+
+    Raises:
+        typer.Exit: the database cannot be used; the message has been printed.
     """
     patience = Patience(patience_s)
-    directory = directory_of(place.data_dir)
-    url = database_url(place)
+    directory = directory_of(options.data_dir)
+    url = database_url(options)
     embedded: EmbeddedPostgres | None = None
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         if url is None:
-            embedded = EmbeddedPostgres(directory, account=place.postgres_account)
+            embedded = EmbeddedPostgres(directory, account=options.postgres_account)
             url = embedded.start()
-        found = url
-        patience.wait(lambda: check_server(found))
+        patience.wait(partial(check_server, url))
         if upgrade:
-            patience.wait(lambda: runner.upgrade(found))
+            patience.wait(partial(runner.upgrade, url))
         yield directory, url
     except (
         EmbeddedPostgresError,
@@ -57,20 +63,20 @@ def database(
             embedded.stop()
 
 
-def database_url(place: DatabaseOptions) -> str | None:
+def database_url(options: DatabaseOptions) -> str | None:
     """Return the URL of the operator's own database, None for the private one."""
-    if place.database_url is None:
+    if options.database_url is None:
         return None
     try:
-        return readable_url(place.database_url)
+        return readable_url(options.database_url)
     except DatabaseUrlError as error:
         raise failure(f"--database-url: {error}") from None
 
 
-def _refuse_where_service_has_another(place: DatabaseOptions) -> None:
-    """Refuse a data directory without a private database whose service has one elsewhere."""
-    directory = directory_of(place.data_dir)
-    if place.database_url is None and not os.path.lexists(directory / "postgres"):
+def _refuse_if_service_uses_another(options: DatabaseOptions) -> None:
+    """Refuse a data directory without a private database if its service uses another database."""
+    directory = directory_of(options.data_dir)
+    if options.database_url is None and not os.path.lexists(directory / "postgres"):
         for address in services(directory):
             raise failure(
                 f"the service of {directory}, {address}, keeps its data in a database of your"
@@ -79,24 +85,25 @@ def _refuse_where_service_has_another(place: DatabaseOptions) -> None:
 
 
 @contextmanager
-def migrated(place: DatabaseOptions) -> Iterator[tuple[Path, str]]:
-    """Give the same, unless the schema is not this version's.
+def migrated_database(options: DatabaseOptions) -> Iterator[tuple[Path, str]]:
+    """Open a database whose schema is this version's; nothing is migrated.
 
-    To migrate is for the service, or for `migrate`.
+    Raises:
+        typer.Exit: its schema is another one, or the database cannot be used.
     """
-    _refuse_where_service_has_another(place)
-    with database(place, upgrade=False) as (directory, url):
-        found = runner.current(url)
-        if found != runner.HEAD:
+    _refuse_if_service_uses_another(options)
+    with database(options, upgrade=False) as (directory, url):
+        schema = runner.current(url)
+        if schema != runner.HEAD:
             raise runner.SchemaError(
-                f"the database's schema is {found or 'empty'}, not {runner.HEAD};"
+                f"the database's schema is {schema or 'empty'}, not {runner.HEAD};"
                 " run: apphub-jobs migrate"
             )
         yield directory, url
 
 
 def check_logs_store(url: str | None, *, to_write: bool) -> None:
-    """Find out before anything starts whether the store of run logs can be used."""
+    """Check that the store of run logs can be used; raise typer.Exit if not."""
     if url is None:
         return
     for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT"):

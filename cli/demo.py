@@ -31,7 +31,7 @@ from catalog.built_in_jobs import BUILD_SLUG
 from catalog.handler_settings import handler_settings
 from cli.options import read
 from cli.run_lines import in_one_line
-from cli.start.service import Builder, builder_found
+from cli.start.service import Builder, find_builder
 
 # The demonstrated service, and its answers.
 
@@ -487,7 +487,7 @@ def run_demo(repository: Path) -> int:
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
     settings = read(lambda: handler_settings(os.environ, Path()))
-    builder = builder_found(settings)
+    builder = find_builder(settings)
     demonstrating = _demonstrate(repository.resolve(), console, builder)
     return asyncio.run(demonstrating)
 
@@ -503,7 +503,7 @@ async def _demonstrate(repository: Path, console: Console, builder: Builder) -> 
         async with service(directory, handler) as url:
             console.print(f"ready at {url}")
             if not builder.usable:
-                console.print(f"images are not built here: {builder.told}")
+                console.print(f"images are not built here: {builder.message}")
             console.print()
             async with watching(url, console, with_builds=builder.usable) as watch:
                 status = await show_catalog(url, console, watch, repository, directory)

@@ -1,4 +1,4 @@
-"""Where the commands of events read: the service, by HTTP, or a database that is named."""
+"""Where the commands of events read events: from a service by HTTP, or from a database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -25,7 +25,7 @@ from runtime.tasks import Supervision
 
 POLL_S = 1.0
 
-MOST_ON_A_PAGE = 1_000
+MAX_PAGE = 1_000
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class SourceOptions(KeyedLogOptions):
     ] = None
     token: Annotated[
         str | None,
-        typer.Option(envvar="APPHUB_TOKEN", help="Who asks, where the service wants to know."),
+        typer.Option(envvar="APPHUB_TOKEN", help="The token, if the service requires one."),
     ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """Which events; what is empty selects all. As the API's query names its parts."""
+class EventQuery:
+    """A filter of events, with the names of the API's query; an empty field selects all."""
 
     type: str = ""
     subject: str = ""
@@ -58,47 +58,46 @@ class Wanted:
 
 
 class Source(Protocol):
-    """Gives events, in log order."""
+    """A source of events, in log order."""
 
-    async def page(self, wanted: Wanted, after: int, limit: int) -> Page:
+    async def page(self, query: EventQuery, after: int, limit: int) -> Page:
         """Return the next events after a position."""
 
     async def names(self, events: Sequence[Envelope]) -> dict[UUID, str]:
-        """Return what people call what the events are about, as far as that is known."""
+        """Return the names of the events' aggregates (slug or app id), as far as known."""
 
     async def head(self) -> int:
         """Return the log's last position."""
 
     async def wait(self) -> None:
-        """Wait until there may be more."""
+        """Wait until there may be more events."""
 
     async def run_id(self, text: str) -> str:
-        """Return the id of the run that somebody calls `last`, or by the start of its id."""
+        """Return the full id of a run: of the `last` one, or by the start of its id."""
 
 
-async def everything(
-    source: Source, wanted: Wanted, after: int = 0
+async def all_pages(
+    source: Source, query: EventQuery, after: int = 0
 ) -> AsyncIterator[list[Envelope]]:
-    """Yield all matching events, page by page, up to the log's present end."""
+    """Yield all matching events, page by page, up to the log's head."""
     position: int | None = after
     while position is not None:
-        page = await source.page(wanted, position, MOST_ON_A_PAGE)
+        page = await source.page(query, position, MAX_PAGE)
         yield page.events
         position = page.next
 
 
-def service_url(context: typer.Context, place: SourceOptions) -> str | None:
-    """Return the address of the service to ask, None where a database is to be read.
+def service_url(context: typer.Context, options: SourceOptions) -> str | None:
+    """Return the address of the service to read from; None to read a database.
 
-    What was typed counts before what the environment says, and a service before a database.
+    Typed options take precedence over variables, and a service over a database.
     """
-    if place.database_url is not None and (
-        place.url is None or (_is_typed(context, "database_url") and not _is_typed(context, "url"))
-    ):
+    is_database_typed = _is_typed(context, "database_url") and not _is_typed(context, "url")
+    if options.database_url is not None and (options.url is None or is_database_typed):
         return None
-    if place.url is not None:
-        return place.url
-    running = services(directory_of(place.data_dir))
+    if options.url is not None:
+        return options.url
+    running = services(directory_of(options.data_dir))
     return running[0] if running else None
 
 
@@ -108,22 +107,23 @@ def _is_typed(context: typer.Context, option: str) -> bool:
 
 
 class ServiceSource:
-    """The events that a service shows."""
+    """Events read from a service by HTTP."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._names: dict[UUID, str] = {}
 
-    async def page(self, wanted: Wanted, after: int, limit: int) -> Page:
-        """Ask for a page."""
-        parts = {name: value for name, value in asdict(wanted).items() if value}
-        query = {**parts, "after": after, "limit": limit}
-        answer: Any = self._client.request("GET", "/events", query=query)
+    async def page(self, query: EventQuery, after: int, limit: int) -> Page:
+        """Request a page."""
+        filters = {name: value for name, value in asdict(query).items() if value}
+        answer: Any = self._client.request(
+            "GET", "/events", query={**filters, "after": after, "limit": limit}
+        )
         events = [_envelope(document) for document in answer["data"]]
         return Page(events, answer["meta"]["next"], after)
 
     async def names(self, events: Sequence[Envelope]) -> dict[UUID, str]:
-        """Take the names from the events that give them, and ask for runs that began earlier."""
+        """Return names from the events that have them; those of earlier runs are requested."""
         for event in events:
             name = event.data.get("slug") or event.data.get("repository_id")
             if isinstance(name, str):
@@ -136,104 +136,101 @@ class ServiceSource:
         return self._names
 
     async def head(self) -> int:
-        """Ask how far the log goes."""
+        """Request the log's last position."""
         answer: Any = self._client.request("GET", "/events/seal")
         return int(answer["data"]["position"])
 
     async def wait(self) -> None:
-        """Wait a moment."""
+        """Pause before the next request."""
         await asyncio.sleep(POLL_S)
 
     async def run_id(self, text: str) -> str:
-        """Ask for the run."""
+        """Request the run's id."""
         return find_run(self._client, text).id
 
 
 class DatabaseSource:
     """The events in a database, and in its archive."""
 
-    def __init__(self, where: Database, audit: Audit, signal: Signal) -> None:
-        self._where = where
+    def __init__(self, database: Database, audit: Audit, signal: Signal) -> None:
+        self._database = database
         self._audit = audit
         self._signal = signal
 
-    async def page(self, wanted: Wanted, after: int, limit: int) -> Page:
+    async def page(self, query: EventQuery, after: int, limit: int) -> Page:
         """Read a page."""
-        return await self._audit.page(_parsed(wanted), after, limit)
+        return await self._audit.page(_event_filter(query), after, limit)
 
     async def names(self, events: Sequence[Envelope]) -> dict[UUID, str]:
-        """Look the names up."""
+        """Read the names from the tables."""
         return await self._audit.names(events)
 
     async def head(self) -> int:
-        """Read how far the log goes."""
+        """Read the log's last position."""
         return await self._audit.head()
 
     async def wait(self) -> None:
-        """Wait for a notification, or a moment."""
+        """Wait for a notification, or for `POLL_S`."""
         await self._signal.wait(POLL_S)
 
     async def run_id(self, text: str) -> str:
-        """Look for the run."""
+        """Read the run's id."""
         if text == LAST:
-            found = await self._ids("ORDER BY created_position DESC LIMIT 1", {})
-            return found[0] if found else refuse("there are no runs yet")
+            ids = await self._ids("ORDER BY created_position DESC LIMIT 1", {})
+            return ids[0] if ids else refuse("there are no runs yet")
         first_id, last_id = id_range(text)
         values = {"first_id": first_id, "last_id": last_id}
-        found = await self._ids(
+        ids = await self._ids(
             "WHERE id BETWEEN %(first_id)s AND %(last_id)s ORDER BY id LIMIT 6", values
         )
-        if not found:
+        if not ids:
             refuse(f"run not found: no id starts with {text}")
-        if len(found) > 1:
-            refuse(ambiguous(text, found))
-        return found[0]
+        if len(ids) > 1:
+            refuse(ambiguous(text, ids))
+        return ids[0]
 
-    async def _ids(self, which: str, values: Mapping[str, object]) -> list[str]:
-        query = f"SELECT id::text FROM job_runs {which}"
-        async with await self._where.connect() as connection:
-            return await read_texts(connection, query, values)
+    async def _ids(self, clause: str, values: Mapping[str, object]) -> list[str]:
+        async with await self._database.connect() as connection:
+            return await read_texts(connection, f"SELECT id::text FROM job_runs {clause}", values)
 
 
 @asynccontextmanager
-async def database_source(where: Database) -> AsyncIterator[DatabaseSource]:
-    """Give a source that reads a database."""
-    listener = Listener(where)
-    async with where.pool(2) as pool:
+async def database_source(database: Database) -> AsyncIterator[DatabaseSource]:
+    """Open a source that reads a database."""
+    listener = Listener(database)
+    async with database.pool(2) as pool:
         await listener.start(Supervision())
         try:
-            yield DatabaseSource(where, Audit(pool, where.files), listener.signal())
+            yield DatabaseSource(database, Audit(pool, database.files), listener.signal())
         finally:
             await listener.stop()
 
 
-async def with_run_id(source: Source, wanted: Wanted) -> Wanted:
-    """Return the same with the whole id where a run is the subject by a shorter name."""
-    kind, _, name = wanted.subject.rpartition(":")
+async def with_run_id(source: Source, query: EventQuery) -> EventQuery:
+    """Return the query with the full id if its subject is a run by a short id or `last`."""
+    kind, _, name = query.subject.rpartition(":")
     if kind in {"", "job_run"} and (name == LAST or is_short(name)):
-        return replace(wanted, subject=await source.run_id(name.lower()))
-    return wanted
+        return replace(query, subject=await source.run_id(name.lower()))
+    return query
 
 
-def _parsed(wanted: Wanted) -> EventFilter:
+def _event_filter(query: EventQuery) -> EventFilter:
     try:
         return EventFilter.parse(
-            types=wanted.type,
-            subject=wanted.subject,
-            actor=wanted.actor,
-            correlation=wanted.correlation,
-            since=wanted.since,
-            until=wanted.until,
+            types=query.type,
+            subject=query.subject,
+            actor=query.actor,
+            correlation=query.correlation,
+            since=query.since,
+            until=query.until,
         )
     except InvalidInputError as error:
         [issue] = error.issues
-        option = issue.path.removeprefix("/")
-        message = f"--{option}: {issue.message}"
-        raise failure(message) from None
+        raise failure(f"--{issue.path.removeprefix('/')}: {issue.message}") from None
 
 
 def _envelope(document: Any) -> Envelope:
-    """Return an event that the API shows as what folds and people read."""
+    """Return the envelope of an event in the API's JSON."""
     return Envelope(
         aggregate_id=UUID(document["subject"]["id"]),
         version=document["version"],

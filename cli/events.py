@@ -1,18 +1,17 @@
 """The commands `export`, `tail` and `show`.
 
-First events as people read them at a terminal: what happened to what, in which attempt, and why.
-Then the commands with their filters.
+First events as lines and tables for people, then the commands with their filters.
 """
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, TextIO
+from typing import Annotated, Any, TextIO
 from uuid import UUID
 
 import orjson
@@ -22,22 +21,22 @@ from rich.progress import Progress
 from rich.text import Text
 
 from cli.event_sources import (
+    EventQuery,
     ServiceSource,
     Source,
     SourceOptions,
-    Wanted,
+    all_pages,
     database_source,
-    everything,
     service_url,
     with_run_id,
 )
-from cli.log_access import operated_with_keys
+from cli.log_access import open_log_with_keys
 from cli.options import command, failure
 from cli.run_ids import SHORT
 from cli.run_lines import in_one_line
 from cli.service import ServiceOptions, connected
 from cli.terminal import GAP, AsJson, console, harmless, print_table
-from cli.times import given_moment
+from cli.times import parse_moment
 from domain.errors import SubjectKeysUnavailableError
 from domain.identifiers import event_id
 from eventlog.archive.files import ArchiveError
@@ -46,7 +45,7 @@ from eventlog.history.audit import Page
 from projections.envelope import Envelope
 
 Names = Mapping[UUID, str]
-"""What people call the things that events are about, by aggregate."""
+"""Names of aggregates (slug or app id), by aggregate id."""
 
 
 _PROGRESS = "job_run.progressed"
@@ -54,33 +53,30 @@ _PROGRESS = "job_run.progressed"
 
 def sentence(event: Envelope, names: Names) -> Text:
     """Return an event as a line."""
-    place = f"{event.position:>8}  {event.at}  "
-    topic = f"{event.topic:<30} "
-    told = "  ".join(_told(event))
     return Text.assemble(
-        (place, "dim"),
-        (topic, "cyan"),
-        f"{_of(event, names)}  {harmless(event.actor or '')}  ",
-        (told, _style(event)),
+        (f"{event.position:>8}  {event.at}  ", "dim"),
+        (f"{event.topic:<30} ", "cyan"),
+        f"{_aggregate(event, names)}  {harmless(event.actor or '')}  ",
+        ("  ".join(_details(event)), _style(event)),
     )
 
 
 def print_history(events: Sequence[Envelope], names: Names, *, is_folded: bool) -> None:
-    """Print a history with its causes: as a table in a pipe, as two lines an event on a terminal.
+    """Print a history with its causes: as a table in a pipe, as lines on a terminal.
 
     Args:
-        events: the history.
-        names: of what the events are about.
-        is_folded: whether reports of progress that follow each other are one row.
+        events: the history, in log order.
+        names: names of the events' aggregates.
+        is_folded: whether consecutive reports of progress are one row.
     """
-    named = {str(event_id(event.aggregate_id, event.version)): event for event in events}
+    by_id = {str(event_id(event.aggregate_id, event.version)): event for event in events}
     rows = [
         _Row(
             last,
-            Text("  ".join(_told(last)), _style(last))
+            Text("  ".join(_details(last)), _style(last))
             if len(group) == 1
             else Text(f"{len(group)} times since {group[0].at}"),
-            _because_of(group[0], named),
+            _cause(group[0], by_id),
         )
         for group in _groups(events, is_folded=is_folded)
         for last in group[-1:]
@@ -94,10 +90,10 @@ def print_history(events: Sequence[Envelope], names: Names, *, is_folded: bool) 
             str(row.event.position),
             row.event.at,
             Text(row.event.topic, "cyan"),
-            _of(row.event, names),
+            _aggregate(row.event, names),
             harmless(row.event.actor or ""),
             row.cause,
-            row.told,
+            row.details,
         )
         for row in rows
     ]
@@ -106,15 +102,15 @@ def print_history(events: Sequence[Envelope], names: Names, *, is_folded: bool) 
 
 @dataclass(frozen=True)
 class _Row:
-    """An event, or the last of several like it; what is told of it, and what caused it."""
+    """An event, or the last of several that are shown as one."""
 
     event: Envelope
-    told: Text
+    details: Text
     cause: str
 
 
 def _groups(events: Sequence[Envelope], *, is_folded: bool) -> Iterator[Sequence[Envelope]]:
-    """Yield the events, those together that are shown as one."""
+    """Yield the events, consecutive ones that are shown as one row together."""
     groups = groupby(
         events,
         key=lambda event: event.aggregate_id if is_folded and event.topic == _PROGRESS else event,
@@ -123,7 +119,7 @@ def _groups(events: Sequence[Envelope], *, is_folded: bool) -> Iterator[Sequence
 
 
 def _print_lines(rows: Sequence[_Row], names: Names) -> None:
-    """Print each event with what is told of it, and below whose it is, by whom, and why."""
+    """Print each event with its details, and below its aggregate, actor and cause."""
     out = console()
     widest = max(len(str(row.event.position)) for row in rows)
     indent = " " * (widest + len(GAP))
@@ -137,36 +133,36 @@ def _print_lines(rows: Sequence[_Row], names: Names) -> None:
         head = Text.assemble(
             (f"{event.position:>{widest}}{GAP}{time}{GAP}", "dim"), (event.topic, "cyan")
         )
-        told = [*row.told.wrap(out, out.width - len(indent))] if row.told else []
-        if len(told) == 1 and head.cell_len + len(GAP) + row.told.cell_len <= out.width:
-            head.append(GAP).append_text(told.pop())
-        below = [_named(event, names)]
+        details = [*row.details.wrap(out, out.width - len(indent))] if row.details else []
+        if len(details) == 1 and head.cell_len + len(GAP) + row.details.cell_len <= out.width:
+            head.append(GAP).append_text(details.pop())
+        below = [_short_aggregate(event, names)]
         if event.actor:
             below.append(f"by {harmless(event.actor)}")
         if row.cause:
             below.append(f"because of {row.cause}")
-        about = Text(", ".join(below), "dim").wrap(out, out.width - len(indent))
+        below_lines = Text(", ".join(below), "dim").wrap(out, out.width - len(indent))
         out.print(head)
-        for line in (*told, *about):
+        for line in (*details, *below_lines):
             line.rstrip()
             out.print(Text(indent).append_text(line))
 
 
-def _named(event: Envelope, names: Names) -> str:
+def _short_aggregate(event: Envelope, names: Names) -> str:
     start = str(event.aggregate_id)[:SHORT]
     name = names.get(event.aggregate_id)
     return f"{harmless(name)} {start}" if name else start
 
 
-def _of(event: Envelope, names: Names) -> str:
+def _aggregate(event: Envelope, names: Names) -> str:
     name = names.get(event.aggregate_id)
     if name is None:
         return str(event.aggregate_id)
     return f"{harmless(name)} {event.aggregate_id}"
 
 
-def _told(event: Envelope) -> Iterator[str]:
-    """Yield what is worth telling of an event's fields."""
+def _details(event: Envelope) -> Iterator[str]:
+    """Yield the fields of an event that matter to people."""
     if event.unreadable is not None:
         yield in_one_line(event.unreadable)
         return
@@ -191,11 +187,11 @@ def _style(event: Envelope) -> str:
     return ""
 
 
-def _because_of(event: Envelope, named: Mapping[str, Envelope]) -> str:
-    """Return the event's cause: another event if that is shown, too, else a request."""
+def _cause(event: Envelope, by_id: Mapping[str, Envelope]) -> str:
+    """Return the event's cause: an event if it is among those by id, else a request."""
     if not event.causation_id:
         return ""
-    cause = named.get(event.causation_id)
+    cause = by_id.get(event.causation_id)
     if cause is None:
         return f"request {event.causation_id}"
     return f"{cause.topic} at {cause.position}"
@@ -208,7 +204,7 @@ events_app = typer.Typer(
 
 @dataclass(frozen=True)
 class FilterOptions:
-    """Which events are wanted."""
+    """A filter of events."""
 
     type_: Annotated[
         str, typer.Option("--type", help="`job_run.started`, `job_run.*`; several with commas.")
@@ -226,7 +222,7 @@ class FilterOptions:
 
 @dataclass(frozen=True)
 class PastFilterOptions(FilterOptions):
-    """Which events of the past are wanted."""
+    """A filter of past events."""
 
     since: Annotated[
         str, typer.Option(metavar="TIME", help="Recorded then or later, such as 2h ago: 2h.")
@@ -236,9 +232,6 @@ class PastFilterOptions(FilterOptions):
     ] = ""
 
 
-PAGE_EVENTS = 500
-
-
 @command(events_app)
 def export(
     *,
@@ -246,27 +239,29 @@ def export(
         Path | None, typer.Argument(help="Where to write; standard output if left out.")
     ] = None,
     after: Annotated[int, typer.Option(min=0, help="Begin after this position.")] = 0,
-    which: PastFilterOptions,
-    place: SourceOptions,
+    filters: PastFilterOptions,
+    options: SourceOptions,
     context: typer.Context,
 ) -> None:
     """Write events as JSON Lines, in log order, however many there are."""
     now = datetime.now(UTC)
-    since = given_moment(which.since, "--since", now)
-    until = given_moment(which.until, "--until", now)
-    wanted = _wanted(which, since=since, until=until)
-    is_terminal = sys.stderr.isatty()
-    bar = Progress(console=Console(stderr=True), disable=not is_terminal)
+    since = parse_moment(filters.since, "--since", now)
+    until = parse_moment(filters.until, "--until", now)
+    query = _query(filters, since=since, until=until)
+    bar = Progress(console=Console(stderr=True), disable=not sys.stderr.isatty())
 
     async def run(source: Source) -> None:
-        which_run = await with_run_id(source, wanted)
+        full_query = await with_run_id(source, query)
         with _output(file) as output, bar:
             task = bar.add_task("events", total=None)
-            async for events in everything(source, which_run, after):
+            async for events in all_pages(source, full_query, after):
                 output.writelines(map(_line, events))
                 bar.update(task, advance=len(events))
 
-    _with_source(context, place, run)
+    _with_source(context, options, run)
+
+
+TAIL_PAGE = 500
 
 
 @command(events_app)
@@ -275,22 +270,20 @@ def tail(
     after: Annotated[
         int | None, typer.Option(min=0, help="Begin after this position; at the end if left out.")
     ] = None,
-    which: FilterOptions,
+    filters: FilterOptions,
     as_json: AsJson = False,
-    place: SourceOptions,
+    options: SourceOptions,
     context: typer.Context,
 ) -> None:
     """Show events as they are appended, until Ctrl-C."""
-    wanted = _wanted(which)
+    query = _query(filters)
     out = console()
 
     async def run(source: Source) -> None:
-        which_run = await with_run_id(source, wanted)
-        position = after
-        if position is None:
-            position = await source.head()
+        full_query = await with_run_id(source, query)
+        position = await source.head() if after is None else after
         while True:
-            page = await source.page(which_run, position, PAGE_EVENTS)
+            page = await source.page(full_query, position, TAIL_PAGE)
             if as_json:
                 sys.stdout.writelines(map(_line, page.events))
                 sys.stdout.flush()
@@ -302,15 +295,14 @@ def tail(
             if page.next is None:
                 await source.wait()
 
-    _with_source(context, place, run)
+    _with_source(context, options, run)
 
 
-def _position_after(page: Page, asked: int) -> int:
-    """Return where the next page begins; at the end, behind all that was seen or left out."""
+def _position_after(page: Page, after: int) -> int:
+    """Return the position after which the next page begins; at the end, the log's head."""
     if page.next:
         return page.next
-    positions = [event.position for event in page.events]
-    return max(page.head, asked, *positions)
+    return max(page.head, after, *(event.position for event in page.events))
 
 
 @command(events_app)
@@ -325,79 +317,76 @@ def show(  # noqa: PLR0913 - one for each option
         ),
     ],
     alone: Annotated[
-        bool, typer.Option("--alone", help="Leave out what else belongs to the same story.")
+        bool, typer.Option("--alone", help="Leave out other events with the same correlation id.")
     ] = False,
     progress: Annotated[
         bool,
-        typer.Option("--progress", help="Show each report of progress; else many are one line."),
+        typer.Option("--progress", help="Show each report of progress; else many are one row."),
     ] = False,
     as_json: AsJson = False,
-    place: SourceOptions,
+    options: SourceOptions,
     context: typer.Context,
 ) -> None:
     """Show a history with its causes: the request, every attempt, and what followed from it."""
 
     async def run(source: Source) -> None:
-        wanted = await with_run_id(source, Wanted(subject=subject))
-        events = await _all_events(source, wanted)
+        query = await with_run_id(source, EventQuery(subject=subject))
+        events = await _all_events(source, query)
         if not events:
             raise failure(f"there are no events of {subject}")
-        story = events[0].correlation_id
-        if story and not alone:
-            events = await _all_events(source, Wanted(correlation=story))
+        correlation_id = events[0].correlation_id
+        if correlation_id and not alone:
+            events = await _all_events(source, EventQuery(correlation=correlation_id))
         if as_json:
             sys.stdout.writelines(map(_line, events))
         else:
             names = await source.names(events)
             print_history(events, names, is_folded=not progress)
 
-    _with_source(context, place, run)
+    _with_source(context, options, run)
 
 
-async def _all_events(source: Source, wanted: Wanted) -> list[Envelope]:
-    return [event async for page in everything(source, wanted) for event in page]
+async def _all_events(source: Source, query: EventQuery) -> list[Envelope]:
+    return [event async for page in all_pages(source, query) for event in page]
 
 
-def _wanted(which: FilterOptions, since: str = "", until: str = "") -> Wanted:
-    return Wanted(
-        type=which.type_, subject=which.subject, actor=which.actor, since=since, until=until
+def _query(filters: FilterOptions, since: str = "", until: str = "") -> EventQuery:
+    return EventQuery(
+        type=filters.type_, subject=filters.subject, actor=filters.actor, since=since, until=until
     )
 
 
 def _with_source(
-    context: typer.Context, place: SourceOptions, run: Callable[[Source], Awaitable[None]]
+    context: typer.Context,
+    options: SourceOptions,
+    run: Callable[[Source], Coroutine[Any, Any, None]],
 ) -> None:
-    url = service_url(context, place)
+    url = service_url(context, options)
     try:
         if url is None:
-            _with_database(place, run)
+            _with_database(options, run)
         else:
-            to = ServiceOptions(url, place.token, place.data_dir)
-            with connected(to) as client:
-                asyncio.run(_awaited(run(ServiceSource(client))))
+            with connected(ServiceOptions(url, options.token, options.data_dir)) as client:
+                asyncio.run(run(ServiceSource(client)))
     except (KeyboardInterrupt, BrokenPipeError):
         raise typer.Exit(0) from None
 
 
-async def _awaited(main: Awaitable[None]) -> None:
-    await main
-
-
-def _with_database(place: SourceOptions, run: Callable[[Source], Awaitable[None]]) -> None:
-    async def main(where: Database) -> None:
-        async with database_source(where) as source:
+def _with_database(options: SourceOptions, run: Callable[[Source], Awaitable[None]]) -> None:
+    async def main(database: Database) -> None:
+        async with database_source(database) as source:
             await run(source)
 
-    with operated_with_keys(place) as where:
+    with open_log_with_keys(options) as database:
         try:
-            asyncio.run(main(where))
+            asyncio.run(main(database))
         except (ArchiveError, SubjectKeysUnavailableError) as error:
             raise failure(error) from None
 
 
 @contextmanager
 def _output(file: Path | None) -> Iterator[TextIO]:
-    """Give where to write. A file appears whole or not at all."""
+    """Open the file for writing; it appears complete, or not at all."""
     if file is None:
         yield sys.stdout
         return
@@ -411,5 +400,4 @@ def _output(file: Path | None) -> Iterator[TextIO]:
 
 
 def _line(event: Envelope) -> str:
-    text = orjson.dumps(event.present()).decode()
-    return f"{harmless(text)}\n"
+    return f"{harmless(orjson.dumps(event.present()).decode())}\n"

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from cli.log_access import operated
+from cli.log_access import open_log
 from cli.options import LogOptions, command, failure
-from cli.reports import View, finish, shown
+from cli.reports import View, finish, open_view
 from domain.json_values import JsonObject
 from eventlog.archive.archiver import Archived, ArchivingUnderWayError, archiver
 from eventlog.archive.role import ArchivistMissingError
 from eventlog.database.connection import Database
 
-app = typer.Typer(help="The log of events as a whole.", no_args_is_help=True)
+app = typer.Typer(help="The log of all events.", no_args_is_help=True)
 
 _UNITS = {
     "d": timedelta(days=1),
@@ -28,23 +28,22 @@ _UNITS = {
 
 @app.callback()
 def _group() -> None:
-    """Keep `archive` a command of its own, though it is the only one so far."""
+    """Keep `archive` a subcommand, though it is the only one so far."""
 
 
 def _age(text: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,6})([dhms])", text.strip())
-    if found is None:
+    match = re.fullmatch(r"(\d{1,6})([dhms])", text.strip())
+    if match is None:
         raise typer.BadParameter("an age is a number and d, h, m or s: for example 90d")
-    number, letter = found.groups()
-    unit = _UNITS[letter]
-    return int(number) * unit
+    number, letter = match.groups()
+    return int(number) * _UNITS[letter]
 
 
 _ARCHIVE = """\
-Move the whole histories of runs that ended long ago out of the database, into compressed, \
+Move the complete histories of runs that ended long ago out of the database, into compressed, \
 verified files.
 
-Everything goes on showing them. Keep the files: they are a part of the log."""
+All commands and pages continue to show them. Keep the files: they are a part of the log."""
 
 
 @command(app, "archive", _ARCHIVE, reads_database=True)
@@ -56,56 +55,49 @@ def archive_command(
             parser=_age, metavar="AGE", help="How long ago a run must have ended: 90d, 12h."
         ),
     ],
-    place: LogOptions,
+    log: LogOptions,
     json: Annotated[
         bool, typer.Option("--json", help="JSON Lines: each file, then the sum.")
     ] = False,
 ) -> None:
     """Move events from the database into files."""
-    # On somebody else's server, to make roles is its owner's business.
-    make_role = place.database_url is None
-    with operated(place) as opened, shown(json=json) as view:
-        archiving = _archive(opened, older_than, view, make_role=make_role)
+    # On an operator's server only its owner makes roles.
+    make_role = log.database_url is None
+    with open_log(log) as database, open_view(json=json) as view:
         try:
-            finish(archiving)
+            finish(_archive(database, older_than, view, make_role=make_role))
         except (ArchivingUnderWayError, ArchivistMissingError, OSError) as error:
             raise failure(error) from None
 
 
-async def _archive(opened: Database, older_than: timedelta, view: View, *, make_role: bool) -> None:
+async def _archive(
+    database: Database, older_than: timedelta, view: View, *, make_role: bool
+) -> None:
     files: list[Archived] = []
-    async with archiver(opened, make_role=make_role) as one:
-        for name in one.leftovers:
+    async with archiver(database, make_role=make_role) as archive:
+        for name in archive.leftovers:
             document: JsonObject = {"kind": "leftover", "file": name}
-            text = f"{name}: no archive of this log refers to it"
-            view.fact(document, text)
-        async with aclosing(one.archive(older_than, view.progress)) as archived:
+            view.fact(document, f"{name}: no archive of this log refers to it")
+        async with aclosing(archive.archive(older_than, view.progress)) as archived:
             async for file in archived:
                 files.append(file)
                 view.fact(file.present(), _sentence(file))
-    _show_sum(files, view)
+    _print_sum(files, view)
 
 
-def _show_sum(files: Sequence[Archived], view: View) -> None:
-    count = len(files)
-    events = 0
-    runs = 0
-    size_bytes = 0
-    longest_hold_ms = 0.0
-    for file in files:
-        events += file.events
-        runs += file.runs
-        size_bytes += file.size_bytes
-        longest_hold_ms = max(longest_hold_ms, file.longest_hold_ms)
+def _print_sum(files: Sequence[Archived], view: View) -> None:
+    events = sum(file.events for file in files)
+    runs = sum(file.runs for file in files)
+    longest_hold_ms = max((file.longest_hold_ms for file in files), default=0.0)
     document: JsonObject = {
         "kind": "sum",
-        "files": count,
+        "files": len(files),
         "events": events,
         "runs": runs,
-        "size_bytes": size_bytes,
+        "size_bytes": sum(file.size_bytes for file in files),
         "longest_hold_ms": longest_hold_ms,
     }
-    text = f"archived {events} events of {runs} runs in {count} files"
+    text = f"archived {events} events of {runs} runs in {len(files)} files"
     if files:
         text += f"; longest hold of the append lock {longest_hold_ms:.1f} ms"
     view.fact(document, text)
@@ -117,5 +109,4 @@ def _sentence(file: Archived) -> str:
         f"positions {file.first_position} to {file.last_position}",
         f"{file.size_bytes} bytes",
     ]
-    told = ", ".join(parts)
-    return f"{file.file}: {told}"
+    return f"{file.file}: {', '.join(parts)}"

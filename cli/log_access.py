@@ -1,4 +1,4 @@
-"""The log in a database, with its keys and its archive."""
+"""The log in a database, with its master key and its archive."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import typer
 
 from api.bootstrap.settings import Settings
 from cli import composition  # noqa: F401 - logs hold events of the catalog, too
-from cli.database import migrated
+from cli.database import migrated_database
 from cli.options import KeyedLogOptions, LogOptions, failure
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.archive.retention import Archiving
@@ -24,47 +24,45 @@ Roots = Annotated[
         "--root",
         exists=True,
         dir_okay=False,
-        help="Heads kept elsewhere; may be given several times.",
+        help="Heads kept outside the database; may be given several times.",
     ),
 ]
 
 
 @contextmanager
-def operated(place: LogOptions) -> Iterator[Database]:
+def open_log(options: LogOptions) -> Iterator[Database]:
     """Open a migrated database for a command that reads no personal data."""
-    with migrated(place) as (directory, url):
-        archive = archive_directory(directory, place.archive)
-        yield Database(url, LogFiles(archive))
+    with migrated_database(options) as (directory, url):
+        yield Database(url, LogFiles(archive_directory(directory, options.archive)))
 
 
 @contextmanager
-def operated_with_keys(place: KeyedLogOptions) -> Iterator[Database]:
-    """Do the same, with the master key of personal data."""
-    with migrated(place) as (directory, url):
-        archive = archive_directory(directory, place.archive)
-        yield keyed(directory, url, place.subject_key, archive)
+def open_log_with_keys(options: KeyedLogOptions) -> Iterator[Database]:
+    """Open a migrated database with the master key of personal data."""
+    with migrated_database(options) as (directory, url):
+        archive = archive_directory(directory, options.archive)
+        yield database_with_keys(directory, url, options.subject_key, archive)
 
 
-def archive_directory(data_dir: Path, given: Path | None) -> Path:
-    """Return the directory of archive files."""
-    directory = given or data_dir / "archive"
-    return directory.resolve()
+def archive_directory(data_dir: Path, archive: Path | None) -> Path:
+    """Return the directory of archive files: the operator's, or `archive` in the data directory."""
+    return (archive or data_dir / "archive").resolve()
 
 
-def archiving(place: LogOptions) -> Archiving | None:
-    """Return how a process archives what jobs keep no longer, None where it leaves that to others.
+def archiving(options: LogOptions) -> Archiving | None:
+    """Return how a process archives runs after their retention; None if others do.
 
-    It archives where all others certainly find the files: in a directory that was named, or beside
-    the private server, with which they share the data directory.
+    It archives only if all processes find the files: in the operator's directory, or in the data
+    directory, which they share if the database is the private one.
     """
-    is_private = place.database_url is None
-    if is_private or place.archive is not None:
-        # On somebody else's server, to make roles is its owner's business.
+    is_private = options.database_url is None
+    if is_private or options.archive is not None:
+        # On an operator's server only its owner makes roles.
         return Archiving(make_role=is_private)
     return None
 
 
-def keyed(
+def database_with_keys(
     directory: Path,
     url: str,
     subject_key: Path | None,
@@ -74,17 +72,24 @@ def keyed(
 ) -> Database:
     """Return the database with the master key of personal data.
 
-    That the key is missing is a clear error where the database needs it. A server that is away is
-    waited for as long as that.
-    """
-    found = Settings(url, directory, archive=archive, subject_key=subject_key).database
+    Args:
+        directory: the data directory.
+        url: the database's URL.
+        subject_key: the file of the master key; None for the one in the data directory.
+        archive: the directory of archive files.
+        patience_s: how long to wait for a server that cannot be reached.
 
-    async def look() -> None:
-        async with await found.connect() as connection:
-            await check(connection, found.files.master_keys)
+    Raises:
+        typer.Exit: the database needs a key that is missing.
+    """
+    database = Settings(url, directory, archive=archive, subject_key=subject_key).database
+
+    async def check_key() -> None:
+        async with await database.connect() as connection:
+            await check(connection, database.files.master_keys)
 
     try:
-        Patience(patience_s).wait(lambda: asyncio.run(look()))
+        Patience(patience_s).wait(lambda: asyncio.run(check_key()))
     except SubjectKeysUnavailableError as error:
         raise failure(error) from None
-    return found
+    return database

@@ -42,15 +42,15 @@ GROUPS = {
 
 COMMANDS = {
     "dev": "cli.start.dev:developing",
-    "up": "cli.start.up:upping",
+    "up": "cli.start.up:up_app",
     "run": "cli.runs:running",
     "ready": "cli.wait:readiness",
     "serve": "cli.start.serve:serving",
     "worker": "cli.start.worker:workers",
-    "doctor": "cli.doctor:doctoring",
-    "verify": "cli.projections:operators",
-    "projections": "cli.projections:operators",
-    "migrate": "cli.projections:operators",
+    "doctor": "cli.doctor:doctor_app",
+    "verify": "cli.projections:operators_app",
+    "projections": "cli.projections:operators_app",
+    "migrate": "cli.projections:operators_app",
     "sql": "cli.sql:querying",
     "test-service": "cli.start.test_service:testing",
 }
@@ -93,8 +93,8 @@ def common(
 
 @command(
     app,
-    told="Show everything at work: start from nothing, ingest a repository, print its events as"
-    " they arrive, kill a worker and watch its run recover.",
+    help_text="Show everything at work: start from nothing, ingest a repository, print its events"
+    " as they arrive, kill a worker and watch its run recover.",
 )
 def demo(
     *,

@@ -1,4 +1,4 @@
-"""What the commands take, said once: groups of options, and how a command asks for them."""
+"""Groups of options that several commands take, and the decorator `command` that expands them."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -17,25 +17,24 @@ Run = TypeVar("Run", bound=Callable[..., None])
 def command(
     app: typer.Typer,
     name: str | None = None,
-    told: str | None = None,
+    help_text: str | None = None,
     *,
     reads_database: bool = False,
 ) -> Callable[[Run], Run]:
     """Add a function to `app` as a command.
 
-    Each of its parameters that is a dataclass below stands for the options that are its fields.
+    A parameter whose type is a dataclass stands for one option for each of its fields.
 
     Args:
-        app: what it is added to.
-        name: of the command, if not the function's.
-        told: its help, if not the docstring.
-        reads_database: whether it needs the database itself, so that a service's address does not
-            tell where to look. It refuses one, unless data directory or database are named, too.
+        app: the application or group.
+        name: the command's name, if it is not the function's.
+        help_text: its help, if it is not the docstring.
+        reads_database: whether the command needs the database itself. Then it refuses a service's
+            address, unless a data directory or a database is named as well.
     """
 
     def add(run: Run) -> Run:
-        add_to_app = app.command(name, help=told)
-        add_to_app(_ungrouped(run, reads_database=reads_database))
+        app.command(name, help=help_text)(_with_flat_options(run, reads_database=reads_database))
         return run
 
     return add
@@ -49,8 +48,8 @@ _Address = Annotated[str | None, typer.Option(envvar="APPHUB_URL", hidden=True)]
 _CONTEXT = "context"
 
 
-def _refuse_address(path: str, given: Mapping[str, object], address: object) -> None:
-    if address is None or given["data_dir"] or given.get("database_url"):
+def _refuse_address(path: str, values: Mapping[str, object], address: object) -> None:
+    if address is None or values["data_dir"] or values.get("database_url"):
         return
     raise failure(
         f"{path} needs the database itself, and --url or APPHUB_URL names a service:"
@@ -58,8 +57,8 @@ def _refuse_address(path: str, given: Mapping[str, object], address: object) -> 
     )
 
 
-def _ungrouped(run: Callable[..., None], *, reads_database: bool) -> Callable[..., None]:
-    """Return the command with one parameter for each option: typer understands nothing else."""
+def _with_flat_options(run: Callable[..., None], *, reads_database: bool) -> Callable[..., None]:
+    """Return the command with one parameter for each option, which is what typer understands."""
     groups: dict[str, type[Any]] = {}
     options: list[Parameter] = []
     for parameter in _parameters(run):
@@ -76,30 +75,30 @@ def _ungrouped(run: Callable[..., None], *, reads_database: bool) -> Callable[..
         ]
 
     @wraps(run)
-    def called(**given: object) -> None:
+    def called(**values: object) -> None:
         if reads_database:
-            context = cast("typer.Context", given.pop(_CONTEXT))
-            address = given.pop(_ADDRESS)
-            _refuse_address(context.command_path, given, address)
+            context = cast("typer.Context", values.pop(_CONTEXT))
+            address = values.pop(_ADDRESS)
+            _refuse_address(context.command_path, values, address)
         grouped: dict[str, object] = {}
         for name, group in groups.items():
-            names = [field.name for field in fields(group)]
-            members = {member: given.pop(member) for member in names}
-            grouped[name] = group(**members)
-        run(**given, **grouped)
+            grouped[name] = group(**{field.name: values.pop(field.name) for field in fields(group)})
+        run(**values, **grouped)
 
-    called.__signature__ = Signature(options)  # type: ignore[attr-defined]  # `inspect` asks for it
+    called.__signature__ = Signature(options)  # type: ignore[attr-defined]  # read by `inspect`
     return called
 
 
-def _parameters(of: Callable[..., Any]) -> list[Parameter]:
-    """Return its parameters, by name alone: one without a default may follow one that has one."""
-    found = signature(of).parameters.values()
-    return [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in found]
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    """Return the parameters, keyword-only, so that their order and defaults do not matter."""
+    return [
+        parameter.replace(kind=Parameter.KEYWORD_ONLY)
+        for parameter in signature(function).parameters.values()
+    ]
 
 
-def _with_a_text_for_a_name(path: Path | None) -> Path | None:
-    """Refuse a name that is no UTF-8: the private database's address could not hold it."""
+def _check_encoding(path: Path | None) -> Path | None:
+    """Refuse a path that is not UTF-8: the private database's URL could not hold it."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -112,7 +111,7 @@ DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="APPHUB_DATA_DIR",
-        callback=_with_a_text_for_a_name,
+        callback=_check_encoding,
         help="Where run logs lie, and the private database if no URL is given.",
     ),
 ]
@@ -149,7 +148,7 @@ class DatabaseOptions:
         str | None,
         typer.Option(
             envvar="APPHUB_POSTGRES_ACCOUNT",
-            help="As whom the private PostgreSQL runs if root starts it: an account that nothing"
+            help="The account that runs the private PostgreSQL if root starts it: one that nothing"
             " else runs as; else apphub-jobs, which is made.",
         ),
     ] = None
@@ -157,7 +156,7 @@ class DatabaseOptions:
 
 @dataclass(frozen=True)
 class LogOptions(DatabaseOptions):
-    """Where the whole log is, its archived part included."""
+    """Where the log is, including its archived part."""
 
     archive: Annotated[
         Path | None,
@@ -171,14 +170,14 @@ class LogOptions(DatabaseOptions):
 
 @dataclass(frozen=True)
 class KeyedLogOptions(LogOptions):
-    """Where the log is, and what opens the personal data in it."""
+    """Where the log is, with the key of its personal data."""
 
     subject_key: SubjectKey = None
 
 
 @dataclass(frozen=True)
 class StorageOptions(LogOptions):
-    """Where a process of the service keeps everything."""
+    """Where a process of the service stores its data."""
 
     logs_store: Annotated[
         str | None,
@@ -194,7 +193,7 @@ class StorageOptions(LogOptions):
         typer.Option(
             envvar="APPHUB_WAIT_FOR_DATABASE_S",
             min=0,
-            help="Seconds to wait at the start for a database that is away.",
+            help="Seconds to wait at the start for a database that cannot be reached.",
         ),
     ] = 60.0
 
@@ -213,7 +212,7 @@ class ListeningOptions:
         list[str] | None,
         typer.Option(
             envvar="APPHUB_ALLOWED_HOSTS",
-            help="A name by which clients may call the API, beside its address"
+            help="A host name by which clients may call the API, besides its address"
             " and localhost; may be given several times.",
         ),
     ] = None
@@ -223,15 +222,15 @@ class ListeningOptions:
             envvar="APPHUB_CORS_ORIGINS",
             help="A web page's origin, such as https://apphub.example, that may use the API"
             " from a browser; may be given several times; * for all, with --tokens-file."
-            " Without tokens those of this machine may, too.",
+            " Without tokens pages of this machine may, too.",
         ),
     ] = None
     trusted_proxy: Annotated[
         list[str] | None,
         typer.Option(
             envvar="APPHUB_TRUSTED_PROXIES",
-            help="Address or network of a proxy in front, whose word on where a client is"
-            " (X-Forwarded-For) is taken; with commas, or several times. None by default.",
+            help="Address or network of a proxy that is trusted to name the client's address"
+            " (X-Forwarded-For); with commas, or several times. None by default.",
         ),
     ] = None
     insecure: Annotated[
@@ -265,7 +264,7 @@ class SealingOptions:
             envvar="APPHUB_SEAL_EVERY_S",
             min=0,
             max=3_600,
-            help="Seconds that an event may wait for its seal; 0: none.",
+            help="Seconds that an event may wait for its seal; 0: the log is not sealed.",
         ),
     ] = 1.0
 
@@ -278,7 +277,7 @@ class KeyOptions(SealingOptions):
 
 
 def read(reader: Callable[[], T]) -> T:
-    """Return what an operator's file or variables say; what is wrong with them is a clear error."""
+    """Return what the reader returns; its OSError or ValueError ends the command as a message."""
     try:
         return reader()
     except (OSError, ValueError) as error:
@@ -286,6 +285,6 @@ def read(reader: Callable[[], T]) -> T:
 
 
 def failure(error: object) -> typer.Exit:
-    """Say what is wrong, and return the exit to raise."""
+    """Print an error, and return the exit to raise."""
     typer.echo(f"apphub-jobs: {error}", err=True)
     return typer.Exit(1)

@@ -1,4 +1,4 @@
-"""Commands of operators: is every table what the log says, and make it so; migrate."""
+"""`verify`, `projections rebuild` and `migrate`: compare tables with the log, and repair them."""
 
 from collections.abc import Sequence
 from contextlib import aclosing
@@ -11,9 +11,9 @@ import orjson
 import typer
 
 from cli.database import database
-from cli.log_access import Roots, operated, operated_with_keys
+from cli.log_access import Roots, open_log, open_log_with_keys
 from cli.options import DatabaseOptions, KeyedLogOptions, LogOptions, SubjectKey, command
-from cli.reports import View, finish, seals_told, shown
+from cli.reports import View, describe_seals, finish, open_view
 from cli.seal import TrustOptions, report_of
 from eventlog.archive.reading import check_archives
 from eventlog.database.connection import Database
@@ -26,20 +26,20 @@ from projections.histories.rules import Finding
 from projections.table import Table
 from projections.tables import TABLES
 
-operators = typer.Typer()
+operators_app = typer.Typer()
 projections = typer.Typer(help="The tables that follow from the log.", no_args_is_help=True)
-operators.add_typer(projections, name="projections")
+operators_app.add_typer(projections, name="projections")
 
 
 @dataclass(frozen=True)
 class HistoryOptions:
-    """Whether histories are checked, and what must be among them."""
+    """Whether to check histories, and which ids must be in the log."""
 
     histories: Annotated[
         bool,
         typer.Option(
             "--histories",
-            help="Instead of the tables, check at every position what each run was promised.",
+            help="Instead of the tables, check each run's guarantees at every position.",
         ),
     ] = False
     acked: Annotated[
@@ -52,13 +52,13 @@ class HistoryOptions:
     ] = None
 
 
-@command(operators, "verify", reads_database=True)
-def verify_command(  # noqa: PLR0913 - its options stand in no other command in this order
+@command(operators_app, "verify", reads_database=True)
+def verify_command(  # noqa: PLR0913 - one for each option
     *,
     tables: Annotated[
         list[str] | None, typer.Argument(help="Only these tables.", metavar="[TABLE]...")
     ] = None,
-    place: LogOptions,
+    log: LogOptions,
     json: Annotated[
         bool, typer.Option("--json", help="JSON Lines: each difference, then each table.")
     ] = False,
@@ -71,67 +71,59 @@ def verify_command(  # noqa: PLR0913 - its options stand in no other command in 
     histories: HistoryOptions,
 ) -> None:
     """Recompute the tables from the log and compare them row by row; exit with 1 if any differs."""
-    chosen = _tables(tables or ())
+    selected = _tables(tables or ())
     if tables and histories.histories:
-        raise typer.BadParameter("--histories looks at the log, not at tables: name none")
+        raise typer.BadParameter("--histories checks the log, not tables: name none")
     if histories.acked and not histories.histories:
         raise typer.BadParameter("--acked is for --histories")
-    promised = _ids_in(histories.acked)
-    if not _archives_are_sound(place, json=json):
-        # Nothing else can be said: what is missing is a part of the log.
+    acknowledged = _ids_in(histories.acked)
+    if not _archives_are_sound(log, json=json):
+        # A part of the log is missing, so nothing else can be checked.
         raise typer.Exit(1)
-    clean = True
-    # Before the tables: an event that somebody made unreadable ends the fold, and this names it.
+    is_clean = True
+    # Before the tables: an event that was made unreadable ends the fold, and this check names it.
     if seal or root:
-        roots = root or ()
-        report = report_of(place, trust, roots)
+        report = report_of(log, trust, root or ())
         _print_report(report, json=json)
-        clean = report.clean
+        is_clean = report.clean
     if histories.histories:
-        clean &= _histories_are_clean(place, promised, json=json)
+        is_clean &= _histories_are_clean(log, acknowledged, json=json)
     else:
-        keyed_place = KeyedLogOptions(**vars(place), subject_key=subject_key)
-        clean &= _tables_are_clean(keyed_place, chosen, json=json)
-    if not clean:
+        keyed_log = KeyedLogOptions(**vars(log), subject_key=subject_key)
+        is_clean &= _tables_are_clean(keyed_log, selected, json=json)
+    if not is_clean:
         raise typer.Exit(1)
 
 
-def _histories_are_clean(place: LogOptions, promised: Sequence[UUID], *, json: bool) -> bool:
-    with operated(place) as opened, shown(json=json) as view:
+def _histories_are_clean(options: LogOptions, acknowledged: Sequence[UUID], *, json: bool) -> bool:
+    with open_log(options) as database, open_view(json=json) as view:
 
-        def show(finding: Finding) -> None:
+        def report(finding: Finding) -> None:
             kind = "note" if finding.is_note else "history"
-            document = {"kind": kind, **finding.present()}
-            sentence = _sentence(finding)
-            view.fact(document, sentence)
+            view.fact({"kind": kind, **finding.present()}, _sentence(finding))
 
-        checking = check_histories(opened, promised, show, view.progress)
-        checked = finish(checking)
-        outcome = "as promised"
-        if checked.findings:
-            outcome = f"{checked.findings} FINDINGS"
-        events = f"{checked.events} events of {checked.runs} runs"
-        of = f"{events} up to position {checked.position}"
-        sum_up = {**vars(checked), "kind": "histories"}
-        told = f"histories: {of}: {outcome}"
-        view.fact(sum_up, told)
+        checked = finish(check_histories(database, acknowledged, report, view.progress))
+        outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
+        events = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
+        view.fact({**vars(checked), "kind": "histories"}, f"histories: {events}: {outcome}")
     return checked.findings == 0
 
 
 def _sentence(finding: Finding) -> str:
-    place = "nowhere"
-    if finding.position is not None:
-        place = f"position {finding.position}"
-    what = f"{finding.topic} of {finding.aggregate_id}"
-    known = what.removeprefix(" of ")
+    position = "nowhere" if finding.position is None else f"position {finding.position}"
+    event = f"{finding.topic} of {finding.aggregate_id}".removeprefix(" of ")
     broken = f"{finding.rule}: expected {finding.expected}"
     if finding.is_note:
         broken = f"worth knowing: {broken}"
-    return f"{place}: {known}: {broken}"
+    return f"{position}: {event}: {broken}"
 
 
 def _ids_in(file: Path | None) -> list[UUID]:
-    """Return the ids in the file, one a line; anything else in it is wrong usage."""
+    """Return the ids in a file, one per line.
+
+    Raises:
+        typer.BadParameter: a line is not an id.
+    """
     if file is None:
         return []
     ids: list[UUID] = []
@@ -143,45 +135,41 @@ def _ids_in(file: Path | None) -> list[UUID]:
         try:
             id_ = UUID(text)
         except ValueError:
-            line_start = text[:40]
-            where = f"{file}, line {number}"
-            message = f"{where}: {line_start!r} is no id"
+            message = f"{file}, line {number}: {text[:40]!r} is no id"
             raise typer.BadParameter(message) from None
         ids.append(id_)
     return ids
 
 
-def _archives_are_sound(place: LogOptions, *, json: bool) -> bool:
-    with operated(place) as opened, shown(json=json) as view:
-        return finish(_check_archives(opened, view))
+def _archives_are_sound(options: LogOptions, *, json: bool) -> bool:
+    with open_log(options) as database, open_view(json=json) as view:
+        return finish(_check_archives(database, view))
 
 
-async def _check_archives(opened: Database, view: View) -> bool:
-    sound = True
-    async with aclosing(check_archives(opened)) as archives:
-        async for one in archives:
-            view.archive(one)
-            if one.problem is not None:
-                sound = False
-    return sound
+async def _check_archives(database: Database, view: View) -> bool:
+    is_sound = True
+    async with aclosing(check_archives(database)) as archives:
+        async for archive in archives:
+            view.archive(archive)
+            if archive.problem is not None:
+                is_sound = False
+    return is_sound
 
 
 def _print_report(report: Report, *, json: bool) -> None:
     if json:
-        document = {**report.present(), "kind": "seal"}
-        typer.echo(orjson.dumps(document))
+        typer.echo(orjson.dumps({**report.present(), "kind": "seal"}))
     else:
-        typer.echo(seals_told(report))
+        typer.echo(describe_seals(report))
 
 
-def _tables_are_clean(place: KeyedLogOptions, chosen: Sequence[Table], *, json: bool) -> bool:
-    with operated_with_keys(place) as opened, shown(json=json) as view:
-        verifying = verify(opened, chosen, view.difference, view.progress)
-        clean = True
-        for checked in finish(verifying):
+def _tables_are_clean(options: KeyedLogOptions, tables: Sequence[Table], *, json: bool) -> bool:
+    with open_log_with_keys(options) as database, open_view(json=json) as view:
+        is_clean = True
+        for checked in finish(verify(database, tables, view.difference, view.progress)):
             view.checked(checked)
-            clean &= checked.is_equal
-    return clean
+            is_clean &= checked.is_equal
+    return is_clean
 
 
 @command(
@@ -193,29 +181,23 @@ def _tables_are_clean(place: KeyedLogOptions, chosen: Sequence[Table], *, json: 
 def rebuild_command(
     *,
     name: Annotated[str | None, typer.Argument(help="The table; all of them if left out.")] = None,
-    place: KeyedLogOptions,
+    log: KeyedLogOptions,
 ) -> None:
     """Make tables equal to the log."""
-    names: list[str] = []
-    if name:
-        names.append(name)
-    chosen = _tables(names)
-    still_different = 0
-    with operated_with_keys(place) as opened, shown(json=False) as view:
-        for table in chosen:
-            rebuilt = _rebuild(opened, table, view)
-            still_different += rebuilt.checked.differences
-    if still_different:
+    tables = _tables([name] if name else [])
+    differences = 0
+    with open_log_with_keys(log) as database, open_view(json=False) as view:
+        for table in tables:
+            differences += _rebuild(database, table, view).checked.differences
+    if differences:
         raise typer.Exit(1)
 
 
-def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
-    rebuilding = rebuild(opened, table, view.difference, view.progress)
-    rebuilt = finish(rebuilding)
+def _rebuild(database: Database, table: Table, view: View) -> Rebuilt:
+    rebuilt = finish(rebuild(database, table, view.difference, view.progress))
     text = f"{table.name}: {rebuilt.repaired} rows repaired"
     if rebuilt.repaired:
-        hold_ms = rebuilt.longest_hold_ms
-        text += f", longest hold of the append lock {hold_ms:.1f} ms"
+        text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
     view.line(text)
     for example in rebuilt.examples:
         view.line(f"  {example}")
@@ -224,37 +206,37 @@ def _rebuild(opened: Database, table: Table, view: View) -> Rebuilt:
 
 
 def _tables(names: Sequence[str]) -> list[Table]:
-    """Return the tables of these names, all of them if there are none."""
+    """Return the tables of these names; without names all tables.
+
+    Raises:
+        typer.BadParameter: there is no such table.
+    """
     if not names:
         return list(TABLES)
-    known = {table.name: table for table in TABLES}
-    unknown = [name for name in names if name not in known]
+    by_name = {table.name: table for table in TABLES}
+    unknown = [name for name in names if name not in by_name]
     if unknown:
-        missing = ", ".join(unknown)
-        there = ", ".join(known)
-        message = f"no such table: {missing}; there are {there}"
-        raise typer.BadParameter(message)
-    return [known[name] for name in names]
+        raise typer.BadParameter(
+            f"no such table: {', '.join(unknown)}; there are {', '.join(by_name)}"
+        )
+    return [by_name[name] for name in names]
 
 
-@command(operators, reads_database=True)
+@command(operators_app, reads_database=True)
 def migrate(
     *,
-    place: DatabaseOptions,
+    options: DatabaseOptions,
     to: Annotated[
         str, typer.Option(help="Version to go to; `base` removes everything, the log included.")
     ] = "head",
 ) -> None:
     """Bring the database's schema up to date, or down."""
-    with database(place, upgrade=False) as (_, url):
+    with database(options, upgrade=False) as (_, url):
         before = runner.current(url)
-        target = to
-        if to == "head":
-            target = runner.HEAD
+        target = runner.HEAD if to == "head" else to
         if target != "base" and (before or "") <= target:
             runner.upgrade(url, target)
         else:
             runner.downgrade(url, target)
         after = runner.current(url)
-        told = f"schema: {before or 'empty'} -> {after or 'empty'}"
-        typer.echo(told)
+        typer.echo(f"schema: {before or 'empty'} -> {after or 'empty'}")

@@ -1,4 +1,4 @@
-"""What commands of operators have in common: an end by signals, lines and a bar."""
+"""What operators' commands share: running until a signal, lines of output, a progress bar."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
@@ -33,15 +33,19 @@ from projections.tables import FoldError
 
 T = TypeVar("T")
 
-SHOWN_CHARACTERS = 120
-"""So much of a value is shown on the terminal; `--json` has all."""
+MAX_VALUE_CHARACTERS = 120
+"""Characters of a value that a line shows; `--json` has all."""
 
-SHOWN_EVENTS = 8
-"""So many of a row's events are shown."""
+MAX_EVENTS = 8
+"""Events of a row that a line names."""
 
 
 def finish(main: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, or until it is asked to stop."""
+    """Run a coroutine in an event loop of its own and return its result.
+
+    Raises:
+        typer.Exit: a signal stopped it, or it failed; the message has been printed.
+    """
     stopped_by = 0
 
     async def watched() -> T:
@@ -72,79 +76,72 @@ def finish(main: Coroutine[Any, Any, T]) -> T:
 
 
 class View:
-    """What is shown: lines on standard output, and a bar on the terminal behind standard error."""
+    """Prints lines on standard output, and a progress bar on standard error if it is a terminal."""
 
     def __init__(self, bars: Progress, *, json: bool) -> None:
         self._bars = bars
         self._json = json
-        self._shown = ""
+        self._label = ""
         self._task: TaskID | None = None
 
     def progress(self, what: str, done: int, total: int) -> None:
-        """Move the bar."""
+        """Show in the bar that `done` of `total` are done."""
         self._bars.start()
-        if self._task is not None and what != self._shown:
+        if self._task is not None and what != self._label:
             self._bars.remove_task(self._task)
             self._task = None
         task = self._task
         if task is None:
             task = self._task = self._bars.add_task(what, total=total)
-            self._shown = what
+            self._label = what
         self._bars.update(task, completed=done, total=total)
 
     def line(self, text: str) -> None:
-        """Print a line; the bar makes room for it, and comes back with the next progress."""
+        """Print a line; the bar is removed until the next progress."""
         self._bars.stop()
         typer.echo(harmless(text))
 
     def difference(self, difference: Difference) -> None:
-        """Print a difference."""
+        """Print a difference between a table and the log."""
         if self._json:
             self._document(difference.present())
             return
-        kind = _KINDS[difference.kind]
-        told = f"{difference.table} {difference.key}: {kind}"
-        self.line(told)
+        self.line(f"{difference.table} {difference.key}: {_KINDS[difference.kind]}")
         if difference.reason is not None:
             self.line(f"    {difference.reason}")
             return
-        for name, (wanted, held) in difference.columns.items():
-            expected = _short(wanted)
-            found = _short(held)
-            self.line(f"    {name}: expected {expected}, found {found}")
-        history = _history(difference.events)
-        self.line(f"    events: {history}")
+        for name, (expected, actual) in difference.columns.items():
+            self.line(f"    {name}: expected {_short(expected)}, found {_short(actual)}")
+        self.line(f"    events: {_history(difference.events)}")
 
     def checked(self, checked: Checked) -> None:
-        """Print what came out for a table."""
+        """Print the result for a table."""
         if self._json:
             self._document({**vars(checked), "kind": "table"})
             return
         table = checked.table
         events = f"{checked.events} events up to position {checked.position}"
-        of = f"{checked.rows} rows of {events}"
+        rows = f"{checked.rows} rows of {events}"
         if checked.differences:
-            told = f"{table}: {of}: {checked.differences} DIFFER"
-            self.line(told)
+            self.line(f"{table}: {rows}: {checked.differences} DIFFER")
             self.line(f"    to mend them: apphub-jobs projections rebuild {table}")
         elif not checked.unreadable:
-            self.line(f"{table}: {of}: equal to the log")
+            self.line(f"{table}: {rows}: equal to the log")
         if checked.unreadable:
             self.line(f"{table}: {checked.unreadable} CANNOT BE READ by this version")
 
     def archive(self, checked: CheckedArchive) -> None:
-        """Print what came out for an archive."""
+        """Print the result for an archive."""
         if self._json:
             self._document(checked.present())
         elif checked.problem:
             self.line(checked.problem)
         else:
-            of = f"{checked.events} events of {checked.runs} runs"
-            told = f"archive {checked.file}: {of}: as it was written"
-            self.line(told)
+            events = f"{checked.events} events of {checked.runs} runs"
+            self.line(f"archive {checked.file}: {events}: as it was written")
 
     def fact(self, document: JsonObject, text: str) -> None:
-        """Print something for programs, or the same for people."""
+        """Print a fact: the document with `--json`, else the text."""
         if self._json:
             self._document(document)
         else:
@@ -163,8 +160,8 @@ _KINDS = {
 
 
 @contextmanager
-def shown(*, json: bool) -> Iterator[View]:
-    """Give a view, and take its bar away in the end."""
+def open_view(*, json: bool) -> Iterator[View]:
+    """Open a view, and remove its bar in the end."""
     console = Console(stderr=True)
     columns = (
         TextColumn("{task.description}"),
@@ -189,34 +186,31 @@ def shown(*, json: bool) -> Iterator[View]:
 def _short(value: str | None) -> str:
     if value is None:
         return "NULL"
-    if len(value) <= SHOWN_CHARACTERS:
+    if len(value) <= MAX_VALUE_CHARACTERS:
         return f"'{value}'"
-    return f"'{value[:SHOWN_CHARACTERS]}…'"
+    return f"'{value[:MAX_VALUE_CHARACTERS]}…'"
 
 
 def _history(events: Sequence[tuple[int, str]]) -> str:
     if not events:
         return "none"
-    named = [f"{position} {topic}" for position, topic in events]
-    left_out = len(named) - SHOWN_EVENTS
+    names = [f"{position} {topic}" for position, topic in events]
+    left_out = len(names) - MAX_EVENTS
     if left_out > 0:
-        first, *others = named
-        last = others[left_out + 1 :]
-        middle = f"… {left_out + 1} more …"
-        named = [first, middle, *last]
-    return ", ".join(named)
+        first, *others = names
+        names = [first, f"… {left_out + 1} more …", *others[left_out + 1 :]]
+    return ", ".join(names)
 
 
-def seals_told(report: Report) -> str:
-    """Return what a comparison of the log with its seals found, for people."""
+def describe_seals(report: Report) -> str:
+    """Return the result of comparing the log with its seals, as lines for people."""
     lines = [
         f"looked at {report.events} events and {report.seals} good seals of log {report.log_id}"
     ]
     if report.last is not None:
         head = report.last.head
         seal = f"seal {head.number}, {head.sealed_at}"
-        told = f"sealed up to position {head.position} ({seal})"
-        lines.append(told)
+        lines.append(f"sealed up to position {head.position} ({seal})")
     if report.unsealed:
         lines.append(
             f"{report.unsealed} events after that are not sealed: nothing can be said about them"

@@ -16,10 +16,10 @@ import typer
 
 from api.data_directory import directory_of
 from cli.database import database
-from cli.log_access import Roots, archive_directory, operated
+from cli.log_access import Roots, archive_directory, open_log
 from cli.options import DataDir, LogOptions, SealingOptions, SealKey, command, failure
 from cli.process.signals import stop_signals
-from cli.reports import View, seals_told, shown
+from cli.reports import View, describe_seals, open_view
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
@@ -34,7 +34,7 @@ from runtime.tasks import Supervision
 
 @dataclass(frozen=True)
 class TrustOptions:
-    """Which seals are believed."""
+    """Which keys are trusted."""
 
     seal_key: SealKey = None
     public_key: Annotated[
@@ -59,34 +59,32 @@ PROGRESS_STEP = 5_000
 """Events between two movements of the bar."""
 
 KeptFile = Annotated[
-    Path | None, typer.Option(exists=True, dir_okay=False, help="A head kept elsewhere.")
+    Path | None, typer.Option(exists=True, dir_okay=False, help="A head kept outside the database.")
 ]
 
 
-def sealing(data_dir: Path, how: SealingOptions) -> Sealing | None:
-    """Return how a process seals, None if it does not."""
-    if how.seal_every_s <= 0:
+def sealing(data_dir: Path, options: SealingOptions) -> Sealing | None:
+    """Return how a process seals the log; None if it does not."""
+    if options.seal_every_s <= 0:
         return None
-    key = how.seal_key or data_dir / "seal.key"
-    head_file = _head_file(data_dir)
-    return Sealing(key, head_file, how.seal_every_s)
+    key = options.seal_key or data_dir / "seal.key"
+    return Sealing(key, _head_file(data_dir), options.seal_every_s)
 
 
 @command(
     app,
-    told="Seal the log until Ctrl-C, apart from the API:"
+    help_text="Seal the log until Ctrl-C, apart from the API:"
     " on a machine, or as a user, that alone has the key.",
     reads_database=True,
 )
-def run(*, place: LogOptions, how: SealingOptions) -> None:
+def run(*, log: LogOptions, sealing_options: SealingOptions) -> None:
     """Seal the log until Ctrl-C."""
-    with database(place) as (directory, url):
-        decided = sealing(directory, how)
-        if decided is None:
+    with database(log) as (directory, url):
+        settings = sealing(directory, sealing_options)
+        if settings is None:
             raise failure("with --seal-every-s 0 there is nothing to do")
-        archive = archive_directory(directory, place.archive)
-        log = Database(url, LogFiles(archive))
-        asyncio.run(_seal(log, decided))
+        archive = archive_directory(directory, log.archive)
+        asyncio.run(_seal(Database(url, LogFiles(archive)), settings))
 
 
 @command(app, reads_database=True)
@@ -95,49 +93,43 @@ def export(
     file: Annotated[
         Path | None, typer.Argument(help="File to append it to; printed if left out.")
     ] = None,
-    place: LogOptions,
+    log: LogOptions,
     trust: TrustOptions,
 ) -> None:
-    """Give the last signed head. Keep it where whoever holds the database has no hand in it."""
-    with _sealed(place) as log:
-        keys = _keys(place.data_dir, trust)
-        line = _proven(log, keys, Prover.exported)
+    """Print the last signed head. Keep it where those who hold the database cannot change it."""
+    with _open_sealed_log(log) as opened:
+        keys = _keys(log.data_dir, trust)
+        line = _prove(opened, keys, Prover.exported)
         if file is None:
             typer.echo(line, nl=False)
-        elif not _has(file, line):
+        elif not _has_line(file, line):
             with file.open("ab") as kept:
                 kept.write(line)
 
 
-def _has(file: Path, line: bytes) -> bool:
-    if not file.exists():
-        return False
-    lines = file.read_bytes().splitlines(keepends=True)
-    return line in lines
+def _has_line(file: Path, line: bytes) -> bool:
+    return file.exists() and line in file.read_bytes().splitlines(keepends=True)
 
 
 @command(
     app,
-    told="Compare the stored log with its seals and with heads kept elsewhere;"
+    help_text="Compare the stored log with its seals and with heads kept outside the database;"
     " exit code 1 if anything is wrong.",
     reads_database=True,
 )
 def verify(
     *,
-    place: LogOptions,
+    log: LogOptions,
     trust: TrustOptions,
     root: Roots = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Compare the log with its seals."""
-    roots = root or ()
-    report = report_of(place, trust, roots)
+    report = report_of(log, trust, root or ())
     if as_json:
-        document = report.present()
-        text = orjson.dumps(document, option=orjson.OPT_INDENT_2)
-        typer.echo(text)
+        typer.echo(orjson.dumps(report.present(), option=orjson.OPT_INDENT_2))
     else:
-        typer.echo(seals_told(report))
+        typer.echo(describe_seals(report))
     if not report.clean:
         raise typer.Exit(1)
 
@@ -148,30 +140,27 @@ def prove(
     position: Annotated[int | None, typer.Argument(help="The event's position.")] = None,
     since: KeptFile = None,
     under: KeptFile = None,
-    place: LogOptions,
+    log: LogOptions,
     trust: TrustOptions,
 ) -> None:
     """Print a proof that an event is sealed, under the last head or a kept one (--under).
 
-    With --since instead of a position: that the log begins with the log of a kept head.
+    With --since instead of a position: a proof that the log begins with the log of a kept head.
     """
-    with _sealed(place) as log:
-        keys = _keys(place.data_dir, trust)
+    with _open_sealed_log(log) as opened:
+        keys = _keys(log.data_dir, trust)
         if position is not None and since is None:
-            head: SignedHead | None = None
-            if under is not None:
-                head = _last_kept(under, keys)
-            proof = _proven(log, keys, lambda prover: prover.inclusion(position, head))
+            head = None if under is None else _last_kept_head(under, keys)
+            proof = _prove(opened, keys, lambda prover: prover.inclusion(position, head))
         elif since is not None and position is None and under is None:
-            old = _last_kept(since, keys)
-            proof = _proven(log, keys, lambda prover: prover.consistency(old))
+            old = _last_kept_head(since, keys)
+            proof = _prove(opened, keys, lambda prover: prover.consistency(old))
         else:
             raise failure("give either a position or --since FILE")
-    text = orjson.dumps(proof, option=orjson.OPT_INDENT_2)
-    typer.echo(text)
+    typer.echo(orjson.dumps(proof, option=orjson.OPT_INDENT_2))
 
 
-def _last_kept(file: Path, keys: SealKeys) -> SignedHead:
+def _last_kept_head(file: Path, keys: SealKeys) -> SignedHead:
     [*_, last] = read_kept(file, keys)
     return last.signed
 
@@ -185,22 +174,18 @@ def _last_kept(file: Path, keys: SealKeys) -> SignedHead:
 def check_proof_command(
     *,
     file: Annotated[
-        Path, typer.Argument(exists=True, dir_okay=False, help="What `prove` printed.")
+        Path, typer.Argument(exists=True, dir_okay=False, help="A proof that `prove` printed.")
     ],
     data_dir: DataDir = None,
     trust: TrustOptions,
 ) -> None:
-    """Check what `prove` printed."""
+    """Check a proof that `prove` printed."""
     with _clear_errors():
-        content = file.read_bytes()
         try:
-            proof = orjson.loads(content)
+            proof = orjson.loads(file.read_bytes())
         except ValueError as error:
-            message = f"{file} is not JSON: {error}"
-            raise failure(message) from None
-        keys = _keys(data_dir, trust)
-        proven = check_proof(proof, keys)
-        typer.echo(proven)
+            raise failure(f"{file} is not JSON: {error}") from None
+        typer.echo(check_proof(proof, _keys(data_dir, trust)))
 
 
 @command(app, "public-key", reads_database=True)
@@ -211,26 +196,23 @@ def public_key_command(*, data_dir: DataDir = None, seal_key: SealKey = None) ->
         typer.echo(keys.public_pem(), nl=False)
 
 
-def report_of(place: LogOptions, trust: TrustOptions, roots: Sequence[Path]) -> Report:
-    """Verify the log against its seals and all kept heads, with a bar on a terminal.
+def report_of(options: LogOptions, trust: TrustOptions, roots: Sequence[Path]) -> Report:
+    """Verify the log against its seals and all kept heads, with a progress bar on a terminal.
 
     Heads are kept in the data directory and in the files `roots`.
     """
-    with _sealed(place) as log, shown(json=False) as view:
-        keys = _keys(place.data_dir, trust)
-        data_dir = directory_of(place.data_dir)
-        own_file = _head_file(data_dir)
+    with _open_sealed_log(options) as log, open_view(json=False) as view:
+        keys = _keys(options.data_dir, trust)
+        own_file = _head_file(directory_of(options.data_dir))
         kept: list[KeptHead] = []
         for file in (own_file, *roots):
             if file.exists():
                 kept += read_kept(file, keys)
-        progress = _seldom(view)
-        verifying = verify_seals(log, keys, kept, progress)
-        return asyncio.run(verifying)
+        return asyncio.run(verify_seals(log, keys, kept, _throttled_progress(view)))
 
 
-def _seldom(view: View) -> Callable[[int, int], None]:
-    """Return what moves the bar now and then; the check tells of every seal, which may be many."""
+def _throttled_progress(view: View) -> Callable[[int, int], None]:
+    """Return a callback that moves the bar every `PROGRESS_STEP` events, not at every seal."""
     moved_at = 0
 
     def progress(done: int, total: int) -> None:
@@ -248,21 +230,18 @@ def _head_file(data_dir: Path) -> Path:
 
 def _keys(data_dir: Path | None, trust: TrustOptions) -> SealKeys:
     file = trust.public_key or trust.seal_key
-    if file is None:
-        file = directory_of(data_dir) / "seal.key"
-    return read_keys(file)
+    return read_keys(file or directory_of(data_dir) / "seal.key")
 
 
-def _proven(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:
+def _prove(log: Database, keys: SealKeys, make: Callable[[Prover], Coroutine[Any, Any, T]]) -> T:
     async def main() -> T:
         async with log.pool(1) as pool:
-            prover = Prover(pool, log.files.archive, keys)
-            return await make(prover)
+            return await make(Prover(pool, log.files.archive, keys))
 
     return asyncio.run(main())
 
 
-async def _seal(log: Database, how: Sealing) -> None:
+async def _seal(log: Database, settings: Sealing) -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in stop_signals():
@@ -270,19 +249,19 @@ async def _seal(log: Database, how: Sealing) -> None:
     listener = Listener(log)
     supervision = Supervision()
     async with log.pool(1) as pool, AsyncExitStack() as stack:
-        news = listener.signal()
-        sealer = Sealer(pool, log.files.archive, news, how)
+        signal = listener.signal()
+        sealer = Sealer(pool, log.files.archive, signal, settings)
         for part in (listener, sealer):
             await part.start(supervision)
             stack.push_async_callback(part.stop)
-        logger.info("sealing the log at least every %s s while events arrive", how.every_s)
+        logger.info("sealing the log at least every %s s while events arrive", settings.every_s)
         await stopped.wait()
 
 
 @contextmanager
-def _sealed(place: LogOptions) -> Iterator[Database]:
-    """Give a log that may have seals; nothing is written to it."""
-    with operated(place) as log, _clear_errors():
+def _open_sealed_log(options: LogOptions) -> Iterator[Database]:
+    """Open a log that may have seals, for reading."""
+    with open_log(options) as log, _clear_errors():
         yield log
 
 

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from api.data_directory import ServerUser, binaries
 from cli import composition  # noqa: F401 - the catalog has tables, too
-from cli.database import migrated
+from cli.database import migrated_database
 from cli.options import DatabaseOptions, command, failure
 from projections.tables import TABLES
 
@@ -36,26 +36,24 @@ def sql_command(
     *,
     query: Annotated[
         str | None,
-        typer.Argument(
-            help="What to ask; psql is opened, or fed with standard input, if left out."
-        ),
+        typer.Argument(help="The query; if left out, psql is opened, or reads standard input."),
     ] = None,
     csv: Annotated[bool, typer.Option("--csv", help="Print rows as CSV.")] = False,
     connection: Annotated[
         bool,
         typer.Option(
-            "--connection", help="Print what another SQL client needs to connect, and end."
+            "--connection", help="Print what another SQL client needs to connect, and exit."
         ),
     ] = False,
-    place: DatabaseOptions,
+    options: DatabaseOptions,
 ) -> None:
-    """Ask the database by SQL, as a role that only reads: opens psql, PostgreSQL's own client."""
-    with migrated(place) as (directory, url):
-        is_private = place.database_url is None
-        address = _private(directory, url) if is_private else _of_operator(url)
+    """Query the database by SQL, as a role that only reads: opens psql, PostgreSQL's own client."""
+    with migrated_database(options) as (directory, url):
+        is_private = options.database_url is None
+        address = _private_address(directory, url) if is_private else _operators_address(url)
         if connection:
             typer.echo(make_conninfo(**_without_password(address)))
-            typer.echo(_where_password_is(address, directory), err=True)
+            typer.echo(_password_hint(address, directory), err=True)
             return
         program = _psql(is_private=is_private)
         if program is None:
@@ -68,26 +66,26 @@ def sql_command(
         raise typer.Exit(code)
 
 
-def _private(directory: Path, url: str) -> dict[str, Any]:
-    """Return where the reading role connects to the private server; it is made if need be."""
+def _private_address(directory: Path, url: str) -> dict[str, Any]:
+    """Return the reading role's connection to the private server; the role is made if missing."""
     with psycopg.connect(url) as connection:
         # One at a time: PostgreSQL lets no two change the same role or the same rights.
         connection.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (READER,))
         password = _password(directory / PASSWORD_FILE)
-        found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (READER,)).fetchone()
-        verb = "CREATE" if found is None else "ALTER"
-        role = sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
-            sql.SQL(verb), sql.Identifier(READER), sql.Literal(password)
+        row = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", (READER,)).fetchone()
+        verb = "CREATE" if row is None else "ALTER"
+        connection.execute(
+            sql.SQL("{} ROLE {} LOGIN PASSWORD {}").format(
+                sql.SQL(verb), sql.Identifier(READER), sql.Literal(password)
+            )
         )
-        connection.execute(role)
         for statement in _grants():
             connection.execute(statement.encode())
-    reader = {**conninfo_to_dict(url), "user": READER, "password": password}
-    return _reading(reader)
+    return _read_only({**conninfo_to_dict(url), "user": READER, "password": password})
 
 
 def _password(file: Path) -> str:
-    """Return the role's password, made at its first use; its owner alone may read the file."""
+    """Return the role's password, made at its first use; only its owner may read the file."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -97,8 +95,12 @@ def _password(file: Path) -> str:
     return file.read_text()
 
 
-def _of_operator(url: str) -> dict[str, Any]:
-    """Return how the operator's own database is read, where its owner has made the role."""
+def _operators_address(url: str) -> dict[str, Any]:
+    """Return the reading role's connection to the operator's database, whose owner has made it.
+
+    Raises:
+        typer.Exit: the role cannot be used.
+    """
     with psycopg.connect(url) as connection:
         try:
             connection.execute(f"SET ROLE {READER}".encode())
@@ -110,7 +112,7 @@ def _of_operator(url: str) -> dict[str, Any]:
         ) as error:
             problem = str(error).splitlines()[0]
             raise failure(_remedy(connection, problem)) from None
-    return _reading(conninfo_to_dict(url), f"-c role={READER}")
+    return _read_only(conninfo_to_dict(url), f"-c role={READER}")
 
 
 def _remedy(connection: "psycopg.Connection[Any]", problem: str) -> str:
@@ -125,27 +127,27 @@ def _remedy(connection: "psycopg.Connection[Any]", problem: str) -> str:
 
 
 def _grants() -> list[str]:
-    """Return what lets the role read; to run it again changes nothing."""
+    """Return the statements that let the role read; they may be repeated."""
     return [
         f"GRANT USAGE ON SCHEMA public TO {READER}",
         f"GRANT SELECT ON {', '.join(READABLE)} TO {READER}",
     ]
 
 
-def _reading(address: dict[str, Any], *options: str) -> dict[str, Any]:
-    """Return the address with what makes all of its transactions read alone."""
-    given = address.get("options")
-    every = [given] if given else []
-    every += [*options, "-c default_transaction_read_only=on"]
-    return {**address, "options": " ".join(every)}
+def _read_only(address: dict[str, Any], *options: str) -> dict[str, Any]:
+    """Return the address with options, among them one that makes all transactions read-only."""
+    own_options = address.get("options")
+    all_options = [own_options] if own_options else []
+    all_options += [*options, "-c default_transaction_read_only=on"]
+    return {**address, "options": " ".join(all_options)}
 
 
 def _psql(*, is_private: bool) -> Path | None:
-    """Return the private server's psql, which is of its version, or the machine's."""
+    """Return the path of psql: the private server's, which has its version, or the machine's."""
     installed = shutil.which("psql")
     if installed is not None and not is_private:
         return Path(installed)
-    myself = ServerUser(os.geteuid(), os.getegid(), {})  # As whom psql runs.
+    myself = ServerUser(os.geteuid(), os.getegid(), {})  # The user that psql runs as.
     shipped = binaries(myself) / "psql"
     if shipped.exists():
         return shipped
@@ -156,7 +158,7 @@ def _without_password(address: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in address.items() if name != "password"}
 
 
-def _where_password_is(address: dict[str, Any], directory: Path) -> str:
+def _password_hint(address: dict[str, Any], directory: Path) -> str:
     if address.get("user") != READER:
         return "apphub-jobs: the password is that of your --database-url"
     return (

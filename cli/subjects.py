@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from cli.composition import FOLLOWERS
-from cli.database import migrated
-from cli.log_access import keyed
+from cli.database import migrated_database
+from cli.log_access import database_with_keys
 from cli.options import DatabaseOptions, SubjectKey, command, failure
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Erasure, Subjects
@@ -38,7 +38,7 @@ OPERATOR = Origin(actor="operator")
 
 @command(
     app,
-    told="Destroy the subject's key, so that its personal data cannot be read any more,"
+    help_text="Destroy the subject's key, so that its personal data cannot be read any more,"
     " in the log and all its tables.",
     reads_database=True,
 )
@@ -48,81 +48,77 @@ def erase(
     reason: Annotated[
         str | None, typer.Option(help="Kept in the log for ever: let it name nobody.")
     ] = None,
-    place: DatabaseOptions,
+    options: DatabaseOptions,
     subject_key: SubjectKey = None,
 ) -> None:
     """Destroy the key of a subject's personal data."""
 
-    async def main(opened: Database) -> Erasure:
-        async with _subjects(opened) as subjects:
+    async def main(database: Database) -> Erasure:
+        async with _subjects(database) as subjects:
             return await subjects.erase(subject, reason, OPERATOR)
 
-    with _opened(place, subject_key) as opened:
-        erasure = asyncio.run(main(opened))
+    with _open_database(options, subject_key) as database:
+        erasure = asyncio.run(main(database))
     row = erasure.row
-    key_id = row["key_id"]
-    runs = row["runs"]
-    erased_at = row["erased_at"]
-    typer.echo(f"erased: key {key_id}, {runs} runs, position {erasure.position}, {erased_at}")
+    typer.echo(
+        f"erased: key {row['key_id']}, {row['runs']} runs, position {erasure.position},"
+        f" {row['erased_at']}"
+    )
 
 
 @command(
     app,
     "rotate-key",
-    "Wrap all living keys by a new master key and destroy the former,"
-    " so that no older copy of them opens anything.",
+    "Wrap all keys that are not destroyed with a new master key and destroy the old one,"
+    " so that older copies of the keys are useless.",
     reads_database=True,
 )
-def rotate_key(*, place: DatabaseOptions, subject_key: SubjectKey = None) -> None:
+def rotate_key(*, options: DatabaseOptions, subject_key: SubjectKey = None) -> None:
     """Change the master key."""
 
-    async def main(opened: Database) -> MasterKey | None:
-        async with await opened.connect() as connection:
-            file = needed(opened.files.master_keys)
+    async def main(database: Database) -> MasterKey | None:
+        async with await database.connect() as connection:
+            file = needed(database.files.master_keys)
             return await rotate(connection, file, lambda done: logger.info("%d keys", done))
 
-    with _opened(place, subject_key) as opened:
-        new = asyncio.run(main(opened))
+    with _open_database(options, subject_key) as database:
+        new = asyncio.run(main(database))
         if new is None:
             raise failure("this database has no personal data, and so no master key")
-        file = _file_of(opened)
+        master_keys = database.files.master_keys
+        file = "its file" if master_keys is None else master_keys.path
         typer.echo(
             f"the master key is {new.id} now; give {file} to all processes that use this database"
         )
 
 
-def _file_of(opened: Database) -> str:
-    master_keys = opened.files.master_keys
-    if master_keys is None:
-        return "its file"
-    return str(master_keys.path)
-
-
 @contextmanager
-def _opened(place: DatabaseOptions, subject_key: Path | None) -> Iterator[Database]:
-    """Open the database, and say clearly why something cannot be done."""
-    with migrated(place) as (directory, url):
-        opened = keyed(directory, url, subject_key)
+def _open_database(options: DatabaseOptions, subject_key: Path | None) -> Iterator[Database]:
+    """Open the database with its keys; errors within the block end the command as a message."""
+    with migrated_database(options) as (directory, url):
+        database = database_with_keys(directory, url, subject_key)
         try:
-            yield opened
+            yield database
         except (DomainError, LogUnavailableError) as error:
             raise failure(error) from None
         except OutcomeUnknownError:
-            raise failure("the database went away while it committed; ask once more") from None
+            raise failure(
+                "the connection to the database was lost during the commit; run it again"
+            ) from None
 
 
 @asynccontextmanager
-async def _subjects(opened: Database) -> AsyncIterator[Subjects]:
-    """Give the command, with as much of the service as it needs."""
+async def _subjects(database: Database) -> AsyncIterator[Subjects]:
+    """Open the domain's commands, with as much of the service as they need."""
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(opened.pool(1))
+        pool = await stack.enter_async_context(database.pool(1))
         clock = DatabaseClock(pool)
         await clock.sync()
-        writer = Writer(opened, clock=clock)
+        writer = Writer(database, clock=clock)
         await writer.start(Supervision())
         stack.push_async_callback(writer.stop)
-        factory = LogFactory(opened.conninfo, writer)
-        log = PostgresLog(writer, pool, opened.files)
+        factory = LogFactory(database.conninfo, writer)
+        log = PostgresLog(writer, pool, database.files)
         jobs = Jobs(factory, log, clock, random.SystemRandom(), FOLLOWERS)
         stack.callback(jobs.close)
         yield Subjects(jobs)

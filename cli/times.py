@@ -100,10 +100,10 @@ def _with_moment(condition: str, now: datetime) -> str:
     name, equals, text = condition.partition("=")
     if not equals or name not in CREATED:
         return condition
-    return f"{name}={given_moment(text, name, now)}"
+    return f"{name}={parse_moment(text, name, now)}"
 
 
-def given_moment(text: str, what: str, now: datetime) -> str:
+def parse_moment(text: str, what: str, now: datetime) -> str:
     """Return a time as the service takes it; nothing where nothing is given.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`apphub-jobs jobs what-if`: waits under another limit, beside what they really were."""
+"""`apphub-jobs jobs what-if`: simulated waits under another limit, and the recorded ones."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import typer
 
 from apphub_jobs.client import Client
 from cli.event_sources import SourceOptions, service_url
-from cli.log_access import operated_with_keys
+from cli.log_access import open_log_with_keys
 from cli.options import failure
 from cli.reports import finish
 from cli.run_lines import duration
@@ -20,8 +20,8 @@ from eventlog.recorded_runs import recorded
 from projections.simulation import History, present
 
 CAPACITY = (
-    "never were more than {most} under way at a time: whether workers had room for more is not"
-    " recorded, and the simulation supposes so"
+    "never were more than {most} under way at a time: whether workers had capacity for more is not"
+    " recorded, and the simulation assumes so"
 )
 
 COLUMNS = ("", "starts", "median", "p95", "worst", "mean")
@@ -31,37 +31,37 @@ def show_what_if(  # noqa: PLR0913 - one for each option
     slug: str,
     limit: int | None,
     back: timedelta,
-    place: SourceOptions,
+    options: SourceOptions,
     context: typer.Context,
     *,
     as_json: bool,
 ) -> None:
     """Print how long runs would have waited with this limit."""
-    url = service_url(context, place)
+    url = service_url(context, options)
     if url is None:
-        found: Any = _simulate(place, slug, limit, back)
+        result: Any = _simulate(options, slug, limit, back)
     else:
-        with connected(ServiceOptions(url, place.token, place.data_dir)) as client:
-            found = _request(client, slug, limit, back)
+        with connected(ServiceOptions(url, options.token, options.data_dir)) as client:
+            result = _request(client, slug, limit, back)
     if as_json:
-        print_json(found)
+        print_json(result)
     else:
-        _print(found)
+        _print(result)
 
 
 def _request(client: Client, slug: str, limit: int | None, back: timedelta) -> Any:
     """Let the service answer."""
     query = {"lookBackMs": back // timedelta(milliseconds=1), "maxConcurrentRuns": limit}
-    given = {name: value for name, value in query.items() if value is not None}
+    parameters = {name: value for name, value in query.items() if value is not None}
     with job_named(client, slug):
-        return client.request("GET", f"/jobs/{slug}/what-if", query=given)["data"]
+        return client.request("GET", f"/jobs/{slug}/what-if", query=parameters)["data"]
 
 
-def _simulate(place: SourceOptions, slug: str, limit: int | None, back: timedelta) -> JsonObject:
+def _simulate(options: SourceOptions, slug: str, limit: int | None, back: timedelta) -> JsonObject:
     """Answer from the database: more runs than a service takes upon itself."""
-    with operated_with_keys(place) as opened:
+    with open_log_with_keys(options) as database:
         try:
-            history = finish(_read(opened, slug, back))
+            history = finish(_read(database, slug, back))
         except TooCostlyError as error:
             raise failure("; ".join(issue.message for issue in error.issues)) from None
     if history is None:
@@ -69,31 +69,31 @@ def _simulate(place: SourceOptions, slug: str, limit: int | None, back: timedelt
     return present(slug, limit, history)
 
 
-async def _read(opened: Database, slug: str, back: timedelta) -> History | None:
-    async with await opened.connect() as connection:
-        return await recorded(connection, opened.files, slug, back)
+async def _read(database: Database, slug: str, back: timedelta) -> History | None:
+    async with await database.connect() as connection:
+        return await recorded(connection, database.files, slug, back)
 
 
-def _print(found: Any) -> None:
+def _print(result: Any) -> None:
     out = console()
-    period = f"{found['since']} to {found['until']}"
-    out.print(f"{found['job']}, {period}: {found['runs']} runs started")
-    if not found["runs"]:
+    period = f"{result['since']} to {result['until']}"
+    out.print(f"{result['job']}, {period}: {result['runs']} runs started")
+    if not result["runs"]:
         return
-    limit = found["maxConcurrentRuns"]
-    limits = ", then ".join(_limit_in_words(one["maxConcurrentRuns"]) for one in found["limits"])
+    limit = result["maxConcurrentRuns"]
+    limits = ", then ".join(_limit_in_words(one["maxConcurrentRuns"]) for one in result["limits"])
     rows = [
-        _waits_row(f"as it was, with {limits}", found["recorded"]),
-        _waits_row("the same, simulated", found["simulated"]),
-        _waits_row(f"with {_limit_in_words(limit)}", found["supposed"]),
+        _waits_row(f"as it was, with {limits}", result["recorded"]),
+        _waits_row("the same, simulated", result["simulated"]),
+        _waits_row(f"with {_limit_in_words(limit)}", result["supposed"]),
     ]
     out.print()
     print_table(COLUMNS, rows)
     out.print()
-    out.print(_quality(found["deviation"]))
-    if found["givenUp"]:
-        out.print(f"{found['givenUp']} starts would not have come in time")
-    most = found["mostAtATime"]
+    out.print(_quality(result["deviation"]))
+    if result["givenUp"]:
+        out.print(f"{result['givenUp']} starts would not have come in time")
+    most = result["mostAtATime"]
     if limit is None or limit > most:
         typer.echo(CAPACITY.format(most=most), err=True)
 

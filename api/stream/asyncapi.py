@@ -35,9 +35,14 @@ _SHAPES: Shapes = {
     "bulk": ("bulk", BulkOperation),
     UNKNOWN: ("event", Event),
 }
+"""The field of a message's data and its shape, by the beginning of the message's type."""
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
-_POSITION: Schema = {"type": "integer", "minimum": 0, "description": "An event's place in the log."}
+_POSITION: Schema = {
+    "type": "integer",
+    "minimum": 0,
+    "description": "An event's position in the log.",
+}
 
 _QUERY: dict[str, Schema] = {
     "after": {
@@ -64,29 +69,29 @@ _QUERY: dict[str, Schema] = {
 }
 
 _ABOUT = """\
-Every event of the log, in its order, as messages: from a position that you name, or from now on.
+Every event of the log, in log order, as messages: from a position that you name, or from now on.
 
-A position may yield several messages, or none where the event only says that older ones were \
-archived. All but its last
-carry `more: true`; resume with `after` = the last position that you have seen without it, \
-heartbeats included. A
-position beyond the head, one of another log and what cannot be meant are refused: `/ws` closes \
-with code 1008 and a
-reason, `/events/stream` answers 400 or 409. A client that is too slow is closed with code 1013, \
-or its response ends:
-connect again and resume, nothing is lost."""
+A position may yield several messages, or none if the event only records that older ones were \
+archived. All messages
+but its last carry `more: true`; resume with `after` = the last position that you have seen \
+without it, heartbeats
+included. A position beyond the head, a position of another log and an invalid query are refused: \
+`/ws` closes with
+code 1008 and a reason, `/events/stream` answers 400 or 409. A client that is too slow is closed \
+with code 1013, or
+its response ends: connect again and resume, nothing is lost."""
 
 _SERVER_SENT = (
     "Each message is one server-sent event: its type is `event`, its JSON is `data`; `id` is the"
-    " position, where it can be resumed from. The header Last-Event-ID is stronger than `after`."
+    " position, if a client can resume from it. The header Last-Event-ID takes precedence over"
+    " `after`."
 )
 
 
 @router.get("/asyncapi.json", include_in_schema=False)
 async def describe(request: Request) -> JsonAnswer:
     """Describe the stream of this server."""
-    described = document(request.url.netloc, request.app.version, request.app.state.shapes)
-    return JsonAnswer(described)
+    return JsonAnswer(document(request.url.netloc, request.app.version, request.app.state.shapes))
 
 
 def document(host: str, version: str, added: Shapes) -> Schema:
@@ -94,12 +99,12 @@ def document(host: str, version: str, added: Shapes) -> Schema:
 
     Args:
         host: the server's host and port.
-        version: the program's.
+        version: the program's version.
         added: shapes of the messages of extensions.
     """
     by_type = {**_SHAPES, **added}
-    of_events = [*message_types(), "connection.ack", "heartbeat"]
-    server_sent = [*of_events, "connection.ended"]
+    sent = [*message_types(), "connection.ack", "heartbeat"]
+    server_sent = [*sent, "connection.ended"]
     _, shapes = models_json_schema(
         [(model, "serialization") for _, model in by_type.values()],
         ref_template="#/components/schemas/{model}",
@@ -114,11 +119,11 @@ def document(host: str, version: str, added: Shapes) -> Schema:
         "defaultContentType": "application/json",
         "servers": {protocol: {"host": host, "protocol": protocol} for protocol in ("ws", "http")},
         "channels": {
-            "ws": _channel("/ws", "ws", [*of_events, "ping", "pong"], {"ws": _binding("0.1.0")}),
+            "ws": _channel("/ws", "ws", [*sent, "ping", "pong"], {"ws": _binding("0.1.0")}),
             "events": _channel("/events/stream", "http", server_sent, {}),
         },
         "operations": {
-            "tell": _operation("send", "ws", of_events),
+            "tell": _operation("send", "ws", sent),
             "hearPing": {
                 **_operation("receive", "ws", ["ping"]),
                 "reply": {
@@ -143,10 +148,10 @@ def _messages(by_type: Shapes) -> dict[str, Schema]:
     ack = _object({**log, "after": _POSITION}, optional=("after",))
     return {
         **{kind: _message(kind, _event(kind, by_type)) for kind in message_types()},
-        "connection.ack": _message("connection.ack", _told("connection.ack", ack)),
-        "connection.ended": _message("connection.ended", _told("connection.ended", why)),
-        "heartbeat": _message("heartbeat", _told("heartbeat", now, position=_POSITION)),
-        "pong": _message("pong", _told("pong", now, position=_POSITION)),
+        "connection.ack": _message("connection.ack", _from_server("connection.ack", ack)),
+        "connection.ended": _message("connection.ended", _from_server("connection.ended", why)),
+        "heartbeat": _message("heartbeat", _from_server("heartbeat", now, position=_POSITION)),
+        "pong": _message("pong", _from_server("pong", now, position=_POSITION)),
         "ping": {
             "name": "ping",
             "contentType": "text/plain",
@@ -158,7 +163,7 @@ def _messages(by_type: Shapes) -> dict[str, Schema]:
 def _event(kind: str, by_type: Shapes) -> Schema:
     field, model = next(shape for start, shape in by_type.items() if kind.startswith(start))
     data = _object({field: {"$ref": f"#/components/schemas/{model.__name__}"}})
-    return _told(
+    return _from_server(
         kind,
         data,
         position=_POSITION,
@@ -168,7 +173,7 @@ def _event(kind: str, by_type: Shapes) -> Schema:
     )
 
 
-def _told(kind: str, data: Schema, **fields: Schema) -> Schema:
+def _from_server(kind: str, data: Schema, **fields: Schema) -> Schema:
     properties: Schema = {
         "type": {"type": "string", "const": kind},
         "data": data,

@@ -1,7 +1,7 @@
 """The event stream's endpoints: server-sent events and WebSocket (contract, section 5).
 
-First `GET /events/stream`, whose clients resume by themselves; then what `/metrics` counts of
-WebSockets, and `/ws`.
+First `GET /events/stream`, whose clients resume by themselves; then the metrics of WebSockets, and
+`/ws`.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from api.http.connections import abort
 from api.http.dependencies import MayRead, refuse_unknown_names, service_of
 from api.http.limits import LAST_WORDS_S
 from api.shapes.base import failures
-from api.stream.frames import Frame, Wanted, ended, pong, wanted_of
+from api.stream.frames import Frame, StreamRequest, ended, pong, stream_request
 from api.stream.hub import Arrival
 from api.stream.sessions import Stream, Streams
 from domain.errors import ConflictError, InvalidInputError, LogUnavailableError
@@ -42,19 +42,19 @@ _ABOUT = (
 
 
 class EventStream(Response):
-    """The body: events until the client leaves, is too slow, or the server stops."""
+    """Server-sent events, until the client leaves, is too slow, or the server stops."""
 
     media_type = "text/event-stream"
 
     def __init__(
-        self, streams: Streams, arrival: Arrival, wanted: Wanted, closing: asyncio.Event
+        self, streams: Streams, arrival: Arrival, request: StreamRequest, closing: asyncio.Event
     ) -> None:
-        # Proxies must neither keep the stream for others nor gather it up.
+        # Proxies must neither cache nor buffer the stream.
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["Content-Length"]
         self._streams = streams
         self._arrival = arrival
-        self._wanted = wanted
+        self._request = request
         self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,13 +65,14 @@ class EventStream(Response):
             "headers": self.raw_headers,
         }
         await send(start)
-        async with self._streams.open(self._wanted, self._arrival) as stream:
+        async with self._streams.open(self._request, self._arrival) as stream:
             await until_one_ends(
-                _send(stream, send), _left(receive), stream.fell_behind(), self._closing.wait()
+                _send_messages(stream, send),
+                _wait_for_disconnect(receive),
+                stream.fell_behind(),
+                self._closing.wait(),
             )
-        last = b""
-        if stream.ended is not None:
-            last = ended(stream.ended).server_sent
+        last = b"" if stream.ended is None else ended(stream.ended).server_sent
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await send(_chunk(last, more=False))
@@ -79,21 +80,16 @@ class EventStream(Response):
         await abort(scope, receive)
 
 
-async def _send(stream: Stream, send: Send) -> None:
-    retry = f"retry: {RECONNECT_MS}\n"
-    beginning = retry.encode() + stream.ack.server_sent
-    await send(_chunk(beginning))
+async def _send_messages(stream: Stream, send: Send) -> None:
+    await send(_chunk(b"retry: %d\n" % RECONNECT_MS + stream.ack.server_sent))
     async with aclosing(stream.messages()) as messages:
         async for frames in messages:
-            events = [frame.server_sent for frame in frames]
-            await send(_chunk(b"".join(events)))
+            await send(_chunk(b"".join(frame.server_sent for frame in frames)))
 
 
-async def _left(receive: Receive) -> None:
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _chunk(body: bytes, *, more: bool = True) -> dict[str, Any]:
@@ -125,32 +121,30 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
         str | None, Query(description="a slug: only this job's runs, definitions and schedules")
     ] = None,
     last_event_id: Annotated[
-        str | None, Header(description="the same as `after`, and stronger")
+        str | None, Header(description="the same as `after`, and takes precedence")
     ] = None,
 ) -> EventStream:
-    """Stream every event that the client wants, until it leaves or falls too far behind."""
-    # Read from the query below, as `/ws` does; named here for OpenAPI.
+    """Stream the selected events until the client leaves or falls too far behind."""
+    # Read from the query below, as `/ws` does; declared here for OpenAPI.
     del after, log_id, types, job
     refuse_unknown_names(request, _NAMES)
-    wanted = wanted_of(request.query_params, last_event_id)
+    stream_query = stream_request(request.query_params, last_event_id)
     streams = cast("Streams", request.app.state.streams)
     arrival = await streams.arrive()
-    await streams.check(wanted)
+    await streams.check(stream_query)
     closing = cast("asyncio.Event", request.app.state.closing)
-    return EventStream(streams, arrival, wanted, closing)
+    return EventStream(streams, arrival, stream_query, closing)
 
-
-# How many WebSockets are open, and why the service closed others.
 
 Reason = Literal["forbidden", "refused", "unavailable", "log_changed", "too_slow"]
 """Why the service closes a WebSocket."""
 
 
 class WebSocketMetrics:
-    """Counts them.
+    """Counts WebSockets.
 
     Attributes:
-        connections: those that are open.
+        connections: gauge of the open ones.
     """
 
     def __init__(self, registry: CollectorRegistry) -> None:
@@ -163,12 +157,12 @@ class WebSocketMetrics:
             ["reason"],
             registry=registry,
         )
-        # A reason that has never been is a zero, and no gap.
+        # Reasons that have not occurred are exported as zero.
         for reason in get_args(Reason):
             self._dropped.labels(reason)
 
-    def dropped(self, reason: Reason) -> None:
-        """Count one that the service closed."""
+    def count_dropped(self, reason: Reason) -> None:
+        """Count a WebSocket that the service closed."""
         self._dropped.labels(reason).inc()
 
 
@@ -178,65 +172,65 @@ POLICY_VIOLATION = 1008
 TRY_AGAIN_LATER = 1013
 
 _CLOSED = RuntimeError
-"""Starlette's word for a socket that has been closed meanwhile."""
+"""What Starlette raises for a socket that has been closed."""
 
 MAX_REASON_BYTES = 123
-"""What fits into the frame that closes a WebSocket."""
+"""The longest reason that fits into a close frame."""
 
 
 @router.websocket("/ws")
 async def stream(websocket: WebSocket) -> None:
-    """Send the events that the client wants, until it leaves or falls too far behind."""
+    """Send the selected events until the client leaves or falls too far behind."""
     metrics = cast("WebSocketMetrics", websocket.app.state.websockets)
     try:
         settings = service_of(websocket).settings
         principal_of(websocket, settings.tokens, settings.origins, to_write=False)
     except (UnauthenticatedError, ForbiddenError, TooManyGuessesError) as error:
-        metrics.dropped("forbidden")
+        metrics.count_dropped("forbidden")
         await websocket.close(POLICY_VIOLATION, str(error))
         return
     streams = cast("Streams", websocket.app.state.streams)
     arrival = await streams.arrive()
-    # Also those that are refused below: of a refused handshake browsers tell nothing.
+    # Accepted even if refused below: a browser shows no reason for a failed handshake.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
     with metrics.connections.track_inprogress(), suppress(WebSocketDisconnect):
         end = await _serve(websocket, streams, arrival)
-        metrics.dropped(end.reason)
-        await _close(websocket, end.code, end.told)
+        metrics.count_dropped(end.reason)
+        await _close(websocket, end.code, end.message)
 
 
 class _End(NamedTuple):
-    """Why the service closes a stream, and what it tells the client."""
+    """Why the service closes a WebSocket: for metrics, and for the client."""
 
     reason: Reason
     code: int
-    told: str
+    message: str
 
 
 async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _End:
     """Serve the client as long as possible; return how to close."""
     try:
-        wanted = wanted_of(websocket.query_params)
-        await streams.check(wanted)
+        request = stream_request(websocket.query_params)
+        await streams.check(request)
     except InvalidInputError as error:
         return _End("refused", POLICY_VIOLATION, str(error).removeprefix("/"))
     except ConflictError as error:
         return _End("refused", POLICY_VIOLATION, error.message)
     except LogUnavailableError:
-        told = "the log cannot be read at the moment: connect again"
-        return _End("unavailable", TRY_AGAIN_LATER, told)
-    async with streams.open(wanted, arrival) as opened:
+        message = "the log cannot be read at the moment: connect again"
+        return _End("unavailable", TRY_AGAIN_LATER, message)
+    async with streams.open(request, arrival) as opened:
         connection = _Connection(websocket, opened)
         await connection.send([opened.ack])
         await until_one_ends(
             connection.send_messages(), connection.answer_pings(), opened.fell_behind()
         )
         if opened.ended is not None:
-            told = f"{opened.ended}: read anew what you need"
-            return _End("log_changed", POLICY_VIOLATION, told)
-        told = f"too slow: connect again with after={opened.position}"
-        return _End("too_slow", TRY_AGAIN_LATER, told)
+            message = f"{opened.ended}: read anew what you need"
+            return _End("log_changed", POLICY_VIOLATION, message)
+        message = f"too slow: connect again with after={opened.position}"
+        return _End("too_slow", TRY_AGAIN_LATER, message)
 
 
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
@@ -247,7 +241,7 @@ async def _close(websocket: WebSocket, code: int, reason: str) -> None:
 
 
 class _Connection:
-    """A client's socket. What belongs together is sent without anything in between."""
+    """A client's socket. Messages of one event are sent without a pong in between."""
 
     def __init__(self, websocket: WebSocket, opened: Stream) -> None:
         self._websocket = websocket
@@ -272,8 +266,7 @@ class _Connection:
             message = await self._websocket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            # Anything else, binary frames included, is not for us.
+            # All other messages are ignored.
             if message.get("text") == "ping":
                 async with self._sending:
-                    answer = pong(self._stream.position)
-                    await self.send([answer])
+                    await self.send([pong(self._stream.position)])

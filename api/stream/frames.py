@@ -1,7 +1,7 @@
-"""The stream's messages as they are sent, and what a client selects of them.
+"""The stream's messages as they are sent, and a client's request for them.
 
 First the messages, encoded once and shared by all clients that get them (`encode`); then a client's
-request: from which position, and which messages (`wanted_of`).
+request: from which position, and which messages (`StreamRequest`).
 """
 
 import re
@@ -29,7 +29,7 @@ class Frame:
     Attributes:
         type: such as `job.run.pending`.
         text: the message as JSON.
-        position: from where to resume once this has been handled; None where more of the same
+        position: where to resume once this has been handled; None if more messages of the same
             position follow.
     """
 
@@ -39,9 +39,9 @@ class Frame:
 
     @cached_property
     def server_sent(self) -> bytes:
-        """The same as a server-sent event.
+        """The message as a server-sent event.
 
-        Only what may be resumed from has an id: browsers resume from the last one.
+        It has an id only if a client may resume from it: browsers resume from the last id.
         """
         event = f"event: {self.type}\ndata: {self.text}\n\n"
         if self.position is not None:
@@ -49,7 +49,7 @@ class Frame:
         return event.encode()
 
 
-class Told:
+class EncodedMessage:
     """A message of an event, as the last one of its position and as one that others follow."""
 
     def __init__(self, message: Message, position: int, common: JsonObject) -> None:
@@ -67,30 +67,32 @@ class Told:
 
 @dataclass(frozen=True)
 class Delivery:
-    """All that clients are told of one event."""
+    """All messages of one event."""
 
     position: int
-    told: tuple[Told, ...]
+    messages: tuple[EncodedMessage, ...]
 
     @property
     def size(self) -> int:
         """How many characters the messages have."""
-        lengths = [len(told.last.text) for told in self.told]
-        return sum(lengths)
+        return sum(len(encoded.last.text) for encoded in self.messages)
 
     def frames(self, accepts: Callable[[Message], bool]) -> list[Frame]:
-        """Return the messages that a client wants. All but the last one say that more follow."""
-        wanted = [told for told in self.told if accepts(told.message)]
-        if not wanted:
+        """Return the accepted messages. All but the last one say that more follow."""
+        accepted = [encoded for encoded in self.messages if accepts(encoded.message)]
+        if not accepted:
             return []
-        last = wanted.pop()
-        frames = [told.followed for told in wanted]
-        frames.append(last.last)
-        return frames
+        *others, last = accepted
+        return [*(encoded.followed for encoded in others), last.last]
 
 
 def encode(step: Step, details: JsonObject = NO_DETAILS) -> Delivery:
-    """Return what clients are told of an event."""
+    """Return the messages of an event.
+
+    Args:
+        step: the event, with its aggregate's row before and after it.
+        details: what extensions add to the messages.
+    """
     event = step.event
     common: JsonObject = {
         "emittedAt": _now(),
@@ -98,28 +100,33 @@ def encode(step: Step, details: JsonObject = NO_DETAILS) -> Delivery:
         "eventId": str(event_id(event.aggregate_id, event.version)),
         "occurredAt": event.at,
     }
-    told = [
-        Told(message, event.position, common)
+    encoded = [
+        EncodedMessage(message, event.position, common)
         for message in messages(event, step.before, step.after, details)
     ]
-    return Delivery(event.position, tuple(told))
+    return Delivery(event.position, tuple(encoded))
 
 
 def job_of(message: Message) -> str | None:
-    """Return the slug of the job that the message concerns, or None where it concerns no job."""
+    """Return the slug of the job that the message concerns, None if it concerns no job."""
     schedule = message.data.get("schedule")
     if schedule is not None:
-        launching = cast("JsonObject", schedule)
-        return str(launching["job"])
-    about = message.data.get("run") or message.data.get("job")
-    if about is None:
+        return str(cast("JsonObject", schedule)["job"])
+    run_or_job = message.data.get("run") or message.data.get("job")
+    if run_or_job is None:
         return None
-    job = cast("JsonObject", about)
-    return str(job["slug"])
+    return str(cast("JsonObject", run_or_job)["slug"])
 
 
 def ack(log_id: str, head: int, start: int, after: int | None) -> Frame:
-    """Return the first message of a connection, which will be told what comes after `start`."""
+    """Return the first message of a connection.
+
+    Args:
+        log_id: the log's id.
+        head: the log's last position.
+        start: the position after which the stream begins.
+        after: the position that the client named, if it named one.
+    """
     now = _now()
     data: JsonObject = {"now": now, "logId": log_id, "head": head}
     if after is not None:
@@ -130,7 +137,10 @@ def ack(log_id: str, head: int, start: int, after: int | None) -> Frame:
 
 
 def ended(reason: str) -> Frame:
-    """Return the last message of a connection that cannot be resumed, where no code can say so."""
+    """Return the last message of a server-sent stream that cannot be resumed.
+
+    A WebSocket has a close code for this.
+    """
     now = _now()
     kind = "connection.ended"
     message: JsonObject = {"type": kind, "data": {"reason": reason}, "emittedAt": now}
@@ -138,16 +148,16 @@ def ended(reason: str) -> Frame:
 
 
 def heartbeat(position: int) -> Frame:
-    """Return the sign of life: this client has been served up to the position."""
-    return _sign_of_life("heartbeat", position)
+    """Return the message of an idle stream, which has been served up to the position."""
+    return _progress("heartbeat", position)
 
 
 def pong(position: int) -> Frame:
-    """Return the answer to a ping: this client has been served up to the position."""
-    return _sign_of_life("pong", position)
+    """Return the answer to a ping, on a stream that has been served up to the position."""
+    return _progress("pong", position)
 
 
-def _sign_of_life(kind: str, position: int) -> Frame:
+def _progress(kind: str, position: int) -> Frame:
     now = _now()
     message: JsonObject = {
         "type": kind,
@@ -182,7 +192,7 @@ _TYPES: tuple[str, ...] = (
 
 
 def message_types() -> tuple[str, ...]:
-    """Return every type of message that tells of an event (contract, section 5)."""
+    """Return every type of message about an event (contract, section 5)."""
     return (*_TYPES, *ADDED_TYPES, UNKNOWN)
 
 
@@ -194,17 +204,19 @@ _SLUG = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 @dataclass(frozen=True)
 class Selection:
-    """Which messages a client wants; None selects all.
+    """Which messages a client gets.
 
     Attributes:
-        job: a slug in lower case; only messages of this job's runs, definitions and schedules.
+        types: only messages of these types; None for all.
+        job: a slug in lower case: only messages of this job's runs, definitions and schedules;
+            None for all.
     """
 
     types: frozenset[str] | None = None
     job: str | None = None
 
     def accepts(self, message: Message) -> bool:
-        """Return whether the client wants this message."""
+        """Return whether the client gets this message."""
         if self.types is not None and message.type not in self.types:
             return False
         if self.job is None:
@@ -214,12 +226,12 @@ class Selection:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class StreamRequest:
     """A client's request.
 
     Attributes:
         after: the position to resume from; None begins with the next event.
-        log_id: the log that this position belongs to, if the client knows.
+        log_id: the log that this position belongs to; None if the client did not say.
     """
 
     after: int | None = None
@@ -227,13 +239,13 @@ class Wanted:
     selection: Selection = Selection()
 
 
-def wanted_of(query: Mapping[str, str], last_event_id: str | None = None) -> Wanted:
-    """Return what the query asks for.
+def stream_request(query: Mapping[str, str], last_event_id: str | None = None) -> StreamRequest:
+    """Return the request that a query describes.
 
-    A browser that reconnects sends the same query, and its last event's id.
+    A browser that reconnects sends the same query, with the id of the last event that it got.
 
     Raises:
-        InvalidInputError: a position that is none, an unknown type, no slug.
+        InvalidInputError: a position, a type or the slug is invalid.
     """
     if last_event_id:
         after = _position(last_event_id, f"/{LAST_EVENT_ID}")
@@ -241,7 +253,7 @@ def wanted_of(query: Mapping[str, str], last_event_id: str | None = None) -> Wan
         after = _position(query.get("after"), "/after")
     types = _types(query.get("types", ""))
     job = _job(query.get("job"))
-    return Wanted(after, query.get("logId"), Selection(types, job))
+    return StreamRequest(after, query.get("logId"), Selection(types, job))
 
 
 def _position(text: str | None, path: str) -> int | None:
@@ -254,25 +266,22 @@ def _position(text: str | None, path: str) -> int | None:
 
 
 def _types(text: str) -> frozenset[str] | None:
-    found: set[str] = set()
+    types: set[str] = set()
     for pattern in text.replace(",", " ").split():
-        found.update(_matching(pattern))
-    if not found:
-        return None
-    return frozenset(found)
+        types.update(_matching_types(pattern))
+    return frozenset(types) or None
 
 
-def _matching(pattern: str) -> frozenset[str]:
+def _matching_types(pattern: str) -> frozenset[str]:
     if pattern.endswith(".*"):
-        beginning = pattern[:-1]
-        found = frozenset(kind for kind in message_types() if kind.startswith(beginning))
+        matching = frozenset(kind for kind in message_types() if kind.startswith(pattern[:-1]))
     else:
-        found = frozenset({pattern} & set(message_types()))
-    if not found:
-        known = ", ".join(message_types())
-        message = f"unknown type {pattern!r}; there are {known}, and for example job.run.*"
+        matching = frozenset({pattern} & set(message_types()))
+    if not matching:
+        types = ", ".join(message_types())
+        message = f"unknown type {pattern!r}; there are {types}, and for example job.run.*"
         raise _invalid("/types", message, "enum")
-    return found
+    return matching
 
 
 def _job(slug: str | None) -> str | None:

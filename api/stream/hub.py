@@ -1,6 +1,6 @@
 """One reader of the log for all of a process's stream clients: each event is encoded once.
 
-First a client as the hub knows it, with its bounded queue (`Subscriber`), then the `Hub`.
+First a client's bounded queue (`Subscriber`), then the `Hub`.
 """
 
 import asyncio
@@ -27,11 +27,11 @@ MAX_BEHIND_CHARACTERS = 8_388_608
 
 
 class Arrival(NamedTuple):
-    """When a client came.
+    """The state of the hub when a client connected.
 
     Attributes:
-        position: where the log ended then, as far as was known.
-        breaks: how often all streams had been ended before.
+        position: the log's head.
+        breaks: how often all streams had been ended because the log was replaced.
     """
 
     position: int
@@ -39,33 +39,31 @@ class Arrival(NamedTuple):
 
 
 class Subscriber:
-    """One client's share: a bounded queue of what is still to be sent to it.
+    """One client's bounded queue of messages.
 
     Attributes:
-        ended: why it gets no more and cannot resume, if so.
+        ended: why the stream ended and cannot be resumed; None while it can.
     """
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
         self._waiting: deque[tuple[int, list[Frame]]] = deque()
         self._characters = 0
-        self._news = asyncio.Event()
+        self._has_messages = asyncio.Event()
         self._too_slow = asyncio.Event()
         self.ended: str | None = None
         self._passed = 0
         self._served = 0
-        self._in_hand: int | None = None
+        self._sending: int | None = None
 
     @property
     def position(self) -> int:
-        """The last position up to which the client has all that it wants."""
-        behind = self._in_hand is not None or self._waiting or self._too_slow.is_set()
-        if behind:
-            return self._served
-        return self._passed
+        """The last position up to which the client has all its messages."""
+        is_behind = self._sending is not None or self._waiting or self._too_slow.is_set()
+        return self._served if is_behind else self._passed
 
     def begin_after(self, position: int) -> None:
-        """Leave out what comes up to this position: the client has it."""
+        """Drop messages up to this position, which the client has already."""
         while self._waiting:
             first, frames = self._waiting[0]
             if first > position:
@@ -76,7 +74,7 @@ class Subscriber:
         self._passed = max(self._passed, position)
 
     def offer(self, delivery: Delivery) -> None:
-        """Queue an event's messages; who is too far behind gets no more, and must leave."""
+        """Queue an event's messages; a client that is too far behind gets no more."""
         if self._too_slow.is_set() or delivery.position <= self._passed:
             return
         frames = delivery.frames(self._selection.accepts)
@@ -88,11 +86,11 @@ class Subscriber:
             self._served = self.position
             self._waiting.append((delivery.position, frames))
             self._characters += _size(frames)
-            self._news.set()
+            self._has_messages.set()
         self._passed = delivery.position
 
     def end(self, reason: str) -> None:
-        """Give it nothing more, for this reason."""
+        """End the stream for this reason; it cannot be resumed."""
         self.ended = reason
         self._waiting.clear()
         self._too_slow.set()
@@ -105,32 +103,31 @@ class Subscriber:
         )
 
     async def next(self, timeout_s: float) -> list[Frame]:
-        """Return the next event's messages, or nothing if there are none for so long.
+        """Return the next event's messages, or an empty list after the timeout.
 
-        Whoever asks has sent those before.
+        The caller has sent the messages of the call before.
         """
-        if self._in_hand is not None:
-            self._served = self._in_hand
-            self._in_hand = None
+        if self._sending is not None:
+            self._served = self._sending
+            self._sending = None
         if not self._waiting:
-            self._news.clear()
+            self._has_messages.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
-                    await self._news.wait()
+                    await self._has_messages.wait()
         if not self._waiting:
             return []
-        self._in_hand, frames = self._waiting.popleft()
+        self._sending, frames = self._waiting.popleft()
         self._characters -= _size(frames)
         return frames
 
     async def fell_behind(self) -> None:
-        """Wait until the client is too slow or gets no more, perhaps for ever."""
+        """Wait until the client is too slow or its stream has ended."""
         await self._too_slow.wait()
 
 
 def _size(frames: list[Frame]) -> int:
-    lengths = [len(frame.text) for frame in frames]
-    return sum(lengths)
+    return sum(len(frame.text) for frame in frames)
 
 
 logger = logging.getLogger(__name__)
@@ -140,33 +137,38 @@ T = TypeVar("T")
 RETRY_PAUSE_S = 0.5
 
 BACKLOG_CHARACTERS = 1_048_576
-"""Clients are given time to read after this much of a backlog, or after a whole chunk of events."""
+"""The hub pauses for its clients after this much of a backlog, or after a full chunk of events."""
 
 SKIP_AFTER_S = 0.1
-"""How long after news the hub looks where the log ends while nobody listens: at each of a hundred
-commits a second it would cost launches more than their commits' announcements. Who comes makes it
-look at once."""
+"""How long after a notification the hub reads the log's head while it has no clients: after each of
+a hundred commits a second this would cost more than the notifications. A client that connects makes
+the hub read it at once."""
 
-LOOK_S = 0.25
-"""How long who comes waits for that: if the database is away, the end known last will do."""
+READ_HEAD_TIMEOUT_S = 0.25
+"""How long a client that connects waits for that; else the last known head is used."""
 
-GLANCE_S, GLANCES = 0.005, 50
-"""How often, and how many times at most, a backlog looks whether clients that have much to read
-already have read some. Without a backlog nobody waits for anybody."""
+PAUSE_S, MAX_PAUSES = 0.005, 50
+"""How long, and how many times at most, the hub pauses in a backlog while a client's queue is half
+full. Without a backlog it never pauses."""
 
 
 class Hub:
-    """Follows the log and tells every subscriber."""
+    """Follows the log and passes each event's messages to every subscriber.
+
+    Attributes:
+        log_id: the log's id.
+        head: the last position that was read.
+    """
 
     def __init__(self, reader: Reader, listener: Listener, parts: Parts) -> None:
         self._reader = reader
         self._parts = parts
         self._signal = listener.signal()
-        self._opened: set[Subscriber] = set()
+        self._streams: set[Subscriber] = set()
         self._subscribers: set[Subscriber] = set()
-        self._is_another = False
+        self._log_replaced = False
         self._breaks = 0
-        self._ended_for = ""
+        self._end_reason = ""
         self._joined = asyncio.Event()
         self._task: Supervised | None = None
         self.log_id = ""
@@ -174,11 +176,11 @@ class Hub:
 
     @property
     def subscribers(self) -> int:
-        """How many clients are told."""
+        """How many clients get the events that follow."""
         return len(self._subscribers)
 
     async def start(self, supervision: Supervision) -> None:
-        """Begin to follow, from the log's present end."""
+        """Begin to follow, from the log's head."""
         self.log_id = await self._reader.log_id()
         self.head = await self._reader.head()
         self._task = supervision.start("stream hub", self._follow)
@@ -189,133 +191,129 @@ class Hub:
             await self._task.end()
 
     async def arrive(self) -> Arrival:
-        """Note that a client comes now."""
-        # Before the look, in which the log may turn out to be another one.
+        """Read the log's head for a client that connects now."""
+        # Counted first: reading the head may show that the log was replaced.
         breaks = self._breaks
-        await self._look()
+        await self._read_head()
         return Arrival(self.head, breaks)
 
     def open(self, subscriber: Subscriber, arrival: Arrival) -> None:
-        """Take in a subscriber that may join later; end it if the log is another one by now."""
-        self._opened.add(subscriber)
+        """Register a subscriber that may join later; end it if the log was replaced meanwhile."""
+        self._streams.add(subscriber)
         if arrival.breaks < self._breaks:
-            subscriber.end(self._ended_for)
+            subscriber.end(self._end_reason)
 
     def end_all(self, reason: str) -> None:
-        """End all streams: the log is not the one that they were told of."""
-        self._is_another = True
+        """End all streams, because the log was replaced or has lost events."""
+        self._log_replaced = True
         self._breaks += 1
-        self._ended_for = reason
+        self._end_reason = reason
         self.head = 0
-        for subscriber in self._opened:
+        for subscriber in self._streams:
             subscriber.end(reason)
-        self._opened.clear()
+        self._streams.clear()
         self._subscribers.clear()
         self._joined.set()
 
     def join(self, subscriber: Subscriber) -> int:
-        """Tell the subscriber of every event from now on.
+        """Pass every event from now on to the subscriber.
 
         Returns:
-            the position of the last one before.
+            the position of the last event before.
         """
         subscriber.begin_after(self.head)
         self._subscribers.add(subscriber)
         self._joined.set()
         return self.head
 
-    async def _look(self) -> None:
-        """Find out where the log ends: while nobody listens, that is not known exactly."""
+    async def _read_head(self) -> None:
+        """Update the head, which is not known exactly while there are no subscribers."""
         with suppress(LogUnavailableError, TimeoutError):
-            async with asyncio.timeout(LOOK_S):
-                await self._move_on(self._reader.head)
+            async with asyncio.timeout(READ_HEAD_TIMEOUT_S):
+                await self._skip_to_head(self._reader.head)
 
     def leave(self, subscriber: Subscriber) -> None:
-        """Tell the subscriber nothing more, if it had joined."""
-        self._opened.discard(subscriber)
+        """Forget the subscriber, whether it has joined or not."""
+        self._streams.discard(subscriber)
         self._subscribers.discard(subscriber)
 
     async def _follow(self) -> None:
         replay = Replay(self._reader)
         while True:
-            if self._is_another:
-                self._is_another = False
-                self.log_id = await patiently(self._reader.log_id)
+            if self._log_replaced:
+                self._log_replaced = False
+                self.log_id = await retry_until_available(self._reader.log_id)
                 replay = Replay(self._reader)
             if self._subscribers:
-                if not await self._tell_of_next(replay):
+                if not await self._deliver_next(replay):
                     await self._reader.wait_for_events(self._signal)
                 continue
             await self._reader.wait_for_events(self._signal)
             if not self._subscribers:
                 await self._skip()
-            # Rows that nobody needs may be of subjects that are being erased.
+            # The replay's rows are not needed, and may hold personal data that is being erased.
             replay = Replay(self._reader)
 
-    async def _tell_of_next(self, replay: Replay) -> bool:
-        """Read on and tell of it; return whether there was anything."""
-        read = partial(self._reader.after, self.head)
-        events = await patiently(read)
+    async def _deliver_next(self, replay: Replay) -> bool:
+        """Read and deliver the next events; return whether there were any."""
+        events = await retry_until_available(partial(self._reader.after, self.head))
         if not events:
             return False
-        fold = partial(replay.steps, events)
-        await self._pass_on(await patiently(fold))
+        await self._deliver_all(await retry_until_available(partial(replay.steps, events)))
         return True
 
     async def _skip(self) -> None:
-        """Move on with the log without reading it, as long as nobody listens.
+        """Advance to the log's head without reading events, as long as there is no subscriber.
 
-        A moment later: whoever has just launched a run needs the database more.
+        After a pause: the launch that caused the notification needs the database first.
         """
         self._joined.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(SKIP_AFTER_S):
                 await self._joined.wait()
-        read_head = partial(patiently, self._reader.head)
-        await self._move_on(read_head)
+        await self._skip_to_head(partial(retry_until_available, self._reader.head))
 
-    async def _move_on(self, read_head: Callable[[], Awaitable[int]]) -> None:
+    async def _skip_to_head(self, read_head: Callable[[], Awaitable[int]]) -> None:
         if not self._subscribers:
             head = await read_head()
-            # Who joined meanwhile was promised all that comes after the old head.
+            # A client that joined meanwhile gets all events after the old head.
             if not self._subscribers:
                 self.head = max(self.head, head)
 
-    async def _pass_on(self, steps: list[Step]) -> None:
-        told = 0
+    async def _deliver_all(self, steps: list[Step]) -> None:
+        characters = 0
         for step in steps:
-            if told > BACKLOG_CHARACTERS:
-                await self._let_clients_read()
-                told = 0
-            told += await self._tell(step)
+            if characters > BACKLOG_CHARACTERS:
+                await self._pause_for_clients()
+                characters = 0
+            characters += await self._deliver(step)
         if len(steps) == CHUNK:
-            await self._let_clients_read()
+            await self._pause_for_clients()
 
-    async def _tell(self, step: Step) -> int:
-        """Tell all subscribers of an event; return how many characters that is for each."""
+    async def _deliver(self, step: Step) -> int:
+        """Pass an event to all subscribers; return how many characters its messages have."""
         size = 0
         if self._subscribers:
             look_up = partial(self._parts.details_of, step)
-            delivery = encode(step, await patiently(look_up))
+            delivery = encode(step, await retry_until_available(look_up))
             size = delivery.size
             for subscriber in self._subscribers:
                 subscriber.offer(delivery)
-        if not self._is_another:
+        if not self._log_replaced:
             self.head = step.event.position
         return size
 
-    async def _let_clients_read(self) -> None:
-        """Wait a moment for clients that would be overrun: no socket is as fast as the log."""
+    async def _pause_for_clients(self) -> None:
+        """Wait while a client's queue is half full: no socket is as fast as the log."""
         await asyncio.sleep(0)
-        for _ in range(GLANCES):
-            half_full = [subscriber.is_full(0.5) for subscriber in self._subscribers]
-            if not any(half_full):
+        for _ in range(MAX_PAUSES):
+            if not any(subscriber.is_full(0.5) for subscriber in self._subscribers):
                 break
-            await asyncio.sleep(GLANCE_S)
+            await asyncio.sleep(PAUSE_S)
 
 
-async def patiently(read: Callable[[], Awaitable[T]]) -> T:
-    """Wait for the database if it is away: what was read already must reach the clients."""
+async def retry_until_available(read: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a read until the log is available."""
     while True:
         try:
             return await read()

@@ -1,4 +1,4 @@
-"""The one way in which `/ws` and `/events/stream` serve a client: first the log, then the hub."""
+"""How `/ws` and `/events/stream` serve a client: first from the log, then from the hub."""
 
 import asyncio
 import logging
@@ -8,8 +8,8 @@ from functools import partial
 from time import monotonic
 
 from api.extension import Parts
-from api.stream.frames import Frame, Wanted, ack, encode, heartbeat
-from api.stream.hub import RETRY_PAUSE_S, Arrival, Hub, Subscriber, patiently
+from api.stream.frames import Frame, StreamRequest, ack, encode, heartbeat
+from api.stream.hub import RETRY_PAUSE_S, Arrival, Hub, Subscriber, retry_until_available
 from domain.errors import ConflictError, LogUnavailableError
 from eventlog.history.reader import Reader, Replay, Step
 from projections.messages import messages
@@ -17,26 +17,30 @@ from projections.messages import messages
 logger = logging.getLogger(__name__)
 
 HEARTBEAT_S = 15.0
-"""The longest silence on a connection. Proxies cut idle ones after a minute, and filtered clients
-learn how far they are."""
+"""The longest silence on a connection. Proxies cut idle connections after a minute, and filtered
+clients learn their position."""
 
 NEAR = 500
-"""A client joins the hub once it is this close behind it: half of what may wait for it while it
-reads the rest."""
+"""A client joins the hub once it is at most this many positions behind: half of what its queue may
+hold while it reads the rest."""
 
 READERS = 4
-"""Clients that read the log at the same time; the others wait, so that requests find free
-connections."""
+"""Clients that read the log at the same time; others wait, so that connections stay free for
+requests."""
 
 CHUNK = 100
 CHUNK_BYTES = 1_048_576
 ROWS = 200
-"""What one client that catches up may hold: events, their size in the log, and rows of what still
-moves."""
+"""What one client that catches up holds at most: events, their bytes in the log, and rows of
+aggregates that are not final."""
 
 
 class Streams:
-    """Opens streams."""
+    """Opens the streams of clients.
+
+    Attributes:
+        turns: limits the clients that read the log at the same time.
+    """
 
     def __init__(self, hub: Hub, reader: Reader, parts: Parts) -> None:
         self.hub = hub
@@ -44,96 +48,93 @@ class Streams:
         self.parts = parts
         self.turns = asyncio.Semaphore(READERS)
 
-    async def check(self, wanted: Wanted) -> None:
+    async def check(self, request: StreamRequest) -> None:
         """Refuse positions that this log does not have.
 
         Raises:
-            ConflictError: the position is of another log, or beyond the end of this one.
-            LogUnavailableError: the log cannot be asked at the moment.
+            ConflictError: the position is of another log, or beyond the head of this one.
+            LogUnavailableError: the log cannot be read at the moment.
         """
         log_id = self.hub.log_id
-        if wanted.log_id is not None and wanted.log_id.lower() != log_id:
+        if request.log_id is not None and request.log_id.lower() != log_id:
             message = f"this is the log {log_id}: read anew what you need, begin at its head"
             raise ConflictError("other_log", message)
-        if wanted.after is None or wanted.after <= self.hub.head:
+        if request.after is None or request.after <= self.hub.head:
             return
-        # The hub may not have read yet what somebody was told of already.
+        # The hub may be behind another process, which has given the client this position.
         head = await self.reader.head()
-        if wanted.after > head:
+        if request.after > head:
             message = (
-                f"position {wanted.after} is beyond the head {head}:"
+                f"position {request.after} is beyond the head {head}:"
                 " read anew what you need, begin there"
             )
             raise ConflictError("position_beyond_head", message)
 
     async def arrive(self) -> Arrival:
-        """Note that a client comes now: it is told from here on, unless it names a position.
+        """Return where the stream of a client that connects now begins, unless it names a position.
 
-        To be asked before its request is checked, and before it hears that it is connected: what it
-        does then, it is told of.
+        Call this before the request is checked and the connection accepted: events that the client
+        causes afterwards belong to its stream.
         """
         return await self.hub.arrive()
 
     @asynccontextmanager
-    async def open(self, wanted: Wanted, arrival: Arrival) -> AsyncIterator["Stream"]:
-        """Serve a client whose request has been checked."""
-        subscriber = Subscriber(wanted.selection)
+    async def open(self, request: StreamRequest, arrival: Arrival) -> AsyncIterator["Stream"]:
+        """Open the stream of a client whose request has been checked."""
+        subscriber = Subscriber(request.selection)
         self.hub.open(subscriber, arrival)
         try:
-            yield Stream(self, subscriber, wanted, arrival.position)
+            yield Stream(self, subscriber, request, arrival.position)
         finally:
             self.hub.leave(subscriber)
 
 
 class Stream:
-    """One client's way through the log.
+    """One client's stream.
 
     Attributes:
         ack: the first message to send.
     """
 
     def __init__(
-        self, streams: Streams, subscriber: Subscriber, wanted: Wanted, arrived_at: int
+        self, streams: Streams, subscriber: Subscriber, request: StreamRequest, arrived_at: int
     ) -> None:
         self._streams = streams
         self._hub = streams.hub
         self._subscriber = subscriber
-        self._selection = wanted.selection
+        self._selection = request.selection
         self._read_up_to = head = arrived_at
-        if wanted.after is not None:
-            self._read_up_to = wanted.after
-            head = max(self._hub.head, wanted.after)
+        if request.after is not None:
+            self._read_up_to = request.after
+            head = max(self._hub.head, request.after)
         self._joined_at: int | None = None
         self._is_live = False
         self._join_if_near()
-        log_id = self._hub.log_id
-        self.ack = ack(log_id, head, self._read_up_to, wanted.after)
+        self.ack = ack(self._hub.log_id, head, self._read_up_to, request.after)
 
     @property
     def position(self) -> int:
-        """The last position up to which the client has all: resuming from here loses nothing."""
-        if self._is_live:
-            return self._subscriber.position
-        return self._read_up_to
+        """The last position up to which the client has all its messages, where it may resume."""
+        return self._subscriber.position if self._is_live else self._read_up_to
 
     @property
     def ended(self) -> str | None:
-        """Why the client gets no more and cannot resume, if so."""
+        """Why the stream ended and cannot be resumed; None while it can."""
         return self._subscriber.ended
 
     async def fell_behind(self) -> None:
-        """Wait until the client is too slow or gets no more, perhaps for ever.
+        """Wait until the client is too slow or its stream has ended.
 
-        While it reads the log by itself, it never is.
+        While it catches up from the log, it is never too slow.
         """
         await self._subscriber.fell_behind()
 
     async def messages(self) -> AsyncGenerator[list[Frame]]:
         """Yield each event's messages, and heartbeats in between, for ever.
 
-        Whoever asks for the next ones has sent those before.
+        The caller has sent the messages that were yielded before.
         """
-        async with aclosing(self._missed()) as missed:
+        async with aclosing(self._catch_up()) as missed:
             async for frames in missed:
                 yield frames
         self._subscriber.begin_after(self._read_up_to)
@@ -142,38 +143,33 @@ class Stream:
             frames = await self._subscriber.next(HEARTBEAT_S)
             yield frames or [heartbeat(self.position)]
 
-    async def _missed(self) -> AsyncGenerator[list[Frame]]:
-        """Yield from the log what the hub had told before; as fast as the client reads."""
+    async def _catch_up(self) -> AsyncGenerator[list[Frame]]:
+        """Yield messages from the log, as fast as the client reads, up to where the hub joins."""
         replay = Replay(self._streams.reader, ROWS)
-        last_sign = monotonic()
+        sent_at = monotonic()
         while not self._has_caught_up():
             for step in await self._next_steps(replay):
                 frames = await self._frames(step)
                 if frames:
                     yield frames
-                    last_sign = monotonic()
+                    sent_at = monotonic()
                 self._read_up_to = step.event.position
-                # Others have their turn, also while the socket takes all at once.
+                # Let other tasks run even if the socket takes all at once.
                 await asyncio.sleep(0)
-            if monotonic() - last_sign > HEARTBEAT_S:
+            if monotonic() - sent_at > HEARTBEAT_S:
                 yield [heartbeat(self._read_up_to)]
-                last_sign = monotonic()
+                sent_at = monotonic()
 
     def _has_caught_up(self) -> bool:
         self._join_if_near()
-        if self._joined_at is None:
-            return False
-        return self._read_up_to >= self._joined_at
+        return self._joined_at is not None and self._read_up_to >= self._joined_at
 
     def _join_if_near(self) -> None:
-        if self._joined_at is not None:
-            return
-        behind = self._hub.head - self._read_up_to
-        if behind <= NEAR:
+        if self._joined_at is None and self._hub.head - self._read_up_to <= NEAR:
             self._joined_at = self._hub.join(self._subscriber)
 
     async def _next_steps(self, replay: Replay) -> list[Step]:
-        """Read on, with a connection that is given back at once; nothing if none can be had."""
+        """Return the next events; none, after a pause, if there are none or the read failed."""
         reader = self._streams.reader
         steps: list[Step] = []
         try:
@@ -188,10 +184,7 @@ class Stream:
 
     async def _frames(self, step: Step) -> list[Frame]:
         accepts = self._selection.accepts
-        told = messages(step.event, step.before, step.after)
-        if not any(accepts(message) for message in told):
+        if not any(map(accepts, messages(step.event, step.before, step.after))):
             return []
-        look_up = partial(self._streams.parts.details_of, step)
-        details = await patiently(look_up)
-        delivery = encode(step, details)
-        return delivery.frames(accepts)
+        details = await retry_until_available(partial(self._streams.parts.details_of, step))
+        return encode(step, details).frames(accepts)

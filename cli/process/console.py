@@ -10,7 +10,7 @@ from time import time
 from rich.console import Console
 from rich.text import Text
 
-from api.stream.frames import Frame, Selection, Wanted
+from api.stream.frames import Frame, Selection, StreamRequest
 from api.stream.sessions import Stream, Streams
 from cli.run_lines import TYPES, Pace, RunLines, text_of
 from runtime.tasks import until_one_ends
@@ -68,7 +68,7 @@ async def tell_of_runs(streams: Streams) -> None:
     It is done in threads: a terminal that stands still must not keep anybody else waiting.
     """
     terminal = Terminal()
-    wanted = Wanted(selection=Selection(types=TYPES))
+    wanted = StreamRequest(selection=Selection(types=TYPES))
     while True:
         arrival = await streams.arrive()
         async with streams.open(wanted, arrival) as stream:

@@ -1,4 +1,4 @@
-"""What `up` and `dev` say at the start: where everything is, what is offered, how to stop."""
+"""What `up` and `dev` print at the start: addresses, handlers, limits, and how to stop."""
 
 import socket
 from collections.abc import Iterator, Mapping
@@ -14,34 +14,32 @@ from api.bootstrap.environment import shown_url
 from apphub_jobs.version import VERSION
 from cli.database import database_url
 from cli.process.sockets import callable_url, url_of
-from cli.start.service import Builder, Whole
+from cli.start.service import AllOptions, Builder
 from worker.executors.packages import BUILTIN, HandlerPackage
 
 WIDEST_NAME = len("no handler")
 
-MOST_NAMES = 12
-"""So many handlers of a package are named, the others are counted."""
+MAX_NAMES = 12
+"""Handlers of a package that are named; the others are counted."""
 
 
 def console() -> Console:
-    """Return where notes are printed: standard error, whose lines are never broken in two."""
+    """Return standard error as a console that never wraps lines."""
     return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
-def say(what: str | Text) -> None:
-    """Print a note."""
-    if isinstance(what, str):
-        what = Text(what)
-    with suppress(OSError):  # Of a terminal that is closed, nobody reads any more.
-        console().print(what)
+def say(note: str | Text) -> None:
+    """Print a note to standard error."""
+    with suppress(OSError):  # The terminal may be closed.
+        console().print(Text(note) if isinstance(note, str) else note)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Banner:
-    """What there is to say before anything starts.
+    """The facts that are printed before anything starts.
 
     Attributes:
-        url: the address that is listened on.
+        url: the address that the API listens on.
         directory: the data directory.
         database_url: the operator's own database; None for the private one.
         handlers: the package of each entry point.
@@ -58,28 +56,26 @@ class Banner:
 
     @classmethod
     def of(
-        cls, whole: Whole, listening: socket.socket, handlers: Mapping[str, HandlerPackage]
+        cls, options: AllOptions, listening: socket.socket, handlers: Mapping[str, HandlerPackage]
     ) -> Self:
         """Return the banner of a service that is about to start."""
         return cls(
             url=url_of(listening),
-            directory=whole.directory,
-            database_url=database_url(whole.storage),
-            has_tokens=whole.serving.tokens_file is not None,
+            directory=options.directory,
+            database_url=database_url(options.storage),
+            has_tokens=options.serving.tokens_file is not None,
             handlers=handlers,
-            slots=whole.working.slots,
-            builder=whole.builder(),
-            no_handler_after_s=whole.working.no_handler_after_s,
+            slots=options.working.slots,
+            builder=options.builder(),
+            no_handler_after_s=options.working.no_handler_after_s,
         )
 
     def show(self) -> None:
-        """Print it."""
+        """Print the banner to standard error."""
         out = console()
         out.print(f"[bold]AppHub Jobs[/] {VERSION}")
         for name, value in self._lines():
-            title = (f"  {name:<{WIDEST_NAME}}  ", "dim")
-            line = Text.assemble(title, value)
-            out.print(line)
+            out.print(Text.assemble((f"  {name:<{WIDEST_NAME}}  ", "dim"), value))
 
     def _lines(self) -> Iterator[tuple[str, str]]:
         url = callable_url(self.url)
@@ -91,9 +87,9 @@ class Banner:
         yield from self._offers()
         yield "at a time", f"{self.slots} runs (--slots)"
         if self.no_handler_after_s is not None:
-            after = f"its runs fail after {self.no_handler_after_s:g} s"
-            yield "no handler", f"{after} (--no-handler-after-s)"
-        yield "builds", self.builder.told
+            after_s = f"{self.no_handler_after_s:g} s"
+            yield "no handler", f"its runs fail after {after_s} (--no-handler-after-s)"
+        yield "builds", self.builder.message
         yield "stop", "Ctrl-C"
 
     def _access(self) -> str:
@@ -108,24 +104,21 @@ class Banner:
 
     def _offers(self) -> Iterator[tuple[str, str]]:
         """Yield the handlers by package, the operator's own first."""
-        named: dict[HandlerPackage, list[str]] = {}
+        by_package: dict[HandlerPackage, list[str]] = {}
         for name, package in self.handlers.items():
-            of_package = named.setdefault(package, [])
-            of_package.append(name)
-        built_in = named.pop(BUILTIN, [])
+            by_package.setdefault(package, []).append(name)
+        built_in = by_package.pop(BUILTIN, [])
         title = "handlers"
-        for package, names in named.items():
+        for package, names in by_package.items():
             origin = ", ".join(package.modules) or "--commands"
-            some = _some_of(names)
-            yield title, f"{some} ({origin})"
+            yield title, f"{_join_first(names)} ({origin})"
             title = ""
-        some = _some_of(built_in)
-        yield title, f"{some} (built in)"
+        yield title, f"{_join_first(built_in)} (built in)"
 
 
-def _some_of(names: list[str]) -> str:
-    left_out = len(names) - MOST_NAMES
+def _join_first(names: list[str]) -> str:
+    left_out = len(names) - MAX_NAMES
     if left_out <= 0:
         return ", ".join(names)
-    first = ", ".join(names[:MOST_NAMES])
+    first = ", ".join(names[:MAX_NAMES])
     return f"{first} and {left_out} more"

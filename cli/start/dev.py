@@ -24,7 +24,7 @@ from cli.start.banner import Banner, say
 from cli.start.hidden_files import opened
 from cli.start.listening import listening_on
 from cli.start.options import DEV_NO_HANDLER_AFTER_S, WorkOptions
-from cli.start.service import ServingOptions, Whole
+from cli.start.service import AllOptions, ServingOptions
 from worker.executors.local.probe import HandlersError
 
 developing = typer.Typer()
@@ -53,40 +53,40 @@ def dev(  # noqa: PLR0913 - one for each group of options
 ) -> None:
     """Run everything for handlers that are being written, until Ctrl-C.
 
-    Their jobs are registered; whenever a file changes, the handlers are replaced, and runs that are
-    under way go on with those of before.
+    Their jobs are registered; whenever a file changes, the handlers are replaced, and running
+    attempts continue with the previous ones.
     """
     if working.no_handler_after_s is None:
         working = replace(working, no_handler_after_s=DEV_NO_HANDLER_AFTER_S)
-    whole = Whole(serving, storage, working, keys)
-    whole.check()
+    options = AllOptions(serving, storage, working, keys)
+    options.check()
     modules = [*files, *(working.handlers or ())]
-    source = read(lambda: handler_source(modules, working.commands, whole.access))
+    source = read(lambda: handler_source(modules, working.commands, options.access))
     with listening_on(serving) as listening:
         happenings = Happenings()
         workshop = Workshop(source, happenings)
-        environment = whole.environment()
+        environment = options.environment()
         with closing(Developer(environment, listening, say, workshop, happenings)) as developer:
-            # While they import their code, everything else gets ready.
+            # The rest is prepared while the processes import their code.
             developer.prepare()
             _probe(workshop)
             handlers = packages_by_name(workshop.offers)
-            Banner.of(whole, listening, handlers).show()
+            Banner.of(options, listening, handlers).show()
             with opened(storage), keys_heard(happenings) as has_keys, watched(source, happenings):
                 developer.has_keys = has_keys
                 developer.shows_output = output
-                in_sight = has_keys and has_screen(os.environ)
-                developer.opens_dashboard = dashboard and in_sight
+                is_visible = has_keys and has_screen(os.environ)
+                developer.opens_dashboard = dashboard and is_visible
                 code = developer.run()
     raise typer.Exit(code)
 
 
 def _probe(workshop: Workshop) -> None:
-    """Find the handlers for the first time."""
+    """Probe the handlers for the first time, and print what is wrong with them."""
     try:
-        wrong = workshop.first()
+        problem = workshop.first()
     except HandlersError as error:
         raise failure(error) from None
-    if wrong is not None:
-        say(Text(wrong, "red"))
+    if problem is not None:
+        say(Text(problem, "red"))
         say(KEPT)

@@ -9,7 +9,7 @@ from api.bootstrap.environment import Colour, Environment
 from api.bootstrap.settings import Settings
 from catalog.handler_settings import local_repositories
 from cli.database import check_logs_store
-from cli.log_access import archive_directory, archiving, keyed
+from cli.log_access import archive_directory, archiving, database_with_keys
 from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile, command, read
 from cli.process.server import serve
 from cli.process.test_service import ClockShiftFile
@@ -57,7 +57,7 @@ def serve_command(
     with listening_on(listening) as address, opened(storage) as (directory, url):
         warn_if_open(listening, tokens)
         warn_of_former_variable()
-        keyed(directory, url, keys.subject_key, patience_s=storage.wait_for_database_s)
+        database_with_keys(directory, url, keys.subject_key, patience_s=storage.wait_for_database_s)
         settings = Settings(
             url,
             directory,

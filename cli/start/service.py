@@ -1,7 +1,6 @@
-"""The options of `up` and `dev`: the service as a whole, and what could be wrong with them.
+"""The options of `up` and `dev` together, and their check before anything starts.
 
-First whether this machine has a builder of images, which is known before a build needs it; then
-`Whole`.
+First whether this machine has a builder of images (`find_builder`), then `AllOptions`.
 """
 
 import os
@@ -29,32 +28,28 @@ from worker.executors.packages import Access
 
 @dataclass(frozen=True)
 class Builder:
-    """Whether there is a builder.
+    """Whether there is a builder of images.
 
     Attributes:
-        told: its version, or what to do where there is none.
+        message: its version, or what to do if there is none.
     """
 
     usable: bool
-    told: str
+    message: str
 
 
-def builder_found(settings: Mapping[str, JsonObject]) -> Builder:
-    """Return which builder the built-in handlers would use.
+def find_builder(settings: Mapping[str, JsonObject]) -> Builder:
+    """Return the builder that the built-in handlers would use.
 
     Args:
-        settings: what they are told, by entry point.
+        settings: the built-in handlers' settings, by entry point.
     """
     try:
         chosen = BuildSettings.read(settings[BUILD_ENTRY_POINT])
-        _, version = usable(chosen, _ignore)
+        _, version = usable(chosen, lambda _: None)
     except PermanentError as error:
-        return Builder(usable=False, told=str(error))
-    return Builder(usable=True, told=version)
-
-
-def _ignore(why: str) -> None:
-    del why
+        return Builder(usable=False, message=str(error))
+    return Builder(usable=True, message=version)
 
 
 @dataclass(frozen=True)
@@ -68,8 +63,8 @@ class ServingOptions(ListeningOptions):
 
 
 @dataclass(frozen=True)
-class Whole:
-    """The service with all its parts, as an operator wants it."""
+class AllOptions:
+    """The options of a service with all its parts."""
 
     serving: ServingOptions
     storage: StorageOptions
@@ -77,10 +72,10 @@ class Whole:
     keys: KeyOptions
 
     def check(self) -> None:
-        """Look at what could be wrong before anything starts; say it, and end, if it is.
+        """Check the options before anything starts.
 
         Raises:
-            typer.Exit: something is wrong.
+            typer.Exit: an option is wrong; its message has been printed.
         """
         check_logs_store(self.storage.logs_store, to_write=True)
         tokens = tokens_in(self.serving.tokens_file)
@@ -92,39 +87,39 @@ class Whole:
 
     @property
     def directory(self) -> Path:
-        """Where the data directory is."""
+        """The data directory."""
         return directory_of(self.storage.data_dir)
 
     @property
     def access(self) -> Access:
-        """What handlers reach of the host."""
+        """What handlers may reach of the host."""
         secret = (self.serving.tokens_file, self.keys.seal_key, self.keys.subject_key)
         return hidden_files(self.storage, self.working, *secret).access
 
     def builder(self) -> Builder:
-        """Return what builds images.
+        """Return the builder of images.
 
         Raises:
-            typer.Exit: a variable about builds says what it cannot.
+            typer.Exit: a variable about builds has an invalid value.
         """
-        settings = read(lambda: handler_settings(os.environ, self.directory))
-        return builder_found(settings)
+        return find_builder(read(lambda: handler_settings(os.environ, self.directory)))
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables of the service's processes.
 
-        Options are passed on as variables, for everybody on the machine can read a command line.
+        Options are passed on as variables, because everybody on the machine can read a command
+        line.
         """
-        given = {
-            **_of_serving(self.serving),
-            **_of_storage(self.directory, self.storage, self.keys),
-            **_of_working(self.working),
+        values = {
+            **_serving_variables(self.serving),
+            **_storage_variables(self.directory, self.storage, self.keys),
+            **_work_variables(self.working),
         }
-        named = {f"APPHUB_{name}": str(value) for name, value in given.items() if value != ""}
-        return {**os.environ, **named}
+        variables = {f"APPHUB_{name}": str(value) for name, value in values.items() if value != ""}
+        return {**os.environ, **variables}
 
 
-def _of_serving(serving: ServingOptions) -> Mapping[str, object]:
+def _serving_variables(serving: ServingOptions) -> Mapping[str, object]:
     return {
         "HOST": serving.host,
         "PORT": serving.port,
@@ -139,7 +134,9 @@ def _of_serving(serving: ServingOptions) -> Mapping[str, object]:
     }
 
 
-def _of_storage(directory: Path, storage: StorageOptions, keys: KeyOptions) -> Mapping[str, object]:
+def _storage_variables(
+    directory: Path, storage: StorageOptions, keys: KeyOptions
+) -> Mapping[str, object]:
     archive = storage.archive and storage.archive.resolve()
     return {
         "DATA_DIR": directory,
@@ -154,7 +151,7 @@ def _of_storage(directory: Path, storage: StorageOptions, keys: KeyOptions) -> M
     }
 
 
-def _of_working(working: WorkOptions) -> Mapping[str, object]:
+def _work_variables(working: WorkOptions) -> Mapping[str, object]:
     no_handler_after_s = working.no_handler_after_s
     return {
         "SLOTS": working.slots,

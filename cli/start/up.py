@@ -1,4 +1,4 @@
-"""`apphub-jobs up`: everything at once, after a look at all that could be wrong."""
+"""`apphub-jobs up`: database, API and worker together, after a check of all options."""
 
 from contextlib import closing
 
@@ -12,30 +12,30 @@ from cli.start.banner import Banner, say
 from cli.start.hidden_files import opened
 from cli.start.listening import listening_on
 from cli.start.options import WorkOptions
-from cli.start.service import ServingOptions, Whole
+from cli.start.service import AllOptions, ServingOptions
 
-upping = typer.Typer()
+up_app = typer.Typer()
 
 
-@command(upping)
+@command(up_app)
 def up(
     *, serving: ServingOptions, storage: StorageOptions, working: WorkOptions, keys: KeyOptions
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
-    whole = Whole(serving, storage, working, keys)
-    whole.check()
+    options = AllOptions(serving, storage, working, keys)
+    options.check()
     with listening_on(serving) as listening, closing(HandlerFile()) as file:
-        environment = {**whole.environment(), **file.variables}
+        environment = {**options.environment(), **file.variables}
         passed = (file.descriptor,)
         with closing(Supervisor(environment, listening, say, passed)) as supervisor:
-            # While they import their code, everything else gets ready.
+            # The rest is prepared while the processes import their code.
             supervisor.prepare()
             handlers = read(
-                lambda: handler_packages(working.handlers, working.commands, whole.access)
+                lambda: handler_packages(working.handlers, working.commands, options.access)
             )
-            # The worker need not ask again what has just been found.
+            # So the worker need not probe the handlers again.
             file.write(handlers)
-            Banner.of(whole, listening, handlers).show()
+            Banner.of(options, listening, handlers).show()
             with opened(storage):
                 code = supervisor.run()
     raise typer.Exit(code)

@@ -11,7 +11,7 @@ from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
 from catalog.handler_settings import handler_settings
 from cli.database import check_logs_store
-from cli.log_access import archive_directory, archiving, keyed
+from cli.log_access import archive_directory, archiving, database_with_keys
 from cli.options import StorageOptions, SubjectKey, command, failure, read
 from cli.process.handler_feed import Feed, Packages
 from cli.process.sockets import Address, PortTakenError
@@ -73,7 +73,7 @@ def worker_command(  # noqa: PLR0913 - its groups of options
     if cluster is None:  # Else those of the nodes count.
         tell_unset(packages.values(), os.environ)
     with opened(storage) as (directory, url):
-        keyed(directory, url, subject_key, patience_s=storage.wait_for_database_s)
+        database_with_keys(directory, url, subject_key, patience_s=storage.wait_for_database_s)
         settings = Settings(
             url,
             directory,

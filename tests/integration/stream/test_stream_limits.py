@@ -190,7 +190,7 @@ async def test_a_client_may_know_more_than_the_hub(
 ) -> None:
     lose_notifications(database_url, share=1)
     # As if the database were away when they come: the hub does not learn where the log ends.
-    monkeypatch.setattr("api.stream.hub.LOOK_S", 0)
+    monkeypatch.setattr("api.stream.hub.READ_HEAD_TIMEOUT_S", 0)
     hears = fall_asleep(monkeypatch)
     with in_process(database_url, tmp_path / "data") as api:
         assert hears.wait(30)
@@ -245,7 +245,7 @@ async def test_who_comes_while_the_hub_lets_a_moment_pass_hears_what_came_before
     monkeypatch.setattr("eventlog.history.reader.POLL_S", 600)
     monkeypatch.setattr("api.stream.hub.SKIP_AFTER_S", 0)
     # As if the database were away then: it does not learn where the log ends.
-    monkeypatch.setattr("api.stream.hub.LOOK_S", 0)
+    monkeypatch.setattr("api.stream.hub.READ_HEAD_TIMEOUT_S", 0)
     with in_process(database_url, tmp_path / "data") as api:
         register(api)
         known = (await tell_now(database_url))[-1].position

@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 
 from api.stream import sessions
-from api.stream.frames import Wanted
+from api.stream.frames import StreamRequest
 from api.stream.hub import Arrival, Hub
 from api.stream.sessions import Streams
 from tests.integration.shared_api import Json, SharedApi, job_body
@@ -116,7 +116,7 @@ def open_later(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     @asynccontextmanager
     async def open_then(
-        streams: Streams, wanted: Wanted, arrival: Arrival
+        streams: Streams, wanted: StreamRequest, arrival: Arrival
     ) -> AsyncIterator[sessions.Stream]:
         await asyncio.to_thread(may_open.wait)
         async with open_now(streams, wanted, arrival) as opened:
@@ -154,14 +154,14 @@ async def test_who_comes_while_the_log_is_replaced_is_told_so(
 ) -> None:
     may_open = open_later(monkeypatch)
     reason = "the log is another one"
-    look = Hub._look
+    look = Hub._read_head
 
     async def look_and_see(hub: Hub) -> None:
         await look(hub)
         if is_seen_by_the_look:
             hub.end_all(reason)
 
-    monkeypatch.setattr(Hub, "_look", look_and_see)
+    monkeypatch.setattr(Hub, "_read_head", look_and_see)
     with (
         in_process(database_url, tmp_path / "data") as api,
         stream(api.client) as opened,
