@@ -1,17 +1,17 @@
 """A build of an app's image, and how it goes. It follows one run; once ended, it stays as it is."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
+from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import cut_to_ms
+from domain.clock import cut_to_ms, ms_since
 from domain.errors import ConflictError
 from domain.json_values import JsonObject
+from domain.state import BigInt, Changes, Id, Integer, PlainEvent, StateEvent, Stateful, Text, Time
 
 BuildStatus = Literal["pending", "running", "succeeded", "failed", "canceled"]
 ENDED: frozenset[str] = frozenset({"succeeded", "failed", "canceled"})
@@ -33,15 +33,49 @@ class BuildTarget:
     retry_of: str | None = None
 
 
-class Build(Aggregate):
-    """Aggregate of a build. `run_id` names the run that executes it."""
+class BuildState(TypedDict):
+    """A build of an app; `repository_id` is what clients call the app."""
+
+    id: ReadOnly[Id]
+    repository_id: ReadOnly[Text]
+    job_run_id: ReadOnly[Id | None]
+    status: ReadOnly[Annotated[BuildStatus, "text"]]
+    image_tag: ReadOnly[Text | None]
+    image_digest: ReadOnly[Text | None]
+    error_message: ReadOnly[Text | None]
+    commit_sha: ReadOnly[Text | None]
+    git_branch: ReadOnly[Text | None]
+    git_ref: ReadOnly[Text | None]
+    retry_of: ReadOnly[Id | None]
+    attempt: ReadOnly[Integer]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+    started_at: ReadOnly[Time | None]
+    completed_at: ReadOnly[Time | None]
+    duration_ms: ReadOnly[BigInt | None]
+    created_position: ReadOnly[BigInt]
+
+
+def _ended(build: BuildState, event: PlainEvent, status: BuildStatus) -> Changes:
+    duration_ms = ms_since(build["started_at"], event.at)
+    return {"status": status, "completed_at": event.at, "duration_ms": duration_ms}
+
+
+class Build(Stateful[BuildState], Aggregate):
+    """Aggregate of a build."""
 
     TOPIC = "build"
+    STATE = BuildState
 
-    class Event(Aggregate.Event):
+    class Event(StateEvent):
         """Base of the build's events."""
 
         TOPIC = "build.event"
+
+        @staticmethod
+        def evolve(build: BuildState, event: PlainEvent) -> Changes:
+            """Return what the event changes."""
+            raise NotImplementedError
 
     class Requested(Event, Aggregate.Created):
         """A client asked for the build, or an ingestion launched it."""
@@ -54,6 +88,23 @@ class Build(Aggregate):
         commit_sha: str | None
         retry_of: str | None
 
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            data = event.data
+            return {
+                "id": str(event.aggregate_id),
+                "repository_id": data["repository_id"],
+                "job_run_id": data["run_id"],
+                "status": "pending",
+                "git_branch": data["git_branch"],
+                "git_ref": data["git_ref"],
+                "commit_sha": data["commit_sha"],
+                "retry_of": data["retry_of"],
+                "attempt": 1,
+                "created_at": event.at,
+                "created_position": event.position,
+            }
+
     class Started(Event):
         """A worker began an attempt."""
 
@@ -61,9 +112,15 @@ class Build(Aggregate):
         run_id: str
         attempt: int
 
-        def apply(self, aggregate: Build) -> None:
-            aggregate.status = "running"
-            aggregate.run_id = self.run_id
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {
+                "status": "running",
+                "job_run_id": event.data["run_id"],
+                "attempt": event.data["attempt"],
+                "started_at": event.at,
+                "error_message": None,
+            }
 
     class CheckedOut(Event):
         """The commit to build was read."""
@@ -71,8 +128,9 @@ class Build(Aggregate):
         TOPIC = "build.checked_out"
         commit_sha: str
 
-        def apply(self, aggregate: Build) -> None:
-            aggregate.commit_sha = self.commit_sha
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {"commit_sha": event.data["commit_sha"]}
 
     class RetryScheduled(Event):
         """The attempt ended, and another one will follow."""
@@ -81,8 +139,10 @@ class Build(Aggregate):
         attempt: int
         error: str
 
-        def apply(self, aggregate: Build) -> None:
-            aggregate.status = "pending"
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            error = event.data["error"]
+            return {"status": "pending", "started_at": None, "error_message": error}
 
     class Succeeded(Event):
         """The image exists."""
@@ -93,10 +153,15 @@ class Build(Aggregate):
         image_tag: str
         image_digest: str | None
 
-        def apply(self, aggregate: Build) -> None:
-            aggregate.status = "succeeded"
-            aggregate.commit_sha = self.commit_sha
-            aggregate.git_branch = self.git_branch
+        @staticmethod
+        def evolve(build: BuildState, event: PlainEvent) -> Changes:
+            return {
+                **_ended(build, event, "succeeded"),
+                "commit_sha": event.data["commit_sha"],
+                "git_branch": event.data["git_branch"],
+                "image_tag": event.data["image_tag"],
+                "image_digest": event.data["image_digest"],
+            }
 
     class Failed(Event):
         """There is no image, and no further attempt."""
@@ -104,8 +169,9 @@ class Build(Aggregate):
         TOPIC = "build.failed"
         error: str
 
-        def apply(self, aggregate: Build) -> None:
-            aggregate.status = "failed"
+        @staticmethod
+        def evolve(build: BuildState, event: PlainEvent) -> Changes:
+            return {"error_message": event.data["error"], **_ended(build, event, "failed")}
 
     class Canceled(Event):
         """Somebody canceled the build's run."""
@@ -113,23 +179,27 @@ class Build(Aggregate):
         TOPIC = "build.canceled"
         error: str
 
-        def apply(self, aggregate: Build) -> None:
-            aggregate.status = "canceled"
+        @staticmethod
+        def evolve(build: BuildState, event: PlainEvent) -> Changes:
+            return {"error_message": event.data["error"], **_ended(build, event, "canceled")}
 
-    def __init__(
-        self,
-        repository_id: str,
-        run_id: str | None,
-        git_branch: str | None,
-        git_ref: str | None,
-        commit_sha: str | None,
-    ) -> None:
-        self.status: BuildStatus = "pending"
-        self.repository_id = repository_id
-        self.run_id = run_id
-        self.git_branch = git_branch
-        self.git_ref = git_ref
-        self.commit_sha = commit_sha
+    @property
+    def status(self) -> BuildStatus:
+        return self.state["status"]
+
+    @property
+    def repository_id(self) -> str:
+        """What clients call its app."""
+        return self.state["repository_id"]
+
+    @property
+    def run_id(self) -> str | None:
+        """The run that executes it."""
+        return self.state["job_run_id"]
+
+    @property
+    def commit_sha(self) -> str | None:
+        return self.state["commit_sha"]
 
     @property
     def record(self) -> JsonObject:
@@ -138,8 +208,8 @@ class Build(Aggregate):
             "id": str(self.id),
             "repositoryId": self.repository_id,
             "status": self.status,
-            "gitBranch": self.git_branch,
-            "gitRef": self.git_ref,
+            "gitBranch": self.state["git_branch"],
+            "gitRef": self.state["git_ref"],
             "commitSha": self.commit_sha,
         }
 
@@ -151,7 +221,7 @@ class Build(Aggregate):
         run_id: UUID | None,
         target: BuildTarget,
         now: datetime,
-    ) -> Build:
+    ) -> Self:
         """Ask for a build of the app that clients call `repository_id`.
 
         `run_id` is None where no run can be had.
@@ -174,8 +244,8 @@ class Build(Aggregate):
         if self.status != "failed":
             raise ConflictError("build_not_failed", "only failed builds can be retried")
         return BuildTarget(
-            git_branch=self.git_branch,
-            git_ref=self.git_ref,
+            git_branch=self.state["git_branch"],
+            git_ref=self.state["git_ref"],
             commit_sha=self.commit_sha,
             retry_of=str(self.id),
         )
@@ -206,6 +276,6 @@ class Build(Aggregate):
         """Record that the build's run was canceled."""
         self._trigger(self.Canceled, now, error=error)
 
-    def _trigger(self, event_class: type[Build.Event], now: datetime, **fields: Any) -> None:
+    def _trigger(self, event_class: type[Event], now: datetime, **fields: Any) -> None:
         at = max(cut_to_ms(now), self.modified_on)
         self.trigger_event(event_class, timestamp=at, **fields)

@@ -3,115 +3,22 @@
 What a build printed lies in its run's log, not here.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
 from uuid import UUID
 
-from typing_extensions import ReadOnly
-
-from catalog.build import BuildStatus
-from domain.clock import ms_since
+from catalog.build import Build, BuildState
 from domain.json_values import JsonObject
-from projections.envelope import Envelope
-from projections.rows import (
-    BigInt,
-    Connection,
-    Id,
-    Integer,
-    Text,
-    Time,
-    columns_of,
-    read_rows,
-    read_value,
-)
-from projections.table import Changes, DecisiveRow, TableOf, rows_by_id
+from projections.rows import Connection, columns_of, read_rows, read_value
+from projections.table import DecisiveRow, TableOf, rows_by_id
 
 
-class BuildRow(DecisiveRow):
-    """A build of an app; `repository_id` is what clients call the app."""
-
-    id: ReadOnly[Id]
-    repository_id: ReadOnly[Text]
-    job_run_id: ReadOnly[Id | None]
-    status: ReadOnly[Annotated[BuildStatus, "text"]]
-    image_tag: ReadOnly[Text | None]
-    image_digest: ReadOnly[Text | None]
-    error_message: ReadOnly[Text | None]
-    commit_sha: ReadOnly[Text | None]
-    git_branch: ReadOnly[Text | None]
-    git_ref: ReadOnly[Text | None]
-    retry_of: ReadOnly[Id | None]
-    attempt: ReadOnly[Integer]
-    created_at: ReadOnly[Time]
-    updated_at: ReadOnly[Time]
-    started_at: ReadOnly[Time | None]
-    completed_at: ReadOnly[Time | None]
-    duration_ms: ReadOnly[BigInt | None]
-    created_position: ReadOnly[BigInt]
+class BuildRow(DecisiveRow, BuildState):
+    """A build's state, and up to which event it goes."""
 
 
 COLUMNS = columns_of(BuildRow)
 
-_REQUESTED = ("repository_id", "git_branch", "git_ref", "commit_sha", "retry_of")
-
-_BUILT = ("commit_sha", "git_branch", "image_tag", "image_digest")
-
-
-def evolve(row: BuildRow | None, event: Envelope) -> Changes:
-    """Return the columns that the event changes."""
-    changed = _requested(event) if row is None else _changed(row, event)
-    changed["updated_at"] = event.at
-    return changed
-
-
-TABLE: TableOf[BuildRow] = TableOf("builds", "build", "id", COLUMNS, evolve, version=2)
-
-
-def _requested(event: Envelope) -> Changes:
-    return {
-        **_named(_REQUESTED, event.data),
-        "job_run_id": event.data["run_id"],
-        "status": "pending",
-        "attempt": 1,
-        "created_at": event.at,
-        "created_position": event.position,
-    }
-
-
-def _changed(row: BuildRow, event: Envelope) -> Changes:
-    data = event.data
-    match event.topic:
-        case "build.started":
-            return {
-                "status": "running",
-                "job_run_id": data["run_id"],
-                "attempt": data["attempt"],
-                "started_at": event.at,
-                "error_message": None,
-            }
-        case "build.checked_out":
-            return {"commit_sha": data["commit_sha"]}
-        case "build.retry_scheduled":
-            return {"status": "pending", "started_at": None, "error_message": data["error"]}
-        case "build.succeeded":
-            return {**_named(_BUILT, data), **_ended(row, event, "succeeded")}
-        case "build.failed":
-            return {"error_message": data["error"], **_ended(row, event, "failed")}
-        case "build.canceled":
-            return {"error_message": data["error"], **_ended(row, event, "canceled")}
-        case _:
-            msg = f"builds does not know {event.topic}"
-            raise ValueError(msg)
-
-
-def _named(names: Iterable[str], data: JsonObject) -> Changes:
-    return {name: data[name] for name in names}
-
-
-def _ended(row: BuildRow, event: Envelope, status: str) -> Changes:
-    duration_ms = ms_since(row["started_at"], event.at)
-    return {"status": status, "completed_at": event.at, "duration_ms": duration_ms}
+TABLE: TableOf[BuildRow] = TableOf("builds", "build", "id", COLUMNS, Build.fold(), version=2)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ from catalog.build import Build
 from catalog.built_in_jobs import SPECS
 from catalog.messages import BUILD_TYPES, REPOSITORY_TYPES, build_messages, repository_messages
 from catalog.repository import Repository
-from catalog.rows import build_of_row, repository_of_row
 from domain import topics
-from domain.commands.application import AggregateKind, add_kind
 from domain.jobs.definition import add_built_in_jobs
 from projections import messages, tables
 
@@ -20,8 +18,6 @@ def install() -> None:
     """Add the catalog to this process; a second call changes nothing."""
     add_built_in_jobs(SPECS)
     topics.add(Repository, Build)
-    add_kind(Repository, AggregateKind(Repository.TOPIC, repository_of_row, "client_id"))
-    add_kind(Build, AggregateKind(Build.TOPIC, build_of_row))
     tables.add(repository_rows.TABLE, build_rows.TABLE)
     messages.add("repository", repository_messages, REPOSITORY_TYPES)
     messages.add("build", build_messages, BUILD_TYPES)

@@ -2,22 +2,32 @@
 
 First the contents of an app: what its author registered (`App`), and what an ingestion read
 (`Ingested`). Then the state, the events and the aggregate (`Repository`). Topics and fields of
-events are the on-disk format; `apply` only moves state.
+events are the on-disk format; `evolve` says what they do.
 """
-
-from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError
 from domain.identifiers import derived_id
-from domain.json_values import JsonObject
+from domain.json_values import Json, JsonObject
+from domain.state import (
+    Changes,
+    Documents,
+    Id,
+    Integer,
+    PlainEvent,
+    StateEvent,
+    Stateful,
+    Text,
+    Time,
+)
 
 MetadataStrategy = Literal["auto", "explicit"]
 """Whose name, description and tags an app has: what an ingestion finds, or its author's alone."""
@@ -66,55 +76,47 @@ class Ingested:
 IngestStatus = Literal["seed", "pending", "processing", "ready", "failed"]
 
 
-class RepositoryState:
-    """The state of a repository.
+class RepositoryState(TypedDict):
+    """An app of the catalog; `id` is what clients call it.
 
-    Attributes:
-        run_id: the run of its latest ingestion.
-        commit_sha: the commit that the latest attempt reads; None before it has reported one.
-        record: what the handlers of ingestion and build read.
+    `ingest_run_id` is the run of its latest ingestion, `ingest_commit_sha` the commit that its
+    latest attempt reads; None before it has reported one.
     """
 
-    def __init__(  # noqa: PLR0913 - the first event's fields
-        self,
-        repository_id: str,
-        name: str,
-        description: str,
-        repo_url: str,
-        dockerfile_path: str,
-        tags: list[JsonObject],
-        metadata_strategy: MetadataStrategy,
-    ) -> None:
-        self.client_id = repository_id
-        self.status: IngestStatus = "seed"
-        self.run_id: str | None = None
-        self.ingest_attempts = 0
-        self.commit_sha: str | None = None
-        self.author_tags = tags
-        self.env_templates: list[JsonObject] = []
-        self.record: JsonObject = {
-            "id": repository_id,
-            "name": name,
-            "description": description,
-            "repoUrl": repo_url,
-            "dockerfilePath": dockerfile_path,
-            "tags": list(tags),
-            "metadataStrategy": metadata_strategy,
-        }
-
-    def move(self, status: IngestStatus, run_id: str) -> None:
-        """Apply where the ingestion stands."""
-        self.status = status
-        self.run_id = run_id
+    aggregate_id: ReadOnly[Id]
+    id: ReadOnly[Text]
+    name: ReadOnly[Text]
+    description: ReadOnly[Text]
+    repo_url: ReadOnly[Text]
+    dockerfile_path: ReadOnly[Text]
+    tags: ReadOnly[Documents]
+    metadata_strategy: ReadOnly[Annotated[MetadataStrategy, "text"]]
+    ingest_status: ReadOnly[Annotated[IngestStatus, "text"]]
+    ingest_error: ReadOnly[Text | None]
+    ingest_attempts: ReadOnly[Integer]
+    commit_sha: ReadOnly[Text | None]
+    preview_tiles: ReadOnly[Documents]
+    launch_env_templates: ReadOnly[Documents]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+    last_ingested_at: ReadOnly[Time | None]
+    author_tags: ReadOnly[Documents]
+    ingest_run_id: ReadOnly[Id | None]
+    ingest_commit_sha: ReadOnly[Text | None]
 
 
 # The events of a repository. Their topics and fields are the on-disk format.
 
 
-class RepositoryEvent(Aggregate.Event):
+class RepositoryEvent(StateEvent):
     """Base of the repository's events."""
 
     TOPIC = "repository.event"
+
+    @staticmethod
+    def evolve(repository: RepositoryState, event: PlainEvent) -> Changes:
+        """Return what the event changes."""
+        raise NotImplementedError
 
 
 class Added(RepositoryEvent, Aggregate.Created):
@@ -135,6 +137,26 @@ class Added(RepositoryEvent, Aggregate.Created):
         """Lift an event from before authors could keep what they wrote."""
         state["metadata_strategy"] = "auto"
 
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        data = event.data
+        return {
+            "aggregate_id": str(event.aggregate_id),
+            "id": data["repository_id"],
+            "name": data["name"],
+            "description": data["description"],
+            "repo_url": data["repo_url"],
+            "dockerfile_path": data["dockerfile_path"],
+            "tags": data["tags"],
+            "author_tags": data["tags"],
+            "metadata_strategy": data["metadata_strategy"],
+            "ingest_status": "seed",
+            "ingest_attempts": 0,
+            "preview_tiles": [],
+            "launch_env_templates": [],
+            "created_at": event.at,
+        }
+
 
 class IngestionRequested(RepositoryEvent):
     """An ingestion run was launched."""
@@ -142,9 +164,9 @@ class IngestionRequested(RepositoryEvent):
     TOPIC = "repository.ingestion_requested"
     run_id: str
 
-    def apply(self, aggregate: RepositoryState) -> None:
-        aggregate.move("pending", self.run_id)
-        aggregate.commit_sha = None
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {**_ingestion(event, "pending"), "ingest_commit_sha": None}
 
 
 class IngestionStarted(RepositoryEvent):
@@ -155,10 +177,13 @@ class IngestionStarted(RepositoryEvent):
     attempt: int
     ingest_attempts: int
 
-    def apply(self, aggregate: RepositoryState) -> None:
-        aggregate.move("processing", self.run_id)
-        aggregate.ingest_attempts = self.ingest_attempts
-        aggregate.commit_sha = None
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {
+            **_ingestion(event, "processing"),
+            "ingest_attempts": event.data["ingest_attempts"],
+            "ingest_commit_sha": None,
+        }
 
 
 class CommitRead(RepositoryEvent):
@@ -168,8 +193,10 @@ class CommitRead(RepositoryEvent):
     run_id: str
     commit_sha: str
 
-    def apply(self, aggregate: RepositoryState) -> None:
-        aggregate.commit_sha = self.commit_sha
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        # Which commit the record is of, the attempt's end will tell.
+        return {"ingest_commit_sha": event.data["commit_sha"]}
 
 
 class IngestionRetryScheduled(RepositoryEvent):
@@ -188,8 +215,9 @@ class IngestionRetryScheduled(RepositoryEvent):
         """Lift an event from before failures had a commit."""
         state["commit_sha"] = None
 
-    def apply(self, aggregate: RepositoryState) -> None:
-        aggregate.move("pending", self.run_id)
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return _ingestion(event, "pending", event.data["error"])
 
 
 class IngestionSucceeded(RepositoryEvent):
@@ -212,13 +240,18 @@ class IngestionSucceeded(RepositoryEvent):
         """Lift an event from before there were previews."""
         state["preview_tiles"] = []
 
-    def apply(self, aggregate: RepositoryState) -> None:
-        aggregate.move("ready", self.run_id)
-        aggregate.record = {
-            **aggregate.record,
-            "name": self.name,
-            "description": self.description,
-            "dockerfilePath": self.dockerfile_path,
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        data = event.data
+        return {
+            **_ingestion(event, "ready"),
+            "last_ingested_at": event.at,
+            "commit_sha": data["commit_sha"],
+            "name": data["name"],
+            "description": data["description"],
+            "dockerfile_path": data["dockerfile_path"],
+            "tags": data["tags"],
+            "preview_tiles": data["preview_tiles"],
         }
 
 
@@ -238,8 +271,10 @@ class IngestionFailed(RepositoryEvent):
         """Lift an event from before failures had a commit."""
         state["commit_sha"] = None
 
-    def apply(self, aggregate: RepositoryState) -> None:
-        aggregate.move("failed", self.run_id)
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        failed = _ingestion(event, "failed", event.data["error"])
+        return {**failed, "last_ingested_at": event.at}
 
 
 class EnvTemplatesRead(RepositoryEvent):
@@ -249,17 +284,23 @@ class EnvTemplatesRead(RepositoryEvent):
     build_id: str
     launch_env_templates: list[JsonObject]
 
-    def apply(self, aggregate: RepositoryState) -> None:
-        aggregate.env_templates = self.launch_env_templates
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {"launch_env_templates": event.data["launch_env_templates"]}
+
+
+def _ingestion(event: PlainEvent, status: IngestStatus, error: Json = None) -> Changes:
+    return {"ingest_status": status, "ingest_error": error, "ingest_run_id": event.data["run_id"]}
 
 
 IN_PROGRESS: frozenset[str] = frozenset({"pending", "processing"})
 
 
-class Repository(RepositoryState, Aggregate):
+class Repository(Stateful[RepositoryState], Aggregate):
     """Aggregate of an app's repository."""
 
     TOPIC = "repository"
+    STATE = RepositoryState
 
     Event = RepositoryEvent
     Added = Added
@@ -271,8 +312,53 @@ class Repository(RepositoryState, Aggregate):
     IngestionFailed = IngestionFailed
     EnvTemplatesRead = EnvTemplatesRead
 
+    @property
+    def client_id(self) -> str:
+        """What clients call the app."""
+        return self.state["id"]
+
+    @property
+    def public_id(self) -> str:
+        return self.client_id
+
+    @property
+    def status(self) -> IngestStatus:
+        return self.state["ingest_status"]
+
+    @property
+    def run_id(self) -> str | None:
+        """The run of its latest ingestion."""
+        return self.state["ingest_run_id"]
+
+    @property
+    def commit_sha(self) -> str | None:
+        """What the latest attempt reads, once that is known."""
+        return self.state["ingest_commit_sha"]
+
+    @property
+    def ingest_attempts(self) -> int:
+        return self.state["ingest_attempts"]
+
+    @property
+    def author_tags(self) -> list[JsonObject]:
+        return self.state["author_tags"]
+
+    @property
+    def record(self) -> JsonObject:
+        """What the handlers of ingestion and build are given to read."""
+        state = self.state
+        return {
+            "id": state["id"],
+            "name": state["name"],
+            "description": state["description"],
+            "repoUrl": state["repo_url"],
+            "dockerfilePath": state["dockerfile_path"],
+            "tags": [*state["author_tags"]],
+            "metadataStrategy": state["metadata_strategy"],
+        }
+
     @classmethod
-    def add(cls, app: App, now: datetime) -> Repository:
+    def add(cls, app: App, now: datetime) -> Self:
         """Add the app.
 
         That its id is free is decided by the log, for the aggregate's id is derived from it.
@@ -350,7 +436,7 @@ class Repository(RepositoryState, Aggregate):
 
     def read_env_templates(self, build_id: str, templates: list[JsonObject], now: datetime) -> None:
         """Record which environment variables the app takes, unless it has done so already."""
-        if templates == self.env_templates:
+        if templates == self.state["launch_env_templates"]:
             return
         self.trigger_event(
             self.EnvTemplatesRead,

@@ -1,32 +1,40 @@
 """A bulk operation: one order about all runs that match a filter as of one position of the log.
 
 First what may be ordered, and of which runs (`Order`); then the aggregate with its events
-(`BulkOperation`), the size of a batch (`next_size`), and the aggregate as made from its row
-(`BulkFacts`).
+(`BulkOperation`), and the size of a batch (`next_size`).
 
 It processes the runs from the newest to the oldest, batch by batch. Each batch is one unit: the
 events of its runs, and the operation's own event that says how far it has got. So no run is
 processed twice, whichever process continues after a crash.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
-from typing_extensions import ReadOnly
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError, InvalidInputError, Issue
 from domain.filters import EVERYTHING, Conditions, conditions_of, read
 from domain.identifiers import event_id
-from domain.json_values import JsonObject, canonical
-from domain.ports import Row
-from domain.rehydration import Standing, restored
+from domain.json_values import Json, JsonObject, canonical
+from domain.state import (
+    BigInt,
+    Changes,
+    Document,
+    Documents,
+    Id,
+    PlainEvent,
+    StateEvent,
+    Stateful,
+    Text,
+    Texts,
+    Time,
+)
 
 Action = Literal["cancel", "retry", "rerun"]
 
@@ -70,7 +78,7 @@ class Order:
             "patch": self.patch,
         }
 
-    def is_same(self, other: Order) -> bool:
+    def is_same(self, other: "Order") -> bool:
         """Return whether the other one says the same, to the letter."""
         return canonical(self.said()) == canonical(other.said())
 
@@ -124,32 +132,52 @@ def checked(order: Order) -> Conditions:
 BulkStatus = Literal["running", "completed", "aborted"]
 
 
-class BulkState:
-    """What an operation's decisions need to know of it.
+MOST_REFUSALS = 20
+"""Refusals that the state keeps; its events have all."""
 
-    Attributes:
-        as_of: the position at which runs were chosen.
-        before: only runs created before this position are still to be gone through; None at first.
+
+class BulkState(TypedDict):
+    """A bulk operation, in the order in which clients see it.
+
+    `refusals` are the first refused runs, each with `run`, `code` and `why`. Its runs were chosen
+    as of the position `as_of`; those created before `left_before` are not done yet (None: all).
     """
 
-    def __init__(self, order: dict[str, Any], as_of: int, total: int, requested_by: str) -> None:
-        self.order = Order(**order)
-        self.as_of = as_of
-        self.total = total
-        self.requested_by = requested_by
-        self.status: BulkStatus = "running"
-        self.before: int | None = None
+    id: ReadOnly[Id]
+    action: ReadOnly[Annotated[Action, "text"]]
+    filter: ReadOnly[Texts]
+    reason: ReadOnly[Text]
+    patch: ReadOnly[Document | None]
+    status: ReadOnly[Annotated[BulkStatus, "text"]]
+    total: ReadOnly[BigInt]
+    done: ReadOnly[BigInt]
+    refused: ReadOnly[BigInt]
+    refusals: ReadOnly[Documents]
+    requested_by: ReadOnly[Text]
+    abort_reason: ReadOnly[Text | None]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+    completed_at: ReadOnly[Time | None]
+    as_of: ReadOnly[BigInt]
+    left_before: ReadOnly[BigInt | None]
+    created_position: ReadOnly[BigInt]
 
 
-class BulkOperation(BulkState, Aggregate):
+class BulkOperation(Stateful[BulkState], Aggregate):
     """Aggregate of a bulk operation."""
 
     TOPIC = "bulk_operation"
+    STATE = BulkState
 
-    class Event(Aggregate.Event):
+    class Event(StateEvent):
         """Base of the operation's events."""
 
         TOPIC = "bulk_operation.event"
+
+        @staticmethod
+        def evolve(operation: BulkState, event: PlainEvent) -> Changes:
+            """Return what the event changes."""
+            raise NotImplementedError
 
     class Requested(Event, Aggregate.Created):
         """Somebody ordered it; `total` runs were chosen as of the position `as_of`."""
@@ -159,6 +187,22 @@ class BulkOperation(BulkState, Aggregate):
         as_of: int
         total: int
         requested_by: str
+
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {
+                **cast("JsonObject", event.data["order"]),
+                "id": str(event.aggregate_id),
+                "status": "running",
+                "total": event.data["total"],
+                "done": 0,
+                "refused": 0,
+                "refusals": [],
+                "requested_by": event.data["requested_by"],
+                "as_of": event.data["as_of"],
+                "created_position": event.position,
+                "created_at": event.at,
+            }
 
     class Advanced(Event):
         """So many runs more were done; others refused. Those created before `before` are left.
@@ -171,18 +215,25 @@ class BulkOperation(BulkState, Aggregate):
         refused: list[JsonObject]
         before: int
 
-        def apply(self, aggregate: BulkState) -> None:
-            """Note how far it is."""
-            aggregate.before = self.before
+        @staticmethod
+        def evolve(operation: BulkState, event: PlainEvent) -> Changes:
+            refused = cast("list[Json]", event.data["refused"])
+            refusals: list[Json] = [*operation["refusals"], *refused]
+            return {
+                "done": operation["done"] + cast("int", event.data["done"]),
+                "refused": operation["refused"] + len(refused),
+                "refusals": refusals[:MOST_REFUSALS],
+                "left_before": event.data["before"],
+            }
 
     class Completed(Event):
         """All chosen runs were gone through."""
 
         TOPIC = "bulk_operation.completed"
 
-        def apply(self, aggregate: BulkState) -> None:
-            """End."""
-            aggregate.status = "completed"
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {"status": "completed", "completed_at": event.at}
 
     class Aborted(Event):
         """Somebody stopped it; what was done stays done."""
@@ -190,14 +241,47 @@ class BulkOperation(BulkState, Aggregate):
         TOPIC = "bulk_operation.aborted"
         reason: str | None
 
-        def apply(self, aggregate: BulkState) -> None:
-            """End."""
-            aggregate.status = "aborted"
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            reason = event.data["reason"]
+            return {"status": "aborted", "completed_at": event.at, "abort_reason": reason}
+
+    @property
+    def order(self) -> Order:
+        state = self.state
+        return Order(
+            action=state["action"],
+            filter=state["filter"],
+            reason=state["reason"],
+            patch=state["patch"],
+        )
+
+    @property
+    def as_of(self) -> int:
+        """The position at which runs were chosen."""
+        return self.state["as_of"]
+
+    @property
+    def before(self) -> int | None:
+        """Only runs created before this position are not done yet; None: all."""
+        return self.state["left_before"]
+
+    @property
+    def total(self) -> int:
+        return self.state["total"]
+
+    @property
+    def requested_by(self) -> str:
+        return self.state["requested_by"]
+
+    @property
+    def status(self) -> BulkStatus:
+        return self.state["status"]
 
     @classmethod
     def request(  # noqa: PLR0913 - the event's fields
         cls, own_id: UUID, order: Order, as_of: int, total: int, requested_by: str, now: datetime
-    ) -> BulkOperation:
+    ) -> Self:
         """Begin an operation.
 
         Args:
@@ -283,42 +367,3 @@ def next_size(size: int, held_ms: float) -> int:
     halved = size // 2
     near = max(halved, min(fitting, grown))
     return min(max(near, FEWEST), MOST)
-
-
-# An operation from its row: what decisions need, and nothing else.
-
-
-class BulkFacts(Standing):
-    """What decisions need of an operation's row."""
-
-    id: ReadOnly[str]
-    action: ReadOnly[Action]
-    filter: ReadOnly[list[str]]
-    reason: ReadOnly[str]
-    patch: ReadOnly[JsonObject | None]
-    as_of: ReadOnly[int]
-    total: ReadOnly[int]
-    requested_by: ReadOnly[str]
-    status: ReadOnly[BulkStatus]
-    left_before: ReadOnly[int | None]
-
-
-def bulk_of_row(row: Row) -> BulkOperation:
-    """Return an operation that decides as the one does that its events make."""
-    facts = cast("BulkFacts", row)
-    operation = restored(BulkOperation, facts["id"], facts)
-    BulkState.__init__(
-        operation,
-        order={
-            "action": facts["action"],
-            "filter": facts["filter"],
-            "reason": facts["reason"],
-            "patch": facts["patch"],
-        },
-        as_of=facts["as_of"],
-        total=facts["total"],
-        requested_by=facts["requested_by"],
-    )
-    operation.status = facts["status"]
-    operation.before = facts["left_before"]
-    return operation

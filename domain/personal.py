@@ -8,18 +8,19 @@ First the marks in schemas (`marks`, `mark_issues`, `subjects_of`), then the agg
 erased (`Subject`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from itertools import islice
+from typing import Self
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import cut_to_ms
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, escape
+from domain.state import BigInt, Changes, Id, PlainEvent, StateEvent, Stateful, Text, Time
 
 MARK = "x-subject"
 
@@ -203,35 +204,48 @@ def _inside(part: Json) -> Iterator[tuple[str, Json]]:
 # expect that version (`domain.ports.Unit.personal`).
 
 
-class Subject(Aggregate):
+class SubjectState(TypedDict):
+    """A key that was destroyed; `runs` is the number of runs that held data encrypted by it."""
+
+    key_id: ReadOnly[Id]
+    reason: ReadOnly[Text | None]
+    runs: ReadOnly[BigInt]
+    erased_at: ReadOnly[Time]
+
+
+class Subject(Stateful[SubjectState], Aggregate):
     """Aggregate of a subject under one key.
 
     Who comes back later gets another key, and is another subject.
     """
 
     TOPIC = "subject"
+    STATE = SubjectState
 
-    class Event(Aggregate.Event):
+    class Event(StateEvent):
         """Base of the subject's events."""
 
         TOPIC = "subject.event"
 
     class Erased(Event, Aggregate.Created):
-        """The subject's key is destroyed: what was encrypted by it cannot be read any more.
-
-        `runs` is in how many runs that was.
-        """
+        """The subject's key is destroyed: what was encrypted by it cannot be read any more."""
 
         TOPIC = "subject.erased"
         reason: str | None
         runs: int
 
-    def __init__(self, reason: str | None, runs: int) -> None:
-        self.reason = reason
-        self.runs = runs
+        @classmethod
+        def state_changes(cls, _: object, event: PlainEvent) -> Changes:
+            """Return the whole state: no other event follows."""
+            return {
+                "key_id": str(event.aggregate_id),
+                "reason": event.data["reason"],
+                "runs": event.data["runs"],
+                "erased_at": event.at,
+            }
 
     @classmethod
-    def erase(cls, key_id: UUID, reason: str | None, runs: int, now: datetime) -> Subject:
+    def erase(cls, key_id: UUID, reason: str | None, runs: int, now: datetime) -> Self:
         """Record the erasure of the subject whose key this is, and whose data so many runs held."""
         return cls._create(
             cls.Erased, id=key_id, timestamp=cut_to_ms(now), reason=reason, runs=runs

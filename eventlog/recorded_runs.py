@@ -10,6 +10,7 @@ from typing_extensions import ReadOnly
 
 from domain.clock import from_iso, to_iso
 from domain.errors import Issue, TooCostlyError
+from domain.state import Integer
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
@@ -19,7 +20,7 @@ from eventlog.personal import envelopes
 from projections import job_definitions
 from projections.envelope import Envelope
 from projections.job_definitions import JobDefinitionRow
-from projections.rows import Connection, Integer, read_rows, read_value
+from projections.rows import Connection, read_rows, read_value
 from projections.simulation import (
     History,
     RecordedRow,

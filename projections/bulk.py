@@ -1,28 +1,19 @@
-"""The table `bulk_operations`: its row and fold, and how it is read.
+"""The table `bulk_operations`: what was ordered, and how far each operation has got.
 
-First what was ordered, and how far each operation has got (`BulkRow`, `evolve`, `present`); then
-reading: one operation, lists, and operations that are not finished.
+What an event does to an operation, `domain/bulk.py` says. Here are its columns and its JSON for
+clients (`present`); then reading: one operation, lists, and operations that are not finished.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, cast
 from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.bulk import Action, BulkStatus
-from domain.json_values import Json, JsonObject
+from domain.bulk import BulkOperation, BulkState
+from domain.json_values import JsonObject
 from domain.ports import Row
-from projections.envelope import Envelope
 from projections.rows import (
-    BigInt,
     Connection,
-    Document,
-    Documents,
-    Id,
-    Text,
-    Texts,
-    Time,
     columns_of,
     presented,
     read_first,
@@ -30,38 +21,11 @@ from projections.rows import (
     shown_columns,
     within_page,
 )
-from projections.table import STATES, Changes, DecisiveRow, TableOf
-
-# The table `bulk_operations`: what was ordered, and how far each operation has got.
-
-MOST_REFUSALS = 20
-"""Refusals that the row keeps; its events have all."""
+from projections.table import STATES, DecisiveRow, TableOf
 
 
-class BulkRow(DecisiveRow):
-    """A bulk operation, in the order in which clients see it.
-
-    `refusals` are the first refused runs, each with `run`, `code` and `why`.
-    """
-
-    id: ReadOnly[Id]
-    action: ReadOnly[Annotated[Action, "text"]]
-    filter: ReadOnly[Texts]
-    reason: ReadOnly[Text]
-    patch: ReadOnly[Document | None]
-    status: ReadOnly[Annotated[BulkStatus, "text"]]
-    total: ReadOnly[BigInt]
-    done: ReadOnly[BigInt]
-    refused: ReadOnly[BigInt]
-    refusals: ReadOnly[Documents]
-    requested_by: ReadOnly[Text]
-    abort_reason: ReadOnly[Text | None]
-    created_at: ReadOnly[Time]
-    updated_at: ReadOnly[Time]
-    completed_at: ReadOnly[Time | None]
-    as_of: ReadOnly[BigInt]
-    left_before: ReadOnly[BigInt | None]
-    created_position: ReadOnly[BigInt]
+class BulkRow(DecisiveRow, BulkState):
+    """A bulk operation's state, and up to which event it goes."""
 
 
 COLUMNS = columns_of(BulkRow)
@@ -71,55 +35,9 @@ _HIDDEN = {"as_of", "left_before", "created_position", "aggregate_version", "pos
 SHOWN = shown_columns(BulkRow, hidden=_HIDDEN)
 
 
-def evolve(row: BulkRow | None, event: Envelope) -> Changes:
-    """Return the columns that the event changes."""
-    changed = _requested(event) if row is None else _changed(row, event)
-    changed["updated_at"] = event.at
-    return changed
-
-
-TABLE: TableOf[BulkRow] = TableOf("bulk_operations", "bulk_operation", "id", COLUMNS, evolve)
-
-
-def _requested(event: Envelope) -> Changes:
-    if event.topic != "bulk_operation.requested":
-        msg = f"bulk_operations does not know {event.topic} of what is not there"
-        raise ValueError(msg)
-    data = event.data
-    order = cast("JsonObject", data["order"])
-    return {
-        **order,
-        "status": "running",
-        "total": data["total"],
-        "done": 0,
-        "refused": 0,
-        "refusals": [],
-        "requested_by": data["requested_by"],
-        "as_of": data["as_of"],
-        "created_position": event.position,
-        "created_at": event.at,
-    }
-
-
-def _changed(row: BulkRow, event: Envelope) -> Changes:
-    data = event.data
-    match event.topic:
-        case "bulk_operation.advanced":
-            refused = cast("list[Json]", data["refused"])
-            refusals: list[Json] = [*row["refusals"], *refused]
-            return {
-                "done": row["done"] + cast("int", data["done"]),
-                "refused": row["refused"] + len(refused),
-                "refusals": refusals[:MOST_REFUSALS],
-                "left_before": data["before"],
-            }
-        case "bulk_operation.completed":
-            return {"status": "completed", "completed_at": event.at}
-        case "bulk_operation.aborted":
-            return {"status": "aborted", "completed_at": event.at, "abort_reason": data["reason"]}
-        case _:
-            msg = f"bulk_operations does not know {event.topic} here"
-            raise ValueError(msg)
+TABLE: TableOf[BulkRow] = TableOf(
+    "bulk_operations", "bulk_operation", "id", COLUMNS, BulkOperation.fold()
+)
 
 
 def present(row: Row) -> JsonObject:

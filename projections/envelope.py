@@ -13,6 +13,7 @@ from domain.clock import from_iso
 from domain.errors import UnreadableEventError
 from domain.identifiers import event_id
 from domain.json_values import JsonObject
+from domain.state import PlainEvent
 from domain.topics import class_version, event_class
 
 UNFOLDABLE = (KeyError, TypeError, ValueError, AttributeError)
@@ -34,31 +35,16 @@ class EventRow(TypedDict):
 
 
 @dataclass(slots=True)
-class Envelope:
-    """One event of the log, upcast to today's shape. Nobody changes it.
-
-    Not frozen, for then it would take five times as long to make, and a rebuild makes one of every
-    event.
+class Envelope(PlainEvent):
+    """An event with who wrote it, when and why, as auditors and clients are shown it.
 
     Attributes:
-        aggregate_id: whose event it is.
-        version: its number among the events of that aggregate (1, 2, …).
-        position: its place in the log.
-        topic: for example `job_run.started`.
-        at: when it happened, as ISO 8601 text.
-        data: the event's own fields; times are text.
         recorded_at: when the database wrote it.
         unreadable: why this version of the program cannot read it, or what it belongs to; None for
             nearly all. Its topic, `at` and data are shown as they are stored then.
         size: how many bytes are stored of it; 0 where nobody asks.
     """
 
-    aggregate_id: UUID
-    version: int
-    position: int
-    topic: str
-    at: str
-    data: JsonObject
     recorded_at: str | None = None
     actor: str | None = None
     correlation_id: str | None = None

@@ -3,22 +3,15 @@
 It cannot say whose keys they were.
 """
 
-from typing_extensions import ReadOnly
-
 from domain.json_values import JsonObject
+from domain.personal import Subject, SubjectState
 from domain.ports import Row
-from projections.envelope import Envelope
-from projections.rows import BigInt, Id, Text, Time, columns_of, presented, shown_columns
-from projections.table import Changes, ProjectedRow, TableOf
+from projections.rows import columns_of, presented, shown_columns
+from projections.table import ProjectedRow, TableOf
 
 
-class ErasedSubjectRow(ProjectedRow):
-    """A key that was destroyed."""
-
-    key_id: ReadOnly[Id]
-    reason: ReadOnly[Text | None]
-    runs: ReadOnly[BigInt]
-    erased_at: ReadOnly[Time]
+class ErasedSubjectRow(ProjectedRow, SubjectState):
+    """A destroyed key, and up to which event its row goes."""
 
 
 COLUMNS = columns_of(ErasedSubjectRow)
@@ -26,15 +19,9 @@ COLUMNS = columns_of(ErasedSubjectRow)
 SHOWN = shown_columns(ErasedSubjectRow, hidden={"aggregate_version", "position"})
 
 
-def evolve(row: ErasedSubjectRow | None, event: Envelope) -> Changes:
-    """Return the columns that the event changes."""
-    if row is not None or event.topic != "subject.erased":
-        msg = f"erased_subjects does not know {event.topic} here"
-        raise ValueError(msg)
-    return {"reason": event.data["reason"], "runs": event.data["runs"], "erased_at": event.at}
-
-
-TABLE: TableOf[ErasedSubjectRow] = TableOf("erased_subjects", "subject", "key_id", COLUMNS, evolve)
+TABLE: TableOf[ErasedSubjectRow] = TableOf(
+    "erased_subjects", "subject", "key_id", COLUMNS, Subject.fold()
+)
 
 
 def present(row: Row) -> JsonObject:

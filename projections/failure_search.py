@@ -13,7 +13,8 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.failures.grouping import Relative
 from domain.filters import Conditions
 from domain.identifiers import failure_group_id
-from projections.rows import Connection, Id, Integer, Text, read_rows, read_texts, read_value
+from domain.state import Id, Integer, Text
+from projections.rows import Connection, read_rows, read_texts, read_value
 
 _FAILURE = "(completed_position <= %(ended_by)s AND failure_reason = ANY(%({values})s))"
 """Whether a run ended so, by the position that is looked at: what is retried has not failed."""

@@ -2,24 +2,15 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Annotated, cast
 from uuid import UUID
 
 from typing_extensions import ReadOnly
 
+from domain.jobs.definition import DefinitionState, JobDefinition
 from domain.json_values import JsonObject
 from domain.ports import Row
-from domain.workers import Isolation
-from projections.envelope import Envelope
 from projections.rows import (
-    AnyJson,
-    BigInt,
     Connection,
-    Document,
-    Id,
-    Integer,
-    Text,
-    Time,
     columns_of,
     presented,
     read_first,
@@ -27,46 +18,11 @@ from projections.rows import (
     read_rows,
     shown_columns,
 )
-from projections.table import STATES, Changes, DecisiveRow2, TableOf
+from projections.table import STATES, DecisiveRow2, TableOf
 
 
-class JobDefinitionRow(DecisiveRow2):
-    """A job, in the order in which clients see it.
-
-    `paused` tells since when nothing of it starts, who wanted that, and why; None: it may. The row
-    of a job that was deleted stays for the sake of its runs.
-    """
-
-    id: ReadOnly[Id]
-    slug: ReadOnly[Text]
-    name: ReadOnly[Text]
-    version: ReadOnly[Integer]
-    type: ReadOnly[Text]
-    runtime: ReadOnly[Text]
-    entry_point: ReadOnly[Text]
-    parameters_schema: ReadOnly[Document]
-    default_parameters: ReadOnly[Document]
-    output_schema: ReadOnly[Document | None]
-    timeout_ms: ReadOnly[Integer | None]
-    retry_policy: ReadOnly[Document | None]
-    metadata: ReadOnly[AnyJson]
-    module_binding: ReadOnly[Document | None]
-    priority: ReadOnly[Integer]
-    max_concurrent_runs: ReadOnly[Integer | None]
-    concurrency_key: ReadOnly[Text | None]
-    concurrency_limit: ReadOnly[Integer]
-    rate_limit: ReadOnly[Document | None]
-    fairness_key: ReadOnly[Text | None]
-    unique_runs: ReadOnly[Document | None]
-    start_deadline_ms: ReadOnly[BigInt | None]
-    resources: ReadOnly[Document | None]
-    worker_labels: ReadOnly[Annotated[dict[str, str], "jsonb"]]
-    retention: ReadOnly[Document | None]
-    isolation: ReadOnly[Annotated[Isolation, "text"]]
-    paused: ReadOnly[Document | None]
-    deleted_at: ReadOnly[Time | None]
-    created_at: ReadOnly[Time]
-    updated_at: ReadOnly[Time]
+class JobDefinitionRow(DecisiveRow2, DefinitionState):
+    """A job's state, and up to which event it goes."""
 
 
 COLUMNS = columns_of(JobDefinitionRow)
@@ -82,36 +38,8 @@ SHOWN = {
 }
 
 
-def evolve(row: JobDefinitionRow | None, event: Envelope) -> Changes:  # noqa: ARG001 - every fold has this shape
-    """Return the columns that the event changes."""
-    match event.topic:
-        case "job_definition.registered":
-            spec = cast("JsonObject", event.data["spec"])
-            version = {"slug": event.data["slug"], "version": event.data["version"]}
-            return {**spec, **version, "created_at": event.at, "updated_at": event.at}
-        case "job_definition.revised":
-            changes = cast("JsonObject", event.data["changes"])
-            return {**changes, "version": event.data["version"], "updated_at": event.at}
-        case "job_definition.paused":
-            by, reason = event.data["by"], event.data["reason"]
-            paused: JsonObject = {"at": event.at, "by": by, "reason": reason}
-            return {"paused": paused, "updated_at": event.at}
-        case "job_definition.resumed":
-            return {"paused": None, "updated_at": event.at}
-        case "job_definition.deleted":
-            return {"deleted_at": event.at, "updated_at": event.at}
-        case "job_definition.registered_again":
-            spec = cast("JsonObject", event.data["spec"])
-            version = {"slug": event.data["slug"], "version": event.data["version"]}
-            anew: Changes = {"paused": None, "deleted_at": None}
-            return {**spec, **version, **anew, "updated_at": event.at}
-        case _:
-            msg = f"job_definitions does not know {event.topic}"
-            raise ValueError(msg)
-
-
 TABLE: TableOf[JobDefinitionRow] = TableOf(
-    "job_definitions", "job_definition", "id", COLUMNS, evolve, version=12
+    "job_definitions", "job_definition", "id", COLUMNS, JobDefinition.fold(), version=12
 )
 
 

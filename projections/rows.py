@@ -1,38 +1,25 @@
-"""Rows of the database: the one way in which they are read, and what their types say of columns.
+"""Rows of the database: the one way in which they are read, and which columns clients see.
 
 A row is the very dictionary that psycopg makes, read as a `TypedDict`: `row["attempt"]` is an int,
-and nothing is copied. A table's type names its columns by the annotations below, so that its SQL,
-its JSON and the API's models follow from it.
+and nothing is copied. A table's type names its columns (`domain.state`), so that its SQL, its JSON
+and the API's models follow from it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar, cast, get_args, get_origin
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from psycopg import AsyncConnection
-from typing_extensions import ReadOnly
 
-from domain.json_values import Json, JsonObject
+from domain.json_values import JsonObject
 from domain.ports import Row
+from domain.state import columns_in
 
 Connection = AsyncConnection[dict[str, Any]]
 """A connection set up by `eventlog.database.connection`: rows are dictionaries in plain JSON."""
 
 R = TypeVar("R", bound=Row)
 V = TypeVar("V", int, str, bool)
-
-Id = Annotated[str, "uuid"]
-Text = Annotated[str, "text"]
-Time = Annotated[str, "timestamptz"]
-Integer = Annotated[int, "integer"]
-BigInt = Annotated[int, "bigint"]
-Flag = Annotated[bool, "boolean"]
-AnyJson = Annotated[Json, "jsonb"]
-Document = Annotated[JsonObject, "jsonb"]
-Documents = Annotated[list[JsonObject], "jsonb"]
-Texts = Annotated[list[str], "jsonb"]
-Integers = Annotated[list[int], "jsonb"]
 
 _NO_VALUES: Mapping[str, object] = {}
 
@@ -117,44 +104,12 @@ def as_rows(of: type[R], rows: Sequence[Row]) -> list[R]:
     return cast("list[R]", rows)
 
 
-@dataclass(frozen=True)
-class Column:
-    """What a row's type says of a column.
-
-    Attributes:
-        kind: PostgreSQL's type.
-        value: the Python type of what stands in it.
-        nullable: whether it may be NULL.
-    """
-
-    name: str
-    kind: str
-    value: object
-    nullable: bool
-
-
-def columns_in(row_type: type[Row]) -> list[Column]:
-    """Return the columns of a row's type, in the order in which it names them."""
-    hints = row_type.__annotations__
-    return [_column(name, hint) for name, hint in hints.items()]
-
-
 def columns_of(row_type: type[Row]) -> dict[str, str]:
     """Return the names of the columns, each with PostgreSQL's type."""
     kinds: dict[str, str] = {}
     for column in columns_in(row_type):
         kinds[column.name] = column.kind
     return kinds
-
-
-def _column(name: str, hint: object) -> Column:
-    if get_origin(hint) is ReadOnly:
-        [hint] = get_args(hint)
-    nullable = get_origin(hint) is not Annotated
-    if nullable:
-        hint, _ = get_args(hint)
-    value, kind = get_args(hint)
-    return Column(name, kind, value, nullable)
 
 
 def shown_columns(row_type: type[Row], hidden: Collection[str]) -> dict[str, str]:

@@ -22,8 +22,8 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso, ms_between, to_iso
 from domain.json_values import Json, JsonObject
+from domain.state import Id, Integer, Text, Time
 from projections.envelope import Envelope
-from projections.rows import Id, Integer, Text, Time
 
 MOST_AT_A_TIME = 1_000_000
 """The highest limit that can be supposed."""

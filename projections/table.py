@@ -1,6 +1,6 @@
 """What all projected tables share: a description from which rows are written, rebuilt, checked."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar, cast
@@ -8,10 +8,9 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.json_values import Json
 from domain.ports import Row
-from projections.envelope import Envelope
-from projections.rows import BigInt, Connection
+from domain.state import BigInt, Changes, Evolve, PlainEvent
+from projections.rows import Connection
 
 
 class ProjectedRow(TypedDict):
@@ -47,9 +46,6 @@ aggregates have such events, beside it (docs/evolving-events.md)."""
 P = TypeVar("P", bound=ProjectedRow)
 P_co = TypeVar("P_co", bound=ProjectedRow, covariant=True)
 
-Changes = dict[str, Json]
-"""Columns that an event changes, with their new values."""
-
 
 @dataclass(frozen=True)
 class TableOf(Generic[P_co]):
@@ -60,7 +56,7 @@ class TableOf(Generic[P_co]):
         subject: the kind of aggregate whose events it folds: the topics' first word.
         key: the column that holds the aggregate's id.
         columns: every column, with its PostgreSQL type.
-        evolve: the fold: from the row before an event (None where there is none) to what changes.
+        evolve: the fold, mostly an aggregate's (`domain.state.Stateful.fold`).
         version: to be raised by one whenever `evolve` or `columns` change what a row says for the
             same events. Tables written by another version are rebuilt, or the operator is told to
             (`eventlog.rebuild.rebuild`).
@@ -74,7 +70,7 @@ class TableOf(Generic[P_co]):
     subject: str
     key: str
     columns: Mapping[str, str]
-    evolve: Callable[[P_co | None, Envelope], Changes]
+    evolve: Evolve[P_co]
     version: int = 1
     decisive: frozenset[str] = frozenset()
     only_shown: frozenset[str] = frozenset()
@@ -88,7 +84,7 @@ class TableOf(Generic[P_co]):
         """Return whose row it is."""
         return UUID(cast("str", row[self.key]))
 
-    def fold(self, row: Row | None, event: Envelope) -> P_co:
+    def fold(self, row: Row | None, event: PlainEvent) -> P_co:
         """Return the whole row after the event."""
         changed = self.changes(row, event)
         return self.moved(row, changed)
@@ -103,13 +99,9 @@ class TableOf(Generic[P_co]):
     def _empty(self) -> Row:
         return dict.fromkeys(self.columns)
 
-    def changes(self, row: Row | None, event: Envelope) -> Changes:
+    def changes(self, row: Row | None, event: PlainEvent) -> Changes:
         """Return what the event changes; it always moves the row's version and position."""
-        if row is None:
-            changed = self.evolve(None, event)
-            changed[self.key] = str(event.aggregate_id)
-        else:
-            changed = self.evolve(self.own(row), event)
+        changed = self.evolve(None if row is None else self.own(row), event)
         changed["aggregate_version"] = event.version
         changed["position"] = event.position
         state = self._vouching(row, event.topic)

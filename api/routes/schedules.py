@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
 from typing import Annotated
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Body, Query
@@ -45,7 +46,8 @@ from domain.identifiers import schedule_id as id_of
 from domain.json_values import Json, JsonObject
 from domain.schedules.calendar import Calendar
 from domain.schedules.calendar import Tick as CalendarTick
-from domain.schedules.rows import schedule_of_row
+from domain.schedules.schedule import Schedule as ScheduleAggregate
+from domain.state import rehydrate
 from eventlog.history.as_of import opened
 from eventlog.history.audit import EventFilter
 from projections import schedules
@@ -211,7 +213,7 @@ async def preview_schedule(
     """Show the next ticks of a schedule."""
     row = await _schedule_row(connection, schedule_id)
     # Before the zone is used: its error says what to do if this machine does not know the zone.
-    undecided = schedule_of_row(row).undecided()
+    undecided = rehydrate(ScheduleAggregate, UUID(row["aggregate_id"]), row).undecided()
     return _coming_ticks(islice(undecided, n), row["time_zone"])
 
 

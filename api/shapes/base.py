@@ -27,7 +27,7 @@ from domain.clock import from_iso
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from domain.schema.dialects import shortened
-from projections.rows import Column, columns_in
+from domain.state import Column, columns_in
 
 T = TypeVar("T")
 M = TypeVar("M")

@@ -34,11 +34,11 @@ from domain.jobs.definition import (
     LONGEST_KEPT_MS,
     LONGEST_PERIOD_MS,
     MOST_PARAMETERS,
-    MOST_STARTS,
     OnConflict,
     Spec,
     Until,
 )
+from domain.jobs.run_events import MOST_STARTS
 from domain.workers import MOST_LABELS, NAME, VALUE, Isolation
 from projections import job_definitions
 

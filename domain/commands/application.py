@@ -8,7 +8,6 @@ under the log's lock. Then `LogApplication`, on which commands are classes, one 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from itertools import takewhile
@@ -21,21 +20,15 @@ from eventsourcing.persistence import InfrastructureFactory, StoredEvent
 from eventsourcing.utils import Environment
 
 from domain import identifiers
-from domain.bulk import BulkOperation, bulk_of_row
 from domain.clock import Clock
 from domain.errors import NotAtHandError, NotFoundError, QuarantinedError, VersionConflictError
-from domain.failures.group import FailureGroup, FailureWatch
-from domain.failures.rows import group_of_row, watch_of_row
 from domain.jobs.definition import JobDefinition, Spec
-from domain.jobs.rows import definition_of_row, run_of_row
 from domain.jobs.run import JobRun
 from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved, State, Unit
 from domain.quarantine import Quarantine
 from domain.recent import Recent
-from domain.rehydration import seen_at
 from domain.run_followers import Effect, RunFollower, RunFollowers
-from domain.schedules.rows import schedule_of_row
-from domain.schedules.schedule import Schedule
+from domain.state import Stateful, rehydrate
 
 A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
@@ -58,36 +51,6 @@ _UNREADABLE = (
     OriginatorVersionError,
 )
 """What folding a history raises that this program did not write, or that somebody has edited."""
-
-
-@dataclass(frozen=True)
-class AggregateKind:
-    """A kind of aggregate that commands load.
-
-    Attributes:
-        topic: the first word of its events' topics.
-        of_row: makes an aggregate of its table's row.
-        name: the attribute that holds what clients call an aggregate.
-    """
-
-    topic: str
-    of_row: Callable[[Row], Aggregate]
-    name: str = "id"
-
-
-_KINDS: dict[type[Aggregate], AggregateKind] = {
-    JobDefinition: AggregateKind(JobDefinition.TOPIC, definition_of_row, "slug"),
-    JobRun: AggregateKind(JobRun.TOPIC, run_of_row),
-    BulkOperation: AggregateKind(BulkOperation.TOPIC, bulk_of_row),
-    Schedule: AggregateKind(Schedule.TOPIC, schedule_of_row, "slug"),
-    FailureGroup: AggregateKind(FailureGroup.TOPIC, group_of_row, "fingerprint"),
-    FailureWatch: AggregateKind(FailureWatch.TOPIC, watch_of_row),
-}
-
-
-def add_kind(aggregate_class: type[Aggregate], kind: AggregateKind) -> None:
-    """Let commands load a further kind of aggregate, in the whole process."""
-    _KINDS[aggregate_class] = kind
 
 
 class Recalling(Application[UUID]):
@@ -145,13 +108,12 @@ class Recalling(Application[UUID]):
         Raises:
             NotAtHandError: a history must be read first, and the lock is held.
         """
-        kind = _KINDS[aggregate_class]
         source = self.log_port if locked is None else locked
-        states = await source.states_of(kind.topic, ids)
+        states = await source.states_of(vars(aggregate_class)["TOPIC"], ids)
         found: dict[UUID, A] = {}
         lacking: list[UUID] = []
         for aggregate_id, state in states.items():
-            aggregate = _of_row(kind, state.row)
+            aggregate: Aggregate | None = _of_row(aggregate_class, aggregate_id, state.row)
             if aggregate is None:
                 aggregate = self._of_history(aggregate_id, state)
             if aggregate is None and aggregate_id not in self.quarantine:
@@ -174,8 +136,7 @@ class Recalling(Application[UUID]):
 
     def kept_run(self, run_id: UUID) -> JobRun | None:
         """Return a running run as this process left it, if it knows; it may be outdated."""
-        row = self.log_port.kept_run(run_id)
-        return cast("JobRun | None", _of_row(_KINDS[JobRun], row))
+        return _of_row(JobRun, run_id, self.log_port.kept_run(run_id))
 
     def _of_history(self, aggregate_id: UUID, state: State) -> Aggregate | None:
         """Return what has been folded in order to be at hand now, if it is still right."""
@@ -282,11 +243,11 @@ class Recalling(Application[UUID]):
             self._earlier.clear()
 
 
-def _of_row(kind: AggregateKind, row: Row | None) -> Aggregate | None:
+def _of_row(aggregate_class: type[A], aggregate_id: UUID, row: Row | None) -> A | None:
     if row is None:
         return None
     try:
-        return kind.of_row(row)
+        return rehydrate(aggregate_class, aggregate_id, row)
     except _UNREADABLE:
         return None  # Somebody has edited it.
 
@@ -406,9 +367,7 @@ class LogApplication(Recalling):
 
 def public_id(aggregate: Aggregate) -> str:
     """Return by which id clients ask for an aggregate."""
-    kind = _KINDS.get(type(aggregate))
-    name = "id" if kind is None else kind.name
-    return str(getattr(aggregate, name))
+    return aggregate.public_id if isinstance(aggregate, Stateful) else str(aggregate.id)
 
 
 def standing(definition: JobDefinition | None) -> JobDefinition:
@@ -422,7 +381,6 @@ def seen_heads(aggregates: Iterable[Aggregate]) -> dict[UUID, int]:
     """Return where the last events of those stood that come from their rows."""
     heads: dict[UUID, int] = {}
     for aggregate in aggregates:
-        position = seen_at(aggregate)
-        if position is not None:
-            heads[aggregate.id] = position
+        if isinstance(aggregate, Stateful) and aggregate.seen_at is not None:
+            heads[aggregate.id] = aggregate.seen_at
     return heads

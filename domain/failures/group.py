@@ -6,21 +6,32 @@ recurs, resolves and reopens groups by itself (`grouping.py`); people resolve, i
 them.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
-from typing import Literal
+from typing import Annotated, Literal, Self, cast
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
+from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import cut_to_ms
+from domain.clock import cut_to_ms, from_iso
 from domain.identifiers import FAILURE_WATCH_ID, failure_group_id
 from domain.json_values import Json, JsonObject, canonical
+from domain.state import (
+    BigInt,
+    Changes,
+    Id,
+    Integer,
+    Integers,
+    PlainEvent,
+    StateEvent,
+    Stateful,
+    Text,
+    Time,
+)
 
 # Which failures are the same: those of one job that differ only in what varies.
 #
@@ -156,44 +167,32 @@ MOST_VERSIONS = 100
 """Versions of its job that a group names, the newest; each is a part of its row."""
 
 
-class GroupState:
-    """The state of a failure group; its events move it.
+class GroupState(TypedDict):
+    """A failure group, in the order in which clients see it.
 
-    Attributes:
-        fingerprint: what names it.
-        status: `resolved` by somebody, or because none of its failures is left.
-        count: its failures whose run has not succeeded since.
-        last_at: when the last attempt failed so.
-        versions: of its job in which it failed so, in order.
-        resolved_at: when it was resolved, if it ever was.
-        resolved_in: the version of the job from which on a failure reopens it, None for any.
+    `count` is the number of failed attempts whose run has not succeeded since, `recovered` of those
+    whose run has. `changed_by` is who resolved, ignored or reopened it last. From the job's version
+    `resolved_in_version` on a failure reopens it; None: from any.
     """
 
-    fingerprint: str
-    status: Status
-    count: int
-    last_at: datetime
-    versions: list[int]
-    resolved_at: datetime | None
-    resolved_in: int | None
-
-    def add(self, failures: int, last_at: datetime, versions: Iterable[int]) -> None:
-        """Add more of its failures."""
-        self.count += failures
-        self.last_at = max(self.last_at, last_at)
-        self.versions = united(self.versions, versions)
-
-    def take_away(self, failures: int, at: datetime) -> None:
-        """Take failures away whose run has succeeded since."""
-        self.count = left_after(self.count, failures)
-        if self.status == "open" and self.count == 0:
-            self.settle(at, None)
-
-    def settle(self, at: datetime, in_version: int | None) -> None:
-        """Note that it is mended."""
-        self.status = "resolved"
-        self.resolved_at = at
-        self.resolved_in = in_version
+    aggregate_id: ReadOnly[Id]
+    fingerprint: ReadOnly[Text]
+    title: ReadOnly[Text]
+    job: ReadOnly[Text]
+    reason: ReadOnly[Text]
+    frame: ReadOnly[Text | None]
+    status: ReadOnly[Annotated[Status, "text"]]
+    count: ReadOnly[BigInt]
+    recovered: ReadOnly[BigInt]
+    first_at: ReadOnly[Time]
+    last_at: ReadOnly[Time]
+    affected_versions: ReadOnly[Integers]
+    sample_run: ReadOnly[Id]
+    changed_by: ReadOnly[Text | None]
+    resolved_at: ReadOnly[Time | None]
+    resolved_in_version: ReadOnly[Integer | None]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
 
 
 def united(versions: Iterable[int], more: Iterable[int]) -> list[int]:
@@ -202,21 +201,21 @@ def united(versions: Iterable[int], more: Iterable[int]) -> list[int]:
     return sorted(both)[-MOST_VERSIONS:]
 
 
-def left_after(count: int, recovered: int) -> int:
-    """Return how many failures are left; never less than none."""
-    return max(count - recovered, 0)
-
-
 # The group's events. Their topics and fields are the on-disk format.
 #
 # They hold what made failures alike at that time: the rule may change, and open groups stay what
 # they are.
 
 
-class GroupEvent(Aggregate.Event):
+class GroupEvent(StateEvent):
     """Base of the group's events."""
 
     TOPIC = "failure_group.event"
+
+    @staticmethod
+    def evolve(group: GroupState, event: PlainEvent) -> Changes:
+        """Return what the event changes."""
+        raise NotImplementedError
 
 
 class Opened(GroupEvent, Aggregate.Created):
@@ -247,6 +246,26 @@ class Opened(GroupEvent, Aggregate.Created):
         """Lift an event from before anybody asked where its failures stand."""
         state["positions"] = []
 
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        data = event.data
+        return {
+            "aggregate_id": str(event.aggregate_id),
+            "fingerprint": data["fingerprint"],
+            "title": data["title"],
+            "job": data["job"],
+            "reason": data["reason"],
+            "frame": data["frame"],
+            "status": "open",
+            "count": data["failures"],
+            "recovered": 0,
+            "first_at": data["first_at"],
+            "last_at": data["last_at"],
+            "affected_versions": data["versions"],
+            "sample_run": data["sample_run"],
+            "created_at": event.at,
+        }
+
 
 class Recurred(GroupEvent):
     """More attempts failed so."""
@@ -264,8 +283,16 @@ class Recurred(GroupEvent):
         """Lift an event from before anybody asked where its failures stand."""
         state["positions"] = []
 
-    def apply(self, aggregate: GroupState) -> None:
-        aggregate.add(self.failures, self.last_at, self.versions)
+    @staticmethod
+    def evolve(group: GroupState, event: PlainEvent) -> Changes:
+        versions = cast("list[int]", event.data["versions"])
+        return {
+            "count": group["count"] + cast("int", event.data["failures"]),
+            # Times as text are in order.
+            "last_at": max(group["last_at"], cast("str", event.data["last_at"])),
+            "affected_versions": [*united(group["affected_versions"], versions)],
+            "sample_run": event.data["sample_run"],
+        }
 
 
 class Recovered(GroupEvent):
@@ -277,8 +304,14 @@ class Recovered(GroupEvent):
     TOPIC = "failure_group.recovered"
     failures: int
 
-    def apply(self, aggregate: GroupState) -> None:
-        aggregate.take_away(self.failures, self.timestamp)
+    @staticmethod
+    def evolve(group: GroupState, event: PlainEvent) -> Changes:
+        recovered = cast("int", event.data["failures"])
+        left = max(group["count"] - recovered, 0)
+        changed: Changes = {"count": left, "recovered": group["recovered"] + recovered}
+        if group["status"] == "open" and left == 0:
+            changed |= _resolved(event, None)
+        return changed
 
 
 class Resolved(GroupEvent):
@@ -288,8 +321,9 @@ class Resolved(GroupEvent):
     by: str
     in_version: int | None
 
-    def apply(self, aggregate: GroupState) -> None:
-        aggregate.settle(self.timestamp, self.in_version)
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {**_resolved(event, event.data["in_version"]), "changed_by": event.data["by"]}
 
 
 class Ignored(GroupEvent):
@@ -298,8 +332,9 @@ class Ignored(GroupEvent):
     TOPIC = "failure_group.ignored"
     by: str
 
-    def apply(self, aggregate: GroupState) -> None:
-        aggregate.status = "ignored"
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {"status": "ignored", "changed_by": event.data["by"]}
 
 
 class Reopened(GroupEvent):
@@ -309,8 +344,13 @@ class Reopened(GroupEvent):
     by: str
     run_id: str | None
 
-    def apply(self, aggregate: GroupState) -> None:
-        aggregate.status = "open"
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {"status": "open", "changed_by": event.data["by"]}
+
+
+def _resolved(event: PlainEvent, in_version: Json) -> Changes:
+    return {"status": "resolved", "resolved_at": event.at, "resolved_in_version": in_version}
 
 
 BY_ITSELF = "system"
@@ -344,10 +384,11 @@ class About:
     likeness: Likeness
 
 
-class FailureGroup(GroupState, Aggregate):
+class FailureGroup(Stateful[GroupState], Aggregate):
     """Aggregate of a failure group."""
 
     TOPIC = "failure_group"
+    STATE = GroupState
 
     Event = GroupEvent
     Opened = Opened
@@ -357,35 +398,28 @@ class FailureGroup(GroupState, Aggregate):
     Ignored = Ignored
     Reopened = Reopened
 
-    def __init__(  # noqa: PLR0913 - the event's fields
-        self,
-        fingerprint: str,
-        job_id: str,
-        job: str,
-        reason: str,
-        title: str,
-        frame: str | None,
-        failures: int,
-        first_at: datetime,
-        last_at: datetime,
-        versions: list[int],
-        sample_run: str,
-        positions: list[int],
-    ) -> None:
-        # Only shown, or asked for.
-        del job_id, job, reason, title, frame, first_at, sample_run, positions
-        self.fingerprint = fingerprint
-        self.status = "open"
-        self.count = failures
-        self.last_at = last_at
-        self.versions = versions
-        self.resolved_at = None
-        self.resolved_in = None
+    @property
+    def fingerprint(self) -> str:
+        """What names it."""
+        return self.state["fingerprint"]
+
+    @property
+    def public_id(self) -> str:
+        return self.fingerprint
+
+    @property
+    def status(self) -> Status:
+        return self.state["status"]
+
+    @property
+    def count(self) -> int:
+        """Its failures whose run has not succeeded since."""
+        return self.state["count"]
 
     # Of the log
 
     @classmethod
-    def open(cls, about: About, failures: Sequence[Failure], now: datetime) -> FailureGroup:
+    def open(cls, about: About, failures: Sequence[Failure], now: datetime) -> Self:
         """Open a group with its first failures, which are in order."""
         likeness = about.likeness
         group_id = failure_group_id(likeness.fingerprint)
@@ -439,7 +473,7 @@ class FailureGroup(GroupState, Aggregate):
 
     def resolve(self, by: str, in_version: int | None, now: datetime) -> None:
         """Say that it is mended; said again, this changes nothing."""
-        if self.status == "resolved" and self.resolved_in == in_version:
+        if self.status == "resolved" and self.state["resolved_in_version"] == in_version:
             return
         self.trigger_event(
             FailureGroup.Resolved, timestamp=self._at(now), by=by, in_version=in_version
@@ -461,9 +495,11 @@ class FailureGroup(GroupState, Aggregate):
 
     def _is_news(self, failure: Failure) -> bool:
         """Return whether a failure says that what was resolved is not."""
-        if self.resolved_at is not None and failure.at <= self.resolved_at:
+        resolved_at = self.state["resolved_at"]
+        if resolved_at is not None and failure.at <= from_iso(resolved_at):
             return False
-        return self.resolved_in is None or failure.version >= self.resolved_in
+        from_version = self.state["resolved_in_version"]
+        return from_version is None or failure.version >= from_version
 
     def _at(self, now: datetime) -> datetime:
         # Never before the previous event, however the hosts' clocks are set.
@@ -482,19 +518,30 @@ def _versions_of(failures: Sequence[Failure]) -> list[int]:
 # A search moves it in the unit that records its findings, so no failure is recorded twice.
 
 
-class FailureWatch(Aggregate):
-    """Aggregate of the search.
+class WatchState(TypedDict):
+    """The search; failures up to the position `searched_until` are in groups."""
 
-    Attributes:
-        searched_until: the position up to which failures are noted.
-    """
+    aggregate_id: ReadOnly[Id]
+    searched_until: ReadOnly[BigInt]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+
+
+class FailureWatch(Stateful[WatchState], Aggregate):
+    """Aggregate of the search."""
 
     TOPIC = "failure_watch"
+    STATE = WatchState
 
-    class Event(Aggregate.Event):
+    class Event(StateEvent):
         """Base of its events."""
 
         TOPIC = "failure_watch.event"
+
+        @staticmethod
+        def evolve(watch: WatchState, event: PlainEvent) -> Changes:
+            """Return what the event changes."""
+            raise NotImplementedError
 
     class Begun(Event, Aggregate.Created):
         """The log was searched for the first time, up to `searched_until`."""
@@ -502,20 +549,30 @@ class FailureWatch(Aggregate):
         TOPIC = "failure_watch.begun"
         searched_until: int
 
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {
+                "aggregate_id": str(event.aggregate_id),
+                "searched_until": event.data["searched_until"],
+                "created_at": event.at,
+            }
+
     class Moved(Event):
         """It was searched up to `searched_until`."""
 
         TOPIC = "failure_watch.moved"
         searched_until: int
 
-        def apply(self, aggregate: FailureWatch) -> None:
-            aggregate.searched_until = self.searched_until
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {"searched_until": event.data["searched_until"]}
 
-    def __init__(self, searched_until: int) -> None:
-        self.searched_until = searched_until
+    @property
+    def searched_until(self) -> int:
+        return self.state["searched_until"]
 
     @classmethod
-    def begin(cls, searched_until: int, now: datetime) -> FailureWatch:
+    def begin(cls, searched_until: int, now: datetime) -> Self:
         """Record the first search."""
         return cls._create(
             cls.Begun, id=FAILURE_WATCH_ID, timestamp=cut_to_ms(now), searched_until=searched_until

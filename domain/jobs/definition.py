@@ -5,15 +5,14 @@ refused; then what a version says (`Spec`), and the aggregate (`JobDefinition`).
 version of its own, and the events keep all of them.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 from eventsourcing.domain import Aggregate
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import cut_to_ms
 from domain.errors import ConflictError, InvalidInputError, Issue
@@ -22,6 +21,19 @@ from domain.jobs.run_events import RetryPolicy, policy_issues
 from domain.json_values import Json, JsonObject, canonical
 from domain.personal import MARK, mark_issues, marks
 from domain.schema.validation import schema_issues
+from domain.state import (
+    AnyJson,
+    BigInt,
+    Changes,
+    Document,
+    Id,
+    Integer,
+    PlainEvent,
+    StateEvent,
+    Stateful,
+    Text,
+    Time,
+)
 from domain.workers import Isolation
 
 # Events from before some fields existed are read as if they had them.
@@ -80,9 +92,6 @@ def _spec_of(state: JsonObject) -> JsonObject:
     return cast("JsonObject", state["spec"])
 
 
-MOST_STARTS = 1_000
-"""The highest limit: so many starts are looked back at, and kept of one run."""
-
 LONGEST_PERIOD_MS = 2_678_400_000
 """31 days."""
 
@@ -105,7 +114,7 @@ class RateLimit:
     key: str | None
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Json] | None) -> RateLimit | None:
+    def from_json(cls, told: Mapping[str, Json] | None) -> Self | None:
         """Read what was validated when the job was registered."""
         if told is None:
             return None
@@ -146,7 +155,7 @@ class Retention:
     kept: Mapping[str, timedelta]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Json] | None) -> Retention:
+    def from_json(cls, told: Mapping[str, Json] | None) -> Self:
         """Read what was validated when the job was registered."""
         kept: dict[str, timedelta] = {}
         for status, name in _FIELDS.items():
@@ -202,7 +211,7 @@ class Unique:
     on_conflict: OnConflict
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Json] | None) -> Unique | None:
+    def from_json(cls, told: Mapping[str, Json] | None) -> Self | None:
         """Read what was validated when the job was registered."""
         if told is None:
             return None
@@ -440,7 +449,46 @@ def is_built_in_entry_point(entry_point: str) -> bool:
     return any(spec.entry_point == entry_point for spec in BUILT_IN_JOBS.values())
 
 
-class JobDefinition(Aggregate):
+class DefinitionState(TypedDict):
+    """A job, in the order in which clients see it.
+
+    `paused` says since when nothing of it starts, who paused it, and why; None: it may start. The
+    row of a deleted job stays for the sake of its runs.
+    """
+
+    id: ReadOnly[Id]
+    slug: ReadOnly[Text]
+    name: ReadOnly[Text]
+    version: ReadOnly[Integer]
+    type: ReadOnly[Text]
+    runtime: ReadOnly[Text]
+    entry_point: ReadOnly[Text]
+    parameters_schema: ReadOnly[Document]
+    default_parameters: ReadOnly[Document]
+    output_schema: ReadOnly[Document | None]
+    timeout_ms: ReadOnly[Integer | None]
+    retry_policy: ReadOnly[Document | None]
+    metadata: ReadOnly[AnyJson]
+    module_binding: ReadOnly[Document | None]
+    priority: ReadOnly[Integer]
+    max_concurrent_runs: ReadOnly[Integer | None]
+    concurrency_key: ReadOnly[Text | None]
+    concurrency_limit: ReadOnly[Integer]
+    rate_limit: ReadOnly[Document | None]
+    fairness_key: ReadOnly[Text | None]
+    unique_runs: ReadOnly[Document | None]
+    start_deadline_ms: ReadOnly[BigInt | None]
+    resources: ReadOnly[Document | None]
+    worker_labels: ReadOnly[Annotated[dict[str, str], "jsonb"]]
+    retention: ReadOnly[Document | None]
+    isolation: ReadOnly[Annotated[Isolation, "text"]]
+    paused: ReadOnly[Document | None]
+    deleted_at: ReadOnly[Time | None]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+
+
+class JobDefinition(Stateful[DefinitionState], Aggregate):
     """Aggregate of a definition in its current version.
 
     What runs that are pinned to an earlier one obey, its events tell
@@ -448,11 +496,18 @@ class JobDefinition(Aggregate):
     """
 
     TOPIC = "job_definition"
+    STATE = DefinitionState
+    CACHED = ("spec",)
 
-    class Event(Aggregate.Event):
+    class Event(StateEvent):
         """Base of the definition's events."""
 
         TOPIC = "job_definition.event"
+
+        @staticmethod
+        def evolve(job: DefinitionState, event: PlainEvent) -> Changes:
+            """Return what the event changes."""
+            raise NotImplementedError
 
     class Registered(WithWholeSpec, Event, Aggregate.Created):
         """The job exists from now on."""
@@ -462,6 +517,16 @@ class JobDefinition(Aggregate):
         version: int
         spec: dict[str, Any]
 
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {
+                **cast("JsonObject", event.data["spec"]),
+                "id": str(event.aggregate_id),
+                "slug": event.data["slug"],
+                "version": event.data["version"],
+                "created_at": event.at,
+            }
+
     class Revised(Event):
         """The job has a new version; `changes` holds the fields that differ from the last one."""
 
@@ -469,9 +534,10 @@ class JobDefinition(Aggregate):
         version: int
         changes: dict[str, Any]
 
-        def apply(self, aggregate: JobDefinition) -> None:
-            aggregate.spec = replace(aggregate.spec, **self.changes)
-            aggregate.current = self.version
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            changes = cast("JsonObject", event.data["changes"])
+            return {**changes, "version": event.data["version"]}
 
     class Paused(Event):
         """Nothing of the job starts from now on; `by` is who wanted that."""
@@ -480,24 +546,28 @@ class JobDefinition(Aggregate):
         by: str
         reason: str | None
 
-        def apply(self, aggregate: JobDefinition) -> None:
-            aggregate.is_paused = True
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            by, reason = event.data["by"], event.data["reason"]
+            return {"paused": {"at": event.at, "by": by, "reason": reason}}
 
     class Resumed(Event):
         """What waits may start again."""
 
         TOPIC = "job_definition.resumed"
 
-        def apply(self, aggregate: JobDefinition) -> None:
-            aggregate.is_paused = False
+        @staticmethod
+        def evolve(*_: object) -> Changes:
+            return {"paused": None}
 
     class Deleted(Event):
         """The job is gone but for its history."""
 
         TOPIC = "job_definition.deleted"
 
-        def apply(self, aggregate: JobDefinition) -> None:
-            aggregate.is_deleted = True
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {"deleted_at": event.at}
 
     class RegisteredAgain(WithWholeSpec, Event):
         """The job exists again after its deletion; its versions go on to be counted."""
@@ -507,18 +577,45 @@ class JobDefinition(Aggregate):
         version: int
         spec: dict[str, Any]
 
-        def apply(self, aggregate: JobDefinition) -> None:
-            JobDefinition.__init__(aggregate, self.slug, self.version, self.spec)
+        @staticmethod
+        def evolve(_: object, event: PlainEvent) -> Changes:
+            return {
+                **cast("JsonObject", event.data["spec"]),
+                "slug": event.data["slug"],
+                "version": event.data["version"],
+                "paused": None,
+                "deleted_at": None,
+            }
 
-    def __init__(self, slug: str, version: int, spec: dict[str, Any]) -> None:
-        self.slug = slug
-        self.current = version
-        self.spec = Spec(**spec)
-        self.is_paused = False
-        self.is_deleted = False
+    @property
+    def slug(self) -> str:
+        return self.state["slug"]
+
+    @property
+    def public_id(self) -> str:
+        return self.slug
+
+    @property
+    def current(self) -> int:
+        """The number of the current version."""
+        return self.state["version"]
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The content of the current version."""
+        content: dict[str, Any] = {**self.state}
+        return Spec(**{name: content[name] for name in SPEC_FIELDS})
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state["paused"] is not None
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.state["deleted_at"] is not None
 
     @classmethod
-    def register(cls, slug: str, spec: Spec, version: int, now: datetime) -> JobDefinition:
+    def register(cls, slug: str, spec: Spec, version: int, now: datetime) -> Self:
         """Register a job.
 
         That its slug is free is decided by the log, for the id is derived from the slug.

@@ -15,7 +15,16 @@ from domain.clock import cut_to_ms, later, ms_between
 from domain.errors import ConflictError, InvalidInputError, Issue
 from domain.jobs.definition import JobDefinition, Spec
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Grouped, Requested, RunEvent, grouped, requested
+from domain.jobs.run_events import (
+    FAIR,
+    RATE,
+    UNIQUE_UNTIL,
+    Grouped,
+    Requested,
+    RunEvent,
+    grouped,
+    requested,
+)
 from domain.json_values import JsonObject, canonical, escape
 from domain.personal import subject_issues, subjects_of
 from domain.schema.validation import merged, violations
@@ -24,16 +33,6 @@ from domain.schema.validation import merged, violations
 
 MAX_KEY_BYTES = 1_000
 """A value as JSON: an index holds it, whose entries end below 2 704 bytes."""
-
-RATE = "rate"
-"""The runs that `rateLimit` counts together."""
-
-FAIR = "fair"
-"""The runs of which `fairnessKey` lets one start in each round."""
-
-UNIQUE_UNTIL = "unique_until_"
-"""The runs of which `unique` lets one be, until its start or its end: `unique_until_start`,
-`unique_until_end`."""
 
 WHOLE_JOB = ""
 """Stands for the value where all runs of a job count together, or a run has none."""

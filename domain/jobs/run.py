@@ -1,8 +1,9 @@
 """One run of a job: its states, and who may move it from one to the next.
 
 `docs/state-machine.md` draws the machine; `tests/unit/domain/jobs/test_state_machine.py` walks
-every pair of state and command. Commands decide and trigger an event; an event's `apply` only moves
-state. No command reads a clock or makes a random number: both come in.
+every pair of state and command. Commands decide and trigger an event; what that does to the run,
+its `evolve` says (`run_events.py`). No command reads a clock or makes a random number: both are
+arguments.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from apphub_jobs.personal import without_personal
-from domain.clock import cut_to_ms, later
+from domain.clock import cut_to_ms, from_iso, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
 from domain.jobs.run_events import (
@@ -25,17 +27,22 @@ from domain.jobs.run_events import (
     FailureReason,
     Holder,
     Report,
+    RetryPolicy,
     RunState,
+    Status,
     fitting,
     fitting_message,
     named,
 )
+from domain.json_values import JsonObject
+from domain.state import Stateful
 
 
-class JobRun(RunState, Aggregate):
-    """Aggregate of a run. Its state is what decisions need; everything shown is a projection."""
+class JobRun(Stateful[RunState], Aggregate):
+    """Aggregate of a run."""
 
     TOPIC = run_events.RUN_TOPIC
+    STATE = RunState
 
     Event = run_events.RunEvent
     Requested = run_events.Requested
@@ -55,6 +62,119 @@ class JobRun(RunState, Aggregate):
     def request(cls, **fields: Any) -> JobRun:
         """Create a pending run; the fields are those of `Requested`, `id` and `timestamp`."""
         return cls._create(cls.Requested, **fields)
+
+    # What decisions read of the state
+
+    @property
+    def status(self) -> Status:
+        return self.state["status"]
+
+    @property
+    def slug(self) -> str:
+        return self.state["slug"]
+
+    @property
+    def definition_id(self) -> UUID:
+        return UUID(self.state["job_definition_id"])
+
+    @property
+    def definition_version(self) -> int:
+        return self.state["definition_version"]
+
+    @property
+    def entry_point(self) -> str:
+        return self.state["entry_point"]
+
+    @property
+    def parameters(self) -> JsonObject:
+        return self.state["parameters"]
+
+    @property
+    def context(self) -> JsonObject | None:
+        """The launch's context, without what handlers have reported."""
+        return self.state["launch_context"]
+
+    @property
+    def merged_context(self) -> JsonObject:
+        """The launch's context, and what handlers have reported."""
+        return self.state["context"] or {}
+
+    @property
+    def metrics(self) -> JsonObject:
+        """What handlers have reported."""
+        return self.state["metrics"] or {}
+
+    @property
+    def timeout_ms(self) -> int | None:
+        return self.state["timeout_ms"]
+
+    @property
+    def attempt(self) -> int:
+        return self.state["attempt"]
+
+    @property
+    def max_attempts(self) -> int:
+        return self.state["max_attempts"]
+
+    @property
+    def retry_policy(self) -> RetryPolicy:
+        return RetryPolicy.from_json(self.state["retry_policy"])
+
+    @property
+    def priority(self) -> int:
+        return self.state["priority"]
+
+    @property
+    def scheduled_at(self) -> datetime:
+        return from_iso(self.state["scheduled_at"])
+
+    @property
+    def start_deadline_at(self) -> datetime | None:
+        deadline = self.state["start_deadline_at"]
+        return None if deadline is None else from_iso(deadline)
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the execution started that runs, or that the last event has ended."""
+        started = self.state["started_at"] or self.state_before["started_at"]
+        return None if started is None else from_iso(started)
+
+    @property
+    def execution(self) -> int:
+        return self.state["execution"]
+
+    @property
+    def holder(self) -> Holder | None:
+        """Which worker and execution may speak for the run; None where nothing runs."""
+        worker_id = self.state["worker_id"]
+        return None if worker_id is None else Holder(worker_id, self.state["execution"])
+
+    @property
+    def cancel_requested(self) -> bool:
+        return self.state["cancel_requested_at"] is not None
+
+    @property
+    def request_digest(self) -> str | None:
+        return self.state["request_digest"]
+
+    @property
+    def requested_by(self) -> str:
+        return self.state["requested_by"]
+
+    @property
+    def personal(self) -> dict[str, list[str]]:
+        """By the id of a subject's key, the parameters that were encrypted by it."""
+        return self.state["personal"] or {}
+
+    @property
+    def personal_parameters(self) -> list[str]:
+        """The parameters whose values are personal data."""
+        return [name for of_key in self.personal.values() for name in of_key]
+
+    @property
+    def erased(self) -> list[str]:
+        """Those of the personal parameters whose values are gone with their subject."""
+        return cast("list[str]", self.state.get("erased") or [])
 
     # Commands of the launcher
 
@@ -293,7 +413,7 @@ class JobRun(RunState, Aggregate):
         failure_reason: FailureReason | None = None,
     ) -> None:
         # What the client said tells more than how it then stopped.
-        told = self.cancel_reason or reason
+        told = self.state["cancel_reason"] or reason
         self.trigger_event(
             JobRun.Canceled,
             timestamp=self._at(now),

@@ -1,23 +1,37 @@
 """The events of a run, and the values and state that they move.
 
-First the retry policy and the words of commands and events (`Holder`, `Report`, `Failure`); then
+First the retry policy and the values of commands and events (`Holder`, `Report`, `Failure`); then
 what of a handler's reports fits into a run (`fitting`); then the state (`RunState`), and the
-events. Topics and fields of events are the on-disk format; `apply` only moves state. The aggregate,
-`JobRun`, stands apart, so that it and the events need not import each other.
+events. Topics and fields of events are the on-disk format; `evolve` says what an event does to the
+state, in the aggregate (`JobRun`) as in its row.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
+from typing_extensions import ReadOnly, TypedDict
 
+from domain.clock import ms_since
 from domain.errors import Issue
 from domain.json_values import Json, JsonObject, canonical
+from domain.state import (
+    AnyJson,
+    BigInt,
+    Changes,
+    Document,
+    Id,
+    Integer,
+    PlainEvent,
+    StateEvent,
+    Stateful,
+    Text,
+    Texts,
+    Time,
+)
 
 # When a failed attempt is tried again. Pure: the randomness is an argument.
 
@@ -44,7 +58,7 @@ class RetryPolicy:
     jitter: str = "none"
 
     @classmethod
-    def from_json(cls, policy: Mapping[str, Json] | None) -> RetryPolicy:
+    def from_json(cls, policy: Mapping[str, Json] | None) -> Self:
         """Read a validated policy as clients give it (camelCase, every field optional)."""
         given = policy or {}
         max_delay_ms = _whole(given.get("maxDelayMs"), cls.max_delay_ms)
@@ -274,108 +288,96 @@ def _cut(name: str) -> str:
     return text
 
 
-class RunState:
-    """The state of a run, for its commands to decide by.
+FIRST_STATUS: Status = "pending"
+"""What every run is by its first event."""
 
-    Attributes:
-        context: that of the launch.
-        metrics: what handlers have reported.
-        merged_context: the launch's context, and what handlers have reported.
-        personal: by the id of a subject's key, the parameters that were encrypted by it.
-        erased: those parameters whose values are gone with their subject.
+RAISED = frozenset({"error", "permanent_error"})
+"""Failure reasons with which a stack stands in the run's context."""
+
+MOST_STARTS = 1_000
+"""The highest `rateLimit`: a run keeps this number of its last starts."""
+
+RATE = "rate"
+"""The runs that `rateLimit` counts together."""
+
+FAIR = "fair"
+"""The runs of which `fairnessKey` lets one start in each round."""
+
+UNIQUE_UNTIL = "unique_until_"
+"""The runs of which `unique` lets one be, until its start or its end: `unique_until_start`,
+`unique_until_end`."""
+
+
+class RunState(TypedDict):
+    """A run as its last event left it, in the order in which clients see it.
+
+    `launch_context` is the launch's context, `context` what handlers have reported on top of it.
+    `personal` has, by the id of a subject's key, the parameters that were encrypted by it.
+    Of a run that counts for its job's `rateLimit`, `rate_value` says with which others, and
+    `starts` are its last starts. Of a run of a job whose runs are unique, `unique_value` says by
+    what, and `unique_until` until its `start` or its `end`. Of a run whose job lets values take
+    turns, `fair_value` is its own, and `last_turn` the position of its last start.
     """
 
-    def __init__(  # noqa: PLR0913 - what decisions need of the first event
-        self,
-        slug: str,
-        definition_id: str,
-        definition_version: int,
-        entry_point: str,
-        parameters: JsonObject,
-        context: JsonObject | None,
-        timeout_ms: int | None,
-        max_attempts: int,
-        retry_policy: JsonObject | None,
-        priority: int,
-        scheduled_at: datetime,
-        start_deadline_at: datetime | None,
-        request_digest: str | None,
-        requested_by: str,
-        personal: dict[str, list[str]] | None = None,
-        erased: list[str] | None = None,
-    ) -> None:
-        self.status: Status = "pending"
-        self.slug = slug
-        self.definition_id = UUID(definition_id)
-        self.definition_version = definition_version
-        self.entry_point = entry_point
-        self.parameters = parameters
-        self.context = context
-        self.priority = priority
-        self.timeout_ms = timeout_ms
-        self.max_attempts = max_attempts
-        self.retry_policy = RetryPolicy.from_json(retry_policy)
-        self.scheduled_at = scheduled_at
-        self.start_deadline_at = start_deadline_at
-        self.request_digest = request_digest
-        self.requested_by = requested_by
-        self.personal = personal or {}
-        self.erased = erased or []
-        self.attempt = 1
-        self.execution = 0
-        self.started_at: datetime | None = None
-        self.holder: Holder | None = None
-        self.cancel_requested = False
-        self.cancel_reason: str | None = None
-        self.metrics: JsonObject = {}
-        self.merged_context: JsonObject = context or {}
+    id: ReadOnly[Id]
+    job_definition_id: ReadOnly[Id]
+    slug: ReadOnly[Text]
+    definition_version: ReadOnly[Integer]
+    entry_point: ReadOnly[Text]
+    status: ReadOnly[Annotated[Status, "text"]]
+    parameters: ReadOnly[Document]
+    result: ReadOnly[AnyJson]
+    error_message: ReadOnly[Text | None]
+    failure_reason: ReadOnly[Text | None]
+    logs_url: ReadOnly[Text | None]
+    metrics: ReadOnly[Document | None]
+    context: ReadOnly[Document | None]
+    timeout_ms: ReadOnly[Integer | None]
+    attempt: ReadOnly[Integer]
+    max_attempts: ReadOnly[Integer]
+    execution: ReadOnly[Integer]
+    worker_id: ReadOnly[Text | None]
+    duration_ms: ReadOnly[BigInt | None]
+    priority: ReadOnly[Integer]
+    concurrency_value: ReadOnly[Text | None]
+    scheduled_at: ReadOnly[Time]
+    start_deadline_at: ReadOnly[Time | None]
+    started_at: ReadOnly[Time | None]
+    completed_at: ReadOnly[Time | None]
+    cancel_requested_at: ReadOnly[Time | None]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+    idempotency_key: ReadOnly[Text | None]
+    requested_by: ReadOnly[Text]
+    created_position: ReadOnly[BigInt]
+    completed_position: ReadOnly[BigInt | None]
+    personal: ReadOnly[Annotated[dict[str, list[str]], "jsonb"] | None]
+    launch_context: ReadOnly[Document | None]
+    retry_policy: ReadOnly[Document | None]
+    request_digest: ReadOnly[Text | None]
+    cancel_reason: ReadOnly[Text | None]
+    rate_value: ReadOnly[Text | None]
+    starts: ReadOnly[Texts | None]
+    last_start_at: ReadOnly[Time | None]
+    fair_value: ReadOnly[Text | None]
+    last_turn: ReadOnly[BigInt | None]
+    unique_value: ReadOnly[Text | None]
+    unique_until: ReadOnly[Text | None]
 
-    @property
-    def personal_parameters(self) -> list[str]:
-        """The parameters whose values are personal data."""
-        return [name for of_key in self.personal.values() for name in of_key]
 
-    def report(self, metrics: JsonObject, context: JsonObject) -> None:
-        """Apply what a handler reported."""
-        if metrics:
-            self.metrics = {**self.metrics, **metrics}
-        if context:
-            self.merged_context = {**self.merged_context, **context}
-
-    def begin(self, worker_id: str, execution: int, started_at: datetime) -> None:
-        """Apply a claim."""
-        self.started_at = started_at
-        self.status = "running"
-        self.execution = execution
-        self.holder = Holder(worker_id, execution)
-
-    def release(self) -> None:
-        """Apply that nobody runs it any more, though it has not ended."""
-        self.status = "pending"
-        self.holder = None
-
-    def end(self, status: Status) -> None:
-        """Apply a final status."""
-        self.status = status
-        self.holder = None
-
-    def retry_or_end(self, retry_at: datetime | None, final_status: Status) -> None:
-        """Apply the end of an attempt."""
-        if retry_at is None:
-            self.end(final_status)
-            return
-        self.release()
-        self.attempt += 1
-        self.scheduled_at = retry_at
-
+# The events: their topics and fields are the on-disk format.
 
 RUN_TOPIC = "job_run"
 
 
-class RunEvent(Aggregate.Event):
+class RunEvent(StateEvent):
     """Base of the run's events."""
 
     TOPIC = "job_run.event"
+
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        raise NotImplementedError
 
 
 class Requested(RunEvent, Aggregate.Created):
@@ -398,6 +400,43 @@ class Requested(RunEvent, Aggregate.Created):
     idempotency_key: str | None
     request_digest: str | None
     requested_by: str
+
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        data = event.data
+        return {
+            "id": str(event.aggregate_id),
+            "job_definition_id": data["definition_id"],
+            "slug": data["slug"],
+            "definition_version": data["definition_version"],
+            "entry_point": data["entry_point"],
+            "status": FIRST_STATUS,
+            "parameters": data["parameters"],
+            "context": data["context"],
+            "timeout_ms": data["timeout_ms"],
+            "attempt": 1,
+            "max_attempts": data["max_attempts"],
+            "execution": 0,
+            "priority": data["priority"],
+            "concurrency_value": data["concurrency_value"],
+            "scheduled_at": data["scheduled_at"],
+            "start_deadline_at": data["start_deadline_at"],
+            "created_at": event.at,
+            "idempotency_key": data["idempotency_key"],
+            "requested_by": data["requested_by"],
+            "created_position": event.position,
+            # Of a decrypted event alone.
+            "personal": data.get("personal"),
+            "launch_context": data["context"],
+            "retry_policy": data["retry_policy"],
+            "request_digest": data["request_digest"],
+        }
+
+    def apply(self, aggregate: Stateful[Any]) -> None:
+        super().apply(aggregate)
+        erased = vars(self).get("erased")
+        if erased:  # No column: it follows from which keys there are.
+            aggregate.state = {**aggregate.state, "erased": erased}
 
 
 def requested(run_id: UUID, at: datetime, fields: dict[str, Any]) -> Requested:
@@ -432,8 +471,16 @@ class Grouped(RunEvent):
     value, or an empty text for all runs; so has `fair`, or an empty text for none;
     `unique_until_start` or `unique_until_end` has parameters."""
 
-    def apply(self, aggregate: RunState) -> None:
-        """Change nothing: no decision of the run's own depends on it."""
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        groups = cast("dict[str, str]", event.data["groups"])
+        changed: Changes = {"rate_value": groups.get(RATE), "fair_value": groups.get(FAIR)}
+        for until in ("start", "end"):
+            value = groups.get(f"{UNIQUE_UNTIL}{until}")
+            if value is not None:
+                changed["unique_value"] = value
+                changed["unique_until"] = until
+        return changed
 
 
 def grouped(run_id: UUID, at: datetime, groups: dict[str, str]) -> Grouped:
@@ -471,8 +518,27 @@ class Started(ExecutionEvent):
     TOPIC = "job_run.started"
     attempt: int
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.begin(self.worker_id, self.execution, self.timestamp)
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        changed: Changes = {
+            "status": "running",
+            "started_at": event.at,
+            "worker_id": event.data["worker_id"],
+            "execution": event.data["execution"],
+            # Why an earlier attempt failed stands in its event: a running run has not failed.
+            "error_message": None,
+            "failure_reason": None,
+        }
+        context = run["context"]
+        if context and context.get("stack") and run["failure_reason"] in RAISED:
+            changed["context"] = {name: context[name] for name in context if name != "stack"}
+        if run["rate_value"] is not None:
+            starts: list[Json] = [*(run["starts"] or []), event.at]
+            changed["starts"] = starts[-MOST_STARTS:]
+            changed["last_start_at"] = event.at
+        if run["fair_value"] is not None:
+            changed["last_turn"] = event.position
+        return changed
 
 
 class Progressed(ReportedEvent):
@@ -480,8 +546,9 @@ class Progressed(ReportedEvent):
 
     TOPIC = "job_run.progressed"
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.report(self.metrics, self.context)
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        return _reported(run, event.data)
 
 
 class Succeeded(ReportedEvent):
@@ -490,9 +557,13 @@ class Succeeded(ReportedEvent):
     TOPIC = "job_run.succeeded"
     result: Any
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.end("succeeded")
-        aggregate.report(self.metrics, self.context)
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        return {
+            **_ended(run, event, "succeeded"),
+            **_reported(run, event.data),
+            "result": event.data["result"],
+        }
 
 
 class AttemptFailed(ReportedEvent):
@@ -504,9 +575,9 @@ class AttemptFailed(ReportedEvent):
     failure_reason: str
     retry_at: datetime | None
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.retry_or_end(self.retry_at, "failed")
-        aggregate.report(self.metrics, self.context)
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        return {**_retried_or_ended(run, event, "failed"), **_reported(run, event.data)}
 
 
 class AttemptTimedOut(ReportedEvent):
@@ -521,9 +592,9 @@ class AttemptTimedOut(ReportedEvent):
     failure_reason: str
     retry_at: datetime | None
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.retry_or_end(self.retry_at, "expired")
-        aggregate.report(self.metrics, self.context)
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        return {**_retried_or_ended(run, event, "expired"), **_reported(run, event.data)}
 
 
 class AttemptLost(ExecutionEvent):
@@ -534,8 +605,9 @@ class AttemptLost(ExecutionEvent):
     error_message: str
     retry_at: datetime | None
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.retry_or_end(self.retry_at, "failed")
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        return {**_retried_or_ended(run, event, "failed"), "failure_reason": "worker_lost"}
 
 
 class HandedBack(ExecutionEvent):
@@ -543,8 +615,9 @@ class HandedBack(ExecutionEvent):
 
     TOPIC = "job_run.handed_back"
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.release()
+    @staticmethod
+    def evolve(*_: object) -> Changes:
+        return {**_NOT_RUNNING, "status": "pending"}
 
 
 class StartDeadlinePassed(RunEvent):
@@ -552,8 +625,13 @@ class StartDeadlinePassed(RunEvent):
 
     TOPIC = "job_run.start_deadline_passed"
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.end("expired")
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        return {
+            **_ended(run, event, "expired"),
+            "failure_reason": "start_deadline",
+            "error_message": "the run had not started by its start deadline",
+        }
 
 
 class CancelRequested(RunEvent):
@@ -562,9 +640,9 @@ class CancelRequested(RunEvent):
     TOPIC = "job_run.cancel_requested"
     reason: str | None
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.cancel_requested = True
-        aggregate.cancel_reason = self.reason
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {"cancel_requested_at": event.at, "cancel_reason": event.data["reason"]}
 
 
 class Canceled(RunEvent):
@@ -583,6 +661,66 @@ class Canceled(RunEvent):
     context: JsonObject
     logs_url: str | None
 
-    def apply(self, aggregate: RunState) -> None:
-        aggregate.end("canceled")
-        aggregate.report(self.metrics, self.context)
+    @staticmethod
+    def evolve(run: RunState, event: PlainEvent) -> Changes:
+        return {
+            **_ended(run, event, "canceled"),
+            **_reported(run, event.data),
+            "error_message": event.data["reason"],
+            "failure_reason": event.data["failure_reason"],
+            "cancel_requested_at": run["cancel_requested_at"] or event.at,
+        }
+
+
+def _reported(run: RunState, data: JsonObject) -> Changes:
+    """Merge a handler's report; an empty one changes nothing."""
+    changed: Changes = {}
+    if data["metrics"]:
+        changed["metrics"] = _merged(run["metrics"], data["metrics"])
+    if data["context"]:
+        changed["context"] = _merged(run["context"], data["context"])
+    if data["logs_url"] is not None:
+        changed["logs_url"] = data["logs_url"]
+    return changed
+
+
+def _merged(before: JsonObject | None, reported: Json) -> JsonObject:
+    new = cast("JsonObject", reported)
+    return new if before is None else {**before, **new}
+
+
+_NOT_RUNNING: Changes = {
+    "started_at": None,
+    "completed_at": None,
+    "duration_ms": None,
+    "worker_id": None,
+}
+
+
+def _ended(run: RunState, event: PlainEvent, status: Status) -> Changes:
+    return {
+        "status": status,
+        "completed_at": event.at,
+        "completed_position": event.position,
+        "duration_ms": ms_since(run["started_at"], event.at),
+        "worker_id": None,
+    }
+
+
+def _retried_or_ended(run: RunState, event: PlainEvent, final_status: Status) -> Changes:
+    """Return what the end of an attempt changes."""
+    data = event.data
+    why: Changes = {
+        "error_message": data["error_message"],
+        "failure_reason": data.get("failure_reason"),
+    }
+    if data["retry_at"] is None:
+        return {**_ended(run, event, final_status), **why}
+    attempt = cast("int", data["attempt"])
+    return {
+        **_NOT_RUNNING,
+        **why,
+        "status": "pending",
+        "attempt": attempt + 1,
+        "scheduled_at": data["retry_at"],
+    }

@@ -4,123 +4,88 @@ First the state, then the events, then the aggregate (`Schedule`). Commands deci
 events; the time is an argument. `domain.schedules.ticks.settle` decides what becomes of a tick.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime
+from functools import cached_property
 from itertools import chain
-from typing import Any
+from typing import Annotated, Any, Self, cast
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
+from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import CLOCK_STEP, cut_to_ms, later, to_iso
+from domain.clock import CLOCK_STEP, cut_to_ms, from_iso, later, to_iso
 from domain.errors import ConflictError, InvalidInputError, Issue, NotFoundError, QuarantinedError
 from domain.identifiers import schedule_id, tick_run_id
-from domain.json_values import JsonObject, canonical
+from domain.json_values import Json, JsonObject, canonical
 from domain.personal import erased_from
-from domain.schedules.calendar import MAX_BUFFERED, Calendar, SkipReason, Spec, Stretch, Tick
+from domain.schedules.calendar import (
+    MAX_BUFFERED,
+    Calendar,
+    Overlap,
+    SkipReason,
+    Spec,
+    Stretch,
+    Tick,
+)
+from domain.state import (
+    BigInt,
+    Changes,
+    Document,
+    Documents,
+    Flag,
+    Id,
+    Integer,
+    PlainEvent,
+    StateEvent,
+    Stateful,
+    Text,
+    Texts,
+    Time,
+)
 
 
-class ScheduleState:
-    """The state of a schedule; its events move it.
+class ScheduleState(TypedDict):
+    """A schedule, in the order in which clients see it; `id` is what they call it.
 
-    Attributes:
-        slug: what clients call it.
-        current: the number of its version.
-        decided_until: ticks due until then have been decided. Where the clock was set back since,
-            `next_at` lies before it, and those that fire from then on are decided once more, but
-            for those that have a run.
-        next_at: when the next tick fires, as it was known at the last event.
-        open_runs: ids of its runs that were not found to have ended, in the order of their launch.
-        manual_runs: those of them that people launched, by a trigger or a backfill.
-        buffered: when the ticks were due that wait, in this order.
-        carried: ticks of former versions that were due before the current one began, and had not
-            fired; in the order in which they fire.
-        already_launched: when ticks were due that come again and have a run or wait for one. No
-            event says so: it is looked up before a decision.
+    Ticks due until `decided_until` have been decided. Where the clock was set back since, `next_at`
+    lies before it, and those that fire from then on are decided once more, but for those that have
+    a run. `next_at` is when the next tick fires, as it was known at the last event. `open_runs` are
+    its runs that were not seen to have ended, in the order of their launch; `manual_runs` those of
+    them that people launched. `buffered` are the times at which the waiting ticks were due;
+    `carried` are ticks of former versions that are still to fire, each with `dueAt` and `firesAt`.
+    `last_tick` has `dueAt`, `outcome`, `reason` and `runId`, and `paused` has `at`, `by`, `reason`
+    and `runId`.
     """
 
-    already_launched: Collection[datetime] = frozenset()
-    slug: str
-    current: int
-    spec: Spec
-    is_paused: bool
-    is_deleted: bool
-    decided_until: datetime
-    next_at: datetime | None
-    open_runs: list[str]
-    manual_runs: list[str]
-    buffered: list[datetime]
-    carried: list[Tick]
-
-    def __init__(
-        self,
-        slug: str,
-        version: int,
-        spec: dict[str, Any],
-        decided_until: datetime,
-        next_at: datetime | None,
-    ) -> None:
-        self.slug = slug
-        self.current = version
-        self.spec = Spec(**spec)
-        self.is_paused = False
-        self.is_deleted = False
-        self.decided_until = decided_until
-        self.next_at = next_at
-        self.open_runs = []
-        self.manual_runs = []
-        self.buffered = []
-        self.carried = []
-
-    @property
-    def calendar_runs(self) -> list[str]:
-        """Return those of its open runs that ticks launched: the ones that `overlap` speaks of."""
-        if not self.manual_runs:
-            return self.open_runs
-        manual = set(self.manual_runs)
-        return [run_id for run_id in self.open_runs if run_id not in manual]
-
-    @property
-    def comes_again(self) -> bool:
-        """Return whether it decides ticks once more, for the clock was set back."""
-        return self.next_at is not None and self.next_at <= self.decided_until
-
-    def is_ahead_of(self, now: datetime) -> bool:
-        """Return whether ticks have been decided that are to come, for the clock was set back."""
-        return self.decided_until > now + CLOCK_STEP
-
-    def open_run(self, run_id: str, *, is_manual: bool) -> None:
-        """Note a run that was launched."""
-        self.open_runs = [*self.open_runs, run_id]
-        if is_manual:
-            self.manual_runs = [*self.manual_runs, run_id]
-
-    def close_run(self, ended: str) -> None:
-        """Note that a run has ended."""
-        self.open_runs = [run_id for run_id in self.open_runs if run_id != ended]
-        self.manual_runs = [run_id for run_id in self.manual_runs if run_id != ended]
-
-    def begin_anew(self) -> None:
-        """Note that nothing of its former life is left."""
-        self.is_deleted = False
-        self.is_paused = False
-        self.open_runs = []
-        self.manual_runs = []
-        self.buffered = []
-        self.carried = []
-
-    def decide_until(self, moment: datetime) -> None:
-        """Note that ticks until then are decided; those of a backfill were so before."""
-        self.decided_until = max(self.decided_until, moment)
-
-    def drop_waiting(self, first: datetime, last: datetime) -> None:
-        """Note that ticks which were due within these times wait no more, nor are to fire."""
-        self.buffered = [due_at for due_at in self.buffered if not first <= due_at <= last]
-        self.carried = [tick for tick in self.carried if not first <= tick.due_at <= last]
+    aggregate_id: ReadOnly[Id]
+    id: ReadOnly[Text]
+    version: ReadOnly[Integer]
+    job: ReadOnly[Text]
+    parameters: ReadOnly[Document]
+    cron: ReadOnly[Text | None]
+    every_ms: ReadOnly[BigInt | None]
+    time_zone: ReadOnly[Text]
+    exclude: ReadOnly[Texts]
+    overlap: ReadOnly[Annotated[Overlap, "text"]]
+    catch_up_ms: ReadOnly[BigInt]
+    jitter_ms: ReadOnly[BigInt]
+    start_at: ReadOnly[Time | None]
+    end_at: ReadOnly[Time | None]
+    pause_on_failure: ReadOnly[Flag]
+    paused: ReadOnly[Document | None]
+    next_at: ReadOnly[Time | None]
+    last_tick: ReadOnly[Document | None]
+    open_runs: ReadOnly[Texts]
+    manual_runs: ReadOnly[Texts]
+    buffered: ReadOnly[Texts]
+    created_at: ReadOnly[Time]
+    updated_at: ReadOnly[Time]
+    deleted_at: ReadOnly[Time | None]
+    decided_until: ReadOnly[Time]
+    carried: ReadOnly[Documents]
 
 
 # The schedule's events. Their topics and fields are the on-disk format.
@@ -135,10 +100,15 @@ BY_BACKFILL = "backfill"
 """The cause of past ticks that somebody has launched."""
 
 
-class ScheduleEvent(Aggregate.Event):
+class ScheduleEvent(StateEvent):
     """Base of the schedule's events."""
 
     TOPIC = "schedule.event"
+
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        """Return what the event changes."""
+        raise NotImplementedError
 
 
 class Registered(ScheduleEvent, Aggregate.Created):
@@ -149,6 +119,22 @@ class Registered(ScheduleEvent, Aggregate.Created):
     version: int
     spec: dict[str, Any]
     next_at: datetime | None
+
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {
+            **cast("JsonObject", event.data["spec"]),
+            "aggregate_id": str(event.aggregate_id),
+            "id": event.data["slug"],
+            "version": event.data["version"],
+            "next_at": event.data["next_at"],
+            "decided_until": event.at,
+            "open_runs": [],
+            "manual_runs": [],
+            "buffered": [],
+            "carried": [],
+            "created_at": event.at,
+        }
 
 
 class Revised(ScheduleEvent):
@@ -172,15 +158,15 @@ class Revised(ScheduleEvent):
         state["carried_due_at"] = None
         state["carried_fires_at"] = None
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.spec = replace(aggregate.spec, **self.changes)
-        aggregate.current = self.version
-        aggregate.next_at = self.next_at
-        aggregate.decide_until(self.timestamp)
-        if self.carried_due_at is not None and self.carried_fires_at is not None:
-            tick = Tick(self.carried_due_at, self.carried_fires_at)
-            carried = [*aggregate.carried, tick]
-            aggregate.carried = sorted(carried, key=lambda one: one.fires_at)
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        carried = [*schedule["carried"]]
+        due_at = event.data["carried_due_at"]
+        if due_at is not None:
+            carried.append({"dueAt": due_at, "firesAt": event.data["carried_fires_at"]})
+        carried.sort(key=lambda tick: cast("str", tick["firesAt"]))
+        changes = cast("JsonObject", event.data["changes"])
+        return {**changes, **_new_version(schedule, event), "carried": [*carried]}
 
 
 class Paused(ScheduleEvent):
@@ -191,8 +177,11 @@ class Paused(ScheduleEvent):
     reason: str | None
     run_id: str | None
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.is_paused = True
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        data = event.data
+        reason, run_id = data["reason"], data["run_id"]
+        return {"paused": {"at": event.at, "by": data["by"], "reason": reason, "runId": run_id}}
 
 
 class Resumed(ScheduleEvent):
@@ -200,8 +189,9 @@ class Resumed(ScheduleEvent):
 
     TOPIC = "schedule.resumed"
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.is_paused = False
+    @staticmethod
+    def evolve(*_: object) -> Changes:
+        return {"paused": None}
 
 
 class Deleted(ScheduleEvent):
@@ -210,11 +200,9 @@ class Deleted(ScheduleEvent):
     TOPIC = "schedule.deleted"
     reason: str | None
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.is_deleted = True
-        aggregate.next_at = None
-        aggregate.buffered = []
-        aggregate.carried = []
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {"deleted_at": event.at, "next_at": None, "buffered": [], "carried": []}
 
 
 class RegisteredAnew(ScheduleEvent):
@@ -228,12 +216,18 @@ class RegisteredAnew(ScheduleEvent):
     spec: dict[str, Any]
     next_at: datetime | None
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.spec = Spec(**self.spec)
-        aggregate.current = self.version
-        aggregate.begin_anew()
-        aggregate.next_at = self.next_at
-        aggregate.decide_until(self.timestamp)
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        return {
+            **cast("JsonObject", event.data["spec"]),
+            **_new_version(schedule, event),
+            "paused": None,
+            "deleted_at": None,
+            "open_runs": [],
+            "manual_runs": [],
+            "buffered": [],
+            "carried": [],
+        }
 
 
 class TickEvent(ScheduleEvent):
@@ -253,11 +247,13 @@ class TickLaunched(TickEvent):
     TOPIC = "schedule.tick_launched"
     run_id: str
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.next_at = self.next_at
-        aggregate.decide_until(self.due_at)
-        aggregate.drop_waiting(self.due_at, self.due_at)
-        aggregate.open_run(self.run_id, is_manual=self.cause == BY_BACKFILL)
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        is_manual = event.data["cause"] == BY_BACKFILL
+        return {
+            **_decided(schedule, event, "launched"),
+            **_opened(schedule, event, is_manual=is_manual),
+        }
 
 
 class TickSkipped(TickEvent):
@@ -280,10 +276,9 @@ class TickSkipped(TickEvent):
         """Lift an event from when ticks were missed that were decided late, whatever for."""
         state["watched_since"] = None
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.next_at = self.next_at
-        aggregate.decide_until(self.last_due_at)
-        aggregate.drop_waiting(self.due_at, self.last_due_at)
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        return _decided(schedule, event, "skipped")
 
 
 class TickBuffered(TickEvent):
@@ -291,11 +286,10 @@ class TickBuffered(TickEvent):
 
     TOPIC = "schedule.tick_buffered"
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.next_at = self.next_at
-        aggregate.decide_until(self.due_at)
-        aggregate.drop_waiting(self.due_at, self.due_at)
-        aggregate.buffered = [*aggregate.buffered, self.due_at]
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        waiting: list[Json] = [*schedule["buffered"], event.data["due_at"]]
+        return {**_decided(schedule, event, "buffered"), "buffered": waiting}
 
 
 class Replanned(ScheduleEvent):
@@ -304,8 +298,9 @@ class Replanned(ScheduleEvent):
     TOPIC = "schedule.replanned"
     next_at: datetime | None
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.next_at = self.next_at
+    @staticmethod
+    def evolve(_: object, event: PlainEvent) -> Changes:
+        return {"next_at": event.data["next_at"]}
 
 
 class Triggered(ScheduleEvent):
@@ -314,8 +309,9 @@ class Triggered(ScheduleEvent):
     TOPIC = "schedule.triggered"
     run_id: str
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.open_run(self.run_id, is_manual=True)
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        return _opened(schedule, event, is_manual=True)
 
 
 class RunEnded(ScheduleEvent):
@@ -325,8 +321,56 @@ class RunEnded(ScheduleEvent):
     run_id: str
     status: str
 
-    def apply(self, aggregate: ScheduleState) -> None:
-        aggregate.close_run(self.run_id)
+    @staticmethod
+    def evolve(schedule: ScheduleState, event: PlainEvent) -> Changes:
+        ended = event.data["run_id"]
+        return {
+            "open_runs": [run_id for run_id in schedule["open_runs"] if run_id != ended],
+            "manual_runs": [run_id for run_id in schedule["manual_runs"] if run_id != ended],
+        }
+
+
+def _new_version(schedule: ScheduleState, event: PlainEvent) -> Changes:
+    return {
+        "version": event.data["version"],
+        "next_at": event.data["next_at"],
+        "decided_until": max(schedule["decided_until"], event.at),
+    }
+
+
+def _decided(schedule: ScheduleState, event: PlainEvent, outcome: str) -> Changes:
+    """Return what changes with a tick, or with several in a row; times as text are in order."""
+    data = event.data
+    first = cast("str", data["due_at"])
+    last = cast("str", data.get("last_due_at", first))
+    waiting: Changes = {
+        "buffered": [due_at for due_at in schedule["buffered"] if not first <= due_at <= last],
+        "carried": [
+            tick for tick in schedule["carried"] if not first <= cast("str", tick["dueAt"]) <= last
+        ],
+    }
+    if data["cause"] == BY_BACKFILL:
+        # Its time is over, so it moves the schedule no further.
+        return waiting
+    return {
+        **waiting,
+        "next_at": data["next_at"],
+        "decided_until": max(schedule["decided_until"], last),
+        "last_tick": {
+            "dueAt": last,
+            "outcome": outcome,
+            "reason": data.get("reason"),
+            "runId": data.get("run_id"),
+        },
+    }
+
+
+def _opened(schedule: ScheduleState, event: PlainEvent, *, is_manual: bool) -> Changes:
+    run_id = event.data["run_id"]
+    opened: Changes = {"open_runs": [*schedule["open_runs"], run_id]}
+    if is_manual:
+        opened["manual_runs"] = [*schedule["manual_runs"], run_id]
+    return opened
 
 
 BY_ITSELF = "system"
@@ -335,10 +379,19 @@ BY_ITSELF = "system"
 _BAD_ENDS = frozenset({"failed", "expired"})
 
 
-class Schedule(ScheduleState, Aggregate):
+_SPEC_FIELDS = tuple(one.name for one in fields(Spec))
+
+
+class Schedule(Stateful[ScheduleState], Aggregate):
     """Aggregate of a schedule in its current version."""
 
     TOPIC = "schedule"
+    STATE = ScheduleState
+    CACHED = ("spec", "buffered", "carried")
+
+    already_launched = cast("Collection[datetime]", frozenset())
+    """When ticks were due that come again and have a run or wait for one. No event says so: it is
+    looked up before a decision."""
 
     Event = ScheduleEvent
     Registered = Registered
@@ -354,15 +407,83 @@ class Schedule(ScheduleState, Aggregate):
     Triggered = Triggered
     RunEnded = RunEnded
 
-    def __init__(
-        self, slug: str, version: int, spec: dict[str, Any], next_at: datetime | None
-    ) -> None:
-        super().__init__(slug, version, spec, self.created_on, next_at)
+    @property
+    def slug(self) -> str:
+        """What clients call it."""
+        return self.state["id"]
+
+    @property
+    def public_id(self) -> str:
+        return self.slug
+
+    @property
+    def current(self) -> int:
+        """The number of its version."""
+        return self.state["version"]
+
+    @cached_property
+    def spec(self) -> Spec:
+        """The content of its version."""
+        content: dict[str, Any] = {**self.state}
+        return Spec(**{name: content[name] for name in _SPEC_FIELDS})
+
+    @property
+    def is_paused(self) -> bool:
+        return self.state["paused"] is not None
+
+    @property
+    def is_deleted(self) -> bool:
+        return self.state["deleted_at"] is not None
+
+    @property
+    def decided_until(self) -> datetime:
+        return from_iso(self.state["decided_until"])
+
+    @property
+    def next_at(self) -> datetime | None:
+        next_at = self.state["next_at"]
+        return None if next_at is None else from_iso(next_at)
+
+    @property
+    def comes_again(self) -> bool:
+        """Whether it decides ticks once more, for the clock was set back."""
+        return self.next_at is not None and self.next_at <= self.decided_until
+
+    def is_ahead_of(self, now: datetime) -> bool:
+        """Return whether ticks have been decided that are to come, for the clock was set back."""
+        return self.decided_until > now + CLOCK_STEP
+
+    @property
+    def open_runs(self) -> list[str]:
+        return self.state["open_runs"]
+
+    @property
+    def manual_runs(self) -> list[str]:
+        return self.state["manual_runs"]
+
+    @property
+    def calendar_runs(self) -> list[str]:
+        """Those of its open runs that ticks launched: the ones that `overlap` speaks of."""
+        manual = set(self.manual_runs)
+        return [run_id for run_id in self.open_runs if run_id not in manual]
+
+    @cached_property
+    def buffered(self) -> list[datetime]:
+        """When the ticks were due that wait, in this order."""
+        return [from_iso(due_at) for due_at in self.state["buffered"]]
+
+    @cached_property
+    def carried(self) -> list[Tick]:
+        """Ticks of former versions that are still to fire, in the order in which they fire."""
+        return [
+            Tick(from_iso(cast("str", tick["dueAt"])), from_iso(cast("str", tick["firesAt"])))
+            for tick in self.state["carried"]
+        ]
 
     # Commands of clients
 
     @classmethod
-    def create(cls, slug: str, spec: Spec, now: datetime) -> Schedule:
+    def create(cls, slug: str, spec: Spec, now: datetime) -> Self:
         """Create a schedule. That its name is free is decided by the log, as with jobs.
 
         Raises:

@@ -31,6 +31,7 @@ from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
 from domain.identifiers import Slot
+from domain.jobs.run_events import FIRST_STATUS
 from domain.ports import Claimant, Log, Origin, Row, Saved, State, Unit
 from eventlog.append.transaction import DecideEvents
 from eventlog.append.writer import Writer
@@ -42,7 +43,7 @@ from eventlog.keys import LogFiles
 from eventlog.personal import encrypted_unit
 from eventlog.rehydration import next_events, next_of_topics, read_states
 from projections.envelope import EventRow
-from projections.job_runs import FIRST_STATUS, HOLDERS, HolderRow, holders_query, slot_of
+from projections.job_runs import HOLDERS, HolderRow, holders_query, slot_of
 from projections.rows import Connection, read_rows
 from projections.schedules import backfilled_among, statuses_of, watch_clock
 

@@ -16,8 +16,9 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.errors import ValueTakenError, VersionConflictError
 from domain.identifiers import Slot, event_id
-from domain.jobs.run_events import RUN_TOPIC
+from domain.jobs.run_events import FIRST_STATUS, RUN_TOPIC
 from domain.ports import Row, Saved, Unit
+from domain.state import Changes
 from eventlog.database import sql
 from eventlog.database.sql import (
     _IDS,
@@ -29,8 +30,7 @@ from eventlog.database.sql import (
     HEAD,
 )
 from projections.envelope import Envelope, bare_envelope
-from projections.job_runs import FIRST_STATUS
-from projections.table import Changes, Table, insert_sql, update_sql
+from projections.table import Table, insert_sql, update_sql
 from projections.tables import BY_SUBJECT
 
 HEADS = f"""

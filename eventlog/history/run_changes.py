@@ -16,7 +16,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.jobs.run_events import STATUSES
+from domain.jobs.run_events import FIRST_STATUS, STATUSES
 from eventlog.database import sql
 from eventlog.database.connection import borrowed, snapshot
 from eventlog.database.failures import is_away
@@ -97,7 +97,7 @@ async def moved_since(
     values = {
         "after": after,
         "position": position,
-        "first_status": job_runs.FIRST_STATUS,
+        "first_status": FIRST_STATUS,
         "job_ids": job_ids,
     }
     moved: list[Moved] = []

@@ -57,7 +57,10 @@ async def schedules(part: Parts) -> None:
     schedule.delete("no longer needed", minute(6))
     schedule.recreate(replace(spec, jitter_ms=5_000), minute(7))
     schedule.pause("tester", "holidays", minute(8))
-    schedule.next_at = minute(9)  # As other rules of its zone would have it.
+    schedule.state = {
+        **schedule.state,
+        "next_at": to_iso(minute(9)),
+    }  # As other rules of its zone would have it.
     schedule.replan(minute(8))
     hourly = replace(spec, every_ms=None, cron="0 * * * *", exclude=[])
     other = Schedule.create("hourly", hourly, begun)

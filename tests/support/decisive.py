@@ -4,23 +4,24 @@ from typing import Any
 
 from eventsourcing.domain import Aggregate
 
-from domain.jobs.run import JobRun
-from domain.jobs.run_events import FINAL
+from domain.state import Stateful, columns_in
+from projections.tables import BY_SUBJECT
 
-_UNSEEN = {"_pending_events", "seen_at"}
+_UNSEEN = {"_pending_events", "seen_at", "state", "state_before"}
 
-_OF_AN_EXECUTION = {"started_at"}
-
-_UNTIL_THE_END = {"cancel_requested", "cancel_reason"}
+_UNSEEN_COLUMNS = {"created_position", "completed_position", "last_turn"}
+"""Positions, which events have in the log alone."""
 
 
 def decisive(aggregate: Aggregate | None) -> dict[str, Any]:
     """Return what decisions can see of it."""
     assert aggregate is not None
-    unseen = set(_UNSEEN)
-    if isinstance(aggregate, JobRun):
-        if aggregate.status != "running":
-            unseen |= _OF_AN_EXECUTION
-        if aggregate.status in FINAL:
-            unseen |= _UNTIL_THE_END
-    return {name: value for name, value in vars(aggregate).items() if name not in unseen}
+    seen = {name: value for name, value in vars(aggregate).items() if name not in _UNSEEN}
+    if isinstance(aggregate, Stateful):
+        for name in aggregate.CACHED:
+            seen.pop(name, None)
+        unseen = _UNSEEN_COLUMNS | BY_SUBJECT[vars(type(aggregate))["TOPIC"]].only_shown
+        for column in columns_in(aggregate.STATE):
+            if column.name not in unseen:
+                seen[column.name] = aggregate.state.get(column.name)
+    return seen

@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from domain.state import Changes, PlainEvent
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild
 from eventlog.rebuild.rebuild import catch_up
@@ -15,9 +16,8 @@ from eventlog.rebuild.repair import Repairer
 from eventlog.rebuild.staging import stale_tables
 from eventlog.rebuild.verify import verify
 from projections import job_runs
-from projections.envelope import Envelope
 from projections.job_runs import RunRow
-from projections.table import Changes, Table
+from projections.table import Table
 from projections.tables import TABLES
 from tests.support.logs import query
 from tests.support.processes import started
@@ -129,8 +129,8 @@ async def test_a_rebuild_that_did_not_end_is_noticed_and_drops_checkpoints_when_
 
 
 async def test_a_new_column_is_filled_by_the_same_rebuild(filled_url: str) -> None:
-    def evolve(row: RunRow | None, event: Envelope) -> Changes:
-        changed = job_runs.evolve(row, event)
+    def evolve(row: RunRow | None, event: PlainEvent) -> Changes:
+        changed = job_runs.TABLE.evolve(row, event)
         seen = row.get("events_seen") if row else 0
         return {**changed, "events_seen": seen + 1 if isinstance(seen, int) else None}
 

@@ -14,7 +14,8 @@ from domain.commands.schedules import Backfilled
 from domain.errors import ConflictError, InvalidInputError
 from domain.json_values import JsonObject
 from domain.schedules.calendar import OVERLAPS
-from domain.schedules.rows import schedule_of_row
+from domain.schedules.schedule import Schedule
+from domain.state import rehydrate
 from tests.integration.schedules.scene import Scene
 from tests.support.logs import TESTER, query
 
@@ -192,7 +193,9 @@ async def test_a_tick_whose_backfilled_run_was_canceled_is_launched_again(scene:
 
 async def test_what_has_not_fired_is_no_matter_of_a_backfill(scene: Scene) -> None:
     await scene.create(every_ms=3_600_000, jitter_ms=3_599_000)
-    [tick] = islice(schedule_of_row(await scene.row()).undecided(), 1)
+    row = await scene.row()
+    schedule = rehydrate(Schedule, UUID(str(row["aggregate_id"])), row)
+    [tick] = islice(schedule.undecided(), 1)
     scene.now = tick.due_at + (tick.fires_at - tick.due_at) / 2
     done = await scene.schedules.backfill("often", tick.due_at, scene.now, TESTER)
     assert done == Backfilled()

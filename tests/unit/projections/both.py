@@ -3,14 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import orjson
 from eventsourcing.domain import Aggregate
 from hypothesis import strategies as st
 
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
-from domain.ports import Row
+from domain.state import rehydrate
 from eventlog.encoding import PlainMapper, PlainTranscoder
 from projections.envelope import bare_envelope
 from projections.table import ProjectedRow, Table
@@ -18,8 +18,6 @@ from tests.support.decisive import decisive
 from tests.unit.given import at
 
 MAPPER = PlainMapper(PlainTranscoder())
-
-A = TypeVar("A", bound=Aggregate)
 
 Command = Callable[[Any, datetime], object]
 
@@ -44,9 +42,10 @@ class Both:
             envelope = bare_envelope(self.folded.id, version, 10 * version, kept.topic, kept.state)
             self.row = table.fold(self.row, envelope)
 
-    def of_row(self, make: Callable[[Row], A]) -> A:
+    def of_row(self) -> Aggregate:
         """Return it as its row says, with nothing but JSON in it."""
-        return make(orjson.loads(orjson.dumps(self.row)))
+        kind: type[Aggregate] = type(self.folded)
+        return rehydrate(kind, self.folded.id, orjson.loads(orjson.dumps(self.row)))
 
 
 def said(aggregate: Any, command: Command, now: datetime) -> Sequence[object]:
@@ -58,14 +57,12 @@ def said(aggregate: Any, command: Command, now: datetime) -> Sequence[object]:
     return [MAPPER.to_stored_event(event) for event in aggregate.collect_events()]
 
 
-def check(
-    both: Both, table: Table, make: Callable[[Row], Aggregate], commands: Sequence[Command]
-) -> None:
+def check(both: Both, table: Table, commands: Sequence[Command]) -> None:
     """Give both the commands one after the other, and let both say what they would do."""
     both.append(table)
     for number, command in enumerate(commands):
         now = at(1_000 * number)
-        of_row = both.of_row(make)
+        of_row = both.of_row()
         assert decisive(of_row) == decisive(both.folded)
         assert both.row is not None
         assert table.is_decisive(both.row)

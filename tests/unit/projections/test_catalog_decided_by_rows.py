@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from catalog import build_rows, repository_rows
 from catalog.build import Build, BuildTarget
 from catalog.repository import App, Ingested, Repository
-from catalog.rows import build_of_row, repository_of_row
 from tests.unit.given import NOON, RUN_ID
 from tests.unit.projections.both import TEXTS, Both, Command, check
 
@@ -59,7 +58,7 @@ def test_an_app_decides_by_its_row_as_by_its_history(
         tags=tags,
     )
     both = Both(Repository.add(app, NOON))
-    check(both, repository_rows.TABLE, repository_of_row, commands)
+    check(both, repository_rows.TABLE, commands)
 
 
 IMAGE = {"commit_sha": "4567", "git_branch": None, "image_tag": "shop:1", "image_digest": None}
@@ -93,4 +92,4 @@ def test_a_build_decides_by_its_row_as_by_its_history(
     run_id: Any, target: BuildTarget, commands: list[Command]
 ) -> None:
     build = Build.request(RUN_ID, "shop", run_id, target, NOON)
-    check(Both(build), build_rows.TABLE, build_of_row, commands)
+    check(Both(build), build_rows.TABLE, commands)

@@ -1,27 +1,16 @@
 """A row decides as the history does: whatever has happened, and whatever is asked for then."""
 
-import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ForwardRef
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalog import build_rows, repository_rows
-from catalog.rows import BuildFacts, RepositoryFacts
-from domain.bulk import BulkFacts
-from domain.failures.rows import GroupFacts, WatchFacts
 from domain.jobs.definition import JobDefinition, Spec
-from domain.jobs.rows import DefinitionFacts, RunFacts, definition_of_row, run_of_row
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Failure, Holder, Report
-from domain.ports import Row
-from domain.schedules.rows import ScheduleFacts
-from projections import bulk, failure_groups, failure_watch, job_definitions, job_runs, schedules
-from projections.rows import columns_in
-from projections.table import Table
+from domain.state import rehydrate
+from projections import job_definitions, job_runs
 from tests.unit.given import NOON, START_DEADLINE_MS, WORKER, a_run, at, half
 from tests.unit.projections.both import JSON, TEXTS, Both, Command, check
 
@@ -87,7 +76,7 @@ RUNS = st.builds(
 
 @given(run=RUNS, commands=st.lists(RUN_COMMANDS, max_size=12))
 def test_a_run_decides_by_its_row_as_by_its_history(run: JobRun, commands: list[Command]) -> None:
-    check(Both(run), job_runs.TABLE, run_of_row, commands)
+    check(Both(run), job_runs.TABLE, commands)
 
 
 def test_a_row_with_personal_data_tells_whose_they_are_and_what_is_gone() -> None:
@@ -95,7 +84,7 @@ def test_a_row_with_personal_data_tells_whose_they_are_and_what_is_gone() -> Non
     both.append(job_runs.TABLE)
     personal = {"11111111-1111-1111-1111-111111111111": ["name"]}
     row = {**(both.row or {}), "personal": personal, "erased": ["name"]}
-    run = run_of_row(row)
+    run = rehydrate(JobRun, both.folded.id, row)
     assert (run.personal, run.erased) == (personal, ["name"])
 
 
@@ -144,39 +133,4 @@ CHANGES_OF_LIFE = st.sampled_from(
 @given(commands=st.lists(REVISIONS | CHANGES_OF_LIFE, max_size=6))
 def test_a_definition_decides_by_its_row_as_by_its_history(commands: list[Command]) -> None:
     definition = JobDefinition.register("Report", SPEC, 1, NOON)
-    check(Both(definition), job_definitions.TABLE, definition_of_row, commands)
-
-
-# What stands where --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("facts", "row", "table"),
-    [
-        (RunFacts, job_runs.RunRow, job_runs.TABLE),
-        (DefinitionFacts, job_definitions.JobDefinitionRow, job_definitions.TABLE),
-        (RepositoryFacts, repository_rows.RepositoryRow, repository_rows.TABLE),
-        (BuildFacts, build_rows.BuildRow, build_rows.TABLE),
-        (BulkFacts, bulk.BulkRow, bulk.TABLE),
-        (ScheduleFacts, schedules.ScheduleRow, schedules.TABLE),
-        (GroupFacts, failure_groups.FailureGroupRow, failure_groups.TABLE),
-        (WatchFacts, failure_watch.FailureWatchRow, failure_watch.TABLE),
-    ],
-    ids=lambda one: getattr(one, "name", None),
-)
-def test_decisions_read_what_they_need_of_rows_and_it_is_what_they_take_it_for(
-    facts: type[Any], row: type[Row], table: Table
-) -> None:
-    columns = {column.name: column for column in columns_in(row)}
-    for name, hint in facts.__annotations__.items():
-        if name == "erased":
-            continue
-        if isinstance(hint, ForwardRef):
-            names = vars(sys.modules[facts.__module__])
-            [value] = eval(hint.__forward_arg__, names).__args__
-        else:
-            [value] = hint.__args__
-        column = columns[name]
-        wanted = column.value | None if column.nullable else column.value  # type: ignore[operator]
-        assert value == wanted, name
-        assert name in table.decided_on
+    check(Both(definition), job_definitions.TABLE, commands)

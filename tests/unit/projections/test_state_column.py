@@ -1,11 +1,13 @@
 """The names of the columns that make rows decisive change with what decisions mean by them."""
 
 from catalog import build_rows, repository_rows
-from catalog.rows import BuildFacts, RepositoryFacts
-from domain.bulk import BulkFacts
-from domain.failures.rows import GroupFacts, WatchFacts
-from domain.jobs.rows import DefinitionFacts, RunFacts
-from domain.schedules.rows import ScheduleFacts
+from catalog.build import BuildState
+from catalog.repository import RepositoryState
+from domain.bulk import BulkState
+from domain.failures.group import GroupState, WatchState
+from domain.jobs.definition import DefinitionState
+from domain.jobs.run_events import RunState
+from domain.schedules.schedule import ScheduleState
 from domain.topics import EVENTS, class_version
 from projections import bulk, failure_groups, failure_watch, job_definitions, job_runs, schedules
 from projections.table import Table
@@ -54,17 +56,17 @@ EVENTS_OF_STATES = {
 }
 """Which kinds of events, in which shapes, a row takes into account that this column vouches for."""
 
-FACTS = {
-    RunFacts: 30,
-    DefinitionFacts: 32,
-    RepositoryFacts: 17,
-    BuildFacts: 11,
-    ScheduleFacts: 27,
-    GroupFacts: 12,
-    WatchFacts: 6,
-    BulkFacts: 14,
+COLUMNS = {
+    RunState: 44,
+    DefinitionState: 30,
+    RepositoryState: 20,
+    BuildState: 18,
+    ScheduleState: 26,
+    GroupState: 18,
+    WatchState: 4,
+    BulkState: 18,
 }
-"""How many columns decisions read."""
+"""How many columns the states have."""
 
 TABLES: tuple[Table, ...] = (
     job_definitions.TABLE,
@@ -86,14 +88,14 @@ def _events_of(table: Table, *, is_first: bool) -> list[str]:
     ]
 
 
-def test_the_state_columns_are_of_these_events_and_facts() -> None:
+def test_the_state_columns_are_of_these_events_and_columns() -> None:
     events: dict[str, list[str]] = {}
     for table in TABLES:
         for state in table.states:
             name = f"{table.subject} {state}"
             events[name] = _events_of(table, is_first=state == table.states[0])
     known = {state: " ".join(told.split()).split(", ") for state, told in EVENTS_OF_STATES.items()}
-    facts = {kind: len(kind.__annotations__) for kind in FACTS}
-    assert (events, facts) == (known, FACTS), (
+    columns = {kind: len(kind.__annotations__) for kind in COLUMNS}
+    assert (events, columns) == (known, COLUMNS), (
         "see 'What commands decide by' in docs/evolving-events.md"
     )

@@ -181,7 +181,7 @@ def test_a_build_tells_the_app_its_variables_at_once_unless_they_are_known() -> 
         app.collect_events()
         follow_build(run, build, app, [], at(200))
         assert (build.status, new_topics(app)) == ("running", expected)
-    assert app.env_templates == PORT.context["launchEnvTemplates"]
+    assert app.state["launch_env_templates"] == PORT.context["launchEnvTemplates"]
 
 
 def test_a_build_that_fails_at_once_has_told_the_variables_too() -> None:

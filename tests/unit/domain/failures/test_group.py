@@ -83,4 +83,4 @@ def test_the_newest_versions_are_named() -> None:
     group = a_group()
     for version in range(1, MOST_VERSIONS + 10):
         group.recur([a_failure(1_000, version)], at(2_000))
-    assert group.versions == list(range(10, MOST_VERSIONS + 10))
+    assert group.state["affected_versions"] == list(range(10, MOST_VERSIONS + 10))

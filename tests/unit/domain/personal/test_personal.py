@@ -146,7 +146,7 @@ def test_no_value_belongs_to_nobody() -> None:
 def test_a_repeated_run_stays_encrypted_whatever_the_job_says_today() -> None:
     key = "11111111-2222-4333-8444-555555555555"
     old = a_run(definition_id=str(DEFINITION_ID), parameters={"who": "bo", "mail": "m", "day": "d"})
-    old.personal = {key: ["mail", "who"]}
+    old.state = {**old.state, "personal": {key: ["mail", "who"]}}
     unmarked = JobDefinition.register("job", spec({}), 1, NOW)
     kept = repeated_personal(unmarked, old, old)
     assert {name: str(whose) for name, whose in kept.items()} == {"who": key, "mail": key}

@@ -6,7 +6,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.bulk import BulkOperation, Order, bulk_of_row
+from domain.bulk import BulkOperation, Order
 from domain.json_values import JsonObject
 from projections import bulk
 from projections import messages as feed
@@ -100,4 +100,4 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
 
 @given(commands=st.lists(COMMANDS, max_size=6))
 def test_an_operation_decides_by_its_row_as_by_its_history(commands: list[Command]) -> None:
-    check(Both(requested()), bulk.TABLE, bulk_of_row, commands)
+    check(Both(requested()), bulk.TABLE, commands)

@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.failures.group import FailureGroup, FailureWatch
-from domain.failures.rows import group_of_row, watch_of_row
 from domain.json_values import JsonObject
 from projections import failure_groups, failure_watch
 from projections import messages as feed
@@ -120,7 +119,7 @@ COMMANDS = st.one_of(
 
 @given(st.lists(COMMANDS, max_size=8))
 def test_a_groups_row_decides_as_its_events_do(commands: list[Command]) -> None:
-    check(Both(opened()), failure_groups.TABLE, group_of_row, commands)
+    check(Both(opened()), failure_groups.TABLE, commands)
 
 
 @given(st.lists(st.integers(0, 9), max_size=5))
@@ -129,4 +128,4 @@ def test_the_searchs_row_decides_as_its_events_do(places: list[int]) -> None:
         return lambda one, now: one.move(place, now)
 
     commands = [moving(place) for place in places]
-    check(Both(FailureWatch.begin(3, at(0))), failure_watch.TABLE, watch_of_row, commands)
+    check(Both(FailureWatch.begin(3, at(0))), failure_watch.TABLE, commands)

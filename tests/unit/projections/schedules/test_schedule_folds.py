@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from domain.json_values import JsonObject
 from domain.schedules.calendar import OVERLAPS
-from domain.schedules.rows import schedule_of_row
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import settle
 from projections import messages as feed
@@ -210,4 +209,4 @@ def test_a_schedule_decides_by_its_row_as_by_its_history(
 ) -> None:
     spec = a_spec(every_ms=1_000, overlap=overlap, catch_up_ms=2_500)
     schedule = Schedule.create("Nightly", spec, NOON)
-    check(Both(schedule), schedules.TABLE, schedule_of_row, commands)
+    check(Both(schedule), schedules.TABLE, commands)
