@@ -1,7 +1,7 @@
-"""How the API describes itself: OpenAPI, and the page that shows it without any other server.
+"""The API's own documentation: the page `/docs`, and what OpenAPI says beyond the routes.
 
-First the page `/docs`; then what parameters and fields mean, by name; then operation ids and
-examples; last `describe`, which puts them into the application's OpenAPI.
+First the page `/docs`; then descriptions of parameters and fields, by name; then operation ids and
+examples; last `describe`, which adds them to the application's OpenAPI.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from pydantic.alias_generators import to_camel
 from api.access import QUERY_TOKEN_PATHS
 from domain.json_values import JsonObject
 
-# `/docs`: OpenAPI for people, served from here alone.
-#
-# Swagger UI's files come with the package `fastapi-offline`, which is never imported.
+# The page `/docs`. Swagger UI's files come with the package `fastapi-offline`, which is never
+# imported, so that the page loads nothing from other servers.
 
 router = APIRouter(include_in_schema=False)
 
@@ -60,7 +59,7 @@ _POLICY = (
 
 _FILES = ("favicon.png", "swagger-ui.css", "swagger-ui-bundle.js")
 
-_KEPT = {"Cache-Control": "public, max-age=3600"}
+_CACHED = {"Cache-Control": "public, max-age=3600"}
 
 
 @router.get("/docs")
@@ -77,7 +76,7 @@ async def start() -> Response:
 
 def _add(name: str) -> None:
     async def file() -> FileResponse:
-        return FileResponse(_directory() / name, headers=_KEPT)
+        return FileResponse(_directory() / name, headers=_CACHED)
 
     router.add_api_route(f"/docs/{name}", file, methods=["GET"])
 
@@ -93,20 +92,20 @@ for _name in _FILES:
     _add(_name)
 
 
-# What parameters and fields mean, by name, where their own declaration does not say it.
+# Descriptions of parameters and fields, by name, if their declarations have none.
 #
-# A name that means something else in one shape is listed as `Shape.field`.
+# A name with another meaning in one shape is listed as `Shape.field`.
 
 PARAMETERS = {
     "slug": "a job's slug, ignoring case",
     "run_id": "a run's id",
     "worker_id": "a worker's id",
     "bulk_id": "a bulk operation's id",
-    "schedule_id": "what the schedule is called, ignoring case",
-    "fingerprint": "what names a group of failures",
+    "schedule_id": "a schedule's id, ignoring case",
+    "fingerprint": "a failure group's fingerprint",
     "limit": "how many entries a page has at most",
     "offset": "how many entries to skip",
-    "search": "words that id, slug, parameters or error hold",
+    "search": "words in the id, slug, parameters or error",
     "actor": "who caused the event",
 }
 
@@ -114,25 +113,25 @@ _COMMON = {
     "id": "assigned by the service",
     "slug": "letters, digits, - and _; unique ignoring case",
     "name": "for people",
-    "description": "for people; where the author gave none, the repository's own",
-    "type": "what kind it is",
+    "description": "for people; the repository's own if the author gave none",
+    "type": "its kind",
     "version": "grows with each revision",
-    "status": "where it stands",
+    "status": "its state",
     "createdAt": "when it was made",
     "updatedAt": "when it last changed",
     "startedAt": "when it began; null before",
     "completedAt": "when it ended; null before",
     "durationMs": "how long it took; null before its end",
-    "errorMessage": "why it failed, for people; null where it did not",
-    "failureReason": "why it failed, for programs; null where it did not",
-    "attempt": "which attempt this is, counted from 1",
+    "errorMessage": "why it failed, for people; null if it did not",
+    "failureReason": "why it failed, for programs; null if it did not",
+    "attempt": "the attempt's number, from 1",
     "maxAttempts": "how many attempts there may be",
     "timeoutMs": "how long one attempt may take; null: no limit",
     "priority": "-100 to 100; higher ones are claimed first",
-    "startDeadlineMs": "a run that has not started so long after it was due expires",
+    "startDeadlineMs": "a run expires that has not started this long after its first due time",
     "reason": "why, for people",
-    "position": "a place in the log",
-    "asOf": "the position that is shown, where `asOf` was asked for",
+    "position": "a position in the log",
+    "asOf": "the log position that is shown, if the request has `asOf`",
     "limit": "how many entries a page has at most",
     "offset": "how many entries were skipped",
     "nextOffset": "the `offset` of the next page; null at the end",
@@ -150,70 +149,70 @@ _COMMON = {
 
 _JOBS = {
     "entryPoint": "the name of the handler that executes runs",
-    "runtime": "what the handler is written in; kept as given",
-    "parametersSchema": "JSON Schema that the parameters of each run satisfy",
-    "defaultParameters": "what is added to the parameters of each run that leaves it out",
-    "outputSchema": "JSON Schema that the result of each run satisfies, or the run fails",
+    "runtime": "what the handler is written in; kept as sent",
+    "parametersSchema": "JSON Schema that the parameters of each run must satisfy",
+    "defaultParameters": "parameters of runs that leave them out",
+    "outputSchema": "JSON Schema that the result of each run must satisfy, or the run fails",
     "retryPolicy": "when failed attempts are tried again",
     "metadata": "any JSON of yours",
     "moduleId": "the module",
-    "moduleBinding": "the platform's module that the job belongs to; kept as given",
+    "moduleBinding": "the platform's module that the job belongs to; kept as sent",
     "maxConcurrentRuns": "how many runs of the job may run at a time; null: any number",
-    "concurrencyKey": "a parameter's name: runs with the same value of it take turns",
+    "concurrencyKey": "a parameter's name: runs with the same value of it run one at a time",
     "concurrencyLimit": "how many runs with the same value of `concurrencyKey` may run at a time",
     "rateLimit": "how many runs may start within a period; null: any number",
-    "fairnessKey": "a parameter's name: at equal priority, its values take turns to start",
+    "fairnessKey": "a parameter's name: at equal priority, runs start round-robin by its values",
     "limit": "how many starts",
-    "unique": "which runs stand for each other, so that one of them is enough; null: none do",
-    "until": "another run may come once it has started, or ended",
-    "onConflict": "which run gives way: the newer one, or the older one while it is pending",
-    "periodMs": "any stretch of so many milliseconds",
+    "unique": "which runs count as duplicates, of which one is kept; null: none do",
+    "until": "until when a run blocks duplicates: until it has started, or ended",
+    "onConflict": "which duplicate is dropped: the newer one, or the older one while it is pending",
+    "periodMs": "the sliding window, in milliseconds",
     "resources": "what an attempt may use",
     "workerLabels": "labels that a worker must have to execute runs: values by name",
-    "isolation": "whether each attempt has a process to itself, or many share one",
-    "retention": "how long after their end runs are archived, by how they ended; null: never",
-    "succeededMs": "after the end of runs that succeeded; left out: they stay",
-    "failedMs": "after the end of runs that failed; left out: they stay",
-    "canceledMs": "after the end of runs that were canceled; left out: they stay",
-    "expiredMs": "after the end of runs that expired; left out: they stay",
-    "paused": "since when and why nothing of it starts; null: it may",
+    "isolation": "whether each attempt has its own process, or many share one",
+    "retention": "how long after their end runs are archived, by outcome; null: never",
+    "succeededMs": "time until runs that succeeded are archived; left out: they stay",
+    "failedMs": "time until runs that failed are archived; left out: they stay",
+    "canceledMs": "time until runs that were canceled are archived; left out: they stay",
+    "expiredMs": "time until runs that expired are archived; left out: they stay",
+    "paused": "since when and why no run of it starts; null: it is not paused",
     "at": "since when",
-    "by": "who wanted it",
-    "cpus": "processors; noted, not enforced",
+    "by": "who paused it",
+    "cpus": "processors; recorded, not enforced",
     "memoryMb": "megabytes; an attempt that uses more is ended",
-    "gpus": "graphics processors; noted, not enforced",
+    "gpus": "graphics processors; recorded, not enforced",
     "strategy": "how the delay grows; `none` retries at once",
-    "initialDelayMs": "before the second attempt",
+    "initialDelayMs": "delay before the second attempt",
     "maxDelayMs": "the longest delay",
-    "jitter": "how much of a delay is left to chance",
+    "jitter": "how much of a delay is random",
     "job": "the job",
     "runs": "the page's runs",
     "ready": "whether jobs for it can be executed",
-    "checkedAt": "when that was looked at",
-    "details": "who executes",
-    "workers": "how many workers do",
+    "checkedAt": "when that was checked",
+    "details": "the workers",
+    "workers": "how many workers are alive",
 }
 
 _RUNS = {
     "jobDefinitionId": "the job's id",
-    "definitionVersion": "the version of the job that the run was launched with, and keeps to",
-    "parameters": "what the handler is given",
+    "definitionVersion": "the version of the job that the run was launched with",
+    "parameters": "the handler's input",
     "result": "what the handler returned; null before",
-    "metrics": "what was measured of it",
-    "context": "what the launcher gave, with what the handler added",
-    "scheduledAt": "when it is due, or was",
+    "metrics": "metrics that the handler reported",
+    "context": "the launcher's context, with what the handler added",
+    "scheduledAt": "when it is or was due",
     "delayMs": "how long after its launch a run is due",
-    "cancelRequestedAt": "when somebody asked to cancel it; null where nobody did",
-    "idempotencyKey": "by which its launch may be repeated; null where none was given",
+    "cancelRequestedAt": "when its cancellation was requested; null if it was not",
+    "idempotencyKey": "the `Idempotency-Key` of its launch; null if there was none",
     "requestedBy": "who launched it",
     "logsUrl": "where its log is; null before it started",
-    "execution": "which execution this is, counted from 1; an attempt may have several",
+    "execution": "the execution's number, from 1; an attempt may have several",
     "workerId": "the worker that executed it",
     "endedAt": "when it ended; null before",
     "outcome": "how it ended",
     "run": "the run",
     "pending": "runs that wait",
-    "running": "runs that are executed",
+    "running": "runs that are being executed",
     "succeeded": "runs that succeeded",
     "failed": "runs that failed for good",
     "canceled": "runs that were canceled",
@@ -222,55 +221,55 @@ _RUNS = {
 
 
 _FAILURE_GROUPS = {
-    "fingerprint": "names the group: the same for all failures that are alike",
-    "title": "the message, with words in place of what varies",
-    "frame": "the innermost function of the handler's own code; null where no traceback is known",
-    "recovered": "attempts that failed so and whose run, or a retry of it, has succeeded since",
-    "firstAt": "when the first attempt failed so",
-    "lastAt": "when the last one did",
-    "affectedVersions": "versions of the job in which it failed so, the newest 100",
-    "sampleRun": "the run of the last one",
-    "changedBy": "who resolved, ignored or reopened it last; `system`: a run failed so again",
+    "fingerprint": "the group's name: the same for all its failures",
+    "title": "the message, with placeholders for what varies",
+    "frame": "the innermost function of the handler's own code; null without a traceback",
+    "recovered": "failed attempts of the group whose run, or a retry of it, has since succeeded",
+    "firstAt": "when the group's first attempt failed",
+    "lastAt": "when the group's last attempt failed",
+    "affectedVersions": "versions of the job with failures of the group, the newest 100",
+    "sampleRun": "the run of the last failure",
+    "changedBy": "who resolved, ignored or reopened it last; `system`: another run failed",
     "resolvedAt": "when it was last resolved",
-    "resolvedInVersion": "the version of the job from which on a failure opens it again",
-    "searchedUntil": "the position up to which failures are noted",
+    "resolvedInVersion": "the first version of the job whose failures open it again",
+    "searchedUntil": "the position up to which failures have been recorded",
     "FailureGroup.job": "the job's slug",
     "FailureGroup.reason": "the attempts' `failureReason`",
-    "FailureGroup.count": "attempts that failed so and whose run has not succeeded since",
-    "FailureGroup.status": "`resolved` also once none of its failures is left",
+    "FailureGroup.count": "failed attempts of the group whose run has not since succeeded",
+    "FailureGroup.status": "`resolved` also once all its runs have recovered",
 }
 
 _SCHEDULES = {
-    "cron": "minute, hour, day of month, month, day of week, on the clocks of the zone",
+    "cron": "minute, hour, day of month, month, day of week, in the time zone",
     "everyMs": "an interval instead of `cron`, counted from `startAt`, or from 1970",
     "timeZone": "an IANA name, such as Europe/Berlin",
-    "exclude": "cron expressions: ticks in a minute that one of them names are skipped",
-    "overlap": "what is done about a tick while a run that a tick launched has not ended",
-    "catchUpMs": "ticks that fired for longer before anybody looked again are missed",
-    "jitterMs": "each tick is late by some time up to this, but never into the next one",
+    "exclude": "cron expressions: ticks in minutes that match one of them are skipped",
+    "overlap": "what happens to a tick while a run of an earlier tick has not ended",
+    "catchUpMs": "ticks that are longer overdue, after an outage, are skipped as missed",
+    "jitterMs": "each tick is delayed by up to this, but never beyond the next one",
     "startAt": "no tick before it",
     "endAt": "no tick after it",
     "pauseOnFailure": "whether it pauses when a run of it fails or expires",
-    "paused": "`at`, `by`, `reason` and the `runId` that failed; null while it is not",
-    "nextAt": "when the next tick fires; null where none is to come",
-    "lastTick": "`dueAt`, `outcome`, `reason` and `runId` of the last that was decided",
-    "openRuns": "ids of its runs that were not found to have ended",
-    "manualRuns": "those of them that people launched, by a trigger or a backfill",
-    "buffered": "when the ticks were due that wait for those",
+    "paused": "`at`, `by`, `reason` and the `runId` that failed; null while it is not paused",
+    "nextAt": "when the next tick fires; null if there is none",
+    "lastTick": "`dueAt`, `outcome`, `reason` and `runId` of the last decided tick",
+    "openRuns": "ids of its runs that have not ended, as far as the schedule knows",
+    "manualRuns": "ids of open runs that were launched by a trigger or a backfill",
+    "buffered": "due times of ticks that wait for open runs",
     "deletedAt": "when it was deleted; null in lists",
-    "decidedAt": "when that was decided",
-    "from": "the first time at which a tick may have been due",
-    "to": "the last one",
-    "isExcluded": "whether it will be skipped for `exclude`",
+    "decidedAt": "when the outcome was decided",
+    "from": "the beginning of the range of due times",
+    "to": "the end of the range of due times",
+    "isExcluded": "whether `exclude` will skip it",
 }
 
 _EVENTS = {
     "eventId": "the event's own id",
-    "subject": "whom it is about",
+    "subject": "the aggregate that it belongs to",
     "occurredAt": "when it was decided",
-    "recordedAt": "when it was written; null in logs that did not note it yet",
+    "recordedAt": "when it was written; null in the oldest logs",
     "actor": "who caused it: a principal, a worker, the service",
-    "correlationId": "what all events of one story have in common",
+    "correlationId": "shared by all events that followed from one request",
     "causationId": "the event or the request that led to it",
     "erasedAt": "when the key was destroyed",
 }
@@ -282,23 +281,23 @@ _FAILURES = {
     "formErrors": "what is wrong with the body as a whole",
     "fieldErrors": "what is wrong with single fields",
     "keyword": "the rule, as JSON Schema calls it",
-    "reasons": "what is missing",
+    "reasons": "why it is not ready",
 }
 
 _SPECIAL = {
     "BulkOperation.action": "what is done to each run",
     "BulkOperation.filter": "the conditions that chose the runs",
     "BulkOperation.total": "how many runs were chosen",
-    "BulkOperation.done": "how many runs it was done to so far",
-    "BulkOperation.refused": "how many runs refused it so far; they are as they were",
-    "BulkOperation.refusals": "the first twenty of those, each with `run`, `code` and `why`;"
+    "BulkOperation.done": "how many runs the action was applied to so far",
+    "BulkOperation.refused": "how many runs refused the action so far, unchanged",
+    "BulkOperation.refusals": "the first twenty refusals, each with `run`, `code` and `why`;"
     " the operation's events have all",
-    "BulkOperation.patch": "parameters that new runs got instead of those of the old",
-    "BulkOperation.requestedBy": "who ordered it",
-    "BulkOperation.abortReason": "why it was stopped",
-    "BulkBody.patch": "what new runs get instead; the filter must name their job",
-    "RetryGroupBody.patch": "what new runs get instead",
-    "Schedule.id": "as it was created",
+    "BulkOperation.patch": "parameters that new runs got instead of the old ones",
+    "BulkOperation.requestedBy": "who started it",
+    "BulkOperation.abortReason": "why it was aborted",
+    "BulkBody.patch": "changed parameters of new runs; the filter must name their job",
+    "RetryGroupBody.patch": "changed parameters of new runs",
+    "Schedule.id": "chosen at its creation",
     "Schedule.job": "the slug of the job that it launches",
     "ScheduleBody.id": "letters, digits, - and _; unique ignoring case",
     "ScheduleBody.job": "the slug of the job to launch",
@@ -310,7 +309,7 @@ _SPECIAL = {
     "Subject.type": "`job_run`, `job_definition`, `repository`, `build`, …",
     "Subject.id": "its id",
     "EraseBody.subject": "the value that the schemas' `x-subject` names",
-    "Worker.id": "made of host, process and chance; new with each start",
+    "Worker.id": "made of host, process id and a random part; new with each start",
     "Health.status": "always `ok`",
     "Page_RunCounts_CountsMeta_.data": "how many runs there are in each status",
 }
@@ -327,10 +326,10 @@ FIELDS = {
 }
 
 
-# What OpenAPI calls each operation, and an example of each body.
+# Operation ids, and an example of each body.
 #
-# The ids are the names of functions in generated clients: they stay, whatever our own names become.
-# A test sends each example as it is, to a service that has what the example names.
+# The ids are names of functions in generated clients, so they stay. A test sends each example to a
+# service that has what the example names.
 
 IDS: Mapping[str, str] = {
     "GET /health": "getHealth",
@@ -445,7 +444,7 @@ EXAMPLES: Mapping[str, JsonObject] = {
     "resolveFailure": {"inVersion": 2},
     "retryFailure": {"reason": "the warehouse is back", "dryRun": False},
 }
-"""Bodies by the id of their operation."""
+"""Bodies by operation id."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -503,7 +502,7 @@ _SCHEMES: OpenApiObject = {
         "type": "apiKey",
         "in": "query",
         "name": "token",
-        "description": "The same for a stream: browsers send no headers with an EventSource.",
+        "description": "The token of a stream: browsers send no headers with an EventSource.",
     },
 }
 
@@ -522,20 +521,20 @@ def describe(app: FastAPI, words: Words, *, open_to_all: bool) -> None:
             schema = get_openapi(
                 title=app.title, version=app.version, description=app.description, routes=app.routes
             )
-            _amend(schema, words, open_to_all=open_to_all)
+            _extend(schema, words, open_to_all=open_to_all)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
 
-def _amend(schema: OpenApiObject, words: Words, *, open_to_all: bool) -> None:
+def _extend(schema: OpenApiObject, words: Words, *, open_to_all: bool) -> None:
     for path, operations in schema["paths"].items():
         for operation in operations.values():
-            # Broken input is answered with 400.
+            # Invalid input is answered with 400, not FastAPI's 422.
             operation["responses"].pop("422", None)
             _secure(path, operation, open_to_all=open_to_all)
-            _exemplify(operation, words)
+            _add_example(operation, words)
             for parameter in operation.get("parameters", []):
                 _describe_parameter(parameter, words)
     components = schema["components"]
@@ -547,24 +546,23 @@ def _amend(schema: OpenApiObject, words: Words, *, open_to_all: bool) -> None:
         _describe_fields(name, shape, words)
 
 
-def _exemplify(operation: OpenApiObject, words: Words) -> None:
-    """Show an example of the body that the operation takes."""
+def _add_example(operation: OpenApiObject, words: Words) -> None:
     example = words.examples.get(operation["operationId"])
     if example is not None:
         operation["requestBody"]["content"]["application/json"]["example"] = example
 
 
 def _secure(path: str, operation: OpenApiObject, *, open_to_all: bool) -> None:
-    """Say which tokens an operation takes: those that can be answered 401 need one."""
+    """Declare the tokens of an operation: those that may answer 401 need one."""
     if "401" not in operation["responses"]:
         operation["security"] = []
         return
-    ways: list[OpenApiObject] = [{_BEARER: []}]
+    schemes: list[OpenApiObject] = [{_BEARER: []}]
     if path in QUERY_TOKEN_PATHS:
-        ways.append({_QUERY: []})
+        schemes.append({_QUERY: []})
     if open_to_all:
-        ways.append({})
-    operation["security"] = ways
+        schemes.append({})
+    operation["security"] = schemes
 
 
 def _describe_parameter(parameter: OpenApiObject, words: Words) -> None:

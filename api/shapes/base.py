@@ -34,9 +34,9 @@ M = TypeVar("M")
 
 
 class Shape(BaseModel):
-    """A shape in an answer: camelCase, and nothing beside what is named."""
+    """A shape in an answer: camelCase, without further fields."""
 
-    # Built when OpenAPI shows it: to build all keeps the start of the API waiting.
+    # Built when OpenAPI needs it: building all would delay the start of the API.
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", defer_build=True)
 
 
@@ -44,7 +44,7 @@ S = TypeVar("S", bound=Shape)
 
 
 def described(text: str) -> Callable[[type[S]], type[S]]:
-    """Let clients read this of a shape, where it is too long for the first line of a docstring."""
+    """Set a shape's description for clients, if it is too long for a docstring's first line."""
 
     def add(shape: type[S]) -> type[S]:
         shape.__doc__ = text
@@ -53,24 +53,27 @@ def described(text: str) -> Callable[[type[S]], type[S]]:
     return add
 
 
-def with_columns(row: type[Row], shown: Mapping[str, str]) -> Callable[[type[S]], type[S]]:
-    """Give a shape, in their order, the columns of a row that clients see, but for its own fields.
+def with_columns(row: type[Row], columns: Mapping[str, str]) -> Callable[[type[S]], type[S]]:
+    """Add a table's public columns to a shape as fields; the shape's own fields take precedence.
 
     Args:
-        row: the type of a table's rows.
-        shown: columns by their names in JSON.
+        row: the type of the table's rows.
+        columns: public columns by their names in JSON.
     """
-    names = set(shown.values())
+    names = set(columns.values())
     fields = {column.name: _field(column) for column in columns_in(row) if column.name in names}
 
-    def give(shape: type[S]) -> type[S]:
-        place, about = shape.__module__, shape.__doc__
-        name = shape.__name__
+    def add(shape: type[S]) -> type[S]:
         own = shape.model_fields
-        added = {field: kind for field, kind in fields.items() if field not in own}
-        return create_model(name, __base__=shape, __module__=place, __doc__=about, **added)
+        return create_model(
+            shape.__name__,
+            __base__=shape,
+            __module__=shape.__module__,
+            __doc__=shape.__doc__,
+            **{name: kind for name, kind in fields.items() if name not in own},
+        )
 
-    return give
+    return add
 
 
 def _field(column: Column) -> Any:
@@ -102,7 +105,7 @@ class Page(Shape, Generic[T, M]):
 
 
 class PartMeta(Shape):
-    """Whether more follows, and the `cursor` that leads to it."""
+    """Whether there is a next page, and its `cursor`."""
 
     limit: int
     has_more: bool
@@ -110,7 +113,7 @@ class PartMeta(Shape):
 
 
 class Part(Shape, Generic[T]):
-    """A success with a list, which may be a part of a longer one: then `meta` tells more."""
+    """A success with a list; if it is a page of a longer one, it has `meta`."""
 
     data: T
     meta: PartMeta | None = None
@@ -153,16 +156,16 @@ class Health(Shape):
 
 
 class NotReady(Shape):
-    """What keeps this process from serving, in words for an operator."""
+    """What keeps this process from serving, for an operator."""
 
     reasons: list[str]
 
 
 @described(
-    "Where a page lies; with `asOf` also the position it shows: ask for further pages as of that."
+    "The page's range; with `asOf` also the log position that it shows: use that for further pages."
 )
 class PageMeta(Shape):
-    """Where a page lies, and what it shows."""
+    """The page's range, and the log position that it shows."""
 
     limit: int
     offset: int
@@ -170,19 +173,14 @@ class PageMeta(Shape):
 
 
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI's `responses` for these statuses, and for those that any call may have."""
-    shapes: dict[int | str, dict[str, Any]] = {}
-    for status in (*statuses, 401, 403, 429, 503):
-        shape: type[Shape] = Failure
-        if status == HTTPStatus.BAD_REQUEST:
-            shape = ValidationFailure
-        shapes[status] = {"model": shape}
-    return shapes
+    """Return OpenAPI's `responses` for these statuses, and for those of every operation."""
+    return {
+        status: {"model": ValidationFailure if status == HTTPStatus.BAD_REQUEST else Failure}
+        for status in (*statuses, 401, 403, 429, 503)
+    }
 
 
-# What clients send: shapes and ranges of single fields (contract, sections 2 to 4).
-#
-# Rules between fields are the domain's.
+# Fields that clients send (contract, sections 2 to 4). Rules between fields are the domain's.
 
 _MAX_DELAY_MS = 86_400_000
 _MAX_INT = 2**31 - 1
@@ -212,8 +210,8 @@ Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)]
 
 
-MOST_UNKNOWN_FIELDS = 100
-"""Unknown fields up to this number are each a problem of their own."""
+MAX_UNKNOWN_FIELDS = 100
+"""Unknown fields that are reported one by one; with more the body is one issue."""
 
 
 class _Body(BaseModel):
@@ -222,38 +220,37 @@ class _Body(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _has_few_fields(cls, sent: Any) -> Any:
-        """Refuse a flood of unknown fields at once: each would cost a description of its own."""
-        if isinstance(sent, dict) and len(sent) > len(cls.model_fields) + MOST_UNKNOWN_FIELDS:
+        """Refuse a body with very many unknown fields at once, without an issue for each."""
+        if isinstance(sent, dict) and len(sent) > len(cls.model_fields) + MAX_UNKNOWN_FIELDS:
             raise _too_many_fields(cls, sent)
         return sent
 
 
 def _too_many_fields(body: type[BaseModel], sent: dict[str, Any]) -> PydanticCustomError:
-    known = {field.alias for field in body.model_fields.values()}
-    unknown = [name for name in sent if name not in known]
-    named: list[str] = []
-    for name in unknown[:MOST_UNKNOWN_FIELDS]:
-        quoted = repr(name)
-        named.append(shortened(quoted))
+    fields = {field.alias for field in body.model_fields.values()}
+    unknown = [name for name in sent if name not in fields]
+    named = [shortened(repr(name)) for name in unknown[:MAX_UNKNOWN_FIELDS]]
     context = {"named": ", ".join(named), "more": len(unknown) - len(named)}
     message = "unknown fields {named}, and {more} more"
     return PydanticCustomError("too_many_fields", message, context)
 
 
-def has_members(most: int) -> BeforeValidator:
-    """Refuse an object of more members before these are looked at: each may be wrong by itself."""
+def has_at_most(members: int) -> BeforeValidator:
+    """Refuse an object with more members before they are validated one by one."""
 
     def check(sent: Any) -> Any:
-        if isinstance(sent, dict) and len(sent) > most:
-            context = {"field_type": "Dictionary", "max_length": most, "actual_length": len(sent)}
-            raise PydanticKnownError("too_long", context)
+        if isinstance(sent, dict) and len(sent) > members:
+            raise PydanticKnownError(
+                "too_long",
+                {"field_type": "Dictionary", "max_length": members, "actual_length": len(sent)},
+            )
         return sent
 
     return BeforeValidator(check)
 
 
 def never_null(schema: dict[str, Any]) -> None:
-    """Let OpenAPI say of a field that it may be left out, but is never null."""
+    """Declare in OpenAPI that a field may be left out, but is never null."""
     kinds = schema.pop("anyOf")
     for kind in kinds:
         if kind != {"type": "null"}:

@@ -25,7 +25,7 @@ from api.shapes.base import (
     Slug,
     TimeoutMs,
     _Body,
-    has_members,
+    has_at_most,
     never_null,
     with_columns,
 )
@@ -46,13 +46,13 @@ Runtime = Literal["python", "node", "docker", "module"]
 
 
 class RuntimeDetails(Shape):
-    """Who executes."""
+    """The workers of a runtime."""
 
     workers: int
 
 
 class Pause(Shape):
-    """Why nothing of a job starts."""
+    """Since when and why no run of a job starts."""
 
     at: AwareDatetime
     by: str
@@ -61,7 +61,7 @@ class Pause(Shape):
 
 @with_columns(job_definitions.JobDefinitionRow, job_definitions.SHOWN)
 class Definition(Shape):
-    """A job definition, as its newest version says."""
+    """A job definition in its newest version."""
 
     paused: Pause | None
     unique_runs: dict[str, JsonValue] | None = Field(alias="unique")
@@ -72,7 +72,7 @@ class RuntimeStatus(Shape):
 
     runtime: Runtime
     ready: bool
-    reason: str | None = Field(description="why not; null where it is ready")
+    reason: str | None = Field(description="why not; null if it is ready")
     checked_at: AwareDatetime
     details: RuntimeDetails
 
@@ -151,7 +151,7 @@ KeptMs = Annotated[int, Field(ge=0, le=LONGEST_KEPT_MS)]
 
 
 class RetentionBody(_Body):
-    """How long after their end runs are archived, by how they ended."""
+    """How long after their end runs are archived, by outcome."""
 
     succeeded_ms: KeptMs | None = None
     failed_ms: KeptMs | None = None
@@ -163,7 +163,7 @@ Parameter = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class UniqueBody(_Body):
-    """Which runs stand for each other, so that one of them is enough."""
+    """Which runs count as duplicates, of which one is kept."""
 
     key: Annotated[list[Parameter], Field(min_length=1, max_length=MOST_PARAMETERS)]
     until: Until
@@ -172,7 +172,7 @@ class UniqueBody(_Body):
 
 @with_config(ConfigDict(extra="allow", strict=True))
 class ModuleBindingBody(TypedDict):
-    """The platform's module that a job belongs to; what else it says is kept as given."""
+    """The platform's module that a job belongs to; further fields are kept as sent."""
 
     moduleId: Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -201,7 +201,7 @@ class _DefinitionFields(_Body):
     resources: ResourcesBody | None = None
     worker_labels: (
         Annotated[
-            dict[LabelName, LabelValue], Field(max_length=MOST_LABELS), has_members(MOST_LABELS)
+            dict[LabelName, LabelValue], Field(max_length=MOST_LABELS), has_at_most(MOST_LABELS)
         ]
         | None
     ) = None
@@ -209,16 +209,16 @@ class _DefinitionFields(_Body):
     isolation: Isolation | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Return the given fields by `Spec`'s names; null has become the field's default."""
-        given: dict[str, Any] = {}
+        """Return the fields that were sent, by `Spec`'s names; null becomes the default."""
+        changes: dict[str, Any] = {}
         for name in self.model_fields_set - {"slug", "version"}:
             value = getattr(self, name)
             if value is None:
                 value = _default(name)
             elif isinstance(value, BaseModel):
                 value = value.model_dump(by_alias=True, exclude_none=True)
-            given[name] = value
-        return given
+            changes[name] = value
+        return changes
 
 
 Version = Annotated[int, Field(ge=1, le=_MAX_INT)]
@@ -245,7 +245,7 @@ class JobBody(_DefinitionFields):
 
 
 class JobPatch(_DefinitionFields):
-    """Fields of a job to change; each given one replaces the old."""
+    """Fields of a job to change; each replaces the old one."""
 
     name: Name | None = Field(None, json_schema_extra=never_null)
     version: Version | None = None

@@ -33,57 +33,57 @@ T = TypeVar("T")
 
 
 class Reason(Shape):
-    """One thing that keeps a run from starting, or that it ended by."""
+    """One reason why a run does not start, or why it ended."""
 
     code: str = Field(
-        description="of what waits: `quarantined`, `start_deadline`, `not_due`, `backing_off`,"
+        description="of a waiting run: `quarantined`, `start_deadline`, `not_due`, `backing_off`,"
         " `no_worker`, `no_worker_offers_entry_point`, `no_worker_has_labels`,"
         " `no_worker_shares`, `slots_full`,"
         " `job_limit`, `key_limit`,"
-        " `behind_others`, `cancel_requested`; of what has ended: its `failureReason`, or"
+        " `behind_others`, `cancel_requested`; of an ended run: its `failureReason`, or"
         " `canceled`",
         examples=["job_limit"],
     )
-    message: str = Field(description="for people, with what to do where there is anything to do")
+    message: str = Field(description="for people, with what to do, if anything")
     binding: bool = Field(
-        description="whether the run cannot start as long as this is so; false for what is so now,"
-        " while the run is not due yet"
+        description="whether the run cannot start while the reason holds; false for a reason that"
+        " holds now, while the run is not due yet"
     )
     since: AwareDatetime | None = Field(
-        description="when it began to be so; null where that is not known"
+        description="since when the reason holds; null if that is not recorded"
     )
     details: dict[str, JsonValue] = Field(
-        description="the evidence, by code: who is in the way, the place in the queue, exit codes",
+        description="the evidence, by code: runs ahead, the position in the queue, exit codes",
         examples=[{"limit": 1, "running": 1, "runs": ["0199f0c2-…"]}],
     )
 
 
 class Explanation(Shape):
-    """Why a run stands where it stands."""
+    """Why a run has its status."""
 
     status: Status
-    summary: str = Field(description="all of it in a sentence, for people")
+    summary: str = Field(description="a sentence for people")
     reasons: list[Reason] = Field(
-        description="in the order in which a claim asks for them; none where nothing keeps the run,"
-        " while it runs, and where it has succeeded"
+        description="in the order in which a claim checks them; empty if nothing blocks the run,"
+        " while it runs, and if it has succeeded"
     )
     next_change_at: AwareDatetime | None = Field(
-        description="the next moment that is known beforehand at which this changes: when the run"
-        " is due, must have started, or reaches its time limit; null where there is none"
+        description="the next scheduled change: when the run is due, must have started, or reaches"
+        " its time limit; null if there is none"
     )
     unknown: list[str] = Field(
-        description="what is not known of that moment, for people; empty for the present"
+        description="with `asOf`: what is not recorded of that moment, for people; else empty"
     )
 
 
 class ExplainedMeta(Shape):
-    """The position that is shown."""
+    """The log position that is shown."""
 
     as_of: int
 
 
 class Explained(Shape):
-    """An explanation; asked with `asOf`, `meta` tells of which position."""
+    """An explanation; with `asOf`, `meta` has the log position."""
 
     data: Explanation
     meta: ExplainedMeta | None = None
@@ -95,8 +95,8 @@ class Run(Shape):
 
     quarantined: Literal[True] | None = Field(
         default=None,
-        description="true where this version of the service cannot read the run's history: it shows"
-        " the run as far as it is known, and leaves it alone; else left out",
+        description="true if this version of the service cannot read the run's history: it shows"
+        " the run as far as it can, and does not execute it; else left out",
     )
 
 
@@ -115,13 +115,13 @@ class AttemptEntry(Shape):
     error_message: str | None
     failure_reason: str | None
     retry_at: AwareDatetime | None = Field(
-        description="when the next attempt is due; null where none follows"
+        description="when the next attempt is due; null if none follows"
     )
     logs_url: str
 
 
 class JobBrief(Shape):
-    """What a list of runs says of their job."""
+    """A job in brief, in lists of runs."""
 
     id: str
     slug: str
@@ -139,10 +139,10 @@ class RunWithJob(Shape):
 
 
 class JobRunsMeta(PageMeta):
-    """Where a page of a job's runs lies.
+    """The page's range.
 
-    Asked with a `cursor`, or shorter than its `limit` as its runs are large, also how to get the
-    next one.
+    With a `cursor` in the request, or if the page is shorter than its `limit` because its runs are
+    large, it also has the next page's cursor.
     """
 
     has_more: bool | None = None
@@ -150,11 +150,10 @@ class JobRunsMeta(PageMeta):
 
 
 @described(
-    "Where a page of runs lies, and how to get the next one;"
-    " `nextCursor` stays fast however far you go."
+    "The page's range, and how to get the next page; `nextCursor` is equally fast for every page."
 )
 class RunPageMeta(PageMeta):
-    """Where a page of runs lies."""
+    """The page's range, and how to get the next page."""
 
     has_more: bool
     next_offset: int | None
@@ -175,7 +174,7 @@ class RunCounts(BaseModel):
 
 
 class CountsMeta(BaseModel):
-    """The place in the log that counts are exact for; with `asOf` under both names."""
+    """The log position that the counts are exact for; with `asOf` under both names."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -184,20 +183,20 @@ class CountsMeta(BaseModel):
 
 
 class Warned(Shape):
-    """What a launch succeeded in spite of."""
+    """A warning about a launch that succeeded."""
 
     code: Literal["no_worker_offers_entry_point", "no_worker_has_labels"]
     message: str
 
 
 class LaunchMeta(Shape):
-    """What whoever launched should know."""
+    """Warnings for the launcher."""
 
-    warnings: list[Warned] = Field(description="why the run may wait for somebody to do something")
+    warnings: list[Warned] = Field(description="why the run may wait until an operator acts")
 
 
 class LaunchedRun(Shape):
-    """A launched run; `meta` is there where there is something to warn of."""
+    """A launched run; it has `meta` if there are warnings."""
 
     data: Run
     meta: LaunchMeta | None = None
@@ -211,7 +210,7 @@ class Launching(Shape, Generic[T]):
 
 
 class LaunchBody(_Body):
-    """A run to launch; what is left out is as the definition says."""
+    """A run to launch; fields that are left out have the definition's values."""
 
     parameters: AnyObject | None = None
     timeout_ms: TimeoutMs | None = None
@@ -223,16 +222,21 @@ class LaunchBody(_Body):
     priority: Priority | None = None
 
     def launch(self, idempotency_key: str | None, sent: AnyObject) -> Launch:
-        """Return the command."""
-        if self.model_fields_set <= _PARAMETERS:  # Nearly all.
+        """Return the command.
+
+        Args:
+            idempotency_key: the request's, if any.
+            sent: the body as it was sent, by which repeated requests are compared.
+        """
+        if self.model_fields_set <= _PARAMETERS:  # Nearly all launches.
             return Launch(
                 parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent
             )
-        given = {
+        options = {
             name: getattr(self, name) for name in LaunchBody.model_fields if name != "parameters"
         }
         return Launch(
-            parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **given
+            parameters=self.parameters or {}, idempotency_key=idempotency_key, body=sent, **options
         )
 
 
@@ -245,8 +249,8 @@ class CancelBody(_Body):
     reason: Annotated[str, Field(max_length=1_000)] | None = None
 
 
-def _words(known: Sequence[str]) -> AnyObject:
-    one = "|".join(known)
+def _list_of(choices: Sequence[str]) -> AnyObject:
+    one = "|".join(choices)
     return {"type": "string", "pattern": rf"^[\s,]*({one})([\s,]+({one}))*[\s,]*$"}
 
 
@@ -255,17 +259,17 @@ _TIME: AnyObject = {"type": "string", "format": "date-time"}
 _SEVERAL = "one, or several with commas between them"
 
 _FILTERS: dict[str, tuple[str, AnyObject]] = {
-    "status": (f"the run's status: {_SEVERAL}", _words(STATUSES)),
+    "status": (f"the run's status: {_SEVERAL}", _list_of(STATUSES)),
     "job": (f"the job's slug: {_SEVERAL}", _TEXT),
-    "runtime": (f"what the job is for: {_SEVERAL}", _words(RUNTIMES)),
+    "runtime": (f"the job's runtime: {_SEVERAL}", _list_of(RUNTIMES)),
     "moduleId": (f"the module that the job belongs to: {_SEVERAL}", _TEXT),
     "search": (
         "part of the job's slug or name, or the start of the run's id",
         {"type": "string", "maxLength": MAX_SEARCH},
     ),
     "actor": (f"who requested the run: {_SEVERAL}", _TEXT),
-    "failure": (f"the `failureReason` that it ended with: {_SEVERAL}", _words(FAILURES)),
-    "failureGroup": (f"the fingerprint of the failure group that it ended in: {_SEVERAL}", _TEXT),
+    "failure": (f"the run's `failureReason`: {_SEVERAL}", _list_of(FAILURES)),
+    "failureGroup": (f"the fingerprint of the run's failure group: {_SEVERAL}", _TEXT),
     "retried": (
         "whether another run was launched to repeat it",
         {"type": "string", "enum": ["true", "false"]},
@@ -276,15 +280,20 @@ _FILTERS: dict[str, tuple[str, AnyObject]] = {
 
 
 def _filters() -> Iterator[AnyObject]:
-    for name, (told, schema) in _FILTERS.items():
-        yield _filter(name, told, schema)
-        yield _filter(f"{name}{NOT}", f"not so: {told}", schema)
-
-
-def _filter(name: str, told: str, schema: AnyObject) -> AnyObject:
-    return {"name": name, "in": "query", "required": False, "description": told, "schema": schema}
+    for name, (description, schema) in _FILTERS.items():
+        for filter_name, text in (
+            (name, description),
+            (f"{name}{NOT}", f"the negation of `{name}`"),
+        ):
+            yield {
+                "name": filter_name,
+                "in": "query",
+                "required": False,
+                "description": text,
+                "schema": schema,
+            }
 
 
 FILTERS = list(_filters())
-"""The filters of runs as OpenAPI names a query's parameters. It cannot say `parameters.NAME`
-or `label.NAME`."""
+"""The filters of runs as OpenAPI's query parameters, without `parameters.NAME` and `label.NAME`,
+which OpenAPI cannot express."""

@@ -13,30 +13,30 @@ from projections import schedules
 
 @with_columns(schedules.ScheduleRow, schedules.SHOWN)
 class Schedule(Shape):
-    """A schedule, as its newest version says, and where it stands."""
+    """A schedule in its newest version, and its state."""
 
 
 class Tick(Shape):
-    """What became of a tick, or of several in a row."""
+    """The outcome of a tick, or of several consecutive ones."""
 
     due_at: AwareDatetime = Field(description="when it was due; the first of several")
     last_due_at: AwareDatetime = Field(description="when the last of them was due")
-    ticks: int = Field(description="how many in a row")
+    ticks: int = Field(description="how many consecutive ticks")
     outcome: Literal["launched", "skipped", "buffered"]
     cause: Literal["calendar", "backfill"] = Field(
-        description="`backfill` where somebody had it launched later on"
+        description="`backfill` if it was launched later by a backfill"
     )
     reason: str | None = Field(description="why it was skipped, for programs")
-    run_id: str | None = Field(description="that it launched, or that was in its way")
+    run_id: str | None = Field(description="the run that it launched, or that blocked it")
     watched_since: AwareDatetime | None = Field(
-        description="of missed ones: from when on the service has looked at the clock again"
+        description="for missed ticks: since when the service has watched the clock again"
     )
     decided_at: AwareDatetime
     position: int
 
 
 class ScheduleListMeta(PartMeta):
-    """Where a page of schedules ends, and the position that it shows, if that was asked for."""
+    """Where a page of schedules ends; with `asOf` also the log position that it shows."""
 
     as_of: int | None = None
 
@@ -48,7 +48,7 @@ class CursorMeta(Shape):
 
 
 class ComingTick(Shape):
-    """A tick to come."""
+    """A future tick."""
 
     due_at: AwareDatetime = Field(description="with the offset of its zone then")
     fires_at: AwareDatetime = Field(description="with its jitter")
@@ -71,16 +71,16 @@ class _ScheduleFields(_Body):
     pause_on_failure: bool | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Return the given fields by `Spec`'s names; null has become the field's default."""
-        given: dict[str, Any] = {}
+        """Return the fields that were sent, by `Spec`'s names; null becomes the default."""
+        changes: dict[str, Any] = {}
         for name in self.model_fields_set - {"id"}:
             value = getattr(self, name)
             if value is None:
                 value = _default(name)
             elif isinstance(value, datetime):
                 value = to_iso(value)
-            given[name] = value
-        return given
+            changes[name] = value
+        return changes
 
 
 class ScheduleBody(_ScheduleFields):
@@ -95,7 +95,7 @@ class ScheduleBody(_ScheduleFields):
 
 
 class ScheduleDraft(_ScheduleFields):
-    """A schedule that is still to be created, as far as its ticks depend on it."""
+    """A schedule that does not exist yet, as far as its ticks depend on it."""
 
     id: Slug = "draft"
     job: Slug = "draft"
@@ -106,7 +106,7 @@ class ScheduleDraft(_ScheduleFields):
 
 
 class SchedulePatch(_ScheduleFields):
-    """Fields of a schedule to change; each given one replaces the old."""
+    """Fields of a schedule to change; each replaces the old one."""
 
     job: Slug | None = Field(None, json_schema_extra=never_null)
 
@@ -127,11 +127,11 @@ class BackfillBody(_Body):
 
 
 class Backfill(Shape):
-    """What a backfill has launched."""
+    """The runs that a backfill has launched."""
 
-    runs: list[str] = Field(description="that it launched, in the order of their ticks")
+    runs: list[str] = Field(description="ids of the launched runs, in the order of their ticks")
     continue_from: AwareDatetime | None = Field(
-        description="the `from` of the next call; null where all is done"
+        description="the `from` of the next call; null if all is done"
     )
 
 
