@@ -76,7 +76,7 @@ from projections import job_runs
 from projections.envelope import Envelope
 from projections.flow import claims
 from projections.job_runs import RunRow
-from projections.runs.lists import jobs_wanted, run_filter
+from projections.runs.lists import jobs_matching, run_filter
 from runtime.tasks import until_one_ends
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
@@ -256,7 +256,7 @@ async def count_runs(  # noqa: PLR0913 - what it takes from the request
     slugs = parts_of(storable(job or "", "/job"))
     counts: dict[str, int] = dict.fromkeys(STATUSES, 0)
     async with opened(connection, files, as_of) as past:
-        jobs = await jobs_wanted(past, frozenset(slugs), frozenset(runtimes), modules)
+        jobs = await jobs_matching(past, frozenset(slugs), frozenset(runtimes), modules)
         if jobs is None or jobs:
             counts = await past.counts(jobs)
         meta: JsonObject = {"position": past.position}

@@ -1,11 +1,11 @@
-"""Time travel: what there was at an earlier position of the log.
+"""Time travel: rows as they were at an earlier position of the log.
 
 First the past (`Past`), then the runs that a bulk operation's conditions select as of a position
 (`Selected`).
 
-Rows whose last event lies at or before the position are shown as they stand; only what has changed
-since is folded from its events up to the position. Which runs were alive then comes from the last
-checkpoint before and from the events between the two, so the cost grows with these, not with the
+Rows whose last event is at or before the position are returned as they are; only rows that have
+changed since are folded from their events up to the position. The runs that were alive come from
+the last checkpoint before and from the events after it, so the cost grows with these, not with the
 log.
 """
 
@@ -29,7 +29,12 @@ from eventlog.database.connection import borrowed, snapshot
 from eventlog.database.costly_reads import COUNT_LIMIT_S, CostlyReads
 from eventlog.history.audit import position_before
 from eventlog.history.reader import with_unreadable_head
-from eventlog.history.run_changes import folded, folded_parts, moved_since, rows_are_counted_sooner
+from eventlog.history.run_changes import (
+    folded,
+    folded_parts,
+    is_count_of_rows_faster,
+    runs_changed_since,
+)
 from eventlog.keys import LogFiles
 from projections import bulk, failure_search, job_definitions, job_runs
 from projections import bulk as bulk_lists
@@ -40,14 +45,20 @@ from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import PAGE_BYTES, Connection, read_ids, read_rows, read_value
 from projections.runs import lists, past
-from projections.runs.lists import RunFilter, Sought, looked_up, run_filter, starts_many
-from projections.runs.past import NamedJob, Place, Then
+from projections.runs.lists import (
+    RunFilter,
+    RunSearch,
+    matches_many_ids,
+    resolve_search,
+    run_filter,
+)
+from projections.runs.past import PastJob, PastRuns, RunPosition
 from projections.schedules import TABLE as SCHEDULES
 from projections.schedules import ScheduleRow, any_by_id
 from projections.table import P, TableOf, rows_by_id
 
-MOST_FOLDED = 20_000
-"""Events after which a page of schedules ends: to fold them takes about a second."""
+MAX_FOLDED = 20_000
+"""Events after which a page of schedules ends: folding them takes about a second."""
 
 ALL = 2**62
 """Runs of a page that has all."""
@@ -62,18 +73,17 @@ async def opened(
     Args:
         connection: outside of any transaction.
         files: of the log.
-        as_of: a position; or a moment, which stands for the last position recorded at or before it;
-            None: the end.
+        as_of: a position; or a time, for the last position recorded at or before it; None: the end.
 
     Raises:
-        InvalidInputError: that is still to come.
+        InvalidInputError: it is in the future.
     """
     async with snapshot(connection):
         yield Past(connection, files, await _position(connection, files, as_of))
 
 
 class Past:
-    """What there was at a position that the connection sees."""
+    """Rows as they were at a position."""
 
     def __init__(self, connection: Connection, files: LogFiles, position: int) -> None:
         self._connection = connection
@@ -86,7 +96,7 @@ class Past:
         return await self._as_it_was(job_runs.TABLE, row)
 
     async def with_unreadable_head(self, ids: Collection[UUID]) -> set[UUID]:
-        """Return those of the runs whose last event cannot be read, the present one."""
+        """Return the runs whose present last event cannot be read."""
         return await with_unreadable_head(self._connection, ids)
 
     async def job(self, slug: str) -> JobDefinitionRow | None:
@@ -100,114 +110,116 @@ class Past:
         return await self._as_they_were(job_definitions.TABLE, rows)
 
     async def runs(
-        self, wanted: RunFilter, limit: int, offset: int
+        self, runs: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], int | None]:
         """Return a page of runs, newest first, and the offset of the next, if there is one."""
-        sought = await looked_up(wanted, self.jobs_named_like)
-        if sought.finds_nothing:
+        search = await resolve_search(runs, self.jobs_named_like)
+        if search.matches_nothing:
             return [], None
-        ids = await self._page(sought, limit, offset)
-        shown = await lists.first_of_page(self._connection, ids[:limit])
-        rows = await rows_by_id(self._connection, job_runs.TABLE, shown)
-        were = await self._as_they_were(job_runs.TABLE, rows)
-        readable = [were[run_id] for run_id in shown if run_id in were]
-        count = len(shown)
+        ids = await self._page(search, limit, offset)
+        page_ids = await lists.first_of_page(self._connection, ids[:limit])
+        rows = await rows_by_id(self._connection, job_runs.TABLE, page_ids)
+        past_rows = await self._as_they_were(job_runs.TABLE, rows)
+        readable = [past_rows[run_id] for run_id in page_ids if run_id in past_rows]
+        count = len(page_ids)
         if count == len(ids):
             return readable, None
         return readable, offset + count
 
-    async def places(self, wanted: RunFilter, limit: int) -> list[Place]:
-        """Return the newest runs, and where they were created; one more where more follow."""
-        sought = await looked_up(wanted, self.jobs_named_like)
-        if sought.finds_nothing:
+    async def newest_positions(self, runs: RunFilter, limit: int) -> list[RunPosition]:
+        """Return the newest runs with created positions; one more than the limit if more follow."""
+        search = await resolve_search(runs, self.jobs_named_like)
+        if search.matches_nothing:
             return []
-        query, values = await self._asked(sought, limit, 0, "id, created_position")
-        return await read_rows(self._connection, Place, query, values)
+        query, values = await self._page_query(search, limit, 0, "id, created_position")
+        return await read_rows(self._connection, RunPosition, query, values)
 
-    async def count(self, wanted: RunFilter) -> int:
-        """Return how many runs the filter lets pass."""
-        sought = await looked_up(wanted, self.jobs_named_like)
-        if sought.finds_nothing:
+    async def count(self, runs: RunFilter) -> int:
+        """Return the number of matching runs."""
+        search = await resolve_search(runs, self.jobs_named_like)
+        if search.matches_nothing:
             return 0
-        query, values = await self._asked(sought, ALL, 0)
-        counted = f"SELECT count(*) FROM ({query}) AS page"
-        return await read_value(self._connection, int, counted, values)
+        query, values = await self._page_query(search, ALL, 0)
+        count_query = f"SELECT count(*) FROM ({query}) AS page"
+        return await read_value(self._connection, int, count_query, values)
 
-    async def _page(self, sought: Sought, limit: int, offset: int) -> list[UUID]:
-        """Return the ids of a page of runs, and one more where more follow."""
-        query, values = await self._asked(sought, limit, offset)
+    async def _page(self, search: RunSearch, limit: int, offset: int) -> list[UUID]:
+        """Return the ids of a page of runs, and one more if more follow."""
+        query, values = await self._page_query(search, limit, offset)
         return await read_ids(self._connection, query, values)
 
-    async def _asked(
-        self, sought: Sought, limit: int, offset: int, columns: str = "id"
+    async def _page_query(
+        self, search: RunSearch, limit: int, offset: int, columns: str = "id"
     ) -> tuple[str, dict[str, object]]:
         """Return the query for a page of runs, and its parameters."""
-        runs = sought.runs
+        runs = search.runs
         one_by_one = False
-        if runs.is_sought:
-            one_by_one = await starts_many(self._connection, sought.ids)
-        then = Then(position=self.position)
+        if runs.is_search:
+            one_by_one = await matches_many_ids(self._connection, search.ids)
+        past_runs = PastRuns(position=self.position)
         alive = set(past.ALIVE)
-        if alive.intersection(runs.statuses):  # What had ended is found without.
-            then = await self.then(past.jobs_to_search(sought))
+        if alive.intersection(runs.statuses):  # Ended runs are read without it.
+            past_runs = await self.runs_alive(past.jobs_of_search(search))
         query = past.newest_first(runs, one_by_one=one_by_one, columns=columns)
-        return query, past.values_of(then, sought, limit, offset)
+        return query, past.values_of(past_runs, search, limit, offset)
 
     async def schedules(self, after: str, limit: int) -> tuple[list[ScheduleRow], str | None]:
-        """Return schedules that come next after an id, and the id to go on after, if any follow.
+        """Return the next schedules after an id, and the id to continue after, if more follow.
 
         They may be fewer than the limit.
         """
         candidates, following = await any_by_id(self._connection, after, limit)
-        found: list[ScheduleRow] = []
+        past_schedules: list[ScheduleRow] = []
         folded_events = folded_bytes = looked_at = 0
         for row in candidates:
-            # One after the other: each may have a tick for every minute of years.
-            was = await self._as_it_was(SCHEDULES, row)
+            # One by one: each may have a tick for every minute of years.
+            past_row = await self._as_it_was(SCHEDULES, row)
             looked_at += 1
-            if was is None:
+            if past_row is None:
                 continue
-            if was["deleted_at"] is None:
-                found.append(was)
-            if was is not row:
-                folded_events += was["aggregate_version"]
-                folded_bytes += len(canonical(was["parameters"]))
-            if folded_events >= MOST_FOLDED or folded_bytes >= PAGE_BYTES:
+            if past_row["deleted_at"] is None:
+                past_schedules.append(past_row)
+            if past_row is not row:
+                folded_events += past_row["aggregate_version"]
+                folded_bytes += len(canonical(past_row["parameters"]))
+            if folded_events >= MAX_FOLDED or folded_bytes >= PAGE_BYTES:
                 break
         if looked_at == len(candidates):
-            return found, following
-        return found, candidates[looked_at - 1]["id"]
+            return past_schedules, following
+        return past_schedules, candidates[looked_at - 1]["id"]
 
     async def failures(
-        self, statuses: Collection[str], job: str | None, most: int
+        self, statuses: Collection[str], job: str | None, limit: int
     ) -> list[FailureGroupRow]:
-        """Return the groups of failures that there were, those first that had failed last.
+        """Return the failure groups of the position, the last failed first.
 
         Args:
-            statuses: that they had then.
-            job: whose; None: of all jobs.
-            most: groups that are looked at, those that failed first.
+            statuses: of the groups at the position.
+            job: whose groups; None: of all jobs.
+            limit: number of groups to read, the first failed first.
         """
-        found: list[FailureGroupRow] = []
-        for row in await oldest(self._connection, job, most):
-            # One after the other: each may have an event for every second of weeks.
-            was = await self._as_it_was(FAILURES, row)
-            if was is not None and was["status"] in statuses:
-                found.append(was)
-        return sorted(found, key=place_of, reverse=True)
+        groups: list[FailureGroupRow] = []
+        for row in await oldest(self._connection, job, limit):
+            # One by one: each may have an event for every second of weeks.
+            past_row = await self._as_it_was(FAILURES, row)
+            if past_row is not None and past_row["status"] in statuses:
+                groups.append(past_row)
+        return sorted(groups, key=place_of, reverse=True)
 
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
-        """Return how many runs there were in each status, of these jobs or of all."""
-        if await rows_are_counted_sooner(self._connection, self.position):
+        """Return the number of runs by status, of these jobs or of all."""
+        if await is_count_of_rows_faster(self._connection, self.position):
             return await past.present_counts(self._connection, job_ids)
-        then = await self.then(job_ids)
+        then = await self.runs_alive(job_ids)
         return await past.counts(self._connection, then)
 
-    async def then(self, job_ids: list[UUID] | None) -> Then:
-        """Look what events have touched since the checkpoint before: in all jobs, or in these."""
+    async def runs_alive(self, job_ids: list[UUID] | None) -> PastRuns:
+        """Return the runs that have changed since the last checkpoint, of these jobs or of all."""
         checkpoint = await past.checkpoint_before(self._connection, self.position)
-        moved = await moved_since(self._connection, self._files, checkpoint, self.position, job_ids)
-        return Then(position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids)
+        moved = await runs_changed_since(
+            self._connection, self._files, checkpoint, self.position, job_ids
+        )
+        return PastRuns(position=self.position, checkpoint=checkpoint, moved=moved, job_ids=job_ids)
 
     async def bulk_operation(self, operation_id: UUID) -> BulkRow | None:
         """Return the bulk operation, or None where it had not been requested yet."""
@@ -231,11 +243,11 @@ class Past:
         return [were[one] for one in by_id if one in were], following
 
     async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
-        """Return the jobs with one of these slugs, ignoring case; that never changes."""
+        """Return the jobs with one of these slugs, ignoring case; a slug never changes."""
         return await job_definitions.ids_of(self._connection, slugs)
 
     async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID]:
-        """Return the jobs that were for one of these runtimes."""
+        """Return the jobs that had one of these runtimes."""
         changed = await self._changed_since()
         return await past.jobs_for(self._connection, runtimes, self.position, changed)
 
@@ -245,7 +257,7 @@ class Past:
         return await past.jobs_of_modules(self._connection, modules, self.position, changed)
 
     async def jobs_labelled(self, label: Label) -> list[UUID]:
-        """Return the jobs that asked workers for the label."""
+        """Return the jobs that required the label of workers."""
         changed = await self._changed_since()
         return await past.jobs_labelled(self._connection, label, self.position, changed)
 
@@ -254,59 +266,59 @@ class Past:
         changed = await self._changed_since()
         return await past.jobs_named_like(self._connection, search, self.position, changed)
 
-    async def _changed_since(self) -> list[NamedJob]:
-        """Return the jobs that have changed since, as they were."""
+    async def _changed_since(self) -> list[PastJob]:
+        """Return the jobs that have changed since, as of the position."""
         later = await past.jobs_changed_after(self._connection, self.position)
-        were = await folded_parts(
+        past_rows = await folded_parts(
             self._connection,
             self._files,
             job_definitions.TABLE,
             later,
             self.position,
-            past.named_job,
+            past.past_job,
         )
-        return list(were.values())
+        return list(past_rows.values())
 
     async def _as_it_was(self, table: TableOf[P], row: P | None) -> P | None:
-        """Return a row as it was at the position, None where there was or is none."""
+        """Return a row as of the position, None where there was or is none."""
         if row is None:
             return None
         own_id = table.id_of(row)
-        were = await self._as_they_were(table, {own_id: row})
-        return were.get(own_id)
+        past_rows = await self._as_they_were(table, {own_id: row})
+        return past_rows.get(own_id)
 
     async def _as_they_were(self, table: TableOf[P], rows: Mapping[UUID, P]) -> dict[UUID, P]:
-        """Return the rows as they were at the position; those not there yet are left out."""
-        were: dict[UUID, P] = {}
+        """Return the rows as of the position, without those that did not exist yet."""
+        past_rows: dict[UUID, P] = {}
         later: list[UUID] = []
         for aggregate_id, row in rows.items():
             if row["position"] > self.position:
                 later.append(aggregate_id)
             else:
-                were[aggregate_id] = row
-        were |= await folded(self._connection, self._files, table, later, self.position)
-        return were
+                past_rows[aggregate_id] = row
+        past_rows |= await folded(self._connection, self._files, table, later, self.position)
+        return past_rows
 
 
 async def _position(connection: Connection, files: LogFiles, as_of: int | datetime | None) -> int:
     if isinstance(as_of, datetime):
         present = await read_value(connection, str, sql.NOW)
         if as_of > from_iso(present):
-            raise _to_come(f"{to_iso(as_of)} lies in the future: it is {present}")
+            raise _future_error(f"{to_iso(as_of)} lies in the future: it is {present}")
         return await position_before(connection, files.archive, as_of, inclusive=True)
     head = await read_value(connection, int, sql.HEAD)
     if as_of is None:
         return head
     if as_of > head:
-        raise _to_come(f"the log ends at position {head}")
+        raise _future_error(f"the log ends at position {head}")
     return as_of
 
 
-def _to_come(message: str) -> InvalidInputError:
+def _future_error(message: str) -> InvalidInputError:
     return InvalidInputError([Issue("/asOf", message, "maximum")])
 
 
-# The runs of a bulk operation: those that its conditions select as of a position.
+# The runs that a bulk operation's conditions select as of a position.
 
 
 class _Schema(TypedDict):
@@ -320,7 +332,7 @@ _MARKED = f"""
 
 
 class Selected(Selection):
-    """Reads the tables as they were."""
+    """Selects runs as of a position."""
 
     def __init__(
         self,
@@ -328,7 +340,7 @@ class Selected(Selection):
         files: LogFiles,
         costly: CostlyReads | None = None,
     ) -> None:
-        """Read by the pool; count, for whoever waits for it, in a turn of the costly reads."""
+        """Read by the pool; count in a turn of the costly reads, if these are given."""
         self._pool = pool
         self._files = files
         self._costly = costly
@@ -337,18 +349,20 @@ class Selected(Selection):
     async def count(
         self, conditions: Conditions, limit: int, parameters: Collection[str]
     ) -> Counted:
-        async with self._counting() as connection:
+        async with self._connection_for_counts() as connection:
             personal = await _personal(connection, parameters)
             async with opened(connection, self._files, None) as past:
                 position = past.position
-                wanted = await run_filter(connection, past, conditions)
-                if wanted is None:
+                runs = await run_filter(connection, past, conditions)
+                if runs is None:
                     return Counted(position, 0, (), personal)
-                total = await past.count(wanted)
-                newest = await past.places(wanted, limit)
-        return Counted(position, total, [_chosen(place) for place in newest[:limit]], personal)
+                total = await past.count(runs)
+                newest = await past.newest_positions(runs, limit)
+        return Counted(
+            position, total, [_chosen(run_position) for run_position in newest[:limit]], personal
+        )
 
-    def _counting(self) -> AbstractAsyncContextManager[Connection]:
+    def _connection_for_counts(self) -> AbstractAsyncContextManager[Connection]:
         if self._costly is None:
             return borrowed(self._pool)
         return self._costly.turn(["/filter"], COUNT_LIMIT_S)
@@ -361,8 +375,8 @@ class Selected(Selection):
             borrowed(self._pool) as connection,
             opened(connection, self._files, position) as past,
         ):
-            found = await _places(connection, past, conditions, before, limit)
-        return [_chosen(place) for place in found[:limit]]
+            positions = await _newest_positions(connection, past, conditions, before, limit)
+        return [_chosen(run_position) for run_position in positions[:limit]]
 
     @override
     async def repeated_among(self, run_ids: Collection[UUID]) -> set[UUID]:
@@ -370,25 +384,25 @@ class Selected(Selection):
             return await failure_search.repeated_among(connection, run_ids)
 
 
-async def _places(
+async def _newest_positions(
     connection: Connection, past: Past, conditions: Conditions, before: int | None, limit: int
-) -> list[Place]:
-    wanted = await run_filter(connection, past, conditions)
-    if wanted is None:
+) -> list[RunPosition]:
+    runs = await run_filter(connection, past, conditions)
+    if runs is None:
         return []
-    return await past.places(replace(wanted, before_position=before), limit)
+    return await past.newest_positions(replace(runs, before_position=before), limit)
 
 
-def _chosen(place: Place) -> Chosen:
-    return Chosen(UUID(place["id"]), place["created_position"])
+def _chosen(run_position: RunPosition) -> Chosen:
+    return Chosen(UUID(run_position["id"]), run_position["created_position"])
 
 
 async def _personal(connection: Connection, names: Collection[str]) -> Collection[str]:
-    """Return those of the names under which some job keeps personal data, or whose they are."""
+    """Return the names that some job marks as personal, or as naming a subject."""
     if not names:
         return ()
-    found: set[str] = set()
+    personal: set[str] = set()
     for row in await read_rows(connection, _Schema, _MARKED):
         marked: Mapping[str, str] = marks(row["parameters_schema"])
-        found.update(marked.keys(), marked.values())
-    return found & set(names)
+        personal.update(marked.keys(), marked.values())
+    return personal & set(names)

@@ -1,8 +1,8 @@
-"""What events did to runs between two positions of the log, and what saves the work of finding out.
+"""The runs that changed between two positions, checkpoints, and counts of runs.
 
-First the runs that have moved, and their folded rows; then checkpoints of time travel
-(`Checkpoints`); then how many runs of each job there are in each status, kept up with the log at
-little cost (`RunCounts`).
+First the runs that have changed, and their folded rows; then checkpoints of time travel
+(`Checkpoints`); then counts of runs by job and status that follow the log at little cost
+(`RunCounts`).
 """
 
 import logging
@@ -29,12 +29,18 @@ from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows, read_value
 from projections.runs import past
 from projections.runs import past as run_checkpoints
-from projections.runs.past import FAR, CountsByJob, Moved, counts_by_job, present_counts_by_job
+from projections.runs.past import (
+    FAR,
+    ChangedRuns,
+    CountsByJob,
+    counts_by_job,
+    present_counts_by_job,
+)
 from projections.table import P, TableOf
 
 T = TypeVar("T")
 
-FOLDED_AT_ONCE = 200
+FOLD_CHUNK = 200
 """Aggregates whose events are in memory together."""
 
 _MOVED = rf"""
@@ -73,7 +79,7 @@ _MOVED = rf"""
 
 
 class _Group(TypedDict):
-    """Runs of one job in one status; where it is None, that is not known, and `ids` are given."""
+    """Runs of one job in one status; if that is None, it must be folded, and `ids` are set."""
 
     job_definition_id: ReadOnly[str]
     past_status: ReadOnly[str | None]
@@ -81,18 +87,17 @@ class _Group(TypedDict):
     ids: ReadOnly[list[str] | None]
 
 
-async def moved_since(
+async def runs_changed_since(
     connection: Connection,
     files: LogFiles,
     after: int,
     position: int,
     job_ids: list[UUID] | None = None,
-) -> list[Moved]:
-    """Return all runs, or those of these jobs, that have events in (after, position].
+) -> list[ChangedRuns]:
+    """Return the runs, of these jobs or of all, that have events in (after, position].
 
-    They come by the status that they had at its end. Most statuses are known without a fold: of a
-    run that has not changed since the position, and of one whose first event is its only one. The
-    others are folded.
+    They are grouped by their status at `position`. Most statuses need no fold: those of runs that
+    have not changed since, and of runs with one event. The others are folded.
     """
     values = {
         "after": after,
@@ -100,25 +105,25 @@ async def moved_since(
         "first_status": FIRST_STATUS,
         "job_ids": job_ids,
     }
-    moved: list[Moved] = []
-    unknown: dict[UUID, tuple[str, int]] = {}
+    moved: list[ChangedRuns] = []
+    to_fold: dict[UUID, tuple[str, int]] = {}
     for group in await read_rows(connection, _Group, _MOVED, values):
         job_id = group["job_definition_id"]
         status = group["past_status"]
         created = group["created"]
         if status is not None:
-            moved.append(Moved(job_id, status, created))
+            moved.append(ChangedRuns(job_id, status, created))
             continue
         ids = group["ids"] or []
         for run_id, created_position in zip(ids, created, strict=True):
-            unknown[UUID(run_id)] = (job_id, created_position)
+            to_fold[UUID(run_id)] = (job_id, created_position)
     statuses = await folded_parts(
-        connection, files, job_runs.TABLE, list(unknown), position, _status
+        connection, files, job_runs.TABLE, list(to_fold), position, _status
     )
-    for folded_id, (job_id, created_position) in unknown.items():
+    for folded_id, (job_id, created_position) in to_fold.items():
         status = statuses.get(folded_id)
         if status is not None:
-            moved.append(Moved(job_id, status, [created_position]))
+            moved.append(ChangedRuns(job_id, status, [created_position]))
     return moved
 
 
@@ -131,17 +136,17 @@ async def folded(
 ) -> dict[UUID, P]:
     """Return the rows of these aggregates as of a position, by the table's fold.
 
-    Those that were not there yet are left out. Where an event cannot be read, the row is as the
-    events before it left it.
+    Aggregates that did not exist yet are left out. Events from the first unreadable one on are not
+    folded.
     """
     rows: dict[UUID, P] = {}
     unreadable: set[UUID] = set()
-    wanted = dict.fromkeys(ids, (0, END))
-    while wanted:  # In parts: one history may be longer than memory.
-        part = await read_parts(connection, files, wanted, position)
+    next_ranges = dict.fromkeys(ids, (0, END))
+    while next_ranges:  # In parts: a history may be larger than memory.
+        part = await read_parts(connection, files, next_ranges, position)
         for event in await envelopes(connection, files.master_keys, part.rows):
             aggregate_id = event.aggregate_id
-            wanted[aggregate_id] = (event.version, END)
+            next_ranges[aggregate_id] = (event.version, END)
             if event.unreadable is not None:
                 unreadable.add(aggregate_id)
             if aggregate_id in unreadable:
@@ -152,7 +157,7 @@ async def folded(
             except UNFOLDABLE:
                 unreadable.add(aggregate_id)
         for aggregate_id in unreadable.union(part.ended):
-            wanted.pop(aggregate_id, None)
+            next_ranges.pop(aggregate_id, None)
     return rows
 
 
@@ -164,13 +169,10 @@ async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
     position: int,
     part: Callable[[P], T],
 ) -> dict[UUID, T]:
-    """Return a part of each of the same rows.
-
-    So there may be many of them: few are in memory as a whole.
-    """
+    """Return a part of each of these rows; only few whole rows are in memory at a time."""
     parts: dict[UUID, T] = {}
-    for start in range(0, len(ids), FOLDED_AT_ONCE):
-        chunk = ids[start : start + FOLDED_AT_ONCE]
+    for start in range(0, len(ids), FOLD_CHUNK):
+        chunk = ids[start : start + FOLD_CHUNK]
         rows = await folded(connection, files, table, chunk, position)
         for aggregate_id, row in rows.items():
             parts[aggregate_id] = part(row)
@@ -179,39 +181,38 @@ async def folded_parts(  # noqa: PLR0913 - `folded`, and which part
 
 # Checkpoints of time travel.
 #
-# Each lists, as of some position, which runs are pending and running, and how many of each job have
-# ended. They are derived from the log and from `job_runs`, and only ever save time: without them
-# every answer is the same. A repair of `job_runs` drops them (`forget_checkpoints`; a rebuild
-# does). Then the watchers compute them anew, step by step, or the repair does at once
-# (`Checkpoints.recompute`).
+# Each lists the runs that are pending and running at a position, and counts each job's ended runs.
+# They are derived from the log and `job_runs`, and only save time: without them every answer is the
+# same. A repair of `job_runs` drops them (`forget_checkpoints`; a rebuild does). Then the watchers
+# compute them again, step by step, or the repair does at once (`Checkpoints.recompute`).
 
 logger = logging.getLogger(__name__)
 
-EVERY = 10_000
-"""Positions from one checkpoint to the next, at least: what a question about the past may have to
-look through."""
+MIN_DISTANCE = 10_000
+"""Least number of positions between checkpoints: a query of the past may have to read as many
+events."""
 
-ALIVE_FOR_EACH = 10
-"""A checkpoint of more alive runs than `EVERY` times this waits for one position for so many of
-them: so that however many wait, checkpoints cost a few dozen bytes an event."""
+ALIVE_PER_POSITION = 10
+"""A checkpoint with more alive runs than `MIN_DISTANCE` times this waits for one more position for
+each of this many, so that checkpoints cost a few dozen bytes an event, however many runs are
+pending."""
 
 WRITER_LOCK = 4_409_671_207_318_845_903
-"""Key of the advisory lock of the one who writes checkpoints. Nobody else ever waits for it, least
-of all appends."""
+"""Key of the advisory lock of the process that writes checkpoints; nothing else waits for it."""
 
 
 class Checkpoints:
-    """Keeps the table `run_checkpoints` up with the log."""
+    """Writes checkpoints as the log grows."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[Connection], files: LogFiles, every: int = EVERY
+        self, pool: AsyncConnectionPool[Connection], files: LogFiles, every: int = MIN_DISTANCE
     ) -> None:
         self._pool = pool
         self._files = files
         self._every = every
 
     async def keep_up(self) -> bool:
-        """Write the next checkpoint if it is due and nobody else does; return whether we did."""
+        """Write the next checkpoint if it is due and no other process does; return True if so."""
         async with borrowed(self._pool) as connection:
             try:
                 if await self._due(connection) is None:
@@ -222,16 +223,14 @@ class Checkpoints:
             except psycopg.Error as error:
                 if is_away(error):
                     raise
-                # Those who keep up have more important things to do, and nothing is wrong without a
-                # checkpoint.
-                logger.warning("no checkpoint of runs at the moment: %s", error)
+                # Answers are right without a checkpoint, and the caller has other duties.
+                logger.warning("cannot write a checkpoint of runs at the moment: %s", error)
                 return False
 
     async def recompute(self) -> int:
-        """Drop all checkpoints and compute them anew; return how many there are then.
+        """Drop all checkpoints and compute them again; return their number.
 
-        For whoever has mended `job_runs`: call it afterwards. Questions about the past are answered
-        all along.
+        Call it after a repair of `job_runs`. Queries of the past are answered meanwhile.
         """
         async with borrowed(self._pool) as connection:
             await forget_checkpoints(connection)
@@ -243,15 +242,15 @@ class Checkpoints:
             return await read_value(connection, int, _COUNT)
 
     async def _step(self, connection: Connection) -> bool:
-        """Write the checkpoint that is due, if one is; return whether it was.
+        """Write the checkpoint that is due, if any; return whether one was.
 
-        It needs no snapshot: what was so at a position that is in the log stays so.
+        It needs no snapshot: the past does not change.
         """
         due = await self._due(connection)
         if due is None:
             return False
         last, position = due
-        moved = await moved_since(connection, self._files, last, position)
+        moved = await runs_changed_since(connection, self._files, last, position)
         job_ids: list[str] = []
         created: list[int] = []
         statuses: list[str] = []
@@ -270,20 +269,20 @@ class Checkpoints:
         return True
 
     async def _due(self, connection: Connection) -> tuple[int, int] | None:
-        """Return the positions of the last checkpoint and of the one that is due, if one is."""
+        """Return the positions of the last checkpoint and of the due one, if one is due."""
         head = await read_value(connection, int, sql.HEAD)
         last = await past.checkpoint_before(connection, head)
         if head - last < self._every:
             return None
         alive = await past.alive_at_checkpoint(connection, last)
-        position = next_checkpoint(head, last, max(self._every, alive // ALIVE_FOR_EACH))
+        position = next_checkpoint(head, last, max(self._every, alive // ALIVE_PER_POSITION))
         if position is None:
             return None
         return last, position
 
 
 async def forget_checkpoints(connection: Connection) -> None:
-    """Drop all checkpoints, also one that is just being written; the watchers compute them anew."""
+    """Drop all checkpoints, also one being written; the watchers compute them again."""
     async with connection.transaction():
         # However long that one takes.
         await connection.execute("SET LOCAL lock_timeout = 0")
@@ -292,9 +291,9 @@ async def forget_checkpoints(connection: Connection) -> None:
 
 
 def next_checkpoint(head: int, last: int, every: int) -> int | None:
-    """Return where the next checkpoint belongs, None while the log is not that far.
+    """Return the position of the next checkpoint, None while the log is too short.
 
-    At the head, where statuses are known without a fold; whoever is far behind goes step by step.
+    It is the head, where statuses need no fold; if the last one is far behind, it is one step on.
     """
     if head - last < every:
         return None
@@ -308,17 +307,17 @@ _TRY_LOCK = f"SELECT pg_try_advisory_xact_lock({WRITER_LOCK})"
 _COUNT = "SELECT count(DISTINCT position) FROM run_checkpoints"
 
 FORGET_CHECKPOINTS = "DELETE FROM run_checkpoints"
-"""Not TRUNCATE: those who read in a snapshot go on reading them."""
+"""Not TRUNCATE: readers in a snapshot still need them."""
 
 
-# How many runs of each job there are in each status, kept up with the log at little cost.
+# Counts of runs by job and status that follow the log at little cost.
 
-MOST_JOBS = 200
-"""Jobs that are told apart. A label's values must be few, and the same each time: it is the jobs
-that were registered first."""
+MAX_JOBS = 200
+"""Jobs that are counted apart. A label of metrics must have few values, the same each time: these
+are the jobs that were registered first."""
 
 OTHERS = "_others"
-"""Stands for all other jobs; no slug begins so."""
+"""Stands for all other jobs; no slug starts with an underscore."""
 
 _FIRST_JOBS = "SELECT id, slug FROM job_definitions ORDER BY created_at, id LIMIT %(most)s"
 
@@ -335,13 +334,13 @@ Counts = Mapping[str, Mapping[str, int]]
 
 
 @dataclass
-class _Kept:
-    """What is remembered of a log.
+class _CachedCounts:
+    """The last counts.
 
     Attributes:
-        checkpoint: position of the one that `counts` began with; 0 for none, and then nothing tells
-            whether they are still right.
-        slugs: of the jobs that are told apart, by id.
+        checkpoint: position of the checkpoint that `counts` began with; 0 for none, and then the
+            counts cannot be continued.
+        slugs: of the jobs that are counted apart, by id.
     """
 
     checkpoint: int = 0
@@ -350,82 +349,86 @@ class _Kept:
 
 
 class RunCounts:
-    """Counts from the last checkpoint on, and remembers: the next time only what has moved counts.
+    """Counts runs from the last checkpoint on, then only those that have changed since.
 
-    Whoever mends `job_runs` drops the checkpoints; what was counted from one goes with it.
+    A repair of `job_runs` drops the checkpoints, and with them the counts that began there.
     """
 
     def __init__(self, files: LogFiles) -> None:
         self._files = files
-        self._kept = _Kept()
+        self._cached = _CachedCounts()
 
     def forget(self) -> None:
-        """Forget what was counted: the log may be another one."""
-        self._kept = _Kept()
+        """Forget the counts: the log may have been replaced."""
+        self._cached = _CachedCounts()
 
     async def count(self, connection: Connection) -> Counts:
-        """Count, in a snapshot of its own: checkpoints may be dropped at any time.
+        """Count in a snapshot of its own: checkpoints may be dropped at any time.
 
-        One count must be over before the next begins: it goes on from what that one remembers.
+        Counts must not overlap: each continues the one before.
 
         Args:
             connection: outside of any transaction.
         """
         async with snapshot(connection):
-            kept = self._kept
-            await self._move_on(connection, kept)
-            await _learn_slugs(connection, kept)
-            return _by_slug(kept)
+            cached = self._cached
+            await self._advance(connection, cached)
+            await _read_slugs(connection, cached)
+            return _by_slug(cached)
 
-    async def _move_on(self, connection: Connection, kept: _Kept) -> None:
+    async def _advance(self, connection: Connection, cached: _CachedCounts) -> None:
         head = await read_value(connection, int, sql.HEAD)
         checkpoint = await past.checkpoint_before(connection, head)
-        counts = kept.counts
-        if await _goes_on(connection, kept, checkpoint, head):
-            checkpoint = kept.checkpoint
+        counts = cached.counts
+        if await _can_continue(connection, cached, checkpoint, head):
+            checkpoint = cached.checkpoint
         elif head - checkpoint > FAR:
             counts = await present_counts_by_job(connection, head)
         else:
             counts = await counts_by_job(connection, checkpoint)
-        counts.move_on(head, await moved_since(connection, self._files, counts.position, head))
-        kept.checkpoint = checkpoint
-        kept.counts = counts
+        counts.advance(
+            head, await runs_changed_since(connection, self._files, counts.position, head)
+        )
+        cached.checkpoint = checkpoint
+        cached.counts = counts
 
 
-async def _goes_on(connection: Connection, kept: _Kept, checkpoint: int, head: int) -> bool:
-    """Return whether what was counted last is right, and nearer than the last checkpoint."""
-    nearer = checkpoint <= kept.counts.position <= head
-    if kept.checkpoint == 0 or not nearer:
+async def _can_continue(
+    connection: Connection, cached: _CachedCounts, checkpoint: int, head: int
+) -> bool:
+    """Return whether the last counts are valid, and nearer than the last checkpoint."""
+    nearer = checkpoint <= cached.counts.position <= head
+    if cached.checkpoint == 0 or not nearer:
         return False
-    return await read_value(connection, bool, _IS_KEPT, {"position": kept.checkpoint})
+    return await read_value(connection, bool, _IS_KEPT, {"position": cached.checkpoint})
 
 
-async def rows_are_counted_sooner(connection: Connection, position: int) -> bool:
-    """Return whether rows stand as of this position, and no checkpoint is near.
+async def is_count_of_rows_faster(connection: Connection, position: int) -> bool:
+    """Return whether the position is the log's end, and the last checkpoint is far behind.
 
-    So it is where no worker has kept checkpoints up, or for a while after they were dropped.
+    That is so without workers, or for a while after the checkpoints were dropped.
     """
     head = await read_value(connection, int, sql.HEAD)
     checkpoint = await past.checkpoint_before(connection, head)
     return position == head and head - checkpoint > FAR
 
 
-async def _learn_slugs(connection: Connection, kept: _Kept) -> None:
-    if len(kept.slugs) >= MOST_JOBS:
+async def _read_slugs(connection: Connection, cached: _CachedCounts) -> None:
+    if len(cached.slugs) >= MAX_JOBS:
         return
-    jobs = await read_rows(connection, _Job, _FIRST_JOBS, {"most": MOST_JOBS})
-    kept.slugs = {job["id"]: job["slug"] for job in jobs}
+    jobs = await read_rows(connection, _Job, _FIRST_JOBS, {"most": MAX_JOBS})
+    cached.slugs = {job["id"]: job["slug"] for job in jobs}
 
 
-def _by_slug(kept: _Kept) -> Counts:
-    found: dict[str, Counter[str]] = {}
-    for slug in kept.slugs.values():
-        found[slug] = _none()
-    for job_id, of_job in kept.counts.by_job.items():
-        slug = kept.slugs.get(job_id, OTHERS)
-        found.setdefault(slug, _none()).update(of_job)
-    return found
+def _by_slug(cached: _CachedCounts) -> Counts:
+    counts: dict[str, Counter[str]] = {}
+    for slug in cached.slugs.values():
+        counts[slug] = _zero_counts()
+    for job_id, job_counts in cached.counts.by_job.items():
+        slug = cached.slugs.get(job_id, OTHERS)
+        counts.setdefault(slug, _zero_counts()).update(job_counts)
+    return counts
 
 
-def _none() -> Counter[str]:
+def _zero_counts() -> Counter[str]:
     return Counter(dict.fromkeys(STATUSES, 0))

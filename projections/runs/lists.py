@@ -30,9 +30,9 @@ IdRange = tuple[UUID | None, UUID | None]
 
 NO_IDS: IdRange = (None, None)
 
-MAX_NAMED = 1_000
-"""Runs whose ids start with the text that are all looked at. Where more do, most runs do: then the
-newest are read one by one, and soon make a page."""
+MAX_IDS = 1_000
+"""Runs whose ids start with the text that are all read. If there are more, most runs match: then
+the newest are read one by one, and soon fill a page."""
 
 NAMED_LIKE = """(
     strpos(lower(slug), lower(%(search)s)) > 0 OR strpos(lower(name), lower(%(search)s)) > 0
@@ -45,13 +45,13 @@ _DIGITS_OF_AN_ID = 32
 
 
 class Jobs(Protocol):
-    """The jobs that there are, or were."""
+    """The jobs of the present, or of a past position."""
 
     async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
         """Return the jobs with one of these slugs, ignoring case."""
 
     async def jobs_for(self, runtimes: Sequence[str]) -> list[UUID] | None:
-        """Return the jobs that are for one of these runtimes, None where all jobs are."""
+        """Return the jobs with one of these runtimes, None where all jobs have."""
 
     async def jobs_of_modules(self, modules: Sequence[str]) -> list[UUID]:
         """Return the jobs that belong to one of these modules."""
@@ -60,60 +60,60 @@ class Jobs(Protocol):
         """Return the jobs whose slug or name holds the text, in any case."""
 
     async def jobs_labelled(self, label: Label) -> list[UUID]:
-        """Return the jobs that ask workers for the label, with any of its values."""
+        """Return the jobs that require the label of workers, with any of its values."""
 
 
-async def jobs_meant(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
-    """Return the jobs of which runs are wanted, None for all; others may be unwanted besides."""
-    meant = await jobs_wanted(
+async def included_jobs(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
+    """Return the jobs that the conditions include, None for all; some may be excluded as well."""
+    included = await jobs_matching(
         jobs, conditions.jobs.wanted, conditions.runtimes.wanted, conditions.modules.wanted
     )
     for label in conditions.labels:
         if label.is_negated:
             continue
-        meant = _both(meant, await jobs.jobs_labelled(label))
-    return meant
+        included = _both(included, await jobs.jobs_labelled(label))
+    return included
 
 
-async def jobs_wanted(
+async def jobs_matching(
     jobs: Jobs, slugs: frozenset[str], runtimes: frozenset[str], modules: frozenset[str]
 ) -> list[UUID] | None:
     """Return the jobs with one of these slugs, runtimes and modules, None for all.
 
-    What is empty restricts nothing.
+    An empty set does not restrict.
     """
-    wanted: list[UUID] | None = None
+    matching: list[UUID] | None = None
     if slugs:
-        wanted = await jobs.jobs_with(_possible(slugs))
+        matching = await jobs.jobs_with(_possible(slugs))
     if runtimes:
-        wanted = _both(wanted, await jobs.jobs_for(sorted(runtimes)))
+        matching = _both(matching, await jobs.jobs_for(sorted(runtimes)))
     if modules:
-        wanted = _both(wanted, await jobs.jobs_of_modules(sorted(modules)))
-    return wanted
+        matching = _both(matching, await jobs.jobs_of_modules(sorted(modules)))
+    return matching
 
 
-async def jobs_unwanted(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
-    """Return the jobs whose runs are not wanted; None for all."""
-    found: list[UUID] = []
+async def excluded_jobs(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
+    """Return the jobs that the conditions exclude; None for all."""
+    excluded: list[UUID] = []
     if conditions.jobs.unwanted:
-        found += await jobs.jobs_with(_possible(conditions.jobs.unwanted))
+        excluded += await jobs.jobs_with(_possible(conditions.jobs.unwanted))
     if conditions.runtimes.unwanted:
         of_runtimes = await jobs.jobs_for(sorted(conditions.runtimes.unwanted))
         if of_runtimes is None:
             return None
-        found += of_runtimes
+        excluded += of_runtimes
     if conditions.modules.unwanted:
-        found += await jobs.jobs_of_modules(sorted(conditions.modules.unwanted))
+        excluded += await jobs.jobs_of_modules(sorted(conditions.modules.unwanted))
     for label in conditions.labels:
         if label.is_negated:
-            found += await jobs.jobs_labelled(label)
+            excluded += await jobs.jobs_labelled(label)
     for text in conditions.unsought:
-        found += await jobs.jobs_named_like(text)
-    return list(dict.fromkeys(found))
+        excluded += await jobs.jobs_named_like(text)
+    return list(dict.fromkeys(excluded))
 
 
 def _possible(slugs: frozenset[str]) -> list[str]:
-    """Return the slugs that a job can have: case is ignored in ASCII alone."""
+    """Return the slugs that a job can have, which are ASCII."""
     return sorted(slug for slug in slugs if slug.isascii())
 
 
@@ -121,8 +121,8 @@ def _both(some: list[UUID] | None, others: list[UUID] | None) -> list[UUID] | No
     """Return the jobs that are among both; None stands for all jobs."""
     if some is None or others is None:
         return others if some is None else some
-    passing = set(others)
-    return [job for job in some if job in passing]
+    allowed = set(others)
+    return [job for job in some if job in allowed]
 
 
 async def jobs_named_like(connection: Connection, search: str) -> list[UUID]:
@@ -131,7 +131,7 @@ async def jobs_named_like(connection: Connection, search: str) -> list[UUID]:
 
 
 async def jobs_labelled(connection: Connection, label: Label) -> list[UUID]:
-    """Return the jobs that ask workers for the label, with any of its values."""
+    """Return the jobs that require the label of workers, with any of its values."""
     query = """
         SELECT id FROM job_definitions
         WHERE worker_labels <> '{}' AND worker_labels ->> %(name)s = ANY(%(values)s)
@@ -154,25 +154,25 @@ def id_range(search: str) -> IdRange:
 _IN_RANGE = "SELECT id FROM job_runs WHERE id BETWEEN %(first_id)s AND %(last_id)s ORDER BY id"
 
 
-async def starts_many(connection: Connection, ids: IdRange) -> bool:
-    """Return whether more than `MAX_NAMED` runs have an id in the range."""
+async def matches_many_ids(connection: Connection, ids: IdRange) -> bool:
+    """Return whether more than `MAX_IDS` runs have an id in the range."""
     if ids == NO_IDS:
         return False
     first_id, last_id = ids
-    query = f"SELECT count(*) FROM ({_IN_RANGE} LIMIT {MAX_NAMED + 1}) AS named"
-    found = await read_value(connection, int, query, {"first_id": first_id, "last_id": last_id})
-    return found > MAX_NAMED
+    query = f"SELECT count(*) FROM ({_IN_RANGE} LIMIT {MAX_IDS + 1}) AS named"
+    count = await read_value(connection, int, query, {"first_id": first_id, "last_id": last_id})
+    return count > MAX_IDS
 
 
-def newest_found(statuses: Sequence[str], conditions: Sequence[str]) -> str:
+def newest_matching(statuses: Sequence[str], conditions: Sequence[str]) -> str:
     """Return the query for a page of runs that a text matches, newest first.
 
-    They are those of the jobs `%(found)s` and those with ids in the range. Places in the log alone
-    are gathered, off the index; whole rows are read of the page only.
+    They are those of the jobs `%(found)s` and those with ids in the range. Only positions are read,
+    from the index; whole rows are read for the page only.
 
     Args:
         statuses: conditions on the status, each a branch of its own; empty for all.
-        conditions: what else must hold.
+        conditions: other conditions.
     """
     of_job = " AND ".join(["job_definition_id = job.id", *conditions])
     branches = [_search_branch(of_job)]
@@ -180,7 +180,7 @@ def newest_found(statuses: Sequence[str], conditions: Sequence[str]) -> str:
     if statuses:
         branches = [_search_branch(f"{of_job} AND {status}") for status in statuses]
         named.append(f"({' OR '.join(statuses)})")
-    return whole_rows(f"""
+    return rows_at(f"""
         WITH named AS MATERIALIZED (
             SELECT * FROM job_runs
             WHERE id BETWEEN %(first_id)s AND %(last_id)s
@@ -203,13 +203,10 @@ def _search_branch(condition: str) -> str:
         ORDER BY created_position DESC LIMIT %(page_end)s)"""
 
 
-def whole_rows(places: str) -> str:
-    """Return the query for the runs at the places in the log that a query yields.
-
-    It yields them as `created_position`.
-    """
+def rows_at(positions: str) -> str:
+    """Return the query for the runs at the positions that a query yields as `created_position`."""
     return f"""
-        SELECT run.* FROM ({places}) AS page CROSS JOIN LATERAL (
+        SELECT run.* FROM ({positions}) AS page CROSS JOIN LATERAL (
             SELECT * FROM job_runs WHERE created_position = page.created_position LIMIT 1
         ) AS run
         ORDER BY page.created_position DESC
@@ -221,18 +218,18 @@ def whole_rows(places: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class RunFilter:
-    """Which runs to list; what is left empty does not restrict.
+    """Which runs to list; an empty field does not restrict.
 
     Attributes:
-        definition_ids: the jobs of which they may be, where these are several.
-        other_ids: the jobs of which they may not be.
+        definition_ids: the jobs that are included, where these are several.
+        other_ids: the jobs that are excluded.
         search: part of the job's slug or name, or the start of a run's id.
-        unsought: ranges of ids that they may not have.
-        before_position: only runs created before this place in the log (a keyset cursor).
-        conditions: what else must hold: who requested them, why they failed, their parameters,
-            when they were created. The others are said by the fields above.
-        of_large_groups: whether the failure groups that are wanted have many failures.
-        lately: which of these failures count, where only the newest runs are looked at.
+        unsought: ranges of ids that are excluded.
+        before_position: only runs created before this position (a keyset cursor).
+        conditions: the other conditions: who requested them, why they failed, their parameters,
+            when they were created.
+        of_large_groups: whether the failure groups of the conditions have many failures.
+        lately: the failures that count, where only the newest runs are read.
     """
 
     definition_id: UUID | None = None
@@ -247,22 +244,22 @@ class RunFilter:
     lately: Lately | None = None
 
     @property
-    def is_sought(self) -> bool:
-        """Return whether runs are found by the jobs or the ids that `Sought` names."""
+    def is_search(self) -> bool:
+        """Return whether runs are selected by the jobs or ids of a `RunSearch`."""
         return self.search is not None or bool(self.definition_ids)
 
 
 async def run_filter(
     connection: Connection, jobs: Jobs, conditions: Conditions
 ) -> RunFilter | None:
-    """Return the filter for conditions, with jobs by their ids; None where no run can be meant."""
+    """Return the filter for conditions, with jobs by their ids; None where no run can match."""
     conditions = failure_search.narrowed(conditions)
     if conditions.statuses == ():
         return None
-    named = await jobs_meant(jobs, conditions)
+    named = await included_jobs(jobs, conditions)
     if named == []:
         return None
-    others = await jobs_unwanted(jobs, conditions)
+    others = await excluded_jobs(jobs, conditions)
     if others is None:
         return None
     if named is not None:
@@ -284,14 +281,13 @@ async def run_filter(
 
 
 @dataclass(frozen=True)
-class Sought:
-    """A filter whose search text has been looked up.
+class RunSearch:
+    """A filter whose search text has been resolved to jobs and ids.
 
     Attributes:
-        runs: the filter, without a text that says nothing but of which job the runs are.
-        jobs: the jobs that the text matches, as far as the filter lets them pass; without a text,
-            those that the filter names.
-        ids: the first and last id that the text begins.
+        runs: the filter, without a text that only names one job.
+        jobs: the jobs that both the text and the filter match; without a text, the filter's.
+        ids: the first and last id that start with the text.
     """
 
     runs: RunFilter
@@ -299,15 +295,15 @@ class Sought:
     ids: IdRange = NO_IDS
 
     @property
-    def finds_nothing(self) -> bool:
-        """Return whether the filter lets no run pass, whatever runs there are."""
-        return self.runs.is_sought and not self.jobs and self.ids == NO_IDS
+    def matches_nothing(self) -> bool:
+        """Return whether no run can match."""
+        return self.runs.is_search and not self.jobs and self.ids == NO_IDS
 
 
-async def looked_up(
+async def resolve_search(
     runs: RunFilter, jobs_named_like: Callable[[str], Awaitable[list[UUID]]]
-) -> Sought:
-    """Look up the filter's search text.
+) -> RunSearch:
+    """Resolve the filter's search text to jobs and ids.
 
     Args:
         runs: the filter.
@@ -318,22 +314,22 @@ async def looked_up(
         [job] = runs.definition_ids
         runs = _of_one_job(runs, job)
     if runs.search is None:
-        return Sought(runs, runs.definition_ids)
+        return RunSearch(runs, runs.definition_ids)
     ids = id_range(runs.search)
     jobs = await jobs_named_like(runs.search)
     if runs.definition_id is not None:
         if runs.definition_id in jobs:
             unsearched = replace(runs, search=None)
-            return Sought(unsearched)
-        return Sought(runs, (), ids)
+            return RunSearch(unsearched)
+        return RunSearch(runs, (), ids)
     if runs.definition_ids:
-        passing = set(runs.definition_ids)
-        jobs = [job for job in jobs if job in passing]
+        allowed = set(runs.definition_ids)
+        jobs = [job for job in jobs if job in allowed]
     if len(jobs) == 1 and ids == NO_IDS:
         [job] = jobs
         unsearched = replace(_of_one_job(runs, job), search=None)
-        return Sought(unsearched)
-    return Sought(runs, jobs, ids)
+        return RunSearch(unsearched)
+    return RunSearch(runs, jobs, ids)
 
 
 def _of_one_job(runs: RunFilter, job: UUID) -> RunFilter:
@@ -345,48 +341,48 @@ MATCHES = "(job_definition_id = ANY(%(found)s) OR id BETWEEN %(first_id)s AND %(
 
 
 def conditions(runs: RunFilter) -> list[str]:
-    """Return what must hold of a run, its status and the search text apart."""
-    found: list[str] = []
+    """Return the SQL conditions of a filter, without its status and search text."""
+    parts: list[str] = []
     if runs.definition_id is not None:
-        found.append("job_definition_id = %(definition_id)s")
+        parts.append("job_definition_id = %(definition_id)s")
     if runs.definition_ids and runs.search is not None:
-        found.append("job_definition_id = ANY(%(definition_ids)s)")
+        parts.append("job_definition_id = ANY(%(definition_ids)s)")
     if runs.before_position is not None:
-        found.append("created_position < %(before_position)s")
+        parts.append("created_position < %(before_position)s")
     if runs.other_ids:
         # NOT IN, for PostgreSQL hashes its list, however long that is.
-        found.append("job_definition_id NOT IN (SELECT unnest(%(other_ids)s::uuid[]))")
-    found += [
+        parts.append("job_definition_id NOT IN (SELECT unnest(%(other_ids)s::uuid[]))")
+    parts += [
         f"NOT id BETWEEN %(unsought_{index}_0)s AND %(unsought_{index}_1)s"
         for index in range(len(runs.unsought))
     ]
-    found += failure_search.conditions(
+    parts += failure_search.conditions(
         runs.conditions, are_large=runs.of_large_groups, lately=runs.lately
     )
-    return [*found, *_further(runs.conditions)]
+    return [*parts, *_further(runs.conditions)]
 
 
-def _further(wanted: Conditions) -> Iterator[str]:
-    if wanted.actors.wanted:
+def _further(filters: Conditions) -> Iterator[str]:
+    if filters.actors.wanted:
         yield "requested_by = ANY(%(actors)s)"
-    if wanted.actors.unwanted:
+    if filters.actors.unwanted:
         yield "NOT requested_by = ANY(%(other_actors)s)"
-    if wanted.created_from is not None:
+    if filters.created_from is not None:
         yield "created_at >= %(created_from)s::timestamptz"
-    if wanted.created_before is not None:
+    if filters.created_before is not None:
         yield "created_at < %(created_before)s::timestamptz"
-    if wanted.parameters:
-        yield from _of_parameters(wanted.parameters)
+    if filters.parameters:
+        yield from _of_parameters(filters.parameters)
 
 
 def _of_parameters(parameters: Sequence[Parameter]) -> Iterator[str]:
-    """Yield what must hold of a run's parameters, which are unpacked once for all conditions.
+    """Yield the conditions on a run's parameters, which are decompressed once for all of them.
 
-    They may have a megabyte, and lie compressed elsewhere. What is concatenated is unpacked, and
-    OFFSET keeps it from being taken apart and done again for each condition.
+    They may have a megabyte, compressed out of line. Concatenation decompresses them, and OFFSET
+    keeps the planner from repeating that for each condition.
     """
     if any(not parameter.is_negated for parameter in parameters):
-        # What contains the values is found by an index if an operator made one.
+        # Served by an index, if an operator has made one.
         yield "parameters @> ANY(%(containing)s::jsonb[])"
     compared = [_compared(index, parameter) for index, parameter in enumerate(parameters)]
     yield f"""(SELECT {" AND ".join(compared)}
@@ -402,18 +398,20 @@ def _compared(index: int, parameter: Parameter) -> str:
 
 
 NOW = 2**63 - 1
-"""As the position that is looked at: all that has ended, has ended."""
+"""As a position: later than every event."""
 
 
-def page_values(sought: Sought, limit: int, offset: int, position: int = NOW) -> dict[str, object]:
+def page_values(
+    search: RunSearch, limit: int, offset: int, position: int = NOW
+) -> dict[str, object]:
     """Return the parameters of the query for a page.
 
-    One run more than the limit is asked for: it tells whether more follow.
+    It reads one run more than the limit, to learn whether more follow.
     """
-    first_id, last_id = sought.ids
+    first_id, last_id = search.ids
     return {
-        **condition_values(sought.runs, position),
-        "found": list(sought.jobs),
+        **condition_values(search.runs, position),
+        "found": list(search.jobs),
         "first_id": first_id,
         "last_id": last_id,
         "page_end": offset + limit + 1,
@@ -424,41 +422,42 @@ def page_values(sought: Sought, limit: int, offset: int, position: int = NOW) ->
 
 def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
     """Return the parameters of `conditions`, as of a position."""
-    wanted = runs.conditions
+    filters = runs.conditions
     values: dict[str, object] = {
         "definition_id": runs.definition_id,
         "definition_ids": list(runs.definition_ids),
         "other_ids": list(runs.other_ids),
         "before_position": runs.before_position,
         "ended_by": position,
-        "actors": sorted(wanted.actors.wanted),
-        "other_actors": sorted(wanted.actors.unwanted),
-        **failure_search.values(wanted),
+        "actors": sorted(filters.actors.wanted),
+        "other_actors": sorted(filters.actors.unwanted),
+        **failure_search.values(filters),
     }
     if runs.lately is not None:
         values["noted_after"] = runs.lately.after
         values["noted_versions"] = list(runs.lately.versions)
-    if wanted.created_from is not None:
-        values["created_from"] = to_iso(wanted.created_from)
-    if wanted.created_before is not None:
-        values["created_before"] = to_iso(wanted.created_before)
+    if filters.created_from is not None:
+        values["created_from"] = to_iso(filters.created_from)
+    if filters.created_before is not None:
+        values["created_before"] = to_iso(filters.created_before)
     for index, (first_id, last_id) in enumerate(runs.unsought):
         values[f"unsought_{index}_0"] = first_id
         values[f"unsought_{index}_1"] = last_id
-    for index, parameter in enumerate(wanted.parameters):
+    for index, parameter in enumerate(filters.parameters):
         texts = [canonical(value).decode() for value in parameter.values]
         values[f"parameter_{index}"] = parameter.name
         values[f"values_{index}"] = texts
-    values["containing"] = _containing(wanted.parameters)
+    values["containing"] = _containing(filters.parameters)
     return values
 
 
 MOST_CONTAINED = 8
-"""Documents of which runs must contain one: each value of one parameter with each of others."""
+"""Largest number of documents in `containing`: each value of one parameter with each of the
+others."""
 
 
 def _containing(parameters: Sequence[Parameter]) -> list[str]:
-    """Return documents of which the parameters of a run must contain one, in JSON."""
+    """Return JSON documents; a run's parameters must contain one of them."""
     documents: list[JsonObject] = [{}]
     for parameter in parameters:
         more = len(documents) * len(parameter.values)
@@ -480,25 +479,24 @@ async def by_id(connection: Connection, run_id: UUID) -> RunRow | None:
 
 
 FAR = 1_000
-"""Beyond this offset runs are counted off by an index alone, which is ten times as fast as row by
-row."""
+"""From this offset on, runs are skipped by an index alone, ten times as fast as row by row."""
 
 
 def newest_first(runs: RunFilter, *, far: bool = False) -> str:
     """Return the query for a page of runs, newest first.
 
-    Each status is a branch of its own, so that each is read off the index (…, status,
-    created_position) in order and no branch reads more than a page. A search text must be one that
-    the newest runs match, or nearly; for others there is `newest_found`.
+    Each status is a branch of its own, so that each is read from the index (…, status,
+    created_position) in order and no branch reads more than a page. A search text must match most
+    of the newest runs; otherwise use `newest_matching`.
 
     Args:
-        runs: which.
-        far: whether much is to be passed over before the page.
+        runs: the filter.
+        far: whether the page has a large offset.
     """
-    wanted = ["true", *conditions(runs)]
-    if runs.is_sought:
-        wanted.append(MATCHES)
-    condition = " AND ".join(wanted)
+    parts = ["true", *conditions(runs)]
+    if runs.is_search:
+        parts.append(MATCHES)
+    condition = " AND ".join(parts)
     columns = "*"
     if far:
         columns = "created_position"
@@ -510,7 +508,7 @@ def newest_first(runs: RunFilter, *, far: bool = False) -> str:
         ORDER BY created_position DESC OFFSET %(offset)s LIMIT %(limit)s
     """
     if far:
-        return whole_rows(page)
+        return rows_at(page)
     return page
 
 
@@ -526,7 +524,7 @@ def _statuses(runs: RunFilter) -> list[str]:
 
 
 class _RunOfPage(RunRow):
-    """A run, of how many the page would be if all were small, and how large those before are."""
+    """A run, the number of runs of the page without its limit of bytes, and the bytes before it."""
 
     in_page: ReadOnly[int]
     bytes_before: ReadOnly[int]
@@ -545,36 +543,36 @@ async def list_runs(
     connection: Connection, runs: RunFilter, limit: int, offset: int
 ) -> tuple[list[RunRow], int | None]:
     """Return a page of runs, newest first, and the offset of the next, None where there is none."""
-    sought = await looked_up(runs, partial(jobs_named_like, connection))
-    if sought.finds_nothing:
+    search = await resolve_search(runs, partial(jobs_named_like, connection))
+    if search.matches_nothing:
         return [], None
-    rows = await _newest_of_groups(connection, sought, limit, offset)
+    rows = await _newest_of_groups(connection, search, limit, offset)
     if rows is None:
-        rows = await _page(connection, sought, limit, offset)
-    shown: list[RunRow] = [*rows[:limit]]
-    has_more = bool(rows) and rows[0]["in_page"] > len(shown)
+        rows = await _page(connection, search, limit, offset)
+    page: list[RunRow] = [*rows[:limit]]
+    has_more = bool(rows) and rows[0]["in_page"] > len(page)
     if not has_more:
-        return shown, None
-    return shown, offset + len(shown)
+        return page, None
+    return page, offset + len(page)
 
 
 FEW_EVENTS, MORE_EVENTS = 16, 8
-"""Events of large failure groups that are read for a page, and how many times as many where these
-do not fill it. Each tells of up to some thousand failures."""
+"""Events of large failure groups that are read for a page, and the factor by which more are read if
+these do not fill it. Each may name some thousand failures."""
 
 
 async def _newest_of_groups(
-    connection: Connection, sought: Sought, limit: int, offset: int
+    connection: Connection, search: RunSearch, limit: int, offset: int
 ) -> list[_RunOfPage] | None:
-    """Return a full page of large failure groups by their newest events; None: read them all."""
-    runs = sought.runs
+    """Return a full page of large groups by their newest events; None if these do not fill it."""
+    runs = search.runs
     events = FEW_EVENTS
     while runs.of_large_groups:
         before = NOW if runs.before_position is None else runs.before_position
         lately = await failure_search.lately(connection, runs.conditions, before, events)
         if lately is None:
             break
-        newest = replace(sought, runs=replace(runs, lately=lately))
+        newest = replace(search, runs=replace(runs, lately=lately))
         rows = await _page(connection, newest, limit, offset)
         if rows and rows[0]["in_page"] > limit:
             return rows
@@ -583,11 +581,11 @@ async def _newest_of_groups(
 
 
 async def _page(
-    connection: Connection, sought: Sought, limit: int, offset: int
+    connection: Connection, search: RunSearch, limit: int, offset: int
 ) -> list[_RunOfPage]:
-    query = await _query(connection, sought, offset)
-    values = page_values(sought, limit, offset)
-    for index, status in enumerate(sought.runs.statuses):
+    query = await _query(connection, search, offset)
+    values = page_values(search, limit, offset)
+    for index, status in enumerate(search.runs.statuses):
         values[f"status_{index}"] = status
     return await read_rows(connection, _RunOfPage, _within_bytes(query), values)
 
@@ -600,9 +598,9 @@ async def first_of_page(connection: Connection, ids: Sequence[UUID]) -> list[UUI
     return await read_ids(connection, _within_bytes(_THESE, "page.id"), {"ids": list(ids)})
 
 
-async def _query(connection: Connection, sought: Sought, offset: int) -> str:
-    runs = sought.runs
-    if not runs.is_sought or await starts_many(connection, sought.ids):
+async def _query(connection: Connection, search: RunSearch, offset: int) -> str:
+    runs = search.runs
+    if not runs.is_search or await matches_many_ids(connection, search.ids):
         is_far = offset >= FAR
         return newest_first(runs, far=is_far)
-    return newest_found(_statuses(runs), conditions(runs))
+    return newest_matching(_statuses(runs), conditions(runs))

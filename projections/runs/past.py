@@ -1,15 +1,14 @@
 """Reading runs as they were at an earlier position of the log.
 
-First the position and what is known of it (`Then`), then lists, then the table `run_checkpoints`,
-then counts by status and job, present and past.
+First the runs of a position (`PastRuns`), then lists, then the table `run_checkpoints`, then counts
+by status and job, present and past.
 
-What was true at a position stays true: runs that had ended by then never change, and which ones
-were alive then is settled, too. So the queries here need no history; they name runs, and where one
-has moved on since then, its events are folded up to the position.
+The past never changes: runs that had ended by a position stay as they were, and so does the set of
+those that were alive. So the queries here need no history; they select runs, and if one has changed
+since, its events are folded up to the position.
 
 A checkpoint (table `run_checkpoints`) lists the runs that were pending or running at its own
-position. What events have touched between a checkpoint and the requested position is given as
-`Moved`.
+position. The runs with events between a checkpoint and the requested position are `ChangedRuns`.
 """
 
 from collections import Counter
@@ -31,7 +30,7 @@ from projections.runs.lists import (
     NAMED_LIKE,
     NO_IDS,
     RunFilter,
-    Sought,
+    RunSearch,
     conditions,
     page_values,
 )
@@ -41,11 +40,11 @@ ENDED: tuple[str, ...] = tuple(status for status in STATUSES if status in FINAL)
 
 
 @dataclass(frozen=True)
-class Moved:
-    """Runs of one job that events have touched since a checkpoint.
+class ChangedRuns:
+    """Runs of one job with events since a checkpoint.
 
     Attributes:
-        status: that all of them were in afterwards.
+        status: of all of them at the end.
         created: their created positions.
     """
 
@@ -55,29 +54,29 @@ class Moved:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Then:
-    """A position of the log, and what is known of the runs that were alive at it.
+class PastRuns:
+    """A position of the log, and the runs that were alive at it.
 
     Attributes:
-        checkpoint: position of the checkpoint before; 0 where there is none.
-        moved: what events have touched since the checkpoint.
+        checkpoint: position of the last checkpoint before; 0 where there is none.
+        moved: the runs with events since the checkpoint.
         job_ids: the jobs that `moved` is about; None means all.
     """
 
     position: int
     checkpoint: int = 0
-    moved: Sequence[Moved] = ()
+    moved: Sequence[ChangedRuns] = ()
     job_ids: list[UUID] | None = None
 
     def created(self, *statuses: str) -> list[int]:
-        """Return the created positions of moved runs that were in one of these statuses."""
+        """Return the created positions of `moved` runs in one of these statuses."""
         return [
             created for group in self.moved if group.status in statuses for created in group.created
         ]
 
 
-class Place(TypedDict):
-    """A run, and where it was created."""
+class RunPosition(TypedDict):
+    """A run's id and created position."""
 
     id: ReadOnly[str]
     created_position: ReadOnly[int]
@@ -90,7 +89,7 @@ async def checkpoint_before(connection: Connection, position: int) -> int:
 
 
 async def alive_at_checkpoint(connection: Connection, checkpoint: int) -> int:
-    """Return how many runs a checkpoint lists."""
+    """Return the number of runs that a checkpoint lists."""
     query = """
         SELECT coalesce(sum(cardinality(pending) + cardinality(running)), 0)::bigint
         FROM run_checkpoints WHERE position = %(checkpoint)s
@@ -101,26 +100,26 @@ async def alive_at_checkpoint(connection: Connection, checkpoint: int) -> int:
 # Lists -------------------------------------------------------------------------------------------
 
 
-def jobs_to_search(sought: Sought) -> list[UUID] | None:
-    """Return the only jobs whose runs a filter can let pass, or None where it can be any."""
-    if sought.runs.definition_id is not None:
-        return [sought.runs.definition_id]
-    if not sought.runs.is_sought or sought.ids != NO_IDS:
+def jobs_of_search(search: RunSearch) -> list[UUID] | None:
+    """Return the jobs to which a filter is restricted; None where there is no such restriction."""
+    if search.runs.definition_id is not None:
+        return [search.runs.definition_id]
+    if not search.runs.is_search or search.ids != NO_IDS:
         return None
-    return list(sought.jobs)
+    return list(search.jobs)
 
 
 def newest_first(runs: RunFilter, *, one_by_one: bool = False, columns: str = "id") -> str:
     """Return the query for a page of runs as of `%(position)s`, newest first: their ids.
 
-    Each status is a branch of its own that stops at the page's end. Ended ones are read off the
-    index (…, status, created_position); pending and running ones come from the checkpoint before
-    and from what has moved since.
+    Each status is a branch of its own that stops at the page's end. Ended runs are read from the
+    index (…, status, created_position); pending and running ones come from the last checkpoint and
+    from the runs that have changed since.
 
     Args:
-        runs: which.
-        one_by_one: whether to look at all runs for those that a search matches, rather than for
-            each job it names.
+        runs: the filter.
+        one_by_one: whether to test all runs against the search, instead of reading the runs of each
+            job that it matches.
         columns: `id`, `created_position`, or both.
     """
     page = " UNION ALL ".join(_branches(runs, one_by_one=one_by_one))
@@ -131,21 +130,21 @@ def newest_first(runs: RunFilter, *, one_by_one: bool = False, columns: str = "i
 
 
 def _branches(runs: RunFilter, *, one_by_one: bool) -> list[str]:
-    plain = " AND ".join(["created_position <= %(position)s", *conditions(runs)])
-    matching = plain
-    wanted = plain
+    base = " AND ".join(["created_position <= %(position)s", *conditions(runs)])
+    matching = base
+    ended_condition = base
     branch = _branch
-    if runs.is_sought:
-        matching = f"{plain} AND {MATCHES}"
+    if runs.is_search:
+        matching = f"{base} AND {MATCHES}"
         if one_by_one:
-            wanted = matching
+            ended_condition = matching
         else:
             branch = _searched_branch
     statuses = set(runs.statuses)
     if not statuses or statuses == set(STATUSES):
-        return [branch(wanted)]
+        return [branch(ended_condition)]
     ended = [
-        branch(f"{wanted} AND status = '{status}' AND completed_position <= %(position)s")
+        branch(f"{ended_condition} AND status = '{status}' AND completed_position <= %(position)s")
         for status in ENDED
         if status in statuses
     ]
@@ -160,7 +159,7 @@ def _branch(condition: str) -> str:
 
 
 def _searched_branch(condition: str) -> str:
-    # OFFSET 0, for the few runs of the range are to be found by it and by nothing else.
+    # OFFSET 0 makes the planner use the range of ids, which has few runs.
     return f"""(
         SELECT id, created_position FROM (
             SELECT part.* FROM unnest(%(found)s::uuid[]) AS job (id)
@@ -178,9 +177,8 @@ def _searched_branch(condition: str) -> str:
 
 
 def _alive_branch(status: str, condition: str) -> str:
-    # NOT IN, for PostgreSQL hashes its list whatever it believes of the list's length. LATERAL with
-    # a LIMIT, for that is an index's look-up for each run, as far as the page needs it, and can be
-    # planned as nothing else.
+    # NOT IN: PostgreSQL hashes the list, whatever length it expects. LATERAL with a LIMIT: this can
+    # only be planned as an index look-up for each run, as far as the page needs them.
     return f"""(
         SELECT run.id, run.created_position
         FROM (
@@ -202,27 +200,27 @@ def _alive_branch(status: str, condition: str) -> str:
 OF_JOBS = "(%(job_ids)s::uuid[] IS NULL OR job_definition_id = ANY(%(job_ids)s::uuid[]))"
 
 
-def values_of(then: Then, sought: Sought, limit: int, offset: int) -> dict[str, object]:
+def values_of(past_runs: PastRuns, search: RunSearch, limit: int, offset: int) -> dict[str, object]:
     """Return the parameters of `newest_first`."""
-    moved_alive = {f"moved_{status}": then.created(status) for status in ALIVE}
+    changed_alive = {f"moved_{status}": past_runs.created(status) for status in ALIVE}
     return {
-        **page_values(sought, limit, offset, then.position),
-        **moved_alive,
-        "moved": then.created(*STATUSES),
-        "position": then.position,
-        "checkpoint": then.checkpoint,
-        "job_ids": then.job_ids,
+        **page_values(search, limit, offset, past_runs.position),
+        **changed_alive,
+        "moved": past_runs.created(*STATUSES),
+        "position": past_runs.position,
+        "checkpoint": past_runs.checkpoint,
+        "job_ids": past_runs.job_ids,
     }
 
 
 async def jobs_changed_after(connection: Connection, position: int) -> list[UUID]:
-    """Return the jobs whose row shows more than there was at the position."""
+    """Return the jobs that have changed since the position."""
     query = "SELECT id FROM job_definitions WHERE position > %(position)s"
     return await read_ids(connection, query, {"position": position})
 
 
-class NamedJob(TypedDict):
-    """What a job was called, what for, where it belonged, and what it asked of workers."""
+class PastJob(TypedDict):
+    """The fields of a past job that searches and filters need."""
 
     id: ReadOnly[str]
     slug: ReadOnly[str]
@@ -232,8 +230,8 @@ class NamedJob(TypedDict):
     worker_labels: ReadOnly[dict[str, str]]
 
 
-def named_job(job: JobDefinitionRow) -> NamedJob:
-    """Return what is kept of a job as it was."""
+def past_job(job: JobDefinitionRow) -> PastJob:
+    """Return these fields of a job."""
     return {
         "id": job["id"],
         "slug": job["slug"],
@@ -258,26 +256,26 @@ _JOBS_THEN = """
 
 
 async def jobs_named_like(
-    connection: Connection, search: str, position: int, changed: Sequence[NamedJob]
+    connection: Connection, search: str, position: int, changed: Sequence[PastJob]
 ) -> list[UUID]:
-    """Return the jobs whose slug or name held a text at the position, in any case.
+    """Return the jobs whose slug or name held a text at the position, ignoring case.
 
-    Jobs that have changed since are given as they were (`changed`).
+    `changed` are the jobs that have changed since, as they were.
     """
     values = {**_values_then(position, changed), "search": search}
     return await read_ids(connection, f"{_JOBS_THEN} WHERE {NAMED_LIKE}", values)
 
 
 async def jobs_for(
-    connection: Connection, runtimes: Sequence[str], position: int, changed: Sequence[NamedJob]
+    connection: Connection, runtimes: Sequence[str], position: int, changed: Sequence[PastJob]
 ) -> list[UUID]:
-    """Return the jobs that were for one of these runtimes at the position."""
+    """Return the jobs that had one of these runtimes at the position."""
     values = {**_values_then(position, changed), "wanted": list(runtimes)}
     return await read_ids(connection, f"{_JOBS_THEN} WHERE runtime = ANY(%(wanted)s)", values)
 
 
 async def jobs_of_modules(
-    connection: Connection, modules: Sequence[str], position: int, changed: Sequence[NamedJob]
+    connection: Connection, modules: Sequence[str], position: int, changed: Sequence[PastJob]
 ) -> list[UUID]:
     """Return the jobs that belonged to one of these modules at the position."""
     values = {**_values_then(position, changed), "modules": list(modules)}
@@ -285,15 +283,15 @@ async def jobs_of_modules(
 
 
 async def jobs_labelled(
-    connection: Connection, label: Label, position: int, changed: Sequence[NamedJob]
+    connection: Connection, label: Label, position: int, changed: Sequence[PastJob]
 ) -> list[UUID]:
-    """Return the jobs that asked workers for a label at the position."""
+    """Return the jobs that required a label of workers at the position."""
     values = {**_values_then(position, changed), "name": label.name, "wanted": list(label.values)}
     query = f"{_JOBS_THEN} WHERE worker_labels ->> %(name)s = ANY(%(wanted)s)"
     return await read_ids(connection, query, values)
 
 
-def _values_then(position: int, changed: Sequence[NamedJob]) -> dict[str, object]:
+def _values_then(position: int, changed: Sequence[PastJob]) -> dict[str, object]:
     return {
         "position": position,
         "ids": [job["id"] for job in changed],
@@ -322,11 +320,11 @@ def _sum_of(status: str) -> str:
     return f"coalesce(last.{status}, 0) + coalesce(by_job.{status}, 0)"
 
 
-def _known_of(status: str) -> str:
+def _unnest_of(status: str) -> str:
     return f"SELECT unnest({status}), '{status}'"
 
 
-_KNOWN = " UNION ALL ".join(map(_known_of, ALIVE))
+_UNNESTED = " UNION ALL ".join(map(_unnest_of, ALIVE))
 
 
 WRITE_CHECKPOINT = f"""
@@ -337,7 +335,7 @@ WRITE_CHECKPOINT = f"""
         SELECT * FROM run_checkpoints WHERE position = %(last)s
     ), state AS (
         SELECT job_definition_id, created, status FROM last, LATERAL (
-            {_KNOWN}
+            {_UNNESTED}
         ) AS known (created, status)
         WHERE created NOT IN (SELECT created FROM moved)
         UNION ALL SELECT * FROM moved
@@ -357,7 +355,7 @@ WRITE_CHECKPOINT = f"""
 """
 
 
-# How many runs there are in each status, or were at an earlier position of the log.
+# Counts of runs by status, at present or at an earlier position.
 
 
 def _sum(what: str, status: str) -> str:
@@ -378,9 +376,9 @@ _RUNNING = f"""
 
 
 FAR = 50_000
-"""Positions behind the log's end from which on rows are counted sooner than what events have
-touched since a checkpoint. Where workers keep checkpoints up, one is so far only beside half a
-million runs that wait."""
+"""If the last checkpoint is this many positions behind the log's end, counting rows is faster than
+reading what has changed since. Where workers write checkpoints, it is that far behind only with
+half a million pending runs."""
 
 _PRESENT = f"""
     SELECT job_definition_id, status, count(*) AS runs FROM job_runs
@@ -410,44 +408,46 @@ class _Created(TypedDict):
 
 
 async def present_counts(connection: Connection, job_ids: list[UUID] | None) -> dict[str, int]:
-    """Return how many rows there are in each status, of these jobs or of all."""
-    found: dict[str, int] = dict.fromkeys(STATUSES, 0)
+    """Return the number of runs by status at present, of these jobs or of all."""
+    totals: dict[str, int] = dict.fromkeys(STATUSES, 0)
     for row in await read_rows(connection, _Present, _PRESENT, {"job_ids": job_ids}):
-        found[row["status"]] += row["runs"]
-    return found
+        totals[row["status"]] += row["runs"]
+    return totals
 
 
-async def counts(connection: Connection, then: Then) -> dict[str, int]:
-    """Return how many runs there were in each status."""
-    values = {"checkpoint": then.checkpoint, "job_ids": then.job_ids}
+async def counts(connection: Connection, past_runs: PastRuns) -> dict[str, int]:
+    """Return the number of runs by status at a past position."""
+    values = {"checkpoint": past_runs.checkpoint, "job_ids": past_runs.job_ids}
     before = await read_one(connection, _Counts, _COUNTS, values)
     counts_before: dict[str, int] = {status: before[status] for status in STATUSES}
     running = await read_rows(connection, _Created, _RUNNING, values)
-    return counted(counts_before, [row["created"] for row in running], then)
+    return counted(counts_before, [row["created"] for row in running], past_runs)
 
 
-def counted(before: Mapping[str, int], were_running: Iterable[int], then: Then) -> dict[str, int]:
-    """Return the counts of a checkpoint, moved on.
+def counted(
+    before: Mapping[str, int], running_before: Iterable[int], past_runs: PastRuns
+) -> dict[str, int]:
+    """Return a checkpoint's counts, advanced to the position.
 
     Args:
         before: the checkpoint's counts by status.
-        were_running: created positions of the runs that were running at the checkpoint.
-        then: what has moved since.
+        running_before: created positions of the runs that were running at the checkpoint.
+        past_runs: with the runs that have changed since.
     """
     now = Counter(before)
-    running = set(were_running)
-    for group in then.moved:
+    running = set(running_before)
+    for group in past_runs.moved:
         now[group.status] += len(group.created)
-        older = _older(group, then.checkpoint)
-        # Only what was alive can move: what was not running then, but there, was pending.
-        ran = len(running.intersection(older))
-        waited = len(older) - ran
-        now["running"] -= ran
-        now["pending"] -= waited
+        older = _older(group, past_runs.checkpoint)
+        # Only a run that was alive can change; if it was not running, it was pending.
+        were_running = len(running.intersection(older))
+        were_pending = len(older) - were_running
+        now["running"] -= were_running
+        now["pending"] -= were_pending
     return {status: now[status] for status in STATUSES}
 
 
-def _older(group: Moved, checkpoint: int) -> list[int]:
+def _older(group: ChangedRuns, checkpoint: int) -> list[int]:
     return [created for created in group.created if created <= checkpoint]
 
 
@@ -469,7 +469,7 @@ class _JobCounts(_Counts):
 
 @dataclass
 class CountsByJob:
-    """How many runs of each job there are in each status at a position of the log.
+    """Counts of runs by job and status at a position.
 
     Attributes:
         by_job: by the id of the job and by status.
@@ -480,43 +480,43 @@ class CountsByJob:
     by_job: dict[str, Counter[str]] = field(default_factory=dict)
     running: set[int] = field(default_factory=set)
 
-    def move_on(self, position: int, moved: Iterable[Moved]) -> None:
-        """Go on to a later position, by what has moved since."""
+    def advance(self, position: int, moved: Iterable[ChangedRuns]) -> None:
+        """Advance to a later position by the runs that have changed."""
         for group in moved:
             counts = self.by_job.setdefault(group.job_definition_id, Counter())
             created = set(group.created)
             older = _older(group, self.position)
-            # Only what was alive can move: what was not running then, but there, was pending.
-            ran = self.running.intersection(older)
-            ran_count = len(ran)
-            waited_count = len(older) - ran_count
-            counts["running"] -= ran_count
-            counts["pending"] -= waited_count
+            # Only a run that was alive can change; if it was not running, it was pending.
+            were_running = self.running.intersection(older)
+            running_count = len(were_running)
+            pending_count = len(older) - running_count
+            counts["running"] -= running_count
+            counts["pending"] -= pending_count
             counts[group.status] += len(created)
-            self.running -= ran
+            self.running -= were_running
             if group.status == "running":
                 self.running |= created
         self.position = position
 
 
 async def present_counts_by_job(connection: Connection, position: int) -> CountsByJob:
-    """Return the same by job, where the log ends at this position."""
-    found = CountsByJob(position)
+    """Return the present counts by job; the log ends at this position."""
+    totals = CountsByJob(position)
     for row in await read_rows(connection, _Present, _PRESENT, {"job_ids": None}):
-        found.by_job.setdefault(row["job_definition_id"], Counter())[row["status"]] = row["runs"]
+        totals.by_job.setdefault(row["job_definition_id"], Counter())[row["status"]] = row["runs"]
     running = await read_rows(connection, _Created, _RUNNING_NOW)
-    found.running.update([row["created"] for row in running])
-    return found
+    totals.running.update([row["created"] for row in running])
+    return totals
 
 
 async def counts_by_job(connection: Connection, checkpoint: int) -> CountsByJob:
-    """Return what a checkpoint counts; 0 stands for the log's beginning."""
-    found = CountsByJob(checkpoint)
+    """Return a checkpoint's counts by job; 0 stands for the log's beginning."""
+    totals = CountsByJob(checkpoint)
     rows = await read_rows(connection, _JobCounts, _BY_JOB, {"checkpoint": checkpoint})
     for row in rows:
         counts_of_job: Counter[str] = Counter()
         for status in STATUSES:
             counts_of_job[status] = row[status]
-        found.by_job[row["job_definition_id"]] = counts_of_job
-        found.running.update(row["runs_running"])
-    return found
+        totals.by_job[row["job_definition_id"]] = counts_of_job
+        totals.running.update(row["runs_running"])
+    return totals

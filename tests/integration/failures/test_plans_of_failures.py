@@ -14,8 +14,8 @@ from eventlog import failures
 from eventlog.history.as_of import opened
 from projections import failure_search
 from projections.runs import lists, past
-from projections.runs.lists import NOW, RunFilter, Sought, page_values, run_filter
-from projections.runs.past import Then
+from projections.runs.lists import NOW, RunFilter, RunSearch, page_values, run_filter
+from projections.runs.past import PastRuns
 from tests.support.logs import TESTER, Parts, registered
 
 RUNS = 20_000
@@ -119,9 +119,9 @@ async def test_no_more_runs_are_read_than_are_shown(part: Parts) -> None:
     head = await part.reader.head()
     for further, (fingerprint, expected) in product(FURTHER, GROUPS):
         wanted = await wanted_of(part, f"failureGroup={fingerprint}", *further)
-        sought = Sought(wanted)
+        sought = RunSearch(wanted)
         now = {**page_values(sought, PAGE, 0), "status_0": "failed", "status_1": "expired"}
-        then = past.values_of(Then(position=head), sought, PAGE, 0)
+        then = past.values_of(PastRuns(position=head), sought, PAGE, 0)
         for sql, values in ((lists.newest_first(wanted), now), (past.newest_first(wanted), then)):
             read, found = read_of_runs(part.url, sql, values)
             assert (found, read < 3 * PAGE) == (expected, True), sql
@@ -162,7 +162,7 @@ async def test_the_first_page_of_a_large_group_reads_its_newest_events(part: Par
             assert (following is None) == (len(found) == len(everything))
         assert found == [run["id"] for run in everything]
         newest = await failure_search.lately(connection, wanted.conditions, NOW, lists.FEW_EVENTS)
-    values = page_values(Sought(replace(wanted, lately=newest)), PAGE, 0)
+    values = page_values(RunSearch(replace(wanted, lately=newest)), PAGE, 0)
     values |= {"status_0": "failed", "status_1": "expired"}
     query = lists.newest_first(replace(wanted, lately=newest))
     [(explained,)] = _explained(part.url, query, values)

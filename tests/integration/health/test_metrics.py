@@ -109,7 +109,7 @@ async def test_jobs_beyond_the_first_are_told_together(
 ) -> None:
     for number in range(4):
         await registered(part.jobs, f"job-{number}")
-    monkeypatch.setattr(run_changes, "MOST_JOBS", 3)
+    monkeypatch.setattr(run_changes, "MAX_JOBS", 3)
     with in_process(part.url, tmp_path) as api:
         for number in range(4):
             api.client.post(f"/jobs/job-{number}/run", json={}).raise_for_status()

@@ -15,7 +15,13 @@ from domain.jobs.run_events import STATUSES, Failure, Report
 from eventlog.database.connection import configure
 from eventlog.history import run_changes
 from eventlog.history.as_of import opened
-from eventlog.history.run_changes import EVERY, FORGET_CHECKPOINTS, Checkpoints, Counts, RunCounts
+from eventlog.history.run_changes import (
+    FORGET_CHECKPOINTS,
+    MIN_DISTANCE,
+    Checkpoints,
+    Counts,
+    RunCounts,
+)
 from projections.runs.past import FAR
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.long_logs import fill
@@ -164,7 +170,7 @@ async def test_a_count_reads_what_has_moved_and_no_more(part: Parts) -> None:
         first = await counts.count(connection)
         print(f"\n{RUNS} runs: the first count {1e3 * (perf_counter() - began):.1f} ms")
         assert known(first) == in_table(part.url)
-        assert await connection.read() <= 4 * EVERY
+        assert await connection.read() <= 4 * MIN_DISTANCE
         for _ in range(10):
             await part.jobs.launch("job-7", Launch(), TESTER)
         began = perf_counter()

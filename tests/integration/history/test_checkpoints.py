@@ -114,7 +114,7 @@ def test_after_a_checkpoint_the_next_is_due_when_the_log_has_grown_enough() -> N
 async def test_the_more_runs_wait_the_rarer_are_checkpoints(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_changes, "ALIVE_FOR_EACH", 1)
+    monkeypatch.setattr(run_changes, "ALIVE_PER_POSITION", 1)
 
     async with parts(database_url) as part:
         kept = Checkpoints(part.pool, part.files, every=10)
@@ -174,7 +174,7 @@ async def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
 ) -> None:
     await fill(database_url, 8_000)
     [(head,)] = query(database_url, "SELECT max(notification_id) FROM jobs_events")
-    assert 2 * run_changes.EVERY < head < 3 * run_changes.EVERY
+    assert 2 * run_changes.MIN_DISTANCE < head < 3 * run_changes.MIN_DISTANCE
 
     def written() -> list[int]:
         return [
@@ -191,5 +191,5 @@ async def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
         APPHUB_DATABASE_URL=database_url,
     ):
         eventually(lambda: len(written()) == 2, what="checkpoints of all of the log")
-    assert min(written()) == run_changes.EVERY
+    assert min(written()) == run_changes.MIN_DISTANCE
     assert max(written()) >= head

@@ -20,7 +20,7 @@ from domain.jobs.run_events import FINAL, STATUSES
 from domain.ports import Row
 from eventlog.database.connection import configure
 from eventlog.history.as_of import Past, opened
-from eventlog.history.run_changes import EVERY, Checkpoints
+from eventlog.history.run_changes import MIN_DISTANCE, Checkpoints
 from projections.job_runs import TABLE
 from projections.runs.lists import RunFilter
 from tests.support.logs import Parts, parts, query
@@ -30,7 +30,7 @@ RUNS = int(os.environ.get("APPHUB_ASOF_RUNS", "60_000"))
 
 POSITIONS = 8
 
-MAX_READ = 4 * EVERY
+MAX_READ = 4 * MIN_DISTANCE
 """Rows that one node of a plan may read: the events between two checkpoints, and a few runs that
 live for ever."""
 
@@ -88,8 +88,9 @@ async def _scenario(url: str) -> None:
     async with parts(url) as part:
         checkpoints = Checkpoints(part.pool, part.files)
         start = perf_counter()
-        assert await checkpoints.recompute() == head // EVERY
-        print(f"\n{head} events, {head // EVERY} checkpoints in {perf_counter() - start:.1f} s")
+        assert await checkpoints.recompute() == head // MIN_DISTANCE
+        took_s = perf_counter() - start
+        print(f"\n{head} events, {head // MIN_DISTANCE} checkpoints in {took_s:.1f} s")
         counted: dict[int, dict[str, int]] = {}
         connection = await Recording.connect(url, autocommit=True, row_factory=dict_row)
         connection.asked = []

@@ -143,8 +143,10 @@ def _check_plan(url: str, statement: str, given: str, index: str) -> None:
         if node["Node Type"] == "Seq Scan" and node["Relation Name"] != "archived_runs"
     ]
     assert not scans, nodes
-    looked_up = [node for node in nodes if node.get("Index Name") == index and "Index Cond" in node]
-    assert looked_up, nodes
+    resolve_search = [
+        node for node in nodes if node.get("Index Name") == index and "Index Cond" in node
+    ]
+    assert resolve_search, nodes
 
 
 async def test_the_writer_keeps_its_plans(small_url: str) -> None:

@@ -80,7 +80,7 @@ async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -
 async def test_a_search_finds_what_looking_at_every_run_would_find(
     filled: Filled, monkeypatch: pytest.MonkeyPatch, max_named: int, far: int
 ) -> None:
-    monkeypatch.setattr(lists, "MAX_NAMED", max_named)
+    monkeypatch.setattr(lists, "MAX_IDS", max_named)
     monkeypatch.setattr(lists, "FAR", far)
 
     database_url = await filled("searched_runs", partial(fill, runs=RUNS, pending_in_hundred=10))
