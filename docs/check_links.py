@@ -1,4 +1,7 @@
-"""Checks that what the project's Markdown names is there: files, headings, and files of code."""
+"""Checks that what the project's Markdown names exists: files, headings, files of code.
+
+And in the glossary: types, functions and tables.
+"""
 
 import re
 import subprocess
@@ -12,6 +15,9 @@ BESIDE = "benchmarks|docs|tests"
 CODE_FILE = re.compile(rf"`((?:{ABOVE}|{BESIDE})/[\w/.-]+\.(?:py|md|js|json|yaml))`")
 PLANNED = re.compile(r"/schedules(?:\.py|/)")
 """CONTRIBUTING tells where this subject will go."""
+GLOSSARY = ROOT / "docs/glossary.md"
+DEFINITION = re.compile(r"`(\w+)` in `([\w/.]+)`")
+TABLE = re.compile(r"table `(\w+)`")
 CODE = re.compile(r"```.*?```|`[^`]*`", re.DOTALL)
 
 
@@ -47,6 +53,29 @@ def missing_files(path: Path) -> list[str]:
     ]
 
 
+def missing_definitions(text: str) -> list[str]:
+    """Return the definitions and tables of the glossary's text that do not exist."""
+    missing = [
+        f"{name} in {file}"
+        for name, file in DEFINITION.findall(text)
+        if not _is_defined(name, ROOT / file)
+    ]
+    migrations = "".join(
+        path.read_text() for path in sorted((ROOT / "migrations/versions").glob("*.py"))
+    )
+    missing += [
+        f"table {name}"
+        for name in TABLE.findall(text)
+        if not re.search(rf"CREATE TABLE {name}\b", migrations)
+    ]
+    return missing
+
+
+def _is_defined(name: str, file: Path) -> bool:
+    definition = re.compile(rf"^(?:class|(?:async )?def) {name}\b|^{name}\b.*=", re.MULTILINE)
+    return file.exists() and bool(definition.search(file.read_text()))
+
+
 def main() -> int:
     """Check all Markdown files that git knows or could know."""
     listed = subprocess.run(
@@ -59,9 +88,11 @@ def main() -> int:
     files = [ROOT / name for name in listed.stdout.splitlines()]
     broken = [problem for file in files for problem in broken_links(file)]
     missing = [problem for file in files for problem in missing_files(file)]
+    undefined = missing_definitions(GLOSSARY.read_text())
     sys.stderr.write("".join(f"broken link: {problem}\n" for problem in broken))
     sys.stderr.write("".join(f"no such file: {problem}\n" for problem in missing))
-    return 1 if broken or missing else 0
+    sys.stderr.write("".join(f"the glossary's {name} does not exist\n" for name in undefined))
+    return 1 if broken or missing or undefined else 0
 
 
 if __name__ == "__main__":
