@@ -24,7 +24,7 @@ from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.key_rotation import rotate
 from eventlog.keys import MasterKey
-from eventlog.personal import needed
+from eventlog.personal import require_master_keys
 from runtime.tasks import Supervision
 
 app = typer.Typer(
@@ -78,7 +78,7 @@ def rotate_key(*, options: DatabaseOptions, subject_key: SubjectKey = None) -> N
 
     async def main(database: Database) -> MasterKey | None:
         async with await database.connect() as connection:
-            file = needed(database.files.master_keys)
+            file = require_master_keys(database.files.master_keys)
             return await rotate(connection, file, lambda done: logger.info("%d keys", done))
 
     with _open_database(options, subject_key) as database:

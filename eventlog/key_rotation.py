@@ -84,11 +84,11 @@ async def _wrap_in_time(connection: Connection, file: MasterKeyFile, new: Master
 
 async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
     values = {"master": new.id, "limit": AT_ONCE}
-    query = personal.WRAPPED_BY_OTHERS
+    query = personal.KEYS_TO_REWRAP
     async with connection.transaction():
         rows = await read_rows(connection, SubjectKeyRow, query, values)
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
             changed = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
-            await connection.execute(personal.WRAP_ANEW, changed)
+            await connection.execute(personal.REWRAP, changed)
     return len(rows)

@@ -1,8 +1,8 @@
 """Personal values in the log: encrypted by a key for each person, unreadable once it is destroyed.
 
-First the encryption itself; then the SQL, and the subjects' keys; then reading, the only way from
-stored states to envelopes and aggregates; then writing, and erasing for good. Uses `keys` and
-`database`; `key_rotation.py` changes the master key.
+First the encryption; then the SQL and the subjects' keys; then reading, the only way from stored
+states to envelopes and aggregates; then writing and erasing. `key_rotation.py` changes the master
+key.
 """
 
 import asyncio
@@ -43,8 +43,8 @@ from projections.rows import Connection, read_first, read_ids, read_one, read_ro
 # of them is destroyed, the digest is unreadable.
 
 CIPHERTEXT_MARK = b'{"encrypted":{'
-"""What a state with encrypted values begins with, and no other: so all that it costs the others is
-this comparison."""
+"""The beginning of states with encrypted values, and of no others: for those this comparison is the
+only cost."""
 
 DIGEST = "request_digest"
 
@@ -54,22 +54,22 @@ class CiphertextError(ValueError):
 
 
 def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> StoredEvent:
-    """Return the event with these parameters encrypted, each by its key, given with its id."""
+    """Return the event with these parameters encrypted; `keys` has the key of each with its id."""
     run_id = event.originator_id
     state = orjson.loads(event.state)
     parameters = state["parameters"]
     values: dict[str, dict[str, str]] = {}
     for name, (key_id, key) in keys.items():
         text = orjson.dumps(parameters.pop(name))
-        place = _parameter_place(run_id, name)
-        values.setdefault(str(key_id), {})[name] = _closed(key, text, place)
+        context = _parameter_context(run_id, name)
+        values.setdefault(str(key_id), {})[name] = _encrypt_text(key, text, context)
     encrypted: dict[str, Any] = {"values": values}
     digest = state[DIGEST]
     if digest is not None:
-        joint = _joint_of(keys)
+        joint_key = _joint_key_of(keys)
         text = digest.encode()
-        place = _digest_place(run_id)
-        encrypted["digest"] = _closed(joint, text, place)
+        context = _digest_context(run_id)
+        encrypted["digest"] = _encrypt_text(joint_key, text, context)
         state[DIGEST] = None
     return replace(event, state=orjson.dumps({"encrypted": encrypted, **state}))
 
@@ -84,18 +84,18 @@ def encrypted_part(version: int, state: bytes) -> tuple[JsonObject, Sequence[str
 
 
 def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -> bytes:
-    """Return the state as it would be if nothing had been encrypted, and what was.
+    """Return the decrypted state.
 
-    It has two members more: `personal` has, by key id, the parameters that were encrypted;
-    `erased`, if any is lost, those whose keys are gone.
+    It has two more members: `personal` has, by key id, the parameters that were encrypted;
+    `erased`, if any are lost, those whose keys are gone.
 
     Args:
-        aggregate_id: whose event it is.
+        aggregate_id: the event's aggregate.
         fields: its stored state; it is changed.
-        keys: by their ids, those of the needed keys that still exist.
+        keys: the needed keys that still exist, by id.
 
     Raises:
-        CiphertextError: somebody has changed what was stored.
+        CiphertextError: the stored state was changed.
     """
     encrypted: Any = fields.pop("encrypted")
     values_by_key = encrypted["values"]
@@ -110,16 +110,16 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
             parameters |= dict.fromkeys(values, ERASED)
             continue
         for name, value in values.items():
-            place = _parameter_place(aggregate_id, name)
-            text = _opened(key, value, place)
+            context = _parameter_context(aggregate_id, name)
+            text = _decrypt_text(key, value, context)
             parameters[name] = orjson.loads(text)
     digest = encrypted.get("digest")
     if digest is not None:
         fields[DIGEST] = ERASED
         if not erased:
-            joint = _joint({key_id: keys[key_id] for key_id in values_by_key})
-            place = _digest_place(aggregate_id)
-            text = _opened(joint, digest, place)
+            joint_key = _joint_key({key_id: keys[key_id] for key_id in values_by_key})
+            context = _digest_context(aggregate_id)
+            text = _decrypt_text(joint_key, digest, context)
             fields[DIGEST] = text.decode()
     fields["personal"] = personal
     if erased:
@@ -127,42 +127,42 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
     return orjson.dumps(fields)
 
 
-def _parameter_place(aggregate_id: UUID | str, name: str) -> bytes:
-    """Return what a ciphertext is bound to, so that it can be moved nowhere else."""
+def _parameter_context(aggregate_id: UUID | str, name: str) -> bytes:
+    """Return the associated data of a ciphertext: it can be decrypted for this parameter only."""
     return f"{aggregate_id} parameters {name}".encode()
 
 
-def _digest_place(aggregate_id: UUID | str) -> bytes:
+def _digest_context(aggregate_id: UUID | str) -> bytes:
     return f"{aggregate_id} {DIGEST}".encode()
 
 
-def _joint_of(keys: Mapping[str, tuple[UUID, bytes]]) -> bytes:
+def _joint_key_of(keys: Mapping[str, tuple[UUID, bytes]]) -> bytes:
     """Return the joint key of keys that are given with their ids, by parameter."""
     by_id: dict[str, bytes] = {}
     for key_id, key in keys.values():
         by_id[str(key_id)] = key
-    return _joint(by_id)
+    return _joint_key(by_id)
 
 
-def _joint(keys: Mapping[str, bytes]) -> bytes:
-    hashed = sha256(b"joint key ")
+def _joint_key(keys: Mapping[str, bytes]) -> bytes:
+    digest = sha256(b"joint key ")
     for _, key in sorted(keys.items()):
-        hashed.update(key)
-    return hashed.digest()
+        digest.update(key)
+    return digest.digest()
 
 
-def _closed(key: bytes, text: bytes, place: bytes) -> str:
+def _encrypt_text(key: bytes, text: bytes, context: bytes) -> str:
     nonce = secrets.token_bytes(NONCE_BYTES)
-    encoded = b64encode(nonce + AESGCM(key).encrypt(nonce, text, place))
+    encoded = b64encode(nonce + AESGCM(key).encrypt(nonce, text, context))
     return encoded.decode()
 
 
-def _opened(key: bytes, value: str, place: bytes) -> bytes:
+def _decrypt_text(key: bytes, value: str, context: bytes) -> bytes:
     try:
         raw = b64decode(value, validate=True)
-        return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place)
+        return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context)
     except (InvalidTag, ValueError):
-        what = f"the encrypted value of {place.decode()}"
+        what = f"the encrypted value of {context.decode()}"
         raise CiphertextError(f"{what} is not what was stored") from None
 
 
@@ -188,7 +188,7 @@ FIND_SUBJECT_KEY = f"""
         SELECT key_id, wrapped, master FROM subject_keys WHERE lookup = ANY(%(lookups)s::bytea[])
     ) AS found ON true
 """
-"""One statement, and so one moment: a rotation changes master key and look-ups."""
+"""One statement, so that it sees one state: a rotation changes master key and look-ups."""
 
 
 INSERT_SUBJECT_KEY = """
@@ -226,7 +226,8 @@ ERASE_ROWS = """
     ), request_digest = CASE WHEN request_digest IS NOT NULL THEN %(erased)s::text END
     WHERE personal ? %(key_id)s::text
 """
-"""What the fold makes of these rows' events once the key is gone. A test holds the two together."""
+"""The same result as the fold of these rows' events once the key is gone; a test compares the
+two."""
 
 
 FIRST_ENCRYPTED = f"""
@@ -243,19 +244,18 @@ ROTATION_LOCK = 6_114_930_287_745_016_233
 CHANGE_MASTER = "UPDATE subject_master SET id = %s"
 
 
-WRAPPED_BY_OTHERS = """
+KEYS_TO_REWRAP = """
     SELECT key_id, wrapped, master FROM subject_keys WHERE master <> %(master)s
     LIMIT %(limit)s FOR UPDATE
 """
 
 
-WRAP_ANEW = "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
+REWRAP = "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
 
 
 # The subjects' keys: in the table `subject_keys`, each wrapped by the master key from a file.
-#
 # They are read from the database each time, in the snapshot or transaction that reads the events: a
-# process that kept one would still show what another process has erased.
+# process that cached one would still show values that another process has erased.
 
 SubjectKey = tuple[UUID, bytes]
 """The key's id, and the key."""
@@ -269,8 +269,8 @@ class SubjectKeyRow(TypedDict):
     master: ReadOnly[str]
 
 
-class _FoundKey(TypedDict):
-    """The database's master key, if it has one, and a subject's key, if there is one."""
+class _KeyLookup(TypedDict):
+    """The id of the database's master key and a subject's key, where they exist."""
 
     present: ReadOnly[str | None]
     key_id: ReadOnly[str | None]
@@ -285,7 +285,7 @@ class MasterRow(TypedDict):
 
 
 MAX_TRIES = 10
-"""How often a subject's key may vanish, or the master key change, before we give up."""
+"""Tries before giving up when a subject's key vanishes or the master key changes."""
 
 
 async def keys_by_id(
@@ -311,87 +311,89 @@ def unwrapped(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UU
         SubjectKeysUnavailableError: it cannot be unwrapped.
     """
     key_id = UUID(row["key_id"])
-    key, subject = needed(master_keys).known(row["master"]).unwrap(key_id, row["wrapped"])
+    key, subject = (
+        require_master_keys(master_keys).known(row["master"]).unwrap(key_id, row["wrapped"])
+    )
     return key_id, key, subject
 
 
-async def find(
+async def find_key(
     connection: Connection, master_keys: MasterKeyFile | None, subject: str
 ) -> SubjectKey | None:
     """Return the subject's key, None if it has none.
 
     Raises:
-        SubjectKeysUnavailableError: the master key is not at hand.
+        SubjectKeysUnavailableError: the master key is missing.
     """
     for _ in range(MAX_TRIES):
-        held: Sequence[MasterKey] = ()
+        file_keys: Sequence[MasterKey] = ()
         if master_keys is not None:
-            held = master_keys.held()
-        # Names are looked up under every key of the file, for during a rotation some are known by
-        # the former one.
-        values = {"lookups": [master.lookup(subject) for master in held]}
-        row = await read_one(connection, _FoundKey, FIND_SUBJECT_KEY, values)
+            file_keys = master_keys.held()
+        # Names are looked up under every key of the file: during a rotation some are stored under
+        # the old one.
+        values = {"lookups": [master.lookup(subject) for master in file_keys]}
+        row = await read_one(connection, _KeyLookup, FIND_SUBJECT_KEY, values)
         present = row["present"]
         if present is None:
             return None
-        if any(master.id == present for master in held):
-            return _found(master_keys, row)
-        # Reads the file anew, or says why the key cannot be had.
-        await _present(connection, needed(master_keys))
+        if any(master.id == present for master in file_keys):
+            return _unwrapped_lookup(master_keys, row)
+        # Reads the file again, or raises.
+        await _wait_for_master_key(connection, require_master_keys(master_keys))
     raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
-def _found(master_keys: MasterKeyFile | None, row: _FoundKey) -> SubjectKey | None:
+def _unwrapped_lookup(master_keys: MasterKeyFile | None, row: _KeyLookup) -> SubjectKey | None:
     if row["key_id"] is None:
         return None
-    found: SubjectKeyRow = {
+    key_row: SubjectKeyRow = {
         "key_id": row["key_id"],
         "wrapped": row["wrapped"],
         "master": row["master"],
     }
-    key_id, key, _ = unwrapped(master_keys, found)
+    key_id, key, _ = unwrapped(master_keys, key_row)
     return key_id, key
 
 
-async def find_or_make(
+async def find_or_create_key(
     connection: Connection, master_keys: MasterKeyFile | None, subject: str
 ) -> SubjectKey:
-    """Return the subject's key, a new one if it has none, which is committed then.
+    """Return the subject's key; create and commit one if it has none.
 
     Args:
         connection: outside of any transaction.
-        master_keys: made if there is no such file yet.
+        master_keys: the file; created if it is missing.
         subject: the name.
 
     Raises:
-        SubjectKeysUnavailableError: the master key is not at hand, or cannot be made.
+        SubjectKeysUnavailableError: the master key is missing, or cannot be created.
     """
     for _ in range(MAX_TRIES):
-        found = await find(connection, master_keys, subject)
-        if found is not None:
-            return found
-        await _make(connection, needed(master_keys), subject)
+        existing = await find_key(connection, master_keys, subject)
+        if existing is not None:
+            return existing
+        await _create_key(connection, require_master_keys(master_keys), subject)
     raise SubjectKeysUnavailableError("the subject's key keeps vanishing")
 
 
 async def check(connection: Connection, master_keys: MasterKeyFile | None) -> None:
-    """Find out whether the master key of this database is at hand, if it has one.
+    """Check that this process has the master key of this database, if there is one.
 
     Raises:
-        SubjectKeysUnavailableError: it is not.
+        SubjectKeysUnavailableError: it does not.
     """
     row = await read_first(connection, MasterRow, MASTER)
     if row is not None:
-        await _present(connection, needed(master_keys))
+        await _wait_for_master_key(connection, require_master_keys(master_keys))
 
 
-async def _present(connection: Connection, file: MasterKeyFile) -> None:
-    """Read the file until it holds this database's master key.
+async def _wait_for_master_key(connection: Connection, file: MasterKeyFile) -> None:
+    """Read the file until it has this database's master key.
 
-    A rotation may come to its end between the table's answer and the look into the file.
+    A rotation may end between reading the table and reading the file.
 
     Raises:
-        SubjectKeysUnavailableError: the file does not have it, and nobody is changing it.
+        SubjectKeysUnavailableError: the file lacks it, and no rotation is under way.
     """
     missing: str | None = None
     for _ in range(MAX_TRIES):
@@ -407,8 +409,8 @@ async def _present(connection: Connection, file: MasterKeyFile) -> None:
     raise SubjectKeysUnavailableError("the master key keeps changing")
 
 
-def needed(master_keys: MasterKeyFile | None) -> MasterKeyFile:
-    """Return the file, or raise SubjectKeysUnavailableError where none was named."""
+def require_master_keys(master_keys: MasterKeyFile | None) -> MasterKeyFile:
+    """Return the file, or raise SubjectKeysUnavailableError where none is configured."""
     if master_keys is None:
         raise SubjectKeysUnavailableError(
             "personal data are encrypted here, and no master key was named to read them"
@@ -416,15 +418,15 @@ def needed(master_keys: MasterKeyFile | None) -> MasterKeyFile:
     return master_keys
 
 
-async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> None:
-    """Make a key for the subject, unless somebody else does, or the master key is changing."""
+async def _create_key(connection: Connection, file: MasterKeyFile, subject: str) -> None:
+    """Create a key for the subject, unless another process does, or the master key is changing."""
     async with connection.transaction():
-        # Locked against a rotation: no key may be wrapped by a master key that is on its way out.
+        # Locked against a rotation: no key may be wrapped by an old master key.
         row = await read_first(connection, MasterRow, f"{MASTER} FOR SHARE")
         if row is not None:
             master = file.known(row["id"])
         else:
-            first = await _first_master(connection, file)
+            first = await _register_master(connection, file)
             if first is None:
                 return
             master = first
@@ -434,8 +436,8 @@ async def _make(connection: Connection, file: MasterKeyFile, subject: str) -> No
         await connection.execute(INSERT_SUBJECT_KEY, values)
 
 
-async def _first_master(connection: Connection, file: MasterKeyFile) -> MasterKey | None:
-    """Take the file's key, made if need be, as this database's; None if another was faster."""
+async def _register_master(connection: Connection, file: MasterKeyFile) -> MasterKey | None:
+    """Register the file's key for this database, or create it; None if another was faster."""
     master = file.create()
     cursor = await connection.execute(INSERT_MASTER, (master.id,))
     if not cursor.rowcount:
@@ -443,13 +445,13 @@ async def _first_master(connection: Connection, file: MasterKeyFile) -> MasterKe
     return master
 
 
-# Events as they are read: decrypted by the keys that still exist, all of a page by one query.
+# Reading events: decrypted by the keys that still exist, a page by one query.
 #
-# There is no other way from stored states to envelopes and aggregates, so what is erased is erased
-# for all readers. Where nothing is encrypted it costs a look at each run's first event.
+# There is no other way from stored states to envelopes and aggregates, so erased values are erased
+# for all readers. Without encrypted values the cost is one comparison for each run's first event.
 
-MOST_AT_ONCE = 524_288
-"""Bytes of states that are parsed in the loop; for more, others would wait."""
+MAX_INLINE_BYTES = 524_288
+"""Bytes of states that are parsed in the event loop; more are parsed in a thread."""
 
 
 async def plain_states(
@@ -457,18 +459,18 @@ async def plain_states(
     master_keys: MasterKeyFile | None,
     events: Iterable[tuple[UUID, int, bytes]],
 ) -> dict[UUID, bytes]:
-    """Return, by aggregate, the plain state of each of these events that is encrypted.
+    """Return the decrypted states of the encrypted ones of these events, by aggregate.
 
-    Only an aggregate's first event ever is.
+    Only an aggregate's first event may be encrypted.
 
     Args:
-        connection: where the events were read, in the same snapshot or afterwards.
-        master_keys: opens the subjects' keys.
+        connection: the one that read the events, in the same snapshot or afterwards.
+        master_keys: unwraps the subjects' keys.
         events: aggregate's id, version and stored state of each.
 
     Raises:
         SubjectKeysUnavailableError: keys cannot be unwrapped.
-        CiphertextError: somebody has changed what was stored.
+        CiphertextError: a stored state was changed.
     """
     parts: dict[UUID, tuple[JsonObject, Sequence[str]]] = {}
     for aggregate_id, version, state in events:
@@ -496,13 +498,13 @@ async def envelopes(
 
     Raises:
         SubjectKeysUnavailableError: keys cannot be unwrapped.
-        CiphertextError: somebody has changed what was stored.
+        CiphertextError: a stored state was changed.
     """
-    suspects = [row for row in rows if _may_be_encrypted(row)]
-    if suspects:
-        plain = await plain_states(connection, master_keys, map(event_of, suspects))
+    candidates = [row for row in rows if _may_be_encrypted(row)]
+    if candidates:
+        plain = await plain_states(connection, master_keys, map(event_of, candidates))
         rows = [_decrypted(row, plain) for row in rows]
-    if sum(len(row["state"]) for row in rows) > MOST_AT_ONCE:
+    if sum(len(row["state"]) for row in rows) > MAX_INLINE_BYTES:
         return await asyncio.to_thread(_envelopes, rows)
     return _envelopes(rows)
 
@@ -527,7 +529,7 @@ def _decrypted(row: EventRow, plain: Mapping[UUID, bytes]) -> EventRow:
 
 
 class StateRow(TypedDict):
-    """What of a row of the log tells whether the event is encrypted."""
+    """The columns of the log that show whether an event is encrypted."""
 
     originator_id: ReadOnly[str]
     originator_version: ReadOnly[int]
@@ -537,7 +539,7 @@ class StateRow(TypedDict):
 async def first_plain_states(
     connection: Connection, master_keys: MasterKeyFile | None, ids: Sequence[UUID]
 ) -> dict[UUID, bytes]:
-    """Return what `plain_states` does of the aggregates' first events that are not archived."""
+    """Return `plain_states` of the aggregates' first events that are not archived."""
     if not ids:
         return {}
     values = {"ids": ids, "mark": CIPHERTEXT_MARK}
@@ -546,11 +548,11 @@ async def first_plain_states(
 
 
 def event_of(row: StateRow) -> tuple[UUID, int, bytes]:
-    """Return of a row of the log what `plain_states` looks at."""
+    """Return a row of the log as `plain_states` needs it."""
     return UUID(row["originator_id"]), row["originator_version"], row["state"]
 
 
-# Personal data on their way into the log, and out of it for good.
+# Writing personal data, and erasing them.
 
 
 async def encrypted_unit(
@@ -558,21 +560,20 @@ async def encrypted_unit(
 ) -> Unit:
     """Return the unit, encrypted; it is refused if one of its subjects is erased meanwhile.
 
-    Keys are made and committed before the unit is: one by which nothing was encrypted does no
-    harm.
+    Keys are created and committed before the unit: an unused one does no harm.
 
     Raises:
         VersionConflictError: a key that it names is gone.
-        SubjectKeysUnavailableError: the master key is not at hand.
+        SubjectKeysUnavailableError: the master key is missing.
     """
-    known: dict[str | UUID, SubjectKey] = {}
+    by_subject: dict[str | UUID, SubjectKey] = {}
     keys: dict[str, SubjectKey] = {}
-    for name, whose in unit.personal.items():
-        if whose not in known:
-            known[whose] = await _key_of(connection, master_keys, whose)
-        keys[name] = known[whose]
+    for name, subject in unit.personal.items():
+        if subject not in by_subject:
+            by_subject[subject] = await _key_of(connection, master_keys, subject)
+        keys[name] = by_subject[subject]
     expects = dict(unit.expects)
-    for key_id, _ in known.values():
+    for key_id, _ in by_subject.values():
         expects[key_id] = 0  # A key's own history begins with its erasure.
     first, *others = unit.events
     return replace(unit, events=[encrypt(first, keys), *others], expects=expects, personal={})
@@ -584,12 +585,12 @@ async def key_id_of(
     """Return the id of the subject's key, None if it has none.
 
     Raises:
-        SubjectKeysUnavailableError: the master key is not at hand.
+        SubjectKeysUnavailableError: the master key is missing.
     """
-    found = await find(connection, master_keys, subject)
-    if found is None:
+    key = await find_key(connection, master_keys, subject)
+    if key is None:
         return None
-    key_id, _ = found
+    key_id, _ = key
     return key_id
 
 
@@ -598,7 +599,7 @@ async def unfinished_runs(connection: Connection, key_id: UUID) -> list[UUID]:
     return await read_ids(connection, UNFINISHED_RUNS_OF, {"key_id": str(key_id)})
 
 
-class _Scheduled(TypedDict):
+class _ScheduleRow(TypedDict):
     """A schedule that holds values of a subject, and the names of these parameters."""
 
     id: ReadOnly[str]
@@ -608,32 +609,32 @@ class _Scheduled(TypedDict):
 async def schedules_of(connection: Connection, subject: str) -> dict[UUID, list[str]]:
     """Return the schedules whose parameters hold the subject's values, with these names."""
     values = {"subject": subject, "erased": ERASED, "mark": MARK}
-    rows = await read_rows(connection, _Scheduled, SCHEDULES_OF, values)
+    rows = await read_rows(connection, _ScheduleRow, SCHEDULES_OF, values)
     return {UUID(row["id"]): row["names"] for row in rows}
 
 
 async def erase(connection: Connection, key_id: UUID) -> int:
-    """Destroy the key in this transaction, and rewrite rows with data under it; return how many."""
+    """Destroy the key in this transaction; return the number of rows whose values were erased."""
     await connection.execute(DELETE_SUBJECT_KEY, (key_id,))
     cursor = await connection.execute(ERASE_ROWS, {"key_id": str(key_id), "erased": ERASED})
     return cursor.rowcount
 
 
 async def _key_of(
-    connection: Connection, master_keys: MasterKeyFile | None, whose: str | UUID
+    connection: Connection, master_keys: MasterKeyFile | None, subject: str | UUID
 ) -> SubjectKey:
-    """Return the key of a subject, who is given by name or by the key's id."""
-    if isinstance(whose, UUID):
-        return await _by_id(connection, master_keys, whose)
-    return await find_or_make(connection, master_keys, whose)
+    """Return a subject's key, by the subject's name or the key's id."""
+    if isinstance(subject, UUID):
+        return await _key_by_id(connection, master_keys, subject)
+    return await find_or_create_key(connection, master_keys, subject)
 
 
-async def _by_id(
+async def _key_by_id(
     connection: Connection, master_keys: MasterKeyFile | None, key_id: UUID
 ) -> SubjectKey:
-    wanted = str(key_id)
-    keys = await keys_by_id(connection, master_keys, [wanted])
-    key = keys.get(wanted)
+    key_text = str(key_id)
+    keys = await keys_by_id(connection, master_keys, [key_text])
+    key = keys.get(key_text)
     if key is None:
         raise VersionConflictError(f"the subject of key {key_id} was erased")
     return key_id, key
