@@ -1,7 +1,7 @@
-"""What workers read of the tables between commands: open operations, due and canceled runs, ticks.
+"""What workers read from the tables between commands.
 
-First the bulk operations that are not finished, then the runs (`Work`), then which schedules' ticks
-are due and when the next one fires (`Ticks`).
+First bulk operations that are not finished, then runs (`Work`), then due ticks of schedules, and
+the time of the next one (`Ticks`).
 """
 
 from collections.abc import Sequence
@@ -35,18 +35,18 @@ class OpenOperations:
         self._quarantine = quarantine
 
     async def open_ones(self, limit: int) -> dict[UUID, int]:
-        """Return operations that are not over, the oldest first, with the version of each."""
+        """Return the versions of unfinished operations by id, the oldest first."""
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:
-            found = await bulk.open_ones(connection, limit, bypassed)
+            operations = await bulk.open_ones(connection, limit, bypassed)
         versions: dict[UUID, int] = {}
-        for one in found:
-            versions[UUID(one["id"])] = one["aggregate_version"]
+        for operation in operations:
+            versions[UUID(operation["id"])] = operation["aggregate_version"]
         return versions
 
 
-EVERYWHERE_EVERY_S = 60.0
-"""How often to look for deadlines however old they are."""
+FULL_SEARCH_EVERY_S = 60.0
+"""How often to search all passed deadlines, however old."""
 
 
 class Work:
@@ -61,15 +61,15 @@ class Work:
         queue: Queue,
         retainer: Retainer | None = None,
     ) -> None:
-        """Take the process's own: whoever forgets what it remembers must find all of it.
+        """Read for one process.
 
         Args:
             pool: connections.
-            files: the log's, to keep checkpoints.
-            listener: hears of what is appended.
-            quarantine: runs that do not count.
-            queue: what the process knows of the runs that wait; its claims begin there.
-            retainer: archives what jobs keep no longer; None leaves that to others.
+            files: the log's, to write checkpoints.
+            listener: receives notifications of appended events.
+            quarantine: runs that are skipped.
+            queue: the process's pending queue.
+            retainer: archives runs by retention; None leaves that to other processes.
         """
         self._pool = pool
         self._quarantine = quarantine
@@ -78,14 +78,14 @@ class Work:
         self._signal = listener.signal()
         self._checkpoints = Checkpoints(pool, files)
         self._overdue_since: str | None = None
-        self._looked_everywhere_at = -EVERYWHERE_EVERY_S
+        self._full_search_at = -FULL_SEARCH_EVERY_S
 
     async def wait(self, timeout_s: float, *, only_pending: bool = False) -> Announcement:
-        """Wait for news of the log or for `wake`, but no longer than this.
+        """Wait for an announcement or for `wake`.
 
         Args:
-            timeout_s: how long.
-            only_pending: whether to sleep through news of anything but pending runs.
+            timeout_s: longest wait.
+            only_pending: whether to ignore announcements without pending runs.
         """
         return await self._signal.wait(timeout_s, only_urgent=only_pending)
 
@@ -94,7 +94,7 @@ class Work:
         self._signal.set()
 
     async def look(self, offer: Offer | None = None) -> Prospect:
-        """Return when a run of this offer may start, as far as can be told without the lock."""
+        """Return when a run of this offer may start, estimated without the lock."""
         async with borrowed(self._pool) as connection:
             return await self._queue.look(connection, self._quarantine.ids, offer)
 
@@ -104,7 +104,7 @@ class Work:
             return await read_value(connection, bool, ANY_SHARED)
 
     async def unoffered(self) -> frozenset[str]:
-        """Return the entry points of runs that may wait, and that no living worker offers."""
+        """Return the entry points of pending runs that no living worker offers."""
         async with borrowed(self._pool) as connection:
             foreign = await self._queue.unserved_entry_points(connection)
             return await unoffered(connection, foreign)
@@ -112,26 +112,26 @@ class Work:
     async def any_overdue(self) -> bool:
         """Return whether a run has not started by its deadline.
 
-        Those whose deadline was over long before the last look are looked for now and then: no
-        look walks over all that were consumed.
+        Deadlines from before the last search are searched every `FULL_SEARCH_EVERY_S` only, so that
+        most searches skip the ended runs.
         """
-        not_looked_s = monotonic() - self._looked_everywhere_at
-        is_time = not_looked_s > EVERYWHERE_EVERY_S
+        since_full_search_s = monotonic() - self._full_search_at
+        is_time = since_full_search_s > FULL_SEARCH_EVERY_S
         since: str | None = None
         if not is_time:
             since = self._overdue_since
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:
-            found = await claims.any_overdue(connection, since, bypassed)
-        if found["is_overdue"]:
+            overdue = await claims.any_overdue(connection, since, bypassed)
+        if overdue["is_overdue"]:
             return True
-        self._overdue_since = found["before"]
+        self._overdue_since = overdue["before"]
         if is_time:
-            self._looked_everywhere_at = monotonic()
+            self._full_search_at = monotonic()
         return False
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
-        """Return the worker's running runs that somebody asked to cancel."""
+        """Return the worker's running runs with a requested cancel."""
         async with borrowed(self._pool) as connection:
             return await claims.cancel_requested(connection, worker_id)
 
@@ -140,14 +140,14 @@ class Work:
         await self._checkpoints.keep_up()
 
     async def keep_archives(self) -> float:
-        """Archive what jobs keep no longer; return after how many seconds to go on."""
+        """Archive runs by retention; return the seconds until the next call."""
         if self._retainer is None:
             return SCAN_EVERY_S
         return await self._retainer.keep_up()
 
 
 async def waiting_s(connection: Connection, quarantine: Quarantine) -> float:
-    """Return for how long the run that has waited longest is due; 0 where none is."""
+    """Return the seconds for which the longest due run has waited; 0 where none is due."""
     row = await claims.next_due(connection, quarantine.ids)
     until_s = _seconds_until(row["next_at"], row)
     if until_s is None or until_s >= 0:
@@ -158,8 +158,8 @@ async def waiting_s(connection: Connection, quarantine: Quarantine) -> float:
 def _seconds_until(moment: object, row: Row) -> float | None:
     if moment is None:
         return None
-    left = from_iso(str(moment)) - from_iso(str(row["now"]))
-    return left.total_seconds()
+    remaining = from_iso(str(moment)) - from_iso(str(row["now"]))
+    return remaining.total_seconds()
 
 
 _LIVING = "SELECT count(*) AS workers FROM workers WHERE dead_at IS NULL"
@@ -177,7 +177,7 @@ class Ticks:
         self._quarantine = quarantine
 
     async def due(self, now: datetime, limit: int) -> list[UUID]:
-        """Return schedules, the longest due first, of which a tick is to be decided by now."""
+        """Return the schedules with a due tick, the longest due first."""
         now_text = to_iso(now)
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:

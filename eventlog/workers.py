@@ -1,8 +1,7 @@
-"""What the database knows of workers: the list that people see, dead workers' runs, heartbeats.
+"""Workers in the database: the list for people, runs of dead workers, heartbeats.
 
-First the list, and how a worker is drained; then runs whose worker is dead (`orphaned`); then the
-table `workers` itself, as workers write it (`Heartbeats`), and how a worker is declared dead
-(`bury`). Uses `database`.
+First the list, and draining; then runs whose worker is dead (`orphaned`); then the table `workers`
+as workers write it (`Heartbeats`), and declaring a worker dead (`bury`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -23,15 +22,15 @@ from eventlog.database.connection import borrowed
 from projections.job_runs import IS_RUNNING
 from projections.rows import Connection, presented, read_first, read_ids, read_rows, read_value
 
-SHOWN_FOR = "1 day"
-"""How long a worker is shown that was lost."""
+LOST_SHOWN_FOR = "1 day"
+"""How long a lost worker is listed."""
 
 MARGIN = "2 seconds"
-"""How much longer than its lease a worker may be silent before it is shown as lost."""
+"""A worker that is silent for its lease and this margin is shown as lost."""
 
 
 class WorkerRow(TypedDict):
-    """A worker, in the order in which clients see it."""
+    """A worker, with its fields in the order of the API."""
 
     id: ReadOnly[str]
     state: ReadOnly[Standing]
@@ -74,9 +73,9 @@ _STATE = f"""
     END AS state
 """
 
-_IS_SHOWN = f"""
+_IS_LISTED = f"""
     left_at IS NULL
-    AND (dead_at IS NULL OR dead_at > clock_timestamp() - interval '{SHOWN_FOR}')
+    AND (dead_at IS NULL OR dead_at > clock_timestamp() - interval '{LOST_SHOWN_FOR}')
 """
 
 _WORKER = f"""
@@ -92,11 +91,11 @@ _WORKER = f"""
 """
 
 _PAGE = f"""
-    {_WORKER} WHERE id > %(after)s AND {_IS_SHOWN} ORDER BY id LIMIT %(limit)s
+    {_WORKER} WHERE id > %(after)s AND {_IS_LISTED} ORDER BY id LIMIT %(limit)s
 """
 
 _COUNTS = f"""
-    SELECT state, count(*) AS number FROM (SELECT {_STATE} FROM workers WHERE {_IS_SHOWN}) AS one
+    SELECT state, count(*) AS number FROM (SELECT {_STATE} FROM workers WHERE {_IS_LISTED}) AS one
     GROUP BY state
 """
 
@@ -109,10 +108,7 @@ _DRAIN = """
 
 
 async def page_of_workers(connection: Connection, after: str, limit: int) -> list[WorkerRow]:
-    """Return the next workers behind an id, in the order of their ids.
-
-    Those that have left in good order are not among them.
-    """
+    """Return the next workers after an id, by id, without those that have stopped in good order."""
     return await read_rows(connection, WorkerRow, _PAGE, {"after": after, "limit": limit})
 
 
@@ -122,7 +118,7 @@ class _Count(TypedDict):
 
 
 async def count_by_state(connection: Connection) -> dict[Standing, int]:
-    """Return how many workers there are in each state, of those that are shown."""
+    """Return the number of listed workers by state."""
     counts: dict[Standing, int] = {"alive": 0, "draining": 0, "lost": 0}
     for row in await read_rows(connection, _Count, _COUNTS):
         counts[row["state"]] = row["number"]
@@ -130,9 +126,9 @@ async def count_by_state(connection: Connection) -> dict[Standing, int]:
 
 
 async def drain(connection: Connection, worker_id: str) -> WorkerRow:
-    """Let a worker claim nothing more, and end once what it runs has ended.
+    """Let a worker claim no more runs, and stop when its last attempt has ended.
 
-    Claims that are under way are waited for: after this returns, none begins.
+    Waits for claims that are under way; none begins after this returns.
 
     Raises:
         NotFoundError: `worker_not_found`.
@@ -140,12 +136,12 @@ async def drain(connection: Connection, worker_id: str) -> WorkerRow:
     """
     values = {"id": worker_id}
     cursor = await connection.execute(_DRAIN, values)
-    found = await read_first(connection, WorkerRow, _ONE, values)
-    if found is None:
+    worker = await read_first(connection, WorkerRow, _ONE, values)
+    if worker is None:
         raise NotFoundError("worker_not_found", "worker not found")
     if not cursor.rowcount:
         raise ConflictError("worker_lost", f"worker {worker_id} counts as dead already")
-    return found
+    return worker
 
 
 def present(row: WorkerRow) -> JsonObject:
@@ -154,18 +150,17 @@ def present(row: WorkerRow) -> JsonObject:
 
 
 # Running runs whose worker is dead.
-#
-# A dead worker claims nothing any more, so once it holds no running run, that stays so, and is
-# recorded (`recovered_at`): later searches skip it. A run whose holder was never registered, as
-# after tables were restored by hand, is searched for now and then.
+# A dead worker claims no more runs, so once it holds none, that is recorded (`recovered_at`), and
+# later searches skip it. Runs whose worker was never registered, as after tables were restored by
+# hand, are searched for every `FULL_SEARCH_EVERY_S`.
 
 _NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
-_NOT_OF_THE_LIVING = """NOT EXISTS (
+_WORKER_IS_DEAD_OR_UNKNOWN = """NOT EXISTS (
     SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
 )"""
 
-ANY_GONE = """
+ANY_UNRECOVERED = """
     SELECT EXISTS (
         SELECT 1 FROM workers WHERE dead_at IS NOT NULL AND recovered_at IS NULL
     ) AS is_any_gone
@@ -181,24 +176,24 @@ OF_DEAD_WORKERS = f"""
     LIMIT %(limit)s
 """
 
-OF_ANYBODY = f"""
+OF_UNKNOWN_WORKERS = f"""
     SELECT run.id FROM job_runs AS run
-    WHERE {IS_RUNNING} AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
+    WHERE {IS_RUNNING} AND {_NOT_BYPASSED} AND {_WORKER_IS_DEAD_OR_UNKNOWN}
     LIMIT %(limit)s
 """
 
-OF_ANYBODY_AFTER = f"""
+OF_UNKNOWN_WORKERS_AFTER = f"""
     WITH passed AS (
         SELECT coalesce(max(worker_id), '') AS worker_id FROM job_runs WHERE id = %(after)s
     )
     SELECT run.id FROM job_runs AS run
     WHERE {IS_RUNNING} AND run.worker_id >= (SELECT worker_id FROM passed)
       AND (run.worker_id > (SELECT worker_id FROM passed) OR run.id > %(after)s)
-      AND {_NOT_BYPASSED} AND {_NOT_OF_THE_LIVING}
+      AND {_NOT_BYPASSED} AND {_WORKER_IS_DEAD_OR_UNKNOWN}
     ORDER BY run.worker_id, run.id LIMIT %(limit)s
 """
 
-NOTE_RECOVERED = f"""
+RECORD_RECOVERED = f"""
     UPDATE workers SET recovered_at = clock_timestamp()
     WHERE dead_at IS NOT NULL AND recovered_at IS NULL AND NOT EXISTS (
         SELECT 1 FROM job_runs WHERE {IS_RUNNING} AND worker_id = workers.id
@@ -209,47 +204,50 @@ NOTE_RECOVERED = f"""
 async def orphaned(
     connection: Connection, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
 ) -> list[UUID]:
-    """Return running runs, but none of these, whose worker is not among the living.
+    """Return running runs whose worker is dead or unknown, except the bypassed ones.
 
-    Those of the dead come first: they are found without walking over all that run. After some run
-    they come in the order of workers and ids.
+    Those of dead workers come first: an index serves them. With `after` they come in the order of
+    workers and ids.
     """
     values = {"limit": limit, "bypassed": list(bypassed), "after": after}
     if after is not None:
-        return await read_ids(connection, OF_ANYBODY_AFTER, values)
-    if await read_value(connection, bool, ANY_GONE):
-        found = await read_ids(connection, OF_DEAD_WORKERS, values)
-        if found:
-            return found
-    return await read_ids(connection, OF_ANYBODY, values)
+        return await read_ids(connection, OF_UNKNOWN_WORKERS_AFTER, values)
+    if await read_value(connection, bool, ANY_UNRECOVERED):
+        ids = await read_ids(connection, OF_DEAD_WORKERS, values)
+        if ids:
+            return ids
+    return await read_ids(connection, OF_UNKNOWN_WORKERS, values)
 
 
-async def any_of_the_dead(connection: Connection, bypassed: Sequence[UUID]) -> bool:
-    """Return whether a dead worker still holds a run, and note who holds none."""
-    if not await read_value(connection, bool, ANY_GONE):
+async def any_of_dead_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
+    """Return whether a dead worker still holds a run; record the dead workers that hold none."""
+    if not await read_value(connection, bool, ANY_UNRECOVERED):
         return False
-    await connection.execute(NOTE_RECOVERED)
+    await connection.execute(RECORD_RECOVERED)
     values = {"limit": 1, "bypassed": list(bypassed)}
     return bool(await read_ids(connection, OF_DEAD_WORKERS, values))
 
 
-async def any_of_anybody(connection: Connection, bypassed: Sequence[UUID]) -> bool:
-    """Return whether anybody who does not live holds a run. What was consumed is walked over."""
-    return bool(await read_ids(connection, OF_ANYBODY, {"limit": 1, "bypassed": list(bypassed)}))
+async def any_of_unknown_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
+    """Return whether a dead or unknown worker holds a run, by a scan of all running runs."""
+    return bool(
+        await read_ids(connection, OF_UNKNOWN_WORKERS, {"limit": 1, "bypassed": list(bypassed)})
+    )
 
 
-# The table `workers`: a row for each start of a worker, with a sequence that grows while it lives.
+# The table `workers`: a row for each session of a worker, with a sequence that grows while it
+# lives.
 #
-# It is no projection: a heartbeat is not worth an event. The loss of a worker is one
+# It is not a projection: a heartbeat is not worth an event. The loss of a worker is
 # (`job_run.attempt_lost`).
 
-EVERYWHERE_EVERY_S = 60.0
-"""How often to look for runs whose holder nobody knows."""
+FULL_SEARCH_EVERY_S = 60.0
+"""How often to search for runs of unknown workers."""
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """How far a worker's sequence has come.
+    """A worker's sequence.
 
     Attributes:
         lease_ms: how long it may stand still before the worker counts as dead.
@@ -264,29 +262,29 @@ class Heartbeats:
     """Reads and writes heartbeats.
 
     Attributes:
-        expired: how many workers of this process gave up because their lease was over.
-        on_registered: hears the id of each worker that this process has announced.
+        expired: number of sessions of this process that ended because their lease was over.
+        on_registered: called with the id of each session that this process has registered.
     """
 
     def __init__(
         self, pool: AsyncConnectionPool[Connection], quarantine: Quarantine, logs_at: str | None
     ) -> None:
-        """Take what a worker says of itself beside its id.
+        """Write heartbeats by a pool.
 
         Args:
-            pool: connections to borrow.
-            quarantine: which runs cannot be read.
-            logs_at: what tells the place of its run logs from others; None where nothing does.
+            pool: connections.
+            quarantine: runs that cannot be read.
+            logs_at: identifies the store of its run logs; None where nothing does.
         """
         self._pool = pool
         self._quarantine = quarantine
         self._logs_at = logs_at
         self.expired = 0
-        self._looked_everywhere_at = -EVERYWHERE_EVERY_S
-        self.on_registered: Callable[[str], None] = _tell_nobody
+        self._full_search_at = -FULL_SEARCH_EVERY_S
+        self.on_registered: Callable[[str], None] = _ignore
 
     async def register(self, worker_id: str, presence: Presence) -> None:
-        """Announce a worker under an id that nobody had before."""
+        """Register a session of a worker, under a new id."""
         values = {
             "id": worker_id,
             "host": presence.host,
@@ -304,21 +302,21 @@ class Heartbeats:
         self.on_registered(worker_id)
 
     async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
-        """Say that a worker offers other entry points from now on."""
+        """Record that a worker offers other entry points from now on."""
         values = {"id": worker_id, "entry_points": sorted(entry_points)}
         async with borrowed(self._pool) as connection:
             await connection.execute(_OFFER, values)
 
     async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
-        """Move the worker's sequence on; return what others have made of the worker meanwhile.
+        """Advance the worker's sequence; return its standing.
 
         Args:
-            worker_id: which one.
-            slots: how many it has now, if that can have changed.
+            worker_id: the session's id.
+            slots: its number of slots now, if that can change.
         """
         values = {"id": worker_id, "slots": slots}
         async with borrowed(self._pool) as connection:
-            row = await read_first(connection, _Beat, _BEAT, values)
+            row = await read_first(connection, _HeartbeatRow, _BEAT, values)
         if row is None:
             return "lost"
         if row["is_draining"]:
@@ -326,28 +324,28 @@ class Heartbeats:
         return "alive"
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
-        """Note that a worker lives no more: it stopped in good order, or its lease is over."""
+        """Record that a session has ended: the worker has stopped, or its lease is over."""
         values = {"id": worker_id, "in_order": not expired}
         async with borrowed(self._pool) as connection:
             cursor = await connection.execute(_LEAVE, values)
-        # Where others have declared it dead, they have counted it.
+        # If others have declared it dead, they have counted it.
         if expired:
             self.expired += cursor.rowcount
 
     async def writer_of_logs(self, worker_id: str) -> "LogWriter | None":
-        """Return where a worker's logs were written, also of one that has ended long ago."""
+        """Return where a worker's logs were written, also of an ended session."""
         values = {"id": worker_id}
         async with borrowed(self._pool) as connection:
             return await read_first(connection, LogWriter, _LOG_WRITER, values)
 
     async def any_orphaned(self) -> bool:
-        """Return whether any run that can be read is held by a worker that does not live."""
-        is_time = monotonic() - self._looked_everywhere_at > EVERYWHERE_EVERY_S
-        look = any_of_anybody if is_time else any_of_the_dead
+        """Return whether a dead or unknown worker holds a readable run."""
+        is_time = monotonic() - self._full_search_at > FULL_SEARCH_EVERY_S
+        search = any_of_unknown_workers if is_time else any_of_dead_workers
         async with borrowed(self._pool) as connection:
-            is_any = await look(connection, self._quarantine.ids)
+            is_any = await search(connection, self._quarantine.ids)
         if is_time and not is_any:
-            self._looked_everywhere_at = monotonic()
+            self._full_search_at = monotonic()
         return is_any
 
     async def living(self) -> list[Heartbeat]:
@@ -365,7 +363,7 @@ _REGISTER = """
 """
 
 
-class _Beat(TypedDict):
+class _HeartbeatRow(TypedDict):
     is_draining: ReadOnly[bool]
 
 
@@ -391,12 +389,12 @@ def _listed(names: Iterable[str] | None) -> list[str] | None:
     return sorted(names)
 
 
-def _tell_nobody(worker_id: str) -> None:
+def _ignore(worker_id: str) -> None:
     del worker_id
 
 
 class LogWriter(TypedDict):
-    """Where a worker ran, and what tells the place of its run logs from others."""
+    """A worker's host, and what identifies the store of its run logs."""
 
     host: ReadOnly[str]
     logs_at: ReadOnly[str | None]
@@ -432,5 +430,5 @@ LIVES = """
     SELECT draining_at IS NOT NULL AS is_draining FROM workers
     WHERE id = %s AND dead_at IS NULL FOR SHARE
 """
-"""Whether a worker is registered and not declared dead, and if so, whether it is to claim nothing
-more; burials and drains wait until the transaction's end."""
+"""A row if the worker is registered and alive; says whether it is draining. Burials and drains wait
+until the transaction's end."""
