@@ -22,7 +22,7 @@ from eventlog.encoding import FIRST, RawRow, raw_cursor, read_event
 from eventlog.rebuild.staging import NEXT_RANGE, NEXT_STATELESS_RANGE
 from projections.envelope import UNFOLDABLE, decode_state
 from projections.histories.checker import SUBJECTS, Checker
-from projections.histories.rules import MOST_OPEN, Finding, LoggedEvent, Report
+from projections.histories.rules import MAX_OPEN, Finding, LoggedEvent, Report
 from projections.rows import Connection, read_value
 
 _Columns = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None]
@@ -76,7 +76,7 @@ async def check_histories(
                 for row in rows:
                     checker.feed(logged(row))
                 progress("histories: checking", _position(rows[-1]), until)
-                if len(checker.causes) > MOST_OPEN:
+                if len(checker.causes) > MAX_OPEN:
                     await _seek_causes(log, archive, checker, until)
         await _seek_causes(log, archive, checker, until)
     checker.end()
@@ -123,7 +123,7 @@ async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, 
         async for rows in ranges:
             for row in rows:
                 _, aggregate_id, version, *_ = cast("_Columns", row)
-                causes.seen(_position(row), aggregate_id, _number(version))
+                causes.find(_position(row), aggregate_id, _number(version))
             if not causes:
                 break
     checker.report_missing_causes()

@@ -1,4 +1,4 @@
-"""The promises about bulk operations, by topic, and how their events move what is kept of one."""
+"""The promises about bulk operations, by topic, and how events change the state that they need."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from domain.json_values import JsonObject
 
 @dataclass
 class LivingBulk:
-    """An operation that is not over.
+    """An operation that is not finished.
 
     Attributes:
-        total: how many runs were chosen.
-        before: only runs created before this position are left.
-        gone_through: runs that were done or refused.
+        total: number of selected runs.
+        before: only runs created before this position remain.
+        processed: number of runs that were done or refused.
     """
 
     total: int
     before: int
-    gone_through: int = 0
+    processed: int = 0
 
 
 BulkRule = Callable[[LivingBulk, JsonObject], str | None]
-"""Returns what was expected where an event, whose data these are, breaks a promise."""
+"""Returns what was expected if an event with these data breaks a promise."""
 
 
 def bulk_goes_down(bulk: LivingBulk, data: JsonObject) -> str | None:
@@ -36,18 +36,18 @@ def bulk_goes_down(bulk: LivingBulk, data: JsonObject) -> str | None:
 
 def bulk_keeps_to_the_chosen(bulk: LivingBulk, data: JsonObject) -> str | None:
     """No more runs are gone through than were chosen."""
-    gone_through = bulk.gone_through + _gone_through(data)
-    if gone_through <= bulk.total:
+    processed = bulk.processed + _processed(data)
+    if processed <= bulk.total:
         return None
-    return f"at most {bulk.total} runs, not {gone_through}"
+    return f"at most {bulk.total} runs, not {processed}"
 
 
 def bulk_leaves_none_out(bulk: LivingBulk, data: JsonObject) -> str | None:
     """A completed operation has gone through every run that was chosen."""
     del data
-    if bulk.gone_through == bulk.total:
+    if bulk.processed == bulk.total:
         return None
-    return f"all of {bulk.total} runs to be gone through, not {bulk.gone_through}"
+    return f"all of {bulk.total} runs to be processed, not {bulk.processed}"
 
 
 RULES: dict[str, tuple[BulkRule, ...]] = {
@@ -55,7 +55,7 @@ RULES: dict[str, tuple[BulkRule, ...]] = {
     "bulk_operation.completed": (bulk_leaves_none_out,),
     "bulk_operation.aborted": (),
 }
-"""What each event of an operation must be, beside its first."""
+"""The promises that each event but the first must keep."""
 
 FIRST = "bulk_operation.requested"
 
@@ -63,16 +63,16 @@ LAST = frozenset({"bulk_operation.completed", "bulk_operation.aborted"})
 
 
 def requested(data: JsonObject) -> LivingBulk:
-    """Return what is kept of an operation that begins."""
+    """Return the state of a new operation."""
     return LivingBulk(cast("int", data["total"]), cast("int", data["as_of"]) + 1)
 
 
 def move(bulk: LivingBulk, topic: str, data: JsonObject) -> None:
-    """Take in what an event says of the operation."""
+    """Apply an event to the operation."""
     if topic == "bulk_operation.advanced":
         bulk.before = cast("int", data["before"])
-        bulk.gone_through += _gone_through(data)
+        bulk.processed += _processed(data)
 
 
-def _gone_through(data: JsonObject) -> int:
+def _processed(data: JsonObject) -> int:
     return cast("int", data["done"]) + len(cast("list[object]", data["refused"]))

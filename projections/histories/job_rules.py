@@ -1,6 +1,6 @@
-"""The promises about jobs, by topic, and how their events move what is kept of a job.
+"""The promises about jobs, by topic, and how events change the state that they need.
 
-What a job lets start is promised of the starts of its runs.
+The limits of a job are promises about the starts of its runs.
 """
 
 from collections.abc import Callable
@@ -122,11 +122,11 @@ RULES: dict[str, tuple[JobRule, ...]] = {
     "job_definition.deleted": (no_unfinished_runs,),
     "job_definition.registered_again": (deleted_before, versions_go_on),
 }
-"""What each event of a job must be."""
+"""The promises that each event of a job must keep."""
 
 
 def move(job: Job, event: LoggedEvent) -> None:
-    """Take in what an event says of the job."""
+    """Apply an event to the job."""
     match event.topic:
         case "job_definition.registered":
             _define(job, event, "spec")
@@ -144,5 +144,5 @@ def move(job: Job, event: LoggedEvent) -> None:
             _define(job, event, "spec")
 
 
-def _define(job: Job, event: LoggedEvent, says: str) -> None:
-    job.define(cast("int", event.data["version"]), cast("JsonObject", event.data[says]))
+def _define(job: Job, event: LoggedEvent, field: str) -> None:
+    job.define(cast("int", event.data["version"]), cast("JsonObject", event.data[field]))

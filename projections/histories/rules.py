@@ -1,8 +1,8 @@
-"""What the checker keeps while it reads the log, and the promises about the log itself.
+"""The state of the checker, and the promises about the log itself.
 
-First events and findings; then whether the cause exists that an event names (`Causes`); then
-schedules as their events left them; then the promises about positions, times and versions; last
-jobs, which are kept for good, and runs, which are kept until they end.
+First events and findings; then the causes that events name (`Causes`); then schedules; then the
+promises about positions, times and versions; last jobs, which are kept for good, and runs, which
+are kept until they end.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -24,12 +24,12 @@ class Finding:
     """A promise that an event breaks.
 
     Attributes:
-        position: of the event; None for what is not in the log at all.
-        topic: of the event; empty for what is not in the log.
-        aggregate_id: whose event it is: mostly a run's.
+        position: of the event; None for an id that is not in the log.
+        topic: of the event; empty for an id that is not in the log.
+        aggregate_id: the event's aggregate, mostly a run.
         rule: the promise's name, as in `docs/state-machine.md`.
         expected: what would have been right, and what there is.
-        is_note: whether an honest log may have it, so that it is worth knowing and no more.
+        is_note: whether it may occur without an error, and is for information only.
     """
 
     position: int | None
@@ -40,7 +40,7 @@ class Finding:
     is_note: bool = False
 
     def present(self) -> JsonObject:
-        """Return the finding for programs."""
+        """Return the finding as plain JSON."""
         return {
             "position": self.position,
             "type": self.topic or None,
@@ -52,17 +52,17 @@ class Finding:
 
 @dataclass(slots=True)
 class LoggedEvent:
-    """One event of the log. Not frozen, for it is made of every event, and that takes its time.
+    """One event of the log. Not frozen: one is created for every event, and that would be slower.
 
     Attributes:
-        position: its place in the log.
-        aggregate_id: whose event it is, as the id's sixteen bytes.
+        position: its number in the log.
+        aggregate_id: the aggregate's id, sixteen bytes.
         version: its number in the history of that aggregate (1, 2, …).
         topic: for example `job_run.started`.
         recorded_us: when the database wrote it, in microseconds since 2000.
-        causation_id: what led to it, as sixteen bytes.
-        data: its own fields in today's shape and `timestamp`; times are text of 24 characters, so
-            their order is that of time. Empty for aggregates that have no rules of their own.
+        causation_id: id of its cause, sixteen bytes.
+        data: its own fields, upcast, and `timestamp`; times are text of 24 characters, so they sort
+            by time. Empty for aggregates without rules.
     """
 
     position: int
@@ -80,12 +80,12 @@ class LoggedEvent:
 
     @property
     def is_held(self) -> bool:
-        """Return whether its time is not the present of then, for the clock had been set back.
+        """Return whether its time is ahead of its recording, because the clock had been set back.
 
-        No time of a run lies before the one before, so some stay where they are meanwhile.
+        A run's times never decrease, so they stay the same meanwhile.
         """
         at_us = (from_iso(self.at) - EPOCH) // timedelta(microseconds=1)
-        return at_us - self.recorded_us > MOST_AHEAD_US
+        return at_us - self.recorded_us > MAX_AHEAD_US
 
     def breaks(self, rule: str, expected: str) -> Finding:
         """Return the finding that the event breaks this rule."""
@@ -93,33 +93,32 @@ class LoggedEvent:
 
 
 CLOCK_STEP_US = 1_000_000
-"""A server's clock may be set right by so much, or its successor's may differ from it."""
+"""A server's clock may be corrected by this, or its successor's may differ by it."""
 
-MOST_AHEAD_US = 10_000
+MAX_AHEAD_US = 10_000
 """An event happens before it is recorded, by one clock, which processes know to a fraction of a
 millisecond."""
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
-"""From here times of recording are counted."""
+"""Times of recording are counted from here."""
 
 Report = Callable[[Finding], None]
 """Takes each finding as soon as there is one."""
 
 
-# Does the cause exist that an event names? Mostly it is the event before, of the same aggregate.
+# Whether the cause that an event names exists. Mostly it is the aggregate's previous event.
 #
-# Other causes are searched among the last few events: what a unit creates beside its first
-# aggregate is caused by that one. Older causes, such as the end of a run that is retried a year
-# later, are collected and searched in the whole log now and then, all together, so that memory
-# stays bounded.
+# Other causes are searched for among the last few events: a new aggregate of a unit is caused by
+# the unit's first event. Older causes, such as the end of a run that is retried a year later, are
+# collected and searched for in the whole log together, so that memory is bounded.
 
 CAUSE_EXISTS = "cause_exists"
 
 RECENT = 32
-"""Events looked back on: a unit that creates something rarely has more."""
+"""Last events that are kept: a unit rarely has more."""
 
-MOST_OPEN = 100_000
-"""Causes kept until they are sought in the whole log."""
+MAX_OPEN = 100_000
+"""Open causes that are kept before they are searched for in the whole log."""
 
 _KEPT_BITS = ~(0xF << 76 | 0b11 << 62)
 _VERSION_5 = 0x5 << 76 | 0b10 << 62
@@ -132,48 +131,48 @@ def event_number(aggregate_id: bytes, version: int) -> int:
 
 
 def names_an_event(causation_id: bytes) -> bool:
-    """Return whether the cause is an event; otherwise it is a request, and in no log."""
+    """Return whether the cause is an event; otherwise it is a request, which is not in the log."""
     uuid_version = causation_id[6] >> 4
     return uuid_version == 5  # noqa: PLR2004 - ids of events are made in this way
 
 
 class Causes:
-    """Takes every event in order; what remains open can be sought by `seen`."""
+    """Checks the causes of events in order; open causes can be searched for by `find`."""
 
     def __init__(self) -> None:
         self._recent: deque[tuple[bytes, int]] = deque(maxlen=RECENT)
-        # By the cause's number, what is to be reported if the log does not have it.
+        # By the cause's number, the finding if the log does not have it.
         self._open: dict[int, Finding] = {}
 
     def __len__(self) -> int:
-        """Return how many causes are still sought."""
+        """Return the number of open causes."""
         return len(self._open)
 
-    def take(self, event: LoggedEvent) -> None:
-        """Look for the cause of the event among what came before it."""
+    def check(self, event: LoggedEvent) -> None:
+        """Search for the event's cause among the last events."""
         cause = event.causation_id
         if cause is not None and names_an_event(cause):
             number = int.from_bytes(cause, "big")
-            if not self._is_near(number, event):
-                self._seek(number, event)
+            if not self._is_recent(number, event):
+                self._keep_open(number, event)
         self._recent.append((event.aggregate_id, event.version))
 
-    def seen(self, position: int, aggregate_id: bytes, version: int) -> None:
-        """Take an event of the log once more: it may be what is sought."""
+    def find(self, position: int, aggregate_id: bytes, version: int) -> None:
+        """Compare an event of the log with the open causes."""
         number = event_number(aggregate_id, version)
-        sought = self._open.get(number)
-        if sought is None:
+        open_cause = self._open.get(number)
+        if open_cause is None:
             return
-        if position < cast("int", sought.position):
+        if position < cast("int", open_cause.position):
             del self._open[number]
 
     def missing(self) -> list[Finding]:
-        """Give up what is still sought; return what there is to report, in order."""
+        """Drop the open causes; return their findings, in order."""
         findings = list(self._open.values())
         self._open.clear()
         return findings
 
-    def _is_near(self, cause: int, event: LoggedEvent) -> bool:
+    def _is_recent(self, cause: int, event: LoggedEvent) -> bool:
         last_version = event.version - 1
         if last_version and event_number(event.aggregate_id, last_version) == cause:
             return True
@@ -182,8 +181,8 @@ class Causes:
                 return True
         return False
 
-    def _seek(self, cause: int, event: LoggedEvent) -> None:
-        # Of several effects the first counts: whatever is before it is before the others.
+    def _keep_open(self, cause: int, event: LoggedEvent) -> None:
+        # Only the first event with this cause counts: a cause before it is before the others.
         if cause in self._open:
             return
         cause_id = UUID(int=cause)
@@ -191,7 +190,7 @@ class Causes:
         self._open[cause] = event.breaks(CAUSE_EXISTS, expected)
 
 
-# Schedules as their events left them, for rules to judge by, and how events move them.
+# The state of schedules, and how events change it.
 
 
 @dataclass(slots=True)
@@ -200,14 +199,13 @@ class LivingSchedule:
 
     Attributes:
         at: the time of its last event.
-        decided_until: ticks due until then are decided, and none of them once more unless it comes
-            again.
-        next_at: when the next tick fires, as the last event says.
-        catch_up_ms: for how long nobody may have looked at the clock before a tick is missed.
-        buffered: when the ticks were due that wait.
-        carried: when ticks of former versions were due that are still to fire.
-        open_runs: those of its runs that ticks launched and of which no end was told.
-        other_runs: the same of those that people launched, or that are of its former life.
+        decided_until: ticks due until then are decided, and decided again only if `comes_again`.
+        next_at: when the next tick fires, by the last event.
+        catch_up_ms: how long the clock may be unwatched before a tick is missed.
+        buffered: due times of ticks that wait.
+        carried: due times of ticks of earlier versions that have still to fire.
+        open_runs: unfinished runs that ticks launched.
+        other_runs: unfinished runs that people launched, or that are from before a deletion.
     """
 
     at: str
@@ -229,14 +227,14 @@ class LivingSchedule:
 
 
 def registered(event: LoggedEvent) -> LivingSchedule:
-    """Return the schedule that its first event makes."""
+    """Return the schedule of its first event."""
     schedule = LivingSchedule(event.at, "", decided_until=event.at)
     _begin_version(schedule, event, "spec")
     return schedule
 
 
 def move(schedule: LivingSchedule, event: LoggedEvent) -> None:
-    """Move a schedule by an event that is not its first."""
+    """Apply an event other than the first to a schedule."""
     schedule.at = max(schedule.at, event.at)
     if "next_at" in event.data:
         schedule.next_at = cast("str | None", event.data["next_at"])
@@ -270,22 +268,22 @@ def move(schedule: LivingSchedule, event: LoggedEvent) -> None:
             _tick(schedule, event)
 
 
-def _begin_version(schedule: LivingSchedule, event: LoggedEvent, says: str) -> None:
-    said = cast("JsonObject", event.data[says])
-    schedule.overlap = cast("str", said.get("overlap", schedule.overlap))
-    schedule.catch_up_ms = cast("int", said.get("catch_up_ms", schedule.catch_up_ms))
+def _begin_version(schedule: LivingSchedule, event: LoggedEvent, field: str) -> None:
+    fields = cast("JsonObject", event.data[field])
+    schedule.overlap = cast("str", fields.get("overlap", schedule.overlap))
+    schedule.catch_up_ms = cast("int", fields.get("catch_up_ms", schedule.catch_up_ms))
     schedule.decided_until = max(schedule.decided_until, event.at)
 
 
 def _tick(schedule: LivingSchedule, event: LoggedEvent) -> None:
-    """Move a schedule by what became of a tick, or of several in a row."""
+    """Apply the decision about one tick, or about several in a row."""
     if not event.topic.startswith("schedule.tick_"):
         return
     first = cast("str", event.data["due_at"])
     last = cast("str", event.data.get("last_due_at", first))
     schedule.decided_until = max(schedule.decided_until, last)
     schedule.buffered -= {due_at for due_at in schedule.buffered if first <= due_at <= last}
-    schedule.carried -= {one for one in schedule.carried if first <= one <= last}
+    schedule.carried -= {due_at for due_at in schedule.carried if first <= due_at <= last}
     if event.topic == "schedule.tick_buffered":
         schedule.buffered.add(first)
     elif event.topic == "schedule.tick_launched":
@@ -302,11 +300,11 @@ def _run_id(event: LoggedEvent) -> str:
 
 
 @dataclass(slots=True)
-class LogSoFar:
-    """What rules need of the log before an event.
+class LogState:
+    """The state of the log before an event.
 
     Attributes:
-        position: the last event's; below every other at first.
+        position: of the last event; 0 at first.
         recorded_us: the latest time of recording since the clock was last set back.
         versions: of each aggregate that may have more events.
     """
@@ -315,8 +313,8 @@ class LogSoFar:
     recorded_us: int = -(2**63)
     versions: dict[bytes, int] = field(default_factory=dict)
 
-    def take(self, event: LoggedEvent) -> None:
-        """Move on to the event."""
+    def apply(self, event: LoggedEvent) -> None:
+        """Apply the event."""
         self.position = event.position
         if self.stepped_back_us(event):
             self.recorded_us = event.recorded_us
@@ -330,21 +328,21 @@ class LogSoFar:
         return behind_us if behind_us > CLOCK_STEP_US else 0
 
     def forget(self, event: LoggedEvent) -> None:
-        """Keep nothing of the event's aggregate any more: it has ended."""
+        """Drop the state of the event's aggregate: it has ended."""
         del self.versions[event.aggregate_id]
 
 
-LogRule = Callable[[LogSoFar, LoggedEvent], str | None]
+LogRule = Callable[[LogState, LoggedEvent], str | None]
 
 
-def positions_rise(log: LogSoFar, event: LoggedEvent) -> str | None:
+def positions_rise(log: LogState, event: LoggedEvent) -> str | None:
     """Positions begin above 0, and no two events share one. Rollbacks leave gaps."""
     if event.position > log.position:
         return None
     return f"a position above {log.position}"
 
 
-def recorded_in_order(log: LogSoFar, event: LoggedEvent) -> str | None:
+def recorded_in_order(log: LogState, event: LoggedEvent) -> str | None:
     """Events are recorded in the order of their positions, unless the server's clock is set back.
 
     That is told once, where it was.
@@ -358,7 +356,7 @@ def recorded_in_order(log: LogSoFar, event: LoggedEvent) -> str | None:
     )
 
 
-def versions_without_gaps(log: LogSoFar, event: LoggedEvent) -> str | None:
+def versions_without_gaps(log: LogState, event: LoggedEvent) -> str | None:
     """An aggregate's events are numbered 1, 2, … without a gap."""
     version = event.version
     due = log.versions.get(event.aggregate_id, 0) + 1
@@ -367,68 +365,68 @@ def versions_without_gaps(log: LogSoFar, event: LoggedEvent) -> str | None:
     if due > 1:
         return f"version {due} of this aggregate, not {version}"
     if event.topic.startswith("job_run."):
-        return None  # What a run that is unknown, or has ended, may not do is said by its states.
-    return f"version 1 of what is new here, not {version}"
+        return None  # The rule of states covers unknown and ended runs.
+    return f"version 1 of a new aggregate, not {version}"
 
 
 LOG_RULES: tuple[LogRule, ...] = (positions_rise, recorded_in_order, versions_without_gaps)
-"""What each event of the log must be, whatever it tells."""
+"""The promises that every event of the log must keep."""
 
 
-# Which values of a job's runs wait for their turn, and which value was started last.
+# The values of a job's runs that wait for their turn, and the last one that was started.
 
 Group = tuple[str, int]
-"""An entry point and a priority: a job's runs that have them in common take turns."""
+"""An entry point and a priority: a job's runs with the same ones take turns."""
 
 
-class _Values:
-    """Of one group, the values of which a run is pending."""
+class _WaitingValues:
+    """The values with pending runs of one fairness group."""
 
     def __init__(self) -> None:
-        # By value, of runs that only turns keep, when each was seen to be due.
-        self._lines: dict[str, OrderedDict[bytes, str]] = {}
+        # By value, the runs that wait only for their turn, and since when each is due.
+        self._queues: dict[str, OrderedDict[bytes, str]] = {}
         self._in_order: list[str] = []
-        self._others: dict[str, set[bytes]] = {}
+        self._limited: dict[str, set[bytes]] = {}
         self._last: str | None = None
         self._claimed_at = ""
-        self._most = 0
+        self._number_of_values = 0
 
-    def arrive(self, value: str, run: bytes, due_since: str | None) -> None:
+    def add(self, value: str, run: bytes, due_since: str | None) -> None:
         if due_since is None:
-            self._others.setdefault(value, set()).add(run)
+            self._limited.setdefault(value, set()).add(run)
             return
-        if value not in self._lines:
-            self._lines[value] = OrderedDict()
+        if value not in self._queues:
+            self._queues[value] = OrderedDict()
             insort(self._in_order, value)
-        self._lines[value][run] = due_since
+        self._queues[value][run] = due_since
 
-    def leave(self, value: str, run: bytes) -> None:
-        others = self._others.get(value)
+    def remove(self, value: str, run: bytes) -> None:
+        others = self._limited.get(value)
         if others is not None:
             others.discard(run)
             if not others:
-                del self._others[value]
-        line = self._lines.get(value)
-        if line is not None:
-            line.pop(run, None)
-            if not line:
-                del self._lines[value]
-                place = bisect_left(self._in_order, value)
-                del self._in_order[place]
+                del self._limited[value]
+        queue = self._queues.get(value)
+        if queue is not None:
+            queue.pop(run, None)
+            if not queue:
+                del self._queues[value]
+                index = bisect_left(self._in_order, value)
+                del self._in_order[index]
 
     def start(self, value: str, at: str) -> str | None:
-        """Take in a turn; return a value that it passed over."""
+        """Record a start; return a value that it skipped."""
         last = self._last
         self._last = value
-        if last is None or self._is_cut(at):
+        if last is None or self._is_incomplete(at):
             return None
         for other in self._between(last, value):
-            if self._is_seen(other, at):
+            if self._must_be_seen(other, at):
                 return other
         return None
 
     def _between(self, last: str, value: str) -> Iterator[str]:
-        """Yield the values that come first, on the way round from one to another."""
+        """Yield the values between one and another, in round-robin order."""
         behind = bisect_right(self._in_order, last)
         before = bisect_left(self._in_order, value)
         if last < value:
@@ -437,99 +435,101 @@ class _Values:
             yield from self._in_order[behind:]
             yield from self._in_order[:before]
 
-    def _is_seen(self, value: str, at: str) -> bool:
-        """Return whether a claim must have seen that a run of the value may start."""
-        in_order = iter(self._lines[value].values())
+    def _must_be_seen(self, value: str, at: str) -> bool:
+        """Return whether a claim must have seen that a run of the value could start."""
+        in_order = iter(self._queues[value].values())
         due_since = next(in_order)
-        kept = self._others.get(value, ())
+        kept = self._limited.get(value, ())
         return due_since < at and len(kept) < DEPTH
 
-    def _is_cut(self, at: str) -> bool:
-        """Return whether a claim of this moment may not have gone round all values."""
+    def _is_incomplete(self, at: str) -> bool:
+        """Return whether a claim at this time may not have read all values."""
         if at != self._claimed_at:
             self._claimed_at = at
-            values = self._lines.keys() | self._others.keys()
-            self._most = len(values)
-        return self._most > MOST_VALUES
+            values = self._queues.keys() | self._limited.keys()
+            self._number_of_values = len(values)
+        return self._number_of_values > MOST_VALUES
 
 
-class Waiting:
-    """All groups of a job. It holds what is pending, and does not grow with the log."""
+class FairnessGroups:
+    """All fairness groups of a job. It holds pending runs only, and does not grow with the log."""
 
     def __init__(self) -> None:
-        self._groups: dict[Group, _Values] = {}
+        self._groups: dict[Group, _WaitingValues] = {}
 
-    def arrive(self, group: Group, value: str, run: bytes, due_since: str | None) -> None:
-        """Take in a run that is pending.
+    def add(self, group: Group, value: str, run: bytes, due_since: str | None) -> None:
+        """Add a pending run.
 
         Args:
-            group: with which others it takes turns.
-            value: its own.
+            group: its fairness group.
+            value: its value.
             run: its id.
-            due_since: when it was seen to be due, if nothing but turns keeps it from now on; None
-                if something else may.
+            due_since: when it became due, if it waits only for its turn from now on; None if
+                something else may delay it.
         """
-        self._of(group).arrive(value, run, due_since)
+        self._group(group).add(value, run, due_since)
 
-    def leave(self, group: Group, value: str, run: bytes) -> None:
-        """Forget a run, if it is known to be pending."""
-        self._of(group).leave(value, run)
+    def remove(self, group: Group, value: str, run: bytes) -> None:
+        """Remove a run, if it is pending."""
+        self._group(group).remove(value, run)
 
     def start(self, group: Group, value: str, at: str) -> str | None:
-        """Take in a turn at a moment.
+        """Record a start at a time.
 
         Returns:
-            A value that it passed over although a run of it waited, and the claim must have seen
-            that. None if there is none, or the log cannot tell.
+            A value that it skipped although the claim must have seen a waiting run of it. None if
+            there is none, or the log cannot tell.
         """
-        return self._of(group).start(value, at)
+        return self._group(group).start(value, at)
 
-    def _of(self, group: Group) -> _Values:
-        return self._groups.setdefault(group, _Values())
+    def _group(self, group: Group) -> _WaitingValues:
+        return self._groups.setdefault(group, _WaitingValues())
 
 
-FEWEST_SWEPT = 1_000
+MIN_SWEPT = 1_000
 
 
 @dataclass(slots=True)
 class Rate:
-    """How many runs that count together may start within a period."""
+    """The number of runs that may start within a period."""
 
     limit: int
     period: timedelta
 
 
-def _rate(said: JsonObject | None) -> Rate | None:
-    if said is None:
+def _rate(fields: JsonObject | None) -> Rate | None:
+    if fields is None:
         return None
-    return Rate(cast("int", said["limit"]), timedelta(milliseconds=cast("int", said["periodMs"])))
+    return Rate(
+        cast("int", fields["limit"]), timedelta(milliseconds=cast("int", fields["periodMs"]))
+    )
 
 
-class Starts:
-    """When runs of a job were started, by the value that they count by.
+class StartTimes:
+    """The times at which a job's runs were started, by the value that they count by.
 
     It goes back as far as the job's period, and does not grow with the log.
     """
 
     def __init__(self) -> None:
         self._times: dict[str, list[datetime]] = {}
-        self._swept_at = FEWEST_SWEPT
+        self._swept_at = MIN_SWEPT
 
     def count_after(self, value: str, moment: datetime) -> int:
-        """Return how many starts by a value were after a moment; what was before is forgotten."""
+        """Return the number of a value's starts after a time; drop earlier ones."""
         times = [time for time in self._times.get(value, []) if time > moment]
         self._times[value] = times
         return len(times)
 
     def count_around(self, value: str, moment: datetime, period: timedelta) -> int:
-        """Return how many were within the period before a moment, or lie ahead by no more."""
+        """Return the number of starts within a period before or after a time."""
         if not self.count_after(value, moment - period):
             return 0
         until = moment + period
         return sum(time <= until for time in self._times[value])
 
     def add(self, value: str, at: datetime, period: timedelta) -> None:
-        """Count a start in; now and then, forget the values of which none counts any more."""
+        """Add a start; from time to time, drop the values without recent starts."""
         self._times.setdefault(value, []).append(at)
         if len(self._times) < self._swept_at:
             return
@@ -537,27 +537,27 @@ class Starts:
         self._times = {
             value: times for value, times in self._times.items() if times[-1:] > [oldest]
         }
-        self._swept_at = max(FEWEST_SWEPT, 2 * len(self._times))
+        self._swept_at = max(MIN_SWEPT, 2 * len(self._times))
 
 
 @dataclass(slots=True)
 class Job:
-    """A definition, and what of it is running.
+    """A job's definition and the state of its runs.
 
     Attributes:
-        version: the one in force; 0 where the log has told nothing of this job.
+        version: the present version; 0 if the log has no event of this job.
         max_concurrent_runs: that version's limit; None is no limit.
-        concurrency_limit: how many of its runs may hold one key.
-        rate: how many may start within a period.
-        is_paused: whether nothing of it may start.
-        is_deleted: whether nothing of it may be requested.
-        unfinished: how many runs of it have not ended.
-        running: how many runs of it are running, of whichever version.
+        concurrency_limit: number of its runs that may run with one key.
+        rate: number of its runs that may start within a period.
+        is_paused: whether none of its runs may start.
+        is_deleted: whether no run of it may be requested.
+        unfinished: number of its runs that have not ended.
+        running: number of its running runs, of all versions.
         running_by_key: the same for each `concurrency_value`.
-        starts: when runs were started that count together, by their value.
+        starts: times of starts, by the value that they count by.
         fairness_key: the parameter whose values take turns.
-        waiting: its pending runs that take turns where it has such a key.
-        taken: the values that a run has to itself, where runs are unique.
+        waiting: its pending runs that take turns.
+        taken: the values that unique runs hold.
     """
 
     version: int = 0
@@ -569,41 +569,41 @@ class Job:
     unfinished: int = 0
     running: int = 0
     running_by_key: Counter[str] = field(default_factory=Counter)
-    starts: Starts = field(default_factory=Starts)
+    starts: StartTimes = field(default_factory=StartTimes)
     fairness_key: str | None = None
-    waiting: Waiting = field(default_factory=Waiting)
+    waiting: FairnessGroups = field(default_factory=FairnessGroups)
     taken: Counter[str] = field(default_factory=Counter)
 
-    def define(self, version: int, said: JsonObject) -> None:
-        """Take in what a version of the definition says, or which of it is new."""
+    def define(self, version: int, fields: JsonObject) -> None:
+        """Apply a version of the definition, or its changes."""
         self.version = version
-        if "max_concurrent_runs" in said:
-            self.max_concurrent_runs = cast("int | None", said["max_concurrent_runs"])
-        if "concurrency_limit" in said:
-            self.concurrency_limit = cast("int", said["concurrency_limit"])
-        if "rate_limit" in said:
-            self.rate = _rate(cast("JsonObject | None", said["rate_limit"]))
-        if "fairness_key" in said:
-            self.fairness_key = cast("str | None", said["fairness_key"])
+        if "max_concurrent_runs" in fields:
+            self.max_concurrent_runs = cast("int | None", fields["max_concurrent_runs"])
+        if "concurrency_limit" in fields:
+            self.concurrency_limit = cast("int", fields["concurrency_limit"])
+        if "rate_limit" in fields:
+            self.rate = _rate(cast("JsonObject | None", fields["rate_limit"]))
+        if "fairness_key" in fields:
+            self.fairness_key = cast("str | None", fields["fairness_key"])
 
 
 @dataclass(slots=True)
 class LivingRun:
-    """A run that has not ended, as its events so far left it.
+    """The state of a run that has not ended.
 
     Attributes:
-        definition_version: the version of its job that it was requested by.
-        key: its `concurrency_value`: few running runs of a job share one.
-        due_at: no start before: `scheduled_at` or, later, `retry_at`.
+        definition_version: the version of its job at its request.
+        key: its `concurrency_value`.
+        due_at: earliest start: `scheduled_at` or, later, `retry_at`.
         at: the time of its last event.
-        execution: how often it was started.
-        worker_id: who holds it; None while it is pending.
-        rate_value: with which others its starts count, None with none.
-        group: with which others it takes turns, if it takes any.
-        fair_value: its value that takes turns.
-        overtaken: another value whose turn it was when the run was started last.
-        own_value: what it has to itself at present.
-        is_unique_until_end: whether that is so until its end, or only until its first start.
+        execution: number of its starts.
+        worker_id: the worker that runs it; None while it is pending.
+        rate_value: the value by which its starts count for the rate; None if they do not.
+        group: its fairness group, if it has one.
+        fair_value: its value in that group.
+        overtaken: another value whose turn it was at the last start.
+        own_value: the unique value that it holds at present.
+        is_unique_until_end: whether it holds the value until its end, or until its first start.
     """
 
     job: Job
@@ -642,7 +642,7 @@ class LivingRun:
 
     @property
     def holder(self) -> str:
-        """Return who may speak for the run."""
+        """Return the execution that may report for the run."""
         if self.worker_id is None:
             return "nobody"
         return f"execution {self.execution} of worker {self.worker_id}"

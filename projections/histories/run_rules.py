@@ -346,7 +346,7 @@ def _waits(run: LivingRun, event: LoggedEvent) -> None:
     due_since: str | None = None
     if run.due_at <= event.at and limits == (None, None, None):
         due_since = event.at
-    run.job.waiting.arrive(run.group, run.fair_value, event.aggregate_id, due_since)
+    run.job.waiting.add(run.group, run.fair_value, event.aggregate_id, due_since)
 
 
 def _has_turn(run: LivingRun, event: LoggedEvent) -> None:
@@ -355,7 +355,7 @@ def _has_turn(run: LivingRun, event: LoggedEvent) -> None:
     if value is None:
         return
     overtaken = run.job.waiting.start(run.group, value, event.at)
-    run.job.waiting.leave(run.group, value, event.aggregate_id)
+    run.job.waiting.remove(run.group, value, event.aggregate_id)
     run.overtaken = None
     if run.job.fairness_key is not None and not event.is_held:
         run.overtaken = overtaken
@@ -363,7 +363,7 @@ def _has_turn(run: LivingRun, event: LoggedEvent) -> None:
 
 def _waits_no_more(run: LivingRun, event: LoggedEvent) -> None:
     if run.fair_value is not None:
-        run.job.waiting.leave(run.group, run.fair_value, event.aggregate_id)
+        run.job.waiting.remove(run.group, run.fair_value, event.aggregate_id)
 
 
 def _stays(run: LivingRun, event: LoggedEvent) -> bool:

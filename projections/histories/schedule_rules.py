@@ -25,10 +25,10 @@ def schedule_time_goes_on(schedule: LivingSchedule, event: LoggedEvent) -> str |
 
 def not_after_deletion(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
     """A deleted schedule tells ends of runs and erasures alone, until it is created anew."""
-    is_anew = event.topic == "schedule.registered_anew"
-    if schedule.is_deleted == is_anew:
+    is_new_registration = event.topic == "schedule.registered_anew"
+    if schedule.is_deleted == is_new_registration:
         return None
-    if is_anew:
+    if is_new_registration:
         return "a schedule that was deleted before"
     return "nothing, for the schedule is deleted"
 
@@ -121,4 +121,4 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "schedule.triggered": (schedule_time_goes_on, not_after_deletion),
     "schedule.run_ended": (schedule_time_goes_on, run_was_open),
 }
-"""What an event of a schedule must keep, but for the first."""
+"""The promises that each event of a schedule but the first must keep."""

@@ -109,7 +109,7 @@ def found(story: Story, acknowledged: Sequence[UUID] = ()) -> list[Finding]:
     for event in story.events:
         checker.feed(event)
     for event in story.events:
-        checker.causes.seen(event.position, event.aggregate_id, event.version)
+        checker.causes.find(event.position, event.aggregate_id, event.version)
     checker.end()
     return findings
 

@@ -173,7 +173,7 @@ def test_a_cause_of_long_ago_is_sought_in_the_whole_log(
         checker.feed(event)
     assert len(checker.causes) == 2
     for event in story.events:
-        checker.causes.seen(event.position, event.aggregate_id, event.version)
+        checker.causes.find(event.position, event.aggregate_id, event.version)
     checker.end()
     assert findings == []
     assert len(checker.causes) == 0

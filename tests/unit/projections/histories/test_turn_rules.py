@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from projections.flow.selection import DEPTH, MOST_VALUES
-from projections.histories.rules import Waiting
+from projections.histories.rules import FairnessGroups
 from tests.unit.projections.histories.story import OTHER_RUN, RUN, THIRD_RUN, Story, at, broken
 
 OVERTAKEN = [(10, "takes_turns")]
@@ -117,12 +117,12 @@ def test_where_more_values_are_planned_than_are_walked_over_nothing_is_told(
 
 
 def test_what_is_kept_of_turns_does_not_grow_with_the_log() -> None:
-    waiting = Waiting()
+    waiting = FairnessGroups()
     for number in range(1_000):
         run = number.to_bytes(16)
-        waiting.arrive(("noop", 0), f'"{number}"', run, at(number))
+        waiting.add(("noop", 0), f'"{number}"', run, at(number))
         waiting.start(("noop", 0), f'"{number}"', at(number + 1))
-        waiting.leave(("noop", 0), f'"{number}"', run)
+        waiting.remove(("noop", 0), f'"{number}"', run)
     assert len(pickle.dumps(waiting)) < 1_000
 
 
