@@ -81,7 +81,7 @@ async def test_a_run_that_was_retried_long_afterwards_has_its_cause(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("projections.histories.rules.RECENT", 3)
-    monkeypatch.setattr("eventlog.rebuild.histories.MOST_OPEN", 1)
+    monkeypatch.setattr("eventlog.rebuild.histories.MAX_OPEN", 1)
     await registered(part.jobs)
     worker = await part.worker("worker")
     ended = []
