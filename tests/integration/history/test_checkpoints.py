@@ -166,7 +166,7 @@ async def test_a_checkpoint_that_fails_is_a_warning_and_no_more(
 
     with caplog.at_level(logging.WARNING):
         await scenario()
-    assert "no checkpoint of runs at the moment" in caplog.text
+    assert "cannot write a checkpoint of runs at the moment" in caplog.text
 
 
 async def test_a_running_service_makes_them_by_itself_also_of_an_old_log(
