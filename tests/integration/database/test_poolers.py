@@ -13,7 +13,7 @@ from runtime.tasks import Supervision
 from tests.support.processes import Process, started
 from tests.support.wires.pgbouncer import pgbouncer
 
-LOST = "notifications do not come through"
+LOST = "notifications do not arrive"
 
 
 @pytest.fixture
