@@ -18,7 +18,9 @@ class BuildRow(DecisiveRow, BuildState):
 
 COLUMNS = columns_of(BuildRow)
 
-TABLE: TableOf[BuildRow] = TableOf("builds", "build", "id", COLUMNS, Build.fold(), version=2)
+TABLE: TableOf[BuildRow] = TableOf(
+    "builds", "build", "id", COLUMNS, Build.fold(), version=2, label="repository_id"
+)
 
 
 @dataclass(frozen=True)

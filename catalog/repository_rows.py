@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from catalog.repository import Repository, RepositoryState
+from catalog.repository import Repository, RepositoryState, repository_id
 from domain.json_values import Json, JsonObject
 from projections.envelope import Envelope
 from projections.rows import Connection, columns_of, read_first
@@ -23,6 +23,8 @@ TABLE: TableOf[RepositoryRow] = TableOf(
     Repository.fold(),
     version=4,
     only_shown=frozenset({"preview_tiles"}),
+    label="id",
+    id_by_name=repository_id,
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
+from domain import identifiers
 from domain.failures.group import FailureGroup, GroupState
 from domain.json_values import JsonObject
 from domain.ports import Row
@@ -27,7 +28,14 @@ SHOWN = shown_columns(FailureGroupRow, hidden=_HIDDEN)
 
 
 TABLE: TableOf[FailureGroupRow] = TableOf(
-    "failure_groups", "failure_group", "aggregate_id", COLUMNS, FailureGroup.fold(), version=2
+    "failure_groups",
+    "failure_group",
+    "aggregate_id",
+    COLUMNS,
+    FailureGroup.fold(),
+    version=2,
+    label="title",
+    id_by_name=identifiers.failure_group_id,
 )
 
 

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly
 
+from domain import identifiers
 from domain.jobs.definition import DefinitionState, JobDefinition
 from domain.json_values import JsonObject
 from domain.ports import Row
@@ -39,7 +40,14 @@ SHOWN = {
 
 
 TABLE: TableOf[JobDefinitionRow] = TableOf(
-    "job_definitions", "job_definition", "id", COLUMNS, JobDefinition.fold(), version=12
+    "job_definitions",
+    "job_definition",
+    "id",
+    COLUMNS,
+    JobDefinition.fold(),
+    version=12,
+    label="slug",
+    id_by_name=identifiers.definition_id,
 )
 
 

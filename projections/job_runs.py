@@ -73,6 +73,7 @@ TABLE: TableOf[RunRow] = TableOf(
     decisive=frozenset({"parameters", "launch_context"}),
     only_shown=frozenset({"result"}),
     newer=frozenset({"job_run.grouped"}),
+    label="slug",
 )
 
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
+from domain import identifiers
 from domain.clock import CLOCK_STEP, from_iso, to_iso
 from domain.json_values import JsonObject
 from domain.ports import Row
@@ -251,7 +252,14 @@ SHOWN = shown_columns(ScheduleRow, hidden=_HIDDEN)
 
 
 TABLE: TableOf[ScheduleRow] = TableOf(
-    "schedules", "schedule", "aggregate_id", COLUMNS, Schedule.fold(), version=2
+    "schedules",
+    "schedule",
+    "aggregate_id",
+    COLUMNS,
+    Schedule.fold(),
+    version=2,
+    label="id",
+    id_by_name=identifiers.schedule_id,
 )
 
 

@@ -64,6 +64,8 @@ class TableOf(Generic[P_co]):
         only_shown: columns that may be large, and that neither needs.
         newer: topics that came after the first of the table's `STATES`: from such an event on,
             only the last one moves.
+        label: the column by which people recognise a row; None where that is the key.
+        id_by_name: derives an aggregate's id from what clients call it; None where that is its id.
     """
 
     name: str
@@ -75,6 +77,8 @@ class TableOf(Generic[P_co]):
     decisive: frozenset[str] = frozenset()
     only_shown: frozenset[str] = frozenset()
     newer: frozenset[str] = frozenset()
+    label: str | None = None
+    id_by_name: Callable[[str], UUID] | None = None
 
     def own(self, row: Row) -> P_co:
         """Return one of the table's rows, which came from where tables are not told apart."""

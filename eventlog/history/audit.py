@@ -4,7 +4,7 @@ First the filter, as a query or the command line says it (`EventFilter`), then `
 page by page, in log order.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from difflib import get_close_matches
@@ -14,7 +14,6 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
-from domain import identifiers
 from domain.clock import from_iso
 from domain.errors import InvalidInputError, Issue
 from domain.topics import EVENTS
@@ -35,13 +34,6 @@ from eventlog.personal import envelopes
 from projections.envelope import Envelope, EventRow
 from projections.rows import Connection, read_first, read_rows, read_value
 from projections.tables import BY_SUBJECT
-
-_DERIVED: dict[str, Callable[[str], UUID]] = {
-    "job_definition": identifiers.definition_id,
-    "schedule": identifiers.schedule_id,
-    "failure_group": identifiers.failure_group_id,
-}
-"""Ids that are derived from a name that clients use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,14 +175,13 @@ def _subject(text: str) -> tuple[str | None, UUID | None]:
         if text in _kinds():
             return text, None
         return None, _uuid(text, "/subject")
-    match kind:
-        case "job_definition" | "repository" | "schedule" | "failure_group":
-            return kind, _DERIVED[kind](name)
-        case "job_run" | "build" | "subject" | "log_archive" | "bulk_operation":
-            return kind, _uuid(name, "/subject")
-        case _:
-            message = f"there is no {kind!r}; there are {', '.join(_kinds())}"
-            raise InvalidInputError([Issue("/subject", message, "enum")])
+    if kind not in _kinds():
+        message = f"there is no {kind!r}; there are {', '.join(_kinds())}"
+        raise InvalidInputError([Issue("/subject", message, "enum")])
+    table = BY_SUBJECT.get(kind)
+    if table is None or table.id_by_name is None:
+        return kind, _uuid(name, "/subject")
+    return kind, table.id_by_name(name)
 
 
 def _kinds() -> tuple[str, ...]:
@@ -300,7 +291,7 @@ class Audit:
         """Return the names of the events' aggregates, by id; those without a name are left out."""
         values = {"ids": list({event.aggregate_id for event in events})}
         async with borrowed(self._pool) as connection:
-            rows = await read_rows(connection, statements.Named, statements.NAMES, values)
+            rows = await read_rows(connection, statements.Named, statements.names_sql(), values)
         return {UUID(row["id"]): row["name"] for row in rows}
 
     async def head(self) -> int:

@@ -6,6 +6,7 @@ from typing_extensions import ReadOnly, TypedDict
 
 from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ARCHIVED_TO, ENVELOPE_COLUMNS, EVENTS_TABLE
 from projections.envelope import EventRow
+from projections.tables import TABLES
 
 READ_SUBJECTS = f"""
     SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (SELECT DISTINCT unnest({_IDS})) AS wanted (id)
@@ -130,13 +131,12 @@ class Named(TypedDict):
     name: ReadOnly[str]
 
 
-NAMES = """
-    SELECT id, slug AS name FROM job_runs WHERE id = ANY(%(ids)s)
-    UNION ALL SELECT id, slug FROM job_definitions WHERE id = ANY(%(ids)s)
-    UNION ALL SELECT aggregate_id, id FROM repositories WHERE aggregate_id = ANY(%(ids)s)
-    UNION ALL SELECT id, repository_id FROM builds WHERE id = ANY(%(ids)s)
-    UNION ALL SELECT aggregate_id, id FROM schedules WHERE aggregate_id = ANY(%(ids)s)
-    UNION ALL SELECT aggregate_id, title FROM failure_groups WHERE aggregate_id = ANY(%(ids)s)
-"""
-"""`Named` rows: a job's slug for a run or a definition, an app's id for an app or a build, and what
-clients call a schedule or a group of failures."""
+def names_sql() -> str:
+    """Return the query of `Named` rows, from every table whose rows have a label."""
+    selects = [
+        f"SELECT {table.key} AS id, {table.label} AS name"
+        f" FROM {table.name} WHERE {table.key} = ANY(%(ids)s)"
+        for table in TABLES
+        if table.label is not None
+    ]
+    return " UNION ALL ".join(selects)
