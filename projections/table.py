@@ -1,6 +1,6 @@
 """What all projected tables share: a description from which rows are written, rebuilt, checked."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar, cast
