@@ -56,7 +56,7 @@ PATCH = "/patch"
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What somebody wants done.
+    """An action for all runs that match a filter.
 
     Attributes:
         filter: conditions such as `status=failed`, or the one word `all`.
@@ -69,7 +69,7 @@ class Order:
     reason: str
     patch: JsonObject | None = None
 
-    def said(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         """Return it as it stands in the log."""
         return {
             "action": self.action,
@@ -80,7 +80,7 @@ class Order:
 
     def is_same(self, other: "Order") -> bool:
         """Return whether the other one says the same, to the letter."""
-        return canonical(self.said()) == canonical(other.said())
+        return canonical(self.to_json()) == canonical(other.to_json())
 
 
 def chosen_by(action: Action, words: Sequence[str]) -> Conditions:
@@ -286,17 +286,17 @@ class BulkOperation(Stateful[BulkState], Aggregate):
 
         Args:
             own_id: a new one, or the one that follows from an idempotency key.
-            order: what is wanted; it has been checked.
+            order: a checked one.
             as_of: the position of the log at which the runs were chosen.
             total: how many they are.
-            requested_by: who wants it.
+            requested_by: the principal.
             now: the database's present.
         """
         return cls._create(
             cls.Requested,
             id=own_id,
             timestamp=cut_to_ms(now),
-            order=order.said(),
+            order=order.to_json(),
             as_of=as_of,
             total=total,
             requested_by=requested_by,

@@ -77,8 +77,8 @@ _FOREIGN = re.compile(
 )
 """Code that is not the handler's: libraries, Python's own, and what has no file."""
 
-_SAID_BY_REASON = frozenset({"worker_lost"})
-"""Reasons whose message names hosts and workers, and nothing that would tell two of them apart."""
+_WITHOUT_MESSAGE = frozenset({"worker_lost"})
+"""Reasons whose message names only hosts and workers, and so does not distinguish failures."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Failed:
     Attributes:
         job_id: the definition's.
         reason: its `failureReason`.
-        message: what it said.
+        message: the attempt's error message.
         stack: the traceback, where its handler raised something.
     """
 
@@ -116,25 +116,25 @@ class Likeness:
 def likeness(failed: Failed) -> Likeness:
     """Return what a failure has in common with others of its group."""
     reason = failed.reason.replace("_", " ")
-    told = normalised(failed.message)
-    if failed.reason in _SAID_BY_REASON:
-        told = reason
+    message = normalised(failed.message)
+    if failed.reason in _WITHOUT_MESSAGE:
+        message = reason
     frame: str | None = None
     if failed.stack is not None:
         frame = innermost_frame(failed.stack)
-    parts: list[Json] = [str(failed.job_id), failed.reason, told, frame]
+    parts: list[Json] = [str(failed.job_id), failed.reason, message, frame]
     compared = canonical(parts)
     digest = sha256(compared).hexdigest()
-    title = shortened(told) or reason
+    title = shortened(message) or reason
     return Likeness(digest[:DIGITS], title, frame)
 
 
 def normalised(message: str) -> str:
     """Return a message with a word in place of everything that varies."""
-    told = message[:MOST_COMPARED]
+    text = message[:MOST_COMPARED]
     for word, pattern in _VARIABLE:
-        told = pattern.sub(f"<{word}>", told)
-    return _BLANKS.sub(" ", told).strip()
+        text = pattern.sub(f"<{word}>", text)
+    return _BLANKS.sub(" ", text).strip()
 
 
 def innermost_frame(stack: str) -> str | None:
@@ -154,11 +154,11 @@ def innermost_frame(stack: str) -> str | None:
     return own
 
 
-def shortened(told: str) -> str:
-    """Return a title's worth of a text."""
-    if len(told) <= MAX_TITLE_CHARACTERS:
-        return told
-    return told[: MAX_TITLE_CHARACTERS - 1] + "…"
+def shortened(text: str) -> str:
+    """Return a text cut to the length of a title."""
+    if len(text) <= MAX_TITLE_CHARACTERS:
+        return text
+    return text[: MAX_TITLE_CHARACTERS - 1] + "…"
 
 
 Status = Literal["open", "resolved", "ignored"]
@@ -222,8 +222,8 @@ class Opened(GroupEvent, Aggregate.Created):
     """Attempts failed in a way that was not seen before.
 
     `failures` is how many of them, `versions` are those of their job, in order, and `sample_run` is
-    the last one's. `frame` is null where no traceback is known. `positions` are where the attempts'
-    ends stand in the log; there are none where that was not noted.
+    the last one's. `frame` is null without a traceback. `positions` are those of the attempts' ends
+    in the log; older events have none.
     """
 
     TOPIC = "failure_group.opened"
@@ -243,7 +243,7 @@ class Opened(GroupEvent, Aggregate.Created):
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from before anybody asked where its failures stand."""
+        """Lift an event from before it had its failures' positions."""
         state["positions"] = []
 
     @staticmethod
@@ -280,7 +280,7 @@ class Recurred(GroupEvent):
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
-        """Lift an event from before anybody asked where its failures stand."""
+        """Lift an event from before it had its failures' positions."""
         state["positions"] = []
 
     @staticmethod
@@ -315,7 +315,7 @@ class Recovered(GroupEvent):
 
 
 class Resolved(GroupEvent):
-    """Somebody says that it is mended; from `in_version` of the job on, if that is given."""
+    """Somebody resolved it; from the job's version `in_version` on, if that is not null."""
 
     TOPIC = "failure_group.resolved"
     by: str
@@ -327,7 +327,7 @@ class Resolved(GroupEvent):
 
 
 class Ignored(GroupEvent):
-    """Somebody does not want to hear of it any more."""
+    """Somebody ignored it: it is no longer among the open ones."""
 
     TOPIC = "failure_group.ignored"
     by: str
@@ -338,7 +338,7 @@ class Ignored(GroupEvent):
 
 
 class Reopened(GroupEvent):
-    """It is open again: somebody says so, or `run_id` failed so although it was resolved."""
+    """It is open again: somebody reopened it, or `run_id` failed so although it was resolved."""
 
     TOPIC = "failure_group.reopened"
     by: str
@@ -376,7 +376,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class About:
-    """What a group is about: whose failures, and what they have in common."""
+    """The job and reason of a group's failures, and what they have in common."""
 
     job_id: UUID
     job: str
@@ -472,7 +472,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
     # Of people
 
     def resolve(self, by: str, in_version: int | None, now: datetime) -> None:
-        """Say that it is mended; said again, this changes nothing."""
+        """Resolve it; repeated, this changes nothing."""
         if self.status == "resolved" and self.state["resolved_in_version"] == in_version:
             return
         self.trigger_event(
@@ -480,13 +480,13 @@ class FailureGroup(Stateful[GroupState], Aggregate):
         )
 
     def ignore(self, by: str, now: datetime) -> None:
-        """Show it no more among what is open; said again, this changes nothing."""
+        """Remove it from the open ones; repeated, this changes nothing."""
         if self.status == "ignored":
             return
         self.trigger_event(FailureGroup.Ignored, timestamp=self._at(now), by=by)
 
     def reopen(self, by: str, now: datetime) -> None:
-        """Say that it is not mended; said again, this changes nothing."""
+        """Reopen it; repeated, this changes nothing."""
         if self.status != "open":
             self._reopen(by, None, now)
 

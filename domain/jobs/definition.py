@@ -54,7 +54,7 @@ class WithWholeSpec:
 
     @staticmethod
     def upcast_v2_v3(state: JsonObject) -> None:
-        """Lift an event from before a job could ask for workers' labels."""
+        """Lift an event from before jobs could require workers' labels."""
         _spec_of(state)["worker_labels"] = {}
 
     @staticmethod
@@ -64,7 +64,7 @@ class WithWholeSpec:
 
     @staticmethod
     def upcast_v4_v5(state: JsonObject) -> None:
-        """Lift an event from before a job could say when its ended runs are archived."""
+        """Lift an event from before jobs had a retention."""
         _spec_of(state)["retention"] = None
 
     @staticmethod
@@ -114,15 +114,15 @@ class RateLimit:
     key: str | None
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Json] | None) -> Self | None:
+    def from_json(cls, fields: Mapping[str, Json] | None) -> Self | None:
         """Read what was validated when the job was registered."""
-        if told is None:
+        if fields is None:
             return None
-        period_ms = cast("int", told["periodMs"])
+        period_ms = cast("int", fields["periodMs"])
         return cls(
-            limit=cast("int", told["limit"]),
+            limit=cast("int", fields["limit"]),
             period=timedelta(milliseconds=period_ms),
-            key=cast("str | None", told.get("key")),
+            key=cast("str | None", fields.get("key")),
         )
 
 
@@ -155,11 +155,11 @@ class Retention:
     kept: Mapping[str, timedelta]
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Json] | None) -> Self:
+    def from_json(cls, fields: Mapping[str, Json] | None) -> Self:
         """Read what was validated when the job was registered."""
         kept: dict[str, timedelta] = {}
         for status, name in _FIELDS.items():
-            kept_ms = (told or {}).get(name)
+            kept_ms = (fields or {}).get(name)
             if kept_ms is not None:
                 kept[status] = timedelta(milliseconds=cast("int", kept_ms))
         return cls(kept)
@@ -211,37 +211,37 @@ class Unique:
     on_conflict: OnConflict
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Json] | None) -> Self | None:
+    def from_json(cls, fields: Mapping[str, Json] | None) -> Self | None:
         """Read what was validated when the job was registered."""
-        if told is None:
+        if fields is None:
             return None
         return cls(
-            key=cast("Sequence[str]", told["key"]),
-            until=cast("Until", told["until"]),
-            on_conflict=cast("OnConflict", told["onConflict"]),
+            key=cast("Sequence[str]", fields["key"]),
+            until=cast("Until", fields["until"]),
+            on_conflict=cast("OnConflict", fields["onConflict"]),
         )
 
     def value(self, parameters: JsonObject) -> str:
-        """Return by what the runs are told apart; a parameter that is left out stays so."""
+        """Return the values of the key's parameters that there are, as canonical JSON."""
         values: JsonObject = {name: parameters[name] for name in self.key if name in parameters}
         return canonical(values).decode()
 
     def issues(self, schema: JsonObject, entry_point: str) -> list[Issue]:
         """Return what is wrong with it, for runs with such parameters and entry point."""
         properties = schema.get("properties")
-        known = properties if isinstance(properties, dict) else {}
+        parameters = properties if isinstance(properties, dict) else {}
         issues: list[Issue] = []
         if is_built_in_entry_point(entry_point):
             message = f"the service itself launches runs of {entry_point}; leave it out"
             issue = Issue("/unique", message, "not")
             issues.append(issue)
-        for place, name in enumerate(self.key):
-            if name in self.key[:place]:
+        for index, name in enumerate(self.key):
+            if name in self.key[:index]:
                 message = f"{name} stands twice; name each parameter once"
-                issues.append(Issue(f"/unique/key/{place}", message, "uniqueItems"))
-            elif name not in known:
+                issues.append(Issue(f"/unique/key/{index}", message, "uniqueItems"))
+            elif name not in parameters:
                 message = f"there is no parameter {name}; name properties of parametersSchema"
-                issues.append(Issue(f"/unique/key/{place}", message, "enum"))
+                issues.append(Issue(f"/unique/key/{index}", message, "enum"))
         return issues
 
     def value_issues(self, parameters: JsonObject) -> list[Issue]:
@@ -263,7 +263,7 @@ LAST_VERSION = 2**31 - 1
 
 
 def job_exists(slug: str) -> ConflictError:
-    """Return the answer to whoever registers a job whose slug is taken."""
+    """Return the error for a job whose slug is taken."""
     return ConflictError("job_exists", f"job {slug} already exists")
 
 
@@ -333,7 +333,7 @@ def open_parameters(
     rate: RateLimit | None,
     unique: Unique | None,
 ) -> dict[str, str]:
-    """Return the parameters by whose values runs are limited, each with what names it."""
+    """Return the parameters that limits name, each with the pointer of the field that names it."""
     named = {concurrency_key: "/concurrencyKey", fairness_key: "/fairnessKey"}
     if rate is not None:
         named[rate.key] = "/rateLimit/key"
@@ -359,7 +359,7 @@ def refuse(issues: Sequence[Issue]) -> None:
 
 
 RUNTIMES = ("python", "node", "docker", "module")
-"""What a definition may say it is for. It is kept as given; the entry point alone decides."""
+"""Values of `runtime`. The service stores it unchanged; the entry point alone decides."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -412,7 +412,7 @@ class Spec:
 
     @cached_property
     def open_parameters(self) -> dict[str, str]:
-        """The parameters whose values the log keeps in the open, each with what names it."""
+        """The parameters that limits name, and that so stand unencrypted in the log."""
         return open_parameters(self.concurrency_key, self.fairness_key, self.rate, self.uniqueness)
 
     def size_bytes(self) -> int:
@@ -422,14 +422,14 @@ class Spec:
     def issues(self) -> list[Issue]:
         """Return what is wrong beyond the ranges of single fields."""
         schema = self.parameters_schema
-        found = schema_issues(schema, "/parametersSchema")
+        issues = schema_issues(schema, "/parametersSchema")
         if self.output_schema is not None:
-            found += schema_issues(self.output_schema, "/outputSchema")
-        found += mark_issues(schema, self.default_parameters, self.open_parameters)
-        found += policy_issues(self.retry_policy)
+            issues += schema_issues(self.output_schema, "/outputSchema")
+        issues += mark_issues(schema, self.default_parameters, self.open_parameters)
+        issues += policy_issues(self.retry_policy)
         if self.uniqueness is not None:
-            found += self.uniqueness.issues(schema, self.entry_point)
-        return found + isolation_issues(self.isolation, self.entry_point)
+            issues += self.uniqueness.issues(schema, self.entry_point)
+        return issues + isolation_issues(self.isolation, self.entry_point)
 
 
 SPEC_FIELDS = tuple(one.name for one in fields(Spec))
@@ -491,7 +491,7 @@ class DefinitionState(TypedDict):
 class JobDefinition(Stateful[DefinitionState], Aggregate):
     """Aggregate of a definition in its current version.
 
-    What runs that are pinned to an earlier one obey, its events tell
+    The content of earlier versions, to which runs are pinned, is in its events
     (`domain.commands.application.LogApplication.pinned_spec`).
     """
 
@@ -540,7 +540,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             return {**changes, "version": event.data["version"]}
 
     class Paused(Event):
-        """Nothing of the job starts from now on; `by` is who wanted that."""
+        """No run of the job starts from now on; `by` is who paused it."""
 
         TOPIC = "job_definition.paused"
         by: str
@@ -637,7 +637,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         """Make a new version, unless nothing would change.
 
         Args:
-            changes: the given fields of `Spec`.
+            changes: new values of fields of `JobSpec`.
             version: its number; None, or the current one, for the next one.
             now: the database's present.
 
@@ -686,7 +686,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
     def register_again(self, slug: str, spec: Spec, version: int | None, now: datetime) -> None:
         """Register the job again after its deletion.
 
-        Runs are pinned to versions for good, so none is ever given twice.
+        Runs are pinned to versions for good, so no number is used twice.
 
         Args:
             slug: perhaps in other letters.
@@ -695,7 +695,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             now: the database's present.
 
         Raises:
-            InvalidInputError: the version was given before, or the content is wrong.
+            InvalidInputError: the version was used before, or the content is wrong.
             ConflictError: `job_exists`, the job is not deleted; `no_more_versions`.
         """
         if not self.is_deleted:

@@ -144,25 +144,25 @@ def new_run(
 def run_fields(
     definition: JobDefinition, launch: Launch, requested_by: str, now: datetime
 ) -> dict[str, Any]:
-    """Return what all runs of this launch say, whatever their ids; raise what `request` raises."""
+    """Return the fields that all runs of this launch share; raise what `request` raises."""
     return _requested(definition, launch, requested_by, cut_to_ms(now))
 
 
 def first_events(
     fields: dict[str, Any], run_id: UUID, now: datetime
 ) -> tuple[Requested, *tuple[Grouped, ...]]:
-    """Return the first events of a run that says what `run_fields` returned at the same time."""
+    """Return the first events of a run with what `run_fields` returned at the same time."""
     created_at = cut_to_ms(now)
-    said = dict(fields)
-    groups: dict[str, str] = said.pop(GROUPS)
-    event = requested(run_id, created_at, said)
+    of_request = dict(fields)
+    groups: dict[str, str] = of_request.pop(GROUPS)
+    event = requested(run_id, created_at, of_request)
     if not groups:
         return (event,)
     return event, grouped(run_id, created_at, groups)
 
 
 def run_of_events(events: Sequence[RunEvent]) -> JobRun:
-    """Return a run of which nobody knows yet, by its first events, which are still to be saved."""
+    """Return a new run by its first events, which are still to be saved."""
     made: JobRun | None = None
     for event in events:
         made = event.mutate(made)
@@ -231,10 +231,10 @@ def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:
 def relaunch(pinned: Spec, old: JobRun, first_due_at: datetime) -> Launch:
     """Return a launch that repeats an ended run.
 
-    It has the run's parameters and context, and the overrides that the run was given.
+    It has the run's parameters and context, and the overrides of the run's own launch.
 
     Args:
-        pinned: what the job said in the version that the run was launched with.
+        pinned: the job's content in the version that the run was launched with.
         old: the run.
         first_due_at: when it was due at first, before any retry.
     """

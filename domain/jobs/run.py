@@ -178,8 +178,10 @@ class JobRun(Stateful[RunState], Aggregate):
 
     # Commands of the launcher
 
-    def request_cancel(self, now: datetime, reason: str | None, told: Report | None = None) -> None:
-        """Cancel at once while pending; while running, ask for it. Asking again changes nothing.
+    def request_cancel(
+        self, now: datetime, reason: str | None, report: Report | None = None
+    ) -> None:
+        """Cancel at once while pending; request it while running. Repeated, it changes nothing.
 
         Raises:
             ConflictError: `run_already_ended`, the run ended otherwise.
@@ -189,7 +191,7 @@ class JobRun(Stateful[RunState], Aggregate):
         if self.status in FINAL:
             raise ConflictError("run_already_ended", f"job run already {self.status}")
         if self.status == "pending":
-            self._cancel(now, reason, None, told or Report())
+            self._cancel(now, reason, None, report or Report())
         elif not self.cancel_requested:
             self.trigger_event(JobRun.CancelRequested, timestamp=self._at(now), reason=reason)
 
@@ -344,7 +346,7 @@ class JobRun(Stateful[RunState], Aggregate):
             raise ConflictError("cancel_not_requested", "nobody asked to cancel this job run")
 
     def _reported(self, report: Report) -> dict[str, Any]:
-        """Return the fields of an event that tells of a report."""
+        """Return a report as fields of an event."""
         stack = report.context.get("stack")
         if isinstance(stack, str):
             context = {**report.context, "stack": self._without_personal(stack)}
@@ -353,7 +355,7 @@ class JobRun(Stateful[RunState], Aggregate):
         return vars(reported)
 
     def _recorded(self, message: str) -> str:
-        """Return what the log keeps of a handler's words."""
+        """Return a handler's message without personal data, and not too long for the log."""
         return fitting_message(self._without_personal(message))
 
     def _without_personal(self, text: str) -> str:
@@ -412,12 +414,12 @@ class JobRun(Stateful[RunState], Aggregate):
         report: Report,
         failure_reason: FailureReason | None = None,
     ) -> None:
-        # What the client said tells more than how it then stopped.
-        told = self.state["cancel_reason"] or reason
+        # The client's reason says more than how the run then stopped.
+        reason = self.state["cancel_reason"] or reason
         self.trigger_event(
             JobRun.Canceled,
             timestamp=self._at(now),
-            reason=self._recorded(told) if told else None,
+            reason=self._recorded(reason) if reason else None,
             failure_reason=failure_reason,
             worker_id=holder.worker_id if holder else None,
             execution=holder.execution if holder else None,

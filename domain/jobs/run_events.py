@@ -60,15 +60,15 @@ class RetryPolicy:
     @classmethod
     def from_json(cls, policy: Mapping[str, Json] | None) -> Self:
         """Read a validated policy as clients give it (camelCase, every field optional)."""
-        given = policy or {}
-        max_delay_ms = _whole(given.get("maxDelayMs"), cls.max_delay_ms)
+        fields = policy or {}
+        max_delay_ms = _whole(fields.get("maxDelayMs"), cls.max_delay_ms)
         shortest_default_ms = min(cls.initial_delay_ms, max_delay_ms)
         return cls(
-            max_attempts=_whole(given.get("maxAttempts"), cls.max_attempts),
-            strategy=str(given.get("strategy") or cls.strategy),
-            initial_delay_ms=_whole(given.get("initialDelayMs"), shortest_default_ms),
+            max_attempts=_whole(fields.get("maxAttempts"), cls.max_attempts),
+            strategy=str(fields.get("strategy") or cls.strategy),
+            initial_delay_ms=_whole(fields.get("initialDelayMs"), shortest_default_ms),
             max_delay_ms=max_delay_ms,
-            jitter=str(given.get("jitter") or cls.jitter),
+            jitter=str(fields.get("jitter") or cls.jitter),
         )
 
     def delay_ms(self, failed_attempt: int, random: Callable[[], float]) -> int:
@@ -94,7 +94,7 @@ class RetryPolicy:
 
 
 def policy_issues(policy: Mapping[str, Json] | None) -> list[Issue]:
-    """Return what single fields' ranges cannot tell: the first delay may not exceed the longest."""
+    """Return an issue where the first delay exceeds the longest."""
     parsed = RetryPolicy.from_json(policy)
     if parsed.initial_delay_ms > parsed.max_delay_ms:
         message = f"initialDelayMs must be at most maxDelayMs ({parsed.max_delay_ms})"
@@ -141,7 +141,7 @@ class Holder:
 
 
 def named(holder: Holder | None) -> str:
-    """Return what errors call somebody who speaks for a run."""
+    """Return how errors name the holder of a run."""
     if holder is None:
         return "nobody"
     return f"{holder.execution} of worker {holder.worker_id}"
@@ -184,10 +184,10 @@ MAX_CONTEXT_BYTES = 1_048_576 + 262_144
 request; so much is left for what handlers report. The note of what was left out comes on top."""
 
 LEFT_OUT = "reportsLeftOut"
-"""Where a run's context tells what was left out."""
+"""The member of a run's context that names what was left out."""
 
 NAMED = 10
-"""Names told of what was left out."""
+"""The most names of values in the note."""
 
 NAME_BYTES = 100
 """Of each, as JSON."""
@@ -199,11 +199,11 @@ MAX_MESSAGE_BYTES = 16_384
 """Why an attempt failed, as UTF-8: it is read with every list of runs. The run's log has all."""
 
 _NOTE_BYTES = 64
-"""Room for how much was left out."""
+"""What the number of left-out bytes takes at most."""
 
 
 def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
-    """Return what of a report there is room for, with a note of what there is not.
+    """Return the part of a report that fits into the run, with a note of what was left out.
 
     Args:
         metrics: what the run has already.
@@ -216,33 +216,32 @@ def fitting(metrics: JsonObject, context: JsonObject, report: Report) -> Report:
         return report
     names = [f"metrics.{name}" for name in no_metrics]
     names += [f"context.{name}" for name in no_context]
-    told: JsonObject = {LEFT_OUT: _note(names)}
     return Report(
         _without(report.metrics, no_metrics),
-        {**_without(report.context, no_context), **told},
+        {**_without(report.context, no_context), LEFT_OUT: _note(names)},
         report.logs_url,
     )
 
 
 def fitting_message(message: str) -> str:
-    """Return as much of a message as there is room for: its beginning and its end tell most."""
-    told = message.encode()
-    count = len(told)
+    """Return a message, shortened to its beginning and end where it is too long."""
+    encoded = message.encode()
+    count = len(encoded)
     if count <= MAX_MESSAGE_BYTES:
         return message
     half = (MAX_MESSAGE_BYTES - _NOTE_BYTES) // 2
-    begin = told[:half].decode(errors="ignore")
-    end = told[-half:].decode(errors="ignore")
+    begin = encoded[:half].decode(errors="ignore")
+    end = encoded[-half:].decode(errors="ignore")
     left_out = count - 2 * half
     return f"{begin} … ({left_out} bytes are left out) … {end}"
 
 
 def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:
-    """Return the names of values that there is no room for: the largest of those that grow."""
+    """Return the names of values that do not fit: the largest of those that grow."""
     if not reported:
         return []
-    room = most - len(canonical(before))
-    if len(canonical(reported)) <= room:
+    remaining = most - len(canonical(before))
+    if len(canonical(reported)) <= remaining:
         return []
     growth: dict[str, int] = {}
     for name, value in reported.items():
@@ -251,10 +250,10 @@ def _beyond(before: JsonObject, reported: JsonObject, most: int) -> list[str]:
             growth[name] -= _size(name, before[name])
     beyond: list[str] = []
     for name in sorted(growth, key=growth.__getitem__):
-        if growth[name] > max(room, 0):
+        if growth[name] > max(remaining, 0):
             beyond.append(name)
         else:
-            room -= growth[name]
+            remaining -= growth[name]
     return beyond
 
 
@@ -264,18 +263,18 @@ def _size(name: str, value: Json) -> int:
 
 
 def _without(reported: JsonObject, names: list[str]) -> JsonObject:
-    left_out = frozenset(names)  # Perhaps tens of thousands, of each of which is asked.
+    left_out = frozenset(names)  # There may be tens of thousands.
     return {name: value for name, value in reported.items() if name not in left_out}
 
 
 def _note(names: list[str]) -> str:
     first = [_cut(name) for name in names[:NAMED]]
-    told = ", ".join(first)
+    note = ", ".join(first)
     more = len(names) - len(first)
     if more:
-        told += f" and {more} more"
+        note += f" and {more} more"
     return (
-        f"{told}: a run has room for {MAX_METRICS_BYTES} bytes of metrics as JSON"
+        f"{note}: a run has room for {MAX_METRICS_BYTES} bytes of metrics as JSON"
         f" and {MAX_CONTEXT_BYTES} of context;"
         " keep what is large in a store, and report its address"
     )
