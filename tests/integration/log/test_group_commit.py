@@ -137,6 +137,7 @@ async def test_a_full_queue_is_an_answer_not_a_wait(
 
 async def test_many_commands_share_few_transactions(database_url: str, part: Parts) -> None:
     slug = await registered(part.jobs)
+    await part.jobs.launch(slug, Launch(), TESTER)  # From now on the definition is remembered.
     await asyncio.gather(*(part.jobs.launch(slug, Launch(), TESTER) for _ in range(500)))
     [(transactions,)] = query(
         database_url,

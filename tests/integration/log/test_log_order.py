@@ -78,6 +78,8 @@ async def test_a_follower_sees_every_event_once_and_in_order_while_many_write(
 ) -> None:
     async with parts(database_url) as one, parts(database_url) as two:
         slug = await registered(one.jobs)
+        for part in (one, two):  # From now on both remember the definition.
+            await part.jobs.launch(slug, Launch(), TESTER)
         head = await one.reader.head()
         launches = [
             asyncio.create_task(part.jobs.launch(slug, Launch(), TESTER))
