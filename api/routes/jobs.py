@@ -218,7 +218,7 @@ async def register_job(body: JobBody, service: ServiceDep, origin: OriginDep) ->
 async def list_runtimes(service: ServiceDep) -> JsonAnswer:
     """Show for each runtime whether its jobs can be executed."""
     workers = len(await service.heartbeats.living())
-    reason = None if workers else "no worker is alive: start one with apphub-jobs worker"
+    reason = None if workers else "no worker lives: start one with apphub-jobs worker"
     status: JsonObject = {
         "ready": workers > 0,
         "reason": reason,
