@@ -1,6 +1,6 @@
 """The two jobs that come with the catalog (contract, section 8): ingestion and build."""
 
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.json_values import JsonObject
 
 INGEST_SLUG = "repository-ingest"
@@ -11,8 +11,8 @@ BUILD_ENTRY_POINT = "catalog.build.run"
 
 _ID: JsonObject = {"type": "string", "minLength": 1}
 
-SPECS: dict[str, Spec] = {
-    INGEST_SLUG: Spec(
+SPECS: dict[str, JobSpec] = {
+    INGEST_SLUG: JobSpec(
         name="Repository Ingestion",
         type="batch",
         entry_point=INGEST_ENTRY_POINT,
@@ -28,7 +28,7 @@ SPECS: dict[str, Spec] = {
         # Two ingestions of one app at a time would overwrite each other's results.
         concurrency_key="repositoryId",
     ),
-    BUILD_SLUG: Spec(
+    BUILD_SLUG: JobSpec(
         name="Repository Build",
         type="batch",
         entry_point=BUILD_ENTRY_POINT,

@@ -7,7 +7,7 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from domain.clock import from_iso
-from domain.failures.group import Failed, Failure
+from domain.failures.group import Failed, GroupedFailure
 from domain.failures.grouping import Findings, FoundFailure, made_up_for
 from domain.json_values import Json
 from eventlog.database import sql
@@ -132,7 +132,9 @@ class FailureSearch:
 
 def _found(event: Envelope, run: RunFacts) -> FoundFailure:
     failed_at = from_iso(event.at)
-    failure = Failure(event.aggregate_id, failed_at, run["definition_version"], event.position)
+    failure = GroupedFailure(
+        event.aggregate_id, failed_at, run["definition_version"], event.position
+    )
     return FoundFailure(run["slug"], _failed(event, run), failure)
 
 

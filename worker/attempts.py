@@ -17,9 +17,9 @@ from uuid import UUID
 
 from domain.clock import later, ms_between, to_iso
 from domain.commands.executions import Claim, Executions
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Report, fitting
+from domain.jobs.run_events import AttemptFailure, Report, fitting
 from domain.json_values import InvalidJsonError, JsonObject
 from domain.ports import Offer
 from domain.workers import Isolation, Labels
@@ -166,7 +166,7 @@ class Attempts:
                 await run.hand_back()
             else:
                 message = f"No handler registered for job {claimed.slug}"
-                await run.fail(Failure(message, "no_handler", permanent=True))
+                await run.fail(AttemptFailure(message, "no_handler", permanent=True))
         except Exception as error:
             logger.exception("run %s could not be executed", run.id)
             await self._give_up(run, error)
@@ -205,7 +205,7 @@ class Attempts:
                 f"the worker could not execute the run: {reason or type(error).__name__};"
                 " its log says more"
             )
-            await run.fail(Failure(message))
+            await run.fail(AttemptFailure(message))
 
     def _is_abandoned(self, run: ClaimedRun) -> bool:
         return run.claim.holder.worker_id in self._abandoned_sessions
@@ -270,7 +270,7 @@ class Attempts:
         )
 
 
-def _memory_mb(spec: Spec) -> int | None:
+def _memory_mb(spec: JobSpec) -> int | None:
     resources = spec.resources or {}
     memory_mb = resources.get("memoryMb")
     return memory_mb if isinstance(memory_mb, int) else None
@@ -295,7 +295,7 @@ def _measured(claim: Claim, outcome: Outcome, ran_s: float) -> dict[str, Any]:
     }
 
 
-def _fields_of(spec: Spec) -> dict[str, Any]:
+def _fields_of(spec: JobSpec) -> dict[str, Any]:
     return {
         "name": spec.name,
         "type": spec.type,

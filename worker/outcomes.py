@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.commands.executions import Claim, Executions
 from domain.errors import StaleExecutionError
-from domain.jobs.run_events import Failure, FailureReason, Holder, Report
+from domain.jobs.run_events import AttemptFailure, FailureReason, Holder, Report
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
 from domain.run_followers import Effect
 from worker.executors.port import Outcome
@@ -80,7 +80,7 @@ class ClaimedRun:
         hand_back = self._bound(self._executions.hand_back)
         await self._persist("return", hand_back)
 
-    async def fail(self, failure: Failure, report: Report = _NOTHING) -> None:
+    async def fail(self, failure: AttemptFailure, report: Report = _NOTHING) -> None:
         """End the attempt as failed."""
         fail = self._bound(self._executions.fail, failure, report)
         await self._persist("failure", fail)
@@ -91,7 +91,7 @@ class ClaimedRun:
             command = self._command(outcome)
         except InvalidJsonError as error:
             message = f"invalid result: {error.pointer}: {error.message}"
-            failure = Failure(message, "invalid_result")
+            failure = AttemptFailure(message, "invalid_result")
             report = Report(logs_url=self._logs_url())
             await self.fail(failure, report)
             return
@@ -115,7 +115,7 @@ class ClaimedRun:
                 report = _with_stack(report, message)
             case "exit" | "signal" | "out_of_memory" | "invalid" | "lost":
                 text = _text(message["message"])
-                failure = Failure(text, _REASONS[outcome.kind])
+                failure = AttemptFailure(text, _REASONS[outcome.kind])
         return self._bound(executions.fail, failure, report)
 
     def _result_command(self, message: Mapping[str, Any], report: Report) -> _Command:
@@ -132,10 +132,10 @@ class ClaimedRun:
             case "expired":
                 return self._bound(executions.expire, why, report)
             case "failed":
-                failure = Failure(why, "handler")
+                failure = AttemptFailure(why, "handler")
             case _:
                 text = f"the handler returned the unknown status {status!r}"
-                failure = Failure(text, "invalid_result")
+                failure = AttemptFailure(text, "invalid_result")
         return self._bound(executions.fail, failure, report)
 
     def _bound(
@@ -166,14 +166,14 @@ class ClaimedRun:
         return logs_url(str(self.id), self._attempt)
 
 
-def _raised(message: Mapping[str, Any]) -> Failure:
+def _raised(message: Mapping[str, Any]) -> AttemptFailure:
     """Return the failure of an attempt whose handler raised something."""
     text = _text(message["message"])
     permanent = message["permanent"]
     reason: FailureReason = "error"
     if permanent:
         reason = "permanent_error"
-    return Failure(text, reason, permanent, message["retryAfterMs"])
+    return AttemptFailure(text, reason, permanent, message["retryAfterMs"])
 
 
 def _with_stack(report: Report, message: Mapping[str, Any]) -> Report:

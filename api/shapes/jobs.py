@@ -34,8 +34,8 @@ from domain.jobs.definition import (
     LONGEST_KEPT_MS,
     LONGEST_PERIOD_MS,
     MOST_PARAMETERS,
+    JobSpec,
     OnConflict,
-    Spec,
     Until,
 )
 from domain.jobs.run_events import MOST_STARTS
@@ -209,7 +209,7 @@ class _DefinitionFields(_Body):
     isolation: Isolation | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that were sent, by `Spec`'s names; null becomes the default."""
+        """Return the fields that were sent, by `JobSpec`'s names; null becomes the default."""
         changes: dict[str, Any] = {}
         for name in self.model_fields_set - {"slug", "version"}:
             value = getattr(self, name)
@@ -239,9 +239,9 @@ class JobBody(_DefinitionFields):
     type: JobType
     entry_point: EntryPoint
 
-    def spec(self) -> Spec:
+    def spec(self) -> JobSpec:
         """Return the definition's content."""
-        return Spec(**self.changes())
+        return JobSpec(**self.changes())
 
 
 class JobPatch(_DefinitionFields):
@@ -268,7 +268,7 @@ class PauseBody(_Body):
 
 
 def _default(name: str) -> Any:
-    field = Spec.__dataclass_fields__[name]
+    field = JobSpec.__dataclass_fields__[name]
     if callable(field.default_factory):
         return field.default_factory()
     return field.default

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field, field_validator
 
 from api.shapes.base import AnyObject, PartMeta, Shape, Slug, Time, _Body, never_null, with_columns
 from domain.clock import to_iso
-from domain.schedules.calendar import MAX_EXCLUDE, Overlap, Spec
+from domain.schedules.calendar import MAX_EXCLUDE, Overlap, ScheduleSpec
 from projections import schedules
 
 
@@ -71,7 +71,7 @@ class _ScheduleFields(_Body):
     pause_on_failure: bool | None = None
 
     def changes(self) -> dict[str, Any]:
-        """Return the fields that were sent, by `Spec`'s names; null becomes the default."""
+        """Return the fields that were sent, by `ScheduleSpec`'s names; null becomes the default."""
         changes: dict[str, Any] = {}
         for name in self.model_fields_set - {"id"}:
             value = getattr(self, name)
@@ -89,9 +89,9 @@ class ScheduleBody(_ScheduleFields):
     id: Slug
     job: Slug
 
-    def spec(self) -> Spec:
+    def spec(self) -> ScheduleSpec:
         """Return the schedule's content."""
-        return Spec(**self.changes())
+        return ScheduleSpec(**self.changes())
 
 
 class ScheduleDraft(_ScheduleFields):
@@ -100,9 +100,9 @@ class ScheduleDraft(_ScheduleFields):
     id: Slug = "draft"
     job: Slug = "draft"
 
-    def spec(self) -> Spec:
+    def spec(self) -> ScheduleSpec:
         """Return the schedule's content."""
-        return Spec(**{"job": self.job, **self.changes()})
+        return ScheduleSpec(**{"job": self.job, **self.changes()})
 
 
 class SchedulePatch(_ScheduleFields):
@@ -142,7 +142,7 @@ class ReasonBody(_Body):
 
 
 def _default(name: str) -> Any:
-    field = Spec.__dataclass_fields__[name]
+    field = ScheduleSpec.__dataclass_fields__[name]
     if callable(field.default_factory):
         return field.default_factory()
     return field.default

@@ -14,7 +14,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from benchmarks.harness.results import Bench
 from domain.identifiers import uuid7
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
 from eventlog.encoding import PlainMapper, PlainTranscoder
@@ -61,7 +61,7 @@ def runs() -> Iterator[JobRun]:
     """Yield new runs without end."""
     now = datetime.now(UTC)
     definition = JobDefinition.register(
-        "noop", Spec(name="noop", type="batch", entry_point="bench.noop"), 1, now
+        "noop", JobSpec(name="noop", type="batch", entry_point="bench.noop"), 1, now
     )
     random = SystemRandom()
     while True:

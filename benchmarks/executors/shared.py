@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from benchmarks.harness.processes import python
 from benchmarks.harness.systems import OURS, LaunchOne
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
 from tests.support.logs import TESTER, parts
@@ -22,7 +22,7 @@ def launching(entry_point: str, parameters: JsonObject) -> Launching:
 
     @asynccontextmanager
     async def begun(url: str) -> AsyncIterator[LaunchOne]:
-        spec = Spec(name="noop", type="batch", entry_point=entry_point, isolation="shared")
+        spec = JobSpec(name="noop", type="batch", entry_point=entry_point, isolation="shared")
         launch = Launch(parameters=parameters)
         async with parts(url) as part:
             await part.jobs.register_job("noop", spec, 1, TESTER)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from catalog.built_in_jobs import SPECS
 from domain.identifiers import definition_id
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 
 JOBS = 100
 
@@ -16,7 +16,7 @@ class Job:
 
     id: UUID
     slug: str
-    spec: Spec
+    spec: JobSpec
     max_attempts: int
 
 
@@ -33,8 +33,8 @@ _LIMITED = range(7, JOBS, 20)
 _KEYED = range(3, JOBS, 10)
 
 
-def _spec(number: int) -> Spec:
-    return Spec(
+def _spec(number: int) -> JobSpec:
+    return JobSpec(
         name=f"Job number {number}",
         type="batch",
         entry_point=f"example.handler_{number}",

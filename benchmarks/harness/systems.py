@@ -28,7 +28,7 @@ from benchmarks.harness.processes import (
     wait_for_count,
 )
 from benchmarks.harness.results import Bench
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from tests.support import databases
 from tests.support.logs import TESTER, parts
@@ -85,7 +85,7 @@ def _of_module(name: str) -> Callable[[str], AbstractAsyncContextManager[LaunchO
 async def _our_launching(url: str) -> AsyncIterator[LaunchOne]:
     async with parts(url) as part:
         await part.jobs.register_job(
-            "noop", Spec(name="noop", type="batch", entry_point="bench.noop"), 1, TESTER
+            "noop", JobSpec(name="noop", type="batch", entry_point="bench.noop"), 1, TESTER
         )
         yield lambda: part.jobs.launch("noop", Launch(parameters={"number": 1}), TESTER)
 

@@ -23,9 +23,9 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import python, running
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS, Site, site
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from tests.support.logs import TESTER, Parts, parts, registered
 from tests.support.sample_logs.big_logs import multiply
 
@@ -158,7 +158,7 @@ async def _retried_run(part: Parts) -> None:
     for number in range(REPORTS):
         report = Report(metrics={"step": number})
         await part.executions.progress(launched.run_id, claim.holder, report)
-    failure = Failure("once more", retry_after_ms=0)
+    failure = AttemptFailure("once more", retry_after_ms=0)
     await part.executions.fail(launched.run_id, claim.holder, failure, Report())
 
 
@@ -179,7 +179,7 @@ def _launch_to_end_ms(bench: Bench, workers: int) -> float:
 async def _launch_to_end(own: Site, bench: Bench, workers: int) -> float:
     took: list[float] = []
     async with parts(own.url) as part:
-        spec = Spec(name="noop", type="batch", entry_point="bench.noop")
+        spec = JobSpec(name="noop", type="batch", entry_point="bench.noop")
         await part.jobs.register_job("noop", spec, 1, TESTER)
         async with asyncio.timeout(120):
             living = 0

@@ -28,7 +28,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS, PATH, System, installed_peers, register, site
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from tests.support.logs import TESTER, parts
 
@@ -176,7 +176,7 @@ def _in_process_ms(bench: Bench) -> float:
         context = parts(own.url)
         part = runner.run(context.__aenter__())
         stack.callback(lambda: runner.run(context.__aexit__(None, None, None)))
-        spec = Spec(name=SLUG, type="batch", entry_point=ENTRY_POINT)
+        spec = JobSpec(name=SLUG, type="batch", entry_point=ENTRY_POINT)
         runner.run(part.jobs.register_job(SLUG, spec, 1, TESTER))
 
         def start(timeout_s: float) -> int:

@@ -18,7 +18,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.results import Bench, Row, in_turns
 from benchmarks.harness.systems import OURS, site
 from domain.commands.schedules import Schedules
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from eventlog.pending_work import Ticks
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from worker.followers import Ticker
@@ -76,7 +76,7 @@ async def _tick(url: str, schedules: int) -> float:
 async def _create(part: Parts, schedules: int) -> None:
     """Create schedules that tick each minute, and whose runs may overlap."""
     commands = Schedules(part.jobs)
-    spec = Spec(job="job", cron="* * * * *", overlap="allow_all")
+    spec = ScheduleSpec(job="job", cron="* * * * *", overlap="allow_all")
     names = iter([f"schedule-{number}" for number in range(schedules)])
 
     async def create(names: Iterator[str]) -> None:

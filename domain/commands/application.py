@@ -22,7 +22,7 @@ from eventsourcing.utils import Environment
 from domain import identifiers
 from domain.clock import Clock
 from domain.errors import NotAtHandError, NotFoundError, QuarantinedError, VersionConflictError
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.ports import Claimant, Locked, Log, Origin, RandomSource, Row, Saved, State, Unit
 from domain.quarantine import Quarantine
@@ -65,10 +65,10 @@ class Recalling(Application[UUID]):
         self._given_factory = factory
         self.log_port = log
         self.quarantine = Quarantine()
-        self._pinned = Recent[tuple[UUID, int], Spec](MAX_PINNED_BYTES)
+        self._pinned = Recent[tuple[UUID, int], JobSpec](MAX_PINNED_BYTES)
         # What decisions under the lock lacked, until they are made.
         self._folded: dict[UUID, Aggregate] = {}
-        self._earlier: dict[tuple[UUID, int], Spec] = {}
+        self._earlier: dict[tuple[UUID, int], JobSpec] = {}
         super().__init__()
 
     def construct_env(self, name: str, env: Any = None) -> Environment:  # noqa: ARG002 - the library's signature
@@ -174,7 +174,7 @@ class Recalling(Application[UUID]):
 
     async def pinned_spec(
         self, definition_id: UUID, version: int, locked: Locked | None = None
-    ) -> Spec:
+    ) -> JobSpec:
         """Return a definition's content as of a version. It never changes, so it is kept.
 
         Raises:
@@ -202,7 +202,7 @@ class Recalling(Application[UUID]):
         spec = await self.pinned_spec(definition_id, version)
         self._earlier[definition_id, version] = spec
 
-    async def _earlier_spec(self, definition_id: UUID, version: int) -> Spec:
+    async def _earlier_spec(self, definition_id: UUID, version: int) -> JobSpec:
         def has_version(aggregate: Aggregate) -> bool:
             return cast("JobDefinition", aggregate).current == version
 

@@ -14,9 +14,9 @@ from eventsourcing.domain import Aggregate
 
 from domain.commands.application import SYSTEM, LogApplication
 from domain.errors import DomainError, Issue, NotAtHandError, QuarantinedError, WorkerBuriedError
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.json_values import Json, JsonObject, canonical
 from domain.ports import Claimant, Locked, Offer, Origin
 from domain.quarantine import Passing
@@ -34,7 +34,7 @@ class Claim:
 
     run: JobRun
     holder: Holder
-    spec: Spec
+    spec: JobSpec
     inputs: JsonObject
 
 
@@ -163,7 +163,7 @@ class Executions:
         issues = await decided(lambda: _result_issues(spec, result, effects, application.followers))
         if issues:
             reasons = "; ".join(issue.recorded() for issue in issues)
-            failure = Failure(f"invalid result: {reasons}", "invalid_result")
+            failure = AttemptFailure(f"invalid result: {reasons}", "invalid_result")
             await self.fail(run_id, holder, failure, report)
             return
 
@@ -172,7 +172,9 @@ class Executions:
 
         await self._command(run_id, holder, act, effects, known)
 
-    async def fail(self, run_id: UUID, holder: Holder, failure: Failure, report: Report) -> None:
+    async def fail(
+        self, run_id: UUID, holder: Holder, failure: AttemptFailure, report: Report
+    ) -> None:
         """End the attempt as failed."""
         random = self._application.random.random
 
@@ -256,7 +258,7 @@ class Executions:
         """
         message = f"personal data among its parameters are gone: {', '.join(run.erased)}"
         holder = run.start(worker_id, now)
-        failure = Failure(message, permanent=True)
+        failure = AttemptFailure(message, permanent=True)
         random = self._application.random.random
         run.fail(holder, now, failure, Report(), random)
 
@@ -282,7 +284,7 @@ def _allows(run: JobRun, act: Act, now: datetime) -> bool:
 
 
 def _result_issues(
-    spec: Spec, result: Json, effects: Sequence[Effect], followers: RunFollowers
+    spec: JobSpec, result: Json, effects: Sequence[Effect], followers: RunFollowers
 ) -> list[Issue]:
     size = len(canonical(result))
     if size > MAX_RESULT_BYTES:

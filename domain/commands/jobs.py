@@ -27,7 +27,7 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.identifiers import Slot
-from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, Spec, job_exists
+from domain.jobs.definition import BUILT_IN_JOBS, JobDefinition, JobSpec, job_exists
 from domain.jobs.launching import Launch, request
 from domain.jobs.run import JobRun
 from domain.json_values import JsonObject
@@ -44,7 +44,9 @@ Act = Callable[[JobDefinition, datetime], None]
 class Definitions(LogApplication):
     """The commands of jobs."""
 
-    async def register_job(self, slug: str, spec: Spec, version: int | None, origin: Origin) -> Row:
+    async def register_job(
+        self, slug: str, spec: JobSpec, version: int | None, origin: Origin
+    ) -> Row:
         """Register a job.
 
         Args:
@@ -67,7 +69,7 @@ class Definitions(LogApplication):
         return saved.rows[definition.id]
 
     async def _register_again(
-        self, slug: str, spec: Spec, version: int | None, origin: Origin
+        self, slug: str, spec: JobSpec, version: int | None, origin: Origin
     ) -> Row:
         """Register a job whose slug was taken before."""
         definition_id = identifiers.definition_id(slug)

@@ -34,7 +34,7 @@ from domain.errors import (
 from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
 from domain.ports import Locked, Origin, Row, Saved
-from domain.schedules.calendar import MAX_OPEN_RUNS, Spec, year_issues
+from domain.schedules.calendar import MAX_OPEN_RUNS, ScheduleSpec, year_issues
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import MAX_LAUNCHES, VERSIONS, Past, PastTick
 
@@ -199,7 +199,7 @@ async def _launched(
     raise VersionConflictError("the schedule keeps changing")
 
 
-async def _change(application: LogApplication, schedule_id: UUID, spec: Spec) -> Change:
+async def _change(application: LogApplication, schedule_id: UUID, spec: ScheduleSpec) -> Change:
     schedule = await application.find(Schedule, schedule_id)
     if schedule is None:
         raise NotFoundError("schedule_not_found", "schedule not found")
@@ -209,7 +209,9 @@ async def _change(application: LogApplication, schedule_id: UUID, spec: Spec) ->
     return Change(schedule, definition)
 
 
-async def _refuse_obstacles(change: Change, spec: Spec, launches: int, now: datetime) -> None:
+async def _refuse_obstacles(
+    change: Change, spec: ScheduleSpec, launches: int, now: datetime
+) -> None:
     schedule = change.schedule
     obstacle: str | None = await units.obstacle_of(change, now, spec)
     if has_too_many_runs(schedule, launches):
@@ -227,12 +229,12 @@ class Schedules(Ticking):
 
     # Of clients ----------------------------------------------------------------------------------
 
-    async def create(self, slug: str, spec: Spec, origin: Origin) -> Row:
+    async def create(self, slug: str, spec: ScheduleSpec, origin: Origin) -> Row:
         """Create a schedule, or create it once more after it was deleted.
 
         Raises:
-            InvalidInputError: `Spec.issues` says why; or the job is unknown, launched by the
-                service itself, or does not take the parameters.
+            InvalidInputError: `ScheduleSpec.issues` says why; or the job is unknown, launched by
+                the service itself, or does not take the parameters.
             ConflictError: `schedule_exists`.
         """
         schedule_id = identifiers.schedule_id(slug)
@@ -436,7 +438,7 @@ class Schedules(Ticking):
         schedule.check_not_deleted()
         return schedule
 
-    async def _check(self, spec: Spec, now: datetime) -> None:
+    async def _check(self, spec: ScheduleSpec, now: datetime) -> None:
         """Raise InvalidInputError where nothing could be launched by this content today."""
         definition_id = identifiers.definition_id(spec.job)
         definition = await self._application.standing_definition(definition_id)

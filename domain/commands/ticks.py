@@ -39,7 +39,7 @@ from domain.jobs.run_events import FINAL, RunEvent
 from domain.json_values import JsonObject, escape
 from domain.personal import MARK
 from domain.ports import Log, Origin, Saved, Unit
-from domain.schedules.calendar import MAX_OPEN_RUNS, Obstacle, Spec
+from domain.schedules.calendar import MAX_OPEN_RUNS, Obstacle, ScheduleSpec
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import coming_again, settle
 from domain.schema.validation import decided
@@ -324,7 +324,9 @@ def settle_ticks(change: Change, now: datetime, watched_since: datetime) -> None
     change.goes_on = settled.goes_on
 
 
-async def obstacle_of(change: Change, now: datetime, spec: Spec | None = None) -> Obstacle | None:
+async def obstacle_of(
+    change: Change, now: datetime, spec: ScheduleSpec | None = None
+) -> Obstacle | None:
     """Return what stands in the way of every launch of a schedule, as a version of it says.
 
     That is the current one if none is given.
@@ -342,7 +344,7 @@ async def obstacle_of(change: Change, now: datetime, spec: Spec | None = None) -
 
 
 async def check(
-    spec: Spec, definition: JobDefinition | None, by: str, now: datetime
+    spec: ScheduleSpec, definition: JobDefinition | None, by: str, now: datetime
 ) -> dict[str, Any]:
     """Return what runs that are launched now by this content say, but for their context.
 

@@ -358,7 +358,7 @@ BY_ITSELF = "system"
 
 
 @dataclass(frozen=True)
-class Failure:
+class GroupedFailure:
     """A failed attempt, as far as its group needs to know it.
 
     Attributes:
@@ -419,7 +419,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
     # Of the log
 
     @classmethod
-    def open(cls, about: About, failures: Sequence[Failure], now: datetime) -> Self:
+    def open(cls, about: About, failures: Sequence[GroupedFailure], now: datetime) -> Self:
         """Open a group with its first failures, which are in order."""
         likeness = about.likeness
         group_id = failure_group_id(likeness.fingerprint)
@@ -443,7 +443,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
             positions=[one.position for one in failures],
         )
 
-    def recur(self, failures: Sequence[Failure], now: datetime) -> None:
+    def recur(self, failures: Sequence[GroupedFailure], now: datetime) -> None:
         """Note more failures, which are in order; the first that is news reopens the group."""
         last = failures[-1]
         self.trigger_event(
@@ -493,7 +493,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
     def _reopen(self, by: str, run_id: str | None, now: datetime) -> None:
         self.trigger_event(FailureGroup.Reopened, timestamp=self._at(now), by=by, run_id=run_id)
 
-    def _is_news(self, failure: Failure) -> bool:
+    def _is_news(self, failure: GroupedFailure) -> bool:
         """Return whether a failure says that what was resolved is not."""
         resolved_at = self.state["resolved_at"]
         if resolved_at is not None and failure.at <= from_iso(resolved_at):
@@ -507,7 +507,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
         return max(at, self.modified_on)
 
 
-def _versions_of(failures: Sequence[Failure]) -> list[int]:
+def _versions_of(failures: Sequence[GroupedFailure]) -> list[int]:
     """Return the versions of the job in which these attempts failed, in order."""
     versions = [failure.version for failure in failures]
     return united([], versions)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.failures.group import About, Failed, Failure, FailureGroup, Likeness, likeness
+from domain.failures.group import About, Failed, FailureGroup, GroupedFailure, Likeness, likeness
 from domain.identifiers import failure_group_id
 
 
@@ -25,7 +25,7 @@ class FoundFailure:
 
     job: str
     failed: Failed
-    failure: Failure
+    failure: GroupedFailure
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Alike:
     """Findings of one group."""
 
     about: About | None = None
-    failures: list[Failure] = field(default_factory=list)
+    failures: list[GroupedFailure] = field(default_factory=list)
     recovered: int = 0
 
 

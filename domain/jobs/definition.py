@@ -1,8 +1,8 @@
 """A job: what may be launched, with which parameters, limits, time and retries.
 
 First its limits (`RateLimit`, `Retention`, `Unique`) and the rules by which a definition is
-refused; then what a version says (`Spec`), and the aggregate (`JobDefinition`). Each revision is a
-version of its own, and the events keep all of them.
+refused; then the content of a version (`JobSpec`), and the aggregate (`JobDefinition`). Each
+revision is a version of its own, and the events keep all of them.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -363,7 +363,7 @@ RUNTIMES = ("python", "node", "docker", "module")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec:
+class JobSpec:
     """What a version says (contract, section 2); JSON parts keep the clients' camelCase keys."""
 
     name: str
@@ -432,14 +432,14 @@ class Spec:
         return issues + isolation_issues(self.isolation, self.entry_point)
 
 
-SPEC_FIELDS = tuple(one.name for one in fields(Spec))
+SPEC_FIELDS = tuple(one.name for one in fields(JobSpec))
 
 
-BUILT_IN_JOBS: dict[str, Spec] = {}
+BUILT_IN_JOBS: dict[str, JobSpec] = {}
 """The jobs that the program registers itself and launches runs of, by slug, in lower case."""
 
 
-def add_built_in_jobs(specs: Mapping[str, Spec]) -> None:
+def add_built_in_jobs(specs: Mapping[str, JobSpec]) -> None:
     """Reserve slugs and entry points, in the whole process, for jobs that come with the program."""
     BUILT_IN_JOBS.update(specs)
 
@@ -601,10 +601,10 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         return self.state["version"]
 
     @cached_property
-    def spec(self) -> Spec:
+    def spec(self) -> JobSpec:
         """The content of the current version."""
         content: dict[str, Any] = {**self.state}
-        return Spec(**{name: content[name] for name in SPEC_FIELDS})
+        return JobSpec(**{name: content[name] for name in SPEC_FIELDS})
 
     @property
     def is_paused(self) -> bool:
@@ -615,7 +615,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         return self.state["deleted_at"] is not None
 
     @classmethod
-    def register(cls, slug: str, spec: Spec, version: int, now: datetime) -> Self:
+    def register(cls, slug: str, spec: JobSpec, version: int, now: datetime) -> Self:
         """Register a job.
 
         That its slug is free is decided by the log, for the id is derived from the slug.
@@ -683,7 +683,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         refuse_deletion(self.slug, has_unfinished_runs=has_unfinished_runs)
         self.trigger_event(self.Deleted, timestamp=self._at(now))
 
-    def register_again(self, slug: str, spec: Spec, version: int | None, now: datetime) -> None:
+    def register_again(self, slug: str, spec: JobSpec, version: int | None, now: datetime) -> None:
         """Register the job again after its deletion.
 
         Runs are pinned to versions for good, so no number is used twice.

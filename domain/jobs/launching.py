@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.clock import cut_to_ms, later, ms_between
 from domain.errors import ConflictError, InvalidInputError, Issue
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import (
     FAIR,
@@ -38,7 +38,7 @@ WHOLE_JOB = ""
 """Stands for the value where all runs of a job count together, or a run has none."""
 
 
-def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
+def concurrency_value(spec: JobSpec, parameters: JsonObject) -> str | None:
     """Return what few runs of one job may share while running, as canonical JSON.
 
     None: nothing binds them.
@@ -46,7 +46,7 @@ def concurrency_value(spec: Spec, parameters: JsonObject) -> str | None:
     return _value(spec.concurrency_key, parameters)
 
 
-def groups_of(spec: Spec, parameters: JsonObject) -> dict[str, str]:
+def groups_of(spec: JobSpec, parameters: JsonObject) -> dict[str, str]:
     """Return by the kind of limit the value by which a run counts; a run without one is free."""
     groups: dict[str, str] = {}
     if spec.rate is not None:
@@ -75,7 +75,7 @@ def counts_by(name: str | None, value: str | None, parameters: JsonObject) -> bo
     return value == _value(name, parameters)
 
 
-def key_issues(spec: Spec, parameters: JsonObject) -> list[Issue]:
+def key_issues(spec: JobSpec, parameters: JsonObject) -> list[Issue]:
     """Return what is wrong with the values by which the job's runs are limited."""
     issues: list[Issue] = []
     for name in spec.open_parameters:
@@ -228,7 +228,7 @@ def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:
     return created_at
 
 
-def relaunch(pinned: Spec, old: JobRun, first_due_at: datetime) -> Launch:
+def relaunch(pinned: JobSpec, old: JobRun, first_due_at: datetime) -> Launch:
     """Return a launch that repeats an ended run.
 
     It has the run's parameters and context, and the overrides of the run's own launch.

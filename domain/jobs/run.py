@@ -23,7 +23,7 @@ from domain.jobs import run_events
 from domain.jobs.run_events import (
     FINAL,
     MAX_DELAY_MS,
-    Failure,
+    AttemptFailure,
     FailureReason,
     Holder,
     Report,
@@ -256,7 +256,7 @@ class JobRun(Stateful[RunState], Aggregate):
         self,
         holder: Holder,
         now: datetime,
-        failure: Failure,
+        failure: AttemptFailure,
         report: Report,
         random: Callable[[], float],
     ) -> None:

@@ -1,9 +1,9 @@
 """The events of a run, and the values and state that they move.
 
-First the retry policy and the values of commands and events (`Holder`, `Report`, `Failure`); then
-what of a handler's reports fits into a run (`fitting`); then the state (`RunState`), and the
-events. Topics and fields of events are the on-disk format; `evolve` says what an event does to the
-state, in the aggregate (`JobRun`) as in its row.
+First the retry policy and the values of commands and events (`Holder`, `Report`,
+`AttemptFailure`); then what of a handler's reports fits into a run (`fitting`); then the state
+(`RunState`), and the events. Topics and fields of events are the on-disk format; `evolve` says
+what an event does to the state, in the aggregate (`JobRun`) as in its row.
 """
 
 from collections.abc import Callable, Mapping
@@ -157,7 +157,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Failure:
+class AttemptFailure:
     """Why an attempt failed, and whether another one makes sense.
 
     Attributes:

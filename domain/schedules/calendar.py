@@ -1,8 +1,8 @@
 """When the ticks of a schedule are due, and whether a due tick launches a run. Pure.
 
-First cron expressions on a zone's clocks (`Cron`); then what a version of a schedule says (`Spec`)
-and its ticks in order (`Calendar`); then what becomes of a due tick (`verdict`). The same input
-gives the same answer in every process.
+First cron expressions on a zone's clocks (`Cron`); then the content of a schedule's version
+(`ScheduleSpec`) and its ticks in order (`Calendar`); then what becomes of a due tick (`verdict`).
+The same input gives the same answer in every process.
 """
 
 from __future__ import annotations
@@ -325,7 +325,7 @@ followed for fifty years."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spec:
+class ScheduleSpec:
     """What a version of a schedule says. The contract's section 10 gives the fields.
 
     Attributes:
@@ -452,7 +452,7 @@ class Tick:
 class Calendar:
     """The ticks of a schedule in one version, in order."""
 
-    def __init__(self, schedule_id: UUID, spec: Spec) -> None:
+    def __init__(self, schedule_id: UUID, spec: ScheduleSpec) -> None:
         """Read the content.
 
         Raises:
@@ -645,7 +645,7 @@ LAUNCHED = Verdict("launched")
 BUFFERED = Verdict("buffered")
 
 
-def verdict(spec: Spec, tick: Tick, situation: Situation) -> Verdict:
+def verdict(spec: ScheduleSpec, tick: Tick, situation: Situation) -> Verdict:
     """Return what becomes of a tick that is due."""
     reason = _hindrance(spec, tick, situation)
     if reason is not None:
@@ -660,7 +660,7 @@ def verdict(spec: Spec, tick: Tick, situation: Situation) -> Verdict:
     return decided
 
 
-def _hindrance(spec: Spec, tick: Tick, situation: Situation) -> SkipReason | None:
+def _hindrance(spec: ScheduleSpec, tick: Tick, situation: Situation) -> SkipReason | None:
     """Return why a tick is skipped whatever runs, what holds for all of a time first."""
     reason = hindrance_of_all(situation)
     if reason is not None:
@@ -679,7 +679,7 @@ def hindrance_of_all(situation: Situation) -> SkipReason | None:
     return situation.obstacle
 
 
-def missed_before(spec: Spec, watched_since: datetime) -> datetime:
+def missed_before(spec: ScheduleSpec, watched_since: datetime) -> datetime:
     """Return before when a tick must have fired to be missed.
 
     How late those are who look at the clock is no matter: only for how long nobody did.
@@ -687,7 +687,7 @@ def missed_before(spec: Spec, watched_since: datetime) -> datetime:
     return later(watched_since, -spec.catch_up_ms)
 
 
-def _overlapping(spec: Spec, situation: Situation) -> Verdict:
+def _overlapping(spec: ScheduleSpec, situation: Situation) -> Verdict:
     """Return what becomes of a tick while a run has not ended, or others wait."""
     match spec.overlap:
         case "skip":

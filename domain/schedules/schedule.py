@@ -25,8 +25,8 @@ from domain.schedules.calendar import (
     MAX_BUFFERED,
     Calendar,
     Overlap,
+    ScheduleSpec,
     SkipReason,
-    Spec,
     Stretch,
     Tick,
 )
@@ -379,7 +379,7 @@ BY_ITSELF = "system"
 _BAD_ENDS = frozenset({"failed", "expired"})
 
 
-_SPEC_FIELDS = tuple(one.name for one in fields(Spec))
+_SPEC_FIELDS = tuple(one.name for one in fields(ScheduleSpec))
 
 
 class Schedule(Stateful[ScheduleState], Aggregate):
@@ -422,10 +422,10 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         return self.state["version"]
 
     @cached_property
-    def spec(self) -> Spec:
+    def spec(self) -> ScheduleSpec:
         """The content of its version."""
         content: dict[str, Any] = {**self.state}
-        return Spec(**{name: content[name] for name in _SPEC_FIELDS})
+        return ScheduleSpec(**{name: content[name] for name in _SPEC_FIELDS})
 
     @property
     def is_paused(self) -> bool:
@@ -483,11 +483,11 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     # Commands of clients
 
     @classmethod
-    def create(cls, slug: str, spec: Spec, now: datetime) -> Self:
+    def create(cls, slug: str, spec: ScheduleSpec, now: datetime) -> Self:
         """Create a schedule. That its name is free is decided by the log, as with jobs.
 
         Raises:
-            InvalidInputError: `Spec.issues` says why.
+            InvalidInputError: `ScheduleSpec.issues` says why.
         """
         _refuse(spec.issues())
         own_id = schedule_id(slug)
@@ -502,12 +502,12 @@ class Schedule(Stateful[ScheduleState], Aggregate):
             next_at=_next_at(own_id, spec, at),
         )
 
-    def recreate(self, spec: Spec, now: datetime) -> None:
+    def recreate(self, spec: ScheduleSpec, now: datetime) -> None:
         """Create a schedule once more that was deleted.
 
         Raises:
             ConflictError: `schedule_exists`, it is not deleted.
-            InvalidInputError: `Spec.issues` says why.
+            InvalidInputError: `ScheduleSpec.issues` says why.
         """
         if not self.is_deleted:
             message = f"schedule {self.slug} already exists; change it by PATCH"
@@ -529,7 +529,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         One that is due and has not fired keeps its time, and obeys the new version.
 
         Args:
-            changes: the given fields of `Spec`.
+            changes: the given fields of `ScheduleSpec`.
             now: the database's present.
 
         Raises:
@@ -784,7 +784,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
 def _next_at(
     own_id: UUID,
-    spec: Spec,
+    spec: ScheduleSpec,
     after: datetime,
     carried: Sequence[Tick] = (),
     but_for: Collection[datetime] = (),
@@ -798,7 +798,7 @@ def _next_at(
     return min(fire_at, default=None)
 
 
-def _differing(changes: dict[str, Any], spec: Spec) -> dict[str, Any]:
+def _differing(changes: dict[str, Any], spec: ScheduleSpec) -> dict[str, Any]:
     old = vars(spec)
 
     def differs(name: str) -> bool:

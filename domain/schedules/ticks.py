@@ -16,9 +16,9 @@ from domain.schedules import schedule as events
 from domain.schedules.calendar import (
     Calendar,
     Obstacle,
+    ScheduleSpec,
     Situation,
     SkipReason,
-    Spec,
     Stretch,
     Tick,
     Verdict,
@@ -41,7 +41,7 @@ class Span:
     """
 
     begun_at: datetime
-    spec: Spec | None
+    spec: ScheduleSpec | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class PastTick:
     """
 
     due_at: datetime
-    spec: Spec
+    spec: ScheduleSpec
     runs: int = 0
 
 
@@ -86,7 +86,7 @@ class Past:
         """Take in the next event of `VERSIONS`."""
         match event:
             case events.Registered() | events.RegisteredAnew():
-                self.spans.append(Span(event.timestamp, Spec(**event.spec)))
+                self.spans.append(Span(event.timestamp, ScheduleSpec(**event.spec)))
             case events.Revised():
                 before = self.spans[-1].spec
                 if before is not None:
@@ -112,7 +112,7 @@ class Past:
             last = min(following.begun_at, end)
             yield from self._ticks_of(span.spec, after, last)
 
-    def _ticks_of(self, spec: Spec, after: datetime, last: datetime) -> Iterator[PastTick]:
+    def _ticks_of(self, spec: ScheduleSpec, after: datetime, last: datetime) -> Iterator[PastTick]:
         calendar = Calendar(self.schedule_id, spec)
         for tick in calendar.ticks_after(after):
             if tick.due_at > last:

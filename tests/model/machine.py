@@ -8,7 +8,7 @@ import httpx
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 
 from domain.commands.executions import Claim
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.model.model import FINAL, Job, Model, Run
@@ -64,7 +64,7 @@ class Machine(RuleBasedStateMachine):
         """Compare the tables with the log; end what has not ended, for the next begins alone."""
         assert self.service.do(self._differences()) == 0
         for run_id in list(self.holders):
-            over = Failure("over", permanent=True)
+            over = AttemptFailure("over", permanent=True)
             self._end(self.model.runs[run_id], "fail", over, Report())
         for run in self.model.runs.values():
             if run.status not in FINAL:

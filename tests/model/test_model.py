@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from domain.errors import ConflictError, StaleExecutionError
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from tests.model.machine import WORKERS, Machine
 from tests.model.model import Run
 from tests.model.service import running
@@ -112,7 +112,7 @@ class Commands(Machine):
     @rule(choice=choices, permanent=st.booleans())
     def fail(self, choice: int, *, permanent: bool) -> None:
         run = self._held(choice)
-        self._end(run, "fail", Failure("it broke", permanent=permanent), Report())
+        self._end(run, "fail", AttemptFailure("it broke", permanent=permanent), Report())
         if permanent and not run.cancel_requested:
             run.note("attempt_failed", "failed")
         else:

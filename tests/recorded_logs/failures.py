@@ -4,7 +4,14 @@ from datetime import timedelta
 
 from domain.clock import later
 from domain.commands.failures import Failures
-from domain.failures.group import About, Failed, Failure, FailureGroup, FailureWatch, likeness
+from domain.failures.group import (
+    About,
+    Failed,
+    FailureGroup,
+    FailureWatch,
+    GroupedFailure,
+    likeness,
+)
 from domain.identifiers import FAILURE_WATCH_ID, definition_id
 from eventlog.failures import FailureSearch
 from tests.support.logs import TESTER, Parts
@@ -24,10 +31,10 @@ async def failures(part: Parts) -> None:
     like = likeness(Failed(job_id, "error", "order 1 not found"))
     about = About(job_id, "Report", "error", like)
     begun = part.jobs.clock() - timedelta(minutes=10)
-    first = Failure(part.jobs.new_id(), begun, 1, after + 1)
+    first = GroupedFailure(part.jobs.new_id(), begun, 1, after + 1)
     group = FailureGroup.open(about, [first], begun)
     group.resolve("tester", 2, later(begun, 60_000))
-    news = Failure(part.jobs.new_id(), later(begun, 120_000), 2, after + 2)
+    news = GroupedFailure(part.jobs.new_id(), later(begun, 120_000), 2, after + 2)
     group.recur([news], later(begun, 180_000))
     group.recover(1, later(begun, 240_000))
     group.ignore("tester", later(begun, 300_000))

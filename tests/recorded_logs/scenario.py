@@ -11,9 +11,9 @@ from catalog.build import BuildTarget
 from catalog.commands import Catalog
 from catalog.follower import BUILT, COMMIT_METRIC, INGESTED, TEMPLATES_CONTEXT
 from catalog.repository import App
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.json_values import Json, JsonObject
 from domain.log_archive import ArchivedEvents, LogArchive
 from domain.run_followers import Effect
@@ -35,7 +35,7 @@ EVERY_JSON: Json = {
     "deep": {"a": [[]]},
 }
 
-AT_ONCE = Failure("boom", retry_after_ms=0)
+AT_ONCE = AttemptFailure("boom", retry_after_ms=0)
 
 
 async def play(url: str) -> None:
@@ -54,7 +54,7 @@ async def play(url: str) -> None:
 
 
 async def _jobs(part: Parts) -> None:
-    spec = Spec(
+    spec = JobSpec(
         name="Report",
         type="batch",
         entry_point="example.report",
@@ -115,7 +115,10 @@ async def _runs(part: Parts) -> None:
     run_id, holder = await started(idempotency_key="once", body={"day": "friday"})
     await does.fail(run_id, holder, AT_ONCE, Report({"tries": 1}))
     await does.fail(
-        run_id, await _claim(part, worker, run_id), Failure("boom again"), Report({"tries": 2})
+        run_id,
+        await _claim(part, worker, run_id),
+        AttemptFailure("boom again"),
+        Report({"tries": 2}),
     )
     run_id, holder = await started(max_attempts=1)
     await does.time_out(run_id, holder, Report())
@@ -179,7 +182,7 @@ async def _apps(part: Parts) -> None:
     await does.succeed(run_id, holder, None, Report(), built)
     failing = await catalog.request_build("shop", BuildTarget(git_branch="main"), TESTER)
     await _claim_and(part, worker, does.hand_back)
-    broken = Failure("no such base image", permanent=True)
+    broken = AttemptFailure("no such base image", permanent=True)
     run_id, holder = await _claim_next(part, worker)
     await does.progress(run_id, holder, told)
     await does.fail(run_id, holder, broken, Report())
@@ -208,7 +211,7 @@ async def _subjects(part: Parts) -> None:
         "day": {"type": "string"},
     }
     sql: dict[str, Json] = {"type": "object", "properties": properties}
-    spec = Spec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql)
+    spec = JobSpec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql)
     await part.jobs.register_job("letter", spec, 1, TESTER)
     worker = await part.worker("worker-c")
     given: dict[str, Json] = {

@@ -8,7 +8,7 @@ from domain.clock import to_iso
 from domain.identifiers import definition_id
 from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import settle
 from tests.support.logs import TESTER, Parts
@@ -31,7 +31,7 @@ async def schedules(part: Parts) -> None:
         await part.jobs.save(schedule, *runs, origin=TESTER)
         return runs[0].id if runs else None
 
-    spec = Spec(
+    spec = ScheduleSpec(
         job="report",
         parameters={"day": "sunday"},
         every_ms=60_000,

@@ -1,6 +1,6 @@
 """A job whose runs are unique, with a run that gave way to another one, for a recording."""
 
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
 from tests.support.logs import TESTER, Parts
@@ -9,7 +9,7 @@ from tests.support.logs import TESTER, Parts
 async def unique(part: Parts) -> None:
     """Launch the same twice."""
     latest: JsonObject = {"key": ["day"], "until": "end", "onConflict": "replace"}
-    spec = Spec(
+    spec = JobSpec(
         name="Latest report",
         type="batch",
         entry_point="example.latest",

@@ -17,7 +17,7 @@ from cli.composition import FOLLOWERS
 from domain.commands.executions import Executions, Sweeps
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.ports import Origin
 from domain.run_followers import RunFollower
 from domain.workers import Presence
@@ -132,7 +132,7 @@ async def registered(
 ) -> str:
     """Register a job and return its slug."""
     await jobs.register_job(
-        slug, Spec(name=slug, type="batch", entry_point=entry_point, **spec), 1, TESTER
+        slug, JobSpec(name=slug, type="batch", entry_point=entry_point, **spec), 1, TESTER
     )
     return slug
 

@@ -11,7 +11,7 @@ from eventsourcing.utils import get_topic
 
 from domain.clock import to_iso
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from eventlog.encoding import PlainMapper, PlainTranscoder
 from projections.envelope import Envelope, EventRow, to_envelope
 
@@ -67,7 +67,7 @@ def a_run(**changes: Any) -> JobRun:
 
 def failing(run: JobRun, holder: Holder, ms: float, message: str = "boom") -> None:
     """Fail the run's attempt."""
-    run.fail(holder, at(ms), Failure(message), Report(), half)
+    run.fail(holder, at(ms), AttemptFailure(message), Report(), half)
 
 
 def topics(events: Sequence[object]) -> list[str]:

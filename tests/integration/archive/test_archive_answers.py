@@ -18,7 +18,7 @@ from domain.clock import from_iso
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import FINAL, Failure, Report
+from domain.jobs.run_events import FINAL, AttemptFailure, Report
 from eventlog.database.connection import Database
 from eventlog.explain import explain_then
 from eventlog.failures import FailureSearch
@@ -62,7 +62,7 @@ async def fail_one(part: Parts) -> None:
     await part.jobs.launch(slug, Launch(), TESTER)
     worker_id = await part.worker("unlucky")
     [claim] = await part.executions.claim(worker_id, 1)
-    failure = Failure("out of luck")
+    failure = AttemptFailure("out of luck")
     await part.executions.fail(claim.run.id, claim.holder, failure, Report())
 
 

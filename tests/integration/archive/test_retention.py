@@ -12,7 +12,7 @@ import pytest
 
 from domain.clock import Clock
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.archive import retention
 from eventlog.archive.retention import Archiving, Retainer
@@ -73,7 +73,7 @@ async def _ended(part: Parts, slug: str, *, well: bool) -> UUID:
     if well:
         await part.executions.succeed(run_id, claim.holder, {"rows": 3}, Report())
     else:
-        failure = Failure("it broke", "permanent_error", permanent=True)
+        failure = AttemptFailure("it broke", "permanent_error", permanent=True)
         await part.executions.fail(run_id, claim.holder, failure, Report())
     return run_id
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.bulk import Order
 from domain.commands.bulk import BulkOperations, BulkSteps, Preview
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from domain.ports import Row
 from eventlog.history.as_of import Selected
@@ -44,7 +44,7 @@ class Scene:
         if well:
             await self.part.executions.succeed(run_id, holder, None, Report())
         else:
-            failure = Failure("boom", permanent=True)
+            failure = AttemptFailure("boom", permanent=True)
             await self.part.executions.fail(run_id, holder, failure, Report())
         return run_id
 

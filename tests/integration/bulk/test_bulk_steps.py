@@ -12,7 +12,7 @@ from domain.bulk import BulkOperation, Order
 from domain.commands import bulk as steps
 from domain.errors import ConflictError, InvalidInputError, VersionConflictError
 from domain.identifiers import event_id
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from domain.ports import Origin
 from eventlog.pending_work import OpenOperations
@@ -252,7 +252,7 @@ async def test_what_is_launched_anew_keeps_the_start_deadline_of_its_launch(scen
     run_id = await scene.launch(max_attempts=2, start_deadline_ms=3_600_000)
     for _ in range(2):
         [claim] = await part.executions.claim("w", 1)
-        failure = Failure("boom", retry_after_ms=0)
+        failure = AttemptFailure("boom", retry_after_ms=0)
         await part.executions.fail(run_id, claim.holder, failure, Report())
     await part.jobs.retry(run_id, TESTER)
     await scene.finish(await scene.start("retry", "job=job", "status=failed"))

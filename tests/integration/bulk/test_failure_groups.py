@@ -8,7 +8,7 @@ from domain.bulk import failed_so
 from domain.commands.failures import Failures
 from domain.filters import conditions_of
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Origin
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import opened
@@ -31,7 +31,7 @@ FORMER = """
 async def fail(scene: Scene, message: str) -> UUID:
     """Let the next run's attempt fail."""
     [claim] = await scene.part.executions.claim("w", 1)
-    failure = Failure(message, retry_after_ms=0)
+    failure = AttemptFailure(message, retry_after_ms=0)
     await scene.part.executions.fail(claim.run.id, claim.holder, failure, Report())
     return claim.run.id
 

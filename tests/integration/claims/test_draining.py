@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from eventlog import workers
 from tests.support.logs import TESTER, Parts, query, registered
@@ -28,7 +28,7 @@ async def test_no_claim_of_a_drained_worker_gets_through(part: Parts) -> None:
 
 
 async def test_a_drained_worker_lets_what_runs_come_to_its_end(part: Parts, tmp_path: Path) -> None:
-    spec = Spec(name="count", type="batch", entry_point="test.count")
+    spec = JobSpec(name="count", type="batch", entry_point="test.count")
     await part.jobs.register_job("count", spec, 1, TESTER)
     gate = tmp_path / "gate"
     launch = Launch(parameters={"lines": 1, "until": str(gate)})

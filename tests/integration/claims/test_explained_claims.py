@@ -10,7 +10,7 @@ from uuid import UUID
 import orjson
 
 from domain.clock import cut_to_ms
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.ports import Offer
 from domain.workers import Presence
 from eventlog.explain import explain_now
@@ -159,7 +159,7 @@ async def _check(part: Parts, connection: Connection, runs: list[dict[str, Any]]
 
 async def test_what_nothing_keeps_is_what_the_next_claims_take(part: Parts) -> None:
     for slug, spec in JOBS.items():
-        await part.jobs.register_job(slug, Spec(name=slug, type="batch", **spec), 1, TESTER)
+        await part.jobs.register_job(slug, JobSpec(name=slug, type="batch", **spec), 1, TESTER)
     await part.jobs.pause_job("paused", None, TESTER)
     for worker in WORKERS:
         await worker.register(part)

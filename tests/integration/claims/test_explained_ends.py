@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.commands.executions import Claim
-from domain.jobs.run_events import Failure, FailureReason, Report
+from domain.jobs.run_events import AttemptFailure, FailureReason, Report
 from tests.integration.claims.test_explanations import Found, explained, launched
 from tests.support.logs import TESTER, Parts, registered
 
@@ -51,7 +51,7 @@ async def test_each_failure_is_told_with_its_evidence(part: Parts) -> None:
     await _prepared(part)
     for failure_reason, message, details in FAILURES:
         claim = await _claimed(part)
-        failure = Failure(message, failure_reason)
+        failure = AttemptFailure(message, failure_reason)
         await part.executions.fail(claim.run.id, claim.holder, failure, Report())
         reason = await _ended(part, claim.run.id)
         assert (reason["code"], reason["message"]) == (failure_reason, message)

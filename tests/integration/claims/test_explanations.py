@@ -7,9 +7,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Offer
 from eventlog import workers
 from eventlog.explain import explain_now, explain_then
@@ -52,7 +52,7 @@ async def _failed_once(part: Parts) -> str:
     await part.worker("w")
     run_id = await launched(part, slug)
     [claim] = await part.executions.claim("w", 1)
-    await part.executions.fail(claim.run.id, claim.holder, Failure("ouch"), Report())
+    await part.executions.fail(claim.run.id, claim.holder, AttemptFailure("ouch"), Report())
     return run_id
 
 
@@ -160,7 +160,7 @@ async def _under_way(part: Parts) -> str:
 async def _next(part: Parts) -> str:
     """Let others come first that none but another worker executes, or whose job is full."""
     full = await registered(part.jobs, "full", max_concurrent_runs=1)
-    other = Spec(name="other", type="batch", entry_point="other")
+    other = JobSpec(name="other", type="batch", entry_point="other")
     await part.jobs.register_job("other", other, 1, TESTER)
     await part.worker("v", entry_points=["other"])
     await part.worker("w", entry_points=["test.noop"])

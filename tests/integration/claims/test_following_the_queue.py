@@ -14,7 +14,7 @@ import pytest
 from domain.commands.executions import Claim
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from projections.flow import claims, pending_queue
 from tests.support.logs import TESTER, Parts, parts, query, registered
@@ -127,7 +127,7 @@ class _Walk:
         if how < 0.5:
             await executions.succeed(run_id, holder, None, Report())
         elif how < 0.7:
-            await executions.fail(run_id, holder, Failure("once more"), Report())
+            await executions.fail(run_id, holder, AttemptFailure("once more"), Report())
         else:
             await executions.hand_back(run_id, holder)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from domain.commands.executions import Claims, Executions
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.ports import Offer
 from tests.support.logs import TESTER, Parts, parts, query
@@ -67,7 +67,7 @@ async def test_a_launch_takes_two_claims_at_most_however_many_workers_are_idle(
     monkeypatch.setattr(claiming, "TURN_S", ENOUGH_S)
     monkeypatch.setattr(claiming, "MAX_WAIT_FOR_TURN_S", ENOUGH_S)
     jobs = idle[0].jobs
-    spec = Spec(name="job", type="batch", entry_point="test.noop")
+    spec = JobSpec(name="job", type="batch", entry_point="test.noop")
     await jobs.register_job("job", spec, 1, TESTER)
     CountedExecutions.claims = 0
     for number in range(1, LAUNCHES + 1):

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from eventlog.claims import DUE_RUNS, MOST_DUE, MOST_RUNS, UNOFFERED_RUNS, due_runs, unoffered_runs
 from tests.support.databases import Filled
@@ -48,7 +48,7 @@ async def waiting(filled: Filled) -> str:
 async def _fill(url: str) -> None:
     async with parts(url) as part:
         for number in range(JOBS):
-            spec = Spec(name="x", type="batch", entry_point=f"point-{number}")
+            spec = JobSpec(name="x", type="batch", entry_point=f"point-{number}")
             await part.jobs.register_job(f"job-{number}", spec, 1, TESTER)
         await part.jobs.launch("job-1", Launch(), TESTER)
     with psycopg.connect(url, autocommit=True) as connection:

@@ -11,7 +11,7 @@ import pytest
 
 from domain.errors import ConflictError, VersionConflictError
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from projections.envelope import Envelope
@@ -62,7 +62,7 @@ class _Race:
                 if end < 0.6:
                     await part.executions.succeed(run_id, holder, None, Report())
                 elif end < 0.8:
-                    await part.executions.fail(run_id, holder, Failure("racing"), Report())
+                    await part.executions.fail(run_id, holder, AttemptFailure("racing"), Report())
                 else:
                     await part.executions.hand_back(run_id, holder)
 

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from domain.commands.executions import Claim
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from domain.ports import Offer
@@ -26,7 +26,7 @@ STEPS = 40
 async def _register(part: Parts, *entry_points: str) -> None:
     for entry_point in entry_points:
         slug = entry_point.replace(".", "-")
-        spec = Spec(name=slug, type="batch", entry_point=entry_point)
+        spec = JobSpec(name=slug, type="batch", entry_point=entry_point)
         await part.jobs.register_job(slug, spec, 1, TESTER)
 
 
@@ -74,7 +74,7 @@ async def test_behind_full_jobs_a_worker_finds_what_it_executes(
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 3)
     monkeypatch.setattr(claims, "EXTRA_OF_QUEUE", 0)
     await _register(part, "theirs.b", "both.c")
-    full = Spec(name="x", type="batch", entry_point="ours.a", max_concurrent_runs=1)
+    full = JobSpec(name="x", type="batch", entry_point="ours.a", max_concurrent_runs=1)
     await part.jobs.register_job("ours-a", full, 1, TESTER)
     await part.worker("w")
     first, *_ = [await _launch(part, "ours.a") for _ in range(10)]

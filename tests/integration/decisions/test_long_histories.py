@@ -8,7 +8,7 @@ from catalog.commands import Catalog
 from catalog.repository import App
 from domain.commands.executions import Claim
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from eventlog.database.connection import Database
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
@@ -46,7 +46,7 @@ async def check_tables(part: Parts) -> None:
 async def test_ends_and_claims_read_no_history(part: Parts) -> None:
     [claim] = await running(part)
     ending = part.executions.fail(
-        claim.run.id, claim.holder, Failure("boom", retry_after_ms=0), Report()
+        claim.run.id, claim.holder, AttemptFailure("boom", retry_after_ms=0), Report()
     )
     read, _ = await log_rows_read(part, ending)
     assert read <= FEW
@@ -127,7 +127,7 @@ async def test_an_app_with_large_previews_is_ingested_again_without_reading_them
     query(part.url, spoilt, tiles)
     tracemalloc.start()
     failing = part.executions.fail(
-        claim.run.id, claim.holder, Failure("boom", retry_after_ms=0), Report()
+        claim.run.id, claim.holder, AttemptFailure("boom", retry_after_ms=0), Report()
     )
     read, _ = await log_rows_read(part, failing)
     [again] = await part.executions.claim("w", 1)

@@ -9,7 +9,7 @@ from catalog.commands import Catalog
 from catalog.repository import App, repository_id
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from eventlog.database.connection import Database
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.rebuild.staging import Difference
@@ -54,7 +54,7 @@ async def test_runs_that_an_older_version_has_launched_are_claimed_and_retried(p
     one, _, _ = claims
     told = Report(context={"told": True})
     await part.executions.progress(one.run.id, one.holder, told)
-    await part.executions.fail(one.run.id, one.holder, Failure("boom"), Report())
+    await part.executions.fail(one.run.id, one.holder, AttemptFailure("boom"), Report())
     again = await part.jobs.run(one.run.id)
     assert again.scheduled_at > now() + timedelta(seconds=30)
     assert await part.sweeps.recover([("w", 0)], "observer") == ids[1:]
@@ -96,7 +96,7 @@ async def test_an_app_that_an_older_version_has_moved_on_follows_its_run(part: P
     assert query(part.url, MOVED_BY_AN_OLDER_VERSION)
     [claim] = await part.executions.claim("w", 1)
     assert query(part.url, MOVED_BY_AN_OLDER_VERSION)
-    never = Failure("never", permanent=True)
+    never = AttemptFailure("never", permanent=True)
     await part.executions.fail(claim.run.id, claim.holder, never, Report())
     status = "SELECT ingest_status, ingest_error FROM repositories WHERE aggregate_id = %s"
     assert query(part.url, status, repository_id("shop")) == [("failed", "never")]

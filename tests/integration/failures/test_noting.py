@@ -10,7 +10,7 @@ import pytest
 from domain.commands import failures as commands
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Origin
 from eventlog import failures as searching
 from eventlog.database.connection import Database
@@ -60,7 +60,7 @@ class Scene:
     async def fail(self, message: str = BOOM) -> UUID:
         """Let the next run's attempt fail."""
         [claim] = await self.part.executions.claim("w", 1)
-        failure = Failure(message, retry_after_ms=0)
+        failure = AttemptFailure(message, retry_after_ms=0)
         report = Report(context={"stack": STACK})
         await self.part.executions.fail(claim.run.id, claim.holder, failure, report)
         return claim.run.id

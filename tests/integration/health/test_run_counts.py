@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import dict_row
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import STATUSES, Failure, Report
+from domain.jobs.run_events import STATUSES, AttemptFailure, Report
 from eventlog.database.connection import configure
 from eventlog.history import run_changes
 from eventlog.history.as_of import opened
@@ -56,7 +56,7 @@ async def act(part: Parts, slug: str, random_: random.Random) -> None:
         if what == "succeed":
             await part.executions.succeed(claim.run.id, claim.holder, None, Report())
         elif what == "fail":
-            failure = Failure("no")
+            failure = AttemptFailure("no")
             await part.executions.fail(claim.run.id, claim.holder, failure, Report())
         elif what == "hand back":
             await part.executions.hand_back(claim.run.id, claim.holder)

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from apphub_jobs import Client
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from tests.integration.http.test_openapi import Tour
 from tests.integration.shared_api import Json, SharedApi
 from tests.support.logs import parts
@@ -30,7 +30,7 @@ def fail(shared: SharedApi, slug: str, message: str) -> None:
 async def _fail(url: str, message: str) -> None:
     async with parts(url) as part:
         [claim] = await part.executions.claim(await part.worker(uuid4().hex), 1)
-        failure = Failure(message, permanent=True)
+        failure = AttemptFailure(message, permanent=True)
         await part.executions.fail(claim.run.id, claim.holder, failure, Report())
 
 

@@ -10,7 +10,7 @@ import pytest
 from domain.commands.schedules import Schedules
 from domain.errors import LogUnavailableError, OutcomeUnknownError
 from domain.jobs.launching import Launch
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from eventlog.append.writer import WriteTimeouts
 from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.wires.proxy import Proxy
@@ -110,7 +110,7 @@ async def test_whoever_triggers_a_schedule_is_told_the_run_to_ask_for(database_u
     ):
         schedules = Schedules(part.jobs)
         job = await registered(part.jobs)
-        await schedules.create("nightly", Spec(job=job, cron="0 3 * * *"), TESTER)
+        await schedules.create("nightly", ScheduleSpec(job=job, cron="0 3 * * *"), TESTER)
         run_id, schedule = await outcome_unknown(
             proxy, lambda: schedules.trigger("nightly", TESTER)
         )
@@ -127,7 +127,7 @@ async def test_what_clients_call_by_a_slug_is_named_by_it(database_url: str) -> 
     ):
         schedules = Schedules(part.jobs)
         job = await registered(part.jobs)
-        await schedules.create("nightly", Spec(job=job, cron="0 3 * * *"), TESTER)
+        await schedules.create("nightly", ScheduleSpec(job=job, cron="0 3 * * *"), TESTER)
         told = await outcome_unknown(
             proxy, lambda: schedules.revise("nightly", {"parameters": {"a": next(whys)}}, TESTER)
         )

@@ -11,7 +11,7 @@ from domain.commands.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
-from domain.schedules.calendar import Spec as ScheduleSpec
+from domain.schedules.calendar import ScheduleSpec
 from eventlog import personal as personal_statements
 from eventlog.history.as_of import opened
 from eventlog.rebuild import moments

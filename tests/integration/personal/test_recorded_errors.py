@@ -9,7 +9,7 @@ from domain.bulk import Order
 from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import Selected
@@ -70,7 +70,7 @@ async def test_a_handlers_words_are_recorded_without_the_runs_personal_values(
     ends = part.executions
     match way:
         case "fail":
-            failure = Failure(words, permanent=True)
+            failure = AttemptFailure(words, permanent=True)
             await ends.fail(run_id, claim.holder, failure, report)
         case "expire":
             await ends.expire(run_id, claim.holder, words, report)

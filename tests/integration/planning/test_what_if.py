@@ -10,7 +10,7 @@ import pytest
 from domain.commands.executions import Claim
 from domain.errors import TooCostlyError
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from eventlog import recorded_runs
 from eventlog.keys import LogFiles
 from eventlog.recorded_runs import recorded
@@ -58,7 +58,7 @@ async def _eventful_day(part: Parts) -> int:
         starts += 1
         run_id, holder = claim.run.id, claim.holder
         if number == 0:
-            await part.executions.fail(run_id, holder, Failure("ouch"), Report())
+            await part.executions.fail(run_id, holder, AttemptFailure("ouch"), Report())
         elif number == 1:
             await part.executions.hand_back(run_id, holder)
         else:

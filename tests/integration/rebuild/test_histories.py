@@ -10,7 +10,7 @@ import pytest
 
 from domain.identifiers import event_id
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
 from eventlog.rebuild import staging
@@ -88,7 +88,7 @@ async def test_a_run_that_was_retried_long_afterwards_has_its_cause(
     for _ in range(3):
         await part.jobs.launch("job", Launch(), TESTER)
         [claim] = await part.executions.claim(worker, 1)
-        await part.executions.fail(claim.run.id, claim.holder, Failure("no"), Report())
+        await part.executions.fail(claim.run.id, claim.holder, AttemptFailure("no"), Report())
         ended.append(claim.run.id)
     for run_id in ended:
         await part.jobs.retry(run_id, TESTER)

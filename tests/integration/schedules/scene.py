@@ -6,9 +6,9 @@ from typing import Any
 
 from domain.commands.schedules import Schedules
 from domain.identifiers import schedule_id
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Row
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from eventlog.pending_work import Ticks
 from tests.support.logs import TESTER, Parts, query
 
@@ -33,7 +33,7 @@ class Scene:
     async def create(self, name: str = "often", **spec: Any) -> Row:
         """Create a schedule of minutes that begin now."""
         fields: dict[str, Any] = {"job": "job", "every_ms": EVERY_MS, **spec}
-        return await self.schedules.create(name, Spec(**fields), TESTER)
+        return await self.schedules.create(name, ScheduleSpec(**fields), TESTER)
 
     async def tick(self, minutes: float = 0.0) -> int:
         """Let time pass, and decide what is due then."""
@@ -65,5 +65,5 @@ class Scene:
         if well:
             await self.part.executions.succeed(run_id, holder, None, Report())
         else:
-            failure = Failure("boom", permanent=True)
+            failure = AttemptFailure("boom", permanent=True)
             await self.part.executions.fail(run_id, holder, failure, Report())

@@ -12,9 +12,9 @@ from domain.commands.schedules import Schedules
 from domain.errors import VersionConflictError
 from domain.identifiers import schedule_id
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from eventlog.database.clock import DatabaseClock
 from eventlog.pending_work import Ticks
 from tests.support.logs import TESTER, Parts, parts, query, registered
@@ -57,7 +57,7 @@ async def test_a_back_off_goes_by_the_present_also_before_the_clock_is_measured_
     launched = await stepped.jobs.launch("job", Launch(), TESTER)
     [claim] = await stepped.executions.claim(worker_id, 1)
     clock.set(-HOUR)
-    await stepped.executions.fail(launched.run_id, claim.holder, Failure("boom"), Report())
+    await stepped.executions.fail(launched.run_id, claim.holder, AttemptFailure("boom"), Report())
     [[status, scheduled_at]] = query(stepped.url, "SELECT status, scheduled_at FROM job_runs")
     assert status == "pending"
     assert scheduled_at <= present(stepped) + timedelta(minutes=1)
@@ -80,7 +80,7 @@ async def test_what_was_decided_by_a_present_still_to_come_is_refused(
 ) -> None:
     schedules = Schedules(stepped.jobs)
     await registered(stepped.jobs)
-    await schedules.create("often", Spec(job="job", every_ms=60_000), TESTER)
+    await schedules.create("often", ScheduleSpec(job="job", every_ms=60_000), TESTER)
     own_id = schedule_id("often")
     at = stepped.jobs.clock() + timedelta(minutes=2)
     prepared = await schedules.prepare([own_id], at)
@@ -99,7 +99,9 @@ async def test_a_ticker_that_sees_the_clock_set_back_goes_by_the_present(
     ticks = Ticks(stepped.pool, stepped.jobs.quarantine)
     ticker = Ticker(schedules, ticks, stepped.jobs.clock, SystemRandom())
     await registered(stepped.jobs)
-    await schedules.create("often", Spec(job="job", every_ms=60_000, overlap="allow_all"), TESTER)
+    await schedules.create(
+        "often", ScheduleSpec(job="job", every_ms=60_000, overlap="allow_all"), TESTER
+    )
     await ticker.look()
     clock.set(HOUR)
     await measure(stepped)

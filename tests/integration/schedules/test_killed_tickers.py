@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from domain.commands.schedules import Schedules
 from domain.identifiers import schedule_id
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from eventlog.database.connection import Database
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
@@ -71,7 +71,9 @@ async def test_no_tick_is_lost_and_none_comes_twice_however_tickers_die(database
         begun = datetime.fromtimestamp(begun_s, UTC)
         part.jobs.clock = lambda: begun
         for name in NAMES:
-            spec = Spec(job="job", every_ms=1_000, overlap="allow_all", catch_up_ms=86_400_000)
+            spec = ScheduleSpec(
+                job="job", every_ms=1_000, overlap="allow_all", catch_up_ms=86_400_000
+            )
             await Schedules(part.jobs).create(name, spec, TESTER)
     for life in range(1, KILLS + 1):
         with two_tickers(database_url, begun_s):

@@ -2,7 +2,7 @@
 
 import os
 
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from tests.integration.schedules.scene import Scene
 
 CHARACTERS = 600_000
@@ -35,7 +35,7 @@ async def test_a_failure_among_runs_too_large_to_be_read_pauses_a_schedule_at_on
     told = Report(context={"found": os.urandom(CHARACTERS // 2).hex()})
     for claim in claims:
         await scene.part.executions.progress(claim.run.id, claim.holder, told)
-    failure = Failure("boom", permanent=True)
+    failure = AttemptFailure("boom", permanent=True)
     last = claims[-1]
     await scene.part.executions.fail(last.run.id, last.holder, failure, Report())
     await scene.tick()

@@ -16,9 +16,9 @@ from domain.commands import schedules
 from domain.commands.schedules import Schedules
 from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import event_id, schedule_id
-from domain.jobs.definition import Spec as JobSpec
+from domain.jobs.definition import JobSpec
 from domain.json_values import JsonObject
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from domain.schedules.ticks import MAX_LAUNCHES
 from domain.state import rehydrate
@@ -351,7 +351,7 @@ async def test_what_cannot_be_read_is_in_nobody_s_way(scene: Scene) -> None:
 
 async def _create_in_an_unknown_zone(scene: Scene) -> None:
     """Register a schedule as a machine with other zones would."""
-    spec = Spec(job="job", every_ms=EVERY_MS, time_zone="Mars/Olympus")
+    spec = ScheduleSpec(job="job", every_ms=EVERY_MS, time_zone="Mars/Olympus")
     schedule = Schedule._create(
         Schedule.Registered,
         id=schedule_id("far"),

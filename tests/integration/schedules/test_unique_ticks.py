@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import ConflictError
 from domain.identifiers import Slot
-from domain.jobs.definition import Spec as JobSpec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database

@@ -12,8 +12,8 @@ from api.stream.frames import message_types
 from domain.bulk import BulkOperation, Order
 from domain.failures.group import FailureGroup, FailureWatch
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
-from domain.schedules.calendar import Spec
+from domain.jobs.run_events import AttemptFailure, Report
+from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from tests.integration.http.test_openapi import references_in
 from tests.integration.shared_api import Json, SharedApi, job_body
@@ -59,7 +59,7 @@ async def let_runs_end(database_url: str) -> None:
     """Let runs end in each possible way."""
     async with parts(database_url) as part:
         slug = await registered(part.jobs)
-        spec = Spec(job=slug, every_ms=3_600_000)
+        spec = ScheduleSpec(job=slug, every_ms=3_600_000)
         schedule = Schedule.create("hourly", spec, part.jobs.clock())
         opened = FailureGroup.open(about(), [a_failure()], part.jobs.clock())
         order = Order(action="cancel", filter=["job=nobody"], reason="none there")
@@ -75,7 +75,7 @@ async def let_runs_end(database_url: str) -> None:
             one.run.id, one.holder, {"a": [1]}, Report(metrics={"m": 1}, logs_url="/logs")
         )
         await part.executions.fail(
-            two.run.id, two.holder, Failure("for a test"), Report(context={"c": None})
+            two.run.id, two.holder, AttemptFailure("for a test"), Report(context={"c": None})
         )
         await part.executions.time_out(three.run.id, three.holder, Report())
         await part.executions.progress(four.run.id, four.holder, Report(metrics={"m": 2}))

@@ -16,7 +16,7 @@ import pytest
 from api.stream.frames import message_types
 from domain.errors import ConflictError
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from runtime.tasks import end
 from tests.support.databases import lose_notifications
 from tests.support.logs import TESTER, Parts, parts, registered
@@ -86,7 +86,7 @@ class Writers:
             for claim in await part.executions.claim(worker_id, random.randint(1, 20)):
                 if random.random() < 0.3:
                     await part.executions.fail(
-                        claim.run.id, claim.holder, Failure("at random"), Report()
+                        claim.run.id, claim.holder, AttemptFailure("at random"), Report()
                     )
                 else:
                     await part.executions.hand_back(claim.run.id, claim.holder)

@@ -10,7 +10,7 @@ import pytest
 
 from domain.commands import application
 from domain.commands.executions import Claims, Executions
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.ports import Offer, Standing
 from eventlog.database.connection import Database
@@ -63,7 +63,7 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def launched(part: Parts, handler: str = "noop", **parameters: int) -> str:
-    spec = Spec(name=handler, type="batch", entry_point=f"test.{handler}")
+    spec = JobSpec(name=handler, type="batch", entry_point=f"test.{handler}")
     await part.jobs.register_job("job", spec, 1, TESTER)
     receipt = await part.jobs.launch("job", Launch(parameters=dict(parameters)), TESTER)
     return str(receipt.run_id)

@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.commands.executions import Claim
 from domain.errors import ConflictError, InvalidInputError, VersionConflictError, WorkerBuriedError
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from domain.ports import Origin
 from tests.support.logs import TESTER, Parts, registered
@@ -98,7 +98,9 @@ class Driver:
             await executions.progress(run_id, holder, report)
             return
         self._claims.remove(claim)
-        failure = Failure("by chance", permanent=self._random.random() < 0.2, retry_after_ms=0)
+        failure = AttemptFailure(
+            "by chance", permanent=self._random.random() < 0.2, retry_after_ms=0
+        )
         ends: list[Callable[[], Awaitable[None]]] = [
             lambda: executions.succeed(run_id, holder, {"fine": True}, report),
             lambda: executions.succeed(run_id, holder, None, report),

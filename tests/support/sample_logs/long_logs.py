@@ -3,7 +3,7 @@
 import psycopg
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from tests.support.logs import TESTER, Parts, parts, registered
 
 JOBS = 50
@@ -111,6 +111,6 @@ async def _one_of_each_kind(part: Parts) -> None:
             continue
         [claim] = await part.executions.claim(worker_id, 1)
         if kind == "failed":
-            await part.executions.fail(run_id, claim.holder, Failure("on purpose"), Report())
+            await part.executions.fail(run_id, claim.holder, AttemptFailure("on purpose"), Report())
         elif kind == "succeeded":
             await part.executions.succeed(run_id, claim.holder, {"fine": True}, Report())

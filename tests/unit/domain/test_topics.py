@@ -15,11 +15,11 @@ from catalog.build import Build
 from catalog.repository import Repository
 from domain.bulk import BulkOperation
 from domain.failures.group import FailureGroup, FailureWatch
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
 from domain.personal import Subject
-from domain.schedules.calendar import Spec as ScheduleSpec
+from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from tests import ROOT
 from tests.unit.domain.topic_fields import FIELDS, FIRST
@@ -121,7 +121,7 @@ def test_an_aggregates_topic_is_its_name(name: str) -> None:
 
 
 def test_a_definitions_content_has_exactly_these_fields() -> None:
-    assert tuple(field.name for field in dataclasses.fields(Spec)) == SPEC_FIELDS
+    assert tuple(field.name for field in dataclasses.fields(JobSpec)) == SPEC_FIELDS
 
 
 def test_a_schedules_content_has_exactly_these_fields() -> None:

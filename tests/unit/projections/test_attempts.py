@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.json_values import JsonObject
 from projections.runs.attempts import attempts
 from tests.unit.given import RUN_ID, WORKER, a_run, at, failing, half, iso, stored
@@ -105,7 +105,9 @@ def test_a_retry_is_another_entry_and_tells_when_it_is_due() -> None:
 
 def test_the_last_failure_is_followed_by_nothing() -> None:
     run, holder = started()
-    run.fail(holder, at(350), Failure("never", "permanent_error", permanent=True), NOTHING, half)
+    run.fail(
+        holder, at(350), AttemptFailure("never", "permanent_error", permanent=True), NOTHING, half
+    )
     [only] = shown(run)
     assert (only["outcome"], only["failureReason"], only["retryAt"]) == (
         "failed",

@@ -6,9 +6,9 @@ from datetime import datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.state import rehydrate
 from projections import job_definitions, job_runs
 from tests.unit.given import NOON, START_DEADLINE_MS, WORKER, a_run, at, half
@@ -29,7 +29,7 @@ def by_holder(act: Callable[[JobRun, Holder, datetime], object]) -> Command:
 
 
 def _of_report(report: Report, text: str, *, yes: bool) -> st.SearchStrategy[Command]:
-    failure = Failure(text, permanent=yes, retry_after_ms=5 if text else None)
+    failure = AttemptFailure(text, permanent=yes, retry_after_ms=5 if text else None)
     acts: list[Command] = [
         lambda run, now: run.start(WORKER, now),
         lambda run, now: run.request_cancel(now, text or None),
@@ -118,7 +118,7 @@ REVISIONS = st.tuples(CHANGES, st.none() | st.integers(1, 9)).map(
 )
 
 
-SPEC = Spec(name="Report", type="batch", entry_point="test.report")
+SPEC = JobSpec(name="Report", type="batch", entry_point="test.report")
 
 CHANGES_OF_LIFE = st.sampled_from(
     [

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.ports import Row
 from tests.unit.given import START_DEADLINE_MS, a_run, at, failing, half, iso
 from tests.unit.projections.test_run_folds import PENDING, shown, started
@@ -13,7 +13,11 @@ from tests.unit.projections.test_run_folds import PENDING, shown, started
 FINAL_ENDS: dict[str, tuple[Callable[[JobRun, Holder], object], Row]] = {
     "failed for good": (
         lambda run, holder: run.fail(
-            holder, at(350), Failure("never", "permanent_error", permanent=True), Report(), half
+            holder,
+            at(350),
+            AttemptFailure("never", "permanent_error", permanent=True),
+            Report(),
+            half,
         ),
         {"status": "failed", "errorMessage": "never", "failureReason": "permanent_error"},
     ),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.ports import Row
 from projections import job_runs
 from projections.job_runs import TABLE
@@ -196,7 +196,13 @@ def test_reports_are_merged_key_by_key_and_the_handlers_keys_win() -> None:
 
 def test_what_was_given_and_reported_outlives_retries_and_completion() -> None:
     run, holder = started(context={"given": 1})
-    run.fail(holder, at(200), Failure("boom"), Report({"rows": 1}, {"stack": "…"}, "/logs/1"), half)
+    run.fail(
+        holder,
+        at(200),
+        AttemptFailure("boom"),
+        Report({"rows": 1}, {"stack": "…"}, "/logs/1"),
+        half,
+    )
     run.lose(run.start(WORKER, at(1_200)), at(1_300), "silent", half)
     run.hand_back(run.start(WORKER, at(2_300)), at(2_400))
     run.succeed(run.start(WORKER, at(2_500)), at(2_600), "done", Report({"files": 2}))

@@ -16,7 +16,7 @@ from playwright.sync_api import BrowserContext, expect
 from domain.commands.schedules import Schedules
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from tests.e2e.dashboard.conftest import Screen, opened
 from tests.e2e.dashboard.service import jobs_of_apphub
 from tests.e2e.dashboard.service.seeding import launch
@@ -75,7 +75,7 @@ async def _fill(url: str) -> None:
         begun = part.jobs.clock() - AGE
         part.jobs.clock = lambda: begun
         schedules = Schedules(part.jobs)
-        await schedules.create("every-second", Spec(job="job", every_ms=1_000), TESTER)
+        await schedules.create("every-second", ScheduleSpec(job="job", every_ms=1_000), TESTER)
         await schedules.pause("every-second", None, TESTER)
 
 

@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.ports import Offer
 from domain.workers import Isolation
@@ -13,7 +13,7 @@ from tests.support.logs import TESTER, Parts
 
 
 async def _register(part: Parts, slug: str, isolation: Isolation) -> None:
-    spec = Spec(name=slug, type="batch", entry_point="test.noop", isolation=isolation)
+    spec = JobSpec(name=slug, type="batch", entry_point="test.noop", isolation=isolation)
     await part.jobs.register_job(slug, spec, 1, TESTER)
 
 
@@ -67,7 +67,7 @@ async def test_what_a_job_says_now_counts(part: Parts) -> None:
 
 async def test_labels_count_for_those_that_share_as_well(part: Parts) -> None:
     await part.worker("w")
-    spec = Spec(
+    spec = JobSpec(
         name="far",
         type="batch",
         entry_point="test.noop",

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.commands.executions import Claim
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from domain.json_values import JsonObject
@@ -32,7 +32,7 @@ TAKEN: list[tuple[Labels, Labels, bool]] = [
 
 
 async def _register(part: Parts, slug: str, labels: Labels) -> None:
-    spec = Spec(name=slug, type="batch", entry_point="test.noop", worker_labels={**labels})
+    spec = JobSpec(name=slug, type="batch", entry_point="test.noop", worker_labels={**labels})
     await part.jobs.register_job(slug, spec, 1, TESTER)
 
 
@@ -97,7 +97,7 @@ async def test_behind_many_of_others_and_full_jobs_a_worker_finds_its_own(
     await part.worker("w")
     await _register(part, "theirs", {"zone": "us"})
     await _register(part, "ours", {"zone": "eu"})
-    full = Spec(name="full", type="batch", entry_point="test.noop", max_concurrent_runs=1)
+    full = JobSpec(name="full", type="batch", entry_point="test.noop", max_concurrent_runs=1)
     await part.jobs.register_job("full", full, 1, TESTER)
     for _ in range(12):
         await _launch(part, "theirs")

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.ports import Offer
 from eventlog.database.connection import Database
 from projections.flow import pending_queue
@@ -52,7 +52,7 @@ async def test_what_runs_goes_on_and_its_retry_waits(part: Parts) -> None:
     [claim] = await part.executions.claim("w", 1)
     await part.jobs.pause_job("paused", None, TESTER)
     await part.executions.progress(run_id, claim.holder, Report({"rows": 1}))
-    await part.executions.fail(run_id, claim.holder, Failure("boom"), Report())
+    await part.executions.fail(run_id, claim.holder, AttemptFailure("boom"), Report())
     assert await _claimed(part) == []
     await part.jobs.resume_job("paused", TESTER)
     assert await _claimed(part) == [run_id]

@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from domain.clock import from_iso, to_iso
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from projections.flow import claims
@@ -202,7 +202,7 @@ async def _race(part: Parts, worker_id: str, random: Random) -> None:
                 case 1:
                     await part.executions.hand_back(run_id, holder)
                 case _:
-                    failure = Failure("racing", retry_after_ms=0)
+                    failure = AttemptFailure("racing", retry_after_ms=0)
                     await part.executions.fail(run_id, holder, failure, Report())
         await asyncio.sleep(random.random() / 50)
 

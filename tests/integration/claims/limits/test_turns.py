@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.explain import explain_then
@@ -129,7 +129,7 @@ async def _race(part: Parts, worker_id: str, random: Random, over: asyncio.Event
                 case 0:
                     await part.executions.hand_back(run_id, holder)
                 case 1:
-                    failure = Failure("racing", retry_after_ms=0)
+                    failure = AttemptFailure("racing", retry_after_ms=0)
                     await part.executions.fail(run_id, holder, failure, Report())
                 case _:
                     await part.executions.succeed(run_id, holder, None, Report())

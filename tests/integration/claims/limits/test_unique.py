@@ -16,9 +16,9 @@ from domain.commands.uniqueness import Turns
 from domain.errors import ConflictError, OverloadedError
 from domain.identifiers import Slot
 from domain.jobs.launching import Launch
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from eventlog.database.connection import Database
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
@@ -57,10 +57,10 @@ async def live(part: Parts, run_id: UUID, until: str) -> None:
         case "handed back":
             await does.hand_back(run_id, holder)
         case "failed once":
-            failure = Failure("boom", retry_after_ms=0)
+            failure = AttemptFailure("boom", retry_after_ms=0)
             await does.fail(run_id, holder, failure, Report())
         case "failed":
-            await does.fail(run_id, holder, Failure("x", permanent=True), Report())
+            await does.fail(run_id, holder, AttemptFailure("x", permanent=True), Report())
         case "succeeded":
             await does.succeed(run_id, holder, None, Report())
 
@@ -258,7 +258,7 @@ async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
     schedules = Schedules(part.jobs)
     for how in ("keep", "replace"):
         slug = await unique_job(part, "end", how)
-        spec = Spec(job=slug, parameters={"k": 1}, every_ms=60_000)
+        spec = ScheduleSpec(job=slug, parameters={"k": 1}, every_ms=60_000)
         await schedules.create(how, spec, TESTER)
         await launch(part, slug, k=1)
     with pytest.raises(ConflictError, match="it is kept"):

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from domain.errors import ConflictError, NotFoundError
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from eventlog.database.connection import Database
@@ -83,7 +83,7 @@ def test_built_in_jobs_stay(shared: SharedApi) -> None:
 
 
 async def test_no_launch_or_retry_comes_in_behind_a_deletion(database_url: str) -> None:
-    spec = Spec(name="once", type="batch", entry_point="test.noop")
+    spec = JobSpec(name="once", type="batch", entry_point="test.noop")
     async with parts(database_url) as one, parts(database_url) as two:
         await registered(one.jobs, "once")
         await one.worker("w")

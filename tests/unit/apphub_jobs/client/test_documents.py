@@ -11,7 +11,7 @@ from api.shapes import runs as run_shapes
 from apphub_jobs import job
 from apphub_jobs.client.documents import Document, JobDocument, RunDocument
 from apphub_jobs.client.requests.jobs import DEFAULTS, differences, patch
-from domain.jobs.definition import Spec
+from domain.jobs.definition import JobSpec
 from domain.jobs.run_events import FINAL, STATUSES
 
 ADDED = {"is_final", "progress", "description"}
@@ -53,7 +53,7 @@ def test_final_statuses_are_the_services() -> None:
 
 
 def test_defaults_of_definitions_are_the_services() -> None:
-    spec = Spec(name="n", type="batch", entry_point="e")
+    spec = JobSpec(name="n", type="batch", entry_point="e")
     own = {to_camel(name): value for name, value in vars(spec).items()}
     own["unique"] = own.pop("uniqueRuns")
     for required in ("name", "type", "entryPoint"):

@@ -9,7 +9,7 @@ from catalog.built_in_jobs import INGEST_ENTRY_POINT
 from catalog.follower import INGESTED, follow_ingestion
 from catalog.repository import App, Repository
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.run_followers import Effect
 from tests.unit.given import NOON, WORKER, a_run, at, failing, half
 
@@ -81,7 +81,7 @@ ENDINGS: dict[str, tuple[Callable[[JobRun, Holder], object], str, str, str | Non
     ),
     "failed for good": (
         lambda run, holder: run.fail(
-            holder, at(600), Failure("never", permanent=True), Report(), half
+            holder, at(600), AttemptFailure("never", permanent=True), Report(), half
         ),
         *("repository.ingestion_failed", "failed", "never", 500),
     ),

@@ -14,7 +14,7 @@ from catalog.repository import App, Repository
 from domain.clock import Clock
 from domain.errors import ConflictError
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.quarantine import Quarantine
 from domain.run_followers import Effect
 from tests.unit.given import (
@@ -88,7 +88,7 @@ ENDINGS: dict[str, tuple[Callable[[JobRun, Holder], object], str, str, str | Non
     ),
     "failed for good": (
         lambda run, holder: run.fail(
-            holder, at(600), Failure("never", permanent=True), Report(), half
+            holder, at(600), AttemptFailure("never", permanent=True), Report(), half
         ),
         *("build.failed", "failed", "never"),
     ),
@@ -186,7 +186,7 @@ def test_a_build_tells_the_app_its_variables_at_once_unless_they_are_known() -> 
 
 def test_a_build_that_fails_at_once_has_told_the_variables_too() -> None:
     app, run, build = an_app(), building(), requested()
-    failure = Failure("no builder", permanent=True)
+    failure = AttemptFailure("no builder", permanent=True)
     run.fail(started(run, build), at(200), failure, PORT, half)
     follow_build(run, build, app, [], at(200))
     assert build.status == "failed"
@@ -236,7 +236,7 @@ async def test_a_build_starts_and_ends_in_the_very_moments_of_its_run() -> None:
     holder = run.start(WORKER, at(100))
     await CatalogFollower().follow(Kept(), [run], (), None)
     run.collect_events()
-    run.fail(holder, at(600), Failure("never", permanent=True), Report(), half)
+    run.fail(holder, at(600), AttemptFailure("never", permanent=True), Report(), half)
     await CatalogFollower().follow(Kept(), [run], (), None)
     [_, begun, failed] = build.pending_events
     assert (begun.timestamp, failed.timestamp) == (at(100), at(600))

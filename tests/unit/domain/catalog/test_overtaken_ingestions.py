@@ -3,7 +3,7 @@
 import pytest
 
 from domain.errors import ConflictError
-from domain.jobs.run_events import Failure, Report
+from domain.jobs.run_events import AttemptFailure, Report
 from tests.unit.domain.catalog.ingestions import (
     ENDINGS,
     FINDINGS,
@@ -19,7 +19,9 @@ from tests.unit.given import at, half
 def test_a_later_run_goes_on_counting() -> None:
     first = ingesting()
     repository = requested(first)
-    first.fail(started(repository, first), at(200), Failure("x", permanent=True), Report(), half)
+    first.fail(
+        started(repository, first), at(200), AttemptFailure("x", permanent=True), Report(), half
+    )
     followed(first, repository, at(200))
     second = ingesting(OTHER_RUN_ID)
     repository.request_ingestion(str(second.id), at(300))

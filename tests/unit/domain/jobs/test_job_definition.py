@@ -8,12 +8,12 @@ import pytest
 from catalog.built_in_jobs import SPECS
 from domain.errors import ConflictError, InvalidInputError
 from domain.identifiers import definition_id
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.launching import concurrency_value
 from domain.json_values import Json
 from tests.unit.given import NOON, at, new_topics
 
-SPEC = Spec(
+SPEC = JobSpec(
     name="Report",
     type="batch",
     entry_point="test.report",
@@ -23,7 +23,7 @@ SPEC = Spec(
 )
 
 
-def registered(version: int = 1, spec: Spec = SPEC) -> JobDefinition:
+def registered(version: int = 1, spec: JobSpec = SPEC) -> JobDefinition:
     definition = JobDefinition.register("report", spec, version, NOON)
     definition.collect_events()
     return definition
@@ -61,7 +61,7 @@ def test_wrong_content_is_refused_at_both_doors(changes: dict[str, Any], path: s
     assert [where for where, _ in refused(changes)] == [path]
     with pytest.raises(InvalidInputError) as error:
         JobDefinition.register(
-            "report", Spec(name="x", type="batch", entry_point="x", **changes), 1, NOON
+            "report", JobSpec(name="x", type="batch", entry_point="x", **changes), 1, NOON
         )
     assert [issue.path for issue in error.value.issues] == [path]
 
@@ -118,7 +118,7 @@ def test_what_changes_nothing_makes_no_version(changes: dict[str, Any]) -> None:
 
 def test_an_order_of_keys_is_no_change() -> None:
     definition = registered(
-        spec=Spec(name="x", type="batch", entry_point="x", metadata={"a": 1, "b": 2})
+        spec=JobSpec(name="x", type="batch", entry_point="x", metadata={"a": 1, "b": 2})
     )
     definition.revise({"metadata": {"b": 2, "a": 1}}, None, at(5))
     assert definition.pending_events == []
@@ -126,7 +126,7 @@ def test_an_order_of_keys_is_no_change() -> None:
 
 @pytest.mark.parametrize(("old", "new"), [(1, True), (0, False), ({}, None), ([1, 2], [2, 1])])
 def test_values_that_only_python_takes_for_equal_differ(old: Any, new: Any) -> None:
-    definition = registered(spec=Spec(name="x", type="batch", entry_point="x", metadata=old))
+    definition = registered(spec=JobSpec(name="x", type="batch", entry_point="x", metadata=old))
     definition.revise({"metadata": new}, None, at(5))
     assert new_topics(definition) == ["job_definition.revised"]
     assert definition.spec.metadata is new
@@ -250,12 +250,12 @@ def test_a_job_that_is_there_is_not_registered_again() -> None:
 def test_runs_with_the_same_value_of_the_concurrency_key_share_its_canonical_text(
     key: str | None, parameters: dict[str, Any], value: str | None
 ) -> None:
-    spec = Spec(name="x", type="batch", entry_point="x", concurrency_key=key)
+    spec = JobSpec(name="x", type="batch", entry_point="x", concurrency_key=key)
     assert concurrency_value(spec, parameters) == value
 
 
 def test_without_a_policy_a_run_gets_one_attempt() -> None:
-    assert Spec(name="x", type="batch", entry_point="x").max_attempts == 1
+    assert JobSpec(name="x", type="batch", entry_point="x").max_attempts == 1
     assert SPEC.max_attempts == 3
 
 

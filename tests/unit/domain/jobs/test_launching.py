@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.errors import InvalidInputError
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.launching import MAX_AHEAD, Launch, new_run, relaunch, request
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import Requested
@@ -16,7 +16,7 @@ from tests.unit.given import NOON, RUN_ID, WORKER, at
 
 BY_DAY: JsonObject = {"limit": 2, "periodMs": 1_000, "key": "day"}
 
-SPEC = Spec(
+SPEC = JobSpec(
     name="Report",
     type="batch",
     entry_point="test.report",
@@ -232,7 +232,7 @@ def test_a_run_counts_by_its_parameter_s_value(
     rate: JsonObject | None, parameters: JsonObject, values: list[str]
 ) -> None:
     definition = JobDefinition.register(
-        "job", Spec(name="Job", type="batch", entry_point="x", rate_limit=rate), 1, NOON
+        "job", JobSpec(name="Job", type="batch", entry_point="x", rate_limit=rate), 1, NOON
     )
     launch = Launch(parameters=parameters)
     _, *more = request(definition, launch, RUN_ID, "anna", NOON)

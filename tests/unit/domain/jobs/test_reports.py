@@ -14,7 +14,7 @@ from domain.jobs.run_events import (
     MAX_METRICS_BYTES,
     NAMED,
     NOTE_BYTES,
-    Failure,
+    AttemptFailure,
     Report,
     fitting,
     fitting_message,
@@ -96,7 +96,7 @@ def test_however_much_is_reported_the_sum_stays_bounded(
         holder = run.start(WORKER, NOON)
         for report in told:
             run.progress(holder, NOON, Report(report, report))
-        run.fail(holder, NOON, Failure("boom"), Report(), half)
+        run.fail(holder, NOON, AttemptFailure("boom"), Report(), half)
     assert len(canonical(run.metrics)) <= most
     own = {name: v for name, v in run.merged_context.items() if name != LEFT_OUT}
     assert len(canonical(own)) <= max(most, len(canonical(before)))
@@ -122,7 +122,7 @@ def test_a_message_keeps_its_beginning_and_its_end(end: str, text: str) -> None:
     message = f"first {text * 1_000_000} last"
     match end:
         case "fail":
-            run.fail(holder, at(5), Failure(message), Report(), half)
+            run.fail(holder, at(5), AttemptFailure(message), Report(), half)
         case "expire":
             run.expire(holder, at(5), message, Report())
         case _:

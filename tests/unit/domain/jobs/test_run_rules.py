@@ -8,13 +8,13 @@ from domain.clock import later
 from domain.errors import StaleExecutionError
 from domain.jobs import run_events
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import Failure, Holder, Report
+from domain.jobs.run_events import AttemptFailure, Holder, Report
 from tests.unit.given import FIRST, NOON, WORKER, a_run, at, failing, half, new_topics, reloaded
 
 WORKER_COMMANDS: dict[str, Callable[[JobRun, Holder], object]] = {
     "progress": lambda run, holder: run.progress(holder, at(900), Report()),
     "succeed": lambda run, holder: run.succeed(holder, at(900), None, Report()),
-    "fail": lambda run, holder: run.fail(holder, at(900), Failure("boom"), Report(), half),
+    "fail": lambda run, holder: run.fail(holder, at(900), AttemptFailure("boom"), Report(), half),
     "time_out": lambda run, holder: run.time_out(holder, at(900), Report(), half),
     "expire": lambda run, holder: run.expire(holder, at(900), "stale data", Report()),
     "lose": lambda run, holder: run.lose(holder, at(900), "silent", half),
@@ -147,27 +147,31 @@ def test_retries_follow_the_policy() -> None:
     for _ in range(4):
         holder = run.start(WORKER, run.scheduled_at)
         began = run.scheduled_at
-        run.fail(holder, began, Failure("boom"), Report(), half)
+        run.fail(holder, began, AttemptFailure("boom"), Report(), half)
         waits.append(run.scheduled_at - began)
     assert [wait.total_seconds() for wait in waits] == [1, 2, 3, 3]
 
 
 def test_jitter_comes_from_the_given_randomness() -> None:
     run = a_run(retry_policy={"strategy": "fixed", "initialDelayMs": 1_000, "jitter": "full"})
-    run.fail(run.start(WORKER, NOON), NOON, Failure("boom"), Report(), lambda: 0.25)
+    run.fail(run.start(WORKER, NOON), NOON, AttemptFailure("boom"), Report(), lambda: 0.25)
     assert run.scheduled_at == at(250)
 
 
 @pytest.mark.parametrize(("wish", "kept"), [(250, 250), (0, 0), (-1, 0), (10**15, 86_400_000)])
 def test_a_handler_may_choose_its_own_wait_within_a_day(wish: int, kept: int) -> None:
     run = a_run()
-    run.fail(run.start(WORKER, NOON), NOON, Failure("boom", retry_after_ms=wish), Report(), half)
+    run.fail(
+        run.start(WORKER, NOON), NOON, AttemptFailure("boom", retry_after_ms=wish), Report(), half
+    )
     assert run.scheduled_at == later(NOON, kept)
 
 
 def test_a_wish_to_wait_gives_no_attempt_beyond_the_last() -> None:
     run = a_run(max_attempts=1)
-    run.fail(run.start(WORKER, NOON), NOON, Failure("boom", retry_after_ms=10), Report(), half)
+    run.fail(
+        run.start(WORKER, NOON), NOON, AttemptFailure("boom", retry_after_ms=10), Report(), half
+    )
     assert run.status == "failed"
 
 
@@ -190,7 +194,7 @@ def test_a_run_without_a_start_deadline_waits_for_ever() -> None:
 
 def test_a_cancel_asked_for_survives_a_reload() -> None:
     run = reloaded(running_again(cancel=True))
-    run.fail(Holder(WORKER, 2), at(1_400), Failure("killed"), Report(), half)
+    run.fail(Holder(WORKER, 2), at(1_400), AttemptFailure("killed"), Report(), half)
     assert run.status == "canceled"
 
 
@@ -212,7 +216,7 @@ def test_the_reason_that_a_client_gave_is_the_runs_however_it_then_stopped() -> 
     run = a_run()
     holder = run.start(WORKER, at(100))
     run.request_cancel(at(200), "too expensive")
-    run.fail(holder, at(300), Failure("boom"), Report(), half)
+    run.fail(holder, at(300), AttemptFailure("boom"), Report(), half)
     canceled = run.pending_events[-1]
     assert isinstance(canceled, run_events.Canceled)
     assert canceled.reason == "too expensive"

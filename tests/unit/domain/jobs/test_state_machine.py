@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import ConflictError
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import STATUSES, Failure, Holder, Report
+from domain.jobs.run_events import STATUSES, AttemptFailure, Holder, Report
 from tests import ROOT
 from tests.unit.given import FIRST, START_DEADLINE_MS, WORKER, a_run, at, failing, half, new_topics
 
@@ -16,7 +16,7 @@ DOCUMENT = ROOT / "docs" / "state-machine.md"
 
 NOW = at(10_000)
 AFTER_DEADLINE = at(START_DEADLINE_MS)
-ERROR = Failure("boom")
+ERROR = AttemptFailure("boom")
 
 # Given: each state, with the holder that speaks in it (the last one where nobody holds the run),
 # and as many attempts left after the present one as the argument says -----------------------------
@@ -58,7 +58,7 @@ def _succeeded(spare: int) -> tuple[JobRun, Holder]:
 
 def _failed(spare: int) -> tuple[JobRun, Holder]:
     run, holder = _running(spare)
-    run.fail(holder, at(200), Failure("never", permanent=True), Report(), half)
+    run.fail(holder, at(200), AttemptFailure("never", permanent=True), Report(), half)
     return run, holder
 
 
@@ -102,7 +102,7 @@ WHEN: dict[str, Callable[[JobRun, Holder], object]] = {
     "fail": lambda run, holder: run.fail(holder, NOW, ERROR, Report(), half),
     f"fail, {LAST}": lambda run, holder: run.fail(holder, NOW, ERROR, Report(), half),
     "fail, permanently": lambda run, holder: run.fail(
-        holder, NOW, Failure("x", permanent=True), Report(), half
+        holder, NOW, AttemptFailure("x", permanent=True), Report(), half
     ),
     "time_out": lambda run, holder: run.time_out(holder, NOW, Report(), half),
     f"time_out, {LAST}": lambda run, holder: run.time_out(holder, NOW, Report(), half),

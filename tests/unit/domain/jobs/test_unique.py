@@ -6,7 +6,7 @@ import pytest
 
 from catalog.built_in_jobs import BUILD_ENTRY_POINT, BUILD_SLUG
 from domain.errors import InvalidInputError
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.launching import Launch, new_run, request
 from domain.json_values import JsonObject
 from tests.unit.given import NOON, RUN_ID
@@ -24,7 +24,7 @@ def defined(*key: str, slug: str = "job", **changes: Any) -> JobDefinition:
         "unique_runs": unique,
         **changes,
     }
-    return JobDefinition.register(slug, Spec(**fields), 1, NOON)
+    return JobDefinition.register(slug, JobSpec(**fields), 1, NOON)
 
 
 VALUES: list[tuple[JsonObject, str]] = [

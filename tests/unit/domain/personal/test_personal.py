@@ -7,7 +7,7 @@ import pytest
 
 from catalog.built_in_jobs import BUILD_SLUG, INGEST_SLUG
 from domain.errors import ConflictError, InvalidInputError
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.launching import Launch, new_run, repeated_personal
 from domain.personal import MAX_ISSUES, mark_issues, marks, subject_issues, subjects_of
 from tests.unit.given import DEFINITION_ID, NOON, RUN_ID, a_run
@@ -22,8 +22,8 @@ def properties(**named: Any) -> dict[str, Any]:
 WHO = {"x-subject": "who"}
 
 
-def spec(schema: dict[str, Any], **fields: Any) -> Spec:
-    return Spec(
+def spec(schema: dict[str, Any], **fields: Any) -> JobSpec:
+    return JobSpec(
         name="Job", type="batch", entry_point="test.noop", parameters_schema=schema, **fields
     )
 

@@ -2,17 +2,17 @@
 
 from typing import Any
 
-from domain.schedules.calendar import Spec
+from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule, ScheduleEvent
 from tests.unit.given import NOON, topics
 
 MINUTE_MS = 60_000
 
 
-def a_spec(**changes: Any) -> Spec:
+def a_spec(**changes: Any) -> ScheduleSpec:
     """Return a rhythm of minutes for the job `report`."""
     fields: dict[str, Any] = {"job": "report", "every_ms": MINUTE_MS}
-    return Spec(**{**fields, **changes})
+    return ScheduleSpec(**{**fields, **changes})
 
 
 def a_schedule(**changes: Any) -> Schedule:

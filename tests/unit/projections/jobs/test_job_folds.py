@@ -1,13 +1,13 @@
 """What clients see of a job after each event, and what the stream tells of it."""
 
-from domain.jobs.definition import JobDefinition, Spec
+from domain.jobs.definition import JobDefinition, JobSpec
 from domain.json_values import JsonObject
 from projections import job_definitions
 from projections.envelope import Envelope
 from tests.unit.given import at, iso, stored
 from tests.unit.projections.test_projection_folds import assert_unknown_is_no_silence, steps, told
 
-SPEC = Spec(
+SPEC = JobSpec(
     name="Report",
     type="batch",
     entry_point="test.report",
