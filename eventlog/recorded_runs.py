@@ -1,6 +1,7 @@
 """What the log says of a job's past runs: when each was due, started and ended."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
 from typing import get_type_hints
@@ -10,6 +11,7 @@ from typing_extensions import ReadOnly
 
 from domain.clock import from_iso, to_iso
 from domain.errors import Issue, TooCostlyError
+from domain.jobs.definition import RateLimit
 from domain.state import Integer
 from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
@@ -81,8 +83,8 @@ async def recorded(
         since = to_iso(from_iso(now) - back)
         runs, others = await _runs_of_rows(connection, job, since, most or MOST_RUNS)
         runs += await _runs_of_histories(connection, files, others)
-        limits, key_limits = await _limits(connection, files, job_id)
-    return History(ms_of(since), ms_of(now), runs, limits, key_limits)
+        past = await _limits(connection, files, job_id)
+    return replace(past, since=ms_of(since), until=ms_of(now), runs=runs)
 
 
 async def _runs_of_rows(
@@ -127,10 +129,9 @@ async def _runs_of_histories(
     return found
 
 
-async def _limits(connection: Connection, files: LogFiles, job_id: UUID) -> tuple[Steps, Steps]:
-    """Return the limits of a job and of its key, as they changed."""
-    limits = Steps()
-    key_limits = Steps()
+async def _limits(connection: Connection, files: LogFiles, job_id: UUID) -> History:
+    """Return a history without runs that has the limits of a job, as they changed."""
+    past = History(0, 0, (), Steps())
     job: JobDefinitionRow | None = None
     for event in await _histories(connection, files, [job_id]):
         if event.unreadable is not None:
@@ -140,9 +141,11 @@ async def _limits(connection: Connection, files: LogFiles, job_id: UUID) -> tupl
             # Before there was the job, nothing had another limit.
             since = 0
         job = job_definitions.TABLE.fold(job, event)
-        limits.change(since, job["max_concurrent_runs"])
-        key_limits.change(since, job["concurrency_limit"])
-    return limits, key_limits
+        past.limits.change(since, job["max_concurrent_runs"])
+        past.key_limits.change(since, job["concurrency_limit"])
+        past.rates.change(since, RateLimit.from_json(job["rate_limit"]))
+        past.fairness_keys.change(since, job["fairness_key"])
+    return past
 
 
 async def _histories(

@@ -1,14 +1,15 @@
 """What would have been: recorded arrivals and durations, played again under another limit.
 
-First a number over time (`Steps`); then a job's recorded past (`History`); then the queue, and the
-history played again (`played`); then the capacity that workers had; last the answer.
+First a value over time (`Steps`); then a job's recorded past (`History`); then the job's state at
+one moment, from which `select_candidates` decides as in a claim; then the history played again
+(`played`), and the capacity that workers had (`capacity_of`); last the answer.
 
 Pure functions over what was read of the log; nothing here does input or output. It may use the
 tables' folds, and only who asks what if uses it.
 """
 
-from bisect import bisect_right
-from collections import Counter
+from bisect import bisect_left, bisect_right, insort
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,34 +18,55 @@ from heapq import heappop, heappush
 from itertools import count, groupby
 from math import ceil
 from statistics import median_low
+from typing import Generic, Literal, TypeVar
 
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso, ms_between, to_iso
+from domain.jobs.definition import RateLimit
 from domain.json_values import Json, JsonObject
 from domain.state import Id, Integer, Text, Time
 from projections.envelope import Envelope
+from projections.flow.candidates import (
+    NO_LIMITS,
+    Candidate,
+    JobLimits,
+    Key,
+    QueuePosition,
+    queue_position,
+)
+from projections.flow.selection import (
+    FairnessGroup,
+    GroupKey,
+    LimitState,
+    RateWindow,
+    group_of,
+    refusals,
+    select_candidates,
+)
 
 MOST_AT_A_TIME = 1_000_000
 """The highest limit that can be supposed."""
 
 FARTHEST_BACK = timedelta(days=3_650)
 
+T = TypeVar("T")
 
-class Steps:
-    """What a number was at any time; before the first change it was none.
+
+class Steps(Generic[T]):
+    """What a value was at any time; before the first change it was None.
 
     Attributes:
         moments: when it changes.
     """
 
-    def __init__(self, changes: Iterable[tuple[int, int | None]] = ()) -> None:
+    def __init__(self, changes: Iterable[tuple[int, T | None]] = ()) -> None:
         self.moments: list[int] = []
-        self._values: list[int | None] = [None]
+        self._values: list[T | None] = [None]
         for at, value in changes:
             self.change(at, value)
 
-    def change(self, at: int, value: int | None) -> None:
+    def change(self, at: int, value: T | None) -> None:
         """Let it be this from a time on that is not before the last change."""
         if self.moments and self.moments[-1] == at:
             self.moments.pop()
@@ -54,12 +76,12 @@ class Steps:
             self.moments.append(at)
             self._values.append(value)
 
-    def at(self, moment: int) -> int | None:
-        """Return the number at a time."""
+    def at(self, moment: int) -> T | None:
+        """Return the value at a time."""
         changes = bisect_right(self.moments, moment)
         return self._values[changes]
 
-    def within(self, since: int, until: int) -> Sequence[tuple[int, int | None]]:
+    def within(self, since: int, until: int) -> Sequence[tuple[int, T | None]]:
         """Return what it was at the first time, and each change up to before the second."""
         at_first = self.at(since)
         found = [(since, at_first)]
@@ -98,12 +120,21 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run, in the order of its turns; few runs with the same key are under way at a time."""
+    """A run, with its turns in order.
+
+    Attributes:
+        key: its value of the job's concurrency key.
+        rate_value: with which others its starts are counted; None where they are not counted.
+        fair_value: its value of the job's fairness key; None where it is in no fairness group.
+    """
 
     id: str
     priority: int
     key: str | None
     turns: Sequence[Turn]
+    entry_point: str = ""
+    rate_value: str | None = None
+    fair_value: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,18 +146,31 @@ class History:
         until: where it ends; nothing is known beyond.
         runs: all that waited or were under way in it.
         limits: how many of them might be under way at a time.
-        key_limits: how many of those with the same key; where none is told, one.
+        key_limits: how many of those with the same key; None stands for one.
+        rates: the limit of their starts.
+        fairness_keys: the parameter whose values are served round-robin.
     """
 
     since: int
     until: int
     runs: Sequence[RecordedRun]
-    limits: Steps
-    key_limits: Steps = field(default_factory=Steps)
+    limits: Steps[int]
+    key_limits: Steps[int] = field(default_factory=Steps)
+    rates: Steps[RateLimit] = field(default_factory=Steps)
+    fairness_keys: Steps[str] = field(default_factory=Steps)
 
     def key_limit_at(self, moment: int) -> int:
         """Return how many runs with the same key might be under way at a time."""
         return self.key_limits.at(moment) or 1
+
+    def changes(self) -> set[int]:
+        """Return the moments at which a limit changed."""
+        return {
+            *self.limits.moments,
+            *self.key_limits.moments,
+            *self.rates.moments,
+            *self.fairness_keys.moments,
+        }
 
 
 class RecordedRow(TypedDict):
@@ -135,6 +179,9 @@ class RecordedRow(TypedDict):
     id: ReadOnly[Id]
     priority: ReadOnly[Integer]
     concurrency_value: ReadOnly[Text | None]
+    entry_point: ReadOnly[Text]
+    rate_value: ReadOnly[Text | None]
+    fair_value: ReadOnly[Text | None]
     status: ReadOnly[Text]
     execution: ReadOnly[Integer]
     scheduled_at: ReadOnly[Time]
@@ -177,15 +224,23 @@ def run_of_history(row: RecordedRow, history: Iterable[Envelope]) -> RecordedRun
     turns: list[Turn] = []
     for event in history:
         if event.unreadable is None:
-            _take(turns, event)
+            _take_event(turns, event)
     return _run(row, turns)
 
 
 def _run(row: RecordedRow, turns: Sequence[Turn]) -> RecordedRun:
-    return RecordedRun(row["id"], row["priority"], row["concurrency_value"], turns)
+    return RecordedRun(
+        row["id"],
+        row["priority"],
+        row["concurrency_value"],
+        turns,
+        row["entry_point"],
+        row["rate_value"],
+        row["fair_value"],
+    )
 
 
-def _take(turns: list[Turn], event: Envelope) -> None:
+def _take_event(turns: list[Turn], event: Envelope) -> None:
     """Change the last turn by an event of the run, or begin the next one."""
     data = event.data
     at = ms_of(event.at)
@@ -237,11 +292,8 @@ def least_known(one: int | None, other: int | None) -> int | None:
     return min(one, other)
 
 
-Place = tuple[str, int]
+TurnKey = tuple[str, int]
 """A run's id, and which of its turns."""
-
-Rank = tuple[int, int, str]
-"""Where a turn stands in the queue: the highest priority first, then by time."""
 
 
 @dataclass(frozen=True)
@@ -249,16 +301,16 @@ class Entry:
     """A turn that waits or is under way.
 
     Attributes:
-        run: whose.
-        index: which of its turns.
-        due_at: since when it is due here.
-        place_at: since when it is in the queue, by which its place there goes.
+        run: the run that it belongs to.
+        index: which of the run's turns it is.
+        due_at: since when it is due in the simulation.
+        queued_at: the time that decides its queue position.
     """
 
     run: RecordedRun
     index: int
     due_at: int
-    place_at: int
+    queued_at: int
 
     @property
     def turn(self) -> Turn:
@@ -266,102 +318,304 @@ class Entry:
         return self.run.turns[self.index]
 
     @property
-    def place(self) -> Place:
+    def key(self) -> TurnKey:
         """Which turn it is."""
         return self.run.id, self.index
 
     @property
-    def rank(self) -> Rank:
-        """Where it stands in the queue."""
-        return -self.run.priority, self.place_at, self.run.id
+    def position(self) -> QueuePosition:
+        """Its queue position."""
+        return -self.run.priority, _text_of(self.queued_at), self.run.id
 
 
-_Ranked = tuple[Rank, Entry]
+def _text_of(at: int) -> str:
+    """Return a time as a text that sorts as the time does."""
+    return f"{at:015}"
 
 
 def recorded_entry(run: RecordedRun, index: int) -> Entry:
-    """Return a turn as it really was due."""
-    due_at = run.turns[index].due_at
+    """Return a turn as it was due in reality."""
     first = index
     while run.turns[first].was_handed_back:
         first -= 1
-    place_at = run.turns[first].due_at
-    return Entry(run, index, due_at, place_at)
+    return Entry(run, index, run.turns[index].due_at, run.turns[first].due_at)
 
 
-class Queue:
-    """Turns that wait. Those whose key is held stand aside until it is released."""
+# The state of a job at one moment, from which `select_candidates` decides as in a claim.
+
+_JOB = "job"
+"""There is only one job in a history."""
+
+_Queue = tuple[GroupKey, str] | None
+"""A fairness group and a value of it; None for all turns that are in no group."""
+
+_Item = tuple[QueuePosition, str]
+"""A run's id, and the position at which its turn was queued."""
+
+_Block = tuple[Literal["key", "rate"], str]
+"""What keeps turns from starting: a saturated concurrency key, or a full rate window."""
+
+
+class _Waiting:
+    """Turns that wait: each fairness group's value has a queue, all others are in one.
+
+    Turns that a concurrency key or a rate keeps are set aside, so that no selection looks at them
+    twice. When it lets another turn start, the first of each queue is queued again.
+    """
 
     def __init__(self) -> None:
-        self._free: list[_Ranked] = []
-        self._aside: dict[str, list[_Ranked]] = {}
-        self._held: Counter[str] = Counter()
-        self._most_of_key = 1
-        self._gone: set[Place] = set()
+        self.limits: JobLimits = NO_LIMITS
+        self.last_values: dict[GroupKey, str] = {}
+        self._entries: dict[str, Entry] = {}
+        self._queues: dict[_Queue, list[_Item]] = {}
+        self._values: dict[GroupKey, list[str]] = {}
+        self._aside: defaultdict[_Block, dict[_Queue, list[_Item]]] = defaultdict(dict)
+        self._released_by: dict[str, _Block] = {}
 
     def add(self, entry: Entry) -> None:
-        """Let a turn wait that is due."""
-        ranked = (entry.rank, entry)
-        heappush(self._free, ranked)
+        """Let a turn wait."""
+        self._entries[entry.run.id] = entry
+        self._enqueue(entry)
 
-    def leave(self, place: Place) -> None:
-        """Let a turn wait no longer, wherever it stands."""
-        self._gone.add(place)
+    def remove(self, entry: Entry) -> None:
+        """Let a turn wait no longer; if it had just been queued again, the next one is instead."""
+        waiting = self._entries.get(entry.run.id)
+        if waiting is not None and waiting.key == entry.key:
+            del self._entries[entry.run.id]
+            released_by = self._released_by.pop(entry.run.id, None)
+            if released_by is not None:
+                self._release_first(released_by, self._queue_of(self.candidate(entry)))
 
-    def pop(self) -> Entry | None:
-        """Return the first that may start, and hold its key."""
-        while self._free:
-            ranked = heappop(self._free)
-            _, entry = ranked
-            key = entry.run.key
-            if entry.place in self._gone:
-                self._let_next(key)
-            elif key is None:
-                return entry
-            elif self._held[key] >= self._most_of_key:
-                aside = self._aside.setdefault(key, [])
-                heappush(aside, ranked)
-            else:
-                self._held[key] += 1
-                return entry
+    def started(self, entry: Entry) -> None:
+        """Let a turn wait no longer because it has started."""
+        self._entries.pop(entry.run.id, None)
+        self._released_by.pop(entry.run.id, None)
+        group = group_of(self.candidate(entry))
+        if group is not None:
+            self.last_values[group] = entry.run.fair_value or ""
+
+    def change_limits(self, limits: JobLimits) -> None:
+        """Let other limits hold from now on: all turns are queued again."""
+        if limits == self.limits:
+            return
+        self.limits = limits
+        self._queues.clear()
+        self._values.clear()
+        self._aside.clear()
+        self._released_by.clear()
+        for entry in self._entries.values():
+            self._enqueue(entry)
+
+    def release(self, block: _Block) -> None:
+        """Queue the first turns again that are set aside for this."""
+        for queue in self._aside.get(block, ()):
+            self._release_first(block, queue)
+
+    def _release_first(self, block: _Block, queue: _Queue) -> None:
+        aside = self._aside[block].get(queue, [])
+        while aside:
+            _, run_id = item = heappop(aside)
+            entry = self._entry_of(item)
+            if entry is not None:
+                self._released_by[run_id] = block
+                self._enqueue(entry)
+                return
+
+    def next(self, limits: LimitState) -> Entry | None:
+        """Return the turn that starts next; None if none may start. It goes on waiting."""
+        while True:
+            heads = self._heads()
+            in_order = sorted(heads, key=queue_position)
+            groups = {
+                group: FairnessGroup([[run]], is_complete=False)
+                for run in in_order
+                if (group := group_of(run)) is not None
+            }
+            selection = select_candidates(in_order, replace(limits, groups=groups), slots=1)
+            chosen = selection.runs[0] if selection.runs else None
+            blocked = in_order if chosen is None else in_order[: in_order.index(chosen)]
+            if not all(self._set_aside(run, limits) for run in blocked):
+                return None
+            if not blocked:
+                return None if chosen is None else self._entries[chosen["id"]]
+
+    def _set_aside(self, run: Candidate, limits: LimitState) -> bool:
+        """Set a turn aside; return False where its job has no capacity, which keeps all turns."""
+        match refusals(run, limits):
+            case ["key_limit", *_]:
+                block: _Block = ("key", run["concurrency_value"] or "")
+            case ["rate_limited"]:
+                block = ("rate", run["rate_value"] or "")
+            case _:
+                return False
+        entry = self._entries[run["id"]]
+        queue = self._queue_of(run)
+        heappop(self._queues[queue])
+        heappush(self._aside[block].setdefault(queue, []), (entry.position, run["id"]))
+        released_by = self._released_by.pop(run["id"], None)
+        if released_by is not None and released_by != block:
+            self._release_first(released_by, queue)
+        return True
+
+    def _enqueue(self, entry: Entry) -> None:
+        queue = self._queue_of(self.candidate(entry))
+        if queue is not None:
+            group, value = queue
+            values = self._values.setdefault(group, [])
+            index = bisect_left(values, value)
+            if values[index : index + 1] != [value]:
+                values.insert(index, value)
+        heappush(self._queues.setdefault(queue, []), (entry.position, entry.run.id))
+
+    def _queue_of(self, run: Candidate) -> _Queue:
+        group = group_of(run)
+        return None if group is None else (group, run["fair_value"] or "")
+
+    def _heads(self) -> list[Candidate]:
+        """Return the first turn in no group, and of each group the first turn of its next value."""
+        heads = [self._head(None)]
+        heads += [self._head_of_group(group) for group in self._values]
+        return [run for run in heads if run is not None]
+
+    def _head_of_group(self, group: GroupKey) -> Candidate | None:
+        values = self._values[group]
+        while values:
+            last = self.last_values.get(group)
+            index = 0 if last is None else bisect_right(values, last) % len(values)
+            head = self._head((group, values[index]))
+            if head is not None:
+                return head
+            del values[index]
         return None
 
-    def hold(self, key: str | None) -> None:
-        """Note that a run with this key is under way."""
+    def _head(self, queue: _Queue) -> Candidate | None:
+        items = self._queues.get(queue, [])
+        while items:
+            entry = self._entry_of(items[0])
+            if entry is not None:
+                return self.candidate(entry)
+            heappop(items)
+        return None
+
+    def _entry_of(self, item: _Item) -> Entry | None:
+        """Return the turn of a queued item; None where it waits no longer."""
+        position, run_id = item
+        entry = self._entries.get(run_id)
+        return entry if entry is not None and entry.position == position else None
+
+    def candidate(self, entry: Entry) -> Candidate:
+        """Return a turn as claims see it, by the present limits."""
+        run, limits = entry.run, self.limits
+        priority, scheduled_at, run_id = entry.position
+        return {
+            "id": run_id,
+            "job_definition_id": _JOB,
+            "concurrency_value": run.key,
+            "entry_point": run.entry_point,
+            "priority": -priority,
+            "scheduled_at": scheduled_at,
+            "start_by": None,
+            "rate_value": run.rate_value,
+            "fair_value": run.fair_value,
+            **limits,
+        }
+
+
+class _JobState:
+    """A job at one moment: turns that wait, those under way, and recent starts.
+
+    Attributes:
+        running: the number of turns under way.
+    """
+
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self.running = 0
+        self._held: Counter[Key] = Counter()
+        self._starts: defaultdict[str, list[int]] = defaultdict(list)
+        self.waiting = _Waiting()
+
+    def change_limits(self, at: int, max_concurrent_runs: int | None) -> None:
+        """Let the limits of a moment hold from now on."""
+        history = self._history
+        rate = history.rates.at(at)
+        self.waiting.change_limits(
+            {
+                "max_concurrent_runs": max_concurrent_runs,
+                "concurrency_limit": history.key_limit_at(at),
+                "rate_limit": None if rate is None else {"limit": rate.limit},
+                "fairness_key": history.fairness_keys.at(at),
+            }
+        )
+
+    def start(self, entry: Entry, at: int) -> None:
+        """Count a turn that starts."""
+        self.waiting.started(entry)
+        run = entry.run
+        self.running += 1
+        if run.key is not None:
+            self._held[_JOB, run.key] += 1
+        if run.rate_value is not None:
+            insort(self._starts[run.rate_value], at)
+
+    def end(self, entry: Entry) -> None:
+        """Count a turn that ends."""
+        self.running -= 1
+        key = entry.run.key
         if key is not None:
-            self._held[key] += 1
+            self._held[_JOB, key] -= 1
+            self.waiting.release(("key", key))
 
-    def release(self, key: str | None) -> None:
-        """Note that a run with this key is not under way any more."""
-        if key is not None:
-            self._held[key] -= 1
-            self._let_next(key)
+    def reopen(self, rate_value: str) -> None:
+        """Let a turn start again because an earlier start has left the period."""
+        self.waiting.release(("rate", rate_value))
 
-    def share(self, most_of_key: int) -> None:
-        """Let so many runs hold a key from now on; all stand in the queue again."""
-        if most_of_key == self._most_of_key:
-            return
-        self._most_of_key = most_of_key
-        for aside in self._aside.values():
-            for ranked in aside:
-                heappush(self._free, ranked)
-        self._aside.clear()
+    def reopens_at(self, at: int) -> list[tuple[int, str]]:
+        """Return when each start within the period of a moment leaves it, and its rate value."""
+        rate = self._history.rates.at(at)
+        if rate is None:
+            return []
+        period_ms = rate.period // timedelta(milliseconds=1)
+        return [
+            (start + period_ms, value)
+            for value, starts in self._starts.items()
+            for start in starts[bisect_right(starts, at - period_ms) :]
+        ]
 
-    def _let_next(self, key: str | None) -> None:
-        """Let the first of those aside stand with the others again."""
-        if key is None:
-            return
-        aside = self._aside.get(key)
-        if aside:
-            ranked = heappop(aside)
-            heappush(self._free, ranked)
+    def next(self, at: int) -> Entry | None:
+        """Return the turn that a claim at this moment starts next; None if none may start."""
+        return self.waiting.next(
+            LimitState({_JOB: self.running}, self._held, _Windows(self._history, self._starts, at))
+        )
+
+
+class _Windows(Mapping[Key, RateWindow]):
+    """The rate windows at a moment, each counted when a decision looks at it."""
+
+    def __init__(self, history: History, starts: Mapping[str, Sequence[int]], at: int) -> None:
+        self._rate = history.rates.at(at)
+        self._starts = starts
+        self._at = at
+
+    def __getitem__(self, key: Key) -> RateWindow:
+        if self._rate is None:
+            raise KeyError(key)
+        _, value = key
+        starts = self._starts.get(value, ())
+        since = self._at - self._rate.period // timedelta(milliseconds=1)
+        return RateWindow(max(self._rate.limit - len(starts) + bisect_right(starts, since), 0))
+
+    def __iter__(self) -> Iterator[Key]:
+        return ((_JOB, value) for value in self._starts)
+
+    def __len__(self) -> int:
+        return len(self._starts)
 
 
 # Playing a history again: the same arrivals and durations, and perhaps another limit.
 #
-# The rules are those of claims: by priority, then by the time at which a run is due; no more than
-# the limit and the workers' capacity allow, nor of a key than its limit. A retry is due as long
-# after the end of the attempt before as it really was.
+# The rules are those of claims: the same function decides. A retry is due as long after the end of
+# the attempt before as it was in reality.
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,89 +636,78 @@ class _What(IntEnum):
 
     ENDS = 0
     GIVES_UP = 1
-    IS_DUE = 2
-    CHANGES = 3
+    REOPENS = 2
+    IS_DUE = 3
+    CHANGES = 4
 
 
 class _Play:
-    """One way in which it goes."""
+    """One simulation."""
 
-    def __init__(self, history: History, limits: Steps, room: Steps) -> None:
+    def __init__(self, history: History, limits: Steps[int], capacity: Steps[int]) -> None:
         self._history = history
         self._limits = limits
-        self._room = room
+        self._capacity = capacity
         self._typical_ms = typical_ms(history)
-        self._coming: list[tuple[int, _What, int, Entry | None]] = []
+        self._coming: list[tuple[int, _What, int, Entry | str | None]] = []
         self._numbers = count()
-        self._queue = Queue()
-        self._running = 0
-        self.played: dict[Place, Played] = {}
+        self._state = _JobState(history)
+        self.played: dict[TurnKey, Played] = {}
 
     def prepare(self) -> None:
-        """Take in what is under way at the beginning, and all that is to come from outside."""
-        for run in self._history.runs:
-            self._begin(run)
-        moments = {*self._limits.moments, *self._room.moments, *self._history.key_limits.moments}
-        for at in sorted(moments):
+        """Take in what is under way at the beginning, and all that comes from outside."""
+        history = self._history
+        self._state.change_limits(history.since, self._limits.at(history.since))
+        under_way: list[Entry] = []
+        for run in history.runs:
+            entry = _first_entry(run, history.since)
+            if entry is None:
+                continue
+            started_at = entry.turn.started_at
+            if started_at is not None and started_at < history.since:
+                under_way.append(entry)
+            else:
+                self._wait(entry)
+        for entry in sorted(under_way, key=lambda one: one.turn.started_at or 0):
+            self._start(entry, entry.turn.started_at or 0)
+        for at in {*self._limits.moments, *self._capacity.moments, *history.changes()}:
             self._expect(at, _What.CHANGES, None)
 
     def go(self) -> None:
         """Let everything happen, moment by moment."""
         while self._coming:
             at, *_ = self._coming[0]
-            self._let_happen(at)
-            self._admit(at)
+            while self._coming and self._coming[0][0] == at:
+                _, what, _, subject = heappop(self._coming)
+                self._happen(at, what, subject)
+            self._claim(at)
 
-    def _let_happen(self, moment: int) -> None:
-        """Let happen all that happens at this moment, which is the next one."""
-        while self._coming:
-            at, what, _, entry = self._coming[0]
-            if at != moment:
-                return
-            heappop(self._coming)
-            if entry is not None:
-                self._happen(at, what, entry)
+    def _happen(self, at: int, what: _What, subject: Entry | str | None) -> None:
+        match what, subject:
+            case _What.IS_DUE, Entry():
+                self._state.waiting.add(subject)
+            case _What.GIVES_UP, Entry():
+                self._state.waiting.remove(subject)
+            case _What.ENDS, Entry():
+                self._state.end(subject)
+                self._continue(subject, at)
+            case _What.REOPENS, str():
+                self._state.reopen(subject)
+            case _:
+                self._state.change_limits(at, self._limits.at(at))
+                for reopens_at, value in self._state.reopens_at(at):
+                    self._expect(reopens_at, _What.REOPENS, value)
 
-    def _begin(self, run: RecordedRun) -> None:
-        """Take in the first turn that was not over when the range began."""
-        since = self._history.since
-        for index, turn in enumerate(run.turns):
-            if turn.ended_at is not None and turn.ended_at < since:
-                continue
-            entry = recorded_entry(run, index)
-            if turn.started_at is not None and turn.started_at < since:
-                self._queue.hold(run.key)
-                self._start(entry, turn.started_at)
-            else:
-                self._wait(entry)
-            return
-
-    def _happen(self, at: int, what: _What, entry: Entry) -> None:
-        match what:
-            case _What.IS_DUE:
-                self._queue.add(entry)
-            case _What.GIVES_UP:
-                self._queue.leave(entry.place)
-            case _What.ENDS:
-                self._running -= 1
-                self._queue.release(entry.run.key)
-                self._go_on(entry, at)
-
-    def _go_on(self, entry: Entry, at: int) -> None:
+    def _continue(self, entry: Entry, at: int) -> None:
         """Let the run's next turn be due, as long after this one as it was."""
         following = entry.index + 1
         turns = entry.run.turns
         ended_at = entry.turn.ended_at
         if ended_at is None or following == len(turns):
             return
-        turn = turns[following]
-        pause_ms = turn.due_at - ended_at
-        due_at = at + pause_ms
-        place_at = due_at
-        if turn.was_handed_back:
-            place_at = entry.place_at
-        after = Entry(entry.run, following, due_at, place_at)
-        self._wait(after)
+        due_at = at + turns[following].due_at - ended_at
+        queued_at = entry.queued_at if turns[following].was_handed_back else due_at
+        self._wait(Entry(entry.run, following, due_at, queued_at))
 
     def _wait(self, entry: Entry) -> None:
         given_up_at = entry.turn.given_up_at
@@ -472,27 +715,25 @@ class _Play:
             if given_up_at <= entry.due_at:
                 return
             self._expect(given_up_at, _What.GIVES_UP, entry)
-        comes_at = max(entry.due_at, self._history.since)
-        self._expect(comes_at, _What.IS_DUE, entry)
+        self._expect(max(entry.due_at, self._history.since), _What.IS_DUE, entry)
 
-    def _admit(self, at: int) -> None:
+    def _claim(self, at: int) -> None:
         """Start what may start."""
-        key_limit = self._history.key_limit_at(at)
-        self._queue.share(key_limit)
-        limit = self._limits.at(at)
-        room = self._room.at(at)
-        most = least_known(limit, room)
-        while most is None or self._running < most:
-            entry = self._queue.pop()
+        capacity = self._capacity.at(at)
+        while capacity is None or self._state.running < capacity:
+            entry = self._state.next(at)
             if entry is None:
                 return
             self._start(entry, at)
 
     def _start(self, entry: Entry, at: int) -> None:
-        self._running += 1
-        self.played[entry.place] = Played(entry.due_at, at)
-        duration_ms = self._duration_ms(entry.turn)
-        self._expect(at + duration_ms, _What.ENDS, entry)
+        self._state.start(entry, at)
+        self.played[entry.key] = Played(entry.due_at, at)
+        self._expect(at + self._duration_ms(entry.turn), _What.ENDS, entry)
+        rate = self._history.rates.at(at)
+        if rate is not None and entry.run.rate_value is not None:
+            reopens_at = at + rate.period // timedelta(milliseconds=1)
+            self._expect(reopens_at, _What.REOPENS, entry.run.rate_value)
 
     def _duration_ms(self, turn: Turn) -> int:
         """Return how long the turn takes: what it took, or the usual, where that is not known."""
@@ -500,27 +741,32 @@ class _Play:
             return self._typical_ms
         if turn.ended_at is not None:
             return turn.ended_at - turn.started_at
-        so_far_ms = self._history.until - turn.started_at
-        return max(so_far_ms, self._typical_ms)
+        return max(self._history.until - turn.started_at, self._typical_ms)
 
-    def _expect(self, at: int, what: _What, entry: Entry | None) -> None:
-        # By its number nothing else of what is to happen is ever compared.
-        number = next(self._numbers)
-        coming = (at, what, number, entry)
-        heappush(self._coming, coming)
+    def _expect(self, at: int, what: _What, subject: Entry | str | None) -> None:
+        # By its number no subject is ever compared.
+        heappush(self._coming, (at, what, next(self._numbers), subject))
 
 
-def played(history: History, limits: Steps, room: Steps) -> Mapping[Place, Played]:
+def _first_entry(run: RecordedRun, since: int) -> Entry | None:
+    """Return the run's first turn that was not over at a time; None where all were."""
+    for index, turn in enumerate(run.turns):
+        if turn.ended_at is None or turn.ended_at >= since:
+            return recorded_entry(run, index)
+    return None
+
+
+def played(history: History, limits: Steps[int], capacity: Steps[int]) -> Mapping[TurnKey, Played]:
     """Return when each turn of a history would have started; those that would not are left out.
 
     It goes on beyond the range until nothing waits any more, but nothing new arrives then.
 
     Args:
-        history: what really happened.
+        history: what happened in reality.
         limits: how many runs of the job may be under way at a time.
-        room: for how many of them the workers have room.
+        capacity: how many of them the workers can execute at a time.
     """
-    play = _Play(history, limits, room)
+    play = _Play(history, limits, capacity)
     play.prepare()
     play.go()
     return play.played
@@ -541,122 +787,70 @@ def typical_ms(history: History) -> int:
 
 # The workers' capacity for a job, as far as its history tells.
 #
-# Whenever a run waited that its job's limits would have let start, there was no capacity for more
-# than were running: all slots were in use, no worker lived, the job was paused, or a worker was
-# about to claim it. At all other times no worker claimed more, and so the capacity is unknown.
+# Whenever a run waited that its job's limits would have let start, the workers had no capacity for
+# more than were running: all slots were in use, no worker lived, the job was paused, or a worker
+# was about to claim it. At all other times no worker claimed more, and so the capacity is unknown.
 
 
 class _Change(IntEnum):
-    """What happens, in the order in which it counts within a millisecond."""
+    """What happened, in the order in which it counts within a millisecond."""
 
     ENDED = 0
     GIVEN_UP = 1
-    DUE = 2
-    STARTED = 3
-    CHANGED = 4
+    REOPENED = 2
+    DUE = 3
+    STARTED = 4
+    CHANGED = 5
 
 
-_Happening = tuple[int, _Change, str | None]
+_Happening = tuple[int, _Change, Entry | str | None]
 
 
-class _Tally:
-    """How many of a job wait and how many are under way, in all and by their keys."""
-
-    def __init__(self) -> None:
-        self.running = 0
-        self._most_of_key = 1
-        self._held: Counter[str | None] = Counter()
-        self._waiting: Counter[str | None] = Counter()
-        self._free = 0
-
-    def take(self, what: _Change, key: str | None) -> None:
-        """Count what happens to a run with a key."""
-        match what:
-            case _Change.DUE:
-                self._wait(key, 1)
-            case _Change.GIVEN_UP:
-                self._wait(key, -1)
-            case _Change.STARTED:
-                self._wait(key, -1)
-                self._run(key, 1)
-            case _Change.ENDED:
-                self._run(key, -1)
-
-    def share(self, most_of_key: int) -> None:
-        """Let so many runs hold a key from now on."""
-        if most_of_key == self._most_of_key:
-            return
-        self._most_of_key = most_of_key
-        self._free = 0
-        for key, waiting in self._waiting.items():
-            if not self._is_held(key):
-                self._free += waiting
-
-    def could_start(self, limit: int | None) -> bool:
-        """Return whether a run waits that neither its key nor this limit keeps."""
-        if self._free <= 0:
-            return False
-        return limit is None or self.running < limit
-
-    def _wait(self, key: str | None, more: int) -> None:
-        self._waiting[key] += more
-        if not self._is_held(key):
-            self._free += more
-
-    def _run(self, key: str | None, more: int) -> None:
-        was_held = self._is_held(key)
-        self.running += more
-        self._held[key] += more
-        is_held = self._is_held(key)
-        if is_held and not was_held:
-            self._free -= self._waiting[key]
-        elif was_held and not is_held:
-            self._free += self._waiting[key]
-
-    def _is_held(self, key: str | None) -> bool:
-        if key is None:
-            return False
-        return self._held[key] >= self._most_of_key
+def capacity_of(history: History) -> Steps[int]:
+    """Return how many runs of the job the workers could execute; none where it is not known."""
+    state = _JobState(history)
+    state.change_limits(history.since, history.limits.at(history.since))
+    capacity: Steps[int] = Steps()
+    for at, together in groupby(_happenings(history), key=_moment_of):
+        for _, what, subject in together:
+            _take(state, history, at, what, subject)
+        capacity.change(at, None if state.next(at) is None else state.running)
+    capacity.change(history.until, None)
+    return capacity
 
 
-def room_of(history: History) -> Steps:
-    """Return how many runs of the job the workers had room for; none where that is not known."""
-    tally = _Tally()
-    room = Steps()
-    happenings = _happenings(history)
-    for at, together in groupby(happenings, key=_moment_of):
-        for _, what, key in together:
-            tally.take(what, key)
-        key_limit = history.key_limit_at(at)
-        tally.share(key_limit)
-        limit = history.limits.at(at)
-        most: int | None = None
-        if tally.could_start(limit):
-            most = tally.running
-        room.change(at, most)
-    room.change(history.until, None)
-    return room
+def _take(
+    state: _JobState, history: History, at: int, what: _Change, subject: Entry | str | None
+) -> None:
+    """Count what happened."""
+    match what, subject:
+        case _Change.DUE, Entry():
+            state.waiting.add(subject)
+        case _Change.GIVEN_UP, Entry():
+            state.waiting.remove(subject)
+        case _Change.STARTED, Entry():
+            state.start(subject, at)
+        case _Change.ENDED, Entry():
+            state.end(subject)
+        case _Change.REOPENED, str():
+            state.reopen(subject)
+        case _:
+            state.change_limits(at, history.limits.at(at))
 
 
 def most_at_a_time(history: History) -> int:
     """Return how many runs of the job were under way at a time, at most."""
-    tally = _Tally()
-    most = 0
-    for _, what, key in _happenings(history):
-        tally.take(what, key)
-        most = max(most, tally.running)
+    running = most = 0
+    for _, what, _ in _happenings(history):
+        running += (what is _Change.STARTED) - (what is _Change.ENDED)
+        most = max(most, running)
     return most
 
 
 def _happenings(history: History) -> list[_Happening]:
-    """Return all that happened in the range, in order."""
-    found: list[_Happening] = []
-    for one in _all_happenings(history):
-        at = _moment_of(one)
-        if at <= history.until:
-            found.append(one)
-    found.sort(key=_place_of)
-    return found
+    """Return all that happened up to the end of the range, in order."""
+    found = [one for one in _all_happenings(history) if _moment_of(one) <= history.until]
+    return sorted(found, key=lambda one: one[:2])
 
 
 def _moment_of(happening: _Happening) -> int:
@@ -664,19 +858,20 @@ def _moment_of(happening: _Happening) -> int:
     return at
 
 
-def _place_of(happening: _Happening) -> tuple[int, _Change]:
-    at, what, _ = happening
-    return at, what
-
-
 def _all_happenings(history: History) -> Iterator[_Happening]:
-    limits_change_at = [*history.limits.moments, *history.key_limits.moments]
-    for at in limits_change_at:
+    changes = history.changes()
+    for at in changes:
         yield at, _Change.CHANGED, None
+    rates = [rate for rate in (history.rates.at(at) for at in changes) if rate is not None]
+    periods = {rate.period // timedelta(milliseconds=1) for rate in rates}
     for run in history.runs:
-        for turn in run.turns:
+        for index, turn in enumerate(run.turns):
+            entry = recorded_entry(run, index)
             for at, what in _of_turn(turn):
-                yield at, what, run.key
+                yield at, what, entry
+                if what is _Change.STARTED and run.rate_value is not None:
+                    for period_ms in periods:
+                        yield at + period_ms, _Change.REOPENED, run.rate_value
 
 
 def _of_turn(turn: Turn) -> Iterator[tuple[int, _Change]]:
@@ -790,10 +985,10 @@ def answer(history: History, limit: int | None) -> Answer:
         history: what happened.
         limit: how many runs of the job might have been under way at a time; None for any number.
     """
-    room = room_of(history)
-    again = played(history, history.limits, room)
+    capacity = capacity_of(history)
+    again = played(history, history.limits, capacity)
     always = Steps([(0, limit)])
-    supposed = played(history, always, room)
+    supposed = played(history, always, capacity)
     really = _recorded(history)
     run_ids = {run_id for run_id, _ in really}
     given_up = really.keys() - supposed.keys()
@@ -809,20 +1004,19 @@ def answer(history: History, limit: int | None) -> Answer:
     )
 
 
-def _recorded(history: History) -> dict[Place, Played]:
+def _recorded(history: History) -> dict[TurnKey, Played]:
     """Return the starts that are compared: of what became due in the range."""
-    found: dict[Place, Played] = {}
+    found: dict[TurnKey, Played] = {}
     for run in history.runs:
         for index, turn in enumerate(run.turns):
             if turn.started_at is None or turn.due_at < history.since:
                 continue
-            place = (run.id, index)
-            found[place] = Played(turn.due_at, turn.started_at)
+            found[run.id, index] = Played(turn.due_at, turn.started_at)
     return found
 
 
-def _waits_of(starts: Mapping[Place, Played], measured: Mapping[Place, Played]) -> Waits:
-    waits = [starts[place].wait_ms for place in measured if place in starts]
+def _waits_of(starts: Mapping[TurnKey, Played], measured: Mapping[TurnKey, Played]) -> Waits:
+    waits = [starts[turn].wait_ms for turn in measured if turn in starts]
     waits.sort()
     if not waits:
         return Waits(0, 0, 0, 0, 0)
@@ -840,17 +1034,16 @@ def _rank(waits: Sequence[int], percent: int) -> int:
     """Return the least wait that so many percent of them do not exceed."""
     count = len(waits)
     share = count * percent / 100
-    place = ceil(share)
-    return waits[max(place, 1) - 1]
+    return waits[max(ceil(share), 1) - 1]
 
 
-def _deviation(really: Mapping[Place, Played], again: Mapping[Place, Played]) -> float | None:
+def _deviation(really: Mapping[TurnKey, Played], again: Mapping[TurnKey, Played]) -> float | None:
     waited_ms = sum(start.wait_ms for start in really.values())
     if waited_ms <= 0:
         return None
     differs_ms = 0
-    for place, start in really.items():
-        simulated = again.get(place)
+    for turn, start in really.items():
+        simulated = again.get(turn)
         # What is not simulated to start at all has waited for nothing.
         wait_ms = 0
         if simulated is not None:

@@ -2,8 +2,8 @@
 
 `select_candidates` takes candidates in the queue's order and what is known of all limits
 (`LimitState`), and returns which of them start, or which limits must be read first (`Selection`).
-`refusals` says what keeps a single run from starting. Claims and explanations both call these, so
-they cannot disagree. docs/claims.md says what is guaranteed.
+`refusals` says what keeps a single run from starting. Claims, explanations and `what-if` all call
+these, so they cannot disagree. docs/claims.md says what is guaranteed.
 
 Where a job has a `fairnessKey`, the parameter's values are served round-robin (`RoundRobin`). The
 values are in a fixed cycle, in the order of their bytes. The next one is the first after the value

@@ -11,6 +11,7 @@ from domain.commands.executions import Claim
 from domain.errors import TooCostlyError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
+from domain.json_values import Json
 from eventlog import recorded_runs
 from eventlog.keys import LogFiles
 from eventlog.recorded_runs import recorded
@@ -129,3 +130,25 @@ async def test_too_many_runs_are_refused(part: Parts) -> None:
         with pytest.raises(TooCostlyError, match="more than 1 runs of job") as refused:
             await recorded(connection, part.files, "job", WEEK, most=1)
     assert [issue.path for issue in refused.value.issues] == ["/lookBackMs"]
+
+
+async def test_rates_and_fairness_are_part_of_the_past(part: Parts) -> None:
+    rate = {"limit": 2, "periodMs": 200, "key": "tenant"}
+    await registered(part.jobs, rate_limit=rate, fairness_key="tenant")
+    await part.worker("w")
+    for tenant in "aaaab":
+        await _launch(part, parameters={"tenant": tenant})
+    order: list[Json] = []
+    for _ in range(5):
+        claim = await _next(part)
+        order.append(claim.run.parameters["tenant"])
+        await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+    history = await _read(part)
+    assert order == ["a", "b", "a", "a", "a"]
+    assert sorted(run.fair_value or "" for run in history.runs) == [*['"a"'] * 4, '"b"']
+    unchanged = answer(history, None)
+    assert unchanged.really.starts == 5
+    # The third run of a tenant waits for the first one to leave the period, also in the simulation.
+    assert unchanged.again.worst_ms >= 190
+    assert unchanged.deviation is not None
+    assert unchanged.deviation < 0.5

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from random import Random
 
+from domain.jobs.definition import RateLimit
 from projections.simulation import History, RecordedRun, Steps, Turn
 
 END = 100_000
@@ -25,6 +27,7 @@ class Life:
     pauses: list[int | None]
     priority: int = 0
     key: str | None = None
+    tenant: str = ""
     deadline: int | None = None
     turns: list[Turn] = field(default_factory=list)
     came_at: int = 0
@@ -41,12 +44,67 @@ def some_lives(random: Random, *, plain: bool = False) -> list[Life]:
             continue
         life.priority = random.choice([-1, 0, 0, 5])
         life.key = random.choice([None, None, "a", "b"])
+        life.tenant = random.choice("pppqr")
         while random.random() < 0.2:
             life.works.append(random.randrange(1, 20))
             life.pauses.append(random.choice([None, *range(10)]))
         if random.random() < 0.2:
             life.deadline = due_at + random.randrange(1, 40)
     return lives
+
+
+@dataclass
+class Rules:
+    """A job's limits.
+
+    Attributes:
+        limit: how many runs may be under way at a time.
+        of_key: how many of those with the same key.
+        rate: how many starts of a tenant there may be within how many ticks.
+        is_fair: whether tenants are served round-robin, at each priority.
+    """
+
+    limit: int | None = None
+    of_key: int = 1
+    rate: tuple[int, int] | None = None
+    is_fair: bool = False
+    starts: list[tuple[int, Life]] = field(default_factory=list)
+
+    def may_start(self, life: Life, running: list[tuple[int, Life]], tick: int) -> bool:
+        """Return whether the limits let a run start."""
+        holders = [other for _, other in running if other.key == life.key]
+        if life.key is not None and len(holders) >= self.of_key:
+            return False
+        if self.rate is None:
+            return True
+        most, period = self.rate
+        recent = [one for at, one in self.starts if at > tick - period]
+        return sum(one.tenant == life.tenant for one in recent) < most
+
+    def first(self, waiting: list[tuple[int, Life]]) -> tuple[int, Life]:
+        """Return which of the runs starts next: of each group the one of its next tenant."""
+        heads: dict[tuple[int, str], tuple[int, Life]] = {}
+        for one in waiting:
+            heads.setdefault((one[1].priority, one[1].tenant), one)
+        if not self.is_fair:
+            return waiting[0]
+        nexts = [
+            min(
+                (one for (level, _), one in heads.items() if level == priority),
+                key=lambda one: self._turn(priority, one[1].tenant),
+            )
+            for priority in {priority for priority, _ in heads}
+        ]
+        return min(nexts, key=_in_queue)
+
+    def _turn(self, priority: int, tenant: str) -> tuple[bool, str]:
+        last = next((one for _, one in self.starts[::-1] if one.priority == priority), None)
+        return last is not None and tenant <= last.tenant, tenant
+
+
+def _in_queue(one: tuple[int, Life]) -> tuple[int, int, str]:
+    came_at, life = one
+    return -life.priority, came_at, life.id
 
 
 def happened(
@@ -56,8 +114,11 @@ def happened(
     may_claim: Callable[[int], bool] = lambda _: True,
     slots: int = 1_000,
     of_key: int = 1,
+    rate: tuple[int, int] | None = None,
+    is_fair: bool = False,
 ) -> History:
     """Let the runs happen: at each tick, all that may start does, the first in the queue first."""
+    rules = Rules(limit, of_key, rate, is_fair)
     waiting: list[tuple[int, Life]] = []  # With when each came into the queue.
     running: list[tuple[int, Life]] = []
     coming = [(life.due_at, life) for life in lives]
@@ -72,12 +133,25 @@ def happened(
             coming.remove(due)
             waiting.append(due)
         waiting = [one for one in waiting if not _is_too_late(one[1], tick)]
-        waiting.sort(key=lambda one: (-one[1].priority, one[0], one[1].id))
+        waiting.sort(key=_in_queue)
         if may_claim(tick):
-            _claim(waiting, running, tick, min(slots, limit or slots), of_key)
+            _claim(waiting, running, tick, min(slots, limit or slots), rules)
         tick += 1
-    runs = [RecordedRun(life.id, life.priority, life.key, life.turns) for life in lives]
-    return History(0, END, runs, Steps([(0, limit)]), Steps([(0, of_key)]))
+    runs = [
+        RecordedRun(
+            life.id, life.priority, life.key, life.turns, "", rate and life.tenant, life.tenant
+        )
+        for life in lives
+    ]
+    return History(
+        0,
+        END,
+        runs,
+        Steps([(0, limit)]),
+        Steps([(0, of_key)]),
+        Steps([(0, rate and RateLimit(rate[0], timedelta(milliseconds=rate[1]), "tenant"))]),
+        Steps([(0, "tenant" if is_fair else None)]),
+    )
 
 
 def _end(
@@ -107,15 +181,17 @@ def _claim(
     running: list[tuple[int, Life]],
     tick: int,
     most: int,
-    of_key: int,
+    rules: Rules,
 ) -> None:
-    for one in [*waiting]:
+    passed: list[tuple[int, Life]] = []
+    while len(running) < most and (rest := [one for one in waiting if one not in passed]):
+        one = rules.first(rest)
         _, life = one
-        holders = [other for _, other in running if other.key == life.key]
-        is_held = life.key is not None and len(holders) >= of_key
-        if len(running) >= most or is_held:
+        if not rules.may_start(life, running, tick):
+            passed.append(one)
             continue
         waiting.remove(one)
+        rules.starts.append((tick, life))
         life.turns.append(_turn(life, tick))
         running.append((tick + life.works[len(life.turns) - 1], life))
 

@@ -2,10 +2,11 @@
 
 from copy import deepcopy
 from random import Random
+from typing import Any
 
 import pytest
 
-from projections.simulation import History, Place, Steps, answer, played, room_of
+from projections.simulation import History, Steps, TurnKey, answer, capacity_of, played
 from tests.unit.projections.simulation.reality import Life, happened, some_lives
 
 ROUNDS = 40
@@ -13,7 +14,7 @@ ROUNDS = 40
 LIMITS = [None, 1, 2, 3, 7]
 
 
-def _starts(history: History) -> dict[Place, int]:
+def _starts(history: History) -> dict[TurnKey, int]:
     return {
         (run.id, index): turn.started_at
         for run in history.runs
@@ -22,38 +23,50 @@ def _starts(history: History) -> dict[Place, int]:
     }
 
 
-def _simulated(history: History, limit: int | None, room: Steps | None = None) -> dict[Place, int]:
-    found = played(history, Steps([(0, limit)]), room or Steps())
-    return {place: start.started_at for place, start in found.items()}
+def _simulated(
+    history: History, limit: int | None, capacity: Steps[int] | None = None
+) -> dict[TurnKey, int]:
+    found = played(history, Steps([(0, limit)]), capacity or Steps())
+    return {turn: start.started_at for turn, start in found.items()}
 
 
 @pytest.mark.parametrize("limit", LIMITS)
-def test_unchanged_it_is_what_was_whatever_room_the_workers_had(limit: int | None) -> None:
+def test_unchanged_it_is_what_was_whatever_capacity_workers_had(limit: int | None) -> None:
     for seed in range(ROUNDS):
         random = Random(seed)
         slots = random.choice([1, 2, 4, 50])
         claims = {tick for tick in range(2_000) if random.random() < 0.6}
         lives = some_lives(random)
         history = happened(
-            lives, limit, slots=slots, of_key=random.choice([1, 2]), may_claim=claims.__contains__
+            lives,
+            limit,
+            slots=slots,
+            of_key=random.choice([1, 2]),
+            may_claim=claims.__contains__,
+            rate=random.choice([None, (1, 9), (3, 40)]),
+            is_fair=random.random() < 0.5,
         )
-        assert _simulated(history, limit, room_of(history)) == _starts(history)
+        assert _simulated(history, limit, capacity_of(history)) == _starts(history)
         found = answer(history, limit)
         assert found.deviation in {None, 0.0}
         assert (found.really, found.given_up) == (found.again, 0)
         assert found.supposed == found.again
 
 
+@pytest.mark.parametrize("is_fair", [False, True])
+@pytest.mark.parametrize("rate", [None, (1, 7), (2, 30)])
 @pytest.mark.parametrize("limit", LIMITS)
-def test_with_another_limit_it_is_what_would_have_been(limit: int | None) -> None:
+def test_with_another_limit_it_is_what_would_have_been(
+    limit: int | None, rate: tuple[int, int] | None, *, is_fair: bool
+) -> None:
     met_retries = 0
-    for seed in range(ROUNDS):
+    for seed in range(ROUNDS // 4):
         lives = [life for life in some_lives(Random(seed)) if life.deadline is None]
         other = deepcopy(lives)
-        of_key = 1 + seed % 2
-        history = happened(lives, None, of_key=of_key)
+        rules: dict[str, Any] = {"of_key": 1 + seed % 2, "rate": rate, "is_fair": is_fair}
+        history = happened(lives, None, **rules)
         met_retries += sum(len(run.turns) > 1 for run in history.runs)
-        assert _simulated(history, limit) == _starts(happened(other, limit, of_key=of_key))
+        assert _simulated(history, limit) == _starts(happened(other, limit, **rules))
     assert met_retries
 
 
