@@ -349,8 +349,8 @@ _JOB = "job"
 _Queue = tuple[GroupKey, str] | None
 """A fairness group and a value of it; None for all turns that are in no group."""
 
-_Item = tuple[QueuePosition, str]
-"""A run's id, and the position at which its turn was queued."""
+_Item = tuple[QueuePosition, int, str]
+"""A turn's queue position, which of the run's turns it is, and the run's id."""
 
 _Block = tuple[Literal["key", "rate"], str]
 """What keeps turns from starting: a saturated concurrency key, or a full rate window."""
@@ -367,6 +367,7 @@ class _Waiting:
         self.limits: JobLimits = NO_LIMITS
         self.last_values: dict[GroupKey, str] = {}
         self._entries: dict[str, Entry] = {}
+        self._candidates: dict[str, Candidate] = {}
         self._queues: dict[_Queue, list[_Item]] = {}
         self._values: dict[GroupKey, list[str]] = {}
         self._aside: defaultdict[_Block, dict[_Queue, list[_Item]]] = defaultdict(dict)
@@ -375,6 +376,7 @@ class _Waiting:
     def add(self, entry: Entry) -> None:
         """Let a turn wait."""
         self._entries[entry.run.id] = entry
+        self._candidates[entry.run.id] = self._candidate(entry)
         self._enqueue(entry)
 
     def remove(self, entry: Entry) -> None:
@@ -384,13 +386,13 @@ class _Waiting:
             del self._entries[entry.run.id]
             released_by = self._released_by.pop(entry.run.id, None)
             if released_by is not None:
-                self._release_first(released_by, self._queue_of(self.candidate(entry)))
+                self._release_first(released_by, self._queue_of(self._candidate(entry)))
 
     def started(self, entry: Entry) -> None:
         """Let a turn wait no longer because it has started."""
         self._entries.pop(entry.run.id, None)
         self._released_by.pop(entry.run.id, None)
-        group = group_of(self.candidate(entry))
+        group = group_of(self._candidate(entry))
         if group is not None:
             self.last_values[group] = entry.run.fair_value or ""
 
@@ -404,6 +406,7 @@ class _Waiting:
         self._aside.clear()
         self._released_by.clear()
         for entry in self._entries.values():
+            self._candidates[entry.run.id] = self._candidate(entry)
             self._enqueue(entry)
 
     def release(self, block: _Block) -> None:
@@ -414,10 +417,9 @@ class _Waiting:
     def _release_first(self, block: _Block, queue: _Queue) -> None:
         aside = self._aside[block].get(queue, [])
         while aside:
-            _, run_id = item = heappop(aside)
-            entry = self._entry_of(item)
+            entry = self._entry_of(heappop(aside))
             if entry is not None:
-                self._released_by[run_id] = block
+                self._released_by[entry.run.id] = block
                 self._enqueue(entry)
                 return
 
@@ -431,7 +433,10 @@ class _Waiting:
                 for run in in_order
                 if (group := group_of(run)) is not None
             }
-            selection = select_candidates(in_order, replace(limits, groups=groups), slots=1)
+            if not in_order:
+                return None
+            by_groups = replace(limits, groups=groups) if groups else limits
+            selection = select_candidates(in_order, by_groups, slots=1)
             chosen = selection.runs[0] if selection.runs else None
             blocked = in_order if chosen is None else in_order[: in_order.index(chosen)]
             if not all(self._set_aside(run, limits) for run in blocked):
@@ -451,21 +456,21 @@ class _Waiting:
         entry = self._entries[run["id"]]
         queue = self._queue_of(run)
         heappop(self._queues[queue])
-        heappush(self._aside[block].setdefault(queue, []), (entry.position, run["id"]))
+        heappush(self._aside[block].setdefault(queue, []), _item_of(entry))
         released_by = self._released_by.pop(run["id"], None)
         if released_by is not None and released_by != block:
             self._release_first(released_by, queue)
         return True
 
     def _enqueue(self, entry: Entry) -> None:
-        queue = self._queue_of(self.candidate(entry))
+        queue = self._queue_of(self._candidates[entry.run.id])
         if queue is not None:
             group, value = queue
             values = self._values.setdefault(group, [])
             index = bisect_left(values, value)
             if values[index : index + 1] != [value]:
                 values.insert(index, value)
-        heappush(self._queues.setdefault(queue, []), (entry.position, entry.run.id))
+        heappush(self._queues.setdefault(queue, []), _item_of(entry))
 
     def _queue_of(self, run: Candidate) -> _Queue:
         group = group_of(run)
@@ -493,17 +498,17 @@ class _Waiting:
         while items:
             entry = self._entry_of(items[0])
             if entry is not None:
-                return self.candidate(entry)
+                return self._candidates[entry.run.id]
             heappop(items)
         return None
 
     def _entry_of(self, item: _Item) -> Entry | None:
         """Return the turn of a queued item; None where it waits no longer."""
-        position, run_id = item
+        _, index, run_id = item
         entry = self._entries.get(run_id)
-        return entry if entry is not None and entry.position == position else None
+        return entry if entry is not None and entry.index == index else None
 
-    def candidate(self, entry: Entry) -> Candidate:
+    def _candidate(self, entry: Entry) -> Candidate:
         """Return a turn as claims see it, by the present limits."""
         run, limits = entry.run, self.limits
         priority, scheduled_at, run_id = entry.position
@@ -519,6 +524,10 @@ class _Waiting:
             "fair_value": run.fair_value,
             **limits,
         }
+
+
+def _item_of(entry: Entry) -> _Item:
+    return entry.position, entry.index, entry.run.id
 
 
 class _JobState:
@@ -584,6 +593,9 @@ class _JobState:
 
     def next(self, at: int) -> Entry | None:
         """Return the turn that a claim at this moment starts next; None if none may start."""
+        most = self.waiting.limits["max_concurrent_runs"]
+        if most is not None and self.running >= most:
+            return None  # Whatever waits: the selection would look at it in vain.
         return self.waiting.next(
             LimitState({_JOB: self.running}, self._held, _Windows(self._history, self._starts, at))
         )
