@@ -11,7 +11,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench docs check format setup lock clean
+.PHONY: help demo up test race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -64,6 +64,8 @@ model: $(VENV)/.dev ## Hold the service against its model for longer than the te
 
 asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with the log, show plans' times
 	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/history/test_plans_of_the_past.py -s
+	APPHUB_ASOF_STEPS=900 APPHUB_ASOF_POSITIONS=200 APPHUB_ARCHIVE_STEPS=1600 $(BIN)/python -m pytest --timeout 900 \
+		tests/integration/history/test_past.py tests/integration/archive/test_archive_answers.py
 
 rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches a second; kill rebuilds twenty times
 	APPHUB_REBUILD_RUNS=500000 APPHUB_REBUILD_SPOILED=2000 APPHUB_REBUILD_LAUNCHES=200 APPHUB_REBUILD_HOLD_MS=50 \
@@ -71,11 +73,17 @@ rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches
 		tests/integration/rebuild/test_rebuild.py \
 		tests/integration/archive/test_archive_command.py::test_launches_go_on_meanwhile
 
-rebuild-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
+rebuild-bench-check: $(VENV)/.dev ## Run every benchmark once, at sizes whose figures say nothing
+	APPHUB_ALL_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/benchmarks
+
+bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
 	$(BIN)/python -m benchmarks.rows.rebuild
 
 record-release: $(VENV)/.dev ## Record a release for later ones to be run beside: make record-release VERSION=0.1.0 COMMIT=a-commit
 	$(BIN)/python -m tests.recorded_releases.record $(VERSION) $(COMMIT)
+
+bench-check: $(VENV)/.dev ## Run every benchmark once, at sizes whose figures say nothing
+	APPHUB_ALL_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/benchmarks
 
 bench: ## Measure everything beside its peers, and write the README's table (half an hour; ARGS=--quick: one short round)
 	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
@@ -162,6 +170,9 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	$(call install,requirements/dev.txt)
 	@touch $@ $(VENV)/.runtime
 
-$(VENV)/.bench: requirements/bench.txt pyproject.toml
+$(VENV)/.bench-check: $(VENV)/.dev ## Run every benchmark once, at sizes whose figures say nothing
+	APPHUB_ALL_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/benchmarks
+
+bench: requirements/bench.txt pyproject.toml
 	$(call install,requirements/bench.txt)
 	@touch $@

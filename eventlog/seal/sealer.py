@@ -134,13 +134,13 @@ async def raw_after(
     async with aclosing(_archived(connection, archive, position, last)) as archived:
         async for chunk in archived:
             for row in chunk:
-                position_ = position_of(row)
-                rows[position_] = row
+                row_position = position_of(row)
+                rows[row_position] = row
             count += len(chunk)
             if count >= limit:
                 break
     next_positions = sorted(rows)[:limit]
-    return [rows[position_] for position_ in next_positions]
+    return [rows[row_position] for row_position in next_positions]
 
 
 async def _archived(
@@ -447,6 +447,6 @@ async def _leaves_after(
         hashes = row["leaves"] or b""
         return positions, hashes
     leaves = to_leaves(await raw_after(connection, archive, position, MAX_EVENTS))
-    positions = [position for place, _ in leaves]
+    positions = [leaf_position for leaf_position, _ in leaves]
     hashes = b"".join(leaf for _, leaf in leaves)
     return positions, hashes

@@ -86,7 +86,7 @@ async def test_who_waits_for_too_long_is_refused(
     tasks = [asyncio.create_task(ask(costly)) for _ in range(MAX_CONCURRENT)]
     await until(database_url, MAX_CONCURRENT)
     monkeypatch.setattr(costly_reads, "WAIT_S", 0.1)
-    with pytest.raises(OverloadedError, match="costly questions"):
+    with pytest.raises(OverloadedError, match="costly queries"):
         await ask(costly)
     for task in tasks:
         task.cancel()
