@@ -1,8 +1,8 @@
-"""What people who write jobs import: the contract of handlers, and clients of the service.
+"""The SDK: what handlers import, and clients of the service.
 
-Nothing of the service is imported here, so a job's process holds only this and the job's own code.
-Begin with `contract.py`; `typed/` makes jobs of functions, `process/` is the program that runs
-handlers, `client/` asks the service over HTTP.
+It imports nothing of the service, so a handler's process holds only the SDK and the job's code.
+Begin with `contract.py`; `typed/` makes jobs of functions, `process/` has the programs that run
+handlers, `client/` calls the service over HTTP.
 """
 
 from importlib import import_module
@@ -45,7 +45,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the clients once somebody asks for them: handlers' processes need none."""
+    """Import the clients lazily: handlers' processes need none."""
     if name in {"AsyncClient", "AsyncRun", "Client", "Run"}:
         return getattr(import_module("apphub_jobs.client"), name)
     msg = f"module {__name__!r} has no attribute {name!r}"

@@ -1,6 +1,6 @@
 """The command line of the service, as `apphub-jobs` and as `python -m apphub_jobs`.
 
-It begins here because this package's name is unique: an operator's PYTHONPATH may hold other
+It starts here because this package's name is unique: an operator's PYTHONPATH may have other
 modules named `api` or `domain`, which are for handlers.
 """
 
@@ -12,7 +12,7 @@ from apphub_jobs.process.handlers import SERVICE_PACKAGES, arrange
 
 def main() -> None:
     """Run the command line of the service that is installed beside this package."""
-    # Nothing has begun that would have to be stopped: Ctrl-C ends imports without a traceback.
+    # Nothing is running that would have to be stopped: Ctrl-C ends imports without a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     arrange([], SERVICE_PACKAGES)

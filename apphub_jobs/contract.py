@@ -1,8 +1,8 @@
 """The contract between the service and a handler: `execute(JobRunContext) -> JobResult`.
 
-This is all that a handler may know of the service. It runs in a process that runs nothing else
-meanwhile, in a working directory of its own that is removed afterwards; unless its job says that
-attempts share a process.
+A handler depends on nothing else of the service. It runs in a process that runs nothing else
+meanwhile, in a working directory of its own that is removed afterwards, unless its job has shared
+isolation.
 """
 
 import logging
@@ -15,29 +15,29 @@ from typing import Any, Literal, cast
 from apphub_jobs.details import DefinitionDetails, RunDetails
 
 Json = Any
-"""Anything that JSON can hold."""
+"""Any JSON value."""
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What a successful result changes beyond its run, appended in one unit with it.
+    """A change beyond the run that a successful result makes, appended in the same unit.
 
     Attributes:
-        kind: which of the effects that the service knows, such as `repository.ingested`.
-        data: its fields.
+        kind: an effect that the service supports, such as `repository.ingested`.
+        data: the effect's fields.
     """
 
     kind: str
     data: Mapping[str, Json]
 
 
-class Unsaid(str):
-    """A status that the handler did not choose."""
+class DefaultStatus(str):
+    """A status that the handler did not set."""
 
     __slots__ = ()
 
 
-_SUCCEEDED = cast("Literal['succeeded']", Unsaid("succeeded"))
+_SUCCEEDED = cast("Literal['succeeded']", DefaultStatus("succeeded"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,13 +45,14 @@ class JobResult:
     """How a handler ended.
 
     Attributes:
-        status: `failed` follows the retry policy; `canceled` and `expired` are final. Left out, it
-            is `succeeded`; but `canceled` where the handler has seen `context.cancelled` set.
-        result: what clients read as the run's `result`.
-        error_message: why, where it is no success.
-        metrics: merged into the run's.
-        context: merged into the run's; these keys win.
-        effects: only of a success, and of the built-in handlers alone.
+        status: `failed` follows the retry policy; `canceled` and `expired` are final. The default
+            is `succeeded`, or `canceled` if the handler has seen `context.cancelled` set.
+        result: the run's `result`.
+        error_message: why the run did not succeed.
+        logs_url: the address of the handler's own log.
+        metrics: merged into the run's metrics.
+        context: merged into the run's context; these keys win.
+        effects: for built-in handlers only, and only with a success.
     """
 
     status: Literal["succeeded", "failed", "canceled", "expired"] = _SUCCEEDED
@@ -64,39 +65,46 @@ class JobResult:
 
 
 class PermanentError(Exception):
-    """Raise it where another attempt would fail, too: the run fails for good."""
+    """Raise it when another attempt would fail, too: the run fails without a retry."""
 
 
-class RetryAfter(Exception):  # noqa: N818 - it reads as what it asks for
-    """Raise it to choose the wait before the next attempt oneself."""
+class RetryAfter(Exception):  # noqa: N818 - named for what it requests
+    """Raise it to fail the attempt and set the delay before the next one.
+
+    Raises:
+        TypeError: the delay is not a number.
+    """
 
     def __init__(
         self, delay_ms: int, message: str = "the handler asks for another attempt"
     ) -> None:
         super().__init__(message)
-        given: object = delay_ms
-        # None has always meant the policy's own delay.
-        if not isinstance(given, int | float | None):
-            msg = f"delay_ms={given!r}: must be a number of milliseconds"
+        value: object = delay_ms
+        # None has always meant the delay of the retry policy.
+        if not isinstance(value, int | float | None):
+            msg = f"delay_ms={value!r}: must be a number of milliseconds"
             raise TypeError(msg)
         self.delay_ms = delay_ms
 
 
 @dataclass(frozen=True)
 class JobRunContext:
-    """What a handler is given.
+    """The argument of a handler.
 
     Attributes:
         definition: the job's definition in the version that the run is pinned to: `version`,
-            `name`, `timeout_ms`, …; also by key, as clients see it.
-        run: `id`, `slug`, `attempt`, `max_attempts`, `context` of the run; also by key.
+            `name`, `timeout_ms`, …; its keys are those of the API.
+        run: `id`, `slug`, `attempt`, `max_attempts`, `context` of the run; its keys are those of
+            the API.
         parameters: the validated parameters.
-        inputs: what the service looked up for this job; empty for most.
-        settings: what the operator decided for this handler; empty for most.
-        logger: writes to the run's log, as all that is printed does.
-        cancelled: set when somebody asked to cancel; return soon then, or be killed. Whoever has
-            seen it set and returns ends the run as `canceled`, unless a `JobResult` says otherwise.
-        deadline: when the attempt is killed; None if it has no limit.
+        inputs: data that the service loads for built-in handlers; else empty.
+        settings: settings that the operator made for built-in handlers; else empty.
+        logger: writes to the run's log, as `print` does.
+        cancelled: set when cancellation is requested; return soon then, or the attempt is killed.
+            A handler that has seen it set and returns ends the run as `canceled`, unless it
+            returns a `JobResult` with a status.
+        deadline: when the attempt is killed; None if it has no timeout.
+        send_report: sends an `update` to the service.
     """
 
     definition: DefinitionDetails
@@ -117,29 +125,31 @@ class JobRunContext:
         context: Mapping[str, Json] | None = None,
         logs_url: str | None = None,
     ) -> None:
-        """Show progress while running: each part is merged into what the run has.
+        """Report progress while running; each argument is merged into the run's.
 
-        Frequent calls are gathered.
+        Frequent calls are batched.
 
         Args:
-            progress: how much is done, from 0 to 1; it becomes the metric `progress`.
-            metrics: anything worth showing; the last value of a name counts.
-            context: likewise, for what is no measure.
-            logs_url: where the handler's own log is to be read.
+            progress: the fraction done, from 0 to 1; it becomes the metric `progress`.
+            metrics: measurements by name; the last value of a name counts.
+            context: other facts about the run by name; the last value of a name counts.
+            logs_url: the address of the handler's own log.
 
         Raises:
-            ValueError: the progress is not from 0 to 1; or metrics or context would have more than
-                256 KiB as JSON with all that was reported before.
+            ValueError: the progress is not from 0 to 1; or all reported metrics, or context, of
+                the attempt have more than 256 KiB as JSON.
         """
-        shown = dict(metrics or {})
+        reported_metrics = dict(metrics or {})
         if progress is not None:
             if not 0 <= progress <= 1:
                 msg = f"progress={progress}: must be from 0 to 1"
                 raise ValueError(msg)
-            shown["progress"] = progress
-        self.send_report({"metrics": shown, "context": dict(context or {}), "logsUrl": logs_url})
+            reported_metrics["progress"] = progress
+        self.send_report(
+            {"metrics": reported_metrics, "context": dict(context or {}), "logsUrl": logs_url}
+        )
 
 
 Handler = Callable[[JobRunContext], object]
-"""A handler, `def` or `async def`: it returns a `JobResult`, or the result alone: anything that
-JSON can hold, a pydantic model or a dataclass. None means success without a result."""
+"""A handler, `def` or `async def`. It returns a `JobResult`, or only the result: any JSON value, a
+pydantic model or a dataclass. None means success without a result."""

@@ -1,4 +1,4 @@
-"""What a handler's context says of the run and its definition, by name and, as before, by key."""
+"""The run and its definition in a handler's context: dictionaries with typed properties."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,15 +19,15 @@ class RunDetails(dict[str, Any]):
 
     @property
     def attempt(self) -> int:
-        """Which attempt this is: 1 for the first."""
+        """The number of this attempt: 1 for the first."""
         attempt: int = self["attempt"]
         return attempt
 
     @property
     def max_attempts(self) -> int:
-        """How many attempts the run may have."""
-        most: int = self["maxAttempts"]
-        return most
+        """The maximum number of attempts of the run."""
+        max_attempts: int = self["maxAttempts"]
+        return max_attempts
 
     @property
     def is_last_attempt(self) -> bool:
@@ -36,7 +36,7 @@ class RunDetails(dict[str, Any]):
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """What the launch and earlier attempts have put into the run's context."""
+        """The run's context, as the launch and earlier attempts have set it."""
         context: Mapping[str, Any] = self["context"]
         return context
 
@@ -57,7 +57,7 @@ class DefinitionDetails(dict[str, Any]):
 
     @property
     def name(self) -> str:
-        """What people read."""
+        """The job's name for people."""
         return str(self["name"])
 
     @property
@@ -67,7 +67,7 @@ class DefinitionDetails(dict[str, Any]):
 
     @property
     def entry_point(self) -> str:
-        """The name by which this handler was found."""
+        """The name under which workers register the handler."""
         return str(self["entryPoint"])
 
     @property
@@ -78,22 +78,22 @@ class DefinitionDetails(dict[str, Any]):
 
     @property
     def retry_policy(self) -> Mapping[str, Any] | None:
-        """When failed attempts are tried again: `maxAttempts`, `strategy`, `initialDelayMs`, …."""
+        """When failed attempts are retried: `maxAttempts`, `strategy`, `initialDelayMs`, …."""
         policy: Mapping[str, Any] | None = self["retryPolicy"]
         return policy
 
     @property
     def metadata(self) -> Any:
-        """What was kept with the definition."""
+        """Any JSON that is stored with the definition."""
         return self["metadata"]
 
     @property
     def resources(self) -> Mapping[str, Any] | None:
-        """What an attempt may use: `cpus`, `memoryMb`, `gpus`."""
+        """The resources of an attempt: `cpus`, `memoryMb`, `gpus`."""
         resources: Mapping[str, Any] | None = self["resources"]
         return resources
 
     @property
     def isolation(self) -> str:
-        """Whether each attempt has a process to itself (`process`), or many share one."""
+        """`process` if each attempt has a process of its own, `shared` if attempts share one."""
         return str(self.get("isolation", "process"))

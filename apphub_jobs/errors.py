@@ -6,4 +6,4 @@ class ClientError(Exception):
 
 
 class StreamRefusedError(ClientError):
-    """The service will not serve this stream, however often it is asked; the message says why."""
+    """The service refuses this stream for good; the message says why."""

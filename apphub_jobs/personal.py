@@ -1,7 +1,7 @@
-"""A run's personal values, kept out of what is said of its failures. Pure.
+"""Redacts a run's personal values from error messages and tracebacks. Pure.
 
-The process of a handler uses it, and so does the service: what an attempt's log and the service's
-own log say of an error is made by one rule.
+Handlers' processes and the service use it, so that one rule holds for an attempt's log and for the
+event log.
 """
 
 import json
@@ -12,60 +12,60 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 PERSONAL = "[personal]"
-"""What stands where a value was."""
+"""Replaces a personal value."""
 
-LEAST_CHARACTERS = 8
-"""Of a value that is looked for. Shorter ones stand in texts that mean nobody."""
+MIN_CHARACTERS = 8
+"""Shorter values are not redacted: they occur in texts that are not about the person."""
 
-MOST_VALUES = 1_000
-"""Of a run that are looked for. What is said of a run with more is left out altogether."""
+MAX_VALUES = 1_000
+"""A run with more personal values has its messages withheld altogether."""
 
-WITHHELD = f"{PERSONAL} (the run has more than {MOST_VALUES} personal values)"
+WITHHELD = f"{PERSONAL} (the run has more than {MAX_VALUES} personal values)"
 
 
-def without_personal(text: str, parameters: Mapping[str, Any], names: Collection[str]) -> str:
-    """Return a text with a word in place of each of a run's personal values.
+def redact_personal(text: str, parameters: Mapping[str, Any], names: Collection[str]) -> str:
+    """Return a text with each of a run's personal values replaced by `PERSONAL`.
 
-    A value is found as it is, in other case, and as Python, JSON or a URL would quote it.
+    Values match in any case, and as Python, JSON or a URL quotes them.
 
     Args:
         text: a message or a traceback.
-        parameters: the run's.
-        names: of those that are personal.
+        parameters: the run's parameters.
+        names: the names of the personal ones.
     """
-    personal = (parameters[name] for name in names if name in parameters)
-    found = _values_in(list(personal))
-    values = set(islice(found, MOST_VALUES + 1))
-    if len(values) > MOST_VALUES:
+    personal = [parameters[name] for name in names if name in parameters]
+    values = set(islice(_values_in(personal), MAX_VALUES + 1))
+    if len(values) > MAX_VALUES:
         return WITHHELD
-    present = _present_in(text, {form for value in values for form in _forms(value)})
-    if not present:
+    occurring = _occurring_forms(text, {form for value in values for form in _forms(value)})
+    if not occurring:
         return text
-    longest_first = sorted(present, key=len, reverse=True)
+    longest_first = sorted(occurring, key=len, reverse=True)
     pattern = "|".join(map(re.escape, longest_first))
     return re.sub(pattern, PERSONAL, text, flags=re.IGNORECASE)
 
 
 def _values_in(part: Any) -> Iterator[str]:
-    """Yield the texts and numbers in a JSON value that are long enough to be somebody's.
+    """Yield the texts and numbers in a JSON value that are long enough to identify a person.
 
-    Names of members are among them, but for those that a program would give.
+    Keys count, too, unless they are identifiers as programs use them.
     """
-    waiting = [part]
-    while waiting:
-        value = waiting.pop()
+    pending = [part]
+    while pending:
+        value = pending.pop()
         if isinstance(value, Mapping):
-            waiting += [name for name in value if not name.isidentifier()]
-            waiting += value.values()
+            pending += [name for name in value if not name.isidentifier()]
+            pending += value.values()
         elif isinstance(value, list):
-            waiting += value
+            pending += value
         elif value is not None and not isinstance(value, bool):
             text = str(value)
-            if len(text) >= LEAST_CHARACTERS:
+            if len(text) >= MIN_CHARACTERS:
                 yield text
 
 
 def _forms(value: str) -> set[str]:
+    """Return a value as it is, and as Python, JSON and URLs quote it."""
     return {
         value,
         repr(value)[1:-1],
@@ -78,15 +78,18 @@ def _forms(value: str) -> set[str]:
     }
 
 
-def _present_in(text: str, forms: Collection[str]) -> list[str]:
-    """Return those of the forms that stand in a text; most are ruled out by one look at it."""
-    beginnings = {form: form.casefold()[:LEAST_CHARACTERS] for form in forms}
-    wanted = frozenset(beginnings.values())
+def _occurring_forms(text: str, forms: Collection[str]) -> list[str]:
+    """Return the forms that occur in a text.
+
+    One pass over the text finds the prefixes that occur in it, which rules out most forms.
+    """
+    prefixes = {form: form.casefold()[:MIN_CHARACTERS] for form in forms}
+    candidates = frozenset(prefixes.values())
     folded = text.casefold()
-    parts = (folded[at : at + LEAST_CHARACTERS] for at in range(len(folded)))
-    present = {part for part in parts if part in wanted}
+    windows = (folded[start : start + MIN_CHARACTERS] for start in range(len(folded)))
+    occurring = {window for window in windows if window in candidates}
     return [
         form
-        for form, beginning in beginnings.items()
-        if beginning in present and form.casefold() in folded
+        for form, prefix in prefixes.items()
+        if prefix in occurring and form.casefold() in folded
     ]

@@ -1,4 +1,4 @@
-"""Follow the event stream of AppHub Jobs: through lost connections, nothing is lost or told twice.
+"""Follow the event stream of AppHub Jobs, across lost connections, without gap or repetition.
 
 ```python
 async for message in Stream("http://localhost:4000", after=0, types="job.run.*"):
@@ -23,27 +23,27 @@ __all__ = ["Message", "Stream", "StreamRefusedError"]
 Message = dict[str, Any]
 
 SILENCE_S = 45.0
-"""The server breaks every silence after 15 seconds; a connection that stays silent three times as
-long is dead."""
+"""The server sends a heartbeat every 15 seconds; a connection that is silent for three of them is
+dead."""
 
-SHORTEST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 10.0
-"""Between two attempts to connect: twice as long each time, until something comes again."""
+MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.1, 10.0
+"""The back-off between attempts to connect doubles until a message comes."""
 
 CLIENT_ERRORS = range(400, 500)
-"""The statuses of answers that repeating a request does not change."""
+"""Statuses of answers that a retry would not change."""
 
 REFUSED = 1008
-"""The code with which the server closes what it will never serve."""
+"""The WebSocket close code of a stream that the server refuses for good."""
 
 
 class Stream:
-    """A stream that begins after a position, or with the next event, and never ends by itself.
+    """An endless stream that begins after a position, or with the next event.
 
     Attributes:
-        position: from where to resume, to be kept if you want to go on after a restart. It moves
-            when you ask for the message after the last one of a position, so what you were given
-            last counts only once you have handled it.
-        log_id: the log that the position belongs to; keep it as well.
+        position: the position to resume after; store it to resume after a restart. It advances
+            when you request the next message after the position's last, so a message counts only
+            once you have handled it.
+        log_id: the log that the position belongs to; store it as well.
     """
 
     def __init__(  # noqa: PLR0913 - one for each parameter of the stream
@@ -56,54 +56,55 @@ class Stream:
         job: str | None = None,
         token: str | None = None,
     ) -> None:
-        self._address = url.rstrip("/").replace("http", "ws", 1) + "/ws"
+        self._url = url.rstrip("/").replace("http", "ws", 1) + "/ws"
         self._filters = {"types": types, "job": job}
         self._headers = {}
         if token is not None:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._pause_s = SHORTEST_PAUSE_S
+        self._back_off_s = MIN_BACK_OFF_S
         self.position = after
         self.log_id = log_id
 
     async def __aiter__(self) -> AsyncIterator[Message]:
-        """Yield every message in order, those of a position only once all of them are here.
+        """Yield every message in order; those of one position once all of them have arrived.
 
         Raises:
             StreamRefusedError: for example, the position is beyond the log's end, or the token is
-                unknown.
+                invalid.
         """
         while True:
             try:
                 async with connect(
-                    self._url(), additional_headers=self._headers, max_size=None
+                    self._url_with_query(), additional_headers=self._headers, max_size=None
                 ) as connection:
-                    async for messages in self._positions(connection):
+                    async for messages in self._messages_by_position(connection):
                         for message in messages:
                             yield message
                         self.position = messages[-1]["position"]
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 _raise_if_refused(error)
-            pause_s = self._pause_s * random.uniform(0.5, 1)  # noqa: S311 - no secret
-            await asyncio.sleep(pause_s)
-            self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+            await asyncio.sleep(self._back_off_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
+            self._back_off_s = min(2 * self._back_off_s, MAX_BACK_OFF_S)
 
-    def _url(self) -> str:
-        asked = {"after": self.position, "logId": self.log_id, **self._filters}
-        given = {name: value for name, value in asked.items() if value is not None}
-        return f"{self._address}?{urlencode(given)}"
+    def _url_with_query(self) -> str:
+        parameters = {"after": self.position, "logId": self.log_id, **self._filters}
+        query = {name: value for name, value in parameters.items() if value is not None}
+        return f"{self._url}?{urlencode(query)}"
 
-    async def _positions(self, connection: ClientConnection) -> AsyncIterator[list[Message]]:
+    async def _messages_by_position(
+        self, connection: ClientConnection
+    ) -> AsyncIterator[list[Message]]:
         messages: list[Message] = []
         while True:
             async with asyncio.timeout(SILENCE_S):
                 message: Message = json.loads(await connection.recv())
-            self._pause_s = SHORTEST_PAUSE_S
+            self._back_off_s = MIN_BACK_OFF_S
             if message["type"] == "connection.ack":
                 self.log_id = message["data"]["logId"]
                 if self.position is None:
                     self.position = message["data"]["head"]
             elif "eventId" not in message:
-                # A heartbeat: filters may pass over much.
+                # A heartbeat: events that the filters leave out advance the position, too.
                 self.position = message.get("position", self.position)
             else:
                 messages.append(message)
@@ -118,6 +119,6 @@ def _raise_if_refused(error: Exception) -> None:
         if status in CLIENT_ERRORS:
             raise StreamRefusedError(f"HTTP {status}") from error
     elif isinstance(error, ConnectionClosed):
-        closed = error.rcvd
-        if closed is not None and closed.code == REFUSED:
-            raise StreamRefusedError(closed.reason) from error
+        close_frame = error.rcvd
+        if close_frame is not None and close_frame.code == REFUSED:
+            raise StreamRefusedError(close_frame.reason) from error

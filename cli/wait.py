@@ -21,7 +21,7 @@ from rich.text import Text
 
 from api.data_directory import directory_of
 from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, UnreachableError
-from apphub_jobs.client.http import address, is_passing
+from apphub_jobs.client.http import is_transient, resolve_url
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.job import milliseconds
 from cli.options import command, read
@@ -140,7 +140,7 @@ class Waiting:
         try:
             document = self._run.refresh()
         except (ApiError, UnreachableError) as error:
-            if not is_passing(error):
+            if not is_transient(error):
                 raise
             if self._is_answered:
                 _say(f"the service does not answer; waiting for run {self._run.id}")
@@ -295,7 +295,7 @@ def ready(
     """Wait until a service is ready, and print its address; exit with 124 if none is in time."""
     if to.url is not None:
         given = to.url
-        read(lambda: address(given))  # No waiting makes a right one of it.
+        read(lambda: resolve_url(given))  # No waiting makes a right one of it.
     give_up_at = monotonic() + within_s
     while True:
         url = to.url or _running(to)

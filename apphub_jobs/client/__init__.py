@@ -1,7 +1,7 @@
-"""Clients of the service: `Client`, and `AsyncClient` with the same methods to be awaited.
+"""Clients of the service: the synchronous `Client`, and `AsyncClient` with the same methods.
 
-Begin with `asynchronous.py`; `synchronous.py` is generated from it by `docs/generate_client.py`.
-What neither awaits nor sends stands in `requests/`, `http.py` and `documents.py`; both share it.
+Begin with `asynchronous.py`; `docs/generate_client.py` generates `synchronous.py` from it. Both
+share `requests/`, `http.py` and `documents.py`, which do no I/O.
 """
 
 from apphub_jobs.client.asynchronous import AsyncClient, AsyncRun

@@ -1,9 +1,9 @@
 """The asynchronous client of one service: launches, runs, schedules and the stream.
 
-First the transport, which repeats requests where that is safe; then bulk operations, failure
-groups, runs, launches with options, jobs and schedules; last `AsyncClient`, which has all of them.
+First the transport, which retries requests where that is safe; then bulk operations, failure
+groups, runs, launches with options, jobs and schedules; last `AsyncClient`, which offers them all.
 
-`python docs/generate_client.py` writes `synchronous.py`.
+`python docs/generate_client.py` generates `synchronous.py` from this file.
 """
 
 from asyncio import sleep
@@ -41,30 +41,35 @@ from apphub_jobs.client.errors import (
     WaitTimeoutError,
     ended_error,
 )
-from apphub_jobs.client.http import Lines, Resumption, address, backed_off_s, pause_s, token_of
+from apphub_jobs.client.http import (
+    EventStream,
+    LineBuffer,
+    back_off_s,
+    resolve_token,
+    resolve_url,
+    retry_delay_s,
+)
 from apphub_jobs.client.requests import bulk, failures, jobs, runs, schedules, workers
-from apphub_jobs.client.requests.jobs import Definition, described, patch
+from apphub_jobs.client.requests.jobs import Definition, definition_body, patch
 from apphub_jobs.client.requests.request import (
     LaunchOptions,
     Request,
-    as_it_is,
-    launched,
+    launch_warnings,
+    resolve_launch,
     run_path,
-    warnings_in,
+    untyped,
 )
 from apphub_jobs.client.requests.runs import ExplanationDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.contract import JobResult, Json
 from apphub_jobs.typed.job import Duration, Job
 
-# Sends requests, again where that is safe, and returns what the service answered.
-
 
 class AsyncTransport:
-    """Requests to one service.
+    """Sends requests to one service, and retries them where that is safe.
 
     Attributes:
-        url: its address.
+        url: the service's address.
     """
 
     def __init__(self, url: str, token: str | None, timeout_s: float, retry_s: float) -> None:
@@ -72,7 +77,10 @@ class AsyncTransport:
         self._timeout_s = timeout_s
         self._retry_s = retry_s
         self._http = httpx.AsyncClient(
-            base_url=url, headers=http.headers(token), timeout=timeout_s, limits=http.LIMITS
+            base_url=url,
+            headers=http.authorization_headers(token),
+            timeout=timeout_s,
+            limits=http.LIMITS,
         )
 
     async def aclose(self) -> None:
@@ -80,23 +88,23 @@ class AsyncTransport:
         await self._http.aclose()
 
     async def send(self, request: Request) -> Any:
-        """Return the answer's JSON.
+        """Send a request, and return the answer's JSON.
 
         Raises:
-            ApiError: the service refuses, or could not do it for as long as it was asked.
-            UnreachableError: nobody answers.
+            ApiError: the service refuses the request, or was unavailable until the retries ended.
+            UnreachableError: the service did not answer.
         """
-        until = monotonic() + self._retry_s
+        retry_until = monotonic() + self._retry_s
         attempt = 0
         while True:
             attempt += 1
             try:
                 return await self._send_once(request)
             except (ApiError, UnreachableError) as error:
-                pause = pause_s(request, error, attempt, until - monotonic())
-                if pause is None:
+                delay_s = retry_delay_s(request, error, attempt, retry_until - monotonic())
+                if delay_s is None:
                     raise
-            await sleep(pause)
+            await sleep(delay_s)
 
     async def _send_once(self, request: Request) -> Any:
         try:
@@ -108,96 +116,97 @@ class AsyncTransport:
                 headers=request.headers,
             )
         except httpx.TransportError as error:
-            raise http.unreachable(self.url, error) from error
-        return http.content(response)
+            raise http.unreachable_error(self.url, error) from error
+        return http.parse_answer(response)
 
     async def messages(
-        self, resumption: Resumption, query: Mapping[str, Any], until: float = inf
+        self, stream: EventStream, query: Mapping[str, Any], until: float = inf
     ) -> AsyncGenerator[Message]:
-        """Yield what comes on the stream, for ever or until this moment of the monotonic clock.
+        """Yield the stream's messages, endlessly or until this time of the monotonic clock.
 
-        Lost connections are resumed, however long that takes; only that the service was never
-        reached is an error, as for any request.
+        Lost connections are resumed, however long that takes. Only the first connection must
+        succeed in time, as any request.
 
         Raises:
-            StreamRefusedError: the log is another one, or ends before the position.
-            ApiError: the service refuses.
-            UnreachableError: nobody answers.
+            StreamRefusedError: the service has another log, or one that ends before the position.
+            ApiError: the service refuses the request.
+            UnreachableError: the service did not answer.
         """
-        begun_by = monotonic() + self._retry_s
+        connect_until = monotonic() + self._retry_s
         failures = 0
         while monotonic() < until:
             try:
-                async with aclosing(self._connection(resumption, query, until)) as connection:
+                async with aclosing(self._connection(stream, query, until)) as connection:
                     async for message in connection:
                         failures = 0
-                        begun_by = inf
+                        connect_until = inf
                         yield message
             except (ApiError, UnreachableError) as error:
-                if not http.is_passing(error) or monotonic() > begun_by:
-                    raise http.stream_failure(error) from error
+                if not http.is_transient(error) or monotonic() > connect_until:
+                    raise http.stream_error(error) from error
             failures += 1
-            left_s = max(0.0, until - monotonic())
-            await sleep(min(backed_off_s(failures), left_s))
+            remaining_s = max(0.0, until - monotonic())
+            await sleep(min(back_off_s(failures), remaining_s))
 
     async def _connection(
-        self, resumption: Resumption, query: Mapping[str, Any], until: float
+        self, stream: EventStream, query: Mapping[str, Any], until: float
     ) -> AsyncGenerator[Message]:
-        """Yield what comes on one connection."""
+        """Yield the messages of one connection."""
         silence_s = http.silence_s(until - monotonic())
         try:
             async with self._http.stream(
                 "GET",
                 "/events/stream",
-                params={**query, **resumption.query()},
+                params={**query, **stream.connect()},
                 timeout=http.stream_timeout(self._timeout_s, silence_s),
             ) as response:
                 await _check(response)
-                lines = Lines()
+                lines = LineBuffer()
                 async for chunk in response.aiter_bytes():
-                    for line in lines.of(chunk):
-                        for message in resumption.messages(line):
+                    for line in lines.feed(chunk):
+                        for message in stream.feed(line):
                             yield message
-                    # With what is left the next silence might take too long.
-                    if monotonic() + silence_s > until + http.MOST_OVERSHOT_S:
+                    # Another silence on this connection could outlast the deadline.
+                    if monotonic() + silence_s > until + http.MAX_OVERRUN_S:
                         return
         except httpx.TransportError as error:
-            raise http.unreachable(self.url, error) from error
+            raise http.unreachable_error(self.url, error) from error
 
     async def log(
-        self, run_id: str, attempt: int, lines: Lines, *, follow: bool
+        self, run_id: str, attempt: int, lines: LineBuffer, *, follow: bool
     ) -> AsyncGenerator[str]:
-        """Yield the lines of an attempt's log that are not among those already read.
+        """Yield the lines of an attempt's log that the buffer has not received yet.
 
         A lost connection is resumed where it broke off.
 
         Raises:
-            ApiError: the service refuses.
-            UnreachableError: nobody answers.
+            ApiError: the service refuses the request.
+            UnreachableError: the service did not answer.
         """
-        until = monotonic() + self._retry_s
+        connect_until = monotonic() + self._retry_s
         failures = 0
         while True:
             try:
-                async with aclosing(self._log_part(run_id, attempt, lines, follow=follow)) as part:
-                    async for some in part:
-                        until = inf
-                        for line in some:
+                connection = self._log_connection(run_id, attempt, lines, follow=follow)
+                async with aclosing(connection) as batches:
+                    async for batch in batches:
+                        connect_until = inf
+                        for line in batch:
                             failures = 0
                             yield line
             except (ApiError, UnreachableError) as error:
-                if not http.is_passing(error) or monotonic() > until:
+                if not http.is_transient(error) or monotonic() > connect_until:
                     raise
             else:
                 return
             failures += 1
-            await sleep(backed_off_s(failures))
+            await sleep(back_off_s(failures))
 
-    async def _log_part(
-        self, run_id: str, attempt: int, lines: Lines, *, follow: bool
+    async def _log_connection(
+        self, run_id: str, attempt: int, lines: LineBuffer, *, follow: bool
     ) -> AsyncGenerator[list[str]]:
-        """Yield the lines that come on one connection, some at a time; first of all none."""
-        query = {"attempt": attempt, "offset": lines.count_bytes, "follow": follow}
+        """Yield the lines of one connection in batches; the first is empty, once it is open."""
+        query = {"attempt": attempt, "offset": lines.received_bytes, "follow": follow}
         try:
             async with self._http.stream(
                 "GET",
@@ -206,23 +215,27 @@ class AsyncTransport:
                 timeout=http.stream_timeout(self._timeout_s, http.SILENCE_S),
             ) as response:
                 await _check(response)
-                # It answers; an attempt may print nothing for longer than any silence.
+                # The service answers; the attempt itself may print nothing for a long time.
                 yield []
                 async for chunk in response.aiter_bytes():
-                    yield lines.of(chunk)
+                    yield lines.feed(chunk)
         except httpx.TransportError as error:
-            raise http.unreachable(self.url, error) from error
+            raise http.unreachable_error(self.url, error) from error
 
 
 async def _check(response: httpx.Response) -> None:
-    """Raise what an answer that is no success stands for."""
+    """Raise the error of an unsuccessful answer.
+
+    Raises:
+        ApiError: the service refuses the request.
+    """
     if not response.is_success:
         await response.aread()
-        raise http.failure(response)
+        raise http.response_error(response)
 
 
 class AsyncBulk:
-    """Orders about many runs at a time: `client.bulk`."""
+    """Bulk operations, which cancel, retry or rerun many runs: `client.bulk`."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -236,22 +249,22 @@ class AsyncBulk:
         parameters: Mapping[str, Json] | None = None,
         idempotency_key: str | None = None,
     ) -> BulkDocument:
-        """Do something to all runs that match; it goes on in the background.
+        """Start an operation on all runs that match; it runs in the background.
 
         Args:
             action: `cancel`, `retry` or `rerun`.
             where: conditions that must all hold, such as `["job=report", "status!=expired"]`; or
                 `["all"]`.
-            reason: why; it stays in the history of each run.
-            parameters: that new runs get instead of those of the runs they repeat.
-            idempotency_key: the same order under the same key is given once. Without one, it has a
-                key of its own, so that it can be sent again when its answer is lost.
+            reason: why; recorded in the history of each run.
+            parameters: override, by name, the parameters of the runs that are repeated.
+            idempotency_key: calls with the same key start one operation. Without one, each call
+                gets a new key, so that it can be sent again when its answer is lost.
 
         Raises:
-            InvalidRequestError: the service says what is wrong with the order.
-            ConflictError: the key was used for another order.
+            InvalidRequestError: the request breaks a rule.
+            ConflictError: the key was used for another operation.
         """
-        request = bulk.ordered(action, where, reason, parameters, idempotency_key)
+        request = bulk.start(action, where, reason, parameters, idempotency_key)
         answer = await self._transport.send(request)
         return BulkDocument(answer["data"])
 
@@ -262,67 +275,67 @@ class AsyncBulk:
         *,
         parameters: Mapping[str, Json] | None = None,
     ) -> BulkPreviewDocument:
-        """Return what an order would come to; nothing is done.
+        """Return which runs an operation would change; nothing is changed.
 
         Raises:
-            InvalidRequestError: the service says what is wrong with the order.
+            InvalidRequestError: the request breaks a rule.
         """
-        answer = await self._transport.send(bulk.previewed(action, where, parameters))
+        answer = await self._transport.send(bulk.dry_run(action, where, parameters))
         return BulkPreviewDocument(answer["data"])
 
     async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[BulkDocument]:
-        """Yield operations, newest first; also as of a past position or moment."""
+        """Yield operations, newest first; with `as_of`, at that log position or time."""
         cursor: str | None = None
         is_more = True
         while is_more:
             answer = await self._transport.send(bulk.page(cursor, as_of))
-            for found in answer["data"]:
-                yield BulkDocument(found)
+            for operation in answer["data"]:
+                yield BulkDocument(operation)
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
 
     async def show(self, operation_id: str, as_of: int | datetime | None = None) -> BulkDocument:
-        """Return an operation, and how far it has got; also as of a past position or moment.
+        """Return an operation with its progress; with `as_of`, at that log position or time.
 
         Raises:
-            NotFoundError: there is none of this id.
+            NotFoundError: no operation has this id.
         """
-        answer = await self._transport.send(bulk.shown(operation_id, as_of))
+        answer = await self._transport.send(bulk.show(operation_id, as_of))
         return BulkDocument(answer["data"])
 
     async def abort(self, operation_id: str, reason: str | None = None) -> BulkDocument:
-        """Go through no more runs; what is done stays done.
+        """Stop an operation; what it has already done to runs is not undone.
 
         Raises:
-            NotFoundError: there is none of this id.
-            ConflictError: it is completed.
+            NotFoundError: no operation has this id.
+            ConflictError: the operation is completed.
         """
-        answer = await self._transport.send(bulk.aborted(operation_id, reason))
+        answer = await self._transport.send(bulk.abort(operation_id, reason))
         return BulkDocument(answer["data"])
 
     async def wait(self, operation_id: str, timeout: float | None = None) -> BulkDocument:
-        """Return the operation once it is over, however it ended.
+        """Wait until an operation has completed or was aborted, and return it.
 
         Args:
-            operation_id: which one.
-            timeout: how many seconds to wait at most; None waits as long as it takes.
+            operation_id: the operation's id.
+            timeout: the maximum wait in seconds; None waits without limit.
 
         Raises:
-            NotFoundError: there is none of this id.
-            WaitTimeoutError: it is not over within that time, and goes on.
+            NotFoundError: no operation has this id.
+            WaitTimeoutError: the operation still runs after that time, and continues.
         """
-        began = monotonic()
-        found = await self.show(operation_id)
-        while not found.is_over:
-            if timeout is not None and monotonic() - began >= timeout:
-                raise WaitTimeoutError(bulk.not_over(found, timeout))
-            await sleep(bulk.LOOK_EVERY_S)
-            found = await self.show(operation_id)
-        return found
+        started = monotonic()
+        operation = await self.show(operation_id)
+        while not operation.is_over:
+            if timeout is not None and monotonic() - started >= timeout:
+                raise WaitTimeoutError(bulk.wait_timeout_message(operation, timeout))
+            await sleep(bulk.POLL_INTERVAL_S)
+            operation = await self.show(operation_id)
+        return operation
 
 
 class AsyncFailures:
-    """The failures of a service, by groups: `client.failures`."""
+    """Failure groups, which gather failed attempts of the same cause: `client.failures`."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
@@ -333,14 +346,14 @@ class AsyncFailures:
         job: str | None = None,
         as_of: int | datetime | None = None,
     ) -> AsyncGenerator[FailureDocument]:
-        """Yield groups, those first that failed last; also as of a past position or moment."""
+        """Yield groups, the latest failure first; with `as_of`, at that log position or time."""
         cursor: str | None = None
         is_more = True
         while is_more:
             request = failures.page(cursor, status, job, as_of)
             answer = await self._transport.send(request)
-            for found in answer["data"]:
-                yield FailureDocument(found)
+            for group in answer["data"]:
+                yield FailureDocument(group)
             meta = answer["meta"]
             as_of = meta.get("asOf")
             cursor = meta["nextCursor"]
@@ -350,25 +363,25 @@ class AsyncFailures:
         """Return a group.
 
         Raises:
-            NotFoundError: there is none with this fingerprint.
+            NotFoundError: no group has this fingerprint.
         """
-        answer = await self._transport.send(failures.shown(fingerprint))
+        answer = await self._transport.send(failures.show(fingerprint))
         return FailureDocument(answer["data"])
 
     async def resolve(self, fingerprint: str, in_version: int | None = None) -> FailureDocument:
-        """Say that it is mended; from a version of the job on, if one is given."""
-        request = failures.resolved(fingerprint, in_version)
+        """Mark a group as resolved, optionally as of a version of its job."""
+        request = failures.resolve(fingerprint, in_version)
         answer = await self._transport.send(request)
         return FailureDocument(answer["data"])
 
     async def ignore(self, fingerprint: str) -> FailureDocument:
-        """Show it no more among what is open."""
-        answer = await self._transport.send(failures.ignored(fingerprint))
+        """Mark a group as ignored, so that it is not listed among open ones."""
+        answer = await self._transport.send(failures.ignore(fingerprint))
         return FailureDocument(answer["data"])
 
     async def reopen(self, fingerprint: str) -> FailureDocument:
-        """Say that it is not mended after all, or not to be ignored any more."""
-        answer = await self._transport.send(failures.reopened(fingerprint))
+        """Mark a resolved or ignored group as open again."""
+        answer = await self._transport.send(failures.reopen(fingerprint))
         return FailureDocument(answer["data"])
 
     async def retry(
@@ -379,27 +392,30 @@ class AsyncFailures:
         parameters: Mapping[str, Json] | None = None,
         idempotency_key: str | None = None,
     ) -> BulkDocument:
-        """Launch anew what failed so and was not launched anew yet: `client.bulk` tells how far.
+        """Retry the group's failed runs that were not retried yet, as a bulk operation.
 
         Args:
-            fingerprint: which group.
-            reason: why; it stays in the history of each run.
-            parameters: that new runs get instead of those of the runs they repeat.
-            idempotency_key: the same order under the same key is given once.
+            fingerprint: the group's fingerprint.
+            reason: why; recorded in the history of each run.
+            parameters: override, by name, the parameters of the runs that are repeated.
+            idempotency_key: calls with the same key start one operation.
+
+        Returns:
+            The operation; `client.bulk` shows its progress.
 
         Raises:
-            NotFoundError: there is no group with this fingerprint.
-            ConflictError: the key was used for another order.
+            NotFoundError: no group has this fingerprint.
+            ConflictError: the key was used for another operation.
         """
-        request = failures.retried(fingerprint, reason, parameters, idempotency_key)
+        request = failures.retry(fingerprint, reason, parameters, idempotency_key)
         answer = await self._transport.send(request)
         return BulkDocument(answer["data"])
 
     async def preview_retry(
         self, fingerprint: str, *, parameters: Mapping[str, Json] | None = None
     ) -> BulkPreviewDocument:
-        """Return what `retry` would come to; nothing is done."""
-        request = failures.retry_previewed(fingerprint, parameters)
+        """Return which runs `retry` would retry; nothing is launched."""
+        request = failures.preview_retry(fingerprint, parameters)
         answer = await self._transport.send(request)
         return BulkPreviewDocument(answer["data"])
 
@@ -412,18 +428,19 @@ T = TypeVar("T")
 
 
 class AsyncRun(Generic[R]):
-    """A run, as it was when the service answered last.
+    """A handle of a run.
 
     Attributes:
-        document: all that the service told of it.
-        warnings: why the launch may not lead to a start soon; empty where it was not launched here.
+        document: the run as of the service's last answer.
+        warnings: why the run may not start soon, as the launch reported; empty unless this handle
+            comes from a launch.
     """
 
     def __init__(
-        self, transport: AsyncTransport, document: RunDocument, typed: Callable[[Any], R]
+        self, transport: AsyncTransport, document: RunDocument, convert: Callable[[Any], R]
     ) -> None:
         self._transport = transport
-        self._typed = typed
+        self._convert = convert
         self.document = document
         self.warnings: Sequence[str] = ()
 
@@ -439,57 +456,58 @@ class AsyncRun(Generic[R]):
 
     @property
     def status(self) -> RunStatus:
-        """What the run did when the service answered last; `refresh` asks again."""
+        """The status as of the service's last answer; `refresh` updates it."""
         return self.document.status
 
     async def refresh(self) -> RunDocument:
-        """Ask for the run as it is now."""
-        answer = await self._transport.send(runs.shown(self.id))
+        """Read the run, and update and return `document`."""
+        answer = await self._transport.send(runs.show(self.id))
         self.document = RunDocument(answer["data"]["run"])
         return self.document
 
     async def wait(self, timeout: float | None = None) -> RunDocument:
-        """Return the run once it has ended, however it ended.
+        """Wait until the run has ended, however it ended, and return it.
 
-        It follows the stream, through restarts of the service.
+        It follows the event stream, through restarts of the service.
 
         Args:
-            timeout: how many seconds to wait at most; None waits as long as it takes.
+            timeout: the maximum wait in seconds; None waits without limit.
 
         Raises:
-            WaitTimeoutError: it has not ended within that time, and goes on.
+            WaitTimeoutError: the run has not ended within that time, and continues.
         """
         if self.status in FINAL:
             return self.document
         until = inf
         if timeout is not None:
             until = monotonic() + timeout
-        is_known = False
-        messages = self._transport.messages(Resumption(), runs.ends_of(self.slug), until)
+        is_refreshed = False
+        query = runs.final_events_query(self.slug)
+        messages = self._transport.messages(EventStream(), query, until)
         async with aclosing(messages):
             async for message in messages:
                 if message.type == ACKNOWLEDGED:
-                    # From here on nothing is missed; before, it may have ended.
-                    is_known = False
+                    # The stream misses nothing from here on, but the run may have ended before.
+                    is_refreshed = False
                 if message.is_event:
-                    self._see(message)
-                elif not is_known:
-                    is_known = await self._is_seen()
+                    self._update_from(message)
+                elif not is_refreshed:
+                    is_refreshed = await self._try_refresh()
                 if self.document.is_final:
                     return self.document
-        raise WaitTimeoutError(runs.not_ended(self.document, timeout))
+        raise WaitTimeoutError(runs.wait_timeout_message(self.document, timeout))
 
-    def _see(self, message: Message) -> None:
+    def _update_from(self, message: Message) -> None:
         run = message.run
         if run is not None and run.id == self.id:
             self.document = run
 
-    async def _is_seen(self) -> bool:
-        """Ask for the run, and return whether an answer came; the next message asks again."""
+    async def _try_refresh(self) -> bool:
+        """Read the run, and return whether the service answered."""
         try:
             await self.refresh()
         except (ApiError, UnreachableError) as error:
-            if not http.is_passing(error):
+            if not http.is_transient(error):
                 raise
             return False
         return True
@@ -499,26 +517,26 @@ class AsyncRun(Generic[R]):
     @overload
     async def result(self, model: type[T], *, timeout: float | None = None) -> T: ...
     async def result(self, model: type[T] | None = None, *, timeout: float | None = None) -> R | T:
-        """Wait for the run's end, and return its result.
+        """Wait until the run has ended, and return its result.
 
         Args:
-            model: what to validate the result into: a pydantic model, a dataclass, any type that
-                pydantic knows. By default a decorated job's return type.
-            timeout: as of `wait`.
+            model: the type to validate the result as: a pydantic model, a dataclass, or any other
+                type that pydantic supports. Default: the return type of a decorated job.
+            timeout: the maximum wait in seconds; None waits without limit.
 
         Raises:
             RunFailedError: the run failed.
             RunCanceledError: the run was canceled.
-            RunExpiredError: the run took too long, or never started.
-            WaitTimeoutError: it has not ended within that time, and goes on.
-            pydantic.ValidationError: the result is not of this type.
+            RunExpiredError: the run exceeded its timeout, or did not start by its deadline.
+            WaitTimeoutError: the run has not ended within that time, and continues.
+            pydantic.ValidationError: the result does not fit the type.
         """
         document = await self.wait(timeout)
         if document.status != "succeeded":
             raise ended_error(document)
         if model is None:
-            return self._typed(document.result)
-        return runs.validated(document.result, model)
+            return self._convert(document.result)
+        return runs.validate_result(document.result, model)
 
     async def logs(
         self, *, attempt: int | None = None, follow: bool = False
@@ -526,64 +544,64 @@ class AsyncRun(Generic[R]):
         """Yield the lines of an attempt's log.
 
         Args:
-            attempt: which one; the last by default.
-            follow: whether to go on until the attempt is over.
+            attempt: the attempt's number. Default: the last one.
+            follow: whether to continue until the attempt has ended.
         """
         document = await self.refresh()
-        wanted = attempt or document.attempt
-        lines = Lines()
-        is_over = False
-        while not is_over:
-            part = self._transport.log(self.id, wanted, lines, follow=follow)
-            async with aclosing(part):
-                async for line in part:
+        number = attempt or document.attempt
+        lines = LineBuffer()
+        is_complete = False
+        while not is_complete:
+            log = self._transport.log(self.id, number, lines, follow=follow)
+            async with aclosing(log):
+                async for line in log:
                     yield line
-            is_over = not follow or await self._is_over(wanted)
-        for line in lines.rest():
+            # A stopping service ends the answer, too.
+            is_complete = not follow or await self._has_attempt_ended(number)
+        for line in lines.flush():
             yield line
 
-    async def _is_over(self, attempt: int) -> bool:
-        """Return whether an attempt is; a log also ends where the service stops."""
+    async def _has_attempt_ended(self, attempt: int) -> bool:
         document = await self.refresh()
         return document.is_final or document.attempt > attempt
 
     async def cancel(self, reason: str | None = None) -> RunDocument:
-        """Ask for the run to be canceled: at once while pending, else once it has stopped.
+        """Request cancellation: a pending run is canceled at once, a running one once it stops.
 
         Raises:
-            ConflictError: it has ended otherwise.
+            ConflictError: the run has ended in another way.
         """
-        answer = await self._transport.send(runs.canceled(self.id, reason))
+        answer = await self._transport.send(runs.cancel(self.id, reason))
         self.document = RunDocument(answer["data"])
         return self.document
 
     async def retry(self, *, idempotency_key: str | None = None) -> "AsyncRun[R]":
-        """Launch the ended run anew, and return the new run.
+        """Launch a new run with the parameters of this one, which has ended; return the new run.
 
         Args:
-            idempotency_key: retries of the run with the same key lead to one new run.
+            idempotency_key: calls with the same key launch one new run.
 
         Raises:
-            ConflictError: it has not ended.
+            ConflictError: the run has not ended.
         """
-        answer = await self._transport.send(runs.retried(self.id, idempotency_key))
-        return AsyncRun(self._transport, RunDocument(answer["data"]), self._typed)
+        answer = await self._transport.send(runs.retry(self.id, idempotency_key))
+        return AsyncRun(self._transport, RunDocument(answer["data"]), self._convert)
 
     async def events(self) -> list[dict[str, Any]]:
-        """Return the run's whole history."""
-        answer = await self._transport.send(runs.shown(self.id, "events"))
+        """Return all events of the run, the oldest first."""
+        answer = await self._transport.send(runs.show(self.id, "events"))
         events: list[dict[str, Any]] = answer["data"]
         return events
 
     async def attempts(self) -> list[dict[str, Any]]:
-        """Return each execution of the run: when, by which worker, how it ended."""
-        answer = await self._transport.send(runs.shown(self.id, "attempts"))
+        """Return the run's attempts: when each ran, on which worker, and how it ended."""
+        answer = await self._transport.send(runs.show(self.id, "attempts"))
         attempts: list[dict[str, Any]] = answer["data"]
         return attempts
 
     async def explain(self, as_of: int | datetime | None = None) -> ExplanationDocument:
-        """Tell why the run waits, or how it ended; also as of a past position or moment."""
-        answer = await self._transport.send(runs.explained(self.id, as_of))
+        """Explain why the run waits, or how it ended; with `as_of`, at that position or time."""
+        answer = await self._transport.send(runs.explain(self.id, as_of))
         return ExplanationDocument(answer["data"])
 
     def __repr__(self) -> str:
@@ -615,135 +633,136 @@ class AsyncLauncher:
     async def launch(
         self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any
     ) -> AsyncRun[Any]:
-        """Launch a run, and return it at once; `wait` and `result` wait for its end.
+        """Launch a run, and return at once; `wait` and `result` of the run wait for its end.
 
-        It is sent again where the answer is lost, and leads to one run all the same.
+        The request is sent again when its answer is lost, and still launches one run.
 
         Args:
-            job: a function under `@job`, whose parameters are given as in a call of it; or a slug.
-            *args: the function's arguments; of a slug, perhaps a mapping of parameters.
+            job: a function under `@job`, or a slug.
+            *args: the function's positional arguments; with a slug, a mapping of parameters.
             **parameters: the parameters by name.
 
         Raises:
-            TypeError: the function takes no such arguments.
-            InvalidRequestError: the parameters break the job's schema.
-            NotFoundError: there is no such job.
+            TypeError: the arguments do not fit the function's signature.
+            InvalidRequestError: the parameters do not satisfy the job's schema.
+            NotFoundError: no job has this slug.
             ConflictError: the idempotency key was used for another launch.
         """
-        slug, given, typed = launched(job, args, parameters)
-        answer = await self._transport.send(self._options.request(slug, given))
-        run = AsyncRun(self._transport, RunDocument(answer["data"]), typed)
-        run.warnings = warnings_in(answer)
+        slug, json_parameters, convert = resolve_launch(job, args, parameters)
+        answer = await self._transport.send(self._options.request(slug, json_parameters))
+        run = AsyncRun(self._transport, RunDocument(answer["data"]), convert)
+        run.warnings = launch_warnings(answer)
         return run
 
 
 class AsyncDefinitions(AsyncLauncher):
-    """Looks at jobs, registers and changes them, beside launching them."""
+    """Launches jobs, and reads, registers and changes their definitions."""
 
     async def jobs(self, as_of: int | datetime | None = None) -> list[JobDocument]:
-        """Return every job, by slug; also as of a past position or moment."""
-        answer = await self._transport.send(jobs.every(as_of))
+        """Return all jobs, ordered by slug; with `as_of`, at that log position or time."""
+        answer = await self._transport.send(jobs.all_jobs(as_of))
         return [JobDocument(job) for job in answer["data"]]
 
     async def job(self, slug: str) -> JobDocument:
         """Return a job.
 
         Raises:
-            NotFoundError: there is none of this slug.
+            NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.shown(slug))
+        answer = await self._transport.send(jobs.show(slug))
         return JobDocument(answer["data"]["job"])
 
     async def register(self, definition: Definition) -> JobDocument:
         """Register a job whose slug is free.
 
         Args:
-            definition: a function under `@job`, or what `POST /jobs` takes.
+            definition: a function under `@job`, or the body of `POST /jobs`.
 
         Raises:
             InvalidRequestError: the definition breaks a rule.
-            ConflictError: there is a job of this slug.
+            ConflictError: another job has this slug.
         """
-        answer = await self._transport.send(jobs.registered(described(definition)))
+        answer = await self._transport.send(jobs.register(definition_body(definition)))
         return JobDocument(answer["data"])
 
     async def revise(self, slug: str, changes: Mapping[str, Json]) -> JobDocument:
-        """Change fields of a job: a new version, unless nothing would change.
+        """Change fields of a job; that makes a new version, unless nothing changes.
 
         Raises:
             InvalidRequestError: the changes break a rule.
-            NotFoundError: there is no job of this slug.
+            NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.revised(slug, changes))
+        answer = await self._transport.send(jobs.revise(slug, changes))
         return JobDocument(answer["data"])
 
     async def apply(self, definition: Definition) -> JobDocument:
-        """Register a job, or revise it so that it is as this definition says, and nothing else.
+        """Register a job, or revise it to match this definition.
 
         Args:
-            definition: a function under `@job`, or what `POST /jobs` takes.
+            definition: a function under `@job`, or the body of `POST /jobs`; fields that it leaves
+                out take their defaults.
 
         Raises:
             InvalidRequestError: the definition breaks a rule.
         """
-        slug = described(definition)["slug"]
+        slug = definition_body(definition)["slug"]
         try:
             current = await self.job(slug)
         except NotFoundError:
             try:
                 return await self.register(definition)
             except ConflictError:
-                current = await self.job(slug)  # Somebody else was faster.
+                current = await self.job(slug)  # Another client registered it meanwhile.
         changes = patch(definition, current)
         if not changes:
             return current
         return await self.revise(slug, changes)
 
     async def pause(self, slug: str, reason: str | None = None) -> JobDocument:
-        """Let nothing of a job start any more; what runs goes on, and what is launched waits.
+        """Pause a job: its pending and new runs wait, and its running ones continue.
 
-        A job that is paused stays as it was paused.
+        Pausing a paused job changes nothing, not even the reason.
 
         Raises:
-            NotFoundError: there is no job of this slug.
+            NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.paused(slug, reason))
+        answer = await self._transport.send(jobs.pause(slug, reason))
         return JobDocument(answer["data"])
 
     async def resume(self, slug: str) -> JobDocument:
-        """Let what waits of a job start again.
+        """Resume a paused job, so that its runs start again.
 
         Raises:
-            NotFoundError: there is no job of this slug.
+            NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.resumed(slug))
+        answer = await self._transport.send(jobs.resume(slug))
         return JobDocument(answer["data"])
 
     async def delete(self, slug: str) -> JobDocument:
-        """Delete a job, and return it as it was; its runs and its history stay.
+        """Delete a job, and return its last state; its runs and its history stay.
 
         Raises:
-            NotFoundError: there is no job of this slug.
-            ConflictError: runs of it are pending or running; or the service itself needs it.
+            NotFoundError: no job has this slug.
+            ConflictError: the job has pending or running runs, or is built in.
         """
-        answer = await self._transport.send(jobs.deleted(slug))
+        answer = await self._transport.send(jobs.delete(slug))
         return JobDocument(answer["data"])
 
 
 class AsyncSchedules:
-    """The schedules of a service: `client.schedules`."""
+    """Schedules, which launch runs of a job by a calendar: `client.schedules`."""
 
     def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
 
     async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[ScheduleDocument]:
-        """Yield every schedule, by id; also as of a past position or moment."""
+        """Yield all schedules, ordered by id; with `as_of`, at that log position or time."""
         cursor: str | None = None
         is_more = True
         while is_more:
             answer = await self._transport.send(schedules.page(cursor, as_of))
-            for found in answer["data"]:
-                yield ScheduleDocument(found)
+            for schedule in answer["data"]:
+                yield ScheduleDocument(schedule)
             meta = answer["meta"]
             as_of = meta.get("asOf")
             cursor = meta["nextCursor"]
@@ -753,39 +772,42 @@ class AsyncSchedules:
         """Return a schedule.
 
         Raises:
-            NotFoundError: there is none of this id.
+            NotFoundError: no schedule has this id.
         """
-        answer = await self._transport.send(schedules.shown(schedule_id))
+        answer = await self._transport.send(schedules.show(schedule_id))
         return ScheduleDocument(answer["data"])
 
     async def create(self, schedule: Mapping[str, Json]) -> ScheduleDocument:
         """Create a schedule whose id is free.
 
         Args:
-            schedule: what `POST /schedules` takes: `id`, `job`, `cron` or `everyMs`, and so on.
+            schedule: the body of `POST /schedules`: `id`, `job`, `cron` or `everyMs`, and so on.
 
         Raises:
-            InvalidRequestError: it breaks a rule.
-            ConflictError: there is one of this id.
+            InvalidRequestError: the schedule breaks a rule.
+            ConflictError: another schedule has this id.
         """
-        answer = await self._transport.send(schedules.created(schedule))
+        answer = await self._transport.send(schedules.create(schedule))
         return ScheduleDocument(answer["data"])
 
     async def revise(self, schedule_id: str, changes: Mapping[str, Json]) -> ScheduleDocument:
-        """Change fields of a schedule: a new version, unless nothing would change.
+        """Change fields of a schedule; that makes a new version, unless nothing changes.
 
         Raises:
             InvalidRequestError: the changes break a rule.
-            NotFoundError: there is none of this id.
+            NotFoundError: no schedule has this id.
         """
-        answer = await self._transport.send(schedules.revised(schedule_id, changes))
+        answer = await self._transport.send(schedules.revise(schedule_id, changes))
         return ScheduleDocument(answer["data"])
 
     async def apply(self, schedule: Mapping[str, Json]) -> ScheduleDocument:
-        """Create a schedule, or revise it so that it is as this one, and nothing else.
+        """Create a schedule, or revise it to match this one.
+
+        Args:
+            schedule: the body of `POST /schedules`; fields that it leaves out take their defaults.
 
         Raises:
-            InvalidRequestError: it breaks a rule.
+            InvalidRequestError: the schedule breaks a rule.
         """
         changes = schedules.patch(schedule)
         try:
@@ -794,72 +816,70 @@ class AsyncSchedules:
             pass
         try:
             return await self.create(schedule)
-        except ConflictError:  # Somebody else was faster.
+        except ConflictError:  # Another client created it meanwhile.
             return await self.revise(str(schedule["id"]), changes)
 
     async def pause(self, schedule_id: str, reason: str | None = None) -> ScheduleDocument:
-        """Skip a schedule's ticks until it is resumed."""
-        answer = await self._transport.send(schedules.paused(schedule_id, reason))
+        """Pause a schedule: its ticks are skipped until it is resumed."""
+        answer = await self._transport.send(schedules.pause(schedule_id, reason))
         return ScheduleDocument(answer["data"])
 
     async def resume(self, schedule_id: str) -> ScheduleDocument:
-        """Launch at a schedule's ticks again."""
-        answer = await self._transport.send(schedules.resumed(schedule_id))
+        """Resume a paused schedule, so that its ticks launch runs again."""
+        answer = await self._transport.send(schedules.resume(schedule_id))
         return ScheduleDocument(answer["data"])
 
     async def delete(self, schedule_id: str) -> ScheduleDocument:
-        """End a schedule; its runs go on, its history stays."""
-        answer = await self._transport.send(schedules.deleted(schedule_id))
+        """Delete a schedule; its runs continue, and its history stays."""
+        answer = await self._transport.send(schedules.delete(schedule_id))
         return ScheduleDocument(answer["data"])
 
     async def trigger(
         self, schedule_id: str, *, idempotency_key: str | None = None
     ) -> AsyncRun[Json]:
-        """Launch a run of a schedule now, whatever else runs.
+        """Launch a run of a schedule now, whatever its overlap policy.
 
         Args:
-            schedule_id: which one.
-            idempotency_key: triggers of the schedule with the same key lead to one run.
+            schedule_id: the schedule's id.
+            idempotency_key: calls with the same key launch one run.
         """
-        request = schedules.triggered(schedule_id, idempotency_key)
-        answer = await self._transport.send(request)
-        document = RunDocument(answer["data"])
-        return AsyncRun(self._transport, document, as_it_is)
+        answer = await self._transport.send(schedules.trigger(schedule_id, idempotency_key))
+        return AsyncRun(self._transport, RunDocument(answer["data"]), untyped)
 
     async def backfill(self, schedule_id: str, begin: datetime, end: datetime) -> list[str]:
-        """Launch past ticks that have no run, and return the ids of the runs.
+        """Launch a run for each past tick that has none, and return the ids of the runs.
 
-        The service launches a hundred at a time; this goes on until all are. Broken off, it can be
-        called again: no tick is launched twice.
+        It sends one request for every hundred ticks. After an error it can be called again: no
+        tick is launched twice.
         """
-        launched: list[str] = []
-        first: str | None = begin.isoformat()
-        while first is not None:
-            request = schedules.backfilled(schedule_id, first, end.isoformat())
+        run_ids: list[str] = []
+        next_begin: str | None = begin.isoformat()
+        while next_begin is not None:
+            request = schedules.backfill(schedule_id, next_begin, end.isoformat())
             answer = await self._transport.send(request)
-            launched += answer["data"]["runs"]
-            first = answer["data"]["continueFrom"]
-        return launched
+            run_ids += answer["data"]["runs"]
+            next_begin = answer["data"]["continueFrom"]
+        return run_ids
 
     async def preview(self, schedule_id: str, n: int = 10) -> list[ComingTickDocument]:
-        """Return the next ticks of a schedule, a hundred at most."""
-        answer = await self._transport.send(schedules.previewed(schedule_id, n))
+        """Return the next `n` ticks of a schedule, a hundred at most."""
+        answer = await self._transport.send(schedules.preview(schedule_id, n))
         return [ComingTickDocument(tick) for tick in answer["data"]]
 
     async def ticks(self, schedule_id: str) -> AsyncGenerator[TickDocument]:
-        """Yield what became of a schedule's ticks, in the order in which that was decided."""
+        """Yield a schedule's past ticks with their outcomes, in the order of the decisions."""
         cursor: str | None = None
         is_more = True
         while is_more:
             answer = await self._transport.send(schedules.ticks(schedule_id, cursor))
-            for found in answer["data"]:
-                yield TickDocument(found)
+            for tick in answer["data"]:
+                yield TickDocument(tick)
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
 
 
 class AsyncClient(AsyncDefinitions):
-    """A client of the service, to be used in `async with`, or closed by `aclose`.
+    """A client of the service. Use it in `async with`, or close it with `aclose`.
 
     ```python
     async with AsyncClient("http://localhost:4000") as client:
@@ -867,8 +887,8 @@ class AsyncClient(AsyncDefinitions):
         print(await run.result())
     ```
 
-    What can be repeated safely is sent again when the service cannot be reached or is busy, for
-    30 s by default; launches and bulk operations can, since each has an idempotency key.
+    Requests that can be repeated safely are retried while the service cannot be reached or is
+    busy, for 30 s by default. Launches and bulk operations are, as each has an idempotency key.
     """
 
     def __init__(
@@ -879,18 +899,18 @@ class AsyncClient(AsyncDefinitions):
         timeout: float = 30.0,
         retry_for: float = 30.0,
     ) -> None:
-        """Make a client; nothing is sent yet.
+        """Create a client; nothing is sent yet.
 
         Args:
-            url: the service's address; by default `APPHUB_URL`, or `http://localhost:4000`.
-            token: who asks; by default `APPHUB_TOKEN`, or nobody.
-            timeout: how many seconds an answer may take.
-            retry_for: for how many seconds a request is sent again; 0 never does.
+            url: the service's address. Default: `APPHUB_URL`, else `http://localhost:4000`.
+            token: the bearer token. Default: `APPHUB_TOKEN`, else none.
+            timeout: the maximum seconds for one answer.
+            retry_for: for how many seconds a request is retried; 0 disables retries.
 
         Raises:
-            ValueError: the address is none.
+            ValueError: `url` is not an HTTP address.
         """
-        transport = AsyncTransport(address(url), token_of(token), timeout, retry_for)
+        transport = AsyncTransport(resolve_url(url), resolve_token(token), timeout, retry_for)
         super().__init__(transport, LaunchOptions())
 
     async def __aenter__(self) -> Self:
@@ -915,17 +935,17 @@ class AsyncClient(AsyncDefinitions):
 
     @property
     def schedules(self) -> AsyncSchedules:
-        """The service's schedules, and what can be done with them."""
+        """The service's schedules."""
         return AsyncSchedules(self._transport)
 
     @property
     def failures(self) -> AsyncFailures:
-        """What fails, by groups, and what can be said of it."""
+        """The service's failure groups."""
         return AsyncFailures(self._transport)
 
     @property
     def bulk(self) -> AsyncBulk:
-        """What is done to many runs at a time."""
+        """The service's bulk operations."""
         return AsyncBulk(self._transport)
 
     def options(  # noqa: PLR0913 - one for each field of a launch
@@ -939,17 +959,17 @@ class AsyncClient(AsyncDefinitions):
         start_deadline: Duration | None = None,
         context: Mapping[str, Json] | None = None,
     ) -> AsyncLauncher:
-        """Return what launches with these options: `client.options(delay="5m").launch(…)`.
+        """Return a launcher with these options: `client.options(delay="5m").launch(…)`.
 
         Args:
-            idempotency_key: launches of a job with the same key and the same parameters lead to one
+            idempotency_key: launches of a job with the same key and the same parameters return one
                 run.
-            delay: how long the run waits before it is due.
-            priority: -100 to 100; what is higher starts first.
-            timeout: how long one attempt may run, instead of the job's own limit.
-            max_attempts: how many attempts there may be, instead of the job's own number.
-            start_deadline: the run expires if it has not started so long after its time.
-            context: kept with the run.
+            delay: how long after the launch the run is due.
+            priority: -100 to 100; runs of higher priority start first.
+            timeout: how long one attempt may run, instead of the job's own timeout.
+            max_attempts: the maximum number of attempts, instead of the job's own.
+            start_deadline: how long after it is due the run may start; then it expires.
+            context: stored with the run.
         """
         options = LaunchOptions(
             idempotency_key=idempotency_key,
@@ -966,9 +986,9 @@ class AsyncClient(AsyncDefinitions):
         """Return a run.
 
         Raises:
-            NotFoundError: there is none of this id.
+            NotFoundError: no run has this id.
         """
-        answer = await self._transport.send(runs.shown(run_id))
+        answer = await self._transport.send(runs.show(run_id))
         return self._run(answer["data"]["run"])
 
     async def runs(
@@ -980,22 +1000,22 @@ class AsyncClient(AsyncDefinitions):
         where: Sequence[str] = (),
         as_of: int | datetime | None = None,
     ) -> AsyncGenerator[AsyncRun[Json]]:
-        """Yield runs, newest first; pages are asked for as they are needed.
+        """Yield runs, newest first; pages are requested as they are needed.
 
         Args:
-            job: only this slug's.
-            status: only those in this status, or in one of these.
-            search: only those with this part of a slug or a job's name, or start of their id.
+            job: only runs of the job with this slug.
+            status: only runs in this status, or in one of these.
+            search: only runs whose slug or job name contains this text, or whose id begins with it.
             where: further conditions, such as `"status!=failed"` or `"parameters.region=eu"`.
-            as_of: a past position or moment: the list as it was then.
+            as_of: a log position or a past time: the list as it was then.
         """
         cursor: str | None = None
         is_more = True
         while is_more:
             page = runs.page(job, status, search, where, cursor, as_of)
             answer = await self._transport.send(page)
-            for found in answer["data"]:
-                yield self._run(found["run"])
+            for item in answer["data"]:
+                yield self._run(item["run"])
             meta = answer["meta"]
             as_of = meta.get("asOf")
             cursor = meta["nextCursor"]
@@ -1004,29 +1024,29 @@ class AsyncClient(AsyncDefinitions):
     async def explain(
         self, run_id: str, as_of: int | datetime | None = None
     ) -> ExplanationDocument:
-        """Tell why a run waits, or how it ended; also as of a past position or moment."""
-        answer = await self._transport.send(runs.explained(run_id, as_of))
+        """Explain why a run waits, or how it ended; with `as_of`, at that position or time."""
+        answer = await self._transport.send(runs.explain(run_id, as_of))
         return ExplanationDocument(answer["data"])
 
     async def workers(self) -> AsyncGenerator[WorkerDocument]:
-        """Yield the workers that live, and those that were lost within the last day, by id."""
+        """Yield the live workers and those lost within the last day, ordered by id."""
         cursor: str | None = None
         is_more = True
         while is_more:
             answer = await self._transport.send(workers.page(cursor))
-            for found in answer["data"]:
-                yield WorkerDocument(found)
+            for worker in answer["data"]:
+                yield WorkerDocument(worker)
             cursor = answer["meta"]["nextCursor"]
             is_more = cursor is not None
 
     async def drain(self, worker_id: str) -> WorkerDocument:
-        """Let a worker claim nothing more, and end once what it runs has ended.
+        """Drain a worker: it claims no more runs, and exits when its running ones have ended.
 
         Raises:
-            NotFoundError: there is none of this id, or it has left.
-            ConflictError: it counts as dead already.
+            NotFoundError: no worker has this id, or it has exited.
+            ConflictError: the worker is lost.
         """
-        answer = await self._transport.send(workers.drained(worker_id))
+        answer = await self._transport.send(workers.drain(worker_id))
         return WorkerDocument(answer["data"])
 
     async def stream(
@@ -1037,25 +1057,26 @@ class AsyncClient(AsyncDefinitions):
         types: str | None = None,
         job: str | None = None,
     ) -> AsyncGenerator[Message]:
-        """Yield every message of the event stream, each once and in order, for ever.
+        """Yield every message of the event stream in order and exactly once, endlessly.
 
-        Lost connections and restarts of the service are bridged: nothing is lost or told twice.
+        The stream resumes after lost connections and restarts of the service without a gap or a
+        repetition.
 
         Args:
-            after: the position to begin after, 0 for the log's beginning; by default what comes
-                from now on. A message's `position` is where to go on after a restart of yours, once
-                it has been handled.
+            after: the log position to begin after, 0 for the beginning of the log. Default: new
+                events only. To resume after a restart of your program, pass the `position` of the
+                last message that you handled.
             log_id: the log that the position belongs to.
-            types: only these, with commas; `job.run.*` are several.
-            job: only this slug's.
+            types: only messages of these types, separated by commas; `job.run.*` matches several.
+            job: only messages about the job with this slug.
 
         Raises:
-            StreamRefusedError: the log is another one, or ends before the position.
-            ApiError: the service refuses.
+            StreamRefusedError: the service has another log, or one that ends before the position.
+            ApiError: the service refuses the request.
         """
-        query = {"types": types, "job": job}
-        given = {name: value for name, value in query.items() if value is not None}
-        messages = self._transport.messages(Resumption(after, log_id), given)
+        filters = {"types": types, "job": job}
+        query = {name: value for name, value in filters.items() if value is not None}
+        messages = self._transport.messages(EventStream(after, log_id), query)
         async with aclosing(messages):
             async for message in messages:
                 if message.is_event:
@@ -1075,9 +1096,10 @@ class AsyncClient(AsyncDefinitions):
         Args:
             method: such as `GET`.
             path: such as `/jobs`.
-            query: its parameters.
-            body: its JSON.
-            is_repeatable: whether sending it twice does what sending it once does.
+            query: the query parameters.
+            body: the JSON body.
+            is_repeatable: whether the request may be sent twice and still takes effect once; a
+                `GET` always may.
         """
         request = Request(
             method=method,
@@ -1089,4 +1111,4 @@ class AsyncClient(AsyncDefinitions):
         return await self._transport.send(request)
 
     def _run(self, document: Mapping[str, Json]) -> AsyncRun[Json]:
-        return AsyncRun(self._transport, RunDocument(document), as_it_is)
+        return AsyncRun(self._transport, RunDocument(document), untyped)

@@ -1,4 +1,4 @@
-"""What the service answers, by name: dictionaries as they came, with a typed view of each field.
+"""The service's JSON documents: dictionaries with a typed property for each field.
 
 First runs, jobs and messages of the stream, then bulk operations, failure groups and schedules.
 """
@@ -13,11 +13,11 @@ from apphub_jobs.details import DefinitionDetails
 RunStatus = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "expired"})
-"""The statuses that nothing changes any more."""
+"""The statuses of runs that have ended."""
 
 
 class Document(dict[str, Any]):
-    """A JSON object of the service. Fields that newer versions add are there by key."""
+    """A JSON object of the service. Fields that newer versions add can be read by key."""
 
     def _time(self, name: str) -> datetime:
         return datetime.fromisoformat(self[name])
@@ -28,7 +28,7 @@ class Document(dict[str, Any]):
 
 
 class RunDocument(Document):
-    """A run, as it was when the service answered."""
+    """A run, as of the service's answer."""
 
     @property
     def id(self) -> str:
@@ -52,22 +52,22 @@ class RunDocument(Document):
 
     @property
     def status(self) -> RunStatus:
-        """What the run does."""
+        """The run's status."""
         return cast("RunStatus", self["status"])
 
     @property
     def is_final(self) -> bool:
-        """Whether the run has ended; nothing changes it any more then."""
+        """Whether the run has ended, so that it does not change any more."""
         return self["status"] in FINAL
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The parameters, the job's defaults included."""
+        """The parameters, with the job's defaults."""
         return cast("Mapping[str, Any]", self["parameters"])
 
     @property
     def result(self) -> Any:
-        """The result; null until the run has succeeded."""
+        """The result; None until the run has succeeded."""
         return self["result"]
 
     @property
@@ -77,47 +77,47 @@ class RunDocument(Document):
 
     @property
     def failure_reason(self) -> str | None:
-        """The same as a stable word: `error`, `exit`, `execution_timeout`, …."""
+        """The kind of failure as a stable identifier: `error`, `exit`, `execution_timeout`, …."""
         return cast("str | None", self["failureReason"])
 
     @property
     def logs_url(self) -> str | None:
-        """Where the log is to be read."""
+        """The address of the log."""
         return cast("str | None", self["logsUrl"])
 
     @property
     def metrics(self) -> Mapping[str, Any]:
-        """What the attempts used and reported."""
+        """Measured resource usage, and metrics that the handler reported."""
         return self["metrics"] or {}
 
     @property
     def context(self) -> Mapping[str, Any]:
-        """What the launch and the handler said of the run."""
+        """The context of the launch, merged with what the handler reported."""
         return self["context"] or {}
 
     @property
     def progress(self) -> float | None:
-        """How much is done, from 0 to 1, as far as the handler tells."""
+        """The fraction done, from 0 to 1; None if the handler reports no progress."""
         return self.metrics.get("progress")
 
     @property
     def timeout_ms(self) -> int | None:
-        """How long one attempt may run."""
+        """How long one attempt may run; None if there is no limit."""
         return cast("int | None", self["timeoutMs"])
 
     @property
     def attempt(self) -> int:
-        """Which attempt runs, ran last, or is next: 1 for the first."""
+        """The number of the current, next or last attempt: 1 for the first."""
         return cast("int", self["attempt"])
 
     @property
     def max_attempts(self) -> int:
-        """How many attempts there may be."""
+        """The maximum number of attempts."""
         return cast("int", self["maxAttempts"])
 
     @property
     def priority(self) -> int:
-        """What is higher starts first."""
+        """Runs of higher priority start first."""
         return cast("int", self["priority"])
 
     @property
@@ -127,7 +127,7 @@ class RunDocument(Document):
 
     @property
     def scheduled_at(self) -> datetime:
-        """When the next attempt may start, or the last one might."""
+        """When the run is due, or its next attempt."""
         return self._time("scheduledAt")
 
     @property
@@ -142,7 +142,7 @@ class RunDocument(Document):
 
     @property
     def cancel_requested_at(self) -> datetime | None:
-        """When somebody asked to cancel the run."""
+        """When cancellation was requested."""
         return self._time_or_none("cancelRequestedAt")
 
     @property
@@ -152,22 +152,22 @@ class RunDocument(Document):
 
     @property
     def updated_at(self) -> datetime:
-        """When anything changed last."""
+        """When the run changed last."""
         return self._time("updatedAt")
 
     @property
     def idempotency_key(self) -> str | None:
-        """The key that the launch was sent with."""
+        """The idempotency key of the launch."""
         return cast("str | None", self["idempotencyKey"])
 
     @property
     def requested_by(self) -> str:
-        """Who launched the run."""
+        """The principal that launched the run."""
         return str(self["requestedBy"])
 
 
 class JobDocument(Document, DefinitionDetails):
-    """A job's definition, as its newest version says."""
+    """A job: the newest version of its definition."""
 
     @property
     def id(self) -> str:
@@ -181,82 +181,82 @@ class JobDocument(Document, DefinitionDetails):
 
     @property
     def default_parameters(self) -> Mapping[str, Any]:
-        """The parameters that a launch may leave out."""
+        """The values of parameters that a launch may leave out."""
         return cast("Mapping[str, Any]", self["defaultParameters"])
 
     @property
     def output_schema(self) -> Mapping[str, Any] | None:
-        """The JSON Schema of results."""
+        """The JSON Schema of results; None if any result is valid."""
         return cast("Mapping[str, Any] | None", self["outputSchema"])
 
     @property
     def runtime(self) -> str:
-        """What runs the handler, such as `python`."""
+        """The runtime of the handler, such as `python`."""
         return str(self["runtime"])
 
     @property
     def module_binding(self) -> Mapping[str, Any] | None:
-        """The platform's module that the job belongs to, by its `moduleId`."""
+        """The platform's module that the job belongs to, with its `moduleId`."""
         return cast("Mapping[str, Any] | None", self.get("moduleBinding"))
 
     @property
     def max_concurrent_runs(self) -> int | None:
-        """How many runs may be at work at once."""
+        """The maximum number of runs at a time; None if there is no limit."""
         return cast("int | None", self["maxConcurrentRuns"])
 
     @property
     def concurrency_key(self) -> str | None:
-        """By which value of the parameters runs take turns."""
+        """The parameter whose values limit concurrency, by `concurrency_limit` each."""
         return cast("str | None", self["concurrencyKey"])
 
     @property
     def concurrency_limit(self) -> int:
-        """How many runs with the same value of it may be at work at once."""
+        """The maximum number of concurrent runs with the same value of `concurrency_key`."""
         return cast("int", self.get("concurrencyLimit", 1))
 
     @property
     def worker_labels(self) -> Mapping[str, str]:
-        """What a worker must have to execute its runs."""
+        """Labels that a worker must have to execute its runs."""
         return cast("Mapping[str, str]", self.get("workerLabels", {}))
 
     @property
     def rate_limit(self) -> dict[str, Any] | None:
-        """How many runs may start within a period: `limit`, `periodMs`, and perhaps `key`."""
+        """How many runs may start within a period: `limit`, `periodMs`, and an optional `key`."""
         return cast("dict[str, Any] | None", self.get("rateLimit"))
 
     @property
     def fairness_key(self) -> str | None:
-        """Whose values take turns to start, at equal priority: a parameter's name."""
+        """The parameter whose values are served round-robin, at equal priority."""
         return cast("str | None", self.get("fairnessKey"))
 
     @property
     def retention(self) -> dict[str, Any] | None:
-        """How long after their end runs are archived: `succeededMs`, `failedMs` and so on."""
+        """How long after their end runs are archived, by outcome: `succeededMs`, `failedMs`, …."""
         return cast("dict[str, Any] | None", self.get("retention"))
 
     @property
     def unique(self) -> dict[str, Any] | None:
-        """Which runs stand for each other: `key`, `until`, `onConflict`."""
+        """Which runs count as duplicates: `key`, `until`, `onConflict`."""
         return cast("dict[str, Any] | None", self.get("unique"))
 
     @property
     def start_deadline_ms(self) -> int | None:
-        """How long after it was due a run may still start."""
+        """How long after it is due a run may start; then it expires."""
         return cast("int | None", self["startDeadlineMs"])
 
     @property
     def priority(self) -> int:
-        """What is higher starts first."""
+        """Runs of higher priority start first."""
         return cast("int", self["priority"])
 
     @property
     def paused(self) -> Mapping[str, Any] | None:
-        """Since when nothing of it starts (`at`), who wanted that (`by`), and the `reason`."""
+        """If the job is paused: since when (`at`), by whom (`by`), and the `reason`."""
         return self.get("paused")  # Older services have no pauses.
 
     @property
     def description(self) -> str | None:
-        """What the job does, where its metadata tell."""
+        """What the job does, from its metadata."""
         metadata = self["metadata"]
         if isinstance(metadata, dict):
             return metadata.get("description")
@@ -269,42 +269,42 @@ class JobDocument(Document, DefinitionDetails):
 
     @property
     def updated_at(self) -> datetime:
-        """When its newest version was made."""
+        """When its newest version was registered."""
         return self._time("updatedAt")
 
 
 class Message(Document):
-    """A message of the stream."""
+    """A message of the event stream."""
 
     @property
     def type(self) -> str:
-        """Such as `job.run.succeeded`."""
+        """The type, such as `job.run.succeeded`."""
         return str(self["type"])
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What the message is about: `run`, `job`, `repository`, …, as its event left it."""
+        """The subject as of the event: a `run`, `job`, `repository` or another."""
         return cast("Mapping[str, Any]", self["data"])
 
     @property
     def is_event(self) -> bool:
-        """Whether it tells of an event, and not of the connection."""
+        """Whether it carries an event; heartbeats and acknowledgements do not."""
         return "eventId" in self
 
     @property
     def run(self) -> RunDocument | None:
-        """The run, exactly as the event left it; None in messages about something else."""
+        """The run as of the event; None in messages about other subjects."""
         run = self.data.get("run")
         return None if run is None else RunDocument(run)
 
     @property
     def position(self) -> int:
-        """The event's place in the log, from which a stream can be resumed."""
+        """The event's position in the log; a stream can resume after it."""
         return cast("int", self["position"])
 
     @property
     def occurred_at(self) -> datetime:
-        """When it happened."""
+        """When the event occurred."""
         return self._time("occurredAt")
 
 
@@ -314,131 +314,131 @@ BulkStatus = Literal["running", "completed", "aborted"]
 
 
 class RefusalDocument(Document):
-    """A run that what was ordered cannot be done to."""
+    """A run that a bulk operation could not change."""
 
     @property
     def run(self) -> str:
-        """Its id."""
+        """The run's id."""
         return str(self["run"])
 
     @property
     def code(self) -> str:
-        """Why, as a stable word."""
+        """Why, as a stable identifier."""
         return str(self["code"])
 
     @property
     def why(self) -> str:
-        """The same for people."""
+        """Why, as a sentence for people."""
         return str(self["why"])
 
 
 class BulkDocument(Document):
-    """A bulk operation, as it was when the service answered."""
+    """A bulk operation, as of the service's answer."""
 
     @property
     def id(self) -> str:
-        """What names it."""
+        """The operation's id."""
         return str(self["id"])
 
     @property
     def action(self) -> BulkAction:
-        """What is done to each run."""
+        """What the operation does to each run."""
         return cast("BulkAction", self["action"])
 
     @property
     def filter(self) -> list[str]:
-        """Which runs: conditions such as `job=report`."""
+        """The conditions that select the runs, such as `job=report`."""
         return list(self["filter"])
 
     @property
     def reason(self) -> str:
-        """Why, as who ordered it says."""
+        """Why, in the words of the principal that started it."""
         return str(self["reason"])
 
     @property
     def status(self) -> BulkStatus:
-        """Whether it goes on."""
+        """Whether the operation runs, has completed or was aborted."""
         return cast("BulkStatus", self["status"])
 
     @property
     def is_over(self) -> bool:
-        """Whether it goes through no more runs."""
+        """Whether the operation has completed or was aborted."""
         return self.status != "running"
 
     @property
     def total(self) -> int:
-        """How many runs were chosen."""
+        """How many runs were selected."""
         return cast("int", self["total"])
 
     @property
     def done(self) -> int:
-        """To how many of them it was done."""
+        """How many runs were changed."""
         return cast("int", self["done"])
 
     @property
     def refused(self) -> int:
-        """How many of them were refused."""
+        """How many runs could not be changed."""
         return cast("int", self["refused"])
 
     @property
     def refusals(self) -> list[RefusalDocument]:
-        """The first of these."""
-        return [RefusalDocument(one) for one in self["refusals"]]
+        """The first runs that could not be changed."""
+        return [RefusalDocument(refusal) for refusal in self["refusals"]]
 
     @property
     def patch(self) -> Mapping[str, Json] | None:
-        """The parameters that new runs get, None where they get those of the runs they repeat."""
+        """Parameters that override those of the runs that are repeated; None if there are none."""
         return cast("Mapping[str, Json] | None", self["patch"])
 
     @property
     def requested_by(self) -> str:
-        """Who ordered it."""
+        """The principal that started the operation."""
         return str(self["requestedBy"])
 
     @property
     def position(self) -> int:
-        """The place in the log as of which the runs were chosen."""
+        """The log position as of which the runs were selected."""
         return cast("int", self["position"])
 
 
 class BulkPreviewDocument(Document):
-    """What an order would come to."""
+    """Which runs a bulk operation would change."""
 
     @property
     def count(self) -> int:
-        """How many runs it is about."""
+        """How many runs were selected."""
         return cast("int", self["count"])
 
     @property
     def position(self) -> int:
-        """The place in the log as of which they were counted."""
+        """The log position as of which the runs were selected."""
         return cast("int", self["position"])
 
     @property
     def sample(self) -> list[RunDocument]:
-        """The newest of them."""
+        """The newest selected runs."""
         return [RunDocument(run) for run in self["sample"]]
 
     @property
     def refused(self) -> list[RefusalDocument]:
-        """Those that would be refused, among the newest hundred."""
-        return [RefusalDocument(one) for one in self["refused"]]
+        """Those of the newest hundred that could not be changed."""
+        return [RefusalDocument(refusal) for refusal in self["refused"]]
 
 
 FailureStatus = Literal["open", "resolved", "ignored"]
 
 
 class FailureDocument(Document):
-    """A group of failures, as it was when the service answered."""
+    """A failure group, as of the service's answer."""
 
     @property
     def fingerprint(self) -> str:
-        """What names it."""
+        """The group's identifier."""
         return str(self["fingerprint"])
 
     @property
     def title(self) -> str:
-        """The failures' message, with words in place of what varies."""
+        """The error message, with placeholders for what varies."""
         return str(self["title"])
 
     @property
@@ -448,32 +448,32 @@ class FailureDocument(Document):
 
     @property
     def status(self) -> FailureStatus:
-        """Whether it is open."""
+        """Whether the group is open, resolved or ignored."""
         return cast("FailureStatus", self["status"])
 
     @property
     def count(self) -> int:
-        """Attempts that failed so and whose run has not succeeded since."""
+        """How many attempts failed, of runs that have not succeeded since."""
         return cast("int", self["count"])
 
     @property
     def first_at(self) -> datetime:
-        """When the first attempt failed so."""
+        """When the first attempt failed."""
         return self._time("firstAt")
 
     @property
     def last_at(self) -> datetime:
-        """When the last one did."""
+        """When the last attempt failed."""
         return self._time("lastAt")
 
     @property
     def affected_versions(self) -> list[int]:
-        """The versions of the job in which it failed so, the newest hundred."""
+        """The newest hundred versions of the job in which attempts failed."""
         return cast("list[int]", self["affectedVersions"])
 
     @property
     def sample_run(self) -> str:
-        """The run of the last one."""
+        """The id of the run that failed last."""
         return str(self["sampleRun"])
 
 
@@ -481,16 +481,16 @@ Outcome = Literal["launched", "skipped", "buffered"]
 
 
 class ScheduleDocument(Document):
-    """A schedule, as it was when the service answered."""
+    """A schedule, as of the service's answer."""
 
     @property
     def id(self) -> str:
-        """What it is called."""
+        """The schedule's id."""
         return str(self["id"])
 
     @property
     def version(self) -> int:
-        """Its version; a change makes a new one."""
+        """Its version; each change adds 1."""
         return cast("int", self["version"])
 
     @property
@@ -500,46 +500,46 @@ class ScheduleDocument(Document):
 
     @property
     def parameters(self) -> Mapping[str, Any]:
-        """The parameters of its runs, as far as they differ from the job's defaults."""
+        """The parameters of its runs that differ from the job's defaults."""
         return cast("Mapping[str, Any]", self["parameters"])
 
     @property
     def cron(self) -> str | None:
-        """When it ticks, on the clocks of its zone; or `every_ms` says so."""
+        """When it ticks, as a cron expression in its time zone; None if `every_ms` says so."""
         return cast("str | None", self["cron"])
 
     @property
     def every_ms(self) -> int | None:
-        """How much time passes between its ticks."""
+        """The interval between its ticks; None if `cron` says when it ticks."""
         return cast("int | None", self["everyMs"])
 
     @property
     def time_zone(self) -> str:
-        """An IANA name."""
+        """Its time zone: an IANA name."""
         return str(self["timeZone"])
 
     @property
     def overlap(self) -> str:
-        """What is done about a tick while a run of it has not ended."""
+        """The policy for ticks while a run of the schedule has not ended."""
         return str(self["overlap"])
 
     @property
     def is_paused(self) -> bool:
-        """Whether its ticks are skipped; `["paused"]` tells since when, by whom and why."""
+        """Whether it is paused; `["paused"]` has since when, by whom and why."""
         return self["paused"] is not None
 
     @property
     def next_at(self) -> datetime | None:
-        """When the next tick fires; None where none is to come."""
+        """When its next tick fires; None if there is none."""
         return self._time_or_none("nextAt")
 
 
 class TickDocument(Document):
-    """What became of a tick, or of several in a row."""
+    """The outcome of a tick, or of several in a row."""
 
     @property
     def due_at(self) -> datetime:
-        """When it was due, or the first of several."""
+        """When the tick, or the first of several, was due."""
         return self._time("dueAt")
 
     @property
@@ -549,44 +549,44 @@ class TickDocument(Document):
 
     @property
     def ticks(self) -> int:
-        """How many in a row."""
+        """How many ticks in a row."""
         return cast("int", self["ticks"])
 
     @property
     def outcome(self) -> Outcome:
-        """What became of it."""
+        """Whether it launched a run, was skipped, or was buffered."""
         return cast("Outcome", self["outcome"])
 
     @property
     def cause(self) -> str:
-        """`backfill` where somebody had it launched later on, else `calendar`."""
+        """`backfill` if it was launched by a backfill, else `calendar`."""
         return str(self["cause"])
 
     @property
     def reason(self) -> str | None:
-        """Why it was skipped, as a stable word."""
+        """Why it was skipped, as a stable identifier."""
         return cast("str | None", self["reason"])
 
     @property
     def run_id(self) -> str | None:
-        """The run that it launched, or that was in its way."""
+        """The run that it launched, or that it was skipped or buffered for."""
         return cast("str | None", self["runId"])
 
 
 class ComingTickDocument(Document):
-    """A tick to come."""
+    """A future tick."""
 
     @property
     def due_at(self) -> datetime:
-        """When it is due, with the offset that its zone has then."""
+        """When it is due, with the UTC offset of its time zone then."""
         return self._time("dueAt")
 
     @property
     def fires_at(self) -> datetime:
-        """The same with its jitter."""
+        """When it fires: the due time with jitter."""
         return self._time("firesAt")
 
     @property
     def is_excluded(self) -> bool:
-        """Whether it will be skipped, since `exclude` says so."""
+        """Whether `exclude` will skip it."""
         return cast("bool", self["isExcluded"])

@@ -1,4 +1,4 @@
-"""What can go wrong with a request, by the service's own codes and in its own words."""
+"""The errors of clients, by the service's codes and with its messages."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,10 +8,10 @@ from apphub_jobs.errors import ClientError
 
 
 class UnreachableError(ClientError):
-    """Nobody answers at the address, however often asked; the message says what to do.
+    """The service did not answer, despite retries; the message says what to do.
 
     Attributes:
-        was_sent: whether the service may have got the request, and done it.
+        was_sent: whether the service may have received and executed the request.
     """
 
     def __init__(self, message: str, *, was_sent: bool) -> None:
@@ -20,13 +20,13 @@ class UnreachableError(ClientError):
 
 
 class ApiError(ClientError):
-    """The service answered with a failure; its own words are the message.
+    """The service answered with a failure, and with this message.
 
     Attributes:
         status: the HTTP status.
-        code: the service's stable word for what is wrong, such as `job_not_found`.
-        body: the whole answer.
-        retry_after_s: how long to wait before asking again, if the service says so.
+        code: the service's stable identifier of the failure, such as `job_not_found`.
+        body: the JSON of the answer.
+        retry_after_s: how long to wait before a retry, if the service says so.
     """
 
     def __init__(self, status: int, code: str, message: str, body: Mapping[str, Any]) -> None:
@@ -38,50 +38,50 @@ class ApiError(ClientError):
 
     @property
     def issues(self) -> Sequence[Mapping[str, str]]:
-        """The broken rules: of each `path` (a JSON Pointer), `message` and `keyword`."""
+        """The broken rules, each with `path` (a JSON Pointer), `message` and `keyword`."""
         issues: Sequence[Mapping[str, str]] = self.body.get("issues", ())
         return issues
 
 
 class InvalidRequestError(ApiError):
-    """Something that was sent breaks a rule; `issues` has each (400)."""
+    """The request breaks rules, which `issues` lists (400)."""
 
 
 class AccessError(ApiError):
-    """The token is missing, unknown, or not enough (401, 403)."""
+    """The token is missing, invalid or insufficient (401, 403)."""
 
 
 class NotFoundError(ApiError):
-    """There is no such thing (404)."""
+    """The subject of the request does not exist (404)."""
 
 
 class ConflictError(ApiError):
-    """What is there already stands against it (409)."""
+    """The request conflicts with the present state (409)."""
 
 
 class TooManyRequestsError(ApiError):
-    """The service had more to do than it could take, for as long as it was asked (429)."""
+    """The service was overloaded until the retries ended (429)."""
 
 
 class UnavailableError(ApiError):
-    """The service could not do it at the moment, for as long as it was asked (503)."""
+    """The service was unavailable until the retries ended (503)."""
 
 
 class OutcomeUnknownError(UnavailableError):
-    """The service cannot tell whether it was done: look before asking again.
+    """The service does not know whether it executed the request: check before you send it again.
 
-    Only for what cannot be repeated safely; launches can.
+    Only for requests that cannot be repeated safely; launches can.
     """
 
     @property
     def ids(self) -> Sequence[str]:
-        """What to look for."""
+        """The ids of what the request would have created or changed."""
         ids: Sequence[str] = self.body.get("ids", ())
         return ids
 
 
 class WaitTimeoutError(ClientError, TimeoutError):
-    """What was waited for is not over within the time; it goes on, and can be waited for again."""
+    """The wait timed out; the run or operation continues, and can be waited for again."""
 
 
 class RunEndedError(ClientError):
@@ -98,15 +98,15 @@ class RunEndedError(ClientError):
 
 
 class RunFailedError(RunEndedError):
-    """The run failed for good."""
+    """The run failed."""
 
 
 class RunCanceledError(RunEndedError):
-    """Somebody canceled the run, or its handler ended it so."""
+    """The run was canceled, by a request or by its handler."""
 
 
 class RunExpiredError(RunEndedError):
-    """The run took too long, or did not start in time."""
+    """The run exceeded its timeout, or did not start by its deadline."""
 
 
 _BY_CODE: Mapping[str, type[ApiError]] = {"outcome_unknown": OutcomeUnknownError}
@@ -132,7 +132,7 @@ def api_error(status: int, body: Any) -> ApiError:
 
     Args:
         status: the answer's status.
-        body: its JSON, or anything else if it was none.
+        body: its JSON; None or any other value if it has none.
     """
     if not (isinstance(body, dict) and "code" in body):
         message = f"HTTP {status}, but no answer of AppHub Jobs: is the address right?"

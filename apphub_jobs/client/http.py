@@ -1,7 +1,8 @@
-"""What httpx and this client say to each other; shared by both clients.
+"""How both clients use httpx: retries, headers, timeouts, errors and server-sent events.
 
-First lines out of chunks, then whether a failed request is sent again (`pause_s`), then headers,
-time limits and errors, last the stream's server-sent events and where they resume (`Resumption`).
+First `LineBuffer`, which makes lines of chunks; then whether and when a failed request is sent
+again (`retry_delay_s`); then headers, timeouts and errors; last `EventStream`, which parses
+server-sent events and holds the position to resume from.
 """
 
 import json
@@ -19,88 +20,83 @@ from apphub_jobs.client.requests.request import Request
 from apphub_jobs.errors import ClientError, StreamRefusedError
 
 
-class Lines:
-    """Puts chunks together to lines, which end with a line feed and nothing else.
+class LineBuffer:
+    """Makes lines of chunks. Lines end with a line feed and nothing else.
 
     Attributes:
-        count_bytes: how many bytes have come.
+        received_bytes: the total size of all chunks.
     """
 
     def __init__(self) -> None:
-        self.count_bytes = 0
+        self.received_bytes = 0
         self._parts: list[bytes] = []
 
-    def of(self, chunk: bytes) -> list[str]:
+    def feed(self, chunk: bytes) -> list[str]:
         """Return the lines that a chunk completes, without their ends."""
-        self.count_bytes += len(chunk)
-        *ended, rest = chunk.split(b"\n")
+        self.received_bytes += len(chunk)
+        *completed, rest = chunk.split(b"\n")
         lines = []
-        for part in ended:
+        for part in completed:
             self._parts.append(part)
-            lines.append(self._joined())
+            lines.append(self._join())
         self._parts.append(rest)
         return lines
 
-    def rest(self) -> list[str]:
-        """Return what came after the last line, if anything did."""
-        rest = self._joined()
-        if not rest:
-            return []
-        return [rest]
+    def flush(self) -> list[str]:
+        """Return the unfinished last line, if there is one."""
+        rest = self._join()
+        return [rest] if rest else []
 
-    def _joined(self) -> str:
+    def _join(self) -> str:
         line = b"".join(self._parts)
         self._parts.clear()
         return line.decode(errors="replace")
 
 
-# Whether a failed request is sent again, and after which pause.
+# Whether a failed request is sent again, and after which delay.
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-"""Twice as long each time."""
+MIN_BACK_OFF_S, MAX_BACK_OFF_S = 0.1, 5.0
+"""The back-off doubles with each attempt."""
 
-NOTHING_WAS_DONE = frozenset(
+NOT_EXECUTED_CODES = frozenset(
     {"log_unavailable", "too_many_requests", "subject_keys_unavailable", "archive_unavailable"}
 )
-"""Codes of failures after which any request may be sent again."""
+"""Codes of failures in which nothing was done, so that any request may be sent again."""
 
-PASSING = frozenset({429, 502, 503, 504})
-"""Statuses of failures that may be over soon."""
+TRANSIENT_STATUSES = frozenset({429, 502, 503, 504})
 
 
-def pause_s(
-    request: Request, error: ApiError | UnreachableError, attempt: int, left_s: float
+def retry_delay_s(
+    request: Request, error: ApiError | UnreachableError, attempt: int, remaining_s: float
 ) -> float | None:
     """Return how long to wait before the request is sent again; None if it must not be.
 
     Args:
-        request: what was sent.
-        error: what came of it.
-        attempt: how often it was sent.
-        left_s: for how long it may still be tried.
+        request: the request that failed.
+        error: how it failed.
+        attempt: how many times it was sent.
+        remaining_s: how much time is left for retries.
     """
-    if not _may_be_repeated(request, error):
+    if not _can_retry(request, error):
         return None
-    waited_s = backed_off_s(attempt)
+    delay_s = back_off_s(attempt)
     if isinstance(error, ApiError) and error.retry_after_s is not None:
-        waited_s = max(waited_s, error.retry_after_s)
-    if waited_s > left_s:
-        return None
-    return waited_s
+        delay_s = max(delay_s, error.retry_after_s)
+    return delay_s if delay_s <= remaining_s else None
 
 
-def backed_off_s(attempt: int) -> float:
-    """Return the pause after so many attempts without success."""
-    doubled_s = min(FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 10), LONGEST_PAUSE_S)
+def back_off_s(attempt: int) -> float:
+    """Return the jittered delay after this many failed attempts in a row."""
+    doubled_s = min(MIN_BACK_OFF_S * 2.0 ** min(attempt - 1, 10), MAX_BACK_OFF_S)
     return doubled_s * random.uniform(0.5, 1)  # noqa: S311 - no secret
 
 
-def _may_be_repeated(request: Request, error: ApiError | UnreachableError) -> bool:
+def _can_retry(request: Request, error: ApiError | UnreachableError) -> bool:
     if isinstance(error, UnreachableError):
         return request.is_repeatable or not error.was_sent
-    if error.status not in PASSING:
+    if error.status not in TRANSIENT_STATUSES:
         return False
-    return request.is_repeatable or error.code in NOTHING_WAS_DONE
+    return request.is_repeatable or error.code in NOT_EXECUTED_CODES
 
 
 DEFAULT_URL = "http://localhost:4000"
@@ -109,83 +105,81 @@ URL_VARIABLE = "APPHUB_URL"
 TOKEN_VARIABLE = "APPHUB_TOKEN"  # noqa: S105 - a variable's name
 
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-"""Each run that is waited for holds a connection of its own."""
+"""Not limited: each `wait` for a run holds a connection of its own."""
 
 SILENCE_S = 45.0
-"""The service breaks every silence of a stream after 15 seconds; a connection that stays silent
-three times as long is dead."""
+"""The service sends a heartbeat every 15 seconds; a stream that is silent for three of them is
+dead."""
 
-MOST_OVERSHOT_S = 0.5
-"""How much longer than asked a stream may be waited for."""
+MAX_OVERRUN_S = 0.5
+"""How much longer than its timeout a stream may be read."""
 
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+NOT_SENT_ERRORS = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
-def headers(token: str | None) -> dict[str, str]:
-    """Return what every request says of who sends it."""
-    if token is None:
-        return {}
-    return {"Authorization": f"Bearer {token}"}
+def authorization_headers(token: str | None) -> dict[str, str]:
+    """Return the headers that every request carries."""
+    return {} if token is None else {"Authorization": f"Bearer {token}"}
 
 
 def stream_timeout(timeout_s: float, silence_s: float) -> httpx.Timeout:
-    """Return the time limits of a connection that may be silent for so long."""
+    """Return the timeouts of a streaming connection that may be silent for `silence_s`."""
     return httpx.Timeout(timeout_s, read=silence_s)
 
 
-def silence_s(left_s: float) -> float:
-    """Return for how long a stream may be silent that is of use for so long.
+def silence_s(remaining_s: float) -> float:
+    """Return for how long a stream may be silent when it is read for another `remaining_s`.
 
-    Not all of it, or the first message would be the last that can be waited for.
+    Half of that time at most: with all of it, one silence would use up the time.
     """
-    return min(SILENCE_S, max(left_s / 2, MOST_OVERSHOT_S))
+    return min(SILENCE_S, max(remaining_s / 2, MAX_OVERRUN_S))
 
 
-def unreachable(url: str, error: httpx.TransportError) -> UnreachableError:
-    """Return what to raise where no answer came."""
+def unreachable_error(url: str, error: httpx.TransportError) -> UnreachableError:
+    """Return the error to raise when no answer came."""
     if isinstance(error, httpx.TimeoutException):
         problem = f"no answer from {url} in time ({type(error).__name__})"
     else:
         problem = f"cannot reach {url} ({str(error) or type(error).__name__})"
     remedy = "start the service with `apphub-jobs up`, or set APPHUB_URL to its address"
-    was_sent = not isinstance(error, NEVER_SENT)
+    was_sent = not isinstance(error, NOT_SENT_ERRORS)
     return UnreachableError(f"{problem}: {remedy}", was_sent=was_sent)
 
 
-def content(response: httpx.Response) -> Any:
-    """Return an answer's JSON; its body has been read.
+def parse_answer(response: httpx.Response) -> Any:
+    """Return the JSON of an answer whose body has been read.
 
     Raises:
-        ApiError: the service refuses, or somebody else answered.
+        ApiError: the service refuses the request, or another server answered.
     """
     if response.is_success:
         with suppress(ValueError, RecursionError):
-            found = response.json()
-            if isinstance(found, dict) and _is_ours(found.get("data", {})):
-                return _Answer(response, found)
-    raise failure(response)
+            answer = response.json()
+            if isinstance(answer, dict) and _is_service_data(answer.get("data", {})):
+                return _Answer(response, answer)
+    raise response_error(response)
 
 
-def _is_ours(data: Any) -> bool:
-    """Return whether this may be the service's data: an object, or a list of objects."""
+def _is_service_data(data: Any) -> bool:
+    """Return whether the service may have sent this: an object, or a list of objects."""
     if isinstance(data, list):
         return all(isinstance(item, dict) for item in data)
     return isinstance(data, dict)
 
 
 class _Answer(dict[str, Any]):
-    """An answer's JSON; where what each of the service's has is missing, it is somebody else's."""
+    """An answer's JSON; a missing member means that another server answered."""
 
-    def __init__(self, response: httpx.Response, found: dict[str, Any]) -> None:
-        super().__init__(found)
+    def __init__(self, response: httpx.Response, answer: dict[str, Any]) -> None:
+        super().__init__(answer)
         self._response = response
 
     def __missing__(self, name: str) -> Any:
         raise api_error(self._response.status_code, None)
 
 
-def failure(response: httpx.Response) -> ApiError:
-    """Return what to raise for an answer that is no success; its body has been read."""
+def response_error(response: httpx.Response) -> ApiError:
+    """Return the error to raise for an unsuccessful answer whose body has been read."""
     try:
         body = response.json()
     except (ValueError, RecursionError):
@@ -197,48 +191,48 @@ def failure(response: httpx.Response) -> ApiError:
     return error
 
 
-def is_passing(error: ApiError | UnreachableError) -> bool:
-    """Return whether it may be over soon, for a request that changes nothing."""
-    return isinstance(error, UnreachableError) or error.status in PASSING
+def is_transient(error: ApiError | UnreachableError) -> bool:
+    """Return whether a request that changes nothing may succeed when it is sent again."""
+    return isinstance(error, UnreachableError) or error.status in TRANSIENT_STATUSES
 
 
-def stream_failure(error: ClientError) -> ClientError:
-    """Return what to raise where a stream was not begun: another log is a refusal."""
+def stream_error(error: ClientError) -> ClientError:
+    """Return the error to raise when a stream cannot begin: a conflict means another log."""
     if isinstance(error, ConflictError):
         return StreamRefusedError(str(error))
     return error
 
 
-def address(url: str | None) -> str:
-    """Return the service's address.
+def resolve_url(url: str | None) -> str:
+    """Return the service's address: the argument, else `APPHUB_URL`, else the default.
 
     Raises:
-        ValueError: it is none; the message says how to write one.
+        ValueError: it is not an address; the message says how to write one.
     """
-    found = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
-    if not _is_address(found):
-        msg = f"{found!r} is no address of a service: write {DEFAULT_URL} or https://…"
+    resolved = url or os.environ.get(URL_VARIABLE) or DEFAULT_URL
+    if not _is_http_url(resolved):
+        msg = f"{resolved!r} is no address of a service: write {DEFAULT_URL} or https://…"
         raise ValueError(msg)
-    return found.rstrip("/")
+    return resolved.rstrip("/")
 
 
-def _is_address(text: str) -> bool:
+def _is_http_url(text: str) -> bool:
     try:
         return httpx.URL(text).scheme in {"http", "https"}
     except httpx.InvalidURL:
         return False
 
 
-def token_of(token: str | None) -> str | None:
-    """Return the token to send, if there is one."""
+def resolve_token(token: str | None) -> str | None:
+    """Return the token to send: the argument, else `APPHUB_TOKEN`, else None."""
     return token or os.environ.get(TOKEN_VARIABLE) or None
 
 
-class Resumption:
-    """How far a stream has come.
+class EventStream:
+    """The event stream across its connections: the parser's state, and where to resume.
 
     Attributes:
-        position: what to resume from; None until the service has told its head.
+        position: the position to resume after; None until the service has sent its head.
         log_id: the log that the position belongs to.
     """
 
@@ -246,20 +240,21 @@ class Resumption:
         self.position = after
         self.log_id = log_id
         self._data: list[str] = []
-        self._waiting: list[Message] = []
+        self._pending: list[Message] = []
 
-    def query(self) -> Mapping[str, Any]:
-        """Begin a connection: forget what was left unfinished, and say from where to go on."""
+    def connect(self) -> Mapping[str, Any]:
+        """Drop what the last connection left unfinished, and return the query of the next one."""
         self._data.clear()
-        self._waiting.clear()
-        asked = {"after": self.position, "logId": self.log_id}
-        return {name: value for name, value in asked.items() if value is not None}
+        self._pending.clear()
+        query = {"after": self.position, "logId": self.log_id}
+        return {name: value for name, value in query.items() if value is not None}
 
-    def messages(self, line: str) -> Iterator[Message]:
-        """Yield what is complete with this line: all messages of a position at once.
+    def feed(self, line: str) -> Iterator[Message]:
+        """Yield the messages that a line completes; those of one position come together.
 
-        The position moves once the last of them has been asked for, so what somebody was given last
-        counts only once it has been handled. What is no event, such as a heartbeat, comes as well.
+        The position advances when the caller requests the next message after the position's last,
+        so a message counts only once it has been handled. Messages that are no events, such as
+        heartbeats, are yielded as well.
 
         Raises:
             StreamRefusedError: the service ends this stream for good.
@@ -272,16 +267,16 @@ class Resumption:
         message = Message(json.loads("\n".join(self._data)))
         self._data.clear()
         if not message.is_event:
-            self._heed(message)
+            self._apply_control(message)
             yield message
             return
-        self._waiting.append(message)
+        self._pending.append(message)
         if not message.get("more"):
-            yield from self._waiting
-            self._waiting.clear()
+            yield from self._pending
+            self._pending.clear()
             self.position = message.position
 
-    def _heed(self, message: Message) -> None:
+    def _apply_control(self, message: Message) -> None:
         if message.type == "connection.ended":
             raise StreamRefusedError(message.data["reason"])
         if message.type == "connection.ack":
@@ -289,5 +284,5 @@ class Resumption:
             if self.position is None:
                 self.position = message.data["head"]
         else:
-            # Filters may pass over much: a heartbeat tells how far the stream is.
+            # A heartbeat: events that the filters leave out advance the position, too.
             self.position = message.get("position", self.position)

@@ -29,15 +29,15 @@ from math import isfinite
 from typing import Any, BinaryIO, cast
 
 from apphub_jobs.contract import (
+    DefaultStatus,
     Handler,
     JobResult,
     JobRunContext,
     PermanentError,
     RetryAfter,
-    Unsaid,
 )
 from apphub_jobs.details import DefinitionDetails, RunDetails
-from apphub_jobs.personal import without_personal
+from apphub_jobs.personal import redact_personal
 from apphub_jobs.process.cleanup import Cleaner, Place, Usage, used
 from apphub_jobs.process.handlers import arrange, load
 from apphub_jobs.process.lease import Lease
@@ -250,7 +250,7 @@ def returned(value: object, cancelled: CancelSignal) -> Mapping[str, Any]:
             problem = f"the handler's result has {name} of type {kind}, not a mapping"
             return {"type": "invalid", "message": problem}
     said = {"type": "result", **vars(result)}
-    if cancelled.was_seen and isinstance(result.status, Unsaid):
+    if cancelled.was_seen and isinstance(result.status, DefaultStatus):
         said["status"] = "canceled"
     return said
 
@@ -297,7 +297,7 @@ def _traceback(error: BaseException, task: Mapping[str, Any]) -> str:
 
 
 def _without_personal(text: str, task: Mapping[str, Any]) -> str:
-    return without_personal(text, task["parameters"], task.get("personal", ()))
+    return redact_personal(text, task["parameters"], task.get("personal", ()))
 
 
 def unreadable(error: NotJsonError) -> Mapping[str, Any]:

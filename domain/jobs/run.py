@@ -16,7 +16,7 @@ from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from apphub_jobs.personal import without_personal
+from apphub_jobs.personal import redact_personal
 from domain.clock import cut_to_ms, from_iso, later
 from domain.errors import ConflictError, StaleExecutionError
 from domain.jobs import run_events
@@ -360,7 +360,7 @@ class JobRun(Stateful[RunState], Aggregate):
 
     def _without_personal(self, text: str) -> str:
         names = self.personal_parameters
-        return without_personal(text, self.parameters, names) if names else text
+        return redact_personal(text, self.parameters, names) if names else text
 
     def _check_holder(self, holder: Holder) -> None:
         if self.status != "running" or self.holder != holder:

@@ -1,4 +1,4 @@
-"""The requests of both clients, pure: one file a subject, each function one call of the API.
+"""The requests of both clients, pure: one file a subject, each function builds one API request.
 
-`request.py` says what a request is.
+`request.py` has the type `Request`. Functions are named after the methods that send them.
 """

@@ -6,56 +6,61 @@ from typing import Any
 from urllib.parse import quote
 
 from apphub_jobs.client.documents import BulkAction, BulkDocument
-from apphub_jobs.client.requests.request import Request, key_header, past, reading
+from apphub_jobs.client.requests.request import (
+    Request,
+    as_of_parameter,
+    get,
+    idempotency_header,
+    reason_body,
+)
 from apphub_jobs.contract import Json
 
-LOOK_EVERY_S = 0.5
-"""How often is asked whether an operation is over."""
+POLL_INTERVAL_S = 0.5
+"""How often `wait` reads an operation."""
 
 
-def ordered(
+def start(
     action: BulkAction,
     where: Sequence[str],
     reason: str,
     parameters: Mapping[str, Json] | None,
     idempotency_key: str | None,
 ) -> Request:
-    """Order something; asked again, it is the same order, for it has a key."""
+    """Start an operation; repeatable by its idempotency key."""
     body = {**_order(action, where, parameters), "reason": reason}
-    return Request(method="POST", path="/bulk", body=body, headers=key_header(idempotency_key))
+    headers = idempotency_header(idempotency_key)
+    return Request(method="POST", path="/bulk", body=body, headers=headers)
 
 
-def previewed(
+def dry_run(
     action: BulkAction, where: Sequence[str], parameters: Mapping[str, Json] | None
 ) -> Request:
-    """Ask what an order would come to."""
+    """Preview an operation."""
     body = {**_order(action, where, parameters), "dryRun": True}
     return Request(method="POST", path="/bulk", body=body)
 
 
 def page(cursor: str | None, as_of: int | datetime | None) -> Request:
-    """Ask for a page of operations."""
-    return reading("/bulk", cursor=cursor, asOf=past(as_of))
+    """Read a page of operations."""
+    return get("/bulk", cursor=cursor, asOf=as_of_parameter(as_of))
 
 
-def shown(operation_id: str, as_of: int | datetime | None) -> Request:
-    """Ask for an operation."""
-    return reading(_path(operation_id), asOf=past(as_of))
+def show(operation_id: str, as_of: int | datetime | None) -> Request:
+    """Read an operation."""
+    return get(_path(operation_id), asOf=as_of_parameter(as_of))
 
 
-def aborted(operation_id: str, reason: str | None) -> Request:
-    """Ask for an operation to go no further; asked again, it is the same."""
-    body = {}
-    if reason is not None:
-        body["reason"] = reason
-    return Request(method="POST", path=f"{_path(operation_id)}/abort", body=body)
+def abort(operation_id: str, reason: str | None) -> Request:
+    """Abort an operation; idempotent."""
+    path = f"{_path(operation_id)}/abort"
+    return Request(method="POST", path=path, body=reason_body(reason))
 
 
-def not_over(found: BulkDocument, timeout_s: float) -> str:
-    """Return what to say of an operation that takes longer than somebody waits."""
+def wait_timeout_message(operation: BulkDocument, timeout_s: float) -> str:
+    """Return the message of the error that ends a `wait` in time."""
     return (
-        f"bulk operation {found.id} has gone through {found.done + found.refused} of"
-        f" {found.total} runs after {timeout_s:g} s; it goes on, wait again or abort it"
+        f"bulk operation {operation.id} has gone through {operation.done + operation.refused} of"
+        f" {operation.total} runs after {timeout_s:g} s; it goes on, wait again or abort it"
     )
 
 

@@ -6,58 +6,59 @@ from typing import Any
 from urllib.parse import quote
 
 from apphub_jobs.client.documents import FailureStatus
-from apphub_jobs.client.requests.request import Request, key_header, past, reading
+from apphub_jobs.client.requests.request import Request, as_of_parameter, get, idempotency_header
 from apphub_jobs.contract import Json
 
 
 def page(
     cursor: str | None, status: FailureStatus | None, job: str | None, as_of: int | datetime | None
 ) -> Request:
-    """Ask for a page of groups."""
-    return reading("/failures", cursor=cursor, status=status, job=job, asOf=past(as_of))
+    """Read a page of groups."""
+    as_of_value = as_of_parameter(as_of)
+    return get("/failures", cursor=cursor, status=status, job=job, asOf=as_of_value)
 
 
-def shown(fingerprint: str) -> Request:
-    """Ask for a group."""
-    return reading(_path(fingerprint))
+def show(fingerprint: str) -> Request:
+    """Read a group."""
+    return get(_path(fingerprint))
 
 
-def resolved(fingerprint: str, in_version: int | None) -> Request:
-    """Ask for a group to be resolved; asked again, it is the same."""
+def resolve(fingerprint: str, in_version: int | None) -> Request:
+    """Resolve a group; idempotent."""
     path = f"{_path(fingerprint)}/resolve"
     return Request(method="POST", path=path, body={"inVersion": in_version})
 
 
-def ignored(fingerprint: str) -> Request:
-    """Ask for a group to be ignored; asked again, it is the same."""
+def ignore(fingerprint: str) -> Request:
+    """Ignore a group; idempotent."""
     return Request(method="POST", path=f"{_path(fingerprint)}/ignore")
 
 
-def reopened(fingerprint: str) -> Request:
-    """Ask for a group to be open again; asked again, it is the same."""
+def reopen(fingerprint: str) -> Request:
+    """Reopen a group; idempotent."""
     return Request(method="POST", path=f"{_path(fingerprint)}/reopen")
 
 
-def retried(
+def retry(
     fingerprint: str,
     reason: str,
     parameters: Mapping[str, Json] | None,
     idempotency_key: str | None,
 ) -> Request:
-    """Order what failed so to be launched anew; asked again, it is the same, for it has a key."""
-    body = {**_patched(parameters), "reason": reason}
-    headers = key_header(idempotency_key)
+    """Retry the failed runs of a group; repeatable by its idempotency key."""
+    body = {**_patch(parameters), "reason": reason}
+    headers = idempotency_header(idempotency_key)
     path = f"{_path(fingerprint)}/retry"
     return Request(method="POST", path=path, body=body, headers=headers)
 
 
-def retry_previewed(fingerprint: str, parameters: Mapping[str, Json] | None) -> Request:
-    """Ask what launching anew what failed so would come to."""
-    body = {**_patched(parameters), "dryRun": True}
+def preview_retry(fingerprint: str, parameters: Mapping[str, Json] | None) -> Request:
+    """Preview a retry of the failed runs of a group."""
+    body = {**_patch(parameters), "dryRun": True}
     return Request(method="POST", path=f"{_path(fingerprint)}/retry", body=body)
 
 
-def _patched(parameters: Mapping[str, Json] | None) -> dict[str, Any]:
+def _patch(parameters: Mapping[str, Json] | None) -> dict[str, Any]:
     if parameters is None:
         return {}
     return {"patch": {"parameters": {**parameters}}}

@@ -1,17 +1,17 @@
 """Requests about jobs; shared by both clients.
 
-First definitions as they are sent, and compared with what is registered; then the requests.
+First definitions, and how they differ from what is registered; then the requests.
 """
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from apphub_jobs.client.requests.request import Request, job_path, past, reading
+from apphub_jobs.client.requests.request import Request, as_of_parameter, get, job_path, reason_body
 from apphub_jobs.typed.job import Job
 
 Definition = Mapping[str, Any] | Job[..., object]
-"""A job made by `@job`, or what `POST /jobs` takes."""
+"""A job made by `@job`, or the body of `POST /jobs`."""
 
 DEFAULTS: Mapping[str, Any] = {
     "parametersSchema": {},
@@ -35,16 +35,11 @@ DEFAULTS: Mapping[str, Any] = {
     "retention": None,
     "isolation": "process",
 }
-"""What a definition says where it says nothing."""
+"""The values of fields that a definition leaves out."""
 
 
-def every(as_of: int | datetime | None) -> Request:
-    """Ask for all jobs."""
-    return reading("/jobs", asOf=past(as_of))
-
-
-def described(definition: Definition) -> Mapping[str, Any]:
-    """Return what `POST /jobs` takes.
+def definition_body(definition: Definition) -> Mapping[str, Any]:
+    """Return the body of `POST /jobs`.
 
     Raises:
         JobDefinitionError: the job's signature or options are wrong.
@@ -55,16 +50,16 @@ def described(definition: Definition) -> Mapping[str, Any]:
 
 
 def differences(definition: Definition, current: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Return each field that a job would change by this definition: what it is, and will be.
+    """Return each field that this definition would change, with its values before and after.
 
     Args:
-        definition: all that the job is to be; what it leaves out is as by default.
-        current: the job as the service answered.
+        definition: the whole definition; fields that it leaves out take their defaults.
+        current: the job as the service returned it.
     """
-    wanted = {**DEFAULTS, **described(definition)}
+    desired = {**DEFAULTS, **definition_body(definition)}
     return {
         name: (current.get(name), value)
-        for name, value in wanted.items()
+        for name, value in desired.items()
         if name not in _IDENTITY and value != current.get(name)
     }
 
@@ -73,39 +68,40 @@ _IDENTITY = frozenset({"slug", "version"})
 
 
 def patch(definition: Definition, current: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `PATCH` takes for the job to become what this definition says."""
-    changed = differences(definition, current)
-    return {name: after for name, (_, after) in changed.items()}
+    """Return the body of the `PATCH` that gives the job this definition; empty if it has it."""
+    return {name: after for name, (_, after) in differences(definition, current).items()}
 
 
-def shown(slug: str) -> Request:
-    """Ask for a job, and no runs beyond what the service always adds."""
-    return reading(job_path(slug), limit=1)
+def all_jobs(as_of: int | datetime | None) -> Request:
+    """Read all jobs."""
+    return get("/jobs", asOf=as_of_parameter(as_of))
 
 
-def registered(definition: Mapping[str, Any]) -> Request:
-    """Ask for a new job; asked again, it would be there already."""
+def show(slug: str) -> Request:
+    """Read a job, with one run: the service always adds runs."""
+    return get(job_path(slug), limit=1)
+
+
+def register(definition: Mapping[str, Any]) -> Request:
+    """Register a job; not repeatable, as the slug would be taken."""
     return Request(method="POST", path="/jobs", body=definition, is_repeatable=False)
 
 
-def revised(slug: str, changes: Mapping[str, Any]) -> Request:
-    """Ask for changes of a job; asked again, they change nothing more."""
+def revise(slug: str, changes: Mapping[str, Any]) -> Request:
+    """Change fields of a job; idempotent."""
     return Request(method="PATCH", path=job_path(slug), body=changes)
 
 
-def paused(slug: str, reason: str | None) -> Request:
-    """Ask for nothing of a job to start; asked again, it is the same."""
-    body: dict[str, str] = {}
-    if reason is not None:
-        body["reason"] = reason
-    return Request(method="POST", path=job_path(slug, "pause"), body=body)
+def pause(slug: str, reason: str | None) -> Request:
+    """Pause a job; idempotent."""
+    return Request(method="POST", path=job_path(slug, "pause"), body=reason_body(reason))
 
 
-def resumed(slug: str) -> Request:
-    """Ask for what waits of a job to start again; asked again, it is the same."""
+def resume(slug: str) -> Request:
+    """Resume a job; idempotent."""
     return Request(method="POST", path=job_path(slug, "resume"))
 
 
-def deleted(slug: str) -> Request:
-    """Ask for a job to be deleted; asked again, there would be none."""
+def delete(slug: str) -> Request:
+    """Delete a job; not repeatable, as there would be none."""
     return Request(method="DELETE", path=job_path(slug), is_repeatable=False)

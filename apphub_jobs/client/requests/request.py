@@ -1,4 +1,4 @@
-"""A request as a value, the same for both clients."""
+"""A request as a value, shared by both clients, and what several subjects need to build one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +12,10 @@ from apphub_jobs.typed.job import Duration, Job, milliseconds
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """A request.
+    """An HTTP request.
 
     Attributes:
-        is_repeatable: whether sending it twice does what sending it once does.
+        is_repeatable: whether it may be sent twice and still takes effect once.
     """
 
     method: str
@@ -26,37 +26,43 @@ class Request:
     is_repeatable: bool = True
 
 
-def reading(path: str, **query: Any) -> Request:
-    """Return a request that changes nothing; what is None is left out of the query."""
-    given = {name: value for name, value in query.items() if value is not None}
-    return Request(method="GET", path=path, query=given)
+def get(path: str, **query: Any) -> Request:
+    """Return a GET request; the query leaves out parameters that are None."""
+    return Request(method="GET", path=path, query=_without_none(query))
 
 
-def key_header(idempotency_key: str | None) -> Mapping[str, str]:
-    """Return the header by which a request can be sent again; without a key it has its own."""
+def idempotency_header(idempotency_key: str | None) -> Mapping[str, str]:
+    """Return the header with this key, or with a new one, by which a request is repeatable."""
     return {"Idempotency-Key": idempotency_key or f"client-{uuid4()}"}
 
 
-def past(as_of: int | datetime | None) -> int | str | None:
-    """Return a past position or moment as queries name it."""
-    if isinstance(as_of, datetime):
-        return as_of.isoformat()
-    return as_of
+def as_of_parameter(as_of: int | datetime | None) -> int | str | None:
+    """Return the query parameter for a position or a past time."""
+    return as_of.isoformat() if isinstance(as_of, datetime) else as_of
+
+
+def reason_body(reason: str | None) -> dict[str, str]:
+    """Return the body of a request that takes an optional reason."""
+    return {} if reason is None else {"reason": reason}
+
+
+def _without_none(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LaunchOptions:
-    """What a launch says beside its parameters.
+    """The options of a launch, beside its parameters.
 
     Attributes:
-        idempotency_key: repeated launches with this key lead to the first run again. Without one, a
-            launch has a key of its own, so that it can be sent again when its answer is lost.
-        delay: how long the run waits before it is due.
-        priority: what is higher starts first.
+        idempotency_key: repeated launches with this key return the first run. Without one, each
+            launch gets a new key, so that it can be sent again when its answer is lost.
+        delay: how long after the launch the run is due.
+        priority: runs of higher priority start first.
         timeout: how long one attempt may run.
-        max_attempts: how many attempts there may be.
-        start_deadline: the run expires if it has not started so long after its time.
-        context: kept with the run.
+        max_attempts: the maximum number of attempts.
+        start_deadline: how long after it is due the run may start; then it expires.
+        context: stored with the run.
     """
 
     idempotency_key: str | None = None
@@ -68,7 +74,7 @@ class LaunchOptions:
     context: Mapping[str, Any] | None = None
 
     def request(self, slug: str, parameters: Mapping[str, Any]) -> Request:
-        """Return the launch."""
+        """Return the request that launches a run."""
         body = {
             "parameters": dict(parameters),
             "delayMs": _milliseconds(self.delay),
@@ -78,64 +84,59 @@ class LaunchOptions:
             "startDeadlineMs": _milliseconds(self.start_deadline),
             "context": self.context,
         }
-        given = {name: value for name, value in body.items() if value is not None}
         return Request(
             method="POST",
             path=job_path(slug, "run"),
-            body=given,
-            headers=key_header(self.idempotency_key),
+            body=_without_none(body),
+            headers=idempotency_header(self.idempotency_key),
         )
 
 
 def job_path(slug: str, part: str | None = None) -> str:
-    """Return the path of a job, or of a part of it."""
+    """Return the path of a job, or of one of its subresources."""
     return _path("jobs", slug, part)
 
 
 def run_path(run_id: str, part: str | None = None) -> str:
-    """Return the path of a run, or of a part of it."""
+    """Return the path of a run, or of one of its subresources."""
     return _path("job-runs", run_id, part)
 
 
 def _path(kind: str, name: str, part: str | None) -> str:
     path = f"/{kind}/{quote(name, safe='')}"
-    if part is not None:
-        path = f"{path}/{part}"
-    return path
+    return path if part is None else f"{path}/{part}"
 
 
-Launched = tuple[str, Mapping[str, Any], Callable[[Any], Any]]
-"""A job's slug, the parameters as JSON, and what makes a typed result of the run's."""
+LaunchCall = tuple[str, Mapping[str, Any], Callable[[Any], Any]]
+"""A job's slug, the parameters as JSON, and the function that converts the run's result."""
 
 
-def launched(
+def resolve_launch(
     job: Job[..., Any] | str, args: Sequence[Any], parameters: Mapping[str, Any]
-) -> Launched:
-    """Return what a call of `launch` means.
+) -> LaunchCall:
+    """Return what a call of `launch` with these arguments sends.
 
     Raises:
-        TypeError: an argument is missing, unknown, given twice, or cannot be JSON.
+        TypeError: an argument is missing, unknown, passed twice, or cannot be JSON.
     """
     if isinstance(job, Job):
         return job.slug, job.parameters(*args, **parameters), job.result
-    given: dict[str, Any] = {}
+    merged: dict[str, Any] = {}
     for mapping in args:
-        given.update(mapping)
-    return job, {**given, **parameters}, as_it_is
+        merged.update(mapping)
+    return job, {**merged, **parameters}, untyped
 
 
-def as_it_is(result: Any) -> Any:
-    """Return a result as the service gave it."""
+def untyped(result: Any) -> Any:
+    """Return a result as it is."""
     return result
 
 
 def _milliseconds(duration: Duration | None) -> int | None:
-    if duration is None:
-        return None
-    return milliseconds(duration)
+    return None if duration is None else milliseconds(duration)
 
 
-def warnings_in(answer: Mapping[str, Any]) -> list[str]:
-    """Return what the answer to a launch warns of."""
+def launch_warnings(answer: Mapping[str, Any]) -> list[str]:
+    """Return the messages of the warnings in the answer to a launch."""
     meta = answer.get("meta") or {}
     return [str(warning["message"]) for warning in meta.get("warnings", ())]

@@ -1,4 +1,4 @@
-"""Requests about workers, and what a worker looks like; shared by both clients."""
+"""Requests about workers, and the document of a worker; shared by both clients."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,13 +6,13 @@ from typing import Literal, cast
 from urllib.parse import quote
 
 from apphub_jobs.client.documents import Document
-from apphub_jobs.client.requests.request import Request, reading
+from apphub_jobs.client.requests.request import Request, get
 
 WorkerState = Literal["alive", "draining", "lost"]
 
 
 class WorkerDocument(Document):
-    """A worker, as it was when the service answered."""
+    """A worker, as of the service's answer."""
 
     @property
     def id(self) -> str:
@@ -21,47 +21,47 @@ class WorkerDocument(Document):
 
     @property
     def state(self) -> WorkerState:
-        """Whether it works."""
+        """Whether it claims runs: a draining worker does not, a lost one has no valid lease."""
         return cast("WorkerState", self["state"])
 
     @property
     def host(self) -> str:
-        """Where it runs."""
+        """The host that it runs on."""
         return str(self["host"])
 
     @property
     def version(self) -> str | None:
-        """The version of its program, where it says."""
+        """The version of its program; None if it reports none."""
         return cast("str | None", self["version"])
 
     @property
     def slots(self) -> int:
-        """How many runs it executes at a time."""
+        """How many runs it executes at a time, each in a process of its own."""
         return cast("int", self["slots"])
 
     @property
     def shared_slots(self) -> int:
-        """How many runs beside these may share a process, of jobs that say so."""
+        """How many more runs it executes at a time in shared processes."""
         return cast("int", self.get("sharedSlots", 0))
 
     @property
     def busy(self) -> int:
-        """How many it executes now, but for those that share a process."""
+        """How many of its slots are in use."""
         return cast("int", self["busy"])
 
     @property
     def shared_busy(self) -> int:
-        """How many of those that share a process it executes now."""
+        """How many of its shared slots are in use."""
         return cast("int", self.get("sharedBusy", 0))
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """What tells it from others, and what jobs may ask for."""
+        """Its labels, which jobs may require by `worker_labels`."""
         return cast("Mapping[str, str]", self["labels"])
 
     @property
     def entry_points(self) -> list[str] | None:
-        """What it offers; None of one that takes everything."""
+        """The entry points that it has handlers for; None if it accepts all."""
         return cast("list[str] | None", self["entryPoints"])
 
     @property
@@ -71,16 +71,16 @@ class WorkerDocument(Document):
 
     @property
     def last_beat_at(self) -> datetime:
-        """When it last proved that it lives."""
+        """When its last heartbeat was recorded."""
         return self._time("lastBeatAt")
 
 
 def page(cursor: str | None) -> Request:
-    """Ask for a page of workers."""
-    return reading("/workers", cursor=cursor)
+    """Read a page of workers."""
+    return get("/workers", cursor=cursor)
 
 
-def drained(worker_id: str) -> Request:
-    """Ask a worker to come to its end; asking again is the same."""
+def drain(worker_id: str) -> Request:
+    """Drain a worker; idempotent."""
     path = f"/workers/{quote(worker_id, safe='')}/drain"
     return Request(method="POST", path=path)

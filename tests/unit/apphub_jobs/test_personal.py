@@ -6,7 +6,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from apphub_jobs.personal import MOST_VALUES, PERSONAL, WITHHELD, without_personal
+from apphub_jobs.personal import MAX_VALUES, PERSONAL, WITHHELD, redact_personal
 
 NAME = 'Zoë O\'Hara "Zo"\n'
 
@@ -25,7 +25,7 @@ NAME = 'Zoë O\'Hara "Zo"\n'
     ],
 )
 def test_a_value_is_left_out_however_it_is_quoted(said: str) -> None:
-    text = without_personal(f"no letter for <{said}>", {"name": NAME}, ["name"])
+    text = redact_personal(f"no letter for <{said}>", {"name": NAME}, ["name"])
     assert text == f"no letter for <{PERSONAL}>"
 
 
@@ -36,7 +36,7 @@ def test_values_within_a_value_are_left_out_and_a_programs_names_are_not() -> No
         "ada@example.com": 1,
     }
     said = "KeyError: 'street_name' of Elm Street 55, 5550012345, 1.23456789, ada@example.com"
-    assert without_personal(said, {"address": address}, ["address"]) == (
+    assert redact_personal(said, {"address": address}, ["address"]) == (
         f"KeyError: 'street_name' of {PERSONAL}, {PERSONAL}, {PERSONAL}, {PERSONAL}"
     )
 
@@ -45,7 +45,7 @@ def test_only_marked_values_of_eight_characters_or_more_are_looked_for() -> None
     parameters = {"name": "1234567", "day": "wednesday", "mail": "12345678"}
     said = "1234567 wednesday 12345678"
     assert (
-        without_personal(said, parameters, ["name", "mail", "gone"])
+        redact_personal(said, parameters, ["name", "mail", "gone"])
         == f"1234567 wednesday {PERSONAL}"
     )
 
@@ -53,10 +53,10 @@ def test_only_marked_values_of_eight_characters_or_more_are_looked_for() -> None
 def test_the_longest_of_several_values_is_left_out_as_a_whole() -> None:
     parameters = {"name": "Ada Lovelace", "mail": "Ada Lovelace <ada@example.com>"}
     said = "to Ada Lovelace <ada@example.com>"
-    assert without_personal(said, parameters, ["name", "mail"]) == f"to {PERSONAL}"
+    assert redact_personal(said, parameters, ["name", "mail"]) == f"to {PERSONAL}"
 
 
 def test_of_a_run_with_too_many_values_nothing_is_said() -> None:
-    many = [f"somebody-{n}" for n in range(MOST_VALUES + 1)]
-    assert without_personal("a word", {"all": many}, ["all"]) == WITHHELD
-    assert without_personal("a word", {"all": many[1:]}, ["all"]) == "a word"
+    many = [f"somebody-{n}" for n in range(MAX_VALUES + 1)]
+    assert redact_personal("a word", {"all": many}, ["all"]) == WITHHELD
+    assert redact_personal("a word", {"all": many[1:]}, ["all"]) == "a word"

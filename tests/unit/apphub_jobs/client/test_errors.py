@@ -17,15 +17,21 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     api_error,
 )
-from apphub_jobs.client.http import LONGEST_PAUSE_S, MOST_OVERSHOT_S, SILENCE_S, content, pause_s
-from apphub_jobs.client.http import silence_s as longest_silence_s
-from apphub_jobs.client.requests.jobs import registered, revised
-from apphub_jobs.client.requests.request import LaunchOptions, Request, reading
-from apphub_jobs.client.requests.runs import canceled
-from apphub_jobs.client.requests.schedules import created
+from apphub_jobs.client.http import (
+    MAX_BACK_OFF_S,
+    MAX_OVERRUN_S,
+    SILENCE_S,
+    parse_answer,
+    retry_delay_s,
+)
+from apphub_jobs.client.http import silence_s as max_silence_s
+from apphub_jobs.client.requests.jobs import register, revise
+from apphub_jobs.client.requests.request import LaunchOptions, Request, get
+from apphub_jobs.client.requests.runs import cancel
+from apphub_jobs.client.requests.schedules import create
 
 LAUNCH = LaunchOptions().request("greet", {})
-REGISTERING = registered({"slug": "greet"})
+REGISTER = register({"slug": "greet"})
 
 
 @pytest.mark.parametrize(
@@ -75,7 +81,7 @@ def test_who_else_answers_is_told_apart(body: object) -> None:
 )
 def test_a_success_of_somebody_else_is_told_apart(body: str) -> None:
     with pytest.raises(ApiError) as raised:
-        content(httpx.Response(200, text=body))["data"]
+        parse_answer(httpx.Response(200, text=body))["data"]
     assert raised.value.code == "not_apphub_jobs"
 
 
@@ -83,9 +89,7 @@ NOT_SENT = UnreachableError("", was_sent=False)
 LOST = UnreachableError("", was_sent=True)
 
 
-@pytest.mark.parametrize(
-    "request_", [reading("/jobs"), LAUNCH, canceled("r", None), revised("greet", {})]
-)
+@pytest.mark.parametrize("request_", [get("/jobs"), LAUNCH, cancel("r", None), revise("greet", {})])
 @pytest.mark.parametrize(
     "error",
     [
@@ -100,36 +104,36 @@ LOST = UnreachableError("", was_sent=True)
 def test_what_can_be_repeated_is_sent_again(
     request_: Request, error: ApiError | UnreachableError
 ) -> None:
-    assert pause_s(request_, error, 1, 30) is not None
+    assert retry_delay_s(request_, error, 1, 30) is not None
 
 
-@pytest.mark.parametrize("request_", [REGISTERING, created({"id": "nightly"})])
+@pytest.mark.parametrize("request_", [REGISTER, create({"id": "nightly"})])
 def test_what_cannot_is_sent_again_only_where_nothing_was_done(request_: Request) -> None:
     for error in (NOT_SENT, api_error(503, {"code": "log_unavailable"})):
-        assert pause_s(request_, error, 1, 30) is not None
+        assert retry_delay_s(request_, error, 1, 30) is not None
     for unsure in (
         LOST,
         api_error(503, {"code": "outcome_unknown"}),
         api_error(504, "a proxy's page"),
     ):
-        assert pause_s(request_, unsure, 1, 30) is None
+        assert retry_delay_s(request_, unsure, 1, 30) is None
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 413, 500])
 def test_what_stays_wrong_is_not_sent_again(status: int) -> None:
-    assert pause_s(LAUNCH, api_error(status, {"code": "any"}), 1, 30) is None
+    assert retry_delay_s(LAUNCH, api_error(status, {"code": "any"}), 1, 30) is None
 
 
-def test_pauses_grow_to_a_limit_heed_the_service_and_end_in_time() -> None:
-    pauses = [pause_s(LAUNCH, NOT_SENT, attempt, 30) for attempt in (1, 4, 7, 60)]
-    bounds = [(0.05, 0.1), (0.4, 0.8), (2.5, LONGEST_PAUSE_S), (2.5, LONGEST_PAUSE_S)]
-    for pause, (least, most) in zip(pauses, bounds, strict=True):
-        assert pause is not None
-        assert least <= pause <= most
+def test_retry_delays_grow_to_a_limit_heed_retry_after_and_end_in_time() -> None:
+    delays = [retry_delay_s(LAUNCH, NOT_SENT, attempt, 30) for attempt in (1, 4, 7, 60)]
+    bounds = [(0.05, 0.1), (0.4, 0.8), (2.5, MAX_BACK_OFF_S), (2.5, MAX_BACK_OFF_S)]
+    for delay, (least, most) in zip(delays, bounds, strict=True):
+        assert delay is not None
+        assert least <= delay <= most
     busy = api_error(429, {"code": "too_many_requests"})
     busy.retry_after_s = 9
-    assert pause_s(LAUNCH, busy, 1, 30) == 9
-    assert pause_s(LAUNCH, busy, 1, 8) is None
+    assert retry_delay_s(LAUNCH, busy, 1, 30) == 9
+    assert retry_delay_s(LAUNCH, busy, 1, 8) is None
 
 
 def test_each_launch_has_a_key_of_its_own_unless_one_is_given() -> None:
@@ -145,18 +149,20 @@ def test_each_launch_has_a_key_of_its_own_unless_one_is_given() -> None:
 def test_an_answer_that_is_no_json_is_somebody_elses() -> None:
     page = httpx.Response(200, text="<html>a proxy's page</html>")
     with pytest.raises(ApiError, match="is the address right"):
-        content(page)
+        parse_answer(page)
 
 
 @pytest.mark.parametrize(
-    ("left_s", "silence_s"),
+    ("remaining_s", "silence_s"),
     [
         (inf, SILENCE_S),
         (2 * SILENCE_S, SILENCE_S),
         (30.0, 15.0),
-        (0.2, MOST_OVERSHOT_S),
-        (-0.1, MOST_OVERSHOT_S),
+        (0.2, MAX_OVERRUN_S),
+        (-0.1, MAX_OVERRUN_S),
     ],
 )
-def test_a_wait_that_is_nearly_over_bears_less_silence(left_s: float, silence_s: float) -> None:
-    assert longest_silence_s(left_s) == silence_s
+def test_a_wait_that_is_nearly_over_bears_less_silence(
+    remaining_s: float, silence_s: float
+) -> None:
+    assert max_silence_s(remaining_s) == silence_s
