@@ -7,7 +7,7 @@ modules named `api` or `domain`, which are for handlers.
 import signal
 from importlib import import_module
 
-from apphub_jobs.process.handlers import SERVICE_PACKAGES, arrange
+from apphub_jobs.process.handlers import SERVICE_PACKAGES, set_up_imports
 
 
 def main() -> None:
@@ -15,7 +15,7 @@ def main() -> None:
     # Nothing is running that would have to be stopped: Ctrl-C ends imports without a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    arrange([], SERVICE_PACKAGES)
+    set_up_imports([], SERVICE_PACKAGES)
     import_module("cli.main").main()
 
 

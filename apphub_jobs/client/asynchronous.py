@@ -628,7 +628,7 @@ class AsyncLauncher:
     ) -> AsyncRun[R]: ...
     @overload
     async def launch(
-        self, job: str, given: Mapping[str, Json] = ..., /, **parameters: Json
+        self, job: str, mapping: Mapping[str, Json] = ..., /, **parameters: Json
     ) -> AsyncRun[Json]: ...
     async def launch(
         self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any

@@ -623,7 +623,7 @@ class Launcher:
     def launch(self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> Run[R]: ...
     @overload
     def launch(
-        self, job: str, given: Mapping[str, Json] = ..., /, **parameters: Json
+        self, job: str, mapping: Mapping[str, Json] = ..., /, **parameters: Json
     ) -> Run[Json]: ...
     def launch(self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any) -> Run[Any]:
         """Launch a run, and return at once; `wait` and `result` of the run wait for its end.

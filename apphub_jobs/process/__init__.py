@@ -1,5 +1,5 @@
-"""The programs that run handlers: one of their processes, and one of the probe that lists handlers.
+"""The programs that run handlers, one attempt or many at a time, and the probe that lists handlers.
 
-They use the standard library alone, and little of it, for a process starts for every slot. Begin
-with `program.py`; `handlers.py` says whose modules a process sees.
+They import little, and only of the standard library, as a process starts for every slot. Begin with
+`program.py`; `handlers.py` decides which modules a process may import.
 """

@@ -1,6 +1,7 @@
-"""The handlers of a process: what its modules offer, and declared commands.
+"""The handlers of a process: those that its modules provide, and declared commands.
 
-First commands, then modules (`load`, `offered_by`), then what a process may import (`arrange`).
+First commands, then modules (`load_handlers`, `find_handlers`), then what a process may import
+(`set_up_imports`).
 """
 
 import json
@@ -21,131 +22,127 @@ from apphub_jobs.typed.job import Job
 
 # `command.NAME`: runs a command line that the operator declared, in any language.
 #
-# The program reads the parameters as JSON on its standard input. What it prints goes to the run's
-# log; the last line of its standard output, if it is JSON, is the result. Another exit code than 0
-# fails the attempt, with the last lines of its standard error as the reason.
+# The program reads the parameters as JSON on its standard input. Its output goes to the run's log;
+# the last line of its standard output, if it is JSON, is the result. An exit code other than 0
+# fails the attempt, with the last lines of its standard error as the message.
 
 TAIL_LINES = 5
 TAIL_CHARACTERS = 1_000
-"""So much of what a command printed last on its standard error stands in the run's `errorMessage`;
-all of it is in the log."""
+"""How much of the end of a command's standard error the run's `errorMessage` holds; all of it is in
+the log."""
 
 PIECE_BYTES = 65_536
-"""A longer line is passed on in pieces: it may never end."""
+"""A longer line is forwarded in pieces: it may never end."""
 
-RESULT_BYTES = 8 * 1_048_576
-"""The longest last line that is looked at: above the service's limit of a result."""
+MAX_RESULT_BYTES = 8 * 1_048_576
+"""The longest last line that is parsed; the service's own limit of a result is lower."""
 
-LAST_WORDS_S = 1.0
-"""How long a daemon that the command has left may hold its standard error open."""
+STDERR_GRACE_S = 1.0
+"""How long to wait for standard error when a daemon that the command started holds it open."""
 
 
 def command_handler(argv: Sequence[str]) -> Handler:
-    """Return a handler that runs this command line; no request can change it."""
+    """Return a handler that runs this command line; requests cannot change it."""
 
     def execute(context: JobRunContext) -> JobResult:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command, without a shell
             list(argv), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-        complaints: deque[bytes] = deque(maxlen=TAIL_LINES)
-        last = _converse(context, process, complaints)
+        stderr_tail: deque[bytes] = deque(maxlen=TAIL_LINES)
+        last_line = _wait_for(process, context, stderr_tail)
         if context.cancelled.is_set():
             return JobResult(status="canceled", error_message="the command was stopped")
         if process.returncode != 0:
-            why = _why(argv[0], process.returncode, complaints)
-            return JobResult(status="failed", error_message=why)
-        if last.is_endless_json:
-            why = f"the last line is a result of more than {RESULT_BYTES} bytes"
-            return JobResult(status="failed", error_message=why)
-        return JobResult(result=_parsed(last.content))
+            message = _exit_message(argv[0], process.returncode, stderr_tail)
+            return JobResult(status="failed", error_message=message)
+        if last_line.is_oversized_json:
+            message = f"the last line is a result of more than {MAX_RESULT_BYTES} bytes"
+            return JobResult(status="failed", error_message=message)
+        return JobResult(result=_parse_result(last_line.content))
 
     return execute
 
 
-def _converse(
-    context: JobRunContext, process: "subprocess.Popen[bytes]", complaints: deque[bytes]
+def _wait_for(
+    process: "subprocess.Popen[bytes]", context: JobRunContext, stderr_tail: deque[bytes]
 ) -> "_LastLine":
-    """Give the parameters, pass on what is printed line by line, and return the last line."""
-    complaining = threading.Thread(
-        target=_pass_on, args=(process.stderr, sys.stderr, complaints), daemon=True
+    """Write the parameters, forward the output line by line, and return the last line."""
+    stderr_thread = threading.Thread(
+        target=_forward, args=(process.stderr, sys.stderr, stderr_tail), daemon=True
     )
-    complaining.start()
-    threading.Thread(target=_stop_when_cancelled, args=(context, process), daemon=True).start()
-    threading.Thread(target=_give, args=(context, process), daemon=True).start()
-    last = _LastLine()
-    _pass_on(process.stdout, sys.stdout, last)
+    stderr_thread.start()
+    threading.Thread(target=_stop_when_cancelled, args=(process, context), daemon=True).start()
+    threading.Thread(target=_write_parameters, args=(process, context), daemon=True).start()
+    last_line = _LastLine()
+    _forward(process.stdout, sys.stdout, last_line)
     process.wait()
-    complaining.join(LAST_WORDS_S)
-    return last
+    stderr_thread.join(STDERR_GRACE_S)
+    return last_line
 
 
 class _LastLine:
-    """The last line of what is printed, as far as it may be a result."""
+    """The last line of the standard output, up to the size that a result may have."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
         self._size_bytes = 0
-        self._is_over = False
+        self._is_complete = False
 
     def append(self, piece: bytes) -> None:
-        """Take the next piece of a line, or of the next line."""
-        if self._is_over:
+        """Add the next piece of this line, or the first one of the next line."""
+        if self._is_complete:
             self._pieces.clear()
             self._size_bytes = 0
-        self._is_over = piece.endswith(b"\n")
+        self._is_complete = piece.endswith(b"\n")
         self._size_bytes += len(piece)
-        if self._size_bytes <= RESULT_BYTES:
+        if self._size_bytes <= MAX_RESULT_BYTES:
             self._pieces.append(piece)
 
     @property
     def content(self) -> bytes:
-        """What there is of it."""
+        """The line, as far as it is kept."""
         return b"".join(self._pieces)
 
     @property
-    def is_endless_json(self) -> bool:
-        """Whether it is too long, and begins as a result does."""
-        return self._size_bytes > RESULT_BYTES and self._pieces[0].startswith(_BEGINS)
+    def is_oversized_json(self) -> bool:
+        """Whether it is too long to be parsed, and begins as a JSON result does."""
+        return self._size_bytes > MAX_RESULT_BYTES and self._pieces[0].startswith(_JSON_STARTS)
 
 
-_BEGINS = (b"{", b"[", b'"')
+_JSON_STARTS = (b"{", b"[", b'"')
 
 
-class _Pieces(Protocol):
+class _PieceSink(Protocol):
     def append(self, piece: bytes, /) -> None:
-        """Take the next piece."""
+        """Add the next piece."""
 
 
-def _pass_on(output: IO[bytes] | None, stream: TextIO, pieces: _Pieces) -> None:
+def _forward(output: IO[bytes] | None, stream: TextIO, sink: _PieceSink) -> None:
     while output is not None and (piece := output.readline(PIECE_BYTES)):
         stream.buffer.write(piece)
         stream.buffer.flush()
-        pieces.append(piece)
+        sink.append(piece)
 
 
-def _why(program: str, code: int, complaints: deque[bytes]) -> str:
-    ended = f"ended with exit code {code}"
-    if code < 0:
-        ended = f"was killed by signal {-code}"
-    said = b"".join(complaints).decode(errors="replace").strip()
-    if not said:
-        return f"{program} {ended}"
-    return f"{program} {ended}: {said[-TAIL_CHARACTERS:]}"
+def _exit_message(program: str, code: int, stderr_tail: deque[bytes]) -> str:
+    ended = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    tail = b"".join(stderr_tail).decode(errors="replace").strip()
+    return f"{program} {ended}: {tail[-TAIL_CHARACTERS:]}" if tail else f"{program} {ended}"
 
 
-def _give(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
+def _write_parameters(process: "subprocess.Popen[bytes]", context: JobRunContext) -> None:
     if process.stdin is not None:
-        # A command need not read what it does not want.
+        # A command need not read its parameters.
         with suppress(BrokenPipeError), process.stdin:
             process.stdin.write(json.dumps(dict(context.parameters)).encode())
 
 
-def _stop_when_cancelled(context: JobRunContext, process: "subprocess.Popen[bytes]") -> None:
+def _stop_when_cancelled(process: "subprocess.Popen[bytes]", context: JobRunContext) -> None:
     context.cancelled.wait()
     process.terminate()
 
 
-def _parsed(line: bytes) -> object:
+def _parse_result(line: bytes) -> object:
     try:
         return json.loads(line)
     except (ValueError, RecursionError):
@@ -153,19 +150,19 @@ def _parsed(line: bytes) -> object:
 
 
 CO_COROUTINE = 0x80
-"""The flag of an `async def` function's code; `inspect`, which names it, takes long to import."""
+"""The flag of an `async def` function's code; `inspect`, which has it, takes long to import."""
 
 
 class NoHandlersError(Exception):
-    """A module offers no handlers, or offers them wrongly; the message says what it has."""
+    """A module provides no handlers, or invalid ones; the message says what it has."""
 
 
-class Offer(NamedTuple):
-    """A handler that a module offers.
+class ProvidedHandler(NamedTuple):
+    """A handler that a module provides.
 
     Attributes:
-        name: the entry point under which definitions find it.
-        origin: the module that has it; one job may be offered by several.
+        name: its entry point.
+        origin: the module that defines it; several may provide the same job.
         handler: the function, or the job.
     """
 
@@ -175,7 +172,7 @@ class Offer(NamedTuple):
 
     @property
     def definition(self) -> Mapping[str, Json] | None:
-        """What `POST /jobs` takes to register a job by this name; a plain function says nothing.
+        """The body of `POST /jobs` that registers a job of this name; None for a plain function.
 
         Raises:
             JobDefinitionError: the job's signature or options are wrong; the message says where.
@@ -185,71 +182,70 @@ class Offer(NamedTuple):
         return None
 
 
-def load(modules: Iterable[str], commands: Mapping[str, Sequence[str]]) -> dict[str, Handler]:
-    """Return every handler by its name.
+def load_handlers(
+    modules: Iterable[str], commands: Mapping[str, Sequence[str]]
+) -> dict[str, Handler]:
+    """Return all handlers of modules and commands by entry point.
 
     Raises:
-        NoHandlersError: a module is none of handlers.
+        NoHandlersError: a module provides no handlers, or invalid ones.
         ImportError: a module cannot be imported; it may raise anything else as well.
     """
     handlers: dict[str, Handler] = {}
     for module in modules:
-        for offer in offered_by(module):
-            handlers[offer.name] = _handler(offer.handler)
-    if commands:
-        # Here, since it imports much that few need.
-
-        for name, argv in commands.items():
-            handlers[f"command.{name}"] = command_handler(argv)
+        for provided in find_handlers(module):
+            handlers[provided.name] = _as_handler(provided.handler)
+    for name, argv in commands.items():
+        handlers[f"command.{name}"] = command_handler(argv)
     if any(is_coroutine_function(handler) for handler in handlers.values()):
         import_module("asyncio")  # It takes long: better now than in the first attempt.
     return handlers
 
 
-def offered_by(name: str) -> Sequence[Offer]:
-    """Import a module, and return what it offers: its jobs, and what its `HANDLERS` lists.
+def find_handlers(name: str) -> Sequence[ProvidedHandler]:
+    """Import a module, and return its handlers: its jobs, and those that `HANDLERS` lists.
 
     Raises:
-        NoHandlersError: it offers nothing, or something that is no handler.
-        ImportError: it cannot be imported; it may raise anything else as well.
+        NoHandlersError: the module provides no handlers, or invalid ones.
+        ImportError: the module cannot be imported; it may raise anything else as well.
     """
     module = import_module(name)
-    offers: dict[str, Offer] = {}
-    for offer in (*_listed(module), *_own_jobs(module)):
-        first = offers.setdefault(offer.name, offer)
-        if first.handler is not offer.handler:
-            both = f"both {_described(first)} and {_described(offer)}"
-            msg = f"{name} offers {offer.name!r} twice, by {both}; rename one"
+    handlers: dict[str, ProvidedHandler] = {}
+    for handler in (*_listed_handlers(module), *_own_jobs(module)):
+        first = handlers.setdefault(handler.name, handler)
+        if first.handler is not handler.handler:
+            both = f"both {_describe(first)} and {_describe(handler)}"
+            msg = f"{name} offers {handler.name!r} twice, by {both}; rename one"
             raise NoHandlersError(msg)
-    if not offers and not hasattr(module, "HANDLERS"):
-        raise NoHandlersError(_nothing_found(module))
-    return list(offers.values())
+    if not handlers and not hasattr(module, "HANDLERS"):
+        raise NoHandlersError(_no_handlers_message(module))
+    return list(handlers.values())
 
 
-def _own_jobs(module: ModuleType) -> Iterator[Offer]:
-    """Yield the jobs found in a module, but not those of elsewhere that it launches."""
+def _own_jobs(module: ModuleType) -> Iterator[ProvidedHandler]:
+    """Yield the jobs that a module's package defines, not those that it imports to launch them."""
     package = module.__name__.partition(".")[0]
     for job in _jobs(module):
         if job.module.partition(".")[0] == package:
-            yield Offer(job.entry_point, job.module, job)
+            yield ProvidedHandler(job.entry_point, job.module, job)
 
 
 def _jobs(module: ModuleType) -> list["Job[..., object]"]:
     return [value for value in vars(module).values() if isinstance(value, Job)]
 
 
-def _listed(module: ModuleType) -> Iterator[Offer]:
+def _listed_handlers(module: ModuleType) -> Iterator[ProvidedHandler]:
     listed: object = getattr(module, "HANDLERS", None)
     if listed is None:
         return
     if isinstance(listed, Mapping):
-        yield from _mapped(module.__name__, listed)
+        yield from _mapped_handlers(module.__name__, listed)
     elif isinstance(listed, list | tuple | set):
         for job in listed:
             if not isinstance(job, Job):
                 msg = f"HANDLERS of {module.__name__} must list jobs, unlike {job!r}"
                 raise NoHandlersError(msg)
-            yield Offer(job.entry_point, job.module, job)
+            yield ProvidedHandler(job.entry_point, job.module, job)
     else:
         msg = (
             f"HANDLERS of {module.__name__} must map names to functions or list jobs,"
@@ -258,19 +254,19 @@ def _listed(module: ModuleType) -> Iterator[Offer]:
         raise NoHandlersError(msg)
 
 
-def _mapped(module: str, handlers: Mapping[object, object]) -> Iterator[Offer]:
+def _mapped_handlers(module: str, handlers: Mapping[object, object]) -> Iterator[ProvidedHandler]:
     for name, handler in handlers.items():
         if not (isinstance(name, str) and callable(handler)):
             msg = f"HANDLERS of {module} must map names to functions, unlike {name!r}: {handler!r}"
             raise NoHandlersError(msg)
-        yield Offer(name, module, handler)
+        yield ProvidedHandler(name, module, handler)
 
 
-def _nothing_found(module: ModuleType) -> str:
+def _no_handlers_message(module: ModuleType) -> str:
     name = module.__name__
-    foreign = _jobs(module)
-    if foreign:
-        job = foreign[0]
+    imported_jobs = _jobs(module)
+    if imported_jobs:
+        job = imported_jobs[0]
         return (
             f"{name} has no mapping HANDLERS and no function with @job of its own:"
             f" {job.slug!r} is of {job.module}; name that module, or list the job in HANDLERS"
@@ -278,28 +274,26 @@ def _nothing_found(module: ModuleType) -> str:
     return f"{name} has no mapping HANDLERS and no function with @job"
 
 
-def _described(offer: Offer) -> str:
-    if isinstance(offer.handler, Job):
-        return f"{offer.origin}.{offer.handler.function.__qualname__}"
+def _describe(provided: ProvidedHandler) -> str:
+    if isinstance(provided.handler, Job):
+        return f"{provided.origin}.{provided.handler.function.__qualname__}"
     return "its HANDLERS"
 
 
-def _handler(offered: "Handler | Job[..., object]") -> Handler:
-    if isinstance(offered, Job):
-        return offered.handler()
-    return offered
+def _as_handler(handler: "Handler | Job[..., object]") -> Handler:
+    return handler.handler() if isinstance(handler, Job) else handler
 
 
 def is_coroutine_function(handler: object) -> bool:
-    """Return whether a handler was written as `async def`."""
+    """Return whether a handler is an `async def` function."""
     code = getattr(handler, "__code__", None)
     return bool(getattr(code, "co_flags", 0) & CO_COROUTINE)
 
 
-# What a process may import: the operator's modules first; of the service only what it is shown.
+# What a process may import: the operator's modules, and of the service the visible packages only.
 #
-# The service's packages are installed beside this one, so they lie on the path of every process
-# that finds `apphub_jobs`. Their names are common ones, such as `domain`: in a handler's process
+# The service's packages are installed beside this one, so they are on the path of every process
+# that imports `apphub_jobs`. Their names are common ones, such as `domain`: in a handlers' process
 # they belong to the operator, and in the service's own processes to the service.
 
 SERVICE_PACKAGES = frozenset(
@@ -321,24 +315,26 @@ SERVICE_ROOT = os.path.realpath(f"{__file__}/../../..")
 
 
 class ServicePackages:
-    """A finder for the names of the service's packages alone; it is asked before all others."""
+    """An import finder for the names of the service's packages; it comes before all others.
 
-    def __init__(self, shown: Collection[str], root: str = SERVICE_ROOT) -> None:
-        """Find what is shown in the service alone, and the other names everywhere but there."""
-        self._shown = shown
+    It finds visible packages in the service only, and the other names everywhere but there.
+    """
+
+    def __init__(self, visible: Collection[str], root: str = SERVICE_ROOT) -> None:
+        self._visible = visible
         self._root = root
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Return where a top-level package of one of these names lies.
+        """Return the spec of a top-level package of one of these names; None for all others.
 
         Raises:
-            ModuleNotFoundError: only the service has one of this name, and it is not shown.
+            ModuleNotFoundError: only the service has a package of this name, and it is not visible.
         """
         if path is not None or name not in SERVICE_PACKAGES:
             return None
-        if name in self._shown:
+        if name in self._visible:
             return PathFinder.find_spec(name, [self._root], target)
         spec = self._find_elsewhere(name, target)
         if spec is None:
@@ -351,22 +347,20 @@ class ServicePackages:
         for finder in sys.meta_path:
             if finder is self:
                 continue
-            # Others, such as those of editable installations, have their places in themselves.
-            path = None
-            if finder is PathFinder:
-                path = elsewhere
+            # Other finders, such as those of editable installations, hold their own paths.
+            path = elsewhere if finder is PathFinder else None
             spec = finder.find_spec(name, path, target)
             if spec is not None and not self._is_the_services(spec):
                 return spec
         return None
 
     def _is_the_services(self, spec: ModuleSpec) -> bool:
-        places = spec.submodule_search_locations or []
+        directories = spec.submodule_search_locations or []
         own = os.path.join(self._root, spec.name)  # noqa: PTH118
-        return any(os.path.realpath(place) == own for place in places)
+        return any(os.path.realpath(directory) == own for directory in directories)
 
 
-def arrange(directories: Sequence[str], shown: Collection[str]) -> None:
-    """Let this process import from these directories first, of the service what is shown."""
+def set_up_imports(directories: Sequence[str], visible: Collection[str]) -> None:
+    """Let this process import from these directories first, and the service's visible packages."""
     sys.path[:0] = directories
-    sys.meta_path.insert(0, ServicePackages(shown))
+    sys.meta_path.insert(0, ServicePackages(visible))

@@ -1,7 +1,7 @@
-"""Until when the worker's word holds, as a handlers' process sees it: it looks last of all.
+"""The worker's lease, as a handlers' process checks it just before it calls a handler.
 
-The worker keeps the end of its lease in memory that this process can read, and renews it there. So
-a task that has waited in a pipe, or behind another one, is held against the lease as it is now.
+The worker keeps the lease's expiry in memory that it shares with this process, and renews it there.
+So a task that has waited in a pipe, or behind another one, is checked against the present lease.
 """
 
 import mmap
@@ -9,30 +9,30 @@ import os
 from time import monotonic
 
 
-class LeaseIsOverError(Exception):
-    """No handler may begin any more."""
+class LeaseExpiredError(Exception):
+    """The worker's lease has expired, so that no handler may start."""
 
 
 class Lease:
-    """The worker's lease, as a moment of CLOCK_MONOTONIC, which a host's processes share."""
+    """The worker's lease; its expiry is by CLOCK_MONOTONIC, which a host's processes share."""
 
     def __init__(self, descriptor: int) -> None:
         memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
         os.close(descriptor)
-        self._until = memoryview(memory).cast("d")
+        self._expires_at = memoryview(memory).cast("d")
 
     @property
-    def is_over(self) -> bool:
-        """Whether no handler may begin any more, for another worker may have its run."""
-        # The clock first: the worker can tell then that a refusal was right.
+    def is_expired(self) -> bool:
+        """Whether no handler may start, as another worker may have claimed its run."""
+        # The clock is read first, so that the worker can verify a refusal.
         now = monotonic()
-        return now > self._until[0]
+        return now > self._expires_at[0]
 
     def check(self) -> None:
-        """Make sure that a handler may begin.
+        """Check that a handler may start.
 
         Raises:
-            LeaseIsOverError: none may.
+            LeaseExpiredError: the lease has expired.
         """
-        if self.is_over:
-            raise LeaseIsOverError
+        if self.is_expired:
+            raise LeaseExpiredError

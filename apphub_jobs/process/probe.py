@@ -1,10 +1,10 @@
-"""The program of a probe: imports handler modules, and reports what they offer, or why not.
+"""The program of a probe: it imports handler modules, and reports their handlers or an error.
 
-Arguments: the handler package as JSON, the file for the report, and the time limit in seconds.
-The report is `{"offered": {module: [{"name", "origin", "definition"}, …]}}`: of each handler its
-entry point, the module that has it, and for a job what `POST /jobs` takes to register it, else
-null. Of the first module that cannot be had it is `{"module", "error", "trace", "missing"}`: the
-last is the name of a module that is not there.
+Arguments: the handler package as JSON, the file for the report, and the timeout in seconds. The
+report is `{"offered": {module: [{"name", "origin", "definition"}, …]}}`: for each handler its entry
+point, the module that defines it, and for a job the body of `POST /jobs` that registers it, else
+null. If a module cannot be imported, the report is `{"module", "error", "trace", "missing"}`:
+`missing` is the name of the module that does not exist, if that is the cause.
 """
 
 import json
@@ -16,19 +16,19 @@ from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
-from apphub_jobs.process.handlers import Offer, arrange, offered_by
+from apphub_jobs.process.handlers import ProvidedHandler, find_handlers, set_up_imports
 
 FRAMES = 6
-"""How many of the innermost calls are told of an error."""
+"""How many of the innermost calls a report shows."""
 
 
 def main() -> None:
-    """Report, and end at once, whatever threads the modules have started."""
+    """Write the report, and exit at once, even if the modules have started threads."""
     package: dict[str, Any] = json.loads(sys.argv[1])
-    signal.alarm(int(sys.argv[3]))  # Nobody waits any longer; the worker may be gone.
-    arrange(package["directories"], package["shown"])
+    signal.alarm(int(sys.argv[3]))  # The worker waits no longer, or is gone.
+    set_up_imports(package["directories"], package["shown"])
     report = _report(package["modules"])
-    with open(sys.argv[2], "w", encoding="utf-8") as file:  # noqa: PTH123 - imports what handlers' processes do
+    with open(sys.argv[2], "w", encoding="utf-8") as file:  # noqa: PTH123 - pathlib takes long to import
         json.dump(report, file)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -39,37 +39,33 @@ def _report(modules: Iterable[str]) -> dict[str, Any]:
     offered: dict[str, list[dict[str, Any]]] = {}
     for module in modules:
         try:
-            offered[module] = [_described(offer) for offer in offered_by(module)]
+            offered[module] = [_describe(handler) for handler in find_handlers(module)]
         except Exception as error:  # noqa: BLE001 - a module may raise anything
-            return {"module": module, **_told(error)}
+            return {"module": module, **_describe_error(error)}
     return {"offered": offered}
 
 
-def _described(offer: Offer) -> dict[str, Any]:
-    return {"name": offer.name, "origin": offer.origin, "definition": offer.definition}
+def _describe(handler: ProvidedHandler) -> dict[str, Any]:
+    return {"name": handler.name, "origin": handler.origin, "definition": handler.definition}
 
 
-def _told(error: Exception) -> dict[str, Any]:
-    missing = None
-    if isinstance(error, ModuleNotFoundError):
-        missing = error.name
-    calls = traceback.format_list(_frames(error))
+def _describe_error(error: Exception) -> dict[str, Any]:
     return {
         "error": f"{type(error).__name__}: {error}",
-        "trace": "".join(calls),
-        "missing": missing,
+        "trace": "".join(traceback.format_list(_frames(error))),
+        "missing": error.name if isinstance(error, ModuleNotFoundError) else None,
     }
 
 
 def _frames(error: Exception) -> list[traceback.FrameSummary]:
-    """Return the innermost calls, without those that lead to the module."""
+    """Return the innermost calls, without those of the import system and of this package."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(_LEADING)]
-    return theirs[-FRAMES:]
+    own = [frame for frame in frames if not frame.filename.startswith(_IMPORTING)]
+    return own[-FRAMES:]
 
 
-_LEADING = (
-    __file__.removesuffix("process/probe.py"),  # All of this package.
+_IMPORTING = (
+    __file__.removesuffix("process/probe.py"),  # This whole package.
     import_module.__code__.co_filename,
     "<frozen importlib._bootstrap>",
     "<frozen importlib._bootstrap_external>",

@@ -1,12 +1,12 @@
-"""The program of a handlers' process: one attempt after the other, started by its supervisor.
+"""The program of a handlers' process, which its supervisor starts: it runs one attempt at a time.
 
-First values as JSON (`encode`), then what a process says of its attempts and what a handler is
-given, the same wherever it runs; then how much a handler may report; last the program (`main`).
+First values as JSON (`encode`), then a handler's context and the messages of its outcome, shared
+with `shared.py`; then the limit of reports; last the program (`main`).
 
-Standard output and error lead to the attempt's log already, and standard input is empty. Arguments:
-the handler package as JSON, then the descriptors of tasks and of reports, both JSON lines, and of
-the lease's end. To the second it says `ready` once, and of each attempt, by the `id` that came with
-its task, its updates, its end, and `done` with what it used and left.
+Standard output and error are the attempt's log already, and standard input is empty. Arguments: the
+handler package as JSON, then the descriptors of the pipes of tasks and of reports, both JSON lines,
+and of the lease's memory. The program reports `ready` once; then for each attempt, by the `id` of
+its task, its updates, its outcome, and `done` with its resource usage and what it left behind.
 """
 
 import copy
@@ -38,54 +38,55 @@ from apphub_jobs.contract import (
 )
 from apphub_jobs.details import DefinitionDetails, RunDetails
 from apphub_jobs.personal import redact_personal
-from apphub_jobs.process.cleanup import Cleaner, Place, Usage, used
-from apphub_jobs.process.handlers import arrange, load
+from apphub_jobs.process.cleanup import AttemptDirectory, Cleaner, UsageMeter, current_usage
+from apphub_jobs.process.handlers import load_handlers, set_up_imports
 from apphub_jobs.process.lease import Lease
 
-# What handlers return and report, as JSON; an error names the path of what cannot be JSON.
+# Results and reports as JSON; an error names the path of the value that cannot be JSON.
 
 RECURSION_LIMIT = sys.getrecursionlimit()
-"""How deep Python goes down unless somebody says otherwise: as deep as those go who read this."""
+"""Python's default, which the readers of messages have."""
 
-DEEPEST = 500
-"""Levels that they can still read. The service takes far fewer, and says so more kindly."""
+MAX_DEPTH = 500
+"""Levels of nesting that readers can parse. The service's own limit is far lower, and its error
+says more."""
 
 TOO_DEEP = "it is nested too deeply, or holds itself"
 
 
 class NotJsonError(ValueError):
-    """A value cannot be JSON; the message tells the place and what is there."""
+    """A value cannot be JSON; the message has its path and its type."""
 
 
 def encode(message: Mapping[str, Any]) -> str:
-    """Return a message as JSON: dataclasses and pydantic models in it as objects.
+    """Return a message as JSON; dataclasses and pydantic models become objects.
 
     Raises:
-        NotJsonError: something in it cannot be JSON.
+        NotJsonError: a value in it cannot be JSON.
     """
     try:
         text = _ENCODER.encode(message)
     except (TypeError, ValueError) as error:
-        raise NotJsonError(_told(message, error)) from error
+        raise NotJsonError(_describe_non_json(message, error)) from error
     except RecursionError:
         raise NotJsonError(TOO_DEEP) from None
-    # A handler that goes down deep itself has let Python do so.
+    # The handler may have raised Python's recursion limit.
     if sys.getrecursionlimit() > RECURSION_LIMIT and _is_deep(json.loads(text)):
         raise NotJsonError(TOO_DEEP)
     return text
 
 
 def _is_deep(value: object) -> bool:
-    """Return whether a value of JSON is too deep for whoever reads it."""
+    """Return whether a JSON value is nested too deeply for its readers."""
     level = [value]
     depth = 0
-    while level and depth < DEEPEST:
-        level = [part for whole in level for part in _parts(whole)]
+    while level and depth < MAX_DEPTH:
+        level = [child for parent in level for child in _children(parent)]
         depth += 1
     return bool(level)
 
 
-def _parts(value: object) -> Iterable[object]:
+def _children(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, list):
@@ -93,20 +94,20 @@ def _parts(value: object) -> Iterable[object]:
     return ()
 
 
-def _told(message: Mapping[str, Any], error: Exception) -> str:
-    """Return what cannot be JSON, with its place; the encoder's own words where it is too deep."""
+def _describe_non_json(message: Mapping[str, Any], error: Exception) -> str:
+    """Return which value cannot be JSON, with its path; else the encoder's own message."""
     try:
-        return next(_misplaced(message, "", frozenset()), str(error))
+        return next(_non_json_values(message, "", frozenset()), str(error))
     except RecursionError:
         return str(error)
 
 
-def _plain(value: object) -> object:
-    """Return what stands for an object that JSON does not know.
+def _to_plain(value: object) -> object:
+    """Return a mapping, dataclass or pydantic model as plain values.
 
     Raises:
-        TypeError: nothing does; the message is its type.
-        ValueError: a pydantic model holds what cannot be JSON.
+        TypeError: it is none of these; the message is its type.
+        ValueError: a pydantic model has a value that cannot be JSON.
     """
     if isinstance(value, type):
         raise TypeError("a type")
@@ -120,74 +121,77 @@ def _plain(value: object) -> object:
     raise TypeError(type(value).__name__)
 
 
-_ENCODER = json.JSONEncoder(default=_plain, allow_nan=False)
+_ENCODER = json.JSONEncoder(default=_to_plain, allow_nan=False)
 
 _KEYS = str | int | float | None
 
 
-def _misplaced(value: object, place: str, above: frozenset[int]) -> Iterator[str]:
-    """Yield what is no JSON in a value, each with its place; `above` are the values around it."""
+def _non_json_values(value: object, path: str, ancestors: frozenset[int]) -> Iterator[str]:
+    """Yield a description, with its path, of each value inside this one that cannot be JSON.
+
+    `ancestors` are the ids of the values that contain this one.
+    """
     if isinstance(value, float) and not isfinite(value):
-        yield f"{place} is {_NAMES[str(value)]}"
+        yield f"{path} is {_NAMES[str(value)]}"
     if value is None or isinstance(value, str | int | float):
         return
-    if id(value) in above:
-        yield f"{place} holds itself"
+    if id(value) in ancestors:
+        yield f"{path} holds itself"
         return
-    inside = above | {id(value)}
+    ancestors |= {id(value)}
     if isinstance(value, dict):
-        for key, part in value.items():
+        for key, child in value.items():
             if not isinstance(key, _KEYS):
-                yield f"{place} has the key {key!r}"
-            yield from _misplaced(part, f"{place}.{key}".removeprefix("."), inside)
+                yield f"{path} has the key {key!r}"
+            yield from _non_json_values(child, f"{path}.{key}".removeprefix("."), ancestors)
     elif isinstance(value, list | tuple):
-        for index, part in enumerate(value):
-            yield from _misplaced(part, f"{place}[{index}]", inside)
+        for index, child in enumerate(value):
+            yield from _non_json_values(child, f"{path}[{index}]", ancestors)
     else:
-        yield from _misplaced_object(value, place, inside)
+        yield from _non_json_object(value, path, ancestors)
 
 
 _NAMES = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def _misplaced_object(value: object, place: str, above: frozenset[int]) -> Iterator[str]:
+def _non_json_object(value: object, path: str, ancestors: frozenset[int]) -> Iterator[str]:
     try:
-        plain = _plain(value)
+        plain = _to_plain(value)
     except TypeError as error:
-        yield f"{place} is a value of type {error}"
+        yield f"{path} is a value of type {error}"
     except ValueError as error:
-        yield f"{place}: {error}"
+        yield f"{path}: {error}"
     else:
-        yield from _misplaced(plain, place, above)
+        yield from _non_json_values(plain, path, ancestors)
 
 
-_TASK: ContextVar[Mapping[str, Any] | None] = ContextVar("_TASK", default=None)
-"""That goes on here, and in the threads and tasks that have its context."""
+_CURRENT_TASK: ContextVar[Mapping[str, Any] | None] = ContextVar("_CURRENT_TASK", default=None)
+"""The task of the attempt that this thread or coroutine belongs to."""
 
 
 def log_to_standard_error() -> None:
-    """Let what handlers log go to the attempt's log."""
+    """Configure `logging` to write to the attempt's log."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Formatter("%(levelname)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 class _Formatter(logging.Formatter):
-    """Writes errors without the personal values of the run."""
+    """Redacts the run's personal values in errors."""
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        task = _TASK.get()
+        task = _CURRENT_TASK.get()
         if task is None or record.levelno < logging.ERROR:
             return text
-        return _without_personal(text, task)
+        return _redact(text, task)
 
 
 class CancelSignal(threading.Event):
-    """What a handler looks at to see whether it is to stop.
+    """The event `cancelled` of a handler's context.
 
     Attributes:
-        was_seen: whether it has seen that.
+        was_seen: whether the handler has seen it set.
     """
 
     def __init__(self) -> None:
@@ -195,28 +199,28 @@ class CancelSignal(threading.Event):
         self.was_seen = False
 
     def is_set(self) -> bool:
-        """Return whether somebody asked to cancel."""
+        """Return whether cancellation was requested."""
         is_set = super().is_set()
         self.was_seen = self.was_seen or is_set
         return is_set
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Wait until somebody asks to cancel, or for so long; return whether somebody did."""
+        """Wait for `timeout` seconds at most; return whether cancellation was requested."""
         is_set = super().wait(timeout)
         self.was_seen = self.was_seen or is_set
         return is_set
 
 
-def context_of(
+def create_context(
     task: Mapping[str, Any],
     cancelled: threading.Event,
     send_report: Callable[[Mapping[str, Any]], None],
 ) -> JobRunContext:
-    """Return what the handler of a task is given."""
-    _TASK.set(task)
+    """Return the context of a task's handler, and make the task the current one."""
+    _CURRENT_TASK.set(task)
     parameters = task["parameters"]
     if task.get("personal"):
-        # What the handler makes of them, it is still known what is not to be said.
+        # The handler may change its parameters; redaction needs the original ones.
         parameters = copy.deepcopy(parameters)
     deadline = None
     if task["deadline"] is not None:
@@ -234,111 +238,106 @@ def context_of(
     )
 
 
-def returned(value: object, cancelled: CancelSignal) -> Mapping[str, Any]:
-    """Return what is said of a handler that has returned this.
+def result_message(value: object, cancelled: CancelSignal) -> Mapping[str, Any]:
+    """Return the message for a handler that returned this value.
 
-    Whoever returns after it has seen that it is to stop has stopped for that, unless it says
-    otherwise.
+    A handler that returns after it has seen the cancel signal is canceled, unless its result has a
+    status.
     """
-    result = value
-    if not isinstance(result, JobResult):
-        result = JobResult(result=value)
+    result = value if isinstance(value, JobResult) else JobResult(result=value)
     for name in ("metrics", "context"):
-        given = getattr(result, name)
-        if given is not None and not isinstance(given, Mapping):
-            kind = type(given).__name__
+        reported = getattr(result, name)
+        if reported is not None and not isinstance(reported, Mapping):
+            kind = type(reported).__name__
             problem = f"the handler's result has {name} of type {kind}, not a mapping"
             return {"type": "invalid", "message": problem}
-    said = {"type": "result", **vars(result)}
+    message = {"type": "result", **vars(result)}
     if cancelled.was_seen and isinstance(result.status, DefaultStatus):
-        said["status"] = "canceled"
-    return said
+        message["status"] = "canceled"
+    return message
 
 
 WHERE_TO_WRITE = (
     "A handler may write in its own directory, in temporary ones, where the worker was started, and"
     " in what the worker's --writable DIRECTORY names"
 )
-"""What helps where a handler is refused a file because all but its own is read-only."""
+"""Added to the error of a handler that wrote to a read-only file system."""
 
 
-def raised(error: BaseException, task: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what is said of a handler that has raised this, but for personal values of its run."""
-    retry_after_ms = None
-    if isinstance(error, RetryAfter):
-        retry_after_ms = error.delay_ms
+def error_message(error: BaseException, task: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the message for a handler that raised this error; personal values are redacted."""
     message = _text(error) or type(error).__name__
     if isinstance(error, OSError) and error.errno == errno.EROFS:
         message = f"{message}. {WHERE_TO_WRITE}"
     return {
         "type": "error",
-        "message": _without_personal(message, task),
+        "message": _redact(message, task),
         "stack": _traceback(error, task),
         "permanent": isinstance(error, PermanentError),
-        "retryAfterMs": retry_after_ms,
+        "retryAfterMs": error.delay_ms if isinstance(error, RetryAfter) else None,
     }
 
 
 def _text(error: BaseException) -> str:
-    with suppress(Exception):  # It is the handler's code that says what its error is.
+    with suppress(Exception):  # An error class of the handler may fail in its `__str__`.
         return str(error)
     return ""
 
 
-def show(error: BaseException, task: Mapping[str, Any]) -> None:
-    """Print an error and where it was raised, unless the handler has left nowhere to print to."""
+def print_traceback(error: BaseException, task: Mapping[str, Any]) -> None:
+    """Print an error's traceback, unless the handler has closed standard error."""
     with suppress(Exception):
         sys.stderr.write(_traceback(error, task))
 
 
 def _traceback(error: BaseException, task: Mapping[str, Any]) -> str:
-    lines = traceback.format_exception(error)
-    return _without_personal("".join(lines), task)
+    return _redact("".join(traceback.format_exception(error)), task)
 
 
-def _without_personal(text: str, task: Mapping[str, Any]) -> str:
+def _redact(text: str, task: Mapping[str, Any]) -> str:
     return redact_personal(text, task["parameters"], task.get("personal", ()))
 
 
-def unreadable(error: NotJsonError) -> Mapping[str, Any]:
-    """Return what is said of a handler whose result or report cannot be JSON."""
+def invalid_message(error: NotJsonError) -> Mapping[str, Any]:
+    """Return the message for a handler whose result or report cannot be JSON."""
     problem = f"the handler's result or report is no JSON: {error}"
     return {"type": "invalid", "message": problem}
 
 
-# How much a handler may report: it is refused where it reports too much, not at its end.
+# The size limit of reports. A report beyond it raises an error in the handler, not at its end.
 
-MAX_BYTES = 262_144
-"""What an attempt reports as metrics, and likewise as context, merged and as JSON. The service
-leaves out what the launch and other attempts have left no room for."""
+MAX_REPORT_BYTES = 262_144
+"""Of the merged metrics of an attempt as JSON, and likewise of its context. The service leaves out
+what does not fit beside those of the launch and other attempts."""
 
 _PARTS = ("metrics", "context")
 
 
-class Reported:
-    """What an attempt has reported so far."""
+class ReportBudget:
+    """The size of what an attempt has reported so far."""
 
     def __init__(self) -> None:
         self._sizes: dict[str, dict[str, int]] = {part: {} for part in _PARTS}
 
     def add(self, report: Mapping[str, Any]) -> str:
-        """Count a report in, unless there is too much of it, and return it as JSON.
+        """Add a report, and return it as JSON.
 
         Raises:
-            NotJsonError: something in it cannot be JSON.
-            ValueError: there is too much; the message says what to do.
+            NotJsonError: a value in it cannot be JSON.
+            ValueError: all reports together exceed the limit; the message says what to do.
         """
-        # Once: what stands for an object may cost much, or differ the next time.
+        # Encoded once: conversion of an object may be slow, or differ the next time.
         text = encode(report)
         plain = json.loads(text)
         sizes: dict[str, dict[str, int]] = {}
         for part in _PARTS:
             sizes[part] = {**self._sizes[part], **_sizes(plain[part])}
             total = sum(sizes[part].values())
-            if total > MAX_BYTES:
+            if total > MAX_REPORT_BYTES:
                 msg = (
                     f"{part} would have {total} bytes as JSON; an attempt reports at most"
-                    f" {MAX_BYTES} in all: keep what is large in a store, and report its address"
+                    f" {MAX_REPORT_BYTES} in all: keep what is large in a store, and report its"
+                    " address"
                 )
                 raise ValueError(msg)
         self._sizes = sizes
@@ -346,7 +345,7 @@ class Reported:
 
 
 def _sizes(values: Mapping[str, Any]) -> dict[str, int]:
-    """Return what each member takes, with the colon and the comma beside it."""
+    """Return the size of each member in bytes, with its colon and comma."""
     return {name: _size(name) + _size(value) + 2 for name, value in values.items()}
 
 
@@ -356,47 +355,47 @@ def _size(value: object) -> int:
 
 
 def main() -> None:
-    """Load the handlers, and run what comes until an attempt leaves something behind."""
+    """Load the handlers, and run attempts until one leaves the process unfit for another."""
     package: dict[str, Any] = json.loads(sys.argv[1])
-    tasks = _opened(sys.argv[2], "rb")
-    reports = _opened(sys.argv[3], "wb")
+    tasks = _open_pipe(sys.argv[2], "rb")
+    reports = _open_pipe(sys.argv[3], "wb")
     lease = Lease(int(sys.argv[4]))
-    cancels = Cancels()
-    arrange(package["directories"], package["shown"])
-    handlers = load(package["modules"], package["commands"])
+    cancels = CancelListener()
+    set_up_imports(package["directories"], package["shown"])
+    handlers = load_handlers(package["modules"], package["commands"])
     log_to_standard_error()
     cancels.listen()
-    place = Place(os.getcwd())  # noqa: PTH109
-    usage = Usage()
+    directory = AttemptDirectory(os.getcwd())  # noqa: PTH109
+    usage = UsageMeter()
     cleaner = Cleaner()
-    # What is here now never becomes garbage, and need not be looked through again and again.
+    # What is loaded by now never becomes garbage, so collections can skip it.
     gc.freeze()
-    reports.write(_line({"type": "ready", "cpuTotal": used().cpu_s}))
+    reports.write(_encode_line({"type": "ready", "cpuTotal": current_usage().cpu_s}))
     reports.flush()
-    own = os.getpid()
+    own_pid = os.getpid()
     while line := tasks.readline():
-        place.enter()
+        directory.enter()
         usage.begin()
         task = json.loads(line)
-        said = _run(handlers, task, reports, cancels, lease)
-        if os.getpid() != own:
-            # The handler's fork came out of the handler. It must neither speak for the attempt,
-            # which goes on elsewhere, nor take the task of another one.
+        outcome = _run_attempt(handlers, task, reports, cancels, lease)
+        if os.getpid() != own_pid:
+            # A fork of the handler returned from it. It must neither report for the attempt, which
+            # continues in its parent, nor take another task.
             os._exit(1)
         _flush()
-        done = {"id": task["id"], **_done(place, usage, cleaner)}
-        reports.write(said + _line(done))
+        done = {"id": task["id"], **_clean_up(directory, usage, cleaner)}
+        reports.write(outcome + _encode_line(done))
         reports.flush()
         if not done["fit"]:
-            # The supervisor ends this process; threads that the handler left must not go on alone.
-            wait_for_ever()
+            # The supervisor kills this process, with any threads that the handler left running.
+            wait_forever()
 
 
-class Cancels:
-    """Lets the attempt that goes on know when it is to stop; what comes late is for nobody.
+class CancelListener:
+    """Sets the cancel signal of the current attempt on SIGTERM; between attempts it does nothing.
 
-    One handler hears the signal for all attempts: to set another for each would take longer than
-    most of what is done between them.
+    One signal handler serves all attempts: installing another for each would take longer than most
+    of the work between them.
     """
 
     def __init__(self) -> None:
@@ -404,16 +403,16 @@ class Cancels:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def listen(self) -> None:
-        """Hear of cancels from now on."""
+        """Start to handle SIGTERM."""
         signal.signal(signal.SIGTERM, self._cancel)
 
     def begin(self) -> CancelSignal:
-        """Return what is set once the attempt that begins is to stop."""
+        """Return the cancel signal of the attempt that begins."""
         self._cancelled = CancelSignal()
         return self._cancelled
 
     def end(self) -> None:
-        """Take the attempt for over."""
+        """End the current attempt."""
         self._cancelled = None
 
     def _cancel(self, *_: object) -> None:
@@ -421,88 +420,90 @@ class Cancels:
             self._cancelled.set()
 
 
-def _opened(descriptor: str, mode: str) -> BinaryIO:
+def _open_pipe(descriptor: str, mode: str) -> BinaryIO:
     number = int(descriptor)
     os.set_inheritable(number, False)
     return cast("BinaryIO", os.fdopen(number, mode))
 
 
-def _done(place: Place, usage: Usage, cleaner: Cleaner) -> dict[str, Any]:
-    """Clean up after an attempt; return what it used, and whether another one may follow."""
-    measured = usage.measured()
+def _clean_up(directory: AttemptDirectory, usage: UsageMeter, cleaner: Cleaner) -> dict[str, Any]:
+    """Clean up after an attempt, and return its `done` message.
+
+    `fit` is whether another attempt may follow, `clear` whether no output is unread besides, and
+    `leftFiles` whether the worker must remove the attempt's directory.
+    """
+    measured = usage.measure()
     try:
         is_clean = cleaner.clean_up()
-        left_files = place.leave()
-        fit = is_clean and place.is_ready
-        clear = fit and place.printed_nothing
-    except Exception:  # noqa: BLE001 - what a handler made of its process costs the process alone
+        left_files = directory.leave()
+        fit = is_clean and directory.is_ready
+        clear = fit and directory.has_no_unread_output
+    except Exception:  # noqa: BLE001 - a handler that broke its process costs the process only
         fit, clear, left_files = False, False, True
     return {"type": "done", "fit": fit, "clear": clear, "leftFiles": left_files, **measured}
 
 
-def _run(
+def _run_attempt(
     handlers: Mapping[str, Handler],
     task: Mapping[str, Any],
     reports: BinaryIO,
-    cancels: Cancels,
+    cancels: CancelListener,
     lease: Lease,
 ) -> bytes:
-    """Return how the handler ended, as a line."""
+    """Run an attempt, and return its outcome as a JSON line."""
     attempt_id = task["id"]
     cancelled = cancels.begin()
-    lock = threading.Lock()  # A thread that the handler left may still be reporting.
-
-    reported = Reported()
+    lock = threading.Lock()  # A thread that the handler left running may still report.
+    budget = ReportBudget()
 
     def send_report(report: Mapping[str, Any]) -> None:
         with lock:
             report = {"id": attempt_id, "type": "update", **report}
-            reports.write(_line(report, reported.add))
+            reports.write(_encode_line(report, budget.add))
             reports.flush()
 
     handler = handlers[task["entryPoint"]]
-    context = context_of(task, cancelled, send_report)
+    context = create_context(task, cancelled, send_report)
     outcome: Mapping[str, Any] = {"type": "lease"}
-    if not lease.is_over:
-        outcome = _outcome(handler, context, task, cancelled)
+    if not lease.is_expired:
+        outcome = _call_handler(handler, context, task, cancelled)
     cancels.end()
     with lock:
-        return _line({"id": attempt_id, **outcome})
+        return _encode_line({"id": attempt_id, **outcome})
 
 
-def wait_for_ever() -> None:
-    """Do nothing any more, until the process is killed."""
+def wait_forever() -> None:
+    """Wait until the process is killed."""
     while True:
-        signal.pause()  # It returns whenever a signal has been heard, such as a late cancel.
+        signal.pause()  # It returns after each handled signal, such as a late cancel.
 
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        # The handler may have put anything there, or closed it.
+        # The handler may have replaced or closed it.
         with suppress(Exception):
             stream.flush()
-    _C.fflush(None)  # What libraries in C have printed, too.
+    _C.fflush(None)  # The output of C libraries, too.
 
 
 _C = ctypes.CDLL(None)
 
 
-def _outcome(
+def _call_handler(
     handler: Handler, context: JobRunContext, task: Mapping[str, Any], cancelled: CancelSignal
 ) -> Mapping[str, Any]:
+    """Call a handler, and return the message of its outcome."""
     try:
-        value = _call(handler, context)
-        return returned(value, cancelled)
-    except _raisable() as error:
-        show(error, task)
-        return raised(error, task)
+        return result_message(_call(handler, context), cancelled)
+    except _attempt_errors() as error:
+        print_traceback(error, task)
+        return error_message(error, task)
 
 
-def _raisable() -> tuple[type[BaseException], ...]:
-    """Return what a handler may raise that ends its attempt and not its process.
+def _attempt_errors() -> tuple[type[BaseException], ...]:
+    """Return the errors that end an attempt and not its process.
 
-    What is raised where a cancelled task is awaited is no `Exception`; nobody cancels a handler's
-    tasks here but itself.
+    `CancelledError` is no `Exception`; only the handler itself cancels its tasks here.
     """
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
@@ -513,21 +514,21 @@ def _raisable() -> tuple[type[BaseException], ...]:
 def _call(handler: Handler, context: JobRunContext) -> object:
     value = handler(context)
     if isinstance(value, Awaitable):
-        import asyncio  # noqa: PLC0415 - a third of the start, for those alone who need it
+        import asyncio  # noqa: PLC0415 - it takes a third of the start, and few need it
 
-        return asyncio.run(_awaited(value))
+        return asyncio.run(_await(value))
     return value
 
 
-async def _awaited(value: Awaitable[object]) -> object:
+async def _await(value: Awaitable[object]) -> object:
     return await value
 
 
-def _line(
-    message: Mapping[str, Any], encoded: Callable[[Mapping[str, Any]], str] = encode
+def _encode_line(
+    message: Mapping[str, Any], to_json: Callable[[Mapping[str, Any]], str] = encode
 ) -> bytes:
     try:
-        text = encoded(message)
+        text = to_json(message)
     except NotJsonError as error:
-        text = json.dumps({"id": message.get("id"), **unreadable(error)})
+        text = json.dumps({"id": message.get("id"), **invalid_message(error)})
     return text.encode() + b"\n"

@@ -1,15 +1,14 @@
-"""The program of a shared process: many attempts of one handler package at a time.
+"""The program of a shared process: it runs many attempts of one handler package at a time.
 
-First what is reported of attempts, gathered (`Outbox`); then what handlers print, each line to its
-attempt (`Output`); then attempts side by side (`Attempts`): coroutines share a loop, plain
-functions have threads; last the program.
+First batched reports (`Outbox`); then handlers' output, routed to the attempt that printed it
+(`Output`); then the attempts (`Attempts`): coroutines share an event loop, plain functions run in
+threads; last the program.
 
-Arguments: the handler package as JSON, then the descriptors of tasks and of reports, both JSON
-lines, and of the lease's end. Of the first it takes what `Attempts.obey` knows. To the second it
-says `ready` once, and of each attempt, by the `id` that came with its task: `output`, `update`, and
-how it ended. On SIGTERM it says which attempt blocks the loop, if one does: `{"type": "in_the_way",
-"id", "stack"}`; and `goes_on` once the loop does, for then no attempt blocked it. Then it is
-killed.
+Arguments: the handler package as JSON, then the descriptors of the pipes of orders and of reports,
+both JSON lines, and of the lease's memory. `Attempts.handle` has the orders. The program reports
+`ready` once; then for each attempt, by the `id` of its order, `output`, `update` and its outcome.
+On SIGTERM it reports the attempt that blocks the event loop, if one does: `{"type": "in_the_way",
+"id", "stack"}`; and `goes_on` once the loop runs, as then no attempt blocked it. Then it is killed.
 """
 
 from __future__ import annotations
@@ -34,19 +33,19 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from apphub_jobs.contract import Handler, JobRunContext
-from apphub_jobs.process.handlers import arrange, is_coroutine_function, load
-from apphub_jobs.process.lease import Lease, LeaseIsOverError
+from apphub_jobs.process.handlers import is_coroutine_function, load_handlers, set_up_imports
+from apphub_jobs.process.lease import Lease, LeaseExpiredError
 from apphub_jobs.process.program import (
     CancelSignal,
     NotJsonError,
-    Reported,
-    context_of,
+    ReportBudget,
+    create_context,
     encode,
+    error_message,
+    invalid_message,
     log_to_standard_error,
-    raised,
-    returned,
-    show,
-    unreadable,
+    print_traceback,
+    result_message,
 )
 
 if TYPE_CHECKING:
@@ -55,178 +54,176 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 
-# Reports of attempts: many results in one write, many reports in one line.
+# Reports of attempts: many outcomes in one write, many updates in one line.
 
-GATHER_S = 0.02
-"""How long reports and what is printed wait for more of it."""
+BATCH_S = 0.02
+"""How long updates and output wait for more to send with them."""
 
-LINE_LIMIT_BYTES = 8 * 1_048_576
+MAX_LINE_BYTES = 8 * 1_048_576
 """The longest line that the worker reads."""
 
 PIECE_BYTES = 262_144
-"""What is printed goes in pieces, which escapes make up to six times as long."""
+"""Output is sent in pieces of this size, which JSON escapes make up to six times as long."""
 
 
-PRINTED_LIMIT_BYTES = 32 * 1_048_576
-"""How much of what is printed may wait, of all attempts together: beyond it, it is left out."""
+MAX_WAITING_OUTPUT_BYTES = 32 * 1_048_576
+"""How much output of all attempts together may wait to be sent; more is dropped."""
 
-UNREAD_BYTES = 1_048_576
-"""While the worker has left so much unread, reports and what is printed wait for more of it."""
+MAX_UNREAD_BYTES = 1_048_576
+"""While the worker has not read this much, updates and output wait."""
 
 
 @dataclass
-class _Gathered:
-    """What an attempt has printed and reported, and nobody was told yet."""
+class _Batch:
+    """What an attempt has printed and reported since the last write."""
 
-    printed: list[bytes] = field(default_factory=list)
-    report: dict[str, Any] = field(default_factory=dict)
+    output: list[bytes] = field(default_factory=list)
+    update: dict[str, Any] = field(default_factory=dict)
 
 
 class Outbox:
-    """Writes lines to the worker. Anything may be said in any thread."""
+    """Writes messages of attempts to the worker, in batches. Thread-safe."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, out: asyncio.WriteTransport) -> None:
         self._loop = loop
         self._out = out
         self._lock = threading.Lock()
         self._lines: list[bytes] = []
-        self._gathered: dict[str, _Gathered] = {}
-        self._printed_bytes = 0
-        self._is_due = False
-        self._is_planned = False
+        self._batches: dict[str, _Batch] = {}
+        self._output_bytes = 0
+        self._is_flush_due = False
+        self._is_flush_scheduled = False
 
-    def printed(self, attempt_id: str, content: bytes) -> bool:
-        """Pass on what an attempt has printed, soon; return whether there was room for it."""
+    def add_output(self, attempt_id: str, content: bytes) -> bool:
+        """Send an attempt's output soon; return False if it was dropped, as too much waits."""
         with self._lock:
-            waiting_bytes = self._printed_bytes + len(content)
-            if waiting_bytes > PRINTED_LIMIT_BYTES:
+            waiting_bytes = self._output_bytes + len(content)
+            if waiting_bytes > MAX_WAITING_OUTPUT_BYTES:
                 return False
-            self._printed_bytes = waiting_bytes
-            self._of(attempt_id).printed.append(content)
-            self._plan()
+            self._output_bytes = waiting_bytes
+            self._batch_of(attempt_id).output.append(content)
+            self._schedule_flush()
             return True
 
-    def reported(self, attempt_id: str, report: Mapping[str, Any]) -> None:
-        """Pass on a report, soon, merged with those before."""
+    def add_report(self, attempt_id: str, report: Mapping[str, Any]) -> None:
+        """Send a report soon, merged with those that wait."""
         with self._lock:
-            gathered = self._of(attempt_id).report
+            update = self._batch_of(attempt_id).update
             for part in ("metrics", "context"):
-                gathered[part] = {**gathered.get(part, {}), **report[part]}
-            gathered["logsUrl"] = report["logsUrl"] or gathered.get("logsUrl")
-            self._plan()
+                update[part] = {**update.get(part, {}), **report[part]}
+            update["logsUrl"] = report["logsUrl"] or update.get("logsUrl")
+            self._schedule_flush()
 
-    def ended(self, attempt_id: str, message: Mapping[str, Any]) -> None:
-        """Pass on how an attempt has ended, after all else of it, with whatever ends now."""
-        line = _line(attempt_id, message)
+    def add_outcome(self, attempt_id: str, message: Mapping[str, Any]) -> None:
+        """Send an attempt's outcome at once, after its output and reports."""
+        line = _encode_line(attempt_id, message)
         with self._lock:
-            self._take(attempt_id)
+            self._encode_batch(attempt_id)
             self._lines.append(line)
-            if not self._is_due:
-                self._is_due = True
+            if not self._is_flush_due:
+                self._is_flush_due = True
                 self._loop.call_soon_threadsafe(self._flush)
 
-    def _of(self, attempt_id: str) -> _Gathered:
-        gathered = self._gathered.get(attempt_id)
-        if gathered is None:
-            gathered = self._gathered[attempt_id] = _Gathered()
-        return gathered
+    def _batch_of(self, attempt_id: str) -> _Batch:
+        batch = self._batches.get(attempt_id)
+        if batch is None:
+            batch = self._batches[attempt_id] = _Batch()
+        return batch
 
-    def _plan(self) -> None:
-        if not (self._is_planned or self._is_due):
-            self._is_planned = True
+    def _schedule_flush(self) -> None:
+        if not (self._is_flush_scheduled or self._is_flush_due):
+            self._is_flush_scheduled = True
             self._loop.call_soon_threadsafe(self._flush_later)
 
     def _flush_later(self) -> None:
-        self._loop.call_later(GATHER_S, self._flush)
+        self._loop.call_later(BATCH_S, self._flush)
 
     def _flush(self) -> None:
         with self._lock:
-            self._is_due = False
-            self._is_planned = False
-            self._take_if_read()
-            said = b"".join(self._lines)
+            self._is_flush_due = False
+            self._is_flush_scheduled = False
+            self._encode_batches_unless_unread()
+            lines = b"".join(self._lines)
             self._lines.clear()
-        if said:
-            # What a handler may have written there itself ends before it.
-            self._out.write(b"\n" + said)
+        if lines:
+            # The line feed ends anything that a handler wrote to the pipe itself.
+            self._out.write(b"\n" + lines)
 
-    def _take_if_read(self) -> None:
-        """Take what was gathered, or wait until the worker has read more."""
-        if self._out.get_write_buffer_size() < UNREAD_BYTES:
-            for attempt_id in list(self._gathered):
-                self._take(attempt_id)
-        elif self._gathered:
-            self._plan()
+    def _encode_batches_unless_unread(self) -> None:
+        """Make lines of all batches, or wait until the worker has read more."""
+        if self._out.get_write_buffer_size() < MAX_UNREAD_BYTES:
+            for attempt_id in list(self._batches):
+                self._encode_batch(attempt_id)
+        elif self._batches:
+            self._schedule_flush()
 
-    def _take(self, attempt_id: str) -> None:
-        """Make lines of what an attempt has printed and reported."""
-        gathered = self._gathered.pop(attempt_id, None)
-        if gathered is None:
+    def _encode_batch(self, attempt_id: str) -> None:
+        """Make lines of an attempt's batch, if it has one."""
+        batch = self._batches.pop(attempt_id, None)
+        if batch is None:
             return
-        printed = b"".join(gathered.printed)
-        self._printed_bytes -= len(printed)
-        for start in range(0, len(printed), PIECE_BYTES):
-            piece = printed[start : start + PIECE_BYTES]
-            # Any bytes at all, as the characters of the same numbers.
-            text = piece.decode("latin-1")
-            self._lines.append(_line(attempt_id, {"type": "output", "text": text}))
-        if gathered.report:
-            update = {"type": "update", **gathered.report}
-            self._lines.append(_line(attempt_id, update))
+        output = b"".join(batch.output)
+        self._output_bytes -= len(output)
+        for start in range(0, len(output), PIECE_BYTES):
+            # Latin-1 maps each byte to the character of the same number.
+            text = output[start : start + PIECE_BYTES].decode("latin-1")
+            self._lines.append(_encode_line(attempt_id, {"type": "output", "text": text}))
+        if batch.update:
+            self._lines.append(_encode_line(attempt_id, {"type": "update", **batch.update}))
 
 
-def _line(attempt_id: str, message: Mapping[str, Any]) -> bytes:
+def _encode_line(attempt_id: str, message: Mapping[str, Any]) -> bytes:
     try:
         text = encode({"id": attempt_id, **message})
     except NotJsonError as error:
-        text = json.dumps({"id": attempt_id, **unreadable(error)})
+        text = json.dumps({"id": attempt_id, **invalid_message(error)})
     line = text.encode() + b"\n"
-    if len(line) <= LINE_LIMIT_BYTES:
+    if len(line) <= MAX_LINE_BYTES:
         return line
-    problem = f"a result or report of more than {LINE_LIMIT_BYTES} bytes"
-    told = {"id": attempt_id, "type": "invalid", "message": problem}
-    return json.dumps(told).encode() + b"\n"
+    problem = f"a result or report of more than {MAX_LINE_BYTES} bytes"
+    invalid = {"id": attempt_id, "type": "invalid", "message": problem}
+    return json.dumps(invalid).encode() + b"\n"
 
 
-# What handlers print, each line to the attempt that printed it.
+# Handlers' output, routed to the attempt that printed it.
 #
-# Python's streams and `logging` read a context variable that names the attempt: coroutines have it,
-# and what `asyncio.to_thread` runs for them. All other output (of libraries in C, and of threads
-# and programs that a handler starts) goes to the process's own log.
+# Python's streams and `logging` read a context variable with the attempt's output: coroutines have
+# it, and functions that `asyncio.to_thread` runs for them. All other output (of C libraries, and of
+# threads and programs that a handler starts) goes to the process's own log.
 
-LIMIT_BYTES = 10 * 1_048_576
-"""What is passed on of what one attempt prints; its log keeps no more of it."""
+MAX_OUTPUT_BYTES = 10 * 1_048_576
+"""How much of one attempt's output is sent; its log keeps no more."""
 
 
 class Output:
-    """What one attempt prints.
+    """The output of one attempt.
 
     Attributes:
-        attempt_id: whose it is.
-        left_out: how many bytes came beyond the limits.
+        attempt_id: the attempt's id.
+        dropped_bytes: how much output exceeded the limits.
     """
 
-    def __init__(self, attempt_id: str, pass_on: Callable[[str, bytes], bool]) -> None:
+    def __init__(self, attempt_id: str, send: Callable[[str, bytes], bool]) -> None:
         self.attempt_id = attempt_id
-        self._pass_on = pass_on
-        self._room = LIMIT_BYTES
-        self.left_out = 0
+        self._send = send
+        self._remaining_bytes = MAX_OUTPUT_BYTES
+        self.dropped_bytes = 0
 
-    def add(self, printed: bytes) -> None:
-        """Pass on what there is room for, here and on the way."""
-        kept = printed[: self._room]
-        self._room -= len(kept)
-        self.left_out += len(printed) - len(kept)
-        if kept and not self._pass_on(self.attempt_id, kept):
-            self.left_out += len(kept)
-
-
-PRINTING: ContextVar[Output | None] = ContextVar("PRINTING", default=None)
-"""Of the attempt that goes on here, in its own tasks as well; None where it is nobody's."""
+    def add(self, content: bytes) -> None:
+        """Send output within the limits, and count the rest as dropped."""
+        kept = content[: self._remaining_bytes]
+        self._remaining_bytes -= len(kept)
+        self.dropped_bytes += len(content) - len(kept)
+        if kept and not self._send(self.attempt_id, kept):
+            self.dropped_bytes += len(kept)
 
 
-class _Routed(io.RawIOBase):
-    """A stream that leads to whoever's attempt goes on."""
+CURRENT_OUTPUT: ContextVar[Output | None] = ContextVar("CURRENT_OUTPUT", default=None)
+"""The output of the attempt that this code belongs to; None outside of attempts."""
+
+
+class _RoutedStream(io.RawIOBase):
+    """A stream that writes to the current attempt's output."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -237,64 +234,64 @@ class _Routed(io.RawIOBase):
     def fileno(self) -> int:
         return self._descriptor
 
-    def write(self, printed: ReadableBuffer, /) -> int:
-        content = bytes(printed)
-        output = PRINTING.get()
+    def write(self, buffer: ReadableBuffer, /) -> int:
+        content = bytes(buffer)
+        output = CURRENT_OUTPUT.get()
         if output is None:
             return os.write(self._descriptor, content)
         output.add(content)
         return len(content)
 
 
-def route() -> None:
-    """Let Python's streams lead to the attempts from now on."""
-    sys.stdout = _stream(1)
-    sys.stderr = _stream(2)
+def route_output() -> None:
+    """Route Python's standard output and error to the current attempt's output."""
+    sys.stdout = _routed_stream(1)
+    sys.stderr = _routed_stream(2)
 
 
-def _stream(descriptor: int) -> io.TextIOWrapper:
-    routed = cast("BinaryIO", _Routed(descriptor))
-    # Written through at once: what waited could be taken for somebody else's.
+def _routed_stream(descriptor: int) -> io.TextIOWrapper:
+    routed = cast("BinaryIO", _RoutedStream(descriptor))
+    # Written through at once: buffered text could be routed to another attempt.
     return io.TextIOWrapper(routed, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
-# Attempts side by side: each a task of the loop; a plain function runs in a thread meanwhile.
+# Concurrent attempts: each is a task of the event loop; a plain function runs in a thread besides.
 
-MOST_THREADS = 256
-"""Plain functions that run at a time; further ones wait for a thread."""
+MAX_THREADS = 256
+"""How many plain functions run at a time; further ones wait for a thread."""
 
 _Call = Future[tuple[object, BaseException | None]]
 
 End = Literal["canceled", "timeout"]
-"""Why an attempt is asked to end."""
+"""Why the worker ends an attempt."""
 
 
 class Attempts:
-    """Those that go on in this process, by the ids that the worker gave them."""
+    """The running attempts of this process, by the ids that the worker assigned."""
 
     def __init__(self, handlers: Mapping[str, Handler], outbox: Outbox, lease: Lease) -> None:
         self._handlers = handlers
         self._outbox = outbox
         self._lease = lease
-        self._threads = ThreadPoolExecutor(MOST_THREADS, "attempt")
-        self._going_on: dict[str, _Attempt] = {}
+        self._threads = ThreadPoolExecutor(MAX_THREADS, "attempt")
+        self._running: dict[str, _Attempt] = {}
 
-    def obey(self, order: Mapping[str, Any]) -> None:
-        """Begin an attempt, or ask one to end: `{"id", "task"}` or `{"id", "end"}`."""
+    def handle(self, order: Mapping[str, Any]) -> None:
+        """Start an attempt (`{"id", "task"}`), or end one (`{"id", "end"}`)."""
         attempt_id: str = order["id"]
         if "task" in order:
             attempt = _Attempt(attempt_id, self._outbox, self._threads, self._lease)
-            self._going_on[attempt_id] = attempt
-            attempt.begin(self._handlers, order["task"], self._forget)
-        elif attempt_id in self._going_on:
-            self._going_on[attempt_id].end(order["end"])
+            self._running[attempt_id] = attempt
+            attempt.start(self._handlers, order["task"], self._remove)
+        elif attempt_id in self._running:
+            self._running[attempt_id].end(order["end"])
 
-    def _forget(self, attempt_id: str) -> None:
-        del self._going_on[attempt_id]
+    def _remove(self, attempt_id: str) -> None:
+        del self._running[attempt_id]
 
 
 class _Attempt:
-    """One attempt, from its task to what is said of its end."""
+    """One attempt, from its task to its outcome."""
 
     task: asyncio.Task[None] | None = None
 
@@ -306,133 +303,132 @@ class _Attempt:
         self._threads = threads
         self._lease = lease
         self._cancelled = CancelSignal()
-        self._reported = Reported()
-        self._output = Output(attempt_id, outbox.printed)
-        self._asked: End | None = None
-        self._called: _Call | None = None
-        self._unreadable: Mapping[str, Any] | None = None
-        self._told: Mapping[str, Any] = {}
+        self._report_budget = ReportBudget()
+        self._output = Output(attempt_id, outbox.add_output)
+        self._requested_end: End | None = None
+        self._call: _Call | None = None
+        self._invalid_report: Mapping[str, Any] | None = None
+        self._job_task: Mapping[str, Any] = {}
 
-    def begin(
+    def start(
         self,
         handlers: Mapping[str, Handler],
         task: Mapping[str, Any],
-        forget: Callable[[str], None],
+        on_end: Callable[[str], None],
     ) -> None:
-        """Let it go on in the background."""
-        self._told = task
-        running = self._run(handlers, task)
-        # Here is no service: what comes of it is told by the attempt itself.
-        self.task = asyncio.get_running_loop().create_task(running)
-        self.task.add_done_callback(self._tell_unless_told)
-        self.task.add_done_callback(lambda _: forget(self._id))
+        """Start the attempt as a task of the event loop."""
+        self._job_task = task
+        # This process has no supervised tasks: the attempt reports its own outcome.
+        self.task = asyncio.get_running_loop().create_task(self._run(handlers, task))
+        self.task.add_done_callback(self._report_unreported_end)
+        self.task.add_done_callback(lambda _: on_end(self._id))
 
     def end(self, why: End) -> None:
-        """Ask it to end, once: a coroutine is cancelled, a plain function can look for it."""
-        if self._asked is not None:
+        """End the attempt, once: a coroutine is cancelled, a plain function gets the signal."""
+        if self._requested_end is not None:
             return
-        self._asked = why
+        self._requested_end = why
         self._cancelled.set()
-        if self._called is not None:
-            # Only where it still waits for a thread; it ends as a coroutine does.
-            self._called.cancel()
+        if self._call is not None:
+            # This takes effect only while it waits for a thread; it then ends as a coroutine does.
+            self._call.cancel()
         elif self.task is not None:
             self._cancelled.was_seen = True
             self.task.cancel()
 
-    def _tell_unless_told(self, task: asyncio.Task[None]) -> None:
-        """Say how it ended if it could not itself, so that nobody waits for it for ever."""
+    def _report_unreported_end(self, task: asyncio.Task[None]) -> None:
+        """Report the outcome if `_run` could not, so that the worker does not wait for it."""
         if task.cancelled():  # Before its first step.
-            self._outbox.ended(self._id, {"type": self._asked})
+            self._outbox.add_outcome(self._id, {"type": self._requested_end})
             return
         error = task.exception()
         if error is not None:
-            self._outbox.ended(self._id, raised(error, self._told))
+            self._outbox.add_outcome(self._id, error_message(error, self._job_task))
 
     async def _run(self, handlers: Mapping[str, Handler], task: Mapping[str, Any]) -> None:
-        PRINTING.set(self._output)
+        CURRENT_OUTPUT.set(self._output)
         message = await self._outcome(handlers, task)
-        _end_if_forked()
-        told = {**message, "leftOut": self._output.left_out}
-        self._outbox.ended(self._id, told)
+        _exit_if_forked()
+        dropped_bytes = self._output.dropped_bytes
+        self._outbox.add_outcome(self._id, {**message, "leftOut": dropped_bytes})
 
     async def _outcome(
         self, handlers: Mapping[str, Handler], task: Mapping[str, Any]
     ) -> Mapping[str, Any]:
+        """Call the handler, and return the message of its outcome."""
         try:
-            context = context_of(task, self._cancelled, self._report)
-            # It may have been removed from its module since it was offered.
-            value = await self._value(handlers[task["entryPoint"]], context)
-        except LeaseIsOverError:
+            context = create_context(task, self._cancelled, self._report)
+            # The lookup fails if the handler was removed from its module since the probe.
+            value = await self._call_handler(handlers[task["entryPoint"]], context)
+        except LeaseExpiredError:
             return {"type": "lease"}
         except SystemExit as error:
-            message = _exited(error)
+            message = _exit_message(error)
         except asyncio.CancelledError as error:
-            message = raised(error, task)
-            if self._asked is not None:
-                return {"type": self._asked}
-        except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its attempt
-            show(error, task)
-            message = raised(error, task)
+            message = error_message(error, task)
+            if self._requested_end is not None:
+                return {"type": self._requested_end}
+        except Exception as error:  # noqa: BLE001 - any error of a handler ends its attempt
+            print_traceback(error, task)
+            message = error_message(error, task)
         else:
-            message = returned(value, self._cancelled)
-        if self._asked == "timeout":
+            message = result_message(value, self._cancelled)
+        if self._requested_end == "timeout":
             return {"type": "timeout"}
-        return self._unreadable or message
+        return self._invalid_report or message
 
-    async def _value(self, handler: Handler, context: JobRunContext) -> object:
+    async def _call_handler(self, handler: Handler, context: JobRunContext) -> object:
         if is_coroutine_function(handler):
             self._lease.check()
             value = handler(context)
         else:
-            value = await self._in_thread(handler, context)
+            value = await self._call_in_thread(handler, context)
         if isinstance(value, Awaitable):
             value = await value
         return value
 
-    async def _in_thread(self, handler: Handler, context: JobRunContext) -> object:
-        calling = copy_context().run
-        self._called = self._threads.submit(calling, _call, handler, context, self._lease)
-        value, error = await asyncio.wrap_future(self._called)
-        self._called = None
+    async def _call_in_thread(self, handler: Handler, context: JobRunContext) -> object:
+        run = copy_context().run
+        self._call = self._threads.submit(run, _capture_call, handler, context, self._lease)
+        value, error = await asyncio.wrap_future(self._call)
+        self._call = None
         if error is not None:
             raise error
         return value
 
     def _report(self, report: Mapping[str, Any]) -> None:
         try:
-            text = self._reported.add(report)
+            text = self._report_budget.add(report)
         except NotJsonError as error:
-            self._unreadable = unreadable(error)
+            self._invalid_report = invalid_message(error)
             raise
-        plain: dict[str, Any] = json.loads(text)
-        self._outbox.reported(self._id, plain)
+        self._outbox.add_report(self._id, json.loads(text))
 
 
-def _call(
+def _capture_call(
     handler: Handler, context: JobRunContext, lease: Lease
 ) -> tuple[object, BaseException | None]:
-    """Return what the handler returns, or raises: a future would not take each error."""
+    """Call a handler, and return its value and its error: a future does not accept every error."""
     try:
-        lease.check()  # It may have waited for a thread.
+        lease.check()  # The call may have waited for a thread.
         value = handler(context)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - raised again where it is told
-        _end_if_forked()
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the event loop raises it again
+        _exit_if_forked()
         return None, error
-    _end_if_forked()
+    _exit_if_forked()
     return value, None
 
 
-_OWN_NUMBER = os.getpid()
+_OWN_PID = os.getpid()
 
 
-def _end_if_forked() -> None:
-    """End a fork that came out of its handler: it would go on with the attempts of all others."""
-    if os.getpid() != _OWN_NUMBER:
+def _exit_if_forked() -> None:
+    """Exit in a fork that returned from its handler: it would run the attempts of all others."""
+    if os.getpid() != _OWN_PID:
         os._exit(1)
 
 
-def _exited(error: SystemExit) -> Mapping[str, Any]:
+def _exit_message(error: SystemExit) -> Mapping[str, Any]:
     code = error.code
     if code is None:
         code = 0
@@ -446,97 +442,99 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 def main() -> None:
-    """Load the handlers, and run what comes until nobody gives any more."""
+    """Load the handlers, and run attempts until the worker closes the pipe of orders."""
     package: dict[str, Any] = json.loads(sys.argv[1])
-    tasks, reports = int(sys.argv[2]), int(sys.argv[3])
-    for descriptor in (tasks, reports):
+    orders, reports = int(sys.argv[2]), int(sys.argv[3])
+    for descriptor in (orders, reports):
         os.set_inheritable(descriptor, False)
     lease = Lease(int(sys.argv[4]))
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Nothing is in anybody's way yet.
-    _adopt_nobody()
-    arrange(package["directories"], package["shown"])
-    route()
-    faulthandler.enable(2)  # Of a crash, its log has at least where it was.
-    handlers = load(package["modules"], package["commands"])
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # No attempt can block the event loop yet.
+    _disable_subreaper()
+    set_up_imports(package["directories"], package["shown"])
+    route_output()
+    faulthandler.enable(2)  # A crash leaves its stack in the log.
+    handlers = load_handlers(package["modules"], package["commands"])
     log_to_standard_error()
-    # What is here now never becomes garbage, and need not be looked through again and again.
+    # What is loaded by now never becomes garbage, so collections can skip it.
     gc.freeze()
-    _go_on_until_done(_serve(handlers, tasks, reports, lease))
+    _run_until_done(_serve(handlers, orders, reports, lease))
 
 
-def _adopt_nobody() -> None:
-    """Leave to the supervisor what descendants leave behind: it clears that away once it has ended.
+def _disable_subreaper() -> None:
+    """Leave orphaned descendants to the supervisor, which reaps them.
 
-    Here nobody could, for whoever has started a process waits for it. Days of attempts that each
-    leave something would use up the numbers of processes.
+    This process cannot reap: it would take exit codes that handlers wait for. Over days, unreaped
+    processes would exhaust the process ids.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0)
 
 
-def _go_on_until_done(serving: Coroutine[Any, Any, None]) -> None:
-    """Run the loop, also past what `sys.exit` in a handler's own task makes of it.
+def _run_until_done(serving: Coroutine[Any, Any, None]) -> None:
+    """Run the event loop, and continue it when `sys.exit` in a handler's own task stops it.
 
-    Such a task leaves the loop; whoever awaits it is told as well.
+    The handler that awaits such a task gets the `SystemExit` as well.
     """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    # Whatever it raises is raised by the loop below.
-    going_on = loop.create_task(serving)
-    while not going_on.done():
+    # `run_until_complete` raises any error of this task.
+    task = loop.create_task(serving)
+    while not task.done():
         with suppress(SystemExit, KeyboardInterrupt):
-            loop.run_until_complete(going_on)
+            loop.run_until_complete(task)
 
 
-async def _serve(handlers: Mapping[str, Handler], tasks: int, reports: int, lease: Lease) -> None:
+async def _serve(handlers: Mapping[str, Handler], orders: int, reports: int, lease: Lease) -> None:
     loop = asyncio.get_running_loop()
     out, _ = await loop.connect_write_pipe(
         asyncio.BaseProtocol, os.fdopen(reports, "wb", buffering=0)
     )
-    _tell_on_sigterm(loop, out, reports)
-    orders = _Orders(Attempts(handlers, Outbox(loop, out), lease))
-    await loop.connect_read_pipe(lambda: orders, os.fdopen(tasks, "rb", buffering=0))
+    _report_blocker_on_sigterm(loop, out, reports)
+    reader = _OrderReader(Attempts(handlers, Outbox(loop, out), lease))
+    await loop.connect_read_pipe(lambda: reader, os.fdopen(orders, "rb", buffering=0))
     out.write(b'{"type": "ready"}\n')
-    await orders.ended.wait()
-    os._exit(0)  # The worker is gone; its supervisor ends all that is left.
+    await reader.is_closed.wait()
+    os._exit(0)  # The worker is gone; its supervisor kills all that still runs.
 
 
-class _Orders(asyncio.Protocol):
-    """Lines from the worker, as they come."""
+class _OrderReader(asyncio.Protocol):
+    """Handles the worker's orders, which are JSON lines, as they arrive."""
 
     def __init__(self, attempts: Attempts) -> None:
-        self.ended = asyncio.Event()
+        self.is_closed = asyncio.Event()
         self._attempts = attempts
-        self._received = b""
+        self._unfinished = b""
 
     def data_received(self, data: bytes) -> None:
-        *lines, self._received = (self._received + data).split(b"\n")
+        *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         for line in lines:
-            self._attempts.obey(json.loads(line))
+            self._attempts.handle(json.loads(line))
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self.ended.set()
+        self.is_closed.set()
 
 
-def _tell_on_sigterm(
+def _report_blocker_on_sigterm(
     loop: asyncio.AbstractEventLoop, out: asyncio.WriteTransport, reports: int
 ) -> None:
-    def tell(number: int, frame: FrameType | None) -> None:
+    """Install the handler of SIGTERM, which reports the attempt that blocks the event loop."""
+
+    def report_blocker(number: int, frame: FrameType | None) -> None:
         del number
         loop.call_soon_threadsafe(out.write, b'{"type": "goes_on"}\n')
-        # Python calls this in the context of whatever step it interrupts.
-        interrupted = PRINTING.get()
+        # Python runs a signal handler in the context of the code that it interrupts.
+        interrupted = CURRENT_OUTPUT.get()
         if interrupted is None:
             return
         stack = "".join(traceback.format_stack(frame))
-        told = {"type": "in_the_way", "id": interrupted.attempt_id, "stack": stack}
-        line = b"\n" + json.dumps(told).encode() + b"\n"
+        message = {"type": "in_the_way", "id": interrupted.attempt_id, "stack": stack}
+        line = b"\n" + json.dumps(message).encode() + b"\n"
         with suppress(OSError):
-            # Past the loop, which is stuck. It may break a line that is half written: what that
-            # one says is lost, as all is that has not been said by now.
+            # Written past the event loop, which is blocked. It may break a line that is half
+            # written: that line is lost, as is everything that still waits.
             os.write(reports, line)
 
-    signal.signal(signal.SIGTERM, tell)
-    # C that never returns to Python hears nothing: the log has at least where it was called.
+    signal.signal(signal.SIGTERM, report_blocker)
+    # C code that never returns to Python runs no signal handler: the log gets the Python stack.
     faulthandler.register(signal.SIGTERM, file=2, chain=True)

@@ -1,7 +1,7 @@
-"""For tests of jobs: `call` runs one in the test's own process, `service` is a real service.
+"""Tests of jobs: `call` runs a job in the test's process, `service` is a fixture with a service.
 
-`pytest_plugins = ["apphub_jobs.testing"]` in the root's `conftest.py` gives the fixture `service`.
-All of it stands in `service.py`.
+`pytest_plugins = ["apphub_jobs.testing"]` in the root `conftest.py` provides the fixture
+`service`. Everything is in `service.py`.
 """
 
 from apphub_jobs.testing.service import (

@@ -1,8 +1,8 @@
-"""A service for tests: launch, wait, move the clock, and check what was launched.
+"""A service for tests: launch, wait, advance the clock, and assert launches.
 
-First calls of jobs in the test's own process, whose arguments and results go through JSON as in a
-run (`call`, `acall`); then the process of a test service; then `JobService`; last the fixtures for
-pytest: one real service a session, emptied for each test.
+First calls of jobs in the test's process, whose arguments and results are converted to JSON and
+back as in a run (`call`, `acall`); then the process of a test service; then `JobService`; last the
+fixtures for pytest: one real service for a session, emptied for each test.
 """
 
 import asyncio
@@ -28,14 +28,14 @@ from apphub_jobs.client import Client, Run
 from apphub_jobs.client.documents import RunStatus
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
 from apphub_jobs.details import DefinitionDetails, RunDetails
-from apphub_jobs.process.program import Reported, encode
+from apphub_jobs.process.program import ReportBudget, encode
 from apphub_jobs.typed.job import Job
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 RUN_ID = "00000000-0000-7000-8000-000000000000"
-"""The id of a run that there is not."""
+"""The id of the run in contexts of `call`."""
 
 
 @overload
@@ -43,10 +43,10 @@ def call(job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> R: ...
 @overload
 def call(job: Callable[[JobRunContext], Any], /, **parameters: Json) -> Any: ...
 def call(job: Job[..., Any] | Handler, /, *args: Any, **parameters: Any) -> Any:
-    """Call a job, and return its result, as a client would have it.
+    """Call a job, and return its result, as a client would get it.
 
-    The arguments are validated and converted as in a run. An `async def` is run to its end; in a
-    test that awaits use `acall`.
+    The arguments are validated and converted as in a run. An `async def` function runs in a new
+    event loop; in an asynchronous test use `acall`.
 
     Args:
         job: a function under `@job`, or a plain handler.
@@ -54,14 +54,14 @@ def call(job: Job[..., Any] | Handler, /, *args: Any, **parameters: Any) -> Any:
         **parameters: the parameters by name.
 
     Raises:
-        PermanentError: the parameters do not fit; besides, whatever the job raises.
-        NotJsonError: the result cannot be JSON; the message tells the place.
+        PermanentError: the parameters do not fit. Errors of the job are raised as they are.
+        NotJsonError: the result cannot be JSON; the message has the path.
     """
-    handler, context = _prepared(job, args, parameters)
-    returned = handler(context)
-    if isinstance(returned, Awaitable):
-        returned = asyncio.run(_awaited(returned))
-    return _result(job, returned)
+    handler, context = _prepare(job, args, parameters)
+    value = handler(context)
+    if isinstance(value, Awaitable):
+        value = asyncio.run(_await(value))
+    return _result(job, value)
 
 
 @overload
@@ -69,25 +69,25 @@ async def acall(job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> R: 
 @overload
 async def acall(job: Callable[[JobRunContext], Any], /, **parameters: Json) -> Any: ...
 async def acall(job: Job[..., Any] | Handler, /, *args: Any, **parameters: Any) -> Any:
-    """Do the same as `call` in a test that awaits."""
-    handler, context = _prepared(job, args, parameters)
-    returned = handler(context)
-    if isinstance(returned, Awaitable):
-        returned = await returned
-    return _result(job, returned)
+    """Call a job as `call` does, in an asynchronous test."""
+    handler, context = _prepare(job, args, parameters)
+    value = handler(context)
+    if isinstance(value, Awaitable):
+        value = await value
+    return _result(job, value)
 
 
-async def _awaited(returned: Awaitable[object]) -> object:
-    return await returned
+async def _await(value: Awaitable[object]) -> object:
+    return await value
 
 
-def _prepared(
+def _prepare(
     job: Job[..., Any] | Handler, args: tuple[Any, ...], parameters: Mapping[str, Any]
 ) -> tuple[Handler, JobRunContext]:
     if not isinstance(job, Job):
         return job, _context({}, _through_json(parameters))
-    given = job.parameters(*args, **parameters)
-    return job.handler(), _context(job.definition, _through_json(given))
+    json_parameters = _through_json(job.parameters(*args, **parameters))
+    return job.handler(), _context(job.definition, json_parameters)
 
 
 def _context(definition: Mapping[str, Json], parameters: Mapping[str, Json]) -> JobRunContext:
@@ -100,7 +100,7 @@ def _context(definition: Mapping[str, Json], parameters: Mapping[str, Json]) -> 
         "maxAttempts": policy.get("maxAttempts", 1),
         "context": {},
     }
-    known = {
+    details = {
         "name": slug,
         "type": "batch",
         "entryPoint": slug,
@@ -112,13 +112,13 @@ def _context(definition: Mapping[str, Json], parameters: Mapping[str, Json]) -> 
         "slug": slug,
         "version": 1,
     }
-    reported = Reported()
+    budget = ReportBudget()
 
     def send_report(report: Mapping[str, Json]) -> None:
-        reported.add(report)
+        budget.add(report)
 
     return JobRunContext(
-        definition=DefinitionDetails(known),
+        definition=DefinitionDetails(details),
         run=RunDetails(run),
         parameters=parameters,
         inputs={},
@@ -130,14 +130,14 @@ def _context(definition: Mapping[str, Json], parameters: Mapping[str, Json]) -> 
     )
 
 
-def _result(job: Job[..., Any] | Handler, returned: object) -> Any:
-    """Return what a client would make of what was returned."""
-    if not isinstance(returned, JobResult):
-        return _through_json({"result": returned})["result"]
-    result = _through_json({"result": returned.result})["result"]
-    if isinstance(job, Job) and not job.returns_job_result and returned.status == "succeeded":
+def _result(job: Job[..., Any] | Handler, value: object) -> Any:
+    """Return a handler's value as a client would get it."""
+    if not isinstance(value, JobResult):
+        return _through_json({"result": value})["result"]
+    result = _through_json({"result": value.result})["result"]
+    if isinstance(job, Job) and not job.returns_job_result and value.status == "succeeded":
         return job.result(result)
-    return replace(returned, result=result)
+    return replace(value, result=result)
 
 
 def _through_json(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,25 +145,25 @@ def _through_json(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 READY = "ready "
-"""What the line begins with that tells the address."""
+"""The beginning of the line in which the service prints its address."""
 
 STOP_S = 60.0
 
-TOLD_LINES = 20
+LOG_TAIL_LINES = 20
 
 
 class ServiceError(RuntimeError):
-    """The service did not start; the message has what it said."""
+    """The service did not start; the message has the end of its log."""
 
 
 @contextmanager
 def running(directory: Path, handlers: Sequence[str]) -> Iterator[str]:
-    """Run a service, and give its address. It ends with this process, however that ends.
+    """Run a service, and yield its address. It ends with this process, however that ends.
 
     Raises:
         ServiceError: it did not start.
     """
-    lifeline, held = os.pipe()
+    lifeline, kept_open = os.pipe()
     log = directory / "service.log"
     with log.open("wb") as errors:
         process = subprocess.Popen(  # noqa: S603 - the service's own program
@@ -177,10 +177,10 @@ def running(directory: Path, handlers: Sequence[str]) -> Iterator[str]:
         )
     os.close(lifeline)
     try:
-        yield _address(process, log)
+        yield _wait_for_address(process, log)
     finally:
-        os.close(held)
-        _end(process)
+        os.close(kept_open)
+        _stop(process)
 
 
 def _command(directory: Path, handlers: Sequence[str]) -> list[str]:
@@ -192,33 +192,33 @@ def _command(directory: Path, handlers: Sequence[str]) -> list[str]:
 
 
 def _environment(lifeline: int) -> dict[str, str]:
-    """Let handlers find the modules that tests find."""
+    """Return the environment in which handlers can import the modules that tests can."""
     own = [entry for entry in sys.path if entry and not _is_installed(entry)]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(own), "APPHUB_LIFELINE_FD": str(lifeline)}
 
 
 _INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-"""Where Python and this environment keep their packages."""
+"""The directories of installed packages."""
 
 
 def _is_installed(entry: str) -> bool:
-    return any(Path(entry).is_relative_to(place) for place in _INSTALLED)
+    return any(Path(entry).is_relative_to(directory) for directory in _INSTALLED)
 
 
-def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+def _wait_for_address(process: "subprocess.Popen[bytes]", log: Path) -> str:
     for line in process.stdout or ():
         text = line.decode().strip()
         if text.startswith(READY):
             return text.removeprefix(READY)
     process.wait()
     lines = log.read_text(errors="replace").splitlines()
-    told = "\n".join(lines[-TOLD_LINES:])
-    msg = f"the test service ended with code {process.returncode}:\n{told}"
+    tail = "\n".join(lines[-LOG_TAIL_LINES:])
+    msg = f"the test service ended with code {process.returncode}:\n{tail}"
     raise ServiceError(msg)
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Stop the service, and whatever it runs at once."""
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """Stop the service, and its running attempts at once."""
     for _ in range(2):
         with suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
@@ -231,19 +231,19 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
         process.stdout.close()
 
 
-PATIENCE_S = 60.0
-"""How long is waited at most for what should come soon."""
+WAIT_TIMEOUT_S = 60.0
+"""The maximum wait for a run that should end soon."""
 
-LOOK_AGAIN_S = 0.05
+POLL_INTERVAL_S = 0.05
 
 UNFINISHED: Sequence[RunStatus] = ("pending", "running")
 
 
 class JobService:
-    """A real service of the session, empty when a test begins.
+    """The session's service, empty when a test begins.
 
     Attributes:
-        client: for everything else that clients do.
+        client: a client of the service, for everything else.
     """
 
     def __init__(self, client: Client) -> None:
@@ -258,10 +258,10 @@ class JobService:
     def launch(self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> Run[R]: ...
     @overload
     def launch(
-        self, job: str, given: Mapping[str, Json] = ..., /, **parameters: Json
+        self, job: str, mapping: Mapping[str, Json] = ..., /, **parameters: Json
     ) -> Run[Json]: ...
     def launch(self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any) -> Run[Any]:
-        """Launch a run, and return it at once. A decorated job is registered before, if need be."""
+        """Launch a run, and return at once; a decorated job is registered if it is not yet."""
         if isinstance(job, Job):
             self.apply(job)
         launched: Run[Any] = self.client.launch(job, *args, **parameters)
@@ -275,39 +275,39 @@ class JobService:
     def run(self, job: Job[P, R], /, *args: P.args, **parameters: P.kwargs) -> Run[R]: ...
     @overload
     def run(
-        self, job: str, given: Mapping[str, Json] = ..., /, **parameters: Json
+        self, job: str, mapping: Mapping[str, Json] = ..., /, **parameters: Json
     ) -> Run[Json]: ...
     def run(self, job: Job[..., Any] | str, /, *args: Any, **parameters: Any) -> Run[Any]:
-        """Launch a run, and return it once it has ended, however it ended.
+        """Launch a run, wait until it has ended, however it ended, and return it.
 
         Raises:
-            WaitTimeoutError: it waits, perhaps for a back-off: `launch` it, and `advance`.
+            WaitTimeoutError: the run waits, perhaps for a back-off: use `launch` and `advance`.
         """
         launched: Run[Any] = self.launch(job, *args, **parameters)
-        launched.wait(PATIENCE_S)
+        launched.wait(WAIT_TIMEOUT_S)
         return launched
 
     def apply(self, job: Job[..., Any]) -> None:
-        """Register a decorated job, once a test."""
+        """Register a decorated job, once for each test."""
         if job.slug not in self._applied:
             self.client.apply(job)
             self._applied.add(job.slug)
 
-    def drain(self, timeout: float = PATIENCE_S) -> None:
-        """Wait until nothing runs and nothing is due; what is due later stays.
+    def drain(self, timeout: float = WAIT_TIMEOUT_S) -> None:
+        """Wait until no run is running or due; runs that are due later stay pending.
 
         Raises:
-            TimeoutError: something still runs or is due; the message names it.
+            TimeoutError: runs are still running or due; the message names them.
         """
         until = monotonic() + timeout
         while busy := self._busy():
             if monotonic() > until:
                 msg = f"after {timeout:g} s there is still {', '.join(busy)}"
                 raise TimeoutError(msg)
-            sleep(LOOK_AGAIN_S)
+            sleep(POLL_INTERVAL_S)
 
     def _busy(self) -> list[str]:
-        """Return what runs or is due."""
+        """Return a description of each run that is running or due."""
         unfinished = [run.document for run in self.client.runs(status=UNFINISHED)]
         now = self.now
         return [
@@ -318,23 +318,23 @@ class JobService:
 
     @property
     def now(self) -> datetime:
-        """The present, as all decisions of the service see it."""
-        return _present(self.client.request("GET", "/testing/clock"))
+        """The present time by the service's clock."""
+        return _parse_now(self.client.request("GET", "/testing/clock"))
 
     def advance(
         self, *, days: float = 0, hours: float = 0, minutes: float = 0, seconds: float = 0
     ) -> datetime:
-        """Move the service's clock on, and return the new present.
+        """Advance the service's clock, and return the new time.
 
-        Delays, back-offs, start deadlines and timeouts that are over then are dealt with at once:
-        `drain` or wait for the run. Handlers' own clocks stay.
+        Delays, back-offs, start deadlines and timeouts that have passed then take effect at once:
+        `drain`, or wait for the run. Clocks in handlers do not change.
         """
         by = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
         by_ms = round(by.total_seconds() * 1_000)
-        return _present(self.client.request("POST", "/testing/clock", body={"byMs": by_ms}))
+        return _parse_now(self.client.request("POST", "/testing/clock", body={"byMs": by_ms}))
 
     def empty(self) -> None:
-        """Remove all runs, jobs and events, and put the clock right; a new test finds it so."""
+        """Remove all runs, jobs and events, and reset the clock, as before each test."""
         self.client.request("POST", "/testing/empty")
         self._applied.clear()
 
@@ -345,25 +345,24 @@ class JobService:
         times: int | None = None,
         parameters: Mapping[str, Json] | None = None,
     ) -> None:
-        """Check that a job was launched, by whomever.
+        """Assert that a job was launched, by this test or by another run.
 
         Args:
             job: a decorated job, or a slug.
-            times: how often; by default at least once.
-            parameters: only launches with these count; others that they had are of no matter.
+            times: how many times. Default: at least once.
+            parameters: count only launches with these parameters; they may have others besides.
 
         Raises:
             AssertionError: it was not; the message shows its launches.
         """
         slug = _slug(job)
         launches = [run.document.parameters for run in self.client.runs(job=slug)]
-        matching = [given for given in launches if _has(given, parameters or {})]
-        count = len(matching)
+        count = sum(_includes(actual, parameters or {}) for actual in launches)
         if count == times or (times is None and count):
             return
-        wanted = "at least once" if times is None else f"{times} times"
+        expected = "at least once" if times is None else f"{times} times"
         msg = (
-            f"{slug} should have been launched {wanted} with {dict(parameters or {})},"
+            f"{slug} should have been launched {expected} with {dict(parameters or {})},"
             f" but was {count} times; its launches, the newest first: {launches}"
         )
         raise AssertionError(msg)
@@ -375,18 +374,18 @@ def _slug(job: Job[..., Any] | str) -> str:
     return job
 
 
-def _has(given: Mapping[str, Json], wanted: Mapping[str, Json]) -> bool:
+def _includes(actual: Mapping[str, Json], expected: Mapping[str, Json]) -> bool:
     missing = object()
-    return all(given.get(name, missing) == value for name, value in wanted.items())
+    return all(actual.get(name, missing) == value for name, value in expected.items())
 
 
-def _present(answer: Json) -> datetime:
+def _parse_now(answer: Json) -> datetime:
     return datetime.fromisoformat(answer["data"]["now"])
 
 
 @pytest.fixture(scope="session")
 def apphub_handlers() -> Sequence[str]:
-    """Name the modules of the jobs; define a fixture of this name in your `conftest.py`."""
+    """Return the modules of the jobs; override this fixture in your `conftest.py`."""
     return ()
 
 
@@ -394,7 +393,7 @@ def apphub_handlers() -> Sequence[str]:
 def apphub_process(
     apphub_handlers: Sequence[str], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Give the address of a service that all tests of the session share."""
+    """Yield the address of the service that all tests of the session share."""
     directory = tmp_path_factory.mktemp("apphub")
     with running(directory, apphub_handlers) as url:
         yield url
@@ -402,7 +401,7 @@ def apphub_process(
 
 @pytest.fixture
 def service(apphub_process: str) -> Iterator[JobService]:
-    """Give an empty service, whose clock stands at the real present."""
+    """Yield the service, empty and with its clock at the real time."""
     with Client(apphub_process, timeout=60) as client:
         service = JobService(client)
         service.empty()

@@ -1,7 +1,7 @@
-"""A job: a function, what its definition says, and how a run calls it.
+"""A job: a function, its definition, and the handler that calls it.
 
-First durations as people write them, then the options of a definition (`JobOptions`), then the jobs
-(`SyncJob`, `AsyncJob`), then the decorator `job`, which makes them of functions.
+First durations, then the options of a definition (`JobOptions`), then the jobs (`SyncJob`,
+`AsyncJob`), then the decorator `job`, which makes them of functions.
 """
 
 import inspect
@@ -27,13 +27,16 @@ from typing import (
 )
 
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
-from apphub_jobs.typed.reading import JobDefinitionError, PlainSignature, Reading, read
+from apphub_jobs.typed.reading import (
+    FunctionSignature,
+    JobDefinitionError,
+    PlainSignature,
+    read_signature,
+)
 
 if TYPE_CHECKING:
     from apphub_jobs.typed.signature import TypedSignature
 
-
-# Durations as people write them: `"30s"`, `"1h30m"`, seconds as a number, a `timedelta`.
 
 Duration = str | float | timedelta
 """`"500ms"`, `"30s"`, `"5m"`, `"1h30m"`, `"2d"`; a number of seconds; or a `timedelta`."""
@@ -46,26 +49,26 @@ def milliseconds(duration: Duration) -> int:
     """Return a duration in whole milliseconds.
 
     Raises:
-        ValueError: it is none; the message says how to write one.
+        ValueError: it is no duration; the message says how to write one.
     """
     if isinstance(duration, timedelta):
         return round(duration.total_seconds() * 1_000)
     if isinstance(duration, int | float) and not isinstance(duration, bool):
-        return _whole(duration, duration * 1_000)
+        return _round_ms(duration, duration * 1_000)
     if isinstance(duration, str) and re.fullmatch(f"(?:{_PART})+", duration):
         parts = re.findall(_PART, duration)
         total_ms = sum(float(number) * _UNITS_MS[unit] for number, unit in parts)
-        return _whole(duration, total_ms)
-    raise _none(duration)
+        return _round_ms(duration, total_ms)
+    raise _invalid_duration(duration)
 
 
-def _whole(duration: Duration, duration_ms: float) -> int:
+def _round_ms(duration: Duration, duration_ms: float) -> int:
     if not isfinite(duration_ms):
-        raise _none(duration)
+        raise _invalid_duration(duration)
     return round(duration_ms)
 
 
-def _none(duration: Duration) -> ValueError:
+def _invalid_duration(duration: Duration) -> ValueError:
     msg = (
         f"{duration!r} is no duration: write '500ms', '30s', '5m', '1h30m', '2d',"
         " a number of seconds, or a timedelta"
@@ -84,7 +87,7 @@ OnConflict = Literal["keep", "replace"]
 
 @dataclass(frozen=True, kw_only=True)
 class JobOptions:
-    """The arguments of `job`, whose documentation tells what each means."""
+    """The arguments of `job`, whose docstring explains them."""
 
     slug: str
     name: str
@@ -117,10 +120,10 @@ class JobOptions:
     metadata: Mapping[str, Json] | None
 
     def fields(self, description: str) -> dict[str, Json]:
-        """Return them as a definition has them; what was not said is left out.
+        """Return the fields of the definition, without those that have their defaults.
 
         Raises:
-            ValueError: one is wrong by itself; the service judges the rest.
+            ValueError: an option is invalid by itself; the service checks the rest.
         """
         fields = {
             "slug": self.slug,
@@ -132,7 +135,7 @@ class JobOptions:
             "priority": self.priority or None,
             "maxConcurrentRuns": self.max_concurrent_runs,
             "concurrencyKey": self.concurrency_key,
-            "concurrencyLimit": _unless(self.concurrency_limit, 1),
+            "concurrencyLimit": _none_if_default(self.concurrency_limit, 1),
             "rateLimit": self._rate_limit(),
             "fairnessKey": self.fairness_key,
             "unique": self._unique(),
@@ -143,7 +146,7 @@ class JobOptions:
             "isolation": None if self.isolation == "process" else self.isolation,
             "metadata": self._metadata(description),
         }
-        return _given(fields)
+        return _without_none(fields)
 
     def _retry_policy(self) -> dict[str, Json] | None:
         if self.retries < 0:
@@ -158,7 +161,7 @@ class JobOptions:
             "maxDelayMs": _milliseconds("max_retry_delay", self.max_retry_delay),
             "jitter": self.retry_jitter,
         }
-        return _given(policy)
+        return _without_none(policy)
 
     def _rate_limit(self) -> dict[str, Json] | None:
         if self.rate_limit is None and self.rate_period is None:
@@ -174,14 +177,14 @@ class JobOptions:
             "periodMs": _milliseconds("rate_period", self.rate_period),
             "key": self.rate_key,
         }
-        return _given(rate)
+        return _without_none(rate)
 
     def _retention(self) -> dict[str, Json] | None:
-        kept: dict[str, Json] = {}
+        retention: dict[str, Json] = {}
         for outcome, duration in (self.retention or {}).items():
             option = f"retention[{outcome!r}]"
-            kept[f"{outcome}Ms"] = _milliseconds(option, duration)
-        return kept or None
+            retention[f"{outcome}Ms"] = _milliseconds(option, duration)
+        return retention or None
 
     def _unique(self) -> dict[str, Json] | None:
         if self.unique is None:
@@ -197,7 +200,7 @@ class JobOptions:
 
     def _resources(self) -> dict[str, Json] | None:
         resources = {"cpus": self.cpus, "memoryMb": self.memory_mb, "gpus": self.gpus}
-        return _given(resources) or None
+        return _without_none(resources) or None
 
     def _metadata(self, description: str) -> dict[str, Json] | None:
         metadata = dict(self.metadata or {})
@@ -206,11 +209,11 @@ class JobOptions:
         return metadata or None
 
 
-def _unless(value: int, default: int) -> int | None:
+def _none_if_default(value: int, default: int) -> int | None:
     return None if value == default else value
 
 
-def _given(fields: Mapping[str, Json]) -> dict[str, Json]:
+def _without_none(fields: Mapping[str, Json]) -> dict[str, Json]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -232,10 +235,10 @@ class Job(Generic[P, R_co]):
     """A function that the service runs, made by the decorator `job`.
 
     Attributes:
-        function: the function as it was written.
+        function: the decorated function.
         module: the name of its module.
         slug: the name by which it is launched.
-        entry_point: the name by which a definition finds it among a worker's handlers.
+        entry_point: the name under which workers register its handler.
     """
 
     __name__: str
@@ -250,93 +253,92 @@ class Job(Generic[P, R_co]):
 
     @cached_property
     def definition(self) -> dict[str, Json]:
-        """What `POST /jobs` takes to register it.
+        """The body of `POST /jobs` that registers it.
 
         Raises:
-            JobDefinitionError: an option or the signature is wrong; the message says where.
+            JobDefinitionError: an option or the signature is invalid; the message says where.
         """
         signature = self.signature
         description = inspect.getdoc(self.function) or ""
-        with self._telling_where():
+        with self._locating_errors():
             fields = {**self._options.fields(description), **signature.fields()}
             _require_json(fields)
             return fields
 
     @cached_property
     def signature(self) -> "TypedSignature | PlainSignature":
-        """What its parameters and its result are.
+        """The types of its parameters and its result.
 
         Raises:
-            JobDefinitionError: a parameter or the result cannot be described.
+            JobDefinitionError: the type of a parameter or of the result is not supported.
         """
-        reading = self._reading
-        if reading.is_plain:
-            return PlainSignature(self.slug, reading)
-        # Here, for pydantic takes long to import.
+        signature = self._function_signature
+        if signature.is_plain:
+            return PlainSignature(self.slug, signature)
+        # Imported here, as pydantic takes long.
         from apphub_jobs.typed.signature import TypedSignature  # noqa: PLC0415
 
-        with self._telling_where():
-            return TypedSignature(self.slug, reading)
+        with self._locating_errors():
+            return TypedSignature(self.slug, signature)
 
     @property
     def returns_job_result(self) -> bool:
-        """Whether the function says that it returns a `JobResult`."""
-        return self._reading.returns_job_result
+        """Whether the function's return type is `JobResult`."""
+        return self._function_signature.returns_job_result
 
     @cached_property
-    def _reading(self) -> Reading:
-        with self._telling_where():
-            return read(self.function)
+    def _function_signature(self) -> FunctionSignature:
+        with self._locating_errors():
+            return read_signature(self.function)
 
     @contextmanager
-    def _telling_where(self) -> Iterator[None]:
+    def _locating_errors(self) -> Iterator[None]:
+        """Raise errors as `JobDefinitionError` with the function's file and line."""
         try:
             yield
         except (TypeError, ValueError) as error:
             code = self.function.__code__
-            place = f"{code.co_filename}, line {code.co_firstlineno}"
-            msg = f"job {self.slug!r} ({place}): {error}"
+            location = f"{code.co_filename}, line {code.co_firstlineno}"
+            msg = f"job {self.slug!r} ({location}): {error}"
             raise JobDefinitionError(msg) from error
 
     def handler(self) -> Handler:
-        """Return what a run calls, everything that its first call would wait for being done."""
+        """Return the handler, with all preparation done that its first call would wait for."""
         _ = self.signature
         if inspect.iscoroutinefunction(self.function):
             return self._execute_coroutine
         return self._execute
 
     def _execute(self, context: JobRunContext) -> JobResult:
-        returned = self.function(**self._arguments(context))
-        return self._ended(returned)
+        return self._to_job_result(self.function(**self._arguments(context)))
 
     async def _execute_coroutine(self, context: JobRunContext) -> JobResult:
-        returned = await self.function(**self._arguments(context))
-        return self._ended(returned)
+        return self._to_job_result(await self.function(**self._arguments(context)))
 
     def _arguments(self, context: JobRunContext) -> Mapping[str, Any]:
         arguments = self.signature.arguments(context.parameters)
-        if self._reading.context_name is not None:
-            arguments[self._reading.context_name] = context
+        if self._function_signature.context_name is not None:
+            arguments[self._function_signature.context_name] = context
         return arguments
 
-    def _ended(self, returned: object) -> JobResult:
-        if isinstance(returned, JobResult):
-            return returned
-        return JobResult(result=self.signature.result_json(returned))
+    def _to_job_result(self, value: object) -> JobResult:
+        if isinstance(value, JobResult):
+            return value
+        return JobResult(result=self.signature.result_json(value))
 
     def parameters(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Json]:
         """Return the arguments of a call as the JSON parameters of a launch.
 
         Raises:
-            TypeError: an argument is missing, unknown or given twice.
+            TypeError: an argument is missing, unknown or passed twice.
         """
         return self.signature.to_json(args, kwargs)
 
     def result(self, result: Json) -> R_co:
-        """Return a run's result as the function's return type says.
+        """Return a run's result as the function's return type.
 
         Raises:
-            pydantic.ValidationError: it does not fit.
+            pydantic.ValidationError: the result does not fit the type.
         """
         return cast("R_co", self.signature.result(result))
 
@@ -345,7 +347,11 @@ class Job(Generic[P, R_co]):
 
 
 def _require_json(fields: Mapping[str, Json]) -> None:
-    """Raise ValueError where a field of a definition cannot be sent as JSON."""
+    """Check that each field of a definition can be JSON.
+
+    Raises:
+        ValueError: a field cannot; the message names it.
+    """
     for name, value in fields.items():
         try:
             json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
@@ -355,7 +361,7 @@ def _require_json(fields: Mapping[str, Json]) -> None:
 
 
 class SyncJob(Job[P, R_co]):
-    """A job over a `def` function; calling it calls the function, here and now."""
+    """A job of a `def` function; a call of it calls the function directly."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Call the function as it was written; nothing is launched."""
@@ -364,7 +370,7 @@ class SyncJob(Job[P, R_co]):
 
 
 class AsyncJob(Job[P, R_co]):
-    """A job over an `async def` function; calling it calls the function, here and now."""
+    """A job of an `async def` function; a call of it calls the function directly."""
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R_co]:
         """Call the function as it was written; nothing is launched."""
@@ -378,7 +384,7 @@ R = TypeVar("R")
 class JobDecorator(Protocol):
     """What `job(…)` returns: a decorator of `def` and `async def` functions.
 
-    A `JobRunContext` that comes first is no parameter of launches.
+    A first parameter of type `JobRunContext` is not a parameter of launches.
     """
 
     @overload
@@ -395,7 +401,7 @@ class JobDecorator(Protocol):
     def __call__(self, function: Callable[P, R]) -> SyncJob[P, R]: ...
 
 
-# The first that fits counts, so a coroutine function never becomes a `SyncJob`.
+# The first overload that fits counts, so a coroutine function never becomes a `SyncJob`.
 @overload
 def job(  # type: ignore[overload-overlap]
     function: Callable[Concatenate[JobRunContext, P], Coroutine[Any, Any, R]], /
@@ -485,49 +491,48 @@ def job(  # noqa: PLR0913 - one for each field of a definition
     ```
 
     The parameters' schema comes from the signature, `outputSchema` from the return type, the
-    description from the docstring. Arguments are validated and converted before each call: those
-    that do not fit fail the run for good. A parameter annotated as `JobRunContext` gets the run's
-    context; put it first, so that type checkers know that launches do not give it. The function may
-    return a `JobResult`, anything that JSON can hold, a pydantic model, a dataclass, or nothing.
+    description from the docstring. Arguments are validated and converted before each call; if they
+    do not fit, the run fails without a retry. A parameter annotated as `JobRunContext` gets the
+    run's context; make it the first one, so that type checkers do not expect it in launches. The
+    function may return a `JobResult`, any JSON value, a pydantic model, a dataclass, or nothing.
 
     Durations are `"500ms"`, `"30s"`, `"1h30m"`, `"2d"`, a number of seconds, or a `timedelta`.
 
     Args:
         slug: the name by which the job is launched: up to 100 letters, digits, `-`, `_`. Default:
-            the function's, with `-` for `_`.
-        name: what people read. Default: the slug's words.
-        entry_point: by what name a worker finds the function. Default: the slug.
-        type: `batch`, `service-triggered` or `manual`; it changes nothing but lists.
-        timeout: how long one attempt may run (1 s to 1 day). Default: without limit.
+            the function's name, with `-` for `_`.
+        name: the name for people. Default: the slug's words.
+        entry_point: the name under which workers register the function. Default: the slug.
+        type: `batch`, `service-triggered` or `manual`; it only affects lists.
+        timeout: how long one attempt may run (1 s to 1 day). Default: no limit.
         retries: how many attempts may follow a failed first one (0 to 9).
-        retry_strategy: whether the delay before a retry stays the same (`fixed`), doubles each time
-            (`exponential`), or there is none (`none`).
+        retry_strategy: whether the delay before a retry is constant (`fixed`), doubles each time
+            (`exponential`), or is zero (`none`).
         retry_delay: the delay before the first retry. Default: 1 s.
-        max_retry_delay: no delay gets longer. Default: 1 day.
-        retry_jitter: whether delays are drawn: `full` (anything up to the delay), `equal` (at least
-            half of it) or `none`.
-        priority: -100 to 100; what is higher starts first.
-        max_concurrent_runs: how many of its runs may run at a time.
-        concurrency_key: a parameter's name: runs with the same value of it take turns.
-        concurrency_limit: how many runs with the same value of it may run at a time.
-        rate_limit: how many of its runs may start within `rate_period`.
-        rate_period: any stretch of time so long.
-        rate_key: a parameter's name: each of its values has that limit to itself.
-        fairness_key: a parameter's name: at equal priority, its values take turns to start.
-        unique: parameters' names: of runs with the same values of them, one is enough.
-        unique_until: another one may come once it has started (`start`) or ended (`end`).
-        on_conflict: until then, `keep` it instead of a new one, or `replace` it while it is
-            pending.
-        start_deadline: a run that has not started so long after its time expires.
-        isolation: `process`: each attempt has a process to itself; `shared`: many share one, for
-            short, trusted work that mostly waits.
-        cpus: how many processors an attempt wants.
-        memory_mb: what an attempt may use at most, all that it starts included.
-        gpus: how many an attempt wants.
-        worker_labels: labels that a worker must have to execute its runs, all of them.
-        retention: how long after its end a run is archived, by how it ended, such as
-            `{"succeeded": "90d"}`; what is not named stays in the database.
-        metadata: anything to keep with the definition.
+        max_retry_delay: the longest delay. Default: 1 day.
+        retry_jitter: whether delays are random: `full` (from 0 to the delay), `equal` (from half
+            of it) or `none`.
+        priority: -100 to 100; runs of higher priority start first.
+        max_concurrent_runs: the maximum number of its runs at a time.
+        concurrency_key: a parameter's name; concurrency is limited for each of its values.
+        concurrency_limit: the maximum number of concurrent runs with the same value of it.
+        rate_limit: how many of its runs may start within any `rate_period`.
+        rate_period: the period of `rate_limit`.
+        rate_key: a parameter's name; each of its values has the rate limit to itself.
+        fairness_key: a parameter's name; at equal priority, its values are served round-robin.
+        unique: parameters' names; runs with the same values of them are duplicates.
+        unique_until: a run has no duplicates until it has started (`start`) or ended (`end`).
+        on_conflict: `keep` the run instead of a duplicate, or `replace` it while it is pending.
+        start_deadline: how long after it is due a run may start; then it expires.
+        isolation: `process`: each attempt has a process of its own; `shared`: attempts share one,
+            for short, trusted work that mostly waits.
+        cpus: how many processors an attempt needs.
+        memory_mb: the memory limit of an attempt and its child processes.
+        gpus: how many GPUs an attempt needs.
+        worker_labels: labels that a worker must have, all of them, to execute its runs.
+        retention: how long after its end a run is archived, by outcome, such as
+            `{"succeeded": "90d"}`; runs of other outcomes stay in the database.
+        metadata: any JSON to store with the definition.
     """
 
     def decorate(function: Callable[..., Any]) -> SyncJob[..., Any] | AsyncJob[..., Any]:
@@ -535,9 +540,7 @@ def job(  # noqa: PLR0913 - one for each field of a definition
             kind = function.__class__.__name__
             msg = f"a job is made of a function, not of a value of type {kind}: write a def"
             raise JobDefinitionError(msg)
-        own_slug = _slug(function)
-        if isinstance(slug, str):
-            own_slug = slug
+        own_slug = slug if isinstance(slug, str) else _slug(function)
         options = JobOptions(
             slug=own_slug,
             name=name or _name(own_slug),

@@ -1,6 +1,6 @@
-"""What a function's signature says, read without pydantic.
+"""The signature of a job's function, read without pydantic.
 
-First the reading of any signature, then the plain case, which needs no pydantic later either.
+First any signature (`read_signature`), then the plain case, which never needs pydantic.
 """
 
 import inspect
@@ -14,77 +14,81 @@ BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ON
 
 
 class JobDefinitionError(TypeError):
-    """A function or its options make no job; the message says which, where and why."""
+    """A function or its options are no valid job; the message says which, where and why."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """A signature, its annotations evaluated.
+class FunctionSignature:
+    """A function's signature, with evaluated annotations.
 
     Attributes:
-        parameters: those that a launch gives.
-        takes_more: whether any others may be given, too (`**others`).
-        context_name: the parameter that gets the `JobRunContext`, if there is one.
-        returns: what it returns; `Any` where the signature or a `JobResult` leaves that open.
-        returns_job_result: whether it says that it returns a `JobResult`.
+        parameters: the parameters of a launch.
+        accepts_others: whether it accepts other parameters, too (`**others`).
+        context_name: the parameter that gets the `JobRunContext`; None if there is none.
+        result_type: the return type; `Any` without one, or if it is `JobResult`.
+        returns_job_result: whether the return type is `JobResult`.
     """
 
     parameters: Sequence[inspect.Parameter]
-    takes_more: bool
+    accepts_others: bool
     context_name: str | None
-    returns: Any
+    result_type: Any
     returns_job_result: bool
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing that could be checked or converted."""
-        return not self.parameters and not self.takes_more and self.returns in (Any, None)
+        """Whether there are no values to validate or convert."""
+        return not self.parameters and not self.accepts_others and self.result_type in (Any, None)
 
-    def bound(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
+    def bind(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, object]:
         """Return the arguments of a launch by name.
 
         Raises:
-            TypeError: as a call of the function would: one is missing, unknown, or given twice.
+            TypeError: as a call of the function: one is missing, unknown, or passed twice.
         """
         parameters = list(self.parameters)
-        if self.takes_more:
-            more = inspect.Parameter(_MORE, inspect.Parameter.VAR_KEYWORD)
-            parameters.append(more)
-        signature = inspect.Signature(parameters)
-        arguments = signature.bind(*args, **kwargs).arguments
-        others = arguments.pop(_MORE, {})
+        if self.accepts_others:
+            parameters.append(inspect.Parameter(_OTHERS, inspect.Parameter.VAR_KEYWORD))
+        arguments = inspect.Signature(parameters).bind(*args, **kwargs).arguments
+        others = arguments.pop(_OTHERS, {})
         return {**arguments, **others}
 
 
-_MORE = "others"
+_OTHERS = "others"
 
 
-def read(function: Callable[..., object]) -> Reading:
+def read_signature(function: Callable[..., object]) -> FunctionSignature:
     """Read a function's signature.
 
     Raises:
-        JobDefinitionError: a job cannot have such a parameter, or an annotation means nothing.
+        JobDefinitionError: a job cannot have such a parameter, or an annotation cannot be
+            evaluated.
     """
-    signature = _evaluated(function)
+    signature = _inspect(function)
     parameters: list[inspect.Parameter] = []
     context_name = None
-    takes_more = False
+    accepts_others = False
     for parameter in signature.parameters.values():
         if parameter.annotation is JobRunContext:
             context_name = parameter.name
         elif parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            takes_more = True
+            accepts_others = True
         elif parameter.kind in BY_NAME:
             parameters.append(parameter)
         else:
             msg = f"parameter {parameter}: a job's parameters are given by name"
             raise JobDefinitionError(msg)
     annotation = signature.return_annotation
-    returns = _returned(annotation)
-    return Reading(parameters, takes_more, context_name, returns, annotation is JobResult)
+    return FunctionSignature(
+        parameters=parameters,
+        accepts_others=accepts_others,
+        context_name=context_name,
+        result_type=_result_type(annotation),
+        returns_job_result=annotation is JobResult,
+    )
 
 
-def _evaluated(function: Callable[..., object]) -> inspect.Signature:
+def _inspect(function: Callable[..., object]) -> inspect.Signature:
     try:
         return inspect.signature(function, eval_str=True)
     except NameError as error:
@@ -93,7 +97,7 @@ def _evaluated(function: Callable[..., object]) -> inspect.Signature:
         raise JobDefinitionError(msg) from error
 
 
-def _returned(annotation: Any) -> Any:
+def _result_type(annotation: Any) -> Any:
     if annotation is inspect.Signature.empty or annotation in (Any, JobResult):
         return Any
     if annotation is None or annotation is type(None):
@@ -101,30 +105,26 @@ def _returned(annotation: Any) -> Any:
     return annotation
 
 
-# The signature of a function that takes nothing and declares no result: no pydantic.
-
-
 class PlainSignature:
-    """Accepts no parameters, and any result."""
+    """The signature of a job without parameters and with any result: it needs no pydantic."""
 
-    def __init__(self, name: str, reading: Reading) -> None:
+    def __init__(self, name: str, signature: FunctionSignature) -> None:
         self._name = name
-        self._reading = reading
+        self._signature = signature
 
     def fields(self) -> dict[str, Json]:
-        """Return what it says of the definition."""
+        """Return the fields of the definition that the signature determines."""
         schema = {"type": "object", "properties": {}, "additionalProperties": False}
         return {"parametersSchema": schema}
 
     def arguments(self, parameters: Mapping[str, Json]) -> dict[str, object]:
-        """Return the arguments of a call.
+        """Return the arguments of a call of the function.
 
         Raises:
             PermanentError: there are parameters.
         """
         if parameters:
-            named = ", ".join(parameters)
-            msg = f"{self._name} takes no parameters, but was given {named}"
+            msg = f"{self._name} takes no parameters, but was given {', '.join(parameters)}"
             raise PermanentError(msg)
         return {}
 
@@ -134,12 +134,12 @@ class PlainSignature:
         Raises:
             TypeError: there are arguments.
         """
-        return self._reading.bound(args, kwargs)
+        return self._signature.bind(args, kwargs)
 
     def result_json(self, result: object) -> Json:
-        """Return a result as it is."""
+        """Return a result unchanged."""
         return result
 
     def result(self, result: Json) -> object:
-        """Return a result as it is."""
+        """Return a result unchanged."""
         return result

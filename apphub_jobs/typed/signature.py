@@ -1,4 +1,4 @@
-"""The signature of a typed function by pydantic: schemas, and values from JSON and back."""
+"""The signature of a typed function by pydantic: JSON Schemas, and conversion of values."""
 
 import inspect
 import json
@@ -13,75 +13,73 @@ from pydantic_core import PydanticSerializationError
 from typing_extensions import TypedDict
 
 from apphub_jobs.contract import Json, PermanentError
-from apphub_jobs.typed.reading import JobDefinitionError, Reading
+from apphub_jobs.typed.reading import FunctionSignature, JobDefinitionError
 
 _EMPTY = inspect.Parameter.empty
 
 
 class TypedSignature:
-    """What a job takes and returns.
+    """The types of a job's parameters and result.
 
     Raises:
-        JobDefinitionError: pydantic can make nothing of an annotation or a default.
+        JobDefinitionError: pydantic does not support an annotation or a default.
     """
 
-    def __init__(self, name: str, reading: Reading) -> None:
+    def __init__(self, name: str, signature: FunctionSignature) -> None:
         self._name = name
-        self._reading = reading
-        self._parameters = _adapter("the parameters", _parameters_type(name, reading))
-        self._returns = _adapter("the return type", reading.returns)
+        self._signature = signature
+        self._parameters = _adapter("the parameters", _parameters_type(name, signature))
+        self._result = _adapter("the return type", signature.result_type)
 
     def fields(self) -> dict[str, Json]:
-        """Return what it says of the definition: schemas of both, and the defaults."""
+        """Return the fields of the definition that it determines: schemas and defaults."""
         fields: dict[str, Json] = {}
         defaults = self._defaults()
         if defaults:
             fields["defaultParameters"] = defaults
-        with _telling("the parameters"):
+        with _naming_errors("the parameters"):
             fields["parametersSchema"] = self._parameters.json_schema()
-        if self._reading.returns not in (Any, None):
-            with _telling("the return type"):
-                schema = self._returns.json_schema(mode="serialization")
-            fields["outputSchema"] = schema
+        if self._signature.result_type not in (Any, None):
+            with _naming_errors("the return type"):
+                fields["outputSchema"] = self._result.json_schema(mode="serialization")
         return fields
 
     def arguments(self, parameters: Mapping[str, Json]) -> dict[str, object]:
-        """Return the arguments of a call, validated and converted.
+        """Return the arguments of a call of the function, validated and converted.
 
         Raises:
-            PermanentError: they do not fit; the message names each that does not.
+            PermanentError: parameters do not fit; the message names each of them.
         """
         try:
             arguments = self._parameters.validate_json(json.dumps(dict(parameters)))
         except ValidationError as error:
-            raise PermanentError(_misfits(self._name, error)) from None
+            raise PermanentError(_validation_message(self._name, error)) from None
         return cast("dict[str, object]", arguments)
 
     def to_json(self, args: Sequence[object], kwargs: Mapping[str, object]) -> dict[str, Json]:
         """Return the parameters of a launch.
 
         Raises:
-            TypeError: an argument is missing, unknown, given twice, or cannot be JSON.
+            TypeError: an argument is missing, unknown, passed twice, or cannot be JSON.
         """
-        arguments = self._reading.bound(args, kwargs)
-        return self._dumped(arguments)
+        return self._dump(self._signature.bind(args, kwargs))
 
     def result_json(self, result: object) -> Json:
-        """Return a result as JSON, as its type says; what is of another type stays as it is."""
+        """Return a result of the declared type as JSON; one of another type is unchanged."""
         try:
-            return self._returns.dump_python(result, mode="json", by_alias=True, warnings=False)
-        except ValueError:  # Pydantic's own, a circle, bytes that are no UTF-8.
-            return result  # Whoever writes it as JSON tells the place.
+            return self._result.dump_python(result, mode="json", by_alias=True, warnings=False)
+        except ValueError:  # A cycle, bytes that are no UTF-8, or an error of pydantic.
+            return result  # `encode` reports the path of what cannot be JSON.
 
     def result(self, result: Json) -> object:
-        """Return a run's result as its type says.
+        """Return a run's result as the declared type.
 
         Raises:
-            pydantic.ValidationError: it does not fit.
+            pydantic.ValidationError: the result does not fit the type.
         """
-        return self._returns.validate_json(json.dumps(result))
+        return self._result.validate_json(json.dumps(result))
 
-    def _dumped(self, arguments: Mapping[str, object]) -> dict[str, Json]:
+    def _dump(self, arguments: Mapping[str, object]) -> dict[str, Json]:
         try:
             dumped = self._parameters.dump_python(
                 arguments, mode="json", by_alias=True, warnings=False
@@ -92,19 +90,18 @@ class TypedSignature:
         return cast("dict[str, Json]", dumped)
 
     def _defaults(self) -> dict[str, Json]:
-        """Return the defaults, which are shown in each run that was not given others."""
-        given = {parameter.name: _default(parameter) for parameter in self._reading.parameters}
-        known = {name: value for name, value in given.items() if value is not _EMPTY}
-        return self._dumped(known)
+        """Return the defaults as JSON."""
+        defaults = {parameter.name: _default(parameter) for parameter in self._signature.parameters}
+        return self._dump({name: value for name, value in defaults.items() if value is not _EMPTY})
 
 
-def _adapter(what: str, described: Any) -> TypeAdapter[Any]:
-    with _telling(what):
-        return _faithful_adapter(described)
+def _adapter(what: str, type_: Any) -> TypeAdapter[Any]:
+    with _naming_errors(what):
+        return _strict_json_adapter(type_)
 
 
 @contextmanager
-def _telling(what: str) -> Iterator[None]:
+def _naming_errors(what: str) -> Iterator[None]:
     try:
         yield
     except PydanticUserError as error:
@@ -112,33 +109,31 @@ def _telling(what: str) -> Iterator[None]:
         raise JobDefinitionError(msg) from error
 
 
-def _faithful_adapter(described: Any) -> TypeAdapter[Any]:
-    """Return an adapter that does not silently make null of NaN, where the type leaves it open."""
+def _strict_json_adapter(type_: Any) -> TypeAdapter[Any]:
+    """Return an adapter that does not serialize NaN as null, unless the type configures that."""
     try:
-        return TypeAdapter(described, config=_FAITHFUL)
+        return TypeAdapter(type_, config=_NAN_AS_CONSTANT)
     except PydanticUserError as error:
         if error.code != "type-adapter-config-unused":
             raise
-    return TypeAdapter(described)  # It has a configuration of its own.
+    return TypeAdapter(type_)  # It has a configuration of its own.
 
 
-_FAITHFUL = ConfigDict(ser_json_inf_nan="constants")
+_NAN_AS_CONSTANT = ConfigDict(ser_json_inf_nan="constants")
 
 
-def _parameters_type(name: str, reading: Reading) -> Any:
-    """Return the type of a dictionary with the parameters as its keys."""
-    # Where a key is missing, the function's own default holds.
-    described = {parameter.name: _described(parameter) for parameter in reading.parameters}
+def _parameters_type(name: str, signature: FunctionSignature) -> Any:
+    """Return the type of a dictionary whose keys are the parameters."""
+    # If a key is missing, the function's own default applies.
+    fields = {parameter.name: _field_type(parameter) for parameter in signature.parameters}
     make: Any = TypedDict
-    made = make(name, described)
-    extra: Literal["allow", "forbid"] = "forbid"
-    if reading.takes_more:
-        extra = "allow"
+    made = make(name, fields)
+    extra: Literal["allow", "forbid"] = "allow" if signature.accepts_others else "forbid"
     made.__pydantic_config__ = ConfigDict(extra=extra)
     return made
 
 
-def _described(parameter: inspect.Parameter) -> Any:
+def _field_type(parameter: inspect.Parameter) -> Any:
     annotation: Any = parameter.annotation
     if annotation is _EMPTY:
         annotation = Any
@@ -147,15 +142,13 @@ def _described(parameter: inspect.Parameter) -> Any:
         return annotation
     if not isinstance(default, FieldInfo):
         default = Field(default=default)
-    annotated: Any = Annotated  # As no type: type checkers know none that is made at run time.
-    described = annotated[annotation, default]
-    if default.is_required():
-        return described
-    return NotRequired[described]
+    annotated: Any = Annotated  # `Any`: type checkers reject types that are made at run time.
+    field_type = annotated[annotation, default]
+    return field_type if default.is_required() else NotRequired[field_type]
 
 
 def _default(parameter: inspect.Parameter) -> object:
-    """Return a parameter's default; one that is made anew for each call is none."""
+    """Return a parameter's default; `_EMPTY` if it has none, or a factory."""
     default = parameter.default
     if not isinstance(default, FieldInfo):
         return default
@@ -164,14 +157,10 @@ def _default(parameter: inspect.Parameter) -> object:
     return default.default
 
 
-def _misfits(name: str, error: ValidationError) -> str:
-    """Return what is wrong, without the values: they may be personal data."""
+def _validation_message(name: str, error: ValidationError) -> str:
+    """Return the problems, without the values: they may be personal data."""
     problems = [
-        f"{_place(problem['loc'])}: {problem['msg']}"
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
         for problem in error.errors(include_input=False, include_url=False)
     ]
     return f"the parameters do not fit {name}: {'; '.join(problems)}"
-
-
-def _place(path: Sequence[str | int]) -> str:
-    return ".".join(str(part) for part in path)

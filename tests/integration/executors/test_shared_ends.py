@@ -8,7 +8,7 @@ from time import monotonic
 
 import pytest
 
-from apphub_jobs.process.shared import MOST_THREADS
+from apphub_jobs.process.shared import MAX_THREADS
 from tests.integration.executors.submitting import Submitting, ended
 from tests.support.handlers.tasks import printed
 from worker.executors.shared import SharedAttempt
@@ -70,8 +70,8 @@ async def test_a_signal_to_all_processes_ends_no_attempt(shared: Submitting) -> 
 async def test_a_plain_function_that_still_waits_for_a_thread_ends_alone(
     shared: Submitting,
 ) -> None:
-    going_on = [await shared.submit("wait") for _ in range(MOST_THREADS)]
-    await printed(shared.log(MOST_THREADS - 1))
+    going_on = [await shared.submit("wait") for _ in range(MAX_THREADS)]
+    await printed(shared.log(MAX_THREADS - 1))
     waiting = await shared.submit("wait")
     await shared.run("sleep", forMs=0)  # Begun after it, which waits by now.
     waiting.cancel(30.0)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from apphub_jobs.contract import JobResult, JobRunContext
-from apphub_jobs.process.shared import PRINTING
+from apphub_jobs.process.shared import CURRENT_OUTPUT
 from tests.support.handlers.waiting import wait
 
 
@@ -90,7 +90,7 @@ def forge(context: JobRunContext) -> str:
 
 def _own_id() -> str:
     """Return by what the worker knows this attempt, as only who searches for it finds it."""
-    output = PRINTING.get()
+    output = CURRENT_OUTPUT.get()
     if output is not None:
         return output.attempt_id
     for frame, _ in traceback.walk_stack(None):

@@ -1,4 +1,4 @@
-"""Where attempts work: each in a directory of its own, which is gone or named when it is over."""
+"""Each attempt works in a directory of its own, which is renamed or reported for removal."""
 
 import os
 from collections.abc import Callable
@@ -6,26 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from apphub_jobs.process.cleanup import Place
+from apphub_jobs.process.cleanup import AttemptDirectory
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
-    """Give the place of a process; afterwards the test is where it was."""
+def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AttemptDirectory:
+    """Give the directories of a process; afterwards the test is in its own again."""
     monkeypatch.chdir(tmp_path)
     for name in ("HOME", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path))
-    return Place(str(tmp_path))
+    return AttemptDirectory(str(tmp_path))
 
 
-def test_a_directory_in_which_nothing_was_left_is_gone(place: Place) -> None:
-    place.enter()
+def test_a_directory_without_files_is_renamed_for_the_next_attempt(
+    directory: AttemptDirectory,
+) -> None:
+    directory.enter()
     first = Path.cwd()
     (first / "written").touch()
     (first / "written").unlink()
-    assert not place.leave()
+    assert not directory.leave()
     assert not first.exists()
-    place.enter()
+    directory.enter()
     assert {os.environ["HOME"], os.environ["TMPDIR"]} == {str(Path.cwd())}
 
 
@@ -40,31 +42,31 @@ def test_a_directory_in_which_nothing_was_left_is_gone(place: Place) -> None:
     ],
     ids=["a file", "a directory", "other rights", "it is gone", "it was moved"],
 )
-def test_no_attempt_works_where_another_one_has_left_traces(
-    place: Place, traces: Callable[[Path], None]
+def test_no_attempt_works_in_a_directory_that_another_one_changed(
+    directory: AttemptDirectory, traces: Callable[[Path], None]
 ) -> None:
-    place.enter()
+    directory.enter()
     first = Path.cwd()
     traces(first)
-    assert place.leave()
-    place.enter()
+    assert directory.leave()
+    directory.enter()
     assert Path.cwd() != first
     assert not list(Path.cwd().iterdir())
     assert {os.environ["HOME"], os.environ["TMPDIR"]} == {str(Path.cwd())}
 
 
-def test_a_directory_that_some_cleaner_removed_is_made_anew(
+def test_a_directory_that_a_cleaner_removed_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     base = tmp_path / "base"
     base.mkdir()
     for name in ("HOME", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path))
-    place = Place(str(base))
+    directory = AttemptDirectory(str(base))
     (base / "1").rmdir()
     base.rmdir()
     monkeypatch.chdir(tmp_path)
-    place.enter()
+    directory.enter()
     assert Path.cwd() == base / "1"
     assert base.stat().st_mode & 0o77 == 0
-    assert not place.leave()
+    assert not directory.leave()

@@ -1,4 +1,4 @@
-"""What is put back after an attempt, in a process of its own."""
+"""What is restored after an attempt, in a process of its own."""
 
 import subprocess
 import sys
@@ -22,5 +22,5 @@ assert not isinstance(_signal.getsignal(signal.SIGUSR1), LikeAny)
 """
 
 
-def test_a_signal_has_its_handler_back_whatever_another_one_says_of_itself() -> None:
+def test_a_signal_handler_is_restored_even_if_the_present_one_equals_everything() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What is said of attempts while the worker does not read."""
+"""Reports of attempts while the worker does not read."""
 
 import asyncio
 import json
@@ -8,13 +8,19 @@ from typing import Any
 
 import pytest
 
-from apphub_jobs.process.shared import GATHER_S, PRINTED_LIMIT_BYTES, UNREAD_BYTES, Outbox, Output
+from apphub_jobs.process.shared import (
+    BATCH_S,
+    MAX_UNREAD_BYTES,
+    MAX_WAITING_OUTPUT_BYTES,
+    Outbox,
+    Output,
+)
 
 MB = 1_048_576
 
 
 class Unread:
-    """An outbox whose reader has left so much unread that the rest has to wait."""
+    """An outbox whose reader has not read so much that the rest waits."""
 
     def __init__(self, out: asyncio.WriteTransport, descriptor: int) -> None:
         self.outbox = Outbox(asyncio.get_running_loop(), out)
@@ -22,8 +28,8 @@ class Unread:
         self._descriptor = descriptor
 
     async def read(self) -> list[Mapping[str, Any]]:
-        """Return all that is said until the last attempt's end, but for what was unread."""
-        self.outbox.ended("last", {"type": "result"})
+        """Return all lines up to the last outcome, but for what was unread."""
+        self.outbox.add_outcome("last", {"type": "result"})
         with os.fdopen(self._descriptor, "rb", closefd=False) as reader:
             lines: list[Mapping[str, Any]] = []
             await asyncio.to_thread(reader.readline)
@@ -41,7 +47,7 @@ async def unread() -> AsyncIterator[Unread]:
     loop = asyncio.get_running_loop()
     pipe = os.fdopen(sending, "wb", buffering=0)
     out, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, pipe)
-    out.write(b"." * 2 * UNREAD_BYTES + b"\n")
+    out.write(b"." * 2 * MAX_UNREAD_BYTES + b"\n")
     yield Unread(out, receiving)
     out.abort()
     os.close(receiving)
@@ -50,26 +56,26 @@ async def unread() -> AsyncIterator[Unread]:
 async def test_reports_merge_while_nobody_reads(unread: Unread) -> None:
     for step in range(5):
         report = {"metrics": {"step": step}, "context": {}, "logsUrl": None}
-        unread.outbox.reported("one", report)
-        await asyncio.sleep(2 * GATHER_S)
-    unread.outbox.ended("one", {"type": "result"})
-    told = [line for line in await unread.read() if line["id"] == "one"]
-    assert [line["type"] for line in told] == ["update", "result"]
-    assert told[0]["metrics"] == {"step": 4}
+        unread.outbox.add_report("one", report)
+        await asyncio.sleep(2 * BATCH_S)
+    unread.outbox.add_outcome("one", {"type": "result"})
+    lines = [line for line in await unread.read() if line["id"] == "one"]
+    assert [line["type"] for line in lines] == ["update", "result"]
+    assert lines[0]["metrics"] == {"step": 4}
 
 
-async def test_what_is_printed_is_bounded_for_all_together(unread: Unread) -> None:
-    outputs = [Output(name, unread.outbox.printed) for name in "abcde"]
+async def test_waiting_output_of_all_attempts_is_bounded(unread: Unread) -> None:
+    outputs = [Output(name, unread.outbox.add_output) for name in "abcde"]
     printed = 0
     for output in outputs:
         for _ in range(9):
             output.add(b"x" * MB)
             printed += MB
-    assert sum(output.left_out for output in outputs) == printed - PRINTED_LIMIT_BYTES
+    assert sum(output.dropped_bytes for output in outputs) == printed - MAX_WAITING_OUTPUT_BYTES
     for output in outputs:
-        unread.outbox.ended(output.attempt_id, {"type": "result"})
-    told = [line for line in await unread.read() if line["type"] == "output"]
-    assert sum(len(line["text"]) for line in told) == PRINTED_LIMIT_BYTES
-    before = outputs[0].left_out
+        unread.outbox.add_outcome(output.attempt_id, {"type": "result"})
+    lines = [line for line in await unread.read() if line["type"] == "output"]
+    assert sum(len(line["text"]) for line in lines) == MAX_WAITING_OUTPUT_BYTES
+    before = outputs[0].dropped_bytes
     outputs[0].add(b"x")
-    assert outputs[0].left_out == before, "there is room again"
+    assert outputs[0].dropped_bytes == before, "its output is sent again"

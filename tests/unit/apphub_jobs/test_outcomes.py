@@ -1,4 +1,4 @@
-"""How a handler ended, as its process tells it, whatever the handler did."""
+"""The messages of a handler's outcome, whatever the handler does."""
 
 import asyncio
 from dataclasses import replace
@@ -8,7 +8,7 @@ import pytest
 
 from apphub_jobs.contract import JobResult, RetryAfter
 from apphub_jobs.process import program
-from apphub_jobs.process.program import CancelSignal, raised, returned
+from apphub_jobs.process.program import CancelSignal, error_message, result_message
 
 
 class UnreadableError(Exception):
@@ -18,18 +18,18 @@ class UnreadableError(Exception):
         raise KeyError("text")
 
 
-def test_an_error_without_a_readable_text_is_told_by_its_name() -> None:
-    told = raised(UnreadableError(), {"parameters": {}})
-    assert (told["type"], told["message"]) == ("error", "UnreadableError")
-    assert "UnreadableError" in told["stack"]
+def test_an_error_without_a_readable_text_is_reported_by_its_name() -> None:
+    message = error_message(UnreadableError(), {"parameters": {}})
+    assert (message["type"], message["message"]) == ("error", "UnreadableError")
+    assert "UnreadableError" in message["stack"]
 
 
 @pytest.mark.parametrize("part", ["metrics", "context"])
 def test_reports_that_are_no_mapping_are_an_invalid_result(part: str) -> None:
     odd: dict[str, Any] = {part: [1]}
-    told = returned(JobResult(**odd), CancelSignal())
-    assert told["type"] == "invalid"
-    assert f"has {part} of type list, not a mapping" in told["message"]
+    message = result_message(JobResult(**odd), CancelSignal())
+    assert message["type"] == "invalid"
+    assert f"has {part} of type list, not a mapping" in message["message"]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_reports_that_are_no_mapping_are_an_invalid_result(part: str) -> None:
         ("a result", False, "succeeded"),
     ],
 )
-def test_who_has_seen_that_it_is_to_stop_and_returns_has_stopped(
+def test_a_handler_that_has_seen_the_cancel_signal_and_returns_is_canceled(
     value: object, status: str, *, seen: bool
 ) -> None:
     cancelled = CancelSignal()
@@ -52,7 +52,7 @@ def test_who_has_seen_that_it_is_to_stop_and_returns_has_stopped(
     cancelled.set()
     if seen:
         assert cancelled.wait(0)
-    assert returned(value, cancelled)["status"] == status
+    assert result_message(value, cancelled)["status"] == status
 
 
 async def _awaits_what_is_cancelled(_: object) -> None:
@@ -66,20 +66,20 @@ def _runs_what_is_cancelled(_: object) -> None:
 
 
 @pytest.mark.parametrize("handler", [_awaits_what_is_cancelled, _runs_what_is_cancelled])
-def test_a_handler_that_meets_a_cancelled_task_has_failed(handler: Any) -> None:
+def test_a_handler_that_awaits_a_cancelled_task_fails(handler: Any) -> None:
     context: Any = None
-    told = program._outcome(handler, context, {"parameters": {}}, CancelSignal())
-    assert (told["type"], told["message"]) == ("error", "CancelledError")
-    assert "_awaits_what_is_cancelled" in told["stack"]
+    message = program._call_handler(handler, context, {"parameters": {}}, CancelSignal())
+    assert (message["type"], message["message"]) == ("error", "CancelledError")
+    assert "_awaits_what_is_cancelled" in message["stack"]
 
 
 @pytest.mark.parametrize("delay", [[1], "5"])
-def test_a_delay_that_is_no_number_is_refused_where_it_is_written(delay: Any) -> None:
+def test_a_delay_that_is_no_number_is_refused_by_the_constructor(delay: Any) -> None:
     with pytest.raises(TypeError, match="delay_ms="):
         RetryAfter(delay)
 
 
-def test_a_handler_may_leave_no_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_may_remove_standard_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
     monkeypatch.setattr("sys.stderr", object())
     program._flush()

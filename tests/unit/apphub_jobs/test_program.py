@@ -10,30 +10,30 @@ from apphub_jobs.process import program
 
 
 @pytest.fixture
-def cancels() -> Iterator[program.Cancels]:
-    """Give what hears SIGTERM; afterwards it means again what it did."""
+def cancels() -> Iterator[program.CancelListener]:
+    """Give a listener of SIGTERM; afterwards the signal has its handler back."""
     before = signal.getsignal(signal.SIGTERM)
-    yield program.Cancels()
+    yield program.CancelListener()
     signal.signal(signal.SIGTERM, before)
 
 
-def test_a_cancel_is_for_the_attempt_that_goes_on(cancels: program.Cancels) -> None:
-    ask_to_stop()  # Nobody listens yet.
+def test_a_cancel_is_for_the_current_attempt(cancels: program.CancelListener) -> None:
+    send_sigterm()  # The listener has not started.
     cancels.listen()
-    ask_to_stop()
+    send_sigterm()
     first = cancels.begin()
     assert not first.is_set()
     cancels.end()
-    ask_to_stop()
+    send_sigterm()
     second = cancels.begin()
     assert not first.is_set()
     assert not second.is_set()
-    ask_to_stop()
+    send_sigterm()
     assert second.is_set()
     assert not first.is_set()
 
 
-def ask_to_stop() -> None:
+def send_sigterm() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -41,7 +41,7 @@ class EnoughError(Exception):
     """The test has seen enough."""
 
 
-def test_a_process_that_is_to_be_ended_waits_for_that_whatever_else_comes(
+def test_an_unfit_process_waits_to_be_killed_whatever_signals_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     signals = iter(["one", "another"])
@@ -52,4 +52,4 @@ def test_a_process_that_is_to_be_ended_waits_for_that_whatever_else_comes(
 
     monkeypatch.setattr(signal, "pause", pause)
     with pytest.raises(EnoughError):
-        program.wait_for_ever()
+        program.wait_forever()

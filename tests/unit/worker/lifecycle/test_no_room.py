@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 
-from apphub_jobs.process.cleanup import Place
+from apphub_jobs.process.cleanup import AttemptDirectory
 from worker import attempts
 from worker.attempts import Attempts, AttemptSettings, Offering
 
@@ -72,9 +72,9 @@ def test_an_attempt_has_ended_though_the_next_one_has_no_place(
     monkeypatch.chdir(tmp_path)
     for name in ("HOME", "TMPDIR"):
         monkeypatch.setenv(name, str(tmp_path))
-    place = Place(str(tmp_path))
-    place.enter()
+    directory = AttemptDirectory(str(tmp_path))
+    directory.enter()
     (tmp_path / "1" / "left").touch()
     (tmp_path / "2").touch()  # The directory cannot be made.
-    assert place.leave()
-    assert not place.is_ready
+    assert directory.leave()
+    assert not directory.is_ready
