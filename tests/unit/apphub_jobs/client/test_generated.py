@@ -1,16 +1,16 @@
-"""The client that blocks is the one to be awaited, said otherwise."""
+"""The synchronous client is generated from the asynchronous one."""
 
 import inspect
 
 import pytest
 
 from apphub_jobs import AsyncClient, AsyncRun, Client, Run
-from docs.generate_client import SYNCHRONOUS, written
+from docs.generate_client import SYNCHRONOUS, generate
 
 
-def test_the_client_that_blocks_is_as_generated() -> None:
+def test_the_synchronous_client_is_current() -> None:
     remedy = "run python docs/generate_client.py"
-    assert SYNCHRONOUS.read_text() == written(), remedy
+    assert SYNCHRONOUS.read_text() == generate(), remedy
 
 
 @pytest.mark.parametrize(("one", "other"), [(AsyncClient, Client), (AsyncRun, Run)])
