@@ -45,7 +45,7 @@ def test_only_the_end_of_much_is_kept() -> None:
 
 
 def test_a_line_that_does_not_end_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "RESULT_BYTES", 200_000)
+    monkeypatch.setattr(handlers, "MAX_RESULT_BYTES", 200_000)
     program = "print('.' * 20_000_000); print('[1, 2]')"
     with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdout", nowhere)
@@ -64,7 +64,7 @@ def test_a_line_that_does_not_end_is_not_held_in_memory(monkeypatch: pytest.Monk
 def test_a_last_line_that_is_too_long_is_no_result(
     monkeypatch: pytest.MonkeyPatch, printed: str, status: str
 ) -> None:
-    monkeypatch.setattr(handlers, "RESULT_BYTES", 200_000)
+    monkeypatch.setattr(handlers, "MAX_RESULT_BYTES", 200_000)
     program = f"print({printed}, end='')"
     result = command_handler([sys.executable, "-c", program])(context_of())
     assert isinstance(result, JobResult)
