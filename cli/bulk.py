@@ -11,7 +11,7 @@ from rich.text import Text
 from apphub_jobs.client import BulkDocument, BulkPreviewDocument, Client, RefusalDocument
 from cli.options import command
 from cli.runs import ago
-from cli.service import ServiceOptions, connected, given_parameters
+from cli.service import ServiceOptions, connected, parse_parameters
 from cli.terminal import AsJson, console, harmless, print_json, print_table
 from cli.times import AsOf, position_or_moment, with_moments
 from domain.bulk import Action, chosen_by
@@ -23,20 +23,20 @@ bulk_app = typer.Typer(help="Cancel, retry or rerun many runs at a time.", no_ar
 STYLES = {"running": "cyan", "completed": "green", "aborted": "yellow"}
 
 ABORTED = 5
-"""The exit code of who waited for what somebody stopped."""
+"""The exit code if the operation was aborted while the command waited."""
 
 Where = Annotated[
     list[str],
     typer.Argument(
         metavar="FILTER...",
-        help="Conditions that all must hold, such as job=report or status!=expired; or `all`.",
+        help="Conditions that must all hold, such as job=report or status!=expired; or `all`.",
     ),
 ]
 Reason = Annotated[
     str | None, typer.Option(help="Why; it stays in the history of each run.", show_default=False)
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would come to.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Come back when it is over.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait until the operation has ended.")]
 Changed = Annotated[
     list[str] | None, typer.Option("--set", help="A parameter that new runs get, as NAME=VALUE.")
 ]
@@ -54,8 +54,8 @@ def cancel(  # noqa: PLR0913 - one for each option
     to: ServiceOptions,
 ) -> None:
     """Cancel all runs that match and are pending or running."""
-    order = _ordered("cancel", where, reason, None, dry_run=dry_run)
-    _order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
+    order = _parse_order("cancel", where, reason, None, dry_run=dry_run)
+    _send_order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
 @command(bulk_app)
@@ -69,9 +69,9 @@ def retry(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Launch anew all runs that match and failed, expired or were canceled."""
-    order = _ordered("retry", where, reason, changed, dry_run=dry_run)
-    _order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
+    """Launch again all runs that match and failed, expired or were canceled."""
+    order = _parse_order("retry", where, reason, changed, dry_run=dry_run)
+    _send_order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
 @command(bulk_app)
@@ -85,9 +85,9 @@ def rerun(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Launch anew all runs that match and have ended."""
-    order = _ordered("rerun", where, reason, changed, dry_run=dry_run)
-    _order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
+    """Launch again all runs that match and have ended."""
+    order = _parse_order("rerun", where, reason, changed, dry_run=dry_run)
+    _send_order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
 
 
 @command(bulk_app, "list")
@@ -101,22 +101,22 @@ def list_operations(
     """List bulk operations, newest first."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = list(islice(client.bulk.each(moment), limit))
+        operations = list(islice(client.bulk.each(moment), limit))
     if as_json:
-        for operation in found:
+        for operation in operations:
             print_json(operation)
         return
-    if not found:
+    if not operations:
         console().print("no bulk operations", style="dim")
         return
     now = datetime.now(UTC)
     columns = ("bulk", "action", "status", "done", "refused", "started", "filter")
-    print_table(columns, [_row(operation, now) for operation in found])
+    print_table(columns, [_row(operation, now) for operation in operations])
 
 
 @command(bulk_app)
 def show(*, operation_id: OperationId, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Show a bulk operation and how far it has got."""
+    """Show a bulk operation and its progress."""
     with connected(to) as client:
         _print(client.bulk.show(operation_id), as_json=as_json)
 
@@ -129,14 +129,14 @@ def abort(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Go through no more runs; what is done stays done."""
+    """Act on no further runs; what is done stays done."""
     with connected(to) as client:
         _print(client.bulk.abort(operation_id, reason), as_json=as_json)
 
 
 @dataclass(frozen=True)
-class _Ordered:
-    """What is to be done to which runs."""
+class _Order:
+    """An action on all runs that match a filter."""
 
     action: Action
     where: list[str]
@@ -144,40 +144,41 @@ class _Ordered:
     parameters: JsonObject | None
 
 
-def _ordered(
+def _parse_order(
     action: Action,
     where: list[str],
     reason: str | None,
     changed: list[str] | None,
     *,
     dry_run: bool,
-) -> _Ordered:
-    """Return what to order, after a look at whether the filter is any."""
+) -> _Order:
+    """Return the order.
+
+    Raises:
+        typer.BadParameter: the filter is invalid, or the reason is missing.
+    """
     where = with_moments(where, datetime.now(UTC))
     try:
         chosen_by(action, where)
     except InvalidInputError as error:
         raise typer.BadParameter(error.message) from None
-    said = given_reason(reason, dry_run=dry_run)
-    return _Ordered(action, where, said, given_patch(changed))
+    return _Order(action, where, require_reason(reason, dry_run=dry_run), parse_patch(changed))
 
 
-def given_reason(reason: str | None, *, dry_run: bool) -> str:
-    """Return why something is to be done, or say that nobody says so."""
+def require_reason(reason: str | None, *, dry_run: bool) -> str:
+    """Return the reason, or raise typer.BadParameter; a dry run needs none."""
     if reason is None and not dry_run:
         raise typer.BadParameter("say why: --reason TEXT; or look first: --dry-run")
     return reason or ""
 
 
-def given_patch(changed: list[str] | None) -> JsonObject | None:
-    """Return the parameters that new runs get instead."""
-    if not changed:
-        return None
-    return given_parameters(changed, None, {})
+def parse_patch(changed: list[str] | None) -> JsonObject | None:
+    """Return the parameters that new runs get instead of the old ones."""
+    return parse_parameters(changed, None, {}) if changed else None
 
 
-def _order(
-    order: _Ordered, to: ServiceOptions, *, dry_run: bool, wait: bool, as_json: bool
+def _send_order(
+    order: _Order, to: ServiceOptions, *, dry_run: bool, wait: bool, as_json: bool
 ) -> None:
     with connected(to) as client:
         if dry_run:
@@ -191,7 +192,11 @@ def _order(
 
 
 def follow(client: Client, operation: BulkDocument, *, wait: bool, as_json: bool) -> None:
-    """Print an operation that has begun; where somebody waits for it, once it is over."""
+    """Print an operation that has started, or with `wait` that has ended.
+
+    Raises:
+        typer.Exit: 5 if the operation was aborted meanwhile.
+    """
     if wait:
         operation = client.bulk.wait(operation.id)
     _print(operation, as_json=as_json)
@@ -218,10 +223,8 @@ def _print(operation: BulkDocument, *, as_json: bool) -> None:
         print_json(operation)
         return
     out = console()
-    status = operation.status
-    style = STYLES.get(status, "")
-    head = (operation.action, "bold"), " ", (status, style)
-    out.print(Text.assemble(*head))
+    status = (operation.status, STYLES.get(operation.status, ""))
+    out.print(Text.assemble((operation.action, "bold"), " ", status))
     facts = {
         "id": operation.id,
         "filter": " ".join(operation.filter),
@@ -232,19 +235,17 @@ def _print(operation: BulkDocument, *, as_json: bool) -> None:
         "position": str(operation.position),
     }
     for name, value in facts.items():
-        label = f"  {name:<8}  "
-        out.print(Text.assemble((label, "dim"), harmless(value)))
+        out.print(Text.assemble((f"  {name:<8}  ", "dim"), harmless(value)))
     _print_refusals(operation.refusals)
 
 
 def print_preview(preview: BulkPreviewDocument, *, as_json: bool) -> None:
-    """Print what an order would come to."""
+    """Print what an operation would do."""
     if as_json:
         print_json(preview)
         return
     out = console()
-    told = f"{preview.count} runs at position {preview.position}"
-    out.print(told)
+    out.print(f"{preview.count} runs at position {preview.position}")
     for run in preview.sample:
         out.print(f"  {run.id}  {run.slug}  {run.status}")
     _print_refusals(preview.refused)

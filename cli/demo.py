@@ -1,8 +1,8 @@
-"""`apphub-jobs demo`: what the service does, from its start to a recovery after a kill.
+"""`apphub-jobs demo`: a demonstration, from the service's start to a recovery after a kill.
 
-First the service that is demonstrated, started from nothing and called over HTTP like any other;
-then the stream's messages as they arrive (`Watch`); then the two parts: the catalog, where a
-repository becomes an app and an image, and the death of a worker; last the whole (`run_demo`).
+First the service, started from nothing and called over HTTP; then the stream's messages as they
+arrive (`Watch`); then the two parts: the catalog, where a repository becomes an app and an image,
+and the death of a worker; last `run_demo`.
 """
 
 import asyncio
@@ -33,17 +33,15 @@ from cli.options import read
 from cli.run_lines import in_one_line
 from cli.start.service import Builder, find_builder
 
-# The demonstrated service, and its answers.
-
 START_TIMEOUT_S = 60.0
 
 LEASE_S = 3
-"""Shorter than usual, so that nobody has to wait long for what a killed worker leaves."""
+"""Shorter than usual, so that the killed worker's run recovers soon."""
 
 
 @asynccontextmanager
 async def service(directory: Path, handler: Path) -> AsyncIterator[str]:
-    """Run `apphub-jobs dev` for this file and give its address."""
+    """Run `apphub-jobs dev` with a handler's file; yield the service's URL."""
     log_file = directory / "service.log"
     options = {"--port": "0", "--data-dir": str(directory / "data"), "--lease-s": str(LEASE_S)}
     arguments = [part for option in options.items() for part in option]
@@ -72,20 +70,16 @@ async def service(directory: Path, handler: Path) -> AsyncIterator[str]:
 
 async def get(url: str) -> Any:
     """Return the `data` of an answer."""
-    answer = await asyncio.to_thread(_call, url)
-    return answer["data"]
+    return (await asyncio.to_thread(_call, url))["data"]
 
 
 async def post(url: str, body: object) -> Any:
     """Send a body, and return the `data` of the answer."""
-    answer = await asyncio.to_thread(_call, url, body)
-    return answer["data"]
+    return (await asyncio.to_thread(_call, url, body))["data"]
 
 
 def _call(url: str, body: object = None) -> Any:
-    content: bytes | None = None
-    if body is not None:
-        content = json.dumps(body).encode()
+    content = None if body is None else json.dumps(body).encode()
     request = Request(url, content, {"Content-Type": "application/json"})  # noqa: S310 - the URL is our own
     with urlopen(request, timeout=30) as response:  # noqa: S310
         return json.load(response)
@@ -93,25 +87,25 @@ def _call(url: str, body: object = None) -> Any:
 
 Message = dict[str, Any]
 
-MOST_OF_METRICS = 40
-"""Characters of a run's metrics that are shown."""
+MAX_METRICS_CHARACTERS = 40
+"""Characters of a run's metrics that are printed."""
 
 
 class Watch:
-    """Prints messages, and lets others know of them.
+    """Prints the stream's messages.
 
     Attributes:
-        with_builds: whether what concerns builds is printed.
+        with_builds: whether messages about builds are printed.
     """
 
     def __init__(self, stream: ClientConnection, console: Console, *, with_builds: bool) -> None:
         self._stream = stream
         self._console = console
-        self._told_at = 0
+        self._printed_position = 0
         self.with_builds = with_builds
 
-    async def until(self, note: Callable[[Message], bool]) -> None:
-        """Print until `note` says that it is enough, and whatever belongs to the same event."""
+    async def until(self, is_enough: Callable[[Message], bool]) -> None:
+        """Print messages until `is_enough` returns true, with all others of the same event."""
         async for text in self._stream:
             message = json.loads(text)
             if message["type"] == "connection.ack":
@@ -122,27 +116,24 @@ class Watch:
                 continue
             if self.with_builds or not _concerns_builds(message):
                 self._print(message)
-            if note(message) and not message.get("more"):
+            if is_enough(message) and not message.get("more"):
                 return
 
     def _print(self, message: Message) -> None:
         position = message["position"]
         if message["type"] == "failure.noted":
-            return  # What was found is told beside it.
-        if message["type"] == "job.run.updated" and position == self._told_at:
-            return  # The change of status has been told.
-        self._told_at = position
+            return  # The group's own message shows the failure.
+        if message["type"] == "job.run.updated" and position == self._printed_position:
+            return  # The change of status has been printed.
+        self._printed_position = position
         time = message["occurredAt"][11:]
-        line = _line(message)
-        told = f"[dim]{position:>4}  {time}[/]  {line}"
-        self._console.print(told)
+        self._console.print(f"[dim]{position:>4}  {time}[/]  {_line(message)}")
 
 
 @asynccontextmanager
 async def watching(url: str, console: Console, *, with_builds: bool) -> AsyncIterator[Watch]:
-    """Give a watch over the service's stream, from its present end on."""
-    stream_url = url.replace("http", "ws", 1)
-    async with connect(f"{stream_url}/ws") as stream:
+    """Open the service's stream at the log's head, and yield its watch."""
+    async with connect(f"{url.replace('http', 'ws', 1)}/ws") as stream:
         yield Watch(stream, console, with_builds=with_builds)
 
 
@@ -159,61 +150,38 @@ def _line(message: Message) -> str:
     kind = f"{message['type']:<27}"
     data = message["data"]
     if "run" in data:
-        told = _run_told(data["run"])
-        return f"[cyan]{kind}[/] {told}"
+        return f"[cyan]{kind}[/] {_run_line(data['run'])}"
     if "build" in data:
         build = data["build"]
-        app_id = build["repositoryId"]
-        status = build["status"]
-        return f"[magenta]{kind}[/] {app_id}: {status}"
+        return f"[magenta]{kind}[/] {build['repositoryId']}: {build['status']}"
     if "event" in data:
-        told = escape(data["event"]["message"])
-        return f"[green]{kind}[/] {told}"
+        return f"[green]{kind}[/] {escape(data['event']['message'])}"
     if "repository" in data:
         repository = data["repository"]
-        app_id = repository["id"]
-        status = repository["ingestStatus"]
-        return f"[green]{kind}[/] {app_id}: {status}"
+        return f"[green]{kind}[/] {repository['id']}: {repository['ingestStatus']}"
     if "failure" in data:
-        told = _failure_told(data["failure"])
-        return f"[red]{kind}[/] {told}"
-    told = _job_told(data["job"]) if "job" in data else ""
-    return f"[cyan]{kind}[/] {told}"
+        group = data["failure"]
+        text = escape(f"{group['job']}: {group['title']}, {group['status']}")
+        return f"[red]{kind}[/] {text}"
+    job = data.get("job")
+    return f"[cyan]{kind}[/] {job['slug']} version {job['version']}" if job else f"[cyan]{kind}[/] "
 
 
-def _failure_told(group: dict[str, Any]) -> str:
-    job = group["job"]
-    title = group["title"]
-    status = group["status"]
-    return escape(f"{job}: {title}, {status}")
-
-
-def _job_told(job: dict[str, Any]) -> str:
-    slug = job["slug"]
-    version = job["version"]
-    return f"{slug} version {version}"
-
-
-def _run_told(run: dict[str, Any]) -> str:
-    slug = run["slug"]
+def _run_line(run: dict[str, Any]) -> str:
     status = run["status"]
-    attempt = f"{run['attempt']}/{run['maxAttempts']}"
-    told = f"{slug} attempt {attempt}: {status}"
-    metrics = run["metrics"]
-    if status == "running" and metrics:
-        text = json.dumps(metrics)
-        line = in_one_line(text, MOST_OF_METRICS)
-        return f"{told}, {escape(line)}"
-    return told
+    text = f"{run['slug']} attempt {run['attempt']}/{run['maxAttempts']}: {status}"
+    if status == "running" and run["metrics"]:
+        metrics = in_one_line(json.dumps(run["metrics"]), MAX_METRICS_CHARACTERS)
+        return f"{text}, {escape(metrics)}"
+    return text
 
 
 APP_ID = "demo"
 
 INGEST_TIMEOUT_S = 120.0
 
-BUILD_PATIENCE_S = 45.0
-"""How long the demonstration watches a build, which may have to fetch its base image from afar.
-Then it is canceled."""
+BUILD_TIMEOUT_S = 45.0
+"""After this time a build is canceled, which may have to fetch a large base image."""
 
 NO_BASE = (
     "an image of this app could not be built: its reason is shown below, often a base image that"
@@ -221,7 +189,7 @@ NO_BASE = (
 )
 
 HISTORY_COLUMNS = {"createdAt": 24, "status": 24, "message": 24, "commitSha": 12, "durationMs": 24}
-"""Each with the characters of it that are shown."""
+"""The columns of an app's history, with their widths in characters."""
 
 HELLO_ID = "hello"
 
@@ -232,13 +200,13 @@ HELLO = {
     ".env.example": "GREETING=hello\n",
 }
 
-SHOWN = ("name", "description", "dockerfilePath", "ingestStatus", "ingestAttempts")
+APP_FIELDS = ("name", "description", "dockerfilePath", "ingestStatus", "ingestAttempts")
 
-SHOWN_OF_BUILDS = ("status", "imageTag", "imageDigest", "commitSha", "errorMessage")
+BUILD_FIELDS = ("status", "imageTag", "imageDigest", "commitSha", "errorMessage")
 
 
 class _App:
-    """How an app fares, by the stream's messages."""
+    """The state of an app, as the stream's messages report it."""
 
     def __init__(self, app_id: str) -> None:
         self.id = app_id
@@ -247,7 +215,7 @@ class _App:
         self.build_run = ""
 
     def is_ingested(self, message: Message) -> bool:
-        """Note a message; return whether the app has been read."""
+        """Apply a message; return whether the app's ingestion has ended."""
         if message["type"] == "repository.updated":
             repository = message["data"]["repository"]
             if repository["id"] == self.id:
@@ -255,7 +223,7 @@ class _App:
         return self.status in {"ready", "failed"}
 
     def is_built(self, message: Message) -> bool:
-        """Note a message; return whether the app's build has ended."""
+        """Apply a message; return whether the app's build has ended."""
         if message["type"] == "build.updated":
             build = message["data"]["build"]
             if build["repositoryId"] == self.id:
@@ -267,9 +235,9 @@ class _App:
 async def show_catalog(
     url: str, console: Console, watch: Watch, repository: Path, directory: Path
 ) -> str:
-    """Add the repository and show what becomes of it; return its app's status.
+    """Add the repository, show its ingestion and build, and return its app's status.
 
-    Where images can be built, the smallest app there is follows.
+    If images can be built, a minimal app follows.
     """
     status = await _add_and_watch(url, console, watch, _App(APP_ID), repository)
     if status == "ready" and watch.with_builds:
@@ -288,8 +256,7 @@ async def _add_and_watch(
 ) -> str:
     """Add an app, print what happens until its build has ended, and return the app's status."""
     body = {"id": app.id, "name": repository.name, "description": "", "repoUrl": str(repository)}
-    told = f"[bold]POST /apps[/] {json.dumps(body)}\n"
-    console.print(told)
+    console.print(f"[bold]POST /apps[/] {json.dumps(body)}\n")
     await post(f"{url}/apps", body)
     await asyncio.wait_for(watch.until(app.is_ingested), INGEST_TIMEOUT_S)
     if app.status == "ready" and watch.with_builds:
@@ -301,12 +268,12 @@ async def _add_and_watch(
 
 
 async def _watch_build(url: str, console: Console, watch: Watch, app: _App) -> None:
-    """Print what happens until the build has ended, and cancel it where that takes too long."""
+    """Print what happens until the build has ended; cancel it after `BUILD_TIMEOUT_S`."""
     try:
-        await asyncio.wait_for(watch.until(app.is_built), BUILD_PATIENCE_S)
+        await asyncio.wait_for(watch.until(app.is_built), BUILD_TIMEOUT_S)
     except TimeoutError:
         console.print(
-            f"[yellow]still building after {BUILD_PATIENCE_S:.0f} s:"
+            f"[yellow]still building after {BUILD_TIMEOUT_S:.0f} s:"
             " canceled, to end the demonstration[/]"
         )
         cancel_url = f"{url}/job-runs/{app.build_run}/cancel"
@@ -332,27 +299,21 @@ def _hello_repository(directory: Path) -> Path:
 async def _show_record(url: str, console: Console) -> None:
     app = await get(f"{url}/apps/{APP_ID}")
     tree = Tree(f"\n[bold]GET /apps/{APP_ID}[/]")
-    for field in SHOWN:
+    for field in APP_FIELDS:
         tree.add(Text(f"{field}: {app[field]}"))
-    tags = ["{key}:{value}".format_map(tag) for tag in app["tags"]]
-    joined = ", ".join(tags)
-    line = Text(f"tags: {joined}")
-    tree.add(line)
+    tags = ", ".join("{key}:{value}".format_map(tag) for tag in app["tags"])
+    tree.add(Text(f"tags: {tags}"))
     console.print(tree)
 
 
 async def _show_history(url: str, console: Console) -> None:
-    title = f"GET /apps/{APP_ID}/history, newest first"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=f"GET /apps/{APP_ID}/history, newest first", title_justify="left")
     for column in HISTORY_COLUMNS:
         table.add_column(column, no_wrap=column == "createdAt")
     for entry in await get(f"{url}/apps/{APP_ID}/history"):
-        cells: list[Text] = []
-        for column, width in HISTORY_COLUMNS.items():
-            text = str(entry[column] or "")
-            line = Text(text[:width])
-            cells.append(line)
-        table.add_row(*cells)
+        table.add_row(
+            *(Text(str(entry[column] or "")[:width]) for column, width in HISTORY_COLUMNS.items())
+        )
     console.print(table)
 
 
@@ -362,15 +323,11 @@ async def _show_build(url: str, console: Console, app_id: str) -> None:
     if build is None:
         return
     tree = Tree(f"\n[bold]GET /apps/{app_id}/builds[/], the newest")
-    for field in SHOWN_OF_BUILDS:
-        value = build[field]
-        if value:
-            line = Text(f"{field}: {value}")
-            tree.add(line)
+    for field in BUILD_FIELDS:
+        if build[field]:
+            tree.add(Text(f"{field}: {build[field]}"))
     console.print(tree)
 
-
-# A worker is killed while it runs a handler of the demonstration's own, and the run recovers.
 
 SLUG = "count"
 
@@ -396,37 +353,37 @@ RECOVERY_TIMEOUT_S = 60.0
 
 
 class _Recovery:
-    """What becomes of a run whose worker is killed, with the times."""
+    """The state of a run whose worker is killed, with the times of its recovery."""
 
     def __init__(self, run_id: str) -> None:
         self.run_id = run_id
         self.killed_at = 0.0
         self.run: dict[str, Any] = {}
-        self.seen_s: dict[str, float] = {}
+        self.statuses_s: dict[str, float] = {}
 
     def is_under_way(self, message: Message) -> bool:
-        """Note a message; return whether the run has come to its second step."""
-        self._note(message)
+        """Apply a message; return whether the run has come to its second step."""
+        self._apply(message)
         metrics = self.run.get("metrics") or {}
         return bool(metrics.get("step") == KILLED_AT_STEP)
 
     def is_over(self, message: Message) -> bool:
-        """Note a message and when it came; return whether the run has ended."""
-        self._note(message)
+        """Apply a message and its time; return whether the run has ended."""
+        self._apply(message)
         status = str(self.run["status"])
         if self.run["attempt"] > 1:
             since_s = monotonic() - self.killed_at
-            self.seen_s.setdefault(status, since_s)
+            self.statuses_s.setdefault(status, since_s)
         return status in {"succeeded", "failed", "canceled", "expired"}
 
-    def _note(self, message: Message) -> None:
+    def _apply(self, message: Message) -> None:
         run = message["data"].get("run")
         if run is not None and run["id"] == self.run_id:
             self.run = run
 
 
 def write_handler(directory: Path) -> Path:
-    """Write the handler's file, and return it."""
+    """Write the handler's file, and return its path."""
     file = directory / "example.py"
     file.write_text(HANDLER, encoding="utf-8")
     return file
@@ -435,18 +392,13 @@ def write_handler(directory: Path) -> Path:
 async def show_recovery(url: str, console: Console, watch: Watch) -> bool:
     """Kill the worker of a run, and show how it recovers; return whether it did."""
     console.print("\n[bold]A job of one's own[/], in example.py, registered by `dev`:\n")
-    source = Syntax(HANDLER, "python", background_color="default")
-    console.print(source)
+    console.print(Syntax(HANDLER, "python", background_color="default"))
     run = await post(f"{url}/jobs/{SLUG}/run", {})
-    run_id = run["id"]
-    told = f"[bold]POST /jobs/{SLUG}/run[/] launched {run_id}\n"
-    console.print(told)
-    recovery = _Recovery(run_id)
-    under_way = watch.until(recovery.is_under_way)
-    await asyncio.wait_for(under_way, RECOVERY_TIMEOUT_S)
+    console.print(f"[bold]POST /jobs/{SLUG}/run[/] launched {run['id']}\n")
+    recovery = _Recovery(run["id"])
+    await asyncio.wait_for(watch.until(recovery.is_under_way), RECOVERY_TIMEOUT_S)
     await _kill_worker(url, console, recovery)
-    over = watch.until(recovery.is_over)
-    await asyncio.wait_for(over, RECOVERY_TIMEOUT_S)
+    await asyncio.wait_for(watch.until(recovery.is_over), RECOVERY_TIMEOUT_S)
     _show_times(console, recovery)
     return bool(recovery.run["status"] == "succeeded")
 
@@ -463,33 +415,31 @@ async def _kill_worker(url: str, console: Console, recovery: _Recovery) -> None:
 def _show_times(console: Console, recovery: _Recovery) -> None:
     tree = Tree("\n[bold]after the kill[/]")
     lease = f"its lease of {LEASE_S} s and a margin"
-    told = {
+    lines = {
         "pending": f"the loss is in the log, and the run waits again ({lease})",
         "running": "another worker runs it, in its second attempt",
         "succeeded": f"done: {recovery.run['result']}",
     }
-    for status, what in told.items():
-        if status in recovery.seen_s:
-            tree.add(f"{recovery.seen_s[status]:>5.1f} s  {what}")
+    for status, line in lines.items():
+        if status in recovery.statuses_s:
+            tree.add(f"{recovery.statuses_s[status]:>5.1f} s  {line}")
     console.print(tree)
 
 
 PLAIN_WIDTH = 140
-"""Where the output is no terminal, nobody tells its width; at this one no line is broken in two."""
+"""The width of output that is not a terminal; at this width no line is wrapped."""
 
 
 def run_demo(repository: Path) -> int:
     """Run the demonstration; return 0 if the repository was ingested and the killed run recovered.
 
-    Where no image can be built, builds are left out.
+    If images cannot be built, builds are left out.
     """
     console = Console()
     if not console.is_terminal:
         console = Console(width=PLAIN_WIDTH)
-    settings = read(lambda: handler_settings(os.environ, Path()))
-    builder = find_builder(settings)
-    demonstrating = _demonstrate(repository.resolve(), console, builder)
-    return asyncio.run(demonstrating)
+    builder = find_builder(read(lambda: handler_settings(os.environ, Path())))
+    return asyncio.run(_demonstrate(repository.resolve(), console, builder))
 
 
 async def _demonstrate(repository: Path, console: Console, builder: Builder) -> int:

@@ -20,7 +20,7 @@ import psycopg
 import typer
 from rich.text import Text
 
-from api.bootstrap.environment import shown_url, without_secrets
+from api.bootstrap.environment import url_without_password, without_secrets
 from api.bootstrap.handlers import handler_packages
 from api.data_directory import (
     ACCOUNT,
@@ -28,7 +28,7 @@ from api.data_directory import (
     ServerUser,
     binaries,
     directory_of,
-    existing,
+    find_account,
     server_user,
 )
 from apphub_jobs.version import VERSION
@@ -107,7 +107,7 @@ def database(url: str | None, account: str | None) -> Check:
     except psycopg.Error as error:
         reason = without_secrets(str(error).strip(), url)
         return Check("database", "wrong", reason, "check --database-url")
-    message = f"PostgreSQL {version // 10_000} at {shown_url(url)}"
+    message = f"PostgreSQL {version // 10_000} at {url_without_password(url)}"
     if version < MINIMUM_SERVER:
         return Check("database", "wrong", message, "use PostgreSQL 15 or newer")
     if schema is not None and schema > runner.HEAD:
@@ -130,7 +130,7 @@ def _private_database(account: str | None) -> Check:
 
 def _server_user(account: str | None) -> ServerUser:
     """Return the user that the private server runs as; no account is created."""
-    if os.geteuid() == 0 and not account and existing(ACCOUNT) is None:
+    if os.geteuid() == 0 and not account and find_account(ACCOUNT) is None:
         return ServerUser(os.geteuid(), os.getegid(), {})
     return server_user(account)
 
@@ -145,7 +145,7 @@ def server_account(account: str | None) -> Check:
         )
         remedy = "for an account of its own give --database-url, or start the service as root"
         return Check(name, "warning", message, remedy)
-    if not account and existing(ACCOUNT) is None:
+    if not account and find_account(ACCOUNT) is None:
         message = f"the private PostgreSQL will run as {ACCOUNT}, which the first start makes"
         return Check(name, "ok", message)
     try:

@@ -1,4 +1,4 @@
-"""`apphub-jobs failures`: what fails, how often, and what people say of it."""
+"""`apphub-jobs failures`: list, show, resolve, ignore, reopen and retry groups of failures."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,22 +9,31 @@ from rich.text import Text
 
 from apphub_jobs.client import FailureDocument
 from apphub_jobs.client.documents import FailureStatus
-from cli.bulk import Changed, DryRun, Reason, Wait, follow, given_patch, given_reason, print_preview
+from cli.bulk import (
+    Changed,
+    DryRun,
+    Reason,
+    Wait,
+    follow,
+    parse_patch,
+    print_preview,
+    require_reason,
+)
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.runs import ago
-from cli.service import ServiceOptions, connected, slugs_completed
+from cli.service import ServiceOptions, complete_slug, connected
 from cli.terminal import AsJson, console, harmless, print_json, print_table
 from cli.times import AsOf, position_or_moment
 
 failures_app = typer.Typer(
-    help="Look at what fails, by groups, and say what is mended.", no_args_is_help=True
+    help="List groups of failures, and resolve, ignore or retry them.", no_args_is_help=True
 )
 
 STYLES = {"open": "red", "resolved": "green", "ignored": "dim"}
 
 Fingerprint = Annotated[
-    str, typer.Argument(metavar="FINGERPRINT", help="Which group; `list` tells.")
+    str, typer.Argument(metavar="FINGERPRINT", help="The group; `list` shows fingerprints.")
 ]
 
 
@@ -33,22 +42,22 @@ def list_failures(
     *,
     status: Annotated[FailureStatus | None, typer.Option(help="Only those; else all.")] = None,
     job: Annotated[
-        str | None, typer.Option(help="Only of this job.", autocompletion=slugs_completed)
+        str | None, typer.Option(help="Only of this job.", autocompletion=complete_slug)
     ] = None,
     as_of: AsOf = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """List what fails, what failed last first."""
+    """List groups of failures, the most recent failure first."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = list(client.failures.each(status, job, moment))
-    _print(found, as_json=as_json)
+        groups = list(client.failures.each(status, job, moment))
+    _print(groups, as_json=as_json)
 
 
 @command(failures_app)
 def show(*, fingerprint: Fingerprint, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Show all that there is to see of a group."""
+    """Show a group in full."""
     with connected(to) as client:
         group = client.failures.show(fingerprint)
     if as_json:
@@ -62,30 +71,31 @@ def resolve(
     *,
     fingerprint: Fingerprint,
     in_version: Annotated[
-        int | None, typer.Option(min=1, help="Since which version of the job; else since now.")
+        int | None,
+        typer.Option(min=1, help="The first version of the job that is repaired; else from now."),
     ] = None,
     to: ServiceOptions,
 ) -> None:
-    """Say that it is mended: a failure after that opens the group again."""
+    """Mark a group as resolved: a later failure opens it again."""
     with connected(to) as client:
         group = client.failures.resolve(fingerprint, in_version)
-    _tell(group)
+    _print_status(group)
 
 
 @command(failures_app)
 def ignore(*, fingerprint: Fingerprint, to: ServiceOptions) -> None:
-    """Show it no more among what is open, however often it comes."""
+    """List a group no longer as open, even if it fails again."""
     with connected(to) as client:
         group = client.failures.ignore(fingerprint)
-    _tell(group)
+    _print_status(group)
 
 
 @command(failures_app)
 def reopen(*, fingerprint: Fingerprint, to: ServiceOptions) -> None:
-    """Say that it is not mended after all, or not to be ignored any more."""
+    """Mark a resolved or ignored group as open."""
     with connected(to) as client:
         group = client.failures.reopen(fingerprint)
-    _tell(group)
+    _print_status(group)
 
 
 @command(failures_app)
@@ -99,20 +109,20 @@ def retry(  # noqa: PLR0913 - one for each option
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Launch anew all runs whose last attempt failed so, as a bulk operation."""
-    said = given_reason(reason, dry_run=dry_run)
-    patch = given_patch(changed)
+    """Retry all runs whose last attempt failed in this group, as a bulk operation."""
+    required_reason = require_reason(reason, dry_run=dry_run)
+    patch = parse_patch(changed)
     with connected(to) as client:
         if dry_run:
             preview = client.failures.preview_retry(fingerprint, parameters=patch)
             print_preview(preview, as_json=as_json)
             return
-        operation = client.failures.retry(fingerprint, said, parameters=patch)
+        operation = client.failures.retry(fingerprint, required_reason, parameters=patch)
         follow(client, operation, wait=wait, as_json=as_json)
 
 
 def print_failure(group: FailureDocument) -> None:
-    """Print all that there is to see of a group, and what can be done about it."""
+    """Print a group in full, and the commands that may follow."""
     out = console()
     now = datetime.now(UTC)
     status = Text(group.status, STYLES[group.status])
@@ -134,8 +144,7 @@ def print_failure(group: FailureDocument) -> None:
     out.print()
     for name, value in facts.items():
         if value is not None:
-            label = f"  {name:<10}  "
-            out.print(Text.assemble((label, "dim"), harmless(str(value))))
+            out.print(Text.assemble((f"  {name:<10}  ", "dim"), harmless(str(value))))
     out.print()
     out.print(Text(_next_step(group), "dim"))
 
@@ -143,28 +152,27 @@ def print_failure(group: FailureDocument) -> None:
 def _next_step(group: FailureDocument) -> str:
     if group.status == "open":
         return (
-            f"once it is mended: apphub-jobs failures resolve {group.fingerprint}; to run anew"
-            f" what failed: apphub-jobs failures retry {group.fingerprint} --reason TEXT"
+            f"once it is repaired: apphub-jobs failures resolve {group.fingerprint}; to retry"
+            f" its runs: apphub-jobs failures retry {group.fingerprint} --reason TEXT"
         )
     return f"to open it again: apphub-jobs failures reopen {group.fingerprint}"
 
 
-def _tell(group: FailureDocument) -> None:
-    told = f"{group.fingerprint} is {group.status}: {group.title}"
-    typer.echo(told, err=True)
+def _print_status(group: FailureDocument) -> None:
+    typer.echo(f"{group.fingerprint} is {group.status}: {group.title}", err=True)
 
 
-def _print(found: Sequence[FailureDocument], *, as_json: bool) -> None:
+def _print(groups: Sequence[FailureDocument], *, as_json: bool) -> None:
     if as_json:
-        for group in found:
+        for group in groups:
             print_json(group)
         return
-    if not found:
+    if not groups:
         console().print("no failures", style="dim")
         return
     now = datetime.now(UTC)
     columns = ("failure", "status", "job", "count", "last", "what")
-    print_table(columns, [_row(group, now) for group in found])
+    print_table(columns, [_row(group, now) for group in groups])
 
 
 def _row(group: FailureDocument, now: datetime) -> list[str | Text]:

@@ -1,7 +1,6 @@
-"""`apphub-jobs jobs`: what can be launched, how that changes, and what if.
+"""`apphub-jobs jobs`: list, show, diff, apply, pause, resume and delete jobs, and `what-if`.
 
-First definitions where people keep them, in YAML or JSON files and under `@job` in Python; then the
-commands.
+First definitions in files: in YAML or JSON, and under `@job` in Python; then the commands.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,7 @@ from cli.event_sources import SourceOptions
 from cli.options import command, failure, read
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
-from cli.service import ServiceOptions, Slug, connected, documents_in, job_named, slugs_completed
+from cli.service import ServiceOptions, Slug, complete_slug, connected, documents_in, suggest_job
 from cli.terminal import AsJson, console, print_document, print_json, print_list
 from cli.times import AsOf, position_or_moment
 from domain.json_values import Json, JsonObject
@@ -31,72 +30,69 @@ SUFFIXES = (".yaml", ".yml", ".json")
 Definition = Mapping[str, Any]
 
 
-def definitions_in(given: Sequence[str]) -> list[Definition]:
-    """Return the definitions that files and modules hold, in order.
+def definitions_in(sources: Sequence[str]) -> list[Definition]:
+    """Return the definitions in files and modules: first those of files, in order.
 
     Raises:
-        ValueError: one of them cannot be read, or two define the same job.
+        ValueError: a source is invalid, or two define the same job.
         OSError: a file cannot be read.
     """
-    modules = [name for name in given if not name.endswith(SUFFIXES)]
-    found: list[Definition] = []
-    for name in given:
+    definitions: list[Definition] = []
+    for name in sources:
         if name.endswith(SUFFIXES):
-            found += _in_file(Path(name))
-    found += _under_job(modules)
-    _refuse_doubles(found)
-    return found
+            definitions += _in_file(Path(name))
+    definitions += _in_modules([name for name in sources if not name.endswith(SUFFIXES)])
+    _refuse_duplicates(definitions)
+    return definitions
 
 
 def _in_file(path: Path) -> Iterator[Definition]:
-    """Yield what a file holds: an object, a list of them, or several documents."""
+    """Yield the definitions in a file: one object, a list of them, or several documents."""
     try:
         documents = documents_in(path.read_text(encoding="utf-8"))
     except ValueError as error:
         msg = f"{path} cannot be read: {error}"
         raise ValueError(msg) from None
     for document in documents:
-        found = document if isinstance(document, list) else [document]
-        for one in found:
-            if not _is_definition(one):
+        for definition in document if isinstance(document, list) else [document]:
+            if not _is_definition(definition):
                 msg = (
                     f"{path} must hold definitions of jobs: objects with slug, name, type,"
                     " entryPoint, as POST /jobs takes them"
                 )
                 raise ValueError(msg)
-            yield one
+            yield definition
 
 
-def _is_definition(found: Json) -> TypeGuard[JsonObject]:
-    return isinstance(found, dict) and isinstance(found.get("slug"), str)
+def _is_definition(value: Json) -> TypeGuard[JsonObject]:
+    return isinstance(value, dict) and isinstance(value.get("slug"), str)
 
 
-def _under_job(modules: Sequence[str]) -> list[Definition]:
+def _in_modules(modules: Sequence[str]) -> list[Definition]:
     if not modules:
         return []
     package, *_ = packages_of(handler_source(modules, None))
-    found = [offer.definition for offer in offers([package]).values()]
-    definitions = [definition for definition in found if definition is not None]
+    definitions = [
+        offer.definition for offer in offers([package]).values() if offer.definition is not None
+    ]
     if not definitions:
-        named = ", ".join(modules)
-        msg = f"{named}: no function is under @job, so there is nothing to register"
+        names = ", ".join(modules)
+        msg = f"{names}: no function is under @job, so there is nothing to register"
         raise ValueError(msg)
     return definitions
 
 
-def _refuse_doubles(definitions: Sequence[Definition]) -> None:
-    seen: set[str] = set()
+def _refuse_duplicates(definitions: Sequence[Definition]) -> None:
+    slugs: set[str] = set()
     for definition in definitions:
         slug = str(definition["slug"])
-        if slug.lower() in seen:
+        if slug.lower() in slugs:
             msg = f"the job {slug!r} is defined twice"
             raise ValueError(msg)
-        seen.add(slug.lower())
+        slugs.add(slug.lower())
 
 
-jobs_app = typer.Typer(
-    help="Look at jobs, register and revise, pause and delete them.", no_args_is_help=True
-)
+jobs_app = typer.Typer(help="List, register, revise, pause and delete jobs.", no_args_is_help=True)
 
 NEWEST_RUNS = 5
 
@@ -113,9 +109,9 @@ def list_jobs(*, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions
     """List all jobs, by slug."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = client.jobs(moment)
+        jobs = client.jobs(moment)
     columns = ("job", "version", "type", "state", "handler", "name")
-    print_list(found, columns, _job_row, as_json=as_json)
+    print_list(jobs, columns, _job_row, as_json=as_json)
 
 
 def _job_row(job: JobDocument) -> tuple[str, ...]:
@@ -127,7 +123,7 @@ def _job_row(job: JobDocument) -> tuple[str, ...]:
 def show(*, slug: Slug, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Show a job's definition and its newest runs."""
     with connected(to) as client:
-        with job_named(client, slug):
+        with suggest_job(client, slug):
             job = client.job(slug)
         runs = client.runs(job=job.slug)
         newest = [run.document for run, _ in zip(runs, range(NEWEST_RUNS), strict=False)]
@@ -145,11 +141,11 @@ def show(*, slug: Slug, as_json: AsJson = False, to: ServiceOptions) -> None:
 
 
 def _is_offered(client: Client, entry_point: str) -> bool:
-    for worker in client.workers():
-        offered = worker.entry_points
-        if worker.state == "alive" and (offered is None or entry_point in offered):
-            return True
-    return False
+    return any(
+        worker.state == "alive"
+        and (worker.entry_points is None or entry_point in worker.entry_points)
+        for worker in client.workers()
+    )
 
 
 @command(jobs_app)
@@ -157,7 +153,7 @@ def diff(
     *,
     sources: Sources,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="End with 1 if anything would change.")
+        bool, typer.Option("--exit-code", help="Exit with 1 if anything would change.")
     ] = False,
     as_json: AsJson = False,
     to: ServiceOptions,
@@ -165,36 +161,34 @@ def diff(
     """Show what `apply` would change; change nothing."""
     with connected(to) as client:
         plans = _plans(client, sources)
-    _show(plans, as_json=as_json)
+    _print_plans(plans, as_json=as_json)
     if exit_code and any(plan.what != "keep" for plan in plans):
         raise typer.Exit(1)
 
 
 @command(jobs_app)
 def apply(*, sources: Sources, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Register jobs, and revise those that differ: a new version only where something changed.
+    """Register jobs, and revise those that differ: a new version only if something changes.
 
-    What will change is shown first. A field that a definition leaves out gets its default.
+    The changes are shown first. A field that a definition leaves out gets its default.
     """
     with connected(to) as client:
         plans = _plans(client, sources)
-        _show(plans, as_json=as_json)
+        _print_plans(plans, as_json=as_json)
         for plan in plans:
             if plan.what != "keep":
-                job = _applied(client, plan)
-                told = f"{job.slug} is at version {job.version}"
-                typer.echo(told, err=True)
+                job = _apply(client, plan)
+                typer.echo(f"{job.slug} is at version {job.version}", err=True)
 
 
-def _applied(client: Client, plan: Plan) -> JobDocument:
+def _apply(client: Client, plan: Plan) -> JobDocument:
     try:
         return client.apply(plan.definition)
     except InvalidRequestError as error:
-        message = f"job {plan.slug!r}: {error}"
-        raise failure(message) from None
+        raise failure(f"job {plan.slug!r}: {error}") from None
 
 
-Slugs = Annotated[list[str], typer.Argument(help="Which jobs.", autocompletion=slugs_completed)]
+Slugs = Annotated[list[str], typer.Argument(help="The jobs' slugs.", autocompletion=complete_slug)]
 
 
 @command(jobs_app)
@@ -206,30 +200,30 @@ def pause(
     ] = None,
     to: ServiceOptions,
 ) -> None:
-    """Let nothing of jobs start; what runs goes on, and what is launched waits."""
+    """Let no run of the jobs start; running attempts continue, and launched runs wait."""
     with connected(to) as client:
         for slug in slugs:
-            with job_named(client, slug):
+            with suggest_job(client, slug):
                 job = client.pause(slug, reason)
             typer.echo(f"{job.slug} is paused", err=True)
 
 
 @command(jobs_app)
 def resume(*, slugs: Slugs, to: ServiceOptions) -> None:
-    """Let what waits of paused jobs start again."""
+    """Let runs of paused jobs start again."""
     with connected(to) as client:
         for slug in slugs:
-            with job_named(client, slug):
+            with suggest_job(client, slug):
                 job = client.resume(slug)
-            typer.echo(f"{job.slug} goes on", err=True)
+            typer.echo(f"{job.slug} is resumed", err=True)
 
 
 @command(jobs_app)
 def delete(*, slugs: Slugs, to: ServiceOptions) -> None:
-    """Delete jobs of which no run is pending or running; their history stays."""
+    """Delete jobs without pending or running runs; their history stays."""
     with connected(to) as client:
         for slug in slugs:
-            with job_named(client, slug):
+            with suggest_job(client, slug):
                 job = client.delete(slug)
             typer.echo(f"{job.slug} is deleted", err=True)
 
@@ -237,10 +231,9 @@ def delete(*, slugs: Slugs, to: ServiceOptions) -> None:
 @command(jobs_app, "what-if")
 def what_if(  # noqa: PLR0913 - one for each option
     *,
-    slug: Annotated[str, typer.Argument(help="Which job.")],
+    slug: Annotated[str, typer.Argument(help="The job's slug.")],
     max_concurrent_runs: Annotated[
-        str,
-        typer.Option(metavar="NUMBER", help="Suppose that so many might run at a time, or `none`."),
+        str, typer.Option(metavar="NUMBER", help="The limit to simulate, or `none`.")
     ],
     since: Annotated[str, typer.Option(help="How far to look back, such as 12h or 7d.")] = "7d",
     as_json: AsJson = False,
@@ -286,7 +279,7 @@ def _plans(client: Client, sources: list[str]) -> list[Plan]:
     return [plan_of(client, definition) for definition in definitions]
 
 
-def _show(plans: list[Plan], *, as_json: bool) -> None:
+def _print_plans(plans: list[Plan], *, as_json: bool) -> None:
     out = console()
     for plan in plans:
         if as_json:

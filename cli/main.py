@@ -16,13 +16,8 @@ import typer
 
 from apphub_jobs.version import VERSION
 from cli.options import command
-from cli.process.signals import (
-    exit_when_asked,
-    heard_from_parent,
-    interrupted_by_exception,
-    watch_lifeline,
-)
-from cli.terminal import told_where_output_is_lost
+from cli.process.signals import exit_on_signals, raise_on_interrupt, wait_for_parent, watch_lifeline
+from cli.terminal import lost_output_reported
 from runtime.process import fill_standard_descriptors, hide_arguments, keep_to_itself, look_seldom
 
 GROUPS = {
@@ -38,29 +33,29 @@ GROUPS = {
     "subjects": "cli.subjects:app",
     "workers": "cli.workers:workers_app",
 }
-"""Commands of several words, by the first one, and where they are."""
+"""Groups of commands, by module and application."""
 
 COMMANDS = {
-    "dev": "cli.start.dev:developing",
+    "dev": "cli.start.dev:dev_app",
     "up": "cli.start.up:up_app",
-    "run": "cli.runs:running",
-    "ready": "cli.wait:readiness",
-    "serve": "cli.start.serve:serving",
-    "worker": "cli.start.worker:workers",
+    "run": "cli.runs:run_app",
+    "ready": "cli.wait:ready_app",
+    "serve": "cli.start.serve:serve_app",
+    "worker": "cli.start.worker:worker_app",
     "doctor": "cli.doctor:doctor_app",
     "verify": "cli.projections:operators_app",
     "projections": "cli.projections:operators_app",
     "migrate": "cli.projections:operators_app",
-    "sql": "cli.sql:querying",
-    "test-service": "cli.start.test_service:testing",
+    "sql": "cli.sql:sql_app",
+    "test-service": "cli.start.test_service:test_service_app",
 }
-"""The other commands, and where they are; those of a file come together."""
+"""The other commands, by module and application; an application may have several."""
 
 SECRET_OPTIONS = ("--database-url", "--token")
-"""Whose values are no business of other accounts, which may read every command line."""
+"""Options whose values are hidden from other accounts, which may read every command line."""
 
 COMPLETION_VARIABLE = "_APPHUB_JOBS_COMPLETE"
-"""A shell asks by it what could follow."""
+"""Set by a shell that requests completions."""
 
 app = typer.Typer(
     name="apphub-jobs",
@@ -71,8 +66,8 @@ app = typer.Typer(
 )
 
 
-def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer's call
-    if asked:
+def _print_version(is_set: bool) -> None:  # noqa: FBT001 - typer's call
+    if is_set:
         typer.echo(f"apphub-jobs {VERSION}")
         raise typer.Exit
 
@@ -83,11 +78,11 @@ def common(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and end.", callback=_tell_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:
-    """Take what holds for all commands."""
+    """Take the options of the program itself."""
     del version
 
 
@@ -103,10 +98,10 @@ def demo(
     ] = None,
 ) -> None:
     """Show everything at work."""
-    # Here, for others need not wait for all that this imports.
+    # Imported here, so that other commands start faster.
     from cli.demo import run_demo  # noqa: PLC0415
 
-    # It builds what it is given and its own, and ends with that.
+    # The demonstration builds only trusted repositories.
     os.environ.setdefault("APPHUB_BUILD_NETWORK", "host")
     raise typer.Exit(run_demo(repo or Path.cwd()))
 
@@ -115,7 +110,7 @@ def main() -> None:
     """Run the command line."""
     hide_arguments(SECRET_OPTIONS)
     fill_standard_descriptors()
-    look_seldom()  # To import makes many objects, and no garbage.
+    look_seldom()  # Imports create many objects and no garbage.
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -131,41 +126,39 @@ def main() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # The environment and the memory hold the database's password and keys.
     keep_to_itself()
-    # Until a server has its own ways: end by an exception, so that what was started is stopped
-    # again.
-    exit_when_asked()
-    may_begin = heard_from_parent()
-    add_commands(needed(sys.argv[1:]))
+    # Until a server handles signals itself, they raise, so that child processes are stopped.
+    exit_on_signals()
+    may_begin = wait_for_parent()
+    add_commands(commands_for(sys.argv[1:]))
     may_begin.wait()
     watch_lifeline()
-    interrupted_by_exception()
-    with told_where_output_is_lost():
+    raise_on_interrupt()
+    with lost_output_reported():
         app()
 
 
-def needed(arguments: Sequence[str]) -> list[str]:
-    """Return the commands that must be there for these arguments: one, or all of them.
+def commands_for(arguments: Sequence[str]) -> list[str]:
+    """Return the commands to import for these arguments: one, or all.
 
-    To import all would keep each command waiting.
+    Importing all would delay each command.
     """
-    known = [*COMMANDS, *GROUPS]
+    names = [*COMMANDS, *GROUPS]
     if COMPLETION_VARIABLE in os.environ:
-        arguments = _typed_so_far()
+        arguments = _words_to_complete()
     if not arguments:
-        return known
+        return names
     first = arguments[0]
-    if first in known:
+    if first in names:
         return [first]
     if first in {"demo", "--version"}:
         return []
-    return known
+    return names
 
 
-def _typed_so_far() -> Sequence[str]:
-    """Return the words after which a shell asks what could follow, but for the program's."""
-    typed = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
-    words = typed.split(" ")
-    return words[1:-1]
+def _words_to_complete() -> Sequence[str]:
+    """Return the complete words of the command line, without the program's name."""
+    words = os.environ.get("COMP_WORDS") or os.environ.get("_TYPER_COMPLETE_ARGS", "")
+    return words.split(" ")[1:-1]
 
 
 @cache
@@ -176,20 +169,18 @@ def complete() -> typer.Typer:
 
 
 def add_commands(names: Iterable[str]) -> None:
-    """Add commands to the application."""
-    places: list[str] = []
+    """Import commands and add them to the application."""
+    paths: list[str] = []
     for name in names:
         if name in GROUPS:
-            group = _found(GROUPS[name])
-            app.add_typer(group, name=name)
+            app.add_typer(_import(GROUPS[name]), name=name)
         if name in COMMANDS:
-            places.append(COMMANDS[name])
-    for place in dict.fromkeys(places):
-        commands = _found(place)
-        app.add_typer(commands)
+            paths.append(COMMANDS[name])
+    for path in dict.fromkeys(paths):
+        app.add_typer(_import(path))
 
 
-def _found(place: str) -> typer.Typer:
-    module, _, attribute = place.partition(":")
-    found: typer.Typer = getattr(import_module(module), attribute)
-    return found
+def _import(path: str) -> typer.Typer:
+    module, _, attribute = path.partition(":")
+    imported: typer.Typer = getattr(import_module(module), attribute)
+    return imported

@@ -1,4 +1,4 @@
-"""What registering a definition would change, and how that is shown."""
+"""What registering a definition would change (`Plan`), and its lines for people."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ STYLES = {"+": "green", "-": "red"}
 
 @dataclass(frozen=True)
 class Plan:
-    """What becomes of one job.
+    """The change of one job.
 
     Attributes:
-        definition: what it is to be.
-        current: what it is; None if there is no such job.
-        changes: each field that differs, as it is and as it will be.
+        definition: the new definition.
+        current: the current one; None if there is no such job.
+        changes: each field that differs, with its current and its new value.
     """
 
     definition: Mapping[str, Any]
@@ -30,12 +30,12 @@ class Plan:
 
     @property
     def slug(self) -> str:
-        """Which job."""
+        """The job's slug."""
         return str(self.definition["slug"])
 
     @property
     def what(self) -> str:
-        """What is to be done."""
+        """The action: `register`, `revise` or `keep`."""
         if self.current is None:
             return "register"
         if self.changes:
@@ -43,7 +43,7 @@ class Plan:
         return "keep"
 
     def present(self) -> dict[str, Any]:
-        """Return it for programs."""
+        """Return the plan as JSON."""
         changes = {
             name: {"from": before, "to": after} for name, (before, after) in self.changes.items()
         }
@@ -70,30 +70,25 @@ def lines_of(plan: Plan) -> Iterator[Text]:
     if not plan.changes:
         yield Text.assemble(slug, f"  unchanged, version {version}")
         return
-    coming = f"version {version} -> {version + 1}"
-    yield Text.assemble(slug, f"  {coming}")
+    yield Text.assemble(slug, f"  version {version} -> {version + 1}")
     for name, (before, after) in plan.changes.items():
         yield from _field(name, before, after)
 
 
 def _field(name: str, before: Any, after: Any) -> Iterator[Text]:
     if not isinstance(before, dict) and not isinstance(after, dict):
-        old = _short(before)
-        new = _short(after)
-        yield Text(f"    {name}: {old} -> {new}")
+        yield Text(f"    {name}: {_short(before)} -> {_short(after)}")
         return
     yield Text(f"    {name}:")
-    difference = unified_diff(_spread(before), _spread(after), n=1, lineterm="")
-    lines = list(difference)
+    lines = list(unified_diff(_yaml_lines(before), _yaml_lines(after), n=1, lineterm=""))
     for line in lines[2:]:  # The first two name files.
         if line.startswith("@@"):
             continue
         sign = line[0]
-        style = STYLES.get(sign, "dim")
-        yield Text(f"      {sign} {line[1:]}", style)
+        yield Text(f"      {sign} {line[1:]}", STYLES.get(sign, "dim"))
 
 
-def _spread(value: Any) -> list[str]:
+def _yaml_lines(value: Any) -> list[str]:
     if value is None:
         return []
     text: str = yaml.safe_dump(value, sort_keys=True, allow_unicode=True)
@@ -101,6 +96,4 @@ def _spread(value: Any) -> list[str]:
 
 
 def _short(value: Any) -> str:
-    if value is None:
-        return "none"
-    return str(value)
+    return "none" if value is None else str(value)

@@ -1,4 +1,4 @@
-"""What a run may be called: by its id, by the start of it that lists show, or as the last one."""
+"""Names of runs on the command line: the id, the start of an id, or `last`."""
 
 import re
 from collections.abc import Iterable
@@ -10,44 +10,45 @@ import typer
 
 from apphub_jobs.client import Client, Run
 from apphub_jobs.contract import Json
-from cli.service import ERROR
+from cli.service import ERROR, exit_with
 
 LAST = "last"
-"""What a run may be called beside its id: the one that was launched last."""
+"""The name of the run that was launched last."""
 
 RunId = Annotated[str, typer.Argument(help="A run's id, the start of one, or `last`.")]
 RunIds = Annotated[list[str], typer.Argument(help="Ids of runs, the starts of some, or `last`.")]
 
 SHORT = 18
-"""Characters of an id that lists show: ids that begin with a time differ by a microsecond then."""
+"""Characters of an id that lists show: ids begin with a time, to the microsecond at this length."""
 
-_SHORTEST = 4
+_MIN_LENGTH = 4
 
-_MOST_READ = 200
-"""Runs that are read for one id: the start of an id may be a part of a slug, too."""
+_MAX_CANDIDATES = 200
+"""Runs that are read to find one: the start of an id may also be a part of a slug."""
 
-_MOST_TOLD = 5
+_MAX_NAMED = 5
 
 _START = re.compile(r"[0-9a-f-]+")
 
 
 def short_length(ids: Iterable[str]) -> int:
-    """Return how long the starts of these ids must be to tell them apart, `SHORT` at least."""
-    in_order = sorted(set(ids))
+    """Return the length at which the starts of these ids are distinct, at least `SHORT`."""
     length = SHORT
-    for one, next_one in pairwise(in_order):
+    for one, next_one in pairwise(sorted(set(ids))):
         while one[:length] == next_one[:length]:
             length += 1
     return length
 
 
 def is_short(text: str) -> bool:
-    """Return whether a text can be the start of an id, and is no whole one."""
-    return len(text) >= _SHORTEST and _START.fullmatch(text.lower()) is not None and not is_id(text)
+    """Return whether a text can be the start of an id, and is not a complete one."""
+    return (
+        len(text) >= _MIN_LENGTH and _START.fullmatch(text.lower()) is not None and not is_id(text)
+    )
 
 
 def is_id(text: str) -> bool:
-    """Return whether a text is a whole id."""
+    """Return whether a text is a complete id."""
     try:
         UUID(text)
     except ValueError:
@@ -56,7 +57,7 @@ def is_id(text: str) -> bool:
 
 
 def find_run(client: Client, text: str) -> Run[Json]:
-    """Return the run that somebody calls so."""
+    """Return the run of an id, of the start of an id, or `last`; exit if there is none."""
     if text == LAST:
         newest = next(iter(client.runs()), None)
         if newest is None:
@@ -65,27 +66,28 @@ def find_run(client: Client, text: str) -> Run[Json]:
     if not is_short(text):
         return client.run(text)
     start = text.lower()
-    found = [
-        run for run in islice(client.runs(search=start), _MOST_READ) if run.id.startswith(start)
+    matches = [
+        run
+        for run in islice(client.runs(search=start), _MAX_CANDIDATES)
+        if run.id.startswith(start)
     ]
-    if not found:
+    if not matches:
         refuse(
             f"run not found: no id starts with {text};"
             " to see the newest runs: apphub-jobs runs list"
         )
-    if len(found) > 1:
-        refuse(ambiguous(text, [run.id for run in found]))
-    return found[0]
+    if len(matches) > 1:
+        refuse(ambiguous(text, [run.id for run in matches]))
+    return matches[0]
 
 
 def ambiguous(text: str, ids: list[str]) -> str:
-    """Return what to say where several runs are called so."""
-    shown = ", ".join(ids[:_MOST_TOLD])
-    more = ", …" if len(ids) > _MOST_TOLD else ""
-    return f"the ids of several runs start with {text}: {shown}{more}; give more of it"
+    """Return the message for a text with which several ids start."""
+    first = ", ".join(ids[:_MAX_NAMED])
+    more = ", …" if len(ids) > _MAX_NAMED else ""
+    return f"the ids of several runs start with {text}: {first}{more}; give more of it"
 
 
 def refuse(message: str) -> NoReturn:
-    """Say what is wrong with the name of a run, and end."""
-    typer.echo(f"apphub-jobs: {message}", err=True)
-    raise typer.Exit(ERROR)
+    """Print an error, and exit with code 1."""
+    raise exit_with(message, ERROR)

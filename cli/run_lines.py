@@ -1,7 +1,7 @@
 """Runs as lines for a terminal: one for each start and for each end of an attempt.
 
-First durations and foreign texts in one line; then `RunLines`, which makes lines of the stream's
-messages, and `Pace`, which limits them; last a line as it is printed.
+First durations, and texts in one line; then `RunLines`, which makes lines of the stream's
+messages, and `Pace`, which limits them; last `text_of`, a line as it is printed.
 """
 
 import re
@@ -14,10 +14,8 @@ from rich.text import Text
 
 from domain.clock import from_iso, ms_between, ms_since
 
-# Durations and foreign texts, in one line.
-
-LONGEST_TEXT = 500
-"""Characters of somebody's text in a line that only tells of it; the whole is asked for by id."""
+MAX_TEXT = 500
+"""Characters of a text in a line; the complete text is shown with the run."""
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
@@ -45,8 +43,8 @@ def duration(ms: int) -> str:
     return f"{days} days {hours} h"
 
 
-def in_one_line(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Return a text without line ends and whatever else could play with a terminal."""
+def in_one_line(text: str, longest: int = MAX_TEXT) -> str:
+    """Return a text without line ends and control characters, cut off at `longest`."""
     plain = _UNPRINTABLE.sub(" ", text).strip()
     if len(plain) <= longest:
         return plain
@@ -63,16 +61,16 @@ TYPES = frozenset(
         "job.run.expired",
     }
 )
-"""The types of messages that lines are made of: a run's changes of status."""
+"""The types of messages that become lines: changes of a run's status."""
 
 Run = Mapping[str, Any]
-"""A run as a message shows it."""
+"""A run in a message."""
 
-MOST_REMEMBERED = 10_000
-"""Starts that are kept for the durations of attempts that are retried; of more, none is said."""
+MAX_STARTS = 10_000
+"""Starts that are kept for the durations of failed attempts; beyond, lines have no duration."""
 
-MOST_A_SECOND = 20
-"""Lines a second: nobody reads more. Of what is beyond, the numbers are told."""
+MAX_LINES_PER_S = 20
+"""Lines per second; those beyond are only counted."""
 
 STYLES = {
     "started": "cyan",
@@ -113,45 +111,40 @@ class RunLines:
         self._started: dict[str, str] = {}
 
     def line(self, message: Mapping[str, Any]) -> RunLine | None:
-        """Return what to tell of a message, None where that is nothing."""
+        """Return the line of a message, None if it has none."""
         at = message["occurredAt"]
         run: Run = message["data"]["run"]
-        told = self._told(run, at)
-        if told is None:
+        what_and_details = self._what_and_details(run, at)
+        if what_and_details is None:
             return None
-        what, details = told
+        what, details = what_and_details
         return RunLine(at, run["slug"], run["id"], what, details)
 
-    def _told(self, run: Run, at: str) -> tuple[str, str] | None:
+    def _what_and_details(self, run: Run, at: str) -> tuple[str, str] | None:
         match run["status"]:
             case "running":
                 return self._start(run)
             case "pending":
-                return self._back(run, at)
+                return self._pending(run, at)
             case _:
                 return self._end(run)
 
     def _start(self, run: Run) -> tuple[str, str]:
         run_id = run["id"]
-        if len(self._started) < MOST_REMEMBERED:
+        if len(self._started) < MAX_STARTS:
             self._started[run_id] = run["startedAt"]
-        attempt = _attempt(run["attempt"], run["maxAttempts"])
-        return "started", attempt
+        return "started", _attempt(run["attempt"], run["maxAttempts"])
 
-    def _back(self, run: Run, at: str) -> tuple[str, str] | None:
-        """Return what to say of a run that waits: was it launched, or did an attempt end?"""
-        ran_ms = self._ran_ms(run, at)
+    def _pending(self, run: Run, at: str) -> tuple[str, str] | None:
+        """Return the line of a run that is pending: None if it was launched, else of an attempt."""
+        ran_ms = ms_since(self._started.pop(run["id"], None), at)
         took = _after(ran_ms)
         if run["errorMessage"] is not None and run["attempt"] > 1:
-            attempt = _attempt(run["attempt"] - 1, run["maxAttempts"])
-            again = _again(run["scheduledAt"], at)
-            ended = _joined(took, attempt)
-            why = _why(run)
-            return "failed", f"{ended}: {why}; {again}"
+            ended = _join(took, _attempt(run["attempt"] - 1, run["maxAttempts"]))
+            return "failed", f"{ended}: {_why(run)}; {_next_attempt(run['scheduledAt'], at)}"
         if ran_ms is None:
             return None
-        details = _joined(took, "it starts again")
-        return "handed back", details
+        return "handed back", _join(took, "it starts again")
 
     def _end(self, run: Run) -> tuple[str, str]:
         self._started.pop(run["id"], None)
@@ -159,75 +152,62 @@ class RunLines:
         attempt = _attempt(run["attempt"], run["maxAttempts"])
         if run["startedAt"] is None:
             attempt = "before it started"
-        took = _after(run["durationMs"])
-        details = _joined(took, attempt)
+        details = _join(_after(run["durationMs"]), attempt)
         if status != "succeeded":
-            why = _why(run)
-            details = f"{details}: {why}"
+            details = f"{details}: {_why(run)}"
         return status, details
-
-    def _ran_ms(self, run: Run, at: str) -> int | None:
-        started_at = self._started.pop(run["id"], None)
-        return ms_since(started_at, at)
 
 
 class Pace:
-    """Lets so many lines of each second pass, and counts the others.
+    """Limits the lines of each second, and counts those beyond.
 
-    It reads no clock: a second is what the moments that it is given say.
+    It reads no clock: the caller passes the time.
     """
 
-    def __init__(self, most: int = MOST_A_SECOND) -> None:
+    def __init__(self, most: int = MAX_LINES_PER_S) -> None:
         self._most = most
         self._second = 0
-        self._told = 0
+        self._lines = 0
         self._left_out: Counter[str] = Counter()
 
     def lets_pass(self, what: str, now_s: float) -> bool:
-        """Return whether a line may be told now; if not, it is counted."""
+        """Return whether a line may be printed now; if not, count it."""
         if int(now_s) != self._second:
             self._second = int(now_s)
-            self._told = 0
-        self._told += 1
-        if self._told <= self._most:
+            self._lines = 0
+        self._lines += 1
+        if self._lines <= self._most:
             return True
         self._left_out[what] += 1
         return False
 
     def summary(self, now_s: float) -> str | None:
-        """Return what was left out before this second, once; None if nothing was."""
+        """Return the counts of lines left out before this second, once; None if there are none."""
         is_over = int(now_s) != self._second
         if not self._left_out or not is_over:
             return None
-        counts = [f"{number} {what}" for what, number in self._left_out.items()]
+        counts = ", ".join(f"{number} {what}" for what, number in self._left_out.items())
         self._left_out.clear()
-        told = ", ".join(counts)
-        return f"and beside these: {told}"
+        return f"and besides these: {counts}"
 
 
 def _attempt(number: int, most: int) -> str:
-    if most == 1:
-        return ""
-    return f"attempt {number} of {most}"
+    return "" if most == 1 else f"attempt {number} of {most}"
 
 
 def _after(ms: int | None) -> str:
-    if ms is None:
-        return ""
-    return f"after {duration(ms)}"
+    return "" if ms is None else f"after {duration(ms)}"
 
 
-def _joined(*parts: str) -> str:
-    said = [part for part in parts if part]
-    return ", ".join(said)
+def _join(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
 
 
 def _why(run: Run) -> str:
-    text = run["errorMessage"] or run["failureReason"] or "no reason given"
-    return in_one_line(text)
+    return in_one_line(run["errorMessage"] or run["failureReason"] or "no reason given")
 
 
-def _again(scheduled_at: str, at: str) -> str:
+def _next_attempt(scheduled_at: str, at: str) -> str:
     wait_ms = ms_between(from_iso(at), from_iso(scheduled_at))
     if wait_ms <= 0:
         return "the next attempt follows"

@@ -1,7 +1,6 @@
 """`apphub-jobs run` and `apphub-jobs runs`: launch, show, follow, explain, cancel, retry.
 
-First runs as people see them, in tables and one by one; then following all runs, a line for each
-start and each end; then the commands.
+First how runs are printed, in tables and in full; then the commands.
 """
 
 import sys
@@ -24,12 +23,12 @@ from cli.run_lines import TYPES, RunLines, duration, in_one_line, text_of
 from cli.service import (
     ServiceOptions,
     Slug,
-    another,
+    check_conditions,
+    complete_slug,
     connected,
-    given_conditions,
-    given_parameters,
-    job_named,
-    slugs_completed,
+    parse_parameters,
+    second_client,
+    suggest_job,
 )
 from cli.terminal import (
     AsJson,
@@ -83,17 +82,13 @@ def print_runs(runs: Sequence[RunDocument]) -> None:
 
 
 def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
-    """Print all that there is to see of a run."""
+    """Print a run in full, with its attempts."""
     out = console()
-    style = STYLES[run.status]
-    head = Text.assemble((run.slug, "bold"), " ", (run.status, style))
-    out.print(head)
+    out.print(Text.assemble((run.slug, "bold"), " ", (run.status, STYLES[run.status])))
     facts = list(_facts(run))
     widest = max(len(name) for name, _ in facts)
     for name, value in facts:
-        told = harmless(value)
-        label = f"  {name:<{widest}}  "
-        out.print(Text.assemble((label, "dim"), told))
+        out.print(Text.assemble((f"  {name:<{widest}}  ", "dim"), harmless(value)))
     if not attempts:
         return
     out.print()
@@ -115,12 +110,9 @@ def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
 def print_explanation(run: RunDocument, explanation: ExplanationDocument) -> None:
     """Print why a run waits or how it ended: a sentence, and a table of all reasons."""
     out = console()
-    status = explanation.status
-    style = STYLES[status]
-    head = Text.assemble((run.slug, "bold"), " ", run.id, " ", (status, style))
-    out.print(head)
-    line = Text(harmless(explanation.summary))
-    out.print(line)
+    status = (explanation.status, STYLES[explanation.status])
+    out.print(Text.assemble((run.slug, "bold"), " ", run.id, " ", status))
+    out.print(Text(harmless(explanation.summary)))
     if explanation.next_change_at is not None:
         out.print(Text(f"next change: {explanation['nextChangeAt']}"))
     for unknown in explanation.unknown:
@@ -141,10 +133,9 @@ def print_explanation(run: RunDocument, explanation: ExplanationDocument) -> Non
 
 
 def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
-    """Yield names and values of what is worth telling."""
-    version = str(run["definitionVersion"])
+    """Yield the names and values of a run's fields that matter to people."""
     yield "id", run.id
-    yield "version", version
+    yield "version", str(run["definitionVersion"])
     yield "parameters", _json(run.parameters)
     if run.status == "succeeded":
         yield "result", _json(run.result)
@@ -152,7 +143,7 @@ def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
         yield "error", run.error_message
     if run.failure_reason:
         yield "reason", run.failure_reason
-    yield from _of_context(run)
+    yield from _context_facts(run)
     if run.metrics:
         yield "metrics", _json(run.metrics)
     yield "requested by", run.requested_by
@@ -163,13 +154,11 @@ def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
         yield "took", duration(run.duration_ms)
 
 
-def _of_context(run: RunDocument) -> Iterator[tuple[str, str]]:
-    """Yield the traceback, and the rest of the context."""
+def _context_facts(run: RunDocument) -> Iterator[tuple[str, str]]:
     others = dict(run.context)
     stack = others.pop("stack", None)
     if isinstance(stack, str):
-        lines = stack.rstrip()
-        yield "stack", f"\n{lines}"
+        yield "stack", f"\n{stack.rstrip()}"
     if others:
         yield "context", _json(others)
 
@@ -179,20 +168,17 @@ def _json(value: Any) -> str:
 
 
 def ago(moment: datetime, now: datetime) -> str:
-    """Return how long ago something was, to the second."""
-    passed_s = (now - moment).total_seconds()
-    passed_ms = max(0, round(passed_s * 1_000))
+    """Return the time since a moment for people, in whole seconds."""
+    passed_ms = max(0, round((now - moment).total_seconds() * 1_000))
     return duration(passed_ms // 1_000 * 1_000)
 
 
 def _took(ms: int | None) -> str:
-    if ms is None:
-        return ""
-    return duration(ms)
+    return "" if ms is None else duration(ms)
 
 
 def watch_all(client: Client, job: str | None, *, as_json: bool) -> None:
-    """Print what happens to runs until Ctrl-C."""
+    """Print a line for each start and end of a run until Ctrl-C."""
     out = console()
     lines = RunLines()
     types = ",".join(sorted(TYPES))
@@ -205,13 +191,13 @@ def watch_all(client: Client, job: str | None, *, as_json: bool) -> None:
             out.print(text_of(line))
 
 
-running = typer.Typer()
+run_app = typer.Typer()
 runs_app = typer.Typer(
-    help="Look at runs, follow, explain, cancel and retry them.", no_args_is_help=True
+    help="List, show, follow, explain, cancel and retry runs.", no_args_is_help=True
 )
 
 
-@command(running)
+@command(run_app)
 def run(  # noqa: PLR0913 - one for each option
     *,
     slug: Slug,
@@ -229,44 +215,38 @@ def run(  # noqa: PLR0913 - one for each option
     """Launch a run, and wait for its result.
 
     The result is printed on standard output, everything else on standard error. Exit codes: 0 it
-    succeeded, 3 it failed, 5 it was canceled, 6 it expired, 124 it goes on beyond --wait-for.
+    succeeded, 3 it failed, 5 it was canceled, 6 it expired, 124 --wait-for is over.
     """
     within_s = waiting.seconds
     with connected(to) as client:
-        with job_named(client, slug):
+        with suggest_job(client, slug):
             schema = client.job(slug).parameters_schema
-        given = given_parameters(parameters or (), params, schema)
-        launched = _launched(client, slug, given)
-        _warn(launched)
+        launched = _launch(client, slug, parse_parameters(parameters or (), params, schema))
+        for warning in launched.warnings:
+            typer.echo(f"warning: {warning}", err=True)
         if not wait:
             _print_launched(launched, as_json=as_json)
             return
         typer.echo(f"launched {launched.id}", err=True)
-        waited = Waiting(launched, partial(another, client, to), with_output=waiting.follow)
+        waited = Waiting(launched, partial(second_client, client, to), with_output=waiting.follow)
         code = waited.until_end(within_s)
         _print_ended(launched, as_json=as_json)
     raise typer.Exit(code)
 
 
-def _launched(client: Client, slug: str, given: Mapping[str, Json]) -> Run[Json]:
+def _launch(client: Client, slug: str, parameters: Mapping[str, Json]) -> Run[Json]:
     try:
-        return client.launch(slug, given)
+        return client.launch(slug, parameters)
     except InvalidRequestError as error:
         remedy = f"to see what {slug} takes: apphub-jobs jobs show {slug}"
-        message = f"{error}; {remedy}"
-        raise failure(message) from None
+        raise failure(f"{error}; {remedy}") from None
 
 
-def _warn(launched: Run[Json]) -> None:
-    for warning in launched.warnings:
-        typer.echo(f"warning: {warning}", err=True)
-
-
-def _print_launched(launched: Run[Json], *, as_json: bool) -> None:
+def _print_launched(run: Run[Json], *, as_json: bool) -> None:
     if as_json:
-        print_json(launched.document)
+        print_json(run.document)
     else:
-        typer.echo(launched.id)
+        typer.echo(run.id)
 
 
 def _print_ended(run: Run[Json], *, as_json: bool) -> None:
@@ -283,15 +263,15 @@ def list_runs(  # noqa: PLR0913 - one for each option
         list[str] | None,
         typer.Argument(
             metavar="[FILTER]...",
-            help="Conditions that all must hold, such as status!=succeeded,"
+            help="Conditions that must all hold, such as status!=succeeded,"
             " parameters.region=eu or createdAfter=yesterday.",
         ),
     ] = None,
     status: Annotated[
-        str | None, typer.Option(help="Only these, several with commas: failed,expired.")
+        str | None, typer.Option(help="Only these; several with commas: failed,expired.")
     ] = None,
     job: Annotated[
-        str | None, typer.Option(help="Only this job's.", autocompletion=slugs_completed)
+        str | None, typer.Option(help="Only this job's.", autocompletion=complete_slug)
     ] = None,
     search: Annotated[
         str | None, typer.Option(help="Part of a slug or a job's name, or the start of an id.")
@@ -303,18 +283,18 @@ def list_runs(  # noqa: PLR0913 - one for each option
 ) -> None:
     """List runs, newest first."""
     now = datetime.now(UTC)
-    given = given_conditions(with_moments(where or (), now))
+    conditions = check_conditions(with_moments(where or (), now))
     moment = position_or_moment(as_of, now)
-    wanted = status.split(",") if status else None
+    statuses = status.split(",") if status else None
     with connected(to) as client:
-        found = client.runs(
+        runs = client.runs(
             job=job,
-            status=cast("list[RunStatus] | None", wanted),
+            status=cast("list[RunStatus] | None", statuses),
             search=search,
-            where=given,
+            where=conditions,
             as_of=moment,
         )
-        documents = [one.document for one in islice(found, limit)]
+        documents = [run.document for run in islice(runs, limit)]
     if as_json:
         for document in documents:
             print_json(document)
@@ -326,27 +306,27 @@ def list_runs(  # noqa: PLR0913 - one for each option
 def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
     """Show a run with all its attempts."""
     with connected(to) as client:
-        found = find_run(client, run_id)
-        attempts = found.attempts()
+        run = find_run(client, run_id)
+        attempts = run.attempts()
     if as_json:
-        print_json({**found.document, "attempts": attempts})
+        print_json({**run.document, "attempts": attempts})
     else:
-        print_run(found.document, attempts)
+        print_run(run.document, attempts)
 
 
 @command(runs_app)
 def explain(
     *, run_id: RunId, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions
 ) -> None:
-    """Tell why a run waits, or how it ended."""
+    """Explain why a run waits, or how it ended."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = find_run(client, run_id)
-        explanation = found.explain(moment)
+        run = find_run(client, run_id)
+        explanation = run.explain(moment)
     if as_json:
-        print_json({"run": found.id, **explanation})
+        print_json({"run": run.id, **explanation})
     else:
-        print_explanation(found.document, explanation)
+        print_explanation(run.document, explanation)
 
 
 @command(runs_app)
@@ -359,7 +339,7 @@ def watch(
         ),
     ] = None,
     job: Annotated[
-        str | None, typer.Option(help="Only this job's.", autocompletion=slugs_completed)
+        str | None, typer.Option(help="Only this job's.", autocompletion=complete_slug)
     ] = None,
     waiting: WaitingOptions,
     as_json: AsJson = False,
@@ -371,10 +351,10 @@ def watch(
         if run_id is None:
             watch_all(client, job, as_json=as_json)
             return
-        found = find_run(client, run_id)
-        waited = Waiting(found, partial(another, client, to), with_output=waiting.follow)
+        run = find_run(client, run_id)
+        waited = Waiting(run, partial(second_client, client, to), with_output=waiting.follow)
         code = waited.until_end(within_s)
-        _print_ended(found, as_json=as_json)
+        _print_ended(run, as_json=as_json)
     raise typer.Exit(code)
 
 
@@ -386,14 +366,14 @@ def logs(
         int | None, typer.Option(min=1, help="Which attempt; the last if left out.")
     ] = None,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the attempt is over.")
+        bool, typer.Option("--follow", "-f", help="Print until the attempt is over.")
     ] = False,
     to: ServiceOptions,
 ) -> None:
     """Print what an attempt of a run printed."""
     with connected(to) as client:
-        found = find_run(client, run_id)
-        for line in found.logs(attempt=attempt, follow=follow):
+        run = find_run(client, run_id)
+        for line in run.logs(attempt=attempt, follow=follow):
             print_output(line, sys.stdout)
 
 
@@ -404,22 +384,18 @@ def cancel(
     reason: Annotated[str | None, typer.Option(help="Kept in the run's history.")] = None,
     to: ServiceOptions,
 ) -> None:
-    """Cancel runs: at once while they wait, else as soon as what runs has stopped."""
+    """Cancel runs: at once while they are pending, else as soon as their attempts have stopped."""
     with connected(to) as client:
         for run_id in run_ids:
             run = find_run(client, run_id)
             document = run.cancel(reason)
-            told = "is being stopped"
-            if document.is_final:
-                told = document.status
-            line = f"{document.slug} {document.id} {told}"
-            typer.echo(line, err=True)
+            state = document.status if document.is_final else "is being stopped"
+            typer.echo(f"{document.slug} {document.id} {state}", err=True)
 
 
 @command(runs_app)
 def retry(*, run_ids: RunIds, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Launch ended runs anew, each with the parameters that it had."""
+    """Launch ended runs again, with the same parameters."""
     with connected(to) as client:
         for run_id in run_ids:
-            anew = find_run(client, run_id).retry()
-            _print_launched(anew, as_json=as_json)
+            _print_launched(find_run(client, run_id).retry(), as_json=as_json)

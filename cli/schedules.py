@@ -1,6 +1,6 @@
-"""`apphub-jobs schedules`: when jobs run by themselves, and what became of each tick.
+"""`apphub-jobs schedules`: create, apply, pause, trigger and backfill schedules; list their ticks.
 
-First schedules and ticks as people see them, then the commands.
+First how schedules and ticks are printed, then the commands.
 """
 
 from collections import deque
@@ -19,11 +19,11 @@ from cli.run_lines import duration
 from cli.runs import ago
 from cli.service import (
     ServiceOptions,
+    complete_slug,
     connected,
     documents_in,
-    given_parameters,
-    job_named,
-    slugs_completed,
+    parse_parameters,
+    suggest_job,
 )
 from cli.terminal import AsJson, console, print_document, print_json, print_table
 from cli.times import AsOf, moment_of, position_or_moment
@@ -47,7 +47,7 @@ def print_schedules(schedules: Sequence[ScheduleDocument], *, as_json: bool) -> 
 
 
 def print_ticks(ticks: Sequence[TickDocument], *, as_json: bool) -> None:
-    """Print what became of ticks."""
+    """Print ticks and their outcomes."""
     if as_json:
         for tick in ticks:
             print_json(tick)
@@ -60,7 +60,7 @@ def print_ticks(ticks: Sequence[TickDocument], *, as_json: bool) -> None:
 
 
 def print_coming(ticks: Sequence[ComingTickDocument], *, as_json: bool) -> None:
-    """Print ticks to come."""
+    """Print the next ticks."""
     if as_json:
         for tick in ticks:
             print_json(tick)
@@ -68,32 +68,26 @@ def print_coming(ticks: Sequence[ComingTickDocument], *, as_json: bool) -> None:
     if not ticks:
         console().print("no more ticks", style="dim")
         return
-    rows: list[tuple[str, str, str]] = []
-    for tick in ticks:
-        told = "excluded" if tick.is_excluded else ""
-        due_at = tick["dueAt"]
-        rows.append((due_at, tick["firesAt"], told))
+    rows = [
+        (tick["dueAt"], tick["firesAt"], "excluded" if tick.is_excluded else "") for tick in ticks
+    ]
     print_table(("due", "fires", ""), rows)
 
 
 def _row(schedule: ScheduleDocument, now: datetime) -> list[str | Text]:
-    state = Text("active", "green")
-    if schedule.is_paused:
-        state = Text("paused", "yellow")
-    last = ""
+    state = Text("paused", "yellow") if schedule.is_paused else Text("active", "green")
     last_tick = schedule["lastTick"]
-    if last_tick is not None:
-        last = last_tick["outcome"]
-    return [schedule.id, schedule.job, state, _ahead(schedule, now), last, _rhythm(schedule)]
+    last = "" if last_tick is None else last_tick["outcome"]
+    return [schedule.id, schedule.job, state, _next_tick(schedule, now), last, _rhythm(schedule)]
 
 
-def _ahead(schedule: ScheduleDocument, now: datetime) -> str:
+def _next_tick(schedule: ScheduleDocument, now: datetime) -> str:
     moment = schedule.next_at
     if schedule.is_paused or moment is None:
         return "none"
     if moment <= now:
         return "now"
-    # How far ahead it lies is how long ago now will be then.
+    # The time until then is what `ago` says of now, seen from then.
     return f"in {ago(now, moment)}"
 
 
@@ -104,23 +98,22 @@ def _rhythm(schedule: ScheduleDocument) -> str:
 
 
 def _tick_row(tick: TickDocument) -> list[str | Text]:
-    outcome = Text(tick.outcome, STYLES[tick.outcome])
     return [
         tick["dueAt"],
         tick["lastDueAt"] if tick.ticks > 1 else "",
         str(tick.ticks),
-        outcome,
+        Text(tick.outcome, STYLES[tick.outcome]),
         tick.reason or "",
         tick.run_id or "",
     ]
 
 
 schedules_app = typer.Typer(
-    help="Have jobs run by the clock, and see what became of each time.", no_args_is_help=True
+    help="Launch jobs by the clock, and list the outcome of each tick.", no_args_is_help=True
 )
 
-ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="Which schedule.")]
-ScheduleIds = Annotated[list[str], typer.Argument(metavar="ID", help="Which ones.")]
+ScheduleId = Annotated[str, typer.Argument(metavar="ID", help="The schedule's id.")]
+ScheduleIds = Annotated[list[str], typer.Argument(metavar="ID", help="The schedules' ids.")]
 
 
 @command(schedules_app, "list")
@@ -128,13 +121,13 @@ def list_schedules(*, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOp
     """List all schedules, by id."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
-        found = list(client.schedules.each(moment))
-    print_schedules(found, as_json=as_json)
+        schedules = list(client.schedules.each(moment))
+    print_schedules(schedules, as_json=as_json)
 
 
 @command(schedules_app)
 def show(*, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Show all that there is to see of a schedule."""
+    """Show a schedule in full."""
     with connected(to) as client:
         schedule = client.schedules.show(schedule_id)
     if as_json:
@@ -146,27 +139,27 @@ def show(*, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions
 @command(schedules_app)
 def create(  # noqa: PLR0913 - one for each option
     *,
-    schedule_id: Annotated[str, typer.Argument(metavar="ID", help="What it is to be called.")],
+    schedule_id: Annotated[str, typer.Argument(metavar="ID", help="The new schedule's id.")],
     job: Annotated[
-        str, typer.Argument(help="The slug of the job to launch.", autocompletion=slugs_completed)
+        str, typer.Argument(help="The slug of the job to launch.", autocompletion=complete_slug)
     ],
     parameters: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="Parameters of its runs.")
     ] = None,
     cron: Annotated[
-        str | None, typer.Option(help="When: minute, hour, day of month, month, day of week.")
+        str | None, typer.Option(help="Minute, hour, day of month, month, day of week.")
     ] = None,
     every: Annotated[
-        str | None, typer.Option(help="How often instead, such as 30s or 12h.")
+        str | None, typer.Option(help="An interval instead of --cron, such as 30s or 12h.")
     ] = None,
-    time_zone: Annotated[str, typer.Option(help="On whose clocks the expression is read.")] = "UTC",
+    time_zone: Annotated[str, typer.Option(help="The time zone of --cron.")] = "UTC",
     overlap: Annotated[
         str, typer.Option(help="What to do while a run of it has not ended.")
     ] = "skip",
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Create a schedule; `apply` takes all fields that there are from a file."""
+    """Create a schedule; `apply` takes all fields, from a file."""
     schedule: dict[str, Any] = {
         "id": schedule_id,
         "job": job,
@@ -177,9 +170,9 @@ def create(  # noqa: PLR0913 - one for each option
     if every is not None:
         schedule["everyMs"] = read(lambda: milliseconds(every))
     with connected(to) as client:
-        with job_named(client, job):
+        with suggest_job(client, job):
             schema = client.job(job)["parametersSchema"]
-        schedule["parameters"] = given_parameters(parameters or [], None, schema)
+        schedule["parameters"] = parse_parameters(parameters or [], None, schema)
         created = client.schedules.create(schedule)
     print_schedules([created], as_json=as_json)
 
@@ -194,14 +187,7 @@ def apply(
     to: ServiceOptions,
 ) -> None:
     """Create schedules, and revise those that differ; a field that is left out gets its default."""
-
-    def all_of_them() -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        for path in files:
-            found += _schedules_in(path)
-        return found
-
-    schedules = read(all_of_them)
+    schedules = read(lambda: [one for path in files for one in _schedules_in(path)])
     with connected(to) as client:
         applied = [client.schedules.apply(schedule) for schedule in schedules]
     print_schedules(applied, as_json=as_json)
@@ -223,16 +209,16 @@ def pause(
 
 @command(schedules_app)
 def resume(*, schedule_ids: ScheduleIds, to: ServiceOptions) -> None:
-    """Launch at the ticks of schedules again."""
+    """Launch runs at the ticks of paused schedules again."""
     with connected(to) as client:
         for schedule_id in schedule_ids:
             resumed = client.schedules.resume(schedule_id)
-            typer.echo(f"{resumed.id} goes on", err=True)
+            typer.echo(f"{resumed.id} is resumed", err=True)
 
 
 @command(schedules_app)
 def delete(*, schedule_ids: ScheduleIds, to: ServiceOptions) -> None:
-    """End schedules; their runs go on, their history stays."""
+    """Delete schedules; their runs continue, their history stays."""
     with connected(to) as client:
         for schedule_id in schedule_ids:
             deleted = client.schedules.delete(schedule_id)
@@ -241,7 +227,7 @@ def delete(*, schedule_ids: ScheduleIds, to: ServiceOptions) -> None:
 
 @command(schedules_app)
 def trigger(*, schedule_id: ScheduleId, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Launch a run of a schedule now, whatever else runs; print its id."""
+    """Launch a run of a schedule now, even while others run; print its id."""
     with connected(to) as client:
         run = client.schedules.trigger(schedule_id)
     if as_json:
@@ -266,7 +252,7 @@ def backfill(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Launch past ticks that have no run, by the version of their time; print the runs' ids."""
+    """Launch past ticks that have no run, by the version valid then; print the runs' ids."""
     now = datetime.now(UTC)
     first = read(lambda: _time(begin, "--from", now))
     last = read(lambda: _time(end, "--to", now))
@@ -278,8 +264,7 @@ def backfill(
             continue
         typer.echo(run_id)
     count = len(launched)
-    said = "1 run was launched" if count == 1 else f"{count} runs were launched"
-    typer.echo(said, err=True)
+    typer.echo("1 run was launched" if count == 1 else f"{count} runs were launched", err=True)
 
 
 @command(schedules_app)
@@ -304,35 +289,33 @@ def ticks(
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
-    """Show what became of a schedule's ticks, in the order in which that was decided."""
+    """List the outcomes of a schedule's ticks, in the order of the decisions."""
     with connected(to) as client:
         newest = deque(client.schedules.ticks(schedule_id), maxlen=n)
     print_ticks(list(newest), as_json=as_json)
 
 
 def _schedules_in(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield what a file holds: an object, a list of them, or several documents."""
+    """Yield the schedules in a file: one object, a list of them, or several documents."""
     try:
         documents = documents_in(path.read_text(encoding="utf-8"))
     except ValueError as error:
         msg = f"{path} cannot be read: {error}"
         raise ValueError(msg) from None
     for document in documents:
-        found = document if isinstance(document, list) else [document]
-        for one in found:
-            if _is_schedule(one):
-                yield one
-                continue
-            msg = f"{path} must hold schedules: objects with id, job, and cron or everyMs"
-            raise ValueError(msg)
+        for schedule in document if isinstance(document, list) else [document]:
+            if not _is_schedule(schedule):
+                msg = f"{path} must hold schedules: objects with id, job, and cron or everyMs"
+                raise ValueError(msg)
+            yield schedule
 
 
-def _is_schedule(found: Json) -> TypeGuard[JsonObject]:
-    return isinstance(found, dict) and isinstance(found.get("id"), str)
+def _is_schedule(value: Json) -> TypeGuard[JsonObject]:
+    return isinstance(value, dict) and isinstance(value.get("id"), str)
 
 
 def _time(text: str, option: str, now: datetime) -> datetime:
-    """Return a moment that an option gives."""
+    """Return the time of an option, or raise ValueError with the option's name."""
     try:
         return moment_of(text, now)
     except ValueError as error:

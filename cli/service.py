@@ -1,4 +1,4 @@
-"""Which service a command calls, what people type for it, and how its errors are reported.
+"""How a command calls a service: typed parameters, the connection, and errors with remedies.
 
 First JSON and YAML files; then parameters and filters as people type them (`name=Ada times=3`,
 `status!=failed`); then the connection to a service (`ServiceOptions`, `connected`).
@@ -24,13 +24,11 @@ from domain.errors import InvalidInputError
 from domain.filters import conditions_of, read
 from domain.json_values import InvalidJsonError, Json, JsonObject, normalise
 
-# JSON as people write it in files: as it is, or as YAML, whose dates stay texts.
-
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
 class _Loader(yaml.SafeLoader):
-    """Makes of `2026-11-25` the text that JSON would have."""
+    """Reads YAML as JSON would be: `2026-11-25` stays a string."""
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -46,19 +44,16 @@ def documents_in(text: str) -> list[Json]:
         ValueError: it is neither, or holds what JSON cannot; the message says where.
     """
     try:
-        found = list(yaml.load_all(text, Loader=_Loader))
+        documents = list(yaml.load_all(text, Loader=_Loader))
     except yaml.YAMLError as error:
         msg = f"it is neither YAML nor JSON: {error}"
         raise ValueError(msg) from None
     try:
-        return [normalise(document) for document in found]
+        return [normalise(document) for document in documents]
     except InvalidJsonError as error:
-        where = error.pointer or "/"
-        msg = f"at {where} stands what JSON cannot hold: {error.message}"
+        msg = f"at {error.pointer or '/'} stands what JSON cannot hold: {error.message}"
         raise ValueError(msg) from None
 
-
-# Parameters are converted to the types that the job's schema names.
 
 STDIN = "-"
 
@@ -71,16 +66,21 @@ TYPES: Mapping[type, str] = {
     dict: "object",
     type(None): "null",
 }
-"""What JSON Schema calls values."""
+"""JSON Schema's names of types."""
 
 
-def given_parameters(
+def parse_parameters(
     words: Sequence[str], file: str | None, schema: Mapping[str, Any]
 ) -> JsonObject:
-    """Return the parameters of a launch: the file's, with the words' instead of or beside them.
+    """Return the parameters of a launch: those of a file, overridden by words of NAME=VALUE.
+
+    Args:
+        words: each a parameter; its value is converted to the type in the schema.
+        file: JSON or YAML; `-` for standard input; None for no file.
+        schema: the job's schema of parameters.
 
     Raises:
-        typer.BadParameter: a word is no `key=value`, or the file holds no object.
+        typer.BadParameter: a word is not NAME=VALUE, or the file holds no object.
     """
     parameters = _in_file(file) if file else {}
     for word in words:
@@ -94,11 +94,11 @@ def given_parameters(
     return parameters
 
 
-def _require_json(word: str, meant: JsonObject) -> None:
+def _require_json(word: str, parameter: JsonObject) -> None:
     try:
-        json.dumps(meant, ensure_ascii=False, allow_nan=False).encode()
+        json.dumps(parameter, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
-        # Bytes that are no UTF-8 come as halves of characters.
+        # Bytes that are not UTF-8 arrive as surrogates.
         msg = f"{word!r} is not UTF-8, which is what JSON can hold"
         raise typer.BadParameter(msg) from None
     except ValueError:
@@ -106,36 +106,33 @@ def _require_json(word: str, meant: JsonObject) -> None:
         raise typer.BadParameter(msg) from None
 
 
-def given_conditions(texts: Sequence[str]) -> list[str]:
-    """Return the conditions of a filter of runs, after a look at whether they are any.
+def check_conditions(texts: Sequence[str]) -> list[str]:
+    """Check the conditions of a filter of runs, and return them.
 
     Raises:
-        typer.BadParameter: one is none.
+        typer.BadParameter: a condition is invalid.
     """
     try:
         conditions_of(read(texts, ""))
     except InvalidInputError as error:
-        told: list[str] = []
-        for issue in error.issues:
-            place = issue.path[1:]
-            told.append(f"{place}: {issue.message}")
-        raise typer.BadParameter("; ".join(told)) from None
+        problems = (f"{issue.path[1:]}: {issue.message}" for issue in error.issues)
+        raise typer.BadParameter("; ".join(problems)) from None
     return [*texts]
 
 
 def value_of(text: str, name: str, schema: Mapping[str, Any]) -> Json:
-    """Return a parameter as JSON, or as the text that it is.
+    """Return a parameter's value: as JSON if the text is JSON, else as a string.
 
-    Where the schema wants a text and no such JSON, however much it looks like a number, it is one.
+    If the schema takes a string and not the type of the JSON, such as a number, it is a string.
     """
     try:
         value: Json = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    wanted = set(_types(_member(schema.get("properties"), name), schema))
-    is_wanted = TYPES[type(value)] in wanted
-    is_whole_number = isinstance(value, int) and "number" in wanted
-    if "string" in wanted and not (is_wanted or is_whole_number):
+    types = set(_types(_member(schema.get("properties"), name), schema))
+    is_valid = TYPES[type(value)] in types
+    is_valid_integer = isinstance(value, int) and "number" in types
+    if "string" in types and not (is_valid or is_valid_integer):
         return text
     return value
 
@@ -143,51 +140,45 @@ def value_of(text: str, name: str, schema: Mapping[str, Any]) -> Json:
 def _in_file(name: str) -> JsonObject:
     try:
         text = sys.stdin.read() if name == STDIN else Path(name).read_text("utf-8")
-        [found] = documents_in(text) or [None]
+        [parameters] = documents_in(text) or [None]
     except (OSError, ValueError) as error:
         msg = f"--params {name} cannot be read: {error}"
         raise typer.BadParameter(msg) from None
-    if not isinstance(found, dict):
+    if not isinstance(parameters, dict):
         msg = f'--params {name} must hold an object in JSON or YAML, such as {{"name": "Ada"}}'
         raise typer.BadParameter(msg)
-    return found
+    return parameters
 
 
 def _types(field: object, schema: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the types that a field may have, by itself, its alternatives, or what it refers to."""
+    """Yield the types that a field may have: its own, its alternatives', and its reference's."""
     if not isinstance(field, Mapping):
         return
     yield from _own_types(field)
-    any_of = field.get("anyOf", ())
-    one_of = field.get("oneOf", ())
-    for alternative in (*any_of, *one_of):
+    for alternative in (*field.get("anyOf", ()), *field.get("oneOf", ())):
         yield from _types(alternative, schema)
-    # Of a definition only its own: it may refer to itself.
-    reference = str(field.get("$ref", ""))
-    name = reference.removeprefix("#/$defs/")
-    definition = _member(schema.get("$defs"), name)
-    yield from _own_types(definition)
+    # Only the definition's own types: it may refer to itself.
+    name = str(field.get("$ref", "")).removeprefix("#/$defs/")
+    yield from _own_types(_member(schema.get("$defs"), name))
 
 
 def _own_types(field: Mapping[str, Any]) -> list[str]:
-    found = field.get("type", [])
-    if isinstance(found, str):
-        return [found]
-    return [str(name) for name in found]
+    types = field.get("type", [])
+    return [types] if isinstance(types, str) else [str(name) for name in types]
 
 
-def _member(of: object, name: str) -> Mapping[str, Any]:
-    found = of.get(name) if isinstance(of, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+def _member(mapping: object, name: str) -> Mapping[str, Any]:
+    member = mapping.get(name) if isinstance(mapping, Mapping) else None
+    return member if isinstance(member, Mapping) else {}
 
 
 ERROR, USAGE, NO_ACCESS = 1, 2, 4
 
-SHOWN_BEFORE = 40
-"""So many characters are shown before the one that is wrong."""
+CONTEXT_CHARACTERS = 40
+"""Characters that a message shows before the invalid one."""
 
 RETRY_S = 3.0
-"""How long a command goes on where nobody answers: who types it would rather know soon."""
+"""How long a command retries if no service answers."""
 
 REMEDIES = {
     "job_not_found": "to see all jobs: apphub-jobs jobs list",
@@ -198,7 +189,7 @@ REMEDIES = {
     "schedule_exists": "to change it: apphub-jobs schedules apply FILE",
     "bulk_not_found": "to see all bulk operations: apphub-jobs bulk list",
     "worker_not_found": "to see all workers: apphub-jobs workers list",
-    "worker_lost": "to see who lives: apphub-jobs workers list",
+    "worker_lost": "to see all workers: apphub-jobs workers list",
     "app_exists": "choose another --id, or see it: apphub-jobs apps show APP",
     "run_already_ended": "to run it again: apphub-jobs runs retry RUN",
     "run_not_ended": "to stop it first: apphub-jobs runs cancel RUN",
@@ -206,12 +197,12 @@ REMEDIES = {
     "runs_are_unique": "to launch one: apphub-jobs schedules trigger SCHEDULE",
     "not_apphub_jobs": "check --url and APPHUB_URL",
 }
-"""By the service's codes, what to do next."""
+"""What to do next, by the service's error codes."""
 
 
 @dataclass(frozen=True)
 class ServiceOptions:
-    """Where the service is, and who asks."""
+    """Where the service is, and the token."""
 
     url: Annotated[
         str | None,
@@ -222,53 +213,57 @@ class ServiceOptions:
     ] = None
     token: Annotated[
         str | None,
-        typer.Option(envvar="APPHUB_TOKEN", help="Who asks, where the service wants to know."),
+        typer.Option(envvar="APPHUB_TOKEN", help="The token, if the service requires one."),
     ] = None
     data_dir: DataDir = None
 
 
 @contextmanager
 def connected(to: ServiceOptions, retry_s: float = RETRY_S) -> Iterator[Client]:
-    """Give a client of the service; what it refuses ends the command with a clear message."""
-    url = to.url or _running(to)
+    """Open a client of the service; its errors end the command with a message and a remedy.
+
+    Raises:
+        typer.Exit: 1 for an error of the service, 2 for an option, 4 for a missing right.
+    """
+    url = to.url or _url_of_running_service(to)
     try:
         with Client(url, to.token, retry_for=retry_s) as client:
             yield client
     except AccessError as error:
-        raise _ended(f"{error}; give --token or APPHUB_TOKEN", NO_ACCESS) from None
+        raise exit_with(f"{error}; give --token or APPHUB_TOKEN", NO_ACCESS) from None
     except ApiError as error:
-        raise _ended(_with_remedy(error), ERROR) from None
+        remedy = REMEDIES.get(error.code)
+        raise exit_with(f"{error}; {remedy}" if remedy else str(error), ERROR) from None
     except UnicodeEncodeError as error:
-        begin = max(0, error.start - SHOWN_BEFORE)
-        shown = error.object[begin : error.end]
-        raise _ended(f"{shown!r} is not UTF-8", USAGE) from None
+        begin = max(0, error.start - CONTEXT_CHARACTERS)
+        raise exit_with(f"{error.object[begin : error.end]!r} is not UTF-8", USAGE) from None
     except (ClientError, ValueError) as error:
-        raise _ended(f"{error}", ERROR) from None
+        raise exit_with(f"{error}", ERROR) from None
 
 
 @contextmanager
-def job_named(client: Client, slug: str) -> Iterator[None]:
-    """Name the job that is not there, and the one whose name is nearest."""
+def suggest_job(client: Client, slug: str) -> Iterator[None]:
+    """End the command if the job does not exist, with the slug that is most similar."""
     try:
         yield
     except NotFoundError as error:
         if error.code != "job_not_found":
             raise
         slugs = [job.slug for job in client.jobs()]
-        nearest = get_close_matches(slug, slugs, 1)
-        meant = f"; did you mean {nearest[0]}?" if nearest else ""
-        message = f"{error}: {slug}{meant}; {REMEDIES[error.code]}"
-        raise _ended(message, ERROR) from None
+        similar = get_close_matches(slug, slugs, 1)
+        suggestion = f"; did you mean {similar[0]}?" if similar else ""
+        message = f"{error}: {slug}{suggestion}; {REMEDIES[error.code]}"
+        raise exit_with(message, ERROR) from None
 
 
 COMPLETION_S = 2.0
-"""How long a shell may be kept waiting for names."""
+"""How long a shell waits for slugs."""
 
 
-def slugs_completed(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the slugs that begin so, where the service that the options name answers."""
-    given = context.params
-    to = ServiceOptions(given.get("url"), given.get("token"), given.get("data_dir"))
+def complete_slug(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the slugs that begin with a text; none if the service does not answer."""
+    options = context.params
+    to = ServiceOptions(options.get("url"), options.get("token"), options.get("data_dir"))
     address = to.url or next(iter(services(directory_of(to.data_dir))), None)
     if address is None:
         return []
@@ -280,35 +275,27 @@ def slugs_completed(context: typer.Context, incomplete: str) -> list[str]:
     return [slug for slug in slugs if slug.startswith(incomplete)]
 
 
-Slug = Annotated[str, typer.Argument(help="Which job.", autocompletion=slugs_completed)]
+Slug = Annotated[str, typer.Argument(help="Which job.", autocompletion=complete_slug)]
 
 
-def another(client: Client, to: ServiceOptions) -> Client:
-    """Return one more client of the same service, for another thread."""
+def second_client(client: Client, to: ServiceOptions) -> Client:
+    """Return another client of the same service, for another thread."""
     return Client(client.url, to.token)
 
 
-def _with_remedy(error: ApiError) -> str:
-    """Return the service's own words, and which command helps."""
-    remedy = REMEDIES.get(error.code)
-    if remedy is None:
-        return str(error)
-    return f"{error}; {remedy}"
-
-
-def _running(to: ServiceOptions) -> str:
-    """Return the address of the service that runs in the data directory."""
+def _url_of_running_service(to: ServiceOptions) -> str:
     directory = directory_of(to.data_dir)
-    found = services(directory)
-    if not found:
-        raise _ended(
+    urls = services(directory)
+    if not urls:
+        raise exit_with(
             f"no service runs in the data directory {directory}:"
             " start one with `apphub-jobs up`, or give --url or APPHUB_URL",
             ERROR,
         )
-    return found[0]
+    return urls[0]
 
 
-def _ended(message: str, code: int) -> typer.Exit:
+def exit_with(message: str, code: int) -> typer.Exit:
+    """Print an error, and return the exit to raise."""
     typer.echo(f"apphub-jobs: {message}", err=True)
     return typer.Exit(code)

@@ -19,7 +19,7 @@ from cli.database import migrated_database
 from cli.options import DatabaseOptions, command, failure
 from projections.tables import TABLES
 
-querying = typer.Typer()
+sql_app = typer.Typer()
 
 READER = "apphub_jobs_reader"
 """A role belongs to a whole server, so no migration makes it."""
@@ -31,7 +31,7 @@ PASSWORD_FILE = "postgres.reader"  # noqa: S105 - its name alone
 """In the data directory: the role's password on the private server."""
 
 
-@command(querying, "sql", reads_database=True)
+@command(sql_app, "sql", reads_database=True)
 def sql_command(
     *,
     query: Annotated[

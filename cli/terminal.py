@@ -1,8 +1,8 @@
 """How commands print: standard output, in colours and fitted to the width on a terminal.
 
-First documents, lists and tables, and texts that cannot steer a terminal (`harmless`); then
-standard output that takes nothing more, such as a file on a full disk. In pipes nothing is cut off
-and no line is broken in two. rich honours NO_COLOR.
+First documents, lists and tables, and texts without control characters (`harmless`); then
+standard output that cannot be written, such as a file on a full disk. In pipes nothing is cut off
+and no line is wrapped. rich honours NO_COLOR.
 """
 
 import os
@@ -28,31 +28,31 @@ GAP = "  "
 
 _BELOW = " " * 4
 
-_LEAST_BESIDE = 24
-"""Characters that the last column needs beside the others, to stand there."""
+_MIN_LAST_COLUMN = 24
+"""With fewer characters the last column stands below the others."""
 
-_LEAST_COLUMN = 6
+_MIN_COLUMN = 6
 
 _COLOURS = re.compile(r"(\x1b\[[0-9;:]*m)")
-"""Colours and weights of letters (SGR); all other sequences steer."""
+"""Colours and weights of letters (SGR); all other sequences control the terminal."""
 
 _NO_COLOUR = "\x1b[0m"
 
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def console() -> Console:
-    """Return standard output."""
+    """Return standard output as a console that never wraps lines."""
     return Console(soft_wrap=True, highlight=False)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
-    """Print one line."""
+    """Print an object as one line of JSON."""
     typer.echo(orjson.dumps(document).decode())
 
 
 def print_document(value: Any) -> None:
-    """Print a value for people: a text as it is, everything else as JSON over several lines."""
+    """Print a value for people: a string as it is, everything else as indented JSON."""
     text = value
     if not isinstance(value, str):
         text = orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
@@ -62,7 +62,7 @@ def print_document(value: Any) -> None:
 
 
 def print_list(
-    found: Sequence[D],
+    documents: Sequence[D],
     columns: Sequence[str],
     row: Callable[[D], Sequence[str | Text]],
     *,
@@ -70,9 +70,9 @@ def print_list(
 ) -> None:
     """Print documents, each as a line of JSON or as a row of a table."""
     if not as_json:
-        print_table(columns, [row(one) for one in found])
+        print_table(columns, [row(one) for one in documents])
         return
-    for one in found:
+    for one in documents:
         print_json(one)
 
 
@@ -81,14 +81,14 @@ def print_table(
 ) -> None:
     """Print rows below their columns' names, each column as wide as its widest cell.
 
-    The last column is as long as it likes; where it is a text of somebody's, so it should be. On a
-    terminal it is broken between words, and stands on lines of its own where there is little room
-    beside the others; of these, the widest are cut off where all together are too wide.
+    The last column may be of any length, and should be a column of long texts. On a
+    terminal it is wrapped between words, and stands on lines of its own if there is too little
+    space beside the others; the widest of the others are cut off if they do not fit.
 
     Args:
-        columns: their names.
-        rows: their cells.
-        is_cut: whether the last column is cut off on a terminal instead: one line tells enough.
+        columns: the columns' names.
+        rows: the rows' cells.
+        is_cut: whether the last column is cut off on a terminal instead of wrapped.
     """
     cells = [[_cell(cell) for cell in row] for row in rows]
     head = [Text(name, "dim") for name in columns]
@@ -103,15 +103,15 @@ def print_table(
         last, head[-1] = 0, Text()
     others = _fitted(others, out.width)
     beside = out.width - sum(others) - len(GAP) * len(others)
-    is_below = last > beside and beside < _LEAST_BESIDE
-    room = out.width - len(_BELOW) if is_below else beside
+    is_below = last > beside and beside < _MIN_LAST_COLUMN
+    available = out.width - len(_BELOW) if is_below else beside
     for row in (head, *cells):
         *first_cells, last_cell = row
         line = _line([*first_cells, Text()], [*others, 0])
-        told = last_cell.copy()
+        text = last_cell.copy()
         if is_cut:
-            told.truncate(room, overflow="ellipsis")
-        lines = [*told.wrap(out, room)] if told else []
+            text.truncate(available, overflow="ellipsis")
+        lines = [*text.wrap(out, available)] if text else []
         if not is_below and lines:
             line.pad_right(out.width - beside - line.cell_len)
             line.append_text(lines.pop(0))
@@ -133,84 +133,82 @@ def _line(row: Sequence[Text], widths: Sequence[int]) -> Text:
 
 
 def _fitted(widths: Sequence[int], width: int) -> list[int]:
-    """Return the columns' widths, the widest cut where all are wider than the terminal.
+    """Return the columns' widths, the widest reduced if all are wider than the terminal.
 
-    The first column is left as it is: by it somebody goes on asking.
+    The first column keeps its width: its ids are arguments of other commands.
     """
     fitted = list(widths)
     while sum(fitted) + len(GAP) * len(fitted) > width and len(fitted) > 1:
         widest = max(range(1, len(fitted)), key=fitted.__getitem__)
-        if fitted[widest] <= _LEAST_COLUMN:
+        if fitted[widest] <= _MIN_COLUMN:
             break
         fitted[widest] -= 1
     return fitted
 
 
 def _cell(value: str | Text) -> Text:
-    if isinstance(value, Text):
-        return value
-    return Text(value)
+    return value if isinstance(value, Text) else Text(value)
 
 
 def harmless(text: str) -> str:
-    """Return a text that cannot steer a terminal; JSON stays the same JSON.
+    """Return a text whose control characters are escaped; JSON stays the same JSON.
 
-    What tables and events hold was often written by strangers.
+    Tables and events hold texts from anybody, which must not control the terminal.
     """
     if text.isascii() and text.isprintable():
         return text
-    return _STEERING.sub(_escaped, text)
+    return _CONTROL.sub(_escaped, text)
 
 
 def print_output(line: str, stream: TextIO) -> None:
-    """Print a line that a handler printed: to a terminal without what would steer it."""
+    """Print a line of a handler's output: to a terminal without control characters."""
     if stream.isatty():
         line = coloured_only(line)
     typer.echo(line, stream, color=True)  # In a pipe it stays as it is.
 
 
 def coloured_only(text: str) -> str:
-    """Return a text that can do nothing to a terminal but colour itself."""
-    # What a progress bar writes over itself is shown line by line.
+    """Return a text whose only control sequences are colours."""
+    # The states of a progress bar, which overwrite each other, become lines.
     plain = text.rstrip("\r").replace("\r", "\n")
     pieces = _COLOURS.split(plain)
     if len(pieces) == 1:
         return harmless(plain)
-    shown = [piece if _COLOURS.fullmatch(piece) else harmless(piece) for piece in pieces]
-    return f"{''.join(shown)}{_NO_COLOUR}"
+    safe = [piece if _COLOURS.fullmatch(piece) else harmless(piece) for piece in pieces]
+    return f"{''.join(safe)}{_NO_COLOUR}"
 
 
-def _escaped(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 class OutputLostError(OSError):
-    """What is printed cannot be written."""
+    """Standard output cannot be written."""
 
 
 class _Output(TextIOWrapper):
-    """Standard output that tells its own failures apart from those of other files."""
+    """Standard output whose errors differ from those of other files."""
 
     def write(self, text: str) -> int:
         """Write a text."""
         try:
             return super().write(text)
         except OSError as error:
-            raise _told_apart(error) from None
+            raise _output_error(error) from None
 
     def flush(self) -> None:
-        """Write what is left."""
+        """Write what is buffered."""
         try:
             super().flush()
         except OSError as error:
-            raise _told_apart(error) from None
+            raise _output_error(error) from None
 
 
 @contextmanager
-def told_where_output_is_lost() -> Iterator[None]:
-    """End with one clear line where standard output cannot be written."""
-    if isinstance(sys.stdout, TextIOWrapper):  # None where it was closed at the start.
-        sys.stdout = _output(sys.stdout)
+def lost_output_reported() -> Iterator[None]:
+    """End the command with a message if standard output cannot be written."""
+    if isinstance(sys.stdout, TextIOWrapper):  # None if it was closed at the start.
+        sys.stdout = _wrap(sys.stdout)
     try:
         yield
     except OutputLostError as error:
@@ -219,25 +217,24 @@ def told_where_output_is_lost() -> Iterator[None]:
         raise SystemExit(failure(message).exit_code) from None
 
 
-def _output(given: TextIOWrapper) -> _Output:
-    unbuffered = given.write_through
-    descriptor = os.fdopen(given.fileno(), "wb", buffering=0 if unbuffered else -1, closefd=False)
+def _wrap(stream: TextIOWrapper) -> _Output:
+    buffering = 0 if stream.write_through else -1
     return _Output(
-        descriptor,
-        encoding=given.encoding,
-        errors=given.errors,
-        line_buffering=given.line_buffering,
-        write_through=unbuffered,
+        os.fdopen(stream.fileno(), "wb", buffering=buffering, closefd=False),
+        encoding=stream.encoding,
+        errors=stream.errors,
+        line_buffering=stream.line_buffering,
+        write_through=stream.write_through,
     )
 
 
-def _told_apart(error: OSError) -> OSError:
+def _output_error(error: OSError) -> OSError:
     if isinstance(error, BrokenPipeError):
-        return error  # Who read it is gone, as in `| head`: that is no failure.
+        return error  # The reader has exited, as in `| head`: that is no failure.
     return OutputLostError(error.errno, error.strerror)
 
 
 def _drop_output() -> None:
-    """Let what is left go nowhere: the interpreter writes it at its end."""
+    """Discard what is buffered, which the interpreter would write at its exit."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())

@@ -38,15 +38,15 @@ _DAYS_AGO = {"today": 0, "yesterday": 1}
 
 
 def moment_of(text: str, now: datetime, zone: tzinfo | None = None) -> datetime:
-    """Return the moment that somebody means.
+    """Return the moment that a text names.
 
     Args:
-        text: what was typed.
+        text: such as `yesterday`, `2h`, `2026-11-24`, or ISO 8601.
         now: the present.
-        zone: where days begin; None means on this machine's clocks.
+        zone: the time zone of days; None for this machine's.
 
     Raises:
-        ValueError: it is none; the message says how to write one.
+        ValueError: the text is not a time; the message says how to write one.
     """
     try:
         if text == "now":
@@ -71,7 +71,7 @@ def _midnight(day: date, zone: tzinfo | None) -> datetime:
 
 
 def position_or_moment(as_of: str | None, now: datetime) -> int | datetime | None:
-    """Return what `--as-of` says.
+    """Return the position or time of `--as-of`; None without the option.
 
     Raises:
         typer.BadParameter: it is neither.
@@ -88,10 +88,10 @@ def position_or_moment(as_of: str | None, now: datetime) -> int | datetime | Non
 
 
 def with_moments(conditions: Sequence[str], now: datetime) -> list[str]:
-    """Return conditions of a filter whose times are as the service takes them.
+    """Return a filter's conditions with their times in ISO 8601.
 
     Raises:
-        typer.BadParameter: a time is none.
+        typer.BadParameter: a time is invalid.
     """
     return [_with_moment(condition, now) for condition in conditions]
 
@@ -104,10 +104,15 @@ def _with_moment(condition: str, now: datetime) -> str:
 
 
 def parse_moment(text: str, what: str, now: datetime) -> str:
-    """Return a time as the service takes it; nothing where nothing is given.
+    """Return a time in ISO 8601; empty for an empty text.
+
+    Args:
+        text: the time as `moment_of` takes it.
+        what: the option or field, for the error.
+        now: the present.
 
     Raises:
-        typer.BadParameter: it is none.
+        typer.BadParameter: the text is not a time.
     """
     if not text:
         return ""

@@ -1,7 +1,7 @@
-"""Waiting at a terminal: for a run, with its progress, and for a service that has just started.
+"""Waiting at a terminal: for the end of a run, with its progress, and for a service to be ready.
 
-First the waiting for a run, until it ends or a time limit is over (`Waiting`), then `apphub-jobs
-ready`, for scripts that have just started a service.
+First the waiting for a run (`Waiting`), then `apphub-jobs ready`, for scripts that have just
+started a service.
 """
 
 import sys
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from queue import Empty, Queue
 from time import monotonic, sleep
 from typing import Annotated
@@ -30,20 +31,20 @@ from cli.run_lines import duration, in_one_line
 from cli.service import ServiceOptions
 from cli.terminal import print_output
 
-LOOK_AGAIN_S = 1.0
-"""How often the run is asked for at most, beside the stream that tells of it at once."""
+MAX_POLL_S = 1.0
+"""The longest pause between requests for the run; the stream is faster where it works."""
 
-FIRST_LOOK_S = 0.05
-"""When for the first time: a short run may have ended before the stream tells; then ever later."""
+FIRST_POLL_S = 0.05
+"""The first pause, which then doubles: a short run may end before the stream is open."""
 
 UNSTARTED_S = 10.0
-"""After so long without any start somebody is told why that may be."""
+"""After this long without a start, a hint is printed."""
 
 CANCEL_S = 30.0
-"""How long a canceled run may take to stop before nobody waits any longer."""
+"""How long to wait for a canceled run to stop."""
 
-REST_S = 5.0
-"""How long what an ended run has printed may take to come."""
+OUTPUT_S = 5.0
+"""How long to wait for the rest of an ended run's output."""
 
 GAVE_UP, INTERRUPTED = 124, 130
 
@@ -69,7 +70,7 @@ class WaitingOptions:
 
     @property
     def seconds(self) -> float | None:
-        """How long to wait, None for as long as it takes."""
+        """How many seconds to wait; None without a limit."""
         if self.wait_for is None:
             return None
         try:
@@ -79,26 +80,32 @@ class WaitingOptions:
 
 
 class Waiting:
-    """Waits for one run, and shows meanwhile what it does."""
+    """Waits for the end of a run, and shows its progress."""
 
-    def __init__(self, run: Run[Json], another: Callable[[], Client], *, with_output: bool) -> None:
-        """Take what is waited for.
+    def __init__(
+        self, run: Run[Json], make_client: Callable[[], Client], *, with_output: bool
+    ) -> None:
+        """Take the run.
 
         Args:
-            run: to be asked for.
-            another: makes a client for a thread of its own, which lives as long as the process.
-            with_output: whether what the run prints is shown, on standard error.
+            run: the run.
+            make_client: makes a client for a thread, which lives as long as the process.
+            with_output: whether to print the run's output, on standard error.
         """
-        self._another = another
+        self._make_client = make_client
         self._run = run
         self._with_output = with_output
-        self._seen: Queue[RunDocument] = Queue()
+        self._updates: Queue[RunDocument] = Queue()
         self._output: threading.Thread | None = None
-        self._is_told = False
+        self._hint_printed = False
         self._is_answered = True
 
     def until_end(self, within_s: float | None) -> int:
-        """Wait, and return the command's exit code; Ctrl-C asks whether to cancel."""
+        """Wait, and return the command's exit code; at Ctrl-C ask whether to cancel the run.
+
+        Args:
+            within_s: how long to wait; None without a limit.
+        """
         try:
             return self._until_end(within_s)
         except KeyboardInterrupt:
@@ -107,36 +114,35 @@ class Waiting:
     def _until_end(self, within_s: float | None) -> int:
         give_up_at = None if within_s is None else monotonic() + within_s
         self._listen()
-        look_s = FIRST_LOOK_S
-        with shown_progress() as progress:
+        poll_s = FIRST_POLL_S
+        with _open_bar() as progress:
             document = self._run.document
             while not document.is_final:
                 progress.show(document)
-                left_s = look_s
+                timeout_s = poll_s
                 if give_up_at is not None:
-                    left_s = min(look_s, give_up_at - monotonic())
-                if left_s <= 0:
-                    told = f"gave up waiting; the run goes on: {self._run.id}"
-                    _say(told)
+                    timeout_s = min(poll_s, give_up_at - monotonic())
+                if timeout_s <= 0:
+                    _say(f"gave up waiting; the run goes on: {self._run.id}")
                     return GAVE_UP
-                document = self._next(left_s)
+                document = self._next(timeout_s)
                 self._run.document = document
-                look_s = min(2 * look_s, LOOK_AGAIN_S)
-                self._tell_if_unstarted(document)
+                poll_s = min(2 * poll_s, MAX_POLL_S)
+                self._hint_if_unstarted(document)
         if self._output is not None:
-            self._output.join(REST_S)
-        tell_end(document)
+            self._output.join(OUTPUT_S)
+        _print_end(document)
         return EXIT_CODES[document.status]
 
     def _next(self, within_s: float) -> RunDocument:
-        """Return the run as the stream tells next, or as it is after so long."""
+        """Return the run from the stream's next message, or by a request after the timeout."""
         try:
-            return self._seen.get(timeout=within_s)
+            return self._updates.get(timeout=within_s)
         except Empty:
-            return self._asked()
+            return self._request()
 
-    def _asked(self) -> RunDocument:
-        """Return the run as it is, or as it was seen last: it goes on where nobody answers."""
+    def _request(self) -> RunDocument:
+        """Return the run as it is now; if the service cannot be reached, as it was before."""
         try:
             document = self._run.refresh()
         except (ApiError, UnreachableError) as error:
@@ -149,34 +155,32 @@ class Waiting:
         self._is_answered = True
         return document
 
-    def _tell_if_unstarted(self, run: RunDocument) -> None:
-        """Say once what helps a run that is due and that no worker takes."""
+    def _hint_if_unstarted(self, run: RunDocument) -> None:
+        """Print once why a run that is due may not have started."""
         late_s = (datetime.now(UTC) - run.scheduled_at).total_seconds()
-        if self._is_told or run.status != "pending" or late_s < UNSTARTED_S:
+        if self._hint_printed or run.status != "pending" or late_s < UNSTARTED_S:
             return
-        self._is_told = True
+        self._hint_printed = True
         _say(UNSTARTED)
 
     def _listen(self) -> None:
-        listening = threading.Thread(target=self._follow_stream, daemon=True)
-        listening.start()
+        threading.Thread(target=self._follow_stream, daemon=True).start()
         if not self._with_output or self._output is not None:
             return
         self._output = threading.Thread(target=self._follow_output, daemon=True)
         self._output.start()
 
     def _follow_stream(self) -> None:
-        # What goes wrong here is found by asking for the run.
+        # Errors show again in the requests for the run.
         with suppress(ClientError):
-            client = self._another()
-            for message in client.stream(types="job.run.*", job=self._run.slug):
+            for message in self._make_client().stream(types="job.run.*", job=self._run.slug):
                 run = message.run
                 if run is not None and run.id == self._run.id:
-                    self._seen.put(run)
+                    self._updates.put(run)
 
     def _follow_output(self) -> None:
         with suppress(ClientError):
-            run = self._another().run(self._run.id)
+            run = self._make_client().run(self._run.id)
             attempt = 0
             while attempt < run.document.attempt:
                 attempt = run.document.attempt
@@ -186,8 +190,7 @@ class Waiting:
 
     def _interrupted(self) -> int:
         if not (sys.stdin.isatty() and _wants_cancel()):
-            told = f"the run goes on: apphub-jobs runs watch {self._run.id}"
-            _say(told)
+            _say(f"the run goes on: apphub-jobs runs watch {self._run.id}")
             return INTERRUPTED
         self._run.cancel("interrupted at the terminal")
         return self._until_end(CANCEL_S)
@@ -200,56 +203,40 @@ def _wants_cancel() -> bool:
         return False
 
 
-def tell_end(run: RunDocument) -> None:
-    """Say how a run ended."""
-    told = f"{run.slug} {run.status}"
+def _print_end(run: RunDocument) -> None:
+    text = f"{run.slug} {run.status}"
     if run.duration_ms is not None:
-        took = duration(run.duration_ms)
-        told += f" after {took}"
+        text += f" after {duration(run.duration_ms)}"
     if run.max_attempts > 1:
-        told += f" in attempt {run.attempt} of {run.max_attempts}"
+        text += f" in attempt {run.attempt} of {run.max_attempts}"
     if run.status != "succeeded":
         reason = run.error_message or run.failure_reason or "no reason given"
-        why = in_one_line(reason)
-        told += f": {why}"
-    _say(told)
+        text += f": {in_one_line(reason)}"
+    _say(text)
 
 
 class _Bar:
-    """A bar on the terminal behind standard error; nothing where there is none."""
+    """A progress bar on standard error if it is a terminal."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
         self._task: TaskID | None = None
 
     def show(self, run: RunDocument) -> None:
-        """Show what the run does, and how far it is."""
+        """Show the run's status and progress."""
+        description = f"{run.slug} {run.status}"
+        if run.max_attempts > 1:
+            description += f", attempt {run.attempt} of {run.max_attempts}"
         if self._task is None:
             self._task = self._bars.add_task("", total=None)
+        total = None if run.metrics.get("progress") is None else 100.0
         self._bars.update(
-            self._task, description=_told(run), completed=_percent(run), total=_total(run)
+            self._task, description=description, completed=100 * _progress(run), total=total
         )
 
 
-def _told(run: RunDocument) -> str:
-    told = f"{run.slug} {run.status}"
-    if run.max_attempts > 1:
-        told += f", attempt {run.attempt} of {run.max_attempts}"
-    return told
-
-
-def _percent(run: RunDocument) -> float:
-    return 100 * _progress(run)
-
-
-def _total(run: RunDocument) -> float | None:
-    if run.metrics.get("progress") is None:
-        return None
-    return 100.0
-
-
 def _progress(run: RunDocument) -> float:
-    """Return how much is done; what a handler reports may be anything."""
+    """Return the reported progress, 0 to 1; 0 for a report that is not a number."""
     reported = run.metrics.get("progress")
     if isinstance(reported, int | float) and not isinstance(reported, bool):
         return min(max(float(reported), 0.0), 1.0)
@@ -257,8 +244,8 @@ def _progress(run: RunDocument) -> float:
 
 
 @contextmanager
-def shown_progress() -> Iterator[_Bar]:
-    """Give a bar, and take it away in the end."""
+def _open_bar() -> Iterator[_Bar]:
+    """Open a progress bar, and remove it in the end."""
     console = Console(stderr=True)
     bars = Progress(
         TextColumn("{task.description}", markup=False),
@@ -279,12 +266,12 @@ def _say(text: str) -> None:
     Console(stderr=True, soft_wrap=True, highlight=False).print(Text(text))
 
 
-readiness = typer.Typer()
+ready_app = typer.Typer()
 
-READY_LOOK_AGAIN_S = 0.2
+READY_POLL_S = 0.2
 
 
-@command(readiness)
+@command(ready_app)
 def ready(
     *,
     within_s: Annotated[
@@ -294,17 +281,16 @@ def ready(
 ) -> None:
     """Wait until a service is ready, and print its address; exit with 124 if none is in time."""
     if to.url is not None:
-        given = to.url
-        read(lambda: resolve_url(given))  # No waiting makes a right one of it.
+        read(partial(resolve_url, to.url))  # A wrong address will not become right by waiting.
     give_up_at = monotonic() + within_s
     while True:
-        url = to.url or _running(to)
+        url = to.url or next(iter(services(directory_of(to.data_dir))), None)
         if url is not None and _is_ready(url, to.token):
             typer.echo(url)
             return
         if monotonic() > give_up_at:
             break
-        sleep(READY_LOOK_AGAIN_S)
+        sleep(READY_POLL_S)
     where = to.url or directory_of(to.data_dir)
     typer.echo(
         f"apphub-jobs: no service is ready at {where} after {within_s:g} s:"
@@ -312,11 +298,6 @@ def ready(
         err=True,
     )
     raise typer.Exit(GAVE_UP)
-
-
-def _running(to: ServiceOptions) -> str | None:
-    found = services(directory_of(to.data_dir))
-    return found[0] if found else None
 
 
 def _is_ready(url: str, token: str | None) -> bool:

@@ -11,7 +11,7 @@ from cli.log_access import open_log_with_keys
 from cli.options import failure
 from cli.reports import finish
 from cli.run_lines import duration
-from cli.service import ServiceOptions, connected, job_named
+from cli.service import ServiceOptions, connected, suggest_job
 from cli.terminal import console, print_json, print_table
 from domain.errors import TooCostlyError
 from domain.json_values import JsonObject
@@ -53,7 +53,7 @@ def _request(client: Client, slug: str, limit: int | None, back: timedelta) -> A
     """Let the service answer."""
     query = {"lookBackMs": back // timedelta(milliseconds=1), "maxConcurrentRuns": limit}
     parameters = {name: value for name, value in query.items() if value is not None}
-    with job_named(client, slug):
+    with suggest_job(client, slug):
         return client.request("GET", f"/jobs/{slug}/what-if", query=parameters)["data"]
 
 

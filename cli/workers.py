@@ -1,4 +1,4 @@
-"""`apphub-jobs workers`: who executes runs, and how to let one come to its end."""
+"""`apphub-jobs workers`: list workers, and drain them."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -13,46 +13,42 @@ from cli.service import ServiceOptions, connected
 from cli.terminal import AsJson, console, print_json, print_table
 from domain.workers import told
 
-workers_app = typer.Typer(help="Look at workers, and drain them.", no_args_is_help=True)
+workers_app = typer.Typer(help="List workers, and drain them.", no_args_is_help=True)
 
 STYLES = {"alive": "green", "draining": "yellow", "lost": "red"}
 
 
 @command(workers_app, "list")
 def list_workers(*, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """List the workers that live, and those that were lost within the last day."""
+    """List the workers that are alive, and those that were lost within the last day."""
     with connected(to) as client:
-        found = list(client.workers())
+        workers = list(client.workers())
     if as_json:
-        for worker in found:
+        for worker in workers:
             print_json(worker)
         return
-    if not found:
+    if not workers:
         console().print("no workers", style="dim")
         return
     now = datetime.now(UTC)
     columns = ("worker", "state", "busy", "started", "seen", "version", "labels", "offers")
-    print_table(columns, [_row(worker, now) for worker in found])
+    print_table(columns, [_row(worker, now) for worker in workers])
 
 
 @command(workers_app)
 def drain(
     *, worker_ids: Annotated[list[str], typer.Argument(help="Ids of workers.")], to: ServiceOptions
 ) -> None:
-    """Let workers claim nothing more, and end once what they run has ended."""
+    """Let workers claim no more runs, and exit once their runs have ended."""
     with connected(to) as client:
         for worker_id in worker_ids:
             worker = client.drain(worker_id)
-            left = f"{worker.busy + worker.shared_busy} runs are left"
-            told = f"{worker.id} is {worker.state}: {left}"
-            typer.echo(told, err=True)
+            runs = worker.busy + worker.shared_busy
+            typer.echo(f"{worker.id} is {worker.state}: {runs} runs are left", err=True)
 
 
 def _row(worker: WorkerDocument, now: datetime) -> list[str | Text]:
-    offers = worker.entry_points
-    offered = "everything"
-    if offers is not None:
-        offered = " ".join(offers)
+    offered = "everything" if worker.entry_points is None else " ".join(worker.entry_points)
     return [
         worker.id,
         Text(worker.state, STYLES.get(worker.state, "")),
@@ -66,7 +62,7 @@ def _row(worker: WorkerDocument, now: datetime) -> list[str | Text]:
 
 
 def _busy(worker: WorkerDocument) -> str:
-    """Return how many slots are taken of how many; those that share follow where any is."""
+    """Return the slots in use and all slots; shared slots follow if any is in use."""
     busy = f"{worker.busy}/{worker.slots}"
     if worker.shared_busy:
         busy += f" shared {worker.shared_busy}/{worker.shared_slots}"

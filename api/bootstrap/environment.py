@@ -1,7 +1,7 @@
-"""Which database and environment a service uses, as operators say and see it.
+"""The database's URL, and the environment's name and colour.
 
-First the database's URL: made readable for libpq, and shown without secrets. Then the environment's
-name and colour, so that nobody takes production for a place to try things.
+First the URL: made readable for libpq, and printed without secrets. Then the environment's name and
+colour, by which the dashboard marks production.
 """
 
 import re
@@ -12,49 +12,47 @@ from urllib.parse import urlsplit
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-SHAPE = "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
+URL_FORM = "postgresql://USER:PASSWORD@HOST:5432/DATABASE"
 
-ENCODE = "in a user's name or password, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+ENCODING_HINT = "in a user's name or password, write @ : / ? # % as %40 %3A %2F %3F %23 %25"
 
 _DRIVER = re.compile(r"postgres(?:ql)?\+\w+://", re.IGNORECASE)
-"""How libraries of other programs name themselves in a URL: the server is the same."""
+"""A URL's scheme with a driver's name, as in SQLAlchemy's URLs."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 _DELIMITERS = re.compile(r"[/:@?#&=]")
 
-SHORTEST_SECRET = 3
-"""A shorter piece of a password is no secret, and part of many words."""
+MIN_SECRET = 3
+"""Shorter pieces of a password are not replaced: they occur in many words."""
 
 
 class DatabaseUrlError(ValueError):
     """The URL cannot be used; the message says why and what to do, and holds no secret."""
 
 
-def readable_url(given: str) -> str:
+def readable_url(text: str) -> str:
     """Return the URL, or other connection string, as libpq reads it.
 
     Raises:
-        DatabaseUrlError: it is of another kind of server, or cannot be taken apart.
+        DatabaseUrlError: it is of another kind of server, or cannot be parsed.
     """
-    url = _DRIVER.sub("postgresql://", given.strip(), count=1)
+    url = _DRIVER.sub("postgresql://", text.strip(), count=1)
     scheme = _SCHEME.match(url)
     if scheme is not None and scheme[1].lower() not in {"postgresql", "postgres"}:
-        msg = f"{scheme[1]}:// is not PostgreSQL's; give {SHAPE}"
+        msg = f"{scheme[1]}:// is not PostgreSQL's; give {URL_FORM}"
         raise DatabaseUrlError(msg)
     try:
         parts = conninfo_to_dict(url)
     except ProgrammingError as error:
-        said = str(error).strip()
-        reason = without_secrets(said, url)
-        msg = f"it cannot be read ({reason}); give {SHAPE}; {ENCODE}"
+        reason = without_secrets(str(error).strip(), url)
+        msg = f"it cannot be read ({reason}); give {URL_FORM}; {ENCODING_HINT}"
         raise DatabaseUrlError(msg) from None
     host = str(parts.get("host") or "")
-    port = str(parts.get("port") or "")
-    ports = port.split(",")
+    ports = str(parts.get("port") or "").split(",")
     has_odd_port = any(one and not one.isdecimal() for one in ports)
     if has_odd_port or "@" in host:
-        msg = f"its host or port is none; give {SHAPE}; {ENCODE}"
+        msg = f"its host or port is invalid; give {URL_FORM}; {ENCODING_HINT}"
         raise DatabaseUrlError(msg)
     return url
 
@@ -62,55 +60,50 @@ def readable_url(given: str) -> str:
 def without_secrets(text: str, url: str) -> str:
     """Return a message about a connection without any piece of its password.
 
-    Where the URL is broken, what libpq takes for a host or a port may be a piece of it.
+    If the URL is broken, libpq may take a piece of the password for a host or a port.
     """
     for secret in _secrets(url):
         text = text.replace(secret, "***")
     return text
 
 
-def shown_url(url: str) -> str:
-    """Return the connection string for people: without its password."""
+def url_without_password(url: str) -> str:
+    """Return the connection string without its password."""
     parts = conninfo_to_dict(url)
-    known = {
+    public = {
         name: str(value)
         for name, value in parts.items()
         if name not in {"password", "passfile", "sslpassword"}
     }
-    return make_conninfo("", **known)
+    return make_conninfo("", **public)
 
 
 def _secrets(url: str) -> list[str]:
-    """Return whatever may be a piece of the password, the longest first."""
-    found = {url}
-    if "://" in url:
-        found |= _secrets_of_url(url)
-    else:
-        found |= _secrets_of_words(url)
-    secrets = [piece for piece in found if len(piece) >= SHORTEST_SECRET]
-    return sorted(secrets, key=len, reverse=True)
+    """Return everything that may be a piece of the password, the longest first."""
+    pieces = {url} | (_secrets_of_url(url) if "://" in url else _secrets_of_words(url))
+    return sorted((piece for piece in pieces if len(piece) >= MIN_SECRET), key=len, reverse=True)
 
 
 def _secrets_of_url(url: str) -> set[str]:
     """Return what may be a piece of the password in `postgresql://…`."""
     _, _, rest = url.partition("://")
-    found = {_password_of(url)}
-    found |= set(re.findall(r"password=([^&\s]+)", rest))
+    secrets = {_password_of(url)}
+    secrets |= set(re.findall(r"password=([^&\s]+)", rest))
     user_and_password, at, _ = rest.rpartition("@")
     if at:
         _, _, password = user_and_password.partition(":")
         pieces = _DELIMITERS.split(password)
-        found |= {password, *pieces}
-    return found
+        secrets |= {password, *pieces}
+    return secrets
 
 
 def _secrets_of_words(url: str) -> set[str]:
     """Return what may be a piece of the password in `host=… password=…`."""
     quoted = re.findall(r"password\s*=\s*('(?:[^'\\]|\\.)*'|\S+)", url)
-    found = {secret.strip("'") for secret in quoted}
+    secrets = {secret.strip("'") for secret in quoted}
     # A word without a name may be the rest of a password that holds a blank.
-    found |= {piece for piece in url.split() if "=" not in piece}
-    return found
+    secrets |= {piece for piece in url.split() if "=" not in piece}
+    return secrets
 
 
 def _password_of(url: str) -> str:
@@ -121,7 +114,7 @@ def _password_of(url: str) -> str:
 
 
 class Colour(StrEnum):
-    """The colours that an environment may be marked with."""
+    """The colour of an environment in the dashboard."""
 
     RED = "red"
     ORANGE = "orange"
@@ -133,11 +126,11 @@ class Colour(StrEnum):
 
 @dataclass(frozen=True)
 class Environment:
-    """What the dashboard calls the service.
+    """The service's name in the dashboard.
 
     Attributes:
         name: such as `production`; empty for none.
-        colour: of the mark beside the name. Where it is red, dangerous actions ask for the name.
+        colour: the mark's colour. If it is red, dangerous actions ask for the name.
     """
 
     name: str = ""

@@ -1,4 +1,4 @@
-"""The handlers that an operator named, checked before anything starts that would fail by them.
+"""The operator's handlers, checked before anything starts.
 
 First handlers named by files (`example.py`) or modules (`modules_of`), then their packages
 (`handler_packages`) and what they reach of the host (`handler_source`).
@@ -21,30 +21,28 @@ from worker.executors.packages import (
     variable_name,
 )
 
-# Handlers may be named by files, as people have them before there is any package.
-
 SUFFIX = ".py"
 
 
 @dataclass(frozen=True)
 class NamedModules:
-    """Modules, and the directories in which those lie that were named by a file."""
+    """Names of modules, and the directories of those that were named by a file."""
 
     modules: Sequence[str]
     directories: Sequence[str]
 
 
-def modules_of(given: Sequence[str]) -> NamedModules:
+def modules_of(names: Sequence[str]) -> NamedModules:
     """Return the modules that an operator names, by module or by file.
 
     Raises:
-        ValueError: there is no such file, or none that can be imported; the message says why.
+        ValueError: a file does not exist or cannot be imported; the message says why.
     """
     modules: list[str] = []
     directories: dict[str, None] = {}
-    for name in given:
+    for name in names:
         if name.endswith(SUFFIX) or "/" in name:
-            module, directory = _of_file(Path(name))
+            module, directory = _module_of_file(Path(name))
             modules.append(module)
             directories[str(directory)] = None
         else:
@@ -52,7 +50,7 @@ def modules_of(given: Sequence[str]) -> NamedModules:
     return NamedModules(modules, list(directories))
 
 
-def _of_file(path: Path) -> tuple[str, Path]:
+def _module_of_file(path: Path) -> tuple[str, Path]:
     """Return a file's module, and the directory from which Python imports it."""
     if path.suffix != SUFFIX:
         msg = f"{path} is no Python file: give NAME.py, or a module's name such as package.jobs"
@@ -83,10 +81,10 @@ def handler_packages(
     Args:
         modules: names of modules, or of files.
         commands: the file of declared command lines.
-        access: what handlers reach of the host.
+        access: what handlers may reach of the host.
 
     Raises:
-        ValueError: a module or a command cannot be had; the message says why and what to do.
+        ValueError: a module or a command is invalid; the message says why and what to do.
         OSError: the file of commands cannot be read.
     """
     source = handler_source(modules or (), commands, access)
@@ -96,10 +94,10 @@ def handler_packages(
 def handler_source(
     modules: Sequence[str], commands: Path | None, access: Access = TRUSTED
 ) -> HandlerSource:
-    """Return what an operator names, and what handlers reach.
+    """Return the operator's modules and commands, with what handlers may reach.
 
     Raises:
-        ValueError: there is no such file, or a program is not there.
+        ValueError: a file or a program does not exist.
         OSError: the file of commands cannot be read.
     """
     declared = read_commands(commands) if commands else {}
@@ -108,46 +106,48 @@ def handler_source(
     variables_of = dict(access.variables_of)
     for name, command in declared.items():
         if command.pass_env:
-            given = variables_of.get(f"command.{name}", ())
-            variables_of[f"command.{name}"] = (*given, *command.pass_env)
+            own_variables = variables_of.get(f"command.{name}", ())
+            variables_of[f"command.{name}"] = (*own_variables, *command.pass_env)
     access = replace(access, variables_of=variables_of)
     return HandlerSource(named.modules, argvs, access, named.directories)
 
 
-def passed_variables(access: Access, given: Sequence[str]) -> Access:
-    """Return what handlers reach, with the variables that the operator passes to them.
+def passed_variables(access: Access, options: Sequence[str]) -> Access:
+    """Return the access with the variables that the operator passes to handlers.
 
     Args:
-        access: what they reach besides.
-        given: `NAME,…` for all, and `MODULE:NAME,…` or `command.NAME:NAME,…` for some.
+        access: what handlers may reach besides.
+        options: `NAME,…` for all handlers, `MODULE:NAME,…` or `command.NAME:NAME,…` for some.
 
     Raises:
-        ValueError: something is no name of a variable, or cannot be passed.
+        ValueError: something is not the name of a variable, or must not be passed.
     """
     for_all: list[str] = []
     for_some: dict[str, list[str]] = {}
-    for text in given:
-        whose, colon, listed = text.rpartition(":")
-        if colon and not whose:
+    for text in options:
+        owner, colon, names_text = text.rpartition(":")
+        if colon and not owner:
             msg = f"--pass-env: {text!r} names no module before the colon"
             raise ValueError(msg)
-        names = for_some.setdefault(whose, []) if colon else for_all
+        names = for_some.setdefault(owner, []) if colon else for_all
         try:
-            names += [variable_name(name.strip()) for name in listed.split(",")]
+            names += [variable_name(name.strip()) for name in names_text.split(",")]
         except ValueError as error:
             msg = f"--pass-env: {error}"
             raise ValueError(msg) from None
     return replace(access, variables=for_all, variables_of=for_some)
 
 
-def tell_unset(packages: Iterable[HandlerPackage], variables: Mapping[str, str]) -> None:
-    """Warn the operator of variables that were to be passed, and are not there."""
+def warn_of_unset_variables(
+    packages: Iterable[HandlerPackage], variables: Mapping[str, str]
+) -> None:
+    """Warn the operator of variables that cannot be passed because they are not set."""
     for package in dict.fromkeys(packages):
         for name in package.pass_env:
             if name not in variables:
-                whose = ", ".join((*package.modules, *package.commands))
+                owners = ", ".join((*package.modules, *package.commands))
                 logger.warning(
                     "%s is not set here, and is not passed to the handlers of %s (docs/secrets.md)",
                     name,
-                    whose,
+                    owners,
                 )

@@ -1,11 +1,14 @@
-"""Which store of run logs a process uses.
+"""The store of run logs: the data directory, or an object store that API and workers share.
 
-It is the data directory, or an object store that API and workers share.
+First the store itself (`run_logs`, `log_keeper`), then its check, then its identity, by which a
+process that has no log of a run can say that its worker writes to another store.
 """
 
+import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from uuid import uuid4
 
 from runtime.files import make_private
 from runtime.tasks import Supervision
@@ -18,7 +21,7 @@ SPOOLS = "run-logs-spool"
 
 
 def run_logs(url: str | None, data_dir: Path) -> RunLogs:
-    """Return where logs are read."""
+    """Return the store for reading: an object store's URL, or the data directory."""
     if url is None:
         return RunLogs(_directory_logs(data_dir))
     return RunLogs(ObjectLogs(open_store(url)))
@@ -28,7 +31,7 @@ def run_logs(url: str | None, data_dir: Path) -> RunLogs:
 async def log_keeper(
     url: str | None, data_dir: Path, supervision: Supervision
 ) -> AsyncIterator[LogKeeper]:
-    """Give where logs are written."""
+    """Open the store for writing: an object store's URL, or the data directory."""
     if url is None:
         yield _directory_logs(data_dir)
     else:
@@ -44,10 +47,10 @@ def _directory_logs(data_dir: Path) -> DirectoryLogs:
 
 
 def check_log_store(url: str, *, to_write: bool) -> None:
-    """Ask the store once.
+    """Check that an object store can be read, or also written.
 
     Raises:
-        LogStoreError: it cannot be used; the message says what to do.
+        LogStoreError: it cannot; the message says what to do.
     """
     logs = ObjectLogs(open_store(url))
     try:
@@ -60,3 +63,34 @@ def check_log_store(url: str, *, to_write: bool) -> None:
             " Amazon's), AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY;"
             " the bucket must exist."
         ) from error
+
+
+ID_NAME = "id"
+"""A file in the directory of run logs; its content identifies the directory by any path."""
+
+
+def log_store_id(url: str | None, data_dir: Path) -> str | None:
+    """Return the store's identity: its URL, or the directory's id; None if that cannot be read."""
+    if url is not None:
+        return url
+    with suppress(OSError):
+        return _directory_id(data_dir / DIRECTORY)
+    return None
+
+
+def _directory_id(directory: Path) -> str:
+    file = directory / ID_NAME
+    if not file.exists():
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make_id(file)
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _make_id(file: Path) -> None:
+    """Make the file such that it appears complete, and only once."""
+    new_id = uuid4()
+    unfinished = file.with_name(f"{ID_NAME}.{new_id}")
+    unfinished.write_text(f"{new_id}\n", encoding="utf-8")
+    with suppress(FileExistsError):
+        os.link(unfinished, file)
+    unfinished.unlink()

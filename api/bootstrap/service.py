@@ -1,4 +1,4 @@
-"""The composition root: everything a process needs, put together in one place and handed down."""
+"""The composition root: creates, connects, starts and stops the parts of a process."""
 
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -8,8 +8,7 @@ from functools import partial
 
 from psycopg_pool import AsyncConnectionPool
 
-from api.bootstrap.log_places import logs_place
-from api.bootstrap.log_stores import run_logs
+from api.bootstrap.log_stores import log_store_id, run_logs
 from api.bootstrap.settings import Settings
 from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.commands.executions import Executions, Sweeps
@@ -47,12 +46,12 @@ POOL_SIZE = 16
 """Query connections of a process. A query takes well under a millisecond, so these serve thousands
 a second."""
 
-_EXPIRED = "Leases of workers that are over without having been given up, as far as seen here."
-_BREAKS = "How often the log turned out to be another one, or to have gone back."
+_EXPIRED = "Leases that expired without having been released, as far as this process has seen."
+_BREAKS = "How often the log was replaced by another one, or lost its last events."
 
-TURNS, MOST_WAITING = 2, 64
-"""Parts of lists that are read at a time, and lists that wait for it: what is read takes up to
-twenty times its size in memory."""
+LIST_READERS, MAX_WAITING_LISTS = 2, 64
+"""Parts of lists that are read at a time, and lists that may wait for that: what is read takes up
+to twenty times its size in memory."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,12 @@ class Service:
     """A process's running parts.
 
     Attributes:
-        supervision: tells how the process's background tasks are.
-        metrics: what the process counts of itself.
-        queue: what the process knows of the runs that wait.
-        costly: connections for questions that may take long.
-        turns: of those who read what may be large.
-        logs_at: what tells the place of run logs from others; None where nothing does.
+        supervision: starts the process's background tasks, and knows their states.
+        metrics: the process's counters.
+        costly: connections for queries that may take long.
+        queues: pending runs in memory, by isolation.
+        turns: limits the readers of long lists.
+        logs_at: the identity of the store of run logs; None if it cannot be read.
     """
 
     settings: Settings
@@ -95,10 +94,10 @@ class Service:
     turns: Turns
 
     def work(self, isolation: Isolation = "process") -> Work:
-        """Return what a worker, or whoever watches over runs, asks of the tables.
+        """Return the queries of a worker or a watcher.
 
         Args:
-            isolation: of the attempts that it has room for.
+            isolation: the isolation of the attempts that it claims.
         """
         return Work(
             self.pool,
@@ -148,12 +147,12 @@ async def running(
         for follower in _followers(jobs, schedules, pool, files, continuity):
             follower.start(supervision)
             stack.push_async_callback(follower.stop)
-        logs_at = logs_place(settings.logs_store, settings.data_dir)
+        logs_at = log_store_id(settings.logs_store, settings.data_dir)
         heartbeats = Heartbeats(pool, jobs.quarantine, logs_at)
         retainer = Retainer(database, pool, clock, settings.archiving)
         continuity.on_doubt(jobs.forget)
         continuity.on_doubt(retainer.forget)
-        _show(metrics, supervision, continuity, sweeps, heartbeats)
+        _register_metrics(metrics, supervision, continuity, sweeps, heartbeats)
         logs = run_logs(settings.logs_store, settings.data_dir)
         yield Service(
             settings=settings,
@@ -180,7 +179,7 @@ async def running(
             run_logs=logs,
             logs_at=logs_at,
             audit=Audit(pool, files),
-            turns=Turns(TURNS, MOST_WAITING),
+            turns=Turns(LIST_READERS, MAX_WAITING_LISTS),
         )
 
 
@@ -203,7 +202,7 @@ def _followers(
     files: LogFiles,
     continuity: Continuity,
 ) -> tuple[Ticker, Noter, BulkWorker]:
-    """Return those who work off the log in the background, not yet started."""
+    """Return the background followers of the log, not yet started."""
     ticks = Ticks(pool, jobs.quarantine)
     ticker = Ticker(schedules, ticks, jobs.clock, jobs.random)
     continuity.on_doubt(ticker.forget)
@@ -214,14 +213,13 @@ def _followers(
     return ticker, noter, bulk_worker
 
 
-def _show(
+def _register_metrics(
     metrics: Metrics,
     supervision: Supervision,
     continuity: Continuity,
     sweeps: Sweeps,
     heartbeats: Heartbeats,
 ) -> None:
-    """Let metrics tell how tasks, the log and leases are."""
     metrics.show_tasks(supervision.states)
     metrics.count("apphub_log_breaks", _BREAKS, lambda: continuity.breaks)
     metrics.count("apphub_lease_expired", _EXPIRED, lambda: sweeps.buried + heartbeats.expired)

@@ -1,4 +1,4 @@
-"""What an operator decides, read by the command line and passed down."""
+"""The operator's settings, read by the command line and passed down."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,32 +12,29 @@ from eventlog.seal.sealer import Sealing
 from runtime.process import ClockShift
 
 SUBJECT_KEY_NAME = "subjects.key"
-"""The master key of personal data, in the data directory unless the operator says otherwise."""
+"""The default file of the master key of personal data, in the data directory."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator decides.
-
-    The command line reads it, this module passes it on, nobody else looks it up.
+    """The operator's settings; only the command line reads options and the environment.
 
     Attributes:
         database_url: any libpq connection string.
-        data_dir: where logs of runs lie, or wait for their store, and the embedded server if there
-            is one.
-        archive: where files of archived events lie; None leaves them unreadable.
-        archiving: how this process archives what jobs keep no longer; None leaves that to others.
+        data_dir: holds run logs, or their spool, and the embedded server if there is one.
+        archive: the directory of archived events; None if they cannot be read.
+        archiving: how this process archives runs after their retention; None leaves that to others.
         logs_store: URL of the object store of logs; None keeps them in the data directory.
-        tokens: who may do what; None leaves the API open (for a machine of one's own).
-        hosts: the names by which the API may be called; None for any.
-        origins: the web pages from elsewhere that may use the API.
-        trusted_proxies: addresses and networks of proxies whose word on where a client is is taken.
+        tokens: the API's tokens; None for an open API.
+        hosts: the host names that the API answers to; None for any.
+        origins: the web pages of other origins that may use the API.
+        trusted_proxies: addresses and networks of proxies that may name a client's address.
         sealing: how this process seals the log; None leaves that to others.
         subject_key: file of the master key of personal data; None means `subjects.key` in the data
             directory.
-        wait_for_database_s: how long a start waits for a database that is away.
-        clock_shift: by how much the clock is ahead, in a test service; None in all others.
-        environment: what the dashboard calls this service.
+        wait_for_database_s: how long a start waits for a database that cannot be reached.
+        clock_shift: the shift of a test service's clock; None in all other services.
+        environment: the service's name and colour in the dashboard.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
@@ -59,7 +56,6 @@ class Settings:
 
     @property
     def database(self) -> Database:
-        """Where the log is, with what opens its personal data and its archived part."""
-        key_file = self.subject_key or self.data_dir / SUBJECT_KEY_NAME
-        key = MasterKeyFile(key_file)
+        """The log's database, with its archive and the master key of its personal data."""
+        key = MasterKeyFile(self.subject_key or self.data_dir / SUBJECT_KEY_NAME)
         return Database(self.database_url, LogFiles(self.archive, key))

@@ -1,7 +1,6 @@
-"""Which APIs serve a data directory: each leaves its address there for as long as it runs.
+"""Which APIs serve a data directory: each has a file with its address there while it runs.
 
-A lock of the kernel shows which ones run: an address whose file is not locked is stale and is
-removed.
+Each API locks its file. A file that is not locked is stale and is removed.
 """
 
 import fcntl
@@ -16,7 +15,7 @@ DIRECTORY = "serving"
 
 @contextmanager
 def announced(data_dir: Path, url: str) -> Iterator[None]:
-    """Let commands of this machine find the API."""
+    """Announce the API to commands on this machine within the block."""
     directory = data_dir / DIRECTORY
     directory.mkdir(mode=0o700, exist_ok=True)
     path = directory / f"{uuid4()}.url"
@@ -33,17 +32,17 @@ def announced(data_dir: Path, url: str) -> Iterator[None]:
 
 
 def services(data_dir: Path) -> list[str]:
-    """Return the addresses of the APIs that serve the directory, the youngest first."""
-    found: list[tuple[int, str]] = []
+    """Return the addresses of the APIs that serve the directory, the newest first."""
+    running: list[tuple[int, str]] = []
     for path in (data_dir / DIRECTORY).glob("*.url"):
         try:
             began_ns = path.stat().st_mtime_ns
             url = _url_in(path)
-        except OSError:  # It has just ended, or is somebody else's.
+        except OSError:  # It has just ended, or belongs to another user.
             continue
         if url:
-            found.append((began_ns, url))
-    return [url for _, url in sorted(found, reverse=True)]
+            running.append((began_ns, url))
+    return [url for _, url in sorted(running, reverse=True)]
 
 
 def _url_in(path: Path) -> str | None:

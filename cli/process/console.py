@@ -1,4 +1,4 @@
-"""Tells the terminal of runs, by the same stream that clients follow."""
+"""Prints the starts and ends of runs on the terminal, from the same stream that clients follow."""
 
 import asyncio
 import json
@@ -21,9 +21,9 @@ FELL_BEHIND = "runs come faster than they can be shown: some lines are missing"
 
 
 class Terminal:
-    """Where lines are printed: standard error, in colours where it is a terminal.
+    """Prints lines on standard error, in colours if it is a terminal.
 
-    Its methods may wait for as long as somebody keeps the terminal from scrolling.
+    Its methods block while the terminal is paused.
     """
 
     def __init__(self, clock: Callable[[], float] = time) -> None:
@@ -33,12 +33,12 @@ class Terminal:
         self._clock = clock
         self._printing = Lock()
 
-    def tell(self, frames: Sequence[Frame]) -> None:
-        """Print what there is to say of messages."""
+    def print_messages(self, frames: Sequence[Frame]) -> None:
+        """Print the lines of messages."""
         with self._printing:
             for frame in frames:
                 if frame.type in TYPES:
-                    self._tell(frame)
+                    self._print_message(frame)
 
     def say(self, text: str) -> None:
         """Print a remark."""
@@ -46,43 +46,38 @@ class Terminal:
             self._console.print(Text(text))
 
     def summarise(self) -> None:
-        """Print how many lines were left out, if any were."""
+        """Print how many lines were left out, if any."""
         summary = self._pace.summary(self._clock())
         if summary is not None:
             self.say(summary)
 
-    def _tell(self, frame: Frame) -> None:
-        message = json.loads(frame.text)
-        line = self._lines.line(message)
-        if line is None:
-            return
-        now_s = self._clock()
-        if self._pace.lets_pass(line.what, now_s):
-            text = text_of(line)
-            self._console.print(text)
+    def _print_message(self, frame: Frame) -> None:
+        line = self._lines.line(json.loads(frame.text))
+        if line is not None and self._pace.lets_pass(line.what, self._clock()):
+            self._console.print(text_of(line))
 
 
-async def tell_of_runs(streams: Streams) -> None:
-    """Print a line for each start and end from now on, for ever.
+async def print_runs(streams: Streams) -> None:
+    """Print a line for each start and end of a run from now on, for ever.
 
-    It is done in threads: a terminal that stands still must not keep anybody else waiting.
+    Printing happens in threads: a paused terminal must not block the event loop.
     """
     terminal = Terminal()
-    wanted = StreamRequest(selection=Selection(types=TYPES))
+    request = StreamRequest(selection=Selection(types=TYPES))
     while True:
         arrival = await streams.arrive()
-        async with streams.open(wanted, arrival) as stream:
+        async with streams.open(request, arrival) as stream:
             await until_one_ends(
-                _tell(stream, terminal), _summarise(terminal), stream.fell_behind()
+                _print_messages(stream, terminal), _summarise(terminal), stream.fell_behind()
             )
-            why = stream.ended or FELL_BEHIND
-        await asyncio.to_thread(terminal.say, why)
+            reason = stream.ended or FELL_BEHIND
+        await asyncio.to_thread(terminal.say, reason)
 
 
-async def _tell(stream: Stream, terminal: Terminal) -> None:
+async def _print_messages(stream: Stream, terminal: Terminal) -> None:
     async with aclosing(stream.messages()) as messages:
         async for frames in messages:
-            await asyncio.to_thread(terminal.tell, frames)
+            await asyncio.to_thread(terminal.print_messages, frames)
 
 
 async def _summarise(terminal: Terminal) -> None:

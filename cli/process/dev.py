@@ -1,9 +1,8 @@
 """`apphub-jobs dev`: everything as in `up`, with the handlers of files that are being written.
 
-First the dashboard in a browser; then what `dev` waits for (keys, changed files, the answers of
-probes), the output of runs, and the watch over handlers' directories; then the probes that look for
-handlers whenever files have changed (`Workshop`), and `Developer`, which replaces handlers while
-runs continue.
+First the dashboard in a browser; then the events that `dev` handles (keys, changed files, results
+of probes), the output of runs, and the watch over handlers' directories; then the probes of changed
+handlers (`Workshop`), and `Developer`, which replaces handlers while runs continue.
 """
 
 import os
@@ -41,11 +40,11 @@ _ALWAYS_ON_SCREEN = ("darwin", "win32")
 
 
 def has_screen(environment: Mapping[str, str], platform: str = sys.platform) -> bool:
-    """Return whether a browser would open before the eyes of whoever sits at this terminal.
+    """Return whether a browser would open on the screen of the person at this terminal.
 
-    Where there is no screen, browsers of the terminal itself would take its place; through SSH, a
-    browser would be the other machine's. `BROWSER` says what to use all the same: editors that work
-    on another machine set it to what opens a page on this one.
+    Without a screen, a text browser would replace the terminal; through SSH, the browser would open
+    on the other machine. `BROWSER` overrides both: remote editors set it to a command that opens a
+    page on the user's machine.
     """
     if environment.get("BROWSER"):
         return True
@@ -57,13 +56,13 @@ def has_screen(environment: Mapping[str, str], platform: str = sys.platform) -> 
 
 
 def show(url: str) -> None:
-    """Open the address in a browser, which may take its time."""
+    """Open the address in a browser, in a thread, as that may block."""
     threading.Thread(target=webbrowser.open, args=(url,), name="browser", daemon=True).start()
 
 
 @dataclass(frozen=True)
 class Key:
-    """Somebody has pressed a key."""
+    """A key was pressed."""
 
     name: str
 
@@ -77,79 +76,76 @@ class Changed:
 
 @dataclass(frozen=True)
 class Probed:
-    """Handlers have been found anew."""
+    """A probe has succeeded."""
 
     offers: Mapping[str, Offer]
 
 
 @dataclass(frozen=True)
-class NotTaken:
-    """Handlers cannot be had as their files are now; the reason says why, with the traceback."""
+class ProbeFailed:
+    """A probe has failed; the reason holds the traceback."""
 
     reason: str
 
 
-Happening = Key | Changed | Probed | NotTaken
+DevEvent = Key | Changed | Probed | ProbeFailed
 
 
-class Happenings:
-    """A queue of what is to be dealt with, one after the other."""
+class DevEvents:
+    """A queue of events, filled by threads."""
 
     def __init__(self) -> None:
-        self._queue: Queue[Happening] = Queue()
+        self._queue: Queue[DevEvent] = Queue()
 
-    def add(self, happening: Happening) -> None:
-        """Add one; from any thread."""
-        self._queue.put(happening)
+    def add(self, event: DevEvent) -> None:
+        """Add an event; from any thread."""
+        self._queue.put(event)
 
-    def next(self, within_s: float) -> Happening | None:
-        """Return the next one, None if there is none for so long."""
+    def next(self, within_s: float) -> DevEvent | None:
+        """Return the next event, None after `within_s` seconds without one."""
         try:
             return self._queue.get(timeout=within_s)
         except Empty:
             return None
 
 
-# Single keys at a terminal, read as they are pressed.
-
-
 @contextmanager
-def keys_heard(happenings: Happenings) -> Iterator[bool]:
-    """Hear keys as long as it lasts; give whether there is a keyboard at all.
+def read_keys(events: DevEvents) -> Iterator[bool]:
+    """Read keys within the block; yield whether there is a keyboard.
 
-    Ctrl-C goes on to mean what it always does, and what is pressed is not shown.
+    Ctrl-C keeps its meaning, and keys are not echoed.
     """
-    if not _in_front():
+    if not _is_in_foreground():
         yield False
         return
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)
-    threading.Thread(target=_read, args=(terminal, happenings), name="keys", daemon=True).start()
+    threading.Thread(target=_read, args=(terminal, events), name="keys", daemon=True).start()
     try:
         yield True
     finally:
         termios.tcsetattr(terminal, termios.TCSADRAIN, before)
 
 
-def _in_front() -> bool:
-    """Return whether there is a terminal whose keys are meant for this process."""
+def _is_in_foreground() -> bool:
+    """Return whether this process is in the foreground of a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return False
     return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
 
 
-def _read(terminal: int, happenings: Happenings) -> None:
+def _read(terminal: int, events: DevEvents) -> None:
     with suppress(OSError):  # The terminal has been closed.
         while pressed := os.read(terminal, 1):
-            happenings.add(Key(pressed.decode(errors="replace")))
+            events.add(Key(pressed.decode(errors="replace")))
 
 
-LONGEST_LINE = 2_000
+MAX_LINE = 2_000
 
 
 class Output:
-    """Copies the logs of runs that start from now on."""
+    """Prints the logs of runs that start from now on."""
 
     def __init__(self, client: Client, print_line: Callable[[str], None]) -> None:
         self._client = client
@@ -158,7 +154,7 @@ class Output:
         self.is_shown = False
 
     def toggle(self) -> bool:
-        """Show it, or no longer; return which."""
+        """Switch the output on or off; return whether it is on."""
         self.is_shown = not self.is_shown
         if self.is_shown and not self._is_following:
             self._is_following = True
@@ -183,27 +179,26 @@ class Output:
             for line in self._client.run(run_id).logs(follow=True):
                 if not self.is_shown:
                     return
-                told = f"{slug} | {in_one_line(line, LONGEST_LINE)}"
-                self._print(told)
+                self._print(f"{slug} | {in_one_line(line, MAX_LINE)}")
 
 
-MOST_DIRECTORIES = 1_000
-"""So many are looked into: whoever works in a whole home must not wait for all of it."""
+MAX_DIRECTORIES = 1_000
+"""Directories that are searched: a large home directory would take too long."""
 
-GATHERED_MS = 200
-"""Changes that follow each other so closely are one: version control writes many files at once."""
+DEBOUNCE_MS = 200
+"""Changes within this time are one event: version control writes many files at once."""
 
-LEFT_OUT = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"})
-"""Directories in which nobody edits handlers; neither in those that begin with a dot."""
+IGNORED = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "build", "dist"})
+"""Directories without handlers; those whose names begin with a dot are ignored as well."""
 
 
 @contextmanager
-def watched(source: HandlerSource, happenings: Happenings) -> Iterator[None]:
-    """Tell of changes where the source's modules are, and below where Python files lie."""
+def watch_files(source: HandlerSource, events: DevEvents) -> Iterator[None]:
+    """Watch the source's modules, and Python files below their directories, within the block."""
     directories = list(_with_python(_directories(source)))
     stopping = threading.Event()
     threading.Thread(
-        target=_watch, args=(directories, stopping, happenings), name="files", daemon=True
+        target=_watch, args=(directories, stopping, events), name="files", daemon=True
     ).start()
     try:
         yield
@@ -211,11 +206,11 @@ def watched(source: HandlerSource, happenings: Happenings) -> Iterator[None]:
         stopping.set()
 
 
-def _watch(directories: Sequence[Path], stopping: threading.Event, happenings: Happenings) -> None:
+def _watch(directories: Sequence[Path], stopping: threading.Event, events: DevEvents) -> None:
     for changes in watch(
         *directories,
         watch_filter=PythonFilter(),
-        debounce=GATHERED_MS,
+        debounce=DEBOUNCE_MS,
         stop_event=stopping,
         recursive=False,
         raise_interrupt=False,
@@ -223,58 +218,48 @@ def _watch(directories: Sequence[Path], stopping: threading.Event, happenings: H
     ):
         paths = sorted({path for _, path in changes})
         forget_compiled(paths)
-        happenings.add(Changed(paths))
+        events.add(Changed(paths))
 
 
 def forget_compiled(paths: Sequence[str]) -> None:
-    """Remove what Python has kept of these files.
+    """Remove the compiled versions of these files.
 
-    It goes by their second and size, so of two versions that are saved at once it runs the first.
+    Python compares times in seconds and sizes, so it may run an older version of a file that was
+    saved twice within a second.
     """
     for path in paths:
-        # Where nothing may be removed, nothing could be kept.
+        # If a file cannot be removed, Python could not write it either.
         with suppress(OSError):
             Path(cache_from_source(path)).unlink(missing_ok=True)
 
 
 def _directories(source: HandlerSource) -> list[str]:
-    """Return where named files lie; where modules are named, also where those are looked for."""
+    """Return the directories of named files; if modules are named, the current one as well."""
     directories = list(source.directories)
     in_files = [
         module
         for module in source.modules
-        if any(_lies_in(directory, module) for directory in directories)
+        if any(_has_module(Path(directory), module) for directory in directories)
     ]
     if len(in_files) < len(source.modules):
         directories.append(str(Path.cwd()))
     return directories
 
 
-def _lies_in(directory: str, module: str) -> bool:
+def _has_module(directory: Path, module: str) -> bool:
     first = module.partition(".")[0]
-    place = Path(directory)
-    file = place / f"{first}.py"
-    folder = place / first
-    return file.exists() or folder.is_dir()
+    return (directory / f"{first}.py").exists() or (directory / first).is_dir()
 
 
 def _with_python(directories: Sequence[str]) -> Iterator[Path]:
-    """Yield the directories, and what lies below them that holds Python files."""
-    tops = dict.fromkeys(directories)
-    below = chain.from_iterable(os.walk(top) for top in tops)
-    for path, names, files in islice(below, MOST_DIRECTORIES):
-        # What is taken out of this list is not walked into.
-        names[:] = [name for name in names if _is_looked_into(name)]
+    """Yield the directories, and those below them that hold Python files."""
+    below = chain.from_iterable(os.walk(top) for top in dict.fromkeys(directories))
+    for path, names, files in islice(below, MAX_DIRECTORIES):
+        # `os.walk` does not descend into names that are removed from this list.
+        names[:] = [name for name in names if name not in IGNORED and not name.startswith(".")]
         has_python = any(name.endswith(".py") for name in files)
         if has_python or path in directories:
             yield Path(path)
-
-
-def _is_looked_into(name: str) -> bool:
-    return name not in LEFT_OUT and not name.startswith(".")
-
-
-# The handlers that `dev` offers: probed in the background whenever their files have changed.
 
 
 def packages_by_name(offers: Mapping[str, Offer]) -> Mapping[str, HandlerPackage]:
@@ -283,25 +268,25 @@ def packages_by_name(offers: Mapping[str, Offer]) -> Mapping[str, HandlerPackage
 
 
 class Workshop:
-    """Asks probes what there is; the last answer that was no failure counts."""
+    """Probes the handlers; `offers` holds the result of the last probe that succeeded."""
 
-    def __init__(self, source: HandlerSource, happenings: Happenings) -> None:
+    def __init__(self, source: HandlerSource, events: DevEvents) -> None:
         self._source = source
-        self._happenings = happenings
+        self._events = events
         self._is_probing = False
-        self._once_more = False
+        self._is_outdated = False
         self._is_closed = False
         self._probes: list[subprocess.Popen[bytes]] = []
         self._thread: threading.Thread | None = None
         self.offers: Mapping[str, Offer] = {}
 
     def first(self) -> str | None:
-        """Ask now; return what is wrong with the operator's handlers, if so.
+        """Probe now; return what is wrong with the operator's handlers, None if nothing is.
 
-        What else there is, such as the built-in handlers, is offered all the same.
+        The built-in handlers are offered in any case.
 
         Raises:
-            HandlersError: not even that can be had.
+            HandlersError: the built-in handlers cannot be probed.
         """
         try:
             self.offers = offers(packages_of(self._source))
@@ -310,39 +295,39 @@ class Workshop:
             return str(error)
         return None
 
-    def look(self) -> None:
-        """Ask in the background; what comes of it is a happening."""
+    def probe(self) -> None:
+        """Probe in the background; the result becomes an event."""
         if self._is_probing:
-            self._once_more = True
+            self._is_outdated = True
             return
         self._is_probing = True
-        self._thread = threading.Thread(target=self._probe, name="probe", daemon=True)
+        self._thread = threading.Thread(target=self._run_probe, name="probe", daemon=True)
         self._thread.start()
 
     def done(self) -> None:
-        """Note that an answer has come; ask again where files have changed meanwhile."""
+        """Accept the end of a probe; probe again if files have changed meanwhile."""
         self._is_probing = False
-        if self._once_more:
-            self._once_more = False
-            self.look()
+        if self._is_outdated:
+            self._is_outdated = False
+            self.probe()
 
-    def _probe(self) -> None:
+    def _run_probe(self) -> None:
         try:
-            found = offers(packages_of(self._source), self._take)
+            probed = offers(packages_of(self._source), self._register_process)
         except (ValueError, OSError) as error:
-            self._happenings.add(NotTaken(str(error)))
+            self._events.add(ProbeFailed(str(error)))
         else:
-            self._happenings.add(Probed(found))
+            self._events.add(Probed(probed))
 
     def close(self) -> None:
-        """End what is being asked in the background, and leave nothing of it behind."""
+        """End probes in the background, and wait for their thread."""
         self._is_closed = True
         for process in self._probes:
             end_probe(process)
         if self._thread is not None:
             self._thread.join()
 
-    def _take(self, process: "subprocess.Popen[bytes]") -> None:
+    def _register_process(self, process: "subprocess.Popen[bytes]") -> None:
         self._probes = [one for one in self._probes if one.returncode is None]
         self._probes.append(process)
         if self._is_closed:
@@ -350,17 +335,17 @@ class Workshop:
 
 
 RELOAD_S = 10.0
-"""How long a worker may take to use other handlers: it only starts processes."""
+"""How long a worker may take to use new handlers: it only starts processes."""
 
 KEYS = (
     "keys: r runs the last one again, o shows what runs print, d opens the dashboard,"
     " ? helps; Ctrl-C stops"
 )
 
-KEPT = "mend it and save it; until then the handlers of before stay"
+KEPT = "repair it and save it; until then the previous handlers stay"
 
 GONE = (
-    "{slug} is defined no more, but stays listed with its runs;"
+    "{slug} is not defined any more, but stays listed with its runs;"
     " to remove it: apphub-jobs jobs delete {slug}"
 )
 
@@ -368,7 +353,7 @@ Say = Callable[[str | Text], None]
 
 
 class Developer(Supervisor):
-    """Replaces handlers while everything else, runs included, goes on."""
+    """Replaces handlers while everything else, runs included, continues."""
 
     def __init__(
         self,
@@ -376,9 +361,9 @@ class Developer(Supervisor):
         listening: socket.socket,
         say: Say,
         workshop: Workshop,
-        happenings: Happenings,
+        events: DevEvents,
     ) -> None:
-        """Take what `up` takes, what probes the handlers, and what there is to be dealt with."""
+        """Take what `Supervisor` takes, the probes of handlers, and the events to handle."""
         self._file = HandlerFile()
         super().__init__(
             {**environment, **self._file.variables},
@@ -388,7 +373,7 @@ class Developer(Supervisor):
         )
         self._talk = say
         self._workshop = workshop
-        self._happenings = happenings
+        self._events = events
         self._client: Client | None = None
         self._output: Output | None = None
         self._dashboard = ""
@@ -398,12 +383,12 @@ class Developer(Supervisor):
         self.opens_dashboard = False
 
     def run(self) -> int:
-        """Run with the handlers that the workshop has found so far."""
+        """Run with the handlers of the last probe."""
         self._file.write(packages_by_name(self._workshop.offers))
         return super().run()
 
     def ready(self, url: str) -> None:
-        """Register the jobs once somebody can be asked to."""
+        """Register the jobs, once the API answers."""
         self._dashboard = callable_url(url)
         self._client = Client(self._dashboard)
         self._output = Output(self._client, self._say)
@@ -417,17 +402,17 @@ class Developer(Supervisor):
             show(self._dashboard)
 
     def idle(self, for_s: float) -> None:
-        """Deal with what happens meanwhile."""
-        happening = self._happenings.next(for_s)
-        match happening:
+        """Handle the next event, or wait."""
+        event = self._events.next(for_s)
+        match event:
             case Changed(paths=paths):
                 names = ", ".join(Path(path).name for path in paths)
                 self._say(f"changed: {names}")
-                self._workshop.look()
+                self._workshop.probe()
             case Probed(offers=offers):
                 self._use(offers)
                 self._workshop.done()
-            case NotTaken(reason=reason):
+            case ProbeFailed(reason=reason):
                 self._talk(Text(reason, "red"))
                 self._say(KEPT)
                 self._workshop.done()
@@ -437,7 +422,7 @@ class Developer(Supervisor):
                 pass
 
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Close everything that was opened."""
         super().close()
         self._workshop.close()
         self._file.close()
@@ -445,12 +430,12 @@ class Developer(Supervisor):
             self._client.close()
 
     def _use(self, offers: Mapping[str, Offer]) -> None:
-        """Have the worker use other handlers from now on."""
+        """Let the worker use other handlers from now on."""
         self._workshop.offers = offers
         worker = self.child("worker")
         worker.expect_ready()
         self._file.write(packages_by_name(offers))
-        self._file.poke()
+        self._file.notify()
         deadline = monotonic() + RELOAD_S
         while self._waits_for(worker) and monotonic() < deadline:
             worker.wait_ready(0.05)
@@ -464,7 +449,7 @@ class Developer(Supervisor):
         return not (worker.is_ready or worker.ended or self.is_stopping)
 
     def _register(self) -> None:
-        """Register the jobs found, a new version only where something changed."""
+        """Register the probed jobs, with a new version only if something changed."""
         client = self._client
         if client is None:
             return
@@ -484,8 +469,7 @@ class Developer(Supervisor):
                     self._talk(line)
                 client.apply(offer.definition)
             except ClientError as error:
-                told = f"{offer.name} cannot be registered: {error}"
-                self._talk(Text(told, "red"))
+                self._talk(Text(f"{offer.name} cannot be registered: {error}", "red"))
 
     def _press(self, key: str) -> None:
         match key:
@@ -504,8 +488,8 @@ class Developer(Supervisor):
         self.shows_output = not self.shows_output
         if self._output is not None:
             self._output.toggle()
-        shown = "shown" if self.shows_output else "no longer shown"
-        self._say(f"what runs print is {shown}")
+        state = "shown" if self.shows_output else "no longer shown"
+        self._say(f"what runs print is {state}")
 
     def _open_dashboard(self) -> None:
         if not self._dashboard:
@@ -526,5 +510,4 @@ class Developer(Supervisor):
                 return
             client.launch(last.slug, last.document.parameters)
         except ClientError as error:
-            line = Text(f"cannot run it again: {error}", "red")
-            self._talk(line)
+            self._talk(Text(f"cannot run it again: {error}", "red"))

@@ -1,7 +1,7 @@
-"""How `up` and `dev` notify their worker which handlers there are; `dev`, whenever they change.
+"""How `up` and `dev` pass handlers to their worker, and `dev` again whenever they change.
 
-The handlers are in a file; a line over a pipe says that the file is a new one. The worker imports
-nothing for it: the writer has run a probe already.
+The handlers are in a file; a line over a pipe announces a new version of the file. The worker
+imports nothing for it: the writer has probed the handlers already.
 """
 
 import json
@@ -25,7 +25,7 @@ class HandlerFile:
     """The writer's end.
 
     Attributes:
-        descriptor: what the worker is given.
+        descriptor: the end of the pipe that the worker inherits.
     """
 
     def __init__(self) -> None:
@@ -36,17 +36,17 @@ class HandlerFile:
 
     @property
     def variables(self) -> Mapping[str, str]:
-        """What the worker is told."""
+        """The worker's environment variables."""
         return {FILE_VARIABLE: str(self._path), PIPE_VARIABLE: str(self.descriptor)}
 
     def write(self, packages: Packages) -> None:
-        """Write what there is now; whoever reads finds it whole."""
+        """Replace the file with one for these packages, atomically."""
         unfinished = self._path.with_suffix(".unfinished")
         unfinished.write_text(_document(packages), encoding="utf-8")
         unfinished.rename(self._path)
 
-    def poke(self) -> None:
-        """Say that there is something else."""
+    def notify(self) -> None:
+        """Announce a new version of the file."""
         os.write(self._pipe, b"\n")
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ class Feed:
 
     @classmethod
     def inherited(cls, environment: MutableMapping[str, str]) -> "Feed | None":
-        """Return the feed that the parent gives, None where it gives none."""
+        """Return the parent's feed, None if it passed none."""
         path = environment.pop(FILE_VARIABLE, None)
         descriptor = environment.pop(PIPE_VARIABLE, None)
         if path is None or descriptor is None:
@@ -75,38 +75,32 @@ class Feed:
         return cls(Path(path), number)
 
     def packages(self) -> dict[str, HandlerPackage]:
-        """Return what there is now; what is built in is the same package each time."""
-        text = self._path.read_text(encoding="utf-8")
-        document = json.loads(text)
-        known: list[HandlerPackage] = []
-        for fields in document["packages"]:
-            package = HandlerPackage(**fields)
-            known.append(_same_if_built_in(package))
+        """Return the current package of each entry point; the built-in one is `BUILTIN` itself."""
+        document = json.loads(self._path.read_text(encoding="utf-8"))
+        packages = [_same_if_built_in(HandlerPackage(**one)) for one in document["packages"]]
         handlers: dict[str, int] = document["handlers"]
-        return {name: known[index] for name, index in handlers.items()}
+        return {name: packages[index] for name, index in handlers.items()}
 
-    def follow(self, hear: Callable[[dict[str, HandlerPackage]], None]) -> None:
-        """Call a function, in a thread of its own, with whatever there is later."""
+    def follow(self, use: Callable[[dict[str, HandlerPackage]], object]) -> None:
+        """Call a function, in a thread of its own, with each later version of the packages."""
 
         def read() -> None:
-            with os.fdopen(self._descriptor, "rb") as pokes:
-                for _ in pokes:
-                    hear(self.packages())
+            with os.fdopen(self._descriptor, "rb") as notifications:
+                for _ in notifications:
+                    use(self.packages())
 
         threading.Thread(target=read, name="handlers", daemon=True).start()
 
 
 def _document(packages: Packages) -> str:
-    each_once = list(dict.fromkeys(packages.values()))
-    described = [asdict(package) for package in each_once]
-    handlers: dict[str, int] = {}
-    for name, package in packages.items():
-        handlers[name] = each_once.index(package)
-    document = {"packages": described, "handlers": handlers}
-    return json.dumps(document)
+    distinct = list(dict.fromkeys(packages.values()))
+    return json.dumps(
+        {
+            "packages": [asdict(package) for package in distinct],
+            "handlers": {name: distinct.index(package) for name, package in packages.items()},
+        }
+    )
 
 
 def _same_if_built_in(package: HandlerPackage) -> HandlerPackage:
-    if tuple(package.modules) == tuple(BUILTIN.modules):
-        return BUILTIN
-    return package
+    return BUILTIN if tuple(package.modules) == tuple(BUILTIN.modules) else package

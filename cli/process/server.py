@@ -1,6 +1,6 @@
 """The API's process, from start to stop.
 
-First uvicorn in a process that does other things as well (`Server`), then `serve`.
+First uvicorn with our handling of signals (`Server`), then `serve`.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from api.stream.sessions import Streams
 from catalog.api_extension import EXTENSION
 from cli.composition import FOLLOWERS
 from cli.process.announcement import announced
-from cli.process.console import tell_of_runs
+from cli.process.console import print_runs
 from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import callable_url, url_of
 from runtime.process import give_back, look_seldom
@@ -33,25 +33,25 @@ from runtime.tasks import end, start_once, until_one_ends
 
 
 class Server(uvicorn.Server):
-    """uvicorn, with our signals: its own way ends the process before others could clean up."""
+    """uvicorn without its signal handlers, which end the process before others can clean up."""
 
-    asked_to_stop = False
+    is_stopping = False
 
     def __init__(self, config: uvicorn.Config, requests: OpenRequests | None = None) -> None:
-        """Take the settings, and the application's open requests, where it has any that last."""
+        """Take the settings, and the application's open requests, if they may take long."""
         super().__init__(config)
         self._requests = requests or OpenRequests(asyncio.Event())
         self._cutting_short: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave the signals alone."""
+        """Install no signal handlers."""
         yield
 
     def stop(self) -> None:
         """Stop once all requests are answered."""
-        self.asked_to_stop = True
-        self._requests.closing.set()  # uvicorn would wait for streams that have no end.
+        self.is_stopping = True
+        self._requests.closing.set()  # uvicorn would wait for streams, which never end.
         self.should_exit = True
 
     def stop_now(self) -> None:
@@ -61,7 +61,7 @@ class Server(uvicorn.Server):
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Give requests their time; who needs longer is answered before it is canceled."""
+        """Give requests `CLOSE_CLIENTS_S`; those that take longer are answered and canceled."""
         self._cut_short(after_s=0.0 if self.force_exit else CLOSE_CLIENTS_S)
         await super().shutdown(sockets)
         if self.force_exit and self._cutting_short is not None:
@@ -79,12 +79,12 @@ class Server(uvicorn.Server):
 
 
 def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = False) -> None:
-    """Serve the API until it is asked to stop; print `ready http://HOST:PORT` once it answers.
+    """Serve the API until a stop signal; print `ready http://HOST:PORT` once it answers.
 
     Args:
-        settings: what the operator decided.
-        listening: where clients connect.
-        shows_runs: whether each start and end of a run is a line on standard error.
+        settings: the operator's settings.
+        listening: the listening socket.
+        shows_runs: whether to print each start and end of a run on standard error.
     """
     raise_descriptor_limit()
     give_back()
@@ -92,7 +92,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
     app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
     open_requests = cast("OpenRequests", app.state.open_requests)
     config = server_config(SafeHeaders(app), proxies=settings.trusted_proxies)
-    # The parts are started here: what goes wrong is told in a line, and a stop need not wait.
+    # The parts are started here: an error becomes a message, and a stop need not wait.
     config.lifespan = "off"
     server = Server(config, open_requests)
     url = url_of(listening)
@@ -103,7 +103,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
             look_seldom()
             stack.enter_context(announced(settings.data_dir, callable_url(url)))
             if shows_runs:
-                _show_runs(app, closing)
+                _print_runs(app, closing)
             print(f"ready {url}", flush=True)  # noqa: T201 - programs wait for this line
 
         async def main(signals: StopSignals) -> None:
@@ -118,17 +118,17 @@ async def _serve(server: Server, listening: socket.socket, begin: Callable[[], N
     serving = start_once("HTTP server", server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
-    # Stopped as it started, it may have closed where it listened.
-    if server.started and not server.asked_to_stop:
+    # A server that was stopped during its start may have closed its socket.
+    if server.started and not server.is_stopping:
         begin()
     await serving
 
 
-def _show_runs(app: FastAPI, closing: asyncio.Event) -> None:
+def _print_runs(app: FastAPI, closing: asyncio.Event) -> None:
     service = cast("Service", app.state.service)
     streams = cast("Streams", app.state.streams)
 
     async def show() -> None:
-        await until_one_ends(tell_of_runs(streams), closing.wait())
+        await until_one_ends(print_runs(streams), closing.wait())
 
     service.supervision.start("run lines", show)

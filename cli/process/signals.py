@@ -1,4 +1,4 @@
-"""What asks a process to begin and to stop: its parent, signals, and the end of its parent."""
+"""When a process begins and stops: at its parent's word, at signals, and at its parent's end."""
 
 import asyncio
 import logging
@@ -12,16 +12,16 @@ from types import FrameType
 from typing import Any
 
 LIFELINE_VARIABLE = "APPHUB_LIFELINE_FD"
-"""Names the descriptor whose end tells a child of `up` that its parent is gone."""
+"""Names the descriptor that a child of `up` reads until its parent is gone."""
 
 BEGIN_VARIABLE = "APPHUB_BEGIN_FD"
-"""Names the descriptor on which a child of `up` hears that it may begin."""
+"""Names the descriptor on which a child of `up` gets a byte once it may begin."""
 
 
-def heard_from_parent() -> threading.Event:
-    """Return what is set once this process may begin, where `up` has started it ahead of time.
+def wait_for_parent() -> threading.Event:
+    """Return an event that is set once this process may begin, if `up` has started it in advance.
 
-    If the parent ends before, so does this process, without a word: nothing has begun.
+    If the parent ends before, this process exits silently: nothing has begun.
     """
     may_begin = threading.Event()
     descriptor = os.environ.pop(BEGIN_VARIABLE, None)
@@ -29,21 +29,21 @@ def heard_from_parent() -> threading.Event:
         may_begin.set()
         return may_begin
 
-    told = os.fdopen(int(descriptor), "rb")
+    pipe = os.fdopen(int(descriptor), "rb")
 
-    def hear() -> None:
-        with told:
-            word = told.read(1)
-        if not word:
+    def wait() -> None:
+        with pipe:
+            signal_byte = pipe.read(1)
+        if not signal_byte:
             os._exit(0)
         may_begin.set()
 
-    threading.Thread(target=hear, name="parent", daemon=True).start()
+    threading.Thread(target=wait, name="parent", daemon=True).start()
     return may_begin
 
 
 def watch_lifeline() -> None:
-    """Stop this process in good order when its parent dies, if it was started by `up`."""
+    """Stop this process cleanly when its parent dies, if it was started by `up`."""
     descriptor = os.environ.pop(LIFELINE_VARIABLE, None)
     if descriptor is None:
         return
@@ -58,22 +58,22 @@ def watch_lifeline() -> None:
 
 
 def stop_signals() -> list[signal.Signals]:
-    """Return what asks this process to stop: the end of its terminal, too, but under `nohup`."""
-    asking = [signal.SIGINT, signal.SIGTERM]
+    """Return the signals that stop this process: SIGINT, SIGTERM, and SIGHUP without `nohup`."""
+    signals = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        asking.append(signal.SIGHUP)
-    return asking
+        signals.append(signal.SIGHUP)
+    return signals
 
 
-def exit_when_asked() -> None:
-    """End by an exception once this process is asked to stop."""
+def exit_on_signals() -> None:
+    """Let each stop signal raise an exception that ends the process."""
     for number in stop_signals():
-        if number != signal.SIGINT:  # Python has an exception of its own for it.
+        if number != signal.SIGINT:  # Python raises KeyboardInterrupt for it.
             signal.signal(number, _exit)
 
 
-def interrupted_by_exception() -> None:
-    """Let Ctrl-C be an exception again, where imports were ended by it without one."""
+def raise_on_interrupt() -> None:
+    """Let Ctrl-C raise KeyboardInterrupt again, if it ended the process during imports."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -84,10 +84,10 @@ def _exit(number: int, frame: FrameType | None) -> None:
 
 
 class StopSignals:
-    """What asks to stop, counted from the start: none that comes before there is work is lost.
+    """Counts stop signals from the start, so that none is lost.
 
-    As long as it leads nowhere, it cancels the task that it was made in: what only starts, and may
-    wait for a database, has nothing to be stopped in order.
+    Until `lead_to` is called, a signal cancels the starting task: a process that still starts, and
+    may wait for a database, has nothing to stop cleanly.
     """
 
     def __init__(self, starting: "asyncio.Task[None]") -> None:
@@ -95,32 +95,31 @@ class StopSignals:
         self._callbacks: list[Callable[[], object]] = [starting.cancel, starting.cancel]
         loop = asyncio.get_running_loop()
         for number in stop_signals():
-            loop.add_signal_handler(number, self._note)
+            loop.add_signal_handler(number, self._receive)
 
     def lead_to(self, first: Callable[[], None], second: Callable[[], None]) -> None:
-        """Call one function at the first signal, another one at each that follows."""
+        """Call one function at the first signal, the other at each further one."""
         self._callbacks = [first, second]
         for number in range(self._received):
             self._call_for(number)
 
     @property
     def are_received(self) -> bool:
-        """Whether one has come."""
+        """Whether a signal has been received."""
         return self._received > 0
 
-    def _note(self) -> None:
+    def _receive(self) -> None:
         number = self._received
         self._received += 1
         self._call_for(number)
 
     def _call_for(self, number: int) -> None:
-        which = min(number, 1)
-        self._callbacks[which]()
+        self._callbacks[min(number, 1)]()
 
 
 def run_until_stopped(main: Callable[[StopSignals], Coroutine[Any, Any, None]]) -> None:
-    """Run this in a loop of its own; asked to stop while it only starts, it ends quietly."""
-    # Commands that run nothing need not wait for it.
+    """Run a coroutine in an event loop; a signal while it still starts ends it quietly."""
+    # Imported here, so that other commands start faster.
     import uvloop  # noqa: PLC0415
 
     async def run() -> None:

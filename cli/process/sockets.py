@@ -1,4 +1,4 @@
-"""Where a process listens, taken before anything starts: a taken port ends a start early."""
+"""Listening sockets, bound before anything starts: a port in use ends the start early."""
 
 import os
 import socket
@@ -13,12 +13,12 @@ LISTENING_VARIABLE = "APPHUB_LISTENING_FD"
 So clients of an API that is being replaced wait for the next one, and the port stays the same.
 """
 
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - told apart, not listened on
-"""Addresses that nobody can call, by what this machine calls instead."""
+ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not listened on
+"""For each unspecified address, the address at which this machine reaches it."""
 
 
 class Address(NamedTuple):
-    """Where to listen; port 0 picks a free one."""
+    """An address to listen on; port 0 picks a free one."""
 
     host: str
     port: int
@@ -32,14 +32,12 @@ def bind(host: str, port: int) -> socket.socket:
     """Listen on an address.
 
     Raises:
-        PortTakenError: somebody else listens there.
+        PortTakenError: the port is in use.
     """
-    family = socket.AF_INET
-    if ":" in host:
-        family = socket.AF_INET6
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Of all connections.
+    # Connections inherit this.
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
     try:
         listening.bind((host, port))
@@ -56,9 +54,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def inherited(environment: MutableMapping[str, str]) -> socket.socket | None:
-    """Return the socket that the parent listens on already; None where it left that to us.
+    """Return the parent's listening socket, None if it passed none.
 
-    The variable is taken away: nobody below may take the socket for its own.
+    The variable is removed, so that child processes do not use the socket.
     """
     descriptor = environment.pop(LISTENING_VARIABLE, None)
     if descriptor is None:
@@ -69,27 +67,18 @@ def inherited(environment: MutableMapping[str, str]) -> socket.socket | None:
 
 
 def url_of(listening: socket.socket) -> str:
-    """Return the address under which this very socket listens."""
+    """Return the URL of the address that a socket listens on."""
     host, port = listening.getsockname()[:2]
-    return _url(host, port)
-
-
-def callable_url(url: str) -> str:
-    """Return how this machine calls an API of this address."""
-    scheme, _, rest = url.partition("://")
-    host, _, port = rest.rpartition(":")
-    without_open = host.removeprefix("[")
-    plain = without_open.removesuffix("]")
-    known = ANY_ADDRESS.get(plain, plain)
-    callable_host = _bracketed(known)
-    return f"{scheme}://{callable_host}:{port}"
-
-
-def _url(host: str, port: int) -> str:
     return f"http://{_bracketed(host)}:{port}"
 
 
+def callable_url(url: str) -> str:
+    """Return the URL at which this machine reaches an API that listens on an address."""
+    scheme, _, rest = url.partition("://")
+    host, _, port = rest.rpartition(":")
+    plain = host.removeprefix("[").removesuffix("]")
+    return f"{scheme}://{_bracketed(ANY_ADDRESS.get(plain, plain))}:{port}"
+
+
 def _bracketed(host: str) -> str:
-    if ":" in host:
-        return f"[{host}]"
-    return host
+    return f"[{host}]" if ":" in host else host

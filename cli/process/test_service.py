@@ -19,7 +19,7 @@ from runtime.process import ClockShift
 SHIFT_NAME = "clock-shift"
 
 LEASE_S = 60.0
-"""Attempts of a test may stop at a breakpoint for so long."""
+"""An attempt may stop at a breakpoint for this long."""
 
 ClockShiftFile = Annotated[
     ClockShift | None,
@@ -27,7 +27,7 @@ ClockShiftFile = Annotated[
         envvar="APPHUB_CLOCK_SHIFT",
         hidden=True,
         parser=lambda path: ClockShift(Path(path)),
-        help="By how much the clock of a test service is ahead.",
+        help="A file with the shift of a test service's clock.",
     ),
 ]
 
@@ -46,7 +46,7 @@ def serve_tests(
     server = EmbeddedPostgres(data_dir, makes_databases=True)
     try:
         url = prepare(server.start())
-        given = {
+        settings = {
             "APPHUB_DATA_DIR": str(data_dir),
             "APPHUB_DATABASE_URL": url,
             "APPHUB_HOST": "127.0.0.1",
@@ -57,8 +57,8 @@ def serve_tests(
             "APPHUB_SEAL_EVERY_S": "0",
             "APPHUB_CLOCK_SHIFT": str(data_dir / SHIFT_NAME),
         }
-        with bind(given["APPHUB_HOST"], 0) as listening:
-            environment = {**_without_settings(), **given}
+        with bind(settings["APPHUB_HOST"], 0) as listening:
+            environment = {**_without_settings(), **settings}
             code = Supervisor(environment, listening, _say).run()
     finally:
         server.stop()
@@ -70,7 +70,7 @@ def _say(text: str) -> None:
 
 
 def _without_settings() -> dict[str, str]:
-    """Return the environment without what is meant for another service."""
+    """Return the environment without the settings of another service."""
     return {
         name: value
         for name, value in os.environ.items()

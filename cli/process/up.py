@@ -20,27 +20,27 @@ from cli.process.signals import BEGIN_VARIABLE, LIFELINE_VARIABLE, stop_signals
 from cli.process.sockets import LISTENING_VARIABLE, url_of
 
 READY = b"ready "
-"""How the line begins that a process prints once it does its work."""
+"""The beginning of the line that a process prints once it is ready."""
 
 
 class Child:
-    """`apphub-jobs serve` or `apphub-jobs worker`, started as often as need be."""
+    """The process of `apphub-jobs serve` or `apphub-jobs worker`, which may be started again."""
 
     def __init__(self, command: str, environment: Mapping[str, str], passed: Sequence[int]) -> None:
-        """Take the command, its variables, and the descriptors that it is given."""
+        """Take the command, its variables, and the descriptors that it inherits."""
         self.command = command
         self._environment = environment
         self._passed = passed
         self._process: subprocess.Popen[bytes] | None = None
-        self._word: IO[bytes] | None = None
+        self._begin_pipe: IO[bytes] | None = None
         self._failed_at: list[float] = []
         self._is_ready = threading.Event()
         self.has_been_ready = False
 
     def prepare(self) -> None:
-        """Have it import its code, which takes a second, and then wait for `start`."""
-        waits, word = os.pipe()
-        self._word = os.fdopen(word, "wb", buffering=0)
+        """Start the process; it imports its code, which takes a second, and waits for `start`."""
+        waits, begin = os.pipe()
+        self._begin_pipe = os.fdopen(begin, "wb", buffering=0)
         self._process = subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-P", "-m", "apphub_jobs", self.command],
             env={**self._environment, BEGIN_VARIABLE: str(waits)},
@@ -54,84 +54,81 @@ class Child:
         os.close(waits)
 
     def start(self) -> None:
-        """Let it begin, for the first time or after its end."""
+        """Let the process begin, for the first time or after its end."""
         code = self.exit_code
         if code is not None and code >= 0:
             self._failed_at.append(monotonic())
         self._is_ready.clear()
-        if self._word is None:
+        if self._begin_pipe is None:
             self.prepare()
         self._let_begin()
 
     def abandon(self) -> None:
-        """End it, if it has not begun."""
-        if self._process is not None and self._word is not None:
+        """Kill the process if it has not begun."""
+        if self._process is not None and self._begin_pipe is not None:
             self._process.kill()
             self._process.wait()
-            self._word.close()
+            self._begin_pipe.close()
 
     @property
     def is_ready(self) -> bool:
-        """Return whether it does its work."""
+        """Return whether the process is ready."""
         return self._is_ready.is_set()
 
     def expect_ready(self) -> None:
-        """Count it as ready only once it says so again."""
+        """Count the process as ready only once it prints so again."""
         self._is_ready.clear()
 
     def wait_ready(self, within_s: float) -> None:
-        """Wait until it is ready, for so long at most."""
+        """Wait until the process is ready, or for `within_s` seconds."""
         self._is_ready.wait(within_s)
 
     @property
     def exit_code(self) -> int | None:
-        """Return with what it ended, None while it runs; a signal's number is negative."""
-        if self._process is None:
-            return None
-        return self._process.poll()
+        """Return the exit code, None while the process runs; negative for a signal."""
+        return None if self._process is None else self._process.poll()
 
     @property
     def ended(self) -> str | None:
-        """Return how it ended, in words; None while it runs."""
+        """Return how the process ended, for people; None while it runs."""
         code = self.exit_code
         if code is None:
             return None
         if code < 0:
-            return f"was killed by {_name(-code)}"
+            return f"was killed by {_signal_name(-code)}"
         return f"ended with exit code {code}"
 
     @property
     def was_killed(self) -> bool:
-        """Return whether it ended by a signal."""
+        """Return whether a signal ended the process."""
         code = self.exit_code
         return code is not None and code < 0
 
     def failures_within(self, time_s: float) -> int:
-        """Return how often it was started after an end by itself, in the last so many seconds."""
+        """Return how often the process exited by itself and was restarted in the last seconds."""
         since = monotonic() - time_s
-        recent = [moment for moment in self._failed_at if moment > since]
-        return len(recent)
+        return sum(moment > since for moment in self._failed_at)
 
     def terminate(self) -> None:
-        """Ask it to stop."""
+        """Send SIGTERM."""
         if self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.terminate()
 
     def kill(self) -> None:
-        """End it at once."""
+        """Send SIGKILL."""
         if self._process is not None:
             self._process.kill()
 
     def _let_begin(self) -> None:
-        if self._word is not None:
-            # If it has ended meanwhile, whoever looks after it will see.
-            with self._word, suppress(BrokenPipeError):
-                self._word.write(b"\n")
-            self._word = None
+        if self._begin_pipe is not None:
+            # If the process has ended meanwhile, the supervisor restarts it.
+            with self._begin_pipe, suppress(BrokenPipeError):
+                self._begin_pipe.write(b"\n")
+            self._begin_pipe = None
 
     def _read(self, output: IO[bytes]) -> None:
-        """Note that it is ready; what else it prints is for people."""
+        """Read the process's output: the ready line for us, other lines for people."""
         with output:
             for line in output:
                 if line.startswith(READY):
@@ -142,7 +139,7 @@ class Child:
                     sys.stderr.buffer.flush()
 
 
-def _name(number: int) -> str:
+def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
@@ -151,21 +148,20 @@ def _name(number: int) -> str:
 
 POLL_S = 0.2
 STOP_TIMEOUT_S = 30.0
-"""Above a worker's grace time, so that what runs is handed back before anybody loses patience."""
+"""Longer than a worker's grace time, so that running attempts are handed back first."""
 
 RESTART_PAUSE_S = 1.0
 
-MOST_FAILURES = 3
-"""So often in a row may a child end by itself, each time soon after its start, before `up` ends:
-what fails again and again needs somebody who reads why."""
+MAX_FAILURES = 3
+"""After this many exits of a child within `FAILURE_WINDOW_S`, `up` exits: people must look why."""
 
-SOON_S = 60.0
+FAILURE_WINDOW_S = 60.0
 
 WORDS = {"serve": "the API", "worker": "the worker"}
 
 
 class Supervisor:
-    """Keeps an API and a worker running. Both end when this process does, however it does."""
+    """Keeps an API and a worker running. Both stop when this process ends, however it ends."""
 
     def __init__(
         self,
@@ -174,13 +170,13 @@ class Supervisor:
         say: Callable[[str], None],
         worker_passed: Sequence[int] = (),
     ) -> None:
-        """Take what both are told, where the API listens, and what says things to people.
+        """Take the settings of both processes.
 
         Args:
             environment: the options, as variables.
-            listening: stays open between one API and the next.
-            say: prints a line.
-            worker_passed: descriptors for the worker alone.
+            listening: the API's socket, which stays open between one API and the next.
+            say: prints a line for people.
+            worker_passed: descriptors that the worker inherits.
         """
         self._listening = listening
         self._say = say
@@ -196,17 +192,17 @@ class Supervisor:
         self._signals = 0
 
     def prepare(self) -> None:
-        """Start what takes a while of itself; it waits for `run`."""
+        """Start both processes, which import their code and wait for `run`."""
         for child in self._children.values():
             child.prepare()
 
     def close(self) -> None:
-        """End what was prepared and has never begun."""
+        """Kill processes that have not begun."""
         for child in self._children.values():
             child.abandon()
 
     def run(self) -> int:
-        """Run until it is asked to stop, or until a child fails for good; return the exit code."""
+        """Run until a stop signal, or until a child fails for good; return the exit code."""
         for number in stop_signals():
             signal.signal(number, self._note_signal)
         for child in self._children.values():
@@ -216,7 +212,7 @@ class Supervisor:
             if code is not None:
                 self._stop()
                 return code
-            self._tell_when_ready()
+            self._check_ready()
             self.idle(POLL_S)
         self._say(STOPPING)
         self._stop()
@@ -224,54 +220,50 @@ class Supervisor:
         return 0
 
     def idle(self, for_s: float) -> None:
-        """Wait a moment."""
+        """Wait; a subclass may do other things meanwhile."""
         time.sleep(for_s)
 
     def ready(self, url: str) -> None:
-        """Do what there is to do once the API answers and the worker claims runs."""
+        """Print the ready line, once the API answers and the worker claims runs."""
         print(f"ready {url}", flush=True)  # noqa: T201 - programs wait for this line
 
     @property
     def is_stopping(self) -> bool:
-        """Return whether somebody has asked it to end."""
+        """Return whether a stop signal has been received."""
         return self._signals > 0
 
     def child(self, command: str) -> Child:
         """Return the process that runs this command."""
         return self._children[command]
 
-    def _tell_when_ready(self) -> None:
-        if self._is_ready:
-            return
-        children = self._children.values()
-        self._is_ready = all(child.is_ready for child in children)
-        if self._is_ready:
+    def _check_ready(self) -> None:
+        if not self._is_ready and all(child.is_ready for child in self._children.values()):
+            self._is_ready = True
             self.ready(url_of(self._listening))
 
     def _look_after_children(self) -> int | None:
-        """Start again what has ended; return the exit code where that is of no use."""
+        """Restart children that have ended; return an exit code if a restart would not help."""
         for child in self._children.values():
             if child.ended is None:
                 continue
-            what = f"{WORDS[child.command]} {child.ended}"
-            why = self._hopeless(child)
-            if why is not None:
-                told = f"{what} {why}; everything stops. The reason stands above."
-                self._say(told)
+            end = f"{WORDS[child.command]} {child.ended}"
+            reason = self._reason_to_give_up(child)
+            if reason is not None:
+                self._say(f"{end} {reason}; everything stops. The reason stands above.")
                 return max(child.exit_code or 1, 1)
-            self._say(f"{what}; another one starts")
+            self._say(f"{end}; another one starts")
             self.idle(RESTART_PAUSE_S)
             child.start()
         return None
 
-    def _hopeless(self, child: Child) -> str | None:
-        """Return why another start would only end the same way, None where it might help."""
+    def _reason_to_give_up(self, child: Child) -> str | None:
+        """Return why a restart would not help, None if it might."""
         if not child.has_been_ready:
             return "before it was ready"
-        failures = 1 + child.failures_within(SOON_S)
-        if failures < MOST_FAILURES or child.was_killed:
+        failures = 1 + child.failures_within(FAILURE_WINDOW_S)
+        if failures < MAX_FAILURES or child.was_killed:
             return None
-        return f"{failures} times within {SOON_S:.0f} s"
+        return f"{failures} times within {FAILURE_WINDOW_S:.0f} s"
 
     def _stop(self) -> None:
         """Stop the worker first, so that it can still record, then the API."""

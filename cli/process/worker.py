@@ -27,8 +27,8 @@ from worker.executors.shared import SharedExecutor
 from worker.logs.run_logs import LogKeeper
 from worker.worker import Sharing, Worker, WorkerSettings
 
-MOVED_LOOK_S = 0.05
-"""How soon a worker of a test service notices that its clock was moved past a deadline."""
+DEADLINE_POLL_S = 0.05
+"""How often a test service's worker checks whether its clock has passed a deadline."""
 
 
 class _Executors(NamedTuple):
@@ -38,7 +38,7 @@ class _Executors(NamedTuple):
     shared: Executor
 
 
-def work(  # noqa: PLR0913 - all that a worker is told
+def work(  # noqa: PLR0913 - the settings of a worker
     settings: Settings,
     worker_settings: WorkerSettings,
     packages: Mapping[str, HandlerPackage],
@@ -46,21 +46,21 @@ def work(  # noqa: PLR0913 - all that a worker is told
     metrics_at: Address | None = None,
     cluster: RayCluster | None = None,
 ) -> None:
-    """Work with the handlers of these packages, by entry point, until it is asked to stop.
+    """Claim and execute runs until a stop signal.
 
-    `ready WORKER` is printed once it claims runs, and `ready handlers` once others that the feed
-    tells of are in use. A second signal hands back at once what runs.
+    `ready WORKER` is printed once the worker claims runs, and `ready handlers` once new handlers
+    from the feed are in use. A second signal hands running attempts back at once.
 
     Args:
-        settings: where everything is.
-        worker_settings: how to work.
-        packages: what can be executed.
-        feed: tells of other handlers later; None where nobody does.
+        settings: the operator's settings.
+        worker_settings: the worker's own settings.
+        packages: the package of each entry point.
+        feed: announces other handlers later; None if the handlers stay.
         metrics_at: where to serve `/metrics`; None for nowhere.
-        cluster: where attempts run that have a process of their own; None for here.
+        cluster: the Ray cluster for attempts with a process of their own; None for this machine.
 
     Raises:
-        PortTakenError: somebody else listens there.
+        PortTakenError: the metrics' port is in use.
         RayUnavailableError: the cluster cannot be used.
     """
 
@@ -73,7 +73,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
         executors = _Executors(executor, shared)
         async with (
             running(settings, FOLLOWERS) as service,
-            _metrics_served(service, metrics_at),
+            _serve_metrics(service, metrics_at),
             aclosing(executor),
             aclosing(shared),
             log_keeper(settings.logs_store, settings.data_dir, service.supervision) as logs,
@@ -90,7 +90,7 @@ def work(  # noqa: PLR0913 - all that a worker is told
             if feed is not None:
                 _follow(feed, executors, offered)
             look_seldom()
-            # No claim waits for a full disk's worth.
+            # In a thread: claims must not wait until a full disk is swept.
             threading.Thread(target=sweep, name="sweep", daemon=True).start()
             await worker.run()
 
@@ -100,28 +100,28 @@ def work(  # noqa: PLR0913 - all that a worker is told
 def _executor(
     packages: Mapping[str, HandlerPackage], slots: int, orphans: Orphans, cluster: RayCluster | None
 ) -> ProcessExecutor | RayExecutor:
-    """Return where attempts run that have a process of their own."""
+    """Return the executor of attempts that have a process of their own."""
     if cluster is None:
         return ProcessExecutor(packages, slots, orphans)
     return RayExecutor(packages, cluster, slots, orphans)
 
 
-def _metrics_served(service: Service, at: Address | None) -> AbstractAsyncContextManager[None]:
-    """Serve what the process counts meanwhile, if it is said where."""
+def _serve_metrics(service: Service, at: Address | None) -> AbstractAsyncContextManager[None]:
+    """Serve the process's metrics within the block, if there is an address."""
     if at is None:
         return nullcontext()
-    # Here, for it brings a web server, which takes as long to import as all the rest.
-    from cli.process.worker_metrics import metrics_served  # noqa: PLC0415
+    # Imported here: the web server takes as long to import as all the rest.
+    from cli.process.worker_metrics import serve_metrics  # noqa: PLC0415
 
-    return metrics_served(service.metrics, at)
+    return serve_metrics(service.metrics, at)
 
 
 async def _end_overdue(executors: Sequence[Executor], clock: Clock) -> None:
-    """End attempts whose deadline has been passed by moving a test service's clock."""
+    """End attempts whose deadline a test service's moved clock has passed."""
     while True:
         for executor in executors:
             executor.end_overdue(clock())
-        await asyncio.sleep(MOVED_LOOK_S)
+        await asyncio.sleep(DEADLINE_POLL_S)
 
 
 def _worker(
@@ -131,7 +131,7 @@ def _worker(
     offered: Mapping[str, HandlerPackage],
     logs: LogKeeper,
 ) -> Worker:
-    service.heartbeats.on_registered = _tell_ready
+    service.heartbeats.on_registered = _print_ready
     sharing: Sharing | None = None
     if worker_settings.shared_slots:
         sharing = Sharing(executors.shared, service.work("shared"))
@@ -157,7 +157,7 @@ def _worker(
 
 
 def _follow(feed: Feed, executors: Sequence[Executor], offered: dict[str, HandlerPackage]) -> None:
-    """Use whatever handlers the feed tells of."""
+    """Use the handlers that the feed announces."""
     loop = asyncio.get_running_loop()
 
     def use(packages: dict[str, HandlerPackage]) -> None:
@@ -167,11 +167,8 @@ def _follow(feed: Feed, executors: Sequence[Executor], offered: dict[str, Handle
         offered.update(packages)
         print("ready handlers", flush=True)  # noqa: T201 - `dev` waits for this line
 
-    def hear(packages: dict[str, HandlerPackage]) -> None:
-        loop.call_soon_threadsafe(use, packages)
-
-    feed.follow(hear)
+    feed.follow(lambda packages: loop.call_soon_threadsafe(use, packages))
 
 
-def _tell_ready(worker_id: str) -> None:
+def _print_ready(worker_id: str) -> None:
     print(f"ready {worker_id}", flush=True)  # noqa: T201 - programs wait for this line

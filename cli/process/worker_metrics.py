@@ -1,4 +1,4 @@
-"""`/metrics` of a worker, which serves nothing else."""
+"""A worker's HTTP server, which serves `/metrics` alone."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -21,15 +21,14 @@ logger = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def metrics_served(metrics: Metrics, at: Address) -> AsyncIterator[None]:
-    """Serve them meanwhile.
+async def serve_metrics(metrics: Metrics, at: Address) -> AsyncIterator[None]:
+    """Serve the metrics at an address within the block.
 
     Raises:
-        PortTakenError: somebody else listens there.
+        PortTakenError: the port is in use.
     """
     listening = bind(*at)
-    config = server_config(_app(metrics, at.host))
-    server = Server(config)
+    server = Server(server_config(_app(metrics, at.host)))
     serving = start_once("metrics server", server.serve(sockets=[listening]))
     host, port, *_ = listening.getsockname()
     logger.info("metrics at %s port %d: /metrics", host, port)

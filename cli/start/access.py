@@ -1,4 +1,4 @@
-"""Who may call the API, and by which names, found out before anything starts."""
+"""Tokens, hosts, origins and proxies of the API, read from options before anything starts."""
 
 import logging
 import os
@@ -16,14 +16,12 @@ _OPEN_TO_OTHERS = (
 
 
 def tokens_in(file: Path | None) -> Tokens | None:
-    """Return whose tokens the API takes, None where it takes none."""
-    if file is None:
-        return None
-    return read(lambda: Tokens(file))
+    """Return the tokens in a file, None without one."""
+    return None if file is None else read(lambda: Tokens(file))
 
 
 def hosts_of(listening: ListeningOptions, tokens: Tokens | None) -> Hosts | None:
-    """Return by which names the API may be called; who has a token may use any, unless told."""
+    """Return the host names that the API answers to; None for any, the default with tokens."""
     if tokens is None:
         read(lambda: check_open(listening.host, insecure=listening.insecure))
     elif not listening.allowed_host:
@@ -32,26 +30,26 @@ def hosts_of(listening: ListeningOptions, tokens: Tokens | None) -> Hosts | None
 
 
 def origins_of(listening: ListeningOptions, tokens: Tokens | None) -> Origins:
-    """Return which pages from elsewhere may use the API."""
+    """Return the web pages of other origins that may use the API."""
     listed = listening.cors_origin or ()
     return read(lambda: Origins(listed, open_api=tokens is None))
 
 
 def proxies_of(listening: ListeningOptions) -> tuple[str, ...]:
-    """Return the proxies whose word is taken on where a client is."""
+    """Return the proxies that are trusted to name a client's address."""
     return read(lambda: trusted_proxies(listening.trusted_proxy or ()))
 
 
 def warn_of_former_variable() -> None:
-    """Tell an operator whose proxy was believed because of a variable that it no longer is."""
+    """Warn an operator who still sets the variable by which proxies were trusted before."""
     if os.environ.get("FORWARDED_ALLOW_IPS"):
         logger.warning(
-            "FORWARDED_ALLOW_IPS is not read any more, so no proxy is believed because of it:"
+            "FORWARDED_ALLOW_IPS is not read any more, so no proxy is trusted because of it:"
             " give --trusted-proxy"
         )
 
 
 def warn_if_open(listening: ListeningOptions, tokens: Tokens | None) -> None:
-    """Tell an operator who insists on an API that everybody can use."""
+    """Warn an operator whose API everybody can use."""
     if tokens is None and not is_loopback(listening.host):
         logger.warning(_OPEN_TO_OTHERS, listening.host)

@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
-from api.bootstrap.environment import shown_url
+from api.bootstrap.environment import url_without_password
 from apphub_jobs.version import VERSION
 from cli.database import database_url
 from cli.process.sockets import callable_url, url_of
@@ -100,7 +100,7 @@ class Banner:
     def _database(self) -> str:
         if self.database_url is None:
             return "a private PostgreSQL in the data directory"
-        return shown_url(self.database_url)
+        return url_without_password(self.database_url)
 
     def _offers(self) -> Iterator[tuple[str, str]]:
         """Yield the handlers by package, the operator's own first."""

@@ -13,30 +13,30 @@ from worker.executors.ray.executor import RayCluster, RayUnavailableError, need_
 
 @dataclass(frozen=True)
 class RayOptions:
-    """On which cluster of Ray attempts run, if they do."""
+    """The Ray cluster on which attempts run, if any."""
 
     ray_address: Annotated[
         str | None,
         typer.Option(
             envvar="APPHUB_RAY_ADDRESS",
             metavar="ADDRESS",
-            help="Ray cluster on which attempts run; `local`: one of this host, for trying.",
+            help="Ray cluster on which attempts run; `local`: one on this host, for trials.",
         ),
     ] = None
     ray_runtime_env: Annotated[
         Path | None,
         typer.Option(
             envvar="APPHUB_RAY_RUNTIME_ENV",
-            help='JSON file with what Ray brings to its nodes, such as {"working_dir": …}.',
+            help='JSON file with Ray\'s runtime environment, such as {"working_dir": …}.',
         ),
     ] = None
 
     def cluster(self) -> RayCluster | None:
-        """Return where attempts run; None for here.
+        """Return the cluster on which attempts run; None for this machine.
 
         Raises:
             OSError: the file cannot be read.
-            ValueError: Ray is not installed, or the file says something else.
+            ValueError: Ray is not installed, or the file holds no JSON object.
         """
         if self.ray_address is None:
             return None
@@ -51,11 +51,11 @@ class RayOptions:
 
 def _runtime_env(path: Path) -> Mapping[str, Any]:
     try:
-        told = json.loads(path.read_text())
+        runtime_env = json.loads(path.read_text())
     except ValueError as error:
         msg = f"{path} must hold JSON: {error}"
         raise ValueError(msg) from None
-    if not isinstance(told, dict):
+    if not isinstance(runtime_env, dict):
         msg = f'{path} must hold an object, such as {{"working_dir": "handlers"}}'
         raise ValueError(msg)  # noqa: TRY004 - what an operator wrote, not what a caller gave
-    return told
+    return runtime_env

@@ -13,12 +13,12 @@ from cli.options import KeyOptions, StorageOptions, command, failure, read
 from cli.process.dev import (
     KEPT,
     Developer,
-    Happenings,
+    DevEvents,
     Workshop,
     has_screen,
-    keys_heard,
     packages_by_name,
-    watched,
+    read_keys,
+    watch_files,
 )
 from cli.start.banner import Banner, say
 from cli.start.hidden_files import opened
@@ -27,10 +27,10 @@ from cli.start.options import DEV_NO_HANDLER_AFTER_S, WorkOptions
 from cli.start.service import AllOptions, ServingOptions
 from worker.executors.local.probe import HandlersError
 
-developing = typer.Typer()
+dev_app = typer.Typer()
 
 
-@command(developing)
+@command(dev_app)
 def dev(  # noqa: PLR0913 - one for each group of options
     *,
     files: Annotated[
@@ -63,16 +63,16 @@ def dev(  # noqa: PLR0913 - one for each group of options
     modules = [*files, *(working.handlers or ())]
     source = read(lambda: handler_source(modules, working.commands, options.access))
     with listening_on(serving) as listening:
-        happenings = Happenings()
-        workshop = Workshop(source, happenings)
+        events = DevEvents()
+        workshop = Workshop(source, events)
         environment = options.environment()
-        with closing(Developer(environment, listening, say, workshop, happenings)) as developer:
+        with closing(Developer(environment, listening, say, workshop, events)) as developer:
             # The rest is prepared while the processes import their code.
             developer.prepare()
             _probe(workshop)
             handlers = packages_by_name(workshop.offers)
             Banner.of(options, listening, handlers).show()
-            with opened(storage), keys_heard(happenings) as has_keys, watched(source, happenings):
+            with opened(storage), read_keys(events) as has_keys, watch_files(source, events):
                 developer.has_keys = has_keys
                 developer.shows_output = output
                 is_visible = has_keys and has_screen(os.environ)

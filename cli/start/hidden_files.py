@@ -1,4 +1,4 @@
-"""What handlers shall not see, and the database as processes of the service open it."""
+"""What handlers may not see, and the database as processes of the service open it."""
 
 import os
 from contextlib import AbstractContextManager
@@ -17,10 +17,10 @@ from worker.executors.packages import TRUSTED
 def hidden_files(
     storage: StorageOptions, working: WorkOptions, *secret: Path | None
 ) -> ServiceFiles:
-    """Return what handlers shall not see, what they may change, and what they are given."""
-    given = working.pass_env or ()
+    """Return the files hidden from handlers, those that they may change, and their variables."""
+    passed = working.pass_env or ()
     if working.trust_handlers:
-        return read(lambda: ServiceFiles(passed_variables(TRUSTED, given)))
+        return read(lambda: ServiceFiles(passed_variables(TRUSTED, passed)))
     directory = directory_of(storage.data_dir)
     files = read(
         lambda: service_files(
@@ -32,10 +32,10 @@ def hidden_files(
             account=storage.postgres_account,
         )
     )
-    access = read(lambda: passed_variables(files.access, given))
+    access = read(lambda: passed_variables(files.access, passed))
     return replace(files, access=access)
 
 
 def opened(storage: StorageOptions) -> AbstractContextManager[tuple[Path, str]]:
-    """Open the database, and wait for a while where it is away."""
+    """Open the database; wait for `--wait-for-database-s` if it cannot be reached."""
     return database(storage, patience_s=storage.wait_for_database_s)

@@ -1,4 +1,4 @@
-"""What `up` and `serve` share: the port, taken before all else, and what an API shows."""
+"""What `up` and `serve` share: the port, bound before all else, and options of the dashboard."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ EnvironmentColour = Annotated[
     Colour,
     typer.Option(
         envvar="APPHUB_ENVIRONMENT_COLOUR",
-        help="How the dashboard marks it; where it is red, dangerous actions ask for the name.",
+        help="How the dashboard marks it; if it is red, dangerous actions ask for the name.",
     ),
 ]
 ShowRuns = Annotated[
@@ -37,10 +37,10 @@ ShowRuns = Annotated[
 
 
 @contextmanager
-def listening_on(given: ListeningOptions) -> Iterator[socket.socket]:
-    """Give the socket that the API listens on: the parent's, if `up` has started this process."""
+def listening_on(options: ListeningOptions) -> Iterator[socket.socket]:
+    """Open the socket that the API listens on: the parent's, if `up` has started this process."""
     try:
-        listening = inherited(os.environ) or bind(given.host, given.port)
+        listening = inherited(os.environ) or bind(options.host, options.port)
     except PortTakenError as error:
         raise failure(f"{error} (--port)") from None
     with listening:

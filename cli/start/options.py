@@ -1,4 +1,4 @@
-"""The options of whatever works: `worker`, `up` and `dev`."""
+"""The options of `worker`, `up` and `dev` that a worker has."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 DEV_NO_HANDLER_AFTER_S = 5.0
-"""Under `dev` a missing handler is a typing error rather than a worker that is away."""
+"""Under `dev` a missing handler is a spelling mistake rather than a stopped worker."""
 
 
 @dataclass(frozen=True)
 class WorkOptions:
-    """What a worker executes, and how much at a time."""
+    """What a worker executes, and how many runs at a time."""
 
     slots: Annotated[
         int, typer.Option(envvar="APPHUB_SLOTS", min=1, max=256, help="Runs executed at a time.")
@@ -23,7 +23,7 @@ class WorkOptions:
             envvar="APPHUB_SHARED_SLOTS",
             min=0,
             max=2_000,
-            help="Runs executed beside these, of jobs whose attempts share a process.",
+            help="Further runs executed at a time, of jobs whose attempts share a process.",
         ),
     ] = 200
     lease_s: Annotated[
@@ -41,8 +41,8 @@ class WorkOptions:
             envvar="APPHUB_NO_HANDLER_AFTER_S",
             min=0,
             max=86_400,
-            help="Seconds after which a run fails whose handler no living worker has; otherwise it"
-            f" waits for one, but for {DEV_NO_HANDLER_AFTER_S:g} seconds under `dev`.",
+            help="Seconds after which a run fails whose handler no living worker has; without it"
+            f" the run waits, under `dev` for {DEV_NO_HANDLER_AFTER_S:g} seconds.",
         ),
     ] = None
     label: Annotated[
@@ -50,7 +50,7 @@ class WorkOptions:
         typer.Option(
             envvar="APPHUB_LABELS",
             metavar="NAME=VALUE",
-            help="What jobs may ask of the worker; may be given several times.",
+            help="A label that jobs may require of the worker; may be given several times.",
         ),
     ] = None
     handlers: Annotated[
@@ -82,8 +82,8 @@ class WorkOptions:
             "--pass-env",
             envvar="APPHUB_PASS_ENV",
             metavar="NAME,…",
-            help="Variables of the worker that handlers are given, as secrets that logs mask;"
-            " MODULE:NAME,… for the handlers of a module or of command.NAME alone;"
+            help="Variables of the worker that handlers get, as secrets that logs mask;"
+            " MODULE:NAME,… only for the handlers of a module or of command.NAME;"
             " may be given several times.",
         ),
     ] = None
@@ -93,8 +93,8 @@ class WorkOptions:
             "--writable",
             envvar="APPHUB_WRITABLE",
             metavar="DIRECTORY",
-            help="Where handlers may change files, beside their own directory, temporary ones and"
-            " the one in which the worker is started; may be given several times.",
+            help="Where handlers may change files, besides their own directory, temporary ones and"
+            " the worker's current one; may be given several times.",
         ),
     ] = None
     trust_handlers: Annotated[
@@ -102,7 +102,7 @@ class WorkOptions:
         typer.Option(
             "--trust-handlers",
             envvar="APPHUB_TRUST_HANDLERS",
-            help="Let handlers see the service's own files, keys included, and others' attempts,"
-            " change all files that the worker can, and be root to the machine where it is.",
+            help="Let handlers see the service's own files, keys included, and other attempts,"
+            " change all files that the worker can, and be root if the worker is.",
         ),
     ] = False

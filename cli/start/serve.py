@@ -25,12 +25,12 @@ from cli.start.access import (
 from cli.start.hidden_files import opened
 from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns, listening_on
 
-serving = typer.Typer()
+serve_app = typer.Typer()
 
 
 @dataclass(frozen=True)
 class ShowingOptions:
-    """What an API shows, and by which clock it lives."""
+    """What an API prints and shows, and its clock."""
 
     show_runs: ShowRuns = False
     environment_name: EnvironmentName = ""
@@ -38,7 +38,7 @@ class ShowingOptions:
     clock_shift: ClockShiftFile = None
 
 
-@command(serving, "serve")
+@command(serve_app, "serve")
 def serve_command(
     *,
     listening: ListeningOptions,

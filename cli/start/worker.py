@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.bootstrap.handlers import handler_packages, tell_unset
+from api.bootstrap.handlers import handler_packages, warn_of_unset_variables
 from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
 from catalog.handler_settings import handler_settings
@@ -24,12 +24,12 @@ from domain.workers import labels_of
 from worker.executors.ray.executor import RayUnavailableError
 from worker.worker import WorkerSettings
 
-workers = typer.Typer()
+worker_app = typer.Typer()
 
 
 @dataclass(frozen=True)
 class MetricsOptions:
-    """Where a worker serves what it counts."""
+    """Where a worker serves its metrics."""
 
     metrics_port: Annotated[
         int | None,
@@ -46,14 +46,14 @@ class MetricsOptions:
 
     @property
     def address(self) -> Address | None:
-        """Where that is, None for nowhere."""
+        """The address of `/metrics`, None without one."""
         if self.metrics_port is None:
             return None
         return Address(self.metrics_host, self.metrics_port)
 
 
-@command(workers, "worker")
-def worker_command(  # noqa: PLR0913 - its groups of options
+@command(worker_app, "worker")
+def worker_command(  # noqa: PLR0913 - one for each group of options
     *,
     storage: StorageOptions,
     working: WorkOptions,
@@ -66,12 +66,12 @@ def worker_command(  # noqa: PLR0913 - its groups of options
     check_logs_store(storage.logs_store, to_write=True)
     feed = Feed.inherited(os.environ)
     files = hidden_files(storage, working, subject_key)
-    files.tell()
+    files.warn()
     cluster = read(ray.cluster)
     labels = read(lambda: labels_of(working.label or ()))
     packages = read(lambda: _packages(working, files, feed))
-    if cluster is None:  # Else those of the nodes count.
-        tell_unset(packages.values(), os.environ)
+    if cluster is None:  # On a cluster the nodes' variables count.
+        warn_of_unset_variables(packages.values(), os.environ)
     with opened(storage) as (directory, url):
         database_with_keys(directory, url, subject_key, patience_s=storage.wait_for_database_s)
         settings = Settings(
@@ -102,7 +102,7 @@ def worker_command(  # noqa: PLR0913 - its groups of options
 
 
 def _packages(working: WorkOptions, files: ServiceFiles, feed: Feed | None) -> Packages:
-    """Return the handlers by entry point: what `up` or `dev` tells, else what probes find."""
+    """Return the package of each entry point: from `up` or `dev`, else from probes."""
     if feed is not None:
         return feed.packages()
     return handler_packages(working.handlers, working.commands, files.access)

@@ -68,7 +68,7 @@ def test_what_is_edited_is_in_use_at_once_and_what_runs_goes_on(
 
             file.write_text("def tell(:\n")
             terminal.wait_for("SyntaxError")
-            terminal.wait_for("until then the handlers of before stay")
+            terminal.wait_for("until then the previous handlers stay")
             again = wait_for_run(client, launch(client, "tell"), timeout_s=60)
             assert again["result"] == "second"
 
@@ -121,7 +121,7 @@ def test_a_job_that_is_defined_no_more_is_said_to_stay_listed(
         terminal.wait_for("ready http://")
         file.write_text(file.read_text().replace('@job("tell"', '@job("say"'))
         terminal.wait_for("apphub-jobs jobs delete tell")
-        assert "tell is defined no more" in " ".join(terminal.text.split())
+        assert "tell is not defined any more" in " ".join(terminal.text.split())
 
 
 def test_the_dashboard_opens_by_itself_and_at_a_key(tmp_path: Path, database_url: str) -> None:

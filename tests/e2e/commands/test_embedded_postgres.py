@@ -17,7 +17,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from api import data_directory, embedded
-from api.data_directory import ACCOUNT, SHARED_ACCOUNT, PlacementError, passable
+from api.data_directory import ACCOUNT, SHARED_ACCOUNT, PlacementError, is_passable
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError
 from migrations import runner
 from tests import ROOT
@@ -159,7 +159,7 @@ def _python_for_everybody() -> str:
         Path("/usr/bin") / version,
         Path("/usr/local/bin") / version,
     ):
-        if candidate.exists() and passable(candidate.parent):
+        if candidate.exists() and is_passable(candidate.parent):
             return str(candidate)
     pytest.skip("no interpreter of this version that other users may run")
 
@@ -276,7 +276,7 @@ def test_a_server_for_which_there_is_no_account_is_refused_with_what_to_do(
         with pytest.raises(PlacementError, match=said):
             EmbeddedPostgres(data_dir, account=name)
     monkeypatch.setattr(data_directory, "ACCOUNT", "apphub-unmade")
-    monkeypatch.setattr(data_directory, "_MAKERS", (("false",),))
+    monkeypatch.setattr(data_directory, "_MAKE_COMMANDS", (("false",),))
     with pytest.raises(PlacementError, match="--postgres-account"):
         EmbeddedPostgres(data_dir)
     assert not data_dir.exists()
@@ -299,7 +299,7 @@ def test_all_who_need_the_account_at_the_same_time_get_the_same_one() -> None:
     name = f"apphub-{os.getpid()}"
     try:
         with ThreadPoolExecutor(8) as pool:
-            found = set(pool.map(data_directory.made, [name] * 8))
+            found = set(pool.map(data_directory.ensure_account, [name] * 8))
         assert len(found) == 1
     finally:
         subprocess.run(["userdel", name], check=True, capture_output=True)

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from api import embedded
-from api.data_directory import ACCOUNT, existing
+from api.data_directory import ACCOUNT, find_account
 from tests import ROOT
 from tests.e2e.catalog.apps import add
 from tests.e2e.support import embedded_url, launch, register, wait_for_words
@@ -146,7 +146,7 @@ OTHERS = "the-secret-of-another-attempt"
 def _accounts() -> list[int]:
     """Return users that root's handlers may think of becoming."""
     names = ("nobody", ACCOUNT)
-    found = [existing(name) for name in names]
+    found = [find_account(name) for name in names]
     return [entry.pw_uid for entry in found if entry is not None]
 
 

@@ -71,7 +71,7 @@ def test_a_job_is_paused_and_resumed(shell: Shell) -> None:
     assert "paused" in shell.run("jobs", "list").stdout
     assert '"reason": "the disk is full"' in shell.run("jobs", "show", "steps").stdout
     resumed = shell.run("jobs", "resume", "steps")
-    assert (resumed.returncode, resumed.stderr) == (0, "steps goes on\n")
+    assert (resumed.returncode, resumed.stderr) == (0, "steps is resumed\n")
     assert '"paused": null' in shell.run("jobs", "show", "steps").stdout
     unknown = shell.run("jobs", "pause", "nobody")
     assert (unknown.returncode, "job not found" in unknown.stderr) == (1, True)

@@ -46,7 +46,7 @@ def test_a_schedule_from_its_file_to_its_end(shell: Shell) -> None:
     paused = shell.run("schedules", "pause", "nightly", "--reason", "holidays")
     assert paused.stderr == "nightly is paused\n"
     assert lines(shell, "show", "nightly")[0]["paused"]["reason"] == "holidays"
-    assert shell.run("schedules", "resume", "nightly").stderr == "nightly goes on\n"
+    assert shell.run("schedules", "resume", "nightly").stderr == "nightly is resumed\n"
     [run] = lines(shell, "trigger", "nightly")
     assert run["requestedBy"] == "schedule:nightly"
     assert run["parameters"]["name"] == "Grace"

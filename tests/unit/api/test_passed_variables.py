@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.bootstrap.handlers import handler_source, passed_variables, tell_unset
+from api.bootstrap.handlers import handler_source, passed_variables, warn_of_unset_variables
 from worker.executors.packages import TRUSTED, packages_of, read_commands
 
 
@@ -80,7 +80,7 @@ def test_a_variable_that_is_not_set_is_told_with_whose_it_is(
     access = passed_variables(TRUSTED, ["KEY,THERE"])
     packages = packages_of(handler_source(["jobs"], None, access))
     with caplog.at_level(logging.WARNING):
-        tell_unset(packages, {"THERE": ""})
+        warn_of_unset_variables(packages, {"THERE": ""})
     [told] = caplog.messages
     assert told.startswith("KEY is not set here, and is not passed to the handlers of")
     assert "jobs" in told

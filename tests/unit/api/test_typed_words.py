@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from apphub_jobs import job
-from cli.service import documents_in, given_parameters, value_of
+from cli.service import documents_in, parse_parameters, value_of
 
 
 @job
@@ -48,7 +48,7 @@ SCHEMA = typed.definition["parametersSchema"]
 )
 def test_words_are_what_the_schema_wants(word: str, meant: Any) -> None:
     name = word.partition("=")[0]
-    assert given_parameters([word], None, SCHEMA) == {name: meant}
+    assert parse_parameters([word], None, SCHEMA) == {name: meant}
 
 
 def test_a_definition_elsewhere_in_the_schema_counts() -> None:
@@ -69,7 +69,7 @@ def test_without_a_schema_it_is_json_where_it_can_be(schema: Any) -> None:
 
 def test_no_parameter_is_refused() -> None:
     with pytest.raises(typer.BadParameter, match="NAME=VALUE"):
-        given_parameters(["=1"], None, SCHEMA)
+        parse_parameters(["=1"], None, SCHEMA)
 
 
 @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_of_many_lines_a_second_the_rest_is_counted() -> None:
     assert pace.summary(10.9) is None
     assert pace.lets_pass("failed", 11.0)
     assert pace.summary(11.2) is None
-    assert pace.summary(12.0) == "and beside these: 2 started"
+    assert pace.summary(12.0) == "and besides these: 2 started"
     assert pace.summary(13.0) is None
 
 
