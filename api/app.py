@@ -17,7 +17,7 @@ from api.dashboard import pages as dashboard
 from api.extension import Extension, Parts
 from api.http import errors
 from api.http.errors import Heads
-from api.http.middleware import CrossOrigin, ForeignHosts, OddPaths
+from api.http.middleware import AllowedHosts, CrossOrigin, LineFeedPaths
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
 from api.reference import WORDS
@@ -61,13 +61,13 @@ def build_app(
     followers: Sequence[RunFollower] = (),
     extensions: Sequence[Extension] = (),
 ) -> FastAPI:
-    """Return the application; it starts its parts when the server starts it.
+    """Return the application. Its parts start with its lifespan.
 
     Args:
-        settings: what the operator decided.
-        closing: set by the server once it stops, so that endless answers end.
-        followers: whose aggregates follow runs.
-        extensions: what is served beside jobs and runs.
+        settings: the operator's settings.
+        closing: set by the server once it stops, so that endless responses end.
+        followers: the followers of runs.
+        extensions: further routes, and parts of the service.
     """
     words = reduce(or_, [extension.words for extension in extensions], WORDS)
     app = FastAPI(
@@ -77,10 +77,10 @@ def build_app(
         lifespan=_lifespan(settings, followers, extensions),
         redirect_slashes=False,
         generate_unique_id_function=words.operation_id,
-        # Their scripts would come from elsewhere.
+        # Their pages would load scripts from another host.
         docs_url=None,
         redoc_url=None,
-        # To look for exporters costs every request.
+        # The search for exporters would cost every request time.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.closing = closing
@@ -91,12 +91,12 @@ def build_app(
     errors.install(app)
     launches.install(app)
     app.add_middleware(Interruptible, requests=open_requests)
-    app.add_middleware(BodyLimit)  # Around the launches, too.
-    app.add_middleware(OddPaths)
+    app.add_middleware(BodyLimit)  # It covers the fast path of launches, too.
+    app.add_middleware(LineFeedPaths)
     app.add_middleware(Heads)
     app.add_middleware(CrossOrigin, origins=settings.origins)
     if settings.hosts is not None:
-        app.add_middleware(ForeignHosts, hosts=settings.hosts)
+        app.add_middleware(AllowedHosts, hosts=settings.hosts)
     routers = [router for extension in extensions for router in extension.routers]
     for router in (*_ROUTERS, *routers):
         app.include_router(router)
@@ -161,7 +161,7 @@ async def _hub(service: Service, parts: Parts) -> AsyncIterator[Hub]:
 
 @asynccontextmanager
 async def _watcher(service: Service) -> AsyncIterator[None]:
-    """Watch over lost and late runs here as well, for there may be no worker left that would."""
+    """Run a watcher for lost and late runs here as well, for no worker may be left to run one."""
     observer = f"api {socket.gethostname()}-{os.getpid()}"
     watcher = Watcher(observer, service.sweeps, service.heartbeats, service.work())
     watcher.start(service.supervision)
@@ -173,7 +173,7 @@ async def _watcher(service: Service) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _sealer(service: Service) -> AsyncIterator[None]:
-    """Seal the log here, for the API alone has the key: workers run other people's code."""
+    """Seal the log here: only the API has the key, for workers run other people's code."""
     if service.settings.sealing is None:
         yield
         return

@@ -280,13 +280,13 @@ def socket_directory(home: Path, user: ServerUser) -> Path:
 def _elsewhere(link: Path, user: ServerUser) -> Path:
     """Return the directory that a link leads to, or has to lead to from now on."""
     if link.is_symlink():
-        known = link.readlink()
-        # Whoever clears temporary files away may have taken it.
+        target = link.readlink()
+        # A cleaner of temporary files may have removed it.
         with suppress(FileExistsError):
-            known.mkdir(mode=0o700)
-        if _is_private(known, user):
-            os.utime(known)  # It is in use from now on: nobody may sweep it.
-            return known
+            target.mkdir(mode=0o700)
+        if _is_private(target, user):
+            os.utime(target)  # A new modification time keeps cleaners from removing it.
+            return target
         link.unlink()
     made = Path(tempfile.mkdtemp(prefix=_ELSEWHERE))
     link.symlink_to(made)

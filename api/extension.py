@@ -19,7 +19,7 @@ from eventlog.history.reader import Step
 from projections.messages import NO_DETAILS
 
 
-class Part(Protocol):
+class ExtensionPart(Protocol):
     """What an extension runs of its own beside the service."""
 
     @property
@@ -51,7 +51,7 @@ class Extension:
     routers: Sequence[APIRouter]
     shapes: Mapping[str, tuple[str, type[BaseModel]]]
     words: Words
-    start: Callable[[Service], Part]
+    start: Callable[[Service], ExtensionPart]
 
 
 class Parts:
@@ -71,7 +71,7 @@ class Parts:
         return await part.details_of(step)
 
 
-def part_of(connection: HTTPConnection, name: str) -> Part:
+def part_of(connection: HTTPConnection, name: str) -> ExtensionPart:
     """Return the part of a running extension."""
     parts: Parts = connection.app.state.parts
     return parts.by_name[name]

@@ -1,7 +1,7 @@
 """A test service: its clock can be moved, and it can be emptied while it runs.
 
-First its database and how that is replaced by a new one (`prepare`, `replace`), then the routes
-under `/testing`. No other service has either.
+First how its database is created and replaced (`prepare_databases`, `replace_database`), then the
+routes under `/testing`. No other service has either.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ from eventlog.database.connection import borrowed
 from migrations import runner
 from runtime.process import ClockShift
 
-# The database of a test service, and the template that it is made of for each test.
+# The database of a test service, and the template from which it is created for each test.
 
 DATABASE = "apphub_test"
 TEMPLATE = "apphub_test_template"
 
 
-def prepare(server_url: str) -> str:
-    """Make both databases on a server, and return the URL by which the service reaches its own."""
+def prepare_databases(server_url: str) -> str:
+    """Create the template and the database on a server; return the service's database URL."""
     template_url = shiftable(make_conninfo(server_url, dbname=TEMPLATE))
     _recreate(server_url, TEMPLATE, "template0")
     with psycopg.connect(template_url, autocommit=True) as connection:
@@ -43,14 +43,13 @@ def prepare(server_url: str) -> str:
     return shiftable(make_conninfo(server_url, dbname=DATABASE))
 
 
-def replace(url: str) -> None:
-    """Put a new database in the place of a test service's; all of its connections are lost.
+def replace_database(url: str) -> None:
+    """Replace a test service's database by a new one; all connections to it are closed.
 
-    Its processes notice that the log is another one, and forget what they remember.
+    The service's processes detect that the log was replaced, and drop their caches.
     """
-    given = conninfo_to_dict(url)
     server_url = make_conninfo(url, dbname="postgres", options="")
-    _recreate(server_url, str(given["dbname"]), TEMPLATE)
+    _recreate(server_url, str(conninfo_to_dict(url)["dbname"]), TEMPLATE)
 
 
 def _recreate(server_url: str, name: str, template: str) -> None:
@@ -63,49 +62,49 @@ def _recreate(server_url: str, name: str, template: str) -> None:
 
 router = APIRouter(prefix="/testing", route_class=StrictJsonRoute, include_in_schema=False)
 
-AGAIN_S = 0.02
-"""The pause before the new database is asked again."""
+RETRY_S = 0.02
+"""The pause between attempts to reach the new database."""
 
 
 class AdvanceBody(_Body):
-    """How far the clock is to be moved."""
+    """How far to move the clock."""
 
     by_ms: Annotated[int, Field(ge=0, le=10 * _YEAR_MS)]
 
 
 @router.get("/clock")
 async def show_clock(service: ServiceDep) -> JsonAnswer:
-    """Show the present, as all decisions see it."""
+    """Return the service's present time."""
     return data({"now": to_iso(service.clock())})
 
 
 @router.post("/clock")
-async def advance(body: AdvanceBody, service: ServiceDep) -> JsonAnswer:
-    """Move the clock on, for all processes of the service."""
-    ahead = _shift_of(service)
-    moved = ahead.read() + timedelta(milliseconds=body.by_ms)
-    # The database first: a process that was early would write what is not yet due there.
+async def advance_clock(body: AdvanceBody, service: ServiceDep) -> JsonAnswer:
+    """Move the clock forward, for all processes of the service."""
+    clock_shift = _clock_shift(service)
+    new_shift = clock_shift.read() + timedelta(milliseconds=body.by_ms)
+    # The database first: a process ahead of it would write what is not due there yet.
     async with borrowed(service.pool) as connection:
-        await shift(connection, moved)
-    ahead.write(moved)
+        await shift(connection, new_shift)
+    clock_shift.write(new_shift)
     return data({"now": to_iso(service.clock())})
 
 
 @router.post("/empty")
 async def empty(service: ServiceDep) -> JsonAnswer:
-    """Leave nothing but the built-in jobs, and the clock where it really is."""
-    await asyncio.to_thread(replace, service.settings.database_url)
-    _shift_of(service).write(timedelta())
-    while not await _is_seeded(service):  # noqa: ASYNC110 - nobody tells
-        await asyncio.sleep(AGAIN_S)
+    """Delete everything but the built-in jobs, and set the clock to the real time."""
+    await asyncio.to_thread(replace_database, service.settings.database_url)
+    _clock_shift(service).write(timedelta())
+    while not await _seed_jobs(service):  # noqa: ASYNC110 - nothing notifies of the database
+        await asyncio.sleep(RETRY_S)
     return data({"now": to_iso(service.clock())})
 
 
-async def _is_seeded(service: Service) -> bool:
-    """Register the built-in jobs; return whether the new database could be reached."""
+async def _seed_jobs(service: Service) -> bool:
+    """Register the built-in jobs; return whether the new database can be reached."""
     try:
         async with borrowed(service.pool) as connection:
-            # A new connection notices that the log is another one; an old one fails.
+            # A new connection detects that the log was replaced; an old one fails.
             await connection.execute("SELECT 1")
         await service.jobs.seed()
     except LogUnavailableError:
@@ -113,9 +112,9 @@ async def _is_seeded(service: Service) -> bool:
     return True
 
 
-def _shift_of(service: Service) -> ClockShift:
-    shift_file = service.settings.clock_shift
-    if shift_file is None:
+def _clock_shift(service: Service) -> ClockShift:
+    clock_shift = service.settings.clock_shift
+    if clock_shift is None:
         msg = "only a test service has these routes"
         raise LookupError(msg)
-    return shift_file
+    return clock_shift

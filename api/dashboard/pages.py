@@ -1,7 +1,7 @@
-"""`/` and the files that it loads. They hold no data, so they need no token.
+"""The dashboard's page and its files. They hold no data, so they need no token.
 
-First the files, read once and named by their content (`Web`), then the document with what it may
-load (`Document`), then the routes.
+First the files, read once and addressed by their content (`Web`), then the page with its policy
+(`Document`), then the routes.
 """
 
 import base64
@@ -23,7 +23,7 @@ from api.http.dependencies import service_of
 from domain.errors import NotFoundError
 
 WEB = Path(__file__).parent / "web"
-"""Where all that a browser gets lies."""
+"""The folder of the dashboard's files."""
 
 PAGE = "index.html"
 MANIFEST = "vendor/manifest.json"
@@ -41,8 +41,8 @@ class WebFile:
     """A file for browsers.
 
     Attributes:
-        path: within the folder, with slashes.
-        body: what it holds.
+        path: relative to `WEB`, with slashes.
+        body: its content.
     """
 
     path: str
@@ -50,15 +50,14 @@ class WebFile:
 
     @cached_property
     def compressed(self) -> bytes:
-        """The same, gzipped; always to the same bytes."""
+        """The content, gzipped; the same bytes for the same content."""
         return gzip.compress(self.body, mtime=0)
 
     @property
     def media_type(self) -> str:
-        """What kind of file it is."""
-        known = _TYPES.get(Path(self.path).suffix)
-        guessed, _ = mimetypes.guess_type(self.path)
-        return known or guessed or "text/plain; charset=utf-8"
+        """The file's media type."""
+        guessed_type, _ = mimetypes.guess_type(self.path)
+        return _TYPES.get(Path(self.path).suffix) or guessed_type or "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True)
@@ -66,9 +65,9 @@ class Web:
     """All files of the dashboard.
 
     Attributes:
-        page: the document, in which the address of this build is still left open.
-        files: by path; what the document loads.
-        imports: the file of each name that vendored modules are imported by.
+        page: the template of the page.
+        files: the files that the page loads, by path.
+        imports: the file of each vendored module, by the name that it is imported by.
     """
 
     page: str
@@ -77,7 +76,7 @@ class Web:
 
     @cached_property
     def build(self) -> str:
-        """A name for exactly these files, so that none of them is ever kept too long."""
+        """A hash of the page and all files: another build has other addresses."""
         digest = hashlib.sha256(self.page.encode())
         for path, file in sorted(self.files.items()):
             digest.update(f"\0{path}\0".encode())
@@ -87,23 +86,21 @@ class Web:
 
 @cache
 def web() -> Web:
-    """Return the files; whoever asks first reads them."""
+    """Return the files; the first call reads them."""
     files = {file.path: file for file in _files()}
     page = files.pop(PAGE).body.decode()
-    manifest = json.loads(files[MANIFEST].body)
-    imports: dict[str, str] = {}
-    for package in manifest:
-        folder = package["folder"]
-        for name, file in package["imports"].items():
-            imports[name] = f"vendor/{folder}/{file}"
+    imports = {
+        name: f"vendor/{package['folder']}/{file}"
+        for package in json.loads(files[MANIFEST].body)
+        for name, file in package["imports"].items()
+    }
     return Web(page, files, imports)
 
 
 def _files() -> Iterable[WebFile]:
-    for place in sorted(WEB.rglob("*")):
-        if place.is_file():
-            path = place.relative_to(WEB).as_posix()
-            yield WebFile(path, place.read_bytes())
+    for path in sorted(WEB.rglob("*")):
+        if path.is_file():
+            yield WebFile(path.relative_to(WEB).as_posix(), path.read_bytes())
 
 
 _POLICY = (
@@ -111,17 +108,17 @@ _POLICY = (
     " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
     " frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
-"""Nothing inline but the import map, which browsers take from nowhere else: its hash is named."""
+"""Nothing is inline but the import map, which browsers accept only inline; its hash allows it."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """The page, ready to be sent.
+    """The page as it is sent.
 
     Attributes:
-        html: what it holds.
+        html: its content.
         policy: its Content-Security-Policy.
-        etag: changes whenever it does.
+        etag: a hash of its content, in quotes.
     """
 
     html: bytes
@@ -130,14 +127,16 @@ class Document:
 
 
 def document(web: Web, environment: Environment) -> Document:
-    """Return the page of these files, for a service of this name.
+    """Render the page.
 
-    Addresses in it are relative, so that it also works where a proxy puts the service below a path.
+    Its addresses are relative, so that it also works where a proxy serves it below a path.
+
+    Args:
+        web: the dashboard's files.
+        environment: the service's name and colour.
     """
     base = f"dashboard/{web.build}"
-    addresses: dict[str, str] = {}
-    for name, file in web.imports.items():
-        addresses[name] = f"./{base}/{file}"
+    addresses = {name: f"./{base}/{file}" for name, file in web.imports.items()}
     import_map = json.dumps({"imports": addresses})
     html = (
         web.page.replace("{{base}}", base)
@@ -158,20 +157,20 @@ def _sha256(text: str) -> str:
 
 router = APIRouter(include_in_schema=False)
 
-_ASKED_EACH_TIME = "no-cache"
-_KEPT_FOR_EVER = "public, max-age=31536000, immutable"
+_REVALIDATED = "no-cache"
+_IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 @router.get("/")
 async def show_dashboard(request: Request) -> Response:
-    """Show the dashboard."""
+    """Return the dashboard's page."""
     page = document(web(), service_of(request).settings.environment)
     headers = {
-        "Cache-Control": _ASKED_EACH_TIME,
+        "Cache-Control": _REVALIDATED,
         "Content-Security-Policy": page.policy,
         "ETag": page.etag,
     }
-    if _has(request, page.etag):
+    if _is_cached(request, page.etag):
         return Response(status_code=304, headers=headers)
     return Response(page.html, media_type="text/html", headers=headers)
 
@@ -180,34 +179,33 @@ async def show_dashboard(request: Request) -> Response:
 async def get_file(build: str, path: str, request: Request) -> Response:
     """Return a file of the dashboard.
 
-    Its address names the build that it is part of, so browsers may keep it.
+    Its address names the build, so browsers may cache it for ever.
     """
-    files = web()
-    file = files.files.get(path)
-    if file is None or build != files.build:
+    dashboard = web()
+    file = dashboard.files.get(path)
+    if file is None or build != dashboard.build:
         message = "there is no such file of the dashboard: load / again"
         raise NotFoundError("file_not_found", message)
-    headers = {"Cache-Control": _KEPT_FOR_EVER, "ETag": f'"{build}"', "Vary": "Accept-Encoding"}
-    if _has(request, headers["ETag"]):
+    headers = {"Cache-Control": _IMMUTABLE, "ETag": f'"{build}"', "Vary": "Accept-Encoding"}
+    if _is_cached(request, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     body = file.body
-    if _takes_gzip(request):
+    if _accepts_gzip(request):
         body = file.compressed
         headers["Content-Encoding"] = "gzip"
     return Response(body, media_type=file.media_type, headers=headers)
 
 
-def _has(request: Request, etag: str) -> bool:
-    """Return whether the browser has kept this very answer."""
-    kept = request.headers.get("If-None-Match", "")
-    tags = [tag.strip().removeprefix("W/") for tag in kept.split(",")]
-    return etag in tags
+def _is_cached(request: Request, etag: str) -> bool:
+    """Return whether the browser has the response with this ETag in its cache."""
+    tags = request.headers.get("If-None-Match", "").split(",")
+    return etag in [tag.strip().removeprefix("W/") for tag in tags]
 
 
-def _takes_gzip(request: Request) -> bool:
+def _accepts_gzip(request: Request) -> bool:
     for accepted in request.headers.get("Accept-Encoding", "").split(","):
         name, _, weight = accepted.partition(";")
-        refuses = weight.replace(" ", "") in {"q=0", "q=0.0"}
-        if name.strip() == "gzip" and not refuses:
+        is_refused = weight.replace(" ", "") in {"q=0", "q=0.0"}
+        if name.strip() == "gzip" and not is_refused:
             return True
     return False

@@ -1,8 +1,8 @@
-"""Large bodies: what they hold while they arrive, and which one is parsed next.
+"""Large request bodies: how much memory they may hold, and the order in which they are parsed.
 
-While it arrives, a body costs only what has arrived, so a slow client delays no other one. Parsed,
-it costs thirty times as much: so bodies are parsed in turn, one client after the other. A client is
-the address of a connection; behind a proxy, all clients are one.
+A body that is still arriving costs only its received bytes, so a slow client delays nobody else.
+A parsed body costs thirty times as much, so bodies are parsed round robin, one client after the
+other. A client is the network address of a connection; behind a proxy all clients are one.
 """
 
 import asyncio
@@ -11,176 +11,182 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-from api.http.limits import BUFFER_BYTES, SLOW_BODY_S
+from api.http.limits import SLOW_BODY_S, SOCKET_BUFFER_BYTES
 
-LOOK_S = 0.1
-"""How often it is looked whether bodies that wait can go on."""
+CHECK_EVERY_S = 0.1
+"""How often paused bodies are checked."""
 
 
 @dataclass(eq=False)
 class LargeBody:
-    """A body of a request, from its first byte until its answer.
+    """The body of a request, from its first byte to the response.
 
     Attributes:
-        client: whose it is.
-        read_on: called when more of it may be read.
-        cut_off: called when it is to be refused: it comes slowly, and others wait.
-        held_bytes: what has come of it.
-        is_waiting: whether nothing more of it is read at present.
-        is_complete: whether all of it has come.
-        has_turn: whether it is parsed, or its request worked on.
-        parse: called when it is its turn to be parsed.
+        client: the network address of the client.
+        resume_reading: called when more of the body may be read.
+        reject: called when the body arrives slowly while others are paused.
+        held_bytes: the received bytes.
+        is_paused: whether the body is not read at present.
+        is_complete: whether all of the body has arrived.
+        is_admitted: whether the body is parsed, or its request handled.
+        parse: called when the body may be parsed.
     """
 
     client: str
-    read_on: Callable[[], object]
-    cut_off: Callable[[], object]
+    resume_reading: Callable[[], object]
+    reject: Callable[[], object]
     held_bytes: int = 0
-    is_waiting: bool = False
+    is_paused: bool = False
     is_complete: bool = False
-    has_turn: bool = False
+    is_admitted: bool = False
     parse: Callable[[], object] = bool
     _read_s: float = 0.0
-    _since_s: float = 0.0
+    _resumed_at_s: float = 0.0
 
     def resume(self) -> None:
-        """Note that it is read from now on."""
-        self.is_waiting = False
-        self._since_s = monotonic()
+        """Mark the body as being read."""
+        self.is_paused = False
+        self._resumed_at_s = monotonic()
 
-    def wait(self) -> None:
-        """Note that it is not read from now on."""
-        self.is_waiting = True
-        self._read_s += monotonic() - self._since_s
+    def pause(self) -> None:
+        """Mark the body as not being read."""
+        self.is_paused = True
+        self._read_s += monotonic() - self._resumed_at_s
 
     def read_s(self) -> float:
-        """Return for how long it could have come, and did not come to its end."""
-        if self.is_waiting:
+        """Return for how many seconds the body has been read, without its pauses."""
+        if self.is_paused:
             return self._read_s
-        return self._read_s + monotonic() - self._since_s
+        return self._read_s + monotonic() - self._resumed_at_s
 
 
 class IncomingBodies:
-    """Bounds what all bodies together hold.
+    """Bounds the bytes that all bodies hold together.
 
-    Where that is too much, they wait, unread, and go on as others are answered: first those of
-    the client that holds least. A body that is read for a while and still not there is cut off
-    then, first those of the client that holds most.
+    Beyond the bound, bodies are paused. They resume as other requests are answered, those of the
+    client with the fewest held bytes first. While bodies are paused, a body that has been read for
+    `SLOW_BODY_S` and is not complete is rejected, those of the client with the most held bytes
+    first.
     """
 
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
         self._held_bytes = 0
-        self._of_client: Counter[str] = Counter()
+        self._bytes_by_client: Counter[str] = Counter()
         self._bodies: set[LargeBody] = set()
-        self._waiting: dict[LargeBody, None] = {}
-        self._looks = False
+        self._paused: dict[LargeBody, None] = {}
+        self._is_check_planned = False
 
-    def hold(self, body: LargeBody, held_bytes: int) -> None:
-        """Note how much has come of a body; it may have to wait from now on."""
+    def update(self, body: LargeBody, held_bytes: int) -> None:
+        """Set the received bytes of a body; pause the body if all hold too much.
+
+        Args:
+            body: the body; the first call adds it.
+            held_bytes: all its received bytes.
+        """
         if body not in self._bodies:
             self._bodies.add(body)
             body.resume()
-        self._charge(body, held_bytes - body.held_bytes)
-        if self._held_bytes > self._most_bytes and not body.is_waiting:
-            body.wait()
-            self._waiting[body] = None
-            self._look_soon()
+        self._add_bytes(body, held_bytes - body.held_bytes)
+        if self._held_bytes > self._max_bytes and not body.is_paused:
+            body.pause()
+            self._paused[body] = None
+            self._plan_check()
 
     def complete(self, body: LargeBody) -> None:
-        """Note that all of it has come."""
+        """Mark a body as complete."""
         body.is_complete = True
-        self._go_on(body)
+        self._resume(body)
 
     def release(self, body: LargeBody) -> None:
-        """Forget a body that is answered, or gone."""
+        """Remove a body whose request is answered, or whose client has left."""
         if body in self._bodies:
             self._bodies.remove(body)
-            self._waiting.pop(body, None)
-            self._charge(body, -body.held_bytes)
-            self._let_in()
+            self._paused.pop(body, None)
+            self._add_bytes(body, -body.held_bytes)
+            self._resume_paused()
 
-    def _charge(self, body: LargeBody, more_bytes: int) -> None:
-        body.held_bytes += more_bytes
-        self._held_bytes += more_bytes
-        self._of_client[body.client] += more_bytes
-        if not self._of_client[body.client]:
-            del self._of_client[body.client]
+    def _add_bytes(self, body: LargeBody, added_bytes: int) -> None:
+        body.held_bytes += added_bytes
+        self._held_bytes += added_bytes
+        self._bytes_by_client[body.client] += added_bytes
+        if not self._bytes_by_client[body.client]:
+            del self._bytes_by_client[body.client]
 
-    def _look_soon(self) -> None:
-        if not self._looks:
-            self._looks = True
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+    def _plan_check(self) -> None:
+        if not self._is_check_planned:
+            self._is_check_planned = True
+            asyncio.get_running_loop().call_later(CHECK_EVERY_S, self._check)
 
-    def _look(self) -> None:
-        self._looks = False
-        if not self._waiting:
+    def _check(self) -> None:
+        self._is_check_planned = False
+        if not self._paused:
             return
-        self._look_soon()  # The next look comes even if this one fails.
-        self._cut_off_slow()
-        self._let_in()
+        self._plan_check()  # First, so that the next check runs even if this one fails.
+        self._reject_slow()
+        self._resume_paused()
 
-    def _let_in(self) -> None:
-        free = (self._most_bytes - self._held_bytes) // BUFFER_BYTES
-        if free <= 0 and not any(not body.is_waiting for body in self._bodies):
-            free = 1  # All wait for each other.
-        first = sorted(self._waiting, key=lambda body: self._of_client[body.client])
-        for body in first[: max(free, 0)]:
-            self._go_on(body)
+    def _resume_paused(self) -> None:
+        free_buffers = (self._max_bytes - self._held_bytes) // SOCKET_BUFFER_BYTES
+        if free_buffers <= 0 and all(body.is_paused for body in self._bodies):
+            free_buffers = 1  # Else all bodies would wait for each other.
+        candidates = sorted(self._paused, key=lambda body: self._bytes_by_client[body.client])
+        for body in candidates[: max(free_buffers, 0)]:
+            self._resume(body)
 
-    def _go_on(self, body: LargeBody) -> None:
-        if body.is_waiting:
-            self._waiting.pop(body, None)
+    def _resume(self, body: LargeBody) -> None:
+        if body.is_paused:
+            self._paused.pop(body, None)
             body.resume()
-            body.read_on()
+            body.resume_reading()
 
-    def _cut_off_slow(self) -> None:
+    def _reject_slow(self) -> None:
         slow = [
             body
             for body in self._bodies
-            if not (body.is_complete or body.is_waiting) and body.read_s() > SLOW_BODY_S
+            if not (body.is_complete or body.is_paused) and body.read_s() > SLOW_BODY_S
         ]
-        slow.sort(key=lambda body: (self._of_client[body.client], body.read_s()))
-        while slow and self._held_bytes > self._most_bytes:
+        slow.sort(key=lambda body: (self._bytes_by_client[body.client], body.read_s()))
+        while slow and self._held_bytes > self._max_bytes:
             body = slow.pop()
-            body.cut_off()
+            body.reject()
             self.release(body)
 
 
-class ParsingTurns:
-    """Lets bodies be parsed, as many at a time as memory allows, one client after the other."""
+class ParsingQueue:
+    """Admits complete bodies to parsing: as many as memory allows, round robin over clients."""
 
-    def __init__(self, most_bytes: int) -> None:
-        self._free_bytes = most_bytes
-        self._waiting: dict[str, deque[LargeBody]] = {}
+    def __init__(self, max_bytes: int) -> None:
+        self._free_bytes = max_bytes
+        self._pending: dict[str, deque[LargeBody]] = {}
 
-    def ask(self, body: LargeBody) -> None:
-        """Have a body that is complete parsed, at once or when it is its turn."""
-        self._waiting.setdefault(body.client, deque()).append(body)
-        self._let_in()
+    def enqueue(self, body: LargeBody) -> None:
+        """Have a complete body parsed, at once or when memory is free."""
+        self._pending.setdefault(body.client, deque()).append(body)
+        self._admit_pending()
 
     def release(self, body: LargeBody) -> None:
-        """Take back a body's turn, if it has one or waits for one."""
-        if body.has_turn:
-            body.has_turn = False
+        """Free the memory of an admitted body, or take a pending one out of the queue."""
+        if body.is_admitted:
+            body.is_admitted = False
             self._free_bytes += body.held_bytes
-        elif body in (waiting := self._waiting.get(body.client, deque())):
-            waiting.remove(body)
-            if not waiting:
-                del self._waiting[body.client]
-        self._let_in()
+        elif body in (pending := self._pending.get(body.client, deque())):
+            pending.remove(body)
+            if not pending:
+                del self._pending[body.client]
+        self._admit_pending()
 
-    def _let_in(self) -> None:
-        while self._waiting:
-            client, bodies = next(iter(self._waiting.items()))
+    def _admit_pending(self) -> None:
+        while self._pending:
+            client, bodies = next(iter(self._pending.items()))
             body = bodies[0]
             if body.held_bytes > self._free_bytes:
                 return
             bodies.popleft()
-            # The client's next one comes after those of all others.
-            del self._waiting[client]
+            # The client's next body comes after those of all other clients.
+            del self._pending[client]
             if bodies:
-                self._waiting[client] = bodies
+                self._pending[client] = bodies
             self._free_bytes -= body.held_bytes
-            body.has_turn = True
+            body.is_admitted = True
             body.parse()

@@ -1,7 +1,9 @@
-"""What the connections of a server share: how many there may be, and which one is served next.
+"""What the connections of a server share: their number, their buffers and their turns to be read.
 
-First a connection's client: what it does not take, and what it sends in vain (`Unsent`, `Watched`);
-then all connections (`Connections`, `Inlet`); last the server's settings (`ServerConfig`).
+First what bounds one connection: responses that its client does not read (`SendBuffers`), a paused
+connection (`PausedConnections`) and data that nobody needs (`MonitoredProtocol`). Then what bounds
+all of them (`ConnectionLimit`, `ReadScheduler`), the server's settings (`ServerConfig`) and the
+responses to requests that reach no route.
 """
 
 import asyncio
@@ -22,224 +24,230 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from api.http.bodies import IncomingBodies, ParsingTurns
+from api.http.bodies import IncomingBodies, ParsingQueue
 from api.http.limits import (
     CLOSE_CLIENTS_S,
-    INCOMING_BYTES,
-    INLET_PAUSE_S,
-    INLET_S,
+    FINAL_FLUSH_S,
     KEEP_ALIVE_S,
-    LAST_WORDS_S,
     LINGER_S,
     MAX_CONNECTIONS,
     MAX_DISCARDED_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
+    MAX_INCOMING_BYTES,
     MAX_MESSAGE_BYTES,
-    PARSED_BYTES,
+    MAX_PARSED_BYTES,
+    MAX_UNSENT_BYTES,
+    READ_BUDGET_S,
+    READ_PAUSE_S,
     RESERVED_DESCRIPTORS,
-    TAKE_S,
-    UNSENT_BYTES,
+    STALLED_CLIENT_S,
 )
 
-# A client as its connection sees it: data that it does not take, and data sent in vain.
-
 ABORT = "apphub.abort"
-"""Our extension of ASGI: how a response cuts off a client that does not even take its end."""
+"""Our extension of ASGI: how a response aborts the connection of a client that does not read."""
 
-LOOK_S = 1.0
-"""How often it is looked how much clients have taken."""
+CHECK_EVERY_S = 1.0
+"""How often connections are checked for progress."""
 
 
-@dataclass
-class _Waiting:
-    """What waits for a client.
+async def abort(scope: Scope, receive: Receive) -> None:
+    """Abort the client's connection, and wait until it is closed."""
+    scope["extensions"][ABORT]["abort"]()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
-    Attributes:
-        bytes: here.
-        untaken_bytes: what the system holds for it included.
-        since: when it was seen last that it had taken something.
+
+class SendBuffers:
+    """Bounds what is buffered for clients that do not read, in bytes and in time.
+
+    The connections are ordered by their last progress, the oldest first. A check moves those with
+    progress to the end, the one that took most last: what a client's kernel takes by itself, and
+    reports only later, is little.
     """
 
-    bytes: int
-    untaken_bytes: int
-    since: float
-
-
-class Unsent:
-    """What waits to be sent to clients that do not take it: not for ever, and not too much.
-
-    First comes who has been left for longest. A look moves to the end whom it sees to have
-    taken something, and last who took most: what a client's system takes by itself, and
-    tells of a while later, is little.
-    """
-
-    def __init__(self, most_bytes: int, take_s: float) -> None:
-        self._most_bytes = most_bytes
-        self._take_s = take_s
-        self._waiting: dict[asyncio.Transport, _Waiting] = {}
+    def __init__(self, max_bytes: int, stalled_s: float) -> None:
+        self._max_bytes = max_bytes
+        self._stalled_s = stalled_s
+        self._buffers: dict[asyncio.Transport, _SendBuffer] = {}
         self._bytes = 0
-        self._looks = False
+        self._is_check_planned = False
 
     def add(self, transport: asyncio.Transport) -> None:
-        """Note that more waits for a client than it takes at once."""
+        """Add a connection to which more is written than its client takes at once."""
         now = asyncio.get_running_loop().time()
         size = transport.get_write_buffer_size()
-        untaken_bytes = size + _queued_bytes(transport)
-        if self._bytes + size > self._most_bytes:
-            self._note_what_is_taken(now)
-        self._waiting[transport] = _Waiting(size, untaken_bytes, now)
+        unread_bytes = size + _queued_bytes(transport)
+        if self._bytes + size > self._max_bytes:
+            self._measure_progress(now)
+        self._buffers[transport] = _SendBuffer(size, unread_bytes, now)
         self._bytes += size
-        if self._bytes > self._most_bytes:
-            self._bound(now)
-        if not self._looks:
-            self._plan_look()
+        if self._bytes > self._max_bytes:
+            self._abort_stalled(now)
+        if not self._is_check_planned:
+            self._plan_check()
 
     def discard(self, transport: asyncio.Transport) -> None:
-        """Note that a client has taken nearly all, or is gone."""
-        waiting = self._waiting.pop(transport, None)
-        if waiting is not None:
-            self._bytes -= waiting.bytes
+        """Remove a connection whose client has read nearly all, or has left."""
+        buffer = self._buffers.pop(transport, None)
+        if buffer is not None:
+            self._bytes -= buffer.bytes
 
-    def _plan_look(self) -> None:
-        """Look in a while, if there is still somebody to look after."""
-        self._looks = bool(self._waiting)
-        if self._looks:
-            asyncio.get_running_loop().call_later(LOOK_S, self._look_again)
-
-    def _look_again(self) -> None:
-        # The next look comes even if this one fails.
-        self._plan_look()
-        self.look()
-
-    def look(self) -> None:
-        """Look who has taken something; cut off who takes nothing, if there is need or in time."""
+    def check(self) -> None:
+        """Measure progress; abort connections without any for too long, or beyond the bound."""
         now = asyncio.get_running_loop().time()
-        self._note_what_is_taken(now)
-        self._bound(now)
+        self._measure_progress(now)
+        self._abort_stalled(now)
 
-    def _bound(self, now: float) -> None:
-        for transport, waiting in list(self._waiting.items()):
-            waited_s = now - waiting.since
-            is_late = waited_s > self._take_s
-            # One answer that is larger by itself is in memory already, and may be taken.
-            is_too_much = self._bytes > self._most_bytes and len(self._waiting) > 1
-            if is_late or is_too_much:
+    def _plan_check(self) -> None:
+        self._is_check_planned = bool(self._buffers)
+        if self._is_check_planned:
+            asyncio.get_running_loop().call_later(CHECK_EVERY_S, self._run_planned_check)
+
+    def _run_planned_check(self) -> None:
+        self._plan_check()  # First, so that the next check runs even if this one fails.
+        self.check()
+
+    def _abort_stalled(self, now: float) -> None:
+        for transport, buffer in list(self._buffers.items()):
+            is_stalled = now - buffer.progress_at_s > self._stalled_s
+            # A single larger response is in memory already, so its client may read it.
+            is_beyond_bound = self._bytes > self._max_bytes and len(self._buffers) > 1
+            if is_stalled or is_beyond_bound:
                 self.discard(transport)
                 transport.abort()
 
-    def _note_what_is_taken(self, now: float) -> None:
+    def _measure_progress(self, now: float) -> None:
         self._bytes = 0
-        taken_bytes: dict[asyncio.Transport, int] = {}
-        for transport, waiting in self._waiting.items():
-            waiting.bytes = transport.get_write_buffer_size()
-            self._bytes += waiting.bytes
-            untaken_bytes = waiting.bytes + _queued_bytes(transport)
-            if untaken_bytes < waiting.untaken_bytes:
-                waiting.since = now
-                taken_bytes[transport] = waiting.untaken_bytes - untaken_bytes
-            waiting.untaken_bytes = untaken_bytes
-        for transport in sorted(taken_bytes, key=taken_bytes.__getitem__):
-            self._waiting[transport] = self._waiting.pop(transport)
+        read_bytes: dict[asyncio.Transport, int] = {}
+        for transport, buffer in self._buffers.items():
+            buffer.bytes = transport.get_write_buffer_size()
+            self._bytes += buffer.bytes
+            unread_bytes = buffer.bytes + _queued_bytes(transport)
+            if unread_bytes < buffer.unread_bytes:
+                buffer.progress_at_s = now
+                read_bytes[transport] = buffer.unread_bytes - unread_bytes
+            buffer.unread_bytes = unread_bytes
+        for transport in sorted(read_bytes, key=read_bytes.__getitem__):
+            self._buffers[transport] = self._buffers.pop(transport)
+
+
+@dataclass
+class _SendBuffer:
+    """What is buffered for one client.
+
+    Attributes:
+        bytes: in this process.
+        unread_bytes: in this process and in the kernel.
+        progress_at_s: when the last progress was measured, in the loop's time.
+    """
+
+    bytes: int
+    unread_bytes: int
+    progress_at_s: float
 
 
 def _queued_bytes(transport: asyncio.Transport) -> int:
-    """Return what the system holds for a client, where it tells: megabytes, if that is slow."""
+    """Return the bytes that the kernel buffers for a client; 0 where it cannot be queried.
+
+    For a slow client these are megabytes.
+    """
     if sys.platform != "linux":
         return 0
-    asked = transport.get_extra_info("socket")
-    answer = fcntl.ioctl(asked.fileno(), termios.TIOCOUTQ, bytes(4))
+    client_socket = transport.get_extra_info("socket")
+    answer = fcntl.ioctl(client_socket.fileno(), termios.TIOCOUTQ, bytes(4))
     return int.from_bytes(answer, sys.byteorder)
 
 
-class Paused:
-    """Connections that are not read from: by themselves, they do not tell that the client left."""
+class PausedConnections:
+    """Connections that are not read at present, and so do not report that their client left."""
 
     def __init__(self) -> None:
-        self._paused: set[asyncio.Transport] = set()
-        self._looks = False
+        self._transports: set[asyncio.Transport] = set()
+        self._is_check_planned = False
 
     def add(self, transport: asyncio.Transport) -> None:
-        """Stop reading, and look from now on whether the client is still there."""
+        """Pause reading, and check from now on whether the client has left."""
         transport.pause_reading()
-        self._paused.add(transport)
-        if not self._looks:
-            self._plan_look()
+        self._transports.add(transport)
+        if not self._is_check_planned:
+            self._plan_check()
 
     def discard(self, transport: asyncio.Transport) -> None:
-        """Forget a connection that is read again, or gone."""
-        self._paused.discard(transport)
+        """Remove a connection that is read again, or closed."""
+        self._transports.discard(transport)
 
-    def _plan_look(self) -> None:
-        self._looks = bool(self._paused)
-        if self._looks:
-            asyncio.get_running_loop().call_later(LOOK_S, self._look)
+    def _plan_check(self) -> None:
+        self._is_check_planned = bool(self._transports)
+        if self._is_check_planned:
+            asyncio.get_running_loop().call_later(CHECK_EVERY_S, self._check)
 
-    def _look(self) -> None:
-        # The next look comes even if this one fails.
-        self._plan_look()
-        for transport in list(self._paused):
-            if _has_left(transport):
-                self._paused.discard(transport)
+    def _check(self) -> None:
+        self._plan_check()  # First, so that the next check runs even if this one fails.
+        for transport in list(self._transports):
+            if _is_reset(transport):
+                self._transports.discard(transport)
                 transport.abort()
 
 
-_CLOSED = 7
-"""Linux's number of a connection that is over, TCP_CLOSE."""
+_TCP_CLOSE = 7
+"""Linux's number of the state of a connection that is over."""
 
 
-def _has_left(transport: asyncio.Transport) -> bool:
-    """Return whether the client has broken off the connection, where the system tells."""
+def _is_reset(transport: asyncio.Transport) -> bool:
+    """Return whether the client has reset the connection; False where it cannot be queried."""
     if not hasattr(socket, "TCP_INFO"):
         return False
-    asked = transport.get_extra_info("socket")
-    [state] = asked.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
-    return bool(state == _CLOSED)
+    client_socket = transport.get_extra_info("socket")
+    [state] = client_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)
+    return bool(state == _TCP_CLOSE)
 
 
-class Watched(HttpToolsProtocol):
-    """uvicorn's connection, whose client is watched: what it takes, and what it sends in vain.
+class MonitoredProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP connection, with bounds for unread responses and for discarded data.
 
     Attributes:
-        running: the request that is being answered.
-        discarded_bytes: what came and nobody wanted.
+        send_buffers: of all connections of the server.
+        paused_connections: of the server.
+        active_cycle: the request that is being answered; `cycle` is the one that arrives.
+        discarded_bytes: what arrived after the response and was discarded.
     """
 
-    unsent: Unsent
-    paused: Paused
-    running: RequestResponseCycle | None = None
+    send_buffers: SendBuffers
+    paused_connections: PausedConnections
+    active_cycle: RequestResponseCycle | None = None
     discarded_bytes = 0
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
-        self.unsent.discard(self.transport)
-        self.paused.discard(self.transport)
+        """Remove the connection from what is checked."""
+        self.send_buffers.discard(self.transport)
+        self.paused_connections.discard(self.transport)
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """Note that the client does not take what is sent as fast."""
+        """Begin to check whether the client reads its response."""
         super().pause_writing()
-        self.unsent.add(self.transport)
+        self.send_buffers.add(self.transport)
 
     def resume_writing(self) -> None:
-        """Note that the client has taken it."""
+        """End the checks: the client has read nearly all."""
         super().resume_writing()
-        self.unsent.discard(self.transport)
+        self.send_buffers.discard(self.transport)
 
-    def discard(self, more_bytes: int) -> None:
-        """Count what came and nobody wants; cut the client off that sends very much of it."""
-        self.discarded_bytes += more_bytes
+    def count_discarded(self, added_bytes: int) -> None:
+        """Count data that nobody needs; abort a connection with too much of it."""
+        self.discarded_bytes += added_bytes
         if self.discarded_bytes > MAX_DISCARDED_BYTES:
             self.transport.abort()
 
-    def tell_running(self) -> None:
-        """Tell the application that nobody waits for its answer any more."""
-        if self.running is not None:
-            self.running.disconnected = True
-            self.running.message_event.set()
+    def disconnect_active_cycle(self) -> None:
+        """Notify the application that nobody waits for its response any more."""
+        if self.active_cycle is not None:
+            self.active_cycle.disconnected = True
+            self.active_cycle.message_event.set()
 
-    def close_gently(self) -> None:
-        """Close our half, and discard what comes until the client closes its own."""
+    def close_gracefully(self) -> None:
+        """Close our half, and discard what arrives until the client closes its own."""
         if self.transport.is_closing():
             return
         self.transport.resume_reading()
@@ -247,91 +255,84 @@ class Watched(HttpToolsProtocol):
         self.loop.call_later(LINGER_S, self.transport.abort)
 
 
-async def abort(scope: Scope, receive: Receive) -> None:
-    """Cut the client off, and wait until that has happened."""
-    scope["extensions"][ABORT]["abort"]()
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-class Connections:
-    """How many there may be, and which of them wait for a request, the longest waiting first.
+class ConnectionLimit:
+    """Bounds the number of connections; idle ones make way for new ones, the longest idle first.
 
     Attributes:
-        most: how many there may be.
-        websockets: how many WebSockets there are.
+        max_connections: how many there may be.
+        websocket_count: how many WebSockets are open.
     """
 
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.websockets = 0
-        self._waiting: dict[asyncio.Protocol, asyncio.Transport] = {}
+    def __init__(self, max_connections: int) -> None:
+        self.max_connections = max_connections
+        self.websocket_count = 0
+        self._idle: dict[asyncio.Protocol, asyncio.Transport] = {}
 
-    def waits(self, one: asyncio.Protocol, transport: asyncio.Transport) -> None:
-        """Note that a connection waits for a request."""
-        self._waiting[one] = transport
+    def mark_idle(self, connection: asyncio.Protocol, transport: asyncio.Transport) -> None:
+        """Mark a connection that waits for a request."""
+        self._idle[connection] = transport
 
-    def is_busy(self, one: asyncio.Protocol) -> None:
-        """Note that a connection has a request, or is gone."""
-        self._waiting.pop(one, None)
+    def mark_busy(self, connection: asyncio.Protocol) -> None:
+        """Mark a connection that has a request, or is closed."""
+        self._idle.pop(connection, None)
 
-    def has_room(self, number: int) -> bool:
-        """Return whether there may be so many, if need be without the one that waits longest."""
-        if number <= self.most:
+    def admit(self, count: int) -> bool:
+        """Return whether `count` connections may be open; close the longest idle one if need be."""
+        if count <= self.max_connections:
             return True
-        longest = next(iter(self._waiting), None)
-        if longest is None:
+        longest_idle = next(iter(self._idle), None)
+        if longest_idle is None:
             return False
-        self._waiting.pop(longest).close()
+        self._idle.pop(longest_idle).close()
         return True
 
 
-class Sender(Protocol):
+class ReadScheduler:
+    """Reads one piece of each connection in turn, in a bounded share of the loop's time.
+
+    Tiny frames cost a thousand times as much as their bytes: without the bound, a few clients that
+    send nothing else would delay all others.
+    """
+
+    def __init__(self) -> None:
+        self._connections: deque[ScheduledConnection] = deque()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether any connection has data to read."""
+        return bool(self._connections)
+
+    def add(self, connection: "ScheduledConnection") -> None:
+        """Read a connection in turn, until it has no more data."""
+        if connection in self._connections:
+            return
+        if not self._connections:
+            connection.loop.call_soon(self._read)
+        self._connections.append(connection)
+
+    def _read(self) -> None:
+        deadline = perf_counter() + READ_BUDGET_S
+        while self._connections and perf_counter() < deadline:
+            connection = self._connections[0]
+            has_more = connection.read_piece()
+            self._connections.popleft()
+            if has_more:
+                self._connections.append(connection)
+        if self._connections:
+            self._connections[0].loop.call_later(READ_PAUSE_S, self._read)
+
+
+class ScheduledConnection(Protocol):
     """A connection whose client has sent more than was read."""
 
     loop: asyncio.AbstractEventLoop
 
     def read_piece(self) -> bool:
-        """Read a piece; return whether there is more to be read now."""
-
-
-class Inlet:
-    """Reads a piece of each connection in turn, and spends a bounded part of the loop's time on it.
-
-    Tiny frames cost a thousand times as much as their bytes: a few clients that send nothing else
-    would otherwise keep everybody waiting.
-    """
-
-    def __init__(self) -> None:
-        self._senders: deque[Sender] = deque()
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether anybody waits for its turn."""
-        return bool(self._senders)
-
-    def add(self, sender: Sender) -> None:
-        """Give a connection its turns, until it has no more to be read."""
-        if sender in self._senders:
-            return
-        if not self._senders:
-            sender.loop.call_soon(self._read)
-        self._senders.append(sender)
-
-    def _read(self) -> None:
-        until = perf_counter() + INLET_S
-        while self._senders and perf_counter() < until:
-            sender = self._senders[0]
-            has_more = sender.read_piece()
-            self._senders.popleft()
-            if has_more:
-                self._senders.append(sender)
-        if self._senders:
-            self._senders[0].loop.call_later(INLET_PAUSE_S, self._read)
+        """Read a piece; return whether there is more to read now."""
 
 
 class ServerConfig(uvicorn.Config):
-    """uvicorn's settings, and the connections that all protocols of a server share."""
+    """uvicorn's settings, and what all connections of a server share."""
 
     def __init__(
         self,
@@ -347,40 +348,40 @@ class ServerConfig(uvicorn.Config):
             http=http,
             ws=websockets,
             ws_max_size=MAX_MESSAGE_BYTES,
-            # A message goes to many clients, and would be compressed for each of them; what they
-            # send compressed might be a thousand times as long.
+            # A message goes to many clients, and would be compressed for each of them; a compressed
+            # message of a client might be a thousand times as long.
             ws_per_message_deflate=False,
             access_log=False,
             proxy_headers=bool(proxies),
             forwarded_allow_ips=list(proxies),
             log_config=None,
             timeout_keep_alive=KEEP_ALIVE_S,
-            # Before that, all are answered: `api.http.open_requests`.
-            timeout_graceful_shutdown=CLOSE_CLIENTS_S + LAST_WORDS_S,
+            # `api.http.open_requests` answers all requests before.
+            timeout_graceful_shutdown=CLOSE_CLIENTS_S + FINAL_FLUSH_S,
         )
-        self.limited = Connections(_most_connections())
-        self.incoming = IncomingBodies(INCOMING_BYTES)
-        self.parsing = ParsingTurns(PARSED_BYTES)
-        self.inlet = Inlet()
-        self.unsent = Unsent(UNSENT_BYTES, TAKE_S)
-        self.paused = Paused()
+        self.connection_limit = ConnectionLimit(_max_connections())
+        self.incoming_bodies = IncomingBodies(MAX_INCOMING_BYTES)
+        self.parsing_queue = ParsingQueue(MAX_PARSED_BYTES)
+        self.read_scheduler = ReadScheduler()
+        self.send_buffers = SendBuffers(MAX_UNSENT_BYTES, STALLED_CLIENT_S)
+        self.paused_connections = PausedConnections()
 
 
 def raise_descriptor_limit() -> None:
-    """Let this process have as many open files and sockets as the system allows it."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise this process's limit of open files and sockets to the hard limit."""
+    _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
-def _most_connections() -> int:
+def _max_connections() -> int:
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
     return min(MAX_CONNECTIONS, max(descriptors - RESERVED_DESCRIPTORS, descriptors // 2))
 
 
-def refusal(status: int, code: str, message: str) -> bytes:
-    """Return a whole answer that closes the connection, for requests that no route ever sees."""
+def closing_response(status: int, code: str, message: str) -> bytes:
+    """Return a whole HTTP response that closes the connection, for requests without a route."""
     body = orjson.dumps({"error": message, "code": code})
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
@@ -390,51 +391,59 @@ def refusal(status: int, code: str, message: str) -> bytes:
     return head.encode() + body
 
 
-TOO_MANY_CONNECTIONS = refusal(
-    503, "too_many_connections", "too many connections at the moment, ask again"
+TOO_MANY_CONNECTIONS = closing_response(
+    503, "too_many_connections", "too many connections at the moment, try again later"
 )
-HEAD_TOO_LARGE = refusal(
+HEAD_TOO_LARGE = closing_response(
     431,
     "head_too_large",
     f"the request's head has more than {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers",
 )
-LATE = refusal(408, "request_timeout", "the request came too slowly, or not to its end")
-SLOW = refusal(
+REQUEST_TIMEOUT = closing_response(
+    408, "request_timeout", "the request arrived too slowly or incompletely"
+)
+SLOW_BODY = closing_response(
     429,
     "too_many_requests",
-    "the body came slowly while others waited to send theirs: nothing was done, send it again",
+    "the body arrived slowly while other requests waited: nothing was done, send it again",
 )
-NO_HTTP = refusal(400, "invalid_http", "this is no HTTP/1.1 request")
+INVALID_HTTP = closing_response(400, "invalid_http", "this is not an HTTP/1.1 request")
 
 
 class Deadline:
-    """Something that must happen within a time from when it is waited for."""
+    """Calls a function unless it is canceled in time."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, after_s: float, late: Callable[[], None]
+        self, loop: asyncio.AbstractEventLoop, timeout_s: float, on_expiry: Callable[[], None]
     ) -> None:
-        """Call `late` once `after_s` seconds have passed since a start."""
+        """Create a deadline that is not running.
+
+        Args:
+            loop: the loop whose time counts.
+            timeout_s: how long after its start the deadline expires.
+            on_expiry: called when it does.
+        """
         self._loop = loop
-        self._after_s = after_s
-        self._late = late
+        self._timeout_s = timeout_s
+        self._on_expiry = on_expiry
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def runs(self) -> bool:
-        """Whether it is waited for."""
+    def is_running(self) -> bool:
+        """Whether the deadline was started, and has neither expired nor been canceled."""
         return self._timer is not None
 
     def start(self) -> None:
-        """Begin to wait, unless it is waited for already."""
+        """Start the deadline, unless it is running."""
         if self._timer is None:
-            self._timer = self._loop.call_later(self._after_s, self._pass)
+            self._timer = self._loop.call_later(self._timeout_s, self._expire)
 
     def cancel(self) -> None:
-        """Wait no longer."""
+        """Stop the deadline, if it is running."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _pass(self) -> None:
+    def _expire(self) -> None:
         self._timer = None
-        self._late()
+        self._on_expiry()

@@ -1,72 +1,73 @@
-"""What one client, and all of them together, may cost: `docs/operations.md` tells operators."""
+"""What one client, and all clients together, may cost; `docs/operations.md` describes the limits.
+
+Names end in the unit: `_S` are seconds.
+"""
 
 MAX_HEAD_BYTES = 65_536
-"""The first line and the headers of a request."""
+"""The request line and the headers of a request."""
 
 MAX_HEADERS = 128
 
 HEAD_S = 10.0
-"""How long a request's head may take, and how long a new connection may say nothing."""
+"""How long a request's head may take to arrive, and how long a new connection may be silent."""
 
 MAX_BODY_BYTES = 1_048_576
-"""Parameters are read with every list of runs; a megabyte is generous, and far from what hurts the
-log."""
+"""Parameters are read with every list of runs: a megabyte is generous and does not hurt the log."""
 
 BODY_S = 10.0
 MIN_BODY_BYTES = 163_840
-"""So much of a body must come in each so many seconds, or its rest."""
+"""In each `BODY_S`, at least `MIN_BODY_BYTES` of a body must arrive, or the rest of it."""
 
 SMALL_BODY_BYTES = 16_384
 
-INCOMING_BYTES = 16_777_216
-"""What larger bodies may hold together, from first byte to answer. Beyond, they wait."""
+MAX_INCOMING_BYTES = 16_777_216
+"""What larger bodies may hold together, from the first byte to the response. Beyond that they are
+paused."""
 
 SLOW_BODY_S = 2.0
-"""For how long a body may come while others wait. One that is not there then is cut off."""
+"""How long a body may be read while others are paused. An incomplete one is then rejected."""
 
-PARSED_BYTES = 8_388_608
-"""Larger bodies that may be parsed, or worked on, at a time: each is thirty times as big then."""
+MAX_PARSED_BYTES = 8_388_608
+"""Larger bodies that may be parsed, or handled, at a time: each is then thirty times as big."""
 
-UNSENT_BYTES = 67_108_864
-"""What may wait to be sent to clients that do not take it. Beyond, those that have taken nothing
-for the longest time are cut off."""
+MAX_UNSENT_BYTES = 67_108_864
+"""What responses may buffer for clients that do not read. Beyond that, the connections that have
+made no progress for the longest time are aborted."""
 
-TAKE_S = 20.0
-"""A client that takes nothing of its answer for so long is cut off."""
+STALLED_CLIENT_S = 20.0
+"""A connection whose client reads nothing of its response for this long is aborted."""
 
 KEEP_ALIVE_S = 5
-"""How long a connection waits for its next request."""
+"""How long a connection may be idle between requests."""
 
 MAX_DISCARDED_BYTES = 8_388_608
-"""What may still come of a body after its answer. Who goes on then is cut off."""
+"""What a client may still send of a body after its response. Beyond that it is aborted."""
 
 LINGER_S = 5.0
-"""How long a client that was refused may still send. Were it cut off at once, it might not see
-why."""
+"""How long a rejected client may still send. Were it aborted at once, it might not read why."""
 
 MAX_CONNECTIONS = 2_048
 
 MAX_WEBSOCKETS = MAX_CONNECTIONS * 3 // 4
-"""The rest is for requests, so that streams alone keep nobody from asking."""
+"""The rest is for requests, so that streams alone cannot keep clients from sending any."""
 
 MAX_MESSAGE_BYTES = 65_536
-"""The longest message that a client may send over a WebSocket; all that it has to say is `ping`."""
+"""The longest message that a client may send over a WebSocket; clients only need `ping`."""
 
-BUFFER_BYTES = 32_768
-"""What the system keeps of what a client has sent and we have not read; all of it is read at
-once."""
+SOCKET_BUFFER_BYTES = 32_768
+"""What the kernel buffers of what a client has sent and we have not read; it is read at once."""
 
-INLET_S = 0.004
-INLET_PAUSE_S = 0.016
-"""So long what clients send over WebSockets is read, and then not: at most a fifth of the loop's
-time."""
+READ_BUDGET_S = 0.004
+READ_PAUSE_S = 0.016
+"""WebSockets are read for `READ_BUDGET_S`, then not for `READ_PAUSE_S`: at most a fifth of the
+loop's time."""
 
 RESERVED_DESCRIPTORS = 256
-"""What the database's connections and files need beside clients."""
+"""Descriptors for the database's connections and files."""
 
 CLOSE_CLIENTS_S = 5
 """How long open requests and streams may take to end once the server stops."""
 
-LAST_WORDS_S = 2
-"""How long a stream's end may take to reach the client; one that reads nothing is cut off
-instead."""
+FINAL_FLUSH_S = 2
+"""How long the end of a stream may take to reach its client; a client that does not read is
+aborted."""

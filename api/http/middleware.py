@@ -1,7 +1,7 @@
-"""What happens to requests before routes: CORS, foreign hosts and odd paths.
+"""What happens to requests before they reach a route: CORS, unknown hosts, ambiguous paths.
 
-Pages of other origins: their browsers ask first, and learn what the page may do (`CrossOrigin`).
-Then requests that lead elsewhere than they seem to (`ForeignHosts`, `OddPaths`).
+`CrossOrigin` answers browsers on what pages of other origins may do. `AllowedHosts` and
+`LineFeedPaths` refuse requests that would lead elsewhere than they seem to.
 """
 
 from starlette.datastructures import Headers
@@ -15,39 +15,39 @@ from api.http.errors import failure
 
 ORIGIN_NOT_ALLOWED = "origin_not_allowed"
 
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+ALLOWED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
-EXPOSED = ("Allow", "Content-Disposition", "Retry-After")
-"""Headers of answers that scripts may read, beside the usual ones."""
+EXPOSED_HEADERS = ("Allow", "Content-Disposition", "Retry-After")
+"""Response headers that scripts may read, beside those that CORS always exposes."""
 
-ASK_AGAIN_S = 600
-"""How long a browser remembers what it was told."""
+PREFLIGHT_MAX_AGE_S = 600
+"""How long browsers cache the response to a preflight request."""
 
 
 class CrossOrigin(CORSMiddleware):
-    """Tells browsers which pages may use the API, and answers what they ask beforehand.
+    """Answers preflight requests, and adds CORS headers to responses.
 
-    It refuses nothing else: whom to refuse, the principals decide. What does not come from a page
-    passes at once, as launches by the thousand do.
+    It refuses nothing else: the principals decide which requests are refused. A request without an
+    `Origin`, as launches by the thousand are, passes at once.
     """
 
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         super().__init__(
             app,
             allow_origins=(ANY,) if origins.any else (),
-            allow_methods=METHODS,
+            allow_methods=ALLOWED_METHODS,
             allow_headers=(ANY,),
             allow_credentials=not origins.any,
             allow_private_network=True,
-            expose_headers=EXPOSED,
-            max_age=ASK_AGAIN_S,
+            expose_headers=EXPOSED_HEADERS,
+            max_age=PREFLIGHT_MAX_AGE_S,
         )
         self._origins = origins
 
     @override
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a question, or pass the request on and add to its answer."""
-        if scope["type"] == "http" and _is_from_a_page(scope):
+        """Answer a preflight request, or pass the request on and add headers to its response."""
+        if scope["type"] == "http" and any(name == b"origin" for name, _ in scope["headers"]):
             await super().__call__(scope, receive, send)
         else:
             await self.app(scope, receive, send)
@@ -58,18 +58,18 @@ class CrossOrigin(CORSMiddleware):
 
     @override
     def preflight_response(self, request_headers: Headers) -> Response:
-        answer = super().preflight_response(request_headers)
-        told = dict(answer.headers)
+        response = super().preflight_response(request_headers)
+        headers = dict(response.headers)
         for name in ("content-length", "content-type"):
-            del told[name]
-        if answer.status_code == 200:  # noqa: PLR2004 - what the framework says
-            return Response(status_code=204, headers=told)
+            del headers[name]
+        if response.status_code == 200:  # noqa: PLR2004 - Starlette's status for an allowed one
+            return Response(status_code=204, headers=headers)
         origin = request_headers["origin"]
         message = (
             f"pages from {origin} may not do this here:"
             f" let the operator give --cors-origin {origin}"
         )
-        return failure(403, ORIGIN_NOT_ALLOWED, message, told)
+        return failure(403, ORIGIN_NOT_ALLOWED, message, headers)
 
     @override
     async def simple_response(
@@ -81,19 +81,13 @@ class CrossOrigin(CORSMiddleware):
             await self.app(scope, receive, send)
 
 
-def _is_from_a_page(scope: Scope) -> bool:
-    return any(name == b"origin" for name, _ in scope["headers"])
-
-
 HOST_NOT_ALLOWED = "host_not_allowed"
 
-NOWHERE = "//"
 
-
-class ForeignHosts:
+class AllowedHosts:
     """Refuses requests whose `Host` is none of the API's names, over HTTP and WebSocket.
 
-    A request without any is answered: every browser sends one.
+    A request without a `Host` passes: every browser sends one.
     """
 
     def __init__(self, app: ASGIApp, hosts: Hosts) -> None:
@@ -107,26 +101,28 @@ class ForeignHosts:
             return
         for name, value in scope["headers"]:
             if name == b"host" and not self._hosts.accept(value.decode("latin-1")):
-                await _refuse(scope, receive, send)
+                await _refuse_host(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:
+async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "websocket":
-        # Before it is accepted: the handshake is answered 403.
+        # The WebSocket is not accepted yet, so the handshake is answered 403.
         await send({"type": "websocket.close", "code": 1008, "reason": HOST_NOT_ALLOWED})
         return
     message = (
         "the API is not called by this name: use its address,"
         " or let the operator give --allowed-host NAME"
     )
-    answer = failure(421, HOST_NOT_ALLOWED, message)
-    await answer(scope, receive, send)
+    await failure(421, HOST_NOT_ALLOWED, message)(scope, receive, send)
 
 
-class OddPaths:
-    """Lets a path that ends in a line feed lead nowhere, over HTTP and WebSocket.
+UNROUTABLE_PATH = "//"
+
+
+class LineFeedPaths:
+    """Makes a path that ends in a line feed match no route, over HTTP and WebSocket.
 
     The router's patterns end in `$`, which also matches before a last line feed:
     `/jobs/x/run%0A` would launch.
@@ -138,5 +134,5 @@ class OddPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on."""
         if scope["type"] != "lifespan" and scope["path"].endswith("\n"):
-            scope["path"] = NOWHERE
+            scope["path"] = UNROUTABLE_PATH
         await self._app(scope, receive, send)

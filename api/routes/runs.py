@@ -39,7 +39,7 @@ from api.http.dependencies import (
     storable,
 )
 from api.http.errors import NO_STORE, JsonAnswer, data, data_in_parts, page
-from api.http.limits import LAST_WORDS_S
+from api.http.limits import FINAL_FLUSH_S
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep, run_in
 from api.routes.events import Event
@@ -393,7 +393,7 @@ class _FollowedLog(StreamingResponse):
         if is_over:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(FINAL_FLUSH_S):
                 await send({"type": "http.response.body", "body": b""})
                 return
         await abort(scope, receive)

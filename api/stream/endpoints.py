@@ -22,7 +22,7 @@ from api.access import (
 )
 from api.http.connections import abort
 from api.http.dependencies import MayRead, refuse_unknown_names, service_of
-from api.http.limits import LAST_WORDS_S
+from api.http.limits import FINAL_FLUSH_S
 from api.shapes.base import failures
 from api.stream.frames import Frame, StreamRequest, ended, pong, stream_request
 from api.stream.hub import Arrival
@@ -74,7 +74,7 @@ class EventStream(Response):
             )
         last = b"" if stream.ended is None else ended(stream.ended).server_sent
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(FINAL_FLUSH_S):
                 await send(_chunk(last, more=False))
                 return
         await abort(scope, receive)
@@ -236,7 +236,7 @@ async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _E
 async def _close(websocket: WebSocket, code: int, reason: str) -> None:
     fitting = reason.encode()[:MAX_REASON_BYTES]
     with suppress(TimeoutError, _CLOSED):
-        async with asyncio.timeout(LAST_WORDS_S):
+        async with asyncio.timeout(FINAL_FLUSH_S):
             await websocket.close(code, fitting.decode(errors="ignore"))
 
 

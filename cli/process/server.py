@@ -18,7 +18,7 @@ from api.app import build_app
 from api.bootstrap.service import Service
 from api.bootstrap.settings import Settings
 from api.http.connections import raise_descriptor_limit
-from api.http.limits import CLOSE_CLIENTS_S, LAST_WORDS_S
+from api.http.limits import CLOSE_CLIENTS_S, FINAL_FLUSH_S
 from api.http.open_requests import OpenRequests
 from api.http.protocols import server_config
 from api.stream.sessions import Streams
@@ -41,7 +41,7 @@ class Server(uvicorn.Server):
         """Take the settings, and the application's open requests, if they may take long."""
         super().__init__(config)
         self._requests = requests or OpenRequests(asyncio.Event())
-        self._cutting_short: asyncio.Task[None] | None = None
+        self._interruption: asyncio.Task[None] | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -56,26 +56,26 @@ class Server(uvicorn.Server):
 
     def stop_now(self) -> None:
         """Stop at once."""
-        self._cut_short(after_s=0.0)
+        self._interrupt(after_s=0.0)
         self.force_exit = True
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Give requests `CLOSE_CLIENTS_S`; those that take longer are answered and canceled."""
-        self._cut_short(after_s=0.0 if self.force_exit else CLOSE_CLIENTS_S)
+        self._interrupt(after_s=0.0 if self.force_exit else CLOSE_CLIENTS_S)
         await super().shutdown(sockets)
-        if self.force_exit and self._cutting_short is not None:
-            await asyncio.wait([self._cutting_short], timeout=LAST_WORDS_S)
-        await end(self._cutting_short)
+        if self.force_exit and self._interruption is not None:
+            await asyncio.wait([self._interruption], timeout=FINAL_FLUSH_S)
+        await end(self._interruption)
 
-    def _cut_short(self, after_s: float) -> None:
-        if self._cutting_short is not None:
-            self._cutting_short.cancel()
-        self._cutting_short = start_once("cutting requests short", self._cut_short_after(after_s))
+    def _interrupt(self, after_s: float) -> None:
+        if self._interruption is not None:
+            self._interruption.cancel()
+        self._interruption = start_once("interrupting requests", self._interrupt_after(after_s))
 
-    async def _cut_short_after(self, wait_s: float) -> None:
+    async def _interrupt_after(self, wait_s: float) -> None:
         await asyncio.sleep(wait_s)
-        await self._requests.cut_short()
+        await self._requests.interrupt()
 
 
 def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = False) -> None:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import MutableMapping
 from typing import NamedTuple
 
-from api.http.limits import BUFFER_BYTES
+from api.http.limits import SOCKET_BUFFER_BYTES
 
 LISTENING_VARIABLE = "APPHUB_LISTENING_FD"
 """Names the descriptor of a listening socket that `up` hands to each API it starts.
@@ -38,7 +38,7 @@ def bind(host: str, port: int) -> socket.socket:
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Connections inherit this.
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
     try:
         listening.bind((host, port))
     except OSError as error:

@@ -11,7 +11,7 @@ import typer
 
 from api.bootstrap.handlers import handler_packages
 from api.embedded import EmbeddedPostgres
-from api.testing import prepare
+from api.testing import prepare_databases
 from cli.process.sockets import bind
 from cli.process.up import Supervisor
 from runtime.process import ClockShift
@@ -43,9 +43,9 @@ def serve_tests(
     except ValueError as error:
         typer.echo(f"apphub-jobs: {error}", err=True)
         raise typer.Exit(1) from None
-    server = EmbeddedPostgres(data_dir, makes_databases=True)
+    server = EmbeddedPostgres(data_dir, can_create_databases=True)
     try:
-        url = prepare(server.start())
+        url = prepare_databases(server.start())
         settings = {
             "APPHUB_DATA_DIR": str(data_dir),
             "APPHUB_DATABASE_URL": url,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from api.access import Hosts, is_loopback
-from api.http.middleware import ForeignHosts
+from api.http.middleware import AllowedHosts
 from api.http.protocols import server_config
 from cli.process.server import Server
 from cli.process.sockets import Address, bind
@@ -45,5 +45,5 @@ def _app(metrics: Metrics, host: str) -> Starlette:
 
     app = Starlette(routes=[Route("/metrics", scrape)])
     if is_loopback(host):
-        app.add_middleware(ForeignHosts, hosts=Hosts(host, ()))
+        app.add_middleware(AllowedHosts, hosts=Hosts(host, ()))
     return app

@@ -37,7 +37,7 @@ def server(directory: Path) -> Iterator[str]:
         yield given
         _left().join()
         return
-    embedded = EmbeddedPostgres(directory, makes_databases=True)
+    embedded = EmbeddedPostgres(directory, can_create_databases=True)
     try:
         url = embedded.start()
         _allow_what_tests_do(directory)

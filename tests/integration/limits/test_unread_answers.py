@@ -12,7 +12,7 @@ from typing import cast
 import pytest
 
 from api.http import connections
-from api.http.connections import Paused, Unsent
+from api.http.connections import PausedConnections, SendBuffers
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.processes import eventually
 from tests.support.wires.raw_sockets import raw_socket
@@ -30,7 +30,7 @@ HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def api(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[InProcessApi]:
-    monkeypatch.setattr(connections, "TAKE_S", 3.0)
+    monkeypatch.setattr(connections, "STALLED_CLIENT_S", 3.0)
     with in_process(database_url, tmp_path) as api:
         for number in range(JOBS):
             job = {
@@ -125,7 +125,7 @@ async def connected() -> AsyncIterator[tuple[Server, socket.socket]]:
 
 
 async def test_a_client_that_leaves_is_noticed_while_nothing_is_read_of_it() -> None:
-    paused = Paused()
+    paused = PausedConnections()
     async with connected() as (server, client):
         client.sendall(b"GET ")
         paused.add(server.transport)
@@ -135,35 +135,35 @@ async def test_a_client_that_leaves_is_noticed_while_nothing_is_read_of_it() -> 
 
 
 class FailsOnce(asyncio.Transport):
-    """A connection of a client that takes nothing; the first look at it fails."""
+    """A connection of a client that takes nothing; the first check of it fails."""
 
     def __init__(self, client: socket.socket) -> None:
         super().__init__({"socket": client})
         self.is_cut_off = asyncio.Event()
-        self._looks = 0
+        self._checks = 0
 
     def get_write_buffer_size(self) -> int:
-        self._looks += 1
-        if self._looks == 2:
-            raise OSError("a look that fails")
+        self._checks += 1
+        if self._checks == 2:
+            raise OSError("a check that fails")
         return 1
 
     def abort(self) -> None:
         self.is_cut_off.set()
 
 
-async def test_a_look_that_fails_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "LOOK_S", 0.05)
+async def test_a_check_that_fails_is_followed_by_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "CHECK_EVERY_S", 0.05)
     failed: list[object] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: failed.append(context["exception"]))
-    unsent = Unsent(most_bytes=10, take_s=0)
+    send_buffers = SendBuffers(max_bytes=10, stalled_s=0)
     async with connected() as (_, client):
         transport = FailsOnce(client)
-        unsent.add(transport)
+        send_buffers.add(transport)
         async with asyncio.timeout(20):
             await transport.is_cut_off.wait()
-    assert [str(error) for error in failed] == ["a look that fails"]
+    assert [str(error) for error in failed] == ["a check that fails"]
 
 
 @asynccontextmanager
@@ -189,36 +189,36 @@ async def _take(client: socket.socket, size: int) -> None:
     "first_takes_bytes",
     [
         pytest.param(0, id="nothing is taken of it"),
-        pytest.param(100_000, id="little is taken of it, seen at the same look"),
+        pytest.param(100_000, id="little is taken of it, seen at the same check"),
     ],
 )
 @pytest.mark.parametrize(
-    "is_looked_before",
+    "is_checked_before",
     [
-        pytest.param(True, id="looked before the last comes"),
-        pytest.param(False, id="looked as the last comes"),
+        pytest.param(True, id="checked before the last comes"),
+        pytest.param(False, id="checked as the last comes"),
     ],
 )
 async def test_of_too_much_that_waits_goes_what_has_been_left_for_longest(
-    first_takes_bytes: int, *, is_looked_before: bool, monkeypatch: pytest.MonkeyPatch
+    first_takes_bytes: int, *, is_checked_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connections, "LOOK_S", 600)  # All looks are the test's.
-    unsent = Unsent(most_bytes=5_500_000, take_s=600)
+    monkeypatch.setattr(connections, "CHECK_EVERY_S", 600)  # The test runs all checks.
+    send_buffers = SendBuffers(max_bytes=5_500_000, stalled_s=600)
     async with (
         paired() as (taking, takes),
         paired() as (first, takes_little),
         paired() as (last, _),
     ):
         taking.transport.write(bytes(1_900_000))
-        unsent.add(taking.transport)
+        send_buffers.add(taking.transport)
         first.transport.write(bytes(3_500_000))
-        unsent.add(first.transport)
+        send_buffers.add(first.transport)
         await _take(takes, 1_000_000)
         await _take(takes_little, first_takes_bytes)
-        if is_looked_before:
-            unsent.look()
+        if is_checked_before:
+            send_buffers.check()
         last.transport.write(bytes(3_500_000))
-        unsent.add(last.transport)
+        send_buffers.add(last.transport)
         await first.is_lost.wait()
         assert not taking.is_lost.is_set()
         assert not last.is_lost.is_set()

@@ -33,7 +33,7 @@ def limited(
     monkeypatch.setattr("api.stream.hub.MAX_BEHIND", 10)
     monkeypatch.setattr("api.stream.sessions.NEAR", 5)
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
-    monkeypatch.setattr("api.stream.endpoints.LAST_WORDS_S", 60)
+    monkeypatch.setattr("api.stream.endpoints.FINAL_FLUSH_S", 60)
     with in_process(database_url, tmp_path / "data") as api:
         yield api
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from api.http.protocols import HeadWithBody
+from api.http.protocols import CoalescingTransport
 
 HEAD = b"HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -29,7 +29,7 @@ class Noting(asyncio.Transport):
 
 def written(*pieces: bytes) -> list[bytes]:
     socket = Noting()
-    answer = HeadWithBody(socket)
+    answer = CoalescingTransport(socket)
     for piece in pieces:
         answer.write(piece)
     answer.close()
