@@ -73,10 +73,7 @@ rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches
 		tests/integration/rebuild/test_rebuild.py \
 		tests/integration/archive/test_archive_command.py::test_launches_go_on_meanwhile
 
-rebuild-bench-check: $(VENV)/.dev ## Run every benchmark once, at sizes whose figures say nothing
-	APPHUB_ALL_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/benchmarks
-
-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
+rebuild-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
 	$(BIN)/python -m benchmarks.rows.rebuild
 
 record-release: $(VENV)/.dev ## Record a release for later ones to be run beside: make record-release VERSION=0.1.0 COMMIT=a-commit
@@ -170,9 +167,6 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml
 	$(call install,requirements/dev.txt)
 	@touch $@ $(VENV)/.runtime
 
-$(VENV)/.bench-check: $(VENV)/.dev ## Run every benchmark once, at sizes whose figures say nothing
-	APPHUB_ALL_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/benchmarks
-
-bench: requirements/bench.txt pyproject.toml
+$(VENV)/.bench: requirements/bench.txt pyproject.toml
 	$(call install,requirements/bench.txt)
 	@touch $@
