@@ -193,10 +193,10 @@ class Locked(Protocol):
         """
 
     async def claimable_run_ids(self) -> list[UUID] | None:
-        """Return pending runs that the claimant may start now, the most urgent first.
+        """Decide which pending runs the claimant starts now, the most urgent first.
 
-        They are no more than it has slots for, and break no limit of concurrency. None: the
-        claimant has been declared dead, or there is none.
+        They are no more than it has slots for, and exceed no limit of concurrency, rate or
+        fairness. None: the claimant has been declared dead, or there is none.
         """
 
     async def overdue_run_ids(

@@ -134,7 +134,9 @@ class RunFollowers:
             return []
         follower = self._by_entry_point.get(entry_point)
         if follower is None:
-            message = "only the built-in jobs change the catalog; return none"
+            message = (
+                "runs of this entry point have no effects, for nothing follows them; return none"
+            )
             return [Issue("/effects", message, "maxItems", message)]
         return follower.effect_issues(effects)
 

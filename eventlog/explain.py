@@ -164,7 +164,8 @@ async def _around_now(connection: Connection, run: RunRow, quarantine: Quarantin
         at_capacity.discard(run["job_definition_id"])
         before = await runs_before_now(connection, candidate, now, at_capacity, quarantine)
     windows = RateWindowReader(now)
-    await windows.read(connection, [candidate, *before.runs])
+    in_groups = (one for group in before.groups.values() for queue in group.queues for one in queue)
+    await windows.read(connection, [candidate, *before.runs, *in_groups])
     return Surroundings(
         now=now,
         limits_of_job=limits,

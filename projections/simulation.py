@@ -4,8 +4,8 @@ First a value over time (`Steps`); then a job's recorded past (`History`); then 
 one moment, from which `select_candidates` decides as in a claim; then the history played again
 (`played`), and the capacity that workers had (`capacity_of`); last the answer.
 
-Pure functions over what was read of the log; nothing here does input or output. It may use the
-tables' folds, and only who asks what if uses it.
+Pure functions over what was read of the log; nothing here does input or output. Only the question
+what if uses this module.
 """
 
 from bisect import bisect_left, bisect_right, insort

@@ -116,7 +116,7 @@ class Attempts:
         self._tasks[run.id] = start_once(f"run {run.id}", self._execute(run))
 
     def renew(self, until: float) -> None:
-        """Extend the deadline of all attempts to this time of the monotonic clock."""
+        """Extend the lease of all attempts to this time of the monotonic clock."""
         self._lease_until = until
         self._executor.renew(until)
 

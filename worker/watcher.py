@@ -1,4 +1,4 @@
-"""Ends what no worker would: runs of dead workers, and runs past their start deadline.
+"""Recovers runs of dead workers, and expires runs past their start deadline.
 
 It also keeps the checkpoints of time travel up with the log, and archives what jobs keep no longer.
 Every worker and every API process has a watcher.
@@ -27,9 +27,9 @@ MAX_SHARING = 4
 """How many observers at most share a duty, each doing it less often."""
 
 MARGIN_S = 1.0
-"""Added to another worker's lease before it counts as dead. Its lease counts from before its beat
-was sent, and this from when the beat was seen here; so this is what the ending of its attempts may
-take at the very end."""
+"""Added to another worker's lease before it counts as dead. A worker's lease begins before it sends
+a beat, our count when we see it; so this is the time that its supervisors have, at worst, to kill
+its attempts."""
 
 
 class Watcher:

@@ -260,7 +260,7 @@ class Worker:
                 return
 
     async def _keep_lease(self) -> None:
-        """Beat several times a lease, and renew the attempts' own deadline.
+        """Beat several times a lease, and renew the lease of the attempts.
 
         Raises:
             LeaseLostError: the lease is over, or will be before another beat can get through.
@@ -453,7 +453,7 @@ class SlotPools:
             pool.work.wake()
 
     def renew(self, until: float) -> None:
-        """Extend the deadline of all attempts to this time of the monotonic clock."""
+        """Extend the lease of all attempts to this time of the monotonic clock."""
         for pool in self._pools:
             pool.attempts.renew(until)
 

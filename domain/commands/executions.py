@@ -278,7 +278,7 @@ def _allows(run: JobRun, act: Act, now: datetime) -> bool:
     try:
         act(run, now)
     except DomainError:
-        # Of something that this process has not seen, or rightly: the log's run will tell.
+        # Either this copy is outdated or the refusal is right: decide again on the run in the log.
         return False
     return True
 
@@ -300,7 +300,7 @@ def _by(worker_id: str) -> Origin:
     return Origin(actor=f"worker:{worker_id}")
 
 
-# `Sweeps` ends the runs that no worker would end.
+# `Sweeps` recovers runs of dead workers, and expires runs past their start deadline.
 
 SWEEP_LIMIT = 500
 """How many runs one recovery or expiry moves at a time, so that no append holds the lock for

@@ -610,7 +610,7 @@ class AttemptLost(ExecutionEvent):
 
 
 class HandedBack(ExecutionEvent):
-    """A stopping worker gave the run back: pending again, the attempt is not spent."""
+    """A worker that stops, or whose lease has expired, gave the run back, its attempt unspent."""
 
     TOPIC = "job_run.handed_back"
 

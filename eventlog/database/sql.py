@@ -11,6 +11,8 @@ APPEND_LOCK = 7_203_118_305_110_542_671
 it, too."""
 
 BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""No stronger level: its snapshot would be taken before the wait for the append lock, and what the
+holder of the lock commits would not be seen."""
 
 _CLOCK_S = "extract(epoch FROM clock_timestamp())::float8"
 

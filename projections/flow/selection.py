@@ -3,7 +3,7 @@
 `select_candidates` takes candidates in the queue's order and what is known of all limits
 (`LimitState`), and returns which of them start, or which limits must be read first (`Selection`).
 `refusals` says what keeps a single run from starting. Claims, explanations and `what-if` all call
-these, so they cannot disagree. docs/claims.md says what is guaranteed.
+these, so they share the rules. docs/claims.md says what is guaranteed.
 
 Where a job has a `fairnessKey`, the parameter's values are served round-robin (`RoundRobin`). The
 values are in a fixed cycle, in the order of their bytes. The next one is the first after the value
@@ -312,7 +312,7 @@ class _Tally:
         return self._by_job(run) is None
 
     def admit(self, run: Candidate) -> bool:
-        """Count a run whose job has capacity in, unless another limit keeps it."""
+        """Admit and count a run whose job has capacity, unless its key or rate refuses it."""
         if self._by_key(run) is not None or self._by_rate(run) is not None:
             return False
         self._of_job[run["job_definition_id"]] += 1

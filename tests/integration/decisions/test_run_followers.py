@@ -117,5 +117,5 @@ async def test_a_follower_judges_launches_and_effects_of_its_entry_points_alone(
         await relayed.executions.succeed(claim.run.id, claim.holder, None, Report(), effects)
     errors = query(relayed.url, "SELECT slug, error_message FROM job_runs ORDER BY slug DESC")
     assert [slug for slug, _ in errors] == ["second", "first"]
-    assert "only the built-in jobs change the catalog; return none" in errors[0][1]
+    assert "runs of this entry point have no effects" in errors[0][1]
     assert "/effects/0/kind" in errors[1][1]

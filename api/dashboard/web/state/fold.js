@@ -18,12 +18,19 @@ const KINDS = {
 	"bulk.updated": ["bulk", "bulk", "id"],
 };
 
+/** What holds personal values is forgotten when a person is erased: it is asked for anew, without them. */
+const ERASED = "subject.erased";
+const PERSONAL = ["runs", "schedules"];
+
 const MOVED = /^job\.run\.(pending|running|succeeded|failed|canceled|expired)$/;
 
 /**
  * @typedef {{position: number, counts: Record<string, number> | null, countedAt: number,
  *            recent: Record<string, Map<string, object>>}} World
  */
+
+/** @param {object} message @returns {boolean} whether values that are shown may have been erased */
+export const isErasure = (message) => message.type === ERASED;
 
 /** @returns {World} what is known before anything has been heard */
 export function nothing() {
@@ -55,6 +62,7 @@ export function fold(world, messages) {
 	const fresh = new Set();
 	for (const message of messages) {
 		if (counts && message.position > world.countedAt) count(counts, message);
+		if (isErasure(message)) for (const kind of PERSONAL) recent[kind] = new Map();
 		const known = KINDS[message.type];
 		if (!known) continue;
 		const [kind, field, name] = known;

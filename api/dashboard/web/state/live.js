@@ -3,7 +3,7 @@
 import { signal } from "@preact/signals";
 
 import { get, mayAsk, streamAddress, streamProtocols } from "./api.js";
-import { counted, fold, MOST_KEPT, nothing, recounted } from "./fold.js";
+import { counted, fold, isErasure, MOST_KEPT, nothing, recounted } from "./fold.js";
 import { ResumableStream } from "./stream.js";
 
 /** Messages are folded together for so long: then the page is drawn once. */
@@ -72,7 +72,7 @@ function flush() {
 	waiting = [];
 	timer = null;
 	world.value = fold(world.value, messages);
-	if (messages.length > MOST_KEPT) askAnewWhenCalm();
+	if (messages.length > MOST_KEPT || messages.some(isErasure)) askAnewWhenCalm();
 	head.value = Math.max(head.value, world.value.position);
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { counted, fold, MOST_KEPT, newest, nothing, recounted, statusBefore } from "../../../../../api/dashboard/web/state/fold.js";
+import { counted, fold, isErasure, MOST_KEPT, newest, nothing, recounted, statusBefore } from "../../../../../api/dashboard/web/state/fold.js";
 
 const NONE = { pending: 0, running: 0, succeeded: 0, failed: 0, canceled: 0, expired: 0 };
 const AT = "2026-11-26T08:00:00.000Z";
@@ -64,6 +64,15 @@ for (const [status, run, before] of [
 ]) {
   test(`before ${status} ${JSON.stringify(run)}: ${before}`, () => assert.equal(statusBefore(status, run, LATER), before));
 }
+
+test("what an erasure may have emptied is forgotten, and asked for anew", () => {
+  const erased = { type: "subject.erased", position: 12, data: { subject: {} } };
+  const before = fold(nothing(), told(11, "succeeded", { parameters: { email: "a@example.org" } }));
+  assert.equal(before.recent.runs.size, 1);
+  assert.equal(fold(before, [erased]).recent.runs.size, 0);
+  assert.ok(isErasure(erased));
+  assert.ok(!isErasure(told(13, "running")[0]));
+});
 
 test("a world is never changed, only followed by another", () => {
   const before = counted(nothing(), NONE, 1);
