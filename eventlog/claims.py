@@ -364,19 +364,19 @@ class ClaimReads:
 
 
 @dataclass(frozen=True)
-class Prospect:
+class NextDue:
     """When a worker with free slots can expect a run.
 
     Attributes:
         in_s: when a run may start, in seconds; 0 for now, None where none is planned.
-        is_crowded: whether due runs wait for others to end.
+        is_at_capacity: whether due runs wait for others to end.
     """
 
     in_s: float | None
-    is_crowded: bool
+    is_at_capacity: bool
 
 
-def next_due(queue: PendingQueue, now: str, startable: Sequence[Candidate]) -> Prospect:
+def next_due(queue: PendingQueue, now: str, startable: Sequence[Candidate]) -> NextDue:
     """Return when a run may start, as far as is known.
 
     Args:
@@ -384,13 +384,13 @@ def next_due(queue: PendingQueue, now: str, startable: Sequence[Candidate]) -> P
         now: the moment.
         startable: the runs in memory that may start now.
     """
-    is_crowded = bool(queue.due(now))
+    is_at_capacity = bool(queue.due(now))
     if startable or not queue.is_complete(now):
-        return Prospect(0.0, is_crowded)
+        return NextDue(0.0, is_at_capacity)
     next_at = queue.next_after(now)
     if next_at is None:
-        return Prospect(None, is_crowded)
-    return Prospect((from_iso(next_at) - from_iso(now)).total_seconds(), is_crowded)
+        return NextDue(None, is_at_capacity)
+    return NextDue((from_iso(next_at) - from_iso(now)).total_seconds(), is_at_capacity)
 
 
 def request_touched(trip: RoundTrip, queue: PendingQueue) -> Answer:

@@ -26,7 +26,7 @@ from eventlog.claims import (
     ClaimReads,
     FrontRead,
     LimitReader,
-    Prospect,
+    NextDue,
     TouchedRow,
     array_of_executed,
     as_json,
@@ -89,7 +89,7 @@ class Queue:
 
     async def look(
         self, connection: Connection, bypassed: Collection[UUID], offer: Offer | None = None
-    ) -> Prospect:
+    ) -> NextDue:
         """Return, without the lock, when a run may start: mostly by one statement.
 
         Args:

@@ -16,7 +16,7 @@ from domain.clock import from_iso, to_iso
 from domain.ports import Offer, Row
 from domain.quarantine import Quarantine
 from eventlog.archive.retention import SCAN_EVERY_S, Retainer
-from eventlog.claims import ANY_SHARED, Prospect, unoffered
+from eventlog.claims import ANY_SHARED, NextDue, unoffered
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Announcement, Listener
 from eventlog.history.run_changes import Checkpoints
@@ -93,7 +93,7 @@ class Work:
         """End the wait, or the next one."""
         self._signal.set()
 
-    async def look(self, offer: Offer | None = None) -> Prospect:
+    async def look(self, offer: Offer | None = None) -> NextDue:
         """Return when a run of this offer may start, estimated without the lock."""
         async with borrowed(self._pool) as connection:
             return await self._queue.look(connection, self._quarantine.ids, offer)

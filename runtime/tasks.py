@@ -1,9 +1,9 @@
 """Background tasks that run for as long as their process: none dies unseen, or for good.
 
-First the pauses between attempts (`BackOff`); then short tasks and how any task is ended for
-certain (`start_once`, `end`, `within`); then `Supervision`, which restarts tasks that die; last a
-bounded queue for memory (`Turns`). A task deals itself with what it can foresee, such as a database
-that is away; supervision is for what it did not expect.
+First the pauses between attempts (`BackOff`) and the two loops that bear expected errors (`repeat`,
+`retry`); then short tasks and how any task is ended for certain (`start_once`, `end`, `within`);
+then `Supervision`, which restarts tasks that die; last a bounded queue for memory (`Turns`). A task
+handles the errors that it expects, such as a database that is away; supervision is for the others.
 """
 
 import asyncio
@@ -13,8 +13,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from random import SystemRandom
 from time import monotonic
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 from weakref import WeakSet
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 # How long to wait before a failed action is tried again.
 
@@ -29,7 +33,7 @@ class BackOff:
     Attributes:
         first_s: the longest pause after the first failure.
         at_most_s: the longest pause of all.
-        forget_after_s: what ran well for so long begins with the first pause again.
+        forget_after_s: after running this long without a failure, the first pause applies again.
     """
 
     first_s: float = 0.1
@@ -37,10 +41,10 @@ class BackOff:
     forget_after_s: float = 30.0
 
     def pause_s(self, failures: int, random: Callable[[], float]) -> float:
-        """Return how long to wait after so many failures in a row.
+        """Return how long to wait after a number of failures in a row.
 
-        It lies between a half and the whole of what the doubling says, so that many processes that
-        fail for one reason do not come back all at once.
+        It lies between a half and the whole of the doubled pause, so that many processes that fail
+        for one reason do not come back all at once.
 
         Args:
             failures: at least 1.
@@ -51,20 +55,60 @@ class BackOff:
         return longest_s * (1 + random()) / 2
 
 
+# The two loops that bear expected errors: each error is a warning, and the loop continues.
+
+Errors = type[Exception] | tuple[type[Exception], ...]
+
+
+async def repeat(
+    step: Callable[[], Awaitable[float]], failure: str, expected: Errors, pause_s: float
+) -> NoReturn:
+    """Repeat a step for as long as the process runs.
+
+    Args:
+        step: returns the seconds until its next time.
+        failure: begins the warning about an expected error, such as `cannot read`.
+        expected: the errors after which the step is simply repeated; any other is raised.
+        pause_s: the seconds until the next time after an expected error.
+    """
+    while True:
+        next_s = pause_s
+        try:
+            next_s = await step()
+        except expected as error:
+            logger.warning("%s: %s", failure, error)
+        await asyncio.sleep(next_s)
+
+
+async def retry(
+    action: Callable[[], Awaitable[T]], failure: str, expected: Errors, pause_s: float
+) -> T:
+    """Try an action until it succeeds; return its result.
+
+    Args:
+        action: is called for each try.
+        failure: begins the warning about an expected error, such as `cannot read`.
+        expected: the errors after which it is tried again; any other is raised.
+        pause_s: the seconds between two tries.
+    """
+    while True:
+        try:
+            return await action()
+        except expected as error:
+            logger.warning("%s, trying again: %s", failure, error)
+            await asyncio.sleep(pause_s)
+
+
 # Short background tasks, and how any task is ended for certain. `Supervision` is for the tasks that
 # run for as long as their process.
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 CANCEL_AGAIN_S = 0.5
 
 _running: "set[asyncio.Task[Any]]" = set()
-"""The loop itself would let go of a task that nobody else holds, in the middle of its work."""
+"""Keeps tasks alive: the event loop has weak references only, and would drop one in mid-work."""
 
-_speaking: "WeakSet[asyncio.Task[Any]]" = WeakSet()
-"""Tasks whose failure is told without `end`."""
+_reported_elsewhere: "WeakSet[asyncio.Task[Any]]" = WeakSet()
+"""Tasks whose failure `end` does not log."""
 
 
 def start_once(name: str, coroutine: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
@@ -75,14 +119,14 @@ def start_once(name: str, coroutine: Coroutine[Any, Any, T]) -> "asyncio.Task[T]
     """
     task = asyncio.create_task(coroutine, name=name)
     _running.add(task)
-    speaks_for_itself(task)
-    task.add_done_callback(_note_end)
+    reports_itself(task)
+    task.add_done_callback(_on_end)
     return task
 
 
-def speaks_for_itself(task: "asyncio.Task[Any]") -> None:
-    """Have `end` say nothing of this task's failure, which is told elsewhere."""
-    _speaking.add(task)
+def reports_itself(task: "asyncio.Task[Any]") -> None:
+    """Do not log this task's failure in `end`: it is reported elsewhere."""
+    _reported_elsewhere.add(task)
 
 
 async def end(*tasks: "asyncio.Task[Any] | None") -> None:
@@ -98,7 +142,7 @@ async def end(*tasks: "asyncio.Task[Any] | None") -> None:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
     for task in ended:
-        if task not in _speaking:
+        if task not in _reported_elsewhere:
             _log_failure(task)
 
 
@@ -111,7 +155,7 @@ async def within(limit_s: float, name: str, coroutine: Coroutine[Any, Any, T]) -
         TimeoutError: it is not over; it is ended in the background.
     """
     task = asyncio.create_task(coroutine, name=name)
-    speaks_for_itself(task)
+    reports_itself(task)
     try:
         await asyncio.wait([task], timeout=limit_s)
     finally:
@@ -125,14 +169,14 @@ async def within(limit_s: float, name: str, coroutine: Coroutine[Any, Any, T]) -
 async def finished_in_thread(compute: Callable[[], T]) -> T:
     """Compute something in a thread, and return no sooner than it has ended, not even canceled.
 
-    A thread cannot be ended from outside, so whoever limits how many there are waits for it.
+    A thread cannot be ended from outside, so a limit on their number must wait for their end.
     """
     computing = asyncio.ensure_future(asyncio.to_thread(compute))
     try:
         return await asyncio.shield(computing)
     except asyncio.CancelledError:
         while not computing.done():
-            # Somebody may cancel again.
+            # This task may be cancelled again.
             with suppress(asyncio.CancelledError):
                 await asyncio.wait([computing])
         if not computing.cancelled():
@@ -152,7 +196,7 @@ async def until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]
     # A failure is the caller's: it may be no more than a client that went away.
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     for task in tasks:
-        speaks_for_itself(task)
+        reports_itself(task)
     try:
         ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -164,7 +208,7 @@ async def until_one_ends(*coroutines: Coroutine[Any, Any, object]) -> list[bool]
     return [task in ended for task in tasks]
 
 
-def _note_end(task: "asyncio.Task[Any]") -> None:
+def _on_end(task: "asyncio.Task[Any]") -> None:
     _running.discard(task)
     _log_failure(task)
 
@@ -182,14 +226,14 @@ Status = Literal["running", "backing off", "ended"]
 
 @dataclass(frozen=True)
 class TaskState:
-    """What is to be seen of a supervised task.
+    """The state of a supervised task, for metrics and readiness.
 
     Attributes:
         name: what it does.
         status: `backing off` while it waits to be started again.
         status_s: for how long it has been in that status.
-        deaths: how often it has died of what it did not expect, since the process began.
-        last_error: of what it died last; None if it never did.
+        deaths: how often it has died of an unexpected error since the process began.
+        last_error: the last of these errors; None if it never died.
     """
 
     name: str
@@ -200,7 +244,7 @@ class TaskState:
 
 
 class StrayCancelError(Exception):
-    """What a task waited for was cancelled, though nobody asked the task to end."""
+    """Something that a task awaited was cancelled, though the task itself was not."""
 
 
 class Supervised:
@@ -226,23 +270,23 @@ class Supervised:
         self._last_error: str | None = None
         self._finishing = asyncio.Event()
         self.task = asyncio.create_task(self._keep_running(), name=name)
-        speaks_for_itself(self.task)
+        reports_itself(self.task)
 
     @property
     def state(self) -> TaskState:
-        """Return what is to be seen of it now."""
+        """Its state now."""
         status_s = self._chance.clock() - self._since
         return TaskState(self.name, self._status, status_s, self.deaths, self._last_error)
 
     def finish(self) -> None:
-        """Let it come to its own end: it no longer waits to be started again, and dies for good."""
+        """Restart it no more: it ends when it returns or dies."""
         self._finishing.set()
 
     async def end(self) -> None:
-        """End it at once, whatever it does."""
+        """Cancel it, whatever it does, and wait for its end."""
         await end(self.task)
         # Also where it was cancelled before it began.
-        self._turn("ended")
+        self._enter("ended")
 
     async def _keep_running(self) -> None:
         try:
@@ -252,11 +296,11 @@ class Supervised:
                     return
                 await self._wait(pause_s)
         finally:
-            self._turn("ended")
+            self._enter("ended")
 
     async def _live(self) -> float | None:
-        """Run until it dies; return how long to wait then, None if it came to its own end."""
-        self._turn("running")
+        """Run until it dies; return the seconds until its restart, None if it returned."""
+        self._enter("running")
         try:
             await self._run_once()
         except self._outcomes:
@@ -281,7 +325,7 @@ class Supervised:
         except asyncio.CancelledError as error:
             if self.task.cancelling():
                 raise
-            raise StrayCancelError("what it waited for was cancelled by somebody else") from error
+            raise StrayCancelError("what it waited for was cancelled by another task") from error
 
     def _count_death(self, error: Exception) -> float:
         ran_s = self._chance.clock() - self._since
@@ -293,22 +337,22 @@ class Supervised:
         return self._back_off.pause_s(self._deaths_in_a_row, self._chance.random)
 
     async def _wait(self, pause_s: float) -> None:
-        self._turn("backing off")
+        self._enter("backing off")
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._finishing.wait()
 
-    def _turn(self, status: Status) -> None:
+    def _enter(self, status: Status) -> None:
         self._status = status
         self._since = self._chance.clock()
 
 
 @dataclass(frozen=True)
 class Chance:
-    """What pauses depend on.
+    """The clock and the randomness that pauses depend on.
 
     Attributes:
-        clock: returns seconds that only grow.
+        clock: returns the seconds of a monotonic clock.
         random: returns a number from 0 up to 1.
     """
 
@@ -335,11 +379,11 @@ class Supervision:
         It ends by returning, by an outcome, or by being ended.
 
         Args:
-            name: says what it does; only one task at a time may have it. The next one of this name
-                goes on with the count of deaths.
+            name: says what it does; only one task at a time may have it. A later one of this name
+                continues the count of deaths.
             run: is called for each start.
             back_off: how long to wait after a death.
-            outcomes: what it may raise on purpose: its task ends with that.
+            outcomes: the errors that it may raise on purpose: its task ends with them.
         """
         before = self._tasks.get(name)
         if before is not None and not before.task.done():
@@ -350,11 +394,11 @@ class Supervision:
         return task
 
     def states(self) -> list[TaskState]:
-        """Return what is to be seen of each task."""
+        """Return the state of each task."""
         return [task.state for task in self._tasks.values()]
 
 
-# Turns at work that takes much memory, and a bounded queue for them.
+# A bounded queue for work that takes much memory.
 
 
 class QueueFullError(Exception):
@@ -362,7 +406,7 @@ class QueueFullError(Exception):
 
 
 class Turns:
-    """Lets a few at a time, the others in the order in which they came."""
+    """Admits a few at a time, first come, first served."""
 
     def __init__(self, at_once: int, most_waiting: int) -> None:
         self._semaphore = asyncio.Semaphore(at_once)
@@ -371,10 +415,10 @@ class Turns:
 
     @asynccontextmanager
     async def taken(self, *, is_new: bool = True) -> AsyncIterator[None]:
-        """Wait for a turn, and have it meanwhile.
+        """Wait for a turn, and hold it inside the block.
 
         Args:
-            is_new: whether it may be refused; who has begun is to come to an end.
+            is_new: whether it may be refused; work that has begun must come to an end.
 
         Raises:
             QueueFullError: too many wait already.

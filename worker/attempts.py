@@ -23,7 +23,7 @@ from domain.jobs.run_events import AttemptFailure, Report, fitting
 from domain.json_values import InvalidJsonError, JsonObject
 from domain.ports import Offer
 from domain.workers import Isolation, Labels
-from runtime.tasks import end, start_once
+from runtime.tasks import end, repeat, start_once
 from worker.executors.port import Attempt, Executor, LeaseOverError, Outcome, Task
 from worker.logs.run_logs import LogKeeper, log_name
 from worker.outcomes import ClaimedRun
@@ -450,14 +450,12 @@ class Offering:
 
     async def keep_up(self, worker_id: str) -> None:
         """Announce changes of the offer, and read what no worker offers, again and again."""
-        while True:
-            pause_s = LOOK_EVERY_S
-            try:
-                await self._announce(worker_id)
-                pause_s = await self.look()
-            except AWAY as error:
-                logger.warning("cannot look for what no worker offers: %s", error)
-            await asyncio.sleep(pause_s)
+
+        async def step() -> float:
+            await self._announce(worker_id)
+            return await self.look()
+
+        await repeat(step, "cannot look for what no worker offers", AWAY, LOOK_EVERY_S)
 
     async def _announce(self, worker_id: str) -> None:
         """Announce the offer if it has changed since it was last announced successfully."""

@@ -8,7 +8,7 @@ from zlib import crc32
 from domain.commands.executions import Claims, Executions
 from domain.ports import Offer
 from worker.attempts import Attempts
-from worker.ports import News, Work
+from worker.ports import Notification, Work
 
 TURN_S = 0.005
 """How long a worker waits for each one before it: about as long as a claim takes."""
@@ -55,21 +55,21 @@ class Claiming:
         self._more_due = False
         self._is_at_capacity = False
 
-    async def wait(self, pause_s: float) -> News:
+    async def wait(self, pause_s: float) -> Notification:
         """Wait, but no longer than until a notification of runs that may start."""
         # The end of a run matters only to those whose runs wait for capacity.
         return await self._work.wait(pause_s, only_pending=not self._is_at_capacity)
 
-    async def claim(self, others: Collection[str], news: News) -> float:
+    async def claim(self, others: Collection[str], notification: Notification) -> float:
         """Claim for every free slot; return the seconds to wait without a notification.
 
         Args:
             others: ids of the other living workers.
-            news: what `wait` returned.
+            notification: what `wait` returned.
         """
         if not self._attempts.free:
             return self._poll_s
-        if not self._more_due and not await self._is_first(others, news):
+        if not self._more_due and not await self._is_first(others, notification):
             pause_s = await self._until_due_s()
             if pause_s > 0:
                 return pause_s
@@ -77,7 +77,9 @@ class Claiming:
         if not free:
             # The executor has lost slots meanwhile.
             return self._poll_s
-        claims = await self._executions.claim(self._worker_id, free, self._offer(), news.run_id)
+        claims = await self._executions.claim(
+            self._worker_id, free, self._offer(), notification.run_id
+        )
         self._more_due = claims.is_cut or len(claims) == free
         for claim in claims:
             self._attempts.start(claim)
@@ -96,17 +98,17 @@ class Claiming:
         await asyncio.sleep(AT_CAPACITY_PAUSE_S)
         return self._poll_s
 
-    async def _is_first(self, others: Collection[str], news: News) -> bool:
+    async def _is_first(self, others: Collection[str], notification: Notification) -> bool:
         """Return whether this worker is the first to claim; if not, let those before it claim."""
-        if not news.pending or self._looks_first():
+        if not notification.pending or self._looks_first():
             return False
         until = monotonic() + MAX_WAIT_FOR_TURN_S
-        while news.pending:
-            turn = turn_of(self._worker_id, others, news.position)
-            if news.pending > turn * self._attempts.free:
+        while notification.pending:
+            turn = turn_of(self._worker_id, others, notification.position)
+            if notification.pending > turn * self._attempts.free:
                 return True
             until = min(until, monotonic() + turn * TURN_S)
-            news = await self._work.wait(max(until - monotonic(), 0.0), only_pending=True)
+            notification = await self._work.wait(max(until - monotonic(), 0.0), only_pending=True)
         if monotonic() < until:
             # A slot was freed, or the worker is to stop: the next wait must end at once, too.
             self._work.wake()
@@ -114,12 +116,11 @@ class Claiming:
 
     async def _until_due_s(self) -> float:
         """Return the seconds in which no run may start, at most `poll_s`."""
-        prospect = await self._work.look(self._offer())
-        self._is_at_capacity = prospect.is_crowded
-        in_s = prospect.in_s
-        if in_s is None:
+        next_due = await self._work.look(self._offer())
+        self._is_at_capacity = next_due.is_at_capacity
+        if next_due.in_s is None:
             return self._poll_s
-        return min(max(in_s, 0.0), self._poll_s)
+        return min(max(next_due.in_s, 0.0), self._poll_s)
 
 
 def turn_of(worker_id: str, others: Collection[str], position: int) -> int:

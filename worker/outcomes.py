@@ -1,6 +1,5 @@
-"""From an attempt's outcome to the command that records it, tried until the log has an answer."""
+"""From an attempt's outcome to the command that records it, retried until the log answers."""
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -12,6 +11,7 @@ from domain.errors import StaleExecutionError
 from domain.jobs.run_events import AttemptFailure, FailureReason, Holder, Report
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
 from domain.run_followers import Effect
+from runtime.tasks import retry
 from worker.executors.port import Outcome
 from worker.logs.run_logs import logs_url
 from worker.ports import PASSING
@@ -40,9 +40,9 @@ _NOTHING = Report()
 
 
 class ClaimedRun:
-    """Tells the log what becomes of a run that a worker holds.
+    """Records in the log what happens to a run that a worker holds.
 
-    Each command is tried until the log has an answer; the fence may refuse it.
+    Each command is retried until the log answers; the fence may refuse it.
 
     Attributes:
         claim: what was claimed.
@@ -60,30 +60,25 @@ class ClaimedRun:
         """Return what a message of the attempt's process reports, normalised.
 
         Raises:
-            InvalidJsonError: it reports what is no JSON, or of the wrong kind.
+            InvalidJsonError: a part of it is no JSON, or of the wrong kind.
         """
-        metrics = _object(message.get("metrics"), "/metrics")
-        context = _object(message.get("context"), "/context")
-        told_url = message.get("logs_url") or message.get("logsUrl")
-        logs_url = _url(told_url)
-        if not logs_url:
-            logs_url = self._logs_url()
-        return Report(metrics, context, logs_url)
+        return Report(
+            _object_or_empty(message.get("metrics"), "/metrics"),
+            _object_or_empty(message.get("context"), "/context"),
+            _url(message.get("logs_url") or message.get("logsUrl")) or self._logs_url(),
+        )
 
     async def progress(self, report: Report) -> None:
         """Append what a handler reports while it runs."""
-        append = self._bound(self._executions.progress, report)
-        await self._persist("progress", append)
+        await self._record("progress", self._bound(self._executions.progress, report))
 
     async def hand_back(self) -> None:
         """Make the run pending again, its attempt unspent."""
-        hand_back = self._bound(self._executions.hand_back)
-        await self._persist("return", hand_back)
+        await self._record("return", self._bound(self._executions.hand_back))
 
     async def fail(self, failure: AttemptFailure, report: Report = _NOTHING) -> None:
         """End the attempt as failed."""
-        fail = self._bound(self._executions.fail, failure, report)
-        await self._persist("failure", fail)
+        await self._record("failure", self._bound(self._executions.fail, failure, report))
 
     async def end(self, outcome: Outcome) -> None:
         """Record how the attempt ended."""
@@ -91,11 +86,10 @@ class ClaimedRun:
             command = self._command(outcome)
         except InvalidJsonError as error:
             message = f"invalid result: {error.pointer}: {error.message}"
-            failure = AttemptFailure(message, "invalid_result")
             report = Report(logs_url=self._logs_url())
-            await self.fail(failure, report)
+            await self.fail(AttemptFailure(message, "invalid_result"), report)
             return
-        await self._persist("outcome", command)
+        await self._record("outcome", command)
 
     def _command(self, outcome: Outcome) -> _Command:
         executions = self._executions
@@ -114,25 +108,24 @@ class ClaimedRun:
                 failure = _raised(message)
                 report = _with_stack(report, message)
             case "exit" | "signal" | "out_of_memory" | "invalid" | "lost":
-                text = _text(message["message"])
-                failure = AttemptFailure(text, _REASONS[outcome.kind])
+                failure = AttemptFailure(_text(message["message"]), _REASONS[outcome.kind])
         return self._bound(executions.fail, failure, report)
 
     def _result_command(self, message: Mapping[str, Any], report: Report) -> _Command:
         executions = self._executions
         status = message["status"]
-        why = _text(message["error_message"] or f"the handler ended as {status}")
+        reason = _text(message["error_message"] or f"the handler ended as {status}")
         match status:
             case "succeeded":
                 result = normalise(message["result"], "/result")
                 effects = _effects(message["effects"])
                 return self._bound(executions.succeed, result, report, effects)
             case "canceled":
-                return self._bound(executions.confirm_cancel, why, report, by_handler=True)
+                return self._bound(executions.confirm_cancel, reason, report, by_handler=True)
             case "expired":
-                return self._bound(executions.expire, why, report)
+                return self._bound(executions.expire, reason, report)
             case "failed":
-                failure = AttemptFailure(why, "handler")
+                failure = AttemptFailure(reason, "handler")
             case _:
                 text = f"the handler returned the unknown status {status!r}"
                 failure = AttemptFailure(text, "invalid_result")
@@ -141,71 +134,56 @@ class ClaimedRun:
     def _bound(
         self,
         command: Callable[Concatenate[UUID, Holder, P], Awaitable[None]],
-        *given: P.args,
-        **named: P.kwargs,
+        *args: P.args,
+        **kwargs: P.kwargs,
     ) -> _Command:
-        """Return the command about this run, as its holder gives it."""
-        return partial(command, self.id, self._holder, *given, **named)
+        """Return a command about this run, on behalf of its holder."""
+        return partial(command, self.id, self._holder, *args, **kwargs)
 
-    async def _persist(self, what: str, command: _Command) -> None:
-        while True:
-            try:
-                await command()
-            except StaleExecutionError as error:
-                logger.warning("%s of run %s refused: %s", what, self.id, error)
-                return
-            except PASSING as error:
-                # A command that did get through before its answer was lost is refused as stale the
-                # second time.
-                logger.warning("%s of run %s must wait: %s", what, self.id, error)
-                await asyncio.sleep(RETRY_PAUSE_S)
-            else:
-                return
+    async def _record(self, kind: str, command: _Command) -> None:
+        try:
+            await retry(command, f"{kind} of run {self.id} must wait", PASSING, RETRY_PAUSE_S)
+        except StaleExecutionError as error:
+            # Also where a command did get through, but its answer was lost: the retry is refused.
+            logger.warning("%s of run %s refused: %s", kind, self.id, error)
 
     def _logs_url(self) -> str:
         return logs_url(str(self.id), self._attempt)
 
 
 def _raised(message: Mapping[str, Any]) -> AttemptFailure:
-    """Return the failure of an attempt whose handler raised something."""
-    text = _text(message["message"])
+    """Return the failure of an attempt whose handler raised an exception."""
     permanent = message["permanent"]
-    reason: FailureReason = "error"
-    if permanent:
-        reason = "permanent_error"
-    return AttemptFailure(text, reason, permanent, message["retryAfterMs"])
+    reason: FailureReason = "permanent_error" if permanent else "error"
+    return AttemptFailure(_text(message["message"]), reason, permanent, message["retryAfterMs"])
 
 
 def _with_stack(report: Report, message: Mapping[str, Any]) -> Report:
-    stack = _text(message["stack"])[-MAX_STACK:]  # Its end tells what was raised.
-    context = {**report.context, "stack": stack}
-    return Report(report.metrics, context, report.logs_url)
+    stack = _text(message["stack"])[-MAX_STACK:]  # Its end names the exception.
+    return Report(report.metrics, {**report.context, "stack": stack}, report.logs_url)
 
 
-def _effects(said: object) -> list[Effect]:
-    if said is None:
+def _effects(values: object) -> list[Effect]:
+    if values is None:
         return []
-    if not isinstance(said, list):
+    if not isinstance(values, list):
         raise InvalidJsonError("/effects", "must be a list")
-    return [_effect(one, f"/effects/{index}") for index, one in enumerate(said)]
+    return [_effect(value, f"/effects/{index}") for index, value in enumerate(values)]
 
 
-def _effect(said: object, pointer: str) -> Effect:
-    given = _given(said, pointer)
-    kind = given.get("kind")
+def _effect(value: object, pointer: str) -> Effect:
+    effect = _object(value, pointer)
+    kind = effect.get("kind")
     if not isinstance(kind, str):
         raise InvalidJsonError(pointer, "must have a kind, which is a text")
-    data = _given(given.get("data"), f"{pointer}/data")
-    return Effect(kind, data)
+    return Effect(kind, _object(effect.get("data"), f"{pointer}/data"))
+
+
+def _object_or_empty(value: object, pointer: str) -> JsonObject:
+    return {} if value is None else _object(value, pointer)
 
 
 def _object(value: object, pointer: str) -> JsonObject:
-    if value is None:
-        return {}
-    return _given(value, pointer)
-
-
-def _given(value: object, pointer: str) -> JsonObject:
     if not isinstance(value, Mapping):
         raise InvalidJsonError(pointer, "must be an object")
     return normalised_object(value, pointer)

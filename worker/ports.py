@@ -1,4 +1,4 @@
-"""What a worker needs of the outside, beside the domain's commands."""
+"""The ports of a worker: what it needs from outside beside the domain's commands."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -16,18 +16,18 @@ from domain.ports import Offer, Standing
 from domain.workers import Presence
 
 PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
-"""What the domain's commands and these ports raise, and another try may well find gone."""
+"""Errors of the domain's commands and of these ports that another try may well not meet."""
 
 AWAY = (*PASSING, TimeoutError)
-"""What a database that is away for a while raises through the ports."""
+"""The errors that a database which is away for a while causes in the ports."""
 
 
 class Beat(Protocol):
-    """How far another worker's sequence has come."""
+    """The last heartbeat of another worker."""
 
     @property
     def worker_id(self) -> str:
-        """Whose it is."""
+        """The id of its session."""
 
     @property
     def sequence(self) -> int:
@@ -35,28 +35,28 @@ class Beat(Protocol):
 
     @property
     def lease_ms(self) -> int:
-        """For how long the sequence may stand still."""
+        """How long the sequence may stand still until the worker counts as dead."""
 
 
 class Heartbeats(Protocol):
     """The workers' table."""
 
     async def register(self, worker_id: str, presence: Presence) -> None:
-        """Announce a worker under an id that nobody had before."""
+        """Register a session under an id that was never used before."""
 
     async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
-        """Say that a worker offers other entry points from now on."""
+        """Replace the entry points that a worker offers."""
 
     async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
-        """Move the worker's sequence on; return what others have made of it meanwhile.
+        """Advance the worker's sequence; return whether it still counts as alive, or is drained.
 
         Args:
-            worker_id: which one.
-            slots: how many it has now, if that can have changed.
+            worker_id: the session's.
+            slots: the number it has now, if that can have changed.
         """
 
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
-        """Note that a worker lives no more: it stopped in good order, or its lease is over."""
+        """Record that a session is over: it stopped in good order, or its lease expired."""
 
     async def any_orphaned(self) -> bool:
         """Return whether any run is held by a worker that does not live."""
@@ -65,50 +65,50 @@ class Heartbeats(Protocol):
         """Return every worker that has not been declared dead."""
 
 
-class News(Protocol):
-    """What was told of runs that have come to wait."""
+class Notification(Protocol):
+    """A notification of runs that became pending."""
 
     @property
     def pending(self) -> int:
-        """How many there are."""
+        """The number of these runs."""
 
     @property
     def position(self) -> int:
-        """Of the log, of which it was told last."""
+        """The last position of the log that was announced."""
 
     @property
     def run_id(self) -> UUID | None:
-        """Which run, where it is one."""
+        """The run's id, if it is one run."""
 
 
-class Prospect(Protocol):
-    """What a worker with free slots has to expect."""
+class NextDue(Protocol):
+    """When a worker with free slots may start a run."""
 
     @property
     def in_s(self) -> float | None:
-        """When a run may start; 0 for now, None where none is planned."""
+        """The seconds until a run may start; 0 for now, None where none is planned."""
 
     @property
-    def is_crowded(self) -> bool:
+    def is_at_capacity(self) -> bool:
         """Whether due runs wait for others to end."""
 
 
 class Work(Protocol):
-    """What is there to do."""
+    """The runs that wait, and other work that is due."""
 
-    async def wait(self, timeout_s: float, *, only_pending: bool = False) -> News:
-        """Wait for news, or for `wake`, but no longer than this.
+    async def wait(self, timeout_s: float, *, only_pending: bool = False) -> Notification:
+        """Wait for a notification, or for `wake`.
 
         Args:
-            timeout_s: how long.
-            only_pending: whether to sleep through news of anything but pending runs.
+            timeout_s: how long at most.
+            only_pending: whether to sleep through notifications of anything but pending runs.
         """
 
     def wake(self) -> None:
         """End the wait, or the next one."""
 
-    async def look(self, offer: Offer) -> Prospect:
-        """Return when a run of this offer may start, as far as can be told without the lock."""
+    async def look(self, offer: Offer) -> NextDue:
+        """Return when a run of this offer may start, as far as is visible without the lock."""
 
     async def any_shared(self) -> bool:
         """Return whether there is a job whose attempts share processes."""
@@ -120,54 +120,58 @@ class Work(Protocol):
         """Return whether a run has not started by its deadline."""
 
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
-        """Return the worker's running runs that somebody asked to cancel."""
+        """Return the worker's running runs whose cancel was requested."""
 
     async def keep_checkpoints(self) -> None:
-        """Do the next step, if there is one, of what makes questions about the past cheap."""
+        """Do the next step of writing checkpoints, which make reading the past cheap, if any."""
 
     async def keep_archives(self) -> float:
-        """Archive ended runs that jobs keep no longer; return after how many seconds to go on."""
+        """Archive ended runs past their retention; return the seconds until the next time."""
 
 
 class OpenOperations(Protocol):
-    """Which bulk operations are to be gone on with."""
+    """The bulk operations that are not finished."""
 
     async def open_ones(self, limit: int) -> dict[UUID, int]:
-        """Return operations that are not over, the oldest first, with the version of each."""
+        """Return the versions of unfinished operations by id, the oldest first."""
 
 
 class Ticks(Protocol):
-    """What schedules have to be looked at."""
+    """The schedules whose ticks are due, or will be."""
 
     async def due(self, now: datetime, limit: int) -> list[UUID]:
-        """Return schedules, the longest due first, of which a tick is to be decided by now."""
+        """Return schedules with a tick due by now, the longest due first."""
 
     async def awaiting(self, limit: int) -> list[UUID]:
-        """Return schedules for which it matters that a run of theirs has ended."""
+        """Return schedules that wait for one of their runs to end."""
 
     async def decided_ahead(
         self, now: datetime, after: UUID, limit: int, *, whole: bool
     ) -> list[UUID]:
-        """Return schedules, by id after one, that decided ticks which are still to come.
+        """Return schedules that have decided ticks of the future, as when a clock was set back.
 
-        That is so where the clock was set back. Unless `whole`, those are left out that know it.
+        Args:
+            now: the moment.
+            after: the id behind which to begin; schedules come in the order of their ids.
+            limit: the number of schedules at most.
+            whole: whether to return also those that go by the clock as it was set back already.
         """
 
     async def next_at(self, now: datetime) -> datetime | None:
-        """Return when the first tick fires after now; None where none is known."""
+        """Return the time of the first tick after now; None if there is none."""
 
     async def crowded_at(self, now: datetime, until: datetime, least: int) -> datetime | None:
-        """Return the first moment after now, and until then, at which so many ticks fire."""
+        """Return the first moment after now, up to `until`, with at least `least` ticks."""
 
     async def workers(self) -> int:
-        """Return how many live: about as many processes look at the clock."""
+        """Return the number of living workers: about as many processes decide ticks."""
 
     async def still_due(self, now: datetime, ids: Sequence[UUID]) -> list[UUID]:
-        """Return those of these schedules of which a tick is to be decided by now."""
+        """Return those of these schedules that have a tick due by now."""
 
 
 class FailureSearch(Protocol):
-    """Where attempts that ended badly are found."""
+    """Failed attempts in the log."""
 
     async def after(self, position: int) -> Findings:
         """Search the next part of the log after a position."""

@@ -4,7 +4,6 @@ It also keeps the checkpoints of time travel up with the log, and archives what 
 Every worker and every API process has a watcher.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from time import monotonic
 from zlib import crc32
 
 from domain.commands.executions import Sweeps
-from runtime.tasks import Supervised, Supervision
+from runtime.tasks import Supervised, Supervision, repeat
 from worker.ports import PASSING, Beat, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
@@ -59,7 +58,9 @@ class Watcher:
             "archives": self._work.keep_archives,
         }
         for name, duty in duties.items():
-            self._tasks.append(supervision.start(name, partial(_repeat, name, duty)))
+            failure = f"cannot look after {name} at the moment"
+            run = partial(repeat, duty, failure, PASSING, WATCH_EVERY_S)
+            self._tasks.append(supervision.start(name, run))
 
     async def stop(self) -> None:
         """Stop watching."""
@@ -123,14 +124,3 @@ class _LastBeat:
 
     sequence: int
     seen_at: float
-
-
-async def _repeat(name: str, duty: Duty) -> None:
-    """Repeat a duty after the pause that it returns; if the database is away, try again."""
-    while True:
-        pause_s = WATCH_EVERY_S
-        try:
-            pause_s = await duty()
-        except PASSING as error:
-            logger.warning("cannot look after %s at the moment: %s", name, error)
-        await asyncio.sleep(pause_s)

@@ -31,7 +31,7 @@ from domain.commands.executions import Executions, Sweeps
 from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
 from domain.workers import Isolation, Labels, Presence
-from runtime.tasks import BackOff, Supervised, Supervision, within
+from runtime.tasks import BackOff, Supervised, Supervision, repeat, within
 from worker.attempts import LOOK_EVERY_S, Attempts, AttemptSettings, Offering
 from worker.claiming import Claiming
 from worker.executors.port import Executor
@@ -404,10 +404,10 @@ class SlotPool:
             self.poll_s,
             looks_first,
         )
-        news = await claiming.wait(0.0)
+        notification = await claiming.wait(0.0)
         while not session.is_ending:
             try:
-                pause_s = await claiming.claim(session.others, news)
+                pause_s = await claiming.claim(session.others, notification)
             except (WorkerBuriedError, OutcomeUnknownError) as error:
                 # Runs may have been claimed that this process does not know of: only the end of the
                 # session frees them.
@@ -415,7 +415,7 @@ class SlotPool:
             except AWAY as error:
                 logger.warning("cannot claim at the moment: %s", error)
                 pause_s = self.poll_s
-            news = await claiming.wait(pause_s)
+            notification = await claiming.wait(pause_s)
 
 
 class SlotPools:
@@ -465,13 +465,13 @@ class SlotPools:
     async def poll_cancels(self, worker_id: str, grace_s: float) -> None:
         """Read requested cancels again and again, whether or not there was a notification."""
         first, *_ = self._pools
-        while True:
+
+        async def step() -> float:
             if self.any_running:
-                try:
-                    self.cancel(await first.work.cancel_requested(worker_id), grace_s)
-                except AWAY as error:
-                    logger.warning("cannot look for cancels: %s", error)
-            await asyncio.sleep(first.poll_s)
+                self.cancel(await first.work.cancel_requested(worker_id), grace_s)
+            return first.poll_s
+
+        await repeat(step, "cannot look for cancels", AWAY, first.poll_s)
 
     def hand_back(self) -> None:
         """Kill all attempts, also those about to start; their runs become pending again."""

@@ -39,7 +39,7 @@ from eventlog.workers import Heartbeats
 from projections.rows import Connection
 from runtime.metrics import Metrics
 from runtime.tasks import Supervision, Turns
-from worker.followers import BulkWorker, Noter, Ticker
+from worker.followers import BulkWorker, FailureGrouper, Ticker
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
@@ -201,16 +201,16 @@ def _followers(
     pool: AsyncConnectionPool[Connection],
     files: LogFiles,
     continuity: Continuity,
-) -> tuple[Ticker, Noter, BulkWorker]:
+) -> tuple[Ticker, FailureGrouper, BulkWorker]:
     """Return the background followers of the log, not yet started."""
     ticks = Ticks(pool, jobs.quarantine)
     ticker = Ticker(schedules, ticks, jobs.clock, jobs.random)
     continuity.on_doubt(ticker.forget)
-    noter = Noter(Failures(jobs), FailureSearch(pool, files))
-    continuity.on_doubt(noter.forget)
+    grouper = FailureGrouper(Failures(jobs), FailureSearch(pool, files))
+    continuity.on_doubt(grouper.forget)
     steps = BulkSteps(jobs, Selected(pool, files))
     bulk_worker = BulkWorker(steps, OpenOperations(pool, jobs.quarantine))
-    return ticker, noter, bulk_worker
+    return ticker, grouper, bulk_worker
 
 
 def _register_metrics(

@@ -16,7 +16,7 @@ from api.stream.frames import Delivery, Frame, Selection, encode
 from domain.errors import LogUnavailableError
 from eventlog.database.listener import Listener
 from eventlog.history.reader import CHUNK, Reader, Replay, Step
-from runtime.tasks import Supervised, Supervision
+from runtime.tasks import Supervised, Supervision, retry
 
 MAX_BEHIND = 1_000
 """Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has
@@ -314,9 +314,4 @@ class Hub:
 
 async def retry_until_available(read: Callable[[], Awaitable[T]]) -> T:
     """Repeat a read until the log is available."""
-    while True:
-        try:
-            return await read()
-        except LogUnavailableError as error:
-            logger.warning("cannot read the log, trying again: %s", error)
-            await asyncio.sleep(RETRY_PAUSE_S)
+    return await retry(read, "cannot read the log", LogUnavailableError, RETRY_PAUSE_S)

@@ -17,7 +17,7 @@ from eventlog.database.connection import borrowed
 from eventlog.database.sql import CHANNEL, NOW, PENDING
 from projections.rows import Connection, read_value
 from runtime.process import ClockShift
-from runtime.tasks import Supervised, Supervision
+from runtime.tasks import Supervised, Supervision, repeat
 
 logger = logging.getLogger(__name__)
 
@@ -78,14 +78,13 @@ class DatabaseClock:
         return is_set_back
 
     async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(SYNC_EVERY_S)
-            try:
-                await self.sync()
-            except LogUnavailableError as error:
-                logger.warning(
-                    "cannot read the database's clock, continuing with the last offset: %s", error
-                )
+        async def step() -> float:
+            await self.sync()
+            return SYNC_EVERY_S
+
+        failure = "cannot read the database's clock, continuing with the last offset"
+        await asyncio.sleep(SYNC_EVERY_S)
+        await repeat(step, failure, LogUnavailableError, SYNC_EVERY_S)
 
 
 # For tests: a database whose clock can be moved, and the clock of processes that use it.

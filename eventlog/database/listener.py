@@ -12,7 +12,7 @@ import psycopg
 from eventlog.database.connection import Database
 from eventlog.database.sql import CHANNEL, PENDING
 from projections.rows import Connection
-from runtime.tasks import Supervised, Supervision
+from runtime.tasks import Supervised, Supervision, retry
 
 logger = logging.getLogger(__name__)
 
@@ -115,13 +115,10 @@ class Listener:
             await self._task.end()
 
     async def _run(self) -> None:
+        connect = self._database.connect
+        failure = "cannot listen to the log"
         while True:
-            try:
-                connection = await self._database.connect()
-            except psycopg.Error as error:
-                logger.warning("cannot listen to the log, trying again: %s", error)
-                await asyncio.sleep(RECONNECT_PAUSE_S)
-                continue
+            connection = await retry(connect, failure, psycopg.Error, RECONNECT_PAUSE_S)
             try:
                 await self._listen(connection)
             except psycopg.Error as error:

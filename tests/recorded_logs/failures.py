@@ -15,13 +15,13 @@ from domain.failures.group import (
 from domain.identifiers import FAILURE_WATCH_ID, definition_id
 from eventlog.failures import FailureSearch
 from tests.support.logs import TESTER, Parts
-from worker.followers import Noter
+from worker.followers import FailureGrouper
 
 
 async def failures(part: Parts) -> None:
     """Note what has failed, and say something of it; and let a group live in the past."""
-    noter = Noter(Failures(part.jobs), FailureSearch(part.pool, part.files))
-    while await noter.look():
+    grouper = FailureGrouper(Failures(part.jobs), FailureSearch(part.pool, part.files))
+    while await grouper.look():
         pass
     watch = await part.jobs.find(FailureWatch, FAILURE_WATCH_ID)
     assert watch is not None

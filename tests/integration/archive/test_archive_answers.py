@@ -38,7 +38,7 @@ from tests.support.logs import TESTER, Parts, parts, query, registered
 from tests.support.sample_logs.archives import archive_now, files_in
 from tests.support.sample_logs.histories import SLUGS, make_history
 from tests.support.sample_logs.seals import SealedLog
-from worker.followers import Noter
+from worker.followers import FailureGrouper
 
 STEPS = int(os.environ.get("APPHUB_ARCHIVE_STEPS", "400"))
 
@@ -50,8 +50,8 @@ GROUPS = ("open", "resolved", "ignored")
 
 async def note_failures(part: Parts) -> None:
     """Let the log tell what has failed, by groups."""
-    noter = Noter(Failures(part.jobs), FailureSearch(part.pool, part.files))
-    while await noter.look():
+    grouper = FailureGrouper(Failures(part.jobs), FailureSearch(part.pool, part.files))
+    while await grouper.look():
         pass
     assert query(part.url, "SELECT 1 FROM failure_groups LIMIT 1")
 

@@ -16,7 +16,7 @@ from projections.runs.lists import list_runs, run_filter
 from tests.integration.bulk.scene import Scene
 from tests.support.logs import TESTER, query
 from tests.support.sample_logs.seals import edit
-from worker.followers import Noter
+from worker.followers import FailureGrouper
 
 FINGERPRINTS = "SELECT title, fingerprint FROM failure_groups"
 
@@ -47,8 +47,8 @@ async def failed(scene: Scene, *messages: str) -> UUID:
 async def noted(scene: Scene) -> dict[str, str]:
     """Let all failures be noted; return the groups' fingerprints by title."""
     part = scene.part
-    noter = Noter(Failures(part.jobs), FailureSearch(part.pool, part.files))
-    while await noter.look():
+    grouper = FailureGrouper(Failures(part.jobs), FailureSearch(part.pool, part.files))
+    while await grouper.look():
         pass
     return dict(query(part.url, FINGERPRINTS))
 

@@ -20,7 +20,7 @@ from eventlog.rebuild.verify import verify
 from projections.tables import TABLES
 from tests.support import newer
 from tests.support.logs import TESTER, Parts, query, registered
-from worker.followers import Noter
+from worker.followers import FailureGrouper
 
 GROUPS = "SELECT title, status, count, recovered FROM failure_groups ORDER BY title"
 
@@ -43,13 +43,13 @@ class Scene:
     part: Parts
     failures: Failures
 
-    def noter(self) -> Noter:
-        return Noter(self.failures, FailureSearch(self.part.pool, self.part.files))
+    def grouper(self) -> FailureGrouper:
+        return FailureGrouper(self.failures, FailureSearch(self.part.pool, self.part.files))
 
     async def note(self) -> None:
         """Note all there is, as a process does that has just started."""
-        noter = self.noter()
-        while await noter.look():
+        grouper = self.grouper()
+        while await grouper.look():
             pass
 
     async def launch(self, attempts: int = 1) -> UUID:
@@ -166,16 +166,16 @@ async def test_failures_are_noted_once_whoever_looks(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searching, "MOST", 3)
-    noters = [scene.noter() for _ in range(4)]
+    groupers = [scene.grouper() for _ in range(4)]
     for _ in range(20):
         await scene.launch()
         await scene.fail()
 
-    async def look(noter: Noter) -> None:
-        while await noter.look():
+    async def look(grouper: FailureGrouper) -> None:
+        while await grouper.look():
             pass
 
-    await asyncio.gather(*map(look, noters))
+    await asyncio.gather(*map(look, groupers))
     await scene.note()
     assert scene.groups() == [("order <n> not found", "open", 20, 0)]
 

@@ -31,7 +31,7 @@ TOLD = """
 @pytest.fixture
 async def crowd(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """Make few schedules count as many; look at the whole log in the end."""
-    monkeypatch.setattr("worker.followers.CROWD", 3)
+    monkeypatch.setattr("worker.followers.MANY_TICKS", 3)
     yield scene
     await promises.keep(Database(scene.part.url))
 
@@ -211,7 +211,7 @@ async def test_of_many_processes_each_prepares_a_share(portions: Scene) -> None:
 async def test_what_is_prepared_takes_little_room(
     portions: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.followers.MOST_AHEAD_BYTES", 1)
+    monkeypatch.setattr("worker.followers.MAX_AHEAD_BYTES", 1)
     assert await prepared_ones(portions) == 1
 
 

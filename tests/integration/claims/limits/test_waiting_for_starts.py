@@ -60,9 +60,9 @@ async def test_a_worker_is_told_when_the_next_one_may_start(part: Parts) -> None
     async with part.pool.connection() as connection:
         assert (await queue.look(connection, [])).in_s == 0.0  # Nobody has counted yet.
         assert await pick_by(queue, connection) == []
-        prospect = await queue.look(connection, [])
-    assert prospect.in_s is not None
-    assert 3_000 < prospect.in_s <= 3_600
+        next_due = await queue.look(connection, [])
+    assert next_due.in_s is not None
+    assert 3_000 < next_due.in_s <= 3_600
 
 
 async def pick_by(queue: Queue, connection: Connection) -> list[UUID]:
