@@ -86,7 +86,7 @@ class Attempts:
         """How many more runs may be claimed: none once the lease is over."""
         if monotonic() > self._lease_until:
             return 0
-        return int(max(min(self._settings.slots - len(self._tasks), self._executor.room), 0))
+        return int(max(min(self._settings.slots - len(self._tasks), self._executor.capacity), 0))
 
     @property
     def slots(self) -> int:

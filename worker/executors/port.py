@@ -1,4 +1,4 @@
-"""Where attempts run: the port, and what goes through it."""
+"""The port through which a worker runs attempts, and the messages that cross it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ OnUpdate = Callable[[Mapping[str, Any]], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """All that an attempt's process is told.
+    """The input of an attempt's process.
 
     Attributes:
-        memory_mb: what the attempt and all its descendants may use together; None for no limit.
-        worker_labels: what the job asks of whoever runs it.
-        personal: the parameters whose values nothing that is said of a failure may name.
+        memory_mb: the limit for the attempt and all its descendants together; None for no limit.
+        worker_labels: the labels that the job requires of a worker.
+        personal: the parameters whose values no message about a failure may contain.
     """
 
     run: Mapping[str, Any]
@@ -57,10 +57,10 @@ class Outcome:
     """How an attempt ended.
 
     Attributes:
-        kind: `result` and `error` as the handler ended; `invalid` where it said what nobody can
-            read; `exit` and `signal` where the process ended by itself without a word; `lost`
-            where nobody can say how, but nothing of it is left; the others where it was ended.
-        message: the last message of the process, or what there is to say.
+        kind: `result` and `error` as the handler ended; `invalid` where its message cannot be
+            read; `exit` and `signal` where the process ended by itself without a message; `lost`
+            where its end is unknown, but nothing of it is left; the others where it was ended.
+        message: the last message of the process, or one that describes its end.
         metrics: what the attempt used: `cpuSeconds`, `peakMemoryMb`.
     """
 
@@ -71,12 +71,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What an executor can do for one attempt without touching the others.
+    """What an executor can do for one attempt without affecting the others.
 
     Attributes:
-        isolates: gives it a process, a directory and an environment of its own.
-        kills: ends it whatever it does.
-        limits_memory: holds it, with its descendants, to its own `resources.memoryMb`.
+        isolates: whether it has a process, a directory and an environment of its own.
+        kills: whether it can be ended whatever it does.
+        limits_memory: whether `resources.memoryMb` holds for it and its descendants alone.
     """
 
     isolates: bool
@@ -85,28 +85,29 @@ class Capabilities:
 
     @property
     def isolation(self) -> Isolation:
-        """The isolation of those jobs that it may execute: the others wait for who can do more."""
-        if self == APART:
-            return "process"
-        return "shared"
+        """The isolation level of the jobs that it may execute."""
+        return "process" if self == ISOLATED else "shared"
 
 
-APART = Capabilities(isolates=True, kills=True, limits_memory=True)
-"""What jobs with `isolation: process` rely on."""
+ISOLATED = Capabilities(isolates=True, kills=True, limits_memory=True)
+"""The capabilities that jobs with `isolation: process` rely on."""
 
-TOGETHER = Capabilities(isolates=False, kills=False, limits_memory=False)
-"""All of it is had for the process as a whole, and costs everybody in it."""
+SHARING = Capabilities(isolates=False, kills=False, limits_memory=False)
+"""Limits and kills affect the process as a whole, with all of its attempts."""
 
 
 class LeaseOverError(Exception):
-    """Nothing may begin any more: another worker may have the run."""
+    """The lease is over, so no attempt may begin: another worker may have the run."""
 
 
-def need_lease(until: float) -> None:
-    """Make sure that the lease holds until later than now.
+def require_lease(until: float) -> None:
+    """Require a lease that still holds.
+
+    Args:
+        until: its end, by the monotonic clock.
 
     Raises:
-        LeaseOverError: it does not.
+        LeaseOverError: it is over.
     """
     over_s = monotonic() - until
     if over_s > 0:
@@ -120,50 +121,54 @@ class Attempt(Protocol):
         """Wait for the end; nothing of the attempt runs any more then."""
 
     def cancel(self, grace_s: float) -> None:
-        """Ask it to stop, and kill it after the grace time."""
+        """Ask its handler to stop, and kill it after the grace time."""
 
     def stop(self) -> None:
         """Kill it because the worker stops."""
 
 
 class Executor(Protocol):
-    """Where attempts run. What each keeps apart is said in docs/executors.md."""
+    """Runs attempts. docs/executors.md says what each implementation isolates."""
 
     @property
     def capabilities(self) -> Capabilities:
         """What it can do for one attempt alone."""
 
     @property
-    def room(self) -> float:
-        """For how many more attempts there is room, whatever slots are free; inf: for all."""
+    def capacity(self) -> float:
+        """How many more attempts it can run, whatever slots are free; inf for no limit."""
 
     async def aclose(self) -> None:
-        """End what was started ahead of tasks that never came."""
+        """End the processes that wait for attempts."""
 
     def renew(self, until: float) -> None:
-        """Let what runs go on until this moment of the host's monotonic clock.
+        """Extend the lease of all attempts to this time of the host's monotonic clock.
 
-        Without renewal it ends by itself.
+        Without renewal they end by themselves.
         """
 
     def end_session(self) -> None:
-        """Begin nothing that was submitted before: the worker's registration is over.
+        """Begin no attempt that was submitted before: the worker's session is over.
 
-        What runs has been stopped, but may not have heard of it where it is far away.
+        Running attempts have been stopped, but distant ones may not have been notified yet.
         """
 
     def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
-        """Run these handlers from now on, by entry point; what runs already goes on as it began."""
+        """Run these handlers from now on, by entry point; running attempts are not affected."""
 
     def end_overdue(self, now: datetime) -> None:
-        """End what is past its deadline by a clock that has been moved: that of a test service."""
+        """End attempts past their deadline by a test service's clock, which can be moved."""
 
     async def submit(self, task: Task, on_update: OnUpdate, until: float) -> Attempt:
-        """Start an attempt; unless renewed, it ends at this moment of the monotonic clock.
+        """Start an attempt.
 
-        Its process looks at the clock as well, right before it calls the handler: an attempt whose
-        lease is over by then ends as `lease` without having begun.
+        Args:
+            task: its input.
+            on_update: called with each of its reports.
+            until: the end of its lease, by the monotonic clock, unless it is renewed. Its process
+                checks this again right before it calls the handler: if the lease is over by then,
+                the attempt ends as `lease` without having begun.
 
         Raises:
-            LeaseOverError: that moment has passed; nothing was started.
+            LeaseOverError: the lease is over; nothing was started.
         """

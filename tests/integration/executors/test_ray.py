@@ -15,8 +15,9 @@ from tests.integration.executors.comparing import compared, found_no_place, has_
 from tests.support.clusters.two_nodes import TwoNodes, two_nodes
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
+from worker.executors.local.descendants import parents
 from worker.executors.port import Outcome
-from worker.executors.ray.executor import RayAttempt, RayCluster, RayExecutor
+from worker.executors.ray.executor import PROGRAM, RayAttempt, RayCluster, RayExecutor
 
 # A cluster, and a driver for each test, take their time where all processors are busy.
 pytestmark = pytest.mark.timeout(300)
@@ -103,10 +104,9 @@ async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lea
     here, here_pid = await begun(where, tmp_path / "here", on="first")
     assert None not in (there.node_id, here.node_id)
     assert there.node_id != here.node_id
-    assert where.driver_pid is not None
-    driver = Path(f"/proc/{where.driver_pid}")
-    for told in ("environ", "cmdline"):
-        assert SECRET.encode() not in (driver / told).read_bytes()
+    driver = Path(f"/proc/{driver_pid()}")
+    for name in ("environ", "cmdline"):
+        assert SECRET.encode() not in (driver / name).read_bytes()
 
     beats.cancel()
     where.renew(monotonic() + 0.5)
@@ -121,7 +121,7 @@ async def test_what_finds_no_room_is_handed_back_and_says_why(
     where: RayExecutor, tmp_path: Path
 ) -> None:
     async with asyncio.timeout(60):
-        while where.room < 1:
+        while where.capacity < 1:
             await asyncio.sleep(0.1)
     task = task_of("noop", tmp_path / "log")
     task = replace(task, definition={"resources": {"cpus": 3}})
@@ -133,7 +133,7 @@ async def test_what_finds_no_room_is_handed_back_and_says_why(
 
     holding = [await submit(where, "sleep", tmp_path / str(number)) for number in range(4)]
     async with asyncio.timeout(60):
-        while where.room > 0:
+        while where.capacity > 0:
             await asyncio.sleep(0.1)
     for one in holding:
         one.stop()
@@ -145,15 +145,13 @@ async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_foll
     where: RayExecutor, tmp_path: Path
 ) -> None:
     attempt, pid = await begun(where, tmp_path / "log")
-    killed = where.driver_pid
-    assert killed is not None
-    os.kill(killed, signal.SIGKILL)
+    os.kill(driver_pid(), signal.SIGKILL)
     outcome = await ended(attempt)
     assert outcome.kind == "lost"
     assert not Path(f"/proc/{pid}").exists()
 
     async with asyncio.timeout(120):
-        while where.room < 1:
+        while where.capacity < 1:
             await asyncio.sleep(0.1)
     after = await submit(where, "noop", tmp_path / "after")
     assert (await ended(after)).kind == "result"
@@ -163,15 +161,15 @@ async def test_a_frozen_driver_renews_nothing(
     where: RayExecutor, beats: "asyncio.Task[None]", tmp_path: Path
 ) -> None:
     attempt, pid = await begun(where, tmp_path / "log")
-    assert where.driver_pid is not None
-    os.kill(where.driver_pid, signal.SIGSTOP)
+    driver = driver_pid()
+    os.kill(driver, signal.SIGSTOP)
     try:
         beats.cancel()
         where.renew(monotonic() + 60)
         async with asyncio.timeout(LEASE_S + 10):
             await gone(pid)
     finally:
-        os.kill(where.driver_pid, signal.SIGCONT)
+        os.kill(driver, signal.SIGCONT)
     assert (await ended(attempt)).kind == "lease"
 
 
@@ -188,3 +186,11 @@ async def test_a_lost_node_is_a_lost_attempt(
     assert not Path(f"/proc/{pid}").exists()
     elsewhere.cancel(0.1)
     assert (await ended(elsewhere)).kind == "canceled"
+
+
+def driver_pid() -> int:
+    """Return the only driver of Ray that is a child of this process."""
+    children = [pid for pid, parent in parents().items() if parent == os.getpid()]
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+    [pid] = [pid for pid, command in commands.items() if PROGRAM.encode() in command]
+    return pid

@@ -14,6 +14,7 @@ import pytest
 from tests.support.packages import package_of
 from worker.executors.local import attempt as process_attempt
 from worker.executors.local.attempt import ProcessAttempt
+from worker.executors.local.descendants import parents
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Task
 
@@ -84,15 +85,23 @@ async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for
     attempt = await submit(slots, tmp_path / "1", "leave_daemon", file=str(file), forMs=60_000)
     while not (file.exists() and file.read_text().endswith("\n")):
         await asyncio.sleep(0.01)
-    os.kill(attempt.supervisor_pid, signal.SIGKILL)
+    daemon = int(file.read_text().split()[0])
+    os.kill(supervisor_of(daemon), signal.SIGKILL)
     outcome = await asyncio.wait_for(attempt.outcome(), 30)
     assert (outcome.kind, outcome.message) == (
         "signal",
         {"message": "the attempt's supervisor was killed"},
     )
-    # Nobody is left to end the daemon but us: it is a grandchild that the killed supervisor
-    # had adopted.
-    os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+    # The killed supervisor had adopted the daemon, and no other process ends it.
+    os.kill(daemon, signal.SIGKILL)
+
+
+def supervisor_of(pid: int) -> int:
+    """Return the child of this process from which another one descends."""
+    parent_of = parents()
+    while parent_of[pid] != os.getpid():
+        pid = parent_of[pid]
+    return pid
     again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
     assert again.kind == "result"
 

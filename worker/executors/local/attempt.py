@@ -7,7 +7,14 @@ from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
-from worker.executors.local.reports import APART, LEASE, NO_REPORT, Said, fault_of, new_id
+from worker.executors.local.reports import (
+    LEASE,
+    NO_REPORT,
+    PROCESS_FIELDS,
+    Message,
+    fault_of,
+    new_attempt_id,
+)
 from worker.executors.local.slot import Slot
 from worker.executors.local.workplace import remove
 from worker.executors.port import OnUpdate, Outcome, Task
@@ -15,89 +22,84 @@ from worker.executors.port import OnUpdate, Outcome, Task
 logger = logging.getLogger(__name__)
 
 FAREWELL_S = 1.0
-"""How long a process may still be heard whose supervisor was killed."""
+"""How long to wait for the last messages of a process whose supervisor was killed."""
 
-UNWATCHED_S = 0.02
-"""How long an attempt may go on, and what it prints wait, before its supervisor hears of it."""
+UNSUPERVISED_S = 0.02
+"""How long an attempt may run, and its output wait, before its supervisor is notified."""
 
 LOG_LIMIT_BYTES = 10 * 1_048_576
-"""What is kept of what one execution prints."""
+"""How much output of one execution is kept."""
 
 
 class ProcessAttempt:
-    """An attempt in a slot, which it listens to.
+    """An attempt in a slot, whose messages it receives.
 
-    The supervisor hears of it if it goes on for a moment, prints, or leaves something behind.
+    The supervisor is notified of it only if it runs for a moment, prints, or leaves processes or
+    files behind.
     """
 
-    def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, give_back: "_GiveBack") -> None:
+    def __init__(self, slot: Slot, task: Task, on_update: OnUpdate, release: "_Release") -> None:
         loop = asyncio.get_running_loop()
         self._slot = slot
         self._task = task
         self._on_update = on_update
-        self._give_back = give_back
+        self._release = release
         self._number = slot.next_attempt()
-        self._id = new_id()
-        self._message: Said | None = None
-        self._ended: Said | None = None
-        self._heard_all = False
-        self._left_files = True
-        self._over: asyncio.Future[Said | None] = loop.create_future()
+        self._id = new_attempt_id()
+        self._message: Message | None = None
+        self._ended: Message | None = None
+        self._reports_closed = False
+        self._may_have_files = True
+        self._over: asyncio.Future[Message | None] = loop.create_future()
         self._deadline = _deadline(task)
-        self._watched = False
-        self._soon = loop.call_later(UNWATCHED_S, self._have_watched)
+        self._is_supervised = False
+        self._supervise_timer = loop.call_later(UNSUPERVISED_S, self._notify_supervisor)
         slot.listener = self
-        slot.give({"id": self._id, **described(task)})
-
-    @property
-    def supervisor_pid(self) -> int:
-        """Return the process that watches it."""
-        return self._slot.process.pid
+        slot.send_tasks({"id": self._id, **task_message(task)})
 
     async def outcome(self) -> Outcome:
         """Wait for the end, and remove what the attempt left in its directory."""
         ended = await self._over
-        if self._left_files:
-            workdir = self._slot.workdir_of(self._number)
-            await asyncio.to_thread(remove, workdir)
+        if self._may_have_files:
+            await asyncio.to_thread(remove, self._slot.workdir_of(self._number))
         if ended is None and self._message is None and self._slot.lapsed:
             return Outcome("lease")
         return _outcome(self._message, ended)
 
     def renew(self, until: float) -> None:
-        """Let it go on until this moment of the host's monotonic clock."""
+        """Extend its lease to this time of the host's monotonic clock."""
         if not self._over.done():
             self._slot.renew(until)
 
     def cancel(self, grace_s: float) -> None:
-        """Ask it to stop; its supervisor kills it after the grace time."""
-        self._tell({"cancel": grace_s})
+        """Ask its handler to stop; its supervisor kills it after the grace time."""
+        self._command({"cancel": grace_s})
 
     def end_if_overdue(self, now: datetime) -> None:
-        """End it as at its deadline, if that is over by a clock that has been moved."""
+        """End it as timed out if its deadline has passed by a clock that was moved."""
         deadline = self._task.deadline
         if deadline is not None and datetime.fromisoformat(deadline) <= now:
-            self._tell({"deadline": monotonic()})
+            self._command({"deadline": monotonic()})
 
     def stop(self) -> None:
         """Have its supervisor kill it, because the worker stops."""
         if not self._over.done():
             self._slot.revoke()
-        self._tell({"stop": True})
+        self._command({"stop": True})
 
-    def reported(self, message: Said) -> None:
-        """Keep how the handler ended, pass updates on, and note what it left."""
+    def on_message(self, message: Message) -> None:
+        """Pass updates on, and keep how the handler ended and what it left."""
         fault = self._fault_of(message)
         if fault is None:
-            self._take(message)
+            self._accept(message)
         else:
-            self.misreported(fault)
+            self.on_fault(fault)
 
-    def misreported(self, fault: str) -> None:
-        """Take what the process said of it for its end."""
-        self._take({"type": "invalid", "message": fault})
+    def on_fault(self, fault: str) -> None:
+        """End it as invalid: the process sent a message that is none of this attempt's."""
+        self._accept({"type": "invalid", "message": fault})
 
-    def _fault_of(self, message: Said) -> str | None:
+    def _fault_of(self, message: Message) -> str | None:
         if message.get("id") != self._id:
             return NO_REPORT
         kind = message["type"]
@@ -105,39 +107,38 @@ class ProcessAttempt:
             return "the process did not begin, though the lease holds"
         if kind == "done" and self._message is None:
             return "the process was done before its handler had ended"
-        return fault_of(message, APART)
+        return fault_of(message, PROCESS_FIELDS)
 
-    def _take(self, message: Said) -> None:
+    def _accept(self, message: Message) -> None:
         kind = message["type"]
         if self._message is None and kind != "update":
             self._message = message
         elif self._message is None:
             self._on_update(message)
         elif kind == "done":
-            self._done(message)
+            self._on_done(message)
         ended_as = (self._message or message)["type"]
         if "invalid" in (kind, ended_as):
-            self.stop()  # It may still be writing what nobody reads any more.
+            self.stop()  # It may still be writing, but its messages are not read any more.
 
-    def _done(self, said: Said) -> None:
-        self._slot.cpu_s = said["cpuTotal"]
-        self._left_files = bool(said["leftFiles"])
-        if said["clear"] and not self._watched:
-            ended = {**said, "cause": "exit", "livesOn": True}
-            self._end(ended)
+    def _on_done(self, message: Message) -> None:
+        self._slot.cpu_s = message["cpuTotal"]
+        self._may_have_files = bool(message["leftFiles"])
+        if message["clear"] and not self._is_supervised:
+            self._end({**message, "cause": "exit", "livesOn": True})
         else:
-            self._tell({"over": said})
+            self._command({"over": message})
 
-    def reports_ended(self) -> None:
-        """Note that nobody speaks any more: what is known by now is all."""
-        self._heard_all = True
+    def on_reports_closed(self) -> None:
+        """Record that there will be no more messages of the process."""
+        self._reports_closed = True
         if self._ended is not None:
             self._end(self._ended)
         else:
-            self._have_watched()  # It knows more of how the process ended.
+            self._notify_supervisor()  # It sees how the process ended.
 
-    def supervisor_said(self, ended: Said | None) -> None:
-        """Note how the supervisor saw it end, and what the log lacks."""
+    def on_attempt_ended(self, ended: Message | None) -> None:
+        """Record how the supervisor saw it end, and warn of output that the log lacks."""
         self._ended = self._ended or ended
         if ended is not None and ended["logLost"]:
             logger.warning(
@@ -145,37 +146,35 @@ class ProcessAttempt:
                 self._task.log_path,
                 ended["logLost"],
             )
-        if self._heard_all or _lives_on(ended):
+        if self._reports_closed or _is_reusable(ended):
             self._end(self._ended)
             return
-        # The last word may be on its way; but those that a killed supervisor left may hold the
-        # pipe for ever.
-        loop = asyncio.get_running_loop()
-        loop.call_later(FAREWELL_S, self._end, self._ended)
+        # The last messages may be on their way, but processes that a killed supervisor left may
+        # hold the pipe for ever.
+        asyncio.get_running_loop().call_later(FAREWELL_S, self._end, self._ended)
 
-    def _have_watched(self) -> None:
-        """Let the supervisor know of the attempt, once."""
-        if not self._watched:
-            self._watched = True
-            order = _order(self._task, self._deadline, self._slot.cpu_s)
-            self._slot.tell(order)
+    def _notify_supervisor(self) -> None:
+        """Order the supervisor to watch the attempt, once."""
+        if not self._is_supervised:
+            self._is_supervised = True
+            self._slot.command(_order(self._task, self._deadline, self._slot.cpu_s))
 
-    def _tell(self, command: Said) -> None:
+    def _command(self, command: Message) -> None:
         if not self._over.done():  # Else the slot may be another attempt's.
-            self._have_watched()
-            self._slot.tell(command)
+            self._notify_supervisor()
+            self._slot.command(command)
 
-    def _end(self, ended: Said | None) -> None:
+    def _end(self, ended: Message | None) -> None:
         if self._over.done():
             return
-        self._soon.cancel()
+        self._supervise_timer.cancel()
         self._slot.listener = None
-        self._give_back(self, self._slot, lives_on=_lives_on(ended))
+        self._release(self, self._slot, is_reusable=_is_reusable(ended))
         self._over.set_result(ended)
 
 
-class _GiveBack(Protocol):
-    def __call__(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None: ...
+class _Release(Protocol):
+    def __call__(self, attempt: ProcessAttempt, slot: Slot, *, is_reusable: bool) -> None: ...
 
 
 def _deadline(task: Task) -> float | None:
@@ -184,31 +183,30 @@ def _deadline(task: Task) -> float | None:
     return monotonic() + task.timeout_ms / 1000
 
 
-def _lives_on(ended: Said | None) -> bool:
-    """Return whether the process is fit for another attempt."""
+def _is_reusable(ended: Message | None) -> bool:
+    """Return whether the process can run another attempt."""
     return ended is not None and bool(ended["livesOn"])
 
 
-def _outcome(message: Said | None, ended: Said | None) -> Outcome:
+def _outcome(message: Message | None, ended: Message | None) -> Outcome:
     if ended is None or message is None:
-        return how_it_ended(ended)
+        return outcome_of_end(ended)
     return Outcome(message["type"], message, _used(ended))
 
 
-def how_it_ended(ended: Said | None) -> Outcome:
-    """Return what a supervisor has seen of an end; None: it was killed itself."""
+def outcome_of_end(ended: Message | None) -> Outcome:
+    """Return the outcome of an end as the supervisor saw it; None: it was killed itself."""
     if ended is None:
         return Outcome("signal", {"message": "the attempt's supervisor was killed"})
-    told = {"message": _told(ended)}
-    return Outcome(ended["cause"], told, _used(ended))
+    return Outcome(ended["cause"], {"message": _describe_end(ended)}, _used(ended))
 
 
-def _used(ended: Said) -> Said:
+def _used(ended: Message) -> Message:
     return {name: ended[name] for name in ("cpuSeconds", "peakMemoryMb")}
 
 
-def _told(ended: Said) -> str:
-    """Return how an attempt ended that has said nothing of it."""
+def _describe_end(ended: Message) -> str:
+    """Describe the end of an attempt whose process sent no last message."""
     cause: str = ended["cause"]
     if cause == "exit":
         return f"the process exited with code {ended['code']} without a result"
@@ -227,8 +225,8 @@ def _signal_name(code: int) -> str:
         return str(-code)
 
 
-def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Said:
-    """Return what the supervisor is told."""
+def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Message:
+    """Return the order to watch an attempt."""
     return {
         "log": str(task.log_path),
         "logLimitBytes": LOG_LIMIT_BYTES,
@@ -238,8 +236,8 @@ def _order(task: Task, deadline: float | None, cpu_before_s: float | None) -> Sa
     }
 
 
-def described(task: Task) -> Said:
-    """Return what a handlers' process is told."""
+def task_message(task: Task) -> Message:
+    """Return a task as a handlers' process receives it."""
     return {
         "run": task.run,
         "definition": task.definition,

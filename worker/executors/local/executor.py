@@ -19,7 +19,7 @@ from worker.executors.local.orphans import Orphans
 from worker.executors.local.slot import Slot, start_slot
 from worker.executors.local.workplace import Workplace
 from worker.executors.packages import HandlerPackage, to_start_ahead
-from worker.executors.port import APART, LeaseOverError, OnUpdate, Task, need_lease
+from worker.executors.port import ISOLATED, LeaseOverError, OnUpdate, Task, require_lease
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +106,11 @@ class Pool:
         self._start_next(package)
         return slot
 
-    def give_back(self, slot: Slot, *, lives_on: bool) -> None:
+    def release(self, slot: Slot, *, is_reusable: bool) -> None:
         """Keep the slot for another attempt, or end it and start another one."""
         self._taken -= 1
         self._used_at = monotonic()
-        is_fit = lives_on and slot.lives and slot.package in self._packages
+        is_fit = is_reusable and slot.is_alive and slot.package in self._packages
         is_needed = self._missing > 0 and not self._closed
         if is_fit and is_needed:
             self._idle.append(slot)
@@ -134,7 +134,7 @@ class Pool:
     def _idle_one(self, package: HandlerPackage) -> Slot | None:
         # The last one used: most of it is still in the processor's caches.
         for slot in reversed(self._idle):
-            if slot.package is package and slot.lives:
+            if slot.package is package and slot.is_alive:
                 self._idle.remove(slot)
                 return slot
         return None
@@ -155,7 +155,7 @@ class Pool:
         needed = self._first_ones
         latest_first = self._idle[::-1]
         for slot in latest_first:
-            if slot.lives and slot.package in needed:
+            if slot.is_alive and slot.package in needed:
                 needed.remove(slot.package)
             else:
                 self._idle.remove(slot)
@@ -163,7 +163,7 @@ class Pool:
 
     def _make_room(self) -> None:
         """End what is idle and dead; where there are enough processes, one of another package."""
-        dead = [slot for slot in self._idle if not slot.lives]
+        dead = [slot for slot in self._idle if not slot.is_alive]
         for slot in dead:
             self._idle.remove(slot)
             self._replace(slot)
@@ -262,7 +262,7 @@ class Pace:
                 if not waiting.cancelled():
                     self._pass_on()
                 raise
-        return _Turn(self._pass_on).give_back
+        return _Turn(self._pass_on).release
 
     def _pass_on(self) -> None:
         while self._waiting:
@@ -278,9 +278,9 @@ class _Turn:
 
     def __init__(self, pass_on: Callable[[], None]) -> None:
         self._pass_on: Callable[[], None] | None = pass_on
-        self._over = asyncio.get_running_loop().call_later(MOMENT_S, self.give_back)
+        self._over = asyncio.get_running_loop().call_later(MOMENT_S, self.release)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Let another attempt begin."""
         pass_on = self._pass_on
         self._pass_on = None
@@ -308,10 +308,10 @@ class ProcessExecutor:
         self._pace = Pace()
         self._running: dict[ProcessAttempt, Callable[[], None]] = {}
 
-    capabilities = APART
+    capabilities = ISOLATED
 
     @property
-    def room(self) -> float:
+    def capacity(self) -> float:
         """Return that only slots count."""
         return math.inf
 
@@ -348,7 +348,7 @@ class ProcessExecutor:
         Raises:
             LeaseOverError: the lease is over.
         """
-        need_lease(max(until, self._pool.lease_until))
+        require_lease(max(until, self._pool.lease_until))
         package = self._packages[task.entry_point]
         began = await self._pace.turn()
         try:
@@ -358,20 +358,20 @@ class ProcessExecutor:
             raise
         lease_until = max(until, self._pool.lease_until)
         try:
-            need_lease(lease_until)
+            require_lease(lease_until)
         except LeaseOverError:
             began()
-            self._pool.give_back(slot, lives_on=True)
+            self._pool.release(slot, is_reusable=True)
             raise
         slot.renew(lease_until)
-        attempt = ProcessAttempt(slot, task, on_update, self._give_back)
+        attempt = ProcessAttempt(slot, task, on_update, self._release)
         self._running[attempt] = began
         return attempt
 
-    def _give_back(self, attempt: ProcessAttempt, slot: Slot, *, lives_on: bool) -> None:
+    def _release(self, attempt: ProcessAttempt, slot: Slot, *, is_reusable: bool) -> None:
         turn_is_over = self._running.pop(attempt)
         turn_is_over()
-        self._pool.give_back(slot, lives_on=lives_on)
+        self._pool.release(slot, is_reusable=is_reusable)
 
 
 def _each_once(packages: Mapping[str, HandlerPackage]) -> list[HandlerPackage]:

@@ -1,9 +1,9 @@
-"""What a handlers' process may say: all else is a fault of the attempt that said it.
+"""The messages that a handlers' process may send: any other is a fault of its attempt.
 
-Handlers run in that process and can write whatever they like to its pipe. So nothing is taken for
-more than a handler's own word: how it ended, what it reports, what it printed. That an attempt was
-stopped, lost, canceled or timed out only its worker and its supervisor say. Each line names the
-attempt by an id that nobody can guess.
+Handlers run in that process and can write whatever they like to its pipe. So only messages about
+the handler itself are accepted: how it ended, its reports, its output. That an attempt was stopped,
+lost, canceled or timed out is decided by its worker and its supervisor alone. Each line names the
+attempt by an id that cannot be guessed.
 """
 
 import json
@@ -13,23 +13,23 @@ from contextlib import suppress
 from math import isfinite
 from typing import Any
 
-Said = Mapping[str, Any]
+Message = Mapping[str, Any]
 """A message to or from a handlers' process or a supervisor."""
 
 NO_REPORT = "the process wrote a line that is no report of this attempt"
 
 LEASE = "lease"
-"""What a process says that did not begin, since the lease was over."""
+"""The message of a process that did not begin, since the lease was over."""
 
 
-def new_id() -> str:
-    """Return an id for an attempt that no other handler can guess."""
+def new_attempt_id() -> str:
+    """Return a random id for an attempt, which no other handler can guess."""
     return secrets.token_hex(8)
 
 
-def message_of(line: bytes) -> Said | None:
-    """Return what a line says, if it says anything."""
-    # What is nested too deeply raises no ValueError; nobody would hear the process any more.
+def parse_message(line: bytes) -> Message | None:
+    """Return the message in a line; None if there is none."""
+    # Deep nesting raises RecursionError, which would end the reader of this pipe.
     with suppress(ValueError, RecursionError):
         message = json.loads(line)
         if isinstance(message, dict) and isinstance(message.get("type"), str):
@@ -37,8 +37,13 @@ def message_of(line: bytes) -> Said | None:
     return None
 
 
-def fault_of(message: Said, kinds: Mapping[str, "Fields"]) -> str | None:
-    """Return what is wrong with a message of an attempt, if anything is."""
+def fault_of(message: Message, kinds: Mapping[str, "Fields"]) -> str | None:
+    """Return what is wrong with a message of an attempt; None if it is as it should be.
+
+    Args:
+        message: as it was received.
+        kinds: the allowed types, and the fields of each.
+    """
     kind = message["type"]
     fields = kinds.get(kind)
     if fields is None:
@@ -50,10 +55,8 @@ def fault_of(message: Said, kinds: Mapping[str, "Fields"]) -> str | None:
 
 
 def seconds(value: object) -> float | None:
-    """Return an amount that is one."""
-    if _is_amount(value):
-        return float(str(value))
-    return None
+    """Return a number of seconds; None if the value is none."""
+    return float(str(value)) if _is_amount(value) else None
 
 
 def _is_anything(_: object) -> bool:
@@ -79,7 +82,7 @@ def _is_amount(value: object) -> bool:
 def _is_number(value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    # An integer of hundreds of digits is no float.
+    # An integer of hundreds of digits cannot become a float.
     return abs(value) < _HUGE and isfinite(value)
 
 
@@ -92,7 +95,7 @@ def _is_delay(value: object) -> bool:
 
 Fields = Mapping[str, Callable[[object], bool]]
 
-_SAID: dict[str, Fields] = {
+_COMMON_FIELDS: dict[str, Fields] = {
     "update": {"metrics": _is_object, "context": _is_object, "logsUrl": _is_anything},
     "result": {
         "status": _is_anything,
@@ -113,8 +116,8 @@ _SAID: dict[str, Fields] = {
     LEASE: {},
 }
 
-APART: Mapping[str, Fields] = {
-    **_SAID,
+PROCESS_FIELDS: Mapping[str, Fields] = {
+    **_COMMON_FIELDS,
     "done": {
         "fit": _is_bool,
         "clear": _is_bool,
@@ -124,13 +127,13 @@ APART: Mapping[str, Fields] = {
         "peakMemoryMb": _is_amount,
     },
 }
-"""What a process says that runs one attempt at a time."""
+"""The messages of a process that runs one attempt at a time."""
 
 SHARED_FIELDS: Mapping[str, Fields] = {
-    **_SAID,
+    **_COMMON_FIELDS,
     "output": {"text": _is_text},
     "exit": {"message": _is_text},
     "canceled": {},
     "timeout": {},
 }
-"""What a shared process says; that an attempt was canceled or timed out only if it was asked to."""
+"""The messages of a shared process. `canceled` and `timeout` count only after such a request."""

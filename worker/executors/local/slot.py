@@ -21,7 +21,7 @@ from worker.executors.local import supervisor
 from worker.executors.local.lease import LeaseCell
 from worker.executors.local.masking import masked, secrets_in
 from worker.executors.local.orphans import Orphans
-from worker.executors.local.reports import message_of, seconds
+from worker.executors.local.reports import parse_message, seconds
 from worker.executors.local.workplace import (
     PROGRAM,
     Cover,
@@ -29,94 +29,100 @@ from worker.executors.local.workplace import (
     environment,
     pipes,
     remove,
-    require_room,
+    require_descriptors,
     view_of,
 )
 from worker.executors.packages import HandlerPackage
 
-# Lines from a pipe, without a task or a future for each.
-
 
 class LineReader(asyncio.Protocol):
-    """Calls back with each line, and at the end; once with None for a line that is too long."""
+    """Calls back with each line of a pipe, without a task or a future for each."""
 
     def __init__(
-        self, limit_bytes: int, line_came: Callable[[bytes | None], None], ended: Callable[[], None]
+        self, limit_bytes: int, on_line: Callable[[bytes | None], None], on_end: Callable[[], None]
     ) -> None:
+        """Begin with an empty line.
+
+        Args:
+            limit_bytes: how long a line may be.
+            on_line: called with each line; with None as soon as a line is too long.
+            on_end: called when there will be no more.
+        """
         self._limit_bytes = limit_bytes
-        self._line_came = line_came
-        self._ended = ended
+        self._on_line = on_line
+        self._on_end = on_end
         self._parts: list[bytes] = []
-        self._waiting_bytes = 0
+        self._line_bytes = 0
         self._is_skipping = False
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
-        *ended, rest = data.split(b"\n")
-        for part in ended:
-            self._keep(part)
+        """Split received bytes into lines."""
+        *line_ends, rest = data.split(b"\n")
+        for part in line_ends:
+            self._add(part)
             line = b"".join(self._parts)
-            was_too_long = self._is_skipping
+            is_too_long = self._is_skipping
             self._begin_line()
-            if not was_too_long:
-                self._line_came(line)
-        self._keep(rest)
+            if not is_too_long:
+                self._on_line(line)
+        self._add(rest)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell that there will be no more; what has no end of line is none."""
+        """Report the end; bytes without an end of line are dropped."""
         del exc
-        self._ended()
+        self._on_end()
 
     def _begin_line(self) -> None:
         self._parts.clear()
-        self._waiting_bytes = 0
+        self._line_bytes = 0
         self._is_skipping = False
 
-    def _keep(self, part: bytes) -> None:
-        """Add a part to the line that is not yet whole, unless that is too long."""
+    def _add(self, part: bytes) -> None:
+        """Add a part to the line that has not ended yet, unless that is too long."""
         if self._is_skipping:
             return
         self._parts.append(part)
-        self._waiting_bytes += len(part)
-        if self._waiting_bytes > self._limit_bytes:
+        self._line_bytes += len(part)
+        if self._line_bytes > self._limit_bytes:
             self._is_skipping = True
             self._parts.clear()
-            self._line_came(None)
+            self._on_line(None)
 
 
 REPORT_LIMIT_BYTES = 8 * 1_048_576
-"""The longest message an attempt may send. Above the domain's limit of a result, which answers more
-kindly."""
+"""The longest message an attempt may send: more than a result may have, whose error is clearer."""
 
 TOO_LONG = f"a result or report of more than {REPORT_LIMIT_BYTES} bytes"
 NO_JSON = "a result or report that is no JSON"
 
 
 class Listener(Protocol):
-    """Whoever runs an attempt in a slot."""
+    """The attempt, or the attempts, in a slot."""
 
-    def reported(self, message: Mapping[str, Any]) -> None:
-        """Hear what the process says."""
+    def on_message(self, message: Mapping[str, Any]) -> None:
+        """Receive a message of the process."""
 
-    def misreported(self, fault: str) -> None:
-        """Hear that the process said what nobody can read; the fault says what it was."""
+    def on_fault(self, fault: str) -> None:
+        """Receive a description of a message that could not be read."""
 
-    def reports_ended(self) -> None:
-        """Hear that the process, and whoever else could have spoken for it, is gone."""
+    def on_reports_closed(self) -> None:
+        """Learn that no process has the pipe for reports any more."""
 
-    def supervisor_said(self, ended: Mapping[str, Any] | None) -> None:
-        """Hear how the supervisor saw the attempt end; None: the supervisor itself is gone."""
+    def on_attempt_ended(self, ended: Mapping[str, Any] | None) -> None:
+        """Receive how the supervisor saw the attempt end; None: the supervisor itself is gone."""
 
 
 class Slot:
     """A supervisor and its handlers' process: for one attempt at a time, until one goes wrong.
 
     Attributes:
-        package: whose handlers run here.
-        listener: whose attempt it is at the moment.
-        cpu_s: what the process had used when it was last heard of.
+        package: the package whose handlers run here.
+        process: the supervisor.
+        workdir: the directory in which each attempt has one of its own.
+        listener: the attempt at the moment.
+        cpu_s: the processor time of the handlers' process, as last reported.
         loaded: set once its handlers are loaded, or never will be.
-        secrets: what is masked in what its attempts print and say.
+        secrets: the texts that are masked in its attempts' output and errors.
     """
 
     def __init__(  # noqa: PLR0913 - its parts
@@ -143,42 +149,41 @@ class Slot:
         self._lapsed = False
         self._is_revoked = False
         self._attempts = 0
-        self._lives = True
-        self._hearing: asyncio.Task[None] | None = None
+        self._is_alive = True
+        self._supervisor_reader: asyncio.Task[None] | None = None
 
-    async def connect(self, giving: int, receiving: int) -> None:
-        """Start to give tasks and to listen."""
+    async def connect(self, task_pipe: int, report_pipe: int) -> None:
+        """Connect this process's ends of the pipes for tasks and for reports."""
         loop = asyncio.get_running_loop()
-        # uvloop's library closes what it is given, and uvloop then closes the same number again: by
+        # uvloop's library closes a descriptor, and uvloop then closes the same number again: by
         # then it may be a file of another thread, whose closing would hit the next in turn.
         closes_itself = not isinstance(loop, uvloop.Loop)
-        reader = LineReader(REPORT_LIMIT_BYTES, self._reported, self._reports_ended)
-        reports = os.fdopen(receiving, "rb", buffering=0, closefd=closes_itself)
+        reader = LineReader(REPORT_LIMIT_BYTES, self._on_report_line, self._on_reports_closed)
+        reports = os.fdopen(report_pipe, "rb", buffering=0, closefd=closes_itself)
         try:
             await loop.connect_read_pipe(lambda: reader, reports)
         except BaseException:
-            os.close(giving)
+            os.close(task_pipe)
             raise
-        tasks = os.fdopen(giving, "wb", buffering=0, closefd=closes_itself)
+        tasks = os.fdopen(task_pipe, "wb", buffering=0, closefd=closes_itself)
         self._tasks, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, tasks)
-        hearing = self._hear_supervisor()
-        self._hearing = start_once("supervisor", hearing)
+        self._supervisor_reader = start_once("supervisor", self._read_supervisor())
 
     @property
-    def lives(self) -> bool:
-        """Return whether it can take an attempt."""
+    def is_alive(self) -> bool:
+        """Whether it can run an attempt."""
         has_ended = self.process.returncode is not None
-        is_running = self._lives and not self.forbids_beginning and not has_ended
+        is_running = self._is_alive and not self.forbids_beginning and not has_ended
         return is_running and self._cover.holds
 
     @property
     def lapsed(self) -> bool:
-        """Return whether its lease was ever over: its supervisor may have ended for that."""
+        """Whether its lease was ever over: its supervisor may have ended for that."""
         return self._lapsed or monotonic() > self._lease_until
 
     @property
     def forbids_beginning(self) -> bool:
-        """Return whether its process ever had a reason not to begin with what it was given."""
+        """Whether its process ever had a reason not to begin an attempt."""
         return self.lapsed or self._is_revoked
 
     def next_attempt(self) -> int:
@@ -187,45 +192,43 @@ class Slot:
         return self._attempts
 
     def workdir_of(self, attempt: int) -> Path:
-        """Return where the attempt of this number works."""
+        """Return the directory of the attempt of this number."""
         return self.workdir / str(attempt)
 
-    def give(self, *tasks: Mapping[str, Any]) -> None:
-        """Give the process tasks, in one write."""
-        given = self._tasks
-        if given is not None and not given.is_closing():
-            lines = b"".join(map(_line, tasks))
-            given.write(lines)
+    def send_tasks(self, *tasks: Mapping[str, Any]) -> None:
+        """Send tasks to the process, in one write."""
+        pipe = self._tasks
+        if pipe is not None and not pipe.is_closing():
+            pipe.write(b"".join(map(_line, tasks)))
 
-    def tell(self, command: Mapping[str, Any]) -> None:
-        """Say something to the supervisor."""
-        orders = self.process.stdin
-        if orders is not None and not orders.is_closing():
-            line = _line(command)
-            orders.write(line)
+    def command(self, command: Mapping[str, Any]) -> None:
+        """Send a command to the supervisor."""
+        commands = self.process.stdin
+        if commands is not None and not commands.is_closing():
+            commands.write(_line(command))
 
     def renew(self, until: float) -> None:
-        """Let whatever runs here go on until this moment."""
+        """Extend the lease to this time of the monotonic clock."""
         if until != self._lease_until and not self._is_revoked:
             before, self._lease_until = self._lease_until, until
-            # First the process, then the clock: whatever it has refused, it refused for a lease
-            # that is known here to have been over.
+            # The lease is written before the clock is read: if the process has refused an attempt
+            # by the old lease, that was over by the clock here, too.
             self._lease.write(until)
             self._lapsed = self._lapsed or monotonic() > before
-            self.tell({"renew": until})
+            self.command({"renew": until})
 
     def revoke(self) -> None:
-        """Let nothing begin here any more, for good, whatever the process has been given."""
+        """Forbid for good that an attempt begins here, also one that was sent already."""
         self._is_revoked = True
         self._lease.write(-math.inf)
 
     def hang_up(self) -> None:
-        """End whatever still runs: to the supervisor, the end of its input is the worker's end."""
-        self._lives = False
+        """End all that still runs: to the supervisor, the end of its input is the worker's end."""
+        self._is_alive = False
         self.revoke()
-        orders = self.process.stdin
-        if orders is not None:
-            orders.close()
+        commands = self.process.stdin
+        if commands is not None:
+            commands.close()
         tasks = self._tasks
         if tasks is not None and not tasks.is_closing():
             tasks.abort()
@@ -234,55 +237,53 @@ class Slot:
         """End it for good."""
         self.hang_up()
         await self.process.wait()
-        if self._hearing is not None:
-            await self._hearing
+        if self._supervisor_reader is not None:
+            await self._supervisor_reader
         self._lease.close()
         await asyncio.to_thread(remove, self.workdir)
 
-    def _reported(self, line: bytes | None) -> None:
+    def _on_report_line(self, line: bytes | None) -> None:
         if line == b"":
             return
-        message = None if line is None else message_of(line)
+        message = None if line is None else parse_message(line)
         if message is None and self.listener is not None:
-            self.listener.misreported(TOO_LONG if line is None else NO_JSON)
+            self.listener.on_fault(TOO_LONG if line is None else NO_JSON)
         elif message is not None and message["type"] == "ready":
-            self._heard_of(message)
+            self._record_cpu(message)
             self.loaded.set()
         elif message is not None and self.listener is not None:
-            told = without_secrets(message, self.secrets)
-            self.listener.reported(told)
+            self.listener.on_message(without_secrets(message, self.secrets))
         else:
-            self.hang_up()  # Whoever speaks there has no task.
+            self.hang_up()  # A message without an attempt.
 
-    def _heard_of(self, message: Mapping[str, Any]) -> None:
+    def _record_cpu(self, message: Mapping[str, Any]) -> None:
         cpu_s = seconds(message.get("cpuTotal"))
         if cpu_s is not None:
             self.cpu_s = cpu_s
 
-    def _reports_ended(self) -> None:
-        self._lives = False
+    def _on_reports_closed(self) -> None:
+        self._is_alive = False
         self.loaded.set()
         if self.listener is not None:
-            self.listener.reports_ended()
+            self.listener.on_reports_closed()
         else:
-            # It ended with nothing to do, and its supervisor need not wait for what could be said
-            # of it.
+            # It ended without an attempt, and its supervisor need not wait for an order.
             self.hang_up()
 
-    async def _hear_supervisor(self) -> None:
+    async def _read_supervisor(self) -> None:
         if self.process.stdout is not None:
             async for line in self.process.stdout:
-                self._supervisor_said(line)
-        self._lives = False
+                self._on_supervisor_line(line)
+        self._is_alive = False
         # By itself it ends with 0, once nothing is left below it.
         if await self.process.wait() != 0 and self._orphans is not None:
             await self._orphans.end()
         if self.listener is not None:
-            self.listener.supervisor_said(None)
+            self.listener.on_attempt_ended(None)
 
-    def _supervisor_said(self, line: bytes) -> None:
+    def _on_supervisor_line(self, line: bytes) -> None:
         if self.listener is not None:
-            self.listener.supervisor_said(json.loads(line))
+            self.listener.on_attempt_ended(json.loads(line))
 
 
 def _line(message: Mapping[str, Any]) -> bytes:
@@ -293,37 +294,49 @@ def _line(message: Mapping[str, Any]) -> bytes:
 
 
 def without_secrets(message: Mapping[str, Any], secrets: Sequence[str]) -> Mapping[str, Any]:
-    """Return a message whose texts about an error tell none of these."""
+    """Return a message with these secrets masked in its texts about an error."""
     if not secrets:
         return message
-    told = {name: message[name] for name in _ABOUT_ERRORS if name in message}
-    hidden = {name: masked(text, secrets) for name, text in told.items() if isinstance(text, str)}
-    return {**message, **hidden}
+    texts = {name: message[name] for name in _ERROR_FIELDS if name in message}
+    masked_texts = {
+        name: masked(text, secrets) for name, text in texts.items() if isinstance(text, str)
+    }
+    return {**message, **masked_texts}
 
 
-_ABOUT_ERRORS = ("message", "stack", "error_message")
+_ERROR_FIELDS = ("message", "stack", "error_message")
 
 
 async def start_slot(
     package: HandlerPackage, workdir: Path, orphans: Orphans | None, program: str = PROGRAM
 ) -> Slot:
-    """Start a supervisor and its handlers' process, whose attempts work below this directory."""
+    """Start a supervisor and its handlers' process.
+
+    Args:
+        package: the handlers.
+        workdir: the directory below which its attempts work.
+        orphans: ends the processes that a killed supervisor leaves.
+        program: the Python program of the handlers' process.
+
+    Raises:
+        OSError: it could not be started; nothing of it is left.
+    """
     cover = Cover(package.hidden, workdir)
     try:
-        lease, (tasks, giving, receiving, reports) = _channels()
+        lease, (tasks, task_pipe, report_pipe, reports) = _channels()
     except OSError:
-        # Nothing has been there, and this takes no descriptor.
+        # It is empty, and this takes no descriptor.
         os.rmdir(workdir)  # noqa: PTH106
         raise
     passed = (tasks, reports, lease.descriptor)
     try:
-        require_room(tasks)
+        require_descriptors(tasks)
         command = command_line(program, package)
         process = await _spawn(package, command, workdir, passed, orphans)
         slot = Slot(package, process, workdir, orphans, cover, lease)
     except BaseException:
-        os.close(giving)
-        os.close(receiving)
+        os.close(task_pipe)
+        os.close(report_pipe)
         lease.close()
         remove(workdir)
         raise
@@ -331,7 +344,7 @@ async def start_slot(
         for descriptor in passed:
             os.close(descriptor)
     try:
-        await slot.connect(giving, receiving)
+        await slot.connect(task_pipe, report_pipe)
     except BaseException:
         start_once("ended process", slot.discard())
         raise
@@ -339,7 +352,7 @@ async def start_slot(
 
 
 def _channels() -> tuple[LeaseCell, tuple[int, int, int, int]]:
-    """Return what a process sees of the lease, and the ends of its pipes."""
+    """Return the lease as a process sees it, and the ends of the pipes to it and from it."""
     lease = LeaseCell()
     try:
         return lease, pipes()
@@ -364,8 +377,8 @@ async def _spawn(
         *map(str, passed),
         json.dumps({"view": view_of(package, workdir), "secret": list(package.pass_env)}),
     )
-    # Shielded: a process that starts while its task is cancelled must still be found and ended. A
-    # failure is told by whoever waits for it.
+    # Shielded: a process that starts while its task is cancelled must still be ended. A failure is
+    # raised to the caller.
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *supervising,

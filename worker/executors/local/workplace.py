@@ -356,7 +356,7 @@ def pipes() -> tuple[int, int, int, int]:
     return *first, *second
 
 
-def require_room(descriptor: int) -> None:
+def require_descriptors(descriptor: int) -> None:
     """Raise OSError where there is no room for all that a start opens.
 
     uvloop leaves open for good what it has opened by the time that it finds none.

@@ -25,7 +25,7 @@ from worker.executors.local.orphans import Orphans
 from worker.executors.local.supervisor import Log
 from worker.executors.local.workplace import is_passed_on
 from worker.executors.packages import HandlerPackage
-from worker.executors.port import APART, Attempt, Kind, OnUpdate, Outcome, Task, need_lease
+from worker.executors.port import ISOLATED, Attempt, Kind, OnUpdate, Outcome, Task, require_lease
 from worker.executors.ray.wire import LONGEST_BYTES, described, line_of, unpacked
 from worker.executors.shared import AttemptLog, AttemptLogs
 
@@ -100,7 +100,7 @@ class RayAttempt:
             return
         self._has_ended = True
         outcome = Outcome(kind, message, metrics)
-        self._log.when_whole(lambda: self._be_over(outcome))
+        self._log.close(lambda: self._be_over(outcome))
 
     def _be_over(self, outcome: Outcome) -> None:
         if not self._over.done():
@@ -162,11 +162,6 @@ class DriverProcess:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         """Take a process; `started` starts one."""
         self._process = process
-
-    @property
-    def pid(self) -> int:
-        """Return the process's number."""
-        return self._process.pid
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Say something to it, if it is there."""
@@ -274,7 +269,7 @@ class VerbatimLog(Log):
     """Keeps what comes as it is."""
 
     def __init__(self, path: str, limit: int) -> None:
-        """Have room for what was cut at the limit, and for what says so."""
+        """Have capacity for what was cut at the limit, and for what says so."""
         super().__init__(path, 2 * limit)
 
     def _stamped(self, output: bytes) -> bytes:
@@ -318,19 +313,12 @@ class RayExecutor:
         self._session = 1
         self._room = 0
 
-    capabilities = APART
+    capabilities = ISOLATED
 
     @property
-    def room(self) -> float:
-        """Return how many more attempts the cluster has room for, as far as is known."""
+    def capacity(self) -> float:
+        """Return how many more attempts the cluster has capacity for, as far as is known."""
         return self._room
-
-    @property
-    def driver_pid(self) -> int | None:
-        """Return the driver's process, where there is one."""
-        if self._driver is None:
-            return None
-        return self._driver.pid
 
     async def start(self) -> None:
         """Connect to the cluster.
@@ -388,7 +376,7 @@ class RayExecutor:
         package = self._packages[task.entry_point]
         if _is_built_in(package):
             return await self._own.submit(task, on_update, until)
-        need_lease(max(until, self._lease_until))
+        require_lease(max(until, self._lease_until))
         log = self._logs.of(task.log_path)
         attempt = RayAttempt(uuid4().hex, task, on_update, log, self._tell)
         if self._driver is None:
@@ -412,8 +400,8 @@ class RayExecutor:
             self._driver.tell(message)
 
     def _hear(self, message: Mapping[str, Any]) -> None:
-        if "room" in message:
-            self._room = message["room"]
+        if "capacity" in message:
+            self._room = message["capacity"]
             return
         attempt = self._attempts.get(message["id"])
         if attempt is not None and attempt.heard(message):

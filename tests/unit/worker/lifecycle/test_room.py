@@ -19,7 +19,7 @@ async def test_no_more_are_claimed_than_there_are_slots_and_room(
     room: float, free: int, slots: int
 ) -> None:
     going_on = asyncio.Event()
-    executor: Any = Mock(room=room, submit=AsyncMock(side_effect=going_on.wait))
+    executor: Any = Mock(capacity=room, submit=AsyncMock(side_effect=going_on.wait))
     offering = Offering(["it"], Mock(), Mock(), 0.0)
     made = Attempts(AttemptSettings(4, {}), AsyncMock(), executor, offering, _Logs(), Mock())
     made.renew(math.inf)
