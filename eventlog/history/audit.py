@@ -299,11 +299,6 @@ class Audit:
         async with borrowed(self._pool) as connection:
             return await read_value(connection, int, sql.HEAD)
 
-    async def position_at(self, moment: datetime) -> int:
-        """Return the last position recorded at or before this time, 0 if there is none."""
-        async with borrowed(self._pool) as connection:
-            return await position_before(connection, self._archive, moment, inclusive=True)
-
 
 async def position_before(
     connection: Connection, archive: Path | None, moment: datetime, *, inclusive: bool = False

@@ -1,7 +1,7 @@
 """Which handlers there are, by package: processes run the handlers of one package, and no others.
 
-First what the operator named and what is installed (`packages_of`), then command lines that an
-operator declares as handlers (`read_commands`). Nothing else is found: no request can name code to
+First the operator's modules and the installed ones (`packages_of`), then command lines that an
+operator declares as handlers (`read_commands`). There are no others: no request can name code to
 import.
 """
 
@@ -23,16 +23,16 @@ handlers."""
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """What handlers reach of the host beside their own directories.
+    """The access of handlers to the host, beside their own directories.
 
     Attributes:
-        hidden: files and directories that they shall not see; empty where they are trusted, and see
+        hidden: files and directories that they cannot see; empty where they are trusted, and see
             and change whatever the worker's user may.
         writable: directories in which they may change files, beside temporary ones.
-        withheld: ids of users whose files root's handlers shall not reach, whatever they see.
-        variables: names of the worker's variables that they are given.
-        variables_of: further ones, by the module or the command (`command.NAME`) that is given
-            them; it shares them with its package.
+        withheld: ids of users whose files root's handlers cannot access, whatever they see.
+        variables: names of the worker's variables that are passed to them.
+        variables_of: further ones, by the module or the command (`command.NAME`) that gets them; it
+            shares them with its package.
     """
 
     hidden: Sequence[str] = ()
@@ -47,13 +47,13 @@ TRUSTED = Access()
 
 @dataclass(frozen=True)
 class HandlerSource:
-    """What the operator named, beside the built-in handlers and those of installed packages.
+    """The operator's handlers, beside the built-in ones and those of installed packages.
 
     Attributes:
         modules: modules with a mapping `HANDLERS`.
         commands: command lines by the names under which `command.NAME` runs them.
-        access: what the handlers reach of the host.
-        directories: where the modules are looked for before the current directory.
+        access: the handlers' access to the host.
+        directories: where modules are searched before the current directory.
     """
 
     modules: Sequence[str] = ()
@@ -67,13 +67,13 @@ class HandlerPackage:
     """Handlers that trust each other: one after the other may run in the same process.
 
     Attributes:
-        modules: what its processes import; each has a mapping `HANDLERS`.
-        commands: as the source has them.
-        directories: where its processes look for modules first.
-        shown: which of the service's own packages its processes may import.
-        hidden, writable, withheld: as `Access` has them; what is built in works with some of what
-            is hidden from others.
-        pass_env: names of the worker's variables that its processes are given.
+        modules: the modules that its processes import; each has a mapping `HANDLERS`.
+        commands: as in `HandlerSource`.
+        directories: where its processes search for modules first.
+        shown: the service's own packages that its processes may import.
+        hidden, writable, withheld: as in `Access`; built-in handlers work with some files that are
+            hidden from others.
+        pass_env: names of the worker's variables that are passed to its processes.
     """
 
     modules: Sequence[str] = ()
@@ -90,47 +90,47 @@ BUILTIN = HandlerPackage(modules=("catalog.handlers.builtin",), shown=("catalog"
 
 
 def packages_of(source: HandlerSource) -> list[HandlerPackage]:
-    """Return the operator's modules, each installed distribution, the commands, what is built in.
+    """Return the packages of the operator, of installed distributions, and the built-in one.
 
     The operator's modules may lie in the current directory, whatever Python's path is here.
-    Commands that are given other variables are another package.
+    Commands with different variables are different packages.
 
     Raises:
-        ValueError: variables are given to a module or a command that is not there.
+        ValueError: variables are passed to a module or a command that does not exist.
     """
-    installed = _installed()
+    installed = _installed_modules()
     in_distributions = set(chain.from_iterable(installed))
-    named = [module for module in _once(source.modules) if module not in in_distributions]
-    packages = [_of_operator(modules, source) for modules in installed]
+    named = [module for module in _distinct(source.modules) if module not in in_distributions]
+    packages = [_operator_package(modules, source) for modules in installed]
     if named:
-        packages.insert(0, _of_operator(named, source, source.directories))
-    packages += _of_commands(source)
-    _refuse_unknown(source.access.variables_of, packages)
+        packages.insert(0, _operator_package(named, source, source.directories))
+    packages += _command_packages(source)
+    _require_offered(source.access.variables_of, packages)
     packages.append(BUILTIN)
     return packages
 
 
-def _of_commands(source: HandlerSource) -> list[HandlerPackage]:
+def _command_packages(source: HandlerSource) -> list[HandlerPackage]:
     by_variables: dict[tuple[str, ...], dict[str, Sequence[str]]] = {}
     for name, argv in source.commands.items():
         variables = _variables_of([f"command.{name}"], source.access)
         by_variables.setdefault(variables, {})[name] = argv
     return [
-        HandlerPackage(commands=commands, pass_env=names, **_reach(source.access))
+        HandlerPackage(commands=commands, pass_env=names, **_access_fields(source.access))
         for names, commands in by_variables.items()
     ]
 
 
-def _refuse_unknown(
+def _require_offered(
     variables_of: Mapping[str, Sequence[str]], packages: Sequence[HandlerPackage]
 ) -> None:
-    known: list[str] = []
+    names: list[str] = []
     for package in packages:
-        known += package.modules
-        known += [f"command.{name}" for name in package.commands]
+        names += package.modules
+        names += [f"command.{name}" for name in package.commands]
     for name in variables_of:
-        if name not in known:
-            msg = f"--pass-env: no handlers are called {name!r}; there are: {', '.join(known)}"
+        if name not in names:
+            msg = f"--pass-env: no handlers are called {name!r}; there are: {', '.join(names)}"
             raise ValueError(msg)
 
 
@@ -141,11 +141,11 @@ def _variables_of(modules: Sequence[str], access: Access) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-def _reach(access: Access) -> dict[str, Any]:
+def _access_fields(access: Access) -> dict[str, Any]:
     return {"hidden": access.hidden, "writable": access.writable, "withheld": access.withheld}
 
 
-def _of_operator(
+def _operator_package(
     modules: Sequence[str], source: HandlerSource, directories: Sequence[str] = ()
 ) -> HandlerPackage:
     current = os.getcwd()  # noqa: PTH109 - a text is what the path holds
@@ -153,48 +153,43 @@ def _of_operator(
         modules=modules,
         directories=(*directories, current),
         pass_env=_variables_of(modules, source.access),
-        **_reach(source.access),
+        **_access_fields(source.access),
     )
 
 
-def _once(names: Iterable[str]) -> list[str]:
+def _distinct(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _installed() -> list[list[str]]:
+def _installed_modules() -> list[list[str]]:
     """Return the modules that each installed distribution offers."""
-    found: dict[str, list[str]] = {}
+    by_distribution: dict[str, list[str]] = {}
     for entry_point in entry_points(group=GROUP):
         module = entry_point.value
-        distribution = module
-        if entry_point.dist is not None:
-            distribution = entry_point.dist.name
-        modules = found.setdefault(distribution, [])
-        modules.append(module)
-    return [_once(modules) for modules in found.values()]
+        distribution = module if entry_point.dist is None else entry_point.dist.name
+        by_distribution.setdefault(distribution, []).append(module)
+    return [_distinct(modules) for modules in by_distribution.values()]
 
 
-def to_start_ahead(packages: Sequence[HandlerPackage], processes: int) -> list[HandlerPackage]:
-    """Return whose each of so many processes should be before anybody knows what will run.
+def packages_to_start(packages: Sequence[HandlerPackage], processes: int) -> list[HandlerPackage]:
+    """Return the package of each process that is started ahead of attempts.
 
-    One is of each package, as far as they go. The others are the operator's, for runs of the
-    built-in handlers are few and take long.
+    Each package has one, up to the number of processes. The others are the operator's, for runs of
+    the built-in handlers are few and take long.
     """
     operators = [package for package in packages if package is not BUILTIN]
-    others = cycle(operators or packages)
-    in_turns = chain(packages, others)
-    return list(islice(in_turns, processes))
+    return list(islice(chain(packages, cycle(operators or packages)), processes))
 
 
 # The file in which an operator declares command lines as handlers.
 
 OWN_VARIABLES = ("HOME", "TMPDIR", "PYTHONUNBUFFERED")
-"""What each attempt has to itself."""
+"""Each attempt has its own values of these."""
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, and which of the worker's variables it is given."""
+    """A command line, and the names of the worker's variables that are passed to it."""
 
     argv: Sequence[str]
     pass_env: Sequence[str] = ()
@@ -203,14 +198,14 @@ class Command:
 def read_commands(path: Path) -> Mapping[str, Command]:
     """Read `{"NAME": ["program", "argument", …], …}`.
 
-    A command that is given variables is `{"command": ["program", …], "passEnv": ["VARIABLE", …]}`.
+    A command with variables is `{"command": ["program", …], "passEnv": ["VARIABLE", …]}`.
 
     Raises:
-        ValueError: the file says something else, or a program is not there.
+        ValueError: the file has another form, or a program does not exist.
     """
     try:
         declared = json.loads(path.read_text())
-        commands = {name: _command(told) for name, told in declared.items()}
+        commands = {name: _command(declaration) for name, declaration in declared.items()}
     except (TypeError, AttributeError, ValueError) as error:
         msg = f'{path} must hold {{"NAME": ["program", "argument"]}}: {error!r}'
         raise ValueError(msg) from None
@@ -219,25 +214,25 @@ def read_commands(path: Path) -> Mapping[str, Command]:
     return commands
 
 
-def _command(told: Any) -> Command:
-    if not isinstance(told, dict):
-        return Command(_argv(told))
-    unknown = [name for name in told if name not in {"command", "passEnv"}]
+def _command(declaration: Any) -> Command:
+    if not isinstance(declaration, dict):
+        return Command(_argv(declaration))
+    unknown = [name for name in declaration if name not in {"command", "passEnv"}]
     if unknown:
         msg = f"a command has 'command' and 'passEnv', not {unknown[0]!r}"
         raise TypeError(msg)
-    names = told.get("passEnv", [])
+    names = declaration.get("passEnv", [])
     if not isinstance(names, list):
         msg = "passEnv is a list of names of variables"
         raise TypeError(msg)
-    return Command(_argv(told.get("command")), [variable_name(name) for name in names])
+    return Command(_argv(declaration.get("command")), [variable_name(name) for name in names])
 
 
 def variable_name(name: object) -> str:
-    """Return the name of a variable that handlers may be given.
+    """Return the name of a variable that may be passed to handlers.
 
     Raises:
-        ValueError: it is none, or each attempt has one of its own.
+        ValueError: it is no name, or each attempt has its own value of it.
     """
     if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
         msg = f"{name!r} is no name of a variable; give names such as API_KEY"
@@ -252,19 +247,18 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _argv(argv: object) -> list[str]:
-    if isinstance(argv, list) and argv:
-        are_texts = [isinstance(part, str) for part in argv]
-        if all(are_texts):
-            return argv
+    if isinstance(argv, list) and argv and all(isinstance(part, str) for part in argv):
+        return argv
     msg = "a command is a list of texts, the program first"
     raise TypeError(msg)
 
 
 def _check_program(path: Path, name: str, program: str) -> None:
-    is_relative = "/" in program and not Path(program).is_absolute()
-    if is_relative:
-        why = "an attempt has a directory of its own"
-        msg = f"{path}: the program of {name!r} must begin with /, for {why}: {program}"
+    if "/" in program and not Path(program).is_absolute():
+        msg = (
+            f"{path}: the program of {name!r} must begin with /,"
+            f" for an attempt has a directory of its own: {program}"
+        )
         raise ValueError(msg)
     if shutil.which(program) is None:
         msg = f"{path}: the program of {name!r} is not there, or cannot be run: {program}"

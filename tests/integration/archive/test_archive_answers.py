@@ -19,11 +19,11 @@ from domain.commands.failures import Failures
 from domain.jobs.launching import Launch
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, AttemptFailure, Report
-from eventlog.database.connection import Database
+from eventlog.database.connection import Database, borrowed
 from eventlog.explain import explain_then
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import opened
-from eventlog.history.audit import Audit, EventFilter
+from eventlog.history.audit import Audit, EventFilter, position_before
 from eventlog.history.reader import Replay
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
@@ -112,12 +112,17 @@ async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
         "filtered": {
             name: await _export(audit, wanted) for name, wanted in _filters(asked).items()
         },
-        "times": [await audit.position_at(moment) for moment in asked.times],
+        "times": [await _position_at(part, moment) for moment in asked.times],
         "since": [await _export(audit, EventFilter(since=moment)) for moment in asked.times[:5]],
         "past": [await _past(part, position, asked) for position in asked.positions],
         "why": await _why(part, asked),
         "stream": await _stream(part, asked.positions[1:5]),
     }
+
+
+async def _position_at(part: Parts, moment: datetime) -> int:
+    async with borrowed(part.pool) as connection:
+        return await position_before(connection, part.files.archive, moment, inclusive=True)
 
 
 async def _log(part: Parts) -> list[Envelope]:

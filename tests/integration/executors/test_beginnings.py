@@ -47,7 +47,7 @@ HANDLERS = {"test.begin": begin, "test.begin_here": begin_here}
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HandlerPackage:
     """Give handlers that are loaded once the file `go` is there."""
     # Else an end were told once the supervisor has confirmed it, which stands still here.
-    monkeypatch.setattr(process_attempt, "UNWATCHED_S", 3_600.0)
+    monkeypatch.setattr(process_attempt, "UNSUPERVISED_S", 3_600.0)
     (tmp_path / "slow.py").write_text(LOADS_WHEN_TOLD)
     return HandlerPackage(modules=("slow",), directories=(str(tmp_path),))
 

@@ -65,7 +65,7 @@ async def test_a_few_wait_and_more_come_with_attempts_until_it_is_quiet(
         assert (await attempt.outcome()).kind == "result"
     executor.renew(monotonic() + 60)
     await processes.stay(SLOTS)
-    monkeypatch.setattr(pool, "QUIET_S", 0.0)
+    monkeypatch.setattr(pool, "IDLE_S", 0.0)
     executor.renew(monotonic() + 60)
     await processes.become(pool.AHEAD)
     again = await _submit(executor, tmp_path / "again")

@@ -94,6 +94,8 @@ async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for
     )
     # The killed supervisor had adopted the daemon, and no other process ends it.
     os.kill(daemon, signal.SIGKILL)
+    again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
+    assert again.kind == "result"
 
 
 def supervisor_of(pid: int) -> int:
@@ -102,8 +104,6 @@ def supervisor_of(pid: int) -> int:
     while parent_of[pid] != os.getpid():
         pid = parent_of[pid]
     return pid
-    again = await (await submit(slots, tmp_path / "2", "wait", forMs=0)).outcome()
-    assert again.kind == "result"
 
 
 async def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Path) -> None:
@@ -179,7 +179,7 @@ async def test_a_crash_in_the_first_moment_is_told_as_what_it_was(
 async def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_attempt, "UNWATCHED_S", 3_600.0)
+    monkeypatch.setattr(process_attempt, "UNSUPERVISED_S", 3_600.0)
 
     async with executor() as slots:
         await (await submit(slots, tmp_path / "warm", "noop")).outcome()

@@ -22,7 +22,7 @@ async def _begun(turns: list[asyncio.Task[Callable[[], None]]]) -> int:
 
 
 def _ask(made: Pace, count: int) -> list[asyncio.Task[Callable[[], None]]]:
-    return [asyncio.create_task(made.turn()) for _ in range(count)]
+    return [asyncio.create_task(made.begin_turn()) for _ in range(count)]
 
 
 async def test_the_next_begins_when_one_is_over_in_the_order_of_asking(
