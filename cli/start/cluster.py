@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from worker.executors.ray.executor import RayCluster, RayUnavailableError, need_ray
+from worker.executors.ray.executor import RayCluster, RayUnavailableError, require_ray
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RayOptions:
         if self.ray_address is None:
             return None
         try:
-            need_ray()
+            require_ray()
         except RayUnavailableError as error:
             raise ValueError(str(error)) from None
         if self.ray_runtime_env is None:

@@ -13,7 +13,7 @@ import pytest
 from tests.support.handlers.tasks import task_of
 from tests.support.packages import package_of
 from worker.executors.ray.node import PROGRAM
-from worker.executors.ray.wire import LONGEST_BYTES, described, line_of, unpacked
+from worker.executors.ray.wire import MAX_LINE_BYTES, describe, line_of, unpacked
 
 ENOUGH_S = 30.0
 
@@ -43,8 +43,8 @@ class Hosted:
         self, attempt_id: str, handler: str, session: int = 1, **more: Any
     ) -> "Ordered":
         """Order an attempt."""
-        reader, writer = await asyncio.open_unix_connection(self.path, limit=LONGEST_BYTES)
-        order = described(task_of(handler, Path("unused"), **more), PACKAGE)
+        reader, writer = await asyncio.open_unix_connection(self.path, limit=MAX_LINE_BYTES)
+        order = describe(task_of(handler, Path("unused"), **more), PACKAGE)
         order["package"]["generation"] = 1
         writer.write(line_of({**order, "id": attempt_id, "session": session}))
         return Ordered(reader, writer)

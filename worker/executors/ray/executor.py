@@ -14,28 +14,29 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from importlib.util import find_spec
 from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from runtime.tasks import end, start_once
+from runtime.tasks import end, retry, start_once
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.supervisor import Log
 from worker.executors.local.workplace import is_passed_on
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import ISOLATED, Attempt, Kind, OnUpdate, Outcome, Task, require_lease
-from worker.executors.ray.wire import LONGEST_BYTES, described, line_of, unpacked
+from worker.executors.ray.wire import MAX_LINE_BYTES, describe, line_of, unpacked
 from worker.executors.shared import AttemptLog, AttemptLogs
 
 
 class RayAttempt:
-    """An attempt somewhere on the cluster.
+    """An attempt on the cluster.
 
     Attributes:
-        id: known to nobody else.
-        node_id: where it runs, once it does.
+        id: a random one.
+        node_id: the node where it runs, once it does.
     """
 
     def __init__(
@@ -44,14 +45,14 @@ class RayAttempt:
         task: Task,
         on_update: OnUpdate,
         log: AttemptLog,
-        tell: Callable[[Mapping[str, Any]], None],
+        send: Callable[[Mapping[str, Any]], None],
     ) -> None:
         self.id = attempt_id
         self.node_id: str | None = None
         self._task = task
         self._on_update = on_update
         self._log = log
-        self._tell = tell
+        self._send = send
         self._is_stopped = False
         self._has_ended = False
         loop = asyncio.get_running_loop()
@@ -62,22 +63,22 @@ class RayAttempt:
         return await self._over
 
     def cancel(self, grace_s: float) -> None:
-        """Ask it to stop; its supervisor kills it after the grace time."""
-        self._tell({"do": "cancel", "id": self.id, "graceS": grace_s})
+        """Ask its handler to stop; its supervisor kills it after the grace time."""
+        self._send({"do": "cancel", "id": self.id, "graceS": grace_s})
 
     def stop(self) -> None:
-        """Have it killed because the worker stops."""
+        """Have its supervisor kill it, because the worker stops."""
         self._is_stopped = True
-        self._tell({"do": "stop", "id": self.id})
+        self._send({"do": "stop", "id": self.id})
 
     def end_if_overdue(self, now: datetime) -> None:
-        """End it as at its deadline, if that is over by a clock that has been moved."""
+        """End it as timed out if its deadline has passed by a clock that was moved."""
         deadline = self._task.deadline
         if deadline is not None and datetime.fromisoformat(deadline) <= now:
-            self._tell({"do": "deadline", "id": self.id})
+            self._send({"do": "deadline", "id": self.id})
 
-    def heard(self, message: Mapping[str, Any]) -> bool:
-        """Take what was said of it; return whether that was all."""
+    def on_message(self, message: Mapping[str, Any]) -> bool:
+        """Take a message about it; return whether it was the last one."""
         if "log" in message:
             self._log.add(unpacked(message["log"]))
         elif "update" in message:
@@ -89,25 +90,25 @@ class RayAttempt:
             self.end(ended["kind"], ended["message"], ended["metrics"])
         return self._has_ended
 
-    def lose(self, why: str) -> None:
-        """Let it be over, for nobody can say any more how it ended."""
+    def lose(self, reason: str) -> None:
+        """End it without an outcome of its own, which cannot arrive any more."""
         kind: Kind = "stopped" if self._is_stopped else "lost"
-        self.end(kind, {"message": why}, {})
+        self.end(kind, {"message": reason}, {})
 
     def end(self, kind: Kind, message: Mapping[str, Any], metrics: Mapping[str, Any]) -> None:
-        """Let it be over, once its log is whole."""
+        """Close its log, then set its outcome."""
         if self._has_ended:
             return
         self._has_ended = True
         outcome = Outcome(kind, message, metrics)
-        self._log.close(lambda: self._be_over(outcome))
+        self._log.close(lambda: self._set_outcome(outcome))
 
-    def _be_over(self, outcome: Outcome) -> None:
+    def _set_outcome(self, outcome: Outcome) -> None:
         if not self._over.done():
             self._over.set_result(outcome)
 
 
-# The driver's process, as the worker starts it: it gets tasks, and no secret of the service.
+# The driver's process, as the worker starts it: it gets tasks, but no secret of the service.
 #
 # Ray shows the command line of its driver to all of the cluster, ends its process when the cluster
 # is gone, and unpickles what the cluster's nodes answer. So the driver is not the worker itself.
@@ -117,11 +118,10 @@ logger = logging.getLogger(__name__)
 PROGRAM = "from worker.executors.ray.driver import main; main()"
 
 CONNECT_S = 120.0
-"""How long it may take until the cluster answers, or one for trying is there."""
+"""How long a cluster may take to answer, or a local one to start."""
 
 FAREWELL_S = 20.0
-"""How long the driver may take to end what runs on the cluster before it is killed; then the lease
-ends that."""
+"""How long the driver may take to end its attempts until it is killed; then the lease ends them."""
 
 MISSING = "attempts on Ray need an extra: pip install 'apphub-jobs[ray]'"
 
@@ -130,24 +130,24 @@ _OWN_PREFIX = "RAY_"
 
 
 class RayUnavailableError(Exception):
-    """There is no Ray, or no cluster that answers; the message says what to do."""
+    """Ray is not installed, or the cluster does not answer; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class RayCluster:
-    """Where attempts run.
+    """The cluster on which attempts run.
 
     Attributes:
-        address: the cluster's, as Ray takes it; `local` for one of this host, for trying.
-        runtime_env: what Ray brings to the nodes for them, such as `working_dir`.
+        address: its address in Ray's form; `local` for a new cluster on this host, to try it out.
+        runtime_env: Ray's runtime environment of attempts, such as `working_dir`.
     """
 
     address: str
     runtime_env: Mapping[str, Any] = field(default_factory=dict)
 
 
-def need_ray() -> None:
-    """Make sure that Ray is installed.
+def require_ray() -> None:
+    """Require that Ray is installed.
 
     Raises:
         RayUnavailableError: it is not.
@@ -160,48 +160,48 @@ class DriverProcess:
     """A driver, from its start to its end."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
-        """Take a process; `started` starts one."""
+        """Take a process that `start_driver` has started."""
         self._process = process
 
-    def tell(self, message: Mapping[str, Any]) -> None:
-        """Say something to it, if it is there."""
-        orders = self._process.stdin
-        if orders is not None and not orders.is_closing():
-            orders.write(line_of(message))
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Send it a message, unless it has ended."""
+        commands = self._process.stdin
+        if commands is not None and not commands.is_closing():
+            commands.write(line_of(message))
 
-    async def listen(self, hear: Callable[[Mapping[str, Any]], None]) -> None:
-        """Hear what it says, until its end."""
-        said = self._process.stdout
-        if said is not None:
-            async for line in said:
+    async def receive(self, on_message: Callable[[Mapping[str, Any]], None]) -> None:
+        """Receive its messages until it has ended."""
+        messages = self._process.stdout
+        if messages is not None:
+            async for line in messages:
                 if line.endswith(b"\n"):  # Else it was killed in the middle of it.
-                    hear(json.loads(line))
+                    on_message(json.loads(line))
         await self._process.wait()
 
-    async def failure(self) -> str | None:
-        """Wait until the cluster is there; return why it is not, if it is not."""
+    async def connection_failure(self) -> str | None:
+        """Wait until it is connected; return why the cluster cannot be used, None if it can."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CONNECT_S):
-                return await self._failure()
+                return await self._read_failure()
         return f"it does not answer within {CONNECT_S:g} s"
 
-    async def _failure(self) -> str | None:
-        said = self._process.stdout
-        if said is None:
+    async def _read_failure(self) -> str | None:
+        messages = self._process.stdout
+        if messages is None:
             return "its driver was started without pipes"
-        async for line in said:
-            heard = json.loads(line)
-            if "ready" in heard:
+        async for line in messages:
+            message = json.loads(line)
+            if "ready" in message:
                 return None
-            if "failed" in heard:
-                return str(heard["failed"])
+            if "failed" in message:
+                return str(message["failed"])
         return "its driver ended before it was connected"
 
     async def end(self) -> None:
-        """Have it end what runs on the cluster, and itself."""
-        orders = self._process.stdin
-        if orders is not None:
-            orders.close()
+        """Let it end its attempts and itself; kill it if that takes too long."""
+        commands = self._process.stdin
+        if commands is not None:
+            commands.close()
         try:
             await asyncio.wait_for(self._process.wait(), FAREWELL_S)
         except TimeoutError:
@@ -215,30 +215,30 @@ class DriverProcess:
             self._process.kill()
 
 
-async def started(cluster: RayCluster, slots: int) -> DriverProcess:
-    """Return a driver that is connected to the cluster.
+async def start_driver(cluster: RayCluster, slots: int) -> DriverProcess:
+    """Start a driver, and return it once it is connected to the cluster.
 
     Raises:
         RayUnavailableError: no cluster answers.
     """
-    need_ray()
-    told = {"address": cluster.address, "runtimeEnv": {**cluster.runtime_env}, "slots": slots}
-    # In this session, in which nothing is taken for what a killed supervisor has left.
+    require_ray()
+    arguments = {"address": cluster.address, "runtimeEnv": {**cluster.runtime_env}, "slots": slots}
+    # In this process's session, so that it is not taken for an orphan of a killed supervisor.
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",
         "-c",
         PROGRAM,
-        json.dumps(told),
+        json.dumps(arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         env=_environment(),
-        limit=LONGEST_BYTES,
+        limit=MAX_LINE_BYTES,
     )
     driver = DriverProcess(process)
-    failure: str | None = "nobody waits for it any more"
+    failure: str | None = "the start was cancelled"
     try:
-        failure = await driver.failure()
+        failure = await driver.connection_failure()
     finally:
         if failure is not None:
             driver.kill()
@@ -252,7 +252,7 @@ async def started(cluster: RayCluster, slots: int) -> DriverProcess:
 def _environment() -> dict[str, str]:
     """Return the variables of the driver: none of the service's settings or secrets."""
     variables = {name: value for name, value in os.environ.items() if _is_needed(name)}
-    # Whoever runs a cluster decides whether it tells others of its use.
+    # Usage statistics are the decision of the cluster's operator.
     variables.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     return variables
 
@@ -262,21 +262,18 @@ def _is_needed(name: str) -> bool:
     return is_own or is_passed_on(name)
 
 
-# The log of an attempt elsewhere: its supervisor there has stamped and cut it already.
-
-
 class VerbatimLog(Log):
-    """Keeps what comes as it is."""
+    """The log of an attempt on a node, where its supervisor has stamped and cut it already."""
 
     def __init__(self, path: str, limit: int) -> None:
-        """Have capacity for what was cut at the limit, and for what says so."""
+        """Keep twice the limit: the text about what was cut comes on top of it."""
         super().__init__(path, 2 * limit)
 
     def _stamped(self, output: bytes) -> bytes:
         return output
 
 
-AGAIN_S = 5.0
+RETRY_PAUSE_S = 5.0
 """How long to wait before another driver is started."""
 
 
@@ -294,31 +291,31 @@ class RayExecutor:
 
         Args:
             packages: by the entry points of their handlers.
-            cluster: where attempts run.
+            cluster: the cluster on which attempts run.
             slots: how many run at a time.
-            orphans: who ends what a killed supervisor leaves on this host.
+            orphans: ends the processes that a killed supervisor leaves on this host.
         """
         self._packages = packages
         self._cluster = cluster
         self._slots = slots
-        self._own = ProcessExecutor(_built_in(packages), 1, orphans)
+        self._own = ProcessExecutor(_built_in_of(packages), 1, orphans)
         self._logs = AttemptLogs(VerbatimLog)
         self._attempts: dict[str, RayAttempt] = {}
         self._driver: DriverProcess | None = None
-        self._driving: asyncio.Task[None] | None = None
+        self._driver_keeper: asyncio.Task[None] | None = None
         self._losing: set[asyncio.Task[None]] = set()
         self._generations = itertools.count(1)
         self._generation = next(self._generations)
         self._lease_until = 0.0
         self._session = 1
-        self._room = 0
+        self._capacity = 0
 
     capabilities = ISOLATED
 
     @property
     def capacity(self) -> float:
-        """Return how many more attempts the cluster has capacity for, as far as is known."""
-        return self._room
+        """How many more attempts the cluster can run, as last reported."""
+        return self._capacity
 
     async def start(self) -> None:
         """Connect to the cluster.
@@ -326,12 +323,12 @@ class RayExecutor:
         Raises:
             RayUnavailableError: none answers.
         """
-        self._driver = await started(self._cluster, self._slots)
-        self._driving = start_once("driver of Ray", self._drive())
+        self._driver = await start_driver(self._cluster, self._slots)
+        self._driver_keeper = start_once("driver of Ray", self._keep_driver())
 
     async def aclose(self) -> None:
-        """End what is on the cluster, and what was started ahead here."""
-        await end(self._driving)
+        """End the attempts on the cluster, and the processes that wait on this host."""
+        await end(self._driver_keeper)
         if self._driver is not None:
             await self._driver.end()
         for attempt in self._attempts.values():
@@ -341,14 +338,14 @@ class RayExecutor:
         await self._own.aclose()
 
     def prepare(self) -> None:
-        """Start a process here in the background for what is built in."""
+        """Start a process on this host in the background for built-in handlers."""
         self._own.prepare()
 
     def renew(self, until: float) -> None:
-        """Let what runs go on until this moment of this host's monotonic clock."""
+        """Extend the lease of all attempts to this time of this host's monotonic clock."""
         self._lease_until = until
         self._own.renew(until)
-        self._tell_lease()
+        self._send_lease()
 
     def end_session(self) -> None:
         """Begin nothing that was submitted before: nodes refuse orders of earlier sessions."""
@@ -356,13 +353,13 @@ class RayExecutor:
         self._own.end_session()
 
     def offer(self, packages: Mapping[str, HandlerPackage]) -> None:
-        """Run these handlers from now on, by entry point; what runs already goes on as it began."""
+        """Run these handlers from now on, by entry point; running attempts are not affected."""
         self._packages = packages
         self._generation = next(self._generations)
-        self._own.offer(_built_in(packages))
+        self._own.offer(_built_in_of(packages))
 
     def end_overdue(self, now: datetime) -> None:
-        """End what is past its deadline by a clock that has been moved: that of a test service."""
+        """End attempts past their deadline by a test service's clock, which can be moved."""
         self._own.end_overdue(now)
         for attempt in self._attempts.values():
             attempt.end_if_overdue(now)
@@ -378,54 +375,52 @@ class RayExecutor:
             return await self._own.submit(task, on_update, until)
         require_lease(max(until, self._lease_until))
         log = self._logs.of(task.log_path)
-        attempt = RayAttempt(uuid4().hex, task, on_update, log, self._tell)
+        attempt = RayAttempt(uuid4().hex, task, on_update, log, self._send)
         if self._driver is None:
             attempt.end("stopped", {"message": "there is no cluster"}, {})
             return attempt
         if until > self._lease_until:
             self.renew(until)
         self._attempts[attempt.id] = attempt
-        self._room -= 1  # Until the cluster is asked the next time.
-        order = described(task, package)
+        self._capacity -= 1  # Until the next report of the cluster's capacity.
+        order = describe(task, package)
         order["package"]["generation"] = self._generation
         order["session"] = self._session
-        self._tell({"do": "submit", "order": {**order, "id": attempt.id}})
+        self._send({"do": "submit", "order": {**order, "id": attempt.id}})
         return attempt
 
-    def _tell_lease(self) -> None:
-        self._tell({"do": "renew", "until": self._lease_until, "session": self._session})
+    def _send_lease(self) -> None:
+        self._send({"do": "renew", "until": self._lease_until, "session": self._session})
 
-    def _tell(self, message: Mapping[str, Any]) -> None:
+    def _send(self, message: Mapping[str, Any]) -> None:
         if self._driver is not None:
-            self._driver.tell(message)
+            self._driver.send(message)
 
-    def _hear(self, message: Mapping[str, Any]) -> None:
+    def _on_message(self, message: Mapping[str, Any]) -> None:
         if "capacity" in message:
-            self._room = message["capacity"]
+            self._capacity = message["capacity"]
             return
         attempt = self._attempts.get(message["id"])
-        if attempt is not None and attempt.heard(message):
+        if attempt is not None and attempt.on_message(message):
             del self._attempts[attempt.id]
 
-    async def _drive(self) -> None:
-        """Keep a driver, for ever."""
+    async def _keep_driver(self) -> None:
+        """Receive the driver's messages; when it has ended, start another one."""
+        start = partial(start_driver, self._cluster, self._slots)
+        unavailable = (RayUnavailableError, OSError)
         while True:
             if self._driver is not None:
-                await self._driver.listen(self._hear)
+                await self._driver.receive(self._on_message)
                 self._lose_all()
-            try:
-                self._driver = await started(self._cluster, self._slots)
-            except (RayUnavailableError, OSError) as error:
-                logger.warning("%s; trying again", error)
-                await asyncio.sleep(AGAIN_S)
-            else:
-                self._tell_lease()
+            failure = "cannot start a driver of Ray"
+            self._driver = await retry(start, failure, unavailable, RETRY_PAUSE_S)
+            self._send_lease()
 
     def _lose_all(self) -> None:
-        """Let what ran be over, once its lease on the cluster is, for nobody hears of it."""
+        """End the driver's attempts once their lease on the cluster is over."""
         logger.warning("the driver of Ray has ended, and all of its attempts with it")
         self._driver = None
-        self._room = 0
+        self._capacity = 0
         lost = list(self._attempts.values())
         self._attempts.clear()
         losing = start_once("lost attempts", self._lose(lost, self._lease_until))
@@ -433,20 +428,19 @@ class RayExecutor:
         losing.add_done_callback(self._losing.discard)
 
     async def _lose(self, attempts: list[RayAttempt], until: float) -> None:
-        left_s = until - monotonic()
         try:
-            await asyncio.sleep(max(left_s, 0.0))
+            await asyncio.sleep(max(until - monotonic(), 0.0))
         finally:
             for attempt in attempts:
                 attempt.lose("the driver of its Ray cluster has ended")
 
 
-def _built_in(packages: Mapping[str, HandlerPackage]) -> dict[str, HandlerPackage]:
+def _built_in_of(packages: Mapping[str, HandlerPackage]) -> dict[str, HandlerPackage]:
     return {
         entry_point: package for entry_point, package in packages.items() if _is_built_in(package)
     }
 
 
 def _is_built_in(package: HandlerPackage) -> bool:
-    # What a feed tells of is not the same object.
+    # Not by identity: packages from the feed of handlers are other objects.
     return bool(package.shown)

@@ -1,4 +1,4 @@
-"""What the worker, its driver, and the hosts on the nodes say to each other: lines of JSON."""
+"""The messages between the worker, its driver, and the hosts on the nodes: lines of JSON."""
 
 import asyncio
 import base64
@@ -13,8 +13,8 @@ from worker.executors.local.workplace import workplaces
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import Task
 
-LONGEST_BYTES = 64 * 1_048_576
-"""The longest line: above what an attempt may report, and be given."""
+MAX_LINE_BYTES = 64 * 1_048_576
+"""The longest line: more than an attempt may report, or get as its task."""
 
 END = b'{"end"'
 """How the last line about an attempt begins."""
@@ -25,25 +25,25 @@ def line_of(message: Mapping[str, Any]) -> bytes:
     return json.dumps(message).encode() + b"\n"
 
 
-def described(task: Task, package: HandlerPackage) -> dict[str, Any]:
-    """Return what a node has to know of a task: all but where its log is kept."""
-    told = dict(vars(task))
-    del told["log_path"]
-    return {"task": told, "package": asdict(package)}
+def describe(task: Task, package: HandlerPackage) -> dict[str, Any]:
+    """Describe a task and its package for a node: all but the path of the task's log."""
+    description = dict(vars(task))
+    del description["log_path"]
+    return {"task": description, "package": asdict(package)}
 
 
-def task_of(told: Mapping[str, Any], log_path: Path) -> Task:
-    """Return the task that was described, with another place for its log."""
-    return Task(**told, log_path=log_path)
+def task_of(description: Mapping[str, Any], log_path: Path) -> Task:
+    """Return the task of a description, with another path of its log."""
+    return Task(**description, log_path=log_path)
 
 
-def package_of(told: Mapping[str, Any]) -> HandlerPackage:
-    """Return the package that was described, as this host has its files and users."""
+def package_of(description: Mapping[str, Any]) -> HandlerPackage:
+    """Return the package of a description, adapted to the files and users of this host."""
     hidden: list[str] = []
-    if told["hidden"]:
-        there = [path for path in told["hidden"] if Path(path).exists()]
-        hidden = [str(workplaces().resolve()), *there]
-    return HandlerPackage(**{**told, "hidden": hidden, "withheld": ()})
+    if description["hidden"]:
+        existing = [path for path in description["hidden"] if Path(path).exists()]
+        hidden = [str(workplaces().resolve()), *existing]
+    return HandlerPackage(**{**description, "hidden": hidden, "withheld": ()})
 
 
 def packed(content: bytes) -> str:
@@ -56,13 +56,12 @@ def unpacked(text: str) -> bytes:
     return base64.b64decode(text)
 
 
-async def reading(descriptor: int) -> asyncio.StreamReader:
-    """Return what reads lines from a pipe, of which the descriptor stays taken."""
+async def open_reader(descriptor: int) -> asyncio.StreamReader:
+    """Return a reader of lines from a pipe; the descriptor itself stays open."""
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=LONGEST_BYTES)
-    # A copy is closed at the end. Else the next pipe of a process to be started got the number of
-    # standard input, which that process needs for itself.
-    copy = os.dup(descriptor)
-    pipe = os.fdopen(copy, "rb", buffering=0)
+    reader = asyncio.StreamReader(limit=MAX_LINE_BYTES)
+    # A copy is closed at the end. Else the next pipe of a process to be started would get the
+    # number of standard input, which that process needs for itself.
+    pipe = os.fdopen(os.dup(descriptor), "rb", buffering=0)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
     return reader
