@@ -1,9 +1,8 @@
 """Run logs in an object store: an object for each execution that is over, chunks of one that runs.
 
 A chunk begins at a multiple of CHUNK_BYTES. While it is not full it is put again, longer than
-before; then the next one begins. Once the whole log is there, the chunks are removed. A reader that
-does not find a chunk any more therefore finds the whole log, with the same bytes at the same
-offsets.
+before; then the next one begins. Once the complete log is stored, the chunks are removed. So where
+a chunk is missing for a reader, the complete log is there, with the same bytes at the same offsets.
 
 obstore is called from threads: its coroutines are answered by threads of its own, which abort the
 process (SIGABRT) when the interpreter is just ending.
@@ -37,18 +36,18 @@ READ_S = 10.0
 """How long readers wait for an answer."""
 
 REQUEST_S = 20.0
-"""How long a request may take: for a whole log, of 10 MB at most. The end of a process waits for
-what it has asked."""
+"""How long a request may take: for a complete log, of 10 MB at most. The end of a process waits for
+its requests."""
 
 RETRY_S = 10.0
 
 THREADS = 16
 
-LISTINGS = 3
+MAX_LISTINGS = 3
 
 PROBE = "apphub-jobs.probe"
-"""How the name of an object begins that a starting worker writes and removes; others start at the
-same moment, so each adds something of its own."""
+"""The prefix of an object's name that a starting worker writes and removes; a random suffix keeps
+workers that start at the same moment apart."""
 
 _OBJECT = re.compile(
     r"(?P<log>.+/attempt-(?P<attempt>\d+)-execution-\d+)\.(?:log|chunks/(?P<offset>\d+))"
@@ -66,7 +65,7 @@ class _MissingError(RunLogsUnavailableError):
 
 
 def open_store(url: str) -> ObjectStore:
-    """Return the store of a URL, without asking it anything yet.
+    """Return the store of a URL, without a request to it.
 
     Raises:
         LogStoreError: the URL names no store.
@@ -98,12 +97,12 @@ def open_store(url: str) -> ObjectStore:
             retry_config={"max_retries": 2, "retry_timeout": timedelta(seconds=RETRY_S)},
         )
     except (BaseError, OSError, ValueError) as error:
-        msg = f"cannot use {url!r} as a store of logs: {_brief(error)}"
+        msg = f"cannot use {url!r} as a store of logs: {_one_line(error)}"
         raise LogStoreError(msg) from error
 
 
 class ObjectLogs:
-    """Implements `worker.logs.run_logs.LogStore`, and what the shipper needs to fill it."""
+    """Implements `worker.logs.run_logs.LogStore`, and the writes of the shipper."""
 
     follow_every_s = 1.0
 
@@ -113,7 +112,7 @@ class ObjectLogs:
 
     def check(self, *, to_write: bool) -> None:
         """Raise RunLogsUnavailableError unless the store can be read (and written)."""
-        with _refusals_told():
+        with _errors_translated():
             for _ in obstore.list(self._store, chunk_size=1):
                 break
             if to_write:
@@ -123,17 +122,17 @@ class ObjectLogs:
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """Return the logs of an attempt's executions, in order, as far as the store has them."""
-        for listing in range(LISTINGS):
-            found = await self._list(run_id, attempt)
-            # A directory is listed in no order: while the whole log takes the place of its chunks,
-            # it may show neither.
-            if found.is_whole and (found.is_anything or listing > 0):
-                break  # Else it was listed just while that happened.
-        return found.logs()
+        for listing in range(MAX_LISTINGS):
+            objects = await self._list(run_id, attempt)
+            # A directory is listed in no order: while the complete log replaces its chunks, the
+            # listing may show neither.
+            if objects.has_no_gap and (objects.has_any or listing > 0):
+                break  # Else it may have been listed just while that happened.
+        return objects.logs()
 
     async def _list(self, run_id: str, attempt: int) -> "_Listing":
         directory = run_directory(run_id)
-        entries = await self._ask(lambda: obstore.list(self._store, directory).collect(), READ_S)
+        entries = await self._call(lambda: obstore.list(self._store, directory).collect(), READ_S)
         listing = _Listing()
         for entry in entries:
             listing.add(entry["path"], entry["size"], attempt)
@@ -145,13 +144,13 @@ class ObjectLogs:
         while start < log.size:
             try:
                 if complete:
-                    content = await self._of_whole(log, start)
+                    content = await self._read_complete(log, start)
                 else:
-                    content = await self._of_chunk(log, start)
+                    content = await self._read_chunk(log, start)
             except _MissingError:
                 if complete:
                     raise
-                complete = True  # The whole log took the place of the chunks.
+                complete = True  # The complete log replaced the chunks.
             else:
                 start += len(content)
                 yield content
@@ -161,122 +160,112 @@ class ObjectLogs:
         await self.put(_chunk_name(name, start), content)
 
     async def put(self, name: str, content: bytes) -> None:
-        """Put a whole log."""
-        put = partial(obstore.put, self._store, name, content, use_multipart=False)
-        await self._ask(put)
+        """Put a complete log."""
+        await self._call(partial(obstore.put, self._store, name, content, use_multipart=False))
 
     async def remove_chunks(self, name: str, size: int) -> None:
-        """Remove whatever chunks there are of a log of this size, the first one first."""
-        starts = range(0, size, CHUNK_BYTES)
-        names = [_chunk_name(name, start) for start in starts]
-        delete = partial(obstore.delete, self._store, names)
-        with suppress(_MissingError):  # S3 does not tell; a directory does.
-            await self._ask(delete)
+        """Remove the chunks of a log of this size, the first one first."""
+        names = [_chunk_name(name, start) for start in range(0, size, CHUNK_BYTES)]
+        with suppress(_MissingError):  # Raised by a directory, not by S3.
+            await self._call(partial(obstore.delete, self._store, names))
 
-    async def _of_whole(self, log: ExecutionLog, start: int) -> bytes:
+    async def _read_complete(self, log: ExecutionLog, start: int) -> bytes:
         end = min(log.size, start + READ_BYTES)
-        return await self._range(log.name, start, end)
+        return await self._read_range(log.name, start, end)
 
-    async def _of_chunk(self, log: ExecutionLog, start: int) -> bytes:
-        within = start % CHUNK_BYTES
-        chunk = _chunk_name(log.name, start - within)
-        left = log.size - start
-        end = min(CHUNK_BYTES, within + left)
-        return await self._range(chunk, within, end)
+    async def _read_chunk(self, log: ExecutionLog, start: int) -> bytes:
+        offset = start % CHUNK_BYTES
+        end = min(CHUNK_BYTES, offset + log.size - start)
+        return await self._read_range(_chunk_name(log.name, start - offset), offset, end)
 
-    async def _range(self, name: str, start: int, end: int) -> bytes:
+    async def _read_range(self, name: str, start: int, end: int) -> bytes:
         get = partial(obstore.get_range, self._store, name, start=start, end=end)
-        content = bytes(await self._ask(get, READ_S))
+        content = bytes(await self._call(get, READ_S))
         if len(content) != end - start:
-            # Of nothing a reader would ask again for ever.
+            # After no bytes at all, a reader would repeat the request for ever.
             msg = f"the store gave {len(content)} bytes of {name} for {end - start}"
             raise RunLogsUnavailableError(msg)
         return content
 
-    async def _ask(self, call: Callable[[], T], within_s: float | None = None) -> T:
+    async def _call(self, call: Callable[[], T], within_s: float | None = None) -> T:
         loop = asyncio.get_running_loop()
-        with _refusals_told():
+        with _errors_translated():
             async with asyncio.timeout(within_s):
                 return await loop.run_in_executor(self._threads, call)
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
-    """Turn what obstore raises into what the port promises."""
+def _errors_translated() -> Iterator[None]:
+    """Translate the errors of obstore into those of the port."""
     try:
         yield
     except FileNotFoundError as error:
-        raise _MissingError(_brief(error)) from error
+        raise _MissingError(_one_line(error)) from error
     except (BaseError, OSError, ValueError) as error:
-        raise RunLogsUnavailableError(_brief(error)) from error
+        raise RunLogsUnavailableError(_one_line(error)) from error
 
 
-def _brief(error: Exception) -> str:
-    """Return what a store said in one line; obstore's messages go on for pages."""
+def _one_line(error: Exception) -> str:
+    """Return the store's error in one line; obstore's messages are pages long."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    said = str(error)
-    answer = _ANSWER.search(said)
+    answer = _ANSWER.search(str(error))
     if answer is not None:
         return f"{answer['code']}: {answer['message']}"
-    first_line, _, _ = said.partition("\n")
+    first_line, _, _ = str(error).partition("\n")
     return first_line
 
 
 def _chunk_name(name: str, start: int) -> str:
-    # Sorts before the whole log: a listing made while one replaces the other shows either, never
-    # neither.
-    stem = name.removesuffix(".log")
-    return f"{stem}.chunks/{start:010}"
+    # Sorts before the complete log, so a listing made while that replaces the chunks shows one of
+    # the two at least.
+    return f"{name.removesuffix('.log')}.chunks/{start:010}"
 
 
 class _Listing:
-    """What a store has of an attempt.
+    """The objects of an attempt in a store.
 
     Attributes:
-        wholes: the size of each whole log, by name.
+        complete_sizes: the size of each complete log, by name.
         chunks: the sizes of each log's chunks, by offset.
     """
 
     def __init__(self) -> None:
-        self.wholes: dict[str, int] = {}
+        self.complete_sizes: dict[str, int] = {}
         self.chunks: dict[str, dict[int, int]] = {}
 
     def add(self, path: str, size: int, attempt: int) -> None:
-        """Take in an object, if it belongs to this attempt."""
-        found = _OBJECT.fullmatch(path)
-        if found is None or int(found["attempt"]) != attempt:
+        """Add an object, if it belongs to this attempt."""
+        parts = _OBJECT.fullmatch(path)
+        if parts is None or int(parts["attempt"]) != attempt:
             return
-        name = found["log"] + ".log"
-        if found["offset"] is None:
-            self.wholes[name] = size
-            return
-        sizes = self.chunks.setdefault(name, {})
-        sizes[int(found["offset"])] = size
+        name = parts["log"] + ".log"
+        if parts["offset"] is None:
+            self.complete_sizes[name] = size
+        else:
+            self.chunks.setdefault(name, {})[int(parts["offset"])] = size
 
     @property
-    def is_anything(self) -> bool:
+    def has_any(self) -> bool:
         """Whether there is any log."""
-        return bool(self.wholes or self.chunks)
+        return bool(self.complete_sizes or self.chunks)
 
     @property
-    def is_whole(self) -> bool:
+    def has_no_gap(self) -> bool:
         """Whether no chunk is missing before the end of its log."""
-        for name, sizes in self.chunks.items():
-            if name not in self.wholes and not _is_gapless(sizes):
-                return False
-        return True
+        return all(
+            name in self.complete_sizes or _is_gapless(sizes) for name, sizes in self.chunks.items()
+        )
 
     def logs(self) -> list[ExecutionLog]:
         """Return the logs, in order."""
-        names = {*self.wholes, *self.chunks}
+        names = {*self.complete_sizes, *self.chunks}
         return [self._log(name) for name in sorted(names)]
 
     def _log(self, name: str) -> ExecutionLog:
-        if name in self.wholes:
-            return ExecutionLog(name, self.wholes[name], complete=True)
-        size = _size(self.chunks[name])
-        return ExecutionLog(name, size, complete=False)
+        if name in self.complete_sizes:
+            return ExecutionLog(name, self.complete_sizes[name], complete=True)
+        return ExecutionLog(name, _size(self.chunks[name]), complete=False)
 
 
 def _is_gapless(chunks: dict[int, int]) -> bool:
@@ -286,7 +275,7 @@ def _is_gapless(chunks: dict[int, int]) -> bool:
 def _size(chunks: dict[int, int]) -> int:
     """Return how far the chunks go without a gap."""
     size = 0
-    # An empty one, as a crash may leave on a shared disk, leads nowhere: not to itself either.
+    # An empty chunk, as a crash may leave on a shared disk, ends this: the next offset is its own.
     while chunks.get(size):
         size += chunks[size]
         if size % CHUNK_BYTES:

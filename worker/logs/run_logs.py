@@ -1,11 +1,10 @@
-"""What runs print: how it is named, the ports behind which it is kept, and how it is read.
+"""The logs of runs: their names, the ports behind which they are kept, and how they are read.
 
 First the ports (`LogStore`, `LogKeeper`) and names, then reading (`RunLogs`), then logs in a
 directory that workers and API share (`DirectoryLogs`).
 
 An attempt has one log for each of its executions: several where it was handed back and started
-again. To readers they are one text. A log only ever grows at its end, so an offset that was read
-once stays true.
+again. To readers they are one text. A log only ever grows at its end, so an offset stays valid.
 """
 
 import asyncio
@@ -19,11 +18,11 @@ from typing import Protocol
 import anyio
 
 STORE_AWAY_S = 30.0
-"""How long a follower bears a store that does not answer."""
+"""How long a follower waits for a store that does not answer."""
 
 
 class RunLogsUnavailableError(Exception):
-    """The store of run logs does not answer, or refuses; the message says what it said."""
+    """The store of run logs does not answer, or refuses; the message contains its error."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,7 @@ class ExecutionLog:
     Attributes:
         name: see `log_name`.
         size: bytes.
-        complete: whether nothing more will come; a store that has what is printed at once may
-            always say so.
+        complete: whether it grows no more; always true in a store that has output at once.
     """
 
     name: str
@@ -43,11 +41,11 @@ class ExecutionLog:
 
 
 class LogStore(Protocol):
-    """Where logs are read. All methods raise RunLogsUnavailableError."""
+    """A store from which logs are read. All methods raise RunLogsUnavailableError."""
 
     @property
     def follow_every_s(self) -> float:
-        """How often it is worth looking for more."""
+        """How often followers should look for more."""
 
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """Return the logs of an attempt's executions, in order."""
@@ -57,12 +55,12 @@ class LogStore(Protocol):
 
 
 class LogKeeper(Protocol):
-    """Where logs are written."""
+    """Brings the logs of running attempts to a store."""
 
     def keeping(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """Give the file that an execution's supervisor writes.
+        """Provide the file that an execution's supervisor writes.
 
-        At the end, see to it that readers find all of it.
+        After the block, readers can read all of it.
         """
 
 
@@ -76,49 +74,48 @@ def log_name(run_id: str, attempt: int, execution: int) -> str:
 
 
 def run_directory(run_id: str) -> str:
-    """Return where all logs of a run lie."""
+    """Return the directory of all logs of a run."""
     return f"{run_id[-2:]}/{run_id}"
 
 
 def logs_url(run_id: str, attempt: int) -> str:
-    """Return where the API serves an attempt's log."""
+    """Return the path under which the API serves an attempt's log."""
     return f"/job-runs/{run_id}/logs?attempt={attempt}"
 
 
 class RunLogs:
-    """What attempts printed, whatever store keeps it. All methods raise RunLogsUnavailableError."""
+    """The logs of attempts in any store. All methods raise RunLogsUnavailableError."""
 
     def __init__(self, store: LogStore) -> None:
         self._store = store
 
     async def size(self, run_id: str, attempt: int) -> int:
-        """Return how many bytes there are."""
+        """Return the size of an attempt's log in bytes."""
         logs = await self._store.executions(run_id, attempt)
         return _size(logs)
 
     async def tail(self, run_id: str, attempt: int, last: int) -> tuple[bytes, int]:
-        """Return the last bytes, at most `last` of them, and how many there are altogether."""
+        """Return the last bytes, at most `last` of them, and the number of all."""
         logs = await self._store.executions(run_id, attempt)
         size = _size(logs)
         start = max(0, size - last)
-        end = [chunk async for chunk in self._from(logs, start)]
+        end = [chunk async for chunk in self._read_from(logs, start)]
         return b"".join(end), size
 
     async def read(self, run_id: str, attempt: int, offset: int = 0) -> AsyncIterator[bytes]:
-        """Return what is there now, from an offset on."""
+        """Return the present log, from an offset on."""
         logs = await self._store.executions(run_id, attempt)
-        return self._from(logs, offset)
+        return self._read_from(logs, offset)
 
     async def follow(
         self, run_id: str, attempt: int, offset: int, is_over: Callable[[], Awaitable[bool]]
     ) -> AsyncIterator[bytes]:
-        """Return what is there and what is still printed, up to the end of the attempt."""
-        # Let a store that is away be heard of before the answer begins.
+        """Return the log from an offset on as it grows, up to the end of the attempt."""
+        # An error of the store must be raised before the response begins.
         await self._store.executions(run_id, attempt)
-        reached = _Reached(offset)
-        return self._follow(run_id, attempt, reached, is_over)
+        return self._follow(run_id, attempt, _FollowPosition(offset), is_over)
 
-    async def _from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
+    async def _read_from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
         for log in logs:
             size = log.size
             if offset < size:
@@ -127,75 +124,72 @@ class RunLogs:
             offset = max(0, offset - size)
 
     async def _follow(
-        self, run_id: str, attempt: int, reached: "_Reached", is_over: Callable[[], Awaitable[bool]]
+        self,
+        run_id: str,
+        attempt: int,
+        position: "_FollowPosition",
+        is_over: Callable[[], Awaitable[bool]],
     ) -> AsyncIterator[bytes]:
         answered_at = monotonic()
         while True:
-            # Asked before reading: whatever was printed before the end is read after it.
+            # Read before the log: all output of before the end is read after it.
             over = await is_over()
             try:
                 logs = await self._store.executions(run_id, attempt)
-                async with aclosing(self._news(logs, reached, to_the_end=over)) as news:
-                    async for chunk in news:
+                async with aclosing(self._new_output(logs, position, to_the_end=over)) as output:
+                    async for chunk in output:
                         yield chunk
                 if over:
                     return
                 answered_at = monotonic()
             except RunLogsUnavailableError:
-                silent_s = monotonic() - answered_at
-                if silent_s > STORE_AWAY_S:
+                if monotonic() - answered_at > STORE_AWAY_S:
                     raise
             await asyncio.sleep(self._store.follow_every_s)
 
-    async def _news(
-        self, logs: Sequence[ExecutionLog], reached: "_Reached", *, to_the_end: bool
+    async def _new_output(
+        self, logs: Sequence[ExecutionLog], position: "_FollowPosition", *, to_the_end: bool
     ) -> AsyncGenerator[bytes, None]:
         for log in logs:
-            start = reached.position(log)
+            start = position.start_in(log)
             if start < log.size:
                 async for chunk in self._store.read(log, start):
-                    reached.bytes_of[log.name] += len(chunk)
+                    position.bytes_of[log.name] += len(chunk)
                     yield chunk
             if not (log.complete or to_the_end):
-                return  # The next execution's log stands behind what is still to come of this one.
+                return  # The next execution's log comes after the rest of this one.
 
 
 @dataclass
-class _Reached:
-    """How far a follower has come.
+class _FollowPosition:
+    """The position of a follower in the logs of an attempt.
 
     Attributes:
-        to_skip: what of its offset lies ahead.
-        bytes_of: what it has of each log, by name.
+        to_skip: how many bytes to skip yet, up to the follower's offset.
+        bytes_of: how many bytes of each log were sent or skipped, by name.
     """
 
     to_skip: int
     bytes_of: dict[str, int] = field(default_factory=dict)
 
-    def position(self, log: ExecutionLog) -> int:
-        """Return where to go on in a log, having skipped what there is to skip."""
-        name = log.name
-        position = self.bytes_of.get(name, 0)
-        ahead = max(0, log.size - position)
-        skipped = min(self.to_skip, ahead)
+    def start_in(self, log: ExecutionLog) -> int:
+        """Return the offset at which to continue in a log; skip what is to be skipped there."""
+        start = self.bytes_of.get(log.name, 0)
+        skipped = min(self.to_skip, max(0, log.size - start))
         self.to_skip -= skipped
-        position += skipped
-        self.bytes_of[name] = position
-        return position
+        self.bytes_of[log.name] = start + skipped
+        return start + skipped
 
 
 def _size(logs: Sequence[ExecutionLog]) -> int:
-    sizes = [log.size for log in logs]
-    return sum(sizes)
+    return sum(log.size for log in logs)
 
-
-# In a shared directory what is written can be read at once.
 
 READ_BYTES = 65_536
 
 
 class DirectoryLogs:
-    """Implements `worker.logs.run_logs.LogStore` and `LogKeeper`: a file for each execution."""
+    """Implements `LogStore` and `LogKeeper` by a shared directory: a file for each execution."""
 
     follow_every_s = 0.25
 
@@ -209,28 +203,25 @@ class DirectoryLogs:
     async def read(self, log: ExecutionLog, start: int) -> AsyncIterator[bytes]:
         """Yield the bytes of a log from `start` up to its `size`."""
         path = self._root / log.name
-        left = log.size - start
+        remaining_bytes = log.size - start
         async with await anyio.open_file(path, "rb") as file:
             await file.seek(start)
-            while left > 0:
-                size = min(left, READ_BYTES)
-                chunk = await file.read(size)
+            while remaining_bytes > 0:
+                chunk = await file.read(min(remaining_bytes, READ_BYTES))
                 if not chunk:
                     return
-                left -= len(chunk)
+                remaining_bytes -= len(chunk)
                 yield chunk
 
     def keeping(self, name: str) -> AbstractAsyncContextManager[Path]:
-        """Give the file that readers find."""
+        """Provide the file, which readers can read at once."""
         return nullcontext(self._root / name)
 
     def _executions(self, run_id: str, attempt: int) -> list[ExecutionLog]:
         directory = self._root / run_directory(run_id)
-        pattern = f"attempt-{attempt:02}-execution-*.log"
-        paths = sorted(directory.glob(pattern))
+        paths = sorted(directory.glob(f"attempt-{attempt:02}-execution-*.log"))
         return [self._execution(path) for path in paths]
 
     def _execution(self, path: Path) -> ExecutionLog:
-        name = path.relative_to(self._root)
-        size = path.stat().st_size
-        return ExecutionLog(str(name), size, complete=True)
+        name = str(path.relative_to(self._root))
+        return ExecutionLog(name, path.stat().st_size, complete=True)

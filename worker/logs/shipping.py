@@ -1,7 +1,7 @@
-"""Brings what runs print from the worker's spool to an object store.
+"""Brings logs of runs from the worker's spool to an object store.
 
-First the spool, where logs are until they have arrived, then the `Shipper`: by chunks while runs
-run, whole at their end.
+First the spool, where logs are kept until the store has them, then the `Shipper`: by chunks while
+runs run, complete at their end.
 """
 
 import asyncio
@@ -18,16 +18,15 @@ from runtime.tasks import Supervision, end, start_once
 from worker.logs.object_store import CHUNK_BYTES, ObjectLogs
 from worker.logs.run_logs import RunLogsUnavailableError
 
-# The spool of a worker: a directory whose lock it holds for as long as it lives.
-#
-# The kernel releases the lock of a killed worker; then the next process may take the spool over. A
-# supervisor holds the lock of the file that it writes, and may outlive its worker by a moment.
-
 LOCK = "lock"
 
 
 class Spool:
-    """A spool that this process holds. Make it by `create` or `take_over`."""
+    """A directory of logs whose lock this process holds. Make it by `create` or `take_over`.
+
+    The kernel releases the lock of a killed worker; then the next process may take the spool over.
+    A supervisor holds the lock of the file that it writes, and may outlive its worker by a moment.
+    """
 
     def __init__(self, directory: Path, lock: IO[bytes]) -> None:
         self._directory = directory
@@ -38,7 +37,7 @@ class Spool:
         """Return a new spool below a directory that all workers of a host share."""
         make_private(root)
         directory = root / uuid4().hex
-        with _door(root):
+        with _root_locked(root):
             directory.mkdir(mode=0o700)
             lock = (directory / LOCK).open("ab")
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,27 +45,25 @@ class Spool:
 
     @classmethod
     def take_over(cls, root: Path) -> list["Spool"]:
-        """Return the spools whose workers live no more; they are this process's now."""
-        with _door(root):
-            taken = [
-                (directory, _lock_of_the_dead(directory))
+        """Take over the spools whose workers live no more, and return them."""
+        with _root_locked(root):
+            spools = [
+                (directory, _abandoned_lock(directory))
                 for directory in root.iterdir()
                 if directory.is_dir()
             ]
-        return [cls(directory, lock) for directory, lock in taken if lock is not None]
+        return [cls(directory, lock) for directory, lock in spools if lock is not None]
 
     def path(self, name: str) -> Path:
-        """Return where a log lies: in no directory that somebody else might be removing."""
+        """Return the path of a log: without subdirectories, which others might be removing."""
         return self._directory / name.replace("/", "~")
 
     def names(self) -> list[str]:
-        """Return the logs that are here."""
-        paths = self._directory.glob("*.log")
-        names = [path.name.replace("~", "/") for path in paths]
-        return sorted(names)
+        """Return the names of its logs."""
+        return sorted(path.name.replace("~", "/") for path in self._directory.glob("*.log"))
 
     def read(self, name: str, start: int, limit: int) -> bytes:
-        """Return what a log has after `start`; nothing if it is not there yet."""
+        """Return bytes of a log from `start` on; none if it does not exist yet."""
         try:
             with self.path(name).open("rb") as file:
                 file.seek(start)
@@ -75,7 +72,7 @@ class Spool:
             return b""
 
     def read_ended(self, name: str) -> bytes | None:
-        """Return a whole log, or None while its supervisor may still write."""
+        """Return a complete log, or None while its supervisor may still write."""
         try:
             with self.path(name).open("rb") as file:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -86,12 +83,12 @@ class Spool:
             return None
 
     def remove(self, name: str) -> None:
-        """Remove a log that has arrived."""
+        """Remove a log that the store has."""
         self.path(name).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give the spool up; what is still in it is for the next worker."""
-        with self._lock, _door(self._directory.parent):
+        """Release the lock; remaining logs are left to the next worker."""
+        with self._lock, _root_locked(self._directory.parent):
             if not self.names():
                 (self._directory / LOCK).unlink(missing_ok=True)
                 with suppress(OSError):  # Not empty after all.
@@ -99,18 +96,18 @@ class Spool:
 
 
 @contextmanager
-def _door(root: Path) -> Iterator[None]:
-    """One process at a time makes, takes over or removes spools."""
+def _root_locked(root: Path) -> Iterator[None]:
+    """Hold the lock under which one process at a time makes, takes over or removes spools."""
     with (root / LOCK).open("ab") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _lock_of_the_dead(directory: Path) -> IO[bytes] | None:
+def _abandoned_lock(directory: Path) -> IO[bytes] | None:
     try:
         lock = (directory / LOCK).open("ab")
     except PermissionError:
-        return None  # Another user's, for another worker of theirs.
+        return None  # Another user's, whose workers take it over.
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -124,17 +121,17 @@ logger = logging.getLogger(__name__)
 GATHER_S = 1.0
 """How long output is gathered for a chunk at first."""
 
-GATHER_AT_MOST_S = 10.0
+MAX_GATHER_S = 10.0
 
-GATHER_LONGER = 1.3
+GATHER_FACTOR = 1.3
 
 END_S = 3.0
 """How long the end of an attempt, and that of a worker, waits for a store that is away."""
 
-AGAIN_S = 1.0
-"""How soon what could not be brought is tried again at first."""
+RETRY_PAUSE_S = 1.0
+"""The first pause before logs that could not be brought are tried again."""
 
-AGAIN_AT_MOST_S = 10.0
+MAX_RETRY_PAUSE_S = 10.0
 
 
 class Shipper:
@@ -144,15 +141,14 @@ class Shipper:
         self._store = store
         self._spools = spools
         self._spool = Spool.create(spools)
-        self._taken_over: list[Spool] = []
+        self._abandoned_spools: list[Spool] = []
         self._shipping: dict[str, asyncio.Task[None]] = {}
 
     @asynccontextmanager
     async def keeping(self, name: str) -> AsyncIterator[Path]:
-        """Give a file of the spool; at the end, wait a moment until its store has all of it."""
+        """Provide a file of the spool; at the end, wait a moment until the store has all of it."""
         over = asyncio.Event()
-        growing = self._ship_as_it_grows(name, over)
-        shipping = start_once(f"shipping {name}", growing)
+        shipping = start_once(f"shipping {name}", self._ship_as_it_grows(name, over))
         self._shipping[name] = shipping
         shipping.add_done_callback(lambda _: self._shipping.pop(name))
         try:
@@ -164,34 +160,34 @@ class Shipper:
             logger.warning("%s will be in its store later: no answer in time", name)
 
     async def run(self) -> None:
-        """Bring, again and again, what could not be brought, and what killed workers have left."""
-        pause_s = AGAIN_S
+        """Bring remaining logs, also those of killed workers, again and again."""
+        pause_s = RETRY_PAUSE_S
         while True:
             try:
-                await self._ship_rest()
-                pause_s = AGAIN_S
+                await self._ship_remaining()
+                pause_s = RETRY_PAUSE_S
             except (RunLogsUnavailableError, OSError) as error:
                 logger.warning("logs of runs wait for their store: %s", error)
-                pause_s = min(AGAIN_AT_MOST_S, pause_s * 2)
+                pause_s = min(MAX_RETRY_PAUSE_S, pause_s * 2)
             await asyncio.sleep(pause_s)
 
     async def aclose(self) -> None:
-        """Try a last time, and leave what remains to the next worker on this data directory."""
+        """Try a last time, and leave the rest to the next worker with this data directory."""
         try:
             async with asyncio.timeout(END_S):
                 if self._shipping:
                     await asyncio.wait(self._shipping.values())
-                await self._ship_rest()
+                await self._ship_remaining()
         except (RunLogsUnavailableError, OSError) as error:
             logger.warning(
                 "logs of runs are left to the next worker with this data directory: %r", error
             )
         await end(*self._shipping.values())
-        for spool in [self._spool, *self._taken_over]:
+        for spool in [self._spool, *self._abandoned_spools]:
             spool.close()
 
     async def _ship_as_it_grows(self, name: str, over: asyncio.Event) -> None:
-        """Bring a log while it is written, and whole after that; what fails is left to `run`."""
+        """Bring a log while it is written, then the complete log; errors leave it to `run`."""
         try:
             had_chunks = await self._ship_chunks(name, over)
             await self._ship(self._spool, name, had_chunks=had_chunks)
@@ -199,28 +195,28 @@ class Shipper:
             logger.warning("%s will be in its store later: %s", name, error)
 
     async def _ship_chunks(self, name: str, over: asyncio.Event) -> bool:
-        """Bring what is new until the attempt is over; return whether there may be any chunk."""
-        shipped = 0
-        tried = False
+        """Bring new output until the attempt is over; return whether there may be any chunk."""
+        shipped_bytes = 0
+        may_have_chunks = False
         gather_s = GATHER_S
         wait_s = gather_s
         while not await _is_set(over, wait_s):
             wait_s = gather_s
-            start = shipped - shipped % CHUNK_BYTES
+            start = shipped_bytes - shipped_bytes % CHUNK_BYTES
             content = await asyncio.to_thread(self._spool.read, name, start, CHUNK_BYTES)
-            if start + len(content) <= shipped:
+            if start + len(content) <= shipped_bytes:
                 continue
-            tried = True
+            may_have_chunks = True
             try:
                 await self._store.put_chunk(name, start, content)
             except RunLogsUnavailableError as error:
                 logger.warning("what %s prints does not reach its store for now: %s", name, error)
                 continue
-            shipped = start + len(content)
+            shipped_bytes = start + len(content)
             if len(content) == CHUNK_BYTES:
                 wait_s = 0  # There may be more already.
-            gather_s = min(GATHER_AT_MOST_S, gather_s * GATHER_LONGER)
-        return tried
+            gather_s = min(MAX_GATHER_S, gather_s * GATHER_FACTOR)
+        return may_have_chunks
 
     async def _ship(self, spool: Spool, name: str, *, had_chunks: bool = True) -> None:
         content = await asyncio.to_thread(spool.read_ended, name)
@@ -232,17 +228,17 @@ class Shipper:
                 await self._store.remove_chunks(name, len(content))
         spool.remove(name)
 
-    async def _ship_rest(self) -> None:
-        """Bring the logs of ended attempts that are still here."""
-        self._taken_over += Spool.take_over(self._spools)
+    async def _ship_remaining(self) -> None:
+        """Bring the logs of ended attempts that are still in a spool."""
+        self._abandoned_spools += Spool.take_over(self._spools)
         for name in self._spool.names():
             if name not in self._shipping:
                 await self._ship(self._spool, name)
-        for spool in list(self._taken_over):
+        for spool in list(self._abandoned_spools):
             for name in spool.names():
                 await self._ship(spool, name)
             if not spool.names():
-                self._taken_over.remove(spool)
+                self._abandoned_spools.remove(spool)
                 spool.close()
 
 
@@ -259,11 +255,11 @@ async def _is_set(event: asyncio.Event, within_s: float) -> bool:
 async def shipping(
     store: ObjectLogs, spools: Path, supervision: Supervision
 ) -> AsyncIterator[Shipper]:
-    """Run a shipper."""
+    """Run a shipper inside the block."""
     shipper = Shipper(store, spools)
-    again = supervision.start("logs that wait", shipper.run)
+    task = supervision.start("logs that wait", shipper.run)
     try:
         yield shipper
     finally:
-        await again.end()
+        await task.end()
         await shipper.aclose()

@@ -69,6 +69,6 @@ def test_a_log_is_whole_once_it_is_closed_whoever_writes_it(
     for number in range(100):
         writer.add(b"line %d\n" % number)
     assert writer.close() == 0
-    assert writer.has_room
+    assert writer.has_capacity
     lines = (tmp_path / "log").read_text().splitlines()
     assert [line.split(" ", 1)[1] for line in lines] == [f"line {number}" for number in range(100)]

@@ -1,6 +1,6 @@
 """A process and all that descends from it: how a supervisor starts, finds and ends them.
 
-First every process below this one, by what Linux shows in /proc; then the handlers' process, as its
+First every process below this one, as /proc shows them; then the handlers' process, as its
 supervisor starts it (`Child`).
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def woken_by_children() -> int:
+def watch_children() -> int:
     """Return a descriptor that can be read whenever a process below this one has ended."""
     woken, waking = os.pipe()
     for descriptor in (woken, waking):
@@ -35,45 +35,42 @@ def woken_by_children() -> int:
 
 
 def parents() -> dict[int, int]:
-    """Return every process there is, with its parent."""
-    found: dict[int, int] = {}
+    """Return the parent of every process."""
+    parent_of: dict[int, int] = {}
     for name in os.listdir("/proc"):  # noqa: PTH208 - pathlib would double the start's time
         if name.isdigit():
             pid = int(name)
             with suppress(OSError):
-                fields = _stat(pid)
-                found[pid] = int(fields[1])
-    return found
+                parent_of[pid] = int(_stat(pid)[1])
+    return parent_of
 
 
 def below(tops: list[int], parent_of: dict[int, int]) -> list[int]:
     """Return every process below these, whatever session it is in."""
-    found = list(tops)
-    for above in found:
-        found += [pid for pid, parent in parent_of.items() if parent == above]
-    top_count = len(tops)
-    return found[top_count:]
+    pids = list(tops)
+    for above in pids:
+        pids += [pid for pid, parent in parent_of.items() if parent == above]
+    return pids[len(tops) :]
 
 
 def descendants() -> list[int]:
     """Return every process below this one."""
-    own = os.getpid()
-    return below([own], parents())
+    return below([os.getpid()], parents())
 
 
 def kill_descendants() -> None:
-    """Kill until none is left; those that are forked meanwhile become ours, and are next."""
+    """Kill until none is left, those included that are forked meanwhile."""
     while True:
         for pid in descendants():
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
-        if not _clear_away_ended():
+        if not _reap_ended():
             return
         time.sleep(0.005)
 
 
-def _clear_away_ended() -> bool:
-    """Return whether this process has children yet, once those that have ended are forgotten."""
+def _reap_ended() -> bool:
+    """Reap children that have ended; return whether this process still has others."""
     ended = -1
     try:
         while ended:
@@ -83,10 +80,10 @@ def _clear_away_ended() -> bool:
     return True
 
 
-def clear_away_all_but(child: int) -> bool:
-    """Forget all that has ended here but this child; return False if it may have ended, too."""
-    without_clearing = os.WEXITED | os.WNOHANG | os.WNOWAIT
-    while (ended := os.waitid(os.P_ALL, 0, without_clearing)) is not None:
+def reap_all_but(child: int) -> bool:
+    """Reap all ended children but this one; return False if it may have ended, too."""
+    without_reaping = os.WEXITED | os.WNOHANG | os.WNOWAIT
+    while (ended := os.waitid(os.P_ALL, 0, without_reaping)) is not None:
         if ended.si_pid == child:
             return False
         os.waitpid(ended.si_pid, 0)
@@ -94,41 +91,38 @@ def clear_away_all_but(child: int) -> bool:
 
 
 def is_only_descendant(child: int) -> bool:
-    """Return whether nothing but this child is left below; what ended meanwhile is cleared away."""
-    if not clear_away_all_but(child):
+    """Return whether this child is the only descendant; reap those that have ended."""
+    if not reap_all_but(child):
         return False
-    try:  # The kernel keeps such lists, so nobody need be searched.
-        found = _listed(os.getpid()) + _listed(child)
+    try:  # Faster than reading all of /proc.
+        pids = _children_of(os.getpid()) + _children_of(child)
     except OSError:
-        found = descendants()
-    return found == [child]
+        pids = descendants()
+    return pids == [child]
 
 
-def _listed(pid: int) -> list[int]:
+def _children_of(pid: int) -> list[int]:
     """Return the children of a process, by the kernel's lists for each of its threads."""
-    found: list[int] = []
+    pids: list[int] = []
     for task in os.listdir(f"/proc/{pid}/task"):  # noqa: PTH208
         with open(f"/proc/{pid}/task/{task}/children", "rb") as file:  # noqa: PTH123
-            children = file.read().split()
-        found += [int(child) for child in children]
-    return found
+            pids += [int(child) for child in file.read().split()]
+    return pids
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return what is told of a process after its name, which may hold anything."""
+    """Return the fields of /proc/PID/stat after the name, which may hold anything."""
     with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123
-        told = file.read()
-    _, _, after_name = told.rpartition(b")")
+        _, _, after_name = file.read().rpartition(b")")
     return after_name.split()
 
 
 def memory_mb() -> float:
-    """Return what all descendants hold in memory together."""
+    """Return the resident memory of all descendants together."""
     pages = 0
     for pid in descendants():
         with suppress(OSError, ValueError), open(f"/proc/{pid}/statm", "rb") as file:  # noqa: PTH123
-            counts = file.read().split()
-            _, resident, *_ = counts
+            _, resident, *_ = file.read().split()
             pages += int(resident)
     return pages * _PAGE_BYTES / 1_048_576
 
@@ -145,12 +139,13 @@ handlers, which can read them \
 
 
 class Child:
-    """The handlers' process. It takes tasks from the worker, and reports to it; it prints to here.
+    """The handlers' process. It takes tasks from the worker and reports to it; it prints to here.
 
-    Both go by descriptors that it is passed, as the end of the worker's lease does.
+    It inherits descriptors for tasks, for reports and of the lease's end.
 
     Attributes:
-        output: the descriptor from which all that it prints can be read.
+        output: the descriptor from which its output can be read.
+        pid: its number.
     """
 
     def __init__(self, command: list[str], passed: list[int], view: View | None) -> None:
@@ -159,29 +154,28 @@ class Child:
         if self.pid == 0:
             if view is not None and not hide(view):
                 os.write(2, _IN_SIGHT)
-            program = [*command, *map(str, passed)]
-            _become(program, writing, *passed)
+            _exec([*command, *map(str, passed)], writing, *passed)
         for descriptor in (writing, *passed):
             os.close(descriptor)
 
 
-def _become(command: list[str], output: int, *kept: int) -> NoReturn:
-    """Make this fork a program that prints to this descriptor and holds these beside it."""
+def _exec(command: list[str], output: int, *kept: int) -> NoReturn:
+    """Execute a program in this fork, which prints to `output` and inherits `kept` beside it."""
     control(PR_SET_PDEATHSIG, signal.SIGKILL)
-    # What its descendants leave behind is its own child, and so noticed.
+    # Processes that its descendants leave become its own children, and so are seen.
     become_subreaper()
     os.setpgid(0, 0)
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    # Handlers must neither hold nor use what is the supervisor's.
+    # Handlers must neither hold nor use the supervisor's descriptors.
     close_all_but(0, 1, 2, *kept)
     os.execv(command[0], command)  # noqa: S606 - the worker's own interpreter
 
 
 def close_all_but(*kept: int) -> None:
-    """Close every descriptor that this process was given, or made, but these."""
+    """Close every open descriptor but these."""
     # By the list rather than by range, which takes a tenth of a second where a million may be open.
     for name in os.listdir(_OPEN):  # noqa: PTH208
         descriptor = int(name)
@@ -191,11 +185,11 @@ def close_all_but(*kept: int) -> None:
 
 
 def become_supervisor() -> None:
-    """Have all descendants; be no way for them to speak for the worker, or read what it says."""
+    """Adopt all descendants, and hide this process's memory and descriptors from them."""
     become_subreaper()
     keep_to_itself()
 
 
 def become_subreaper() -> None:
-    """Let what descendants leave behind become this process's own child, where the system can."""
+    """Adopt processes that lose their parents below this one, where the system supports it."""
     control(PR_SET_CHILD_SUBREAPER, 1)

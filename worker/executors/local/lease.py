@@ -16,17 +16,17 @@ _SEALS = 0x0010 | 0x0004 | 0x0002 | 0x0001
 class LeaseCell:
     """One number that the worker writes, and one handlers' process reads.
 
-    It stays what it is while the worker is frozen, which no message would.
+    It holds while the worker is frozen, when no message could be sent.
 
     Attributes:
-        descriptor: for the process; to be closed here once that has it.
+        descriptor: for the process; it is closed here once the process has it.
     """
 
     def __init__(self) -> None:
         """Make a cell whose lease has no end.
 
         Raises:
-            OSError: there is no room.
+            OSError: there is no memory, or no descriptor.
         """
         self.descriptor = _new_file()
         try:
@@ -38,16 +38,16 @@ class LeaseCell:
         self._until = memoryview(self._memory).cast("d")
         self.write(inf)
         if hasattr(fcntl, "F_ADD_SEALS"):
-            with suppress(OSError):  # Of before Linux 5.1.
+            with suppress(OSError):  # Before Linux 5.1.
                 fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
 
     def write(self, until: float) -> None:
-        """Let handlers begin until this moment of the monotonic clock."""
+        """Set the time of the monotonic clock until which handlers may begin."""
         if not self._memory.closed:
             self._until[0] = until
 
     def close(self) -> None:
-        """Give the memory back; what the process sees stays."""
+        """Release the memory here; the process keeps its last value."""
         self._until.release()
         self._memory.close()
 

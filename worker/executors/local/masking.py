@@ -1,7 +1,7 @@
-"""Takes secrets out of what handlers print and say: the values that the operator passed to them.
+"""Masks secrets in handlers' output and errors: the values that the operator passed to them.
 
-It is a help against accidents, no more: a value that is encoded, cut, or shorter than eight
-characters stays.
+It helps against accidents only: a value that is encoded, cut, or shorter than eight characters
+stays.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ PROXIES = (
 def secrets_in(variables: Mapping[str, str], names: Iterable[str]) -> list[str]:
     """Return the secrets in these variables, the longest first; of proxies the passwords.
 
-    Each line of a value counts for itself, for logs are written and read by lines.
+    Each line of a value is a secret of its own, for logs are written and read by lines.
     """
-    found = {_password_of(variables.get(name, "")) for name in PROXIES}
+    values = {_password_of(variables.get(name, "")) for name in PROXIES}
     for name in names:
-        found.update(variables.get(name, "").splitlines())
-    long_ones = [value for value in found if len(value) >= SHORTEST]
-    return sorted(long_ones, key=len, reverse=True)
+        values.update(variables.get(name, "").splitlines())
+    return sorted((value for value in values if len(value) >= SHORTEST), key=len, reverse=True)
 
 
 def _password_of(url: str) -> str:
@@ -50,32 +49,32 @@ def masked(text: str, secrets: Iterable[str]) -> str:
 
 
 class Masker:
-    """Masks secrets in what comes piece by piece, also where a piece ends in the midst of one."""
+    """Masks secrets in output that comes in pieces, also where a secret spans two of them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = [secret.encode("utf-8", "surrogateescape") for secret in secrets]
-        self._held = b""
+        self._held_back = b""
 
     def add(self, output: bytes) -> bytes:
-        """Return what can be kept by now: all but what may be the beginning of a secret."""
+        """Return the output that is masked by now: an end that may begin a secret is held back."""
         if not self._secrets:
             return output
-        whole = self._held + output
+        text = self._held_back + output
         for secret in self._secrets:
-            whole = whole.replace(secret, MASK.encode())
-        ready = min(_beginning(whole, secret) for secret in self._secrets)
-        self._held = whole[ready:]
-        return whole[:ready]
+            text = text.replace(secret, MASK.encode())
+        ready = min(_beginning(text, secret) for secret in self._secrets)
+        self._held_back = text[ready:]
+        return text[:ready]
 
     def rest(self) -> bytes:
-        """Return what was held back, once nothing else comes."""
-        held = self._held
-        self._held = b""
-        return held
+        """Return the output that was held back, at the end."""
+        rest = self._held_back
+        self._held_back = b""
+        return rest
 
 
 def _beginning(output: bytes, secret: bytes) -> int:
-    """Return where the end of this output begins that the secret begins with, too."""
+    """Return the index of the longest end of this output with which the secret begins."""
     at = max(0, len(output) - len(secret) + 1)
     while (at := output.find(secret[:1], at)) >= 0:
         if secret.startswith(output[at:]):

@@ -1,4 +1,4 @@
-"""What supervisors that were killed left behind becomes this process's own, and is ended by it."""
+"""Adopts and ends the processes that killed supervisors leave."""
 
 import asyncio
 import os
@@ -12,13 +12,13 @@ LOOK_AGAIN_S = 0.005
 
 
 class Orphans:
-    """Lets a process that runs little but attempts adopt whatever below it has lost its parent.
+    """Lets this process adopt all processes below it that have lost their parents.
 
     An orphan is a child of this process in another session that is no supervisor. Supervisors are
-    the only processes that this one starts in sessions of their own, and nobody can enter a session
-    that exists. So whatever else was started here (what removes directories, the embedded
-    PostgreSQL) is never taken for an orphan, and no daemon can look like that, whatever it does to
-    its environment, name, directory, group or session.
+    the only processes that this one starts in sessions of their own, and no process can enter an
+    existing session. So its other children (removals of directories, the embedded PostgreSQL) are
+    never taken for orphans, and no daemon can look like them, whatever it does to its environment,
+    name, directory, group or session.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Orphans:
         self._starting: set[asyncio.Future[asyncio.subprocess.Process]] = set()
 
     def expect(self, starting: "asyncio.Future[asyncio.subprocess.Process]") -> None:
-        """Know a supervisor from its start, before its number is known, for as long as it runs."""
+        """Register a supervisor that is starting, before its process id is known, until it ends."""
         self._starting.add(starting)
         starting.add_done_callback(self._started)
 
@@ -38,8 +38,7 @@ class Orphans:
                 self._supervisors.remove(process)
         if starting.cancelled() or starting.exception() is not None:
             return
-        supervisor = starting.result()
-        self._supervisors.add(supervisor)
+        self._supervisors.add(starting.result())
 
     def _living(self) -> set[int]:
         return {process.pid for process in self._supervisors if process.returncode is None}
@@ -47,34 +46,27 @@ class Orphans:
     async def end(self) -> None:
         """Kill every orphan with all below it; return once none is left, not even as a zombie.
 
-        An orphan stays this process's child until it is awaited here, and what it leaves becomes
-        this process's child before that. So while there are any at all, one of them is found.
+        An orphan stays this process's child until it is awaited here, and its own children become
+        this process's before that. So while there are orphans, one of them is a child here.
         """
-        known = self._living()
+        supervisors = self._living()
         if sys.platform != "linux":
             return  # Nothing is adopted there.
-        while found := _children_elsewhere() - known:
-            # One of those found may be a supervisor whose number is not known yet.
+        while orphans := _children_in_other_sessions() - supervisors:
+            # One of them may be a supervisor whose process id is not known yet.
             if self._starting:
                 await asyncio.wait(self._starting)
-            found -= self._living()
-            if found:
-                _kill(found)
+            orphans -= self._living()
+            if orphans:
+                _kill(orphans)
                 await asyncio.sleep(LOOK_AGAIN_S)
-            known = self._living()
+            supervisors = self._living()
 
 
-def _children_elsewhere() -> set[int]:
+def _children_in_other_sessions() -> set[int]:
     own = os.getpid()
-    own_session = os.getsid(0)
-    found: set[int] = set()
-    for pid, parent in parents().items():
-        if parent != own:
-            continue
-        session = _session(pid)
-        if session is not None and session != own_session:
-            found.add(pid)
-    return found
+    children = [pid for pid, parent in parents().items() if parent == own]
+    return {pid for pid in children if _session(pid) not in {None, os.getsid(0)}}
 
 
 def _session(pid: int) -> int | None:
@@ -84,15 +76,14 @@ def _session(pid: int) -> int | None:
 
 
 def _kill(orphans: set[int]) -> None:
-    """Kill them and all below, and clear away those that have ended."""
+    """Kill them and all below, and reap those that have ended."""
     parent_of = parents()
     own = os.getpid()
-    # Else the number may be anybody's by now.
-    still = [pid for pid in orphans if parent_of.get(pid) == own]
-    descendants = below(still, parent_of)
-    for pid in (*still, *descendants):
+    # Another process may have the same id by now.
+    children = [pid for pid in orphans if parent_of.get(pid) == own]
+    for pid in (*children, *below(children, parent_of)):
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-    for pid in still:
+    for pid in children:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)

@@ -19,8 +19,8 @@ from worker.executors.packages import HandlerPackage
 TIMEOUT_S = 60
 """How long importing all modules of a package may take."""
 
-RAN_TOO_LONG = -signal.SIGALRM
-"""The exit code of a probe that ended itself at that time."""
+TOOK_TOO_LONG = -signal.SIGALRM
+"""The exit code of a probe that ended itself after `TIMEOUT_S`."""
 
 STDERR = 2
 
@@ -28,7 +28,7 @@ REMEDY = "run the worker in the module's directory, or set PYTHONPATH"
 
 
 class HandlersError(ValueError):
-    """Handlers cannot be had; the message says which, why, and what to do."""
+    """Handlers cannot be loaded; the message says which, why, and what to do."""
 
 
 class DuplicateHandlerError(HandlersError):
@@ -42,9 +42,8 @@ class Offer:
     Attributes:
         name: its entry point.
         origin: the module that has it.
-        package: in whose processes it runs.
-        definition: what `POST /jobs` takes to register the job; None of a handler that says nothing
-            of one.
+        package: the package in whose processes it runs.
+        definition: the body with which `POST /jobs` registers its job; None if it defines none.
     """
 
     name: str
@@ -59,36 +58,40 @@ def offered(packages: Sequence[HandlerPackage]) -> dict[str, HandlerPackage]:
 
 
 Started = Callable[["subprocess.Popen[bytes]"], None]
-"""Hears of each probe's process, which leads a group of its own."""
+"""Called with each probe's process, which leads a process group of its own."""
 
 
-def _unheard(process: "subprocess.Popen[bytes]") -> None:
+def _ignore(process: "subprocess.Popen[bytes]") -> None:
     del process
 
 
-def offers(packages: Sequence[HandlerPackage], started: Started = _unheard) -> dict[str, Offer]:
-    """Return what the packages offer, by entry point.
+def offers(packages: Sequence[HandlerPackage], on_started: Started = _ignore) -> dict[str, Offer]:
+    """Return the handlers of the packages by entry point, found by importing their modules.
 
-    To be asked before there is anything that ends unknown children of this process.
+    Call it before `Orphans` exist, which would end the probes' processes.
+
+    Args:
+        packages: the packages to probe.
+        on_started: called with each probe's process.
 
     Raises:
         DuplicateHandlerError: a name is offered twice, or a job defined twice.
-        HandlersError: a module cannot be imported, or is none of handlers.
+        HandlersError: a module cannot be imported, or has no handlers.
     """
-    found: dict[str, Offer] = {}
-    for offer in (*_of_modules(packages, started), *_of_commands(packages)):
-        first = found.setdefault(offer.name, offer)
+    by_name: dict[str, Offer] = {}
+    for offer in (*_module_offers(packages, on_started), *_command_offers(packages)):
+        first = by_name.setdefault(offer.name, offer)
         # Modules of one package may offer a job that they share.
         if first != offer:
             both = f"both {first.origin} and {offer.origin}"
             msg = f"handler {offer.name!r} is offered by {both}; remove one"
             raise DuplicateHandlerError(msg)
-    _refuse_doubles(found.values())
-    return found
+    _refuse_duplicates(by_name.values())
+    return by_name
 
 
-def _refuse_doubles(offers: Iterable[Offer]) -> None:
-    """Refuse two entry points for one job, whose definition would be revised to and fro."""
+def _refuse_duplicates(offers: Iterable[Offer]) -> None:
+    """Refuse two entry points for one job: each would replace the other's definition."""
     defined: dict[str, Offer] = {}
     for offer in offers:
         if offer.definition is None:
@@ -103,22 +106,19 @@ def _refuse_doubles(offers: Iterable[Offer]) -> None:
         raise DuplicateHandlerError(msg)
 
 
-def _of_modules(packages: Sequence[HandlerPackage], started: Started) -> list[Offer]:
-    """Return what modules offer; those of different packages are imported at the same time."""
-    found: list[Offer] = []
+def _module_offers(packages: Sequence[HandlerPackage], on_started: Started) -> list[Offer]:
+    """Return the offers of modules; those of different packages are imported at the same time."""
     with ExitStack() as stack:
         probes = []
         for package in packages:
             if package.modules:
                 probe = stack.enter_context(_probe(package))
-                started(probe.process)
+                on_started(probe.process)
                 probes.append(probe)
-        for probe in probes:
-            found += probe.offers()
-    return found
+        return [offer for probe in probes for offer in probe.offers()]
 
 
-def _of_commands(packages: Sequence[HandlerPackage]) -> Iterator[Offer]:
+def _command_offers(packages: Sequence[HandlerPackage]) -> Iterator[Offer]:
     for package in packages:
         for name in package.commands:
             yield Offer(f"command.{name}", "the file of commands", package)
@@ -134,16 +134,14 @@ class _Probe:
     deadline: float
 
     def offers(self) -> Iterator[Offer]:
-        """Wait for what each module offers."""
-        for described in chain.from_iterable(self._reported().values()):
-            yield Offer(
-                described["name"], described["origin"], self.package, described["definition"]
-            )
+        """Wait for the probe, and yield its offers."""
+        for offer in chain.from_iterable(self._report().values()):
+            yield Offer(offer["name"], offer["origin"], self.package, offer["definition"])
 
-    def _reported(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    def _report(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         code = self._exit_code()
         modules = ", ".join(self.package.modules)
-        if code == RAN_TOO_LONG:
+        if code == TOOK_TOO_LONG:
             remedy = "leave what takes long to the handlers"
             msg = f"importing {modules} takes longer than {TIMEOUT_S} s; {remedy}"
             raise HandlersError(msg)
@@ -153,21 +151,19 @@ class _Probe:
         report: dict[str, Any] = json.loads(self.file.read_text())
         offered: Mapping[str, Sequence[Mapping[str, Any]]] | None = report.get("offered")
         if offered is None:
-            failure = _failure(report)
-            raise HandlersError(failure)
+            raise HandlersError(_failure(report))
         return offered
 
     def _exit_code(self) -> int:
-        left_s = self.deadline - monotonic()
         try:
-            return self.process.wait(max(0.0, left_s))
+            return self.process.wait(max(0.0, self.deadline - monotonic()))
         except subprocess.TimeoutExpired:
-            return RAN_TOO_LONG
+            return TOOK_TOO_LONG
 
 
 @contextmanager
 def _probe(package: HandlerPackage) -> Iterator[_Probe]:
-    """Import a package's modules as its attempts do; nothing of that is left afterwards."""
+    """Import a package's modules as its attempts do; the process ends with the block."""
     with closing(Workplace()) as workplace:  # Swept by the next worker if this one is killed.
         directory = workplace.new_directory()
         workdir = directory / "work"
@@ -180,7 +176,7 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
             command,
             stdin=subprocess.DEVNULL,
-            stdout=STDERR,  # Programs read the worker's own output.
+            stdout=STDERR,  # The worker's own output may be read by programs.
             cwd=workdir,
             env=environment(workdir, package),
             start_new_session=True,
@@ -193,15 +189,13 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
 
 
 def end_probe(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a probe with all that it has started; whoever waits for it hears that it has ended."""
+    """Kill a probe and all processes that it has started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def _ending(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return f"signal {-code}"
+    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def _failure(report: Mapping[str, Any]) -> str:
@@ -215,7 +209,7 @@ def _failure(report: Mapping[str, Any]) -> str:
 
 
 def _advice(module: str, missing: str | None) -> list[str]:
-    """Return what to do where a module is not there."""
+    """Return the remedy for a module that does not exist."""
     if missing is None:
         return []
     package = missing.partition(".")[0]

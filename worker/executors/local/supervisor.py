@@ -1,27 +1,26 @@
 """The supervisor of attempts, one at a time: beside the handlers' process, without user code.
 
-First the attempt's log, then what the worker says (`Control`), then the thread that writes the log,
-then one attempt and the program.
+First the attempt's log, then the worker's commands (`Control`), then the thread that writes the
+log, then one attempt and the program.
 
 It starts the handlers' process, which takes tasks from the worker and answers it directly. The
-supervisor is not notified of an attempt that is over in a moment, prints nothing and leaves nothing
-behind; of every other one it is. Then it keeps what is printed, and ends the attempt with every
-descendant: when its time is over, beyond its memory, and when the worker says so. In any case it
-ends everything when the worker is gone, and when the worker's lease is over while the worker is
-frozen. It and the handlers' process are subreapers, so nothing can hide in a session of its own. An
-attempt that ended by itself and left nothing behind leaves its process to the next one.
+supervisor is notified of an attempt unless that is over in a moment, prints nothing and leaves
+nothing behind. Then it keeps the output, and ends the attempt with every descendant: at its
+deadline, beyond its memory, and by the worker's command. In any case it ends everything when the
+worker is gone, and when the worker's lease is over while the worker is frozen. It and the handlers'
+process are subreapers, so nothing can hide in a session of its own. An attempt that ended by itself
+and left nothing behind leaves its process to the next one.
 
 Run as a file, isolated and without site-packages: it starts quickly and imports next to nothing of
-ours. The handlers' process is started at once, so that it is ready when its first task comes.
+the service. The handlers' process is started at once, so that it is ready for its first task.
 Arguments: the descriptors for tasks, for reports and of the lease's end, JSON with the handlers'
 process's `view` of the file system (`hiding.View`, or null) and the variables that are `secret`,
 then its command.
 
-Standard input: JSON lines, `{"renew": moment}` at any time, and of an attempt first the order
-(`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": moment}` or,
-once its process says that it is done, `{"over": …}`. Standard output: a JSON line at the end of
-each attempt that it was notified of. Moments are of CLOCK_MONOTONIC, which a host's processes
-share.
+Standard input: JSON lines, `{"renew": time}` at any time, and for each attempt first the order
+(`{"log": …}` and limits), then `{"cancel": grace_s}`, `{"stop": true}`, `{"deadline": time}` or,
+once its process reports that it is done, `{"over": …}`. Standard output: a JSON line at the end of
+each attempt that it was notified of. Times are of CLOCK_MONOTONIC, which a host's processes share.
 """
 
 from __future__ import annotations
@@ -38,17 +37,17 @@ import time
 from _queue import Empty, SimpleQueue
 from contextlib import suppress
 
-sys.path.append(__file__.rsplit("/", 4)[0])  # Isolated: nothing of ours is found yet.
+sys.path.append(__file__.rsplit("/", 4)[0])  # Isolated: the service is not in the path yet.
 
 from worker.executors.local.descendants import (
     Child,
     become_supervisor,
-    clear_away_all_but,
     close_all_but,
     is_only_descendant,
     kill_descendants,
     memory_mb,
-    woken_by_children,
+    reap_all_but,
+    watch_children,
 )
 from worker.executors.local.hiding import View
 from worker.executors.local.masking import Masker, secrets_in
@@ -66,44 +65,44 @@ LOST = b"[%d bytes could not be written]\n"
 
 
 class Log:
-    """Stamps each line, and keeps only so many bytes.
+    """Stamps each line, and keeps bytes up to a limit.
 
-    No failure of the file ever leaves this class: whoever keeps the log has processes to end. What
-    could not be written is counted, and told as soon as something can be written again.
+    It never raises an error of the file, since its owner has processes to end. Bytes that could not
+    be written are counted, and a line says so as soon as something can be written again.
 
     Attributes:
-        lost: how many bytes could not be written and are not told of in the file yet.
+        lost: how many bytes could not be written, and no line in the file says so yet.
     """
 
     def __init__(self, path: str, limit: int) -> None:
         self.lost = 0
         self._path = path
         self._file: int | None = None
-        self._room = limit
+        self._remaining_bytes = limit
         self._limit = limit
         self._at_line_start = True
-        self._kept_whole_lines = True
-        self._left_out = 0
-        self._write(b"")  # Readers find the file from now on.
+        self._file_ends_line = True
+        self._dropped_bytes = 0
+        self._write(b"")  # The file exists from now on.
 
     def add(self, output: bytes) -> None:
-        """Keep what was printed, line by line."""
+        """Write output with stamps, up to the limit."""
         if not output:
             return  # A stamp alone would be a line.
-        if self._room <= 0:
-            self._left_out += len(output)
+        if self._remaining_bytes <= 0:
+            self._dropped_bytes += len(output)
             return
         stamped = self._stamped(output)
-        kept = stamped[: self._room]
-        self._room -= len(kept)
-        self._left_out += len(stamped) - len(kept)
-        self._keep(kept)
-        if self._room <= 0:
-            self._keep(self._line_end + BEYOND % self._limit)
+        kept = stamped[: self._remaining_bytes]
+        self._remaining_bytes -= len(kept)
+        self._dropped_bytes += len(stamped) - len(kept)
+        self._append(kept)
+        if self._remaining_bytes <= 0:
+            self._append(self._line_end + BEYOND % self._limit)
 
     def leave_out(self, size: int) -> None:
-        """Count what has not even been passed on."""
-        self._left_out += size
+        """Count output that was dropped before it came here."""
+        self._dropped_bytes += size
 
     def _stamped(self, output: bytes) -> bytes:
         """Return the output with the time at the start of each line."""
@@ -114,43 +113,35 @@ class Log:
             stamped = stamp + stamped
         self._at_line_start = output.endswith(b"\n")
         if self._at_line_start:
-            # It belongs to a line that is yet to come.
+            # It belongs to the next line.
             stamped = stamped.removesuffix(stamp)
         return stamped
 
     def close(self) -> None:
-        """Say how much was left out, if any was."""
-        last_words = b""
-        if self._left_out:
-            last_words = LEFT_OUT % self._left_out
-        self._keep(last_words)
+        """Write how much was left out, if any was, and close the file."""
+        self._append(LEFT_OUT % self._dropped_bytes if self._dropped_bytes else b"")
         if self._file is not None:
             with suppress(OSError):
-                # Some file systems say only now that they could not write.
+                # Some file systems report errors of writes only now.
                 os.close(self._file)
 
     @property
     def _line_end(self) -> bytes:
-        if self._kept_whole_lines:
-            return b""
-        return b"\n"
+        return b"" if self._file_ends_line else b"\n"
 
-    def _keep(self, content: bytes) -> None:
-        """Write what can be written, and before it how much could not be until now."""
-        told = b""
-        if self.lost:
-            told = self._line_end + LOST % self.lost
-        whole = told + content
-        written = self._write(whole)
+    def _append(self, content: bytes) -> None:
+        """Write content, and before it how much could not be written until now."""
+        notice = self._line_end + LOST % self.lost if self.lost else b""
+        text = notice + content
+        written = self._write(text)
         if written:
-            self._kept_whole_lines = whole[:written].endswith(b"\n")
-        if written >= len(told):
+            self._file_ends_line = text[:written].endswith(b"\n")
+        if written >= len(notice):
             self.lost = 0
-        kept_bytes = max(0, written - len(told))
-        self.lost += len(content) - kept_bytes
+        self.lost += len(content) - max(0, written - len(notice))
 
     def _write(self, content: bytes) -> int:
-        """Return how many bytes the file took."""
+        """Write as much as the file takes; return how many bytes that was."""
         view = memoryview(content)
         with suppress(OSError):
             if self._file is None:
@@ -168,7 +159,7 @@ def _opened(path: str) -> int:
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     file = os.open(path, flags, 0o600)
     with suppress(OSError):  # Some file systems have no locks.
-        # Tells whoever finds the file that it still grows.
+        # Shows readers that the file still grows.
         fcntl.flock(file, fcntl.LOCK_EX)
     return file
 
@@ -183,13 +174,17 @@ def _stamp() -> bytes:
 
 CHUNK_BYTES = 65_536
 
-LOOK_AGAIN_S = 3_600.0
-"""How long to wait for the worker's word at a time: the system's clocks for it know no more than
-some weeks."""
+MAX_POLL_S = 3_600.0
+"""The longest wait at a time: the system's timer takes some weeks at most."""
 
 
 class Control:
-    """What the worker says, and until when its word holds."""
+    """The worker's commands, and its lease.
+
+    Attributes:
+        descriptor: standard input, where commands come.
+        lease_until: the end of the lease, by the monotonic clock.
+    """
 
     def __init__(self) -> None:
         self.descriptor = sys.stdin.fileno()
@@ -197,12 +192,11 @@ class Control:
         self._received = b""
 
     def read(self) -> list[dict[str, object]] | None:
-        """Return the commands that there are; None once the worker is gone for good."""
+        """Return the commands that have come; None once the worker is gone for good."""
         chunk = os.read(self.descriptor, CHUNK_BYTES)
         if not chunk:
             return None
-        received = self._received + chunk
-        *lines, self._received = received.split(b"\n")
+        *lines, self._received = (self._received + chunk).split(b"\n")
         commands: list[dict[str, object]] = [json.loads(line) for line in lines]
         for command in commands:
             if "renew" in command:
@@ -211,97 +205,97 @@ class Control:
 
     @property
     def lease_is_over(self) -> bool:
-        """Return whether others may take the worker for dead from now on."""
+        """Whether the lease is over, so that other workers may take over the runs."""
         return time.monotonic() > self.lease_until
 
 
 def number(value: object) -> float | None:
-    """Return what was said as a number."""
-    if value is None:
-        return None
-    return float(str(value))
+    """Return a number of JSON as a float."""
+    return None if value is None else float(str(value))
 
 
 def next_order(control: Control) -> list[dict[str, object]]:
-    """Wait for an order, with whatever was said in one breath; [] once worker or lease is gone.
+    """Wait for an order; return it with the commands that came together with it.
 
-    Until then an attempt may be under way of which nobody has told yet, or the child has ended in
-    the middle of one.
+    Until then an attempt may be running without an order, or the child has ended in the middle of
+    one.
+
+    Returns:
+        the commands, the order first; none once the worker is gone or the lease is over.
     """
     poller = select.poll()
     poller.register(control.descriptor, select.POLLIN)
     while not control.lease_is_over:
-        left_s = max(0.0, control.lease_until - time.monotonic())
-        timeout_ms = min(left_s, LOOK_AGAIN_S) * 1000 + 1
+        remaining_s = max(0.0, control.lease_until - time.monotonic())
+        timeout_ms = min(remaining_s, MAX_POLL_S) * 1000 + 1
         if not poller.poll(timeout_ms):
             continue
         commands = control.read()
         if commands is None:
             break
-        # What is no order was said to the attempt before, which had ended already.
+        # Commands before the order are for the previous attempt, which had ended already.
         for index, command in enumerate(commands):
             if "log" in command:
                 return commands[index:]
     return []
 
 
-# The log of one attempt is written by a thread of its own.
-#
-# A disk that hangs, such as one behind a network, must not keep a supervisor from ending an
-# attempt: at its deadline, when it is canceled, and when the lease is over. Printed lines wait
-# meanwhile.
-
-WAITING_BYTES = 1_048_576
-"""While so much waits for the disk, no more is taken."""
+MAX_PENDING_BYTES = 1_048_576
+"""While this much waits for the disk, no more output is read."""
 
 CLOSING_S = 10.0
-"""How long the end of an attempt, of which nothing runs any more, waits for the disk."""
+"""How long the end of an attempt waits for the disk."""
 
 
 class LogWriter:
-    """Keeps what an attempt prints; none of it ever waits for the disk, but for the end."""
+    """Writes the log of an attempt in a thread; only `close` waits for the disk.
+
+    A disk that hangs, such as one behind a network, must not keep a supervisor from ending an
+    attempt: at its deadline, when it is canceled, and when the lease is over. Output waits
+    meanwhile.
+    """
 
     def __init__(self, path: str, limit: int, secrets: Iterable[str] = ()) -> None:
         self._masker = Masker(secrets)
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._closed: SimpleQueue[int] = SimpleQueue()
-        self._given_bytes = 0
+        self._accepted_bytes = 0
         self._written_bytes = 0
-        self._own: Log | None = None
+        self._direct: Log | None = None
         try:
-            # Of `threading`, which takes long to import, nothing is needed.
+            # Not by `threading`, which takes long to import.
             _thread.start_new_thread(self._write, (path, limit))
         except RuntimeError:
-            # The handler may have used up what processes there may be.
-            self._own = Log(path, limit)
+            # The handler may have used up the limit of processes.
+            self._direct = Log(path, limit)
 
     @property
-    def has_room(self) -> bool:
-        """Return whether the disk keeps up."""
-        return self._given_bytes - self._written_bytes < WAITING_BYTES
+    def has_capacity(self) -> bool:
+        """Whether more output may wait for the disk."""
+        return self._accepted_bytes - self._written_bytes < MAX_PENDING_BYTES
 
     def add(self, output: bytes) -> None:
-        """Keep what was printed, soon."""
-        self._keep(self._masker.add(output))
+        """Write output in the background."""
+        self._enqueue(self._masker.add(output))
 
-    def _keep(self, output: bytes) -> None:
-        if self._own is not None:
-            self._own.add(output)
+    def _enqueue(self, output: bytes) -> None:
+        if self._direct is not None:
+            self._direct.add(output)
             return
-        self._given_bytes += len(output)
+        self._accepted_bytes += len(output)
         self._waiting.put(output)
 
     def close(self) -> int:
-        """Wait until all is written, but not for ever; return how many bytes the file lacks."""
-        self._keep(self._masker.rest())
-        if self._own is not None:
-            self._own.close()
-            return self._own.lost
+        """Wait up to `CLOSING_S` until all is written; return how many bytes the file lacks."""
+        self._enqueue(self._masker.rest())
+        if self._direct is not None:
+            self._direct.close()
+            return self._direct.lost
         self._waiting.put(None)
         try:
             return self._closed.get(timeout=CLOSING_S)
         except Empty:
-            return self._given_bytes - self._written_bytes
+            return self._accepted_bytes - self._written_bytes
 
     def _write(self, path: str, limit: int) -> None:
         log = Log(path, limit)
@@ -313,11 +307,11 @@ class LogWriter:
 
 
 TICK_S = 0.1
-"""How often memory is looked at, and the longest that a passed deadline goes unnoticed."""
+"""How often memory and deadlines are checked."""
 
 
 class SupervisedAttempt:
-    """Watches over one attempt until nothing of it is left but a child that is fit for the next."""
+    """Watches one attempt until nothing of it is left, but for a child that can run the next."""
 
     def __init__(
         self, child: Child, control: Control, order: dict[str, object], secrets: list[str]
@@ -333,12 +327,17 @@ class SupervisedAttempt:
         self._control = control
         self._child = child
         self._over: dict[str, object] | None = None
-        self._prints = True
+        self._output_is_open = True
 
-    def run(self, commands: list[dict[str, object]], woken: int) -> dict[str, object]:
-        """Watch until the end; return how it was, and whether the child lives on."""
-        self._obey(commands)
-        status, usage = self._watch(woken)
+    def run(self, commands: list[dict[str, object]], child_ended: int) -> dict[str, object]:
+        """Watch until the end; return the message about it for the worker.
+
+        Args:
+            commands: those that came together with the order.
+            child_ended: a descriptor that can be read when a process below this one has ended.
+        """
+        self._execute(commands)
+        status, usage = self._watch(child_ended)
         lives_on = usage is None and self._is_fit()
         if not lives_on:
             kill_descendants()
@@ -356,25 +355,23 @@ class SupervisedAttempt:
         }
 
     def _is_fit(self) -> bool:
-        """Return whether a child that is done with its attempt is fit for another one."""
+        """Return whether a child that is done with its attempt can run another one."""
         if self._over is None or not self._over.get("fit"):
             return False
         return is_only_descendant(self._child.pid)
 
     def _used(self, usage: struct_rusage | None) -> tuple[float, float]:
-        """Return the attempt's seconds of processor and MB, as the kernel says, else the child."""
+        """Return the attempt's seconds of processor and its MB, by the kernel or by the child."""
         if usage is not None:
             total_s = usage.ru_utime + usage.ru_stime
             return total_s - self._cpu_before_s, usage.ru_maxrss / 1024
-        said = self._over or {}
-        used_s = number(said["cpuSeconds"]) or 0.0
-        peak_mb = number(said["peakMemoryMb"]) or 0.0
-        return used_s, peak_mb
+        report = self._over or {}
+        return number(report["cpuSeconds"]) or 0.0, number(report["peakMemoryMb"]) or 0.0
 
-    def _watch(self, woken: int) -> tuple[int, struct_rusage | None]:
-        """Return status and usage of a child that ended; (0, None) if it says that it is done."""
+    def _watch(self, child_ended: int) -> tuple[int, struct_rusage | None]:
+        """Return status and usage of a child that ended; (0, None) if it is done, but lives."""
         poller = select.poll()
-        for descriptor in (self._control.descriptor, woken):
+        for descriptor in (self._control.descriptor, child_ended):
             poller.register(descriptor, select.POLLIN)
         while True:
             pid, status, usage = os.wait4(self._child.pid, os.WNOHANG)
@@ -382,37 +379,36 @@ class SupervisedAttempt:
                 return status, usage
             if self._over is not None and self._cause is None:
                 return 0, None
-            self._listen(poller)
+            self._poll_output(poller)
             for descriptor, _ in poller.poll(TICK_S * 1000):
-                self._heed(descriptor, poller)
+                self._handle(descriptor, poller)
             self._check_limits()
 
-    def _heed(self, descriptor: int, poller: select.poll) -> None:
+    def _handle(self, descriptor: int, poller: select.poll) -> None:
         if descriptor == self._control.descriptor:
             commands = self._control.read()
             if commands is None:  # The worker is gone.
                 poller.unregister(descriptor)
                 self._end("stopped")
-            self._obey(commands or [])
+            self._execute(commands or [])
             return
         chunk = os.read(descriptor, CHUNK_BYTES)
         if descriptor != self._child.output:
-            # Some process has ended. What a descendant left behind, nobody else waits for.
-            clear_away_all_but(self._child.pid)
+            # Some process has ended. Processes that descendants left are awaited here alone.
+            reap_all_but(self._child.pid)
             return
         if chunk:
             self._log.add(chunk)
         else:
-            self._prints = False
+            self._output_is_open = False
             poller.unregister(descriptor)
 
-    def _listen(self, poller: select.poll) -> None:
-        """Hear what is printed as long as the disk keeps up: else whoever prints has to wait."""
-        if self._prints:
-            wanted = select.POLLIN if self._log.has_room else 0
-            poller.register(self._child.output, wanted)
+    def _poll_output(self, poller: select.poll) -> None:
+        """Poll the output only while the disk keeps up: else printing processes have to wait."""
+        if self._output_is_open:
+            poller.register(self._child.output, select.POLLIN if self._log.has_capacity else 0)
 
-    def _obey(self, commands: list[dict[str, object]]) -> None:
+    def _execute(self, commands: list[dict[str, object]]) -> None:
         for command in commands:
             if "cancel" in command:
                 grace_s = number(command["cancel"]) or 0.0
@@ -461,43 +457,39 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 def _cause_of(code: int) -> str:
-    if code < 0:
-        return "signal"
-    return "exit"
+    return "signal" if code < 0 else "exit"
 
 
 def main() -> None:
-    """Start the handlers' process, and watch its attempts for as long as it is fit for them."""
+    """Start the handlers' process, and watch its attempts for as long as it can run them."""
     passed = [int(descriptor) for descriptor in sys.argv[1:4]]
-    # Event loops leave copies of pipes here that the worker takes for ours.
+    # A worker's event loop leaves copies of its pipes here.
     close_all_but(0, 1, 2, *passed)
     become_supervisor()
     for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGPIPE):
         signal.signal(ignored, signal.SIG_IGN)
-    described, *command = sys.argv[4:]
-    told = json.loads(described)
-    view = View(**told["view"]) if told["view"] is not None else None
-    secrets = secrets_in(os.environ, told["secret"])
+    options_text, *command = sys.argv[4:]
+    options = json.loads(options_text)
+    view = View(**options["view"]) if options["view"] is not None else None
+    secrets = secrets_in(os.environ, options["secret"])
     child = Child(command, passed, view)
     try:
         _watch_attempts(child, Control(), secrets)
     except BaseException:
-        # Whatever it is, nobody would end the processes once this one is gone.
+        # Whatever the error, no other process would end them.
         kill_descendants()
         raise
 
 
 def _watch_attempts(child: Child, control: Control, secrets: list[str]) -> None:
     """Return once nothing is left below this process."""
-    woken = woken_by_children()
+    child_ended = watch_children()
     while commands := next_order(control):
         order, *others = commands
-        attempt = SupervisedAttempt(child, control, order, secrets)
-        ended = attempt.run(others, woken)
-        line = json.dumps(ended) + "\n"
+        end = SupervisedAttempt(child, control, order, secrets).run(others, child_ended)
         with suppress(BrokenPipeError):
-            _write(sys.stdout.fileno(), line.encode())
-        if not ended["livesOn"]:
+            _write(sys.stdout.fileno(), f"{json.dumps(end)}\n".encode())
+        if not end["livesOn"]:
             return
     kill_descendants()
 
