@@ -18,7 +18,12 @@ from apphub_jobs.version import VERSION
 from cli.options import command
 from cli.process.signals import exit_on_signals, raise_on_interrupt, wait_for_parent, watch_lifeline
 from cli.terminal import lost_output_reported
-from runtime.process import fill_standard_descriptors, hide_arguments, keep_to_itself, look_seldom
+from runtime.process import (
+    collect_garbage_seldom,
+    fill_standard_descriptors,
+    hide_arguments,
+    hide_from_other_processes,
+)
 
 GROUPS = {
     "apps": "cli.apps:apps_app",
@@ -110,7 +115,7 @@ def main() -> None:
     """Run the command line."""
     hide_arguments(SECRET_OPTIONS)
     fill_standard_descriptors()
-    look_seldom()  # Imports create many objects and no garbage.
+    collect_garbage_seldom()  # Imports create many objects and no garbage.
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.INFO,
@@ -125,7 +130,7 @@ def main() -> None:
     ):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # The environment and the memory hold the database's password and keys.
-    keep_to_itself()
+    hide_from_other_processes()
     # Until a server handles signals itself, they raise, so that child processes are stopped.
     exit_on_signals()
     may_begin = wait_for_parent()

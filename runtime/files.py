@@ -1,7 +1,4 @@
-"""Files that a crash leaves whole (`write_whole`), and files that are private (`make_private`).
-
-No crash leaves half of a file, or removes one that was there.
-"""
+"""Files that are written atomically (`write_whole`), and private ones (`make_private`)."""
 
 import os
 import secrets
@@ -11,17 +8,19 @@ from pathlib import Path
 
 
 def write_whole(path: Path, content: bytes, *, mode: int = 0o666, replace: bool = True) -> None:
-    """Write a file whole; it is on the disk, under its name, on return.
+    """Write a file atomically; it is on the disk, under its name, on return.
+
+    A crash leaves the old file or the new one, never a part of it.
 
     Args:
-        path: where to; a draft lies beside it meanwhile.
+        path: of the file; a draft lies beside it meanwhile.
         content: all of it.
-        mode: a new file's permissions, less what the umask takes away.
-        replace: whether a file that is there already gives way to the new one.
+        mode: the permissions of the new file, before the umask.
+        replace: whether an existing file may be replaced.
 
     Raises:
-        FileExistsError: there is such a file already, and `replace` is false; it is left alone.
-        OSError: it cannot be written; what was there before still is.
+        FileExistsError: the file exists, and `replace` is false; it is unchanged.
+        OSError: it cannot be written; an old file is unchanged.
     """
     draft = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
@@ -33,14 +32,14 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o666, replace: bool 
         if replace:
             draft.replace(path)
         else:
-            os.link(draft, path)  # Unlike a renaming, it fails where the name is taken.
+            os.link(draft, path)  # Unlike a rename, it fails where the file exists.
         sync_directory(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
 
 def sync_directory(directory: Path) -> None:
-    """Wait until the names in the directory are on the disk: a crash takes away the others."""
+    """Wait until the names of a directory's files are on the disk, so that a crash keeps them."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -52,13 +51,13 @@ _OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_private(directory: Path) -> None:
-    """Make a directory for its owner alone; an own one that is there becomes so."""
+    """Make a directory that its owner alone can access; restrict an existing one likewise."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     if directory.stat().st_mode & _OTHERS:
-        with suppress(PermissionError):  # Somebody else's: they know best.
+        with suppress(PermissionError):  # Another user's, who decides.
             directory.chmod(0o700)
 
 
 def private_opener(path: str, flags: int) -> int:
-    """Open a file as `open` asks; a new one is for its owner alone."""
+    """Open a file for `open`, as its `opener`; its owner alone can access a new one."""
     return os.open(path, flags, 0o600)

@@ -1,7 +1,4 @@
-"""What a process counts and measures of itself, in the words of Prometheus.
-
-`docs/reference/metrics.md` tells operators what each means.
-"""
+"""The metrics of a process, for Prometheus. `docs/reference/metrics.md` explains each."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +13,7 @@ from runtime.tasks import TaskState
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
-# When a counter began is known from when its process began.
+# The start of a counter is that of its process, which another metric has.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 SECONDS = (
@@ -27,10 +24,10 @@ SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 
 class Metrics:
-    """What every process of the service has.
+    """The metrics that every process of the service has.
 
     Attributes:
-        registry: for what only some processes have.
+        registry: to which some processes add others.
         append_s: how long callers wait for an append.
         batch_size: how many appends share a transaction.
         lock_hold_s: how long a transaction holds the append lock.
@@ -57,54 +54,60 @@ class Metrics:
             buckets=SECONDS,
         )
 
-    def count(self, name: str, told: str, read: Callable[[], int]) -> None:
-        """Show a number that somebody counts: it never falls while the process lives."""
-        self.registry.register(_Counted(name, told, read))
+    def count(self, name: str, help_text: str, read: Callable[[], int]) -> None:
+        """Add a counter, which never falls while the process lives.
+
+        Args:
+            name: the metric's.
+            help_text: its explanation.
+            read: returns its value.
+        """
+        self.registry.register(_Counted(name, help_text, read))
 
     def show_tasks(self, states: Callable[[], Sequence[TaskState]]) -> None:
-        """Show how often each background task was started again."""
+        """Add the restarts of each background task."""
         self.registry.register(_Restarts(states))
 
     def exposition(self) -> bytes:
-        """Return all of it as Prometheus reads it."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
 
 
 class Distribution(Collector):
-    """A histogram of one thread, for what happens thousands of times a second.
+    """A histogram for one thread, for thousands of observations a second.
 
-    The library's takes a lock for each observation, twice: a twentieth of all that an append costs.
+    The library's takes a lock twice for each observation: a twentieth of the cost of an append.
     """
 
-    def __init__(self, name: str, told: str, bounds: Sequence[float]) -> None:
+    def __init__(self, name: str, help_text: str, bounds: Sequence[float]) -> None:
         self._name = name
-        self._told = told
+        self._help_text = help_text
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
     def observe(self, value: float) -> None:
-        """Take in a value."""
-        bucket = bisect_left(self._bounds, value)
-        self._counts[bucket] += 1
+        """Count a value."""
+        self._counts[bisect_left(self._bounds, value)] += 1
         self._sum += value
 
     def collect(self) -> Iterable[Metric]:
-        """Return it as Prometheus counts: each bucket holds all that is no greater."""
+        """Yield the histogram with cumulative buckets: each counts all values up to its bound."""
         bounds = [*(str(bound) for bound in self._bounds), "+Inf"]
-        counts = accumulate(self._counts)
-        buckets = list(zip(bounds, counts, strict=True))
-        yield HistogramMetricFamily(self._name, self._told, buckets=buckets, sum_value=self._sum)
+        buckets = list(zip(bounds, accumulate(self._counts), strict=True))
+        yield HistogramMetricFamily(
+            self._name, self._help_text, buckets=buckets, sum_value=self._sum
+        )
 
 
 class _Counted(Collector):
-    def __init__(self, name: str, told: str, read: Callable[[], int]) -> None:
+    def __init__(self, name: str, help_text: str, read: Callable[[], int]) -> None:
         self._name = name
-        self._told = told
+        self._help_text = help_text
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
-        yield CounterMetricFamily(self._name, self._told, value=self._read())
+        yield CounterMetricFamily(self._name, self._help_text, value=self._read())
 
 
 class _Restarts(Collector):

@@ -1,6 +1,6 @@
-"""What a process decides about itself: its clock shift, its garbage collection, its privacy.
+"""Settings of the present process: its clock shift, its garbage collection, its privacy.
 
-Most of it works on Linux alone.
+Most of them work on Linux alone.
 """
 
 import ctypes
@@ -12,61 +12,59 @@ from collections.abc import Collection
 from datetime import timedelta
 from pathlib import Path
 
-# A test service's clock may be ahead: one number that all of its processes read.
-
-_NUMBER = struct.Struct("d")
+_SECONDS = struct.Struct("d")
 
 
 class ClockShift:
-    """A file with the seconds by which the present is ahead; only a test service has one."""
+    """A file with the seconds by which a test service's clock is ahead, for all its processes."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file; it is made if it is not there."""
+        """Open the file, or make it."""
         self._path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def read(self) -> timedelta:
         """Return by how much the clock is ahead."""
-        content = os.pread(self._file, _NUMBER.size, 0)
+        content = os.pread(self._file, _SECONDS.size, 0)
         if not content:
             return timedelta()
-        (seconds,) = _NUMBER.unpack(content)
+        (seconds,) = _SECONDS.unpack(content)
         return timedelta(seconds=seconds)
 
     def write(self, ahead: timedelta) -> None:
         """Set by how much the clock is ahead, for all processes at once."""
-        os.pwrite(self._file, _NUMBER.pack(ahead.total_seconds()), 0)
+        os.pwrite(self._file, _SECONDS.pack(ahead.total_seconds()), 0)
 
 
-# Garbage collection: seldom, with free memory given back to the system.
+# Garbage collection: seldom, and freed memory is returned to the system.
 
-GROWTH = 50_000
-"""After so many more objects, some megabytes, Python looks again.
+COLLECT_AFTER = 50_000
+"""The number of new objects, some megabytes, after which garbage is collected.
 
-Its own 700 are less than what sixty requests under way consist of, so that it would look at them
+Python's default of 700 is less than the objects of sixty concurrent requests, which it would scan
 again and again, at a tenth of a launch's cost."""
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 
 LARGE_BYTES = 131_072
-"""From this size on, a text or a buffer has pages of its own, which the system has back as soon as
-it is free."""
+"""From this size on, a text or a buffer has pages of its own, which are returned as soon as it is
+free."""
 
 ARENAS = 2
-"""Heaps that threads share; by itself there may be eight for each processor."""
+"""The number of heaps that threads share; the default is eight for each processor."""
 
 
-def look_seldom() -> None:
-    """Set aside what the program consists of, which stays; look through the rest seldom."""
+def collect_garbage_seldom() -> None:
+    """Exclude the program's present objects, which stay, from collection; collect others seldom."""
     gc.freeze()
-    gc.set_threshold(GROWTH)
+    gc.set_threshold(COLLECT_AFTER)
 
 
-def give_back() -> None:
-    """Have the system get back what was large, as far as this machine's C library can do so.
+def return_freed_memory() -> None:
+    """Return large freed blocks to the system, where the C library supports that.
 
-    glibc by itself takes the largest block that was ever freed as the measure for which are kept:
-    after a few documents of a megabyte all are, between small ones, and a process never shrinks.
+    By default glibc keeps blocks up to the size of the largest that was ever freed: after a few
+    documents of a megabyte it keeps all, between small ones, and a process never shrinks.
     """
     if sys.platform != "linux":
         return
@@ -81,7 +79,7 @@ PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def control(option: int, value: int) -> None:
+def set_process_option(option: int, value: int) -> None:
     """Set one of the options of prctl(2)."""
     if sys.platform == "linux":
         library = ctypes.CDLL(None, use_errno=True)
@@ -89,24 +87,24 @@ def control(option: int, value: int) -> None:
 
 
 def fill_standard_descriptors() -> None:
-    """Open what is closed of input, output and errors, as some programs start their children.
+    """Open those of standard input, output and error that are closed, as some programs leave them.
 
-    A socket or a file that comes to stand there would be taken for it.
+    Else the next socket or file that is opened would be used as one of them.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
+            os.open(os.devnull, os.O_RDWR)  # Gets the lowest free number.
             os.set_inheritable(number, True)
 
 
 _ARGUMENTS_BEGIN, _ARGUMENTS_END = 45, 46
-"""Where /proc/self/stat says where the command line lies, counted from the process's state on."""
+"""Fields of /proc/self/stat, counted from the process's state on."""
 
 
 def hide_arguments(options: Collection[str]) -> None:
-    """Overwrite the values of these options in the command line, which every account may read.
+    """Overwrite the values of these options in the command line, which every user can read.
 
     `sys.argv` stays as it is.
     """
@@ -130,9 +128,9 @@ def hide_arguments(options: Collection[str]) -> None:
         position += len(argument) + 1
 
 
-def keep_to_itself() -> None:
-    """Let no other process of this user read this one's environment, memory or descriptors.
+def hide_from_other_processes() -> None:
+    """Hide this process's environment, memory and descriptors from other processes of its user.
 
-    It leaves no core file either. Programs that it starts are not bound by this.
+    It leaves no core file either. Programs that it starts are not hidden.
     """
-    control(PR_SET_DUMPABLE, 0)
+    set_process_option(PR_SET_DUMPABLE, 0)

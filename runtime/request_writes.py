@@ -1,7 +1,7 @@
-"""What a request has written, or waits to have written, for the code that must end it early.
+"""The writes of a request, for the code that must end it early.
 
-A canceled request gets no answer from what it waited for. So each write that it begins is recorded
-here, in the context of its task.
+A canceled request gets no answer to its writes. So each write that it begins is recorded here, in
+the context of its task.
 """
 
 from collections.abc import Sequence
@@ -10,22 +10,21 @@ from typing import Protocol
 
 
 class Write(Protocol):
-    """Something that was submitted to the log."""
+    """A write that was submitted to the log."""
 
     def withdraw(self) -> Sequence[str] | None:
-        """Withdraw it where nothing of it can be in the log yet.
+        """Withdraw it, unless it may be in the log already.
 
         Returns:
-            None if it was withdrawn and never happens; else the ids by which a client can find out
-            what it has changed.
+            None if it was withdrawn; else the ids by which a client can read its effects.
         """
 
 
 class RequestWrites:
-    """The writes of one request, in the order in which it began them.
+    """The writes of one request, in order.
 
     Attributes:
-        are_withdrawn: whether it may write no more, for it has been told what came of it.
+        are_withdrawn: whether it may write no more, since its response has been decided.
     """
 
     def __init__(self) -> None:
@@ -33,25 +32,25 @@ class RequestWrites:
         self._writes: list[Write] = []
 
     def begin(self, write: Write) -> None:
-        """Note a write that is submitted."""
+        """Record a write that is submitted."""
         self._writes.append(write)
 
     def refused(self, write: Write) -> None:
-        """Forget a write of which certainly nothing is in the log."""
+        """Remove a write that is certainly not in the log."""
         self._writes.remove(write)
 
     def withdraw(self) -> list[str] | None:
-        """Withdraw what has not begun.
+        """Withdraw the writes that have not begun.
 
         Returns:
-            None if nothing was written; else the ids of what was, or may have been.
+            None if nothing was written; else the ids of the writes that were or may have been.
         """
         self.are_withdrawn = True
         remaining = [ids for write in self._writes if (ids := write.withdraw()) is not None]
         if not remaining:
             return None
-        return list(dict.fromkeys(one for ids in remaining for one in ids))
+        return list(dict.fromkeys(write_id for ids in remaining for write_id in ids))
 
 
 current_writes: ContextVar[RequestWrites | None] = ContextVar("current_writes", default=None)
-"""Those of the request that this task answers; None in background tasks."""
+"""The writes of the request that this task handles; None in background tasks."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from api.data_directory import ACCOUNT, ROOT_DIRECTORY, find_account
 from apphub_jobs.process.handlers import SERVICE_ROOT
-from worker.executors.local.workplace import PLACES_PREFIX, possible_confinement, workplaces
+from worker.executors.local.workplace import ROOT_PREFIX, possible_confinement, workplaces
 from worker.executors.packages import TRUSTED, Access
 
 logger = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ def service_files(
 def _attempt_directories() -> list[Path]:
     """Return the working directories of attempts: this user's, and existing ones of others."""
     own = workplaces().resolve()
-    others = own.parent.glob(f"{PLACES_PREFIX}*")
+    others = own.parent.glob(f"{ROOT_PREFIX}*")
     return [own, *(path for path in others if path != own and path.is_dir())]
 
 

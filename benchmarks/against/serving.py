@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from api.http.protocols import server_config
-from runtime.process import look_seldom
+from runtime.process import collect_garbage_seldom
 
 
 class Body(BaseModel):
@@ -37,7 +37,7 @@ async def _serve(server: uvicorn.Server, listening: socket.socket) -> None:
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     while not server.started and not serving.done():
         await asyncio.wait([serving], timeout=0.01)
-    look_seldom()
+    collect_garbage_seldom()
     host, port = listening.getsockname()
     print(f"ready http://{host}:{port}", flush=True)
     await serving

@@ -18,7 +18,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS
 from benchmarks.rows.rebuild import copy_rows, export_rows, measure_verify
-from runtime.process import look_seldom
+from runtime.process import collect_garbage_seldom
 from tests.support import databases
 from tests.support.sample_logs.big_logs import fill
 
@@ -89,7 +89,7 @@ def _verify_alone(url: str) -> tuple[float, float]:
 
 
 def _verify(url: str) -> tuple[float, float]:
-    look_seldom()  # As the command line does.
+    collect_garbage_seldom()  # As the command line does.
     rate = measure_verify(url)[1]
     return rate, _peak_mb()
 

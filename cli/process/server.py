@@ -28,7 +28,7 @@ from cli.process.announcement import announced
 from cli.process.console import print_runs
 from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import callable_url, url_of
-from runtime.process import give_back, look_seldom
+from runtime.process import collect_garbage_seldom, return_freed_memory
 from runtime.tasks import end, start_once, until_one_ends
 
 
@@ -87,7 +87,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
         shows_runs: whether to print each start and end of a run on standard error.
     """
     raise_descriptor_limit()
-    give_back()
+    return_freed_memory()
     closing = asyncio.Event()
     app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
     open_requests = cast("OpenRequests", app.state.open_requests)
@@ -100,7 +100,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
     with ExitStack() as stack:
 
         def begin() -> None:
-            look_seldom()
+            collect_garbage_seldom()
             stack.enter_context(announced(settings.data_dir, callable_url(url)))
             if shows_runs:
                 _print_runs(app, closing)

@@ -16,7 +16,7 @@ from cli.process.handler_feed import Feed
 from cli.process.signals import StopSignals, run_until_stopped
 from cli.process.sockets import Address
 from domain.clock import Clock
-from runtime.process import give_back, look_seldom
+from runtime.process import collect_garbage_seldom, return_freed_memory
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import sweep
@@ -65,7 +65,7 @@ def work(  # noqa: PLR0913 - the settings of a worker
     """
 
     async def main(signals: StopSignals) -> None:
-        give_back()
+        return_freed_memory()
         offered = dict(packages)
         orphans = Orphans()
         executor = _executor(packages, worker_settings.slots, orphans, cluster)
@@ -89,7 +89,7 @@ def work(  # noqa: PLR0913 - the settings of a worker
             executor.prepare()
             if feed is not None:
                 _follow(feed, executors, offered)
-            look_seldom()
+            collect_garbage_seldom()
             # In a thread: claims must not wait until a full disk is swept.
             threading.Thread(target=sweep, name="sweep", daemon=True).start()
             await worker.run()

@@ -12,7 +12,12 @@ import sys
 import time
 from contextlib import suppress
 
-from runtime.process import PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG, control, keep_to_itself
+from runtime.process import (
+    PR_SET_CHILD_SUBREAPER,
+    PR_SET_PDEATHSIG,
+    hide_from_other_processes,
+    set_process_option,
+)
 from worker.executors.local.hiding import View, hide
 
 # Type checkers know the name; importing typing would cost a third of the start.
@@ -161,7 +166,7 @@ class Child:
 
 def _exec(command: list[str], output: int, *kept: int) -> NoReturn:
     """Execute a program in this fork, which prints to `output` and inherits `kept` beside it."""
-    control(PR_SET_PDEATHSIG, signal.SIGKILL)
+    set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
     # Processes that its descendants leave become its own children, and so are seen.
     become_subreaper()
     os.setpgid(0, 0)
@@ -187,9 +192,9 @@ def close_all_but(*kept: int) -> None:
 def become_supervisor() -> None:
     """Adopt all descendants, and hide this process's memory and descriptors from them."""
     become_subreaper()
-    keep_to_itself()
+    hide_from_other_processes()
 
 
 def become_subreaper() -> None:
     """Adopt processes that lose their parents below this one, where the system supports it."""
-    control(PR_SET_CHILD_SUBREAPER, 1)
+    set_process_option(PR_SET_CHILD_SUBREAPER, 1)

@@ -1,13 +1,13 @@
 """Hides the service's own files, and others' attempts, from processes in which handlers run.
 
-Such a process sees the file system in its own way: over each hidden directory lies an empty one,
-over each hidden file one without content; of the rest it can only read what is not its own. It is
-in a user namespace of its own, so it cannot take that off, and has no power over processes outside:
-whoever it is, it cannot read their environment, memory or descriptors. Root is still root to files,
-but to those of the machine (block devices, the kernel's settings) no more.
+Such a process has mounts of its own: an empty directory covers each hidden directory, an empty file
+each hidden file; all other files that are not its own are read-only. It is in a user namespace of
+its own, so it cannot unmount the covers, and has no power over processes outside: whatever its
+user, it cannot read their environment, memory or descriptors. Root can access files as before, but
+not those of the machine (block devices, the kernel's settings).
 
-Run as a program, isolated and without site-packages, it gives a command its view. Arguments: the
-view as JSON, and the command; without one, the exit code tells what is possible.
+Run as a program, isolated and without site-packages, it executes a command with a view. Arguments:
+the view as JSON, and the command; without one, the exit code says what the system supports.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import stat
 import sys
 
 if __name__ == "__main__":
-    sys.path.append(__file__.rsplit("/", 4)[0])  # Isolated: nothing of ours is found.
+    sys.path.append(__file__.rsplit("/", 4)[0])  # Isolated: the service is not in the path.
 
-from runtime.process import PR_SET_DUMPABLE, control
+from runtime.process import PR_SET_DUMPABLE, set_process_option
 
 # Type checkers know the name; importing typing would cost a third of the start.
 TYPE_CHECKING = False
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 NOT_HIDDEN = 1
 NOT_READ_ONLY = 2
-"""What the program ends with where there is no command, and the system cannot do it."""
+"""Exit codes without a command, where the system does not support this."""
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
@@ -62,25 +62,26 @@ _FLAGS = {
     "nodiratime": MS_NODIRATIME,
     "relatime": MS_RELATIME,
 }
-"""Flags of a mount by their names in `mountinfo`: a remount that leaves one out would take it away,
-which a user namespace may not."""
+"""Flags of a mount by their names in `mountinfo`: a remount without one of them clears it, which a
+user namespace may not do."""
 
-_OF_THE_MACHINE = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-"""Files of the kernel by which root, whatever its powers, says what the machine does."""
+_MACHINE_FILES = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
+"""Files of the kernel by which root controls the machine, whatever its capabilities."""
 
 _RAW_DEVICES = ("mem", "kmem", "port", "sg", "nvme", "ng")
 
 
 class View:
-    """How a process sees the file system.
+    """A process's view of the file system.
 
     Attributes:
         hidden: directories and files that it does not see.
-        own: its own directory, which it sees wherever that lies; "" for none.
-        writable: directories and files beside that one which it may change, all that is in them
-            included; None if it may change whatever its user may.
-        fixed: what lies in those and is not to be changed all the same.
-        withheld: ids of users of whom it is none, and whose files it does not reach.
+        own: its own directory, which it sees even inside a hidden one; "" for none.
+        writable: other directories and files that it may change, with all that is in them; None if
+            it may change whatever its user may.
+        fixed: directories and files in those that it may not change.
+        withheld: ids of users that do not exist in its namespace, so that it cannot access their
+            files as root.
     """
 
     def __init__(
@@ -99,10 +100,11 @@ class View:
 
 
 def hide(view: View) -> bool:
-    """Give this process, which must have a single thread, its view of the file system.
+    """Give this process, which must have a single thread, a view of the file system.
 
-    Return whether that was possible: in many containers nobody may have namespaces of their own.
-    Whether it can only read what is not its own, `is_read_only` tells.
+    Returns:
+        whether that was possible: many containers forbid namespaces. Whether other files are
+        read-only is a question to `is_read_only`.
     """
     if sys.platform != "linux":
         return False
@@ -114,27 +116,27 @@ def hide(view: View) -> bool:
 
 
 def is_read_only() -> bool:
-    """Return whether this process can only read the system's files."""
+    """Return whether the system's files are read-only to this process."""
     return bool(os.statvfs("/").f_flag & os.ST_RDONLY)
 
 
 def _hide(view: View) -> None:
     if os.geteuid() == 0:
-        # What was covered before the user namespace began cannot be uncovered in it.
+        # Covers that were mounted before the user namespace began cannot be unmounted in it.
         try:
-            _call("unshare", CLONE_NEWNS)
-        except PermissionError:  # Root of a container, who may mount only in one of his own.
+            _system_call("unshare", CLONE_NEWNS)
+        except PermissionError:  # Root of a container may mount only in a namespace of its own.
             _enter_namespaces(view.withheld)
         _arrange(view)
         _enter_namespaces(view.withheld)
     else:
-        # Its capabilities are gone with the next program.
+        # Its capabilities end with the next program.
         _enter_namespaces(view.withheld)
         _arrange(view)
 
 
 def _arrange(view: View) -> None:
-    # What is mounted outside later on is seen here, too, but not the other way round.
+    # Later mounts outside appear here, too, but not the other way round.
     _mount("none", "/", None, MS_REC | MS_SLAVE, None)
     if view.writable is not None:
         _make_read_only([*view.writable, view.own], view.fixed)
@@ -144,7 +146,7 @@ def _arrange(view: View) -> None:
 
 
 def _make_read_only(writable: list[str], fixed: list[str]) -> None:
-    """Let files be changed in these directories alone; it stays undone where the kernel refuses."""
+    """Make all but these directories read-only; do nothing where the kernel refuses."""
     if "/" in writable:
         return
     for path in sorted(filter(os.path.exists, writable)):
@@ -154,7 +156,7 @@ def _make_read_only(writable: list[str], fixed: list[str]) -> None:
         for point, flags in _mounted():
             if not _is_below(point, kept):
                 _set_read_only(point, flags)
-        for path in filter(os.path.exists, (*fixed, *_OF_THE_MACHINE)):
+        for path in filter(os.path.exists, (*fixed, *_MACHINE_FILES)):
             if _is_below(path, kept):
                 _mount(path, path, None, MS_BIND | MS_REC, None)
                 _set_read_only(path, _flags_of(path))
@@ -168,25 +170,24 @@ def _set_read_only(point: str, flags: int) -> None:
     except PermissionError:
         raise
     except OSError:
-        # Such as one that lies below another by now, and cannot be reached.
+        # Such as a mount below another one by now, which cannot be accessed.
         return
 
 
 def _mounted() -> list[tuple[str, int]]:
-    """Return where something is mounted, with the flags that must stay."""
-    found = []
+    """Return the mount points, with the flags that must stay."""
+    mounts = []
     with open("/proc/self/mountinfo", "rb") as file:  # noqa: PTH123
         for line in file:
             _, _, _, _, escaped, options, *_ = line.split()
             point = os.fsdecode(escaped.decode("unicode_escape").encode("latin-1"))
-            found.append((point, _flags_named(options.decode())))
-    return found
+            mounts.append((point, _flags_named(options.decode())))
+    return mounts
 
 
 def _flags_of(path: str) -> int:
-    """Return the flags of the mount that has just been made there."""
-    flags = [flags for point, flags in _mounted() if point == path]
-    return flags[-1]
+    """Return the flags of the last mount at a path."""
+    return [flags for point, flags in _mounted() if point == path][-1]
 
 
 def _flags_named(options: str) -> int:
@@ -204,7 +205,7 @@ def _is_below(path: str, directories: Iterable[str]) -> bool:
 
 
 def _cover_machine() -> None:
-    """Take away the devices by which root reaches files past all that lies over them."""
+    """Cover the devices by which root could read covered files."""
     for directory in ("/dev", "/dev/mapper"):
         if not os.path.isdir(directory):  # noqa: PTH112
             continue
@@ -221,7 +222,7 @@ def _cover(paths: list[str], own: str) -> None:
     directory = None
     if own:
         directory = os.open(own, os.O_RDONLY | os.O_DIRECTORY)
-    # What lies in another one of them is covered with that.
+    # A path inside another one of them is covered with that.
     for path in sorted(paths):
         if os.path.isdir(path):  # noqa: PTH112 - pathlib would double the start's time
             if directory is not None and _is_below(own, [path]):
@@ -232,12 +233,12 @@ def _cover(paths: list[str], own: str) -> None:
             _mount("/dev/null", path, None, MS_BIND, None)
     if directory is not None:
         os.close(directory)
-    # From where it stands it could go up to what is covered.
+    # Else relative paths would still lead from the old working directory to covered files.
     os.chdir(os.getcwd())  # noqa: PTH109
 
 
 def _cover_all_but(path: str, own: str, directory: int) -> None:
-    """Lay an empty directory over one, in which only this directory is."""
+    """Cover a directory by one that contains nothing but the process's own directory."""
     _mount("none", path, "tmpfs", _EMPTY & ~MS_RDONLY, "size=64k,mode=755")
     os.makedirs(own, exist_ok=True)  # noqa: PTH103
     _mount(f"/proc/self/fd/{directory}", own, None, MS_BIND | MS_REC, None)
@@ -245,40 +246,40 @@ def _cover_all_but(path: str, own: str, directory: int) -> None:
 
 
 def _enter_namespaces(withheld: list[int]) -> None:
-    """Enter new ones; a helper that stays outside writes down who is who in them."""
-    control(PR_SET_DUMPABLE, 1)  # Else it could not.
+    """Enter new namespaces; a child process that stays outside writes their id maps."""
+    set_process_option(PR_SET_DUMPABLE, 1)  # Else it could not write them.
     own = os.getpid()
     entered, entering = os.pipe()
     helper = os.fork()
     if helper == 0:
         os.close(entering)
-        _help(entered, own, withheld)
+        _write_id_maps(entered, own, withheld)
     os.close(entered)
     try:
-        _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        _system_call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
         os.write(entering, b"\n")
     finally:
         os.close(entering)
         _, status = os.waitpid(helper, 0)
     if status != 0:
-        raise OSError("nobody could write down who is who in the namespace")
+        raise OSError("the ids of users in the namespace could not be written")
 
 
-def _help(entered: int, pid: int, withheld: list[int]) -> None:
+def _write_id_maps(entered: int, pid: int, withheld: list[int]) -> None:
     code = 1
     try:
         if os.read(entered, 1):
-            _name_users(pid, withheld)
+            _map_ids(pid, withheld)
             code = 0
     finally:
         os._exit(code)
 
 
-def _name_users(pid: int, withheld: list[int]) -> None:
-    """Let all be who they are: for root all but those withheld, for others they themselves."""
+def _map_ids(pid: int, withheld: list[int]) -> None:
+    """Map ids to themselves: for root all but those withheld, for another user its own."""
     if os.geteuid() == 0:
-        users = _known("uid_map", withheld)
-        groups = _known("gid_map", [])
+        users = _id_map("uid_map", withheld)
+        groups = _id_map("gid_map", [])
     else:
         users = f"{os.geteuid()} {os.geteuid()} 1\n"
         groups = f"{os.getegid()} {os.getegid()} 1\n"
@@ -287,8 +288,8 @@ def _name_users(pid: int, withheld: list[int]) -> None:
     _write(pid, "gid_map", groups)
 
 
-def _known(kind: str, withheld: list[int]) -> str:
-    """Return a map of all that this process knows, but those withheld, to themselves."""
+def _id_map(kind: str, withheld: list[int]) -> str:
+    """Return a map of this process's ids to themselves, without those withheld."""
     lines = []
     with open(f"/proc/self/{kind}") as file:  # noqa: PTH123
         for line in file:
@@ -308,16 +309,16 @@ def _write(pid: int, name: str, content: str) -> None:
 
 
 def _mount(source: str, target: str, kind: str | None, flags: int, options: str | None) -> None:
-    _call("mount", _encoded(source), _encoded(target), _encoded(kind), flags, _encoded(options))
+    _system_call(
+        "mount", _encoded(source), _encoded(target), _encoded(kind), flags, _encoded(options)
+    )
 
 
 def _encoded(text: str | None) -> bytes | None:
-    if text is None:
-        return None
-    return os.fsencode(text)
+    return None if text is None else os.fsencode(text)
 
 
-def _call(name: str, *arguments: object) -> None:
+def _system_call(name: str, *arguments: object) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     if library[name](*arguments) != 0:
         number = ctypes.get_errno()
@@ -325,15 +326,15 @@ def _call(name: str, *arguments: object) -> None:
 
 
 def main() -> None:
-    """Become the command, with such a view where the system can."""
+    """Execute the command, with the view where the system supports that."""
     hidden = hide(View(**json.loads(sys.argv[1])))
     command = sys.argv[2:]
     if not command:
-        sys.exit(_tried(hidden=hidden))
+        sys.exit(_trial_result(hidden=hidden))
     os.execv(command[0], command)  # noqa: S606 - the worker's own interpreter
 
 
-def _tried(*, hidden: bool) -> int:
+def _trial_result(*, hidden: bool) -> int:
     if not hidden:
         return NOT_HIDDEN
     return 0 if is_read_only() else NOT_READ_ONLY

@@ -13,7 +13,13 @@ from time import monotonic
 from typing import Any
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES
-from worker.executors.local.workplace import PROBE, Workplace, command_line, environment, seeing
+from worker.executors.local.workplace import (
+    PROBE,
+    Workplace,
+    command_line,
+    confining_command,
+    environment,
+)
 from worker.executors.packages import HandlerPackage
 
 TIMEOUT_S = 60
@@ -171,7 +177,7 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
         file = directory / "report"
         program = command_line(PROBE, package)
         importing = (*program, str(file), str(TIMEOUT_S))
-        command = (*seeing(package, directory), *importing)
+        command = (*confining_command(package, directory), *importing)
         deadline = monotonic() + TIMEOUT_S
         process = subprocess.Popen(  # noqa: S603 - this interpreter with a program of ours
             command,

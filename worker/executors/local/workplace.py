@@ -1,15 +1,14 @@
-"""Where attempts work, and how the processes of their handlers are started.
+"""The directories of attempts, and how the processes of their handlers are started.
 
 First the removal of directories, then this process's directory for its attempts (`Workplace`), then
 command lines, environment and view of the file system of a handler package's processes.
 
-All workplaces of a user lie in one directory, which is hidden from handlers' processes whole: so
-they see no other attempt's files, also none of a worker that starts later.
+All workplaces of a user lie in one directory, which is hidden from handlers' processes as a whole:
+so they see no other attempt's files, also none of a worker that starts later.
 
 A killed worker cannot clean up, so the next one does it. A lock of the kernel on the directory
-itself shows that its worker lives: held for as long as the worker lives, frozen or not, and
-released with its process. Cleaners of temporary directories that know such locks (systemd's does)
-leave it alone, too.
+itself shows that its worker lives, frozen or not; it is released with the process. Cleaners of
+temporary directories that respect such locks (systemd's does) leave it alone, too.
 """
 
 import fcntl
@@ -33,41 +32,42 @@ from worker.executors.local import hiding
 from worker.executors.local.masking import PROXIES
 from worker.executors.packages import HandlerPackage
 
-# Removes the directories of attempts, whatever their handlers made of them.
-
 logger = logging.getLogger(__name__)
 
 _RM = ("rm", "-rf", "--")
 
-_AS_OWNER = (("unshare", "--user", "--map-root-user", "--map-auto", "--"), ("buildah", "unshare"))
-"""How an ordinary user removes files of the ids that are lent to him (subuid(5)), such as builders
-of images leave."""
+_AS_NAMESPACE_ROOT = (
+    ("unshare", "--user", "--map-root-user", "--map-auto", "--"),
+    ("buildah", "unshare"),
+)
+"""Commands by which an ordinary user removes files of subordinate ids (subuid(5)), such as image
+builders leave."""
 
 REMOVAL_TIMEOUT_S = 60.0
 
 
 def remove(directory: Path) -> None:
-    """Remove a directory with all that is in it; say so in the log if that cannot be done.
+    """Remove a directory with all that is in it; log a warning if that fails.
 
-    Nothing that could still write there may run any more.
+    No process that could still write there may be running.
     """
-    # Python goes down a tree by calling itself; `rm` takes any depth.
+    # Python removes a tree recursively; `rm` takes any depth.
     with suppress(RecursionError):
         shutil.rmtree(directory, ignore_errors=True)
     if directory.exists():
         _run(*_RM, str(directory))
     if directory.exists():
-        _open(directory)
+        _make_writable(directory)
         _run(*_RM, str(directory))
-    for owner in _AS_OWNER:
+    for owner in _AS_NAMESPACE_ROOT:
         if directory.exists():
             _run(*owner, *_RM, str(directory))
     if directory.exists():
         logger.warning("cannot remove %s, which an attempt left", directory)
 
 
-def _open(directory: Path) -> None:
-    """Let the owner of the directories write to them: handlers may have forbidden it."""
+def _make_writable(directory: Path) -> None:
+    """Make the directories writable to their owner: handlers may have changed that."""
     waiting = [directory]
     while waiting:
         current = waiting.pop()
@@ -95,22 +95,22 @@ def _run(*command: str) -> None:
 
 _PREFIX = "work-"
 
-_EARLIER = "apphub-work-"
-"""Directly in the temporary directory: of earlier versions."""
+_LEGACY_PREFIX = "apphub-work-"
+"""The prefix of earlier versions, whose directories lie directly in the temporary directory."""
 
 
 def workplaces() -> Path:
-    """Return the directory of all workplaces of this user, made if need be.
+    """Return the directory of all workplaces of this user; make it if it is missing.
 
     Raises:
-        OSError: somebody else has made what is there.
+        OSError: it is another user's, or no private directory.
     """
-    path = Path(tempfile.gettempdir()) / f"{PLACES_PREFIX}{os.geteuid()}"
+    path = Path(tempfile.gettempdir()) / f"{ROOT_PREFIX}{os.geteuid()}"
     with suppress(FileExistsError):
         path.mkdir(mode=0o700)
-    about = path.lstat()
-    is_closed = stat.S_IMODE(about.st_mode) & 0o077 == 0
-    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.geteuid() or not is_closed:
+    status = path.lstat()
+    is_private = stat.S_IMODE(status.st_mode) & 0o077 == 0
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or not is_private:
         msg = (
             f"attempts work below {path}, which is not a directory of this user alone: remove it,"
             " or set TMPDIR to another temporary directory"
@@ -119,25 +119,25 @@ def workplaces() -> Path:
     return path
 
 
-PLACES_PREFIX = "apphub-jobs-"
-"""Then comes the user's number."""
+ROOT_PREFIX = "apphub-jobs-"
+"""The user's id follows."""
 
 
 class Workplace:
     """One process's directory for its attempts."""
 
     def __init__(self) -> None:
-        self._path, self._lock = _claimed()
+        self._path, self._lock = _new_locked_directory()
 
     def new_directory(self) -> Path:
-        """Make an empty directory that nobody else uses."""
-        if not self._path.exists():  # Some cleaner knows no locks.
+        """Make a new empty directory."""
+        if not self._path.exists():  # Some cleaners ignore locks.
             os.close(self._lock)
-            self._path, self._lock = _claimed()
+            self._path, self._lock = _new_locked_directory()
         return Path(tempfile.mkdtemp(prefix="run-", dir=self._path))
 
     def close(self) -> None:
-        """Remove everything, and give up the lock."""
+        """Remove everything, and release the lock."""
         remove(self._path)
         os.close(self._lock)
 
@@ -145,26 +145,26 @@ class Workplace:
 def sweep() -> None:
     """Remove the workplaces of this user's processes that are gone."""
     here = workplaces().glob(f"{_PREFIX}*")
-    earlier = Path(tempfile.gettempdir()).glob(f"{_EARLIER}*")
+    earlier = Path(tempfile.gettempdir()).glob(f"{_LEGACY_PREFIX}*")
     for path in chain(here, earlier):
         try:
             flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
             lock = os.open(path, flags)
-        except OSError:  # No directory, somebody else's, or gone by now.
+        except OSError:  # No directory, another user's, or removed by now.
             continue
         try:
-            if os.fstat(lock).st_uid == os.geteuid() and _locked(
+            if os.fstat(lock).st_uid == os.geteuid() and _lock(
                 path, lock, fcntl.LOCK_EX | fcntl.LOCK_NB
             ):
                 remove(path)
                 logger.info("removed %s, left by a worker that is gone", path)
         except BlockingIOError:
-            pass  # Its worker lives, or another one sweeps it.
+            pass  # Its worker lives, or another worker sweeps it.
         finally:
             os.close(lock)
 
 
-def _claimed() -> tuple[Path, int]:
+def _new_locked_directory() -> tuple[Path, int]:
     """Return a new directory and the descriptor of its lock, which no started process inherits."""
     while True:
         path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=workplaces()))
@@ -172,12 +172,12 @@ def _claimed() -> tuple[Path, int]:
             lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         except FileNotFoundError:
             continue  # Swept before it could be locked, as below.
-        if _locked(path, lock, fcntl.LOCK_EX):
+        if _lock(path, lock, fcntl.LOCK_EX):
             return path, lock
         os.close(lock)
 
 
-def _locked(path: Path, lock: int, operation: int) -> bool:
+def _lock(path: Path, lock: int, operation: int) -> bool:
     """Lock an open directory; return False where it was removed or replaced before that."""
     fcntl.flock(lock, operation)
     try:
@@ -195,27 +195,32 @@ PROBE = "from apphub_jobs.process.probe import main; main()"
 
 _ENVIRONMENT = (*("PATH", "LANG", "LANGUAGE", "TZ", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"),)
 _ENVIRONMENT_PREFIXES = ("LC_", "SSL_CERT_", "GIT_SSL_")
-"""What an attempt gets of the worker's environment: none of the service's settings or secrets."""
+"""The worker's variables that attempts get: none of the service's settings or secrets."""
 
 
-OPENED_AT_START = 16
-"""Descriptors that a start takes for a moment, and some more."""
+START_DESCRIPTORS = 16
+"""Descriptors that a start needs for a moment, and some more."""
 
 
 def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
-    """Return what starts one of these programs for a package, before its further arguments."""
-    # -P: the working directory is the run's, and no place to import from.
-    # -c: imports the program as it is compiled already; -m imports much of its own before that.
-    described = asdict(package)
+    """Return the command of one of these programs for a package, before its further arguments."""
+    # -P: the working directory is the run's, and nothing is imported from it.
+    # -c: imports the compiled program; -m would import much more before that.
+    description = asdict(package)
     for name in ("hidden", "writable", "withheld", "pass_env"):
-        del described[name]  # Nobody's business there.
-    return (sys.executable, "-P", "-c", program, json.dumps(described))
+        del description[name]  # Not for handlers.
+    return (sys.executable, "-P", "-c", program, json.dumps(description))
 
 
 def view_of(package: HandlerPackage, own: Path) -> dict[str, Any] | None:
-    """Return how a process sees the file system that works below a directory of its own.
+    """Return a process's view of the file system, as the fields of a `hiding.View`.
 
-    It is None where the operator trusts the handlers, which then see all of it.
+    Args:
+        package: the handlers.
+        own: the directory below which the process works.
+
+    Returns:
+        None where the operator trusts the handlers, which then see all of it.
     """
     if not package.hidden:
         return None
@@ -229,7 +234,7 @@ def view_of(package: HandlerPackage, own: Path) -> dict[str, Any] | None:
 
 
 def _temporary() -> list[str]:
-    """Return where all users of this host may make files."""
+    """Return the directories in which all users of this host may make files."""
     return [os.path.realpath(path) for path in (tempfile.gettempdir(), *_TEMPORARY)]
 
 
@@ -244,15 +249,13 @@ _CODE = [
         f"{SERVICE_ROOT}/apphub_jobs",
     )
 ]
-"""What the service itself runs, and all that is installed with it."""
+"""The service's own code, and all that is installed with it."""
 
 
-def seeing(package: HandlerPackage, own: Path) -> tuple[str, ...]:
-    """Return what stands before a command that sees the file system as this package's handlers."""
+def confining_command(package: HandlerPackage, own: Path) -> tuple[str, ...]:
+    """Return the prefix of a command that runs with the view of this package's handlers."""
     view = view_of(package, own)
-    if view is None:
-        return ()
-    return (*_HIDING, json.dumps(view))
+    return () if view is None else (*_HIDING, json.dumps(view))
 
 
 _HIDING = (sys.executable, "-I", "-S", hiding.__file__)
@@ -260,11 +263,11 @@ _HIDING = (sys.executable, "-I", "-S", hiding.__file__)
 
 @dataclass(frozen=True)
 class Confinement:
-    """What this system lets a process do without.
+    """The confinement of handlers that this system supports.
 
     Attributes:
-        hides: files that it is not to see.
-        protects: the files of others, which it can only read.
+        hides: whether files can be hidden from them.
+        protects: whether files can be made read-only to them.
     """
 
     hides: bool
@@ -272,7 +275,7 @@ class Confinement:
 
 
 def possible_confinement() -> Confinement:
-    """Return what this system lets a process have of a view of its own, by trying it."""
+    """Return the confinement that this system supports, by trying it."""
     view = {"hidden": [], "writable": _temporary()}
     trial = (*_HIDING, json.dumps(view))
     code = subprocess.run(trial, check=False).returncode  # noqa: S603 - a program of ours
@@ -281,16 +284,16 @@ def possible_confinement() -> Confinement:
 
 
 class Cover:
-    """What lies over the hidden files in a process that is started after this was made.
+    """Notices when hidden files become visible to a process that was started after it was made.
 
-    What lies over a directory stays there. A file that is replaced comes out from under it, and
-    what was not there yet was not covered. Once its own directory is removed, the process cannot
-    see another one that is made in its place.
+    The cover of a directory stays. A replaced file is no longer covered, and a file that did not
+    exist was never covered. If the process's own directory is removed, it cannot see a new one of
+    the same path.
     """
 
     def __init__(self, hidden: Sequence[str], own: Path | None = None) -> None:
         self._own = own if hidden else None
-        self._seen = {
+        self._files = {
             path: _file_at(path)
             for path in hidden
             if not os.path.isdir(path)  # noqa: PTH112 - a text is what there is
@@ -298,25 +301,25 @@ class Cover:
 
     @property
     def holds(self) -> bool:
-        """Return whether nothing has come out, and the process has its directory."""
+        """Whether all hidden files are still covered, and the process has its directory."""
         if self._own is not None and not self._own.exists():
             return False
-        return all(_file_at(path) == seen for path, seen in self._seen.items())
+        return all(_file_at(path) == file for path, file in self._files.items())
 
 
 def _file_at(path: str) -> tuple[int, int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    # The time, too: a new file may get the number of one that was removed.
-    return found.st_dev, found.st_ino, found.st_ctime_ns
+    # The time, too: a new file may get the inode of one that was removed.
+    return status.st_dev, status.st_ino, status.st_ctime_ns
 
 
 def environment(workdir: Path, package: HandlerPackage) -> dict[str, str]:
     """Return the variables of a process that works below this directory.
 
-    Proxies are for the operator's handlers: those that are built in go no way that was not checked.
+    Proxies are for the operator's handlers: built-in ones connect to checked addresses only.
     """
     named = {*package.pass_env}
     if not package.shown:
@@ -326,26 +329,25 @@ def environment(workdir: Path, package: HandlerPackage) -> dict[str, str]:
     }
     path = variables.get("PYTHONPATH")
     if path is not None:
-        variables["PYTHONPATH"] = _from_the_root(path)
+        variables["PYTHONPATH"] = _absolute(path)
     directory = str(workdir)
     variables.update(HOME=directory, TMPDIR=directory, PYTHONUNBUFFERED="1")
     return variables
 
 
 def is_passed_on(name: str) -> bool:
-    """Return whether a process that is none of the service's may know this variable."""
+    """Return whether a process outside the service may get this variable."""
     return name in _ENVIRONMENT or name.startswith(_ENVIRONMENT_PREFIXES)
 
 
-def _from_the_root(path: str) -> str:
-    """Return a search path that holds wherever a process works."""
+def _absolute(path: str) -> str:
+    """Return a search path without relative entries."""
     entries = path.split(os.pathsep)
-    from_the_root = [os.path.abspath(entry) for entry in entries]  # noqa: PTH100 - links stay
-    return os.pathsep.join(from_the_root)
+    return os.pathsep.join(os.path.abspath(entry) for entry in entries)  # noqa: PTH100 - links stay
 
 
 def pipes() -> tuple[int, int, int, int]:
-    """Return the ends of two pipes, each to be read and to be written."""
+    """Make two pipes; return the reading and the writing end of each."""
     first = os.pipe()
     try:
         second = os.pipe()
@@ -357,14 +359,14 @@ def pipes() -> tuple[int, int, int, int]:
 
 
 def require_descriptors(descriptor: int) -> None:
-    """Raise OSError where there is no room for all that a start opens.
+    """Raise OSError where there are not enough free descriptors for a start.
 
-    uvloop leaves open for good what it has opened by the time that it finds none.
+    uvloop never closes those that it has opened when it runs out of them.
     """
     opened: list[int] = []
     try:
-        for _ in range(OPENED_AT_START):
-            opened.append(os.dup(descriptor))  # noqa: PERF401 - to be closed if another one fails
+        for _ in range(START_DESCRIPTORS):
+            opened.append(os.dup(descriptor))  # noqa: PERF401 - closed if another one fails
     finally:
         for number in opened:
             os.close(number)
