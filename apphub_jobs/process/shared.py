@@ -7,8 +7,8 @@ threads; last the program.
 Arguments: the handler package as JSON, then the descriptors of the pipes of orders and of reports,
 both JSON lines, and of the lease's memory. `Attempts.handle` has the orders. The program reports
 `ready` once; then for each attempt, by the `id` of its order, `output`, `update` and its outcome.
-On SIGTERM it reports the attempt that blocks the event loop, if one does: `{"type": "in_the_way",
-"id", "stack"}`; and `goes_on` once the loop runs, as then no attempt blocked it. Then it is killed.
+On SIGTERM it reports the attempt that blocks the event loop, if one does: `{"type": "blocking",
+"id", "stack"}`; and `unblocked` once the loop runs, as then no attempt blocked it. Then it is killed.
 """
 
 from __future__ import annotations
@@ -522,13 +522,13 @@ def _report_blocker_on_sigterm(
 
     def report_blocker(number: int, frame: FrameType | None) -> None:
         del number
-        loop.call_soon_threadsafe(out.write, b'{"type": "goes_on"}\n')
+        loop.call_soon_threadsafe(out.write, b'{"type": "unblocked"}\n')
         # Python runs a signal handler in the context of the code that it interrupts.
         interrupted = CURRENT_OUTPUT.get()
         if interrupted is None:
             return
         stack = "".join(traceback.format_stack(frame))
-        message = {"type": "in_the_way", "id": interrupted.attempt_id, "stack": stack}
+        message = {"type": "blocking", "id": interrupted.attempt_id, "stack": stack}
         line = b"\n" + json.dumps(message).encode() + b"\n"
         with suppress(OSError):
             # Written past the event loop, which is blocked. It may break a line that is half

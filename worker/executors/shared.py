@@ -510,7 +510,7 @@ class SharedProcess:
         """End all attempts with the process.
 
         Args:
-            ended: how the supervisor saw the process end; None if it is gone or was not asked.
+            ended: how the supervisor saw the process end; None if it reported nothing.
         """
         if self._is_over:
             return

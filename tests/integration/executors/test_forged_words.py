@@ -53,7 +53,7 @@ GARBAGE = [
 ]
 
 FORGED = [
-    *(said(kind) for kind in ("stopped", "lease", "lost", "canceled", "timeout", "in_the_way")),
+    *(said(kind) for kind in ("stopped", "lease", "lost", "canceled", "timeout", "blocking")),
     said("out_of_memory", message="no"),
     said("result", **RESULT),
     said("result", id="0123456789abcdef", **RESULT) + said("done", **DONE),
@@ -140,10 +140,8 @@ async def test_nobody_beside_it_pays_for_what_an_attempt_forges(
     assert len({outcome.message["result"] for outcome in outcomes}) == 1
 
 
-async def test_a_canceled_attempt_ends_though_another_said_who_is_in_the_way(
-    shared: Submitting,
-) -> None:
-    words = said("in_the_way") + said("in_the_way", id=[], stack=1) + said("goes_on")
+async def test_a_canceled_attempt_ends_though_another_named_who_blocks(shared: Submitting) -> None:
+    words = said("blocking") + said("blocking", id=[], stack=1) + said("unblocked")
     beside = await shared.submit("sleep", forMs=60_000)
     await printed(shared.log(0))
     forging = await shared.submit("forge", words=words)
