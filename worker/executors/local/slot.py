@@ -149,7 +149,7 @@ class Slot:
         self._lapsed = False
         self._is_revoked = False
         self._attempts = 0
-        self._is_alive = True
+        self._is_open = True
         self._supervisor_reader: asyncio.Task[None] | None = None
 
     async def connect(self, task_pipe: int, report_pipe: int) -> None:
@@ -173,7 +173,7 @@ class Slot:
     def is_alive(self) -> bool:
         """Whether it can run an attempt."""
         has_ended = self.process.returncode is not None
-        is_running = self._is_alive and not self.forbids_beginning and not has_ended
+        is_running = self._is_open and not self.forbids_beginning and not has_ended
         return is_running and self._cover.holds
 
     @property
@@ -224,7 +224,7 @@ class Slot:
 
     def hang_up(self) -> None:
         """End all that still runs: to the supervisor, the end of its input is the worker's end."""
-        self._is_alive = False
+        self._is_open = False
         self.revoke()
         commands = self.process.stdin
         if commands is not None:
@@ -262,7 +262,7 @@ class Slot:
             self.cpu_s = cpu_s
 
     def _on_reports_closed(self) -> None:
-        self._is_alive = False
+        self._is_open = False
         self.loaded.set()
         if self.listener is not None:
             self.listener.on_reports_closed()
@@ -274,7 +274,7 @@ class Slot:
         if self.process.stdout is not None:
             async for line in self.process.stdout:
                 self._on_supervisor_line(line)
-        self._is_alive = False
+        self._is_open = False
         # By itself it ends with 0, once nothing is left below it.
         if await self.process.wait() != 0 and self._orphans is not None:
             await self._orphans.end()
