@@ -39,7 +39,7 @@ async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
         getattr(executions, name).side_effect = AsyncMock(
             side_effect=lambda *_, name=name: called.append(name)
         )
-    executor: Any = Mock(room=1)
+    executor: Any = Mock(capacity=1)
     executor.submit = AsyncMock(side_effect=OSError(number, os.strerror(number)))
 
     freed = asyncio.Event()
