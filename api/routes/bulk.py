@@ -24,7 +24,7 @@ from api.routes.as_of import AsOfDep
 from api.shapes.base import AnyObject, Data, Page, PartMeta, Shape, _Body, failures, with_columns
 from api.shapes.runs import Run
 from domain.bulk import Action, Order, failed_so
-from domain.commands.bulk import SAMPLE, Started
+from domain.commands.bulk import SAMPLE, StartedOperation
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters import MAX_WORDS
 from domain.ports import Origin, Row
@@ -229,7 +229,7 @@ async def start_bulk(order: Order, service: Service, origin: Origin, key: str | 
     return data(bulk.present(await _row_of(started, service)), 202)
 
 
-async def _row_of(started: Started, service: Service) -> Row:
+async def _row_of(started: StartedOperation, service: Service) -> Row:
     """Return the row as the start left it; of an operation that was there before, as it is now."""
     if started.row is not None:
         return started.row

@@ -109,7 +109,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Started:
+class StartedOperation:
     """An operation. `row` is None where an earlier request under the same key began it."""
 
     operation_id: UUID
@@ -145,7 +145,7 @@ class BulkOperations:
 
     async def start(
         self, order: Order, origin: Origin, idempotency_key: str | None = None
-    ) -> Started:
+    ) -> StartedOperation:
         """Begin to do to all chosen runs what is ordered.
 
         The same idempotency key with the same order leads to the first operation again.
@@ -169,7 +169,7 @@ class BulkOperations:
                 raise
             return earlier
 
-    async def _started_before(self, own_id: UUID, order: Order) -> Started | None:
+    async def _started_before(self, own_id: UUID, order: Order) -> StartedOperation | None:
         # Of its first event, not of its row: the table's JSON writes some numbers in another way.
         found = await self._application.folded(own_id, lambda _: True)
         self._application.quarantine.check([own_id])
@@ -181,9 +181,9 @@ class BulkOperations:
                 " use a new key for a new request"
             )
             raise ConflictError("idempotency_key_reused", message)
-        return Started(own_id, None)
+        return StartedOperation(own_id, None)
 
-    async def _begin(self, own_id: UUID, order: Order, origin: Origin) -> Started:
+    async def _begin(self, own_id: UUID, order: Order, origin: Origin) -> StartedOperation:
         counted = await self._counted(order)
         operation = BulkOperation.request(
             own_id,
@@ -194,7 +194,7 @@ class BulkOperations:
             now=self._application.clock(),
         )
         saved = await self._application.save(operation, origin=origin)
-        return Started(own_id, saved.rows[own_id])
+        return StartedOperation(own_id, saved.rows[own_id])
 
     async def abort(self, operation_id: UUID, reason: str | None, origin: Origin) -> None:
         """Stop an operation; what it has done stays done.

@@ -1,4 +1,7 @@
-"""The structure: no import circle, and a docstring for each package."""
+"""The structure: no import circle, no crumbs, no class name twice in a floor, documented packages.
+
+The order of the floors, and of the parts inside them, is held by import-linter (pyproject.toml).
+"""
 
 import ast
 from collections.abc import Iterator
@@ -22,6 +25,11 @@ FLOORS = (
     "migrations",
 )
 DOCSTRING_LINES = range(2, 6)
+
+CRUMB_LINES = 50
+"""A shorter file that only its neighbour imports belongs to that neighbour."""
+
+GENERATED = {"apphub_jobs.client.synchronous"}
 
 
 def _files(*tops: str) -> list[Path]:
@@ -55,6 +63,43 @@ def test_no_file_imports_itself_by_way_of_others() -> None:
     imports = {module: set(_imported(tree, known)) for module, tree in trees.items()}
     assert sum(map(len, imports.values())) > len(imports)  # The test does see imports.
     TopologicalSorter(imports).prepare()  # Raises CycleError, which names the circle.
+
+
+def test_no_class_name_stands_twice_in_a_floor() -> None:
+    for floor in FLOORS:
+        modules: dict[str, list[str]] = {}
+        for path in _files(floor):
+            if (module := _module(path)) in GENERATED:
+                continue
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.ClassDef):
+                    modules.setdefault(node.name, []).append(module)
+        assert {name: places for name, places in modules.items() if len(places) > 1} == {}
+
+
+def test_no_small_file_is_used_by_its_neighbour_alone() -> None:
+    paths = {_module(path): path for path in _files(*FLOORS)}
+    importers: dict[str, set[Path]] = {}
+    for path in paths.values():
+        # What a function imports, it imports late for a reason, and so from a file of its own.
+        top = ast.Module(
+            [node for node in ast.parse(path.read_text()).body if _is_import(node)], []
+        )
+        for module in _imported(top, set(paths)):
+            importers.setdefault(module, set()).add(path)
+    crumbs = [
+        module
+        for module, users in importers.items()
+        if {paths[module].parent} == {user.parent for user in users}
+        and len(users) == 1
+        and paths[module].name != "__init__.py"
+        and len(paths[module].read_text().splitlines()) < CRUMB_LINES
+    ]
+    assert crumbs == []
+
+
+def _is_import(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Import | ast.ImportFrom)
 
 
 @pytest.mark.parametrize(
