@@ -64,7 +64,7 @@ model: $(VENV)/.dev ## Hold the service against its model for longer than the te
 
 asof-check: $(VENV)/.dev ## Ask about the past of a million runs, compare with the log, show plans' times
 	APPHUB_ASOF_RUNS=1000000 $(BIN)/python -m pytest tests/integration/history/test_plans_of_the_past.py -s
-	APPHUB_ASOF_STEPS=900 APPHUB_ASOF_POSITIONS=200 APPHUB_ARCHIVE_STEPS=1600 $(BIN)/python -m pytest --timeout 900 \
+	APPHUB_ASOF_POSITIONS=200 APPHUB_ARCHIVE_STEPS=1600 $(BIN)/python -m pytest --timeout 900 \
 		tests/integration/history/test_past.py tests/integration/archive/test_archive_answers.py
 
 rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches a second; kill rebuilds twenty times

@@ -143,7 +143,7 @@ BUILT = {"kind": "build.finished", "data": {}}
 @pytest.mark.parametrize(
     ("entry_point", "effects", "problem"),
     [
-        ("some", [BUILT], '/effects breaks "maxItems": only the built-in jobs'),
+        ("some", [BUILT], '/effects breaks "maxItems": runs of this entry point'),
         ("some", [{"a": 1}], "/effects/0: must have a kind, which is a text"),
         ("some", ["x"], "/effects/0: must be an object"),
         ("some", 5, "/effects: must be a list"),

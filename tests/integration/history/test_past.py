@@ -23,7 +23,7 @@ from tests.integration.history.matching import MOST, any_filter, filtered, lets_
 from tests.support.logs import Parts, parts, query
 from tests.support.sample_logs.histories import SLUGS, WORDS, make_history
 
-STEPS = int(os.environ.get("APPHUB_ASOF_STEPS", "400"))
+STEPS = 900
 
 POSITIONS = int(os.environ.get("APPHUB_ASOF_POSITIONS", "40"))
 
