@@ -4,8 +4,8 @@ VENV ?= .venv
 BENCH_VENV ?= .venv-bench
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
-# Three for a processor, of two: most tests wait, for processes to start, leases to end, connections to be cut.
-TEST_WORKERS ?= 6
+# Two for each of two processors: many tests wait, for processes to start, leases to end, connections to be cut.
+TEST_WORKERS ?= 4
 SOURCES := api apphub_jobs benchmarks catalog cli domain eventlog migrations projections runtime tests worker
 MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000

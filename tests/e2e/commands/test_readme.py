@@ -25,6 +25,9 @@ def _blocks(heading: str, language: str) -> list[str]:
 @pytest.mark.timeout(300)
 def test_the_first_screen_works_when_it_is_pasted_at_once(tmp_path: Path) -> None:
     [pasted] = _blocks("Your own job, in one minute", "sh")
+    # On a busy machine commands take seconds: the run must not end before its worker is killed.
+    assert "name=Grace --no-wait" in pasted
+    pasted = pasted.replace("name=Grace", "name=Grace steps=40")
     (tmp_path / "bin").symlink_to(ROOT / "bin")
     own = {"APPHUB_DATA_DIR": str(tmp_path / "data"), "APPHUB_PORT": "0"}
     shell = subprocess.Popen(
