@@ -162,14 +162,20 @@ def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | N
     return f"a retry after attempt {run.attempt} of {run.max_attempts}, but the run ends"
 
 
+CLOCK_SLACK = timedelta(seconds=1)
+"""How far a process's copy of the database's clock, by which delays begin, may lie behind a stamp,
+which is never before the one before it."""
+
+
 def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
     """A retry comes after the failure, and at most a day after it, by the clock of then."""
     del run
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
         return None
-    latest = from_iso(event.at) + LONGEST_DELAY
-    if from_iso(retry_at) <= latest and (retry_at >= event.at or event.is_held):
+    failed_at, again_at = from_iso(event.at), from_iso(retry_at)
+    is_after = again_at >= failed_at - CLOCK_SLACK or event.is_held
+    if is_after and again_at <= failed_at + LONGEST_DELAY:
         return None
     return f"a retry within a day from {event.at}, not at {retry_at}"
 

@@ -70,7 +70,7 @@ def bomb(name: str, url: str) -> Iterator["subprocess.Popen[str]"]:
             yield process
         finally:
             process.stdin.close()
-            process.wait(20)
+            process.wait(90)
 
 
 @pytest.mark.parametrize("name", sorted(BOMBS))
