@@ -118,7 +118,7 @@ BAD: list[tuple[str, Callable[[], Story], Spoil]] = [
     ),
     ("retry_while_attempts_are_left", _running, lambda story: story.end("attempt_lost")),
     ("retry_while_attempts_are_left", _running, lambda story: story.end("attempt_timed_out")),
-    ("bounded_back_off", _running, lambda story: story.end("attempt_failed", -1)),
+    ("bounded_back_off", _running, lambda story: story.end("attempt_failed", -2)),
     ("bounded_back_off", _running, lambda story: story.end("attempt_lost", 86_401)),
     ("canceled_wins", _cancel_requested, lambda story: story.end("attempt_timed_out", 1)),
     ("over_deadline", _pending, lambda story: story.append("job_run.start_deadline_passed")),
