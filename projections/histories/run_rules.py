@@ -19,7 +19,7 @@ from projections.histories.job_rules import (
     unique_kept,
     within_rate,
 )
-from projections.histories.rules import Job, LivingRun, LoggedEvent
+from projections.histories.rules import CLOCK_STEP_US, Job, LivingRun, LoggedEvent
 
 Rule = Callable[[LivingRun, LoggedEvent], str | None]
 
@@ -162,19 +162,18 @@ def retry_while_attempts_are_left(run: LivingRun, event: LoggedEvent) -> str | N
     return f"a retry after attempt {run.attempt} of {run.max_attempts}, but the run ends"
 
 
-CLOCK_SLACK = timedelta(seconds=1)
-"""How far a process's copy of the database's clock, by which delays begin, may lie behind a stamp,
-which is never before the one before it."""
-
-
 def bounded_back_off(run: LivingRun, event: LoggedEvent) -> str | None:
-    """A retry comes after the failure, and at most a day after it, by the clock of then."""
+    """A retry comes after the failure, and at most a day after it, by the clock of then.
+
+    A delay begins at the present as its process has it, which is late by the round trip of its last
+    measurement; the failure's stamp is never before the run's last one, perhaps another process's.
+    """
     del run
     retry_at = cast("str | None", event.data["retry_at"])
     if retry_at is None:
         return None
     failed_at, again_at = from_iso(event.at), from_iso(retry_at)
-    is_after = again_at >= failed_at - CLOCK_SLACK or event.is_held
+    is_after = again_at >= failed_at - timedelta(microseconds=CLOCK_STEP_US) or event.is_held
     if is_after and again_at <= failed_at + LONGEST_DELAY:
         return None
     return f"a retry within a day from {event.at}, not at {retry_at}"
