@@ -11,7 +11,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
+.PHONY: help demo up test test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
 	$(call compile,$(VENV))
 	@# Each worker reads all tests: it need not compile them each time as well.
 	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+
+test-failed: $(VENV)/.dev ## Run the tests that failed last once more, one after the other, until one fails again
+	$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none --exitfirst -rA
 
 race: $(VENV)/.dev ## Race launchers, claimers and cancelers for three minutes
 	APPHUB_RACE_S=180 $(BIN)/python -m pytest tests/integration/claims/test_races.py --timeout 600

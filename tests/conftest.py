@@ -161,7 +161,7 @@ def api(database_url: str, tmp_path: Path) -> Iterator[Process]:
 @pytest.fixture
 def client(api: Process) -> Iterator[httpx.Client]:
     """Give an HTTP client of the API."""
-    with httpx.Client(base_url=api.url(), timeout=30) as client:
+    with httpx.Client(base_url=api.url(), timeout=90) as client:
         yield client
 
 

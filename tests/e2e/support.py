@@ -30,7 +30,7 @@ def at_work(
         with (
             started("serve", "--port", "0", *common, APPHUB_DATABASE_URL=database_url) as api,
             started(*work, APPHUB_DATABASE_URL=database_url) as worker,
-            httpx.Client(base_url=api.url(), timeout=30) as client,
+            httpx.Client(base_url=api.url(), timeout=90) as client,
         ):
             worker.wait_for_line("is ready with", errors=True)
             yield client

@@ -81,7 +81,7 @@ def apart(s3_endpoint: str, database_url: str, tmp_path: Path) -> Iterator[Apart
         api = stack.enter_context(
             started("serve", "--port", "0", "--data-dir", str(tmp_path / "api"), **environment)
         )
-        client = stack.enter_context(httpx.Client(base_url=api.url(), timeout=30))
+        client = stack.enter_context(httpx.Client(base_url=api.url(), timeout=90))
         register(client, "count", "test.count")
         yield Apart(client, gate, s3.store(s3_endpoint, prefix), prefix, database_url, tmp_path)
 

@@ -76,7 +76,7 @@ def test_up_hands_the_option_down_also_for_a_shared_disk(tmp_path: Path) -> None
     options = ("--data-dir", str(tmp_path / "data"), "--logs-store", f"file://{shared}")
     with (
         started("up", "--port", "0", *options, "--handlers", "tests.support.handlers") as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         register(client, "echo", "test.echo")
         run = wait_for_run(client, launch(client, "echo"))

@@ -120,7 +120,7 @@ async def follow(client: str, proxy: CuttingProxy, options: Message) -> list[Mes
 
 def work(api: Process, slug: str) -> None:
     """Let something happen: a job, and runs that are canceled."""
-    with httpx.Client(base_url=api.url(), timeout=30) as client:
+    with httpx.Client(base_url=api.url(), timeout=90) as client:
         register(client, slug, "nowhere")
         for _ in range(RUNS):
             client.post(f"/job-runs/{launch(client, slug)}/cancel").raise_for_status()
@@ -128,7 +128,7 @@ def work(api: Process, slug: str) -> None:
 
 def finish(api: Process) -> None:
     """Launch what all clients wait for."""
-    with httpx.Client(base_url=api.url(), timeout=30) as client:
+    with httpx.Client(base_url=api.url(), timeout=90) as client:
         register(client, "end", "nowhere")
         launch(client, "end")
 

@@ -79,7 +79,7 @@ def shared_api(
         arguments = ("serve", "--port", "0", "--data-dir", str(data_dir), *options)
         with (
             started(*arguments, APPHUB_DATABASE_URL=database_url) as process,
-            httpx.Client(base_url=process.url(), timeout=30) as client,
+            httpx.Client(base_url=process.url(), timeout=90) as client,
         ):
             yield SharedApi(client, database_url, process)
 

@@ -12,7 +12,7 @@ from websockets.typing import Subprotocol
 
 from tests.integration.shared_api import Json, SharedApi
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 
 
 class Stream:

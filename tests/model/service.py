@@ -16,7 +16,7 @@ from tests.support.processes import started
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 
 class Service:

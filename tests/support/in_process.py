@@ -56,7 +56,7 @@ def in_process(
     thread.start()
     try:
         url, app = ready.result(READY_TIMEOUT_S)
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=90) as client:
             yield InProcessApi(client, app)
     finally:
         stop.set()

@@ -151,7 +151,7 @@ def descendants(pid: int) -> list[int]:
 
 def eventually(
     condition: Any,
-    timeout_s: float = 30.0,
+    timeout_s: float = 90.0,
     what: str = "the condition",
     *,
     longest_pause_s: float = 0.1,
@@ -171,7 +171,7 @@ def eventually(
 
 
 def wait_for_run(
-    client: httpx.Client, run_id: str, *statuses: str, timeout_s: float = 30.0
+    client: httpx.Client, run_id: str, *statuses: str, timeout_s: float = 90.0
 ) -> dict[str, Any]:
     """Return the run once it has one of these statuses (any final one if none is given)."""
     wanted = statuses or ("succeeded", "failed", "canceled", "expired")

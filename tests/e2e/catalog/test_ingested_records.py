@@ -38,7 +38,7 @@ def records(
         with (
             started("serve", "--port", "0", *data, **variables) as api,
             started("worker", *data, **variables),
-            httpx.Client(base_url=api.url(), timeout=30) as client,
+            httpx.Client(base_url=api.url(), timeout=90) as client,
         ):
             origins = {name: str(origin_of(base, name, case)) for name, case in ALL_CASES.items()}
             origins["this"] = str(ROOT)

@@ -32,7 +32,7 @@ def test_a_decorated_job_is_launched_and_its_result_is_of_its_type(client: Clien
     run = client.launch(look, window=Window(first=date(2026, 11, 25), days=2))
     assert (run.slug, run.status) == ("look", "pending")
     assert run.document.parameters == {"window": {"first": "2026-11-25", "days": 2}}
-    assert run.result(timeout=30) == Seen(date(2026, 11, 27), 1)
+    assert run.result(timeout=90) == Seen(date(2026, 11, 27), 1)
     assert run.status == "succeeded"
     assert client.launch(look_later, Window(first=date(2026, 1, 1))).result() == date(2026, 1, 1)
 
@@ -40,7 +40,7 @@ def test_a_decorated_job_is_launched_and_its_result_is_of_its_type(client: Clien
 async def test_the_same_can_be_awaited(service_url: str) -> None:
     async with AsyncClient(service_url) as client:
         run = await client.launch("look-later", {"window": {"first": "2026-11-25"}})
-        assert await run.result(timeout=30) == "2026-11-25"
+        assert await run.result(timeout=90) == "2026-11-25"
         assert await run.result(date) == date(2026, 11, 25)
         assert [event["type"] for event in await run.events()][-1] == ("job_run.succeeded")
         found = [one.id async for one in client.runs(job="look-later")]
@@ -61,7 +61,7 @@ def test_a_result_is_validated_into_a_given_model(client: Client) -> None:
 def test_a_run_that_ends_otherwise_is_an_error_that_tells_how(client: Client) -> None:
     run = client.launch(misplaced)
     with pytest.raises(RunFailedError, match=r"misplaced failed: .*days\[1\]") as raised:
-        run.result(timeout=30)
+        run.result(timeout=90)
     ended: RunDocument = raised.value.run
     assert (ended.id, ended.failure_reason) == (run.id, "invalid_result")
     delayed = client.options(delay="1h", context={"why": "test"}).launch(misplaced)
@@ -94,7 +94,7 @@ def test_a_log_is_followed_attempt_by_attempt(client: Client, tmp_path: Path) ->
         "line 2 of 1: \u2028é",
     ]
     assert "ValueError: not yet" in others[-1]
-    assert run.result(timeout=30) == 3
+    assert run.result(timeout=90) == 3
     assert run.document.progress == 1
     assert [attempt["outcome"] for attempt in run.attempts()] == ["failed", "succeeded"]
     assert len(list(run.logs())) == 3

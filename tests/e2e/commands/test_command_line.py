@@ -36,7 +36,7 @@ def test_up_runs_everything_and_leaves_nothing_behind(
     with started(
         "up", "--port", "0", "--data-dir", str(data_dir), "--handlers", "tests.support.handlers"
     ) as process:
-        with httpx.Client(base_url=process.url(), timeout=30) as client:
+        with httpx.Client(base_url=process.url(), timeout=90) as client:
             assert client.get("/health").json() == {"status": "ok"}
             register(client, "echo", "test.echo")
             assert wait_for_run(client, launch(client, "echo"))["status"] == "succeeded"
@@ -82,7 +82,7 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     )
     with (
         started("up", "--port", "0", *arguments) as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         process.wait_for_line("is ready with", errors=True)
         register(client, "wait", "test.wait", retryPolicy={"maxAttempts": 2})
@@ -201,13 +201,13 @@ def test_the_seeded_jobs_are_there_once_however_often_the_service_starts(
         with started(
             "serve", "--port", "0", "--data-dir", str(tmp_path), APPHUB_DATABASE_URL=database_url
         ) as process:
-            jobs = httpx.get(f"{process.url()}/jobs", timeout=30).json()["data"]
+            jobs = httpx.get(f"{process.url()}/jobs", timeout=90).json()["data"]
             assert [job["slug"] for job in jobs] == ["repository-build", "repository-ingest"]
             patch = {"timeoutMs": 5_000}
             httpx.patch(
-                f"{process.url()}/jobs/repository-ingest", json=patch, timeout=30
+                f"{process.url()}/jobs/repository-ingest", json=patch, timeout=90
             ).raise_for_status()
-            events = httpx.get(f"{process.url()}/jobs/repository-ingest", timeout=30).json()[
+            events = httpx.get(f"{process.url()}/jobs/repository-ingest", timeout=90).json()[
                 "data"
             ]["job"]
             assert (events["timeoutMs"], events["version"]) == (5_000, 2)

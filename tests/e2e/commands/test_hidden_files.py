@@ -100,7 +100,7 @@ def client(data_dir: Path, named: dict[str, str]) -> Iterator[httpx.Client]:
     with started(*arguments, **named) as process:
         _, url = process.wait_for_line("ready ", timeout_s=110).split()
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        with httpx.Client(base_url=url, timeout=30, headers=headers) as client:
+        with httpx.Client(base_url=url, timeout=90, headers=headers) as client:
             for slug in ("reach", "snoop", "write", "wait"):
                 register(client, slug, f"reaching.{slug}")
             yield client

@@ -54,7 +54,7 @@ def site(url: str, directory: Path) -> Iterator[Site]:
         work = ("worker", "--handlers", "tests.support.sample_logs.personal", *options)
         stack.enter_context(started(*work, APPHUB_DATABASE_URL=url))
         yield Site(
-            stack.enter_context(httpx.Client(base_url=api.url(), timeout=30)), url, directory
+            stack.enter_context(httpx.Client(base_url=api.url(), timeout=90)), url, directory
         )
 
 

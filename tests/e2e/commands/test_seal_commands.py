@@ -40,7 +40,7 @@ def test_the_api_seals_by_itself_and_the_log_is_verified_while_it_runs(
 ) -> None:
     arguments = ("--port", "0", "--data-dir", str(tmp_path), "--seal-every-s", "0.1")
     with started("serve", *arguments, APPHUB_DATABASE_URL=database_url) as process:
-        with httpx.Client(base_url=process.url(), timeout=30) as client:
+        with httpx.Client(base_url=process.url(), timeout=90) as client:
             register(client, "job", "test.noop")
             for _ in range(5):
                 launch(client, "job")

@@ -63,7 +63,7 @@ def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_pat
         "Ctrl-C",
     ):
         assert part in said
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url, timeout=90) as client:
         register(client, "echo", "test.echo")
         register(client, "broken", "test.fail", retryPolicy={"maxAttempts": 2})
         good, bad = launch(client, "echo"), launch(client, "broken")
@@ -90,7 +90,7 @@ def test_who_is_killed_is_named_and_replaced(up: Process, command: str, name: st
     killed = _child(up, command)
     os.kill(killed, signal.SIGKILL)
     up.wait_for_line(f"{name} was killed by SIGKILL; another one starts", errors=True)
-    with httpx.Client(base_url=up.url(), timeout=30) as client:
+    with httpx.Client(base_url=up.url(), timeout=90) as client:
         # The port is kept open, so that this waits for the next API.
         register(client, "echo", "test.echo")
         run = wait_for_run(client, launch(client, "echo"), timeout_s=60)
@@ -202,7 +202,7 @@ def test_without_lines_of_runs_it_is_quiet(tmp_path: Path, database_url: str) ->
             *("--data-dir", str(tmp_path)),
             APPHUB_DATABASE_URL=database_url,
         ) as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         register(client, "echo", "test.echo")
         run_id = launch(client, "echo")

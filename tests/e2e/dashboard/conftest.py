@@ -24,7 +24,7 @@ from tests.e2e.dashboard.service.world import World, free_port
 from tests.support import databases
 from tests.support.sample_logs import promises
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """How long a page may take to show something, on a machine that has much else to do."""
 
 WIDE: ViewportSize = {"width": 1280, "height": 900}

@@ -54,7 +54,7 @@ TICKS = 100_000
 GROWN_MB = 60
 """By how much a process may grow while many documents of a megabyte pass through it."""
 
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
 """How long any answer is waited for: the one after a bomb may be 36 MB, on a busy machine."""
 
 

@@ -53,7 +53,7 @@ def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(tmp_path:
     for crash in range(ROUNDS):
         with started(*arguments) as process:
             url = process.url()
-            with httpx.Client(base_url=url, timeout=30) as client:
+            with httpx.Client(base_url=url, timeout=90) as client:
                 if crash == 0:
                     register(client, "job", "test.noop")
             before = len(acknowledged)
@@ -71,7 +71,7 @@ def test_no_acknowledged_launch_is_missing_after_a_crash_of_everything(tmp_path:
             _crash(process, data_dir, server_first=crash % 2 == 0)
             for thread in threads:
                 thread.join()
-    with started(*arguments) as process, httpx.Client(base_url=process.url(), timeout=30) as client:
+    with started(*arguments) as process, httpx.Client(base_url=process.url(), timeout=90) as client:
         missing = [
             run_id
             for run_id in acknowledged

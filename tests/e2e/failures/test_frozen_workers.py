@@ -57,7 +57,7 @@ def test_runs_of_a_worker_that_was_frozen_for_about_its_lease_go_on(
             _start(stack, database_url, tmp_path / "data")
         _freeze(worker, LEASE_S + longer_s)
         (proofs / "go").touch()
-        runs = [wait_for_run(client, run_id, timeout_s=20) for run_id in ids]
+        runs = [wait_for_run(client, run_id, timeout_s=90) for run_id in ids]
         said = "\n".join(worker.errors)
     assert "Traceback" not in said, said
     assert "expired 0" not in said, said
@@ -90,7 +90,7 @@ def test_a_heartbeat_that_was_on_its_way_while_its_worker_was_frozen_keeps_no_ru
         # By now the server has taken the heartbeat: to others all is well.
         worker.popen.send_signal(signal.SIGCONT)
         (proofs / "go").touch()
-        assert wait_for_run(client, run_id, timeout_s=20)["status"] == "succeeded", topics(
+        assert wait_for_run(client, run_id, timeout_s=90)["status"] == "succeeded", topics(
             client, run_id
         )
     assert not (proofs / "twice").exists()

@@ -78,7 +78,7 @@ def test_a_worker_that_has_adopted_the_private_server_does_not_end_it_with_what_
     with (
         started("worker", "--data-dir", str(data_dir), *HANDLERS) as worker,
         started("serve", "--port", "0", "--data-dir", str(data_dir)) as api,
-        httpx.Client(base_url=api.url(), timeout=30) as client,
+        httpx.Client(base_url=api.url(), timeout=90) as client,
     ):
         worker.wait_for_line("is ready with", errors=True)
         server = _adopted_server(data_dir, worker, api)

@@ -20,8 +20,8 @@ def test_worker_and_api_outlive_a_locked_table(
         # Each of them waits as long as it has patience, so the lock outlasts the worker's, too.
         read = client.get("/job-runs")
         launched = client.post("/jobs/job/run", json={})
-        worker.wait_for_line("at the moment", errors=True, timeout_s=30)
-        api.wait_for_line("at the moment", errors=True, timeout_s=30)
+        worker.wait_for_line("at the moment", errors=True, timeout_s=90)
+        api.wait_for_line("at the moment", errors=True, timeout_s=90)
     for answer in (read, launched):
         assert (answer.status_code, answer.json()["code"]) == (503, "log_unavailable")
     assert read.elapsed.total_seconds() < LOCK_TIMEOUT_MS / 1_000 + 20

@@ -127,7 +127,7 @@ def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_
     arguments = ("--data-dir", str(data_dir), "--handlers", "tests.support.handlers")
     with (
         started("up", "--port", "0", *arguments) as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         register(client, "wait", "test.wait")
         run_id = launch(client, "wait", parameters={"forMs": 2_000})

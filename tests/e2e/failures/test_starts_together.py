@@ -45,7 +45,7 @@ def _start_all(database_url: str, base: Path) -> None:
         for worker in workers:
             worker.wait_for_line("is ready with", errors=True)
         urls = [api.url() for api in apis]
-        with httpx.Client(base_url=urls[0], timeout=30) as client:
+        with httpx.Client(base_url=urls[0], timeout=90) as client:
             jobs = client.get("/jobs").json()["data"]
             slugs = [job["slug"] for job in jobs]
             assert slugs == ["repository-build", "repository-ingest"]

@@ -129,7 +129,7 @@ def test_the_runs_of_a_killed_worker_are_recovered_by_another(
             lambda: not [pid for pid in children if _alive(pid)], what="its children being gone"
         )
         with started("worker", *common, APPHUB_DATABASE_URL=database_url):
-            run = wait_for_run(client, run_id, timeout_s=30)
+            run = wait_for_run(client, run_id, timeout_s=90)
     assert (run["status"], run["attempt"]) == ("succeeded", 2)
     assert topics(client, run_id) == [
         "requested",

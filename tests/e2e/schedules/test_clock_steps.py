@@ -37,7 +37,7 @@ def service(clock: SteppedClock, tmp_path: Path) -> Iterator[httpx.Client]:
     with (
         started("serve", "--port", "0", *common, APPHUB_DATABASE_URL=clock.url) as api,
         started(*work, APPHUB_DATABASE_URL=clock.url) as worker,
-        httpx.Client(base_url=api.url(), timeout=30) as client,
+        httpx.Client(base_url=api.url(), timeout=90) as client,
     ):
         worker.wait_for_line("is ready with", errors=True)
         register(client, "ticked", "test.noop")

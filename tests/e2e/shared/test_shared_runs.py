@@ -96,7 +96,7 @@ def test_a_killed_worker_takes_what_shared_a_process_with_it(
         "--lease-s",
         "2",
     )
-    with httpx.Client(base_url=api.url(), timeout=30) as client:
+    with httpx.Client(base_url=api.url(), timeout=90) as client:
         register(client, "sleep", "test.sleep", retryPolicy={"maxAttempts": 2}, **SHARED)
         with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
             run_id = launch(client, "sleep")

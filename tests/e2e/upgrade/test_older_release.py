@@ -86,7 +86,7 @@ class Scene:
 
     def client(self, api: Process) -> httpx.Client:
         """Return a client of an API."""
-        return self.stack.enter_context(httpx.Client(base_url=api.url(), timeout=30))
+        return self.stack.enter_context(httpx.Client(base_url=api.url(), timeout=90))
 
     def told(self, client: httpx.Client, after: int) -> Stream:
         """Follow the log from a place on."""

@@ -51,7 +51,7 @@ def test_a_file_that_is_not_what_was_written_is_named(
         started(
             "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), APPHUB_DATABASE_URL=url
         ) as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         for call in (
             f"/job-runs/{run_id}/events",
@@ -80,7 +80,7 @@ def test_the_api_serves_what_is_archived(damaged: tuple[str, Path, str], tmp_pat
     )
     with (
         started(*arguments, APPHUB_DATABASE_URL=url) as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         events = client.get("/events").json()["data"]
         recorded = [event for event in events if event["type"] == "log_archive.archived"]

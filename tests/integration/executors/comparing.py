@@ -42,7 +42,7 @@ async def _difference(where: Executor, scenario: Scenario, log: Path) -> str | N
         attempt = await where.submit(task, updates.append, monotonic() + 60)
         if scenario.is_canceled and await has_printed(attempt, log):
             attempt.cancel(GRACE_S)
-        outcome = await asyncio.wait_for(attempt.outcome(), 30)
+        outcome = await asyncio.wait_for(attempt.outcome(), 90)
         if not found_no_place(outcome):
             return _wrong(scenario, outcome, log)
 

@@ -37,4 +37,4 @@ class Submitting:
 
 async def ended(attempt: SharedAttempt) -> Outcome:
     """Return how an attempt ended, in time."""
-    return await asyncio.wait_for(attempt.outcome(), 30)
+    return await asyncio.wait_for(attempt.outcome(), 90)

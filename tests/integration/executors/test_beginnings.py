@@ -102,7 +102,7 @@ def _is_decided(attempt: ProcessAttempt | SharedAttempt) -> bool:
 
 
 async def _ended(attempt: Attempt) -> Outcome:
-    return await asyncio.wait_for(attempt.outcome(), 30)
+    return await asyncio.wait_for(attempt.outcome(), 90)
 
 
 KINDS = pytest.mark.parametrize(

@@ -82,7 +82,7 @@ class Apart:
         """Run an attempt to its end."""
         task = task_of(handler, self._directory / "log", **parameters)
         attempt = await self._where.submit(task, lambda _: None, monotonic() + 60)
-        return await asyncio.wait_for(attempt.outcome(), 30)
+        return await asyncio.wait_for(attempt.outcome(), 90)
 
 
 @pytest.fixture

@@ -36,7 +36,7 @@ class Slot:
 
     async def run(self, handler: str, **parameters: Any) -> Outcome:
         attempt = await self.submit(handler, **parameters)
-        return await asyncio.wait_for(attempt.outcome(), 30)
+        return await asyncio.wait_for(attempt.outcome(), 90)
 
     async def result(self, handler: str, **parameters: Any) -> Any:
         outcome = await self.run(handler, **parameters)
@@ -81,7 +81,7 @@ async def test_a_cancel_is_heard_though_an_attempt_before_has_blocked_it(slot: S
     attempt = await slot.submit("wait")
     await printed(slot.log)
     attempt.cancel(20.0)
-    assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "result"
+    assert (await asyncio.wait_for(attempt.outcome(), 90)).kind == "result"
 
 
 @pytest.mark.parametrize("raises", [False, True])

@@ -12,7 +12,7 @@ from tests.support.logs import query
 from tests.support.processes import started
 from tests.support.wires.proxy import Proxy
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 
 OLD_EVENT = """
     INSERT INTO jobs_events (originator_id, originator_version, topic, state, recorded_at)

@@ -33,7 +33,7 @@ def address(worker: Process) -> str:
 def test_a_worker_tells_of_itself_where_it_is_told_to(database_url: str, tmp_path: Path) -> None:
     with (
         working(database_url, tmp_path, "--metrics-port", "0") as worker,
-        httpx.Client(base_url=address(worker), timeout=30) as client,
+        httpx.Client(base_url=address(worker), timeout=90) as client,
     ):
         assert told(scraped(client)) == documented("worker")
         assert value(client, "apphub_background_task_restarts_total", task="lease") == 0
@@ -54,7 +54,7 @@ def test_each_lease_that_is_over_is_counted_once(
     with (
         working(database_url, tmp_path / "killed") as killed,
         working(database_url, tmp_path / "frozen", *metrics) as frozen,
-        httpx.Client(base_url=address(frozen), timeout=30) as own,
+        httpx.Client(base_url=address(frozen), timeout=90) as own,
     ):
 
         def expired() -> float:

@@ -1,5 +1,6 @@
 """A job's past, read off a real log: turns as they were, and a simulation that agrees with it."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,11 @@ from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.archives import archive_now
 
 WEEK = timedelta(days=7)
+
+NOT_YET_DUE = """
+    SELECT 1 FROM job_runs
+    WHERE status = 'pending' AND scheduled_at >= clock_timestamp() - interval '5 ms'
+"""
 
 SOON = {"maxAttempts": 3, "strategy": "fixed", "initialDelayMs": 1}
 
@@ -60,6 +66,9 @@ async def _eventful_day(part: Parts) -> int:
         run_id, holder = claim.run.id, claim.holder
         if number == 0:
             await part.executions.fail(run_id, holder, AttemptFailure("ouch"), Report())
+            # The log keeps milliseconds: the retry is due in an earlier one than the next claim.
+            while query(part.url, NOT_YET_DUE):
+                await asyncio.sleep(0.001)
         elif number == 1:
             await part.executions.hand_back(run_id, holder)
         else:

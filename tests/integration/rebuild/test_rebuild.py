@@ -108,7 +108,7 @@ async def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_p
     async def scenario(url: str, rebuild: Process) -> Load:
         async with (
             parts(database_url) as part,
-            httpx.AsyncClient(base_url=url, timeout=30) as client,
+            httpx.AsyncClient(base_url=url, timeout=90) as client,
         ):
             load = Load(part, client, "job", LAUNCHES_A_SECOND)
             async with asyncio.TaskGroup() as group:

@@ -148,7 +148,7 @@ def followers(url: str) -> list[tuple[Follower, Wants]]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + EVENTS // 50)
+@pytest.mark.timeout(240 + EVENTS // 20)
 async def test_every_client_gets_the_whole_log_in_its_order(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -165,9 +165,9 @@ async def test_every_client_gets_the_whole_log_in_its_order(
             async with parts(database_url) as part:
                 log = await tell(part.reader)
             expected = [[told for told in log if wants(told)] for _, wants in clients]
-            async with asyncio.timeout(30 + EVENTS / 100):
+            async with asyncio.timeout(90 + EVENTS / 25):
                 while any(
-                    client.told[-1:] != whole[-1:]
+                    not client.told or client.told[-1].position < whole[-1].position
                     for (client, _), whole in zip(clients, expected, strict=True)
                 ):
                     await asyncio.wait(following, timeout=0.05)
@@ -175,7 +175,8 @@ async def test_every_client_gets_the_whole_log_in_its_order(
         finally:
             await end(*following)
         for (client, _), whole in zip(clients, expected, strict=True):
-            assert client.told == [
+            # The log may have grown since it was read.
+            assert [told for told in client.told if told.position <= log[-1].position] == [
                 told for told in whole if told.position > client.started_after
             ], client
         cuts = sum((client.cuts for client, _ in clients), start=Counter[str]())

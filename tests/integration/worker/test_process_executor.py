@@ -87,7 +87,7 @@ async def test_an_attempt_whose_supervisor_is_killed_fails_and_is_not_waited_for
         await asyncio.sleep(0.01)
     daemon = int(file.read_text().split()[0])
     os.kill(supervisor_of(daemon), signal.SIGKILL)
-    outcome = await asyncio.wait_for(attempt.outcome(), 30)
+    outcome = await asyncio.wait_for(attempt.outcome(), 90)
     assert (outcome.kind, outcome.message) == (
         "signal",
         {"message": "the attempt's supervisor was killed"},
@@ -110,7 +110,7 @@ async def test_a_process_that_never_takes_its_task_is_ended_in_time(tmp_path: Pa
     async with executor(module="tests.support.handlers.hanging") as slots:
         # More than the pipe to the process holds.
         attempt = await submit(slots, tmp_path / "1", "noop", timeout_ms=500, text="x" * 1_000_000)
-        assert (await asyncio.wait_for(attempt.outcome(), 30)).kind == "timeout"
+        assert (await asyncio.wait_for(attempt.outcome(), 90)).kind == "timeout"
 
 
 async def test_a_long_task_arrives_whole(slots: ProcessExecutor, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ async def test_an_attempt_of_which_its_supervisor_has_not_heard_ends_with_the_le
         while not (file.exists() and file.read_text().endswith("\n")):
             await asyncio.sleep(0.01)
         slots.renew(monotonic() + 0.2)
-        outcome = await asyncio.wait_for(attempt.outcome(), 30)
+        outcome = await asyncio.wait_for(attempt.outcome(), 90)
         assert outcome.kind == "lease"
         pids = {int(line.split()[0]) for line in file.read_text().splitlines()}
         assert not [pid for pid in pids if _runs(pid)]
@@ -218,6 +218,6 @@ async def test_a_disk_that_hangs_keeps_nobody_from_ending_an_attempt(
         while _runs(daemon):
             await asyncio.sleep(0.01)
     reader = os.open(hung, os.O_RDONLY | os.O_NONBLOCK)
-    outcome = await asyncio.wait_for(attempt.outcome(), 30)
+    outcome = await asyncio.wait_for(attempt.outcome(), 90)
     os.close(reader)
     assert outcome.kind == "timeout"

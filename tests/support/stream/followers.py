@@ -18,7 +18,7 @@ from tests.support.stream.told import Told, told_of
 
 Message = dict[str, Any]
 
-MEAN_MESSAGES = 300
+MEAN_MESSAGES = 100
 """After this many, on average, a client loses its connection."""
 
 

@@ -39,7 +39,7 @@ class World:
     @property
     def client(self) -> httpx.Client:
         """Return what asks it."""
-        return httpx.Client(base_url=self.url, timeout=30)
+        return httpx.Client(base_url=self.url, timeout=90)
 
     def start_api(self) -> None:
         """Start the API, and wait until it answers."""

@@ -204,7 +204,7 @@ def test_local_repositories_can_be_switched_off(database_url: str, tmp_path: Pat
         started(
             "serve", "--port", "0", "--data-dir", str(tmp_path / "data"), **variables
         ) as process,
-        httpx.Client(base_url=process.url(), timeout=30) as client,
+        httpx.Client(base_url=process.url(), timeout=90) as client,
     ):
         for url, status in {
             "/srv/app": 400,

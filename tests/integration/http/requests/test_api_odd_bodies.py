@@ -74,7 +74,7 @@ def test_no_part_of_a_job_may_hold_what_the_store_cannot(shared: SharedApi, fiel
 def test_a_large_body_with_a_key_twice_holds_up_nobody(shared: SharedApi, slug: str) -> None:
     keys = b",".join(b'"%x":0' % number for number in range(50_000))
     raw = b'{"context":{' + keys + b',"%x":0}}' % 49_999
-    answer = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=AS_JSON, timeout=30)
+    answer = shared.client.post(f"/jobs/{slug}/run", content=raw, headers=AS_JSON, timeout=90)
     assert "c34f" in issues_of(answer)[0]["message"]
 
 

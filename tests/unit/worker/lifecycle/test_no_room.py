@@ -47,7 +47,7 @@ async def test_a_run_that_cannot_begin_for_want_of_room_is_handed_back(
     made = Attempts(AttemptSettings(1, {}), executions, executor, offering, _Logs(), freed.set)
     made.renew(math.inf)
     made.start(_claim())
-    await asyncio.wait_for(freed.wait(), 10)
+    await asyncio.wait_for(freed.wait(), 90)
     assert made.free == 1
     assert called == [command]
 

@@ -43,7 +43,7 @@ async def test_an_offer_that_did_not_get_through_is_told_again() -> None:
     offered.append("two")
     keeping = asyncio.ensure_future(offering.keep_up("worker"))
     try:
-        await asyncio.wait_for(away.taken.wait(), 20)
+        await asyncio.wait_for(away.taken.wait(), 90)
     finally:
         keeping.cancel()
     assert away.offered == ["one", "two"]
