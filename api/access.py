@@ -7,6 +7,7 @@ answers to (`Hosts`) and the web pages that may use it (`Origins`); headers that
 a file of tokens the API is open, on this machine alone.
 """
 
+import asyncio
 import hmac
 import ipaddress
 import json
@@ -346,8 +347,8 @@ def _with_safe_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, 
 
 logger = logging.getLogger(__name__)
 
-CHECK_FILE_EVERY_S = 1.0
-"""A revoked token may still be accepted for this long."""
+CHECK_FILE_EVERY_S = 0.5
+"""A revoked token may still be accepted for this long, and the streams that it opened go on."""
 
 
 @dataclass(frozen=True)
@@ -373,6 +374,18 @@ class Tokens:
         self._principals = read_tokens(path)
         self._checked_at_s = monotonic()
         self._guesses = Guesses()
+        self._changed = asyncio.Event()
+
+    async def watch(self) -> None:
+        """Read the file again whenever it has changed, for as long as the process runs."""
+        while True:
+            self._reload_if_changed()
+            await asyncio.sleep(CHECK_FILE_EVERY_S)
+
+    async def until_revoked(self, token: str) -> None:
+        """Wait until the file no longer holds a token that was accepted."""
+        while token in self._principals:
+            await self._changed.wait()
 
     def holder_of(self, token: str, address: str) -> Principal | None:
         """Return the principal that holds the token, or None.
@@ -409,6 +422,8 @@ class Tokens:
                 self._file_stamp = None
         else:
             logger.info("%s has changed: %d tokens", self._path, len(self._principals))
+            self._changed.set()
+            self._changed = asyncio.Event()
 
 
 def _stamp(path: Path) -> tuple[int, ...]:
@@ -507,8 +522,8 @@ def token_in_protocols(protocols: Iterable[str]) -> str:
 
 def principal_of(
     connection: HTTPConnection, tokens: Tokens | None, origins: Origins, *, to_write: bool
-) -> str:
-    """Return the name of the principal that sends a request.
+) -> Principal:
+    """Return the principal that sends a request.
 
     Args:
         connection: the request.
@@ -524,7 +539,7 @@ def principal_of(
     """
     if tokens is None:
         _refuse_foreign_pages(connection, origins)
-        return ANONYMOUS
+        return Principal(ANONYMOUS, may_write=True)
     if connection.scope["type"] == "websocket":
         # Over HTTP browsers hide the answer from such a page. For WebSockets they do not.
         _refuse_foreign_pages(connection, origins)
@@ -535,7 +550,15 @@ def principal_of(
         raise UnauthenticatedError(msg)
     if to_write and not principal.may_write:
         raise ForbiddenError(f"the token of {principal.name} only allows reading")
-    return principal.name
+    return principal
+
+
+async def until_revoked(connection: HTTPConnection, tokens: Tokens | None) -> None:
+    """Wait until the token that a stream was opened with is revoked; for ever if it needs none."""
+    if tokens is None:
+        await asyncio.get_running_loop().create_future()
+    else:
+        await tokens.until_revoked(_token_of(connection))
 
 
 def _token_of(connection: HTTPConnection) -> str:

@@ -21,7 +21,18 @@ from api.http.middleware import AllowedHosts, CrossOrigin, LineFeedPaths
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
 from api.reference import WORDS
-from api.routes import bulk, events, failures, jobs, launches, runs, schedules, subjects, workers
+from api.routes import (
+    bulk,
+    events,
+    failures,
+    jobs,
+    launches,
+    me,
+    runs,
+    schedules,
+    subjects,
+    workers,
+)
 from api.stream import asyncapi, endpoints
 from api.stream.endpoints import WebSocketMetrics
 from api.stream.hub import Hub
@@ -44,6 +55,7 @@ _ROUTERS = (
     bulk.router,
     schedules.router,
     failures.router,
+    me.router,
 )
 
 _ABOUT = """Registers jobs, launches runs, tracks them and streams what happens.
@@ -122,6 +134,7 @@ def _lifespan(
             hub = await stack.enter_async_context(_hub(service, parts))
             await stack.enter_async_context(_watcher(service))
             await stack.enter_async_context(_sealer(service))
+            await stack.enter_async_context(_watched_tokens(service))
             app.state.service = service
             app.state.parts = parts
             app.state.readiness = _readiness(service, hub)
@@ -184,3 +197,16 @@ async def _sealer(service: Service) -> AsyncIterator[None]:
         yield
     finally:
         await sealer.stop()
+
+
+@asynccontextmanager
+async def _watched_tokens(service: Service) -> AsyncIterator[None]:
+    """Notice within a second that a token was revoked, also if no request arrives."""
+    if service.settings.tokens is None:
+        yield
+        return
+    watching = service.supervision.start("tokens", service.settings.tokens.watch)
+    try:
+        yield
+    finally:
+        await watching.end()

@@ -360,6 +360,7 @@ IDS: Mapping[str, str] = {
     "GET /events/seal": "getSeal",
     "GET /events/stream": "streamEvents",
     "POST /subjects/erase": "eraseSubject",
+    "GET /me": "showMe",
     "GET /workers": "listWorkers",
     "GET /workers/unoffered": "listUnofferedEntryPoints",
     "POST /workers/{worker_id}/drain": "drainWorker",

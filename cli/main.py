@@ -52,6 +52,7 @@ COMMANDS = {
     "projections": "cli.projections:operators_app",
     "migrate": "cli.projections:operators_app",
     "sql": "cli.sql:sql_app",
+    "whoami": "cli.whoami:whoami_app",
     "test-service": "cli.start.test_service:test_service_app",
 }
 """The other commands, by module and application; an application may have several."""

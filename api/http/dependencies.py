@@ -20,7 +20,7 @@ from fastapi import Depends, Header, Query, Request
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, HTTPConnection
 
-from api.access import headers, principal_of
+from api.access import Principal, headers, principal_of, until_revoked
 from api.bootstrap.service import Service
 from domain.errors import InvalidInputError, Issue, NotFoundError, TooCostlyError
 from domain.filters import NOT, PARAMETERS, Conditions, conditions_of, named
@@ -34,6 +34,7 @@ from projections import job_definitions
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import Connection
+from runtime.tasks import until_one_ends
 
 MAX_DIGITS = 18
 """Decimal digits that always fit into 64 bits."""
@@ -215,13 +216,20 @@ async def _quarantine(service: ServiceDep) -> Quarantine:
     return service.jobs.quarantine
 
 
-def reader_of(request: HTTPConnection) -> str:
-    """Return the principal's name, or raise as `principal_of` does."""
+async def until_cut_off(connection: HTTPConnection) -> None:
+    """Wait until a response without an end has to end: the service stops, or revokes its token."""
+    closing = cast("asyncio.Event", connection.app.state.closing)
+    tokens = service_of(connection).settings.tokens
+    await until_one_ends(closing.wait(), until_revoked(connection, tokens))
+
+
+def reader_of(request: HTTPConnection) -> Principal:
+    """Return the principal, or raise as `principal_of` does."""
     settings = service_of(request).settings
     return principal_of(request, settings.tokens, settings.origins, to_write=False)
 
 
-async def _reader(request: Request) -> str:
+async def _reader(request: Request) -> Principal:
     return reader_of(request)
 
 
@@ -231,8 +239,8 @@ def origin_of(request: HTTPConnection) -> Origin:
     Raises as `principal_of` does; the principal must have the right to write.
     """
     settings = service_of(request).settings
-    actor = principal_of(request, settings.tokens, settings.origins, to_write=True)
-    return Origin(actor, causation_id=uuid4())
+    principal = principal_of(request, settings.tokens, settings.origins, to_write=True)
+    return Origin(principal.name, causation_id=uuid4())
 
 
 async def _origin(request: Request) -> Origin:
@@ -244,6 +252,7 @@ FilesDep = Annotated[LogFiles, Depends(_files)]
 QuarantineDep = Annotated[Quarantine, Depends(_quarantine)]
 OriginDep = Annotated[Origin, Depends(_origin)]
 MayRead = Depends(_reader)
+ReaderDep = Annotated[Principal, MayRead]
 
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1)]
 RunsLimit = Annotated[int, Query(ge=1, le=50)]

@@ -1,14 +1,15 @@
 """`/job-runs`: histories and explanations of runs, lists, single runs, cancel, retry, and logs."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Annotated, cast
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import APIRouter, Body, Depends, Query
 from fastapi.responses import Response, StreamingResponse
+from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
 from api.bootstrap.service import Service
@@ -37,6 +38,7 @@ from api.http.dependencies import (
     run_id_of,
     run_not_found,
     storable,
+    until_cut_off,
 )
 from api.http.errors import NO_STORE, JsonAnswer, data, data_in_parts, page
 from api.http.limits import FINAL_FLUSH_S
@@ -346,9 +348,8 @@ async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep, key: Ke
     responses={200: {"content": {"text/plain": {}}}, **failures(400, 404)},
     dependencies=[MayRead],
 )
-async def get_run_logs(  # noqa: PLR0913 - what it takes from the request
+async def get_run_logs(
     run_id: str,
-    request: Request,
     service: ServiceDep,
     attempt: Annotated[
         int | None, Query(ge=1, le=1_000, description="left out: the last attempt")
@@ -372,8 +373,7 @@ async def get_run_logs(  # noqa: PLR0913 - what it takes from the request
         await _check_log_is_here(service, row["id"], number)
     if follow:
         text = await service.run_logs.follow(row["id"], number, offset, is_over)
-        closing = cast("asyncio.Event", request.app.state.closing)
-        return _FollowedLog(text, closing)
+        return _FollowedLog(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
     text = await service.run_logs.read(row["id"], number, offset)
     return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
@@ -381,14 +381,10 @@ async def get_run_logs(  # noqa: PLR0913 - what it takes from the request
 class _FollowedLog(StreamingResponse):
     """A log that is still written. If the service stops, it ends; clients request the rest."""
 
-    def __init__(self, text: AsyncIterator[bytes], closing: asyncio.Event) -> None:
-        super().__init__(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
-        self._closing = closing
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send what comes until the attempt is over or the service stops."""
+        """Send what comes until the attempt is over or the client is cut off."""
         is_over, _ = await until_one_ends(
-            super().__call__(scope, receive, send), self._closing.wait()
+            super().__call__(scope, receive, send), until_cut_off(HTTPConnection(scope))
         )
         if is_over:
             return

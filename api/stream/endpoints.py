@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NamedTuple, cast, get_args
 
 from fastapi import APIRouter, Header, Query, Request, WebSocket, WebSocketDisconnect
 from prometheus_client import CollectorRegistry, Counter, Gauge
+from starlette.requests import HTTPConnection
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -19,9 +20,10 @@ from api.access import (
     TooManyGuessesError,
     UnauthenticatedError,
     principal_of,
+    until_revoked,
 )
 from api.http.connections import abort
-from api.http.dependencies import MayRead, refuse_unknown_names, service_of
+from api.http.dependencies import MayRead, refuse_unknown_names, service_of, until_cut_off
 from api.http.limits import FINAL_FLUSH_S
 from api.shapes.base import failures
 from api.stream.frames import Frame, StreamRequest, ended, pong, stream_request
@@ -42,20 +44,17 @@ _ABOUT = (
 
 
 class EventStream(Response):
-    """Server-sent events, until the client leaves, is too slow, or the server stops."""
+    """Server-sent events, until the client leaves or is too slow, or until it is cut off."""
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, streams: Streams, arrival: Arrival, request: StreamRequest, closing: asyncio.Event
-    ) -> None:
+    def __init__(self, streams: Streams, arrival: Arrival, request: StreamRequest) -> None:
         # Proxies must neither cache nor buffer the stream.
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["Content-Length"]
         self._streams = streams
         self._arrival = arrival
         self._request = request
-        self._closing = closing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the client; it connects again by itself however this ends."""
@@ -70,7 +69,7 @@ class EventStream(Response):
                 _send_messages(stream, send),
                 _wait_for_disconnect(receive),
                 stream.fell_behind(),
-                self._closing.wait(),
+                until_cut_off(HTTPConnection(scope)),
             )
         last = b"" if stream.ended is None else ended(stream.ended).server_sent
         with suppress(TimeoutError):
@@ -132,8 +131,7 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
     streams = cast("Streams", request.app.state.streams)
     arrival = await streams.arrive()
     await streams.check(stream_query)
-    closing = cast("asyncio.Event", request.app.state.closing)
-    return EventStream(streams, arrival, stream_query, closing)
+    return EventStream(streams, arrival, stream_query)
 
 
 Reason = Literal["forbidden", "refused", "unavailable", "log_changed", "too_slow"]
@@ -223,9 +221,14 @@ async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _E
     async with streams.open(request, arrival) as opened:
         connection = _Connection(websocket, opened)
         await connection.send([opened.ack])
-        await until_one_ends(
-            connection.send_messages(), connection.answer_pings(), opened.fell_behind()
+        *_, is_revoked = await until_one_ends(
+            connection.send_messages(),
+            connection.answer_pings(),
+            opened.fell_behind(),
+            until_revoked(websocket, service_of(websocket).settings.tokens),
         )
+        if is_revoked:
+            return _End("forbidden", POLICY_VIOLATION, "the token has been revoked")
         if opened.ended is not None:
             message = f"{opened.ended}: read anew what you need"
             return _End("log_changed", POLICY_VIOLATION, message)

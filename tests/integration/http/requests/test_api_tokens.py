@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from tests.integration.shared_api import (
     Json,
@@ -29,6 +29,7 @@ TOKENS = {
 }
 
 READS = [
+    "/me",
     "/jobs",
     "/jobs/repository-build",
     "/jobs/repository-build/runs",
@@ -248,6 +249,45 @@ def test_whoever_guesses_tokens_is_slowed_down(guarded: SharedApi) -> None:
 
 def ask(guarded: SharedApi, token: str, headers: dict[bytes, bytes]) -> httpx.Response:
     return guarded.client.get("/jobs", headers={**bearer(token), **headers})
+
+
+def test_who_sends_a_request_is_shown(guarded: SharedApi) -> None:
+    def me(token: str) -> object:
+        return ask_me(guarded, token).json()["data"]
+
+    assert me(ALICE) == {"principal": "alice", "role": "write", "isOpen": False}
+    assert me(READER) == {"principal": "reader", "role": "read", "isOpen": False}
+    assert ask_me(guarded, "of nobody").status_code == 401
+
+
+def ask_me(guarded: SharedApi, token: str) -> httpx.Response:
+    return guarded.client.get("/me", headers={**bearer(token), **from_elsewhere()})
+
+
+def test_streams_end_with_the_token_that_opened_them(guarded: SharedApi, tokens_file: Path) -> None:
+    """The others go on; nobody sends a request meanwhile."""
+    authorization = {"Authorization": f"Bearer {READER}"}
+    remaining = {token: holder for token, holder in TOKENS.items() if token != READER}
+    try:
+        with (
+            stream(guarded, headers=authorization) as socket,
+            stream(guarded, headers={"Authorization": f"Bearer {ALICE}"}) as others,
+            guarded.client.stream("GET", "/events/stream", headers=authorization) as events,
+        ):
+            socket.next()
+            others.next()
+            tokens_file.write_text(json.dumps(remaining))
+            with pytest.raises(ConnectionClosedError) as closed:
+                socket.next()
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 1008
+            assert closed.value.rcvd.reason == "the token has been revoked"
+            assert events.read().startswith(b"retry")  # It has an end.
+            others.connection.send("ping")
+            assert others.next()["type"] == "pong"
+    finally:
+        tokens_file.write_text(json.dumps(TOKENS))
+    eventually(lambda: _status(guarded, READER) == 200, what="the old token")
 
 
 def test_the_file_is_read_again_when_it_changes(guarded: SharedApi, tokens_file: Path) -> None:
