@@ -11,7 +11,7 @@ WORKDIR /app
 COPY requirements/runtime.txt requirements/runtime.txt
 RUN pip install --no-cache-dir --require-hashes -r requirements/runtime.txt
 COPY . .
-RUN pip install --no-cache-dir --no-build-isolation --no-deps . \
+RUN pip install --no-cache-dir --no-build-isolation --no-deps ./apphub_jobs . \
     && useradd --create-home apphub \
     && install -d -o apphub /data
 

@@ -2,10 +2,13 @@
 PYTHON ?= python3
 VENV ?= .venv
 BENCH_VENV ?= .venv-bench
+DIST ?= dist
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 # Two for each of two processors: many tests wait, for processes to start, leases to end, connections to be cut.
 TEST_WORKERS ?= 4
+# The service's project, and that of what users' jobs import.
+PROJECTS := pyproject.toml apphub_jobs/pyproject.toml
 SOURCES := api apphub_jobs benchmarks catalog cli domain eventlog migrations projections runtime tests worker
 MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
@@ -120,6 +123,7 @@ check: $(VENV)/.dev ## Format, lint, types, layers, links, documentation
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --python-version 3.10 -p apphub_jobs
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check_links.py
 	$(MAKE) docs
@@ -130,46 +134,56 @@ format: $(VENV)/.dev ## Format the code
 
 setup: $(VENV)/.dev ## Make the environment for developing
 
+# The other project, which the service depends on, is installed from here.
+LOCK := uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	--no-emit-package apphub-jobs
+
 lock: ## Pin all dependencies anew, with hashes (needs uv)
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	$(LOCK) \
 		pyproject.toml --group build -o requirements/runtime.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	$(LOCK) \
 		pyproject.toml --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt
-	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	$(LOCK) \
 		pyproject.toml --group build --group bench -c requirements/runtime.txt -o requirements/bench.txt
 
+.PHONY: dist
+dist: $(VENV)/.dev ## Build what an index offers: wheels and source distributions of both projects, in dist/
+	rm -rf $(DIST)
+	cd apphub_jobs && $(abspath $(BIN))/python -m hatchling build -d $(abspath $(DIST))
+	$(BIN)/python -m hatchling build -d $(abspath $(DIST))
+
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) $(BENCH_VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(DIST) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Where no process may keep what it compiles, each start of one would compile all of it again.
 # $(1): the environment.
 compile = $(1)/bin/python -m compileall -q -j 0 $(1)/lib $(SOURCES)
 
-# $(1): the file of pinned packages. The project itself comes last, built by the pinned backend, without the network.
+# $(1): the file of pinned packages. The projects themselves come last, built by the pinned backend, without the network.
 ifdef UV
 define install
 	test -x $(BIN)/python || uv venv -q --python $(PYTHON) $(VENV)
 	uv pip install -q --python $(BIN)/python --require-hashes -r $(1)
-	uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e .
+	uv pip install -q --python $(BIN)/python --no-build-isolation --no-deps -e apphub_jobs -e .
 	test -z "$$PYTHONDONTWRITEBYTECODE" || $(call compile,$(VENV))
 endef
 else
 define install
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(1)
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e apphub_jobs -e .
 	test -z "$$PYTHONDONTWRITEBYTECODE" || $(call compile,$(VENV))
 endef
 endif
 
-$(VENV)/.runtime: requirements/runtime.txt pyproject.toml
+$(VENV)/.runtime: requirements/runtime.txt $(PROJECTS)
 	$(call install,requirements/runtime.txt)
 	@touch $@
 
-$(VENV)/.dev: requirements/dev.txt pyproject.toml
+$(VENV)/.dev: requirements/dev.txt $(PROJECTS)
 	$(call install,requirements/dev.txt)
 	@touch $@ $(VENV)/.runtime
 
-$(VENV)/.bench: requirements/bench.txt pyproject.toml
+$(VENV)/.bench: requirements/bench.txt $(PROJECTS)
 	$(call install,requirements/bench.txt)
 	@touch $@

@@ -1,22 +1,25 @@
-"""The command line of the service, as `apphub-jobs` and as `python -m apphub_jobs`.
+"""`python -m apphub_jobs`: the command line of the service, where that is installed as well."""
 
-It starts here because this package's name is unique: an operator's PYTHONPATH may have other
-modules named `api` or `domain`, which are for handlers.
-"""
-
-import signal
+import sys
 from importlib import import_module
+from importlib.util import find_spec
 
-from apphub_jobs.process.handlers import SERVICE_PACKAGES, set_up_imports
+from apphub_jobs.version import VERSION
+
+SERVER = "apphub_jobs_server"
+
+NO_SERVER = (
+    f"apphub-jobs: the command line comes with the service, which is not installed in {sys.prefix}."
+    f" Install it by itself: uv tool install apphub-jobs-server=={VERSION}"
+    f" (or: pipx install apphub-jobs-server=={VERSION}), and type: apphub-jobs"
+)
 
 
 def main() -> None:
-    """Run the command line of the service that is installed beside this package."""
-    # Nothing is running that would have to be stopped: Ctrl-C ends imports without a traceback.
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-    set_up_imports([], SERVICE_PACKAGES)
-    import_module("cli.main").main()
+    """Run the command line of the service, or say what to install."""
+    if find_spec(SERVER) is None:
+        sys.exit(NO_SERVER)
+    import_module(SERVER).main()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,13 @@
 """The run and its definition in a handler's context: dictionaries with typed properties."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
+
+
+def parse_time(text: str) -> datetime:
+    """Return a time of the service's JSON; Python 3.10 does not read `Z` itself."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 class RunDetails(dict[str, Any]):

@@ -81,7 +81,7 @@ class Stream:
                         for message in messages:
                             yield message
                         self.position = messages[-1]["position"]
-            except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
+            except (OSError, asyncio.TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 _raise_if_refused(error)
             await asyncio.sleep(self._back_off_s * random.uniform(0.5, 1))  # noqa: S311 - no secret
             self._back_off_s = min(2 * self._back_off_s, MAX_BACK_OFF_S)
@@ -96,8 +96,7 @@ class Stream:
     ) -> AsyncIterator[list[Message]]:
         messages: list[Message] = []
         while True:
-            async with asyncio.timeout(SILENCE_S):
-                message: Message = json.loads(await connection.recv())
+            message: Message = json.loads(await asyncio.wait_for(connection.recv(), SILENCE_S))
             self._back_off_s = MIN_BACK_OFF_S
             if message["type"] == "connection.ack":
                 self.log_id = message["data"]["logId"]

@@ -13,7 +13,7 @@ from datetime import datetime
 from math import inf
 from time import monotonic
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 import httpx
 
@@ -63,6 +63,9 @@ from apphub_jobs.client.requests.runs import ExplanationDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.contract import JobResult, Json
 from apphub_jobs.typed.job import Duration, Job
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class AsyncTransport:
@@ -913,7 +916,7 @@ class AsyncClient(AsyncDefinitions):
         transport = AsyncTransport(resolve_url(url), resolve_token(token), timeout, retry_for)
         super().__init__(transport, LaunchOptions())
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self) -> "Self":
         return self
 
     async def __aexit__(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from apphub_jobs.contract import Json
-from apphub_jobs.details import DefinitionDetails
+from apphub_jobs.details import DefinitionDetails, parse_time
 
 RunStatus = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
 
@@ -20,11 +20,11 @@ class Document(dict[str, Any]):
     """A JSON object of the service. Fields that newer versions add can be read by key."""
 
     def _time(self, name: str) -> datetime:
-        return datetime.fromisoformat(self[name])
+        return parse_time(self[name])
 
     def _time_or_none(self, name: str) -> datetime | None:
         text: str | None = self[name]
-        return None if text is None else datetime.fromisoformat(text)
+        return None if text is None else parse_time(text)
 
 
 class RunDocument(Document):

@@ -14,7 +14,7 @@ from datetime import datetime
 from math import inf
 from time import monotonic, sleep
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 import httpx
 
@@ -64,6 +64,9 @@ from apphub_jobs.client.requests.runs import ExplanationDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.contract import JobResult, Json
 from apphub_jobs.typed.job import Duration, Job
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Transport:
@@ -904,7 +907,7 @@ class Client(Definitions):
         transport = Transport(resolve_url(url), resolve_token(token), timeout, retry_for)
         super().__init__(transport, LaunchOptions())
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Self":
         return self
 
     def __exit__(

@@ -311,7 +311,8 @@ SERVICE_PACKAGES = frozenset(
 )
 
 SERVICE_ROOT = os.path.realpath(f"{__file__}/../../..")
-"""The directory of this package and of the service's: a checkout, or site-packages."""
+"""The directory of this package: a checkout, or site-packages. If the service is installed in this
+environment, its packages are there, too."""
 
 
 class ServicePackages:
@@ -360,7 +361,13 @@ class ServicePackages:
         return any(os.path.realpath(directory) == own for directory in directories)
 
 
-def set_up_imports(directories: Sequence[str], visible: Collection[str]) -> None:
-    """Let this process import from these directories first, and the service's visible packages."""
+def set_up_imports(
+    directories: Sequence[str], visible: Collection[str], root: str = SERVICE_ROOT
+) -> None:
+    """Let this process import from these directories first, and the service's visible packages.
+
+    In an environment without the service, its packages' names are anybody's.
+    """
     sys.path[:0] = directories
-    sys.meta_path.insert(0, ServicePackages(visible))
+    if os.path.exists(f"{root}/apphub_jobs_server.py"):  # noqa: PTH110 - pathlib takes long to import
+        sys.meta_path.insert(0, ServicePackages(visible, root))

@@ -24,7 +24,6 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
-from datetime import datetime
 from math import isfinite
 from typing import Any, BinaryIO, cast
 
@@ -36,7 +35,7 @@ from apphub_jobs.contract import (
     PermanentError,
     RetryAfter,
 )
-from apphub_jobs.details import DefinitionDetails, RunDetails
+from apphub_jobs.details import DefinitionDetails, RunDetails, parse_time
 from apphub_jobs.personal import redact_personal
 from apphub_jobs.process.cleanup import AttemptDirectory, Cleaner, UsageMeter, current_usage
 from apphub_jobs.process.handlers import load_handlers, set_up_imports
@@ -224,7 +223,7 @@ def create_context(
         parameters = copy.deepcopy(parameters)
     deadline = None
     if task["deadline"] is not None:
-        deadline = datetime.fromisoformat(task["deadline"])
+        deadline = parse_time(task["deadline"])
     return JobRunContext(
         definition=DefinitionDetails(task["definition"]),
         run=RunDetails(task["run"]),

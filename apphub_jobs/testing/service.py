@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,16 +19,18 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 import pytest
 
+from apphub_jobs.__main__ import NO_SERVER, SERVER
 from apphub_jobs.client import Client, Run
 from apphub_jobs.client.documents import RunStatus
 from apphub_jobs.contract import Handler, JobResult, JobRunContext, Json
-from apphub_jobs.details import DefinitionDetails, RunDetails
+from apphub_jobs.details import DefinitionDetails, RunDetails, parse_time
 from apphub_jobs.process.program import ReportBudget, encode
 from apphub_jobs.typed.job import Job
 
@@ -153,7 +156,7 @@ LOG_TAIL_LINES = 20
 
 
 class ServiceError(RuntimeError):
-    """The service did not start; the message has the end of its log."""
+    """The service did not start, or is not installed; the message says why."""
 
 
 @contextmanager
@@ -184,11 +187,24 @@ def running(directory: Path, handlers: Sequence[str]) -> Iterator[str]:
 
 
 def _command(directory: Path, handlers: Sequence[str]) -> list[str]:
-    command = [sys.executable, "-P", "-m", "apphub_jobs", "test-service"]
-    command += ["--data-dir", str(directory / "data")]
+    command = [*_program(), "test-service", "--data-dir", str(directory / "data")]
     for module in handlers:
         command += ["--handlers", module]
     return command
+
+
+def _program() -> list[str]:
+    """Return the service's program: of this environment, else the one on the path.
+
+    Raises:
+        ServiceError: the service is not installed.
+    """
+    if find_spec(SERVER) is not None:
+        return [sys.executable, "-P", "-m", "apphub_jobs"]
+    program = shutil.which("apphub-jobs")
+    if program is None:
+        raise ServiceError(NO_SERVER)
+    return [program]
 
 
 def _environment(lifeline: int) -> dict[str, str]:
@@ -380,7 +396,7 @@ def _includes(actual: Mapping[str, Json], expected: Mapping[str, Json]) -> bool:
 
 
 def _parse_now(answer: Json) -> datetime:
-    return datetime.fromisoformat(answer["data"]["now"])
+    return parse_time(answer["data"]["now"])
 
 
 @pytest.fixture(scope="session")

@@ -4,13 +4,13 @@ import inspect
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, Literal, NotRequired, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 from pydantic.fields import Field, FieldInfo
 from pydantic_core import PydanticSerializationError
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from apphub_jobs.contract import Json, PermanentError
 from apphub_jobs.typed.reading import FunctionSignature, JobDefinitionError

@@ -56,7 +56,7 @@ def two_nodes() -> Iterator[TwoNodes]:
     if not has_ray():
         if os.environ.get("APPHUB_TEST_RAY") == "required":
             pytest.fail("Ray is not installed")
-        pytest.skip("Ray is not installed: pip install 'apphub-jobs[ray]'")
+        pytest.skip("Ray is not installed: pip install 'apphub-jobs-server[ray]'")
     with started_nodes() as nodes:
         yield nodes
 

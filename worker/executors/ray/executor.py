@@ -123,7 +123,7 @@ CONNECT_S = 120.0
 FAREWELL_S = 20.0
 """How long the driver may take to end its attempts until it is killed; then the lease ends them."""
 
-MISSING = "attempts on Ray need an extra: pip install 'apphub-jobs[ray]'"
+MISSING = "attempts on Ray need an extra: pip install 'apphub-jobs-server[ray]'"
 
 _OWN_VARIABLES = ("HOME", "TMPDIR", "LD_LIBRARY_PATH")
 _OWN_PREFIX = "RAY_"

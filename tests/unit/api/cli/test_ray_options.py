@@ -23,7 +23,7 @@ def test_without_an_address_there_is_no_cluster() -> None:
 
 def test_without_ray_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(executor, "find_spec", lambda _: None)
-    with pytest.raises(ValueError, match=r"pip install 'apphub-jobs\[ray\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'apphub-jobs-server\[ray\]'"):
         RayOptions("10.0.0.5:6379").cluster()
 
 
