@@ -19,9 +19,11 @@ from eventlog.archive.reading import check_archives
 from eventlog.database.connection import Database
 from eventlog.rebuild.histories import check_histories
 from eventlog.rebuild.rebuild import Rebuilt, rebuild
+from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
 from eventlog.rebuild.verify import verify
 from eventlog.seal.check import Report
 from migrations import runner
+from projections import run_statistics
 from projections.histories.rules import Finding
 from projections.table import Table
 from projections.tables import TABLES
@@ -71,7 +73,7 @@ def verify_command(  # noqa: PLR0913 - one for each option
     histories: HistoryOptions,
 ) -> None:
     """Recompute the tables from the log and compare them row by row; exit with 1 if any differs."""
-    selected = _tables(tables or ())
+    selected = _selected(tables or ())
     if tables and histories.histories:
         raise typer.BadParameter("--histories checks the log, not tables: name none")
     if histories.acked and not histories.histories:
@@ -163,10 +165,13 @@ def _print_report(report: Report, *, json: bool) -> None:
         typer.echo(describe_seals(report))
 
 
-def _tables_are_clean(options: KeyedLogOptions, tables: Sequence[Table], *, json: bool) -> bool:
+def _tables_are_clean(options: KeyedLogOptions, selected: "_Selected", *, json: bool) -> bool:
     with open_log_with_keys(options) as database, open_view(json=json) as view:
         is_clean = True
-        for checked in finish(verify(database, tables, view.difference, view.progress)):
+        checks = finish(verify(database, selected.tables, view.difference, view.progress))
+        if selected.statistics:
+            checks.append(finish(verify_statistics(database, view.difference)))
+        for checked in checks:
             view.checked(checked)
             is_clean &= checked.is_equal
     return is_clean
@@ -184,42 +189,56 @@ def rebuild_command(
     log: KeyedLogOptions,
 ) -> None:
     """Make tables equal to the log."""
-    tables = _tables([name] if name else [])
+    selected = _selected([name] if name else [])
     differences = 0
     with open_log_with_keys(log) as database, open_view(json=False) as view:
-        for table in tables:
-            differences += _rebuild(database, table, view).checked.differences
+        for table in selected.tables:
+            rebuilt = finish(rebuild(database, table, view.difference, view.progress))
+            differences += _rebuilt(rebuilt, view)
+        # Last: they are counted from the runs' rows.
+        if selected.statistics:
+            differences += _rebuilt(finish(rebuild_statistics(database, view.difference)), view)
     if differences:
         raise typer.Exit(1)
 
 
-def _rebuild(database: Database, table: Table, view: View) -> Rebuilt:
-    rebuilt = finish(rebuild(database, table, view.difference, view.progress))
-    text = f"{table.name}: {rebuilt.repaired} rows repaired"
+def _rebuilt(rebuilt: Rebuilt, view: View) -> int:
+    """Print the result for a table, and return how many rows still differ."""
+    text = f"{rebuilt.checked.table}: {rebuilt.repaired} rows repaired"
     if rebuilt.repaired:
         text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
     view.line(text)
     for example in rebuilt.examples:
         view.line(f"  {example}")
     view.checked(rebuilt.checked)
-    return rebuilt
+    return rebuilt.checked.differences
 
 
-def _tables(names: Sequence[str]) -> list[Table]:
+@dataclass(frozen=True)
+class _Selected:
+    """The tables that a command is about, and whether the statistics are among them."""
+
+    tables: Sequence[Table]
+    statistics: bool
+
+
+def _selected(names: Sequence[str]) -> _Selected:
     """Return the tables of these names; without names all tables.
 
     Raises:
         typer.BadParameter: there is no such table.
     """
     if not names:
-        return list(TABLES)
+        return _Selected(list(TABLES), statistics=True)
     by_name = {table.name: table for table in TABLES}
-    unknown = [name for name in names if name not in by_name]
+    known = [*by_name, run_statistics.TABLE]
+    unknown = [name for name in names if name not in known]
     if unknown:
         raise typer.BadParameter(
-            f"no such table: {', '.join(unknown)}; there are {', '.join(by_name)}"
+            f"no such table: {', '.join(unknown)}; there are {', '.join(known)}"
         )
-    return [by_name[name] for name in names]
+    tables = [by_name[name] for name in names if name in by_name]
+    return _Selected(tables, statistics=run_statistics.TABLE in names)
 
 
 @command(operators_app, reads_database=True)

@@ -1,8 +1,8 @@
-"""What workers do beside executing runs: bulk operations, failure groups, the ticks of schedules.
+"""What processes do in the background: bulk operations, failure groups, statistics, schedules.
 
 Any number of processes may run each of these. All repeat a step in the background (`Follower`):
 `BulkWorker` advances bulk operations, each in one process at a time; `FailureGrouper` groups failed
-attempts; `Ticker` decides the ticks of schedules when they are due.
+attempts; `RunCounter` counts runs; `Ticker` decides the ticks of schedules when they are due.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from domain.commands.ticks import Ticking
 from domain.errors import QuarantinedError, VersionConflictError
 from domain.ports import RandomSource, Unit
 from runtime.tasks import Supervised, Supervision, repeat
-from worker.ports import PASSING, FailureSearch, OpenOperations, Ticks
+from worker.ports import PASSING, FailureSearch, OpenOperations, RunStatistics, Ticks
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +157,20 @@ class FailureGrouper(Follower):
             return True
         self._searched_until = findings.until
         return findings.has_more
+
+
+class RunCounter(Follower):
+    """Counts runs for statistics a moment after they were launched, and after they ended."""
+
+    task_name = "statistics"
+    failure = "cannot count runs at the moment"
+
+    def __init__(self, statistics: RunStatistics) -> None:
+        super().__init__()
+        self._statistics = statistics
+
+    async def _step(self) -> float:
+        return 0.0 if await self._statistics.advance() else LOOK_EVERY_S
 
 
 FIRST_ID = UUID(int=0)

@@ -175,3 +175,10 @@ class FailureSearch(Protocol):
 
     async def after(self, position: int) -> Findings:
         """Search the next part of the log after a position."""
+
+
+class RunStatistics(Protocol):
+    """The counts of runs over time."""
+
+    async def advance(self) -> bool:
+        """Count the next part of the log, unless another process does; return whether it did."""

@@ -35,11 +35,12 @@ from eventlog.keys import LogFiles
 from eventlog.pending_queue import Queue
 from eventlog.pending_work import OpenOperations, Ticks, Work
 from eventlog.rebuild.rebuild import catch_up
+from eventlog.statistics import RunStatistics
 from eventlog.workers import Heartbeats
 from projections.rows import Connection
 from runtime.metrics import Metrics
 from runtime.tasks import Supervision, Turns
-from worker.followers import BulkWorker, FailureGrouper, Ticker
+from worker.followers import BulkWorker, FailureGrouper, Follower, RunCounter, Ticker
 from worker.logs.run_logs import RunLogs
 
 POOL_SIZE = 16
@@ -201,7 +202,7 @@ def _followers(
     pool: AsyncConnectionPool[Connection],
     files: LogFiles,
     continuity: Continuity,
-) -> tuple[Ticker, FailureGrouper, BulkWorker]:
+) -> Sequence[Follower]:
     """Return the background followers of the log, not yet started."""
     ticks = Ticks(pool, jobs.quarantine)
     ticker = Ticker(schedules, ticks, jobs.clock, jobs.random)
@@ -210,7 +211,8 @@ def _followers(
     continuity.on_doubt(grouper.forget)
     steps = BulkSteps(jobs, Selected(pool, files))
     bulk_worker = BulkWorker(steps, OpenOperations(pool, jobs.quarantine))
-    return ticker, grouper, bulk_worker
+    run_counter = RunCounter(RunStatistics(pool, jobs.clock))
+    return ticker, grouper, bulk_worker, run_counter
 
 
 def _register_metrics(

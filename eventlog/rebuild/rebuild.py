@@ -28,6 +28,7 @@ from eventlog.rebuild.staging import (
     stale_tables,
 )
 from eventlog.rebuild.verify import Checked, Range, Staged, ranges, verify
+from eventlog.statistics import forget_statistics
 from projections import job_runs
 from projections.rows import Connection, read_first, read_value
 from projections.table import Table
@@ -87,8 +88,10 @@ async def rebuild(
             await repairer.repair(report_repaired)
         is_of_runs = table.name == job_runs.TABLE.name
         if is_of_runs and (differing or was_unfinished):
-            # Checkpoints of wrong rows may be wrong, also if another rebuild began to repair these.
+            # What was computed from wrong rows may be wrong, also if another rebuild began to
+            # repair these.
             await forget_checkpoints(session)
+            await forget_statistics(session)
         if differing:
             [checked] = await verify(database, [table], report, progress)
         if not checked.differences:

@@ -1,0 +1,146 @@
+"""Counts runs into the table `run_statistics`, a moment after what happened to them.
+
+Any number of processes may follow the log (`RunStatistics`). The counts of a part of it are added
+in the transaction that moves the row of `run_statistics_progress` on, so each event counts once,
+whichever process dies. They come from the rows of runs, which say of a beginning and of an end for
+ever what the log says. Archives and erasures leave those rows, so nothing ceases to count. Whoever
+repairs `job_runs` lets everything be counted anew (`forget_statistics`).
+"""
+
+from time import monotonic
+
+from psycopg_pool import AsyncConnectionPool
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.clock import Clock
+from eventlog.database import sql
+from eventlog.database.connection import borrowed
+from projections import run_statistics
+from projections.rows import Connection, read_first, read_value
+from projections.run_statistics import BOUNDS_MS, EPOCH, KEPT, TABLE, VERSION
+
+STEP = 20_000
+"""Positions of the log that are counted in one transaction."""
+
+EVERY_S = 2.0
+"""The rows of busy jobs are written this often, by one process or another."""
+
+TRIM_EVERY_S = 60.0
+
+
+class State(TypedDict):
+    """How far the log is counted, by which version, and since when buckets are kept."""
+
+    position: ReadOnly[int | None]
+    version: ReadOnly[int]
+    minutes_from: ReadOnly[str]
+    hours_from: ReadOnly[str]
+
+
+_IS_DUE = f"""
+    SELECT position IS NULL OR version <> {VERSION} OR (
+        head > position AND (
+            head - position > %(step)s
+            OR counted_at < clock_timestamp() - make_interval(secs => %(every_s)s)
+        )
+    ) AS is_due
+    FROM run_statistics_progress, ({sql.HEAD}) AS log
+"""
+
+READ = "SELECT position, version, minutes_from, hours_from FROM run_statistics_progress"
+
+LOCK = f"{READ} FOR UPDATE"
+
+_TRY_LOCK = f"{LOCK} SKIP LOCKED"
+
+_MOVE = f"""
+    UPDATE run_statistics_progress
+    SET position = %(until)s, version = {VERSION}, counted_at = clock_timestamp()
+"""
+
+_TRIM = f"""
+    WITH old AS (
+        UPDATE run_statistics_progress
+        SET minutes_from = greatest(minutes_from, date_trunc('minute', %(minutes)s, 'UTC')),
+            hours_from = greatest(hours_from, date_trunc('hour', %(hours)s, 'UTC'))
+        RETURNING minutes_from, hours_from
+    )
+    DELETE FROM {TABLE} USING old
+    WHERE (unit = 'minute' AND at < minutes_from) OR (unit = 'hour' AND at < hours_from)
+"""
+
+
+class RunStatistics:
+    """Implements `worker.ports.RunStatistics`."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection], clock: Clock) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._trim_at_s = 0.0
+
+    async def advance(self) -> bool:
+        """Count the next part of the log, unless another process does; return whether it did."""
+        async with borrowed(self._pool) as connection:
+            if monotonic() >= self._trim_at_s:
+                await self.trim(connection)
+                self._trim_at_s = monotonic() + TRIM_EVERY_S
+            due = {"step": STEP, "every_s": EVERY_S}
+            if not await read_value(connection, bool, _IS_DUE, due):
+                return False
+            async with connection.transaction():
+                state = await read_first(connection, State, _TRY_LOCK)
+                if state is None:
+                    return False
+                await _advance(connection, state)
+        return True
+
+    async def trim(self, connection: Connection) -> None:
+        """Drop the buckets that are kept no longer."""
+        now = self._clock()
+        async with connection.transaction():
+            # In the order of all who write: first the row that says how far, then the counts.
+            if await read_first(connection, State, _TRY_LOCK) is None:
+                return
+            bounds = {"minutes": now - KEPT["minute"], "hours": now - KEPT["hour"]}
+            await connection.execute(_TRIM, bounds)
+
+
+async def _advance(connection: Connection, state: State) -> None:
+    position = state["position"]
+    head = await read_value(connection, int, sql.HEAD)
+    if position is None or state["version"] != VERSION:
+        await count_all(connection, state, head)
+        return
+    until = min(head, position + STEP)
+    values = values_of(state, position, until)
+    await connection.execute(run_statistics.add_sql(run_statistics.CHANGED_RUNS), values)
+    await connection.execute(_MOVE, values)
+
+
+async def count_all(connection: Connection, state: State, head: int) -> None:
+    """Replace all counts, up to the log's head; who reads them sees the old ones until the end."""
+    await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'")
+    values = values_of(state, 0, head)
+    await connection.execute(f"DELETE FROM {TABLE}")
+    await connection.execute(run_statistics.add_sql(run_statistics.ALL_RUNS), values)
+    await connection.execute(_MOVE, values)
+
+
+def values_of(state: State, after: int, until: int) -> dict[str, object]:
+    """Return what the statements of `run_statistics` take to count the log in (after, until]."""
+    return {
+        "after": after,
+        "until": until,
+        "minutes_from": state["minutes_from"],
+        "hours_from": state["hours_from"],
+        "bounds": list(BOUNDS_MS),
+        "epoch": EPOCH,
+    }
+
+
+async def forget_statistics(connection: Connection) -> None:
+    """Let all runs be counted anew: their rows were wrong."""
+    async with connection.transaction():
+        # However long another process counts.
+        await connection.execute("SET LOCAL lock_timeout = 0")
+        await connection.execute("UPDATE run_statistics_progress SET position = NULL")

@@ -1,0 +1,218 @@
+"""The statistics of runs: what they say, whoever counts, and that nothing ceases to count."""
+
+import asyncio
+from bisect import bisect_left
+from collections import Counter
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from domain.clock import Clock
+from domain.jobs.launching import Launch
+from domain.jobs.run_events import AttemptFailure, Report
+from eventlog import statistics
+from eventlog.database.connection import Database
+from eventlog.rebuild.rebuild import rebuild
+from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
+from eventlog.statistics import RunStatistics
+from projections import job_runs
+from projections.run_statistics import BOUNDS_MS, ENDED, KEPT
+from tests.support.logs import TESTER, Parts, query, registered
+from tests.support.sample_logs.archives import archive_now
+
+RUNS = """
+    SELECT job_definition_id::text, created_at, completed_at, status, duration_ms,
+        (extract(epoch FROM started_at - scheduled_at) * 1000)::int
+    FROM job_runs
+"""
+
+COUNTED = f"""
+    SELECT unit, at, job_definition_id::text, created, {", ".join(ENDED)},
+        queue_ms_sum, duration_ms_sum, queue_ms, duration_ms
+    FROM run_statistics
+"""
+
+PROGRESS = "SELECT position FROM run_statistics_progress"
+
+EPOCH = datetime.fromisoformat("1970-01-01T00:00:00Z")
+
+
+@pytest.fixture(autouse=True)
+def _in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statistics, "STEP", 7)
+    monkeypatch.setattr(statistics, "EVERY_S", 0.0)
+
+
+def counted(url: str) -> dict[tuple[str, datetime, str], Counter[str]]:
+    """Return what the table says, by unit, time and job."""
+    found: dict[tuple[str, datetime, str], Counter[str]] = {}
+    for unit, at, job, *numbers, queue, duration in query(url, COUNTED):
+        names = ("created", *ENDED, "queue_ms_sum", "duration_ms_sum")
+        row = Counter(dict(zip(names, numbers, strict=True)))
+        row.update({f"queue {bound}": runs for bound, runs in queue.items()})
+        row.update({f"duration {bound}": runs for bound, runs in duration.items()})
+        found[unit, at, job] = +row
+    return found
+
+
+def recounted(url: str) -> dict[tuple[str, datetime, str], Counter[str]]:
+    """Count the runs one by one."""
+    found: dict[tuple[str, datetime, str], Counter[str]] = {}
+
+    def count(at: datetime, job: str, row: Counter[str]) -> None:
+        minute = at.replace(second=0, microsecond=0)
+        hour = minute.replace(minute=0)
+        buckets = {"minute": minute, "hour": hour, "day": hour.replace(hour=0), "total": EPOCH}
+        for unit, start in buckets.items():
+            found.setdefault((unit, start, job), Counter()).update(row)
+
+    for job, created_at, completed_at, status, duration_ms, queue_ms in query(url, RUNS):
+        count(created_at, job, Counter(created=1))
+        if completed_at is None:
+            continue
+        ended = Counter({status: 1})
+        for name, ms in (("queue", queue_ms), ("duration", duration_ms)):
+            if ms is not None:
+                ended[f"{name}_ms_sum"] += ms
+                ended[f"{name} {BOUNDS_MS[bisect_left(BOUNDS_MS, ms)]}"] += 1
+        count(completed_at, job, +ended)
+    return found
+
+
+def counter_of(part: Parts) -> RunStatistics:
+    return RunStatistics(part.pool, part.jobs.clock)
+
+
+async def count_all(part: Parts) -> None:
+    counter = counter_of(part)
+    while await counter.advance():
+        pass
+
+
+async def act(part: Parts, slug: str, random: Random) -> None:
+    """Let something happen to some runs."""
+    for _ in range(random.randrange(4)):
+        await part.jobs.launch(slug, Launch(max_attempts=random.choice([1, 2])), TESTER)
+    for claim in await part.executions.claim("w", random.randrange(1, 4)):
+        run_id, holder = claim.run.id, claim.holder
+        what = random.choice(["succeed", "fail", "hand back", "cancel", "run on"])
+        if what == "succeed":
+            await part.executions.succeed(run_id, holder, None, Report())
+        elif what == "fail":
+            failure = AttemptFailure("no", retry_after_ms=0)
+            await part.executions.fail(run_id, holder, failure, Report())
+        elif what == "hand back":
+            await part.executions.hand_back(run_id, holder)
+        elif what == "cancel":
+            await part.jobs.cancel(run_id, None, TESTER)
+
+
+async def test_each_launch_and_end_counts_once_whoever_counts_and_whatever_happened(
+    part: Parts,
+) -> None:
+    random = Random(11)
+    await part.worker("w")
+    slugs = [await registered(part.jobs, f"job-{number}") for number in range(3)]
+    counters = [counter_of(part) for _ in range(3)]
+    for step in range(30):
+        await act(part, random.choice(slugs), random)
+        if step % 4 == 0:
+            await asyncio.gather(*(counter.advance() for counter in counters))
+        if step % 10 == 0:
+            await count_all(part)
+            assert counted(part.url) == recounted(part.url)
+    await count_all(part)
+    assert counted(part.url) == recounted(part.url)
+    assert query(part.url, PROGRESS) == query(
+        part.url, "SELECT max(notification_id) FROM jobs_events"
+    )
+    by_status = [status for _, _, _, status, _, _ in query(part.url, RUNS)]
+    assert {"succeeded", "failed"} <= set(by_status)
+    checked = await verify_statistics(Database(part.url), _unexpected)
+    assert checked.is_equal
+    assert checked.rows == len(counted(part.url))
+
+
+def _unexpected(difference: Difference) -> None:
+    pytest.fail(f"unexpected: {difference}")
+
+
+async def test_archived_runs_count_also_when_they_were_archived_before_they_were_counted(
+    part: Parts, tmp_path: Path
+) -> None:
+    random = Random(12)
+    await part.worker("w")
+    slug = await registered(part.jobs)
+    for archived_uncounted in (False, True):
+        for _ in range(8):
+            await act(part, slug, random)
+        if not archived_uncounted:
+            await count_all(part)
+        await archive_now(part.url, tmp_path / "archive")
+        await count_all(part)
+        assert counted(part.url) == recounted(part.url)
+    assert query(part.url, "SELECT count(*) > 3 FROM archived_runs") == [(True,)]
+
+
+async def test_buckets_that_are_kept_no_longer_go_and_the_rest_stays_exact(part: Parts) -> None:
+    slug = await registered(part.jobs)
+    await part.jobs.launch(slug, Launch(), TESTER)
+    await count_all(part)
+    for later, units in (
+        (timedelta(0), {"minute", "hour", "day", "total"}),
+        (KEPT["minute"] + timedelta(minutes=2), {"hour", "day", "total"}),
+        (KEPT["hour"] + timedelta(hours=2), {"day", "total"}),
+    ):
+        await part.jobs.launch(slug, Launch(), TESTER)
+        await RunStatistics(part.pool, _clock_ahead(part, later)).advance()
+        assert {unit for unit, _, _ in counted(part.url)} == units
+        assert (await verify_statistics(Database(part.url), _unexpected)).is_equal
+    assert query(part.url, "SELECT created FROM run_statistics WHERE unit = 'total'") == [(4,)]
+
+
+def _clock_ahead(part: Parts, ahead: timedelta) -> Clock:
+    return lambda: part.jobs.clock() + ahead
+
+
+async def test_verify_names_a_wrong_count_and_a_rebuild_repairs_it(part: Parts) -> None:
+    slug = await registered(part.jobs)
+    await part.jobs.launch(slug, Launch(), TESTER)
+    await count_all(part)
+    query(part.url, "UPDATE run_statistics SET created = 5 WHERE unit = 'day' RETURNING 1")
+    query(part.url, "DELETE FROM run_statistics WHERE unit = 'hour' RETURNING 1")
+    query(
+        part.url,
+        "UPDATE run_statistics SET unit = 'hour', at = '2020-01-01' WHERE unit = 'minute'"
+        " RETURNING 1",
+    )
+    differences: list[Difference] = []
+    checked = await verify_statistics(Database(part.url), differences.append)
+    kinds = Counter((found.key.split()[0], found.kind) for found in differences)
+    assert kinds == {
+        ("day", "differs"): 1,
+        ("hour", "missing"): 1,
+        ("hour", "extra"): 1,
+        ("minute", "missing"): 1,
+    }
+    assert checked.differences == 4
+    assert ("5", "1") not in [found.columns.get("created") for found in differences]
+    [differing] = [found for found in differences if found.kind == "differs"]
+    assert differing.columns == {"created": ("1", "5")}
+    rebuilt = await rebuild_statistics(Database(part.url), _unexpected)
+    assert (rebuilt.repaired, rebuilt.checked.is_equal) == (4, True)
+    assert counted(part.url) == recounted(part.url)
+
+
+async def test_a_repair_of_the_runs_rows_lets_all_be_counted_anew(part: Parts) -> None:
+    slug = await registered(part.jobs)
+    await part.jobs.launch(slug, Launch(), TESTER)
+    query(part.url, "UPDATE job_runs SET created_at = '2020-01-01' RETURNING 1")
+    await count_all(part)
+    rebuilt = await rebuild(Database(part.url), job_runs.TABLE, _unexpected, lambda *_: None)
+    assert rebuilt.repaired == 1
+    assert query(part.url, PROGRESS) == [(None,)]
+    await count_all(part)
+    assert counted(part.url) == recounted(part.url)
