@@ -28,7 +28,7 @@ EVERY_S = 2.0
 TRIM_EVERY_S = 60.0
 
 
-class State(TypedDict):
+class CountState(TypedDict):
     """How far the log is counted, by which version, and since when buckets are kept."""
 
     position: ReadOnly[int | None]
@@ -88,7 +88,7 @@ class RunStatistics:
             if not await read_value(connection, bool, _IS_DUE, due):
                 return False
             async with connection.transaction():
-                state = await read_first(connection, State, _TRY_LOCK)
+                state = await read_first(connection, CountState, _TRY_LOCK)
                 if state is None:
                     return False
                 await _advance(connection, state)
@@ -99,13 +99,13 @@ class RunStatistics:
         now = self._clock()
         async with connection.transaction():
             # In the order of all who write: first the row that says how far, then the counts.
-            if await read_first(connection, State, _TRY_LOCK) is None:
+            if await read_first(connection, CountState, _TRY_LOCK) is None:
                 return
             bounds = {"minutes": now - KEPT["minute"], "hours": now - KEPT["hour"]}
             await connection.execute(_TRIM, bounds)
 
 
-async def _advance(connection: Connection, state: State) -> None:
+async def _advance(connection: Connection, state: CountState) -> None:
     position = state["position"]
     head = await read_value(connection, int, sql.HEAD)
     if position is None or state["version"] != VERSION:
@@ -117,7 +117,7 @@ async def _advance(connection: Connection, state: State) -> None:
     await connection.execute(_MOVE, values)
 
 
-async def count_all(connection: Connection, state: State, head: int) -> None:
+async def count_all(connection: Connection, state: CountState, head: int) -> None:
     """Replace all counts, up to the log's head; who reads them sees the old ones until the end."""
     await connection.execute("SET LOCAL statement_timeout = 0; SET LOCAL work_mem = '64MB'")
     values = values_of(state, 0, head)
@@ -126,7 +126,7 @@ async def count_all(connection: Connection, state: State, head: int) -> None:
     await connection.execute(_MOVE, values)
 
 
-def values_of(state: State, after: int, until: int) -> dict[str, object]:
+def values_of(state: CountState, after: int, until: int) -> dict[str, object]:
     """Return what the statements of `run_statistics` take to count the log in (after, until]."""
     return {
         "after": after,

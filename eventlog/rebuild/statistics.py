@@ -15,7 +15,7 @@ from eventlog.database.connection import Database, operator_session, snapshot
 from eventlog.rebuild.rebuild import MOST_EXAMPLES, Rebuilt
 from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Checked
-from eventlog.statistics import LOCK, READ, State, count_all, values_of
+from eventlog.statistics import LOCK, READ, CountState, count_all, values_of
 from projections.rows import Connection, read_one, read_rows, read_value
 from projections.run_statistics import COUNTS, DIFFERENCES, HISTOGRAMS, TABLE
 
@@ -50,7 +50,7 @@ async def verify_statistics(database: Database, report: Callable[[Difference], N
     What was not counted yet is left out: the service does so a moment later.
     """
     async with operator_session(database) as session, snapshot(session):
-        state = await read_one(session, State, READ)
+        state = await read_one(session, CountState, READ)
         return await _check(session, state, report)
 
 
@@ -67,7 +67,7 @@ async def rebuild_statistics(database: Database, report: Callable[[Difference], 
 
     async with operator_session(database) as session, session.transaction():
         await session.execute("SET LOCAL lock_timeout = 0")
-        state = await read_one(session, State, LOCK)
+        state = await read_one(session, CountState, LOCK)
         checked = await _check(session, state, example)
         if checked.differences or state["position"] is None:
             await count_all(session, state, await read_value(session, int, sql.HEAD))
@@ -78,7 +78,7 @@ _HOW = {"missing": "was missing", "extra": "should not have been there", "differ
 
 
 async def _check(
-    session: Connection, state: State, report: Callable[[Difference], None]
+    session: Connection, state: CountState, report: Callable[[Difference], None]
 ) -> Checked:
     position = state["position"]
     differences = 0
