@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from projections import run_statistics
 from projections.tables import TABLES
 from tests.support.logs import query
 from tests.support.processes import Process, started
@@ -17,12 +18,15 @@ def run_command(url: str, tmp_path: Any, *arguments: str) -> Process:
     return process
 
 
+NAMES = [*(table.name for table in TABLES), run_statistics.TABLE]
+
+
 def test_the_command_tells_people_and_programs_and_exits_with_1(
     filled_url: str, tmp_path: Any
 ) -> None:
     clean = run_command(filled_url, tmp_path, "verify")
     assert clean.popen.returncode == 0
-    assert [line.partition(":")[0] for line in clean.lines] == [table.name for table in TABLES]
+    assert [line.partition(":")[0] for line in clean.lines] == NAMES
     assert all(line.endswith(": equal to the log") for line in clean.lines)
     [(key,)] = query(
         filled_url,
@@ -57,7 +61,7 @@ def test_the_command_tells_people_and_programs_and_exits_with_1(
         ],
     }
     assert [(one["kind"], one["table"], one["differences"]) for one in tables] == [
-        ("table", table.name, int(table.name == "job_definitions")) for table in TABLES
+        ("table", name, int(name == "job_definitions")) for name in NAMES
     ]
     assert run_command(filled_url, tmp_path, "verify", "nonsense").popen.returncode == 2
 
