@@ -4,6 +4,8 @@ import { h, render } from "preact";
 
 import { App } from "./shell/app.js";
 import { goLive } from "./state/live.js";
+import { identify } from "./state/session.js";
 
 render(h(App), document.getElementById("app"));
+identify();
 goLive();

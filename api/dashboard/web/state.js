@@ -1,7 +1,8 @@
 // All that screens know and ask, by one door. Pure modules do not use it: it needs a browser.
 
-export { ApiError, all, get, keepToken, newKey, pageOf, post, send, text, whenUnauthorized } from "./state/api.js";
+export { ApiError, all, get, newKey, pageOf, post, send, text } from "./state/api.js";
 export { connection, head, retryNow, world } from "./state/live.js";
 export { useAnswer, useCounts, useJobs, useNewest, useRefresh, useSettled } from "./state/loading.js";
 export { lookedAt, now, positionAt, present } from "./state/now.js";
 export { address, asOf, change, hadHappened, moment, navigate, showsPast } from "./state/router.js";
+export { identify, lacksToken, mayAct, me, signIn, signOut } from "./state/session.js";

@@ -84,9 +84,21 @@ export const texts = {
 	},
 	access: {
 		title: "This service asks for a token",
-		hint: "The operator gave tokens out, with --tokens-file. It is kept until this tab is closed.",
+		hint: "The operator gave tokens out, with --tokens-file. It is kept until the last tab of this service is closed.",
+		refused: "The service does not accept the token of this tab, or no longer does.",
 		token: "Token",
-		go: "Use it",
+		signIn: "Sign in",
+		wrong: ({ status }) =>
+			status === 401
+				? "The service does not know this token."
+				: status === 429
+					? "Too many wrong tokens came from here: wait a moment."
+					: "The service could not be asked: try again.",
+		signedInAs: "Signed in as",
+		roles: { read: "may read", write: "may read and write" },
+		signOut: "Sign out in all tabs",
+		open: "This service needs no token: everybody who reaches it may write.",
+		noActions: "Your token only allows to read.",
 	},
 	settings: {
 		title: "Preferences and keys",

@@ -6,23 +6,35 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.dashboard.conftest import Screen
 from tests.support import databases
 from tests.support.processes import started
 
-TOKEN = "read-me-0123456789abcdef"
+READER = "read-me-0123456789abcdef"
+WRITER = "write-me-0123456789abcdef"
+TOKENS = {
+    READER: {"principal": "ann", "role": "read"},
+    WRITER: {"principal": "walter", "role": "write"},
+}
 
 
 @pytest.fixture
-def guarded_url(database_server: str, shared_dir: Path, tmp_path: Path) -> Iterator[str]:
-    """Run an API that takes one token, for reading."""
-    tokens = tmp_path / "tokens.json"
-    tokens.write_text(json.dumps({TOKEN: {"principal": "ann", "role": "read"}}))
-    tokens.chmod(0o600)
+def tokens_file(tmp_path: Path) -> Path:
+    path = tmp_path / "tokens.json"
+    path.write_text(json.dumps(TOKENS))
+    path.chmod(0o600)
+    return path
+
+
+@pytest.fixture
+def guarded_url(
+    database_server: str, shared_dir: Path, tokens_file: Path, tmp_path: Path
+) -> Iterator[str]:
+    """Run an API that takes two tokens."""
     place = ("--port", "0", "--data-dir", str(tmp_path / "data"))
-    command = ("serve", *place, "--tokens-file", str(tokens))
+    command = ("serve", *place, "--tokens-file", str(tokens_file))
     template = databases.template(database_server, shared_dir)
     with (
         databases.clone(database_server, template) as url,
@@ -31,29 +43,48 @@ def guarded_url(database_server: str, shared_dir: Path, tmp_path: Path) -> Itera
         yield api.url()
 
 
-def test_a_token_is_asked_for_and_kept_for_this_tab(guarded_url: str, browser: Browser) -> None:
+def sign_in(page: Page, token: str) -> None:
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_one_sign_in_is_for_all_tabs_until_the_token_is_revoked(
+    guarded_url: str, tokens_file: Path, browser: Browser
+) -> None:
     context = browser.new_context()
-    screen = Screen(context.new_page(), guarded_url)
-    page = screen.page
+    page = Screen(context.new_page(), guarded_url).page
     addresses: list[str] = []
     page.on("websocket", lambda socket: addresses.append(socket.url))
     page.on("request", lambda request: addresses.append(request.url))
     page.goto(guarded_url)
-    asked = page.get_by_role("dialog", name="This service asks for a token")
-    given = asked.get_by_label("Token")
-    given.fill(f"wrong-{TOKEN}")
-    given.press("Enter")
-    expect(given).to_have_value("")  # Read anew, the page asks again.
-    given.fill(TOKEN)
-    asked.get_by_role("button", name="Use it").click()
+    sign_in(page, f"wrong-{READER}")
+    expect(page.get_by_role("alert")).to_have_text("The service does not know this token.")
+    sign_in(page, READER)
     expect(page.locator(".connection")).to_have_text("Live")
-    page.goto(f"{guarded_url}/?view=jobs")
-    expect(page.get_by_text("Repository Build")).to_be_visible()
+    # Who one is and may do is shown; what one may not is not offered.
+    page.get_by_role("button", name="Preferences and keys").click()
+    expect(page.locator(".account")).to_contain_text("Signed in as ann · may read")
+    page.goto(f"{guarded_url}/?view=job&id=repository-build")
+    expect(page.get_by_role("heading", name="Repository Build")).to_be_visible()
+    expect(page.locator(".me")).to_have_text("ann")
+    expect(page.get_by_role("button", name="Launch")).to_have_count(0)
+    # No address, which ends up in logs, holds the token.
+    secrets = (READER, b64encode(READER.encode()).decode().rstrip("="))
     assert any(address.startswith("ws://") for address in addresses)
-    told = (TOKEN, b64encode(TOKEN.encode()).decode().rstrip("="))
-    found = [one for one in addresses if any(secret in one for secret in told)]
-    assert found == []
+    assert [one for one in addresses if any(secret in one for secret in secrets)] == []
+    # Another tab needs no token of its own, and all sign out together.
     other = context.new_page()
     other.goto(guarded_url)
-    expect(other.get_by_role("dialog")).to_be_visible()
+    expect(other.locator(".connection")).to_have_text("Live")
+    expect(other.locator(".me")).to_have_text("ann")
+    other.get_by_role("button", name="Preferences and keys").click()
+    other.get_by_role("button", name="Sign out in all tabs").click()
+    for tab in (page, other):
+        expect(tab.get_by_role("heading", name="This service asks for a token")).to_be_visible()
+    # Who may write is offered more, and a revoked token ends what it opened.
+    sign_in(page, WRITER)
+    expect(page.get_by_role("button", name="Launch")).to_be_visible()
+    expect(other.locator(".me")).to_have_text("walter")
+    tokens_file.write_text(json.dumps({READER: TOKENS[READER]}))
+    expect(page.locator(".sign-in")).to_contain_text("does not accept the token of this tab")
     context.close()

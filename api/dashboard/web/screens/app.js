@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 
 import { Answered, attempt, Duration, html, RunLink, shortId, Status, Time } from "../parts.js";
-import { address, asOf, get, post, useAnswer, useNewest, useRefresh } from "../state.js";
+import { address, get, mayAct, post, useAnswer, useNewest, useRefresh } from "../state.js";
 import { texts } from "../texts.js";
 
 const MOST = 50;
@@ -31,7 +31,7 @@ function App({ app, builds, history, isCut, again }) {
 	const words = texts.apps;
 	return html`<div class="screen-head">
 			<div><h1>${app.name}</h1><p class="quiet"><code>${app.repoUrl}</code></p></div>
-			${!asOf.value && html`<div class="actions">
+			${mayAct.value && html`<div class="actions">
 				<button onClick=${() => attempt(() => post(`/apps/${app.id}/retry`).then(again))}>${words.retry}</button>
 				<button class="main" onClick=${() => attempt(() => post(`/apps/${app.id}/builds`).then(again))}>
 					${words.build}
@@ -103,7 +103,7 @@ function Build({ build, again }) {
 			<${Status} status=${status} />
 			<small><${Time} at=${createdAt} /> · <${Duration} from=${startedAt} to=${completedAt} ms=${durationMs} /></small>
 			${jobRunId && html`<${RunLink} id=${jobRunId} />`}
-			${status === "failed" && !asOf.value && html`
+			${status === "failed" && mayAct.value && html`
 				<div class="actions"><button onClick=${() => attempt(() => post(`/builds/${id}/retry`).then(again))}>${words.rebuild}</button></div>
 			`}
 		</div>

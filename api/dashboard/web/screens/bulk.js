@@ -6,7 +6,7 @@ import { useRef } from "preact/hooks";
 import {
 	announce, Answered, Dialog, Empty, Guard, html, into, isGuarded, MoreRows, orderWithReason, shortId, Status, Time,
 } from "../parts.js";
-import { address, asOf, get, moment, navigate, newKey, pageOf, post, useAnswer, useNewest } from "../state.js";
+import { address, get, mayAct, moment, navigate, newKey, pageOf, post, useAnswer, useNewest } from "../state.js";
 import { conditions } from "../state/filters.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
@@ -48,7 +48,7 @@ function Operation({ operation }) {
 		<div class="screen-head">
 			<h2>${texts.bulk.title(action)}</h2>
 			<span class="id">${shortId(id)}</span> <${Status} status=${status} />
-			${status === "running" && !asOf.value && html`
+			${status === "running" && mayAct.value && html`
 				<div class="actions"><button class="danger" onClick=${abort}>${texts.bulk.abort} …</button></div>
 			`}
 		</div>

@@ -3,7 +3,9 @@
 import { signal, useSignal } from "@preact/signals";
 
 import { Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
-import { address, ApiError, asOf, change, get, moment, pageOf, post, useAnswer, useRefresh } from "../state.js";
+import {
+	address, ApiError, asOf, change, get, mayAct, moment, pageOf, post, useAnswer, useRefresh,
+} from "../state.js";
 import { bucketsOf } from "../state/statistics.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
@@ -78,7 +80,7 @@ function Group({ group, again, isOpen }) {
 		<div class="screen-head">
 			<${Status} status=${status} />
 			<h2 class="failure-title">${title}</h2>
-			${!asOf.value && html`<div class="actions">
+			${mayAct.value && html`<div class="actions">
 				${status === "open" && html`
 					<button onClick=${() => (retrying.value = fingerprint)}>${words.retryAll} …</button>
 				`}

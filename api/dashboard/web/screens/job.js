@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 
 import { announce, Answered, Differences, html, into, Json, Link, Pausing, Status, Tabs, Time } from "../parts.js";
 import {
-	address, all, asOf, get, hadHappened, moment, navigate, send, useAnswer, useNewest, useRefresh,
+	address, all, asOf, get, hadHappened, mayAct, moment, navigate, send, useAnswer, useNewest, useRefresh,
 } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { durationsOf, percentile, pointsOf } from "../state/statistics.js";
@@ -48,7 +48,7 @@ function Job({ job, runs, again }) {
 					<span class="id">${job.slug}</span> · ${texts.jobs.columns.version.toLowerCase()} ${job.version}
 				</p>
 			</div>
-			${!asOf.value && html`<div class="actions">
+			${mayAct.value && html`<div class="actions">
 				<${Pausing} paused=${job.paused} name=${job.slug} path=${`/jobs/${job.slug}`} text=${texts.jobs.pauseText} again=${again} />
 				<button class="main" onClick=${() => navigate({ view: "job", id: job.slug, tab: "launch" })}>
 					${texts.jobs.launch}
@@ -78,7 +78,7 @@ function Runs({ job, runs }) {
 }
 
 function Launch({ job }) {
-	if (asOf.value) return html`<p class="note">${texts.past.noActions}</p>`;
+	if (!mayAct.value) return html`<p class="note">${asOf.value ? texts.past.noActions : texts.access.noActions}</p>`;
 	return html`<section class="card"><${LaunchForm} job=${job} key=${job.slug} /></section>`;
 }
 
@@ -174,7 +174,7 @@ function Revision({ job, again }) {
 	const written = useSignal(JSON.stringify(before, null, 2));
 	const problem = useSignal({ message: "", issues: [] });
 	const words = texts.jobs;
-	if (asOf.value) return html`<p class="note">${texts.past.noActions}</p>`;
+	if (!mayAct.value) return html`<p class="note">${asOf.value ? texts.past.noActions : texts.access.noActions}</p>`;
 	const submit = async (event) => {
 		event.preventDefault();
 		try {

@@ -7,7 +7,7 @@ import {
 	announce, Answered, attempt, Copy, Dialog, Differences, Duration, html, into, JobLink, Json, Link, orderWithReason, RunLink, shortId, Status, Tabs, Time,
 } from "../parts.js";
 import {
-	address, asOf, change, get, hadHappened, moment, navigate, newKey, post, useAnswer, useNewest, useSettled,
+	address, asOf, change, get, hadHappened, mayAct, moment, navigate, newKey, post, useAnswer, useNewest, useSettled,
 } from "../state.js";
 import { token } from "../state/api.js";
 import { duration } from "../state/times.js";
@@ -105,14 +105,13 @@ function Actions({ run }) {
 	const isRerunning = useSignal(false);
 	const key = useRef(newKey());
 	const isOpen = OPEN.includes(run.status);
-	const isPast = asOf.value !== "";
 	return html`<div class="actions">
-		${isPast && html`<span class="quiet">${texts.past.noActions}</span>`}
-		${!isPast && isOpen && html`
+		${asOf.value && html`<span class="quiet">${texts.past.noActions}</span>`}
+		${mayAct.value && isOpen && html`
 			<button class="danger" disabled=${run.cancelRequestedAt !== null} onClick=${() => cancel(run)}>${texts.run.cancel} …</button>
 		`}
-		${!isPast && !isOpen && html`<button onClick=${() => retry(run, key)}>${texts.run.retry}</button>`}
-		${!isPast && html`<button onClick=${() => (isRerunning.value = true)}>${texts.run.rerun} …</button>`}
+		${mayAct.value && !isOpen && html`<button onClick=${() => retry(run, key)}>${texts.run.retry}</button>`}
+		${mayAct.value && html`<button onClick=${() => (isRerunning.value = true)}>${texts.run.rerun} …</button>`}
 		<${CopyAs} run=${run} />
 		${isRerunning.value && html`<${Rerun} run=${run} onClose=${() => (isRerunning.value = false)} />`}
 	</div>`;

@@ -4,7 +4,9 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 
 import { announce, Answered, confirm, Empty, html, Icon, into, Link, MoreRows } from "../parts.js";
-import { address, asOf, change, moment, pageOf, post, useAnswer, useCounts, useNewest, world } from "../state.js";
+import {
+	address, asOf, change, mayAct, moment, pageOf, post, useAnswer, useCounts, useNewest, world,
+} from "../state.js";
 import { format, matches, parse, STATUSES, withWord } from "../state/filters.js";
 import { savedViews } from "../state/preferences.js";
 import { number, texts } from "../texts.js";
@@ -59,8 +61,8 @@ function List({ page, asked, words, selected }) {
 	const runs = useNewest(page.rows, "runs", (run) => run.id);
 	// The stream tells of other runs all the time.
 	const table = useMemo(
-		() => html`<${RunTable} runs=${runs} selected=${asOf.value ? undefined : selected} />`,
-		[runs, asOf.value],
+		() => html`<${RunTable} runs=${runs} selected=${mayAct.value ? selected : undefined} />`,
+		[runs, mayAct.value],
 	);
 	useEffect(() => {
 		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
@@ -163,7 +165,7 @@ const AT_ONCE = 4;
 
 function Selection({ words, selected }) {
 	const ordering = useSignal(null);
-	if (asOf.value) return null;
+	if (!mayAct.value) return null;
 	const count = selected.value.size;
 	return html`<div class="selection">
 		${count > 0

@@ -6,7 +6,7 @@ import { useRef } from "preact/hooks";
 import {
 	announce, Answered, attempt, html, into, JobLink, Json, Pausing, RunLink, Status, Table, Time,
 } from "../parts.js";
-import { address, asOf, get, newKey, pageOf, post, useAnswer, useRefresh } from "../state.js";
+import { address, get, mayAct, newKey, pageOf, post, useAnswer, useRefresh } from "../state.js";
 import { texts } from "../texts.js";
 import { inWords } from "./schedule_words.js";
 
@@ -49,7 +49,7 @@ function Schedule({ schedule, preview, ticks, again }) {
 	const words = texts.schedules;
 	return html`<div class="screen-head">
 			<div><h1>${schedule.id}</h1><p>${inWords(schedule)} · <${JobLink} slug=${schedule.job} /></p></div>
-			${!asOf.value && html`<${Actions} schedule=${schedule} again=${again} />`}
+			${mayAct.value && html`<${Actions} schedule=${schedule} again=${again} />`}
 		</div>
 		${schedule.paused && html`<p class="note"><${Status} status="paused" /> ${schedule.paused.reason ?? ""}</p>`}
 		<div class="cards">

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 
 import { Answered, Dialog, Empty, html, into, JobLink, Link, RunLink, Status, Table, Time } from "../parts.js";
-import { all, asOf, moment, post, useAnswer, useJobs, useRefresh, useSettled } from "../state.js";
+import { all, mayAct, moment, post, useAnswer, useJobs, useRefresh, useSettled } from "../state.js";
 import { texts } from "../texts.js";
 import { inWords } from "./schedule_words.js";
 
@@ -17,7 +17,7 @@ export function Screen() {
 	};
 	return html`<div class="screen-head">
 			<h1>${texts.schedules.title}</h1>
-			${!asOf.value && html`
+			${mayAct.value && html`
 				<div class="actions"><button class="main" onClick=${() => (isCreating.value = true)}>${texts.schedules.create}</button></div>
 			`}
 		</div>

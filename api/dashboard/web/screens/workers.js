@@ -1,7 +1,7 @@
 // Workers: who they are, what they can do, when they last gave a sign of life.
 
 import { Answered, attempt, confirm, Empty, html, Status, Table, Time } from "../parts.js";
-import { all, asOf, post, useAnswer } from "../state.js";
+import { all, mayAct, post, useAnswer } from "../state.js";
 import { texts } from "../texts.js";
 
 const EVERY_MS = 3_000;
@@ -48,7 +48,7 @@ function List({ workers, again }) {
 			title: texts.actions,
 			isTitleHidden: true,
 			cell: (worker) =>
-				worker.state === "alive" && !asOf.value &&
+				worker.state === "alive" && mayAct.value &&
 				html`<button onClick=${() => drain(worker, again)}>${texts.workers.drain} …</button>`,
 		},
 	];

@@ -1,10 +1,10 @@
 // The shell around all screens.
 
-import { signal, useSignal } from "@preact/signals";
+import { useSignal } from "@preact/signals";
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 
-import { Announcer, Confirmations, Dialog, Empty, Failed, html, Icon, into, Link, Loading } from "../parts.js";
-import { address, asOf, keepToken, showsPast, whenUnauthorized } from "../state.js";
+import { Announcer, Confirmations, Empty, Failed, html, Icon, into, Link, Loading } from "../parts.js";
+import { address, asOf, lacksToken, me, showsPast, signIn } from "../state.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
 import { ConnectionLost, ConnectionState } from "./connection.js";
@@ -23,10 +23,11 @@ export function App() {
 		<a class="skip" href="#content" onClick=${focusContent}>${texts.skip}</a>
 		<${Header} />
 		<${Navigation} />
-		<main id="content" tabindex="-1"><${PastBar} /><${ConnectionLost} /><${Screen} /></main>
+		<main id="content" tabindex="-1">
+			${lacksToken.value ? html`<${SignIn} />` : html`<${PastBar} /><${ConnectionLost} /><${Screen} />`}
+		</main>
 		<${Palette} />
 		<${Settings} />
-		<${Access} />
 		<${Confirmations} />
 		<${Announcer} />
 	`;
@@ -88,35 +89,40 @@ function Header() {
 		</button>
 		<button class="plain" onClick=${openSettings} title=${texts.settings.title} aria-label=${texts.settings.title}>
 			<${Icon} name="settings" />
+			${me.value?.isOpen === false && html`<bdi class="me">${me.value.principal}</bdi>`}
 		</button>
 		<${ConnectionState} />
 	</header>`;
 }
 
-// The question for a token, where the service asks for one.
-
-const isAsked = signal(false);
-
-whenUnauthorized(() => (isAsked.value = true));
-
-function Access() {
+/** Instead of a screen, where the service asks for a token. */
+function SignIn() {
 	const token = useSignal("");
-	if (!isAsked.value) return null;
-	const submit = (event) => {
+	const wrong = useSignal("");
+	const isChecking = useSignal(false);
+	const words = texts.access;
+	if (lacksToken.value === "waits") return html`<${Loading} />`;
+	const submit = async (event) => {
 		event.preventDefault();
-		keepToken(token.value.trim());
-		location.reload(); // Whatever was refused is asked for again.
+		isChecking.value = true;
+		try {
+			await signIn(token.value.trim());
+		} catch (error) {
+			wrong.value = words.wrong(error);
+			isChecking.value = false;
+		}
 	};
-	return html`<${Dialog} title=${texts.access.title} onClose=${() => (isAsked.value = false)}>
-		<form class="stack" onSubmit=${submit}>
-			<p>${texts.access.hint}</p>
-			<label>
-				${texts.access.token}
-				<input
-					type="password" autocomplete="off" required value=${token.value}
-					onInput=${into(token)} />
-			</label>
-			<div class="actions"><button class="main">${texts.access.go}</button></div>
-		</form>
-	<//>`;
+	return html`<form class="sign-in card stack" onSubmit=${submit}>
+		<h1>${words.title}</h1>
+		${lacksToken.value === "refused" && html`<p class="note">${words.refused}</p>`}
+		<p>${words.hint}</p>
+		<label>
+			${words.token}
+			<input
+				type="password" autocomplete="off" required autofocus value=${token.value} onInput=${into(token)}
+				aria-describedby="sign-in-problem" aria-invalid=${wrong.value ? "true" : undefined} />
+		</label>
+		<p class="problem" id="sign-in-problem" role="alert">${wrong.value}</p>
+		<div class="actions"><button class="main" disabled=${isChecking.value}>${words.signIn}</button></div>
+	</form>`;
 }

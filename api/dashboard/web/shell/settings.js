@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 
 import { Dialog, html } from "../parts.js";
+import { me, signOut } from "../state.js";
 import { keysAreOn, scheme, timeStyle } from "../state/preferences.js";
 import { texts } from "../texts.js";
 
@@ -15,6 +16,7 @@ export function Settings() {
 	const words = texts.settings;
 	return html`<${Dialog} title=${words.title} onClose=${() => (isOpen.value = false)}>
 		<div class="stack">
+			<${Account} />
 			<${Choice} label=${words.scheme} preference=${scheme} words=${words.schemes} />
 			<${Choice} label=${words.times} preference=${timeStyle} words=${words.timeStyles} />
 			<label class="check">
@@ -30,6 +32,18 @@ export function Settings() {
 			</dl>
 		</div>
 	<//>`;
+}
+
+/** Whose token the page sends, and what it allows. */
+function Account() {
+	if (me.value === null) return null;
+	const { principal, role, isOpen } = me.value;
+	const words = texts.access;
+	if (isOpen) return html`<p class="quiet">${words.open}</p>`;
+	return html`<div class="account">
+		<p>${words.signedInAs} <bdi>${principal}</bdi> · ${words.roles[role]}</p>
+		<button onClick=${signOut}>${words.signOut}</button>
+	</div>`;
 }
 
 function Choice({ label, preference, words }) {
