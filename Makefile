@@ -14,13 +14,16 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
+.PHONY: help demo play up test test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 demo: $(VENV)/.runtime ## Show everything at work, from nothing, on this very repository
 	$(BIN)/apphub-jobs demo .
+
+play: $(VENV)/.runtime ## Run a service in which something has happened, and say what to try with it
+	$(BIN)/apphub-jobs demo --play
 
 up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up

@@ -102,10 +102,31 @@ def demo(
     repo: Annotated[
         Path | None, typer.Argument(help="A git repository; this one if left out.")
     ] = None,
+    play: Annotated[
+        bool,
+        typer.Option(
+            "--play",
+            help="Instead, run a service in which something has happened, and print what to try"
+            " with it; until Ctrl-C, which leaves nothing behind.",
+        ),
+    ] = False,
+    dashboard: Annotated[
+        bool,
+        typer.Option(
+            "--open/--no-open",
+            help="With --play: open the dashboard in a browser, at a terminal with a screen.",
+        ),
+    ] = True,
 ) -> None:
     """Show everything at work."""
     # Imported here, so that other commands start faster.
     from cli.demo import run_demo  # noqa: PLC0415
+    from cli.play import run_play  # noqa: PLC0415
+
+    if play:
+        if repo is not None:
+            raise typer.BadParameter("--play takes no repository")
+        raise typer.Exit(run_play(opens_page=dashboard))
 
     # The demonstration builds only trusted repositories.
     os.environ.setdefault("APPHUB_BUILD_NETWORK", "host")

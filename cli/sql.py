@@ -55,7 +55,7 @@ def sql_command(
             typer.echo(make_conninfo(**_without_password(address)))
             typer.echo(_password_hint(address, directory), err=True)
             return
-        program = _psql(is_private=is_private)
+        program = find_psql(is_private=is_private)
         if program is None:
             raise failure(
                 "psql is not installed: install it (Debian: postgresql-client), or use another"
@@ -142,7 +142,7 @@ def _read_only(address: dict[str, Any], *options: str) -> dict[str, Any]:
     return {**address, "options": " ".join(all_options)}
 
 
-def _psql(*, is_private: bool) -> Path | None:
+def find_psql(*, is_private: bool) -> Path | None:
     """Return the path of psql: the private server's, which has its version, or the machine's."""
     installed = shutil.which("psql")
     if installed is not None and not is_private:

@@ -58,7 +58,7 @@ def serve_tests(
             "APPHUB_CLOCK_SHIFT": str(data_dir / SHIFT_NAME),
         }
         with bind(settings["APPHUB_HOST"], 0) as listening:
-            environment = {**_without_settings(), **settings}
+            environment = {**without_settings(), **settings}
             code = Supervisor(environment, listening, _say).run()
     finally:
         server.stop()
@@ -69,7 +69,7 @@ def _say(text: str) -> None:
     typer.echo(text, err=True)
 
 
-def _without_settings() -> dict[str, str]:
+def without_settings() -> dict[str, str]:
     """Return the environment without the settings of another service."""
     return {
         name: value
