@@ -17,7 +17,7 @@ from api.dashboard import pages as dashboard
 from api.extension import Extension, Parts
 from api.http import errors
 from api.http.errors import Heads
-from api.http.middleware import AllowedHosts, CrossOrigin, LineFeedPaths
+from api.http.middleware import AllowedHosts, CrossOrigin, LineFeedPaths, RequestIds
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
 from api.reference import WORDS
@@ -64,6 +64,9 @@ Every answer follows from an append-only log of events. The stream of the same e
 a WebSocket at `/ws`, and
 server-sent events at `/events/stream`; both resume from any position, and `/asyncapi.json` \
 describes their messages.
+
+Every answer has an `X-Request-Id`: the client's own (at most 128 letters, digits and `._:+/=-`), \
+or a new one. The service's log names it.
 """
 
 
@@ -109,6 +112,7 @@ def build_app(
     app.add_middleware(CrossOrigin, origins=settings.origins)
     if settings.hosts is not None:
         app.add_middleware(AllowedHosts, hosts=settings.hosts)
+    app.add_middleware(RequestIds)
     routers = [router for extension in extensions for router in extension.routers]
     for router in (*_ROUTERS, *routers):
         app.include_router(router)

@@ -3,7 +3,6 @@
 Options come from flags or `APPHUB_…` variables; nothing below reads the environment.
 """
 
-import logging
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -18,6 +17,7 @@ from apphub_jobs.version import VERSION
 from cli.options import command
 from cli.process.signals import exit_on_signals, raise_on_interrupt, wait_for_parent, watch_lifeline
 from cli.terminal import lost_output_reported
+from runtime.logs import LogFormat, configure_logs
 from runtime.process import (
     collect_garbage_seldom,
     fill_standard_descriptors,
@@ -138,19 +138,7 @@ def main() -> None:
     hide_arguments(SECRET_OPTIONS)
     fill_standard_descriptors()
     collect_garbage_seldom()  # Imports create many objects and no garbage.
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
-    for chatty in (
-        "alembic.runtime.plugins",
-        "alembic.runtime.migration",
-        "httpx",
-        "uvicorn.error",
-        "watchfiles.main",
-    ):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    configure_logs(LogFormat.TEXT)  # Until a command has read its option.
     # The environment and the memory hold the database's password and keys.
     hide_from_other_processes()
     # Until a server handles signals itself, they raise, so that child processes are stopped.

@@ -1,5 +1,6 @@
 """Groups of options that several commands take, and the decorator `command` that expands them."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
@@ -8,6 +9,10 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, cast
 
 import typer
+
+from runtime.logs import LogFormat, configure_logs, logs_json
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -198,6 +203,27 @@ class StorageOptions(LogOptions):
     ] = 60.0
 
 
+def _configure_logs(log_format: LogFormat) -> LogFormat:
+    """Log in this format from now on, also while the other options are read."""
+    configure_logs(log_format)
+    return log_format
+
+
+@dataclass(frozen=True)
+class LoggingOptions:
+    """How a process writes its log."""
+
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            envvar="APPHUB_LOG_FORMAT",
+            callback=_configure_logs,
+            is_eager=True,
+            help="How the service's own log is written: for people, or a JSON object a line.",
+        ),
+    ] = LogFormat.TEXT
+
+
 @dataclass(frozen=True)
 class ListeningOptions:
     """Where the API listens."""
@@ -285,6 +311,9 @@ def read(reader: Callable[[], T]) -> T:
 
 
 def failure(error: object) -> typer.Exit:
-    """Print an error, and return the exit to raise."""
-    typer.echo(f"apphub-jobs: {error}", err=True)
+    """Print an error, or log it where the log is for programs; return the exit to raise."""
+    if logs_json():
+        logger.error("%s", error)
+    else:
+        typer.echo(f"apphub-jobs: {error}", err=True)
     return typer.Exit(1)

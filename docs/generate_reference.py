@@ -10,7 +10,7 @@ from typing import Any
 
 from api.bootstrap.environment import OF_LIBRARIES, Variable
 from catalog.handler_settings import BUILDS, REPOSITORIES
-from cli.options import KeyOptions, ListeningOptions, LogOptions, StorageOptions
+from cli.options import KeyOptions, ListeningOptions, LoggingOptions, LogOptions, StorageOptions
 from cli.seal import TrustOptions
 from cli.service import ServiceOptions
 from cli.start.cluster import RayOptions
@@ -33,6 +33,7 @@ SECTIONS: Sequence[tuple[str, type[Any]]] = (
     ("A worker's cluster", RayOptions),
     ("A worker's metrics", MetricsOptions),
     ("Keys and seals", KeyOptions),
+    ("Logs of the service", LoggingOptions),
     ("Commands that speak to a service", ServiceOptions),
     ("Which seals are believed", TrustOptions),
 )

@@ -23,10 +23,11 @@ from domain.jobs.run_events import AttemptFailure, Report, fitting
 from domain.json_values import InvalidJsonError, JsonObject
 from domain.ports import Offer
 from domain.workers import Isolation, Labels
+from runtime.logs import ATTEMPTS, own_log_fields
 from runtime.tasks import end, repeat, start_once
 from worker.executors.port import Attempt, Executor, LeaseOverError, Outcome, Task
 from worker.logs.run_logs import LogKeeper, log_name
-from worker.outcomes import ClaimedRun
+from worker.outcomes import ClaimedRun, ended_as_of
 from worker.ports import AWAY, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
@@ -158,6 +159,12 @@ class Attempts:
 
     async def _execute(self, run: ClaimedRun) -> None:
         claimed = run.claim.run
+        own_log_fields(
+            run=str(run.id),
+            job=claimed.slug,
+            attempt=claimed.attempt,
+            worker=run.claim.holder.worker_id,
+        )
         try:
             if self._offering.has(claimed.entry_point):
                 await self._run_attempt(run)
@@ -220,6 +227,7 @@ class Attempts:
             ran_s = monotonic() - began
         unsent = await progress.finish()
         message = with_reported(outcome.message, _measured(claim, outcome, ran_s), unsent)
+        _log_failed(outcome)
         await run.end(Outcome(outcome.kind, message))
 
     async def _outcome(self, run: ClaimedRun, task: Task, progress: "Progress") -> Outcome:
@@ -268,6 +276,13 @@ class Attempts:
             worker_labels=claim.spec.worker_labels,
             personal=run.personal_parameters,
         )
+
+
+def _log_failed(outcome: Outcome) -> None:
+    """Log an attempt that did not succeed, without its message: it may quote parameters."""
+    ended_as = ended_as_of(outcome)
+    if ended_as != "succeeded":
+        ATTEMPTS.info("the attempt ended: %s", ended_as, extra={"fields": {"outcome": ended_as}})
 
 
 def _memory_mb(spec: JobSpec) -> int | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from domain.commands.executions import Claim, Executions
 from domain.errors import StaleExecutionError
-from domain.jobs.run_events import AttemptFailure, FailureReason, Holder, Report
+from domain.jobs.run_events import FINAL, AttemptFailure, FailureReason, Holder, Report
 from domain.json_values import InvalidJsonError, JsonObject, normalise, normalised_object
 from domain.run_followers import Effect
 from runtime.tasks import retry
@@ -149,6 +149,14 @@ class ClaimedRun:
 
     def _logs_url(self) -> str:
         return logs_url(str(self.id), self._attempt)
+
+
+def ended_as_of(outcome: Outcome) -> str:
+    """Return how an attempt ended, in one word: its handler's status, or what ended it."""
+    if outcome.kind != "result":
+        return outcome.kind
+    status = str(outcome.message.get("status"))
+    return status if status in FINAL else "invalid"
 
 
 def _raised(message: Mapping[str, Any]) -> AttemptFailure:

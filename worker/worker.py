@@ -31,6 +31,7 @@ from domain.commands.executions import Executions, Sweeps
 from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
 from domain.workers import Isolation, Labels, Presence
+from runtime.logs import add_log_fields
 from runtime.tasks import BackOff, Supervised, Supervision, repeat, within
 from worker.attempts import LOOK_EVERY_S, Attempts, AttemptSettings, Offering
 from worker.claiming import Claiming
@@ -179,6 +180,7 @@ class Worker:
     async def _run_session(self) -> None:
         """Register, and run the loops of a session until its claims end or its lease is lost."""
         await self._register()
+        add_log_fields(worker=self.worker_id)
         observer = f"worker {self.worker_id}"
         self._watcher = watcher = Watcher(observer, self._sweeps, self._heartbeats, self._work)
         watcher.start(self._supervision)

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from difflib import get_close_matches
 from typing import Annotated, cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from fastapi import Depends, Header, Query, Request
 from starlette.datastructures import QueryParams
@@ -233,14 +233,18 @@ async def _reader(request: Request) -> Principal:
     return reader_of(request)
 
 
+CAUSE = "cause"
+"""Key in a request's state: the causation id of its events."""
+
+
 def origin_of(request: HTTPConnection) -> Origin:
-    """Return the principal as the actor, with a new causation id for the request's events.
+    """Return the principal as the actor, with a causation id for the request's events.
 
     Raises as `principal_of` does; the principal must have the right to write.
     """
     settings = service_of(request).settings
     principal = principal_of(request, settings.tokens, settings.origins, to_write=True)
-    return Origin(principal.name, causation_id=uuid4())
+    return Origin(principal.name, causation_id=request.scope["state"][CAUSE])
 
 
 async def _origin(request: Request) -> Origin:

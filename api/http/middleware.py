@@ -1,27 +1,79 @@
-"""What happens to requests before they reach a route: CORS, unknown hosts, ambiguous paths.
+"""What happens to requests before they reach a route: ids, CORS, unknown hosts, ambiguous paths.
 
-`CrossOrigin` answers browsers on what pages of other origins may do. `AllowedHosts` and
-`LineFeedPaths` refuse requests that would lead elsewhere than they seem to.
+`RequestIds` names each request. `CrossOrigin` answers browsers on what pages of other origins may
+do. `AllowedHosts` and `LineFeedPaths` refuse requests that would lead elsewhere than they seem to.
 """
+
+import re
+from uuid import uuid4
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
 from api.access import ANY, Hosts, Origins
+from api.http.dependencies import CAUSE
 from api.http.errors import failure
+from runtime.logs import REQUESTS, own_log_fields
 
 ORIGIN_NOT_ALLOWED = "origin_not_allowed"
 
 ALLOWED_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
-EXPOSED_HEADERS = ("Allow", "Content-Disposition", "Retry-After")
+EXPOSED_HEADERS = ("Allow", "Content-Disposition", "Retry-After", "X-Request-Id")
 """Response headers that scripts may read, beside those that CORS always exposes."""
 
 PREFLIGHT_MAX_AGE_S = 600
 """How long browsers cache the response to a preflight request."""
+
+
+_REQUEST_ID = b"x-request-id"
+
+_SAFE_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
+"""An id of a client or proxy that is taken; another is replaced, since it stands in logs."""
+
+MIN_FAILURE = 400
+
+
+class RequestIds:
+    """Gives each request an id, which its answer and all that is logged about it carry.
+
+    The id is the client's `X-Request-Id`, or a new one: then it is also the `causationId` of the
+    request's events.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, and name it in its answer."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        cause = uuid4()
+        given = [value for name, value in scope["headers"] if name == _REQUEST_ID]
+        is_taken = len(given) == 1 and _SAFE_ID.fullmatch(given[0]) is not None
+        request_id = given[0] if is_taken else str(cause).encode()
+        scope.setdefault("state", {})[CAUSE] = cause
+        own_log_fields(request=request_id.decode())
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id)]
+                if message["status"] >= MIN_FAILURE:
+                    _log_failure(scope, message["status"])
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+def _log_failure(scope: Scope, status: int) -> None:
+    """Log a request that failed, without what its address says: that may be personal."""
+    route = getattr(scope.get("route"), "path", "an unknown path")
+    fields = {"method": scope["method"], "route": route, "status": status}
+    REQUESTS.info("%s %s: %d", scope["method"], route, status, extra={"fields": fields})
 
 
 class CrossOrigin(CORSMiddleware):

@@ -1,5 +1,6 @@
 """What `up` and `dev` print at the start: addresses, handlers, limits, and how to stop."""
 
+import logging
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +16,10 @@ from apphub_jobs.version import VERSION
 from cli.database import database_url
 from cli.process.sockets import callable_url, url_of
 from cli.start.service import AllOptions, Builder
+from runtime.logs import logs_json
 from worker.executors.packages import BUILTIN, HandlerPackage
+
+logger = logging.getLogger(__name__)
 
 WIDEST_NAME = len("no handler")
 
@@ -29,7 +33,10 @@ def console() -> Console:
 
 
 def say(note: str | Text) -> None:
-    """Print a note to standard error."""
+    """Print a note to standard error, or log it where the log is for programs."""
+    if logs_json():
+        logger.info("%s", note)
+        return
     with suppress(OSError):  # The terminal may be closed.
         console().print(Text(note) if isinstance(note, str) else note)
 
@@ -71,7 +78,9 @@ class Banner:
         )
 
     def show(self) -> None:
-        """Print the banner to standard error."""
+        """Print the banner to standard error, unless the log is for programs."""
+        if logs_json():
+            return
         out = console()
         out.print(f"[bold]AppHub Jobs[/] {VERSION}")
         for name, value in self._lines():

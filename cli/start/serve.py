@@ -10,7 +10,15 @@ from api.bootstrap.settings import Settings
 from catalog.handler_settings import local_repositories
 from cli.database import check_logs_store
 from cli.log_access import archive_directory, archiving, database_with_keys
-from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile, command, read
+from cli.options import (
+    KeyOptions,
+    ListeningOptions,
+    LoggingOptions,
+    StorageOptions,
+    TokensFile,
+    command,
+    read,
+)
 from cli.process.server import serve
 from cli.process.test_service import ClockShiftFile
 from cli.seal import sealing
@@ -24,6 +32,7 @@ from cli.start.access import (
 )
 from cli.start.hidden_files import opened
 from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns, listening_on
+from runtime.logs import LogFormat
 
 serve_app = typer.Typer()
 
@@ -39,13 +48,14 @@ class ShowingOptions:
 
 
 @command(serve_app, "serve")
-def serve_command(
+def serve_command(  # noqa: PLR0913 - one for each group of options
     *,
     listening: ListeningOptions,
     storage: StorageOptions,
     tokens_file: TokensFile = None,
     keys: KeyOptions,
     showing: ShowingOptions,
+    logging: LoggingOptions,
 ) -> None:
     """Run the API alone."""
     check_logs_store(storage.logs_store, to_write=False)
@@ -75,4 +85,5 @@ def serve_command(
             wait_for_database_s=storage.wait_for_database_s,
             clock_shift=showing.clock_shift,
         )
-        serve(settings, address, shows_runs=showing.show_runs)
+        shows_runs = showing.show_runs and logging.log_format is LogFormat.TEXT
+        serve(settings, address, shows_runs=shows_runs)

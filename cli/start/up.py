@@ -5,7 +5,7 @@ from contextlib import closing
 import typer
 
 from api.bootstrap.handlers import handler_packages
-from cli.options import KeyOptions, StorageOptions, command, read
+from cli.options import KeyOptions, LoggingOptions, StorageOptions, command, read
 from cli.process.handler_feed import HandlerFile
 from cli.process.up import Supervisor
 from cli.start.banner import Banner, say
@@ -19,13 +19,19 @@ up_app = typer.Typer()
 
 @command(up_app)
 def up(
-    *, serving: ServingOptions, storage: StorageOptions, working: WorkOptions, keys: KeyOptions
+    *,
+    serving: ServingOptions,
+    storage: StorageOptions,
+    working: WorkOptions,
+    keys: KeyOptions,
+    logging: LoggingOptions,
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
     options = AllOptions(serving, storage, working, keys)
     options.check()
     with listening_on(serving) as listening, closing(HandlerFile()) as file:
-        environment = {**options.environment(), **file.variables}
+        log_format = {"APPHUB_LOG_FORMAT": logging.log_format.value}
+        environment = {**options.environment(), **log_format, **file.variables}
         passed = (file.descriptor,)
         with closing(Supervisor(environment, listening, say, passed)) as supervisor:
             # The rest is prepared while the processes import their code.

@@ -12,7 +12,7 @@ from api.bootstrap.settings import Settings
 from catalog.handler_settings import handler_settings
 from cli.database import check_logs_store
 from cli.log_access import archive_directory, archiving, database_with_keys
-from cli.options import StorageOptions, SubjectKey, command, failure, read
+from cli.options import LoggingOptions, StorageOptions, SubjectKey, command, failure, read
 from cli.process.handler_feed import Feed, Packages
 from cli.process.sockets import Address, PortTakenError
 from cli.process.test_service import ClockShiftFile
@@ -60,9 +60,11 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
     subject_key: SubjectKey = None,
     metrics: MetricsOptions,
     ray: RayOptions,
+    logging: LoggingOptions,
     clock_shift: ClockShiftFile = None,
 ) -> None:
     """Run a worker alone."""
+    del logging  # In use since it was read.
     check_logs_store(storage.logs_store, to_write=True)
     feed = Feed.inherited(os.environ)
     files = hidden_files(storage, working, subject_key)
