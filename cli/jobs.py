@@ -6,26 +6,24 @@ First definitions in files: in YAML or JSON, and under `@job` in Python; then th
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 
 import typer
 
 from api.bootstrap.handlers import handler_source
 from apphub_jobs.client import Client, InvalidRequestError, JobDocument
 from apphub_jobs.typed.job import milliseconds
+from cli.definition_files import SUFFIXES, is_job, objects_in
 from cli.event_sources import SourceOptions
 from cli.options import command, failure, read
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
-from cli.service import ServiceOptions, Slug, complete_slug, connected, documents_in, suggest_job
+from cli.service import ServiceOptions, Slug, complete_slug, connected, suggest_job
 from cli.terminal import AsJson, console, print_document, print_json, print_list
 from cli.times import AsOf, position_or_moment
-from domain.json_values import Json, JsonObject
 from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME
 from worker.executors.local.probe import offers
 from worker.executors.packages import packages_of
-
-SUFFIXES = (".yaml", ".yml", ".json")
 
 Definition = Mapping[str, Any]
 
@@ -41,34 +39,29 @@ def definitions_in(sources: Sequence[str]) -> list[Definition]:
     for name in sources:
         if name.endswith(SUFFIXES):
             definitions += _in_file(Path(name))
-    definitions += _in_modules([name for name in sources if not name.endswith(SUFFIXES)])
+    definitions += definitions_in_modules([name for name in sources if not name.endswith(SUFFIXES)])
     _refuse_duplicates(definitions)
     return definitions
 
 
 def _in_file(path: Path) -> Iterator[Definition]:
     """Yield the definitions in a file: one object, a list of them, or several documents."""
-    try:
-        documents = documents_in(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} cannot be read: {error}"
-        raise ValueError(msg) from None
-    for document in documents:
-        for definition in document if isinstance(document, list) else [document]:
-            if not _is_definition(definition):
-                msg = (
-                    f"{path} must hold definitions of jobs: objects with slug, name, type,"
-                    " entryPoint, as POST /jobs takes them"
-                )
-                raise ValueError(msg)
-            yield definition
+    for definition in objects_in(path):
+        if not is_job(definition):
+            msg = (
+                f"{path} must hold definitions of jobs: objects with slug, name, type,"
+                " entryPoint, as POST /jobs takes them"
+            )
+            raise ValueError(msg)
+        yield definition
 
 
-def _is_definition(value: Json) -> TypeGuard[JsonObject]:
-    return isinstance(value, dict) and isinstance(value.get("slug"), str)
+def definitions_in_modules(modules: Sequence[str]) -> list[Definition]:
+    """Return the definitions of all functions under `@job` in modules.
 
-
-def _in_modules(modules: Sequence[str]) -> list[Definition]:
+    Raises:
+        ValueError: a module cannot be imported, or none has such a function.
+    """
     if not modules:
         return []
     package, *_ = packages_of(handler_source(modules, None))

@@ -41,6 +41,7 @@ GROUPS = {
 """Groups of commands, by module and application."""
 
 COMMANDS = {
+    "apply": "cli.apply:apply_app",
     "dev": "cli.start.dev:dev_app",
     "up": "cli.start.up:up_app",
     "run": "cli.runs:run_app",

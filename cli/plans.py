@@ -72,10 +72,11 @@ def lines_of(plan: Plan) -> Iterator[Text]:
         return
     yield Text.assemble(slug, f"  version {version} -> {version + 1}")
     for name, (before, after) in plan.changes.items():
-        yield from _field(name, before, after)
+        yield from lines_of_change(name, before, after)
 
 
-def _field(name: str, before: Any, after: Any) -> Iterator[Text]:
+def lines_of_change(name: str, before: Any, after: Any) -> Iterator[Text]:
+    """Yield lines for a field that changes."""
     if not isinstance(before, dict) and not isinstance(after, dict):
         yield Text(f"    {name}: {_short(before)} -> {_short(after)}")
         return

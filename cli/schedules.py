@@ -7,27 +7,20 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeGuard
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
 from apphub_jobs.client import ComingTickDocument, ScheduleDocument, TickDocument
 from apphub_jobs.typed.job import milliseconds
+from cli.definition_files import is_schedule, objects_in
 from cli.options import command, read
 from cli.run_lines import duration
 from cli.runs import ago
-from cli.service import (
-    ServiceOptions,
-    complete_slug,
-    connected,
-    documents_in,
-    parse_parameters,
-    suggest_job,
-)
+from cli.service import ServiceOptions, complete_slug, connected, parse_parameters, suggest_job
 from cli.terminal import AsJson, console, print_document, print_json, print_table
 from cli.times import AsOf, moment_of, position_or_moment
-from domain.json_values import Json, JsonObject
 
 STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
 
@@ -297,21 +290,11 @@ def ticks(
 
 def _schedules_in(path: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the schedules in a file: one object, a list of them, or several documents."""
-    try:
-        documents = documents_in(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path} cannot be read: {error}"
-        raise ValueError(msg) from None
-    for document in documents:
-        for schedule in document if isinstance(document, list) else [document]:
-            if not _is_schedule(schedule):
-                msg = f"{path} must hold schedules: objects with id, job, and cron or everyMs"
-                raise ValueError(msg)
-            yield schedule
-
-
-def _is_schedule(value: Json) -> TypeGuard[JsonObject]:
-    return isinstance(value, dict) and isinstance(value.get("id"), str)
+    for schedule in objects_in(path):
+        if not is_schedule(schedule):
+            msg = f"{path} must hold schedules: objects with id, job, and cron or everyMs"
+            raise ValueError(msg)
+        yield schedule
 
 
 def _time(text: str, option: str, now: datetime) -> datetime:

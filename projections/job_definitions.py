@@ -45,7 +45,7 @@ TABLE: TableOf[JobDefinitionRow] = TableOf(
     "id",
     COLUMNS,
     JobDefinition.fold(),
-    version=12,
+    version=13,
     label="slug",
     id_by_name=identifiers.definition_id,
 )

@@ -257,7 +257,7 @@ TABLE: TableOf[ScheduleRow] = TableOf(
     "aggregate_id",
     COLUMNS,
     Schedule.fold(),
-    version=2,
+    version=3,
     label="id",
     id_by_name=identifiers.schedule_id,
 )

@@ -261,8 +261,11 @@ _KEYWORDS = {
 }
 
 
-def _issue(error: dict[str, Any]) -> Issue:
-    _, *location = cast("tuple[int | str, ...]", error["loc"])
+def shape_issue(error: Mapping[str, Any], *, is_of_request: bool = False) -> Issue:
+    """Return what pydantic finds wrong as an issue; a request's location begins with its part."""
+    location = cast("tuple[int | str, ...]", error["loc"])
+    if is_of_request:
+        location = location[1:]
     kind = cast("str", error["type"])
     parts = [escape(str(part)) for part in location]
     pointer = "".join(f"/{part}" for part in parts)
@@ -296,7 +299,8 @@ def _reworded(message: str) -> str:
 
 async def _request_invalid(_: Request, error: Exception) -> JsonAnswer:
     errors = cast("RequestValidationError", error).errors()
-    return validation_failure([_issue(one) for one in errors], of_shape=True)
+    issues = [shape_issue(one, is_of_request=True) for one in errors]
+    return validation_failure(issues, of_shape=True)
 
 
 async def _input_invalid(_: Request, error: Exception) -> JsonAnswer:

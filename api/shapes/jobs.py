@@ -188,6 +188,7 @@ class _DefinitionFields(_Body):
     retry_policy: RetryPolicyBody | None = None
     metadata: Any = None
     module_binding: ModuleBindingBody | None = None
+    owner: Slug | None = None
     runtime: Runtime | None = None
     output_schema: AnyObject | None = None
     priority: Priority | None = None

@@ -69,6 +69,7 @@ class _ScheduleFields(_Body):
     start_at: Time | None = None
     end_at: Time | None = None
     pause_on_failure: bool | None = None
+    owner: Slug | None = None
 
     def changes(self) -> dict[str, Any]:
         """Return the fields that were sent, by `ScheduleSpec`'s names; null becomes the default."""

@@ -200,6 +200,11 @@ class JobDocument(Document, DefinitionDetails):
         return cast("Mapping[str, Any] | None", self.get("moduleBinding"))
 
     @property
+    def owner(self) -> str | None:
+        """Who keeps the job in files, by `apphub-jobs apply --owner`; None if nobody does."""
+        return cast("str | None", self.get("owner"))
+
+    @property
     def max_concurrent_runs(self) -> int | None:
         """The maximum number of runs at a time; None if there is no limit."""
         return cast("int | None", self["maxConcurrentRuns"])
@@ -527,6 +532,11 @@ class ScheduleDocument(Document):
     def is_paused(self) -> bool:
         """Whether it is paused; `["paused"]` has since when, by whom and why."""
         return self["paused"] is not None
+
+    @property
+    def owner(self) -> str | None:
+        """Who keeps the schedule in files, by `apphub-jobs apply --owner`; None if nobody does."""
+        return cast("str | None", self.get("owner"))
 
     @property
     def next_at(self) -> datetime | None:

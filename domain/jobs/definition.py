@@ -45,7 +45,7 @@ class WithWholeSpec:
     What is filled in was true of the job before there was such a field.
     """
 
-    class_version = 9
+    class_version = 10
 
     @staticmethod
     def upcast_v1_v2(state: JsonObject) -> None:
@@ -86,6 +86,11 @@ class WithWholeSpec:
     def upcast_v8_v9(state: JsonObject) -> None:
         """Lift an event from before a job could belong to a module."""
         _spec_of(state)["module_binding"] = None
+
+    @staticmethod
+    def upcast_v9_v10(state: JsonObject) -> None:
+        """Lift an event from before a job could have an owner."""
+        _spec_of(state)["owner"] = None
 
 
 def _spec_of(state: JsonObject) -> JsonObject:
@@ -375,6 +380,7 @@ class JobSpec:
     retry_policy: JsonObject | None = None
     metadata: Json = None
     module_binding: JsonObject | None = None
+    owner: str | None = None
     runtime: str = "python"
     output_schema: JsonObject | None = None
     priority: int = 0
@@ -470,6 +476,7 @@ class DefinitionState(TypedDict):
     retry_policy: ReadOnly[Document | None]
     metadata: ReadOnly[AnyJson]
     module_binding: ReadOnly[Document | None]
+    owner: ReadOnly[Text | None]
     priority: ReadOnly[Integer]
     max_concurrent_runs: ReadOnly[Integer | None]
     concurrency_key: ReadOnly[Text | None]

@@ -341,6 +341,7 @@ class ScheduleSpec:
         start_at: no tick before it; ISO 8601 text, as `domain.clock.to_iso` writes it.
         end_at: no tick after it.
         pause_on_failure: whether the schedule pauses when a run of it fails or expires.
+        owner: who keeps it in files; a name, or None.
     """
 
     job: str
@@ -355,6 +356,7 @@ class ScheduleSpec:
     start_at: str | None = None
     end_at: str | None = None
     pause_on_failure: bool = False
+    owner: str | None = None
 
     def issues(self) -> list[Issue]:
         """Return what is wrong with it."""

@@ -75,6 +75,7 @@ class ScheduleState(TypedDict):
     start_at: ReadOnly[Time | None]
     end_at: ReadOnly[Time | None]
     pause_on_failure: ReadOnly[Flag]
+    owner: ReadOnly[Text | None]
     paused: ReadOnly[Document | None]
     next_at: ReadOnly[Time | None]
     last_tick: ReadOnly[Document | None]
@@ -111,7 +112,18 @@ class ScheduleEvent(StateEvent):
         raise NotImplementedError
 
 
-class Registered(ScheduleEvent, Aggregate.Created):
+class WithWholeSpec:
+    """Base of the events that hold all of a schedule's content, in its newest shape."""
+
+    class_version = 2
+
+    @staticmethod
+    def upcast_v1_v2(state: JsonObject) -> None:
+        """Lift an event from before a schedule could have an owner."""
+        cast("JsonObject", state["spec"])["owner"] = None
+
+
+class Registered(WithWholeSpec, ScheduleEvent, Aggregate.Created):
     """The schedule exists; its ticks are those that are due later than this."""
 
     TOPIC = "schedule.registered"
@@ -205,7 +217,7 @@ class Deleted(ScheduleEvent):
         return {"deleted_at": event.at, "next_at": None, "buffered": [], "carried": []}
 
 
-class RegisteredAnew(ScheduleEvent):
+class RegisteredAnew(WithWholeSpec, ScheduleEvent):
     """After it had been deleted it was created once more.
 
     Runs of before may still be going on, and are no longer its own.

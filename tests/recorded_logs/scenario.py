@@ -81,6 +81,7 @@ async def _jobs(part: Parts) -> None:
         "retention": kept,
         "isolation": "shared",
         "module_binding": {"moduleId": "reports", "targetName": "daily"},
+        "owner": "reporting",
     }
     await part.jobs.revise_job("report", limits, None, TESTER)
     await unique(part)

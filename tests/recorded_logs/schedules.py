@@ -41,6 +41,7 @@ async def schedules(part: Parts) -> None:
         start_at=to_iso(begun),
         end_at="2150-01-01T00:00:00.000Z",
         pause_on_failure=True,
+        owner="reporting",
     )
     schedule = Schedule.create("Nightly", spec, begun)
     first = await tick(1.5)

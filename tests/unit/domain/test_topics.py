@@ -49,6 +49,7 @@ SPEC_FIELDS = (
     "retry_policy",
     "metadata",
     "module_binding",
+    "owner",
     "runtime",
     "output_schema",
     "priority",
@@ -78,6 +79,7 @@ SCHEDULE_SPEC_FIELDS = (
     "start_at",
     "end_at",
     "pause_on_failure",
+    "owner",
 )
 
 OF_EVERY_EVENT = {"originator_id", "originator_version", "timestamp"}

@@ -15,7 +15,7 @@ from projections.table import Table
 EVENTS_OF_STATES = {
     "job_definition state2_version": """
         job_definition.deleted 1, job_definition.event 1, job_definition.paused 1,
-        job_definition.registered 9, job_definition.registered_again 9,
+        job_definition.registered 10, job_definition.registered_again 10,
         job_definition.resumed 1, job_definition.revised 1
     """,
     "job_run state1_version": """
@@ -40,8 +40,8 @@ EVENTS_OF_STATES = {
         bulk_operation.event 1, bulk_operation.requested 1
     """,
     "schedule state2_version": """
-        schedule.deleted 1, schedule.event 1, schedule.paused 1, schedule.registered 1,
-        schedule.registered_anew 1, schedule.replanned 1, schedule.resumed 1, schedule.revised 2,
+        schedule.deleted 1, schedule.event 1, schedule.paused 1, schedule.registered 2,
+        schedule.registered_anew 2, schedule.replanned 1, schedule.resumed 1, schedule.revised 2,
         schedule.run_ended 1, schedule.tick_buffered 1, schedule.tick_launched 1,
         schedule.tick_skipped 2, schedule.triggered 1
     """,
@@ -58,10 +58,10 @@ EVENTS_OF_STATES = {
 
 COLUMNS = {
     RunState: 44,
-    DefinitionState: 30,
+    DefinitionState: 31,
     RepositoryState: 20,
     BuildState: 18,
-    ScheduleState: 26,
+    ScheduleState: 27,
     GroupState: 18,
     WatchState: 4,
     BulkState: 18,

@@ -69,6 +69,7 @@ BAD_FIELDS: list[tuple[Json, str]] = [
     ({"moduleBinding": {"moduleId": ""}}, "/moduleBinding/moduleId"),
     ({"moduleBinding": {"moduleId": 7}}, "/moduleBinding/moduleId"),
     ({"moduleBinding": "reports"}, "/moduleBinding"),
+    ({"owner": "team a"}, "/owner"),
     ({"isolation": "thread"}, "/isolation"),
     ({"isolation": "shared", "entryPoint": "command.x"}, "/isolation"),
     ({"isolation": "shared", "entryPoint": "catalog.build.run"}, "/isolation"),

@@ -42,6 +42,7 @@ def registered() -> JsonObject:
         "retryPolicy": None,
         "metadata": [1, None],
         "moduleBinding": None,
+        "owner": None,
         "priority": 0,
         "maxConcurrentRuns": None,
         "concurrencyKey": None,

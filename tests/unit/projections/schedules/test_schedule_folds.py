@@ -23,6 +23,7 @@ SPEC = a_spec(
     exclude=["* 3 * * *"],
     parameters={"day": "monday"},
     pause_on_failure=True,
+    owner="reporting",
     start_at=iso(-60_000),
 )
 
@@ -41,6 +42,7 @@ CREATED: JsonObject = {
     "startAt": iso(-60_000),
     "endAt": None,
     "pauseOnFailure": True,
+    "owner": "reporting",
     "paused": None,
     "nextAt": iso(MINUTE_MS),
     "lastTick": None,

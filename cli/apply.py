@@ -1,0 +1,269 @@
+"""`apphub-jobs apply`: make jobs and schedules what files say.
+
+First how steps are shown and confirmed, then how they are carried out, then the command. What is to
+be done is decided in `cli/apply_plan.py` before anything is.
+"""
+
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.text import Text
+
+from apphub_jobs.client import AccessError, ApiError, Client, ConflictError, NotFoundError
+from cli.apply_plan import Action, Current, Existing, Kind, Ownership, Step, definitions_in, plan
+from cli.options import command, failure, read
+from cli.plans import lines_of_change
+from cli.service import ServiceOptions, connected
+from cli.terminal import AsJson, console, print_json
+
+DIFFERENT = 2
+"""The exit code of a dry run that found a difference."""
+
+Outcome = Literal["done", "unchanged", "planned", "refused", "failed", "skipped"]
+
+_WORDS: Mapping[Action, str] = {
+    "create": "to create",
+    "revise": "to revise",
+    "delete": "to delete",
+    "keep": "unchanged",
+}
+
+
+def _lines_of(step: Step) -> Iterator[Text]:
+    subject = Text.assemble(f"{step.kind} ", (step.name, "bold"))
+    version = None if step.current is None else step.current.version
+    match step.action:
+        case "create":
+            yield Text.assemble(subject, "  ", ("new", "green"))
+        case "delete":
+            yield Text.assemble(subject, "  ", ("to be deleted", "red"), f", version {version}")
+        case "revise" if version is not None:
+            yield Text.assemble(subject, "  ", (f"version {version} -> {version + 1}", "yellow"))
+            for name, (before, after) in step.changes.items():
+                yield from lines_of_change(name, before, after)
+        case _:
+            pass
+
+
+def _show(steps: Sequence[Step]) -> None:
+    out = console()
+    for step in steps:
+        for line in _lines_of(step):
+            out.print(line)
+    counts = Counter(step.action for step in steps)
+    parts = [f"{counts[action]} {words}" for action, words in _WORDS.items() if counts[action]]
+    typer.echo(", ".join(parts), err=True)
+
+
+def _report(
+    step: Step, outcome: Outcome, *, as_json: bool, version: int | None = None, problem: str | None
+) -> None:
+    """Say what became of a step."""
+    if as_json:
+        changes = {
+            name: {"from": before, "to": after} for name, (before, after) in step.changes.items()
+        }
+        print_json(
+            {
+                "kind": step.kind,
+                "name": step.name,
+                "action": step.action,
+                "changes": changes,
+                "outcome": outcome,
+                "version": version,
+                "problem": problem,
+            }
+        )
+    if problem is not None:
+        typer.echo(f"apphub-jobs: {step.kind} {step.name}: {problem}", err=True)
+    elif outcome == "done":
+        state = "deleted" if step.action == "delete" else f"at version {version}"
+        typer.echo(f"{step.kind} {step.name} is {state}", err=True)
+
+
+def _confirm(deletions: Sequence[Step], *, yes: bool) -> None:
+    """End the command unless the deletions are confirmed."""
+    if yes or not deletions:
+        return
+    names = ", ".join(f"{step.kind} {step.name}" for step in deletions)
+    if not sys.stdin.isatty():
+        raise failure(f"nothing was changed: give --yes to delete {names}")
+    if not typer.confirm(f"Delete {names}?", err=True):
+        raise failure("nothing was changed")
+
+
+@dataclass(frozen=True)
+class _Requests:
+    """The requests about jobs, or about schedules."""
+
+    show: Callable[[str], Current]
+    create: Callable[[Mapping[str, Any]], Current]
+    revise: Callable[[str, Mapping[str, Any]], Current]
+    delete: Callable[[str], Current]
+
+    @classmethod
+    def of(cls, client: Client, kind: Kind) -> "_Requests":
+        if kind == "job":
+            return cls(client.job, client.register, client.revise, client.delete)
+        schedules = client.schedules
+        return cls(schedules.show, schedules.create, schedules.revise, schedules.delete)
+
+
+class _OwnedError(Exception):
+    """Another owner has taken over what this apply was about to change."""
+
+
+def _carry_out(
+    client: Client, steps: Sequence[Step], ownership: Ownership, *, as_json: bool
+) -> bool:
+    """Carry out the steps; return whether all succeeded.
+
+    After a failure the others go on, but nothing is deleted: its successor may be missing.
+    """
+    failed: set[Action] = set()
+    for step in steps:
+        if step.action == "keep":
+            _report(
+                step, "unchanged", as_json=as_json, version=_version(step.current), problem=None
+            )
+            continue
+        if step.action == "delete" and failed - {"delete"}:
+            problem = "not deleted, as not all that comes before it was done"
+            _report(step, "skipped", as_json=as_json, problem=problem)
+            continue
+        try:
+            done = _apply(client, step, ownership)
+        except AccessError:
+            raise
+        except (ApiError, _OwnedError) as error:
+            failed.add(step.action)
+            _report(step, "failed", as_json=as_json, problem=str(error))
+        else:
+            _report(step, "done", as_json=as_json, version=_version(done), problem=None)
+    return not failed
+
+
+def _version(current: Current | None) -> int | None:
+    return None if current is None else current.version
+
+
+def _apply(client: Client, step: Step, ownership: Ownership) -> Current | None:
+    """Carry a step out, on what it finds now: others may have been at it since the plan.
+
+    Raises:
+        ApiError: the service refuses it.
+        _OwnedError: it has another owner now.
+    """
+    requests = _Requests.of(client, step.kind)
+    if step.definition is None:
+        return _delete(requests, step.name, ownership)
+    if step.current is None:
+        try:
+            return requests.create(step.definition)
+        except ConflictError as error:
+            if error.code not in {"job_exists", "schedule_exists"}:
+                raise
+    step = replace(step, current=requests.show(step.name))
+    problem = ownership.problem(step.current)
+    if problem is not None:
+        raise _OwnedError(problem)
+    return requests.revise(step.name, {name: after for name, (_, after) in step.changes.items()})
+
+
+def _delete(requests: _Requests, name: str, ownership: Ownership) -> Current | None:
+    try:
+        owner = requests.show(name).owner
+        if owner != ownership.owner:
+            raise _OwnedError(f"it belongs to {owner or 'nobody'} by now, and stays")
+        return requests.delete(name)
+    except NotFoundError:
+        return None  # Another apply of the owner was faster.
+
+
+OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
+
+
+def _owner(name: str | None) -> str | None:
+    if name is not None and not OWNER.fullmatch(name):
+        msg = f"{name!r} has other characters than letters, digits, - and _, or more than 100"
+        raise typer.BadParameter(msg)
+    return name
+
+
+apply_app = typer.Typer()
+
+
+@command(apply_app)
+def apply(  # noqa: PLR0913 - one for each option
+    *,
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="Directories; files in YAML or JSON; Python files or modules with functions under"
+            " @job.",
+        ),
+    ],
+    owner: Annotated[
+        str | None,
+        typer.Option(
+            envvar="APPHUB_OWNER",
+            callback=_owner,
+            help="Whose definitions these are: others then cannot change them by mistake.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; exit with 2 if anything would.")
+    ] = False,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Delete what the owner has and these definitions lack.")
+    ] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option("--take-over", help="Change also what others own: it is the owner's then."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Make jobs and schedules what files say: create and revise them, and delete with --prune.
+
+    The changes are shown first. A field that a definition leaves out gets its default.
+    """
+    if owner is None and (prune or take_over):
+        raise typer.BadParameter("--prune and --take-over need the --owner")
+    ownership = Ownership(owner, take_over=take_over, prune=prune)
+    definitions = read(lambda: definitions_in(sources))
+    with connected(to) as client:
+        steps = plan(
+            definitions,
+            Existing(
+                {job.slug.lower(): job for job in client.jobs()},
+                {schedule.id.lower(): schedule for schedule in client.schedules.each()},
+            ),
+            ownership,
+        )
+        if not as_json:
+            _show(steps)
+        is_refused = any(step.problem for step in steps)
+        if dry_run or is_refused:
+            for step in steps:
+                _report(step, _forecast(step), as_json=as_json, problem=step.problem)
+            if is_refused:
+                raise failure("nothing was changed")
+            is_different = any(step.action != "keep" for step in steps)
+            raise typer.Exit(DIFFERENT if is_different else 0)
+        _confirm([step for step in steps if step.action == "delete"], yes=yes)
+        if not _carry_out(client, steps, ownership, as_json=as_json):
+            raise typer.Exit(1)
+
+
+def _forecast(step: Step) -> Outcome:
+    if step.problem is not None:
+        return "refused"
+    return "unchanged" if step.action == "keep" else "planned"
