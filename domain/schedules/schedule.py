@@ -112,7 +112,7 @@ class ScheduleEvent(StateEvent):
         raise NotImplementedError
 
 
-class WithWholeSpec:
+class WithScheduleSpec:
     """Base of the events that hold all of a schedule's content, in its newest shape."""
 
     class_version = 2
@@ -123,7 +123,7 @@ class WithWholeSpec:
         cast("JsonObject", state["spec"])["owner"] = None
 
 
-class Registered(WithWholeSpec, ScheduleEvent, Aggregate.Created):
+class Registered(WithScheduleSpec, ScheduleEvent, Aggregate.Created):
     """The schedule exists; its ticks are those that are due later than this."""
 
     TOPIC = "schedule.registered"
@@ -217,7 +217,7 @@ class Deleted(ScheduleEvent):
         return {"deleted_at": event.at, "next_at": None, "buffered": [], "carried": []}
 
 
-class RegisteredAnew(WithWholeSpec, ScheduleEvent):
+class RegisteredAnew(WithScheduleSpec, ScheduleEvent):
     """After it had been deleted it was created once more.
 
     Runs of before may still be going on, and are no longer its own.
