@@ -129,6 +129,8 @@ check: $(VENV)/.dev ## Format, lint, types, layers, links, documentation
 	$(BIN)/mypy --python-version 3.10 -p apphub_jobs
 	$(BIN)/lint-imports
 	$(BIN)/python docs/check_links.py
+	@# What is of KEDA, KubeRay and Kustomize is not among Kubernetes' schemas, and passed over.
+	for version in 1.33 1.37; do $(BIN)/kubernetes-validate --strict --quiet --no-warn -k $$version deploy/kubernetes/*.yaml || exit 1; done
 	$(MAKE) docs
 
 format: $(VENV)/.dev ## Format the code
@@ -154,6 +156,13 @@ dist: $(VENV)/.dev ## Build what an index offers: wheels and source distribution
 	rm -rf $(DIST)
 	cd apphub_jobs && $(abspath $(BIN))/python -m hatchling build -d $(abspath $(DIST))
 	$(BIN)/python -m hatchling build -d $(abspath $(DIST))
+
+# Docker, where its daemon answers; else Buildah, whose own format has no health checks.
+IMAGE_BUILD ?= $(if $(shell docker version 2>/dev/null),docker build,buildah build --format docker)
+.PHONY: image
+image: dist ## Build the image of the service, and that of deploy/worker as an example of workers with your jobs
+	$(IMAGE_BUILD) -t apphub-jobs-server .
+	$(IMAGE_BUILD) -f deploy/worker.Dockerfile -t apphub-jobs-worker deploy/worker
 
 clean: ## Remove the environment and caches
 	rm -rf $(VENV) $(BENCH_VENV) $(DIST) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -93,6 +93,7 @@ def locked(url: str) -> "Iterator[Connection]":
 def _run(url: str, direction: str, target: str) -> None:
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy.exc import ProgrammingError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
@@ -110,7 +111,17 @@ def _run(url: str, direction: str, target: str) -> None:
                 keep_keys(connection, target)
             commands[direction](config, target)
 
-        _patiently(connection, migrate)
+        try:
+            _patiently(connection, migrate)
+        except ProgrammingError as error:
+            if not isinstance(error.orig, errors.InsufficientPrivilege):
+                raise
+            msg = (
+                f"the database's schema is {found or 'empty'}, this version needs {target},"
+                f" and this role may not change it ({error.orig}):"
+                " run `apphub-jobs migrate` as the role that owns the database"
+            )
+            raise SchemaError(msg) from None
         logger.info("schema: %s -> %s", found or "empty", target)
 
 
