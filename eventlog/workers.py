@@ -323,6 +323,11 @@ class Heartbeats:
             return "draining"
         return "alive"
 
+    async def drain(self, worker_id: str) -> None:
+        """Record that a session claims no more runs, and ends when its last attempt has."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(_DRAIN, {"id": worker_id})
+
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
         """Record that a session has ended: the worker has stopped, or its lease is over."""
         values = {"id": worker_id, "in_order": not expired}

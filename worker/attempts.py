@@ -56,6 +56,11 @@ class AttemptSettings:
     handler_settings: Mapping[str, JsonObject]
 
 
+def count_of_runs(number: int) -> str:
+    """Return a number of runs in words."""
+    return "1 run" if number == 1 else f"{number} runs"
+
+
 class Attempts:
     """Executes claimed runs and records how they end."""
 
@@ -79,25 +84,31 @@ class Attempts:
         self._cancelled: set[UUID] = set()
         self._abandoned_sessions: set[str] = set()
         self._unrecorded: set[str] = set()
+        self._submitting: dict[UUID, asyncio.Task[None]] = {}
+        self._is_ending = False
         self._handing_back = False
         self._lease_until = 0.0
 
     @property
     def free(self) -> int:
-        """How many more runs may be claimed: none once the lease is over."""
+        """How many more runs may be claimed: none once the lease is over, or the worker stops."""
+        return 0 if self._is_ending else self._free_slots
+
+    @property
+    def slots(self) -> int:
+        """How many slots there are now, taken or free."""
+        return len(self._tasks) + self._free_slots
+
+    @property
+    def _free_slots(self) -> int:
         if monotonic() > self._lease_until:
             return 0
         return int(max(min(self._settings.slots - len(self._tasks), self._executor.capacity), 0))
 
     @property
-    def slots(self) -> int:
-        """How many slots there are now, taken or free."""
-        return len(self._tasks) + self.free
-
-    @property
-    def any_left(self) -> bool:
-        """Whether the end of a claimed run has not been recorded yet."""
-        return bool(self._tasks)
+    def left(self) -> int:
+        """How many claimed runs have no recorded end yet."""
+        return len(self._tasks)
 
     @property
     def any_running(self) -> bool:
@@ -129,6 +140,17 @@ class Attempts:
                 self._cancelled.add(run_id)
                 attempt.cancel(grace_s)
 
+    def begin_no_more(self) -> None:
+        """Let no further attempt begin; the runs of those that were to begin are handed back."""
+        if self._is_ending:
+            return
+        self._is_ending = True
+        for submitting in self._submitting.values():
+            submitting.cancel()
+        for attempt in self._running.values():
+            if not attempt.has_begun:
+                attempt.stop()
+
     async def drain(self, grace_s: float) -> None:
         """Wait `grace_s` for attempts to end by themselves, then hand the others back."""
         if self._tasks:
@@ -139,6 +161,8 @@ class Attempts:
 
     def hand_back(self) -> None:
         """Kill all attempts, also those about to start; their runs become pending again."""
+        if self._tasks and not self._handing_back:
+            logger.info("handing back %s", count_of_runs(self.left))
         self._handing_back = True
         for attempt in self._running.values():
             attempt.stop()
@@ -232,13 +256,15 @@ class Attempts:
 
     async def _outcome(self, run: ClaimedRun, task: Task, progress: "Progress") -> Outcome:
         """Run the attempt, if it may still begin; return how it ended."""
-        if self._must_stop(run):
+        if self._is_ending or self._must_stop(run):
             return Outcome("stopped")
         try:
-            attempt = await self._executor.submit(task, progress.add, self._lease_until)
+            attempt = await self._submit(run, task, progress)
         except LeaseOverError as error:
             logger.warning("run %s does not begin here: %s", run.id, error)
             return Outcome("lease")
+        if attempt is None:
+            return Outcome("stopped")
         self._running[run.id] = attempt
         if self._must_stop(run):
             attempt.stop()
@@ -246,6 +272,20 @@ class Attempts:
         # Once handed back, the run may be executed here again before this attempt is done with.
         self._running.pop(run.id, None)
         return outcome
+
+    async def _submit(self, run: ClaimedRun, task: Task, progress: "Progress") -> Attempt | None:
+        """Start the attempt, once its executor has a process for it; None if the worker stops."""
+        submitting = asyncio.current_task()
+        assert submitting is not None
+        self._submitting[run.id] = submitting
+        try:
+            return await self._executor.submit(task, progress.add, self._lease_until)
+        except asyncio.CancelledError:
+            if not self._is_ending or submitting.uncancel():
+                raise
+            return None
+        finally:
+            del self._submitting[run.id]
 
     def _must_stop(self, run: ClaimedRun) -> bool:
         return self._handing_back or self._is_abandoned(run)

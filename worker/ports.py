@@ -55,6 +55,9 @@ class Heartbeats(Protocol):
             slots: the number it has now, if that can have changed.
         """
 
+    async def drain(self, worker_id: str) -> None:
+        """Show that a session is draining; claims of it are refused from now on."""
+
     async def leave(self, worker_id: str, *, expired: bool = False) -> None:
         """Record that a session is over: it stopped in good order, or its lease expired."""
 

@@ -33,7 +33,7 @@ from domain.json_values import JsonObject
 from domain.workers import Isolation, Labels, Presence
 from runtime.logs import add_log_fields
 from runtime.tasks import BackOff, Supervised, Supervision, repeat, within
-from worker.attempts import LOOK_EVERY_S, Attempts, AttemptSettings, Offering
+from worker.attempts import LOOK_EVERY_S, Attempts, AttemptSettings, Offering, count_of_runs
 from worker.claiming import Claiming
 from worker.executors.port import Executor
 from worker.logs.run_logs import LogKeeper
@@ -47,6 +47,12 @@ T = TypeVar("T")
 
 BEATS = 6
 """Heartbeats a lease."""
+
+REPORT_EVERY_S = 0.5
+"""How often a stopping worker looks whether the number of its running attempts has changed."""
+
+REPEAT_REPORT_S = 60.0
+"""After this long without a change, a stopping worker says again what it waits for."""
 
 
 class LeaseLostError(Exception):
@@ -75,7 +81,7 @@ class WorkerSettings:
     lease_s: float = 15.0
     poll_s: float = 1.0
     cancel_grace_s: float = 5.0
-    stop_grace_s: float = 10.0
+    stop_grace_s: float = 30.0
     no_handler_after_s: float | None = None
     labels: Labels = field(default_factory=dict)
     handler_settings: Mapping[str, JsonObject] = field(default_factory=dict)
@@ -120,7 +126,8 @@ class Worker:
         self._claims: list[Supervised] = []
         self._watcher: Watcher | None = None
         self._lease_until = 0.0
-        self.is_stopping = False
+        self._stop_by = 0.0
+        self._stopping = asyncio.Event()
         self.is_draining = False
         self.worker_id = ""
 
@@ -151,9 +158,17 @@ class Worker:
         """How many entry points of waiting runs no living worker offers, as last read."""
         return self._offering.unoffered
 
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._stopping.is_set()
+
     def stop(self) -> None:
-        """Ask the worker to stop: it claims no more; what outlasts its grace is handed back."""
-        self.is_stopping = True
+        """Ask the worker to stop: no attempt begins, and what outlasts the grace is handed back."""
+        if not self.is_stopping:
+            self._stop_by = monotonic() + self._settings.stop_grace_s
+            self._stopping.set()
+        self._pools.begin_no_more()
         self._finish_claims()
 
     def stop_now(self) -> None:
@@ -195,6 +210,7 @@ class Worker:
             self._supervise("lease", self._keep_lease, self._settings.lease_s / BEATS),
             self._supervise("cancels", poll_cancels, self._settings.poll_s),
             self._supervise("offers", keep_offer, LOOK_EVERY_S),
+            self._supervise("stop", self._report_stop, self._settings.poll_s),
         ]
         try:
             await self._wait_for_claims(loops)
@@ -240,7 +256,21 @@ class Worker:
 
     async def _claim_and_drain(self, pool: "SlotPool") -> None:
         await pool.claim(self, self._pools.are_several)
-        await pool.attempts.drain(self._settings.stop_grace_s)
+        await pool.attempts.drain(max(self._stop_by - monotonic(), 0.0))
+
+    async def _report_stop(self) -> None:
+        """Show others that the worker is stopping, and log what it waits for within its grace."""
+        await self._stopping.wait()
+        if self._pools.left:
+            with suppress(*AWAY):
+                await self._in_time("draining", self._heartbeats.drain(self.worker_id))
+        reported, repeat_at = 0, 0.0
+        while (left := self._pools.left) and (remaining_s := self._stop_by - monotonic()) > 0:
+            if left != reported or monotonic() > repeat_at:
+                message = "worker %s is stopping, and waits up to %.0f s for %s"
+                logger.info(message, self.worker_id, remaining_s, count_of_runs(left))
+                reported, repeat_at = left, monotonic() + REPEAT_REPORT_S
+            await asyncio.sleep(REPORT_EVERY_S)
 
     async def _register(self) -> None:
         """Register this session. Its lease counts from before the registration was sent."""
@@ -295,7 +325,7 @@ class Worker:
             return
         if standing == "lost":
             raise LeaseLostError("another worker declared it dead")
-        if standing == "draining" and not self.is_draining:
+        if standing == "draining" and not self.is_ending:
             self._drain()
         self._lease_until = sent_s + self._settings.lease_s
         self._pools.renew(self._lease_until)
@@ -375,7 +405,7 @@ class SlotPool:
         if self.isolation == "shared":
             await self._wait_for_shared_jobs(session)
         await self._claim(session, looks_first)
-        while self.attempts.any_left and not session.is_stopping:
+        while self.attempts.left and not session.is_stopping:
             # The end of each attempt, and `stop`, wake it.
             await self.work.wait(self.poll_s, only_pending=True)
 
@@ -449,6 +479,11 @@ class SlotPools:
         """Return whether this session holds a run whose end the log has refused."""
         return any(pool.attempts.unrecorded(worker_id) for pool in self._pools)
 
+    @property
+    def left(self) -> int:
+        """How many claimed runs have no recorded end yet."""
+        return sum(pool.attempts.left for pool in self._pools)
+
     def wake(self) -> None:
         """End the wait of each pool."""
         for pool in self._pools:
@@ -474,6 +509,11 @@ class SlotPools:
             return first.poll_s
 
         await repeat(step, "cannot look for cancels", AWAY, first.poll_s)
+
+    def begin_no_more(self) -> None:
+        """Let no further attempt begin; the runs of those that were to begin are handed back."""
+        for pool in self._pools:
+            pool.attempts.begin_no_more()
 
     def hand_back(self) -> None:
         """Kill all attempts, also those about to start; their runs become pending again."""

@@ -355,11 +355,12 @@ Say = Callable[[str | Text], None]
 class Developer(Supervisor):
     """Replaces handlers while everything else, runs included, continues."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its ports
         self,
         environment: Mapping[str, str],
         listening: socket.socket,
         say: Say,
+        stop_grace_s: float,
         workshop: Workshop,
         events: DevEvents,
     ) -> None:
@@ -369,6 +370,7 @@ class Developer(Supervisor):
             {**environment, **self._file.variables},
             listening,
             say,
+            stop_grace_s,
             worker_passed=(self._file.descriptor,),
         )
         self._talk = say

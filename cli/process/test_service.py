@@ -21,6 +21,9 @@ SHIFT_NAME = "clock-shift"
 LEASE_S = 60.0
 """An attempt may stop at a breakpoint for this long."""
 
+STOP_GRACE_S = 0.0
+"""Nobody waits for what a test has left running."""
+
 ClockShiftFile = Annotated[
     ClockShift | None,
     typer.Option(
@@ -54,12 +57,13 @@ def serve_tests(
             "APPHUB_HANDLERS": " ".join(handlers or ()),
             "APPHUB_SLOTS": str(slots),
             "APPHUB_LEASE_S": str(LEASE_S),
+            "APPHUB_STOP_GRACE_S": str(STOP_GRACE_S),
             "APPHUB_SEAL_EVERY_S": "0",
             "APPHUB_CLOCK_SHIFT": str(data_dir / SHIFT_NAME),
         }
         with bind(settings["APPHUB_HOST"], 0) as listening:
             environment = {**without_settings(), **settings}
-            code = Supervisor(environment, listening, _say).run()
+            code = Supervisor(environment, listening, _say, STOP_GRACE_S).run()
     finally:
         server.stop()
     raise typer.Exit(code)

@@ -148,7 +148,7 @@ def _signal_name(number: int) -> str:
 
 POLL_S = 0.2
 STOP_TIMEOUT_S = 30.0
-"""Longer than a worker's grace time, so that running attempts are handed back first."""
+"""How long a process may take to stop, for a worker after its grace; then it is killed."""
 
 RESTART_PAUSE_S = 1.0
 
@@ -168,6 +168,7 @@ class Supervisor:
         environment: Mapping[str, str],
         listening: socket.socket,
         say: Callable[[str], None],
+        stop_grace_s: float,
         worker_passed: Sequence[int] = (),
     ) -> None:
         """Take the settings of both processes.
@@ -176,10 +177,12 @@ class Supervisor:
             environment: the options, as variables.
             listening: the API's socket, which stays open between one API and the next.
             say: prints a line for people.
+            stop_grace_s: how long the worker's running attempts may take to end.
             worker_passed: descriptors that the worker inherits.
         """
         self._listening = listening
         self._say = say
+        self._stop_grace_s = stop_grace_s
         self._lifeline, self._held = os.pipe()
         shared = {**environment, LIFELINE_VARIABLE: str(self._lifeline)}
         number = listening.fileno()
@@ -214,7 +217,7 @@ class Supervisor:
                 return code
             self._check_ready()
             self.idle(POLL_S)
-        self._say(STOPPING)
+        self._say(stopping(self._stop_grace_s))
         self._stop()
         self._say("stopped")
         return 0
@@ -246,15 +249,18 @@ class Supervisor:
         for child in self._children.values():
             if child.ended is None:
                 continue
-            end = f"{WORDS[child.command]} {child.ended}"
             reason = self._reason_to_give_up(child)
             if reason is not None:
+                end = f"{WORDS[child.command]} {child.ended}"
                 self._say(f"{end} {reason}; everything stops. The reason stands above.")
                 return max(child.exit_code or 1, 1)
-            self._say(f"{end}; another one starts")
-            self.idle(RESTART_PAUSE_S)
-            child.start()
+            self._restart(child)
         return None
+
+    def _restart(self, child: Child) -> None:
+        self._say(f"{WORDS[child.command]} {child.ended}; another one starts")
+        self.idle(RESTART_PAUSE_S)
+        child.start()
 
     def _reason_to_give_up(self, child: Child) -> str | None:
         """Return why a restart would not help, None if it might."""
@@ -266,21 +272,27 @@ class Supervisor:
         return f"{failures} times within {FAILURE_WINDOW_S:.0f} s"
 
     def _stop(self) -> None:
-        """Stop the worker first, so that it can still record, then the API."""
-        for name in ("worker", "serve"):
-            self._stop_child(self._children[name])
-
-    def _stop_child(self, child: Child) -> None:
+        """Stop the worker first, while the API serves on, then the API."""
+        worker, api = self._children["worker"], self._children["serve"]
         sent = 0
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while child.ended is None:
+        deadline = monotonic() + self._stop_grace_s + STOP_TIMEOUT_S
+        while worker.ended is None:
             if sent < max(1, self._signals):  # A second Ctrl-C is passed on as well.
-                child.terminate()
+                worker.terminate()
                 if sent:
                     self._say(AT_ONCE)
+                    deadline = monotonic() + STOP_TIMEOUT_S
                 sent += 1
-            if time.monotonic() > deadline:
-                child.kill()
+            if monotonic() > deadline:
+                worker.kill()
+            if api.ended is not None and self._reason_to_give_up(api) is None:
+                self._restart(api)
+            time.sleep(POLL_S / 4)
+        api.terminate()
+        deadline = monotonic() + STOP_TIMEOUT_S
+        while api.ended is None:
+            if monotonic() > deadline:
+                api.kill()
             time.sleep(POLL_S / 4)
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
@@ -288,9 +300,14 @@ class Supervisor:
         self._signals += 1
 
 
-STOPPING = (
-    "stopping: what runs has 10 s to end, then it is handed back and starts again with the next"
-    " worker; Ctrl-C once more hands it back at once"
-)
+def stopping(grace_s: float) -> str:
+    """Return what becomes of running attempts, for people."""
+    if not grace_s:
+        return "stopping: what runs is handed back, and starts again with the next worker"
+    return (
+        f"stopping: what runs has {grace_s:g} s to end, then it is handed back and starts again"
+        " with the next worker; Ctrl-C once more hands it back at once"
+    )
+
 
 AT_ONCE = "handing back what runs"

@@ -23,7 +23,7 @@ from cli.process.dev import (
 from cli.start.banner import Banner, say
 from cli.start.hidden_files import opened
 from cli.start.listening import listening_on
-from cli.start.options import DEV_NO_HANDLER_AFTER_S, WorkOptions
+from cli.start.options import DEV_NO_HANDLER_AFTER_S, DEV_STOP_GRACE_S, WorkOptions
 from cli.start.service import AllOptions, ServingOptions
 from worker.executors.local.probe import HandlersError
 
@@ -56,6 +56,8 @@ def dev(  # noqa: PLR0913 - one for each group of options
     Their jobs are registered; whenever a file changes, the handlers are replaced, and running
     attempts continue with the previous ones.
     """
+    grace_s = working.grace_s(DEV_STOP_GRACE_S)
+    working = replace(working, stop_grace_s=grace_s)
     if working.no_handler_after_s is None:
         working = replace(working, no_handler_after_s=DEV_NO_HANDLER_AFTER_S)
     options = AllOptions(serving, storage, working, keys)
@@ -66,7 +68,9 @@ def dev(  # noqa: PLR0913 - one for each group of options
         events = DevEvents()
         workshop = Workshop(source, events)
         environment = options.environment()
-        with closing(Developer(environment, listening, say, workshop, events)) as developer:
+        with closing(
+            Developer(environment, listening, say, grace_s, workshop, events)
+        ) as developer:
             # The rest is prepared while the processes import their code.
             developer.prepare()
             _probe(workshop)

@@ -9,6 +9,11 @@ import typer
 DEV_NO_HANDLER_AFTER_S = 5.0
 """Under `dev` a missing handler is a spelling mistake rather than a stopped worker."""
 
+STOP_GRACE_S = 30.0
+
+DEV_STOP_GRACE_S = 2.0
+"""Under `dev` Ctrl-C means that somebody waits at a terminal: a short run may end, no more."""
+
 
 @dataclass(frozen=True)
 class WorkOptions:
@@ -35,6 +40,17 @@ class WorkOptions:
             help="Silence after which a worker counts as dead.",
         ),
     ] = 15.0
+    stop_grace_s: Annotated[
+        float | None,
+        typer.Option(
+            envvar="APPHUB_STOP_GRACE_S",
+            min=0,
+            max=604_800,
+            help="Seconds that running attempts may take to end after SIGTERM or Ctrl-C; then they"
+            " are handed back, at a second signal at once. By default"
+            f" {STOP_GRACE_S:g} seconds, under `dev` {DEV_STOP_GRACE_S:g}.",
+        ),
+    ] = None
     no_handler_after_s: Annotated[
         float | None,
         typer.Option(
@@ -106,3 +122,7 @@ class WorkOptions:
             " change all files that the worker can, and be root if the worker is.",
         ),
     ] = False
+
+    def grace_s(self, default_s: float = STOP_GRACE_S) -> float:
+        """Return how long running attempts may take to end once the process is stopped."""
+        return default_s if self.stop_grace_s is None else self.stop_grace_s

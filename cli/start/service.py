@@ -152,11 +152,12 @@ def _storage_variables(
 
 
 def _work_variables(working: WorkOptions) -> Mapping[str, object]:
-    no_handler_after_s = working.no_handler_after_s
+    no_handler_after_s, stop_grace_s = working.no_handler_after_s, working.stop_grace_s
     return {
         "SLOTS": working.slots,
         "SHARED_SLOTS": working.shared_slots,
         "LEASE_S": working.lease_s,
+        "STOP_GRACE_S": "" if stop_grace_s is None else stop_grace_s,
         "NO_HANDLER_AFTER_S": "" if no_handler_after_s is None else no_handler_after_s,
         "LABELS": " ".join(working.label or ()),
         "COMMANDS": working.commands or "",

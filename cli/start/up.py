@@ -33,7 +33,8 @@ def up(
         log_format = {"APPHUB_LOG_FORMAT": logging.log_format.value}
         environment = {**options.environment(), **log_format, **file.variables}
         passed = (file.descriptor,)
-        with closing(Supervisor(environment, listening, say, passed)) as supervisor:
+        grace_s = working.grace_s()
+        with closing(Supervisor(environment, listening, say, grace_s, passed)) as supervisor:
             # The rest is prepared while the processes import their code.
             supervisor.prepare()
             handlers = read(

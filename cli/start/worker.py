@@ -93,6 +93,7 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
             slots=working.slots,
             shared_slots=working.shared_slots,
             lease_s=working.lease_s,
+            stop_grace_s=working.grace_s(),
             no_handler_after_s=working.no_handler_after_s,
             labels=labels,
             handler_settings=read(lambda: handler_settings(environment, directory)),

@@ -32,7 +32,8 @@ class Process:
         directory: Path | None = None,
     ) -> None:
         self.command = command
-        environment = {**without_settings(), **env}
+        # What a test leaves running at its end must not keep it for long.
+        environment = {**without_settings(), "APPHUB_STOP_GRACE_S": "10", **env}
         self.popen = start(command, environment, module, python, directory)
         self.lines: list[str] = []
         self.errors: list[str] = []

@@ -49,12 +49,13 @@ async def working(
     executions: Executions | None = None,
     heartbeats: Heartbeats | None = None,
     settings: WorkerSettings = SETTINGS,
+    executor: ProcessExecutor | None = None,
 ) -> AsyncIterator[InProcessWorker]:
     """Run a worker with the tests' handlers, and stop it."""
     packages = package_of("tests.support.handlers")
     supervision = Supervision()
     listener = Listener(Database(part.url))
-    executor = ProcessExecutor(packages, settings.slots)
+    executor = executor or ProcessExecutor(packages, settings.slots)
     worker = Worker(
         settings,
         executions or part.executions,

@@ -117,6 +117,10 @@ def require_lease(until: float) -> None:
 class Attempt(Protocol):
     """A running attempt."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether its handler may have been called; until then it waits, as for a node."""
+
     async def outcome(self) -> Outcome:
         """Wait for the end; nothing of the attempt runs any more then."""
 

@@ -197,6 +197,8 @@ class SharedAttempt:
         if timeout_ms is not None and not self._has_ended:
             self._timer = self._loop.call_later(timeout_ms / 1000, self._time_out)
 
+    has_begun = True
+
     async def outcome(self) -> Outcome:
         """Wait for the end."""
         return await self._over

@@ -15,7 +15,8 @@ import pytest
 from apphub_jobs.version import VERSION
 from cli.process.sockets import bind
 from cli.process.up import Supervisor
-from tests.e2e.support import launch, register
+from tests.e2e.support import launch, register, wait_for_words
+from tests.support.logs import query
 from tests.support.processes import (
     Process,
     descendants,
@@ -85,6 +86,34 @@ def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_pat
     assert up.lines == [f"ready {url}"]
 
 
+def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_url: str) -> None:
+    gate = tmp_path / "gate"
+    with (
+        started(
+            *("up", "--port", "0", "--stop-grace-s", "600", *HANDLERS),
+            *("--data-dir", str(tmp_path / "data")),
+            APPHUB_DATABASE_URL=database_url,
+        ) as process,
+        httpx.Client(base_url=process.url(), timeout=60) as client,
+    ):
+        register(client, "count", "test.count")
+        parameters = {"lines": 1, "until": str(gate)}
+        run_id = launch(client, "count", parameters=parameters)
+        wait_for_words(client, run_id, "line 000000")
+        process.popen.send_signal(signal.SIGTERM)
+        process.wait_for_line("stopping: what runs has 600 s to end", errors=True)
+        process.wait_for_line("is stopping, and waits up to 600 s for 1 run", errors=True)
+        os.kill(_child(process, "serve"), signal.SIGKILL)
+        process.wait_for_line("the API was killed by SIGKILL", errors=True)
+        # The port is kept open, so that this waits for the next API.
+        register(client, "echo", "test.echo")
+        late = launch(client, "echo")
+        gate.touch()
+        assert process.popen.wait(90) == 0
+    ends = "SELECT id::text, status, attempt FROM job_runs"
+    assert set(query(database_url, ends)) == {(run_id, "succeeded", 1), (late, "pending", 1)}
+
+
 @pytest.mark.parametrize(("command", "name"), [("serve", "the API"), ("worker", "the worker")])
 def test_who_is_killed_is_named_and_replaced(up: Process, command: str, name: str) -> None:
     killed = _child(up, command)
@@ -104,7 +133,7 @@ def test_a_part_that_cannot_start_ends_everything(capfd: pytest.CaptureFixture[s
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         with bind("127.0.0.1", 0) as listening:
-            assert Supervisor(environment, listening, said.append).run() == 1
+            assert Supervisor(environment, listening, said.append, 30.0).run() == 1
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])

@@ -57,6 +57,8 @@ class ProcessAttempt:
         slot.listener = self
         slot.send_tasks({"id": self._id, **task_message(task)})
 
+    has_begun = True
+
     async def outcome(self) -> Outcome:
         """Wait for the end, and remove what the attempt left in its directory."""
         ended = await self._over

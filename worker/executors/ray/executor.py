@@ -58,6 +58,11 @@ class RayAttempt:
         loop = asyncio.get_running_loop()
         self._over: asyncio.Future[Outcome] = loop.create_future()
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has begun on a node, as far as is known."""
+        return self.node_id is not None
+
     async def outcome(self) -> Outcome:
         """Wait for the end."""
         return await self._over
