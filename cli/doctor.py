@@ -33,6 +33,7 @@ from api.data_directory import (
 )
 from apphub_jobs.version import VERSION
 from catalog.handler_settings import handler_settings
+from cli.backup import LAST_BACKUP
 from cli.database import database_url
 from cli.options import DatabaseOptions, command, read
 from cli.process.announcement import services
@@ -242,6 +243,20 @@ def _reasons_against(url: str) -> list[str]:
         return [f"it does not answer ({error})"]
 
 
+def last_backup(directory: Path) -> Check:
+    """Report the last backup that was made with this data directory."""
+    name = "backup"
+    try:
+        last = json.loads((directory / LAST_BACKUP).read_bytes())
+        message = f"{last['directory']}, position {last['position']}, {last['taken_at']}"
+    except FileNotFoundError:
+        remedy = "to make one: apphub-jobs backup DIR; docs/backup.md"
+        return Check(name, "warning", "none was made from this data directory", remedy)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Check(name, "warning", f"{LAST_BACKUP} cannot be read: {error}")
+    return Check(name, "ok", message)
+
+
 doctor_app = typer.Typer()
 
 MARKS = {"ok": ("ok", "green"), "warning": ("note", "yellow"), "wrong": ("WRONG", "red")}
@@ -282,6 +297,7 @@ def _checks(
     if url is None:
         yield server_account(options.postgres_account)
     yield service_is_ready(directory)
+    yield last_backup(directory)
     yield git()
     settings = read(lambda: handler_settings(os.environ, directory))
     yield builder(settings)

@@ -52,6 +52,8 @@ COMMANDS = {
     "verify": "cli.projections:operators_app",
     "projections": "cli.projections:operators_app",
     "migrate": "cli.projections:operators_app",
+    "backup": "cli.backup:backup_app",
+    "restore": "cli.restore:restore_app",
     "sql": "cli.sql:sql_app",
     "whoami": "cli.whoami:whoami_app",
     "test-service": "cli.start.test_service:test_service_app",

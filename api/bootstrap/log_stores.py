@@ -1,11 +1,12 @@
 """The store of run logs: the data directory, or an object store that API and workers share.
 
 First the store itself (`run_logs`, `log_keeper`), then its check, then its identity, by which a
-process that has no log of a run can say that its worker writes to another store.
+process that has no log of a run can say that its worker writes to another store; last the names of
+all logs, for backups.
 """
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -94,3 +95,21 @@ def _make_id(file: Path) -> None:
     with suppress(FileExistsError):
         os.link(unfinished, file)
     unfinished.unlink()
+
+
+def list_logs(url: str | None, data_dir: Path) -> dict[str, int]:
+    """Return the names of all logs in the store with their sizes, by the name.
+
+    Raises:
+        LogStoreError: the URL names no store.
+        RunLogsUnavailableError: the store does not answer.
+    """
+    if url is not None:
+        return ObjectLogs(open_store(url)).sizes()
+    return dict(sorted(_sizes_in(data_dir / DIRECTORY)))
+
+
+def _sizes_in(directory: Path) -> Iterator[tuple[str, int]]:
+    for path in directory.glob("*/*/*"):
+        with suppress(FileNotFoundError):  # Removed meanwhile.
+            yield str(path.relative_to(directory)), path.stat().st_size

@@ -120,6 +120,18 @@ class ObjectLogs:
                 obstore.put(self._store, probe, b"", use_multipart=False)
                 obstore.delete(self._store, probe)
 
+    def sizes(self) -> dict[str, int]:
+        """Return the size of every object by its name, in the order of names.
+
+        Raises:
+            RunLogsUnavailableError: the store does not answer.
+        """
+        found: list[tuple[str, int]] = []
+        with _errors_translated():
+            for entries in obstore.list(self._store):
+                found += [(entry["path"], entry["size"]) for entry in entries]
+        return dict(sorted(found))
+
     async def executions(self, run_id: str, attempt: int) -> Sequence[ExecutionLog]:
         """Return the logs of an attempt's executions, in order, as far as the store has them."""
         for listing in range(MAX_LISTINGS):

@@ -1,0 +1,443 @@
+"""`apphub-jobs restore`: bring a backup into an empty database, or try whether that would succeed.
+
+First the command, then the steps of a restore, then what only a drill does.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.bootstrap.log_stores import DIRECTORY, list_logs
+from api.bootstrap.settings import SUBJECT_KEY_NAME
+from api.data_directory import directory_of
+from cli import composition  # noqa: F401 - logs hold events of the catalog, too
+from cli.backup import KEYS_FILE, KeysFile, LogsStore
+from cli.database import database as opened_database
+from cli.log_access import Roots, archive_directory
+from cli.options import DatabaseOptions, KeyedLogOptions, command, failure
+from cli.process.announcement import services
+from cli.reports import View, describe_seals, finish, open_view
+from cli.seal import TrustOptions
+from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
+from domain.json_values import JsonObject
+from eventlog.archive.reading import check_archives
+from eventlog.backup.backup_set import ARCHIVES, RUN_LOGS, BackupError, BackupSet
+from eventlog.backup.load import Loaded, load
+from eventlog.backup.restarts import Restarts, read_restarts
+from eventlog.backup.subject_keys import SubjectKeys, read_subject_keys
+from eventlog.database.connection import Database, operator_session
+from eventlog.keys import LogFiles, MasterKeyFile, SealKeyError, read_keys
+from eventlog.rebuild.histories import check_histories
+from eventlog.rebuild.rebuild import rebuild
+from eventlog.seal.seal import SealError, read_kept
+from eventlog.seal.verify import verify_seals
+from migrations import runner
+from projections.histories.rules import Finding
+from projections.rows import read_value
+from projections.tables import TABLES
+from worker.logs.object_store import LogStoreError
+from worker.logs.run_logs import RunLogsUnavailableError
+
+restore_app = typer.Typer()
+
+MOST_SHOWN = 10
+"""Runs and schedules that a list for people names; `--json` has all."""
+
+_RESTORE = """\
+Bring a backup into an empty data directory or database, and say what would start again; start \
+the service afterwards.
+
+With --drill, try it in a temporary database beside the running service, check everything, and \
+leave nothing behind; exit with 1 if a restore would not succeed."""
+
+
+@dataclass(frozen=True)
+class RestoreOptions:
+    """How a set is restored."""
+
+    to_position: Annotated[
+        int | None, typer.Option(min=1, help="Leave out all events after this position of the log.")
+    ] = None
+    drill: Annotated[
+        bool, typer.Option("--drill", help="Only try it; --data-dir says where the keys are.")
+    ] = False
+    keys: KeysFile = None
+    without_keys: Annotated[
+        bool,
+        typer.Option(
+            "--without-keys", help="Restore without the keys of personal data, which is lost then."
+        ),
+    ] = False
+    logs_store: LogsStore = None
+
+
+@command(restore_app, "restore", _RESTORE, reads_database=True)
+def restore_command(  # noqa: PLR0913 - one for each option
+    *,
+    directory: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", exists=True, file_okay=False, help="A backup's directory."),
+    ],
+    log: KeyedLogOptions,
+    options: RestoreOptions,
+    trust: TrustOptions,
+    root: Roots = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON Lines: each fact.")] = False,
+) -> None:
+    """Restore a backup, or try to."""
+    with open_view(json=json) as view:
+        try:
+            source = BackupSet(directory.resolve())
+            keys = _subject_keys(source, log, options)
+            _check_files(source, options.to_position, view)
+            restore = _Restore(source, keys, log, options, view)
+            if options.drill:
+                _drill(restore, trust, root or ())
+            else:
+                restore.into_target()
+        except (
+            BackupError,
+            LogStoreError,
+            LogUnavailableError,
+            OSError,
+            RunLogsUnavailableError,
+            SealError,
+            SealKeyError,
+            SubjectKeysUnavailableError,
+        ) as error:
+            raise failure(error) from None
+
+
+def _check_files(source: BackupSet, to_position: int | None, view: View) -> None:
+    manifest = source.manifest
+    if manifest.schema > runner.HEAD:
+        raise BackupError(
+            f"the backup has schema {manifest.schema}, and this version knows {runner.HEAD}:"
+            f" restore it with version {manifest.version} or newer"
+        )
+    if to_position is not None and to_position > manifest.position:
+        raise BackupError(
+            f"--to-position {to_position}: the backup ends at position {manifest.position}"
+        )
+    files = 0
+    for files, _ in enumerate(source.check(), 1):
+        view.progress("files: checking", files, max(files, len(manifest.files)))
+    view.fact(
+        {"kind": "set", "directory": str(source.directory), **manifest.present()},
+        f"{source.directory}: {files} files as they were written; log {manifest.log_id} up to"
+        f" position {manifest.position}, {manifest.taken_at}",
+    )
+
+
+def _subject_keys(
+    source: BackupSet, log: KeyedLogOptions, options: RestoreOptions
+) -> SubjectKeys | None:
+    """Return the keys of personal data; None if the set needs none, or is restored without."""
+    if not source.manifest.subjects or options.without_keys:
+        return None
+    path = options.keys or source.directory.parent / KEYS_FILE
+    if not path.exists():
+        raise BackupError(
+            f"there are personal data of {source.manifest.subjects} persons in the log, and no file"
+            f" of their keys at {path}: name it by --keys; or lose these data (--without-keys)"
+        )
+    keys = read_subject_keys(path)
+    if keys.log_id != source.manifest.log_id:
+        raise BackupError(f"{path} has keys of another log, {keys.log_id}: name the file by --keys")
+    keys.check_master(_master_keys(log))
+    return keys
+
+
+def _master_keys(log: KeyedLogOptions) -> MasterKeyFile:
+    return MasterKeyFile(log.subject_key or directory_of(log.data_dir) / SUBJECT_KEY_NAME)
+
+
+class _Restore:
+    """The steps of a restore.
+
+    Attributes:
+        source: the set.
+        view: takes what is to be printed.
+    """
+
+    def __init__(
+        self,
+        source: BackupSet,
+        keys: SubjectKeys | None,
+        log: KeyedLogOptions,
+        options: RestoreOptions,
+        view: View,
+    ) -> None:
+        self.source = source
+        self.view = view
+        self.log = log
+        self._keys = keys
+        self._options = options
+
+    def into_target(self) -> None:
+        """Restore into the data directory or database that the operator named."""
+        data_dir = directory_of(self.log.data_dir)
+        for address in services(data_dir):
+            raise BackupError(f"{address} serves {data_dir}: stop it, or name another directory")
+        with opened_database(self.log, upgrade=False) as (directory, url):
+            _refuse_if_used(url)
+            archive = archive_directory(directory, self.log.archive)
+            database = Database(url, LogFiles(archive, _master_keys(self.log)))
+            loaded = self._load(url, database)
+            self._copy_archives(loaded.archives, archive)
+            is_equal = self._rebuild(database)
+            self._restore_run_logs(directory)
+            self.print_restarts(database)
+        self._print_end(directory)
+        if not is_equal:
+            raise typer.Exit(1)
+
+    def try_in(self, url: str) -> tuple[Database, bool]:
+        """Restore into a temporary database; return it, and whether all is as it was."""
+        files = LogFiles(self.source.directory / ARCHIVES, _master_keys(self.log))
+        database = Database(url, files)
+        self._load(url, database)
+        return database, self._rebuild(database)
+
+    def _load(self, url: str, database: Database) -> Loaded:
+        runner.upgrade(url, self.source.manifest.schema)
+        loaded = finish(self._load_log(database))
+        runner.upgrade(url)
+        text = f"log: {loaded.events} events up to position {loaded.position}"
+        if loaded.left_out:
+            text += f"; {loaded.left_out} later events left out"
+        self.view.fact({"kind": "log", **asdict(loaded)}, text)
+        self._print_erased()
+        return loaded
+
+    async def _load_log(self, database: Database) -> Loaded:
+        position = self._options.to_position
+        async with operator_session(database) as session:
+            loaded = await load(session, self.source, self._keys, position, self.view.progress)
+            await session.execute("ANALYZE")
+            return loaded
+
+    def _print_erased(self) -> None:
+        if not self.source.manifest.subjects:
+            return
+        if self._keys is None:
+            text = "personal data: lost, for it was restored without their keys"
+            self.view.fact({"kind": "subjects", "erased": None, "keys_of": None}, text)
+            return
+        erased = len(set(self.source.key_ids()) - set(self._keys.ids))
+        text = (
+            f"personal data: the keys are of {self._keys.read_at}; {erased} persons had been erased"
+            " between the backup and then, and stay so."
+            " Erase again who was erased later: apphub-jobs subjects erase"
+        )
+        fact: JsonObject = {"kind": "subjects", "erased": erased, "keys_of": self._keys.read_at}
+        self.view.fact(fact, text)
+
+    def _copy_archives(self, names: Sequence[str], target: Path) -> None:
+        """Copy archive files; the same file may be there, for none is ever changed."""
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in names:
+            shutil.copyfile(self.source.directory / ARCHIVES / name, target / name)
+
+    def _rebuild(self, database: Database) -> bool:
+        """Compute the other tables from the log; return whether they are what they were."""
+        rows = 0
+        wrong: list[str] = []
+        for table in TABLES:
+            rebuilt = finish(rebuild(database, table, self.view.difference, self.view.progress))
+            checked = rebuilt.checked
+            rows += checked.rows
+            if not checked.is_equal:
+                wrong.append(table.name)
+                self.view.checked(checked)
+            before = self.source.manifest.rows.get(table.name, checked.rows)
+            if self._options.to_position is None and checked.is_equal and checked.rows != before:
+                wrong.append(table.name)
+                text = f"{table.name}: {checked.rows} rows, and {before} when it was backed up"
+                fact: JsonObject = {"kind": "rows", "table": table.name, "before": before}
+                self.view.fact(fact, f"{text}: it was not equal to the log then")
+        text = f"tables: {rows} rows of {len(TABLES)} tables"
+        text += f"; NOT EQUAL to the log: {', '.join(wrong)}" if wrong else ": equal to the log"
+        self.view.fact({"kind": "tables", "rows": rows, "wrong": [*wrong]}, text)
+        return not wrong
+
+    def _restore_run_logs(self, data_dir: Path) -> None:
+        if self.source.manifest.run_logs == "copy":
+            prefix = f"{RUN_LOGS}/"
+            for log in self.source.run_logs():
+                target = data_dir / DIRECTORY / log.name.removeprefix(prefix)
+                target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                shutil.copyfile(self.source.directory / log.name, target)
+        self.print_run_logs(data_dir)
+
+    def print_run_logs(self, data_dir: Path) -> None:
+        """Say how many of the listed logs of runs are in the store."""
+        if self.source.manifest.run_logs is None:
+            return
+        sizes = list_logs(self._options.logs_store, data_dir)
+        prefix = f"{RUN_LOGS}/"
+        listed = [log.name.removeprefix(prefix) for log in self.source.run_logs()]
+        missing = [name for name in listed if name not in sizes]
+        fact: JsonObject = {"kind": "run logs", "listed": len(listed), "missing": [*missing]}
+        text = f"run logs: {len(listed)} in the backup's list, {len(missing)} missing in the store"
+        self.view.fact(fact, text)
+
+    def print_restarts(self, database: Database) -> None:
+        """Say what would start."""
+        restarts = finish(_restarts(database))
+        self.view.fact(restarts.present(), _describe(restarts))
+
+    def _print_end(self, data_dir: Path) -> None:
+        key = data_dir / "seal.key"
+        text = "restored; now start the service"
+        if self.source.manifest.seal is not None and not key.exists():
+            text = f"restored; put your copy of the seal's key to {key}, then start the service"
+        self.view.fact({"kind": "restored"}, text)
+
+
+def _refuse_if_used(url: str) -> None:
+    """Refuse a database that has a schema.
+
+    Raises:
+        BackupError: it has one.
+    """
+    schema = runner.current(url)
+    if schema is not None:
+        raise BackupError(
+            f"the database is not empty: it has schema {schema}. Name another --data-dir or"
+            " --database-url; what a restore left that did not end may be removed with it"
+        )
+
+
+async def _restarts(database: Database) -> Restarts:
+    async with await database.connect() as connection:
+        return await read_restarts(connection)
+
+
+def _describe(restarts: Restarts) -> str:
+    counts = {"again": 0, "lost": 0, "due": 0, "later": 0, "paused": 0}
+    for run in restarts.runs:
+        counts[run["state"]] += 1
+    missed = sum(schedule["is_due"] for schedule in restarts.schedules)
+    amounts = {
+        "runs were running and run AGAIN, whatever they had done": counts["again"],
+        "runs were running and fail as lost, for they have no attempt left": counts["lost"],
+        "runs are due": counts["due"],
+        "runs are due later": counts["later"],
+        "runs wait for jobs that are paused": counts["paused"],
+        "schedules have missed ticks": missed,
+        "schedules tick later": len(restarts.schedules) - missed,
+        "bulk operations continue": restarts.bulk_operations,
+    }
+    lines = [f"  {amount} {what}" for what, amount in amounts.items() if amount]
+    if not lines:
+        return "nothing starts by itself"
+    lines.insert(0, "as soon as API and workers start:")
+    shown = [run for run in restarts.runs if run["state"] in {"again", "lost", "due"}]
+    lines += [f"    {run['state']:<5} {run['id']} {run['job']}" for run in shown[:MOST_SHOWN]]
+    lines += [
+        f"    tick  {tick['id']} {tick['job']} {tick['next_at']}"
+        for tick in restarts.schedules[:MOST_SHOWN]
+    ]
+    left_out = len(shown[MOST_SHOWN:]) + len(restarts.schedules[MOST_SHOWN:])
+    if left_out:
+        lines.append(f"    and {left_out} more (--json)")
+    return "\n".join(lines)
+
+
+# A drill: the same restore in a temporary database, and then every check there is.
+
+
+def _drill(restore: _Restore, trust: TrustOptions, roots: Sequence[Path]) -> None:
+    problems: list[str] = []
+    with _temporary_database(restore.log) as url:
+        database, is_equal = restore.try_in(url)
+        if not is_equal:
+            problems.append("tables")
+        if not finish(_archives_are_sound(database, restore.view)):
+            problems.append("archives")
+        if not _histories_are_clean(database, restore.view):
+            problems.append("histories")
+        if not _seals_hold(database, restore, trust, roots):
+            problems.append("seals")
+        restore.print_run_logs(directory_of(restore.log.data_dir))
+        restore.print_restarts(database)
+    text = "drill: this backup can be restored; nothing was left behind"
+    if problems:
+        text = f"drill: FAILED: {', '.join(problems)}"
+    restore.view.fact({"kind": "drill", "problems": [*problems]}, text)
+    if problems:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _temporary_database(log: KeyedLogOptions) -> Iterator[str]:
+    with tempfile.TemporaryDirectory(prefix="apphub-drill-") as name:
+        directory = Path(name).resolve()
+        options = DatabaseOptions(data_dir=directory, postgres_account=log.postgres_account)
+        try:
+            with opened_database(options, upgrade=False) as (_, url):
+                yield url
+        finally:
+            # Where root's server cannot reach the temporary directory, this is a link.
+            home = directory / "postgres"
+            if home.is_symlink():
+                shutil.rmtree(home.resolve())
+
+
+async def _archives_are_sound(database: Database, view: View) -> bool:
+    is_sound = True
+    async for archive in check_archives(database):
+        view.archive(archive)
+        is_sound &= archive.problem is None
+    return is_sound
+
+
+def _histories_are_clean(database: Database, view: View) -> bool:
+    def report(finding: Finding) -> None:
+        view.fact(
+            {"kind": "history", **finding.present()},
+            f"position {finding.position}: {finding.rule}: expected {finding.expected}",
+        )
+
+    checked = finish(check_histories(database, (), report, view.progress))
+    outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
+    view.fact(
+        {**vars(checked), "kind": "histories"},
+        f"histories: {checked.events} events of {checked.runs} runs: {outcome}",
+    )
+    return checked.findings == 0
+
+
+def _seals_hold(
+    database: Database, restore: _Restore, trust: TrustOptions, roots: Sequence[Path]
+) -> bool:
+    """Compare the restored log with its seals, and with kept heads that are not newer than it."""
+    if restore.source.manifest.seal is None:
+        restore.view.fact({"kind": "seal", "sealed": False}, "seals: the log was not sealed")
+        return True
+    data_dir = directory_of(restore.log.data_dir)
+    seal_keys = read_keys(trust.public_key or trust.seal_key or data_dir / "seal.key")
+    last = finish(_last_seal(database))
+    kept = [
+        head
+        for file in (data_dir / "seal.head", *roots)
+        if file.exists()
+        for head in read_kept(file, seal_keys)
+        if head.signed.head.number <= last
+    ]
+    report = finish(verify_seals(database, seal_keys, kept))
+    restore.view.fact({**report.present(), "kind": "seal"}, describe_seals(report))
+    return report.clean
+
+
+async def _last_seal(database: Database) -> int:
+    async with await database.connect() as connection:
+        query = "SELECT coalesce(max(number), 0) AS number FROM log_seals"
+        return await read_value(connection, int, query)

@@ -1,0 +1,166 @@
+"""Writes the log into a set, in one snapshot, while the service goes on.
+
+Which tables are copied stands here (`LOG_TABLES`); what follows from the log is computed again when
+the set is restored, and what processes know of each other (`NOT_KEPT`) would mean nothing then.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import orjson
+from psycopg.sql import SQL, Identifier
+from typing_extensions import ReadOnly, TypedDict
+
+from eventlog import encoding
+from eventlog.archive.files import file_problem
+from eventlog.backup.backup_set import (
+    ARCHIVES,
+    SEAL_HEAD,
+    BackupError,
+    CopiedTable,
+    LastSeal,
+    SetWriter,
+)
+from eventlog.database import sql
+from eventlog.database.connection import Progress
+from eventlog.seal.seal import FORMAT, last_seal
+from projections.rows import Connection, read_rows, read_texts, read_value
+from projections.table import Table
+
+LOG_TABLES = {
+    "log_identity": "id",
+    sql.EVENTS_TABLE: "notification_id",
+    "log_archives": "number",
+    "archived_blocks": "archive",
+    "archived_runs": "archive",
+    "log_seals": "position",
+}
+"""The log's tables, each with the column that stands first in its file and orders it."""
+
+KEY_TABLES = ("subject_keys", "subject_master")
+"""These are in no set; see `subject_keys.py`."""
+
+NOT_KEPT = (
+    "alembic_version",
+    "projection_versions",
+    "repository_count_changes",
+    "repository_counts",
+    "retention_marks",
+    "run_checkpoints",
+    "run_statistics",
+    "run_statistics_progress",
+    "schedule_watch",
+    "workers",
+)
+"""Tables of what is counted again, and of processes that are gone when a set is restored."""
+
+BEGIN = f"""
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SET LOCAL idle_in_transaction_session_timeout = 0;
+    {encoding.UTF8}
+"""
+"""A disk that is slow to write must not end the snapshot."""
+
+_COLUMNS = """
+    SELECT attname::text FROM pg_attribute
+    WHERE attrelid = to_regclass(%(table)s) AND attnum > 0 AND NOT attisdropped
+    ORDER BY attname <> %(first)s, attnum
+"""
+
+_ESTIMATE = """
+    SELECT greatest(reltuples, 0)::bigint AS rows FROM pg_class WHERE oid = to_regclass(%(table)s)
+"""
+
+DRAWN = f"""
+    SELECT coalesce(pg_sequence_last_value(
+        pg_get_serial_sequence('{sql.EVENTS_TABLE}', 'notification_id')::regclass
+    ), 0) AS drawn
+"""
+
+BYTES_AT_ONCE = 262_144
+
+
+class _NamedFile(TypedDict):
+    file: ReadOnly[str]
+    bytes: ReadOnly[int]
+    sha256: ReadOnly[str]
+
+
+async def dump_tables(
+    session: Connection, writer: SetWriter, progress: Progress
+) -> list[CopiedTable]:
+    """Copy the log's tables as the session's snapshot sees them."""
+    return [
+        await _dump_table(session, table, first, writer, progress)
+        for table, first in LOG_TABLES.items()
+    ]
+
+
+async def _dump_table(
+    session: Connection, table: str, first: str, writer: SetWriter, progress: Progress
+) -> CopiedTable:
+    columns = await read_texts(session, _COLUMNS, {"table": table, "first": first})
+    total = await read_value(session, int, _ESTIMATE, {"table": table})
+    copying = SQL("COPY (SELECT {} FROM {} ORDER BY {}) TO STDOUT").format(
+        SQL(", ").join(map(Identifier, columns)), Identifier(table), Identifier(first)
+    )
+    rows = 0
+    lines = bytearray()
+    copied = CopiedTable(table, columns, rows)
+    with writer.compressed(copied.file) as file:
+        async with session.cursor().copy(copying) as copy:
+            async for line in copy:  # One row, for the server sends each by itself.
+                rows += 1
+                lines += line
+                if len(lines) >= BYTES_AT_ONCE:
+                    await asyncio.to_thread(file.write, bytes(lines))
+                    lines.clear()
+                    progress(f"{table}: copying", rows, max(rows, total))
+        file.write(bytes(lines))
+    return CopiedTable(table, columns, rows)
+
+
+async def dump_archives(
+    session: Connection, directory: Path | None, writer: SetWriter, progress: Progress
+) -> int:
+    """Copy the archive files that the snapshot names; they never change. Return their number.
+
+    Raises:
+        BackupError: a file is missing or damaged.
+    """
+    rows = await read_rows(
+        session, _NamedFile, "SELECT file, bytes, sha256 FROM log_archives ORDER BY number"
+    )
+    for number, row in enumerate(rows):
+        progress("archive: copying", number, len(rows))
+        if directory is None or not (directory / row["file"]).exists():
+            problem = file_problem(directory, row["file"], row["bytes"], row["sha256"])
+            raise BackupError(problem)
+        source = directory / row["file"]
+        copied = await asyncio.to_thread(writer.copy, source, f"{ARCHIVES}/{row['file']}")
+        if (copied.size_bytes, copied.sha256) != (row["bytes"], row["sha256"]):
+            raise BackupError(file_problem(directory, row["file"], row["bytes"], row["sha256"]))
+        writer.files.append(copied)
+    return len(rows)
+
+
+async def count_rows(session: Connection, tables: Sequence[Table]) -> dict[str, int]:
+    """Return the number of rows of tables that follow from the log."""
+    counts: dict[str, int] = {}
+    for table in tables:
+        query = f"SELECT count(*) AS rows FROM {table.name}"
+        counts[table.name] = await read_value(session, int, query)
+    return counts
+
+
+async def dump_seal(session: Connection, writer: SetWriter) -> LastSeal | None:
+    """Write the head of the last seal into a file of its own, and return what is said of it."""
+    row = await last_seal(session)
+    if row is None:
+        return None
+    # Whoever restores checks it, by a key that they trust.
+    head = orjson.loads(row.head)
+    document = {"format": FORMAT, "head": head, "signature": row.signature.hex()}
+    writer.write(SEAL_HEAD, orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE))
+    return LastSeal(row.number, row.position, head["key"])

@@ -1,0 +1,211 @@
+"""Reads a set into an empty database, whole or up to a position; all of it is one transaction.
+
+The database has the schema that the set was written with; whoever calls this upgrades it and
+rebuilds its tables afterwards.
+"""
+
+import gzip
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from uuid import UUID
+
+import orjson
+from psycopg.sql import SQL, Identifier
+
+from eventlog.archive.files import Document
+from eventlog.backup.backup_set import ARCHIVES, BackupError, BackupSet, CopiedTable
+from eventlog.backup.dump import LOG_TABLES
+from eventlog.backup.subject_keys import SubjectKeys
+from eventlog.database import sql
+from eventlog.database.connection import Progress
+from projections.rows import Connection, read_ids, read_value
+
+EVENTS_AT_ONCE = 20_000
+"""Events in a statement: the log's triggers keep the new rows of one in memory."""
+
+_EVENT_COLUMNS = (
+    "notification_id, originator_id, originator_version, topic, state, recorded_at, actor,"
+    " correlation_id, causation_id"
+)
+
+_SET_POSITION = f"""
+    SELECT setval(
+        pg_get_serial_sequence('{sql.EVENTS_TABLE}', 'notification_id'), %(drawn)s
+    ) AS position
+"""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What came into the database.
+
+    Attributes:
+        position: of the last event.
+        events: in the log, with those in archive files.
+        left_out: number of events after the position that was named.
+        archives: names of the archive files that the log needs.
+    """
+
+    position: int
+    events: int
+    left_out: int
+    archives: list[str]
+
+
+async def load(
+    connection: Connection,
+    source: BackupSet,
+    keys: SubjectKeys | None,
+    to_position: int | None,
+    progress: Progress,
+) -> Loaded:
+    """Load a set's log, up to a position if one is named.
+
+    Raises:
+        BackupError: the set does not hold what its manifest says.
+    """
+    async with connection.transaction():
+        await connection.execute("SET LOCAL lock_timeout = 0")
+        # A start before all tables are rebuilt says that they are not complete.
+        await connection.execute("DELETE FROM projection_versions; DELETE FROM log_identity")
+        loader = _Loader(connection, source, to_position, progress)
+        loaded = await loader.load()
+        if keys is not None:
+            await keys.insert(connection)
+        # Positions that were drawn are never drawn again, also if their events are left out:
+        # clients that have seen those miss none of the new ones.
+        drawn = max(source.manifest.drawn, loaded.position)
+        if drawn:
+            await connection.execute(_SET_POSITION, {"drawn": drawn})
+    return loaded
+
+
+class _Loader:
+    def __init__(
+        self, connection: Connection, source: BackupSet, to_position: int | None, progress: Progress
+    ) -> None:
+        self._connection = connection
+        self._source = source
+        self._to_position = to_position
+        self._progress = progress
+        self._tables = {table.name: table for table in source.manifest.tables}
+
+    async def load(self) -> Loaded:
+        """Load table by table.
+
+        The index of archives comes after all events: its triggers refuse positions below it.
+        """
+        await self._copy("log_identity")
+        in_order = self._is_up_to_position if self._to_position is not None else None
+        await self._copy(sql.EVENTS_TABLE, in_order)
+        archives = self._archives()
+        kept = await self._load_archives(archives)
+        await self._copy("log_seals", in_order)
+        position = await read_value(self._connection, int, sql.HEAD)
+        count = f"SELECT count(*) AS events FROM {sql.EVENTS_TABLE}"
+        events = await read_value(self._connection, int, count) + _events_in(kept)
+        in_set = self._source.manifest.events + _events_in(archives)
+        return Loaded(position, events, in_set - events, [row["file"] for row in kept])
+
+    def _archives(self) -> list[dict[str, str]]:
+        table = self._tables["log_archives"]
+        return [_fields(table, line) for line in self._source.lines(table.file)]
+
+    async def _load_archives(self, rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+        """Load the index of the archives that the log records; put back the events of the others.
+
+        Where a position is named, later archives had not been made then.
+        """
+        recorded = await self._recorded(UUID(row["id"]) for row in rows)
+        kept = [row for row in rows if UUID(row["id"]) in recorded]
+        for row in rows:
+            if row not in kept:
+                await self._put_back(self._source.directory / ARCHIVES / row["file"])
+        numbers = {row["number"].encode() for row in kept}
+        for name in ("log_archives", "archived_blocks", "archived_runs"):
+            await self._copy(name, lambda line: line.split(b"\t", 1)[0] in numbers)
+        return kept
+
+    async def _recorded(self, archives: Iterable[UUID]) -> set[UUID]:
+        """Return those of the archives that an event of the log records."""
+        query = f"""
+            SELECT originator_id FROM {sql.EVENTS_TABLE}
+            WHERE originator_id = ANY(%(ids)s::uuid[]) AND originator_version = 1
+        """
+        return set(await read_ids(self._connection, query, {"ids": list(archives)}))
+
+    async def _put_back(self, file: Path) -> None:
+        """Insert the events of an archive file up to the position."""
+        documents = self._documents(file)
+        copying = f"COPY {sql.EVENTS_TABLE} ({_EVENT_COLUMNS}) FROM STDIN"
+        while part := list(islice(documents, EVENTS_AT_ONCE)):
+            async with self._connection.cursor().copy(copying.encode()) as copy:
+                for document in part:
+                    await copy.write_row(_columns(document))
+            self._progress("archive: putting events back", len(part), len(part))
+
+    def _documents(self, file: Path) -> Iterator[Document]:
+        with gzip.open(file, "rb") as lines:
+            next(lines)  # About the archive.
+            for line in lines:
+                document = orjson.loads(line)
+                if self._to_position is None or document["position"] <= self._to_position:
+                    yield document
+
+    def _is_up_to_position(self, line: bytes) -> bool:
+        position = int(line.split(b"\t", 1)[0])
+        return self._to_position is None or position <= self._to_position
+
+    async def _copy(self, name: str, keep: Callable[[bytes], bool] | None = None) -> int:
+        """Copy a table's file into the table; return the number of rows.
+
+        Raises:
+            BackupError: the file does not hold what the manifest says.
+        """
+        table = self._tables.get(name)
+        if table is None or table.columns[0] != LOG_TABLES[name]:
+            raise BackupError(f"the set has no table {name} as this version knows it")
+        copying = SQL("COPY {} ({}) FROM STDIN").format(
+            Identifier(name), SQL(", ").join(map(Identifier, table.columns))
+        )
+        lines: Iterator[bytes] = self._source.lines(table.file)
+        if keep is not None:
+            lines = filter(keep, lines)
+        rows = 0
+        for first in lines:
+            part = [first, *islice(lines, EVENTS_AT_ONCE - 1)]
+            async with self._connection.cursor().copy(copying) as copy:
+                await copy.write(b"".join(part))
+            rows += len(part)
+            self._progress(f"{name}: loading", rows, table.rows)
+        if keep is None and rows != table.rows:
+            raise BackupError(
+                f"the set has {rows} rows of {name}, and its manifest says {table.rows}"
+            )
+        return rows
+
+
+def _events_in(archives: Iterable[dict[str, str]]) -> int:
+    return sum(int(row["events"]) for row in archives)
+
+
+def _fields(table: CopiedTable, line: bytes) -> dict[str, str]:
+    """Return a row of a table whose values need no unescaping."""
+    values = line.decode().rstrip("\n").split("\t")
+    return dict(zip(table.columns, values, strict=True))
+
+
+def _columns(document: Document) -> tuple[object, ...]:
+    return (
+        document["position"],
+        document["aggregateId"],
+        document["version"],
+        document["topic"],
+        document["state"].encode(),
+        document["recordedAt"],
+        document["actor"],
+        document["correlationId"],
+        document["causationId"],
+    )

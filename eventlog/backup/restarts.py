@@ -1,0 +1,77 @@
+"""What would start again if a service began to work on this database now."""
+
+from dataclasses import dataclass
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.json_values import JsonObject
+from projections.job_runs import IS_RUNNING, IS_UNFINISHED
+from projections.rows import Connection, read_rows, read_value
+
+_RUNS = f"""
+    SELECT run.id, job.slug AS job, run.attempt,
+        CASE WHEN run.{IS_RUNNING} AND run.attempt < run.max_attempts THEN 'again'
+            WHEN run.{IS_RUNNING} THEN 'lost'
+            WHEN job.paused IS NOT NULL THEN 'paused'
+            WHEN run.scheduled_at <= clock_timestamp() THEN 'due'
+            ELSE 'later' END AS state,
+        run.scheduled_at AS starts_at
+    FROM job_runs AS run JOIN job_definitions AS job ON job.id = run.job_definition_id
+    WHERE run.{IS_UNFINISHED}
+    ORDER BY run.created_position
+"""
+
+_SCHEDULES = """
+    SELECT id, job, next_at, next_at <= clock_timestamp() AS is_due FROM schedules
+    WHERE deleted_at IS NULL AND paused IS NULL AND next_at IS NOT NULL
+    ORDER BY next_at, id
+"""
+
+_BULK = """
+    SELECT count(*) AS operations FROM bulk_operations WHERE status = 'running'
+"""
+
+
+class Restart(TypedDict):
+    """A run that has not ended.
+
+    Its state is `again` or `lost` if it was running: its worker is gone, so it has its next
+    attempt, or fails if that was the last. Else it is `due`, `later`, or `paused` with its job.
+    """
+
+    id: ReadOnly[str]
+    job: ReadOnly[str]
+    attempt: ReadOnly[int]
+    state: ReadOnly[str]
+    starts_at: ReadOnly[str]
+
+
+class Tick(TypedDict):
+    """A schedule's next tick, or the first one that was missed."""
+
+    id: ReadOnly[str]
+    job: ReadOnly[str]
+    next_at: ReadOnly[str]
+    is_due: ReadOnly[bool]
+
+
+@dataclass(frozen=True)
+class Restarts:
+    """What would start."""
+
+    runs: list[Restart]
+    schedules: list[Tick]
+    bulk_operations: int
+
+    def present(self) -> JsonObject:
+        """Return it as JSON."""
+        return {"kind": "restarts", **vars(self)}
+
+
+async def read_restarts(connection: Connection) -> Restarts:
+    """Return what would start."""
+    return Restarts(
+        runs=await read_rows(connection, Restart, _RUNS),
+        schedules=await read_rows(connection, Tick, _SCHEDULES),
+        bulk_operations=await read_value(connection, int, _BULK),
+    )
