@@ -11,6 +11,7 @@ import yaml
 from typer.main import get_command
 
 from cli.main import complete
+from cli.start.options import STOP_GRACE_S
 from tests import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -172,6 +173,32 @@ def test_pods_run_as_restricted_as_the_namespace_demands_and_mount_their_volumes
             mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
             assert mounts.keys() == volumes
             assert {"/data", "/tmp"} <= set(mounts.values())
+
+
+def test_whoever_stops_a_worker_gives_it_half_a_minute_more_than_its_runs() -> None:
+    [ray] = [found for found in DOCUMENTS if found["kind"] == "RayCluster"]
+    pod = ray["spec"]["workerGroupSpecs"][-1]["template"]["spec"]
+    periods = {
+        "worker.yaml": (
+            _grace_s(TEMPLATES["apphub-jobs-worker"]["spec"]["containers"][0]["args"]),
+            TEMPLATES["apphub-jobs-worker"]["spec"]["terminationGracePeriodSeconds"],
+        ),
+        "kuberay.yaml": (
+            _grace_s(pod["containers"][-1]["command"]),
+            pod["terminationGracePeriodSeconds"],
+        ),
+        "compose.yaml": (
+            _grace_s(COMPOSE["services"]["worker"]["command"]),
+            float(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s")),
+        ),
+    }
+    for name, (grace_s, period_s) in periods.items():
+        assert period_s >= grace_s + 30, name
+
+
+def _grace_s(arguments: list[str]) -> float:
+    option = "--stop-grace-s"
+    return float(arguments[arguments.index(option) + 1]) if option in arguments else STOP_GRACE_S
 
 
 def test_the_kustomization_names_files_and_images_that_there_are() -> None:
