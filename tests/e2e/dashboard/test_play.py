@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests import ROOT
 from tests.support.processes import Process, without_settings
 
 LAST = "Ctrl-C ends it"
@@ -92,6 +93,39 @@ def test_its_first_page_has_something_of_everything(play: Play, browser: Browser
         expect(page.locator(".screen")).not_to_contain_text(title)
     finally:
         page.close()
+
+
+def _questions() -> list[str]:
+    """Return the commands of the README's and the page's questions."""
+    found: list[str] = []
+    for name in ("README.md", "docs/questions.md"):
+        text = (ROOT / name).read_text()
+        found += re.findall(r"^\| [A-Z][^|]*\? \| `(apphub-jobs .*?)` \|", text, re.MULTILINE)
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(540)
+def test_the_questions_of_the_documentation_are_answered(play: Play) -> None:
+    [data_dir] = play.temporary.glob("*/data")
+    commands = _questions()
+    assert len(commands) == 13
+    # The log is not an hour old, and the last run is younger than the moment that is named.
+    [(run, position)] = re.findall(r"explain (\S+) --as-of (\d+)", "\n".join(play.under("4.")))
+    script = "\n".join(commands).replace("last --as-of 1h", f"{run} --as-of {position}")
+    script = script.replace("--as-of 1h", f"--as-of {position}")
+    path = f"export PATH={ROOT / 'bin'}:$PATH APPHUB_DATA_DIR={data_dir}"
+    answers = play.typed(f"set -ex\n{path}\n{script}\necho all of them")
+    for part in (
+        "job_run.requested",
+        ": as promised",
+        "the log is what was sealed",
+        "6 runs at position",
+        "with maxConcurrentRuns 3",
+        "skipped",
+        "all of them",
+    ):
+        assert part in answers, answers
 
 
 @pytest.mark.slow
