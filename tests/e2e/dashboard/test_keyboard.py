@@ -67,6 +67,8 @@ def test_a_run_is_launched_and_canceled_by_keys_alone(screen: Screen, world: Wor
     pages = page.get_by_label("Delay in ms")
     _tab_to(page, page.get_by_label("Until Canceled"))
     page.keyboard.press("Space")
+    _tab_to(page, page.locator("form.launch summary"))
+    page.keyboard.press("Enter")
     _tab_to(page, pages)
     page.keyboard.type("-1")
     page.keyboard.press("Enter")

@@ -90,6 +90,7 @@ function Facts({ run }) {
 		run.timeoutMs && [words.timeout, duration(run.timeoutMs)],
 		run.priority !== 0 && [words.priority, run.priority],
 		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} />`],
+		run.context?.rerunOf && [texts.jobs.rerunOf, html`<${RunLink} id=${run.context.rerunOf} />`],
 		run.idempotencyKey && [words.key, html`<code>${run.idempotencyKey}</code>`],
 	].filter(Boolean);
 	return html`<dl class="facts card">
@@ -134,7 +135,7 @@ function Rerun({ run, onClose }) {
 	const job = useAnswer((signal) => get(`/jobs/${run.slug}`, [["limit", 1]], signal), []);
 	return html`<${Dialog} title=${texts.run.rerun} onClose=${onClose} className="wide">
 		<${Answered} asked=${job}>
-			${({ data }) => html`<${LaunchForm} job=${data.job} parameters=${run.parameters} onLaunched=${onClose} />`}
+			${({ data }) => html`<${LaunchForm} job=${data.job} origin=${run} onLaunched=${onClose} />`}
 		<//>
 	<//>`;
 }

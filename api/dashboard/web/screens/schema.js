@@ -1,60 +1,184 @@
-// The common part of JSON Schema, read for a form: what a field is, and what is wrong with a value is said by the API. Pure.
+// JSON Schema, read for a form: which field each value gets. What is wrong with a value, the API says. Pure.
+//
+// A form must lose nothing: whatever has no field of its own is edited as JSON, also a value that does not fit its
+// field, and names that the schema does not list.
 
 const SIMPLE = ["string", "integer", "number", "boolean"];
 
+/** Schemas may contain themselves; what lies deeper is edited as JSON. */
+const MOST_DEEP = 6;
+
+/** Texts that may be longer get a field that grows. */
+const SHORT = 100;
+
 /**
- * @returns {Field[] | null} null where a form would leave something out: then only JSON is offered
- * @typedef {{name: string, title: string, hint: string, kind: string, isRequired: boolean, choices?: unknown[], format?: string,
- *   fields?: Field[], item?: Field}} Field
+ * @typedef {object} Field
+ * @property {string} name
+ * @property {string} title
+ * @property {string} hint what the schema says of it, and its limits
+ * @property {string} kind `string`, `integer`, `number`, `boolean`, `choice`, `object`, `array`, `union` or `json`
+ * @property {boolean} isRequired
+ * @property {boolean} isNullable
+ * @property {unknown} [initial] its default
+ * @property {string} [format] of a string
+ * @property {boolean} [isSecret]
+ * @property {boolean} [isLong] whether a text may have several lines
+ * @property {unknown[]} [choices]
+ * @property {Field[]} [fields] of an object
+ * @property {Field} [item] of an array
+ * @property {Field[]} [options] of a union
  */
-export function fieldsOf(schema, root = schema) {
-	const whole = resolved(schema, root);
-	if (!whole || whole.oneOf || whole.allOf || whole.patternProperties) return null;
-	const properties = Object.entries(whole.properties ?? {});
-	const fields = properties.map(([name, property]) =>
-		fieldOf(name, property, (whole.required ?? []).includes(name), root),
-	);
-	if (fields.includes(null)) return null;
-	return fields.sort((one, other) => other.isRequired - one.isRequired); // The log keeps no order of names.
+
+/** @returns {Field} of the parameters as a whole: an object, a union, or JSON */
+export function formOf(schema) {
+	const field = fieldOf("", schema ?? {}, true, schema ?? {}, 0);
+	if (field.kind === "json" && isOpen(schema ?? {})) return { ...field, kind: "object", fields: [] };
+	return field;
 }
 
-function fieldOf(name, given, isRequired, root) {
-	const schema = withoutNull(resolved(given, root), root);
-	if (!schema) return null;
-	const { title = name, description = "", type, format } = schema;
-	const common = { name, title, hint: description, isRequired, format };
+/** Whether it says nothing of what is inside an object. */
+const isOpen = (schema) => Object.keys(schema).every((key) => ["type", "title", "description", "$schema", "$defs"].includes(key));
+
+function fieldOf(name, given, isRequired, root, depth) {
+	const { schema, isNullable } = withoutNull(resolved(given, root), root);
+	const field = { name, title: name, hint: "", kind: "json", isRequired, isNullable };
+	if (!schema || depth > MOST_DEEP) return field;
+	const { title = name, format, type } = schema;
+	const common = {
+		...field,
+		title,
+		hint: [schema.description, ...limitsOf(schema)].filter(Boolean).join(" · "),
+		...("default" in schema && { initial: schema.default }),
+		isSecret: schema.writeOnly === true || format === "password",
+	};
 	const choices = schema.enum ?? ("const" in schema ? [schema.const] : undefined);
 	if (choices) return { ...common, kind: "choice", choices };
+	const alternatives = schema.oneOf ?? schema.anyOf;
+	if (alternatives && !schema.properties) return unionOf(common, alternatives, root, depth);
+	if (alternatives || schema.allOf || schema.patternProperties || schema.prefixItems) return common;
+	if (type === "string") return { ...common, kind: type, format, isLong: !format && !((schema.maxLength ?? Infinity) <= SHORT) };
 	if (SIMPLE.includes(type)) return { ...common, kind: type };
-	if (type === "object" && schema.properties) {
-		const fields = fieldsOf(schema, root);
-		return fields && { ...common, kind: "object", fields };
+	if (schema.properties) {
+		const required = schema.required ?? [];
+		const fields = Object.entries(schema.properties).map(([inner, property]) =>
+			fieldOf(inner, property, required.includes(inner), root, depth + 1),
+		);
+		// The log keeps no order of names.
+		return { ...common, kind: "object", fields: fields.sort((one, other) => other.isRequired - one.isRequired) };
 	}
-	if (type === "array" && schema.items) {
-		const item = fieldOf("", schema.items, true, root);
-		return item && { ...common, kind: "array", item: { ...item, title: "" } };
-	}
-	return { ...common, kind: "json" };
+	if (type === "array" && schema.items)
+		return { ...common, kind: "array", item: { ...fieldOf("", schema.items, true, root, depth + 1), title: "" } };
+	return common;
+}
+
+function unionOf(common, alternatives, root, depth) {
+	const options = alternatives.map((one, index) => {
+		const option = fieldOf(common.name, one, true, root, depth + 1);
+		const constants = (option.fields ?? []).filter(({ kind, choices }) => kind === "choice" && choices.length === 1);
+		const title = option.title !== common.name && option.title ? option.title : constants[0]?.choices[0] ?? nameOf(option);
+		return { ...option, title: String(title || index + 1) };
+	});
+	return { ...common, kind: "union", options };
+}
+
+const nameOf = ({ kind, choices }) => (kind === "choice" ? choices.map(String).join(", ") : kind);
+
+function limitsOf(schema) {
+	const between = (from, to, unit) =>
+		from !== undefined && to !== undefined
+			? `${from} to ${to}${unit}`
+			: from !== undefined ? `at least ${from}${unit}` : to !== undefined ? `at most ${to}${unit}` : "";
+	const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, multipleOf, pattern } = schema;
+	return [
+		between(minimum, maximum, ""),
+		exclusiveMinimum !== undefined && `more than ${exclusiveMinimum}`,
+		exclusiveMaximum !== undefined && `less than ${exclusiveMaximum}`,
+		multipleOf !== undefined && `a multiple of ${multipleOf}`,
+		between(schema.minLength, schema.maxLength, " characters"),
+		between(schema.minItems, schema.maxItems, " entries"),
+		pattern !== undefined && `as ${pattern}`,
+	].filter(Boolean);
 }
 
 /** Follow a reference within the schema; null where it leads nowhere. */
-function resolved(schema, root) {
+function resolved(schema, root, hops = 0) {
 	if (typeof schema !== "object" || schema === null) return {};
 	if (!schema.$ref) return schema;
-	const path = schema.$ref.startsWith("#/") ? schema.$ref.slice(2).split("/") : null;
-	const found = path?.reduce((place, part) => place?.[part.replaceAll("~1", "/").replaceAll("~0", "~")], root);
-	return found ? { ...found, ...schema, $ref: undefined } : null;
+	const path = schema.$ref === "#" ? [] : schema.$ref.startsWith("#/") ? schema.$ref.slice(2).split("/") : null;
+	const target = path?.reduce((node, part) => node?.[part.replaceAll("~1", "/").replaceAll("~0", "~")], root);
+	if (!target || hops > MOST_DEEP) return null;
+	return { ...resolved(target, root, hops + 1), ...schema, $ref: undefined };
 }
 
-/** `anyOf [something, null]` is something that may be left out. */
+/** `anyOf [something, null]` is something that may be null. */
 function withoutNull(schema, root) {
-	if (!schema) return null;
-	const kinds = Array.isArray(schema.type) ? schema.type.map((type) => ({ type })) : schema.anyOf;
-	if (!kinds) return schema;
+	if (!schema) return { schema: null, isNullable: false };
+	const key = schema.anyOf ? "anyOf" : "oneOf";
+	const kinds = Array.isArray(schema.type) ? schema.type.map((type) => ({ type })) : schema[key];
+	if (!kinds) return { schema, isNullable: false };
 	const others = kinds.filter(({ type }) => type !== "null");
-	if (others.length !== 1) return { ...schema, type: undefined };
-	const { anyOf: _, type: __, ...rest } = schema;
-	return { ...rest, ...resolved(others[0], root) };
+	const isNullable = others.length < kinds.length;
+	const { [key]: _, type: __, ...rest } = schema;
+	if (others.length === 1) return { schema: { ...resolved(others[0], root), ...rest }, isNullable };
+	return { schema: { ...rest, anyOf: others }, isNullable };
+}
+
+/** @returns {boolean} whether a field can show a value without changing it */
+export function fits(field, value) {
+	if (value === undefined) return true;
+	if (value === null) return field.isNullable || field.kind === "json";
+	switch (field.kind) {
+		case "string": return typeof value === "string";
+		case "integer": return Number.isSafeInteger(value);
+		case "number": return typeof value === "number";
+		case "boolean": return typeof value === "boolean";
+		case "choice": return field.choices.some((choice) => isSame(choice, value));
+		case "array": return Array.isArray(value);
+		case "union": return field.options.some((option) => matches(option, value));
+		case "object": return typeof value === "object" && !Array.isArray(value);
+		default: return true;
+	}
+}
+
+const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+
+/** @returns {boolean} whether a value is meant by this option of a union */
+export function matches(option, value) {
+	if (value === undefined || !fits(option, value)) return false;
+	if (option.kind !== "object" || value === null) return true;
+	return option.fields.every((field) =>
+		value[field.name] === undefined ? !field.isRequired : fits(field, value[field.name]));
+}
+
+/** Names that an object has and the schema does not list. */
+export const unlisted = (field, value) =>
+	Object.keys(value ?? {}).filter((name) => !field.fields.some((one) => one.name === name));
+
+/** The value that a field begins with: its default, or as little as its kind allows. */
+export function emptyOf(field) {
+	if (field.initial !== undefined) return field.initial;
+	switch (field.kind) {
+		case "choice": return field.choices[0];
+		case "string": return "";
+		case "integer":
+		case "number": return 0;
+		case "boolean": return false;
+		case "array": return [];
+		case "object": return initialOf(field);
+		case "union": return emptyOf(field.options[0]);
+		default: return null;
+	}
+}
+
+/** @param {Field} field of an object @returns {object} its defaults, and constants that must be there */
+export function initialOf(field) {
+	const entries = (field.fields ?? []).map((one) => {
+		if (one.initial !== undefined) return [one.name, one.initial];
+		if (one.isRequired && one.kind === "choice" && one.choices.length === 1) return [one.name, one.choices[0]];
+		if (one.isRequired && one.kind === "object") return [one.name, initialOf(one)];
+		return [one.name, undefined];
+	});
+	return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
 /** @returns {boolean} whether it holds a number that browsers may have rounded when they read it */
@@ -71,12 +195,6 @@ export function objectOf(text) {
 	} catch {
 		return null;
 	}
-}
-
-/** The value that a new item of an array begins with. */
-export function emptyOf(field) {
-	if (field.kind === "choice") return field.choices[0];
-	return { string: "", integer: 0, number: 0, boolean: false, object: {}, array: [] }[field.kind] ?? null;
 }
 
 /** Return the object with another value of a name; undefined takes it away. */

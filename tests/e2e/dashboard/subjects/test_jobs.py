@@ -94,6 +94,7 @@ def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
     written.fill(json.dumps({**given, "version": "5"}))
     form.get_by_label("As JSON").uncheck()
     expect(form.get_by_label("Version")).to_have_value("5")
+    form.get_by_text("Options").click()
     form.get_by_label("Delay in ms").fill("86400000")
     launch.click()
     expect(page.locator("h1 .status")).to_have_text("pending")
@@ -183,3 +184,94 @@ def test_what_is_typed_stays_when_another_version_of_the_job_arrives(
     version = page.locator(".screen-head p")
     expect(version).to_contain_text(f"version {job['version'] + 1}")
     expect(page.get_by_label("Repository")).to_have_value("half-written")
+
+
+EVERY_KIND: JsonObject = {
+    "type": "object",
+    "$defs": {
+        "Mail": {
+            "title": "Mail",
+            "type": "object",
+            "properties": {"kind": {"const": "mail"}, "to": {"type": "string", "format": "email"}},
+            "required": ["kind", "to"],
+        },
+        "Chat": {
+            "title": "Chat",
+            "type": "object",
+            "properties": {"kind": {"const": "chat"}, "channel": {"type": "string"}},
+            "required": ["kind", "channel"],
+        },
+    },
+    "properties": {
+        "text": {"type": "string"},
+        "short": {"type": "string", "maxLength": 20},
+        "password": {"type": "string", "writeOnly": True},
+        "day": {"type": "string", "format": "date"},
+        "moment": {"type": "string", "format": "date-time"},
+        "count": {"type": "integer", "minimum": 1, "maximum": 9},
+        "share": {"type": "number"},
+        "is_dry": {"type": "boolean", "default": True},
+        "level": {"enum": ["low", "high", 3, None]},
+        "either": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        "maybe": {"anyOf": [{"type": "integer"}, {"type": "null"}], "default": None},
+        "notify": {"oneOf": [{"$ref": "#/$defs/Mail"}, {"$ref": "#/$defs/Chat"}]},
+        "notified": {"type": "array", "items": {"$ref": "#/$defs/Chat"}},
+        "names": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "pair": {"type": "array", "prefixItems": [{"type": "string"}, {"type": "integer"}]},
+        "anything": {},
+    },
+}
+
+GIVEN: JsonObject = {
+    "text": "two\nlines\t\u202e",
+    "short": "also\ntwo",
+    "password": "s3cret",
+    "day": "2026-12-24",
+    "moment": "2026-12-24T18:00:00.123456+01:00",
+    "count": 3,
+    "share": 0.25,
+    "is_dry": False,
+    "level": None,
+    "either": 7,
+    "maybe": None,
+    "notify": {"kind": "chat", "channel": "news"},
+    "notified": [{"kind": "chat", "channel": "#1"}],
+    "names": {"a": 1},
+    "pair": ["x", 2],
+    "anything": {"deep": [None, True]},
+    "not in the schema": [1, 2],
+}
+
+
+def test_a_run_is_launched_again_as_it_was(screen: Screen, world: World) -> None:
+    """Every kind of value goes from JSON to its field and back, and options are kept."""
+    page = screen.page
+    job = {
+        "slug": "every-kind",
+        "name": "Every kind",
+        "type": "manual",
+        "entryPoint": "nobody.does_this",
+        "parametersSchema": EVERY_KIND,
+    }
+    launch = {"timeoutMs": 77_000, "priority": 5, "maxAttempts": 4, "context": {"team": "red"}}
+    with world.client as client:
+        client.post("/jobs", json=job).raise_for_status()
+        first = client.post("/jobs/every-kind/run", json={"parameters": GIVEN, **launch})
+        run_id = first.raise_for_status().json()["data"]["id"]
+        screen.open(f"?view=run&id={run_id}")
+        page.get_by_role("button", name="Edit and rerun").click()
+        form = page.locator("form.launch")
+        expect(form.get_by_label("password")).to_have_attribute("type", "password")
+        expect(form.get_by_text("1 to 9")).to_be_visible()
+        form.get_by_label("channel").first.fill("changed")
+        form.get_by_role("button", name="Launch").click()
+        expect(page.locator("h1 .id")).not_to_have_text(run_id)
+        new = page.locator("h1 .id").inner_text()
+        run = client.get(f"/job-runs/{new}").json()["data"]["run"]
+        for pending in (run_id, new):
+            client.post(f"/job-runs/{pending}/cancel").raise_for_status()
+    assert run["parameters"] == {**GIVEN, "notify": {"kind": "chat", "channel": "changed"}}
+    kept = {name: run[name] for name in ("timeoutMs", "priority", "maxAttempts")}
+    assert kept == {name: launch[name] for name in kept}
+    assert run["context"] == {"team": "red", "rerunOf": run_id}
+    expect(page.locator(".facts")).to_contain_text("Rerun of")

@@ -3,14 +3,14 @@ import { test } from "node:test";
 
 import { durationsOf, percentile, pointsOf } from "../../../../../api/dashboard/web/state/statistics.js";
 import { limitsOf } from "../../../../../api/dashboard/web/screens/definition.js";
-import { emptyOf, fieldsOf, isRounded, issuesAt, objectOf, withValue } from "../../../../../api/dashboard/web/screens/schema.js";
+import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, unlisted, withValue } from "../../../../../api/dashboard/web/screens/schema.js";
 import { changesBetween, historyOf, revisable } from "../../../../../api/dashboard/web/screens/definition.js";
 import { bucketsOf } from "../../../../../api/dashboard/web/state/statistics.js";
 import { inWords } from "../../../../../api/dashboard/web/screens/schedule_words.js";
 
 const object = (properties, more = {}) => ({ type: "object", properties, ...more });
 
-const kinds = (schema) => fieldsOf(schema)?.map(({ name, kind }) => `${name}:${kind}`) ?? null;
+const kinds = (schema) => formOf(schema).fields?.map(({ name, kind }) => `${name}:${kind}`) ?? formOf(schema).kind;
 
 for (const [told, schema, expected] of [
   ["nothing", {}, []],
@@ -19,17 +19,34 @@ for (const [told, schema, expected] of [
   ["objects and lists", object({ a: object({ b: { type: "number" } }), c: { type: "array", items: { type: "string" } } }), ["a:object", "c:array"]],
   ["what may be null", object({ a: { anyOf: [{ type: "integer" }, { type: "null" }] }, b: { type: ["string", "null"] } }), ["a:integer", "b:string"]],
   ["references", { ...object({ a: { $ref: "#/$defs/A" } }), $defs: { A: { enum: [1] } } }, ["a:choice"]],
-  ["what has no field of its own", object({ a: {}, b: { anyOf: [{ type: "string" }, { type: "integer" }] } }), ["a:json", "b:json"]],
-  ["alternatives of the whole", { oneOf: [object({}), object({})] }, null],
-  ["a reference that leads nowhere", object({ a: { $ref: "#/$defs/None" } }), null],
-  ["a reference to elsewhere", object({ a: { $ref: "https://example.org/a" } }), null],
+  ["what has no field of its own", object({ a: {}, b: { type: "object", additionalProperties: {} } }), ["a:json", "b:json"]],
+  ["alternatives", object({ a: { anyOf: [{ type: "string" }, { type: "integer" }] }, b: { type: ["string", "integer"] } }), ["a:union", "b:union"]],
+  ["alternatives of the whole", { oneOf: [object({}), object({})] }, "union"],
+  ["a schema that contains itself", { ...object({ a: { $ref: "#" } }) }, ["a:object"]],
+  ["a reference that leads nowhere", object({ a: { $ref: "#/$defs/None" } }), ["a:json"]],
+  ["a reference to elsewhere", object({ a: { $ref: "https://example.org/a" } }), ["a:json"]],
 ]) {
   test(`a form for ${told}`, () => assert.deepEqual(kinds(schema), expected));
 }
 
 test("fields know what they are called, hinted, required", () => {
-  const [field] = fieldsOf(object({ a: { type: "string", title: "An A", description: "what for", format: "date" } }, { required: ["a"] }));
-  assert.deepEqual([field.title, field.hint, field.isRequired, field.format], ["An A", "what for", true, "date"]);
+  const a = { type: "string", title: "An A", description: "what for", format: "date", maxLength: 9 };
+  const [field] = formOf(object({ a }, { required: ["a"] })).fields;
+  assert.deepEqual([field.title, field.hint, field.isRequired, field.format], ["An A", "what for · at most 9 characters", true, "date"]);
+});
+
+test("a form begins with defaults, and with constants that must be there", () => {
+  const inner = object({ kind: { const: "x" }, free: { type: "string" } }, { required: ["kind", "free"] });
+  const form = formOf(object({ a: { type: "integer", default: 3 }, b: inner, c: { type: "string" } }, { required: ["b"] }));
+  assert.deepEqual(initialOf(form), { a: 3, b: { kind: "x" } });
+});
+
+test("a value that its field cannot show as it is fits none", () => {
+  const [number, text, nullable] = formOf(object({ a: { type: "integer" }, b: { type: "string" }, c: { type: ["string", "null"] } })).fields;
+  assert.deepEqual([fits(number, 1), fits(number, "1"), fits(number, 2 ** 60), fits(text, null), fits(nullable, null)], [true, false, false, false, true]);
+  const [one, other] = formOf({ oneOf: [object({ k: { const: 1 } }, { required: ["k"] }), object({ k: { const: 2 } }, { required: ["k"] })] }).options;
+  assert.deepEqual([matches(one, { k: 2 }), matches(other, { k: 2 })], [false, true]);
+  assert.deepEqual(unlisted(one, { k: 1, more: 2 }), ["more"]);
 });
 
 test("a value that is taken away is not there", () => {
