@@ -136,19 +136,21 @@ SealKey = Annotated[
 ]
 
 
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
+        help="Your PostgreSQL, 15 or newer; without it a private one starts in the data directory.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class DatabaseOptions:
     """Where the database is."""
 
     data_dir: DataDir = None
-    database_url: Annotated[
-        str | None,
-        typer.Option(
-            envvar=["APPHUB_DATABASE_URL", "DATABASE_URL"],
-            help="Your PostgreSQL, 15 or newer;"
-            " without it a private one starts in the data directory.",
-        ),
-    ] = None
+    database_url: DatabaseUrl = None
     postgres_account: Annotated[
         str | None,
         typer.Option(

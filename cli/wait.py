@@ -71,12 +71,21 @@ class WaitingOptions:
     @property
     def seconds(self) -> float | None:
         """How many seconds to wait; None without a limit."""
-        if self.wait_for is None:
-            return None
-        try:
-            return milliseconds(self.wait_for) / 1_000
-        except ValueError as error:
-            raise typer.BadParameter(f"--wait-for: {error}") from None
+        return seconds_of(self.wait_for)
+
+
+def seconds_of(wait_for: str | None) -> float | None:
+    """Return the seconds of an option `--wait-for`; None without it.
+
+    Raises:
+        typer.BadParameter: it is no duration.
+    """
+    if wait_for is None:
+        return None
+    try:
+        return milliseconds(wait_for) / 1_000
+    except ValueError as error:
+        raise typer.BadParameter(f"--wait-for: {error}") from None
 
 
 class Waiting:

@@ -1,17 +1,35 @@
-"""`apphub-jobs workers`: list workers, and drain them."""
+"""`apphub-jobs workers`: list workers, and drain them.
 
+Commands call the API, as others do. `drain --here` goes to the database instead: a worker's host or
+container has its address, but no token of the API.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from time import monotonic, sleep
+from typing import Annotated, Protocol
 
 import typer
 from rich.text import Text
 
+from api.data_directory import directory_of
 from apphub_jobs.client import WorkerDocument
-from cli.options import command
+from cli.database import database
+from cli.options import DatabaseOptions, DatabaseUrl, command, failure
 from cli.runs import ago
 from cli.service import ServiceOptions, connected
 from cli.terminal import AsJson, console, print_json, print_table
+from cli.wait import GAVE_UP, INTERRUPTED, seconds_of
+from domain.errors import ConflictError, NotFoundError
 from domain.workers import told
+from eventlog import workers as listing
+from eventlog.database.connection import Database
+from projections.rows import Connection
 
 workers_app = typer.Typer(help="List workers, and drain them.", no_args_is_help=True)
 
@@ -35,16 +53,151 @@ def list_workers(*, as_json: AsJson = False, to: ServiceOptions) -> None:
     print_table(columns, [_row(worker, now) for worker in workers])
 
 
+PAGE = 100
+
+POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class FleetOptions(ServiceOptions):
+    """Where the service is, or the database."""
+
+    database_url: DatabaseUrl = None
+
+
 @command(workers_app)
 def drain(
-    *, worker_ids: Annotated[list[str], typer.Argument(help="Ids of workers.")], to: ServiceOptions
+    *,
+    worker_ids: Annotated[list[str] | None, typer.Argument(help="Ids of workers.")] = None,
+    here: Annotated[
+        bool,
+        typer.Option(
+            "--here",
+            help="All workers of this host, by their database; neither an API nor a token"
+            " is needed.",
+        ),
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until nothing runs there any more.")
+    ] = False,
+    wait_for: Annotated[
+        str | None,
+        typer.Option(help="Give up waiting after so long, such as 30s or 5m; exit with 124."),
+    ] = None,
+    to: FleetOptions,
 ) -> None:
     """Let workers claim no more runs, and exit once their runs have ended."""
-    with connected(to) as client:
-        for worker_id in worker_ids:
-            worker = client.drain(worker_id)
-            runs = worker.busy + worker.shared_busy
-            typer.echo(f"{worker.id} is {worker.state}: {runs} runs are left", err=True)
+    if here == bool(worker_ids):
+        raise typer.BadParameter("name the workers by their ids, or all of this host by --here")
+    within_s = seconds_of(wait_for)
+    with _fleet_of(to, here=here) as fleet:
+        drained = _drain_host(fleet) if here else [fleet.drain(one) for one in worker_ids or ()]
+        for worker in drained:
+            left = _runs_are_left(_running(worker))
+            typer.echo(f"{worker.id} is {worker.state}: {left}", err=True)
+        if wait or wait_for is not None:
+            try:
+                _wait_for_ends(fleet, [worker.id for worker in drained], within_s)
+            except KeyboardInterrupt:
+                raise typer.Exit(INTERRUPTED) from None
+
+
+class _Fleet(Protocol):
+    """The workers, as the API knows them or the database."""
+
+    def workers(self) -> Iterable[WorkerDocument]:
+        """Return the workers that are alive, and those that were lost."""
+
+    def drain(self, worker_id: str) -> WorkerDocument:
+        """Drain a worker."""
+
+
+@contextmanager
+def _fleet_of(to: FleetOptions, *, here: bool) -> Iterator[_Fleet]:
+    if not here:
+        with connected(to) as client:
+            yield client
+        return
+    if to.database_url is None and not os.path.lexists(directory_of(to.data_dir) / "postgres"):
+        raise failure("--here needs the workers' database: name it with --database-url")
+    # A worker may be older than the schema, in a rolling upgrade.
+    options = DatabaseOptions(to.data_dir, to.database_url)
+    with database(options, upgrade=False) as (_, url), asyncio.Runner() as runner:
+        connection = runner.run(Database(url).connect())
+        try:
+            yield _Registry(runner, connection)
+        finally:
+            runner.run(connection.close())
+
+
+class _Registry:
+    """The workers as their database knows them."""
+
+    def __init__(self, runner: asyncio.Runner, connection: Connection) -> None:
+        self._runner = runner
+        self._connection = connection
+
+    def workers(self) -> Iterator[WorkerDocument]:
+        """Yield the workers that are alive, and those that were lost."""
+        after = ""
+        while True:
+            rows = self._runner.run(listing.page_of_workers(self._connection, after, PAGE))
+            yield from (WorkerDocument(listing.present(row)) for row in rows)
+            if len(rows) < PAGE:
+                return
+            after = rows[-1]["id"]
+
+    def drain(self, worker_id: str) -> WorkerDocument:
+        """Drain a worker."""
+        row = self._runner.run(listing.drain(self._connection, worker_id))
+        return WorkerDocument(listing.present(row))
+
+
+def _drain_host(fleet: _Fleet) -> list[WorkerDocument]:
+    """Drain the workers of this host, and return them."""
+    host = socket.gethostname()
+    drained: list[WorkerDocument] = []
+    for worker in fleet.workers():
+        if worker.host == host and worker.state != "lost":
+            # It may have ended since it was read.
+            with suppress(NotFoundError, ConflictError):
+                drained.append(fleet.drain(worker.id))
+    if not drained:
+        typer.echo(f"no worker of the host {host} is alive", err=True)
+    return drained
+
+
+def _wait_for_ends(fleet: _Fleet, worker_ids: Collection[str], within_s: float | None) -> None:
+    """Wait until these workers run nothing.
+
+    Raises:
+        typer.Exit: 124 where the time is over before; 1 where one of them was lost.
+    """
+    give_up_at = None if within_s is None else monotonic() + within_s
+    reported: int | None = None
+    while True:
+        workers = [worker for worker in fleet.workers() if worker.id in worker_ids]
+        lost = [worker.id for worker in workers if worker.state == "lost"]
+        left = sum(_running(worker) for worker in workers if worker.state != "lost")
+        if not left:
+            break
+        if left != reported:
+            typer.echo(f"waiting: {_runs_are_left(left)}", err=True)
+            reported = left
+        if give_up_at is not None and monotonic() > give_up_at:
+            typer.echo("gave up waiting; the workers end once their runs have", err=True)
+            raise typer.Exit(GAVE_UP)
+        sleep(POLL_S)
+    if lost:
+        raise failure(f"lost meanwhile: {', '.join(lost)}; their runs start again elsewhere")
+
+
+def _running(worker: WorkerDocument) -> int:
+    return worker.busy + worker.shared_busy
+
+
+def _runs_are_left(number: int) -> str:
+    return "1 run is left" if number == 1 else f"{number} runs are left"
 
 
 def _row(worker: WorkerDocument, now: datetime) -> list[str | Text]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from tests.e2e.support import launch, register, topics, wait_for_words
-from tests.support.processes import Process, eventually, started, wait_for_run
+from tests.support.processes import Process, eventually, run_to_end, started, wait_for_run
 
 PATIENCE_S = 90.0
 
@@ -81,3 +81,27 @@ def test_what_outlasts_the_grace_runs_elsewhere_at_no_cost_of_an_attempt(
         run = wait_for_run(client, run_id, timeout_s=PATIENCE_S)
     assert (run["status"], run["attempt"]) == ("succeeded", 1)
     assert topics(client, run_id) == ["requested", "started", "handed_back", *ONCE[1:]]
+
+
+def test_a_drain_waits_until_nothing_runs_with_the_database_alone(
+    client: httpx.Client, database_url: str, tmp_path: Path
+) -> None:
+    register(client, "count", "test.count")
+    gate = tmp_path / "gate"
+    drain = ("workers", "drain")
+    with _worker(database_url, tmp_path, grace_s=0) as worker:
+        run_id = _launch(client, "count", gate)
+        [one] = client.get("/workers").json()["data"]
+        to = ("--url", str(client.base_url), "--wait-for", "100ms")
+        gave_up = run_to_end(*drain, one["id"], *to)
+        assert gave_up.returncode == 124, gave_up.stderr
+        with started(*drain, "--here", "--wait", APPHUB_DATABASE_URL=database_url) as waiting:
+            waiting.wait_for_line("waiting: 1 run is left", errors=True)
+            assert waiting.popen.poll() is None
+            gate.touch()
+            assert waiting.popen.wait(PATIENCE_S) == 0
+        assert worker.popen.wait(PATIENCE_S) == 0
+    assert topics(client, run_id) == ONCE
+    idle = run_to_end(*drain, "--here", "--wait", APPHUB_DATABASE_URL=database_url)
+    assert (idle.returncode, idle.stdout) == (0, "")
+    assert idle.stderr.endswith(" is alive\n")
