@@ -37,7 +37,8 @@ from api.stream import asyncapi, endpoints
 from api.stream.endpoints import WebSocketMetrics
 from api.stream.hub import Hub
 from api.stream.sessions import Streams
-from api.views.status import Readiness, Scrapes
+from api.views.metrics import Positions, Scrapes
+from api.views.status import Readiness
 from apphub_jobs.version import VERSION
 from domain.run_followers import RunFollower
 from eventlog.database.connection import Patience
@@ -160,8 +161,13 @@ def _readiness(service: Service, hub: Hub) -> Readiness:
 def _scrapes(service: Service, hub: Hub) -> Scrapes:
     counts = RunCounts(service.files)
     service.continuity.on_doubt(counts.forget)
-    quarantine = service.jobs.quarantine
-    return Scrapes(service.pool, service.metrics, counts, quarantine, lambda: hub.head)
+    positions = Positions(
+        stream=lambda: hub.head,
+        grouper=lambda: service.grouper.searched_until,
+        archiver=lambda: service.retainer.waiting,
+        seals=service.settings.sealing is not None,
+    )
+    return Scrapes(service.pool, service.metrics, counts, service.jobs.quarantine, positions)
 
 
 @asynccontextmanager

@@ -613,26 +613,26 @@ _OFFERED = f"""
 """
 
 
-_QUEUE_OF_JOB = "(concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id"
+QUEUE_OF_JOB = "(concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id"
 """The order of `job_runs_waiting`, which no other index has: so only the first few pending runs of
 a job are read."""
 
 _WAITING_JOBS = f"""
     WITH RECURSIVE waiting AS (
         (SELECT job_definition_id AS id, 1 AS number FROM job_runs
-         WHERE {IS_PENDING} ORDER BY job_definition_id, {_QUEUE_OF_JOB} LIMIT 1)
+         WHERE {IS_PENDING} ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1)
         UNION ALL
         SELECT next.id, waiting.number + 1 FROM waiting CROSS JOIN LATERAL (
             SELECT job_definition_id AS id FROM job_runs
             WHERE {IS_PENDING} AND job_definition_id > waiting.id
-            ORDER BY job_definition_id, {_QUEUE_OF_JOB} LIMIT 1
+            ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1
         ) AS next WHERE waiting.number < {MOST_JOBS}
     )
 """
 
 _FIRST_OF_JOB = f"""
     SELECT entry_point, scheduled_at FROM job_runs
-    WHERE {IS_PENDING} AND job_definition_id = waiting.id ORDER BY {_QUEUE_OF_JOB}
+    WHERE {IS_PENDING} AND job_definition_id = waiting.id ORDER BY {QUEUE_OF_JOB}
 """
 
 

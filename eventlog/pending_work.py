@@ -13,7 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso, to_iso
-from domain.ports import Offer, Row
+from domain.ports import Offer
 from domain.quarantine import Quarantine
 from eventlog.archive.retention import SCAN_EVERY_S, Retainer
 from eventlog.claims import ANY_SHARED, NextDue, unoffered
@@ -144,22 +144,6 @@ class Work:
         if self._retainer is None:
             return SCAN_EVERY_S
         return await self._retainer.keep_up()
-
-
-async def waiting_s(connection: Connection, quarantine: Quarantine) -> float:
-    """Return the seconds for which the longest due run has waited; 0 where none is due."""
-    row = await claims.next_due(connection, quarantine.ids)
-    until_s = _seconds_until(row["next_at"], row)
-    if until_s is None or until_s >= 0:
-        return 0.0
-    return -until_s
-
-
-def _seconds_until(moment: object, row: Row) -> float | None:
-    if moment is None:
-        return None
-    remaining = from_iso(str(moment)) - from_iso(str(row["now"]))
-    return remaining.total_seconds()
 
 
 _LIVING = "SELECT count(*) AS workers FROM workers WHERE dead_at IS NULL"

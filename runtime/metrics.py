@@ -1,12 +1,19 @@
 """The metrics of a process, for Prometheus. `docs/reference/metrics.md` explains each."""
 
+import platform
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
+from typing import Literal
 
 from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
 from runtime.tasks import TaskState
@@ -68,6 +75,17 @@ class Metrics:
         """Add the restarts of each background task."""
         self.registry.register(_Restarts(states))
 
+    def show_build(self, version: str) -> None:
+        """Add which version of the service, and of Python, this process runs."""
+        python = platform.python_version()
+        family = GaugeMetricFamily(
+            "apphub_build_info",
+            "Always 1; the version of the service, and of Python.",
+            labels=["version", "python"],
+        )
+        family.add_metric([version, python], 1)
+        self.registry.register(_Constant(family))
+
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format."""
         return generate_latest(self.registry)
@@ -110,6 +128,14 @@ class _Counted(Collector):
         yield CounterMetricFamily(self._name, self._help_text, value=self._read())
 
 
+class _Constant(Collector):
+    def __init__(self, family: Metric) -> None:
+        self._family = family
+
+    def collect(self) -> Iterable[Metric]:
+        yield self._family
+
+
 class _Restarts(Collector):
     def __init__(self, states: Callable[[], Sequence[TaskState]]) -> None:
         self._states = states
@@ -123,3 +149,42 @@ class _Restarts(Collector):
         for state in self._states():
             family.add_metric([state.name], state.deaths)
         yield family
+
+
+# Families of many samples as text: the library takes ten times as long for each.
+
+Sample = tuple[str, float]
+"""Labels, as `labels_of` writes them, and the value."""
+
+
+def labels_of(**labels: str) -> str:
+    """Return labels as they stand between braces."""
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in labels.items()])
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def exposition_of(
+    name: str,
+    kind: Literal["counter", "gauge", "histogram"],
+    help_text: str,
+    samples: Iterable[Sample],
+    lines: str = "",
+) -> bytes:
+    """Return a metric in Prometheus's text format.
+
+    Args:
+        name: the metric's.
+        kind: its type.
+        help_text: its explanation.
+        samples: its samples, each with the metric's own name.
+        lines: further samples, already written.
+    """
+    head = f"# HELP {name} {help_text}\n# TYPE {name} {kind}\n"
+    written = [
+        f"{name}{{{labels}}} {value}\n" if labels else f"{name} {value}\n"
+        for labels, value in samples
+    ]
+    return "".join([head, *written, lines]).encode()

@@ -141,6 +141,11 @@ class FailureGrouper(Follower):
         self._search = search
         self._searched_until = 0
 
+    @property
+    def searched_until(self) -> int:
+        """The position up to which this process has searched the log."""
+        return self._searched_until
+
     def forget(self) -> None:
         """Begin where the log says: it may be another one."""
         self._searched_until = 0

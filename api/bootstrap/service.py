@@ -10,6 +10,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from api.bootstrap.log_stores import log_store_id, run_logs
 from api.bootstrap.settings import Settings
+from apphub_jobs.version import VERSION
 from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.commands.executions import Executions, Sweeps
 from domain.commands.failures import Failures
@@ -81,6 +82,7 @@ class Service:
     sweeps: Sweeps
     schedules: Schedules
     failures: Failures
+    grouper: FailureGrouper
     bulk: BulkOperations
     reader: Reader
     continuity: Continuity
@@ -145,7 +147,9 @@ async def running(
         sweeps = Sweeps(jobs)
         selection = Selected(pool, files, costly)
         schedules = Schedules(jobs)
-        for follower in _followers(jobs, schedules, pool, files, continuity):
+        grouper = FailureGrouper(Failures(jobs), FailureSearch(pool, files))
+        continuity.on_doubt(grouper.forget)
+        for follower in (grouper, *_followers(jobs, schedules, pool, files, continuity)):
             follower.start(supervision)
             stack.push_async_callback(follower.stop)
         logs_at = log_store_id(settings.logs_store, settings.data_dir)
@@ -169,6 +173,7 @@ async def running(
             sweeps=sweeps,
             schedules=schedules,
             failures=Failures(jobs),
+            grouper=grouper,
             bulk=BulkOperations(jobs, selection),
             reader=Reader(pool, files, continuity),
             continuity=continuity,
@@ -203,16 +208,14 @@ def _followers(
     files: LogFiles,
     continuity: Continuity,
 ) -> Sequence[Follower]:
-    """Return the background followers of the log, not yet started."""
+    """Return the other background followers, not yet started."""
     ticks = Ticks(pool, jobs.quarantine)
     ticker = Ticker(schedules, ticks, jobs.clock, jobs.random)
     continuity.on_doubt(ticker.forget)
-    grouper = FailureGrouper(Failures(jobs), FailureSearch(pool, files))
-    continuity.on_doubt(grouper.forget)
     steps = BulkSteps(jobs, Selected(pool, files))
     bulk_worker = BulkWorker(steps, OpenOperations(pool, jobs.quarantine))
     run_counter = RunCounter(RunStatistics(pool, jobs.clock))
-    return ticker, grouper, bulk_worker, run_counter
+    return ticker, bulk_worker, run_counter
 
 
 def _register_metrics(
@@ -222,6 +225,7 @@ def _register_metrics(
     sweeps: Sweeps,
     heartbeats: Heartbeats,
 ) -> None:
+    metrics.show_build(VERSION)
     metrics.show_tasks(supervision.states)
     metrics.count("apphub_log_breaks", _BREAKS, lambda: continuity.breaks)
     metrics.count("apphub_lease_expired", _EXPIRED, lambda: sweeps.buried + heartbeats.expired)

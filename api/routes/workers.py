@@ -13,7 +13,8 @@ from api.http.dependencies import ConnectionDep, MayRead, OriginDep, cursor_meta
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Health, NotReady, Page, PartMeta, Shape, failures
-from api.views.status import Readiness, Scrapes
+from api.views.metrics import Scrapes
+from api.views.status import Readiness
 from domain.ports import Standing
 from eventlog import claims
 from eventlog import workers as listing

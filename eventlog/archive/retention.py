@@ -309,6 +309,15 @@ class Retainer:
         self._scans: dict[Group, GroupScan] = {}
         self._rests_until_s: dict[Group, float] = {}
         self._has_warned = False
+        self._waiting = (0, 0.0)
+
+    @property
+    def waiting(self) -> tuple[int, float]:
+        """The runs that the last scan found due, and for how many seconds the first has been.
+
+        A process that archives nothing looks for none.
+        """
+        return self._waiting
 
     def forget(self) -> None:
         """Begin at the marks again: the log may have been replaced."""
@@ -328,6 +337,7 @@ class Retainer:
             return SCAN_EVERY_S
         async with borrowed(self._pool) as connection:
             scan_result = await self._scan(connection)
+        self._waiting = (len(scan_result.runs), scan_result.longest_due.total_seconds())
         if scan_result.is_worth_a_file:
             has_written = await self._try_to_archive(self._settings, scan_result)
             return CONTINUE_AFTER_S if has_written else SCAN_EVERY_S

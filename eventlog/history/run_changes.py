@@ -362,6 +362,11 @@ class RunCounts:
         """Forget the counts: the log may have been replaced."""
         self._cached = _CachedCounts()
 
+    @property
+    def slugs(self) -> Mapping[str, str]:
+        """The slugs of the jobs that were counted apart, by id."""
+        return self._cached.slugs
+
     async def count(self, connection: Connection) -> Counts:
         """Count in a snapshot of its own: checkpoints may be dropped at any time.
 

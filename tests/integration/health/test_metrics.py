@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import platform
 import re
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -11,6 +13,7 @@ import pytest
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from apphub_jobs.version import VERSION
 from eventlog.history import run_changes
 from tests import ROOT
 from tests.integration.streams import stream
@@ -66,6 +69,11 @@ def value(client: httpx.Client, name: str, **labels: str) -> float:
     return float(found.value)
 
 
+def of_job(slug: str) -> dict[str, str]:
+    """Return the labels of a job."""
+    return {"job": slug, "definition": slug}
+
+
 def test_all_that_the_page_names_is_there_without_any_worker_or_run_and_nothing_else(
     client: httpx.Client,
 ) -> None:
@@ -73,9 +81,23 @@ def test_all_that_the_page_names_is_there_without_any_worker_or_run_and_nothing_
     assert told(scraped(client)) == documented("API")
     for state in ("pending", "running", "succeeded", "failed", "canceled", "expired"):
         for slug in ("repository-build", "repository-ingest"):
-            assert value(client, "apphub_runs", definition=slug, state=state) == 0
-    assert value(client, "apphub_oldest_pending_seconds") == 0
+            assert value(client, "apphub_runs", **of_job(slug), state=state) == 0
+    for slug in ("repository-build", "_others"):
+        assert value(client, "apphub_runs_created_total", **of_job(slug)) == 0
+        assert value(client, "apphub_runs_finished_total", **of_job(slug), state="failed") == 0
+        for histogram in ("apphub_run_queue_seconds", "apphub_run_duration_seconds"):
+            assert value(client, f"{histogram}_bucket", **of_job(slug), le="+Inf") == 0
+    assert value(client, "apphub_oldest_pending_seconds", **of_job("repository-build")) == 0
     assert value(client, "apphub_reader_lag_events") == 0
+    for follower in ("stream", "ticker", "archiver"):
+        assert value(client, "apphub_follower_lag_events", follower=follower) == 0
+    for follower in ("statistics", "grouper", "sealer"):
+        lag = partial(value, client, "apphub_follower_lag_seconds", follower=follower)
+        eventually(lambda lag=lag: lag() == 0, what=f"{follower} to catch up")
+    assert value(client, "apphub_worker_slots", state="busy") == 0
+    assert value(client, "apphub_schedule_delay_seconds") == 0
+    version = {"version": VERSION, "python": platform.python_version()}
+    assert value(client, "apphub_build_info", **version) == 1
     assert value(client, "apphub_ws_dropped_total", reason="too_slow") == 0
     head = client.get("/events", params={"limit": 1000}).json()["data"][-1]["position"]
     assert value(client, "apphub_log_head") == head
@@ -85,16 +107,23 @@ def test_runs_and_what_waits_are_counted(client: httpx.Client) -> None:
     job = {"slug": "one", "name": "One", "type": "batch", "entryPoint": "none"}
     client.post("/jobs", json=job).raise_for_status()
     client.post("/jobs/one/run", json={"delayMs": 3_600_000}).raise_for_status()
-    assert value(client, "apphub_oldest_pending_seconds") == 0
+    assert value(client, "apphub_oldest_pending_seconds", **of_job("one")) == 0
     launched = client.post("/jobs/one/run", json={}).raise_for_status().json()["data"]
-    eventually(lambda: value(client, "apphub_oldest_pending_seconds") > 0)
+    eventually(lambda: value(client, "apphub_oldest_pending_seconds", **of_job("one")) > 0)
     # The other one is planned for later.
     assert value(client, "apphub_runs_due", entry_point="none") == 1
     assert value(client, "apphub_runs_due", entry_point="_others") == 0
-    assert value(client, "apphub_runs", definition="one", state="pending") == 2
+    assert value(client, "apphub_runs", **of_job("one"), state="pending") == 2
     client.post(f"/job-runs/{launched['id']}/cancel").raise_for_status()
-    assert value(client, "apphub_runs", definition="one", state="pending") == 1
-    assert value(client, "apphub_runs", definition="one", state="canceled") == 1
+    assert value(client, "apphub_runs", **of_job("one"), state="pending") == 1
+    assert value(client, "apphub_runs", **of_job("one"), state="canceled") == 1
+    finished = partial(
+        value, client, "apphub_runs_finished_total", **of_job("one"), state="canceled"
+    )
+    eventually(lambda: finished() == 1)
+    assert value(client, "apphub_runs_created_total", **of_job("one")) == 2
+    # It never started.
+    assert value(client, "apphub_run_queue_seconds_count", **of_job("one")) == 0
     assert value(client, "apphub_append_seconds_count") >= 3
     assert value(client, "apphub_lock_hold_seconds_count") >= 3
     assert 0 < value(client, "apphub_lock_hold_seconds_sum") < 30

@@ -1,0 +1,254 @@
+"""What `/metrics` reads of the database: never a table from end to end, however large it is.
+
+Runs over all time come from the table `run_statistics`; what waits, from the first entries of the
+indexes of pending runs; what runs is no more than there are slots. How far behind the followers of
+the log are, they say themselves or their rows do.
+"""
+
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from typing_extensions import ReadOnly, TypedDict
+
+from eventlog.claims import QUEUE_OF_JOB
+from eventlog.database import sql
+from eventlog.history.run_changes import OTHERS
+from projections.flow.candidates import KEYED
+from projections.job_runs import IS_PENDING, IS_RUNNING
+from projections.rows import Connection, read_one, read_rows
+from projections.run_statistics import COUNTS, HISTOGRAMS, TABLE
+
+
+class JobTotals(TypedDict):
+    """What happened to the runs of a job so far, or to those of all `OTHERS` together.
+
+    Histograms map the upper bounds of their classes in milliseconds to numbers of runs.
+    """
+
+    job: ReadOnly[str]
+    created: ReadOnly[int]
+    succeeded: ReadOnly[int]
+    failed: ReadOnly[int]
+    canceled: ReadOnly[int]
+    expired: ReadOnly[int]
+    queue_ms_sum: ReadOnly[int]
+    duration_ms_sum: ReadOnly[int]
+    queue_ms: ReadOnly[Mapping[str, int]]
+    duration_ms: ReadOnly[Mapping[str, int]]
+
+
+_NAMED = """
+    named AS (
+        SELECT unnest(%(ids)s::uuid[]) AS id, unnest(%(slugs)s::text[]) AS slug
+    )
+"""
+
+
+def _added_up(histogram: str) -> str:
+    return f"""(
+        SELECT coalesce(jsonb_object_agg(key, runs), '{{}}') FROM (
+            SELECT key, sum(value::bigint)::bigint AS runs
+            FROM others CROSS JOIN LATERAL jsonb_each_text({histogram}) GROUP BY key
+        ) AS classes
+    )"""
+
+
+_TOTALS = f"""
+    WITH {_NAMED}, totals AS MATERIALIZED (
+        SELECT named.slug, of_job.* FROM (
+            SELECT * FROM {TABLE} WHERE unit = 'total'
+        ) AS of_job LEFT JOIN named ON named.id = job_definition_id
+    ), others AS (
+        SELECT * FROM totals WHERE slug IS NULL
+    )
+    SELECT slug AS job, {", ".join((*COUNTS, *HISTOGRAMS))} FROM totals WHERE slug IS NOT NULL
+    UNION ALL
+    SELECT '{OTHERS}', {", ".join([f"coalesce(sum({name}), 0)::bigint" for name in COUNTS])},
+        {", ".join(map(_added_up, HISTOGRAMS))}
+    FROM others
+"""
+
+
+async def job_totals(connection: Connection, slugs: Mapping[str, str]) -> list[JobTotals]:
+    """Return the totals of jobs that ever had runs, and of all others together.
+
+    Args:
+        connection: to the database.
+        slugs: of the jobs that are counted apart, by id.
+    """
+    return await read_rows(connection, JobTotals, _TOTALS, _named(slugs))
+
+
+def _named(slugs: Mapping[str, str]) -> dict[str, object]:
+    return {"ids": list(slugs), "slugs": list(slugs.values())}
+
+
+class OldestPending(TypedDict):
+    """For how long the run of a job that has waited longest has been due."""
+
+    job: ReadOnly[str]
+    seconds: ReadOnly[float]
+
+
+MOST_QUEUES = 1_000
+"""Queues that are looked at: one for each job, priority, and for runs with a key of their own."""
+
+
+def _first_of(condition: str) -> str:
+    """Return the query for the first entry of the next queue in the order of its index."""
+    return f"""(
+        SELECT job_definition_id AS id, {KEYED} AS keyed, priority, scheduled_at FROM job_runs
+        WHERE {IS_PENDING} AND NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[]) AND {condition}
+        ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1
+    )"""
+
+
+_SAME_JOB = "job_definition_id = queue.id"
+
+_OLDEST_PENDING = f"""
+    WITH RECURSIVE {_NAMED}, queue AS (
+        SELECT first.*, 1 AS number FROM {_first_of("true")} AS first
+        UNION ALL
+        SELECT next.*, queue.number + 1 FROM queue CROSS JOIN LATERAL (
+            {_first_of(f"{_SAME_JOB} AND {KEYED} = queue.keyed AND priority < queue.priority")}
+            UNION ALL
+            {_first_of(f"{_SAME_JOB} AND {KEYED} > queue.keyed")}
+            UNION ALL
+            {_first_of("job_definition_id > queue.id")}
+            LIMIT 1
+        ) AS next WHERE queue.number < {MOST_QUEUES}
+    )
+    SELECT coalesce(named.slug, '{OTHERS}') AS job,
+        extract(epoch FROM clock_timestamp() - min(scheduled_at))::float8 AS seconds
+    FROM queue LEFT JOIN named USING (id) WHERE scheduled_at <= clock_timestamp() GROUP BY 1
+"""
+
+
+async def oldest_pending(
+    connection: Connection, slugs: Mapping[str, str], bypassed: Sequence[UUID]
+) -> list[OldestPending]:
+    """Return the jobs that have due runs, and of all others together which has waited longest."""
+    values = {**_named(slugs), "bypassed": list(bypassed)}
+    return await read_rows(connection, OldestPending, _OLDEST_PENDING, values)
+
+
+class RunningRuns(TypedDict):
+    """How many runs of an entry point are running."""
+
+    entry_point: ReadOnly[str]
+    runs: ReadOnly[int]
+
+
+_RUNNING = f"""
+    WITH running AS (
+        SELECT entry_point, count(*) AS runs FROM job_runs WHERE {IS_RUNNING} GROUP BY entry_point
+    ), offered AS (
+        SELECT DISTINCT unnest(entry_points) AS entry_point FROM workers WHERE dead_at IS NULL
+    )
+    SELECT entry_point, coalesce(running.runs, 0) AS runs
+    FROM running FULL JOIN offered USING (entry_point) ORDER BY runs DESC, entry_point
+"""
+
+
+async def running_runs(connection: Connection) -> list[RunningRuns]:
+    """Return the number of running runs by entry point, the most first.
+
+    Entry points that living workers offer are there with 0, too.
+    """
+    return await read_rows(connection, RunningRuns, _RUNNING)
+
+
+class WorkerSlots(TypedDict):
+    """The slots of living workers, and of those that drain only the busy ones."""
+
+    busy: ReadOnly[int]
+    free: ReadOnly[int]
+
+
+_SLOTS = f"""
+    SELECT coalesce(sum(busy), 0)::bigint AS busy,
+        coalesce(sum(greatest(slots + shared_slots - busy, 0))
+            FILTER (WHERE draining_at IS NULL), 0)::bigint AS free
+    FROM workers CROSS JOIN LATERAL (
+        SELECT count(*) AS busy FROM job_runs WHERE {IS_RUNNING} AND worker_id = workers.id
+    ) AS running
+    WHERE dead_at IS NULL AND left_at IS NULL
+"""
+
+
+async def worker_slots(connection: Connection) -> WorkerSlots:
+    """Return how many slots are busy, and how many may take another run."""
+    return await read_one(connection, WorkerSlots, _SLOTS)
+
+
+class LogEnds(TypedDict):
+    """The log's last position, and how far followers are that say it in a table.
+
+    Attributes:
+        sealed: the last position under a seal; None where there is no seal.
+        counted: up to where runs are counted, 0 while all must be counted.
+    """
+
+    head: ReadOnly[int]
+    sealed: ReadOnly[int | None]
+    counted: ReadOnly[int]
+
+
+_LOG_ENDS = f"""
+    SELECT ({sql.HEAD}) AS head,
+        (SELECT position FROM log_seals ORDER BY number DESC LIMIT 1) AS sealed,
+        coalesce((SELECT position FROM run_statistics_progress), 0) AS counted
+"""
+
+
+async def log_ends(connection: Connection) -> LogEnds:
+    """Return the log's end, and how far others are."""
+    return await read_one(connection, LogEnds, _LOG_ENDS)
+
+
+class Waited(TypedDict):
+    """How long the first event after a position has waited; 0 where there is none."""
+
+    position: ReadOnly[int]
+    seconds: ReadOnly[float]
+
+
+_WAITED = f"""
+    SELECT position, coalesce((
+        SELECT extract(epoch FROM clock_timestamp() - recorded_at)::float8
+        FROM {sql.EVENTS_TABLE} WHERE notification_id > position
+        ORDER BY notification_id LIMIT 1
+    ), 0) AS seconds
+    FROM unnest(%(positions)s::bigint[]) AS position
+"""
+
+
+async def waited_after(connection: Connection, positions: Sequence[int]) -> dict[int, float]:
+    """Return by position for how many seconds the first event after it has been in the log."""
+    rows = await read_rows(connection, Waited, _WAITED, {"positions": list(positions)})
+    return {row["position"]: row["seconds"] for row in rows}
+
+
+class DueTicks(TypedDict):
+    """Schedules whose tick is due and not decided, and for how long the first has been due."""
+
+    schedules: ReadOnly[int]
+    seconds: ReadOnly[float]
+
+
+MOST_TICKS = 1_000
+
+_DUE_TICKS = f"""
+    SELECT count(*) AS schedules,
+        coalesce(extract(epoch FROM clock_timestamp() - min(next_at)), 0)::float8 AS seconds
+    FROM (
+        SELECT next_at FROM schedules WHERE next_at <= clock_timestamp()
+            AND NOT aggregate_id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])
+        ORDER BY next_at LIMIT {MOST_TICKS}
+    ) AS due
+"""
+
+
+async def due_ticks(connection: Connection, bypassed: Sequence[UUID]) -> DueTicks:
+    """Return how late ticks are that are not decided yet."""
+    return await read_one(connection, DueTicks, _DUE_TICKS, {"bypassed": list(bypassed)})
