@@ -1,6 +1,5 @@
 """A real S3 server for tests (SeaweedFS), and a gate before it that closes when a test says so."""
 
-import json
 import os
 import socket
 import subprocess
@@ -22,11 +21,6 @@ BUCKET = "run-logs"
 KEY = "the-access-key"
 SECRET = "the-secret-key-that-no-attempt-may-see"
 
-_IDENTITY = {
-    "name": "apphub",
-    "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
-    "actions": ["Admin", "Read", "Write", "List"],
-}
 _PARTS = ("master", "volume", "filer", "s3")
 
 
@@ -57,12 +51,10 @@ def store(endpoint: str, prefix: str = "") -> S3Store:
 def server(directory: Path) -> Iterator[str]:
     """Give the address of a server with an empty bucket; its data lie in the directory."""
     (directory / "data").mkdir(parents=True)
-    config = directory / "identities.json"
-    config.write_text(json.dumps({"identities": [_IDENTITY]}))
     with ExitStack() as stack:
         for attempt in range(3):  # Others may take a port that was free a moment ago.
             ports = _free_ports()
-            process = _start(directory, config, ports)
+            process = _start(directory, ports)
             stack.callback(_stop, process, ports)
             endpoint = f"http://127.0.0.1:{ports['s3']}"
             if _answers(process, endpoint):
@@ -73,18 +65,24 @@ def server(directory: Path) -> Iterator[str]:
         yield endpoint
 
 
-def _start(directory: Path, config: Path, ports: Mapping[str, int]) -> "subprocess.Popen[bytes]":
+def _start(directory: Path, ports: Mapping[str, int]) -> "subprocess.Popen[bytes]":
     options = [f"-{part}.port={ports[part]}" for part in _PARTS]
     options += [f"-{part}.port.grpc={ports[f'{part}.grpc']}" for part in _PARTS]
     options += [f"-{part}.localSocket={directory}/{part}.sock" for part in ("filer", "s3")]
-    options += [f"-s3.config={config}", "-s3.port.iceberg=0", "-s3.port.lance=0", "-filer", "-s3"]
+    options += ["-s3.port.iceberg=0", "-s3.port.lance=0", "-filer", "-s3"]
     options += [f"-dir={directory}/data", "-ip=127.0.0.1", "-master.telemetry=false"]
     with (directory / "server.log").open("ab") as log:
         return subprocess.Popen(
             [Path(sys.executable).parent / "weed", "server", *options],
             stdout=log,
             stderr=log,
-            env={"PATH": os.environ["PATH"], "HOME": str(directory), "TMPDIR": str(directory)},
+            env={
+                "PATH": os.environ["PATH"],
+                "HOME": str(directory),
+                "TMPDIR": str(directory),
+                "AWS_ACCESS_KEY_ID": KEY,
+                "AWS_SECRET_ACCESS_KEY": SECRET,
+            },
         )
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from typer.main import get_command
 
+from apphub_jobs.typed.job import milliseconds
 from cli.main import complete
 from cli.start.options import STOP_GRACE_S
 from tests import ROOT
@@ -176,29 +177,18 @@ def test_pods_run_as_restricted_as_the_namespace_demands_and_mount_their_volumes
 
 
 def test_whoever_stops_a_worker_gives_it_half_a_minute_more_than_its_runs() -> None:
-    [ray] = [found for found in DOCUMENTS if found["kind"] == "RayCluster"]
-    pod = ray["spec"]["workerGroupSpecs"][-1]["template"]["spec"]
-    periods = {
-        "worker.yaml": (
-            _grace_s(TEMPLATES["apphub-jobs-worker"]["spec"]["containers"][0]["args"]),
-            TEMPLATES["apphub-jobs-worker"]["spec"]["terminationGracePeriodSeconds"],
-        ),
-        "kuberay.yaml": (
-            _grace_s(pod["containers"][-1]["command"]),
-            pod["terminationGracePeriodSeconds"],
-        ),
-        "compose.yaml": (
-            _grace_s(COMPOSE["services"]["worker"]["command"]),
-            float(COMPOSE["services"]["worker"]["stop_grace_period"].removesuffix("s")),
-        ),
-    }
-    for name, (grace_s, period_s) in periods.items():
-        assert period_s >= grace_s + 30, name
+    pod = TEMPLATES["apphub-jobs-worker"]["spec"]
+    [container] = pod["containers"]
+    program, *hook = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert program == "apphub-jobs"
+    assert "DATABASE_URL" in variables_taken_by(hook)
+    draining = milliseconds(hook[hook.index("--wait-for") + 1]) / 1_000
+    assert pod["terminationGracePeriodSeconds"] >= draining + STOP_GRACE_S + 30
 
-
-def _grace_s(arguments: list[str]) -> float:
-    option = "--stop-grace-s"
-    return float(arguments[arguments.index(option) + 1]) if option in arguments else STOP_GRACE_S
+    service = COMPOSE["services"]["worker"]
+    assert float(service["stop_grace_period"].removesuffix("s")) >= STOP_GRACE_S + 30
+    arguments = [*container["args"], *service["command"]]
+    assert "--stop-grace-s" not in arguments  # It is as assumed.
 
 
 def test_the_kustomization_names_files_and_images_that_there_are() -> None:
