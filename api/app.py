@@ -30,6 +30,7 @@ from api.routes import (
     me,
     runs,
     schedules,
+    statistics,
     subjects,
     workers,
 )
@@ -49,6 +50,7 @@ from worker.watcher import Watcher
 _ROUTERS = (
     workers.health_router,
     jobs.router,
+    statistics.router,  # Before `/job-runs/{run_id}`.
     runs.router,
     workers.router,
     events.router,

@@ -350,6 +350,7 @@ IDS: Mapping[str, str] = {
     "GET /jobs/{slug}/what-if": "simulateJob",
     "GET /job-runs": "listRuns",
     "GET /job-runs/counts": "countRuns",
+    "GET /job-runs/statistics": "getStatistics",
     "GET /job-runs/waiting": "listWaitingRuns",
     "GET /job-runs/{run_id}": "getRun",
     "POST /job-runs/{run_id}/cancel": "cancelRun",

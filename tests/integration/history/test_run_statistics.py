@@ -6,10 +6,12 @@ from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
 from domain.clock import Clock
+from domain.errors import InvalidInputError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from eventlog import statistics
@@ -20,6 +22,7 @@ from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
 from eventlog.statistics import RunStatistics
 from projections import job_runs
 from projections.run_statistics import BOUNDS_MS, ENDED, KEPT
+from projections.runs.over_time import PRECISION, over_time, question
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.archives import archive_now
 
@@ -216,3 +219,88 @@ async def test_a_repair_of_the_runs_rows_lets_all_be_counted_anew(part: Parts) -
     assert query(part.url, PROGRESS) == [(None,)]
     await count_all(part)
     assert counted(part.url) == recounted(part.url)
+
+
+def ended_runs(url: str) -> Counter[str]:
+    """Return how many runs there are, and how many of them have ended how."""
+    statuses = Counter(status for (status,) in query(url, "SELECT status FROM job_runs"))
+    return +Counter({"created": statuses.total()} | {one: statuses[one] for one in ENDED})
+
+
+def summed(buckets: list[Any]) -> Counter[str]:
+    sums: Counter[str] = Counter()
+    for bucket in buckets:
+        sums["created"] += bucket["created"]
+        sums.update(bucket["ended"])
+    return +sums
+
+
+async def test_what_was_counted_at_each_position_is_answered_later(part: Parts) -> None:
+    random = Random(5)
+    await part.worker("w")
+    slugs = [await registered(part.jobs, f"Job-{number}") for number in range(2)]
+    began = part.jobs.clock()
+    known: dict[int, Counter[str]] = {}
+    for _ in range(12):
+        await act(part, random.choice(slugs), random)
+        known[await part.reader.head()] = ended_runs(part.url)
+    await count_all(part)
+    # The minute of the first half lies in the past: only then comes an answer from the table.
+    ended = part.jobs.clock() + timedelta(minutes=1)
+    for by_job in (False, True):
+        asked = question(began, ended, timedelta(minutes=1), None, by_job=by_job)
+        async with part.pool.connection() as connection:
+            for position, counts in known.items():
+                buckets, counted = await over_time(connection, asked, position)
+                assert (summed(buckets), counted) == (counts, position)
+            now: list[Any] = (await over_time(connection, asked, None))[0]
+            assert summed(now) == ended_runs(part.url)
+    assert {bucket["job"] for bucket in now} == {"job-0", "job-1"}
+
+
+async def test_quantiles_are_those_of_the_runs(part: Parts) -> None:
+    await part.worker("w")
+    await registered(part.jobs, "job")
+    random = Random(3)
+    for _ in range(40):
+        await part.jobs.launch("job", Launch(), TESTER)
+    for claim in await part.executions.claim("w", 40):
+        await asyncio.sleep(random.random() / 50)
+        await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+    await count_all(part)
+    now = part.jobs.clock()
+    asked = question(now - timedelta(days=1), now, timedelta(days=1), None, by_job=False)
+    async with part.pool.connection() as connection:
+        answer = await over_time(connection, asked, None)
+    buckets: list[Any] = answer[0]
+    durations = sorted(row[4] for row in query(part.url, RUNS))
+    if len(buckets) == 1:  # Else the day has changed meanwhile.
+        for name, rank in (("p50", 19), ("p95", 37), ("p99", 39)):
+            exact = durations[rank]
+            assert abs(buckets[0]["durationMs"][name] - exact) <= exact * PRECISION + 1
+
+
+def test_questions_that_cannot_be_meant_are_refused() -> None:
+    day = timedelta(days=1)
+    for begin, end, bucket, path in (
+        (EPOCH, EPOCH, None, "/to"),
+        (EPOCH, EPOCH + day, timedelta(seconds=90), "/bucketMs"),
+        (EPOCH, EPOCH + 2 * day, timedelta(minutes=1), "/bucketMs"),
+    ):
+        with pytest.raises(InvalidInputError) as refused:
+            question(begin, end, bucket, None, by_job=False)
+        assert [issue.path for issue in refused.value.issues] == [path]
+    usual = question(EPOCH + timedelta(minutes=7), EPOCH + day, None, None, by_job=False)
+    assert (usual.bucket, usual.begin, usual.unit) == (timedelta(minutes=15), EPOCH, "minute")
+
+
+async def test_buckets_that_are_kept_no_longer_are_not_made_up(part: Parts) -> None:
+    await registered(part.jobs, "job")
+    await count_all(part)
+    async with part.pool.connection() as connection:
+        await counter_of(part).trim(connection)
+        asked = question(
+            EPOCH, EPOCH + timedelta(hours=1), timedelta(minutes=1), None, by_job=False
+        )
+        with pytest.raises(InvalidInputError, match="multiple of 3600000"):
+            await over_time(connection, asked, None)

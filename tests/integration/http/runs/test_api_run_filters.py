@@ -1,10 +1,13 @@
 """Filters of `GET /job-runs` (contract, section 10): each by itself, negated, and together."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from domain.jobs.run_events import FINAL
 from tests.integration.shared_api import Json, SharedApi
+from tests.support.processes import eventually
 
 NAMES = ("eu", "us", "number", "text")
 
@@ -146,3 +149,39 @@ def test_counts_and_the_lists_of_a_job_take_modules_too(
     assert sum(then.values()) == len(runs)
     bad = shared.client.get("/job-runs/counts?moduleId=%00")
     assert bad.status_code == 400
+
+
+def test_runs_are_counted_over_time_for_all_and_by_job(
+    shared: SharedApi, runs: dict[str, Json]
+) -> None:
+    def counted(**query: Any) -> tuple[Json, list[Json]]:
+        answer = shared.get("/job-runs/statistics", **query)
+        return answer["meta"], answer["data"]["buckets"]
+
+    def created(**query: Any) -> int:
+        return sum(bucket["created"] for bucket in counted(**query)[1])
+
+    eventually(lambda: created(job="filtered") == len(runs), what="the statistics")
+    meta, buckets = counted(groupBy="job", job="FILTERED", bucketMs=3_600_000)
+    assert {bucket["job"] for bucket in buckets} == {"filtered"}
+    assert meta["bucketMs"] == 3_600_000
+    assert meta["from"].endswith(":00:00.000Z")
+    ended = {status: sum(one["ended"][status] for one in buckets) for status in FINAL}
+    counts = shared.get("/job-runs/counts", job="filtered")["data"]
+    assert ended == {status: counts[status] for status in FINAL}
+    assert created(job="nobody") == 0
+    # Before the first of them was launched there was none; the head has all.
+    first = min(run["createdAt"] for run in runs.values())
+    assert created(job="filtered", asOf=shared.head()) == len(runs)
+    before = datetime.fromisoformat(first) - timedelta(seconds=1)
+    assert created(job="filtered", asOf=before.isoformat()) == 0
+    for query, field in (
+        ("bucketMs=90000", "bucketMs"),
+        ("bucketMs=60000&from=2020-01-01T00:00:00Z", "bucketMs"),
+        ("from=2026-01-01T00:00:00Z&to=2025-01-01T00:00:00Z", "to"),
+        ("groupBy=colour", "groupBy"),
+        ("form=2026-01-01T00:00:00Z", "form"),
+    ):
+        refused = shared.client.get(f"/job-runs/statistics?{query}")
+        assert refused.status_code == 400, query
+        assert [*refused.json()["error"]["fieldErrors"]] == [field]

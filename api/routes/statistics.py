@@ -1,0 +1,125 @@
+"""`GET /job-runs/statistics`: how many runs began and ended, and how long they took, over time."""
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, Field
+
+from api.http.dependencies import ConnectionDep, FilesDep, MayRead, ServiceDep, parts_of, storable
+from api.http.errors import JsonAnswer, page
+from api.http.strict_json import StrictJsonRoute
+from api.routes.as_of import AsOfDep
+from api.routes.runs import Jobs
+from api.shapes.base import Page, Shape, Time, failures
+from domain.json_values import JsonObject
+from eventlog.history.as_of import opened
+from projections.runs.lists import jobs_matching
+from projections.runs.over_time import PRECISION, over_time, question, span
+
+DAY = timedelta(days=1)
+
+
+class Quantiles(Shape):
+    """Times within which half, 95 % and 99 % of the runs lie; null if there are none."""
+
+    p50: int | None = Field(description="half of the runs took at most so many milliseconds")
+    p95: int | None = Field(description="95 % of the runs took at most so many milliseconds")
+    p99: int | None = Field(description="99 % of the runs took at most so many milliseconds")
+
+
+class EndedRuns(Shape):
+    """How many runs ended, by how they did."""
+
+    succeeded: int = Field(description="how many succeeded")
+    failed: int = Field(description="how many failed")
+    canceled: int = Field(description="how many were canceled")
+    expired: int = Field(description="how many expired")
+
+
+class Bucket(Shape):
+    """The runs of one stretch of time; runs count as ended where they ended."""
+
+    at: AwareDatetime = Field(description="when it begins")
+    job: str | None = Field(
+        default=None, description="the job's slug in lower case; only with `groupBy=job`"
+    )
+    created: int = Field(description="how many runs were launched")
+    ended: EndedRuns = Field(description="how many runs ended")
+    queue_ms: Quantiles = Field(
+        description="how long those that ended had waited, from when their last attempt was due"
+    )
+    duration_ms: Quantiles = Field(description="how long the last attempt of those that ended took")
+
+
+class Statistics(Shape):
+    """Buckets in which something happened, the oldest first."""
+
+    buckets: list[Bucket] = Field(description="those in which something happened")
+    precision: float = Field(description="by how much a quantile may be off, of itself")
+
+
+class StatisticsMeta(Shape):
+    """Which time and which part of the log the numbers are about."""
+
+    begin: AwareDatetime = Field(alias="from", description="when the first bucket begins")
+    to: AwareDatetime = Field(description="when the last bucket ends")
+    bucket_ms: int = Field(description="how long each bucket is")
+    position: int = Field(description="the position in the log up to which all is counted")
+    as_of: int | None = Field(
+        default=None, description="the log position that is shown, if the request has `asOf`"
+    )
+
+
+router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
+
+
+@router.get(
+    "/statistics",
+    response_model=Page[Statistics, StatisticsMeta],
+    responses=failures(400),
+    dependencies=[MayRead],
+    description="Count the runs that were launched and that ended over time, in all or by job."
+    " Counts are exact up to the log position `meta.position`, a second or two behind the log's"
+    " head; quantiles come from histograms, and are off by at most `precision` of themselves.\n\n"
+    "Buckets are whole minutes long; they begin at multiples of their length since 1970, so the"
+    " first and the last may reach beyond `from` and `to`. Buckets shorter than an hour are kept"
+    " for two days, shorter than a day for ninety.",
+)
+async def get_statistics(  # noqa: PLR0913 - one for each parameter
+    connection: ConnectionDep,
+    files: FilesDep,
+    service: ServiceDep,
+    as_of: AsOfDep,
+    begin: Annotated[
+        Time | None, Query(alias="from", description="left out: a day before `to`")
+    ] = None,
+    to: Annotated[Time | None, Query(description="left out: now")] = None,
+    bucket_ms: Annotated[
+        int | None,
+        Query(
+            alias="bucketMs",
+            ge=60_000,
+            le=366 * 86_400_000,
+            description="whole minutes; left out: for at most a hundred buckets",
+        ),
+    ] = None,
+    job: Jobs = None,
+    group_by: Annotated[
+        Literal["job", "status"],
+        Query(alias="groupBy", description="`job`: each job has buckets of its own"),
+    ] = "status",
+) -> JsonAnswer:
+    """Count runs over time."""
+    slugs = parts_of(storable(job or "", "/job"))
+    end = to or service.jobs.clock()
+    bucket = None if bucket_ms is None else timedelta(milliseconds=bucket_ms)
+    async with opened(connection, files, as_of) as past:
+        jobs = await jobs_matching(past, frozenset(slugs), frozenset(), frozenset())
+        asked = question(begin or end - DAY, end, bucket, jobs, by_job=group_by == "job")
+        position = None if as_of is None else past.position
+        buckets, counted = await over_time(connection, asked, position)
+    meta: JsonObject = {**span(asked), "position": counted}
+    if position is not None:
+        meta["asOf"] = position
+    return page({"buckets": [*buckets], "precision": PRECISION}, meta)

@@ -1,0 +1,279 @@
+"""Runs over time: counts and quantiles for buckets of any length, from `run_statistics`.
+
+The present comes from the table alone. As of a position of the log, the buckets that were complete
+then do, too; the rest is counted from the rows of runs, up to that position.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import cast
+from uuid import UUID
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.clock import from_iso, to_iso
+from domain.errors import InvalidInputError, Issue
+from domain.json_values import JsonObject
+from projections.rows import Connection, read_first, read_one, read_rows
+from projections.run_statistics import (
+    BOUNDS_MS,
+    COUNTS,
+    ENDED,
+    EPOCH,
+    HISTOGRAMS,
+    TABLE,
+    Unit,
+    counts_sql,
+)
+
+UNITS: tuple[tuple[timedelta, Unit], ...] = (
+    (timedelta(days=1), "day"),
+    (timedelta(hours=1), "hour"),
+    (timedelta(minutes=1), "minute"),
+)
+
+MAX_BUCKETS = 1_500
+
+MAX_ROWS = 10_000
+"""Buckets times jobs of one answer."""
+
+SLACK = timedelta(minutes=1)
+"""By which the stamps of two processes' events may differ from the order of their positions."""
+
+PRECISION = 0.06
+"""By how much a quantile may be off, of itself."""
+
+QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which runs to count, and by what.
+
+    Attributes:
+        begin: of the first bucket.
+        end: of the last bucket.
+        bucket: the length of each: whole minutes.
+        jobs: ids of jobs; None for all.
+        by_job: whether each job has buckets of its own.
+    """
+
+    begin: datetime
+    end: datetime
+    bucket: timedelta
+    jobs: Sequence[UUID] | None
+    by_job: bool
+
+    @property
+    def unit(self) -> Unit:
+        """The longest unit of which buckets consist."""
+        return next(unit for length, unit in UNITS if not self.bucket % length)
+
+
+def question(
+    begin: datetime,
+    end: datetime,
+    bucket: timedelta | None,
+    jobs: Sequence[UUID] | None,
+    *,
+    by_job: bool,
+) -> Question:
+    """Return the question whose buckets cover a time; by default with about a hundred of them.
+
+    Raises:
+        InvalidInputError: the time ends before it begins, or there would be too many buckets.
+    """
+    if end <= begin:
+        raise InvalidInputError([Issue("/to", "must be after `from`", "minimum")])
+    if bucket is None:
+        bucket = next((one for one in _USUAL if (end - begin) / one <= 100), _USUAL[-1])  # noqa: PLR2004 - about a hundred
+    if bucket % timedelta(minutes=1):
+        message = "must be whole minutes: a multiple of 60000"
+        raise InvalidInputError([Issue("/bucketMs", message, "multipleOf")])
+    first = begin - (begin - EPOCH) % bucket
+    last = end + -(end - EPOCH) % bucket
+    if (last - first) / bucket > MAX_BUCKETS:
+        least = -(-(end - begin) // (MAX_BUCKETS - 1) // timedelta(minutes=1)) * 60_000
+        message = f"makes more than {MAX_BUCKETS} buckets: at least {least} for this time"
+        raise InvalidInputError([Issue("/bucketMs", message, "minimum")])
+    return Question(first, last, bucket, jobs, by_job)
+
+
+_USUAL = tuple(
+    timedelta(minutes=minutes) for minutes in (1, 5, 15, 60, 180, 720, 1_440, 10_080, 43_200)
+)
+
+
+class _Progress(TypedDict):
+    position: ReadOnly[int | None]
+    minutes_from: ReadOnly[str]
+    hours_from: ReadOnly[str]
+
+
+class _Latest(TypedDict):
+    created_at: ReadOnly[str]
+
+
+_PROGRESS = "SELECT position, minutes_from, hours_from FROM run_statistics_progress"
+
+_LATEST = """
+    SELECT created_at FROM job_runs WHERE created_position <= %(position)s
+    ORDER BY created_position DESC LIMIT 1
+"""
+
+_NUMBERS = ", ".join(COUNTS)
+
+_COUNTED = f"""
+    SELECT at, job_definition_id AS job_id, {_NUMBERS}, queue_ms, duration_ms FROM {TABLE}
+    WHERE unit = %(unit)s AND at >= %(begin)s AND at < least(%(end)s, %(cut)s)
+"""
+
+_RECENT_RUNS = (
+    "(SELECT * FROM job_runs WHERE created_at >= %(cut)s OR completed_at >= %(cut)s) AS run"
+)
+
+_RECOUNTED = f"""
+    UNION ALL
+    SELECT at, job_definition_id, {_NUMBERS}, queue_ms, duration_ms
+    FROM ({counts_sql(_RECENT_RUNS)}) AS recounted
+    WHERE unit = %(unit)s AND at >= greatest(%(begin)s, %(cut)s) AND at < %(end)s
+"""
+
+
+def _quantiles(histogram: str) -> str:
+    """Return a query for the upper bounds of the classes in which a histogram's quantiles lie."""
+    quantiles = [
+        f"min(bound) FILTER (WHERE up_to >= {share} * total) AS {histogram}_{name}"
+        for name, share in QUANTILES.items()
+    ]
+    return f"""
+        SELECT bucket, slug, {", ".join(quantiles)} FROM (
+            SELECT bucket, slug, bound, sum(runs) OVER (PARTITION BY bucket, slug) AS total,
+                sum(runs) OVER (PARTITION BY bucket, slug ORDER BY bound) AS up_to
+            FROM (
+                SELECT bucket, slug, key::bigint AS bound, sum(value::bigint) AS runs
+                FROM rows_, jsonb_each_text({histogram}) GROUP BY 1, 2, 3
+            ) AS classes
+        ) AS cumulated GROUP BY 1, 2
+    """
+
+
+def _query(asked: Question, *, is_past: bool) -> str:
+    slug = "lower(job.slug)" if asked.by_job else "''"
+    sums = [f"sum({name})::bigint AS {name}" for name in COUNTS]
+    quantiles = [f"{histogram}_{name}" for histogram in HISTOGRAMS for name in QUANTILES]
+    return f"""
+        WITH rows_ AS (
+            SELECT date_bin(%(bucket)s, at, %(epoch)s::timestamptz) AS bucket, {slug} AS slug,
+                counted.*
+            FROM ({_COUNTED} {_RECOUNTED if is_past else ""}) AS counted
+            {"JOIN job_definitions AS job ON job.id = job_id" if asked.by_job else ""}
+            {"" if asked.jobs is None else "WHERE job_id = ANY(%(jobs)s)"}
+        ), counts AS (
+            SELECT bucket, slug, {", ".join(sums)} FROM rows_ GROUP BY 1, 2
+        )
+        SELECT bucket, slug, {_NUMBERS}, {", ".join(quantiles)} FROM counts
+        LEFT JOIN ({_quantiles("queue_ms")}) AS queue USING (bucket, slug)
+        LEFT JOIN ({_quantiles("duration_ms")}) AS duration USING (bucket, slug)
+        ORDER BY bucket, slug LIMIT {MAX_ROWS + 1}
+    """
+
+
+class _Bucket(TypedDict):
+    bucket: ReadOnly[str]
+    slug: ReadOnly[str]
+
+
+async def over_time(
+    connection: Connection, asked: Question, position: int | None
+) -> tuple[list[JsonObject], int]:
+    """Return the buckets in which anything happened, and the position up to which they count.
+
+    Args:
+        connection: in a snapshot.
+        asked: the question.
+        position: of the past; None for the present.
+
+    Raises:
+        InvalidInputError: buckets as short as these are kept no longer, or the answer is too large.
+    """
+    progress = await read_one(connection, _Progress, _PROGRESS)
+    _check_kept(asked, progress)
+    values: dict[str, object] = {
+        "unit": asked.unit,
+        "begin": asked.begin,
+        "end": asked.end,
+        "bucket": asked.bucket,
+        "epoch": EPOCH,
+        "jobs": asked.jobs,
+        "cut": "infinity",
+    }
+    counted = progress["position"] or 0
+    is_past = position is not None and position < counted
+    if is_past:
+        latest = await read_first(connection, _Latest, _LATEST, {"position": position})
+        cut = EPOCH if latest is None else from_iso(latest["created_at"]) - SLACK
+        values |= {
+            "cut": cut - (cut - EPOCH) % _length(asked.unit),
+            "after": 0,
+            "until": position,
+            "minutes_from": "-infinity",
+            "hours_from": "-infinity",
+            "bounds": list(BOUNDS_MS),
+        }
+    rows = await read_rows(connection, _Bucket, _query(asked, is_past=is_past), values)
+    if len(rows) > MAX_ROWS:
+        message = f"makes more than {MAX_ROWS} buckets of jobs: name jobs, or take longer buckets"
+        raise InvalidInputError([Issue("/groupBy", message, "maximum")])
+    return [_present(asked, cast("JsonObject", row)) for row in rows], min(
+        counted, counted if position is None else position
+    )
+
+
+def _length(unit: Unit) -> timedelta:
+    return next(length for length, name in UNITS if name == unit)
+
+
+def _check_kept(asked: Question, progress: _Progress) -> None:
+    kept_from = {"minute": progress["minutes_from"], "hour": progress["hours_from"]}
+    since = kept_from.get(asked.unit)
+    if since is None or since == "-infinity" or asked.begin >= from_iso(since):
+        return
+    longer = "3600000" if asked.unit == "minute" else "86400000"
+    message = f"must be a multiple of {longer} for times before {since}: shorter ones are not kept"
+    raise InvalidInputError([Issue("/bucketMs", message, "multipleOf")])
+
+
+def _present(asked: Question, row: JsonObject) -> JsonObject:
+    bucket: JsonObject = {"at": row["bucket"]}
+    if asked.by_job:
+        bucket["job"] = row["slug"]
+    bucket["created"] = row["created"]
+    bucket["ended"] = {status: row[status] for status in ENDED}
+    for name, histogram in (("queueMs", "queue_ms"), ("durationMs", "duration_ms")):
+        bucket[name] = {
+            quantile: _middle(cast("int | None", row[f"{histogram}_{quantile}"]))
+            for quantile in QUANTILES
+        }
+    return bucket
+
+
+_MIDDLES = {
+    bound: (before + 1 + bound) // 2
+    for before, bound in zip((-1, *BOUNDS_MS[:-1]), BOUNDS_MS, strict=True)
+}
+
+
+def _middle(bound: int | None) -> int | None:
+    """Return the time in the middle of a class."""
+    return None if bound is None else _MIDDLES[bound]
+
+
+def span(asked: Question) -> JsonObject:
+    """Return which time an answer is about, for its `meta`."""
+    return {
+        "from": to_iso(asked.begin),
+        "to": to_iso(asked.end),
+        "bucketMs": asked.bucket // timedelta(milliseconds=1),
+    }
