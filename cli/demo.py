@@ -48,6 +48,7 @@ async def service(directory: Path, handler: Path) -> AsyncIterator[str]:
     with log_file.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "apphub_jobs", "dev", str(handler)),
+            *("--python", sys.executable),
             *arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -37,11 +37,13 @@ from cli.backup import LAST_BACKUP
 from cli.database import database_url
 from cli.options import DatabaseOptions, command, read
 from cli.process.announcement import services
+from cli.start.options import Pythons
 from cli.start.service import find_builder
 from cli.terminal import AsJson, console, print_json
 from domain.json_values import JsonObject
 from migrations import runner
 from worker.executors.local.workplace import possible_confinement
+from worker.executors.packages import pythons_of
 
 State = Literal["ok", "warning", "wrong"]
 
@@ -205,14 +207,20 @@ def builder(settings: Mapping[str, JsonObject]) -> Check:
     return Check("builds", "warning", builder.message, "everything else works without")
 
 
-def handlers_check(modules: Sequence[str] | None, commands: Path | None) -> Check:
-    """Check that the handlers can be imported."""
+def handlers_check(
+    modules: Sequence[str] | None, commands: Path | None, pythons: Sequence[str] | None
+) -> Iterator[Check]:
+    """Check that the handlers can be imported, each by its own Python."""
     try:
-        packages = handler_packages(modules, commands)
+        packages = handler_packages(modules, commands, pythons=pythons)
     except (ValueError, OSError) as error:
         remedy = "repair it, or leave it out of --handlers and --commands"
-        return Check("handlers", "wrong", str(error), remedy)
-    return Check("handlers", "ok", ", ".join(packages))
+        yield Check("handlers", "wrong", str(error), remedy)
+        return
+    yield Check("handlers", "ok", ", ".join(packages))
+    for python in pythons_of(packages):
+        names = ", ".join(python.entry_points)
+        yield Check("python", "ok", f"{python.version}, {python.path}: {names}")
 
 
 READY_TIMEOUT_S = 5
@@ -272,6 +280,7 @@ def doctor(
         list[str] | None,
         typer.Option("--handlers", envvar="APPHUB_HANDLERS", help="Module or file with handlers."),
     ] = None,
+    python: Pythons = None,
     commands: Annotated[
         Path | None, typer.Option(envvar="APPHUB_COMMANDS", help="The file of declared commands.")
     ] = None,
@@ -279,7 +288,7 @@ def doctor(
 ) -> None:
     """Check everything that the service needs, and say what to do if something is missing."""
     is_wrong = False
-    for check in _checks(database_options, handlers, commands):
+    for check in _checks(database_options, handlers, commands, python):
         _print_check(check, as_json=as_json)
         is_wrong |= check.state == "wrong"
     if is_wrong:
@@ -287,7 +296,10 @@ def doctor(
 
 
 def _checks(
-    options: DatabaseOptions, handlers: list[str] | None, commands: Path | None
+    options: DatabaseOptions,
+    handlers: list[str] | None,
+    commands: Path | None,
+    pythons: list[str] | None,
 ) -> Iterator[Check]:
     url = database_url(options)
     directory = directory_of(options.data_dir)
@@ -301,7 +313,7 @@ def _checks(
     yield git()
     settings = read(lambda: handler_settings(os.environ, directory))
     yield builder(settings)
-    yield handlers_check(handlers, commands)
+    yield from handlers_check(handlers, commands, pythons)
     yield from confinement()
 
 

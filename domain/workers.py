@@ -65,6 +65,20 @@ def told(labels: Labels) -> str:
     return ", ".join(texts)
 
 
+@dataclass(frozen=True)
+class Python:
+    """An interpreter that runs handlers.
+
+    Attributes:
+        path: its program.
+        entry_points: of the handlers that it runs.
+    """
+
+    path: str
+    version: str
+    entry_points: Sequence[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Presence:
     """What a worker says of itself when it begins.
@@ -75,6 +89,7 @@ class Presence:
         entry_points: what it offers; None where it does not say, and so may offer anything.
         labels: what tells it from others, and what jobs may ask for.
         shared_slots: how many attempts may share processes; `slots` have one to themselves.
+        pythons: which run its handlers; empty where it does not say.
     """
 
     host: str
@@ -85,3 +100,4 @@ class Presence:
     entry_points: Sequence[str] | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     shared_slots: int = 0
+    pythons: Sequence[Python] = ()

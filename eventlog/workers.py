@@ -17,7 +17,7 @@ from domain.errors import ConflictError, NotFoundError
 from domain.json_values import JsonObject
 from domain.ports import Standing
 from domain.quarantine import Quarantine
-from domain.workers import Presence
+from domain.workers import Presence, Python
 from eventlog.database.connection import borrowed
 from projections.job_runs import IS_RUNNING
 from projections.rows import Connection, presented, read_first, read_ids, read_rows, read_value
@@ -43,6 +43,7 @@ class WorkerRow(TypedDict):
     shared_busy: ReadOnly[int]
     labels: ReadOnly[JsonObject]
     entry_points: ReadOnly[list[str] | None]
+    pythons: ReadOnly[list[JsonObject]]
     started_at: ReadOnly[str]
     last_beat_at: ReadOnly[str]
 
@@ -59,6 +60,7 @@ SHOWN = {
     "sharedBusy": "shared_busy",
     "labels": "labels",
     "entryPoints": "entry_points",
+    "pythons": "pythons",
     "startedAt": "started_at",
     "lastBeatAt": "last_beat_at",
 }
@@ -79,8 +81,8 @@ _IS_LISTED = f"""
 """
 
 _WORKER = f"""
-    SELECT id, host, pid, version, slots, shared_slots, labels, entry_points, started_at,
-        beat_at AS last_beat_at,
+    SELECT id, host, pid, version, slots, shared_slots, labels, entry_points, pythons,
+        started_at, beat_at AS last_beat_at,
         running.busy, running.shared_busy, {_STATE}
     FROM workers CROSS JOIN LATERAL (
         SELECT count(*) FILTER (WHERE job.isolation <> 'shared') AS busy,
@@ -296,14 +298,21 @@ class Heartbeats:
             "version": presence.version,
             "entry_points": _listed(presence.entry_points),
             "labels": Jsonb(dict(presence.labels)),
+            "pythons": _as_json(presence.pythons),
         }
         async with borrowed(self._pool) as connection:
             await connection.execute(_REGISTER, values)
         self.on_registered(worker_id)
 
-    async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
-        """Record that a worker offers other entry points from now on."""
-        values = {"id": worker_id, "entry_points": sorted(entry_points)}
+    async def offer(
+        self, worker_id: str, entry_points: Iterable[str], pythons: Iterable[Python] = ()
+    ) -> None:
+        """Record that a worker offers other entry points from now on, run by these Pythons."""
+        values = {
+            "id": worker_id,
+            "entry_points": sorted(entry_points),
+            "pythons": _as_json(pythons),
+        }
         async with borrowed(self._pool) as connection:
             await connection.execute(_OFFER, values)
 
@@ -362,9 +371,10 @@ class Heartbeats:
 
 _REGISTER = """
     INSERT INTO workers
-        (id, host, pid, slots, shared_slots, lease_ms, logs_at, version, entry_points, labels)
+        (id, host, pid, slots, shared_slots, lease_ms, logs_at, version, entry_points, labels,
+        pythons)
     VALUES (%(id)s, %(host)s, %(pid)s, %(slots)s, %(shared_slots)s, %(lease_ms)s, %(logs_at)s,
-        %(version)s, %(entry_points)s, %(labels)s)
+        %(version)s, %(entry_points)s, %(labels)s, %(pythons)s)
 """
 
 
@@ -379,7 +389,9 @@ _BEAT = """
     RETURNING draining_at IS NOT NULL AS is_draining
 """
 
-_OFFER = "UPDATE workers SET entry_points = %(entry_points)s WHERE id = %(id)s"
+_OFFER = """
+    UPDATE workers SET entry_points = %(entry_points)s, pythons = %(pythons)s WHERE id = %(id)s
+"""
 
 _LEAVE = """
     UPDATE workers
@@ -392,6 +404,19 @@ def _listed(names: Iterable[str] | None) -> list[str] | None:
     if names is None:
         return None
     return sorted(names)
+
+
+def _as_json(pythons: Iterable[Python]) -> Jsonb:
+    return Jsonb(
+        [
+            {
+                "path": python.path,
+                "version": python.version,
+                "entryPoints": list(python.entry_points),
+            }
+            for python in pythons
+        ]
+    )
 
 
 def _ignore(worker_id: str) -> None:

@@ -22,7 +22,7 @@ from domain.jobs.run import JobRun
 from domain.jobs.run_events import AttemptFailure, Report, fitting
 from domain.json_values import InvalidJsonError, JsonObject
 from domain.ports import Offer
-from domain.workers import Isolation, Labels
+from domain.workers import Isolation, Labels, Python
 from runtime.logs import ATTEMPTS, own_log_fields
 from runtime.tasks import end, repeat, start_once
 from worker.executors.port import Attempt, Executor, LeaseOverError, Outcome, Task
@@ -448,15 +448,19 @@ class Offering:
     A run whose entry point this worker does not offer is left to others. A run whose entry point no
     living worker offers waits until one does; only where the operator limits that wait, any worker
     then claims the run to let it fail.
+
+    Attributes:
+        pythons: returns which interpreters run the handlers.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that an offer consists of
         self,
         entry_points: Collection[str],
         work: Work,
         heartbeats: Heartbeats,
         grace_s: float | None = None,
         labels: Labels = NO_LABELS,
+        pythons: Callable[[], Sequence[Python]] = tuple,
     ) -> None:
         """Offer entry points.
 
@@ -466,7 +470,9 @@ class Offering:
             heartbeats: the workers' table, where the offer is announced.
             grace_s: after how long a run fails whose entry point no worker offers; None for never.
             labels: the worker's.
+            pythons: returns which run the handlers.
         """
+        self.pythons = pythons
         self._entry_points = entry_points
         self._work = work
         self._heartbeats = heartbeats
@@ -517,7 +523,7 @@ class Offering:
         offered = frozenset(self._entry_points)
         if offered == self._announced:
             return
-        await self._heartbeats.offer(worker_id, sorted(offered))
+        await self._heartbeats.offer(worker_id, sorted(offered), self.pythons())
         self._announced = offered
 
     @property

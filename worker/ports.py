@@ -13,7 +13,7 @@ from domain.errors import (
 )
 from domain.failures.grouping import Findings
 from domain.ports import Offer, Standing
-from domain.workers import Presence
+from domain.workers import Presence, Python
 
 PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
 """Errors of the domain's commands and of these ports that another try may well not meet."""
@@ -44,8 +44,10 @@ class Heartbeats(Protocol):
     async def register(self, worker_id: str, presence: Presence) -> None:
         """Register a session under an id that was never used before."""
 
-    async def offer(self, worker_id: str, entry_points: Iterable[str]) -> None:
-        """Replace the entry points that a worker offers."""
+    async def offer(
+        self, worker_id: str, entry_points: Iterable[str], pythons: Iterable[Python] = ()
+    ) -> None:
+        """Replace the entry points that a worker offers, and the Pythons that run them."""
 
     async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
         """Advance the worker's sequence; return whether it still counts as alive, or is drained.

@@ -30,7 +30,7 @@ from apphub_jobs.version import VERSION
 from domain.commands.executions import Executions, Sweeps
 from domain.errors import OutcomeUnknownError, WorkerBuriedError
 from domain.json_values import JsonObject
-from domain.workers import Isolation, Labels, Presence
+from domain.workers import Isolation, Labels, Presence, Python
 from runtime.logs import add_log_fields
 from runtime.tasks import BackOff, Supervised, Supervision, repeat, within
 from worker.attempts import LOOK_EVERY_S, Attempts, AttemptSettings, Offering, count_of_runs
@@ -110,6 +110,7 @@ class Worker:
         logs: LogKeeper,
         supervision: Supervision,
         sharing: Sharing | None = None,
+        pythons: Callable[[], Sequence[Python]] = tuple,
     ) -> None:
         self._settings = settings
         self._supervision = supervision
@@ -118,7 +119,7 @@ class Worker:
         self._heartbeats = heartbeats
         self._work = work
         grace_s = settings.no_handler_after_s
-        self._offering = Offering(entry_points, work, heartbeats, grace_s, settings.labels)
+        self._offering = Offering(entry_points, work, heartbeats, grace_s, settings.labels, pythons)
         pools = [self._slot_pool(executor, work, logs)]
         if sharing is not None:
             pools.append(self._slot_pool(sharing.executor, sharing.work, logs))
@@ -277,7 +278,8 @@ class Worker:
         settings = self._settings
         while not self.is_stopping:
             self._lease_until = monotonic() + settings.lease_s
-            registration = registration_of(settings, self._offering.announced())
+            offering = self._offering
+            registration = registration_of(settings, offering.announced(), offering.pythons())
             registering = self._heartbeats.register(self.worker_id, registration)
             try:
                 await self._in_time("registering", registering)
@@ -340,7 +342,9 @@ def new_session_id() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
 
 
-def registration_of(settings: WorkerSettings, entry_points: Sequence[str]) -> Presence:
+def registration_of(
+    settings: WorkerSettings, entry_points: Sequence[str], pythons: Sequence[Python] = ()
+) -> Presence:
     """Return how this process registers as a worker that offers these entry points."""
     return Presence(
         host=socket.gethostname(),
@@ -351,6 +355,7 @@ def registration_of(settings: WorkerSettings, entry_points: Sequence[str]) -> Pr
         version=VERSION,
         entry_points=entry_points,
         labels=settings.labels,
+        pythons=pythons,
     )
 
 

@@ -1,21 +1,32 @@
 """The operator's handlers, checked before anything starts.
 
 First handlers named by files (`example.py`) or modules (`modules_of`), then their packages
-(`handler_packages`) and what they reach of the host (`handler_source`).
+(`handler_packages`) and what they reach of the host (`handler_source`); `interpreters.py` has the
+Pythons that run them.
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from api.bootstrap.interpreters import (
+    LISTS,
+    default_interpreter,
+    directory_of_module,
+    interpreter_at,
+    listed_handlers,
+    named_interpreters,
+)
 from worker.executors.local.probe import offered
 from worker.executors.packages import (
     TRUSTED,
     Access,
     HandlerPackage,
     HandlerSource,
+    Interpreter,
     packages_of,
     read_commands,
     variable_name,
@@ -26,9 +37,9 @@ SUFFIX = ".py"
 
 @dataclass(frozen=True)
 class NamedModules:
-    """Names of modules, and the directories of those that were named by a file."""
+    """Modules by the names that an operator gave, and the directories of those named by a file."""
 
-    modules: Sequence[str]
+    modules: Mapping[str, str]
     directories: Sequence[str]
 
 
@@ -38,15 +49,15 @@ def modules_of(names: Sequence[str]) -> NamedModules:
     Raises:
         ValueError: a file does not exist or cannot be imported; the message says why.
     """
-    modules: list[str] = []
+    modules: dict[str, str] = {}
     directories: dict[str, None] = {}
     for name in names:
         if name.endswith(SUFFIX) or "/" in name:
             module, directory = _module_of_file(Path(name))
-            modules.append(module)
+            modules[name] = module
             directories[str(directory)] = None
         else:
-            modules.append(name)
+            modules[name] = name
     return NamedModules(modules, list(directories))
 
 
@@ -74,7 +85,10 @@ logger = logging.getLogger(__name__)
 
 
 def handler_packages(
-    modules: Sequence[str] | None, commands: Path | None, access: Access = TRUSTED
+    modules: Sequence[str] | None,
+    commands: Path | None,
+    access: Access = TRUSTED,
+    pythons: Sequence[str] | None = None,
 ) -> Mapping[str, HandlerPackage]:
     """Return the package of each entry point, as probe processes find it.
 
@@ -82,26 +96,33 @@ def handler_packages(
         modules: names of modules, or of files.
         commands: the file of declared command lines.
         access: what handlers may reach of the host.
+        pythons: interpreters, `PATH` for all modules, `MODULE:PATH` for some.
 
     Raises:
         ValueError: a module or a command is invalid; the message says why and what to do.
         OSError: the file of commands cannot be read.
     """
-    source = handler_source(modules or (), commands, access)
+    source = handler_source(modules or (), commands, access, pythons or ())
     return offered(packages_of(source))
 
 
 def handler_source(
-    modules: Sequence[str], commands: Path | None, access: Access = TRUSTED
+    modules: Sequence[str],
+    commands: Path | None,
+    access: Access = TRUSTED,
+    pythons: Sequence[str] = (),
 ) -> HandlerSource:
     """Return the operator's modules and commands, with what handlers may reach.
 
     Raises:
         ValueError: a file or a program does not exist.
-        OSError: the file of commands cannot be read.
+        OSError: a file cannot be read.
     """
     declared = read_commands(commands) if commands else {}
-    named = modules_of(modules)
+    listed: dict[str, str] = {}
+    for name in modules:
+        listed.update(listed_handlers(Path(name)) if name.endswith(LISTS) else {name: ""})
+    named = modules_of(list(listed))
     argvs = {name: command.argv for name, command in declared.items()}
     variables_of = dict(access.variables_of)
     for name, command in declared.items():
@@ -109,7 +130,39 @@ def handler_source(
             own_variables = variables_of.get(f"command.{name}", ())
             variables_of[f"command.{name}"] = (*own_variables, *command.pass_env)
     access = replace(access, variables_of=variables_of)
-    return HandlerSource(named.modules, argvs, access, named.directories)
+    return HandlerSource(
+        list(named.modules.values()),
+        argvs,
+        access,
+        named.directories,
+        _interpreters(named, listed, named_interpreters(pythons)),
+    )
+
+
+def _interpreters(
+    named: NamedModules, listed: Mapping[str, str], options: Mapping[str, str]
+) -> dict[str, Interpreter]:
+    """Return the interpreter of each module that is not run by the service's own.
+
+    Raises:
+        ValueError: an option names no module, or an interpreter that does not exist.
+    """
+    for owner in options:
+        if owner and owner not in {*named.modules, *named.modules.values()}:
+            names = ", ".join(named.modules) or "none"
+            msg = f"--python: no handlers are called {owner!r}; there are: {names}"
+            raise ValueError(msg)
+    interpreters: dict[str, Interpreter] = {}
+    for name, module in named.modules.items():
+        path = options.get(name) or options.get(module) or listed[name] or options.get("")
+        if path:
+            interpreter = interpreter_at(path)
+        else:
+            directory = directory_of_module(module, named.directories)
+            interpreter = default_interpreter(directory, os.environ)
+        if interpreter is not None:
+            interpreters[module] = interpreter
+    return interpreters
 
 
 def passed_variables(access: Access, options: Sequence[str]) -> Access:

@@ -63,6 +63,14 @@ async def metrics(request: Request) -> Response:
     return Response(await scrapes.exposition(), media_type=CONTENT_TYPE)
 
 
+class Python(Shape):
+    """An interpreter that runs handlers of a worker."""
+
+    path: str = Field(description="its program, on the worker's machine")
+    version: str
+    entry_points: list[str] = Field(description="entry points of the handlers that it runs")
+
+
 class Worker(Shape):
     """A worker since its start; one that starts again is another one."""
 
@@ -83,6 +91,9 @@ class Worker(Shape):
     labels: dict[str, str] = Field(description="labels that it was started with")
     entry_points: list[str] | None = Field(
         description="entry points that it can execute; null: an old version, which takes all"
+    )
+    pythons: list[Python] = Field(
+        description="interpreters that run its handlers; empty: an old version, with its own alone"
     )
     started_at: AwareDatetime
     last_beat_at: AwareDatetime = Field(description="when its last heartbeat came")

@@ -1,9 +1,10 @@
 """The program of a probe: it imports handler modules, and reports their handlers or an error.
 
 Arguments: the handler package as JSON, the file for the report, and the timeout in seconds. The
-report is `{"offered": {module: [{"name", "origin", "definition"}, …]}}`: for each handler its entry
-point, the module that defines it, and for a job the body of `POST /jobs` that registers it, else
-null. If a module cannot be imported, the report is `{"module", "error", "trace", "missing"}`:
+report is `{"python", "prefix", "offered": {module: [{"name", "origin", "definition"}, …]}}`: the
+version of Python and the directory of its environment, and for each handler its entry point, the
+module that defines it, and for a job the body of `POST /jobs` that registers it, else null. If a
+module cannot be imported, the report is `{"module", "error", "trace", "missing"}`:
 `missing` is the name of the module that does not exist, if that is the cause.
 """
 
@@ -42,7 +43,8 @@ def _report(modules: Iterable[str]) -> dict[str, Any]:
             offered[module] = [_describe(handler) for handler in find_handlers(module)]
         except Exception as error:  # noqa: BLE001 - a module may raise anything
             return {"module": module, **_describe_error(error)}
-    return {"offered": offered}
+    python = ".".join(map(str, sys.version_info[:3]))
+    return {"python": python, "prefix": sys.prefix, "offered": offered}
 
 
 def _describe(handler: ProvidedHandler) -> dict[str, Any]:

@@ -5,8 +5,9 @@ with `shared.py`; then the limit of reports; last the program (`main`).
 
 Standard output and error are the attempt's log already, and standard input is empty. Arguments: the
 handler package as JSON, then the descriptors of the pipes of tasks and of reports, both JSON lines,
-and of the lease's memory. The program reports `ready` once; then for each attempt, by the `id` of
-its task, its updates, its outcome, and `done` with its resource usage and what it left behind.
+and of the lease's memory. The program reports `ready` once, with the version of its contract; then
+for each attempt, by the `id` of its task, its updates, its outcome, and `done` with its resource
+usage and what it left behind.
 """
 
 import copy
@@ -40,6 +41,7 @@ from apphub_jobs.personal import redact_personal
 from apphub_jobs.process.cleanup import AttemptDirectory, Cleaner, UsageMeter, current_usage
 from apphub_jobs.process.handlers import load_handlers, set_up_imports
 from apphub_jobs.process.lease import Lease
+from apphub_jobs.version import CONTRACT
 
 # Results and reports as JSON; an error names the path of the value that cannot be JSON.
 
@@ -369,7 +371,8 @@ def main() -> None:
     cleaner = Cleaner()
     # What is loaded by now never becomes garbage, so collections can skip it.
     gc.freeze()
-    reports.write(_encode_line({"type": "ready", "cpuTotal": current_usage().cpu_s}))
+    ready = {"type": "ready", "contract": CONTRACT, "cpuTotal": current_usage().cpu_s}
+    reports.write(_encode_line(ready))
     reports.flush()
     own_pid = os.getpid()
     while line := tasks.readline():

@@ -47,6 +47,7 @@ from apphub_jobs.process.program import (
     print_traceback,
     result_message,
 )
+from apphub_jobs.version import CONTRACT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -492,7 +493,7 @@ async def _serve(handlers: Mapping[str, Handler], orders: int, reports: int, lea
     _report_blocker_on_sigterm(loop, out, reports)
     reader = _OrderReader(Attempts(handlers, Outbox(loop, out), lease))
     await loop.connect_read_pipe(lambda: reader, os.fdopen(orders, "rb", buffering=0))
-    out.write(b'{"type": "ready"}\n')
+    out.write(json.dumps({"type": "ready", "contract": CONTRACT}).encode() + b"\n")
     await reader.is_closed.wait()
     os._exit(0)  # The worker is gone; its supervisor kills all that still runs.
 

@@ -188,6 +188,7 @@ def running(directory: Path, handlers: Sequence[str]) -> Iterator[str]:
 
 def _command(directory: Path, handlers: Sequence[str]) -> list[str]:
     command = [*_program(), "test-service", "--data-dir", str(directory / "data")]
+    command += ["--python", sys.executable]
     for module in handlers:
         command += ["--handlers", module]
     return command

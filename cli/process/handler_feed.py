@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from worker.executors.local.workplace import Workplace
 from worker.executors.packages import BUILTIN, HandlerPackage
@@ -77,7 +78,7 @@ class Feed:
     def packages(self) -> dict[str, HandlerPackage]:
         """Return the current package of each entry point; the built-in one is `BUILTIN` itself."""
         document = json.loads(self._path.read_text(encoding="utf-8"))
-        packages = [_same_if_built_in(HandlerPackage(**one)) for one in document["packages"]]
+        packages = [_same_if_built_in(fields) for fields in document["packages"]]
         handlers: dict[str, int] = document["handlers"]
         return {name: packages[index] for name, index in handlers.items()}
 
@@ -102,5 +103,6 @@ def _document(packages: Packages) -> str:
     )
 
 
-def _same_if_built_in(package: HandlerPackage) -> HandlerPackage:
+def _same_if_built_in(fields: Mapping[str, Any]) -> HandlerPackage:
+    package = HandlerPackage.from_json(fields)
     return BUILTIN if tuple(package.modules) == tuple(BUILTIN.modules) else package

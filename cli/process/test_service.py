@@ -4,6 +4,7 @@
 """
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ import typer
 from api.bootstrap.handlers import handler_packages
 from api.embedded import EmbeddedPostgres
 from api.testing import prepare_databases
+from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import bind
 from cli.process.up import Supervisor
 from runtime.process import ClockShift
@@ -38,11 +40,12 @@ ClockShiftFile = Annotated[
 def serve_tests(
     data_dir: Annotated[Path, typer.Option(help="An empty directory.")],
     handlers: Annotated[list[str] | None, typer.Option(help="Modules.")] = None,
+    python: Annotated[str | None, typer.Option(help="Their Python.")] = None,
     slots: Annotated[int, typer.Option(min=1, max=256)] = 4,
 ) -> None:
     """Run a service for tests, on a database of its own that is emptied between them."""
     try:
-        handler_packages(handlers, None)
+        packages = handler_packages(handlers, None, pythons=[python] if python else None)
     except ValueError as error:
         typer.echo(f"apphub-jobs: {error}", err=True)
         raise typer.Exit(1) from None
@@ -54,16 +57,17 @@ def serve_tests(
             "APPHUB_DATABASE_URL": url,
             "APPHUB_HOST": "127.0.0.1",
             "APPHUB_PORT": "0",
-            "APPHUB_HANDLERS": " ".join(handlers or ()),
             "APPHUB_SLOTS": str(slots),
             "APPHUB_LEASE_S": str(LEASE_S),
             "APPHUB_STOP_GRACE_S": str(STOP_GRACE_S),
             "APPHUB_SEAL_EVERY_S": "0",
             "APPHUB_CLOCK_SHIFT": str(data_dir / SHIFT_NAME),
         }
-        with bind(settings["APPHUB_HOST"], 0) as listening:
-            environment = {**without_settings(), **settings}
-            code = Supervisor(environment, listening, _say, STOP_GRACE_S).run()
+        with bind(settings["APPHUB_HOST"], 0) as listening, closing(HandlerFile()) as file:
+            file.write(packages)
+            environment = {**without_settings(), **settings, **file.variables}
+            passed = (file.descriptor,)
+            code = Supervisor(environment, listening, _say, STOP_GRACE_S, passed).run()
     finally:
         server.stop()
     raise typer.Exit(code)

@@ -20,7 +20,7 @@ from runtime.process import collect_garbage_seldom, return_freed_memory
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.local.orphans import Orphans
 from worker.executors.local.workplace import sweep
-from worker.executors.packages import HandlerPackage
+from worker.executors.packages import HandlerPackage, pythons_of
 from worker.executors.port import Executor
 from worker.executors.ray.executor import RayCluster, RayExecutor
 from worker.executors.shared import SharedExecutor
@@ -146,6 +146,7 @@ def _worker(
         logs,
         service.supervision,
         sharing,
+        lambda: pythons_of(offered),
     )
     unoffered = Gauge(
         "apphub_unoffered_entry_points",

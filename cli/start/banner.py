@@ -123,6 +123,11 @@ class Banner:
             yield title, f"{_join_first(names)} ({origin})"
             title = ""
         yield title, f"{_join_first(built_in)} (built in)"
+        for package in by_package:
+            python = package.interpreter
+            if python is not None:
+                origin = ", ".join(package.modules)
+                yield "python", f"{python.version} of {python.prefix} ({origin})"
 
 
 def _join_first(names: list[str]) -> str:

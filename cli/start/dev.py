@@ -63,7 +63,9 @@ def dev(  # noqa: PLR0913 - one for each group of options
     options = AllOptions(serving, storage, working, keys)
     options.check()
     modules = [*files, *(working.handlers or ())]
-    source = read(lambda: handler_source(modules, working.commands, options.access))
+    source = read(
+        lambda: handler_source(modules, working.commands, options.access, working.python or ())
+    )
     with listening_on(serving) as listening:
         events = DevEvents()
         workshop = Workshop(source, events)

@@ -15,6 +15,19 @@ DEV_STOP_GRACE_S = 2.0
 """Under `dev` Ctrl-C means that somebody waits at a terminal: a short run may end, no more."""
 
 
+Pythons = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--python",
+        envvar="APPHUB_PYTHON",
+        metavar="PATH",
+        help="Python of the handlers, or the directory of its environment; MODULE:PATH for the"
+        " handlers of one module; may be given several times. Default: of the active virtual"
+        " environment, else of .venv in the handlers' project, else the service's own.",
+    ),
+]
+
+
 @dataclass(frozen=True)
 class WorkOptions:
     """What a worker executes, and how many runs at a time."""
@@ -74,9 +87,11 @@ class WorkOptions:
         typer.Option(
             "--handlers",
             envvar="APPHUB_HANDLERS",
-            help="Module or file with handlers; may be given several times.",
+            help="Module or file with handlers, or a YAML file that lists them with their Pythons;"
+            " may be given several times.",
         ),
     ] = None
+    python: Pythons = None
     commands: Annotated[
         Path | None,
         typer.Option(

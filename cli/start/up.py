@@ -38,7 +38,9 @@ def up(
             # The rest is prepared while the processes import their code.
             supervisor.prepare()
             handlers = read(
-                lambda: handler_packages(working.handlers, working.commands, options.access)
+                lambda: handler_packages(
+                    working.handlers, working.commands, options.access, working.python
+                )
             )
             # So the worker need not probe the handlers again.
             file.write(handlers)

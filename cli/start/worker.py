@@ -108,4 +108,4 @@ def _packages(working: WorkOptions, files: ServiceFiles, feed: Feed | None) -> P
     """Return the package of each entry point: from `up` or `dev`, else from probes."""
     if feed is not None:
         return feed.packages()
-    return handler_packages(working.handlers, working.commands, files.access)
+    return handler_packages(working.handlers, working.commands, files.access, working.python)

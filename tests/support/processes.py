@@ -116,7 +116,7 @@ def without_settings() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("APPHUB_", "DATABASE_URL"))
+        if not name.startswith(("APPHUB_", "DATABASE_URL", "VIRTUAL_ENV"))
     }
 
 

@@ -7,14 +7,18 @@ import.
 
 import json
 import os
+import platform
 import re
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from itertools import chain, cycle, islice
 from pathlib import Path
 from typing import Any
+
+from domain.workers import Python
 
 GROUP = "apphub_jobs.handlers"
 """Entry points of this group name a module with a mapping `HANDLERS` from entry point names to
@@ -46,6 +50,21 @@ TRUSTED = Access()
 
 
 @dataclass(frozen=True)
+class Interpreter:
+    """The Python of handlers that have an environment of their own.
+
+    Attributes:
+        path: its program.
+        version: its version, once it was probed.
+        prefix: the directory of its environment, once it was probed.
+    """
+
+    path: str
+    version: str = ""
+    prefix: str = ""
+
+
+@dataclass(frozen=True)
 class HandlerSource:
     """The operator's handlers, beside the built-in ones and those of installed packages.
 
@@ -54,12 +73,14 @@ class HandlerSource:
         commands: command lines by the names under which `command.NAME` runs them.
         access: the handlers' access to the host.
         directories: where modules are searched before the current directory.
+        interpreters: by module; the others run with the service's own.
     """
 
     modules: Sequence[str] = ()
     commands: Mapping[str, Sequence[str]] = field(default_factory=dict)
     access: Access = TRUSTED
     directories: Sequence[str] = ()
+    interpreters: Mapping[str, Interpreter] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -74,6 +95,7 @@ class HandlerPackage:
         hidden, writable, withheld: as in `Access`; built-in handlers work with some files that are
             hidden from others.
         pass_env: names of the worker's variables that are passed to its processes.
+        interpreter: the Python of its processes; None for the service's own.
     """
 
     modules: Sequence[str] = ()
@@ -84,6 +106,15 @@ class HandlerPackage:
     writable: Sequence[str] = ()
     withheld: Sequence[int] = ()
     pass_env: Sequence[str] = ()
+    interpreter: Interpreter | None = None
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "HandlerPackage":
+        """Return the package of which `asdict` made these fields."""
+        interpreter = fields["interpreter"]
+        if interpreter is not None:
+            interpreter = Interpreter(**interpreter)
+        return cls(**{**fields, "interpreter": interpreter})
 
 
 BUILTIN = HandlerPackage(modules=("catalog.handlers.builtin",), shown=("catalog",))
@@ -93,17 +124,24 @@ def packages_of(source: HandlerSource) -> list[HandlerPackage]:
     """Return the packages of the operator, of installed distributions, and the built-in one.
 
     The operator's modules may lie in the current directory, whatever Python's path is here.
-    Commands with different variables are different packages.
+    Modules with different interpreters, and commands with different variables, are different
+    packages.
 
     Raises:
         ValueError: variables are passed to a module or a command that does not exist.
     """
     installed = _installed_modules()
     in_distributions = set(chain.from_iterable(installed))
-    named = [module for module in _distinct(source.modules) if module not in in_distributions]
-    packages = [_operator_package(modules, source) for modules in installed]
-    if named:
-        packages.insert(0, _operator_package(named, source, source.directories))
+    by_interpreter: dict[Interpreter | None, list[str]] = {}
+    for module in _distinct(source.modules):
+        interpreter = source.interpreters.get(module)
+        if interpreter is not None or module not in in_distributions:
+            by_interpreter.setdefault(interpreter, []).append(module)
+    packages = [
+        _operator_package(modules, source, source.directories, interpreter)
+        for interpreter, modules in by_interpreter.items()
+    ]
+    packages += [_operator_package(modules, source) for modules in installed]
     packages += _command_packages(source)
     _require_offered(source.access.variables_of, packages)
     packages.append(BUILTIN)
@@ -146,13 +184,17 @@ def _access_fields(access: Access) -> dict[str, Any]:
 
 
 def _operator_package(
-    modules: Sequence[str], source: HandlerSource, directories: Sequence[str] = ()
+    modules: Sequence[str],
+    source: HandlerSource,
+    directories: Sequence[str] = (),
+    interpreter: Interpreter | None = None,
 ) -> HandlerPackage:
     current = os.getcwd()  # noqa: PTH109 - a text is what the path holds
     return HandlerPackage(
         modules=modules,
         directories=(*directories, current),
         pass_env=_variables_of(modules, source.access),
+        interpreter=interpreter,
         **_access_fields(source.access),
     )
 
@@ -169,6 +211,25 @@ def _installed_modules() -> list[list[str]]:
         distribution = module if entry_point.dist is None else entry_point.dist.name
         by_distribution.setdefault(distribution, []).append(module)
     return [_distinct(modules) for modules in by_distribution.values()]
+
+
+def pythons_of(packages: Mapping[str, HandlerPackage]) -> list[Python]:
+    """Return the interpreters of handlers, each with its entry points.
+
+    Args:
+        packages: by entry point.
+    """
+    entry_points: dict[Interpreter, list[str]] = {}
+    for name, package in packages.items():
+        entry_points.setdefault(package.interpreter or OWN, []).append(name)
+    return [
+        Python(interpreter.path, interpreter.version, sorted(names))
+        for interpreter, names in sorted(entry_points.items(), key=lambda item: item[0].path)
+    ]
+
+
+OWN = Interpreter(sys.executable, platform.python_version(), sys.prefix)
+"""The service's own interpreter."""
 
 
 def packages_to_start(packages: Sequence[HandlerPackage], processes: int) -> list[HandlerPackage]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 from urllib.parse import quote
 
 from apphub_jobs.client.documents import Document
@@ -63,6 +63,11 @@ class WorkerDocument(Document):
     def entry_points(self) -> list[str] | None:
         """The entry points that it has handlers for; None if it accepts all."""
         return cast("list[str] | None", self["entryPoints"])
+
+    @property
+    def pythons(self) -> list[Mapping[str, Any]]:
+        """The interpreters of its handlers, with `path`, `version` and `entryPoints`."""
+        return cast("list[Mapping[str, Any]]", self.get("pythons", []))
 
     @property
     def started_at(self) -> datetime:

@@ -6,21 +6,23 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES
+from apphub_jobs.version import CONTRACT
 from worker.executors.local.workplace import (
     PROBE,
     Workplace,
     command_line,
     confining_command,
     environment,
+    unfit,
 )
-from worker.executors.packages import HandlerPackage
+from worker.executors.packages import OWN, HandlerPackage, Interpreter
 
 TIMEOUT_S = 60
 """How long importing all modules of a package may take."""
@@ -28,9 +30,23 @@ TIMEOUT_S = 60
 TOOK_TOO_LONG = -signal.SIGALRM
 """The exit code of a probe that ended itself after `TIMEOUT_S`."""
 
+PROBE_ELSEWHERE = f"""
+import json
+try:
+    from apphub_jobs.version import CONTRACT
+except ImportError:
+    CONTRACT = None
+if CONTRACT == {CONTRACT}:
+    {PROBE}
+else:
+    with open(sys.argv[2], "w") as file:
+        json.dump({{"contract": CONTRACT}}, file)
+"""
+"""The program of a probe in another environment: it may have no `apphub_jobs`, or an unfit one."""
+
 STDERR = 2
 
-REMEDY = "run the worker in the module's directory, or set PYTHONPATH"
+REMEDY = "run the worker in the module's directory, set PYTHONPATH, or name its --python"
 
 
 class HandlersError(ValueError):
@@ -141,10 +157,16 @@ class _Probe:
 
     def offers(self) -> Iterator[Offer]:
         """Wait for the probe, and yield its offers."""
-        for offer in chain.from_iterable(self._report().values()):
-            yield Offer(offer["name"], offer["origin"], self.package, offer["definition"])
+        report = self._report()
+        package = self.package
+        if package.interpreter is not None:
+            path = package.interpreter.path
+            interpreter = Interpreter(path, report["python"], report["prefix"])
+            package = replace(package, interpreter=interpreter)
+        for offer in chain.from_iterable(report["offered"].values()):
+            yield Offer(offer["name"], offer["origin"], package, offer["definition"])
 
-    def _report(self) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    def _report(self) -> Mapping[str, Any]:
         code = self._exit_code()
         modules = ", ".join(self.package.modules)
         if code == TOOK_TOO_LONG:
@@ -155,10 +177,11 @@ class _Probe:
             msg = f"importing {modules} ended the process ({_ending(code)})"
             raise HandlersError(msg)
         report: dict[str, Any] = json.loads(self.file.read_text())
-        offered: Mapping[str, Sequence[Mapping[str, Any]]] | None = report.get("offered")
-        if offered is None:
-            raise HandlersError(_failure(report))
-        return offered
+        if "contract" in report:
+            raise HandlersError(unfit(self.package, _contract_problem(report["contract"])))
+        if "offered" not in report:
+            raise HandlersError(_failure(self.package, report))
+        return report
 
     def _exit_code(self) -> int:
         try:
@@ -175,7 +198,7 @@ def _probe(package: HandlerPackage) -> Iterator[_Probe]:
         workdir = directory / "work"
         workdir.mkdir()
         file = directory / "report"
-        program = command_line(PROBE, package)
+        program = command_line(PROBE if package.interpreter is None else PROBE_ELSEWHERE, package)
         importing = (*program, str(file), str(TIMEOUT_S))
         command = (*confining_command(package, directory), *importing)
         deadline = monotonic() + TIMEOUT_S
@@ -204,24 +227,30 @@ def _ending(code: int) -> str:
     return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
-def _failure(report: Mapping[str, Any]) -> str:
+def _contract_problem(contract: int | None) -> str:
+    if contract is None:
+        return "has no apphub_jobs, or an older one"
+    return f"has an apphub-jobs of contract {contract}, and the service keeps contract {CONTRACT}"
+
+
+def _failure(package: HandlerPackage, report: Mapping[str, Any]) -> str:
     module: str = report["module"]
     lines = [
         f"cannot take handlers from the module {module}: {report['error']}",
         *report["trace"].splitlines(),
-        *_advice(module, report["missing"]),
+        *_advice(module, report["missing"], (package.interpreter or OWN).path),
     ]
     return "\n".join(lines)
 
 
-def _advice(module: str, missing: str | None) -> list[str]:
+def _advice(module: str, missing: str | None, python: str) -> list[str]:
     """Return the remedy for a module that does not exist."""
     if missing is None:
         return []
     package = missing.partition(".")[0]
     if package in SERVICE_PACKAGES:
         return [f"Handlers import apphub_jobs, never {missing}, which is the service's own."]
-    places = f"the current directory ({Path.cwd()}), PYTHONPATH, and what is installed"
+    places = f"the current directory ({Path.cwd()}), PYTHONPATH, and what {python} has installed"
     needed = module
     if not f"{module}.".startswith(f"{missing}."):
         needed = f"{missing}, which {module} imports,"

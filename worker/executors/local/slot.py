@@ -5,6 +5,7 @@ First lines that come through a pipe (`LineReader`), then the slot, then its sta
 
 import asyncio
 import json
+import logging
 import math
 import os
 import sys
@@ -16,6 +17,7 @@ from typing import Any, Protocol
 import orjson
 import uvloop
 
+from apphub_jobs.version import CONTRACT
 from runtime.tasks import start_once
 from worker.executors.local import supervisor
 from worker.executors.local.lease import LeaseCell
@@ -30,9 +32,12 @@ from worker.executors.local.workplace import (
     pipes,
     remove,
     require_descriptors,
+    unfit,
     view_of,
 )
 from worker.executors.packages import HandlerPackage
+
+logger = logging.getLogger(__name__)
 
 
 class LineReader(asyncio.Protocol):
@@ -249,12 +254,21 @@ class Slot:
         if message is None and self.listener is not None:
             self.listener.on_fault(TOO_LONG if line is None else NO_JSON)
         elif message is not None and message["type"] == "ready":
-            self._record_cpu(message)
-            self.loaded.set()
+            self._on_ready(message)
         elif message is not None and self.listener is not None:
             self.listener.on_message(without_secrets(message, self.secrets))
         else:
             self.hang_up()  # A message without an attempt.
+
+    def _on_ready(self, message: Mapping[str, Any]) -> None:
+        if message.get("contract") == CONTRACT:
+            self._record_cpu(message)
+            self.loaded.set()
+        elif self.listener is not None:
+            self.listener.on_fault(unfit(self.package))
+        else:
+            logger.warning("%s", unfit(self.package))
+            self.hang_up()
 
     def _record_cpu(self, message: Mapping[str, Any]) -> None:
         cpu_s = seconds(message.get("cpuTotal"))

@@ -22,15 +22,16 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES, SERVICE_ROOT
+from apphub_jobs.version import CONTRACT, VERSION
 from worker.executors.local import hiding
 from worker.executors.local.masking import PROXIES
-from worker.executors.packages import HandlerPackage
+from worker.executors.packages import OWN, HandlerPackage
 
 logger = logging.getLogger(__name__)
 
@@ -206,10 +207,32 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
     """Return the command of one of these programs for a package, before its further arguments."""
     # -P: the working directory is the run's, and nothing is imported from it.
     # -c: imports the compiled program; -m would import much more before that.
-    description = asdict(package)
-    for name in ("hidden", "writable", "withheld", "pass_env"):
-        del description[name]  # Not for handlers.
-    return (sys.executable, "-P", "-c", program, json.dumps(description))
+    description = json.dumps(
+        {
+            "modules": package.modules,
+            "commands": package.commands,
+            "directories": package.directories,
+            "shown": package.shown,
+            "contract": CONTRACT,
+        }
+    )
+    if package.interpreter is None:
+        return (sys.executable, "-P", "-c", program, description)
+    return (package.interpreter.path, "-c", f"{_AS_WITH_P}; {program}", description)
+
+
+def unfit(package: HandlerPackage, problem: str = "has an apphub-jobs of another contract") -> str:
+    """Return why handlers cannot run with an interpreter, and what to do."""
+    path = (package.interpreter or OWN).path
+    return (
+        f"{path}, which runs {', '.join(package.modules)}, {problem}: install"
+        f" apphub-jobs=={VERSION} there ({path} -m pip install apphub-jobs=={VERSION}), or choose"
+        f" another interpreter: --python PATH (the service's own: {sys.executable})"
+    )
+
+
+_AS_WITH_P = "import sys; sys.path[:1] == [''] and sys.path.pop(0)"
+"""Does what the option -P does, which Python 3.10 does not have."""
 
 
 def view_of(package: HandlerPackage, own: Path) -> dict[str, Any] | None:
@@ -228,9 +251,15 @@ def view_of(package: HandlerPackage, own: Path) -> dict[str, Any] | None:
         "hidden": list(package.hidden),
         "own": os.path.realpath(own),
         "writable": [*_temporary(), *package.writable],
-        "fixed": _CODE,
+        "fixed": [*_CODE, *_prefixes(package)],
         "withheld": list(package.withheld),
     }
+
+
+def _prefixes(package: HandlerPackage) -> list[str]:
+    """Return the environment of a package that has one of its own."""
+    prefix = "" if package.interpreter is None else package.interpreter.prefix
+    return [os.path.realpath(prefix)] if prefix else []
 
 
 def _temporary() -> list[str]:

@@ -5,7 +5,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,13 @@ def line_of(message: Mapping[str, Any]) -> bytes:
 
 
 def describe(task: Task, package: HandlerPackage) -> dict[str, Any]:
-    """Describe a task and its package for a node: all but the path of the task's log."""
+    """Describe a task and its package for a node: all but the path of the task's log.
+
+    On a node, handlers have the node's own Python.
+    """
     description = dict(vars(task))
     del description["log_path"]
-    return {"task": description, "package": asdict(package)}
+    return {"task": description, "package": asdict(replace(package, interpreter=None))}
 
 
 def task_of(description: Mapping[str, Any], log_path: Path) -> Task:
@@ -43,7 +46,7 @@ def package_of(description: Mapping[str, Any]) -> HandlerPackage:
     if description["hidden"]:
         existing = [path for path in description["hidden"] if Path(path).exists()]
         hidden = [str(workplaces().resolve()), *existing]
-    return HandlerPackage(**{**description, "hidden": hidden, "withheld": ()})
+    return HandlerPackage.from_json({**description, "hidden": hidden, "withheld": ()})
 
 
 def packed(content: bytes) -> str:

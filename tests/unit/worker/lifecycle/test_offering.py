@@ -21,7 +21,7 @@ class _Away:
         self.taken = asyncio.Event()
         self.offered: list[str] = []
 
-    async def offer(self, _: str, entry_points: Iterable[str]) -> None:
+    async def offer(self, _: str, entry_points: Iterable[str], __: object) -> None:
         self.asked += 1
         if self.asked == 1:
             raise LogUnavailableError("away")
