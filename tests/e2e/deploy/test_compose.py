@@ -126,7 +126,9 @@ def test_a_run_of_one_api_is_executed_and_its_log_read_at_the_other(composed: Co
     log = composed.get(1, f"/job-runs/{run_id}/logs", operator)
     assert "Dear Ada," in log.raise_for_status().text
 
-    assert "apphub_runs_due" in composed.get(1, "/metrics", prometheus).text
+    metrics = composed.get(1, "/metrics", prometheus).text
+    for name in ("due", "running"):  # Kubernetes' workers are scaled by them.
+        assert f'apphub_runs_{name}{{entry_point="write-letter"}} 0' in metrics
     workers = composed.get(0, "/workers", operator).json()["data"]
     assert [worker["state"] for worker in workers] == ["alive", "alive"]
 

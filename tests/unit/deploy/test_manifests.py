@@ -38,6 +38,7 @@ TEMPLATES = {
     for found in DOCUMENTS
     if found["kind"] in {"Deployment", "Job"}
 }
+MONITORS = [found for found in DOCUMENTS if found["kind"] == "PodMonitor"]
 COMPOSE: Document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 KUSTOMIZATION: Document = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
 
@@ -121,6 +122,9 @@ def _selected(found: Document) -> Iterator[tuple[dict[str, str], set[str]]]:
         case "NetworkPolicy":
             ports = {port["port"] for rule in spec["ingress"] for port in rule["ports"]}
             yield spec["podSelector"]["matchLabels"], ports
+        case "PodMonitor":
+            ports = {endpoint["port"] for endpoint in spec["podMetricsEndpoints"]}
+            yield spec["selector"]["matchLabels"], ports
         case "Deployment" | "PodDisruptionBudget":
             yield spec["selector"]["matchLabels"], set()
 
@@ -157,6 +161,9 @@ def _named_secrets() -> Iterator[tuple[str, str | None]]:
         for volume in spec["volumes"]:
             for item in volume.get("secret", {}).get("items", []):
                 yield volume["secret"]["secretName"], item["key"]
+    for endpoint in (one for found in MONITORS for one in found["spec"]["podMetricsEndpoints"]):
+        for credentials in endpoint.get("authorization", {}).values():
+            yield credentials["name"], credentials["key"]
 
 
 def test_pods_run_as_restricted_as_the_namespace_demands_and_mount_their_volumes() -> None:
