@@ -1,5 +1,7 @@
 """`apphub-jobs backup`: write the log, its archives and a list of run logs into a directory."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
@@ -105,14 +107,14 @@ def backup_command(  # noqa: PLR0913 - one for each option
     with open_log(log) as database, open_view(json=json) as view:
         began = monotonic()
         try:
-            writer = SetWriter(target)
-            if run_logs is not LogChoice.NONE:
-                _write_run_logs(writer, logs_store, data_dir, view, copy=run_logs is LogChoice.COPY)
-            manifest, subject_keys = finish(_write(database, writer, run_logs, view))
-            if subject_keys.master is not None:
-                subject_keys.write(keys_file)
-            writer.finish(manifest)
-            _remember(data_dir, manifest, target)
+            with _writer(target) as writer:
+                if run_logs is not LogChoice.NONE:
+                    is_copy = run_logs is LogChoice.COPY
+                    _write_run_logs(writer, logs_store, data_dir, view, copy=is_copy)
+                manifest, subject_keys = finish(_write(database, writer, run_logs, view))
+                if subject_keys.master is not None:
+                    subject_keys.replace(keys_file)
+                writer.finish(manifest)
         except (
             BackupError,
             LogStoreError,
@@ -121,9 +123,21 @@ def backup_command(  # noqa: PLR0913 - one for each option
             RunLogsUnavailableError,
         ) as error:
             raise failure(f"no backup was made: {error}") from None
+        with suppress(OSError):  # Somebody else's directory: the backup is as good.
+            _remember(data_dir, manifest, target)
         seconds = monotonic() - began
         document = {"kind": "backup", "directory": str(target), **manifest.present()}
         view.fact(document, _sentences(manifest, target, keys_file, seconds))
+
+
+@contextmanager
+def _writer(target: Path) -> Iterator[SetWriter]:
+    """Open a set for writing; what an error leaves of it is removed."""
+    writer = SetWriter(target)
+    with ExitStack() as stack:
+        stack.callback(writer.discard)
+        yield writer
+        stack.pop_all()
 
 
 def _write_run_logs(

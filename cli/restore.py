@@ -321,16 +321,14 @@ async def _restarts(database: Database) -> Restarts:
 
 
 def _describe(restarts: Restarts) -> str:
-    counts = {"again": 0, "lost": 0, "due": 0, "later": 0, "paused": 0}
-    for run in restarts.runs:
-        counts[run["state"]] += 1
+    counts = restarts.counts
     missed = sum(schedule["is_due"] for schedule in restarts.schedules)
     amounts = {
-        "runs were running and run AGAIN, whatever they had done": counts["again"],
-        "runs were running and fail as lost, for they have no attempt left": counts["lost"],
-        "runs are due": counts["due"],
-        "runs are due later": counts["later"],
-        "runs wait for jobs that are paused": counts["paused"],
+        "runs were running and run AGAIN, whatever they had done": counts.get("again", 0),
+        "runs were running and fail as lost, for they have no attempt left": counts.get("lost", 0),
+        "runs are due": counts.get("due", 0),
+        "runs are due later": counts.get("later", 0),
+        "runs wait for jobs that are paused": counts.get("paused", 0),
         "schedules have missed ticks": missed,
         "schedules tick later": len(restarts.schedules) - missed,
         "bulk operations continue": restarts.bulk_operations,
@@ -339,13 +337,14 @@ def _describe(restarts: Restarts) -> str:
     if not lines:
         return "nothing starts by itself"
     lines.insert(0, "as soon as API and workers start:")
-    shown = [run for run in restarts.runs if run["state"] in {"again", "lost", "due"}]
-    lines += [f"    {run['state']:<5} {run['id']} {run['job']}" for run in shown[:MOST_SHOWN]]
+    lines += [
+        f"    {run['state']:<5} {run['id']} {run['job']}" for run in restarts.runs[:MOST_SHOWN]
+    ]
     lines += [
         f"    tick  {tick['id']} {tick['job']} {tick['next_at']}"
         for tick in restarts.schedules[:MOST_SHOWN]
     ]
-    left_out = len(shown[MOST_SHOWN:]) + len(restarts.schedules[MOST_SHOWN:])
+    left_out = len(restarts.runs[MOST_SHOWN:]) + len(restarts.schedules[MOST_SHOWN:])
     if left_out:
         lines.append(f"    and {left_out} more (--json)")
     return "\n".join(lines)

@@ -7,11 +7,12 @@ holds.
 
 import gzip
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 import orjson
@@ -46,11 +47,22 @@ class BackupError(Exception):
 
 @dataclass(frozen=True)
 class SetFile:
-    """A file of a set, by its path in the set."""
+    """A file of a set, by its path in the set.
+
+    Raises:
+        ValueError: the path leads out of the set.
+    """
 
     name: str
     size_bytes: int
     sha256: str
+
+    def __post_init__(self) -> None:
+        """Check the path: manifest and lists may come from anywhere."""
+        path = PurePosixPath(self.name)
+        if path.is_absolute() or ".." in path.parts:
+            msg = f"the path {self.name!r} leads out of the backup"
+            raise ValueError(msg)
 
 
 @dataclass(frozen=True)
@@ -231,6 +243,10 @@ class SetWriter:
                 file.write(chunk)
         return SetFile(name, file.size_bytes, file.close())
 
+    def discard(self) -> None:
+        """Remove all that was written, for the set cannot be completed."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest: from now on the directory is a backup."""
         for directory in {(self.directory / file.name).parent for file in self.files}:
@@ -298,9 +314,16 @@ class BackupSet:
             yield from file
 
     def run_logs(self) -> Iterator[SetFile]:
-        """Yield the run logs of the list; their names are paths in the set, if they are copied."""
+        """Yield the run logs of the list; their names are paths in the set, if they are copied.
+
+        Raises:
+            BackupError: the list is not one.
+        """
         for line in self.lines(RUN_LOG_LIST):
-            yield SetFile(**orjson.loads(line))
+            try:
+                yield SetFile(**orjson.loads(line))
+            except (ValueError, TypeError) as error:
+                raise BackupError(f"{RUN_LOG_LIST} cannot be read: {error}") from None
 
     def key_ids(self) -> list[str]:
         """Return the ids of the keys of persons that existed when the set was written."""

@@ -120,6 +120,8 @@ class _Loader:
         """
         recorded = await self._recorded(UUID(row["id"]) for row in rows)
         kept = [row for row in rows if UUID(row["id"]) in recorded]
+        if any(Path(row["file"]).name != row["file"] for row in rows):
+            raise BackupError("the set names an archive file that is a path")
         for row in rows:
             if row not in kept:
                 await self._put_back(self._source.directory / ARCHIVES / row["file"])

@@ -1,6 +1,7 @@
 """What would start again if a service began to work on this database now."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from typing_extensions import ReadOnly, TypedDict
 
@@ -8,8 +9,11 @@ from domain.json_values import JsonObject
 from projections.job_runs import IS_RUNNING, IS_UNFINISHED
 from projections.rows import Connection, read_rows, read_value
 
-_RUNS = f"""
-    SELECT run.id, job.slug AS job, run.attempt,
+MOST_RUNS = 1_000
+"""Runs that are named; the others are counted."""
+
+_UNFINISHED = f"""
+    SELECT run.id, job.slug AS job, run.attempt, run.created_position,
         CASE WHEN run.{IS_RUNNING} AND run.attempt < run.max_attempts THEN 'again'
             WHEN run.{IS_RUNNING} THEN 'lost'
             WHEN job.paused IS NOT NULL THEN 'paused'
@@ -18,7 +22,13 @@ _RUNS = f"""
         run.scheduled_at AS starts_at
     FROM job_runs AS run JOIN job_definitions AS job ON job.id = run.job_definition_id
     WHERE run.{IS_UNFINISHED}
-    ORDER BY run.created_position
+"""
+
+_COUNTS = f"SELECT state, count(*) AS runs FROM ({_UNFINISHED}) AS run GROUP BY state"
+
+_RUNS = f"""
+    SELECT id, job, attempt, state, starts_at FROM ({_UNFINISHED}) AS run
+    WHERE state IN ('again', 'lost', 'due') ORDER BY created_position LIMIT {MOST_RUNS}
 """
 
 _SCHEDULES = """
@@ -32,17 +42,23 @@ _BULK = """
 """
 
 
-class Restart(TypedDict):
-    """A run that has not ended.
+RunState = Literal["again", "lost", "due", "later", "paused"]
+"""`again` or `lost` where the run was running: its worker is gone, so it has its next attempt, or
+fails if that was the last. Else it is `due`, `later`, or `paused` with its job."""
 
-    Its state is `again` or `lost` if it was running: its worker is gone, so it has its next
-    attempt, or fails if that was the last. Else it is `due`, `later`, or `paused` with its job.
-    """
+
+class _RunCount(TypedDict):
+    state: ReadOnly[RunState]
+    runs: ReadOnly[int]
+
+
+class Restart(TypedDict):
+    """A run that has not ended, and what becomes of it at once."""
 
     id: ReadOnly[str]
     job: ReadOnly[str]
     attempt: ReadOnly[int]
-    state: ReadOnly[str]
+    state: ReadOnly[RunState]
     starts_at: ReadOnly[str]
 
 
@@ -57,8 +73,14 @@ class Tick(TypedDict):
 
 @dataclass(frozen=True)
 class Restarts:
-    """What would start."""
+    """What would start.
 
+    Attributes:
+        counts: number of runs by what becomes of them.
+        runs: the first of those to which something happens at once.
+    """
+
+    counts: dict[RunState, int]
     runs: list[Restart]
     schedules: list[Tick]
     bulk_operations: int
@@ -70,7 +92,9 @@ class Restarts:
 
 async def read_restarts(connection: Connection) -> Restarts:
     """Return what would start."""
+    counts = await read_rows(connection, _RunCount, _COUNTS)
     return Restarts(
+        counts={row["state"]: row["runs"] for row in counts},
         runs=await read_rows(connection, Restart, _RUNS),
         schedules=await read_rows(connection, Tick, _SCHEDULES),
         bulk_operations=await read_value(connection, int, _BULK),

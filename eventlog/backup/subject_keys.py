@@ -64,12 +64,15 @@ class SubjectKeys:
         """The ids of the persons' keys."""
         return [key["key_id"] for key in self.keys]
 
-    def write(self, path: Path) -> None:
+    def replace(self, path: Path) -> None:
         """Replace the file.
 
         Raises:
+            BackupError: it has the keys of another log.
             OSError: it cannot be written.
         """
+        if path.exists() and read_subject_keys(path).log_id != self.log_id:
+            raise BackupError(f"{path} has the keys of another log: name another file by --keys")
         document = {"format": FORMAT, **vars(self)}
         write_private(path, orjson.dumps(document, option=orjson.OPT_INDENT_2), replace=True)
 

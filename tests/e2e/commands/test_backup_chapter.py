@@ -1,5 +1,6 @@
 """The chapter on backups, typed as it stands: a drill and three disasters, on a real service."""
 
+import json
 import os
 import re
 import shutil
@@ -125,6 +126,8 @@ def test_the_chapter_is_true(site: Site) -> None:
         site.type_section("A drill")
         assert list(site.temporary.iterdir()) == []
         assert client.get("/ready").status_code == 200
+        doctor = json.loads(site.type("apphub-jobs doctor --json | grep '\"backup\"'")[0])
+        assert (doctor["state"], "position" in doctor["told"]) == ("ok", True)
         client.post(f"/job-runs/{running}/cancel").raise_for_status()
         wait_for_run(client, running, "canceled", timeout_s=90)
 
@@ -144,6 +147,9 @@ def test_the_chapter_is_true(site: Site) -> None:
         site.type_section("A table is spoiled", end=2)
         _spoil_log(site.directory / "data", ended[0])
         site.type_section("A table is spoiled", first=2, end=3)
+        site.type("apphub-jobs backup backups/spoiled")
+        drill = "apphub-jobs restore backups/spoiled --drill"
+        assert site.type(drill, succeeds=False)[-1] == "drill: FAILED: seals"
 
     site.type_section("A table is spoiled", first=3)
     (prepare, _), (restore, shown) = _typed("A wrong bulk cancel")[2:]

@@ -106,6 +106,9 @@ def test_up_to_a_position_later_archives_have_not_been_made(archived: Site) -> N
         "SELECT positions[2] FROM archived_runs ORDER BY first_position DESC LIMIT 1",
     )
     backup = archived.back_up()
+    manifest = json.loads((backup / "manifest.json").read_text())
+    # As of an older version, which had no other columns in these tables.
+    (backup / "manifest.json").write_text(json.dumps({**manifest, "schema": "0039"}))
     done = archived.restore(backup, "--to-position", str(position), "--json")
     assert done.exit_code == 0, done.output
     states = query(archived.target, "SELECT status FROM job_runs ORDER BY created_position")
@@ -120,7 +123,15 @@ def test_up_to_a_position_later_archives_have_not_been_made(archived: Site) -> N
     assert [run["state"] for run in facts["restarts"]["runs"]] == ["lost"]
     # Positions that were drawn are not drawn again.
     [(drawn,)] = query(archived.target, "SELECT last_value FROM jobs_events_notification_id_seq")
-    assert drawn >= json.loads((backup / "manifest.json").read_text())["position"]
+    assert drawn >= manifest["position"]
+
+
+def test_a_table_that_was_not_equal_to_the_log_is_noticed(archived: Site) -> None:
+    query(archived.source, "DELETE FROM job_runs WHERE status = 'succeeded' RETURNING 1")
+    done = archived.restore(archived.back_up())
+    assert done.exit_code == 1
+    assert "job_runs: 5 rows, and 0 when it was backed up" in done.stdout
+    assert query(archived.target, "SELECT count(*) FROM job_runs") == [(5,)]
 
 
 def test_who_was_erased_after_a_backup_stays_erased(site: Site) -> None:
@@ -139,8 +150,12 @@ def test_who_was_erased_after_a_backup_stays_erased(site: Site) -> None:
     assert ALICE.encode() not in b"".join(map(gzip.decompress, _contents(old / "tables")))
     asyncio.run(erased())
     site.back_up("new")
-    key = ("--subject-key", str(site.directory / "data" / "subjects.key"))
+    others = site.directory / "others.json"
     keys = site.directory / "subject-keys.json"
+    others.write_text(keys.read_text().replace('"log_id": "', '"log_id": "0'))
+    refused = site.type("backup", str(others.with_name("x")), "--keys", str(others), of=site.source)
+    assert (refused.exit_code, "keys of another log" in refused.stderr) == (1, True)
+    key = ("--subject-key", str(site.directory / "data" / "subjects.key"))
     refused = site.restore(old, *key, "--keys", str(keys.with_name("none")))
     assert (refused.exit_code, "--without-keys" in refused.stderr) == (1, True)
     assert "subjects.key has no key" in site.restore(old).stderr
@@ -175,4 +190,4 @@ def test_what_is_no_whole_backup_is_refused_before_anything_is_written(archived:
     file.unlink()
     failed = archived.type("backup", str(archived.directory / "other"), of=archived.source)
     assert (failed.exit_code, "is missing" in failed.stderr) == (1, True)
-    assert not (archived.directory / "other" / "manifest.json").exists()
+    assert not (archived.directory / "other").exists()
