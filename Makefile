@@ -131,6 +131,11 @@ check: $(VENV)/.dev ## Format, lint, types, layers, links, documentation
 	$(BIN)/python docs/check_links.py
 	@# What is of KEDA, KubeRay and Kustomize is not among Kubernetes' schemas, and passed over.
 	for version in 1.33 1.37; do $(BIN)/kubernetes-validate --strict --quiet --no-warn -k $$version deploy/kubernetes/*.yaml || exit 1; done
+	@# APPHUB_TEST_PROMETHEUS=required where it must not be left out.
+	if command -v promtool >/dev/null || [ "$$APPHUB_TEST_PROMETHEUS" = required ]; then \
+		promtool check config --syntax-only deploy/prometheus/prometheus.yml && \
+		promtool check rules deploy/prometheus/alerts.yml && promtool test rules deploy/prometheus/alerts_test.yml; \
+	fi
 	$(MAKE) docs
 
 format: $(VENV)/.dev ## Format the code
