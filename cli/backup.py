@@ -151,7 +151,10 @@ def _write_run_logs(
             if copy:
                 view.progress("run logs: copying", number, len(sizes))
                 source = data_dir / DIRECTORY / name
-                log = writer.copy(source, f"{RUN_LOGS}/{name}")
+                try:
+                    log = writer.copy(source, f"{RUN_LOGS}/{name}")
+                except FileNotFoundError:
+                    continue  # Removed meanwhile.
             file.write(orjson.dumps(vars(log), option=orjson.OPT_APPEND_NEWLINE))
 
 

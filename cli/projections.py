@@ -99,15 +99,20 @@ def verify_command(  # noqa: PLR0913 - one for each option
 
 def _histories_are_clean(options: LogOptions, acknowledged: Sequence[UUID], *, json: bool) -> bool:
     with open_log(options) as database, open_view(json=json) as view:
+        return histories_are_clean(database, acknowledged, view)
 
-        def report(finding: Finding) -> None:
-            kind = "note" if finding.is_note else "history"
-            view.fact({"kind": kind, **finding.present()}, _sentence(finding))
 
-        checked = finish(check_histories(database, acknowledged, report, view.progress))
-        outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
-        events = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
-        view.fact({**vars(checked), "kind": "histories"}, f"histories: {events}: {outcome}")
+def histories_are_clean(database: Database, acknowledged: Sequence[UUID], view: View) -> bool:
+    """Check all histories, and print what was found; return whether all promises are kept."""
+
+    def report(finding: Finding) -> None:
+        kind = "note" if finding.is_note else "history"
+        view.fact({"kind": kind, **finding.present()}, _sentence(finding))
+
+    checked = finish(check_histories(database, acknowledged, report, view.progress))
+    outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
+    events = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
+    view.fact({**vars(checked), "kind": "histories"}, f"histories: {events}: {outcome}")
     return checked.findings == 0
 
 
@@ -145,10 +150,11 @@ def _ids_in(file: Path | None) -> list[UUID]:
 
 def _archives_are_sound(options: LogOptions, *, json: bool) -> bool:
     with open_log(options) as database, open_view(json=json) as view:
-        return finish(_check_archives(database, view))
+        return finish(archives_are_sound(database, view))
 
 
-async def _check_archives(database: Database, view: View) -> bool:
+async def archives_are_sound(database: Database, view: View) -> bool:
+    """Check all archive files, and print what was found; return whether all are as written."""
     is_sound = True
     async with aclosing(check_archives(database)) as archives:
         async for archive in archives:

@@ -3,10 +3,11 @@
 First the command, then the steps of a restore, then what only a drill does.
 """
 
+import filecmp
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -22,25 +23,24 @@ from cli.database import database as opened_database
 from cli.log_access import Roots, archive_directory
 from cli.options import DatabaseOptions, KeyedLogOptions, command, failure
 from cli.process.announcement import services
+from cli.projections import archives_are_sound, histories_are_clean
 from cli.reports import View, describe_seals, finish, open_view
 from cli.seal import TrustOptions
 from domain.errors import LogUnavailableError, SubjectKeysUnavailableError
 from domain.json_values import JsonObject
-from eventlog.archive.reading import check_archives
 from eventlog.backup.backup_set import ARCHIVES, RUN_LOGS, BackupError, BackupSet
 from eventlog.backup.load import Loaded, load
 from eventlog.backup.restarts import Restarts, read_restarts
 from eventlog.backup.subject_keys import SubjectKeys, read_subject_keys
 from eventlog.database.connection import Database, operator_session
 from eventlog.keys import LogFiles, MasterKeyFile, SealKeyError, read_keys
-from eventlog.rebuild.histories import check_histories
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.seal.seal import SealError, read_kept
 from eventlog.seal.verify import verify_seals
 from migrations import runner
-from projections.histories.rules import Finding
 from projections.rows import read_value
 from projections.tables import TABLES
+from runtime.files import make_private
 from worker.logs.object_store import LogStoreError
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -185,14 +185,16 @@ class _Restore:
         data_dir = directory_of(self.log.data_dir)
         for address in services(data_dir):
             raise BackupError(f"{address} serves {data_dir}: stop it, or name another directory")
-        with opened_database(self.log, upgrade=False) as (directory, url):
+        with opened_database(self.log, upgrade=False) as (directory, url), ExitStack() as stack:
             _refuse_if_used(url)
+            stack.callback(_print_incomplete)
             archive = archive_directory(directory, self.log.archive)
             database = Database(url, LogFiles(archive, _master_keys(self.log)))
             loaded = self._load(url, database)
             self._copy_archives(loaded.archives, archive)
             is_equal = self._rebuild(database)
             self._restore_run_logs(directory)
+            stack.pop_all()
             self.print_restarts(database)
         self._print_end(directory)
         if not is_equal:
@@ -240,10 +242,10 @@ class _Restore:
         self.view.fact(fact, text)
 
     def _copy_archives(self, names: Sequence[str], target: Path) -> None:
-        """Copy archive files; the same file may be there, for none is ever changed."""
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Copy archive files; a service that goes on elsewhere may read the same ones there."""
+        make_private(target)
         for name in names:
-            shutil.copyfile(self.source.directory / ARCHIVES / name, target / name)
+            _copy(self.source.directory / ARCHIVES / name, target / name)
 
     def _rebuild(self, database: Database) -> bool:
         """Compute the other tables from the log; return whether they are what they were."""
@@ -273,7 +275,7 @@ class _Restore:
             for log in self.source.run_logs():
                 target = data_dir / DIRECTORY / log.name.removeprefix(prefix)
                 target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                shutil.copyfile(self.source.directory / log.name, target)
+                _copy(self.source.directory / log.name, target)
         self.print_run_logs(data_dir)
 
     def print_run_logs(self, data_dir: Path) -> None:
@@ -299,6 +301,26 @@ class _Restore:
         if self.source.manifest.seal is not None and not key.exists():
             text = f"restored; put your copy of the seal's key to {key}, then start the service"
         self.view.fact({"kind": "restored"}, text)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a file, unless it is there already.
+
+    Raises:
+        BackupError: another one is there.
+    """
+    if not target.exists():
+        shutil.copy(source, target)
+    elif not filecmp.cmp(source, target, shallow=False):
+        raise BackupError(f"{target} is there already, and is not what was backed up: move it away")
+
+
+def _print_incomplete() -> None:
+    typer.echo(
+        "apphub-jobs: the restore did not end: start no service on what it left;"
+        " begin anew with an empty data directory or database",
+        err=True,
+    )
 
 
 def _refuse_if_used(url: str) -> None:
@@ -359,9 +381,9 @@ def _drill(restore: _Restore, trust: TrustOptions, roots: Sequence[Path]) -> Non
         database, is_equal = restore.try_in(url)
         if not is_equal:
             problems.append("tables")
-        if not finish(_archives_are_sound(database, restore.view)):
+        if not finish(archives_are_sound(database, restore.view)):
             problems.append("archives")
-        if not _histories_are_clean(database, restore.view):
+        if not histories_are_clean(database, (), restore.view):
             problems.append("histories")
         if not _seals_hold(database, restore, trust, roots):
             problems.append("seals")
@@ -388,30 +410,6 @@ def _temporary_database(log: KeyedLogOptions) -> Iterator[str]:
             home = directory / "postgres"
             if home.is_symlink():
                 shutil.rmtree(home.resolve())
-
-
-async def _archives_are_sound(database: Database, view: View) -> bool:
-    is_sound = True
-    async for archive in check_archives(database):
-        view.archive(archive)
-        is_sound &= archive.problem is None
-    return is_sound
-
-
-def _histories_are_clean(database: Database, view: View) -> bool:
-    def report(finding: Finding) -> None:
-        view.fact(
-            {"kind": "history", **finding.present()},
-            f"position {finding.position}: {finding.rule}: expected {finding.expected}",
-        )
-
-    checked = finish(check_histories(database, (), report, view.progress))
-    outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
-    view.fact(
-        {**vars(checked), "kind": "histories"},
-        f"histories: {checked.events} events of {checked.runs} runs: {outcome}",
-    )
-    return checked.findings == 0
 
 
 def _seals_hold(
