@@ -28,6 +28,7 @@ from api.routes import (
     jobs,
     launches,
     me,
+    related,
     runs,
     schedules,
     statistics,
@@ -52,6 +53,7 @@ _ROUTERS = (
     jobs.router,
     statistics.router,  # Before `/job-runs/{run_id}`.
     runs.router,
+    related.router,
     workers.router,
     events.router,
     subjects.router,

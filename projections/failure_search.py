@@ -75,7 +75,7 @@ _NOTED_LATELY = """(
 _NOT_NOTED = f"(completed_position IN ({_POSITIONS})) IS NOT TRUE"
 
 
-def _is_own_retry(run: str) -> str:
+def is_own_retry(run: str) -> str:
     """Return whether the service launched a run that names another one, to repeat that.
 
     What a client launches has a request for a cause, whose id is random; what the service launches
@@ -100,7 +100,7 @@ _RETRIED = f"""EXISTS (
     JOIN job_runs AS again ON again.launch_context->>'retryOf' = this.id
     WHERE again.launch_context->>'retryOf' IS NOT NULL
         AND again.created_position <= %(ended_by)s
-        AND again.job_definition_id = this.job AND {_is_own_retry("again")}
+        AND again.job_definition_id = this.job AND {is_own_retry("again")}
 )"""
 """Whether another run was launched to repeat a run, by the position that is looked at.
 
@@ -112,7 +112,7 @@ _REPEATED = f"""
     SELECT DISTINCT run.launch_context->>'retryOf' FROM job_runs AS run
     WHERE run.launch_context->>'retryOf' IS NOT NULL
         AND run.launch_context->>'retryOf' = ANY(%(ids)s::text[])
-        AND {_is_own_retry("run")}
+        AND {is_own_retry("run")}
 """
 
 
@@ -247,7 +247,7 @@ IS_RETRY = "launch_context->>'retryOf' IS NOT NULL"
 """The condition of the index `job_runs_retries`."""
 
 RECOVERED = f"""
-    (SELECT run.attempt > 1 OR (run.{IS_RETRY} AND {_is_own_retry("run")})
+    (SELECT run.attempt > 1 OR (run.{IS_RETRY} AND {is_own_retry("run")})
         FROM job_runs AS run WHERE run.id = originator_id)
 """
 """Whether a run that succeeded makes up for failures; null where there is no such run.
@@ -257,7 +257,7 @@ No EXISTS, of which PostgreSQL may make a table: of all runs, at each search.
 
 _OWN_RETRY_OF = f"""
     CASE WHEN run.launch_context->>'retryOf' ~ '^[0-9a-f]{{8}}(-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}$'
-        AND {_is_own_retry("run")}
+        AND {is_own_retry("run")}
         THEN (run.launch_context->>'retryOf')::uuid END AS retry_of
 """
 
@@ -278,7 +278,7 @@ FAMILY = f"""
         UNION ALL
         SELECT run.id, down.job, down.depth + 1 FROM down
         JOIN job_runs AS run ON run.launch_context->>'retryOf' = down.id::text
-            AND run.job_definition_id = down.job AND {_is_own_retry("run")}
+            AND run.job_definition_id = down.job AND {is_own_retry("run")}
         WHERE down.depth < {DEEPEST}
     )
     SELECT run.id, {_OWN_RETRY_OF}, run.status, run.completed_position

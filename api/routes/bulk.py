@@ -14,6 +14,7 @@ from api.http.dependencies import (
     KeyDep,
     MayRead,
     OriginDep,
+    QuarantineDep,
     ServiceDep,
     cursor_meta,
     position_of,
@@ -22,16 +23,19 @@ from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
 from api.shapes.base import AnyObject, Data, Page, PartMeta, Shape, _Body, failures, with_columns
-from api.shapes.runs import Run
+from api.shapes.runs import Run, RunCounts
+from api.views.lists import Present, present_runs
 from domain.bulk import Action, Order, failed_so
 from domain.commands.bulk import SAMPLE, StartedOperation
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters import MAX_WORDS
+from domain.jobs.run_events import STATUSES
 from domain.ports import Origin, Row
 from eventlog.history.as_of import opened
 from projections import bulk, job_runs
 from projections.bulk import BulkRow
-from projections.runs.lists import first_of_page
+from projections.runs import related
+from projections.runs.lists import NOW, first_of_page
 from projections.table import rows_by_id
 
 _REASON = Annotated[str, Field(min_length=1, max_length=1_000)]
@@ -184,6 +188,48 @@ async def get_bulk_operation(
     async with opened(connection, files, as_of) as past:
         row = await past.bulk_operation(_id_of(bulk_id))
     return data(bulk.present(_existing(row)))
+
+
+class BulkRunsMeta(PartMeta):
+    """Where the page ends."""
+
+    counts: RunCounts | None = Field(
+        default=None, description="on the first page: how many of all these runs are in each status"
+    )
+
+
+@router.get(
+    "/{bulk_id}/runs",
+    response_model=Page[list[Run], BulkRunsMeta],
+    responses=failures(400, 404),
+    dependencies=[MayRead],
+    description="List the runs that the operation launched, and those that they led to, newest"
+    " first, as they are now. The first page has their number in each status.",
+)
+async def list_bulk_runs(
+    bulk_id: str,
+    connection: ConnectionDep,
+    quarantine: QuarantineDep,
+    limit: Annotated[int, Query(ge=1, le=100)] = 25,
+    cursor: Annotated[
+        str | None,
+        Query(description="`nextCursor` of the page before", json_schema_extra={"pattern": CURSOR}),
+    ] = None,
+) -> JsonAnswer:
+    """List the runs that a bulk operation launched."""
+    operation_id = _id_of(bulk_id)
+    _existing(await bulk.by_id(connection, operation_id))
+    before = NOW if cursor is None else position_of(cursor)
+    ids = await related.runs_of_operation(connection, operation_id, before, limit + 1)
+    fitting = await first_of_page(connection, ids[:limit])
+    rows = await rows_by_id(connection, job_runs.TABLE, fitting)
+    runs = [rows[run_id] for run_id in fitting]
+    next_cursor = str(runs[-1]["created_position"]) if len(ids) > len(runs) else None
+    meta = cursor_meta(limit, next_cursor)
+    if cursor is None:
+        counts = await related.counts_of_operation(connection, operation_id)
+        meta["counts"] = {**dict.fromkeys(STATUSES, 0), **counts}
+    return page([*await present_runs(Present(connection), runs, quarantine)], meta)
 
 
 @router.post(

@@ -348,7 +348,7 @@ async def retry_run(run_id: str, service: ServiceDep, origin: OriginDep, key: Ke
     responses={200: {"content": {"text/plain": {}}}, **failures(400, 404)},
     dependencies=[MayRead],
 )
-async def get_run_logs(
+async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     run_id: str,
     service: ServiceDep,
     attempt: Annotated[
@@ -358,7 +358,11 @@ async def get_run_logs(
     follow: Annotated[  # noqa: FBT002 - FastAPI gives it by name
         bool, Query(description="keep the response open until the attempt is over")
     ] = False,
-) -> StreamingResponse:
+    last: Annotated[
+        int | None,
+        Query(ge=1, le=1_000, description="only so many lines from the end, up to 64 KiB"),
+    ] = None,
+) -> Response:
     """Show what an attempt printed; empty if it printed nothing or never started."""
     row = await _read_run(service, run_id)
     number = attempt or row["attempt"]
@@ -371,11 +375,26 @@ async def get_run_logs(
 
     if not await service.run_logs.size(row["id"], number):
         await _check_log_is_here(service, row["id"], number)
+    if last is not None:
+        return await _end_of_log(service, row["id"], number, last)
     if follow:
         text = await service.run_logs.follow(row["id"], number, offset, is_over)
         return _FollowedLog(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
     text = await service.run_logs.read(row["id"], number, offset)
     return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
+
+
+MAX_END_BYTES = 65_536
+
+
+async def _end_of_log(service: Service, run_id: str, attempt: int, lines: int) -> Response:
+    """Return the last lines of a log."""
+    end, size = await service.run_logs.tail(run_id, attempt, MAX_END_BYTES)
+    found = end.splitlines(keepends=True)
+    if size > len(end) and len(found) > 1:
+        del found[0]  # Its beginning is missing.
+    content = b"".join(found[-lines:])
+    return Response(content, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
 
 class _FollowedLog(StreamingResponse):

@@ -131,8 +131,13 @@ def test_a_client_orders_waits_and_lists(
         with pytest.raises(ConflictError, match="another body"):
             client.bulk.start("rerun", where, "again", idempotency_key=slug)
         assert client.bulk.wait(other.id).patch == {"n": 1}
-        with pytest.raises(NotFoundError):
-            client.bulk.wait(str(uuid4()))
+    first = shared.get(f"/bulk/{other.id}/runs", limit=20)
+    second = shared.get(f"/bulk/{other.id}/runs", limit=20, cursor=first["meta"]["nextCursor"])
+    launched = first["data"] + second["data"]
+    assert {run["context"]["retryOf"] for run in launched} == {run["id"] for run in runs}
+    assert (first["meta"]["counts"]["pending"], second["meta"]["hasMore"]) == (25, False)
+    with Client(str(shared.client.base_url)) as client, pytest.raises(NotFoundError):
+        client.bulk.wait(str(uuid4()))
 
 
 def test_a_client_waits_no_longer_than_it_is_told(shared: SharedApi) -> None:

@@ -99,7 +99,25 @@ def test_what_failed_so_is_launched_anew(shared: SharedApi, tour: Tour) -> None:
         [run] = client.runs(job=job, where=["retried=false"])
         assert run.document.parameters == {"day": 7}
         run.cancel()  # The next test is to find its own run.
+    _belong_together(tour, group, run.id, done)
     tour.call(operation, 409, at=name, json={"reason": "another"}, **key)
+
+
+def _belong_together(tour: Tour, group: Json, retry: str, operation: Json) -> None:
+    """Check that a run, its group, its retry and the bulk operation lead to each other."""
+    operation_name = "GET /job-runs/{run_id}/related"
+    old = tour.call(operation_name, 200, at=group["sampleRun"])
+    assert old["failureGroup"]["fingerprint"] == group["fingerprint"]
+    assert [run["id"] for run in old["retries"]] == [retry]
+    assert old["bulkOperation"] is None
+    new = tour.call(operation_name, 200, at=retry)
+    assert (new["failureGroup"], new["retries"]) == (None, [])
+    assert new["bulkOperation"]["id"] == operation["id"]
+    tour.call(operation_name, 404, at=uuid4())
+    runs = "GET /bulk/{bulk_id}/runs"
+    assert [run["id"] for run in tour.call(runs, 200, at=operation["id"])] == [retry]
+    tour.call(runs, 404, at=uuid4())
+    tour.call(runs, 400, at=operation["id"], params={"cursor": "x"})
 
 
 def test_pages_follow_each_other(shared: SharedApi, tour: Tour) -> None:

@@ -6,7 +6,7 @@ import { useRef } from "preact/hooks";
 import {
 	announce, Answered, Dialog, Empty, Guard, html, into, isGuarded, MoreRows, orderWithReason, shortId, Status, Time,
 } from "../parts.js";
-import { address, get, mayAct, moment, navigate, newKey, pageOf, post, useAnswer, useNewest } from "../state.js";
+import { address, asOf, get, mayAct, moment, navigate, newKey, pageOf, post, useAnswer, useNewest } from "../state.js";
 import { conditions } from "../state/filters.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
@@ -58,10 +58,42 @@ function Operation({ operation }) {
 		</progress>
 		<p>${texts.bulk.running(operation)}</p>
 		<p class="quiet">${reason} · ${requestedBy} · <${Time} at=${createdAt} /></p>
+		${action !== "cancel" && !asOf.value && html`<${Launched} operation=${operation} isOpen=${address.value.id === id} />`}
 		${refusals.length > 0 && html`<ul class="refused">
 			${refusals.slice(0, 10).map(({ run, why }) => html`<li key=${run}>${texts.bulk.one(run, why)}</li>`)}
 		</ul>`}
 	</li>`;
+}
+
+// What became of the runs that it launched: did it help?
+
+const LAUNCHED_SHOWN = 10;
+const LAUNCHED_EVERY_MS = 3_000;
+
+function Launched({ operation, isOpen }) {
+	const shows = useSignal(isOpen);
+	return html`<details open=${isOpen} onToggle=${({ target }) => (shows.value = target.open)}>
+		<summary>${texts.bulk.launched}</summary>
+		${shows.value && html`<${LaunchedRuns} operation=${operation} />`}
+	</details>`;
+}
+
+function LaunchedRuns({ operation: { id, done } }) {
+	const asked = useAnswer(
+		(signal) => get(`/bulk/${id}/runs`, [["limit", LAUNCHED_SHOWN]], signal),
+		[id],
+		{ newer: [done], everyMs: LAUNCHED_EVERY_MS },
+	);
+	return html`<${Answered} asked=${asked} lines=${3}>${({ data: runs, meta }) => html`<div class="stack">
+		${runs.length === 0 && html`<p class="quiet">${texts.bulk.none}</p>`}
+		<p>
+			${Object.entries(meta.counts).filter(([, count]) => count > 0).map(([status, count]) => html`
+				<span class="tag" key=${status}>${texts.bulk.went(count, status)}</span>${" "}
+			`)}
+		</p>
+		${meta.hasMore && html`<p class="quiet">${texts.bulk.newest(runs.length)}</p>`}
+		${runs.length > 0 && html`<${RunTable} runs=${runs} />`}
+	</div>`}<//>`;
 }
 
 // A bulk operation before it is ordered: what it would come to, why, and for reruns with which other parameters.

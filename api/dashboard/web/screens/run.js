@@ -15,6 +15,7 @@ import { texts } from "../texts.js";
 import { asCommand, asCurl, asPython, chainOf } from "./commands.js";
 import { differences } from "./definition.js";
 import { LaunchForm } from "./launch_form.js";
+import { FAILED, useRelated } from "./run_failure.js";
 import { Log } from "./run_log.js";
 import { Story } from "./run_story.js";
 import { STEPS } from "./segments.js";
@@ -48,7 +49,7 @@ function Run({ asked, job }) {
 			<${Actions} run=${run} />
 		</div>
 		<${Progress} run=${run} />
-		${run.errorMessage && html`<p class="error-message"><code>${run.errorMessage}</code></p>`}
+		${run.errorMessage && !FAILED.includes(run.status) && html`<p class="error-message"><code>${run.errorMessage}</code></p>`}
 		<${Facts} run=${run} />
 		<${Tabs} tabs=${texts.run.tabs} current=${TABS[tab] ? tab : "story"} />
 		<${Answered} asked=${events}>${(known) => html`<${Shown} run=${run} events=${known} />`}<//>
@@ -91,11 +92,20 @@ function Facts({ run }) {
 		run.priority !== 0 && [words.priority, run.priority],
 		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} />`],
 		run.context?.rerunOf && [texts.jobs.rerunOf, html`<${RunLink} id=${run.context.rerunOf} />`],
+		run.context?.retryOf && !asOf.value && [words.bulk, html`<${Launcher} run=${run} />`],
 		run.idempotencyKey && [words.key, html`<code>${run.idempotencyKey}</code>`],
 	].filter(Boolean);
 	return html`<dl class="facts card">
 		${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
 	</dl>`;
+}
+
+/** The bulk operation that launched the run, where one did. */
+function Launcher({ run }) {
+	const { answer } = useRelated(run);
+	const operation = answer?.bulkOperation;
+	if (!operation) return texts.none;
+	return html`<${Link} to=${{ view: "bulk", id: operation.id }}>${texts.bulk.title(operation.action)}<//> · ${operation.reason}`;
 }
 
 // What can be done to a run; and how the same is done from a terminal or a program.

@@ -4,31 +4,34 @@ import { Answered, html, Icon, lookOf, Status, Table, Time } from "../parts.js";
 import { get, moment, now, useAnswer, useSettled } from "../state.js";
 import { duration, utc } from "../state/times.js";
 import { texts } from "../texts.js";
+import { FAILED, Failure } from "./run_failure.js";
 import { pathOf, placed, segmentsOf } from "./segments.js";
 
 export function Story({ run, events }) {
 	const isOver = run.completedAt !== null;
 	const segments = segmentsOf(events, isOver ? 0 : now.value);
 	const attempts = segments.filter(({ kind }) => kind === "run");
+	const hasFailed = FAILED.includes(run.status);
 	return html`
+		${hasFailed && html`<${Failure} run=${run} worker=${attempts.at(-1)?.worker} />`}
 		<div class="cards">
-			<${Explanation} run=${run} />
+			${!hasFailed && html`<${Explanation} run=${run} />`}
 			<section class="card"><h2>${texts.run.states}</h2><${Diagram} path=${pathOf(events)} /></section>
 		</div>
 		<section class="card stack">
 			<h2>${texts.run.timeline}</h2>
 			<${Timeline} segments=${segments} />
-			<${Attempts} attempts=${attempts} events=${events} />
+			<${Attempts} attempts=${attempts} events=${events} known=${hasFailed ? run.errorMessage : null} />
 		</section>
 	`;
 }
 
-/** Attempts beside each other: what differs is seen in the columns. */
-function Attempts({ attempts, events }) {
+/** Attempts beside each other: what differs is seen in the columns. The `known` message is read elsewhere already. */
+function Attempts({ attempts, events, known }) {
 	if (attempts.length === 0) return html`<p class="quiet">${texts.run.noAttempts}</p>`;
 	const words = texts.run;
 	const messages = events
-		.filter(({ data }) => data.error_message)
+		.filter(({ data }) => data.error_message && data.error_message !== known)
 		.map(({ data, occurredAt }) => [Date.parse(occurredAt), data.error_message]);
 	const said = new Map(messages);
 	const columns = [

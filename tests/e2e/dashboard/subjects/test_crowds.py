@@ -188,7 +188,7 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     asked.get_by_label("This is production").fill("production")
     asked.get_by_role("button", name=re.compile("Rerun 8.000 runs")).click()
     operation = page.locator("li.card")
-    expect(operation.locator(".status")).to_have_text("running")
+    expect(operation.locator(".screen-head .status")).to_have_text("running")
     expect(operation.locator("progress")).to_be_visible()
     progress = operation.locator("p").filter(has_text=" done, ")
     expect(progress).to_have_text(re.compile(r"^[1-9].* of 8.000 done"))
@@ -199,7 +199,7 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     expect(stop).to_be_disabled()
     asked.get_by_label("This is production").fill("production")
     stop.click()
-    expect(operation.locator(".status")).to_have_text("aborted")
+    expect(operation.locator(".screen-head .status")).to_have_text("aborted")
     expect(operation.get_by_role("button", name="Stop it …")).to_have_count(0)
     with crowd.client as client:
         [told] = client.get("/bulk", params={"limit": 1}).json()["data"]

@@ -5,12 +5,15 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import ViewportSize, expect
 
 from tests.e2e.dashboard.conftest import Screen
 from tests.e2e.dashboard.service.world import World
+from tests.support.processes import eventually
 
 HIGH: ViewportSize = {"width": 1280, "height": 1400}
 """Room for a whole log."""
@@ -161,6 +164,51 @@ def test_a_run_is_retried_from_its_page(screen: Screen, world: World) -> None:
     assert again["context"]["retryOf"] == run_id
     page.locator(".facts").get_by_role("link", name=run_id[:18]).click()
     expect(shown).to_have_text(run_id)
+
+
+def test_a_failed_run_tells_why_and_what_was_launched_to_repeat_it(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    run_id = world.launch("scan-secrets", repository="private-garret")
+    message = world.ended(run_id)["errorMessage"]
+    with world.client as client:
+        # The group is noted a moment later.
+        group = eventually(lambda: _group_of(client, run_id), what="the failure's group")
+        order = {
+            "action": "retry",
+            "filter": ["job=scan-secrets", "parameters.repository=private-garret"],
+        }
+        order |= {"reason": "the key is there now"}
+        bulk = client.post("/bulk", json=order).raise_for_status().json()["data"]
+    screen.open(f"?view=run&id={run_id}")
+    failure = page.get_by_role("region", name="Why it failed")
+    expect(failure.locator(".error-message")).to_have_text(message)
+    expect(page.get_by_role("table", name="Attempts")).not_to_contain_text(message)
+    own = failure.locator(".frames li").first
+    expect(own).to_contain_text("jobs_of_apphub.py")
+    expect(own).to_contain_text("raise PermanentError(")
+    expect(failure).to_contain_text("scanning private-garret at main")
+    expect(failure.get_by_label("Parameters", exact=True)).to_contain_text("private-garret")
+    expect(failure.get_by_role("link", name=group["title"])).to_be_visible()
+    again = failure.locator(".needs li")
+    expect(again).to_contain_text("failed")  # How that went.
+
+    screen.open(f"?view=bulk&id={bulk['id']}")
+    card = page.locator("li.card")
+    expect(card).to_contain_text("1 failed")
+    card.get_by_role("table").get_by_role("link").first.click()
+    expect(page.locator("h1 .id")).not_to_have_text(run_id)
+    page.locator(".facts").get_by_role("link", name="Retry runs").click()
+    expect(card).to_contain_text("the key is there now")
+    with world.client as client:  # Other tests look at what is open.
+        client.post(f"/failures/{group['fingerprint']}/resolve").raise_for_status()
+
+
+def _group_of(client: httpx.Client, run_id: str) -> dict[str, Any] | None:
+    group: dict[str, Any] | None
+    group = client.get(f"/job-runs/{run_id}/related").json()["data"]["failureGroup"]
+    return group
 
 
 def test_events_lead_to_the_log_and_to_all_that_was_caused(screen: Screen, world: World) -> None:

@@ -203,7 +203,7 @@ def test_all_that_match_are_canceled_retried_and_rerun_with_other_parameters(
             asked.get_by_label("Parameters to replace").fill(patch)
         asked.get_by_role("button", name=f"{action} 2 runs").click()
         expect(page.get_by_text("2 of 2 done, 0 refused")).to_be_visible()
-        expect(page.locator("li.card .status")).to_have_text("completed")
+        expect(page.locator("li.card .screen-head .status")).to_have_text("completed")
     with world.client as client:
         versions = [run["parameters"]["version"] for run in _matching(client.get)]
     assert sorted(versions) == ["1", "2", "3", "3"]

@@ -1,0 +1,119 @@
+// Why a run failed, at a glance: what was raised and where, what it printed last, with what it was launched, by whom
+// else it happened, and what was launched to repeat it.
+
+import { useEffect, useRef } from "preact/hooks";
+
+import { Answered, html, Json, Link, RunLink, Status, Time } from "../parts.js";
+import { asOf, get, text, useAnswer, useSettled } from "../state.js";
+import { texts } from "../texts.js";
+import { ownFrames, shortPath } from "./traceback.js";
+
+/** In these statuses a failure was the end of a run. */
+export const FAILED = ["failed", "expired"];
+
+const LAST_LINES = 50;
+
+/** How often the runs that repeat it are looked at, and a group that is noted a moment later. */
+const EVERY_MS = 5_000;
+
+/** @param {{run: object, worker: string | undefined}} what `worker`: whose attempt the last one was */
+export function Failure({ run, worker }) {
+	const stack = run.context?.stack;
+	return html`<section class="card stack failure" aria-label=${texts.run.failed.title}>
+		<h2>${texts.run.failed.title} <code class="quiet">${run.failureReason}</code></h2>
+		<p class="error-message"><code>${run.errorMessage}</code></p>
+		<div class="cards">
+			${typeof stack === "string" && html`<${Traceback} stack=${stack} />`}
+			<${Around} run=${run} worker=${worker} />
+		</div>
+		<${LastLines} run=${run} />
+		<div>
+			<h3>${texts.run.parameters}</h3>
+			<${Json} value=${run.parameters} label=${texts.run.parameters} />
+		</div>
+	</section>`;
+}
+
+function Traceback({ stack }) {
+	const words = texts.run.failed;
+	const own = ownFrames(stack);
+	return html`<div class="stack">
+		${own.length > 0 && html`<h3>${words.own}</h3>
+			<ol class="frames">
+				${own.map(({ file, line, name, code }, place) => html`<li key=${place}>
+					<span title=${file}>${shortPath(file)}:${line}</span> <span class="quiet">${words.inside(name)}</span>
+					${code && html`<pre><code>${code}</code></pre>`}
+				</li>`)}
+			</ol>
+		`}
+		<details open=${own.length === 0}>
+			<summary>${words.traceback}</summary>
+			<pre class="json" tabindex="0"><code>${stack}</code></pre>
+		</details>
+	</div>`;
+}
+
+function LastLines({ run }) {
+	const words = texts.run.failed;
+	const asked = useAnswer((signal) => lastLines(run, signal), [run.id, run.attempt]);
+	return html`<div>
+		<h3>${words.lastLines} · <${Link} to=${{ view: "run", id: run.id, tab: "log" }}>${words.wholeLog}<//></h3>
+		<${Answered} asked=${asked} lines=${3}>
+			${(lines) => (lines ? html`<${End} lines=${lines} />` : html`<p class="quiet">${texts.run.log.empty}</p>`)}
+		<//>
+	</div>`;
+}
+
+/** Seen from its end: there is what was printed last. */
+function End({ lines }) {
+	const box = useRef(null);
+	useEffect(() => {
+		box.current.scrollTop = box.current.scrollHeight;
+	}, [lines]);
+	return html`<pre class="json" tabindex="0" ref=${box}><code>${lines}</code></pre>`;
+}
+
+async function lastLines({ id, attempt }, signal) {
+	if (attempt === 0) return "";
+	const pieces = [];
+	const query = [["attempt", attempt], ["last", LAST_LINES]];
+	for await (const { piece } of text(`/job-runs/${id}/logs`, query, signal)) pieces.push(piece);
+	return pieces.join("").trimEnd();
+}
+
+/** What it has to do with: its worker, others that failed so, and what was launched to repeat it. */
+function Around({ run, worker }) {
+	const words = texts.run.failed;
+	return html`<div class="stack">
+		${worker && html`<p>${texts.run.worker}: <code>${worker}</code></p>`}
+		${asOf.value ? html`<p class="note">${texts.past.notHere}</p>` : html`<${Since} run=${run} />`}
+		<p>
+			<${Link} to=${{ view: "runs", words: [["job", run.slug], ["status", "failed,expired"]] }}>${words.others(run.slug)}<//>
+		</p>
+	</div>`;
+}
+
+function Since({ run }) {
+	const words = texts.run.failed;
+	const asked = useRelated(run);
+	return html`<${Answered} asked=${asked} lines=${2}>${({ failureGroup, retries }) => html`
+		${failureGroup && html`<p>
+			${words.group}: <${Link} to=${{ view: "failures", id: failureGroup.fingerprint }}>${failureGroup.title}<//>,${" "}
+			<strong>${texts.failures.times(failureGroup.count + failureGroup.recovered)}</strong>
+			${failureGroup.recovered > 0 && `, ${texts.failures.recovered(failureGroup.recovered)}`}
+		</p>`}
+		<p>${retries.length > 0 ? words.retried : words.notRetried}</p>
+		${retries.length > 0 && html`<ul class="needs">
+			${retries.map(({ id, status, createdAt }) => html`<li key=${id}>
+				<${RunLink} id=${id} /> <${Status} status=${status} /> <small><${Time} at=${createdAt} /></small>
+			</li>`)}
+		</ul>`}
+	`}<//>`;
+}
+
+export const useRelated = (run) =>
+	useAnswer(
+		async (signal) => (await get(`/job-runs/${run.id}/related`, [], signal)).data,
+		[run.id],
+		{ newer: [useSettled(run.updatedAt)], everyMs: EVERY_MS },
+	);
