@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
@@ -91,6 +92,10 @@ def backup_command(  # noqa: PLR0913 - one for each option
     ] = LogChoice.LIST,
     logs_store: LogsStore = None,
     keys: KeysFile = None,
+    dated: Annotated[
+        bool,
+        typer.Option("--dated", help="Write into a directory in DIR that is named by the time."),
+    ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="A JSON document: what the backup holds.")
     ] = False,
@@ -102,6 +107,8 @@ def backup_command(  # noqa: PLR0913 - one for each option
             " its own means, and leave the list here (--run-logs list)"
         )
     target = directory.resolve()
+    if dated:
+        target /= f"{datetime.now(UTC):%Y-%m-%dT%H-%M-%SZ}"
     keys_file = keys or target.parent / KEYS_FILE
     data_dir = directory_of(log.data_dir)
     with open_log(log) as database, open_view(json=json) as view:

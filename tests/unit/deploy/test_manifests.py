@@ -37,6 +37,10 @@ TEMPLATES = {
     found["metadata"]["name"]: found["spec"]["template"]
     for found in DOCUMENTS
     if found["kind"] in {"Deployment", "Job"}
+} | {
+    found["metadata"]["name"]: found["spec"]["jobTemplate"]["spec"]["template"]
+    for found in DOCUMENTS
+    if found["kind"] == "CronJob"
 }
 MONITORS = [found for found in DOCUMENTS if found["kind"] == "PodMonitor"]
 COMPOSE: Document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
