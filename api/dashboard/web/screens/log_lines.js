@@ -1,37 +1,214 @@
-// A growing text as lines, of which only the last ones are kept: a log may be longer than any browser's memory. Pure.
+// A growing log as lines: of which the last ones are kept, where each stands on the screen, and which hold a text. Pure.
+
+import { PLAIN, terminalLine } from "./terminal_text.js";
 
 export const MOST_LINES = 100_000;
 
-/** @typedef {{lines: string[], dropped: number, rest: string}} Lines `rest` is the last line, which may go on */
+/** So many more are kept before some are dropped: each time all others are moved. */
+const SLACK = 10_000;
 
-/** @returns {Lines} */
-export const noLines = () => ({ lines: [], dropped: 0, rest: "" });
+/** What is printed without an end of a line is kept up to here. */
+const MOST_UNFINISHED = 100_000;
 
-/** @param {Lines} so @param {string} piece @returns {Lines} */
-export function withPiece(so, piece) {
-	const parts = (so.rest + piece).split("\n");
-	const rest = parts.pop();
-	const lines = so.lines.concat(parts);
-	const over = Math.max(lines.length - MOST_LINES, 0);
-	return { lines: over > 0 ? lines.slice(over) : lines, dropped: so.dropped + over, rest };
+/** The worker writes the time before each line: it is no part of what a terminal would show. */
+const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z /;
+
+/** Lines are called by their numbers from 0 on, which stay the same when the first ones are dropped. */
+export class LogText {
+	/** How many lines are dropped: the number of the first one that is there. */
+	dropped = 0;
+	#texts = [];
+	#widths = [];
+	#spans = new Map();
+	#style = PLAIN;
+	#unfinished = "";
+	#isOver = false;
+
+	/** The number after the last line's; the unfinished one counts. */
+	get end() {
+		return this.finished + (this.#unfinished !== "" && !this.#isOver ? 1 : 0);
+	}
+
+	/** The number after the last line that does not change any more. */
+	get finished() {
+		return this.dropped + this.#texts.length;
+	}
+
+	/** @param {string} piece */
+	add(piece) {
+		const parts = (this.#unfinished + piece).split("\n");
+		this.#unfinished = shortened(parts.pop());
+		for (const raw of parts) this.#append(raw);
+		const over = this.#texts.length - MOST_LINES;
+		if (over > SLACK) this.#drop(over);
+	}
+
+	/** Nothing more comes: the last line is over, even if it was not ended. */
+	finish() {
+		if (this.#unfinished !== "" && !this.#isOver) this.#append(this.#unfinished);
+		this.#isOver = true;
+	}
+
+	/** @param {number} number @returns {{text: string, spans: import("./terminal_text.js").Span[]}} */
+	line(number) {
+		if (number >= this.finished) return stampedLine(this.#unfinished, this.#style);
+		return { text: this.#texts[number - this.dropped] ?? "", spans: this.#spans.get(number) ?? [] };
+	}
+
+	/** @param {number} number @returns {number} how many columns it takes */
+	width(number) {
+		return number >= this.finished ? widthOf(this.line(number).text) : this.#widths[number - this.dropped];
+	}
+
+	#append(raw) {
+		const { text, spans, style } = stampedLine(raw, this.#style);
+		this.#style = style;
+		if (spans.length > 0) this.#spans.set(this.finished, spans);
+		this.#texts.push(text);
+		this.#widths.push(widthOf(text));
+	}
+
+	#drop(count) {
+		this.#texts.splice(0, count);
+		this.#widths.splice(0, count);
+		this.dropped += count;
+		for (const number of this.#spans.keys()) {
+			if (number >= this.dropped) break;
+			this.#spans.delete(number);
+		}
+	}
 }
 
-/** @param {Lines} so @returns {string[]} all of them, the unfinished one, too */
-export function allOf(so) {
-	return so.rest === "" ? so.lines : [...so.lines, so.rest];
+/** @param {string} raw @param {import("./terminal_text.js").Style} style */
+function stampedLine(raw, style) {
+	const stamp = STAMP.exec(raw)?.[0] ?? "";
+	const line = terminalLine(raw.slice(stamp.length), style);
+	const moved = line.spans.map((span) => ({ ...span, from: span.from + stamp.length, to: span.to + stamp.length }));
+	return { ...line, text: stamp + line.text, spans: moved };
 }
 
-/** @param {string[]} lines @param {string} sought @returns {number[]} the places of those that hold it, whatever its case */
-export function placesOf(lines, sought) {
-	if (sought === "") return [];
-	const small = sought.toLowerCase();
-	return lines.flatMap((line, place) => (line.toLowerCase().includes(small) ? [place] : []));
+/** Of a progress bar the newest state, of anything else the beginning. */
+function shortened(unfinished) {
+	if (unfinished.length <= MOST_UNFINISHED) return unfinished;
+	const stamp = STAMP.exec(unfinished)?.[0] ?? "";
+	const newest = unfinished.slice(Math.max(unfinished.lastIndexOf("\r") + 1, stamp.length));
+	return (stamp + newest).slice(0, MOST_UNFINISHED);
 }
 
-/** Which lines can be seen, and some more on both sides. */
-export function seen(top, height, lineHeight, count) {
-	const more = 20;
-	const first = Math.max(Math.floor(top / lineHeight) - more, 0);
-	const last = Math.min(Math.ceil((top + height) / lineHeight) + more, count);
-	return { first, last };
+const NARROW = /^[ -~]*$/;
+
+/** Characters that take two columns: of East Asia, and pictures. */
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/gu;
+
+function widthOf(text) {
+	if (NARROW.test(text)) return text.length;
+	const wide = text.match(WIDE)?.length ?? 0;
+	return [...text].length + wide;
+}
+
+// Where lines stand: by rows, of which a wrapped line takes several.
+
+/**
+ * @typedef {{first: number, count: number, begins: (index: number) => number}} Layout of so many lines from the first one that is
+ * kept: at which row each begins, counted from there; after the last one: all rows. It stays as it is while the log grows.
+ */
+
+/**
+ * @param {LogText} log @param {number | null} columns of a row; null if lines are not wrapped
+ * @param {Map<number, number>} measured rows of lines that turned out to take others than their width says
+ * @returns {Layout}
+ */
+export function layoutOf(log, columns, measured) {
+	const first = log.dropped;
+	const count = log.end - first;
+	if (columns === null) return { first, count, begins: (index) => index };
+	const begins = new Float64Array(count + 1);
+	for (let index = 0; index < count; index += 1) {
+		const number = first + index;
+		const rows = measured.get(number) ?? Math.max(Math.ceil(log.width(number) / columns), 1);
+		begins[index + 1] = begins[index] + rows;
+	}
+	return { first, count, begins: (index) => begins[index] };
+}
+
+/** @param {number} row @param {Layout} layout @returns {number} which line stands there, counted from the first that is kept */
+export function lineAt(row, { count, begins }) {
+	let low = 0;
+	let high = Math.max(count - 1, 0);
+	while (low < high) {
+		const middle = Math.ceil((low + high) / 2);
+		if (begins(middle) <= row) low = middle;
+		else high = middle - 1;
+	}
+	return low;
+}
+
+// Which lines hold a text, whatever its case.
+
+/** @param {string} sought @returns {RegExp | null} null for nothing */
+export function patternOf(sought) {
+	return sought === "" ? null : new RegExp(sought.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"), "gi");
+}
+
+/** A search that goes on where it stopped: through what is there, and through what comes. */
+export class Search {
+	/** @type {number[]} numbers of lines, in order */
+	hits = [];
+	#next = 0;
+	#pattern;
+
+	/** @param {RegExp} pattern */
+	constructor(pattern) {
+		this.#pattern = new RegExp(pattern.source, "i"); // One that keeps no place.
+	}
+
+	/** @param {LogText} log @param {() => boolean} isOver asked now and then: whether to stop for now @returns {boolean} whether all was searched */
+	advance(log, isOver) {
+		if (this.hits[0] < log.dropped) this.hits = this.hits.filter((number) => number >= log.dropped);
+		this.#next = Math.max(this.#next, log.dropped);
+		while (this.#next < log.finished) {
+			if (this.#next % 256 === 0 && isOver()) return false;
+			if (this.#pattern.test(log.line(this.#next).text)) this.hits.push(this.#next);
+			this.#next += 1;
+		}
+		return true;
+	}
+}
+
+/**
+ * @param {number[]} hits in order @param {number | null} current
+ * @param {{first: number, last: number}} visible the lines that can be seen: from there on, if there is no current hit
+ * @param {1 | -1} direction @returns {number | null} the hit to go to, round and round
+ */
+export function stepTo(hits, current, visible, direction) {
+	if (hits.length === 0) return null;
+	const from = current ?? (direction === 1 ? visible.first - 1 : visible.last + 1);
+	const after = hits.findIndex((number) => number > from);
+	if (direction === 1) return after === -1 ? hits[0] : hits[after];
+	const before = hits.findLastIndex((number) => number < from);
+	return before === -1 ? hits.at(-1) : hits[before];
+}
+
+/**
+ * @param {{text: string, spans: import("./terminal_text.js").Span[]}} line @param {RegExp | null} pattern
+ * @returns {{text: string, classes: string, isHit: boolean}[]} the parts of a line that look alike
+ */
+export function partsOf({ text, spans }, pattern) {
+	const matches = pattern === null ? [] : [...text.matchAll(pattern)];
+	const hits = matches.map(({ index, 0: { length } }) => ({ from: index, to: index + length }));
+	const edges = [0, text.length, ...[...spans, ...hits].flatMap(({ from, to }) => [from, to])];
+	const cuts = [...new Set(edges)].sort((one, other) => one - other);
+	const around = (ranges) => {
+		let next = 0; // Ranges and cuts are in order.
+		return (from) => {
+			while (ranges[next]?.to <= from) next += 1;
+			return ranges[next]?.from <= from ? ranges[next] : null;
+		};
+	};
+	const spanAt = around(spans);
+	const hitAt = around(hits);
+	return cuts.slice(1).map((to, index) => {
+		const from = cuts[index];
+		return { text: text.slice(from, to), classes: spanAt(from)?.classes ?? "", isHit: hitAt(from) !== null };
+	});
 }

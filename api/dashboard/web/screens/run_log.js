@@ -1,97 +1,268 @@
-// What an attempt prints, live: any length, searched, and at its end for as long as one looks at the end.
+// What an attempt prints, as a terminal shows it, live: any length, searched both ways, each line with an address of its own.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo, useRef } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
-import { attempt as attempted, Failed, html } from "../parts.js";
-import { asOf, text } from "../state.js";
+import { attempt as attempted, Failed, html, into, Link } from "../parts.js";
+import { address, asOf, change, text } from "../state.js";
+import { linesAreWrapped } from "../state/preferences.js";
 import { texts } from "../texts.js";
-import { allOf, noLines, placesOf, seen, withPiece } from "./log_lines.js";
+import { layoutOf, lineAt, LogText, partsOf, patternOf, Search, stepTo } from "./log_lines.js";
 
-/** As in the stylesheet; lines are not wrapped, so that each is as high. */
-const LINE_PX = 20;
+/** As in the stylesheet; a wrapped line is as high as its rows together. */
+const ROW_PX = 20;
+
+/** So many rows are drawn above and below what can be seen. */
+const MORE_ROWS = 20;
 
 export function Log({ run }) {
-	const chosen = useSignal(null);
-	const attempt = chosen.value ?? run.attempt;
-	const { so, isFollowing, error } = useLog(run.id, attempt);
-	const lines = useMemo(() => allOf(so), [so]);
+	const given = Object.fromEntries(address.value.words);
+	const attempt = numberIn(given.attempt, run.attempt) ?? run.attempt;
+	const linked = numberIn(given.line, Infinity);
+	const { log, version, isGrowing, error } = useLog(run.id, attempt);
 	const words = texts.run.log;
 	return html`<section class="card stack log">
 		${asOf.value && html`<p class="note">${texts.past.notHere}</p>`}
 		${run.attempt > 1 && html`<label class="inline">
 			${texts.run.attempts}
-			<select value=${attempt} onChange=${(event) => (chosen.value = Number(event.target.value))}>
+			<select value=${attempt} onChange=${({ target }) => change({ words: [["attempt", target.value]] })}>
 				${Array.from({ length: run.attempt }, (_, index) => html`
 					<option key=${index} value=${index + 1}>${texts.run.attempt(index + 1)}</option>
 				`)}
 			</select>
 		</label>`}
 		${error && html`<${Failed} error=${error} />`}
-		${so.dropped > 0 && html`<p class="note">${words.cut}</p>`}
-		${lines.length === 0 && !error
-			? html`<p class="quiet">${isFollowing ? texts.loading : words.empty}</p>`
-			: html`<${Lines} lines=${lines} dropped=${so.dropped} isFollowing=${isFollowing}
-			download=${() => attempted(() => download(run.id, attempt))} key=${attempt} />`}
+		${log.dropped > 0 && html`<p class="note">${words.cut}</p>`}
+		${log.end === 0 && !error
+			? html`<p class="quiet">${isGrowing ? texts.loading : words.empty}</p>`
+			: html`<${Lines} log=${log} version=${version} isGrowing=${isGrowing} attempt=${attempt} linked=${linked}
+			save=${() => attempted(() => download(run.id, attempt))} key=${attempt} />`}
 	</section>`;
 }
 
-function Lines({ lines, dropped, isFollowing, download: save }) {
-	const box = useRef(null);
-	const view = useSignal({ top: 0, height: 480 });
-	const isAtEnd = useSignal(true);
-	const sought = useSignal("");
-	const place = useSignal(0);
+/** @returns {number | null} what is written in the address, if it is a number from 1 up to the most */
+function numberIn(written, most) {
+	return /^[1-9][0-9]{0,8}$/.test(written ?? "") && Number(written) <= most ? Number(written) : null;
+}
+
+function Lines({ log, version, isGrowing, attempt, linked, save }) {
 	const words = texts.run.log;
-	const found = useMemo(() => placesOf(lines, sought.value), [lines, sought.value]);
-	const jump = (line) => box.current.scrollTo({ top: Math.max(line * LINE_PX - view.value.height / 2, 0) });
-	const step = (event) => {
-		event.preventDefault();
-		if (found.length === 0) return;
-		place.value = (place.value + 1) % found.length;
-		jump(found[place.value]);
+	const sought = useSignal("");
+	const current = useSignal(null);
+	const pattern = useMemo(() => patternOf(sought.value), [sought.value]);
+	const hits = useSearch(log, version, pattern);
+	const box = useBox(log, version, linked === null);
+	const linkedTo = useRef(null); // The last link that was followed.
+	useEffect(() => {
+		if (linked === null || linkedTo.current === linked || linked > log.end) return;
+		linkedTo.current = linked;
+		const { first, last } = box.visible();
+		if (linked - 1 < first || linked - 1 > last) box.show(linked - 1);
+	}, [linked, version]);
+	const go = (direction) => {
+		const next = stepTo(hits, current.value, box.visible(), direction);
+		if (next === null) return;
+		current.value = next;
+		box.show(next);
 	};
 	const seek = (event) => {
-		sought.value = event.target.value;
-		place.value = -1;
+		current.value = null;
+		into(sought)(event);
 	};
-	const scroll = () => {
-		const { scrollTop, clientHeight, scrollHeight } = box.current;
-		view.value = { top: scrollTop, height: clientHeight };
-		isAtEnd.value = scrollHeight - scrollTop - clientHeight < 2 * LINE_PX;
+	const submit = (event) => {
+		event.preventDefault();
+		go(1);
 	};
-	const toEnd = () => (box.current.scrollTop = box.current.scrollHeight);
-	useEffect(() => {
-		if (isAtEnd.value) toEnd();
-	}, [lines]);
-	const { first, last } = seen(view.value.top, view.value.height, LINE_PX, lines.length);
-	const current = found[place.value];
-	return html`<form class="group" role="search" onSubmit=${step}>
-			<input
-				type="search" aria-label=${words.search} placeholder=${words.search} value=${sought.value} onInput=${seek} />
-			${sought.value && html`<span class="quiet" role="status">${words.found(found.length)}</span>`}
-			<span class="quiet">${words.lines(dropped + lines.length)}${isFollowing ? ` · ${words.follows}` : ""}</span>
-			<button type="button" disabled=${isAtEnd.value} onClick=${toEnd}>${words.latest}</button>
+	const press = (event) => {
+		if (event.key !== "Enter" || !event.shiftKey) return;
+		event.preventDefault();
+		go(-1);
+	};
+	const place = current.value === null ? -1 : hits.indexOf(current.value);
+	const growth = box.sticks.value ? words.follows : words.grows;
+	return html`<form class="group" role="search" onSubmit=${submit}>
+			<input type="search" aria-label=${words.search} placeholder=${words.search} value=${sought.value}
+				onInput=${seek} onKeyDown=${press} />
+			<button type="button" aria-label=${words.previous} title=${words.previous} disabled=${hits.length === 0}
+				onClick=${() => go(-1)}>↑</button>
+			<button type="button" aria-label=${words.next} title=${words.next} disabled=${hits.length === 0}
+				onClick=${() => go(1)}>↓</button>
+			${pattern && html`<span class="quiet" role="status">
+				${place === -1 ? words.found(hits.length) : words.hit(place + 1, hits.length)}</span>`}
+			<span class="quiet">${words.lines(log.end)}${isGrowing ? ` · ${growth}` : ""}</span>
+			<label class="check"><input type="checkbox" checked=${linesAreWrapped.value}
+				onChange=${({ target }) => (linesAreWrapped.value = target.checked)} />${words.wrap}</label>
+			<button type="button" disabled=${box.sticks.value} onClick=${box.toEnd}>${words.latest}</button>
 			<button type="button" onClick=${save}>${words.download}</button>
 		</form>
-		<div class="log-box" ref=${box} onScroll=${scroll} tabindex="0" role="log" aria-live="off"
-			aria-label=${texts.run.tabs.log}>
-			<${Window} lines=${lines} dropped=${dropped} first=${first} last=${last} current=${current} found=${new Set(found)} />
+		<div class="log-box ${linesAreWrapped.value ? "is-wrapped" : ""}" ref=${box.element} tabindex="0" role="log"
+			aria-live="off" aria-label=${texts.run.tabs.log} ...${box.handlers}>
+			<div class="line is-ruler" aria-hidden="true"><span class="line-number"></span><span class="line-text"
+				><span>${"0".repeat(RULER)}</span></span></div>
+			<${Window} log=${log} version=${version} box=${box} pattern=${pattern} attempt=${attempt}
+				current=${current.value} linked=${linked} />
 		</div>`;
 }
 
 /** Only the lines that can be seen; spacers stand for the others. */
-function Window({ lines, dropped, first, last, current, found }) {
-	const shown = lines.slice(first, last);
-	const classOf = (place) => {
-		if (place === current) return "is-current";
-		return found.has(place) ? "is-found" : "";
+function Window({ log, box, pattern, attempt, current, linked }) {
+	const { begins, count } = box.layout;
+	const { top, height } = box.view.value;
+	const first = lineAt(Math.floor(top / ROW_PX) - MORE_ROWS, box.layout);
+	const last = Math.min(lineAt(Math.ceil((top + height) / ROW_PX) + MORE_ROWS, box.layout) + 1, count);
+	const numbers = Array.from({ length: last - first }, (_, index) => box.layout.first + first + index);
+	const drawn = useRef(null);
+	useLayoutEffect(() => box.measure(drawn.current));
+	const target = (number) => ({ ...address.value, words: [["attempt", attempt], ["line", number + 1]] });
+	const classOf = (number) => {
+		if (number === current) return "is-current";
+		return number + 1 === linked ? "is-linked" : "";
 	};
-	return html`<svg class="spacer" width="1" height=${first * LINE_PX} aria-hidden="true"></svg>
-		${shown.map((line, index) => html`<div class="line ${classOf(first + index)}" key=${first + index}>
-			<span class="line-number" aria-hidden="true">${dropped + first + index + 1}</span>${line || " "}
-		</div>`)}
-		<svg class="spacer" width="1" height=${(lines.length - last) * LINE_PX} aria-hidden="true"></svg>`;
+	return html`<svg class="spacer" width="1" height=${begins(first) * ROW_PX} aria-hidden="true"></svg>
+		<div ref=${drawn}>
+			${numbers.map((number) => html`<div class="line ${classOf(number)}" key=${number} data-number=${number}>
+				<${Link} to=${target(number)} class="line-number" tabindex="-1" aria-label=${texts.run.log.line(number + 1)}>
+					${number + 1}<//>
+				<span class="line-text">${partsOf(log.line(number), pattern).map(Part)}</span>
+			</div>`)}
+		</div>
+		<svg class="spacer" width="1" height=${(begins(count) - begins(last)) * ROW_PX} aria-hidden="true"></svg>`;
+}
+
+function Part({ text: shown, classes, isHit }) {
+	const styled = classes ? html`<span class=${classes}>${shown}</span>` : shown;
+	return isHit ? html`<mark>${styled}</mark>` : styled;
+}
+
+// The box in which lines are scrolled: at its end for as long as nobody scrolls up.
+
+/** So many characters are measured to know the width of one. */
+const RULER = 100;
+
+const RECENT_MS = 200;
+
+const KEYS_UP = ["ArrowUp", "PageUp", "Home"];
+
+/** @param {LogText} log @param {number} version @param {boolean} sticksAtFirst whether its end is what is looked at */
+function useBox(log, version, sticksAtFirst) {
+	const element = useRef(null);
+	const view = useSignal({ top: 0, height: 480, columns: 80 });
+	const sticks = useSignal(sticksAtFirst);
+	const lastTop = useRef(0);
+	const ends = useRef({ before: 0, now: 0, at: 0 }); // How far one could scroll before and after the last change.
+	const measured = useRef({ columns: null, rows: new Map() });
+	const corrections = useSignal(0);
+	const columns = linesAreWrapped.value ? view.value.columns : null;
+	if (measured.current.columns !== columns) measured.current = { columns, rows: new Map() };
+	const layout = useMemo(
+		() => layoutOf(log, columns, measured.current.rows),
+		[log, version, columns, corrections.value],
+	);
+	const endNow = () => element.current.scrollHeight - element.current.clientHeight;
+	// Of a scroll to the end the page may hear after more was printed.
+	const recentEnd = () => (performance.now() - ends.current.at < RECENT_MS ? ends.current.before : endNow());
+	const see = () => {
+		const { scrollTop: top, clientHeight: height } = element.current;
+		view.value = { ...view.value, top, height };
+	};
+	const scrollTo = (top) => {
+		element.current.scrollTop = top;
+		lastTop.current = element.current.scrollTop;
+		see();
+	};
+	const toEnd = () => {
+		sticks.value = true;
+		scrollTo(element.current.scrollHeight);
+	};
+	const leave = () => {
+		if (element.current.scrollTop > 0) sticks.value = false;
+	};
+	// What the page itself does ends nothing: it leaves `lastTop` where it has scrolled to.
+	const scrolled = () => {
+		const { scrollTop } = element.current;
+		// Where lines became fewer rows, a browser scrolls up to the end.
+		if (scrollTop < lastTop.current && scrollTop < endNow() - ROW_PX) sticks.value = false;
+		else if (scrollTop > lastTop.current && scrollTop > recentEnd() - ROW_PX) sticks.value = true;
+		lastTop.current = scrollTop;
+		see();
+	};
+	useLayoutEffect(() => {
+		ends.current = { before: ends.current.now, now: endNow(), at: performance.now() };
+		if (sticks.value) toEnd();
+	}, [version, columns, corrections.value, view.value.height]);
+	useLayoutEffect(() => {
+		const observer = new ResizeObserver(() => {
+			const room = element.current.querySelector(".is-ruler .line-text");
+			const width = room.firstElementChild.getBoundingClientRect().width / RULER;
+			const { clientHeight: height } = element.current;
+			view.value = { ...view.value, height, columns: Math.max(Math.floor(room.clientWidth / width), 1) };
+			if (sticks.peek()) toEnd(); // At once: a browser has scrolled already where the box has grown.
+		});
+		observer.observe(element.current);
+		return () => observer.disconnect();
+	}, []);
+	/** @returns {{first: number, last: number}} the numbers of the lines that can be seen in full */
+	const visible = () => {
+		const { top, height } = view.value;
+		const numberAt = (row) => layout.first + lineAt(row, layout);
+		return { first: numberAt(Math.ceil(top / ROW_PX)), last: numberAt(Math.floor((top + height) / ROW_PX) - 1) };
+	};
+	return {
+		element,
+		view,
+		sticks,
+		layout,
+		toEnd,
+		visible,
+		/** Scroll to where a line can be seen. */
+		show: (number) => {
+			const row = layout.begins(Math.min(Math.max(number - layout.first, 0), layout.count));
+			sticks.value = false;
+			scrollTo(Math.max(row * ROW_PX - element.current.clientHeight / 2, 0));
+		},
+		/** Compare drawn lines with where they were thought to end: no font is as regular as that. */
+		measure: (drawn) => {
+			if (columns === null) return;
+			let isChanged = false;
+			for (const line of drawn.children) {
+				const number = Number(line.dataset.number);
+				const index = number - layout.first;
+				const rows = Math.max(Math.round(line.offsetHeight / ROW_PX), 1);
+				if (rows === layout.begins(index + 1) - layout.begins(index)) continue;
+				measured.current.rows.set(number, rows);
+				isChanged = true;
+			}
+			if (isChanged) corrections.value += 1;
+		},
+		handlers: {
+			onScroll: scrolled,
+			onWheel: ({ deltaY }) => deltaY < 0 && leave(),
+			onTouchMove: leave,
+			onKeyDown: ({ key }) => KEYS_UP.includes(key) && leave(),
+		},
+	};
+}
+
+/** For so long a search goes on before the page may do something else. */
+const SEARCH_MS = 8;
+
+/** @returns {number[]} the numbers of the lines that hold what is sought, as far as they are known */
+function useSearch(log, version, pattern) {
+	const search = useMemo(() => pattern && new Search(pattern), [log, pattern]);
+	const rounds = useSignal(0);
+	useEffect(() => {
+		if (search === null) return undefined;
+		let timer = null;
+		const go = () => {
+			const begun = performance.now();
+			const isDone = search.advance(log, () => performance.now() - begun > SEARCH_MS);
+			rounds.value += 1;
+			if (!isDone) timer = setTimeout(go);
+		};
+		go();
+		return () => clearTimeout(timer);
+	}, [search, version]);
+	return rounds.value >= 0 && search !== null ? search.hits : [];
 }
 
 /** Read it anew, for a link could not carry a token. */
@@ -112,42 +283,45 @@ const PAUSE_MS = 1_000;
 /** Pieces are put together for so long: then the page is drawn once. */
 const TOGETHER_MS = 80;
 
-/** @returns {{so: import("./lines.js").Lines, isFollowing: boolean, error: Error | null}} */
+/** @returns {{log: LogText, version: number, isGrowing: boolean, error: Error | null}} a higher version: more was printed */
 function useLog(id, attempt) {
-	const state = useSignal({ so: noLines(), isFollowing: true, error: null });
+	const beginning = () => ({ log: new LogText(), version: 0, isGrowing: true, error: null });
+	const state = useSignal(beginning());
 	useEffect(() => {
 		const ending = new AbortController();
-		state.value = { so: noLines(), isFollowing: true, error: null };
-		follow(id, attempt, ending.signal, (part) => (state.value = { ...state.value, ...part }));
+		state.value = beginning();
+		const { log } = state.value;
+		const tell = (part) => (state.value = { ...state.value, version: state.value.version + 1, ...part });
+		follow(id, attempt, log, ending.signal, tell);
 		return () => ending.abort();
 	}, [id, attempt]);
 	return state.value;
 }
 
-async function follow(id, attempt, signal, tell) {
-	let so = noLines();
+async function follow(id, attempt, log, signal, tell) {
 	let offset = 0;
 	let timer = null;
 	const draw = () => {
 		timer = null;
-		if (!signal.aborted) tell({ so, error: null });
+		if (!signal.aborted) tell({ error: null });
 	};
 	while (!signal.aborted) {
 		try {
 			const query = [["attempt", attempt], ["offset", offset], ["follow", true]];
 			for await (const { piece, bytes } of text(`/job-runs/${id}/logs`, query, signal)) {
-				so = withPiece(so, piece);
+				log.add(piece);
 				offset += bytes;
 				timer ??= setTimeout(draw, TOGETHER_MS);
 			}
 			clearTimeout(timer);
-			draw();
-			tell({ isFollowing: false });
+			if (signal.aborted) return;
+			log.finish();
+			tell({ error: null, isGrowing: false });
 			return;
 		} catch (error) {
 			if (signal.aborted) return;
 			const isRefused = error.status >= 400 && error.status < 500;
-			tell(isRefused ? { error, isFollowing: false } : { error });
+			tell(isRefused ? { error, isGrowing: false } : { error });
 			if (isRefused) return;
 			await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
 		}

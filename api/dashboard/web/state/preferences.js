@@ -33,6 +33,9 @@ export const scheme = preference("scheme", "auto");
 /** Whether single keys do something; whoever speaks to their computer turns that off. */
 export const keysAreOn = preference("keys", true);
 
+/** Whether long lines of runs' logs are wrapped. */
+export const linesAreWrapped = preference("wrap", false);
+
 /** Lists of runs that somebody wants to see again: `[name, filter as written][]`. */
 export const savedViews = preference("views", []);
 

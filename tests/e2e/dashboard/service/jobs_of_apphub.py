@@ -35,6 +35,17 @@ def nightly_statistics(context: JobRunContext, *, until_canceled: bool = False) 
             return line
 
 
+@job(name="Index words", metadata={"description": "Prints much, and in colours."})
+def index_words(lines: Annotated[int, Field(ge=1)]) -> int:
+    """Print a line for each word."""
+    for line in range(1, lines + 1):
+        print(f"word {line} of {lines}: {line % 97:03} letters, {line % 89:02} places")
+    print("\x1b[32mall is \x1b[1mindexed\x1b[0m")
+    print("5 %\r50 %\r100 %")
+    print("a long line " * 50)
+    return lines
+
+
 @job(name="Render previews", retries=2, retry_delay="200ms")
 def render_previews(
     context: JobRunContext, app: str, pages: Annotated[int, Field(ge=1)] = 3

@@ -4,33 +4,6 @@ import { test } from "node:test";
 import { chainOf } from "../../../../../api/dashboard/web/screens/commands.js";
 import { asCommand, asCurl, asPython } from "../../../../../api/dashboard/web/screens/commands.js";
 import { differences } from "../../../../../api/dashboard/web/screens/definition.js";
-import { allOf, MOST_LINES, noLines, placesOf, seen, withPiece } from "../../../../../api/dashboard/web/screens/log_lines.js";
-
-test("pieces of a log become lines, wherever they were cut", () => {
-  const so = ["one\ntw", "o\n", "", "thr", "ee"].reduce(withPiece, noLines());
-  assert.deepEqual(allOf(so), ["one", "two", "three"]);
-  assert.deepEqual(allOf(withPiece(so, "\n\n")), ["one", "two", "three", ""]);
-  assert.deepEqual(allOf(noLines()), []);
-});
-
-test("of a log without end the last lines are kept, and how many are not", () => {
-  const many = withPiece(noLines(), "line\n".repeat(MOST_LINES));
-  const more = withPiece(many, "last\n");
-  assert.equal(more.lines.length, MOST_LINES);
-  assert.equal(more.lines.at(-1), "last");
-  assert.equal(more.dropped, 1);
-});
-
-test("lines are found whatever their case; nothing is found by nothing", () => {
-  assert.deepEqual(placesOf(["Error: a", "fine", "an ERROR"], "error"), [0, 2]);
-  assert.deepEqual(placesOf(["a"], ""), []);
-});
-
-test("only what can be seen is drawn, and a little more", () => {
-  assert.deepEqual(seen(0, 400, 20, 1_000), { first: 0, last: 40 });
-  assert.deepEqual(seen(10_000, 400, 20, 1_000), { first: 480, last: 540 });
-  assert.deepEqual(seen(19_600, 400, 20, 1_000), { first: 960, last: 1_000 });
-});
 
 const RUN = { slug: "greet", parameters: { name: "O'Hara", deep: [true, null, { a: 1.5 }] } };
 
