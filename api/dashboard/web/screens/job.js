@@ -14,6 +14,7 @@ import { changesBetween, historyOf, limitsOf, revisable } from "./definition.js"
 import { LaunchForm } from "./launch_form.js";
 import { RunTable } from "./run_table.js";
 import { isRounded, objectOf } from "./schema.js";
+import { Trends } from "./trends.js";
 
 const MOST_RUNS = 50;
 
@@ -66,7 +67,8 @@ function Job({ job, runs, again }) {
 
 function Runs({ job, runs }) {
 	const newest = useNewest(runs, "runs", ({ id }) => id);
-	return html`<section class="card stack">
+	return html`<${Trends} job=${job.slug} />
+		<section class="card stack">
 			<h2>${texts.jobs.durations}</h2>
 			<${Durations} runs=${newest} />
 		</section>

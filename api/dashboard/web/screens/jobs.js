@@ -1,9 +1,12 @@
 // All jobs: what each is, whether it may start, what limits it.
 
 import { Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../parts.js";
-import { all, get, moment, useAnswer, useRefresh } from "../state.js";
+import { all, get, moment, now, useAnswer, useRefresh } from "../state.js";
+import { rangeOf } from "../state/statistics.js";
+import { local } from "../state/times.js";
 import { texts } from "../texts.js";
 import { limitsOf } from "./definition.js";
+import { jobsOf, Sparkline } from "./trends.js";
 
 export function Screen() {
 	const asked = useAnswer(load, []);
@@ -11,21 +14,26 @@ export function Screen() {
 	useRefresh("deletedJobs", asked.again);
 	useRefresh("failures", asked.again);
 	return html`<div class="screen-head"><h1>${texts.jobs.title}</h1></div>
-		<${Answered} asked=${asked}>${({ jobs, failing }) => html`<${List} jobs=${jobs} failing=${failing} />`}<//>`;
+		<${Answered} asked=${asked}>${(known) => html`<${List} ...${known} />`}<//>`;
 }
 
 /** All jobs, and how many open groups of failures each has. */
 async function load(signal) {
-	const [jobs, groups] = await Promise.all([
+	const { from, to, bucketMs } = rangeOf("24h", now.value);
+	const query = [["from", from], ["to", to], ["bucketMs", bucketMs], ["groupBy", "job"], ...moment.value];
+	const [jobs, groups, statistics] = await Promise.all([
 		get("/jobs", moment.value, signal),
 		all("/failures", [["status", "open"], ...moment.value], signal),
+		get("/job-runs/statistics", query, signal),
 	]);
 	const failing = new Map();
 	for (const { job } of groups) failing.set(job, (failing.get(job) ?? 0) + 1);
-	return { jobs: jobs.data, failing };
+	const trends = new Map(jobsOf(statistics.data.buckets, statistics.meta).map((trend) => [trend.slug, trend]));
+	return { jobs: jobs.data, failing, trends };
 }
 
-function List({ jobs, failing }) {
+function List({ jobs, failing, trends }) {
+	const trendOfJob = ({ slug }) => trends.get(slug.toLowerCase());
 	const words = texts.jobs.columns;
 	if (jobs.length === 0)
 		return html`<${Empty} title=${texts.jobs.empty} hint=${texts.jobs.emptyHint} command=${texts.jobs.emptyCommand} />`;
@@ -42,12 +50,23 @@ function List({ jobs, failing }) {
 			title: words.health,
 			cell: (job) => html`<${Health} job=${job} failing=${failing.get(job.slug) ?? 0} />`,
 		},
+		{ name: "day", title: words.day, cell: (job) => html`<${Day} trend=${trendOfJob(job)} />` },
 		{ name: "version", title: words.version, cell: ({ version }) => version },
 		{ name: "type", title: words.type, cell: ({ type }) => html`<span class="tag">${type}</span>` },
 		{ name: "limits", title: words.limits, cell: (job) => html`<small>${limitsOf(job).join(", ") || "–"}</small>` },
 		{ name: "updated", title: words.updated, cell: ({ updatedAt }) => html`<${Time} at=${updatedAt} />` },
 	];
 	return html`<${Table} label=${texts.jobs.title} rows=${jobs} keyOf=${({ slug }) => slug} columns=${columns} />`;
+}
+
+/** What became of its runs within a day. */
+function Day({ trend }) {
+	if (!trend || trend.ended === 0) return html`<span class="quiet">–</span>`;
+	const { buckets, ended, failed, worse } = trend;
+	const last = buckets.findLast((bucket) => bucket.ended > 0);
+	return html`<${Sparkline} buckets=${buckets} />${" "}
+		<small>${texts.trends.day(ended, failed)} · ${texts.trends.until} <${Time} at=${last.at} /></small>
+		${worse && html`${" "}<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>`}`;
 }
 
 function Health({ job, failing }) {

@@ -1,19 +1,18 @@
-// Everything at a glance: how many runs are in which state, what needs a person, what has ended lately, who works.
+// Everything at a glance: how many runs are in which state, how they fare, what needs attention, who works.
 
-import { Answered, Bars, Empty, html, Icon, JobLink, Link, RunLink, Status, Time } from "../parts.js";
-import { all, asOf, get, moment, now, useAnswer, useCounts, useRefresh, world } from "../state.js";
+import { Answered, Empty, html, Icon, JobLink, Link, RunLink, Status, Time } from "../parts.js";
+import { all, asOf, get, moment, useAnswer, useCounts, useRefresh } from "../state.js";
 import { STATUSES } from "../state/filters.js";
-import { MOST_KEPT } from "../state/fold.js";
-import { bucketsOf } from "../state/statistics.js";
 import { number, texts } from "../texts.js";
+import { Trends } from "./trends.js";
 
 export function Screen() {
 	return html`
 		<div class="screen-head"><h1>${texts.overview.title}</h1></div>
 		<${Counts} />
+		<${Attention} />
+		<${Trends} />
 		<div class="cards">
-			<${Attention} />
-			<${Lately} />
 			<${Fleet} />
 			<${OldestWaiting} />
 			<${NextTicks} />
@@ -32,7 +31,7 @@ function Counts() {
 	</ul>`;
 }
 
-// What needs a person: failing groups, lost workers, paused jobs, runs that no worker takes. Nothing else is alarming.
+// What needs attention: failing groups, lost workers, paused jobs, runs that no worker takes. Nothing else is alarming.
 
 const ATTENTION_EVERY_MS = 10_000;
 
@@ -88,37 +87,6 @@ function Needs({ needs }) {
 			<small>${pause.reason ?? ""}</small>
 		</li>`)}
 	</ul>`;
-}
-
-// How many runs ended in each of the last minutes, and how many of them failed.
-
-const MINUTES = 30;
-
-/** What the API gives at most in a page: beyond that the picture is of the newest runs alone. */
-const NEWEST = 50;
-
-function Lately() {
-	const query = [["status", "succeeded,failed,expired,canceled"], ["limit", NEWEST]];
-	const asked = useAnswer(
-		async (signal) => (await get("/job-runs", [...query, ...moment.value], signal)).data.map(({ run }) => run),
-		[],
-	);
-	return html`<section class="card stack">
-		<h2>${texts.overview.throughput}</h2>
-		<${Answered} asked=${asked} lines=${2}>${(runs) => html`<${Minutes} asked=${runs} />`}<//>
-	</section>`;
-}
-
-function Minutes({ asked }) {
-	const known = new Map(asked.map((run) => [run.id, run]));
-	if (asOf.value === "") world.value.recent.runs.forEach((run, id) => known.set(id, run));
-	const ended = [...known.values()].filter(({ completedAt }) => completedAt);
-	const minutes = bucketsOf(ended, now.value, MINUTES);
-	const isAll = asked.length < NEWEST && known.size < MOST_KEPT;
-	const total = minutes.reduce((sum, { all }) => sum + all, 0);
-	const failed = minutes.reduce((sum, minute) => sum + minute.failed, 0);
-	const told = ({ failed: bad, all, ago }) => texts.overview.failedBar(bad, all, ago);
-	return html`<${Bars} buckets=${minutes} text=${texts.overview.ended(total, failed, MINUTES, isAll)} told=${told} />`;
 }
 
 // The runs that have waited longest.

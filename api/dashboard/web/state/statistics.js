@@ -1,8 +1,97 @@
-// What is computed of runs that have ended: how many in each stretch of time, and how long they took. Pure.
-
-// Ended runs by the stretch of time in which they ended. Pure.
+// What is computed of statistics, and of single runs that have ended. Pure.
 
 const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+
+/** The times that one can choose from, the usual one first. */
+export const RANGES = [
+	{ name: "1h", lengthMs: HOUR_MS, bucketMs: MINUTE_MS },
+	{ name: "24h", lengthMs: DAY_MS, bucketMs: 15 * MINUTE_MS },
+	{ name: "7d", lengthMs: 7 * DAY_MS, bucketMs: 2 * HOUR_MS },
+	{ name: "30d", lengthMs: 30 * DAY_MS, bucketMs: DAY_MS },
+];
+
+/** Buckets of hours for what may be older than minutes are kept, of days for what may be older than hours. */
+const LONGER = [HOUR_MS, 3 * HOUR_MS, 12 * HOUR_MS, DAY_MS, 7 * DAY_MS, 30 * DAY_MS];
+
+/** @param {string} range a name, or two times with a slash between them @returns what to ask for, up to `now` where it is a name */
+export function rangeOf(range, now) {
+	const known = RANGES.find(({ name }) => name === range);
+	const iso = (ms) => new Date(ms).toISOString();
+	if (known) {
+		const to = Math.ceil(now / known.bucketMs) * known.bucketMs;
+		return { from: iso(to - known.lengthMs), to: iso(to), bucketMs: known.bucketMs };
+	}
+	const [from, to] = range.split("/").map((text) => Date.parse(text));
+	if (!(from < to)) return rangeOf(RANGES[0].name, now);
+	const isRecent = now - from < DAY_MS;
+	const bucketMs = (isRecent ? [MINUTE_MS, 15 * MINUTE_MS, ...LONGER] : LONGER).find((one) => (to - from) / one <= 120);
+	return { from: iso(from), to: iso(to), bucketMs: bucketMs ?? 30 * DAY_MS };
+}
+
+const NONE = { p50: null, p95: null, p99: null };
+
+/**
+ * The buckets of an answer and those in between in which nothing happened, oldest first.
+ * @param {object[]} buckets of one series @param {{from: string, to: string, bucketMs: number}} meta
+ * @returns {{at: string, created: number, ended: number, failed: number, queueMs: object, durationMs: object}[]}
+ */
+export function trendOf(buckets, { from, to, bucketMs }) {
+	const byTime = new Map(buckets.map((bucket) => [Date.parse(bucket.at), bucket]));
+	const trend = [];
+	for (let at = Date.parse(from); at < Date.parse(to); at += bucketMs) {
+		const { created = 0, ended = {}, queueMs = NONE, durationMs = NONE } = byTime.get(at) ?? {};
+		const { succeeded = 0, failed = 0, canceled = 0, expired = 0 } = ended;
+		const all = succeeded + failed + canceled + expired;
+		trend.push({ at: new Date(at).toISOString(), created, ended: all, failed: failed + expired, queueMs, durationMs });
+	}
+	return trend;
+}
+
+/** @returns {{created: number, ended: number, failed: number}} */
+export function summed(trend) {
+	const sum = (name) => trend.reduce((total, bucket) => total + bucket[name], 0);
+	return { created: sum("created"), ended: sum("ended"), failed: sum("failed") };
+}
+
+/** With fewer runs, or fewer failures, a change is chance. */
+const FEWEST = 10;
+const FEWEST_FAILED = 5;
+
+/** From so many times as long, or as often failed, it is worse. */
+const WORSE = 1.5;
+
+/**
+ * Whether a job has become slower, or fails more often, and since when: the best split of its time in two is looked for.
+ * @returns {{what: "slower" | "failing", factor: number, since: string} | null}
+ */
+export function worsening(trend) {
+	const busy = trend.filter(({ ended }) => ended > 0);
+	let worst = null;
+	for (let split = 1; split < busy.length; split += 1) {
+		const [before, after] = [busy.slice(0, split), busy.slice(split)].map(levels);
+		if (before.ended < FEWEST || after.ended < FEWEST) continue;
+		const since = busy[split].at;
+		const isFailing = after.failed >= FEWEST_FAILED;
+		const failing = isFailing ? after.failing / Math.max(before.failing, 1 / before.ended) : 0;
+		const slower = before.median > 0 ? after.median / before.median : 0;
+		for (const [what, factor] of [["failing", failing], ["slower", slower]])
+			if (factor >= WORSE && factor > (worst?.factor ?? 0)) worst = { what, factor, since };
+	}
+	return worst;
+}
+
+/** The share that failed, and the mean of the medians, each counted as often as runs ended. */
+function levels(buckets) {
+	const { ended, failed } = summed(buckets);
+	const timed = buckets.filter(({ durationMs }) => durationMs.p50 !== null);
+	const weight = summed(timed).ended;
+	const median = weight && timed.reduce((total, { durationMs, ended: count }) => total + durationMs.p50 * count, 0) / weight;
+	return { ended, failed, failing: failed / ended, median };
+}
+
+// Ended runs by the stretch of time in which they ended. Pure.
 
 /** @returns {{ago: number, all: number, failed: number}[]} oldest first; `ago` counts stretches of `lengthMs` */
 export function bucketsOf(runs, now, count, lengthMs = MINUTE_MS) {

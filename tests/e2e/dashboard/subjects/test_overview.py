@@ -38,3 +38,29 @@ def test_runs_that_no_worker_takes_need_a_person(screen: Screen, world: World) -
         client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
         screen.open()
         expect(needs).to_have_count(0)
+
+
+def test_how_runs_fare_is_counted_by_the_service_and_leads_to_them(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    for repository in ("first", "second"):
+        world.ended(world.launch("scan-secrets", repository=repository))
+    with world.client as client:
+        counts = client.get("/job-runs/counts").json()["data"]
+    ended = sum(counts[status] for status in ("succeeded", "failed", "canceled", "expired"))
+    screen.open()
+    trends = page.locator(".trends")
+    # More may end meanwhile; what the newest page of runs holds is no bound.
+    expect(trends).to_contain_text(f"{ended} ended")
+    job = trends.get_by_role("row").filter(has_text="scan-secrets")
+    expect(job).to_be_visible()
+    trends.get_by_role("button", name="7 days").click()
+    expect(trends.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
+    assert "range=7d" in page.url
+    trends.locator("a.chart-link").last.dispatch_event("click")
+    expect(page.locator(".chip").first).to_contain_text("createdAfter=")
+    screen.open("?view=jobs")
+    expect(page.get_by_role("row").filter(has_text="scan-secrets")).to_contain_text("ended")
+    screen.open("?view=job&id=scan-secrets")
+    expect(page.locator(".trends")).to_contain_text("Waited to start")

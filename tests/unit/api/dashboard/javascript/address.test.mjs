@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { read, write } from "../../../../../api/dashboard/web/state/address.js";
 
 test("an empty query is the first view, of the present, unfiltered", () => {
-  assert.deepEqual(read(""), { view: "overview", id: "", tab: "", asOf: "", compare: "", words: [] });
+  assert.deepEqual(read(""), { view: "overview", id: "", tab: "", asOf: "", compare: "", range: "", words: [] });
 });
 
 for (const query of [

@@ -5,7 +5,7 @@ import { durationsOf, percentile, pointsOf } from "../../../../../api/dashboard/
 import { limitsOf } from "../../../../../api/dashboard/web/screens/definition.js";
 import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, unlisted, withValue } from "../../../../../api/dashboard/web/screens/schema.js";
 import { changesBetween, historyOf, revisable } from "../../../../../api/dashboard/web/screens/definition.js";
-import { bucketsOf } from "../../../../../api/dashboard/web/state/statistics.js";
+import { bucketsOf, rangeOf, summed, trendOf, worsening } from "../../../../../api/dashboard/web/state/statistics.js";
 import { inWords } from "../../../../../api/dashboard/web/screens/schedule_words.js";
 
 const object = (properties, more = {}) => ({ type: "object", properties, ...more });
@@ -103,6 +103,38 @@ test("stretches may have any length", () => {
   const runs = [{ status: "failed", completedAt: "2026-11-26T08:00:00Z" }, { status: "failed", completedAt: "2026-11-26T08:00:09Z" }];
   const buckets = bucketsOf(runs, Date.parse("2026-11-26T08:00:09Z"), 10, 1_000);
   assert.deepEqual(buckets.map(({ failed }) => failed), [1, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+});
+
+const META = { from: "2026-11-26T08:00:00.000Z", to: "2026-11-26T08:05:00.000Z", bucketMs: 60_000 };
+
+const ended = (minute, succeeded, failed, p50) => ({
+  at: `2026-11-26T08:0${minute}:00.000Z`, created: succeeded, ended: { succeeded, failed, canceled: 0, expired: 0 },
+  queueMs: { p50, p95: p50 }, durationMs: { p50, p95: p50 },
+});
+
+test("a trend has every stretch, also those in which nothing happened", () => {
+  const trend = trendOf([ended(1, 3, 1, 10)], META);
+  assert.deepEqual(trend.map(({ ended, failed }) => [ended, failed]), [[0, 0], [4, 1], [0, 0], [0, 0], [0, 0]]);
+  assert.deepEqual(summed(trend), { created: 3, ended: 4, failed: 1 });
+  assert.equal(trend[0].durationMs.p50, null);
+});
+
+test("what gets worse is told with when it began; of few runs nothing is", () => {
+  const of = (...buckets) => worsening(trendOf(buckets, META));
+  assert.equal(of(ended(0, 20, 0, 10), ended(1, 20, 0, 11), ended(2, 20, 1, 10)), null);
+  const slower = of(ended(0, 20, 0, 10), ended(1, 20, 0, 10), ended(2, 20, 0, 40), ended(3, 20, 0, 40));
+  assert.deepEqual(slower, { what: "slower", factor: 4, since: "2026-11-26T08:02:00.000Z" });
+  const failing = of(ended(0, 19, 1, 10), ended(1, 10, 10, 10));
+  assert.deepEqual([failing.what, failing.factor], ["failing", 10]);
+  assert.equal(of(ended(0, 2, 0, 10), ended(1, 2, 0, 90)), null);
+});
+
+test("a range is up to the present, or two times", () => {
+  const now = Date.parse("2026-11-26T08:00:30Z");
+  assert.deepEqual(rangeOf("1h", now), { from: "2026-11-26T07:01:00.000Z", to: "2026-11-26T08:01:00.000Z", bucketMs: 60_000 });
+  const own = rangeOf("2026-11-01T00:00:00Z/2026-11-02T00:00:00Z", now);
+  assert.deepEqual(own, { from: "2026-11-01T00:00:00.000Z", to: "2026-11-02T00:00:00.000Z", bucketMs: 3_600_000 });
+  assert.deepEqual(rangeOf("nonsense", now), rangeOf("1h", now));
 });
 
 const UTC = { everyMs: null, timeZone: "UTC" };

@@ -1,0 +1,212 @@
+// Runs over time: how many ended and failed, how long they waited and took, from the service's statistics.
+
+import { useSignal } from "@preact/signals";
+
+import { Answered, html, into, JobLink, Link, Table } from "../parts.js";
+import { address, asOf, change, get, moment, now, useAnswer } from "../state.js";
+import { rangeOf, RANGES, summed, trendOf, worsening } from "../state/statistics.js";
+import { duration, local } from "../state/times.js";
+import { number, texts } from "../texts.js";
+
+const EVERY_MS = 10_000;
+
+/** So many jobs are listed, those with the most failures first. */
+const MOST_JOBS = 12;
+
+/**
+ * @param {object} given
+ * @param {string} [given.job] a slug: of this job alone; else of all, with a table of jobs
+ */
+export function Trends({ job }) {
+	const range = address.value.range || RANGES[0].name;
+	const asked = useAnswer((signal) => load(range, job, signal), [range, job], { everyMs: EVERY_MS });
+	return html`<section class="card stack trends">
+		<div class="screen-head">
+			<h2>${texts.trends.title}</h2>
+			<${Range} range=${range} />
+		</div>
+		<${Answered} asked=${asked} lines=${6}>${(statistics) => html`<${Charts} ...${statistics} isOfOneJob=${Boolean(job)} />`}<//>
+	</section>`;
+}
+
+/** All that is shown, by job; sums over jobs are those of the counts, and quantiles are asked for apart. */
+async function load(range, job, signal) {
+	const { from, to, bucketMs } = rangeOf(range, pastOr(now.value));
+	const query = [
+		["from", from], ["to", to], ["bucketMs", bucketMs], ["job", job], ...moment.value,
+	];
+	const [whole, byJob] = await Promise.all([
+		get("/job-runs/statistics", query, signal),
+		job ? null : get("/job-runs/statistics", [...query, ["groupBy", "job"]], signal),
+	]);
+	const { meta } = whole;
+	return { buckets: trendOf(whole.data.buckets, meta), byJob: byJob?.data.buckets ?? [], meta };
+}
+
+/** The end of what is shown: now, or the moment that is looked at, where that is a time. */
+function pastOr(present) {
+	const time = Date.parse(asOf.value);
+	return asOf.value !== "" && !/^\d+$/.test(asOf.value) && !Number.isNaN(time) ? time : present;
+}
+
+function Range({ range }) {
+	const words = texts.trends;
+	const isOwn = range.includes("/");
+	const [from, to] = isOwn ? range.split("/") : ["", ""];
+	const begin = useSignal(from);
+	const end = useSignal(to);
+	const choose = (name) => change({ range: name === RANGES[0].name ? "" : name });
+	const submit = (event) => {
+		event.preventDefault();
+		const utc = (text) => new Date(text).toISOString();
+		choose(`${utc(begin.value)}/${utc(end.value)}`);
+	};
+	return html`<div class="group" role="group" aria-label=${words.range}>
+		${RANGES.map(({ name }) => html`
+			<button key=${name} aria-pressed=${range === name} onClick=${() => choose(name)}>${words.ranges[name]}</button>
+		`)}
+		<details class="menu">
+			<summary>${isOwn ? `${local(from)} – ${local(to)}` : words.own}</summary>
+			<form class="menu-box stack" onSubmit=${submit}>
+				<label>${words.from}<input type="datetime-local" required value=${begin.value} onInput=${into(begin)} /></label>
+				<label>${words.to}<input type="datetime-local" required value=${end.value} onInput=${into(end)} /></label>
+				<button>${words.show}</button>
+			</form>
+		</details>
+	</div>`;
+}
+
+function Charts({ buckets, byJob, meta, isOfOneJob }) {
+	const words = texts.trends;
+	const { ended, failed, created } = summed(buckets);
+	const jobs = jobsOf(byJob, meta).filter(({ ended }) => ended > 0);
+	return html`
+		<${Chart} title=${words.throughput} text=${words.sum(created, ended, failed)} meta=${meta}>
+			<${EndedBars} buckets=${buckets} meta=${meta} job=${isOfOneJob ? address.value.id : ""} />
+		<//>
+		<div class="two-charts">
+			<${Chart} title=${words.waits} text=${words.quantiles(...latest(buckets, "queueMs"))} meta=${meta}>
+				<${Lines} buckets=${buckets} of="queueMs" />
+			<//>
+			<${Chart} title=${words.durations} text=${words.quantiles(...latest(buckets, "durationMs"))} meta=${meta}>
+				<${Lines} buckets=${buckets} of="durationMs" />
+			<//>
+		</div>
+		${jobs.length > 0 && html`<${Jobs} jobs=${jobs} />`}
+	`;
+}
+
+const inWords = (ms) => (ms === null ? "–" : duration(ms));
+
+/** The quantiles of the newest bucket that has any. */
+function latest(buckets, of) {
+	const last = buckets.findLast((bucket) => bucket[of].p50 !== null)?.[of];
+	return [inWords(last?.p50 ?? null), inWords(last?.p95 ?? null)];
+}
+
+function Chart({ title, text, meta, children }) {
+	return html`<figure class="chart">
+		<figcaption><strong>${title}</strong> <span class="quiet">${text}</span></figcaption>
+		${children}
+		<div class="chart-times quiet"><span>${local(meta.from)}</span><span>${local(meta.to)}</span></div>
+	</figure>`;
+}
+
+const WIDTH = 1_000;
+const HEIGHT = 100;
+
+/** Each bar leads to the runs that were launched then. */
+function EndedBars({ buckets, meta, job }) {
+	const most = Math.max(...buckets.map(({ ended }) => ended), 1);
+	const width = WIDTH / buckets.length;
+	const bar = (name, count, index) => {
+		const height = (count / most) * (HEIGHT - 1);
+		return html`<rect class=${name} x=${index * width} width=${width * 0.9} y=${HEIGHT - height} height=${height} />`;
+	};
+	return html`<div class="chart-box"><span class="chart-most">${number(most)}</span>
+		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
+			${buckets.map((bucket, index) => html`<${Link} key=${bucket.at} to=${launchedThen(bucket, meta, job)} class="chart-link" tabindex="-1">
+				<title>${texts.trends.bar(local(bucket.at), bucket.ended, bucket.failed)}</title>
+				<rect class="hit" x=${index * width} width=${width} y="0" height=${HEIGHT} />
+				${bar("ok", bucket.ended, index)}${bar("bad", bucket.failed, index)}
+			<//>`)}
+		</svg></div>`;
+}
+
+function launchedThen({ at }, { bucketMs }, job) {
+	const until = new Date(Date.parse(at) + bucketMs).toISOString();
+	return { view: "runs", words: [...(job ? [["job", job]] : []), ["createdAfter", at], ["createdBefore", until]] };
+}
+
+/** The median and 95 % over time; where nothing ended, there is a gap. */
+function Lines({ buckets, of }) {
+	const most = Math.max(...buckets.map((bucket) => bucket[of].p95 ?? 0), 1);
+	const x = (index) => ((index + 0.5) / buckets.length) * WIDTH;
+	const path = (quantile) => {
+		let isOpen = false;
+		return buckets.map((bucket, index) => {
+			const value = bucket[of][quantile];
+			if (value === null) {
+				isOpen = false;
+				return "";
+			}
+			const point = `${isOpen ? "L" : "M"}${x(index)} ${HEIGHT - (value / most) * (HEIGHT - 2) - 1}`;
+			isOpen = true;
+			return isOpen && buckets[index + 1]?.[of][quantile] == null ? `${point}h0.01` : point;
+		}).join("");
+	};
+	return html`<div class="chart-box"><span class="chart-most">${duration(most)}</span>
+		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
+			<path class="line p95" d=${path("p95")} vector-effect="non-scaling-stroke" />
+			<path class="line p50" d=${path("p50")} vector-effect="non-scaling-stroke" />
+		</svg></div>`;
+}
+
+// Each job: how much, how well, how long, and whether that gets worse.
+
+export function jobsOf(byJob, meta) {
+	const slugs = [...new Set(byJob.map(({ job }) => job))];
+	const jobs = slugs.map((slug) => {
+		const buckets = trendOf(byJob.filter(({ job }) => job === slug), meta);
+		return { slug, buckets, ...summed(buckets), worse: worsening(buckets) };
+	});
+	return jobs.sort((one, other) => other.failed - one.failed || other.ended - one.ended);
+}
+
+function Jobs({ jobs }) {
+	const words = texts.trends.columns;
+	const columns = [
+		{ name: "first", title: words.job, cell: ({ slug }) => html`<${JobLink} slug=${slug} />` },
+		{ name: "ended", title: words.ended, cell: ({ ended }) => number(ended) },
+		{ name: "failed", title: words.failed, cell: (job) => html`<${Failed} ...${job} />` },
+		{ name: "waits", title: words.waits, cell: ({ buckets }) => latest(buckets, "queueMs")[1] },
+		{ name: "took", title: words.took, cell: ({ buckets }) => latest(buckets, "durationMs").join(" / ") },
+		{ name: "trend", title: words.trend, cell: ({ buckets }) => html`<${Sparkline} buckets=${buckets} />` },
+		{ name: "worse", title: words.worse, cell: ({ worse }) => worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>` },
+	];
+	return html`
+		<${Table} label=${texts.trends.byJob} rows=${jobs.slice(0, MOST_JOBS)} keyOf=${({ slug }) => slug} columns=${columns} />
+		${jobs.length > MOST_JOBS && html`<p class="quiet">${texts.trends.moreJobs(jobs.length - MOST_JOBS)}</p>`}
+	`;
+}
+
+function Failed({ slug, ended, failed }) {
+	if (failed === 0) return "0";
+	const share = texts.trends.share(failed / ended);
+	return html`<${Link} to=${{ view: "runs", words: [["job", slug], ["status", "failed,expired"]] }}>${number(failed)} · ${share}<//>`;
+}
+
+const SPARK_HEIGHT = 24;
+const SPARK_WIDTH = 96;
+
+/** How many ended over time, in a line of text's height; the table beside it says the same in numbers. */
+export function Sparkline({ buckets }) {
+	const most = Math.max(...buckets.map(({ ended }) => ended), 1);
+	const width = SPARK_WIDTH / buckets.length;
+	return html`<svg class="sparkline" viewBox="0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
+		${buckets.map(({ at, ended, failed }, index) => html`<g key=${at}>
+			${[["ok", ended], ["bad", failed]].map(([name, count]) => html`<rect key=${name} class=${name} x=${index * width} width=${width * 0.9}
+				y=${SPARK_HEIGHT - (count / most) * SPARK_HEIGHT} height=${(count / most) * SPARK_HEIGHT} />`)}
+		</g>`)}
+	</svg>`;
+}
