@@ -162,6 +162,10 @@ dist: $(VENV)/.dev ## Build what an index offers: wheels and source distribution
 	cd apphub_jobs && $(abspath $(BIN))/python -m hatchling build -d $(abspath $(DIST))
 	$(BIN)/python -m hatchling build -d $(abspath $(DIST))
 
+.PHONY: installed
+installed: dist ## Install the wheels into empty environments, and run the README's tests with them
+	VENV=$(VENV) PYTHON=$(PYTHON) .ci/installed
+
 # Docker, where its daemon answers; else Buildah, whose own format has no health checks.
 IMAGE_BUILD ?= $(if $(shell docker version 2>/dev/null),docker build,buildah build --format docker)
 .PHONY: image

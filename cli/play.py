@@ -228,7 +228,7 @@ class Service:
         options = ("--port", "0", "--data-dir", str(self.data_dir), "--lease-s", str(LEASE_S))
         with self._log.open("wb") as log:
             return subprocess.Popen(  # noqa: S603 - our own program
-                [sys.executable, "-P", "-m", "apphub_jobs", "dev", *files, *options],
+                [*_OWN, "dev", *files, *options, "--python", sys.executable],
                 env={
                     **without_settings(),
                     "TMPDIR": str(self._temporary),
@@ -241,6 +241,9 @@ class Service:
                 # Ctrl-C is for this process, which stops the service.
                 start_new_session=True,
             )
+
+
+_OWN = (sys.executable, "-P", "-m", "apphub_jobs")
 
 
 def _program() -> list[str]:

@@ -1,4 +1,7 @@
-"""The README, typed as it stands: its first screen pasted at once, and the requests one by one."""
+"""The README, typed as it stands: its first screen pasted at once, and the requests one by one.
+
+`make installed` types it with what it has installed outside of the checkout.
+"""
 
 import os
 import re
@@ -11,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.support.processes import started, without_settings
+from tests.support.installed import COMMAND, PROJECT, PYTHON
+from tests.support.processes import Process, without_settings
 
 README = (ROOT / "README.md").read_text()
 
@@ -28,7 +32,11 @@ def test_the_first_screen_works_when_it_is_pasted_at_once(tmp_path: Path) -> Non
     # On a busy machine commands take seconds: the run must not end before its worker is killed.
     assert "name=Grace --no-wait" in pasted
     pasted = pasted.replace("name=Grace", "name=Grace steps=40")
-    (tmp_path / "bin").symlink_to(ROOT / "bin")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "apphub-jobs").symlink_to(COMMAND)
+    if PROJECT is not None:
+        (tmp_path / "pyproject.toml").touch()
+        (tmp_path / ".venv").symlink_to(PROJECT)
     own = {"APPHUB_DATA_DIR": str(tmp_path / "data"), "APPHUB_PORT": "0"}
     shell = subprocess.Popen(
         ["bash", "-c", f"{pasted}\nwait"],
@@ -54,6 +62,7 @@ def test_the_first_screen_works_when_it_is_pasted_at_once(tmp_path: Path) -> Non
     assert ["2", "succeeded"] in outcomes
     assert "job_run.attempt_lost" in out
     assert told.rstrip().endswith("stopped")
+    assert PROJECT is None or f"of {tmp_path}/.venv (hello)" in told
 
 
 MAKEFILE = """\
@@ -137,15 +146,19 @@ def _steps() -> list[tuple[str, str]]:
 def test_the_requests_print_what_the_readme_shows(tmp_path: Path) -> None:
     steps = _steps()
     assert len(steps) == 6
-    with started("up", "--port", "0", "--data-dir", str(tmp_path)) as process:
+    command = ("up", "--port", "0", "--data-dir", str(tmp_path / "data"))
+    process = Process(command, {}, "apphub_jobs", PYTHON, directory=tmp_path)
+    try:
         address = process.url().removeprefix("http://")
-        for command, expected in steps:
+        for typed, expected in steps:
             done = subprocess.run(
-                ["bash", "-c", command.replace("localhost:4000", address)],
+                ["bash", "-c", typed.replace("localhost:4000", address)],
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
                 check=True,
                 timeout=60,
             )
-            assert done.stdout.strip() == expected.strip(), command
+            assert done.stdout.strip() == expected.strip(), typed
+    finally:
+        process.stop()
