@@ -105,6 +105,9 @@ class JobRunContext:
             returns a `JobResult` with a status.
         deadline: when the attempt is killed; None if it has no timeout.
         send_report: sends an `update` to the service.
+        traceparent: the attempt's span, as W3C's header writes it: the parent of what the handler
+            traces. None if neither the client nor the operator traces. Alone in its process, a
+            handler also finds it in the variable `TRACEPARENT`.
     """
 
     definition: DefinitionDetails
@@ -116,6 +119,7 @@ class JobRunContext:
     cancelled: threading.Event
     deadline: datetime | None
     send_report: Callable[[Mapping[str, Json]], None]
+    traceparent: str | None = None
 
     def update(
         self,

@@ -39,9 +39,11 @@ from cli.options import DatabaseOptions, command, read
 from cli.process.announcement import services
 from cli.start.options import Pythons
 from cli.start.service import find_builder
+from cli.start.tracing import collector_of, tracing_problem
 from cli.terminal import AsJson, console, print_json
 from domain.json_values import JsonObject
 from migrations import runner
+from runtime.logs import masked
 from worker.executors.local.workplace import possible_confinement
 from worker.executors.packages import pythons_of
 
@@ -223,6 +225,20 @@ def handlers_check(
         yield Check("python", "ok", f"{python.version}, {python.path}: {names}")
 
 
+def traces(environ: Mapping[str, str]) -> Check:
+    """Check that traces can be sent, if a collector is named."""
+    name = "traces"
+    collector = collector_of(environ)
+    if collector is None:
+        message = "none are sent; OTEL_EXPORTER_OTLP_ENDPOINT would name a collector"
+        return Check(name, "ok", message)
+    message = f"to {masked(collector)}"
+    problem = tracing_problem(environ)
+    if problem is not None:
+        return Check(name, "warning", f"none are sent {message}", problem)
+    return Check(name, "ok", message)
+
+
 READY_TIMEOUT_S = 5
 
 
@@ -314,6 +330,7 @@ def _checks(
     settings = read(lambda: handler_settings(os.environ, directory))
     yield builder(settings)
     yield from handlers_check(handlers, commands, pythons)
+    yield traces(os.environ)
     yield from confinement()
 
 

@@ -64,7 +64,9 @@ def own_log_fields(**fields: FieldValue) -> None:
 
     A task that it starts, such as a process that serves many attempts, may outlive its subject.
     """
-    _own.set((asyncio.current_task(), fields))
+    owner, before = _own.get()
+    task = asyncio.current_task()
+    _own.set((task, {**before, **fields} if owner is task else fields))
 
 
 _PATTERNS = (

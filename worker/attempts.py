@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from domain.clock import later, ms_between, to_iso
@@ -25,10 +25,14 @@ from domain.ports import Offer
 from domain.workers import Isolation, Labels, Python
 from runtime.logs import ATTEMPTS, own_log_fields
 from runtime.tasks import end, repeat, start_once
+from runtime.traceparent import trace_id_of
 from worker.executors.port import Attempt, Executor, LeaseOverError, Outcome, Task
 from worker.logs.run_logs import LogKeeper, log_name
 from worker.outcomes import ClaimedRun, ended_as_of
 from worker.ports import AWAY, Heartbeats, Work
+
+if TYPE_CHECKING:
+    from runtime.tracing import OpenSpan, Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +54,12 @@ class AttemptSettings:
     Attributes:
         slots: how many run at a time.
         handler_settings: the operator's settings, by entry point; other handlers do not see them.
+        tracing: makes their spans; None if no traces are sent.
     """
 
     slots: int
     handler_settings: Mapping[str, JsonObject]
+    tracing: "Tracing | None" = None
 
 
 def count_of_runs(number: int) -> str:
@@ -242,17 +248,31 @@ class Attempts:
         return run.claim.holder.worker_id in self._abandoned_sessions
 
     async def _run_attempt(self, run: ClaimedRun) -> None:
+        tracing, claimed = self._settings.tracing, run.claim.run
+        if tracing is None:
+            outcome = await self._run_handler(run, claimed.traceparent)
+        else:
+            launch = claimed.traceparent
+            with tracing.attempt(claimed.slug, claimed.attempt, launch) as span:
+                outcome = await self._run_handler(run, span.traceparent)
+                _describe(span, run, outcome)
+        _log_failed(outcome)
+        await run.end(outcome)
+
+    async def _run_handler(self, run: ClaimedRun, traceparent: str | None) -> Outcome:
+        """Run the attempt; return how it ended, with what it reported."""
+        if traceparent is not None:
+            own_log_fields(trace=trace_id_of(traceparent))
         claim = run.claim
         progress = Progress(run)
         began = monotonic()
         name = log_name(str(run.id), claim.run.attempt, claim.holder.execution)
         async with self._logs.keeping(name) as log_path:
-            outcome = await self._outcome(run, self._task(claim, log_path), progress)
+            outcome = await self._outcome(run, self._task(claim, log_path, traceparent), progress)
             ran_s = monotonic() - began
         unsent = await progress.finish()
         message = with_reported(outcome.message, _measured(claim, outcome, ran_s), unsent)
-        _log_failed(outcome)
-        await run.end(Outcome(outcome.kind, message))
+        return Outcome(outcome.kind, message)
 
     async def _outcome(self, run: ClaimedRun, task: Task, progress: "Progress") -> Outcome:
         """Run the attempt, if it may still begin; return how it ended."""
@@ -290,7 +310,7 @@ class Attempts:
     def _must_stop(self, run: ClaimedRun) -> bool:
         return self._handing_back or self._is_abandoned(run)
 
-    def _task(self, claim: Claim, log_path: Path) -> Task:
+    def _task(self, claim: Claim, log_path: Path, traceparent: str | None) -> Task:
         run = claim.run
         return Task(
             run={
@@ -315,7 +335,26 @@ class Attempts:
             log_path=log_path,
             worker_labels=claim.spec.worker_labels,
             personal=run.personal_parameters,
+            traceparent=traceparent,
         )
+
+
+def _describe(span: "OpenSpan", run: ClaimedRun, outcome: Outcome) -> None:
+    """Say in an attempt's span which run it is of, and how it ended."""
+    ended_as = ended_as_of(outcome)
+    span.add(
+        {
+            "apphub.run.id": str(run.id),
+            "apphub.worker": run.claim.holder.worker_id,
+            "apphub.outcome": ended_as,
+        }
+    )
+    if ended_as not in NO_FAILURES:
+        span.fail(ended_as)
+
+
+NO_FAILURES = frozenset({"succeeded", "canceled", "stopped", "lease"})
+"""Ends that are nobody's failure: those that were ordered, and runs that were handed back."""
 
 
 def _log_failed(outcome: Outcome) -> None:

@@ -23,7 +23,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from apphub_jobs.version import VERSION
@@ -39,6 +39,9 @@ from worker.executors.port import Executor
 from worker.logs.run_logs import LogKeeper
 from worker.ports import AWAY, Heartbeats, Work
 from worker.watcher import Watcher
+
+if TYPE_CHECKING:
+    from runtime.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -111,8 +114,10 @@ class Worker:
         supervision: Supervision,
         sharing: Sharing | None = None,
         pythons: Callable[[], Sequence[Python]] = tuple,
+        tracing: "Tracing | None" = None,
     ) -> None:
         self._settings = settings
+        self._tracing = tracing
         self._supervision = supervision
         self._executions = executions
         self._sweeps = sweeps
@@ -137,7 +142,7 @@ class Worker:
         isolation = executor.capabilities.isolation
         slots = settings.shared_slots if isolation == "shared" else settings.slots
         attempts = Attempts(
-            AttemptSettings(slots, settings.handler_settings),
+            AttemptSettings(slots, settings.handler_settings, self._tracing),
             self._executions,
             executor,
             offering,

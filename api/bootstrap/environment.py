@@ -167,6 +167,11 @@ OF_LIBRARIES = (
         "what `--database-url` leaves out, as for every PostgreSQL client",
     ),
     Variable(
+        "OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER, …",
+        "",
+        "where [traces](tracing.md) are sent, and which, as for every program with OpenTelemetry",
+    ),
+    Variable(
         "XDG_DATA_HOME",
         "`~/.local/share`",
         "where the data directory of an ordinary user lies, as `apphub-jobs` in it",

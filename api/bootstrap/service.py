@@ -1,10 +1,12 @@
 """The composition root: creates, connects, starts and stops the parts of a process."""
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -44,6 +46,9 @@ from runtime.tasks import Supervision, Turns
 from worker.followers import BulkWorker, FailureGrouper, Follower, RunCounter, Ticker
 from worker.logs.run_logs import RunLogs
 
+if TYPE_CHECKING:
+    from runtime.tracing import Tracing
+
 POOL_SIZE = 16
 """Query connections of a process. A query takes well under a millisecond, so these serve thousands
 a second."""
@@ -67,6 +72,7 @@ class Service:
         queues: pending runs in memory, by isolation.
         turns: limits the readers of long lists.
         logs_at: the identity of the store of run logs; None if it cannot be read.
+        tracing: makes spans; None if no traces are sent.
     """
 
     settings: Settings
@@ -95,6 +101,7 @@ class Service:
     logs_at: str | None
     audit: Audit
     turns: Turns
+    tracing: "Tracing | None"
 
     def work(self, isolation: Isolation = "process") -> Work:
         """Return the queries of a worker or a watcher.
@@ -130,6 +137,7 @@ async def running(
     patience = Patience(settings.wait_for_database_s)
     await patience.wait_async(lambda: catch_up(database))
     async with AsyncExitStack() as stack:
+        tracing = await stack.enter_async_context(_tracing(settings))
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
         costly_pool = database.costly_pool(MAX_CONCURRENT)
         costly = CostlyReads(await stack.enter_async_context(costly_pool))
@@ -186,7 +194,24 @@ async def running(
             logs_at=logs_at,
             audit=Audit(pool, files),
             turns=Turns(LIST_READERS, MAX_WAITING_LISTS),
+            tracing=tracing,
         )
+
+
+@asynccontextmanager
+async def _tracing(settings: Settings) -> AsyncIterator["Tracing | None"]:
+    """Send traces within the block, if the settings say so."""
+    if settings.traced_as is None:
+        yield None
+        return
+    # Imported here: few services send traces, and the SDK is an extra.
+    from runtime.tracing import Tracing  # noqa: PLC0415
+
+    tracing = Tracing(settings.traced_as, VERSION)
+    try:
+        yield tracing
+    finally:
+        await asyncio.to_thread(tracing.close)
 
 
 def _jobs(

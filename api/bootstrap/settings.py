@@ -35,6 +35,8 @@ class Settings:
         wait_for_database_s: how long a start waits for a database that cannot be reached.
         clock_shift: the shift of a test service's clock; None in all other services.
         environment: the service's name and colour in the dashboard.
+        traced_as: the service's name in traces, unless a variable of OpenTelemetry gives another;
+            None sends no traces.
         local_repositories: whether apps may name repositories on the workers' own file system.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     subject_key: Path | None = None
     wait_for_database_s: float = 0.0
     clock_shift: ClockShift | None = None
+    traced_as: str | None = None
 
     @property
     def database(self) -> Database:

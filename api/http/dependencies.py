@@ -236,6 +236,9 @@ async def _reader(request: Request) -> Principal:
 CAUSE = "cause"
 """Key in a request's state: the causation id of its events."""
 
+TRACEPARENT = "traceparent"
+"""Likewise: the client's span, None without one."""
+
 
 def origin_of(request: HTTPConnection) -> Origin:
     """Return the principal as the actor, with a causation id for the request's events.

@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
 from api.access import ANY, Hosts, Origins
-from api.http.dependencies import CAUSE
+from api.http.dependencies import CAUSE, TRACEPARENT
 from api.http.errors import failure
 from runtime.logs import REQUESTS, own_log_fields
+from runtime.traceparent import HEADER, read_traceparent, trace_id_of
 
 ORIGIN_NOT_ALLOWED = "origin_not_allowed"
 
@@ -31,6 +32,8 @@ PREFLIGHT_MAX_AGE_S = 600
 
 _REQUEST_ID = b"x-request-id"
 
+_TRACEPARENT = HEADER.encode()
+
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:+/=-]{1,128}")
 """An id of a client or proxy that is taken; another is replaced, since it stands in logs."""
 
@@ -41,7 +44,7 @@ class RequestIds:
     """Gives each request an id, which its answer and all that is logged about it carry.
 
     The id is the client's `X-Request-Id`, or a new one: then it is also the `causationId` of the
-    request's events.
+    request's events. The client's trace is read here, too.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -53,11 +56,20 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         cause = uuid4()
-        given = [value for name, value in scope["headers"] if name == _REQUEST_ID]
-        is_taken = len(given) == 1 and _SAFE_ID.fullmatch(given[0]) is not None
-        request_id = given[0] if is_taken else str(cause).encode()
-        scope.setdefault("state", {})[CAUSE] = cause
+        ids: list[bytes] = []
+        traceparents: list[str] = []
+        for name, value in scope["headers"]:
+            if name == _REQUEST_ID:
+                ids.append(value)
+            elif name == _TRACEPARENT:
+                traceparents.append(value.decode("latin-1"))
+        is_taken = len(ids) == 1 and _SAFE_ID.fullmatch(ids[0]) is not None
+        request_id = ids[0] if is_taken else str(cause).encode()
+        traceparent = read_traceparent(traceparents)
+        scope.setdefault("state", {}).update({CAUSE: cause, TRACEPARENT: traceparent})
         own_log_fields(request=request_id.decode())
+        if traceparent is not None:
+            own_log_fields(trace=trace_id_of(traceparent))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -7,7 +7,7 @@ fail.
 
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Body, FastAPI, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.bootstrap.service import Service
 from api.http.dependencies import (
+    TRACEPARENT,
     idempotency_key,
     origin_of,
     possible_slug,
@@ -27,15 +28,21 @@ from api.http.errors import JsonAnswer, data
 from api.http.strict_json import StrictJsonRoute, parsed_body, read_body
 from api.shapes.base import failures
 from api.shapes.runs import LaunchBody, LaunchedRun
-from domain.commands.jobs import Launched
+from domain.commands.jobs import Jobs, Launched
 from domain.errors import LogUnavailableError
+from domain.jobs.launching import Launch
 from domain.json_values import Json, JsonObject
-from domain.ports import Row
+from domain.ports import Origin, Row
 from domain.workers import Labels, told
 from eventlog.claims import has_worker_with
 from eventlog.database.connection import borrowed
 from projections import job_definitions, job_runs
 from projections.runs import lists
+from runtime.logs import own_log_fields
+from runtime.traceparent import trace_id_of
+
+if TYPE_CHECKING:
+    from runtime.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -120,8 +127,27 @@ async def _launch(slug: str, request: HTTPConnection, receive: Receive) -> JsonA
     body = _validated(sent)
     key = idempotency_key(request)
     launch = body.launch(key, sent if isinstance(sent, dict) else {})
-    launched = await service.jobs.launch(possible_slug(slug), launch, origin)
+    launch.traceparent = request.scope["state"][TRACEPARENT]
+    slug = possible_slug(slug)
+    if service.tracing is None:
+        launched = await service.jobs.launch(slug, launch, origin)
+    else:
+        launched = await _traced(service.tracing, service.jobs, slug, launch, origin)
     return await answer_of(launched, service)
+
+
+async def _traced(
+    tracing: "Tracing", jobs: Jobs, slug: str, launch: Launch, origin: Origin
+) -> Launched:
+    """Launch a run within a span, which the run's first event names."""
+    with tracing.launch(launch.traceparent) as span:
+        launch.traceparent = span.traceparent
+        own_log_fields(trace=trace_id_of(span.traceparent))
+        launched = await jobs.launch(slug, launch, origin)
+        # Only now: clients may make up slugs, and names of spans must be few.
+        span.rename(f"launch {slug}")
+        span.add({"apphub.job": slug, "apphub.run.id": str(launched.run_id)})
+        return launched
 
 
 async def answer_of(launched: Launched, service: Service) -> JsonAnswer:

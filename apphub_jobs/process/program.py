@@ -236,6 +236,7 @@ def create_context(
         cancelled=cancelled,
         deadline=deadline,
         send_report=send_report,
+        traceparent=task.get("traceparent"),
     )
 
 
@@ -379,6 +380,8 @@ def main() -> None:
         directory.enter()
         usage.begin()
         task = json.loads(line)
+        if task.get("traceparent") is not None:
+            os.environ["TRACEPARENT"] = task["traceparent"]  # The cleaner removes it.
         outcome = _run_attempt(handlers, task, reports, cancels, lease)
         if os.getpid() != own_pid:
             # A fork of the handler returned from it. It must neither report for the attempt, which

@@ -147,6 +147,7 @@ def _worker(
         service.supervision,
         sharing,
         lambda: pythons_of(offered),
+        service.tracing,
     )
     unoffered = Gauge(
         "apphub_unoffered_entry_points",

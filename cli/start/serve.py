@@ -32,6 +32,7 @@ from cli.start.access import (
 )
 from cli.start.hidden_files import opened
 from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns, listening_on
+from cli.start.tracing import traced_as
 from runtime.logs import LogFormat
 
 serve_app = typer.Typer()
@@ -84,6 +85,7 @@ def serve_command(  # noqa: PLR0913 - one for each group of options
             subject_key=keys.subject_key,
             wait_for_database_s=storage.wait_for_database_s,
             clock_shift=showing.clock_shift,
+            traced_as=traced_as("apphub-jobs-api", os.environ),
         )
         shows_runs = showing.show_runs and logging.log_format is LogFormat.TEXT
         serve(settings, address, shows_runs=shows_runs)

@@ -20,6 +20,7 @@ from cli.process.worker import work
 from cli.start.cluster import RayOptions
 from cli.start.hidden_files import hidden_files, opened
 from cli.start.options import WorkOptions
+from cli.start.tracing import traced_as
 from domain.workers import labels_of
 from worker.executors.ray.executor import RayUnavailableError
 from worker.worker import WorkerSettings
@@ -85,6 +86,7 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
             subject_key=subject_key,
             wait_for_database_s=storage.wait_for_database_s,
             clock_shift=clock_shift,
+            traced_as=traced_as("apphub-jobs-worker", os.environ),
         )
         environment = dict(os.environ)
         if working.allow_private_repositories:

@@ -114,6 +114,7 @@ class Launch:
     Attributes:
         body: the request as sent, normalised; two requests under one idempotency key must agree in
             it.
+        traceparent: the span in which the run is launched, as W3C's header writes it.
     """
 
     parameters: JsonObject = field(default_factory=dict)
@@ -125,6 +126,7 @@ class Launch:
     delay_ms: int | None = None
     start_deadline_ms: int | None = None
     idempotency_key: str | None = None
+    traceparent: str | None = None
     body: JsonObject = field(default_factory=dict)
 
     @property
@@ -199,7 +201,7 @@ def _requested(
         raise InvalidInputError(issues)
     scheduled_at = _scheduled_at(launch, created_at)
     deadline_ms = launch.start_deadline_ms or spec.start_deadline_ms
-    return {
+    fields: dict[str, Any] = {
         "definition_id": str(definition.id),
         "definition_version": definition.current,
         "slug": definition.slug,
@@ -218,6 +220,9 @@ def _requested(
         "requested_by": requested_by,
         GROUPS: groups_of(spec, parameters),
     }
+    if launch.traceparent is not None:
+        fields["traceparent"] = launch.traceparent
+    return fields
 
 
 def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:

@@ -113,6 +113,11 @@ class JobRun(Stateful[RunState], Aggregate):
         return self.state["attempt"]
 
     @property
+    def traceparent(self) -> str | None:
+        """The span in which the run was launched, if somebody traced that."""
+        return self.state["traceparent"]
+
+    @property
     def max_attempts(self) -> int:
         return self.state["max_attempts"]
 

@@ -315,7 +315,8 @@ class RunState(TypedDict):
     Of a run that counts for its job's `rateLimit`, `rate_value` says with which others, and
     `starts` are its last starts. Of a run of a job whose runs are unique, `unique_value` says by
     what, and `unique_until` until its `start` or its `end`. Of a run whose job lets values take
-    turns, `fair_value` is its own, and `last_turn` the position of its last start.
+    turns, `fair_value` is its own, and `last_turn` the position of its last start. `traceparent`
+    names the span in which the run was launched, if somebody traced that.
     """
 
     id: ReadOnly[Id]
@@ -362,6 +363,7 @@ class RunState(TypedDict):
     last_turn: ReadOnly[BigInt | None]
     unique_value: ReadOnly[Text | None]
     unique_until: ReadOnly[Text | None]
+    traceparent: ReadOnly[Text | None]
 
 
 # The events: their topics and fields are the on-disk format.
@@ -399,6 +401,8 @@ class Requested(RunEvent, Aggregate.Created):
     idempotency_key: str | None
     request_digest: str | None
     requested_by: str
+    traceparent: str | None = None
+    """It is a member only where it has a value, so versions that do not know it lose nothing."""
 
     @staticmethod
     def evolve(_: object, event: PlainEvent) -> Changes:
@@ -429,6 +433,7 @@ class Requested(RunEvent, Aggregate.Created):
             "launch_context": data["context"],
             "retry_policy": data["retry_policy"],
             "request_digest": data["request_digest"],
+            "traceparent": data.get("traceparent"),
         }
 
     def apply(self, aggregate: Stateful[Any]) -> None:

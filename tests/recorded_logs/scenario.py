@@ -102,7 +102,9 @@ async def _runs(part: Parts) -> None:
         return run_id, await _claim(part, worker, run_id)
 
     run_id, holder = await started(
-        parameters={"day": "tuesday", "more": EVERY_JSON}, context={"from": "test"}
+        parameters={"day": "tuesday", "more": EVERY_JSON},
+        context={"from": "test"},
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
     await does.progress(
         run_id, holder, Report({"rows": 1, "big": 1e22}, {"step": "one"}, "https://logs.example/1")

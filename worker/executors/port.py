@@ -21,6 +21,7 @@ class Task:
         memory_mb: the limit for the attempt and all its descendants together; None for no limit.
         worker_labels: the labels that the job requires of a worker.
         personal: the parameters whose values no message about a failure may contain.
+        traceparent: the span in which the handler runs; None if nobody traces it.
     """
 
     run: Mapping[str, Any]
@@ -35,6 +36,7 @@ class Task:
     log_path: Path
     worker_labels: Mapping[str, str] = field(default_factory=dict)
     personal: Sequence[str] = ()
+    traceparent: str | None = None
 
 
 Kind = Literal[

@@ -44,6 +44,12 @@ def noop(_: JobRunContext) -> None:
     """Do nothing."""
 
 
+def show_trace(context: JobRunContext) -> JobResult:
+    """Return the span in which the attempt runs."""
+    variable = os.environ.get("TRACEPARENT")
+    return JobResult(result={"context": context.traceparent, "variable": variable})
+
+
 def leave_traces(context: JobRunContext) -> JobResult:
     """Return what an attempt before has left, then leave as much as can be left behind."""
     seen = {
@@ -175,6 +181,7 @@ HANDLERS: dict[str, Handler] = {
         no_json,
         leave_daemon,
         leave_traces,
+        show_trace,
         print_from_c,
         use_memory,
         segfault,

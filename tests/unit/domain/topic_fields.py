@@ -31,6 +31,7 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "idempotency_key",
         "request_digest",
         "requested_by",
+        "traceparent",
     ),
     "job_run.grouped": ("groups",),
     "job_run.started": (*HOLDER, "attempt"),

@@ -249,4 +249,5 @@ def task_message(task: Task) -> Message:
         "settings": task.settings,
         "deadline": task.deadline,
         "personal": task.personal,
+        "traceparent": task.traceparent,
     }
