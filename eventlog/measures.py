@@ -105,7 +105,7 @@ def _first_of(condition: str) -> str:
 
 _SAME_JOB = "job_definition_id = queue.id"
 
-_OLDEST_PENDING = f"""
+OLDEST_PENDING = f"""
     WITH RECURSIVE {_NAMED}, queue AS (
         SELECT first.*, 1 AS number FROM {_first_of("true")} AS first
         UNION ALL
@@ -129,7 +129,7 @@ async def oldest_pending(
 ) -> list[OldestPending]:
     """Return the jobs that have due runs, and of all others together which has waited longest."""
     values = {**_named(slugs), "bypassed": list(bypassed)}
-    return await read_rows(connection, OldestPending, _OLDEST_PENDING, values)
+    return await read_rows(connection, OldestPending, OLDEST_PENDING, values)
 
 
 class RunningRuns(TypedDict):
@@ -139,7 +139,7 @@ class RunningRuns(TypedDict):
     runs: ReadOnly[int]
 
 
-_RUNNING = f"""
+RUNNING = f"""
     WITH running AS (
         SELECT entry_point, count(*) AS runs FROM job_runs WHERE {IS_RUNNING} GROUP BY entry_point
     ), offered AS (
@@ -155,7 +155,7 @@ async def running_runs(connection: Connection) -> list[RunningRuns]:
 
     Entry points that living workers offer are there with 0, too.
     """
-    return await read_rows(connection, RunningRuns, _RUNNING)
+    return await read_rows(connection, RunningRuns, RUNNING)
 
 
 class WorkerSlots(TypedDict):
@@ -165,7 +165,7 @@ class WorkerSlots(TypedDict):
     free: ReadOnly[int]
 
 
-_SLOTS = f"""
+SLOTS = f"""
     SELECT coalesce(sum(busy), 0)::bigint AS busy,
         coalesce(sum(greatest(slots + shared_slots - busy, 0))
             FILTER (WHERE draining_at IS NULL), 0)::bigint AS free
@@ -178,7 +178,7 @@ _SLOTS = f"""
 
 async def worker_slots(connection: Connection) -> WorkerSlots:
     """Return how many slots are busy, and how many may take another run."""
-    return await read_one(connection, WorkerSlots, _SLOTS)
+    return await read_one(connection, WorkerSlots, SLOTS)
 
 
 class LogEnds(TypedDict):

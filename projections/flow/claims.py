@@ -282,30 +282,6 @@ LEVELS = f"""
 
 _NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
-NEXT_DUE = f"""
-    {LEVELS}
-    SELECT min(first.scheduled_at) AS next_at, clock_timestamp() AS now
-    FROM level CROSS JOIN LATERAL (
-        SELECT scheduled_at FROM job_runs WHERE {IS_PENDING} AND priority = level.priority
-          AND {_NOT_BYPASSED}
-        ORDER BY scheduled_at LIMIT 1
-    ) AS first
-"""
-
-
-class NextDue(TypedDict):
-    """When the next run is due; None where none is pending."""
-
-    next_at: ReadOnly[str | None]
-    now: ReadOnly[str]
-
-
-async def next_due(connection: Connection, bypassed: Sequence[UUID] = ()) -> NextDue:
-    """Return when the next pending run is due. Bypassed runs do not count."""
-    values = {"bypassed": list(bypassed)}
-    return await read_one(connection, NextDue, NEXT_DUE, values)
-
-
 WAITING_LONGEST = f"""
     {LEVELS}
     SELECT waiting.* FROM level CROSS JOIN LATERAL (

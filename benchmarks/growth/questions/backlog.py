@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from benchmarks.growth.questions.question import Question
-from projections.flow import claims
+from eventlog.measures import oldest_pending
 from tests.support.logs import select_anew
 
 SPOIL_BACKLOG = """
@@ -31,5 +31,7 @@ def backlog_questions(suffix: str = "") -> list[Question]:
     told = f"backlog, {suffix}" if suffix else "backlog"
     return [
         Question(f"{told}: whom to start", lambda connection: select_anew(connection, now, 4)),
-        Question(f"{told}: when is the next due", claims.next_due),
+        Question(
+            f"{told}: for how long jobs wait", lambda connection: oldest_pending(connection, {}, [])
+        ),
     ]

@@ -22,7 +22,6 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     now = datetime.now(UTC)
     return [
         Question("worker: whom to start", lambda connection: select_anew(connection, now, 4)),
-        Question("worker: when is the next due", claims.next_due),
         Question(
             "worker: what missed its deadline",
             lambda connection: claims.overdue(connection, now, 500),

@@ -11,11 +11,12 @@ import pytest
 
 from domain.clock import to_iso
 from domain.jobs.launching import Launch
+from eventlog.measures import OldestPending, oldest_pending
 from projections.flow import claims
-from projections.flow.claims import next_due, waiting_longest
+from projections.flow.claims import waiting_longest
 from projections.flow.rates import RateWindowReader
 from projections.flow.selection import LimitState
-from projections.rows import Connection, read_ids, read_value
+from projections.rows import Connection, read_ids, read_rows
 from tests.support.logs import TESTER, Parts, parts, registered, select_anew
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -145,20 +146,40 @@ PLANNED = """
 """
 
 
-async def test_what_is_planned_for_later_hides_nothing_and_says_when_it_is_due(
-    database_url: str,
-) -> None:
+async def test_what_is_planned_for_later_hides_nothing(database_url: str) -> None:
     async with parts(database_url) as part, part.pool.connection() as connection:
         await _registered_jobs(part)
         await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
         await connection.execute(PLANNED)
         assert await select_anew(connection, NOW, 4)
-        first = await read_value(
-            connection, str, "SELECT min(scheduled_at) FROM job_runs WHERE status = 'pending'"
-        )
-        assert (await next_due(connection))["next_at"] == first
+
+
+LONG_AGO = "UPDATE job_runs SET scheduled_at = scheduled_at - interval '10 years'"
+
+LONGEST_WAITS = """
+    SELECT CASE slug WHEN 'keyed' THEN '_others' ELSE slug END AS job,
+        extract(epoch FROM clock_timestamp() - min(scheduled_at))::float8 AS seconds
+    FROM job_runs WHERE status = 'pending' GROUP BY 1
+"""
+
+
+async def test_for_how_long_jobs_wait_is_what_looking_at_every_run_says(database_url: str) -> None:
+    async with parts(database_url) as part, part.pool.connection() as connection:
+        await _registered_jobs(part)
+        await connection.execute(INSERT, (_json(_crowd(Random(2), 300, 10)),))
+        await connection.execute(LONG_AGO)
+        jobs = await connection.execute("SELECT id, slug FROM job_definitions")
+        named = {row["id"]: row["slug"] for row in await jobs.fetchall()}
+        slugs = {job_id: slug for job_id, slug in named.items() if slug != "keyed"}
+        expected = await read_rows(connection, OldestPending, LONGEST_WAITS)
+        found = await oldest_pending(connection, slugs, [])
+        assert {row["job"] for row in found} == {row["job"] for row in expected}
+        waits = {row["job"]: row["seconds"] for row in found}
+        for row in expected:
+            # Some minutes lie between the waits of two runs.
+            assert abs(waits[row["job"]] - row["seconds"]) < 50
         await connection.execute("DELETE FROM job_runs")
-        assert (await next_due(connection))["next_at"] is None
+        assert await oldest_pending(connection, slugs, []) == []
 
 
 WAITING = """

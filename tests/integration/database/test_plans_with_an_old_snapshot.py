@@ -13,7 +13,7 @@ import pytest
 from domain.jobs.launching import Launch
 from eventlog import claims as statements
 from eventlog import explain as in_front
-from eventlog import workers
+from eventlog import measures, workers
 from projections import job_runs
 from projections.flow import claims
 from projections.flow import claims as due
@@ -57,7 +57,12 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
     "whom no worker offers": (statements.UNOFFERED_RUNS, {}),
     "how many are due": (statements.DUE_RUNS, {}),
     "which jobs wait": (claims.JOBS, {"offered": "{test.noop}"}),
-    "when the next is due": (due.NEXT_DUE, {"bypassed": []}),
+    "of each job who waits longest": (
+        measures.OLDEST_PENDING,
+        {"ids": [], "slugs": [], "bypassed": []},
+    ),
+    "how many run": (measures.RUNNING, {}),
+    "how many slots are busy": (measures.SLOTS, {}),
     "who waits longest": (due.WAITING_LONGEST, {"limit": 5}),
     "whether a job has any left": (due.ANY_UNFINISHED, {"id": A_JOB}),
     "what others must execute": (statements.UNSERVED_ENTRY_POINTS, {"offered": ["test.noop"]}),

@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from domain.jobs.launching import Launch
-from eventlog import explain
+from eventlog import explain, measures
 from projections import job_definitions
 from projections.flow import claims
 from projections.flow.candidates import QUEUE_START
@@ -144,12 +144,9 @@ def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
     assert "job_definitions_listed" in {node.get("Index Name") for node in _nodes(plan)}, plan
 
 
-async def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(
-    filled_url: str,
-) -> None:
-    async with parts(filled_url) as part, part.pool.connection() as connection:
-        row = await claims.next_due(connection)
-        assert row["next_at"] is not None
+def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled_url: str) -> None:
+    waiting = _plan(filled_url, measures.OLDEST_PENDING, ids=[], slugs=[], bypassed=[])
+    _check(waiting, "job_runs_waiting")
     _check(_plan(filled_url, claims.WAITING_LONGEST, limit=5), "job_runs_due")
     at_present = make_conninfo(filled_url, options="-c apphub.now=now")
     asked: dict[str, str] = {"marks": MARKS, "offered": OFFERED}

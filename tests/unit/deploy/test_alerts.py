@@ -52,6 +52,17 @@ def test_every_metric_that_is_named_is_on_the_metrics_page(file: Path) -> None:
     assert named <= documented
 
 
+def test_rules_and_dashboard_select_by_labels_that_there_are() -> None:
+    rows = re.findall(r"^\| `(apphub_\w+)` \|([^|]*)\|", METRICS.read_text(), re.MULTILINE)
+    labels = {name: {*re.findall(r"`(\w+)`", named)} for name, named in rows}
+    [example] = re.findall(r"```yaml\n(.*?)```", RUNBOOKS.read_text(), re.DOTALL)
+    examples = yaml.safe_load(example)
+    for query in [*queries(), *(rule["expr"] for rule in [*rules(), *examples])]:
+        for name, selected in re.findall(r"(apphub_\w+){(.*?)}", query):
+            metric = OF_HISTOGRAMS.sub("", name)
+            assert {*re.findall(r"(\w+)=", selected)} <= labels[metric], query
+
+
 def test_the_dashboard_shows_every_metric_that_tells_of_the_service() -> None:
     documented = set(re.findall(r"^\| `(apphub_\w+)` \|", METRICS.read_text(), re.MULTILINE))
     not_over_time = {"apphub_build_info", "apphub_reader_lag_events"}

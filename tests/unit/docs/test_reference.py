@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import get_args
 
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from api.shapes.jobs import Definition, JobBody, ResourcesBody, RetentionBody, RetryPolicyBody
@@ -102,23 +101,3 @@ def _text(name: str) -> str:
 def _json_in(name: str) -> list[dict[str, object]]:
     blocks = re.findall(r"```json\n(.*?)```", _text(name), re.DOTALL)
     return [json.loads(block) for block in blocks]
-
-
-def test_alert_rules_ask_for_metrics_and_labels_that_there_are() -> None:
-    rows = re.findall(
-        r"\| `(apphub_\w+)` \|([^|]*)\| (\w+) \|", (DOCS / "reference" / "metrics.md").read_text()
-    )
-    labels = {name: {*re.findall(r"`(\w+)`", told)} for name, told, _ in rows}
-    histograms = [name for name, _, kind in rows if kind == "histogram"]
-    labels |= {f"{name}_bucket": {"le"} for name in histograms}
-    [block] = re.findall(r"```yaml\n(.*?)```", (DOCS / "alerts.md").read_text(), re.DOTALL)
-    [group] = yaml.safe_load(block)["groups"]
-    asked = [
-        one
-        for rule in group["rules"]
-        for one in re.findall(r"(apphub_\w+)(?:{(.*?)})?", rule["expr"])
-    ]
-    assert len(asked) >= len(rows) // 2
-    for name, conditions in asked:
-        assert name in labels
-        assert {*re.findall(r"(\w+)=", conditions)} <= labels[name], name
