@@ -13,7 +13,7 @@ from typing_extensions import ReadOnly, TypedDict
 from projections.failure_search import IS_RETRY, is_own_retry
 from projections.rows import Connection, read_first, read_ids, read_rows
 
-_REPEATS = f"""
+REPEATS = f"""
     SELECT run.id FROM job_runs AS run
     WHERE run.{IS_RETRY} AND run.launch_context->>'retryOf' = %(id)s AND {is_own_retry("run")}
     ORDER BY run.created_position DESC LIMIT %(limit)s
@@ -22,7 +22,7 @@ _REPEATS = f"""
 
 async def repeats_of(connection: Connection, run_id: UUID, limit: int) -> list[UUID]:
     """Return the newest runs that were launched to repeat a run."""
-    return await read_ids(connection, _REPEATS, {"id": str(run_id), "limit": limit})
+    return await read_ids(connection, REPEATS, {"id": str(run_id), "limit": limit})
 
 
 class _Operation(TypedDict):
@@ -31,7 +31,7 @@ class _Operation(TypedDict):
     id: ReadOnly[UUID]
 
 
-_OPERATION = f"""
+OPERATION = f"""
     SELECT operation.id FROM (
         SELECT coalesce(
             (SELECT correlation_id FROM jobs_events
@@ -50,7 +50,7 @@ _OPERATION = f"""
 
 async def operation_of(connection: Connection, run_id: UUID) -> UUID | None:
     """Return the bulk operation that launched a run; None where none did."""
-    row = await read_first(connection, _Operation, _OPERATION, {"id": run_id})
+    row = await read_first(connection, _Operation, OPERATION, {"id": run_id})
     return None if row is None else UUID(str(row["id"]))
 
 
@@ -67,7 +67,7 @@ _LAUNCHED = """
     JOIN job_runs AS run USING (id)
 """
 
-_PAGE = f"""
+PAGE = f"""
     SELECT id FROM ({_LAUNCHED}) AS run WHERE created_position < %(before)s
     ORDER BY created_position DESC LIMIT %(limit)s
 """
@@ -78,7 +78,7 @@ async def runs_of_operation(
 ) -> Sequence[UUID]:
     """Return runs that an operation launched, or led to; the newest first."""
     values = {"id": operation_id, "before": before, "limit": limit}
-    return await read_ids(connection, _PAGE, values)
+    return await read_ids(connection, PAGE, values)
 
 
 class _Count(TypedDict):
@@ -88,10 +88,10 @@ class _Count(TypedDict):
     runs: ReadOnly[int]
 
 
-_COUNTS = f"SELECT status, count(*) AS runs FROM ({_LAUNCHED}) AS run GROUP BY status"
+COUNTS = f"SELECT status, count(*) AS runs FROM ({_LAUNCHED}) AS run GROUP BY status"
 
 
 async def counts_of_operation(connection: Connection, operation_id: UUID) -> Mapping[str, int]:
     """Return how many of an operation's runs are in each status; a status of none is left out."""
-    rows = await read_rows(connection, _Count, _COUNTS, {"id": operation_id})
+    rows = await read_rows(connection, _Count, COUNTS, {"id": operation_id})
     return {row["status"]: row["runs"] for row in rows}

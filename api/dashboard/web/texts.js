@@ -218,6 +218,7 @@ export const texts = {
 			attempts: "Attempts",
 			retryOf: "Retry of",
 			bulk: "Launched by",
+			repeated: "Repeated by",
 			key: "Idempotency key",
 			failure: "Failure",
 		},

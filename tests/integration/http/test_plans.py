@@ -12,7 +12,7 @@ from eventlog import explain, measures
 from projections import job_definitions
 from projections.flow import claims
 from projections.flow.candidates import QUEUE_START
-from projections.runs import lists
+from projections.runs import lists, related
 from projections.runs.lists import RunFilter, newest_first
 from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts, query, registered
@@ -129,6 +129,14 @@ def test_every_look_up_and_list_uses_its_index(filled_url: str) -> None:
     both = RunFilter(definition_id=definition_id, statuses=["failed"])
     values = {"definition_id": definition_id, "status_0": "failed"}
     _check(_plan(filled_url, newest_first(both), **values), "job_runs_by_definition_and_status")
+
+
+def test_what_belongs_to_a_run_is_read_off_indexes(filled_url: str) -> None:
+    [(run_id,)] = query(filled_url, "SELECT id FROM job_runs OFFSET 777 LIMIT 1")
+    _check(_plan(filled_url, related.REPEATS, id=str(run_id)), "job_runs_retries")
+    _check(_plan(filled_url, related.OPERATION, id=run_id), "job_runs_pkey")
+    for question in (related.PAGE, related.COUNTS):
+        _check(_plan(filled_url, question, id=run_id, before=RUNS), "job_runs_pkey")
 
 
 def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:

@@ -15,7 +15,7 @@ import { texts } from "../texts.js";
 import { asCommand, asCurl, asPython, chainOf } from "./commands.js";
 import { differences } from "./definition.js";
 import { LaunchForm } from "./launch_form.js";
-import { FAILED, useRelated } from "./run_failure.js";
+import { FAILED, Runs, useRelated } from "./run_failure.js";
 import { Log } from "./run_log.js";
 import { Story } from "./run_story.js";
 import { STEPS } from "./segments.js";
@@ -32,6 +32,7 @@ function Run({ asked, job }) {
 	const rows = useMemo(() => [asked], [asked]);
 	const [run] = useNewest(rows, "runs", ({ id }) => id);
 	const changedAt = useSettled(run.updatedAt);
+	const related = useRelated(run, changedAt);
 	const events = useAnswer((signal) => eventsOf(run.id, signal), [run.id], { newer: [changedAt] });
 	const { tab } = address.value;
 	const told = useRef(run.status);
@@ -50,9 +51,9 @@ function Run({ asked, job }) {
 		</div>
 		<${Progress} run=${run} />
 		${run.errorMessage && !FAILED.includes(run.status) && html`<p class="error-message"><code>${run.errorMessage}</code></p>`}
-		<${Facts} run=${run} />
+		<${Facts} run=${run} related=${related.answer} />
 		<${Tabs} tabs=${texts.run.tabs} current=${TABS[tab] ? tab : "story"} />
-		<${Answered} asked=${events}>${(known) => html`<${Shown} run=${run} events=${known} />`}<//>
+		<${Answered} asked=${events}>${(known) => html`<${Shown} run=${run} events=${known} related=${related} />`}<//>
 	`;
 }
 
@@ -73,7 +74,7 @@ async function eventsOf(id, signal) {
 
 // What there is to know of a run at a glance.
 
-function Facts({ run }) {
+function Facts({ run, related }) {
 	const words = texts.run.facts;
 	const time = (at) => html`<${Time} at=${at} full />`;
 	const facts = [
@@ -92,7 +93,8 @@ function Facts({ run }) {
 		run.priority !== 0 && [words.priority, run.priority],
 		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} />`],
 		run.context?.rerunOf && [texts.jobs.rerunOf, html`<${RunLink} id=${run.context.rerunOf} />`],
-		run.context?.retryOf && !asOf.value && [words.bulk, html`<${Launcher} run=${run} />`],
+		related?.bulkOperation && [words.bulk, html`<${Operation} ...${related.bulkOperation} />`],
+		related?.retries.length > 0 && [words.repeated, html`<${Runs} runs=${related.retries.slice(0, REPEATS_SHOWN)} />`],
 		run.idempotencyKey && [words.key, html`<code>${run.idempotencyKey}</code>`],
 	].filter(Boolean);
 	return html`<dl class="facts card">
@@ -100,13 +102,12 @@ function Facts({ run }) {
 	</dl>`;
 }
 
-/** The bulk operation that launched the run, where one did. */
-function Launcher({ run }) {
-	const { answer } = useRelated(run);
-	const operation = answer?.bulkOperation;
-	if (!operation) return texts.none;
-	return html`<${Link} to=${{ view: "bulk", id: operation.id }}>${texts.bulk.title(operation.action)}<//> · ${operation.reason}`;
-}
+/** So many of the runs that repeat it, the newest; where it failed, all are named. */
+const REPEATS_SHOWN = 3;
+
+/** @param {object} operation the bulk operation that launched the run */
+const Operation = ({ id, action, reason }) =>
+	html`<${Link} to=${{ view: "bulk", id }}>${texts.bulk.title(action)}<//> · ${reason}`;
 
 // What can be done to a run; and how the same is done from a terminal or a program.
 

@@ -4,7 +4,7 @@
 import { useEffect, useRef } from "preact/hooks";
 
 import { Answered, html, Json, Link, RunLink, Status, Time } from "../parts.js";
-import { asOf, get, text, useAnswer, useSettled } from "../state.js";
+import { asOf, get, text, useAnswer } from "../state.js";
 import { texts } from "../texts.js";
 import { ownFrames, shortPath } from "./traceback.js";
 
@@ -17,14 +17,14 @@ const LAST_LINES = 50;
 const EVERY_MS = 5_000;
 
 /** @param {{run: object, worker: string | undefined}} what `worker`: whose attempt the last one was */
-export function Failure({ run, worker }) {
+export function Failure({ run, related, worker }) {
 	const stack = run.context?.stack;
 	return html`<section class="card stack failure" aria-label=${texts.run.failed.title}>
 		<h2>${texts.run.failed.title} <code class="quiet">${run.failureReason}</code></h2>
 		<p class="error-message"><code>${run.errorMessage}</code></p>
 		<div class="cards">
 			${typeof stack === "string" && html`<${Traceback} stack=${stack} />`}
-			<${Around} run=${run} worker=${worker} />
+			<${Around} run=${run} related=${related} worker=${worker} />
 		</div>
 		<${LastLines} run=${run} />
 		<div>
@@ -82,38 +82,47 @@ async function lastLines({ id, attempt }, signal) {
 }
 
 /** What it has to do with: its worker, others that failed so, and what was launched to repeat it. */
-function Around({ run, worker }) {
+function Around({ run, related, worker }) {
 	const words = texts.run.failed;
 	return html`<div class="stack">
-		${worker && html`<p>${texts.run.worker}: <code>${worker}</code></p>`}
-		${asOf.value ? html`<p class="note">${texts.past.notHere}</p>` : html`<${Since} run=${run} />`}
+		${worker && html`<p>${texts.run.worker}: <${Link} to=${{ view: "workers" }}><code>${worker}</code><//></p>`}
+		${asOf.value ? html`<p class="note">${texts.past.notHere}</p>` : html`<${Since} related=${related} />`}
 		<p>
 			<${Link} to=${{ view: "runs", words: [["job", run.slug], ["status", "failed,expired"]] }}>${words.others(run.slug)}<//>
 		</p>
 	</div>`;
 }
 
-function Since({ run }) {
+function Since({ related }) {
 	const words = texts.run.failed;
-	const asked = useRelated(run);
-	return html`<${Answered} asked=${asked} lines=${2}>${({ failureGroup, retries }) => html`
+	return html`<${Answered} asked=${related} lines=${2}>${({ failureGroup, retries }) => html`
 		${failureGroup && html`<p>
 			${words.group}: <${Link} to=${{ view: "failures", id: failureGroup.fingerprint }}>${failureGroup.title}<//>,${" "}
 			<strong>${texts.failures.times(failureGroup.count + failureGroup.recovered)}</strong>
 			${failureGroup.recovered > 0 && `, ${texts.failures.recovered(failureGroup.recovered)}`}
 		</p>`}
 		<p>${retries.length > 0 ? words.retried : words.notRetried}</p>
-		${retries.length > 0 && html`<ul class="needs">
-			${retries.map(({ id, status, createdAt }) => html`<li key=${id}>
-				<${RunLink} id=${id} /> <${Status} status=${status} /> <small><${Time} at=${createdAt} /></small>
-			</li>`)}
-		</ul>`}
+		<${Runs} runs=${retries} />
 	`}<//>`;
 }
 
-export const useRelated = (run) =>
-	useAnswer(
-		async (signal) => (await get(`/job-runs/${run.id}/related`, [], signal)).data,
-		[run.id],
-		{ newer: [useSettled(run.updatedAt)], everyMs: EVERY_MS },
+/** Runs in brief: what became of each. */
+export const Runs = ({ runs }) =>
+	runs.length > 0 && html`<ul class="needs">
+		${runs.map(({ id, status, createdAt }) => html`<li key=${id}>
+			<${RunLink} id=${id} /> <${Status} status=${status} /> <small><${Time} at=${createdAt} /></small>
+		</li>`)}
+	</ul>`;
+
+const NOTHING = { failureGroup: null, retries: [], bulkOperation: null };
+
+/** What belongs to a run, once it has ended or where it repeats another one; of the past nobody knows. */
+export function useRelated(run, changedAt) {
+	const hasEnded = run.completedAt !== null;
+	const mayHave = asOf.value === "" && (hasEnded || run.context?.retryOf !== undefined);
+	return useAnswer(
+		async (signal) => (mayHave ? (await get(`/job-runs/${run.id}/related`, [], signal)).data : NOTHING),
+		[run.id, mayHave],
+		{ newer: [changedAt], everyMs: hasEnded ? EVERY_MS : undefined },
 	);
+}

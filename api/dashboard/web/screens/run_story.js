@@ -7,13 +7,13 @@ import { texts } from "../texts.js";
 import { FAILED, Failure } from "./run_failure.js";
 import { pathOf, placed, segmentsOf } from "./segments.js";
 
-export function Story({ run, events }) {
+export function Story({ run, events, related }) {
 	const isOver = run.completedAt !== null;
 	const segments = segmentsOf(events, isOver ? 0 : now.value);
 	const attempts = segments.filter(({ kind }) => kind === "run");
 	const hasFailed = FAILED.includes(run.status);
 	return html`
-		${hasFailed && html`<${Failure} run=${run} worker=${attempts.at(-1)?.worker} />`}
+		${hasFailed && html`<${Failure} run=${run} related=${related} worker=${attempts.at(-1)?.worker} />`}
 		<div class="cards">
 			${!hasFailed && html`<${Explanation} run=${run} />`}
 			<section class="card"><h2>${texts.run.states}</h2><${Diagram} path=${pathOf(events)} /></section>

@@ -164,6 +164,7 @@ def test_a_run_is_retried_from_its_page(screen: Screen, world: World) -> None:
     assert again["context"]["retryOf"] == run_id
     page.locator(".facts").get_by_role("link", name=run_id[:18]).click()
     expect(shown).to_have_text(run_id)
+    expect(page.locator(".facts").get_by_role("link", name=again["id"][:18])).to_be_visible()
 
 
 def test_a_failed_run_tells_why_and_what_was_launched_to_repeat_it(
