@@ -6,6 +6,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { Answered, html, Json, Link, RunLink, Status, Time } from "../parts.js";
 import { asOf, get, text, useAnswer } from "../state.js";
 import { texts } from "../texts.js";
+import { Printed } from "./run_log.js";
 import { ownFrames, shortPath } from "./traceback.js";
 
 /** In these statuses a failure was the end of a run. */
@@ -70,7 +71,7 @@ function End({ lines }) {
 	useEffect(() => {
 		box.current.scrollTop = box.current.scrollHeight;
 	}, [lines]);
-	return html`<pre class="json" tabindex="0" ref=${box}><code>${lines}</code></pre>`;
+	return html`<pre class="json" tabindex="0" ref=${box}><code><${Printed} text=${lines} /></code></pre>`;
 }
 
 async function lastLines({ id, attempt }, signal) {

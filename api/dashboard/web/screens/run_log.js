@@ -129,6 +129,19 @@ function Window({ log, box, pattern, attempt, current, linked }) {
 		<svg class="spacer" width="1" height=${(begins(count) - begins(last)) * ROW_PX} aria-hidden="true"></svg>`;
 }
 
+/** A short text, as a terminal would show it. */
+export function Printed({ text: printed }) {
+	const log = useMemo(() => logOf(printed), [printed]);
+	return Array.from({ length: log.end }, (_, number) => html`${partsOf(log.line(number), null).map(Part)}${"\n"}`);
+}
+
+function logOf(printed) {
+	const log = new LogText();
+	log.add(printed);
+	log.finish();
+	return log;
+}
+
 function Part({ text: shown, classes, isHit }) {
 	const styled = classes ? html`<span class=${classes}>${shown}</span>` : shown;
 	return isHit ? html`<mark>${styled}</mark>` : styled;
