@@ -19,6 +19,7 @@ from cli.apply_plan import Action, Current, Existing, Kind, Ownership, Step, def
 from cli.options import command, failure, read
 from cli.plans import lines_of_change
 from cli.service import ServiceOptions, connected
+from cli.start.options import Pythons
 from cli.terminal import AsJson, console, print_json
 
 DIFFERENT = 2
@@ -227,6 +228,7 @@ def apply(  # noqa: PLR0913 - one for each option
         bool,
         typer.Option("--take-over", help="Change also what others own: it is the owner's then."),
     ] = False,
+    python: Pythons = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
     as_json: AsJson = False,
     to: ServiceOptions,
@@ -238,7 +240,7 @@ def apply(  # noqa: PLR0913 - one for each option
     if owner is None and (prune or take_over):
         raise typer.BadParameter("--prune and --take-over need the --owner")
     ownership = Ownership(owner, take_over=take_over, prune=prune)
-    definitions = read(lambda: definitions_in(sources))
+    definitions = read(lambda: definitions_in(sources, python or ()))
     with connected(to) as client:
         steps = plan(
             definitions,

@@ -38,8 +38,12 @@ class Definitions:
     schedules: Sequence[Definition]
 
 
-def definitions_in(sources: Sequence[str]) -> Definitions:
+def definitions_in(sources: Sequence[str], pythons: Sequence[str]) -> Definitions:
     """Return the definitions of directories, files and modules.
+
+    Args:
+        sources: these.
+        pythons: interpreters of modules, as `handler_source` takes them.
 
     Raises:
         ValueError: a source is invalid or defines nothing, or two define the same.
@@ -67,7 +71,7 @@ def definitions_in(sources: Sequence[str]) -> Definitions:
                     " schedules (objects with id, job, and cron or everyMs), and nothing else"
                 )
                 raise ValueError(msg)
-    jobs += definitions_in_modules([*modules])
+    jobs += definitions_in_modules([*modules], pythons)
     _refuse_duplicates("job", (str(job["slug"]) for job in jobs))
     _refuse_duplicates("schedule", (str(schedule["id"]) for schedule in schedules))
     return Definitions(jobs, schedules)

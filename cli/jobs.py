@@ -19,6 +19,7 @@ from cli.options import command, failure, read
 from cli.plans import Plan, lines_of, plan_of
 from cli.runs import print_runs
 from cli.service import ServiceOptions, Slug, complete_slug, connected, suggest_job
+from cli.start.options import Pythons
 from cli.terminal import AsJson, console, print_document, print_json, print_list
 from cli.times import AsOf, position_or_moment
 from projections.simulation import FARTHEST_BACK, MOST_AT_A_TIME
@@ -28,8 +29,12 @@ from worker.executors.packages import packages_of
 Definition = Mapping[str, Any]
 
 
-def definitions_in(sources: Sequence[str]) -> list[Definition]:
+def definitions_in(sources: Sequence[str], pythons: Sequence[str]) -> list[Definition]:
     """Return the definitions in files and modules: first those of files, in order.
+
+    Args:
+        sources: files and modules.
+        pythons: interpreters of modules, as `handler_source` takes them.
 
     Raises:
         ValueError: a source is invalid, or two define the same job.
@@ -39,7 +44,8 @@ def definitions_in(sources: Sequence[str]) -> list[Definition]:
     for name in sources:
         if name.endswith(SUFFIXES):
             definitions += _in_file(Path(name))
-    definitions += definitions_in_modules([name for name in sources if not name.endswith(SUFFIXES)])
+    modules = [name for name in sources if not name.endswith(SUFFIXES)]
+    definitions += definitions_in_modules(modules, pythons)
     _refuse_duplicates(definitions)
     return definitions
 
@@ -56,17 +62,22 @@ def _in_file(path: Path) -> Iterator[Definition]:
         yield definition
 
 
-def definitions_in_modules(modules: Sequence[str]) -> list[Definition]:
-    """Return the definitions of all functions under `@job` in modules.
+def definitions_in_modules(modules: Sequence[str], pythons: Sequence[str]) -> list[Definition]:
+    """Return the definitions of all functions under `@job` in modules, by their own interpreters.
 
     Raises:
         ValueError: a module cannot be imported, or none has such a function.
     """
     if not modules:
         return []
-    package, *_ = packages_of(handler_source(modules, None))
+    source = handler_source(modules, None, pythons=pythons)
+    packages = [
+        package
+        for package in packages_of(source)
+        if not set(source.modules).isdisjoint(package.modules)
+    ]
     definitions = [
-        offer.definition for offer in offers([package]).values() if offer.definition is not None
+        offer.definition for offer in offers(packages).values() if offer.definition is not None
     ]
     if not definitions:
         names = ", ".join(modules)
@@ -148,25 +159,28 @@ def diff(
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 1 if anything would change.")
     ] = False,
+    python: Pythons = None,
     as_json: AsJson = False,
     to: ServiceOptions,
 ) -> None:
     """Show what `apply` would change; change nothing."""
     with connected(to) as client:
-        plans = _plans(client, sources)
+        plans = _plans(client, sources, python or ())
     _print_plans(plans, as_json=as_json)
     if exit_code and any(plan.what != "keep" for plan in plans):
         raise typer.Exit(1)
 
 
 @command(jobs_app)
-def apply(*, sources: Sources, as_json: AsJson = False, to: ServiceOptions) -> None:
+def apply(
+    *, sources: Sources, python: Pythons = None, as_json: AsJson = False, to: ServiceOptions
+) -> None:
     """Register jobs, and revise those that differ: a new version only if something changes.
 
     The changes are shown first. A field that a definition leaves out gets its default.
     """
     with connected(to) as client:
-        plans = _plans(client, sources)
+        plans = _plans(client, sources, python or ())
         _print_plans(plans, as_json=as_json)
         for plan in plans:
             if plan.what != "keep":
@@ -267,8 +281,8 @@ def _back(text: str) -> timedelta:
     return back
 
 
-def _plans(client: Client, sources: list[str]) -> list[Plan]:
-    definitions = read(lambda: definitions_in(sources))
+def _plans(client: Client, sources: Sequence[str], pythons: Sequence[str]) -> list[Plan]:
+    definitions = read(lambda: definitions_in(sources, pythons))
     return [plan_of(client, definition) for definition in definitions]
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.daily.conftest import Done, Shell
 from tests.e2e.terminals import at_terminal
+from tests.support.environments import make_environment
 
 HANDLERS = '''\
 from apphub_jobs import job
@@ -20,6 +21,17 @@ def count(days: int = 1) -> int:
     """Count the days."""
     return days
 '''
+
+OF_PROJECT = """\
+import tariff_of_{project}
+
+from apphub_jobs import job
+
+
+@job(tariff_of_{project}.SLUG)
+def tariff(context):
+    pass
+"""
 
 NOT_JOBS = "raise SystemExit('this file defines no job, and nobody imports it')\n"
 
@@ -136,6 +148,17 @@ def test_only_what_the_owner_made_is_pruned(shell: Shell, tmp_path: Path) -> Non
     assert terminal.popen.returncode == 0
     assert shell.run("jobs", "show", "busy").returncode == 1
     assert shell.run("jobs", "show", "others").returncode == 0
+
+
+def test_each_module_is_read_by_its_own_projects_python(shell: Shell, tmp_path: Path) -> None:
+    for project in ("eu", "us"):
+        packages = make_environment(tmp_path / project / ".venv")
+        (packages / f"tariff_of_{project}.py").write_text(f"SLUG = 'tariff-{project}'\n")
+        (tmp_path / project / "pyproject.toml").touch()
+        (tmp_path / project / f"{project}_jobs.py").write_text(OF_PROJECT.format(project=project))
+    planned = shell.run("apply", str(tmp_path), "--dry-run", "--json", VIRTUAL_ENV="")
+    assert planned.returncode == 2, planned.stderr
+    assert {*outcomes(planned)} == {"tariff-eu", "tariff-us"}
 
 
 @pytest.mark.parametrize(
