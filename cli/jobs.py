@@ -29,7 +29,7 @@ from worker.executors.packages import packages_of
 Definition = Mapping[str, Any]
 
 
-def definitions_in(sources: Sequence[str], pythons: Sequence[str]) -> list[Definition]:
+def definitions_in(sources: Sequence[str], pythons: Sequence[str] = ()) -> list[Definition]:
     """Return the definitions in files and modules: first those of files, in order.
 
     Args:
@@ -62,7 +62,7 @@ def _in_file(path: Path) -> Iterator[Definition]:
         yield definition
 
 
-def definitions_in_modules(modules: Sequence[str], pythons: Sequence[str]) -> list[Definition]:
+def definitions_in_modules(modules: Sequence[str], pythons: Sequence[str] = ()) -> list[Definition]:
     """Return the definitions of all functions under `@job` in modules, by their own interpreters.
 
     Raises:
