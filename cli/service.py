@@ -233,6 +233,8 @@ def connected(to: ServiceOptions, retry_s: float = RETRY_S) -> Iterator[Client]:
         raise exit_with(f"{error}; give --token or APPHUB_TOKEN", NO_ACCESS) from None
     except ApiError as error:
         remedy = REMEDIES.get(error.code)
+        if error.code == "internal_error":
+            remedy = f"it names the request {error.request_id}"
         raise exit_with(f"{error}; {remedy}" if remedy else str(error), ERROR) from None
     except UnicodeEncodeError as error:
         begin = max(0, error.start - CONTEXT_CHARACTERS)

@@ -58,13 +58,16 @@ async def launch_run(
     key: Annotated[
         str | None, Header(alias="Idempotency-Key", description="at most 255 printable ASCII")
     ] = None,
+    traceparent: Annotated[
+        str | None, Header(description="W3C's header: the run continues this trace")
+    ] = None,
     body: Annotated[LaunchBody | None, Body()] = None,
 ) -> JsonAnswer:
     """Launch a run. With an `Idempotency-Key` a repeated request returns the first run again.
 
     If runs of the job are `unique`, and an existing run is kept, the answer is that run, with 200.
     """
-    del slug, request, key, body
+    del slug, request, key, traceparent, body
     raise NotImplementedError  # This is what FastAPI documents; `_launch` launches.
 
 

@@ -961,6 +961,7 @@ class AsyncClient(AsyncDefinitions):
         max_attempts: int | None = None,
         start_deadline: Duration | None = None,
         context: Mapping[str, Json] | None = None,
+        traceparent: str | None = None,
     ) -> AsyncLauncher:
         """Return a launcher with these options: `client.options(delay="5m").launch(…)`.
 
@@ -973,6 +974,8 @@ class AsyncClient(AsyncDefinitions):
             max_attempts: the maximum number of attempts, instead of the job's own.
             start_deadline: how long after it is due the run may start; then it expires.
             context: stored with the run.
+            traceparent: the span that the run continues, such as a handler's own
+                `context.traceparent`; HTTP clients with OpenTelemetry send theirs by themselves.
         """
         options = LaunchOptions(
             idempotency_key=idempotency_key,
@@ -982,6 +985,7 @@ class AsyncClient(AsyncDefinitions):
             max_attempts=max_attempts,
             start_deadline=start_deadline,
             context=context,
+            traceparent=traceparent,
         )
         return AsyncLauncher(self._transport, options)
 

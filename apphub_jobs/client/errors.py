@@ -27,6 +27,7 @@ class ApiError(ClientError):
         code: the service's stable identifier of the failure, such as `job_not_found`.
         body: the JSON of the answer.
         retry_after_s: how long to wait before a retry, if the service says so.
+        request_id: by which the service's own log names the request.
     """
 
     def __init__(self, status: int, code: str, message: str, body: Mapping[str, Any]) -> None:
@@ -35,6 +36,7 @@ class ApiError(ClientError):
         self.code = code
         self.body = body
         self.retry_after_s: float | None = None
+        self.request_id: str | None = None
 
     @property
     def issues(self) -> Sequence[Mapping[str, str]]:

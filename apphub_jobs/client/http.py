@@ -185,6 +185,7 @@ def response_error(response: httpx.Response) -> ApiError:
     except (ValueError, RecursionError):
         body = None
     error = api_error(response.status_code, body)
+    error.request_id = response.headers.get("X-Request-Id")
     retry_after = response.headers.get("Retry-After", "")
     if retry_after.isdecimal():
         error.retry_after_s = float(retry_after)

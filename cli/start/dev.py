@@ -25,6 +25,7 @@ from cli.start.hidden_files import opened
 from cli.start.listening import listening_on
 from cli.start.options import DEV_NO_HANDLER_AFTER_S, DEV_STOP_GRACE_S, WorkOptions
 from cli.start.service import AllOptions, ServingOptions
+from runtime.logs import LogFormat
 from worker.executors.local.probe import HandlersError
 
 dev_app = typer.Typer()
@@ -69,7 +70,8 @@ def dev(  # noqa: PLR0913 - one for each group of options
     with listening_on(serving) as listening:
         events = DevEvents()
         workshop = Workshop(source, events)
-        environment = options.environment()
+        # `dev` is for people, whatever format the log of a service is to have here.
+        environment = {**options.environment(), "APPHUB_LOG_FORMAT": LogFormat.TEXT.value}
         with closing(
             Developer(environment, listening, say, grace_s, workshop, events)
         ) as developer:

@@ -63,6 +63,7 @@ class LaunchOptions:
         max_attempts: the maximum number of attempts.
         start_deadline: how long after it is due the run may start; then it expires.
         context: stored with the run.
+        traceparent: the span that the run continues.
     """
 
     idempotency_key: str | None = None
@@ -72,6 +73,7 @@ class LaunchOptions:
     max_attempts: int | None = None
     start_deadline: Duration | None = None
     context: Mapping[str, Any] | None = None
+    traceparent: str | None = None
 
     def request(self, slug: str, parameters: Mapping[str, Any]) -> Request:
         """Return the request that launches a run."""
@@ -84,11 +86,11 @@ class LaunchOptions:
             "startDeadlineMs": _milliseconds(self.start_deadline),
             "context": self.context,
         }
+        headers = idempotency_header(self.idempotency_key)
+        if self.traceparent is not None:
+            headers = {**headers, "traceparent": self.traceparent}
         return Request(
-            method="POST",
-            path=job_path(slug, "run"),
-            body=_without_none(body),
-            headers=idempotency_header(self.idempotency_key),
+            method="POST", path=job_path(slug, "run"), body=_without_none(body), headers=headers
         )
 
 

@@ -160,6 +160,11 @@ def test_without_a_collector_the_handler_continues_the_clients_trace(client: htt
     # The same process runs the next one, without anything of that trace.
     ended = wait_for_run(client, launch(client, "traced"))
     assert ended["result"] == {"context": None, "variable": None}
+    # Beside others in one process a variable would be theirs, too.
+    register(client, "beside", "test.show_trace", isolation="shared")
+    answer = client.post("/jobs/beside/run", json={}, headers={"traceparent": sent})
+    ended = wait_for_run(client, answer.json()["data"]["id"])
+    assert ended["result"] == {"context": sent, "variable": None}
 
 
 def test_nothing_of_opentelemetry_is_loaded_without_need() -> None:
