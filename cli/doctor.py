@@ -8,6 +8,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,6 +33,7 @@ from api.data_directory import (
     server_user,
 )
 from apphub_jobs.version import VERSION
+from apphub_jobs_server import REMEDY, find_intruders
 from catalog.handler_settings import handler_settings
 from cli.backup import LAST_BACKUP
 from cli.database import database_url
@@ -84,6 +86,15 @@ def program() -> Check:
     system = platform.system()
     machine = platform.machine()
     return Check("program", "ok", f"apphub-jobs {VERSION}, Python {python}, {system} {machine}")
+
+
+def installation() -> Check:
+    """Check that no other distribution has files in the service's packages."""
+    intruders = list(find_intruders())
+    if intruders:
+        files = ", ".join(f"{intruder.file} of {intruder.distribution}" for intruder in intruders)
+        return Check("installation", "wrong", f"among its files there are {files}", REMEDY)
+    return Check("installation", "ok", f"{sys.prefix}, without others' files in its packages")
 
 
 def data_directory(directory: Path) -> Check:
@@ -320,6 +331,7 @@ def _checks(
     url = database_url(options)
     directory = directory_of(options.data_dir)
     yield program()
+    yield installation()
     yield data_directory(directory)
     yield database(url, options.postgres_account)
     if url is None:

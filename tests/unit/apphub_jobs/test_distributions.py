@@ -56,3 +56,37 @@ def test_without_the_service_the_names_of_its_packages_are_anybodys(light: Path)
     code = "from apphub_jobs.process.handlers import set_up_imports; set_up_imports([], ())"
     done = run(light, f"{code}; import api; print(api.mine)")
     assert (done.stdout, done.stderr) == ("True\n", "")
+
+
+@pytest.fixture
+def shared(light: Path) -> Path:
+    """Make an environment in which another distribution has replaced a file of the service."""
+    shutil.copy(ROOT / "apphub_jobs_server.py", light)
+    for name, text in (
+        ("cli/main.py", "from api.app import create\nmain = print\n"),
+        ("api/app.py", "theirs = True\n"),
+        ("other-1.0.dist-info/METADATA", "Name: other\nVersion: 1.0\n"),
+        ("other-1.0.dist-info/RECORD", "other.py,,\napi/app.py,,\n"),
+    ):
+        (light / name).parent.mkdir(exist_ok=True)
+        (light / name).write_text(text)
+    return light
+
+
+def test_a_file_that_another_distribution_has_replaced_is_named(shared: Path) -> None:
+    done = run(shared, "from apphub_jobs_server import main; main()")
+    assert done.returncode == 1
+    assert "cannot import name 'create' from 'api.app'" in done.stderr
+    assert (
+        "there are api/app.py of other; give the service an environment of its own" in done.stderr
+    )
+    assert "Traceback" not in done.stderr
+
+
+def test_a_module_that_was_imported_before_is_named(shared: Path) -> None:
+    (shared / "elsewhere").mkdir()
+    (shared / "elsewhere" / "domain.py").touch()
+    code = f"sys.path.insert(0, {str(shared / 'elsewhere')!r}); import domain"
+    done = run(shared, f"{code}; from apphub_jobs_server import main; main()")
+    assert done.returncode == 1
+    assert f"another 'domain' ({shared}/elsewhere/domain.py) before the service's" in done.stderr

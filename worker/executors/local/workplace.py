@@ -276,6 +276,7 @@ _CODE = [
         sys.base_prefix,
         *(f"{SERVICE_ROOT}/{name}" for name in sorted(SERVICE_PACKAGES)),
         f"{SERVICE_ROOT}/apphub_jobs",
+        f"{SERVICE_ROOT}/apphub_jobs_server.py",
     )
 ]
 """The service's own code, and all that is installed with it."""
