@@ -9,13 +9,14 @@ import typer
 
 from apphub_jobs.typed.job import milliseconds
 from domain.clock import from_iso, to_iso
+from domain.filters import NOT
 
 HINT = (
     "give `now`, `today`, `yesterday`, how long ago it was (`90s`, `2h`, `3d`), a day (2026-11-24,"
     " from midnight on here), or a time with an offset (2026-11-24T14:00:00Z)"
 )
 
-CREATED = ("createdAfter", "createdBefore")
+CONDITIONS = ("createdAfter", "createdBefore", "endedAfter", "endedBefore")
 """The conditions of filters whose values are times."""
 
 AsOf = Annotated[
@@ -98,7 +99,7 @@ def with_moments(conditions: Sequence[str], now: datetime) -> list[str]:
 
 def _with_moment(condition: str, now: datetime) -> str:
     name, equals, text = condition.partition("=")
-    if not equals or name not in CREATED:
+    if not equals or name.removesuffix(NOT) not in CONDITIONS:
         return condition
     return f"{name}={parse_moment(text, name, now)}"
 

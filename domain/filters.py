@@ -48,6 +48,20 @@ class Label:
     is_negated: bool
 
 
+@dataclass(frozen=True)
+class End:
+    """What must hold, or must not, of a run's end; of a run that has not ended, it does not.
+
+    Attributes:
+        name: of the condition, such as `endedAfter`.
+        value: a time, a number of milliseconds, or part of the error message.
+    """
+
+    name: str
+    value: datetime | int | str
+    is_negated: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
     """What runs are wanted; what is left empty does not restrict.
@@ -63,6 +77,7 @@ class Conditions:
         failure_groups: fingerprints of the groups that the failure belongs to which it ended by.
         labels: what its job asks of workers.
         is_retried: whether another run was launched to repeat it; None for either.
+        ends: when it ended, how long its last execution took, and its error message.
         created_from: the run was created then or later.
         created_before: the run was created before then.
     """
@@ -78,6 +93,7 @@ class Conditions:
     failure_groups: AnyOf = AnyOf()
     labels: tuple[Label, ...] = ()
     is_retried: bool | None = None
+    ends: tuple[End, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     created_from: datetime | None = None
     created_before: datetime | None = None
@@ -184,6 +200,9 @@ PARAMETERS = "parameters."
 LABEL = "label."
 
 FAILURES: tuple[str, ...] = get_args(FailureReason)
+
+MAX_DURATION_DIGITS = 15
+"""Digits of a number of milliseconds; more are no duration."""
 
 _FINGERPRINT = re.compile(f"[0-9a-f]{{{DIGITS}}}")
 
@@ -349,6 +368,30 @@ def _created_before(word: Word, so_far: Conditions) -> Conditions:
     return _bounded(so_far, _time(word), is_earliest=word.is_negated)
 
 
+def _ended(word: Word, so_far: Conditions) -> Conditions:
+    return _with_end(so_far, word, _time(word))
+
+
+def _took(word: Word, so_far: Conditions) -> Conditions:
+    text = word.value
+    if not (text.isascii() and text.isdigit()) or len(text) > MAX_DURATION_DIGITS:
+        raise _RefusedError("must be a number of milliseconds, such as 90000", "pattern")
+    return _with_end(so_far, word, int(text))
+
+
+def _error(word: Word, so_far: Conditions) -> Conditions:
+    if len(word.value) > MAX_SEARCH:
+        raise _RefusedError(f"has at most {MAX_SEARCH} characters", "maxLength")
+    if not word.value:
+        return so_far
+    return _with_end(so_far, word, word.value)
+
+
+def _with_end(so_far: Conditions, word: Word, value: datetime | int | str) -> Conditions:
+    end = End(word.name, value, word.is_negated)
+    return replace(so_far, ends=(*so_far.ends, end))
+
+
 def _parameter(word: Word, so_far: Conditions) -> Conditions:
     name = word.name.removeprefix(PARAMETERS)
     if not name:
@@ -387,6 +430,11 @@ _FIELDS: dict[str, _Field] = {
     "retried": _retried,
     "createdAfter": _created_after,
     "createdBefore": _created_before,
+    "endedAfter": _ended,
+    "endedBefore": _ended,
+    "minDurationMs": _took,
+    "maxDurationMs": _took,
+    "error": _error,
 }
 
 NAMES = (*_FIELDS, f"{LABEL}NAME", f"{PARAMETERS}NAME")

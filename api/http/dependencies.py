@@ -98,7 +98,20 @@ COSTLY_OFFSET = 1_000
 MAX_COMPARISONS = 200_000
 """Comparisons of parameters per page: one for each condition and each skipped run."""
 
-_UNINDEXED = frozenset({"actor", "failure", "retried", "createdAfter", "createdBefore"})
+_UNINDEXED = frozenset(
+    {
+        "actor",
+        "failure",
+        "retried",
+        "createdAfter",
+        "createdBefore",
+        "endedAfter",
+        "endedBefore",
+        "minDurationMs",
+        "maxDurationMs",
+        "error",
+    }
+)
 """Filters that no index answers: rows are read until a page is full."""
 
 _INDEXED_NEGATIONS = frozenset({f"status{NOT}", f"runtime{NOT}"})

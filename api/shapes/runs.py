@@ -23,7 +23,7 @@ from api.shapes.base import (
     described,
     with_columns,
 )
-from domain.filters import FAILURES, MAX_SEARCH, NOT
+from domain.filters import FAILURES, MAX_DURATION_DIGITS, MAX_SEARCH, NOT
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import STATUSES, Status
@@ -256,6 +256,7 @@ def _list_of(choices: Sequence[str]) -> AnyObject:
 
 _TEXT: AnyObject = {"type": "string"}
 _TIME: AnyObject = {"type": "string", "format": "date-time"}
+_DURATION: AnyObject = {"type": "string", "pattern": rf"^[0-9]{{1,{MAX_DURATION_DIGITS}}}$"}
 _SEVERAL = "one, or several with commas between them"
 
 _FILTERS: dict[str, tuple[str, AnyObject]] = {
@@ -276,6 +277,14 @@ _FILTERS: dict[str, tuple[str, AnyObject]] = {
     ),
     "createdAfter": ("created then or later", _TIME),
     "createdBefore": ("created before then", _TIME),
+    "endedAfter": ("ended then or later", _TIME),
+    "endedBefore": ("ended before then", _TIME),
+    "minDurationMs": ("ended, with a `durationMs` of this or more", _DURATION),
+    "maxDurationMs": ("ended, with a `durationMs` of this or less", _DURATION),
+    "error": (
+        "ended, with this part in its `errorMessage`, whatever the case",
+        {"type": "string", "maxLength": MAX_SEARCH},
+    ),
 }
 
 

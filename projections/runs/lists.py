@@ -6,6 +6,7 @@ pages of runs.
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 from uuid import UUID
@@ -13,7 +14,7 @@ from uuid import UUID
 from typing_extensions import ReadOnly
 
 from domain.clock import to_iso
-from domain.filters import Conditions, Label, Parameter
+from domain.filters import Conditions, End, Label, Parameter
 from domain.json_values import JsonObject, canonical
 from projections import failure_search
 from projections.failure_search import Lately
@@ -226,7 +227,7 @@ class RunFilter:
         search: part of the job's slug or name, or the start of a run's id.
         unsought: ranges of ids that are excluded.
         before_position: only runs created before this position (a keyset cursor).
-        conditions: the other conditions: who requested them, why they failed, their parameters,
+        conditions: the other conditions: who requested them, how they ended, their parameters,
             when they were created.
         of_large_groups: whether the failure groups of the conditions have many failures.
         lately: the failures that count, where only the newest runs are read.
@@ -371,8 +372,28 @@ def _further(filters: Conditions) -> Iterator[str]:
         yield "created_at >= %(created_from)s::timestamptz"
     if filters.created_before is not None:
         yield "created_at < %(created_before)s::timestamptz"
+    for index, end in enumerate(filters.ends):
+        yield _of_end(index, end)
     if filters.parameters:
         yield from _of_parameters(filters.parameters)
+
+
+_ENDS = {
+    "endedAfter": "completed_at >= {value}::timestamptz",
+    "endedBefore": "completed_at < {value}::timestamptz",
+    "minDurationMs": "duration_ms >= {value}::bigint",
+    "maxDurationMs": "duration_ms <= {value}::bigint",
+    "error": "strpos(lower(error_message), lower({value}::text)) > 0",
+}
+
+
+def _of_end(index: int, end: End) -> str:
+    """Return the condition on a run's end, which is as it was if the run had ended by then."""
+    compared = _ENDS[end.name].format(value=f"%(end_{index})s")
+    condition = f"(completed_position <= %(ended_by)s AND {compared})"
+    if end.is_negated:
+        return f"{condition} IS NOT TRUE"
+    return condition
 
 
 def _of_parameters(parameters: Sequence[Parameter]) -> Iterator[str]:
@@ -440,6 +461,9 @@ def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
         values["created_from"] = to_iso(filters.created_from)
     if filters.created_before is not None:
         values["created_before"] = to_iso(filters.created_before)
+    for index, end in enumerate(filters.ends):
+        value = end.value
+        values[f"end_{index}"] = to_iso(value) if isinstance(value, datetime) else value
     for index, (first_id, last_id) in enumerate(runs.unsought):
         values[f"unsought_{index}_0"] = first_id
         values[f"unsought_{index}_1"] = last_id

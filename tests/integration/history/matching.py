@@ -48,6 +48,8 @@ def _holds(name: str, value: str, run: Row, job: Row) -> bool:  # noqa: PLR0911 
             return str(run["created_at"]) >= value
         case "createdBefore":
             return str(run["created_at"]) < value
+        case "endedAfter" | "endedBefore" | "minDurationMs" | "maxDurationMs" | "error":
+            return run["completed_at"] is not None and _ended_so(name, value, run)
         case "search":
             named = f"{job['slug']}\n{job['name']}".lower()
             return value.lower() in named or str(run["id"]).startswith(value.lower())
@@ -56,6 +58,19 @@ def _holds(name: str, value: str, run: Row, job: Row) -> bool:  # noqa: PLR0911 
             assert isinstance(parameters, dict)
             name = name.removeprefix("parameters.")
             return name in parameters and _is(parameters[name], value)
+
+
+def _ended_so(name: str, value: str, run: Row) -> bool:
+    if name == "error":
+        return value.lower() in str(run["error_message"] or "").lower()
+    if name == "endedAfter":
+        return str(run["completed_at"]) >= value
+    if name == "endedBefore":
+        return str(run["completed_at"]) < value
+    took = run["duration_ms"]
+    if not isinstance(took, int):
+        return False
+    return took >= int(value) if name == "minDurationMs" else took <= int(value)
 
 
 def _is(found: object, value: str) -> bool:
@@ -84,6 +99,8 @@ def any_filter(random: Random, runs: list[Row], slugs: tuple[str, ...]) -> list[
     parameters = one["parameters"]
     assert isinstance(parameters, dict)
     number = parameters.get("number", 7)
+    ended = str(one["completed_at"] or one["created_at"])
+    message = str(one["error_message"] or "A")
     names = random.sample(
         [
             ("status", ",".join(random.sample(STATUSES, random.choice((1, 2, 5))))),
@@ -96,6 +113,11 @@ def any_filter(random: Random, runs: list[Row], slugs: tuple[str, ...]) -> list[
             ("search", random.choice((str(one["id"])[:8], slugs[0][:3], "b"))),
             ("createdAfter", str(one["created_at"])),
             ("createdBefore", str(one["created_at"])),
+            ("endedAfter", ended),
+            ("endedBefore", ended),
+            ("minDurationMs", str(one["duration_ms"] or 0)),
+            ("maxDurationMs", str(one["duration_ms"] or 0)),
+            ("error", message[:4].swapcase()),
             ("parameters.number", str(number)),
             ("parameters.nothing", "null"),
         ],

@@ -132,8 +132,8 @@ class Asker:
         head = await self._part.reader.head()
         async with self._part.pool.connection() as connection:
             cursor = await connection.execute(
-                "SELECT id, job_definition_id, created_position, slug, parameters, created_at"
-                " FROM job_runs"
+                "SELECT id, job_definition_id, created_position, slug, parameters, created_at,"
+                " completed_at, duration_ms, error_message FROM job_runs"
             )
             runs: list[Row] = [*await cursor.fetchall()]
             question = self._question(head, runs)

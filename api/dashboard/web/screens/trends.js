@@ -115,7 +115,7 @@ function Chart({ title, text, meta, children }) {
 const WIDTH = 1_000;
 const HEIGHT = 100;
 
-/** Each bar leads to the runs that were launched then. */
+/** Each bar leads to the runs that ended then. */
 function EndedBars({ buckets, meta, job }) {
 	const most = Math.max(...buckets.map(({ ended }) => ended), 1);
 	const width = WIDTH / buckets.length;
@@ -125,7 +125,7 @@ function EndedBars({ buckets, meta, job }) {
 	};
 	return html`<div class="chart-box"><span class="chart-most">${number(most)}</span>
 		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
-			${buckets.map((bucket, index) => html`<${Link} key=${bucket.at} to=${launchedThen(bucket, meta, job)} class="chart-link" tabindex="-1">
+			${buckets.map((bucket, index) => html`<${Link} key=${bucket.at} to=${endedThen(bucket, meta, job)} class="chart-link" tabindex="-1">
 				<title>${texts.trends.bar(local(bucket.at), bucket.ended, bucket.failed)}</title>
 				<rect class="hit" x=${index * width} width=${width} y="0" height=${HEIGHT} />
 				${bar("ok", bucket.ended, index)}${bar("bad", bucket.failed, index)}
@@ -133,9 +133,9 @@ function EndedBars({ buckets, meta, job }) {
 		</svg></div>`;
 }
 
-function launchedThen({ at }, { bucketMs }, job) {
+function endedThen({ at }, { bucketMs }, job) {
 	const until = new Date(Date.parse(at) + bucketMs).toISOString();
-	return { view: "runs", words: [...(job ? [["job", job]] : []), ["createdAfter", at], ["createdBefore", until]] };
+	return { view: "runs", words: [...(job ? [["job", job]] : []), ["endedAfter", at], ["endedBefore", until]] };
 }
 
 /** The median and 95 % over time; where nothing ended, there is a gap. */

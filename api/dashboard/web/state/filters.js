@@ -6,7 +6,7 @@ export const STATUSES = ["pending", "running", "succeeded", "failed", "canceled"
 /** What runs can be filtered by; a parameter's name is the writer's own. */
 const NAMES = [
 	"status", "job", "search", "actor", "failure", "failureGroup", "retried", "runtime", "moduleId",
-	"createdAfter", "createdBefore",
+	"createdAfter", "createdBefore", "endedAfter", "endedBefore", "minDurationMs", "maxDurationMs", "error",
 ];
 
 const PARAMETER = "parameters.";
@@ -127,12 +127,21 @@ const TESTS = {
 	actor: (run, value) => value.split(",").some((one) => one.trim() === run.requestedBy),
 	createdAfter: (run, value) => Date.parse(run.createdAt) >= Date.parse(value),
 	createdBefore: (run, value) => Date.parse(run.createdAt) < Date.parse(value),
+	endedAfter: (run, value) => Date.parse(run.completedAt) >= Date.parse(value),
+	endedBefore: (run, value) => Date.parse(run.completedAt) < Date.parse(value),
+	minDurationMs: (run, value) => hasTaken(run) && run.durationMs >= Number(value),
+	maxDurationMs: (run, value) => hasTaken(run) && run.durationMs <= Number(value),
+	error: (run, value) => Boolean(run.completedAt) && (run.errorMessage ?? "").toLowerCase().includes(value.toLowerCase()),
 	search: (run, value) => found(run, value.toLowerCase()) || undefined,
 	runtime: () => undefined,
 	moduleId: () => undefined,
 	failureGroup: () => undefined,
 	retried: () => undefined,
 };
+
+function hasTaken(run) {
+	return Boolean(run.completedAt) && typeof run.durationMs === "number";
+}
 
 function found(run, text) {
 	return run.slug.toLowerCase().includes(text) || run.id.startsWith(text);

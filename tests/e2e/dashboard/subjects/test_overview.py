@@ -58,8 +58,11 @@ def test_how_runs_fare_is_counted_by_the_service_and_leads_to_them(
     trends.get_by_role("button", name="7 days").click()
     expect(trends.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
     assert "range=7d" in page.url
-    trends.locator("a.chart-link").last.dispatch_event("click")
-    expect(page.locator(".chip").first).to_contain_text("createdAfter=")
+    bars = trends.locator('a.chart-link:has(rect.ok:not([height="0"]))')
+    bars.last.dispatch_event("click")
+    expect(page.locator(".chip").first).to_contain_text("endedAfter=")
+    ended_then = page.get_by_role("row").filter(has_text="scan-secrets")
+    expect(ended_then.first).to_contain_text("succeeded")
     screen.open("?view=jobs")
     expect(page.get_by_role("row").filter(has_text="scan-secrets")).to_contain_text("ended")
     screen.open("?view=job&id=scan-secrets")

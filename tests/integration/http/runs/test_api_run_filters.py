@@ -27,7 +27,8 @@ def runs(shared: SharedApi) -> dict[str, Json]:
     found: dict[str, Json] = {}
     for name, parameters in launched.items():
         found[name] = shared.launch("filtered", {"parameters": parameters})
-    shared.client.post(f"/job-runs/{found['us']['id']}/cancel")
+    canceled = {"reason": "too late now"}
+    shared.client.post(f"/job-runs/{found['us']['id']}/cancel", json=canceled)
     return found
 
 
@@ -81,6 +82,15 @@ def found(shared: SharedApi, runs: dict[str, Json], query: str) -> set[str]:
         ('parameters.nested={"a":[1]}', []),
         ("parameters.region=eu&status=canceled", []),
         ("createdBefore=2026-01-01T00:00:00Z", []),
+        ("endedAfter=2026-01-01T00:00:00Z", ["us"]),
+        ("endedAfter!=2026-01-01T00:00:00Z", ["eu", "number", "text"]),
+        ("endedBefore=2026-01-01T00:00:00Z", []),
+        ("endedBefore!=2026-01-01T00:00:00Z", NAMES),
+        ("minDurationMs=0", []),
+        ("maxDurationMs!=1", NAMES),
+        ("error=TOO+late", ["us"]),
+        ("error!=late", ["eu", "number", "text"]),
+        ("error=late&asOf=1", []),
         ("createdAfter=2026-01-01T00:00:00Z&_=123", NAMES),
     ],
 )

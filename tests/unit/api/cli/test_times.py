@@ -51,10 +51,12 @@ def test_what_is_no_time_is_refused_with_what_would_be(text: str) -> None:
 
 
 def test_of_a_filter_times_alone_are_read() -> None:
-    given = ["status!=failed", "createdAfter=2h", "parameters.since=2h", "createdBefore"]
+    times = ["createdAfter=2h", "endedAfter!=2h"]
+    given = ["status!=failed", *times, "parameters.since=2h", "createdBefore"]
     assert with_moments(given, NOW) == [
         "status!=failed",
         "createdAfter=2026-03-29T20:30:00.000Z",
+        "endedAfter!=2026-03-29T20:30:00.000Z",
         "parameters.since=2h",
         "createdBefore",
     ]

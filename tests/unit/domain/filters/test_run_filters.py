@@ -7,7 +7,7 @@ import pytest
 from domain import filters
 from domain.clock import from_iso
 from domain.errors import InvalidInputError
-from domain.filters import AnyOf, Conditions, Label, Parameter, conditions_of
+from domain.filters import AnyOf, Conditions, End, Label, Parameter, conditions_of
 
 NOON = "2026-11-24T12:00:00.000Z"
 ONE = "2026-11-24T13:00:00.000Z"
@@ -55,6 +55,26 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     ([f"createdAfter={NOON}", f"createdBefore!={ONE}"], {"created_from": from_iso(ONE)}),
     ([f"createdBefore={ONE}", f"createdAfter!={NOON}"], {"created_before": from_iso(NOON)}),
     (
+        [f"endedAfter={NOON}", f"endedBefore!={ONE}", f"endedBefore!={NOON}"],
+        {
+            "ends": (
+                End("endedAfter", from_iso(NOON), False),
+                End("endedBefore", from_iso(ONE), True),
+                End("endedBefore", from_iso(NOON), True),
+            )
+        },
+    ),
+    (
+        ["minDurationMs=0", "maxDurationMs!=90000", "error=No = Route"],
+        {
+            "ends": (
+                End("minDurationMs", 0, False),
+                End("maxDurationMs", 90_000, True),
+                End("error", "No = Route", False),
+            )
+        },
+    ),
+    (
         ["label.zone=eu, us", "label.gpu!=a100"],
         {
             "labels": (
@@ -69,7 +89,7 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     (["parameters.n=1e999"], {"parameters": (Parameter("n", ("1e999",), False),)}),
     (["parameters.t="], {"parameters": (Parameter("t", ("",), False),)}),
     # What is empty restricts nothing, as ever in queries.
-    (["status=", "job=", "search=", "actor=,", "failure=", "label.zone="], {}),
+    (["status=", "job=", "search=", "actor=,", "failure=", "label.zone=", "error="], {}),
 ]
 
 
@@ -107,6 +127,13 @@ def test_a_query_says_the_same(texts: list[str], expected: dict[str, Any]) -> No
         (["failureGroup=boom"], "/filter/failureGroup", "pattern", "no fingerprint"),
         (["retried=maybe"], "/filter/retried", "enum", "true or false"),
         (["runtime=java"], "/filter/runtime", "enum", "there are python"),
+        (["endedAfter=noon"], "/filter/endedAfter", "format", "with an offset"),
+        (["minDurationMs=90s"], "/filter/minDurationMs", "pattern", "milliseconds"),
+        (["maxDurationMs=-1"], "/filter/maxDurationMs", "pattern", "milliseconds"),
+        (["maxDurationMs=²"], "/filter/maxDurationMs", "pattern", "such as"),
+        (["minDurationMs=" + "9" * 16], "/filter/minDurationMs", "pattern", "such as"),
+        (["error=" + "x" * 201], "/filter/error", "maxLength", "200 characters"),
+        (["error=a", "error=b"], "/filter/error", "uniqueItems", "give it once"),
         (["createdAfter=noon"], "/filter/createdAfter", "format", "with an offset"),
         (["createdAfter=2026-11-24T12:00"], "/filter/createdAfter", "format", "offset"),
         (["status=failed", "status=expired"], "/filter/status", "uniqueItems", "commas"),

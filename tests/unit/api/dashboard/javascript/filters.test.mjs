@@ -50,9 +50,13 @@ test("suggests names, then values, also after a comma", () => {
   assert.deepEqual(suggestions("parameters.region=e", known), []);
 });
 
+const ENDED = {
+  completedAt: "2026-11-26T09:00:00.000Z", durationMs: 1_000, errorMessage: "No route to host",
+};
+
 const RUN = {
   id: "01a2", slug: "Report", status: "failed", failureReason: "error", requestedBy: "ann", parameters: { n: 1, to: "eu" },
-  createdAt: "2026-11-26T08:00:00.000Z",
+  createdAt: "2026-11-26T08:00:00.000Z", ...ENDED,
 };
 
 for (const [text, expected] of [
@@ -60,9 +64,19 @@ for (const [text, expected] of [
   ["parameters.n=1", true], ["parameters.n!=1", false], ["parameters.to=eu", true], ["parameters.missing=1", false],
   ["parameters.missing!=1", true], ["actor=bob", false], ["failure=error", true], ["search=port", true], ["search=01a", true],
   ["createdAfter=2026-11-26T09:00:00Z", false], ["createdBefore=2026-11-26T09:00:00Z", true],
+  ["endedAfter=2026-11-26T09:00:00Z", true], ["endedBefore=2026-11-26T09:00:00Z", false],
+  ["minDurationMs=1000", true], ["maxDurationMs=999", false], ['error="NO route"', true], ["error!=route", false],
   ["runtime=node", true], ["runtime!=node", true], ["search=theName", true],
   ["label.zone=eu", true],
   ["label.zone!=eu", true],
 ]) {
   test(`${JSON.stringify(text)} ${expected ? "matches" : "does not match"}`, () => assert.equal(matches(parse(text), RUN), expected));
+}
+
+for (const text of ["endedAfter=2020-01-01T00:00:00Z", "endedBefore=2030-01-01T00:00:00Z", "minDurationMs=0", "maxDurationMs=9", "error=o"]) {
+  test(`a run that has not ended does not match ${text}, only its negation`, () => {
+    const waiting = { ...RUN, status: "pending", completedAt: null, durationMs: null };
+    assert.equal(matches(parse(text), waiting), false);
+    assert.equal(matches(parse(text.replace("=", "!=")), waiting), true);
+  });
 }
