@@ -377,6 +377,14 @@ export const texts = {
 		noRuns: "No run ended by it",
 		noRunsHint: "Only attempts did, and later ones succeeded; or the runs are archived.",
 		trend: (count, span) => `the newest ${number(count)}, within ${span}`,
+		logs: {
+			search: "Search in these runs' logs",
+			go: "Search",
+			searched: (holding, done, all) =>
+				`${number(holding)} of ${number(done)} logs contain it${done < all ? ` (${number(all - done)} to go)` : ""}: of each, the last 1 000 lines are searched.`,
+			unread: (count) => `${many(count, "log")} could not be read.`,
+			hits: (count) => many(count, "line"),
+		},
 		sample: "A run of it",
 		done: { resolve: "Resolved", ignore: "Ignored", reopen: "Reopened" },
 		first: "first",

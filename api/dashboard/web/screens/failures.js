@@ -10,6 +10,7 @@ import { bucketsOf } from "../state/statistics.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
 import { BulkDialog } from "./bulk.js";
+import { GroupLogs } from "./group_logs.js";
 import { RunTable } from "./run_table.js";
 
 const STATUSES = ["open", "resolved", "ignored"];
@@ -133,5 +134,6 @@ function Found({ runs, lastAt }) {
 		<${Bars} buckets=${buckets} text=${words.trend(runs.length, duration(lastAt - firstAt))}
 			told=${({ all }) => words.times(all)} />
 		<${RunTable} runs=${runs.slice(0, 10)} isBrief />
+		<${GroupLogs} runs=${runs} />
 	</div>`;
 }

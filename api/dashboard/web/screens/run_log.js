@@ -19,6 +19,7 @@ export function Log({ run }) {
 	const given = Object.fromEntries(address.value.words);
 	const attempt = numberIn(given.attempt, run.attempt) ?? run.attempt;
 	const linked = numberIn(given.line, Infinity);
+	const find = given.find ?? "";
 	const { log, version, isGrowing, error } = useLog(run.id, attempt);
 	const words = texts.run.log;
 	return html`<section class="card stack log">
@@ -35,7 +36,7 @@ export function Log({ run }) {
 		${log.dropped > 0 && html`<p class="note">${words.cut}</p>`}
 		${log.end === 0 && !error
 			? html`<p class="quiet">${isGrowing ? texts.loading : words.empty}</p>`
-			: html`<${Lines} log=${log} version=${version} isGrowing=${isGrowing} attempt=${attempt} linked=${linked}
+			: html`<${Lines} log=${log} version=${version} isGrowing=${isGrowing} attempt=${attempt} linked=${linked} find=${find}
 			save=${() => attempted(() => download(run.id, attempt))} key=${attempt} />`}
 	</section>`;
 }
@@ -45,9 +46,9 @@ function numberIn(written, most) {
 	return /^[1-9][0-9]{0,8}$/.test(written ?? "") && Number(written) <= most ? Number(written) : null;
 }
 
-function Lines({ log, version, isGrowing, attempt, linked, save }) {
+function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 	const words = texts.run.log;
-	const sought = useSignal("");
+	const sought = useSignal(find);
 	const current = useSignal(null);
 	const pattern = useMemo(() => patternOf(sought.value), [sought.value]);
 	const hits = useSearch(log, version, pattern);
@@ -142,7 +143,8 @@ function logOf(printed) {
 	return log;
 }
 
-function Part({ text: shown, classes, isHit }) {
+/** A part of a line, of those that look alike. */
+export function Part({ text: shown, classes, isHit }) {
 	const styled = classes ? html`<span class=${classes}>${shown}</span>` : shown;
 	return isHit ? html`<mark>${styled}</mark>` : styled;
 }

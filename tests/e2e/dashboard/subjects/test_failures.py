@@ -1,5 +1,6 @@
 """Groups of failures: resolved, opened again, ignored, and seen as they once were."""
 
+import re
 from typing import Any
 
 from playwright.sync_api import expect
@@ -56,3 +57,24 @@ def test_a_group_leads_to_its_trend_and_to_its_runs(screen: Screen) -> None:
     card.get_by_role("link", name="Runs", exact=True).click()
     expect(page.locator(".chip")).to_contain_text("failureGroup=")
     expect(page.locator("tbody tr")).to_have_count(count)
+
+
+def test_the_logs_of_a_groups_runs_are_searched(screen: Screen) -> None:
+    page = screen.page
+    screen.open("?view=failures")
+    card = page.locator("li.card", has_text="repository vanished does not exist")
+    card.get_by_text("Trend and runs").click()
+    search = card.get_by_label("Search in these runs' logs")
+    search.fill("no such line")
+    search.press("Enter")
+    expect(card.get_by_role("status")).to_contain_text(
+        re.compile(r"^0 of [1-9]\d* logs contain it:")
+    )
+    search.fill("SCANNING vanished")
+    search.press("Enter")
+    expect(card.get_by_role("status")).to_contain_text(re.compile(r"^([1-9]\d*) of \1 logs"))
+    found = card.locator(".found-logs > li").first
+    expect(found.locator("mark")).to_have_text("scanning vanished")
+    found.get_by_role("link", name="1 line", exact=True).click()
+    expect(page.get_by_label("Search in the log")).to_have_value("SCANNING vanished")
+    expect(page.get_by_role("search").get_by_role("status")).to_have_text("1 found")

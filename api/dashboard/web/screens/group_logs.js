@@ -1,0 +1,95 @@
+// A search in what the newest runs of a failure group printed: which of them hold a text, and where.
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+
+import { html, into, Link, RunLink } from "../parts.js";
+import { text } from "../state.js";
+import { texts } from "../texts.js";
+import { LogText, partsOf, patternOf, Search } from "./log_lines.js";
+import { Part } from "./run_log.js";
+
+/** As many as the service gives from the end of a log. */
+const LAST_LINES = 1_000;
+
+const AT_ONCE = 4;
+
+/** So many lines of each run are shown. */
+const SHOWN = 3;
+
+/** @param {{runs: object[]}} what newest first */
+export function GroupLogs({ runs }) {
+	const words = texts.failures.logs;
+	const sought = useSignal("");
+	const state = useSignal(null);
+	const searching = useRef(null);
+	useEffect(() => () => searching.current?.abort(), []);
+	const submit = (event) => {
+		event.preventDefault();
+		searching.current?.abort();
+		searching.current = new AbortController();
+		searchAll(runs, sought.value, searching.current.signal, (found) => (state.value = found));
+	};
+	return html`<section class="stack">
+		<form class="group" role="search" onSubmit=${submit}>
+			<input type="search" required aria-label=${words.search} placeholder=${words.search} value=${sought.value}
+				onInput=${into(sought)} />
+			<button>${words.go}</button>
+		</form>
+		${state.value && html`<${Found} ...${state.value} count=${runs.length} />`}
+	</section>`;
+}
+
+function Found({ sought, results, count }) {
+	const words = texts.failures.logs;
+	const done = results.filter(Boolean);
+	const holding = done.filter(({ hits }) => hits > 0);
+	const unread = done.filter(({ hits }) => hits === null).length;
+	return html`<p class="quiet" role="status">
+			${words.searched(holding.length, done.length, count)}${unread > 0 && ` ${words.unread(unread)}`}
+		</p>
+		<ul class="stack found-logs">
+			${holding.map(({ run, hits, lines }) => html`<li key=${run.id}>
+				<p><${RunLink} id=${run.id} /> · <${Link}
+					to=${{ view: "run", id: run.id, tab: "log", words: [["attempt", run.attempt], ["find", sought]] }}>
+					${words.hits(hits)}<//></p>
+				<pre class="json" tabindex="0"><code>${lines.map((parts) => html`${parts.map(Part)}${"\n"}`)}</code></pre>
+			</li>`)}
+		</ul>`;
+}
+
+/** @param {(found: {sought: string, results: (object | undefined)[]}) => void} tell called as runs are searched */
+async function searchAll(runs, sought, signal, tell) {
+	const pattern = patternOf(sought);
+	const results = Array.from(runs, () => undefined);
+	let next = 0;
+	const searchNext = async () => {
+		while (next < runs.length && !signal.aborted) {
+			const place = next;
+			next += 1;
+			const result = await searchOne(runs[place], pattern, signal);
+			if (signal.aborted) return;
+			results[place] = result;
+			tell({ sought, results: [...results] });
+		}
+	};
+	tell({ sought, results });
+	await Promise.all(Array.from({ length: AT_ONCE }, searchNext));
+}
+
+/** @returns {Promise<{run: object, hits: number | null, lines: object[][]}>} without hits if the log cannot be read */
+async function searchOne(run, pattern, signal) {
+	if (run.attempt === 0) return { run, hits: 0, lines: [] };
+	const log = new LogText();
+	try {
+		const query = [["attempt", run.attempt], ["last", LAST_LINES]];
+		for await (const { piece } of text(`/job-runs/${run.id}/logs`, query, signal)) log.add(piece);
+	} catch {
+		return { run, hits: null, lines: [] };
+	}
+	log.finish();
+	const search = new Search(pattern);
+	search.advance(log, () => false);
+	const { hits } = search;
+	return { run, hits: hits.length, lines: hits.slice(0, SHOWN).map((number) => partsOf(log.line(number), pattern)) };
+}
