@@ -10,7 +10,7 @@ from rich.text import Text
 
 from apphub_jobs.client import BulkDocument, BulkPreviewDocument, Client, RefusalDocument
 from cli.options import command
-from cli.runs import ago
+from cli.runs import ago, print_runs
 from cli.service import ServiceOptions, connected, parse_parameters
 from cli.terminal import AsJson, console, harmless, print_json, print_table
 from cli.times import AsOf, position_or_moment, with_moments
@@ -119,6 +119,28 @@ def show(*, operation_id: OperationId, as_json: AsJson = False, to: ServiceOptio
     """Show a bulk operation and its progress."""
     with connected(to) as client:
         _print(client.bulk.show(operation_id), as_json=as_json)
+
+
+@command(bulk_app)
+def runs(
+    *,
+    operation_id: OperationId,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 25,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """List the runs that a bulk operation launched, newest first, and what became of them."""
+    with connected(to) as client:
+        documents = list(islice(client.bulk.runs(operation_id), limit))
+        counts = client.bulk.counts(operation_id)
+    if as_json:
+        for document in documents:
+            print_json(document)
+        return
+    print_runs(documents)
+    outcome = [f"{count} {status}" for status, count in counts.items() if count]
+    if outcome:
+        typer.echo(", ".join(outcome), err=True)
 
 
 @command(bulk_app)

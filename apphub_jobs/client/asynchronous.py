@@ -306,6 +306,31 @@ class AsyncBulk:
         answer = await self._transport.send(bulk.show(operation_id, as_of))
         return BulkDocument(answer["data"])
 
+    async def runs(self, operation_id: str) -> AsyncGenerator[RunDocument]:
+        """Yield the runs that an operation launched, as they are now, newest first.
+
+        Raises:
+            NotFoundError: no operation has this id.
+        """
+        cursor: str | None = None
+        is_more = True
+        while is_more:
+            answer = await self._transport.send(bulk.runs(operation_id, cursor))
+            for run in answer["data"]:
+                yield RunDocument(run)
+            cursor = answer["meta"]["nextCursor"]
+            is_more = cursor is not None
+
+    async def counts(self, operation_id: str) -> Mapping[RunStatus, int]:
+        """Return how many of the runs that an operation launched are in each status now.
+
+        Raises:
+            NotFoundError: no operation has this id.
+        """
+        answer = await self._transport.send(bulk.runs(operation_id, None))
+        counts: Mapping[RunStatus, int] = answer["meta"]["counts"]
+        return counts
+
     async def abort(self, operation_id: str, reason: str | None = None) -> BulkDocument:
         """Stop an operation; what it has already done to runs is not undone.
 

@@ -50,6 +50,11 @@ def show(operation_id: str, as_of: int | datetime | None) -> Request:
     return get(_path(operation_id), asOf=as_of_parameter(as_of))
 
 
+def runs(operation_id: str, cursor: str | None) -> Request:
+    """Read a page of the runs that an operation launched."""
+    return get(f"{_path(operation_id)}/runs", cursor=cursor)
+
+
 def abort(operation_id: str, reason: str | None) -> Request:
     """Abort an operation; idempotent."""
     path = f"{_path(operation_id)}/abort"

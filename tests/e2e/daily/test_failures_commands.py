@@ -1,6 +1,7 @@
 """`failures`: what fails, and what is said of it."""
 
 import json
+import re
 from typing import Any
 
 from tests.e2e.daily.conftest import Shell
@@ -51,6 +52,11 @@ def test_failures_are_listed_and_resolved(shell: Shell) -> None:
     done = shell.run(*retried, "--reason", "mended", "--wait", "--json")
     operation = json.loads(done.stdout)
     assert operation["done"] == operation["total"] >= 1
+    launched = ("bulk", "runs", operation["id"])
+    runs = [json.loads(line) for line in shell.run(*launched, "--json").stdout.splitlines()]
+    assert len(runs) == operation["done"]
+    assert group["sampleRun"] in {run["context"]["retryOf"] for run in runs}
+    assert re.search(r"\d+ (pending|running|failed|succeeded)", shell.run(*launched).stderr)
     shell.run("failures", "resolve", name, "--in-version", "1")
     assert (
         json.loads(shell.run("failures", "show", name, "--json").stdout)["resolvedInVersion"] == 1

@@ -136,8 +136,12 @@ def test_a_client_orders_waits_and_lists(
     launched = first["data"] + second["data"]
     assert {run["context"]["retryOf"] for run in launched} == {run["id"] for run in runs}
     assert (first["meta"]["counts"]["pending"], second["meta"]["hasMore"]) == (25, False)
-    with Client(str(shared.client.base_url)) as client, pytest.raises(NotFoundError):
-        client.bulk.wait(str(uuid4()))
+    with Client(str(shared.client.base_url)) as client:
+        assert (
+            len(list(client.bulk.runs(other.id))) == client.bulk.counts(other.id)["pending"] == 25
+        )
+        with pytest.raises(NotFoundError):
+            client.bulk.wait(str(uuid4()))
 
 
 def test_a_client_waits_no_longer_than_it_is_told(shared: SharedApi) -> None:
