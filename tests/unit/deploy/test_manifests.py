@@ -34,13 +34,9 @@ def _documents() -> list[Document]:
 
 DOCUMENTS = _documents()
 TEMPLATES = {
-    found["metadata"]["name"]: found["spec"]["template"]
+    found["metadata"]["name"]: found["spec"].get("jobTemplate", found)["spec"]["template"]
     for found in DOCUMENTS
-    if found["kind"] in {"Deployment", "Job"}
-} | {
-    found["metadata"]["name"]: found["spec"]["jobTemplate"]["spec"]["template"]
-    for found in DOCUMENTS
-    if found["kind"] == "CronJob"
+    if found["kind"] in {"Deployment", "Job", "CronJob"}
 }
 MONITORS = [found for found in DOCUMENTS if found["kind"] == "PodMonitor"]
 COMPOSE: Document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
@@ -72,8 +68,7 @@ def _commands() -> Iterator[tuple[str, list[str], set[str]]]:
             yield f"compose {name}", service["command"], set(service["environment"])
     for name, template in TEMPLATES.items():
         for container in template["spec"]["containers"]:
-            env = {one["name"] for one in container["env"]} | set(_config())
-            yield name, container["args"], {one for one in env if _is_ours(one)}
+            yield name, container["args"], {one["name"] for one in container["env"]}
     [ray] = [found for found in DOCUMENTS if found["kind"] == "RayCluster"]
     for group in ray["spec"]["workerGroupSpecs"]:
         for container in group["template"]["spec"]["containers"]:
@@ -82,19 +77,19 @@ def _commands() -> Iterator[tuple[str, list[str], set[str]]]:
                 yield "kuberay", container["command"][1:], env
 
 
-def _config() -> dict[str, str]:
-    [generated] = KUSTOMIZATION["configMapGenerator"]
-    return dict(literal.split("=", 1) for literal in generated["literals"])
-
-
 @pytest.mark.parametrize("case", [pytest.param(case, id=case[0]) for case in _commands()])
 def test_commands_take_the_options_and_variables_that_they_are_given(
     case: tuple[str, list[str], set[str]],
 ) -> None:
     name, arguments, variables = case
-    shared = {"APPHUB_LOGS_STORE"} if arguments == ["migrate"] else set()
-    ours = {one for one in variables if _is_ours(one)}
-    assert ours - shared <= variables_taken_by(arguments), name
+    assert set(filter(_is_ours, variables)) <= variables_taken_by(arguments), name
+
+
+def test_what_all_pods_share_is_taken_by_apis_and_workers() -> None:
+    [shared] = KUSTOMIZATION["configMapGenerator"]
+    names = {literal.split("=", 1)[0] for literal in shared["literals"]}
+    for command in ("serve", "worker"):
+        assert set(filter(_is_ours, names)) <= variables_taken_by([command])
 
 
 def test_options_that_do_not_exist_are_noticed() -> None:
