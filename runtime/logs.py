@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
 from types import MappingProxyType, TracebackType
+from weakref import ref
 
 
 class LogFormat(StrEnum):
@@ -49,9 +50,11 @@ Fields = Mapping[str, FieldValue]
 
 _inherited: ContextVar[Fields] = ContextVar("inherited_log_fields", default=MappingProxyType({}))
 
-_own: ContextVar[tuple["asyncio.Task[object] | None", Fields]] = ContextVar(
+_own: ContextVar[tuple["ref[asyncio.Task[object]] | None", Fields]] = ContextVar(
     "own_log_fields", default=(None, {})
 )
+"""A task's own fields, and the task: weakly, since it holds its context. A cycle would keep all
+that a request has read until garbage is collected, which happens seldom."""
 
 
 def add_log_fields(**fields: FieldValue) -> None:
@@ -64,9 +67,8 @@ def own_log_fields(**fields: FieldValue) -> None:
 
     A task that it starts, such as a process that serves many attempts, may outlive its subject.
     """
-    owner, before = _own.get()
     task = asyncio.current_task()
-    _own.set((task, {**before, **fields} if owner is task else fields))
+    _own.set((None if task is None else ref(task), {**_own_fields(task), **fields}))
 
 
 _PATTERNS = (
@@ -128,11 +130,13 @@ class JsonFormatter(logging.Formatter):
 
 def _fields_of(record: logging.LogRecord) -> Fields:
     """Return the task's fields, and those that the line itself was given as `extra`."""
-    owner, own = _own.get()
-    if owner is None or owner is not _current_task():
-        own = {}
     of_line: Fields = getattr(record, "fields", {})
-    return {**_inherited.get(), **own, **of_line}
+    return {**_inherited.get(), **_own_fields(_current_task()), **of_line}
+
+
+def _own_fields(task: "asyncio.Task[object] | None") -> Fields:
+    owner, fields = _own.get()
+    return fields if owner is not None and task is not None and owner() is task else {}
 
 
 def _current_task() -> "asyncio.Task[object] | None":
