@@ -38,7 +38,7 @@ class CountState(TypedDict):
 
 
 _IS_DUE = f"""
-    SELECT position IS NULL OR version <> {VERSION} OR (
+    SELECT position IS NULL OR version <> {VERSION} OR head < position OR (
         head > position AND (
             head - position > %(step)s
             OR counted_at < clock_timestamp() - make_interval(secs => %(every_s)s)
@@ -108,7 +108,8 @@ class RunStatistics:
 async def _advance(connection: Connection, state: CountState) -> None:
     position = state["position"]
     head = await read_value(connection, int, sql.HEAD)
-    if position is None or state["version"] != VERSION:
+    # Only a log that was cut off by hand ends before what was counted.
+    if position is None or state["version"] != VERSION or head < position:
         await count_all(connection, state, head)
         return
     until = min(head, position + STEP)

@@ -14,6 +14,7 @@ from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from apphub_jobs.version import VERSION
+from domain.jobs.run_events import Report
 from eventlog.history import run_changes
 from tests import ROOT
 from tests.integration.streams import stream
@@ -143,6 +144,18 @@ async def test_jobs_beyond_the_first_are_told_together(
         for number in range(4):
             api.client.post(f"/jobs/job-{number}/run", json={}).raise_for_status()
         [runs] = [one for one in scraped(api.client) if one.name == "apphub_runs"]
+        await part.worker("w")
+        for claim in await part.executions.claim("w", 4):
+            await part.executions.succeed(claim.run.id, claim.holder, None, Report())
+        for slug in ("job-0", "_others"):
+            finished = partial(
+                value, api.client, "apphub_runs_finished_total", **of_job(slug), state="succeeded"
+            )
+            eventually(lambda finished=finished: finished() == 1)
+            for name in ("apphub_run_queue_seconds", "apphub_run_duration_seconds"):
+                assert value(api.client, f"{name}_count", **of_job(slug)) == 1
+                assert value(api.client, f"{name}_bucket", **of_job(slug), le="3600.0") == 1
+                assert 0 <= value(api.client, f"{name}_sum", **of_job(slug)) < 3600
     waiting = {
         sample.labels["definition"]: sample.value
         for sample in runs.samples
