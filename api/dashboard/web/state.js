@@ -4,5 +4,7 @@ export { ApiError, all, get, newKey, pageOf, post, send, text } from "./state/ap
 export { connection, head, retryNow, world } from "./state/live.js";
 export { useAnswer, useCounts, useJobs, useNewest, useRefresh, useSettled } from "./state/loading.js";
 export { lookedAt, now, positionAt, present } from "./state/now.js";
-export { address, asOf, change, hadHappened, moment, navigate, showsPast } from "./state/router.js";
+export {
+	address, asOf, change, forgetPlace, hadHappened, keepPlace, keptPlace, moment, navigate, showsPast,
+} from "./state/router.js";
 export { identify, lacksToken, mayAct, me, signIn, signOut } from "./state/session.js";

@@ -136,6 +136,7 @@ export const texts = {
 		clear: "Clear the filter",
 		remove: (word) => `Remove ${word}`,
 		fresh: (count) => `${many(count, "new run")}: show`,
+		newest: "Show the newest runs",
 		manyFresh: "Very many new runs: show the newest",
 		select: (id) => `Select run ${id}`,
 		selectAll: "Select all shown",

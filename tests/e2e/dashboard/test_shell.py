@@ -48,7 +48,7 @@ def test_what_is_searched_for_is_found_whatever_it_is(screen: Screen, world: Wor
     expect(page.get_by_text("Nothing of that name")).to_be_visible()
     box.fill("bulk")
     page.get_by_role("option", name="Bulk operations").click()
-    expect(page.get_by_role("heading", name="Bulk operations")).to_be_visible()
+    expect(page.get_by_role("heading", name="Bulk operations", exact=True)).to_be_visible()
     search.click()
     box.fill(run_id)
     box.press("Enter")

@@ -1,11 +1,12 @@
 // The list of runs: filtered by the address, read page by page, with newer runs behind a pill instead of jumping rows.
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useMemo } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import { announce, Answered, confirm, Empty, html, Icon, into, Link, MoreRows } from "../parts.js";
 import {
-	address, asOf, change, mayAct, moment, pageOf, post, useAnswer, useCounts, useNewest, world,
+	address, asOf, change, forgetPlace, get, keepPlace, keptPlace, mayAct, moment, pageOf, post, useAnswer, useCounts,
+	useNewest, world,
 } from "../state.js";
 import { format, matches, parse, STATUSES, withWord } from "../state/filters.js";
 import { savedViews } from "../state/preferences.js";
@@ -29,10 +30,42 @@ async function load(words, cursor, signal) {
 	return { rows: rows.map(({ run }) => run), next, known };
 }
 
+/**
+ * The same rows as when the list was left, from the newest of them on, as they are now; the first page if that cannot be.
+ * @param {{newest: string, count: number, top: number} | null} place where somebody stood
+ */
+async function loadAgain(words, place, signal) {
+	let page = await load(words, null, signal);
+	if (!place || page.rows.length === 0) return page;
+	if (page.rows[0].id !== place.newest) {
+		const cursor = await cursorFrom(place.newest, signal);
+		if (cursor !== null) page = { ...(await load(words, cursor, signal)), hasNewer: true };
+	}
+	while (page.next !== null && page.rows.length < Math.min(place.count, MOST_AGAIN)) {
+		const { rows, next } = await load(words, page.next, signal);
+		page = { ...page, rows: [...page.rows, ...rows], next };
+	}
+	return { ...page, place };
+}
+
+/** So many rows are read again at most, a page after the other. */
+const MOST_AGAIN = 1_000;
+
+/** @returns {Promise<number | null>} the cursor of the page that begins with a run: right behind its first event */
+async function cursorFrom(id, signal) {
+	try {
+		const { data } = await get(`/job-runs/${id}/events`, [["limit", 1]], signal);
+		return data[0].position + 1;
+	} catch (error) {
+		if (error.status === 404) return null;
+		throw error;
+	}
+}
+
 export function Screen() {
 	const { words } = address.value;
 	const key = JSON.stringify(words);
-	const asked = useAnswer((signal) => load(words, null, signal), [key]);
+	const asked = useAnswer((signal) => loadAgain(words, keptPlace(), signal), [key]);
 	const selected = useSignal(new Set());
 	const setWords = (changed) => change({ words: changed });
 	useEffect(() => {
@@ -64,16 +97,37 @@ function List({ page, asked, words, selected }) {
 		() => html`<${RunTable} runs=${runs} selected=${mayAct.value ? selected : undefined} />`,
 		[runs, mayAct.value],
 	);
+	const box = usePlace(page, asked.isOld);
+	const show = () => {
+		forgetPlace();
+		asked.again();
+	};
 	useEffect(() => {
 		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
 	}, [page]);
 	if (runs.length === 0)
-		return html`<${Fresh} page=${page} words=${words} show=${asked.again} /><${Nothing} words=${words} />`;
+		return html`<${Fresh} page=${page} words=${words} show=${show} /><${Nothing} words=${words} />`;
 	return html`
-		<${Fresh} page=${page} words=${words} show=${asked.again} />
-		${table}
+		<${Fresh} page=${page} words=${words} show=${show} />
+		<div ref=${box}>${table}</div>
 		<${MoreRows} asked=${asked} load=${(next) => load(words, next)} text=${texts.older} />
 	`;
+}
+
+/** Keep where somebody stands in the list, and lead back there. @returns a ref for what holds the rows */
+function usePlace(page, isOld) {
+	const box = useRef(null);
+	const latest = useRef();
+	latest.current = { page, isOld };
+	useEffect(() => keepPlace(() => {
+		const { page: { rows }, isOld } = latest.current;
+		if (isOld || !box.current) return null;
+		return { newest: rows[0].id, count: rows.length, top: box.current.getBoundingClientRect().top };
+	}), []);
+	useLayoutEffect(() => {
+		if (page.place && !isOld && box.current) scrollBy(0, box.current.getBoundingClientRect().top - page.place.top);
+	}, [page.place, isOld]);
+	return box;
 }
 
 /** How many runs have been launched since, that would stand here. */
@@ -94,8 +148,9 @@ function Fresh({ page, words, show }) {
 		if (more.length > 0) fresh.value = { known, ids: new Set([...ids, ...more.map(({ id }) => id)]) };
 	}, [recent, page]);
 	const count = fresh.value.ids.size;
-	if (count === 0) return null;
-	const text = count < MOST_FRESH ? texts.runs.fresh(count) : texts.runs.manyFresh;
+	if (count === 0 && !page.hasNewer) return null;
+	const fewFresh = page.hasNewer ? texts.runs.newest : texts.runs.fresh(count);
+	const text = count < MOST_FRESH ? fewFresh : texts.runs.manyFresh;
 	return html`<p class="pager"><button class="pill" onClick=${show}>${text}</button></p>`;
 }
 

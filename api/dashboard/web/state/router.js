@@ -31,10 +31,32 @@ export function hrefOf(target) {
 	return write({ asOf: asOf.value, ...target });
 }
 
+// Where somebody stands on a page, such as how far down a list: kept in the history, so that the back key leads back there.
+
+let placeOf = null;
+
+/** @param {() => object | null} give says where one stands @returns {() => void} call it when the page is left */
+export function keepPlace(give) {
+	placeOf = give;
+	return () => {
+		if (placeOf === give) placeOf = null;
+	};
+}
+
+/** @returns {object | null} where one stood when this entry of the history was left */
+export const keptPlace = () => history.state;
+
+export const forgetPlace = () => history.replaceState(null, "");
+
+const savePlace = () => placeOf && history.replaceState(placeOf(), "");
+
+addEventListener("scrollend", savePlace);
+
 /** Go to another address; the back key leads back from it, unless it replaces this one. */
 export function navigate(target, { replace = false } = {}) {
 	const href = hrefOf(target);
 	const isSame = href === (location.search || "?");
+	savePlace();
 	history[replace || isSame ? "replaceState" : "pushState"](null, "", href);
 	address.value = read(location.search);
 }

@@ -174,6 +174,41 @@ def test_runs_and_events_are_shown_page_by_page(crowded: Screen) -> None:
     assert positions == sorted({*positions})
 
 
+def test_back_leads_to_the_same_rows_at_the_same_place_however_many_runs_are_new(
+    crowded: Screen, crowd: World
+) -> None:
+    page = crowded.page
+    crowded.open("?view=runs&job=job,scan-secrets")
+    rows = page.locator("tbody tr")
+    for shown in (50, 100):
+        expect(rows).to_have_count(shown)
+        page.get_by_role("button", name="Show older").click()
+    expect(rows).to_have_count(150)
+    ids = rows.locator("a.id").all_inner_texts()
+    row = rows.nth(120).locator("a.id")
+    row.scroll_into_view_if_needed()
+    before = row.bounding_box()
+    assert before is not None
+    row.click()
+    expect(page.locator(".facts")).to_be_visible()
+    for number in range(60):
+        crowd.launch("scan-secrets", repository=f"meanwhile-{number}")
+    page.go_back()
+    expect(rows).to_have_count(150)
+    assert rows.locator("a.id").all_inner_texts() == ids
+    after = row.bounding_box()
+    assert after is not None
+    assert abs(after["y"] - before["y"]) <= 2
+    page.get_by_role("button", name="Show the newest runs").click()
+    expect(rows.first.locator("a.id")).not_to_have_text(ids[0])
+    # The id as the list shows it is enough to look for its run.
+    box = page.get_by_role("combobox", name="Filter")
+    box.fill(ids[120])
+    box.press("Enter")
+    expect(rows).to_have_count(1)
+    expect(rows.locator("a.id")).to_have_text(ids[120])
+
+
 def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped(
     crowded: Screen, crowd: World
 ) -> None:
