@@ -350,6 +350,11 @@ def print_trials(console: Console, service: Service, history: History, psql: Pat
         service.command("runs", "list", "--job", DIGEST, "--as-of", history.good_time),
         service.command("runs", "explain", history.waiting, "--as-of", str(history.waited)),
     )
+    _print(
+        console,
+        "Or ask the README's questions, as they stand there, after",
+        f"export APPHUB_DATA_DIR={shlex.quote(str(service.data_dir))}",
+    )
     console.print("\nCtrl-C ends it, and leaves nothing behind.")
 
 
