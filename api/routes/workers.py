@@ -13,7 +13,7 @@ from api.http.dependencies import ConnectionDep, MayRead, OriginDep, cursor_meta
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Health, NotReady, Page, PartMeta, Shape, failures
-from api.views.metrics import Scrapes
+from api.views.metrics import SCRAPE_TIMEOUT_HEADER, Scrapes
 from api.views.status import Readiness
 from domain.ports import Standing
 from eventlog import claims
@@ -60,7 +60,8 @@ async def ready(request: Request) -> JsonAnswer:
 async def metrics(request: Request) -> Response:
     """Show metrics in Prometheus' text format."""
     scrapes = cast("Scrapes", request.app.state.scrapes)
-    return Response(await scrapes.exposition(), media_type=CONTENT_TYPE)
+    patience = request.headers.get(SCRAPE_TIMEOUT_HEADER)
+    return Response(await scrapes.exposition(patience), media_type=CONTENT_TYPE)
 
 
 class Python(Shape):

@@ -6,6 +6,7 @@ metric.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -25,6 +26,9 @@ from projections.run_statistics import ENDED
 from runtime.metrics import Metrics, Sample, exposition_of, labels_of
 
 logger = logging.getLogger(__name__)
+
+SCRAPE_TIMEOUT_HEADER = "X-Prometheus-Scrape-Timeout-Seconds"
+"""With this, Prometheus says for how long it waits."""
 
 SCRAPE_TIMEOUT_S = 5.0
 """Half of Prometheus' default timeout."""
@@ -105,10 +109,15 @@ class Scrapes:
     positions: Positions
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def exposition(self) -> bytes:
-        """Return all metrics; those from the database are missing while it cannot be reached."""
+    async def exposition(self, scrape_timeout: str | None = None) -> bytes:
+        """Return all metrics; those from the database are missing while it cannot be reached.
+
+        Args:
+            scrape_timeout: how many seconds the client waits, as it says; half of them are for the
+                database, so that the other metrics still arrive.
+        """
         try:
-            async with asyncio.timeout(SCRAPE_TIMEOUT_S):
+            async with asyncio.timeout(_half_of(scrape_timeout)):
                 # One scrape at a time: those that wait for another's count hold no connection.
                 async with self._turn, borrowed(self.pool) as connection:
                     status = await self._read_status(connection)
@@ -175,6 +184,14 @@ class _Lags:
     head: int
     of_log: Sequence[_Lag]
 
+
+def _half_of(scrape_timeout: str | None) -> float:
+    if scrape_timeout is None or not _SECONDS.fullmatch(scrape_timeout):
+        return SCRAPE_TIMEOUT_S
+    return min(float(scrape_timeout) / 2, SCRAPE_TIMEOUT_S)
+
+
+_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 
 # How the metrics are written.
 #

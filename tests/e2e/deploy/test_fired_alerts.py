@@ -18,6 +18,7 @@ import httpx
 import psycopg
 import pytest
 import yaml
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from eventlog.database.sql import APPEND_LOCK
 from tests import ROOT
@@ -80,7 +81,7 @@ def prometheus(directory: Path, api: str, worker: str) -> Iterator[Prometheus]:
         pytest.skip("prometheus is not installed")
     (directory / "alerts.yml").write_text(yaml.safe_dump({"groups": _rules()}))
     config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
-    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["global"] = {"scrape_interval": "2s", "evaluation_interval": "1s"}
     for scrape, target in zip(config["scrape_configs"], (api, worker), strict=True):
         del scrape["dns_sd_configs"]
         scrape.pop("authorization", None)
@@ -126,6 +127,31 @@ def held(url: str, *statements: str) -> Iterator[None]:
         connection.rollback()
 
 
+@contextmanager
+def renamed(url: str, table: str) -> Iterator[None]:
+    """Let a table be missing within the block."""
+    with psycopg.connect(url, autocommit=True) as owner:
+        owner.execute(f"ALTER TABLE {table} RENAME TO elsewhere".encode())
+        try:
+            yield
+        finally:
+            owner.execute(f"ALTER TABLE elsewhere RENAME TO {table}".encode())
+
+
+@contextmanager
+def unreachable(url: str) -> Iterator[None]:
+    """Let nobody connect to the database within the block."""
+    name = conninfo_to_dict(url)["dbname"]
+    end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+    with psycopg.connect(make_conninfo(url, dbname="postgres"), autocommit=True) as owner:
+        owner.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false'.encode())
+        try:
+            owner.execute(end_all, [name])
+            yield
+        finally:
+            owner.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
+
+
 @pytest.mark.slow
 def test_alerts_fire_when_their_conditions_are_caused(database_url: str, tmp_path: Path) -> None:
     env = {"APPHUB_DATABASE_URL": database_url}
@@ -168,5 +194,14 @@ def test_alerts_fire_when_their_conditions_are_caused(database_url: str, tmp_pat
             client.post("/jobs/report/run", json={}).raise_for_status()
             alerts.wait_for("ApphubScheduleLate", "ApphubFollowerBehind")
 
+        with renamed(database_url, "run_statistics"):
+            # The task that counts runs dies of it, again and again.
+            restarts = 'sum(apphub_background_task_restarts_total{job="apphub-workers"})'
+            eventually(lambda: (alerts.value(restarts) or 0) > 0, what="a task to die")
+        alerts.wait_for("ApphubTaskRestarts")
+
         worker.stop(signal.SIGKILL)
         alerts.wait_for("ApphubDown", "ApphubNoWorker", "ApphubWorkerLost", "ApphubLeasesExpire")
+
+        with unreachable(database_url):
+            alerts.wait_for("ApphubDatabaseAway")
