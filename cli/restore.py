@@ -33,7 +33,7 @@ from eventlog.backup.load import Loaded, load
 from eventlog.backup.restarts import Restarts, read_restarts
 from eventlog.backup.subject_keys import SubjectKeys, read_subject_keys
 from eventlog.database.connection import Database, operator_session
-from eventlog.keys import LogFiles, MasterKeyFile, SealKeyError, read_keys
+from eventlog.keys import LogFiles, MasterKeyFile, SealKeyError, SealKeys, read_keys
 from eventlog.rebuild.rebuild import rebuild
 from eventlog.seal.seal import SealError, read_kept
 from eventlog.seal.verify import verify_seals
@@ -98,6 +98,7 @@ def restore_command(  # noqa: PLR0913 - one for each option
             _check_files(source, options.to_position, view)
             restore = _Restore(source, keys, log, options, view)
             if options.drill:
+                _seal_keys(restore, trust)  # Missing ones end the drill at once, not at its end.
                 _drill(restore, trust, root or ())
             else:
                 restore.into_target()
@@ -412,15 +413,29 @@ def _temporary_database(log: KeyedLogOptions) -> Iterator[str]:
                 shutil.rmtree(home.resolve())
 
 
+def _seal_keys(restore: _Restore, trust: TrustOptions) -> SealKeys | None:
+    """Return the keys that the set's seals are checked with; None if its log was not sealed."""
+    if restore.source.manifest.seal is None:
+        return None
+    named = trust.public_key or trust.seal_key
+    path = named or directory_of(restore.log.data_dir) / "seal.key"
+    if named is None and not path.exists():
+        raise BackupError(
+            f"the log is sealed, and there is no key at {path} to check that with: give --data-dir"
+            " of its service, or --public-key with what `seal public-key` printed there"
+        )
+    return read_keys(path)
+
+
 def _seals_hold(
     database: Database, restore: _Restore, trust: TrustOptions, roots: Sequence[Path]
 ) -> bool:
     """Compare the restored log with its seals, and with kept heads that are not newer than it."""
-    if restore.source.manifest.seal is None:
+    seal_keys = _seal_keys(restore, trust)
+    if seal_keys is None:
         restore.view.fact({"kind": "seal", "sealed": False}, "seals: the log was not sealed")
         return True
     data_dir = directory_of(restore.log.data_dir)
-    seal_keys = read_keys(trust.public_key or trust.seal_key or data_dir / "seal.key")
     last = finish(_last_seal(database))
     kept = [
         head
