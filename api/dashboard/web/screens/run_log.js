@@ -52,10 +52,11 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 	const current = useSignal(null);
 	const pattern = useMemo(() => patternOf(sought.value), [sought.value]);
 	const hits = useSearch(log, version, pattern);
-	const box = useBox(log, version, linked === null);
+	const focus = current.value ?? (linked === null ? null : linked - 1);
+	const box = useBox(log, version, focus, linked === null);
 	const linkedTo = useRef(null); // The last link that was followed.
 	useEffect(() => {
-		if (linked === null || linkedTo.current === linked || linked > log.end) return;
+		if (linked === null || linkedTo.current === linked || linked > box.layout.first + box.layout.count) return;
 		linkedTo.current = linked;
 		const { first, last } = box.visible();
 		if (linked - 1 < first || linked - 1 > last) box.show(linked - 1);
@@ -158,12 +159,16 @@ const RECENT_MS = 200;
 
 const KEYS_UP = ["ArrowUp", "PageUp", "Home"];
 
-/** @param {LogText} log @param {number} version @param {boolean} sticksAtFirst whether its end is what is looked at */
-function useBox(log, version, sticksAtFirst) {
+/**
+ * @param {LogText} log @param {number} version
+ * @param {number | null} focus the line that is looked at, if there is one @param {boolean} sticksAtFirst whether it is the end
+ */
+function useBox(log, version, focus, sticksAtFirst) {
 	const element = useRef(null);
 	const view = useSignal({ top: 0, height: 480, columns: 80 });
 	const sticks = useSignal(sticksAtFirst);
 	const lastTop = useRef(0);
+	const seen = useRef({ first: 0, last: 0 }); // What could be seen stays, however lines are wrapped.
 	const ends = useRef({ before: 0, now: 0, at: 0 }); // How far one could scroll before and after the last change.
 	const measured = useRef({ columns: null, rows: new Map() });
 	const corrections = useSignal(0);
@@ -173,17 +178,30 @@ function useBox(log, version, sticksAtFirst) {
 		() => layoutOf(log, columns, measured.current.rows),
 		[log, version, columns, corrections.value],
 	);
+	/** @returns {{first: number, last: number}} the numbers of the lines that can be seen in full */
+	const visible = () => {
+		const { top, height } = view.value;
+		const numberAt = (row) => layout.first + lineAt(row, layout);
+		return { first: numberAt(Math.ceil(top / ROW_PX)), last: numberAt(Math.floor((top + height) / ROW_PX) - 1) };
+	};
 	const endNow = () => element.current.scrollHeight - element.current.clientHeight;
 	// Of a scroll to the end the page may hear after more was printed.
 	const recentEnd = () => (performance.now() - ends.current.at < RECENT_MS ? ends.current.before : endNow());
 	const see = () => {
 		const { scrollTop: top, clientHeight: height } = element.current;
 		view.value = { ...view.value, top, height };
+		seen.current = visible();
 	};
+	const topOf = (number) => layout.begins(Math.min(Math.max(number - layout.first, 0), layout.count)) * ROW_PX;
 	const scrollTo = (top) => {
 		element.current.scrollTop = top;
 		lastTop.current = element.current.scrollTop;
 		see();
+	};
+	/** Scroll to where a line can be seen. */
+	const show = (number) => {
+		sticks.value = false;
+		scrollTo(Math.max(topOf(number) - element.current.clientHeight / 2, 0));
 	};
 	const toEnd = () => {
 		sticks.value = true;
@@ -206,6 +224,12 @@ function useBox(log, version, sticksAtFirst) {
 		if (sticks.value) toEnd();
 	}, [version, columns, corrections.value, view.value.height]);
 	useLayoutEffect(() => {
+		if (sticks.value) return;
+		const { first, last } = seen.current;
+		if (focus !== null && focus >= first && focus <= last) show(focus);
+		else scrollTo(topOf(first));
+	}, [columns]);
+	useLayoutEffect(() => {
 		const observer = new ResizeObserver(() => {
 			const room = element.current.querySelector(".is-ruler .line-text");
 			const width = room.firstElementChild.getBoundingClientRect().width / RULER;
@@ -216,12 +240,6 @@ function useBox(log, version, sticksAtFirst) {
 		observer.observe(element.current);
 		return () => observer.disconnect();
 	}, []);
-	/** @returns {{first: number, last: number}} the numbers of the lines that can be seen in full */
-	const visible = () => {
-		const { top, height } = view.value;
-		const numberAt = (row) => layout.first + lineAt(row, layout);
-		return { first: numberAt(Math.ceil(top / ROW_PX)), last: numberAt(Math.floor((top + height) / ROW_PX) - 1) };
-	};
 	return {
 		element,
 		view,
@@ -229,12 +247,7 @@ function useBox(log, version, sticksAtFirst) {
 		layout,
 		toEnd,
 		visible,
-		/** Scroll to where a line can be seen. */
-		show: (number) => {
-			const row = layout.begins(Math.min(Math.max(number - layout.first, 0), layout.count));
-			sticks.value = false;
-			scrollTo(Math.max(row * ROW_PX - element.current.clientHeight / 2, 0));
-		},
+		show,
 		/** Compare drawn lines with where they were thought to end: no font is as regular as that. */
 		measure: (drawn) => {
 			if (columns === null) return;

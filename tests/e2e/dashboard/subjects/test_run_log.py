@@ -101,6 +101,12 @@ def test_a_search_goes_both_ways(screen: Screen, printed: str) -> None:
     expect(current).to_contain_text("word 9999 of")
     expect(current.locator("mark")).to_have_text("word 9999")
     expect(current).to_be_in_viewport()
+    page.get_by_label("Wrap lines").check()  # It stays where it can be seen.
+    page.set_viewport_size({"width": NARROW["width"], "height": 2_000})  # All of the page.
+    expect(current).to_be_in_viewport()
+    page.set_viewport_size(WIDE)
+    page.get_by_label("Wrap lines").uncheck()
+    expect(current).to_be_in_viewport()
     page.get_by_role("button", name="Previous hit").click()
     page.get_by_role("button", name="Next hit").click()
     expect(found).to_have_text("1 of 11")
