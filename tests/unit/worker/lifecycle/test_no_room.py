@@ -59,9 +59,8 @@ class _Logs:
 
 
 def _claim() -> Any:
-    run = Mock(
-        id=UUID(int=1), slug="it", entry_point="it", attempt=1, max_attempts=1, timeout_ms=None
-    )
+    run = Mock(id=UUID(int=1), slug="it", entry_point="it", attempt=1, max_attempts=1)
+    run.timeout_ms = run.traceparent = None
     spec = Mock(resources={})
     return SimpleNamespace(run=run, spec=spec, inputs={}, holder=Mock(worker_id="w", execution=1))
 
