@@ -103,6 +103,7 @@ async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lea
     there, there_pid = await begun(where, tmp_path / "there", on="second")
     here, here_pid = await begun(where, tmp_path / "here", on="first")
     assert None not in (there.node_id, here.node_id)
+    assert there.has_begun
     assert there.node_id != here.node_id
     driver = Path(f"/proc/{driver_pid()}")
     for name in ("environ", "cmdline"):
@@ -130,6 +131,7 @@ async def test_what_finds_no_room_is_handed_back_and_says_why(
     outcome = await ended(attempt)
     assert outcome.kind == "stopped"
     assert "found no place on Ray" in outcome.message["message"]
+    assert not attempt.has_begun
 
     holding = [await submit(where, "sleep", tmp_path / str(number)) for number in range(4)]
     async with asyncio.timeout(60):
