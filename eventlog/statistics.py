@@ -38,14 +38,17 @@ class CountState(TypedDict):
 
 
 _IS_DUE = f"""
-    SELECT position IS NULL OR version <> {VERSION} OR head < position OR (
-        head > position AND (
-            head - position > %(step)s
-            OR counted_at < clock_timestamp() - make_interval(secs => %(every_s)s)
+    SELECT version <= {VERSION} AND (
+        position IS NULL OR version < {VERSION} OR head < position OR (
+            head > position AND (
+                head - position > %(step)s
+                OR counted_at < clock_timestamp() - make_interval(secs => %(every_s)s)
+            )
         )
     ) AS is_due
     FROM run_statistics_progress, ({sql.HEAD}) AS log
 """
+"""What a newer version counts is left to it, or two versions would each count all anew."""
 
 READ = "SELECT position, version, minutes_from, hours_from FROM run_statistics_progress"
 
@@ -89,7 +92,7 @@ class RunStatistics:
                 return False
             async with connection.transaction():
                 state = await read_first(connection, CountState, _TRY_LOCK)
-                if state is None:
+                if state is None or state["version"] > VERSION:
                     return False
                 await _advance(connection, state)
         return True
@@ -109,7 +112,7 @@ async def _advance(connection: Connection, state: CountState) -> None:
     position = state["position"]
     head = await read_value(connection, int, sql.HEAD)
     # Only a log that was cut off by hand ends before what was counted.
-    if position is None or state["version"] != VERSION or head < position:
+    if position is None or state["version"] < VERSION or head < position:
         await count_all(connection, state, head)
         return
     until = min(head, position + STEP)

@@ -21,7 +21,7 @@ from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.statistics import rebuild_statistics, verify_statistics
 from eventlog.statistics import RunStatistics
 from projections import job_runs
-from projections.run_statistics import BOUNDS_MS, ENDED, KEPT
+from projections.run_statistics import BOUNDS_MS, ENDED, KEPT, VERSION
 from projections.runs.over_time import PRECISION, over_time, question
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.archives import archive_now
@@ -304,3 +304,16 @@ async def test_buckets_that_are_kept_no_longer_are_not_made_up(part: Parts) -> N
         )
         with pytest.raises(InvalidInputError, match="multiple of 3600000"):
             await over_time(connection, asked, None)
+
+
+async def test_another_version_counts_anew_and_leaves_alone_what_a_newer_one_counts(
+    part: Parts,
+) -> None:
+    slug = await registered(part.jobs)
+    await part.jobs.launch(slug, Launch(), TESTER)
+    await count_all(part)
+    query(part.url, "UPDATE run_statistics SET created = 5 RETURNING 1")
+    for version, is_counted in ((VERSION + 1, False), (VERSION - 1, True)):
+        query(part.url, "UPDATE run_statistics_progress SET version = %s RETURNING 1", version)
+        await count_all(part)
+        assert (counted(part.url) == recounted(part.url)) is is_counted
