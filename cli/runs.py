@@ -15,7 +15,7 @@ import typer
 from rich.text import Text
 
 from apphub_jobs.client import Client, ExplanationDocument, InvalidRequestError, Run, RunDocument
-from apphub_jobs.client.documents import RunStatus
+from apphub_jobs.client.documents import RunOrder, RunStatus
 from apphub_jobs.contract import Json
 from cli.options import command, failure
 from cli.run_ids import RunId, RunIds, find_run, short_length
@@ -276,7 +276,11 @@ def list_runs(  # noqa: PLR0913 - one for each option
     search: Annotated[
         str | None, typer.Option(help="Part of a slug or a job's name, or the start of an id.")
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 25,
+    sort: Annotated[
+        RunOrder,
+        typer.Option(help="created; or of those that ended: the last ended, or the longest first."),
+    ] = "created",
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 25,
     as_of: AsOf = None,
     as_json: AsJson = False,
     to: ServiceOptions,
@@ -293,6 +297,7 @@ def list_runs(  # noqa: PLR0913 - one for each option
             search=search,
             where=conditions,
             as_of=moment,
+            sort=sort,
         )
         documents = [run.document for run in islice(runs, limit)]
     if as_json:

@@ -125,6 +125,8 @@ def causes_of(query: QueryParams) -> list[str]:
         TooCostlyError: it is too costly even for a turn.
     """
     causes = [f"/{escape(name)}" for name in query if _is_costly(name)]
+    if query.get("sort", "created") != "created":
+        causes.append("/sort")
     text = query.get("offset", "")
     # What is not a number is refused by its route.
     offset = int(text) if text.isascii() and text.isdigit() else 0
@@ -354,7 +356,7 @@ def storable(text: str, path: str) -> str:
 
 StatusesDep = Annotated[list[str], Depends(_statuses)]
 
-_PAGE_PARAMETERS = ("limit", "offset", "cursor", "asOf")
+_PAGE_PARAMETERS = ("sort", "limit", "offset", "cursor", "asOf")
 
 _MODULES = "moduleId"
 

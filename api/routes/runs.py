@@ -78,7 +78,7 @@ from projections import job_runs
 from projections.envelope import Envelope
 from projections.flow import claims
 from projections.job_runs import RunRow
-from projections.runs.lists import jobs_matching, run_filter
+from projections.runs.lists import Order, jobs_matching, run_filter
 from runtime.tasks import until_one_ends
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
@@ -202,6 +202,13 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     quarantine: QuarantineDep,
     conditions: ConditionsDep,
     as_of: AsOfDep,
+    sort: Annotated[
+        Order,
+        Query(
+            description="`created`: the last created first; `ended` and `duration`: only runs that"
+            " have ended, the last ended or the longest first"
+        ),
+    ] = "created",
     limit: RunsLimit = 25,
     offset: Offset = 0,
     cursor: Annotated[
@@ -209,7 +216,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
         Query(description="`nextCursor` of the page before", json_schema_extra={"pattern": CURSOR}),
     ] = None,
 ) -> JsonAnswer:
-    """List runs of all jobs, newest first.
+    """List runs of all jobs, newest first unless `sort` says otherwise.
 
     All filters must hold. Each may be negated by `!=` (`status!=failed`). A parameter is compared
     by `parameters.NAME=VALUE`, a label that the job requires of workers by `label.NAME=VALUE`.
@@ -223,7 +230,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
         runs: list[RunRow] = []
         next_offset: int | None = None
         if matching is not None:
-            matching = replace(matching, before_position=before)
+            matching = replace(matching, before_position=before, order=sort)
             runs, next_offset = await view.runs(matching, limit, offset)
         items = await with_jobs(view, runs, quarantine)
         has_more = next_offset is not None

@@ -29,6 +29,7 @@ from apphub_jobs.client.documents import (
     JobDocument,
     Message,
     RunDocument,
+    RunOrder,
     RunStatus,
     ScheduleDocument,
     TickDocument,
@@ -1023,7 +1024,7 @@ class AsyncClient(AsyncDefinitions):
         answer = await self._transport.send(runs.show(run_id))
         return self._run(answer["data"]["run"])
 
-    async def runs(
+    async def runs(  # noqa: PLR0913 - one for each part of the query
         self,
         *,
         job: str | None = None,
@@ -1031,8 +1032,9 @@ class AsyncClient(AsyncDefinitions):
         search: str | None = None,
         where: Sequence[str] = (),
         as_of: int | datetime | None = None,
+        sort: RunOrder = "created",
     ) -> AsyncGenerator[AsyncRun[Json]]:
-        """Yield runs, newest first; pages are requested as they are needed.
+        """Yield runs, newest first unless sorted; pages are requested as they are needed.
 
         Args:
             job: only runs of the job with this slug.
@@ -1040,11 +1042,13 @@ class AsyncClient(AsyncDefinitions):
             search: only runs whose slug or job name contains this text, or whose id begins with it.
             where: further conditions, such as `"status!=failed"` or `"parameters.region=eu"`.
             as_of: a log position or a past time: the list as it was then.
+            sort: `ended` or `duration` for only those that have ended, the last ended or the
+                longest first.
         """
         cursor: str | None = None
         is_more = True
         while is_more:
-            page = runs.page(job, status, search, where, cursor, as_of)
+            page = runs.page(job, status, search, where, cursor, as_of, sort)
             answer = await self._transport.send(page)
             for item in answer["data"]:
                 yield self._run(item["run"])

@@ -10,6 +10,8 @@ from typing import Any, Literal, cast
 from apphub_jobs.contract import Json
 from apphub_jobs.details import DefinitionDetails, parse_time
 
+RunOrder = Literal["created", "ended", "duration"]
+
 RunStatus = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "expired"})

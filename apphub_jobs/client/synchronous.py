@@ -30,6 +30,7 @@ from apphub_jobs.client.documents import (
     JobDocument,
     Message,
     RunDocument,
+    RunOrder,
     RunStatus,
     ScheduleDocument,
     TickDocument,
@@ -1014,7 +1015,7 @@ class Client(Definitions):
         answer = self._transport.send(runs.show(run_id))
         return self._run(answer["data"]["run"])
 
-    def runs(
+    def runs(  # noqa: PLR0913 - one for each part of the query
         self,
         *,
         job: str | None = None,
@@ -1022,8 +1023,9 @@ class Client(Definitions):
         search: str | None = None,
         where: Sequence[str] = (),
         as_of: int | datetime | None = None,
+        sort: RunOrder = "created",
     ) -> Generator[Run[Json]]:
-        """Yield runs, newest first; pages are requested as they are needed.
+        """Yield runs, newest first unless sorted; pages are requested as they are needed.
 
         Args:
             job: only runs of the job with this slug.
@@ -1031,11 +1033,13 @@ class Client(Definitions):
             search: only runs whose slug or job name contains this text, or whose id begins with it.
             where: further conditions, such as `"status!=failed"` or `"parameters.region=eu"`.
             as_of: a log position or a past time: the list as it was then.
+            sort: `ended` or `duration` for only those that have ended, the last ended or the
+                longest first.
         """
         cursor: str | None = None
         is_more = True
         while is_more:
-            page = runs.page(job, status, search, where, cursor, as_of)
+            page = runs.page(job, status, search, where, cursor, as_of, sort)
             answer = self._transport.send(page)
             for item in answer["data"]:
                 yield self._run(item["run"])

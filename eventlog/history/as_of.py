@@ -112,7 +112,7 @@ class Past:
     async def runs(
         self, runs: RunFilter, limit: int, offset: int
     ) -> tuple[list[RunRow], int | None]:
-        """Return a page of runs, newest first, and the offset of the next, if there is one."""
+        """Return a page of runs in the filter's order, and the offset of the next, if any."""
         search = await resolve_search(runs, self.jobs_named_like)
         if search.matches_nothing:
             return [], None
@@ -145,6 +145,8 @@ class Past:
 
     async def _page(self, search: RunSearch, limit: int, offset: int) -> list[UUID]:
         """Return the ids of a page of runs, and one more if more follow."""
+        if search.runs.order != "created":
+            return await lists.ids_by_end(self._connection, search, limit, offset, self.position)
         query, values = await self._page_query(search, limit, offset)
         return await read_ids(self._connection, query, values)
 

@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Protocol
+from typing import Literal, Protocol
 from uuid import UUID
 
-from typing_extensions import ReadOnly
+from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import to_iso
+from domain.errors import InvalidInputError, Issue
 from domain.filters import Conditions, End, Label, Parameter
+from domain.jobs.run_events import FINAL, STATUSES
 from domain.json_values import JsonObject, canonical
 from projections import failure_search
 from projections.failure_search import Lately
@@ -217,6 +219,13 @@ def rows_at(positions: str) -> str:
 # Filters of runs, and what a search text becomes: the same now and at a past position.
 
 
+Order = Literal["created", "ended", "duration"]
+"""The last created first; or of the runs that have ended, the last ended or the longest first.
+
+The longest are those whose last execution took longest; a run that never started took no time.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunFilter:
     """Which runs to list; an empty field does not restrict.
@@ -226,7 +235,9 @@ class RunFilter:
         other_ids: the jobs that are excluded.
         search: part of the job's slug or name, or the start of a run's id.
         unsought: ranges of ids that are excluded.
-        before_position: only runs created before this position (a keyset cursor).
+        before_position: only runs created before this position (a keyset cursor); in another order,
+            those after the run that was created there.
+        order: of the list.
         conditions: the other conditions: who requested them, how they ended, their parameters,
             when they were created.
         of_large_groups: whether the failure groups of the conditions have many failures.
@@ -240,6 +251,7 @@ class RunFilter:
     search: str | None = None
     unsought: Sequence[IdRange] = ()
     before_position: int | None = None
+    order: Order = "created"
     conditions: Conditions = field(default_factory=Conditions)
     of_large_groups: bool = False
     lately: Lately | None = None
@@ -348,7 +360,7 @@ def conditions(runs: RunFilter) -> list[str]:
         parts.append("job_definition_id = %(definition_id)s")
     if runs.definition_ids and runs.search is not None:
         parts.append("job_definition_id = ANY(%(definition_ids)s)")
-    if runs.before_position is not None:
+    if runs.before_position is not None and runs.order == "created":
         parts.append("created_position < %(before_position)s")
     if runs.other_ids:
         # NOT IN, for PostgreSQL hashes its list, however long that is.
@@ -558,9 +570,9 @@ _DOCUMENTS = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
 _LARGE = ["error_message", *_DOCUMENTS]
 
 
-def _within_bytes(page: str, columns: str = "page.*") -> str:
+def _within_bytes(page: str) -> str:
     """Return the query for the first runs of a page, newest first, up to `PAGE_BYTES`."""
-    return within_page(page, _LARGE, "created_position DESC", columns)
+    return within_page(page, _LARGE, "created_position DESC")
 
 
 async def list_runs(
@@ -591,7 +603,7 @@ async def _newest_of_groups(
     """Return a full page of large groups by their newest events; None if these do not fill it."""
     runs = search.runs
     events = FEW_EVENTS
-    while runs.of_large_groups:
+    while runs.of_large_groups and runs.order == "created":
         before = NOW if runs.before_position is None else runs.before_position
         lately = await failure_search.lately(connection, runs.conditions, before, events)
         if lately is None:
@@ -607,6 +619,9 @@ async def _newest_of_groups(
 async def _page(
     connection: Connection, search: RunSearch, limit: int, offset: int
 ) -> list[_RunOfPage]:
+    if search.runs.order != "created":
+        ids = await ids_by_end(connection, search, limit, offset)
+        return await read_rows(connection, _RunOfPage, _of_page("page.*"), {"ids": ids})
     query = await _query(connection, search, offset)
     values = page_values(search, limit, offset)
     for index, status in enumerate(search.runs.statuses):
@@ -617,9 +632,74 @@ async def _page(
 _THESE = "SELECT * FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[])"
 
 
+def _of_page(columns: str) -> str:
+    """Return the query for the first of the runs `%(ids)s`, in their order, up to `PAGE_BYTES`."""
+    return within_page(_THESE, _LARGE, "array_position(%(ids)s::uuid[], id)", columns)
+
+
 async def first_of_page(connection: Connection, ids: Sequence[UUID]) -> list[UUID]:
-    """Return those of the runs, newest first, that are not too large for one page together."""
-    return await read_ids(connection, _within_bytes(_THESE, "page.id"), {"ids": list(ids)})
+    """Return those of the runs, in their order, that are not too large for one page together."""
+    return await read_ids(connection, _of_page("page.id"), {"ids": list(ids)})
+
+
+class _RunEnd(TypedDict):
+    completed_position: ReadOnly[int | None]
+    duration_ms: ReadOnly[int | None]
+
+
+async def ids_by_end(
+    connection: Connection, search: RunSearch, limit: int, offset: int, position: int = NOW
+) -> list[UUID]:
+    """Return a page of the runs that had ended by a position, and one more if more follow.
+
+    No index has this order: all runs that match are read and sorted, for an index would make each
+    end dearer. What a run ended with never changes, so this serves the past as well.
+
+    Raises:
+        InvalidInputError: the run of the cursor is gone, or has not ended, or did not even start.
+    """
+    runs = search.runs
+    statuses = [f"'{status}'" for status in runs.statuses or STATUSES if status in FINAL]
+    if not statuses:
+        return []
+    columns = ["completed_position"]
+    if runs.order == "duration":
+        columns.insert(0, "duration_ms")
+    parts = [
+        "completed_position <= %(ended_by)s",
+        *[f"{column} IS NOT NULL" for column in columns],
+        # As literals, for an index of failed runs serves these.
+        f"status IN ({', '.join(statuses)})",
+        *conditions(runs),
+    ]
+    values = page_values(search, limit, offset, position)
+    if runs.is_search:
+        parts.append(MATCHES)
+    if runs.before_position is not None:
+        values |= await _end_of(connection, runs.before_position, columns)
+        last = ", ".join(f"%({column})s" for column in columns)
+        parts.append(f"({', '.join(columns)}) < ({last})")
+    order = ", ".join(f"{column} DESC" for column in columns)
+    query = f"""
+        SELECT id FROM job_runs WHERE {" AND ".join(parts)}
+        ORDER BY {order} OFFSET %(offset)s LIMIT %(limit)s
+    """
+    return await read_ids(connection, query, values)
+
+
+async def _end_of(connection: Connection, created_position: int, columns: Sequence[str]) -> _RunEnd:
+    query = f"""
+        SELECT completed_position, duration_ms FROM job_runs
+        WHERE created_position = %(created)s
+            AND {" AND ".join(f"{column} IS NOT NULL" for column in columns)}
+    """
+    end = await read_first(connection, _RunEnd, query, {"created": created_position})
+    if end is None:
+        message = (
+            "the run at which the page before ended is not among these; begin with the first page"
+        )
+        raise InvalidInputError([Issue("/cursor", message, "enum")])
+    return end
 
 
 async def _query(connection: Connection, search: RunSearch, offset: int) -> str:

@@ -96,6 +96,7 @@ def page(  # noqa: PLR0913 - one for each part of the query
     where: Sequence[str],
     cursor: str | None,
     as_of: int | datetime | None,
+    sort: str,
 ) -> Request:
     """Read a page of runs.
 
@@ -110,6 +111,7 @@ def page(  # noqa: PLR0913 - one for each part of the query
         cursor=cursor,
         limit=PAGE_SIZE,
         asOf=as_of_parameter(as_of),
+        sort=None if sort == "created" else sort,
     )
     query = {**page.query}
     for name, values in _conditions(where).items():

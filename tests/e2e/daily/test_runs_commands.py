@@ -189,6 +189,8 @@ def test_runs_are_listed_by_times_as_people_say_them(shell: Shell) -> None:
         done = shell.run("runs", "list", condition, "--json", "--limit", "200")
         assert done.returncode == 0, done.stderr
         assert (run_id in done.stdout) is is_there, condition
+    ended = shell.run("runs", "list", "--sort", "ended", "endedAfter=2h", "--json")
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize("what", ["runs", "jobs", "schedules", "failures", "bulk"])

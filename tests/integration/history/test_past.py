@@ -5,7 +5,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 from uuid import UUID, uuid4
@@ -14,10 +14,10 @@ import pytest
 
 from domain.jobs.run_events import STATUSES
 from domain.ports import Row
-from eventlog.history.as_of import opened
+from eventlog.history.as_of import Past, opened
 from eventlog.history.run_changes import Checkpoints
 from projections.envelope import Envelope
-from projections.runs.lists import RunFilter
+from projections.runs.lists import Order, RunFilter
 from projections.tables import BY_SUBJECT
 from tests.integration.history.matching import MOST, any_filter, filtered, lets_pass
 from tests.support.logs import Parts, parts, query
@@ -64,7 +64,7 @@ class World:
         return {status: found[status] for status in STATUSES}
 
     def page(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], int | None]:
-        runs = self._runs(wanted)[offset:]
+        runs = _ordered(self._runs(wanted), wanted.order)[offset:]
         return runs[:limit], offset + limit if len(runs) > limit else None
 
     def _runs(self, wanted: RunFilter) -> list[Row]:
@@ -103,6 +103,16 @@ class World:
         )
 
 
+def _ordered(newest_first: list[Row], order: Order) -> list[Row]:
+    if order == "created":
+        return newest_first
+    key = "completed_position" if order == "ended" else "duration_ms"
+    ended = [
+        run for run in newest_first if run["completed_at"] is not None and run[key] is not None
+    ]
+    return sorted(ended, key=lambda run: (run[key], run["completed_position"]), reverse=True)
+
+
 def _created(run: Row) -> int:
     assert isinstance(run["created_position"], int)
     return run["created_position"]
@@ -139,6 +149,8 @@ class Asker:
             question = self._question(head, runs)
             async with opened(connection, self._part.files, question.position) as past:
                 assert past.position == question.position
+                for wanted, limit, _ in question.pages:
+                    await _check_cursor(past, wanted, limit)
                 question.answers = {
                     "counts": await past.counts(None),
                     "counts of a job": await past.counts([question.definition_id]),
@@ -162,13 +174,15 @@ class Asker:
             of_one, of_two = random.choice(
                 ((None, ()), (None, ()), (definition_id, ()), (None, two_jobs))
             )
+            order: Order = random.choice(("created", "created", "ended", "duration"))
             wanted = RunFilter(
+                order=order,
                 definition_id=of_one,
                 definition_ids=of_two,
                 statuses=random.sample(STATUSES, random.choice((0, 1, 1, 2, 3, 6))),
                 search=self._search(runs) if random.random() < 0.3 else None,
                 before_position=random.choice(runs)["created_position"]
-                if random.random() < 0.3
+                if order == "created" and random.random() < 0.3
                 else None,  # type: ignore[arg-type]
             )
             pages.append((wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10))))
@@ -193,6 +207,16 @@ class Asker:
             )
         )
         return random.choice((text, text.upper(), text.lower()))
+
+
+async def _check_cursor(past: Past, wanted: RunFilter, limit: int) -> None:
+    """Check that a page's cursor leads to the page that its offset leads to."""
+    runs, following = await past.runs(wanted, limit, 0)
+    if following is not None:
+        after = replace(wanted, before_position=runs[-1]["created_position"])
+        by_cursor, _ = await past.runs(after, limit, 0)
+        by_offset, _ = await past.runs(wanted, limit, following)
+        assert by_cursor == by_offset
 
 
 async def _check(part: Parts, questions: Sequence[Question]) -> None:

@@ -3,7 +3,7 @@
 import { Duration, html, JobLink, RunLink, shortId, Status, Table, Time } from "../parts.js";
 import { texts } from "../texts.js";
 
-export function RunTable({ runs, selected, isBrief = false, isOfOneJob = false }) {
+export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJob = false }) {
 	const words = texts.runs.columns;
 	const columns = [
 		{ name: "first", title: words.run, cell: (run) => html`<${RunLink} id=${run.id} />` },
@@ -14,7 +14,9 @@ export function RunTable({ runs, selected, isBrief = false, isOfOneJob = false }
 			title: words.took,
 			cell: (run) => html`<${Duration} from=${run.startedAt} to=${run.completedAt} ms=${run.durationMs} />`,
 		},
-		{ name: "created", title: words.created, cell: (run) => html`<${Time} at=${run.createdAt} />` },
+		sort === "ended"
+			? { name: "created", title: words.ended, cell: (run) => html`<${Time} at=${run.completedAt} />` }
+			: { name: "created", title: words.created, cell: (run) => html`<${Time} at=${run.createdAt} />` },
 	];
 	if (!isBrief) columns.push({ name: "why", title: words.why, cell: (run) => html`<${Why} run=${run} />` });
 	if (isOfOneJob) columns.splice(1, 1);

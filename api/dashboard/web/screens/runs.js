@@ -24,9 +24,10 @@ const MOST_FRESH = 1_000;
  * @returns {Promise<{rows: object[], next: string | null, known: Map<string, object>}>} one page, newest first; `known` is what
  *   the stream had told before
  */
-async function load(words, cursor, signal) {
+async function load({ words, sort }, cursor, signal) {
 	const known = world.peek().recent.runs;
-	const { rows, next } = await pageOf("/job-runs", [...words, ...moment.value, ["limit", PAGE]], cursor, signal);
+	const query = [...words, ...moment.value, ["sort", sort], ["limit", PAGE]];
+	const { rows, next } = await pageOf("/job-runs", query, cursor, signal);
 	return { rows: rows.map(({ run }) => run), next, known };
 }
 
@@ -34,15 +35,15 @@ async function load(words, cursor, signal) {
  * The same rows as when the list was left, from the newest of them on, as they are now; the first page if that cannot be.
  * @param {{newest: string, count: number, top: number} | null} place where somebody stood
  */
-async function loadAgain(words, place, signal) {
-	let page = await load(words, null, signal);
+async function loadAgain(list, place, signal) {
+	let page = await load(list, null, signal);
 	if (!place || page.rows.length === 0) return page;
-	if (page.rows[0].id !== place.newest) {
+	if (page.rows[0].id !== place.newest && !list.sort) {
 		const cursor = await cursorFrom(place.newest, signal);
-		if (cursor !== null) page = { ...(await load(words, cursor, signal)), hasNewer: true };
+		if (cursor !== null) page = { ...(await load(list, cursor, signal)), hasNewer: true };
 	}
 	while (page.next !== null && page.rows.length < Math.min(place.count, MOST_AGAIN)) {
-		const { rows, next } = await load(words, page.next, signal);
+		const { rows, next } = await load(list, page.next, signal);
 		page = { ...page, rows: [...page.rows, ...rows], next };
 	}
 	return { ...page, place };
@@ -63,9 +64,9 @@ async function cursorFrom(id, signal) {
 }
 
 export function Screen() {
-	const { words } = address.value;
-	const key = JSON.stringify(words);
-	const asked = useAnswer((signal) => loadAgain(words, keptPlace(), signal), [key]);
+	const { words, sort } = address.value;
+	const key = JSON.stringify([words, sort]);
+	const asked = useAnswer((signal) => loadAgain({ words, sort }, keptPlace(), signal), [key]);
 	const selected = useSignal(new Set());
 	const setWords = (changed) => change({ words: changed });
 	useEffect(() => {
@@ -80,21 +81,24 @@ export function Screen() {
 			</div>
 		</div>
 		<${FilterBar} words=${words} setWords=${setWords} />
-		<${StatusFilter} words=${words} setWords=${setWords} />
+		<div class="list-controls">
+			<${StatusFilter} words=${words} setWords=${setWords} />
+			<${Sort} sort=${sort} />
+		</div>
 		<${Selection} words=${words} selected=${selected} />
 		<${Answered} asked=${asked} lines=${10}>
 			${(page) => html`
-				<${List} page=${page} asked=${asked} words=${words} selected=${selected} key=${key + asOf.value} />
+				<${List} page=${page} asked=${asked} words=${words} sort=${sort} selected=${selected} key=${key + asOf.value} />
 			`}
 		<//>
 	`;
 }
 
-function List({ page, asked, words, selected }) {
+function List({ page, asked, words, sort, selected }) {
 	const runs = useNewest(page.rows, "runs", (run) => run.id);
 	// The stream tells of other runs all the time.
 	const table = useMemo(
-		() => html`<${RunTable} runs=${runs} selected=${mayAct.value ? selected : undefined} />`,
+		() => html`<${RunTable} runs=${runs} sort=${sort} selected=${mayAct.value ? selected : undefined} />`,
 		[runs, mayAct.value],
 	);
 	const box = usePlace(page, asked.isOld);
@@ -105,12 +109,13 @@ function List({ page, asked, words, selected }) {
 	useEffect(() => {
 		selected.value = new Set(page.rows.map(({ id }) => id).filter((id) => selected.value.has(id)));
 	}, [page]);
+	const fresh = !sort && html`<${Fresh} page=${page} words=${words} show=${show} />`;
 	if (runs.length === 0)
-		return html`<${Fresh} page=${page} words=${words} show=${show} /><${Nothing} words=${words} />`;
+		return html`${fresh}<${Nothing} words=${words} />`;
 	return html`
-		<${Fresh} page=${page} words=${words} show=${show} />
+		${fresh}
 		<div ref=${box}>${table}</div>
-		<${MoreRows} asked=${asked} load=${(next) => load(words, next)} text=${texts.older} />
+		<${MoreRows} asked=${asked} load=${(next) => load({ words, sort }, next)} text=${texts.older} />
 	`;
 }
 
@@ -179,6 +184,16 @@ function StatusFilter({ words, setWords }) {
 			${isOnlyFilter && counts && html`<span class="count">${number(counts[status])}</span>`}
 		</button>`)}
 	</div>`;
+}
+
+/** The order of the list; but for the first one, runs that have not ended are left out. */
+function Sort({ sort }) {
+	const choose = (event) => change({ sort: event.target.value });
+	return html`<label class="inline">${texts.runs.sort}
+		<select value=${sort} onChange=${choose}>
+			${Object.entries(texts.runs.orders).map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}
+		</select>
+	</label>`;
 }
 
 // Filters that somebody wants to see again, kept in this browser.

@@ -2,18 +2,18 @@
 // Pure. What belongs to the page itself is named here; everything else in the query is a filter of the list shown.
 
 /** Names in the query that belong to the page; filters are called otherwise. */
-const OWN = ["view", "id", "tab", "asOf", "compare", "range"];
+const OWN = ["view", "id", "tab", "asOf", "compare", "range", "sort"];
 
 const FIRST_VIEW = "overview";
 
 /**
- * @typedef {{view: string, id: string, tab: string, asOf: string, compare: string, range: string, words: [string, string][]}} Address
+ * @typedef {{view: string, id: string, tab: string, asOf: string, compare: string, range: string, sort: string, words: [string, string][]}} Address
  */
 
 /** @param {string} query such as `?view=runs&status!=failed` @returns {Address} */
 export function read(query) {
 	const pairs = [...new URLSearchParams(query)];
-	const address = { view: FIRST_VIEW, id: "", tab: "", asOf: "", compare: "", range: "", words: [] };
+	const address = { view: FIRST_VIEW, id: "", tab: "", asOf: "", compare: "", range: "", sort: "", words: [] };
 	for (const [name, value] of pairs) {
 		if (OWN.includes(name)) address[name] = value;
 		else address.words.push([name, value]);

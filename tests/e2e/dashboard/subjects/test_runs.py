@@ -149,6 +149,24 @@ def test_statuses_are_chosen_together_and_one_by_one(screen: Screen) -> None:
     expect(pressed).to_have_text(["succeeded"])
 
 
+def test_runs_are_sorted_by_when_they_ended_and_how_long_they_took(
+    screen: Screen, world: World
+) -> None:
+    page = screen.page
+    for run_id in [world.launch("scan-secrets", repository=f"sorted-{n}") for n in range(3)]:
+        world.ended(run_id)
+    screen.open("?view=runs&job=scan-secrets")
+    for sort in ("ended", "duration"):
+        page.get_by_label("Sort").select_option(sort)
+        expect(page).to_have_url(re.compile(rf"sort={sort}&job=scan-secrets$"))
+        with world.client as client:
+            query = {"job": "scan-secrets", "sort": sort, "limit": "50"}
+            found = client.get("/job-runs", params=query).raise_for_status().json()["data"]
+        ids = [item["run"]["id"][:18] for item in found]
+        assert len(ids) >= 3
+        expect(page.locator("tbody a.id")).to_have_text(ids)
+
+
 def test_a_ticked_run_is_retried(screen: Screen, world: World) -> None:
     page = screen.page
     one, other = [world.launch("scan-secrets", repository="ticked") for _ in range(2)]

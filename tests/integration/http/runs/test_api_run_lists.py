@@ -73,6 +73,34 @@ def test_cursors_lead_through_all_runs_while_new_ones_arrive(
     assert page["meta"]["hasMore"] is False
 
 
+def test_runs_are_sorted_by_their_end_page_by_page(shared: SharedApi) -> None:
+    slug = shared.register()["slug"]
+    created = [shared.launch(slug)["id"] for _ in range(6)]
+    ended = [created[number] for number in (3, 0, 4, 1, 2)]
+    for run_id in ended:
+        shared.client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
+    head = shared.head()
+    shared.client.post(f"/job-runs/{created[5]}/cancel").raise_for_status()
+    for as_of, expected in (({}, [*ended, created[5]]), ({"asOf": head}, ended)):
+        seen: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = shared.get("/job-runs", job=slug, sort="ended", limit=2, **cursor, **as_of)
+            seen += ids(page)
+            if page["meta"]["nextCursor"] is None:
+                break
+            cursor = {"cursor": page["meta"]["nextCursor"]}
+        assert seen == [*reversed(expected)]
+    assert ids(shared.get("/job-runs", job=slug, sort="ended", search=ended[0][:18])) == ended[:1]
+    assert ids(shared.get("/job-runs", job=slug, sort="ended", status="pending")) == []
+    # None of them started, so none took any time.
+    assert ids(shared.get("/job-runs", job=slug, sort="duration")) == []
+    for query, field in ((f"sort=duration&cursor={head}", "cursor"), ("sort=size", "sort")):
+        answer = shared.client.get(f"/job-runs?{query}")
+        assert answer.status_code == 400
+        assert field in answer.json()["error"]["fieldErrors"]
+
+
 def test_pages_have_25_runs_of_all_jobs_unless_told_otherwise(
     shared: SharedApi, crowd: list[str]
 ) -> None:
