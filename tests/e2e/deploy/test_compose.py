@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from tests import ROOT
 from tests.support import s3
-from tests.support.processes import run_to_end, started
+from tests.support.processes import Process, run_to_end, started
 
 DEPLOY = ROOT / "deploy"
 ROLE = re.compile(r"```sql\n(CREATE ROLE jobs_service.*?)```", re.DOTALL)
@@ -87,18 +87,22 @@ def composed(service_url: str, s3_endpoint: str, tmp_path: Path) -> Iterator[Com
         **s3.variables(s3_endpoint),
     }
     with ExitStack() as stack:
-        apis = [
-            stack.enter_context(
-                started(
-                    *services[name]["command"],
-                    **_environment(services[name], tmp_path / "secrets"),
-                    **here,
-                    APPHUB_DATA_DIR=str(tmp_path / f"{name}-{number}"),
+
+        def start(name: str) -> list[Process]:
+            environment = _environment(services[name], tmp_path / "secrets") | here
+            return [
+                stack.enter_context(
+                    started(
+                        *services[name]["command"],
+                        **environment,
+                        APPHUB_DATA_DIR=str(tmp_path / f"{name}-{number}"),
+                    )
                 )
-            )
-            for name in ("worker", "api")
-            for number in range(services[name]["deploy"]["replicas"])
-        ][-services["api"]["deploy"]["replicas"] :]
+                for number in range(services[name]["deploy"]["replicas"])
+            ]
+
+        start("worker")
+        apis = start("api")
         addresses = [api.url().replace("0.0.0.0", "127.0.0.1") for api in apis]
         yield Composed(addresses, variables, tmp_path / "secrets")
 
