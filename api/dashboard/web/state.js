@@ -2,7 +2,7 @@
 
 export { ApiError, all, get, newKey, pageOf, post, send, text } from "./state/api.js";
 export { connection, head, retryNow, world } from "./state/live.js";
-export { useAnswer, useCounts, useJobs, useNewest, useRefresh, useSettled } from "./state/loading.js";
+export { awaited, useAnswer, useCounts, useJobs, useNewest, useRefresh, useSettled } from "./state/loading.js";
 export { lookedAt, now, positionAt, present } from "./state/now.js";
 export {
 	address, asOf, change, forgetPlace, hadHappened, keepPlace, keptPlace, moment, navigate, showsPast,

@@ -80,6 +80,7 @@ export const texts = {
 		noActions: "The past cannot be changed. Go back to the present to act.",
 		steps: { minute: "1 min", hour: "1 h", day: "1 d" },
 		back_by: (step) => `${step} back`,
+		forwardBy: (step) => `${step} forward`,
 		hint: "Everything is shown as it was then: lists, counts and runs. The address keeps the moment.",
 	},
 	access: {
@@ -260,6 +261,11 @@ export const texts = {
 	},
 	overview: {
 		title: "Overview",
+		beginning: {
+			title: "Nothing has run yet",
+			launch: "Launch a job:",
+			own: "Or write a function of your own, and register it:",
+		},
 		attention: "Needs attention",
 		calm: "Nothing needs you now.",
 		counts: "Runs by status",

@@ -61,6 +61,9 @@ def test_one_sign_in_is_for_all_tabs_until_the_token_is_revoked(
     expect(page.get_by_role("alert")).to_have_text("The service does not know this token.")
     sign_in(page, READER)
     expect(page.locator(".connection")).to_have_text("Live")
+    # Where nothing has run yet, the overview leads to what can be launched.
+    expect(page.get_by_role("heading", name="Nothing has run yet")).to_be_visible()
+    expect(page.get_by_role("link", name="Launch Repository Build")).to_be_visible()
     # Who one is and may do is shown; what one may not is not offered.
     page.get_by_role("button", name="Preferences and keys").click()
     expect(page.locator(".account")).to_contain_text("Signed in as ann · may read")

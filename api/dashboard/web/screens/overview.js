@@ -1,7 +1,7 @@
 // Everything at a glance: how many runs are in which state, how they fare, what needs attention, who works.
 
 import { Answered, Empty, html, Icon, JobLink, Link, RunLink, Status, Time } from "../parts.js";
-import { all, asOf, get, moment, useAnswer, useCounts, useRefresh } from "../state.js";
+import { all, asOf, get, moment, useAnswer, useCounts, useJobs, useRefresh } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { number, texts } from "../texts.js";
 import { Trends } from "./trends.js";
@@ -10,6 +10,7 @@ export function Screen() {
 	return html`
 		<div class="screen-head"><h1>${texts.overview.title}</h1></div>
 		<${Counts} />
+		<${FirstRun} />
 		<${Attention} />
 		<${Trends} />
 		<div class="cards">
@@ -18,6 +19,28 @@ export function Screen() {
 			<${NextTicks} />
 		</div>
 	`;
+}
+
+/** Where nothing has run yet: what there is to launch, and how one adds a job. */
+function FirstRun() {
+	const counts = useCounts();
+	const isFirst = counts !== null && Object.values(counts).every((count) => count === 0) && asOf.value === "";
+	return isFirst ? html`<${Beginning} />` : null;
+}
+
+function Beginning() {
+	const jobs = useJobs();
+	const words = texts.overview.beginning;
+	return html`<section class="card stack">
+		<h2>${words.title}</h2>
+		<p>${words.launch}</p>
+		<ul class="needs">
+			${jobs.map(({ slug, name }) => html`<li key=${slug}>
+				<${Icon} name="play" /><${Link} to=${{ view: "job", id: slug, tab: "launch" }}>${texts.palette.launch(name)}<//>
+			</li>`)}
+		</ul>
+		<p>${words.own} <code>${texts.jobs.emptyCommand}</code></p>
+	</section>`;
 }
 
 function Counts() {

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 
 import { Announcer, Confirmations, Empty, Failed, html, Icon, into, Link, Loading } from "../parts.js";
-import { address, asOf, lacksToken, me, showsPast, signIn } from "../state.js";
+import { address, asOf, connection, lacksToken, me, showsPast, signIn } from "../state.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
 import { ConnectionLost, ConnectionState } from "./connection.js";
@@ -38,7 +38,12 @@ function focusContent(event) {
 	document.getElementById("content").focus();
 }
 
-/** The screen of the address; its code is loaded when it is first needed. */
+/** Load all screens once the first one is there: an outage later does not keep any from being opened. */
+const prefetch = () => Object.keys(PAGES).forEach((view) => import(`../screens/${view}.js`).catch(() => {}));
+
+const whenIdle = window.requestIdleCallback ?? ((call) => setTimeout(call, 1_000));
+
+/** The screen of the address. */
 function Screen() {
 	const { view, id } = address.value;
 	const page = PAGES[view];
@@ -46,7 +51,10 @@ function Screen() {
 	const isFirst = useRef(true);
 	useEffect(() => {
 		page && import(`../screens/${view}.js`).then(
-			({ Screen: Found }) => (loaded.value = { view, Screen: Found }),
+			({ Screen: Found }) => {
+				loaded.value = { view, Screen: Found };
+				if (isFirst.current) whenIdle(prefetch);
+			},
 			(error) => (loaded.value = { view, error }),
 		);
 		document.title = `${titleOf(view, id)} · ${texts.product}`;
@@ -54,8 +62,12 @@ function Screen() {
 		isFirst.current = false;
 		scrollTo(0, 0);
 	}, [view, id]);
-	if (!page) return html`<${Empty} title=${texts.errors.noView} />`;
 	const { Screen: Shown, error } = loaded.value;
+	const isBack = Boolean(error) && connection.value.state === "live";
+	useEffect(() => {
+		if (isBack) location.reload(); // A browser does not try again to load a module.
+	}, [isBack]);
+	if (!page) return html`<${Empty} title=${texts.errors.noView} />`;
 	if (loaded.value.view !== view) return html`<${Loading} />`;
 	if (error) return html`<${Failed} error=${error} again=${() => location.reload()} />`;
 	return html`<div class="screen screen-${view}">

@@ -4,7 +4,7 @@ import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
 import { html, Icon, Time } from "../parts.js";
-import { asOf, change, get, lookedAt, positionAt, present, useAnswer } from "../state.js";
+import { asOf, awaited, change, get, lookedAt, positionAt, present, useAnswer } from "../state.js";
 import { momentOf, timeOf } from "../state/times.js";
 import { texts } from "../texts.js";
 
@@ -62,15 +62,16 @@ function Slider() {
 	const look = (at) =>
 		change({ asOf: at >= newest ? "" : new Date(Math.max(at, oldest)).toISOString() }, { replace: true });
 	const slide = (event) => look(oldest + ((newest - oldest) * event.target.valueAsNumber) / PLACES);
+	const isShown = awaited.value === 0;
 	useEffect(() => {
-		if (!isPlaying.value) return undefined;
+		if (!isPlaying.value || !isShown) return undefined; // A moment is shown before the next one is looked at.
 		const timer = setTimeout(() => {
 			const next = time + (PLAY_PLACES * (newest - oldest)) / PLACES;
 			if (next >= newest) isPlaying.value = false;
 			look(next);
 		}, PLAY_EVERY_MS);
 		return () => clearTimeout(timer);
-	}, [isPlaying.value, asOf.value]);
+	}, [isPlaying.value, asOf.value, isShown]);
 	const go = (event) => {
 		event.preventDefault();
 		const text = new FormData(event.target).get("moment").trim();
@@ -87,6 +88,10 @@ function Slider() {
 			${STEPS.map(([step, ms]) => html`<button
 				key=${step} onClick=${() => look(time - ms)} aria-label=${texts.past.back_by(texts.past.steps[step])}>
 				−${texts.past.steps[step]}
+			</button>`)}
+			${asOf.value && STEPS.map(([step, ms]) => html`<button
+				key=${`+${step}`} onClick=${() => look(time + ms)} aria-label=${texts.past.forwardBy(texts.past.steps[step])}>
+				+${texts.past.steps[step]}
 			</button>`)}
 		</span>
 		<form class="group" onSubmit=${go}>

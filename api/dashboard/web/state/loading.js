@@ -1,12 +1,15 @@
 // What a screen asks the API for: loading, ready or failed, and the old answer until the new one is here.
 
-import { useSignal } from "@preact/signals";
+import { signal as newSignal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
 import { Asking, get } from "./api.js";
 import { newest } from "./fold.js";
 import { connection, generation, world } from "./live.js";
 import { asOf, moment, showsPast } from "./router.js";
+
+/** How many answers have not come yet. */
+export const awaited = newSignal(0);
 
 /**
  * Ask, and ask again whenever one of `causes` changes, or the moment that is looked at.
@@ -23,6 +26,7 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 	const isOld = !isSame(question, state.value.question);
 	const ask = async (signal) => {
 		const { load, question } = latest.current;
+		awaited.value += 1;
 		try {
 			const answer = await load(signal);
 			if (!signal.aborted) state.value = { answer, error: null, question };
@@ -30,6 +34,8 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 			// The answer to another question, or of another moment, must not stand for this one.
 			const answer = isSame(question, state.value.question) ? state.value.answer : undefined;
 			if (!signal.aborted) state.value = { answer, error, question };
+		} finally {
+			awaited.value -= 1;
 		}
 	};
 	const asking = useRef();
