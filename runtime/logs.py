@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -71,15 +71,25 @@ def own_log_fields(**fields: FieldValue) -> None:
     _own.set((None if task is None else ref(task), {**_own_fields(task), **fields}))
 
 
-_PATTERNS = (
-    # User and password of an address, and its query.
-    (re.compile(r"([a-z][a-z0-9+.-]*://)[^\s/@?#'\"]+@", re.IGNORECASE), r"\1***@"),
-    (re.compile(r"([a-z][a-z0-9+.-]*://[^\s?'\"<>]*)\?[^\s'\"<>]+", re.IGNORECASE), r"\1?***"),
+_SCHEME = "[a-z][a-z0-9+.-]{0,30}://"
+"""No pattern may search the rest of the text from each letter of it: long lines would take seconds
+of the event loop."""
+
+
+def _without_query(address: re.Match[str]) -> str:
+    before, _, query = address[0].partition("?")
+    return f"{before}?***" if query else address[0]
+
+
+_PATTERNS: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    # The query of an address, then its user and password.
+    (re.compile(rf"{_SCHEME}[^\s'\"<>]+", re.IGNORECASE), _without_query),
+    (re.compile(rf"({_SCHEME})[^\s/@?#'\"]+@", re.IGNORECASE), r"\1***@"),
     (re.compile(r"\b(Bearer|Basic) [A-Za-z0-9._~+/=-]+", re.IGNORECASE), r"\1 ***"),
     (re.compile(r"\b(password|token|secret)=('[^']*'|[^\s'&]+)", re.IGNORECASE), r"\1=***"),
     # What libraries quote of values that a database or a model refuses.
     (re.compile(r"^DETAIL:.*$", re.MULTILINE), "DETAIL:  ***"),
-    (re.compile(r"input_value=.*?(?=, input_type=)", re.DOTALL), "input_value=***"),
+    (re.compile(r"input_value=.{0,1000}?(?=, input_type=)", re.DOTALL), "input_value=***"),
 )
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from time import process_time
 
 import pytest
 
@@ -43,6 +44,7 @@ def test_a_traceback_and_line_feeds_stay_in_the_objects_line() -> None:
     [
         ("at postgresql://me:pass@db:5432/jobs", "at postgresql://***@db:5432/jobs"),
         ("GET 'https://x.example/a?token=abc&b=1' ended", "GET 'https://x.example/a?***' ended"),
+        ("'redis://:pass@db?x=a' or http://a/?b", "'redis://***@db?***' or http://a/?***"),
         ("Authorization: Bearer abc.def", "Authorization: Bearer ***"),
         ("host=db password='a b' user=me", "host=db password=*** user=me"),
         ("refused\nDETAIL:  Failing row contains (secret).\nCONTEXT: x", None),
@@ -57,3 +59,10 @@ def test_secrets_are_masked(text: str, expected: str | None) -> None:
         assert "***" in result
     else:
         assert result == (text if expected == "same" else expected)
+
+
+@pytest.mark.parametrize("part", ["a", "a://", "password='", "input_value="])
+def test_a_long_line_is_masked_at_once(part: str) -> None:
+    began_s = process_time()
+    masked(part * (100_000 // len(part)))
+    assert process_time() - began_s < 5  # It took minutes.
