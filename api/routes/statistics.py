@@ -17,8 +17,6 @@ from eventlog.history.as_of import opened
 from projections.runs.lists import jobs_matching
 from projections.runs.over_time import PRECISION, over_time, question, span
 
-DAY = timedelta(days=1)
-
 
 class Quantiles(Shape):
     """Times within which half, 95 % and 99 % of the runs lie; null if there are none."""
@@ -116,7 +114,7 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
     bucket = None if bucket_ms is None else timedelta(milliseconds=bucket_ms)
     async with opened(connection, files, as_of) as past:
         jobs = await jobs_matching(past, frozenset(slugs), frozenset(), frozenset())
-        asked = question(begin or end - DAY, end, bucket, jobs, by_job=group_by == "job")
+        asked = question(begin, end, bucket, jobs, by_job=group_by == "job")
         position = None if as_of is None else past.position
         buckets, counted = await over_time(connection, asked, position)
     meta: JsonObject = {**span(asked), "position": counted}

@@ -35,6 +35,9 @@ UNITS: tuple[tuple[timedelta, Unit], ...] = (
 
 MAX_BUCKETS = 1_500
 
+FIRST_YEAR = 1900
+LAST_YEAR = 9000
+
 MAX_ROWS = 10_000
 """Buckets times jobs of one answer."""
 
@@ -72,18 +75,25 @@ class Question:
 
 
 def question(
-    begin: datetime,
+    begin: datetime | None,
     end: datetime,
     bucket: timedelta | None,
     jobs: Sequence[UUID] | None,
     *,
     by_job: bool,
 ) -> Question:
-    """Return the question whose buckets cover a time; by default with about a hundred of them.
+    """Return the question whose buckets cover a time; by default a day, by about a hundred of them.
 
     Raises:
-        InvalidInputError: the time ends before it begins, or there would be too many buckets.
+        InvalidInputError: the time ends before it begins, or lies so far away that its buckets
+            might not, or there would be too many buckets.
     """
+    for field, time in (("/from", begin), ("/to", end)):
+        if time is not None and not FIRST_YEAR <= time.year < LAST_YEAR:
+            message = f"must lie between the years {FIRST_YEAR} and {LAST_YEAR}"
+            raise InvalidInputError([Issue(field, message, "range")])
+    if begin is None:
+        begin = end - timedelta(days=1)
     if end <= begin:
         raise InvalidInputError([Issue("/to", "must be after `from`", "minimum")])
     if bucket is None:

@@ -189,6 +189,8 @@ def test_runs_are_counted_over_time_for_all_and_by_job(
         ("bucketMs=90000", "bucketMs"),
         ("bucketMs=60000&from=2020-01-01T00:00:00Z", "bucketMs"),
         ("from=2026-01-01T00:00:00Z&to=2025-01-01T00:00:00Z", "to"),
+        ("to=0001-01-01T00:00:00Z", "to"),
+        ("from=2026-01-01T00:00:00Z&to=9999-12-31T23:59:59Z&bucketMs=31622400000", "to"),
         ("groupBy=colour", "groupBy"),
         ("form=2026-01-01T00:00:00Z", "form"),
     ):
