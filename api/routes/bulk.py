@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.bootstrap.service import Service
@@ -16,6 +16,7 @@ from api.http.dependencies import (
     OriginDep,
     QuarantineDep,
     ServiceDep,
+    connection_for,
     cursor_meta,
     position_of,
 )
@@ -201,14 +202,15 @@ class BulkRunsMeta(PartMeta):
 @router.get(
     "/{bulk_id}/runs",
     response_model=Page[list[Run], BulkRunsMeta],
-    responses=failures(400, 404),
+    responses=failures(400, 404, 429),
     dependencies=[MayRead],
     description="List the runs that the operation launched, and those that they led to, newest"
     " first, as they are now. The first page has their number in each status.",
 )
-async def list_bulk_runs(
+async def list_bulk_runs(  # noqa: PLR0913 - what it takes from the request
     bulk_id: str,
-    connection: ConnectionDep,
+    request: Request,
+    service: ServiceDep,
     quarantine: QuarantineDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
     cursor: Annotated[
@@ -218,18 +220,21 @@ async def list_bulk_runs(
 ) -> JsonAnswer:
     """List the runs that a bulk operation launched."""
     operation_id = _id_of(bulk_id)
-    _existing(await bulk.by_id(connection, operation_id))
     before = NOW if cursor is None else position_of(cursor)
-    ids = await related.runs_of_operation(connection, operation_id, before, limit + 1)
-    fitting = await first_of_page(connection, ids[:limit])
-    rows = await rows_by_id(connection, job_runs.TABLE, fitting)
-    runs = [rows[run_id] for run_id in fitting]
-    next_cursor = str(runs[-1]["created_position"]) if len(ids) > len(runs) else None
-    meta = cursor_meta(limit, next_cursor)
-    if cursor is None:
-        counts = await related.counts_of_operation(connection, operation_id)
-        meta["counts"] = {**dict.fromkeys(STATUSES, 0), **counts}
-    return page([*await present_runs(Present(connection), runs, quarantine)], meta)
+    # An operation may have launched a million runs, and each page reads and sorts all of them.
+    async with connection_for(request, service, ["/bulkId"]) as connection:
+        _existing(await bulk.by_id(connection, operation_id))
+        ids = await related.runs_of_operation(connection, operation_id, before, limit + 1)
+        fitting = await first_of_page(connection, ids[:limit])
+        rows = await rows_by_id(connection, job_runs.TABLE, fitting)
+        runs = [rows[run_id] for run_id in fitting]
+        next_cursor = str(runs[-1]["created_position"]) if len(ids) > len(runs) else None
+        meta = cursor_meta(limit, next_cursor)
+        if cursor is None:
+            counts = await related.counts_of_operation(connection, operation_id)
+            meta["counts"] = {**dict.fromkeys(STATUSES, 0), **counts}
+        items = [*await present_runs(Present(connection), runs, quarantine)]
+    return page(items, meta)
 
 
 @router.post(
