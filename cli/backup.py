@@ -72,8 +72,10 @@ KeysFile = Annotated[
 ]
 
 _BACKUP = """\
-Write a backup into a new directory, while the service goes on: the log as it is at one moment, \
-its archive files, and which keys and run logs belong to it.
+Back up the log into a new directory, while the service runs.
+
+A backup is the log as it is at one moment, its archive files, and a list of the keys and run logs \
+that belong to it.
 
 The keys of personal data go into one file beside all backups (--keys); seal.key and subjects.key \
 are copied nowhere: keep them apart."""

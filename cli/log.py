@@ -16,7 +16,7 @@ from eventlog.archive.archiver import Archived, ArchivingUnderWayError, archiver
 from eventlog.archive.role import ArchivistMissingError
 from eventlog.database.connection import Database
 
-app = typer.Typer(help="The log of all events.", no_args_is_help=True)
+app = typer.Typer(help="Archive the events of runs that ended long ago.", no_args_is_help=True)
 
 _UNITS = {
     "d": timedelta(days=1),

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
+from typing_extensions import override
 
 from apphub_jobs.version import VERSION
 from cli.options import command
@@ -60,14 +62,34 @@ COMMANDS = {
 }
 """The other commands, by module and application; an application may have several."""
 
+HELP_ORDER = (
+    *("dev", "up", "serve", "worker"),
+    *("run", "runs", "jobs", "schedules", "apply", "bulk", "failures", "workers", "apps"),
+    *("ready", "whoami", "doctor"),
+    *("events", "verify", "projections", "backup", "restore", "log", "seal", "subjects", "sql"),
+    *("migrate", "demo", "test-service"),
+)
+"""The commands as `--help` lists them: start it, use it, look at it, operate it."""
+
 SECRET_OPTIONS = ("--database-url", "--token")
 """Options whose values are hidden from other accounts, which may read every command line."""
 
 COMPLETION_VARIABLE = "_APPHUB_JOBS_COMPLETE"
 """Set by a shell that requests completions."""
 
+
+class CommandsInOrder(TyperGroup):
+    """The program's commands, in the order of a reader."""
+
+    @override
+    def list_commands(self, ctx: object) -> list[str]:
+        """Return the names of the imported commands."""
+        return sorted(self.commands, key=HELP_ORDER.index)
+
+
 app = typer.Typer(
     name="apphub-jobs",
+    cls=CommandsInOrder,
     help="Registers jobs, launches runs, executes and tracks them;"
     " every change is an event in an append-only log.",
     no_args_is_help=True,
@@ -97,8 +119,9 @@ def common(
 
 @command(
     app,
-    help_text="Show everything at work: start from nothing, ingest a repository, print its events"
-    " as they arrive, kill a worker and watch its run recover.",
+    help_text="Show everything at work, from nothing; with --play, run a service to try things"
+    " with.\n\nAn app is ingested, its events are printed as they arrive, a worker is killed, and"
+    " its run recovers.",
 )
 def demo(
     *,

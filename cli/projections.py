@@ -29,7 +29,9 @@ from projections.table import Table
 from projections.tables import TABLES
 
 operators_app = typer.Typer()
-projections = typer.Typer(help="The tables that follow from the log.", no_args_is_help=True)
+projections = typer.Typer(
+    help="Rebuild tables from the log, while the service runs.", no_args_is_help=True
+)
 operators_app.add_typer(projections, name="projections")
 
 

@@ -124,7 +124,7 @@ class View:
         rows = f"{checked.rows} rows of {events}"
         if checked.differences:
             self.line(f"{table}: {rows}: {checked.differences} DIFFER")
-            self.line(f"    to mend them: apphub-jobs projections rebuild {table}")
+            self.line(f"    to repair them: apphub-jobs projections rebuild {table}")
         elif not checked.unreadable:
             self.line(f"{table}: {rows}: equal to the log")
         if checked.unreadable:

@@ -13,7 +13,7 @@ whoami_app = typer.Typer()
 
 @command(whoami_app)
 def whoami(*, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Print whose token these commands send, and whether it allows to write."""
+    """Print whose token these commands send, and whether it may write."""
     with connected(to) as client:
         me: Any = client.request("GET", "/me")["data"]
     if as_json:

@@ -26,7 +26,7 @@ router = APIRouter(prefix="/me", route_class=StrictJsonRoute, tags=["access"])
     "",
     response_model=Data[Me],
     responses=failures(),
-    description="Show whose token came with the request, and whether it allows to write.",
+    description="Show whose token came with the request, and whether it may write.",
 )
 async def who_am_i(principal: ReaderDep, service: ServiceDep) -> JsonAnswer:
     """Show the holder of the token."""
