@@ -1,15 +1,15 @@
 # The service: `make image` builds the wheels and this. Its command says what a container is: `up` (the default, with a
 # private PostgreSQL in the volume), `serve`, `worker`, `migrate` … It does not listen without APPHUB_TOKENS_FILE.
 # Only /data and /tmp are written to, so the root file system may be read-only. With a database of your own any user may run it.
-ARG BASE=docker.io/library/python:3.13-slim
+FROM docker.io/library/python:3.13-slim AS base
 
-FROM ${BASE} AS build
+FROM base AS build
 COPY requirements/runtime.txt dist/*.whl /build/
 RUN python -m venv /opt/apphub-jobs \
     && /opt/apphub-jobs/bin/pip install --no-cache-dir --require-hashes -r /build/runtime.txt \
     && /opt/apphub-jobs/bin/pip install --no-cache-dir --no-deps /build/*.whl
 
-FROM ${BASE}
+FROM base
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git openssh-client \
     && rm -rf /var/lib/apt/lists/* \

