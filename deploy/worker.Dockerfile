@@ -1,7 +1,8 @@
 # Workers with your jobs, in an environment of their own beside the service's: `make image` builds it of deploy/worker, as an
 # example to copy. Smaller than the service's image: without the private PostgreSQL and git.
-FROM docker.io/library/python:3.13-slim AS base
 ARG SERVER=apphub-jobs-server
+
+FROM docker.io/library/python:3.13-slim AS base
 
 FROM ${SERVER} AS server
 
