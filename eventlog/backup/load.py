@@ -7,8 +7,8 @@ rebuilds its tables afterwards.
 import gzip
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import orjson
@@ -22,8 +22,13 @@ from eventlog.database import sql
 from eventlog.database.connection import Progress
 from projections.rows import Connection, read_ids, read_value
 
+T = TypeVar("T")
+
 EVENTS_AT_ONCE = 20_000
 """Events in a statement: the log's triggers keep the new rows of one in memory."""
+
+BYTES_AT_ONCE = 16_777_216
+"""So many bytes of events end a statement as well: one may have more than a megabyte."""
 
 _EVENT_COLUMNS = (
     "notification_id, originator_id, originator_version, topic, state, recorded_at, actor,"
@@ -140,9 +145,8 @@ class _Loader:
 
     async def _put_back(self, file: Path) -> None:
         """Insert the events of an archive file up to the position."""
-        documents = self._documents(file)
         copying = f"COPY {sql.EVENTS_TABLE} ({_EVENT_COLUMNS}) FROM STDIN"
-        while part := list(islice(documents, EVENTS_AT_ONCE)):
+        for part in _parts(self._documents(file), lambda document: len(document["state"])):
             async with self._connection.cursor().copy(copying.encode()) as copy:
                 for document in part:
                     await copy.write_row(_columns(document))
@@ -176,8 +180,7 @@ class _Loader:
         if keep is not None:
             lines = filter(keep, lines)
         rows = 0
-        for first in lines:
-            part = [first, *islice(lines, EVENTS_AT_ONCE - 1)]
+        for part in _parts(lines, len):
             async with self._connection.cursor().copy(copying) as copy:
                 await copy.write(b"".join(part))
             rows += len(part)
@@ -187,6 +190,20 @@ class _Loader:
                 f"the set has {rows} rows of {name}, and its manifest says {table.rows}"
             )
         return rows
+
+
+def _parts(items: Iterable[T], size_of: Callable[[T], int]) -> Iterator[list[T]]:
+    """Yield the items in parts, each for one statement."""
+    part: list[T] = []
+    size_bytes = 0
+    for item in items:
+        part.append(item)
+        size_bytes += size_of(item)
+        if len(part) == EVENTS_AT_ONCE or size_bytes >= BYTES_AT_ONCE:
+            yield part
+            part, size_bytes = [], 0
+    if part:
+        yield part
 
 
 def _events_in(archives: Iterable[dict[str, str]]) -> int:

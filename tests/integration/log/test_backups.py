@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from cli.main import complete
 from domain.jobs.launching import Launch
+from eventlog.backup import load
 from eventlog.backup.dump import KEY_TABLES, LOG_TABLES, NOT_KEPT
 from projections.tables import TABLES
 from tests.support.logs import TESTER, parts, query
@@ -103,8 +104,11 @@ def test_what_is_restored_is_the_same_to_the_byte(archived: Site) -> None:
     assert (refused.exit_code, "is not empty" in refused.stderr) == (1, True)
 
 
-def test_up_to_a_position_later_archives_have_not_been_made(archived: Site) -> None:
+def test_up_to_a_position_later_archives_have_not_been_made(
+    archived: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before the archive all its events stood in the log; the runs are in the state of then."""
+    monkeypatch.setattr(load, "BYTES_AT_ONCE", 2_000)
     [(position,)] = query(
         archived.source,
         "SELECT positions[2] FROM archived_runs ORDER BY first_position DESC LIMIT 1",
