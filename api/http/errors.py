@@ -417,9 +417,16 @@ async def _http(request: Request, error: Exception) -> JsonAnswer:
     return failure(exception.status_code, code, str(exception.detail).lower(), headers)
 
 
-async def _internal(_: Request, error: Exception) -> JsonAnswer:
+REQUEST_ID = "request_id"
+"""Key in a request's state: its `X-Request-Id`."""
+
+
+async def _internal(request: Request, error: Exception) -> JsonAnswer:
     logger.error("unexpected failure", exc_info=error)
-    return failure(500, "internal_error", "an unexpected failure; the service's own log says more")
+    # This answer passes by all middleware but Starlette's own.
+    headers = {"X-Request-Id": request.scope["state"][REQUEST_ID]}
+    message = "an unexpected failure; the service's own log says more"
+    return failure(500, "internal_error", message, headers)
 
 
 _HANDLERS: dict[type[Exception], Any] = {

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from api.access import ANY, Hosts, Origins
 from api.http.dependencies import CAUSE, TRACEPARENT
-from api.http.errors import failure
+from api.http.errors import REQUEST_ID, failure
 from runtime.logs import REQUESTS, own_log_fields
 from runtime.traceparent import HEADER, read_traceparent, trace_id_of
 
@@ -64,16 +64,17 @@ class RequestIds:
             elif name == _TRACEPARENT:
                 traceparents.append(value.decode("latin-1"))
         is_taken = len(ids) == 1 and _SAFE_ID.fullmatch(ids[0]) is not None
-        request_id = ids[0] if is_taken else str(cause).encode()
+        request_id = ids[0].decode() if is_taken else str(cause)
         traceparent = read_traceparent(traceparents)
-        scope.setdefault("state", {}).update({CAUSE: cause, TRACEPARENT: traceparent})
-        own_log_fields(request=request_id.decode())
+        state = {REQUEST_ID: request_id, CAUSE: cause, TRACEPARENT: traceparent}
+        scope.setdefault("state", {}).update(state)
+        own_log_fields(request=request_id)
         if traceparent is not None:
             own_log_fields(trace=trace_id_of(traceparent))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id)]
+                message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode())]
                 if message["status"] >= MIN_FAILURE:
                     _log_failure(scope, message["status"])
             await send(message)
