@@ -1,12 +1,22 @@
 """`GET /job-runs/statistics`: how many runs began and ended, and how long they took, over time."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import AwareDatetime, Field
 
-from api.http.dependencies import ConnectionDep, FilesDep, MayRead, ServiceDep, parts_of, storable
+from api.bootstrap.service import Service
+from api.http.dependencies import (
+    FilesDep,
+    MayRead,
+    ServiceDep,
+    causes_of,
+    connection_for,
+    parts_of,
+    storable,
+)
 from api.http.errors import JsonAnswer, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
@@ -15,7 +25,7 @@ from api.shapes.base import Page, Shape, Time, failures
 from domain.json_values import JsonObject
 from eventlog.history.as_of import opened
 from projections.runs.lists import jobs_matching
-from projections.runs.over_time import PRECISION, over_time, question, span
+from projections.runs.over_time import PRECISION, Question, is_costly, over_time, question, span
 
 
 class Quantiles(Shape):
@@ -75,7 +85,7 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
 @router.get(
     "/statistics",
     response_model=Page[Statistics, StatisticsMeta],
-    responses=failures(400),
+    responses=failures(400, 429),
     dependencies=[MayRead],
     description="Count the runs that were launched and that ended over time, in all or by job."
     " Counts are exact up to the log position `meta.position`, a second or two behind the log's"
@@ -85,7 +95,7 @@ router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"
     " for two days, shorter than a day for ninety.",
 )
 async def get_statistics(  # noqa: PLR0913 - one for each parameter
-    connection: ConnectionDep,
+    request: Request,
     files: FilesDep,
     service: ServiceDep,
     as_of: AsOfDep,
@@ -112,12 +122,26 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
     slugs = parts_of(storable(job or "", "/job"))
     end = to or service.jobs.clock()
     bucket = None if bucket_ms is None else timedelta(milliseconds=bucket_ms)
-    async with opened(connection, files, as_of) as past:
+    asked = question(begin, end, bucket, None, by_job=group_by == "job")
+    causes = await _causes_of(request, service, asked)
+    async with (
+        connection_for(request, service, causes) as connection,
+        opened(connection, files, as_of) as past,
+    ):
         jobs = await jobs_matching(past, frozenset(slugs), frozenset(), frozenset())
-        asked = question(begin, end, bucket, jobs, by_job=group_by == "job")
+        asked = replace(asked, jobs=jobs)
         position = None if as_of is None else past.position
         buckets, counted = await over_time(connection, asked, position)
     meta: JsonObject = {**span(asked), "position": counted}
     if position is not None:
         meta["asOf"] = position
     return page({"buckets": [*buckets], "precision": PRECISION}, meta)
+
+
+async def _causes_of(request: Request, service: Service, asked: Question) -> list[str]:
+    causes = causes_of(request.query_params)
+    if not causes:
+        async with service.pool.connection() as connection:
+            if await is_costly(connection, asked):
+                causes = ["/from", "/bucketMs"]
+    return causes

@@ -15,7 +15,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue
 from domain.json_values import JsonObject
-from projections.rows import Connection, read_first, read_one, read_rows
+from projections.rows import Connection, read_first, read_one, read_rows, read_value
 from projections.run_statistics import (
     BOUNDS_MS,
     COUNTS,
@@ -40,6 +40,9 @@ LAST_YEAR = 9000
 
 MAX_ROWS = 10_000
 """Buckets times jobs of one answer."""
+
+MANY_COUNTS = 100_000
+"""Rows of the table from which on an answer takes long: to add up so many takes 0.2 s."""
 
 SLACK = timedelta(minutes=1)
 """By which the stamps of two processes' events may differ from the order of their positions."""
@@ -188,6 +191,20 @@ def _query(asked: Question, *, is_past: bool) -> str:
         LEFT JOIN ({_quantiles("duration_ms")}) AS duration USING (bucket, slug)
         ORDER BY bucket, slug LIMIT {MAX_ROWS + 1}
     """
+
+
+_ARE_MANY = f"""
+    SELECT count(*) >= %(many)s AS are_many FROM (
+        SELECT FROM {TABLE} WHERE unit = %(unit)s AND at >= %(begin)s AND at < %(end)s
+        LIMIT %(many)s
+    ) AS counted
+"""
+
+
+async def is_costly(connection: Connection, asked: Question) -> bool:
+    """Return whether many rows of the table are added up: a thousand busy jobs have millions."""
+    values = {"unit": asked.unit, "begin": asked.begin, "end": asked.end, "many": MANY_COUNTS}
+    return await read_value(connection, bool, _ARE_MANY, values)
 
 
 class _Bucket(TypedDict):
