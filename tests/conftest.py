@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from functools import wraps
@@ -26,6 +27,9 @@ SERVER = pytest.StashKey[str]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the directory of the database server, once for the session."""
+    # Shells let what they start in the background ignore these, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     workerinput = getattr(config, "workerinput", None)
     if workerinput is not None:
         config.stash[SERVER] = workerinput["server"]

@@ -74,7 +74,7 @@ def test_a_run_waits_for_a_worker_that_comes_back_and_everybody_is_told(
         waiting = client.get("/workers/unoffered").json()["data"]
         assert waiting == [{"slug": "theirs", "entryPoint": "test.noop", "runs": 1}]
         metrics = client.get("/metrics").text
-        assert "apphub_unoffered_entry_points 1.0" in metrics
+        assert "\napphub_unoffered_entry_points 1\n" in metrics
         assert f"{told}: start a worker that does" in "\n".join(other.errors)
         handlers = ("--handlers", "tests.support.handlers")
         with started(*working, *handlers, **env) as worker:
@@ -82,7 +82,7 @@ def test_a_run_waits_for_a_worker_that_comes_back_and_everybody_is_told(
             assert wait_for_run(client, run_id)["status"] == "succeeded"
             assert "meta" not in _launched(client, "theirs")
             assert client.get("/workers/unoffered").json()["data"] == []
-            assert "apphub_unoffered_entry_points 0.0" in client.get("/metrics").text
+            assert "\napphub_unoffered_entry_points 0\n" in client.get("/metrics").text
 
 
 LABELLED: dict[str, tuple[dict[str, str], set[str]]] = {
