@@ -225,7 +225,7 @@ async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> No
         holds = [orjson.loads(line)["longest_hold_ms"] for line in process.lines[1:]]
         print(f"{launched} launches meanwhile; longest hold {max(holds)} ms of {len(holds)}")
         assert max(holds) < LONGEST_HOLD_MS
-        assert launched > 10
+        assert launched >= 10, "the archive was over before anything was launched"
     assert await equal_to_log(database_url, directory)
 
 
