@@ -187,7 +187,7 @@ _ARCHIVING = f"""
 @pytest.mark.timeout(300)
 async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
     await make_role(database_url)
-    await fill(database_url, 4_000, succeeded=True)
+    await fill(database_url, 8_000, succeeded=True)
     directory = tmp_path / "archive"
 
     async def log(part: Parts, until: int) -> list[Envelope]:
@@ -225,7 +225,7 @@ async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> No
         holds = [orjson.loads(line)["longest_hold_ms"] for line in process.lines[1:]]
         print(f"{launched} launches meanwhile; longest hold {max(holds)} ms of {len(holds)}")
         assert max(holds) < LONGEST_HOLD_MS
-        assert launched >= 10, "the archive was over before anything was launched"
+        assert launched > 10
     assert await equal_to_log(database_url, directory)
 
 

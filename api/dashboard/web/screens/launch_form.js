@@ -95,10 +95,11 @@ function optionsOf(run, job) {
 	};
 }
 
-/** @throws {SyntaxError} the context is no JSON */
+/** @throws {SyntaxError} the context is no JSON object */
 function bodyOf(options, origin) {
 	const numbers = NUMBERS.filter((name) => (options[name] ?? "") !== "").map((name) => [name, Number(options[name])]);
-	const context = options.context ? JSON.parse(options.context) : {};
+	const context = options.context ? objectOf(options.context) : {};
+	if (context === null) throw new SyntaxError("the context is no JSON object");
 	if (origin) context.rerunOf = origin.id;
 	return { ...Object.fromEntries(numbers), ...(Object.keys(context).length > 0 && { context }) };
 }
