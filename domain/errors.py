@@ -141,8 +141,8 @@ class UnreadableEventError(ValueError):
     """This version of the program cannot read an event: a newer one wrote it, or it is spoilt."""
 
 
-class WorkerBuriedError(Exception):
-    """A worker that has been declared dead asks for work.
+class WorkerLostError(Exception):
+    """A worker that has been declared lost claims runs.
 
     It must stop what it runs, and come back under a new id.
     """

@@ -139,7 +139,7 @@ class Offer:
 
 
 Standing = Literal["alive", "draining", "lost"]
-"""How a worker stands: it works, is to claim nothing more, or counts as dead."""
+"""How a worker stands: it works, is to claim nothing more, or is lost."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class Locked(Protocol):
         """Decide which pending runs the claimant starts now, the most urgent first.
 
         They are no more than it has slots for, and exceed no limit of concurrency, rate or
-        fairness. None: the claimant has been declared dead, or there is none.
+        fairness. None: the claimant has been declared lost, or there is none.
         """
 
     async def overdue_run_ids(
@@ -210,10 +210,10 @@ class Locked(Protocol):
     async def orphaned_run_ids(
         self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        """Return running runs, but none of these, whose worker is not among the living.
+        """Return the orphaned runs except these: running ones that no living worker holds.
 
-        Those of dead workers come first, which are found soonest. Where a run is given, or an id
-        before all, they come in the order of their workers instead, after that run.
+        Those of lost workers come first, which an index serves. With `after`, a run or an id before
+        all, they come in the order of their workers instead, behind that run.
         """
 
     async def has_unfinished_runs(self, definition_id: UUID) -> bool:
@@ -241,8 +241,8 @@ class Locked(Protocol):
         Their job has marked these parameters since. Each comes with the parameters' names.
         """
 
-    async def bury_worker(self, worker_id: str, sequence: int) -> bool:
-        """Declare the worker dead in this transaction.
+    async def declare_lost(self, worker_id: str, sequence: int) -> bool:
+        """Declare the worker lost in this transaction.
 
         Returns False, and does nothing, if its heartbeat has moved past `sequence`.
         """

@@ -1,7 +1,7 @@
-"""Workers in the database: the list for people, runs of dead workers, heartbeats.
+"""Workers in the database: the list for people, orphaned runs, heartbeats.
 
-First the list, and draining; then runs whose worker is dead (`orphaned`); then the table `workers`
-as workers write it (`Heartbeats`), and declaring a worker dead (`bury`).
+First the list, and draining; then running runs whose worker is lost (`orphaned`); then the table
+`workers` as workers write it (`Heartbeats`), and declaring a worker lost (`declare_lost`).
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -134,7 +134,7 @@ async def drain(connection: Connection, worker_id: str) -> WorkerRow:
 
     Raises:
         NotFoundError: `worker_not_found`.
-        ConflictError: `worker_lost`, it counts as dead already.
+        ConflictError: `worker_lost`.
     """
     values = {"id": worker_id}
     cursor = await connection.execute(_DRAIN, values)
@@ -151,24 +151,24 @@ def present(row: WorkerRow) -> JsonObject:
     return presented(row, SHOWN)
 
 
-# Running runs whose worker is dead.
-# A dead worker claims no more runs, so once it holds none, that is recorded (`recovered_at`), and
+# Orphaned runs: running ones whose worker is lost (`dead_at`) or unknown.
+# A lost worker claims no more runs, so once it holds none, that is recorded (`recovered_at`), and
 # later searches skip it. Runs whose worker was never registered, as after tables were restored by
 # hand, are searched for every `FULL_SEARCH_EVERY_S`.
 
 _NOT_BYPASSED = "NOT run.id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
 
-_WORKER_IS_DEAD_OR_UNKNOWN = """NOT EXISTS (
+_WORKER_IS_LOST_OR_UNKNOWN = """NOT EXISTS (
     SELECT 1 FROM workers WHERE workers.id = run.worker_id AND workers.dead_at IS NULL
 )"""
 
 ANY_UNRECOVERED = """
     SELECT EXISTS (
         SELECT 1 FROM workers WHERE dead_at IS NOT NULL AND recovered_at IS NULL
-    ) AS is_any_gone
+    ) AS is_any_unrecovered
 """
 
-OF_DEAD_WORKERS = f"""
+OF_LOST_WORKERS = f"""
     SELECT run.id FROM workers CROSS JOIN LATERAL (
         SELECT id FROM job_runs AS run
         WHERE {IS_RUNNING} AND worker_id = workers.id AND {_NOT_BYPASSED}
@@ -180,7 +180,7 @@ OF_DEAD_WORKERS = f"""
 
 OF_UNKNOWN_WORKERS = f"""
     SELECT run.id FROM job_runs AS run
-    WHERE {IS_RUNNING} AND {_NOT_BYPASSED} AND {_WORKER_IS_DEAD_OR_UNKNOWN}
+    WHERE {IS_RUNNING} AND {_NOT_BYPASSED} AND {_WORKER_IS_LOST_OR_UNKNOWN}
     LIMIT %(limit)s
 """
 
@@ -191,7 +191,7 @@ OF_UNKNOWN_WORKERS_AFTER = f"""
     SELECT run.id FROM job_runs AS run
     WHERE {IS_RUNNING} AND run.worker_id >= (SELECT worker_id FROM passed)
       AND (run.worker_id > (SELECT worker_id FROM passed) OR run.id > %(after)s)
-      AND {_NOT_BYPASSED} AND {_WORKER_IS_DEAD_OR_UNKNOWN}
+      AND {_NOT_BYPASSED} AND {_WORKER_IS_LOST_OR_UNKNOWN}
     ORDER BY run.worker_id, run.id LIMIT %(limit)s
 """
 
@@ -206,32 +206,32 @@ RECORD_RECOVERED = f"""
 async def orphaned(
     connection: Connection, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
 ) -> list[UUID]:
-    """Return running runs whose worker is dead or unknown, except the bypassed ones.
+    """Return running runs whose worker is lost or unknown, except the bypassed ones.
 
-    Those of dead workers come first: an index serves them. With `after` they come in the order of
+    Those of lost workers come first: an index serves them. With `after` they come in the order of
     workers and ids.
     """
     values = {"limit": limit, "bypassed": list(bypassed), "after": after}
     if after is not None:
         return await read_ids(connection, OF_UNKNOWN_WORKERS_AFTER, values)
     if await read_value(connection, bool, ANY_UNRECOVERED):
-        ids = await read_ids(connection, OF_DEAD_WORKERS, values)
+        ids = await read_ids(connection, OF_LOST_WORKERS, values)
         if ids:
             return ids
     return await read_ids(connection, OF_UNKNOWN_WORKERS, values)
 
 
-async def any_of_dead_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
-    """Return whether a dead worker still holds a run; record the dead workers that hold none."""
+async def any_of_lost_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
+    """Return whether a lost worker still holds a run; record the lost workers that hold none."""
     if not await read_value(connection, bool, ANY_UNRECOVERED):
         return False
     await connection.execute(RECORD_RECOVERED)
     values = {"limit": 1, "bypassed": list(bypassed)}
-    return bool(await read_ids(connection, OF_DEAD_WORKERS, values))
+    return bool(await read_ids(connection, OF_LOST_WORKERS, values))
 
 
 async def any_of_unknown_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
-    """Return whether a dead or unknown worker holds a run, by a scan of all running runs."""
+    """Return whether a lost or unknown worker holds a run, by a scan of all running runs."""
     return bool(
         await read_ids(connection, OF_UNKNOWN_WORKERS, {"limit": 1, "bypassed": list(bypassed)})
     )
@@ -252,7 +252,7 @@ class Heartbeat:
     """A worker's sequence.
 
     Attributes:
-        lease_ms: how long it may stand still before the worker counts as dead.
+        lease_ms: how long it may stand still before the worker is lost.
     """
 
     worker_id: str
@@ -342,7 +342,7 @@ class Heartbeats:
         values = {"id": worker_id, "in_order": not expired}
         async with borrowed(self._pool) as connection:
             cursor = await connection.execute(_LEAVE, values)
-        # If others have declared it dead, they have counted it.
+        # If others have declared it lost, they have counted it.
         if expired:
             self.expired += cursor.rowcount
 
@@ -353,9 +353,9 @@ class Heartbeats:
             return await read_first(connection, LogWriter, _LOG_WRITER, values)
 
     async def any_orphaned(self) -> bool:
-        """Return whether a dead or unknown worker holds a readable run."""
+        """Return whether a lost or unknown worker holds a readable run."""
         is_time = monotonic() - self._full_search_at > FULL_SEARCH_EVERY_S
-        search = any_of_unknown_workers if is_time else any_of_dead_workers
+        search = any_of_unknown_workers if is_time else any_of_lost_workers
         async with borrowed(self._pool) as connection:
             is_any = await search(connection, self._quarantine.ids)
         if is_time and not is_any:
@@ -363,7 +363,7 @@ class Heartbeats:
         return is_any
 
     async def living(self) -> list[Heartbeat]:
-        """Return every worker that has not been declared dead."""
+        """Return every worker that has not been declared lost."""
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, _WorkerRow, _LIVING)
         return [_heartbeat(row) for row in rows]
@@ -446,8 +446,8 @@ def _heartbeat(row: _WorkerRow) -> Heartbeat:
 _LIVING = "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"
 
 
-async def bury(connection: Connection, worker_id: str, sequence: int) -> bool:
-    """Declare a worker dead under its row's lock; False if it has beaten since `sequence`."""
+async def declare_lost(connection: Connection, worker_id: str, sequence: int) -> bool:
+    """Declare a worker lost under its row's lock; False if it has beaten since `sequence`."""
     cursor = await connection.execute(
         "UPDATE workers SET dead_at = clock_timestamp()"
         " WHERE id = %s AND sequence = %s AND dead_at IS NULL",
@@ -460,5 +460,5 @@ LIVES = """
     SELECT draining_at IS NOT NULL AS is_draining FROM workers
     WHERE id = %s AND dead_at IS NULL FOR SHARE
 """
-"""A row if the worker is registered and alive; says whether it is draining. Burials and drains wait
-until the transaction's end."""
+"""A row if the worker is registered and not lost; says whether it is draining. Whoever declares it
+lost, or drains it, waits until the transaction's end."""

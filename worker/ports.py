@@ -35,7 +35,7 @@ class Beat(Protocol):
 
     @property
     def lease_ms(self) -> int:
-        """How long the sequence may stand still until the worker counts as dead."""
+        """How long the sequence may stand still until the worker is declared lost."""
 
 
 class Heartbeats(Protocol):
@@ -50,7 +50,7 @@ class Heartbeats(Protocol):
         """Replace the entry points that a worker offers, and the Pythons that run them."""
 
     async def beat(self, worker_id: str, slots: int | None = None) -> Standing:
-        """Advance the worker's sequence; return whether it still counts as alive, or is drained.
+        """Advance the worker's sequence; return its standing.
 
         Args:
             worker_id: the session's.
@@ -64,10 +64,10 @@ class Heartbeats(Protocol):
         """Record that a session is over: it stopped in good order, or its lease expired."""
 
     async def any_orphaned(self) -> bool:
-        """Return whether any run is held by a worker that does not live."""
+        """Return whether a lost or unknown worker holds a run."""
 
     async def living(self) -> Sequence[Beat]:
-        """Return every worker that has not been declared dead."""
+        """Return every worker that has not been declared lost."""
 
 
 class Notification(Protocol):

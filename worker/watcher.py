@@ -1,7 +1,7 @@
-"""Recovers runs of dead workers, and expires runs past their start deadline.
+"""Recovers runs of lost workers, and expires runs past their start deadline.
 
-It also keeps the checkpoints of time travel up with the log, and archives what jobs keep no longer.
-Every worker and every API process has a watcher.
+It also writes the checkpoints of time travel, and archives runs past their retention. Every worker
+and every API process has a watcher.
 """
 
 import logging
@@ -11,7 +11,7 @@ from functools import partial
 from time import monotonic
 from zlib import crc32
 
-from domain.commands.executions import Sweeps
+from domain.commands.sweeps import Sweeps
 from runtime.tasks import Supervised, Supervision, repeat
 from worker.ports import PASSING, Beat, Heartbeats, Work
 
@@ -26,9 +26,9 @@ MAX_SHARING = 4
 """How many observers at most share a duty, each doing it less often."""
 
 MARGIN_S = 1.0
-"""Added to another worker's lease before it counts as dead. A worker's lease begins before it sends
-a beat, our count when we see it; so this is the time that its supervisors have, at worst, to kill
-its attempts."""
+"""Added to another worker's lease before it is declared lost. A worker's lease begins before it
+sends a beat, our count when we see it; so this is the time that its supervisors have, at worst, to
+kill its attempts."""
 
 
 class Watcher:
@@ -74,7 +74,7 @@ class Watcher:
         return WATCH_EVERY_S * observers * self._pause_factor
 
     async def _recover_lost(self) -> float:
-        """Declare workers dead whose lease is over; return the seconds until the next may be."""
+        """Declare workers lost whose lease is over; return the seconds until the next may be."""
         living = await self._heartbeats.living()
         now = monotonic()
         silent: list[Beat] = []
@@ -92,8 +92,8 @@ class Watcher:
         return next_s
 
     async def _recover(self, silent: Sequence[Beat]) -> None:
-        dead = [(worker.worker_id, worker.sequence) for worker in silent]
-        recovered = await self._sweeps.recover(dead, self._observer)
+        beats = [(worker.worker_id, worker.sequence) for worker in silent]
+        recovered = await self._sweeps.recover(beats, self._observer)
         if not silent and not recovered:
             # Runs that this process cannot read stay orphaned until another one ends them.
             return

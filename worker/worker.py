@@ -27,8 +27,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from uuid import UUID, uuid4
 
 from apphub_jobs.version import VERSION
-from domain.commands.executions import Executions, Sweeps
-from domain.errors import OutcomeUnknownError, WorkerBuriedError
+from domain.commands.executions import Executions
+from domain.commands.sweeps import Sweeps
+from domain.errors import OutcomeUnknownError, WorkerLostError
 from domain.json_values import JsonObject
 from domain.workers import Isolation, Labels, Presence, Python
 from runtime.logs import add_log_fields
@@ -59,7 +60,7 @@ REPEAT_REPORT_S = 60.0
 
 
 class LeaseLostError(Exception):
-    """Others count this session as dead, or soon will: its attempts must end."""
+    """Others have declared this session lost, or soon will: its attempts must end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -450,7 +451,7 @@ class SlotPool:
         while not session.is_ending:
             try:
                 pause_s = await claiming.claim(session.others, notification)
-            except (WorkerBuriedError, OutcomeUnknownError) as error:
+            except (WorkerLostError, OutcomeUnknownError) as error:
                 # Runs may have been claimed that this process does not know of: only the end of the
                 # session frees them.
                 raise LeaseLostError(f"a claim went wrong: {error!r}") from error

@@ -14,11 +14,12 @@ from api.bootstrap.log_stores import log_store_id, run_logs
 from api.bootstrap.settings import Settings
 from apphub_jobs.version import VERSION
 from domain.commands.bulk import BulkOperations, BulkSteps
-from domain.commands.executions import Executions, Sweeps
+from domain.commands.executions import Executions
 from domain.commands.failures import Failures
 from domain.commands.jobs import Jobs
 from domain.commands.schedules import Schedules
 from domain.commands.subjects import Subjects
+from domain.commands.sweeps import Sweeps
 from domain.run_followers import RunFollower
 from domain.workers import Isolation
 from eventlog.append.log import LogFactory, PostgresLog
@@ -253,7 +254,9 @@ def _register_metrics(
     metrics.show_build(VERSION)
     metrics.show_tasks(supervision.states)
     metrics.count("apphub_log_breaks", _BREAKS, lambda: continuity.breaks)
-    metrics.count("apphub_lease_expired", _EXPIRED, lambda: sweeps.buried + heartbeats.expired)
+    metrics.count(
+        "apphub_lease_expired", _EXPIRED, lambda: sweeps.lost_workers + heartbeats.expired
+    )
 
 
 def _clock(settings: Settings, pool: AsyncConnectionPool[Connection]) -> DatabaseClock:

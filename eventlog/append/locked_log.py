@@ -136,5 +136,5 @@ class LockedLog(Locked):
         return await personal.erase(self._connection, key_id)
 
     @override
-    async def bury_worker(self, worker_id: str, sequence: int) -> bool:
-        return await workers.bury(self._connection, worker_id, sequence)
+    async def declare_lost(self, worker_id: str, sequence: int) -> bool:
+        return await workers.declare_lost(self._connection, worker_id, sequence)

@@ -26,7 +26,7 @@ from domain.errors import (
     PositionsUsedError,
     SubjectKeysUnavailableError,
     VersionConflictError,
-    WorkerBuriedError,
+    WorkerLostError,
 )
 from domain.ports import Claimant, Origin, Saved, Unit
 from eventlog.append.lookups import WriterCache
@@ -309,7 +309,7 @@ async def pause_or_give_up(deadline: float, error: psycopg.Error, *, committing:
 
 logger = logging.getLogger(__name__)
 
-_REFUSALS = (DomainError, WorkerBuriedError, SubjectKeysUnavailableError, ArchiveError)
+_REFUSALS = (DomainError, WorkerLostError, SubjectKeysUnavailableError, ArchiveError)
 """Errors that a decision may raise; any other is a defect, which only its caller would see."""
 
 

@@ -115,8 +115,8 @@ class Model:
         else:
             run.note("handed_back", "pending")
 
-    def bury(self, worker: str) -> None:
-        """Let a worker be found dead."""
+    def lose(self, worker: str) -> None:
+        """Let a worker be declared lost."""
         for run in self.runs.values():
             if run.worker == worker:
                 run.end_attempt("attempt_lost", "failed")

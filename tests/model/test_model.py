@@ -165,12 +165,12 @@ class Commands(Machine):
             self.service.do(executions.succeed(UUID(run.id), stranger, None, Report()))
 
     @rule(name=st.sampled_from(WORKERS))
-    def bury_a_worker(self, name: str) -> None:
+    def lose_a_worker(self, name: str) -> None:
         worker = self.workers[name]
         [(sequence,)] = self.service.query("SELECT sequence FROM workers WHERE id = %s", worker)
         self.service.do(self.service.part.sweeps.recover([(worker, sequence)], "tester"))
         lost = [run for run in self.model.runs.values() if run.worker == worker]
-        self.model.bury(worker)
+        self.model.lose(worker)
         for run in lost:
             del self.holders[run.id]
             self._place_anew(run)

@@ -14,9 +14,10 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from cli.composition import FOLLOWERS
-from domain.commands.executions import Executions, Sweeps
+from domain.commands.executions import Executions
 from domain.commands.jobs import Jobs
 from domain.commands.subjects import Subjects
+from domain.commands.sweeps import Sweeps
 from domain.jobs.definition import JobSpec
 from domain.ports import Origin
 from domain.run_followers import RunFollower

@@ -7,7 +7,7 @@ import pytest
 
 from apphub_jobs.contract import JobResult
 from catalog.built_in_jobs import BUILD_ENTRY_POINT
-from domain.errors import StaleExecutionError, WorkerBuriedError
+from domain.errors import StaleExecutionError, WorkerLostError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report
 from tests.support.logs import TESTER, Parts, query, registered
@@ -66,18 +66,18 @@ async def test_a_worker_declared_dead_gets_nothing(database_url: str, part: Part
     await part.worker("w")
     await _launch(part, slug)
     await part.heartbeats.leave("w")
-    with pytest.raises(WorkerBuriedError):
+    with pytest.raises(WorkerLostError):
         await part.executions.claim("w", 1)
     assert query(database_url, "SELECT status FROM job_runs") == [("pending",)]
 
 
-async def test_an_idle_worker_that_fell_silent_is_buried_once_and_for_all(part: Parts) -> None:
+async def test_an_idle_worker_that_fell_silent_is_lost_once_and_for_all(part: Parts) -> None:
     await part.worker("w")
     assert await part.sweeps.recover([("w", 0)], "observer") == []
     assert await part.heartbeats.living() == []
 
 
-async def test_a_worker_that_beat_after_all_is_not_buried(database_url: str, part: Parts) -> None:
+async def test_a_worker_that_beat_after_all_is_not_lost(database_url: str, part: Parts) -> None:
     slug = await registered(part.jobs)
     await part.worker("w")
     await _launch(part, slug)

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from domain import quarantine
-from domain.commands import application, executions
+from domain.commands import application, sweeps
 from domain.jobs.launching import Launch
 from projections.flow import claims, pending_queue
 from tests.support import newer
@@ -21,7 +21,7 @@ UNREADABLE = 5 * MOST
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make everything small that is done in one go."""
     monkeypatch.setattr(application, "MAX_TRIES", 4)
-    monkeypatch.setattr(executions, "SWEEP_LIMIT", 4)
+    monkeypatch.setattr(sweeps, "SWEEP_LIMIT", 4)
     monkeypatch.setattr(pending_queue, "MOST_WAITING", 8)
     monkeypatch.setattr(pending_queue, "FEWER_WAITING", 4)
     monkeypatch.setattr(claims, "EXTRA_OF_JOB", 0)

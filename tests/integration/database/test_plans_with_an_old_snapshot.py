@@ -66,7 +66,7 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
     "who waits longest": (due.WAITING_LONGEST, {"limit": 5}),
     "whether a job has any left": (due.ANY_UNFINISHED, {"id": A_JOB}),
     "what others must execute": (statements.UNSERVED_ENTRY_POINTS, {"offered": ["test.noop"]}),
-    "whom a dead worker left": (workers.OF_DEAD_WORKERS, {"limit": 5, "bypassed": []}),
+    "whom a lost worker left": (workers.OF_LOST_WORKERS, {"limit": 5, "bypassed": []}),
     "whom nobody holds": (workers.OF_UNKNOWN_WORKERS, {"limit": 5, "bypassed": []}),
     "who is the only one": (
         job_runs.HOLDERS,

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from domain import identifiers
-from domain.commands import application, executions
+from domain.commands import application, sweeps
 from domain.errors import QuarantinedError
 from domain.jobs.launching import Launch
 from eventlog.database.connection import Database
@@ -127,7 +127,7 @@ async def test_claims_pass_over_more_unreadable_runs_than_are_remembered(
 async def test_expiry_passes_over_more_unreadable_runs_than_are_remembered(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(executions, "SWEEP_LIMIT", 4)
+    monkeypatch.setattr(sweeps, "SWEEP_LIMIT", 4)
     slug = await registered(part.jobs)
     unreadable = await unreadable_runs(part, slug, Launch(start_deadline_ms=1))
     await launched(part, slug, 3, Launch(start_deadline_ms=1))

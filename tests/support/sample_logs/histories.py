@@ -7,7 +7,7 @@ from random import Random
 from uuid import UUID
 
 from domain.commands.executions import Claim
-from domain.errors import ConflictError, InvalidInputError, VersionConflictError, WorkerBuriedError
+from domain.errors import ConflictError, InvalidInputError, VersionConflictError, WorkerLostError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from domain.json_values import JsonObject
@@ -78,7 +78,7 @@ class Driver:
         self._run_ids.append(launched.run_id)
 
     async def _claim(self) -> None:
-        with suppress(WorkerBuriedError):
+        with suppress(WorkerLostError):
             self._claims += await self._part.executions.claim(
                 self._worker_id, self._random.randint(1, 3)
             )

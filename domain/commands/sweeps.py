@@ -1,0 +1,115 @@
+"""Sweeps: recover the runs of lost workers, and expire runs past their start deadline.
+
+Every worker and every API process has a watcher that orders them (`worker/watcher.py`).
+"""
+
+from collections.abc import Sequence
+from functools import partial
+from uuid import UUID
+
+from eventsourcing.domain import Aggregate
+
+from domain.commands.application import SYSTEM, LogApplication
+from domain.jobs.run import JobRun
+from domain.ports import Locked, Origin
+from domain.quarantine import Passing
+
+SWEEP_LIMIT = 500
+"""How many runs one recovery or expiry moves at a time, so that no append holds the lock for long.
+There may be fewer, as `Locked.states_of` says: the next one has the others."""
+
+BEFORE_ALL = UUID(int=0)
+"""No run has this id, and all come after it."""
+
+
+class Sweeps:
+    """What observers may do to runs.
+
+    Attributes:
+        lost_workers: how many workers this process has declared lost, for its metrics.
+    """
+
+    def __init__(self, application: LogApplication) -> None:
+        self._application = application
+        self.lost_workers = 0
+        quarantine = application.quarantine
+        self._overdue = Passing[UUID](quarantine.__contains__)
+        self._orphaned = Passing[UUID](quarantine.__contains__)
+
+    async def expire_overdue(self) -> int:
+        """Expire runs whose start deadline is over; return how many.
+
+        There may be more: none are expired where too many that cannot be read come first, but the
+        next time begins behind those.
+        """
+        return await self._application.as_far_as_it_goes(self._expire_overdue) or 0
+
+    async def _expire_overdue(self) -> int:
+        expired: list[UUID] = []
+        bypassed = self._application.quarantine.ids
+        after = self._after(self._overdue)
+
+        async def decide(locked: Locked) -> list[Aggregate]:
+            overdue = await locked.overdue_run_ids(SWEEP_LIMIT, bypassed, after)
+            self._overdue.looked_at(overdue)
+            runs = await self._application.load(JobRun, overdue, locked)
+            for run in runs.values():
+                run.expire_start(locked.now)
+            expired[:] = runs
+            return await self._application.with_followers([*runs.values()], (), locked)
+
+        await self._application.save_under_lock(decide, SYSTEM)
+        return len(expired)
+
+    async def recover(self, silent: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
+        """Declare silent workers lost, and end the attempts of all orphaned runs.
+
+        A run is orphaned if it is running, but no living worker holds it. The policy of its job
+        decides whether it is retried, and when (`JobRun.lose`). Returns the ids of these runs;
+        there may be more, as with `expire_overdue`.
+
+        Args:
+            silent: ids of workers, each with the sequence at which its heartbeat stands still.
+            observer: who says so.
+        """
+        recover = partial(self._recover, silent, observer)
+        return await self._application.as_far_as_it_goes(recover) or []
+
+    async def _recover(self, silent: Sequence[tuple[str, int]], observer: str) -> list[UUID]:
+        recovered: list[UUID] = []
+        lost_workers = 0
+        bypassed = self._application.quarantine.ids
+        after = self._after(self._orphaned)
+
+        async def decide(locked: Locked) -> list[Aggregate]:
+            nonlocal lost_workers
+            lost_workers = 0
+            for worker_id, sequence in silent:
+                lost_workers += await locked.declare_lost(worker_id, sequence)
+            orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT, bypassed, after)
+            self._orphaned.looked_at(orphaned)
+            runs = await self._application.load(JobRun, orphaned, locked)
+            for run in runs.values():
+                self._lose(run, locked)
+            recovered[:] = runs
+            return await self._application.with_followers([*runs.values()], (), locked)
+
+        await self._application.save_under_lock(decide, Origin(actor=observer))
+        self.lost_workers += lost_workers
+        if lost_workers:
+            # Their runs may come before the position that the scan has reached.
+            self._orphaned.begin_anew()
+        return recovered
+
+    def _lose(self, run: JobRun, locked: Locked) -> None:
+        holder = run.holder
+        if holder is not None:
+            message = f"worker {holder.worker_id} stopped answering"
+            run.lose(holder, locked.now, message, self._application.random.random)
+
+    def _after(self, passing: Passing[UUID]) -> UUID | None:
+        """Return after which run to look; None where all unreadable runs are known by their ids."""
+        if not self._application.quarantine.has_forgotten:
+            passing.begin_anew()
+            return None
+        return passing.after(self._application.clock().timestamp()) or BEFORE_ALL
