@@ -14,7 +14,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo play up test test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
+.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,10 +28,11 @@ play: $(VENV)/.runtime ## Run a service in which something has happened, and say
 up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up
 
-test: $(VENV)/.dev ## Run all tests, on a real PostgreSQL and real processes
-	$(call compile,$(VENV))
-	@# Each worker reads all tests: it need not compile them each time as well.
-	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal $(ARGS)
+test: $(VENV)/.dev ## Run the tests, on a real PostgreSQL and real processes, in about ten minutes
+	$(call pytest,not slow)
+
+test-slow: $(VENV)/.dev ## Run the rest of them: those that kill again and again, simulate a cluster, or make much data
+	$(call pytest,slow)
 
 test-failed: $(VENV)/.dev ## Run the tests that failed last once more, one after the other, until one fails again
 	$(BIN)/python -m pytest -n 0 --last-failed --last-failed-no-failures none --exitfirst -rA
@@ -179,6 +180,12 @@ clean: ## Remove the environment and caches
 # Where no process may keep what it compiles, each start of one would compile all of it again.
 # $(1): the environment.
 compile = $(1)/bin/python -m compileall -q -j 0 $(1)/lib $(SOURCES)
+
+# $(1): which of the tests, by their mark. Each worker reads all tests: it need not compile them each time as well.
+define pytest
+	$(call compile,$(VENV))
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal -m "$(1)" $(ARGS)
+endef
 
 # $(1): the file of pinned packages. The projects themselves come last, built by the pinned backend, without the network.
 ifdef UV

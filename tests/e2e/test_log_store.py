@@ -19,6 +19,7 @@ from obstore.store import S3Store
 from tests.e2e.support import events, launch, register, topics
 from tests.support import s3
 from tests.support.processes import Process, eventually, started, wait_for_run
+from tests.support.slow import slow
 from worker.logs.run_logs import log_name
 
 
@@ -123,7 +124,7 @@ def test_a_log_is_followed_live_through_chunks_and_whole_log(apart: Apart) -> No
         assert apart.objects() == [log_name(run_id, 1, 1)]
 
 
-@pytest.mark.parametrize("how", ["refused", "silent"])
+@pytest.mark.parametrize("how", ["refused", slow("silent")])
 def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(
     apart: Apart, how: str
 ) -> None:

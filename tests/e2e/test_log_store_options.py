@@ -71,6 +71,7 @@ def test_an_address_that_is_none_is_a_clear_error(tmp_path: Path) -> None:
     assert "AWS_ENDPOINT_URL is no URL" in said
 
 
+@pytest.mark.slow
 def test_up_hands_the_option_down_also_for_a_shared_disk(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     options = ("--data-dir", str(tmp_path / "data"), "--logs-store", f"file://{shared}")

@@ -18,6 +18,7 @@ from apphub_jobs.client import ApiError, StreamRefusedError
 from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started
+from tests.support.slow import slow
 from tests.support.stream.told import check_marks, tell_now, told_of
 from tests.support.wires.cutting import CuttingProxy
 
@@ -133,7 +134,7 @@ def finish(api: Process) -> None:
         launch(client, "end")
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("client", ["python", *map(slow, CLIENTS[1:])])
 async def test_a_client_resumes_until_it_has_all_of_the_log(
     database_url: str, tmp_path: Path, client: str
 ) -> None:

@@ -177,7 +177,6 @@ class Commands(Machine):
         self._hire(name)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(60 + 20 * EXAMPLES)
 def test_the_service_is_what_the_model_says(database_url: str, tmp_path: Path) -> None:
     with running(database_url, tmp_path / "data") as service:

@@ -50,6 +50,7 @@ def _launching(port: int | None) -> str:
     return f"FROM localhost/busybox\nRUN {asked}\n"
 
 
+@pytest.mark.slow
 def test_a_step_that_would_drive_the_open_api_does_not_reach_it(
     client: httpx.Client, database_url: str, base_images: Path, tmp_path: Path
 ) -> None:

@@ -11,10 +11,12 @@ import pytest
 from tests.e2e.catalog.apps import SCRATCH, add, built
 from tests.support.git.repositories import git, repository
 from tests.support.processes import eventually, wait_for_run
+from tests.support.slow import slow
 
 pytestmark = pytest.mark.usefixtures("worker")
 
 
+@pytest.mark.slow
 def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
     client: httpx.Client, tmp_path: Path
 ) -> None:
@@ -60,7 +62,7 @@ def test_a_build_that_fails_says_which_step_and_can_be_retried(
     assert [step["status"] for step in history] == ["ready", "processing", "pending"]
 
 
-@pytest.mark.parametrize("end", ["cancel", "timeout"])
+@pytest.mark.parametrize("end", ["cancel", slow("timeout")])
 def test_a_build_that_is_ended_leaves_nothing(
     client: httpx.Client, tmp_path: Path, end: str
 ) -> None:

@@ -61,6 +61,7 @@ def test_the_documented_examples_work(
             assert run.refresh()["metrics"]["words"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_the_documented_tests_pass(tmp_path: Path) -> None:
     handlers = examples("handlers.md")[0]

@@ -47,6 +47,7 @@ def test_up_runs_everything_and_leaves_nothing_behind(
         assert process.lines == [f"ready {process.url()}"]
 
 
+@pytest.mark.slow
 def test_what_up_started_stops_when_up_is_killed(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     with started("up", "--port", "0", "--data-dir", str(data_dir)) as process:
@@ -71,6 +72,7 @@ def test_a_stop_at_any_moment_of_the_start_is_clean(
                 assert process.stop() in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
 
 
+@pytest.mark.slow
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     arguments = (
         "--data-dir",

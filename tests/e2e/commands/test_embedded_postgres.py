@@ -123,6 +123,7 @@ def test_a_stale_pid_file_is_no_running_server(data_dir: Path, pid: str) -> None
     again.stop()
 
 
+@pytest.mark.slow
 def test_a_frozen_server_is_named_instead_of_waited_for_without_end(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +332,7 @@ _OWNERS = """
 """
 
 
+@pytest.mark.slow
 def test_a_server_of_an_older_version_is_handed_over_to_a_role_that_is_no_superuser(
     data_dir: Path,
 ) -> None:

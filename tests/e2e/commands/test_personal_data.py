@@ -19,6 +19,7 @@ from tests.support.logs import query
 from tests.support.processes import eventually, started, wait_for_run
 from tests.support.sample_logs.archives import make_role
 from tests.support.sample_logs.personal import ALICE, GIVEN, SCHEMA, SECRETS, places_of
+from tests.support.slow import slow
 
 ERASED = {"customerId": "[erased]", "address": "[erased]"}
 
@@ -106,8 +107,7 @@ def seal_and_archive(here: Site) -> None:
     assert " of 1 runs in 1 files" in archived.stdout
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("archived", [False, True])
+@pytest.mark.parametrize("archived", [False, slow(True)])
 def test_somebody_is_served_and_then_erased_from_everything(
     database_url: str, tmp_path: Path, *, archived: bool
 ) -> None:

@@ -25,6 +25,7 @@ from tests.support.processes import (
     wait_for_run,
     without_settings,
 )
+from tests.support.slow import slow
 
 HANDLERS = ("--handlers", "tests.support.handlers")
 
@@ -86,6 +87,7 @@ def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_pat
     assert up.lines == [f"ready {url}"]
 
 
+@pytest.mark.slow
 def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_url: str) -> None:
     gate = tmp_path / "gate"
     with (
@@ -114,7 +116,7 @@ def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_ur
     assert set(query(database_url, ends)) == {(run_id, "succeeded", 1), (late, "pending", 1)}
 
 
-@pytest.mark.parametrize(("command", "name"), [("serve", "the API"), ("worker", "the worker")])
+@pytest.mark.parametrize(("command", "name"), [("serve", "the API"), slow("worker", "the worker")])
 def test_who_is_killed_is_named_and_replaced(up: Process, command: str, name: str) -> None:
     killed = _child(up, command)
     os.kill(killed, signal.SIGKILL)
@@ -189,7 +191,7 @@ def test_what_is_prepared_ends_where_handlers_cannot_be_had(tmp_path: Path) -> N
     assert not data_dir.exists()
 
 
-@pytest.mark.parametrize("command", [["up"], ["dev", __file__]])
+@pytest.mark.parametrize("command", [["up"], slow(["dev", __file__])])
 def test_it_starts_where_nobody_has_given_it_an_input(tmp_path: Path, command: list[str]) -> None:
     words = (sys.executable, "-m", "apphub_jobs", *command, "--port", "0")
     shell = ["/bin/sh", "-c", 'exec "$@" <&-', "sh", *words]

@@ -115,6 +115,7 @@ def _environment(service: Mapping[str, Any], secrets: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_run_of_one_api_is_executed_and_its_log_read_at_the_other(composed: Composed) -> None:
     operator = composed.variables["APPHUB_TOKEN"]
     prometheus = (composed.secrets / "prometheus.token").read_text()

@@ -20,6 +20,7 @@ from domain.clock import to_iso
 from tests.e2e.support import register
 from tests.support.processes import Process, eventually
 from tests.support.sample_logs.long_histories import tick_often
+from tests.support.slow import slow
 from tests.support.wires import bombs as wires
 from tests.support.wires.bombs import BOMBS, COSTLY
 from tests.support.wires.raw_sockets import RawSocket
@@ -31,6 +32,15 @@ STRICT = "APPHUB_STRICT_BOMBS" in os.environ
 
 MAX_ANSWER_S = 0.2 if STRICT else 2.0
 """How long three of four answers may take at most; an API whose loop is blocked takes longer."""
+
+QUICK = {
+    "a pattern of many letters",
+    "empty pings",
+    "endless heads",
+    "large exports",
+    "unknown fields",
+}
+"""One of each kind, which is what `make test` tries."""
 
 ARM_S = 3.0
 """How long a bomb may take to be armed; longer ones are looked at while they arm."""
@@ -73,7 +83,7 @@ def bomb(name: str, url: str) -> Iterator["subprocess.Popen[str]"]:
             process.wait(90)
 
 
-@pytest.mark.parametrize("name", sorted(BOMBS))
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in sorted(BOMBS)])
 def test_the_api_survives(api: Process, name: str) -> None:
     url = api.url()
     answers: list[float] = []
@@ -120,7 +130,7 @@ def ordinary_reads(client: httpx.Client, api: Process) -> float:
     return answers[len(answers) * 3 // 4]
 
 
-@pytest.mark.parametrize("name", sorted(COSTLY))
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in sorted(COSTLY)])
 def test_ordinary_reads_go_on_beside_costly_ones(
     api: Process, client: httpx.Client, name: str
 ) -> None:
@@ -132,6 +142,7 @@ def test_ordinary_reads_go_on_beside_costly_ones(
     assert [line for line in api.errors if "Traceback" in line] == []
 
 
+@pytest.mark.slow
 @pytest.mark.spoils_its_log
 def test_a_schedule_with_very_many_ticks_keeps_nobody_waiting(
     api: Process, client: httpx.Client, database_url: str
@@ -174,6 +185,7 @@ def test_a_schedule_with_very_many_ticks_keeps_nobody_waiting(
         assert [issue["path"] for issue in past.json()["issues"]] == ["/asOf"]
 
 
+@pytest.mark.slow
 def test_large_schedules_leave_no_memory_behind(
     api: Process, worker: Process, client: httpx.Client
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.support import launch, register, topics
 from tests.support.logs import query
 from tests.support.processes import Process, eventually, started, wait_for_run
+from tests.support.slow import slow
 
 LEASE_S = 3.0
 
@@ -41,7 +42,7 @@ def _freeze(worker: Process, for_s: float) -> None:
 
 
 @pytest.mark.parametrize("company", [False, True], ids=["alone", "beside another"])
-@pytest.mark.parametrize("longer_s", [-0.1, 1.0, 3.0])
+@pytest.mark.parametrize("longer_s", [-0.1, 1.0, slow(3.0)])
 def test_runs_of_a_worker_that_was_frozen_for_about_its_lease_go_on(
     client: httpx.Client, database_url: str, tmp_path: Path, longer_s: float, *, company: bool
 ) -> None:
@@ -72,6 +73,7 @@ def test_runs_of_a_worker_that_was_frozen_for_about_its_lease_go_on(
         assert (proofs / run["id"]).read_text().count("ended") == 1
 
 
+@pytest.mark.slow
 def test_a_heartbeat_that_was_on_its_way_while_its_worker_was_frozen_keeps_no_run_from_going_on(
     client: httpx.Client, database_url: str, tmp_path: Path
 ) -> None:

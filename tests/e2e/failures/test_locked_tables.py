@@ -2,6 +2,7 @@
 
 import httpx
 import psycopg
+import pytest
 
 from eventlog.database.connection import LOCK_TIMEOUT_MS
 from tests.e2e.support import launch, register
@@ -9,6 +10,7 @@ from tests.support.logs import query
 from tests.support.processes import Process, wait_for_run
 
 
+@pytest.mark.slow
 def test_worker_and_api_outlive_a_locked_table(
     client: httpx.Client, api: Process, worker: Process, database_url: str
 ) -> None:

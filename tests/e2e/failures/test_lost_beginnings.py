@@ -11,6 +11,7 @@ from tests.e2e.support import launch, register
 from tests.support.clusters.two_nodes import two_nodes
 from tests.support.logs import query
 from tests.support.processes import Process, eventually, started, wait_for_run
+from tests.support.slow import slow
 
 LEASE_S = 2.0
 
@@ -80,13 +81,14 @@ def _check(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("isolation", ["process", "shared"])
+@pytest.mark.parametrize("isolation", [slow("process"), "shared"])
 def test_no_handler_begins_after_its_attempt_was_declared_lost(
     client: httpx.Client, database_url: str, tmp_path: Path, isolation: str
 ) -> None:
     _check(client, database_url, tmp_path, SLOTS, isolation)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_no_handler_begins_on_a_cluster_after_its_attempt_was_declared_lost(
     client: httpx.Client, database_url: str, tmp_path: Path

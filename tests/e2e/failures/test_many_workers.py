@@ -9,6 +9,7 @@ from time import monotonic
 
 import httpx
 import psycopg
+import pytest
 
 from tests.e2e.support import embedded_url, events, launch, register, server_pids, topics
 from tests.support.processes import Process, eventually, started, wait_for_run
@@ -81,6 +82,7 @@ def test_every_run_ends_once_however_often_workers_are_killed(
         assert 1 <= (locks / run_id).read_text().count("ran") <= run["attempt"]
 
 
+@pytest.mark.slow
 def test_ten_workers_together_hold_a_jobs_limit(
     client: httpx.Client, database_url: str, tmp_path: Path
 ) -> None:
@@ -120,6 +122,7 @@ def test_a_cancel_is_found_without_any_notification(
         assert wait_for_run(client, run_id)["status"] == "canceled"
 
 
+@pytest.mark.slow
 def test_a_database_that_goes_away_is_answered_clearly_and_work_goes_on_when_it_is_back(
     tmp_path: Path,
 ) -> None:

@@ -18,6 +18,7 @@ ROUNDS = int(os.environ.get("APPHUB_STARTS_TOGETHER", "1"))
 OF_EACH = 5
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(120 + 60 * ROUNDS)
 def test_ten_that_start_together_all_work(database_server: str, tmp_path: Path) -> None:
     for number in range(ROUNDS):

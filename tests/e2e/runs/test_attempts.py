@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.support import events, launch, register
 from tests.support.processes import Process, started, wait_for_run
@@ -38,6 +39,7 @@ def test_every_attempt_of_a_retried_run_is_shown(client: httpx.Client, worker: P
         assert "not yet" in client.get(entry["logsUrl"]).text
 
 
+@pytest.mark.slow
 def test_a_handed_back_and_a_canceled_execution_are_shown(
     client: httpx.Client, worker: Process, database_url: str, tmp_path: Path
 ) -> None:

@@ -33,6 +33,7 @@ def installed(tmp_path: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_the_documented_package_is_found_by_its_entry_point(
     client: httpx.Client, api: Process, installed: Path, database_url: str, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from tests.e2e.support import at_work, launch, register, topics
 from tests.support.logs import query
 from tests.support.processes import Process, eventually, started, wait_for_run
+from tests.support.slow import slow
 
 WORKER = ("--handlers", "tests.support.handlers", "--lease-s", "2")
 
@@ -108,7 +109,7 @@ def test_a_daemon_that_a_handler_left_ends_with_its_attempt(
     assert all(_gone(pid) for pid in _writers(file))
 
 
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGSTOP])
+@pytest.mark.parametrize("blow", [signal.SIGKILL, slow(signal.SIGSTOP)])
 def test_nothing_of_an_attempt_runs_when_another_worker_starts_it_again(
     client: httpx.Client, api: Process, database_url: str, tmp_path: Path, blow: signal.Signals
 ) -> None:

@@ -6,6 +6,7 @@ from time import sleep
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.e2e.support import launch, register
 from tests.support.processes import eventually, started, wait_for_run
@@ -52,6 +53,7 @@ def test_a_run_that_no_living_worker_can_do_fails_after_its_grace(
         eventually(lambda: any(told in line for line in worker.errors), what=told)
 
 
+@pytest.mark.slow
 def test_a_run_waits_for_a_worker_that_comes_back_and_everybody_is_told(
     client: httpx.Client, database_url: str, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.e2e.support import launch, register, topics, wait_for_words
 from tests.support.processes import Process, eventually, run_to_end, started, wait_for_run
@@ -83,6 +84,7 @@ def test_what_outlasts_the_grace_runs_elsewhere_at_no_cost_of_an_attempt(
     assert topics(client, run_id) == ["requested", "started", "handed_back", *ONCE[1:]]
 
 
+@pytest.mark.slow
 def test_a_drain_waits_until_nothing_runs_with_the_database_alone(
     client: httpx.Client, database_url: str, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def test_a_run_whose_handler_forges_a_hand_back_fails(client: httpx.Client, isol
         assert topics(client, run_id) == ["requested", "started", "attempt_failed"]
 
 
+@pytest.mark.slow
 def test_a_stopping_worker_hands_back_what_it_cannot_finish(
     client: httpx.Client, worker: Process
 ) -> None:

@@ -94,6 +94,7 @@ def test_after_a_step_back_of_an_hour_everything_goes_on(
     assert set(Counter(due_times(service)).values()) == {1}
 
 
+@pytest.mark.slow
 def test_after_a_step_forward_and_back_nothing_is_launched_twice(
     service: httpx.Client, clock: SteppedClock
 ) -> None:

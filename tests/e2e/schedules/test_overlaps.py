@@ -177,6 +177,7 @@ def _wait_for(client: httpx.Client, expected: dict[str, tuple[str, str]]) -> Non
         assert differences() == {}  # It shows them.
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("worker")
 def test_each_policy_does_with_four_ticks_what_its_row_says(
     client: httpx.Client, tmp_path: Path

@@ -84,6 +84,7 @@ def test_the_documented_example_works(client: httpx.Client) -> None:
     assert wait_for_run(client, run_id)["result"] == "asked http://a"
 
 
+@pytest.mark.slow
 def test_a_killed_worker_takes_what_shared_a_process_with_it(
     api: Process, database_url: str, tmp_path: Path
 ) -> None:

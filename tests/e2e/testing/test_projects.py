@@ -53,6 +53,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 def test_the_service_of_the_path_runs_jobs_by_the_projects_python(project: Path) -> None:
     done = run(project, str(COMMAND.parent) if PROJECT is not None else str(command(project)))

@@ -20,6 +20,7 @@ with running(Path(sys.argv[1]), []) as url:
 """
 
 
+@pytest.mark.slow
 def test_a_killed_test_process_leaves_no_service(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", STARTS, str(tmp_path)], stdout=subprocess.PIPE, text=True

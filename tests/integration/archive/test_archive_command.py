@@ -105,6 +105,7 @@ def test_the_private_server_gets_the_role_by_itself(tmp_path: Path) -> None:
     assert process.lines == ["archived 0 events of 0 runs in 0 files"]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_killed_at_random_points_each_file_is_in_the_log_or_in_the_archive(
     database_url: str, tmp_path: Path
@@ -184,6 +185,7 @@ _ARCHIVING = f"""
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> None:
     await make_role(database_url)

@@ -29,6 +29,7 @@ def _fill(url: str, runs: int, pending_share: float = 0.0) -> None:
     fill(url, Population(runs, int(time() * 1_000) - 60_000, pending_share), lambda _: None)
 
 
+@pytest.mark.slow
 async def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
     _fill(database_url, RUNS)
     async with parts(database_url) as part:

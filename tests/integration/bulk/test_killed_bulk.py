@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from uuid import UUID
 
+import pytest
+
 from domain.bulk import Order
 from domain.commands.bulk import BulkOperations
 from domain.jobs.launching import Launch
@@ -49,6 +51,7 @@ def has_done(url: str, runs: int) -> bool:
     return bool(done >= runs)
 
 
+@pytest.mark.slow
 async def test_each_run_is_repeated_once_however_often_those_die_who_do_it(
     database_url: str,
 ) -> None:

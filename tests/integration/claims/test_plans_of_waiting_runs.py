@@ -62,6 +62,7 @@ async def _fill(url: str) -> None:
         connection.execute("VACUUM (ANALYZE) job_runs, job_definitions")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "most_rows"),
     [(UNOFFERED_RUNS, JOBS * MOST_RUNS), (DUE_RUNS, MOST_DUE)],

@@ -66,6 +66,7 @@ def _slugs(url: str) -> list[str]:
         return [slug for (slug,) in found]
 
 
+@pytest.mark.slow
 def test_processes_start_although_postgresql_is_killed_meanwhile(tmp_path: Path) -> None:
     if os.environ.get("APPHUB_TEST_DATABASE_URL"):
         pytest.skip("the server is not ours to be killed")
@@ -113,6 +114,7 @@ def _kill(server: Path) -> None:
     os.kill(int(pid), signal.SIGQUIT)
 
 
+@pytest.mark.slow
 async def test_one_that_stays_away_ends_the_start_in_one_line(
     database_url: str, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ async def apart(tmp_path: Path) -> AsyncIterator[Apart]:
     await where.aclose()
 
 
+@pytest.mark.slow
 async def test_whatever_is_forged_ends_its_own_attempt(apart: Apart) -> None:
     done_first = said("done", id="OWN-ID", **DONE)
     for words in (*GARBAGE, *FORGED, *FORGED_AS_ITSELF, done_first):

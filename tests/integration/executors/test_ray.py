@@ -117,6 +117,7 @@ async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lea
             await gone(pid)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("beats")
 async def test_what_finds_no_room_is_handed_back_and_says_why(
     where: RayExecutor, tmp_path: Path
@@ -142,6 +143,7 @@ async def test_what_finds_no_room_is_handed_back_and_says_why(
     assert {(await ended(one)).kind for one in holding} == {"stopped"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("beats")
 async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_follows(
     where: RayExecutor, tmp_path: Path
@@ -159,6 +161,7 @@ async def test_the_death_of_the_driver_ends_what_it_started_and_another_one_foll
     assert (await ended(after)).kind == "result"
 
 
+@pytest.mark.slow
 async def test_a_frozen_driver_renews_nothing(
     where: RayExecutor, beats: "asyncio.Task[None]", tmp_path: Path
 ) -> None:
@@ -175,6 +178,7 @@ async def test_a_frozen_driver_renews_nothing(
     assert (await ended(attempt)).kind == "lease"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("beats")
 async def test_a_lost_node_is_a_lost_attempt(
     where: RayExecutor, cluster: TwoNodes, tmp_path: Path

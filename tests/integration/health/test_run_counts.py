@@ -157,6 +157,7 @@ def _nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
     return [plan, *(node for child in plan.get("Plans", ()) for node in _nodes(child))]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(0 if RUNS > 100_000 else 120)
 async def test_a_count_reads_what_has_moved_and_no_more(part: Parts) -> None:
     await fill(part.url, RUNS)

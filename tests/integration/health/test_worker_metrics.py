@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.integration.health.test_metrics import documented, scraped, told, value
 from tests.support.processes import Process, eventually, started
@@ -47,6 +48,7 @@ def test_a_worker_tells_of_itself_where_it_is_told_to(database_url: str, tmp_pat
             assert other.popen.wait(30) == 1
 
 
+@pytest.mark.slow
 def test_each_lease_that_is_over_is_counted_once(
     client: httpx.Client, database_url: str, tmp_path: Path
 ) -> None:

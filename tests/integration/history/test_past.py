@@ -22,8 +22,7 @@ from projections.tables import BY_SUBJECT
 from tests.integration.history.matching import MOST, any_filter, filtered, lets_pass
 from tests.support.logs import Parts, parts, query
 from tests.support.sample_logs.histories import SLUGS, WORDS, make_history
-
-STEPS = 900
+from tests.support.slow import slow
 
 POSITIONS = int(os.environ.get("APPHUB_ASOF_POSITIONS", "40"))
 
@@ -251,7 +250,10 @@ def _compare(world: World, question: Question) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_answers_about_random_positions_equal_a_fold_of_the_log(database_url: str) -> None:
+@pytest.mark.parametrize(("steps", "positions"), [(500, 20), slow(900, POSITIONS)])
+async def test_answers_about_random_positions_equal_a_fold_of_the_log(
+    database_url: str, steps: int, positions: int
+) -> None:
     random = Random(5)
 
     async with parts(database_url) as part:
@@ -266,21 +268,21 @@ async def test_answers_about_random_positions_equal_a_fold_of_the_log(database_u
                 if random.random() < 0.3:
                     await checkpoints.keep_up()
                 elif (
-                    len(questions) < POSITIONS
+                    len(questions) < positions
                     and query(database_url, "SELECT count(*) FROM job_runs")[0][0] > 10
                 ):
                     questions.append(await asker.ask())
 
         asking = asyncio.create_task(meanwhile())
-        await make_history(part, random, STEPS)
+        await make_history(part, random, steps)
         asking.cancel()
         with suppress(asyncio.CancelledError):
             await asking
         assert questions
         assert query(database_url, "SELECT count(DISTINCT position) FROM run_checkpoints")[0][0] > 1
-        questions += [await asker.ask() for _ in range(POSITIONS)]
+        questions += [await asker.ask() for _ in range(positions)]
         query(database_url, "DELETE FROM run_checkpoints RETURNING 1")
-        questions += [await asker.ask() for _ in range(POSITIONS // 2)]
+        questions += [await asker.ask() for _ in range(positions // 2)]
         await _check(part, questions)
         # Of all together: at the end perhaps no run is under way.
         seen: Counter[str] = Counter()

@@ -71,6 +71,7 @@ def _questions(job_id: UUID, run_id: UUID) -> dict[str, Ask]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(0 if RUNS > 60_000 else 300)
 async def test_questions_about_the_past_read_indexes_and_little_of_them(database_url: str) -> None:
     await _scenario(database_url)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from time import monotonic
 
 import psycopg
+import pytest
 
 from domain.jobs.launching import Launch
 from tests.support.logs import TESTER, parts, query, registered
@@ -71,6 +72,7 @@ class _Observer:
             thread.join()
 
 
+@pytest.mark.slow
 async def test_vacuum_analyze_and_new_indexes_block_no_launch(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute(FILL, (EVENTS,))

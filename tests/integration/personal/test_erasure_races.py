@@ -74,7 +74,6 @@ async def test_an_erasure_just_before_a_retry_is_appended_wins(
     assert places_of(shop.url, *SECRETS) == set()
 
 
-@pytest.mark.slow
 async def test_launches_and_erasures_at_random_leave_nothing_of_the_erased(shop: Shop) -> None:
     names = [f"customer-{number}-7f3a9c" for number in range(4)]
 

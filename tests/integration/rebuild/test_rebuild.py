@@ -99,6 +99,7 @@ class _Holds:
             thread.join()
 
 
+@pytest.mark.slow
 async def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_path: Path) -> None:
     await fill(database_url, RUNS)
     spoiled = sabotage(database_url, SPOILED)

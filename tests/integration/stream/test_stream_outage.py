@@ -134,6 +134,7 @@ async def test_a_hub_that_failed_goes_on_where_it_was(
     assert states["stream hub"].deaths == 1
 
 
+@pytest.mark.slow
 async def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s3_endpoint: str
 ) -> None:

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.integration.shared_api import Json, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support.processes import Process, eventually
+from tests.support.slow import slow
 
 BIG = "x" * 150_000
 BIG_RUNS = 200
@@ -73,7 +74,7 @@ def launch(client: httpx.Client, slug: str, **context: str) -> str:
     return str(answer.json()["data"]["id"])
 
 
-@pytest.mark.parametrize("path", ["/ws", "/events/stream"])
+@pytest.mark.parametrize("path", [slow("/ws"), "/events/stream"])
 def test_a_client_that_never_reads_delays_nobody_and_is_closed(
     client: httpx.Client, api: Process, path: str
 ) -> None:
@@ -106,6 +107,7 @@ STALLED_MB = 4
 16."""
 
 
+@pytest.mark.slow
 def test_clients_that_stop_reading_while_they_catch_up_cost_little_and_hold_no_connection(
     client: httpx.Client, api: Process
 ) -> None:

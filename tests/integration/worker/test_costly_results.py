@@ -21,6 +21,7 @@ PRINTING = "import json; print(json.dumps('a' * 900_000))"
 BOMBS = 4
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("api")
 def test_a_worker_judges_bombs_and_keeps_its_lease(
     client: httpx.Client, database_url: str, tmp_path: Path

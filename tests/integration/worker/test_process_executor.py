@@ -201,6 +201,7 @@ def _runs(pid: int) -> bool:
         return False
 
 
+@pytest.mark.slow
 async def test_a_disk_that_hangs_keeps_nobody_from_ending_an_attempt(
     slots: ProcessExecutor, tmp_path: Path
 ) -> None:

@@ -239,6 +239,7 @@ async def test_a_follower_shows_what_there_is_when_the_rest_never_came(
     assert await _all(following) == b"lost after this the end"
 
 
+@pytest.mark.slow
 async def test_a_store_that_is_away_is_told_before_the_answer_begins_and_borne_while_following(
     s3_endpoint: str, run_id: str
 ) -> None:
