@@ -28,7 +28,7 @@ from domain.workers import Isolation, Labels
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.pipeline import Answer, RoundTrip
-from eventlog.rebuild.staging import COUNT_REPAIRS
+from eventlog.rebuild.fold_versions import COUNT_REPAIRS
 from projections.flow import claims
 from projections.flow.candidates import (
     CANDIDATE_COLUMNS,

@@ -38,7 +38,7 @@ from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles
 from eventlog.pending_queue import Queue
 from eventlog.pending_work import OpenOperations, Ticks, Work
-from eventlog.rebuild.rebuild import catch_up
+from eventlog.rebuild.rebuild import rebuild_stale_tables
 from eventlog.statistics import RunStatistics
 from eventlog.workers import Heartbeats
 from projections.rows import Connection
@@ -136,7 +136,7 @@ async def running(
     supervision = Supervision()
     metrics = Metrics()
     patience = Patience(settings.wait_for_database_s)
-    await patience.wait_async(lambda: catch_up(database))
+    await patience.wait_async(lambda: rebuild_stale_tables(database))
     async with AsyncExitStack() as stack:
         tracing = await stack.enter_async_context(_tracing(settings))
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))

@@ -38,7 +38,7 @@ from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
-from eventlog.rebuild.staging import fold_to_present
+from eventlog.rebuild.repair import fold_to_present
 from eventlog.rebuild.verify import verify
 from projections.rows import Connection, read_ids
 from projections.table import rows_by_id

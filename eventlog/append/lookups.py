@@ -21,7 +21,7 @@ from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys import LogFiles
 from eventlog.pending_queue import Queue
 from eventlog.personal import CIPHERTEXT_MARK, plain_states
-from eventlog.rebuild.staging import COUNT_REPAIRS, RepairsRow
+from eventlog.rebuild.fold_versions import COUNT_REPAIRS, RepairsRow
 from eventlog.rehydration import found_states, states_sql
 from projections import job_runs
 from projections.job_runs import HOLDERS, HolderRow, holders_query, slot_of

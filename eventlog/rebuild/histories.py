@@ -18,25 +18,50 @@ from domain.json_values import JsonObject
 from eventlog.archive.reading import events_between
 from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session
-from eventlog.encoding import FIRST, RawRow, raw_cursor, read_event
-from eventlog.rebuild.staging import NEXT_RANGE, NEXT_STATELESS_RANGE
+from eventlog.encoding import COLUMNS, FIRST, RawRow, raw_cursor, read_event
 from projections.envelope import UNFOLDABLE, decode_state
 from projections.histories.checker import SUBJECTS, Checker
 from projections.histories.rules import MAX_OPEN, Finding, LoggedEvent, Report
 from projections.rows import Connection, read_value
+
+EVENTS_A_RANGE = 4_000
+BYTES_A_RANGE = 4_194_304
+"""A range ends with whichever comes first: an event may have a megabyte, so this bounds memory."""
+
+
+def _next_range(columns: str) -> str:
+    return f"""
+        SELECT {COLUMNS} FROM (
+            SELECT *,
+                sum(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state)
+                    AS bytes_before
+            FROM (
+                SELECT {columns} FROM {sql.EVENTS_TABLE}
+                WHERE notification_id > %(after)s AND notification_id <= %(until)s
+                ORDER BY notification_id LIMIT {EVENTS_A_RANGE}
+            ) AS next
+        ) AS measured
+        WHERE bytes_before < {BYTES_A_RANGE} ORDER BY notification_id
+    """
+
+
+NEXT_RANGE = _next_range(COLUMNS)
+
+NEXT_STATELESS_RANGE = _next_range(COLUMNS.replace("state", "''::bytea AS state"))
+"""The same without states: enough to find an event by its id."""
 
 _Columns = tuple[bytes, bytes, bytes, bytes, bytes, bytes, bytes | None, bytes | None, bytes | None]
 
 
 @dataclass(frozen=True)
 class CheckedHistories:
-    """What came out.
+    """The result of a check.
 
     Attributes:
         position: the log's last position when the check began.
-        events: up to there, archived ones included.
-        runs: requested by them.
-        findings: how many promises are broken.
+        events: number of events up to there, archived ones included.
+        runs: number of runs that they request.
+        findings: number of broken promises.
     """
 
     position: int
@@ -48,22 +73,22 @@ class CheckedHistories:
 async def check_histories(
     database: Database, acknowledged: Collection[UUID], report: Report, progress: Progress
 ) -> CheckedHistories:
-    """Check every event of the log, report each finding, and return what came out.
+    """Check every event of the log, and report each finding.
 
     Args:
         database: the log's.
         acknowledged: ids of runs and events that must be in the log.
-        report: takes each finding as soon as there is one.
-        progress: told how far it is.
+        report: called with each finding at once.
+        progress: shows how far the check is.
 
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    found = 0
+    findings = 0
 
     def count(finding: Finding) -> None:
-        nonlocal found
-        found += not finding.is_note
+        nonlocal findings
+        findings += not finding.is_note
         report(finding)
 
     checker = Checker(count, acknowledged)
@@ -80,17 +105,17 @@ async def check_histories(
                     await _seek_causes(log, archive, checker, until)
         await _seek_causes(log, archive, checker, until)
     checker.end()
-    return CheckedHistories(until, checker.events, checker.runs, found)
+    return CheckedHistories(until, checker.events, checker.runs, findings)
 
 
 def logged(row: RawRow) -> LoggedEvent:
-    """Return a stored event for the checker, which names it if it has not all that it should."""
+    """Return a stored event for the checker, which reports an event that lacks something."""
     columns = cast("_Columns", row)
     (position, aggregate_id, version, topic_bytes, state, recorded, _, _, causation_id) = columns
     topic = topic_bytes.decode()
     data: JsonObject = {}
     if topic.startswith(SUBJECTS):
-        data = _data(topic, state)
+        data = _read_data(topic, state)
     return LoggedEvent(
         position=_number(position),
         aggregate_id=aggregate_id,
@@ -102,7 +127,7 @@ def logged(row: RawRow) -> LoggedEvent:
     )
 
 
-def _data(topic: str, state: bytes) -> JsonObject:
+def _read_data(topic: str, state: bytes) -> JsonObject:
     try:
         data = orjson.loads(state)
         if "class_version" in data:
@@ -115,7 +140,7 @@ def _data(topic: str, state: bytes) -> JsonObject:
 
 
 async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, until: int) -> None:
-    """Seek what remains open in the whole log up to there, and report what is not in it."""
+    """Look for the missing causes in the whole log up to a position; report those it lacks."""
     causes = checker.causes
     if not causes:
         return
@@ -138,24 +163,21 @@ async def _ranges(
         cursor = raw_cursor(connection)
         await cursor.execute(query, {"after": after, "until": until}, binary=True)
         stored = await cursor.fetchall()
-        last = until
-        if stored:
-            last = _position(stored[-1])
+        last = _position(stored[-1]) if stored else until
         # The log first: an event that is archived meanwhile is in both, and none is in neither.
         async with aclosing(events_between(connection, archive, after, last)) as chunks:
             async for chunk in chunks:
-                kept = [read_event(document) for document in chunk]
-                split = bisect_right(stored, _position(kept[-1]), key=_position)
-                earlier = stored[:split]
+                archived = [read_event(document) for document in chunk]
+                split = bisect_right(stored, _position(archived[-1]), key=_position)
+                yield _merged(stored[:split], archived)
                 stored = stored[split:]
-                yield _together(earlier, kept)
         if stored:
             yield stored
         after = last
 
 
-def _together(stored: list[RawRow], kept: list[RawRow]) -> list[RawRow]:
-    by_position = {_position(row): row for row in (*kept, *stored)}
+def _merged(stored: list[RawRow], archived: list[RawRow]) -> list[RawRow]:
+    by_position = {_position(row): row for row in (*archived, *stored)}
     return [by_position[position] for position in sorted(by_position)]
 
 

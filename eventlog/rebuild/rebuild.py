@@ -2,13 +2,17 @@
 
 The table is compared with its log, range by range; the rows that differ are repaired in place in
 small batches, and then it is verified. Nothing is appended or announced, no table is locked,
-renamed or swapped. A rebuild may end at any moment, in any way: the rows repaired so far stay
-repaired, its temporary tables and its lock go with its session, and the next one begins anew.
+renamed or swapped: a row that a command changes meanwhile is folded to the present again. Readers
+see the rows of a batch once that is committed; checkpoints and statistics follow at the end.
+
+A rebuild may be killed at any time: the batches committed so far stay, its temporary tables and its
+lock go with its session, and the table is marked as incomplete until another rebuild, which begins
+anew, has finished.
 """
 
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from typing_extensions import ReadOnly, TypedDict
@@ -18,16 +22,11 @@ from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session, try_lock
 from eventlog.history.run_changes import forget_checkpoints
 from eventlog.rebuild import staging
-from eventlog.rebuild.moments import moments
+from eventlog.rebuild.fold_versions import is_complete, mark_complete, mark_incomplete, stale_tables
 from eventlog.rebuild.repair import Repairer
-from eventlog.rebuild.staging import (
-    Difference,
-    delete_version,
-    has_version,
-    record_version,
-    stale_tables,
-)
-from eventlog.rebuild.verify import Checked, Range, Staged, ranges, verify
+from eventlog.rebuild.snapshots import shared_snapshots
+from eventlog.rebuild.staging import Difference
+from eventlog.rebuild.verify import Checked, Range, compare_ranges, verify
 from eventlog.statistics import forget_statistics
 from projections import job_runs
 from projections.rows import Connection, read_first, read_value
@@ -38,6 +37,10 @@ logger = logging.getLogger(__name__)
 
 SMALL_LOG = 10_000
 """A start folds a log of this many events by itself, in a fraction of a second."""
+
+REBUILD_LOCK = 5_518_902_447_613_390_126
+"""Key of the advisory lock that a rebuild's session holds, so that there is one rebuild at a
+time."""
 
 
 class RebuildUnderWayError(Exception):
@@ -75,21 +78,20 @@ async def rebuild(
         ArchiveError: an archive cannot be read.
     """
     async with _only_rebuild(database, table) as session:
-        checked, examples = await _compare(database, session, table, progress)
+        checked, examples = await _stage_all_differing(database, session, table, progress)
         differing = checked.differences
-        was_unfinished = not await has_version(session, table)
+        was_complete = await is_complete(session, table)
         repairer = Repairer(session, database.files, table, checked.position)
         if differing:
 
             def report_repaired(done: int) -> None:
                 progress(f"{table.name}: repairing", done, differing)
 
-            await delete_version(session, table)
+            await mark_incomplete(session, table)
             await repairer.repair(report_repaired)
-        is_of_runs = table.name == job_runs.TABLE.name
-        if is_of_runs and (differing or was_unfinished):
-            # What was computed from wrong rows may be wrong, also if another rebuild began to
-            # repair these.
+        if table.name == job_runs.TABLE.name and (differing or not was_complete):
+            # They may have been computed from the rows that this rebuild has repaired, or an
+            # earlier one that did not finish.
             await forget_checkpoints(session)
             await forget_statistics(session)
         if differing:
@@ -97,12 +99,11 @@ async def rebuild(
         if not checked.differences:
             # The first commit that waits for the disk; all earlier ones are on the disk with it.
             await session.execute("SET synchronous_commit = on")
-            await record_version(session, table)
-        longest_hold_ms = repairer.longest_hold_s * 1000
-        return Rebuilt(differing, longest_hold_ms, checked, examples)
+            await mark_complete(session, table)
+        return Rebuilt(differing, repairer.longest_hold_s * 1000, checked, examples)
 
 
-async def catch_up(database: Database) -> None:
+async def rebuild_stale_tables(database: Database) -> None:
     """Rebuild tables that were written by another version of their fold.
 
     Where the log is large, log the command that does it instead.
@@ -110,44 +111,36 @@ async def catch_up(database: Database) -> None:
     async with await database.connect() as connection:
         stale_list = await stale_tables(connection)
         head = await read_value(connection, int, sql.HEAD)
-    for stale_table in stale_list:
-        command = f"apphub-jobs projections rebuild {stale_table.table.name}"
+    for stale in stale_list:
+        command = f"apphub-jobs projections rebuild {stale.table.name}"
         if head > SMALL_LOG:
             logger.warning(
-                "%s: older rows may be incomplete. While the service works, run: %s",
-                stale_table,
-                command,
+                "%s: older rows may be incomplete. While the service works, run: %s", stale, command
             )
             continue
         try:
-            rebuilt = await rebuild(database, stale_table.table, logger.error, _no_progress)
+            rebuilt = await rebuild(database, stale.table, logger.error, lambda *_: None)
         except (RebuildUnderWayError, FoldError, ArchiveError) as error:
-            logger.warning(
-                "%s, and was not rebuilt: %s. Later, run: %s", stale_table, error, command
-            )
+            logger.warning("%s, and was not rebuilt: %s. Later, run: %s", stale, error, command)
         else:
-            logger.info("%s: rebuilt, %d rows changed", stale_table, rebuilt.repaired)
-
-
-def _no_progress(what: str, done: int, total: int) -> None:
-    del what, done, total
+            logger.info("%s: rebuilt, %d rows changed", stale, rebuilt.repaired)
 
 
 @asynccontextmanager
 async def _only_rebuild(database: Database, table: Table) -> AsyncIterator[Connection]:
     async with operator_session(database) as session:
         name = f"apphub-jobs rebuild of {table.name}"
-        # The next rebuild repairs what a crash undoes, so no batch waits for the disk while it
-        # holds the lock.
+        # No batch waits for the disk while it holds the lock: what a crash of the server undoes,
+        # the next rebuild repairs.
         await session.execute("SET synchronous_commit = off")
         await session.execute("SELECT set_config('application_name', %s, false)", (name,))
-        if not await try_lock(session, staging.REBUILD_LOCK):
+        if not await try_lock(session, REBUILD_LOCK):
             raise RebuildUnderWayError(await _describe_holder(session))
         yield session
 
 
 async def _describe_holder(session: Connection) -> str:
-    values = {"high": staging.REBUILD_LOCK >> 32, "low": staging.REBUILD_LOCK % 2**32}
+    values = {"high": REBUILD_LOCK >> 32, "low": REBUILD_LOCK % 2**32}
     holder = await read_first(session, _Holder, _HOLDER, values)
     if holder is None:
         return "another rebuild was at work, and has just ended: try again"
@@ -168,39 +161,29 @@ _HOLDER = """
 """
 
 
-async def _compare(
+async def _stage_all_differing(
     database: Database, session: Connection, table: Table, progress: Progress
 ) -> tuple[Checked, list[str]]:
-    """Stage the differing rows in the session; return their number, and examples."""
-    total = Staged()
+    """Stage the differing rows in the session; return their number, and how some of them differ."""
     examples: list[str] = []
-    differing = 0
-    async with moments(database, [table], session) as compared:
-        async with aclosing(ranges(compared, table, progress)) as parts:
-            async for part in parts:
-                total.add(part.staged)
-                staged = await _stage_differing(session, table, part)
-                differing += staged
-                if staged and len(examples) < MOST_EXAMPLES:
-                    missing = MOST_EXAMPLES - len(examples)
-                    found = await staging.examples(session, table, part.keys, missing)
-                    unreadable = {str(key) for key in part.staged.unreadable_keys}
-                    examples += [
-                        f"{key} {how}" for key, how in found.items() if key not in unreadable
-                    ]
-                progress(f"{table.name}: comparing", total.rows, total.rows)
-        position = compared.position
+
+    async def stage(part: Range) -> int:
+        differing = await _stage_differing(session, table, part)
+        remaining = MOST_EXAMPLES - len(examples)
+        if differing and remaining > 0:
+            unreadable = part.staged.unreadable_keys
+            differences = await staging.examples(session, table, part.keys, remaining)
+            examples.extend(
+                f"{difference.key} {difference.past_text}"
+                for difference in differences
+                if difference.key not in unreadable
+            )
+        return differing
+
+    async with shared_snapshots(database, [table], session) as snapshots:
+        checked = await compare_ranges(snapshots, table, stage, progress)
     dropping = f"DROP TABLE {staging.expected_table(table)}"
-    analyzing = f"ANALYZE {staging.differing_table(table)}"
-    await session.execute(f"{dropping}; {analyzing}")
-    checked = Checked(
-        table=table.name,
-        position=position,
-        events=total.events,
-        rows=total.rows,
-        differences=differing,
-        unreadable=len(total.unreadable),
-    )
+    await session.execute(f"{dropping}; ANALYZE {staging.differing_table(table)}")
     return checked, examples
 
 

@@ -1,30 +1,35 @@
 """Repairs rows that are not the fold of their events, a few at a time, under the append lock.
 
-The expected rows have been folded and staged before, so that under the lock they are only copied,
-provided that no later event exists: a row that has changed meanwhile is skipped, folded to the
-present and tried again. All statements of a batch are sent at once, the commit among them, so the
-lock never waits for this process, be it slow, frozen or killed. A reader sees each row as it was or
-as it should be.
+The expected rows are folded and staged before; under the lock they are only copied. A row that has
+had an event since then is skipped, folded to the present (`fold_to_present`) and tried again. All
+statements of a batch are sent at once, its commit among them, so the lock never waits for this
+process, even if that is frozen or killed. Readers see each row as it was until its batch is
+committed, and then as it should be.
 
 A row with personal data also changes when a subject of it is erased, without an event of its own.
 Such a row is skipped and folded again, so that a staged row cannot bring back erased values.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import psycopg
 from psycopg import errors
 from typing_extensions import ReadOnly, TypedDict
 
+from eventlog.archive.files import to_row
+from eventlog.archive.reading import events_at
 from eventlog.database import sql
 from eventlog.keys import LogFiles
+from eventlog.personal import CiphertextError, event_of, first_plain_states, plain_states
 from eventlog.rebuild import staging
-from eventlog.rebuild.staging import RECORD_REPAIR, fold_to_present
-from projections.rows import Connection, read_ids, read_rows, read_value
+from eventlog.rebuild.fold_versions import RECORD_REPAIR
+from eventlog.rebuild.staging import FOLD_COLUMNS
+from projections.envelope import EventRow
+from projections.rows import Connection, as_row, read_ids, read_rows, read_value
 from projections.table import ProjectedRow, Table
-from projections.tables import topic_prefix
+from projections.tables import FoldError, folded_on, topic_prefix
 
 TARGET_HOLD_S = 0.010
 """How long a batch may hold the append lock; the size of batches adapts to it."""
@@ -49,7 +54,7 @@ class Repairer:
         self._connection = connection
         self._files = files
         self._table = table
-        self._position = self._unchanged_since = position
+        self._position = self._unerased_at = position
         self._staged = staging.differing_table(table)
         self._size = INITIAL_BATCH
         self._pause_s = 0.0
@@ -78,7 +83,7 @@ class Repairer:
     async def _batch(self, keys: Sequence[UUID]) -> None:
         """Repair these rows; try again while they change or block each other."""
         collisions = 0
-        self._unchanged_since = self._position
+        self._unerased_at = self._position
         while keys:
             # Leave the lock to others for as long as the last batch held it.
             await asyncio.sleep(self._pause_s)
@@ -103,7 +108,7 @@ class Repairer:
         """Write these rows as expected; return those that had not changed meanwhile."""
         table = self._table
         connection = self._connection
-        values = {"keys": keys, "seen": self._unchanged_since}
+        values = {"keys": keys, "erased_after": self._unerased_at}
         try:
             async with connection.pipeline():
                 await connection.execute(sql.BEGIN)
@@ -119,13 +124,11 @@ class Repairer:
             raise
         [first] = await begun.fetchall()
         [last] = await ended.fetchall()
-        held_s = last["s"] - first["s"]
-        self._adapt_size(held_s)
-        rows = await written.fetchall()
-        return {UUID(row["key"]) for row in rows}
+        self._adapt_size(last["s"] - first["s"])
+        return {UUID(row["key"]) for row in await written.fetchall()}
 
     def _adapt_size(self, hold_s: float) -> None:
-        """Adapt the next batch's size to the time that the lock may be actual."""
+        """Adapt the next batch's size to `TARGET_HOLD_S`."""
         self._pause_s = hold_s
         self.longest_hold_s = max(self.longest_hold_s, hold_s)
         factor = TARGET_HOLD_S / max(hold_s, 1e-6)
@@ -138,8 +141,8 @@ class Repairer:
             return []
         table = self._table
         connection = self._connection
-        # Before the subjects' keys are read: later erasures are in the rows or are noticed.
-        self._unchanged_since = await read_value(connection, int, sql.HEAD)
+        # Before the subjects' keys are read: `_write` notices each later erasure.
+        self._unerased_at = await read_value(connection, int, sql.HEAD)
         query = f"""
             SELECT * FROM {self._staged}
             WHERE {table.key} = ANY(%(keys)s) AND aggregate_version > 0
@@ -171,8 +174,8 @@ class Repairer:
         uniques = await read_rows(self._connection, _Unique, _UNIQUE, {"table": table.name})
         for index in uniques:
             columns = index["columns"]
-            reserved = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
-            query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({reserved})"
+            staged = f"SELECT {columns} FROM {self._staged} WHERE {table.key} = ANY(%(keys)s)"
+            query = f"SELECT {table.key} FROM {table.name} WHERE ({columns}) IN ({staged})"
             keys_in_table |= dict.fromkeys(await read_ids(self._connection, query, {"keys": keys}))
         return list(keys_in_table)
 
@@ -182,8 +185,8 @@ class _Unique(TypedDict):
 
 
 _UNIQUE = """
-    SELECT string_agg(pg_get_indexdef(indexrelid, place, true), ', ' ORDER BY place) AS columns
-    FROM pg_index, generate_series(1, indnkeyatts) AS place
+    SELECT string_agg(pg_get_indexdef(indexrelid, number, true), ', ' ORDER BY number) AS columns
+    FROM pg_index, generate_series(1, indnkeyatts) AS number
     WHERE indrelid = %(table)s::regclass AND indisunique AND NOT indisprimary
     GROUP BY indexrelid
 """
@@ -229,5 +232,111 @@ def _unchanged(table: Table) -> str:
 _NOT_ERASED_SINCE = f"""AND NOT EXISTS (
     SELECT 1 FROM {sql.EVENTS_TABLE} JOIN jsonb_object_keys(expected.personal) AS key_id
         ON originator_id = key_id::uuid
-    WHERE notification_id > %(seen)s
+    WHERE notification_id > %(erased_after)s
 )"""
+
+
+# Rows folded to the present, from an earlier row or from nothing.
+
+_LATER_EVENTS = f"""
+    SELECT {FOLD_COLUMNS}, NULL::bigint AS archive, NULL::bigint[] AS positions, folded.version
+    FROM {sql.EVENTS_TABLE}
+    JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS folded (id, version)
+      ON originator_id = folded.id AND originator_version > folded.version
+    WHERE topic ^@ %(prefix)s
+    UNION ALL
+    SELECT id, head_version, NULL, NULL, NULL, archive, positions, folded.version
+    FROM archived_runs
+    JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS folded (id, version) USING (id)
+    ORDER BY originator_id, originator_version
+"""
+
+
+class _EventRow(TypedDict):
+    """The columns of the log that a fold needs."""
+
+    originator_id: ReadOnly[str]
+    originator_version: ReadOnly[int]
+    notification_id: ReadOnly[int]
+    topic: ReadOnly[str]
+    state: ReadOnly[bytes]
+
+
+class _HistoryRow(_EventRow):
+    """An event, or the mark of an archived history; events up to `version` are folded already."""
+
+    archive: ReadOnly[int | None]
+    positions: ReadOnly[list[int]]
+    version: ReadOnly[int]
+
+
+async def fold_to_present(
+    connection: Connection,
+    files: LogFiles,
+    table: Table,
+    ids: Iterable[UUID],
+    rows: Mapping[UUID, ProjectedRow],
+) -> dict[UUID, ProjectedRow]:
+    """Return these aggregates' expected rows as of now.
+
+    They are `rows`, with later events folded on. An aggregate without events has no row.
+
+    Raises:
+        FoldError: see `Folder.add`.
+    """
+    master_keys = files.master_keys
+    folded = dict(rows)
+    versions = dict.fromkeys(ids, 0)
+    for aggregate_id, row_before in rows.items():
+        versions[aggregate_id] = row_before["aggregate_version"]
+    new = [aggregate_id for aggregate_id in versions if aggregate_id not in folded]
+    plain = await _decrypted(first_plain_states(connection, master_keys, new))
+    values = {
+        "ids": list(versions),
+        "versions": list(versions.values()),
+        "prefix": topic_prefix(table),
+    }
+    marks: list[tuple[int, _HistoryRow]] = []
+    async with connection.cursor() as cursor:
+        # Streamed: a run may have reported its progress a hundred thousand times.
+        async for record in cursor.stream(_LATER_EVENTS, values):
+            row = as_row(_HistoryRow, record)
+            archive = row["archive"]
+            if archive is None:
+                _fold_row(table, folded, row, plain)
+            else:
+                marks.append((archive, row))
+    for archive, mark in marks:
+        archived = await _archived_events(connection, files, archive, mark)
+        plain = await _decrypted(plain_states(connection, master_keys, map(event_of, archived)))
+        for event in archived:
+            _fold_row(table, folded, event, plain)
+    return folded
+
+
+async def _archived_events(
+    connection: Connection, files: LogFiles, archive: int, mark: _HistoryRow
+) -> list[EventRow]:
+    """Return the events of an archived history that are not folded yet."""
+    positions = mark["positions"][mark["version"] :]
+    documents = await events_at(connection, files.archive, {archive: positions})
+    return [to_row(documents[position]) for position in positions]
+
+
+async def _decrypted(states: Awaitable[dict[UUID, bytes]]) -> dict[UUID, bytes]:
+    try:
+        return await states
+    except CiphertextError as error:
+        raise FoldError(None, f"the log cannot be folded: {error}") from None
+
+
+def _fold_row(
+    table: Table, folded: dict[UUID, ProjectedRow], row: _EventRow, plain: Mapping[UUID, bytes]
+) -> None:
+    aggregate_id = UUID(row["originator_id"])
+    version = row["originator_version"]
+    state = row["state"]
+    if version == 1:
+        state = plain.get(aggregate_id, state)
+    event = (aggregate_id, version, row["notification_id"], row["topic"], state)
+    folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)

@@ -31,7 +31,7 @@ class _DifferenceRow(TypedDict):
 
 
 class _Size(TypedDict):
-    """How many rows there are, and what is counted in all of them together."""
+    """The number of rows, and the sum of all that they count."""
 
     rows: ReadOnly[int]
     events: ReadOnly[int]
@@ -45,9 +45,9 @@ _SIZE = f"""
 
 
 async def verify_statistics(database: Database, report: Callable[[Difference], None]) -> Checked:
-    """Count all runs, and report each row of the table that says anything else.
+    """Count all runs anew, and report each row of the table that differs.
 
-    What was not counted yet is left out: the service does so a moment later.
+    Events that the service has not counted yet are left out.
     """
     async with operator_session(database) as session, snapshot(session):
         state = await read_one(session, CountState, READ)
@@ -63,7 +63,7 @@ async def rebuild_statistics(database: Database, report: Callable[[Difference], 
 
     def example(difference: Difference) -> None:
         if len(examples) < MOST_EXAMPLES:
-            examples.append(f"{difference.key} {_HOW[difference.kind]}")
+            examples.append(f"{difference.key} {difference.past_text}")
 
     async with operator_session(database) as session, session.transaction():
         await session.execute("SET LOCAL lock_timeout = 0")
@@ -72,9 +72,6 @@ async def rebuild_statistics(database: Database, report: Callable[[Difference], 
         if checked.differences or state["position"] is None:
             await count_all(session, state, await read_value(session, int, sql.HEAD))
     return Rebuilt(checked.differences, 0.0, await verify_statistics(database, report), examples)
-
-
-_HOW = {"missing": "was missing", "extra": "should not have been there", "differs": "differed"}
 
 
 async def _check(

@@ -1,10 +1,11 @@
 """Compares the tables with the log, range by range, while the service continues to work.
 
-First the ranges, whose expected rows are staged; then the comparison (`verify`). Each range is
-compared in one snapshot, in which log and table agree unless something is wrong.
+First the ranges, whose expected rows are staged; then the comparison (`compare_ranges`): `verify`
+reports what differs, a rebuild stages it. Each range is compared in one snapshot, in which log and
+table agree unless something is wrong.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -18,7 +19,7 @@ from typing_extensions import TypedDict
 from eventlog.database.connection import Database, Progress
 from eventlog.personal import CIPHERTEXT_MARK
 from eventlog.rebuild import staging
-from eventlog.rebuild.moments import Moments, moments
+from eventlog.rebuild.snapshots import SharedSnapshots, shared_snapshots
 from eventlog.rebuild.staging import Difference, KeyRange, differences
 from projections.rows import Connection, read_one
 from projections.table import ProjectedRow, Table
@@ -68,20 +69,22 @@ class Range:
     staged: Staged
 
 
-async def ranges(moments: Moments, table: Table, progress: Progress) -> AsyncGenerator[Range]:
+async def ranges(
+    snapshots: SharedSnapshots, table: Table, progress: Progress
+) -> AsyncGenerator[Range]:
     """Yield the table range by range. Use it in `aclosing`.
 
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    total = await _estimate(moments.log, staging.FOLD_ALL, {"prefix": topic_prefix(table)})
+    total = await _estimate(snapshots.log, staging.FOLD_ALL, {"prefix": topic_prefix(table)})
     emptying = f"TRUNCATE {staging.expected_table(table)}"
     done = 0
     first: UUID | None = FIRST_ID
     while first is not None:
-        await moments.tables.execute(emptying)
-        async with moments.one():
-            stager = _Stager(moments, table)
+        await snapshots.tables.execute(emptying)
+        async with snapshots.next():
+            stager = _Stager(snapshots, table)
             next_id = await stager.stage(first)
             staged = stager.staged
             done += staged.events
@@ -93,9 +96,9 @@ async def ranges(moments: Moments, table: Table, progress: Progress) -> AsyncGen
 class _Stager:
     """Folds the events of a range, and stages the rows."""
 
-    def __init__(self, moments: Moments, table: Table) -> None:
+    def __init__(self, snapshots: SharedSnapshots, table: Table) -> None:
         self.staged = Staged()
-        self._moments = moments
+        self._snapshots = snapshots
         self._table = table
         self._folder = Folder(table, self.staged.unreadable.append)
         self._write_line = staging.copy_line(table)
@@ -106,8 +109,8 @@ class _Stager:
         """Return the id with which the next range begins; None where this is the last."""
         table = self._table
         copying = staging.copy_sql(table, staging.expected_table(table))
-        log = self._moments.log
-        tables = self._moments.tables
+        log = self._snapshots.log
+        tables = self._snapshots.tables
         next_id: UUID | None = None
         async with (
             _events(log, table, first) as chunks,
@@ -145,7 +148,7 @@ class _Stager:
 
     async def _fold_encrypted(self, event: Stored) -> ProjectedRow | None:
         try:
-            event = await self._moments.keys.plain(event)
+            event = await self._snapshots.keys.decrypted(event)
         except FoldError as error:
             return self._folder.give_up(event, error)
         return self._folder.add(event)
@@ -232,46 +235,54 @@ async def verify(
     Raises:
         ArchiveError: an archive cannot be read.
     """
-    async with moments(database, tables) as moments_:
-        return [await _check(moments_, table, report, progress) for table in tables]
+    async with shared_snapshots(database, tables) as snapshots:
+        return [await _verify(snapshots, table, report, progress) for table in tables]
 
 
-async def _check(
-    moments_: Moments, table: Table, report: Callable[[Difference], None], progress: Progress
+async def _verify(
+    snapshots: SharedSnapshots,
+    table: Table,
+    report: Callable[[Difference], None],
+    progress: Progress,
 ) -> Checked:
+    async def compare(part: Range) -> int:
+        for error in part.staged.unreadable:
+            key = str(error.aggregate_id)
+            report(Difference(table.name, key, "unreadable", reason=str(error)))
+        differing = 0
+        unreadable = part.staged.unreadable_keys
+        async for difference in differences(snapshots.tables, snapshots.archive, table, part.keys):
+            if difference.key not in unreadable:
+                report(difference)
+                differing += 1
+        return differing
+
+    return await compare_ranges(snapshots, table, compare, progress)
+
+
+async def compare_ranges(
+    snapshots: SharedSnapshots,
+    table: Table,
+    compare: Callable[[Range], Awaitable[int]],
+    progress: Progress,
+) -> Checked:
+    """Compare a table range by range; `compare` returns the number of a range's differing rows.
+
+    Raises:
+        ArchiveError: an archive cannot be read.
+    """
     total = Staged()
     differing = 0
-    async with aclosing(ranges(moments_, table, progress)) as parts:
+    async with aclosing(ranges(snapshots, table, progress)) as parts:
         async for part in parts:
             total.add(part.staged)
-            _report_unreadable(table, part, report)
-            differing += await _compare(moments_, table, part, report)
+            differing += await compare(part)
             progress(f"{table.name}: comparing", total.rows, total.rows)
     return Checked(
         table=table.name,
-        position=moments_.position,
+        position=snapshots.position,
         events=total.events,
         rows=total.rows,
         differences=differing,
         unreadable=len(total.unreadable),
     )
-
-
-def _report_unreadable(table: Table, part: Range, report: Callable[[Difference], None]) -> None:
-    for error in part.staged.unreadable:
-        key = str(error.aggregate_id)
-        difference = Difference(table.name, key, "unreadable", reason=str(error))
-        report(difference)
-
-
-async def _compare(
-    moments_: Moments, table: Table, part: Range, report: Callable[[Difference], None]
-) -> int:
-    """Report a range's differences; return their number."""
-    differing = 0
-    left_out = part.staged.unreadable_keys
-    async for difference in differences(moments_.tables, moments_.archive, table, part.keys):
-        if difference.key not in left_out:
-            report(difference)
-            differing += 1
-    return differing

@@ -14,7 +14,7 @@ from domain.jobs.run_events import Report
 from domain.schedules.calendar import ScheduleSpec
 from eventlog import personal as personal_statements
 from eventlog.history.as_of import opened
-from eventlog.rebuild import moments
+from eventlog.rebuild import snapshots
 from tests.support.logs import TESTER, Parts, query
 from tests.support.sample_logs.personal import ALICE, GIVEN, GONE, SCHEMA, SECRETS, places_of
 from tests.support.sample_logs.shops import Shop
@@ -190,7 +190,7 @@ async def test_an_erasure_finds_its_rows_by_the_index(shop: Shop, part: Parts) -
 async def test_more_keys_than_fit_at_once_are_read_one_by_one(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(moments, "KEYS_AT_ONCE", 2)
+    monkeypatch.setattr(snapshots, "KEYS_AT_ONCE", 2)
 
     async with shop.parts() as part:
         for number in range(6):

@@ -13,7 +13,7 @@ from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles
-from eventlog.rebuild import staging
+from eventlog.rebuild import histories
 from eventlog.rebuild.histories import CheckedHistories, check_histories
 from tests.recorded_logs import files, record
 from tests.support.logs import TESTER, Parts, query, registered
@@ -46,7 +46,7 @@ async def test_recorded_logs_are_clean(database_url: str, version: str) -> None:
 async def test_random_histories_are_clean_while_they_are_made_and_afterwards(
     part: Parts, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    narrow = staging.NEXT_RANGE.replace(f"LIMIT {staging.EVENTS_A_RANGE}", "LIMIT 7")
+    narrow = histories.NEXT_RANGE.replace(f"LIMIT {histories.EVENTS_A_RANGE}", "LIMIT 7")
     monkeypatch.setattr("eventlog.rebuild.histories.NEXT_RANGE", narrow)
     making = asyncio.create_task(make_history(part, Random(seed), 600))
     while not making.done():
@@ -64,7 +64,7 @@ async def test_random_histories_are_clean_while_they_are_made_and_afterwards(
 async def test_a_range_ends_before_it_is_too_large_for_memory(
     part: Parts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = staging.NEXT_RANGE.replace(f"< {staging.BYTES_A_RANGE}", "< 100")
+    small = histories.NEXT_RANGE.replace(f"< {histories.BYTES_A_RANGE}", "< 100")
     monkeypatch.setattr("eventlog.rebuild.histories.NEXT_RANGE", small)
     told: list[int] = []
     await registered(part.jobs)

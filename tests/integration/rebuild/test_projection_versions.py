@@ -11,9 +11,9 @@ import pytest
 from domain.state import Changes, PlainEvent
 from eventlog.database.connection import Database
 from eventlog.rebuild import rebuild
-from eventlog.rebuild.rebuild import catch_up
+from eventlog.rebuild.fold_versions import stale_tables
+from eventlog.rebuild.rebuild import rebuild_stale_tables
 from eventlog.rebuild.repair import Repairer
-from eventlog.rebuild.staging import stale_tables
 from eventlog.rebuild.verify import verify
 from projections import job_runs
 from projections.job_runs import RunRow
@@ -57,7 +57,7 @@ async def test_at_start_a_small_table_is_rebuilt(
 ) -> None:
     caplog.set_level(logging.INFO)
     assert await stale(outdated_url) == [("job_runs", 0)]
-    await catch_up(Database(outdated_url))
+    await rebuild_stale_tables(Database(outdated_url))
     assert await stale(outdated_url) == []
     assert await find(outdated_url, job_runs.TABLE) == 0
     [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
@@ -68,7 +68,7 @@ async def test_at_start_a_large_table_is_named_with_the_command_to_run(
     outdated_url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rebuild, "SMALL_LOG", 10)
-    await catch_up(Database(outdated_url))
+    await rebuild_stale_tables(Database(outdated_url))
     assert await stale(outdated_url) == [("job_runs", 0)]
     [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
     assert said.startswith(WRITTEN)

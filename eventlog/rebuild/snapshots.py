@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import LiteralString
 from uuid import UUID
 
-from eventlog import personal as personal_statements
 from eventlog.archive.files import ArchiveError, Document
 from eventlog.archive.reading import events_between
 from eventlog.database import sql
 from eventlog.database.connection import Database, operator_session
-from eventlog.personal import CiphertextError, SubjectKeyRow, decrypt, encrypted_part, unwrapped
+from eventlog.personal import (
+    SUBJECT_KEYS,
+    SUBJECT_KEYS_PAGE,
+    CiphertextError,
+    SubjectKeyRow,
+    decrypt,
+    encrypted_part,
+    unwrapped,
+)
 from eventlog.rebuild import staging
 from projections import job_runs
 from projections.rows import Connection, read_first, read_rows, read_value
@@ -32,9 +39,9 @@ _MAY_IDLE = "SET LOCAL idle_in_transaction_session_timeout = '1h'"
 
 
 @asynccontextmanager
-async def moments(
+async def shared_snapshots(
     database: Database, compared: Sequence[Table], tables: Connection | None = None
-) -> AsyncIterator["Moments"]:
+) -> AsyncIterator["SharedSnapshots"]:
     """Open both sessions, with temporary tables for the compared ones.
 
     Args:
@@ -49,20 +56,21 @@ async def moments(
         log = await stack.enter_async_context(operator_session(database))
         if tables is None:
             tables = await stack.enter_async_context(operator_session(database))
-        moments_ = Moments(database, log, tables)
-        stack.push_async_callback(moments_.keys.close)
-        await moments_.prepare(compared)
-        yield moments_
+        snapshots = SharedSnapshots(database, log, tables)
+        stack.push_async_callback(snapshots.keys.close)
+        await snapshots.prepare(compared)
+        yield snapshots
 
 
-class Moments:
-    """Two sessions that share one snapshot after the other.
+class SharedSnapshots:
+    """Two sessions that share a snapshot, then the next one, and so on.
 
     Attributes:
         log: session that streams events.
         tables: session that stages the expected rows meanwhile, and compares.
         archive: directory of archive files, if there is one.
         position: the log's last position in the first snapshot.
+        keys: of personal data, as of the present snapshot.
     """
 
     def __init__(self, database: Database, log: Connection, tables: Connection) -> None:
@@ -90,13 +98,13 @@ class Moments:
             await self._copy_archives()
 
     @asynccontextmanager
-    async def one(self) -> AsyncIterator[None]:
-        """Hold one snapshot in both sessions.
+    async def next(self) -> AsyncIterator[None]:
+        """Hold the next snapshot in both sessions.
 
         Raises:
             ArchiveError: an archive cannot be read.
         """
-        while not await self._begun():
+        while not await self._try_begin():
             await self._copy_archives()
         try:
             yield
@@ -111,7 +119,7 @@ class Moments:
                 await session.execute(statement)
         await self.keys.end()
 
-    async def _begun(self) -> bool:
+    async def _try_begin(self) -> bool:
         """Begin; return False without beginning if events have been archived meanwhile."""
         await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
         exported = await read_value(self.log, str, "SELECT pg_export_snapshot()")
@@ -190,7 +198,7 @@ class SnapshotKeys:
         """End the session."""
         await self._stack.aclose()
 
-    async def plain(self, event: Stored) -> Stored:
+    async def decrypted(self, event: Stored) -> Stored:
         """Return the event, decrypted.
 
         Raises:
@@ -214,17 +222,16 @@ class SnapshotKeys:
             raise FoldError(aggregate_id, message) from None
 
     async def _key(self, key_id: str) -> bytes | None:
-        session = await self._begun()
+        session = await self._session_in_snapshot()
         row = self._rows.get(key_id)
         if row is None and not self._has_all:
-            values = {"ids": [key_id]}
-            row = await read_first(session, SubjectKeyRow, personal_statements.SUBJECT_KEYS, values)
+            row = await read_first(session, SubjectKeyRow, SUBJECT_KEYS, {"ids": [key_id]})
         if row is None:
             return None
         _, key, _ = unwrapped(self._database.files.master_keys, row)
         return key
 
-    async def _begun(self) -> Connection:
+    async def _session_in_snapshot(self) -> Connection:
         session = self._session
         if session is None:
             connecting = await self._database.connect()
@@ -236,9 +243,7 @@ class SnapshotKeys:
             )
             self._has_begun = True
             values = {"limit": KEYS_AT_ONCE}
-            rows = await read_rows(
-                session, SubjectKeyRow, personal_statements.SUBJECT_KEYS_PAGE, values
-            )
+            rows = await read_rows(session, SubjectKeyRow, SUBJECT_KEYS_PAGE, values)
             self._rows = {row["key_id"]: row for row in rows}
             self._has_all = len(rows) < KEYS_AT_ONCE
         return session
