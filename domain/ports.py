@@ -125,14 +125,14 @@ class Offer:
 
     Attributes:
         entry_points: of its handlers.
-        given_up: entry points that no living worker offers. It takes their runs as well, but only
+        abandoned: entry points that no living worker offers. It claims their runs as well, but only
             to fail them, and none before it has waited for `grace_s`.
         labels: the worker's own, each a name and a value.
-        isolation: which attempts it has room for here; those of others are claimed beside.
+        isolation: which attempts its free slots are for; those of others are claimed apart.
     """
 
     entry_points: frozenset[str]
-    given_up: frozenset[str] = frozenset()
+    abandoned: frozenset[str] = frozenset()
     grace_s: float = 0.0
     labels: frozenset[tuple[str, str]] = frozenset()
     isolation: Isolation = "process"

@@ -1,22 +1,18 @@
-"""What a claim reads: candidates, limits and capabilities of workers, in pipelined statements.
+"""What a claim reads: candidates and limits, in pipelined statements.
 
-First the SQL by which a process follows the pending queue. Then the limits of candidates
-(`LimitReader`, `select_runs`): what the decision has not read yet is read, until it is final. Then
-what has changed since a position (`ClaimReads`, `read_queue`), and when a worker with free slots
-can expect a run (`next_due`). Last which entry points living workers offer.
+First how a process follows the pending queue: its changes since a position (`request_touched`), the
+whole queue where it begins (`read_queue`), and its front (`request_front`). Then the limits of
+candidates (`LimitReader`, `select_runs`): what the decision has not read yet is read, until it is
+final. Last when a worker with free slots can expect a run (`next_due`).
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
-from time import monotonic
 from typing import cast
 
 import orjson
-from psycopg.types.json import Jsonb
-from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso
@@ -24,10 +20,10 @@ from domain.jobs.definition import RateLimit
 from domain.jobs.run_events import RUN_TOPIC
 from domain.json_values import JsonObject
 from domain.ports import Offer
-from domain.workers import Isolation, Labels
+from domain.workers import Isolation
 from eventlog.database import sql
-from eventlog.database.connection import borrowed
 from eventlog.database.pipeline import Answer, RoundTrip
+from eventlog.entry_points import unoffered
 from eventlog.rebuild.fold_versions import COUNT_REPAIRS
 from projections.flow import claims
 from projections.flow.candidates import (
@@ -49,26 +45,20 @@ from projections.flow.fairness import (
     FairnessGroupReader,
     GroupQuery,
 )
-from projections.flow.pending_queue import (
-    MOST_UNSERVED,
-    FirstOfPriority,
-    LowWaterMark,
-    PendingQueue,
-    TouchedRun,
-)
+from projections.flow.pending_queue import FirstOfPriority, LowWaterMark, PendingQueue, TouchedRun
 from projections.flow.rates import STARTED, RateWindowReader, StartedRow, rate_limits, window_query
 from projections.flow.selection import LimitState, Selection, select_candidates
 from projections.job_definitions import TABLE as DEFINITIONS
 from projections.job_runs import IS_PENDING, IS_RUNNING
-from projections.rows import Connection, as_rows, read_one, read_rows, read_texts, read_value
+from projections.rows import Connection, as_rows
 
-# The SQL by which a process follows the pending queue.
+# What has changed in the queue since a position of the log.
 
 EVENTS_AT_A_TIME = 2_000
 """Events that one statement reads."""
 
 _STATE = f"""
-    coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({COUNT_REPAIRS}), 0) AS mended,
+    coalesce({sql.ARCHIVED_TO}, 0) AS archived_to, coalesce(({COUNT_REPAIRS}), 0) AS repairs,
     clock_timestamp() AS now
 """
 
@@ -105,6 +95,67 @@ TOUCHED = f"""
 """The runs that events after a position have touched, and the jobs, which have no status, as they
 are now. Without any, one row without an id says how far the log goes."""
 
+
+class State(TypedDict):
+    """How far the log goes, and whether its changes can be followed from an earlier position."""
+
+    position: ReadOnly[int]
+    is_cut: ReadOnly[bool]
+    archived_to: ReadOnly[int]
+    repairs: ReadOnly[int]
+    now: ReadOnly[str]
+
+
+class TouchedRow(State):
+    """A run or, without a status, a job that an event has touched; without an id, none."""
+
+    id: ReadOnly[str | None]
+    status: ReadOnly[str | None]
+    max_concurrent_runs: ReadOnly[int | None]
+    concurrency_limit: ReadOnly[int | None]
+    rate_limit: ReadOnly[JsonObject | None]
+    fairness_key: ReadOnly[str | None]
+    worker_labels: ReadOnly[dict[str, str] | None]
+    isolation: ReadOnly[Isolation | None]
+
+
+def request_touched(trip: RoundTrip, queue: PendingQueue) -> Answer:
+    """Request what has changed since the queue's position."""
+    return trip.ask(TOUCHED, {"after": queue.position})
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What events have touched: runs, and the limits and requirements of jobs, by job id."""
+
+    runs: list[TouchedRun] = field(default_factory=list)
+    limits: dict[str, JobLimits] = field(default_factory=dict)
+    requirements: dict[str, Requirements] = field(default_factory=dict)
+
+
+def changes_in(rows: Iterable[TouchedRow]) -> Changes:
+    """Return the changes in the answer to `TOUCHED`."""
+    changes = Changes()
+    for row in rows:
+        if row["id"] is None:
+            continue
+        if row["status"] is not None:
+            changes.runs.append(cast("TouchedRun", row))
+            continue
+        changes.limits[row["id"]] = {
+            "max_concurrent_runs": row["max_concurrent_runs"],
+            "concurrency_limit": row["concurrency_limit"],
+            "rate_limit": row["rate_limit"],
+            "fairness_key": row["fairness_key"],
+        }
+        changes.requirements[row["id"]] = Requirements(
+            row["worker_labels"] or {}, row["isolation"] or "process"
+        )
+    return changes
+
+
+# The whole pending queue, where a process begins.
+
 PRESENT_STATE = f"SELECT ({sql.HEAD}) AS position, false AS is_cut, {_STATE}"
 
 UNDER_WAY = f"""
@@ -117,11 +168,6 @@ JOBS_WITH_REQUIREMENTS = """
     SELECT id, worker_labels, isolation FROM job_definitions WHERE isolation = 'shared'
 """
 """The jobs that require labels of workers, or share processes: two indexes hold nothing else."""
-
-ANY_SHARED = """
-    SELECT EXISTS (
-        SELECT FROM job_definitions WHERE isolation = 'shared' AND deleted_at IS NULL)
-"""
 
 FIRST_OF_PRIORITIES = f"""
     WITH RECURSIVE first AS (
@@ -138,23 +184,109 @@ FIRST_OF_PRIORITIES = f"""
 """
 """The first pending run of each priority; a few of two hundred priorities are in use."""
 
-UNSERVED_ENTRY_POINTS = f"""
-    SELECT DISTINCT entry_point FROM job_runs
-    WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_UNSERVED}
-"""
-"""The entry points that pending runs need and that the worker does not offer. This scans all
-pending runs, once when a process begins, and never under the lock."""
 
-FIRST_PLANNED = f"""
-    SELECT first.* FROM json_to_recordset((SELECT %s::json)) AS mark (priority integer)
-    CROSS JOIN LATERAL (
-        SELECT priority, scheduled_at, id FROM job_runs
-        WHERE {IS_PENDING} AND priority = mark.priority
-          AND scheduled_at > (SELECT current_setting('apphub.now')::timestamptz)
-        ORDER BY scheduled_at, id LIMIT 1
-    ) AS first
-"""
-"""The first pending run that is not due yet, of each of some priorities."""
+class JobWithRequirements(TypedDict):
+    """A job that requires something of workers."""
+
+    id: ReadOnly[str]
+    worker_labels: ReadOnly[dict[str, str]]
+    isolation: ReadOnly[Isolation]
+
+
+def requirements_by_job(jobs: Iterable[JobWithRequirements]) -> dict[str, Requirements]:
+    """Return the requirements in the answer to `JOBS_WITH_REQUIREMENTS`, by job id."""
+    return {job["id"]: Requirements(job["worker_labels"], job["isolation"]) for job in jobs}
+
+
+async def read_queue(connection: Connection, offer: Offer | None) -> tuple[State, PendingQueue]:
+    """Read the pending queue anew, for a worker with this offer.
+
+    This scans consumed rows once.
+    """
+    trip = RoundTrip(connection)
+    present = trip.ask(PRESENT_STATE)
+    running = trip.ask(UNDER_WAY)
+    firsts = trip.ask(FIRST_OF_PRIORITIES)
+    jobs = trip.ask(JOBS_WITH_REQUIREMENTS)
+    await trip.go()
+    [state] = as_rows(State, present.rows)
+    requirements = requirements_by_job(as_rows(JobWithRequirements, jobs.rows))
+    queue = PendingQueue(
+        state["position"],
+        as_rows(Contender, running.rows),
+        as_rows(FirstOfPriority, firsts.rows),
+        offer,
+        UnservedJobs(offer, requirements),
+    )
+    return state, queue
+
+
+# The front of the queue: the first due runs from low-water marks on.
+
+
+@dataclass(frozen=True)
+class FrontRead:
+    """A read of the first due runs from low-water marks on."""
+
+    answer: Answer
+    marks: Mapping[int, LowWaterMark]
+    limit: int
+
+
+def request_front(trip: RoundTrip, queue: PendingQueue, slots: int) -> FrontRead | None:
+    """Request the first due runs that are not in memory; None where all are."""
+    marks = queue.unread_marks
+    if not marks:
+        return None
+    limit = claims.front_size(slots)
+    values = {"marks": as_json(marks), "offered": array_of_claimed(queue.offer)}
+    scope, jobs = queue.unserved_jobs.job_scope()
+    if scope != "all_jobs":
+        values["jobs"] = as_ids(jobs)
+    return FrontRead(trip.ask(claims.front_of_queue(limit, scope), values), marks, limit)
+
+
+def as_ids(jobs: Iterable[str]) -> str:
+    """Return ids as the text of an array."""
+    return "{" + ",".join(sorted(jobs)) + "}"
+
+
+def as_json(marks: Mapping[int, LowWaterMark]) -> str:
+    """Return low-water marks as a parameter."""
+    listed: list[JsonObject] = [
+        {"priority": priority, "scheduled_at": scheduled_at, "id": run_id}
+        for priority, (scheduled_at, run_id) in marks.items()
+    ]
+    return orjson.dumps(listed).decode()
+
+
+def array_of_claimed(offer: Offer | None) -> str:
+    """Return all entry points whose runs a worker claims, as an array's text; empty for all."""
+    if offer is None:
+        return ""
+    return _cached_array(offer.entry_points | offer.abandoned)
+
+
+def array_of_executed(offer: Offer | None) -> str:
+    """Return the entry points that a worker executes, as an array's text; empty for all."""
+    if offer is None:
+        return ""
+    return _cached_array(offer.entry_points)
+
+
+@lru_cache(maxsize=16)
+def _cached_array(names: frozenset[str]) -> str:
+    return as_array(names)
+
+
+def as_array(names: frozenset[str]) -> str:
+    """Return texts as PostgreSQL writes an array of them."""
+    return "{" + ",".join(map(_quoted, sorted(names))) + "}"
+
+
+def _quoted(name: str) -> str:
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 # The limits of candidates: what the decision needs is read, until it is final.
@@ -303,47 +435,7 @@ async def select_runs(  # noqa: PLR0913 - all that it depends on
         queue.full_windows.remember(reader.windows.windows)
 
 
-# What has changed in the queue since a position of the log.
-
-
-class State(TypedDict):
-    """How far the log goes, and whether its changes can be followed from an earlier position."""
-
-    position: ReadOnly[int]
-    is_cut: ReadOnly[bool]
-    archived_to: ReadOnly[int]
-    mended: ReadOnly[int]
-    now: ReadOnly[str]
-
-
-class TouchedRow(State):
-    """A run or, without a status, a job that an event has touched; without an id, none."""
-
-    id: ReadOnly[str | None]
-    status: ReadOnly[str | None]
-    max_concurrent_runs: ReadOnly[int | None]
-    concurrency_limit: ReadOnly[int | None]
-    rate_limit: ReadOnly[JsonObject | None]
-    fairness_key: ReadOnly[str | None]
-    worker_labels: ReadOnly[dict[str, str] | None]
-    isolation: ReadOnly[Isolation | None]
-
-
-class JobWithRequirements(TypedDict):
-    """A job that requires something of workers."""
-
-    id: ReadOnly[str]
-    worker_labels: ReadOnly[dict[str, str]]
-    isolation: ReadOnly[Isolation]
-
-
-@dataclass(frozen=True)
-class FrontRead:
-    """A read of the first due runs from low-water marks on."""
-
-    answer: Answer
-    marks: Mapping[int, LowWaterMark]
-    limit: int
+# A claim, and when the next one may find a run.
 
 
 @dataclass(frozen=True)
@@ -393,309 +485,14 @@ def next_due(queue: PendingQueue, now: str, startable: Sequence[Candidate]) -> N
     return NextDue((from_iso(next_at) - from_iso(now)).total_seconds(), is_at_capacity)
 
 
-def request_touched(trip: RoundTrip, queue: PendingQueue) -> Answer:
-    """Request what has changed since the queue's position."""
-    return trip.ask(TOUCHED, {"after": queue.position})
-
-
-def request_front(trip: RoundTrip, queue: PendingQueue, slots: int) -> FrontRead | None:
-    """Request the first due runs that are not in memory; None where all are."""
-    marks = queue.unread_marks
-    if not marks:
-        return None
-    limit = claims.front_size(slots)
-    values = {"marks": as_json(marks), "offered": array_of_claimed(queue.offer)}
-    scope, jobs = queue.unserved_jobs.job_scope()
-    if scope != "all_jobs":
-        values["jobs"] = as_ids(jobs)
-    return FrontRead(trip.ask(claims.front_of_queue(limit, scope), values), marks, limit)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What events have touched: runs, and the limits and requirements of jobs, by job id."""
-
-    runs: list[TouchedRun] = field(default_factory=list)
-    limits: dict[str, JobLimits] = field(default_factory=dict)
-    requirements: dict[str, Requirements] = field(default_factory=dict)
-
-
-def changes_in(rows: Iterable[TouchedRow]) -> Changes:
-    """Return the changes in the answer to `TOUCHED`."""
-    changes = Changes()
-    for row in rows:
-        if row["id"] is None:
-            continue
-        if row["status"] is not None:
-            changes.runs.append(cast("TouchedRun", row))
-            continue
-        changes.limits[row["id"]] = {
-            "max_concurrent_runs": row["max_concurrent_runs"],
-            "concurrency_limit": row["concurrency_limit"],
-            "rate_limit": row["rate_limit"],
-            "fairness_key": row["fairness_key"],
-        }
-        changes.requirements[row["id"]] = Requirements(
-            row["worker_labels"] or {}, row["isolation"] or "process"
-        )
-    return changes
-
-
-def requirements_by_job(jobs: Iterable[JobWithRequirements]) -> dict[str, Requirements]:
-    """Return the requirements in the answer to `JOBS_WITH_REQUIREMENTS`, by job id."""
-    return {job["id"]: Requirements(job["worker_labels"], job["isolation"]) for job in jobs}
-
-
-async def read_queue(connection: Connection, offer: Offer | None) -> tuple[State, PendingQueue]:
-    """Read the pending queue anew, for a worker with this offer.
-
-    This scans consumed rows once.
-    """
-    trip = RoundTrip(connection)
-    present = trip.ask(PRESENT_STATE)
-    running = trip.ask(UNDER_WAY)
-    firsts = trip.ask(FIRST_OF_PRIORITIES)
-    demanding = trip.ask(JOBS_WITH_REQUIREMENTS)
-    await trip.go()
-    [state] = as_rows(State, present.rows)
-    requirements = requirements_by_job(as_rows(JobWithRequirements, demanding.rows))
-    queue = PendingQueue(
-        state["position"],
-        as_rows(Contender, running.rows),
-        as_rows(FirstOfPriority, firsts.rows),
-        offer,
-        UnservedJobs(offer, requirements),
-    )
-    return state, queue
-
-
-def as_ids(jobs: Iterable[str]) -> str:
-    """Return ids as the text of an array."""
-    return "{" + ",".join(sorted(jobs)) + "}"
-
-
-def as_json(marks: Mapping[int, LowWaterMark]) -> str:
-    """Return low-water marks as a parameter."""
-    listed: list[JsonObject] = [
-        {"priority": priority, "scheduled_at": scheduled_at, "id": run_id}
-        for priority, (scheduled_at, run_id) in marks.items()
-    ]
-    return orjson.dumps(listed).decode()
-
-
-# Which runs a worker takes by its offer.
-
-
-def array_of_claimed(offer: Offer | None) -> str:
-    """Return all entry points whose runs a worker claims, as an array's text; empty for all."""
-    if offer is None:
-        return ""
-    return _kept_array(offer.entry_points | offer.given_up)
-
-
-def array_of_executed(offer: Offer | None) -> str:
-    """Return the entry points that a worker executes, as an array's text; empty for all."""
-    if offer is None:
-        return ""
-    return _kept_array(offer.entry_points)
-
-
-@lru_cache(maxsize=16)
-def _kept_array(names: frozenset[str]) -> str:
-    return as_array(names)
-
-
-def as_array(names: frozenset[str]) -> str:
-    """Return texts as PostgreSQL writes an array of them."""
-    return "{" + ",".join(map(_quoted, sorted(names))) + "}"
-
-
-def _quoted(name: str) -> str:
-    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
-
-
 async def without_offered_again(
     connection: Connection, offer: Offer | None, runs: Sequence[Candidate]
 ) -> list[Candidate]:
-    """Leave out runs that are to be failed for want of a worker, where one offers them by now."""
-    if offer is None or not offer.given_up:
+    """Leave out runs of abandoned entry points that a worker offers by now."""
+    if offer is None or not offer.abandoned:
         return list(runs)
-    abandoned = {run["entry_point"] for run in runs if run["entry_point"] in offer.given_up}
+    abandoned = {run["entry_point"] for run in runs if run["entry_point"] in offer.abandoned}
     unserved = await unoffered(connection, abandoned)
     return [
         run for run in runs if run["entry_point"] not in abandoned or run["entry_point"] in unserved
     ]
-
-
-# Which entry points and labels living workers offer.
-
-FRESH_S = 0.25
-"""For how long an entry point that was offered counts as offered without another read."""
-
-MOST_JOBS, MOST_RUNS = 1_000, 100
-"""Jobs whose pending runs are read, and runs of each: the first ones of its queue."""
-
-UNOFFERED = """
-    SELECT name FROM unnest(%(names)s::text[]) AS name
-    WHERE NOT EXISTS (
-        SELECT FROM workers WHERE dead_at IS NULL AND coalesce(name = ANY(entry_points), true)
-    )
-"""
-"""A worker that does not say what it offers may offer anything."""
-
-
-HAS_LABELS = """
-    SELECT EXISTS (
-        SELECT FROM workers
-        WHERE dead_at IS NULL AND draining_at IS NULL AND labels @> %(labels)s
-    )
-"""
-
-
-async def has_worker_with(connection: Connection, labels: Labels) -> bool:
-    """Return whether a living worker that is not draining has all of these labels."""
-    return await read_value(connection, bool, HAS_LABELS, {"labels": Jsonb({**labels})})
-
-
-async def unoffered(connection: Connection, names: Iterable[str]) -> frozenset[str]:
-    """Return those of these entry points that no living worker offers."""
-    distinct = sorted(set(names))
-    if not distinct:
-        return frozenset()
-    return frozenset(await read_texts(connection, UNOFFERED, {"names": distinct}))
-
-
-class OfferedEntryPoints:
-    """The entry points that living workers offer, for launches; an answer is kept for a moment."""
-
-    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
-        self._pool = pool
-        self._names: frozenset[str] = frozenset()
-        self._is_anything = False
-        self._read_at = -FRESH_S
-        self._reading = asyncio.Lock()
-
-    async def has(self, entry_point: str) -> bool:
-        """Return whether a worker offers it; the answer no always comes from a read."""
-        requested_at = monotonic()
-        if self._offers(entry_point) and requested_at - self._read_at < FRESH_S:
-            return True
-        async with self._reading:
-            # A read that began while this one waited here is recent enough.
-            if self._read_at < requested_at:
-                await self._read()
-        return self._offers(entry_point)
-
-    def _offers(self, entry_point: str) -> bool:
-        return self._is_anything or entry_point in self._names
-
-    async def _read(self) -> None:
-        read_at = monotonic()
-        async with borrowed(self._pool) as connection:
-            offered = await read_one(connection, _Offered, _OFFERED)
-        self._names = frozenset(offered["names"])
-        self._is_anything = offered["is_anything"]
-        self._read_at = read_at
-
-
-class _Offered(TypedDict):
-    names: ReadOnly[list[str]]
-    is_anything: ReadOnly[bool]
-
-
-_CLAIMS = "dead_at IS NULL AND draining_at IS NULL"
-
-_OFFERED = f"""
-    SELECT
-        ARRAY(SELECT DISTINCT unnest(entry_points) FROM workers WHERE {_CLAIMS}) AS names,
-        EXISTS (SELECT FROM workers WHERE {_CLAIMS} AND entry_points IS NULL) AS is_anything
-"""
-
-
-QUEUE_OF_JOB = "(concurrency_value IS NOT NULL)::int, priority DESC, scheduled_at, id"
-"""The order of `job_runs_waiting`, which no other index has: so only the first few pending runs of
-a job are read."""
-
-_WAITING_JOBS = f"""
-    WITH RECURSIVE waiting AS (
-        (SELECT job_definition_id AS id, 1 AS number FROM job_runs
-         WHERE {IS_PENDING} ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1)
-        UNION ALL
-        SELECT next.id, waiting.number + 1 FROM waiting CROSS JOIN LATERAL (
-            SELECT job_definition_id AS id FROM job_runs
-            WHERE {IS_PENDING} AND job_definition_id > waiting.id
-            ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1
-        ) AS next WHERE waiting.number < {MOST_JOBS}
-    )
-"""
-
-_FIRST_OF_JOB = f"""
-    SELECT entry_point, scheduled_at FROM job_runs
-    WHERE {IS_PENDING} AND job_definition_id = waiting.id ORDER BY {QUEUE_OF_JOB}
-"""
-
-
-class UnofferedRuns(TypedDict):
-    """The number of runs at the front of a job's queue whose entry point no worker offers."""
-
-    slug: ReadOnly[str]
-    entry_point: ReadOnly[str]
-    runs: ReadOnly[int]
-
-
-UNOFFERED_RUNS = f"""
-    {_WAITING_JOBS}, needed AS (
-        SELECT waiting.id, first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
-            {_FIRST_OF_JOB} LIMIT {MOST_RUNS}
-        ) AS first GROUP BY waiting.id, first.entry_point
-    )
-    SELECT job.slug, needed.entry_point, needed.runs
-    FROM needed JOIN job_definitions AS job ON job.id = needed.id
-    WHERE NOT EXISTS (
-        SELECT FROM workers
-        WHERE {_CLAIMS} AND coalesce(needed.entry_point = ANY(entry_points), true)
-    ) ORDER BY job.slug, needed.entry_point
-"""
-
-
-async def unoffered_runs(connection: Connection) -> list[UnofferedRuns]:
-    """Return, by job and entry point, the pending runs that no worker offers to execute.
-
-    Of each job only the first pending runs are read: no queue is read whole.
-    """
-    return await read_rows(connection, UnofferedRuns, UNOFFERED_RUNS)
-
-
-MOST_DUE = 10_000
-"""Pending runs that are read to count the due ones: of each job the same share."""
-
-
-class DueRuns(TypedDict):
-    """How many runs of an entry point are due, among the first of each job's queue."""
-
-    entry_point: ReadOnly[str]
-    runs: ReadOnly[int]
-
-
-DUE_RUNS = f"""
-    {_WAITING_JOBS}, share AS (
-        SELECT greatest(1, {MOST_DUE} / greatest(1, count(*))) AS runs FROM waiting
-    ), due AS (
-        SELECT first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
-            {_FIRST_OF_JOB} LIMIT (SELECT runs FROM share)
-        ) AS first WHERE first.scheduled_at <= clock_timestamp() GROUP BY first.entry_point
-    ), offered AS (
-        SELECT DISTINCT unnest(entry_points) AS entry_point FROM workers WHERE dead_at IS NULL
-    )
-    SELECT entry_point, coalesce(due.runs, 0) AS runs
-    FROM due FULL JOIN offered USING (entry_point) ORDER BY runs DESC, entry_point
-"""
-
-
-async def due_runs(connection: Connection) -> list[DueRuns]:
-    """Return the number of due runs by entry point, the most first.
-
-    Entry points that living workers offer are there with 0, too.
-    """
-    return await read_rows(connection, DueRuns, DUE_RUNS)

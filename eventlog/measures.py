@@ -10,10 +10,9 @@ from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.claims import QUEUE_OF_JOB
 from eventlog.database import sql
 from eventlog.history.run_changes import OTHERS
-from projections.flow.candidates import KEYED
+from projections.flow.candidates import KEYED, QUEUE_OF_JOB
 from projections.job_runs import IS_PENDING, IS_RUNNING
 from projections.rows import Connection, read_one, read_rows
 from projections.run_statistics import COUNTS, HISTOGRAMS, TABLE

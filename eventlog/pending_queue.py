@@ -20,9 +20,7 @@ from domain.clock import to_iso
 from domain.ports import Claimant, Offer
 from domain.quarantine import Passing
 from eventlog.claims import (
-    FIRST_PLANNED,
     NO_LIMIT_READS,
-    UNSERVED_ENTRY_POINTS,
     ClaimReads,
     FrontRead,
     LimitReader,
@@ -42,9 +40,28 @@ from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from projections.flow import candidates, claims
 from projections.flow.candidates import QUEUE_START, Candidate, UnservedJobs, queue_position
-from projections.flow.pending_queue import FirstOfPriority, PendingQueue
+from projections.flow.pending_queue import MOST_UNSERVED, FirstOfPriority, PendingQueue
 from projections.flow.selection import select_candidates
+from projections.job_runs import IS_PENDING
 from projections.rows import Connection, as_rows, read_texts
+
+UNSERVED_ENTRY_POINTS = f"""
+    SELECT DISTINCT entry_point FROM job_runs
+    WHERE {IS_PENDING} AND NOT entry_point = ANY(%(offered)s) LIMIT {MOST_UNSERVED}
+"""
+"""The entry points that pending runs need and that the worker does not offer. This scans all
+pending runs, once when a process begins, and never under the lock."""
+
+FIRST_PLANNED = f"""
+    SELECT first.* FROM json_to_recordset((SELECT %(marks)s::json)) AS mark (priority integer)
+    CROSS JOIN LATERAL (
+        SELECT priority, scheduled_at, id FROM job_runs
+        WHERE {IS_PENDING} AND priority = mark.priority
+          AND scheduled_at > (SELECT current_setting('apphub.now')::timestamptz)
+        ORDER BY scheduled_at, id LIMIT 1
+    ) AS first
+"""
+"""The first pending run that is not due yet, of each of some priorities."""
 
 Load = Callable[[Connection], Awaitable[PendingQueue]]
 
@@ -60,7 +77,7 @@ class Queue:
         self._pending: PendingQueue | None = None
         self._offer: Offer | None = None
         self._unserved = UnservedJobs()
-        self._mended = 0
+        self._repairs = 0
         self._followed_at = 0.0
         # The moment of the last read: what was due then is due.
         self._now = ""
@@ -188,11 +205,11 @@ class Queue:
         offer = pending.offer
         if not pending.has_all_unserved:
             # Those of runs that have entered the queue since then are in memory already.
-            values = {"offered": [*offer.entry_points, *offer.given_up]}
+            values = {"offered": [*offer.entry_points, *offer.abandoned]}
             waiting = await read_texts(connection, UNSERVED_ENTRY_POINTS, values)
             pending.unserved_entry_points.update(waiting)
             pending.has_all_unserved = True
-        return offer.given_up.union(pending.unserved_entry_points)
+        return offer.abandoned.union(pending.unserved_entry_points)
 
     def _serve(self, offer: Offer | None) -> None:
         """Begin anew where the worker's offer has changed."""
@@ -254,7 +271,7 @@ class Queue:
                 trip.ask(candidates.BYPASS, (list(bypassed),))
             touched = request_touched(trip, pending)
             front = request_front(trip, pending, 1)
-            planned = trip.ask(FIRST_PLANNED, (as_json(marks),))
+            planned = trip.ask(FIRST_PLANNED, {"marks": as_json(marks)})
             await trip.go()
         if front is None or not self._take(ClaimReads(pending.position, touched, front)):
             return
@@ -292,7 +309,7 @@ class Queue:
         if pending is None or not reads.after <= pending.position <= state["position"]:
             # Forgotten, or further ahead than the answer.
             return False
-        if state["mended"] != self._mended or state["archived_to"] > reads.after:
+        if state["repairs"] != self._repairs or state["archived_to"] > reads.after:
             self.clear()
             return False
         changes = changes_in(rows)
@@ -320,6 +337,6 @@ class Queue:
         pending.bypass(self._bypassed)
         self._pending = pending
         self._now = state["now"]
-        self._mended = state["mended"]
+        self._repairs = state["repairs"]
         self._followed_at = monotonic()
         return pending

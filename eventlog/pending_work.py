@@ -16,14 +16,15 @@ from domain.clock import from_iso, to_iso
 from domain.ports import Offer
 from domain.quarantine import Quarantine
 from eventlog.archive.retention import SCAN_EVERY_S, Retainer
-from eventlog.claims import ANY_SHARED, NextDue, unoffered
+from eventlog.claims import NextDue
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Announcement, Listener
+from eventlog.entry_points import unoffered
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
 from eventlog.pending_queue import Queue
 from projections import bulk, schedules
-from projections.flow import claims
+from projections.flow import unfinished
 from projections.rows import Connection, read_one, read_value
 
 
@@ -44,6 +45,11 @@ class OpenOperations:
             versions[UUID(operation["id"])] = operation["aggregate_version"]
         return versions
 
+
+ANY_SHARED = """
+    SELECT EXISTS (
+        SELECT FROM job_definitions WHERE isolation = 'shared' AND deleted_at IS NULL)
+"""
 
 FULL_SEARCH_EVERY_S = 60.0
 """How often to search all passed deadlines, however old."""
@@ -106,8 +112,8 @@ class Work:
     async def unoffered(self) -> frozenset[str]:
         """Return the entry points of pending runs that no living worker offers."""
         async with borrowed(self._pool) as connection:
-            foreign = await self._queue.unserved_entry_points(connection)
-            return await unoffered(connection, foreign)
+            unserved = await self._queue.unserved_entry_points(connection)
+            return await unoffered(connection, unserved)
 
     async def any_overdue(self) -> bool:
         """Return whether a run has not started by its deadline.
@@ -122,7 +128,7 @@ class Work:
             since = self._overdue_since
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:
-            overdue = await claims.any_overdue(connection, since, bypassed)
+            overdue = await unfinished.any_overdue(connection, since, bypassed)
         if overdue["is_overdue"]:
             return True
         self._overdue_since = overdue["before"]
@@ -133,7 +139,7 @@ class Work:
     async def cancel_requested(self, worker_id: str) -> list[UUID]:
         """Return the worker's running runs with a requested cancel."""
         async with borrowed(self._pool) as connection:
-            return await claims.cancel_requested(connection, worker_id)
+            return await unfinished.cancel_requested(connection, worker_id)
 
     async def keep_checkpoints(self) -> None:
         """Write the next checkpoint of time travel if it is due."""

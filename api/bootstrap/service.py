@@ -25,12 +25,12 @@ from domain.workers import Isolation
 from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer
 from eventlog.archive.retention import Retainer
-from eventlog.claims import OfferedEntryPoints
 from eventlog.database.clock import DatabaseClock, ShiftedClock
 from eventlog.database.connection import Database, Patience
 from eventlog.database.continuity import Continuity
 from eventlog.database.costly_reads import MAX_CONCURRENT, CostlyReads
 from eventlog.database.listener import Listener
+from eventlog.entry_points import OfferedEntryPoints
 from eventlog.failures import FailureSearch
 from eventlog.history.as_of import Selected
 from eventlog.history.audit import Audit

@@ -34,8 +34,8 @@ from domain.jobs.launching import Launch
 from domain.json_values import Json, JsonObject
 from domain.ports import Origin, Row
 from domain.workers import Labels, told
-from eventlog.claims import has_worker_with
 from eventlog.database.connection import borrowed
+from eventlog.entry_points import has_worker_with
 from projections import job_definitions, job_runs
 from projections.runs import lists
 from runtime.logs import own_log_fields

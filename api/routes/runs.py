@@ -76,7 +76,7 @@ from eventlog.explain import explain_now, explain_then
 from eventlog.history.as_of import opened
 from projections import job_runs
 from projections.envelope import Envelope
-from projections.flow import claims
+from projections.flow import unfinished
 from projections.job_runs import RunRow
 from projections.runs.lists import Order, jobs_matching, run_filter
 from runtime.tasks import until_one_ends
@@ -286,7 +286,7 @@ async def list_waiting_runs(
     limit: Annotated[int, Query(ge=1, le=10)] = 5,
 ) -> JsonAnswer:
     """List the pending runs that are due, the longest waiting first."""
-    runs = await claims.waiting_longest(connection, limit)
+    runs = await unfinished.waiting_longest(connection, limit)
     return data([*await with_jobs(Present(connection), runs, quarantine)])
 
 

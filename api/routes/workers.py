@@ -16,7 +16,7 @@ from api.shapes.base import Data, Health, NotReady, Page, PartMeta, Shape, failu
 from api.views.metrics import SCRAPE_TIMEOUT_HEADER, Scrapes
 from api.views.status import Readiness
 from domain.ports import Standing
-from eventlog import claims
+from eventlog import entry_points
 from eventlog import workers as listing
 from runtime.metrics import CONTENT_TYPE
 
@@ -152,7 +152,7 @@ async def list_unoffered(connection: ConnectionDep) -> JsonAnswer:
     return data(
         [
             {"slug": row["slug"], "entryPoint": row["entry_point"], "runs": row["runs"]}
-            for row in await claims.unoffered_runs(connection)
+            for row in await entry_points.unoffered_runs(connection)
         ]
     )
 

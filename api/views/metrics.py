@@ -16,8 +16,8 @@ from domain.errors import LogUnavailableError
 from domain.ports import Standing
 from domain.quarantine import Quarantine
 from eventlog import measures
-from eventlog.claims import DueRuns, due_runs, unoffered_runs
 from eventlog.database.connection import borrowed
+from eventlog.entry_points import DueRuns, due_runs, unoffered_runs
 from eventlog.history.run_changes import OTHERS, Counts, RunCounts
 from eventlog.measures import JobTotals, LogEnds, RunningRuns, WorkerSlots
 from eventlog.workers import count_by_state

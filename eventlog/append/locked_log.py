@@ -14,7 +14,7 @@ from eventlog.append.lookups import LockedReader, request_states
 from eventlog.claims import ClaimReads
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.pending_queue import Queue
-from projections.flow import claims
+from projections.flow import unfinished
 from projections.rows import Connection
 
 
@@ -107,7 +107,7 @@ class LockedLog(Locked):
     async def overdue_run_ids(
         self, limit: int, bypassed: Sequence[UUID] = (), after: UUID | None = None
     ) -> list[UUID]:
-        return await claims.overdue(self._connection, self._now, limit, bypassed, after)
+        return await unfinished.overdue(self._connection, self._now, limit, bypassed, after)
 
     @override
     async def orphaned_run_ids(
@@ -117,7 +117,7 @@ class LockedLog(Locked):
 
     @override
     async def has_unfinished_runs(self, definition_id: UUID) -> bool:
-        return await claims.has_unfinished(self._connection, definition_id)
+        return await unfinished.has_unfinished(self._connection, definition_id)
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:

@@ -196,6 +196,10 @@ IN_ORDER = "ORDER BY priority DESC, scheduled_at, id"
 KEYED = "(concurrency_value IS NOT NULL)::int"
 """A number, for conditions on truth values are simplified until no index knows them."""
 
+QUEUE_OF_JOB = f"{KEYED}, priority DESC, scheduled_at, id"
+"""The order of `job_runs_waiting` within a job, which no other index has: so only the first few
+pending runs of a job are read."""
+
 WITH_LIMITS = f"SELECT run.*, {LIMIT_COLUMNS}"
 
 
@@ -210,6 +214,24 @@ def after_position(due: str) -> str:
             ({due} AND priority < %(priority)s {IN_ORDER} LIMIT %(limit)s)
         ) AS run
         {IN_ORDER} LIMIT %(limit)s
+    """
+
+
+def waiting_values(column: str) -> str:
+    """Return the query for the distinct values of a column with which runs of a job wait.
+
+    It steps from one value to the next in an index, however many runs have each.
+    """
+    waiting = f"SELECT {column} FROM job_runs WHERE {IS_PENDING} AND job_definition_id = %(job_id)s"
+    return f"""
+        WITH RECURSIVE waiting (value) AS (
+            ({waiting} AND {column} IS NOT NULL ORDER BY {column} LIMIT 1)
+            UNION ALL
+            SELECT next.* FROM waiting CROSS JOIN LATERAL (
+                {waiting} AND {column} > value ORDER BY {column} LIMIT 1
+            ) AS next
+        )
+        SELECT value FROM waiting LIMIT %(limit)s
     """
 
 

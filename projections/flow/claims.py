@@ -6,17 +6,10 @@ not fill the slots, because runs of jobs or keys at capacity come first, it read
 each job that has capacity (`first_by_job`). Where these do not suffice either, because runs with
 saturated keys come first, it reads that job's keys one by one. Only a job with thousands of waiting
 keys, behind as many runs with a saturated key, is read from its beginning for as long as it takes.
-
-Last come the other queries of workers about runs: when the next run is due, which runs are overdue,
-and which are to be canceled.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from uuid import UUID
-
-from typing_extensions import ReadOnly, TypedDict
 
 from projections.flow.candidates import (
     AT_PRESENT,
@@ -25,16 +18,18 @@ from projections.flow.candidates import (
     IS_OFFERED,
     JOB_LIMIT,
     KEYED,
+    QUEUE_OF_JOB,
     WITH_LIMITS,
     Candidate,
     JobScope,
     after_position,
     queue_position,
+    waiting_values,
 )
 from projections.flow.rates import RatedJobReader, RateWindowReader, WaitingJob, rated_job
 from projections.flow.selection import LimitState, key_limit
-from projections.job_runs import IS_PENDING, IS_RUNNING, RunRow
-from projections.rows import Connection, read_ids, read_one, read_rows, read_texts, read_value
+from projections.job_runs import IS_PENDING
+from projections.rows import Connection, read_rows, read_texts
 
 EXTRA_OF_QUEUE, EXTRA_OF_JOB = 12, 8
 """Runs that are read beyond two for each free slot, of the queue and of each job."""
@@ -91,7 +86,7 @@ def front_size(slots: int) -> int:
     return (2 << (slots - 1).bit_length()) + EXTRA_OF_QUEUE
 
 
-_BY_JOB = f"ORDER BY job_definition_id, {KEYED}, priority DESC, scheduled_at, id LIMIT 1"
+_BY_JOB = f"ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1"
 """The order of the one index that holds pending runs alone."""
 
 JOBS = f"""
@@ -125,22 +120,7 @@ FIRST_OF_JOBS = _first_of_jobs(f"{_DUE_OF_JOB} {IN_ORDER} LIMIT %(limit)s")
 
 FIRST_OF_JOBS_AFTER = _first_of_jobs(after_position(_DUE_OF_JOB))
 
-KEYS = f"""
-    WITH RECURSIVE waiting (key) AS (
-        (SELECT concurrency_value FROM job_runs
-         WHERE {IS_PENDING} AND job_definition_id = %(job_id)s
-           AND concurrency_value IS NOT NULL
-         ORDER BY concurrency_value LIMIT 1)
-        UNION ALL
-        SELECT next.* FROM waiting CROSS JOIN LATERAL (
-            SELECT concurrency_value FROM job_runs
-            WHERE {IS_PENDING} AND job_definition_id = %(job_id)s
-              AND concurrency_value > key
-            ORDER BY concurrency_value LIMIT 1
-        ) AS next
-    )
-    SELECT key FROM waiting LIMIT %(limit)s
-"""
+KEYS = waiting_values("concurrency_value")
 """The concurrency keys with which runs of a job wait."""
 
 FIRST_OF_KEYS = f"""
@@ -264,123 +244,3 @@ def _keyed_by_job(runs: Iterable[Candidate]) -> dict[str, list[Candidate]]:
         if run["concurrency_value"] is not None:
             keyed[run["job_definition_id"]].append(run)
     return keyed
-
-
-# Which runs are due next, and which must end.
-
-LEVELS = f"""
-    WITH RECURSIVE level AS (
-        (SELECT priority FROM job_runs WHERE {IS_PENDING} ORDER BY priority DESC LIMIT 1)
-        UNION ALL
-        SELECT lower.priority FROM level CROSS JOIN LATERAL (
-            SELECT priority FROM job_runs WHERE {IS_PENDING} AND priority < level.priority
-            ORDER BY priority DESC LIMIT 1
-        ) AS lower
-    )
-"""
-"""The priorities of pending runs, a few of two hundred."""
-
-_NOT_BYPASSED = "NOT id = ANY((SELECT %(bypassed)s::uuid[])::uuid[])"
-
-WAITING_LONGEST = f"""
-    {LEVELS}
-    SELECT waiting.* FROM level CROSS JOIN LATERAL (
-        SELECT * FROM job_runs WHERE {IS_PENDING} AND priority = level.priority
-          AND scheduled_at <= clock_timestamp()
-        ORDER BY scheduled_at, id LIMIT %(limit)s
-    ) AS waiting
-    ORDER BY scheduled_at, id LIMIT %(limit)s
-"""
-
-
-async def waiting_longest(connection: Connection, limit: int) -> list[RunRow]:
-    """Return due runs, the ones first that have waited longest."""
-    return await read_rows(connection, RunRow, WAITING_LONGEST, {"limit": limit})
-
-
-MARGIN = "1 minute"
-"""How long after its deadline a run may enter the queue, and still be found by the last look."""
-
-ANY_OVERDUE = f"""
-    SELECT present.now - interval '{MARGIN}' AS before, EXISTS (
-        SELECT 1 FROM job_runs
-        WHERE {IS_PENDING} AND execution = 0 AND start_deadline_at <= present.now
-          AND start_deadline_at >= coalesce(%(since)s::timestamptz, '-infinity')
-          AND {_NOT_BYPASSED}
-    ) AS is_overdue
-    FROM (SELECT clock_timestamp() AS now) AS present
-"""
-
-
-class AnyOverdue(TypedDict):
-    """Whether any deadline is over, and before which time none needs to be searched again."""
-
-    before: ReadOnly[str]
-    is_overdue: ReadOnly[bool]
-
-
-async def any_overdue(
-    connection: Connection, since: str | None = None, bypassed: Sequence[UUID] = ()
-) -> AnyOverdue:
-    """Return whether a pending run's start deadline is over, of deadlines since a time."""
-    values = {"since": since, "bypassed": list(bypassed)}
-    return await read_one(connection, AnyOverdue, ANY_OVERDUE, values)
-
-
-OVERDUE = f"""
-    WITH passed AS (
-        SELECT coalesce(max(start_deadline_at), '-infinity') AS deadline_at
-        FROM job_runs WHERE id = %(after)s
-    )
-    SELECT id FROM job_runs
-    WHERE {IS_PENDING} AND execution = 0 AND start_deadline_at <= %(now)s
-      AND start_deadline_at >= (SELECT deadline_at FROM passed)
-      AND (start_deadline_at > (SELECT deadline_at FROM passed) OR id > %(after)s)
-      AND {_NOT_BYPASSED}
-    ORDER BY start_deadline_at, id LIMIT %(limit)s
-"""
-
-
-CANCEL_REQUESTED = f"""
-    SELECT id FROM job_runs
-    WHERE {IS_RUNNING} AND worker_id = %(worker_id)s AND cancel_requested_at IS NOT NULL
-"""
-
-
-async def overdue(
-    connection: Connection,
-    now: datetime,
-    limit: int,
-    bypassed: Sequence[UUID] = (),
-    after: UUID | None = None,
-) -> list[UUID]:
-    """Return pending runs whose start deadline is over, in the order of their deadlines.
-
-    Args:
-        connection: which has the lock.
-        now: the database's present.
-        limit: the number of runs at most.
-        bypassed: runs that do not count.
-        after: the run whose deadline to begin after; None to begin with the first.
-    """
-    values = {"now": now, "limit": limit, "bypassed": list(bypassed), "after": after}
-    return await read_ids(connection, OVERDUE, values)
-
-
-async def cancel_requested(connection: Connection, worker_id: str) -> list[UUID]:
-    """Return the worker's running runs that are to be canceled."""
-    return await read_ids(connection, CANCEL_REQUESTED, {"worker_id": worker_id})
-
-
-ANY_UNFINISHED = f"""
-    SELECT EXISTS (
-        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND {IS_PENDING}
-    ) OR EXISTS (
-        SELECT 1 FROM job_runs WHERE job_definition_id = %(id)s AND {IS_RUNNING}
-    )
-"""
-
-
-async def has_unfinished(connection: Connection, definition_id: UUID) -> bool:
-    """Return whether any run of this job is pending or running."""
-    return await read_value(connection, bool, ANY_UNFINISHED, {"id": definition_id})

@@ -40,8 +40,8 @@ from projections.flow.selection import (
     GroupKey,
     LimitState,
     RateWindows,
+    claimable,
     serves_entry_point,
-    without_hopeful,
 )
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ class PendingQueue:
         self._waiting = WaitingRuns()
         self._entry_points: frozenset[str] | None = None
         if offer is not None:
-            self._entry_points = offer.entry_points | offer.given_up
+            self._entry_points = offer.entry_points | offer.abandoned
         self.low_water_marks: dict[int, LowWaterMark] = {}
         self.bypassed: frozenset[str] = frozenset()
         self._running: dict[str, Contender] = {}
@@ -156,8 +156,8 @@ class PendingQueue:
             without: ids of runs that do not count.
         """
         first = self._waiting.scheduled(now, self.known_until(now))
-        if self.offer is not None and self.offer.given_up:
-            first = without_hopeful(first, self.offer, now)
+        if self.offer is not None and self.offer.abandoned:
+            first = claimable(first, self.offer, now)
         return DueRuns(first, now, without)
 
     def still_pending(self, runs: Iterable[Candidate]) -> list[Candidate]:

@@ -27,9 +27,9 @@ from projections.flow.candidates import (
     Key,
     after_position,
     rate_key_of,
+    waiting_values,
 )
 from projections.flow.selection import LimitState, RateWindow, RateWindows
-from projections.job_runs import IS_PENDING
 from projections.rows import Connection, read_rows, read_texts
 
 _LAST_RUNS = """
@@ -211,21 +211,7 @@ class FullWindows:
 # with a value whose window is full. Only a job with thousands of waiting values is read from its
 # beginning for as long as it takes.
 
-VALUES = f"""
-    WITH RECURSIVE waiting (value) AS (
-        (SELECT rate_value FROM job_runs
-         WHERE {IS_PENDING} AND job_definition_id = %(job_id)s AND rate_value IS NOT NULL
-         ORDER BY rate_value LIMIT 1)
-        UNION ALL
-        SELECT next.* FROM waiting CROSS JOIN LATERAL (
-            SELECT rate_value FROM job_runs
-            WHERE {IS_PENDING} AND job_definition_id = %(job_id)s
-              AND rate_value > value
-            ORDER BY rate_value LIMIT 1
-        ) AS next
-    )
-    SELECT value FROM waiting LIMIT %(most)s
-"""
+VALUES = waiting_values("rate_value")
 """The values of the rate's key with which runs of a job wait."""
 
 _FREE = f"""
@@ -339,7 +325,7 @@ class RatedJobReader:
         """Return the values with which more runs may start; None where there are too many."""
         if "priority" in self._values:
             return None
-        query = {"job_id": job.id, "most": most_values + 1}
+        query = {"job_id": job.id, "limit": most_values + 1}
         waiting = await read_texts(self._connection, VALUES, query)
         if len(waiting) > most_values:
             return None

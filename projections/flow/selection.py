@@ -72,8 +72,8 @@ class FairnessGroup:
         queues: the first runs of each value in the queue's order; the values in the order in which
             they are served, the one that was started last at the end.
         is_complete: whether no other value has a run that may start.
-        depth: how many runs of a value were read at most; a queue of that length may go on. None
-            where all queues are complete.
+        depth: how many runs of a value were read at most; a queue of that length may have
+            more. None where all queues are complete.
     """
 
     queues: Sequence[Sequence[Candidate]]
@@ -327,8 +327,8 @@ class _Tally:
         return True
 
     def refusals(self, run: Candidate) -> list[Refusal]:
-        found = (self._by_job(run), self._by_key(run), self._by_rate(run))
-        return list(dict.fromkeys(refusal for refusal in found if refusal is not None))
+        refusals = (self._by_job(run), self._by_key(run), self._by_rate(run))
+        return list(dict.fromkeys(refusal for refusal in refusals if refusal is not None))
 
     def _by_job(self, run: Candidate) -> Refusal | None:
         most = run["max_concurrent_runs"]
@@ -464,14 +464,14 @@ class RoundRobin:
 
 
 class _Round:
-    """The queues of a group's values that are not at their end, as a selection goes along."""
+    """The queues of a group's values that are not at their end, as a selection advances."""
 
     def __init__(self, group: FairnessGroup, first: Candidate) -> None:
         self.group = group
         self.first = first
         self._queues = deque(deque(queue) for queue in group.queues)
         self._looked_at: set[str] = set()
-        self._may_go_on = {
+        self._may_have_more = {
             queue[0]["fair_value"] for queue in group.queues if len(queue) == group.depth
         }
 
@@ -499,8 +499,8 @@ class _Round:
         queue = self._queues.popleft()
         run = queue.popleft()
         self._looked_at.add(run["id"])
-        goes_on = bool(queue) or run["fair_value"] in self._may_go_on
-        if goes_on and self.group.is_complete:
+        may_have_more = bool(queue) or run["fair_value"] in self._may_have_more
+        if may_have_more and self.group.is_complete:
             self._queues.append(queue)
 
     def skip(self) -> None:
@@ -520,8 +520,8 @@ def serves_entry_point(entry_points: Collection[str] | None, entry_point: str) -
     return entry_points is None or entry_point in entry_points
 
 
-def without_hopeful(runs: Iterable[Candidate], offer: Offer, now: str) -> list[Candidate]:
-    """Leave out runs whose entry point no worker offers, until they have waited for the grace."""
+def claimable(runs: Iterable[Candidate], offer: Offer, now: str) -> list[Candidate]:
+    """Leave out runs of abandoned entry points that have not waited for the grace yet."""
     long_ago = to_iso(from_iso(now) - timedelta(seconds=offer.grace_s))
     return [
         run

@@ -8,7 +8,7 @@ from benchmarks.growth.questions.question import Question
 from domain.quarantine import Quarantine
 from eventlog import workers
 from eventlog.workers import Heartbeats
-from projections.flow import claims
+from projections.flow import unfinished
 from projections.rows import Connection
 from tests.support.logs import select_anew
 
@@ -24,13 +24,14 @@ def worker_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
         Question("worker: whom to start", lambda connection: select_anew(connection, now, 4)),
         Question(
             "worker: what missed its deadline",
-            lambda connection: claims.overdue(connection, now, 500),
+            lambda connection: unfinished.overdue(connection, now, 500),
         ),
         Question(
             "worker: whose worker is gone", lambda connection: workers.orphaned(connection, 1)
         ),
         Question(
-            "worker: what is to be canceled", lambda one: claims.cancel_requested(one, "worker-1")
+            "worker: what is to be canceled",
+            lambda one: unfinished.cancel_requested(one, "worker-1"),
         ),
         Question("worker: who lives", lambda _: beats.living()),
         Question("worker: do I live", lives),

@@ -8,7 +8,14 @@ import pytest
 
 from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
-from eventlog.claims import DUE_RUNS, MOST_DUE, MOST_RUNS, UNOFFERED_RUNS, due_runs, unoffered_runs
+from eventlog.entry_points import (
+    DUE_RUNS,
+    MOST_DUE,
+    MOST_RUNS,
+    UNOFFERED_RUNS,
+    due_runs,
+    unoffered_runs,
+)
 from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts
 

@@ -46,8 +46,8 @@ def _work_of(part: Parts) -> Work:
     return Work(part.pool, part.files, listener, part.jobs.quarantine, queue)
 
 
-def _offer(*entry_points: str, given_up: Sequence[str] = (), grace_s: float = 0) -> Offer:
-    return Offer(frozenset(entry_points), frozenset(given_up), grace_s)
+def _offer(*entry_points: str, abandoned: Sequence[str] = (), grace_s: float = 0) -> Offer:
+    return Offer(frozenset(entry_points), frozenset(abandoned), grace_s)
 
 
 async def test_a_worker_takes_only_what_it_executes(part: Parts) -> None:
@@ -85,7 +85,7 @@ async def test_behind_full_jobs_a_worker_finds_what_it_executes(
     assert _ids(await part.executions.claim("w", 3, mine)) == [first, wanted]
 
 
-async def test_what_nobody_offers_is_given_up_after_its_grace(part: Parts) -> None:
+async def test_what_nobody_offers_is_abandoned_after_its_grace(part: Parts) -> None:
     await _register(part, *ENTRY_POINTS)
     await part.worker("w", entry_points=["ours.a"])
     await part.worker("other", entry_points=["theirs.b"])
@@ -95,11 +95,11 @@ async def test_what_nobody_offers_is_given_up_after_its_grace(part: Parts) -> No
     mine = _offer("ours.a")
     assert _ids(await part.executions.claim("w", 4, mine)) == []
     assert await work.unoffered() == {"nobodys.d"}
-    patient = _offer("ours.a", given_up=["nobodys.d"], grace_s=3_600)
+    patient = _offer("ours.a", abandoned=["nobodys.d"], grace_s=3_600)
     assert _ids(await part.executions.claim("w", 4, patient)) == []
     assert (await work.look(patient)).in_s is None
     # The other one's are not taken even if this worker was told so a moment too early.
-    hasty = _offer("ours.a", given_up=["theirs.b", "nobodys.d"])
+    hasty = _offer("ours.a", abandoned=["theirs.b", "nobodys.d"])
     assert _ids(await part.executions.claim("w", 4, hasty)) == [hopeless]
     await part.heartbeats.leave("other")
     assert await work.unoffered() == {"theirs.b", "nobodys.d"}

@@ -12,11 +12,10 @@ import pytest
 
 from domain.jobs.launching import Launch
 from eventlog import claims as statements
+from eventlog import entry_points, measures, pending_queue, workers
 from eventlog import explain as in_front
-from eventlog import measures, workers
 from projections import job_runs
-from projections.flow import claims
-from projections.flow import claims as due
+from projections.flow import claims, unfinished
 from tests.support.logs import TESTER, Parts, registered
 
 RUNS = 20_000
@@ -50,12 +49,12 @@ MARKS = """[{"priority": 0, "scheduled_at": "2026-01-01T00:00:00Z",
 ASKED: dict[str, tuple[str, dict[str, object]]] = {
     "whom to start": (claims.front_of_queue(76), {"marks": MARKS, "offered": "{test.noop}"}),
     "who waits first": (statements.FIRST_OF_PRIORITIES, {}),
-    "who is planned first": (statements.FIRST_PLANNED.replace("%s", "%(marks)s"), {"marks": MARKS}),
+    "who is planned first": (pending_queue.FIRST_PLANNED, {"marks": MARKS}),
     "who runs": (statements.UNDER_WAY, {}),
-    "whom to cancel": (due.CANCEL_REQUESTED, {"worker_id": "worker"}),
-    "who is overdue": (due.ANY_OVERDUE, {"since": None, "bypassed": []}),
-    "whom no worker offers": (statements.UNOFFERED_RUNS, {}),
-    "how many are due": (statements.DUE_RUNS, {}),
+    "whom to cancel": (unfinished.CANCEL_REQUESTED, {"worker_id": "worker"}),
+    "who is overdue": (unfinished.ANY_OVERDUE, {"since": None, "bypassed": []}),
+    "whom no worker offers": (entry_points.UNOFFERED_RUNS, {}),
+    "how many are due": (entry_points.DUE_RUNS, {}),
     "which jobs wait": (claims.JOBS, {"offered": "{test.noop}"}),
     "of each job who waits longest": (
         measures.OLDEST_PENDING,
@@ -63,9 +62,9 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
     ),
     "how many run": (measures.RUNNING, {}),
     "how many slots are busy": (measures.SLOTS, {}),
-    "who waits longest": (due.WAITING_LONGEST, {"limit": 5}),
-    "whether a job has any left": (due.ANY_UNFINISHED, {"id": A_JOB}),
-    "what others must execute": (statements.UNSERVED_ENTRY_POINTS, {"offered": ["test.noop"]}),
+    "who waits longest": (unfinished.WAITING_LONGEST, {"limit": 5}),
+    "whether a job has any left": (unfinished.ANY_UNFINISHED, {"id": A_JOB}),
+    "what others must execute": (pending_queue.UNSERVED_ENTRY_POINTS, {"offered": ["test.noop"]}),
     "whom a lost worker left": (workers.OF_LOST_WORKERS, {"limit": 5, "bypassed": []}),
     "whom nobody holds": (workers.OF_UNKNOWN_WORKERS, {"limit": 5, "bypassed": []}),
     "who is the only one": (

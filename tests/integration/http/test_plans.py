@@ -10,7 +10,7 @@ from psycopg.conninfo import make_conninfo
 from domain.jobs.launching import Launch
 from eventlog import explain, measures
 from projections import job_definitions
-from projections.flow import claims
+from projections.flow import claims, unfinished
 from projections.flow.candidates import QUEUE_START
 from projections.runs import lists, related
 from projections.runs.lists import RunFilter, newest_first
@@ -155,7 +155,7 @@ def test_a_job_is_found_by_its_slug_through_the_index(filled_url: str) -> None:
 def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled_url: str) -> None:
     waiting = _plan(filled_url, measures.OLDEST_PENDING, ids=[], slugs=[], bypassed=[])
     _check(waiting, "job_runs_waiting")
-    _check(_plan(filled_url, claims.WAITING_LONGEST, limit=5), "job_runs_due")
+    _check(_plan(filled_url, unfinished.WAITING_LONGEST, limit=5), "job_runs_due")
     at_present = make_conninfo(filled_url, options="-c apphub.now=now")
     asked: dict[str, str] = {"marks": MARKS, "offered": OFFERED}
     _check(_plan(at_present, claims.front_of_queue(20), **asked), "job_runs_due")
@@ -204,7 +204,7 @@ def test_deadlines_and_cancellations_are_read_off_indexes_of_nothing_else(filled
         )
         connection.execute("VACUUM (ANALYZE) job_runs")
     _check(
-        _plan(filled_url, claims.OVERDUE, now="now", limit=20, bypassed=[], after=None),
+        _plan(filled_url, unfinished.OVERDUE, now="now", limit=20, bypassed=[], after=None),
         "job_runs_start_deadline",
     )
-    _check(_plan(filled_url, claims.CANCEL_REQUESTED, worker_id="worker"), "job_runs_to_cancel")
+    _check(_plan(filled_url, unfinished.CANCEL_REQUESTED, worker_id="worker"), "job_runs_to_cancel")

@@ -233,7 +233,7 @@ def test_what_the_worker_does_not_offer_is_only_noted() -> None:
     assert queue.unserved_entry_points == {"other"}
 
 
-def test_what_is_given_up_is_due_once_its_grace_is_over() -> None:
+def test_what_is_abandoned_is_due_once_its_grace_is_over() -> None:
     offer = Offer(frozenset({"noop"}), frozenset({"gone"}), grace_s=60.0)
     queue = PendingQueue(1, offer=offer)
     hopeless = numbered(1, entry_point="gone")

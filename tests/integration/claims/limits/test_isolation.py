@@ -6,8 +6,8 @@ from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
 from domain.ports import Offer
 from domain.workers import Isolation
-from eventlog.claims import ANY_SHARED
 from eventlog.database.connection import borrowed
+from eventlog.pending_work import ANY_SHARED
 from projections.rows import read_value
 from tests.support.logs import TESTER, Parts
 

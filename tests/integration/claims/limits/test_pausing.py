@@ -63,7 +63,7 @@ async def test_what_nobody_can_execute_is_not_started_to_fail(part: Parts) -> No
     await part.worker("w", entry_points=[])
     await _launched(part, "paused")
     await part.jobs.pause_job("paused", None, TESTER)
-    offer = Offer(frozenset(), given_up=frozenset({"test.noop"}))
+    offer = Offer(frozenset(), abandoned=frozenset({"test.noop"}))
     assert await part.executions.claim("w", 1, offer) == []
     await part.jobs.resume_job("paused", TESTER)
     assert len(await part.executions.claim("w", 1, offer)) == 1

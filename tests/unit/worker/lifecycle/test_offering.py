@@ -50,17 +50,17 @@ async def test_an_offer_that_did_not_get_through_is_told_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after_s", "given_up"), [(None, set()), (3_600.0, set()), (0.0, {"nobodys"})]
+    ("after_s", "abandoned"), [(None, set()), (3_600.0, set()), (0.0, {"nobodys"})]
 )
-async def test_nothing_is_given_up_unless_the_operator_says_after_how_long(
-    after_s: float | None, given_up: set[str]
+async def test_nothing_is_abandoned_unless_the_operator_says_after_how_long(
+    after_s: float | None, abandoned: set[str]
 ) -> None:
     away = _Away()
     offering = Offering(["one"], cast("Work", away), cast("Heartbeats", away), after_s)
     await offering.look()
     assert offering.unoffered == 1
-    assert offering.present("process").given_up == given_up
-    assert offering.is_abandoned("nobodys") is bool(given_up)
+    assert offering.present("process").abandoned == abandoned
+    assert offering.is_abandoned("nobodys") is bool(abandoned)
 
 
 def test_a_worker_gives_nothing_up_by_default() -> None:

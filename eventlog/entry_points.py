@@ -1,0 +1,184 @@
+"""Which entry points and labels living workers offer, and which pending runs need others.
+
+First the questions of claims and launches, then the counts by job and entry point for people.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from time import monotonic
+
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.workers import Labels
+from eventlog.database.connection import borrowed
+from projections.flow.candidates import QUEUE_OF_JOB
+from projections.job_runs import IS_PENDING
+from projections.rows import Connection, read_one, read_rows, read_texts, read_value
+
+FRESH_S = 0.25
+"""For how long an entry point that was offered counts as offered without another read."""
+
+MOST_JOBS, MOST_RUNS = 1_000, 100
+"""Jobs whose pending runs are read, and runs of each: the first ones of its queue."""
+
+UNOFFERED = """
+    SELECT name FROM unnest(%(names)s::text[]) AS name
+    WHERE NOT EXISTS (
+        SELECT FROM workers WHERE dead_at IS NULL AND coalesce(name = ANY(entry_points), true)
+    )
+"""
+"""A worker that does not say what it offers may offer anything."""
+
+
+HAS_LABELS = """
+    SELECT EXISTS (
+        SELECT FROM workers
+        WHERE dead_at IS NULL AND draining_at IS NULL AND labels @> %(labels)s
+    )
+"""
+
+
+async def has_worker_with(connection: Connection, labels: Labels) -> bool:
+    """Return whether a living worker that is not draining has all of these labels."""
+    return await read_value(connection, bool, HAS_LABELS, {"labels": Jsonb({**labels})})
+
+
+async def unoffered(connection: Connection, names: Iterable[str]) -> frozenset[str]:
+    """Return those of these entry points that no living worker offers."""
+    distinct = sorted(set(names))
+    if not distinct:
+        return frozenset()
+    return frozenset(await read_texts(connection, UNOFFERED, {"names": distinct}))
+
+
+class OfferedEntryPoints:
+    """The entry points that living workers offer, for launches; an answer is kept for a moment."""
+
+    def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
+        self._pool = pool
+        self._names: frozenset[str] = frozenset()
+        self._is_anything = False
+        self._read_at = -FRESH_S
+        self._reading = asyncio.Lock()
+
+    async def has(self, entry_point: str) -> bool:
+        """Return whether a worker offers it; the answer no always comes from a read."""
+        requested_at = monotonic()
+        if self._offers(entry_point) and requested_at - self._read_at < FRESH_S:
+            return True
+        async with self._reading:
+            # A read that began while this one waited here is recent enough.
+            if self._read_at < requested_at:
+                await self._read()
+        return self._offers(entry_point)
+
+    def _offers(self, entry_point: str) -> bool:
+        return self._is_anything or entry_point in self._names
+
+    async def _read(self) -> None:
+        read_at = monotonic()
+        async with borrowed(self._pool) as connection:
+            offered = await read_one(connection, _Offered, _OFFERED)
+        self._names = frozenset(offered["names"])
+        self._is_anything = offered["is_anything"]
+        self._read_at = read_at
+
+
+class _Offered(TypedDict):
+    names: ReadOnly[list[str]]
+    is_anything: ReadOnly[bool]
+
+
+_CLAIMS = "dead_at IS NULL AND draining_at IS NULL"
+
+_OFFERED = f"""
+    SELECT
+        ARRAY(SELECT DISTINCT unnest(entry_points) FROM workers WHERE {_CLAIMS}) AS names,
+        EXISTS (SELECT FROM workers WHERE {_CLAIMS} AND entry_points IS NULL) AS is_anything
+"""
+
+
+_WAITING_JOBS = f"""
+    WITH RECURSIVE waiting AS (
+        (SELECT job_definition_id AS id, 1 AS number FROM job_runs
+         WHERE {IS_PENDING} ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1)
+        UNION ALL
+        SELECT next.id, waiting.number + 1 FROM waiting CROSS JOIN LATERAL (
+            SELECT job_definition_id AS id FROM job_runs
+            WHERE {IS_PENDING} AND job_definition_id > waiting.id
+            ORDER BY job_definition_id, {QUEUE_OF_JOB} LIMIT 1
+        ) AS next WHERE waiting.number < {MOST_JOBS}
+    )
+"""
+
+_FIRST_OF_JOB = f"""
+    SELECT entry_point, scheduled_at FROM job_runs
+    WHERE {IS_PENDING} AND job_definition_id = waiting.id ORDER BY {QUEUE_OF_JOB}
+"""
+
+
+class UnofferedRuns(TypedDict):
+    """The number of runs at the front of a job's queue whose entry point no worker offers."""
+
+    slug: ReadOnly[str]
+    entry_point: ReadOnly[str]
+    runs: ReadOnly[int]
+
+
+UNOFFERED_RUNS = f"""
+    {_WAITING_JOBS}, needed AS (
+        SELECT waiting.id, first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
+            {_FIRST_OF_JOB} LIMIT {MOST_RUNS}
+        ) AS first GROUP BY waiting.id, first.entry_point
+    )
+    SELECT job.slug, needed.entry_point, needed.runs
+    FROM needed JOIN job_definitions AS job ON job.id = needed.id
+    WHERE NOT EXISTS (
+        SELECT FROM workers
+        WHERE {_CLAIMS} AND coalesce(needed.entry_point = ANY(entry_points), true)
+    ) ORDER BY job.slug, needed.entry_point
+"""
+
+
+async def unoffered_runs(connection: Connection) -> list[UnofferedRuns]:
+    """Return, by job and entry point, the pending runs that no worker offers to execute.
+
+    Of each job only the first pending runs are read: no queue is read whole.
+    """
+    return await read_rows(connection, UnofferedRuns, UNOFFERED_RUNS)
+
+
+MOST_DUE = 10_000
+"""Pending runs that are read to count the due ones: of each job the same share."""
+
+
+class DueRuns(TypedDict):
+    """How many runs of an entry point are due, among the first of each job's queue."""
+
+    entry_point: ReadOnly[str]
+    runs: ReadOnly[int]
+
+
+DUE_RUNS = f"""
+    {_WAITING_JOBS}, share AS (
+        SELECT greatest(1, {MOST_DUE} / greatest(1, count(*))) AS runs FROM waiting
+    ), due AS (
+        SELECT first.entry_point, count(*) AS runs FROM waiting CROSS JOIN LATERAL (
+            {_FIRST_OF_JOB} LIMIT (SELECT runs FROM share)
+        ) AS first WHERE first.scheduled_at <= clock_timestamp() GROUP BY first.entry_point
+    ), offered AS (
+        SELECT DISTINCT unnest(entry_points) AS entry_point FROM workers WHERE dead_at IS NULL
+    )
+    SELECT entry_point, coalesce(due.runs, 0) AS runs
+    FROM due FULL JOIN offered USING (entry_point) ORDER BY runs DESC, entry_point
+"""
+
+
+async def due_runs(connection: Connection) -> list[DueRuns]:
+    """Return the number of due runs by entry point, the most first.
+
+    Entry points that living workers offer are there with 0, too.
+    """
+    return await read_rows(connection, DueRuns, DUE_RUNS)
