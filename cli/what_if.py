@@ -17,7 +17,8 @@ from domain.errors import TooCostlyError
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.recorded_runs import recorded
-from projections.simulation import History, present
+from projections.job_history import History
+from projections.simulation import present
 
 CAPACITY = (
     "never were more than {most} under way at a time: whether workers had capacity for more is not"

@@ -22,8 +22,7 @@ from eventlog.personal import envelopes
 from projections import job_definitions
 from projections.envelope import Envelope
 from projections.job_definitions import JobDefinitionRow
-from projections.rows import Connection, read_rows, read_value
-from projections.simulation import (
+from projections.job_history import (
     History,
     RecordedRow,
     RecordedRun,
@@ -33,6 +32,7 @@ from projections.simulation import (
     run_of_row,
     tells_all,
 )
+from projections.rows import Connection, read_rows, read_value
 
 MOST_RUNS = 500_000
 """Runs that a process of its own looks at: some hundred megabytes of memory."""

@@ -1,32 +1,24 @@
-"""What would have been: recorded arrivals and durations, played again under another limit.
+"""What would have been: recorded arrivals and durations, played again under another limit. Pure.
 
-First a value over time (`Steps`); then a job's recorded past (`History`); then the job's state at
-one moment, from which `select_candidates` decides as in a claim; then the history played again
-(`played`), and the capacity that workers had (`capacity_of`); last the answer.
-
-Pure functions over what was read of the log; nothing here does input or output. Only the question
-what if uses this module.
+First the job's state at one moment, from which `select_candidates` decides as in a claim; then the
+history played again (`played`), and the capacity that workers had (`capacity_of`); last the answer
+to "what if" (`present`), for which alone all of this is.
 """
 
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 from heapq import heappop, heappush
 from itertools import count, groupby
 from math import ceil
 from statistics import median_low
-from typing import Generic, Literal, TypeVar
+from typing import Literal
 
-from typing_extensions import ReadOnly, TypedDict
-
-from domain.clock import from_iso, ms_between, to_iso
-from domain.jobs.definition import RateLimit
+from domain.clock import to_iso
 from domain.json_values import Json, JsonObject
-from domain.state import Id, Integer, Text, Time
-from projections.envelope import Envelope
 from projections.flow.candidates import (
     NO_LIMITS,
     Candidate,
@@ -44,253 +36,12 @@ from projections.flow.selection import (
     refusals,
     select_candidates,
 )
+from projections.job_history import History, RecordedRun, Steps, Turn
 
 MOST_AT_A_TIME = 1_000_000
 """The highest limit that can be supposed."""
 
 FARTHEST_BACK = timedelta(days=3_650)
-
-T = TypeVar("T")
-
-
-class Steps(Generic[T]):
-    """What a value was at any time; before the first change it was None.
-
-    Attributes:
-        moments: when it changes.
-    """
-
-    def __init__(self, changes: Iterable[tuple[int, T | None]] = ()) -> None:
-        self.moments: list[int] = []
-        self._values: list[T | None] = [None]
-        for at, value in changes:
-            self.change(at, value)
-
-    def change(self, at: int, value: T | None) -> None:
-        """Let it be this from a time on that is not before the last change."""
-        if self.moments and self.moments[-1] == at:
-            self.moments.pop()
-            self._values.pop()
-        last = self._values[-1]
-        if value != last:
-            self.moments.append(at)
-            self._values.append(value)
-
-    def at(self, moment: int) -> T | None:
-        """Return the value at a time."""
-        changes = bisect_right(self.moments, moment)
-        return self._values[changes]
-
-    def within(self, since: int, until: int) -> Sequence[tuple[int, T | None]]:
-        """Return what it was at the first time, and each change up to before the second."""
-        at_first = self.at(since)
-        found = [(since, at_first)]
-        values = self._values[1:]
-        for at, value in zip(self.moments, values, strict=True):
-            if since < at < until:
-                change = (at, value)
-                found.append(change)
-        return found
-
-
-# A job's recorded past: its runs, each with its turns, and its limits. Times are whole milliseconds
-# since 1970.
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Turn:
-    """One time that a run waits and, if it comes to that, is executed.
-
-    Attributes:
-        due_at: from when on it may start.
-        started_at: when it started, None if it did not.
-        ended_at: when it was over, None if it was not.
-        given_up_at: when it waits no longer where it has not started by then; None for never.
-        was_handed_back: whether a stopping worker gave the run back: it keeps its place then.
-    """
-
-    due_at: int
-    started_at: int | None = None
-    ended_at: int | None = None
-    given_up_at: int | None = None
-    was_handed_back: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedRun:
-    """A run, with its turns in order.
-
-    Attributes:
-        key: its value of the job's concurrency key.
-        rate_value: with which others its starts are counted; None where they are not counted.
-        fair_value: its value of the job's fairness key; None where it is in no fairness group.
-    """
-
-    id: str
-    priority: int
-    key: str | None
-    turns: Sequence[Turn]
-    entry_point: str = ""
-    rate_value: str | None = None
-    fair_value: str | None = None
-
-
-@dataclass(frozen=True)
-class History:
-    """A range of a job's past.
-
-    Attributes:
-        since: where it begins.
-        until: where it ends; nothing is known beyond.
-        runs: all that waited or were under way in it.
-        limits: how many of them might be under way at a time.
-        key_limits: how many of those with the same key; None stands for one.
-        rates: the limit of their starts.
-        fairness_keys: the parameter whose values are served round-robin.
-    """
-
-    since: int
-    until: int
-    runs: Sequence[RecordedRun]
-    limits: Steps[int]
-    key_limits: Steps[int] = field(default_factory=Steps)
-    rates: Steps[RateLimit] = field(default_factory=Steps)
-    fairness_keys: Steps[str] = field(default_factory=Steps)
-
-    def key_limit_at(self, moment: int) -> int:
-        """Return how many runs with the same key might be under way at a time."""
-        return self.key_limits.at(moment) or 1
-
-    def changes(self) -> set[int]:
-        """Return the moments at which a limit changed."""
-        return {
-            *self.limits.moments,
-            *self.key_limits.moments,
-            *self.rates.moments,
-            *self.fairness_keys.moments,
-        }
-
-
-class RecordedRow(TypedDict):
-    """A run's row, as far as it tells of its turns."""
-
-    id: ReadOnly[Id]
-    priority: ReadOnly[Integer]
-    concurrency_value: ReadOnly[Text | None]
-    entry_point: ReadOnly[Text]
-    rate_value: ReadOnly[Text | None]
-    fair_value: ReadOnly[Text | None]
-    status: ReadOnly[Text]
-    execution: ReadOnly[Integer]
-    scheduled_at: ReadOnly[Time]
-    start_deadline_at: ReadOnly[Time | None]
-    started_at: ReadOnly[Time | None]
-    completed_at: ReadOnly[Time | None]
-
-
-def ms_of(text: str) -> int:
-    """Return a time in ISO 8601 as milliseconds since 1970."""
-    return ms_between(_EPOCH, from_iso(text))
-
-
-def tells_all(row: RecordedRow) -> bool:
-    """Return whether the row tells of all turns: of one, at most."""
-    if row["execution"] == 0:
-        return True
-    return row["execution"] == 1 and row["started_at"] is not None
-
-
-def run_of_row(row: RecordedRow) -> RecordedRun:
-    """Return the run whose row tells all."""
-    started_at = _ms_or_none(row["started_at"])
-    ended_at = _ms_or_none(row["completed_at"])
-    given_up_at = _ms_or_none(row["start_deadline_at"])
-    if started_at is None:
-        given_up_at = least_known(given_up_at, ended_at)
-        ended_at = None
-    turn = Turn(
-        due_at=ms_of(row["scheduled_at"]),
-        started_at=started_at,
-        ended_at=ended_at,
-        given_up_at=given_up_at,
-    )
-    return _run(row, [turn])
-
-
-def run_of_history(row: RecordedRow, history: Iterable[Envelope]) -> RecordedRun:
-    """Return the run whose events tell of its turns."""
-    turns: list[Turn] = []
-    for event in history:
-        if event.unreadable is None:
-            _take_event(turns, event)
-    return _run(row, turns)
-
-
-def _run(row: RecordedRow, turns: Sequence[Turn]) -> RecordedRun:
-    return RecordedRun(
-        row["id"],
-        row["priority"],
-        row["concurrency_value"],
-        turns,
-        row["entry_point"],
-        row["rate_value"],
-        row["fair_value"],
-    )
-
-
-def _take_event(turns: list[Turn], event: Envelope) -> None:
-    """Change the last turn by an event of the run, or begin the next one."""
-    data = event.data
-    at = ms_of(event.at)
-    match event.topic:
-        case "job_run.requested":
-            due_at = _ms_of_json(data["scheduled_at"])
-            deadline = _ms_of_json(data["start_deadline_at"])
-            turn = Turn(due_at=due_at or at, given_up_at=deadline)
-            turns.append(turn)
-        case "job_run.started":
-            turns[-1] = replace(turns[-1], started_at=at)
-        case "job_run.handed_back":
-            turns[-1] = replace(turns[-1], ended_at=at)
-            turns.append(Turn(due_at=at, was_handed_back=True))
-        case "job_run.attempt_failed" | "job_run.attempt_timed_out" | "job_run.attempt_lost":
-            turns[-1] = replace(turns[-1], ended_at=at)
-            retry_at = _ms_of_json(data["retry_at"])
-            if retry_at is not None:
-                turns.append(Turn(due_at=retry_at))
-        case "job_run.succeeded" | "job_run.canceled" | "job_run.start_deadline_passed":
-            turns[-1] = _over(turns[-1], at)
-
-
-def _over(turn: Turn, at: int) -> Turn:
-    if turn.started_at is not None:
-        return replace(turn, ended_at=at)
-    given_up_at = least_known(turn.given_up_at, at)
-    return replace(turn, given_up_at=given_up_at)
-
-
-def _ms_of_json(value: Json) -> int | None:
-    if isinstance(value, str):
-        return ms_of(value)
-    return None
-
-
-def _ms_or_none(text: str | None) -> int | None:
-    if text is None:
-        return None
-    return ms_of(text)
-
-
-def least_known(one: int | None, other: int | None) -> int | None:
-    """Return the lesser of two numbers, as far as they are known."""
-    if one is None:
-        return other
-    if other is None:
-        return one
-    return min(one, other)
-
 
 TurnKey = tuple[str, int]
 """A run's id, and which of its turns."""
@@ -325,12 +76,8 @@ class Entry:
     @property
     def position(self) -> QueuePosition:
         """Its queue position."""
-        return -self.run.priority, _text_of(self.queued_at), self.run.id
-
-
-def _text_of(at: int) -> str:
-    """Return a time as a text that sorts as the time does."""
-    return f"{at:015}"
+        # With its leading zeros the text sorts as the time does.
+        return -self.run.priority, f"{self.queued_at:015}", self.run.id
 
 
 def recorded_entry(run: RecordedRun, index: int) -> Entry:
@@ -530,6 +277,17 @@ def _item_of(entry: Entry) -> _Item:
     return entry.position, entry.index, entry.run.id
 
 
+class _What(IntEnum):
+    """What happens, in the order in which it counts within a millisecond."""
+
+    ENDS = 0
+    GIVES_UP = 1
+    REOPENS = 2
+    IS_DUE = 3
+    STARTS = 4
+    CHANGES = 5
+
+
 class _JobState:
     """A job at one moment: turns that wait, those under way, and recent starts.
 
@@ -551,7 +309,7 @@ class _JobState:
         self.waiting.change_limits(
             {
                 "max_concurrent_runs": max_concurrent_runs,
-                "concurrency_limit": history.key_limit_at(at),
+                "concurrency_limit": history.key_limits.at(at) or 1,
                 "rate_limit": None if rate is None else {"limit": rate.limit},
                 "fairness_key": history.fairness_keys.at(at),
             }
@@ -575,9 +333,21 @@ class _JobState:
             self._held[_JOB, key] -= 1
             self.waiting.release(("key", key))
 
-    def reopen(self, rate_value: str) -> None:
-        """Let a turn start again because an earlier start has left the period."""
-        self.waiting.release(("rate", rate_value))
+    def apply(self, at: int, what: _What, subject: Entry | str | None, limits: Steps[int]) -> None:
+        """Let something happen to a turn, to a rate value, or to the limits of running turns."""
+        match what, subject:
+            case _What.IS_DUE, Entry():
+                self.waiting.add(subject)
+            case _What.GIVES_UP, Entry():
+                self.waiting.remove(subject)
+            case _What.STARTS, Entry():
+                self.start(subject, at)
+            case _What.ENDS, Entry():
+                self.end(subject)
+            case _What.REOPENS, str():
+                self.waiting.release(("rate", subject))
+            case _:
+                self.change_limits(at, limits.at(at))
 
     def reopens_at(self, at: int) -> list[tuple[int, str]]:
         """Return when each start within the period of a moment leaves it, and its rate value."""
@@ -643,16 +413,6 @@ class Played:
         return self.started_at - self.due_at
 
 
-class _What(IntEnum):
-    """What happens, in the order in which it counts within a millisecond."""
-
-    ENDS = 0
-    GIVES_UP = 1
-    REOPENS = 2
-    IS_DUE = 3
-    CHANGES = 4
-
-
 class _Play:
     """One simulation."""
 
@@ -695,20 +455,12 @@ class _Play:
             self._claim(at)
 
     def _happen(self, at: int, what: _What, subject: Entry | str | None) -> None:
-        match what, subject:
-            case _What.IS_DUE, Entry():
-                self._state.waiting.add(subject)
-            case _What.GIVES_UP, Entry():
-                self._state.waiting.remove(subject)
-            case _What.ENDS, Entry():
-                self._state.end(subject)
-                self._continue(subject, at)
-            case _What.REOPENS, str():
-                self._state.reopen(subject)
-            case _:
-                self._state.change_limits(at, self._limits.at(at))
-                for reopens_at, value in self._state.reopens_at(at):
-                    self._expect(reopens_at, _What.REOPENS, value)
+        self._state.apply(at, what, subject, self._limits)
+        if what is _What.ENDS and isinstance(subject, Entry):
+            self._continue(subject, at)
+        elif what is _What.CHANGES:
+            for reopens_at, value in self._state.reopens_at(at):
+                self._expect(reopens_at, _What.REOPENS, value)
 
     def _continue(self, entry: Entry, at: int) -> None:
         """Let the run's next turn be due, as long after this one as it was."""
@@ -786,15 +538,13 @@ def played(history: History, limits: Steps[int], capacity: Steps[int]) -> Mappin
 
 def typical_ms(history: History) -> int:
     """Return how long an execution usually takes, 0 where none is known."""
-    known: list[int] = []
-    for run in history.runs:
-        for turn in run.turns:
-            if turn.started_at is not None and turn.ended_at is not None:
-                took_ms = turn.ended_at - turn.started_at
-                known.append(took_ms)
-    if not known:
-        return 0
-    return median_low(known)
+    durations_ms = [
+        turn.ended_at - turn.started_at
+        for run in history.runs
+        for turn in run.turns
+        if turn.started_at is not None and turn.ended_at is not None
+    ]
+    return median_low(durations_ms) if durations_ms else 0
 
 
 # The workers' capacity for a job, as far as its history tells.
@@ -804,18 +554,7 @@ def typical_ms(history: History) -> int:
 # was about to claim it. At all other times no worker claimed more, and so the capacity is unknown.
 
 
-class _Change(IntEnum):
-    """What happened, in the order in which it counts within a millisecond."""
-
-    ENDED = 0
-    GIVEN_UP = 1
-    REOPENED = 2
-    DUE = 3
-    STARTED = 4
-    CHANGED = 5
-
-
-_Happening = tuple[int, _Change, Entry | str | None]
+_Happening = tuple[int, _What, Entry | str | None]
 
 
 def capacity_of(history: History) -> Steps[int]:
@@ -825,44 +564,25 @@ def capacity_of(history: History) -> Steps[int]:
     capacity: Steps[int] = Steps()
     for at, together in groupby(_happenings(history), key=_moment_of):
         for _, what, subject in together:
-            _take(state, history, at, what, subject)
+            state.apply(at, what, subject, history.limits)
         capacity.change(at, None if state.next(at) is None else state.running)
     capacity.change(history.until, None)
     return capacity
-
-
-def _take(
-    state: _JobState, history: History, at: int, what: _Change, subject: Entry | str | None
-) -> None:
-    """Count what happened."""
-    match what, subject:
-        case _Change.DUE, Entry():
-            state.waiting.add(subject)
-        case _Change.GIVEN_UP, Entry():
-            state.waiting.remove(subject)
-        case _Change.STARTED, Entry():
-            state.start(subject, at)
-        case _Change.ENDED, Entry():
-            state.end(subject)
-        case _Change.REOPENED, str():
-            state.reopen(subject)
-        case _:
-            state.change_limits(at, history.limits.at(at))
 
 
 def most_at_a_time(history: History) -> int:
     """Return how many runs of the job were under way at a time, at most."""
     running = most = 0
     for _, what, _ in _happenings(history):
-        running += (what is _Change.STARTED) - (what is _Change.ENDED)
+        running += (what is _What.STARTS) - (what is _What.ENDS)
         most = max(most, running)
     return most
 
 
 def _happenings(history: History) -> list[_Happening]:
     """Return all that happened up to the end of the range, in order."""
-    found = [one for one in _all_happenings(history) if _moment_of(one) <= history.until]
-    return sorted(found, key=lambda one: one[:2])
+    happenings = (one for one in _all_happenings(history) if _moment_of(one) <= history.until)
+    return sorted(happenings, key=lambda one: one[:2])
 
 
 def _moment_of(happening: _Happening) -> int:
@@ -873,7 +593,7 @@ def _moment_of(happening: _Happening) -> int:
 def _all_happenings(history: History) -> Iterator[_Happening]:
     changes = history.changes()
     for at in changes:
-        yield at, _Change.CHANGED, None
+        yield at, _What.CHANGES, None
     rates = [rate for rate in (history.rates.at(at) for at in changes) if rate is not None]
     periods = {rate.period // timedelta(milliseconds=1) for rate in rates}
     for run in history.runs:
@@ -881,27 +601,24 @@ def _all_happenings(history: History) -> Iterator[_Happening]:
             entry = recorded_entry(run, index)
             for at, what in _of_turn(turn):
                 yield at, what, entry
-                if what is _Change.STARTED and run.rate_value is not None:
+                if what is _What.STARTS and run.rate_value is not None:
                     for period_ms in periods:
-                        yield at + period_ms, _Change.REOPENED, run.rate_value
+                        yield at + period_ms, _What.REOPENS, run.rate_value
 
 
-def _of_turn(turn: Turn) -> Iterator[tuple[int, _Change]]:
+def _of_turn(turn: Turn) -> Iterator[tuple[int, _What]]:
     """Yield what happened; what was given up before it was due never waited."""
-    due_at = turn.due_at
-    began_at = turn.started_at
-    left_at = turn.given_up_at
-    if began_at is not None:
+    if turn.started_at is not None:
         # A claim may come a moment before the time at which the run says that it is due.
-        yield min(due_at, began_at), _Change.DUE
-        yield began_at, _Change.STARTED
+        yield min(turn.due_at, turn.started_at), _What.IS_DUE
+        yield turn.started_at, _What.STARTS
         if turn.ended_at is not None:
-            yield turn.ended_at, _Change.ENDED
-    elif left_at is None:
-        yield due_at, _Change.DUE
-    elif left_at > due_at:
-        yield due_at, _Change.DUE
-        yield left_at, _Change.GIVEN_UP
+            yield turn.ended_at, _What.ENDS
+    elif turn.given_up_at is None:
+        yield turn.due_at, _What.IS_DUE
+    elif turn.given_up_at > turn.due_at:
+        yield turn.due_at, _What.IS_DUE
+        yield turn.given_up_at, _What.GIVES_UP
 
 
 # The answer to "what if": waits as they really were, and as they would have been.
@@ -999,17 +716,14 @@ def answer(history: History, limit: int | None) -> Answer:
     """
     capacity = capacity_of(history)
     again = played(history, history.limits, capacity)
-    always = Steps([(0, limit)])
-    supposed = played(history, always, capacity)
+    supposed = played(history, Steps([(0, limit)]), capacity)
     really = _recorded(history)
-    run_ids = {run_id for run_id, _ in really}
-    given_up = really.keys() - supposed.keys()
     return Answer(
-        runs=len(run_ids),
+        runs=len({run_id for run_id, _ in really}),
         really=_waits_of(really, really),
         again=_waits_of(again, really),
         supposed=_waits_of(supposed, really),
-        given_up=len(given_up),
+        given_up=len(really.keys() - supposed.keys()),
         deviation=_deviation(really, again),
         limits=history.limits.within(history.since, history.until),
         most_at_a_time=most_at_a_time(history),
@@ -1018,35 +732,30 @@ def answer(history: History, limit: int | None) -> Answer:
 
 def _recorded(history: History) -> dict[TurnKey, Played]:
     """Return the starts that are compared: of what became due in the range."""
-    found: dict[TurnKey, Played] = {}
-    for run in history.runs:
-        for index, turn in enumerate(run.turns):
-            if turn.started_at is None or turn.due_at < history.since:
-                continue
-            found[run.id, index] = Played(turn.due_at, turn.started_at)
-    return found
+    return {
+        (run.id, index): Played(turn.due_at, turn.started_at)
+        for run in history.runs
+        for index, turn in enumerate(run.turns)
+        if turn.started_at is not None and turn.due_at >= history.since
+    }
 
 
 def _waits_of(starts: Mapping[TurnKey, Played], measured: Mapping[TurnKey, Played]) -> Waits:
-    waits = [starts[turn].wait_ms for turn in measured if turn in starts]
-    waits.sort()
+    waits = sorted(starts[turn].wait_ms for turn in measured if turn in starts)
     if not waits:
         return Waits(0, 0, 0, 0, 0)
-    count = len(waits)
     return Waits(
-        starts=count,
+        starts=len(waits),
         median_ms=_rank(waits, 50),
         p95_ms=_rank(waits, 95),
         worst_ms=waits[-1],
-        mean_ms=round(sum(waits) / count),
+        mean_ms=round(sum(waits) / len(waits)),
     )
 
 
 def _rank(waits: Sequence[int], percent: int) -> int:
-    """Return the least wait that so many percent of them do not exceed."""
-    count = len(waits)
-    share = count * percent / 100
-    return waits[max(ceil(share), 1) - 1]
+    """Return the smallest wait that this share of the waits does not exceed."""
+    return waits[max(ceil(len(waits) * percent / 100), 1) - 1]
 
 
 def _deviation(really: Mapping[TurnKey, Played], again: Mapping[TurnKey, Played]) -> float | None:
@@ -1055,10 +764,7 @@ def _deviation(really: Mapping[TurnKey, Played], again: Mapping[TurnKey, Played]
         return None
     differs_ms = 0
     for turn, start in really.items():
-        simulated = again.get(turn)
-        # What is not simulated to start at all has waited for nothing.
-        wait_ms = 0
-        if simulated is not None:
-            wait_ms = simulated.wait_ms
+        # A turn that does not start in the simulation counts as if it had not waited.
+        wait_ms = again[turn].wait_ms if turn in again else 0
         differs_ms += abs(wait_ms - start.wait_ms)
     return differs_ms / waited_ms

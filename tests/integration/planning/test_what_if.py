@@ -16,7 +16,8 @@ from domain.json_values import Json
 from eventlog import recorded_runs
 from eventlog.keys import LogFiles
 from eventlog.recorded_runs import recorded
-from projections.simulation import History, answer, ms_of
+from projections.job_history import History, ms_of
+from projections.simulation import answer
 from tests.support.logs import TESTER, Parts, query, registered
 from tests.support.sample_logs.archives import archive_now
 

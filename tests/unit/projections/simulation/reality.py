@@ -6,7 +6,7 @@ from datetime import timedelta
 from random import Random
 
 from domain.jobs.definition import RateLimit
-from projections.simulation import History, RecordedRun, Steps, Turn
+from projections.job_history import History, RecordedRun, Steps, Turn
 
 END = 100_000
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from projections.simulation import History, Steps, TurnKey, answer, capacity_of, played
+from projections.job_history import History, Steps
+from projections.simulation import TurnKey, answer, capacity_of, played
 from tests.unit.projections.simulation.reality import Life, happened, some_lives
 
 ROUNDS = 40

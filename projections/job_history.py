@@ -1,0 +1,228 @@
+"""A job's recorded past: its runs, each with its turns, and its limits. Pure.
+
+First a value over time (`Steps`), then the past (`History`); then how a run's row or its events
+become a `RecordedRun`. `simulation.py` plays it again. Times are whole milliseconds since 1970.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.clock import from_iso, ms_between
+from domain.jobs.definition import RateLimit
+from domain.json_values import Json
+from domain.state import Id, Integer, Text, Time
+from projections.envelope import Envelope
+
+T = TypeVar("T")
+
+
+class Steps(Generic[T]):
+    """What a value was at any time; before the first change it was None.
+
+    Attributes:
+        moments: when it changes.
+    """
+
+    def __init__(self, changes: Iterable[tuple[int, T | None]] = ()) -> None:
+        self.moments: list[int] = []
+        self._values: list[T | None] = [None]
+        for at, value in changes:
+            self.change(at, value)
+
+    def change(self, at: int, value: T | None) -> None:
+        """Let it be this from a time on that is not before the last change."""
+        if self.moments and self.moments[-1] == at:
+            self.moments.pop()
+            self._values.pop()
+        if value != self._values[-1]:
+            self.moments.append(at)
+            self._values.append(value)
+
+    def at(self, moment: int) -> T | None:
+        """Return the value at a time."""
+        return self._values[bisect_right(self.moments, moment)]
+
+    def within(self, since: int, until: int) -> Sequence[tuple[int, T | None]]:
+        """Return what it was at the first time, and each change up to before the second."""
+        changes = zip(self.moments, self._values[1:], strict=True)
+        return [(since, self.at(since)), *(one for one in changes if since < one[0] < until)]
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """One time that a run waits and, if it comes to that, is executed.
+
+    Attributes:
+        due_at: from when on it may start.
+        started_at: when it started, None if it did not.
+        ended_at: when it was over, None if it was not.
+        given_up_at: when it waits no longer where it has not started by then; None for never.
+        was_handed_back: whether a stopping worker gave the run back: it keeps its queue position.
+    """
+
+    due_at: int
+    started_at: int | None = None
+    ended_at: int | None = None
+    given_up_at: int | None = None
+    was_handed_back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedRun:
+    """A run, with its turns in order.
+
+    Attributes:
+        key: its value of the job's concurrency key.
+        rate_value: with which others its starts are counted; None where they are not counted.
+        fair_value: its value of the job's fairness key; None where it is in no fairness group.
+    """
+
+    id: str
+    priority: int
+    key: str | None
+    turns: Sequence[Turn]
+    entry_point: str = ""
+    rate_value: str | None = None
+    fair_value: str | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """A range of a job's past.
+
+    Attributes:
+        since: where it begins.
+        until: where it ends; nothing is known beyond.
+        runs: all that waited or were under way in it.
+        limits: how many of them might be under way at a time.
+        key_limits: how many of those with the same key; None stands for one.
+        rates: the limit of their starts.
+        fairness_keys: the parameter whose values are served round-robin.
+    """
+
+    since: int
+    until: int
+    runs: Sequence[RecordedRun]
+    limits: Steps[int]
+    key_limits: Steps[int] = field(default_factory=Steps)
+    rates: Steps[RateLimit] = field(default_factory=Steps)
+    fairness_keys: Steps[str] = field(default_factory=Steps)
+
+    def changes(self) -> set[int]:
+        """Return the moments at which a limit changed."""
+        return {
+            *self.limits.moments,
+            *self.key_limits.moments,
+            *self.rates.moments,
+            *self.fairness_keys.moments,
+        }
+
+
+class RecordedRow(TypedDict):
+    """A run's row, as far as it tells of its turns."""
+
+    id: ReadOnly[Id]
+    priority: ReadOnly[Integer]
+    concurrency_value: ReadOnly[Text | None]
+    entry_point: ReadOnly[Text]
+    rate_value: ReadOnly[Text | None]
+    fair_value: ReadOnly[Text | None]
+    status: ReadOnly[Text]
+    execution: ReadOnly[Integer]
+    scheduled_at: ReadOnly[Time]
+    start_deadline_at: ReadOnly[Time | None]
+    started_at: ReadOnly[Time | None]
+    completed_at: ReadOnly[Time | None]
+
+
+def ms_of(text: str) -> int:
+    """Return a time in ISO 8601 as milliseconds since 1970."""
+    return ms_between(_EPOCH, from_iso(text))
+
+
+def tells_all(row: RecordedRow) -> bool:
+    """Return whether the row tells of all turns: of one, at most."""
+    if row["execution"] == 0:
+        return True
+    return row["execution"] == 1 and row["started_at"] is not None
+
+
+def run_of_row(row: RecordedRow) -> RecordedRun:
+    """Return the run whose row tells all."""
+    started_at = _ms_or_none(row["started_at"])
+    ended_at = _ms_or_none(row["completed_at"])
+    given_up_at = _ms_or_none(row["start_deadline_at"])
+    if started_at is None:
+        given_up_at = _earlier(given_up_at, ended_at)
+        ended_at = None
+    turn = Turn(
+        due_at=ms_of(row["scheduled_at"]),
+        started_at=started_at,
+        ended_at=ended_at,
+        given_up_at=given_up_at,
+    )
+    return _run(row, [turn])
+
+
+def run_of_history(row: RecordedRow, history: Iterable[Envelope]) -> RecordedRun:
+    """Return the run whose events tell of its turns."""
+    turns: list[Turn] = []
+    for event in history:
+        if event.unreadable is None:
+            _take_event(turns, event)
+    return _run(row, turns)
+
+
+def _run(row: RecordedRow, turns: Sequence[Turn]) -> RecordedRun:
+    return RecordedRun(
+        row["id"],
+        row["priority"],
+        row["concurrency_value"],
+        turns,
+        row["entry_point"],
+        row["rate_value"],
+        row["fair_value"],
+    )
+
+
+def _take_event(turns: list[Turn], event: Envelope) -> None:
+    """Change the last turn by an event of the run, or begin the next one."""
+    data = event.data
+    at = ms_of(event.at)
+    match event.topic:
+        case "job_run.requested":
+            due_at = _ms_or_none(data["scheduled_at"]) or at
+            turns.append(Turn(due_at=due_at, given_up_at=_ms_or_none(data["start_deadline_at"])))
+        case "job_run.started":
+            turns[-1] = replace(turns[-1], started_at=at)
+        case "job_run.handed_back":
+            turns[-1] = replace(turns[-1], ended_at=at)
+            turns.append(Turn(due_at=at, was_handed_back=True))
+        case "job_run.attempt_failed" | "job_run.attempt_timed_out" | "job_run.attempt_lost":
+            turns[-1] = replace(turns[-1], ended_at=at)
+            retry_at = _ms_or_none(data["retry_at"])
+            if retry_at is not None:
+                turns.append(Turn(due_at=retry_at))
+        case "job_run.succeeded" | "job_run.canceled" | "job_run.start_deadline_passed":
+            last = turns[-1]
+            if last.started_at is None:
+                turns[-1] = replace(last, given_up_at=_earlier(last.given_up_at, at))
+            else:
+                turns[-1] = replace(last, ended_at=at)
+
+
+def _ms_or_none(text: Json) -> int | None:
+    return ms_of(text) if isinstance(text, str) else None
+
+
+def _earlier(one: int | None, other: int | None) -> int | None:
+    """Return the earlier of two moments; None stands for never."""
+    return min((moment for moment in (one, other) if moment is not None), default=None)
