@@ -277,5 +277,4 @@ class Build(Stateful[BuildState], Aggregate):
         self._trigger(self.Canceled, now, error=error)
 
     def _trigger(self, event_class: type[Event], now: datetime, **fields: Any) -> None:
-        at = max(cut_to_ms(now), self.modified_on)
-        self.trigger_event(event_class, timestamp=at, **fields)
+        self.trigger_event(event_class, timestamp=self._at(now), **fields)

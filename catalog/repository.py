@@ -449,6 +449,3 @@ class Repository(Stateful[RepositoryState], Aggregate):
         self, event_class: type[RepositoryEvent], run_id: str, now: datetime, **fields: Any
     ) -> None:
         self.trigger_event(event_class, timestamp=self._at(now), run_id=run_id, **fields)
-
-    def _at(self, now: datetime) -> datetime:
-        return max(cut_to_ms(now), self.modified_on)

@@ -40,12 +40,12 @@ Action = Literal["cancel", "retry", "rerun"]
 
 ACTIONS: tuple[Action, ...] = ("cancel", "retry", "rerun")
 
-MEANT: dict[Action, tuple[str, ...]] = {
+ELIGIBLE: dict[Action, tuple[str, ...]] = {
     "cancel": ("pending", "running"),
     "retry": ("failed", "canceled", "expired"),
     "rerun": ("succeeded", "failed", "canceled", "expired"),
 }
-"""The statuses of runs that an action is for; the filter selects among these."""
+"""By action, the statuses of the runs that it is for; the filter selects among these."""
 
 MAX_PATCH_BYTES = 65_536
 """Of a patch as JSON: it stands in the log, and in each new run's parameters."""
@@ -79,12 +79,12 @@ class Order:
         }
 
     def is_same(self, other: "Order") -> bool:
-        """Return whether the other one says the same, to the letter."""
+        """Return whether both are equal as JSON, where 1 is not true."""
         return canonical(self.to_json()) == canonical(other.to_json())
 
 
-def chosen_by(action: Action, words: Sequence[str]) -> Conditions:
-    """Return which runs an action is about.
+def conditions_for(action: Action, words: Sequence[str]) -> Conditions:
+    """Return the conditions on the runs of an action with these words as its filter.
 
     Raises:
         InvalidInputError: the words are no filter, or leave no run that the action is for.
@@ -92,34 +92,34 @@ def chosen_by(action: Action, words: Sequence[str]) -> Conditions:
     conditions = Conditions()
     if [*words] != [EVERYTHING]:
         conditions = conditions_of(read(words, FILTER), FILTER)
-        if not conditions.restrict:
+        if not conditions.are_restrictive:
             message = f"means all runs; give conditions, or [{EVERYTHING!r}] if all are meant"
             raise InvalidInputError([Issue(FILTER, message, "minItems")])
-    meant = conditions.only(MEANT[action])
-    if not meant.statuses:
-        message = f"leaves no run: {action} is for runs that are {', '.join(MEANT[action])}"
+    eligible = conditions.only(ELIGIBLE[action])
+    if not eligible.statuses:
+        message = f"leaves no run: {action} is for runs that are {', '.join(ELIGIBLE[action])}"
         raise InvalidInputError([Issue(f"{FILTER}/status", message, "enum")])
-    return meant
+    return eligible
 
 
-def failed_so(job: str, fingerprint: str) -> list[str]:
-    """Return the filter of a failure group's runs, without those that were repeated already."""
+def failure_filter(job: str, fingerprint: str) -> list[str]:
+    """Return the filter for a failure group's runs, without those that were repeated already."""
     return [f"job={job}", f"failureGroup={fingerprint}", "retried=false"]
 
 
-def checked(order: Order) -> Conditions:
-    """Return which runs an order is about.
+def order_conditions(order: Order) -> Conditions:
+    """Return the conditions on the runs of an order.
 
     Raises:
         InvalidInputError: the filter is none, or the patch does not go with the order.
     """
-    conditions = chosen_by(order.action, order.filter)
+    conditions = conditions_for(order.action, order.filter)
     if order.patch is None:
         return conditions
     if order.action == "cancel":
         message = "changes parameters, and canceled runs are not launched; leave it out"
         raise InvalidInputError([Issue(PATCH, message, "not")])
-    if not conditions.jobs.wanted:
+    if not conditions.jobs.included:
         message = "changes parameters of a job: name it in the filter, as job=SLUG"
         raise InvalidInputError([Issue(PATCH, message, "dependentRequired")])
     size = len(canonical(order.patch))
@@ -180,7 +180,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             raise NotImplementedError
 
     class Requested(Event, Aggregate.Created):
-        """Somebody ordered it; `total` runs were chosen as of the position `as_of`."""
+        """A client ordered it; `total` runs were chosen as of the position `as_of`."""
 
         TOPIC = "bulk_operation.requested"
         order: dict[str, Any]
@@ -205,7 +205,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             }
 
     class Advanced(Event):
-        """So many runs more were done; others refused. Those created before `before` are left.
+        """`done` more runs were done and others refused; those created before `before` remain.
 
         `refused` has `run`, `code` and `why` for each.
         """
@@ -227,7 +227,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             }
 
     class Completed(Event):
-        """All chosen runs were gone through."""
+        """All chosen runs were processed."""
 
         TOPIC = "bulk_operation.completed"
 
@@ -236,7 +236,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             return {"status": "completed", "completed_at": event.at}
 
     class Aborted(Event):
-        """Somebody stopped it; what was done stays done."""
+        """A client stopped it; what was done stays done."""
 
         TOPIC = "bulk_operation.aborted"
         reason: str | None
@@ -308,7 +308,7 @@ class BulkOperation(Stateful[BulkState], Aggregate):
         return event_id(self.id, 1)
 
     def advance(self, done: int, refused: Sequence[JsonObject], before: int, now: datetime) -> None:
-        """Note that some runs more have been gone through."""
+        """Note that more runs have been processed."""
         self.trigger_event(
             self.Advanced, timestamp=self._at(now), done=done, refused=[*refused], before=before
         )
@@ -329,25 +329,22 @@ class BulkOperation(Stateful[BulkState], Aggregate):
             raise ConflictError("bulk_completed", "the bulk operation is completed already")
         self.trigger_event(self.Aborted, timestamp=self._at(now), reason=reason)
 
-    def _at(self, now: datetime) -> datetime:
-        return max(cut_to_ms(now), self.modified_on)
-
 
 # How many runs a batch has: as many as hold the append lock for about eight milliseconds.
 
 AIM_MS = 8.0
-"""For how long a batch is to hold the lock. One in a hundred takes more than twice as long, for
-commits are not all alike, and others should wait for no more than 20 milliseconds."""
+"""How long a batch is to hold the lock. One in a hundred takes more than twice as long, for commits
+differ, and others should wait for no more than 20 milliseconds."""
 
 FEWEST = 20
-"""Runs of a batch: below, what each commit costs by itself is most of it. Where that alone is more
-than the aim, as on a machine with far too much to do, fewer runs would hold the lock hardly less at
-a time, and all of them several times as long."""
+"""The smallest batch: below, the fixed cost of a commit is most of it. On an overloaded machine
+that alone exceeds the aim; smaller batches would hold the lock hardly less at a time, and together
+several times as long."""
 
 MOST = 200
 
 FIRST = 25
-"""Before anything is known."""
+"""The first batch, before anything is measured."""
 
 
 def next_size(size: int, held_ms: float) -> int:
@@ -358,12 +355,11 @@ def next_size(size: int, held_ms: float) -> int:
 
     Args:
         size: how many the last one had.
-        held_ms: for how long that held the lock; 0 where nobody knows.
+        held_ms: how long that held the lock; 0 where it is not known.
     """
     if held_ms <= 0:
         return size
     fitting = int(size * AIM_MS / held_ms)
     grown = size + max(1, size // 4)
-    halved = size // 2
-    near = max(halved, min(fitting, grown))
+    near = max(size // 2, min(fitting, grown))
     return min(max(near, FEWEST), MOST)

@@ -73,6 +73,12 @@ class InvalidInputError(DomainError):
         return "; ".join(issue.recorded(personal) for issue in self.issues)
 
 
+def refuse(issues: Sequence[Issue]) -> None:
+    """Raise InvalidInputError if anything is wrong."""
+    if issues:
+        raise InvalidInputError(list(issues))
+
+
 class TooCostlyError(DomainError):
     """A question costs more than one client may take; it was ended, or not even begun.
 

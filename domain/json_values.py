@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from itertools import repeat
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -147,6 +147,11 @@ def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObj
 def canonical(value: Json) -> bytes:
     """Return the one text of a normalised value: keys sorted, no spaces; equal for equal values."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+def differing(changes: dict[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the changes that make a difference in JSON, where 1 is not true."""
+    return {name: new for name, new in changes.items() if canonical(new) != canonical(old[name])}
 
 
 def escape(key: str) -> str:

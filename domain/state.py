@@ -18,7 +18,7 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import from_iso, to_iso
+from domain.clock import cut_to_ms, from_iso, to_iso
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 
@@ -174,6 +174,10 @@ class Stateful(Generic[S]):
     def public_id(self) -> str:
         """The id by which clients ask for the aggregate."""
         return str(cast("Aggregate", self).id)
+
+    def _at(self, now: datetime) -> datetime:
+        """Return the time of a new event: never before the last one, whatever the clocks say."""
+        return max(cut_to_ms(now), cast("Aggregate", self).modified_on)
 
     @classmethod
     def fold(cls) -> Evolve[S]:

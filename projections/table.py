@@ -184,8 +184,8 @@ def _select_sql(table: Table, columns: str) -> str:
     index for each, however small the table.
     """
     return f"""
-        SELECT one.* FROM unnest((SELECT %s::uuid[])) AS wanted (id) CROSS JOIN LATERAL (
-            SELECT {columns} FROM {table.name} WHERE {table.key} = wanted.id LIMIT 1
+        SELECT one.* FROM unnest((SELECT %s::uuid[])) AS ids (id) CROSS JOIN LATERAL (
+            SELECT {columns} FROM {table.name} WHERE {table.key} = ids.id LIMIT 1
         ) AS one
     """
 

@@ -1,7 +1,7 @@
 """What clients may do to schedules.
 
-First backfills of past ticks, then all other commands (`Schedules`). What the clock does to
-schedules is in `ticks.py`.
+First the commands (`Schedules`), then how past ticks are launched (`launch_past_ticks`). What the
+clock does to schedules is in `ticks.py`.
 """
 
 import asyncio
@@ -19,42 +19,28 @@ from eventsourcing.domain import Aggregate
 from domain import identifiers
 from domain.clock import later, to_iso
 from domain.commands import ticks
-from domain.commands import ticks as units
 from domain.commands.application import MAX_DECISIONS, LogApplication
 from domain.commands.jobs import Launched, launched_before
-from domain.commands.ticks import Change, Ticking, look_for_places
+from domain.commands.ticks import Change, Ticking
 from domain.errors import (
     ConflictError,
-    InvalidInputError,
     Issue,
     NotFoundError,
     RunIsThereError,
     VersionConflictError,
+    refuse,
 )
 from domain.jobs.launching import Launch
 from domain.json_values import JsonObject
 from domain.ports import Locked, Origin, Row, Saved
-from domain.schedules.calendar import MAX_OPEN_RUNS, ScheduleSpec, year_issues
+from domain.schedules.calendar import ScheduleSpec, year_issues
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import MAX_LAUNCHES, VERSIONS, Past, PastTick
-
-# Backfills: launch past ticks that have no run, by the version that was valid then.
-#
-# A tick's run has an id of its own, so however often a backfill is requested, no tick has two runs.
-
-MAX_LOOKED_AT = 1_000
-"""Ticks that one call looks at, most of which may have runs."""
-
-MAX_BACKFILLED = 100
-"""Ticks that one call launches."""
-
-CLOCKS_DIFFER = timedelta(seconds=5)
-"""By so much a client's clock may be ahead: whoever asks for all up to the present means ours."""
+from domain.schedules.ticks import MAX_LAUNCHES, MAX_OPEN_RUNS, VERSIONS, Past, PastTick
 
 
 @dataclass
 class Backfilled:
-    """What one call has done.
+    """What one call of `Schedules.backfill` has done.
 
     Attributes:
         runs: that were launched, in the order of their ticks.
@@ -65,169 +51,8 @@ class Backfilled:
     continue_from: datetime | None = None
 
 
-def check_range(begin: datetime, end: datetime, now: datetime) -> None:
-    """Raise InvalidInputError where a range does not lie in the past, or too far in it."""
-    issues = year_issues("/from", begin)
-    if begin > end:
-        issue = Issue("/from", "must not lie after to", "maximum")
-        issues.append(issue)
-    if end > now + CLOCKS_DIFFER:
-        message = "must not lie in the future; ticks to come launch by themselves"
-        issue = Issue("/to", message, "maximum")
-        issues.append(issue)
-    if issues:
-        raise InvalidInputError(issues)
-
-
-async def backfill(
-    application: LogApplication, schedule_id: UUID, begin: datetime, end: datetime, origin: Origin
-) -> Backfilled:
-    """Launch ticks due from `begin` to `end` that have no run: so many of them at a time.
-
-    Those that have fired by now must be decided before: the others are no past ticks yet.
-
-    Raises:
-        NotFoundError: `schedule_not_found`.
-        ConflictError: `job_deleted`, `invalid_parameters`, `too_many_runs` or `runs_are_unique`,
-            nothing can be launched.
-    """
-    past = await _past(application, schedule_id)
-    looked_at = list(islice(past.ticks(begin, end), MAX_LOOKED_AT))
-    missing = await _without_run(application, schedule_id, looked_at)
-    done = Backfilled()
-    for portion in _portions(missing[:MAX_BACKFILLED]):
-        done.runs += await _launched(application, schedule_id, portion, origin)
-        await asyncio.sleep(0)  # Others have waited for this one.
-    if len(missing) > MAX_BACKFILLED:
-        done.continue_from = missing[MAX_BACKFILLED].due_at
-    elif len(looked_at) == MAX_LOOKED_AT:
-        last = looked_at[-1]
-        done.continue_from = later(last.due_at, 1)
-    return done
-
-
-def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
-    """Return whether people would have launched too many runs of a schedule with these."""
-    return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
-
-
-def _portions(ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
-    """Yield the ticks in portions that are launched as one unit: each of one version."""
-    for _, of_version in groupby(ticks, key=_version_of):
-        alike = list(of_version)
-        for first in range(0, len(alike), MAX_LAUNCHES):
-            end = first + MAX_LAUNCHES
-            yield alike[first:end]
-
-
-def _version_of(tick: PastTick) -> int:
-    """Return by what versions are told apart: what they say is equal in Python for 1 and true."""
-    return id(tick.spec)  # All ticks of a version have the same one.
-
-
-async def _past(application: LogApplication, schedule_id: UUID) -> Past:
-    schedule = await application.find(Schedule, schedule_id)
-    if schedule is None:
-        raise NotFoundError("schedule_not_found", "schedule not found")
-    carried = {tick.due_at for tick in schedule.carried}
-    past = Past(schedule_id, schedule.decided_until, carried)
-    version = 0
-    log = application.log_port
-    while stored := await log.events_after(schedule_id, version, VERSIONS):
-        version = stored[-1].originator_version
-        for one in stored:
-            event = application.mapper.to_domain_event(one)
-            past.take(cast("Aggregate.Event", event))
-    return past
-
-
-async def _without_run(
-    application: LogApplication, schedule_id: UUID, ticks: Sequence[PastTick]
-) -> list[PastTick]:
-    """Return those of the ticks that have no run now, but canceled ones of backfills.
-
-    Each run of a tick has an id of its own, so they are looked up, and no history is read.
-    """
-    missing: list[PastTick] = []
-    first_canceled: dict[UUID, PastTick] = {}
-    left = list(ticks)
-    while left:
-        of_run = {_run_of(schedule_id, tick): tick for tick in left}
-        statuses = await application.log_port.run_statuses(of_run)
-        left = []
-        for run_id, tick in of_run.items():
-            if run_id not in statuses:
-                missing.append(tick)
-            elif statuses[run_id] == "canceled":
-                left.append(replace(tick, runs=tick.runs + 1))
-                if tick.runs == 0:
-                    first_canceled[run_id] = tick
-    # A second run is a backfill's; the first one may be the calendar's, and its tick is over.
-    backfilled = await application.log_port.backfilled_among(schedule_id, first_canceled)
-    over = {tick.due_at for run_id, tick in first_canceled.items() if run_id not in backfilled}
-    missing = [tick for tick in missing if tick.due_at not in over]
-    return sorted(missing, key=lambda tick: tick.due_at)
-
-
-def _run_of(schedule_id: UUID, tick: PastTick) -> UUID:
-    return identifiers.tick_run_id(schedule_id, to_iso(tick.due_at), tick.runs)
-
-
-async def _launched(
-    application: LogApplication, schedule_id: UUID, ticks: Sequence[PastTick], origin: Origin
-) -> list[UUID]:
-    """Launch ticks of one version as one unit; return their runs."""
-    spec = ticks[0].spec
-    for _ in range(MAX_DECISIONS):
-        change = await _change(application, schedule_id, spec)
-        now = application.clock()
-        await _refuse_obstacles(change, spec, len(ticks), now)
-        wanted: list[UUID] = []
-        for tick in ticks:
-            run_id = change.schedule.backfill_tick(tick.due_at, now, tick.runs)
-            units.launch(change, run_id, tick.due_at, now)
-            wanted.append(run_id)
-        try:
-            await units.append(application, change, origin, answers_with_runs=True)
-        except VersionConflictError:
-            # Somebody else may have launched some of them.
-            ticks = await _without_run(application, schedule_id, ticks)
-            if not ticks:
-                return []
-        else:
-            return wanted
-    raise VersionConflictError("the schedule keeps changing")
-
-
-async def _change(application: LogApplication, schedule_id: UUID, spec: ScheduleSpec) -> Change:
-    schedule = await application.find(Schedule, schedule_id)
-    if schedule is None:
-        raise NotFoundError("schedule_not_found", "schedule not found")
-    schedule.check_not_deleted()
-    definition_id = identifiers.definition_id(spec.job)
-    definition = await application.standing_definition(definition_id)
-    return Change(schedule, definition)
-
-
-async def _refuse_obstacles(
-    change: Change, spec: ScheduleSpec, launches: int, now: datetime
-) -> None:
-    schedule = change.schedule
-    obstacle: str | None = await units.obstacle_of(change, now, spec)
-    if has_too_many_runs(schedule, launches):
-        obstacle = "too_many_runs"
-    if change.definition is not None and change.definition.spec.uniqueness is not None:
-        # All ticks' runs have the same parameters: at most one of them would stay.
-        obstacle = "runs_are_unique"
-    if obstacle is not None:
-        message = f"schedule {schedule.slug} can launch nothing: {obstacle}"
-        raise ConflictError(obstacle, message)
-
-
 class Schedules(Ticking):
     """The commands of schedules."""
-
-    # Of clients ----------------------------------------------------------------------------------
 
     async def create(self, slug: str, spec: ScheduleSpec, origin: Origin) -> Row:
         """Create a schedule, or create it once more after it was deleted.
@@ -262,7 +87,7 @@ class Schedules(Ticking):
         def act(schedule: Schedule, now: datetime) -> None:
             schedule.revise(changes, now)
 
-        return await self._settled(slug, act, origin, checks=True)
+        return await self._decide_and_act(slug, act, origin, checks=True)
 
     async def pause(self, slug: str, reason: str | None, origin: Origin) -> Row:
         """Skip the schedule's ticks from now on, and what is due and not decided.
@@ -273,11 +98,11 @@ class Schedules(Ticking):
         def act(schedule: Schedule, now: datetime) -> None:
             schedule.pause(origin.actor, reason, now)
 
-        return await self._at_once(slug, act, origin)
+        return await self._act_under_lock(slug, act, origin)
 
     async def resume(self, slug: str, origin: Origin) -> Row:
         """Launch at the schedule's ticks again. Raises NotFoundError `schedule_not_found`."""
-        return await self._at_once(slug, Schedule.resume, origin)
+        return await self._act_under_lock(slug, Schedule.resume, origin)
 
     async def delete(self, slug: str, reason: str | None, origin: Origin) -> Row:
         """End a schedule, and skip what is due and not decided; its runs go on.
@@ -288,7 +113,7 @@ class Schedules(Ticking):
         def act(schedule: Schedule, now: datetime) -> None:
             schedule.delete(reason, now)
 
-        return await self._at_once(slug, act, origin)
+        return await self._act_under_lock(slug, act, origin)
 
     async def trigger(
         self, slug: str, origin: Origin, idempotency_key: str | None = None
@@ -316,7 +141,7 @@ class Schedules(Ticking):
                 if earlier is not None:
                     return earlier
             now = self._application.clock()
-            change = await self._to_launch(slug, 1, now)
+            change = await self._to_trigger(slug, now)
             obstacle: str | None = await ticks.obstacle_of(change, now)
             if has_too_many_runs(change.schedule, 1):
                 obstacle = "too_many_runs"
@@ -324,7 +149,7 @@ class Schedules(Ticking):
                 message = f"schedule {slug} can launch nothing: {obstacle}"
                 raise ConflictError(obstacle, message)
             with suppress(VersionConflictError):
-                await look_for_places(self._application, [change])
+                await ticks.read_slot_holders(self._application, [change])
                 if change.is_kept and change.holder is not None:
                     raise RunIsThereError(change.holder)
                 change.schedule.trigger(run_id, now)
@@ -348,52 +173,53 @@ class Schedules(Ticking):
         """
         now = self._application.clock()
         check_range(begin, end, now)
-        await self._settled(slug, _leave, origin)
+        await self._decide_and_act(slug, None, origin)
         schedule_id = identifiers.schedule_id(slug)
-        return await backfill(self._application, schedule_id, begin, min(end, now), origin)
+        return await launch_past_ticks(self._application, schedule_id, begin, min(end, now), origin)
 
     # Deciding ------------------------------------------------------------------------------------
 
-    async def _settled(
+    async def _decide_and_act(
         self,
         slug: str,
-        act: Callable[[Schedule, datetime], None],
+        act: Callable[[Schedule, datetime], None] | None,
         origin: Origin,
         *,
         checks: bool = False,
     ) -> Row:
-        """Decide the ticks that have fired, and do something to the schedule after them.
+        """Decide the ticks that have fired, and then act on the schedule, in one unit.
 
         Args:
-            slug: whose.
-            act: what is to be done.
-            origin: of what is done; ticks are decided in the same unit.
+            slug: the schedule's.
+            act: triggers further events of the schedule; None for none.
+            origin: of all these events.
             checks: whether the schedule's content must be fit to be launched afterwards.
         """
+        application = self._application
         conflicts = 0
         while conflicts < MAX_DECISIONS:
-            change = await self._existing(slug)
-            schedule = change.schedule
-            now = self._application.clock()
+            schedule = await _existing(application, identifiers.schedule_id(slug))
+            [change] = await ticks.read_changes(application, [schedule])
+            now = application.clock()
             try:
-                await ticks.look_around(self._application, [change], now)
-                ticks.settle_ticks(change, now, await self.watch.since(now))
-                if not change.goes_on:
+                await ticks.gather_facts(application, [change], now)
+                ticks.decide_change(change, now, await self.watch.since(now))
+                if act is not None and not change.has_more:
                     act(schedule, now)
                     if checks:
                         await self._check(schedule.spec, now)
-                saved = await self._append(change, origin)
+                saved = await ticks.append(application, change, origin)
             except VersionConflictError:
                 conflicts += 1
                 continue
-            if not change.goes_on:
+            if not change.has_more:
                 return await self._row(schedule.id, saved)
         raise VersionConflictError(f"schedule {slug} keeps changing")
 
-    async def _at_once(
+    async def _act_under_lock(
         self, slug: str, act: Callable[[Schedule, datetime], None], origin: Origin
     ) -> Row:
-        """Do something to a schedule before anything else becomes of it, whatever is due.
+        """Act on a schedule before anything else becomes of it, whatever is due.
 
         Under the lock: were its ticks decided meanwhile, one batch after the other, this would come
         too late each time.
@@ -402,8 +228,8 @@ class Schedules(Ticking):
         schedule_id = identifiers.schedule_id(slug)
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            found = await application.load(Schedule, [schedule_id], locked)
-            schedule = found.get(schedule_id)
+            loaded = await application.load(Schedule, [schedule_id], locked)
+            schedule = loaded.get(schedule_id)
             if schedule is None:
                 application.quarantine.check([schedule_id])
                 raise NotFoundError("schedule_not_found", "schedule not found")
@@ -414,29 +240,19 @@ class Schedules(Ticking):
         saved = await application.with_all_at_hand(save)
         return await self._row(schedule_id, saved)
 
-    async def _existing(self, slug: str) -> Change:
-        schedule = await self._standing(slug)
-        [change] = await ticks.begin(self._application, [schedule])
-        return change
+    async def _to_trigger(self, slug: str, now: datetime) -> Change:
+        """Return a schedule that is to launch a run now.
 
-    async def _to_launch(self, slug: str, launches: int, now: datetime) -> Change:
-        """Return a schedule of which somebody wants runs; its own are read if they are many."""
-        schedule = await self._standing(slug)
-        if has_too_many_runs(schedule, launches):
-            [change] = await ticks.begin(self._application, [schedule])
-            await ticks.note_ends(self._application, [change], now)
+        Only where too many of its runs seem unfinished, these are read to learn which have ended.
+        """
+        application = self._application
+        schedule = await _existing(application, identifiers.schedule_id(slug))
+        if has_too_many_runs(schedule, 1):
+            [change] = await ticks.read_changes(application, [schedule])
+            await ticks.note_ends(application, [change], now)
             return change
         definition_id = identifiers.definition_id(schedule.spec.job)
-        definition = await self._application.standing_definition(definition_id)
-        return Change(schedule, definition)
-
-    async def _standing(self, slug: str) -> Schedule:
-        schedule_id = identifiers.schedule_id(slug)
-        schedule = await self._application.find(Schedule, schedule_id)
-        if schedule is None:
-            raise NotFoundError("schedule_not_found", "schedule not found")
-        schedule.check_not_deleted()
-        return schedule
+        return Change(schedule, await application.standing_definition(definition_id))
 
     async def _check(self, spec: ScheduleSpec, now: datetime) -> None:
         """Raise InvalidInputError where nothing could be launched by this content today."""
@@ -444,21 +260,173 @@ class Schedules(Ticking):
         definition = await self._application.standing_definition(definition_id)
         await ticks.check(spec, definition, "", now)
 
-    async def _append(self, change: Change, origin: Origin) -> Saved:
-        return await ticks.append(self._application, change, origin)
-
     async def _row(self, schedule_id: UUID, saved: Saved) -> Row:
         """Return the schedule's row, also where nothing of it has changed."""
         row = saved.rows.get(schedule_id)
         if row is not None:
             return row
-        log = self._application.log_port
-        states = await log.states_of(Schedule.TOPIC, [schedule_id])
-        state = states[schedule_id]
-        if state.row is None:
+        states = await self._application.log_port.states_of(Schedule.TOPIC, [schedule_id])
+        row = states[schedule_id].row
+        if row is None:
             raise NotFoundError("schedule_not_found", "schedule not found")
-        return state.row
+        return row
 
 
-def _leave(schedule: Schedule, now: datetime) -> None:
-    """Do nothing to a schedule but decide what is due."""
+# Backfills: launch past ticks that have no run, by the version that was valid then.
+#
+# A tick's run has an id of its own, so however often a backfill is requested, no tick has two runs.
+
+MAX_LOOKED_AT = 1_000
+"""Ticks that one call looks at, most of which may have runs."""
+
+MAX_BACKFILLED = 100
+"""Ticks that one call launches."""
+
+CLOCKS_DIFFER = timedelta(seconds=5)
+"""How far a client's clock may be ahead: a range up to the present means the service's present."""
+
+
+def check_range(begin: datetime, end: datetime, now: datetime) -> None:
+    """Raise InvalidInputError where a range does not lie in the past, or too far in it."""
+    issues = year_issues("/from", begin)
+    if begin > end:
+        issues.append(Issue("/from", "must not lie after to", "maximum"))
+    if end > now + CLOCKS_DIFFER:
+        message = "must not lie in the future; ticks to come launch by themselves"
+        issues.append(Issue("/to", message, "maximum"))
+    refuse(issues)
+
+
+async def launch_past_ticks(
+    application: LogApplication, schedule_id: UUID, begin: datetime, end: datetime, origin: Origin
+) -> Backfilled:
+    """Launch ticks due from `begin` to `end` that have no run: at most `MAX_BACKFILLED` of them.
+
+    Those that have fired by now must be decided before: the others are no past ticks yet.
+
+    Raises:
+        NotFoundError: `schedule_not_found`.
+        ConflictError: `job_deleted`, `invalid_parameters`, `too_many_runs` or `runs_are_unique`,
+            nothing can be launched.
+    """
+    past = await _past(application, schedule_id)
+    looked_at = list(islice(past.ticks(begin, end), MAX_LOOKED_AT))
+    missing = await _without_run(application, schedule_id, looked_at)
+    done = Backfilled()
+    for portion in _portions(missing[:MAX_BACKFILLED]):
+        done.runs += await _launch(application, schedule_id, portion, origin)
+        await asyncio.sleep(0)  # Others have waited for this one.
+    if len(missing) > MAX_BACKFILLED:
+        done.continue_from = missing[MAX_BACKFILLED].due_at
+    elif len(looked_at) == MAX_LOOKED_AT:
+        done.continue_from = later(looked_at[-1].due_at, 1)
+    return done
+
+
+def has_too_many_runs(schedule: Schedule, launches: int) -> bool:
+    """Return whether these launches would make too many unfinished runs that people launched."""
+    return len(schedule.manual_runs) + launches > MAX_OPEN_RUNS
+
+
+def _portions(past_ticks: Sequence[PastTick]) -> Iterator[Sequence[PastTick]]:
+    """Yield the ticks in portions that are launched as one unit: each of one version."""
+    # By identity, for all ticks of a version have the same spec: 1 and true are equal in Python.
+    for _, of_version in groupby(past_ticks, key=lambda tick: id(tick.spec)):
+        group = list(of_version)
+        for first in range(0, len(group), MAX_LAUNCHES):
+            yield group[first : first + MAX_LAUNCHES]
+
+
+async def _past(application: LogApplication, schedule_id: UUID) -> Past:
+    schedule = await _existing(application, schedule_id)
+    carried = {tick.due_at for tick in schedule.carried}
+    past = Past(schedule_id, schedule.decided_until, carried)
+    version = 0
+    while stored := await application.log_port.events_after(schedule_id, version, VERSIONS):
+        version = stored[-1].originator_version
+        for one in stored:
+            event = application.mapper.to_domain_event(one)
+            past.take(cast("Aggregate.Event", event))
+    return past
+
+
+async def _without_run(
+    application: LogApplication, schedule_id: UUID, past_ticks: Sequence[PastTick]
+) -> list[PastTick]:
+    """Return those of the ticks that have no run, or only canceled ones of backfills.
+
+    Each run of a tick has an id of its own, so they are looked up, and no history is read.
+    """
+    missing: list[PastTick] = []
+    first_canceled: dict[UUID, PastTick] = {}
+    remaining = list(past_ticks)
+    while remaining:
+        of_run = {
+            identifiers.tick_run_id(schedule_id, to_iso(tick.due_at), tick.runs): tick
+            for tick in remaining
+        }
+        statuses = await application.log_port.run_statuses(of_run)
+        remaining = []
+        for run_id, tick in of_run.items():
+            if run_id not in statuses:
+                missing.append(tick)
+            elif statuses[run_id] == "canceled":
+                remaining.append(replace(tick, runs=tick.runs + 1))
+                if tick.runs == 0:
+                    first_canceled[run_id] = tick
+    # A second run is a backfill's; the first one may be the calendar's, and its tick is over.
+    backfilled = await application.log_port.backfilled_among(schedule_id, first_canceled)
+    over = {tick.due_at for run_id, tick in first_canceled.items() if run_id not in backfilled}
+    missing = [tick for tick in missing if tick.due_at not in over]
+    return sorted(missing, key=lambda tick: tick.due_at)
+
+
+async def _launch(
+    application: LogApplication, schedule_id: UUID, past_ticks: Sequence[PastTick], origin: Origin
+) -> list[UUID]:
+    """Launch ticks of one version as one unit; return their runs."""
+    spec = past_ticks[0].spec
+    for _ in range(MAX_DECISIONS):
+        schedule = await _existing(application, schedule_id)
+        definition_id = identifiers.definition_id(spec.job)
+        change = Change(schedule, await application.standing_definition(definition_id))
+        now = application.clock()
+        await _refuse_obstacles(change, spec, len(past_ticks), now)
+        run_ids: list[UUID] = []
+        for tick in past_ticks:
+            run_id = schedule.backfill_tick(tick.due_at, now, tick.runs)
+            ticks.launch(change, run_id, tick.due_at, now)
+            run_ids.append(run_id)
+        try:
+            await ticks.append(application, change, origin, answers_with_runs=True)
+        except VersionConflictError:
+            # Another process may have launched some of them.
+            past_ticks = await _without_run(application, schedule_id, past_ticks)
+            if not past_ticks:
+                return []
+        else:
+            return run_ids
+    raise VersionConflictError("the schedule keeps changing")
+
+
+async def _existing(application: LogApplication, schedule_id: UUID) -> Schedule:
+    """Return a schedule, or raise NotFoundError where there is none, or it is deleted."""
+    schedule = await application.find(Schedule, schedule_id)
+    if schedule is None:
+        raise NotFoundError("schedule_not_found", "schedule not found")
+    schedule.check_not_deleted()
+    return schedule
+
+
+async def _refuse_obstacles(
+    change: Change, spec: ScheduleSpec, launches: int, now: datetime
+) -> None:
+    obstacle: str | None = await ticks.obstacle_of(change, now, spec)
+    if has_too_many_runs(change.schedule, launches):
+        obstacle = "too_many_runs"
+    if change.definition is not None and change.definition.spec.uniqueness is not None:
+        # All ticks' runs have the same parameters: at most one of them would stay.
+        obstacle = "runs_are_unique"
+    if obstacle is not None:
+        message = f"schedule {change.schedule.slug} can launch nothing: {obstacle}"
+        raise ConflictError(obstacle, message)

@@ -1,15 +1,16 @@
 """What the clock does to schedules: due ticks launch, cancel or skip runs, in one unit.
 
-First a schedule with all that is decided together with it (`Change`); then the unique slots of the
-runs that schedules launch; then the steps of a change, from `begin` to `append`; last `Ticking`,
-which decides all schedules that are due.
+First a schedule with all that is decided together with it (`Change`); then the steps of a change:
+`read_changes`, `gather_facts`, `decide_change`, `append`; last `Ticking`, which does this for all
+schedules that are due. The rules are in `domain/schedules/ticks.py`.
 
 All is decided on what was read without the lock. Where two processes decide the same tick at the
 same moment, the second one finds the schedule's version taken.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -17,7 +18,6 @@ from typing import Any
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
-from eventsourcing.persistence import StoredEvent
 
 from domain import identifiers
 from domain.clock import to_iso
@@ -32,36 +32,36 @@ from domain.errors import (
     VersionConflictError,
 )
 from domain.identifiers import Slot, Taking, tick_run_id
-from domain.jobs.definition import JobDefinition, is_built_in_entry_point
+from domain.jobs.definition import JobDefinition, Unique, is_built_in_entry_point
 from domain.jobs.launching import Launch, first_events, run_fields, run_of_events
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import FINAL, RunEvent
 from domain.json_values import JsonObject, escape
 from domain.personal import MARK
 from domain.ports import Log, Origin, Saved, Unit
-from domain.schedules.calendar import MAX_OPEN_RUNS, Obstacle, ScheduleSpec
+from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import coming_again, settle
+from domain.schedules.ticks import MAX_OPEN_RUNS, Obstacle, coming_again, decide_ticks
 from domain.schema.validation import decided
 
 MOST_EXPECTED = 3
-"""Open runs of a schedule that are looked at once more when what was prepared is appended."""
+"""Open runs of a schedule that are checked once more when what was prepared is appended."""
 
 
 @dataclass
 class Change:
-    """A schedule that is to change, and what it hangs on.
+    """A schedule that is to change, and what that depends on.
 
     Attributes:
         definition: of its job, None where there is none.
         runs: those of its open runs that could be read, and the one that gives way to the next.
         launched: by id, the first events of runs that it launches now.
         obstacle: what stands in the way of every launch.
-        goes_on: whether more of its ticks may be due.
-        fields: what runs that it launches now say, but for their context.
-        slot: what a run that it launches now has to itself; None where its job's are not unique.
-        holder: the run that has it.
-        is_kept: whether that is kept, so nothing is launched.
+        has_more: whether more of its ticks may be due.
+        fields: of the runs that it launches now, but for their context.
+        slot: the unique slot that a run needs which it launches now; None for none.
+        holder: the run that has the slot.
+        is_kept: whether that run is kept, so nothing is launched.
         takings: as in `domain.ports.Unit`.
         decided_at: the present by which its ticks were decided, or a run was launched.
     """
@@ -71,7 +71,7 @@ class Change:
     runs: dict[UUID, JobRun] = field(default_factory=dict)
     launched: dict[UUID, Sequence[RunEvent]] = field(default_factory=dict)
     obstacle: Obstacle | None = None
-    goes_on: bool = False
+    has_more: bool = False
     fields: dict[str, Any] = field(default_factory=dict)
     slot: Slot | None = None
     holder: UUID | None = None
@@ -79,18 +79,9 @@ class Change:
     takings: list[Taking] = field(default_factory=list)
     decided_at: datetime | None = None
 
-    def take(self, runs: Mapping[UUID, JobRun]) -> None:
-        """Take those of the runs that are the schedule's, and open."""
-        for text in self.schedule.open_runs:
-            run_id = UUID(text)
-            run = runs.get(run_id)
-            if run is not None:
-                self.runs[run_id] = run
-
     def unread_runs(self) -> set[UUID]:
-        """Return those of the schedule's open runs that were not taken."""
-        open_runs = set(map(UUID, self.schedule.open_runs))
-        return open_runs.difference(self.runs)
+        """Return those of the schedule's open runs that are not among `runs`."""
+        return set(map(UUID, self.schedule.open_runs)).difference(self.runs)
 
     def run_to_cancel(self, run_id: UUID) -> JobRun | None:
         """Return one of its runs, also of those that it launches now; None for an unread one."""
@@ -99,110 +90,23 @@ class Change:
             self.runs[run_id] = run_of_events(events)
         return self.runs.get(run_id)
 
-    def changed_runs(self) -> list[JobRun]:
-        """Return its runs that have new events, but for those of `launched`."""
-        return [run for run in self.runs.values() if run.pending_events]
-
-    def unchanged_runs(self) -> list[JobRun]:
-        """Return its runs that have no new events."""
-        return [run for run in self.runs.values() if not run.pending_events]
-
-    @property
-    def can_wait(self) -> bool:
-        """Return whether it can be told later on, at little cost, if what is decided still holds.
-
-        That is known before anything is decided.
-        """
+    def can_be_prepared(self) -> bool:
+        """Return whether it will be cheap to check later that what is decided now still holds."""
         definition = self.definition
         if definition is None or self.unread_runs():
             return False
-        if definition.spec.uniqueness is not None:
-            return False
-        return len(self.runs) <= MOST_EXPECTED
-
-
-# Slots of the runs that schedules launch, where their jobs have unique runs.
-
-
-async def look_for_places(application: LogApplication, changes: Iterable[Change]) -> None:
-    """Note what the next run of each needs to itself, and who has that.
-
-    What the runs say must be known (`Change.fields`). All are asked for at once.
-    """
-    wanting: list[tuple[Change, Slot]] = []
-    for change in changes:
-        change.slot = _slot_of(change)
-        if change.slot is not None:
-            wanting.append((change, change.slot))
-    if not wanting:
-        return
-    slots = {slot for _, slot in wanting}
-    holders = await application.log_port.holders_of(slots)
-    giving_way: list[Change] = []
-    for change, slot in wanting:
-        if slot not in holders:
-            continue
-        change.holder, is_pending = holders[slot]
-        change.is_kept = _is_kept_by(change, is_pending=is_pending)
-        if not change.is_kept:
-            giving_way.append(change)
-    await _read_holders(application, giving_way)
-
-
-def check_place(change: Change) -> None:
-    """Raise ValueTakenError if the run that is to give way to the next one has moved on since."""
-    if change.holder is not None and not change.is_kept:
-        check_pending(change.runs[change.holder])
-
-
-def _slot_of(change: Change) -> Slot | None:
-    definition = change.definition
-    if definition is None or definition.spec.uniqueness is None:
-        return None
-    value = definition.spec.uniqueness.value(change.fields["parameters"])
-    return Slot(definition.id, value)
-
-
-def _is_kept_by(change: Change, *, is_pending: bool) -> bool:
-    """Return whether the run that has the slot keeps it."""
-    definition = change.definition
-    if definition is None or definition.spec.uniqueness is None:
-        return False
-    return definition.spec.uniqueness.on_conflict == "keep" or not is_pending
-
-
-async def _read_holders(application: LogApplication, changes: Sequence[Change]) -> None:
-    """Read the runs that are to give way, together as far as they may be."""
-    unread: set[UUID] = set()
-    for change in changes:
-        if change.holder is not None and change.holder not in change.runs:
-            unread.add(change.holder)
-    found: dict[UUID, JobRun] = {}
-    if unread:
-        found = await application.load(JobRun, unread)
-    for change in changes:
-        holder_id = change.holder
-        if holder_id is None or holder_id in change.runs:
-            continue
-        # Each has a run of its own to change, should several want the same place.
-        holder = found.pop(holder_id, None)
-        try:
-            application.quarantine.check([holder_id])
-            change.runs[holder_id] = holder or await application.run(holder_id)
-        except QuarantinedError:
-            # What cannot be read cannot give way. The schedule itself can be read.
-            change.is_kept = True
+        return definition.spec.uniqueness is None and len(self.runs) <= MOST_EXPECTED
 
 
 BY_REPLACEMENT = "its schedule launches the next one"
 """Why a run was canceled by the policy of its schedule."""
 
 
-async def begin(application: LogApplication, schedules: Sequence[Schedule]) -> list[Change]:
-    """Read what the first of the schedules hang on, as many as can be read at a time.
+async def read_changes(application: LogApplication, schedules: Sequence[Schedule]) -> list[Change]:
+    """Read what the first of the schedules depend on: one schedule, or as many as fit together.
 
-    That is one at least. Should its open runs be too large even by themselves, those that were not
-    read count as running.
+    Where even the open runs of one are too large together, those that were not read count as
+    running.
 
     Raises:
         QuarantinedError: a job cannot be read by this version of the program.
@@ -217,10 +121,9 @@ async def begin(application: LogApplication, schedules: Sequence[Schedule]) -> l
     unreadable = set(application.quarantine.ids)
     changes: list[Change] = []
     for schedule in schedules:
-        change = Change(schedule, definitions[schedule.spec.job])
-        change.take(runs)
-        unread = change.unread_runs() - unreadable
-        if changes and unread:
+        own_runs = {one: runs[one] for one in map(UUID, schedule.open_runs) if one in runs}
+        change = Change(schedule, definitions[schedule.spec.job], own_runs)
+        if changes and change.unread_runs() - unreadable:
             # They would be taken to be running, though they may have ended.
             break
         changes.append(change)
@@ -231,15 +134,11 @@ async def _definitions(
     application: LogApplication, schedules: Sequence[Schedule]
 ) -> dict[str, JobDefinition | None]:
     """Return the schedules' jobs by their slugs as they are written there."""
-    ids: dict[str, UUID] = {}
-    for schedule in schedules:
-        slug = schedule.spec.job
-        if slug not in ids:
-            ids[slug] = identifiers.definition_id(slug)
-    found = await application.load(JobDefinition, set(ids.values()))
+    ids = {one.spec.job: identifiers.definition_id(one.spec.job) for one in schedules}
+    loaded = await application.load(JobDefinition, set(ids.values()))
     definitions: dict[str, JobDefinition | None] = {}
     for slug, definition_id in ids.items():
-        definition = found.get(definition_id)
+        definition = loaded.get(definition_id)
         if definition is None or definition.is_deleted:
             # There is none, it cannot be read, or all together are too large.
             definition = await application.standing_definition(definition_id)
@@ -247,7 +146,7 @@ async def _definitions(
     return definitions
 
 
-async def look_around(
+async def gather_facts(
     application: LogApplication, changes: Sequence[Change], now: datetime
 ) -> None:
     """Note which runs have ended, and what stands in the way of the next ones."""
@@ -259,11 +158,11 @@ async def look_around(
         if change.obstacle is None and definition is not None and definition.is_paused:
             change.obstacle = "job_paused"
     free = [change for change in changes if change.obstacle is None]
-    await look_for_places(application, free)
+    await read_slot_holders(application, free)
 
 
 async def note_ends(application: LogApplication, changes: Sequence[Change], now: datetime) -> None:
-    """Note which runs have ended. Of those that were too large to be read rows tell as much."""
+    """Note which runs have ended; for those that are too large to be read, their rows say so."""
     unread = [run_id for change in changes for run_id in change.unread_runs()]
     statuses: dict[UUID, str] = {}
     if unread:
@@ -297,31 +196,67 @@ async def note_already_launched(
         schedule.already_launched = launched.union(schedule.buffered)
 
 
-def settle_ticks(change: Change, now: datetime, watched_since: datetime) -> None:
-    """Decide the ticks that have fired, and make their runs, once `look_around` is over.
+async def read_slot_holders(application: LogApplication, changes: Iterable[Change]) -> None:
+    """Note which unique slot the next run of each schedule needs, and which run has it.
 
-    The clock has been looked at from a moment on until now.
+    The fields of these runs must be known (`Change.fields`). One query looks up all slots.
+    """
+    needed: list[tuple[Change, Slot, Unique]] = []
+    for change in changes:
+        definition = change.definition
+        if definition is not None and definition.spec.uniqueness is not None:
+            unique = definition.spec.uniqueness
+            change.slot = Slot(definition.id, unique.value(change.fields["parameters"]))
+            needed.append((change, change.slot, unique))
+    if not needed:
+        return
+    holders = await application.log_port.holders_of({slot for _, slot, _ in needed})
+    to_replace: list[tuple[Change, UUID]] = []
+    for change, slot, unique in needed:
+        if slot in holders:
+            change.holder, is_pending = holders[slot]
+            change.is_kept = unique.on_conflict == "keep" or not is_pending
+            if not change.is_kept and change.holder not in change.runs:
+                to_replace.append((change, change.holder))
+    if not to_replace:
+        return
+    loaded = await application.load(JobRun, {holder_id for _, holder_id in to_replace})
+    for change, holder_id in to_replace:
+        # Each has a run of its own to change, should several need the same slot.
+        holder = loaded.pop(holder_id, None)
+        try:
+            application.quarantine.check([holder_id])
+            change.runs[holder_id] = holder or await application.run(holder_id)
+        except QuarantinedError:
+            # What cannot be read cannot give way. The schedule itself can be read.
+            change.is_kept = True
+
+
+def decide_change(change: Change, now: datetime, watched_since: datetime) -> None:
+    """Decide the ticks that have fired, and make their runs, after `gather_facts`.
+
+    `watched_since` is from when on the clock has been looked at until now.
 
     Raises:
         ValueTakenError: a run that would give way to the next one has moved on just now.
     """
-    check_place(change)
+    if change.holder is not None and not change.is_kept:
+        check_pending(change.runs[change.holder])
     change.decided_at = now
-    settled = settle(
+    decided_ticks = decide_ticks(
         change.schedule,
         now,
         change.obstacle,
         watched_since=watched_since,
         is_kept=None if change.slot is None else change.is_kept,
     )
-    for run_id, due_at in settled.launches:
+    for run_id, due_at in decided_ticks.launches:
         launch(change, run_id, due_at, now)
-    for run_id in settled.cancels:
+    for run_id in decided_ticks.cancels:
         canceled = change.run_to_cancel(run_id)
-        if canceled is None or canceled.status in FINAL:
-            continue
-        canceled.request_cancel(now, BY_REPLACEMENT)
-    change.goes_on = settled.goes_on
+        if canceled is not None and canceled.status not in FINAL:
+            canceled.request_cancel(now, BY_REPLACEMENT)
+    change.has_more = decided_ticks.has_more
 
 
 async def obstacle_of(
@@ -346,7 +281,7 @@ async def obstacle_of(
 async def check(
     spec: ScheduleSpec, definition: JobDefinition | None, by: str, now: datetime
 ) -> dict[str, Any]:
-    """Return what runs that are launched now by this content say, but for their context.
+    """Return the fields of runs that are launched now by this content, but for their context.
 
     Raises:
         InvalidInputError: nothing can be launched by it.
@@ -367,8 +302,8 @@ async def check(
     ]
     if personal:
         raise InvalidInputError(personal)
-    wanted = Launch(parameters=spec.parameters)
-    return await decided(lambda: run_fields(definition, wanted, by, now))
+    request = Launch(parameters=spec.parameters)
+    return await decided(lambda: run_fields(definition, request, by, now))
 
 
 def launch(
@@ -378,7 +313,7 @@ def launch(
     now: datetime,
     idempotency_key: str | None = None,
 ) -> None:
-    """Make a run of a schedule in whose way nothing stands, as `obstacle_of` found now."""
+    """Make a run of a schedule; `obstacle_of` has found nothing in its way."""
     change.decided_at = now
     context: JsonObject = {"schedule": change.schedule.slug, "dueAt": to_iso(due_at)}
     if change.slot is not None:
@@ -403,8 +338,8 @@ async def unit_of(
 ) -> Unit:
     """Return what was decided as one unit, which is refused unless all of it still holds then.
 
-    Whether runs that do not change have moved on since is only looked at if `expects_runs`. Whoever
-    ordered it knows the schedule by its slug, or, if `answers_with_runs`, wants the runs.
+    With `expects_runs` it is also refused where runs have moved on that it does not change. The
+    client knows the schedule by its slug or, with `answers_with_runs`, waits for the runs.
     """
     schedule = change.schedule
     seen: list[Aggregate] = [schedule]
@@ -412,11 +347,12 @@ async def unit_of(
     if change.definition is not None:
         seen.append(change.definition)
         expects[change.definition.id] = change.definition.version
+    runs = change.runs.values()
     if expects_runs:
-        for run in change.unchanged_runs():
-            seen.append(run)
-            expects[run.id] = run.version
-    moved = await application.with_followers(change.changed_runs())
+        unchanged = [run for run in runs if not run.pending_events]
+        seen += unchanged
+        expects |= {run.id: run.version for run in unchanged}
+    moved = await application.with_followers([run for run in runs if run.pending_events])
     heads = seen_heads([*seen, *moved])
     stored = application.stored_events([schedule, *moved])
     for events in change.launched.values():
@@ -451,16 +387,16 @@ async def append(
 
 AWAY_AFTER = timedelta(seconds=30)
 """A process that has not looked at the clock for longer was away: frozen, or without its database.
-Whoever looks later than it should is only busy."""
+One that looks a little late is only busy."""
 
 SAY_EVERY = timedelta(seconds=1)
-"""So often a process says that it looks at the clock."""
+"""How often a process records that it looks at the clock."""
 
 
 class Watch:
-    """From when on somebody has looked at the clock, in this process or in another one.
+    """From when on the clock has been looked at, by this process or by another one.
 
-    What fired before that could not be decided by anybody, so it may have been missed.
+    No process could decide what fired before that, so it may have been missed.
     """
 
     def __init__(self, log: Log) -> None:
@@ -481,7 +417,7 @@ class Watch:
         return self._begun
 
     async def since(self, now: datetime) -> datetime:
-        """Note that this process looks; return from when on anybody has done so until now.
+        """Note that this process looks; return from when on any process has done so until now.
 
         Raises:
             LogUnavailableError: then it does not count as having looked.
@@ -506,19 +442,18 @@ class Ticking:
         self.watch = Watch(application.log_port)
 
     async def tick(self, schedule_ids: Sequence[UUID]) -> int:
-        """Decide the ticks of schedules that are due; return of how many schedules some were.
+        """Decide the ticks of schedules that are due; return the number of schedules decided.
 
         Each is a unit of its own, and all are handed to the log at once. What cannot be read is
-        left alone. A schedule does not count whose ticks somebody else has decided at the same
-        moment, or of which something has changed: it is to be looked at once more, a little later.
+        quarantined. A schedule does not count where another process has decided its ticks at the
+        same moment, or something has changed meanwhile: it is to be decided again a little later.
         """
         try:
             return await self._tick(schedule_ids)
         except QuarantinedError as error:
             if len(schedule_ids) == 1:
-                # Its job or its zone, or it itself: it is asked for no more.
-                first = schedule_ids[0]
-                self._application.quarantine.add(first, str(error))
+                # Its job, its zone or the schedule itself cannot be read: skip it from now on.
+                self._application.quarantine.add(schedule_ids[0], str(error))
                 return 0
         # One of them is in the way of the others.
         ticked = 0
@@ -529,8 +464,8 @@ class Ticking:
     async def prepare(self, schedule_ids: Sequence[UUID], at: datetime) -> dict[UUID, Unit]:
         """Decide the ticks that will be due at a moment to come; return what to append then.
 
-        Left out are schedules of which nobody could tell then whether it still holds. What cannot
-        be read is left to `tick`.
+        Schedules are left out where it would be costly to check then that the decision still holds.
+        What cannot be read is left to `tick`.
         """
         try:
             return await self._prepare(schedule_ids, at)
@@ -546,9 +481,7 @@ class Ticking:
     async def append(self, prepared: Iterable[Unit]) -> int:
         """Append what was prepared, now that it is due; return how much of it still held."""
         self.watch.look(self._application.clock())
-        log = self._application.log_port
-        appends = [log.append(unit) for unit in prepared]
-        return await _got_through(appends)
+        return await _append_all(map(self._application.log_port.append, prepared))
 
     async def _tick(self, schedule_ids: Sequence[UUID]) -> int:
         now = self._application.clock()
@@ -557,58 +490,50 @@ class Ticking:
         async for changes in self._read(schedule_ids):
             decided = await self._decided(changes, now, since)
             appends = [append(self._application, change, SYSTEM) for change in decided]
-            ticked += await _got_through(appends)
+            ticked += await _append_all(appends)
         return ticked
 
     async def _prepare(self, schedule_ids: Sequence[UUID], at: datetime) -> dict[UUID, Unit]:
         prepared: dict[UUID, Unit] = {}
         since = await self.watch.since(self._application.clock())
         async for changes in self._read(schedule_ids):
-            able = [change for change in changes if change.can_wait]
+            able = [change for change in changes if change.can_be_prepared()]
             for change in await self._decided(able, at, since):
                 unit = await unit_of(self._application, change, SYSTEM, expects_runs=True)
-                prepared[change.schedule.id] = _fit_to_be_kept(unit)
+                prepared[change.schedule.id] = _compact(unit)
                 await asyncio.sleep(0)  # Others have waited for this one.
         return prepared
 
     async def _read(self, schedule_ids: Sequence[UUID]) -> AsyncIterator[list[Change]]:
-        """Read schedules, and yield those at once that could be read together."""
-        found = await self._application.load(Schedule, schedule_ids)
-        left = list(found.values())
-        while left:
-            changes = await begin(self._application, left)
+        """Read schedules, and yield together those that could be read together."""
+        loaded = await self._application.load(Schedule, schedule_ids)
+        remaining = list(loaded.values())
+        while remaining:
+            changes = await read_changes(self._application, remaining)
             yield changes
-            left = left[len(changes) :]
+            remaining = remaining[len(changes) :]
 
     async def _decided(
         self, changes: Sequence[Change], now: datetime, since: datetime
     ) -> list[Change]:
-        """Decide the ticks that fire by a moment; return what has changed by that.
+        """Decide the ticks that fire by a moment; return the changes that come of it.
 
         The clock has been looked at since a moment (`Watch.since`).
         """
-        await look_around(self._application, changes, now)
+        await gather_facts(self._application, changes, now)
         decided: list[Change] = []
         for change in changes:
-            if _settle(change, now, since):
-                decided.append(change)
+            with suppress(ValueTakenError):
+                decide_change(change, now, since)
+                if not change.schedule.pending_events:
+                    change.schedule.replan(now)
+                if change.schedule.pending_events:
+                    decided.append(change)
             await asyncio.sleep(0)  # Others have waited for this one.
         return decided
 
 
-def _settle(change: Change, now: datetime, since: datetime) -> bool:
-    """Decide the ticks of a schedule that have fired; return whether that has led to anything."""
-    try:
-        settle_ticks(change, now, since)
-    except ValueTakenError:
-        return False
-    schedule = change.schedule
-    if not schedule.pending_events:
-        schedule.replan(now)
-    return bool(schedule.pending_events)
-
-
-async def _got_through(appends: Iterable[Awaitable[Saved]]) -> int:
+async def _append_all(appends: Iterable[Awaitable[Saved]]) -> int:
     """Append units, each by itself; return how many were not refused as outdated."""
     appended = 0
     for outcome in await asyncio.gather(*appends, return_exceptions=True):
@@ -620,14 +545,10 @@ async def _got_through(appends: Iterable[Awaitable[Saved]]) -> int:
     return appended
 
 
-def _fit_to_be_kept(unit: Unit) -> Unit:
-    """Return a unit that takes no more room than it needs.
+def _compact(unit: Unit) -> Unit:
+    """Return a unit that takes no more memory than it needs.
 
     What orjson has just written lies in a buffer of four to sixteen kilobytes, ten times as much.
     """
-    events: list[StoredEvent] = []
-    for event in unit.events:
-        state = bytes(memoryview(event.state))
-        fit = replace(event, state=state)
-        events.append(fit)
+    events = [replace(event, state=bytes(memoryview(event.state))) for event in unit.events]
     return replace(unit, events=events)

@@ -501,11 +501,6 @@ class FailureGroup(Stateful[GroupState], Aggregate):
         from_version = self.state["resolved_in_version"]
         return from_version is None or failure.version >= from_version
 
-    def _at(self, now: datetime) -> datetime:
-        # Never before the previous event, however the hosts' clocks are set.
-        at = cut_to_ms(now)
-        return max(at, self.modified_on)
-
 
 def _versions_of(failures: Sequence[GroupedFailure]) -> list[int]:
     """Return the versions of the job in which these attempts failed, in order."""
@@ -582,7 +577,6 @@ class FailureWatch(Stateful[WatchState], Aggregate):
         """Record another search; one that came less far changes nothing."""
         if searched_until <= self.searched_until:
             return
-        at = cut_to_ms(now)
         self.trigger_event(
-            FailureWatch.Moved, timestamp=max(at, self.modified_on), searched_until=searched_until
+            FailureWatch.Moved, timestamp=self._at(now), searched_until=searched_until
         )

@@ -15,10 +15,10 @@ from eventsourcing.domain import Aggregate
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import cut_to_ms
-from domain.errors import ConflictError, InvalidInputError, Issue
+from domain.errors import ConflictError, InvalidInputError, Issue, refuse
 from domain.identifiers import definition_id
 from domain.jobs.run_events import RetryPolicy, policy_issues
-from domain.json_values import Json, JsonObject, canonical
+from domain.json_values import Json, JsonObject, canonical, differing
 from domain.personal import MARK, mark_issues, marks
 from domain.schema.validation import schema_issues
 from domain.state import (
@@ -238,8 +238,7 @@ class Unique:
         issues: list[Issue] = []
         if is_built_in_entry_point(entry_point):
             message = f"the service itself launches runs of {entry_point}; leave it out"
-            issue = Issue("/unique", message, "not")
-            issues.append(issue)
+            issues.append(Issue("/unique", message, "not"))
         for index, name in enumerate(self.key):
             if name in self.key[:index]:
                 message = f"{name} stands twice; name each parameter once"
@@ -261,7 +260,7 @@ class Unique:
         return [Issue("/parameters", message, "maxLength")]
 
 
-# Why a definition is refused, in which words; and what older definitions meant.
+# Why a definition is refused.
 
 LAST_VERSION = 2**31 - 1
 """The last one that the tables can hold."""
@@ -272,38 +271,6 @@ def job_exists(slug: str) -> ConflictError:
     return ConflictError("job_exists", f"job {slug} already exists")
 
 
-def next_version(current: int) -> int:
-    """Return the number of the version after this one, or raise ConflictError."""
-    if current >= LAST_VERSION:
-        message = f"version {LAST_VERSION} is the last one that a job can have"
-        raise ConflictError("no_more_versions", message)
-    return current + 1
-
-
-def refuse_given_version(version: int | None, last: int) -> None:
-    """Raise InvalidInputError where a version is not above the last before the job was deleted."""
-    if version is None or version > last:
-        return
-    message = (
-        f"must be above {last}, the last version before the job was deleted;"
-        " left out, it is the next one"
-    )
-    raise InvalidInputError([Issue("/version", message, "minimum")])
-
-
-def refuse_deletion(slug: str, *, has_unfinished_runs: bool) -> None:
-    """Raise ConflictError where the service needs the job, or its runs do."""
-    if slug.lower() in BUILT_IN_JOBS:
-        message = f"the service itself launches runs of {slug}; pause it instead"
-        raise ConflictError("job_is_built_in", message)
-    if has_unfinished_runs:
-        message = (
-            "runs of it are pending or running; cancel them or wait for their end:"
-            f" GET /job-runs?job={slug}&status=pending,running"
-        )
-        raise ConflictError("job_has_unfinished_runs", message)
-
-
 def built_in_issues(slug: str, personal: Collection[str], unique: JsonObject | None) -> list[Issue]:
     """Return what is wrong with personal data, or `unique`, of a built-in job."""
     # Their runs are launched by the service itself, with parameters of its own.
@@ -312,8 +279,7 @@ def built_in_issues(slug: str, personal: Collection[str], unique: JsonObject | N
     issues: list[Issue] = []
     if personal:
         message = f"the parameters of {slug} are no personal data"
-        issue = Issue("/parametersSchema", message, MARK)
-        issues.append(issue)
+        issues.append(Issue("/parametersSchema", message, MARK))
     if unique is not None:
         message = f"the service itself launches runs of {slug}; leave it out"
         issues.append(Issue("/unique", message, "not"))
@@ -330,37 +296,6 @@ def isolation_issues(isolation: Isolation, entry_point: str) -> list[Issue]:
         " which end with their attempt's process"
     )
     return [Issue("/isolation", message, "isolation")]
-
-
-def open_parameters(
-    concurrency_key: str | None,
-    fairness_key: str | None,
-    rate: RateLimit | None,
-    unique: Unique | None,
-) -> dict[str, str]:
-    """Return the parameters that limits name, each with the pointer of the field that names it."""
-    named = {concurrency_key: "/concurrencyKey", fairness_key: "/fairnessKey"}
-    if rate is not None:
-        named[rate.key] = "/rateLimit/key"
-    if unique is not None:
-        for name in unique.key:
-            named[name] = "/unique/key"
-    return {name: path for name, path in named.items() if name is not None}
-
-
-def differing(changes: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the changes that make a difference."""
-
-    def differs(name: str) -> bool:
-        return canonical(changes[name]) != canonical(old[name])
-
-    return {name: new for name, new in changes.items() if differs(name)}
-
-
-def refuse(issues: Sequence[Issue]) -> None:
-    """Raise InvalidInputError if there are any."""
-    if issues:
-        raise InvalidInputError(list(issues))
 
 
 RUNTIMES = ("python", "node", "docker", "module")
@@ -418,8 +353,16 @@ class JobSpec:
 
     @cached_property
     def open_parameters(self) -> dict[str, str]:
-        """The parameters that limits name, and that so stand unencrypted in the log."""
-        return open_parameters(self.concurrency_key, self.fairness_key, self.rate, self.uniqueness)
+        """The parameters that limits name, each with the pointer of the field that names it.
+
+        Their values stand unencrypted in the log.
+        """
+        paths = {self.concurrency_key: "/concurrencyKey", self.fairness_key: "/fairnessKey"}
+        if self.rate is not None:
+            paths[self.rate.key] = "/rateLimit/key"
+        if self.uniqueness is not None:
+            paths |= dict.fromkeys(self.uniqueness.key, "/unique/key")
+        return {name: path for name, path in paths.items() if name is not None}
 
     def size_bytes(self) -> int:
         """Return how long it is as JSON."""
@@ -660,12 +603,16 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         changed = differing(changes, vars(self.spec))
         if not changed and version is None:
             return
-        new_version = version or next_version(self.current)
+        version = version or self._next_version()
         new = replace(self.spec, **changed)
         refuse(new.issues() + built_in_issues(self.slug, new.personal, new.unique_runs))
-        self.trigger_event(
-            self.Revised, timestamp=self._at(now), version=new_version, changes=changed
-        )
+        self.trigger_event(self.Revised, timestamp=self._at(now), version=version, changes=changed)
+
+    def _next_version(self) -> int:
+        if self.current >= LAST_VERSION:
+            message = f"version {LAST_VERSION} is the last one that a job can have"
+            raise ConflictError("no_more_versions", message)
+        return self.current + 1
 
     def pause(self, by: str, reason: str | None, now: datetime) -> None:
         """Let nothing of the job start any more; what runs goes on.
@@ -687,7 +634,15 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         Raises:
             ConflictError: `job_is_built_in`; `job_has_unfinished_runs`.
         """
-        refuse_deletion(self.slug, has_unfinished_runs=has_unfinished_runs)
+        if self.slug.lower() in BUILT_IN_JOBS:
+            message = f"the service itself launches runs of {self.slug}; pause it instead"
+            raise ConflictError("job_is_built_in", message)
+        if has_unfinished_runs:
+            message = (
+                "runs of it are pending or running; cancel them or wait for their end:"
+                f" GET /job-runs?job={self.slug}&status=pending,running"
+            )
+            raise ConflictError("job_has_unfinished_runs", message)
         self.trigger_event(self.Deleted, timestamp=self._at(now))
 
     def register_again(self, slug: str, spec: JobSpec, version: int | None, now: datetime) -> None:
@@ -708,15 +663,16 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
         if not self.is_deleted:
             raise job_exists(slug)
         refuse(spec.issues() + built_in_issues(slug, spec.personal, spec.unique_runs))
-        refuse_given_version(version, self.current)
+        if version is not None and version <= self.current:
+            message = (
+                f"must be above {self.current}, the last version before the job was deleted;"
+                " left out, it is the next one"
+            )
+            raise InvalidInputError([Issue("/version", message, "minimum")])
         self.trigger_event(
             self.RegisteredAgain,
             timestamp=self._at(now),
             slug=slug,
-            version=version or next_version(self.current),
+            version=version or self._next_version(),
             spec={name: getattr(spec, name) for name in SPEC_FIELDS},
         )
-
-    def _at(self, now: datetime) -> datetime:
-        # Never before the previous event, however the hosts' clocks are set.
-        return max(cut_to_ms(now), self.modified_on)

@@ -374,10 +374,6 @@ class JobRun(Stateful[RunState], Aggregate):
                 f" the run is {self.status}, held by {named(self.holder)}"
             )
 
-    def _at(self, now: datetime) -> datetime:
-        # Never before the previous event, however the hosts' clocks are set.
-        return max(cut_to_ms(now), self.modified_on)
-
     def _retry_at(
         self, now: datetime, random: Callable[[], float], retry_after_ms: int | None
     ) -> datetime | None:

@@ -1,8 +1,7 @@
-"""When the ticks of a schedule are due, and whether a due tick launches a run. Pure.
+"""When the ticks of a schedule are due. Pure: the same input gives the same answer everywhere.
 
 First cron expressions on a zone's clocks (`Cron`); then the content of a schedule's version
-(`ScheduleSpec`) and its ticks in order (`Calendar`); then what becomes of a due tick (`verdict`).
-The same input gives the same answer in every process.
+(`ScheduleSpec`) and its ticks in order (`Calendar`). `ticks.py` decides what becomes of due ticks.
 """
 
 from __future__ import annotations
@@ -54,9 +53,9 @@ _MINUTE = timedelta(minutes=1)
 
 _DAY = timedelta(days=1)
 
-REMEMBERED = 4_096
-"""Answers that are remembered: each is asked for several times while its tick is decided, and
-thousands of schedules may share it."""
+CACHED = 4_096
+"""Answers in a cache: each is needed several times while its tick is decided, and thousands of
+schedules may share it."""
 
 
 def cron_fault(text: str) -> str | None:
@@ -113,31 +112,29 @@ class Cron:
         """Return the first instant after a moment, in UTC; None if fifty years have none."""
         return _next_after(self, moment)
 
-    def work_out_next(self, moment: datetime) -> datetime | None:
-        """Return the same, without having remembered it."""
+    def compute_next(self, moment: datetime) -> datetime | None:
+        """Return the same without the cache."""
         if self._is_fixed():
             return self._next_fixed(moment)
         return self._next_frequent(moment)
 
-    def reckon(self, after: datetime, until: datetime) -> Stretch | None:
+    def count_between(self, after: datetime, until: datetime) -> Stretch | None:
         """Return the instants after a moment, and until another, without going through them.
 
-        Only the times of days about which clocks are set are looked at one by one.
+        Only on days around a change of the clocks are they gone through, one by one.
         """
         stretch: Stretch | None = None
-        odd: set[datetime] = set()
+        odd: set[datetime] = set()  # Of days around a change, which may overlap.
         # A clock that is set back may show the times of the day before once more.
         day = self._wall(after).date() - _DAY
         last_day = self._wall(until).date() + _DAY
         while day <= last_day:
             if self._is_set_about(day):
                 odd.update(self._instants_of(day))
-                found = None
             else:
                 stretch = _joined(stretch, _within(odd, after, until))
                 odd.clear()
-                found = self._of_even_day(day, after, until)
-            stretch = _joined(stretch, found)
+                stretch = _joined(stretch, self._of_even_day(day, after, until))
             day += _DAY
         return _joined(stretch, _within(odd, after, until))
 
@@ -184,15 +181,13 @@ class Cron:
     def has(self, moment: datetime) -> bool:
         """Return whether the expression names the minute that clocks show at a moment."""
         wall = self._wall(moment)
-        day = wall.date()
         named = _named(self.text)
-        if wall.month not in named.months:
-            return False
-        if not named.match_day(day):
-            return False
-        if wall.hour not in named.hours:
-            return False
-        return wall.minute in named.minutes
+        return (
+            wall.minute in named.minutes
+            and wall.hour in named.hours
+            and wall.month in named.months
+            and named.match_day(wall.date())
+        )
 
     def _is_fixed(self) -> bool:
         minute, hour, *_ = self.text.split()
@@ -267,10 +262,8 @@ class Cron:
 
 
 def _within(instants: Iterable[datetime], after: datetime, until: datetime) -> Stretch | None:
-    found = [instant for instant in instants if after < instant <= until]
-    if not found:
-        return None
-    return Stretch(min(found), max(found), len(found))
+    inside = [instant for instant in instants if after < instant <= until]
+    return Stretch(min(inside), max(inside), len(inside)) if inside else None
 
 
 def _joined(earlier: Stretch | None, later: Stretch | None) -> Stretch | None:
@@ -279,12 +272,9 @@ def _joined(earlier: Stretch | None, later: Stretch | None) -> Stretch | None:
     return earlier.followed_by(later)
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHED)
 def _named(text: str) -> CronSim:
-    """Return what an expression names, which is read anew neither for each tick nor schedule.
-
-    To be asked alone, not to be followed: others share it.
-    """
+    """Return the parsed expression. Never iterate over it: it is shared."""
     return CronSim(text, _SOME_MOMENT)
 
 
@@ -296,9 +286,9 @@ def _minutes_named(text: str) -> Sequence[int]:
     return [hour * 60 + minute for hour in sorted(named.hours) for minute in minutes]
 
 
-@lru_cache(REMEMBERED)
+@lru_cache(CACHED)
 def _next_after(cron: Cron, moment: datetime) -> datetime | None:
-    return cron.work_out_next(moment)
+    return cron.compute_next(moment)
 
 
 Overlap = Literal[
@@ -320,8 +310,8 @@ MAX_CATCH_UP_MS = 366 * 86_400_000
 MAX_EXCLUDE = 100
 
 FIRST_YEAR, LAST_YEAR = 1970, 2199
-"""Between them lies what may be asked for. Calendars end with the year 9999, and expressions are
-followed for fifty years."""
+"""Times of schedules lie between them. Python's calendar ends with the year 9999, and expressions
+are followed for fifty years."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -360,20 +350,15 @@ class ScheduleSpec:
 
     def issues(self) -> list[Issue]:
         """Return what is wrong with it."""
-        found = self._rhythm_issues()
+        issues = self._rhythm_issues()
         fault = zone_fault(self.time_zone)
         if fault is not None:
-            issue = Issue("/timeZone", fault, "format")
-            found.append(issue)
+            issues.append(Issue("/timeZone", fault, "format"))
         if self.overlap not in OVERLAPS:
-            known = ", ".join(OVERLAPS)
-            issue = Issue("/overlap", f"is one of {known}", "enum")
-            found.append(issue)
-        found += _range_issues("/catchUpMs", self.catch_up_ms, 0, MAX_CATCH_UP_MS)
-        found += _range_issues("/jitterMs", self.jitter_ms, 0, MAX_JITTER_MS)
-        found += self._exclude_issues()
-        found += self._bound_issues()
-        return found
+            issues.append(Issue("/overlap", f"is one of {', '.join(OVERLAPS)}", "enum"))
+        issues += _range_issues("/catchUpMs", self.catch_up_ms, 0, MAX_CATCH_UP_MS)
+        issues += _range_issues("/jitterMs", self.jitter_ms, 0, MAX_JITTER_MS)
+        return issues + self._exclude_issues() + self._bound_issues()
 
     def _rhythm_issues(self) -> list[Issue]:
         if self.cron is not None and self.every_ms is not None:
@@ -384,36 +369,31 @@ class ScheduleSpec:
         if self.cron is None:
             return [Issue("/cron", "give cron or everyMs", "required")]
         fault = cron_fault(self.cron)
-        if fault is None:
-            return []
-        return [Issue("/cron", fault, "format")]
+        return [] if fault is None else [Issue("/cron", fault, "format")]
 
     def _exclude_issues(self) -> list[Issue]:
         if len(self.exclude) > MAX_EXCLUDE:
             message = f"has at most {MAX_EXCLUDE} entries"
             return [Issue("/exclude", message, "maxItems")]
-        found: list[Issue] = []
+        issues: list[Issue] = []
         for index, text in enumerate(self.exclude):
             fault = cron_fault(text)
-            if fault is None:
-                continue
-            path = f"/exclude/{index}"
-            issue = Issue(path, fault, "format")
-            found.append(issue)
+            if fault is not None:
+                issues.append(Issue(f"/exclude/{index}", fault, "format"))
             if fault == NEVER:
-                break  # Fifty years were looked through for it; a hundred times, others would wait.
-        return found
+                break  # That took fifty years of search: a hundred of these would keep others.
+        return issues
 
     def _bound_issues(self) -> list[Issue]:
-        found: list[Issue] = []
+        issues: list[Issue] = []
         for path, text in (("/startAt", self.start_at), ("/endAt", self.end_at)):
             if text is not None:
-                found += year_issues(path, from_iso(text))
-        if found or self.start_at is None or self.end_at is None:
-            return found
+                issues += year_issues(path, from_iso(text))
+        if issues or self.start_at is None or self.end_at is None:
+            return issues
         if from_iso(self.end_at) < from_iso(self.start_at):
-            found.append(Issue("/endAt", "must not lie before startAt", "minimum"))
-        return found
+            issues.append(Issue("/endAt", "must not lie before startAt", "minimum"))
+        return issues
 
 
 def _range_issues(path: str, value: int, least: int, most: int) -> list[Issue]:
@@ -455,21 +435,23 @@ class Calendar:
     """The ticks of a schedule in one version, in order."""
 
     def __init__(self, schedule_id: UUID, spec: ScheduleSpec) -> None:
-        """Read the content.
+        """Prepare the content of the version.
 
         Raises:
             QuarantinedError: this machine's zones have none of this name; others' may.
         """
         self._schedule_id = schedule_id
         self._spec = spec
-        zone = _zone(spec.time_zone)
-        self._cron: Cron | None = None
-        if spec.cron is not None:
-            self._cron = Cron(spec.cron, zone)
+        try:
+            zone = ZoneInfo(spec.time_zone)
+        except ZoneInfoNotFoundError:
+            message = f"the time zone {spec.time_zone} is unknown here; update the system's tzdata"
+            raise QuarantinedError(message) from None
+        self._cron = None if spec.cron is None else Cron(spec.cron, zone)
         self._interval = (spec.every_ms or 1) * _MS
         self._exclude = [Cron(text, zone) for text in spec.exclude]
-        self._start = _moment(spec.start_at)
-        self._end = _moment(spec.end_at)
+        self._start = None if spec.start_at is None else from_iso(spec.start_at)
+        self._end = None if spec.end_at is None else from_iso(spec.end_at)
 
     def ticks_after(self, moment: datetime) -> Iterator[Tick]:
         """Yield the ticks that are due after a moment; there may be no end of them."""
@@ -478,14 +460,10 @@ class Calendar:
             yield self._tick(due_at)
             due_at = self._due_after(due_at)
 
-    def next_after(self, moment: datetime) -> Tick | None:
-        """Return the first tick that is due after a moment."""
-        return next(self.ticks_after(moment), None)
-
     def due_between(self, after: datetime, until: datetime) -> Stretch | None:
         """Return the ticks that are due after a moment, and until another.
 
-        They are reckoned, so a million costs no more than one.
+        They are computed, not gone through: a million costs no more than one.
         """
         if self._start is not None:
             after = max(after, self._start - _MS)
@@ -494,7 +472,7 @@ class Calendar:
         if until <= after:
             return None
         if self._cron is not None:
-            return self._cron.reckon(after, until)
+            return self._cron.count_between(after, until)
         first = self._unbounded_after(after)
         if first is None or first > until:
             return None
@@ -515,8 +493,11 @@ class Calendar:
         stretch = self.firing_between(in_any_case, moment)
         return in_any_case if stretch is None else stretch.last
 
-    def not_fired(self, after: datetime, now: datetime) -> Tick | None:
-        """Return the tick due after a moment that is due now, and late by its jitter, if any is."""
+    def delayed_tick(self, after: datetime, now: datetime) -> Tick | None:
+        """Return the tick due after a moment that is due now and has not fired, if there is one.
+
+        Jitter never reaches into the next tick, so there is one at most.
+        """
         stretch = self.due_between(after, now)
         if stretch is None:
             return None
@@ -560,155 +541,3 @@ class Calendar:
         digest = sha256(drawn_from.encode()).digest()
         drawn = int.from_bytes(digest[:_DRAWN_BYTES], "big")
         return drawn % (most_ms + 1)
-
-
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    return from_iso(text)
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except ZoneInfoNotFoundError:
-        message = f"the time zone {name} is unknown here; update the system's tzdata"
-        raise QuarantinedError(message) from None
-
-
-# What becomes of a due tick: launched, skipped or buffered.
-
-Obstacle = Literal["job_deleted", "invalid_parameters", "job_paused"]
-"""Why nothing is launched: the job is gone, no longer takes the schedule's parameters, or is paused
-itself."""
-
-SkipReason = Literal[
-    "paused",
-    "deleted",
-    "excluded",
-    "job_deleted",
-    "invalid_parameters",
-    "job_paused",
-    "missed",
-    "overlap",
-    "buffer_full",
-    "too_many_runs",
-    "run_is_there",
-]
-
-MAX_BUFFERED = 100
-"""Ticks that wait for a run to end; more are skipped. Each is a part of the schedule's row."""
-
-
-MAX_OPEN_RUNS = 1_000
-"""Runs of a schedule that have not ended: each is looked at when its next tick is decided. So many
-may be its ticks', and as many may be those that people launched."""
-
-
-@dataclass(frozen=True)
-class Situation:
-    """What stands in a tick's way.
-
-    Attributes:
-        watched_since: from when on the clock has been looked at until now.
-        is_paused: whether the schedule is.
-        obstacle: to every launch.
-        open_runs: how many runs that its ticks launched are pending or running.
-        buffered: how many ticks wait already.
-        is_kept: whether another run is kept instead of a new one, as runs of the job are unique.
-    """
-
-    watched_since: datetime
-    is_paused: bool
-    obstacle: Obstacle | None
-    open_runs: int
-    buffered: int
-    is_kept: bool = False
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What becomes of a tick.
-
-    Attributes:
-        outcome: the tick's own.
-        reason: why it is skipped; None where it is not.
-        cancels: whether the runs of the schedule that have not ended are canceled for it.
-        displaces: whether ticks that wait already are skipped for it.
-    """
-
-    outcome: Literal["launched", "skipped", "buffered"]
-    reason: SkipReason | None = None
-    cancels: bool = False
-    displaces: bool = False
-
-
-LAUNCHED = Verdict("launched")
-BUFFERED = Verdict("buffered")
-
-
-def verdict(spec: ScheduleSpec, tick: Tick, situation: Situation) -> Verdict:
-    """Return what becomes of a tick that is due."""
-    reason = _hindrance(spec, tick, situation)
-    if reason is not None:
-        return _skipped(reason)
-    decided = LAUNCHED
-    if situation.open_runs >= MAX_OPEN_RUNS:
-        return _skipped("too_many_runs")
-    if situation.open_runs or situation.buffered:
-        decided = _overlapping(spec, situation)
-    if decided.outcome == "launched" and situation.is_kept:
-        return _skipped("run_is_there")
-    return decided
-
-
-def _hindrance(spec: ScheduleSpec, tick: Tick, situation: Situation) -> SkipReason | None:
-    """Return why a tick is skipped whatever runs, what holds for all of a time first."""
-    reason = hindrance_of_all(situation)
-    if reason is not None:
-        return reason
-    if tick.fires_at < missed_before(spec, situation.watched_since):
-        return "missed"
-    if tick.is_excluded:
-        return "excluded"
-    return None
-
-
-def hindrance_of_all(situation: Situation) -> SkipReason | None:
-    """Return why whatever is due is skipped, if anything stands in the way of all ticks."""
-    if situation.is_paused:
-        return "paused"
-    return situation.obstacle
-
-
-def missed_before(spec: ScheduleSpec, watched_since: datetime) -> datetime:
-    """Return before when a tick must have fired to be missed.
-
-    How late those are who look at the clock is no matter: only for how long nobody did.
-    """
-    return later(watched_since, -spec.catch_up_ms)
-
-
-def _overlapping(spec: ScheduleSpec, situation: Situation) -> Verdict:
-    """Return what becomes of a tick while a run has not ended, or others wait."""
-    match spec.overlap:
-        case "skip":
-            return _skipped("overlap")
-        case "buffer_one":
-            return _skipped("overlap") if situation.buffered else BUFFERED
-        case "buffer_all":
-            is_full = situation.buffered >= MAX_BUFFERED
-            return _skipped("buffer_full") if is_full else BUFFERED
-        case "cancel_other":
-            # Its run starts once the others have really stopped.
-            return Verdict("buffered", cancels=True, displaces=True)
-        case "terminate_other":
-            # Its run need not wait for that. Both end in the same way: a run's process is killed
-            # where it does not stop by itself.
-            return Verdict("launched", cancels=True, displaces=True)
-        case "allow_all":
-            return LAUNCHED
-
-
-def _skipped(reason: SkipReason) -> Verdict:
-    return Verdict("skipped", reason)

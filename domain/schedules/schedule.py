@@ -1,7 +1,8 @@
 """A schedule: when a job runs by itself, and what became of each tick.
 
 First the state, then the events, then the aggregate (`Schedule`). Commands decide and trigger
-events; the time is an argument. `domain.schedules.ticks.settle` decides what becomes of a tick.
+events; the time is an argument. What becomes of a tick that is due, `ticks.py` decides; ticks that
+are due when a schedule is paused, resumed or deleted are skipped here (`_skip_undecided`).
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -10,26 +11,18 @@ from dataclasses import fields, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
-from typing import Annotated, Any, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import CLOCK_STEP, cut_to_ms, from_iso, later, to_iso
-from domain.errors import ConflictError, InvalidInputError, Issue, NotFoundError, QuarantinedError
+from domain.errors import ConflictError, NotFoundError, QuarantinedError, refuse
 from domain.identifiers import schedule_id, tick_run_id
-from domain.json_values import Json, JsonObject, canonical
+from domain.json_values import Json, JsonObject, differing
 from domain.personal import erased_from
-from domain.schedules.calendar import (
-    MAX_BUFFERED,
-    Calendar,
-    Overlap,
-    ScheduleSpec,
-    SkipReason,
-    Stretch,
-    Tick,
-)
+from domain.schedules.calendar import Calendar, Overlap, ScheduleSpec, Stretch, Tick
 from domain.state import (
     BigInt,
     Changes,
@@ -98,7 +91,25 @@ BY_CALENDAR = "calendar"
 """The cause of ticks that the calendar has."""
 
 BY_BACKFILL = "backfill"
-"""The cause of past ticks that somebody has launched."""
+"""The cause of past ticks that a client has launched."""
+
+SkipReason = Literal[
+    "paused",
+    "deleted",
+    "excluded",
+    "job_deleted",
+    "invalid_parameters",
+    "job_paused",
+    "missed",
+    "overlap",
+    "buffer_full",
+    "too_many_runs",
+    "run_is_there",
+]
+"""Why a tick has no run; `docs/schedules.md` explains each."""
+
+MAX_BUFFERED = 100
+"""Ticks that wait for a run to end; more are skipped. Each is a part of the schedule's row."""
 
 
 class ScheduleEvent(StateEvent):
@@ -269,10 +280,10 @@ class TickLaunched(TickEvent):
 
 
 class TickSkipped(TickEvent):
-    """So many ticks in a row, up to the last one, were skipped for one reason.
+    """`ticks` ticks in a row, up to the one due at `last_due_at`, were skipped for one reason.
 
-    `run_id` is the run that stood in the way of them. Of those that were missed, `watched_since` is
-    from when on somebody could have decided them.
+    `run_id` is the run that was in their way. `watched_since` is set for missed ticks: from then on
+    a process was there to decide them.
     """
 
     TOPIC = "schedule.tick_skipped"
@@ -316,7 +327,7 @@ class Replanned(ScheduleEvent):
 
 
 class Triggered(ScheduleEvent):
-    """Somebody had its job run at once; no tick is due for that."""
+    """A client had its job run at once; no tick is due for that."""
 
     TOPIC = "schedule.triggered"
     run_id: str
@@ -327,7 +338,7 @@ class Triggered(ScheduleEvent):
 
 
 class RunEnded(ScheduleEvent):
-    """One of its runs was found to have ended, with this status."""
+    """One of its runs has ended, with this status."""
 
     TOPIC = "schedule.run_ended"
     run_id: str
@@ -390,7 +401,6 @@ BY_ITSELF = "system"
 
 _BAD_ENDS = frozenset({"failed", "expired"})
 
-
 _SPEC_FIELDS = tuple(one.name for one in fields(ScheduleSpec))
 
 
@@ -402,8 +412,8 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     CACHED = ("spec", "buffered", "carried")
 
     already_launched = cast("Collection[datetime]", frozenset())
-    """When ticks were due that come again and have a run or wait for one. No event says so: it is
-    looked up before a decision."""
+    """When those ticks were due that come again and have a run or wait for one. No event says so:
+    the commands look it up before a decision."""
 
     Event = ScheduleEvent
     Registered = Registered
@@ -475,7 +485,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
 
     @property
     def calendar_runs(self) -> list[str]:
-        """Those of its open runs that ticks launched: the ones that `overlap` speaks of."""
+        """Those of its open runs that ticks launched: the ones that `overlap` is about."""
         manual = set(self.manual_runs)
         return [run_id for run_id in self.open_runs if run_id not in manual]
 
@@ -501,7 +511,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         Raises:
             InvalidInputError: `ScheduleSpec.issues` says why.
         """
-        _refuse(spec.issues())
+        refuse(spec.issues())
         own_id = schedule_id(slug)
         at = cut_to_ms(now)
         return cls._create(
@@ -524,7 +534,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         if not self.is_deleted:
             message = f"schedule {self.slug} already exists; change it by PATCH"
             raise ConflictError("schedule_exists", message)
-        _refuse(spec.issues())
+        refuse(spec.issues())
         at = self._at(now)
         self.trigger_event(
             Schedule.RegisteredAnew,
@@ -537,7 +547,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     def revise(self, changes: dict[str, Any], now: datetime) -> None:
         """Make a new version, unless nothing would change.
 
-        Ticks that have fired by now must be settled before: they obey the version of their time.
+        Ticks that have fired by now must be decided before: they obey the version of their time.
         One that is due and has not fired keeps its time, and obeys the new version.
 
         Args:
@@ -549,13 +559,13 @@ class Schedule(Stateful[ScheduleState], Aggregate):
             InvalidInputError: the new content is wrong.
         """
         self.check_not_deleted()
-        differing = _differing(changes, self.spec)
-        if not differing:
+        changed = differing(changes, vars(self.spec))
+        if not changed:
             return
-        spec = replace(self.spec, **differing)
-        _refuse(spec.issues())
+        spec = replace(self.spec, **changed)
+        refuse(spec.issues())
         at = self._at(now)
-        carried = self.calendar().not_fired(self.decides_after(now), cut_to_ms(now))
+        carried = self.calendar().delayed_tick(self.decides_after(now), cut_to_ms(now))
         if carried is not None and carried.due_at in self.already_launched:
             carried = None
         elif carried is not None and len(self.carried) >= MAX_BUFFERED:
@@ -569,7 +579,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
             Schedule.Revised,
             timestamp=at,
             version=self.current + 1,
-            changes=differing,
+            changes=changed,
             next_at=_next_at(self.id, spec, self._begins_after(at, now), still_to_fire),
             carried_due_at=carried.due_at if carried else None,
             carried_fires_at=carried.fires_at if carried else None,
@@ -626,10 +636,9 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         self.trigger_event(Schedule.Deleted, timestamp=self._at(now), reason=reason)
 
     def trigger(self, run_id: UUID, now: datetime) -> None:
-        """Note a run that somebody asks for now. Raises NotFoundError as `revise` does."""
+        """Note a run that a client launches now. Raises NotFoundError as `revise` does."""
         self.check_not_deleted()
-        at = self._at(now)
-        self.trigger_event(Schedule.Triggered, timestamp=at, run_id=str(run_id))
+        self.trigger_event(Schedule.Triggered, timestamp=self._at(now), run_id=str(run_id))
 
     def backfill_tick(self, due_at: datetime, now: datetime, earlier: int = 0) -> UUID:
         """Launch a past tick; return the id that its run must have.
@@ -696,10 +705,10 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         """Skip ticks in a row for one reason.
 
         Args:
-            stretch: which.
-            reason: what for.
+            stretch: the ticks.
+            reason: why.
             now: the database's present.
-            watched_since: from when on somebody could have decided them, if they were missed.
+            watched_since: for missed ticks, from when on a process was there to decide them.
         """
         run_id = None
         if reason == "overlap" and self.calendar_runs:
@@ -719,7 +728,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
     def _skip_undecided(self, reason: SkipReason, now: datetime) -> None:
         """Skip what is due by now and not decided, whether or not it has fired.
 
-        Of ticks that come again, some may have runs: those are left to `ticks.settle`.
+        Ticks that come again are left to `ticks.decide_ticks`, for some may have runs.
         """
         at = cut_to_ms(now)
         due = self.calendar().due_between(self.decided_until, at)
@@ -749,7 +758,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         return chain(self.carried, to_come)
 
     def decides_after(self, now: datetime) -> datetime:
-        """Return after when ticks are due that are to be decided now, or later."""
+        """Return the moment after which due ticks are still to be decided."""
         decided_to = self._decided_to()
         if not self.is_ahead_of(now):
             return decided_to
@@ -780,18 +789,14 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         )
 
     def _decided_to(self) -> datetime:
-        """Return until when ticks are due that are decided, and do not come again."""
+        """Return the moment up to which due ticks are decided for good."""
         if self.comes_again and self.next_at is not None:
             return self.calendar().fired_before(self.next_at)
         return self.decided_until
 
     def _begins_after(self, at: datetime, now: datetime) -> datetime:
-        """Return after when the first tick of a version is due that begins now, stamped `at`."""
+        """Return the moment after which the ticks of a new version are due; `at` stamps it."""
         return cut_to_ms(now) if self.is_ahead_of(now) else max(at, self.decided_until)
-
-    def _at(self, now: datetime) -> datetime:
-        # Never before the previous event, however the hosts' clocks are set.
-        return max(cut_to_ms(now), self.modified_on)
 
 
 def _next_at(
@@ -808,17 +813,3 @@ def _next_at(
             fire_at.append(tick.fires_at)
             break
     return min(fire_at, default=None)
-
-
-def _differing(changes: dict[str, Any], spec: ScheduleSpec) -> dict[str, Any]:
-    old = vars(spec)
-
-    def differs(name: str) -> bool:
-        return canonical(changes[name]) != canonical(old[name])
-
-    return {name: new for name, new in changes.items() if differs(name)}
-
-
-def _refuse(issues: Sequence[Issue]) -> None:
-    if issues:
-        raise InvalidInputError(list(issues))

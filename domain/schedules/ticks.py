@@ -1,36 +1,351 @@
-"""Deciding all due ticks of a schedule: which runs are launched, canceled and recorded. Pure.
+"""What becomes of due ticks: which runs are launched and canceled, and what is recorded. Pure.
 
-First the past of a schedule, by which backfills are decided (`Past`); then `settle`.
+First the verdict on one tick (`verdict`), then the decision of all due ticks of a schedule
+(`decide_ticks`); last the past of a schedule, by which backfills are decided (`Past`).
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from itertools import islice, pairwise
+from itertools import islice, pairwise, takewhile
+from typing import Literal
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
-from domain.clock import cut_to_ms
+from domain.clock import cut_to_ms, later
 from domain.schedules import schedule as events
-from domain.schedules.calendar import (
-    Calendar,
-    Obstacle,
-    ScheduleSpec,
-    Situation,
-    SkipReason,
-    Stretch,
-    Tick,
-    Verdict,
-    hindrance_of_all,
-    missed_before,
-    verdict,
-)
-from domain.schedules.schedule import Schedule
-
-# The past of a schedule: which version was valid when.
+from domain.schedules.calendar import Calendar, ScheduleSpec, Stretch, Tick
+from domain.schedules.schedule import MAX_BUFFERED, Schedule, SkipReason
 
 _MS = timedelta(milliseconds=1)
+
+# The verdict on one tick: launched, skipped or buffered.
+
+Obstacle = Literal["job_deleted", "invalid_parameters", "job_paused"]
+"""Why nothing is launched: the job is gone, no longer takes the schedule's parameters, or is paused
+itself."""
+
+MAX_OPEN_RUNS = 1_000
+"""Unfinished runs of a schedule: each is looked at when its next tick is decided. The limit holds
+for the runs of its ticks, and once more for those that people launched."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What stands in a tick's way.
+
+    Attributes:
+        watched_since: from when on the clock has been looked at until now.
+        is_paused: whether the schedule is.
+        obstacle: to every launch.
+        open_runs: how many runs that its ticks launched are pending or running.
+        buffered: how many ticks wait already.
+        is_kept: whether another run is kept instead of a new one, as runs of the job are unique.
+    """
+
+    watched_since: datetime
+    is_paused: bool
+    obstacle: Obstacle | None
+    open_runs: int
+    buffered: int
+    is_kept: bool = False
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What becomes of a tick.
+
+    Attributes:
+        outcome: the tick's own.
+        reason: why it is skipped; None where it is not.
+        cancels: whether the runs of the schedule that have not ended are canceled for it.
+        displaces: whether ticks that wait already are skipped for it.
+    """
+
+    outcome: Literal["launched", "skipped", "buffered"]
+    reason: SkipReason | None = None
+    cancels: bool = False
+    displaces: bool = False
+
+
+LAUNCHED = Verdict("launched")
+BUFFERED = Verdict("buffered")
+
+
+def verdict(spec: ScheduleSpec, tick: Tick, situation: Situation) -> Verdict:
+    """Return what becomes of a tick that is due: the first rule that applies decides."""
+    reason = reason_to_skip_all(situation)
+    if reason is not None:
+        return _skipped(reason)
+    if tick.fires_at < missed_before(spec, situation.watched_since):
+        return _skipped("missed")
+    if tick.is_excluded:
+        return _skipped("excluded")
+    if situation.open_runs >= MAX_OPEN_RUNS:
+        return _skipped("too_many_runs")
+    decided = LAUNCHED
+    if situation.open_runs or situation.buffered:
+        decided = _by_overlap_policy(spec, situation)
+    if decided.outcome == "launched" and situation.is_kept:
+        return _skipped("run_is_there")
+    return decided
+
+
+def reason_to_skip_all(situation: Situation) -> SkipReason | None:
+    """Return why every due tick is skipped; None where each is decided by itself."""
+    return "paused" if situation.is_paused else situation.obstacle
+
+
+def missed_before(spec: ScheduleSpec, watched_since: datetime) -> datetime:
+    """Return the time before which a tick must have fired to be missed.
+
+    A late look at the clock makes no tick missed: only a time in which nobody looked does.
+    """
+    return later(watched_since, -spec.catch_up_ms)
+
+
+def _by_overlap_policy(spec: ScheduleSpec, situation: Situation) -> Verdict:
+    """Return what becomes of a tick while a run has not ended, or others wait."""
+    match spec.overlap:
+        case "skip":
+            return _skipped("overlap")
+        case "buffer_one":
+            return _skipped("overlap") if situation.buffered else BUFFERED
+        case "buffer_all":
+            is_full = situation.buffered >= MAX_BUFFERED
+            return _skipped("buffer_full") if is_full else BUFFERED
+        case "cancel_other":
+            # Its run starts once the others have really stopped.
+            return Verdict("buffered", cancels=True, displaces=True)
+        case "terminate_other":
+            # Its run need not wait for that. Both end in the same way: a run's process is killed
+            # where it does not stop by itself.
+            return Verdict("launched", cancels=True, displaces=True)
+        case "allow_all":
+            return LAUNCHED
+
+
+def _skipped(reason: SkipReason) -> Verdict:
+    return Verdict("skipped", reason)
+
+
+# All due ticks of a schedule.
+
+MAX_TICKS = 100
+"""Ticks that are decided one by one at a time: nothing else happens meanwhile. Ticks that are
+skipped in a row for one reason are only counted, however many."""
+
+MAX_LAUNCHES = 10
+"""Of them are launched at a time, for all is appended at once, and the log is locked meanwhile."""
+
+
+@dataclass
+class DecidedTicks:
+    """What follows from the decided ticks, beside the schedule's own events.
+
+    Attributes:
+        launches: runs to request, each with when its tick was due.
+        cancels: runs to cancel; some of the launches may be among them.
+        has_more: whether more ticks may be due.
+    """
+
+    launches: list[tuple[UUID, datetime]] = field(default_factory=list)
+    cancels: list[UUID] = field(default_factory=list)
+    has_more: bool = False
+
+
+def decide_ticks(
+    schedule: Schedule,
+    now: datetime,
+    obstacle: Obstacle | None,
+    *,
+    watched_since: datetime | None = None,
+    is_kept: bool | None = None,
+) -> DecidedTicks:
+    """Decide what becomes of the ticks that have fired, up to `MAX_TICKS` at a time.
+
+    Ends of runs must be noted before (`Schedule.note_end`), and which ticks that come again have
+    runs (`coming_again`).
+
+    Args:
+        schedule: gets the events.
+        now: the database's present.
+        obstacle: what stands in the way of every launch, if anything does.
+        watched_since: from when on the clock has been looked at until now; None where nobody did
+            before.
+        is_kept: whether a run is kept, and so none is launched; None where runs of the job are not
+            unique.
+    """
+    if schedule.is_deleted:
+        return DecidedTicks()
+    # Where runs are unique, the next one gives way to the first, or replaces it.
+    most_launches = MAX_LAUNCHES if is_kept is None else 1
+    decider = _Decider(schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept))
+    decider.decide_buffered()
+    decider.skip_stretches()
+    decider.decided.has_more = decider.decide_one_by_one(most_launches)
+    if schedule.comes_again or schedule.is_ahead_of(now):
+        schedule.replan(now)
+    return decider.decided
+
+
+def coming_again(schedule: Schedule, now: datetime) -> list[datetime]:
+    """Return when the next ticks are due that have been decided before, as the clock was set back.
+
+    They are as many as `decide_ticks` decides at a time, which needs those of them that have a run,
+    or wait for one, in `already_launched`.
+    """
+    after = schedule.decides_after(now)
+    if schedule.is_deleted or after >= schedule.decided_until:
+        return []
+    ticks = islice(schedule.calendar().ticks_after(after), MAX_TICKS)
+    return [tick.due_at for tick in ticks if tick.due_at <= schedule.decided_until]
+
+
+class _Decider:
+    """Decides the ticks of a schedule, one after the other."""
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        now: datetime,
+        obstacle: Obstacle | None,
+        watched_since: datetime,
+        *,
+        is_kept: bool,
+    ) -> None:
+        self.decided = DecidedTicks()
+        self._is_kept = is_kept
+        self._schedule = schedule
+        self._now = now
+        self._after_now = cut_to_ms(now) + _MS
+        self._obstacle = obstacle
+        self._watched_since = watched_since
+        # Ticks in a row that are skipped for one reason are one event.
+        self._skipped: Stretch | None = None
+        self._reason: SkipReason | None = None
+
+    def decide_buffered(self) -> None:
+        """Launch the first of the ticks that wait, if nothing is in its way any more."""
+        schedule = self._schedule
+        if not schedule.buffered or schedule.is_paused or self._obstacle == "job_paused":
+            return
+        if self._obstacle is not None:
+            self._skip_buffered(self._obstacle)
+        elif schedule.calendar_runs:
+            return
+        elif self._is_kept:
+            self._skip_buffered("run_is_there")
+        else:
+            self._launch(schedule.buffered[0])
+
+    def skip_stretches(self) -> None:
+        """Skip all ticks at once that fired while nothing was to be launched."""
+        if self._schedule.comes_again:
+            return  # Some may have runs, so each is decided by itself.
+        reason = reason_to_skip_all(self._situation())
+        before = self._after_now
+        if reason is None:
+            reason = "missed"
+            missed = missed_before(self._schedule.spec, self._watched_since)
+            before = min(before, cut_to_ms(missed))
+        for tick in self._schedule.carried:
+            if tick.fires_at < before:
+                self._skip(Stretch(tick.due_at, tick.due_at, 1), reason)
+                self._record_skipped()
+        stretch = self._firing_before(before)
+        if stretch is not None:
+            self._skip(stretch, reason)
+            self._record_skipped()
+
+    def decide_one_by_one(self, most_launches: int) -> bool:
+        """Decide the other ticks, as far as they differ; return whether more may be due."""
+        schedule = self._schedule
+        for tick in schedule.carried:
+            if len(self.decided.launches) >= most_launches:
+                return True
+            if tick.fires_at <= self._now:
+                self._decide(tick)
+                self._record_skipped()
+        to_come = schedule.calendar().ticks_after(schedule.decides_after(self._now))
+        fired = takewhile(lambda tick: tick.fires_at <= self._now, to_come)
+        due = list(islice(fired, MAX_TICKS))
+        undecided = len(due)
+        for tick in due:
+            if len(self.decided.launches) >= most_launches:
+                break
+            undecided -= 1
+            if tick.due_at in schedule.already_launched:
+                self._record_skipped()
+                continue
+            is_skipped = self._decide(tick)
+            if is_skipped and not schedule.comes_again and not schedule.spec.exclude:
+                # Nothing has changed by that, so all the others are skipped for the same reason.
+                self._skipped = self._firing_before(self._after_now)
+                self._record_skipped()
+                return False
+        self._record_skipped()
+        return undecided > 0 or len(due) == MAX_TICKS
+
+    def _decide(self, tick: Tick) -> bool:
+        """Decide a tick; return whether it is skipped."""
+        schedule = self._schedule
+        decided = verdict(schedule.spec, tick, self._situation())
+        if decided.reason is not None:
+            self._skip(Stretch(tick.due_at, tick.due_at, 1), decided.reason)
+            return True
+        self._record_skipped()
+        if decided.displaces:
+            self._skip_buffered("overlap")
+        if decided.cancels:
+            cancels = self.decided.cancels
+            cancels += [one for one in map(UUID, schedule.calendar_runs) if one not in cancels]
+        if decided.outcome == "launched":
+            self._launch(tick.due_at)
+        else:
+            schedule.buffer_tick(tick.due_at, self._now)
+        return False
+
+    def _situation(self) -> Situation:
+        schedule = self._schedule
+        return Situation(
+            watched_since=self._watched_since,
+            is_paused=schedule.is_paused,
+            obstacle=self._obstacle,
+            open_runs=len(schedule.calendar_runs),
+            buffered=len(schedule.buffered),
+            is_kept=self._is_kept,
+        )
+
+    def _firing_before(self, moment: datetime) -> Stretch | None:
+        return self._schedule.calendar().firing_between(self._schedule.decided_until, moment)
+
+    def _skip(self, stretch: Stretch, reason: SkipReason) -> None:
+        if reason != self._reason:
+            self._record_skipped()
+            self._reason = reason
+        before = self._skipped
+        self._skipped = stretch if before is None else before.followed_by(stretch)
+
+    def _record_skipped(self) -> None:
+        """Record the ticks that were skipped last."""
+        if self._reason is not None and self._skipped is not None:
+            since = self._watched_since if self._reason == "missed" else None
+            self._schedule.skip_ticks(self._skipped, self._reason, self._now, since)
+        self._skipped = None
+        self._reason = None
+
+    def _skip_buffered(self, reason: SkipReason) -> None:
+        for due_at in self._schedule.buffered:
+            self._schedule.skip_tick(due_at, reason, self._now)
+
+    def _launch(self, due_at: datetime) -> None:
+        run_id = self._schedule.launch_tick(due_at, self._now)
+        self.decided.launches.append((run_id, due_at))
+
+
+# The past of a schedule: which version was valid when.
 
 
 @dataclass(frozen=True)
@@ -64,7 +379,7 @@ VERSIONS = (
     events.Revised.TOPIC,
     events.Deleted.TOPIC,
 )
-"""Topics of the events that begin a time. A schedule has few of them, however many ticks it has
+"""Topics of the events that begin a span. A schedule has few of them, however many ticks it has
 had."""
 
 
@@ -102,254 +417,14 @@ class Past:
         """
         just_before = begin - _MS
         end = min(end, self.decided_until)
-        after_last = Span(end, None)
-        spans = [*self.spans, after_last]
-        for span, following in pairwise(spans):
+        for span, following in pairwise([*self.spans, Span(end, None)]):
             if span.spec is None:
                 continue
             is_first = span is self.spans[0]
             after = just_before if is_first else max(span.begun_at, just_before)
             last = min(following.begun_at, end)
-            yield from self._ticks_of(span.spec, after, last)
-
-    def _ticks_of(self, spec: ScheduleSpec, after: datetime, last: datetime) -> Iterator[PastTick]:
-        calendar = Calendar(self.schedule_id, spec)
-        for tick in calendar.ticks_after(after):
-            if tick.due_at > last:
-                return
-            if not tick.is_excluded and tick.due_at not in self.carried:
-                yield PastTick(tick.due_at, spec)
-
-
-MAX_TICKS = 100
-"""Ticks that are decided one by one at a time: nothing else happens meanwhile. Those that are
-skipped for one reason in a row are reckoned, however many."""
-
-MAX_LAUNCHES = 10
-"""Of them are launched at a time, for all is appended at once, and the log is locked meanwhile."""
-
-
-@dataclass
-class Settled:
-    """What follows from the ticks that were decided, beside the schedule's own events.
-
-    Attributes:
-        launches: runs to request, each with when its tick was due.
-        cancels: runs to cancel; some of the launches may be among them.
-        goes_on: whether more ticks may be due.
-    """
-
-    launches: list[tuple[UUID, datetime]] = field(default_factory=list)
-    cancels: list[UUID] = field(default_factory=list)
-    goes_on: bool = False
-
-
-def settle(
-    schedule: Schedule,
-    now: datetime,
-    obstacle: Obstacle | None,
-    *,
-    watched_since: datetime | None = None,
-    is_kept: bool | None = None,
-) -> Settled:
-    """Decide what becomes of the ticks that have fired, so many of them at a time.
-
-    Ends of runs must be noted before (`Schedule.note_end`), and which ticks that come again have
-    runs (`coming_again`).
-
-    Args:
-        schedule: gets the events.
-        now: the database's present.
-        obstacle: what stands in the way of every launch, if anything does.
-        watched_since: from when on the clock has been looked at until now; None where nobody did
-            before.
-        is_kept: whether a run is kept, and so none is launched; None where runs of the job are not
-            unique.
-    """
-    if schedule.is_deleted:
-        return Settled()
-    # Of those that are unique, the next one gives way to the first, or takes its place.
-    most_launches = MAX_LAUNCHES if is_kept is None else 1
-    settlement = _Settlement(schedule, now, obstacle, watched_since or now, is_kept=bool(is_kept))
-    settlement.settle_buffered()
-    settlement.skip_alike()
-    settlement.settled.goes_on = settlement.settle_others(most_launches)
-    if schedule.comes_again or schedule.is_ahead_of(now):
-        schedule.replan(now)
-    return settlement.settled
-
-
-def coming_again(schedule: Schedule, now: datetime) -> list[datetime]:
-    """Return when the next ticks are due that have been decided before, as the clock was set back.
-
-    As many as `settle` decides at a time. Those of them that have a run, or wait for one, must be
-    in `already_launched` for that.
-    """
-    after = schedule.decides_after(now)
-    if schedule.is_deleted or after >= schedule.decided_until:
-        return []
-    ticks = islice(schedule.calendar().ticks_after(after), MAX_TICKS)
-    return [tick.due_at for tick in ticks if tick.due_at <= schedule.decided_until]
-
-
-class _Settlement:
-    """Ticks of a schedule being decided, one after the other."""
-
-    def __init__(
-        self,
-        schedule: Schedule,
-        now: datetime,
-        obstacle: Obstacle | None,
-        watched_since: datetime,
-        *,
-        is_kept: bool,
-    ) -> None:
-        self.settled = Settled()
-        self._is_kept = is_kept
-        self._schedule = schedule
-        self._now = now
-        self._after_now = cut_to_ms(now) + _MS
-        self._obstacle = obstacle
-        self._watched_since = watched_since
-        # Ticks in a row that are skipped for one reason are one event.
-        self._skipped: Stretch | None = None
-        self._reason: SkipReason | None = None
-
-    def settle_buffered(self) -> None:
-        """Launch the first of the ticks that wait, if nothing is in its way any more."""
-        schedule = self._schedule
-        waits_on = schedule.is_paused or self._obstacle == "job_paused"
-        if not schedule.buffered or waits_on:
-            return
-        if self._obstacle is not None:
-            self._skip_buffered(self._obstacle)
-        elif schedule.calendar_runs:
-            return
-        elif self._is_kept:
-            self._skip_buffered("run_is_there")
-        else:
-            self._launch(schedule.buffered[0])
-
-    def skip_alike(self) -> None:
-        """Skip what fired in a time in which nothing was to be launched."""
-        if self._schedule.comes_again:
-            return  # Some may have runs, so each is decided by itself.
-        reason = hindrance_of_all(self._situation())
-        before = self._after_now
-        if reason is None:
-            reason = "missed"
-            missed = missed_before(self._schedule.spec, self._watched_since)
-            before = min(before, cut_to_ms(missed))
-        for tick in self._schedule.carried:
-            if tick.fires_at < before:
-                self._skip(Stretch(tick.due_at, tick.due_at, 1), reason)
-                self.record_skipped()
-        stretch = self._firing_before(before)
-        if stretch is not None:
-            self._skip(stretch, reason)
-            self.record_skipped()
-
-    def settle_others(self, most_launches: int) -> bool:
-        """Decide the others one by one, as far as they differ; return whether more may be due."""
-        for tick in self._schedule.carried:
-            if len(self.settled.launches) >= most_launches:
-                return True
-            if tick.fires_at <= self._now:
-                self._settle(tick)
-                self.record_skipped()
-        due = self._due()
-        undecided = len(due)
-        for tick in due:
-            if len(self.settled.launches) >= most_launches:
-                break
-            undecided -= 1
-            if tick.due_at in self._schedule.already_launched:
-                self.record_skipped()
-                continue
-            is_skipped = self._settle(tick)
-            is_alike = is_skipped and not self._schedule.comes_again
-            if is_alike and not self._schedule.spec.exclude:
-                # Nothing has changed by that, so all the others are skipped for the same reason.
-                self._skipped = self._firing_before(self._after_now)
-                self.record_skipped()
-                return False
-        self.record_skipped()
-        has_more = len(due) == MAX_TICKS
-        return undecided > 0 or has_more
-
-    def _due(self) -> list[Tick]:
-        due: list[Tick] = []
-        for tick in self._calendar().ticks_after(self._schedule.decides_after(self._now)):
-            if tick.fires_at > self._now or len(due) == MAX_TICKS:
-                break
-            due.append(tick)
-        return due
-
-    def _settle(self, tick: Tick) -> bool:
-        """Decide a tick; return whether it is skipped."""
-        decided = verdict(self._schedule.spec, tick, self._situation())
-        if decided.reason is not None:
-            self._skip(Stretch(tick.due_at, tick.due_at, 1), decided.reason)
-            return True
-        self.record_skipped()
-        self._make_room(decided)
-        if decided.outcome == "launched":
-            self._launch(tick.due_at)
-        else:
-            self._schedule.buffer_tick(tick.due_at, self._now)
-        return False
-
-    def record_skipped(self) -> None:
-        """Record the ticks that were skipped last."""
-        if self._reason is not None and self._skipped is not None:
-            since = self._watched_since if self._reason == "missed" else None
-            self._schedule.skip_ticks(self._skipped, self._reason, self._now, since)
-        self._skipped = None
-        self._reason = None
-
-    def _firing_before(self, moment: datetime) -> Stretch | None:
-        decided_until = self._schedule.decided_until
-        return self._calendar().firing_between(decided_until, moment)
-
-    def _calendar(self) -> Calendar:
-        return self._schedule.calendar()
-
-    def _situation(self) -> Situation:
-        schedule = self._schedule
-        return Situation(
-            watched_since=self._watched_since,
-            is_paused=schedule.is_paused,
-            obstacle=self._obstacle,
-            open_runs=len(schedule.calendar_runs),
-            buffered=len(schedule.buffered),
-            is_kept=self._is_kept,
-        )
-
-    def _skip(self, stretch: Stretch, reason: SkipReason) -> None:
-        if reason != self._reason:
-            self.record_skipped()
-            self._reason = reason
-        before = self._skipped
-        self._skipped = stretch if before is None else before.followed_by(stretch)
-
-    def _make_room(self, decided: Verdict) -> None:
-        """Do away with what is in the way of a tick, if it is to be so."""
-        if decided.displaces:
-            self._skip_buffered("overlap")
-        if decided.cancels:
-            self._cancel_open_runs()
-
-    def _skip_buffered(self, reason: SkipReason) -> None:
-        for due_at in self._schedule.buffered:
-            self._schedule.skip_tick(due_at, reason, self._now)
-
-    def _cancel_open_runs(self) -> None:
-        cancels = self.settled.cancels
-        for text in self._schedule.calendar_runs:
-            run_id = UUID(text)
-            if run_id not in cancels:
-                cancels.append(run_id)
-
-    def _launch(self, due_at: datetime) -> None:
-        run_id = self._schedule.launch_tick(due_at, self._now)
-        self.settled.launches.append((run_id, due_at))
+            for tick in Calendar(self.schedule_id, span.spec).ticks_after(after):
+                if tick.due_at > last:
+                    break
+                if not tick.is_excluded and tick.due_at not in self.carried:
+                    yield PastTick(tick.due_at, span.spec)

@@ -54,7 +54,7 @@ from projections.runs.lists import (
 )
 from projections.runs.past import PastJob, PastRuns, RunPosition
 from projections.schedules import TABLE as SCHEDULES
-from projections.schedules import ScheduleRow, any_by_id
+from projections.schedules import ScheduleRow, next_by_id
 from projections.table import P, TableOf, rows_by_id
 
 MAX_FOLDED = 20_000
@@ -170,7 +170,7 @@ class Past:
 
         They may be fewer than the limit.
         """
-        candidates, following = await any_by_id(self._connection, after, limit)
+        candidates, following = await next_by_id(self._connection, after, limit, also_deleted=True)
         past_schedules: list[ScheduleRow] = []
         folded_events = folded_bytes = looked_at = 0
         for row in candidates:

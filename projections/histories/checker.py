@@ -17,17 +17,15 @@ from projections.histories.rules import (
     Finding,
     Job,
     LivingRun,
-    LivingSchedule,
     LoggedEvent,
     LogState,
     Report,
     event_number,
-    move,
     names_an_event,
     recorded_in_order,
-    registered,
 )
 from projections.histories.run_rules import RULES, STATES, STEPS, requested
+from projections.histories.schedule_rules import LivingSchedule
 
 # Whether all acknowledged ids of runs and events are in the log.
 
@@ -173,14 +171,14 @@ class Checker:
 
     def _schedule(self, event: LoggedEvent) -> None:
         if event.topic == "schedule.registered":
-            self._schedules[event.aggregate_id] = registered(event)
+            self._schedules[event.aggregate_id] = schedule_rules.registered(event)
             return
         schedule = self._schedules[event.aggregate_id]
         for rule in schedule_rules.RULES.get(event.topic, ()):
             expected = rule(schedule, event)
             if expected is not None:
                 self._report_broken(event, rule.__name__, expected)
-        move(schedule, event)
+        schedule_rules.move(schedule, event)
 
     def _bulk(self, event: LoggedEvent) -> None:
         if event.topic == bulk_rules.FIRST:

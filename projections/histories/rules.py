@@ -1,8 +1,8 @@
 """The state of the checker, and the promises about the log itself.
 
-First events and findings; then the causes that events name (`Causes`); then schedules; then the
-promises about positions, times and versions; last jobs, which are kept for good, and runs, which
-are kept until they end.
+First events and findings; then the causes that events name (`Causes`); then the promises about
+positions, times and versions; last jobs, which are kept for good, and runs, which are kept until
+they end.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -188,112 +188,6 @@ class Causes:
         cause_id = UUID(int=cause)
         expected = f"an earlier event with the id {cause_id}, which it names as its cause"
         self._open[cause] = event.breaks(CAUSE_EXISTS, expected)
-
-
-# The state of schedules, and how events change it.
-
-
-@dataclass(slots=True)
-class LivingSchedule:
-    """A schedule.
-
-    Attributes:
-        at: the time of its last event.
-        decided_until: ticks due until then are decided, and decided again only if `comes_again`.
-        next_at: when the next tick fires, by the last event.
-        catch_up_ms: how long the clock may be unwatched before a tick is missed.
-        buffered: due times of ticks that wait.
-        carried: due times of ticks of earlier versions that have still to fire.
-        open_runs: unfinished runs that ticks launched.
-        other_runs: unfinished runs that people launched, or that are from before a deletion.
-    """
-
-    at: str
-    overlap: str
-    decided_until: str
-    next_at: str | None = None
-    catch_up_ms: int = 0
-    is_paused: bool = False
-    is_deleted: bool = False
-    buffered: set[str] = field(default_factory=set)
-    carried: set[str] = field(default_factory=set)
-    open_runs: set[str] = field(default_factory=set)
-    other_runs: set[str] = field(default_factory=set)
-
-    @property
-    def comes_again(self) -> bool:
-        """Return whether ticks are decided once more, for the clock was set back."""
-        return self.next_at is not None and self.next_at <= self.decided_until
-
-
-def registered(event: LoggedEvent) -> LivingSchedule:
-    """Return the schedule of its first event."""
-    schedule = LivingSchedule(event.at, "", decided_until=event.at)
-    _begin_version(schedule, event, "spec")
-    return schedule
-
-
-def move(schedule: LivingSchedule, event: LoggedEvent) -> None:
-    """Apply an event other than the first to a schedule."""
-    schedule.at = max(schedule.at, event.at)
-    if "next_at" in event.data:
-        schedule.next_at = cast("str | None", event.data["next_at"])
-    match event.topic:
-        case "schedule.revised":
-            _begin_version(schedule, event, "changes")
-            carried = event.data.get("carried_due_at")
-            if carried is not None:
-                schedule.carried.add(cast("str", carried))
-        case "schedule.registered_anew":
-            _begin_version(schedule, event, "spec")
-            schedule.is_deleted = False
-            schedule.is_paused = False
-            schedule.other_runs |= schedule.open_runs
-            schedule.open_runs.clear()
-        case "schedule.paused":
-            schedule.is_paused = True
-        case "schedule.resumed":
-            schedule.is_paused = False
-        case "schedule.deleted":
-            schedule.is_deleted = True
-            schedule.next_at = None
-            schedule.buffered.clear()
-            schedule.carried.clear()
-        case "schedule.triggered":
-            schedule.other_runs.add(_run_id(event))
-        case "schedule.run_ended":
-            schedule.open_runs.discard(_run_id(event))
-            schedule.other_runs.discard(_run_id(event))
-        case _:
-            _tick(schedule, event)
-
-
-def _begin_version(schedule: LivingSchedule, event: LoggedEvent, field: str) -> None:
-    fields = cast("JsonObject", event.data[field])
-    schedule.overlap = cast("str", fields.get("overlap", schedule.overlap))
-    schedule.catch_up_ms = cast("int", fields.get("catch_up_ms", schedule.catch_up_ms))
-    schedule.decided_until = max(schedule.decided_until, event.at)
-
-
-def _tick(schedule: LivingSchedule, event: LoggedEvent) -> None:
-    """Apply the decision about one tick, or about several in a row."""
-    if not event.topic.startswith("schedule.tick_"):
-        return
-    first = cast("str", event.data["due_at"])
-    last = cast("str", event.data.get("last_due_at", first))
-    schedule.decided_until = max(schedule.decided_until, last)
-    schedule.buffered -= {due_at for due_at in schedule.buffered if first <= due_at <= last}
-    schedule.carried -= {due_at for due_at in schedule.carried if first <= due_at <= last}
-    if event.topic == "schedule.tick_buffered":
-        schedule.buffered.add(first)
-    elif event.topic == "schedule.tick_launched":
-        is_backfill = event.data.get("cause") == "backfill"
-        runs = schedule.other_runs if is_backfill else schedule.open_runs
-        runs.add(_run_id(event))
-
-
-def _run_id(event: LoggedEvent) -> str:
-    return cast("str", event.data["run_id"])
 
 
 # The promises about the log itself: positions, times and versions.

@@ -1,14 +1,50 @@
-"""The promises about schedules, by topic. `docs/state-machine.md` has the same table.
+"""The promises about schedules, by topic, and how events change the state that they need.
 
 A rule is a function: it gets the schedule as it was before the event, and returns what was expected
-if the event breaks it. Its name is that of the promise.
+if the event breaks it. Its name is that of the promise, as in `docs/state-machine.md`.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import cast
 
 from domain.clock import from_iso, ms_between
-from projections.histories.rules import LivingSchedule, LoggedEvent
+from domain.json_values import JsonObject
+from projections.histories.rules import LoggedEvent
+
+
+@dataclass(slots=True)
+class LivingSchedule:
+    """A schedule.
+
+    Attributes:
+        at: the time of its last event.
+        decided_until: ticks due until then are decided, and decided again only if `comes_again`.
+        next_at: when the next tick fires, by the last event.
+        catch_up_ms: how long the clock may be unwatched before a tick is missed.
+        buffered: due times of ticks that wait.
+        carried: due times of ticks of earlier versions that have still to fire.
+        open_runs: unfinished runs that ticks launched.
+        other_runs: unfinished runs that people launched, or that are from before a deletion.
+    """
+
+    at: str
+    overlap: str
+    decided_until: str
+    next_at: str | None = None
+    catch_up_ms: int = 0
+    is_paused: bool = False
+    is_deleted: bool = False
+    buffered: set[str] = field(default_factory=set)
+    carried: set[str] = field(default_factory=set)
+    open_runs: set[str] = field(default_factory=set)
+    other_runs: set[str] = field(default_factory=set)
+
+    @property
+    def comes_again(self) -> bool:
+        """Return whether ticks are decided once more, for the clock was set back."""
+        return self.next_at is not None and self.next_at <= self.decided_until
+
 
 Rule = Callable[[LivingSchedule, LoggedEvent], str | None]
 
@@ -82,7 +118,7 @@ def policy_is_kept(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
 
 def run_was_open(schedule: LivingSchedule, event: LoggedEvent) -> str | None:
     """Only of a run that the schedule launched an end is told, and once."""
-    run_id = cast("str", event.data["run_id"])
+    run_id = _run_id(event)
     if run_id in schedule.open_runs or run_id in schedule.other_runs:
         return None
     return f"a run of the schedule that is open, not {run_id}"
@@ -122,3 +158,72 @@ RULES: dict[str, tuple[Rule, ...]] = {
     "schedule.run_ended": (schedule_time_goes_on, run_was_open),
 }
 """The promises that each event of a schedule but the first must keep."""
+
+
+def registered(event: LoggedEvent) -> LivingSchedule:
+    """Return the schedule of its first event."""
+    schedule = LivingSchedule(event.at, "", decided_until=event.at)
+    _begin_version(schedule, event, "spec")
+    return schedule
+
+
+def move(schedule: LivingSchedule, event: LoggedEvent) -> None:
+    """Apply an event other than the first to a schedule."""
+    schedule.at = max(schedule.at, event.at)
+    if "next_at" in event.data:
+        schedule.next_at = cast("str | None", event.data["next_at"])
+    match event.topic:
+        case "schedule.revised":
+            _begin_version(schedule, event, "changes")
+            carried = event.data.get("carried_due_at")
+            if carried is not None:
+                schedule.carried.add(cast("str", carried))
+        case "schedule.registered_anew":
+            _begin_version(schedule, event, "spec")
+            schedule.is_deleted = False
+            schedule.is_paused = False
+            schedule.other_runs |= schedule.open_runs
+            schedule.open_runs.clear()
+        case "schedule.paused":
+            schedule.is_paused = True
+        case "schedule.resumed":
+            schedule.is_paused = False
+        case "schedule.deleted":
+            schedule.is_deleted = True
+            schedule.next_at = None
+            schedule.buffered.clear()
+            schedule.carried.clear()
+        case "schedule.triggered":
+            schedule.other_runs.add(_run_id(event))
+        case "schedule.run_ended":
+            schedule.open_runs.discard(_run_id(event))
+            schedule.other_runs.discard(_run_id(event))
+        case _:
+            _tick(schedule, event)
+
+
+def _begin_version(schedule: LivingSchedule, event: LoggedEvent, field: str) -> None:
+    fields = cast("JsonObject", event.data[field])
+    schedule.overlap = cast("str", fields.get("overlap", schedule.overlap))
+    schedule.catch_up_ms = cast("int", fields.get("catch_up_ms", schedule.catch_up_ms))
+    schedule.decided_until = max(schedule.decided_until, event.at)
+
+
+def _tick(schedule: LivingSchedule, event: LoggedEvent) -> None:
+    """Apply the decision about one tick, or about several in a row."""
+    if not event.topic.startswith("schedule.tick_"):
+        return
+    first = cast("str", event.data["due_at"])
+    last = cast("str", event.data.get("last_due_at", first))
+    schedule.decided_until = max(schedule.decided_until, last)
+    schedule.buffered -= {due_at for due_at in schedule.buffered if first <= due_at <= last}
+    schedule.carried -= {due_at for due_at in schedule.carried if first <= due_at <= last}
+    if event.topic == "schedule.tick_buffered":
+        schedule.buffered.add(first)
+    elif event.topic == "schedule.tick_launched":
+        runs = schedule.other_runs if _is_backfill(event) else schedule.open_runs
+        runs.add(_run_id(event))
+
+
+def _run_id(event: LoggedEvent) -> str:
+    return cast("str", event.data["run_id"])

@@ -10,7 +10,7 @@ from domain.jobs.launching import Launch, new_run
 from domain.jobs.run import JobRun
 from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import settle
+from domain.schedules.ticks import decide_ticks
 from tests.support.logs import TESTER, Parts
 
 
@@ -24,7 +24,7 @@ async def schedules(part: Parts) -> None:
 
     async def tick(number: float) -> UUID | None:
         runs: list[JobRun] = []
-        for run_id, due_at in settle(schedule, minute(number), None).launches:
+        for run_id, due_at in decide_ticks(schedule, minute(number), None).launches:
             launch = Launch(parameters={"day": "sunday"}, scheduled_at=due_at)
             run = new_run(definition, launch, run_id, "system", minute(number))
             runs.append(run)

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import VERSIONS, Past, settle
+from domain.schedules.ticks import VERSIONS, Past, decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_spec, new_events
 from tests.unit.given import NOON, at
 
@@ -29,7 +29,7 @@ def test_each_version_has_the_ticks_of_its_time() -> None:
     schedule.revise({"every_ms": 5 * MINUTE_MS}, at(2 * MINUTE_MS))
     schedule.delete(None, at(10 * MINUTE_MS))
     schedule.recreate(a_spec(every_ms=2 * MINUTE_MS), at(13 * MINUTE_MS))
-    settle(schedule, at(18 * MINUTE_MS), "job_deleted")
+    decide_ticks(schedule, at(18 * MINUTE_MS), "job_deleted")
     past = past_of(schedule)
     assert minutes(past, 1, 17) == [1, 2, 5, 10, 14, 16]
     assert minutes(past, 2, 10) == [2, 5, 10]
@@ -53,5 +53,5 @@ def test_what_is_not_decided_is_no_past_tick() -> None:
 
 def test_excluded_ticks_are_none() -> None:
     schedule = Schedule.create("nightly", a_spec(exclude=["3 * * * *"]), NOON)
-    settle(schedule, at(5 * MINUTE_MS), None)
+    decide_ticks(schedule, at(5 * MINUTE_MS), None)
     assert minutes(past_of(schedule), 0.5, 5) == [1, 2, 4, 5]

@@ -10,7 +10,7 @@ from domain.errors import ConflictError, InvalidInputError, NotFoundError
 from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
 from domain.schedules.schedule import BY_ITSELF, Paused, Revised, Schedule
-from domain.schedules.ticks import settle
+from domain.schedules.ticks import decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, told
 from tests.unit.given import NOON, at, new_topics
 
@@ -109,7 +109,7 @@ def test_an_end_is_noted_once_and_only_of_its_own_runs() -> None:
 def test_a_triggered_run_counts_for_no_overlap_and_moves_no_tick() -> None:
     schedule = a_schedule()
     schedule.trigger(RUN_ID, at(30_000))
-    settle(schedule, at(MINUTE_MS), None)
+    decide_ticks(schedule, at(MINUTE_MS), None)
     assert told(schedule) == ["triggered", "tick_launched"]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.json_values import JsonObject
 from domain.schedules.calendar import OVERLAPS
 from domain.schedules.schedule import Schedule
-from domain.schedules.ticks import settle
+from domain.schedules.ticks import decide_ticks
 from projections import messages as feed
 from projections import schedules
 from projections.envelope import Envelope
@@ -92,11 +92,11 @@ def test_a_schedule_is_shown_as_it_was_created() -> None:
 
 def test_each_tick_shows_what_became_of_it() -> None:
     schedule = Schedule.create("Nightly", SPEC, NOON)
-    [(first, _)] = settle(schedule, minute(1), None).launches
-    settle(schedule, minute(2), None)
-    settle(schedule, minute(3), None)
+    [(first, _)] = decide_ticks(schedule, minute(1), None).launches
+    decide_ticks(schedule, minute(2), None)
+    decide_ticks(schedule, minute(3), None)
     schedule.note_end(str(first), "succeeded", minute(3.1))
-    [(second, _)] = settle(schedule, minute(3.2), None).launches
+    [(second, _)] = decide_ticks(schedule, minute(3.2), None).launches
     run_ids = [str(first), str(second)]
     assert changes(stored(schedule)) == [
         {
@@ -192,10 +192,10 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
     st.integers(0, 5).map(lambda drawn: lambda one, now: _backfill(one, drawn, now)),
     st.sampled_from(
         [
-            lambda one, now: settle(one, now, None),
-            lambda one, now: settle(one, now + timedelta(seconds=3), None),
-            lambda one, now: settle(one, now, None, watched_since=NOON),
-            lambda one, now: settle(one, now, "job_deleted"),
+            lambda one, now: decide_ticks(one, now, None),
+            lambda one, now: decide_ticks(one, now + timedelta(seconds=3), None),
+            lambda one, now: decide_ticks(one, now, None, watched_since=NOON),
+            lambda one, now: decide_ticks(one, now, "job_deleted"),
             lambda one, now: one.pause("anna", None, now),
             lambda one, now: one.resume(now),
             lambda one, now: one.delete(None, now),

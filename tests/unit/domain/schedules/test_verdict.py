@@ -4,17 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from domain.schedules.calendar import (
-    MAX_BUFFERED,
-    MAX_OPEN_RUNS,
-    OVERLAPS,
-    Overlap,
-    Situation,
-    SkipReason,
-    Tick,
-    Verdict,
-    verdict,
-)
+from domain.schedules.calendar import OVERLAPS, Overlap, Tick
+from domain.schedules.schedule import MAX_BUFFERED, SkipReason
+from domain.schedules.ticks import MAX_OPEN_RUNS, Situation, Verdict, verdict
 from tests.unit.domain.schedules.given import a_spec
 from tests.unit.given import NOON, at
 

@@ -13,7 +13,7 @@ from domain.clock import to_iso
 from domain.identifiers import tick_run_id
 from domain.schedules.calendar import MAX_CATCH_UP_MS, OVERLAPS, Overlap
 from domain.schedules.schedule import Schedule, TickEvent, TickLaunched, TickSkipped
-from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, Settled, coming_again, settle
+from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, DecidedTicks, coming_again, decide_ticks
 from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, told
 from tests.unit.given import NOON, at
 
@@ -30,27 +30,27 @@ def end_run(schedule: Schedule, now: datetime, status: str = "succeeded") -> Non
 
 def test_before_a_tick_is_due_nothing_happens() -> None:
     schedule = a_schedule()
-    assert settle(schedule, at(MINUTE_MS - 1), None) == Settled()
+    assert decide_ticks(schedule, at(MINUTE_MS - 1), None) == DecidedTicks()
     assert schedule.pending_events == []
 
 
 def test_a_tick_that_is_due_is_launched_with_an_id_of_its_own() -> None:
     schedule = a_schedule()
-    settled = settle(schedule, minute(1.5), None)
+    decided = decide_ticks(schedule, minute(1.5), None)
     run_id = tick_run_id(schedule.id, to_iso(minute(1)))
-    assert settled == Settled([(run_id, minute(1))])
+    assert decided == DecidedTicks([(run_id, minute(1))])
     [event] = new_events(schedule)
     assert isinstance(event, TickLaunched)
     assert (event.due_at, event.run_id) == (minute(1), str(run_id))
     assert (event.timestamp, event.next_at) == (minute(1.5), minute(2))
-    assert settle(schedule, minute(1.9), None) == Settled()
+    assert decide_ticks(schedule, minute(1.9), None) == DecidedTicks()
 
 
 def test_ticks_that_are_skipped_for_one_reason_in_a_row_are_one_event() -> None:
     schedule = a_schedule(catch_up_ms=150_000)
-    settled = settle(schedule, minute(6), None)
+    decided = decide_ticks(schedule, minute(6), None)
     assert told(schedule) == ["tick_skipped missed 3", "tick_launched", "tick_skipped overlap 2"]
-    assert [due_at for _, due_at in settled.launches] == [minute(4)]
+    assert [due_at for _, due_at in decided.launches] == [minute(4)]
 
 
 @pytest.mark.parametrize(
@@ -73,43 +73,43 @@ def test_three_ticks_at_once_by_each_policy(
     overlap: Overlap, events: list[str], launched: int, canceled: int
 ) -> None:
     schedule = a_schedule(overlap=overlap, catch_up_ms=3 * MINUTE_MS)
-    settled = settle(schedule, minute(3), None)
+    decided = decide_ticks(schedule, minute(3), None)
     assert told(schedule) == events
-    assert (len(settled.launches), len(settled.cancels)) == (launched, canceled)
+    assert (len(decided.launches), len(decided.cancels)) == (launched, canceled)
 
 
 def test_ticks_that_wait_are_launched_one_after_the_other() -> None:
     schedule = a_schedule(overlap="buffer_all", catch_up_ms=3 * MINUTE_MS)
-    settle(schedule, minute(3), None)
+    decide_ticks(schedule, minute(3), None)
     assert schedule.buffered == [minute(2), minute(3)]
     due = []
     for second in (1, 2):
         end_run(schedule, minute(3))
-        settled = settle(schedule, minute(3) + timedelta(seconds=second), None)
-        due += [due_at for _, due_at in settled.launches]
+        decided = decide_ticks(schedule, minute(3) + timedelta(seconds=second), None)
+        due += [due_at for _, due_at in decided.launches]
     assert due == [minute(2), minute(3)]
     assert (schedule.buffered, len(schedule.open_runs)) == ([], 1)
 
 
 def test_what_waits_keeps_its_place_before_a_tick_that_comes_then() -> None:
     schedule = a_schedule(overlap="buffer_all")
-    settle(schedule, minute(1), None)
-    settle(schedule, minute(2), None)
+    decide_ticks(schedule, minute(1), None)
+    decide_ticks(schedule, minute(2), None)
     end_run(schedule, minute(2.5))
     schedule.collect_events()
-    settled = settle(schedule, minute(3), None)
-    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+    decided = decide_ticks(schedule, minute(3), None)
+    assert [due_at for _, due_at in decided.launches] == [minute(2)]
     assert schedule.buffered == [minute(3)]
 
 
 def test_a_canceled_run_makes_room_once_it_has_stopped() -> None:
     schedule = a_schedule(overlap="cancel_other")
-    [(first, _)] = settle(schedule, minute(1), None).launches
-    settled = settle(schedule, minute(2), None)
-    assert (settled.launches, settled.cancels) == ([], [first])
+    [(first, _)] = decide_ticks(schedule, minute(1), None).launches
+    decided = decide_ticks(schedule, minute(2), None)
+    assert (decided.launches, decided.cancels) == ([], [first])
     end_run(schedule, minute(2.1), "canceled")
-    settled = settle(schedule, minute(2.2), None)
-    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+    decided = decide_ticks(schedule, minute(2.2), None)
+    assert [due_at for _, due_at in decided.launches] == [minute(2)]
 
 
 @pytest.mark.parametrize("overlap", OVERLAPS)
@@ -118,20 +118,20 @@ def test_what_people_launch_is_in_no_tick_s_way_and_is_not_canceled(overlap: Ove
     schedule.trigger(UUID(int=1), at(1))
     schedule.backfill_tick(minute(-5), at(2))
     schedule.collect_events()
-    settled = settle(schedule, minute(1), None)
+    decided = decide_ticks(schedule, minute(1), None)
     assert told(schedule) == ["tick_launched"]
-    assert settled.cancels == []
+    assert decided.cancels == []
     assert len(schedule.open_runs) == 3
 
 
 def test_what_waits_does_not_wait_for_what_people_launch() -> None:
     schedule = a_schedule(overlap="buffer_one")
-    [(first, _)] = settle(schedule, minute(1), None).launches
-    settle(schedule, minute(2), None)
+    [(first, _)] = decide_ticks(schedule, minute(1), None).launches
+    decide_ticks(schedule, minute(2), None)
     schedule.trigger(UUID(int=1), minute(2.1))
     schedule.note_end(str(first), "succeeded", minute(2.2))
-    settled = settle(schedule, minute(2.3), None)
-    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+    decided = decide_ticks(schedule, minute(2.3), None)
+    assert [due_at for _, due_at in decided.launches] == [minute(2)]
 
 
 def test_a_pause_and_a_deletion_skip_what_is_due_and_has_not_fired() -> None:
@@ -141,7 +141,7 @@ def test_a_pause_and_a_deletion_skip_what_is_due_and_has_not_fired() -> None:
         before = tick.fires_at - timedelta(milliseconds=1)
         act(schedule, before)
         assert f"tick_skipped {reason} 1" in told(schedule)
-        assert settle(schedule, tick.fires_at, None) == Settled()
+        assert decide_ticks(schedule, tick.fires_at, None) == DecidedTicks()
         assert schedule.decided_until == tick.due_at
 
 
@@ -169,54 +169,54 @@ def test_a_revision_keeps_the_time_of_what_is_due_and_has_not_fired(
     before = tick.fires_at - timedelta(milliseconds=1)
     schedule.revise(changes, before)
     assert (told(schedule), schedule.next_at) == (["revised"], tick.fires_at)
-    assert settle(schedule, before, None) == Settled()
-    settled = settle(schedule, tick.fires_at, None)
-    assert [due_at for _, due_at in settled.launches] == [tick.due_at]
-    assert settle(schedule, tick.fires_at, None) == Settled()
+    assert decide_ticks(schedule, before, None) == DecidedTicks()
+    decided = decide_ticks(schedule, tick.fires_at, None)
+    assert [due_at for _, due_at in decided.launches] == [tick.due_at]
+    assert decide_ticks(schedule, tick.fires_at, None) == DecidedTicks()
     assert next(schedule.undecided()).due_at > tick.due_at
 
 
 def test_a_schedule_that_is_created_anew_knows_no_run_of_its_former_life() -> None:
     schedule = a_schedule(pause_on_failure=True)
-    [(former, _)] = settle(schedule, minute(1), None).launches
+    [(former, _)] = decide_ticks(schedule, minute(1), None).launches
     schedule.delete(None, minute(1.5))
     schedule.recreate(a_spec(pause_on_failure=True), minute(1.6))
     schedule.collect_events()
     schedule.note_end(str(former), "failed", minute(1.7))
     assert (schedule.is_paused, schedule.open_runs) == (False, [])
-    settle(schedule, minute(2), None)
+    decide_ticks(schedule, minute(2), None)
     assert told(schedule) == ["tick_launched"]
 
 
 def test_a_paused_schedule_skips_and_what_waits_goes_on_waiting() -> None:
     schedule = a_schedule(overlap="buffer_one")
-    settle(schedule, minute(1), None)
-    settle(schedule, minute(2), None)
+    decide_ticks(schedule, minute(1), None)
+    decide_ticks(schedule, minute(2), None)
     end_run(schedule, minute(2.1))
     schedule.pause("anna", "holidays", minute(2.2))
     schedule.collect_events()
-    settle(schedule, minute(3), None)
+    decide_ticks(schedule, minute(3), None)
     assert told(schedule) == ["tick_skipped paused 1"]
     schedule.resume(minute(3.1))
-    settled = settle(schedule, minute(3.2), None)
-    assert [due_at for _, due_at in settled.launches] == [minute(2)]
+    decided = decide_ticks(schedule, minute(3.2), None)
+    assert [due_at for _, due_at in decided.launches] == [minute(2)]
 
 
 def test_without_its_job_nothing_is_launched_and_nothing_waits() -> None:
     schedule = a_schedule(overlap="buffer_one")
-    settle(schedule, minute(1), None)
-    settle(schedule, minute(2), None)
+    decide_ticks(schedule, minute(1), None)
+    decide_ticks(schedule, minute(2), None)
     schedule.collect_events()
-    assert settle(schedule, minute(3), "job_deleted") == Settled()
+    assert decide_ticks(schedule, minute(3), "job_deleted") == DecidedTicks()
     assert told(schedule) == ["tick_skipped job_deleted 1", "tick_skipped job_deleted 1"]
     assert schedule.buffered == []
 
 
 def test_a_skipped_tick_names_the_run_in_its_way() -> None:
     schedule = a_schedule()
-    settle(schedule, minute(1), None)
+    decide_ticks(schedule, minute(1), None)
     schedule.collect_events()
-    settle(schedule, minute(2), None)
+    decide_ticks(schedule, minute(2), None)
     [event] = new_events(schedule)
     assert isinstance(event, TickSkipped)
     assert [event.run_id] == schedule.open_runs
@@ -227,27 +227,27 @@ def test_jitter_delays_the_decision() -> None:
     [tick] = [next(schedule.undecided())]
     before = tick.fires_at - timedelta(milliseconds=1)
     assert before >= tick.due_at  # Else the schedule of this test must be called otherwise.
-    assert settle(schedule, before, None) == Settled()
-    assert len(settle(schedule, tick.fires_at, None).launches) == 1
+    assert decide_ticks(schedule, before, None) == DecidedTicks()
+    assert len(decide_ticks(schedule, tick.fires_at, None).launches) == 1
 
 
 @pytest.mark.parametrize("catch_up_ms", [0, 1, 5, 20])
 def test_how_late_a_running_service_decides_is_no_matter(catch_up_ms: int) -> None:
     schedule = a_schedule(catch_up_ms=catch_up_ms, overlap="allow_all")
-    settled = settle(schedule, minute(3.5), None, watched_since=NOON)
-    assert len(settled.launches) == 3
+    decided = decide_ticks(schedule, minute(3.5), None, watched_since=NOON)
+    assert len(decided.launches) == 3
 
 
 def test_ticks_are_missed_if_nobody_looked_for_longer_than_is_caught_up_with() -> None:
     schedule = a_schedule(catch_up_ms=MINUTE_MS, overlap="allow_all")
-    settled = settle(schedule, minute(5.9), None, watched_since=minute(3.5))
+    decided = decide_ticks(schedule, minute(5.9), None, watched_since=minute(3.5))
     assert told(schedule) == ["tick_skipped missed 2", *["tick_launched"] * 3]
-    assert len(settled.launches) == 3
+    assert len(decided.launches) == 3
 
 
 def test_a_stretch_of_missed_ticks_says_since_when_somebody_looked() -> None:
     schedule = a_schedule(catch_up_ms=0)
-    settle(schedule, minute(5.5), None, watched_since=minute(5.25))
+    decide_ticks(schedule, minute(5.5), None, watched_since=minute(5.25))
     [event] = new_events(schedule)
     assert isinstance(event, TickSkipped)
     assert (event.due_at, event.last_due_at, event.ticks) == (minute(1), minute(5), 5)
@@ -266,8 +266,8 @@ def test_a_stretch_of_missed_ticks_says_since_when_somebody_looked() -> None:
 @pytest.mark.parametrize(
     ("acts", "reason"),
     [
-        (lambda one, now: settle(one, now, None), "missed"),
-        (lambda one, now: settle(one, now, "job_deleted"), "job_deleted"),
+        (lambda one, now: decide_ticks(one, now, None), "missed"),
+        (lambda one, now: decide_ticks(one, now, "job_deleted"), "job_deleted"),
         (lambda one, now: one.pause("anna", None, now), "paused"),
         (lambda one, now: one.delete(None, now), "deleted"),
     ],
@@ -290,7 +290,7 @@ def test_millions_of_ticks_that_are_skipped_are_one_event(
 def test_policies_skip_what_has_gathered_as_one_event() -> None:
     schedule = a_schedule(every_ms=1_000, catch_up_ms=MAX_CATCH_UP_MS)
     now = NOON + timedelta(days=12)
-    assert not settle(schedule, now, None).goes_on
+    assert not decide_ticks(schedule, now, None).has_more
     assert told(schedule) == ["tick_launched", "tick_skipped overlap 1036799"]
 
 
@@ -300,7 +300,7 @@ def test_very_many_ticks_with_exceptions_are_decided_in_parts() -> None:
     schedule.collect_events()
     now = at(251_500)
     parts = 1
-    while settle(schedule, now, None).goes_on:
+    while decide_ticks(schedule, now, None).has_more:
         parts += 1
     events = new_events(schedule)
     counted = [event.ticks for event in events if isinstance(event, TickSkipped)]
@@ -311,32 +311,32 @@ def test_very_many_runs_are_launched_in_parts() -> None:
     schedule = a_schedule(every_ms=1_000, catch_up_ms=60_000, overlap="allow_all")
     now = at(25_500)
     parts = []
-    goes_on = True
-    while goes_on:
-        settled = settle(schedule, now, None)
-        parts.append(len(settled.launches))
-        goes_on = settled.goes_on
+    has_more = True
+    while has_more:
+        decided = decide_ticks(schedule, now, None)
+        parts.append(len(decided.launches))
+        has_more = decided.has_more
     assert parts == [MAX_LAUNCHES, MAX_LAUNCHES, 5]
     assert schedule.decided_until == at(25_000)
 
 
-def set_back(schedule: Schedule, now: datetime, launched: Sequence[datetime] = ()) -> Settled:
+def set_back(schedule: Schedule, now: datetime, launched: Sequence[datetime] = ()) -> DecidedTicks:
     """Decide by a clock that may have been set back, with these ticks' runs in the log."""
     again = coming_again(schedule, now)
     schedule.already_launched = {*again} & {*launched, *schedule.buffered}
-    return settle(schedule, now, None, watched_since=now - timedelta(minutes=1))
+    return decide_ticks(schedule, now, None, watched_since=now - timedelta(minutes=1))
 
 
 def test_by_a_clock_that_is_set_back_no_tick_is_launched_twice() -> None:
     schedule = a_schedule(overlap="allow_all", catch_up_ms=HOUR_MS)
-    launched = [due_at for _, due_at in settle(schedule, minute(3), None).launches]
+    launched = [due_at for _, due_at in decide_ticks(schedule, minute(3), None).launches]
     assert launched == [minute(1), minute(2), minute(3)]
     schedule.collect_events()
-    assert set_back(schedule, minute(0.5), launched) == Settled()
+    assert set_back(schedule, minute(0.5), launched) == DecidedTicks()
     assert told(schedule) == []
     assert schedule.next_at == minute(4)
     for now in (1, 2, 3):
-        assert set_back(schedule, minute(now), launched) == Settled()
+        assert set_back(schedule, minute(now), launched) == DecidedTicks()
     assert [due_at for _, due_at in set_back(schedule, minute(4), launched).launches] == [minute(4)]
 
 
@@ -344,13 +344,13 @@ def test_by_a_clock_that_is_set_back_ticks_that_were_skipped_are_decided_by_the_
     schedule = a_schedule()
     # The clock was a year ahead: all that had been due by then was missed, but for the last one.
     year = MAX_CATCH_UP_MS // MINUTE_MS
-    settle(schedule, minute(year), None)
+    decide_ticks(schedule, minute(year), None)
     end_run(schedule, minute(year))
     schedule.collect_events()
     set_back(schedule, minute(10.5))
     assert told(schedule) == ["replanned"]
     assert schedule.next_at == minute(11)
-    assert set_back(schedule, minute(10.9)) == Settled()
+    assert set_back(schedule, minute(10.9)) == DecidedTicks()
     for number in (11, 12):
         [(run_id, due_at)] = set_back(schedule, minute(number)).launches
         assert (run_id, due_at) == (tick_run_id(schedule.id, to_iso(due_at)), minute(number))
@@ -363,17 +363,17 @@ def test_by_a_clock_that_is_set_back_ticks_that_were_skipped_are_decided_by_the_
 @pytest.mark.parametrize("jitter_ms", [0, 20_000, 59_999])
 def test_ticks_that_come_again_are_decided_once_each_in_order(jitter_ms: int) -> None:
     schedule = a_schedule(jitter_ms=jitter_ms, overlap="allow_all", catch_up_ms=0)
-    settle(schedule, minute(500), None, watched_since=minute(300))
+    decide_ticks(schedule, minute(500), None, watched_since=minute(300))
     had_runs = [event.due_at for event in new_events(schedule) if isinstance(event, TickLaunched)]
     first = had_runs[0]
     assert first > minute(290)
     launched = list(had_runs)
     for step in range(250 * 4, 320 * 4):
-        goes_on = True
-        while goes_on:
-            settled = set_back(schedule, minute(step / 4), launched)
-            launched += [due_at for _, due_at in settled.launches]
-            goes_on = settled.goes_on
+        has_more = True
+        while has_more:
+            decided = set_back(schedule, minute(step / 4), launched)
+            launched += [due_at for _, due_at in decided.launches]
+            has_more = decided.has_more
     assert len(set(launched)) == len(launched)
     again = [due_at for due_at in launched[len(had_runs) :] if due_at < first]
     assert again == sorted(again)
@@ -384,7 +384,7 @@ def test_ticks_that_come_again_are_decided_once_each_in_order(jitter_ms: int) ->
 
 def test_a_clock_may_be_set_back_again() -> None:
     schedule = a_schedule(catch_up_ms=0)
-    settle(schedule, minute(100), None)
+    decide_ticks(schedule, minute(100), None)
     set_back(schedule, minute(50.5))
     assert schedule.next_at == minute(51)
     set_back(schedule, minute(20.5))
@@ -393,7 +393,7 @@ def test_a_clock_may_be_set_back_again() -> None:
 
 def test_what_is_changed_by_a_clock_that_was_set_back_goes_by_the_present() -> None:
     schedule = a_schedule()
-    settle(schedule, minute(100), None)
+    decide_ticks(schedule, minute(100), None)
     set_back(schedule, minute(50.5))
     schedule.revise({"every_ms": 5 * MINUTE_MS}, minute(51.5))
     assert schedule.next_at == minute(55)
@@ -406,7 +406,7 @@ def test_a_deleted_schedule_has_no_ticks() -> None:
     schedule = a_schedule()
     schedule.delete(None, minute(0.5))
     schedule.collect_events()
-    assert settle(schedule, minute(3), None) == Settled()
+    assert decide_ticks(schedule, minute(3), None) == DecidedTicks()
     assert list(schedule.undecided()) == []
 
 
@@ -427,7 +427,7 @@ def test_every_tick_gets_one_outcome_whatever_happens(
             schedule.resume(now)
         elif toggles:
             schedule.pause("anna", None, now)
-        settle(schedule, now, None)
+        decide_ticks(schedule, now, None)
     events = new_events(schedule)
     outcomes: dict[datetime, list[str]] = {}
     for event in events:
