@@ -14,7 +14,7 @@ from cli.runs import ago, print_runs
 from cli.service import ServiceOptions, connected, parse_parameters
 from cli.terminal import AsJson, console, harmless, print_json, print_table
 from cli.times import AsOf, position_or_moment, with_moments
-from domain.bulk import Action, chosen_by
+from domain.bulk import Action, conditions_for
 from domain.errors import InvalidInputError
 from domain.json_values import JsonObject
 
@@ -181,7 +181,7 @@ def _parse_order(
     """
     where = with_moments(where, datetime.now(UTC))
     try:
-        chosen_by(action, where)
+        conditions_for(action, where)
     except InvalidInputError as error:
         raise typer.BadParameter(error.message) from None
     return _Order(action, where, require_reason(reason, dry_run=dry_run), parse_patch(changed))

@@ -26,7 +26,7 @@ from cli.service import ServiceOptions, connected
 from cli.terminal import AsJson, console, print_json, print_table
 from cli.wait import GAVE_UP, INTERRUPTED, seconds_of
 from domain.errors import ConflictError, NotFoundError
-from domain.workers import told
+from domain.workers import labels_text
 from eventlog import workers as listing
 from eventlog.database.connection import Database
 from projections.rows import Connection
@@ -209,7 +209,7 @@ def _row(worker: WorkerDocument, now: datetime) -> list[str | Text]:
         f"{ago(worker.started_at, now)} ago",
         f"{ago(worker.last_beat_at, now)} ago",
         worker.version or "",
-        told(worker.labels),
+        labels_text(worker.labels),
         offered,
     ]
 

@@ -30,7 +30,7 @@ from api.http.protocols import server_config
 from catalog.api_extension import EXTENSION
 from cli.composition import FOLLOWERS
 from domain.jobs.run_events import Report
-from domain.workers import Presence
+from domain.workers import Registration
 from migrations import runner
 
 ROOT = Path(__file__).parent.parent
@@ -103,8 +103,8 @@ class Ways:
     async def prepare(self) -> None:
         """Register a job and a worker."""
         await post(f"{self._url}/jobs", JOB)
-        presence = Presence(host="here", pid=1, slots=4, lease_ms=LEASE_MS)
-        await self._service.heartbeats.register(self._worker_id, presence)
+        registration = Registration(host="here", pid=1, slots=4, lease_ms=LEASE_MS)
+        await self._service.heartbeats.register(self._worker_id, registration)
 
     async def launch(self) -> set[Function]:
         """POST /jobs/{slug}/run, from the request to the answer."""

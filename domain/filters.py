@@ -15,7 +15,7 @@ from typing import get_args
 
 from domain import workers
 from domain.clock import from_iso
-from domain.errors import InvalidInputError, Issue
+from domain.errors import InvalidInputError, Issue, refuse
 from domain.failures.group import DIGITS
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import STATUSES, FailureReason
@@ -24,10 +24,10 @@ from domain.json_values import InvalidJsonError, Json, parse
 
 @dataclass(frozen=True)
 class AnyOf:
-    """Any of the values in `wanted`, where these are not empty, and none of those in `unwanted`."""
+    """Any of the values in `included`, unless that is empty, and none of those in `excluded`."""
 
-    wanted: frozenset[str] = frozenset()
-    unwanted: frozenset[str] = frozenset()
+    included: frozenset[str] = frozenset()
+    excluded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Label:
 
 @dataclass(frozen=True)
 class End:
-    """What must hold, or must not, of a run's end; of a run that has not ended, it does not.
+    """A condition on a run's end; it does not hold for a run that has not ended.
 
     Attributes:
         name: of the condition, such as `endedAfter`.
@@ -64,14 +64,14 @@ class End:
 
 @dataclass(frozen=True, kw_only=True)
 class Conditions:
-    """What runs are wanted; what is left empty does not restrict.
+    """Which runs; an empty field does not restrict.
 
     Attributes:
-        statuses: that a run may be in; None for all, and empty where no run can be meant.
+        statuses: that a run may be in; None for all, and empty where no run can match.
         jobs: by slug, whatever their case.
         modules: that the job belongs to, by their ids.
         search: in part of the job's slug or name, or at the start of a run's id.
-        unsought: texts that must not be found so.
+        excluded_searches: texts that must not be found in this way.
         actors: who requested it.
         failures: why it ended as it did; a run that has not ended has none.
         failure_groups: fingerprints of the groups that the failure belongs to which it ended by.
@@ -87,7 +87,7 @@ class Conditions:
     runtimes: AnyOf = AnyOf()
     modules: AnyOf = AnyOf()
     search: str | None = None
-    unsought: tuple[str, ...] = ()
+    excluded_searches: tuple[str, ...] = ()
     actors: AnyOf = AnyOf()
     failures: AnyOf = AnyOf()
     failure_groups: AnyOf = AnyOf()
@@ -99,16 +99,15 @@ class Conditions:
     created_before: datetime | None = None
 
     @property
-    def restrict(self) -> bool:
+    def are_restrictive(self) -> bool:
         """Return whether they restrict anything at all."""
         return self != Conditions()
 
     def only(self, statuses: Iterable[str]) -> "Conditions":
         """Return the same, for runs in one of these statuses alone."""
-        passing = set(statuses)
+        allowed = set(statuses)
         before = STATUSES if self.statuses is None else self.statuses
-        narrowed = tuple(status for status in before if status in passing)
-        return replace(self, statuses=narrowed)
+        return replace(self, statuses=tuple(one for one in before if one in allowed))
 
 
 # Conditions as they are written: `status=failed`, `parameters.region!=eu`.
@@ -118,21 +117,21 @@ class Conditions:
 NOT = "!"
 
 EVERYTHING = "all"
-"""The word of who means all runs, and says so."""
+"""The filter for all runs: an empty one is refused, so that nobody means them by mistake."""
 
 MAX_WORDS = 50
 MAX_VALUE = 1_000
-"""Characters of a value; a longer one is no condition that somebody wrote."""
+"""Characters of a value; nobody writes longer ones."""
 
 
 @dataclass(frozen=True)
 class Word:
-    """One condition, not yet understood.
+    """One condition as it is written.
 
     Attributes:
         name: of what is compared.
-        value: with what, as it is written.
-        is_negated: whether it must not be so.
+        value: what it is compared with.
+        is_negated: whether it must not be equal.
     """
 
     name: str
@@ -141,18 +140,11 @@ class Word:
 
     def __str__(self) -> str:
         """Return it as it is written."""
-        return f"{self.asked}={self.value}"
-
-    @property
-    def asked(self) -> str:
-        """The name of a query's parameter that says this."""
-        if self.is_negated:
-            return f"{self.name}{NOT}"
-        return self.name
+        return f"{self.name}{NOT if self.is_negated else ''}={self.value}"
 
 
 def named(name: str, value: str) -> Word:
-    """Return the condition that a query's parameter is."""
+    """Return the condition of a query's parameter."""
     if name.endswith(NOT):
         return Word(name.removesuffix(NOT), value, is_negated=True)
     return Word(name, value)
@@ -163,29 +155,23 @@ def read(texts: Sequence[str], path: str) -> list[Word]:
 
     Args:
         texts: one for each.
-        path: where they stand in what a client sent, as a JSON Pointer.
+        path: where they stand in the request, as a JSON Pointer.
 
     Raises:
-        InvalidInputError: one of them is none.
+        InvalidInputError: names each text that is no condition.
     """
-    issues = list(_issues(texts, path))
-    if issues:
-        raise InvalidInputError(issues)
     words: list[Word] = []
-    for text in texts:
-        name, _, value = text.partition("=")
+    issues: list[Issue] = []
+    for index, text in enumerate(texts):
+        name, equals, value = text.partition("=")
         words.append(named(name, value))
-    return words
-
-
-def _issues(texts: Sequence[str], path: str) -> Iterable[Issue]:
-    for place, text in enumerate(texts):
-        name, equals, _ = text.partition("=")
         if not equals or not name.removesuffix(NOT):
             message = (
                 f"{text!r} is no condition; write NAME=VALUE or NAME!=VALUE, such as status=failed"
             )
-            yield Issue(f"{path}/{place}", message, "pattern")
+            issues.append(Issue(f"{path}/{index}", message, "pattern"))
+    refuse(issues)
+    return words
 
 
 # Which conditions there are on runs, and what they mean together.
@@ -229,8 +215,7 @@ class _Reader:
             self.conditions = _field_of(word, self.beside)(word, self.conditions)
         except _RefusedError as refused:
             message, keyword = refused.args
-            issue = Issue(f"{path}/{word.name}", message, keyword)
-            self.issues.append(issue)
+            self.issues.append(Issue(f"{path}/{word.name}", message, keyword))
 
     def _check(self, word: Word) -> None:
         _refuse_foreign_characters(str(word))
@@ -255,15 +240,15 @@ def _refuse_foreign_characters(text: str) -> None:
 
 
 def conditions_of(words: Sequence[Word], path: str = "", beside: Sequence[str] = ()) -> Conditions:
-    """Return what the words come to.
+    """Return the conditions that words express together.
 
     Args:
         words: as they are written.
-        path: where they stand in what a client sent, as a JSON Pointer.
-        beside: other names that may stand among them, and may have been meant.
+        path: where they stand in the request, as a JSON Pointer.
+        beside: other names that are allowed beside them, for suggestions.
 
     Raises:
-        InvalidInputError: names each condition that is none, its rule and what helps.
+        InvalidInputError: names each word that is no condition, its rule and the remedy.
     """
     if len(words) > MAX_WORDS:
         message = f"there are {len(words)} conditions; give at most {MAX_WORDS}"
@@ -271,8 +256,7 @@ def conditions_of(words: Sequence[Word], path: str = "", beside: Sequence[str] =
     reader = _Reader(beside)
     for word in words:
         reader.take(word, path)
-    if reader.issues:
-        raise InvalidInputError(reader.issues)
+    refuse(reader.issues)
     return reader.conditions
 
 
@@ -280,41 +264,30 @@ _Field = Callable[[Word, Conditions], Conditions]
 
 
 def _statuses(word: Word, so_far: Conditions) -> Conditions:
-    named = _known(word, STATUSES)
-    if not named:
+    statuses = _among(word, STATUSES)
+    if not statuses:
         return so_far
-    if word.is_negated:
-        return so_far.only(set(STATUSES) - named)
-    return so_far.only(named)
+    return so_far.only(set(STATUSES) - statuses if word.is_negated else statuses)
 
 
 def _jobs(word: Word, so_far: Conditions) -> Conditions:
-    slugs = _parts(word.value)
-    jobs = _with(so_far.jobs, word, frozenset(slugs))
-    return replace(so_far, jobs=jobs)
+    return replace(so_far, jobs=_with(so_far.jobs, word, _parts(word.value)))
 
 
 def _runtimes(word: Word, so_far: Conditions) -> Conditions:
-    named = _known(word, RUNTIMES)
-    runtimes = _with(so_far.runtimes, word, named)
-    return replace(so_far, runtimes=runtimes)
+    return replace(so_far, runtimes=_with(so_far.runtimes, word, _among(word, RUNTIMES)))
 
 
 def _modules(word: Word, so_far: Conditions) -> Conditions:
-    named = frozenset(_parts(word.value))
-    modules = _with(so_far.modules, word, named)
-    return replace(so_far, modules=modules)
+    return replace(so_far, modules=_with(so_far.modules, word, _parts(word.value)))
 
 
 def _failures(word: Word, so_far: Conditions) -> Conditions:
-    named = _known(word, FAILURES)
-    failures = _with(so_far.failures, word, named)
-    return replace(so_far, failures=failures)
+    return replace(so_far, failures=_with(so_far.failures, word, _among(word, FAILURES)))
 
 
 def _failure_groups(word: Word, so_far: Conditions) -> Conditions:
-    parts = _parts(word.value.lower())
-    fingerprints = frozenset(parts)
+    fingerprints = _parts(word.value.lower())
     for one in fingerprints:
         if not _FINGERPRINT.fullmatch(one):
             message = (
@@ -322,8 +295,7 @@ def _failure_groups(word: Word, so_far: Conditions) -> Conditions:
                 " GET /failures lists them"
             )
             raise _RefusedError(message, "pattern")
-    groups = _with(so_far.failure_groups, word, fingerprints)
-    return replace(so_far, failure_groups=groups)
+    return replace(so_far, failure_groups=_with(so_far.failure_groups, word, fingerprints))
 
 
 def _retried(word: Word, so_far: Conditions) -> Conditions:
@@ -333,19 +305,13 @@ def _retried(word: Word, so_far: Conditions) -> Conditions:
     if word.is_negated:
         is_retried = not is_retried
     if so_far.is_retried not in {None, is_retried}:
-        # Both at a time: no run is so.
-        return replace(so_far, statuses=())
+        return replace(so_far, statuses=())  # No run is both.
     return replace(so_far, is_retried=is_retried)
 
 
 def _actors(word: Word, so_far: Conditions) -> Conditions:
-    named: set[str] = set()
-    for part in word.value.split(","):
-        actor = part.strip()
-        if actor:
-            named.add(actor)
-    actors = _with(so_far.actors, word, frozenset(named))
-    return replace(so_far, actors=actors)
+    actors = frozenset(part.strip() for part in word.value.split(",")) - {""}
+    return replace(so_far, actors=_with(so_far.actors, word, actors))
 
 
 def _search(word: Word, so_far: Conditions) -> Conditions:
@@ -355,8 +321,7 @@ def _search(word: Word, so_far: Conditions) -> Conditions:
     if not text:
         return so_far
     if word.is_negated:
-        unsought = (*so_far.unsought, text)
-        return replace(so_far, unsought=unsought)
+        return replace(so_far, excluded_searches=(*so_far.excluded_searches, text))
     return replace(so_far, search=text)
 
 
@@ -398,20 +363,17 @@ def _parameter(word: Word, so_far: Conditions) -> Conditions:
         message = "names no parameter; write parameters.NAME, such as parameters.region"
         raise _RefusedError(message, "pattern")
     values: list[Json] = [word.value]
-    text = word.value.encode()
     with suppress(InvalidJsonError):  # Then it is a text and nothing else.
-        value = parse(text)
-        values.append(value)
+        values.append(parse(word.value.encode()))
     parameter = Parameter(name, tuple(values), word.is_negated)
-    parameters = (*so_far.parameters, parameter)
-    return replace(so_far, parameters=parameters)
+    return replace(so_far, parameters=(*so_far.parameters, parameter))
 
 
 def _label(word: Word, so_far: Conditions) -> Conditions:
     name = word.name.removeprefix(LABEL)
     if re.fullmatch(workers.NAME, name) is None:
         raise _RefusedError("names no label; write label.NAME, such as label.zone", "pattern")
-    values = frozenset(_parts(word.value))
+    values = _parts(word.value)
     if not values:
         return so_far
     label = Label(name, values, word.is_negated)
@@ -448,11 +410,11 @@ def _field_of(word: Word, beside: Sequence[str]) -> _Field:
         return _parameter
     if word.name.startswith(LABEL):
         return _label
-    found = _FIELDS.get(word.name)
-    if found is None:
+    known = _FIELDS.get(word.name)
+    if known is None:
         message = f"is no filter of runs; {_remedy(word.name, beside)}"
         raise _RefusedError(message, "enum")
-    return found
+    return known
 
 
 def _remedy(unknown: str, beside: Sequence[str]) -> str:
@@ -460,31 +422,27 @@ def _remedy(unknown: str, beside: Sequence[str]) -> str:
     similar = get_close_matches(unknown, names, n=1, cutoff=0.6)
     if similar:
         return f"did you mean {similar[0]}?"
-    known = ", ".join(names)
-    return f"there are {known}"
+    return f"there are {', '.join(names)}"
 
 
-def _parts(text: str) -> list[str]:
-    with_blanks = text.replace(",", " ")
-    return with_blanks.split()
+def _parts(text: str) -> frozenset[str]:
+    return frozenset(text.replace(",", " ").split())
 
 
-def _known(word: Word, known: Sequence[str]) -> frozenset[str]:
-    parts = [part.lower() for part in _parts(word.value)]
+def _among(word: Word, allowed: Sequence[str]) -> frozenset[str]:
+    """Return the word's values, which must be among the allowed ones, in any case."""
+    parts = word.value.lower().replace(",", " ").split()
     for part in parts:
-        if part in known:
-            continue
-        remedy = ", ".join(known)
-        message = f"unknown {word.name} {part!r}; there are {remedy}"
-        raise _RefusedError(message, "enum")
+        if part not in allowed:
+            message = f"unknown {word.name} {part!r}; there are {', '.join(allowed)}"
+            raise _RefusedError(message, "enum")
     return frozenset(parts)
 
 
 def _with(so_far: AnyOf, word: Word, values: frozenset[str]) -> AnyOf:
     if word.is_negated:
-        unwanted = so_far.unwanted | values
-        return replace(so_far, unwanted=unwanted)
-    return replace(so_far, wanted=values)
+        return replace(so_far, excluded=so_far.excluded | values)
+    return replace(so_far, included=values)
 
 
 def _time(word: Word) -> datetime:
@@ -499,11 +457,5 @@ def _time(word: Word) -> datetime:
 
 def _bounded(so_far: Conditions, at: datetime, *, is_earliest: bool) -> Conditions:
     if is_earliest:
-        earliest = so_far.created_from
-        if earliest is not None:
-            at = max(earliest, at)
-        return replace(so_far, created_from=at)
-    latest = so_far.created_before
-    if latest is not None:
-        at = min(latest, at)
-    return replace(so_far, created_before=at)
+        return replace(so_far, created_from=max(so_far.created_from or at, at))
+    return replace(so_far, created_before=min(so_far.created_before or at, at))

@@ -77,8 +77,7 @@ def mark_issues(
         if defaults.get(name) is not None:
             path = f"/defaultParameters/{escape(name)}"
             remedy = f"{message}; leave it out, or give null"
-            issue = Issue(path, remedy, MARK)
-            issues.append(issue)
+            issues.append(Issue(path, remedy, MARK))
     for name, path in kept_open.items():
         if name in marked:
             remedy = f"its value {message}; name another parameter"
@@ -96,8 +95,7 @@ def _dangling_marks(schema: JsonObject) -> list[Issue]:
         mark = part[MARK]
         if not isinstance(mark, str) or mark not in properties:
             path = f"/parametersSchema/properties/{escape(name)}/{MARK}"
-            issue = Issue(path, message, MARK)
-            issues.append(issue)
+            issues.append(Issue(path, message, MARK))
     return issues
 
 
@@ -135,8 +133,7 @@ def subject_issues(marked: Mapping[str, str], parameters: JsonObject) -> list[Is
             continue
         path = f"/parameters/{escape(subject)}"
         message = f"must name the subject of {name!r}: a text that is not empty, or an integer"
-        issue = Issue(path, message, MARK)
-        issues.append(issue)
+        issues.append(Issue(path, message, MARK))
     return issues
 
 

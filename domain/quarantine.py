@@ -1,8 +1,8 @@
 """Quarantine: aggregates that this process cannot read, and leaves to others.
 
 The others may be a newer version. Nothing of it is stored. Histories only grow, so what a program
-cannot read once it cannot read later; another program judges for itself. First the skip list's
-cursor (`Passing`), then the quarantine itself.
+cannot read once it cannot read later; another program judges for itself. First the quarantine, then
+how a scan skips what is in it (`SkipCursor`).
 """
 
 import logging
@@ -13,87 +13,14 @@ from uuid import UUID
 
 from domain.errors import QuarantinedError
 
-# How a scan skips runs that this version cannot read, however many.
-#
-# A scan in some order leaves out the unreadable runs by their ids. Where there are more ids than
-# the quarantine remembers, it remembers the position of the last forgotten run instead, and the
-# next scan begins behind it. Pure.
-
-T = TypeVar("T")
-
-REST_S = 60.0
-"""How long to go on from the place that was come to, once something else than unreadable runs
-stands there. Then all is looked at from the first on: something may have come in before."""
-
-REST_FACTOR = 9
-"""How many times longer than the way to that place took: a tenth of all time goes into it at
-most."""
-
-LONGEST_STEP_S = 1.0
-"""Of what lies between two looks, so much counts as the way at most."""
-
-
-class Passing(Generic[T]):
-    """How far a look has come, past what cannot be read.
-
-    Args:
-        is_unreadable: tells of one that was looked at whether it has turned out so.
-    """
-
-    def __init__(self, is_unreadable: Callable[[T], bool]) -> None:
-        self._is_unreadable = is_unreadable
-        self.begin_anew()
-
-    def begin_anew(self) -> None:
-        """Look at all from the first on, the next time."""
-        self._place: T | None = None
-        self._looked_at: Sequence[T] = ()
-        self._looked_s: float | None = None
-        self._way_s = 0.0
-        self._rest_s = 0.0
-
-    def after(self, now_s: float) -> T | None:
-        """Return after which one the next look begins; None for the first.
-
-        Args:
-            now_s: by a monotonic clock.
-        """
-        since_s = 0.0
-        if self._looked_s is not None:
-            since_s = now_s - self._looked_s
-        if self._move_on():
-            self._way_s += min(since_s, LONGEST_STEP_S)
-        else:
-            self._rest_s += since_s
-            if self._rest_s > max(REST_S, REST_FACTOR * self._way_s):
-                self.begin_anew()
-        self._looked_s = now_s
-        return self._place
-
-    def looked_at(self, found: Sequence[T]) -> None:
-        """Note what the last look found, in order, with nothing left out but what is unreadable."""
-        self._looked_at = found
-
-    def _move_on(self) -> bool:
-        """Move past all that has turned out to be unreadable since; return whether any has."""
-        found, self._looked_at = self._looked_at, ()
-        has_moved = False
-        for one in found:
-            if not self._is_unreadable(one):
-                break
-            self._place = one
-            has_moved = True
-        return has_moved
-
-
 logger = logging.getLogger(__name__)
 
 MOST = 10_000
-"""Aggregates to be remembered. Those beyond are found again when they are met again; whoever meets
-them in an order goes on behind them, and does not begin anew."""
+"""Aggregates that are remembered. Those beyond are found again when they are met again; scans in an
+order skip them by a `SkipCursor`."""
 
 REASON_CHARACTERS = 300
-"""Of a reason are kept: it may quote an event, which may have a megabyte."""
+"""Of a reason that are kept: it may quote an event, which may have a megabyte."""
 
 
 class Quarantine:
@@ -121,7 +48,7 @@ class Quarantine:
         return list(self._reasons)
 
     def add(self, aggregate_id: UUID, reason: str) -> None:
-        """Leave an aggregate alone from now on, and say so once."""
+        """Leave an aggregate alone from now on, and log that once."""
         if aggregate_id in self._reasons:
             return
         reason = reason[:REASON_CHARACTERS]
@@ -133,11 +60,7 @@ class Quarantine:
             self.has_forgotten = True
 
     def check(self, aggregate_ids: Collection[UUID]) -> None:
-        """Refuse to go on if any of these is quarantined.
-
-        Raises:
-            QuarantinedError: with the reason.
-        """
+        """Raise QuarantinedError with the reason if any of these is quarantined."""
         for aggregate_id in aggregate_ids:
             reason = self._reasons.get(aggregate_id)
             if reason is not None:
@@ -148,3 +71,74 @@ class Quarantine:
         """Forget all of them: the log is another one."""
         self._reasons.clear()
         self.has_forgotten = False
+
+
+# How a scan skips runs that this version cannot read, however many.
+#
+# A scan in some order leaves out the unreadable runs by their ids. Where there are more ids than
+# the quarantine remembers, a cursor remembers the position of the last unreadable run instead, and
+# the next scan begins behind it. Pure.
+
+T = TypeVar("T")
+
+REST_S = 60.0
+"""How long scans continue behind the cursor once a readable run stands there. Then the next scan
+begins with the first run: others may have come in before."""
+
+REST_FACTOR = 9
+"""They continue at least this many times as long as the cursor took to get there, so that no more
+than a tenth of the time is spent on that."""
+
+LONGEST_STEP_S = 1.0
+"""The most that the time between two scans counts as part of that."""
+
+
+class SkipCursor(Generic[T]):
+    """Where the next scan begins: behind the unreadable items that the last scans met.
+
+    Args:
+        is_unreadable: tells whether a scanned item has turned out to be so.
+    """
+
+    def __init__(self, is_unreadable: Callable[[T], bool]) -> None:
+        self._is_unreadable = is_unreadable
+        self.restart()
+
+    def restart(self) -> None:
+        """Let the next scan begin with the first item."""
+        self._position: T | None = None
+        self._scanned: Sequence[T] = ()
+        self._scanned_s: float | None = None
+        self._moving_s = 0.0
+        self._rest_s = 0.0
+
+    def after(self, now_s: float) -> T | None:
+        """Return the item behind which the next scan begins; None for the first item.
+
+        Args:
+            now_s: by a monotonic clock.
+        """
+        since_s = 0.0 if self._scanned_s is None else now_s - self._scanned_s
+        if self._move_on():
+            self._moving_s += min(since_s, LONGEST_STEP_S)
+        else:
+            self._rest_s += since_s
+            if self._rest_s > max(REST_S, REST_FACTOR * self._moving_s):
+                self.restart()
+        self._scanned_s = now_s
+        return self._position
+
+    def scanned(self, items: Sequence[T]) -> None:
+        """Note the items of the last scan, in order; it left out only unreadable ones."""
+        self._scanned = items
+
+    def _move_on(self) -> bool:
+        """Move past the first items that have turned out to be unreadable; return whether any."""
+        items, self._scanned = self._scanned, ()
+        has_moved = False
+        for item in items:
+            if not self._is_unreadable(item):
+                break
+            self._position = item
+            has_moved = True
+        return has_moved

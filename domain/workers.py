@@ -1,4 +1,4 @@
-"""What workers say of themselves, as far as jobs may require it: isolation, labels, presence."""
+"""How workers describe themselves: isolation, labels, and their registration."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ def labels_of(texts: Iterable[str]) -> dict[str, str]:
     labels: dict[str, str] = {}
     for text in texts:
         name, sign, value = text.partition("=")
-        if not sign or not _is_label(name, value):
+        if not sign or not (re.fullmatch(NAME, name) and re.fullmatch(VALUE, value)):
             msg = (
                 f"{text!r} is no label: write name=value, a name of letters, digits, - and _,"
                 " a value that may also have . : / +; both begin with a letter or a digit"
@@ -47,22 +47,14 @@ def labels_of(texts: Iterable[str]) -> dict[str, str]:
     return labels
 
 
-def _is_label(name: str, value: str) -> bool:
-    is_name = re.fullmatch(NAME, name) is not None
-    is_value = re.fullmatch(VALUE, value) is not None
-    return is_name and is_value
+def has_labels(labels: Mapping[str, object], required: Mapping[str, object]) -> bool:
+    """Return whether a worker with these labels takes runs of a job that requires the others."""
+    return required.items() <= labels.items()
 
 
-def has_labels(labels: Mapping[str, object], wanted: Mapping[str, object]) -> bool:
-    """Return whether a worker with these labels takes runs of a job that asks for those."""
-    return wanted.items() <= labels.items()
-
-
-def told(labels: Labels) -> str:
+def labels_text(labels: Labels) -> str:
     """Return labels for people, by name."""
-    in_order = sorted(labels.items())
-    texts = [f"{name}={value}" for name, value in in_order]
-    return ", ".join(texts)
+    return ", ".join(f"{name}={value}" for name, value in sorted(labels.items()))
 
 
 @dataclass(frozen=True)
@@ -80,16 +72,16 @@ class Python:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Presence:
-    """What a worker says of itself when it begins.
+class Registration:
+    """What a worker registers when it starts.
 
     Attributes:
         lease_ms: for how long it may be silent before it counts as dead.
-        version: of its program; None where it does not say.
-        entry_points: what it offers; None where it does not say, and so may offer anything.
-        labels: what tells it from others, and what jobs may ask for.
+        version: of its program; None where it is not known.
+        entry_points: that it executes; None where it may execute any.
+        labels: that jobs may require.
         shared_slots: how many attempts may share processes; `slots` have one to themselves.
-        pythons: which run its handlers; empty where it does not say.
+        pythons: which run its handlers; empty where they are not known.
     """
 
     host: str

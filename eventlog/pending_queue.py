@@ -18,7 +18,7 @@ from uuid import UUID
 
 from domain.clock import to_iso
 from domain.ports import Claimant, Offer
-from domain.quarantine import Passing
+from domain.quarantine import SkipCursor
 from eventlog.claims import (
     NO_LIMIT_READS,
     ClaimReads,
@@ -83,7 +83,7 @@ class Queue:
         self._now = ""
         self._bypassed: set[str] = set()
         # Of runs that are read by job, which the low-water marks do not help with.
-        self._passing = Passing[Candidate](lambda run: run["id"] in self._bypassed)
+        self._skip_cursor = SkipCursor[Candidate](lambda run: run["id"] in self._bypassed)
         self._bypasses_more = False
         self._selected: Sequence[Candidate] = ()
 
@@ -91,7 +91,7 @@ class Queue:
         """Forget everything: the log may be another one."""
         self._pending = None
         self._bypassed = set()
-        self._passing.begin_anew()
+        self._skip_cursor.restart()
         self._selected = ()
 
     def is_stale(self, offer: Offer | None) -> bool:
@@ -216,7 +216,7 @@ class Queue:
         if offer != self._offer:
             self._offer = offer
             self._pending = None
-            self._passing.begin_anew()
+            self._skip_cursor.restart()
 
     def _bypass(self, run_ids: Collection[UUID]) -> None:
         """Leave these runs out. Runs left out before stay out of memory, also if not among them.
@@ -243,15 +243,15 @@ class Queue:
         """Select among the first runs of each job that has capacity."""
         after: Candidate | None = None
         if self._bypasses_more:
-            after = self._passing.after(monotonic()) or QUEUE_START
+            after = self._skip_cursor.after(monotonic()) or QUEUE_START
         else:
-            self._passing.begin_anew()
+            self._skip_cursor.restart()
         limits = reader.limits(None)
         runs = await claims.first_by_job(
             connection, reader.windows, slots, limits, after, array_of_executed(self._offer)
         )
         free = [run for run in runs if not limits.is_key_saturated(run)]
-        self._passing.looked_at(free[:slots])
+        self._skip_cursor.scanned(free[:slots])
         if after is not None:
             # Some of the runs that have entered the queue before that position are in memory.
             in_memory = pending.due(reader.windows.now)

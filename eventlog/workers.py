@@ -17,7 +17,7 @@ from domain.errors import ConflictError, NotFoundError
 from domain.json_values import JsonObject
 from domain.ports import Standing
 from domain.quarantine import Quarantine
-from domain.workers import Presence, Python
+from domain.workers import Python, Registration
 from eventlog.database.connection import borrowed
 from projections.job_runs import IS_RUNNING
 from projections.rows import Connection, presented, read_first, read_ids, read_rows, read_value
@@ -285,20 +285,20 @@ class Heartbeats:
         self._full_search_at = -FULL_SEARCH_EVERY_S
         self.on_registered: Callable[[str], None] = _ignore
 
-    async def register(self, worker_id: str, presence: Presence) -> None:
+    async def register(self, worker_id: str, registration: Registration) -> None:
         """Register a session of a worker, under a new id."""
         values = {
             "id": worker_id,
-            "host": presence.host,
-            "pid": presence.pid,
-            "slots": presence.slots,
-            "shared_slots": presence.shared_slots,
-            "lease_ms": presence.lease_ms,
+            "host": registration.host,
+            "pid": registration.pid,
+            "slots": registration.slots,
+            "shared_slots": registration.shared_slots,
+            "lease_ms": registration.lease_ms,
             "logs_at": self._logs_at,
-            "version": presence.version,
-            "entry_points": _listed(presence.entry_points),
-            "labels": Jsonb(dict(presence.labels)),
-            "pythons": _as_json(presence.pythons),
+            "version": registration.version,
+            "entry_points": _listed(registration.entry_points),
+            "labels": Jsonb(dict(registration.labels)),
+            "pythons": _as_json(registration.pythons),
         }
         async with borrowed(self._pool) as connection:
             await connection.execute(_REGISTER, values)

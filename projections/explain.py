@@ -13,7 +13,7 @@ from domain.clock import from_iso, later, to_iso
 from domain.jobs.definition import RateLimit
 from domain.jobs.run_events import FINAL
 from domain.json_values import Json, JsonObject
-from domain.workers import Isolation, Labels, has_labels, told
+from domain.workers import Isolation, Labels, has_labels, labels_text
 from projections.envelope import Envelope
 from projections.explain_facts import (
     NAMED,
@@ -83,15 +83,11 @@ def _summary(run: RunRow, around: Surroundings, reasons: Sequence[Reason]) -> st
     binding = [reason.message for reason in reasons if reason.binding]
     if status == "pending":
         return _waits(around, binding)
-    number = run["attempt"]
-    most = run["max_attempts"]
-    attempt = f"attempt {number} of {most}"
+    attempt = f"attempt {run['attempt']} of {run['max_attempts']}"
     if status in FINAL:
-        end = f"{status} in {attempt}"
-        return ": ".join([end, *binding])
-    worker = run["worker_id"]
-    since = run["started_at"]
-    return "; ".join([f"runs on worker {worker} since {since}, {attempt}", *binding])
+        return ": ".join([f"{status} in {attempt}", *binding])
+    runs = f"runs on worker {run['worker_id']} since {run['started_at']}, {attempt}"
+    return "; ".join([runs, *binding])
 
 
 def _waits(around: Surroundings, binding: Sequence[str]) -> str:
@@ -314,7 +310,7 @@ def _cluster_full(entry_point: str, able: Sequence[Member]) -> Reason:
 
 def _not_labelled(required: Labels, offering: Sequence[Member]) -> Reason:
     leaving = _ids_of([one for one in offering if has_labels(one["labels"], required)], "draining")
-    labels = told(required)
+    labels = labels_text(required)
     message = (
         f"no living worker that executes it has the labels {labels}:"
         " start one with them, or revise the job's workerLabels"
@@ -401,7 +397,8 @@ def waiting(run: RunRow, around: Surroundings) -> list[Reason]:
     """
     candidate = candidate_of(run, around.limits_of_job)
     by_time = _by_time(run, candidate, around.now)
-    others = [*by_workers(candidate, around), *_by_limits(candidate, around)]
+    others = by_workers(candidate, around)
+    others += [_refused(one, candidate, around) for one in refusals(candidate, around.limits())]
     if by_time:
         others = [replace(reason, binding=False) for reason in others]
     elif _is_behind(candidate, around):
@@ -447,10 +444,6 @@ def _not_due(run: RunRow) -> Reason:
     of = f"attempt {run['attempt']} of {run['max_attempts']}"
     message = f"{of} is due at {due}: the one before did not succeed"
     return Reason("backing_off", message, True, run["updated_at"], details)
-
-
-def _by_limits(run: Candidate, around: Surroundings) -> list[Reason]:
-    return [_refused(refusal, run, around) for refusal in refusals(run, around.limits())]
 
 
 def _refused(refusal: Refusal, run: Candidate, around: Surroundings) -> Reason:

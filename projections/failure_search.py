@@ -123,11 +123,11 @@ async def repeated_among(connection: Connection, run_ids: Collection[UUID]) -> s
     return {by_text[text] for text in texts}
 
 
-def narrowed(wanted: Conditions) -> Conditions:
+def narrowed(filters: Conditions) -> Conditions:
     """Return the same conditions, without the statuses that no run of a failure group has."""
-    if wanted.failure_groups.wanted:
-        return wanted.only(ENDS)
-    return wanted
+    if filters.failure_groups.included:
+        return filters.only(ENDS)
+    return filters
 
 
 _SIZES = """
@@ -136,9 +136,9 @@ _SIZES = """
 """
 
 
-async def are_large(connection: Connection, wanted: Conditions) -> bool:
-    """Return whether the wanted groups have many failures today."""
-    groups = _ids_of(wanted.failure_groups.wanted)
+async def are_large(connection: Connection, filters: Conditions) -> bool:
+    """Return whether the included failure groups have many failures today."""
+    groups = _ids_of(filters.failure_groups.included)
     if not groups:
         return False
     failures = await read_value(connection, int, _SIZES, {"groups": groups})
@@ -178,17 +178,17 @@ class _Newest(TypedDict):
 
 
 async def lately(
-    connection: Connection, wanted: Conditions, before: int, events: int
+    connection: Connection, filters: Conditions, before: int, events: int
 ) -> Lately | None:
-    """Return the newest events of the wanted groups; None where these are all that there are.
+    """Return the newest events of the included groups; None where these are all their events.
 
     Args:
         connection: any.
-        wanted: all conditions.
+        filters: all conditions.
         before: only runs created before this position matter.
         events: how many of each group, of those that were appended before.
     """
-    groups = _ids_of(wanted.failure_groups.wanted)
+    groups = _ids_of(filters.failure_groups.included)
     values = {"groups": groups, "before": before, "events": events}
     newest = await read_rows(connection, _Newest, _NEWEST, values)
     after = max(one["position"] for one in newest)
@@ -198,26 +198,26 @@ async def lately(
 
 
 def conditions(
-    wanted: Conditions, *, are_large: bool, lately: Lately | None = None
+    filters: Conditions, *, are_large: bool, lately: Lately | None = None
 ) -> Iterator[str]:
     """Yield what must hold of a run's failure, and of its retries.
 
     Args:
-        wanted: all conditions.
-        are_large: whether the wanted groups have many failures.
+        filters: all conditions.
+        are_large: whether the included groups have many failures.
         lately: the newest of these failures, if only the newest runs matter, as of now.
     """
-    if wanted.failures.wanted:
+    if filters.failures.included:
         yield _FAILURE.format(values="failures")
-    if wanted.failures.unwanted:
+    if filters.failures.excluded:
         yield f"{_FAILURE.format(values='other_failures')} IS NOT TRUE"
-    if wanted.failure_groups.wanted:
+    if filters.failure_groups.included:
         yield _noted(are_large=are_large, lately=lately)
-    if wanted.failure_groups.unwanted:
+    if filters.failure_groups.excluded:
         yield _NOT_NOTED.format(values="other_groups")
-    if wanted.is_retried is True:
+    if filters.is_retried is True:
         yield _RETRIED
-    if wanted.is_retried is False:
+    if filters.is_retried is False:
         yield f"NOT {_RETRIED}"
 
 
@@ -228,14 +228,14 @@ def _noted(*, are_large: bool, lately: Lately | None) -> str:
     return noted.format(values="groups")
 
 
-def values(wanted: Conditions) -> dict[str, object]:
+def values(filters: Conditions) -> dict[str, object]:
     """Return the parameters of `conditions`, but for the position."""
-    failures, groups = wanted.failures, wanted.failure_groups
+    failures, groups = filters.failures, filters.failure_groups
     return {
-        "failures": sorted(failures.wanted),
-        "other_failures": sorted(failures.unwanted),
-        "groups": _ids_of(groups.wanted),
-        "other_groups": _ids_of(groups.unwanted),
+        "failures": sorted(failures.included),
+        "other_failures": sorted(failures.excluded),
+        "groups": _ids_of(groups.included),
+        "other_groups": _ids_of(groups.excluded),
     }
 
 

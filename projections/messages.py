@@ -38,7 +38,7 @@ ADDED_TYPES: list[str] = []
 
 
 def add(subject: str, messages_of: MessagesOf, types: Sequence[str]) -> None:
-    """Let the stream tell, in the whole process, of a further kind of aggregate.
+    """Add the messages of another kind of aggregate to the stream, in the whole process.
 
     Args:
         subject: the first word of its events' topics.
@@ -50,7 +50,7 @@ def add(subject: str, messages_of: MessagesOf, types: Sequence[str]) -> None:
 
 
 UNKNOWN = "event.unknown"
-"""The type of message that shows an event as it is stored, for want of knowing what it means."""
+"""The type of message that shows an event as it is stored: this version cannot read it."""
 
 
 _PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
@@ -60,7 +60,8 @@ _PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
     "failure_watch": ("failure.noted", "search", failure_watch.present),
     "bulk_operation": ("bulk.updated", "bulk", bulk.present),
 }
-"""Subjects of which each event is told by one message: its type, and the row in which field."""
+"""By subject whose events have one message each: its type, the field that holds the row, and how
+the row is shown."""
 
 
 def messages(
@@ -69,12 +70,6 @@ def messages(
     """Return the messages of an event, given its aggregate's row before and after it."""
     if event.unreadable is not None:
         return [Message(UNKNOWN, {"event": event.present()})]
-    return _known_messages(event, before, after, details)
-
-
-def _known_messages(
-    event: Envelope, before: Row | None, after: Row, details: JsonObject
-) -> list[Message]:
     match event.subject:
         case "job_run":
             return _run_messages(before, after)
@@ -93,7 +88,7 @@ _CHANGES_OF_JOBS = {
     "job_definition.paused": "job.definition.paused",
     "job_definition.resumed": "job.definition.resumed",
 }
-"""The types of messages that tell what has happened to a job, beside how it is now."""
+"""The types of messages that say what has happened to a job, beside how it is now."""
 
 
 def _job_messages(event: Envelope, after: Row) -> list[Message]:

@@ -93,7 +93,7 @@ class BulkWorker(Follower):
             if not self._is_free(operation_id, version):
                 continue
             try:
-                new_version = await self._steps.go_on(operation_id)
+                new_version = await self._steps.process_next(operation_id)
             except VersionConflictError:
                 # Another process advances it, or it has been aborted.
                 self._remember(operation_id, version, is_ours=False)

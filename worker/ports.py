@@ -13,7 +13,7 @@ from domain.errors import (
 )
 from domain.failures.grouping import Findings
 from domain.ports import Offer, Standing
-from domain.workers import Presence, Python
+from domain.workers import Python, Registration
 
 PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
 """Errors of the domain's commands and of these ports that another try may well not meet."""
@@ -41,7 +41,7 @@ class Beat(Protocol):
 class Heartbeats(Protocol):
     """The workers' table."""
 
-    async def register(self, worker_id: str, presence: Presence) -> None:
+    async def register(self, worker_id: str, registration: Registration) -> None:
         """Register a session under an id that was never used before."""
 
     async def offer(

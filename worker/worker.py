@@ -31,7 +31,7 @@ from domain.commands.executions import Executions
 from domain.commands.sweeps import Sweeps
 from domain.errors import OutcomeUnknownError, WorkerLostError
 from domain.json_values import JsonObject
-from domain.workers import Isolation, Labels, Presence, Python
+from domain.workers import Isolation, Labels, Python, Registration
 from runtime.logs import add_log_fields
 from runtime.tasks import BackOff, Supervised, Supervision, repeat, within
 from worker.attempts import LOOK_EVERY_S, Attempts, AttemptSettings, Offering, count_of_runs
@@ -350,9 +350,9 @@ def new_session_id() -> str:
 
 def registration_of(
     settings: WorkerSettings, entry_points: Sequence[str], pythons: Sequence[Python] = ()
-) -> Presence:
+) -> Registration:
     """Return how this process registers as a worker that offers these entry points."""
-    return Presence(
+    return Registration(
         host=socket.gethostname(),
         pid=os.getpid(),
         slots=settings.slots,

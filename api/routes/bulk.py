@@ -26,7 +26,7 @@ from api.routes.as_of import AsOfDep
 from api.shapes.base import AnyObject, Data, Page, PartMeta, Shape, _Body, failures, with_columns
 from api.shapes.runs import Run, RunCounts
 from api.views.lists import Present, present_runs
-from domain.bulk import Action, Order, failed_so
+from domain.bulk import Action, Order, failure_filter
 from domain.commands.bulk import SAMPLE, StartedOperation
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.filters import MAX_WORDS
@@ -117,7 +117,7 @@ class RetryGroupBody(_Order):
 
     def order(self, job: str, fingerprint: str) -> Order:
         """Return the command. Raises InvalidInputError if there is no reason and no `dryRun`."""
-        return self._order("retry", failed_so(job, fingerprint))
+        return self._order("retry", failure_filter(job, fingerprint))
 
 
 class AbortBody(_Body):

@@ -33,7 +33,7 @@ from domain.errors import LogUnavailableError
 from domain.jobs.launching import Launch
 from domain.json_values import Json, JsonObject
 from domain.ports import Origin, Row
-from domain.workers import Labels, told
+from domain.workers import Labels, labels_text
 from eventlog.database.connection import borrowed
 from eventlog.entry_points import has_worker_with
 from projections import job_definitions, job_runs
@@ -202,7 +202,7 @@ async def warnings_of(entry_point: str, labels: Labels, service: Service) -> lis
                 has_labels = await has_worker_with(connection, labels)
             if not has_labels:
                 message = (
-                    f"no living worker has the labels {told(labels)}:"
+                    f"no living worker has the labels {labels_text(labels)}:"
                     " the run waits until one starts"
                 )
                 warnings.append({"code": "no_worker_has_labels", "message": message})

@@ -85,7 +85,7 @@ async def _cancel(url: str, runs: int, held_ms: list[float]) -> float:
         began = perf_counter()
         started = await BulkOperations(part.jobs, selected).start(order, TESTER)
         steps = BulkSteps(part.jobs, selected)
-        while await steps.go_on(started.operation_id) is not None:
+        while await steps.process_next(started.operation_id) is not None:
             pass
         took_s = perf_counter() - began
         assert query(url, CANCELED) == [(runs,)]

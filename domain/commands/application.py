@@ -1,6 +1,6 @@
 """`LogApplication`: how commands load aggregates from the log and append events to it.
 
-First `Recalling`, which loads aggregates from their rows, so it does not matter how much has
+First `LogRepository`, which loads aggregates from their rows, so it does not matter how much has
 happened to them. Only where a row cannot be relied on, the history is read: in parts, and never
 under the log's lock. Then `LogApplication`, on which commands are classes, one file a subject.
 """
@@ -34,9 +34,8 @@ A = TypeVar("A", bound=Aggregate)
 T = TypeVar("T")
 
 MAX_TRIES = 100
-"""How often something is tried anew without what cannot be read, or with what was not at hand.
-
-Each time leaves less to be found, but there may be very much."""
+"""How often a decision is tried again, without what cannot be read or with what it lacked. Each try
+leaves less to find, but there may be very much."""
 
 MAX_PINNED_BYTES = 4_194_304
 """Specifications kept in memory, as JSON; to fill one in again costs a look-up."""
@@ -53,7 +52,7 @@ _UNREADABLE = (
 """What folding a history raises that this program did not write, or that somebody has edited."""
 
 
-class Recalling(Application[UUID]):
+class LogRepository(Application[UUID]):
     """The library's application on a given factory and log, as far as it reads.
 
     The process's environment changes nothing about it.
@@ -110,8 +109,8 @@ class Recalling(Application[UUID]):
         """
         source = self.log_port if locked is None else locked
         states = await source.states_of(vars(aggregate_class)["TOPIC"], ids)
-        found: dict[UUID, A] = {}
-        lacking: list[UUID] = []
+        loaded: dict[UUID, A] = {}
+        missing: list[UUID] = []
         for aggregate_id, state in states.items():
             aggregate: Aggregate | None = _of_row(aggregate_class, aggregate_id, state.row)
             if aggregate is None:
@@ -120,26 +119,26 @@ class Recalling(Application[UUID]):
                 if locked is None:
                     aggregate = await self.folded(aggregate_id)
                 else:
-                    lacking.append(aggregate_id)
+                    missing.append(aggregate_id)
             if isinstance(aggregate, aggregate_class):
-                found[aggregate_id] = aggregate
-        if not lacking:
-            return found
+                loaded[aggregate_id] = aggregate
+        if not missing:
+            return loaded
         if self.quarantine.has_forgotten:
             # All of them together may never be at hand: as more turn out to be unreadable, those
-            # before are forgotten. What lacks comes first the next time.
-            before = takewhile(lambda known_id: known_id != lacking[0], states)
-            first = {known_id: found[known_id] for known_id in before if known_id in found}
+            # before are forgotten. The first missing one comes first the next time.
+            before = takewhile(lambda one: one != missing[0], states)
+            first = {one: loaded[one] for one in before if one in loaded}
             if first:
                 return first
-        raise NotAtHandError([partial(self._fold, lacking)])
+        raise NotAtHandError([partial(self._fold, missing)])
 
     def kept_run(self, run_id: UUID) -> JobRun | None:
         """Return a running run as this process left it, if it knows; it may be outdated."""
         return _of_row(JobRun, run_id, self.log_port.kept_run(run_id))
 
     def _of_history(self, aggregate_id: UUID, state: State) -> Aggregate | None:
-        """Return what has been folded in order to be at hand now, if it is still right."""
+        """Return what `_fold` has kept for this decision, if it is still right."""
         folded = self._folded.get(aggregate_id)
         if folded is None or folded.version != state.version:
             return None
@@ -182,25 +181,22 @@ class Recalling(Application[UUID]):
             QuarantinedError: the definition cannot be read.
         """
         key = (definition_id, version)
-        known = self._pinned.get(key) or self._earlier.get(key)
-        if known is not None:
-            return known
-        found = await self.load(JobDefinition, [definition_id], locked)
+        kept = self._pinned.get(key) or self._earlier.get(key)
+        if kept is not None:
+            return kept
+        loaded = await self.load(JobDefinition, [definition_id], locked)
         self.quarantine.check([definition_id])
-        definition = found[definition_id]
+        definition = loaded[definition_id]
         spec = definition.spec
         if definition.current != version:
             if locked is not None:
-                fetch = partial(self._fetch_spec, definition_id, version)
-                raise NotAtHandError([fetch])
+                raise NotAtHandError([partial(self._fetch_spec, definition_id, version)])
             spec = await self._earlier_spec(definition_id, version)
-        size = spec.size_bytes()
-        self._pinned.keep(key, spec, size)
+        self._pinned.keep(key, spec, spec.size_bytes())
         return spec
 
     async def _fetch_spec(self, definition_id: UUID, version: int) -> None:
-        spec = await self.pinned_spec(definition_id, version)
-        self._earlier[definition_id, version] = spec
+        self._earlier[definition_id, version] = await self.pinned_spec(definition_id, version)
 
     async def _earlier_spec(self, definition_id: UUID, version: int) -> JobSpec:
         def has_version(aggregate: Aggregate) -> bool:
@@ -211,31 +207,30 @@ class Recalling(Application[UUID]):
         return cast("JobDefinition", definition).spec
 
     async def as_far_as_it_goes(self, act: Callable[[], Awaitable[T]]) -> T | None:
-        """Do it as `with_all_at_hand` does; None where it gave up, having passed some by."""
-        known = self.quarantine.found
+        """Act as `with_all_at_hand` does; None where it gave up after quarantining some."""
+        found_before = self.quarantine.found
         try:
             return await self.with_all_at_hand(act)
         except (NotAtHandError, QuarantinedError):
-            if self.quarantine.found == known:
+            if self.quarantine.found == found_before:
                 raise
         return None
 
     async def with_all_at_hand(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do it, and again without what turns out to be unreadable, and with what it lacked.
+        """Act; act again without what turns out to be unreadable, and with what was not at hand.
 
-        The list of what is unreadable forgets the oldest where there are very many, so this gives
-        up in the end.
+        The quarantine forgets the oldest where there are very many, so this gives up in the end.
         """
         try:
             for _ in range(MAX_TRIES - 1):
-                known = self.quarantine.found
+                found_before = self.quarantine.found
                 try:
                     return await act()
-                except NotAtHandError as lacking:
-                    for fetch in lacking.fetches:
+                except NotAtHandError as missing:
+                    for fetch in missing.fetches:
                         await fetch()
                 except QuarantinedError:
-                    if self.quarantine.found == known:
+                    if self.quarantine.found == found_before:
                         raise
             return await act()
         finally:
@@ -259,8 +254,8 @@ through, so this many in a row on one aggregate is no contention but a fault."""
 SYSTEM = Origin(actor="system")
 
 
-class LogApplication(Recalling):
-    """What commands stand on: aggregates come from the log, and their events go into it."""
+class LogApplication(LogRepository):
+    """What commands use: aggregates come from the log, and their events go into it."""
 
     def __init__(
         self,
@@ -277,22 +272,19 @@ class LogApplication(Recalling):
 
     async def definition(self, definition_id: UUID) -> JobDefinition:
         """Return a definition, or raise NotFoundError `job_not_found`."""
-        found = await self.standing_definition(definition_id)
-        return standing(found)
+        return standing(await self.standing_definition(definition_id))
 
     async def standing_definition(self, definition_id: UUID) -> JobDefinition | None:
         """Return a definition, None where there is none, or it was deleted."""
-        found = await self.find(JobDefinition, definition_id)
-        if found is None or found.is_deleted:
-            return None
-        return found
+        definition = await self.find(JobDefinition, definition_id)
+        return None if definition is None or definition.is_deleted else definition
 
     async def run(self, run_id: UUID) -> JobRun:
         """Return a run, or raise NotFoundError `run_not_found`."""
-        found = await self.find(JobRun, run_id)
-        if found is None:
+        run = await self.find(JobRun, run_id)
+        if run is None:
             raise NotFoundError("run_not_found", "job run not found")
-        return found
+        return run
 
     async def with_followers(
         self, runs: Sequence[JobRun], effects: Sequence[Effect] = (), locked: Locked | None = None
@@ -308,10 +300,10 @@ class LogApplication(Recalling):
         It is awaitable, unlike the library's. For `decided_at` see `domain.ports.Unit`.
         """
         changed = [one for one in objs if one.pending_events]
+        if not changed:
+            return Saved()
         heads = seen_heads(changed)
         stored = self.stored_events(changed)
-        if not stored:
-            return Saved()
         known_as = list(map(public_id, changed))
         unit = Unit(stored, origin, heads=heads, known_as=known_as, decided_at=decided_at)
         return await self.log_port.append(unit)
@@ -360,8 +352,7 @@ class LogApplication(Recalling):
 
     def new_id(self) -> UUID:
         """Return an id whose order is the order of time."""
-        now_s = self.clock().timestamp()
-        now_us = int(now_s * 1_000_000)
+        now_us = int(self.clock().timestamp() * 1_000_000)
         return identifiers.uuid7(now_us, self.random.randbytes(8))
 
 

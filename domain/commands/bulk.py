@@ -21,7 +21,7 @@ from eventsourcing.domain import Aggregate
 from eventsourcing.persistence import StoredEvent
 
 from domain import bulk
-from domain.bulk import FILTER, PATCH, BulkOperation, Order, checked, chosen_by
+from domain.bulk import FILTER, PATCH, BulkOperation, Order, conditions_for, order_conditions
 from domain.commands.application import MAX_DECISIONS, LogApplication, seen_heads
 from domain.commands.uniqueness import Repeated, repeated
 from domain.errors import (
@@ -32,6 +32,7 @@ from domain.errors import (
     NotFoundError,
     QuarantinedError,
     VersionConflictError,
+    refuse,
 )
 from domain.filters import PARAMETERS, Conditions
 from domain.identifiers import Taking, bulk_id_for_key, only_repeat_id
@@ -137,7 +138,8 @@ class BulkOperations:
             try:
                 await self._try(order, run, origin)
             except DomainError as error:
-                refused.append(_refusal(run.id, error))
+                # Nobody records a preview, so it may say all.
+                refused.append({"run": str(run.id), "code": error.code, "why": error.message})
             except VersionConflictError:
                 # What it would replace has moved on just now: what it comes to will be seen.
                 continue
@@ -170,12 +172,12 @@ class BulkOperations:
             return earlier
 
     async def _started_before(self, own_id: UUID, order: Order) -> StartedOperation | None:
-        # Of its first event, not of its row: the table's JSON writes some numbers in another way.
-        found = await self._application.folded(own_id, lambda _: True)
+        # From its first event, not its row: the table's JSON writes some numbers in another way.
+        operation = await self._application.folded(own_id, lambda _: True)
         self._application.quarantine.check([own_id])
-        if not isinstance(found, BulkOperation):
+        if not isinstance(operation, BulkOperation):
             return None
-        if not found.order.is_same(order):
+        if not operation.order.is_same(order):
             message = (
                 "this Idempotency-Key came with another body before;"
                 " use a new key for a new request"
@@ -205,9 +207,9 @@ class BulkOperations:
         """
 
         async def decide(locked: Locked) -> Sequence[Aggregate]:
-            found = await self._application.load(BulkOperation, [operation_id], locked)
+            loaded = await self._application.load(BulkOperation, [operation_id], locked)
             self._application.quarantine.check([operation_id])
-            operation = found.get(operation_id)
+            operation = loaded.get(operation_id)
             if operation is None:
                 raise NotFoundError("bulk_not_found", "bulk operation not found")
             operation.abort(reason, locked.now)
@@ -218,19 +220,11 @@ class BulkOperations:
         await self._application.with_all_at_hand(save)
 
     async def _counted(self, order: Order) -> Counted:
-        conditions = checked(order)
-        places = _parameters_of(conditions, order.patch or {})
-        counted = await self._selection.count(conditions, TRIED, places)
-        issues = [
-            Issue(
-                places[name],
-                "is personal data, which would stay in the log for ever; choose by something else",
-                MARK,
-            )
-            for name in sorted(counted.personal)
-        ]
-        if issues:
-            raise InvalidInputError(issues)
+        conditions = order_conditions(order)
+        paths = _parameter_paths(conditions, order.patch or {})
+        counted = await self._selection.count(conditions, TRIED, paths)
+        message = "is personal data, which would stay in the log for ever; choose by something else"
+        refuse([Issue(paths[name], message, MARK) for name in sorted(counted.personal)])
         return counted
 
     async def _try(self, order: Order, run: JobRun, origin: Origin) -> None:
@@ -242,27 +236,18 @@ class BulkOperations:
             await repeated(self._application, run, definition, origin.actor, order.patch)
 
 
-def _refusal(run_id: UUID, error: DomainError) -> JsonObject:
-    """Return what a preview, which nobody records, says of a run that would be refused."""
-    return {"run": str(run_id), "code": error.code, "why": error.message}
-
-
-def _parameters_of(conditions: Conditions, patch: JsonObject) -> Mapping[str, str]:
-    """Return the parameters whose values an order names, each with its place in the request."""
-    places: dict[str, str] = {}
-    for parameter in conditions.parameters:
-        places[parameter.name] = f"{FILTER}/{PARAMETERS}{parameter.name}"
-    for name in patch:
-        places[name] = f"{PATCH}/parameters/{escape(name)}"
-    return places
+def _parameter_paths(conditions: Conditions, patch: JsonObject) -> Mapping[str, str]:
+    """Return the parameters whose values an order names, each with its path in the request."""
+    filtered = {one.name: f"{FILTER}/{PARAMETERS}{one.name}" for one in conditions.parameters}
+    return filtered | {name: f"{PATCH}/parameters/{escape(name)}" for name in patch}
 
 
 AT_A_TIME = 10_000
-"""Runs that are chosen by one query: it may look at all that the log says of the time between a
-checkpoint and the position at which they were chosen."""
+"""Runs that are chosen by one query: it may look at all events between a checkpoint and the
+position at which they were chosen."""
 
 BATCHES_A_TURN = 20
-"""After so many, some seconds at most, the next operation has its turn."""
+"""Batches after which, in some seconds at most, the next operation has its turn."""
 
 MOST_KEPT = 10
 """Operations whose chosen runs are kept for their next turn, some megabytes each."""
@@ -273,15 +258,15 @@ class _Batch:
     """What one unit does.
 
     Attributes:
-        gone_through: how many of the chosen runs these are.
-        changed: what is canceled, and the aggregates that follow it.
-        repeated: runs that are new.
+        processed: how many of the chosen runs these are.
+        changed: the canceled runs, and the aggregates that follow them.
+        repeated: the new runs.
         definitions: of their jobs.
-        had_repeats: where only runs are meant that nobody has launched anew, those of the chosen
-            ones that somebody has since; None where that does not matter.
+        had_repeats: of an operation on runs that were not repeated, those of the chosen runs that
+            have been repeated since; None for other operations.
     """
 
-    gone_through: int = 0
+    processed: int = 0
     done: int = 0
     refused: list[JsonObject] = field(default_factory=list)
     changed: list[Aggregate] = field(default_factory=list)
@@ -290,10 +275,10 @@ class _Batch:
     had_repeats: Collection[UUID] | None = None
 
     def id_of_repeat(self, run_id: UUID) -> UUID | None:
-        """Return which id a run must have that repeats this one; None: any.
+        """Return the id that a run must have which repeats this one; None: any.
 
         Raises:
-            ConflictError: `run_repeated`, there is one, and no second is wanted.
+            ConflictError: `run_repeated`, there is one, and a second must not be.
         """
         if self.had_repeats is None:
             return None
@@ -314,22 +299,22 @@ class _Batch:
 
     @property
     def is_full(self) -> bool:
-        """Return whether nothing goes beside: a unit has personal data of its first event alone."""
+        """Return whether no further run fits: only a unit's first event may have personal data."""
         return any(new.personal for new in self.repeated)
 
     def has_slot_of(self, new: Repeated) -> bool:
-        """Return whether a run of the batch takes a slot already that the new one wants."""
-        wanted = {taking.slot for taking in new.place.takings}
-        return any(taking.slot in wanted for taking in self.takings)
+        """Return whether a run of the batch takes the slot of the new one already."""
+        slots = {taking.slot for taking in new.claim.takings}
+        return any(taking.slot in slots for taking in self.takings)
 
     @property
     def takings(self) -> list[Taking]:
         """Return the slots that its runs take."""
-        return [taking for new in self.repeated for taking in new.place.takings]
+        return [taking for new in self.repeated for taking in new.claim.takings]
 
 
 class BulkSteps:
-    """Goes on with bulk operations."""
+    """Processes bulk operations, batch by batch."""
 
     def __init__(self, application: LogApplication, selection: Selection) -> None:
         self._application = application
@@ -337,13 +322,13 @@ class BulkSteps:
         self._size = bulk.FIRST
         self._left: dict[tuple[UUID, int], Sequence[Chosen]] = {}
 
-    async def go_on(self, operation_id: UUID) -> int | None:
-        """Go through the next runs of an operation; return at which version it is left.
+    async def process_next(self, operation_id: UUID) -> int | None:
+        """Process the next runs of an operation; return its version then, None where it is over.
 
-        None where it is over. It is one turn: others may wait for theirs.
+        It is one turn: other operations may wait for theirs.
 
         Raises:
-            VersionConflictError: somebody else goes through them.
+            VersionConflictError: another process works on the operation.
             QuarantinedError: this version of the program cannot read it.
         """
         operation = await self._running(operation_id)
@@ -357,8 +342,8 @@ class BulkSteps:
             return None
         version = operation.version
         for _ in range(BATCHES_A_TURN):
-            gone_through, version = await self._step(operation_id, version, left)
-            left = left[gone_through:]
+            processed, version = await self._step(operation_id, version, left)
+            left = left[processed:]
             if not left:
                 return version
         if len(self._left) == MOST_KEPT:
@@ -378,15 +363,14 @@ class BulkSteps:
         left = self._left.pop((operation.id, operation.version), None)
         if left is not None:
             return left
-        conditions = self._conditions(operation)
         return await self._selection.newest(
-            conditions, operation.as_of, operation.before, AT_A_TIME
+            self._conditions(operation), operation.as_of, operation.before, AT_A_TIME
         )
 
     def _conditions(self, operation: BulkOperation) -> Conditions:
         order = operation.order
         try:
-            return chosen_by(order.action, order.filter)
+            return conditions_for(order.action, order.filter)
         except InvalidInputError as error:
             # A newer version of the program knows more conditions.
             self._application.quarantine.add(operation.id, error.message)
@@ -401,9 +385,9 @@ class BulkSteps:
     async def _step(
         self, operation_id: UUID, version: int, chosen: Sequence[Chosen]
     ) -> tuple[int, int]:
-        """Go through the first of the chosen runs; return through how many, and the new version.
+        """Process the first of the chosen runs; return their number, and the new version.
 
-        Where one of them changes meanwhile, all are decided anew, and ever fewer at a time.
+        Where one of them changes meanwhile, all are decided again, and ever fewer at a time.
 
         Raises:
             VersionConflictError: the operation no longer has the version.
@@ -413,15 +397,15 @@ class BulkSteps:
             operation = await self._running(operation_id)
             if operation is None or operation.version != version:
                 break
-            # Also what a run has to itself may change hands while it is decided.
+            # A unique slot may change hands meanwhile, too.
             with suppress(VersionConflictError):
-                gone_through = await self._go_through(operation, chosen[:size])
-                return gone_through, operation.version
+                processed = await self._process(operation, chosen[:size])
+                return processed, operation.version
             size = max(1, size // 4)
         raise VersionConflictError(f"bulk operation {operation_id} has moved on")
 
-    async def _go_through(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> int:
-        """Do to the runs what is ordered, as one unit; return through how many that went.
+    async def _process(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> int:
+        """Do to the runs what is ordered, as one unit; return how many fitted into it.
 
         Raises:
             VersionConflictError: one of them has changed meanwhile.
@@ -429,42 +413,37 @@ class BulkSteps:
         began_at = self._application.clock()
         decide = partial(self._decide, operation, chosen)
         batch = await self._application.with_all_at_hand(decide)
-        last = chosen[batch.gone_through - 1]
+        last = chosen[batch.processed - 1]
         now = self._application.clock()
         operation.advance(batch.done, batch.refused, last.created_position, now)
         saved = await self._append(operation, batch, began_at)
-        if batch.gone_through == self._size:
-            # A shorter one says nothing of how long these take.
+        if batch.processed == self._size:  # A shorter one does not tell how long these take.
             self._size = bulk.next_size(self._size, saved.held_ms)
-        return batch.gone_through
+        return batch.processed
 
     async def _decide(self, operation: BulkOperation, chosen: Sequence[Chosen]) -> _Batch:
         ids = [one.run_id for one in chosen]
-        found = await self._application.load(JobRun, ids)
+        runs = await self._application.load(JobRun, ids)
         batch = _Batch()
         if self._conditions(operation).is_retried is False:
-            # Two such orders meet on the ids of the new runs; whoever comes second asks again.
+            # Two such orders meet on the ids of the new runs; the second one is decided again.
             batch.had_repeats = await self._selection.repeated_among(ids)
-        for one in _read_together(chosen, found):
+        for one in _read_together(chosen, runs):
+            run = runs.get(one.run_id)
             try:
-                run = self._readable(one.run_id, found)
+                self._application.quarantine.check([one.run_id])
+                if run is None:
+                    raise QuarantinedError("its history cannot be read")
                 if not await self._act(operation, run, batch):
                     break
                 batch.done += 1
             except DomainError as error:
-                why = error.recorded(batch.personal_of(found.get(one.run_id)))
+                why = error.recorded(batch.personal_of(run))
                 batch.refused.append({"run": str(one.run_id), "code": error.code, "why": why})
-            batch.gone_through += 1
-        canceled = [run for run in found.values() if run.pending_events]
+            batch.processed += 1
+        canceled = [run for run in runs.values() if run.pending_events]
         batch.changed = await self._application.with_followers(canceled)
         return batch
-
-    def _readable(self, run_id: UUID, found: Mapping[UUID, JobRun]) -> JobRun:
-        self._application.quarantine.check([run_id])
-        run = found.get(run_id)
-        if run is None:
-            raise QuarantinedError("its history cannot be read")
-        return run
 
     async def _act(self, operation: BulkOperation, run: JobRun, batch: _Batch) -> bool:
         """Do to a run what is ordered; return whether it fits into the batch.
@@ -478,13 +457,14 @@ class BulkSteps:
             return True
         if batch.is_full:
             return False
-        by = operation.requested_by
         new_id = batch.id_of_repeat(run.id)
         definition = batch.definitions.get(run.definition_id)
         if definition is None:
             definition = await self._application.definition(run.definition_id)
             batch.definitions[run.definition_id] = definition
-        new = await repeated(self._application, run, definition, by, order.patch, new_id)
+        new = await repeated(
+            self._application, run, definition, operation.requested_by, order.patch, new_id
+        )
         if batch.repeated and (new.personal or batch.has_slot_of(new)):
             return False
         batch.repeated.append(new)
@@ -499,7 +479,7 @@ class BulkSteps:
         for new in batch.repeated:
             expects.update(new.expects)
             personal = new.personal or personal
-            replaced += new.place.replaced
+            replaced += new.claim.replaced
         heads = seen_heads([*aggregates, *replaced, *batch.definitions.values()])
         stored: list[StoredEvent] = []
         for new in batch.repeated:
@@ -516,9 +496,9 @@ class BulkSteps:
         return await application.log_port.append(unit)
 
 
-def _read_together(chosen: Sequence[Chosen], found: Mapping[UUID, JobRun]) -> Sequence[Chosen]:
+def _read_together(chosen: Sequence[Chosen], runs: Mapping[UUID, JobRun]) -> Sequence[Chosen]:
     """Return the first runs: the last ones may be missing because all are too large together."""
-    for place in range(len(chosen), 1, -1):
-        if chosen[place - 1].run_id in found:
-            return chosen[:place]
+    for count in range(len(chosen), 1, -1):
+        if chosen[count - 1].run_id in runs:
+            return chosen[:count]
     return chosen[:1]

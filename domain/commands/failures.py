@@ -1,21 +1,20 @@
-"""`Failures`: what the log notes of failures by itself, and what people do about their groups."""
+"""`Failures`: how searches of the log record failures, and what people do about their groups."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
-from uuid import UUID
 
 from eventsourcing.domain import Aggregate
 
 from domain.commands.application import SYSTEM, LogApplication
 from domain.errors import NotFoundError, VersionConflictError
 from domain.failures.group import FailureGroup, FailureWatch
-from domain.failures.grouping import Alike, Findings, by_group, noted
+from domain.failures.grouping import Findings, by_group, noted
 from domain.identifiers import FAILURE_WATCH_ID, failure_group_id
 from domain.ports import Origin, Row
 
 STEP = 100_000
-"""Positions after which a search without findings is written down, too: whoever is started next
-begins there."""
+"""Positions after which a search without findings is recorded, too: the next process that starts
+continues there."""
 
 Act = Callable[[FailureGroup, datetime], None]
 
@@ -31,26 +30,23 @@ class Failures:
     async def watched(self) -> int:
         """Return the position up to which failures are noted."""
         watch = await self._watch()
-        if watch is None:
-            return 0
-        return watch.searched_until
+        return 0 if watch is None else watch.searched_until
 
     async def note(self, findings: Findings) -> bool:
-        """Note what a search has found; return whether it was news.
-
-        It is not where another process has noted some of it meanwhile.
-        """
+        """Note what a search has found; return False where another process has noted some of it."""
         watch = await self._watch()
-        place = 0
-        if watch is not None:
-            place = watch.searched_until
-        if place > findings.after:
+        searched_until = 0 if watch is None else watch.searched_until
+        if searched_until > findings.after:
             return False
-        is_far = findings.until >= place + STEP
-        if findings.is_empty and not is_far:
+        if findings.is_empty and findings.until < searched_until + STEP:
             return True
         now = self._application.clock()
-        groups = await self._noted(findings, now)
+        alike = by_group(findings)
+        existing = await self._application.load(FailureGroup, alike)
+        for group_id, found in alike.items():
+            if group_id in self._application.quarantine:
+                found.failures.clear()  # Else a group that cannot be read would be opened again.
+        groups = noted(alike, existing, now)
         if watch is None:
             watch = FailureWatch.begin(findings.until, now)
         else:
@@ -64,23 +60,10 @@ class Failures:
     async def _watch(self) -> FailureWatch | None:
         return await self._application.find(FailureWatch, FAILURE_WATCH_ID)
 
-    def _leave_unreadable_alone(self, alike: Mapping[UUID, Alike]) -> None:
-        """Forget the failures of groups that cannot be read: none is opened again."""
-        quarantine = self._application.quarantine
-        for group_id, found in alike.items():
-            if group_id in quarantine:
-                found.failures.clear()
-
-    async def _noted(self, findings: Findings, now: datetime) -> list[FailureGroup]:
-        alike = by_group(findings)
-        known = await self._application.load(FailureGroup, alike)
-        self._leave_unreadable_alone(alike)
-        return noted(alike, known, now)
-
     # Of people -----------------------------------------------------------------------------------
 
     async def resolve(self, fingerprint: str, in_version: int | None, origin: Origin) -> Row:
-        """Say that it is mended, from a version of its job on. Raises NotFoundError as `reopen`."""
+        """Resolve a group, from a version of its job on. Raises NotFoundError as `reopen`."""
 
         def act(group: FailureGroup, now: datetime) -> None:
             group.resolve(origin.actor, in_version, now)
@@ -88,7 +71,7 @@ class Failures:
         return await self._changed(fingerprint, act, origin)
 
     async def ignore(self, fingerprint: str, origin: Origin) -> Row:
-        """Show it no more among what is open. Raises NotFoundError as `reopen`."""
+        """Remove a group from the open ones. Raises NotFoundError as `reopen`."""
 
         def act(group: FailureGroup, now: datetime) -> None:
             group.ignore(origin.actor, now)
@@ -96,7 +79,7 @@ class Failures:
         return await self._changed(fingerprint, act, origin)
 
     async def reopen(self, fingerprint: str, origin: Origin) -> Row:
-        """Say that it is not mended. Raises NotFoundError `failure_not_found`."""
+        """Reopen a group. Raises NotFoundError `failure_not_found`."""
 
         def act(group: FailureGroup, now: datetime) -> None:
             group.reopen(origin.actor, now)
@@ -110,21 +93,14 @@ class Failures:
             group = await self._application.find(FailureGroup, group_id)
             if group is None:
                 raise NotFoundError("failure_not_found", "failure not found")
-            now = self._application.clock()
-            act(group, now)
+            act(group, self._application.clock())
             return [group]
 
         saved = await self._application.decide_and_save(decide, origin)
         row = saved.rows.get(group_id)
-        if row is not None:
-            return row
-        return await self._row(group_id)
-
-    async def _row(self, group_id: UUID) -> Row:
-        """Return the row of a group that did not change."""
-        log = self._application.log_port
-        states = await log.states_of(FailureGroup.TOPIC, [group_id])
-        row = states[group_id].row
+        if row is None:  # It did not change.
+            states = await self._application.log_port.states_of(FailureGroup.TOPIC, [group_id])
+            row = states[group_id].row
         if row is None:
             raise NotFoundError("failure_not_found", "failure not found")
         return row

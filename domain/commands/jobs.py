@@ -18,7 +18,7 @@ from typing_extensions import override
 from domain import identifiers
 from domain.clock import Clock
 from domain.commands.application import MAX_DECISIONS, SYSTEM, LogApplication, seen_heads, standing
-from domain.commands.uniqueness import Turns, in_place, place_for, repeated, slot_of
+from domain.commands.uniqueness import SlotQueues, claim_slot, repeated, slot_of, with_replaced
 from domain.errors import (
     ConflictError,
     InvalidInputError,
@@ -60,8 +60,7 @@ class Definitions(LogApplication):
             ConflictError: `job_exists`.
         """
         now = self.clock()
-        number = version or 1
-        definition = await decided(lambda: JobDefinition.register(slug, spec, number, now))
+        definition = await decided(lambda: JobDefinition.register(slug, spec, version or 1, now))
         try:
             saved = await self.save(definition, origin=origin)
         except VersionConflictError:
@@ -129,9 +128,9 @@ class Definitions(LogApplication):
         definition_id = identifiers.definition_id(slug)
 
         async def decide(locked: Locked) -> list[Aggregate]:
-            found = await self.load(JobDefinition, [definition_id], locked)
+            loaded = await self.load(JobDefinition, [definition_id], locked)
             self.quarantine.check([definition_id])
-            definition = standing(found.get(definition_id))
+            definition = standing(loaded.get(definition_id))
             has_unfinished_runs = await locked.has_unfinished_runs(definition_id)
             definition.delete(locked.now, has_unfinished_runs=has_unfinished_runs)
             return [definition]
@@ -147,8 +146,7 @@ class Definitions(LogApplication):
 
         async def decide() -> list[Aggregate]:
             definition = await self.definition(definition_id)
-            now = self.clock()
-            act(definition, now)
+            act(definition, self.clock())
             return [definition]
 
         saved = await self.decide_and_save(decide, origin)
@@ -162,10 +160,8 @@ class Definitions(LogApplication):
 
 
 MAX_REMEMBERED_BYTES = 4_194_304
-"""Definitions kept in memory for launches, as JSON; in memory they take up to twenty times as much.
-
-Others cost a look-up for each launch.
-"""
+"""Definitions kept for launches, measured as JSON; in memory they take up to twenty times as much.
+Others cost a look-up for each launch."""
 
 
 @dataclass
@@ -195,7 +191,7 @@ class Jobs(Definitions):
     ) -> None:
         super().__init__(factory, log, clock, random, followers)
         self._definitions = Recent[UUID, JobDefinition](MAX_REMEMBERED_BYTES)
-        self._turns = Turns()
+        self._slot_queues = SlotQueues()
 
     @override
     def forget(self) -> None:
@@ -221,12 +217,12 @@ class Jobs(Definitions):
             if earlier is not None:
                 return earlier
         definition_id = identifiers.definition_id(slug)
-        known = self._definitions.get(definition_id)
-        if known is not None:
-            # What is remembered may be outdated: then the log refuses the unit, or the schema
-            # refused in vain, or runs need no longer be unique.
+        remembered = self._definitions.get(definition_id)
+        if remembered is not None:
+            # It may be outdated: then the log refuses the unit, or the schema refused in vain, or
+            # runs need no longer be unique.
             with suppress(VersionConflictError, InvalidInputError, RunIsThereError):
-                return await self._request(known, launch, run_id, origin)
+                return await self._request(remembered, launch, run_id, origin)
         return await self._launch_anew(slug, launch, run_id, origin)
 
     async def _launch_anew(
@@ -236,7 +232,7 @@ class Jobs(Definitions):
         definition_id = identifiers.definition_id(slug)
         for _ in range(MAX_DECISIONS):
             definition = await self.definition(definition_id)
-            self._remember(definition)
+            self._definitions.keep(definition_id, definition, definition.spec.size_bytes())
             try:
                 return await self._request(definition, launch, run_id, origin)
             except RunIsThereError as there:
@@ -257,12 +253,11 @@ class Jobs(Definitions):
         slot = slot_of(definition, launch)
         if slot is None:
             return await self._append_run(definition, launch, run_id, origin)
-        async with self._turns.taken(slot):
+        async with self._slot_queues.turn(slot):
             for _ in range(MAX_DECISIONS):
                 with suppress(ValueTakenError):
                     return await self._append_run(definition, launch, run_id, origin, slot)
-        message = f"runs of {definition.slug} keep replacing each other"
-        raise ValueTakenError(message)
+        raise ValueTakenError(f"runs of {definition.slug} keep replacing each other")
 
     async def _append_run(
         self,
@@ -275,23 +270,19 @@ class Jobs(Definitions):
         now = self.clock()
         events = await decided(lambda: request(definition, launch, run_id, origin.actor, now))
         personal = subjects_of(definition.spec.personal, events[0].parameters)
-        place = await place_for(self, definition, slot, run_id)
+        claim = await claim_slot(self, definition, slot, run_id)
         stored = list(map(self.mapper.to_stored_event, events))
         unit = Unit(
-            in_place(stored, self.stored_events(place.replaced)),
+            with_replaced(stored, self.stored_events(claim.replaced)),
             origin,
             {definition.id: definition.version},
-            heads=seen_heads([definition, *place.replaced]),
+            heads=seen_heads([definition, *claim.replaced]),
             personal=personal,
-            takings=place.takings,
+            takings=claim.takings,
             decided_at=now,
         )
         saved = await self.log_port.append(unit)
-        labels = definition.spec.worker_labels
-        return Launched(run_id, saved.rows[run_id], labels)
-
-    def _remember(self, definition: JobDefinition) -> None:
-        self._definitions.keep(definition.id, definition, definition.spec.size_bytes())
+        return Launched(run_id, saved.rows[run_id], definition.spec.worker_labels)
 
     async def cancel(self, run_id: UUID, reason: str | None, origin: Origin) -> None:
         """Cancel a run: at once while pending, else its worker is asked to stop it.
@@ -354,10 +345,10 @@ class Jobs(Definitions):
             new.stored(self),
             caused,
             expects=new.expects,
-            heads=seen_heads([definition, *new.place.replaced]),
+            heads=seen_heads([definition, *new.claim.replaced]),
             continues=old.id,
             personal=new.personal,
-            takings=new.place.takings,
+            takings=new.claim.takings,
             decided_at=now,
         )
         saved = await self.log_port.append(unit)

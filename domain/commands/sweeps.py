@@ -12,7 +12,7 @@ from eventsourcing.domain import Aggregate
 from domain.commands.application import SYSTEM, LogApplication
 from domain.jobs.run import JobRun
 from domain.ports import Locked, Origin
-from domain.quarantine import Passing
+from domain.quarantine import SkipCursor
 
 SWEEP_LIMIT = 500
 """How many runs one recovery or expiry moves at a time, so that no append holds the lock for long.
@@ -33,8 +33,8 @@ class Sweeps:
         self._application = application
         self.lost_workers = 0
         quarantine = application.quarantine
-        self._overdue = Passing[UUID](quarantine.__contains__)
-        self._orphaned = Passing[UUID](quarantine.__contains__)
+        self._overdue = SkipCursor[UUID](quarantine.__contains__)
+        self._orphaned = SkipCursor[UUID](quarantine.__contains__)
 
     async def expire_overdue(self) -> int:
         """Expire runs whose start deadline is over; return how many.
@@ -51,7 +51,7 @@ class Sweeps:
 
         async def decide(locked: Locked) -> list[Aggregate]:
             overdue = await locked.overdue_run_ids(SWEEP_LIMIT, bypassed, after)
-            self._overdue.looked_at(overdue)
+            self._overdue.scanned(overdue)
             runs = await self._application.load(JobRun, overdue, locked)
             for run in runs.values():
                 run.expire_start(locked.now)
@@ -87,7 +87,7 @@ class Sweeps:
             for worker_id, sequence in silent:
                 lost_workers += await locked.declare_lost(worker_id, sequence)
             orphaned = await locked.orphaned_run_ids(SWEEP_LIMIT, bypassed, after)
-            self._orphaned.looked_at(orphaned)
+            self._orphaned.scanned(orphaned)
             runs = await self._application.load(JobRun, orphaned, locked)
             for run in runs.values():
                 self._lose(run, locked)
@@ -98,7 +98,7 @@ class Sweeps:
         self.lost_workers += lost_workers
         if lost_workers:
             # Their runs may come before the position that the scan has reached.
-            self._orphaned.begin_anew()
+            self._orphaned.restart()
         return recovered
 
     def _lose(self, run: JobRun, locked: Locked) -> None:
@@ -107,9 +107,9 @@ class Sweeps:
             message = f"worker {holder.worker_id} stopped answering"
             run.lose(holder, locked.now, message, self._application.random.random)
 
-    def _after(self, passing: Passing[UUID]) -> UUID | None:
+    def _after(self, cursor: SkipCursor[UUID]) -> UUID | None:
         """Return after which run to look; None where all unreadable runs are known by their ids."""
         if not self._application.quarantine.has_forgotten:
-            passing.begin_anew()
+            cursor.restart()
             return None
-        return passing.after(self._application.clock().timestamp()) or BEFORE_ALL
+        return cursor.after(self._application.clock().timestamp()) or BEFORE_ALL

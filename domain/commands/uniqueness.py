@@ -1,8 +1,8 @@
 """Unique runs: a new run's slot is free, an older run gives way, or the launch is refused.
 
-First slots (`slot_of`, `place_for`, `in_place`) and the order of launches that want the same one
-(`Turns`); then the launch that repeats an ended run (`repeated`). All is decided on what was read
-without the lock; the log refuses what no longer holds.
+First slots (`slot_of`, `claim_slot`), then the order of launches that need the same one
+(`SlotQueues`); last the launch that repeats an ended run (`repeated`). All is decided on what was
+read without the lock; the log refuses what no longer holds.
 """
 
 import asyncio
@@ -34,21 +34,13 @@ from domain.jobs.run_events import FINAL, Report, Requested
 from domain.json_values import JsonObject
 from domain.schema.validation import decided, merged
 
-LONGEST_WAIT_S = 5.0
-"""Without a turn that came to its end: as long as they do, those behind wait, however slow the
-machine is. Where the database is away, each turn takes seconds to fail, and whoever is behind must
-not wait for all of these."""
-
-MOST_WAITING = 1_000
-"""Launches that may wait for the turn of one slot; each holds its request meanwhile."""
-
 REPLACED = "replaced"
 """Why a run was canceled that gave way to a newer one; its context names that as `replacedBy`."""
 
 
 @dataclass(frozen=True)
-class Place:
-    """What must be so for a new run to be appended.
+class SlotClaim:
+    """What a new run needs to have its slot.
 
     Attributes:
         takings: as in `domain.ports.Unit`.
@@ -59,95 +51,12 @@ class Place:
     replaced: Sequence[JobRun] = ()
 
 
-ANYWHERE = Place()
-"""The place of runs that stand in nobody's way."""
-
-
-class _Line:
-    """Launches that want the same slot: one has its turn, the others wait.
-
-    Attributes:
-        turn: held by whom it is.
-        limits: how long each of the others still waits.
-    """
-
-    def __init__(self) -> None:
-        self.turn = asyncio.Lock()
-        self.limits: set[asyncio.Timeout] = set()
-
-    def has_moved(self, longest_wait_s: float) -> None:
-        """Let all who wait do so for as long again."""
-        until = asyncio.get_running_loop().time() + longest_wait_s
-        for limit in self.limits:
-            if not limit.expired():
-                limit.reschedule(until)
-
-
-class Turns:
-    """Lets launches of one process that want the same slot be decided one after the other.
-
-    Decided at once, all of them but one would be refused by the log, again and again.
-    """
-
-    def __init__(
-        self, longest_wait_s: float = LONGEST_WAIT_S, most_waiting: int = MOST_WAITING
-    ) -> None:
-        self._longest_wait_s = longest_wait_s
-        self._most_waiting = most_waiting
-        self._lines: WeakValueDictionary[Slot, _Line] = WeakValueDictionary()
-
-    @asynccontextmanager
-    async def taken(self, slot: Slot) -> AsyncIterator[None]:
-        """Wait for the turn, and have it meanwhile.
-
-        Raises:
-            OverloadedError: for too long no turn came to its end, or too many wait; nothing was
-                decided.
-        """
-        line = self._line_of(slot)
-        await self._wait(line)
-        has_moved = True
-        try:
-            yield
-        except (LogUnavailableError, OutcomeUnknownError, OverloadedError):
-            has_moved = False
-            raise
-        finally:
-            line.turn.release()
-            if has_moved:
-                line.has_moved(self._longest_wait_s)
-
-    async def _wait(self, line: _Line) -> None:
-        if len(line.limits) >= self._most_waiting:
-            raise OverloadedError(
-                f"{self._most_waiting} launches of the job with the same values of its unique"
-                " parameters wait already; ask again"
-            )
-        limit = asyncio.timeout(self._longest_wait_s)
-        try:
-            async with limit:
-                line.limits.add(limit)
-                await line.turn.acquire()
-        except TimeoutError:
-            message = (
-                "no other launch of the job with the same values of its unique parameters"
-                f" has come to its end for {self._longest_wait_s:g} s; ask again"
-            )
-            raise OverloadedError(message) from None
-        finally:
-            line.limits.discard(limit)
-
-    def _line_of(self, slot: Slot) -> _Line:
-        """Return those who want the slot; the line is forgotten once nobody does."""
-        line = self._lines.get(slot)
-        if line is None:
-            line = _Line()
-            self._lines[slot] = line
-        return line
+NO_SLOT = SlotClaim()
+"""Of runs whose job's runs are not unique."""
 
 
 def slot_of(definition: JobDefinition, launch: Launch) -> Slot | None:
-    """Return what a run of this launch has to itself; None where its job's runs are not unique."""
+    """Return the unique slot of a run of this launch; None where its job's runs are not unique."""
     unique = definition.spec.uniqueness
     if unique is None:
         return None
@@ -155,16 +64,16 @@ def slot_of(definition: JobDefinition, launch: Launch) -> Slot | None:
     return Slot(definition.id, unique.value(parameters))
 
 
-async def place_for(
+async def claim_slot(
     application: LogApplication, definition: JobDefinition, slot: Slot | None, run_id: UUID
-) -> Place:
-    """Make place for a new run.
+) -> SlotClaim:
+    """Return what a new run needs to have its slot, with the older run canceled that gives way.
 
     Args:
-        application: where runs come from.
-        definition: of its job.
+        application: loads runs.
+        definition: of the run's job.
         slot: as `slot_of` says.
-        run_id: its id.
+        run_id: the new run's.
 
     Raises:
         RunIsThereError: an older run is kept.
@@ -173,10 +82,10 @@ async def place_for(
     """
     unique = definition.spec.uniqueness
     if unique is None or slot is None:
-        return ANYWHERE
+        return NO_SLOT
     holders = await application.log_port.holders_of([slot])
     if slot not in holders:
-        return Place([Taking(slot, run_id, None)])
+        return SlotClaim([Taking(slot, run_id, None)])
     holder_id, is_pending = holders[slot]
     if holder_id == run_id:
         # The same request, under one idempotency key, came twice at once.
@@ -185,14 +94,14 @@ async def place_for(
         raise RunIsThereError(holder_id)
     holder = await application.run(holder_id)
     replace_by(holder, run_id, application.clock())
-    return Place([Taking(slot, run_id, holder_id)], [holder])
+    return SlotClaim([Taking(slot, run_id, holder_id)], [holder])
 
 
 def replace_by(holder: JobRun, run_id: UUID, now: datetime) -> None:
     """Cancel a pending run for the sake of a newer one. Raises ValueTakenError if it moved on."""
     check_pending(holder)
-    told = Report(context={"replacedBy": str(run_id)})
-    holder.request_cancel(now, REPLACED, told)
+    report = Report(context={"replacedBy": str(run_id)})
+    holder.request_cancel(now, REPLACED, report)
 
 
 def check_pending(holder: JobRun) -> None:
@@ -202,7 +111,7 @@ def check_pending(holder: JobRun) -> None:
         raise ValueTakenError(message)
 
 
-def in_place(new: list[StoredEvent], replaced: Sequence[StoredEvent]) -> list[StoredEvent]:
+def with_replaced(new: list[StoredEvent], replaced: Sequence[StoredEvent]) -> list[StoredEvent]:
     """Return the events of a new run, and of the one that gives way before it takes the slot.
 
     The request stays the first: it may have personal data.
@@ -210,6 +119,94 @@ def in_place(new: list[StoredEvent], replaced: Sequence[StoredEvent]) -> list[St
     if not replaced:
         return new
     return [*new[:1], *replaced, *new[1:]]
+
+
+# The order of launches that need the same slot.
+
+LONGEST_WAIT_S = 5.0
+"""How long a launch waits without any turn ending: as long as turns do end, it waits, however slow
+the machine is. Where the database is away, each turn takes seconds to fail, and the next launches
+must not wait for all of these."""
+
+MOST_WAITING = 1_000
+"""Launches that may wait for the turn of one slot; each holds its request meanwhile."""
+
+
+class _SlotQueue:
+    """Launches that need the same slot: one has its turn, the others wait.
+
+    Attributes:
+        turn: held by the launch whose turn it is.
+        limits: how long each of the others still waits.
+    """
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.limits: set[asyncio.Timeout] = set()
+
+    def has_moved(self, longest_wait_s: float) -> None:
+        """Let all that wait do so for as long again."""
+        until = asyncio.get_running_loop().time() + longest_wait_s
+        for limit in self.limits:
+            if not limit.expired():
+                limit.reschedule(until)
+
+
+class SlotQueues:
+    """Lets launches of one process that need the same slot be decided one after the other.
+
+    Decided at once, all of them but one would be refused by the log, again and again.
+    """
+
+    def __init__(
+        self, longest_wait_s: float = LONGEST_WAIT_S, most_waiting: int = MOST_WAITING
+    ) -> None:
+        self._longest_wait_s = longest_wait_s
+        self._most_waiting = most_waiting
+        self._queues: WeakValueDictionary[Slot, _SlotQueue] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def turn(self, slot: Slot) -> AsyncIterator[None]:
+        """Wait for the turn, and hold it meanwhile.
+
+        Raises:
+            OverloadedError: for too long no turn came to its end, or too many wait; nothing was
+                decided.
+        """
+        queue = self._queues.get(slot)
+        if queue is None:  # It is forgotten once no launch needs the slot.
+            queue = self._queues[slot] = _SlotQueue()
+        await self._wait(queue)
+        has_moved = True
+        try:
+            yield
+        except (LogUnavailableError, OutcomeUnknownError, OverloadedError):
+            has_moved = False
+            raise
+        finally:
+            queue.turn.release()
+            if has_moved:
+                queue.has_moved(self._longest_wait_s)
+
+    async def _wait(self, queue: _SlotQueue) -> None:
+        if len(queue.limits) >= self._most_waiting:
+            raise OverloadedError(
+                f"{self._most_waiting} launches of the job with the same values of its unique"
+                " parameters wait already; ask again"
+            )
+        limit = asyncio.timeout(self._longest_wait_s)
+        try:
+            async with limit:
+                queue.limits.add(limit)
+                await queue.turn.acquire()
+        except TimeoutError:
+            message = (
+                "no other launch of the job with the same values of its unique parameters"
+                f" has come to its end for {self._longest_wait_s:g} s; ask again"
+            )
+            raise OverloadedError(message) from None
+        finally:
+            queue.limits.discard(limit)
 
 
 # An ended run launched anew: by itself, or as one of many.
@@ -222,18 +219,18 @@ class Repeated:
     Attributes:
         expects: as in `domain.ports.Unit`.
         personal: likewise.
-        place: what must be so besides, where runs of its job are unique.
+        claim: what it needs to have its slot, where runs of its job are unique.
     """
 
     run: JobRun
     expects: Mapping[UUID, int]
     personal: Mapping[str, str | UUID]
-    place: Place
+    claim: SlotClaim
 
     def stored(self, application: LogApplication) -> list[StoredEvent]:
         """Return its events, and those of the run that gives way to it, encoded."""
-        replaced = application.stored_events(self.place.replaced)
-        return in_place(application.stored_events([self.run]), replaced)
+        replaced = application.stored_events(self.claim.replaced)
+        return with_replaced(application.stored_events([self.run]), replaced)
 
 
 async def repeated(  # noqa: PLR0913 - what an order says, and of what
@@ -248,12 +245,12 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
     """Return a run that repeats an ended one, as the job is defined today.
 
     Args:
-        application: where definitions come from.
-        old: what is repeated.
+        application: loads definitions.
+        old: the ended run.
         definition: of its job.
         by: who requests it.
-        patch: parameters that are others than those of the old run.
-        new_id: of the new run; None for one that nobody has.
+        patch: parameters that replace those of the old run.
+        new_id: the new run's; None to draw one.
         idempotency_key: under which it is requested.
 
     Raises:
@@ -280,14 +277,10 @@ async def repeated(  # noqa: PLR0913 - what an order says, and of what
     run = await decided(lambda: new_run(definition, launch, new_id, by, now))
     personal = repeated_personal(definition, old, run)
     slot = slot_of(definition, launch)
-    key_ids = map(UUID, old.personal)
-    # Nor may the job be deleted meanwhile.
-    decided_on = {definition.id: definition.version}
+    # Neither may its subjects be erased meanwhile, nor the job be deleted.
+    expects = {**dict.fromkeys(map(UUID, old.personal), 0), definition.id: definition.version}
     return Repeated(
-        run,
-        expects={**dict.fromkeys(key_ids, 0), **decided_on},
-        personal=personal,
-        place=await place_for(application, definition, slot, new_id),
+        run, expects, personal, claim=await claim_slot(application, definition, slot, new_id)
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.failures.group import About, Failed, FailureGroup, GroupedFailure, Likeness, likeness
+from domain.failures.group import About, Failed, FailureGroup, GroupedFailure, likeness
 from domain.identifiers import failure_group_id
 
 
@@ -65,22 +65,24 @@ def by_group(findings: Findings) -> dict[UUID, Alike]:
     """Sort findings by the groups that they belong to."""
     groups: dict[UUID, Alike] = {}
     for found in findings.failures:
-        alike = _take_failure(groups, found)
+        failed = found.failed
+        like = likeness(failed)
+        alike = groups.setdefault(failure_group_id(like.fingerprint), Alike())
+        alike.about = About(failed.job_id, found.job, failed.reason, like)
         alike.failures.append(found.failure)
     for failed in findings.recovered:
-        like = likeness(failed)
-        alike = _of_group(groups, like)
-        alike.recovered += 1
+        group_id = failure_group_id(likeness(failed).fingerprint)
+        groups.setdefault(group_id, Alike()).recovered += 1
     return groups
 
 
 def noted(
-    alike: Mapping[UUID, Alike], known: Mapping[UUID, FailureGroup], now: datetime
+    alike: Mapping[UUID, Alike], existing: Mapping[UUID, FailureGroup], now: datetime
 ) -> list[FailureGroup]:
-    """Return the groups with what was found; the known ones are those that there were."""
+    """Return the existing and the new groups, with what was found."""
     groups: list[FailureGroup] = []
     for group_id, found in alike.items():
-        group = known.get(group_id)
+        group = existing.get(group_id)
         if found.failures and group is not None:
             group.recur(found.failures, now)
         elif found.failures and found.about is not None:
@@ -90,21 +92,6 @@ def noted(
         group.recover(found.recovered, now)
         groups.append(group)
     return groups
-
-
-def _take_failure(groups: dict[UUID, Alike], found: FoundFailure) -> Alike:
-    """Return the findings of the group that a failure belongs to, with what that is about."""
-    failed = found.failed
-    like = likeness(failed)
-    alike = _of_group(groups, like)
-    alike.about = About(failed.job_id, found.job, failed.reason, like)
-    return alike
-
-
-def _of_group(groups: dict[UUID, Alike], like: Likeness) -> Alike:
-    """Return the findings of a group, which are none before the first of them."""
-    group_id = failure_group_id(like.fingerprint)
-    return groups.setdefault(group_id, Alike())
 
 
 # Which runs a success makes up for: itself, and those that it was launched to repeat.
@@ -139,15 +126,8 @@ def made_up_for(run_id: UUID, family: Sequence[Relative]) -> list[UUID]:
         if _was_made_up_for(one.id, success, family):
             break
         recovered.append(one.id)
-        one = _repeated_by(one, by_id)
+        one = None if one.retry_of is None else by_id.get(one.retry_of)
     return recovered
-
-
-def _repeated_by(one: Relative, by_id: Mapping[UUID, Relative]) -> Relative | None:
-    """Return the run that a run is a retry of, None where it is of none that is known."""
-    if one.retry_of is None:
-        return None
-    return by_id.get(one.retry_of)
 
 
 def _was_made_up_for(run_id: UUID, success: Relative, family: Sequence[Relative]) -> bool:
@@ -156,30 +136,27 @@ def _was_made_up_for(run_id: UUID, success: Relative, family: Sequence[Relative]
     for one in _in_order(family):
         if one.retry_of in descendants:
             descendants.add(one.id)
-    for one in family:
-        is_another = one.id in descendants and one.id != success.id
-        if is_another and _is_before(one, success):
-            return True
-    return False
-
-
-def _is_before(one: Relative, success: Relative) -> bool:
-    """Return whether a run has succeeded, and before another one did."""
-    if one.succeeded_at is None or success.succeeded_at is None:
+    if success.succeeded_at is None:
         return False
-    return one.succeeded_at < success.succeeded_at
+    return any(
+        one.id in descendants
+        and one.id != success.id
+        and one.succeeded_at is not None
+        and one.succeeded_at < success.succeeded_at
+        for one in family
+    )
 
 
 def _in_order(family: Sequence[Relative]) -> list[Relative]:
     """Return the runs, each after the one that it repeats."""
     ordered: list[Relative] = []
-    known: set[UUID | None] = {None}
-    left = list(family)
-    while left:
-        ready = [one for one in left if one.retry_of in known]
+    placed: set[UUID | None] = {None}
+    remaining = list(family)
+    while remaining:
+        ready = [one for one in remaining if one.retry_of in placed]
         if not ready:
-            return ordered + left  # The first of them is not known any more.
+            return ordered + remaining  # The first of them is gone.
         ordered += ready
-        known.update(one.id for one in ready)
-        left = [one for one in left if one.id not in known]
+        placed.update(one.id for one in ready)
+        remaining = [one for one in remaining if one.id not in placed]
     return ordered

@@ -12,7 +12,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from domain.clock import cut_to_ms, later, ms_between
-from domain.errors import ConflictError, InvalidInputError, Issue
+from domain.errors import ConflictError, Issue, refuse
 from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import (
@@ -39,9 +39,9 @@ WHOLE_JOB = ""
 
 
 def concurrency_value(spec: JobSpec, parameters: JsonObject) -> str | None:
-    """Return what few runs of one job may share while running, as canonical JSON.
+    """Return the value by which the running runs of one job are limited, as canonical JSON.
 
-    None: nothing binds them.
+    None: they are not.
     """
     return _value(spec.concurrency_key, parameters)
 
@@ -82,10 +82,8 @@ def key_issues(spec: JobSpec, parameters: JsonObject) -> list[Issue]:
         value = _value(name, parameters)
         if value is None or len(value.encode()) <= MAX_KEY_BYTES:
             continue
-        key = escape(name)
         message = f"runs are limited by this, so it has at most {MAX_KEY_BYTES} bytes as JSON"
-        issue = Issue(f"/parameters/{key}", message, "maxLength")
-        issues.append(issue)
+        issues.append(Issue(f"/parameters/{escape(name)}", message, "maxLength"))
     if spec.uniqueness is not None:
         issues += spec.uniqueness.value_issues(parameters)
     return issues
@@ -107,9 +105,9 @@ GROUPS = "groups"
 
 @dataclass(kw_only=True)
 class Launch:
-    """What a client asks for; None means 'as the definition says'.
+    """What a client requests; None means 'as the definition says'.
 
-    Nobody changes it. Not frozen, for that would take three times as long to make.
+    Never changed. Not frozen, for that would take three times as long to make.
 
     Attributes:
         body: the request as sent, normalised; two requests under one idempotency key must agree in
@@ -146,50 +144,11 @@ def new_run(
 def run_fields(
     definition: JobDefinition, launch: Launch, requested_by: str, now: datetime
 ) -> dict[str, Any]:
-    """Return the fields that all runs of this launch share; raise what `request` raises."""
-    return _requested(definition, launch, requested_by, cut_to_ms(now))
+    """Return the fields of `Requested`, and `GROUPS`, which all runs of this launch share.
 
-
-def first_events(
-    fields: dict[str, Any], run_id: UUID, now: datetime
-) -> tuple[Requested, *tuple[Grouped, ...]]:
-    """Return the first events of a run with what `run_fields` returned at the same time."""
-    created_at = cut_to_ms(now)
-    of_request = dict(fields)
-    groups: dict[str, str] = of_request.pop(GROUPS)
-    event = requested(run_id, created_at, of_request)
-    if not groups:
-        return (event,)
-    return event, grouped(run_id, created_at, groups)
-
-
-def run_of_events(events: Sequence[RunEvent]) -> JobRun:
-    """Return a new run by its first events, which are still to be saved."""
-    made: JobRun | None = None
-    for event in events:
-        made = event.mutate(made)
-    run = cast("JobRun", made)
-    run.pending_events.extend(events)
-    return run
-
-
-def request(
-    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
-) -> tuple[Requested, *tuple[Grouped, ...]]:
-    """Return the first events of a new run, mostly one: all that a launch appends.
-
-    Raises:
-        InvalidInputError: the parameters violate the schema, it is not said whose personal data
-            they are, or the wished start is impossible.
+    Raises what `request` raises.
     """
-    fields = run_fields(definition, launch, requested_by, now)
-    return first_events(fields, run_id, now)
-
-
-def _requested(
-    definition: JobDefinition, launch: Launch, requested_by: str, created_at: datetime
-) -> dict[str, Any]:
-    """Decide on a run's first events; return the fields of `Requested`, and `GROUPS`."""
+    created_at = cut_to_ms(now)
     spec = definition.spec
     parameters = merged(spec.default_parameters, launch.parameters)
     issues = violations(spec.parameters_schema, parameters, "/parameters")
@@ -197,8 +156,7 @@ def _requested(
     issues += _start_issues(launch, created_at)
     if spec.personal:
         issues += subject_issues(spec.personal, parameters)
-    if issues:
-        raise InvalidInputError(issues)
+    refuse(issues)
     scheduled_at = _scheduled_at(launch, created_at)
     deadline_ms = launch.start_deadline_ms or spec.start_deadline_ms
     fields: dict[str, Any] = {
@@ -231,6 +189,52 @@ def _scheduled_at(launch: Launch, created_at: datetime) -> datetime:
     if launch.delay_ms:
         return later(created_at, launch.delay_ms)
     return created_at
+
+
+def _start_issues(launch: Launch, now: datetime) -> list[Issue]:
+    if launch.scheduled_at is None:
+        return []
+    if launch.delay_ms is not None:
+        return [Issue("/delayMs", "give scheduledAt or delayMs, not both", "oneOf")]
+    if launch.scheduled_at > now + MAX_AHEAD:
+        return [Issue("/scheduledAt", f"must lie within {MAX_AHEAD.days} days from now", "maximum")]
+    return []
+
+
+def first_events(
+    fields: dict[str, Any], run_id: UUID, now: datetime
+) -> tuple[Requested, *tuple[Grouped, ...]]:
+    """Return the first events of a run with what `run_fields` returned at the same time."""
+    created_at = cut_to_ms(now)
+    of_request = dict(fields)
+    groups: dict[str, str] = of_request.pop(GROUPS)
+    event = requested(run_id, created_at, of_request)
+    if not groups:
+        return (event,)
+    return event, grouped(run_id, created_at, groups)
+
+
+def run_of_events(events: Sequence[RunEvent]) -> JobRun:
+    """Return a new run by its first events, which are still to be saved."""
+    made: JobRun | None = None
+    for event in events:
+        made = event.mutate(made)
+    run = cast("JobRun", made)
+    run.pending_events.extend(events)
+    return run
+
+
+def request(
+    definition: JobDefinition, launch: Launch, run_id: UUID, requested_by: str, now: datetime
+) -> tuple[Requested, *tuple[Grouped, ...]]:
+    """Return the first events of a new run, mostly one: all that a launch appends.
+
+    Raises:
+        InvalidInputError: the parameters violate the schema or do not name the subject of personal
+            data, or the start is impossible.
+    """
+    fields = run_fields(definition, launch, requested_by, now)
+    return first_events(fields, run_id, now)
 
 
 def relaunch(pinned: JobSpec, old: JobRun, first_due_at: datetime) -> Launch:
@@ -280,13 +284,3 @@ def repeated_personal(definition: JobDefinition, old: JobRun, new: JobRun) -> di
             message = f"runs are limited by {name!r} now, which is personal data of this one"
             raise ConflictError("parameter_is_personal", message)
     return before | subjects_of(spec.personal, new.parameters)
-
-
-def _start_issues(launch: Launch, now: datetime) -> list[Issue]:
-    if launch.scheduled_at is None:
-        return []
-    if launch.delay_ms is not None:
-        return [Issue("/delayMs", "give scheduledAt or delayMs, not both", "oneOf")]
-    if launch.scheduled_at > now + MAX_AHEAD:
-        return [Issue("/scheduledAt", f"must lie within {MAX_AHEAD.days} days from now", "maximum")]
-    return []

@@ -69,7 +69,7 @@ class Jobs(Protocol):
 async def included_jobs(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
     """Return the jobs that the conditions include, None for all; some may be excluded as well."""
     included = await jobs_matching(
-        jobs, conditions.jobs.wanted, conditions.runtimes.wanted, conditions.modules.wanted
+        jobs, conditions.jobs.included, conditions.runtimes.included, conditions.modules.included
     )
     for label in conditions.labels:
         if label.is_negated:
@@ -98,19 +98,19 @@ async def jobs_matching(
 async def excluded_jobs(jobs: Jobs, conditions: Conditions) -> list[UUID] | None:
     """Return the jobs that the conditions exclude; None for all."""
     excluded: list[UUID] = []
-    if conditions.jobs.unwanted:
-        excluded += await jobs.jobs_with(_possible(conditions.jobs.unwanted))
-    if conditions.runtimes.unwanted:
-        of_runtimes = await jobs.jobs_for(sorted(conditions.runtimes.unwanted))
+    if conditions.jobs.excluded:
+        excluded += await jobs.jobs_with(_possible(conditions.jobs.excluded))
+    if conditions.runtimes.excluded:
+        of_runtimes = await jobs.jobs_for(sorted(conditions.runtimes.excluded))
         if of_runtimes is None:
             return None
         excluded += of_runtimes
-    if conditions.modules.unwanted:
-        excluded += await jobs.jobs_of_modules(sorted(conditions.modules.unwanted))
+    if conditions.modules.excluded:
+        excluded += await jobs.jobs_of_modules(sorted(conditions.modules.excluded))
     for label in conditions.labels:
         if label.is_negated:
             excluded += await jobs.jobs_labelled(label)
-    for text in conditions.unsought:
+    for text in conditions.excluded_searches:
         excluded += await jobs.jobs_named_like(text)
     return list(dict.fromkeys(excluded))
 
@@ -234,7 +234,7 @@ class RunFilter:
         definition_ids: the jobs that are included, where these are several.
         other_ids: the jobs that are excluded.
         search: part of the job's slug or name, or the start of a run's id.
-        unsought: ranges of ids that are excluded.
+        excluded_ids: ranges of ids that are excluded.
         before_position: only runs created before this position (a keyset cursor); in another order,
             those after the run that was created there.
         order: of the list.
@@ -249,7 +249,7 @@ class RunFilter:
     other_ids: Sequence[UUID] = ()
     statuses: Sequence[str] = ()
     search: str | None = None
-    unsought: Sequence[IdRange] = ()
+    excluded_ids: Sequence[IdRange] = ()
     before_position: int | None = None
     order: Order = "created"
     conditions: Conditions = field(default_factory=Conditions)
@@ -269,25 +269,25 @@ async def run_filter(
     conditions = failure_search.narrowed(conditions)
     if conditions.statuses == ():
         return None
-    named = await included_jobs(jobs, conditions)
-    if named == []:
+    included = await included_jobs(jobs, conditions)
+    if included == []:
         return None
-    others = await excluded_jobs(jobs, conditions)
-    if others is None:
+    excluded = await excluded_jobs(jobs, conditions)
+    if excluded is None:
         return None
-    if named is not None:
-        excluded = set(others)
-        named = [job for job in named if job not in excluded]
-        others = []
-        if not named:
+    if included is not None:
+        left_out = set(excluded)
+        included = [job for job in included if job not in left_out]
+        excluded = []
+        if not included:
             return None
-    ranges = map(id_range, conditions.unsought)
+    ranges = map(id_range, conditions.excluded_searches)
     return RunFilter(
-        definition_ids=named or (),
-        other_ids=others,
+        definition_ids=included or (),
+        other_ids=excluded,
         statuses=conditions.statuses or (),
         search=conditions.search,
-        unsought=[one for one in ranges if one != NO_IDS],
+        excluded_ids=[one for one in ranges if one != NO_IDS],
         conditions=conditions,
         of_large_groups=await failure_search.are_large(connection, conditions),
     )
@@ -366,8 +366,8 @@ def conditions(runs: RunFilter) -> list[str]:
         # NOT IN, for PostgreSQL hashes its list, however long that is.
         parts.append("job_definition_id NOT IN (SELECT unnest(%(other_ids)s::uuid[]))")
     parts += [
-        f"NOT id BETWEEN %(unsought_{index}_0)s AND %(unsought_{index}_1)s"
-        for index in range(len(runs.unsought))
+        f"NOT id BETWEEN %(excluded_{index}_0)s AND %(excluded_{index}_1)s"
+        for index in range(len(runs.excluded_ids))
     ]
     parts += failure_search.conditions(
         runs.conditions, are_large=runs.of_large_groups, lately=runs.lately
@@ -376,9 +376,9 @@ def conditions(runs: RunFilter) -> list[str]:
 
 
 def _further(filters: Conditions) -> Iterator[str]:
-    if filters.actors.wanted:
+    if filters.actors.included:
         yield "requested_by = ANY(%(actors)s)"
-    if filters.actors.unwanted:
+    if filters.actors.excluded:
         yield "NOT requested_by = ANY(%(other_actors)s)"
     if filters.created_from is not None:
         yield "created_at >= %(created_from)s::timestamptz"
@@ -462,8 +462,8 @@ def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
         "other_ids": list(runs.other_ids),
         "before_position": runs.before_position,
         "ended_by": position,
-        "actors": sorted(filters.actors.wanted),
-        "other_actors": sorted(filters.actors.unwanted),
+        "actors": sorted(filters.actors.included),
+        "other_actors": sorted(filters.actors.excluded),
         **failure_search.values(filters),
     }
     if runs.lately is not None:
@@ -476,9 +476,9 @@ def condition_values(runs: RunFilter, position: int = NOW) -> dict[str, object]:
     for index, end in enumerate(filters.ends):
         value = end.value
         values[f"end_{index}"] = to_iso(value) if isinstance(value, datetime) else value
-    for index, (first_id, last_id) in enumerate(runs.unsought):
-        values[f"unsought_{index}_0"] = first_id
-        values[f"unsought_{index}_1"] = last_id
+    for index, (first_id, last_id) in enumerate(runs.excluded_ids):
+        values[f"excluded_{index}_0"] = first_id
+        values[f"excluded_{index}_1"] = last_id
     for index, parameter in enumerate(filters.parameters):
         texts = [canonical(value).decode() for value in parameter.values]
         values[f"parameter_{index}"] = parameter.name
@@ -570,11 +570,6 @@ _DOCUMENTS = [name for name, kind in COLUMNS.items() if kind == "jsonb"]
 _LARGE = ["error_message", *_DOCUMENTS]
 
 
-def _within_bytes(page: str) -> str:
-    """Return the query for the first runs of a page, newest first, up to `PAGE_BYTES`."""
-    return within_page(page, _LARGE, "created_position DESC")
-
-
 async def list_runs(
     connection: Connection, runs: RunFilter, limit: int, offset: int
 ) -> tuple[list[RunRow], int | None]:
@@ -622,11 +617,12 @@ async def _page(
     if search.runs.order != "created":
         ids = await ids_by_end(connection, search, limit, offset)
         return await read_rows(connection, _RunOfPage, _of_page("page.*"), {"ids": ids})
-    query = await _query(connection, search, offset)
+    page = await _query(connection, search, offset)
     values = page_values(search, limit, offset)
     for index, status in enumerate(search.runs.statuses):
         values[f"status_{index}"] = status
-    return await read_rows(connection, _RunOfPage, _within_bytes(query), values)
+    query = within_page(page, _LARGE, "created_position DESC")
+    return await read_rows(connection, _RunOfPage, query, values)
 
 
 _THESE = "SELECT * FROM job_runs WHERE id = ANY((SELECT %(ids)s::uuid[])::uuid[])"

@@ -307,25 +307,13 @@ def _values_then(position: int, changed: Sequence[PastJob]) -> dict[str, object]
 # had ended, by job.
 
 
-def _array_of(status: str) -> str:
-    filtered = f"FILTER (WHERE status = '{status}')"
-    return f"array_agg(created ORDER BY created DESC) {filtered} AS {status}"
+_OF_STATUS = "FILTER (WHERE status = '{status}') AS {status}"
 
+_ARRAY = f"array_agg(created ORDER BY created DESC) {_OF_STATUS}"
 
-def _count_of(status: str) -> str:
-    return f"count(*) FILTER (WHERE status = '{status}') AS {status}"
+_COUNT = f"count(*) {_OF_STATUS}"
 
-
-def _sum_of(status: str) -> str:
-    return f"coalesce(last.{status}, 0) + coalesce(by_job.{status}, 0)"
-
-
-def _unnest_of(status: str) -> str:
-    return f"SELECT unnest({status}), '{status}'"
-
-
-_UNNESTED = " UNION ALL ".join(map(_unnest_of, ALIVE))
-
+_UNNESTED = " UNION ALL ".join(f"SELECT unnest({status}), '{status}'" for status in ALIVE)
 
 WRITE_CHECKPOINT = f"""
     WITH moved AS (
@@ -341,14 +329,14 @@ WRITE_CHECKPOINT = f"""
         UNION ALL SELECT * FROM moved
     ), by_job AS (
         SELECT job_definition_id,
-            {", ".join(map(_array_of, ALIVE))},
-            {", ".join(map(_count_of, ENDED))}
+            {", ".join(_ARRAY.format(status=status) for status in ALIVE)},
+            {", ".join(_COUNT.format(status=status) for status in ENDED)}
         FROM state GROUP BY job_definition_id
     )
     INSERT INTO run_checkpoints (position, job_definition_id, {", ".join(STATUSES)})
     SELECT %(position)s, job.id,
         {", ".join(f"coalesce(by_job.{status}, '{{}}')" for status in ALIVE)},
-        {", ".join(map(_sum_of, ENDED))}
+        {", ".join(f"coalesce(last.{one}, 0) + coalesce(by_job.{one}, 0)" for one in ENDED)}
     FROM job_definitions AS job
     LEFT JOIN last ON last.job_definition_id = job.id
     LEFT JOIN by_job ON by_job.job_definition_id = job.id

@@ -24,5 +24,5 @@ async def bulk(part: Parts) -> None:
         operation_id = started.operation_id
         if order.reason == "by mistake":
             await operations.abort(operation_id, "a mistake", TESTER)
-        while await steps.go_on(operation_id) is not None:
+        while await steps.process_next(operation_id) is not None:
             pass

@@ -21,7 +21,7 @@ from domain.commands.sweeps import Sweeps
 from domain.jobs.definition import JobSpec
 from domain.ports import Origin
 from domain.run_followers import RunFollower
-from domain.workers import Presence
+from domain.workers import Registration
 from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer, WriteTimeouts
 from eventlog.database.clock import DatabaseClock
@@ -60,7 +60,7 @@ class Parts:
         shared_slots: int = 0,
     ) -> str:
         """Register a worker and return its id."""
-        presence = Presence(
+        registration = Registration(
             host="host",
             pid=1,
             slots=4,
@@ -69,7 +69,7 @@ class Parts:
             labels=labels,
             shared_slots=shared_slots,
         )
-        await self.heartbeats.register(worker_id, presence)
+        await self.heartbeats.register(worker_id, registration)
         return worker_id
 
 

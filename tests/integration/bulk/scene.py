@@ -63,7 +63,7 @@ class Scene:
 
     async def finish(self, operation_id: UUID) -> Row:
         """Go through all runs; return the operation's row."""
-        while await self.steps.go_on(operation_id) is not None:
+        while await self.steps.process_next(operation_id) is not None:
             pass
         return await self.row(operation_id)
 

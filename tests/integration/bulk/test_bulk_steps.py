@@ -139,10 +139,10 @@ async def test_rerun_is_for_all_that_ended_and_tells_what_the_job_no_longer_take
 async def test_an_aborted_operation_goes_no_further(scene: Scene) -> None:
     runs = [await scene.launch(delay_ms=3_600_000) for _ in range(12)]
     operation_id = await scene.start("cancel", "all")
-    await scene.steps.go_on(operation_id)
+    await scene.steps.process_next(operation_id)
     await scene.operations.abort(operation_id, "stop", TESTER)
     await scene.operations.abort(operation_id, "again", TESTER)
-    assert await scene.steps.go_on(operation_id) is None
+    assert await scene.steps.process_next(operation_id) is None
     row = await scene.row(operation_id)
     assert (row["status"], row["done"], row["abort_reason"]) == ("aborted", 7, "stop")
     assert scene.statuses(runs) == ["pending"] * 5 + ["canceled"] * 7
@@ -166,7 +166,7 @@ async def test_two_who_go_on_with_one_do_each_run_once(scene: Scene) -> None:
 
     scene.steps._step = overtaken  # type: ignore[assignment]
     with pytest.raises(VersionConflictError):
-        await scene.steps.go_on(operation_id)
+        await scene.steps.process_next(operation_id)
     again = query(
         scene.part.url, "SELECT context->>'retryOf' FROM job_runs WHERE status = 'pending'"
     )

@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID, uuid4
 
 from domain import filters
-from domain.bulk import failed_so
+from domain.bulk import failure_filter
 from domain.commands.failures import Failures
 from domain.filters import conditions_of
 from domain.jobs.launching import Launch
@@ -103,7 +103,7 @@ async def test_what_failed_so_is_launched_anew_once(scene: Scene) -> None:
     crash = await failed(scene, "crash")
     await scene.part.jobs.retry(runs[0], TESTER)
     fingerprint = (await noted(scene))["boom <n>"]
-    again = failed_so("job", fingerprint)
+    again = failure_filter("job", fingerprint)
     row = await scene.finish(await scene.start("retry", *again))
     assert (row["total"], row["done"], row["refused"]) == (3, 3, 0)
     row = await scene.finish(await scene.start("retry", *again))
@@ -121,7 +121,7 @@ async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(sc
     await scene.part.jobs.launch("job", claimed, request)
     fingerprint = (await noted(scene))["boom <n>"]
     assert await found(scene, "retried=true") == set()
-    again = failed_so("job", fingerprint)
+    again = failure_filter("job", fingerprint)
     row = await scene.finish(await scene.start("retry", *again))
     assert (row["total"], row["done"], row["refused"]) == (1, 1, 0)
     assert await found(scene, "retried=true") == {run_id}
@@ -129,7 +129,7 @@ async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(sc
 
 async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(scene: Scene) -> None:
     runs = [await failed(scene, f"boom {number}") for number in range(5)]
-    again = failed_so("job", (await noted(scene))["boom <n>"])
+    again = failure_filter("job", (await noted(scene))["boom <n>"])
     orders = [await scene.start("retry", *again) for _ in range(2)]
     await scene.part.jobs.retry(runs[0], TESTER)
     others = Scene(scene.part)

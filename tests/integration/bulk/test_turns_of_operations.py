@@ -53,6 +53,6 @@ async def test_of_an_operation_that_is_over_nothing_is_kept(
     assert {key[0] for key in scene.steps._left} == set(operation_ids)
     aborted, overtaken = operation_ids
     await scene.operations.abort(aborted, "stop", TESTER)
-    await Scene(scene.part).steps.go_on(overtaken)
+    await Scene(scene.part).steps.process_next(overtaken)
     assert not await worker.look()
     assert scene.steps._left == {}

@@ -12,7 +12,7 @@ import orjson
 from domain.clock import cut_to_ms
 from domain.jobs.definition import JobSpec
 from domain.ports import Offer
-from domain.workers import Presence
+from domain.workers import Registration
 from eventlog.explain import explain_now
 from eventlog.pending_queue import Queue
 from projections.rows import Connection
@@ -64,7 +64,7 @@ class _Worker:
     labels: dict[str, str]
 
     async def register(self, part: Parts) -> None:
-        presence = Presence(
+        registration = Registration(
             host="host",
             pid=1,
             slots=self.slots,
@@ -72,7 +72,7 @@ class _Worker:
             entry_points=self.entry_points,
             labels=self.labels,
         )
-        await part.heartbeats.register(self.id, presence)
+        await part.heartbeats.register(self.id, registration)
 
     async def picks(self, connection: Connection, busy: int) -> set[str]:
         """Return what the next claim of this worker would take."""

@@ -45,7 +45,7 @@ async def test_a_bulk_operation_records_which_rule_a_run_breaks_and_no_value(
     preview = await operations.preview(order, TESTER)
     assert NAME in str(preview.refused[0]["why"]), "the answer may tell what is wrong"
     started = await operations.start(order, TESTER)
-    while await steps.go_on(started.operation_id) is not None:
+    while await steps.process_next(started.operation_id) is not None:
         pass
     [(refusals,)] = query(shop.url, "SELECT refusals FROM bulk_operations")
     assert [one["why"] for one in refusals] == [

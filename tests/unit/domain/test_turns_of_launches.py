@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.commands.uniqueness import Turns
+from domain.commands.uniqueness import SlotQueues
 from domain.errors import OverloadedError
 from domain.identifiers import Slot
 
@@ -15,16 +15,16 @@ OTHER = Slot(UUID(int=1), '{"k":2}')
 
 
 async def test_one_has_the_turn_of_a_slot_at_a_time_as_they_came() -> None:
-    turns = Turns()
+    queues = SlotQueues()
     told: list[str] = []
 
     async def take(name: str, slot: Slot) -> None:
-        async with turns.taken(slot):
+        async with queues.turn(slot):
             told.append(f"{name} begins")
             await asyncio.sleep(0)
             told.append(f"{name} ends")
 
-    async with turns.taken(SLOT):
+    async with queues.turn(SLOT):
         await take("other", OTHER)
     assert told == ["other begins", "other ends"]
     told.clear()
@@ -33,10 +33,10 @@ async def test_one_has_the_turn_of_a_slot_at_a_time_as_they_came() -> None:
 
 
 async def test_who_waits_for_too_long_is_refused_and_in_nobodys_way() -> None:
-    turns = Turns(longest_wait_s=0.01)
-    async with turns.taken(SLOT):
+    queues = SlotQueues(longest_wait_s=0.01)
+    async with queues.turn(SLOT):
         with pytest.raises(OverloadedError, match="ask again"):
-            async with turns.taken(SLOT):
+            async with queues.turn(SLOT):
                 pytest.fail("two have the same turn")
-    async with turns.taken(SLOT):
+    async with queues.turn(SLOT):
         pass

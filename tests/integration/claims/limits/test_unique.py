@@ -12,7 +12,7 @@ import pytest
 
 from domain.commands.jobs import Launched
 from domain.commands.schedules import Schedules
-from domain.commands.uniqueness import Turns
+from domain.commands.uniqueness import SlotQueues
 from domain.errors import ConflictError, OverloadedError
 from domain.identifiers import Slot
 from domain.jobs.launching import Launch
@@ -270,18 +270,18 @@ async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
 
 
 async def test_a_line_that_moves_is_waited_for_and_one_that_does_not_is_left() -> None:
-    turns, slot = Turns(longest_wait_s=2.0), Slot(uuid4(), "value")
+    queues, slot = SlotQueues(longest_wait_s=2.0), Slot(uuid4(), "value")
 
     async def take_turn() -> None:
-        async with turns.taken(slot):
+        async with queues.turn(slot):
             await asyncio.sleep(0.2)
 
     # Together they take twice as long as anybody waits without a move.
     await asyncio.gather(*(take_turn() for _ in range(20)))
-    async with turns.taken(slot):
+    async with queues.turn(slot):
         with pytest.raises(OverloadedError):
             await take_turn()
-    crowded = Turns(most_waiting=0)
+    crowded = SlotQueues(most_waiting=0)
     with pytest.raises(OverloadedError):
-        async with crowded.taken(slot):
+        async with crowded.turn(slot):
             pass

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from domain.bulk import Order, checked
+from domain.bulk import Order, order_conditions
 from domain.errors import InvalidInputError
 
 
@@ -27,7 +27,7 @@ def order(action: Any, *words: str, patch: Any = None) -> Order:
 def test_an_order_is_about_runs_that_it_can_be_done_to(
     action: str, words: list[str], statuses: tuple[str, ...]
 ) -> None:
-    assert checked(order(action, *words)).statuses == statuses
+    assert order_conditions(order(action, *words)).statuses == statuses
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_an_order_is_about_runs_that_it_can_be_done_to(
 )
 def test_what_is_wrong_with_an_order_is_told(refused: Order, path: str, said: str) -> None:
     with pytest.raises(InvalidInputError) as error:
-        checked(refused)
+        order_conditions(refused)
     [issue] = error.value.issues
     assert issue.path == path
     assert said in issue.message
 
 
 def test_a_patch_goes_with_a_job() -> None:
-    assert checked(order("rerun", "job=a", patch={"n": "x" * 60_000})).jobs.wanted
+    assert order_conditions(order("rerun", "job=a", patch={"n": "x" * 60_000})).jobs.included

@@ -18,12 +18,12 @@ def read(*texts: str) -> Conditions:
     return conditions_of(filters.read(texts, "/filter"), "/filter")
 
 
-def any_of(*wanted: str) -> AnyOf:
-    return AnyOf(wanted=frozenset(wanted))
+def any_of(*values: str) -> AnyOf:
+    return AnyOf(included=frozenset(values))
 
 
-def none_of(*unwanted: str) -> AnyOf:
-    return AnyOf(unwanted=frozenset(unwanted))
+def none_of(*values: str) -> AnyOf:
+    return AnyOf(excluded=frozenset(values))
 
 
 READ: list[tuple[list[str], dict[str, Any]]] = [
@@ -37,7 +37,7 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     (["job!=a", "job!=b"], {"jobs": none_of("a", "b")}),
     (["runtime=docker"], {"runtimes": any_of("docker")}),
     (["search=rep=ort"], {"search": "rep=ort"}),
-    (["search!=a", "search!=b"], {"unsought": ("a", "b")}),
+    (["search!=a", "search!=b"], {"excluded_searches": ("a", "b")}),
     (["actor=anna, schedule:nightly run"], {"actors": any_of("anna", "schedule:nightly run")}),
     (["actor!=anna"], {"actors": none_of("anna")}),
     (["failure=error,signal"], {"failures": any_of("error", "signal")}),
@@ -104,9 +104,9 @@ def test_conditions_come_to(texts: list[str], expected: dict[str, Any]) -> None:
 @pytest.mark.parametrize(("texts", "expected"), READ, ids=IDS)
 def test_a_query_says_the_same(texts: list[str], expected: dict[str, Any]) -> None:
     pairs = [text.partition("=") for text in texts]
-    asked = [filters.named(name, value) for name, _, value in pairs]
-    assert conditions_of(asked) == Conditions(**expected)
-    assert [str(word) for word in asked] == texts
+    words = [filters.named(name, value) for name, _, value in pairs]
+    assert conditions_of(words) == Conditions(**expected)
+    assert [str(word) for word in words] == texts
 
 
 @pytest.mark.parametrize(
