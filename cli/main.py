@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from apphub_jobs.version import VERSION
 from cli.options import command
-from cli.process.signals import exit_on_signals, raise_on_interrupt, wait_for_parent, watch_lifeline
+from cli.process.signals import end_on_signals, exit_on_signals, wait_for_parent, watch_lifeline
 from cli.terminal import lost_output_reported
 from runtime.logs import LogFormat, configure_logs
 from runtime.process import (
@@ -167,13 +167,13 @@ def main() -> None:
     configure_logs(LogFormat.TEXT)  # Until a command has read its option.
     # The environment and the memory hold the database's password and keys.
     hide_from_other_processes()
-    # Until a server handles signals itself, they raise, so that child processes are stopped.
-    exit_on_signals()
+    end_on_signals()
     may_begin = wait_for_parent()
     add_commands(commands_for(sys.argv[1:]))
     may_begin.wait()
+    # Until a server handles signals itself, they raise, so that child processes are stopped.
+    exit_on_signals()
     watch_lifeline()
-    raise_on_interrupt()
     with lost_output_reported():
         app()
 

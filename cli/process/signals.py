@@ -65,21 +65,43 @@ def stop_signals() -> list[signal.Signals]:
     return signals
 
 
+def end_on_signals() -> None:
+    """Let each stop signal end the process at once, which has nothing to stop while it imports.
+
+    What a signal's handler raises during imports may get lost: `importlib` and modules in C ignore
+    exceptions here and there. By default, signals do not end the first process of a container.
+    """
+    for number in stop_signals():
+        if number != signal.SIGINT:  # It is let end the process already.
+            signal.signal(number, _end)
+
+
 def exit_on_signals() -> None:
     """Let each stop signal raise an exception that ends the process."""
     for number in stop_signals():
-        if number != signal.SIGINT:  # Python raises KeyboardInterrupt for it.
+        if number != signal.SIGINT:
             signal.signal(number, _exit)
-
-
-def raise_on_interrupt() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt again, if it ended the process during imports."""
+    # Ctrl-C raises KeyboardInterrupt again, if it ended the process during imports.
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+_raised: list[int] = []
+
+
+def signals_survived() -> int:
+    """Return how many stop signals have not ended the process: something ignored the exception."""
+    return len(_raised)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    del frame
+    os._exit(128 + number)
+
+
 def _exit(number: int, frame: FrameType | None) -> None:
     del frame
+    _raised.append(number)
     sys.exit(128 + number)
 
 
@@ -126,6 +148,8 @@ def run_until_stopped(main: Callable[[StopSignals], Coroutine[Any, Any, None]]) 
         starting = asyncio.current_task()
         assert starting is not None
         signals = StopSignals(starting)
+        if signals_survived():
+            return
         try:
             await main(signals)
         except asyncio.CancelledError:

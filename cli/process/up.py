@@ -16,7 +16,7 @@ from time import monotonic
 from types import FrameType
 from typing import IO
 
-from cli.process.signals import BEGIN_VARIABLE, LIFELINE_VARIABLE, stop_signals
+from cli.process.signals import BEGIN_VARIABLE, LIFELINE_VARIABLE, signals_survived, stop_signals
 from cli.process.sockets import LISTENING_VARIABLE, url_of
 
 READY = b"ready "
@@ -208,6 +208,7 @@ class Supervisor:
         """Run until a stop signal, or until a child fails for good; return the exit code."""
         for number in stop_signals():
             signal.signal(number, self._note_signal)
+        self._signals += signals_survived()
         for child in self._children.values():
             child.start()
         while not self._signals:
