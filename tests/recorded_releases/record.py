@@ -13,6 +13,9 @@ from tests.recorded_releases import HERE
 PARTS = (
     "api",
     "apphub_jobs",
+    "apphub_jobs_server.py",
+    "catalog",
+    "cli",
     "domain",
     "eventlog",
     "migrations",
@@ -29,12 +32,18 @@ PARTS = (
 def archived(commit: str) -> bytes:
     """Return what a release consists of, as a compressed archive.
 
+    An older release may lack some of the parts.
+
     Raises:
         subprocess.CalledProcessError: this clone's history does not go back to it.
     """
-    command = ["git", "-C", str(ROOT), "archive", commit, *PARTS]
-    files = subprocess.run(command, check=True, capture_output=True).stdout
-    return lzma.compress(files, preset=lzma.PRESET_EXTREME)
+    existing = _git("ls-tree", "--name-only", commit, *PARTS).decode().split()
+    return lzma.compress(_git("archive", commit, *existing), preset=lzma.PRESET_EXTREME)
+
+
+def _git(*arguments: str) -> bytes:
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, check=True, capture_output=True).stdout
 
 
 def main() -> None:
@@ -42,9 +51,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("version")
     parser.add_argument("commit")
-    given = parser.parse_args()
-    recorded = HERE / f"{given.version}.tar.xz"
-    recorded.write_bytes(archived(given.commit))
+    arguments = parser.parse_args()
+    (HERE / f"{arguments.version}.tar.xz").write_bytes(archived(arguments.commit))
 
 
 if __name__ == "__main__":
