@@ -22,7 +22,7 @@ from projections.rows import Connection, read_one, read_rows
 Sort = Literal["relevance", "updated", "name"]
 
 MAX_WORDS = 12
-"""Of a search text; more make no difference that anybody could follow."""
+"""Of a search text; further words are ignored."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,19 +69,13 @@ async def with_text(connection: Connection, apps: AppFilter, text: str) -> AppFi
     rows = await read_rows(connection, _Word, _WORDS, {"text": text})
     stems = {row["word"]: row["stem"] for row in rows}
     words = list(stems)[:MAX_WORDS]
-    prefixes: list[frozenset[str]] = []
-    for word in words:
-        stem = stems[word]
-        prefixes.append(_prefixes(word, stem))
-    return replace(apps, words=words, prefixes=prefixes)
+    return replace(apps, words=words, prefixes=[_prefixes(word, stems[word]) for word in words])
 
 
 def _prefixes(word: str, stem: str | None) -> frozenset[str]:
     if stem is None:
         return frozenset({word})
-    if word.startswith(stem):
-        return frozenset({stem})
-    return frozenset({word, stem})
+    return frozenset({stem}) if word.startswith(stem) else frozenset({word, stem})
 
 
 _ABOUT = "repository_words(id, name, description, repo_url, tags)"
@@ -114,9 +108,8 @@ def values_of(apps: AppFilter) -> dict[str, object]:
     one_of = [
         " | ".join(f"{prefix}:*" for prefix in sorted(prefixes)) for prefixes in apps.prefixes
     ]
-    query = " & ".join(f"({words})" for words in one_of)
     return {
-        "query": query,
+        "query": " & ".join(f"({words})" for words in one_of),
         "tags": list(apps.tags),
         "statuses": list(apps.statuses),
         "after": apps.after,
@@ -140,9 +133,8 @@ def relevance(app: RepositoryRow, words: Sequence[str]) -> JsonObject | None:
     for field_name, weight in WEIGHTS.items():
         text = texts[field_name].lower()
         hits = sum(word in text for word in words)
-        field_score = hits * weight
-        score += field_score
-        components[field_name] = {"hits": hits, "weight": weight, "score": field_score}
+        score += hits * weight
+        components[field_name] = {"hits": hits, "weight": weight, "score": hits * weight}
     most = len(words) * sum(WEIGHTS.values())
     return {"score": score, "normalizedScore": score / most, "components": components}
 
@@ -165,7 +157,7 @@ _TEXTS = {
     "description": "description",
     "tags": "jsonb_path_query_array(tags, '$[*].*')::text",
 }
-"""What is looked through for words."""
+"""The texts of an app that are searched for words."""
 
 
 class _Ids(TypedDict):
@@ -176,15 +168,12 @@ async def find(
     connection: Connection, apps: AppFilter, sort: Sort, limit: int | None, offset: int
 ) -> bytes:
     """Return the ids of a page of apps, one behind the other; of all without a limit."""
-    page_end: int | None = None
-    if limit is not None:
-        page_end = offset + limit
     values = {
         **values_of(apps),
         "words": list(apps.words),
         "limit": limit,
         "offset": offset,
-        "page_end": page_end,
+        "page_end": None if limit is None else offset + limit,
     }
     order = _ORDERS[sort]
     page = _branch(conditions(apps), order, _score(apps))
@@ -214,8 +203,7 @@ def _by_status(statuses: Sequence[str], order: str) -> tuple[str, dict[str, obje
     for index, status in enumerate(statuses):
         name = f"status_{index}"
         named[name] = status
-        branch = _branch(f"ingest_status = %({name})s", order)
-        branches.append(branch)
+        branches.append(_branch(f"ingest_status = %({name})s", order))
     return " UNION ALL ".join(branches), named
 
 
@@ -223,12 +211,7 @@ def _score(apps: AppFilter) -> str:
     """Return how relevant an app is, as `relevance` says it."""
     if not apps.words:
         return "0"
-    parts: list[str] = []
-    for field_name, text in _TEXTS.items():
-        weight = WEIGHTS[field_name]
-        hits = _hits(text)
-        parts.append(f"{weight} * {hits}")
-    return " + ".join(parts)
+    return " + ".join(f"{WEIGHTS[name]} * {_hits(text)}" for name, text in _TEXTS.items())
 
 
 def _hits(text: str) -> str:
@@ -251,16 +234,16 @@ _PART = """
 """
 
 
-class _Placed(RepositoryRow):
+class _NumberedRow(RepositoryRow):
     ordinal: ReadOnly[int]
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the apps that a search has found.
+    """Some of a search's hits.
 
     Attributes:
-        rows: theirs, in their order, but for those that are there no more.
+        rows: the apps in their order, without those that no longer exist.
         passed: how many of the ids need not be read again.
     """
 
@@ -269,12 +252,10 @@ class Part:
 
 
 async def part(connection: Connection, ids: Sequence[UUID]) -> Part:
-    """Return the first of these apps in their order: as many as fit, one if any is there."""
+    """Return the first of these apps that fit into a part, at least one if any exists."""
     values = {"ids": list(ids), "most": MAX_PART_BYTES}
-    rows = await read_rows(connection, _Placed, _PART, values)
-    if not rows:
-        return Part(rows, len(ids))
-    return Part(rows, rows[-1]["ordinal"])
+    rows = await read_rows(connection, _NumberedRow, _PART, values)
+    return Part(rows, rows[-1]["ordinal"] if rows else len(ids))
 
 
 # How many apps have which status and which tag, of those that a filter lets pass.
@@ -350,10 +331,9 @@ class Facets:
 
     def present(self) -> JsonObject:
         """Return them as clients see them."""
-        statuses: list[Json] = []
-        for status in STATUSES:
-            count = self.statuses.get(status, 0)
-            statuses.append({"status": status, "count": count})
+        statuses: list[Json] = [
+            {"status": status, "count": self.statuses.get(status, 0)} for status in STATUSES
+        ]
         return {
             "tags": [*self.tags],
             "statuses": statuses,
@@ -407,18 +387,8 @@ _PAIRS = f"""
 
 async def suggestions(connection: Connection, prefix: str, limit: int) -> list[JsonObject]:
     """Return tags of the catalog that begin so, ignoring case, as clients see them."""
-    parts = [part.strip() for part in prefix.partition(":")]
-    key, colon, value = parts
-    kind = "key"
-    query = _KEYS
-    if colon:
-        kind = "pair"
-        query = _PAIRS
-    values = {"key": key, "value": value, "limit": limit}
-    suggested: list[JsonObject] = []
-    for tag in await read_rows(connection, _Tag, query, values):
-        text = tag["key"]
-        if colon:
-            text = f"{text}:{tag['value']}"
-        suggested.append({"type": kind, "value": text, "label": text})
-    return suggested
+    key, colon, value = (part.strip() for part in prefix.partition(":"))
+    kind, query = ("pair", _PAIRS) if colon else ("key", _KEYS)
+    tags = await read_rows(connection, _Tag, query, {"key": key, "value": value, "limit": limit})
+    texts = [f"{tag['key']}:{tag['value']}" if colon else tag["key"] for tag in tags]
+    return [{"type": kind, "value": text, "label": text} for text in texts]

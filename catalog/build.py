@@ -78,7 +78,7 @@ class Build(Stateful[BuildState], Aggregate):
             raise NotImplementedError
 
     class Requested(Event, Aggregate.Created):
-        """A client asked for the build, or an ingestion launched it."""
+        """A client or an ingestion launched the build."""
 
         TOPIC = "build.requested"
         repository_id: str
@@ -174,7 +174,7 @@ class Build(Stateful[BuildState], Aggregate):
             return {"error_message": event.data["error"], **_ended(build, event, "failed")}
 
     class Canceled(Event):
-        """Somebody canceled the build's run."""
+        """The build's run was canceled."""
 
         TOPIC = "build.canceled"
         error: str
@@ -222,9 +222,9 @@ class Build(Stateful[BuildState], Aggregate):
         target: BuildTarget,
         now: datetime,
     ) -> Self:
-        """Ask for a build of the app that clients call `repository_id`.
+        """Return a new build of the app that clients call `repository_id`.
 
-        `run_id` is None where no run can be had.
+        `run_id` is None for a build that has failed before its run was launched.
         """
         return cls._create(
             cls.Requested,
@@ -251,17 +251,17 @@ class Build(Stateful[BuildState], Aggregate):
         )
 
     def start(self, run_id: str, attempt: int, now: datetime) -> None:
-        """Note that an attempt began, whoever launched its run; an ended build stays as it is."""
+        """Record that an attempt began, whoever launched its run; an ended build stays as it is."""
         if self.status not in ENDED:
             self._trigger(self.Started, now, run_id=run_id, attempt=attempt)
 
     def check_out(self, commit_sha: str, now: datetime) -> None:
-        """Note which commit is being built."""
+        """Record which commit is being built."""
         if commit_sha != self.commit_sha:
             self._trigger(self.CheckedOut, now, commit_sha=commit_sha)
 
     def retry_later(self, attempt: int, error: str, now: datetime) -> None:
-        """Note that an attempt ended and another will follow."""
+        """Record that an attempt ended and another will follow."""
         self._trigger(self.RetryScheduled, now, attempt=attempt, error=error)
 
     def succeed(self, image: JsonObject, now: datetime) -> None:

@@ -67,7 +67,7 @@ def _build_settings(environment: Mapping[str, str], data_dir: Path) -> JsonObjec
         msg = f"APPHUB_BUILDER is {builder!r}; it must be one of {', '.join(BUILDERS)}"
         raise ValueError(msg)
     registry = environment.get("APPHUB_REGISTRY") or None
-    # An image that nobody keeps is no image: where it is not pushed, it is kept here.
+    # An image that is not pushed to a registry is kept here: otherwise it would be lost.
     kept = _flag(environment, "APPHUB_KEEP_IMAGES", default=registry is None)
     return {
         "builder": builder,
@@ -107,8 +107,7 @@ def _clone_limits(environment: Mapping[str, str]) -> JsonObject:
         value = environment.get(variable, "").strip()
         if not value:
             continue
-        is_number = value.isascii() and value.isdigit()
-        if not is_number or int(value) == 0:
+        if not (value.isascii() and value.isdigit()) or int(value) == 0:
             raise ValueError(f"{variable} is {value!r}; it must be a whole number above 0")
         limits[name] = int(value)
     return limits
@@ -135,8 +134,7 @@ def _credentials(environment: Mapping[str, str]) -> JsonObject:
         entries = json.loads(text)
         return {host.lower(): _entry(entry, environment) for host, entry in entries.items()}
     except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
-        message = f"{path} must hold {_CREDENTIALS}: {error!r}"
-        raise ValueError(message) from None
+        raise ValueError(f"{path} must hold {_CREDENTIALS}: {error!r}") from None
 
 
 _CREDENTIALS = (
@@ -160,10 +158,8 @@ def _secret(source: Json, environment: Mapping[str, str]) -> str:
         msg = 'a password is named by {"env": "VARIABLE"} or {"file": "PATH"}, not written down'
         raise TypeError(msg)
     if "file" in source:
-        path = Path(str(source["file"]))
-        return path.read_text(encoding="utf-8").strip()
-    name = str(source["env"])
-    return environment[name]
+        return Path(str(source["file"])).read_text(encoding="utf-8").strip()
+    return environment[str(source["env"])]
 
 
 def _flag(environment: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -1,4 +1,4 @@
-"""The catalog's messages of the stream: what clients hear of repositories and builds."""
+"""The catalog's messages of the stream, about repositories and builds."""
 
 from catalog import build_rows, repository_rows
 from domain.json_values import JsonObject

@@ -30,7 +30,7 @@ from domain.state import (
 )
 
 MetadataStrategy = Literal["auto", "explicit"]
-"""Whose name, description and tags an app has: what an ingestion finds, or its author's alone."""
+"""Where an app's name, description and tags come from: its repository too, or its author alone."""
 
 
 def repository_id(client_id: str) -> UUID:
@@ -44,7 +44,7 @@ class App:
 
     Attributes:
         id: the client's own name for the app.
-        tags: `{key, value}` objects; the author's tags win over all that ingestion finds.
+        tags: `{key, value}` objects; the author's come before those of an ingestion.
     """
 
     id: str
@@ -195,7 +195,7 @@ class CommitRead(RepositoryEvent):
 
     @staticmethod
     def evolve(_: object, event: PlainEvent) -> Changes:
-        # Which commit the record is of, the attempt's end will tell.
+        # `commit_sha` changes only once the attempt has succeeded.
         return {"ingest_commit_sha": event.data["commit_sha"]}
 
 
@@ -332,7 +332,7 @@ class Repository(Stateful[RepositoryState], Aggregate):
 
     @property
     def commit_sha(self) -> str | None:
-        """What the latest attempt reads, once that is known."""
+        """The commit that the latest attempt reads; None before it has reported one."""
         return self.state["ingest_commit_sha"]
 
     @property
@@ -345,7 +345,7 @@ class Repository(Stateful[RepositoryState], Aggregate):
 
     @property
     def record(self) -> JsonObject:
-        """What the handlers of ingestion and build are given to read."""
+        """The record that the handlers of ingestion and build read."""
         state = self.state
         return {
             "id": state["id"],
@@ -361,7 +361,7 @@ class Repository(Stateful[RepositoryState], Aggregate):
     def add(cls, app: App, now: datetime) -> Self:
         """Add the app.
 
-        That its id is free is decided by the log, for the aggregate's id is derived from it.
+        The log refuses an id that is in use: the aggregate's id is derived from it.
         """
         fields = asdict(app)
         client_id = fields.pop("id")
@@ -374,7 +374,7 @@ class Repository(Stateful[RepositoryState], Aggregate):
         )
 
     def request_ingestion(self, run_id: str, now: datetime) -> None:
-        """Note that an ingestion run was launched.
+        """Record that an ingestion run was launched.
 
         Raises:
             ConflictError: `ingestion_in_progress`.
@@ -384,19 +384,19 @@ class Repository(Stateful[RepositoryState], Aggregate):
         self._trigger(self.IngestionRequested, run_id, now)
 
     def start_ingestion(self, run_id: str, attempt: int, now: datetime) -> None:
-        """Note that an attempt began, whoever launched its run."""
+        """Record that an attempt began, whoever launched its run."""
         count = self.ingest_attempts + 1
         self._trigger(self.IngestionStarted, run_id, now, attempt=attempt, ingest_attempts=count)
 
     def read_commit(self, run_id: str, commit_sha: str, now: datetime) -> None:
-        """Note which commit the attempt reads, unless it has done so already."""
+        """Record which commit the attempt reads, unless it has done so already."""
         if commit_sha != self.commit_sha:
             self._trigger(self.CommitRead, run_id, now, commit_sha=commit_sha)
 
     def retry_ingestion(
         self, run_id: str, attempt: int, error: str, duration_ms: int | None, now: datetime
     ) -> None:
-        """Note that an attempt ended and another will follow."""
+        """Record that an attempt ended and another will follow."""
         self._trigger(
             self.IngestionRetryScheduled,
             run_id,

@@ -63,7 +63,7 @@ _STEPS: dict[str, tuple[str, str]] = {
 }
 
 STEP_TOPICS = (*_STEPS,)
-"""Of the events that an app's history tells of."""
+"""The topics of the events that an app's history shows."""
 
 
 def history_entry(event: Envelope, client_id: str) -> JsonObject | None:

@@ -57,7 +57,7 @@ from catalog.shapes import (
     IngestionEvent,
     TagSuggestion,
 )
-from catalog.views import BuildLogs, CatalogViews, all_steps, build_id_of, steps_before
+from catalog.views import BuildLogs, CatalogViews, all_steps, steps_before
 from domain.clock import to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.json_values import JsonObject
@@ -166,8 +166,7 @@ async def list_apps(  # noqa: PLR0913 - one for each query parameter
         before=_time(ingested_before, "/ingestedBefore"),
     )
     async with borrowed(service.pool) as connection, snapshot(connection):
-        text = storable(q, "/q")
-        apps = await with_text(connection, apps, text)
+        apps = await with_text(connection, apps, storable(q, "/q"))
         order = _order(sort, apps)
         ids = await app_search.find(connection, apps, order, limit, offset)
         facets = await app_search.facets(connection, apps)
@@ -205,18 +204,15 @@ async def _answer(catalog: CatalogPart, ids: bytes, apps: AppFilter, about: Json
     """Return all at once where it fits, else part by part: a catalog has no greatest size."""
     parts = catalog.views.listed_apps(ids, apps.words)
     first: list[JsonObject] = await anext(parts, [])
-    count = len(ids) // app_search.ID_BYTES
-    if len(first) == count:
+    if len(first) == len(ids) // app_search.ID_BYTES:
         return JsonAnswer({"data": first, **about})
-    rest = _joined(first, parts, about)
-    return StreamingResponse(rest, media_type=JSON)
+    return StreamingResponse(_joined(first, parts, about), media_type=JSON)
 
 
 async def _joined(
     first: list[JsonObject], others: AsyncIterator[list[JsonObject]], about: JsonObject
 ) -> AsyncIterator[bytes]:
-    head = orjson.dumps(about)
-    yield head.removesuffix(b"}") + b',"data":['
+    yield orjson.dumps(about).removesuffix(b"}") + b',"data":['
     yield _texts(first)
     async for part in others:
         yield b"," + _texts(part)
@@ -224,8 +220,7 @@ async def _joined(
 
 
 def _texts(apps: list[JsonObject]) -> bytes:
-    texts = [orjson.dumps(app) for app in apps]
-    return b",".join(texts)
+    return b",".join(map(orjson.dumps, apps))
 
 
 def _order(sort: Sort | None, apps: AppFilter) -> Sort:
@@ -256,7 +251,7 @@ router = APIRouter(prefix="/apps", route_class=PlatformRoute, tags=["apps"])
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 BEHIND_ALL = 2**31
-"""No aggregate has so many events."""
+"""A version that no aggregate reaches."""
 
 
 @router.post(
@@ -272,12 +267,10 @@ async def add_app(
     app = body.app()
     if app.is_local and not service.settings.local_repositories:
         message = "repositories of the server's own file system are switched off; give a URL"
-        issue = Issue("/repoUrl", message, "pattern")
-        raise InvalidInputError([issue])
-    row = await catalog.commands.add_app(app, origin)
-    app_row = repository_rows.TABLE.own(row)
-    shown = repository_rows.present(app_row, None)
-    return answer_with(shown, await warnings_of_job(INGEST_SLUG, service), 201)
+        raise InvalidInputError([Issue("/repoUrl", message, "pattern")])
+    row = repository_rows.TABLE.own(await catalog.commands.add_app(app, origin))
+    warnings = await warnings_of_job(INGEST_SLUG, service)
+    return answer_with(repository_rows.present(row, None), warnings, 201)
 
 
 @router.get(
@@ -302,21 +295,17 @@ async def get_history(
     app_id: str, service: ServiceDep, limit: PartLimit = None, cursor: OptionalCursor = None
 ) -> Response:
     """Show the steps of an app's ingestions."""
-    before = BEHIND_ALL
-    if cursor:
-        before = position_of(cursor)
+    before = position_of(cursor) if cursor else BEHIND_ALL
     most = limit or MAX_HISTORY_PAGE
     steps, following = await steps_before(service.reader, app_id, before, most)
     if not steps:
         async with borrowed(service.pool) as connection:
             await _existing_app(connection, app_id)
     if limit is not None or cursor is not None:
-        meta = part_meta(limit, following)
-        return page(steps, meta)
+        return page(steps, part_meta(limit, following))
     if following is None:
         return data([*steps])
-    parts = all_steps(service.reader, app_id, steps, following)
-    return data_in_parts(parts)
+    return data_in_parts(all_steps(service.reader, app_id, steps, following))
 
 
 @router.post(
@@ -352,8 +341,8 @@ async def list_builds(
     """List an app's builds, newest first."""
     await _existing_app(connection, app_id)
     rows, total = await build_rows.list_builds(connection, app_id, limit, offset)
-    shown = await catalog.views.builds(rows)
-    return _page(shown, total, limit, offset)
+    builds = await catalog.views.builds(rows)
+    return page(builds, page_meta(len(builds), total, limit, offset))
 
 
 @router.post(
@@ -372,8 +361,7 @@ async def request_build(
     """Launch a build; builds of one app take turns."""
     target = BuildTarget() if body is None else body.target()
     row = await catalog.commands.request_build(app_id, target, origin)
-    build_row = build_rows.TABLE.own(row)
-    [build] = await catalog.views.builds([build_row])
+    [build] = await catalog.views.builds([build_rows.TABLE.own(row)])
     return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 
@@ -388,11 +376,6 @@ async def _existing_app(connection: Connection, app_id: str) -> RepositoryRow:
 
 def _app_not_found() -> NotFoundError:
     return NotFoundError("app_not_found", "app not found")
-
-
-def _page(items: list[JsonObject], total: int, limit: int, offset: int) -> JsonAnswer:
-    meta = page_meta(len(items), total, limit, offset)
-    return page(items, meta)
 
 
 builds_router = APIRouter(prefix="/builds", route_class=PlatformRoute, tags=["builds"])
@@ -448,27 +431,24 @@ async def retry_build(
     build_id: str, service: ServiceDep, catalog: CatalogDep, origin: OriginDep
 ) -> JsonAnswer:
     """Build again what failed to build; the answer is the new build."""
-    aggregate_id = _possible_id(build_id)
-    row = await catalog.commands.retry_build(aggregate_id, origin)
-    build_row = build_rows.TABLE.own(row)
-    [build] = await catalog.views.builds([build_row])
+    row = await catalog.commands.retry_build(_aggregate_id(build_id), origin)
+    [build] = await catalog.views.builds([build_rows.TABLE.own(row)])
     return answer_with(build, await warnings_of_job(BUILD_SLUG, service), 202)
 
 
 async def _existing_build(service: Service, build_id: str) -> BuildRow:
-    aggregate_id = _possible_id(build_id)
     async with service.pool.connection() as connection:
-        build = await build_rows.by_id(connection, aggregate_id)
+        build = await build_rows.by_id(connection, _aggregate_id(build_id))
     if build is None:
         raise _build_not_found()
     return build
 
 
-def _possible_id(text: str) -> UUID:
-    build_id = build_id_of(text)
-    if build_id is None:
-        raise _build_not_found()
-    return build_id
+def _aggregate_id(build_id: str) -> UUID:
+    try:
+        return UUID(build_id)
+    except ValueError:  # It names no build.
+        raise _build_not_found() from None
 
 
 def _build_not_found() -> NotFoundError:

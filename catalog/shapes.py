@@ -102,7 +102,7 @@ class AppShape(Shape):
 class IngestionEvent(Shape):
     """A step of an app's ingestion."""
 
-    id: int = Field(description="the event's place in the log")
+    id: int = Field(description="the event's position in the log")
     repository_id: str
     status: str
     message: str
@@ -248,7 +248,7 @@ class BuildBody(_Body):
 
 
 class Hits(Shape):
-    """How many words of a search are found in one place, and what they count there."""
+    """How many words of a search occur in a field, and what they count there."""
 
     hits: int
     weight: float
@@ -256,7 +256,7 @@ class Hits(Shape):
 
 
 class HitsByPlace(Shape):
-    """Where the words of a search are found."""
+    """Where the words of a search occur."""
 
     name: Hits
     description: Hits
@@ -302,7 +302,7 @@ class AppFacets(Shape):
 
 
 class Weights(Shape):
-    """What a word counts for relevance, by where it is found."""
+    """What a word counts for relevance, by field."""
 
     name: float
     description: float

@@ -54,7 +54,7 @@ class BuildLogs:
                     tail, total = await self._logs.tail(build["job_run_id"], attempt, left)
                     end, size = tail + end, size + total
         except (RunLogsUnavailableError, TimeoutError):
-            return NO_LOG  # What a build shows beside must not depend on where its log lies.
+            return NO_LOG  # The rest of the build is shown without its log's store.
         text = end.decode("utf-8", "replace")
         preview = text[-PREVIEW_CHARACTERS:]
         is_cut = size > len(end) or len(text) > len(preview)
@@ -105,27 +105,14 @@ class CatalogViews:
             rows: the builds.
             within_s: how long the store of logs may take; then builds are shown without.
         """
-        reading = [self._logs.excerpt(row, within_s) for row in rows]
-        excerpts = await asyncio.gather(*reading)
-        shown: list[JsonObject] = []
-        for row, excerpt in zip(rows, excerpts, strict=True):
-            build = build_rows.present(row, excerpt)
-            shown.append(build)
-        return shown
+        excerpts = await asyncio.gather(*(self._logs.excerpt(row, within_s) for row in rows))
+        return list(map(build_rows.present, rows, excerpts))
 
     async def apps(self, connection: Connection, rows: Sequence[RepositoryRow]) -> list[JsonObject]:
         """Return the apps as clients see them, each with its newest build."""
-        ids = [row["id"] for row in rows]
-        latest = await build_rows.latest(connection, ids)
-        latest_rows = list(latest.values())
-        shown_builds = await self.builds(latest_rows)
-        by_app = dict(zip(latest, shown_builds, strict=True))
-        shown: list[JsonObject] = []
-        for row in rows:
-            latest_build = by_app.get(row["id"])
-            app = repository_rows.present(row, latest_build)
-            shown.append(app)
-        return shown
+        latest = await build_rows.latest(connection, [row["id"] for row in rows])
+        builds = dict(zip(latest, await self.builds([*latest.values()]), strict=True))
+        return [repository_rows.present(row, builds.get(row["id"])) for row in rows]
 
     async def listed_apps(
         self, ids: bytes, words: Sequence[str]
@@ -159,37 +146,20 @@ class CatalogViews:
             app = repository_rows.TABLE.own(step.after)
             return {LATEST_BUILD: await self._latest_build(app["id"])}
         build = build_rows.TABLE.own(step.after)
-        excerpt = await self._logs.excerpt(build, PATIENCE_S)
-        return excerpt.present()
+        return (await self._logs.excerpt(build, PATIENCE_S)).present()
 
     async def _latest_build(self, app_id: str) -> JsonObject | None:
         async with borrowed(self._pool) as connection:
             latest = await build_rows.latest(connection, [app_id])
-        if not latest:
-            return None
-        rows = list(latest.values())
-        [shown] = await self.builds(rows, PATIENCE_S)
-        return shown
+        shown = await self.builds([*latest.values()], PATIENCE_S)
+        return shown[0] if shown else None
 
 
 def _ids_from(ids: bytes, at: int) -> list[UUID]:
     """Return the next ids to read, at most `AT_ONCE`."""
-    next_at = at + AT_ONCE * app_search.ID_BYTES
-    end = min(len(ids), next_at)
-    next_ids: list[UUID] = []
-    for begin in range(at, end, app_search.ID_BYTES):
-        id_end = begin + app_search.ID_BYTES
-        id_bytes = ids[begin:id_end]
-        next_ids.append(UUID(bytes=id_bytes))
-    return next_ids
-
-
-def build_id_of(text: str) -> UUID | None:
-    """Return a build's id, or None: what is no id names no build."""
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+    size = app_search.ID_BYTES
+    end = min(len(ids), at + AT_ONCE * size)
+    return [UUID(bytes=ids[begin : begin + size]) for begin in range(at, end, size)]
 
 
 STEPS_A_PART = 500
@@ -200,7 +170,7 @@ async def steps_before(
 ) -> tuple[list[JsonObject], int | None]:
     """Return the steps of an app's ingestions before an event, the newest first.
 
-    With them comes before which event the next begin, None where there are none.
+    With them comes the event before which the next page begins; None at the end.
     """
     events, following = await reader.newest(repository_id(app_id), STEP_TOPICS, before, limit)
     entries = [history_entry(event, app_id) for event in events]

@@ -1,6 +1,6 @@
 """`repository-build`: builds an app's image from its repository (contract, section 9).
 
-First names of images, then the variables that an app wants to be launched with, then the handler
+First names of images, then the variables that an app is launched with, then the handler
 (`execute`).
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from apphub_jobs.contract import Effect, JobResult, JobRunContext, PermanentError
 from catalog.handlers.builder import BuildCanceledError, BuildError, BuildSettings, Order
-from catalog.handlers.checkout import CheckedOut, CheckoutTarget, checkout
+from catalog.handlers.checkout import CheckoutTarget, checkout
 from catalog.handlers.choice import choose
 from catalog.handlers.git import CanceledError, GitError
 from catalog.handlers.untrusted import MAX_TEXT_BYTES, Tree, plain, storable
@@ -35,25 +35,17 @@ def _name(repository_id: str) -> str:
     dashed = _FOREIGN.sub("-", repository_id.lower())
     # Of two separators in a row, only a double dash may stand in both an image's name and a
     # layout's reference.
-    joined = _SEPARATORS.sub(_one_separator, dashed)
+    joined = _SEPARATORS.sub(lambda match: "--" if match[0] == "--" else "-", dashed)
     name = joined.strip("._-") or "app"
     if len(name) <= MAX_NAME_LENGTH:
         return name
     id_bytes = repository_id.encode("utf-8", "surrogatepass")
-    digest = hashlib.sha256(id_bytes).hexdigest()
-    told_apart = digest[:12]
-    most = MAX_NAME_LENGTH - len(told_apart) - 1
-    start = name[:most].rstrip("._-")
-    return f"{start}-{told_apart}"
+    digest = hashlib.sha256(id_bytes).hexdigest()[:12]
+    start = name[: MAX_NAME_LENGTH - len(digest) - 1].rstrip("._-")
+    return f"{start}-{digest}"
 
 
-def _one_separator(found: "re.Match[str]") -> str:
-    if found.group() == "--":
-        return "--"
-    return "-"
-
-
-# The variables that an app wants to be launched with, as its repository says.
+# The variables that an app is launched with, as its repository says.
 
 TEMPLATES = (".env.template", ".env.example")
 
@@ -72,17 +64,14 @@ def launch_env_templates(tree: Tree) -> list[dict[str, str]]:
     The first entry of a key counts.
     """
     for name in TEMPLATES:
-        text = tree.text(name)
-        if text is None:
-            continue
-        entries = _entries(text)
+        entries = _entries(tree.text(name) or "")
         if entries:
             return entries
     return []
 
 
 def _entries(text: str) -> list[dict[str, str]]:
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for line in text.splitlines():
         assignment = _EXPORT.sub("", line.strip())
         if assignment.startswith("#"):
@@ -91,8 +80,8 @@ def _entries(text: str) -> list[dict[str, str]]:
         key = left.strip()
         value = _plain(right.strip())
         if key and equals and _fits(key, value):
-            found.setdefault(key, value)
-    entries = [{"key": key, "value": value} for key, value in found.items()]
+            values.setdefault(key, value)
+    entries = [{"key": key, "value": value} for key, value in values.items()]
     return entries[:MAX_ENTRIES]
 
 
@@ -141,8 +130,8 @@ class _Progress:
     started: float = field(default_factory=monotonic)
 
     def metrics(self, status: str) -> dict[str, Any]:
-        duration_s = monotonic() - self.started
-        metrics = {"buildId": self.build_id, "status": status, "durationMs": int(duration_s * 1000)}
+        duration_ms = int((monotonic() - self.started) * 1000)
+        metrics = {"buildId": self.build_id, "status": status, "durationMs": duration_ms}
         if self.commit_sha is not None:
             metrics["commitSha"] = self.commit_sha
         return metrics
@@ -154,8 +143,7 @@ def _inputs(context: JobRunContext) -> tuple[Mapping[str, Any], Mapping[str, Any
     if build is None or repository is None:
         raise PermanentError("repository missing")
     if build["status"] in FINAL:
-        message = f"build already ended: {build['status']}"
-        raise PermanentError(message)
+        raise PermanentError(f"build already ended: {build['status']}")
     return build, repository
 
 
@@ -170,29 +158,46 @@ def _execute(
     target = CheckoutTarget(
         ref=build["gitRef"], branch=build["gitBranch"], commit=build["commitSha"]
     )
-    found = checkout(context, repository["repoUrl"], target, source)
-    progress.commit_sha = found.commit_sha
-    context.logger.info("at commit %s", found.commit_sha)
+    checked_out = checkout(context, repository["repoUrl"], target, source)
+    progress.commit_sha = checked_out.commit_sha
+    context.logger.info("at commit %s", checked_out.commit_sha)
     tree = Tree(source)
     templates = launch_env_templates(tree)
-    keys = [entry["key"] for entry in templates]
-    context.logger.info("launch variables: %s", ", ".join(keys) or "none")
+    keys = ", ".join(entry["key"] for entry in templates)
+    context.logger.info("launch variables: %s", keys or "none")
     # Before anything is built: what the app takes does not depend on whether that succeeds.
     context.update(
-        metrics={"buildId": build["id"], "status": "running", "commitSha": found.commit_sha},
+        metrics={"buildId": build["id"], "status": "running", "commitSha": checked_out.commit_sha},
         context={"launchEnvTemplates": templates},
     )
     builder = choose(context, settings)
     dockerfile = _dockerfile(tree, repository["dockerfilePath"])
-    tag = image_tag(repository["id"], found.commit_sha)
+    tag = image_tag(repository["id"], checked_out.commit_sha)
     context.logger.info("building %s from %s", tag, repository["dockerfilePath"])
     work = Path("build").absolute()
     work.mkdir(mode=0o700)
-    order = Order(context, tree.root, dockerfile, tag, work)
-    digest = builder.build(order)
+    digest = builder.build(Order(context, tree.root, dockerfile, tag, work))
     context.logger.info("built %s with digest %s", tag, digest)
-    image = _Image(tag, digest)
-    return _result(build, repository, found, image, progress)
+    finished = Effect(
+        "build.finished",
+        {
+            "image_tag": tag,
+            "image_digest": digest,
+            "commit_sha": checked_out.commit_sha,
+            "git_branch": checked_out.branch,
+        },
+    )
+    return JobResult(
+        result={
+            "buildId": build["id"],
+            "repositoryId": repository["id"],
+            "imageTag": tag,
+            "commitSha": checked_out.commit_sha,
+            "imageDigest": digest,
+        },
+        metrics={**progress.metrics("succeeded"), "imageTag": tag},
+        effects=[finished],
+    )
 
 
 def _dockerfile(tree: Tree, path: str) -> Path:
@@ -204,44 +209,9 @@ def _dockerfile(tree: Tree, path: str) -> Path:
         raise PermanentError(NO_DOCKERFILE) from None
     if not resolved.is_relative_to(tree.root):
         raise PermanentError(f"the Dockerfile {path} leads out of the repository")
-    found = tree.inside(path)
-    if found is None:
+    dockerfile = tree.inside(path)
+    if dockerfile is None:
         raise PermanentError(NO_DOCKERFILE)
-    if found.stat().st_size > MAX_TEXT_BYTES:
+    if dockerfile.stat().st_size > MAX_TEXT_BYTES:
         raise PermanentError(f"the Dockerfile {path} is larger than {MAX_TEXT_BYTES} bytes")
-    return found
-
-
-@dataclass(frozen=True)
-class _Image:
-    tag: str
-    digest: str
-
-
-def _result(
-    build: Mapping[str, Any],
-    repository: Mapping[str, Any],
-    found: CheckedOut,
-    image: _Image,
-    progress: _Progress,
-) -> JobResult:
-    finished = Effect(
-        "build.finished",
-        {
-            "image_tag": image.tag,
-            "image_digest": image.digest,
-            "commit_sha": found.commit_sha,
-            "git_branch": found.branch,
-        },
-    )
-    return JobResult(
-        result={
-            "buildId": build["id"],
-            "repositoryId": repository["id"],
-            "imageTag": image.tag,
-            "commitSha": found.commit_sha,
-            "imageDigest": image.digest,
-        },
-        metrics={**progress.metrics("succeeded"), "imageTag": image.tag},
-        effects=[finished],
-    )
+    return dockerfile

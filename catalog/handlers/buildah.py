@@ -22,7 +22,7 @@ from catalog.handlers.builder import (
     NoNetworkError,
     Order,
     UnusableError,
-    ask,
+    output_of,
     show,
 )
 
@@ -49,9 +49,7 @@ def write_policy(target: Path, stores: Iterable[Path], operators: Path = OPERATO
     Raises:
         ValueError: the operator's policy is no JSON object.
     """
-    own: dict[str, Any] = {}
-    if operators.exists():
-        own = json.loads(operators.read_text())
+    own: dict[str, Any] = json.loads(operators.read_text()) if operators.exists() else {}
     transports = own.get("transports", {})
     by_registry = {"": own.get("default", _ANY), **transports.get("docker", {})}
     by_store = {f"[vfs@{store}]": _ANY for store in stores}
@@ -74,8 +72,7 @@ class Buildah:
     def check(self) -> str:
         """Return the version, if an ordinary user's builds can work, too."""
         if shutil.which(self.name) is None:
-            message = f"{self.name} is not installed: {self._install}"
-            raise UnusableError(message)
+            raise UnusableError(f"{self.name} is not installed: {self._install}")
         if os.geteuid() != 0 and shutil.which("newuidmap") is None:
             raise UnusableError(f"{self.name} needs newuidmap here: {builder.INSTALL_UIDMAP}")
         if self._needs_network and shutil.which(own_network.PROGRAM) is None:
@@ -84,7 +81,7 @@ class Buildah:
                 f" builds away from it: {builder.INSTALL_SLIRP}; or {builder.CLOSE_THE_API}"
             )
         try:
-            return ask([self.name, "--version"], os.environ)
+            return output_of([self.name, "--version"], os.environ)
         except BuildError as error:
             raise UnusableError(f"{self.name} does not start: {error}") from None
 
@@ -102,8 +99,7 @@ class Buildah:
         image_id = self._build(order)
         layout = order.work / "image"
         self._push(order, image_id, f"oci:{layout}")
-        image = oci_layout.image_of(layout)
-        digest = str(image["digest"])
+        digest = str(oci_layout.image_of(layout)["digest"])
         if self._settings.oci_dir is not None:
             oci_layout.add_image(order.context, layout, self._settings.oci_dir, order.tag)
             order.context.logger.info(
@@ -127,8 +123,7 @@ class Buildah:
         try:
             write_policy(order.work / "policy.json", self._stores(order))
         except (ValueError, AttributeError) as error:
-            message = f"{OPERATORS} cannot be read: {error}"
-            raise BuildError(message) from None
+            raise BuildError(f"{OPERATORS} cannot be read: {error}") from None
 
     def _stores(self, order: Order) -> list[Path]:
         stores = [order.work / "storage"]
@@ -174,8 +169,7 @@ class Buildah:
         if not settings.registry_tls_verify:
             options.append("--tls-verify=false")
         if settings.registry_auth_file is not None:
-            auth_file = str(settings.registry_auth_file)
-            options += ["--authfile", auth_file]
+            options += ["--authfile", str(settings.registry_auth_file)]
         digest_file = order.work / "registry-digest"
         options += ["--digestfile", str(digest_file)]
         self._push(order, image_id, f"docker://{reference}", *options)
@@ -183,8 +177,7 @@ class Buildah:
         return digest_file.read_text().strip()
 
     def _push(self, order: Order, image_id: str, target: str, *options: str) -> None:
-        push = self._command(order, "push")
-        command = [*push, *options, image_id, target]
+        command = [*self._command(order, "push"), *options, image_id, target]
         show(order.context, command, _environment(order.work))
 
     def _command(self, order: Order, name: str) -> list[str]:
@@ -234,7 +227,8 @@ def current_limits() -> list[str]:
 
 def _environment(work: Path) -> dict[str, str]:
     home = str(work / "home")
-    private = {
+    return {
+        **os.environ,
         "XDG_CONFIG_HOME": home,
         "XDG_DATA_HOME": home,
         "XDG_CACHE_HOME": home,
@@ -242,4 +236,3 @@ def _environment(work: Path) -> dict[str, str]:
         "HOME": home,
         "TMPDIR": str(work),
     }
-    return {**os.environ, **private}

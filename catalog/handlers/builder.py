@@ -40,8 +40,7 @@ ALLOW_NAMESPACES = "--security-opt seccomp=unconfined"
 IN_FULL = "docker.io/library/node:22"
 
 _SPEAKER = re.compile(r'^(?:time="|error|warn)', re.IGNORECASE)
-"""How lines of the builder itself begin; what the steps of a Dockerfile print is nobody's
-complaint."""
+"""How lines of the builder itself begin; what the steps of a Dockerfile print does not count."""
 
 _ADVICE = (
     (r"newuidmap", f"builds by an ordinary user need newuidmap: {INSTALL_UIDMAP}"),
@@ -66,9 +65,8 @@ _ADVICE = (
 
 
 def advice_for(lines: Sequence[str]) -> list[str]:
-    """Return what helps against what a builder complained of; empty where nothing is known."""
-    spoken_lines = [line for line in lines if _SPEAKER.match(line)]
-    spoken = "\n".join(spoken_lines)
+    """Return the advice for what a builder complained of; often there is none."""
+    spoken = "\n".join(line for line in lines if _SPEAKER.match(line))
     return [advice for pattern, advice in _ADVICE if re.search(pattern, spoken)]
 
 
@@ -96,8 +94,7 @@ class BuildSettings:
         builder: `auto`, or the one builder to use.
         registry: where images are pushed, as `host[:port][/prefix]`; None for nowhere.
         registry_auth_file: credentials for it, as `docker login` and `podman login` write them.
-        registry_tls_verify: False for a registry without TLS, or with a certificate that nobody
-            signed.
+        registry_tls_verify: False for a registry without TLS, or with a self-signed certificate.
         oci_dir: an OCI layout that gets every image; None for none.
         base_images: images that Podman and Buildah find without a registry.
         docker_host: the address of Docker's daemon; None for the usual one.
@@ -122,8 +119,7 @@ class BuildSettings:
             PermanentError: the registry is no such name.
         """
         registry = (settings.get("registry") or "").rstrip("/")
-        has_spaces = any(letter.isspace() for letter in registry)
-        if has_spaces or "://" in registry:
+        if any(letter.isspace() for letter in registry) or "://" in registry:
             raise PermanentError(
                 f"the registry is given as host[:port][/prefix], not as {registry!r}"
             )
@@ -140,9 +136,7 @@ class BuildSettings:
 
 
 def _path(value: str | None) -> Path | None:
-    if not value:
-        return None
-    return Path(value)
+    return Path(value) if value else None
 
 
 @dataclass(frozen=True)
@@ -165,7 +159,7 @@ class Order:
 
 
 class Builder(Protocol):
-    """Builds images and delivers them as the operator wants."""
+    """Builds images and delivers them as the operator's settings say."""
 
     @property
     def name(self) -> str:
@@ -183,21 +177,21 @@ class Builder(Protocol):
 
         Raises:
             BuildError: it failed.
-            BuildCanceledError: somebody asked to cancel.
+            BuildCanceledError: the run is being canceled.
         """
 
 
 POLL_S = 0.1
 
 END_GRACE_S = 2.0
-"""From asking a builder to end to killing it; below a worker's own grace time."""
+"""Between a builder's SIGTERM and its SIGKILL; below a worker's own grace time."""
 
 CHUNK_BYTES = 65_536
 
 TAIL_BYTES = 32_768
 """What is searched for the reason of a failure."""
 
-QUESTION_TIMEOUT_S = 20.0
+ANSWER_TIMEOUT_S = 20.0
 
 LAST_LINES = 3
 """Among these is a builder's own complaint; what stands before them is the output of the
@@ -224,7 +218,8 @@ def show(
 
     Raises:
         BuildError: it failed.
-        BuildCanceledError: somebody asked to cancel; the command and its process group have ended.
+        BuildCanceledError: the run is being canceled; the command and its process group have
+            ended.
     """
     process = subprocess.Popen(  # noqa: S603 - a builder that the operator installed, without a shell
         list(command),
@@ -242,9 +237,7 @@ def show(
             _end(process)  # Else leaving would wait for it.
             raise
     if process.returncode != 0:
-        program = name or command[0]
-        why = failure(program, process.returncode, output.tail)
-        raise BuildError(why)
+        raise BuildError(failure(name or command[0], process.returncode, output.tail))
 
 
 def _attend(context: JobRunContext, process: "subprocess.Popen[bytes]", output: "_Output") -> None:
@@ -257,8 +250,8 @@ def _attend(context: JobRunContext, process: "subprocess.Popen[bytes]", output: 
         pass
 
 
-def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """Return what a command prints that answers at once.
+def output_of(command: Sequence[str], environment: Mapping[str, str]) -> str:
+    """Return the output of a command that takes no long time.
 
     Raises:
         BuildError: it failed, or does not answer.
@@ -269,47 +262,32 @@ def ask(command: Sequence[str], environment: Mapping[str, str]) -> str:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             env=dict(environment),
-            timeout=QUESTION_TIMEOUT_S,
+            timeout=ANSWER_TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        message = f"{command[0]} does not answer"
-        raise BuildError(message) from None
+        raise BuildError(f"{command[0]} does not answer") from None
     if answer.returncode != 0:
         raise BuildError(failure(command[0], answer.returncode, answer.stdout + answer.stderr))
     return answer.stdout.decode("utf-8", "replace").strip()
 
 
 def failure(program: str, code: int, output: bytes) -> str:
-    """Return one line that says why a command failed, and what helps where that is known."""
-    lines = _printed_lines(output)
+    """Return one line that says why a command failed, with advice if there is any."""
+    printed = output.decode("utf-8", "replace").splitlines()
+    lines = [text for line in printed if (text := plain(line).strip())]
     said = _last_complaint(lines[-LAST_LINES:])
     if code < 0:
         ended = f"ended by {signal.Signals(-code).name}"
         said = f"{ended}: {said}" if said else ended
     why = _COMPLAINT.sub("", said) or f"exit code {code}"
-    message = f"{program}: {why}"
-    parts = [message[:MAX_MESSAGE_LENGTH], *advice_for(lines)]
-    return "; ".join(parts)
-
-
-def _printed_lines(output: bytes) -> list[str]:
-    lines: list[str] = []
-    for line in output.decode("utf-8", "replace").splitlines():
-        text = plain(line).strip()
-        if text:
-            lines.append(text)
-    return lines
+    return "; ".join([f"{program}: {why}"[:MAX_MESSAGE_LENGTH], *advice_for(lines)])
 
 
 def _last_complaint(lines: Sequence[str]) -> str:
     """Return the last line that complains, else the last one."""
-    for line in reversed(lines):
-        if _COMPLAINT.match(line):
-            return line
-    if not lines:
-        return ""
-    return lines[-1]
+    complaints = (line for line in reversed(lines) if _COMPLAINT.match(line))
+    return next(complaints, lines[-1] if lines else "")
 
 
 class _Output:

@@ -1,10 +1,9 @@
-"""Which handlers come with the service, by their entry points."""
+"""The handlers that come with the service, by their entry points."""
 
 from apphub_jobs.contract import Handler
-from catalog.handlers import build as building
-from catalog.handlers import ingest as ingestion
+from catalog.handlers import build, ingest
 
 HANDLERS: dict[str, Handler] = {
-    "catalog.ingestion.processRepository": ingestion.execute,
-    "catalog.build.run": building.execute,
+    "catalog.ingestion.processRepository": ingest.execute,
+    "catalog.build.run": build.execute,
 }

@@ -54,13 +54,13 @@ def checkout(
 
     Raises:
         GitError: it cannot be read, or is not there.
-        CanceledError: somebody asked to cancel.
+        CanceledError: the run is being canceled.
     """
     with git_for(context, repo_url) as git:
         context.logger.info("checking out %s of %s", _described(target), git.origin.shown)
         git.run("init", "--quiet", "--template=", str(directory))
         checked_out = _Checkout(context, git, directory).of(target)
-        # It would tell everybody who gets the image where the repository came from.
+        # It would show in the image where the repository came from.
         (directory / ".git" / "FETCH_HEAD").unlink(missing_ok=True)
         return checked_out
 
@@ -129,17 +129,13 @@ class _Checkout:
         if not answer.strip():
             raise GitError("the repository has no commit")
         head = re.match(r"ref: refs/heads/(\S+)\tHEAD", answer)
-        commit = self._fetch("HEAD")
-        if head is None:
-            return CheckedOut(commit, None)
-        return CheckedOut(commit, head[1])
+        return CheckedOut(self._fetch("HEAD"), head[1] if head else None)
 
     def _remote_refs(self, *names: str) -> list[str]:
         """Return those of the names that the repository has, in their order."""
         for name in names:
             self._check_name(name)
-        url = self._git.origin.url
-        answer = self._git.run("ls-remote", "--", url, *names)
+        answer = self._git.run("ls-remote", "--", self._git.origin.url, *names)
         remote = {line.partition("\t")[2] for line in answer.splitlines()}
         return [name for name in names if name in remote]
 

@@ -23,7 +23,7 @@ BUILDERS: dict[str, Callable[[BuildSettings], Builder]] = {
 
 
 def choose(context: JobRunContext, settings: BuildSettings) -> Builder:
-    """Return the builder to use, and note it in the log.
+    """Return the builder to use, and log it.
 
     Raises:
         PermanentError: there is none; the message says what to install, or to allow.
@@ -38,7 +38,7 @@ def usable(settings: BuildSettings, note: Callable[[str], None]) -> tuple[Builde
 
     Args:
         settings: what the operator decided.
-        note: is called with the reason why each of several cannot be used.
+        note: takes the reason for each one of several that cannot be used.
 
     Raises:
         PermanentError: there is none; the message says what to install, or to allow.
@@ -74,7 +74,7 @@ def _names_to_try(settings: BuildSettings) -> list[str]:
 
 
 def _remedy(failures: Sequence[UnusableError]) -> str:
-    """Return what helps where no builder can be used; the last one that is there is the nearest."""
+    """Return the remedy: of the last builder that lacks only a network, else to install one."""
     for failure in reversed(failures):
         if isinstance(failure, NoNetworkError):
             return str(failure)

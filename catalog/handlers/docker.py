@@ -14,7 +14,7 @@ from catalog.handlers.builder import (
     NoNetworkError,
     Order,
     UnusableError,
-    ask,
+    output_of,
     show,
 )
 
@@ -31,7 +31,7 @@ class Docker:
             self._command += ["--host", settings.docker_host]
 
     def check(self) -> str:
-        """Ask the daemon for its version: the command alone proves nothing."""
+        """Return the daemon's version: that the command is installed proves nothing."""
         if shutil.which("docker") is None:
             raise UnusableError(
                 "docker is not installed: see https://docs.docker.com/engine/install"
@@ -42,7 +42,7 @@ class Docker:
                 f" and so would reach the open API: {CLOSE_THE_API}"
             )
         try:
-            version = ask(
+            version = output_of(
                 [*self._command, "version", "--format", "{{.Server.Version}}"], os.environ
             )
         except BuildError as error:
@@ -94,40 +94,27 @@ class Docker:
     def _push(self, order: Order, registry: str) -> str:
         reference = f"{registry}/{order.tag}"
         environment = self._with_credentials(order.work)
-        tagging = [*self._command, "tag", order.tag, reference]
-        show(order.context, tagging, environment)
-        pushing = [*self._command, "push", reference]
-        show(order.context, pushing, environment)
+        show(order.context, [*self._command, "tag", order.tag, reference], environment)
+        show(order.context, [*self._command, "push", reference], environment)
         order.context.logger.info("the image is in the registry as %s", reference)
-        inspecting = [
-            *self._command,
-            "image",
-            "inspect",
-            "--format",
-            "{{json .RepoDigests}}",
-            reference,
-        ]
-        said = ask(inspecting, environment)
-        digests = json.loads(said) or []
-        repository, _, _ = reference.rpartition(":")
-        return _digest(digests, repository)
+        inspect = ("image", "inspect", "--format", "{{json .RepoDigests}}", reference)
+        digests = json.loads(output_of([*self._command, *inspect], environment)) or []
+        return _digest(digests, reference.rpartition(":")[0])
 
     def _with_credentials(self, work: Path) -> Mapping[str, str]:
         if self._settings.registry_auth_file is None:
             return os.environ
         directory = work / "docker"
         directory.mkdir(mode=0o700)
-        credentials = self._settings.registry_auth_file.absolute()
-        (directory / "config.json").symlink_to(credentials)
+        (directory / "config.json").symlink_to(self._settings.registry_auth_file.absolute())
         return {**os.environ, "DOCKER_CONFIG": str(directory)}
 
 
 def _digest(entries: list[str], repository: str) -> str:
     """Return the digest that a registry gave the image, from entries `REPOSITORY@DIGEST`."""
-    known = dict(entry.split("@", 1) for entry in entries)
+    digests = dict(entry.split("@", 1) for entry in entries)
     # Docker leaves out the name of its own registry.
-    short = repository.removeprefix("docker.io/")
-    found = known.get(repository) or known.get(short)
-    if found is None:
+    digest = digests.get(repository) or digests.get(repository.removeprefix("docker.io/"))
+    if digest is None:
         raise BuildError(f"docker does not say under which digest it pushed to {repository}")
-    return found
+    return digest

@@ -18,8 +18,8 @@ from pathlib import Path
 from time import monotonic
 
 from apphub_jobs.contract import JobRunContext
-from catalog.handlers import origin as git_home
 from catalog.handlers.origin import (
+    PIPE_VARIABLE,
     CanceledError,
     GitError,
     Origin,
@@ -29,7 +29,9 @@ from catalog.handlers.origin import (
     addresses_of,
     credentials_for,
     failure,
+    furnish,
     origin_of,
+    password_pipe,
     warnings,
 )
 from catalog.handlers.untrusted import shown
@@ -77,8 +79,7 @@ class Limits:
         time_s = settings.get("cloneTimeoutMs", TIME_LIMIT_S * 1000) / 1000
         if context.deadline is not None:
             left = context.deadline - datetime.now(context.deadline.tzinfo)
-            usable_s = left.total_seconds() * DEADLINE_SHARE
-            time_s = max(0, min(time_s, usable_s))
+            time_s = max(0, min(time_s, left.total_seconds() * DEADLINE_SHARE))
         return cls(
             time_s,
             settings.get("cloneMaxBytes", BYTES_LIMIT),
@@ -106,13 +107,11 @@ class Watch:
         if entries > most:
             raise RefusedError(f"the clone holds more than {most} files and directories")
         ended = monotonic()
-        took_s = ended - started
-        pause_s = max(LOOK_S, LOOK_SHARE * took_s)
-        self._next = ended + pause_s
+        self._next = ended + max(LOOK_S, LOOK_SHARE * (ended - started))
 
 
 def check_size(size: int, limits: Limits) -> None:
-    """Raise RefusedError if a clone of so many bytes is too large."""
+    """Raise RefusedError if a clone of this size, in bytes, is too large."""
     if size > limits.bytes:
         raise RefusedError(f"the repository takes more than {limits.bytes / 1_000_000:g} MB")
 
@@ -123,8 +122,8 @@ def measured(directory: Path, most: int) -> tuple[int, int]:
     entries = 0
     waiting = [str(directory)]
     while waiting and entries <= most:
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as found:
-            for entry in found:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(waiting.pop()) as listed:
+            for entry in listed:
                 entries += 1
                 if entry.is_dir(follow_symlinks=False):
                     waiting.append(entry.path)
@@ -151,7 +150,7 @@ Feed = Callable[[bytes], None]
 
 @contextmanager
 def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
-    """Give a git that knows this address alone, and its credentials; they are gone afterwards.
+    """Yield a git for this address alone, with its credentials, which are removed afterwards.
 
     Raises:
         RefusedError: the address is not read here.
@@ -160,9 +159,8 @@ def git_for(context: JobRunContext, repo_url: str) -> Iterator["Git"]:
     addresses = addresses_of(origin, context.settings)
     credentials = credentials_for(origin, context.settings, context.logger)
     with tempfile.TemporaryDirectory(prefix="git-", dir=Path.cwd()) as home:
-        environment = git_home.furnish(Path(home), origin, credentials, addresses)
-        pinned = origin.at(addresses)
-        yield Git(context, pinned, environment, credentials)
+        environment = furnish(Path(home), origin, credentials, addresses)
+        yield Git(context, origin.at(addresses), environment, credentials)
 
 
 class Git:
@@ -201,7 +199,7 @@ class Git:
             GitError: it failed, or took too long.
             RefusedError: the directory outgrew the limits; or git failed in a way that it will
                 again.
-            CanceledError: somebody asked to cancel.
+            CanceledError: the run is being canceled.
         """
         printed = _Tail()
         self.stream(printed.feed, command, *arguments, repository=repository, watched=watched)
@@ -219,16 +217,15 @@ class Git:
 
         An exception of `feed` ends the command.
         """
-        place: list[str] = []
+        directories: list[str] = []
         if repository is not None:
-            place = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}"]
+            directories = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}"]
         said = _Tail()
         # A shell, because only it can lower a limit between fork and exec; it gets arguments alone.
         limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
-        process = self._start([*limited, "git", *place, command, *arguments])
+        process = self._start([*limited, "git", *directories, command, *arguments])
         try:
-            watch = Watch(watched, self.limits)
-            self._attend(process, feed, said.feed, watch)
+            self._attend(process, feed, said.feed, Watch(watched, self.limits))
         finally:
             _end(process)
         if process.returncode != 0:
@@ -243,22 +240,16 @@ class Git:
             self._context.logger.info("git: %s", line)
 
     def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
-        password = self._credentials
-        if not isinstance(password, Password):
-            password = None
-        environment = dict(self._environment)
-        with git_home.password_pipe(password) as pipe:
-            passed: tuple[int, ...] = ()
-            if pipe is not None:
-                passed = (pipe,)
-                environment[git_home.PIPE_VARIABLE] = str(pipe)
+        password = self._credentials if isinstance(self._credentials, Password) else None
+        with password_pipe(password) as pipe:
+            variables = {} if pipe is None else {PIPE_VARIABLE: str(pipe)}
             return subprocess.Popen(  # noqa: S603 - "--" ends the options before the URL
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=environment,
-                pass_fds=passed,
+                env={**self._environment, **variables},
+                pass_fds=() if pipe is None else (pipe,),
                 start_new_session=True,
             )
 
@@ -316,10 +307,8 @@ class _Tail:
             del self._kept[:-KEPT_BYTES]
 
     def text(self) -> str:
-        """Return whole lines: of half a one, nobody knows whose words it is."""
-        whole = self._kept
-        if self._is_cut:
-            _, _, whole = self._kept.partition(b"\n")
+        """Return whole lines: who wrote a cut one cannot be seen."""
+        whole = self._kept.partition(b"\n")[2] if self._is_cut else self._kept
         return whole.decode("utf-8", "replace")
 
 
@@ -337,7 +326,7 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 __all__ = ["CanceledError", "Git", "GitError", "RefusedError", "check_out", "clone", "git_for"]
 
 MAX_PATH_BYTES = 3_500
-"""Of a path in a repository. The system takes 4 096 with the place of the clone before it."""
+"""Of a path in a repository. The system takes 4 096 with the clone's own path before it."""
 
 MAX_NAME_BYTES = 255
 
@@ -353,7 +342,7 @@ def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | Non
         GitError: the repository cannot be read, is empty, or lacks the branch.
         RefusedError: one that another attempt would meet, too, such as a forbidden address, or too
             many files.
-        CanceledError: somebody asked to cancel.
+        CanceledError: the run is being canceled.
     """
     with git_for(context, repo_url) as git:
         context.logger.info("cloning %s", shown(git.origin.shown))
@@ -367,8 +356,7 @@ def clone(context: JobRunContext, repo_url: str, target: Path, branch: str | Non
         ]
         if branch is not None:
             options.append(f"--branch={branch}")
-        url = git.origin.url
-        git.run("clone", *options, "--", url, str(target), watched=target)
+        git.run("clone", *options, "--", git.origin.url, str(target), watched=target)
         return check_out(git, target, "HEAD")
 
 
@@ -378,7 +366,7 @@ def check_out(git: Git, repository: Path, revision: str) -> str:
     Raises:
         GitError: there is no such commit, or its files cannot be written.
         RefusedError: there are too many files, or too large ones.
-        CanceledError: somebody asked to cancel.
+        CanceledError: the run is being canceled.
     """
     try:
         said = git.run(
@@ -406,14 +394,11 @@ class _Listing:
 
     def feed(self, chunk: bytes) -> None:
         """Take a part of `ls-tree -l -z`: `MODE TYPE OBJECT SIZE<tab>PATH<nul>` for each entry."""
-        listed = self._rest + chunk
-        *entries, self._rest = listed.split(b"\0")
+        *entries, self._rest = (self._rest + chunk).split(b"\0")
         for entry in entries:
             fields, _, path = entry.partition(b"\t")
-            _, _, size = fields.rpartition(b" ")
-            self._add(path, size)
-        _, _, beginning = self._rest.partition(b"\t")
-        _check_path(beginning)
+            self._add(path, fields.rpartition(b" ")[2])
+        _check_path(self._rest.partition(b"\t")[2])
 
     def _add(self, path: bytes, size: bytes) -> None:
         _check_path(path)
@@ -429,8 +414,7 @@ class _Listing:
 
 def _check_path(path: bytes) -> None:
     names = path.split(b"/")
-    longest = max(map(len, names))
-    is_long = len(path) > MAX_PATH_BYTES or longest > MAX_NAME_BYTES
+    is_long = len(path) > MAX_PATH_BYTES or max(map(len, names)) > MAX_NAME_BYTES
     if is_long or len(names) > MAX_DEPTH:
         start = shown(path.decode("utf-8", "replace"), 80)
         raise RefusedError(f"the repository holds a path that is too long or too deep: {start}")

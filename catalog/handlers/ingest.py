@@ -65,13 +65,11 @@ _RULE = re.compile(r"\s*(=+|-+)\s*")
 def package_manifest(tree: Tree, log: logging.Logger) -> Mapping[str, Plain]:
     """Return package.json's object, `{}` where there is none or it is broken."""
     manifest = first_manifest(tree, ("package.json",), log, MAX_TEXT_BYTES)
-    if not isinstance(manifest, dict):
-        return {}
-    return manifest
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
-    """Return the tags that package.json and a tsconfig.json speak for."""
+    """Return the tags that follow from package.json and tsconfig.json."""
     names: set[str] = set()
     for part in ("dependencies", "devDependencies", "peerDependencies"):
         listed = manifest.get(part)
@@ -88,50 +86,32 @@ def package_tags(manifest: Mapping[str, Plain], tree: Tree) -> list[Tag]:
 
 
 def _node_major(engines: Plain) -> str | None:
-    if not isinstance(engines, dict):
-        return None
-    wanted = engines.get("node")
-    if not isinstance(wanted, str):
-        return None
-    major = re.search(r"\d+", wanted)
-    if major is None:
-        return None
-    return major[0]
+    versions = engines.get("node") if isinstance(engines, dict) else None
+    major = re.search(r"\d+", versions) if isinstance(versions, str) else None
+    return None if major is None else major[0]
 
 
 def file_tags(tree: Tree, log: logging.Logger) -> list[Tag]:
     """Return the tags of the first tags file: a map of key to value, list or {value}; or a list."""
-    content = first_manifest(tree, _TAG_FILES, log)
-    return [tag for tag in _listed(content) if all(tag)]
+    return [tag for tag in _listed(first_manifest(tree, _TAG_FILES, log)) if all(tag)]
 
 
 def _listed(content: Plain) -> Iterable[Tag]:
     if isinstance(content, dict):
-        yield from _mapped(content)
+        for name, value in content.items():
+            for one in value if isinstance(value, list) else [value]:
+                yield name.strip(), _value(one)
     elif isinstance(content, list):
         for entry in content:
             if isinstance(entry, str):
                 key, _, text = entry.partition(":")
                 yield key.strip(), text.strip()
             elif isinstance(entry, dict):
-                key = _plain(entry.get("key"))
-                yield key, _value(entry)
-
-
-def _mapped(content: Mapping[str, Plain]) -> Iterable[Tag]:
-    for name, value in content.items():
-        key = name.strip()
-        values = [value]
-        if isinstance(value, list):
-            values = value
-        for one in values:
-            yield key, _value(one)
+                yield _plain(entry.get("key")), _value(entry)
 
 
 def _value(listed: Plain) -> str:
-    if isinstance(listed, dict):
-        listed = listed.get("value")
-    return _plain(listed)
+    return _plain(listed.get("value") if isinstance(listed, dict) else listed)
 
 
 def _plain(value: Plain) -> str:
@@ -143,26 +123,27 @@ def _plain(value: Plain) -> str:
 
 
 def find_dockerfile(tree: Tree, own: str) -> str | None:
-    """Return a Dockerfile's path: the app's own, a usual one, or the first that is found.
+    """Return a Dockerfile's path: the app's own, a usual one, or the first in the tree.
 
     Names are compared ignoring case; the path is spelled as in the tree.
     """
     for usual in (own, *_USUAL_DOCKERFILES):
-        found = tree.spelled(usual)
-        if found is not None and storable(found):
-            return found
+        path = tree.spelled(usual)
+        if path is not None and storable(path):
+            return path
     for path in tree.walk():
-        _, _, name = path.rpartition("/")
-        if _is_dockerfile(name) and storable(path) and plain(path) == path:
+        if _is_dockerfile(path.rpartition("/")[2]) and storable(path) and plain(path) == path:
             return path
     return None
 
 
 def _is_dockerfile(name: str) -> bool:
     lowered = name.lower()
-    if lowered in {"dockerfile", "containerfile"}:
-        return True
-    return lowered.startswith("dockerfile.") or lowered.endswith(".dockerfile")
+    return (
+        lowered in {"dockerfile", "containerfile"}
+        or lowered.startswith("dockerfile.")
+        or lowered.endswith(".dockerfile")
+    )
 
 
 # No \s: it passes line ends, and from each of many empty lines it would search all the rest.
@@ -173,7 +154,7 @@ _VERSIONED = re.compile(r"(?<![a-z0-9])(?P<name>node|python)(?:js)?v?(?P<version
 
 
 def dockerfile_tags(text: str) -> list[Tag]:
-    """Return the tags that base images and well-known servers speak for."""
+    """Return the tags that follow from base images and well-known servers."""
     tags: list[Tag] = []
     for base in _FROM.findall(text):
         tags += _image_tags(base)
@@ -194,8 +175,8 @@ def _image_tags(base: str) -> list[Tag]:
         version = _VERSION.match(tag)
         tags += _interpreter_tags(name, version[1] if version else None)
     else:
-        for found in _VERSIONED.finditer(tag):
-            tags += _interpreter_tags(found["name"], found["version"])
+        for match in _VERSIONED.finditer(tag):
+            tags += _interpreter_tags(match["name"], match["version"])
     # As in `nginx-unprivileged` and `php:8-nginx`.
     if "nginx" in re.split(r"[-_.:]", image):
         tags.append(("runtime", "nginx"))
@@ -205,8 +186,7 @@ def _image_tags(base: str) -> list[Tag]:
 def _interpreter_tags(name: str, version: str | None) -> list[Tag]:
     runtime: list[Tag] = []
     if version:
-        digits = version.replace(".", "")
-        runtime.append(("runtime", f"{name}{digits}"))
+        runtime.append(("runtime", f"{name}{version.replace('.', '')}"))
     if name == "node":
         return [*runtime, ("language", "javascript")]
     return [("language", "python"), *runtime]
@@ -220,26 +200,20 @@ def merge_tags(*sources: Iterable[Tag]) -> list[dict[str, str]]:
         value = plain(given_value).strip()
         if not key or not value:
             continue
-        longest = max(len(key), len(value))
-        if longest > _MAX_TAG_LENGTH or not storable(key + value):
+        if max(len(key), len(value)) > _MAX_TAG_LENGTH or not storable(key + value):
             continue
-        spelled_anyhow = (key.casefold(), value.casefold())
-        merged.setdefault(spelled_anyhow, (key, value))
+        merged.setdefault((key.casefold(), value.casefold()), (key, value))
     return [{"key": key, "value": value} for key, value in merged.values()]
 
 
 def readme_summary(tree: Tree) -> str | None:
     """Return README.md's first line that is neither empty nor a heading."""
-    readme = plain(tree.text("README.md") or "")
-    lines = readme.splitlines()
-    following = lines[1:]
-    for line, next_line in zip_longest(lines, following, fillvalue=""):
+    lines = plain(tree.text("README.md") or "").splitlines()
+    for line, next_line in zip_longest(lines, lines[1:], fillvalue=""):
         text = line.strip()
         if not text or text.startswith("#"):
             continue
-        is_rule = _RULE.fullmatch(line)
-        is_heading = _RULE.fullmatch(next_line)
-        if not is_rule and not is_heading:
+        if not _RULE.fullmatch(line) and not _RULE.fullmatch(next_line):
             return text[:1_000]
     return None
 
@@ -273,8 +247,8 @@ def execute(context: JobRunContext) -> JobResult:
     if dockerfile is None:
         context.update(metrics=_metrics(repository, "failed", started, commit_sha))
         raise PermanentError(NO_DOCKERFILE)
-    found = _found(context, tree, commit_sha, dockerfile)
-    _tell(context, found)
+    record = _record(context, tree, commit_sha, dockerfile)
+    _log(context.logger, record)
     return JobResult(
         result={
             "repositoryId": repository["id"],
@@ -282,30 +256,26 @@ def execute(context: JobRunContext) -> JobResult:
             "dockerfilePath": dockerfile,
         },
         metrics=_metrics(repository, "ready", started, commit_sha),
-        effects=[Effect("repository.ingested", found)],
+        effects=[Effect("repository.ingested", record)],
     )
 
 
-def _found(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
+def _record(context: JobRunContext, tree: Tree, commit_sha: str, dockerfile: str) -> dict[str, Any]:
+    """Return the app's record: described by its repository, or by its author alone."""
     repository = context.inputs["repository"]
-    log = context.logger
-    described = _as_registered(repository)
     if repository["metadataStrategy"] == "auto":
-        described = _as_read(repository, tree, dockerfile, log)
+        described = _as_read(repository, tree, dockerfile, context.logger)
+    else:
+        described = {
+            "name": repository["name"],
+            "description": repository["description"],
+            "tags": merge_tags(_authors_tags(repository)),
+        }
     return {
         **described,
         "commit_sha": commit_sha,
         "dockerfile_path": dockerfile,
-        "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, log),
-    }
-
-
-def _as_registered(repository: Mapping[str, Any]) -> dict[str, Any]:
-    """Return name, description and tags as the app's author wrote them."""
-    return {
-        "name": repository["name"],
-        "description": repository["description"],
-        "tags": merge_tags(_authors_tags(repository)),
+        "preview_tiles": preview_tiles(tree, repository["repoUrl"], commit_sha, context.logger),
     }
 
 
@@ -335,30 +305,23 @@ def _authors_tags(repository: Mapping[str, Any]) -> list[Tag]:
 
 def _package_name(manifest: Mapping[str, Any]) -> str | None:
     name = manifest.get("name")
-    if not isinstance(name, str):
-        return None
-    return one_line(name, 200)
+    return one_line(name, 200) if isinstance(name, str) else None
 
 
-def _tell(context: JobRunContext, found: dict[str, Any]) -> None:
-    tell = context.logger.info
+def _log(log: logging.Logger, record: Mapping[str, Any]) -> None:
     for field in ("name", "description", "dockerfile_path"):
-        label = field.replace("_", " ")
-        tell("%s: %s", label, shown(found[field]))
-    listed = ["{key}:{value}".format_map(tag) for tag in found["tags"]]
-    tags = ", ".join(listed)
-    tell("tags: %s", shown(tags, 1_000) or "none")
-    count = len(found["preview_tiles"])
-    tell("preview tiles: %d", count)
+        log.info("%s: %s", field.replace("_", " "), shown(record[field]))
+    tags = ", ".join("{key}:{value}".format_map(tag) for tag in record["tags"])
+    log.info("tags: %s", shown(tags, 1_000) or "none")
+    log.info("preview tiles: %d", len(record["preview_tiles"]))
 
 
 def _metrics(
     repository: Any, status: str, started: float, commit_sha: str | None
 ) -> dict[str, Any]:
-    duration_s = monotonic() - started
     return {
         "repositoryId": repository["id"],
         "status": status,
-        "durationMs": int(duration_s * 1000),
+        "durationMs": int((monotonic() - started) * 1000),
         "commitSha": commit_sha,
     }

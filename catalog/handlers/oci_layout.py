@@ -46,7 +46,7 @@ def add_image(context: JobRunContext, source: Path, layout: Path, reference: str
 
     Raises:
         BuildError: the layout cannot be written, or holds something else.
-        BuildCanceledError: somebody asked to cancel while others were writing.
+        BuildCanceledError: the run is being canceled while others write.
     """
     image = image_of(source)
     try:
@@ -61,16 +61,13 @@ def add_image(context: JobRunContext, source: Path, layout: Path, reference: str
             index = _index(layout, image, reference)
             _replace(layout / "index.json", json.dumps(index).encode())
     except OSError as error:
-        message = f"the image cannot be kept in {layout}: {error}"
-        raise BuildError(message) from None
+        raise BuildError(f"the image cannot be kept in {layout}: {error}") from None
 
 
 def _index(layout: Path, image: dict[str, Any], reference: str) -> dict[str, Any]:
     file = layout / "index.json"
     try:
-        index = _EMPTY
-        if file.exists():
-            index = json.loads(file.read_text())
+        index = json.loads(file.read_text()) if file.exists() else _EMPTY
         others = [entry for entry in index["manifests"] if _reference(entry) != reference]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BuildError(f"{file} is no index of an OCI layout") from None
@@ -79,8 +76,7 @@ def _index(layout: Path, image: dict[str, Any], reference: str) -> dict[str, Any
 
 
 def _reference(entry: dict[str, Any]) -> Any:
-    annotations = entry.get("annotations", {})
-    return annotations.get(REFERENCE)
+    return entry.get("annotations", {}).get(REFERENCE)
 
 
 @contextmanager

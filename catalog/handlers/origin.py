@@ -1,7 +1,7 @@
-"""Where a repository lies: its checked address, and the credentials that git may show there.
+"""A repository's address, checked: git's credentials and settings for it, and git's messages.
 
-Git is given an address that is put together from the parts that were checked, so that git and this
-service cannot disagree about the host. It never carries a password.
+Git's address is put together from the parts that were checked, so that git and this service cannot
+disagree about the host. It never carries a password.
 
 First the errors, then the address (`Origin`, `origin_of`) and its credentials; then git's private
 settings, instead of the host's; then git's own messages, made safe to show; last which servers may
@@ -54,9 +54,9 @@ class Origin:
     """A checked address.
 
     Attributes:
-        url: what git is given: no password, and a user only for ssh.
+        url: git's argument: no password, and a user only for ssh.
         host: in lower case, an IPv6 address in brackets; "" for a file.
-        port: the one that is used, given or not; 0 for a file.
+        port: the URL's, or its scheme's default; 0 for a file.
     """
 
     url: str
@@ -70,17 +70,14 @@ class Origin:
         return redacted(self.url)
 
     def at(self, addresses: Sequence[str]) -> "Origin":
-        """Return what git is given where it must use one of these addresses.
+        """Return the origin with the first of these addresses in its URL, if it is one of `git:`.
 
-        Only its own protocol has no other way to be told.
+        Settings pin the addresses of other schemes (`furnish`); git's own protocol has none.
         """
         if not addresses or self.scheme != "git":
             return self
-        address = in_url(addresses[0])
-        _, _, _, *parts = self.url.split("/", 3)
-        path = "".join(parts)
-        url = f"git://{address}:{self.port}/{path}"
-        return replace(self, url=url)
+        _, _, _, *path = self.url.split("/", 3)
+        return replace(self, url=f"git://{in_url(addresses[0])}:{self.port}/{''.join(path)}")
 
     @property
     def loopback(self) -> bool:
@@ -93,14 +90,12 @@ class Origin:
 
 def in_url(address: str) -> str:
     """Return an address as URLs spell it: one of IPv6 in brackets."""
-    if ":" in address:
-        return f"[{address}]"
-    return address
+    return f"[{address}]" if ":" in address else address
 
 
 @dataclass(frozen=True)
 class Password:
-    """What the operator gave for a host over HTTP."""
+    """The operator's credentials for a host over HTTP."""
 
     username: str
     password: str
@@ -108,7 +103,7 @@ class Password:
 
 @dataclass(frozen=True)
 class SshKey:
-    """What the operator gave for a host over ssh."""
+    """The operator's credentials for a host over ssh."""
 
     key_file: str
     known_hosts_file: str | None
@@ -127,24 +122,20 @@ def origin_of(repo_url: str, settings: Mapping[str, Json]) -> Origin:
         allowed = settings.get("allowLocalPaths", True)
         if not allowed:
             raise RefusedError(NO_LOCAL_PATHS)
-        path = repo_url
-        if not repo_url.startswith("/"):
-            path = _path_of_file_url(rest)
+        path = repo_url if repo_url.startswith("/") else _path_of_file_url(rest)
         if isinstance(allowed, list) and not _is_below(path, allowed):
             raise RefusedError(NO_LOCAL_PATHS)
-        return _local(path)
+        if not path.startswith("/"):
+            raise RefusedError(NO_ADDRESS)
+        # A file: URL: for a plain path, git ignores the depth, and links files instead of reading.
+        return Origin(f"file://{quote(path)}", "file")
     return _remote(repo_url)
 
 
 def _is_below(path: str, directories: Sequence[Json]) -> bool:
     """Return whether a path leads into one of some directories, its links followed."""
-    resolved = os.path.realpath(path)
-    real = Path(resolved)
-    for directory in directories:
-        allowed = os.path.realpath(str(directory))
-        if real.is_relative_to(allowed):
-            return True
-    return False
+    real = Path(os.path.realpath(path))
+    return any(real.is_relative_to(os.path.realpath(str(directory))) for directory in directories)
 
 
 def _path_of_file_url(rest: str) -> str:
@@ -156,13 +147,6 @@ def _path_of_file_url(rest: str) -> str:
     return unquote(rest)
 
 
-def _local(path: str) -> Origin:
-    if not path.startswith("/"):
-        raise RefusedError(NO_ADDRESS)
-    # A file: URL: of a plain path, git ignores the depth, and links the files instead of reading.
-    return Origin(f"file://{quote(path)}", "file")
-
-
 def _remote(repo_url: str) -> Origin:
     try:
         parts = urlsplit(repo_url)
@@ -170,10 +154,9 @@ def _remote(repo_url: str) -> Origin:
     except ValueError:
         raise RefusedError(NO_ADDRESS) from None
     scheme = parts.scheme
-    userinfo, _, place = parts.netloc.rpartition("@")
-    host = place
+    userinfo, _, host = parts.netloc.rpartition("@")
     if port is not None:
-        host, _, _ = place.rpartition(":")
+        host, _, _ = host.rpartition(":")
     host = host.rstrip(":").lower()
     if scheme not in _DEFAULT_PORTS or not _HOST.fullmatch(host):
         raise RefusedError(NO_ADDRESS)
@@ -187,18 +170,16 @@ def _remote(repo_url: str) -> Origin:
     url += parts.path
     if parts.query:
         url += f"?{parts.query}"
-    if port is None:
-        port = _DEFAULT_PORTS[scheme]
-    return Origin(url, scheme, host, port)
+    return Origin(url, scheme, host, _DEFAULT_PORTS[scheme] if port is None else port)
 
 
 def credentials_for(
     origin: Origin, settings: Mapping[str, Json], log: logging.Logger
 ) -> Password | SshKey | None:
-    """Return what the operator gave for exactly this host, port and kind of connection.
+    """Return the operator's credentials for exactly this host, port and kind of connection.
 
     Returns:
-        None where nothing fits.
+        None if there are none.
 
     Raises:
         RefusedError: the entry for it is not as it should be.
@@ -220,24 +201,16 @@ def credentials_for(
             origin.host,
         )
         return None
-    username = _text(origin, entry, "username")
-    password = _text(origin, entry, "password")
-    return Password(username, password)
+    return Password(_text(origin, entry, "username"), _text(origin, entry, "password"))
 
 
 def _entry_for(origin: Origin, settings: Mapping[str, Json]) -> Mapping[str, Json] | None:
     """Return the entry HOST:PORT; HOST alone stands for the usual port only."""
-    wanted = {f"{origin.host}:{origin.port}"}
-    usual_port = _DEFAULT_PORTS.get(origin.scheme)
-    if origin.port == usual_port:
-        wanted.add(origin.host)
-    given = settings.get("credentials")
-    entries: Mapping[str, Mapping[str, Json]] = given or {}
-    for name, entry in entries.items():
-        place = str(name).lower()
-        if place in wanted:
-            return entry
-    return None
+    keys = {f"{origin.host}:{origin.port}"}
+    if origin.port == _DEFAULT_PORTS.get(origin.scheme):
+        keys.add(origin.host)
+    entries: Mapping[str, Mapping[str, Json]] = settings.get("credentials") or {}
+    return next((entry for key, entry in entries.items() if key.lower() in keys), None)
 
 
 def _text(origin: Origin, entry: Mapping[str, Json], field: str) -> str:
@@ -251,7 +224,7 @@ def _text(origin: Origin, entry: Mapping[str, Json], field: str) -> str:
 # host.
 
 STALL_S = 60
-"""An HTTP server that sends less than a kilobyte a second for this long is given up."""
+"""Git abandons an HTTP server that sends less than a kilobyte a second for this long."""
 
 CONNECT_TIMEOUT_S = 20
 
@@ -301,62 +274,53 @@ def furnish(
 ) -> dict[str, str]:
     """Write git's settings into a private, empty directory, and return git's whole environment.
 
-    Where `addresses` are given, git connects to those alone, whatever the origin's host or another
-    is called by then, and follows no redirect.
+    With `addresses`, git connects to those alone, whatever the origin's host or another resolves to
+    by then, and follows no redirect.
 
-    A password stands in none of them. Git's helper reads it from a pipe (`password_pipe`), and only
-    for this host: neither a file, which other attempts of this user may find, nor the URL, a
+    None of the settings holds a password. Git's helper reads it from a pipe (`password_pipe`), and
+    only for this host: neither a file, which other attempts of this user may read, nor the URL, a
     command line or a variable holds it.
     """
-    follow = "initial"
-    if addresses or credentials is not None:
-        follow = "false"
+    follow = "false" if addresses or credentials is not None else "initial"
     config = _CONFIG.format(stall_s=STALL_S, follow=follow)
     if addresses:
-        config += _pinned(origin.port, addresses)
+        # A line of `[http]`: every name leads to these addresses.
+        listed = ",".join(map(in_url, addresses))
+        config += f'\tcurloptResolve = "*:{origin.port}:{listed}"\n'
     key: SshKey | None = None
     if isinstance(credentials, Password):
-        config += _helper_for(origin)
+        # Git reads the pipe for this server alone.
+        server = f"{origin.scheme}://{origin.url.split('/')[2]}"
+        config += f'[credential "{server}"]\n\thelper = {_quoted(_HELPER)}\n'
     else:
         key = credentials
-    _write_private(home / "gitconfig", config)
+    descriptor = os.open(home / "gitconfig", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(config)
     ssh = ssh_command(key)
     if addresses and origin.scheme == "ssh":
         ssh = ssh_command(key, origin, addresses[0])
     return _environment(home, origin, ssh)
 
 
-def _pinned(port: int, addresses: Sequence[str]) -> str:
-    """Return the line of `[http]` that leads every name to these addresses."""
-    listed = ",".join(map(in_url, addresses))
-    return f'\tcurloptResolve = "*:{port}:{listed}"\n'
-
-
-def _helper_for(origin: Origin) -> str:
-    """Return the setting that has git ask the pipe, for this server alone."""
-    place = origin.url.split("/")[2]
-    server = f"{origin.scheme}://{place}"
-    return f'[credential "{server}"]\n\thelper = {_quoted(_HELPER)}\n'
-
-
 PIPE_VARIABLE = "GIT_PASSWORD_FD"
 
-# Of the lines it takes two at a time: each of git's programs may ask once more.
+# It reads two lines at a time: each of git's programs may need them once more.
 _HELPER = (
     '!f() { [ "$1" = get ] && { IFS= read -r user && IFS= read -r password; }'
     f' <"/dev/fd/${PIPE_VARIABLE}"'
     ' && printf "username=%s\\npassword=%s\\n" "$user" "$password"; }; f'
 )
 
-_ASKED = 8
-"""How often the programs of one command may ask."""
+_MAX_READS = 8
+"""How often the programs of one command may read the password."""
 
 
 @contextmanager
 def password_pipe(password: Password | None) -> Iterator[int | None]:
-    """Give the end of a pipe from which git's helper reads a password; None where there is none.
+    """Yield the end of a pipe from which git's helper reads a password; None without one.
 
-    It is there for one command, and gone with it.
+    The pipe is for one command, and is closed after it.
     """
     if password is None:
         yield None
@@ -365,8 +329,8 @@ def password_pipe(password: Password | None) -> Iterator[int | None]:
     reading, writing = os.pipe()
     try:
         with os.fdopen(writing, "wb") as pipe:
-            # What a pipe holds at least is written at once: nobody reads yet.
-            for _ in range(max(1, min(_ASKED, PIPE_BYTES // len(lines)))):
+            # No more than every pipe holds: nothing reads it yet.
+            for _ in range(max(1, min(_MAX_READS, PIPE_BYTES // len(lines)))):
                 pipe.write(lines)
         yield reading
     finally:
@@ -374,14 +338,14 @@ def password_pipe(password: Password | None) -> Iterator[int | None]:
 
 
 PIPE_BYTES = 16_384
-"""What a pipe takes although nobody reads: four pages, where a user has many pipes."""
+"""What a pipe takes before anything reads it: four pages, where a user has many pipes."""
 
 
 def ssh_command(key: SshKey | None, origin: Origin | None = None, address: str = "") -> str:
     """Return the command for git's shell.
 
-    Every default is named here, for ssh takes its home from the system. Where an address is given,
-    ssh connects to that, and still knows the server by the origin's host.
+    Every default is named here, for ssh takes its home from the system. With an address, ssh
+    connects to that, and still checks the server's key under the origin's host.
     """
     identity = "none"
     authentications = "none"
@@ -409,16 +373,11 @@ def ssh_command(key: SshKey | None, origin: Origin | None = None, address: str =
     }
     if origin is not None and address:
         options["HostName"] = address
-        options["HostKeyAlias"] = _known_as(origin)
-    given = [f"-o{name}={value}" for name, value in options.items()]
-    return shlex.join(["ssh", "-F", "/dev/null", *given])
-
-
-def _known_as(origin: Origin) -> str:
-    """Return the name under which files of known hosts have a server."""
-    if origin.port == SSH_PORT:
-        return origin.host
-    return f"[{origin.host}]:{origin.port}"
+        # As in files of known hosts.
+        is_usual = origin.port == SSH_PORT
+        options["HostKeyAlias"] = origin.host if is_usual else f"[{origin.host}]:{origin.port}"
+    arguments = [f"-o{name}={value}" for name, value in options.items()]
+    return shlex.join(["ssh", "-F", "/dev/null", *arguments])
 
 
 def _ssh_path(path: str) -> str:
@@ -432,20 +391,9 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _write_private(path: Path, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    descriptor = os.open(path, flags, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-
-
 def _environment(home: Path, origin: Origin, ssh: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    protocols = origin.scheme
-    if origin.scheme == "http":
-        protocols = "http:https"
     return {
-        **kept,
+        **{name: os.environ[name] for name in _KEPT if name in os.environ},
         "HOME": str(home),  # curl would look for a .netrc in it.
         "LC_ALL": "C",
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
@@ -456,7 +404,7 @@ def _environment(home: Path, origin: Origin, ssh: str) -> dict[str, str]:
         "SSH_ASKPASS": "",
         "SSH_ASKPASS_REQUIRE": "never",
         # Redirects stay within this, too: none leads to a file, or out of encryption.
-        "GIT_ALLOW_PROTOCOL": protocols,
+        "GIT_ALLOW_PROTOCOL": "http:https" if origin.scheme == "http" else origin.scheme,
         "GIT_SSH_COMMAND": ssh,
         "GIT_SSH_VARIANT": "ssh",
         "GIT_LFS_SKIP_SMUDGE": "1",
@@ -515,43 +463,34 @@ UNREADABLE = "no repository can be read at"
 def failure(
     command: str, code: int, said: str, *, authenticated: bool, origin: Origin | None = None
 ) -> GitError:
-    """Return the error that tells why a command failed, with git's own last words.
+    """Return the error that says why a command failed, with git's own last words.
 
     What a server said through git is left out: it may be the page of some other server, which
     whoever registered the app may not see.
     """
     failed = f"git {command} failed: "
-    told = [line for line in lines_of(said) if not line.startswith("remote:")]
-    whole = "\n".join(told)
-    hidden = _hidden(whole, origin)
-    if hidden is not None:
-        return GitError(failed + hidden)
-    last = "\n".join(told[-LINES:])
-    words = last or f"exit code {code}"
+    lines = [line for line in lines_of(said) if not line.startswith("remote:")]
+    substitute = _substitute("\n".join(lines), origin)
+    if substitute is not None:
+        return GitError(failed + substitute)
+    words = "\n".join(lines[-LINES:]) or f"exit code {code}"
     for pattern, meaning in _MEANINGS.items():
-        if re.search(pattern, said) is None:
-            continue
-        explained = _explained(meaning, authenticated=authenticated)
-        return RefusedError(f"{failed}{explained}\n{words}")
+        if re.search(pattern, said) is not None:
+            explained = (
+                meaning.replace(_LACKS, "other than the operator's")
+                if authenticated
+                else meaning.replace(_BY_CREDENTIALS, "")
+            )
+            return RefusedError(f"{failed}{explained}\n{words}")
     return GitError(failed + words)
 
 
-def _explained(meaning: str, *, authenticated: bool) -> str:
-    if authenticated:
-        return meaning.replace(_LACKS, "other than the operator's")
-    return meaning.replace(_BY_CREDENTIALS, "")
-
-
-def _hidden(told: str, origin: Origin | None) -> str | None:
-    """Return what is said instead where git's words would tell of other servers or files."""
+def _substitute(message: str, origin: Origin | None) -> str | None:
+    """Return what is shown instead of a message that would reveal other servers or files."""
     if origin is not None and origin.scheme == "file":
-        if not _UNREADABLE.search(told):
-            return None
-        place = shown(origin.shown, 300)
-        return f"{UNREADABLE} {place}"
-    if _UNREACHED.search(told):
-        return UNREACHED
-    return None
+        is_hidden = _UNREADABLE.search(message)
+        return f"{UNREADABLE} {shown(origin.shown, 300)}" if is_hidden else None
+    return UNREACHED if _UNREACHED.search(message) else None
 
 
 def warnings(said: str) -> list[str]:
@@ -564,24 +503,23 @@ def lines_of(said: str) -> list[str]:
 
     A server can make it say anything.
     """
-    # At no other sign that ends a line: it may stand in the middle of a server's words.
-    lines = re.split(r"[\r\n]+", said)
-    stripped = filter(None, map(str.strip, lines))
-    return [shown(redacted(line), 300) for line in stripped]
+    # Not `splitlines`: its other ends of lines may be in the middle of a server's words.
+    lines = map(str.strip, re.split(r"[\r\n]+", said))
+    return [shown(redacted(line), 300) for line in lines if line]
 
 
 # Which servers are contacted for repositories: none of a private network, unless the operator
 # allows it.
 #
 # A client names a server when it registers an app, and the worker can reach the operator's other
-# servers. A name is looked up once, here, all its addresses are checked, and git is given those:
+# servers. A name is looked up once, here, all its addresses are checked, and git uses only those:
 # the name cannot lead elsewhere by the time that git connects.
 
 NOT_REACHED = (
     "the repository's server is unknown or lies in a private network;"
     " the operator decides whether such servers are asked"
 )
-"""One text for both, so that nobody finds out which names a private network knows."""
+"""One text for both, so that clients do not learn which names exist in a private network."""
 
 _Address = IPv4Address | IPv6Address
 
@@ -591,10 +529,10 @@ _RESERVED = (
     ip_network("::/96"),
     ip_network("fec0::/10"),
 )
-"""What Python does not know as private."""
+"""Networks that Python does not count as private."""
 
 _TRANSLATED = ip_network("64:ff9b::/96")
-"""IPv4 addresses in the eyes of a network that has none."""
+"""IPv4 addresses as a network of IPv6 alone spells them."""
 
 
 def addresses_of(origin: Origin, settings: Mapping[str, Json]) -> tuple[str, ...]:
@@ -604,7 +542,7 @@ def addresses_of(origin: Origin, settings: Mapping[str, Json]) -> tuple[str, ...
         Nothing where git may look the name up by itself.
 
     Raises:
-        RefusedError: the host is given as an address that is not public.
+        RefusedError: the host is an address that is not public.
         GitError: its name is unknown, or one of its addresses is not public.
     """
     if origin.scheme == "file" or settings.get("allowPrivateRepositories") is True:
@@ -621,12 +559,12 @@ def addresses_of(origin: Origin, settings: Mapping[str, Json]) -> tuple[str, ...
 
 def _looked_up(host: str, port: int) -> tuple[str, ...]:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise GitError(NOT_REACHED) from None
     addresses: list[str] = []
-    for *_, place in found:
-        address = str(place[0])
+    for *_, socket_address in entries:
+        address = str(socket_address[0])
         # One with a zone is of this machine's own networks.
         if "%" in address or not is_public(ip_address(address)):
             raise GitError(NOT_REACHED)
@@ -635,7 +573,7 @@ def _looked_up(host: str, port: int) -> tuple[str, ...]:
 
 
 def is_public(address: _Address) -> bool:
-    """Return whether everybody can reach this address, so that we give nothing away by it."""
+    """Return whether this address can be reached from everywhere, so that it reveals nothing."""
     inner = _inner(address)
     if inner is not None:
         return is_public(inner)

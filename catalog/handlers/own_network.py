@@ -17,7 +17,7 @@ from typing import NoReturn
 PROGRAM = "slirp4netns"
 
 NAME_SERVER = "10.0.2.3"
-"""Of slirp4netns; it asks the machine's own ones."""
+"""Of slirp4netns, which forwards to the machine's own ones."""
 
 FAILED = 125
 """This program's exit code where there is no such network."""
@@ -33,8 +33,8 @@ _PR_SET_PDEATHSIG = 1
 
 _NAMES = "/etc/resolv.conf"
 
-_SAID = "slirp4netns.log"
-"""In the directory, what that program says: the reason where it does not lead out."""
+_LOG = "slirp4netns.log"
+"""In the directory, what that program prints: the reason if it does not lead out."""
 
 _OPTIONS = ("--configure", "--mtu=65520", "--disable-host-loopback")
 
@@ -52,19 +52,19 @@ def main() -> None:
     led, leading = os.pipe()
     pid = os.fork()
     if pid == 0:
-        # Else it would wait for itself where nothing leads out.
+        # Else it would wait for itself if nothing leads out.
         os.close(entered)
         os.close(leading)
         _become(command, directory, entering, led)
     os.close(entering)
     os.close(led)
     if os.read(entered, 1):
-        _lead_out(pid, directory / _SAID, leading)
+        _lead_out(pid, directory / _LOG, leading)
     os.close(leading)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        with suppress(OSError):  # Nobody may say what SIGKILL does.
+        with suppress(OSError):  # SIGKILL has no handler.
             signal.signal(-code, signal.SIG_DFL)
         os.kill(os.getpid(), -code)
     sys.exit(code)
@@ -79,8 +79,8 @@ def _become(command: list[str], directory: Path, entering: int, led: int) -> NoR
         if os.read(led, 1):
             _name_servers(directory)
             os.execvp(command[0], command)  # noqa: S606 - a builder that the operator installed
-        said = _told(directory / _SAID)
-        message = f"{PROGRAM} does not lead out of the build's own network{said}"
+        reason = _one_line(directory / _LOG)
+        message = f"{PROGRAM} does not lead out of the build's own network{reason}"
     except OSError as error:
         message = f"no network of its own for the build: {error}"
     print(f"error: {message}", file=sys.stderr, flush=True)  # noqa: T201 - the run's log
@@ -88,44 +88,39 @@ def _become(command: list[str], directory: Path, entering: int, led: int) -> NoR
 
 
 def _name_servers(directory: Path) -> None:
-    """Let names be found there: the machine's own name server may listen on it alone."""
+    """Let names be resolved there: the machine's own name server may listen on it alone."""
     ours = directory / "resolv.conf"
     ours.write_text(f"nameserver {NAME_SERVER}\n")
-    private = _MS_REC | _MS_PRIVATE
-    _call("mount", b"none", b"/", None, private, None)
-    # Where it is a link, what it leads to.
+    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+    # If it is a link, what it leads to.
     target = os.path.realpath(_NAMES)
-    if not os.path.exists(target):  # noqa: PTH110
-        return
-    source = bytes(ours)
-    place = os.fsencode(target)
-    _call("mount", source, place, None, _MS_BIND, None)
+    if os.path.exists(target):  # noqa: PTH110
+        _call("mount", bytes(ours), os.fsencode(target), None, _MS_BIND, None)
 
 
-def _told(file: Path) -> str:
-    """Return in one line what was said there, if anything was."""
+def _one_line(log: Path) -> str:
+    """Return the lines of a log behind colons; empty without any."""
     with suppress(OSError):
-        lines = file.read_text(errors="replace").splitlines()
-        told = [line.strip() for line in lines]
-        return "".join(f": {line}" for line in told if line)
+        lines = map(str.strip, log.read_text(errors="replace").splitlines())
+        return "".join(f": {line}" for line in lines if line)
     return ""
 
 
-def _lead_out(pid: int, said: Path, leading: int) -> None:
+def _lead_out(pid: int, log: Path, leading: int) -> None:
     ready, getting_ready = os.pipe()
     command = [PROGRAM, *_OPTIONS, f"--ready-fd={getting_ready}", str(pid), "tap0"]
-    with said.open("w") as saying:
+    with log.open("w") as printed:
         try:
             subprocess.Popen(  # noqa: S603 - the operator installed it
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                stderr=saying,
+                stderr=printed,
                 pass_fds=(getting_ready,),
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
             )
         except OSError as error:
-            saying.write(str(error))
+            printed.write(str(error))
     os.close(getting_ready)
     if os.read(ready, 1):
         os.write(leading, b"\n")
@@ -139,8 +134,7 @@ def _call(name: str, *arguments: object) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     if library[name](*arguments) != 0:
         number = ctypes.get_errno()
-        message = f"{name}: {os.strerror(number)}"
-        raise OSError(number, message)
+        raise OSError(number, f"{name}: {os.strerror(number)}")
 
 
 if __name__ == "__main__":

@@ -141,9 +141,7 @@ def absolute(reference: str) -> str:
     Raises:
         ReferenceUnusableError: it is none.
     """
-    url = reference
-    if reference.startswith("//"):
-        url = f"https:{reference}"
+    url = f"https:{reference}" if reference.startswith("//") else reference
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -285,10 +283,9 @@ def preview_tiles(
 
 def _of_manifest(tree: Tree, log: logging.Logger) -> Iterator[Preview]:
     """Yield what the first manifest lists, by `order` where it has one, else as listed."""
-    existing = [name for name in MANIFESTS if tree.inside(name)]
-    if not existing:
+    name = next((name for name in MANIFESTS if tree.inside(name)), None)
+    if name is None:
         return
-    name = existing[0]
     manifest = first_manifest(tree, (name,), log)
     base = posixpath.dirname(name)
     previews: list[Preview] = []
@@ -319,8 +316,6 @@ def _preview_of(entry: Plain, base: str, index: int) -> Preview | None:
         return None
     kind = _text_of(entry, "kind", "type").lower()
     order = _number(_text_of(entry, "sortOrder", "order"))
-    if order is None:
-        order = index
     return Preview(
         source=FROM_MANIFEST,
         base=base,
@@ -332,7 +327,7 @@ def _preview_of(entry: Plain, base: str, index: int) -> Preview | None:
         poster=_text_of(entry, "posterUrl", "poster"),
         width=_text_of(entry, "width"),
         height=_text_of(entry, "height"),
-        order=order,
+        order=index if order is None else order,
     )
 
 
@@ -433,13 +428,9 @@ def _address(tile: Mapping[str, Json]) -> str:
 
 def _side(text: str) -> int | None:
     pixels = _number(text)
-    if pixels is None or not 0 < pixels <= _MAX_SIDE:
-        return None
-    return pixels
+    return pixels if pixels is not None and 0 < pixels <= _MAX_SIDE else None
 
 
 def _number(text: str) -> int | None:
     match = _NUMBER.fullmatch(text)
-    if match is None:
-        return None
-    return int(match[1])
+    return None if match is None else int(match[1])

@@ -294,10 +294,8 @@ def _rank_by_words(image: Image) -> int:
     """Return an image's rank by what the README says of it, without reading its file."""
     if _is_badge(image.src) or _is_displayed_tiny(image):
         return BADGE
-    words = f"{image.alt} {image.title} {image.src}"
-    if _SCREENSHOT.search(words):
-        return SCREENSHOT
-    return PICTURE
+    is_screenshot = _SCREENSHOT.search(f"{image.alt} {image.title} {image.src}")
+    return SCREENSHOT if is_screenshot else PICTURE
 
 
 def _is_tiny(size: Size | None) -> bool:
@@ -305,18 +303,8 @@ def _is_tiny(size: Size | None) -> bool:
 
 
 def _is_displayed_tiny(image: Image) -> bool:
-    for side in (image.width, image.height):
-        side_px = _pixels(side)
-        if side_px is not None and side_px <= TINY_PX:
-            return True
-    return False
-
-
-def _pixels(text: str) -> int | None:
-    match = re.fullmatch(r"(\d{1,6})(?:px)?", text)
-    if match is None:
-        return None
-    return int(match[1])
+    sides = (re.fullmatch(r"(\d{1,6})(?:px)?", side) for side in (image.width, image.height))
+    return any(side is not None and int(side[1]) <= TINY_PX for side in sides)
 
 
 def _is_badge(src: str) -> bool:
@@ -326,6 +314,4 @@ def _is_badge(src: str) -> bool:
         return False
     labels = (parts.hostname or "").split(".")
     names = [".".join(labels[start:]) for start in range(len(labels))]
-    if not _BADGE_HOSTS.isdisjoint(names):
-        return True
-    return _BADGE_PATH.search(parts.path) is not None
+    return not _BADGE_HOSTS.isdisjoint(names) or _BADGE_PATH.search(parts.path) is not None

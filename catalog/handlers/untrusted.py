@@ -40,31 +40,20 @@ def storable(text: str) -> bool:
 
     None holds a NUL, or half of a surrogate pair, which odd file names have.
     """
-    encodable = text.encode("utf-8", "ignore").decode()
-    return encodable == text and "\x00" not in text
+    return text.encode("utf-8", "ignore").decode() == text and "\x00" not in text
 
 
 def one_line(text: str, most: int) -> str | None:
     """Return the text as one line of at most `most` characters; None if empty or not storable."""
-    words = plain(text[: 4 * most]).split()
-    line = " ".join(words)[:most].strip()
-    if not line or not storable(line):
-        return None
-    return line
+    line = " ".join(plain(text[: 4 * most]).split())[:most].strip()
+    return line if line and storable(line) else None
 
 
 def shown(text: str, most: int = 200) -> str:
     """Return the text as a log may show it: short, in one line, and unable to steer a terminal."""
     if len(text) > most:
         text = f"{text[:most]}…"
-    characters = [_printable(character) for character in text]
-    return "".join(characters)
-
-
-def _printable(character: str) -> str:
-    if character.isprintable():
-        return character
-    return "\N{REPLACEMENT CHARACTER}"
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def redacted(text: str) -> str:
@@ -143,14 +132,13 @@ class Tree:
         return path
 
     def spelled(self, relative: str) -> str | None:
-        """Return the path of a file as the tree spells it: as given, or else with other capitals.
+        """Return the path of a file as the tree spells it: this path, or else with other capitals.
 
-        None if no such file is inside. Links to directories are followed only as given.
+        None if no such file is inside. Links to directories are followed only in this spelling.
         """
         if self.inside(relative) is not None:
             return relative
-        names = relative.split("/")
-        return next(self._alike(self.root, names), None)
+        return next(self._alike(self.root, relative.split("/")), None)
 
     def _alike(self, directory: Path, parts: Sequence[str]) -> Iterator[str]:
         """Yield the files below a directory whose paths are these parts, whatever their case."""
@@ -189,14 +177,9 @@ class Tree:
 
 def _alike_entries(directory: Path, name: str) -> list[Path]:
     """Return a directory's entries of this name, whatever their case; the very name first."""
-    wanted = name.casefold()
-    entries = directory.iterdir()
-    alike = [entry for entry in entries if entry.name.casefold() == wanted]
-
-    def place(entry: Path) -> tuple[bool, str]:
-        return entry.name != name, entry.name
-
-    return sorted(alike, key=place)
+    folded = name.casefold()
+    alike = [entry for entry in directory.iterdir() if entry.name.casefold() == folded]
+    return sorted(alike, key=lambda entry: (entry.name != name, entry.name))
 
 
 Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
@@ -214,17 +197,16 @@ _PLAIN_TAGS = frozenset(
 
 
 class ManifestError(ValueError):
-    """The text cannot be read; the message tells why."""
+    """The text cannot be read; the message says why."""
 
 
 def first_manifest(
     tree: Tree, names: Sequence[str], log: logging.Logger, most_bytes: int = MAX_MANIFEST_BYTES
 ) -> Plain:
     """Return the content of the first of these files that exists; None if none, or broken."""
-    existing = [name for name in names if tree.inside(name) is not None]
-    if not existing:
+    name = next((name for name in names if tree.inside(name) is not None), None)
+    if name is None:
         return None
-    name = existing[0]
     text = tree.text(name, most_bytes)
     if text is None:
         log.warning("%s is passed over: it is larger than %d bytes", name, most_bytes)
@@ -268,7 +250,7 @@ def read_json(text: str) -> Plain:
 
 
 class _OddError(Exception):
-    """A value, now read, that is an alias or has a tag of its own; the message tells where."""
+    """A value that has been read is an alias or has a tag of its own; the message says where."""
 
 
 def _ignore(_: str) -> None:
@@ -280,7 +262,7 @@ def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
 
     Args:
         text: the text.
-        left_out: told of each entry that is left out: an alias, or one with a tag of its own.
+        left_out: called for each entry that is left out: an alias, or one with a tag of its own.
 
     Raises:
         ManifestError: it is none, is too deep, or is nothing but such an entry.
@@ -303,8 +285,7 @@ def read_yaml(text: str, left_out: Callable[[str], None] = _ignore) -> Plain:
         line = ""
         if error.problem_mark is not None:
             line = f" in line {error.problem_mark.line + 1}"
-        message = f"it is no YAML: {error.problem}{line}"
-        raise ManifestError(message) from None
+        raise ManifestError(f"it is no YAML: {error.problem}{line}") from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # Characters that cannot be, or have no number.
         raise ManifestError(f"it is no YAML: {error}") from None
@@ -339,10 +320,8 @@ def _plain_value(
     left_out: Callable[[str], None],
 ) -> Plain:
     if isinstance(event, yaml.ScalarEvent):
-        without_quotes = event.implicit[0]
-        if without_quotes and event.value in _NULLS:
-            return None
-        return event.value
+        is_unquoted = event.implicit[0]
+        return None if is_unquoted and event.value in _NULLS else event.value
     parts: list[Plain | _OddError] = []
     for part in _until_end(events):
         try:
@@ -352,10 +331,9 @@ def _plain_value(
             left_out(str(odd))
     if isinstance(event, yaml.SequenceStartEvent):
         return [part for part in parts if not isinstance(part, _OddError)]
-    pairs = zip(parts[::2], parts[1::2], strict=True)
     return {
         key: value
-        for key, value in pairs
+        for key, value in zip(parts[::2], parts[1::2], strict=True)
         if isinstance(key, str) and not isinstance(value, _OddError)
     }
 

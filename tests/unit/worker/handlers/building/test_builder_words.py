@@ -15,8 +15,8 @@ from catalog.handlers.builder import (
     BuildCanceledError,
     BuildError,
     BuildSettings,
-    ask,
     failure,
+    output_of,
     show,
 )
 from tests.support.contexts import context_of
@@ -131,8 +131,8 @@ def test_a_cancel_ends_also_what_ignores_it() -> None:
 
 def test_a_question_without_an_answer_is_an_error() -> None:
     with pytest.raises(BuildError, match="sh: no idea"):
-        ask(["sh", "-c", "echo no idea >&2; exit 1"], os.environ)
-    assert ask([sys.executable, "-c", "print(' 26.1 ')"], os.environ) == "26.1"
+        output_of(["sh", "-c", "echo no idea >&2; exit 1"], os.environ)
+    assert output_of([sys.executable, "-c", "print(' 26.1 ')"], os.environ) == "26.1"
 
 
 ANY, SIGNED = ([{"type": "insecureAcceptAnything"}], [{"type": "signedBy", "keyPath": "/key"}])
