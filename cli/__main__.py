@@ -1,4 +1,4 @@
-"""The command line as `python -m cli`: how the service starts its own processes."""
+"""The command line of this checkout as `python -m cli`, which is how tests start it."""
 
 from apphub_jobs.__main__ import main
 

@@ -124,7 +124,7 @@ def _carry_out(
 ) -> bool:
     """Carry out the steps; return whether all succeeded.
 
-    After a failure the others go on, but nothing is deleted: its successor may be missing.
+    After a failure the others continue, but nothing is deleted: its successor may be missing.
     """
     failed: set[Action] = set()
     for step in steps:
@@ -154,7 +154,7 @@ def _version(current: Current | None) -> int | None:
 
 
 def _apply(client: Client, step: Step, ownership: Ownership) -> Current | None:
-    """Carry a step out, on what it finds now: others may have been at it since the plan.
+    """Carry a step out on what the service has now: others may have changed it since the plan.
 
     Raises:
         ApiError: the service refuses it.

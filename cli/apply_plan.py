@@ -18,7 +18,14 @@ from api.http.errors import shape_issue
 from api.shapes.jobs import JobBody
 from api.shapes.schedules import ScheduleBody
 from apphub_jobs.client import JobDocument, ScheduleDocument
-from cli.definition_files import SUFFIXES, files_below, is_job, is_schedule, objects_in
+from cli.definition_files import (
+    SUFFIXES,
+    files_below,
+    is_job,
+    is_schedule,
+    objects_in,
+    refuse_duplicates,
+)
 from cli.jobs import definitions_in_modules
 from domain.commands.ticks import check
 from domain.errors import InvalidInputError, Issue
@@ -72,8 +79,8 @@ def definitions_in(sources: Sequence[str], pythons: Sequence[str]) -> Definition
                 )
                 raise ValueError(msg)
     jobs += definitions_in_modules([*modules], pythons)
-    _refuse_duplicates("job", (str(job["slug"]) for job in jobs))
-    _refuse_duplicates("schedule", (str(schedule["id"]) for schedule in schedules))
+    refuse_duplicates("job", (str(job["slug"]) for job in jobs))
+    refuse_duplicates("schedule", (str(schedule["id"]) for schedule in schedules))
     return Definitions(jobs, schedules)
 
 
@@ -86,15 +93,6 @@ def _files_or_module(source: str) -> Sequence[str]:
         msg = f"{source} has no file with a job or a schedule"
         raise ValueError(msg)
     return files
-
-
-def _refuse_duplicates(kind: str, names: Iterable[str]) -> None:
-    earlier: set[str] = set()
-    for name in names:
-        if name.lower() in earlier:
-            msg = f"the {kind} {name!r} is defined twice"
-            raise ValueError(msg)
-        earlier.add(name.lower())
 
 
 Kind = Literal["job", "schedule"]

@@ -42,10 +42,10 @@ def add(  # noqa: PLR0913 - one for each option
     to: ServiceOptions,
 ) -> None:
     """Add a repository, and have it read."""
-    known_id = app_id or _name_of(repository)
+    app_id = app_id or _name_of(repository)
     body = {
-        "id": known_id,
-        "name": name or known_id,
+        "id": app_id,
+        "name": name or app_id,
         "description": description,
         "repoUrl": _address_of(repository),
         "dockerfilePath": dockerfile,
@@ -53,9 +53,9 @@ def add(  # noqa: PLR0913 - one for each option
     }
     with connected(to) as client:
         app = _data(client.request("POST", "/apps", body=body))
-        typer.echo(f"added {known_id}", err=True)
+        typer.echo(f"added {app_id}", err=True)
         if wait:
-            app = _until_read(client, known_id)
+            app = _until_read(client, app_id)
     _show(app, as_json=as_json)
     if app["ingestStatus"] == "failed":
         raise typer.Exit(3)
@@ -69,11 +69,10 @@ def list_apps(
     to: ServiceOptions,
 ) -> None:
     """List the catalog."""
-    asked = {"q": query} if query else {}
     with connected(to) as client:
-        found = _data(client.request("GET", "/apps", query=asked))
+        apps = _data(client.request("GET", "/apps", query={"q": query} if query else {}))
     columns = ("app", "status", "updated", "repository", "error")
-    print_list(found, columns, _row, as_json=as_json)
+    print_list(apps, columns, _row, as_json=as_json)
 
 
 def _row(app: Mapping[str, Any]) -> tuple[str | Text, ...]:
@@ -120,18 +119,16 @@ def _show(app: Any, *, as_json: bool) -> None:
     if as_json:
         print_json(app)
         return
-    told = f"{app['id']} {app['ingestStatus']}"
+    line = f"{app['id']} {app['ingestStatus']}"
     if app["ingestError"]:
-        told = f"{told}: {in_one_line(app['ingestError'])}"
-    typer.echo(told)
+        line += f": {in_one_line(app['ingestError'])}"
+    typer.echo(line)
 
 
 def _address_of(repository: str) -> str:
     """Return a directory by its whole path, and anything else as it is."""
     path = Path(repository)
-    if path.is_dir():
-        return str(path.resolve())
-    return repository
+    return str(path.resolve()) if path.is_dir() else repository
 
 
 def _name_of(repository: str) -> str:

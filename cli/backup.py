@@ -132,7 +132,7 @@ def backup_command(  # noqa: PLR0913 - one for each option
             RunLogsUnavailableError,
         ) as error:
             raise failure(f"no backup was made: {error}") from None
-        with suppress(OSError):  # Somebody else's directory: the backup is as good.
+        with suppress(OSError):  # Another user's directory: the backup is valid without it.
             _remember(data_dir, manifest, target)
         seconds = monotonic() - began
         document = {"kind": "backup", "directory": str(target), **manifest.present()}

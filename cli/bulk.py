@@ -12,7 +12,7 @@ from apphub_jobs.client import BulkDocument, BulkPreviewDocument, Client, Refusa
 from cli.options import command
 from cli.runs import ago, print_runs
 from cli.service import ServiceOptions, connected, parse_parameters
-from cli.terminal import AsJson, console, harmless, print_json, print_table
+from cli.terminal import AsJson, console, print_facts, print_json, print_list, print_table
 from cli.times import AsOf, position_or_moment, with_moments
 from domain.bulk import Action, conditions_for
 from domain.errors import InvalidInputError
@@ -102,16 +102,15 @@ def list_operations(
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
         operations = list(islice(client.bulk.each(moment), limit))
-    if as_json:
-        for operation in operations:
-            print_json(operation)
-        return
-    if not operations:
-        console().print("no bulk operations", style="dim")
-        return
     now = datetime.now(UTC)
     columns = ("bulk", "action", "status", "done", "refused", "started", "filter")
-    print_table(columns, [_row(operation, now) for operation in operations])
+    print_list(
+        operations,
+        columns,
+        lambda operation: _row(operation, now),
+        as_json=as_json,
+        none="no bulk operations",
+    )
 
 
 @command(bulk_app)
@@ -247,17 +246,17 @@ def _print(operation: BulkDocument, *, as_json: bool) -> None:
     out = console()
     status = (operation.status, STYLES.get(operation.status, ""))
     out.print(Text.assemble((operation.action, "bold"), " ", status))
-    facts = {
-        "id": operation.id,
-        "filter": " ".join(operation.filter),
-        "reason": operation.reason,
-        "done": f"{operation.done} of {operation.total}",
-        "refused": str(operation.refused),
-        "asked by": operation.requested_by,
-        "position": str(operation.position),
-    }
-    for name, value in facts.items():
-        out.print(Text.assemble((f"  {name:<8}  ", "dim"), harmless(value)))
+    print_facts(
+        {
+            "id": operation.id,
+            "filter": " ".join(operation.filter),
+            "reason": operation.reason,
+            "done": f"{operation.done} of {operation.total}",
+            "refused": str(operation.refused),
+            "requested by": operation.requested_by,
+            "position": str(operation.position),
+        }
+    )
     _print_refusals(operation.refusals)
 
 

@@ -1,7 +1,7 @@
 """Puts the program together: the job core, and the catalog as its first extension.
 
-To import this module adds the catalog to the core's registries: every command that reads a log or
-its tables does, most of them by `cli.log_access`.
+Importing this module adds the catalog to the core's registries. Every command that reads a log or
+its tables imports it, most of them through `cli.log_access`.
 """
 
 from collections.abc import Sequence
@@ -13,4 +13,4 @@ from domain.run_followers import RunFollower
 extension.install()
 
 FOLLOWERS: Sequence[RunFollower] = (CatalogFollower(),)
-"""Whose aggregates follow runs, in every process that changes runs."""
+"""The followers of runs that every process which changes runs hands to the commands."""

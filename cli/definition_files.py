@@ -6,7 +6,7 @@ would look like what was removed. So each of its YAML and JSON files must hold d
 
 import ast
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeGuard
 
@@ -17,7 +17,7 @@ SUFFIXES = (".yaml", ".yml", ".json")
 
 PYTHON = ".py"
 
-_OF_ENVIRONMENT = "pyvenv.cfg"
+_ENVIRONMENT_MARK = "pyvenv.cfg"
 """This file marks the directory of a virtual environment."""
 
 
@@ -50,6 +50,20 @@ def is_schedule(value: Json) -> TypeGuard[JsonObject]:
     return isinstance(value, dict) and isinstance(value.get("id"), str) and not is_job(value)
 
 
+def refuse_duplicates(kind: str, names: Iterable[str]) -> None:
+    """Refuse a job or schedule that is defined twice; names that differ in case alone are one.
+
+    Raises:
+        ValueError: there is one.
+    """
+    earlier: set[str] = set()
+    for name in names:
+        if name.lower() in earlier:
+            msg = f"the {kind} {name!r} is defined twice"
+            raise ValueError(msg)
+        earlier.add(name.lower())
+
+
 def files_below(directory: Path) -> Iterator[Path]:
     """Yield, in order, the YAML and JSON files of a directory and its Python files with jobs.
 
@@ -63,7 +77,7 @@ def files_below(directory: Path) -> Iterator[Path]:
         directories[:] = sorted(
             name
             for name in directories
-            if not name.startswith(".") and not (Path(parent, name, _OF_ENVIRONMENT)).exists()
+            if not name.startswith(".") and not Path(parent, name, _ENVIRONMENT_MARK).exists()
         )
         for name in sorted(names):
             path = Path(parent, name)

@@ -76,7 +76,7 @@ class Check:
     remedy: str = ""
 
     def present(self) -> JsonObject:
-        """Return the check as JSON; its field `message` is the message."""
+        """Return the check as JSON; programs read its message as `told`, its first name."""
         return {"name": self.name, "state": self.state, "told": self.message, "remedy": self.remedy}
 
 

@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
-from typing import Annotated, Any, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 import typer
 
-from api.data_directory import directory_of
 from apphub_jobs.client import Client, NotFoundError
-from cli.options import KeyedLogOptions, failure
-from cli.process.announcement import services
+from cli.options import KeyedLogOptions, ServiceUrl, Token, failure
 from cli.run_ids import LAST, ambiguous, find_run, is_short, refuse
+from cli.service import ServiceOptions
 from domain.errors import InvalidInputError
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener, Signal
@@ -32,17 +31,8 @@ MAX_PAGE = 1_000
 class SourceOptions(KeyedLogOptions):
     """The service whose events are read, or its database."""
 
-    url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="APPHUB_URL",
-            help="The service's address; else the one that runs in the data directory.",
-        ),
-    ] = None
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="APPHUB_TOKEN", help="The token, if the service requires one."),
-    ] = None
+    url: ServiceUrl = None
+    token: Token = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +54,7 @@ class Source(Protocol):
         """Return the next events after a position."""
 
     async def names(self, events: Sequence[Envelope]) -> dict[UUID, str]:
-        """Return the names of the events' aggregates (slug or app id), as far as known."""
+        """Return the names of the events' aggregates (slug or app id); some may be missing."""
 
     async def head(self) -> int:
         """Return the log's last position."""
@@ -95,10 +85,7 @@ def service_url(context: typer.Context, options: SourceOptions) -> str | None:
     is_database_typed = _is_typed(context, "database_url") and not _is_typed(context, "url")
     if options.database_url is not None and (options.url is None or is_database_typed):
         return None
-    if options.url is not None:
-        return options.url
-    running = services(directory_of(options.data_dir))
-    return running[0] if running else None
+    return ServiceOptions(options.url, data_dir=options.data_dir).address
 
 
 def _is_typed(context: typer.Context, option: str) -> bool:

@@ -1,6 +1,5 @@
 """`apphub-jobs failures`: list, show, resolve, ignore, reopen and retry groups of failures."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -23,7 +22,7 @@ from cli.options import command
 from cli.run_lines import in_one_line
 from cli.runs import ago
 from cli.service import ServiceOptions, complete_slug, connected
-from cli.terminal import AsJson, console, harmless, print_json, print_table
+from cli.terminal import AsJson, console, harmless, print_facts, print_json, print_list
 from cli.times import AsOf, position_or_moment
 
 failures_app = typer.Typer(
@@ -52,7 +51,9 @@ def list_failures(
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
         groups = list(client.failures.each(status, job, moment))
-    _print(groups, as_json=as_json)
+    now = datetime.now(UTC)
+    columns = ("failure", "status", "job", "count", "last", "what")
+    print_list(groups, columns, lambda group: _row(group, now), as_json=as_json, none="no failures")
 
 
 @command(failures_app)
@@ -128,23 +129,22 @@ def print_failure(group: FailureDocument) -> None:
     status = Text(group.status, STYLES[group.status])
     out.print(Text.assemble((group.job, "bold"), " ", status, " ", group.fingerprint))
     out.print(Text(harmless(group.title)))
-    versions = ", ".join(str(version) for version in group.affected_versions)
-    facts = {
-        "reason": group["reason"],
-        "in": group["frame"],
-        "failures": f"{group.count}, of which {group['recovered']} recovered",
-        "first": f"{ago(group.first_at, now)} ago, {group['firstAt']}",
-        "last": f"{ago(group.last_at, now)} ago, {group['lastAt']}",
-        "versions": versions,
-        "a run": group.sample_run,
-        "changed by": group["changedBy"],
-        "resolved": group["resolvedAt"],
-        "in version": group["resolvedInVersion"],
-    }
+    in_version = group["resolvedInVersion"]
     out.print()
-    for name, value in facts.items():
-        if value is not None:
-            out.print(Text.assemble((f"  {name:<10}  ", "dim"), harmless(str(value))))
+    print_facts(
+        {
+            "reason": group["reason"],
+            "in": group["frame"],
+            "failures": f"{group.count}, of which {group['recovered']} recovered",
+            "first": f"{ago(group.first_at, now)} ago, {group['firstAt']}",
+            "last": f"{ago(group.last_at, now)} ago, {group['lastAt']}",
+            "versions": ", ".join(map(str, group.affected_versions)),
+            "a run": group.sample_run,
+            "changed by": group["changedBy"],
+            "resolved": group["resolvedAt"],
+            "in version": None if in_version is None else str(in_version),
+        }
+    )
     out.print()
     out.print(Text(_next_step(group), "dim"))
 
@@ -160,19 +160,6 @@ def _next_step(group: FailureDocument) -> str:
 
 def _print_status(group: FailureDocument) -> None:
     typer.echo(f"{group.fingerprint} is {group.status}: {group.title}", err=True)
-
-
-def _print(groups: Sequence[FailureDocument], *, as_json: bool) -> None:
-    if as_json:
-        for group in groups:
-            print_json(group)
-        return
-    if not groups:
-        console().print("no failures", style="dim")
-        return
-    now = datetime.now(UTC)
-    columns = ("failure", "status", "job", "count", "last", "what")
-    print_table(columns, [_row(group, now) for group in groups])
 
 
 def _row(group: FailureDocument, now: datetime) -> list[str | Text]:

@@ -13,7 +13,7 @@ import typer
 from api.bootstrap.handlers import handler_source
 from apphub_jobs.client import Client, InvalidRequestError, JobDocument
 from apphub_jobs.typed.job import milliseconds
-from cli.definition_files import SUFFIXES, is_job, objects_in
+from cli.definition_files import SUFFIXES, is_job, objects_in, refuse_duplicates
 from cli.event_sources import SourceOptions
 from cli.options import command, failure, read
 from cli.plans import Plan, lines_of, plan_of
@@ -46,7 +46,7 @@ def definitions_in(sources: Sequence[str], pythons: Sequence[str] = ()) -> list[
             definitions += _in_file(Path(name))
     modules = [name for name in sources if not name.endswith(SUFFIXES)]
     definitions += definitions_in_modules(modules, pythons)
-    _refuse_duplicates(definitions)
+    refuse_duplicates("job", (str(definition["slug"]) for definition in definitions))
     return definitions
 
 
@@ -84,16 +84,6 @@ def definitions_in_modules(modules: Sequence[str], pythons: Sequence[str] = ()) 
         msg = f"{names}: no function is under @job, so there is nothing to register"
         raise ValueError(msg)
     return definitions
-
-
-def _refuse_duplicates(definitions: Sequence[Definition]) -> None:
-    slugs: set[str] = set()
-    for definition in definitions:
-        slug = str(definition["slug"])
-        if slug.lower() in slugs:
-            msg = f"the job {slug!r} is defined twice"
-            raise ValueError(msg)
-        slugs.add(slug.lower())
 
 
 jobs_app = typer.Typer(help="List, register, revise, pause and delete jobs.", no_args_is_help=True)
@@ -244,26 +234,25 @@ def what_if(  # noqa: PLR0913 - one for each option
     ],
     since: Annotated[str, typer.Option(help="How far to look back, such as 12h or 7d.")] = "7d",
     as_json: AsJson = False,
-    place: SourceOptions,
+    source: SourceOptions,
     context: typer.Context,
 ) -> None:
-    """Tell how long runs would have waited with another limit, beside how long they did.
+    """Show how long runs would have waited with another limit, beside how long they did.
 
     Recorded arrivals and durations are played again. Nothing is changed. The service answers;
     where none runs, or a database is named instead, it is read as `verify` reads it.
     """
-    # Here, for others need not wait for all that this imports.
+    # Imported here, so that other commands start faster.
     from cli.what_if import show_what_if  # noqa: PLC0415
 
     limit = _limit(max_concurrent_runs)
-    show_what_if(slug, limit, _back(since), place, context, as_json=as_json)
+    show_what_if(slug, limit, _back(since), source, context, as_json=as_json)
 
 
 def _limit(text: str) -> int | None:
     if text == "none":
         return None
-    is_number = text.isascii() and text.isdigit()
-    if is_number:
+    if text.isascii() and text.isdigit():
         limit = int(text[:10])
         if 1 <= limit <= MOST_AT_A_TIME:
             return limit

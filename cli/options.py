@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, cast
 import typer
 
 from runtime.logs import LogFormat, configure_logs, logs_json
+from runtime.process import ClockShift
 
 logger = logging.getLogger(__name__)
 
@@ -134,8 +135,16 @@ SealKey = Annotated[
         help="The key that seals the log; else seal.key in the data directory.",
     ),
 ]
-
-
+ServiceUrl = Annotated[
+    str | None,
+    typer.Option(
+        envvar="APPHUB_URL",
+        help="The service's address; else the one that runs in the data directory.",
+    ),
+]
+Token = Annotated[
+    str | None, typer.Option(envvar="APPHUB_TOKEN", help="The token, if the service requires one.")
+]
 DatabaseUrl = Annotated[
     str | None,
     typer.Option(
@@ -277,6 +286,17 @@ TokensFile = Annotated[
         envvar="APPHUB_TOKENS_FILE",
         help="JSON file of API tokens; without it the API is open,"
         " and listens on loopback addresses alone.",
+    ),
+]
+
+
+ClockShiftFile = Annotated[
+    ClockShift | None,
+    typer.Option(
+        envvar="APPHUB_CLOCK_SHIFT",
+        hidden=True,
+        parser=lambda path: ClockShift(Path(path)),
+        help="A file with the shift of a test service's clock.",
     ),
 ]
 

@@ -27,8 +27,8 @@ from apphub_jobs.client import Client, FailureDocument
 from cli.options import failure
 from cli.process.dev import has_screen, show
 from cli.process.signals import LIFELINE_VARIABLE
-from cli.process.test_service import without_settings
 from cli.sql import find_psql
+from cli.start.test_service import without_settings
 
 PROGRAM = "apphub-jobs"
 
@@ -50,7 +50,7 @@ from apphub_jobs import JobRunContext, job
 @job(retries=2, retry_strategy="none", concurrency_key="customer")
 def billing_import(context: JobRunContext, customer: str, pages: int = 400) -> str:
     """Import a customer's invoices; one import of a customer runs at a time."""
-    # The customer's server is slow, but keeps what a first attempt has asked it for.
+    # The customer's server is slow, but keeps what a first attempt has requested.
     page_s = 1.5 if context.run.attempt == 1 else 0.01
     for page in range(1, pages + 1):
         sleep(page_s)
@@ -173,17 +173,17 @@ def _skipped_tick(client: Client) -> datetime | None:
     return next((tick.due_at for tick in ticks if tick.outcome == "skipped"), None)
 
 
-def _await(find: Callable[[], T | None], what: str) -> T:
-    """Return what is found once it is something.
+def _await(read: Callable[[], T | None], what: str) -> T:
+    """Return the first value that is true.
 
     Raises:
-        typer.Exit: it was not in time.
+        typer.Exit: there was none in time.
     """
     give_up_at = monotonic() + PATIENCE_S
     while True:
-        found = find()
-        if found:
-            return found
+        value = read()
+        if value:
+            return value
         if monotonic() > give_up_at:
             raise failure(f"waited {PATIENCE_S:.0f} s for {what}: is this machine very busy?")
         sleep(POLL_S)
@@ -247,14 +247,14 @@ _OWN = (sys.executable, "-P", "-m", "apphub_jobs")
 
 
 def _program() -> list[str]:
-    """Return by which words this program is called in another terminal."""
-    called = Path(sys.argv[0])
-    if called.name != PROGRAM:
+    """Return the words that start this program in another terminal."""
+    program = Path(sys.argv[0])
+    if program.name != PROGRAM:
         return [sys.executable, "-m", "apphub_jobs"]
-    found = shutil.which(PROGRAM)
-    if found is not None and Path(found).samefile(called):
+    on_path = shutil.which(PROGRAM)
+    if on_path is not None and Path(on_path).samefile(program):
         return [PROGRAM]
-    return [str(called.absolute())]
+    return [str(program.absolute())]
 
 
 @contextmanager
@@ -265,7 +265,7 @@ def running_service() -> Iterator[tuple[Service, "subprocess.Popen[bytes]"]]:
         if os.geteuid() == 0:
             directory.chmod(0o711)  # PostgreSQL runs as another account, and must get in.
         service = Service(directory)
-        lifeline, held = os.pipe()  # However this process ends, the service ends, too.
+        lifeline, lifeline_end = os.pipe()  # However this process ends, the service ends, too.
         process = service.start(lifeline)
         os.close(lifeline)
         try:
@@ -277,7 +277,7 @@ def running_service() -> Iterator[tuple[Service, "subprocess.Popen[bytes]"]]:
             yield service, process
         finally:
             _stop(process)
-            os.close(held)
+            os.close(lifeline_end)
 
 
 def _stop(process: "subprocess.Popen[bytes]") -> None:

@@ -105,7 +105,7 @@ def _histories_are_clean(options: LogOptions, acknowledged: Sequence[UUID], *, j
 
 
 def histories_are_clean(database: Database, acknowledged: Sequence[UUID], view: View) -> bool:
-    """Check all histories, and print what was found; return whether all promises are kept."""
+    """Check all histories, and print the findings; return whether all promises are kept."""
 
     def report(finding: Finding) -> None:
         kind = "note" if finding.is_note else "history"
@@ -156,7 +156,7 @@ def _archives_are_sound(options: LogOptions, *, json: bool) -> bool:
 
 
 async def archives_are_sound(database: Database, view: View) -> bool:
-    """Check all archive files, and print what was found; return whether all are as written."""
+    """Check all archive files, and print the results; return whether all are as written."""
     is_sound = True
     async with aclosing(check_archives(database)) as archives:
         async for archive in archives:
@@ -239,11 +239,11 @@ def _selected(names: Sequence[str]) -> _Selected:
     if not names:
         return _Selected(list(TABLES), statistics=True)
     by_name = {table.name: table for table in TABLES}
-    known = [*by_name, run_statistics.TABLE]
-    unknown = [name for name in names if name not in known]
+    all_names = [*by_name, run_statistics.TABLE]
+    unknown = [name for name in names if name not in all_names]
     if unknown:
         raise typer.BadParameter(
-            f"no such table: {', '.join(unknown)}; there are {', '.join(known)}"
+            f"no such table: {', '.join(unknown)}; there are {', '.join(all_names)}"
         )
     tables = [by_name[name] for name in names if name in by_name]
     return _Selected(tables, statistics=run_statistics.TABLE in names)

@@ -35,6 +35,7 @@ from cli.terminal import (
     console,
     harmless,
     print_document,
+    print_facts,
     print_json,
     print_output,
     print_table,
@@ -85,10 +86,7 @@ def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
     """Print a run in full, with its attempts."""
     out = console()
     out.print(Text.assemble((run.slug, "bold"), " ", (run.status, STYLES[run.status])))
-    facts = list(_facts(run))
-    widest = max(len(name) for name, _ in facts)
-    for name, value in facts:
-        out.print(Text.assemble((f"  {name:<{widest}}  ", "dim"), harmless(value)))
+    print_facts(dict(_facts(run)))
     if not attempts:
         return
     out.print()

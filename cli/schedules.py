@@ -1,6 +1,6 @@
 """`apphub-jobs schedules`: create, apply, pause, trigger and backfill schedules; list their ticks.
 
-First how schedules and ticks are printed, then the commands.
+First how schedules are printed, then the commands.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ from cli.options import command, read
 from cli.run_lines import duration
 from cli.runs import ago
 from cli.service import ServiceOptions, complete_slug, connected, parse_parameters, suggest_job
-from cli.terminal import AsJson, console, print_document, print_json, print_table
+from cli.terminal import AsJson, print_document, print_json, print_list
 from cli.times import AsOf, moment_of, position_or_moment
 
 STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
@@ -27,44 +27,15 @@ STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
 
 def print_schedules(schedules: Sequence[ScheduleDocument], *, as_json: bool) -> None:
     """Print schedules, each as a line of JSON or as a row of a table."""
-    if as_json:
-        for schedule in schedules:
-            print_json(schedule)
-        return
-    if not schedules:
-        console().print("no schedules", style="dim")
-        return
     now = datetime.now(UTC)
     columns = ("schedule", "job", "state", "next tick", "last tick", "when")
-    print_table(columns, [_row(schedule, now) for schedule in schedules])
-
-
-def print_ticks(ticks: Sequence[TickDocument], *, as_json: bool) -> None:
-    """Print ticks and their outcomes."""
-    if as_json:
-        for tick in ticks:
-            print_json(tick)
-        return
-    if not ticks:
-        console().print("no ticks yet", style="dim")
-        return
-    columns = ("due", "until", "ticks", "outcome", "reason", "run")
-    print_table(columns, [_tick_row(tick) for tick in ticks])
-
-
-def print_coming(ticks: Sequence[ComingTickDocument], *, as_json: bool) -> None:
-    """Print the next ticks."""
-    if as_json:
-        for tick in ticks:
-            print_json(tick)
-        return
-    if not ticks:
-        console().print("no more ticks", style="dim")
-        return
-    rows = [
-        (tick["dueAt"], tick["firesAt"], "excluded" if tick.is_excluded else "") for tick in ticks
-    ]
-    print_table(("due", "fires", ""), rows)
+    print_list(
+        schedules,
+        columns,
+        lambda schedule: _row(schedule, now),
+        as_json=as_json,
+        none="no schedules",
+    )
 
 
 def _row(schedule: ScheduleDocument, now: datetime) -> list[str | Text]:
@@ -88,17 +59,6 @@ def _rhythm(schedule: ScheduleDocument) -> str:
     if schedule.every_ms is not None:
         return f"every {duration(schedule.every_ms)}"
     return f"{schedule.cron} {schedule.time_zone}"
-
-
-def _tick_row(tick: TickDocument) -> list[str | Text]:
-    return [
-        tick["dueAt"],
-        tick["lastDueAt"] if tick.ticks > 1 else "",
-        str(tick.ticks),
-        Text(tick.outcome, STYLES[tick.outcome]),
-        tick.reason or "",
-        tick.run_id or "",
-    ]
 
 
 schedules_app = typer.Typer(
@@ -271,7 +231,12 @@ def preview(
     """Show the next ticks of a schedule, with the offsets that its zone has then."""
     with connected(to) as client:
         ticks = client.schedules.preview(schedule_id, n)
-    print_coming(ticks, as_json=as_json)
+    columns = ("due", "fires", "")
+    print_list(ticks, columns, _coming_row, as_json=as_json, none="no more ticks")
+
+
+def _coming_row(tick: ComingTickDocument) -> tuple[str, ...]:
+    return tick["dueAt"], tick["firesAt"], "excluded" if tick.is_excluded else ""
 
 
 @command(schedules_app)
@@ -285,7 +250,19 @@ def ticks(
     """List the outcomes of a schedule's ticks, in the order of the decisions."""
     with connected(to) as client:
         newest = deque(client.schedules.ticks(schedule_id), maxlen=n)
-    print_ticks(list(newest), as_json=as_json)
+    columns = ("due", "until", "ticks", "outcome", "reason", "run")
+    print_list(newest, columns, _tick_row, as_json=as_json, none="no ticks yet")
+
+
+def _tick_row(tick: TickDocument) -> list[str | Text]:
+    return [
+        tick["dueAt"],
+        tick["lastDueAt"] if tick.ticks > 1 else "",
+        str(tick.ticks),
+        Text(tick.outcome, STYLES[tick.outcome]),
+        tick.reason or "",
+        tick.run_id or "",
+    ]
 
 
 def _schedules_in(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -18,7 +18,7 @@ import yaml
 
 from api.data_directory import directory_of
 from apphub_jobs.client import AccessError, ApiError, Client, ClientError, NotFoundError
-from cli.options import DataDir
+from cli.options import DataDir, ServiceUrl, Token
 from cli.process.announcement import services
 from domain.errors import InvalidInputError
 from domain.filters import conditions_of, read
@@ -204,18 +204,14 @@ REMEDIES = {
 class ServiceOptions:
     """Where the service is, and the token."""
 
-    url: Annotated[
-        str | None,
-        typer.Option(
-            envvar="APPHUB_URL",
-            help="The service's address; else the one that runs in the data directory.",
-        ),
-    ] = None
-    token: Annotated[
-        str | None,
-        typer.Option(envvar="APPHUB_TOKEN", help="The token, if the service requires one."),
-    ] = None
+    url: ServiceUrl = None
+    token: Token = None
     data_dir: DataDir = None
+
+    @property
+    def address(self) -> str | None:
+        """The address of the service, given or running in the data directory; None without one."""
+        return self.url or next(iter(services(directory_of(self.data_dir))), None)
 
 
 @contextmanager
@@ -225,9 +221,15 @@ def connected(to: ServiceOptions, retry_s: float = RETRY_S) -> Iterator[Client]:
     Raises:
         typer.Exit: 1 for an error of the service, 2 for an option, 4 for a missing right.
     """
-    url = to.url or _url_of_running_service(to)
+    address = to.address
+    if address is None:
+        raise exit_with(
+            f"no service runs in the data directory {directory_of(to.data_dir)}:"
+            " start one with `apphub-jobs up`, or give --url or APPHUB_URL",
+            ERROR,
+        )
     try:
-        with Client(url, to.token, retry_for=retry_s) as client:
+        with Client(address, to.token, retry_for=retry_s) as client:
             yield client
     except AccessError as error:
         raise exit_with(f"{error}; give --token or APPHUB_TOKEN", NO_ACCESS) from None
@@ -266,7 +268,7 @@ def complete_slug(context: typer.Context, incomplete: str) -> list[str]:
     """Return the slugs that begin with a text; none if the service does not answer."""
     options = context.params
     to = ServiceOptions(options.get("url"), options.get("token"), options.get("data_dir"))
-    address = to.url or next(iter(services(directory_of(to.data_dir))), None)
+    address = to.address
     if address is None:
         return []
     try:
@@ -283,18 +285,6 @@ Slug = Annotated[str, typer.Argument(help="Which job.", autocompletion=complete_
 def second_client(client: Client, to: ServiceOptions) -> Client:
     """Return another client of the same service, for another thread."""
     return Client(client.url, to.token)
-
-
-def _url_of_running_service(to: ServiceOptions) -> str:
-    directory = directory_of(to.data_dir)
-    urls = services(directory)
-    if not urls:
-        raise exit_with(
-            f"no service runs in the data directory {directory}:"
-            " start one with `apphub-jobs up`, or give --url or APPHUB_URL",
-            ERROR,
-        )
-    return urls[0]
 
 
 def exit_with(message: str, code: int) -> typer.Exit:

@@ -67,13 +67,25 @@ def print_list(
     row: Callable[[D], Sequence[str | Text]],
     *,
     as_json: bool,
+    none: str = "",
 ) -> None:
-    """Print documents, each as a line of JSON or as a row of a table."""
-    if not as_json:
+    """Print documents, each as a line of JSON or as a row of a table; without any, `none`."""
+    if as_json:
+        for one in documents:
+            print_json(one)
+    elif none and not documents:
+        console().print(none, style="dim")
+    else:
         print_table(columns, [row(one) for one in documents])
-        return
-    for one in documents:
-        print_json(one)
+
+
+def print_facts(facts: Mapping[str, str | None]) -> None:
+    """Print names and values below each other; a value of None is left out."""
+    out = console()
+    widest = max(map(len, facts))
+    for name, value in facts.items():
+        if value is not None:
+            out.print(Text.assemble((f"  {name:<{widest}}  ", "dim"), harmless(value)))
 
 
 def print_table(

@@ -26,7 +26,6 @@ from apphub_jobs.client.http import is_transient, resolve_url
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.job import milliseconds
 from cli.options import command, read
-from cli.process.announcement import services
 from cli.run_lines import duration, in_one_line
 from cli.service import ServiceOptions
 from cli.terminal import print_output
@@ -293,9 +292,9 @@ def ready(
         read(partial(resolve_url, to.url))  # A wrong address will not become right by waiting.
     give_up_at = monotonic() + within_s
     while True:
-        url = to.url or next(iter(services(directory_of(to.data_dir))), None)
-        if url is not None and _is_ready(url, to.token):
-            typer.echo(url)
+        address = to.address
+        if address is not None and _is_ready(address, to.token):
+            typer.echo(address)
             return
         if monotonic() > give_up_at:
             break

@@ -23,7 +23,7 @@ from cli.database import database
 from cli.options import DatabaseOptions, DatabaseUrl, command, failure
 from cli.runs import ago
 from cli.service import ServiceOptions, connected
-from cli.terminal import AsJson, console, print_json, print_table
+from cli.terminal import AsJson, print_list
 from cli.wait import GAVE_UP, INTERRUPTED, seconds_of
 from domain.errors import ConflictError, NotFoundError
 from domain.workers import labels_text
@@ -41,16 +41,11 @@ def list_workers(*, as_json: AsJson = False, to: ServiceOptions) -> None:
     """List the workers that are alive, and those that were lost within the last day."""
     with connected(to) as client:
         workers = list(client.workers())
-    if as_json:
-        for worker in workers:
-            print_json(worker)
-        return
-    if not workers:
-        console().print("no workers", style="dim")
-        return
     now = datetime.now(UTC)
     columns = ("worker", "state", "busy", "started", "seen", "version", "labels", "offers")
-    print_table(columns, [_row(worker, now) for worker in workers])
+    print_list(
+        workers, columns, lambda worker: _row(worker, now), as_json=as_json, none="no workers"
+    )
 
 
 PAGE = 100

@@ -33,7 +33,7 @@ class Command:
     """A command: its words, what it does, what it takes."""
 
     words: str
-    told: str
+    help: str
     takes: Sequence[Taken]
 
     @property
@@ -49,7 +49,7 @@ def commands() -> list[Command]:
     top = get_command(complete()).commands  # type: ignore[attr-defined]  # It is a group.
     order = [*COMMANDS, *GROUPS, *top]
     names = sorted(top, key=order.index)
-    return [found for name in names for found in _below(name, top[name])]
+    return [command for name in names for command in _below(name, top[name])]
 
 
 def _below(words: str, command: Any) -> Iterator[Command]:
@@ -93,12 +93,12 @@ def _default(parameter: Any) -> str | None:
 def _meaning(parameter: Any) -> str:
     """Return its help, with the range of a number."""
     least, most = getattr(parameter, "min", None), getattr(parameter, "max", None)
-    told = parameter.help or ""
+    meaning = parameter.help or ""
     if least is not None and most is not None:
-        return f"{told} ({least} to {most})"
+        return f"{meaning} ({least} to {most})"
     if least is not None:
-        return f"{told} ({least} or more)"
-    return told
+        return f"{meaning} ({least} or more)"
+    return meaning
 
 
 def _as_typed(argument: Taken) -> str:

@@ -13,10 +13,9 @@ from catalog.handler_settings import BUILDS, REPOSITORIES
 from cli.options import KeyOptions, ListeningOptions, LoggingOptions, LogOptions, StorageOptions
 from cli.seal import TrustOptions
 from cli.service import ServiceOptions
-from cli.start.cluster import RayOptions
 from cli.start.options import WorkOptions
 from cli.start.service import ServingOptions
-from cli.start.worker import MetricsOptions
+from cli.start.worker import MetricsOptions, RayOptions
 from docs.command_tree import Command, Taken, commands
 
 DOCS = Path(__file__).parent
@@ -51,10 +50,10 @@ MOST_NAMES = 6
 
 def written() -> Mapping[Path, str]:
     """Return the files with their generated parts, by their paths."""
-    found = commands()
+    all_commands = commands()
     parts = {
-        DOCS / "configuration.md": _configuration(found),
-        DOCS / "command-line.md": _command_line(found),
+        DOCS / "configuration.md": _configuration(all_commands),
+        DOCS / "command-line.md": _command_line(all_commands),
     }
     return {
         path: _with_part(path.read_text(encoding="utf-8"), "\n".join(lines))
@@ -68,8 +67,8 @@ def _with_part(text: str, part: str) -> str:
     return f"{before}{BEGIN}\n\n{part}\n{END}{after}"
 
 
-def _configuration(found: Sequence[Command]) -> Iterator[str]:
-    takers = _takers(found)
+def _configuration(all_commands: Iterable[Command]) -> Iterator[str]:
+    takers = _takers(all_commands)
     seen: set[str] = set()
     for title, group in SECTIONS:
         names = ["--" + field.name.replace("_", "-") for field in fields(group)]
@@ -82,14 +81,14 @@ def _configuration(found: Sequence[Command]) -> Iterator[str]:
         yield from _variables(title, variables)
 
 
-def _takers(found: Iterable[Command]) -> dict[str, tuple[Taken, list[str]]]:
+def _takers(all_commands: Iterable[Command]) -> dict[str, tuple[Taken, list[str]]]:
     """Return the options that have a variable, with the commands that take them."""
     takers: dict[str, tuple[Taken, list[str]]] = {}
-    for command in found:
+    for command in all_commands:
         for one in command.takes:
             if one.variables:
-                known = takers.setdefault(one.flags[0], (one, []))
-                known[1].append(command.words)
+                _, words = takers.setdefault(one.flags[0], (one, []))
+                words.append(command.words)
     return takers
 
 
@@ -125,11 +124,11 @@ def _names(takers: Sequence[str]) -> str:
     return _codes(takers)
 
 
-def _command_line(found: Iterable[Command]) -> Iterator[str]:
-    for command in found:
+def _command_line(all_commands: Iterable[Command]) -> Iterator[str]:
+    for command in all_commands:
         yield f"### `{command.words}`\n"
         yield f"```text\n{command.usage}\n```\n"
-        yield f"{_text(command.told)}\n"
+        yield f"{_text(command.help)}\n"
         if command.takes:
             yield from _table(command.takes)
 
@@ -155,9 +154,9 @@ def _code(text: str | None) -> str:
     return "" if text is None else f"`{text}`"
 
 
-def _text(told: str) -> str:
-    """Return a help's text as Markdown: paragraphs on a line each, nothing in it a sign."""
-    plain = told.replace("<", "&lt;").replace("|", "&#124;").replace("*", "&#42;")
+def _text(help_text: str) -> str:
+    """Return a help text as Markdown: a line for each paragraph, without marks of Markdown."""
+    plain = help_text.replace("<", "&lt;").replace("|", "&#124;").replace("*", "&#42;")
     paragraphs = [" ".join(one.split()) for one in plain.split("\n\n")]
     return "\n\n".join(paragraphs)
 

@@ -20,7 +20,7 @@ Every call with what it takes and answers, as a running service shows it at `/do
 [what failures look like](jobs-and-runs.md#failures). [Clients of the stream](clients/README.md)
 explains `/ws`, whose messages `/asyncapi.json` describes.
 
-Where the API needs tokens, all but `/health`, `/ready` and `/asyncapi.json` want
+Where the API needs tokens, all but `/health`, `/ready` and `/asyncapi.json` need
 `Authorization: Bearer TOKEN`. Any call may also be answered 401 or 403 (token), 429 (too many) and
 503 (the database is away).
 """
@@ -61,8 +61,7 @@ def _call(title: str, call: Node, shapes: Node) -> Iterator[str]:
     if call.get("parameters"):
         yield "| parameter | in | value | meaning |\n|---|---|---|---|"
         for one in call["parameters"]:
-            told = [one["name"], one["in"], _kind(one["schema"]), one["description"]]
-            yield _row(f"`{told[0]}`", *told[1:])
+            yield _row(f"`{one['name']}`", one["in"], _kind(one["schema"]), one["description"])
         yield ""
     if "requestBody" in call:
         yield f"Body: {_content(call['requestBody'], shapes)}\n"
@@ -77,18 +76,18 @@ def _call(title: str, call: Node, shapes: Node) -> Iterator[str]:
 
 def _content(body: Node, shapes: Node) -> str:
     """Return what a body holds."""
-    found = []
+    contents = []
     for media, content in body.get("content", {}).items():
         schema = content.get("schema", {})
         name = schema.get("$ref", "").rpartition("/")[2]
         if name.startswith(WRAPPERS):
             fields = shapes[name]["properties"].items()
-            held = [f"`{field}`: {_kind(value)}" for field, value in fields]
-            found.append(", ".join(held))
+            pairs = [f"`{field}`: {_kind(value)}" for field, value in fields]
+            contents.append(", ".join(pairs))
         else:
             is_json = media == "application/json"
-            found.append(_kind(schema) if is_json else f"`{media}`")
-    return "; or ".join(found) or "nothing"
+            contents.append(_kind(schema) if is_json else f"`{media}`")
+    return "; or ".join(contents) or "nothing"
 
 
 def _shape(name: str, shape: Node) -> Iterator[str]:

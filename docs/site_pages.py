@@ -51,14 +51,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, site_name, abs_src_path=path))
     files.append(File.generated(config, "http-api.md", content=http_calls.page()))
     named = {
-        place
+        path
         for page in files.documentation_pages()
-        for place in _places(page.content_string, page.src_uri)
+        for path in _link_targets(page.content_string, page.src_uri)
     }
-    for place in sorted(named):
-        if _is_code_elsewhere(place):
-            content = _as_page(place)
-            uri = _on_site(place)
+    for path in sorted(named):
+        if _is_code_elsewhere(path):
+            content = _as_page(path)
+            uri = _on_site(path)
             files.append(File.generated(config, uri, content=content))
     return files
 
@@ -67,14 +67,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Let links lead to where things are on the site."""
     del config, files
 
-    def led(found: re.Match[str]) -> str:
-        if found[2] is None:
-            return found[0]
-        place = _place(found[2], page.file.src_uri)
+    def relinked(match: re.Match[str]) -> str:
+        if match[2] is None:
+            return match[0]
+        path = _link_target(match[2], page.file.src_uri)
         from_page = str(PurePosixPath(page.file.src_uri).parent)
-        return f"{found[1]}{relpath(_on_site(place), from_page)}{found[3]}"
+        return f"{match[1]}{relpath(_on_site(path), from_page)}{match[3]}"
 
-    return CODE_OR_LINK.sub(led, markdown)
+    return CODE_OR_LINK.sub(relinked, markdown)
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
@@ -103,20 +103,20 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
         PluginError: it names the page, and what it would load.
     """
     del config
-    found = FROM_NETWORK.search(output)
-    if found is not None:
-        msg = f"{page.file.src_uri} is not to be read offline: {found[0]}"
+    match = FROM_NETWORK.search(output)
+    if match is not None:
+        msg = f"{page.file.src_uri} is not to be read offline: {match[0]}"
         raise PluginError(msg)
     return output
 
 
-def _places(markdown: str, site_name: str) -> Iterator[str]:
-    for found in CODE_OR_LINK.finditer(markdown):
-        if found[2] is not None:
-            yield _place(found[2], site_name)
+def _link_targets(markdown: str, site_name: str) -> Iterator[str]:
+    for match in CODE_OR_LINK.finditer(markdown):
+        if match[2] is not None:
+            yield _link_target(match[2], site_name)
 
 
-def _place(target: str, site_name: str) -> str:
+def _link_target(target: str, site_name: str) -> str:
     """Return what a page's link leads to, from the repository's top."""
     return normpath(PurePosixPath(_in_repository(site_name)).parent / target)
 
@@ -130,27 +130,27 @@ def _in_repository(site_name: str) -> str:
     return f"docs/{site_name}"
 
 
-def _on_site(place: str) -> str:
-    """Return what a place of the repository is called on the site."""
-    if place in ELSEWHERE:
-        return ELSEWHERE[place]
-    if place == "docs/README.md":
+def _on_site(path: str) -> str:
+    """Return the path on the site of a file of the repository."""
+    if path in ELSEWHERE:
+        return ELSEWHERE[path]
+    if path == "docs/README.md":
         return "index.md"
-    if place.startswith("docs/"):
-        return place.removeprefix("docs/")
-    return f"{_SOURCE}{place.removesuffix('.md')}.md"
+    if path.startswith("docs/"):
+        return path.removeprefix("docs/")
+    return f"{_SOURCE}{path.removesuffix('.md')}.md"
 
 
-def _is_code_elsewhere(place: str) -> bool:
-    is_elsewhere = place not in ELSEWHERE and not place.startswith("docs/")
-    return is_elsewhere and (ROOT / place).is_file()
+def _is_code_elsewhere(path: str) -> bool:
+    is_elsewhere = path not in ELSEWHERE and not path.startswith("docs/")
+    return is_elsewhere and (ROOT / path).is_file()
 
 
-def _as_page(place: str) -> str:
+def _as_page(path: str) -> str:
     """Return a page that shows a file of the repository; a page of its own stays what it is."""
-    text = (ROOT / place).read_text(encoding="utf-8")
-    if place.endswith(".md"):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if path.endswith(".md"):
         return text
-    language = PurePosixPath(place).suffix.removeprefix(".") or "text"
-    head = f"---\nsearch:\n  exclude: true\n---\n\n# {place}\n"
+    language = PurePosixPath(path).suffix.removeprefix(".") or "text"
+    head = f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n"
     return f"{head}\n````{language}\n{text}````\n"

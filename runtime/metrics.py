@@ -44,7 +44,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.append_s = Distribution(
             "apphub_append_seconds",
-            "From asking for an append to its answer, whatever that is.",
+            "From the request of an append to its answer, whatever that is.",
             SECONDS,
         )
         self.registry.register(self.append_s)

@@ -1,6 +1,6 @@
-"""Background tasks that run for as long as their process: none dies unseen, or for good.
+"""Background tasks that run for as long as their process: deaths are logged, and they restart.
 
-First the pauses between attempts (`BackOff`) and the two loops that bear expected errors (`repeat`,
+First the pauses between attempts (`BackOff`) and two loops that survive expected errors (`repeat`,
 `retry`); then short tasks and how any task is ended for certain (`start_once`, `end`, `within`);
 then `Supervision`, which restarts tasks that die; last a bounded queue for memory (`Turns`). A task
 handles the errors that it expects, such as a database that is away; supervision is for the others.
@@ -55,7 +55,7 @@ class BackOff:
         return longest_s * (1 + random()) / 2
 
 
-# The two loops that bear expected errors: each error is a warning, and the loop continues.
+# Two loops that survive expected errors: each error is a warning, and the loop continues.
 
 Errors = type[Exception] | tuple[type[Exception], ...]
 

@@ -1,4 +1,4 @@
 """The processes that the command line starts: API, worker, both together (`up`), and `dev`.
 
-Begin with `up.py`, which supervises the others.
+Begin with `supervisor.py`, which starts API and worker.
 """

@@ -29,7 +29,7 @@ from apphub_jobs.client import Client, ClientError
 from cli.plans import lines_of, plan_of
 from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import callable_url
-from cli.process.up import Child, Supervisor
+from cli.process.supervisor import Child, Supervisor
 from cli.run_lines import in_one_line
 from worker.executors.local.probe import HandlersError, Offer, end_probe, offers
 from worker.executors.packages import HandlerPackage, HandlerSource, packages_of

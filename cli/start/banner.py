@@ -93,7 +93,7 @@ class Banner:
         yield "docs", f"{url}/docs"
         yield "data", str(self.directory)
         yield "database", self._database()
-        yield from self._offers()
+        yield from self._handlers()
         yield "at a time", f"{self.slots} runs (--slots)"
         if self.no_handler_after_s is not None:
             after_s = f"{self.no_handler_after_s:g} s"
@@ -111,7 +111,7 @@ class Banner:
             return "a private PostgreSQL in the data directory"
         return url_without_password(self.database_url)
 
-    def _offers(self) -> Iterator[tuple[str, str]]:
+    def _handlers(self) -> Iterator[tuple[str, str]]:
         """Yield the handlers by package, the operator's own first."""
         by_package: dict[HandlerPackage, list[str]] = {}
         for name, package in self.handlers.items():

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from api.bootstrap.handlers import handler_source
+from cli.database import database
 from cli.options import KeyOptions, StorageOptions, command, failure, read
 from cli.process.dev import (
     KEPT,
@@ -21,7 +22,6 @@ from cli.process.dev import (
     watch_files,
 )
 from cli.start.banner import Banner, say
-from cli.start.hidden_files import opened
 from cli.start.listening import listening_on
 from cli.start.options import DEV_NO_HANDLER_AFTER_S, DEV_STOP_GRACE_S, WorkOptions
 from cli.start.service import AllOptions, ServingOptions
@@ -80,7 +80,11 @@ def dev(  # noqa: PLR0913 - one for each group of options
             _probe(workshop)
             handlers = packages_by_name(workshop.offers)
             Banner.of(options, listening, handlers).show()
-            with opened(storage), read_keys(events) as has_keys, watch_files(source, events):
+            with (
+                database(storage, patience_s=storage.wait_for_database_s),
+                read_keys(events) as has_keys,
+                watch_files(source, events),
+            ):
                 developer.has_keys = has_keys
                 developer.shows_output = output
                 is_visible = has_keys and has_screen(os.environ)

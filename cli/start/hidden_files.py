@@ -1,14 +1,12 @@
-"""What handlers may not see, and the database as processes of the service open it."""
+"""The files that handlers may not see, and those that they may change, by the options."""
 
 import os
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from api.bootstrap.handlers import passed_variables
 from api.bootstrap.service_files import ServiceFiles, service_files
 from api.data_directory import directory_of
-from cli.database import database
 from cli.options import StorageOptions, read
 from cli.start.options import WorkOptions
 from worker.executors.packages import TRUSTED
@@ -34,8 +32,3 @@ def hidden_files(
     )
     access = read(lambda: passed_variables(files.access, passed))
     return replace(files, access=access)
-
-
-def opened(storage: StorageOptions) -> AbstractContextManager[tuple[Path, str]]:
-    """Open the database; wait for `--wait-for-database-s` if it cannot be reached."""
-    return database(storage, patience_s=storage.wait_for_database_s)

@@ -12,7 +12,7 @@ DEV_NO_HANDLER_AFTER_S = 5.0
 STOP_GRACE_S = 30.0
 
 DEV_STOP_GRACE_S = 2.0
-"""Under `dev` Ctrl-C means that somebody waits at a terminal: a short run may end, no more."""
+"""Under `dev` a person waits at the terminal after Ctrl-C: only a short run may end."""
 
 
 Pythons = Annotated[

@@ -8,9 +8,10 @@ import typer
 from api.bootstrap.environment import Colour, Environment
 from api.bootstrap.settings import Settings
 from catalog.handler_settings import local_repositories
-from cli.database import check_logs_store
+from cli.database import check_logs_store, database
 from cli.log_access import archive_directory, archiving, database_with_keys
 from cli.options import (
+    ClockShiftFile,
     KeyOptions,
     ListeningOptions,
     LoggingOptions,
@@ -20,7 +21,6 @@ from cli.options import (
     read,
 )
 from cli.process.server import serve
-from cli.process.test_service import ClockShiftFile
 from cli.seal import sealing
 from cli.start.access import (
     hosts_of,
@@ -30,7 +30,6 @@ from cli.start.access import (
     warn_if_open,
     warn_of_former_variable,
 )
-from cli.start.hidden_files import opened
 from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns, listening_on
 from cli.start.tracing import traced_as
 from runtime.logs import LogFormat
@@ -65,10 +64,14 @@ def serve_command(  # noqa: PLR0913 - one for each group of options
     origins = origins_of(listening, tokens)
     proxies = proxies_of(listening)
     local = read(lambda: local_repositories(os.environ))
-    with listening_on(listening) as address, opened(storage) as (directory, url):
+    patience_s = storage.wait_for_database_s
+    with (
+        listening_on(listening) as address,
+        database(storage, patience_s=patience_s) as (directory, url),
+    ):
         warn_if_open(listening, tokens)
         warn_of_former_variable()
-        database_with_keys(directory, url, keys.subject_key, patience_s=storage.wait_for_database_s)
+        database_with_keys(directory, url, keys.subject_key, patience_s=patience_s)
         settings = Settings(
             url,
             directory,
@@ -83,7 +86,7 @@ def serve_command(  # noqa: PLR0913 - one for each group of options
             logs_store=storage.logs_store,
             sealing=sealing(directory, keys),
             subject_key=keys.subject_key,
-            wait_for_database_s=storage.wait_for_database_s,
+            wait_for_database_s=patience_s,
             clock_shift=showing.clock_shift,
             traced_as=traced_as("apphub-jobs-api", os.environ),
         )

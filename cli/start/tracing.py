@@ -19,7 +19,7 @@ PROTOCOL = "http/protobuf"
 
 
 def collector_of(environ: Mapping[str, str]) -> str | None:
-    """Return the address that traces are to be sent to, None where nobody wants any."""
+    """Return the address that traces are to be sent to, None for none."""
     is_disabled = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
     if is_disabled or environ.get("OTEL_TRACES_EXPORTER", "").lower() == "none":
         return None

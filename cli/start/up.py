@@ -5,11 +5,11 @@ from contextlib import closing
 import typer
 
 from api.bootstrap.handlers import handler_packages
+from cli.database import database
 from cli.options import KeyOptions, LoggingOptions, StorageOptions, command, read
 from cli.process.handler_feed import HandlerFile
-from cli.process.up import Supervisor
+from cli.process.supervisor import Supervisor
 from cli.start.banner import Banner, say
-from cli.start.hidden_files import opened
 from cli.start.listening import listening_on
 from cli.start.options import WorkOptions
 from cli.start.service import AllOptions, ServingOptions
@@ -45,6 +45,6 @@ def up(
             # So the worker need not probe the handlers again.
             file.write(handlers)
             Banner.of(options, listening, handlers).show()
-            with opened(storage):
+            with database(storage, patience_s=storage.wait_for_database_s):
                 code = supervisor.run()
     raise typer.Exit(code)

@@ -1,8 +1,14 @@
-"""`apphub-jobs worker`: a worker alone."""
+"""`apphub-jobs worker`: a worker alone.
 
+First the options that only it has (`MetricsOptions`, `RayOptions`), then the command.
+"""
+
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -10,19 +16,25 @@ from api.bootstrap.handlers import handler_packages, warn_of_unset_variables
 from api.bootstrap.service_files import ServiceFiles
 from api.bootstrap.settings import Settings
 from catalog.handler_settings import handler_settings
-from cli.database import check_logs_store
+from cli.database import check_logs_store, database
 from cli.log_access import archive_directory, archiving, database_with_keys
-from cli.options import LoggingOptions, StorageOptions, SubjectKey, command, failure, read
+from cli.options import (
+    ClockShiftFile,
+    LoggingOptions,
+    StorageOptions,
+    SubjectKey,
+    command,
+    failure,
+    read,
+)
 from cli.process.handler_feed import Feed, Packages
 from cli.process.sockets import Address, PortTakenError
-from cli.process.test_service import ClockShiftFile
 from cli.process.worker import work
-from cli.start.cluster import RayOptions
-from cli.start.hidden_files import hidden_files, opened
+from cli.start.hidden_files import hidden_files
 from cli.start.options import WorkOptions
 from cli.start.tracing import traced_as
 from domain.workers import labels_of
-from worker.executors.ray.executor import RayUnavailableError
+from worker.executors.ray.executor import RayCluster, RayUnavailableError, require_ray
 from worker.worker import WorkerSettings
 
 worker_app = typer.Typer()
@@ -53,6 +65,56 @@ class MetricsOptions:
         return Address(self.metrics_host, self.metrics_port)
 
 
+@dataclass(frozen=True)
+class RayOptions:
+    """The Ray cluster on which attempts run, if any."""
+
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            envvar="APPHUB_RAY_ADDRESS",
+            metavar="ADDRESS",
+            help="Ray cluster on which attempts run; `local`: one on this host, for trials.",
+        ),
+    ] = None
+    ray_runtime_env: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="APPHUB_RAY_RUNTIME_ENV",
+            help='JSON file with Ray\'s runtime environment, such as {"working_dir": …}.',
+        ),
+    ] = None
+
+    def cluster(self) -> RayCluster | None:
+        """Return the cluster on which attempts run; None for this machine.
+
+        Raises:
+            OSError: the file cannot be read.
+            ValueError: Ray is not installed, or the file holds no JSON object.
+        """
+        if self.ray_address is None:
+            return None
+        try:
+            require_ray()
+        except RayUnavailableError as error:
+            raise ValueError(str(error)) from None
+        if self.ray_runtime_env is None:
+            return RayCluster(self.ray_address)
+        return RayCluster(self.ray_address, _runtime_env(self.ray_runtime_env))
+
+
+def _runtime_env(path: Path) -> Mapping[str, Any]:
+    try:
+        runtime_env = json.loads(path.read_text())
+    except ValueError as error:
+        msg = f"{path} must hold JSON: {error}"
+        raise ValueError(msg) from None
+    if not isinstance(runtime_env, dict):
+        msg = f'{path} must hold an object, such as {{"working_dir": "handlers"}}'
+        raise ValueError(msg)  # noqa: TRY004 - what an operator wrote, not what a caller gave
+    return runtime_env
+
+
 @command(worker_app, "worker")
 def worker_command(  # noqa: PLR0913 - one for each group of options
     *,
@@ -75,8 +137,9 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
     packages = read(lambda: _packages(working, files, feed))
     if cluster is None:  # On a cluster the nodes' variables count.
         warn_of_unset_variables(packages.values(), os.environ)
-    with opened(storage) as (directory, url):
-        database_with_keys(directory, url, subject_key, patience_s=storage.wait_for_database_s)
+    patience_s = storage.wait_for_database_s
+    with database(storage, patience_s=patience_s) as (directory, url):
+        database_with_keys(directory, url, subject_key, patience_s=patience_s)
         settings = Settings(
             url,
             directory,
@@ -84,7 +147,7 @@ def worker_command(  # noqa: PLR0913 - one for each group of options
             archiving=archiving(storage),
             logs_store=storage.logs_store,
             subject_key=subject_key,
-            wait_for_database_s=storage.wait_for_database_s,
+            wait_for_database_s=patience_s,
             clock_shift=clock_shift,
             traced_as=traced_as("apphub-jobs-worker", os.environ),
         )

@@ -14,7 +14,7 @@ import pytest
 
 from apphub_jobs.version import VERSION
 from cli.process.sockets import bind
-from cli.process.up import Supervisor
+from cli.process.supervisor import Supervisor
 from tests.e2e.support import launch, register, wait_for_words
 from tests.support.logs import query
 from tests.support.processes import (

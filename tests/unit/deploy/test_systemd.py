@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.process.up import STOP_TIMEOUT_S
+from cli.process.supervisor import STOP_TIMEOUT_S
 from cli.start.options import STOP_GRACE_S
 from tests import ROOT
 from tests.unit.deploy.test_manifests import variables_taken_by

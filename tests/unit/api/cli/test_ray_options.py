@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cli.start.cluster import RayOptions
+from cli.start.worker import RayOptions
 from worker.executors.ray import executor
 from worker.executors.ray.driver import options_of
 from worker.executors.ray.executor import RayCluster

@@ -1,6 +1,6 @@
-"""`apphub-jobs up`: API and worker together, started, watched and stopped in order.
+"""API and worker as child processes of `up`, `dev` and `test-service`: started, watched, stopped.
 
-First one process that `up` has started (`Child`), then the `Supervisor` of both.
+First one of them (`Child`), then the `Supervisor` of both.
 """
 
 import os
@@ -61,7 +61,11 @@ class Child:
         self._is_ready.clear()
         if self._begin_pipe is None:
             self.prepare()
-        self._let_begin()
+        if self._begin_pipe is not None:
+            # If the process has ended meanwhile, the supervisor restarts it.
+            with self._begin_pipe, suppress(BrokenPipeError):
+                self._begin_pipe.write(b"\n")
+            self._begin_pipe = None
 
     def abandon(self) -> None:
         """Kill the process if it has not begun."""
@@ -120,13 +124,6 @@ class Child:
         if self._process is not None:
             self._process.kill()
 
-    def _let_begin(self) -> None:
-        if self._begin_pipe is not None:
-            # If the process has ended meanwhile, the supervisor restarts it.
-            with self._begin_pipe, suppress(BrokenPipeError):
-                self._begin_pipe.write(b"\n")
-            self._begin_pipe = None
-
     def _read(self, output: IO[bytes]) -> None:
         """Read the process's output: the ready line for us, other lines for people."""
         with output:
@@ -159,6 +156,8 @@ FAILURE_WINDOW_S = 60.0
 
 WORDS = {"serve": "the API", "worker": "the worker"}
 
+AT_ONCE = "handing back what runs"
+
 
 class Supervisor:
     """Keeps an API and a worker running. Both stop when this process ends, however it ends."""
@@ -183,7 +182,8 @@ class Supervisor:
         self._listening = listening
         self._say = say
         self._stop_grace_s = stop_grace_s
-        self._lifeline, self._held = os.pipe()
+        # The children end once this process does, which alone holds the other end.
+        self._lifeline, self._lifeline_end = os.pipe()
         shared = {**environment, LIFELINE_VARIABLE: str(self._lifeline)}
         number = listening.fileno()
         serving = {**shared, LISTENING_VARIABLE: str(number)}
@@ -207,7 +207,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until a stop signal, or until a child fails for good; return the exit code."""
         for number in stop_signals():
-            signal.signal(number, self._note_signal)
+            signal.signal(number, self._count_signal)
         self._signals += signals_survived()
         for child in self._children.values():
             child.start()
@@ -296,7 +296,7 @@ class Supervisor:
                 api.kill()
             time.sleep(POLL_S / 4)
 
-    def _note_signal(self, number: int, frame: FrameType | None) -> None:
+    def _count_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._signals += 1
 
@@ -309,6 +309,3 @@ def stopping(grace_s: float) -> str:
         f"stopping: what runs has {grace_s:g} s to end, then it is handed back and starts again"
         " with the next worker; Ctrl-C once more hands it back at once"
     )
-
-
-AT_ONCE = "handing back what runs"
