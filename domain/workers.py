@@ -76,7 +76,7 @@ class Registration:
     """What a worker registers when it starts.
 
     Attributes:
-        lease_ms: for how long it may be silent before it counts as dead.
+        lease_ms: for how long it may be silent before it is lost.
         version: of its program; None where it is not known.
         entry_points: that it executes; None where it may execute any.
         labels: that jobs may require.

@@ -2,9 +2,6 @@
 
 First the explanation (`explain_now`, `explain_then`). Then the due runs that come before a run in
 the queue. Then the evidence in a run's last events.
-
-Where a parameter's values are served round-robin, a run starts when its value is next, and not
-before the runs that come before any run of an earlier value.
 """
 
 from collections import Counter, defaultdict
@@ -47,7 +44,6 @@ from projections.flow import candidates
 from projections.flow.candidates import (
     LIMIT_COLUMNS,
     Candidate,
-    Requirements,
     queue_position,
     rate_key_of,
     untimely,
@@ -120,9 +116,9 @@ async def explain_now(
         run = await lists.by_id(connection, run_id)
         if run is None:
             return None
-        around = await _around_now(connection, run, quarantine)
+        facts = await _facts_now(connection, run, quarantine)
         evidence = await evidence_of(connection, files, run)
-    return explained(run, around, evidence)
+    return explained(run, facts, evidence)
 
 
 async def explain_then(
@@ -138,13 +134,13 @@ async def explain_then(
         if run is None:
             return None
         now = await _moment(connection, files, past.position, as_of)
-        around = await _around_then(past, run, now)
+        facts = await _facts_then(past, run, now)
         evidence = await evidence_of(connection, files, run)
-        explanation = explained(run, around, evidence)
+        explanation = explained(run, facts, evidence)
     return explanation, past.position
 
 
-async def _around_now(connection: Connection, run: RunRow, quarantine: Quarantine) -> Surroundings:
+async def _facts_now(connection: Connection, run: RunRow, quarantine: Quarantine) -> Surroundings:
     now = await read_value(connection, str, sql.NOW)
     run_id = UUID(run["id"])
     unreadable = await with_unreadable_head(connection, [run_id])
@@ -175,7 +171,9 @@ async def _around_now(connection: Connection, run: RunRow, quarantine: Quarantin
         running=running,
         windows=windows.windows,
         before=before,
-        requirements=await _requirements(connection),
+        requirements=requirements_by_job(
+            await read_rows(connection, JobWithRequirements, claims.JOBS_WITH_REQUIREMENTS)
+        ),
         fleet=await page_of_workers(connection, "", MOST_WORKERS),
         is_unreadable=is_unreadable,
         unknown=[TOO_MANY] if before.is_cut else [],
@@ -198,14 +196,8 @@ def _is_of_rate(run: RunRow, job: JobDefinitionRow) -> bool:
     return counts_by(rate.key, run["rate_value"], run["parameters"])
 
 
-async def _requirements(connection: Connection) -> dict[str, Requirements]:
-    """Return what jobs require of workers, by job id; jobs left out require nothing."""
-    jobs = await read_rows(connection, JobWithRequirements, claims.JOBS_WITH_REQUIREMENTS)
-    return requirements_by_job(jobs)
-
-
 def _jobs_at_capacity(running: Iterable[_RunningRow]) -> set[str]:
-    """Return the jobs whose running runs are as many as may be under way."""
+    """Return the jobs whose running runs have reached `max_concurrent_runs`."""
     counts: Counter[str] = Counter()
     at_capacity: set[str] = set()
     for run in running:
@@ -217,7 +209,7 @@ def _jobs_at_capacity(running: Iterable[_RunningRow]) -> set[str]:
     return at_capacity
 
 
-async def _around_then(past: Past, run: RunRow, now: str) -> Surroundings:
+async def _facts_then(past: Past, run: RunRow, now: str) -> Surroundings:
     unknown = [NO_FLEET]
     if run["status"] != "pending":
         return Surroundings(now=now)
@@ -229,7 +221,8 @@ async def _around_then(past: Past, run: RunRow, now: str) -> Surroundings:
     pending, more_waited = await past.runs(waiting, MOST_IN_PAST, 0)
     if more_waited is not None:
         unknown.append(f"all runs that waited: only {len(pending)} are read")
-    jobs = await _jobs_then(past, [run, *pending])
+    job_ids = {UUID(one["job_definition_id"]) for one in [run, *pending]}
+    jobs = {job["id"]: job for job in (await past.jobs([*job_ids])).values()}
     job = jobs[run["job_definition_id"]]
     limits = limits_of(job)
     candidate = candidate_of(run, limits)
@@ -254,29 +247,22 @@ async def _around_then(past: Past, run: RunRow, now: str) -> Surroundings:
     )
 
 
-async def _jobs_then(past: Past, runs: Sequence[RunRow]) -> dict[str, JobDefinitionRow]:
-    """Return the runs' jobs as they were, by their ids."""
-    ids = {UUID(run["job_definition_id"]) for run in runs}
-    jobs = await past.jobs(list(ids))
-    return {job["id"]: job for job in jobs.values()}
-
-
 async def _moment(
     connection: Connection, files: LogFiles, position: int, as_of: int | datetime
 ) -> str:
-    """Return the moment that is meant: of a position, when it was recorded."""
+    """Return the moment itself; of a position, when its event was recorded."""
     if isinstance(as_of, datetime):
         return to_iso(as_of)
-    place = await last_event_up_to(connection, files.archive, position)
-    if place is None:
+    event = await last_event_up_to(connection, files.archive, position)
+    if event is None:
         return await read_value(connection, str, sql.NOW)
-    return place["recorded_at"]
+    return event["recorded_at"]
 
 
 # The due runs that come before a run in the queue.
 #
-# A fairness group has the queue position of its next run. Once that is a run behind a position, the
-# rest of the group comes later, also runs that were due before.
+# A fairness group has the queue position of the next run of the value that is served next. Once
+# that is behind a position, the rest of the group comes later, also runs that were due before.
 
 MOST_COUNTED = 100_000
 """Runs before a run that are counted."""
@@ -294,20 +280,20 @@ FIRST_OF_GROUP = f"""
             ) AS run
         ) AS before, EXISTS (
             {DUE_OF_VALUE} AND (scheduled_at, id) > {_POSITION}
-        ) AS goes_on
+        ) AS has_more
         FROM value_order
-    ), turned AS (
-        SELECT before AS rounds, lap, value FROM runs_of_value WHERE goes_on
+    ), boundary AS (
+        SELECT before AS rounds, lap, value FROM runs_of_value WHERE has_more
         ORDER BY before, lap, value LIMIT 1
     )
     SELECT min(rounds) AS rounds, coalesce(sum(least(
         before,
-        rounds + ((runs_of_value.lap, runs_of_value.value) < (turned.lap, turned.value))::int
+        rounds + ((runs_of_value.lap, runs_of_value.value) < (boundary.lap, boundary.value))::int
     )), 0)::int AS number
-    FROM runs_of_value LEFT JOIN turned ON true
+    FROM runs_of_value LEFT JOIN boundary ON true
 """
-"""Each value with a run before the position starts one run in each round, until it is the turn of a
-value whose next run is behind the position."""
+"""Each value with a run before the position starts one run in each round, until a value is next
+whose next run is behind the position."""
 
 
 class _First(TypedDict):
@@ -390,7 +376,7 @@ BEFORE_IN_GROUP = f"""
         UNION ALL
         SELECT %(scheduled_at)s::timestamptz, %(id)s::uuid
     )
-    SELECT mine.rounds, mine.rounds + (SELECT count(*) FROM other) AS turns, last.*
+    SELECT mine.rounds, mine.rounds + (SELECT count(*) FROM other) AS starts, last.*
     FROM mine CROSS JOIN (
         SELECT scheduled_at, id FROM started ORDER BY scheduled_at DESC, id DESC LIMIT 1
     ) AS last
@@ -408,7 +394,7 @@ class _Counted(TypedDict):
 
 class _BeforeInGroup(TypedDict):
     rounds: ReadOnly[int]
-    turns: ReadOnly[int]
+    starts: ReadOnly[int]
     scheduled_at: ReadOnly[str]
     id: ReadOnly[str]
 
@@ -446,16 +432,16 @@ async def runs_before_now(
         others = await _runs_before_position(connection, values)
         return _with_groups(run, others, {})
     of_value = {**values, "value": run["fair_value"]}
-    turns = await read_first(connection, _BeforeInGroup, BEFORE_IN_GROUP, of_value)
-    if turns is None:
+    last = await read_first(connection, _BeforeInGroup, BEFORE_IN_GROUP, of_value)
+    if last is None:
         others = await _runs_before_position(connection, values)
         return _with_groups(run, replace(others, is_cut=True), {})
-    depth = min(turns["rounds"] + 1, DEPTH)
+    depth = min(last["rounds"] + 1, DEPTH)
     own = await read_group(connection, group, now, depth, MOST_VALUES)
-    position = {"scheduled_at": turns["scheduled_at"], "id": turns["id"]}
+    position = {"scheduled_at": last["scheduled_at"], "id": last["id"]}
     others = await _runs_before_position(connection, {**values, **position, "in_group": True})
-    count = _added(others.count, turns["turns"])
-    of_job = _added(others.of_job, turns["turns"])
+    count = _sum(others.count, last["starts"])
+    of_job = _sum(others.of_job, last["starts"])
     return _with_groups(run, replace(others, count=count, of_job=of_job), {group: own})
 
 
@@ -469,15 +455,15 @@ def _with_groups(
     return replace(others, runs=sorted([*others.runs, run], key=queue_position), groups=groups)
 
 
-def _added(count: int | None, turns: int) -> int | None:
+def _sum(count: int | None, starts: int) -> int | None:
     """Return the sum, None where it is not known or too large."""
-    if count is None or turns > MOST_COUNTED:
+    if count is None or starts > MOST_COUNTED:
         return None
-    return count + turns
+    return count + starts
 
 
 async def _runs_before_position(connection: Connection, values: Mapping[str, object]) -> RunsBefore:
-    """Return the runs that start before a queue position: of groups, those that come by turn."""
+    """Return the runs that start before a queue position, with those of groups in their order."""
     read = await read_rows(connection, Candidate, BEFORE, values)
     counted = await read_rows(connection, _Counted, COUNT, values)
     runs = read[:MOST_BEFORE]
@@ -490,17 +476,13 @@ async def _runs_before_position(connection: Connection, values: Mapping[str, obj
     for counts in counted:
         first = counts["number"]
         if counts["in_group"] and len(groups) < MOST_GROUPS:
-            group = _group_key(counts, values)
+            priority = cast("int", values["priority"])
+            group = counts["job_definition_id"], counts["entry_point"], priority
             first, groups[group] = await first_of_group(connection, group, values)
         number += first
         if counts["job_definition_id"] == values["job_id"]:
             of_job += first
     return RunsBefore(runs, is_cut, count=number, of_job=of_job, groups=groups)
-
-
-def _group_key(counts: _Counted, values: Mapping[str, object]) -> GroupKey:
-    priority = cast("int", values["priority"])
-    return counts["job_definition_id"], counts["entry_point"], priority
 
 
 def runs_before_then(
@@ -614,7 +596,7 @@ async def _tail(connection: Connection, files: LogFiles, run: RunRow) -> list[En
 
 
 async def _last_beat(connection: Connection, last: Envelope | None) -> str | None:
-    """Return the last heartbeat of the worker that was lost, if it is known."""
+    """Return when the lost worker sent its last heartbeat, if that is known."""
     if last is None or last.topic != _LOST:
         return None
     row = await read_first(connection, _Beat, _LAST_BEAT, {"id": last.data["worker_id"]})
@@ -622,11 +604,10 @@ async def _last_beat(connection: Connection, last: Envelope | None) -> str | Non
 
 
 async def _memory_mb(connection: Connection, run: RunRow) -> Json:
-    """Return the memory limit of the job, if the run has the present version of it."""
+    """Return the job's memory limit, if the run has the job's present version."""
     job_id = UUID(run["job_definition_id"])
     jobs = await rows_by_id(connection, job_definitions.TABLE, [job_id])
     job = jobs.get(job_id)
     if job is None or job["version"] != run["definition_version"]:
         return None
-    resources = job["resources"] or {}
-    return resources.get("memoryMb")
+    return (job["resources"] or {}).get("memoryMb")

@@ -198,13 +198,11 @@ class Ticks:
             return None
         return from_iso(next_at)
 
-    async def crowded_at(self, now: datetime, until: datetime, least: int) -> datetime | None:
-        """Return the first moment after now, and until then, at which so many ticks fire."""
+    async def first_peak(self, now: datetime, until: datetime, least: int) -> datetime | None:
+        """Return the first moment after now, up to `until`, with at least `least` ticks."""
         async with borrowed(self._pool) as connection:
-            found = await schedules.crowded_at(connection, to_iso(now), to_iso(until), least)
-        if found is None:
-            return None
-        return from_iso(found)
+            peak = await schedules.first_peak(connection, to_iso(now), to_iso(until), least)
+        return None if peak is None else from_iso(peak)
 
     async def workers(self) -> int:
         """Return how many live."""

@@ -226,8 +226,9 @@ async def any_of_lost_workers(connection: Connection, bypassed: Sequence[UUID]) 
     if not await read_value(connection, bool, ANY_UNRECOVERED):
         return False
     await connection.execute(RECORD_RECOVERED)
-    values = {"limit": 1, "bypassed": list(bypassed)}
-    return bool(await read_ids(connection, OF_LOST_WORKERS, values))
+    return bool(
+        await read_ids(connection, OF_LOST_WORKERS, {"limit": 1, "bypassed": list(bypassed)})
+    )
 
 
 async def any_of_unknown_workers(connection: Connection, bypassed: Sequence[UUID]) -> bool:
@@ -283,10 +284,11 @@ class Heartbeats:
         self._logs_at = logs_at
         self.expired = 0
         self._full_search_at = -FULL_SEARCH_EVERY_S
-        self.on_registered: Callable[[str], None] = _ignore
+        self.on_registered: Callable[[str], None] = lambda _: None
 
     async def register(self, worker_id: str, registration: Registration) -> None:
         """Register a session of a worker, under a new id."""
+        entry_points = registration.entry_points
         values = {
             "id": worker_id,
             "host": registration.host,
@@ -296,7 +298,7 @@ class Heartbeats:
             "lease_ms": registration.lease_ms,
             "logs_at": self._logs_at,
             "version": registration.version,
-            "entry_points": _listed(registration.entry_points),
+            "entry_points": None if entry_points is None else sorted(entry_points),
             "labels": Jsonb(dict(registration.labels)),
             "pythons": _as_json(registration.pythons),
         }
@@ -328,9 +330,7 @@ class Heartbeats:
             row = await read_first(connection, _HeartbeatRow, _BEAT, values)
         if row is None:
             return "lost"
-        if row["is_draining"]:
-            return "draining"
-        return "alive"
+        return "draining" if row["is_draining"] else "alive"
 
     async def drain(self, worker_id: str) -> None:
         """Record that a session claims no more runs, and ends when its last attempt has."""
@@ -366,7 +366,7 @@ class Heartbeats:
         """Return every worker that has not been declared lost."""
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, _WorkerRow, _LIVING)
-        return [_heartbeat(row) for row in rows]
+        return [Heartbeat(row["id"], row["sequence"], row["lease_ms"]) for row in rows]
 
 
 _REGISTER = """
@@ -400,12 +400,6 @@ _LEAVE = """
 """
 
 
-def _listed(names: Iterable[str] | None) -> list[str] | None:
-    if names is None:
-        return None
-    return sorted(names)
-
-
 def _as_json(pythons: Iterable[Python]) -> Jsonb:
     return Jsonb(
         [
@@ -417,10 +411,6 @@ def _as_json(pythons: Iterable[Python]) -> Jsonb:
             for python in pythons
         ]
     )
-
-
-def _ignore(worker_id: str) -> None:
-    del worker_id
 
 
 class LogWriter(TypedDict):
@@ -437,10 +427,6 @@ class _WorkerRow(TypedDict):
     id: ReadOnly[str]
     sequence: ReadOnly[int]
     lease_ms: ReadOnly[int]
-
-
-def _heartbeat(row: _WorkerRow) -> Heartbeat:
-    return Heartbeat(row["id"], row["sequence"], row["lease_ms"])
 
 
 _LIVING = "SELECT id, sequence, lease_ms FROM workers WHERE dead_at IS NULL"

@@ -198,7 +198,7 @@ CROWDED = """
 """
 
 
-async def crowded_at(connection: Connection, now: str, until: str, least: int) -> str | None:
+async def first_peak(connection: Connection, now: str, until: str, least: int) -> str | None:
     """Return the first moment in (now, until] at which at least this number of ticks fire."""
     values = {"now": now, "until": until, "least": least}
     return next(iter(await read_texts(connection, CROWDED, values)), None)

@@ -24,7 +24,7 @@ from domain.commands.ticks import Ticking
 from domain.errors import QuarantinedError, VersionConflictError
 from domain.ports import RandomSource, Unit
 from runtime.tasks import Supervised, Supervision, repeat
-from worker.ports import PASSING, FailureSearch, OpenOperations, RunStatistics, Ticks
+from worker.ports import TRANSIENT, FailureSearch, OpenOperations, RunStatistics, Ticks
 
 logger = logging.getLogger(__name__)
 
@@ -39,14 +39,14 @@ class Follower(ABC):
 
     task_name: ClassVar[str]
     failure: ClassVar[str]
-    """Begins the warning about an error that passes."""
+    """Begins the warning about a transient error."""
 
     def __init__(self) -> None:
         self._task: Supervised | None = None
 
     def start(self, supervision: Supervision) -> None:
         """Begin to repeat the step."""
-        run = partial(repeat, self._step, self.failure, PASSING, LOOK_EVERY_S)
+        run = partial(repeat, self._step, self.failure, TRANSIENT, LOOK_EVERY_S)
         self._task = supervision.start(self.task_name, run)
 
     async def stop(self) -> None:
@@ -347,7 +347,7 @@ class Ticker(Follower):
         if abs(now - self._looked_ahead_at) < LOOK_AHEAD_EVERY:
             return None
         self._looked_ahead_at = now
-        at = await self._ticks.crowded_at(now, now + AHEAD, MANY_TICKS)
+        at = await self._ticks.first_peak(now, now + AHEAD, MANY_TICKS)
         if at is None:
             return None
         portions = self._portions(await self._ticks.due(at, MAX_AHEAD))

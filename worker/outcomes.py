@@ -14,7 +14,7 @@ from domain.run_followers import Effect
 from runtime.tasks import retry
 from worker.executors.port import Outcome
 from worker.logs.run_logs import logs_url
-from worker.ports import PASSING
+from worker.ports import TRANSIENT
 
 logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class ClaimedRun:
 
     async def _record(self, kind: str, command: _Command) -> None:
         try:
-            await retry(command, f"{kind} of run {self.id} must wait", PASSING, RETRY_PAUSE_S)
+            await retry(command, f"{kind} of run {self.id} must wait", TRANSIENT, RETRY_PAUSE_S)
         except StaleExecutionError as error:
             # Also where a command did get through, but its answer was lost: the retry is refused.
             logger.warning("%s of run %s refused: %s", kind, self.id, error)

@@ -15,11 +15,11 @@ from domain.failures.grouping import Findings
 from domain.ports import Offer, Standing
 from domain.workers import Python, Registration
 
-PASSING = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
-"""Errors of the domain's commands and of these ports that another try may well not meet."""
+TRANSIENT = (LogUnavailableError, OutcomeUnknownError, OverloadedError, VersionConflictError)
+"""Errors of commands and of these ports that another try will probably not meet."""
 
-AWAY = (*PASSING, TimeoutError)
-"""The errors that a database which is away for a while causes in the ports."""
+AWAY = (*TRANSIENT, TimeoutError)
+"""The errors of the ports while the database is unreachable."""
 
 
 class Beat(Protocol):
@@ -165,7 +165,7 @@ class Ticks(Protocol):
     async def next_at(self, now: datetime) -> datetime | None:
         """Return the time of the first tick after now; None if there is none."""
 
-    async def crowded_at(self, now: datetime, until: datetime, least: int) -> datetime | None:
+    async def first_peak(self, now: datetime, until: datetime, least: int) -> datetime | None:
         """Return the first moment after now, up to `until`, with at least `least` ticks."""
 
     async def workers(self) -> int:

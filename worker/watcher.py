@@ -13,7 +13,7 @@ from zlib import crc32
 
 from domain.commands.sweeps import Sweeps
 from runtime.tasks import Supervised, Supervision, repeat
-from worker.ports import PASSING, Beat, Heartbeats, Work
+from worker.ports import TRANSIENT, Beat, Heartbeats, Work
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Watcher:
         }
         for name, duty in duties.items():
             failure = f"cannot look after {name} at the moment"
-            run = partial(repeat, duty, failure, PASSING, WATCH_EVERY_S)
+            run = partial(repeat, duty, failure, TRANSIENT, WATCH_EVERY_S)
             self._tasks.append(supervision.start(name, run))
 
     async def stop(self) -> None:

@@ -100,8 +100,7 @@ QueuePosition = tuple[int, str, str]
 
 def queue_position(run: Candidate) -> QueuePosition:
     """Return the run's position in the queue."""
-    highest_first = -run["priority"]
-    return highest_first, run["scheduled_at"], run["id"]
+    return -run["priority"], run["scheduled_at"], run["id"]
 
 
 def key_of(run: Contender) -> Key | None:

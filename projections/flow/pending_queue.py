@@ -85,7 +85,7 @@ class PendingQueue:
         offer: what the worker executes that claims here; None for anything.
         unserved_entry_points: entry points that it does not offer, of runs that may still wait.
         has_all_unserved: whether they include runs that waited before this memory began.
-        unserved_jobs: jobs that the worker cannot execute; whoever follows the log updates them.
+        unserved_jobs: jobs that the worker cannot execute; `eventlog.pending_queue` updates them.
         full_windows: rate windows that are full until some time.
     """
 
@@ -178,8 +178,7 @@ class PendingQueue:
         times = [run["scheduled_at"] for run in self._waiting]
         times += [scheduled_at for scheduled_at, _ in self.unread_marks.values()]
         times += self.full_windows.reopening_times()
-        later = [time for time in times if time > now]
-        return min(later, default=None)
+        return min((time for time in times if time > now), default=None)
 
     def follow(
         self, position: int, touched: Iterable[TouchedRun], limited: Mapping[str, JobLimits]
@@ -236,8 +235,7 @@ class PendingQueue:
         for run in planned:
             firsts[run["priority"]] = (run["scheduled_at"], run["id"])
         for priority, first in firsts.items():
-            has_all_due = self.low_water_marks.get(priority) == (now, LAST_ID)
-            if has_all_due:
+            if self.low_water_marks.get(priority) == (now, LAST_ID):  # It has all due runs.
                 self.low_water_marks[priority] = first
 
     def bypass(self, run_ids: Collection[str]) -> None:

@@ -266,7 +266,8 @@ class _Listing:
     def has_no_gap(self) -> bool:
         """Whether no chunk is missing before the end of its log."""
         return all(
-            name in self.complete_sizes or _is_gapless(sizes) for name, sizes in self.chunks.items()
+            name in self.complete_sizes or _size(sizes) == sum(sizes.values())
+            for name, sizes in self.chunks.items()
         )
 
     def logs(self) -> list[ExecutionLog]:
@@ -278,10 +279,6 @@ class _Listing:
         if name in self.complete_sizes:
             return ExecutionLog(name, self.complete_sizes[name], complete=True)
         return ExecutionLog(name, _size(self.chunks[name]), complete=False)
-
-
-def _is_gapless(chunks: dict[int, int]) -> bool:
-    return _size(chunks) == sum(chunks.values())
 
 
 def _size(chunks: dict[int, int]) -> int:

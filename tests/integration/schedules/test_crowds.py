@@ -219,13 +219,13 @@ async def test_what_will_be_due_is_counted_once_a_second(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[datetime] = []
-    crowded_at = scene.ticks.crowded_at
+    first_peak = scene.ticks.first_peak
 
     async def counted(now: datetime, until: datetime, least: int) -> datetime | None:
         asked.append(now)
-        return await crowded_at(now, until, least)
+        return await first_peak(now, until, least)
 
-    monkeypatch.setattr(scene.ticks, "crowded_at", counted)
+    monkeypatch.setattr(scene.ticks, "first_peak", counted)
     ticker = ticker_of(scene)
     for passed_s in (0.0, 0.5, 0.5, -3600.0):
         scene.now += timedelta(seconds=passed_s)

@@ -83,11 +83,9 @@ Started = Callable[["subprocess.Popen[bytes]"], None]
 """Called with each probe's process, which leads a process group of its own."""
 
 
-def _ignore(process: "subprocess.Popen[bytes]") -> None:
-    del process
-
-
-def offers(packages: Sequence[HandlerPackage], on_started: Started = _ignore) -> dict[str, Offer]:
+def offers(
+    packages: Sequence[HandlerPackage], on_started: Started = lambda _: None
+) -> dict[str, Offer]:
     """Return the handlers of the packages by entry point, found by importing their modules.
 
     Call it before `Orphans` exist, which would end the probes' processes.
@@ -174,7 +172,8 @@ class _Probe:
             msg = f"importing {modules} takes longer than {TIMEOUT_S} s; {remedy}"
             raise HandlersError(msg)
         if not self.file.exists():
-            msg = f"importing {modules} ended the process ({_ending(code)})"
+            ending = f"exit code {code}" if code >= 0 else f"signal {-code}"
+            msg = f"importing {modules} ended the process ({ending})"
             raise HandlersError(msg)
         report: dict[str, Any] = json.loads(self.file.read_text())
         if "contract" in report:
@@ -221,10 +220,6 @@ def end_probe(process: "subprocess.Popen[bytes]") -> None:
     """Kill a probe and all processes that it has started."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-
-
-def _ending(code: int) -> str:
-    return f"exit code {code}" if code >= 0 else f"signal {-code}"
 
 
 def _contract_problem(contract: int | None) -> str:

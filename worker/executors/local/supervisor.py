@@ -346,7 +346,7 @@ class SupervisedAttempt:
         code = os.waitstatus_to_exitcode(status)
         used_s, peak_mb = self._used(usage)
         return {
-            "cause": self._cause or _cause_of(code),
+            "cause": self._cause or ("signal" if code < 0 else "exit"),
             "code": code,
             "cpuSeconds": round(max(used_s, 0.0), 3),
             "peakMemoryMb": round(max(self._peak_mb, peak_mb), 1),
@@ -454,10 +454,6 @@ def _write(descriptor: int, content: bytes) -> None:
     while view:
         written = os.write(descriptor, view)
         view = view[written:]
-
-
-def _cause_of(code: int) -> str:
-    return "signal" if code < 0 else "exit"
 
 
 def main() -> None:

@@ -463,15 +463,9 @@ def _connected(address: str, runtime_env: Mapping[str, Any]) -> Any:
         runtime_env={**runtime_env} or None,
         log_to_driver=False,
         logging_level="warning",
-        **_local_options(address),
+        **({"include_dashboard": False} if address == LOCAL else {}),
     )
     return ray
-
-
-def _local_options(address: str) -> dict[str, Any]:
-    if address != LOCAL:
-        return {}
-    return {"include_dashboard": False}
 
 
 async def _drive(arguments: Mapping[str, Any], output: int) -> None:

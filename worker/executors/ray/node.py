@@ -513,22 +513,19 @@ class NodeActor:
         Returns:
             the present by that clock.
         """
-        self._send({"do": "renew", "until": until, "session": session})
+        self.send({"do": "renew", "until": until, "session": session})
         return monotonic()
 
     def send(self, command: Mapping[str, Any]) -> None:
         """Send the host a command to an attempt."""
-        self._send(command)
-
-    def end(self, attempt_id: str) -> bool:
-        """End an attempt, if it is here; return whether nothing of it is left."""
-        self._send({"do": "end", "id": attempt_id})
-        return bool(self._receive()["isOver"])
-
-    def _send(self, command: Mapping[str, Any]) -> None:
         commands = _required(self._host.stdin)
         commands.write(json.dumps(command).encode() + b"\n")
         commands.flush()
+
+    def end(self, attempt_id: str) -> bool:
+        """End an attempt, if it is here; return whether nothing of it is left."""
+        self.send({"do": "end", "id": attempt_id})
+        return bool(self._receive()["isOver"])
 
     def _receive(self) -> dict[str, Any]:
         line = _required(self._host.stdout).readline()
