@@ -16,8 +16,7 @@ from api.bootstrap.settings import Settings
 from api.dashboard import pages as dashboard
 from api.extension import Extension, Parts
 from api.http import errors
-from api.http.errors import Heads
-from api.http.middleware import AllowedHosts, CrossOrigin, LineFeedPaths, RequestIds
+from api.http.middleware import AllowedHosts, CrossOrigin, HeadRequests, LineFeedPaths, RequestIds
 from api.http.open_requests import Interruptible, OpenRequests
 from api.http.strict_json import BodyLimit
 from api.reference import WORDS
@@ -113,7 +112,7 @@ def build_app(
     app.add_middleware(Interruptible, requests=open_requests)
     app.add_middleware(BodyLimit)  # It covers the fast path of launches, too.
     app.add_middleware(LineFeedPaths)
-    app.add_middleware(Heads)
+    app.add_middleware(HeadRequests)
     app.add_middleware(CrossOrigin, origins=settings.origins)
     if settings.hosts is not None:
         app.add_middleware(AllowedHosts, hosts=settings.hosts)

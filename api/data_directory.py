@@ -302,9 +302,9 @@ _OLD_S = 60.0
 
 
 def _sweep_elsewhere(user: ServerUser) -> None:
-    """Remove what servers left that are gone; one that comes again makes its directory again."""
+    """Remove directories of servers that have ended; one that starts again makes its own again."""
     for path in Path(tempfile.gettempdir()).glob(f"{_ELSEWHERE}*"):
-        # What is not empty, somebody else's, or gone by now stays as it is.
+        # One that is not empty, another user's, or already removed is left alone.
         with suppress(OSError):
             is_old = time.time() - path.lstat().st_mtime > _OLD_S
             if _MADE_ELSEWHERE.fullmatch(path.name) and is_old and _is_private(path, user):

@@ -4,7 +4,7 @@ First the server as one of its processes sees it (`EmbeddedPostgres`), then its 
 then its roles and its database. `data_directory.py` decides where its data lie.
 
 Any number of processes share one server: the first one starts it, the last one stops it. Locks of
-the kernel tell which processes use it, so a killed process does not count. A server that outlived
+the kernel show which processes use it, so a killed process does not count. A server that outlived
 its last user is adopted by the next one.
 
 In the data directory: `postgres` (the server's own directory, or a link to it), `postgres.log`,
@@ -205,9 +205,8 @@ class EmbeddedPostgres:
     def _server_lock(self) -> Iterator[int | None]:
         """Yield the descriptor of the server's lock, None while a server holds it.
 
-        The server and all its processes inherit the descriptor, so the kernel tells whether any of
-        them still runs: whatever a pid file says, in whatever container they are, and however they
-        ended.
+        The server and all its processes inherit the descriptor, so the kernel knows whether any of
+        them still runs, also in another container or after a kill; a pid file may be wrong.
         """
         with (self.data_dir / "postgres.running").open("ab") as lock:
             try:
@@ -406,8 +405,8 @@ def _connect(url: str) -> psycopg.Connection[Any]:
 # older versions, whose services were superusers, are changed in the same way.
 
 _TEST_PRIVILEGES = sql.SQL("CREATEDB IN ROLE pg_signal_backend")
-"""What a test service may do besides: it drops its database, also while autovacuum works there, and
-creates it anew."""
+"""Further privileges of a test service: it drops its database, even while autovacuum works there,
+and creates it anew."""
 
 _OWNED_OBJECTS = """
     SELECT format('ALTER TABLE %s OWNER TO ', class.oid::regclass)

@@ -30,7 +30,7 @@ class ExtensionPart(Protocol):
         """Return what an event's messages show beside its row, as it is at present.
 
         Raises:
-            LogUnavailableError: the database is away; the stream asks again.
+            LogUnavailableError: the database is away; the stream tries again.
         """
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 
 def parse_time(text: str) -> datetime:
@@ -26,14 +26,12 @@ class RunDetails(dict[str, Any]):
     @property
     def attempt(self) -> int:
         """The number of this attempt: 1 for the first."""
-        attempt: int = self["attempt"]
-        return attempt
+        return cast("int", self["attempt"])
 
     @property
     def max_attempts(self) -> int:
         """The maximum number of attempts of the run."""
-        max_attempts: int = self["maxAttempts"]
-        return max_attempts
+        return cast("int", self["maxAttempts"])
 
     @property
     def is_last_attempt(self) -> bool:
@@ -43,8 +41,7 @@ class RunDetails(dict[str, Any]):
     @property
     def context(self) -> Mapping[str, Any]:
         """The run's context, as the launch and earlier attempts have set it."""
-        context: Mapping[str, Any] = self["context"]
-        return context
+        return cast("Mapping[str, Any]", self["context"])
 
 
 class DefinitionDetails(dict[str, Any]):
@@ -58,8 +55,7 @@ class DefinitionDetails(dict[str, Any]):
     @property
     def version(self) -> int:
         """The definition's version: 1 for the first."""
-        version: int = self["version"]
-        return version
+        return cast("int", self["version"])
 
     @property
     def name(self) -> str:
@@ -79,14 +75,12 @@ class DefinitionDetails(dict[str, Any]):
     @property
     def timeout_ms(self) -> int | None:
         """How long an attempt may run; None if there is no limit."""
-        timeout_ms: int | None = self["timeoutMs"]
-        return timeout_ms
+        return cast("int | None", self["timeoutMs"])
 
     @property
     def retry_policy(self) -> Mapping[str, Any] | None:
         """When failed attempts are retried: `maxAttempts`, `strategy`, `initialDelayMs`, …."""
-        policy: Mapping[str, Any] | None = self["retryPolicy"]
-        return policy
+        return cast("Mapping[str, Any] | None", self["retryPolicy"])
 
     @property
     def metadata(self) -> Any:
@@ -96,8 +90,7 @@ class DefinitionDetails(dict[str, Any]):
     @property
     def resources(self) -> Mapping[str, Any] | None:
         """The resources of an attempt: `cpus`, `memoryMb`, `gpus`."""
-        resources: Mapping[str, Any] | None = self["resources"]
-        return resources
+        return cast("Mapping[str, Any] | None", self["resources"])
 
     @property
     def isolation(self) -> str:

@@ -8,8 +8,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from api.access import is_loopback
 from api.bootstrap.environment import Variable
+from api.origins import is_loopback
 from catalog.built_in_jobs import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from domain.json_values import Json, JsonObject
 

@@ -26,7 +26,7 @@ from api.app import build_app
 from api.bootstrap.service import Service
 from api.bootstrap.settings import Settings
 from api.embedded import EmbeddedPostgres
-from api.http.protocols import server_config
+from api.http.protocols import ServerConfig
 from catalog.api_extension import EXTENSION
 from cli.composition import FOLLOWERS
 from domain.jobs.run_events import Report
@@ -76,7 +76,7 @@ async def serving(settings: Settings) -> AsyncIterator[tuple[Service, str]]:
     """Serve the API in this loop; give the service and its URL."""
     closing = asyncio.Event()
     app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
-    server = uvicorn.Server(server_config(app, port=0))
+    server = uvicorn.Server(ServerConfig(app, port=0))
     async with app.router.lifespan_context(app):
         server.config.lifespan = "off"
         running = asyncio.create_task(server._serve())  # noqa: SLF001 - leaves signals alone

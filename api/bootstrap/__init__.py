@@ -1,4 +1,4 @@
-"""The composition root: settings in, running parts out; the one place that puts them together.
+"""The composition root: settings in, running parts out.
 
 Begin with `service.py`; `settings.py` lists what an operator decides.
 """

@@ -62,8 +62,10 @@ def without_secrets(text: str, url: str) -> str:
 
     If the URL is broken, libpq may take a piece of the password for a host or a port.
     """
-    for secret in _secrets(url):
-        text = text.replace(secret, "***")
+    pieces = {url} | (_secrets_of_url(url) if "://" in url else _secrets_of_words(url))
+    for piece in sorted(pieces, key=len, reverse=True):
+        if len(piece) >= MIN_SECRET:
+            text = text.replace(piece, "***")
     return text
 
 
@@ -76,12 +78,6 @@ def url_without_password(url: str) -> str:
         if name not in {"password", "passfile", "sslpassword"}
     }
     return make_conninfo("", **public)
-
-
-def _secrets(url: str) -> list[str]:
-    """Return everything that may be a piece of the password, the longest first."""
-    pieces = {url} | (_secrets_of_url(url) if "://" in url else _secrets_of_words(url))
-    return sorted((piece for piece in pieces if len(piece) >= MIN_SECRET), key=len, reverse=True)
 
 
 def _secrets_of_url(url: str) -> set[str]:

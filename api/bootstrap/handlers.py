@@ -169,7 +169,7 @@ def passed_variables(access: Access, options: Sequence[str]) -> Access:
     """Return the access with the variables that the operator passes to handlers.
 
     Args:
-        access: what handlers may reach besides.
+        access: what handlers may reach, without these variables.
         options: `NAME,…` for all handlers, `MODULE:NAME,…` or `command.NAME:NAME,…` for some.
 
     Raises:

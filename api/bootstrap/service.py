@@ -26,7 +26,7 @@ from eventlog.append.log import LogFactory, PostgresLog
 from eventlog.append.writer import Writer
 from eventlog.archive.retention import Retainer
 from eventlog.database.clock import DatabaseClock, ShiftedClock
-from eventlog.database.connection import Database, Patience
+from eventlog.database.connection import Patience
 from eventlog.database.continuity import Continuity
 from eventlog.database.costly_reads import MAX_CONCURRENT, CostlyReads
 from eventlog.database.listener import Listener
@@ -142,21 +142,26 @@ async def running(
         pool = await stack.enter_async_context(database.pool(POOL_SIZE))
         costly_pool = database.costly_pool(MAX_CONCURRENT)
         costly = CostlyReads(await stack.enter_async_context(costly_pool))
-        clock = _clock(settings, pool)
-        # A test service's clock is moved, and not measured.
-        followed = clock if settings.clock_shift is None else None
-        writer = Writer(database, metrics=metrics, clock=followed)
+        if settings.clock_shift is None:
+            clock = DatabaseClock(pool)
+            writer = Writer(database, metrics=metrics, clock=clock)
+        else:  # A test service's clock is moved, and not measured.
+            clock = ShiftedClock(pool, settings.clock_shift)
+            writer = Writer(database, metrics=metrics)
         listener = Listener(database)
         for part in (clock, writer, listener):
             await patience.wait_async(partial(part.start, supervision))
             stack.push_async_callback(part.stop)
-        jobs = _jobs(database, writer, pool, clock, followers)
+        factory = LogFactory(database.conninfo, writer)
+        log = PostgresLog(writer, pool, files)
+        jobs = Jobs(factory, log, clock, random.SystemRandom(), followers)
         stack.callback(jobs.close)
         await patience.wait_async(jobs.seed)
         sweeps = Sweeps(jobs)
         selection = Selected(pool, files, costly)
         schedules = Schedules(jobs)
-        grouper = FailureGrouper(Failures(jobs), FailureSearch(pool, files))
+        failures = Failures(jobs)
+        grouper = FailureGrouper(failures, FailureSearch(pool, files))
         continuity.on_doubt(grouper.forget)
         for follower in (grouper, *_followers(jobs, schedules, pool, files, continuity)):
             follower.start(supervision)
@@ -181,7 +186,7 @@ async def running(
             executions=Executions(jobs),
             sweeps=sweeps,
             schedules=schedules,
-            failures=Failures(jobs),
+            failures=failures,
             grouper=grouper,
             bulk=BulkOperations(jobs, selection),
             reader=Reader(pool, files, continuity),
@@ -215,18 +220,6 @@ async def _tracing(settings: Settings) -> AsyncIterator["Tracing | None"]:
         await asyncio.to_thread(tracing.close)
 
 
-def _jobs(
-    database: Database,
-    writer: Writer,
-    pool: AsyncConnectionPool[Connection],
-    clock: DatabaseClock,
-    followers: Sequence[RunFollower],
-) -> Jobs:
-    factory = LogFactory(database.conninfo, writer)
-    log = PostgresLog(writer, pool, database.files)
-    return Jobs(factory, log, clock, random.SystemRandom(), followers)
-
-
 def _followers(
     jobs: Jobs,
     schedules: Schedules,
@@ -257,9 +250,3 @@ def _register_metrics(
     metrics.count(
         "apphub_lease_expired", _EXPIRED, lambda: sweeps.lost_workers + heartbeats.expired
     )
-
-
-def _clock(settings: Settings, pool: AsyncConnectionPool[Connection]) -> DatabaseClock:
-    if settings.clock_shift is not None:
-        return ShiftedClock(pool, settings.clock_shift)
-    return DatabaseClock(pool)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.access import Hosts, Origins, Tokens
+from api.access import Tokens
 from api.bootstrap.environment import Environment
+from api.origins import Hosts, Origins
 from eventlog.archive.retention import Archiving
 from eventlog.database.connection import Database
 from eventlog.keys import LogFiles, MasterKeyFile

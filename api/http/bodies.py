@@ -1,6 +1,6 @@
 """Large request bodies: how much memory they may hold, and the order in which they are parsed.
 
-A body that is still arriving costs only its received bytes, so a slow client delays nobody else.
+A body that is still arriving costs only its received bytes, so a slow client delays no other.
 A parsed body costs thirty times as much, so bodies are parsed round robin, one client after the
 other. A client is the network address of a connection; behind a proxy all clients are one.
 """

@@ -1,9 +1,8 @@
-"""What the connections of a server share: their number, their buffers and their turns to be read.
+"""What all connections of a server share: bounds of their number, their buffers and their reading.
 
-First what bounds one connection: responses that its client does not read (`SendBuffers`), a paused
-connection (`PausedConnections`) and data that nobody needs (`MonitoredProtocol`). Then what bounds
-all of them (`ConnectionLimit`, `ReadScheduler`), the server's settings (`ServerConfig`) and the
-responses to requests that reach no route.
+First responses that clients do not read (`SendBuffers`) and clients that leave while nothing is
+read of them (`PausedConnections`); then the number of connections (`ConnectionLimit`) and the time
+for reading them (`ReadScheduler`); last the responses to requests that reach no route.
 """
 
 import asyncio
@@ -13,35 +12,21 @@ import socket
 import sys
 import termios
 from collections import deque
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from time import perf_counter
 from typing import Protocol
 
 import orjson
-import uvicorn
-from starlette.types import ASGIApp, Receive, Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import Receive, Scope
 
-from api.http.bodies import IncomingBodies, ParsingQueue
 from api.http.limits import (
-    CLOSE_CLIENTS_S,
-    FINAL_FLUSH_S,
-    KEEP_ALIVE_S,
-    LINGER_S,
     MAX_CONNECTIONS,
-    MAX_DISCARDED_BYTES,
     MAX_HEAD_BYTES,
     MAX_HEADERS,
-    MAX_INCOMING_BYTES,
-    MAX_MESSAGE_BYTES,
-    MAX_PARSED_BYTES,
-    MAX_UNSENT_BYTES,
     READ_BUDGET_S,
     READ_PAUSE_S,
     RESERVED_DESCRIPTORS,
-    STALLED_CLIENT_S,
 )
 
 ABORT = "apphub.abort"
@@ -62,8 +47,8 @@ class SendBuffers:
     """Bounds what is buffered for clients that do not read, in bytes and in time.
 
     The connections are ordered by their last progress, the oldest first. A check moves those with
-    progress to the end, the one that took most last: what a client's kernel takes by itself, and
-    reports only later, is little.
+    progress to the end, the one that read most last: little progress may be that of the client's
+    kernel alone.
     """
 
     def __init__(self, max_bytes: int, stalled_s: float) -> None:
@@ -203,58 +188,6 @@ def _is_reset(transport: asyncio.Transport) -> bool:
     return bool(state == _TCP_CLOSE)
 
 
-class MonitoredProtocol(HttpToolsProtocol):
-    """uvicorn's HTTP connection, with bounds for unread responses and for discarded data.
-
-    Attributes:
-        send_buffers: of all connections of the server.
-        paused_connections: of the server.
-        active_cycle: the request that is being answered; `cycle` is the one that arrives.
-        discarded_bytes: what arrived after the response and was discarded.
-    """
-
-    send_buffers: SendBuffers
-    paused_connections: PausedConnections
-    active_cycle: RequestResponseCycle | None = None
-    discarded_bytes = 0
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Remove the connection from what is checked."""
-        self.send_buffers.discard(self.transport)
-        self.paused_connections.discard(self.transport)
-        super().connection_lost(exc)
-
-    def pause_writing(self) -> None:
-        """Begin to check whether the client reads its response."""
-        super().pause_writing()
-        self.send_buffers.add(self.transport)
-
-    def resume_writing(self) -> None:
-        """End the checks: the client has read nearly all."""
-        super().resume_writing()
-        self.send_buffers.discard(self.transport)
-
-    def count_discarded(self, added_bytes: int) -> None:
-        """Count data that nobody needs; abort a connection with too much of it."""
-        self.discarded_bytes += added_bytes
-        if self.discarded_bytes > MAX_DISCARDED_BYTES:
-            self.transport.abort()
-
-    def disconnect_active_cycle(self) -> None:
-        """Notify the application that nobody waits for its response any more."""
-        if self.active_cycle is not None:
-            self.active_cycle.disconnected = True
-            self.active_cycle.message_event.set()
-
-    def close_gracefully(self) -> None:
-        """Close our half, and discard what arrives until the client closes its own."""
-        if self.transport.is_closing():
-            return
-        self.transport.resume_reading()
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_S, self.transport.abort)
-
-
 class ConnectionLimit:
     """Bounds the number of connections; idle ones make way for new ones, the longest idle first.
 
@@ -331,49 +264,14 @@ class ScheduledConnection(Protocol):
         """Read a piece; return whether there is more to read now."""
 
 
-class ServerConfig(uvicorn.Config):
-    """uvicorn's settings, and what all connections of a server share."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        http: type[asyncio.Protocol],
-        websockets: type[asyncio.Protocol],
-        port: int,
-        proxies: Sequence[str],
-    ) -> None:
-        super().__init__(
-            app,
-            port=port,
-            http=http,
-            ws=websockets,
-            ws_max_size=MAX_MESSAGE_BYTES,
-            # A message goes to many clients, and would be compressed for each of them; a compressed
-            # message of a client might be a thousand times as long.
-            ws_per_message_deflate=False,
-            access_log=False,
-            proxy_headers=bool(proxies),
-            forwarded_allow_ips=list(proxies),
-            log_config=None,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            # `api.http.open_requests` answers all requests before.
-            timeout_graceful_shutdown=CLOSE_CLIENTS_S + FINAL_FLUSH_S,
-        )
-        self.connection_limit = ConnectionLimit(_max_connections())
-        self.incoming_bodies = IncomingBodies(MAX_INCOMING_BYTES)
-        self.parsing_queue = ParsingQueue(MAX_PARSED_BYTES)
-        self.read_scheduler = ReadScheduler()
-        self.send_buffers = SendBuffers(MAX_UNSENT_BYTES, STALLED_CLIENT_S)
-        self.paused_connections = PausedConnections()
-
-
 def raise_descriptor_limit() -> None:
     """Raise this process's limit of open files and sockets to the hard limit."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 
 
-def _max_connections() -> int:
+def max_connections() -> int:
+    """Return how many connections the limit of open files permits."""
     descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if descriptors == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
@@ -408,42 +306,3 @@ SLOW_BODY = closing_response(
     "the body arrived slowly while other requests waited: nothing was done, send it again",
 )
 INVALID_HTTP = closing_response(400, "invalid_http", "this is not an HTTP/1.1 request")
-
-
-class Deadline:
-    """Calls a function unless it is canceled in time."""
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, timeout_s: float, on_expiry: Callable[[], None]
-    ) -> None:
-        """Create a deadline that is not running.
-
-        Args:
-            loop: the loop whose time counts.
-            timeout_s: how long after its start the deadline expires.
-            on_expiry: called when it does.
-        """
-        self._loop = loop
-        self._timeout_s = timeout_s
-        self._on_expiry = on_expiry
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the deadline was started, and has neither expired nor been canceled."""
-        return self._timer is not None
-
-    def start(self) -> None:
-        """Start the deadline, unless it is running."""
-        if self._timer is None:
-            self._timer = self._loop.call_later(self._timeout_s, self._expire)
-
-    def cancel(self) -> None:
-        """Stop the deadline, if it is running."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _expire(self) -> None:
-        self._timer = None
-        self._on_expiry()

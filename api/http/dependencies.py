@@ -30,8 +30,6 @@ from domain.ports import Origin
 from domain.quarantine import Quarantine
 from eventlog.database.costly_reads import REMEDY
 from eventlog.keys import LogFiles
-from projections import job_definitions
-from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import Connection
 from runtime.tasks import until_one_ends
@@ -39,18 +37,22 @@ from runtime.tasks import until_one_ends
 MAX_DIGITS = 18
 """Decimal digits that always fit into 64 bits."""
 
-CURSOR = rf"^[0-9]{{1,{MAX_DIGITS}}}$"
-CURSOR_OR_NONE = rf"^[0-9]{{0,{MAX_DIGITS}}}$"
+PageCursor = Annotated[
+    str | None,
+    Query(
+        description="`nextCursor` of the page before",
+        json_schema_extra={"pattern": rf"^[0-9]{{1,{MAX_DIGITS}}}$"},
+    ),
+]
 
 OptionalCursor = Annotated[
     str | None,
     Query(
         description="`nextCursor` of the page before;"
         " empty for the first page: then `meta` has cursors",
-        json_schema_extra={"pattern": CURSOR_OR_NONE},
+        json_schema_extra={"pattern": rf"^[0-9]{{0,{MAX_DIGITS}}}$"},
     ),
 ]
-
 
 MAX_HISTORY_PAGE = 1_000
 """The longest page of a history, and its length if the request has no `limit`."""
@@ -439,15 +441,6 @@ def run_id_of(text: str) -> UUID:
 def run_not_found() -> NotFoundError:
     """Return the error for an unknown run."""
     return NotFoundError("run_not_found", "job run not found")
-
-
-async def existing_job(connection: Connection, slug: str) -> JobDefinitionRow:
-    """Return a job's row, or raise NotFoundError `job_not_found`."""
-    row = await job_definitions.by_slug(connection, possible_slug(slug))
-    job = job_definitions.unless_deleted(row)
-    if job is None:
-        raise job_not_found()
-    return job
 
 
 def possible_slug(text: str) -> str:

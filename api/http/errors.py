@@ -1,10 +1,9 @@
-"""Answers in one shape: HEAD, successes as JSON, and every failure (contract, section 1).
+"""Answers in one shape: successes as JSON, and every failure (contract, section 1).
 
-First `Heads`, then the envelope of successes (`data`, `page`), then the status and body of each
-failure, of bounded size.
+First the envelope of successes (`data`, `page`), then the status and body of each failure, of
+bounded size.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from http import HTTPMethod
@@ -18,7 +17,6 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access import ForbiddenError, UnauthenticatedError
 from domain.errors import (
@@ -39,55 +37,6 @@ from domain.schema.dialects import shortened
 from eventlog.archive.files import ArchiveError
 from eventlog.database.failures import is_unavailable
 from worker.logs.run_logs import RunLogsUnavailableError
-
-
-class Heads:
-    """Middleware that answers HEAD as GET without a body. A stream gets a disconnect."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, a HEAD as a GET."""
-        if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
-        # A copy: by its own scope the server knows not to send a body.
-        as_get = {**scope, "method": "GET"}
-        answered = asyncio.Event()
-        received = False
-
-        async def receive_once() -> Message:
-            nonlocal received
-            if not received:
-                received = True
-                return await receive()
-            await answered.wait()
-            return {"type": "http.disconnect"}
-
-        async def send_head(message: Message) -> None:
-            if message["type"] != "http.response.start":
-                return
-            await send(message)
-            await send({"type": "http.response.body"})
-            answered.set()
-
-        await self._app(as_get, receive_once, send_head)
-
-
-def allowed_methods(request: Request) -> set[str]:
-    """Return the methods of all routes of the path; Starlette names those of the first only."""
-    methods = {method.value for method in HTTPMethod if _has_route(request, method)}
-    if HTTPMethod.GET in methods:
-        methods.add(HTTPMethod.HEAD.value)
-    return methods
-
-
-def _has_route(request: Request, method: HTTPMethod) -> bool:
-    scope = {key: request.scope[key] for key in ("type", "path", "root_path")}
-    scope["method"] = method.value
-    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
-
 
 JSON = "application/json"
 
@@ -164,7 +113,7 @@ def page_meta(count: int, total: int, limit: int | None, offset: int) -> JsonObj
 
 MAX_ISSUES = 100
 MAX_CHARACTERS = 65_536
-"""More than this helps nobody, and a body of a megabyte can be wrong in a hundred thousand ways."""
+"""A longer answer helps no client; a body of a megabyte can be wrong in a hundred thousand ways."""
 
 
 def bounded(issues: Sequence[Issue]) -> list[Issue]:
@@ -400,7 +349,7 @@ async def _forbidden(_: Request, error: Exception) -> JsonAnswer:
 
 
 async def _client_left(_: Request, error: Exception) -> JsonAnswer:
-    # The client left before its body was complete: nothing was done, and nobody reads this.
+    # The client left before its body was complete: nothing was done, and this is not read.
     del error
     return failure(400, "body_incomplete", "the body ended early")
 
@@ -413,8 +362,22 @@ async def _http(request: Request, error: Exception) -> JsonAnswer:
     code = _HTTP_CODES.get(exception.status_code, "http_error")
     headers = dict(exception.headers or {})
     if code == "method_not_allowed":
-        headers["Allow"] = ", ".join(sorted(allowed_methods(request)))
+        headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
     return failure(exception.status_code, code, str(exception.detail).lower(), headers)
+
+
+def _allowed_methods(request: Request) -> set[str]:
+    """Return the methods of all routes of the path; Starlette names those of the first only."""
+    methods = {method.value for method in HTTPMethod if _has_route(request, method)}
+    if HTTPMethod.GET in methods:
+        methods.add(HTTPMethod.HEAD.value)
+    return methods
+
+
+def _has_route(request: Request, method: HTTPMethod) -> bool:
+    scope = {key: request.scope[key] for key in ("type", "path", "root_path")}
+    scope["method"] = method.value
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
 
 
 REQUEST_ID = "request_id"

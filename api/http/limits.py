@@ -1,6 +1,7 @@
 """What one client, and all clients together, may cost; `docs/operations.md` describes the limits.
 
-Names end in the unit: `_S` are seconds.
+What may wait for a client of a stream is limited in `api/stream/hub.py`. Names end in the unit:
+`_S` are seconds.
 """
 
 MAX_HEAD_BYTES = 65_536

@@ -1,9 +1,11 @@
-"""What happens to requests before they reach a route: ids, CORS, unknown hosts, ambiguous paths.
+"""What happens to requests before they reach a route, and to their answers after it.
 
 `RequestIds` names each request. `CrossOrigin` answers browsers on what pages of other origins may
 do. `AllowedHosts` and `LineFeedPaths` refuse requests that would lead elsewhere than they seem to.
+`HeadRequests` answers HEAD. `SafeHeaders` protects browsers.
 """
 
+import asyncio
 import re
 from uuid import uuid4
 
@@ -13,9 +15,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from typing_extensions import override
 
-from api.access import ANY, Hosts, Origins
 from api.http.dependencies import CAUSE, TRACEPARENT
 from api.http.errors import REQUEST_ID, failure
+from api.origins import ANY, Hosts, Origins
 from runtime.logs import REQUESTS, own_log_fields
 from runtime.traceparent import HEADER, read_traceparent, trace_id_of
 
@@ -201,3 +203,75 @@ class LineFeedPaths:
         if scope["type"] != "lifespan" and scope["path"].endswith("\n"):
             scope["path"] = UNROUTABLE_PATH
         await self._app(scope, receive, send)
+
+
+class HeadRequests:
+    """Middleware that answers HEAD as GET without a body. A stream gets a disconnect."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, a HEAD as a GET."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        # A copy: by its own scope the server knows not to send a body.
+        as_get = {**scope, "method": "GET"}
+        answered = asyncio.Event()
+        received = False
+
+        async def receive_once() -> Message:
+            nonlocal received
+            if not received:
+                received = True
+                return await receive()
+            await answered.wait()
+            return {"type": "http.disconnect"}
+
+        async def send_head(message: Message) -> None:
+            if message["type"] != "http.response.start":
+                return
+            await send(message)
+            await send({"type": "http.response.body"})
+            answered.set()
+
+        await self._app(as_get, receive_once, send_head)
+
+
+_POLICY = b"content-security-policy"
+
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+]
+
+_DENY_ALL = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+"""For every answer that is not one of our pages: nothing in it is executed."""
+
+
+class SafeHeaders:
+    """Middleware that adds security headers to every answer; pages bring their own policy."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_safely(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = _with_safe_headers(message["headers"])
+            await send(message)
+
+        await self._app(scope, receive, send_safely)
+
+
+def _with_safe_headers(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    if any(name.lower() == _POLICY for name, _ in headers):
+        return [*headers, *_HEADERS]
+    return [*headers, *_HEADERS, _DENY_ALL]

@@ -19,28 +19,20 @@ logger = logging.getLogger(__name__)
 
 
 class OpenRequests:
-    """All requests that are being answered."""
+    """All requests that are being answered.
+
+    Attributes:
+        closing: set once the service stops.
+        open: the requests.
+    """
 
     def __init__(self, closing: asyncio.Event) -> None:
-        """Create an empty set.
-
-        Args:
-            closing: set once the service stops.
-        """
         self.closing = closing
-        self._requests: set[_OpenRequest] = set()
-
-    def add(self, request: "_OpenRequest") -> None:
-        """Add a request whose handling begins."""
-        self._requests.add(request)
-
-    def discard(self, request: "_OpenRequest") -> None:
-        """Remove a request whose handling has ended."""
-        self._requests.discard(request)
+        self.open: set[OpenRequest] = set()
 
     async def interrupt(self) -> None:
         """Answer all open requests, and cancel their tasks."""
-        requests = list(self._requests)
+        requests = list(self.open)
         if requests:
             logger.warning("the service stops: %d requests are cut short", len(requests))
         await asyncio.gather(*(request.interrupt() for request in requests))
@@ -64,9 +56,9 @@ class Interruptible:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request = _OpenRequest(scope, receive, send, asyncio.current_task())
+        request = OpenRequest(scope, receive, send, asyncio.current_task())
         current_writes.set(request.writes)
-        self._requests.add(request)
+        self._requests.open.add(request)
         try:
             await self._app(scope, receive, request.send)
         except asyncio.CancelledError:
@@ -74,11 +66,11 @@ class Interruptible:
                 raise
             await request.interrupt()
         finally:
-            self._requests.discard(request)
+            self._requests.open.discard(request)
 
 
 @dataclass(eq=False)
-class _OpenRequest:
+class OpenRequest:
     """A request that is being answered.
 
     Attributes:

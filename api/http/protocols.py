@@ -1,8 +1,8 @@
 """uvicorn's connections, with bounds for what a client may cost before its request is handled.
 
-First how received bytes are parsed in pieces and responses are written (`ReceiveBuffer`,
-`CoalescingTransport`), then WebSockets, then HTTP connections (`HttpProtocol`) and the settings of
-a server that has both (`server_config`).
+First how responses are written and received bytes are parsed in pieces (`CoalescingTransport`,
+`ReceiveBuffer`), then WebSockets, then HTTP connections (`HttpProtocol`) and the settings of a
+server that has both (`ServerConfig`).
 """
 
 import asyncio
@@ -10,17 +10,18 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
+import uvicorn
 from httptools import HttpParserError
 from starlette.types import ASGIApp
 from uvicorn._types import ASGIReceiveEvent
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import SecurityError
 from websockets.frames import Frame
 
 from api.access import network_of
 from api.http import limits
-from api.http.bodies import LargeBody
+from api.http.bodies import IncomingBodies, LargeBody, ParsingQueue
 from api.http.connections import (
     ABORT,
     HEAD_TOO_LARGE,
@@ -29,11 +30,11 @@ from api.http.connections import (
     SLOW_BODY,
     TOO_MANY_CONNECTIONS,
     ConnectionLimit,
-    Deadline,
-    MonitoredProtocol,
+    PausedConnections,
     ReadScheduler,
-    ServerConfig,
+    SendBuffers,
     closing_response,
+    max_connections,
 )
 
 _PIECE_BYTES = 8_192
@@ -227,24 +228,56 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.loop.call_later(limits.CLOSE_CLIENTS_S, self.transport.abort)
 
 
-def server_config(app: ASGIApp, port: int = 0, proxies: Sequence[str] = ()) -> ServerConfig:
-    """Return uvicorn's settings for an application.
+class Deadline:
+    """Calls a function unless it is canceled in time."""
 
-    Args:
-        app: the application.
-        port: the port to listen on; 0 for a free one.
-        proxies: addresses and networks whose `X-Forwarded-*` headers are trusted.
-    """
-    return ServerConfig(app, HttpProtocol, WebSocketProtocol, port, proxies)
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, timeout_s: float, on_expiry: Callable[[], None]
+    ) -> None:
+        """Create a deadline that is not running.
+
+        Args:
+            loop: the loop whose time counts.
+            timeout_s: how long after its start the deadline expires.
+            on_expiry: called when it does.
+        """
+        self._loop = loop
+        self._timeout_s = timeout_s
+        self._on_expiry = on_expiry
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the deadline was started, and has neither expired nor been canceled."""
+        return self._timer is not None
+
+    def start(self) -> None:
+        """Start the deadline, unless it is running."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(self._timeout_s, self._expire)
+
+    def cancel(self) -> None:
+        """Stop the deadline, if it is running."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._on_expiry()
 
 
-class HttpProtocol(MonitoredProtocol):
-    """An HTTP connection that bounds what a client may cost before its request is handled.
+class HttpProtocol(HttpToolsProtocol):
+    """An HTTP connection that bounds what a client may cost.
 
     A response can abort it (`ABORT`), and the response to a POST is one write.
+
+    Attributes:
+        active_cycle: the request that is being answered; `cycle` is the one that arrives.
     """
 
-    _server: ServerConfig
+    active_cycle: RequestResponseCycle | None = None
+    _server: "ServerConfig"
     _is_rejected = False
     _unparsed: ReceiveBuffer
     _in_head = False
@@ -256,13 +289,12 @@ class HttpProtocol(MonitoredProtocol):
     _body_bytes_at_start = 0
     _body_deadline: Deadline
     _large_body: LargeBody | None = None
+    _discarded_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection, if need be instead of an idle one, or refuse it."""
         super().connection_made(transport)
         self._server = cast("ServerConfig", self.config)
-        self.send_buffers = self._server.send_buffers
-        self.paused_connections = self._server.paused_connections
         self._unparsed = ReceiveBuffer()
         self._head_deadline = Deadline(self.loop, limits.HEAD_S, self._expire_head)
         self._body_deadline = Deadline(self.loop, limits.BODY_S, self._expire_body)
@@ -279,13 +311,15 @@ class HttpProtocol(MonitoredProtocol):
         self._server.connection_limit.mark_busy(self)
         self._release_large_body()
         self._cancel_deadlines()
-        self.disconnect_active_cycle()
+        self._disconnect_active_cycle()
+        self._server.send_buffers.discard(self.transport)
+        self._server.paused_connections.discard(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Parse in pieces, so that a request is refused before it has cost much."""
         if self._is_rejected:
-            self.count_discarded(len(data))
+            self._count_discarded(len(data))
             return
         if self._can_parse() and _has_one_head_at_most(data) and not self._unparsed:
             self._parse(data)
@@ -298,7 +332,7 @@ class HttpProtocol(MonitoredProtocol):
         while self._unparsed and self._can_parse():
             self._parse(self._next_piece())
         if self._unparsed and not self.transport.is_closing():
-            self.paused_connections.add(self.transport)
+            self._server.paused_connections.add(self.transport)
 
     def _can_parse(self) -> bool:
         """Return whether to parse more now: not before the last request is answered."""
@@ -355,7 +389,7 @@ class HttpProtocol(MonitoredProtocol):
         if self._large_body is None:
             address, _ = self.client or ("", 0)
             self._large_body = LargeBody(
-                network_of(address), self._resume_parsing, self._reject_slow_body
+                network_of(address), self._resume_parsing, partial(self._reject, SLOW_BODY)
             )
         self._server.incoming_bodies.update(self._large_body, self._body_bytes)
 
@@ -368,13 +402,10 @@ class HttpProtocol(MonitoredProtocol):
             self._server.incoming_bodies.release(self._large_body)
             self._large_body = None
 
-    def _reject_slow_body(self) -> None:
-        self._reject(SLOW_BODY)
-
     def _resume_parsing(self) -> None:
         """Parse what was received while the connection was paused."""
         if self._unparsed and not self.transport.is_closing():
-            self.paused_connections.discard(self.transport)
+            self._server.paused_connections.discard(self.transport)
             self.transport.resume_reading()
             self.loop.call_soon(self.data_received, b"")
 
@@ -394,9 +425,15 @@ class HttpProtocol(MonitoredProtocol):
         else:
             self._reject(REQUEST_TIMEOUT)
 
+    def pause_writing(self) -> None:
+        """Begin to check whether the client reads its response."""
+        super().pause_writing()
+        self._server.send_buffers.add(self.transport)
+
     def resume_writing(self) -> None:
-        """Parse the next request, which waited for the response to be read."""
+        """End the checks, as the client has read nearly all, and parse the request that waited."""
         super().resume_writing()
+        self._server.send_buffers.discard(self.transport)
         self._resume_parsing()
 
     def on_message_begin(self) -> None:
@@ -443,7 +480,7 @@ class HttpProtocol(MonitoredProtocol):
         self._body_bytes += len(body)
         super().on_body(body)
         if self.active_cycle is None:
-            self.count_discarded(len(body))
+            self._count_discarded(len(body))
 
     def on_message_complete(self) -> None:
         """Hand a complete body to the application; a large one waits until it may be parsed."""
@@ -464,7 +501,7 @@ class HttpProtocol(MonitoredProtocol):
         self.active_cycle = None
         if self.pipeline:
             self.active_cycle, _ = self.pipeline[-1]
-        self.discarded_bytes = 0
+        self._discarded_bytes = 0
         self._release_large_body()
         super().on_response_complete()
         if self.active_cycle is None and not self.transport.is_closing():
@@ -481,10 +518,10 @@ class HttpProtocol(MonitoredProtocol):
         """Answer the request that is arriving, if no other response is due before, and close."""
         self._stop_parsing()
         can_respond = self._can_respond()
-        self.disconnect_active_cycle()
+        self._disconnect_active_cycle()
         if can_respond:
             self.transport.write(response)
-            self.close_gracefully()
+            self._close_gracefully()
         else:
             self.transport.close()
 
@@ -498,9 +535,29 @@ class HttpProtocol(MonitoredProtocol):
     def _close_after_response(self) -> None:
         if self._in_body:
             self._stop_parsing()
-            self.close_gracefully()
+            self._close_gracefully()
         else:
             self.transport.close()
+
+    def _close_gracefully(self) -> None:
+        """Close our half, and discard what arrives until the client closes its own."""
+        if self.transport.is_closing():
+            return
+        self.transport.resume_reading()
+        self.transport.write_eof()
+        self.loop.call_later(limits.LINGER_S, self.transport.abort)
+
+    def _count_discarded(self, added_bytes: int) -> None:
+        """Count data that are not needed; abort a connection with too many of them."""
+        self._discarded_bytes += added_bytes
+        if self._discarded_bytes > limits.MAX_DISCARDED_BYTES:
+            self.transport.abort()
+
+    def _disconnect_active_cycle(self) -> None:
+        """Notify the application that its response is not needed any more."""
+        if self.active_cycle is not None:
+            self.active_cycle.disconnected = True
+            self.active_cycle.message_event.set()
 
     def _stop_parsing(self) -> None:
         self._is_rejected = True
@@ -521,3 +578,39 @@ def _complete_body(cycle: RequestResponseCycle) -> None:
     """Notify the application that the body is complete, as uvicorn does."""
     cycle.more_body = False
     cycle.message_event.set()
+
+
+class ServerConfig(uvicorn.Config):
+    """uvicorn's settings, and what all connections of a server share."""
+
+    def __init__(self, app: ASGIApp, port: int = 0, proxies: Sequence[str] = ()) -> None:
+        """Take an application and its address.
+
+        Args:
+            app: the application.
+            port: the port to listen on; 0 for a free one.
+            proxies: addresses and networks whose `X-Forwarded-*` headers are trusted.
+        """
+        super().__init__(
+            app,
+            port=port,
+            http=HttpProtocol,
+            ws=WebSocketProtocol,
+            ws_max_size=limits.MAX_MESSAGE_BYTES,
+            # A message goes to many clients, and would be compressed for each of them; a compressed
+            # message of a client might be a thousand times as long.
+            ws_per_message_deflate=False,
+            access_log=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+            log_config=None,
+            timeout_keep_alive=limits.KEEP_ALIVE_S,
+            # `api.http.open_requests` answers all requests before.
+            timeout_graceful_shutdown=limits.CLOSE_CLIENTS_S + limits.FINAL_FLUSH_S,
+        )
+        self.connection_limit = ConnectionLimit(max_connections())
+        self.incoming_bodies = IncomingBodies(limits.MAX_INCOMING_BYTES)
+        self.parsing_queue = ParsingQueue(limits.MAX_PARSED_BYTES)
+        self.read_scheduler = ReadScheduler()
+        self.send_buffers = SendBuffers(limits.MAX_UNSENT_BYTES, limits.STALLED_CLIENT_S)
+        self.paused_connections = PausedConnections()

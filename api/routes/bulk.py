@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.bootstrap.service import Service
 from api.http.dependencies import (
-    CURSOR,
     ConnectionDep,
     FilesDep,
     KeyDep,
     MayRead,
     OriginDep,
+    PageCursor,
     QuarantineDep,
     ServiceDep,
     connection_for,
@@ -163,10 +163,7 @@ async def list_bulk_operations(
     files: FilesDep,
     as_of: AsOfDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: Annotated[
-        str | None,
-        Query(description="`nextCursor` of the page before", json_schema_extra={"pattern": CURSOR}),
-    ] = None,
+    cursor: PageCursor = None,
 ) -> JsonAnswer:
     """List bulk operations, newest first."""
     before = None if cursor is None else position_of(cursor)
@@ -213,10 +210,7 @@ async def list_bulk_runs(  # noqa: PLR0913 - what it takes from the request
     service: ServiceDep,
     quarantine: QuarantineDep,
     limit: Annotated[int, Query(ge=1, le=100)] = 25,
-    cursor: Annotated[
-        str | None,
-        Query(description="`nextCursor` of the page before", json_schema_extra={"pattern": CURSOR}),
-    ] = None,
+    cursor: PageCursor = None,
 ) -> JsonAnswer:
     """List the runs that a bulk operation launched."""
     operation_id = _id_of(bulk_id)

@@ -29,7 +29,6 @@ from api.http.dependencies import (
     StatusesDep,
     connection_for,
     cursor_meta,
-    existing_job,
     job_not_found,
     next_cursor,
     position_of,
@@ -53,6 +52,7 @@ from api.views.lists import (
     MAX_PART,
     DefinitionsPart,
     JobLists,
+    Present,
     View,
     meta_of,
     open_view,
@@ -119,7 +119,7 @@ async def _definition(service: Service, slug: str, row: Row | None) -> JsonAnswe
     """Answer with the row that a command left, or with the current one if nothing changed."""
     if row is None:
         async with service.pool.connection() as connection:
-            row = await existing_job(connection, slug)
+            row = await job_in(Present(connection), slug)
     return data(job_definitions.present(row))
 
 
@@ -127,11 +127,6 @@ FIRST_PART = 10
 """Definitions in the first part of a list; later parts have up to `MAX_PART`."""
 
 MAX_PAGE = 100
-
-JobsLimit = Annotated[
-    int | None, Query(ge=1, le=MAX_PAGE, description="all if this and `cursor` are left out")
-]
-JobsCursor = Annotated[str, Query(max_length=100, description="`nextCursor` of the page before")]
 
 
 @router.get(
@@ -141,8 +136,12 @@ async def list_jobs(
     service: ServiceDep,
     as_of: AsOfDep,
     modules: ModulesDep,
-    limit: JobsLimit = None,
-    cursor: JobsCursor = "",
+    limit: Annotated[
+        int | None, Query(ge=1, le=MAX_PAGE, description="all if this and `cursor` are left out")
+    ] = None,
+    cursor: Annotated[
+        str, Query(max_length=100, description="`nextCursor` of the page before")
+    ] = "",
 ) -> Response:
     """List every job, ordered by slug; with a `limit` or `cursor` a page of them.
 

@@ -158,13 +158,29 @@ async def answer_of(launched: Launched, service: Service) -> JsonAnswer:
 
     The status is 202, or 200 if an existing run was kept.
     """
-    row = await row_of(launched, service)
+    row = await _row_of(launched, service)
     run = job_runs.present(row)
     status = 200 if launched.is_kept else 202
     if row["status"] != "pending":
         return data(run, status)
     warnings = await warnings_of(str(row["entry_point"]), launched.worker_labels, service)
     return answer_with(run, warnings, status)
+
+
+async def _row_of(launched: Launched, service: Service) -> Row:
+    """Return the row as the launch left it; of a run that was there before, as it is now.
+
+    Raises:
+        LookupError: the run has no row.
+    """
+    if launched.row is not None:
+        return launched.row
+    async with service.pool.connection() as connection:
+        row = await lists.by_id(connection, launched.run_id)
+    if row is None:
+        msg = f"run {launched.run_id} is in the log but not in job_runs"
+        raise LookupError(msg)
+    return row
 
 
 def answer_with(item: Json, warnings: list[JsonObject], status: int) -> JsonAnswer:
@@ -241,19 +257,3 @@ def install(app: FastAPI) -> None:
         route_class_override=LaunchRoute,
     )
     app.add_middleware(Launches)
-
-
-async def row_of(launched: Launched, service: Service) -> Row:
-    """Return the row as the launch left it; of a run that was there before, as it is now.
-
-    Raises:
-        LookupError: the run has no row.
-    """
-    if launched.row is not None:
-        return launched.row
-    async with service.pool.connection() as connection:
-        row = await lists.by_id(connection, launched.run_id)
-    if row is None:
-        msg = f"run {launched.run_id} is in the log but not in job_runs"
-        raise LookupError(msg)
-    return row

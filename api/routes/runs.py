@@ -15,7 +15,6 @@ from starlette.types import Receive, Scope, Send
 from api.bootstrap.service import Service
 from api.http.connections import abort
 from api.http.dependencies import (
-    CURSOR,
     MAX_HISTORY_PAGE,
     ConditionsDep,
     ConnectionDep,
@@ -26,6 +25,7 @@ from api.http.dependencies import (
     Offset,
     OptionalCursor,
     OriginDep,
+    PageCursor,
     PartLimit,
     QuarantineDep,
     RunsLimit,
@@ -59,15 +59,7 @@ from api.shapes.runs import (
     RunPageMeta,
     RunWithJob,
 )
-from api.views.lists import (
-    Present,
-    all_events,
-    executions_after,
-    meta_of,
-    open_view,
-    refuse_logs_elsewhere,
-    with_jobs,
-)
+from api.views.lists import Present, all_events, executions_after, meta_of, open_view, with_jobs
 from domain.errors import NotFoundError
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import FINAL, STATUSES
@@ -211,10 +203,7 @@ async def list_all_runs(  # noqa: PLR0913 - what it takes from the request
     ] = "created",
     limit: RunsLimit = 25,
     offset: Offset = 0,
-    cursor: Annotated[
-        str | None,
-        Query(description="`nextCursor` of the page before", json_schema_extra={"pattern": CURSOR}),
-    ] = None,
+    cursor: PageCursor = None,
 ) -> JsonAnswer:
     """List runs of all jobs, newest first unless `sort` says otherwise.
 
@@ -367,7 +356,7 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     ] = False,
     last: Annotated[
         int | None,
-        Query(ge=1, le=1_000, description="only so many lines from the end, up to 64 KiB"),
+        Query(ge=1, le=1_000, description="only this many lines from the end, up to 64 KiB"),
     ] = None,
 ) -> Response:
     """Show what an attempt printed; empty if it printed nothing or never started."""
@@ -397,10 +386,10 @@ MAX_END_BYTES = 65_536
 async def _end_of_log(service: Service, run_id: str, attempt: int, lines: int) -> Response:
     """Return the last lines of a log."""
     end, size = await service.run_logs.tail(run_id, attempt, MAX_END_BYTES)
-    found = end.splitlines(keepends=True)
-    if size > len(end) and len(found) > 1:
-        del found[0]  # Its beginning is missing.
-    content = b"".join(found[-lines:])
+    kept = end.splitlines(keepends=True)
+    if size > len(end) and len(kept) > 1:
+        del kept[0]  # Its beginning is missing.
+    content = b"".join(kept[-lines:])
     return Response(content, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
 
@@ -422,11 +411,22 @@ class _FollowedLog(StreamingResponse):
 
 
 async def _check_log_is_here(service: Service, run_id: str, attempt: int) -> None:
-    """Raise NotFoundError if the attempt's worker writes its logs to another directory or store."""
+    """Refuse to show a log as empty if its worker writes logs to another directory or store.
+
+    Raises:
+        NotFoundError: it does; the message says on which machine.
+    """
     executions, _ = await executions_after(service.reader, UUID(run_id), 0, MAX_HISTORY_PAGE)
     workers = [str(one["workerId"]) for one in executions if one["attempt"] == attempt]
-    if workers:
-        await refuse_logs_elsewhere(service.heartbeats, workers[-1], service.logs_at)
+    writer = await service.heartbeats.writer_of_logs(workers[-1]) if workers else None
+    if writer is None or writer["logs_at"] in {None, service.logs_at}:
+        return
+    message = (
+        f"the log is with the worker {workers[-1]} on {writer['host']}, which has another"
+        " data directory or store of logs than this API;"
+        " start both with the same --data-dir, or with the same --logs-store"
+    )
+    raise NotFoundError("logs_elsewhere", message)
 
 
 async def _read_run(service: Service, run_id: str) -> RunRow:

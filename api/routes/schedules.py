@@ -85,7 +85,7 @@ async def revise_schedule(
 
 @router.delete("/{schedule_id}", response_model=Data[Schedule], responses=failures(404, 409, 429))
 async def delete_schedule(schedule_id: str, service: ServiceDep, origin: OriginDep) -> JsonAnswer:
-    """End a schedule: its runs go on, its history stays, its id may be used again."""
+    """End a schedule: its runs continue, its history stays, its id may be used again."""
     row = await service.schedules.delete(schedule_id, None, origin)
     return data(schedules.present(row))
 

@@ -31,9 +31,9 @@ from projections.runs.over_time import PRECISION, Question, is_costly, over_time
 class Quantiles(Shape):
     """Times within which half, 95 % and 99 % of the runs lie; null if there are none."""
 
-    p50: int | None = Field(description="half of the runs took at most so many milliseconds")
-    p95: int | None = Field(description="95 % of the runs took at most so many milliseconds")
-    p99: int | None = Field(description="99 % of the runs took at most so many milliseconds")
+    p50: int | None = Field(description="half of the runs took at most this many milliseconds")
+    p95: int | None = Field(description="95 % of the runs took at most this many milliseconds")
+    p99: int | None = Field(description="99 % of the runs took at most this many milliseconds")
 
 
 class EndedRuns(Shape):
@@ -122,26 +122,26 @@ async def get_statistics(  # noqa: PLR0913 - one for each parameter
     slugs = parts_of(storable(job or "", "/job"))
     end = to or service.jobs.clock()
     bucket = None if bucket_ms is None else timedelta(milliseconds=bucket_ms)
-    asked = question(begin, end, bucket, None, by_job=group_by == "job")
-    causes = await _causes_of(request, service, asked)
+    query = question(begin, end, bucket, None, by_job=group_by == "job")
+    causes = await _causes_of(request, service, query)
     async with (
         connection_for(request, service, causes) as connection,
         opened(connection, files, as_of) as past,
     ):
         jobs = await jobs_matching(past, frozenset(slugs), frozenset(), frozenset())
-        asked = replace(asked, jobs=jobs)
+        query = replace(query, jobs=jobs)
         position = None if as_of is None else past.position
-        buckets, counted = await over_time(connection, asked, position)
-    meta: JsonObject = {**span(asked), "position": counted}
+        buckets, counted_until = await over_time(connection, query, position)
+    meta: JsonObject = {**span(query), "position": counted_until}
     if position is not None:
         meta["asOf"] = position
     return page({"buckets": [*buckets], "precision": PRECISION}, meta)
 
 
-async def _causes_of(request: Request, service: Service, asked: Question) -> list[str]:
+async def _causes_of(request: Request, service: Service, query: Question) -> list[str]:
     causes = causes_of(request.query_params)
     if not causes:
         async with service.pool.connection() as connection:
-            if await is_costly(connection, asked):
+            if await is_costly(connection, query):
                 causes = ["/from", "/bucketMs"]
     return causes

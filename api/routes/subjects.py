@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 from api.http.dependencies import OriginDep, ServiceDep
 from api.http.errors import JsonAnswer, data
 from api.http.strict_json import StrictJsonRoute
-from api.shapes.base import Data, Shape, _Body, described, failures
+from api.shapes.base import Data, ReasonText, Shape, _Body, described, failures
 from projections import erased_subjects
 
 
@@ -35,7 +35,7 @@ class EraseBody(_Body):
     """The subject to erase; the log keeps the reason for ever, so it should name nobody."""
 
     subject: Annotated[str, Field(min_length=1)] | int
-    reason: Annotated[str, Field(max_length=1_000)] | None = None
+    reason: ReasonText | None = None
 
 
 router = APIRouter(prefix="/subjects", route_class=StrictJsonRoute, tags=["subjects"])

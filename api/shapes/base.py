@@ -7,7 +7,7 @@ the types of single fields in bodies.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     AwareDatetime,
@@ -28,6 +28,9 @@ from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from domain.schema.dialects import shortened
 from domain.state import Column, columns_in
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 T = TypeVar("T")
 M = TypeVar("M")
@@ -207,6 +210,8 @@ Time = Annotated[
     datetime, BeforeValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
 Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+ReasonText = Annotated[str, Field(max_length=1_000)]
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$", max_length=100)]
 
 
@@ -257,4 +262,9 @@ def never_null(schema: dict[str, Any]) -> None:
             schema.update(kind)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+def default_of(spec: "type[DataclassInstance]", name: str) -> Any:
+    """Return the default of a dataclass's field: what a null in a body stands for."""
+    field = spec.__dataclass_fields__[name]
+    if callable(field.default_factory):
+        return field.default_factory()
+    return field.default

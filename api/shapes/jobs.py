@@ -21,10 +21,12 @@ from api.shapes.base import (
     DelayMs,
     Name,
     Priority,
+    ReasonText,
     Shape,
     Slug,
     TimeoutMs,
     _Body,
+    default_of,
     has_at_most,
     never_null,
     with_columns,
@@ -144,7 +146,7 @@ class RateLimitBody(_Body):
 
     limit: Annotated[int, Field(ge=1, le=MOST_STARTS)]
     period_ms: Annotated[int, Field(ge=1, le=LONGEST_PERIOD_MS)]
-    key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    key: Name | None = None
 
 
 KeptMs = Annotated[int, Field(ge=0, le=LONGEST_KEPT_MS)]
@@ -159,13 +161,10 @@ class RetentionBody(_Body):
     expired_ms: KeptMs | None = None
 
 
-Parameter = Annotated[str, Field(min_length=1, max_length=200)]
-
-
 class UniqueBody(_Body):
     """Which runs count as duplicates, of which one is kept."""
 
-    key: Annotated[list[Parameter], Field(min_length=1, max_length=MOST_PARAMETERS)]
+    key: Annotated[list[Name], Field(min_length=1, max_length=MOST_PARAMETERS)]
     until: Until
     on_conflict: OnConflict
 
@@ -174,7 +173,7 @@ class UniqueBody(_Body):
 class ModuleBindingBody(TypedDict):
     """The platform's module that a job belongs to; further fields are kept as sent."""
 
-    moduleId: Annotated[str, Field(min_length=1, max_length=200)]
+    moduleId: Name
 
 
 LabelName = Annotated[str, Field(pattern=NAME, max_length=100)]
@@ -193,10 +192,10 @@ class _DefinitionFields(_Body):
     output_schema: AnyObject | None = None
     priority: Priority | None = None
     max_concurrent_runs: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
-    concurrency_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    concurrency_key: Name | None = None
     concurrency_limit: Annotated[int, Field(ge=1, le=_MAX_INT)] | None = None
     rate_limit: RateLimitBody | None = None
-    fairness_key: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    fairness_key: Name | None = None
     unique_runs: UniqueBody | None = Field(None, alias="unique")
     start_deadline_ms: Annotated[int, Field(ge=1, le=_YEAR_MS)] | None = None
     resources: ResourcesBody | None = None
@@ -215,7 +214,7 @@ class _DefinitionFields(_Body):
         for name in self.model_fields_set - {"slug", "version"}:
             value = getattr(self, name)
             if value is None:
-                value = _default(name)
+                value = default_of(JobSpec, name)
             elif isinstance(value, BaseModel):
                 value = value.model_dump(by_alias=True, exclude_none=True)
             changes[name] = value
@@ -265,11 +264,4 @@ class JobPatch(_DefinitionFields):
 class PauseBody(_Body):
     """Why to pause."""
 
-    reason: Annotated[str, Field(max_length=1_000)] | None = None
-
-
-def _default(name: str) -> Any:
-    field = JobSpec.__dataclass_fields__[name]
-    if callable(field.default_factory):
-        return field.default_factory()
-    return field.default
+    reason: ReasonText | None = None

@@ -16,6 +16,7 @@ from api.shapes.base import (
     Cursor,
     PageMeta,
     Priority,
+    ReasonText,
     Shape,
     Time,
     TimeoutMs,
@@ -246,7 +247,7 @@ _PARAMETERS = frozenset({"parameters"})
 class CancelBody(_Body):
     """Why to cancel."""
 
-    reason: Annotated[str, Field(max_length=1_000)] | None = None
+    reason: ReasonText | None = None
 
 
 def _list_of(choices: Sequence[str]) -> AnyObject:

@@ -5,7 +5,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, Field, field_validator
 
-from api.shapes.base import AnyObject, PartMeta, Shape, Slug, Time, _Body, never_null, with_columns
+from api.shapes.base import (
+    AnyObject,
+    PartMeta,
+    ReasonText,
+    Shape,
+    Slug,
+    Time,
+    _Body,
+    default_of,
+    never_null,
+    with_columns,
+)
 from domain.clock import to_iso
 from domain.schedules.calendar import MAX_EXCLUDE, Overlap, ScheduleSpec
 from projections import schedules
@@ -77,7 +88,7 @@ class _ScheduleFields(_Body):
         for name in self.model_fields_set - {"id"}:
             value = getattr(self, name)
             if value is None:
-                value = _default(name)
+                value = default_of(ScheduleSpec, name)
             elif isinstance(value, datetime):
                 value = to_iso(value)
             changes[name] = value
@@ -139,11 +150,4 @@ class Backfill(Shape):
 class ReasonBody(_Body):
     """Why to pause."""
 
-    reason: Annotated[str, Field(max_length=1_000)] | None = None
-
-
-def _default(name: str) -> Any:
-    field = ScheduleSpec.__dataclass_fields__[name]
-    if callable(field.default_factory):
-        return field.default_factory()
-    return field.default
+    reason: ReasonText | None = None

@@ -35,7 +35,6 @@ _SHAPES: Shapes = {
     "bulk": ("bulk", BulkOperation),
     UNKNOWN: ("event", Event),
 }
-"""The field of a message's data and its shape, by the beginning of the message's type."""
 
 _TIME: Schema = {"type": "string", "format": "date-time"}
 _POSITION: Schema = {

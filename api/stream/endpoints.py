@@ -68,7 +68,7 @@ class EventStream(Response):
             await until_one_ends(
                 _send_messages(stream, send),
                 _wait_for_disconnect(receive),
-                stream.fell_behind(),
+                stream.until_over(),
                 until_cut_off(HTTPConnection(scope)),
             )
         last = b"" if stream.ended is None else ended(stream.ended).server_sent
@@ -129,7 +129,7 @@ async def stream_events(  # noqa: PLR0913 - one for each parameter
     refuse_unknown_names(request, _NAMES)
     stream_query = stream_request(request.query_params, last_event_id)
     streams = cast("Streams", request.app.state.streams)
-    arrival = await streams.arrive()
+    arrival = await streams.hub.arrive()
     await streams.check(stream_query)
     return EventStream(streams, arrival, stream_query)
 
@@ -188,7 +188,7 @@ async def stream(websocket: WebSocket) -> None:
         await websocket.close(POLICY_VIOLATION, str(error))
         return
     streams = cast("Streams", websocket.app.state.streams)
-    arrival = await streams.arrive()
+    arrival = await streams.hub.arrive()
     # Accepted even if refused below: a browser shows no reason for a failed handshake.
     offered = websocket.scope["subprotocols"]
     await websocket.accept(PROTOCOL if PROTOCOL in offered else None)
@@ -224,7 +224,7 @@ async def _serve(websocket: WebSocket, streams: Streams, arrival: Arrival) -> _E
         *_, is_revoked = await until_one_ends(
             connection.send_messages(),
             connection.answer_pings(),
-            opened.fell_behind(),
+            opened.until_over(),
             until_revoked(websocket, service_of(websocket).settings.tokens),
         )
         if is_revoked:

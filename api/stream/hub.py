@@ -1,10 +1,10 @@
 """One reader of the log for all of a process's stream clients: each event is encoded once.
 
-First a client's bounded queue (`Subscriber`), then the `Hub`.
+First a client's bounded queue (`Subscriber`), which notices that its client is too slow; then the
+`Hub`, which fills the queues.
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -18,12 +18,13 @@ from eventlog.database.listener import Listener
 from eventlog.history.reader import CHUNK, Reader, Replay, Step
 from runtime.tasks import Supervised, Supervision, retry
 
-MAX_BEHIND = 1_000
-"""Events that may wait for one client. A browser that renders each of them keeps up; beyond, it has
-stopped reading."""
+MAX_QUEUED_EVENTS = 1_000
+"""Events that may wait for one client. A browser that renders each of them keeps up; one with more
+has stopped reading."""
 
-MAX_BEHIND_CHARACTERS = 8_388_608
-"""The same, by size: a run's parameters may make one event a megabyte long, twice."""
+MAX_QUEUED_CHARACTERS = 8_388_608
+"""The same, by the length of their JSON: a run's parameters may make one event a megabyte long,
+twice."""
 
 
 class Arrival(NamedTuple):
@@ -31,11 +32,11 @@ class Arrival(NamedTuple):
 
     Attributes:
         position: the log's head.
-        breaks: how often all streams had been ended because the log was replaced.
+        generation: how many times the log had been replaced, which ends all streams.
     """
 
     position: int
-    breaks: int
+    generation: int
 
 
 class Subscriber:
@@ -47,59 +48,57 @@ class Subscriber:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._waiting: deque[tuple[int, list[Frame]]] = deque()
-        self._characters = 0
+        self._queue: deque[tuple[int, list[Frame]]] = deque()
+        self._queued_characters = 0
         self._has_messages = asyncio.Event()
-        self._too_slow = asyncio.Event()
+        self._is_over = asyncio.Event()
         self.ended: str | None = None
-        self._passed = 0
-        self._served = 0
+        # Positions: of the last event that was offered, of the last one of which the client has all
+        # messages, and of the one whose messages are being sent.
+        self._offered = 0
+        self._sent = 0
         self._sending: int | None = None
 
     @property
     def position(self) -> int:
         """The last position up to which the client has all its messages."""
-        is_behind = self._sending is not None or self._waiting or self._too_slow.is_set()
-        return self._served if is_behind else self._passed
+        is_behind = self._sending is not None or self._queue or self._is_over.is_set()
+        return self._sent if is_behind else self._offered
 
     def begin_after(self, position: int) -> None:
         """Drop messages up to this position, which the client has already."""
-        while self._waiting:
-            first, frames = self._waiting[0]
-            if first > position:
-                break
-            self._waiting.popleft()
-            self._characters -= _size(frames)
-        self._served = position
-        self._passed = max(self._passed, position)
+        while self._queue and self._queue[0][0] <= position:
+            self._take()
+        self._sent = position
+        self._offered = max(self._offered, position)
 
     def offer(self, delivery: Delivery) -> None:
-        """Queue an event's messages; a client that is too far behind gets no more."""
-        if self._too_slow.is_set() or delivery.position <= self._passed:
+        """Queue an event's messages, or end the stream of a client whose queue is full."""
+        if self._is_over.is_set() or delivery.position <= self._offered:
             return
         frames = delivery.frames(self._selection.accepts)
-        if frames and self.is_full():
-            self._served = self.position
-            self._too_slow.set()
-            self._waiting.clear()
-        elif frames:
-            self._served = self.position
-            self._waiting.append((delivery.position, frames))
-            self._characters += _size(frames)
-            self._has_messages.set()
-        self._passed = delivery.position
+        if frames:
+            self._sent = self.position
+            if self.is_full():
+                self._is_over.set()
+                self._queue.clear()
+            else:
+                self._queue.append((delivery.position, frames))
+                self._queued_characters += _size(frames)
+                self._has_messages.set()
+        self._offered = delivery.position
 
     def end(self, reason: str) -> None:
         """End the stream for this reason; it cannot be resumed."""
         self.ended = reason
-        self._waiting.clear()
-        self._too_slow.set()
+        self._queue.clear()
+        self._is_over.set()
 
     def is_full(self, share: float = 1.0) -> bool:
         """Return whether this share of the queue is in use."""
         return (
-            len(self._waiting) >= MAX_BEHIND * share
-            or self._characters > MAX_BEHIND_CHARACTERS * share
+            len(self._queue) >= MAX_QUEUED_EVENTS * share
+            or self._queued_characters > MAX_QUEUED_CHARACTERS * share
         )
 
     async def next(self, timeout_s: float) -> list[Frame]:
@@ -108,29 +107,31 @@ class Subscriber:
         The caller has sent the messages of the call before.
         """
         if self._sending is not None:
-            self._served = self._sending
+            self._sent = self._sending
             self._sending = None
-        if not self._waiting:
+        if not self._queue:
             self._has_messages.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await self._has_messages.wait()
-        if not self._waiting:
+        if not self._queue:
             return []
-        self._sending, frames = self._waiting.popleft()
-        self._characters -= _size(frames)
+        self._sending, frames = self._take()
         return frames
 
-    async def fell_behind(self) -> None:
-        """Wait until the client is too slow or its stream has ended."""
-        await self._too_slow.wait()
+    def _take(self) -> tuple[int, list[Frame]]:
+        position, frames = self._queue.popleft()
+        self._queued_characters -= _size(frames)
+        return position, frames
+
+    async def until_over(self) -> None:
+        """Wait until the client is too slow or its stream has `ended`."""
+        await self._is_over.wait()
 
 
 def _size(frames: list[Frame]) -> int:
     return sum(len(frame.text) for frame in frames)
 
-
-logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -145,7 +146,7 @@ a hundred commits a second this would cost more than the notifications. A client
 the hub read it at once."""
 
 READ_HEAD_TIMEOUT_S = 0.25
-"""How long a client that connects waits for that; else the last known head is used."""
+"""How long a client that connects waits for that; then its stream begins at the last head read."""
 
 PAUSE_S, MAX_PAUSES = 0.005, 50
 """How long, and how many times at most, the hub pauses in a backlog while a client's queue is half
@@ -164,10 +165,11 @@ class Hub:
         self._reader = reader
         self._parts = parts
         self._signal = listener.signal()
-        self._streams: set[Subscriber] = set()
+        # A client that reads what it missed from the log has registered, and not yet joined.
+        self._registered: set[Subscriber] = set()
         self._subscribers: set[Subscriber] = set()
         self._log_replaced = False
-        self._breaks = 0
+        self._generation = 0
         self._end_reason = ""
         self._joined = asyncio.Event()
         self._task: Supervised | None = None
@@ -191,27 +193,31 @@ class Hub:
             await self._task.end()
 
     async def arrive(self) -> Arrival:
-        """Read the log's head for a client that connects now."""
-        # Counted first: reading the head may show that the log was replaced.
-        breaks = self._breaks
-        await self._read_head()
-        return Arrival(self.head, breaks)
+        """Return where the stream of a client that connects now begins, unless it names a position.
 
-    def open(self, subscriber: Subscriber, arrival: Arrival) -> None:
+        Call this before the request is checked and the connection accepted: events that the client
+        causes afterwards belong to its stream.
+        """
+        # First, as reading the head may show that the log was replaced.
+        generation = self._generation
+        await self._read_head()
+        return Arrival(self.head, generation)
+
+    def register(self, subscriber: Subscriber, arrival: Arrival) -> None:
         """Register a subscriber that may join later; end it if the log was replaced meanwhile."""
-        self._streams.add(subscriber)
-        if arrival.breaks < self._breaks:
+        self._registered.add(subscriber)
+        if arrival.generation < self._generation:
             subscriber.end(self._end_reason)
 
     def end_all(self, reason: str) -> None:
         """End all streams, because the log was replaced or has lost events."""
         self._log_replaced = True
-        self._breaks += 1
+        self._generation += 1
         self._end_reason = reason
         self.head = 0
-        for subscriber in self._streams:
+        for subscriber in self._registered:
             subscriber.end(reason)
-        self._streams.clear()
+        self._registered.clear()
         self._subscribers.clear()
         self._joined.set()
 
@@ -227,14 +233,14 @@ class Hub:
         return self.head
 
     async def _read_head(self) -> None:
-        """Update the head, which is not known exactly while there are no subscribers."""
+        """Update the head, which is not kept up to date while there are no subscribers."""
         with suppress(LogUnavailableError, TimeoutError):
             async with asyncio.timeout(READ_HEAD_TIMEOUT_S):
                 await self._skip_to_head(self._reader.head)
 
     def leave(self, subscriber: Subscriber) -> None:
         """Forget the subscriber, whether it has joined or not."""
-        self._streams.discard(subscriber)
+        self._registered.discard(subscriber)
         self._subscribers.discard(subscriber)
 
     async def _follow(self) -> None:

@@ -21,32 +21,33 @@ HEARTBEAT_S = 15.0
 clients learn their position."""
 
 NEAR = 500
-"""A client joins the hub once it is at most this many positions behind: half of what its queue may
-hold while it reads the rest."""
+"""A client joins the hub once it is at most this many positions behind. Its queue, which fills from
+then on, holds twice as many: so it can read the rest from the log first."""
 
-READERS = 4
+MAX_READERS = 4
 """Clients that read the log at the same time; others wait, so that connections stay free for
 requests."""
 
-CHUNK = 100
+CHUNK_EVENTS = 100
 CHUNK_BYTES = 1_048_576
-ROWS = 200
-"""What one client that catches up holds at most: events, their bytes in the log, and rows of
-aggregates that are not final."""
+"""What a client that catches up reads at a time, at most: the bytes are those of the log."""
+
+MAX_ROWS = 200
+"""Rows of aggregates that are not final, which a client that catches up holds at most."""
 
 
 class Streams:
     """Opens the streams of clients.
 
     Attributes:
-        turns: limits the clients that read the log at the same time.
+        reading: limits the clients that read the log at the same time.
     """
 
     def __init__(self, hub: Hub, reader: Reader, parts: Parts) -> None:
         self.hub = hub
         self.reader = reader
         self.parts = parts
-        self.turns = asyncio.Semaphore(READERS)
+        self.reading = asyncio.Semaphore(MAX_READERS)
 
     async def check(self, request: StreamRequest) -> None:
         """Refuse positions that this log does not have.
@@ -61,7 +62,7 @@ class Streams:
             raise ConflictError("other_log", message)
         if request.after is None or request.after <= self.hub.head:
             return
-        # The hub may be behind another process, which has given the client this position.
+        # This position may come from another process, whose hub has read further.
         head = await self.reader.head()
         if request.after > head:
             message = (
@@ -70,19 +71,11 @@ class Streams:
             )
             raise ConflictError("position_beyond_head", message)
 
-    async def arrive(self) -> Arrival:
-        """Return where the stream of a client that connects now begins, unless it names a position.
-
-        Call this before the request is checked and the connection accepted: events that the client
-        causes afterwards belong to its stream.
-        """
-        return await self.hub.arrive()
-
     @asynccontextmanager
     async def open(self, request: StreamRequest, arrival: Arrival) -> AsyncIterator["Stream"]:
         """Open the stream of a client whose request has been checked."""
         subscriber = Subscriber(request.selection)
-        self.hub.open(subscriber, arrival)
+        self.hub.register(subscriber, arrival)
         try:
             yield Stream(self, subscriber, request, arrival.position)
         finally:
@@ -103,8 +96,9 @@ class Stream:
         self._hub = streams.hub
         self._subscriber = subscriber
         self._selection = request.selection
-        self._read_up_to = head = arrived_at
-        if request.after is not None:
+        if request.after is None:
+            self._read_up_to = head = arrived_at
+        else:
             self._read_up_to = request.after
             head = max(self._hub.head, request.after)
         self._joined_at: int | None = None
@@ -122,12 +116,12 @@ class Stream:
         """Why the stream ended and cannot be resumed; None while it can."""
         return self._subscriber.ended
 
-    async def fell_behind(self) -> None:
-        """Wait until the client is too slow or its stream has ended.
+    async def until_over(self) -> None:
+        """Wait until the client is too slow or its stream has `ended`.
 
-        While it catches up from the log, it is never too slow.
+        A client that is not near the hub reads the log at its own speed, and is never too slow.
         """
-        await self._subscriber.fell_behind()
+        await self._subscriber.until_over()
 
     async def messages(self) -> AsyncGenerator[list[Frame]]:
         """Yield each event's messages, and heartbeats in between, for ever.
@@ -145,7 +139,7 @@ class Stream:
 
     async def _catch_up(self) -> AsyncGenerator[list[Frame]]:
         """Yield messages from the log, as fast as the client reads, up to where the hub joins."""
-        replay = Replay(self._streams.reader, ROWS)
+        replay = Replay(self._streams.reader, MAX_ROWS)
         sent_at = monotonic()
         while not self._has_caught_up():
             for step in await self._next_steps(replay):
@@ -173,8 +167,8 @@ class Stream:
         reader = self._streams.reader
         steps: list[Step] = []
         try:
-            async with self._streams.turns:
-                events = await reader.after(self._read_up_to, CHUNK, CHUNK_BYTES)
+            async with self._streams.reading:
+                events = await reader.after(self._read_up_to, CHUNK_EVENTS, CHUNK_BYTES)
                 steps = await replay.steps(events)
         except LogUnavailableError as error:
             logger.warning("cannot read the log for a client, trying again: %s", error)

@@ -15,7 +15,6 @@ import orjson
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import override
 
-from domain.errors import NotFoundError
 from domain.filters import Label
 from domain.json_values import JsonObject
 from domain.quarantine import Quarantine
@@ -24,7 +23,6 @@ from eventlog.database.costly_reads import CostlyReads
 from eventlog.history.as_of import opened
 from eventlog.history.reader import Reader, with_unreadable_head
 from eventlog.keys import LogFiles
-from eventlog.workers import Heartbeats
 from projections import job_definitions, job_runs
 from projections.envelope import Envelope
 from projections.job_definitions import JobDefinitionRow
@@ -82,23 +80,6 @@ async def executions_after(
     if last is not None:
         executions.append(last)
     return executions, None
-
-
-async def refuse_logs_elsewhere(heartbeats: Heartbeats, worker_id: str, here: str | None) -> None:
-    """Refuse to show a log as empty if its worker writes logs to another directory or store.
-
-    Raises:
-        NotFoundError: it does; the message says on which machine.
-    """
-    writer = await heartbeats.writer_of_logs(worker_id)
-    if writer is None or writer["logs_at"] in {None, here}:
-        return
-    message = (
-        f"the log is with the worker {worker_id} on {writer['host']}, which has another"
-        " data directory or store of logs than this API;"
-        " start both with the same --data-dir, or with the same --logs-store"
-    )
-    raise NotFoundError("logs_elsewhere", message)
 
 
 class View(Jobs, Protocol):
@@ -304,18 +285,14 @@ class JobLists:
                 connection, slug, limit, PART_BYTES, also_deleted=is_past
             )
             rows = await _as_of_view(view, part.rows) if is_past else part.rows
-        rows = [row for row in rows if self._is_in_modules(row)]
+        if self.modules:
+            rows = [row for row in rows if job_definitions.is_of_modules(row, self.modules)]
         slugs = [row["slug"] for row in rows]
         texts = [orjson.dumps(job_definitions.present(row)) for row in rows]
         if not part.rows:
             return DefinitionsPart(slugs, texts, 0, slug, has_more=False)
         last_slug = part.rows[-1]["slug"]
         return DefinitionsPart(slugs, texts, len(part.rows), last_slug, part.goes_on)
-
-    def _is_in_modules(self, row: JobDefinitionRow) -> bool:
-        if not self.modules:
-            return True
-        return job_definitions.is_of_modules(row, self.modules)
 
     async def page(self, after: str, limit: int) -> tuple[list[bytes], str | None]:
         """Return the definitions after a slug as JSON, and the `after` of the next page.

@@ -161,11 +161,11 @@ class Scrapes:
         ends = await measures.log_ends(connection)
         positions = self._positions(ends, stream, grouper)
         waited_s = await measures.waited_after(connection, list(positions.values()))
-        lags: list[_Lag] = []
-        for follower, position in positions.items():
-            lags.append(_Lag(follower, max(0, ends["head"] - position), waited_s[position]))
-        lags.append(_Lag("archiver", *self.positions.archiver()))
-        return _Lags(ends["head"], lags)
+        lags = [
+            _Lag(follower, max(0, ends["head"] - position), waited_s[position])
+            for follower, position in positions.items()
+        ]
+        return _Lags(ends["head"], [*lags, _Lag("archiver", *self.positions.archiver())])
 
     def _positions(self, ends: LogEnds, stream: int, grouper: int) -> dict[str, int]:
         sealed = ends["sealed"]
@@ -305,8 +305,8 @@ _NO_RUNS: JobTotals = {
 }
 
 
-def _totals(found: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterator[bytes]:
-    totals = dict.fromkeys(jobs, _NO_RUNS) | {of_job["job"]: of_job for of_job in found}
+def _totals(rows: Sequence[JobTotals], jobs: Mapping[str, str]) -> Iterator[bytes]:
+    totals = dict.fromkeys(jobs, _NO_RUNS) | {row["job"]: row for row in rows}
     yield exposition_of(
         "apphub_runs_created_total",
         "counter",
@@ -367,7 +367,7 @@ def _histogram(name: str, labels: str, classes: Mapping[str, int], sum_ms: int) 
     return "".join(lines)
 
 
-def _by_entry_point(found: Sequence[DueRuns] | Sequence[RunningRuns]) -> Iterable[Sample]:
-    for row in found[:MAX_ENTRY_POINTS]:
+def _by_entry_point(rows: Sequence[DueRuns] | Sequence[RunningRuns]) -> Iterable[Sample]:
+    for row in rows[:MAX_ENTRY_POINTS]:
         yield labels_of(entry_point=row["entry_point"]), row["runs"]
-    yield labels_of(entry_point=OTHERS), sum([row["runs"] for row in found[MAX_ENTRY_POINTS:]])
+    yield labels_of(entry_point=OTHERS), sum([row["runs"] for row in rows[MAX_ENTRY_POINTS:]])

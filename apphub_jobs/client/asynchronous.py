@@ -56,6 +56,7 @@ from apphub_jobs.client.requests.request import (
     LaunchOptions,
     Request,
     launch_warnings,
+    next_page,
     resolve_launch,
     run_path,
     untyped,
@@ -109,6 +110,10 @@ class AsyncTransport:
                 if delay_s is None:
                     raise
             await sleep(delay_s)
+
+    async def data(self, request: Request) -> Any:
+        """Send a request, as `send` does, and return the `data` of its answer."""
+        return (await self.send(request))["data"]
 
     async def _send_once(self, request: Request) -> Any:
         try:
@@ -269,8 +274,7 @@ class AsyncBulk:
             ConflictError: the key was used for another operation.
         """
         request = bulk.start(action, where, reason, parameters, idempotency_key)
-        answer = await self._transport.send(request)
-        return BulkDocument(answer["data"])
+        return BulkDocument(await self._transport.data(request))
 
     async def dry_run(
         self,
@@ -284,19 +288,18 @@ class AsyncBulk:
         Raises:
             InvalidRequestError: the request breaks a rule.
         """
-        answer = await self._transport.send(bulk.dry_run(action, where, parameters))
-        return BulkPreviewDocument(answer["data"])
+        return BulkPreviewDocument(
+            await self._transport.data(bulk.dry_run(action, where, parameters))
+        )
 
     async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[BulkDocument]:
         """Yield operations, newest first; with `as_of`, at that log position or time."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = await self._transport.send(bulk.page(cursor, as_of))
+        request: Request | None = bulk.page(as_of)
+        while request is not None:
+            answer = await self._transport.send(request)
             for operation in answer["data"]:
                 yield BulkDocument(operation)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     async def show(self, operation_id: str, as_of: int | datetime | None = None) -> BulkDocument:
         """Return an operation with its progress; with `as_of`, at that log position or time.
@@ -304,8 +307,7 @@ class AsyncBulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        answer = await self._transport.send(bulk.show(operation_id, as_of))
-        return BulkDocument(answer["data"])
+        return BulkDocument(await self._transport.data(bulk.show(operation_id, as_of)))
 
     async def runs(self, operation_id: str) -> AsyncGenerator[RunDocument]:
         """Yield the runs that an operation launched, as they are now, newest first.
@@ -313,14 +315,12 @@ class AsyncBulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = await self._transport.send(bulk.runs(operation_id, cursor))
+        request: Request | None = bulk.runs(operation_id)
+        while request is not None:
+            answer = await self._transport.send(request)
             for run in answer["data"]:
                 yield RunDocument(run)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     async def counts(self, operation_id: str) -> Mapping[RunStatus, int]:
         """Return how many of the runs that an operation launched are in each status now.
@@ -328,7 +328,7 @@ class AsyncBulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        answer = await self._transport.send(bulk.runs(operation_id, None))
+        answer = await self._transport.send(bulk.runs(operation_id))
         counts: Mapping[RunStatus, int] = answer["meta"]["counts"]
         return counts
 
@@ -339,8 +339,7 @@ class AsyncBulk:
             NotFoundError: no operation has this id.
             ConflictError: the operation is completed.
         """
-        answer = await self._transport.send(bulk.abort(operation_id, reason))
-        return BulkDocument(answer["data"])
+        return BulkDocument(await self._transport.data(bulk.abort(operation_id, reason)))
 
     async def wait(self, operation_id: str, timeout: float | None = None) -> BulkDocument:
         """Wait until an operation has completed or was aborted, and return it.
@@ -376,17 +375,12 @@ class AsyncFailures:
         as_of: int | datetime | None = None,
     ) -> AsyncGenerator[FailureDocument]:
         """Yield groups, the latest failure first; with `as_of`, at that log position or time."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            request = failures.page(cursor, status, job, as_of)
+        request: Request | None = failures.page(status, job, as_of)
+        while request is not None:
             answer = await self._transport.send(request)
             for group in answer["data"]:
                 yield FailureDocument(group)
-            meta = answer["meta"]
-            as_of = meta.get("asOf")
-            cursor = meta["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     async def show(self, fingerprint: str) -> FailureDocument:
         """Return a group.
@@ -394,24 +388,20 @@ class AsyncFailures:
         Raises:
             NotFoundError: no group has this fingerprint.
         """
-        answer = await self._transport.send(failures.show(fingerprint))
-        return FailureDocument(answer["data"])
+        return FailureDocument(await self._transport.data(failures.show(fingerprint)))
 
     async def resolve(self, fingerprint: str, in_version: int | None = None) -> FailureDocument:
         """Mark a group as resolved, optionally as of a version of its job."""
         request = failures.resolve(fingerprint, in_version)
-        answer = await self._transport.send(request)
-        return FailureDocument(answer["data"])
+        return FailureDocument(await self._transport.data(request))
 
     async def ignore(self, fingerprint: str) -> FailureDocument:
         """Mark a group as ignored, so that it is not listed among open ones."""
-        answer = await self._transport.send(failures.ignore(fingerprint))
-        return FailureDocument(answer["data"])
+        return FailureDocument(await self._transport.data(failures.ignore(fingerprint)))
 
     async def reopen(self, fingerprint: str) -> FailureDocument:
         """Mark a resolved or ignored group as open again."""
-        answer = await self._transport.send(failures.reopen(fingerprint))
-        return FailureDocument(answer["data"])
+        return FailureDocument(await self._transport.data(failures.reopen(fingerprint)))
 
     async def retry(
         self,
@@ -437,16 +427,14 @@ class AsyncFailures:
             ConflictError: the key was used for another operation.
         """
         request = failures.retry(fingerprint, reason, parameters, idempotency_key)
-        answer = await self._transport.send(request)
-        return BulkDocument(answer["data"])
+        return BulkDocument(await self._transport.data(request))
 
     async def preview_retry(
         self, fingerprint: str, *, parameters: Mapping[str, Json] | None = None
     ) -> BulkPreviewDocument:
         """Return which runs `retry` would retry; nothing is launched."""
         request = failures.preview_retry(fingerprint, parameters)
-        answer = await self._transport.send(request)
-        return BulkPreviewDocument(answer["data"])
+        return BulkPreviewDocument(await self._transport.data(request))
 
 
 ACKNOWLEDGED = "connection.ack"
@@ -490,8 +478,7 @@ class AsyncRun(Generic[R]):
 
     async def refresh(self) -> RunDocument:
         """Read the run, and update and return `document`."""
-        answer = await self._transport.send(runs.show(self.id))
-        self.document = RunDocument(answer["data"]["run"])
+        self.document = RunDocument((await self._transport.data(runs.show(self.id)))["run"])
         return self.document
 
     async def wait(self, timeout: float | None = None) -> RunDocument:
@@ -600,8 +587,7 @@ class AsyncRun(Generic[R]):
         Raises:
             ConflictError: the run has ended in another way.
         """
-        answer = await self._transport.send(runs.cancel(self.id, reason))
-        self.document = RunDocument(answer["data"])
+        self.document = RunDocument(await self._transport.data(runs.cancel(self.id, reason)))
         return self.document
 
     async def retry(self, *, idempotency_key: str | None = None) -> "AsyncRun[R]":
@@ -613,25 +599,22 @@ class AsyncRun(Generic[R]):
         Raises:
             ConflictError: the run has not ended.
         """
-        answer = await self._transport.send(runs.retry(self.id, idempotency_key))
-        return AsyncRun(self._transport, RunDocument(answer["data"]), self._convert)
+        run = await self._transport.data(runs.retry(self.id, idempotency_key))
+        return AsyncRun(self._transport, RunDocument(run), self._convert)
 
     async def events(self) -> list[dict[str, Any]]:
         """Return all events of the run, the oldest first."""
-        answer = await self._transport.send(runs.show(self.id, "events"))
-        events: list[dict[str, Any]] = answer["data"]
+        events: list[dict[str, Any]] = await self._transport.data(runs.show(self.id, "events"))
         return events
 
     async def attempts(self) -> list[dict[str, Any]]:
         """Return the run's attempts: when each ran, on which worker, and how it ended."""
-        answer = await self._transport.send(runs.show(self.id, "attempts"))
-        attempts: list[dict[str, Any]] = answer["data"]
+        attempts: list[dict[str, Any]] = await self._transport.data(runs.show(self.id, "attempts"))
         return attempts
 
     async def explain(self, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Explain why the run waits, or how it ended; with `as_of`, at that position or time."""
-        answer = await self._transport.send(runs.explain(self.id, as_of))
-        return ExplanationDocument(answer["data"])
+        return ExplanationDocument(await self._transport.data(runs.explain(self.id, as_of)))
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.slug!r}: {self.status}>"
@@ -689,8 +672,7 @@ class AsyncDefinitions(AsyncLauncher):
 
     async def jobs(self, as_of: int | datetime | None = None) -> list[JobDocument]:
         """Return all jobs, ordered by slug; with `as_of`, at that log position or time."""
-        answer = await self._transport.send(jobs.all_jobs(as_of))
-        return [JobDocument(job) for job in answer["data"]]
+        return [JobDocument(job) for job in await self._transport.data(jobs.all_jobs(as_of))]
 
     async def job(self, slug: str) -> JobDocument:
         """Return a job.
@@ -698,8 +680,7 @@ class AsyncDefinitions(AsyncLauncher):
         Raises:
             NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.show(slug))
-        return JobDocument(answer["data"]["job"])
+        return JobDocument((await self._transport.data(jobs.show(slug)))["job"])
 
     async def register(self, definition: Definition) -> JobDocument:
         """Register a job whose slug is free.
@@ -711,8 +692,7 @@ class AsyncDefinitions(AsyncLauncher):
             InvalidRequestError: the definition breaks a rule.
             ConflictError: another job has this slug.
         """
-        answer = await self._transport.send(jobs.register(definition_body(definition)))
-        return JobDocument(answer["data"])
+        return JobDocument(await self._transport.data(jobs.register(definition_body(definition))))
 
     async def revise(self, slug: str, changes: Mapping[str, Json]) -> JobDocument:
         """Change fields of a job; that makes a new version, unless nothing changes.
@@ -721,8 +701,7 @@ class AsyncDefinitions(AsyncLauncher):
             InvalidRequestError: the changes break a rule.
             NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.revise(slug, changes))
-        return JobDocument(answer["data"])
+        return JobDocument(await self._transport.data(jobs.revise(slug, changes)))
 
     async def apply(self, definition: Definition) -> JobDocument:
         """Register a job, or revise it to match this definition.
@@ -755,8 +734,7 @@ class AsyncDefinitions(AsyncLauncher):
         Raises:
             NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.pause(slug, reason))
-        return JobDocument(answer["data"])
+        return JobDocument(await self._transport.data(jobs.pause(slug, reason)))
 
     async def resume(self, slug: str) -> JobDocument:
         """Resume a paused job, so that its runs start again.
@@ -764,8 +742,7 @@ class AsyncDefinitions(AsyncLauncher):
         Raises:
             NotFoundError: no job has this slug.
         """
-        answer = await self._transport.send(jobs.resume(slug))
-        return JobDocument(answer["data"])
+        return JobDocument(await self._transport.data(jobs.resume(slug)))
 
     async def delete(self, slug: str) -> JobDocument:
         """Delete a job, and return its last state; its runs and its history stay.
@@ -774,8 +751,7 @@ class AsyncDefinitions(AsyncLauncher):
             NotFoundError: no job has this slug.
             ConflictError: the job has pending or running runs, or is built in.
         """
-        answer = await self._transport.send(jobs.delete(slug))
-        return JobDocument(answer["data"])
+        return JobDocument(await self._transport.data(jobs.delete(slug)))
 
 
 class AsyncSchedules:
@@ -786,16 +762,12 @@ class AsyncSchedules:
 
     async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[ScheduleDocument]:
         """Yield all schedules, ordered by id; with `as_of`, at that log position or time."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = await self._transport.send(schedules.page(cursor, as_of))
+        request: Request | None = schedules.page(as_of)
+        while request is not None:
+            answer = await self._transport.send(request)
             for schedule in answer["data"]:
                 yield ScheduleDocument(schedule)
-            meta = answer["meta"]
-            as_of = meta.get("asOf")
-            cursor = meta["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     async def show(self, schedule_id: str) -> ScheduleDocument:
         """Return a schedule.
@@ -803,8 +775,7 @@ class AsyncSchedules:
         Raises:
             NotFoundError: no schedule has this id.
         """
-        answer = await self._transport.send(schedules.show(schedule_id))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(await self._transport.data(schedules.show(schedule_id)))
 
     async def create(self, schedule: Mapping[str, Json]) -> ScheduleDocument:
         """Create a schedule whose id is free.
@@ -816,8 +787,7 @@ class AsyncSchedules:
             InvalidRequestError: the schedule breaks a rule.
             ConflictError: another schedule has this id.
         """
-        answer = await self._transport.send(schedules.create(schedule))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(await self._transport.data(schedules.create(schedule)))
 
     async def revise(self, schedule_id: str, changes: Mapping[str, Json]) -> ScheduleDocument:
         """Change fields of a schedule; that makes a new version, unless nothing changes.
@@ -826,8 +796,7 @@ class AsyncSchedules:
             InvalidRequestError: the changes break a rule.
             NotFoundError: no schedule has this id.
         """
-        answer = await self._transport.send(schedules.revise(schedule_id, changes))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(await self._transport.data(schedules.revise(schedule_id, changes)))
 
     async def apply(self, schedule: Mapping[str, Json]) -> ScheduleDocument:
         """Create a schedule, or revise it to match this one.
@@ -850,18 +819,15 @@ class AsyncSchedules:
 
     async def pause(self, schedule_id: str, reason: str | None = None) -> ScheduleDocument:
         """Pause a schedule: its ticks are skipped until it is resumed."""
-        answer = await self._transport.send(schedules.pause(schedule_id, reason))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(await self._transport.data(schedules.pause(schedule_id, reason)))
 
     async def resume(self, schedule_id: str) -> ScheduleDocument:
         """Resume a paused schedule, so that its ticks launch runs again."""
-        answer = await self._transport.send(schedules.resume(schedule_id))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(await self._transport.data(schedules.resume(schedule_id)))
 
     async def delete(self, schedule_id: str) -> ScheduleDocument:
         """Delete a schedule; its runs continue, and its history stays."""
-        answer = await self._transport.send(schedules.delete(schedule_id))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(await self._transport.data(schedules.delete(schedule_id)))
 
     async def trigger(
         self, schedule_id: str, *, idempotency_key: str | None = None
@@ -885,26 +851,24 @@ class AsyncSchedules:
         next_begin: str | None = begin.isoformat()
         while next_begin is not None:
             request = schedules.backfill(schedule_id, next_begin, end.isoformat())
-            answer = await self._transport.send(request)
-            run_ids += answer["data"]["runs"]
-            next_begin = answer["data"]["continueFrom"]
+            backfill = await self._transport.data(request)
+            run_ids += backfill["runs"]
+            next_begin = backfill["continueFrom"]
         return run_ids
 
     async def preview(self, schedule_id: str, n: int = 10) -> list[ComingTickDocument]:
         """Return the next `n` ticks of a schedule, a hundred at most."""
-        answer = await self._transport.send(schedules.preview(schedule_id, n))
-        return [ComingTickDocument(tick) for tick in answer["data"]]
+        ticks = await self._transport.data(schedules.preview(schedule_id, n))
+        return [ComingTickDocument(tick) for tick in ticks]
 
     async def ticks(self, schedule_id: str) -> AsyncGenerator[TickDocument]:
         """Yield a schedule's past ticks with their outcomes, in the order of the decisions."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = await self._transport.send(schedules.ticks(schedule_id, cursor))
+        request: Request | None = schedules.ticks(schedule_id)
+        while request is not None:
+            answer = await self._transport.send(request)
             for tick in answer["data"]:
                 yield TickDocument(tick)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
 
 class AsyncClient(AsyncDefinitions):
@@ -1021,8 +985,7 @@ class AsyncClient(AsyncDefinitions):
         Raises:
             NotFoundError: no run has this id.
         """
-        answer = await self._transport.send(runs.show(run_id))
-        return self._run(answer["data"]["run"])
+        return self._run((await self._transport.data(runs.show(run_id)))["run"])
 
     async def runs(  # noqa: PLR0913 - one for each part of the query
         self,
@@ -1045,35 +1008,27 @@ class AsyncClient(AsyncDefinitions):
             sort: `ended` or `duration` for only those that have ended, the last ended or the
                 longest first.
         """
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            page = runs.page(job, status, search, where, cursor, as_of, sort)
-            answer = await self._transport.send(page)
+        request: Request | None = runs.page(job, status, search, where, as_of, sort)
+        while request is not None:
+            answer = await self._transport.send(request)
             for item in answer["data"]:
                 yield self._run(item["run"])
-            meta = answer["meta"]
-            as_of = meta.get("asOf")
-            cursor = meta["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     async def explain(
         self, run_id: str, as_of: int | datetime | None = None
     ) -> ExplanationDocument:
         """Explain why a run waits, or how it ended; with `as_of`, at that position or time."""
-        answer = await self._transport.send(runs.explain(run_id, as_of))
-        return ExplanationDocument(answer["data"])
+        return ExplanationDocument(await self._transport.data(runs.explain(run_id, as_of)))
 
     async def workers(self) -> AsyncGenerator[WorkerDocument]:
         """Yield the live workers and those lost within the last day, ordered by id."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = await self._transport.send(workers.page(cursor))
+        request: Request | None = workers.page()
+        while request is not None:
+            answer = await self._transport.send(request)
             for worker in answer["data"]:
                 yield WorkerDocument(worker)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     async def drain(self, worker_id: str) -> WorkerDocument:
         """Drain a worker: it claims no more runs, and exits when its running ones have ended.
@@ -1082,8 +1037,7 @@ class AsyncClient(AsyncDefinitions):
             NotFoundError: no worker has this id, or it has exited.
             ConflictError: the worker is lost.
         """
-        answer = await self._transport.send(workers.drain(worker_id))
-        return WorkerDocument(answer["data"])
+        return WorkerDocument(await self._transport.data(workers.drain(worker_id)))
 
     async def stream(
         self,

@@ -57,6 +57,7 @@ from apphub_jobs.client.requests.request import (
     LaunchOptions,
     Request,
     launch_warnings,
+    next_page,
     resolve_launch,
     run_path,
     untyped,
@@ -110,6 +111,10 @@ class Transport:
                 if delay_s is None:
                     raise
             sleep(delay_s)
+
+    def data(self, request: Request) -> Any:
+        """Send a request, as `send` does, and return the `data` of its answer."""
+        return (self.send(request))["data"]
 
     def _send_once(self, request: Request) -> Any:
         try:
@@ -268,8 +273,7 @@ class Bulk:
             ConflictError: the key was used for another operation.
         """
         request = bulk.start(action, where, reason, parameters, idempotency_key)
-        answer = self._transport.send(request)
-        return BulkDocument(answer["data"])
+        return BulkDocument(self._transport.data(request))
 
     def dry_run(
         self,
@@ -283,19 +287,16 @@ class Bulk:
         Raises:
             InvalidRequestError: the request breaks a rule.
         """
-        answer = self._transport.send(bulk.dry_run(action, where, parameters))
-        return BulkPreviewDocument(answer["data"])
+        return BulkPreviewDocument(self._transport.data(bulk.dry_run(action, where, parameters)))
 
     def each(self, as_of: int | datetime | None = None) -> Generator[BulkDocument]:
         """Yield operations, newest first; with `as_of`, at that log position or time."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = self._transport.send(bulk.page(cursor, as_of))
+        request: Request | None = bulk.page(as_of)
+        while request is not None:
+            answer = self._transport.send(request)
             for operation in answer["data"]:
                 yield BulkDocument(operation)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     def show(self, operation_id: str, as_of: int | datetime | None = None) -> BulkDocument:
         """Return an operation with its progress; with `as_of`, at that log position or time.
@@ -303,8 +304,7 @@ class Bulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        answer = self._transport.send(bulk.show(operation_id, as_of))
-        return BulkDocument(answer["data"])
+        return BulkDocument(self._transport.data(bulk.show(operation_id, as_of)))
 
     def runs(self, operation_id: str) -> Generator[RunDocument]:
         """Yield the runs that an operation launched, as they are now, newest first.
@@ -312,14 +312,12 @@ class Bulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = self._transport.send(bulk.runs(operation_id, cursor))
+        request: Request | None = bulk.runs(operation_id)
+        while request is not None:
+            answer = self._transport.send(request)
             for run in answer["data"]:
                 yield RunDocument(run)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     def counts(self, operation_id: str) -> Mapping[RunStatus, int]:
         """Return how many of the runs that an operation launched are in each status now.
@@ -327,7 +325,7 @@ class Bulk:
         Raises:
             NotFoundError: no operation has this id.
         """
-        answer = self._transport.send(bulk.runs(operation_id, None))
+        answer = self._transport.send(bulk.runs(operation_id))
         counts: Mapping[RunStatus, int] = answer["meta"]["counts"]
         return counts
 
@@ -338,8 +336,7 @@ class Bulk:
             NotFoundError: no operation has this id.
             ConflictError: the operation is completed.
         """
-        answer = self._transport.send(bulk.abort(operation_id, reason))
-        return BulkDocument(answer["data"])
+        return BulkDocument(self._transport.data(bulk.abort(operation_id, reason)))
 
     def wait(self, operation_id: str, timeout: float | None = None) -> BulkDocument:
         """Wait until an operation has completed or was aborted, and return it.
@@ -375,17 +372,12 @@ class Failures:
         as_of: int | datetime | None = None,
     ) -> Generator[FailureDocument]:
         """Yield groups, the latest failure first; with `as_of`, at that log position or time."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            request = failures.page(cursor, status, job, as_of)
+        request: Request | None = failures.page(status, job, as_of)
+        while request is not None:
             answer = self._transport.send(request)
             for group in answer["data"]:
                 yield FailureDocument(group)
-            meta = answer["meta"]
-            as_of = meta.get("asOf")
-            cursor = meta["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     def show(self, fingerprint: str) -> FailureDocument:
         """Return a group.
@@ -393,24 +385,20 @@ class Failures:
         Raises:
             NotFoundError: no group has this fingerprint.
         """
-        answer = self._transport.send(failures.show(fingerprint))
-        return FailureDocument(answer["data"])
+        return FailureDocument(self._transport.data(failures.show(fingerprint)))
 
     def resolve(self, fingerprint: str, in_version: int | None = None) -> FailureDocument:
         """Mark a group as resolved, optionally as of a version of its job."""
         request = failures.resolve(fingerprint, in_version)
-        answer = self._transport.send(request)
-        return FailureDocument(answer["data"])
+        return FailureDocument(self._transport.data(request))
 
     def ignore(self, fingerprint: str) -> FailureDocument:
         """Mark a group as ignored, so that it is not listed among open ones."""
-        answer = self._transport.send(failures.ignore(fingerprint))
-        return FailureDocument(answer["data"])
+        return FailureDocument(self._transport.data(failures.ignore(fingerprint)))
 
     def reopen(self, fingerprint: str) -> FailureDocument:
         """Mark a resolved or ignored group as open again."""
-        answer = self._transport.send(failures.reopen(fingerprint))
-        return FailureDocument(answer["data"])
+        return FailureDocument(self._transport.data(failures.reopen(fingerprint)))
 
     def retry(
         self,
@@ -436,16 +424,14 @@ class Failures:
             ConflictError: the key was used for another operation.
         """
         request = failures.retry(fingerprint, reason, parameters, idempotency_key)
-        answer = self._transport.send(request)
-        return BulkDocument(answer["data"])
+        return BulkDocument(self._transport.data(request))
 
     def preview_retry(
         self, fingerprint: str, *, parameters: Mapping[str, Json] | None = None
     ) -> BulkPreviewDocument:
         """Return which runs `retry` would retry; nothing is launched."""
         request = failures.preview_retry(fingerprint, parameters)
-        answer = self._transport.send(request)
-        return BulkPreviewDocument(answer["data"])
+        return BulkPreviewDocument(self._transport.data(request))
 
 
 ACKNOWLEDGED = "connection.ack"
@@ -489,8 +475,7 @@ class Run(Generic[R]):
 
     def refresh(self) -> RunDocument:
         """Read the run, and update and return `document`."""
-        answer = self._transport.send(runs.show(self.id))
-        self.document = RunDocument(answer["data"]["run"])
+        self.document = RunDocument((self._transport.data(runs.show(self.id)))["run"])
         return self.document
 
     def wait(self, timeout: float | None = None) -> RunDocument:
@@ -597,8 +582,7 @@ class Run(Generic[R]):
         Raises:
             ConflictError: the run has ended in another way.
         """
-        answer = self._transport.send(runs.cancel(self.id, reason))
-        self.document = RunDocument(answer["data"])
+        self.document = RunDocument(self._transport.data(runs.cancel(self.id, reason)))
         return self.document
 
     def retry(self, *, idempotency_key: str | None = None) -> "Run[R]":
@@ -610,25 +594,22 @@ class Run(Generic[R]):
         Raises:
             ConflictError: the run has not ended.
         """
-        answer = self._transport.send(runs.retry(self.id, idempotency_key))
-        return Run(self._transport, RunDocument(answer["data"]), self._convert)
+        run = self._transport.data(runs.retry(self.id, idempotency_key))
+        return Run(self._transport, RunDocument(run), self._convert)
 
     def events(self) -> list[dict[str, Any]]:
         """Return all events of the run, the oldest first."""
-        answer = self._transport.send(runs.show(self.id, "events"))
-        events: list[dict[str, Any]] = answer["data"]
+        events: list[dict[str, Any]] = self._transport.data(runs.show(self.id, "events"))
         return events
 
     def attempts(self) -> list[dict[str, Any]]:
         """Return the run's attempts: when each ran, on which worker, and how it ended."""
-        answer = self._transport.send(runs.show(self.id, "attempts"))
-        attempts: list[dict[str, Any]] = answer["data"]
+        attempts: list[dict[str, Any]] = self._transport.data(runs.show(self.id, "attempts"))
         return attempts
 
     def explain(self, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Explain why the run waits, or how it ended; with `as_of`, at that position or time."""
-        answer = self._transport.send(runs.explain(self.id, as_of))
-        return ExplanationDocument(answer["data"])
+        return ExplanationDocument(self._transport.data(runs.explain(self.id, as_of)))
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.slug!r}: {self.status}>"
@@ -682,8 +663,7 @@ class Definitions(Launcher):
 
     def jobs(self, as_of: int | datetime | None = None) -> list[JobDocument]:
         """Return all jobs, ordered by slug; with `as_of`, at that log position or time."""
-        answer = self._transport.send(jobs.all_jobs(as_of))
-        return [JobDocument(job) for job in answer["data"]]
+        return [JobDocument(job) for job in self._transport.data(jobs.all_jobs(as_of))]
 
     def job(self, slug: str) -> JobDocument:
         """Return a job.
@@ -691,8 +671,7 @@ class Definitions(Launcher):
         Raises:
             NotFoundError: no job has this slug.
         """
-        answer = self._transport.send(jobs.show(slug))
-        return JobDocument(answer["data"]["job"])
+        return JobDocument((self._transport.data(jobs.show(slug)))["job"])
 
     def register(self, definition: Definition) -> JobDocument:
         """Register a job whose slug is free.
@@ -704,8 +683,7 @@ class Definitions(Launcher):
             InvalidRequestError: the definition breaks a rule.
             ConflictError: another job has this slug.
         """
-        answer = self._transport.send(jobs.register(definition_body(definition)))
-        return JobDocument(answer["data"])
+        return JobDocument(self._transport.data(jobs.register(definition_body(definition))))
 
     def revise(self, slug: str, changes: Mapping[str, Json]) -> JobDocument:
         """Change fields of a job; that makes a new version, unless nothing changes.
@@ -714,8 +692,7 @@ class Definitions(Launcher):
             InvalidRequestError: the changes break a rule.
             NotFoundError: no job has this slug.
         """
-        answer = self._transport.send(jobs.revise(slug, changes))
-        return JobDocument(answer["data"])
+        return JobDocument(self._transport.data(jobs.revise(slug, changes)))
 
     def apply(self, definition: Definition) -> JobDocument:
         """Register a job, or revise it to match this definition.
@@ -748,8 +725,7 @@ class Definitions(Launcher):
         Raises:
             NotFoundError: no job has this slug.
         """
-        answer = self._transport.send(jobs.pause(slug, reason))
-        return JobDocument(answer["data"])
+        return JobDocument(self._transport.data(jobs.pause(slug, reason)))
 
     def resume(self, slug: str) -> JobDocument:
         """Resume a paused job, so that its runs start again.
@@ -757,8 +733,7 @@ class Definitions(Launcher):
         Raises:
             NotFoundError: no job has this slug.
         """
-        answer = self._transport.send(jobs.resume(slug))
-        return JobDocument(answer["data"])
+        return JobDocument(self._transport.data(jobs.resume(slug)))
 
     def delete(self, slug: str) -> JobDocument:
         """Delete a job, and return its last state; its runs and its history stay.
@@ -767,8 +742,7 @@ class Definitions(Launcher):
             NotFoundError: no job has this slug.
             ConflictError: the job has pending or running runs, or is built in.
         """
-        answer = self._transport.send(jobs.delete(slug))
-        return JobDocument(answer["data"])
+        return JobDocument(self._transport.data(jobs.delete(slug)))
 
 
 class Schedules:
@@ -779,16 +753,12 @@ class Schedules:
 
     def each(self, as_of: int | datetime | None = None) -> Generator[ScheduleDocument]:
         """Yield all schedules, ordered by id; with `as_of`, at that log position or time."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = self._transport.send(schedules.page(cursor, as_of))
+        request: Request | None = schedules.page(as_of)
+        while request is not None:
+            answer = self._transport.send(request)
             for schedule in answer["data"]:
                 yield ScheduleDocument(schedule)
-            meta = answer["meta"]
-            as_of = meta.get("asOf")
-            cursor = meta["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     def show(self, schedule_id: str) -> ScheduleDocument:
         """Return a schedule.
@@ -796,8 +766,7 @@ class Schedules:
         Raises:
             NotFoundError: no schedule has this id.
         """
-        answer = self._transport.send(schedules.show(schedule_id))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(self._transport.data(schedules.show(schedule_id)))
 
     def create(self, schedule: Mapping[str, Json]) -> ScheduleDocument:
         """Create a schedule whose id is free.
@@ -809,8 +778,7 @@ class Schedules:
             InvalidRequestError: the schedule breaks a rule.
             ConflictError: another schedule has this id.
         """
-        answer = self._transport.send(schedules.create(schedule))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(self._transport.data(schedules.create(schedule)))
 
     def revise(self, schedule_id: str, changes: Mapping[str, Json]) -> ScheduleDocument:
         """Change fields of a schedule; that makes a new version, unless nothing changes.
@@ -819,8 +787,7 @@ class Schedules:
             InvalidRequestError: the changes break a rule.
             NotFoundError: no schedule has this id.
         """
-        answer = self._transport.send(schedules.revise(schedule_id, changes))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(self._transport.data(schedules.revise(schedule_id, changes)))
 
     def apply(self, schedule: Mapping[str, Json]) -> ScheduleDocument:
         """Create a schedule, or revise it to match this one.
@@ -843,18 +810,15 @@ class Schedules:
 
     def pause(self, schedule_id: str, reason: str | None = None) -> ScheduleDocument:
         """Pause a schedule: its ticks are skipped until it is resumed."""
-        answer = self._transport.send(schedules.pause(schedule_id, reason))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(self._transport.data(schedules.pause(schedule_id, reason)))
 
     def resume(self, schedule_id: str) -> ScheduleDocument:
         """Resume a paused schedule, so that its ticks launch runs again."""
-        answer = self._transport.send(schedules.resume(schedule_id))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(self._transport.data(schedules.resume(schedule_id)))
 
     def delete(self, schedule_id: str) -> ScheduleDocument:
         """Delete a schedule; its runs continue, and its history stays."""
-        answer = self._transport.send(schedules.delete(schedule_id))
-        return ScheduleDocument(answer["data"])
+        return ScheduleDocument(self._transport.data(schedules.delete(schedule_id)))
 
     def trigger(self, schedule_id: str, *, idempotency_key: str | None = None) -> Run[Json]:
         """Launch a run of a schedule now, whatever its overlap policy.
@@ -876,26 +840,24 @@ class Schedules:
         next_begin: str | None = begin.isoformat()
         while next_begin is not None:
             request = schedules.backfill(schedule_id, next_begin, end.isoformat())
-            answer = self._transport.send(request)
-            run_ids += answer["data"]["runs"]
-            next_begin = answer["data"]["continueFrom"]
+            backfill = self._transport.data(request)
+            run_ids += backfill["runs"]
+            next_begin = backfill["continueFrom"]
         return run_ids
 
     def preview(self, schedule_id: str, n: int = 10) -> list[ComingTickDocument]:
         """Return the next `n` ticks of a schedule, a hundred at most."""
-        answer = self._transport.send(schedules.preview(schedule_id, n))
-        return [ComingTickDocument(tick) for tick in answer["data"]]
+        ticks = self._transport.data(schedules.preview(schedule_id, n))
+        return [ComingTickDocument(tick) for tick in ticks]
 
     def ticks(self, schedule_id: str) -> Generator[TickDocument]:
         """Yield a schedule's past ticks with their outcomes, in the order of the decisions."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = self._transport.send(schedules.ticks(schedule_id, cursor))
+        request: Request | None = schedules.ticks(schedule_id)
+        while request is not None:
+            answer = self._transport.send(request)
             for tick in answer["data"]:
                 yield TickDocument(tick)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
 
 class Client(Definitions):
@@ -1012,8 +974,7 @@ class Client(Definitions):
         Raises:
             NotFoundError: no run has this id.
         """
-        answer = self._transport.send(runs.show(run_id))
-        return self._run(answer["data"]["run"])
+        return self._run((self._transport.data(runs.show(run_id)))["run"])
 
     def runs(  # noqa: PLR0913 - one for each part of the query
         self,
@@ -1036,33 +997,25 @@ class Client(Definitions):
             sort: `ended` or `duration` for only those that have ended, the last ended or the
                 longest first.
         """
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            page = runs.page(job, status, search, where, cursor, as_of, sort)
-            answer = self._transport.send(page)
+        request: Request | None = runs.page(job, status, search, where, as_of, sort)
+        while request is not None:
+            answer = self._transport.send(request)
             for item in answer["data"]:
                 yield self._run(item["run"])
-            meta = answer["meta"]
-            as_of = meta.get("asOf")
-            cursor = meta["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     def explain(self, run_id: str, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Explain why a run waits, or how it ended; with `as_of`, at that position or time."""
-        answer = self._transport.send(runs.explain(run_id, as_of))
-        return ExplanationDocument(answer["data"])
+        return ExplanationDocument(self._transport.data(runs.explain(run_id, as_of)))
 
     def workers(self) -> Generator[WorkerDocument]:
         """Yield the live workers and those lost within the last day, ordered by id."""
-        cursor: str | None = None
-        is_more = True
-        while is_more:
-            answer = self._transport.send(workers.page(cursor))
+        request: Request | None = workers.page()
+        while request is not None:
+            answer = self._transport.send(request)
             for worker in answer["data"]:
                 yield WorkerDocument(worker)
-            cursor = answer["meta"]["nextCursor"]
-            is_more = cursor is not None
+            request = next_page(request, answer["meta"])
 
     def drain(self, worker_id: str) -> WorkerDocument:
         """Drain a worker: it claims no more runs, and exits when its running ones have ended.
@@ -1071,8 +1024,7 @@ class Client(Definitions):
             NotFoundError: no worker has this id, or it has exited.
             ConflictError: the worker is lost.
         """
-        answer = self._transport.send(workers.drain(worker_id))
-        return WorkerDocument(answer["data"])
+        return WorkerDocument(self._transport.data(workers.drain(worker_id)))
 
     def stream(
         self,

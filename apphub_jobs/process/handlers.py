@@ -194,7 +194,8 @@ def load_handlers(
     handlers: dict[str, Handler] = {}
     for module in modules:
         for provided in find_handlers(module):
-            handlers[provided.name] = _as_handler(provided.handler)
+            handler = provided.handler
+            handlers[provided.name] = handler.handler() if isinstance(handler, Job) else handler
     for name, argv in commands.items():
         handlers[f"command.{name}"] = command_handler(argv)
     if any(is_coroutine_function(handler) for handler in handlers.values()):
@@ -278,10 +279,6 @@ def _describe(provided: ProvidedHandler) -> str:
     if isinstance(provided.handler, Job):
         return f"{provided.origin}.{provided.handler.function.__qualname__}"
     return "its HANDLERS"
-
-
-def _as_handler(handler: "Handler | Job[..., object]") -> Handler:
-    return handler.handler() if isinstance(handler, Job) else handler
 
 
 def is_coroutine_function(handler: object) -> bool:

@@ -434,7 +434,7 @@ def _open_pipe(descriptor: str, mode: str) -> BinaryIO:
 def _clean_up(directory: AttemptDirectory, usage: UsageMeter, cleaner: Cleaner) -> dict[str, Any]:
     """Clean up after an attempt, and return its `done` message.
 
-    `fit` is whether another attempt may follow, `clear` whether no output is unread besides, and
+    `fit` is whether another attempt may follow, `clear` whether also all output has been read, and
     `leftFiles` whether the worker must remove the attempt's directory.
     """
     measured = usage.measure()

@@ -50,8 +50,6 @@ from apphub_jobs.process.program import (
 from apphub_jobs.version import CONTRACT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from _typeshed import ReadableBuffer
 
 
@@ -256,7 +254,7 @@ def _routed_stream(descriptor: int) -> io.TextIOWrapper:
     return io.TextIOWrapper(routed, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
-# Concurrent attempts: each is a task of the event loop; a plain function runs in a thread besides.
+# Concurrent attempts: each is a task of the event loop; a plain function also has a thread.
 
 MAX_THREADS = 256
 """How many plain functions run at a time; further ones wait for a thread."""
@@ -283,12 +281,9 @@ class Attempts:
         if "task" in order:
             attempt = _Attempt(attempt_id, self._outbox, self._threads, self._lease)
             self._running[attempt_id] = attempt
-            attempt.start(self._handlers, order["task"], self._remove)
+            attempt.start(self._handlers, order["task"], self._running.pop)
         elif attempt_id in self._running:
             self._running[attempt_id].end(order["end"])
-
-    def _remove(self, attempt_id: str) -> None:
-        del self._running[attempt_id]
 
 
 class _Attempt:
@@ -315,7 +310,7 @@ class _Attempt:
         self,
         handlers: Mapping[str, Handler],
         task: Mapping[str, Any],
-        on_end: Callable[[str], None],
+        on_end: Callable[[str], object],
     ) -> None:
         """Start the attempt as a task of the event loop."""
         self._job_task = task

@@ -210,16 +210,16 @@ def _program() -> list[str]:
 
 def _environment(lifeline: int) -> dict[str, str]:
     """Return the environment in which handlers can import the modules that tests can."""
-    own = [entry for entry in sys.path if entry and not _is_installed(entry)]
+    own = [
+        entry
+        for entry in sys.path
+        if entry and not any(Path(entry).is_relative_to(directory) for directory in _INSTALLED)
+    ]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(own), "APPHUB_LIFELINE_FD": str(lifeline)}
 
 
 _INSTALLED = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
 """The directories of installed packages."""
-
-
-def _is_installed(entry: str) -> bool:
-    return any(Path(entry).is_relative_to(directory) for directory in _INSTALLED)
 
 
 def _wait_for_address(process: "subprocess.Popen[bytes]", log: Path) -> str:
@@ -367,7 +367,7 @@ class JobService:
         Args:
             job: a decorated job, or a slug.
             times: how many times. Default: at least once.
-            parameters: count only launches with these parameters; they may have others besides.
+            parameters: count only launches with these parameters; they may have further ones.
 
         Raises:
             AssertionError: it was not; the message shows its launches.

@@ -135,7 +135,7 @@ class JobOptions:
             "priority": self.priority or None,
             "maxConcurrentRuns": self.max_concurrent_runs,
             "concurrencyKey": self.concurrency_key,
-            "concurrencyLimit": _none_if_default(self.concurrency_limit, 1),
+            "concurrencyLimit": None if self.concurrency_limit == 1 else self.concurrency_limit,
             "rateLimit": self._rate_limit(),
             "fairnessKey": self.fairness_key,
             "unique": self._unique(),
@@ -207,10 +207,6 @@ class JobOptions:
         if description:
             metadata.setdefault("description", description)
         return metadata or None
-
-
-def _none_if_default(value: int, default: int) -> int | None:
-    return None if value == default else value
 
 
 def _without_none(fields: Mapping[str, Json]) -> dict[str, Json]:

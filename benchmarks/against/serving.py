@@ -12,7 +12,7 @@ import uvloop
 from fastapi import FastAPI
 from pydantic import BaseModel
 
-from api.http.protocols import server_config
+from api.http.protocols import ServerConfig
 from runtime.process import collect_garbage_seldom
 
 
@@ -28,7 +28,7 @@ def serve(app: FastAPI) -> None:
     Print `ready http://HOST:PORT` once it answers.
     """
     listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
-    config = server_config(app)
+    config = ServerConfig(app)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(uvicorn.Server(config), listening))
 

@@ -65,10 +65,10 @@ async def print_runs(streams: Streams) -> None:
     terminal = Terminal()
     request = StreamRequest(selection=Selection(types=TYPES))
     while True:
-        arrival = await streams.arrive()
+        arrival = await streams.hub.arrive()
         async with streams.open(request, arrival) as stream:
             await until_one_ends(
-                _print_messages(stream, terminal), _summarise(terminal), stream.fell_behind()
+                _print_messages(stream, terminal), _summarise(terminal), stream.until_over()
             )
             reason = stream.ended or FELL_BEHIND
         await asyncio.to_thread(terminal.say, reason)

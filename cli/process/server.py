@@ -13,14 +13,14 @@ import uvicorn
 from fastapi import FastAPI
 from typing_extensions import override
 
-from api.access import SafeHeaders
 from api.app import build_app
 from api.bootstrap.service import Service
 from api.bootstrap.settings import Settings
 from api.http.connections import raise_descriptor_limit
 from api.http.limits import CLOSE_CLIENTS_S, FINAL_FLUSH_S
+from api.http.middleware import SafeHeaders
 from api.http.open_requests import OpenRequests
-from api.http.protocols import server_config
+from api.http.protocols import ServerConfig
 from api.stream.sessions import Streams
 from catalog.api_extension import EXTENSION
 from cli.composition import FOLLOWERS
@@ -91,7 +91,7 @@ def serve(settings: Settings, listening: socket.socket, *, shows_runs: bool = Fa
     closing = asyncio.Event()
     app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
     open_requests = cast("OpenRequests", app.state.open_requests)
-    config = server_config(SafeHeaders(app), proxies=settings.trusted_proxies)
+    config = ServerConfig(SafeHeaders(app), proxies=settings.trusted_proxies)
     # The parts are started here: an error becomes a message, and a stop need not wait.
     config.lifespan = "off"
     server = Server(config, open_requests)

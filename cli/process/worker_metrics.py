@@ -9,9 +9,9 @@ from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
 
-from api.access import Hosts, is_loopback
 from api.http.middleware import AllowedHosts
-from api.http.protocols import server_config
+from api.http.protocols import ServerConfig
+from api.origins import Hosts, is_loopback
 from cli.process.server import Server
 from cli.process.sockets import Address, bind
 from runtime.metrics import CONTENT_TYPE, Metrics
@@ -28,7 +28,7 @@ async def serve_metrics(metrics: Metrics, at: Address) -> AsyncIterator[None]:
         PortTakenError: the port is in use.
     """
     listening = bind(*at)
-    server = Server(server_config(_app(metrics, at.host)))
+    server = Server(ServerConfig(_app(metrics, at.host)))
     serving = start_once("metrics server", server.serve(sockets=[listening]))
     host, port, *_ = listening.getsockname()
     logger.info("metrics at %s port %d: /metrics", host, port)

@@ -4,7 +4,8 @@ import logging
 import os
 from pathlib import Path
 
-from api.access import Hosts, Origins, Tokens, check_open, is_loopback, trusted_proxies
+from api.access import Tokens
+from api.origins import Hosts, Origins, check_open, is_loopback, trusted_proxies
 from cli.options import ListeningOptions, read
 
 logger = logging.getLogger(__name__)

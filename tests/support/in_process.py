@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from api.app import build_app
 from api.bootstrap.settings import Settings
-from api.http.protocols import server_config
+from api.http.protocols import ServerConfig
 from api.stream.hub import Hub
 from catalog.api_extension import EXTENSION
 from cli.composition import FOLLOWERS
@@ -68,7 +68,7 @@ async def _serve(
 ) -> None:
     closing = asyncio.Event()
     app = build_app(settings, closing, FOLLOWERS, (EXTENSION,))
-    config = server_config(app, port=0)
+    config = ServerConfig(app, port=0)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server._serve())
     try:

@@ -40,9 +40,9 @@ def dry_run(
     return Request(method="POST", path="/bulk", body=body)
 
 
-def page(cursor: str | None, as_of: int | datetime | None) -> Request:
-    """Read a page of operations."""
-    return get("/bulk", cursor=cursor, asOf=as_of_parameter(as_of))
+def page(as_of: int | datetime | None) -> Request:
+    """Read the first page of operations."""
+    return get("/bulk", asOf=as_of_parameter(as_of))
 
 
 def show(operation_id: str, as_of: int | datetime | None) -> Request:
@@ -50,9 +50,9 @@ def show(operation_id: str, as_of: int | datetime | None) -> Request:
     return get(_path(operation_id), asOf=as_of_parameter(as_of))
 
 
-def runs(operation_id: str, cursor: str | None) -> Request:
-    """Read a page of the runs that an operation launched."""
-    return get(f"{_path(operation_id)}/runs", cursor=cursor)
+def runs(operation_id: str) -> Request:
+    """Read the first page of the runs that an operation launched."""
+    return get(f"{_path(operation_id)}/runs")
 
 
 def abort(operation_id: str, reason: str | None) -> Request:

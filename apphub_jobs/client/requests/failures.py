@@ -10,12 +10,9 @@ from apphub_jobs.client.requests.request import Request, as_of_parameter, get, i
 from apphub_jobs.contract import Json
 
 
-def page(
-    cursor: str | None, status: FailureStatus | None, job: str | None, as_of: int | datetime | None
-) -> Request:
-    """Read a page of groups."""
-    as_of_value = as_of_parameter(as_of)
-    return get("/failures", cursor=cursor, status=status, job=job, asOf=as_of_value)
+def page(status: FailureStatus | None, job: str | None, as_of: int | datetime | None) -> Request:
+    """Read the first page of groups."""
+    return get("/failures", status=status, job=job, asOf=as_of_parameter(as_of))
 
 
 def show(fingerprint: str) -> Request:

@@ -1,7 +1,7 @@
 """A request as a value, shared by both clients, and what several subjects need to build one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
@@ -29,6 +29,17 @@ class Request:
 def get(path: str, **query: Any) -> Request:
     """Return a GET request; the query leaves out parameters that are None."""
     return Request(method="GET", path=path, query=_without_none(query))
+
+
+def next_page(request: Request, meta: Mapping[str, Any]) -> Request | None:
+    """Return the request of the page after this one; None at the list's end.
+
+    With `asOf`, all pages are of the log position that the first one was of.
+    """
+    if meta["nextCursor"] is None:
+        return None
+    following = {"cursor": meta["nextCursor"], "asOf": meta.get("asOf")}
+    return replace(request, query={**request.query, **_without_none(following)})
 
 
 def idempotency_header(idempotency_key: str | None) -> Mapping[str, str]:

@@ -94,11 +94,10 @@ def page(  # noqa: PLR0913 - one for each part of the query
     status: str | Sequence[str] | None,
     search: str | None,
     where: Sequence[str],
-    cursor: str | None,
     as_of: int | datetime | None,
     sort: str,
 ) -> Request:
-    """Read a page of runs.
+    """Read the first page of runs.
 
     Raises:
         ValueError: a condition has no `=`.
@@ -108,7 +107,6 @@ def page(  # noqa: PLR0913 - one for each part of the query
         job=job,
         status=status if status is None or isinstance(status, str) else ",".join(status),
         search=search,
-        cursor=cursor,
         limit=PAGE_SIZE,
         asOf=as_of_parameter(as_of),
         sort=None if sort == "created" else sort,

@@ -23,9 +23,9 @@ OPTIONAL = (
 """Fields that have a default."""
 
 
-def page(cursor: str | None, as_of: int | datetime | None) -> Request:
-    """Read a page of schedules."""
-    return get("/schedules", cursor=cursor, asOf=as_of_parameter(as_of))
+def page(as_of: int | datetime | None) -> Request:
+    """Read the first page of schedules."""
+    return get("/schedules", asOf=as_of_parameter(as_of))
 
 
 def show(schedule_id: str) -> Request:
@@ -84,9 +84,9 @@ def preview(schedule_id: str, n: int) -> Request:
     return get(_path(schedule_id, "preview"), n=n)
 
 
-def ticks(schedule_id: str, cursor: str | None) -> Request:
-    """Read a page of a schedule's past ticks."""
-    return get(_path(schedule_id, "ticks"), cursor=cursor)
+def ticks(schedule_id: str) -> Request:
+    """Read the first page of a schedule's past ticks."""
+    return get(_path(schedule_id, "ticks"))
 
 
 def _path(schedule_id: str, part: str | None = None) -> str:

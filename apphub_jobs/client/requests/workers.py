@@ -80,9 +80,9 @@ class WorkerDocument(Document):
         return self._time("lastBeatAt")
 
 
-def page(cursor: str | None) -> Request:
-    """Read a page of workers."""
-    return get("/workers", cursor=cursor)
+def page() -> Request:
+    """Read the first page of workers."""
+    return get("/workers")
 
 
 def drain(worker_id: str) -> Request:

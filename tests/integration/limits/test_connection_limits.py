@@ -195,7 +195,7 @@ def test_where_all_are_busy_who_comes_is_refused(limited: InProcessApi) -> None:
 def test_an_idle_connection_is_closed(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.http.connections.KEEP_ALIVE_S", 1)
+    monkeypatch.setattr("api.http.limits.KEEP_ALIVE_S", 1)
     with in_process(database_url, tmp_path / "data") as api, raw_socket(base(api)) as socket:
         socket.head("GET /health")
         assert socket.answer().status == 200

@@ -11,7 +11,7 @@ from typing import cast
 
 import pytest
 
-from api.http import connections
+from api.http import connections, limits
 from api.http.connections import PausedConnections, SendBuffers
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.processes import eventually
@@ -30,7 +30,7 @@ HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 def api(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[InProcessApi]:
-    monkeypatch.setattr(connections, "STALLED_CLIENT_S", 3.0)
+    monkeypatch.setattr(limits, "STALLED_CLIENT_S", 3.0)
     with in_process(database_url, tmp_path) as api:
         for number in range(JOBS):
             job = {

@@ -30,7 +30,7 @@ def limited(
     database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[InProcessApi]:
     """Run an API with short queues, short silences and all the time in the world for farewells."""
-    monkeypatch.setattr("api.stream.hub.MAX_BEHIND", 10)
+    monkeypatch.setattr("api.stream.hub.MAX_QUEUED_EVENTS", 10)
     monkeypatch.setattr("api.stream.sessions.NEAR", 5)
     monkeypatch.setattr("api.stream.sessions.HEARTBEAT_S", 0.2)
     monkeypatch.setattr("api.stream.endpoints.FINAL_FLUSH_S", 60)

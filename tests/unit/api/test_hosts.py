@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.access import Hosts, OpenApiError, check_open
+from api.origins import Hosts, OpenApiError, check_open
 
 FOREIGN = [
     "evil.example",

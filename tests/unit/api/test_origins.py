@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.access import Origins
+from api.origins import Origins
 
 LISTED = ["https://apphub.example", "http://Apps.Example:80/", "tauri://localhost"]
 
