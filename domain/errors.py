@@ -52,7 +52,7 @@ class DomainError(Exception):
         self.message = message
 
     def recorded(self, personal: Collection[str] = ()) -> str:  # noqa: ARG002 - for those below
-        """Return what the log may keep of it: the message may quote what somebody sent.
+        """Return what the log may keep of it: the message may quote a client's input.
 
         Args:
             personal: as in `Issue.recorded`.
@@ -64,8 +64,8 @@ class InvalidInputError(DomainError):
     """The input breaks a rule; nothing was written."""
 
     def __init__(self, issues: list[Issue]) -> None:
-        said = [f"{issue.path}: {issue.message}" for issue in issues]
-        super().__init__("validation_failed", "; ".join(said))
+        message = "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
+        super().__init__("validation_failed", message)
         self.issues = issues
 
     def recorded(self, personal: Collection[str] = ()) -> str:
@@ -80,15 +80,15 @@ def refuse(issues: Sequence[Issue]) -> None:
 
 
 class TooCostlyError(DomainError):
-    """A question costs more than one client may take; it was ended, or not even begun.
+    """A query costs more than one client may take; it was ended, or not even begun.
 
     Attributes:
         issues: what makes it so, and what helps.
     """
 
     def __init__(self, issues: Sequence[Issue]) -> None:
-        said = [f"{issue.path}: {issue.message}" for issue in issues]
-        super().__init__("query_too_costly", "; ".join(said))
+        message = "; ".join(f"{issue.path}: {issue.message}" for issue in issues)
+        super().__init__("query_too_costly", message)
         self.issues = issues
 
 
@@ -101,7 +101,7 @@ class ConflictError(DomainError):
 
 
 class StaleExecutionError(ConflictError):
-    """A worker speaks for an execution that is not, or no longer, its own: the fence held."""
+    """A worker reports for an execution that is not, or no longer, its own: the fence held."""
 
     def __init__(self, message: str) -> None:
         super().__init__("stale_execution", message)
@@ -174,7 +174,7 @@ class SubjectKeysUnavailableError(LogUnavailableError):
 
 
 class PositionsUsedError(LogUnavailableError):
-    """The places that the log would give to new events lie before others that are taken.
+    """The positions that the log would give to new events lie before others that are taken.
 
     Certainly nothing was written. The message is for operators.
     """
@@ -185,7 +185,7 @@ class OutcomeUnknownError(Exception):
     """The log went away while it committed, and did not come back to say whether it did.
 
     Attributes:
-        ids: what to ask for later, as clients do, first the thing that the command was about.
+        ids: by which a client can look up the outcome later, first that of the command's subject.
     """
 
     ids: Sequence[str] = ()

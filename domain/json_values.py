@@ -71,8 +71,7 @@ def normalise(value: object, pointer: str = "") -> Json:
     try:
         return _normalised(value, 0)
     except InvalidJsonError as error:
-        place = f"{pointer}{error.pointer}"
-        raise InvalidJsonError(place, error.message) from None
+        raise InvalidJsonError(f"{pointer}{error.pointer}", error.message) from None
 
 
 def _normalised(value: object, depth: int) -> Json:
@@ -120,7 +119,7 @@ def _is_normal(value: Json, depth: int = 0) -> bool:
 
 
 def _member(key: object, value: object, depth: int) -> Json:
-    """Normalise what stands under a key, what needs no look at it at once."""
+    """Normalise what stands under a key; the cases that need no change come first, for speed."""
     if isinstance(value, str):
         if value.isascii() and "\x00" not in value:
             return value
@@ -132,8 +131,8 @@ def _member(key: object, value: object, depth: int) -> Json:
     try:
         return _normalised(value, depth + 1)
     except InvalidJsonError as error:
-        place = f"/{escape(str(key))}{error.pointer}"
-        raise InvalidJsonError(place, error.message) from None
+        pointer = f"/{escape(str(key))}{error.pointer}"
+        raise InvalidJsonError(pointer, error.message) from None
 
 
 def normalised_object(value: Mapping[str, object], pointer: str = "") -> JsonObject:
@@ -156,8 +155,7 @@ def differing(changes: dict[str, Any], old: Mapping[str, Any]) -> dict[str, Any]
 
 def escape(key: str) -> str:
     """Return the key as one part of a JSON Pointer (RFC 6901)."""
-    without_tildes = key.replace("~", "~0")
-    return without_tildes.replace("/", "~1")
+    return key.replace("~", "~0").replace("/", "~1")
 
 
 def _checked_key(key: object) -> str:

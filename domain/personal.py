@@ -25,7 +25,7 @@ from domain.state import BigInt, Changes, Id, PlainEvent, StateEvent, Stateful, 
 MARK = "x-subject"
 
 MAX_ISSUES = 100
-"""Wrong marks of a kind; more help nobody, and a path may be as long as the schema."""
+"""Wrong marks of a kind; more would not help, and a path may be as long as the schema."""
 
 ERASED = "[erased]"
 """What stands wherever the value was, once its subject has been erased."""
@@ -38,7 +38,7 @@ _NAMED = (
     "dependentSchemas",
     "dependencies",
 )
-"""Keywords whose members are schemas under names that somebody chose; such a name is no mark."""
+"""Keywords whose members are schemas under names of the author's choice, which are no marks."""
 
 _PLAIN = ("const", "enum", "default", "examples")
 """Keywords that hold values, in which nothing is a mark."""
@@ -62,7 +62,7 @@ def mark_issues(
 ) -> list[Issue]:
     """Return why the marks cannot be honoured.
 
-    A mark is misplaced, or leads nowhere; or the value is wanted in the open.
+    A mark is misplaced, or names no property; or the value would stand in the log unencrypted.
 
     Args:
         schema: a definition's `parametersSchema`.
@@ -174,9 +174,9 @@ def _misplaced(part: Json) -> Iterator[str]:
     """Yield where a schema within this part has a mark, as a pointer that begins at the part."""
     if isinstance(part, dict) and MARK in part:
         yield ""
-    for place, inner in _inside(part):
+    for pointer, inner in _inside(part):
         for below in _misplaced(inner):
-            yield f"{place}{below}"
+            yield f"{pointer}{below}"
 
 
 def _inside(part: Json) -> Iterator[tuple[str, Json]]:
@@ -213,7 +213,7 @@ class SubjectState(TypedDict):
 class Subject(Stateful[SubjectState], Aggregate):
     """Aggregate of a subject under one key.
 
-    Who comes back later gets another key, and is another subject.
+    A person who comes back later gets another key, and is another subject.
     """
 
     TOPIC = "subject"
@@ -243,7 +243,7 @@ class Subject(Stateful[SubjectState], Aggregate):
 
     @classmethod
     def erase(cls, key_id: UUID, reason: str | None, runs: int, now: datetime) -> Self:
-        """Record the erasure of the subject whose key this is, and whose data so many runs held."""
+        """Record the erasure of the subject with this key, whose data `runs` runs held."""
         return cls._create(
             cls.Erased, id=key_id, timestamp=cut_to_ms(now), reason=reason, runs=runs
         )

@@ -39,25 +39,23 @@ class Origin:
 class Unit:
     """Events that are appended together or not at all.
 
-    Nobody changes it. Not frozen, for each append makes one, and that would take three times as
-    long.
+    Never changed. Not frozen, for each append makes one, and that would take three times as long.
 
     Attributes:
         expects: versions that other aggregates must still have, because the decision was made on
             them.
-        heads: places in the log where the last events of some aggregates must still stand, for what
-            was decided on is what they led to: a log that went back may have come to the same
-            version in another way.
-        continues: the aggregate whose story this goes on to tell: what is created here shares its
-            correlation id.
+        heads: positions that the last events of some aggregates must still have, for the decision
+            was made on the state after them: a log that went back may have come to the same version
+            in another way.
+        continues: the aggregate whose correlation id the aggregates share that are created here.
         personal: those parameters of the requested run, the unit's first event, that are personal
             data: each with its subject's name, or with the id of the key that it was encrypted by
             before. They are stored encrypted; the unit is refused like one with an outdated
             `expects` if a subject is erased before it is appended.
         takings: slots that runs of the unit take; it is refused with ValueTakenError unless each is
             free, or had by the run that is to be replaced.
-        known_as: what whoever ordered it can ask for, first what the answer would be about; nothing
-            where that is `aggregate_ids`.
+        known_as: ids by which the client can look up the outcome, the most telling one first; empty
+            where these are `aggregate_ids`.
         decided_at: the present by which it was decided. Where that is still to come, as the
             database's clock was set back, the unit is refused like one with an outdated `expects`.
         aggregate_ids: whose events these are, each once, in order.
@@ -75,7 +73,7 @@ class Unit:
     aggregate_ids: Sequence[UUID] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Note whose events these are."""
+        """Set `aggregate_ids`."""
         ids = [_uuid(event.originator_id) for event in self.events]
         if len(ids) > 1:
             ids = list(dict.fromkeys(ids))
@@ -83,7 +81,7 @@ class Unit:
 
     @property
     def public_ids(self) -> Sequence[str]:
-        """Return by which ids a client can find out what became of the unit."""
+        """Return the ids by which a client can look up what became of the unit."""
         return self.known_as or [str(one) for one in self.aggregate_ids]
 
 
@@ -92,11 +90,11 @@ class Saved:
     """What an append left behind; the writer fills it in.
 
     Attributes:
-        positions: the events' places in the log, in the unit's order.
-        rows: the projections' rows by aggregate id, exactly as these events left them; of rows
-            that there were before, without large columns that nobody needed to read.
-        held_ms: for how long the append lock was held for them: of a commit that units shared, the
-            part that their number of events is of all; 0 where it is not known.
+        positions: the events' positions in the log, in the unit's order.
+        rows: the projections' rows by aggregate id, exactly as these events left them; rows that
+            existed before lack large columns that were not read.
+        held_ms: for how long the append lock was held for them: where units shared a commit, in
+            proportion to their numbers of events; 0 where it is not known.
     """
 
     positions: Sequence[int] = ()
@@ -144,13 +142,14 @@ Standing = Literal["alive", "draining", "lost"]
 
 @dataclass(frozen=True)
 class Claimant:
-    """A worker, how many runs it has room for, and which it may be given.
+    """A worker that claims runs.
 
     Attributes:
-        bypassed: runs that it must not be given.
-        bypasses_more: whether there were more of these, but nobody remembers which.
+        slots: how many runs it can start.
+        bypassed: runs that it must not get.
+        bypasses_more: whether there were more of these, which are forgotten.
         offer: what it executes; None for anything.
-        likely: the run that it will probably be given, and no other: only a hint.
+        likely: the only run that it will probably get; a hint.
     """
 
     worker_id: str
@@ -172,7 +171,7 @@ class RandomSource(Protocol):
 
 
 class Locked(Protocol):
-    """The log while nobody else can append.
+    """The log while no other process can append.
 
     What it shows cannot change before the command's own events.
     """
@@ -185,7 +184,7 @@ class Locked(Protocol):
         """Return where these aggregates stand, in this order; unknown ones are left out.
 
         So are the last ones where all together are too large to be read under the lock. No history
-        is ever read there: nobody knows how long it is.
+        is ever read there, for it may be of any length.
 
         Args:
             kind: of aggregate: the first word of its topics.
@@ -257,7 +256,7 @@ class Log(Protocol):
         Raises:
             VersionConflictError: another event stands at one of these versions.
             LogUnavailableError: nothing was written.
-            SubjectKeysUnavailableError: nothing was written, for want of the master key.
+            SubjectKeysUnavailableError: nothing was written: the master key is missing.
             OutcomeUnknownError: the answer was lost, and could not be found out.
             OverloadedError: too many appends wait already.
         """
@@ -287,9 +286,9 @@ class Log(Protocol):
         """Return how these runs stand, as their rows say; those that have none are left out."""
 
     async def watch_clock(self, begun: datetime, now: datetime) -> datetime:
-        """Note that somebody has looked at the clock from one moment until another.
+        """Record that this process has looked at the clock from one moment until another.
 
-        Returns from when on somebody, maybe another process, has looked at it until now.
+        Returns from when on any process has looked at it until now.
         """
 
     def kept_run(self, run_id: UUID) -> Row | None:

@@ -28,7 +28,7 @@ class Quarantine:
 
     Attributes:
         most: how many are remembered.
-        found: how many times one was found, for whoever counts.
+        found: how many times one was found, for metrics.
         has_forgotten: whether there were more.
     """
 

@@ -18,22 +18,19 @@ class Recent(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """Return a value that is still kept."""
-        found = self._kept.get(key)
-        if found is None:
+        if key not in self._kept:
             return None
         self._kept.move_to_end(key)
-        value, _ = found
+        value, _ = self._kept[key]
         return value
 
     def keep(self, key: K, value: V, size_bytes: int) -> None:
         """Keep a value, instead of those that were not used for the longest time."""
-        kept = self._kept
         self._drop(key)
-        kept[key] = value, size_bytes
+        self._kept[key] = value, size_bytes
         self._bytes += size_bytes
-        while self._bytes > self._most_bytes and len(kept) > 1:
-            oldest = next(iter(kept))
-            self._drop(oldest)
+        while self._bytes > self._most_bytes and len(self._kept) > 1:
+            self._drop(next(iter(self._kept)))
 
     def clear(self) -> None:
         """Forget all."""
@@ -44,7 +41,6 @@ class Recent(Generic[K, V]):
         return len(self._kept)
 
     def _drop(self, key: K) -> None:
-        found = self._kept.pop(key, None)
-        if found is not None:
-            _, size_bytes = found
+        if key in self._kept:
+            _, size_bytes = self._kept.pop(key)
             self._bytes -= size_bytes

@@ -86,7 +86,7 @@ Evolve = Callable[[S | None, "PlainEvent"], Changes]
 
 @dataclass(slots=True)
 class PlainEvent:
-    """One event as plain data, upcast to today's shape. Nobody changes it.
+    """One event as plain data, upcast to today's shape. Never changed.
 
     Not frozen, for then it would take five times as long to make, and a rebuild makes one of every
     event.

@@ -42,7 +42,7 @@ class Envelope(PlainEvent):
         recorded_at: when the database wrote it.
         unreadable: why this version of the program cannot read it, or what it belongs to; None for
             nearly all. Its topic, `at` and data are shown as they are stored then.
-        size: how many bytes are stored of it; 0 where nobody asks.
+        size: how many bytes are stored of it; 0 where that is not needed.
     """
 
     recorded_at: str | None = None
@@ -88,8 +88,8 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
     upcasts = _upcasts(topic)
     newest = len(upcasts) + 1
     if version > newest:
-        what = f"shape {version} of {topic}"
-        raise UnreadableEventError(f"{what}: this version knows none after {newest}")
+        message = f"shape {version} of {topic}: this version knows none after {newest}"
+        raise UnreadableEventError(message)
     if version == newest:
         return fields
     for upcast in upcasts[version - 1 :]:
@@ -101,7 +101,7 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
 def _upcasts(topic: str) -> Sequence[Callable[[JsonObject], None]]:
     """Return the steps from a topic's first shape to today's.
 
-    Kept, for a rebuild asks of every event.
+    Cached, for a rebuild needs them for every event.
     """
     known = event_class(topic)
     versions = range(1, class_version(topic))
@@ -114,8 +114,7 @@ def bare_envelope(
 ) -> Envelope:
     """Return the envelope of a stored event as folds need it: without who wrote it, when and why.
 
-    Rows written live and rows folded again both come from here, and so from the very bytes that are
-    stored.
+    Rows written live and rows folded again both come from here, and so from the same stored bytes.
     """
     data: dict[str, Any] = decode_state(topic, state)
     data.pop("originator_topic", None)
@@ -146,9 +145,9 @@ def _opaque(row: EventRow, error: Exception) -> Envelope:
     """Return the envelope of an event that is shown as it is stored."""
     data = _stored_fields(row["state"])
     at = row["recorded_at"]
-    said = data.get("timestamp")
-    if isinstance(said, str) and _is_time(said):
-        at = said
+    timestamp = data.get("timestamp")
+    if isinstance(timestamp, str) and _is_time(timestamp):
+        at = timestamp
         del data["timestamp"]
     return Envelope(
         UUID(row["originator_id"]),

@@ -199,7 +199,7 @@ class Reason:
 
     Attributes:
         code: a stable word.
-        message: for people, with what to do where somebody can do anything.
+        message: for people, with the remedy if there is one.
         binding: whether the run cannot start as long as this is so.
         since: when it began to be so, None where that is not known.
         details: the evidence.

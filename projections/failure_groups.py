@@ -46,8 +46,6 @@ def present(row: Row) -> JsonObject:
 
 # Failure groups to be shown, those first that failed last.
 
-_FIRST = "infinity"
-
 PAGE = """
     SELECT * FROM failure_groups
     WHERE status = ANY(%(statuses)s)
@@ -64,18 +62,22 @@ OLDEST = """
 
 
 @dataclass(frozen=True, order=True)
-class Place:
+class PagePosition:
     """Where a page ended: when its last group failed last, and which it was."""
 
     at: str
     fingerprint: str
 
 
-BEGINNING = Place(_FIRST, "")
+BEGINNING = PagePosition("infinity", "")
 
 
 async def page_of_groups(
-    connection: Connection, statuses: Sequence[str], job: str | None, after: Place, limit: int
+    connection: Connection,
+    statuses: Sequence[str],
+    job: str | None,
+    after: PagePosition,
+    limit: int,
 ) -> list[FailureGroupRow]:
     """Return the groups that come next, of one job or of all."""
     values = {
@@ -90,8 +92,8 @@ async def page_of_groups(
 
 async def by_id(connection: Connection, group_id: UUID) -> FailureGroupRow | None:
     """Return a group, None where there is none."""
-    found = await rows_by_id(connection, TABLE, [group_id])
-    return found.get(group_id)
+    rows = await rows_by_id(connection, TABLE, [group_id])
+    return rows.get(group_id)
 
 
 async def oldest(connection: Connection, job: str | None, limit: int) -> list[FailureGroupRow]:
@@ -100,6 +102,6 @@ async def oldest(connection: Connection, job: str | None, limit: int) -> list[Fa
     return await read_rows(connection, FailureGroupRow, OLDEST, values)
 
 
-def place_of(row: FailureGroupRow) -> Place:
-    """Return where a group stands in lists; times as text are in order."""
-    return Place(row["last_at"], row["fingerprint"])
+def position_of(row: FailureGroupRow) -> PagePosition:
+    """Return the position of a group in lists; times as text are in order."""
+    return PagePosition(row["last_at"], row["fingerprint"])

@@ -83,10 +83,10 @@ class _Next(JobDefinitionRow):
 
 @dataclass(frozen=True)
 class Part:
-    """Definitions, ordered bytewise by slug, and whether others may come behind."""
+    """Definitions, ordered bytewise by slug, and whether more may follow."""
 
     rows: Sequence[JobDefinitionRow]
-    goes_on: bool
+    has_more: bool
 
 
 async def next_by_slug(
@@ -94,14 +94,13 @@ async def next_by_slug(
 ) -> Part:
     """Return the definitions that come next after a slug.
 
-    None of them begins beyond so many bytes of their JSON.
+    None of them begins beyond this number of bytes of their JSON.
     """
     query = ANY_BY_SLUG if also_deleted else NEXT_BY_SLUG
     values = {"after": after, "limit": limit, "most_bytes": most_bytes}
     rows = await read_rows(connection, _Next, query, values)
-    count = len(rows)
-    is_cut = any(row["in_part"] > count for row in rows)
-    return Part(rows, goes_on=count == limit or is_cut)
+    is_cut = any(row["in_part"] > len(rows) for row in rows)
+    return Part(rows, has_more=len(rows) == limit or is_cut)
 
 
 async def ids_of(connection: Connection, slugs: Sequence[str]) -> list[UUID]:

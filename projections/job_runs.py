@@ -59,9 +59,9 @@ SHOWN = shown_columns(RunRow, _HIDDEN)
 IS_PENDING = "status COLLATE \"C\" = 'pending'"
 IS_RUNNING = "status COLLATE \"C\" = 'running'"
 IS_UNFINISHED = "status COLLATE \"C\" IN ('pending', 'running')"
-"""What workers ask: the same as without the collation, but only the indexes of pending and of
-running runs, whose predicates say it too, serve it. Never those of lists and reports, in which each
-run leaves an entry for each status that it had."""
+"""For the queries of workers: the collation changes no result, but lets only the indexes of pending
+and of running runs serve them, never those of lists and reports, in which each run leaves an entry
+for each status that it had."""
 
 
 TABLE: TableOf[RunRow] = TableOf(
@@ -108,8 +108,8 @@ class HolderRow(TypedDict):
 
 def holders_query(slots: Iterable[Slot]) -> dict[str, str]:
     """Return the values that `HOLDERS` takes."""
-    told = [{"definition_id": str(slot.definition_id), "value": slot.value} for slot in slots]
-    return {"slots": orjson.dumps(told).decode()}
+    rows = [{"definition_id": str(slot.definition_id), "value": slot.value} for slot in slots]
+    return {"slots": orjson.dumps(rows).decode()}
 
 
 def slot_of(row: HolderRow) -> Slot:

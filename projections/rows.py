@@ -1,7 +1,7 @@
 """Rows of the database: the one way in which they are read, and which columns clients see.
 
-A row is the very dictionary that psycopg makes, read as a `TypedDict`: `row["attempt"]` is an int,
-and nothing is copied. A table's type names its columns (`domain.state`), so that its SQL, its JSON
+A row is the dictionary that psycopg makes, read as a `TypedDict`: `row["attempt"]` is an int, and
+nothing is copied. A table's type names its columns (`domain.state`), so that its SQL, its JSON
 and the API's models follow from it.
 """
 
@@ -38,9 +38,7 @@ async def read_first(
 ) -> R | None:
     """Return the first row of a query, or None where it has none."""
     rows = await read_rows(connection, of, query, values)
-    if not rows:
-        return None
-    return rows[0]
+    return rows[0] if rows else None
 
 
 async def read_one(
@@ -72,12 +70,7 @@ async def read_ids(
     connection: Connection, query: str, values: Mapping[str, object] = _NO_VALUES
 ) -> list[UUID]:
     """Return the ids that are the only column of a query's rows."""
-    cursor = await connection.execute(query, values)
-    ids: list[UUID] = []
-    for row in await cursor.fetchall():
-        [value] = row.values()
-        ids.append(UUID(value))
-    return ids
+    return [UUID(text) for text in await read_texts(connection, query, values)]
 
 
 async def read_texts(
@@ -85,11 +78,7 @@ async def read_texts(
 ) -> list[str]:
     """Return the texts that are the only column of a query's rows."""
     cursor = await connection.execute(query, values)
-    texts: list[str] = []
-    for row in await cursor.fetchall():
-        [value] = row.values()
-        texts.append(value)
-    return texts
+    return [text for row in await cursor.fetchall() for text in row.values()]
 
 
 def as_row(of: type[R], row: Row) -> R:
@@ -106,27 +95,18 @@ def as_rows(of: type[R], rows: Sequence[Row]) -> list[R]:
 
 def columns_of(row_type: type[Row]) -> dict[str, str]:
     """Return the names of the columns, each with PostgreSQL's type."""
-    kinds: dict[str, str] = {}
-    for column in columns_in(row_type):
-        kinds[column.name] = column.kind
-    return kinds
+    return {column.name: column.kind for column in columns_in(row_type)}
 
 
 def shown_columns(row_type: type[Row], hidden: Collection[str]) -> dict[str, str]:
     """Return the columns that clients see: all but the hidden ones, by their names in JSON."""
-    shown: dict[str, str] = {}
-    for column in columns_in(row_type):
-        name = column.name
-        if name not in hidden:
-            field = _camel(name)
-            shown[field] = name
-    return shown
+    names = [column.name for column in columns_in(row_type) if column.name not in hidden]
+    return {_camel(name): name for name in names}
 
 
 def _camel(name: str) -> str:
     first, *others = name.split("_")
-    capitalized = [word.capitalize() for word in others]
-    return "".join([first, *capitalized])
+    return first + "".join(map(str.capitalize, others))
 
 
 def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:
@@ -136,8 +116,7 @@ def presented(row: Row, shown: Mapping[str, str]) -> JsonObject:
         row: with at least the columns that are shown.
         shown: columns by their names in JSON.
     """
-    fields = {field: row[column] for field, column in shown.items()}
-    return cast("JsonObject", fields)
+    return cast("JsonObject", {field: row[column] for field, column in shown.items()})
 
 
 # Pages that are bounded by bytes: rows may have some megabytes each.

@@ -32,7 +32,7 @@ class DecisiveRow(ProjectedRow):
 
 
 class DecisiveRow2(ProjectedRow):
-    """The same of a table of which decisions have come to need more."""
+    """The same for a table whose rows decisions have come to need more of."""
 
     state2_version: ReadOnly[BigInt | None]
 
@@ -60,7 +60,7 @@ class TableOf(Generic[P_co]):
         version: to be raised by one whenever `evolve` or `columns` change what a row says for the
             same events. Tables written by another version are rebuilt, or the operator is told to
             (`eventlog.rebuild.rebuild`).
-        decisive: columns that may be large, and of which decisions need the value, but no fold.
+        decisive: columns that may be large, and that decisions need, but no fold.
         only_shown: columns that may be large, and that neither needs.
         newer: topics that came after the first of the table's `STATES`: from such an event on,
             only the last one moves.
@@ -81,7 +81,7 @@ class TableOf(Generic[P_co]):
     id_by_name: Callable[[str], UUID] | None = None
 
     def own(self, row: Row) -> P_co:
-        """Return one of the table's rows, which came from where tables are not told apart."""
+        """Return a row as being one of this table."""
         return cast("P_co", row)
 
     def id_of(self, row: Row) -> UUID:

@@ -72,7 +72,7 @@ class Folder:
         return finished
 
     def give_up(self, event: Stored, error: FoldError) -> ProjectedRow | None:
-        """Take in, like `add`, an event of which it is known that it cannot be folded."""
+        """Take in an event that cannot be folded, otherwise like `add`."""
         finished = None
         if event[0] != self._aggregate_id:
             finished = self._begin(event[0])
@@ -110,9 +110,7 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
         FoldError: it does not follow the row, or the fold does not understand it.
     """
     aggregate_id, version, position, topic, _ = event
-    before = 0
-    if row is not None:
-        before = row["aggregate_version"]
+    before = 0 if row is None else row["aggregate_version"]
     if version == before + 1:
         try:
             return table.fold(row, bare_envelope(*event))
@@ -120,9 +118,8 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
             why = repr(error)
     else:
         why = f"what comes before it has version {before}"
-    place = f"position {position}, {topic}, version {version} of {aggregate_id}"
-    message = f"the log cannot be folded at {place}: {why}"
-    raise FoldError(aggregate_id, message)
+    event_text = f"position {position}, {topic}, version {version} of {aggregate_id}"
+    raise FoldError(aggregate_id, f"the log cannot be folded at {event_text}: {why}")
 
 
 TABLES: list[Table] = [

@@ -30,7 +30,7 @@ from domain.identifiers import failure_group_id
 from eventlog.history.as_of import opened
 from eventlog.keys import LogFiles
 from projections import failure_groups, failure_watch
-from projections.failure_groups import BEGINNING, FailureGroupRow, Place
+from projections.failure_groups import BEGINNING, FailureGroupRow, PagePosition
 from projections.rows import Connection
 
 
@@ -210,7 +210,7 @@ def _encode_cursor(row: FailureGroupRow) -> str:
     return f"{row['last_at']}_{row['fingerprint']}"
 
 
-def _decode_cursor(cursor: str) -> Place:
+def _decode_cursor(cursor: str) -> PagePosition:
     if not cursor:
         return BEGINNING
     text, _, fingerprint = cursor.partition("_")
@@ -220,4 +220,4 @@ def _decode_cursor(cursor: str) -> Place:
         issue = Issue("/cursor", "must be the nextCursor of another page", "pattern")
         raise InvalidInputError([issue]) from None
     # PostgreSQL reads fewer forms of a time than Python does.
-    return Place(to_iso(at), storable(fingerprint, "/cursor"))
+    return PagePosition(to_iso(at), storable(fingerprint, "/cursor"))

@@ -292,7 +292,7 @@ class JobLists:
         if not part.rows:
             return DefinitionsPart(slugs, texts, 0, slug, has_more=False)
         last_slug = part.rows[-1]["slug"]
-        return DefinitionsPart(slugs, texts, len(part.rows), last_slug, part.goes_on)
+        return DefinitionsPart(slugs, texts, len(part.rows), last_slug, part.has_more)
 
     async def page(self, after: str, limit: int) -> tuple[list[bytes], str | None]:
         """Return the definitions after a slug as JSON, and the `after` of the next page.

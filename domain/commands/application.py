@@ -49,7 +49,7 @@ _UNREADABLE = (
     OriginatorIDError,
     OriginatorVersionError,
 )
-"""What folding a history raises that this program did not write, or that somebody has edited."""
+"""What folding a history raises that this program did not write, or that was edited."""
 
 
 class LogRepository(Application[UUID]):
@@ -244,7 +244,7 @@ def _of_row(aggregate_class: type[A], aggregate_id: UUID, row: Row | None) -> A 
     try:
         return rehydrate(aggregate_class, aggregate_id, row)
     except _UNREADABLE:
-        return None  # Somebody has edited it.
+        return None  # It was edited.
 
 
 MAX_DECISIONS = 20

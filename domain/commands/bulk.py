@@ -56,8 +56,8 @@ class Counted:
     """How many runs were chosen at a position, and the newest of them.
 
     Attributes:
-        personal: those of the names of parameters asked about under which a job keeps personal
-            data, or their subjects' names.
+        personal: those of the given names of parameters under which a job keeps personal data, or
+            its subjects' names.
     """
 
     position: int
@@ -138,7 +138,7 @@ class BulkOperations:
             try:
                 await self._try(order, run, origin)
             except DomainError as error:
-                # Nobody records a preview, so it may say all.
+                # A preview is not recorded, so it may say all.
                 refused.append({"run": str(run.id), "code": error.code, "why": error.message})
             except VersionConflictError:
                 # What it would replace has moved on just now: what it comes to will be seen.

@@ -80,7 +80,7 @@ class Definitions(LogApplication):
         try:
             saved = await self.save(definition, origin=origin)
         except VersionConflictError:
-            raise job_exists(slug) from None  # Somebody else was faster.
+            raise job_exists(slug) from None  # Another request was faster.
         return saved.rows[definition_id]
 
     async def revise_job(
@@ -223,9 +223,9 @@ class Jobs(Definitions):
             # runs need no longer be unique.
             with suppress(VersionConflictError, InvalidInputError, RunIsThereError):
                 return await self._request(remembered, launch, run_id, origin)
-        return await self._launch_anew(slug, launch, run_id, origin)
+        return await self._launch_current(slug, launch, run_id, origin)
 
-    async def _launch_anew(
+    async def _launch_current(
         self, slug: str, launch: Launch, run_id: UUID, origin: Origin
     ) -> Launched:
         """Launch a run of the job as the log has it now."""
@@ -238,7 +238,7 @@ class Jobs(Definitions):
             except RunIsThereError as there:
                 return Launched(there.run_id, None, is_kept=True)
             except ValueTakenError:
-                raise  # That was decided anew often enough already.
+                raise  # It was decided again often enough already.
             except VersionConflictError:
                 earlier = await launched_before(self, run_id, launch)
                 if earlier is not None:

@@ -22,7 +22,7 @@ class Erasure:
     """What an erasure did.
 
     Attributes:
-        position: its event's place in the log.
+        position: of its event in the log.
         row: the row of `erased_subjects`.
     """
 

@@ -197,8 +197,7 @@ class GroupState(TypedDict):
 
 def united(versions: Iterable[int], more: Iterable[int]) -> list[int]:
     """Return the versions of both, in order; the newest, where there are very many."""
-    both = {*versions, *more}
-    return sorted(both)[-MOST_VERSIONS:]
+    return sorted({*versions, *more})[-MOST_VERSIONS:]
 
 
 # The group's events. Their topics and fields are the on-disk format.
@@ -296,7 +295,7 @@ class Recurred(GroupEvent):
 
 
 class Recovered(GroupEvent):
-    """Of so many failures the run has succeeded since, by a later attempt or as another run.
+    """The runs of `failures` failures have succeeded since, by a later attempt or as another run.
 
     Once none is left an open group is resolved.
     """
@@ -315,7 +314,7 @@ class Recovered(GroupEvent):
 
 
 class Resolved(GroupEvent):
-    """Somebody resolved it; from the job's version `in_version` on, if that is not null."""
+    """A client resolved it; from the job's version `in_version` on, if that is not null."""
 
     TOPIC = "failure_group.resolved"
     by: str
@@ -327,7 +326,7 @@ class Resolved(GroupEvent):
 
 
 class Ignored(GroupEvent):
-    """Somebody ignored it: it is no longer among the open ones."""
+    """A client ignored it: it is no longer among the open ones."""
 
     TOPIC = "failure_group.ignored"
     by: str
@@ -338,7 +337,7 @@ class Ignored(GroupEvent):
 
 
 class Reopened(GroupEvent):
-    """It is open again: somebody reopened it, or `run_id` failed so although it was resolved."""
+    """It is open again: a client reopened it, or `run_id` failed so although it was resolved."""
 
     TOPIC = "failure_group.reopened"
     by: str
@@ -463,7 +462,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
                 return
 
     def recover(self, failures: int, now: datetime) -> None:
-        """Note that the runs of so many failures have succeeded since."""
+        """Note that the runs of this number of failures have succeeded since."""
         recovered = min(failures, self.count)
         if recovered == 0:
             return
@@ -504,8 +503,7 @@ class FailureGroup(Stateful[GroupState], Aggregate):
 
 def _versions_of(failures: Sequence[GroupedFailure]) -> list[int]:
     """Return the versions of the job in which these attempts failed, in order."""
-    versions = [failure.version for failure in failures]
-    return united([], versions)
+    return united([], [failure.version for failure in failures])
 
 
 # Up to which position the log was searched for failures: one aggregate for all processes.

@@ -37,7 +37,7 @@ class Findings:
         until: the position up to which it did.
         failures: attempts that ended badly, in order.
         recovered: failures of runs that have succeeded since, or whose retry has.
-        has_more: whether the log goes on.
+        has_more: whether the log has more events.
     """
 
     after: int

@@ -135,7 +135,7 @@ LONGEST_KEPT_MS = 3_153_600_000_000
 """A hundred years."""
 
 ENOUGH_RUNS = 5_000
-"""So many make a file of a megabyte or so: what a file costs by itself no longer matters."""
+"""This number makes a file of about a megabyte: the fixed cost of a file no longer matters."""
 
 LONGEST_WAIT = timedelta(days=1)
 """Fewer runs wait so long for others. So a service that has few ends has a file a day at most."""
@@ -520,7 +520,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
             return {"deleted_at": event.at}
 
     class RegisteredAgain(WithWholeSpec, Event):
-        """The job exists again after its deletion; its versions go on to be counted."""
+        """The job exists again after its deletion; its versions continue."""
 
         TOPIC = "job_definition.registered_again"
         slug: str
@@ -617,7 +617,7 @@ class JobDefinition(Stateful[DefinitionState], Aggregate):
     def pause(self, by: str, reason: str | None, now: datetime) -> None:
         """Let nothing of the job start any more; what runs goes on.
 
-        Paused already, it stays paused by whoever was first, and for their reason.
+        Where it is paused already, nothing changes: the first reason stays.
         """
         if self.is_paused:
             return

@@ -114,7 +114,7 @@ class JobRun(Stateful[RunState], Aggregate):
 
     @property
     def traceparent(self) -> str | None:
-        """The span in which the run was launched, if somebody traced that."""
+        """The span in which the run was launched, if that was traced."""
         return self.state["traceparent"]
 
     @property
@@ -206,8 +206,7 @@ class JobRun(Stateful[RunState], Aggregate):
         """Expire the run if it never started and its start deadline is over; else do nothing."""
         if self.status != "pending" or not self._is_too_late(now):
             return
-        at = self._at(now)
-        self.trigger_event(JobRun.StartDeadlinePassed, timestamp=at)
+        self.trigger_event(JobRun.StartDeadlinePassed, timestamp=self._at(now))
 
     # Commands of a worker
 
@@ -356,8 +355,7 @@ class JobRun(Stateful[RunState], Aggregate):
         if isinstance(stack, str):
             context = {**report.context, "stack": self._without_personal(stack)}
             report = replace(report, context=context)
-        reported = fitting(self.metrics, self.merged_context, report)
-        return vars(reported)
+        return vars(fitting(self.metrics, self.merged_context, report))
 
     def _recorded(self, message: str) -> str:
         """Return a handler's message without personal data, and not too long for the log."""
@@ -382,8 +380,7 @@ class JobRun(Stateful[RunState], Aggregate):
         if retry_after_ms is None:
             delay_ms = self.retry_policy.delay_ms(self.attempt, random)
         else:
-            wanted_ms = max(retry_after_ms, 0)
-            delay_ms = min(wanted_ms, MAX_DELAY_MS)
+            delay_ms = min(max(retry_after_ms, 0), MAX_DELAY_MS)
         # From the present: were the clock set back, the last event might lie a year ahead.
         return later(cut_to_ms(now), delay_ms)
 

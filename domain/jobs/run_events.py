@@ -300,10 +300,10 @@ RATE = "rate"
 """The runs that `rateLimit` counts together."""
 
 FAIR = "fair"
-"""The runs of which `fairnessKey` lets one start in each round."""
+"""The runs with one value of `fairnessKey`: one of them starts in each round."""
 
 UNIQUE_UNTIL = "unique_until_"
-"""The runs of which `unique` lets one be, until its start or its end: `unique_until_start`,
+"""The runs that `unique` allows one of, until its start or its end: `unique_until_start`,
 `unique_until_end`."""
 
 
@@ -316,7 +316,7 @@ class RunState(TypedDict):
     `starts` are its last starts. Of a run of a job whose runs are unique, `unique_value` says by
     what, and `unique_until` until its `start` or its `end`. Of a run whose job lets values take
     turns, `fair_value` is its own, and `last_turn` the position of its last start. `traceparent`
-    names the span in which the run was launched, if somebody traced that.
+    names the span in which the run was launched, if that was traced.
     """
 
     id: ReadOnly[Id]

@@ -256,7 +256,7 @@ class RegisteredAnew(WithScheduleSpec, ScheduleEvent):
 class TickEvent(ScheduleEvent):
     """Base of what becomes of a tick.
 
-    `cause` is `calendar`, or `backfill` where a client asked for past ticks.
+    `cause` is `calendar`, or `backfill` where a client launched past ticks.
     """
 
     due_at: datetime
@@ -586,7 +586,7 @@ class Schedule(Stateful[ScheduleState], Aggregate):
         )
 
     def erase(self, names: list[str], now: datetime) -> None:
-        """Take somebody's values out of the parameters, of a deleted schedule as well.
+        """Remove a subject's values from the parameters, of a deleted schedule as well.
 
         Nothing can be launched by what is left: its job has marked these parameters. So no tick
         need be decided before.

@@ -40,7 +40,7 @@ from projections import bulk, failure_search, job_definitions, job_runs
 from projections import bulk as bulk_lists
 from projections.bulk import BulkRow
 from projections.failure_groups import TABLE as FAILURES
-from projections.failure_groups import FailureGroupRow, oldest, place_of
+from projections.failure_groups import FailureGroupRow, oldest, position_of
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import RunRow
 from projections.rows import PAGE_BYTES, Connection, read_ids, read_rows, read_value
@@ -206,7 +206,7 @@ class Past:
             past_row = await self._as_it_was(FAILURES, row)
             if past_row is not None and past_row["status"] in statuses:
                 groups.append(past_row)
-        return sorted(groups, key=place_of, reverse=True)
+        return sorted(groups, key=position_of, reverse=True)
 
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
         """Return the number of runs by status, of these jobs or of all."""

@@ -42,7 +42,7 @@ MAX_ROWS = 10_000
 """Buckets times jobs of one answer."""
 
 MANY_COUNTS = 100_000
-"""Rows of the table from which on an answer takes long: to add up so many takes 0.2 s."""
+"""Rows of the table from which on an answer takes long: adding up this number takes 0.2 s."""
 
 SLACK = timedelta(minutes=1)
 """By which the stamps of two processes' events may differ from the order of their positions."""
@@ -73,7 +73,7 @@ class Question:
 
     @property
     def unit(self) -> Unit:
-        """The longest unit of which buckets consist."""
+        """The longest unit that divides the buckets."""
         return next(unit for length, unit in UNITS if not self.bucket % length)
 
 
@@ -172,8 +172,8 @@ def _quantiles(histogram: str) -> str:
     """
 
 
-def _query(asked: Question, *, is_past: bool) -> str:
-    slug = "lower(job.slug)" if asked.by_job else "''"
+def _query(query: Question, *, is_past: bool) -> str:
+    slug = "lower(job.slug)" if query.by_job else "''"
     sums = [f"sum({name})::bigint AS {name}" for name in COUNTS]
     quantiles = [f"{histogram}_{name}" for histogram in HISTOGRAMS for name in QUANTILES]
     return f"""
@@ -181,8 +181,8 @@ def _query(asked: Question, *, is_past: bool) -> str:
             SELECT date_bin(%(bucket)s, at, %(epoch)s::timestamptz) AS bucket, {slug} AS slug,
                 counted.*
             FROM ({_COUNTED} {_RECOUNTED if is_past else ""}) AS counted
-            {"JOIN job_definitions AS job ON job.id = job_id" if asked.by_job else ""}
-            {"" if asked.jobs is None else "WHERE job_id = ANY(%(jobs)s)"}
+            {"JOIN job_definitions AS job ON job.id = job_id" if query.by_job else ""}
+            {"" if query.jobs is None else "WHERE job_id = ANY(%(jobs)s)"}
         ), counts AS (
             SELECT bucket, slug, {", ".join(sums)} FROM rows_ GROUP BY 1, 2
         )
@@ -201,9 +201,9 @@ _ARE_MANY = f"""
 """
 
 
-async def is_costly(connection: Connection, asked: Question) -> bool:
+async def is_costly(connection: Connection, query: Question) -> bool:
     """Return whether many rows of the table are added up: a thousand busy jobs have millions."""
-    values = {"unit": asked.unit, "begin": asked.begin, "end": asked.end, "many": MANY_COUNTS}
+    values = {"unit": query.unit, "begin": query.begin, "end": query.end, "many": MANY_COUNTS}
     return await read_value(connection, bool, _ARE_MANY, values)
 
 
@@ -213,27 +213,27 @@ class _Bucket(TypedDict):
 
 
 async def over_time(
-    connection: Connection, asked: Question, position: int | None
+    connection: Connection, query: Question, position: int | None
 ) -> tuple[list[JsonObject], int]:
     """Return the buckets in which anything happened, and the position up to which they count.
 
     Args:
         connection: in a snapshot.
-        asked: the question.
+        query: which runs to count, and by what.
         position: of the past; None for the present.
 
     Raises:
         InvalidInputError: buckets as short as these are kept no longer, or the answer is too large.
     """
     progress = await read_one(connection, _Progress, _PROGRESS)
-    _check_kept(asked, progress)
+    _check_kept(query, progress)
     values: dict[str, object] = {
-        "unit": asked.unit,
-        "begin": asked.begin,
-        "end": asked.end,
-        "bucket": asked.bucket,
+        "unit": query.unit,
+        "begin": query.begin,
+        "end": query.end,
+        "bucket": query.bucket,
         "epoch": EPOCH,
-        "jobs": asked.jobs,
+        "jobs": query.jobs,
         "cut": "infinity",
     }
     counted = progress["position"] or 0
@@ -242,39 +242,35 @@ async def over_time(
         latest = await read_first(connection, _Latest, _LATEST, {"position": position})
         cut = EPOCH if latest is None else from_iso(latest["created_at"]) - SLACK
         values |= {
-            "cut": cut - (cut - EPOCH) % _length(asked.unit),
+            "cut": cut - (cut - EPOCH) % next(one for one, unit in UNITS if unit == query.unit),
             "after": 0,
             "until": position,
             "minutes_from": "-infinity",
             "hours_from": "-infinity",
             "bounds": list(BOUNDS_MS),
         }
-    rows = await read_rows(connection, _Bucket, _query(asked, is_past=is_past), values)
+    rows = await read_rows(connection, _Bucket, _query(query, is_past=is_past), values)
     if len(rows) > MAX_ROWS:
         message = f"makes more than {MAX_ROWS} buckets of jobs: name jobs, or take longer buckets"
         raise InvalidInputError([Issue("/groupBy", message, "maximum")])
-    return [_present(asked, cast("JsonObject", row)) for row in rows], min(
+    return [_present(query, cast("JsonObject", row)) for row in rows], min(
         counted, counted if position is None else position
     )
 
 
-def _length(unit: Unit) -> timedelta:
-    return next(length for length, name in UNITS if name == unit)
-
-
-def _check_kept(asked: Question, progress: _Progress) -> None:
+def _check_kept(query: Question, progress: _Progress) -> None:
     kept_from = {"minute": progress["minutes_from"], "hour": progress["hours_from"]}
-    since = kept_from.get(asked.unit)
-    if since is None or since == "-infinity" or asked.begin >= from_iso(since):
+    since = kept_from.get(query.unit)
+    if since is None or since == "-infinity" or query.begin >= from_iso(since):
         return
-    longer = "3600000" if asked.unit == "minute" else "86400000"
+    longer = "3600000" if query.unit == "minute" else "86400000"
     message = f"must be a multiple of {longer} for times before {since}: shorter ones are not kept"
     raise InvalidInputError([Issue("/bucketMs", message, "multipleOf")])
 
 
-def _present(asked: Question, row: JsonObject) -> JsonObject:
+def _present(query: Question, row: JsonObject) -> JsonObject:
     bucket: JsonObject = {"at": row["bucket"]}
-    if asked.by_job:
+    if query.by_job:
         bucket["job"] = row["slug"]
     bucket["created"] = row["created"]
     bucket["ended"] = {status: row[status] for status in ENDED}
@@ -297,10 +293,10 @@ def _middle(bound: int | None) -> int | None:
     return None if bound is None else _MIDDLES[bound]
 
 
-def span(asked: Question) -> JsonObject:
+def span(query: Question) -> JsonObject:
     """Return which time an answer is about, for its `meta`."""
     return {
-        "from": to_iso(asked.begin),
-        "to": to_iso(asked.end),
-        "bucketMs": asked.bucket // timedelta(milliseconds=1),
+        "from": to_iso(query.begin),
+        "to": to_iso(query.end),
+        "bucketMs": query.bucket // timedelta(milliseconds=1),
     }

@@ -116,14 +116,14 @@ async def test_each_part_of_all_jobs_begins_behind_the_one_before(
         await registered(part.jobs, slug, parameters_schema=schema)
     seen: list[str] = []
     after = ""
-    goes_on = True
+    has_more = True
     async with part.pool.connection() as connection:
-        while goes_on:
+        while has_more:
             found = await next_by_slug(connection, after, limit, most_bytes)
             assert len(found.rows) <= limit
             seen += [row["slug"] for row in found.rows]
             after = seen[-1]
-            goes_on = found.goes_on
+            has_more = found.has_more
     assert seen == ["0", "B-1", "Z", "a", "a-", "a_", "b"]
 
 
