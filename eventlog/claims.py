@@ -3,7 +3,7 @@
 First how a process follows the pending queue: its changes since a position (`request_touched`), the
 whole queue where it begins (`read_queue`), and its front (`request_front`). Then the limits of
 candidates (`LimitReader`, `select_runs`): what the decision has not read yet is read, until it is
-final. Last when a worker with free slots can expect a run (`next_due`).
+final. Last the reads of a claim as a whole (`ClaimReads`).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -15,7 +15,6 @@ from typing import cast
 import orjson
 from typing_extensions import ReadOnly, TypedDict
 
-from domain.clock import from_iso
 from domain.jobs.definition import RateLimit
 from domain.jobs.run_events import RUN_TOPIC
 from domain.json_values import JsonObject
@@ -435,7 +434,7 @@ async def select_runs(  # noqa: PLR0913 - all that it depends on
         queue.full_windows.remember(reader.windows.windows)
 
 
-# A claim, and when the next one may find a run.
+# The reads of a claim as a whole.
 
 
 @dataclass(frozen=True)
@@ -453,36 +452,6 @@ class ClaimReads:
     touched: Answer
     front: FrontRead | None
     limits: LimitReads = NO_LIMIT_READS
-
-
-@dataclass(frozen=True)
-class NextDue:
-    """When a worker with free slots can expect a run.
-
-    Attributes:
-        in_s: when a run may start, in seconds; 0 for now, None where none is planned.
-        is_at_capacity: whether due runs wait for others to end.
-    """
-
-    in_s: float | None
-    is_at_capacity: bool
-
-
-def next_due(queue: PendingQueue, now: str, startable: Sequence[Candidate]) -> NextDue:
-    """Return when a run may start, as far as is known.
-
-    Args:
-        queue: the pending queue in memory.
-        now: the moment.
-        startable: the runs in memory that may start now.
-    """
-    is_at_capacity = bool(queue.due(now))
-    if startable or not queue.is_complete(now):
-        return NextDue(0.0, is_at_capacity)
-    next_at = queue.next_after(now)
-    if next_at is None:
-        return NextDue(None, is_at_capacity)
-    return NextDue((from_iso(next_at) - from_iso(now)).total_seconds(), is_at_capacity)
 
 
 async def without_offered_again(

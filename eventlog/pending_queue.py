@@ -11,12 +11,13 @@ events since the last claim, the front of the queue and limits where the runs in
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from time import monotonic
 from uuid import UUID
 
-from domain.clock import to_iso
+from domain.clock import from_iso, to_iso
 from domain.ports import Claimant, Offer
 from domain.quarantine import SkipCursor
 from eventlog.claims import (
@@ -24,12 +25,10 @@ from eventlog.claims import (
     ClaimReads,
     FrontRead,
     LimitReader,
-    NextDue,
     TouchedRow,
     array_of_executed,
     as_json,
     changes_in,
-    next_due,
     read_queue,
     request_front,
     request_touched,
@@ -70,8 +69,21 @@ STALE_S = 1.0
 lock."""
 
 
-class Queue:
-    """The pending queue as this process follows it, for one isolation of attempts."""
+@dataclass(frozen=True)
+class NextDue:
+    """When a worker with free slots can expect a run.
+
+    Attributes:
+        in_s: when a run may start, in seconds; 0 for now, None where none is planned.
+        is_at_capacity: whether due runs wait for others to end.
+    """
+
+    in_s: float | None
+    is_at_capacity: bool
+
+
+class FollowedQueue:
+    """The pending queue as this process follows it by the log, for one isolation of attempts."""
 
     def __init__(self) -> None:
         self._pending: PendingQueue | None = None
@@ -104,7 +116,7 @@ class Queue:
         self._serve(offer)
         await self._read_on(connection, load=self._load_snapshot)
 
-    async def look(
+    async def next_due(
         self, connection: Connection, bypassed: Collection[UUID], offer: Offer | None = None
     ) -> NextDue:
         """Return, without the lock, when a run may start: mostly by one statement.
@@ -121,7 +133,13 @@ class Queue:
         if not startable and not pending.is_complete(self._now):
             await self._read_front(connection, pending, bypassed)
             startable = self._first_startable(pending)
-        return next_due(pending, self._now, startable)
+        is_at_capacity = bool(pending.due(self._now))
+        if startable or not pending.is_complete(self._now):
+            return NextDue(0.0, is_at_capacity)
+        next_at = pending.next_after(self._now)
+        if next_at is None:
+            return NextDue(None, is_at_capacity)
+        return NextDue((from_iso(next_at) - from_iso(self._now)).total_seconds(), is_at_capacity)
 
     def _first_startable(self, pending: PendingQueue) -> list[Candidate]:
         """Return the first run in memory that may start, as far as limits have been read."""

@@ -16,13 +16,12 @@ from domain.clock import from_iso, to_iso
 from domain.ports import Offer
 from domain.quarantine import Quarantine
 from eventlog.archive.retention import SCAN_EVERY_S, Retainer
-from eventlog.claims import NextDue
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Announcement, Listener
 from eventlog.entry_points import unoffered
 from eventlog.history.run_changes import Checkpoints
 from eventlog.keys import LogFiles
-from eventlog.pending_queue import Queue
+from eventlog.pending_queue import FollowedQueue, NextDue
 from projections import bulk, schedules
 from projections.flow import unfinished
 from projections.rows import Connection, read_one, read_value
@@ -64,7 +63,7 @@ class Work:
         files: LogFiles,
         listener: Listener,
         quarantine: Quarantine,
-        queue: Queue,
+        queue: FollowedQueue,
         retainer: Retainer | None = None,
     ) -> None:
         """Read for one process.
@@ -99,10 +98,10 @@ class Work:
         """End the wait, or the next one."""
         self._signal.set()
 
-    async def look(self, offer: Offer | None = None) -> NextDue:
+    async def next_due(self, offer: Offer | None = None) -> NextDue:
         """Return when a run of this offer may start, estimated without the lock."""
         async with borrowed(self._pool) as connection:
-            return await self._queue.look(connection, self._quarantine.ids, offer)
+            return await self._queue.next_due(connection, self._quarantine.ids, offer)
 
     async def any_shared(self) -> bool:
         """Return whether there is a job whose attempts share processes."""

@@ -116,7 +116,7 @@ class Claiming:
 
     async def _until_due_s(self) -> float:
         """Return the seconds in which no run may start, at most `poll_s`."""
-        next_due = await self._work.look(self._offer())
+        next_due = await self._work.next_due(self._offer())
         self._is_at_capacity = next_due.is_at_capacity
         if next_due.in_s is None:
             return self._poll_s

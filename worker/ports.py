@@ -112,7 +112,7 @@ class Work(Protocol):
     def wake(self) -> None:
         """End the wait, or the next one."""
 
-    async def look(self, offer: Offer) -> NextDue:
+    async def next_due(self, offer: Offer) -> NextDue:
         """Return when a run of this offer may start, as far as is visible without the lock."""
 
     async def any_shared(self) -> bool:

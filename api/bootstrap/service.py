@@ -36,7 +36,7 @@ from eventlog.history.as_of import Selected
 from eventlog.history.audit import Audit
 from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles
-from eventlog.pending_queue import Queue
+from eventlog.pending_queue import FollowedQueue
 from eventlog.pending_work import OpenOperations, Ticks, Work
 from eventlog.rebuild.rebuild import rebuild_stale_tables
 from eventlog.statistics import RunStatistics
@@ -93,7 +93,7 @@ class Service:
     bulk: BulkOperations
     reader: Reader
     continuity: Continuity
-    queues: Mapping[Isolation, Queue]
+    queues: Mapping[Isolation, FollowedQueue]
     listener: Listener
     heartbeats: Heartbeats
     offered: OfferedEntryPoints

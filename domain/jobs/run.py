@@ -306,7 +306,7 @@ class JobRun(Stateful[RunState], Aggregate):
     def lose(
         self, holder: Holder, now: datetime, message: str, random: Callable[[], float]
     ) -> None:
-        """End the attempt because its worker is dead: retried by the policy, or failed."""
+        """End the attempt because its worker is lost: retried by the policy, or failed."""
         self._check_holder(holder)
         if self.cancel_requested:
             self._cancel(now, message, holder, Report())

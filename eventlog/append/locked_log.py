@@ -13,27 +13,27 @@ from eventlog import personal, workers
 from eventlog.append.lookups import LockedReader, request_states
 from eventlog.claims import ClaimReads
 from eventlog.database.pipeline import Answer, RoundTrip
-from eventlog.pending_queue import Queue
+from eventlog.pending_queue import FollowedQueue
 from projections.flow import unfinished
 from projections.rows import Connection
 
 
 @dataclass(frozen=True)
-class Claim:
+class ClaimRequest:
     """What a claim reads first, in the round trip that takes the lock.
 
     Attributes:
         likely: the run that the claimant will probably get, and no other.
     """
 
-    queue: Queue
+    queue: FollowedQueue
     registrations: Answer
     reads: ClaimReads | None
     slots: int
     likely: "LikelyRun | None"
 
     @classmethod
-    def request(cls, trip: RoundTrip, queue: Queue, claimant: Claimant) -> "Claim":
+    def request(cls, trip: RoundTrip, queue: FollowedQueue, claimant: Claimant) -> "ClaimRequest":
         """Add the queries to a round trip, after `candidates.PRESENT`."""
         registrations = trip.ask(workers.LIVES, (claimant.worker_id,))
         reads = queue.request(trip, claimant)
@@ -55,7 +55,11 @@ class LockedLog(Locked):
     """The log inside the writer's transaction."""
 
     def __init__(
-        self, connection: Connection, now: datetime, reader: LockedReader, claim: Claim | None
+        self,
+        connection: Connection,
+        now: datetime,
+        reader: LockedReader,
+        claim: ClaimRequest | None,
     ) -> None:
         self._connection = connection
         self._now = now

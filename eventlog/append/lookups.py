@@ -19,7 +19,7 @@ from eventlog.append import plan
 from eventlog.append.plan import AggregateHead, LockedState, key_of
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.keys import LogFiles
-from eventlog.pending_queue import Queue
+from eventlog.pending_queue import FollowedQueue
 from eventlog.personal import CIPHERTEXT_MARK, plain_states
 from eventlog.rebuild.fold_versions import COUNT_REPAIRS, RepairsRow
 from eventlog.rehydration import found_states, states_sql
@@ -123,16 +123,16 @@ class WriterCache:
     """
 
     running: RunningRows = field(default_factory=RunningRows)
-    queues: Mapping[Isolation, Queue] = field(
-        default_factory=lambda: {isolation: Queue() for isolation in ISOLATIONS}
+    queues: Mapping[Isolation, FollowedQueue] = field(
+        default_factory=lambda: {isolation: FollowedQueue() for isolation in ISOLATIONS}
     )
 
     @property
-    def queue(self) -> Queue:
+    def queue(self) -> FollowedQueue:
         """The queue of runs that have a process of their own."""
         return self.queues["process"]
 
-    def queue_of(self, claimant: Claimant) -> Queue:
+    def queue_of(self, claimant: Claimant) -> FollowedQueue:
         """Return the queue from which a claimant gets its runs."""
         if claimant.offer is None:
             return self.queue

@@ -19,7 +19,7 @@ from domain.clock import CLOCK_STEP, from_iso
 from domain.errors import VersionConflictError
 from domain.ports import Claimant, Locked, Saved, Unit
 from eventlog.append import plan as statements
-from eventlog.append.locked_log import Claim, LockedLog
+from eventlog.append.locked_log import ClaimRequest, LockedLog
 from eventlog.append.lookups import LockedReader, WriterCache
 from eventlog.append.plan import Key, Plan, Statement, accept_or_refuse, key_of
 from eventlog.archive.reading import HistoryRow, resolved
@@ -183,7 +183,7 @@ async def _end_without_events(connection: Connection, deciding: Request | None) 
     if deciding is None:
         await roll_back(connection)
     else:
-        # It may have written other tables, such as the workers' when an idle worker is dead.
+        # It may have written other tables, such as the workers' when an idle worker is lost.
         await commit(connection, [])
 
 
@@ -271,11 +271,11 @@ async def _begin(
     trip.ask(sql.BEGIN)
     locking = trip.ask(sql.LOCK)
     present: Answer | None = None
-    claim: Claim | None = None
+    claim: ClaimRequest | None = None
     if deciding is not None:
         present = trip.ask(candidates.PRESENT)
         if deciding.claimant is not None:
-            claim = Claim.request(trip, cache.queue_of(deciding.claimant), deciding.claimant)
+            claim = ClaimRequest.request(trip, cache.queue_of(deciding.claimant), deciding.claimant)
     needs = reader.needs_of(units)
     if claim is not None and claim.likely is not None:
         needs = needs.with_one_position()

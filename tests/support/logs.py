@@ -28,7 +28,7 @@ from eventlog.database.clock import DatabaseClock
 from eventlog.database.connection import Database
 from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles, MasterKeyFile
-from eventlog.pending_queue import Queue
+from eventlog.pending_queue import FollowedQueue
 from eventlog.workers import Heartbeats
 from projections.rows import Connection
 from runtime.tasks import Supervision
@@ -143,7 +143,7 @@ async def select_anew(connection: Connection, now: datetime, slots: int) -> list
     async with connection.transaction():
         as_of = "SELECT set_config('apphub.now', %s::timestamptz::text, true)"
         await connection.execute(as_of, [now])
-        return await Queue().select(connection, None, now, slots)
+        return await FollowedQueue().select(connection, None, now, slots)
 
 
 def query(url: str, sql: str, *parameters: object) -> list[tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from domain.jobs.definition import JobSpec
 from domain.ports import Offer
 from domain.workers import Registration
 from eventlog.explain import explain_now
-from eventlog.pending_queue import Queue
+from eventlog.pending_queue import FollowedQueue
 from projections.rows import Connection
 from tests.support.logs import TESTER, Parts
 
@@ -79,7 +79,7 @@ class _Worker:
         free = self.slots - busy
         if free <= 0:
             return set()
-        queue = Queue()
+        queue = FollowedQueue()
         labels = frozenset(self.labels.items())
         offer = Offer(frozenset(self.entry_points), labels=labels)
         await queue.follow(connection, offer)

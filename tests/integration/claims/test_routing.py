@@ -57,11 +57,11 @@ async def test_a_worker_takes_only_what_it_executes(part: Parts) -> None:
     ours = [await _launch(part, "ours.a") for _ in range(3)]
     work = _work_of(part)
     mine = _offer("ours.a", 'odd "name\\')
-    assert (await work.look(mine)).in_s == 0
+    assert (await work.next_due(mine)).in_s == 0
     assert _ids(await part.executions.claim("w", 2, mine)) == ours[:2]
     later = await _launch(part, "ours.a")
     assert _ids(await part.executions.claim("w", 4, mine)) == [ours[2], later]
-    assert (await work.look(mine)).in_s is None
+    assert (await work.next_due(mine)).in_s is None
     assert _ids(await part.executions.claim("w", 4, mine)) == []
     both = _offer("ours.a", "theirs.b")
     assert _ids(await part.executions.claim("w", 4, both)) == theirs[:4]
@@ -97,7 +97,7 @@ async def test_what_nobody_offers_is_abandoned_after_its_grace(part: Parts) -> N
     assert await work.unoffered() == {"nobodys.d"}
     patient = _offer("ours.a", abandoned=["nobodys.d"], grace_s=3_600)
     assert _ids(await part.executions.claim("w", 4, patient)) == []
-    assert (await work.look(patient)).in_s is None
+    assert (await work.next_due(patient)).in_s is None
     # The other one's are not taken even if this worker was told so a moment too early.
     hasty = _offer("ours.a", abandoned=["theirs.b", "nobodys.d"])
     assert _ids(await part.executions.claim("w", 4, hasty)) == [hopeless]

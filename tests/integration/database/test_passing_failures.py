@@ -84,11 +84,11 @@ async def test_a_locked_table_is_unavailable_for_as_long_as_it_is_locked(
         )
         async with locked(database_url, "job_runs"):
             with pytest.raises(LogUnavailableError):
-                await work.look()
+                await work.next_due()
             with pytest.raises(LogUnavailableError):
                 await part.jobs.launch(slug, Launch(), TESTER)
         await part.jobs.launch(slug, Launch(), TESTER)
-        assert (await work.look()).in_s == 0
+        assert (await work.next_due()).in_s == 0
     assert query(database_url, COUNT) == [(1,)]
 
 

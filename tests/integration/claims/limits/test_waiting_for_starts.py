@@ -8,7 +8,7 @@ import pytest
 
 from domain.clock import to_iso
 from domain.json_values import JsonObject
-from eventlog.pending_queue import Queue
+from eventlog.pending_queue import FollowedQueue
 from projections.rows import Connection
 from tests.integration.claims.test_explanations import explained, launched
 from tests.support.logs import TESTER, Parts, parts, query, registered
@@ -56,16 +56,16 @@ async def test_an_explanation_tells_when_the_next_one_may_start(part: Parts) -> 
 
 async def test_a_worker_is_told_when_the_next_one_may_start(part: Parts) -> None:
     await _full(part)
-    queue = Queue()
+    queue = FollowedQueue()
     async with part.pool.connection() as connection:
-        assert (await queue.look(connection, [])).in_s == 0.0  # Nobody has counted yet.
+        assert (await queue.next_due(connection, [])).in_s == 0.0  # Nobody has counted yet.
         assert await pick_by(queue, connection) == []
-        next_due = await queue.look(connection, [])
+        next_due = await queue.next_due(connection, [])
     assert next_due.in_s is not None
     assert 3_000 < next_due.in_s <= 3_600
 
 
-async def pick_by(queue: Queue, connection: Connection) -> list[UUID]:
+async def pick_by(queue: FollowedQueue, connection: Connection) -> list[UUID]:
     async with connection.transaction():
         now = datetime.now(UTC)
         as_of = "SELECT set_config('apphub.now', %s::timestamptz::text, true)"
