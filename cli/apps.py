@@ -134,8 +134,7 @@ def _address_of(repository: str) -> str:
 def _name_of(repository: str) -> str:
     if Path(repository).is_dir():
         return Path(repository).resolve().name
-    last = repository.rstrip("/").rpartition("/")[2]
-    return last.removesuffix(".git")
+    return repository.rstrip("/").rpartition("/")[2].removesuffix(".git")
 
 
 def _data(answer: Any) -> Any:

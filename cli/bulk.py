@@ -32,62 +32,101 @@ Where = Annotated[
         help="Conditions that must all hold, such as job=report or status!=expired; or `all`.",
     ),
 ]
-Reason = Annotated[
-    str | None, typer.Option(help="Why; it stays in the history of each run.", show_default=False)
-]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait until the operation has ended.")]
 Changed = Annotated[
     list[str] | None, typer.Option("--set", help="A parameter that new runs get, as NAME=VALUE.")
 ]
 OperationId = Annotated[str, typer.Argument(help="The operation's id.")]
 
 
+@dataclass(frozen=True)
+class OrderOptions:
+    """How an order for many runs is given."""
+
+    reason: Annotated[
+        str | None,
+        typer.Option(help="Why; it stays in the history of each run.", show_default=False),
+    ] = None
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")] = (
+        False
+    )
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the operation has ended.")] = (
+        False
+    )
+    as_json: AsJson = False
+
+    def checked_reason(self) -> str:
+        """Return the reason, or raise typer.BadParameter; a dry run needs none."""
+        if self.reason is None and not self.dry_run:
+            raise typer.BadParameter("say why: --reason TEXT; or look first: --dry-run")
+        return self.reason or ""
+
+
 @command(bulk_app)
-def cancel(  # noqa: PLR0913 - one for each option
-    *,
-    where: Where,
-    reason: Reason = None,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-    to: ServiceOptions,
-) -> None:
+def cancel(*, where: Where, options: OrderOptions, to: ServiceOptions) -> None:
     """Cancel all runs that match and are pending or running."""
-    order = _parse_order("cancel", where, reason, None, dry_run=dry_run)
-    _send_order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
+    _order("cancel", where, None, options, to)
 
 
 @command(bulk_app)
-def retry(  # noqa: PLR0913 - one for each option
-    *,
-    where: Where,
-    reason: Reason = None,
-    changed: Changed = None,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-    to: ServiceOptions,
+def retry(
+    *, where: Where, changed: Changed = None, options: OrderOptions, to: ServiceOptions
 ) -> None:
     """Launch again all runs that match and failed, expired or were canceled."""
-    order = _parse_order("retry", where, reason, changed, dry_run=dry_run)
-    _send_order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
+    _order("retry", where, changed, options, to)
 
 
 @command(bulk_app)
-def rerun(  # noqa: PLR0913 - one for each option
-    *,
-    where: Where,
-    reason: Reason = None,
-    changed: Changed = None,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-    to: ServiceOptions,
+def rerun(
+    *, where: Where, changed: Changed = None, options: OrderOptions, to: ServiceOptions
 ) -> None:
     """Launch again all runs that match and have ended."""
-    order = _parse_order("rerun", where, reason, changed, dry_run=dry_run)
-    _send_order(order, to, dry_run=dry_run, wait=wait, as_json=as_json)
+    _order("rerun", where, changed, options, to)
+
+
+def _order(
+    action: Action,
+    where: list[str],
+    changed: list[str] | None,
+    options: OrderOptions,
+    to: ServiceOptions,
+) -> None:
+    """Start an operation, or show what it would do.
+
+    Raises:
+        typer.BadParameter: the filter is invalid, or the reason is missing.
+    """
+    where = with_moments(where, datetime.now(UTC))
+    try:
+        conditions_for(action, where)
+    except InvalidInputError as error:
+        raise typer.BadParameter(error.message) from None
+    reason = options.checked_reason()
+    parameters = parse_patch(changed)
+    with connected(to) as client:
+        if options.dry_run:
+            preview = client.bulk.dry_run(action, where, parameters=parameters)
+            print_preview(preview, as_json=options.as_json)
+        else:
+            operation = client.bulk.start(action, where, reason, parameters=parameters)
+            follow(client, operation, options)
+
+
+def parse_patch(changed: list[str] | None) -> JsonObject | None:
+    """Return the parameters that new runs get instead of the old ones."""
+    return parse_parameters(changed, None, {}) if changed else None
+
+
+def follow(client: Client, operation: BulkDocument, options: OrderOptions) -> None:
+    """Print an operation that has started, or with `--wait` that has ended.
+
+    Raises:
+        typer.Exit: 5 if the operation was aborted meanwhile.
+    """
+    if options.wait:
+        operation = client.bulk.wait(operation.id)
+    _print(operation, as_json=options.as_json)
+    if options.wait and operation.status == "aborted":
+        raise typer.Exit(ABORTED)
 
 
 @command(bulk_app, "list")
@@ -153,76 +192,6 @@ def abort(
     """Act on no further runs; what is done stays done."""
     with connected(to) as client:
         _print(client.bulk.abort(operation_id, reason), as_json=as_json)
-
-
-@dataclass(frozen=True)
-class _Order:
-    """An action on all runs that match a filter."""
-
-    action: Action
-    where: list[str]
-    reason: str
-    parameters: JsonObject | None
-
-
-def _parse_order(
-    action: Action,
-    where: list[str],
-    reason: str | None,
-    changed: list[str] | None,
-    *,
-    dry_run: bool,
-) -> _Order:
-    """Return the order.
-
-    Raises:
-        typer.BadParameter: the filter is invalid, or the reason is missing.
-    """
-    where = with_moments(where, datetime.now(UTC))
-    try:
-        conditions_for(action, where)
-    except InvalidInputError as error:
-        raise typer.BadParameter(error.message) from None
-    return _Order(action, where, require_reason(reason, dry_run=dry_run), parse_patch(changed))
-
-
-def require_reason(reason: str | None, *, dry_run: bool) -> str:
-    """Return the reason, or raise typer.BadParameter; a dry run needs none."""
-    if reason is None and not dry_run:
-        raise typer.BadParameter("say why: --reason TEXT; or look first: --dry-run")
-    return reason or ""
-
-
-def parse_patch(changed: list[str] | None) -> JsonObject | None:
-    """Return the parameters that new runs get instead of the old ones."""
-    return parse_parameters(changed, None, {}) if changed else None
-
-
-def _send_order(
-    order: _Order, to: ServiceOptions, *, dry_run: bool, wait: bool, as_json: bool
-) -> None:
-    with connected(to) as client:
-        if dry_run:
-            preview = client.bulk.dry_run(order.action, order.where, parameters=order.parameters)
-            print_preview(preview, as_json=as_json)
-            return
-        operation = client.bulk.start(
-            order.action, order.where, order.reason, parameters=order.parameters
-        )
-        follow(client, operation, wait=wait, as_json=as_json)
-
-
-def follow(client: Client, operation: BulkDocument, *, wait: bool, as_json: bool) -> None:
-    """Print an operation that has started, or with `wait` that has ended.
-
-    Raises:
-        typer.Exit: 5 if the operation was aborted meanwhile.
-    """
-    if wait:
-        operation = client.bulk.wait(operation.id)
-    _print(operation, as_json=as_json)
-    if wait and operation.status == "aborted":
-        raise typer.Exit(ABORTED)
 
 
 def _row(operation: BulkDocument, now: datetime) -> list[str | Text]:

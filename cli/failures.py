@@ -8,16 +8,7 @@ from rich.text import Text
 
 from apphub_jobs.client import FailureDocument
 from apphub_jobs.client.documents import FailureStatus
-from cli.bulk import (
-    Changed,
-    DryRun,
-    Reason,
-    Wait,
-    follow,
-    parse_patch,
-    print_preview,
-    require_reason,
-)
+from cli.bulk import Changed, OrderOptions, follow, parse_patch, print_preview
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.runs import ago
@@ -100,26 +91,19 @@ def reopen(*, fingerprint: Fingerprint, to: ServiceOptions) -> None:
 
 
 @command(failures_app)
-def retry(  # noqa: PLR0913 - one for each option
-    *,
-    fingerprint: Fingerprint,
-    reason: Reason = None,
-    changed: Changed = None,
-    dry_run: DryRun = False,
-    wait: Wait = False,
-    as_json: AsJson = False,
-    to: ServiceOptions,
+def retry(
+    *, fingerprint: Fingerprint, changed: Changed = None, options: OrderOptions, to: ServiceOptions
 ) -> None:
     """Retry all runs whose last attempt failed in this group, as a bulk operation."""
-    required_reason = require_reason(reason, dry_run=dry_run)
+    reason = options.checked_reason()
     patch = parse_patch(changed)
     with connected(to) as client:
-        if dry_run:
+        if options.dry_run:
             preview = client.failures.preview_retry(fingerprint, parameters=patch)
-            print_preview(preview, as_json=as_json)
-            return
-        operation = client.failures.retry(fingerprint, required_reason, parameters=patch)
-        follow(client, operation, wait=wait, as_json=as_json)
+            print_preview(preview, as_json=options.as_json)
+        else:
+            operation = client.failures.retry(fingerprint, reason, parameters=patch)
+            follow(client, operation, options)
 
 
 def print_failure(group: FailureDocument) -> None:

@@ -416,8 +416,7 @@ def run_play(*, opens_page: bool) -> int:
             print_trials(console, service, history, make_psql(service))
             if opens_page and sys.stdout.isatty() and has_screen(os.environ):
                 show(service.url)
-            code = process.wait()
-            raise failure(f"the service ended with exit code {code}:\n{service.log}")
+            raise failure(f"the service ended with exit code {process.wait()}:\n{service.log}")
     except KeyboardInterrupt:
         console.print("\nstopped; nothing is left behind")
         return 0

@@ -81,8 +81,7 @@ def _entries(text: str) -> list[dict[str, str]]:
         value = _plain(right.strip())
         if key and equals and _fits(key, value):
             values.setdefault(key, value)
-    entries = [{"key": key, "value": value} for key, value in values.items()]
-    return entries[:MAX_ENTRIES]
+    return [{"key": key, "value": value} for key, value in values.items()][:MAX_ENTRIES]
 
 
 def _fits(key: str, value: str) -> bool:

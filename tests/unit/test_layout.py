@@ -103,15 +103,15 @@ def _is_import(node: ast.stmt) -> bool:
 
 
 @pytest.mark.parametrize(
-    "room",
+    "package",
     sorted(
         str(path.parent.relative_to(ROOT))
         for path in _files(*FLOORS)
         if path.name == "__init__.py" and path.parent.name != "versions"
     ),
 )
-def test_each_room_says_what_is_in_it(room: str) -> None:
-    tree = ast.parse((ROOT / room / "__init__.py").read_text())
+def test_each_package_says_what_is_in_it(package: str) -> None:
+    tree = ast.parse((ROOT / package / "__init__.py").read_text())
     docstring = ast.get_docstring(tree, clean=False)
     assert docstring is not None
     lines = docstring.strip().splitlines()
