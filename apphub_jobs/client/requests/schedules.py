@@ -20,7 +20,7 @@ OPTIONAL = (
     "endAt",
     "pauseOnFailure",
 )
-"""Fields that have a default."""
+"""Fields that `patch` resets to their defaults where they are left out; the owner stays."""
 
 
 def page(as_of: int | datetime | None) -> Request:
