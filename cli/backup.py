@@ -35,6 +35,7 @@ from migrations import runner
 from projections.rows import read_value
 from projections.tables import TABLES
 from runtime.files import write_whole
+from runtime.text import counted
 from worker.logs.object_store import LogStoreError
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -218,12 +219,16 @@ def _sentences(manifest: Manifest, target: Path, keys_file: Path, seconds: float
         sealed = f"sealed up to position {manifest.seal.position}"
     megabytes = manifest.size_bytes / 1_000_000
     log = f"log {manifest.log_id} up to position {manifest.position}"
+    contents = (
+        f"{counted(manifest.events, 'event')} and {counted(manifest.archives, 'archive file')}"
+    )
     lines = [
-        f"{log}: {manifest.events} events and {manifest.archives} archive files, {sealed}",
-        f"{target}: {len(manifest.files)} files, {megabytes:.1f} MB, {seconds:.1f} s",
+        f"{log}: {contents}, {sealed}",
+        f"{target}: {counted(len(manifest.files), 'file')}, {megabytes:.1f} MB, {seconds:.1f} s",
     ]
     if manifest.subjects:
-        lines.append(f"{keys_file}: the keys of {manifest.subjects} persons; replaces the last one")
+        persons = counted(manifest.subjects, "person")
+        lines.append(f"{keys_file}: the keys of {persons}; replaces the last one")
     if manifest.run_logs == LogChoice.LIST.value:
         lines.append("the logs of runs are listed, not copied")
     keys = []

@@ -15,6 +15,7 @@ from domain.json_values import JsonObject
 from eventlog.archive.archiver import Archived, ArchivingUnderWayError, archiver
 from eventlog.archive.role import ArchivistMissingError
 from eventlog.database.connection import Database
+from runtime.text import counted
 
 app = typer.Typer(help="Archive the events of runs that ended long ago.", no_args_is_help=True)
 
@@ -97,7 +98,8 @@ def _print_sum(files: Sequence[Archived], view: View) -> None:
         "size_bytes": sum(file.size_bytes for file in files),
         "longest_hold_ms": longest_hold_ms,
     }
-    text = f"archived {events} events of {runs} runs in {len(files)} files"
+    text = f"archived {counted(events, 'event')} of {counted(runs, 'run')}"
+    text += f" in {counted(len(files), 'file')}"
     if files:
         text += f"; longest hold of the append lock {longest_hold_ms:.1f} ms"
     view.fact(document, text)
@@ -105,7 +107,7 @@ def _print_sum(files: Sequence[Archived], view: View) -> None:
 
 def _sentence(file: Archived) -> str:
     parts = [
-        f"{file.events} events of {file.runs} runs",
+        f"{counted(file.events, 'event')} of {counted(file.runs, 'run')}",
         f"positions {file.first_position} to {file.last_position}",
         f"{file.size_bytes} bytes",
     ]

@@ -27,6 +27,7 @@ from projections import run_statistics
 from projections.histories.rules import Finding
 from projections.table import Table
 from projections.tables import TABLES
+from runtime.text import counted
 
 operators_app = typer.Typer()
 projections = typer.Typer(
@@ -112,9 +113,10 @@ def histories_are_clean(database: Database, acknowledged: Sequence[UUID], view: 
         view.fact({"kind": kind, **finding.present()}, _sentence(finding))
 
     checked = finish(check_histories(database, acknowledged, report, view.progress))
-    outcome = f"{checked.findings} FINDINGS" if checked.findings else "as promised"
-    events = f"{checked.events} events of {checked.runs} runs up to position {checked.position}"
-    view.fact({**vars(checked), "kind": "histories"}, f"histories: {events}: {outcome}")
+    outcome = counted(checked.findings, "FINDING").upper() if checked.findings else "as promised"
+    events = f"{counted(checked.events, 'event')} of {counted(checked.runs, 'run')}"
+    text = f"histories: {events} up to position {checked.position}: {outcome}"
+    view.fact({**vars(checked), "kind": "histories"}, text)
     return checked.findings == 0
 
 
@@ -212,7 +214,7 @@ def rebuild_command(
 
 def _rebuilt(rebuilt: Rebuilt, view: View) -> int:
     """Print the result for a table, and return how many rows still differ."""
-    text = f"{rebuilt.checked.table}: {rebuilt.repaired} rows repaired"
+    text = f"{rebuilt.checked.table}: {counted(rebuilt.repaired, 'row')} repaired"
     if rebuilt.repaired:
         text += f", longest hold of the append lock {rebuilt.longest_hold_ms:.1f} ms"
     view.line(text)

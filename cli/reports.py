@@ -30,6 +30,7 @@ from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import Checked
 from eventlog.seal.check import Report
 from projections.tables import FoldError
+from runtime.text import counted
 
 T = TypeVar("T")
 
@@ -120,10 +121,11 @@ class View:
             self._document({**vars(checked), "kind": "table"})
             return
         table = checked.table
-        events = f"{checked.events} events up to position {checked.position}"
-        rows = f"{checked.rows} rows of {events}"
+        events = f"{counted(checked.events, 'event')} up to position {checked.position}"
+        rows = f"{counted(checked.rows, 'row')} of {events}"
         if checked.differences:
-            self.line(f"{table}: {rows}: {checked.differences} DIFFER")
+            differ = "DIFFERS" if checked.differences == 1 else "DIFFER"
+            self.line(f"{table}: {rows}: {checked.differences} {differ}")
             self.line(f"    to repair them: apphub-jobs projections rebuild {table}")
         elif not checked.unreadable:
             self.line(f"{table}: {rows}: equal to the log")
@@ -137,7 +139,7 @@ class View:
         elif checked.problem:
             self.line(checked.problem)
         else:
-            events = f"{checked.events} events of {checked.runs} runs"
+            events = f"{counted(checked.events, 'event')} of {counted(checked.runs, 'run')}"
             self.line(f"archive {checked.file}: {events}: as it was written")
 
     def fact(self, document: JsonObject, text: str) -> None:
@@ -204,19 +206,24 @@ def _history(events: Sequence[tuple[int, str]]) -> str:
 
 def describe_seals(report: Report) -> str:
     """Return the result of comparing the log with its seals, as lines for people."""
-    lines = [
-        f"looked at {report.events} events and {report.seals} good seals of log {report.log_id}"
-    ]
+    checked = f"{counted(report.events, 'event')} and {counted(report.seals, 'good seal')}"
+    lines = [f"looked at {checked} of log {report.log_id}"]
     if report.last is not None:
         head = report.last.head
         seal = f"seal {head.number}, {head.sealed_at}"
         lines.append(f"sealed up to position {head.position} ({seal})")
     if report.unsealed:
-        lines.append(
-            f"{report.unsealed} events after that are not sealed: nothing can be said about them"
-        )
+        unsealed = "1 event after that is not sealed: nothing can be said about it"
+        if report.unsealed > 1:
+            unsealed = (
+                f"{report.unsealed} events after that are not sealed: nothing can be said about"
+                " them"
+            )
+        lines.append(unsealed)
     if report.kept:
-        lines.append(f"compared with {report.kept} heads that were kept outside the database")
+        were = "was" if report.kept == 1 else "were"
+        heads = f"{counted(report.kept, 'head')} that {were} kept outside the database"
+        lines.append(f"compared with {heads}")
     lines += map(str, report.findings)
     if report.not_reported:
         lines.append(f"and {report.not_reported} more")

@@ -41,6 +41,7 @@ from migrations import runner
 from projections.rows import read_value
 from projections.tables import TABLES
 from runtime.files import make_private
+from runtime.text import counted
 from worker.logs.object_store import LogStoreError
 from worker.logs.run_logs import RunLogsUnavailableError
 
@@ -145,8 +146,9 @@ def _subject_keys(
     path = options.keys or source.directory.parent / KEYS_FILE
     if not path.exists():
         raise BackupError(
-            f"there are personal data of {source.manifest.subjects} persons in the log, and no file"
-            f" of their keys at {path}: name it by --keys; or lose these data (--without-keys)"
+            f"there are personal data of {counted(source.manifest.subjects, 'person')} in the log,"
+            f" and no file of their keys at {path}: name it by --keys; or lose these data"
+            " (--without-keys)"
         )
     keys = read_subject_keys(path)
     if keys.log_id != source.manifest.log_id:
@@ -212,9 +214,9 @@ class _Restore:
         runner.upgrade(url, self.source.manifest.schema)
         loaded = finish(self._load_log(database))
         runner.upgrade(url)
-        text = f"log: {loaded.events} events up to position {loaded.position}"
+        text = f"log: {counted(loaded.events, 'event')} up to position {loaded.position}"
         if loaded.left_out:
-            text += f"; {loaded.left_out} later events left out"
+            text += f"; {counted(loaded.left_out, 'later event')} left out"
         self.view.fact({"kind": "log", **asdict(loaded)}, text)
         self._print_erased()
         return loaded
@@ -235,8 +237,9 @@ class _Restore:
             return
         erased = len(set(self.source.key_ids()) - set(self._keys.ids))
         text = (
-            f"personal data: the keys are of {self._keys.read_at}; {erased} persons had been erased"
-            " between the backup and then, and stay so."
+            f"personal data: the keys are of {self._keys.read_at};"
+            f" {counted(erased, 'person')} had been erased between the backup and then, and"
+            f" {'stays' if erased == 1 else 'stay'} so."
             " Erase again who was erased later: apphub-jobs subjects erase"
         )
         fact: JsonObject = {"kind": "subjects", "erased": erased, "keys_of": self._keys.read_at}
@@ -262,10 +265,11 @@ class _Restore:
             before = self.source.manifest.rows.get(table.name, checked.rows)
             if self._options.to_position is None and checked.is_equal and checked.rows != before:
                 wrong.append(table.name)
-                text = f"{table.name}: {checked.rows} rows, and {before} when it was backed up"
+                rows_now = counted(checked.rows, "row")
+                text = f"{table.name}: {rows_now}, and {before} when it was backed up"
                 fact: JsonObject = {"kind": "rows", "table": table.name, "before": before}
                 self.view.fact(fact, f"{text}: it was not equal to the log then")
-        text = f"tables: {rows} rows of {len(TABLES)} tables"
+        text = f"tables: {counted(rows, 'row')} of {len(TABLES)} tables"
         text += f"; NOT EQUAL to the log: {', '.join(wrong)}" if wrong else ": equal to the log"
         self.view.fact({"kind": "tables", "rows": rows, "wrong": [*wrong]}, text)
         return not wrong
@@ -346,17 +350,29 @@ async def _restarts(database: Database) -> Restarts:
 def _describe(restarts: Restarts) -> str:
     counts = restarts.counts
     missed = sum(schedule["is_due"] for schedule in restarts.schedules)
-    amounts = {
-        "runs were running and run AGAIN, whatever they had done": counts.get("again", 0),
-        "runs were running and fail as lost, for they have no attempt left": counts.get("lost", 0),
-        "runs are due": counts.get("due", 0),
-        "runs are due later": counts.get("later", 0),
-        "runs wait for jobs that are paused": counts.get("paused", 0),
-        "schedules have missed ticks": missed,
-        "schedules tick later": len(restarts.schedules) - missed,
-        "bulk operations continue": restarts.bulk_operations,
-    }
-    lines = [f"  {amount} {what}" for what, amount in amounts.items() if amount]
+    amounts = (
+        (
+            counts.get("again", 0),
+            "run was running and runs AGAIN, whatever it had done",
+            "runs were running and run AGAIN, whatever they had done",
+        ),
+        (
+            counts.get("lost", 0),
+            "run was running and fails as lost, for it has no attempt left",
+            "runs were running and fail as lost, for they have no attempt left",
+        ),
+        (counts.get("due", 0), "run is due", "runs are due"),
+        (counts.get("later", 0), "run is due later", "runs are due later"),
+        (
+            counts.get("paused", 0),
+            "run waits for a paused job",
+            "runs wait for jobs that are paused",
+        ),
+        (missed, "schedule has missed ticks", "schedules have missed ticks"),
+        (len(restarts.schedules) - missed, "schedule ticks later", "schedules tick later"),
+        (restarts.bulk_operations, "bulk operation continues", "bulk operations continue"),
+    )
+    lines = [f"  {n} {one if n == 1 else several}" for n, one, several in amounts if n]
     if not lines:
         return "nothing starts by itself"
     lines.insert(0, "as soon as API and workers start:")

@@ -48,18 +48,18 @@ class PlainMapper(Mapper[UUID]):
         Raises:
             UnreadableEventError: a newer version of the program wrote it.
         """
-        known = event_class(stored_event.topic)
+        type_ = event_class(stored_event.topic)
         fields: dict[str, Any] = decode_state(stored_event.topic, stored_event.state)
-        # By this the library looks for the class of what the event creates.
-        of = fields.get("originator_topic")
-        if of is not None and of not in AGGREGATES:
-            raise UnreadableEventError(f"the aggregate {of} is unknown to this version")
+        # The library finds the class of the aggregate that the event creates by this topic.
+        aggregate = fields.get("originator_topic")
+        if aggregate is not None and aggregate not in AGGREGATES:
+            raise UnreadableEventError(f"the aggregate {aggregate} is unknown to this version")
         for name, value in fields.items():
             if value is not None and _is_time(name):
                 fields[name] = from_iso(value)
         fields["originator_id"] = stored_event.originator_id
         fields["originator_version"] = stored_event.originator_version
-        event: DomainEventProtocol[UUID] = object.__new__(known)
+        event: DomainEventProtocol[UUID] = object.__new__(type_)
         # The library's way to fill a frozen event.
         object.__setattr__(event, "__dict__", fields)
         return event
@@ -103,10 +103,11 @@ _TYPES = ("int8", "uuid", "text", "bytea", "timestamptz")
 
 _NULL = b"\xff\xff\xff\xff"
 
-_ENCODED = " || ".join(
+ENCODED = " || ".join(
     rf"coalesce(int4send(octet_length({form})) || {form}, '\xffffffff')"
     for form in BINARY_FORMS.values()
 )
+"""The SQL of what `encoded` returns."""
 
 FIRST = -(2**63)
 """Below every position that a column could hold: a forged event may have a negative one."""
@@ -153,6 +154,11 @@ def encoded(row: RawRow) -> bytes:
     """Return the columns one after the other, each after its length; a NULL has the length -1."""
     # In one expression, and only here: whoever checks seals does it for every event of the log.
     return b"".join([_NULL if field is None else _LENGTHS[len(field)] + field for field in row])
+
+
+def position_of(row: RawRow) -> int:
+    """Return a row's position; NULL counts as 0."""
+    return int.from_bytes(row[0] or b"", "big", signed=True)
 
 
 def raw_cursor(connection: Connection) -> AsyncCursor[RawRow]:

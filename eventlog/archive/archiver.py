@@ -31,6 +31,7 @@ from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session, try_lock
 from eventlog.encoding import PlainMapper, PlainTranscoder, RawRow, read_event
 from projections.rows import Connection, read_one, read_rows, read_value
+from runtime.text import counted
 
 logger = logging.getLogger(__name__)
 
@@ -126,19 +127,17 @@ class Mover:
             ended = await connection.execute(sql.MOMENT)
         [first] = await began.fetchall()
         [last] = await ended.fetchall()
-        held_s = last["s"] - first["s"]
-        return float(held_s)
+        return float(last["s"] - first["s"])
 
     async def _remove(self, batch: Batch, record: ArchivedEvents) -> None:
         """Delete the events from the log, as the archivist."""
-        run_ids = list(batch.runs)
         await self._connection.execute(ASSUME)
-        removed = await self._connection.execute(_REMOVE, (run_ids,))
+        removed = await self._connection.execute(_REMOVE, (list(batch.runs),))
         await self._connection.execute(RESET)
         count = removed.rowcount
         if count != record.events:
-            problem = f"has {record.events} events, and the log has {count}: archive again"
-            raise ArchiveError(record.file, problem)
+            events = counted(record.events, "event")
+            raise ArchiveError(record.file, f"has {events}, and the log has {count}: archive again")
 
     async def _write_index(
         self, batch: Batch, record: ArchivedEvents, blocks: Sequence[Block], archive_id: UUID
@@ -281,8 +280,7 @@ class Archiver:
 
     async def _limits(self, older_than: timedelta) -> Limits:
         row = await read_one(self.connection, _LimitsRow, _LIMITS)
-        ended_before = from_iso(row["now"]) - older_than
-        return Limits(ended_before=ended_before, last_position=row["last"])
+        return Limits(ended_before=from_iso(row["now"]) - older_than, last_position=row["last"])
 
     async def write(
         self, batch: Batch, limits: Limits, progress: Callable[[float], None]
@@ -300,8 +298,7 @@ class Archiver:
         try:
             async for rows in self._rows(batch):
                 await asyncio.to_thread(writer.add, rows)
-                written = writer.events / batch.events
-                progress(0.4 * written)
+                progress(0.4 * writer.events / batch.events)
             await asyncio.to_thread(writer.finish)
             await self._compare(batch, writer, progress)
         except BaseException:
@@ -347,16 +344,13 @@ class Archiver:
         compared = 0
         async for rows in self._rows(batch):
             count = len(rows)
-            read_back = await asyncio.to_thread(_next_rows, written, count)
-            if read_back != rows:
+            if await asyncio.to_thread(list, islice(written, count)) != rows:
                 raise ArchiveError(
                     writer.path, "does not hold what the log holds; nothing was archived"
                 )
             compared += count
-            share = compared / batch.events
-            progress(0.4 + 0.5 * share)
-        is_longer = next(written, None) is not None
-        if is_longer or compared != batch.events:
+            progress(0.4 + 0.5 * compared / batch.events)
+        if next(written, None) is not None or compared != batch.events:
             raise ArchiveError(
                 writer.path, "has not the same number of events as the log; nothing was archived"
             )
@@ -365,10 +359,6 @@ class Archiver:
         for block in writer.blocks:
             for document in read_block(self._directory, replace(block, file=writer.path.name)):
                 yield read_event(document)
-
-
-def _next_rows(written: Iterator[RawRow], count: int) -> list[RawRow]:
-    return list(islice(written, count))
 
 
 _NEXT_NUMBER = "SELECT coalesce(max(number), 0) + 1 AS next FROM log_archives"
@@ -390,8 +380,7 @@ def _batch_progress(
     """Return a function that reports the progress within a batch, from 0 to 1."""
 
     def report(share: float) -> None:
-        done_now = done + int(share * len(batch.runs))
-        progress("archiving runs", done_now, max(total, done))
+        progress("archiving runs", done + int(share * len(batch.runs)), max(total, done))
 
     return report
 

@@ -47,7 +47,7 @@ class Batch:
     """Runs that go into one file, by their ids.
 
     Attributes:
-        after: position of the last launch that was looked at; the next batch continues there.
+        after: position of the last launch considered; the next batch continues there.
         events: number of their events together.
         skipped: proposed runs that stay in the log: their events cannot be read, or contradict the
             table.
@@ -79,7 +79,7 @@ class Limits:
     ended_before: datetime
     last_position: int
 
-    def bound_of(self, run: RunRow) -> datetime | None:  # noqa: ARG002 - here it is one for all
+    def bound_of(self, run: RunRow) -> datetime | None:  # noqa: ARG002 - the same for all runs
         """Return the time before which this run must have ended; None: it is kept."""
         return self.ended_before
 
@@ -125,7 +125,9 @@ async def next_batch(connection: Connection, limits: Limits, after: int, max_eve
     If any run remains, the batch has at least one, however many events it has.
     """
     batch = Batch(after)
-    while candidates := await _candidates(connection, limits, batch.after):
+    while candidates := await read_rows(
+        connection, Candidate, _CANDIDATES, _values(limits, batch.after)
+    ):
         if not await _fill(connection, batch, candidates, limits, max_events):
             break
     return batch
@@ -165,10 +167,6 @@ async def _fill(
             batch.events = events
         batch.after = row["created_position"]
     return True
-
-
-async def _candidates(connection: Connection, limits: Limits, after: int) -> list[Candidate]:
-    return await read_rows(connection, Candidate, _CANDIDATES, _values(limits, after))
 
 
 def _values(limits: Limits, after: int) -> dict[str, object]:

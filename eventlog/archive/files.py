@@ -111,8 +111,7 @@ class ArchiveWriter:
             self._lines.append(line)
             self._positions.append(document["position"])
             self._buffered_bytes += len(line)
-            is_full = len(self._lines) >= EVENTS_A_BLOCK
-            if is_full or self._buffered_bytes >= BYTES_A_BLOCK:
+            if len(self._lines) >= EVENTS_A_BLOCK or self._buffered_bytes >= BYTES_A_BLOCK:
                 self._end_block()
 
     def finish(self) -> None:
@@ -161,8 +160,7 @@ class ArchiveWriter:
 
 
 def _compressed(lines: Sequence[bytes]) -> bytes:
-    text = b"\n".join(lines) + b"\n"
-    return gzip.compress(text, compresslevel=6, mtime=0)
+    return gzip.compress(b"\n".join(lines) + b"\n", compresslevel=6, mtime=0)
 
 
 def read_block(directory: Path | None, block: Block) -> list[Document]:
@@ -185,8 +183,7 @@ def read_block(directory: Path | None, block: Block) -> list[Document]:
             path, f"the {block.length} bytes after byte {block.place} are not what was written"
         )
     try:
-        lines = gzip.decompress(data).splitlines()
-        return [orjson.loads(line) for line in lines]
+        return [orjson.loads(line) for line in gzip.decompress(data).splitlines()]
     except (ValueError, OSError, EOFError, zlib.error) as error:
         raise damaged(path, f"byte {block.place}: {error}") from None
 
@@ -269,10 +266,10 @@ _NEXT = f"""
 
 _HOLDING = f"""
     SELECT DISTINCT {_BLOCK}
-    FROM unnest(%(archives)s::bigint[], %(positions)s::bigint[]) AS wanted (archive, position)
+    FROM unnest(%(archives)s::bigint[], %(positions)s::bigint[]) AS target (archive, position)
     CROSS JOIN LATERAL (
         SELECT * FROM archived_blocks AS one
-        WHERE one.archive = wanted.archive AND one.first_position <= wanted.position
+        WHERE one.archive = target.archive AND one.first_position <= target.position
         ORDER BY one.first_position DESC LIMIT 1
     ) AS block
     JOIN log_archives AS archive ON archive.number = block.archive
@@ -366,8 +363,7 @@ async def correlated_positions(
 def _by_archive(rows: Sequence[_ArchivedPositions]) -> dict[int, list[int]]:
     positions_by_archive: dict[int, list[int]] = {}
     for row in rows:
-        positions = positions_by_archive.setdefault(row["archive"], [])
-        positions += row["positions"]
+        positions_by_archive.setdefault(row["archive"], []).extend(row["positions"])
     return positions_by_archive
 
 

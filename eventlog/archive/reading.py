@@ -106,8 +106,9 @@ async def _problem(directory: Path | None, row: _ArchiveRow) -> str | None:
     columns: Row = row
     for column, field in _FIELDS.items():
         if columns[column] != recorded.get(field):
-            problem = f"the index's {column} is not what the log's event says"
-            return f"archive file {row['file']}: {problem}"
+            return (
+                f"archive file {row['file']}: the index's {column} is not what the log's event says"
+            )
     file_error = await asyncio.to_thread(
         file_problem, directory, row["file"], row["bytes"], row["sha256"]
     )
@@ -154,8 +155,7 @@ async def resolved(
         if archive is not None:
             positions = choose(row)
             chosen[id(row)] = positions
-            of_archive = positions_by_archive.setdefault(archive, [])
-            of_archive += positions
+            positions_by_archive.setdefault(archive, []).extend(positions)
     if not chosen:
         return list(rows)
     events = await events_at(connection, directory, positions_by_archive)
@@ -186,8 +186,7 @@ async def events_at(
     missing = all_positions.difference(events)
     if missing:  # The hashes are right, so the index must have been edited.
         names = ", ".join(sorted({block.file for block in blocks}))
-        first = min(missing)
-        problem = f"has no event at position {first}, though the database's index says so"
+        problem = f"has no event at position {min(missing)}, though the database's index says so"
         raise ArchiveError(names, problem)
     return events
 
@@ -279,10 +278,8 @@ def merged(rows: Sequence[EventRow], archived: Sequence[EventRow], limit: int) -
     """
     by_position: dict[int, EventRow] = {}
     for row in (*archived, *rows):
-        position = row["notification_id"]
-        by_position[position] = row
-    positions = sorted(by_position)
-    return [by_position[position] for position in positions[:limit]]
+        by_position[row["notification_id"]] = row
+    return [by_position[position] for position in sorted(by_position)[:limit]]
 
 
 def take_bytes(rows: Sequence[EventRow], max_bytes: int) -> list[EventRow]:

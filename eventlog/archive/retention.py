@@ -28,6 +28,7 @@ from eventlog.database.connection import Database, borrowed
 from eventlog.database.failures import raise_unavailable
 from projections.job_runs import RunRow
 from projections.rows import Connection, read_one, read_rows, read_texts, read_value
+from runtime.text import counted
 
 # The ended runs that their jobs' retention no longer keeps, selected a page at a time.
 #
@@ -380,9 +381,9 @@ class Retainer:
                 return False
             written = await opened.write(batch, scan_result.limits, lambda _: None)
         logger.info(
-            "archived %d events of %d runs in %s, as their jobs' retention says",
-            written.events,
-            written.runs,
+            "archived %s of %s in %s, as their jobs' retention says",
+            counted(written.events, "event"),
+            counted(written.runs, "run"),
             written.file,
         )
         return True

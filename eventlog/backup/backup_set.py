@@ -104,7 +104,7 @@ class Manifest:
         position: of the log's last event in it.
         drawn: the last position that was drawn, which may have been rolled back.
         tables: those of the log.
-        rows: how many rows each table had that follows from the log, and is not in the set.
+        rows: number of rows of each table that follows from the log, and so is not in the set.
         archives: number of archive files.
         seal: None if the log was not sealed.
         subjects: number of persons whose keys existed.

@@ -1,7 +1,7 @@
 """Writes the log into a set, in one snapshot, while the service goes on.
 
-Which tables are copied stands here (`LOG_TABLES`); what follows from the log is computed again when
-the set is restored, and what processes know of each other (`NOT_KEPT`) would mean nothing then.
+`LOG_TABLES` are copied. Tables that follow from the log are computed again when the set is
+restored; what processes know of each other (`NOT_KEPT`) would mean nothing then.
 """
 
 import asyncio
@@ -149,13 +149,12 @@ async def count_rows(session: Connection, tables: Sequence[Table]) -> dict[str, 
     """Return the number of rows of tables that follow from the log."""
     counts: dict[str, int] = {}
     for table in tables:
-        query = f"SELECT count(*) AS rows FROM {table.name}"
-        counts[table.name] = await read_value(session, int, query)
+        counts[table.name] = await read_value(session, int, f"SELECT count(*) FROM {table.name}")
     return counts
 
 
 async def dump_seal(session: Connection, writer: SetWriter) -> LastSeal | None:
-    """Write the head of the last seal into a file of its own, and return what is said of it."""
+    """Write the head of the last seal into a file, and return the manifest's entry for it."""
     row = await last_seal(session)
     if row is None:
         return None

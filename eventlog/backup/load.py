@@ -21,6 +21,7 @@ from eventlog.backup.subject_keys import SubjectKeys
 from eventlog.database import sql
 from eventlog.database.connection import Progress
 from projections.rows import Connection, read_ids, read_value
+from runtime.text import counted
 
 T = TypeVar("T")
 
@@ -28,7 +29,7 @@ EVENTS_AT_ONCE = 20_000
 """Events in a statement: the log's triggers keep the new rows of one in memory."""
 
 BYTES_AT_ONCE = 16_777_216
-"""So many bytes of events end a statement as well: one may have more than a megabyte."""
+"""Bytes of events that end a statement as well: one may have more than a megabyte."""
 
 _EVENT_COLUMNS = (
     "notification_id, originator_id, originator_version, topic, state, recorded_at, actor,"
@@ -44,12 +45,12 @@ _SET_POSITION = f"""
 
 @dataclass(frozen=True)
 class Loaded:
-    """What came into the database.
+    """What the database holds then.
 
     Attributes:
         position: of the last event.
-        events: in the log, with those in archive files.
-        left_out: number of events after the position that was named.
+        events: number of events in the log, with those in archive files.
+        left_out: number of events after the position to restore to.
         archives: names of the archive files that the log needs.
     """
 
@@ -105,7 +106,8 @@ class _Loader:
         await self._copy("log_identity")
         in_order = self._is_up_to_position if self._to_position is not None else None
         await self._copy(sql.EVENTS_TABLE, in_order)
-        archives = self._archives()
+        index = self._tables["log_archives"]
+        archives = [_fields(index, line) for line in self._source.lines(index.file)]
         kept = await self._load_archives(archives)
         await self._copy("log_seals", in_order)
         position = await read_value(self._connection, int, sql.HEAD)
@@ -113,10 +115,6 @@ class _Loader:
         events = await read_value(self._connection, int, count) + _events_in(kept)
         in_set = self._source.manifest.events + _events_in(archives)
         return Loaded(position, events, in_set - events, [row["file"] for row in kept])
-
-    def _archives(self) -> list[dict[str, str]]:
-        table = self._tables["log_archives"]
-        return [_fields(table, line) for line in self._source.lines(table.file)]
 
     async def _load_archives(self, rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
         """Load the index of the archives that the log records; put back the events of the others.
@@ -187,7 +185,7 @@ class _Loader:
             self._progress(f"{name}: loading", rows, table.rows)
         if keep is None and rows != table.rows:
             raise BackupError(
-                f"the set has {rows} rows of {name}, and its manifest says {table.rows}"
+                f"the set has {counted(rows, 'row')} of {name}, and its manifest says {table.rows}"
             )
         return rows
 

@@ -1,4 +1,4 @@
-"""What would start again if a service began to work on this database now."""
+"""Runs, ticks and bulk operations that a service would start if it began on this database now."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -53,7 +53,7 @@ class _RunCount(TypedDict):
 
 
 class Restart(TypedDict):
-    """A run that has not ended, and what becomes of it at once."""
+    """A run that has not ended, and its state on restart."""
 
     id: ReadOnly[str]
     job: ReadOnly[str]
@@ -76,8 +76,8 @@ class Restarts:
     """What would start.
 
     Attributes:
-        counts: number of runs by what becomes of them.
-        runs: the first of those to which something happens at once.
+        counts: number of unfinished runs by state.
+        runs: the first of those that start or fail at once.
     """
 
     counts: dict[RunState, int]

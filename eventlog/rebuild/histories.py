@@ -18,7 +18,7 @@ from domain.json_values import JsonObject
 from eventlog.archive.reading import events_between
 from eventlog.database import sql
 from eventlog.database.connection import Database, Progress, operator_session
-from eventlog.encoding import COLUMNS, FIRST, RawRow, raw_cursor, read_event
+from eventlog.encoding import COLUMNS, FIRST, RawRow, position_of, raw_cursor, read_event
 from projections.envelope import UNFOLDABLE, decode_state
 from projections.histories.checker import SUBJECTS, Checker
 from projections.histories.rules import MAX_OPEN, Finding, LoggedEvent, Report
@@ -100,7 +100,7 @@ async def check_histories(
             async for rows in ranges:
                 for row in rows:
                     checker.feed(logged(row))
-                progress("histories: checking", _position(rows[-1]), until)
+                progress("histories: checking", position_of(rows[-1]), until)
                 if len(checker.causes) > MAX_OPEN:
                     await _seek_causes(log, archive, checker, until)
         await _seek_causes(log, archive, checker, until)
@@ -148,7 +148,7 @@ async def _seek_causes(log: Connection, archive: Path | None, checker: Checker, 
         async for rows in ranges:
             for row in rows:
                 _, aggregate_id, version, *_ = cast("_Columns", row)
-                causes.find(_position(row), aggregate_id, _number(version))
+                causes.find(position_of(row), aggregate_id, _number(version))
             if not causes:
                 break
     checker.report_missing_causes()
@@ -163,12 +163,12 @@ async def _ranges(
         cursor = raw_cursor(connection)
         await cursor.execute(query, {"after": after, "until": until}, binary=True)
         stored = await cursor.fetchall()
-        last = _position(stored[-1]) if stored else until
+        last = position_of(stored[-1]) if stored else until
         # The log first: an event that is archived meanwhile is in both, and none is in neither.
         async with aclosing(events_between(connection, archive, after, last)) as chunks:
             async for chunk in chunks:
                 archived = [read_event(document) for document in chunk]
-                split = bisect_right(stored, _position(archived[-1]), key=_position)
+                split = bisect_right(stored, position_of(archived[-1]), key=position_of)
                 yield _merged(stored[:split], archived)
                 stored = stored[split:]
         if stored:
@@ -177,12 +177,8 @@ async def _ranges(
 
 
 def _merged(stored: list[RawRow], archived: list[RawRow]) -> list[RawRow]:
-    by_position = {_position(row): row for row in (*archived, *stored)}
+    by_position = {position_of(row): row for row in (*archived, *stored)}
     return [by_position[position] for position in sorted(by_position)]
-
-
-def _position(row: RawRow) -> int:
-    return _number(cast("bytes", row[0]))
 
 
 def _number(field: bytes) -> int:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from eventlog.encoding import FIRST
 from eventlog.seal.seal import NO_PREVIOUS, CheckedSeal, Head, KeptHead, SignedHead, pairs, to_runs
 from eventlog.seal.tree import Frontier, Leaf, first_difference, peak_ranges
+from runtime.text import counted
 
 MAX_FINDINGS = 100
 """Findings that are reported one by one; the rest are counted. A million events may have been
@@ -164,30 +165,23 @@ class _KeptHeadState:
         return f"seal {number}, kept in {self.kept.source},"
 
 
-def _size_of(kept: KeptHead) -> int:
-    return kept.signed.head.size
-
-
 class KeptHeads:
     """The kept heads, compared with the log."""
 
     def __init__(self, kept: Sequence[KeptHead], log_id: str, findings: Findings) -> None:
         self._findings = findings
         self._log_id = log_id
-        by_size = sorted(kept, key=_size_of)
-        self._states = [_KeptHeadState(head) for head in by_size]
+        self._states = [
+            _KeptHeadState(head) for head in sorted(kept, key=lambda one: one.signed.head.size)
+        ]
         self._by_size: dict[int, list[_KeptHeadState]] = {}
         self._floors: dict[int, int] = {}
         self.watched: set[int] = set()
         for state in self._states:
-            self._watch(state)
-
-    def _watch(self, state: _KeptHeadState) -> None:
-        size = state.head.size
-        self._by_size.setdefault(size, []).append(state)
-        self.watched.add(size)
-        for start, _ in peak_ranges(size):
-            self.watched.add(start)
+            size = state.head.size
+            self._by_size.setdefault(size, []).append(state)
+            self.watched.add(size)
+            self.watched.update(start for start, _ in peak_ranges(size))
 
     def record_seal(self, signed: SignedHead) -> None:
         """Record a valid seal."""
@@ -241,8 +235,7 @@ class KeptHeads:
 
     def _report_other_log(self, state: _KeptHeadState, first: int) -> None:
         head = state.head
-        what = f"{state.name} is that of another log, {head.log_id}"
-        text = f"{what}: the log was replaced"
+        text = f"{state.name} is that of another log, {head.log_id}: the log was replaced"
         self._findings.add("contradicted", first, text, head.position)
 
     def _report_too_short(self, state: _KeptHeadState, tree: Frontier, same: int) -> None:
@@ -250,8 +243,8 @@ class KeptHeads:
         head = state.head
         difference, _ = _difference(state, tree)
         start = self._floor(same, difference)
-        covered = f"{state.name} covers {head.size} events"
-        self._findings.add("removed", start, f"{covered}; the log has {tree.size}", head.position)
+        text = f"{state.name} covers {counted(head.size, 'event')}; the log has {tree.size}"
+        self._findings.add("removed", start, text, head.position)
 
     def _report_contradiction(self, state: _KeptHeadState, same: int) -> None:
         """Report a head whose events differ; the first `same` are certainly as sealed."""
@@ -277,8 +270,7 @@ class KeptHeads:
             position = min(unsealed, head.position)
             self._findings.add("seal", position, text, head.position)
         elif state.seal.head != head:
-            replaced = f"{state.name} was replaced by another one"
-            text = f"{replaced}; its events are unchanged"
+            text = f"{state.name} was replaced by another one; its events are unchanged"
             position = min(state.seal.head.position, head.position)
             self._findings.add("seal", position, text)
 
@@ -423,11 +415,9 @@ class SealCheck:
         )
 
     def _doubt(self, seal: CheckedSeal) -> None:
-        """Note why a seal is not trusted."""
-        number = seal.number
-        twice = f"there is more than one seal {number}"
-        self._doubts += seal.problems or [twice]
-        self._numbers.add(number)
+        """Record why a seal is not trusted."""
+        self._doubts += seal.problems or [f"there is more than one seal {seal.number}"]
+        self._numbers.add(seal.number)
 
     def _doubt_missing(self, first: int, end: int) -> None:
         missing = [number for number in range(first, end) if number not in self._numbers]
@@ -531,7 +521,7 @@ class SealCheck:
         unlisted = self._unlisted
         count = len(unlisted)
         same, end = first_difference(sealed, self._tree)
-        # Of the events that no list names: how many are certainly right, and certainly after.
+        # As indexes into the events that no list names.
         same -= start
         end -= start
         if 0 < same <= count:

@@ -38,6 +38,7 @@ from eventlog.seal.tree import (
     verify_inclusion,
 )
 from projections.rows import Connection, read_value
+from runtime.text import counted
 
 INCLUSION = "apphub-jobs inclusion proof 1"
 CONSISTENCY = "apphub-jobs consistency proof 1"
@@ -62,12 +63,11 @@ class Prover:
         async with borrowed(self._pool) as connection, connection.transaction():
             signed = head
             if signed is None:
-                signed = await self.last_head(connection)
+                signed, _ = await self._last_head(connection)
             size = signed.head.size
             index = await self._index(connection, position)
             if index is None or index >= size:
-                number = signed.head.number
-                raise SealError(f"seal {number} covers no event at position {position}")
+                raise SealError(f"seal {signed.head.number} covers no event at position {position}")
             event = await _event(connection, self._archive, position)
             path = await self._roots(connection, inclusion_ranges(index, size))
         proof = {
@@ -87,12 +87,13 @@ class Prover:
             SealError: it does not.
         """
         async with borrowed(self._pool) as connection, connection.transaction():
-            new = await self.last_head(connection)
+            new, _ = await self._last_head(connection)
             size = new.head.size
             old_size = old.head.size
             if old_size > size:
                 raise SealError(
-                    f"the log has {size} sealed events, fewer than the {old_size} of that seal"
+                    f"the log has {counted(size, 'sealed event')}, fewer than the {old_size} of"
+                    " that seal"
                 )
             path = await self._roots(connection, consistency_ranges(old_size, size))
         proof = {
@@ -111,22 +112,19 @@ class Prover:
             SealError: there is none, or it is not as it was signed.
         """
         async with borrowed(self._pool) as connection:
-            row = await last_seal(connection)
-        if row is None:
-            raise SealError("the log has no seal yet")
-        signed = verified_head(self._keys, row.head, row.signature)
-        return exported(signed, tree_of(signed.head, row.peaks))
+            signed, peaks = await self._last_head(connection)
+        return exported(signed, tree_of(signed.head, peaks))
 
-    async def last_head(self, connection: Connection) -> SignedHead:
-        """Return the log's last head.
+    async def _last_head(self, connection: Connection) -> tuple[SignedHead, bytes]:
+        """Return the log's last head, and the peaks of its tree.
 
         Raises:
-            SealError: there is none, or no verified_head key signed it.
+            SealError: there is none, or no trusted key signed it.
         """
         row = await last_seal(connection)
         if row is None:
             raise SealError("the log has no seal yet")
-        return verified_head(self._keys, row.head, row.signature)
+        return verified_head(self._keys, row.head, row.signature), row.peaks
 
     async def _index(self, connection: Connection, position: int) -> int | None:
         """Return how many sealed events come before a position, None if no sealed one is there."""
@@ -135,13 +133,11 @@ class Prover:
             return None
         seal = check_seal(row, self._keys, await read_value(connection, str, sql.LOG_ID))
         if seal.signed is None or seal.entries is None:
-            problem = seal.problems[0]
-            raise SealError(f"{problem}: run `seal verify`")
-        positions = [place for place, _ in seal.entries]
+            raise SealError(f"{seal.problems[0]}: run `seal verify`")
+        positions = [sealed for sealed, _ in seal.entries]
         if position not in positions:
             return None
-        before_seal = seal.signed.head.size - len(positions)
-        return before_seal + positions.index(position)
+        return seal.signed.head.size - len(positions) + positions.index(position)
 
     async def _roots(self, connection: Connection, ranges: Sequence[Range]) -> list[bytes]:
         roots = RangeRoots(ranges)
@@ -175,8 +171,7 @@ def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKey
     head = head_of_document(keys, proof["seal"]).head
     event = proof["event"]
     index = proof["index"]
-    content = encoded(read_event(event))
-    leaf = leaf_hash(content)
+    leaf = leaf_hash(encoded(read_event(event)))
     root = bytes.fromhex(head.root)
     position = event["position"]
     if not verify_inclusion(leaf, index, head.size, path, root):
@@ -191,10 +186,8 @@ def _check_inclusion(proof: dict[str, Any], path: Sequence[bytes], keys: SealKey
 
 
 def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealKeys) -> str:
-    old_signed = head_of_document(keys, proof["old"])
-    new_signed = head_of_document(keys, proof["new"])
-    old = old_signed.head
-    new = new_signed.head
+    old = head_of_document(keys, proof["old"]).head
+    new = head_of_document(keys, proof["new"]).head
     if old.log_id != new.log_id:
         raise SealError(f"these are seals of two logs, {old.log_id} and {new.log_id}")
     old_root = bytes.fromhex(old.root)
@@ -203,7 +196,7 @@ def _check_consistency(proof: dict[str, Any], path: Sequence[bytes], keys: SealK
             f"the log under seal {new.number} does not begin with that under seal {old.number}"
         )
     return (
-        f"the {new.size} events under seal {new.number} of log {new.log_id}"
+        f"the {counted(new.size, 'event')} under seal {new.number} of log {new.log_id}"
         f" begin with the {old.size} under seal {old.number}"
     )
 

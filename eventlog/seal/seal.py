@@ -65,13 +65,11 @@ class Head:
 
     def present(self) -> dict[str, Any]:
         """Return the head as plain JSON."""
-        fields = asdict(self)
-        return {_NAMES.get(name, name): value for name, value in fields.items()}
+        return {_NAMES.get(name, name): value for name, value in asdict(self).items()}
 
     def text(self) -> str:
         """Return the canonical JSON: names sorted, no spaces."""
-        text = orjson.dumps(self.present(), option=orjson.OPT_SORT_KEYS)
-        return text.decode()
+        return orjson.dumps(self.present(), option=orjson.OPT_SORT_KEYS).decode()
 
 
 @dataclass(frozen=True)
@@ -84,8 +82,7 @@ class SignedHead:
     @property
     def hash(self) -> str:
         """Return the hash that the next seal has as `previous`."""
-        signed = _message(self.head.text()) + self.signature
-        return sha256(signed).hexdigest()
+        return sha256(_message(self.head.text()) + self.signature).hexdigest()
 
     def present(self) -> dict[str, Any]:
         """Return the head as it is exported."""
@@ -167,8 +164,7 @@ def to_runs(positions: Sequence[int]) -> list[int]:
     """Return ascending positions as the first and last of each unbroken run."""
     runs: list[int] = []
     for position in positions:
-        previous = position - 1
-        if runs and runs[-1] == previous:
+        if runs and runs[-1] == position - 1:
             runs[-1] = position
         else:
             runs += (position, position)
@@ -183,8 +179,7 @@ def entries_of(runs: Sequence[int], leaves: bytes) -> list[Leaf]:
     """
     positions: list[int] = []
     for first, last in pairs(runs):
-        end = last + 1
-        positions += range(first, end)
+        positions += range(first, last + 1)
     return list(zip(positions, split(leaves), strict=True))
 
 
@@ -257,8 +252,7 @@ def read_kept(path: Path, keys: SealKeys) -> list[KeptHead]:
     except OSError as error:
         raise SealError(f"cannot read {path}: {error.strerror}") from None
     try:
-        documents = _documents(text)
-        heads = [_kept(document, keys, str(path)) for document in documents]
+        heads = [_kept(document, keys, str(path)) for document in _documents(text)]
     except SealError as error:
         raise SealError(f"cannot use the heads in {path}: {error}") from None
     if not heads:
@@ -292,8 +286,7 @@ def _documents(text: bytes) -> list[Any]:
     except ValueError:
         pass
     try:
-        lines = text.splitlines()
-        return [orjson.loads(line) for line in lines if line.strip()]
+        return [orjson.loads(line) for line in text.splitlines() if line.strip()]
     except ValueError as error:
         raise SealError(f"it is not JSON: {error}") from None
 

@@ -1,8 +1,7 @@
 """The sealer: follows the log and seals it once a second while events arrive.
 
-First the whole log as stored bytes, the table merged with the archives; then where sealing
-continues: the last seal in the database, compared with the head kept outside (`TipStore`); then the
-`Sealer`.
+First where sealing continues: the last seal in the database, compared with the head kept outside
+(`TipStore`); then the `Sealer`.
 
 A seal is a signed Merkle head over the log. Each cycle is one short transaction under an advisory
 lock of its own, from the last seal in the table to the log's end: the process that gets the lock
@@ -12,8 +11,8 @@ the database, so after a kill this or another process continues. The append lock
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,18 +23,18 @@ from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import to_iso
 from domain.errors import LogUnavailableError
-from eventlog import encoding
-from eventlog.archive.reading import events_between
+from eventlog.archive.stored_bytes import raw_after
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
 from eventlog.database.listener import Signal
-from eventlog.encoding import FIRST, RawRow, read_event
+from eventlog.encoding import FIRST
 from eventlog.keys import SealKeyError, SealKeys, create_keys, read_keys
-from eventlog.seal import seal
-from eventlog.seal import seal as statements
-from eventlog.seal import tree as stored_events
 from eventlog.seal.seal import (
+    INSERT_SEAL,
     NO_PREVIOUS,
+    SEALED_HEAD,
+    TIP,
+    TRY_SEAL_LOCK,
     Head,
     Seal,
     SealError,
@@ -50,106 +49,9 @@ from eventlog.seal.seal import (
     verified_head,
     write_head,
 )
-from eventlog.seal.tree import Frontier, position_of, to_leaves
+from eventlog.seal.tree import LEAVES_AFTER, Frontier, to_leaves
 from projections.rows import Connection, read_first, read_value
 from runtime.tasks import Supervised, Supervision
-
-
-async def raw_chunks(
-    connection: Connection, archive: Path | None, size: int
-) -> AsyncGenerator[list[RawRow]]:
-    """Yield all events in the order of positions, some at a time.
-
-    It needs a transaction; use it in `aclosing`.
-
-    Raises:
-        ArchiveError: an archive cannot be read.
-    """
-    async with (
-        encoding.raw_stream(connection, "events") as cursor,
-        aclosing(_archived(connection, archive)) as archived,
-    ):
-        await cursor.execute(encoding.ALL, binary=True)
-        stored: list[RawRow] = []
-        archived_rows: list[RawRow] = []
-        more_stored = True
-        more_archived = True
-        while True:
-            if more_stored and not stored:
-                stored = await cursor.fetchmany(size)
-                more_stored = bool(stored)
-            if more_archived and not archived_rows:
-                archived_rows = await anext(archived, [])
-                more_archived = bool(archived_rows)
-            if not stored and not archived_rows:
-                return
-            if stored and archived_rows:
-                ready, stored, archived_rows = _merged(stored, archived_rows)
-                yield ready
-            else:
-                yield stored or archived_rows
-                stored = []
-                archived_rows = []
-
-
-def _merged(
-    stored: list[RawRow], archived: list[RawRow]
-) -> tuple[list[RawRow], list[RawRow], list[RawRow]]:
-    """Return the events of two chunks up to the end of the shorter one, and the rest of each."""
-    bound = min(position_of(stored[-1]), position_of(archived[-1]))
-    ready: list[RawRow] = []
-    stored_later = _split(stored, bound, ready)
-    archived_later = _split(archived, bound, ready)
-    ready.sort(key=position_of)
-    return ready, stored_later, archived_later
-
-
-def _split(rows: list[RawRow], bound: int, ready: list[RawRow]) -> list[RawRow]:
-    """Add the rows up to the bound to `ready`; return the others."""
-    later: list[RawRow] = []
-    for row in rows:
-        if position_of(row) <= bound:
-            ready.append(row)
-        else:
-            later.append(row)
-    return later
-
-
-async def raw_after(
-    connection: Connection, archive: Path | None, position: int, limit: int
-) -> list[RawRow]:
-    """Return the next events after a position, at most `limit`.
-
-    Raises:
-        ArchiveError: an archive cannot be read.
-    """
-    cursor = encoding.raw_cursor(connection)
-    await connection.execute(encoding.UTF8)
-    await cursor.execute(encoding.NEXT, {"after": position, "limit": limit}, binary=True)
-    # The log first: an event that is archived meanwhile is in both, and none is in neither.
-    stored = await cursor.fetchall()
-    rows = {position_of(row): row for row in stored}
-    last = max(rows, default=position)
-    count = 0
-    async with aclosing(_archived(connection, archive, position, last)) as archived:
-        async for chunk in archived:
-            for row in chunk:
-                row_position = position_of(row)
-                rows[row_position] = row
-            count += len(chunk)
-            if count >= limit:
-                break
-    next_positions = sorted(rows)[:limit]
-    return [rows[row_position] for row_position in next_positions]
-
-
-async def _archived(
-    connection: Connection, archive: Path | None, after: int = FIRST, until: int | None = None
-) -> AsyncGenerator[list[RawRow]]:
-    async with aclosing(events_between(connection, archive, after, until)) as chunks:
-        async for chunk in chunks:
-            yield [read_event(document) for document in chunk]
-
 
 logger = logging.getLogger(__name__)
 
@@ -211,7 +113,7 @@ class TipStore:
             SealError: the check fails.
             SealKeyError: the key is missing.
         """
-        cursor = await connection.execute(seal.TIP)
+        cursor = await connection.execute(TIP)
         row = await cursor.fetchone()
         if row is None:
             return await self._first_tip(connection)
@@ -219,17 +121,13 @@ class TipStore:
             return self._tip
         keys = self._load_keys()
         try:
-            signature = as_bytes(row["signature"])
-            peaks = as_bytes(row["peaks"])
-            signed = verified_head(keys, str(row["head"]), signature)
-            tree = tree_of(signed.head, peaks)
+            signed = verified_head(keys, str(row["head"]), as_bytes(row["signature"]))
+            tree = tree_of(signed.head, as_bytes(row["peaks"]))
         except SealError as error:
-            raise SealError(
-                f"its last seal, {row['number']}, cannot be continued: {error}"
-            ) from None
+            message = f"its last seal, {row['number']}, cannot be continued: {error}"
+            raise SealError(message) from None
         head = signed.head
-        is_of_row = head.number == row["number"]
-        if not is_of_row or head.log_id != row["log_id"]:
+        if (head.number, head.log_id) != (row["number"], row["log_id"]):
             raise SealError(f"its last seal is seal {head.number} of log {head.log_id}: altered")
         await self._compare(connection)
         return Tip(row["log_id"], signed, tree)
@@ -285,7 +183,7 @@ class TipStore:
         kept_head = self._last_kept()
         if kept_head is None:
             return
-        cursor = await connection.execute(seal.SEALED_HEAD, (kept_head.head.number,))
+        cursor = await connection.execute(SEALED_HEAD, (kept_head.head.number,))
         row = await cursor.fetchone()
         if row is None or row["head"] != kept_head.head.text():
             raise SealError(
@@ -368,7 +266,7 @@ class Sealer:
         """
         count = 0
         async with borrowed(self._pool) as connection, connection.transaction():
-            if not await read_value(connection, bool, statements.TRY_SEAL_LOCK):
+            if not await read_value(connection, bool, TRY_SEAL_LOCK):
                 return False
             tip = await self._tip_store.read(connection)
             for _ in range(MAX_SEALS):
@@ -376,7 +274,7 @@ class Sealer:
                 count = len(positions)
                 if positions:
                     seal, tip = next_seal(self._tip_store.keys, tip, positions, leaves)
-                    await connection.execute(statements.INSERT_SEAL, seal.row())
+                    await connection.execute(INSERT_SEAL, seal.row())
                 if count < MAX_EVENTS:
                     break
         # Only now: a kept head must never be ahead of the database.
@@ -437,16 +335,12 @@ async def _leaves_after(
 ) -> tuple[list[int], bytes]:
     """Return the positions and leaf hashes of the next events, enough for one seal."""
     cursor = connection.cursor(binary=True)
-    await cursor.execute(stored_events.LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
+    await cursor.execute(LEAVES_AFTER, {"after": position, "limit": MAX_EVENTS})
     row = await cursor.fetchone()
     if row is None:
         return [], b""
     archived_to = row["archived_to"]
     if archived_to is None or archived_to <= position:
-        positions = row["positions"] or []
-        hashes = row["leaves"] or b""
-        return positions, hashes
+        return row["positions"] or [], row["leaves"] or b""
     leaves = to_leaves(await raw_after(connection, archive, position, MAX_EVENTS))
-    positions = [leaf_position for leaf_position, _ in leaves]
-    hashes = b"".join(leaf for _, leaf in leaves)
-    return positions, hashes
+    return [leaf_position for leaf_position, _ in leaves], b"".join(leaf for _, leaf in leaves)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 
 from eventlog.database.sql import ARCHIVED_TO, EVENTS_TABLE
-from eventlog.encoding import _ENCODED, RawRow, encoded
+from eventlog.encoding import ENCODED, RawRow, encoded, position_of
 
 HASH_SIZE = 32
 
@@ -275,7 +275,7 @@ LEAVES_AFTER = rf"""
         string_agg(leaf, '' ORDER BY position) AS leaves,
         {ARCHIVED_TO} AS archived_to
     FROM (
-        SELECT notification_id AS position, sha256('\x00' || {_ENCODED}) AS leaf FROM {EVENTS_TABLE}
+        SELECT notification_id AS position, sha256('\x00' || {ENCODED}) AS leaf FROM {EVENTS_TABLE}
         WHERE notification_id > %(after)s ORDER BY notification_id LIMIT %(limit)s
     ) AS next
 """
@@ -288,14 +288,4 @@ Leaf = tuple[int, bytes]
 
 def to_leaves(rows: Sequence[RawRow]) -> list[Leaf]:
     """Return the leaves of rows that have positions."""
-    return [_leaf_of(row) for row in rows]
-
-
-def _leaf_of(row: RawRow) -> Leaf:
-    return position_of(row), leaf_hash(encoded(row))
-
-
-def position_of(row: RawRow) -> int:
-    """Return a row's position; NULL counts as 0."""
-    position = row[0] or b""
-    return int.from_bytes(position, "big", signed=True)
+    return [(position_of(row), leaf_hash(encoded(row))) for row in rows]

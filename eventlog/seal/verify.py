@@ -6,17 +6,15 @@ from contextlib import aclosing
 from pathlib import Path
 
 from eventlog import encoding
+from eventlog.archive.stored_bytes import raw_chunks
 from eventlog.database import sql
 from eventlog.database.connection import Database
 from eventlog.database.failures import raise_unavailable
 from eventlog.encoding import RawRow
 from eventlog.keys import SealKeys
-from eventlog.seal import seal as seal_statements
-from eventlog.seal import tree as stored_events
 from eventlog.seal.check import Report, SealCheck
-from eventlog.seal.seal import KeptHead, all_seals, check_seal
-from eventlog.seal.sealer import raw_chunks
-from eventlog.seal.tree import Leaf
+from eventlog.seal.seal import SEALED_EVENTS, KeptHead, all_seals, check_seal
+from eventlog.seal.tree import Leaf, to_leaves
 from projections.rows import Connection, read_value
 
 CHUNK = 500
@@ -32,12 +30,11 @@ Progress = Callable[[int, int], None]
 """Called with the number of events checked, and the estimated total."""
 
 
-def _silent(done: int, total: int) -> None:
-    del done, total
-
-
 async def verify_seals(
-    database: Database, keys: SealKeys, kept: Sequence[KeptHead] = (), progress: Progress = _silent
+    database: Database,
+    keys: SealKeys,
+    kept: Sequence[KeptHead] = (),
+    progress: Progress = lambda *_: None,
 ) -> Report:
     """Compare the log as it is now with its seals, and with heads that were kept elsewhere.
 
@@ -64,7 +61,7 @@ async def _verify(
     progress: Progress,
 ) -> Report:
     log_id = await read_value(connection, str, sql.LOG_ID)
-    sealed = await read_value(connection, int, seal_statements.SEALED_EVENTS)
+    sealed = await read_value(connection, int, SEALED_EVENTS)
     check = SealCheck(log_id, kept)
     events_checked = _CheckedEvents(check, progress, sealed)
     without = await read_value(connection, int, encoding.WITHOUT_POSITION)
@@ -112,8 +109,7 @@ class _Events:
         """Yield the next events up to a position, inclusive, or all that remain."""
         while True:
             if not self._waiting and not self._over:
-                chunk: list[RawRow] = await anext(self._chunks, [])
-                self._waiting = stored_events.to_leaves(chunk)
+                self._waiting = to_leaves(await anext(self._chunks, []))
                 self._over = not self._waiting
             if not self._waiting:
                 return

@@ -104,7 +104,7 @@ def seal_and_archive(here: Site) -> None:
     asyncio.run(make_role(here.url))
     archived = here.run("log", "archive", "--older-than", "0s")
     assert archived.exit_code == 0, archived.output
-    assert " of 1 runs in 1 files" in archived.stdout
+    assert " of 1 run in 1 file" in archived.stdout
 
 
 @pytest.mark.parametrize("archived", [False, slow(True)])

@@ -58,9 +58,9 @@ async def test_it_tells_people_and_programs_what_it_did(database_url: str, tmp_p
     (path.parent / f"{path.name[:36]}-000002-left.jsonl.gz").touch()
     again = run_command(database_url, tmp_path, *ARCHIVE, "0s")
     assert again.lines[0].endswith("-000002-left.jsonl.gz: no archive of this log refers to it")
-    assert ": 2 events of 1 runs, positions " in again.lines[1]
+    assert ": 2 events of 1 run, positions " in again.lines[1]
     assert again.lines[2].startswith(
-        "archived 2 events of 1 runs in 1 files; longest hold of the append lock "
+        "archived 2 events of 1 run in 1 file; longest hold of the append lock "
     )
     assert run_command(database_url, tmp_path, *ARCHIVE, "soon").popen.returncode == 2
     verified = run_command(database_url, tmp_path, "verify")

@@ -169,7 +169,7 @@ def test_who_was_erased_after_a_backup_stays_erased(site: Site) -> None:
     assert "subjects.key has no key" in site.restore(old).stderr
     done = site.restore(old, *key)
     assert done.exit_code == 0, done.output
-    assert "1 persons had been erased" in done.stdout
+    assert "1 person had been erased" in done.stdout
     restored = Shop(site.target, site.directory / "data").parameters()
     assert restored == [GIVEN, {**GIVEN, "customerId": ERASED, "address": ERASED}]
     assert query(site.target, "SELECT count(*) FROM subject_keys") == [(1,)]
