@@ -1,4 +1,4 @@
-"""Where it is kept: the log on PostgreSQL, from its one writer to its checks, seals and archives.
+"""The log on PostgreSQL, from its one writer to its checks, seals and archives.
 
 Begin with `append/writer.py`. Claims and the pending queue stand in `claims.py` and
 `pending_queue.py`, reading in `history/` and `rehydration.py`, tamper evidence in `seal/`.

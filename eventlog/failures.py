@@ -22,13 +22,13 @@ from projections.failure_search import RunFacts
 from projections.rows import Connection, read_rows, read_value
 
 REACH = 20_000
-"""Positions of the log that one search looks through."""
+"""Positions of the log that one search covers."""
 
 MOST = 50
-"""Events that one search takes: what is noted of them is one unit."""
+"""Events that one search takes: all that is recorded of them is one unit."""
 
 MOST_BYTES = 4_194_304
-"""Of the states of events that one search takes, but for the last one's."""
+"""Bytes of states after which a search ends; the last event may exceed it."""
 
 LOST = "job_run.attempt_lost"
 
@@ -36,7 +36,7 @@ FAILED = ("job_run.attempt_failed", "job_run.attempt_timed_out", LOST)
 
 SUCCEEDED = "job_run.succeeded"
 
-SOUGHT = first_where(f"""
+FAILED_OR_RECOVERED = first_where(f"""
     notification_id > %(after)s AND notification_id <= %(until)s
     AND (topic = ANY(%(failed)s) OR (topic = '{SUCCEEDED}' AND {failure_search.RECOVERED}))
 """)
@@ -52,18 +52,24 @@ class FailureSearch:
     async def after(self, position: int) -> Findings:
         """Search the next part of the log after a position.
 
-        What this version of the program cannot read is passed over.
+        Events that this version of the program cannot read are skipped.
         """
         async with borrowed(self._pool) as connection:
             head = await read_value(connection, int, sql.HEAD)
             if head <= position:
                 return Findings(position, position)
             until = min(head, position + REACH)
-            rows = await self._sought(connection, position, until)
+            values = {
+                "after": position,
+                "until": until,
+                "failed": list(FAILED),
+                "limit": MOST,
+                "max_bytes": MOST_BYTES,
+            }
+            rows = await read_rows(connection, StoredRow, FAILED_OR_RECOVERED, values)
             if may_be_cut(rows, MOST, MOST_BYTES):
-                # What comes after the last of them is for the next search.
-                last = rows[-1]
-                until = last["notification_id"]
+                # The next search continues after the last of them.
+                until = rows[-1]["notification_id"]
             events = await self._readable(connection, rows)
             failures = await self._failures(connection, events)
             recovered = await self._recovered(connection, events)
@@ -75,16 +81,6 @@ class FailureSearch:
             has_more=until < head,
         )
 
-    async def _sought(self, connection: Connection, after: int, until: int) -> list[StoredRow]:
-        values = {
-            "after": after,
-            "until": until,
-            "failed": list(FAILED),
-            "limit": MOST,
-            "max_bytes": MOST_BYTES,
-        }
-        return await read_rows(connection, StoredRow, SOUGHT, values)
-
     async def _readable(self, connection: Connection, rows: Sequence[EventRow]) -> list[Envelope]:
         """Return those of the events that this version of the program can read."""
         events = await envelopes(connection, self._files.master_keys, rows)
@@ -93,14 +89,14 @@ class FailureSearch:
     async def _failures(
         self, connection: Connection, events: Sequence[Envelope]
     ) -> list[FoundFailure]:
-        """Return the attempts that ended badly, but those of runs that there are no more."""
+        """Return the attempts that ended badly, without those of runs that have no row."""
         failed = [event for event in events if event.topic in FAILED]
         facts = await failure_search.facts_of(connection, [event.aggregate_id for event in failed])
         failures: list[FoundFailure] = []
         for event in failed:
             run = facts.get(event.aggregate_id)
             if run is not None:
-                failures.append(_found(event, run))
+                failures.append(_failure_of(event, run))
         return failures
 
     async def _recovered(self, connection: Connection, events: Sequence[Envelope]) -> list[Failed]:
@@ -130,10 +126,9 @@ class FailureSearch:
         return failures
 
 
-def _found(event: Envelope, run: RunFacts) -> FoundFailure:
-    failed_at = from_iso(event.at)
+def _failure_of(event: Envelope, run: RunFacts) -> FoundFailure:
     failure = GroupedFailure(
-        event.aggregate_id, failed_at, run["definition_version"], event.position
+        event.aggregate_id, from_iso(event.at), run["definition_version"], event.position
     )
     return FoundFailure(run["slug"], _failed(event, run), failure)
 
@@ -149,10 +144,6 @@ def _failed(event: Envelope, run: RunFacts) -> Failed:
 
 
 def _stack_in(context: Json) -> str | None:
-    """Return the traceback in what a worker told of an attempt, None where there is none."""
-    if not isinstance(context, dict):
-        return None
-    stack = context.get("stack")
-    if not isinstance(stack, str):
-        return None
-    return stack
+    """Return the traceback in a worker's report of an attempt, None where there is none."""
+    stack = context.get("stack") if isinstance(context, dict) else None
+    return stack if isinstance(stack, str) else None

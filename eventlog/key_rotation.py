@@ -12,10 +12,9 @@ from collections.abc import Callable
 import psycopg
 
 from domain.errors import SubjectKeysUnavailableError
-from eventlog import personal
 from eventlog.database.failures import is_passing
 from eventlog.keys import KEY_BYTES, MasterKey, MasterKeyFile
-from eventlog.personal import MasterRow, SubjectKeyRow, unwrapped
+from eventlog.personal import MASTER, MasterRow, SubjectKeyRow, unwrapped
 from projections.rows import Connection, read_first, read_rows
 
 logger = logging.getLogger(__name__)
@@ -28,6 +27,19 @@ AT_ONCE = 500
 """Keys wrapped anew in one transaction: an erasure waits no longer than that for its key."""
 
 
+ROTATION_LOCK = 6_114_930_287_745_016_233
+"""Key of the advisory lock of the session that changes the master key."""
+
+_CHANGE_MASTER = "UPDATE subject_master SET id = %s"
+
+_KEYS_TO_REWRAP = """
+    SELECT key_id, wrapped, master FROM subject_keys WHERE master <> %(master)s
+    LIMIT %(limit)s FOR UPDATE
+"""
+
+_REWRAP = "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
+
+
 async def rotate(
     connection: Connection, file: MasterKeyFile, progress: Callable[[int], None]
 ) -> MasterKey | None:
@@ -36,7 +48,7 @@ async def rotate(
     Args:
         connection: a session for this alone.
         file: of the master key; the new key is written to it.
-        progress: told how many are done.
+        progress: called with the number of keys wrapped so far.
 
     Returns:
         The new key, None if the database has no master key yet.
@@ -47,48 +59,45 @@ async def rotate(
     """
     # One at a time. Another one waits here and then changes the key once more. The lock ends
     # with the session.
-    locking = f"SELECT pg_advisory_lock({personal.ROTATION_LOCK})"
-    await connection.execute(f"SET lock_timeout = 0; {locking}")
-    row = await read_first(connection, MasterRow, personal.MASTER)
+    await connection.execute(f"SET lock_timeout = 0; SELECT pg_advisory_lock({ROTATION_LOCK})")
+    row = await read_first(connection, MasterRow, MASTER)
     if row is None:
         return None
-    present = file.known(row["id"])
-    held = file.reload()
-    others = [key for key in held if key.id != present.id]
+    present = file.key(row["id"])
+    others = [key for key in file.reload() if key.id != present.id]
     new = MasterKey(secrets.token_bytes(KEY_BYTES))
     file.write([new, present, *others])
-    await connection.execute(personal.CHANGE_MASTER, (new.id,))
+    await connection.execute(_CHANGE_MASTER, (new.id,))
     done = 0
-    while wrapped := await _wrap_in_time(connection, file, new):
+    while wrapped := await _wrap_some_patiently(connection, file, new):
         done += wrapped
         progress(done)
-    held = file.reload()
-    if not held or held[0].id != new.id:
+    keys = file.reload()
+    if not keys or keys[0].id != new.id:
         raise SubjectKeysUnavailableError(f"{file.path} was changed by somebody else meanwhile")
     file.write([new])
     return new
 
 
-async def _wrap_in_time(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
-    """Wrap some keys; what others do to the same keys meanwhile is waited for."""
+async def _wrap_some_patiently(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
+    """Wrap some keys; wait where others change the same keys."""
     for _ in range(TRIES):
         try:
             return await _wrap_some(connection, file, new)
         except psycopg.Error as error:
             if not is_passing(error):
                 raise
-            logger.info("wrapping keys anew is tried again: %s", error)
+            logger.info("wrapping keys again after a conflict: %s", error)
             await asyncio.sleep(RETRY_PAUSE_S)
     return await _wrap_some(connection, file, new)
 
 
 async def _wrap_some(connection: Connection, file: MasterKeyFile, new: MasterKey) -> int:
     values = {"master": new.id, "limit": AT_ONCE}
-    query = personal.KEYS_TO_REWRAP
     async with connection.transaction():
-        rows = await read_rows(connection, SubjectKeyRow, query, values)
+        rows = await read_rows(connection, SubjectKeyRow, _KEYS_TO_REWRAP, values)
         for row in rows:
             key_id, key, subject = unwrapped(file, row)
             changed = (new.lookup(subject), new.wrap(key_id, key, subject), new.id, key_id)
-            await connection.execute(personal.REWRAP, changed)
+            await connection.execute(_REWRAP, changed)
     return len(rows)

@@ -114,7 +114,7 @@ class MasterKeyFile:
         self.path = path
         self._keys: tuple[MasterKey, ...] = ()
 
-    def held(self) -> Sequence[MasterKey]:
+    def last_read(self) -> Sequence[MasterKey]:
         """Return the keys as last read; none if there is no file.
 
         Raises:
@@ -123,7 +123,7 @@ class MasterKeyFile:
         return self._keys or self.reload()
 
     def reload(self) -> Sequence[MasterKey]:
-        """Read the file anew, and return what `held` does.
+        """Read the file anew, and return what `last_read` does.
 
         Raises:
             SubjectKeysUnavailableError: the file cannot be used.
@@ -150,14 +150,14 @@ class MasterKeyFile:
         self._keys = keys
         return self._keys
 
-    def known(self, master_id: str) -> MasterKey:
+    def key(self, master_id: str) -> MasterKey:
         """Return the key of this name.
 
         Raises:
             SubjectKeysUnavailableError: the file has none, so it is not the one that this database
                 is used with.
         """
-        for read in (self.held, self.reload):
+        for read in (self.last_read, self.reload):
             for key in read():
                 if key.id == master_id:
                     return key

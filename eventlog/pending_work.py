@@ -10,7 +10,6 @@ from time import monotonic
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
-from typing_extensions import ReadOnly, TypedDict
 
 from domain.clock import from_iso, to_iso
 from domain.ports import Offer
@@ -24,7 +23,7 @@ from eventlog.keys import LogFiles
 from eventlog.pending_queue import FollowedQueue, NextDue
 from projections import bulk, schedules
 from projections.flow import unfinished
-from projections.rows import Connection, read_one, read_value
+from projections.rows import Connection, read_value
 
 
 class OpenOperations:
@@ -151,11 +150,7 @@ class Work:
         return await self._retainer.keep_up()
 
 
-_LIVING = "SELECT count(*) AS workers FROM workers WHERE dead_at IS NULL"
-
-
-class _Living(TypedDict):
-    workers: ReadOnly[int]
+_LIVING = "SELECT count(*) FROM workers WHERE dead_at IS NULL"
 
 
 class Ticks:
@@ -167,13 +162,12 @@ class Ticks:
 
     async def due(self, now: datetime, limit: int) -> list[UUID]:
         """Return the schedules with a due tick, the longest due first."""
-        now_text = to_iso(now)
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:
-            return await schedules.due_ids(connection, now_text, limit, bypassed)
+            return await schedules.due_ids(connection, to_iso(now), limit, bypassed)
 
     async def awaiting(self, limit: int) -> list[UUID]:
-        """Return schedules for which it matters that a run of theirs has ended."""
+        """Return schedules that wait for a run of theirs to end."""
         bypassed = self._quarantine.ids
         async with borrowed(self._pool) as connection:
             return await schedules.awaiting_ids(connection, limit, bypassed)
@@ -181,21 +175,18 @@ class Ticks:
     async def decided_ahead(
         self, now: datetime, after: UUID, limit: int, *, whole: bool
     ) -> list[UUID]:
-        """Return schedules, by id after one, that decided ticks which are still to come.
+        """Return schedules, by id after one, that have decided ticks later than now.
 
-        That is so where the clock was set back. Unless `whole`, those are left out that know it.
+        That is so where the clock was set back. Unless `whole`, those that know it are left out.
         """
         async with borrowed(self._pool) as connection:
             return await schedules.decided_ahead(connection, to_iso(now), after, limit, whole=whole)
 
     async def next_at(self, now: datetime) -> datetime | None:
         """Return when the first tick fires after now; None where none is known."""
-        now_text = to_iso(now)
         async with borrowed(self._pool) as connection:
-            next_at = await schedules.next_after(connection, now_text)
-        if next_at is None:
-            return None
-        return from_iso(next_at)
+            next_at = await schedules.next_after(connection, to_iso(now))
+        return None if next_at is None else from_iso(next_at)
 
     async def first_peak(self, now: datetime, until: datetime, least: int) -> datetime | None:
         """Return the first moment after now, up to `until`, with at least `least` ticks."""
@@ -204,12 +195,11 @@ class Ticks:
         return None if peak is None else from_iso(peak)
 
     async def workers(self) -> int:
-        """Return how many live."""
+        """Return the number of living workers."""
         async with borrowed(self._pool) as connection:
-            found = await read_one(connection, _Living, _LIVING)
-        return found["workers"]
+            return await read_value(connection, int, _LIVING)
 
     async def still_due(self, now: datetime, ids: Sequence[UUID]) -> list[UUID]:
-        """Return those of these schedules of which a tick is to be decided by now."""
+        """Return those of these schedules that have a tick to decide by now."""
         async with borrowed(self._pool) as connection:
             return await schedules.still_due(connection, to_iso(now), ids)

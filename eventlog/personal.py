@@ -66,10 +66,8 @@ def encrypt(event: StoredEvent, keys: Mapping[str, tuple[UUID, bytes]]) -> Store
     encrypted: dict[str, Any] = {"values": values}
     digest = state[DIGEST]
     if digest is not None:
-        joint_key = _joint_key_of(keys)
-        text = digest.encode()
-        context = _digest_context(run_id)
-        encrypted["digest"] = _encrypt_text(joint_key, text, context)
+        joint_key = _joint_key({str(key_id): key for key_id, key in keys.values()})
+        encrypted["digest"] = _encrypt_text(joint_key, digest.encode(), _digest_context(run_id))
         state[DIGEST] = None
     return replace(event, state=orjson.dumps({"encrypted": encrypted, **state}))
 
@@ -110,16 +108,14 @@ def decrypt(aggregate_id: UUID, fields: JsonObject, keys: Mapping[str, bytes]) -
             parameters |= dict.fromkeys(values, ERASED)
             continue
         for name, value in values.items():
-            context = _parameter_context(aggregate_id, name)
-            text = _decrypt_text(key, value, context)
+            text = _decrypt_text(key, value, _parameter_context(aggregate_id, name))
             parameters[name] = orjson.loads(text)
     digest = encrypted.get("digest")
     if digest is not None:
         fields[DIGEST] = ERASED
         if not erased:
             joint_key = _joint_key({key_id: keys[key_id] for key_id in values_by_key})
-            context = _digest_context(aggregate_id)
-            text = _decrypt_text(joint_key, digest, context)
+            text = _decrypt_text(joint_key, digest, _digest_context(aggregate_id))
             fields[DIGEST] = text.decode()
     fields["personal"] = personal
     if erased:
@@ -136,15 +132,8 @@ def _digest_context(aggregate_id: UUID | str) -> bytes:
     return f"{aggregate_id} {DIGEST}".encode()
 
 
-def _joint_key_of(keys: Mapping[str, tuple[UUID, bytes]]) -> bytes:
-    """Return the joint key of keys that are given with their ids, by parameter."""
-    by_id: dict[str, bytes] = {}
-    for key_id, key in keys.values():
-        by_id[str(key_id)] = key
-    return _joint_key(by_id)
-
-
 def _joint_key(keys: Mapping[str, bytes]) -> bytes:
+    """Return the key that follows from all of these keys, by their ids."""
     digest = sha256(b"joint key ")
     for _, key in sorted(keys.items()):
         digest.update(key)
@@ -162,8 +151,8 @@ def _decrypt_text(key: bytes, value: str, context: bytes) -> bytes:
         raw = b64decode(value, validate=True)
         return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], context)
     except (InvalidTag, ValueError):
-        what = f"the encrypted value of {context.decode()}"
-        raise CiphertextError(f"{what} is not what was stored") from None
+        message = f"the encrypted value of {context.decode()} is not what was stored"
+        raise CiphertextError(message) from None
 
 
 # The SQL of personal data: the keys of subjects, and the rows that an erasure changes.
@@ -183,10 +172,10 @@ INSERT_MASTER = "INSERT INTO subject_master (id) VALUES (%s) ON CONFLICT DO NOTH
 
 
 FIND_SUBJECT_KEY = f"""
-    SELECT ({MASTER}) AS present, found.* FROM (VALUES (1)) AS one
+    SELECT ({MASTER}) AS present, subject.* FROM (VALUES (1)) AS one
     LEFT JOIN (
         SELECT key_id, wrapped, master FROM subject_keys WHERE lookup = ANY(%(lookups)s::bytea[])
-    ) AS found ON true
+    ) AS subject ON true
 """
 """One statement, so that it sees one state: a rotation changes master key and look-ups."""
 
@@ -235,22 +224,6 @@ FIRST_ENCRYPTED = f"""
     WHERE originator_id = ANY(%(ids)s) AND originator_version = 1
         AND substring(state FOR octet_length(%(mark)s::bytea)) = %(mark)s::bytea
 """
-
-
-ROTATION_LOCK = 6_114_930_287_745_016_233
-"""Key of the advisory lock of the session that changes the master key."""
-
-
-CHANGE_MASTER = "UPDATE subject_master SET id = %s"
-
-
-KEYS_TO_REWRAP = """
-    SELECT key_id, wrapped, master FROM subject_keys WHERE master <> %(master)s
-    LIMIT %(limit)s FOR UPDATE
-"""
-
-
-REWRAP = "UPDATE subject_keys SET lookup = %s, wrapped = %s, master = %s WHERE key_id = %s"
 
 
 # The subjects' keys: in the table `subject_keys`, each wrapped by the master key from a file.
@@ -312,7 +285,7 @@ def unwrapped(master_keys: MasterKeyFile | None, row: SubjectKeyRow) -> tuple[UU
     """
     key_id = UUID(row["key_id"])
     key, subject = (
-        require_master_keys(master_keys).known(row["master"]).unwrap(key_id, row["wrapped"])
+        require_master_keys(master_keys).key(row["master"]).unwrap(key_id, row["wrapped"])
     )
     return key_id, key, subject
 
@@ -328,7 +301,7 @@ async def find_key(
     for _ in range(MAX_TRIES):
         file_keys: Sequence[MasterKey] = ()
         if master_keys is not None:
-            file_keys = master_keys.held()
+            file_keys = master_keys.last_read()
         # Names are looked up under every key of the file: during a rotation some are stored under
         # the old one.
         values = {"lookups": [master.lookup(subject) for master in file_keys]}
@@ -399,7 +372,7 @@ async def _wait_for_master_key(connection: Connection, file: MasterKeyFile) -> N
     for _ in range(MAX_TRIES):
         row = await read_one(connection, MasterRow, MASTER)
         try:
-            file.known(row["id"])
+            file.key(row["id"])
         except SubjectKeysUnavailableError:
             if row["id"] == missing:
                 raise
@@ -424,7 +397,7 @@ async def _create_key(connection: Connection, file: MasterKeyFile, subject: str)
         # Locked against a rotation: no key may be wrapped by an old master key.
         row = await read_first(connection, MasterRow, f"{MASTER} FOR SHARE")
         if row is not None:
-            master = file.known(row["id"])
+            master = file.key(row["id"])
         else:
             first = await _register_master(connection, file)
             if first is None:

@@ -1,9 +1,10 @@
 """What the log says of a job's past runs: when each was due, started and ended."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from itertools import groupby
+from operator import attrgetter
 from typing import get_type_hints
 from uuid import UUID
 
@@ -13,14 +14,11 @@ from domain.clock import from_iso, to_iso
 from domain.errors import Issue, TooCostlyError
 from domain.jobs.definition import RateLimit
 from domain.state import Integer
-from eventlog.archive.reading import HistoryRow, resolved
 from eventlog.database import sql
 from eventlog.database.connection import snapshot
-from eventlog.history import statements
+from eventlog.history.reader import whole_histories
 from eventlog.keys import LogFiles
-from eventlog.personal import envelopes
 from projections import job_definitions
-from projections.envelope import Envelope
 from projections.job_definitions import JobDefinitionRow
 from projections.job_history import (
     History,
@@ -119,21 +117,21 @@ async def _runs_of_rows(
 async def _runs_of_histories(
     connection: Connection, files: LogFiles, rows: Mapping[UUID, RecordedRow]
 ) -> list[RecordedRun]:
-    """Return runs of several turns: their events are read, for their rows forget."""
-    found: list[RecordedRun] = []
+    """Return runs that started several times: their rows keep only the last start, events all."""
+    runs: list[RecordedRun] = []
     ids = list(rows)
     for start in range(0, len(ids), READ_AT_ONCE):
-        events = await _histories(connection, files, ids[start : start + READ_AT_ONCE])
-        for run_id, history in groupby(events, key=_aggregate_of):
-            found.append(run_of_history(rows[run_id], history))
-    return found
+        events = await whole_histories(connection, files, ids[start : start + READ_AT_ONCE])
+        for run_id, history in groupby(events, key=attrgetter("aggregate_id")):
+            runs.append(run_of_history(rows[run_id], history))
+    return runs
 
 
 async def _limits(connection: Connection, files: LogFiles, job_id: UUID) -> History:
     """Return a history without runs that has the limits of a job, as they changed."""
     past = History(0, 0, (), Steps())
     job: JobDefinitionRow | None = None
-    for event in await _histories(connection, files, [job_id]):
+    for event in await whole_histories(connection, files, [job_id]):
         if event.unreadable is not None:
             continue
         since = ms_of(event.at)
@@ -146,16 +144,3 @@ async def _limits(connection: Connection, files: LogFiles, job_id: UUID) -> Hist
         past.rates.change(since, RateLimit.from_json(job["rate_limit"]))
         past.fairness_keys.change(since, job["fairness_key"])
     return past
-
-
-async def _histories(
-    connection: Connection, files: LogFiles, ids: Sequence[UUID]
-) -> list[Envelope]:
-    """Return every event of these aggregates, one after the other, each in order."""
-    rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, {"ids": list(ids)})
-    events = await resolved(connection, files.archive, rows)
-    return await envelopes(connection, files.master_keys, events)
-
-
-def _aggregate_of(event: Envelope) -> UUID:
-    return event.aggregate_id

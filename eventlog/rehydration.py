@@ -18,7 +18,7 @@ from domain.jobs.run_events import RUN_TOPIC
 from domain.personal import ERASED, erased_from
 from domain.ports import Row, State
 from eventlog.archive.reading import HistoryRow, resolved, take_bytes
-from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
+from eventlog.database.sql import ARCHIVE_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE, IDS, NO_ARCHIVE_MARK
 from eventlog.keys import LogFiles
 from eventlog.personal import plain_states
 from projections.envelope import EventRow
@@ -40,25 +40,25 @@ _LANDMARKS = f"""
         SELECT originator_version AS version, topic,
             lead(topic) OVER (ORDER BY originator_version) AS next_topic
         FROM {EVENTS_TABLE} WHERE {_OWN}
-    ) AS known JOIN {EVENTS_TABLE} AS event
-        ON originator_id = %(id)s AND originator_version = known.version
-    WHERE known.topic <> 'job_run.progressed'
-        OR known.next_topic IS DISTINCT FROM 'job_run.progressed'
+    ) AS own JOIN {EVENTS_TABLE} AS event
+        ON originator_id = %(id)s AND originator_version = own.version
+    WHERE own.topic <> 'job_run.progressed'
+        OR own.next_topic IS DISTINCT FROM 'job_run.progressed'
 """
-"""Of reports in a row only the last one: each names the address of the attempt's log, and what else
-they say is in no attempt."""
+"""Of progress reports in a row only the last one: all that attempts show of them is the address of
+the log, which each report has."""
 
 
 def _first_of(events: str) -> str:
     return f"""
-        SELECT {ENVELOPE_COLUMNS}, {_NO_MARK}, (
+        SELECT {ENVELOPE_COLUMNS}, {NO_ARCHIVE_MARK}, (
             SELECT max(originator_version) FROM {EVENTS_TABLE} WHERE originator_id = %(id)s
         ) AS last_version FROM (
             SELECT *, sum(octet_length(state)) OVER (ORDER BY originator_version)
                 - octet_length(state) AS bytes_before
             FROM ({events} ORDER BY originator_version LIMIT %(limit)s) AS next
         ) AS measured WHERE bytes_before < %(max_bytes)s
-        UNION ALL SELECT *, NULL FROM ({_MARK} WHERE id = %(id)s) AS mark
+        UNION ALL SELECT *, NULL FROM ({ARCHIVE_MARK} WHERE id = %(id)s) AS mark
         ORDER BY originator_version
     """
 
@@ -101,19 +101,19 @@ async def read_part(  # noqa: PLR0913 - what a part is
         connection: to the database.
         files: where archived events are.
         aggregate_id: whose history.
-        after: the version of the last event that is known.
+        after: the version of the last event that the caller has.
         limit: events at most.
-        landmarks: whether reports may be left out that attempts do not tell of.
+        landmarks: whether to leave out progress reports that no attempt shows.
     """
     values = {"id": aggregate_id, "after": after, "limit": limit, "max_bytes": BYTES_A_PART}
     query = LANDMARKS if landmarks else EVENTS
-    found = await read_rows(connection, _Row, query, values)
-    if not found:
+    stored = await read_rows(connection, _Row, query, values)
+    if not stored:
         return Part((), None)
-    last_version = found[0]["last_version"]
-    rows: Sequence[EventRow] = found
+    last_version = stored[0]["last_version"]
+    rows: Sequence[EventRow] = stored
     if last_version is None:
-        [mark] = found
+        [mark] = stored
         last_version = len(mark["positions"])
         rows = await _archived(connection, files, mark, after, after + limit)
     if not rows or rows[-1]["originator_version"] >= last_version:
@@ -122,13 +122,13 @@ async def read_part(  # noqa: PLR0913 - what a part is
 
 
 ARCHIVED_AT_ONCE = 32
-"""Archived events that are read together: how large they are is seen only then."""
+"""Archived events that are read together: their size is known only afterwards."""
 
 
 async def _archived(
     connection: Connection, files: LogFiles, mark: HistoryRow, after: int, last: int
 ) -> list[EventRow]:
-    """Return an archived history's events between two versions, as many as a part may have."""
+    """Return an archived history's events between two versions, up to the size of a part."""
     rows: list[EventRow] = []
     size = 0
     for first in range(after, min(last, len(mark["positions"])), ARCHIVED_AT_ONCE):
@@ -148,20 +148,20 @@ END = 2**62
 """A version, or a position, after all that there are."""
 
 _PARTS = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (
+    SELECT {ENVELOPE_COLUMNS}, {NO_ARCHIVE_MARK} FROM (
         SELECT part.*, sum(octet_length(state)) OVER in_turn - octet_length(state) AS bytes_before
         FROM unnest(%(ids)s::uuid[], %(after)s::bigint[], %(before)s::bigint[])
-            WITH ORDINALITY AS wanted (id, after, before, place),
+            WITH ORDINALITY AS bounds (id, after, before, number),
         LATERAL (
             SELECT * FROM {EVENTS_TABLE}
-            WHERE originator_id = wanted.id
-                AND originator_version > wanted.after AND originator_version < wanted.before
+            WHERE originator_id = bounds.id
+                AND originator_version > bounds.after AND originator_version < bounds.before
                 AND notification_id <= %(position)s
             ORDER BY originator_version LIMIT %(limit)s
         ) AS part
-        WINDOW in_turn AS (ORDER BY place, originator_version)
+        WINDOW in_turn AS (ORDER BY number, originator_version)
     ) AS measured WHERE bytes_before < %(max_bytes)s
-    UNION ALL {_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
+    UNION ALL {ARCHIVE_MARK} WHERE id = ANY(%(ids)s) AND first_position <= %(position)s
     ORDER BY originator_id, originator_version
 """
 
@@ -172,7 +172,7 @@ class Parts:
 
     Attributes:
         rows: one aggregate's behind the other's, each in order.
-        ended: the aggregates of which no more are wanted.
+        ended: the aggregates without further events in their range.
     """
 
     rows: Sequence[EventRow]
@@ -182,7 +182,7 @@ class Parts:
 async def read_parts(
     connection: Connection,
     files: LogFiles,
-    wanted: Mapping[UUID, tuple[int, int]],
+    ranges: Mapping[UUID, tuple[int, int]],
     position: int = END,
 ) -> Parts:
     """Return the next events of each aggregate between two versions: some of each, few in all.
@@ -190,42 +190,40 @@ async def read_parts(
     Args:
         connection: to the database.
         files: where archived events are.
-        wanted: by aggregate, the version after which to begin and the one to end before.
-        position: the last one in the log that is wanted.
+        ranges: by aggregate, the version after which to begin and the one to end before.
+        position: later events are left out.
     """
-    limit = max(1, EVENTS_A_PART // len(wanted))
-    bounds = list(wanted.values())
+    limit = max(1, EVENTS_A_PART // len(ranges))
+    bounds = list(ranges.values())
     values = {
-        "ids": list(wanted),
+        "ids": list(ranges),
         "after": [after for after, _ in bounds],
         "before": [before for _, before in bounds],
         "position": position,
         "limit": limit,
         "max_bytes": BYTES_A_PART,
     }
-    found = await read_rows(connection, HistoryRow, _PARTS, values)
-    counts = dict.fromkeys(wanted, 0)
+    counts = dict.fromkeys(ranges, 0)
     rows: list[EventRow] = []
     size = 0
     unread: set[UUID] = set()
-    for row in found:
+    for row in await read_rows(connection, HistoryRow, _PARTS, values):
         aggregate_id = UUID(row["originator_id"])
         if row["archive"] is None:
             rows.append(row)
             size += len(row["state"])
             counts[aggregate_id] += 1
             continue
-        after, before = wanted[aggregate_id]
-        known = sum(1 for one in row["positions"] if one <= position)
-        last = min(before - 1, known, after + limit)
-        archived = await _archived(connection, files, row, after, last)
+        after, before = ranges[aggregate_id]
+        end = min(before - 1, sum(1 for one in row["positions"] if one <= position))
+        archived = await _archived(connection, files, row, after, min(end, after + limit))
         rows += archived
-        if after + len(archived) < min(before - 1, known):
+        if after + len(archived) < end:
             unread.add(aggregate_id)
     if size >= BYTES_A_PART:
-        unread.update(wanted)
+        unread.update(ranges)
     unread.update(one for one, count in counts.items() if count == limit)
-    return Parts(rows, wanted.keys() - unread)
+    return Parts(rows, ranges.keys() - unread)
 
 
 async def next_events(
@@ -242,7 +240,7 @@ async def next_events(
 
 
 _OF_TOPICS = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (
+    SELECT {ENVELOPE_COLUMNS}, {NO_ARCHIVE_MARK} FROM (
         SELECT part.*, sum(octet_length(state)) OVER in_turn - octet_length(state) AS bytes_before
         FROM (
             SELECT * FROM {EVENTS_TABLE}
@@ -289,8 +287,8 @@ def _stored(aggregate_id: UUID, row: EventRow) -> StoredEvent:
 # look-ups however long that is.
 
 MAX_BYTES = 1_048_576
-"""Rows that are read together may take so much room in the table, where they lie compressed; the
-first is read in any case."""
+"""Bytes that rows read together may take in the table, where they lie compressed; the first is read
+in any case."""
 
 _COMPRESSIBLE = ("jsonb", "text")
 
@@ -303,11 +301,11 @@ _LOST_KEYS = """
         )
     ) END AS lost_keys
 """
-"""Nothing that somebody has written into a row breaks the statement that reads it with others."""
+"""An edited row cannot break the statement, which reads others with it."""
 
 _ARCHIVED = """
     UNION ALL SELECT head_version, last_position, head_correlation_id
-    FROM archived_runs WHERE id = wanted_id
+    FROM archived_runs WHERE id = requested_id
 """
 
 
@@ -317,7 +315,7 @@ class Found:
 
     Attributes:
         state: for decisions.
-        row: as it stands in its table, whatever that is worth; None if it has none.
+        row: as it stands in its table, even if it is outdated; None if it has none.
         position: of its last event.
         correlation_id: of its last event.
     """
@@ -330,9 +328,9 @@ class Found:
 
 @cache
 def states_sql(kind: str) -> str:
-    """Return the statement that finds these aggregates (`ids`).
+    """Return the statement that reads the states of these aggregates (`ids`).
 
-    Its columns are the row's, and `wanted_id`, `head_version`, `head_position` and
+    Its columns are the row's, and `requested_id`, `head_version`, `head_position` and
     `head_correlation_id`; of runs, also `lost_keys`.
     """
     table = BY_SUBJECT[kind]
@@ -343,21 +341,21 @@ def states_sql(kind: str) -> str:
         archived = _ARCHIVED
         lost_keys = f", {_LOST_KEYS}"
     return f"""
-        SELECT {", ".join(["wanted_id", *columns])}, head.* {lost_keys} FROM (
-            SELECT *, sum(coalesce(bytes, 0)) OVER (ORDER BY place) - coalesce(bytes, 0) AS before
-            FROM unnest({_IDS}) WITH ORDINALITY AS wanted (wanted_id, place)
+        SELECT {", ".join(["requested_id", *columns])}, head.* {lost_keys} FROM (
+            SELECT *, sum(coalesce(bytes, 0)) OVER (ORDER BY number) - coalesce(bytes, 0) AS before
+            FROM unnest({IDS}) WITH ORDINALITY AS requested (requested_id, number)
             LEFT JOIN LATERAL (
                 SELECT {", ".join(columns)}, {" + ".join(sizes)} AS bytes FROM {table.name}
-                WHERE {table.key} = wanted_id LIMIT 1
+                WHERE {table.key} = requested_id LIMIT 1
             ) AS row ON true
         ) AS measured CROSS JOIN LATERAL (
             (SELECT originator_version AS head_version, notification_id AS head_position,
                 correlation_id AS head_correlation_id
-             FROM {EVENTS_TABLE} WHERE originator_id = wanted_id
+             FROM {EVENTS_TABLE} WHERE originator_id = requested_id
              ORDER BY originator_version DESC LIMIT 1)
             {archived}
         ) AS head
-        WHERE before < {MAX_BYTES} ORDER BY place
+        WHERE before < {MAX_BYTES} ORDER BY number
     """
 
 
@@ -375,32 +373,30 @@ def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Fou
     found: dict[UUID, Found] = {}
     for columns in rows:
         row = dict(columns)
-        aggregate_id = UUID(row.pop("wanted_id"))
+        aggregate_id = UUID(row.pop("requested_id"))
         version = row.pop("head_version")
         position = row.pop("head_position")
         correlation_id = row.pop("head_correlation_id")
         lost_keys = row.pop("lost_keys", None)
         if correlation_id is not None:
             correlation_id = UUID(correlation_id)
-        known: Row | None = row
-        if row[table.key] is None:
-            known = None
-        told: Row | None = None
-        if known is not None and _tells(table, known, version, position):
-            told = _without_erased(known, lost_keys)
-        found[aggregate_id] = Found(State(version, told), known, position, correlation_id)
+        stored: Row | None = None if row[table.key] is None else row
+        decisive: Row | None = None
+        if stored is not None and _is_decisive(table, stored, version, position):
+            decisive = _without_erased(stored, lost_keys)
+        found[aggregate_id] = Found(State(version, decisive), stored, position, correlation_id)
     return found
 
 
-def _tells(table: Table, row: Row, version: int, position: int) -> bool:
-    ends = (row["aggregate_version"], row["position"])
-    return ends == (version, position) and table.is_decisive(row)
+def _is_decisive(table: Table, row: Row, version: int, position: int) -> bool:
+    is_current = (row["aggregate_version"], row["position"]) == (version, position)
+    return is_current and table.is_decisive(row)
 
 
 def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
     """Return a run's row as its events make it once these keys are gone.
 
-    None where that is not to be seen from the row, which somebody has edited.
+    None where the row does not show that, because somebody has edited it.
     """
     if not lost_keys:
         return row
@@ -411,8 +407,7 @@ def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
         names: object = personal[key_id]
         if not isinstance(names, list):
             return None
-        left = set(names) - run["parameters"].keys()
-        if left:
+        if set(names) - run["parameters"].keys():
             return None
         erased += names
     erased.sort()
@@ -423,9 +418,7 @@ def _without_erased(row: Row, lost_keys: Sequence[str] | None) -> Row | None:
 
 
 async def read_states(connection: Connection, kind: str, ids: Iterable[UUID]) -> dict[UUID, State]:
-    """Return where these aggregates stand, as `domain.ports.Log.states_of` says."""
-    values = {"ids": list(ids)}
-    cursor = await connection.execute(states_sql(kind), values)
-    rows = await cursor.fetchall()
-    found = found_states(kind, rows)
+    """Return the states of these aggregates, as `domain.ports.Log.states_of` says."""
+    cursor = await connection.execute(states_sql(kind), {"ids": list(ids)})
+    found = found_states(kind, await cursor.fetchall())
     return {aggregate_id: one.state for aggregate_id, one in found.items()}

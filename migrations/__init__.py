@@ -1,4 +1,4 @@
 """Alembic's migrations; they own every table, the log's included.
 
-Use no other room. Begin with `runner.py`, which applies them; `versions/` has one file a change.
+Uses no other package. Begin with `runner.py`, which applies them; `versions/` has a file for each.
 """

@@ -1,6 +1,6 @@
 """Alembic's entry: it runs on the connection that `migrations.runner` hands over.
 
-Where `alembic` itself is called, nobody has: then the environment says where the database is.
+Where `alembic` itself is called there is none, and the environment names the database.
 """
 
 import os
@@ -19,10 +19,10 @@ URLS = ("APPHUB_DATABASE_URL", "DATABASE_URL")
 
 
 @contextmanager
-def _given_or_opened() -> Iterator[Connection]:
-    given = context.config.attributes.get("connection")
-    if given is not None:
-        yield given
+def _connection() -> Iterator[Connection]:
+    handed_over = context.config.attributes.get("connection")
+    if handed_over is not None:
+        yield handed_over
         return
     url = next((os.environ[name] for name in URLS if os.environ.get(name)), None)
     if url is None or context.is_offline_mode():
@@ -33,13 +33,13 @@ def _given_or_opened() -> Iterator[Connection]:
     with runner.locked(url) as connection:
         options = context.config.cmd_opts
         if options is not None and options.cmd[0] is downgrade:
-            runner.keep_keys(connection, options.revision)
+            runner.refuse_to_lose_keys(connection, options.revision)
             connection.commit()
         yield connection
         connection.commit()
 
 
-with _given_or_opened() as connection:
+with _connection() as connection:
     context.configure(connection=connection, transactional_ddl=True)
     with context.begin_transaction():
         context.run_migrations()

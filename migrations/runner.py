@@ -24,11 +24,10 @@ it done."""
 
 
 LOCK_TIMEOUT_MS = 1_000
-"""Longest wait for a table that others use: everybody who comes later to that table waits behind
-the migration."""
+"""Longest wait for a table that others use: later statements on it wait behind the migration."""
 
 PAUSE_S = 2.0
-"""Between two tries, for those who waited."""
+"""Between two tries: statements that waited behind the migration come first."""
 
 PATIENCE_S = 600.0
 """How long to go on trying."""
@@ -52,7 +51,7 @@ def upgrade(url: str, target: str = HEAD) -> None:
     """Bring the schema up to the target, in one transaction, if it is not there already.
 
     Raises:
-        SchemaError: the database is newer than this code, or others do not let go of its tables.
+        SchemaError: the database is newer than this code, or others keep its tables locked.
     """
     if current(url) == target:
         return
@@ -70,7 +69,7 @@ def downgrade(url: str, target: str) -> None:
 
 @contextmanager
 def locked(url: str) -> "Iterator[Connection]":
-    """Connect, and keep everybody else from migrating meanwhile."""
+    """Connect, and let no other process migrate meanwhile."""
     # Alembic and SQLAlchemy take half a second to import, which only migrations need.
     from sqlalchemy import create_engine, text  # noqa: PLC0415
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
@@ -98,17 +97,19 @@ def _run(url: str, direction: str, target: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
     with locked(url) as connection:
-        found = _current_by(connection.connection.driver_connection)
-        if direction == "upgrade" and found is not None and found > HEAD:
-            newer = f"newer than this version's {HEAD}"
-            msg = f"the database's schema is {found}, {newer}; run a newer version"
+        before = _current_by(connection.connection.driver_connection)
+        if direction == "upgrade" and before is not None and before > HEAD:
+            msg = (
+                f"the database's schema is {before}, newer than this version's {HEAD};"
+                " run a newer version"
+            )
             raise SchemaError(msg)
         config.attributes["connection"] = connection
         commands = {"upgrade": command.upgrade, "downgrade": command.downgrade}
 
         def migrate() -> None:
             if direction == "downgrade":
-                keep_keys(connection, target)
+                refuse_to_lose_keys(connection, target)
             commands[direction](config, target)
 
         try:
@@ -117,16 +118,16 @@ def _run(url: str, direction: str, target: str) -> None:
             if not isinstance(error.orig, errors.InsufficientPrivilege):
                 raise
             msg = (
-                f"the database's schema is {found or 'empty'}, this version needs {target},"
+                f"the database's schema is {before or 'empty'}, this version needs {target},"
                 f" and this role may not change it ({error.orig}):"
                 " run `apphub-jobs migrate` as the role that owns the database"
             )
             raise SchemaError(msg) from None
-        logger.info("schema: %s -> %s", found or "empty", target)
+        logger.info("schema: %s -> %s", before or "empty", target)
 
 
 def _patiently(connection: "Connection", migrate: Callable[[], None]) -> None:
-    """Migrate and commit; where others use a table for long, let go of all and try again."""
+    """Migrate and commit; where others lock a table for long, roll back and try again."""
     from sqlalchemy import text  # noqa: PLC0415
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
@@ -153,7 +154,7 @@ def _patiently(connection: "Connection", migrate: Callable[[], None]) -> None:
             return
 
 
-def keep_keys(on: "Connection", target: str) -> None:
+def refuse_to_lose_keys(on: "Connection", target: str) -> None:
     """Refuse a downgrade that would leave the log, but not the keys of personal data in it.
 
     Raises:

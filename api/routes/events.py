@@ -9,7 +9,7 @@ from api.http.dependencies import ConnectionDep, MayRead, ServiceDep, connection
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.shapes.base import Data, Page, Shape, failures
-from eventlog.database.progress import how_far_sealed
+from eventlog.database.progress import sealed_to
 from eventlog.history.audit import EventFilter
 
 
@@ -121,7 +121,7 @@ async def list_events(  # noqa: PLR0913 - one for each query parameter
 )
 async def get_seal(connection: ConnectionDep) -> JsonAnswer:
     """Show how far the log is sealed."""
-    progress = await how_far_sealed(connection)
+    progress = await sealed_to(connection)
     return data(
         {
             "position": progress["position"],

@@ -8,7 +8,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from domain.errors import LogUnavailableError
 from eventlog.database.connection import borrowed
-from eventlog.database.progress import Progress, progress
+from eventlog.database.progress import FollowerLag, follower_lag
 from migrations.runner import HEAD
 from projections.rows import Connection
 from runtime.tasks import TaskState
@@ -40,7 +40,7 @@ class Readiness:
         task_reasons = reasons_of_tasks(self.tasks())
         try:
             async with asyncio.timeout(READY_TIMEOUT_S), borrowed(self.pool) as connection:
-                state = await progress(connection, self.read())
+                state = await follower_lag(connection, self.read())
         except LogUnavailableError as error:
             return [f"database: {error}", *task_reasons]
         except TimeoutError:
@@ -49,7 +49,7 @@ class Readiness:
         return [*reasons_of_progress(state, self.seal_every_s), *task_reasons]
 
 
-def reasons_of_progress(state: Progress, seal_every_s: float | None) -> list[str]:
+def reasons_of_progress(state: FollowerLag, seal_every_s: float | None) -> list[str]:
     """Return what is wrong with the schema, the reader and the sealer, in sentences."""
     reasons: list[str] = []
     schema = state["schema"]

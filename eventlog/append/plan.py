@@ -21,27 +21,27 @@ from domain.ports import Row, Saved, Unit
 from domain.state import Changes
 from eventlog.database import sql
 from eventlog.database.sql import (
-    _IDS,
-    _MARK,
-    _NO_MARK,
+    ARCHIVE_MARK,
     CHANNEL,
     ENVELOPE_COLUMNS,
     EVENTS_TABLE,
     HEAD,
+    IDS,
+    NO_ARCHIVE_MARK,
 )
 from projections.envelope import Envelope, bare_envelope
 from projections.table import Table, insert_sql, update_sql
 from projections.tables import BY_SUBJECT
 
 HEADS = f"""
-    SELECT head.* FROM unnest({_IDS}) AS aggregate (id), LATERAL (
+    SELECT head.* FROM unnest({IDS}) AS aggregate (id), LATERAL (
         SELECT originator_id, originator_version, notification_id AS position, correlation_id
         FROM {EVENTS_TABLE} WHERE originator_id = aggregate.id
         ORDER BY originator_version DESC LIMIT 1
     ) AS head
     UNION ALL
     SELECT id, head_version, last_position, head_correlation_id FROM archived_runs
-    WHERE id = ANY({_IDS}::uuid[])
+    WHERE id = ANY({IDS}::uuid[])
 """
 
 
@@ -91,10 +91,10 @@ ANNOUNCE = f"SELECT pg_notify('{CHANNEL}', %s)"
 
 
 READ_BACK = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
+    SELECT {ENVELOPE_COLUMNS}, {NO_ARCHIVE_MARK} FROM {EVENTS_TABLE}
     JOIN unnest(%(ids)s::uuid[], %(versions)s::bigint[]) AS sought (id, version)
       ON originator_id = sought.id AND originator_version = sought.version
-    UNION ALL {_MARK} WHERE id = ANY(%(ids)s)
+    UNION ALL {ARCHIVE_MARK} WHERE id = ANY(%(ids)s)
 """
 
 

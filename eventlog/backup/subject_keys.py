@@ -83,7 +83,7 @@ class SubjectKeys:
             SubjectKeysUnavailableError: it does not.
         """
         for master in {key["master"] for key in self.keys}:
-            file.known(master)
+            file.key(master)
 
     async def insert(self, connection: Connection) -> None:
         """Insert them into a database that has none."""

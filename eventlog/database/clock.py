@@ -62,18 +62,18 @@ class DatabaseClock:
             answered_s = monotonic()
         self._epoch_s = from_iso(now).timestamp() - answered_s
 
-    def follow(self, shown: datetime, now: datetime) -> bool:
-        """Show what the database's clock shows if that was set back; return whether it was.
+    def follow(self, earlier: datetime, now: datetime) -> bool:
+        """Set this clock back if the database's was; return whether it was.
 
-        So nobody decides by a present that is still to come until the next measurement.
+        Without this, commands would decide by a time in the future until the next measurement.
 
         Args:
-            shown: by this clock, before the database was asked.
-            now: what the database's showed after that; the answer is just there.
+            earlier: what this clock showed before the database's was read.
+            now: what the database's clock shows; it was read just now.
         """
-        is_set_back = shown > now + CLOCK_STEP
+        is_set_back = earlier > now + CLOCK_STEP
         if is_set_back:
-            logger.warning("the database's clock was set back by %s", shown - now)
+            logger.warning("the database's clock was set back by %s", earlier - now)
             self._epoch_s = now.timestamp() - monotonic()
         return is_set_back
 
@@ -116,7 +116,7 @@ async def shift(connection: Connection, ahead: timedelta) -> None:
 
 
 class ShiftedClock(DatabaseClock):
-    """Tells the moved time of a test service's database, from the moment at which it is moved."""
+    """Shows the shifted time of a test service's database, as soon as it is shifted."""
 
     TIME = "SELECT pg_catalog.clock_timestamp() AS now"
 

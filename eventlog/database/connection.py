@@ -51,8 +51,8 @@ is declared dead because of somebody else's stall."""
 
 
 QUERY_MS = 60_000
-"""Longest query of the sessions that are lent for reading. A cheap one takes milliseconds: this
-ends what nobody has foreseen, before it keeps a session for good."""
+"""Longest query of the sessions that are lent for reading. A cheap one takes milliseconds; one that
+unexpectedly does not ends here, before it keeps a session for good."""
 
 _DEFAULTS = {
     "connect_timeout": str(CONNECT_TIMEOUT_S),
@@ -61,8 +61,7 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
 }
-"""So that a peer that vanished without a word is noticed within about ten seconds. The URL may say
-otherwise."""
+"""A peer that vanished silently is noticed within about ten seconds. The URL may say otherwise."""
 
 
 @dataclass(frozen=True)
@@ -151,8 +150,8 @@ _LIMIT_RESOURCES = """
 """A costly query has one processor, not several; it ends with the process that sent it."""
 
 CHECK_AFTER_S = 0.25
-"""For how long after its last use a connection is lent again without asking the server whether it
-is still there: the question would double the round trips of a busy process."""
+"""For how long after its last use a connection is lent again unchecked: a check is a round trip, so
+checks would double those of a busy process."""
 
 _used_at: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
@@ -181,7 +180,7 @@ async def borrowed(pool: AsyncConnectionPool[Connection]) -> AsyncIterator[Conne
 
 @asynccontextmanager
 async def snapshot(connection: Connection) -> AsyncIterator[None]:
-    """Let all queries meanwhile see the same; the connection must be outside of a transaction."""
+    """Let all queries in the block see one snapshot; the connection must be in no transaction."""
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         yield
@@ -217,12 +216,12 @@ class _IsoLoader(Loader):
 
 
 Progress = Callable[[str, int, int], None]
-"""Told what is being done to which table, how far it is, and how far it goes."""
+"""Called with what is being done to which table, the number done, and the total."""
 
 
 LOCK_WAIT = "5s"
-"""How long to wait for the session of another one who does the same: the server needs a moment to
-notice that a client was killed."""
+"""How long to wait for another session's lock: the server needs a moment to notice that its client
+was killed."""
 
 
 @asynccontextmanager
@@ -239,7 +238,7 @@ async def operator_session(database: Database) -> AsyncIterator[Connection]:
 
 
 async def try_lock(session: Connection, lock: int) -> bool:
-    """Take an advisory lock that goes with the session; return False if another one keeps it."""
+    """Take an advisory lock until the session ends; return False if another session keeps it."""
     try:
         await session.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_WAIT}'")
         await session.execute(f"SELECT pg_advisory_lock({lock}); COMMIT")
@@ -269,7 +268,7 @@ def check_server(url: str) -> None:
     """Make sure that the log can be kept there.
 
     Raises:
-        ServerError: it cannot, whatever one waits.
+        ServerError: it cannot, however long one waits.
         psycopg.OperationalError: the server cannot be reached.
     """
     with _session(url) as session:
@@ -301,17 +300,17 @@ def _check_encoding(session: Session) -> None:
 
 
 def _is_pooled(session: Session) -> bool:
-    """Return whether something between us and the server lends out its own sessions."""
+    """Return whether a pooler stands between this process and the server."""
     return session.info.backend_pid != _value(session, "SELECT pg_backend_pid()")
 
 
 def _check_pooler(session: Session, url: str) -> None:
-    """Make sure that what is prepared stays so: by the pooler, or in a session of one's own."""
+    """Check that prepared statements stay: the pooler keeps them, or the session."""
     name = f"apphub_{uuid4().hex}"
     session.pgconn.prepare(name.encode(), b"SELECT 1")
     query = f"SELECT count(*) FROM pg_prepared_statements WHERE name = '{name}'"
-    is_as_named = _value(session, query) == 1
-    if is_as_named and not _keeps_session(session, url, name):
+    is_prepared = _value(session, query) == 1
+    if is_prepared and not _keeps_session(session, url, name):
         raise ServerError(
             "the pooler in front of the database gives each transaction another session and forgets"
             " prepared statements: set its max_prepared_statements to 100 or more (PgBouncer 1.21"
@@ -320,7 +319,7 @@ def _check_pooler(session: Session, url: str) -> None:
 
 
 def _keeps_session(session: Session, url: str, channel: str) -> bool:
-    """Return whether the session stays the same: only then it hears what others notify."""
+    """Return whether the session stays the same: only then do others' notifications arrive."""
     session.execute(f"LISTEN {channel}".encode())
     with _session(url) as other:
         other.execute(f"NOTIFY {channel}".encode())
@@ -338,7 +337,7 @@ def _value(session: Session, query: str) -> object:
 #
 # A server may go away after the first check as well: it may restart, or recover from a crash. So
 # each step of a start that uses the database is repeated until it succeeds; each may be done twice.
-# One line says what the start waits for, and is repeated now and then.
+# A line of the log says what the start waits for, and is repeated now and then.
 
 T = TypeVar("T")
 
@@ -355,14 +354,14 @@ _REFUSALS = (
     "no pg_hba.conf entry",
     "no password supplied",
 )
-"""What servers answer that will not change their mind."""
+"""Parts of answers that waiting does not change."""
 
 AWAY = (psycopg.Error, LogUnavailableError, OutcomeUnknownError, OverloadedError)
 """What a step may raise while the database is away."""
 
 
 class Patience:
-    """Waits for a database for so long each time that it goes away."""
+    """Waits for a database that is away, up to `longest_s` each time."""
 
     def __init__(self, longest_s: float = 0.0) -> None:
         self._longest_s = longest_s

@@ -155,8 +155,7 @@ def _numbered(statement: str) -> tuple[bytes, list[str]]:
     def number(match: re.Match[str]) -> str:
         parameter = match[1]
         if parameter:
-            place = names.index(parameter) + 1
-            return f"${place}"
+            return f"${names.index(parameter) + 1}"
         return f"${next(numbers)}"
 
     return _PLACEHOLDER.sub(number, statement).encode(), names
@@ -174,17 +173,9 @@ def _rows(loaded: abc.Transformer, result: PGresult) -> list[dict[str, Any]]:
     if not result.ntuples:
         return []
     loaded.set_pgresult(result)
-    columns = range(result.nfields)
-    names = [_name(result, column) for column in columns]
+    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
 
     def row(values: Sequence[Any]) -> dict[str, Any]:
         return dict(zip(names, values, strict=True))
 
     return loaded.load_rows(0, result.ntuples, row)
-
-
-def _name(result: PGresult, column: int) -> str:
-    name = result.fname(column)
-    if name is None:
-        return ""
-    return name.decode()

@@ -1,4 +1,4 @@
-"""How far the followers of the log are, by a query of the database alone."""
+"""How far readers and sealers of the log have come, by the database alone."""
 
 from typing_extensions import ReadOnly, TypedDict
 
@@ -6,13 +6,13 @@ from eventlog.database import sql
 from projections.rows import Connection, read_one
 
 
-class Progress(TypedDict):
-    """What the database says of those who follow the log.
+class FollowerLag(TypedDict):
+    """How late readers and sealers are.
 
     Attributes:
-        schema: version of its schema; None where it has none.
-        unread_s: how long the first event waits that a reader has not seen; None: there is none.
-        unsealed_s: how long the first event waits that no seal covers.
+        schema: version of the database's schema; None where it has none.
+        unread_s: for how long the first unread event has been in the log; None: there is none.
+        unsealed_s: for how long the first unsealed event has been.
     """
 
     schema: ReadOnly[str | None]
@@ -27,20 +27,20 @@ _WAITED_S = """
 
 _SEALED = "(SELECT position FROM log_seals ORDER BY number DESC LIMIT 1)"
 
-_PROGRESS = f"""
+_LAG = f"""
     SELECT (SELECT version_num FROM alembic_version) AS schema,
            ({_WAITED_S.format(after="%(read)s")}) AS unread_s,
            ({_WAITED_S.format(after=f"coalesce({_SEALED}, 0)")}) AS unsealed_s
 """
 
 
-class Sealed(TypedDict):
+class SealedTo(TypedDict):
     """How far the log is sealed.
 
     Attributes:
-        position: the log's last.
-        sealed_position: the last that a seal covers; None where there is no seal.
-        seals: how many there are.
+        position: the log's last position.
+        sealed_position: the last position under a seal; None where there is no seal.
+        seals: number of seals.
     """
 
     position: ReadOnly[int]
@@ -55,11 +55,11 @@ _SEAL_STATE = f"""
 """
 
 
-async def how_far_sealed(connection: Connection) -> Sealed:
+async def sealed_to(connection: Connection) -> SealedTo:
     """Return how far the log is sealed."""
-    return await read_one(connection, Sealed, _SEAL_STATE, {})
+    return await read_one(connection, SealedTo, _SEAL_STATE, {})
 
 
-async def progress(connection: Connection, read: int) -> Progress:
-    """Return how far everybody is; `read` is the position up to which the reader has come."""
-    return await read_one(connection, Progress, _PROGRESS, {"read": read})
+async def follower_lag(connection: Connection, read: int) -> FollowerLag:
+    """Return how late readers and sealers are; `read` is the last position that was read."""
+    return await read_one(connection, FollowerLag, _LAG, {"read": read})

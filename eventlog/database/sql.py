@@ -42,7 +42,7 @@ ARCHIVED_TO = "(SELECT max(last_position) FROM log_archives)"
 Use it in the statement that reads the log. The log always holds a later event, the one that records
 the archive."""
 
-_IDS = "(SELECT %(ids)s::uuid[])"
+IDS = "(SELECT %(ids)s::uuid[])"
 """A list of ids whose length the planner does not see. If it did, it would prefer a plan for each
 list to the one it keeps, and plan again at every execution, which takes longer than most of
 these."""
@@ -55,9 +55,9 @@ too."""
 ENVELOPE_COLUMNS = """originator_id, originator_version, notification_id, topic, state,
     recorded_at, actor, correlation_id, causation_id"""
 
-_NO_MARK = "NULL::bigint AS archive, NULL::bigint[] AS positions"
+NO_ARCHIVE_MARK = "NULL::bigint AS archive, NULL::bigint[] AS positions"
 
-_MARK = """
+ARCHIVE_MARK = """
     SELECT id AS originator_id, NULL::bigint AS originator_version,
         NULL::bigint AS notification_id, NULL AS topic, NULL::bytea AS state,
         NULL::timestamptz AS recorded_at, NULL AS actor, NULL::uuid AS correlation_id,

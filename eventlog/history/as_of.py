@@ -37,7 +37,6 @@ from eventlog.history.run_changes import (
 )
 from eventlog.keys import LogFiles
 from projections import bulk, failure_search, job_definitions, job_runs
-from projections import bulk as bulk_lists
 from projections.bulk import BulkRow
 from projections.failure_groups import TABLE as FAILURES
 from projections.failure_groups import FailureGroupRow, oldest, position_of
@@ -121,10 +120,9 @@ class Past:
         rows = await rows_by_id(self._connection, job_runs.TABLE, page_ids)
         past_rows = await self._as_they_were(job_runs.TABLE, rows)
         readable = [past_rows[run_id] for run_id in page_ids if run_id in past_rows]
-        count = len(page_ids)
-        if count == len(ids):
+        if len(page_ids) == len(ids):
             return readable, None
-        return readable, offset + count
+        return readable, offset + len(page_ids)
 
     async def newest_positions(self, runs: RunFilter, limit: int) -> list[RunPosition]:
         """Return the newest runs with created positions; one more than the limit if more follow."""
@@ -140,8 +138,9 @@ class Past:
         if search.matches_nothing:
             return 0
         query, values = await self._page_query(search, ALL, 0)
-        count_query = f"SELECT count(*) FROM ({query}) AS page"
-        return await read_value(self._connection, int, count_query, values)
+        return await read_value(
+            self._connection, int, f"SELECT count(*) FROM ({query}) AS page", values
+        )
 
     async def _page(self, search: RunSearch, limit: int, offset: int) -> list[UUID]:
         """Return the ids of a page of runs, and one more if more follow."""
@@ -172,11 +171,11 @@ class Past:
         """
         candidates, following = await next_by_id(self._connection, after, limit, also_deleted=True)
         past_schedules: list[ScheduleRow] = []
-        folded_events = folded_bytes = looked_at = 0
+        folded_events = folded_bytes = examined = 0
         for row in candidates:
             # One by one: each may have a tick for every minute of years.
             past_row = await self._as_it_was(SCHEDULES, row)
-            looked_at += 1
+            examined += 1
             if past_row is None:
                 continue
             if past_row["deleted_at"] is None:
@@ -186,9 +185,9 @@ class Past:
                 folded_bytes += len(canonical(past_row["parameters"]))
             if folded_events >= MAX_FOLDED or folded_bytes >= PAGE_BYTES:
                 break
-        if looked_at == len(candidates):
+        if examined == len(candidates):
             return past_schedules, following
-        return past_schedules, candidates[looked_at - 1]["id"]
+        return past_schedules, candidates[examined - 1]["id"]
 
     async def failures(
         self, statuses: Collection[str], job: str | None, limit: int
@@ -212,8 +211,7 @@ class Past:
         """Return the number of runs by status, of these jobs or of all."""
         if await is_count_of_rows_faster(self._connection, self.position):
             return await past.present_counts(self._connection, job_ids)
-        then = await self.runs_alive(job_ids)
-        return await past.counts(self._connection, then)
+        return await past.counts(self._connection, await self.runs_alive(job_ids))
 
     async def runs_alive(self, job_ids: list[UUID] | None) -> PastRuns:
         """Return the runs that have changed since the last checkpoint, of these jobs or of all."""
@@ -225,7 +223,7 @@ class Past:
 
     async def bulk_operation(self, operation_id: UUID) -> BulkRow | None:
         """Return the bulk operation, or None where it had not been requested yet."""
-        row = await bulk_lists.by_id(self._connection, operation_id)
+        row = await bulk.by_id(self._connection, operation_id)
         return await self._as_it_was(bulk.TABLE, row)
 
     async def bulk_operations(
@@ -239,10 +237,10 @@ class Past:
         end = self.position + 1
         if before is not None:
             end = min(before, end)
-        rows, following = await bulk_lists.newest(self._connection, end, limit)
+        rows, following = await bulk.newest(self._connection, end, limit)
         by_id = {bulk.TABLE.id_of(row): row for row in rows}
-        were = await self._as_they_were(bulk.TABLE, by_id)
-        return [were[one] for one in by_id if one in were], following
+        past_rows = await self._as_they_were(bulk.TABLE, by_id)
+        return [past_rows[one] for one in by_id if one in past_rows], following
 
     async def jobs_with(self, slugs: Sequence[str]) -> list[UUID]:
         """Return the jobs with one of these slugs, ignoring case; a slug never changes."""
@@ -286,8 +284,7 @@ class Past:
         if row is None:
             return None
         own_id = table.id_of(row)
-        past_rows = await self._as_they_were(table, {own_id: row})
-        return past_rows.get(own_id)
+        return (await self._as_they_were(table, {own_id: row})).get(own_id)
 
     async def _as_they_were(self, table: TableOf[P], rows: Mapping[UUID, P]) -> dict[UUID, P]:
         """Return the rows as of the position, without those that did not exist yet."""

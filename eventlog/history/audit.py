@@ -71,7 +71,7 @@ class EventFilter:
         too.
         """
         topic = row["topic"]
-        if self.types and not _is_any_of(topic, self.types):
+        if self.types and not any(_matches(topic, pattern) for pattern in self.types):
             return False
         if self.kind is not None and not topic.startswith(f"{self.kind}."):
             return False
@@ -133,10 +133,6 @@ def _types(text: str) -> list[str]:
     return types
 
 
-def _is_any_of(topic: str, types: Sequence[str]) -> bool:
-    return any(_matches(topic, pattern) for pattern in types)
-
-
 def _is_any_or_equal(expected: UUID | str | None, actual: str | None) -> bool:
     """Return whether the values are equal; an expected None matches all."""
     if expected is None:
@@ -150,13 +146,9 @@ def _remedy(unknown: str) -> str:
     same_word = [topic for topic in EVENTS if topic.endswith(f"_{word}")]
     similar = same_word or get_close_matches(unknown, EVENTS, n=3, cutoff=0.6)
     if similar:
-        topics = ", ".join(similar)
-        return f"did you mean {topics}?"
-    kinds: set[str] = set()
-    for topic in EVENTS:
-        kind, _, _ = topic.partition(".")
-        kinds.add(kind)
-    all_kinds = ", ".join([f"{kind}.*" for kind in sorted(kinds)])
+        return f"did you mean {', '.join(similar)}?"
+    kinds = sorted({topic.partition(".")[0] for topic in EVENTS})
+    all_kinds = ", ".join([f"{kind}.*" for kind in kinds])
     return f"there are {all_kinds}, and for example job_run.started"
 
 

@@ -22,7 +22,6 @@ from domain.jobs.run_events import FINAL
 from domain.personal import erased_from
 from domain.ports import Row
 from domain.topics import class_version
-from eventlog import personal as personal_statements
 from eventlog.archive.reading import HistoryRow, first_between, merged, resolved, take_bytes
 from eventlog.database import sql
 from eventlog.database.connection import borrowed
@@ -32,7 +31,7 @@ from eventlog.database.sql import EVENTS_TABLE
 from eventlog.history import statements
 from eventlog.history.statements import LastRow, NewestRow, StoredRow
 from eventlog.keys import LogFiles
-from eventlog.personal import SubjectKeyRow, envelopes
+from eventlog.personal import SUBJECT_KEYS, SubjectKeyRow, envelopes
 from eventlog.rehydration import read_part, read_parts
 from projections import job_runs
 from projections.envelope import UNFOLDABLE, Envelope, EventRow
@@ -77,13 +76,16 @@ class Reader:
             last = await read_first(connection, LastRow, statements.LAST)
         if last is None:
             return 0
-        self._note(last, last["digest"])
+        self._record(last, last["digest"])
         return last["notification_id"]
 
-    def _note(self, event: LastRow | EventRow, digest: bytes) -> None:
-        aggregate_id = UUID(event["originator_id"])
-        position = event["notification_id"]
-        self._continuity.record(position, aggregate_id, event["originator_version"], digest)
+    def _record(self, event: LastRow | EventRow, digest: bytes) -> None:
+        self._continuity.record(
+            event["notification_id"],
+            UUID(event["originator_id"]),
+            event["originator_version"],
+            digest,
+        )
 
     async def after(
         self, position: int, limit: int = CHUNK, max_bytes: int = CHUNK_BYTES
@@ -104,7 +106,7 @@ class Reader:
                     rows = take_bytes(merged(stored, archived, limit), max_bytes)
             if rows:
                 last = rows[-1]
-                self._note(last, sha256(last["state"]).digest())
+                self._record(last, sha256(last["state"]).digest())
             return await envelopes(connection, self._master_keys, rows)
 
     async def wait_for_events(self, signal: Signal) -> None:
@@ -114,10 +116,7 @@ class Reader:
     async def histories(self, ids: Sequence[UUID]) -> list[Envelope]:
         """Return every event of these aggregates, one aggregate after the other, each in order."""
         async with borrowed(self._pool) as connection:
-            values = {"ids": list(ids)}
-            rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, values)
-            events = await resolved(connection, self._archive, rows)
-            return await envelopes(connection, self._master_keys, events)
+            return await whole_histories(connection, self._files, ids)
 
     async def history(
         self, aggregate_id: UUID, after: int, limit: int = CHUNK
@@ -141,7 +140,7 @@ class Reader:
     async def newest(
         self, aggregate_id: UUID, topics: Sequence[str], before: int, limit: int
     ) -> tuple[list[Envelope], int | None]:
-        """Return an app's last events of these topics, and the version to continue before.
+        """Return an aggregate's last events of these topics, and the version to continue before.
 
         That is None at the end.
         """
@@ -155,10 +154,9 @@ class Reader:
         async with borrowed(self._pool) as connection:
             rows = await read_rows(connection, NewestRow, statements.NEWEST, values)
             events = await envelopes(connection, self._master_keys, rows)
-        following: int | None = None
-        if rows and rows[0]["found"] > len(rows):
-            following = rows[-1]["originator_version"]
-        return events, following
+        if rows and rows[0]["rows_read"] > len(rows):
+            return events, rows[-1]["originator_version"]
+        return events, None
 
     async def histories_between(self, ranges: Mapping[UUID, tuple[int, int]]) -> list[Envelope]:
         """Return the next events of each aggregate between two versions: some of each, few in all.
@@ -173,10 +171,17 @@ class Reader:
     async def existing_keys(self, ids: Collection[str]) -> set[str]:
         """Return those of the subjects' keys that still exist."""
         async with borrowed(self._pool) as connection:
-            rows = await read_rows(
-                connection, SubjectKeyRow, personal_statements.SUBJECT_KEYS, {"ids": list(ids)}
-            )
+            rows = await read_rows(connection, SubjectKeyRow, SUBJECT_KEYS, {"ids": list(ids)})
         return {row["key_id"] for row in rows}
+
+
+async def whole_histories(
+    connection: Connection, files: LogFiles, ids: Sequence[UUID]
+) -> list[Envelope]:
+    """Return every event of these aggregates, one aggregate after the other, each in order."""
+    rows = await read_rows(connection, HistoryRow, statements.READ_SUBJECTS, {"ids": list(ids)})
+    events = await resolved(connection, files.archive, rows)
+    return await envelopes(connection, files.master_keys, events)
 
 
 # The replay of the log: each event with its aggregate's row before and after it.
@@ -243,16 +248,14 @@ class Replay:
             for event in part:
                 self._fold(event)
             for key, (_, before) in ranges.items():
-                is_complete = self._version(key) == before - 1
-                if is_complete or key in self._unreadable:
+                if self._version(key) == before - 1 or key in self._unreadable:
                     del missing[key]
 
     def _missing(self, events: Sequence[Envelope]) -> dict[UUID, int]:
         """Return, by aggregate, the version before which its row must end."""
         firsts: dict[UUID, int] = {}
         for event in events:
-            has_table = event.subject in BY_SUBJECT
-            if has_table and event.aggregate_id not in self._unreadable:
+            if event.subject in BY_SUBJECT and event.aggregate_id not in self._unreadable:
                 firsts.setdefault(event.aggregate_id, event.version)
         missing: dict[UUID, int] = {}
         for key, version in firsts.items():
@@ -338,10 +341,10 @@ _TAIL = 40
 """Bytes at the end of a state that hold its class version, which the codec writes last."""
 
 _HEADS = f"""
-    SELECT head.* FROM unnest((SELECT %(ids)s::uuid[])) AS wanted (id), LATERAL (
+    SELECT head.* FROM unnest((SELECT %(ids)s::uuid[])) AS aggregate (id), LATERAL (
         SELECT originator_id, topic,
             substr(state, greatest(octet_length(state) - {_TAIL}, 1)) AS tail
-        FROM {EVENTS_TABLE} WHERE originator_id = wanted.id
+        FROM {EVENTS_TABLE} WHERE originator_id = aggregate.id
         ORDER BY originator_version DESC LIMIT 1
     ) AS head
 """

@@ -25,10 +25,8 @@ from eventlog.personal import envelopes
 from eventlog.rehydration import END, read_parts
 from projections import job_runs
 from projections.envelope import UNFOLDABLE
-from projections.job_runs import RunRow
 from projections.rows import Connection, read_rows, read_value
 from projections.runs import past
-from projections.runs import past as run_checkpoints
 from projections.runs.past import (
     FAR,
     ChangedRuns,
@@ -58,7 +56,7 @@ _MOVED = rf"""
         WHERE int8range(run.first_position, run.last_position, '[]')
                 && int8range(%(after)s, %(position)s, '(]')
             AND event.version IS NOT NULL
-    ), known AS (
+    ), moved AS (
         SELECT run.id, run.job_definition_id, run.created_position,
             CASE
                 WHEN run.position <= %(position)s THEN run.status
@@ -74,7 +72,7 @@ _MOVED = rf"""
     SELECT job_definition_id, past_status,
         array_agg(created_position ORDER BY created_position) AS created,
         array_agg(id ORDER BY created_position) FILTER (WHERE past_status IS NULL) AS ids
-    FROM known GROUP BY job_definition_id, past_status
+    FROM moved GROUP BY job_definition_id, past_status
 """
 
 
@@ -118,17 +116,13 @@ async def runs_changed_since(
         for run_id, created_position in zip(ids, created, strict=True):
             to_fold[UUID(run_id)] = (job_id, created_position)
     statuses = await folded_parts(
-        connection, files, job_runs.TABLE, list(to_fold), position, _status
+        connection, files, job_runs.TABLE, list(to_fold), position, lambda run: run["status"]
     )
     for folded_id, (job_id, created_position) in to_fold.items():
         status = statuses.get(folded_id)
         if status is not None:
             moved.append(ChangedRuns(job_id, status, [created_position]))
     return moved
-
-
-def _status(run: RunRow) -> str:
-    return run["status"]
 
 
 async def folded(
@@ -265,7 +259,7 @@ class Checkpoints:
             "created": created,
             "statuses": statuses,
         }
-        await connection.execute(run_checkpoints.WRITE_CHECKPOINT, values)
+        await connection.execute(past.WRITE_CHECKPOINT, values)
         return True
 
     async def _due(self, connection: Connection) -> tuple[int, int] | None:

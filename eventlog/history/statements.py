@@ -4,16 +4,24 @@ from collections.abc import Sequence
 
 from typing_extensions import ReadOnly, TypedDict
 
-from eventlog.database.sql import _IDS, _MARK, _NO_MARK, ARCHIVED_TO, ENVELOPE_COLUMNS, EVENTS_TABLE
+from eventlog.database.sql import (
+    ARCHIVE_MARK,
+    ARCHIVED_TO,
+    ENVELOPE_COLUMNS,
+    EVENTS_TABLE,
+    IDS,
+    NO_ARCHIVE_MARK,
+)
 from projections.envelope import EventRow
 from projections.tables import TABLES
 
 READ_SUBJECTS = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM (SELECT DISTINCT unnest({_IDS})) AS wanted (id)
+    SELECT {ENVELOPE_COLUMNS}, {NO_ARCHIVE_MARK}
+    FROM (SELECT DISTINCT unnest({IDS})) AS aggregate (id)
     CROSS JOIN LATERAL (
-        SELECT * FROM {EVENTS_TABLE} WHERE originator_id = wanted.id OFFSET 0
+        SELECT * FROM {EVENTS_TABLE} WHERE originator_id = aggregate.id OFFSET 0
     ) AS event
-    UNION ALL {_MARK} WHERE id = ANY({_IDS}::uuid[])
+    UNION ALL {ARCHIVE_MARK} WHERE id = ANY({IDS}::uuid[])
     ORDER BY originator_id, originator_version
 """
 
@@ -74,12 +82,12 @@ LAST = f"""
 class NewestRow(EventRow):
     """An event of the log, and the number of rows read with it: the limit plus one, at most."""
 
-    found: ReadOnly[int]
+    rows_read: ReadOnly[int]
 
 
 NEWEST = f"""
-    SELECT {ENVELOPE_COLUMNS}, found FROM (
-        SELECT *, count(*) OVER () AS found, row_number() OVER newest AS place,
+    SELECT {ENVELOPE_COLUMNS}, rows_read FROM (
+        SELECT *, count(*) OVER () AS rows_read, row_number() OVER newest AS number,
             sum(octet_length(state)) OVER newest - octet_length(state) AS bytes_before
         FROM (
             SELECT {ENVELOPE_COLUMNS} FROM {EVENTS_TABLE}
@@ -89,7 +97,7 @@ NEWEST = f"""
         ) AS next
         WINDOW newest AS (ORDER BY originator_version DESC)
     ) AS measured
-    WHERE place <= %(limit)s AND bytes_before < %(max_bytes)s
+    WHERE number <= %(limit)s AND bytes_before < %(max_bytes)s
     ORDER BY originator_version DESC
 """
 """An aggregate's last events of some kinds before a version; none of its events is archived."""

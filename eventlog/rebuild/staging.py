@@ -20,7 +20,7 @@ from typing_extensions import ReadOnly, TypedDict
 from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from eventlog.archive.reading import HistoryRow, resolved
-from eventlog.database.sql import _MARK, _NO_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE
+from eventlog.database.sql import ARCHIVE_MARK, ENVELOPE_COLUMNS, EVENTS_TABLE, NO_ARCHIVE_MARK
 from projections.rows import Connection, as_rows, read_rows
 from projections.table import Table
 from projections.tables import topic_prefix
@@ -207,9 +207,9 @@ FOLD_FROM = _fold_all("AND originator_id >= %(first)s::uuid")
 
 
 EVENTS_OF = f"""
-    SELECT {ENVELOPE_COLUMNS}, {_NO_MARK} FROM {EVENTS_TABLE}
+    SELECT {ENVELOPE_COLUMNS}, {NO_ARCHIVE_MARK} FROM {EVENTS_TABLE}
     WHERE originator_id = ANY(%(ids)s::uuid[]) AND topic ^@ %(prefix)s
-    UNION ALL {_MARK} WHERE id = ANY(%(ids)s::uuid[])
+    UNION ALL {ARCHIVE_MARK} WHERE id = ANY(%(ids)s::uuid[])
     ORDER BY originator_id, originator_version
 """
 

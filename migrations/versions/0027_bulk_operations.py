@@ -33,7 +33,7 @@ def upgrade() -> None:
         )
     """)
     op.execute("CREATE INDEX bulk_operations_newest ON bulk_operations (created_position DESC)")
-    # Which ones are to be gone on with: asked twice a second by each process.
+    # Those that are not finished: each process reads them twice a second.
     op.execute("""
         CREATE INDEX bulk_operations_open ON bulk_operations (created_position)
         WHERE status = 'running'

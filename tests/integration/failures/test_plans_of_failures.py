@@ -141,7 +141,7 @@ async def test_a_search_for_failures_reads_the_runs_that_succeeded_and_no_others
         "limit": failures.MOST,
         "max_bytes": failures.MOST_BYTES,
     }
-    read, found = read_of_runs(part.url, failures.SOUGHT, values)
+    read, found = read_of_runs(part.url, failures.FAILED_OR_RECOVERED, values)
     successes = failures.REACH // 6
     assert (read, found) == (successes, 0)
 

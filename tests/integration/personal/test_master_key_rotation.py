@@ -130,10 +130,10 @@ async def test_a_rotation_that_was_killed_leaves_all_readable_and_the_next_compl
         patched.setattr(MasterKeyFile, "write", writing)
         with pytest.raises(KeyboardInterrupt):
             await rotated(database_url, key)
-    assert len(MasterKeyFile(key).held()) == 2
+    assert len(MasterKeyFile(key).last_read()) == 2
     await check(names)
     new = await rotated(database_url, key)
-    assert [one.id for one in MasterKeyFile(key).held()] == [new]
+    assert [one.id for one in MasterKeyFile(key).last_read()] == [new]
     assert query(database_url, "SELECT DISTINCT master FROM subject_keys") == [(new,)]
     await check(names)
 
@@ -146,11 +146,11 @@ class Overtaken(MasterKeyFile):
         self._rotate_once = rotate_once
         self.is_overtaken = False
 
-    def known(self, master_id: str) -> MasterKey:
+    def key(self, master_id: str) -> MasterKey:
         if not self.is_overtaken:
             self.is_overtaken = True
             self._rotate_once()
-        return super().known(master_id)
+        return super().key(master_id)
 
 
 async def test_whoever_is_overtaken_by_a_rotation_looks_again(

@@ -1,15 +1,15 @@
 """What keeps a process from serving, from what the database and its tasks show."""
 
 from api.views.status import LATE_S, reasons_of_progress, reasons_of_tasks
-from eventlog.database.progress import Progress
+from eventlog.database.progress import FollowerLag
 from migrations.runner import HEAD
 from runtime.tasks import TaskState
 
 
 def _progress(
     schema: str = HEAD, unread_s: float | None = None, unsealed_s: float | None = None
-) -> Progress:
-    return Progress(schema=schema, unread_s=unread_s, unsealed_s=unsealed_s)
+) -> FollowerLag:
+    return FollowerLag(schema=schema, unread_s=unread_s, unsealed_s=unsealed_s)
 
 
 def test_who_is_not_behind_is_ready() -> None:

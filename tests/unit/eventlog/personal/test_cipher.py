@@ -114,13 +114,13 @@ def test_a_master_key_wraps_keys_and_hides_names() -> None:
 
 def test_a_file_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "subjects.key"
-    assert MasterKeyFile(path).held() == ()
+    assert MasterKeyFile(path).last_read() == ()
     with ThreadPoolExecutor(8) as executor:
         made = set(executor.map(lambda _: MasterKeyFile(path).create().id, range(32)))
     assert len(made) == 1
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
-    assert MasterKeyFile(path).known(made.pop()).secret.hex() in path.read_text()
+    assert MasterKeyFile(path).key(made.pop()).secret.hex() in path.read_text()
 
 
 def test_a_changed_file_is_read_anew_where_a_key_is_missing(tmp_path: Path) -> None:
@@ -129,16 +129,16 @@ def test_a_changed_file_is_read_anew_where_a_key_is_missing(tmp_path: Path) -> N
         MasterKeyFile(tmp_path / "subjects.key"),
     )
     old = file.create()
-    assert other.known(old.id) == old
+    assert other.key(old.id) == old
     new = MasterKey(b"n" * 32)
     other.write([new, old])
-    assert file.known(old.id) == old
-    assert file.known(new.id) == new
+    assert file.key(old.id) == old
+    assert file.key(new.id) == new
     with pytest.raises(
         SubjectKeysUnavailableError,
         match=rf"wrapped by the master key 0{{16}}, but .* has {new.id}",
     ):
-        file.known("0" * 16)
+        file.key("0" * 16)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "subjects.key"
     path.write_text(text)
     with pytest.raises(SubjectKeysUnavailableError, match=r"subjects\.key|cannot read"):
-        MasterKeyFile(path).held()
+        MasterKeyFile(path).last_read()
 
 
 def test_a_file_that_others_can_read_is_warned_of(
@@ -159,7 +159,7 @@ def test_a_file_that_others_can_read_is_warned_of(
     assert caplog.records == []
     path.chmod(0o640)
     caplog.set_level(logging.WARNING)
-    MasterKeyFile(path).held()
+    MasterKeyFile(path).last_read()
     assert "can be read by others" in caplog.text
 
 
