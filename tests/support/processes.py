@@ -121,9 +121,9 @@ def without_settings() -> dict[str, str]:
 
 
 @contextmanager
-def started(*command: str, **env: str) -> Iterator[Process]:
+def started(*command: str, module: str = "cli", **env: str) -> Iterator[Process]:
     """Run `apphub-jobs` with a command; it is stopped afterwards, whatever happened."""
-    process = Process(command, env)
+    process = Process(command, env, module)
     try:
         yield process
     finally:

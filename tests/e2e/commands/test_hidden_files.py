@@ -97,7 +97,8 @@ def client(data_dir: Path, named: dict[str, str]) -> Iterator[httpx.Client]:
         *("up", "--port", "0", "--data-dir", str(data_dir), *handlers),
         *("--allow-private-repositories", "--slots", "6"),
     )
-    with started(*arguments, **named) as process:
+    # Not forked: what is looked for is what a program shows of itself.
+    with started(*arguments, module="apphub_jobs", **named) as process:
         _, url = process.wait_for_line("ready ", timeout_s=110).split()
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=url, timeout=90, headers=headers) as client:

@@ -66,7 +66,8 @@ def _interrupt(
     given = [file.name, "--output"] if command == "dev" else ["--handlers", file.name]
     arguments = [command, *given, "--port", "0", "--data-dir", str(data_dir)]
     env = {"APPHUB_DATABASE_URL": database_url}
-    process = Process(arguments, env, directory=file.parent)
+    # Not forked: it is interrupted while it imports its code, too, and shows its environment.
+    process = Process(arguments, env, "apphub_jobs", directory=file.parent)
     with _Followers() as followers:
         if begins:
             sleep(after_s)

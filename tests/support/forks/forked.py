@@ -14,11 +14,8 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO, TypedDict
 
-COMMANDS = (
-    *("serve", "worker", "up", "dev", "log", "migrate", "projections", "seal", "verify"),
-    *("doctor", "events", "sql"),
-)
-"""What is started often, and takes long to import."""
+PADDING = " " * 4_000
+"""The origin's last argument, which leaves space for those of the processes forked from it."""
 
 _INTERPRETERS = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "TZ")
 """Variables that a program heeds as it starts, and later no more."""
@@ -94,7 +91,7 @@ class Origin:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.forks.origin", str(theirs.fileno())],
+                [sys.executable, "-m", "tests.support.forks.origin", str(theirs.fileno()), PADDING],
                 cwd=Path(__file__).parents[3],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -130,6 +127,15 @@ class Origin:
 _origin = cache(Origin)
 
 
+@cache
+def imported() -> Mapping[str, str]:
+    """Return the commands that take long to import, most of all, by module and application."""
+    # Imported here, as handlers' modules, which may import this one, cannot import the service.
+    from cli.main import COMMANDS, GROUPS  # noqa: PLC0415
+
+    return {**COMMANDS, **GROUPS}
+
+
 def start(
     command: Sequence[str],
     environment: Mapping[str, str],
@@ -139,7 +145,7 @@ def start(
 ) -> subprocess.Popen[str] | Forked:
     """Start a module as a program: forked, if nothing tells it from one that was started."""
     is_usual = module == "cli" and python == sys.executable
-    if is_usual and command[0] in COMMANDS:
+    if is_usual and command[0] in imported():
         origin = _origin()
         if _heeded(environment) == origin.environment:
             return origin.fork(command, environment, directory or Path.cwd())

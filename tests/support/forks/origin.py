@@ -9,12 +9,13 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from importlib import import_module
 
-import cli.__main__ as program
 from cli import main as commands
-from tests.support.forks.forked import COMMANDS, Order
+from tests.support.forks.children import Popen, become
+from tests.support.forks.forked import Order, imported
 
 MOST_BYTES = 1_000_000
 """An order's size: an environment and a command."""
@@ -49,11 +50,8 @@ def _begin(order: Order, output: int, errors: int, told: int) -> None:
         os.close(ours)
     os.chdir(order["directory"])
     sys.path[0] = order["directory"]
-    os.environ.clear()
-    os.environ.update(order["environment"])
-    # What it shows of itself as a program.
-    sys.modules["__main__"].__package__ = program.__package__
-    sys.argv = [str(program.__file__), *order["command"]]
+    become(order["command"], order["environment"])
+    subprocess.Popen = Popen  # type: ignore[assignment,misc]
 
 
 def _tell(pid: int, told: int) -> None:
@@ -68,9 +66,8 @@ def _tell(pid: int, told: int) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    places = {**commands.COMMANDS, **commands.GROUPS}
-    for command in COMMANDS:
-        import_module(places[command].partition(":")[0])
+    for path in imported().values():
+        import_module(path.partition(":")[0])
     gc.collect()
     gc.freeze()
     take_orders(socket.socket(fileno=int(sys.argv[1])))
