@@ -146,6 +146,7 @@ def test_a_run_ends_while_the_store_is_away_and_its_log_arrives_later(
         assert worker.popen.poll() is None
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_left_is_brought_by_the_next_one_and_a_living_ones_is_let_alone(
     apart: Apart,
 ) -> None:
@@ -183,6 +184,7 @@ def _worker_of(client: httpx.Client, run_id: str) -> str:
     return str(started_event["data"]["worker_id"])
 
 
+@pytest.mark.slow
 def test_a_worker_that_stops_while_the_store_is_away_leaves_its_logs_to_the_next(
     apart: Apart,
 ) -> None:

@@ -9,9 +9,10 @@ import pytest
 from tests.e2e.support import launch, register
 from tests.support.disks import small_disk
 from tests.support.processes import Process, started, wait_for_run
+from tests.support.slow import slow
 
 
-@pytest.fixture(params=["size=64k", "nr_inodes=1"], ids=["no space", "no files"])
+@pytest.fixture(params=["size=64k", slow("nr_inodes=1")], ids=["no space", "no files"])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[None]:
     """Let logs of runs lie on a disk of their own, that takes little or nothing."""
     with small_disk(tmp_path / "data" / "run-logs", request.param):

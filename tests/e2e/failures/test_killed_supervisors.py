@@ -71,6 +71,7 @@ def test_a_daemon_ends_before_its_attempt_does_whose_supervisor_was_killed(
         assert _zombies(worker.popen.pid) == []
 
 
+@pytest.mark.slow
 def test_a_worker_that_has_adopted_the_private_server_does_not_end_it_with_what_supervisors_left(
     tmp_path: Path,
 ) -> None:

@@ -10,6 +10,7 @@ from tests.e2e.support import launch, register, wait_for_words
 from tests.support.processes import eventually, started, wait_for_run
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("api")
 def test_a_worker_removes_what_killed_ones_left_and_nothing_of_a_frozen_one(
     client: httpx.Client, database_url: str, tmp_path: Path

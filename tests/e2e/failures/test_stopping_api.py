@@ -17,6 +17,7 @@ from eventlog.database import sql
 from tests.e2e.support import register
 from tests.support.logs import query
 from tests.support.processes import Process, eventually
+from tests.support.slow import slow
 
 LAUNCHES = 40
 
@@ -79,7 +80,7 @@ def _waits_for_the_lock(session: psycopg.Connection[Any]) -> bool:
     return row is not None and row[0] > 0
 
 
-@pytest.mark.parametrize("signals", [1, 2])
+@pytest.mark.parametrize("signals", [1, slow(2)])
 def test_launches_that_wait_for_the_log_were_not_written(
     api: Process, database_url: str, launches: list[_Launch], signals: int
 ) -> None:

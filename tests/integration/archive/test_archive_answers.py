@@ -254,6 +254,7 @@ async def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_p
     assert len(files_in(directory)) == len(files)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 async def test_a_second_archive_takes_what_has_ended_since(
     database_url: str, tmp_path: Path

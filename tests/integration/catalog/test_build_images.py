@@ -250,6 +250,7 @@ def test_a_kill_of_everything_during_a_step_leaves_nothing(builds: Builds, tmp_p
     assert not (tmp_path / "images").exists()
 
 
+@pytest.mark.slow
 def test_a_timeout_leaves_nothing(builds: Builds, tmp_path: Path) -> None:
     built = builds.run(made(tmp_path / "origin", {"Dockerfile": LONG}), timeout_ms=5_000)
     assert built.outcome.kind == "timeout"

@@ -19,7 +19,7 @@ from eventlog.entry_points import (
 from tests.support.databases import Filled
 from tests.support.logs import TESTER, parts
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 RUNS = 200_000
 
@@ -69,7 +69,6 @@ async def _fill(url: str) -> None:
         connection.execute("VACUUM (ANALYZE) job_runs, job_definitions")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("statement", "most_rows"),
     [(UNOFFERED_RUNS, JOBS * MOST_RUNS), (DUE_RUNS, MOST_DUE)],

@@ -88,6 +88,7 @@ async def test_a_page_of_events_ends_where_it_is_large_and_the_next_goes_on(
     assert max(len(set(page) & set(launched)) for page in pages) == 2
 
 
+@pytest.mark.slow
 async def test_a_long_list_of_jobs_comes_in_parts(
     api: Process, client: httpx.Client, database_url: str
 ) -> None:

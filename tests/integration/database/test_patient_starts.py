@@ -14,6 +14,7 @@ from api.bootstrap.service import running
 from api.bootstrap.settings import Settings
 from tests.support import databases
 from tests.support.processes import Process, eventually
+from tests.support.slow import slow
 from tests.support.wires.proxy import Cut, Proxy
 
 CUTS = int(os.environ.get("APPHUB_START_CUTS", "8"))
@@ -135,17 +136,19 @@ async def test_one_that_stays_away_ends_the_start_in_one_line(
         assert "Traceback" not in told
 
 
-async def test_a_start_that_waits_is_stopped_at_once(database_url: str, tmp_path: Path) -> None:
-    for command in (["serve", "--port", "0"], ["worker"]):
-        async with Proxy(database_url) as proxy:
-            arguments = [*command, "--data-dir", str(tmp_path / "data")]
-            cut = proxy.cut_at(40, "before")
-            process = Process(arguments, {"APPHUB_DATABASE_URL": proxy.url})
-            while not cut.happened:
-                await asyncio.sleep(0.001)
-            proxy.refusing = True
-            proxy.lose_all()
-            await asyncio.to_thread(process.wait_for_line, "the database is away", errors=True)
-            # It would go on to wait for a minute.
-            await asyncio.to_thread(process.stop, signal.SIGTERM, 30)
-        assert "Traceback" not in "\n".join(process.errors)
+@pytest.mark.parametrize("command", [slow(["serve", "--port", "0"]), ["worker"]])
+async def test_a_start_that_waits_is_stopped_at_once(
+    database_url: str, tmp_path: Path, command: list[str]
+) -> None:
+    async with Proxy(database_url) as proxy:
+        arguments = [*command, "--data-dir", str(tmp_path / "data")]
+        cut = proxy.cut_at(40, "before")
+        process = Process(arguments, {"APPHUB_DATABASE_URL": proxy.url})
+        while not cut.happened:
+            await asyncio.sleep(0.001)
+        proxy.refusing = True
+        proxy.lose_all()
+        await asyncio.to_thread(process.wait_for_line, "the database is away", errors=True)
+        # It would go on to wait for a minute.
+        await asyncio.to_thread(process.stop, signal.SIGTERM, 30)
+    assert "Traceback" not in "\n".join(process.errors)

@@ -5,6 +5,7 @@ from itertools import product
 from typing import Any
 
 import psycopg
+import pytest
 
 from domain import filters
 from domain.filters import conditions_of
@@ -146,6 +147,7 @@ async def test_a_search_for_failures_reads_the_runs_that_succeeded_and_no_others
     assert (read, found) == (successes, 0)
 
 
+@pytest.mark.slow
 async def test_the_first_page_of_a_large_group_reads_its_newest_events(part: Parts) -> None:
     await fill(part)
     wanted = await wanted_of(part, f"failureGroup={LARGE}")

@@ -22,11 +22,14 @@ from projections.tables import TABLES
 from tests.recorded_logs import files, record
 from tests.support.decisive import decisive
 from tests.support.logs import TESTER, Parts, parts
+from tests.support.slow import slow
 from tests.unit.domain.test_topics import CLASSES
 
 RECORDINGS = files.recordings()
 
 OLDEST, NEWEST = "0.1.0.dev1", "0.1.0"
+
+BETWEEN = [path for path in RECORDINGS if path.name not in {OLDEST, NEWEST}]
 
 
 async def check_equal_to_log(url: str) -> None:
@@ -48,7 +51,11 @@ async def check_equal_to_history(
         assert decisive(of_rows[key]) == decisive(folded[key])
 
 
-@pytest.mark.parametrize("recording", RECORDINGS, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "recording",
+    [files.HERE / OLDEST, files.HERE / NEWEST, *map(slow, BETWEEN)],
+    ids=lambda path: path.name,
+)
 async def test_a_recorded_log_gives_the_rows_that_it_promises_and_its_aggregates_go_on(
     database_url: str, recording: Path
 ) -> None:

@@ -55,6 +55,7 @@ async def test_up_down_to_nothing_and_up_again_on_a_database_with_data(database_
     await fill()
 
 
+@pytest.mark.slow
 def test_a_migration_that_waits_for_a_reader_holds_up_nobody_else(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
