@@ -29,6 +29,7 @@ from api.routes import (
     me,
     related,
     runs,
+    saved_views,
     schedules,
     statistics,
     subjects,
@@ -59,6 +60,7 @@ _ROUTERS = (
     bulk.router,
     schedules.router,
     failures.router,
+    saved_views.router,
     me.router,
 )
 

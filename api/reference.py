@@ -103,6 +103,7 @@ PARAMETERS = {
     "bulk_id": "a bulk operation's id",
     "schedule_id": "a schedule's id, ignoring case",
     "fingerprint": "a failure group's fingerprint",
+    "name": "a saved view's name",
     "limit": "how many entries a page has at most",
     "offset": "how many entries to skip",
     "search": "words in the id, slug, parameters or error",
@@ -297,6 +298,11 @@ _SPECIAL = {
     "BulkOperation.patch": "parameters that new runs got instead of the old ones",
     "BulkOperation.requestedBy": "who started it",
     "BulkOperation.abortReason": "why it was aborted",
+    "SavedView.name": "what it is called; of the views that are not deleted one has this name",
+    "SavedView.filter": "conditions that must all hold; none for all runs",
+    "SavedView.sort": "the order of the list, as `sort` of `GET /job-runs`",
+    "SavedView.savedBy": "who saved it last",
+    "SavedViewBody.sort": "the order of the list, as `sort` of `GET /job-runs`",
     "BulkBody.patch": "changed parameters of new runs; the filter must name their job",
     "RetryGroupBody.patch": "changed parameters of new runs",
     "Schedule.id": "chosen at its creation",
@@ -391,6 +397,9 @@ IDS: Mapping[str, str] = {
     "POST /failures/{fingerprint}/ignore": "ignoreFailure",
     "POST /failures/{fingerprint}/reopen": "reopenFailure",
     "POST /failures/{fingerprint}/retry": "retryFailure",
+    "GET /views": "listViews",
+    "PUT /views/{name}": "saveView",
+    "DELETE /views/{name}": "deleteView",
 }
 
 _SCHEDULE: JsonObject = {
@@ -449,6 +458,7 @@ EXAMPLES: Mapping[str, JsonObject] = {
     "previewDraft": _SCHEDULE,
     "resolveFailure": {"inVersion": 2},
     "retryFailure": {"reason": "the warehouse is back", "dryRun": False},
+    "saveView": {"filter": ["job=nightly-report", "status=failed"], "sort": "duration"},
 }
 """Bodies by operation id."""
 

@@ -84,6 +84,11 @@ def failure_group_id(fingerprint: str) -> UUID:
     return uuid5(_NAMESPACE, f"failure-group:{fingerprint}")
 
 
+def saved_view_id(name: str) -> UUID:
+    """Return the id of the saved view with this name."""
+    return uuid5(_NAMESPACE, f"saved-view:{name}")
+
+
 FAILURE_WATCH_ID = uuid5(_NAMESPACE, "failure-watch")
 """The id of the one search of the log for failures."""
 

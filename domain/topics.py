@@ -13,6 +13,7 @@ from domain.jobs.definition import JobDefinition
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
 from domain.personal import Subject
+from domain.saved_views import SavedView
 from domain.schedules.schedule import Schedule
 
 AGGREGATES: dict[str, type[Aggregate]] = {}
@@ -34,7 +35,17 @@ def add(*aggregates: type[Aggregate]) -> None:
                 EVENTS[vars(member)["TOPIC"]] = member
 
 
-add(JobDefinition, JobRun, Schedule, FailureGroup, FailureWatch, BulkOperation, LogArchive, Subject)
+add(
+    JobDefinition,
+    JobRun,
+    Schedule,
+    FailureGroup,
+    FailureWatch,
+    BulkOperation,
+    SavedView,
+    LogArchive,
+    Subject,
+)
 
 
 def event_class(topic: str) -> type:

@@ -4,11 +4,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from typing_extensions import ReadOnly
+from typing_extensions import ReadOnly, TypedDict
 
 from domain import identifiers
 from domain.jobs.definition import DefinitionState, JobDefinition
 from domain.json_values import JsonObject
+from domain.personal import MARK, marks
 from domain.ports import Row
 from projections.rows import (
     Connection,
@@ -153,3 +154,27 @@ def unless_deleted(row: JobDefinitionRow | None) -> JobDefinitionRow | None:
     if row is None or row["deleted_at"] is not None:
         return None
     return row
+
+
+# Which parameters are personal data.
+
+
+class _Schema(TypedDict):
+    parameters_schema: ReadOnly[JsonObject]
+
+
+_MARKED = f"""
+    SELECT parameters_schema FROM job_definitions
+    WHERE strpos(parameters_schema::text, '"{MARK}"') > 0
+"""
+
+
+async def personal_among(connection: Connection, names: Collection[str]) -> Collection[str]:
+    """Return those of the parameters that some job marks as personal, or as naming a subject."""
+    if not names:
+        return ()
+    personal: set[str] = set()
+    for row in await read_rows(connection, _Schema, _MARKED):
+        marked = marks(row["parameters_schema"])
+        personal.update(marked.keys(), marked.values())
+    return personal & set(names)

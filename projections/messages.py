@@ -12,6 +12,7 @@ from projections import (
     failure_watch,
     job_definitions,
     job_runs,
+    saved_views,
     schedules,
 )
 from projections.envelope import Envelope
@@ -59,6 +60,7 @@ _PLAIN: dict[str, tuple[str, str, Callable[[Row], JsonObject]]] = {
     "failure_group": ("failure.updated", "failure", failure_groups.present),
     "failure_watch": ("failure.noted", "search", failure_watch.present),
     "bulk_operation": ("bulk.updated", "bulk", bulk.present),
+    "saved_view": ("view.updated", "view", saved_views.present),
 }
 """By subject whose events have one message each: its type, the field that holds the row, and how
 the row is shown."""

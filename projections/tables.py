@@ -13,6 +13,7 @@ from projections import (
     failure_watch,
     job_definitions,
     job_runs,
+    saved_views,
     schedules,
 )
 from projections.envelope import UNFOLDABLE, bare_envelope
@@ -130,6 +131,7 @@ TABLES: list[Table] = [
     bulk.TABLE,
     failure_groups.TABLE,
     failure_watch.TABLE,
+    saved_views.TABLE,
 ]
 
 BY_SUBJECT: dict[str, Table] = {table.subject: table for table in TABLES}

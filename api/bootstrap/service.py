@@ -17,6 +17,7 @@ from domain.commands.bulk import BulkOperations, BulkSteps
 from domain.commands.executions import Executions
 from domain.commands.failures import Failures
 from domain.commands.jobs import Jobs
+from domain.commands.saved_views import SavedViews
 from domain.commands.schedules import Schedules
 from domain.commands.subjects import Subjects
 from domain.commands.sweeps import Sweeps
@@ -39,6 +40,7 @@ from eventlog.keys import LogFiles
 from eventlog.pending_queue import FollowedQueue
 from eventlog.pending_work import OpenOperations, Ticks, Work
 from eventlog.rebuild.rebuild import rebuild_stale_tables
+from eventlog.saved_views import StoredViews
 from eventlog.statistics import RunStatistics
 from eventlog.workers import Heartbeats
 from projections.rows import Connection
@@ -91,6 +93,7 @@ class Service:
     failures: Failures
     grouper: FailureGrouper
     bulk: BulkOperations
+    views: SavedViews
     reader: Reader
     continuity: Continuity
     queues: Mapping[Isolation, FollowedQueue]
@@ -189,6 +192,7 @@ async def running(
             failures=failures,
             grouper=grouper,
             bulk=BulkOperations(jobs, selection),
+            views=SavedViews(jobs, StoredViews(pool)),
             reader=Reader(pool, files, continuity),
             continuity=continuity,
             queues=writer.cache.queues,

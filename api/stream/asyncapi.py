@@ -11,6 +11,7 @@ from api.http.errors import JsonAnswer
 from api.routes.bulk import BulkOperation
 from api.routes.events import Event
 from api.routes.failures import FailureGroup, FailureSearch
+from api.routes.saved_views import SavedView
 from api.routes.subjects import ErasedSubject
 from api.shapes.jobs import Definition
 from api.shapes.runs import Run
@@ -33,6 +34,7 @@ _SHAPES: Shapes = {
     "failure.updated": ("failure", FailureGroup),
     "failure.noted": ("search", FailureSearch),
     "bulk": ("bulk", BulkOperation),
+    "view": ("view", SavedView),
     UNKNOWN: ("event", Event),
 }
 

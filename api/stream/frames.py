@@ -188,6 +188,7 @@ _TYPES: tuple[str, ...] = (
     "failure.updated",
     "failure.noted",
     "bulk.updated",
+    "view.updated",
 )
 
 

@@ -16,14 +16,13 @@ from datetime import datetime
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
-from typing_extensions import ReadOnly, TypedDict, override
+from typing_extensions import override
 
 from domain.clock import from_iso, to_iso
 from domain.commands.bulk import Chosen, Counted, Selection
 from domain.errors import InvalidInputError, Issue
 from domain.filters import Conditions, Label
-from domain.json_values import JsonObject, canonical
-from domain.personal import MARK, marks
+from domain.json_values import canonical
 from eventlog.database import sql
 from eventlog.database.connection import borrowed, snapshot
 from eventlog.database.costly_reads import COUNT_LIMIT_S, CostlyReads
@@ -36,7 +35,7 @@ from eventlog.history.run_changes import (
     runs_changed_since,
 )
 from eventlog.keys import LogFiles
-from projections import bulk, failure_search, job_definitions, job_runs
+from projections import bulk, failure_search, job_definitions, job_runs, saved_views
 from projections.bulk import BulkRow
 from projections.failure_groups import TABLE as FAILURES
 from projections.failure_groups import FailureGroupRow, oldest, position_of
@@ -52,12 +51,16 @@ from projections.runs.lists import (
     run_filter,
 )
 from projections.runs.past import PastJob, PastRuns, RunPosition
+from projections.saved_views import SavedViewRow
 from projections.schedules import TABLE as SCHEDULES
 from projections.schedules import ScheduleRow, next_by_id
 from projections.table import P, TableOf, rows_by_id
 
 MAX_FOLDED = 20_000
 """Events after which a page of schedules ends: folding them takes about a second."""
+
+MAX_VIEWS_OF_PAST = 1_000
+"""Saved views that a list of the past examines: the events of those that have changed are read."""
 
 ALL = 2**62
 """Runs of a page that has all."""
@@ -207,6 +210,14 @@ class Past:
                 groups.append(past_row)
         return sorted(groups, key=position_of, reverse=True)
 
+    async def saved_views(self) -> list[SavedViewRow]:
+        """Return the saved views of the position by name."""
+        rows = await saved_views.maybe_living_at(self._connection, self.position, MAX_VIEWS_OF_PAST)
+        by_id = {saved_views.TABLE.id_of(row): row for row in rows}
+        past_rows = await self._as_they_were(saved_views.TABLE, by_id)
+        views = [past_rows[view_id] for view_id in by_id if view_id in past_rows]
+        return [view for view in views if view["deleted_at"] is None]
+
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
         """Return the number of runs by status, of these jobs or of all."""
         if await is_count_of_rows_faster(self._connection, self.position):
@@ -320,16 +331,6 @@ def _future_error(message: str) -> InvalidInputError:
 # The runs that a bulk operation's conditions select as of a position.
 
 
-class _Schema(TypedDict):
-    parameters_schema: ReadOnly[JsonObject]
-
-
-_MARKED = f"""
-    SELECT parameters_schema FROM job_definitions
-    WHERE strpos(parameters_schema::text, '"{MARK}"') > 0
-"""
-
-
 class Selected(Selection):
     """Selects runs as of a position."""
 
@@ -349,7 +350,7 @@ class Selected(Selection):
         self, conditions: Conditions, limit: int, parameters: Collection[str]
     ) -> Counted:
         async with self._connection_for_counts() as connection:
-            personal = await _personal(connection, parameters)
+            personal = await job_definitions.personal_among(connection, parameters)
             async with opened(connection, self._files, None) as past:
                 position = past.position
                 runs = await run_filter(connection, past, conditions)
@@ -394,14 +395,3 @@ async def _newest_positions(
 
 def _chosen(run_position: RunPosition) -> Chosen:
     return Chosen(UUID(run_position["id"]), run_position["created_position"])
-
-
-async def _personal(connection: Connection, names: Collection[str]) -> Collection[str]:
-    """Return the names that some job marks as personal, or as naming a subject."""
-    if not names:
-        return ()
-    personal: set[str] = set()
-    for row in await read_rows(connection, _Schema, _MARKED):
-        marked: Mapping[str, str] = marks(row["parameters_schema"])
-        personal.update(marked.keys(), marked.values())
-    return personal & set(names)

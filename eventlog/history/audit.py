@@ -100,7 +100,7 @@ class EventFilter:
             types: topics or prefixes such as `job_run.*`, separated by commas.
             subject: an id; a kind; or `job_run:ID`, `build:ID`, `job_definition:SLUG`,
                 `repository:APP`, `schedule:NAME`,
-                `failure_group:FINGERPRINT`, `bulk_operation:ID`.
+                `failure_group:FINGERPRINT`, `bulk_operation:ID`, `saved_view:NAME`.
             actor: a principal, `worker:ID` or `system`.
             correlation: a correlation id.
             since: ISO 8601.

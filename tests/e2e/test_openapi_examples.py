@@ -71,6 +71,7 @@ def test_every_example_of_a_body_is_accepted(
     _send_those_of_bulk_operations(tour, client)
     _send_those_of_failures(tour, client)
     _erase_a_subject(tour, client)
+    assert tour.send("saveView", "failed")["sort"] == "duration"
     app = tour.send("addApp")
     tour.send("requestBuild", app["id"])
     assert tour.sent == set(operations)

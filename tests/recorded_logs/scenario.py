@@ -22,6 +22,7 @@ from eventlog.database import sql
 from projections.rows import read_value
 from tests.recorded_logs.bulk import bulk
 from tests.recorded_logs.failures import failures
+from tests.recorded_logs.saved_views import views
 from tests.recorded_logs.schedules import schedules
 from tests.recorded_logs.unique import unique
 from tests.support.logs import TESTER, Parts, parts
@@ -50,6 +51,7 @@ async def play(url: str) -> None:
             await schedules(part)
             await failures(part)
             await bulk(part)
+            await views(part)
             await _archive(part)
 
 

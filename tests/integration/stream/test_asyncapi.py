@@ -13,6 +13,7 @@ from domain.bulk import BulkOperation, Order
 from domain.failures.group import FailureGroup, FailureWatch
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import AttemptFailure, Report
+from domain.saved_views import SavedView, ViewContent
 from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from tests.integration.http.test_openapi import references_in
@@ -67,7 +68,8 @@ async def let_runs_end(database_url: str) -> None:
             part.jobs.new_id(), order, 1, 0, "tester", part.jobs.clock()
         )
         search = FailureWatch.begin(1, part.jobs.clock())
-        await part.jobs.save(schedule, opened, operation, search, origin=TESTER)
+        view = SavedView.save("failed", ViewContent(["status=failed"]), "tester", part.jobs.clock())
+        await part.jobs.save(schedule, opened, operation, search, view, origin=TESTER)
         for _ in range(4):
             await part.jobs.launch(slug, Launch(max_attempts=1), TESTER)
         one, two, three, four = await part.executions.claim(await part.worker("worker"), 4)

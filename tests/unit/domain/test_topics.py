@@ -19,6 +19,7 @@ from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.run import JobRun
 from domain.log_archive import LogArchive
 from domain.personal import Subject
+from domain.saved_views import SavedView
 from domain.schedules.calendar import ScheduleSpec
 from domain.schedules.schedule import Schedule
 from tests import ROOT
@@ -37,6 +38,7 @@ AGGREGATES: dict[str, type[Aggregate]] = {
     "failure_group": FailureGroup,
     "failure_watch": FailureWatch,
     "bulk_operation": BulkOperation,
+    "saved_view": SavedView,
 }
 
 SPEC_FIELDS = (

@@ -145,6 +145,9 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "failure_group.reopened": ("by", "run_id"),
     "failure_watch.begun": (*FIRST, "searched_until"),
     "failure_watch.moved": ("searched_until",),
+    "saved_view.saved": (*FIRST, "name", "filter", "sort", "by"),
+    "saved_view.changed": ("filter", "sort", "by"),
+    "saved_view.deleted": (),
     "log_archive.archived": (
         *FIRST,
         "number",

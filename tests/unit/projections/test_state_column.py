@@ -7,9 +7,18 @@ from domain.bulk import BulkState
 from domain.failures.group import GroupState, WatchState
 from domain.jobs.definition import DefinitionState
 from domain.jobs.run_events import RunState
+from domain.saved_views import ViewState
 from domain.schedules.schedule import ScheduleState
 from domain.topics import EVENTS, class_version
-from projections import bulk, failure_groups, failure_watch, job_definitions, job_runs, schedules
+from projections import (
+    bulk,
+    failure_groups,
+    failure_watch,
+    job_definitions,
+    job_runs,
+    saved_views,
+    schedules,
+)
 from projections.table import Table
 
 EVENTS_OF_STATES = {
@@ -53,6 +62,9 @@ EVENTS_OF_STATES = {
     "failure_watch state1_version": """
         failure_watch.begun 1, failure_watch.event 1, failure_watch.moved 1
     """,
+    "saved_view state1_version": """
+        saved_view.changed 1, saved_view.deleted 1, saved_view.event 1, saved_view.saved 1
+    """,
 }
 """Which kinds of events, in which shapes, a row takes into account that this column vouches for."""
 
@@ -65,6 +77,7 @@ COLUMNS = {
     GroupState: 18,
     WatchState: 4,
     BulkState: 18,
+    ViewState: 8,
 }
 """How many columns the states have."""
 
@@ -77,6 +90,7 @@ TABLES: tuple[Table, ...] = (
     failure_groups.TABLE,
     failure_watch.TABLE,
     bulk.TABLE,
+    saved_views.TABLE,
 )
 
 

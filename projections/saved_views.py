@@ -1,0 +1,68 @@
+"""The table `saved_views`: filters of the list of runs that everybody sees, by name."""
+
+from domain.identifiers import saved_view_id
+from domain.json_values import JsonObject
+from domain.ports import Row
+from domain.saved_views import SavedView, ViewState
+from projections.rows import Connection, columns_of, presented, read_rows, read_value, shown_columns
+from projections.table import STATES, DecisiveRow, TableOf
+
+
+class SavedViewRow(DecisiveRow, ViewState):
+    """A view's state, and up to which event it goes."""
+
+
+COLUMNS = columns_of(SavedViewRow)
+
+SHOWN = shown_columns(
+    SavedViewRow, hidden={"aggregate_id", "aggregate_version", "position", *STATES}
+)
+
+
+TABLE: TableOf[SavedViewRow] = TableOf(
+    "saved_views",
+    "saved_view",
+    "aggregate_id",
+    COLUMNS,
+    SavedView.fold(),
+    label="name",
+    id_by_name=saved_view_id,
+)
+
+
+def present(row: Row) -> JsonObject:
+    """Return the view as clients see it."""
+    return presented(row, SHOWN)
+
+
+_COUNT = "SELECT count(*) FROM saved_views WHERE deleted_at IS NULL"
+
+_BY_NAME = 'ORDER BY name COLLATE "C"'
+
+_LIVING = f"SELECT * FROM saved_views WHERE deleted_at IS NULL {_BY_NAME}"
+
+_LIVING_OR_LATER = f"""
+    SELECT * FROM (
+        SELECT * FROM saved_views WHERE deleted_at IS NULL OR position > %(position)s
+        ORDER BY created_at, aggregate_id LIMIT %(limit)s
+    ) AS candidates {_BY_NAME}
+"""
+
+
+async def count(connection: Connection) -> int:
+    """Return how many views are not deleted."""
+    return await read_value(connection, int, _COUNT)
+
+
+async def by_name(connection: Connection) -> list[SavedViewRow]:
+    """Return the views that are not deleted, by name."""
+    return await read_rows(connection, SavedViewRow, _LIVING)
+
+
+async def maybe_living_at(connection: Connection, position: int, limit: int) -> list[SavedViewRow]:
+    """Return the present rows of the views that may have been there at a position, by name.
+
+    They are at most `limit`, the first created ones.
+    """
+    values = {"position": position, "limit": limit}
+    return await read_rows(connection, SavedViewRow, _LIVING_OR_LATER, values)
