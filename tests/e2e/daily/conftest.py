@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from cli.main import complete
 from tests.support import databases
-from tests.support.processes import started, without_settings
+from tests.support.processes import Process, started, without_settings
 
 JOBS = Path(__file__).with_name("jobs_of_a_day.py")
 
@@ -51,15 +51,8 @@ class Shell:
 
     def run_process(self, *words: str, **variables: str) -> Done:
         """Do the same in a process of its own, as a shell does."""
-        done = subprocess.run(
-            [sys.executable, "-P", "-m", "apphub_jobs", *words],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=90,
-            cwd=self.directory,
-            env={**self.environment, **variables},
-        )
+        env = {"APPHUB_DATA_DIR": str(self.data_dir), **variables}
+        done = Process(words, env, directory=self.directory).completed()
         return Done(done.returncode, done.stdout, done.stderr)
 
     def start_process(self, *words: str, stdout: IO[str] | int) -> subprocess.Popen[str]:

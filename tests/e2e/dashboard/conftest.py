@@ -27,6 +27,14 @@ from tests.support.sample_logs import promises
 PATIENCE_MS = 60_000
 """How long a page may take to show something, on a machine that has much else to do."""
 
+BROWSER_OPTIONS = (
+    "--no-sandbox",  # Root's sandbox needs what containers do not give.
+    # A window's pages share a process: starting one for each takes as long as showing most pages.
+    "--renderer-process-limit=1",
+    "--disable-site-isolation-trials",
+    "--disable-features=SpareRendererForSitePerProcess",
+)
+
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 NARROW: ViewportSize = {"width": 320, "height": 640}
 
@@ -90,17 +98,18 @@ def browser(world: World) -> Iterator[Browser]:
         pytest.skip(message)
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        # Root's sandbox needs what containers do not give.
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=chromium, args=BROWSER_OPTIONS)
         yield browser
         browser.close()
 
 
 @pytest.fixture(scope="package")
-def window(browser: Browser) -> Iterator[BrowserContext]:
+def window(world: World, browser: Browser) -> Iterator[BrowserContext]:
     """Keep what the dashboard consists of: only the first page loads it."""
     context = browser.new_context(viewport=WIDE, reduced_motion="reduce")
     context.set_default_timeout(PATIENCE_MS)
+    # The process of the pages ends with the last of them.
+    context.new_page().goto(f"{world.url}/health")
     yield context
     context.close()
 
