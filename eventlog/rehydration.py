@@ -367,12 +367,14 @@ def _large(table: Table) -> list[str]:
     ]
 
 
-def found_states(kind: str, rows: Iterable[Mapping[str, Any]]) -> dict[UUID, Found]:
-    """Return what the rows of `states_sql` say, by aggregate, in their order."""
+def found_states(kind: str, rows: Iterable[dict[str, Any]]) -> dict[UUID, Found]:
+    """Return what the rows of `states_sql` say, by aggregate, in their order.
+
+    They become the rows of the table: the other columns are taken out.
+    """
     table = BY_SUBJECT[kind]
     found: dict[UUID, Found] = {}
-    for columns in rows:
-        row = dict(columns)
+    for row in rows:
         aggregate_id = UUID(row.pop("requested_id"))
         version = row.pop("head_version")
         position = row.pop("head_position")

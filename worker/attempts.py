@@ -131,7 +131,7 @@ class Attempts:
     def start(self, claim: Claim) -> None:
         """Execute a claimed run in the background."""
         run = ClaimedRun(self._executions, claim)
-        self._tasks[run.id] = start_once(f"run {run.id}", self._execute(run))
+        self._tasks[run.id] = start_once(f"run {run.public_id}", self._execute(run))
 
     def renew(self, until: float) -> None:
         """Extend the lease of all attempts to this time of the monotonic clock."""
@@ -190,7 +190,7 @@ class Attempts:
     async def _execute(self, run: ClaimedRun) -> None:
         claimed = run.claim.run
         own_log_fields(
-            run=str(run.id),
+            run=run.public_id,
             job=claimed.slug,
             attempt=claimed.attempt,
             worker=run.claim.holder.worker_id,
@@ -266,7 +266,7 @@ class Attempts:
         claim = run.claim
         progress = Progress(run)
         began = monotonic()
-        name = log_name(str(run.id), claim.run.attempt, claim.holder.execution)
+        name = log_name(run.public_id, claim.run.attempt, claim.holder.execution)
         async with self._logs.keeping(name) as log_path:
             outcome = await self._outcome(run, self._task(claim, log_path, traceparent), progress)
             ran_s = monotonic() - began
@@ -314,7 +314,7 @@ class Attempts:
         run = claim.run
         return Task(
             run={
-                "id": str(run.id),
+                "id": run.public_id,
                 "slug": run.slug,
                 "attempt": run.attempt,
                 "maxAttempts": run.max_attempts,
@@ -344,7 +344,7 @@ def _describe(span: "OpenSpan", run: ClaimedRun, outcome: Outcome) -> None:
     ended_as = ended_as_of(outcome)
     span.add(
         {
-            "apphub.run.id": str(run.id),
+            "apphub.run.id": run.public_id,
             "apphub.worker": run.claim.holder.worker_id,
             "apphub.outcome": ended_as,
         }

@@ -47,11 +47,13 @@ class ClaimedRun:
     Attributes:
         claim: what was claimed.
         id: the run's.
+        public_id: the same as text.
     """
 
     def __init__(self, executions: Executions, claim: Claim) -> None:
         self.claim = claim
         self.id = claim.run.id
+        self.public_id = claim.run.public_id
         self._executions = executions
         self._attempt = claim.run.attempt
         self._holder = claim.holder
@@ -119,7 +121,7 @@ class ClaimedRun:
             case "succeeded":
                 result = normalise(message["result"], "/result")
                 effects = _effects(message["effects"])
-                return self._bound(executions.succeed, result, report, effects)
+                return self._bound(executions.succeed, result, report, effects, self.claim.spec)
             case "canceled":
                 return self._bound(executions.confirm_cancel, reason, report, by_handler=True)
             case "expired":
@@ -142,13 +144,14 @@ class ClaimedRun:
 
     async def _record(self, kind: str, command: _Command) -> None:
         try:
-            await retry(command, f"{kind} of run {self.id} must wait", TRANSIENT, RETRY_PAUSE_S)
+            failure = f"{kind} of run {self.public_id} must wait"
+            await retry(command, failure, TRANSIENT, RETRY_PAUSE_S)
         except StaleExecutionError as error:
             # Also where a command did get through, but its answer was lost: the retry is refused.
             logger.warning("%s of run %s refused: %s", kind, self.id, error)
 
     def _logs_url(self) -> str:
-        return logs_url(str(self.id), self._attempt)
+        return logs_url(self.public_id, self._attempt)
 
 
 def ended_as_of(outcome: Outcome) -> str:

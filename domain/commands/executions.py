@@ -158,19 +158,29 @@ class Executions:
         """Record what the handler reports while it runs."""
         await self._decide(run_id, holder, lambda run, now: run.progress(holder, now, report))
 
-    async def succeed(
+    async def succeed(  # noqa: PLR0913 - all that a success says
         self,
         run_id: UUID,
         holder: Holder,
         result: Json,
         report: Report,
         effects: Sequence[Effect] = (),
+        spec: JobSpec | None = None,
     ) -> None:
-        """Record a result with all its effects, or fail the attempt if the result breaks a rule."""
+        """Record a result with all its effects, or fail the attempt if the result breaks a rule.
+
+        Args:
+            run_id: the run.
+            holder: who holds it.
+            result: what its handler returned.
+            report: what its handler reported with it.
+            effects: what follows from it beyond the run.
+            spec: the job's content in the run's version; None to read it.
+        """
         application = self._application
-        kept = application.kept_run(run_id)
-        run = kept or await application.run(run_id)
-        spec = await application.pinned_spec(run.definition_id, run.definition_version)
+        if spec is None:
+            run = await application.run(run_id)
+            spec = await application.pinned_spec(run.definition_id, run.definition_version)
         issues = await decided(lambda: _result_issues(spec, result, effects, application.followers))
         if issues:
             reasons = "; ".join(issue.recorded() for issue in issues)
@@ -178,7 +188,7 @@ class Executions:
             await self.fail(run_id, holder, failure, report)
             return
         await self._decide(
-            run_id, holder, lambda run, now: run.succeed(holder, now, result, report), effects, kept
+            run_id, holder, lambda run, now: run.succeed(holder, now, result, report), effects
         )
 
     async def fail(
@@ -224,18 +234,13 @@ class Executions:
         await self._decide(run_id, holder, lambda run, now: run.hand_back(holder, now))
 
     async def _decide(
-        self,
-        run_id: UUID,
-        holder: Holder,
-        command: RunCommand,
-        effects: Sequence[Effect] = (),
-        kept: JobRun | None = None,
+        self, run_id: UUID, holder: Holder, command: RunCommand, effects: Sequence[Effect] = ()
     ) -> None:
         """Let the run decide: as this process keeps it in memory, or else as the log has it.
 
         What is decided on an outdated run is refused by its version, and then decided anew.
         """
-        kept = kept or self._application.kept_run(run_id)
+        kept = self._application.kept_run(run_id)
 
         async def decide() -> list[Aggregate]:
             nonlocal kept

@@ -209,17 +209,15 @@ class LockedReader:
         return Needs(heads, self._missing_rows(events), positions, self._missing_slots(units))
 
     def _missing_heads(self, units: Iterable[Unit]) -> Sequence[UUID]:
-        read = self.locked.heads
-        missing: dict[UUID, None] = {}
+        needed: dict[UUID, object] = {}
         for unit in units:
-            for named in (unit.aggregate_ids, unit.expects, unit.heads):
-                for aggregate_id in named:
-                    if aggregate_id not in read:
-                        missing[aggregate_id] = None
-            continued = unit.continues
-            if continued is not None and continued not in read:
-                missing[continued] = None
-        return list(missing)
+            needed |= dict.fromkeys(unit.aggregate_ids)
+            needed |= unit.expects
+            needed |= unit.heads
+            if unit.continues is not None:
+                needed[unit.continues] = None
+        read = self.locked.heads
+        return [aggregate_id for aggregate_id in needed if aggregate_id not in read]
 
     def _missing_rows(self, events: Iterable[StoredEvent]) -> Mapping[str, Sequence[UUID]]:
         rows: dict[str, list[UUID]] = {}

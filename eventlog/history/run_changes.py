@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from uuid import UUID
 
+import orjson
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 from typing_extensions import ReadOnly, TypedDict
@@ -245,20 +246,7 @@ class Checkpoints:
             return False
         last, position = due
         moved = await runs_changed_since(connection, self._files, last, position)
-        job_ids: list[str] = []
-        created: list[int] = []
-        statuses: list[str] = []
-        for group in moved:
-            job_ids += [group.job_definition_id] * len(group.created)
-            created += group.created
-            statuses += [group.status] * len(group.created)
-        values = {
-            "last": last,
-            "position": position,
-            "job_ids": job_ids,
-            "created": created,
-            "statuses": statuses,
-        }
+        values = {"last": last, "position": position, "moved": orjson.dumps(moved).decode()}
         await connection.execute(past.WRITE_CHECKPOINT, values)
         return True
 

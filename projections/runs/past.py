@@ -317,8 +317,9 @@ _UNNESTED = " UNION ALL ".join(f"SELECT unnest({status}), '{status}'" for status
 
 WRITE_CHECKPOINT = f"""
     WITH moved AS (
-        SELECT * FROM unnest(%(job_ids)s::uuid[], %(created)s::bigint[], %(statuses)s::text[])
-            AS moved (job_definition_id, created, status)
+        SELECT job_definition_id, unnest(created) AS created, status
+        FROM json_to_recordset(%(moved)s::json)
+            AS moved (job_definition_id uuid, created bigint[], status text)
     ), last AS (
         SELECT * FROM run_checkpoints WHERE position = %(last)s
     ), state AS (

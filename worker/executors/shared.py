@@ -665,15 +665,17 @@ class SharedExecutor:
         require_lease(self._lease_until)
         package = self._packages[task.entry_point]
         key = (package, task.memory_mb)
-        process = await self._process(key)
-        if not process.accepts_attempts:
+        process, accepts = await self._process(key)
+        if not accepts:
             # If the new one accepts none either, the attempt ends at once; no third is started.
-            process = await self._process(key)
+            process, _ = await self._process(key)
         require_lease(self._lease_until)
         return process.begin(task, on_update)
 
-    async def _process(self, key: _Key) -> SharedProcess:
-        """Return the process for such attempts; the first caller starts it.
+    async def _process(self, key: _Key) -> tuple[SharedProcess, bool]:
+        """Return the process for such attempts, and whether it accepts any.
+
+        The first caller starts it.
 
         One that accepts no more attempts is dropped, and the next caller starts another.
         """
@@ -686,10 +688,11 @@ class SharedExecutor:
         except OSError:
             self._stop_using(key, starting)
             raise
-        if not process.accepts_attempts:
+        accepts = process.accepts_attempts
+        if not accepts:
             self._stop_using(key, starting)
             process.retire_unless_ending()
-        return process
+        return process, accepts
 
     def _stop_using(self, key: _Key, starting: "asyncio.Task[SharedProcess]") -> None:
         # Another caller that waited for it may have started the next one already.

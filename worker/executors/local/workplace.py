@@ -322,7 +322,8 @@ class Cover:
     """
 
     def __init__(self, hidden: Sequence[str], own: Path | None = None) -> None:
-        self._own = own if hidden else None
+        # As a text: a `Path` would take four times as long, and each attempt looks.
+        self._own = str(own) if hidden and own is not None else None
         self._files = {
             path: _file_at(path)
             for path in hidden
@@ -332,7 +333,7 @@ class Cover:
     @property
     def holds(self) -> bool:
         """Whether all hidden files are still covered, and the process has its directory."""
-        if self._own is not None and not self._own.exists():
+        if self._own is not None and not os.path.exists(self._own):  # noqa: PTH110
             return False
         return all(_file_at(path) == file for path, file in self._files.items())
 
