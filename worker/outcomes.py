@@ -53,7 +53,7 @@ class ClaimedRun:
     def __init__(self, executions: Executions, claim: Claim) -> None:
         self.claim = claim
         self.id = claim.run.id
-        self.public_id = claim.run.public_id
+        self.public_id = str(self.id)
         self._executions = executions
         self._attempt = claim.run.attempt
         self._holder = claim.holder

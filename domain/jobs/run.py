@@ -15,7 +15,6 @@ from typing import Any, cast
 from uuid import UUID
 
 from eventsourcing.domain import Aggregate
-from typing_extensions import override
 
 from apphub_jobs.personal import redact_personal
 from domain.clock import cut_to_ms, from_iso, later
@@ -65,11 +64,6 @@ class JobRun(Stateful[RunState], Aggregate):
         return cls._create(cls.Requested, **fields)
 
     # What decisions read of the state
-
-    @property
-    @override
-    def public_id(self) -> str:
-        return self.state["id"]
 
     @property
     def status(self) -> Status:
