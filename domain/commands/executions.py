@@ -179,7 +179,7 @@ class Executions:
         """
         application = self._application
         if spec is None:
-            run = await application.run(run_id)
+            run = application.kept_run(run_id) or await application.run(run_id)
             spec = await application.pinned_spec(run.definition_id, run.definition_version)
         issues = await decided(lambda: _result_issues(spec, result, effects, application.followers))
         if issues:
