@@ -1,6 +1,7 @@
 """Ids. Some are derived, so that two writers of one thing meet on the log's primary key."""
 
 from functools import lru_cache
+from hashlib import sha1
 from typing import NamedTuple
 from uuid import UUID, uuid5
 
@@ -100,7 +101,9 @@ def archive_id(log_id: UUID, number: int) -> UUID:
 
 def event_id(aggregate_id: UUID, version: int) -> UUID:
     """Return the id under which an event is named as a cause, and on the stream as `eventId`."""
-    return uuid5(aggregate_id, str(version))
+    # What `uuid5` returns, in two thirds of its time: each event names its cause.
+    name = aggregate_id.bytes + b"%d" % version
+    return UUID(bytes=sha1(name, usedforsecurity=False).digest()[:16], version=5)
 
 
 def uuid7(unix_us: int, random_bytes: bytes) -> UUID:

@@ -360,6 +360,8 @@ class LimitReader:
             limits: by which it was made.
             candidates: in the queue's order; the windows of the first ones are read as well.
         """
+        if selection.is_final:
+            return NO_LIMIT_READS
         queries = self.groups.queries(selection.unread_groups, limits)
         groups = self._request_groups(trip, queries.values())
         # The runs of a group are not there yet, but their starts count if those of one run do.

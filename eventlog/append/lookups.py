@@ -206,7 +206,9 @@ class LockedReader:
             events += unit.events
         positions = len(events) - len(self.locked.positions)
         heads = self._missing_heads(units)
-        return Needs(heads, self._missing_rows(events), positions, self._missing_slots(units))
+        slots = {taking.slot: None for unit in units for taking in unit.takings}
+        missing_slots = [slot for slot in slots if slot not in self.locked.holders]
+        return Needs(heads, self._missing_rows(events), positions, missing_slots)
 
     def _missing_heads(self, units: Iterable[Unit]) -> Sequence[UUID]:
         needed: dict[UUID, object] = {}
@@ -220,20 +222,15 @@ class LockedReader:
         return [aggregate_id for aggregate_id in needed if aggregate_id not in read]
 
     def _missing_rows(self, events: Iterable[StoredEvent]) -> Mapping[str, Sequence[UUID]]:
-        rows: dict[str, list[UUID]] = {}
-        for subject, old in _old_by_subject(events).items():
-            missing = [aggregate_id for aggregate_id in old if not self._is_read(aggregate_id)]
-            if missing:
-                rows[subject] = missing
-        return rows
-
-    def _missing_slots(self, units: Iterable[Unit]) -> Sequence[Slot]:
-        read = self.locked.holders
-        taken = {taking.slot: None for unit in units for taking in unit.takings}
-        return [slot for slot in taken if slot not in read]
-
-    def _is_read(self, aggregate_id: UUID) -> bool:
-        return aggregate_id in self.locked.rows or aggregate_id in self._read
+        """Return whose rows are there but not read, by the first word of their topics."""
+        missing: dict[str, dict[UUID, None]] = {}
+        for event in events:
+            aggregate_id, version = key_of(event)
+            if version == 1 or aggregate_id in self._read or aggregate_id in self.locked.rows:
+                continue
+            subject, _, _ = event.topic.partition(".")
+            missing.setdefault(subject, {})[aggregate_id] = None
+        return {subject: list(ids) for subject, ids in missing.items()}
 
     def request(self, trip: RoundTrip, needs: Needs) -> None:
         """Add the queries to a round trip."""
@@ -369,6 +366,8 @@ class LockedReader:
                 if event.state.startswith(CIPHERTEXT_MARK):
                     aggregate_id, version = key_of(event)
                     states.append((aggregate_id, version, event.state))
+        if not states:
+            return
         plain = await plain_states(self.connection, self.files.master_keys, states)
         self.locked.plain.update(plain)
 
@@ -385,14 +384,3 @@ def _positions_used(position: int, head: int) -> PositionsUsedError:
         " readers would miss an event that is appended there. Probably the log was copied"
         f" without its sequence; run: SELECT setval('{sequence}', {head})"
     )
-
-
-def _old_by_subject(events: Iterable[StoredEvent]) -> dict[str, list[UUID]]:
-    """Return, by the first word of their topics, the aggregates whose rows exist already."""
-    old: dict[str, dict[UUID, None]] = {}
-    for event in events:
-        aggregate_id, version = key_of(event)
-        if version > 1:
-            subject, _, _ = event.topic.partition(".")
-            old.setdefault(subject, {})[aggregate_id] = None
-    return {subject: list(ids) for subject, ids in old.items()}

@@ -188,7 +188,8 @@ class Plan:
         heads = self.locked.heads
         keys = [key_of(event) for event in unit.events]
         _refuse_gaps(keys, heads)
-        _take_slots(unit, self.locked.holders)
+        if unit.takings:
+            _take_slots(unit, self.locked.holders)
         correlation_ids = _correlation_ids(unit, heads)
         positions: list[int] = []
         origin = unit.origin
@@ -261,7 +262,9 @@ class Plan:
         old: dict[UUID, Changes] = {}
         for envelope in envelopes:
             aggregate_id = envelope.aggregate_id
-            row = self._row_before(envelope)
+            row: Row | None = None
+            if envelope.version > 1:
+                row = self.rows.get(aggregate_id) or self.locked.rows.get(aggregate_id)
             changed = table.changes(row, envelope)
             self.rows[aggregate_id] = table.moved(row, changed)
             if envelope.version == 1:
@@ -274,14 +277,6 @@ class Plan:
             changed[table.key] = str(aggregate_id)
         inserts = by_columns(table, new.values(), insert_sql)
         return inserts + by_columns(table, old.values(), update_sql)
-
-    def _row_before(self, envelope: Envelope) -> Row | None:
-        if envelope.version == 1:
-            return None
-        row = self.rows.get(envelope.aggregate_id)
-        if row is None:
-            row = self.locked.rows.get(envelope.aggregate_id)
-        return row
 
     def rows_of(self, unit: Unit) -> dict[UUID, Row]:
         """Return the rows of the unit's aggregates as they are after the whole batch."""

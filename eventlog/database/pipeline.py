@@ -174,8 +174,5 @@ def _rows(loaded: abc.Transformer, result: PGresult) -> list[dict[str, Any]]:
         return []
     loaded.set_pgresult(result)
     names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
-
-    def row(values: Sequence[Any]) -> dict[str, Any]:
-        return dict(zip(names, values, strict=True))
-
-    return loaded.load_rows(0, result.ntuples, row)
+    rows = loaded.load_rows(0, result.ntuples, tuple)
+    return [dict(zip(names, values, strict=True)) for values in rows]

@@ -313,13 +313,14 @@ class _Tally:
 
     def admit(self, run: Candidate) -> bool:
         """Admit and count a run whose job has capacity, unless its key or rate refuses it."""
-        if self._by_key(run) is not None or self._by_rate(run) is not None:
+        key, rate_key = key_of(run), rate_key_of(run)
+        if key is not None and self._by_key(run) is not None:
+            return False
+        if rate_key is not None and self._by_rate(run) is not None:
             return False
         self._of_job[run["job_definition_id"]] += 1
-        key = key_of(run)
         if key is not None:
             self._of_key[key] += 1
-        rate_key = rate_key_of(run)
         if rate_key is not None:
             self._of_window[rate_key] += 1
             if rate_key not in self._limits.windows:
