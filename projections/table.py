@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Generic, TypeVar, cast
 from uuid import UUID
 
@@ -47,7 +47,7 @@ P = TypeVar("P", bound=ProjectedRow)
 P_co = TypeVar("P_co", bound=ProjectedRow, covariant=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TableOf(Generic[P_co]):
     """A projection with rows of one type.
 
@@ -166,6 +166,7 @@ async def rows_by_id(connection: Connection, table: TableOf[P], ids: list[UUID])
     return found
 
 
+@cache
 def folded_on_sql(table: Table) -> str:
     """Return the statement that reads what folds need of rows, by a list of ids."""
     return _select_sql(table, ", ".join(table.folded_on))
@@ -190,14 +191,16 @@ def _select_sql(table: Table, columns: str) -> str:
     """
 
 
-def insert_sql(table: Table, columns: Iterable[str]) -> str:
+@cache
+def insert_sql(table: Table, columns: tuple[str, ...]) -> str:
     """Return the statement that inserts rows, given as one JSON array; other columns are null."""
     names = ", ".join(columns)
     given = _recordset(table, columns)
     return f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {given}"
 
 
-def update_sql(table: Table, columns: Iterable[str]) -> str:
+@cache
+def update_sql(table: Table, columns: tuple[str, ...]) -> str:
     """Return the statement that sets these columns of rows, given as one JSON array.
 
     PostgreSQL takes any JSON array for a hundred rows, and would hash them and read a whole table

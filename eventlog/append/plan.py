@@ -98,27 +98,27 @@ READ_BACK = f"""
 """
 
 
+Statement = tuple[str, str]
+"""SQL with one parameter, and the parameter: JSON, mostly."""
+
+
 def by_columns(
-    table: Table, rows: Iterable[Changes], statement_of: Callable[[Table, Sequence[str]], str]
-) -> list[tuple[str, str]]:
+    table: Table, rows: Iterable[Changes], statement_of: Callable[[Table, tuple[str, ...]], str]
+) -> list[Statement]:
     """Return a statement for each set of columns that rows change, with its parameter."""
     by_column_names: dict[tuple[str, ...], list[Changes]] = {}
     for row in rows:
         columns = tuple(row)
         by_column_names.setdefault(columns, []).append(row)
-    statements: list[tuple[str, str]] = []
+    statements: list[Statement] = []
     for columns, same_columns in by_column_names.items():
-        statements.append(
-            (statement_of(table, sorted(columns)), orjson.dumps(same_columns).decode())
-        )
+        statement = statement_of(table, tuple(sorted(columns)))
+        statements.append((statement, orjson.dumps(same_columns).decode()))
     return statements
 
 
 Key = tuple[UUID, int]
 """An event's aggregate and version."""
-
-Statement = tuple[str, str]
-"""SQL with one parameter, and the parameter: JSON, mostly."""
 
 
 @dataclass

@@ -40,7 +40,7 @@ STATEMENTS = {
     "histories": (history_statements.READ_SUBJECTS, IDS, "jobs_events_pkey"),
     "rows": (select_sql(TABLE), IDS, "job_runs_pkey"),
     "changes": (
-        update_sql(TABLE, ["id", "status"]),
+        update_sql(TABLE, ("id", "status")),
         f"""'[{{"id": "{ID}", "status": "failed"}}]'""",
         "job_runs_pkey",
     ),

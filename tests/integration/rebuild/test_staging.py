@@ -46,7 +46,7 @@ def test_copied_rows_are_the_written_ones(
     line = staging.copy_line(TABLE)
     with psycopg.connect(database_url) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        insert = insert_sql(TABLE, TABLE.columns)
+        insert = insert_sql(TABLE, tuple(TABLE.columns))
         connection.execute(insert.encode(), (orjson.dumps(rows).decode(),))
         connection.execute(staging.create_sql(TABLE).encode())
         with connection.cursor().copy(
