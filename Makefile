@@ -14,7 +14,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check rebuild-bench growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
+.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -83,9 +83,6 @@ rebuild-check: $(VENV)/.dev ## Rebuild from a million events during 200 launches
 		tests/integration/rebuild/test_rebuild.py \
 		tests/integration/archive/test_archive_command.py::test_launches_go_on_meanwhile
 
-rebuild-bench: $(VENV)/.dev ## Measure verify, verify --histories and rebuild of a million events against a bare COPY
-	$(BIN)/python -m benchmarks.rows.rebuild
-
 record-release: $(VENV)/.dev ## Record a release for later ones to be run beside: make record-release VERSION=0.1.0 COMMIT=a-commit
 	$(BIN)/python -m tests.recorded_releases.record $(VERSION) $(COMMIT)
 
@@ -99,7 +96,7 @@ bench: ## Measure everything beside its peers, and write the README's table (hal
 	$(BENCH_VENV)/bin/python -m benchmarks $(ARGS)
 
 growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million runs; keep figures and plans in docs/
-	$(BIN)/python -m benchmarks.growth.__main__ --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
+	$(BIN)/python -m benchmarks.growth --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
 
 dashboard: $(VENV)/.dev ## Measure the dashboard in a browser, with a million runs
 	$(BIN)/python -m benchmarks.dashboard

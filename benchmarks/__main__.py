@@ -29,40 +29,33 @@ from benchmarks.harness.table import (
     notes,
     put_between_marks,
 )
-from benchmarks.rows.growth_result import growth_rows, memory_rows
 from tests.support import databases
 
 MEASUREMENTS = {
     "launches": "benchmarks.rows.launches",
     "saves": "benchmarks.rows.saves",
     "noop": "benchmarks.rows.noop_runs",
-    "waiting": "benchmarks.executors.waiting",
-    "ray": "benchmarks.executors.on_ray",
+    "waiting": "benchmarks.rows.holding",
     "starts": "benchmarks.rows.starts",
     "claims": "benchmarks.rows.claims",
     "ticks": "benchmarks.rows.ticking",
     "bulk": "benchmarks.rows.canceling",
     "stream": "benchmarks.rows.streaming",
     "rebuild": "benchmarks.rows.rebuilding",
-    "up": "benchmarks.starting_up",
+    "up": "benchmarks.rows.starting_up",
 }
 
 HEADLINES = (
     "launches",
-    "saves",
-    "backlog",
-    "noop",
     "shared-backlog",
+    "backlog",
     "shared",
+    "noop",
     "starts",
-    "waiting",
     "stream",
-    "rebuild",
     "growth",
-    "memory",
-    "up",
 )
-"""What the README shows; the rest stands in the documentation."""
+"""What the README shows, in its order; the rest stands in the documentation."""
 
 FEWEST_ROUNDS = 3
 """Of which a median is worth writing down."""
@@ -70,6 +63,12 @@ FEWEST_ROUNDS = 3
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
 
 PICTURE = ROOT / "docs" / "benchmarks" / "results.png"
+
+GROWTH = ROOT / "docs" / "benchmarks" / "growth.json"
+"""What `make growth` writes."""
+
+MEMORY = ROOT / "docs" / "benchmarks" / "memory.json"
+"""Rows of this table, which `make memory` writes."""
 
 README = ROOT / "README.md"
 PERFORMANCE = ROOT / "docs" / "performance.md"
@@ -169,8 +168,14 @@ def section(rows: Sequence[Row], *, with_picture: bool) -> str:
     picture = (
         ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
     )
-    headlines = [row for row in rows if row.name in HEADLINES]
-    return "\n".join([as_short_markdown(headlines), *picture])
+    return "\n".join([as_short_markdown(headlines(rows)), *picture])
+
+
+def headlines(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that the README shows."""
+    return sorted(
+        (row for row in rows if row.name in HEADLINES), key=lambda row: HEADLINES.index(row.name)
+    )
 
 
 def footnotes(rows: Sequence[Row], machine: dict[str, str]) -> str:
@@ -179,6 +184,39 @@ def footnotes(rows: Sequence[Row], machine: dict[str, str]) -> str:
     rounds = max(len(row.rounds) for row in rows)
     told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
     return "\n".join([as_markdown(rows), "", *(f"- {note}" for note in told)])
+
+
+def memory_rows(result: Path = MEMORY) -> list[Row]:
+    """Return the rows about the API's memory, or nothing."""
+    return from_json(result.read_text()) if result.exists() else []
+
+
+def growth_rows(result: Path = GROWTH) -> list[Row]:
+    """Return the slowest growth of all questions, or nothing."""
+    if not result.exists():
+        return []
+    found = json.loads(result.read_text())
+    ratios = {
+        str(row["name"]): float(row["ratio"]) for row in found["rows"] if not row.get("grows")
+    }
+    if not ratios:
+        return []
+    sizes = sorted(int(size) for size in found["sizes"])
+    worst = max(ratios, key=lambda name: ratios[name])
+    most, least = (f"{size:,}".replace(",", " ") for size in (sizes[-1], sizes[0]))
+    title = f"the slowest list or look-up, {most} runs over {least}"
+    note = f"of {len(ratios)} questions, from an earlier run of its own; the slowest: {worst}"
+    return [
+        Row(
+            "growth",
+            title,
+            "fold",
+            [ratios[worst]],
+            lower_is_better=True,
+            limit=float(found["goal"]),
+            notes=[note],
+        )
+    ]
 
 
 if __name__ == "__main__":

@@ -29,8 +29,7 @@ import httpx
 from playwright.sync_api import CDPSession, Page, sync_playwright
 
 from benchmarks.growth.__main__ import server
-from benchmarks.growth.filling import fill
-from benchmarks.growth.population import Population
+from benchmarks.growth.population import Population, fill
 from tests.support import databases
 from tests.support.processes import started
 

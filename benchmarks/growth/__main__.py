@@ -1,11 +1,11 @@
 """How long lists, look-ups, launches and claims take at 10 000, 1 000 000 and 5 000 000 runs.
 
-    python -m benchmarks.growth.__main__ [--sizes 10000,1000000,5000000] [--json FILE] [--plans
+    python -m benchmarks.growth [--sizes 10000,1000000,5000000] [--json FILE] [--plans
     DIRECTORY]
 
 Each size has a database of its own: filled by COPY with a population of runs as in life (`lives.py`
 says what is assumed) and held against its log. All are asked everything that clients and workers
-ask (`questions/`), then written to, both in turns, so that what else the machine does meets all
+ask (`questions.py`), then written to, both in turns, so that what else the machine does meets all
 alike. Then backlogs: a fifth as many runs, all due. Printed are medians, warm, the median ratio of
 the largest size to the smallest, whose goal is at most 2, and the pages that the answers' plans
 look at. Plans are kept, so that a reader sees what each answer reads.
@@ -17,8 +17,10 @@ import json
 import os
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from time import perf_counter, time
 from typing import Any, TypeVar
@@ -26,14 +28,15 @@ from typing import Any, TypeVar
 import psycopg
 import uvloop
 
-from benchmarks.growth import asking, writing
-from benchmarks.growth.filling import fill
-from benchmarks.growth.known import look_around
-from benchmarks.growth.population import Population
-from benchmarks.growth.questions.backlog import SPOIL_BACKLOG, backlog_questions
-from benchmarks.growth.questions.everything import questions
-from benchmarks.growth.questions.question import Question
-from benchmarks.growth.results import Results, show
+from benchmarks.growth import lives, timing
+from benchmarks.growth.population import Population, fill
+from benchmarks.growth.questions import (
+    SPOIL_BACKLOG,
+    Question,
+    backlog_questions,
+    look_around,
+    questions,
+)
 from domain.json_values import JsonObject
 from eventlog.database.connection import Database
 from eventlog.history.run_changes import Checkpoints
@@ -45,6 +48,58 @@ from projections.table import rows_by_id
 from projections.tables import TABLES
 from tests.support import databases
 from tests.support.logs import parts
+
+GOAL = 2.0
+
+
+@dataclass
+class Results:
+    """What came out, by size."""
+
+    sizes: dict[int, JsonObject] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+
+    def note(self, name: str, took: Mapping[int, Sequence[float]], **more: Any) -> None:
+        """Keep how long something took, round by round."""
+        smallest, largest = took[min(took)], took[max(took)]
+        # Of each round, for what disturbs one disturbs both.
+        ratio = median(large / small for large, small in zip(largest, smallest, strict=True))
+        ms = {str(size): round(median(times), 3) for size, times in took.items()}
+        self.rows.append({"name": name, "ms": ms, "ratio": round(ratio, 2), **more})
+
+    def present(self) -> JsonObject:
+        """Return all of it, for other programs."""
+        sizes: JsonObject = {str(size): described for size, described in self.sizes.items()}
+        rows: list[Any] = self.rows
+        return {"goal": GOAL, "assumed": lives.assumed(), "sizes": sizes, "rows": rows}
+
+
+def show(results: Results) -> None:
+    """Print the figures."""
+    sizes = [str(size) for size in results.sizes]
+    print(
+        f"\n{'median ms, warm':62}"
+        + "".join(f"{int(size):>12,}" for size in sizes)
+        + f"{'ratio':>8}   pages"
+    )
+    for row in results.rows:
+        figures = "".join(f"{row['ms'][size]:12.3f}" for size in sizes)
+        pages = " ".join(str(count) for count in row.get("pages", {}).values())
+        print(f"{row['name']:62}{figures}{row['ratio']:8.2f}   {pages}{_remarks(row)}")
+    for size, described in results.sizes.items():
+        print(f"{size:,} runs: {described}")
+
+
+def _remarks(row: Mapping[str, Any]) -> str:
+    said = ""
+    if row.get("grows"):
+        said = f"  grows: {row['grows']}"
+    elif row["ratio"] > GOAL:
+        said = "  > GOAL"
+    if row.get("scanned"):
+        said += f"  READS ALL OF {', '.join(row['scanned'])}"
+    return said
+
 
 T = TypeVar("T")
 
@@ -89,7 +144,7 @@ def measure(sizes: Sequence[int], where: tuple[str, str], results: Results, kept
                 "filled_s": round(perf_counter() - started),
             }
         _run(_ask(urls, results, kept))
-        for name, took in _run(writing.measure(urls)).items():
+        for name, took in _run(timing.measure_writes(urls)).items():
             results.note(name, took)
         for size, url in urls.items():
             results.sizes[size]["unused_indexes"] = _unused(url)
@@ -155,12 +210,12 @@ async def _ask_backlog(urls: Mapping[int, str], results: Results, kept: Path) ->
         await _ask_all(connections, spoilt, results, kept)
 
 
-async def _recording(url: str, stack: AsyncExitStack) -> asking.Recording:
-    return await stack.enter_async_context(await asking.recording(url))
+async def _recording(url: str, stack: AsyncExitStack) -> timing.Recording:
+    return await stack.enter_async_context(await timing.recording(url))
 
 
 async def _ask_all(
-    connections: Mapping[int, asking.Recording],
+    connections: Mapping[int, timing.Recording],
     asked: Mapping[int, list[Question]],
     results: Results,
     kept: Path,
@@ -170,14 +225,14 @@ async def _ask_all(
         asks = {
             size: partial(question.ask, connections[size]) for size, question in by_size.items()
         }
-        took = await asking.in_turns(asks)
+        took = await timing.in_turns(asks)
         scanned: list[str] = []
         pages: dict[str, int] = {}
         for size, question in by_size.items():
-            found = await asking.plans(connections[size], question)
+            found = await timing.plans(connections[size], question)
             # Of the largest, which comes last: what is small is best read whole.
-            scanned = asking.scans(found)
-            pages[str(size)] = asking.pages(found)
+            scanned = timing.scans(found)
+            pages[str(size)] = timing.pages(found)
             with (kept / f"{size}.txt").open("a") as plans:
                 plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
         results.note(same[0].name, took, grows=same[0].grows, scanned=scanned, pages=pages)

@@ -5,7 +5,7 @@ import json
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from uuid import uuid4
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-from benchmarks.against.peers.started import STARTS_FILE
+from benchmarks.against.serving import STARTS_FILE
 from benchmarks.harness.processes import (
     BrokenError,
     count,
@@ -30,6 +30,7 @@ from benchmarks.harness.processes import (
 from benchmarks.harness.results import Bench
 from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
+from domain.json_values import JsonObject
 from tests.support import databases
 from tests.support.logs import TESTER, parts
 
@@ -105,30 +106,28 @@ _CONCURRENCY = 5
 """Tasks at a time of Procrastinate's worker: the fastest of those tried, 1 (its default), 5, 10 and
 30."""
 
-_PROCRASTINATE = program(
-    "procrastinate", "--app", "benchmarks.against.peers.procrastinate_app.queue"
-)
+_PROCRASTINATE = program("procrastinate", "--app", "benchmarks.against.procrastinate_app.queue")
 
 PROCRASTINATE = System(
     label="Procrastinate",
     package="procrastinate",
     install=[[*_PROCRASTINATE, "schema", "--apply"]],
-    api=python("benchmarks.against.peers.procrastinate_app"),
+    api=python("benchmarks.against.procrastinate_app"),
     worker=[*_PROCRASTINATE, "worker", "--concurrency", str(_CONCURRENCY)],
     launched="SELECT count(*) FROM procrastinate_jobs",
     completed="SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'",
-    launching=_of_module("benchmarks.against.peers.procrastinate_app"),
+    launching=_of_module("benchmarks.against.procrastinate_app"),
 )
 
 PGQUEUER = System(
     label="PgQueuer",
     package="pgqueuer",
     install=[program("pgq", "install"), program("pgq", "autovac")],
-    api=python("benchmarks.against.peers.pgqueuer_app"),
-    worker=python("benchmarks.against.peers.pgqueuer_app", "work"),
+    api=python("benchmarks.against.pgqueuer_app"),
+    worker=python("benchmarks.against.pgqueuer_app", "work"),
     launched="SELECT count(DISTINCT job_id) FROM pgqueuer_log",
     completed="SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'",
-    launching=_of_module("benchmarks.against.peers.pgqueuer_app"),
+    launching=_of_module("benchmarks.against.pgqueuer_app"),
 )
 
 
@@ -237,3 +236,33 @@ def post(url: str, body: bytes = BODY) -> Any:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
+
+
+SHARED_SLOTS = 128
+"""Attempts at a time that share a process: tuned, as the slots of the others are."""
+
+Launching = Callable[[str], AbstractAsyncContextManager[LaunchOne]]
+
+
+def launching(entry_point: str, parameters: JsonObject) -> Launching:
+    """Return what launches, without HTTP, runs whose attempts share a process."""
+
+    @asynccontextmanager
+    async def begun(url: str) -> AsyncIterator[LaunchOne]:
+        spec = JobSpec(name="noop", type="batch", entry_point=entry_point, isolation="shared")
+        launch = Launch(parameters=parameters)
+        async with parts(url) as part:
+            await part.jobs.register_job("noop", spec, 1, TESTER)
+            yield lambda: part.jobs.launch("noop", launch, TESTER)
+
+    return begun
+
+
+SHARED = replace(
+    OURS,
+    label="isolation shared",
+    worker=python(
+        "cli", "worker", "--handlers", "benchmarks.handlers", "--shared-slots", str(SHARED_SLOTS)
+    ),
+    launching=launching("bench.idle", {"number": 1}),
+)

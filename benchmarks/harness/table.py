@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from benchmarks.harness.results import Reference, Row, is_met, ratio
 
@@ -14,7 +15,9 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 HEADINGS = ("what", "AppHub Jobs", "against", "its figure", "ratio", "goal", "met")
 
-SHORT_HEADINGS = ("what", "AppHub Jobs", "held against (goal)", "met")
+PEERS = ("Procrastinate", "PgQueuer")
+
+SHORT_HEADINGS = ("what", "AppHub Jobs", *PEERS, "beside")
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,7 @@ def lines(rows: Sequence[Row]) -> Iterator[Line]:
 
 def _line(row: Row, reference: Reference, what: str, ours: str) -> Line:
     goal = "" if reference.goal is None else f"{_bound(row, reference.goal)} {TIMES}"
-    theirs = figure(Row("", "", row.unit, reference.rounds).value, row.unit)
+    theirs = figure(median(reference.rounds), row.unit)
     return Line(
         what,
         ours,
@@ -113,7 +116,7 @@ def as_markdown(rows: Sequence[Row]) -> str:
 
 
 def as_short_markdown(rows: Sequence[Row]) -> str:
-    """Return a table with one line a row."""
+    """Return a table with one line a row, peers beside ours."""
     return _markdown(SHORT_HEADINGS, [_short(row) for row in rows])
 
 
@@ -123,19 +126,10 @@ def _markdown(headings: Sequence[str], body: Sequence[Sequence[str]]) -> str:
 
 
 def _short(row: Row) -> tuple[str, ...]:
-    held = [_held(row, reference) for reference in row.references]
-    if row.limit is not None:
-        held.append(f"(≤ {figure(row.limit, row.unit)})")
-    answers = [is_met(row, reference) for reference in row.references]
-    answers.append(is_met(row, None))
-    told = [answer for answer in answers if answer is not None]
-    met = _yes(all(told)) if told else ""
-    return row.title, figure(row.value, row.unit), ", ".join(held), met
-
-
-def _held(row: Row, reference: Reference) -> str:
-    goal = "" if reference.goal is None else f" ({_bound(row, reference.goal)})"
-    return f"{ratio(row, reference):.2f} {TIMES} {reference.label}{goal}"
+    theirs = {each.label: figure(median(each.rounds), row.unit) for each in row.references}
+    peers = [theirs.get(label, "") for label in PEERS]
+    beside = "; ".join(f"{label}: {value}" for label, value in theirs.items() if label not in PEERS)
+    return row.title, figure(row.value, row.unit), *peers, beside
 
 
 def _bound(row: Row, goal: float) -> str:

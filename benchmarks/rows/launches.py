@@ -50,7 +50,7 @@ def measure(bench: Bench) -> list[Row]:
 
 def _bare(bench: Bench) -> float:
     log = bench.directory / f"bare-{uuid4().hex}.log"
-    with running(python("benchmarks.against.bare_api"), {}, log) as process:
+    with running(python("benchmarks.against.serving"), {}, log) as process:
         return _rate(bench, ready_url(log, process) + PATH)
 
 

@@ -18,7 +18,6 @@ from typing import TypeVar
 import psycopg
 import uvloop
 
-from benchmarks.executors.shared import SHARED
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import READY_S, BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
@@ -26,6 +25,7 @@ from benchmarks.harness.systems import (
     OURS,
     PGQUEUER,
     PROCRASTINATE,
+    SHARED,
     LaunchOne,
     Site,
     System,

@@ -1,13 +1,12 @@
 """Saves of runs with their rows by 64 concurrent callers, without HTTP.
 
-Compared with bare INSERTs and the plain library.
+Compared with bare INSERTs.
 
     python -m benchmarks.rows.saves [--quick] [--rounds N] [--seconds S] [--json FILE]
 
 The bare INSERTs write the very events and rows that our round before has written, into the same
 tables with the same indexes and triggers, in transactions as large as ours became on average: no
-decision, no fold, no heads read, nobody told. The library saves the same aggregates by threads,
-without rows.
+decision, no fold, no heads read, nobody told.
 """
 
 import asyncio
@@ -18,7 +17,6 @@ from time import perf_counter
 import uvloop
 
 from benchmarks.against.bare_inserts import Written, insert_all, read_written
-from benchmarks.against.library_saves import library_rate
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS, LaunchOne, site
@@ -26,8 +24,6 @@ from benchmarks.harness.systems import OURS, LaunchOne, site
 CALLERS = 64
 
 BARE = "bare INSERTs of the same events and rows"
-
-LIBRARY = "the eventsourcing library, without rows"
 
 
 def measure(bench: Bench) -> list[Row]:
@@ -46,11 +42,7 @@ def measure(bench: Bench) -> list[Row]:
         with site(bench, OURS) as own:
             return insert_all(own.url, written[-1], bench.effort.seconds)
 
-    measures: dict[str, Callable[[], float]] = {
-        OURS.label: ours,
-        BARE: bare,
-        LIBRARY: lambda: library_rate(bench, CALLERS),
-    }
+    measures: dict[str, Callable[[], float]] = {OURS.label: ours, BARE: bare}
     figures = in_turns(bench, measures)
     batch = median(each.batch for each in written)
     row = Row(
@@ -58,7 +50,7 @@ def measure(bench: Bench) -> list[Row]:
         title=f"saves with rows, {CALLERS} callers, no HTTP",
         unit="/s",
         rounds=figures[OURS.label],
-        references=[Reference(BARE, figures[BARE], goal=0.5), Reference(LIBRARY, figures[LIBRARY])],
+        references=[Reference(BARE, figures[BARE], goal=0.5)],
         more={"runs in a transaction of ours, and of the bare INSERTs": batch},
     )
     return [row]

@@ -2,13 +2,10 @@
 
 import os
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from benchmarks import starting_up
-from benchmarks.executors import on_ray, waiting
 from benchmarks.harness.load import rate_of_python
 from benchmarks.harness.machine import described
 from benchmarks.harness.processes import python, ready_url, running
@@ -18,10 +15,12 @@ from benchmarks.harness.table import as_text
 from benchmarks.rows import (
     canceling,
     claims,
+    holding,
     launches,
     noop_runs,
     rebuilding,
     saves,
+    starting_up,
     starts,
     streaming,
     ticking,
@@ -32,8 +31,7 @@ EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     launches.measure: ["launches"],
     saves.measure: ["saves"],
     noop_runs.measure: ["backlog", "noop", "shared-backlog", "shared"],
-    waiting.measure: ["idle-worker", "waiting"],
-    on_ray.measure: ["ray"] if find_spec("ray") else [],
+    holding.measure: ["idle-worker", "waiting"],
     starts.measure: ["starts"],
     claims.measure: ["claims-steered", "claims-limited", "claims-retried", "claims-idle-workers"],
     ticking.measure: ["ticks"],
@@ -64,7 +62,7 @@ def test_it_runs(
 
 def test_the_client_that_stands_in_for_wrk_posts(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with running(python("benchmarks.against.bare_api"), {}, log) as process:
+    with running(python("benchmarks.against.serving"), {}, log) as process:
         assert rate_of_python(ready_url(log, process) + PATH, BODY, 0.2, connections=4) > 0
 
 

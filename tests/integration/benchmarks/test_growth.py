@@ -8,13 +8,10 @@ from time import time
 import pytest
 
 from benchmarks.growth import __main__ as growth
-from benchmarks.growth import asking, writing
-from benchmarks.growth.filling import fill
-from benchmarks.growth.known import look_around
-from benchmarks.growth.population import Population
-from benchmarks.growth.questions.backlog import SPOIL_BACKLOG, backlog_questions
-from benchmarks.growth.questions.everything import questions
-from benchmarks.growth.results import Results, show
+from benchmarks.growth import timing
+from benchmarks.growth.__main__ import Results, show
+from benchmarks.growth.population import Population, fill
+from benchmarks.growth.questions import SPOIL_BACKLOG, backlog_questions, look_around, questions
 from eventlog.database.connection import Database
 from eventlog.history.run_changes import Checkpoints
 from eventlog.rebuild.verify import verify
@@ -37,23 +34,23 @@ async def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
     checked = await verify(Database(database_url), TABLES, print, lambda *_: None)
     assert [table.differences for table in checked] == [0] * len(TABLES)
     assert sum(table.rows for table in checked) > RUNS
-    connection = await asking.recording(database_url)
+    connection = await timing.recording(database_url)
     async with connection:
         for question in questions(await look_around(connection), connection):
-            found = await asking.plans(connection, question)
+            found = await timing.plans(connection, question)
             # Which is small here.
-            read = set(asking.scans(found)) - {"run_checkpoints"}
+            read = set(timing.scans(found)) - {"run_checkpoints"}
             assert not read, (question.name, found)
 
 
 async def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -> None:
     _fill(database_url, RUNS // 2, 1.0)
-    connection = await asking.recording(database_url)
+    connection = await timing.recording(database_url)
     async with connection:
         for suffix in ("", "full ones in front"):
             for question in backlog_questions(suffix):
-                found = await asking.plans(connection, question)
-                assert not asking.scans(found), (question.name, found)
+                found = await timing.plans(connection, question)
+                assert not timing.scans(found), (question.name, found)
             await connection.execute(SPOIL_BACKLOG)
             await connection.execute("VACUUM (ANALYZE) job_runs")
 
@@ -62,13 +59,13 @@ def test_the_benchmark_measures_and_tells(
     database_server: str, shared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module, name, value in (
-        (asking, "LEAST", 1),
-        (asking, "WARM", 1),
-        (asking, "LONG_S", 0.0),
-        (writing, "ROUND_S", 0.05),
-        (writing, "ROUNDS", 1),
-        (writing, "SINGLE", 3),
-        (writing, "CLAIMS", 2),
+        (timing, "LEAST", 1),
+        (timing, "WARM", 1),
+        (timing, "LONG_S", 0.0),
+        (timing, "ROUND_S", 0.05),
+        (timing, "ROUNDS", 1),
+        (timing, "SINGLE", 3),
+        (timing, "CLAIMS", 2),
         (growth, "VERIFIED", 500),
     ):
         monkeypatch.setattr(module, name, value)

@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.pressure.__main__ import line, missed_goals
-from benchmarks.pressure.measuring import quantile
-from benchmarks.pressure.program import Figures
+from benchmarks.pressure.program import Figures, quantile
 
 GOOD = Figures(
     rate=1000.0,

@@ -1,6 +1,6 @@
 """How long `up` takes from the command until it is ready: API, worker and a private PostgreSQL.
 
-    python -m benchmarks.starting_up [--quick] [--rounds N] [--json FILE]
+    python -m benchmarks.rows.starting_up [--quick] [--rounds N] [--json FILE]
 
 On a data directory that is there, as at each start but the first; and on a new one, where the
 database is made first.

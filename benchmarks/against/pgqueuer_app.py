@@ -1,7 +1,7 @@
 """PgQueuer: a pool of asyncpg connections to launch, a connection of its own for the worker.
 
-python -m benchmarks.against.peers.pgqueuer_app           the endpoint; PGHOST and so on say where
-the database is python -m benchmarks.against.peers.pgqueuer_app work      a worker, on the loop that
+python -m benchmarks.against.pgqueuer_app           the endpoint; PGHOST and so on say where
+the database is python -m benchmarks.against.pgqueuer_app work      a worker, on the loop that
 its own command uses, too
 """
 
@@ -20,8 +20,7 @@ from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver, AsyncpgPoolDriver
 from pgqueuer.queries import Queries
 
-from benchmarks.against.peers.started import note_start
-from benchmarks.against.serving import Body, serve
+from benchmarks.against.serving import Body, note_start, serve
 
 POOL_SIZE = 16
 """As many connections as ours."""

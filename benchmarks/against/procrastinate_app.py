@@ -1,6 +1,6 @@
 """Procrastinate: its asynchronous connector with a pool, and its worker by its own command.
 
-python -m benchmarks.against.peers.procrastinate_app      the endpoint; PGHOST and so on say where
+python -m benchmarks.against.procrastinate_app      the endpoint; PGHOST and so on say where
 the database is
 """
 
@@ -12,8 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 from procrastinate import App, PsycopgConnector
 
-from benchmarks.against.peers.started import note_start
-from benchmarks.against.serving import Body, serve
+from benchmarks.against.serving import Body, note_start, serve
 
 POOL_SIZE = 16
 """As many connections as ours; with the four of the pool's default its launches would wait for each

@@ -1,6 +1,6 @@
 """What a worker holds: an idle one, and one with many attempts that wait, as for an answer.
 
-    python -m benchmarks.executors.waiting [--quick] [--rounds N] [--json FILE]
+    python -m benchmarks.rows.holding [--quick] [--rounds N] [--json FILE]
 
 All wait at a time, in one process. Counted is what the worker, its supervisors and its handlers'
 processes hold together; pages that several share are counted in parts (PSS).
@@ -14,11 +14,10 @@ from functools import partial
 from pathlib import Path
 from time import sleep
 
-from benchmarks.executors.shared import launching
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import python, running, wait_for_count
 from benchmarks.harness.results import Bench, Row, in_turns
-from benchmarks.harness.systems import OURS, Site, System, site
+from benchmarks.harness.systems import OURS, Site, System, launching, site
 from tests.support.processes import descendants, eventually
 from worker.executors.local.executor import AHEAD
 

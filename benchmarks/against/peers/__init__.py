@@ -1,1 +1,0 @@
-"""Other job queues on PostgreSQL, each set up as its documentation recommends."""
