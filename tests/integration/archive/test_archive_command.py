@@ -94,6 +94,7 @@ async def test_without_the_role_it_says_what_the_owner_must_run(
     assert run_command(database_url, tmp_path, *ARCHIVE, "0s").popen.returncode == 0
 
 
+@pytest.mark.slow
 def test_the_private_server_gets_the_role_by_itself(tmp_path: Path) -> None:
     with started(*ARCHIVE, "0s", "--data-dir", str(tmp_path / "data")) as process:
         process.popen.wait(60)

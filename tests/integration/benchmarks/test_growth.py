@@ -55,6 +55,7 @@ async def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -
             await connection.execute("VACUUM (ANALYZE) job_runs")
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_and_tells(
     database_server: str, shared_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

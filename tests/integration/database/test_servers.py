@@ -12,6 +12,7 @@ from psycopg.conninfo import make_conninfo
 from eventlog.database import connection as server
 from eventlog.database.connection import Database
 from tests.support.processes import Process
+from tests.support.slow import slow
 from tests.support.wires.proxy import Proxy
 
 COMMANDS = [["serve", "--port", "0"], ["worker"], ["up", "--port", "0"]]
@@ -65,7 +66,7 @@ def test_a_server_is_tried_for_as_long_as_its_address_says(
         assert session.info.get_parameters()["connect_timeout"] == holds
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [*COMMANDS[:2], slow(COMMANDS[2])])
 async def test_a_database_that_is_away_at_the_start_is_waited_for(
     database_url: str, command: list[str], tmp_path: Path
 ) -> None:

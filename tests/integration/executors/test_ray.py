@@ -97,6 +97,7 @@ async def test_every_way_to_end_is_seen_on_a_cluster(where: RayExecutor, tmp_pat
     assert await compared(where, tmp_path) == ({}, [])
 
 
+@pytest.mark.slow
 async def test_attempts_go_where_there_is_what_they_ask_for_and_end_with_the_lease(
     where: RayExecutor, beats: "asyncio.Task[None]", tmp_path: Path
 ) -> None:

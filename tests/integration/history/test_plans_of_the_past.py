@@ -1,4 +1,4 @@
-"""Questions about the past of 60 000 runs are answered rightly, by indexes that are read little.
+"""Questions about the past of 45 000 runs are answered rightly, by indexes that are read little.
 
 `make asof-check` does the same with a million runs, and prints how long the answers took.
 """
@@ -26,7 +26,7 @@ from projections.runs.lists import RunFilter
 from tests.support.logs import Parts, parts, query
 from tests.support.sample_logs.long_logs import fill
 
-RUNS = int(os.environ.get("APPHUB_ASOF_RUNS", "60_000"))
+RUNS = int(os.environ.get("APPHUB_ASOF_RUNS", "45_000"))
 
 POSITIONS = 8
 
@@ -72,7 +72,7 @@ def _questions(job_id: UUID, run_id: UUID) -> dict[str, Ask]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(0 if RUNS > 60_000 else 300)
+@pytest.mark.timeout(0 if RUNS > 45_000 else 300)
 async def test_questions_about_the_past_read_indexes_and_little_of_them(database_url: str) -> None:
     await _scenario(database_url)
 

@@ -167,6 +167,7 @@ AT_WORK = "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'apphub-jo
 LEFT = "SELECT count(*) FROM pg_class WHERE relpersistence = 't'"
 
 
+@pytest.mark.slow
 async def test_killed_at_random_points_it_leaves_a_working_service_and_completes_when_run_again(
     database_url: str, tmp_path: Path
 ) -> None:
