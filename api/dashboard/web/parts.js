@@ -282,6 +282,10 @@ export function Pausing({ paused, name, path, text, again }) {
 		: html`<button onClick=${pause}>${texts.pause} …</button>`;
 }
 
+/** What stands where one would act, if one might. */
+export const NoActions = () =>
+	html`<p class="note">${address.value.asOf ? texts.past.noActions : texts.access.noActions}</p>`;
+
 // What stands where there is nothing to show yet, nothing at all, or something went wrong.
 
 export function Loading({ lines = 4 }) {

@@ -2,9 +2,9 @@
 
 import { useSignal } from "@preact/signals";
 
-import { announce, Answered, Differences, html, into, Json, Link, Pausing, Status, Tabs, Time } from "../parts.js";
+import { announce, Answered, Differences, html, into, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
 import {
-	address, all, asOf, get, hadHappened, mayAct, moment, navigate, send, useAnswer, useNewest, useRefresh,
+	address, all, get, hadHappened, mayAct, moment, navigate, send, useAnswer, useNewest, useRefresh,
 } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { durationsOf, percentile, pointsOf } from "../state/statistics.js";
@@ -80,7 +80,7 @@ function Runs({ job, runs }) {
 }
 
 function Launch({ job }) {
-	if (!mayAct.value) return html`<p class="note">${asOf.value ? texts.past.noActions : texts.access.noActions}</p>`;
+	if (!mayAct.value) return html`<${NoActions} />`;
 	return html`<section class="card"><${LaunchForm} job=${job} key=${job.slug} /></section>`;
 }
 
@@ -176,7 +176,7 @@ function Revision({ job, again }) {
 	const written = useSignal(JSON.stringify(before, null, 2));
 	const problem = useSignal({ message: "", issues: [] });
 	const words = texts.jobs;
-	if (!mayAct.value) return html`<p class="note">${asOf.value ? texts.past.noActions : texts.access.noActions}</p>`;
+	if (!mayAct.value) return html`<${NoActions} />`;
 	const submit = async (event) => {
 		event.preventDefault();
 		try {

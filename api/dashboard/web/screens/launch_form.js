@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
-import { announce, html, into, RunLink } from "../parts.js";
+import { announce, html, RunLink } from "../parts.js";
 import { navigate, newKey, post } from "../state.js";
 import { texts } from "../texts.js";
 import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, unlisted, withValue } from "./schema.js";
@@ -16,32 +16,17 @@ import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectO
  */
 export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	const words = texts.jobs;
-	const form = formOf(job.parametersSchema);
-	const typed = useSignal(origin?.parameters); // Another version keeps it.
-	const value = typed.value ?? { ...initialOf(form), ...presentValues(job.defaultParameters) };
-	const raw = useSignal(null);
+	const draft = useSignal({ typed: origin?.parameters, raw: null }); // Another version keeps it.
 	const options = useSignal(origin ? optionsOf(origin, job) : {});
 	const problem = useSignal({ message: "", issues: [] });
 	const sent = useRef({ body: "", key: "" }); // The same order twice, after a lost answer, is one launch.
-	const hasForm = form.kind === "union" || (form.kind === "object" && form.fields.length > 0);
-	const isRaw = raw.value !== null || !hasForm;
-	const written = raw.value ?? JSON.stringify(value, null, 2);
-	const take = (text) => {
-		const read = objectOf(text);
-		if (!read) problem.value = { message: words.badJson, issues: [] };
-		else typed.value = read;
-		return read !== null;
-	};
-	const show = (asJson) => {
-		if (asJson) raw.value = written;
-		else take(written) && (raw.value = null);
-	};
 	const submit = async (event) => {
 		event.preventDefault();
-		if (isRaw && !take(written)) return;
-		problem.value = { message: "", issues: [] };
+		const parameters = parametersOf(draft.value, job);
+		problem.value = { message: parameters ? "" : words.badJson, issues: [] };
+		if (!parameters) return;
 		try {
-			const body = { ...bodyOf(options.value, origin), parameters: typed.value ?? value };
+			const body = { ...bodyOf(options.value, origin), parameters };
 			const text = JSON.stringify(body);
 			if (sent.current.body !== text) sent.current = { body: text, key: newKey() };
 			const { data } = await post(`/jobs/${job.slug}/run`, body, { "Idempotency-Key": sent.current.key });
@@ -56,20 +41,53 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	};
 	return html`<form class="stack launch" onSubmit=${submit} noValidate>
 		${origin && html`<p class="quiet">${words.rerunOf} <${RunLink} id=${origin.id} /></p>`}
-		${hasForm && html`
-			<label class="check"><input type="checkbox" checked=${isRaw} onChange=${({ target }) => show(target.checked)} />${words.raw}</label>
-		`}
-		${isRaw
-			? html`<textarea rows="10" aria-label=${texts.run.parameters}
-			aria-invalid=${problem.value.message ? "true" : undefined} value=${written}
-			onInput=${into(raw)}></textarea>`
-			: html`<${form.kind === "union" ? UnionInput : Fields} field=${form} value=${value} path="" common=${{ id: "field" }}
-			issues=${problem.value.issues} onChange=${(changed) => (typed.value = changed)} />`}
+		<${ParametersInput} job=${job} draft=${draft.value} onChange=${(changed) => (draft.value = changed)}
+			issues=${problem.value.issues} isWrong=${problem.value.message !== ""} />
 		<${Options} options=${options} issues=${problem.value.issues} />
-		${isRounded(isRaw ? objectOf(written) : value) && html`<p class="note" role="status">${words.rounded}</p>`}
 		${problem.value.message && html`<p class="problem" role="alert">${problem.value.message}</p>`}
 		<div class="actions"><button class="main">${words.launch}</button></div>
 	</form>`;
+}
+
+// Parameters of a job, by its schema: `typed` is their value, `raw` their JSON while that is what is written.
+
+/** @returns {object | null} null where what is written is no JSON object */
+export function parametersOf({ typed, raw }, job) {
+	if (raw !== null) return objectOf(raw);
+	return typed ?? { ...initialOf(formOf(job.parametersSchema)), ...presentValues(job.defaultParameters) };
+}
+
+/**
+ * @param {object} given
+ * @param {object} given.job its definition
+ * @param {{typed: object | undefined, raw: string | null}} given.draft
+ * @param {(draft: object) => void} given.onChange
+ * @param {{path: string, message: string}[]} given.issues what the service said
+ * @param {boolean} given.isWrong
+ */
+export function ParametersInput({ job, draft, onChange, issues, isWrong }) {
+	const words = texts.jobs;
+	const form = formOf(job.parametersSchema);
+	const hasForm = form.kind === "union" || (form.kind === "object" && form.fields.length > 0);
+	const isRaw = draft.raw !== null || !hasForm;
+	const value = parametersOf(draft, job);
+	const written = draft.raw ?? JSON.stringify(value, null, 2);
+	const isUnread = value === null;
+	const show = (asJson) => {
+		if (asJson) onChange({ ...draft, raw: written });
+		else if (!isUnread) onChange({ typed: value, raw: null });
+	};
+	return html`
+		${hasForm && html`
+			<label class="check"><input type="checkbox" checked=${isRaw} disabled=${isUnread} onChange=${({ target }) => show(target.checked)} />${words.raw}</label>
+		`}
+		${isRaw
+			? html`<textarea rows="10" aria-label=${texts.run.parameters} aria-invalid=${isWrong || isUnread ? "true" : undefined}
+				value=${written} onInput=${({ target }) => onChange({ ...draft, raw: target.value })}></textarea>`
+			: html`<${form.kind === "union" ? UnionInput : Fields} field=${form} value=${value} path="" common=${{ id: "field" }}
+				issues=${issues} onChange=${(typed) => onChange({ typed, raw: null })} />`}
+		${isRounded(value) && html`<p class="note" role="status">${words.rounded}</p>`}
+	`;
 }
 
 /** Defaults that are null stand for "to be given". */
@@ -193,7 +211,7 @@ function StringInput({ field, value, common, onChange }) {
 }
 
 /** The text as it is; the picker writes it, in UTC. */
-function MomentInput({ value, common, set, onChange }) {
+export function MomentInput({ value, common, set, onChange }) {
 	const pick = ({ target }) => target.value && onChange(new Date(target.value).toISOString());
 	return html`<div class="group">
 		<input ...${common} value=${value ?? ""} placeholder="2026-12-24T18:00:00Z" onInput=${set} />

@@ -1,13 +1,15 @@
-// A schedule: its next ticks, what became of the past ones and why; pause, launch now, backfill.
+// A schedule: its next ticks, what became of the past ones and why; pause, launch now, backfill, change, delete.
 
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import {
-	announce, Answered, attempt, html, into, JobLink, Json, Pausing, RunLink, Status, Table, Time,
+	announce, Answered, attempt, confirm, html, into, JobLink, Json, NoActions, Pausing, RunLink, Status, Table, Time,
 } from "../parts.js";
-import { address, get, mayAct, newKey, pageOf, post, useAnswer, useRefresh } from "../state.js";
+import { address, get, mayAct, navigate, newKey, pageOf, post, send, useAnswer, useRefresh } from "../state.js";
+import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
+import { ScheduleForm } from "./schedule_form.js";
 import { inWords } from "./schedule_words.js";
 
 const NEXT = 8;
@@ -26,8 +28,15 @@ export function Screen() {
 	);
 	useRefresh("schedules", asked.again, (schedules) => schedules.has(id));
 	return html`<${Answered} asked=${asked} lines=${8}>
-		${(answer) => html`<${Schedule} ...${answer} again=${asked.again} />`}
+		${(answer) => address.value.tab === "edit"
+			? html`<${Editing} schedule=${answer.schedule} />`
+			: html`<${Schedule} ...${answer} again=${asked.again} />`}
 	<//>`;
+}
+
+function Editing({ schedule }) {
+	return html`<div class="screen-head"><h1>${texts.schedules.edit} ${schedule.id}</h1></div>
+		${mayAct.value ? html`<${ScheduleForm} schedule=${schedule} key=${schedule.id} />` : html`<${NoActions} />`}`;
 }
 
 /** The API tells ticks from the first on: halve the log until no more than a page of them is left. Newest first. */
@@ -64,10 +73,28 @@ function Schedule({ schedule, preview, ticks, again }) {
 			<section class="card stack">
 				<h2>${texts.run.parameters}</h2>
 				<${Json} value=${schedule.parameters} label=${texts.run.parameters} />
-				<p class="quiet">${words.overlap}: ${schedule.overlap.replaceAll("_", " ")}</p>
 			</section>
 		</div>
+		<${Rules} schedule=${schedule} />
 		<section class="stack"><h2>${words.past}</h2><${Ticks} ticks=${ticks} /></section>`;
+}
+
+function Rules({ schedule }) {
+	const words = texts.schedules;
+	const { overlap, jitterMs, catchUpMs, startAt, endAt, exclude, pauseOnFailure, owner } = schedule;
+	const facts = [
+		[words.overlap, words.overlaps[overlap]],
+		[words.facts.catchUp, duration(catchUpMs)],
+		[words.facts.pauseOnFailure, pauseOnFailure ? words.yes : words.no],
+		[words.facts.jitter, jitterMs > 0 && duration(jitterMs)],
+		[words.facts.start, startAt && html`<${Time} at=${startAt} full />`],
+		[words.facts.end, endAt && html`<${Time} at=${endAt} full />`],
+		[words.facts.exclude, exclude.length > 0 && exclude.map((cron) => html`<code key=${cron}>${cron}</code> `)],
+		[words.facts.owner, owner],
+	];
+	return html`<dl class="facts card">
+		${facts.filter(([, fact]) => fact).map(([name, fact]) => html`<div key=${name}><dt>${name}</dt><dd>${fact}</dd></div>`)}
+	</dl>`;
 }
 
 function Ticks({ ticks }) {
@@ -101,7 +128,15 @@ function Actions({ schedule, again }) {
 		key.current = newKey();
 		announce(texts.jobs.launched(launched.data.id));
 	};
+	const remove = async () => {
+		const question = { title: words.removeTitle(schedule.id), text: words.removeText(schedule.id), action: words.remove };
+		if (!(await confirm(question))) return;
+		if (!(await attempt(() => send("DELETE", path), words.removed(schedule.id)))) return;
+		navigate({ view: "schedules" }, { replace: true });
+	};
 	return html`<div class="actions">
+		<button class="danger" onClick=${remove}>${words.remove} …</button>
+		<button onClick=${() => navigate({ view: "schedule", id: schedule.id, tab: "edit" })}>${words.edit}</button>
 		<${Pausing} paused=${schedule.paused} name=${schedule.id} path=${path} text=${words.pauseText} again=${again} />
 		<${Backfill} path=${path} again=${again} />
 		<button class="main" onClick=${trigger}>${words.trigger}</button>

@@ -36,38 +36,92 @@ def _ticks(world: World) -> list[dict[str, Any]]:
     return ticks
 
 
-def test_a_schedule_is_created_and_shows_what_is_to_come_while_it_is_written(
+def test_a_schedule_is_created_with_its_next_times_before_ones_eyes(
     screen: Screen, world: World
 ) -> None:
     screen.is_outage_expected = True  # Browsers complain of every 400.
     page = screen.page
     screen.open("?view=schedules")
     page.get_by_role("button", name="New schedule").click()
-    form = page.get_by_role("dialog", name="New schedule")
-    form.get_by_label("Schedule", exact=True).fill("office-hours")
-    form.get_by_label("Job").select_option("scan-secrets")
-    form.get_by_label("Time zone").fill("UTC")
-    when = form.get_by_label("When", exact=True)
-    coming = form.locator("#cron-words")
-    when.fill("0 99 * * *")
-    expect(coming.locator(".problem")).to_be_visible()
-    when.fill("30 9 * * 1-5")
-    expect(coming).to_contain_text("Monday to Friday at 09:30")
-    expect(coming.locator("time")).to_have_count(3)
-    first = coming.locator("time").first.get_attribute("datetime") or ""
-    assert datetime.fromisoformat(first).strftime("%H:%M") == "09:30"
-    form.get_by_label("Parameters").fill("no JSON")
-    create = form.get_by_role("button", name="New schedule")
+    coming = page.locator(".coming time")
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    cron = page.get_by_label("Cron expression")
+    cron.fill("0 99 * * *")
+    expect(cron).to_have_attribute("aria-invalid", "true")
+    expect(page.locator("#schedule-cron-wrong")).to_contain_text("see its hour")
+    cron.fill("30 9 * * 1-5")
+    expect(page.get_by_text("Monday to Friday at 09:30 in Europe/Berlin")).to_be_visible()
+    expect(coming).to_have_count(10)
+    expect(coming.first).to_contain_text(" 09:30:00 +0")
+
+    page.get_by_label("at an interval").check()
+    page.get_by_label("Every", exact=True).fill("90")
+    page.get_by_label("Every: unit").select_option("minutes")
+    page.get_by_label("Jitter", exact=True).fill("5")
+    page.get_by_label("Jitter: unit").select_option("minutes")
+    page.get_by_label("buffer one").check()
+    page.get_by_label("Pause the schedule").check()
+    page.get_by_label("Job").select_option("scan-secrets")
+    expect(page.get_by_text("launched", exact=False).first).to_be_visible()
+    create = page.get_by_role("button", name="New schedule")
+    page.get_by_label("Name").fill("office-hours")
     create.click()
-    expect(form.get_by_role("alert")).to_have_text("This is no JSON object.")
-    form.get_by_label("Parameters").fill('{"repository": "docs"}')
+    expect(page.get_by_role("alert")).to_contain_text("repository")
+    expect(page.get_by_label("repository")).to_be_focused()
+    page.get_by_label("repository").fill("docs")
+    # What is written is still there after a look at another page.
+    page.get_by_role("link", name="Workers").first.click()
+    expect(page.get_by_role("heading", name="Workers")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_label("repository")).to_have_value("docs")
     create.click()
-    expect(form).to_have_count(0)
-    row = page.get_by_role("row").filter(has_text="office-hours")
-    expect(row).to_contain_text("Monday to Friday at 09:30")
+    expect(page.get_by_role("heading", name="office-hours")).to_be_visible()
     with world.client as client:
         made = client.delete("/schedules/office-hours").raise_for_status().json()["data"]
-    assert (made["cron"], made["parameters"]) == ("30 9 * * 1-5", {"repository": "docs"})
+    assert (made["everyMs"], made["jitterMs"], made["cron"]) == (5_400_000, 300_000, None)
+    assert (made["overlap"], made["pauseOnFailure"]) == ("buffer_one", True)
+    assert made["timeZone"] == "Europe/Berlin"
+    assert made["parameters"]["repository"] == "docs"
+
+
+def test_a_schedule_is_changed_beside_others_changes_and_deleted(
+    screen: Screen, world: World
+) -> None:
+    screen.is_outage_expected = True
+    page = screen.page
+    schedule = {
+        "id": "changing",
+        "job": "scan-secrets",
+        "cron": "0 3 * * *",
+        "parameters": {"repository": "docs"},
+    }
+    with world.client as client:
+        client.post("/schedules", json=schedule).raise_for_status()
+    screen.open("?view=schedule&id=changing")
+    page.get_by_role("button", name="Edit").click()
+    page.get_by_label("at an interval").check()
+    with world.client as client:  # Somebody else changes what is left alone here.
+        client.patch("/schedules/changing", json={"catchUpMs": 1_000}).raise_for_status()
+    expect(page.get_by_text("Somebody has made version 2")).to_be_visible()
+    page.get_by_label("Every", exact=True).fill("0.5")
+    page.get_by_label("Every: unit").select_option("seconds")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#schedule-everyMs-wrong")).to_contain_text("is between 1000 and")
+    page.get_by_label("Every", exact=True).fill("45")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Edit")).to_be_visible()
+    expect(page.get_by_text("every 45 s")).to_be_visible()
+    with world.client as client:
+        changed = client.get("/schedules/changing").raise_for_status().json()["data"]
+    assert (changed["everyMs"], changed["catchUpMs"], changed["version"]) == (45_000, 1_000, 3)
+
+    page.get_by_role("button", name="Delete …").click()
+    question = page.get_by_role("dialog", name="Delete the schedule changing")
+    question.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("heading", name="Schedules", exact=True)).to_be_visible()
+    expect(page.get_by_role("row").filter(has_text="changing")).to_have_count(0)
+    with world.client as client:
+        assert client.get("/schedules/changing").status_code == 404
 
 
 def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(

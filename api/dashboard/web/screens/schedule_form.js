@@ -1,0 +1,232 @@
+// A schedule that is written, with its next times before one's eyes. What is wrong the service says, beside each field.
+
+import { signal, useSignal } from "@preact/signals";
+
+import { announce, attempt, html, Time } from "../parts.js";
+import { navigate, post, send, useAnswer, useJobs, useSettled } from "../state.js";
+import { duration } from "../state/times.js";
+import { texts } from "../texts.js";
+import { MomentInput, ParametersInput, parametersOf } from "./launch_form.js";
+import { draftOf, emptyDraft, onItsClock, revisionOf, timesOf, UNIT_NAMES } from "./schedule_draft.js";
+import { inWords } from "./schedule_words.js";
+
+const OVERLAPS = ["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"];
+
+/**
+ * What has been written and not been saved, by the schedule's id: it outlives a look at another page.
+ * @type {Map<string, {draft: import("@preact/signals").Signal<object>, before: object | undefined}>}
+ */
+const unsaved = new Map();
+
+function writtenOf(schedule) {
+	const id = schedule?.id ?? "";
+	if (!unsaved.has(id)) {
+		const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+		unsaved.set(id, { draft: signal(schedule ? draftOf(schedule) : emptyDraft(timeZone)), before: schedule });
+	}
+	return unsaved.get(id);
+}
+
+/** @param {{schedule?: object}} given the schedule that is changed; left out for a new one */
+export function ScheduleForm({ schedule }) {
+	const words = texts.schedules.form;
+	const key = schedule?.id ?? "";
+	const { draft, before } = writtenOf(schedule);
+	const problem = useSignal({ message: "", issues: [] });
+	const jobs = useJobs();
+	const written = draft.value.job || jobs.length === 0 ? draft.value : { ...draft.value, job: jobs[0].slug };
+	const preview = usePreview(written);
+	const issues = [...problem.value.issues, ...(preview.error?.issues ?? [])];
+	const set = (part) => {
+		draft.value = { ...written, ...part };
+		const changed = Object.keys(part).map((name) => `/${PATHS[name] ?? name}`);
+		const isOther = ({ path }) => changed.every((one) => path !== one && !path.startsWith(`${one}/`));
+		problem.value = { message: "", issues: problem.value.issues.filter(isOther) };
+	};
+	const leave = () => {
+		unsaved.delete(key);
+		navigate(schedule ? { view: "schedule", id: key } : { view: "schedules" });
+	};
+	const submit = async (event) => {
+		event.preventDefault();
+		const job = jobs.find(({ slug }) => slug.toLowerCase() === written.job.toLowerCase());
+		const parameters = parametersOf(written.parameters, job ?? {});
+		try {
+			if (!parameters) throw Object.assign(new Error(texts.jobs.badJson), { issues: [] });
+			const saved = await save(before, { ...timesOf(written), parameters });
+			unsaved.delete(key);
+			announce(words.saved(saved.id));
+			navigate({ view: "schedule", id: saved.id });
+		} catch (error) {
+			const isTaken = error.code === "schedule_exists";
+			problem.value = { message: error.message, issues: isTaken ? [{ path: "/id", message: error.message }] : error.issues ?? [] };
+			requestAnimationFrame(() => event.target.querySelector("[aria-invalid]")?.focus()); // Once it is drawn.
+		}
+	};
+	const given = { draft: written, issues, set };
+	return html`<form class="stack" onSubmit=${submit} noValidate>
+		${schedule?.owner && html`<p class="note">${words.owned(schedule.owner)}</p>`}
+		${schedule && schedule.version !== before.version && html`<p class="note" role="status">${words.newer(schedule.version)}</p>`}
+		<div class="cards">
+			<section class="card stack"><h2>${words.what}</h2><${What} ...${given} jobs=${jobs} isNew=${!schedule} isWrong=${problem.value.message === texts.jobs.badJson} /></section>
+			<section class="card stack"><h2>${texts.schedules.columns.when}</h2><${When} ...${given} /></section>
+			<section class="card stack"><h2>${words.next}</h2><${Coming} draft=${written} ...${preview} /></section>
+			<section class="card stack"><h2>${words.rules}</h2><${Rules} ...${given} /></section>
+		</div>
+		${problem.value.message && html`<p class="problem" role="alert">${problem.value.message}</p>`}
+		<div class="actions">
+			<button class="main">${schedule ? words.save : texts.schedules.create}</button>
+			<button type="button" onClick=${leave}>${words.discard}</button>
+		</div>
+	</form>`;
+}
+
+/** Where the API's name of a field is another one. */
+const PATHS = { rhythm: "cron", every: "everyMs", catchUp: "catchUpMs", jitter: "jitterMs" };
+
+async function save(before, spec) {
+	if (!before) return (await post("/schedules", spec)).data;
+	const changes = revisionOf(before, spec);
+	return (await send("PATCH", `/schedules/${before.id}`, changes)).data;
+}
+
+/** The next times of what is written, as the service reckons them; asked again while one types. */
+function usePreview(draft) {
+	const times = useSettled(JSON.stringify(timesOf(draft)));
+	const { answer, error } = useAnswer(() => post("/schedules/preview", JSON.parse(times)), [times]);
+	return { ticks: answer?.data, error };
+}
+
+function Coming({ draft, ticks, error }) {
+	const words = texts.schedules.form;
+	return html`<div class="stack" role="status">
+		<p>${inWords(timesOf(draft))}</p>
+		${error && html`<p class="problem">${error.message || texts.errors.unreachable}</p>`}
+		${ticks?.length === 0 && html`<p class="note">${words.never}</p>`}
+		<ol class="coming">
+			${(ticks ?? []).map(({ dueAt, firesAt, isExcluded }) => html`<li key=${dueAt}>
+				<time datetime=${dueAt}>${onItsClock(dueAt)}</time>${" "}
+				${isExcluded && html`<span class="tag">${texts.schedules.excluded}</span>`}
+				${Date.parse(firesAt) > Date.parse(dueAt) && html`<small>${words.late(duration(Date.parse(firesAt) - Date.parse(dueAt)))}</small>`}
+			</li>`)}
+		</ol>
+	</div>`;
+}
+
+// The fields, in three groups: what is launched, when, and by which rules.
+
+function What({ draft, issues, set, jobs, isNew, isWrong }) {
+	const words = texts.schedules.form;
+	const job = jobs.find(({ slug }) => slug.toLowerCase() === draft.job.toLowerCase());
+	return html`
+		${isNew && html`<${Field} name="id" title=${words.name} hint=${words.nameHint} issues=${issues}>
+			${(common) => html`<input ...${common} required maxlength="100" value=${draft.id} onInput=${({ target }) => set({ id: target.value })} />`}
+		<//>`}
+		<${Field} name="job" title=${texts.views.job} issues=${issues}>
+			${(common) => html`<select ...${common} value=${job?.slug} onChange=${({ target }) => set({ job: target.value })}>
+				${!job && draft.job && html`<option>${draft.job}</option>`}
+				${jobs.map(({ slug }) => html`<option key=${slug} value=${slug}>${slug}</option>`)}
+			</select>`}
+		<//>
+		${job && html`<fieldset>
+			<legend>${texts.run.parameters}</legend>
+			<${ParametersInput} key=${job.slug} job=${job} draft=${draft.parameters} issues=${issues} isWrong=${isWrong}
+				onChange=${(parameters) => set({ parameters })} />
+			${wrong(issues, "parameters").map((message) => html`<p class="problem" key=${message}>${message}</p>`)}
+		</fieldset>`}
+	`;
+}
+
+function When({ draft, issues, set }) {
+	const words = texts.schedules.form;
+	const isCron = draft.rhythm === "cron";
+	const choice = (rhythm, text) => html`<label class="check">
+		<input type="radio" name="rhythm" checked=${draft.rhythm === rhythm} onChange=${() => set({ rhythm })} />${text}
+	</label>`;
+	const text = (name) => ({ target }) => set({ [name]: target.value });
+	return html`
+		<div class="group" role="radiogroup" aria-label=${texts.schedules.columns.when}>
+			${choice("cron", words.byCron)}${choice("every", words.byInterval)}
+		</div>
+		${isCron
+			? html`<${Field} name="cron" title=${words.cron} hint=${words.cronHint} issues=${issues}>
+				${(common) => html`<input ...${common} class="id" value=${draft.cron} onInput=${text("cron")} />`}
+			<//>`
+			: html`<${Span} name="everyMs" also="cron" title=${words.every} value=${draft.every} issues=${issues}
+				onChange=${(every) => set({ every })} />`}
+		<${Field} name="timeZone" title=${texts.schedules.timeZone} hint=${isCron ? "" : words.zoneOfInterval} issues=${issues}>
+			${(common) => html`<input ...${common} list="time-zones" value=${draft.timeZone} onInput=${text("timeZone")} />
+				<datalist id="time-zones">${zones().map((zone) => html`<option key=${zone}>${zone}</option>`)}</datalist>`}
+		<//>
+		<${Field} name="startAt" title=${words.start} hint=${isCron ? "" : words.startOfInterval} issues=${issues}>
+			${(common) => html`<${MomentInput} common=${common} value=${draft.startAt} set=${text("startAt")} onChange=${(startAt) => set({ startAt })} />`}
+		<//>
+		<${Field} name="endAt" title=${words.end} issues=${issues}>
+			${(common) => html`<${MomentInput} common=${common} value=${draft.endAt} set=${text("endAt")} onChange=${(endAt) => set({ endAt })} />`}
+		<//>
+		<${Field} name="exclude" title=${words.exclude} hint=${words.excludeHint} issues=${issues}>
+			${(common) => html`<textarea ...${common} class="growing" rows="2" value=${draft.exclude} onInput=${text("exclude")}></textarea>`}
+		<//>
+		<${Span} name="jitterMs" title=${words.jitter} hint=${words.jitterHint} value=${draft.jitter} issues=${issues}
+			onChange=${(jitter) => set({ jitter })} />
+	`;
+}
+
+const zones = () => Intl.supportedValuesOf?.("timeZone") ?? [];
+
+function Rules({ draft, issues, set }) {
+	const words = texts.schedules.form;
+	return html`
+		<fieldset>
+			<legend>${texts.schedules.overlap}</legend>
+			${OVERLAPS.map((overlap) => html`<label class="check" key=${overlap}>
+				<input type="radio" name="overlap" checked=${draft.overlap === overlap} onChange=${() => set({ overlap })} />
+				${overlap.replaceAll("_", " ")}<small>${texts.schedules.overlaps[overlap]}</small>
+			</label>`)}
+			${wrong(issues, "overlap").map((message) => html`<p class="problem" key=${message}>${message}</p>`)}
+		</fieldset>
+		<${Span} name="catchUpMs" title=${words.catchUp} hint=${words.catchUpHint} value=${draft.catchUp} issues=${issues}
+			onChange=${(catchUp) => set({ catchUp })} />
+		<label class="check">
+			<input type="checkbox" checked=${draft.pauseOnFailure} onChange=${({ target }) => set({ pauseOnFailure: target.checked })} />
+			${words.pauseOnFailure}
+		</label>
+	`;
+}
+
+/** What the service said of a field; of an entry of a list with its number. */
+function wrong(issues, name) {
+	const said = issues.filter(({ path }) => path === `/${name}` || (name === "exclude" && path.startsWith("/exclude/")));
+	return [...new Set(said.map(({ path, message }) => {
+		const entry = path.split("/")[2];
+		return entry === undefined ? message : `${Number(entry) + 1}: ${message}`;
+	}))];
+}
+
+/** @param {{children: (common: object) => any}} given draws the control, with what ties it to its texts */
+function Field({ name, also, title, hint, issues, children }) {
+	const said = [...wrong(issues, name), ...(also ? wrong(issues, also) : [])];
+	const id = `schedule-${name}`;
+	const described = [hint && `${id}-hint`, said.length > 0 && `${id}-wrong`].filter(Boolean).join(" ") || undefined;
+	const common = { id, "aria-describedby": described, "aria-invalid": said.length > 0 ? "true" : undefined };
+	return html`<div class="field">
+		<label for=${id}>${title}</label>
+		${children(common)}
+		${hint && html`<small id=${`${id}-hint`}>${hint}</small>`}
+		${said.length > 0 && html`<p class="problem" id=${`${id}-wrong`}>${said.join("; ")}</p>`}
+	</div>`;
+}
+
+/** A length of time: a number and its unit. */
+function Span({ value, onChange, ...rest }) {
+	return html`<${Field} ...${rest}>
+		${(common) => html`<div class="group">
+			<input ...${common} class="amount" type="number" min="0" step="any" value=${value.amount}
+				onInput=${({ target }) => onChange({ ...value, amount: target.value })} />
+			<select aria-label=${texts.schedules.form.unitOf(rest.title)} value=${value.unit}
+				onChange=${({ target }) => onChange({ ...value, unit: target.value })}>
+				${UNIT_NAMES.map((unit) => html`<option key=${unit} value=${unit}>${texts.schedules.form.units[unit]}</option>`)}
+			</select>
+		</div>`}
+	<//>`;
+}
