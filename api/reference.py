@@ -357,6 +357,7 @@ IDS: Mapping[str, str] = {
     "GET /job-runs": "listRuns",
     "GET /job-runs/counts": "countRuns",
     "GET /job-runs/statistics": "getStatistics",
+    "GET /job-runs/by-schedule": "countRunsBySchedule",
     "GET /job-runs/waiting": "listWaitingRuns",
     "GET /job-runs/{run_id}": "getRun",
     "POST /job-runs/{run_id}/cancel": "cancelRun",

@@ -1,4 +1,4 @@
-"""`GET /job-runs/statistics`: how many runs began and ended, and how long they took, over time."""
+"""What became of many runs: over time, and by the schedules that launched them."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from api.bootstrap.service import Service
 from api.http.dependencies import (
+    ConnectionDep,
     FilesDep,
     MayRead,
     ServiceDep,
@@ -17,14 +18,18 @@ from api.http.dependencies import (
     parts_of,
     storable,
 )
-from api.http.errors import JsonAnswer, page
+from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
 from api.routes.runs import Jobs
-from api.shapes.base import Page, Shape, Time, failures
+from api.shapes.base import Data, Page, Shape, Time, failures
+from api.shapes.runs import RunCounts
+from domain.errors import InvalidInputError, Issue
+from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
 from eventlog.history.as_of import opened
 from projections.runs.lists import jobs_matching
+from projections.runs.of_schedules import MOST_EVENTS, of_schedules
 from projections.runs.over_time import PRECISION, Question, is_costly, over_time, question, span
 
 
@@ -145,3 +150,58 @@ async def _causes_of(request: Request, service: Service, query: Question) -> lis
             if await is_costly(connection, query):
                 causes = ["/from", "/bucketMs"]
     return causes
+
+
+class LastRun(Shape):
+    """A run that a schedule launched."""
+
+    id: str = Field(description="the run's id")
+    status: Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
+    created_at: AwareDatetime = Field(description="when it was launched")
+    completed_at: AwareDatetime | None = Field(description="when it ended")
+
+
+class RunsOfSchedule(Shape):
+    """What became of a schedule's runs."""
+
+    schedule: str = Field(description="the schedule, as the request names it")
+    since: AwareDatetime = Field(
+        description="all runs that were launched since then are counted; it is later than `from`"
+        " if the schedule has had very many events"
+    )
+    counts: RunCounts = Field(description="how many of them there are in each status")
+    last: list[LastRun] = Field(description="the last runs, newest first, also from before")
+
+
+MOST_SCHEDULES = 100
+
+
+@router.get(
+    "/by-schedule",
+    response_model=Data[list[RunsOfSchedule]],
+    responses=failures(400),
+    dependencies=[MayRead],
+    description="Show what became of the runs that schedules launched, by ticks, triggers and"
+    " backfills: how many there are in each status, and the last ones. The newest"
+    f" {MOST_EVENTS} events of each schedule are examined; `since` says from when on its counts"
+    " are complete.",
+)
+async def count_runs_by_schedule(
+    connection: ConnectionDep,
+    service: ServiceDep,
+    schedule: Annotated[
+        str, Query(description="a schedule's id, or several with commas between them, at most 100")
+    ],
+    begin: Annotated[
+        Time | None, Query(alias="from", description="left out: seven days ago")
+    ] = None,
+    last: Annotated[int, Query(ge=1, le=100, description="how many of the last runs")] = 10,
+) -> JsonAnswer:
+    """Count the runs of schedules."""
+    names = parts_of(storable(schedule, "/schedule"))
+    if len(names) > MOST_SCHEDULES:
+        message = f"names at most {MOST_SCHEDULES} schedules; send several requests"
+        raise InvalidInputError([Issue("/schedule", message, "maxItems")])
+    since = begin or service.jobs.clock() - timedelta(days=7)
+    by_id = {schedule_id(name): name for name in names}
+    return data([*await of_schedules(connection, by_id, since, last)])

@@ -235,3 +235,31 @@ def test_a_trigger_warns_of_runs_that_nobody_would_execute(shared: SharedApi) ->
         "no_worker_offers_entry_point",
         "no_worker_has_labels",
     ]
+
+
+def test_what_became_of_runs_is_counted_by_schedule(tour: Tour, shared: SharedApi) -> None:
+    slug = shared.register(slug=unique(), workerLabels={"zone": "mars"})["slug"]  # They wait.
+    busy, idle = (created(tour, slug)["id"] for _ in range(2))
+    trigger = "POST /schedules/{schedule_id}/trigger"
+    runs = [tour.call(trigger, 202, at=busy)["id"] for _ in range(3)]
+    shared.launch(slug)  # Not the schedule's.
+    shared.client.post(f"/job-runs/{runs[0]}/cancel").raise_for_status()
+    by_schedule = "GET /job-runs/by-schedule"
+    names = {"schedule": f"{busy},{idle},never-was", "last": 2}
+    of_busy, of_idle = tour.call(by_schedule, 200, params=names)
+    assert (of_busy["schedule"], of_idle["schedule"]) == (busy, idle)
+    counted = {status: count for status, count in of_busy["counts"].items() if count}
+    assert counted == {"pending": 2, "canceled": 1}
+    assert [run["id"] for run in of_busy["last"]] == [runs[2], runs[1]]
+    assert (sum(of_idle["counts"].values()), of_idle["last"]) == (0, [])
+    later = {"schedule": busy, "from": "2190-01-01T00:00:00Z"}
+    [counted_later] = tour.call(by_schedule, 200, params=later)
+    assert sum(counted_later["counts"].values()) == 0
+    assert [run["status"] for run in counted_later["last"]] == ["pending", "pending", "canceled"]
+
+    tour.call("DELETE /schedules/{schedule_id}", 200, at=busy)
+    created(tour, slug, id=busy)
+    [anew] = tour.call(by_schedule, 200, params={"schedule": busy})
+    assert (sum(anew["counts"].values()), anew["last"]) == (0, [])
+    many = ",".join(f"s{number}" for number in range(101))
+    tour.call(by_schedule, 400, params={"schedule": many})

@@ -4,15 +4,21 @@ import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import {
-	announce, Answered, attempt, confirm, html, into, JobLink, Json, NoActions, Pausing, RunLink, Status, Table, Time,
+	announce, Answered, attempt, confirm, html, into, JobLink, Json, Link, NoActions, Pausing, RunLink, Status, Table, Time,
 } from "../parts.js";
 import { address, get, mayAct, navigate, newKey, pageOf, post, send, useAnswer, useRefresh } from "../state.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
 import { ScheduleForm } from "./schedule_form.js";
+import { lastFailure, Rate, runsOf, Strip } from "./schedule_runs.js";
 import { inWords } from "./schedule_words.js";
 
 const NEXT = 8;
+
+/** As many runs as ticks: what became of the run of each. */
+const LAST = 100;
+
+const SHOWN = 20;
 
 export function Screen() {
 	const { id } = address.value;
@@ -22,11 +28,13 @@ export function Screen() {
 				get(`/schedules/${id}`, [], signal),
 				get(`/schedules/${id}/preview`, [["n", NEXT]], signal),
 			]);
-			return { schedule, preview, ticks: await newestTicks(id, signal) };
+			const [ticks, runs] = await Promise.all([newestTicks(id, signal), runsOf([schedule.id], LAST, signal)]);
+			return { schedule, preview, ticks, runs: runs.get(schedule.id) };
 		},
 		[id],
 	);
 	useRefresh("schedules", asked.again, (schedules) => schedules.has(id));
+	useRefresh("runs", asked.again, (runs) => [...runs.values()].some(({ requestedBy }) => requestedBy === `schedule:${id}`));
 	return html`<${Answered} asked=${asked} lines=${8}>
 		${(answer) => address.value.tab === "edit"
 			? html`<${Editing} schedule=${answer.schedule} />`
@@ -54,13 +62,23 @@ async function newestTicks(id, signal) {
 	return ticks.rows.reverse();
 }
 
-function Schedule({ schedule, preview, ticks, again }) {
+function Schedule({ schedule, preview, ticks, runs, again }) {
 	const words = texts.schedules;
+	const failure = lastFailure(runs);
 	return html`<div class="screen-head">
 			<div><h1>${schedule.id}</h1><p>${inWords(schedule)} · <${JobLink} slug=${schedule.job} /></p></div>
 			${mayAct.value && html`<${Actions} schedule=${schedule} again=${again} />`}
 		</div>
 		${schedule.paused && html`<p class="note"><${Status} status="paused" /> ${schedule.paused.reason ?? ""}</p>`}
+		<section class="card stack">
+			<div class="screen-head">
+				<h2>${words.runs.title}</h2>
+				${failure && html`<${RunLink} id=${failure.id}><${Status} status="failed" label=${words.lastFailed} /><//>`}
+				<div class="actions"><${Link} to=${{ view: "runs", words: [["actor", `schedule:${schedule.id}`]] }}>${words.runs.all}<//></div>
+			</div>
+			<${Strip} runs=${runs && { ...runs, last: runs.last.slice(0, SHOWN) }} />
+			<p>${words.runs.week}: <${Rate} id=${schedule.id} runs=${runs} /></p>
+		</section>
 		<div class="cards">
 			<section class="card stack">
 				<h2>${words.next}</h2>
@@ -76,7 +94,7 @@ function Schedule({ schedule, preview, ticks, again }) {
 			</section>
 		</div>
 		<${Rules} schedule=${schedule} />
-		<section class="stack"><h2>${words.past}</h2><${Ticks} ticks=${ticks} /></section>`;
+		<section class="stack"><h2>${words.past}</h2><${Ticks} ticks=${ticks} runs=${runs?.last ?? []} /></section>`;
 }
 
 function Rules({ schedule }) {
@@ -97,7 +115,8 @@ function Rules({ schedule }) {
 	</dl>`;
 }
 
-function Ticks({ ticks }) {
+function Ticks({ ticks, runs }) {
+	const statuses = new Map(runs.map(({ id, status }) => [id, status]));
 	const words = texts.schedules;
 	if (ticks.length === 0) return html`<p class="quiet">${words.noTicks}</p>`;
 	const columns = [
@@ -110,10 +129,10 @@ function Ticks({ ticks }) {
 		{
 			name: "status",
 			title: words.outcome,
-			cell: ({ outcome, ticks: count }) => html`<${Status} status=${outcome} /> ${count > 1 && `× ${count}`}`,
+			cell: ({ outcome, ticks: count }) => html`<span class="tag">${outcome}</span> ${count > 1 && `× ${count}`}`,
 		},
 		{ name: "why", title: words.why, cell: ({ reason, cause }) => reason ?? cause },
-		{ name: "run", title: texts.runs.columns.run, cell: ({ runId }) => runId && html`<${RunLink} id=${runId} />` },
+		{ name: "run", title: texts.runs.columns.run, cell: ({ runId }) => runId && html`<${RunLink} id=${runId} /> ${statuses.has(runId) && html`<${Status} status=${statuses.get(runId)} />`}` },
 	];
 	return html`<${Table} label=${words.past} rows=${ticks} keyOf=${({ position }) => position} columns=${columns} />`;
 }

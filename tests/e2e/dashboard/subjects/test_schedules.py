@@ -150,6 +150,31 @@ def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
     expect(page.get_by_role("status").filter(has_text="0 runs launched")).to_be_visible()
 
 
+def test_a_schedule_whose_last_run_failed_looks_failed(screen: Screen, world: World) -> None:
+    schedule = {
+        "id": "failing",
+        "job": "scan-secrets",
+        "cron": "0 3 1 1 *",
+        "parameters": {"repository": "vanished"},
+    }
+    page = screen.page
+    with world.client as client:
+        client.post("/schedules", json=schedule).raise_for_status()
+        run = client.post("/schedules/failing/trigger").json()["data"]["id"]
+    world.ended(run)
+    screen.open("?view=schedules")
+    row = page.get_by_role("row").filter(has_text="failing")
+    expect(row).to_contain_text("last run failed")
+    expect(row).to_contain_text("0 of 1 succeeded")
+    expect(row.locator(".status-succeeded")).to_have_count(0)
+    row.get_by_role("link", name="failing", exact=True).click()
+    expect(page.get_by_text("last run failed")).to_be_visible()
+    page.locator(".strip").get_by_role("link", name="failed, ").click()
+    expect(page).to_have_url(f"{world.url}/?view=run&id={run}")
+    with world.client as client:
+        client.delete("/schedules/failing").raise_for_status()
+
+
 def test_a_schedule_is_launched_now_and_says_which_run_that_is(
     often: str, screen: Screen, world: World
 ) -> None:

@@ -1,0 +1,109 @@
+"""What became of the runs that schedules launched.
+
+A schedule's own events say which runs these are, so no run of others is looked at, however many
+there are; the status of each run is looked up by its id.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from typing_extensions import ReadOnly, TypedDict
+
+from domain.jobs.run_events import STATUSES
+from domain.json_values import JsonObject
+from domain.schedules.schedule import RegisteredAnew, TickLaunched, Triggered
+from projections.rows import Connection, read_rows
+
+MOST_EVENTS = 1_000
+"""Events of a schedule that are looked at, the newest: so an answer costs no more after years."""
+
+_COUNTS = ", ".join(
+    f"count(*) FILTER (WHERE status = '{status}' AND recorded_at >= %(since)s) AS {status}"
+    for status in STATUSES
+)
+
+
+def _iso(column: str) -> str:
+    """Return SQL for a time as `domain.clock.to_iso` writes it."""
+    return f"""to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')"""
+
+
+OF_SCHEDULES = f"""
+    WITH event AS MATERIALIZED (
+        SELECT schedule.id AS schedule_id, one.*,
+            max(originator_version) FILTER (WHERE topic = '{RegisteredAnew.TOPIC}')
+                OVER (PARTITION BY schedule.id) AS beginning
+        FROM unnest((SELECT %(ids)s::uuid[])) AS schedule (id) CROSS JOIN LATERAL (
+            SELECT originator_version, topic, state, recorded_at FROM jobs_events
+            WHERE originator_id = schedule.id ORDER BY originator_version DESC LIMIT {MOST_EVENTS}
+        ) AS one
+    ), launched AS (
+        SELECT event.schedule_id, event.originator_version, event.recorded_at, run.*,
+            row_number() OVER (
+                PARTITION BY event.schedule_id ORDER BY event.originator_version DESC
+            ) AS place
+        FROM event CROSS JOIN LATERAL (
+            SELECT id, status, created_at, completed_at FROM job_runs
+            WHERE id = (convert_from(event.state, 'UTF8')::jsonb->>'run_id')::uuid LIMIT 1
+        ) AS run
+        WHERE event.topic IN ('{TickLaunched.TOPIC}', '{Triggered.TOPIC}')
+            AND event.originator_version > coalesce(event.beginning, 0)
+    ), looked_at AS (
+        SELECT schedule_id, greatest(
+            %(since)s::timestamptz,
+            CASE WHEN count(*) = {MOST_EVENTS} THEN min(recorded_at) END
+        ) AS since
+        FROM event GROUP BY schedule_id
+    )
+    SELECT looked_at.schedule_id, looked_at.since, {_COUNTS},
+        coalesce(jsonb_agg(jsonb_build_object(
+            'id', launched.id, 'status', status,
+            'createdAt', {_iso("created_at")}, 'completedAt', {_iso("completed_at")}
+        ) ORDER BY place) FILTER (WHERE place <= %(last)s), '[]') AS last
+    FROM looked_at LEFT JOIN launched USING (schedule_id)
+    GROUP BY looked_at.schedule_id, looked_at.since
+"""
+
+
+class _OfSchedule(TypedDict):
+    """What a schedule's runs came to; each status has a column of its name."""
+
+    schedule_id: ReadOnly[str]
+    since: ReadOnly[str]
+    pending: ReadOnly[int]
+    running: ReadOnly[int]
+    succeeded: ReadOnly[int]
+    failed: ReadOnly[int]
+    canceled: ReadOnly[int]
+    expired: ReadOnly[int]
+    last: ReadOnly[list[JsonObject]]
+
+
+async def of_schedules(
+    connection: Connection, names: Mapping[UUID, str], since: datetime, last: int
+) -> list[JsonObject]:
+    """Return how many runs of each schedule there are in each status, and the last ones.
+
+    Args:
+        connection: to read with.
+        names: of the schedules, by their ids; one that never was is left out.
+        since: runs that were launched before it are not counted.
+        last: how many of the last runs are returned, the newest first, also from before.
+    """
+    values = {"ids": list(names), "since": since, "last": last}
+    rows = await read_rows(connection, _OfSchedule, OF_SCHEDULES, values)
+    found = {UUID(row["schedule_id"]): row for row in rows}
+    return [_present(name, found[key]) for key, name in names.items() if key in found]
+
+
+def _present(name: str, row: _OfSchedule) -> JsonObject:
+    counts: JsonObject = {
+        "pending": row["pending"],
+        "running": row["running"],
+        "succeeded": row["succeeded"],
+        "failed": row["failed"],
+        "canceled": row["canceled"],
+        "expired": row["expired"],
+    }
+    return {"schedule": name, "since": row["since"], "counts": counts, "last": [*row["last"]]}
