@@ -3,17 +3,17 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
-import { announce, Answered, confirm, Empty, html, Icon, into, Link, MoreRows } from "../parts.js";
+import { announce, Answered, confirm, Empty, html, Icon, Link, MoreRows } from "../parts.js";
 import {
 	address, asOf, change, forgetPlace, get, keepPlace, keptPlace, mayAct, moment, pageOf, post, useAnswer, useCounts,
 	useNewest, world,
 } from "../state.js";
-import { format, matches, parse, STATUSES, withWord } from "../state/filters.js";
-import { savedViews } from "../state/preferences.js";
+import { matches, STATUSES, withWord } from "../state/filters.js";
 import { number, texts } from "../texts.js";
 import { BulkDialog } from "./bulk.js";
 import { FilterBar } from "./filter_bar.js";
 import { RunTable } from "./run_table.js";
+import { SavedViews } from "./saved_views.js";
 
 const PAGE = 50;
 
@@ -76,7 +76,7 @@ export function Screen() {
 		<div class="screen-head">
 			<h1>${texts.runs.title}</h1>
 			<div class="actions">
-				<${SavedViews} words=${words} setWords=${setWords} />
+				<${SavedViews} words=${words} sort=${sort} />
 				<${Link} to=${{ view: "bulk" }}>${texts.views.bulk}<//>
 			</div>
 		</div>
@@ -194,38 +194,6 @@ function Sort({ sort }) {
 			${Object.entries(texts.runs.orders).map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}
 		</select>
 	</label>`;
-}
-
-// Filters that somebody wants to see again, kept in this browser.
-
-function SavedViews({ words, setWords }) {
-	const name = useSignal("");
-	const save = (event) => {
-		event.preventDefault();
-		const others = savedViews.value.filter(([kept]) => kept !== name.value);
-		savedViews.value = [...others, [name.value, format(words)]];
-		name.value = "";
-	};
-	const forget = (forgotten) => (savedViews.value = savedViews.value.filter(([kept]) => kept !== forgotten));
-	return html`<details class="menu">
-		<summary>${texts.runs.saved}</summary>
-		<div class="menu-box stack">
-			${savedViews.value.length > 0 && html`<ul>
-				${savedViews.value.map(([kept, filter]) => html`<li key=${kept} class="group">
-					<button class="plain" title=${filter} onClick=${() => setWords(parse(filter))}>${kept}</button>
-					<button class="plain" aria-label=${texts.runs.forget(kept)} onClick=${() => forget(kept)}>
-						<${Icon} name="close" />
-					</button>
-				</li>`)}
-			</ul>`}
-			<form class="group" onSubmit=${save}>
-				<input
-					required maxlength="60" aria-label=${texts.runs.viewName} placeholder=${texts.runs.viewName}
-					value=${name.value} onInput=${into(name)} />
-				<button disabled=${words.length === 0}>${texts.runs.save}</button>
-			</form>
-		</div>
-	</details>`;
 }
 
 // What can be done to many runs at once: to those that are ticked, or to all that match the filter.

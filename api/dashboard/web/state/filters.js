@@ -54,8 +54,21 @@ export function condition([name, value]) {
 
 /** @param {[string, string][]} words @returns {string[]} for bulk operations: not quoted; all runs if there are none */
 export function conditions(words) {
-	const kept = words.filter(([, value]) => value !== "");
-	return kept.length > 0 ? kept.map(([name, value]) => `${name}=${value}`) : ["all"];
+	const filter = written(words);
+	return filter.length > 0 ? filter : ["all"];
+}
+
+/** @param {[string, string][]} words @returns {string[]} as the API writes conditions: not quoted */
+export function written(words) {
+	return words.filter(([, value]) => value !== "").map(([name, value]) => `${name}=${value}`);
+}
+
+/** @param {string[]} filter conditions as the API writes them @returns {[string, string][]} */
+export function wordsOf(filter) {
+	return filter.map((text) => {
+		const [name] = text.split("=", 1);
+		return [name, text.slice(name.length + 1)];
+	});
 }
 
 /** Return the words with one more; of a name that is not negated there is only one. */

@@ -16,6 +16,7 @@ const KINDS = {
 	"schedule.updated": ["schedules", "schedule", "id"],
 	"failure.updated": ["failures", "failure", "fingerprint"],
 	"bulk.updated": ["bulk", "bulk", "id"],
+	"view.updated": ["views", "view", "name"],
 };
 
 /** What holds personal values is forgotten when a person is erased: it is asked for anew, without them. */

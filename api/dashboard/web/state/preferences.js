@@ -36,7 +36,7 @@ export const keysAreOn = preference("keys", true);
 /** Whether long lines of runs' logs are wrapped. */
 export const linesAreWrapped = preference("wrap", false);
 
-/** Lists of runs that somebody wants to see again: `[name, filter as written][]`. */
+/** Lists of runs that somebody wants to see again: `[name, filter as written, order][]`; older ones have no order. */
 export const savedViews = preference("views", []);
 
 scheme.subscribe((now) => {

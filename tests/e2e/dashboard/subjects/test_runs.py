@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.conftest import NARROW, Screen
 from tests.e2e.dashboard.service.world import World
 
 KEPT = "All scans"
@@ -35,14 +35,59 @@ def test_a_view_is_saved_left_chosen_again_and_deleted(screen: Screen) -> None:
     chips = page.locator(".chip")
     expect(chips).to_have_text(["job=scan-secrets", "status!=failed"])
     assert "job=scan-secrets" in page.url
-    if views.get_attribute("open") is None:
-        views.locator("summary").click()
+    views.locator("summary").click()
     views.get_by_role("button", name=f"Forget {KEPT}").click()
     expect(views.get_by_role("button", name=KEPT, exact=True)).to_have_count(0)
     page.reload()
     views.locator("summary").click()
     expect(views.get_by_label("Name of the view")).to_be_visible()
     expect(views.get_by_role("button", name=KEPT, exact=True)).to_have_count(0)
+
+
+SHARED = "All failed scans \u202e" + "x" * 70
+
+
+def test_a_view_for_everybody_is_opened_replaced_and_deleted_in_another_browser(
+    screen: Screen, stranger: Screen
+) -> None:
+    screen.open("?view=runs&job=scan-secrets&status!=failed&sort=duration")
+    mine = screen.page.locator("details.menu", has_text="Saved views")
+    mine.locator("summary").click()
+    mine.get_by_label("Name of the view").fill(SHARED)
+    mine.get_by_label("For whom").select_option("for everybody")
+    mine.get_by_role("button", name="Save this view").click()
+    expect(mine.get_by_role("button", name=SHARED, exact=True)).to_be_visible()
+
+    page = stranger.page
+    page.set_viewport_size(NARROW)
+    stranger.open("?view=runs")
+    views = page.locator("details.menu", has_text="Saved views")
+    views.locator("summary").click()
+    shared = views.get_by_role("button", name=SHARED, exact=True)
+    expect(views.get_by_role("listitem")).to_contain_text("anonymous")
+    assert shared.evaluate("one => one.scrollWidth <= one.clientWidth")
+    stranger.picture("saved views", "narrow")
+    shared.click()
+    expect(page.locator(".chip")).to_have_text(["job=scan-secrets", "status!=failed"])
+    expect(page.get_by_label("Sort")).to_have_value("duration")
+    assert page.evaluate("document.documentElement.scrollWidth") <= NARROW["width"]
+
+    page.get_by_role("button", name="Remove status!=failed").click()
+    expect(page.locator(".chip")).to_have_text(["job=scan-secrets"])
+    views.locator("summary").click()
+    views.get_by_label("Name of the view").fill(SHARED)
+    views.get_by_label("For whom").select_option("for everybody")
+    views.get_by_role("button", name="Save this view").click()
+    page.get_by_role("dialog").get_by_role("button", name="Replace the view").click()
+    expect(page.locator(".announcer")).to_have_text(f"{SHARED} is saved")
+    shown = mine.get_by_role("button", name=SHARED, exact=True)
+    expect(shown).to_have_attribute("title", "job=scan-secrets")
+
+    views.locator("summary").click()
+    views.get_by_role("button", name=f"Delete {SHARED} for everybody").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete the view").click()
+    expect(page.locator(".announcer")).to_have_text(f"{SHARED} is deleted")
+    expect(shown).to_have_count(0)
 
 
 def test_ticked_runs_are_canceled_and_others_left(screen: Screen, world: World) -> None:

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import {
-  conditions, format, parse, suggestions, withoutWord, withWord,
+  conditions, format, parse, suggestions, withoutWord, withWord, wordsOf, written,
 } from "../../../../../api/dashboard/web/state/filters.js";
 import { matches } from "../../../../../api/dashboard/web/state/filters.js";
 
@@ -30,7 +30,10 @@ for (const words of [
 
 test("bulk operations say that they mean all, and quote nothing", () => {
   assert.deepEqual(conditions([]), ["all"]);
-  assert.deepEqual(conditions([["job!", "a"], ["parameters.x", "b c"]]), ["job!=a", "parameters.x=b c"]);
+  const words = [["job!", "a"], ["parameters.x", "b=c d"]];
+  assert.deepEqual(conditions(words), ["job!=a", "parameters.x=b=c d"]);
+  assert.deepEqual(wordsOf(written(words)), words);
+  assert.deepEqual(written([]), []);
 });
 
 test("a condition replaces the one of its name; negated ones add up", () => {

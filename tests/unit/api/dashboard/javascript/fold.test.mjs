@@ -99,12 +99,14 @@ test("every subject's messages are folded by what names it", () => {
     { type: "bulk.updated", position: 4, data: { bulk: { id: "b" } } },
     { type: "repository.updated", position: 5, data: { repository: { id: "r" } } },
     { type: "build.updated", position: 6, data: { build: { id: "u" } } },
+    { type: "view.updated", position: 6, data: { view: { name: "v" } } },
     { type: "failure.noted", position: 7, data: { search: {} } },
   ];
   const { recent, position } = fold(nothing(), messages);
   const keys = Object.fromEntries(Object.entries(recent).map(([kind, map]) => [kind, [...map.keys()]]));
   assert.deepEqual(keys, {
     runs: [], jobs: ["a"], deletedJobs: [], apps: ["r"], builds: ["u"], schedules: ["s"], failures: ["f"], bulk: ["b"],
+    views: ["v"],
   });
   assert.equal(position, 7);
 });
