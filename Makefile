@@ -14,7 +14,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check growth memory dashboard pictures rolling record-log record-release bench bench-check docs check format setup lock clean
+.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check growth memory dashboard pictures rolling record-log record-release bench bench-check docs check check-javascript format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -134,7 +134,15 @@ check: $(VENV)/.dev ## Format, lint, types, layers, links, documentation
 		promtool check config --syntax-only deploy/prometheus/prometheus.yml && \
 		promtool check rules deploy/prometheus/alerts.yml && promtool test rules deploy/prometheus/alerts_test.yml; \
 	fi
+	@# APPHUB_TEST_BROWSER=required where it must not be left out.
+	if command -v npm >/dev/null || [ "$$APPHUB_TEST_BROWSER" = required ]; then $(MAKE) check-javascript; fi
 	$(MAKE) docs
+
+check-javascript: $(VENV)/.dev node_modules/.package-lock.json ## Lint JavaScript, and check the types of the dashboard's (needs npm)
+	node_modules/.bin/eslint .
+	$(BIN)/python -m docs.dashboard_types
+	node_modules/.bin/tsc
+	node_modules/.bin/tsc -p tsconfig.strict.json
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
@@ -172,7 +180,7 @@ image: dist ## Build the image of the service, and that of deploy/worker as an e
 	$(IMAGE_BUILD) -f deploy/worker.Dockerfile -t apphub-jobs-worker deploy/worker
 
 clean: ## Remove the environment and caches
-	rm -rf $(VENV) $(BENCH_VENV) $(DIST) site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH_VENV) $(DIST) site node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 # Where no process may keep what it compiles, each start of one would compile all of it again.
 # $(1): the environment.
@@ -208,6 +216,10 @@ $(VENV)/.runtime: requirements/runtime.txt $(PROJECTS)
 $(VENV)/.dev: requirements/dev.txt $(PROJECTS)
 	$(call install,requirements/dev.txt)
 	@touch $@ $(VENV)/.runtime
+
+# npm writes this file last.
+node_modules/.package-lock.json: package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
 
 $(VENV)/.bench: requirements/bench.txt $(PROJECTS)
 	$(call install,requirements/bench.txt)

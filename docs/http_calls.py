@@ -33,9 +33,13 @@ WRAPPERS = ("Data_", "Page_", "Part_")
 
 def page() -> str:
     """Return the page, in Markdown."""
+    return "\n".join(_lines(openapi()))
+
+
+def openapi() -> Node:
+    """Return the OpenAPI document of a service with all its extensions."""
     settings = Settings("postgresql://", Path())  # Nothing is started.
-    document = build_app(settings, asyncio.Event(), FOLLOWERS, (EXTENSION,)).openapi()
-    return "\n".join(_lines(document))
+    return build_app(settings, asyncio.Event(), FOLLOWERS, (EXTENSION,)).openapi()
 
 
 def _lines(document: Node) -> Iterator[str]:

@@ -6,6 +6,6 @@ import { App } from "./shell/app.js";
 import { goLive } from "./state/live.js";
 import { identify } from "./state/session.js";
 
-render(h(App), document.getElementById("app"));
+render(h(App, null), /** @type {HTMLElement} */ (document.getElementById("app")));
 identify();
 goLive();

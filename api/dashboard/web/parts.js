@@ -21,6 +21,7 @@ export const into = (target) => (event) => (target.value = event.target.value);
 
 // Small pictures. Each status has a shape of its own, so that none is told by its colour alone.
 
+/** @type {Record<string, string>} */
 const PATHS = {
 	pending: "M8 2.5a5.5 5.5 0 1 1 0 11a5.5 5.5 0 0 1 0-11M8 5v3.2h2.4",
 	running: "M8 2.5a5.5 5.5 0 1 1-5.5 5.5M6.6 5.4v5.2L10.6 8z",
@@ -40,7 +41,7 @@ const PATHS = {
 	settings: "M3 5h6M12 5h1M3 11h1M7 11h6M10.5 3.5v3M5.5 9.5v3",
 };
 
-/** @param {{name: keyof PATHS, label?: string}} what with a label it is read aloud, else it decorates */
+/** @param {{name: string, label?: string}} what with a label it is read aloud, else it decorates */
 export function Icon({ name, label }) {
 	const naming = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
 	return html`<svg class="icon icon-${name}" viewBox="0 0 16 16" ...${naming}><path d=${PATHS[name]} /></svg>`;
@@ -50,7 +51,7 @@ export function Icon({ name, label }) {
 
 const said = signal({ text: "", isWrong: false });
 
-/** Say something politely, and show it for a moment. */
+/** Say something politely, and show it for a moment. @param {string} text */
 export function announce(text, { isWrong = false } = {}) {
 	const saying = { text, isWrong };
 	said.value = saying;
@@ -60,7 +61,7 @@ export function announce(text, { isWrong = false } = {}) {
 	setTimeout(forget, isWrong ? 10_000 : 4_000);
 }
 
-/** Do something, and say if it failed. @returns {Promise<any>} undefined if it did */
+/** Do something, and say if it failed. @param {() => Promise<any>} doing @returns {Promise<any>} undefined if it did */
 export async function attempt(doing, success = "") {
 	try {
 		const result = await doing();
@@ -125,15 +126,15 @@ export const Command = ({ text }) =>
 // A window above the page that takes the keyboard, and gives it back; and the question before something dangerous.
 
 export function Dialog({ title, onClose, children, className = "" }) {
-	const element = useRef(null);
+	const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
 	// Not after the next paint: whoever types on at once types into it.
 	useLayoutEffect(() => {
-		const before = document.activeElement;
-		element.current.showModal();
-		return () => before?.focus?.();
+		const before = /** @type {HTMLElement | null} */ (document.activeElement);
+		element.current?.showModal();
+		return () => before?.focus();
 	}, []);
-	const closeOutside = ({ clientX, clientY }) => {
-		const { left, right, top, bottom } = element.current.getBoundingClientRect();
+	const closeOutside = ({ currentTarget, clientX, clientY }) => {
+		const { left, right, top, bottom } = currentTarget.getBoundingClientRect();
 		if (clientX < left || clientX > right || clientY < top || clientY > bottom) onClose();
 	};
 	return html`<dialog
@@ -146,18 +147,23 @@ export function Dialog({ title, onClose, children, className = "" }) {
 	</dialog>`;
 }
 
-const asked = signal(null);
-
 /**
- * Ask before something that cannot be undone.
- * @param {{title: string, text: string, action: string, asksReason?: boolean}} question
- * @returns {Promise<{reason: string} | null>} null where the person thought better of it
+ * @typedef {{title: string, text: string, action: string, asksReason?: boolean}} Question
+ * @typedef {{reason: string} | null} Decision null where the person thought better of it
  */
+
+const asked = signal(/** @type {(Question & {resolve: (decision: Decision) => void}) | null} */ (null));
+
+/** Ask before something that cannot be undone. @param {Question} question @returns {Promise<Decision>} */
 export function confirm(question) {
 	return new Promise((resolve) => (asked.value = { ...question, resolve }));
 }
 
-/** Ask why, then do it. @returns {Promise<any>} undefined where the person thought better of it, or it was refused */
+/**
+ * Ask why, then do it.
+ * @param {Question} question @param {string} path @param {string} [success]
+ * @returns {Promise<any>} undefined where the person thought better of it, or it was refused
+ */
 export async function orderWithReason(question, path, success) {
 	const answer = await confirm({ ...question, asksReason: true });
 	if (!answer) return undefined;
@@ -316,7 +322,7 @@ export function Failed({ error, again }) {
 
 /**
  * Whatever state a question is in; what was asked before stays for a moment, and cannot be used.
- * @param {{asked: {answer: any, error: Error | null, isOld: boolean, again: () => void}, children: (answer: any) => any}} what
+ * @param {{asked: import("./state/loading.js").Asked<any>, children: (answer: any) => any, lines?: number}} what
  */
 export function Answered({ asked, children, lines }) {
 	if (asked.answer === undefined) {

@@ -58,7 +58,7 @@ function python(value) {
  */
 
 /**
- * @param {object[]} events with the same correlation, in order
+ * @param {Api.Event[]} events with the same correlation, in order
  * @returns {Subject[]} those that nothing known caused; each with what it caused
  */
 export function chainOf(events) {

@@ -39,7 +39,7 @@ export function changesBetween(before, after) {
 const BEGINNINGS = ["job_definition.registered", "job_definition.registered_again"];
 
 /**
- * @param {object[]} events of the job, in order
+ * @param {Api.Event[]} events of the job, in order
  * @returns {{position: number, kind: string, version: number | undefined, at: string, by: string | null, reason: string | null,
  *   changes: {path: string, before: unknown, after: unknown}[]}[]} newest first
  */

@@ -12,9 +12,9 @@ export function FilterBar({ words, setWords }) {
 	const typed = useSignal("");
 	const place = useSignal(-1);
 	const isOpen = useSignal(false);
-	const input = useRef(null);
+	const input = useRef(/** @type {HTMLInputElement | null} */ (null));
 	const jobs = useJobs();
-	const last = typed.value.split(/\s+/).at(-1);
+	const last = typed.value.split(/\s+/).at(-1) ?? "";
 	const found = isOpen.value ? suggestions(last, knownOf(jobs)) : [];
 	const add = (text) => {
 		typed.value = "";
@@ -26,7 +26,7 @@ export function FilterBar({ words, setWords }) {
 		if (/[^=]$/.test(suggestion)) add(before + suggestion);
 		else typed.value = before + suggestion; // The value is still to be written.
 		place.value = -1;
-		input.current.focus();
+		input.current?.focus();
 	};
 	const choose = (event, suggestion) => {
 		event.preventDefault(); // Else the box would lose the focus, and its suggestions.

@@ -17,12 +17,20 @@ const AT_ONCE = 4;
 /** So many lines of each run are shown. */
 const SHOWN = 3;
 
-/** @param {{runs: object[]}} what newest first */
+/**
+ * Of one run: how many lines hold the text, null where its log cannot be read; and the parts of the first of these.
+ * @typedef {{run: Api.Run, hits: number | null, lines: ReturnType<typeof partsOf>[]}} Result
+ *
+ * What has come out so far, in the order of the runs.
+ * @typedef {{sought: string, results: (Result | undefined)[]}} State
+ */
+
+/** @param {{runs: Api.Run[]}} what newest first */
 export function GroupLogs({ runs }) {
 	const words = texts.failures.logs;
 	const sought = useSignal("");
-	const state = useSignal(null);
-	const searching = useRef(null);
+	const state = useSignal(/** @type {State | null} */ (null));
+	const searching = useRef(/** @type {AbortController | null} */ (null));
 	useEffect(() => () => searching.current?.abort(), []);
 	const submit = (event) => {
 		event.preventDefault();
@@ -58,9 +66,14 @@ function Found({ sought, results, count }) {
 		</ul>`;
 }
 
-/** @param {(found: {sought: string, results: (object | undefined)[]}) => void} tell called as runs are searched */
+/**
+ * @param {Api.Run[]} runs @param {string} sought @param {AbortSignal} signal
+ * @param {(found: State) => void} tell called as runs are searched
+ */
 async function searchAll(runs, sought, signal, tell) {
 	const pattern = patternOf(sought);
+	if (!pattern) return;
+	/** @type {State["results"]} */
 	const results = Array.from(runs, () => undefined);
 	let next = 0;
 	const searchNext = async () => {
@@ -77,7 +90,7 @@ async function searchAll(runs, sought, signal, tell) {
 	await Promise.all(Array.from({ length: AT_ONCE }, searchNext));
 }
 
-/** @returns {Promise<{run: object, hits: number | null, lines: object[][]}>} without hits if the log cannot be read */
+/** @param {Api.Run} run @param {RegExp} pattern @param {AbortSignal} signal @returns {Promise<Result>} */
 async function searchOne(run, pattern, signal) {
 	if (run.attempt === 0) return { run, hits: 0, lines: [] };
 	const log = new LogText();

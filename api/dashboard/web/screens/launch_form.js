@@ -10,8 +10,8 @@ import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectO
 
 /**
  * @param {object} given
- * @param {object} given.job its definition
- * @param {object} [given.origin] the run that is launched again, with its parameters and options
+ * @param {Api.Definition} given.job
+ * @param {Api.Run} [given.origin] the run that is launched again, with its parameters and options
  * @param {() => void} [given.onLaunched]
  */
 export function LaunchForm({ job, origin, onLaunched = () => {} }) {
@@ -59,7 +59,7 @@ export function parametersOf({ typed, raw }, job) {
 
 /**
  * @param {object} given
- * @param {object} given.job its definition
+ * @param {Api.Definition} given.job
  * @param {{typed: object | undefined, raw: string | null}} given.draft
  * @param {(draft: object) => void} given.onChange
  * @param {{path: string, message: string}[]} given.issues what the service said
@@ -68,7 +68,7 @@ export function parametersOf({ typed, raw }, job) {
 export function ParametersInput({ job, draft, onChange, issues, isWrong }) {
 	const words = texts.jobs;
 	const form = formOf(job.parametersSchema);
-	const hasForm = form.kind === "union" || (form.kind === "object" && form.fields.length > 0);
+	const hasForm = form.kind === "union" || (form.kind === "object" && form.fields?.length);
 	const isRaw = draft.raw !== null || !hasForm;
 	const value = parametersOf(draft, job);
 	const written = draft.raw ?? JSON.stringify(value, null, 2);

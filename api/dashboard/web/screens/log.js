@@ -66,7 +66,7 @@ function List({ page, given, asked, isFollowing }) {
 		asked.set(page, withNewer(page, newer, after, known));
 	};
 	const { position } = world.value;
-	const askedAt = useRef(0); // When it was answered last; never, while it is asked.
+	const askedAt = useRef(/** @type {number | null} */ (0)); // When it was answered last; never, while it is asked.
 	const rounds = useSignal(0);
 	useEffect(() => {
 		if (!isFollowing || position <= page.last || askedAt.current === null) return undefined;
@@ -127,8 +127,8 @@ const EXAMPLES = { type: "job_run.started", actor: "worker:…", after: "0" };
 function LogFilter({ given, onChange }) {
 	const submit = (event) => {
 		event.preventDefault();
-		const written = new FormData(event.target);
-		const words = NAMES.map((name) => [name, written.get(name).trim()]).filter(([, value]) => value !== "");
+		const { elements } = event.target;
+		const words = NAMES.map((name) => [name, elements[name].value.trim()]).filter(([, value]) => value !== "");
 		onChange(given.correlation ? [...words, ["correlation", given.correlation]] : words);
 	};
 	return html`<form class="group log-filter" role="search" onSubmit=${submit}>

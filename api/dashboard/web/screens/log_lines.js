@@ -186,7 +186,7 @@ export function stepTo(hits, current, visible, direction) {
 	const after = hits.findIndex((number) => number > from);
 	if (direction === 1) return after === -1 ? hits[0] : hits[after];
 	const before = hits.findLastIndex((number) => number < from);
-	return before === -1 ? hits.at(-1) : hits[before];
+	return before === -1 ? hits[hits.length - 1] : hits[before];
 }
 
 /**

@@ -105,7 +105,7 @@ function Facts({ run, related }) {
 /** So many of the runs that repeat it, the newest; where it failed, all are named. */
 const REPEATS_SHOWN = 3;
 
-/** @param {object} operation the bulk operation that launched the run */
+/** @param {Api.BulkOperation} operation the bulk operation that launched the run */
 const Operation = ({ id, action, reason }) =>
 	html`<${Link} to=${{ view: "bulk", id }}>${texts.bulk.title(action)}<//> · ${reason}`;
 

@@ -17,7 +17,12 @@ const LAST_LINES = 50;
 /** How often the runs that repeat it are looked at, and a group that is noted a moment later. */
 const EVERY_MS = 5_000;
 
-/** @param {{run: object, worker: string | undefined}} what `worker`: whose attempt the last one was */
+/**
+ * @param {object} given
+ * @param {Api.Run} given.run
+ * @param {Api.RelatedRuns} [given.related] once that is known
+ * @param {string} [given.worker] whose attempt the last one was
+ */
 export function Failure({ run, related, worker }) {
 	const stack = run.context?.stack;
 	return html`<section class="card stack failure" aria-label=${texts.run.failed.title}>
@@ -67,9 +72,9 @@ function LastLines({ run }) {
 
 /** Seen from its end: there is what was printed last. */
 function End({ lines }) {
-	const box = useRef(null);
+	const box = useRef(/** @type {HTMLElement | null} */ (null));
 	useEffect(() => {
-		box.current.scrollTop = box.current.scrollHeight;
+		box.current?.scrollTo(0, box.current.scrollHeight);
 	}, [lines]);
 	return html`<pre class="json" tabindex="0" ref=${box}><code><${Printed} text=${lines} /></code></pre>`;
 }

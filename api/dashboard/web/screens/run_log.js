@@ -49,12 +49,12 @@ function numberIn(written, most) {
 function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 	const words = texts.run.log;
 	const sought = useSignal(find);
-	const current = useSignal(null);
+	const current = useSignal(/** @type {number | null} */ (null));
 	const pattern = useMemo(() => patternOf(sought.value), [sought.value]);
 	const hits = useSearch(log, version, pattern);
 	const focus = current.value ?? (linked === null ? null : linked - 1);
 	const box = useBox(log, version, focus, linked === null);
-	const linkedTo = useRef(null); // The last link that was followed.
+	const linkedTo = useRef(/** @type {number | null} */ (null)); // The last link that was followed.
 	useEffect(() => {
 		if (linked === null || linkedTo.current === linked || linked > box.layout.first + box.layout.count) return;
 		linkedTo.current = linked;
@@ -164,13 +164,14 @@ const KEYS_UP = ["ArrowUp", "PageUp", "Home"];
  * @param {number | null} focus the line that is looked at, if there is one @param {boolean} sticksAtFirst whether it is the end
  */
 function useBox(log, version, focus, sticksAtFirst) {
-	const element = useRef(null);
+	/** @type {import("preact").RefObject<HTMLElement>} */
+	const element = useRef(/** @type {any} */ (null)); // Nothing reads it before it is drawn.
 	const view = useSignal({ top: 0, height: 480, columns: 80 });
 	const sticks = useSignal(sticksAtFirst);
 	const lastTop = useRef(0);
 	const seen = useRef({ first: 0, last: 0 }); // What could be seen stays, however lines are wrapped.
 	const ends = useRef({ before: 0, now: 0, at: 0 }); // How far one could scroll before and after the last change.
-	const measured = useRef({ columns: null, rows: new Map() });
+	const measured = useRef({ columns: /** @type {number | null} */ (null), rows: new Map() });
 	const corrections = useSignal(0);
 	const columns = linesAreWrapped.value ? view.value.columns : null;
 	if (measured.current.columns !== columns) measured.current = { columns, rows: new Map() };
@@ -231,10 +232,10 @@ function useBox(log, version, focus, sticksAtFirst) {
 	}, [columns]);
 	useLayoutEffect(() => {
 		const observer = new ResizeObserver(() => {
-			const room = element.current.querySelector(".is-ruler .line-text");
-			const width = room.firstElementChild.getBoundingClientRect().width / RULER;
+			const ruler = /** @type {HTMLElement} */ (element.current.querySelector(".is-ruler .line-text"));
+			const width = /** @type {HTMLElement} */ (ruler.firstElementChild).getBoundingClientRect().width / RULER;
 			const { clientHeight: height } = element.current;
-			view.value = { ...view.value, height, columns: Math.max(Math.floor(room.clientWidth / width), 1) };
+			view.value = { ...view.value, height, columns: Math.max(Math.floor(ruler.clientWidth / width), 1) };
 			if (sticks.peek()) toEnd(); // At once: a browser has scrolled already where the box has grown.
 		});
 		observer.observe(element.current);
@@ -280,7 +281,8 @@ function useSearch(log, version, pattern) {
 	const rounds = useSignal(0);
 	useEffect(() => {
 		if (search === null) return undefined;
-		let timer = null;
+		/** @type {number | undefined} */
+		let timer;
 		const go = () => {
 			const begun = performance.now();
 			const isDone = search.advance(log, () => performance.now() - begun > SEARCH_MS);
@@ -313,7 +315,7 @@ const TOGETHER_MS = 80;
 
 /** @returns {{log: LogText, version: number, isGrowing: boolean, error: Error | null}} a higher version: more was printed */
 function useLog(id, attempt) {
-	const beginning = () => ({ log: new LogText(), version: 0, isGrowing: true, error: null });
+	const beginning = () => ({ log: new LogText(), version: 0, isGrowing: true, error: /** @type {Error | null} */ (null) });
 	const state = useSignal(beginning());
 	useEffect(() => {
 		const ending = new AbortController();
@@ -328,9 +330,10 @@ function useLog(id, attempt) {
 
 async function follow(id, attempt, log, signal, tell) {
 	let offset = 0;
-	let timer = null;
+	/** @type {number | undefined} */
+	let timer;
 	const draw = () => {
-		timer = null;
+		timer = undefined;
 		if (!signal.aborted) tell({ error: null });
 	};
 	while (!signal.aborted) {

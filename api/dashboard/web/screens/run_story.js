@@ -55,6 +55,8 @@ function Attempts({ attempts, events, known }) {
 
 // What a run did with its time, as a bar: waits are pale, attempts strong, long idle time is collapsed and says so.
 
+/** @typedef {import("./segments.js").Place} Place */
+
 const WIDTH = 1_000;
 const HEIGHT = 44;
 
@@ -93,11 +95,13 @@ function Bar({ place }) {
 	</g>`;
 }
 
+/** @param {Place} place */
 function lookOfSegment({ kind, outcome, isOpen }) {
 	if (kind !== "run") return `segment-${kind}`;
 	return `segment-run status-${isOpen ? "running" : lookOf(outcome)}`;
 }
 
+/** @param {Place} place */
 function spoken({ kind, attempt, from, to, isCollapsed }) {
 	const took = duration(to - from);
 	if (kind === "run") return `${texts.run.attempt(attempt)} ${texts.run.ran(took)}`;

@@ -5,6 +5,7 @@ import { texts } from "../texts.js";
 
 export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJob = false }) {
 	const words = texts.runs.columns;
+	/** @type {{name: string, title: any, cell: (run: Api.Run) => any}[]} */
 	const columns = [
 		{ name: "first", title: words.run, cell: (run) => html`<${RunLink} id=${run.id} />` },
 		{ name: "job", title: words.job, cell: (run) => html`<${JobLink} slug=${run.slug} />` },

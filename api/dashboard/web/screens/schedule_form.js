@@ -2,7 +2,7 @@
 
 import { signal, useSignal } from "@preact/signals";
 
-import { announce, attempt, html, Time } from "../parts.js";
+import { announce, html } from "../parts.js";
 import { navigate, post, send, useAnswer, useJobs, useSettled } from "../state.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";

@@ -174,7 +174,7 @@ export function emptyOf(field) {
 export function initialOf(field) {
 	const entries = (field.fields ?? []).map((one) => {
 		if (one.initial !== undefined) return [one.name, one.initial];
-		if (one.isRequired && one.kind === "choice" && one.choices.length === 1) return [one.name, one.choices[0]];
+		if (one.isRequired && one.kind === "choice" && one.choices?.length === 1) return [one.name, one.choices[0]];
 		if (one.isRequired && one.kind === "object") return [one.name, initialOf(one)];
 		return [one.name, undefined];
 	});
@@ -187,7 +187,7 @@ export function isRounded(value) {
 	return typeof value === "object" && value !== null && Object.values(value).some(isRounded);
 }
 
-/** @returns {object | null} null where the text is no JSON object */
+/** @param {string} text @returns {Record<string, any> | null} null where it is no JSON object */
 export function objectOf(text) {
 	try {
 		const read = JSON.parse(text);

@@ -3,6 +3,7 @@
 /** @typedef {{number: number, kind: "wait" | "backoff" | "run", from: number, to: number, attempt?: number, worker?: string,
  *   outcome?: string, isOpen: boolean}} Segment */
 
+/** @type {Record<string, string>} */
 const ENDS = {
 	"job_run.succeeded": "succeeded",
 	"job_run.attempt_failed": "failed",
@@ -17,11 +18,13 @@ const ENDS = {
 export const STEPS = ["job_run.started", ...Object.keys(ENDS)];
 
 /**
- * @param {object[]} events of the run, in order @param {number} now where what goes on ends for the moment
+ * @param {Api.Event[]} events of the run, in order @param {number} now where what goes on ends for the moment
  * @returns {Segment[]} one behind the other, without a gap
  */
 export function segmentsOf(events, now) {
+	/** @type {Segment[]} */
 	const segments = [];
+	/** @type {Pick<Segment, "kind" | "from" | "attempt" | "worker"> | null} */
 	let open = null;
 	const end = (at, outcome) => {
 		if (!open) return;
@@ -45,6 +48,8 @@ export function segmentsOf(events, now) {
 	return segments;
 }
 
+/** @typedef {Segment & {start: number, width: number, isCollapsed: boolean}} Place from 0 to 1 in a picture */
+
 /** A wait that is longer than this many times all attempts together is drawn no longer than that. */
 const LONGEST_IDLE = 0.6;
 
@@ -54,7 +59,7 @@ const NARROWEST = 0.02;
 /**
  * Where each segment stands, from 0 to 1. Idle time that would leave no room for the attempts is collapsed.
  * @param {Segment[]} segments
- * @returns {(Segment & {start: number, width: number, isCollapsed: boolean})[]}
+ * @returns {Place[]}
  */
 export function placed(segments) {
 	const length = ({ from, to }) => Math.max(to - from, 1);
@@ -78,9 +83,10 @@ export function placed(segments) {
 
 /**
  * The way a run took through the machine of states.
- * @param {object[]} events @returns {string[]} statuses in order, beginning with pending
+ * @param {Api.Event[]} events @returns {string[]} statuses in order, beginning with pending
  */
 export function pathOf(events) {
+	/** @type {string[]} */
 	const path = [];
 	for (const { type, data } of events) {
 		const status = statusAfter(type, data, path.at(-1));

@@ -14,6 +14,8 @@ const MOST_SPANS = 500;
 
 const TAB = 8;
 
+/* eslint-disable no-control-regex -- they are what is looked for */
+
 const CONTROL = /[\x00-\x08\x0b-\x1f\x7f-\x9f]/;
 
 /** A control sequence with its parameters and its last letter; other sequences, up to their end; a character; text. */
@@ -132,19 +134,21 @@ class Cells {
 /** Sequences with such parameters are of one terminal's own, and mean something else. */
 const PRIVATE = /[<=>?]/;
 
-const FLAGS = new Map([[1, "bold"], [2, "dim"], [3, "italic"], [4, "underline"], [7, "inverse"], [9, "strike"]]);
+/** @type {Record<number, string>} */
+const FLAGS = { 1: "bold", 2: "dim", 3: "italic", 4: "underline", 7: "inverse", 9: "strike" };
 
-const ENDED = new Map([
-	[21, ["bold"]], [22, ["bold", "dim"]], [23, ["italic"]], [24, ["underline"]], [27, ["inverse"]], [29, ["strike"]],
-]);
+/** @type {Record<number, string[]>} */
+const ENDED = {
+	21: ["bold"], 22: ["bold", "dim"], 23: ["italic"], 24: ["underline"], 27: ["inverse"], 29: ["strike"],
+};
 
 /** @param {Style} style @param {string} parameters @returns {Style} */
 function styled(style, parameters) {
 	let { foreground, background } = style;
 	let is = new Set(style.is);
 	const codes = parameters.split(";");
-	while (codes.length > 0) {
-		const [code, ...below] = codes.shift().split(":").map(Number);
+	for (let parameter = codes.shift(); parameter !== undefined; parameter = codes.shift()) {
+		const [code, ...below] = parameter.split(":").map(Number);
 		if (code === 0) {
 			foreground = background = null;
 			is = new Set();
@@ -153,8 +157,8 @@ function styled(style, parameters) {
 			if (code === 38) foreground = colour;
 			else background = colour;
 		} else if (code === 4 && below[0] === 0) is.delete("underline");
-		else if (FLAGS.has(code)) is.add(FLAGS.get(code));
-		else if (ENDED.has(code)) for (const flag of ENDED.get(code)) is.delete(flag);
+		else if (FLAGS[code]) is.add(FLAGS[code]);
+		else if (ENDED[code]) for (const flag of ENDED[code]) is.delete(flag);
 		else if (code === 39) foreground = null;
 		else if (code === 49) background = null;
 		else if (isWithin(code, 30) || isWithin(code, 90)) foreground = code % 10;
@@ -172,7 +176,7 @@ function taken(codes) {
 	return extended(kind, codes.splice(0, kind === 2 ? 3 : 1).map(Number));
 }
 
-/** @returns {number | null} the nearest of the eight colours, of which each can be read in both schemes */
+/** @param {number} kind @param {number[]} values @returns {number | null} the nearest of the eight colours, of which each can be read in both schemes */
 function extended(kind, values) {
 	if (kind === 2) return nearest(values);
 	const [index = 0] = values;
@@ -186,6 +190,7 @@ function extended(kind, values) {
 /** Less apart than this, red, green and blue make a grey. */
 const GREY = 48;
 
+/** @param {number[]} levels of red, green and blue, from 0 to 255 */
 function nearest([red = 0, green = 0, blue = 0]) {
 	const most = Math.max(red, green, blue);
 	const least = Math.min(red, green, blue);

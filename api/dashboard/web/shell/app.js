@@ -35,8 +35,10 @@ export function App() {
 
 function focusContent(event) {
 	event.preventDefault(); // The address keeps what is shown, not where one stands on the page.
-	document.getElementById("content").focus();
+	content()?.focus();
 }
+
+const content = () => document.getElementById("content");
 
 /** Load all screens once the first one is there: an outage later does not keep any from being opened. */
 const prefetch = () => Object.keys(PAGES).forEach((view) => import(`../screens/${view}.js`).catch(() => {}));
@@ -47,7 +49,7 @@ const whenIdle = window.requestIdleCallback ?? ((call) => setTimeout(call, 1_000
 function Screen() {
 	const { view, id } = address.value;
 	const page = PAGES[view];
-	const loaded = useSignal({});
+	const loaded = useSignal(/** @type {{view?: string, Screen?: () => any, error?: Error}} */ ({}));
 	const isFirst = useRef(true);
 	useEffect(() => {
 		page && import(`../screens/${view}.js`).then(
@@ -58,7 +60,7 @@ function Screen() {
 			(error) => (loaded.value = { view, error }),
 		);
 		document.title = `${titleOf(view, id)} · ${texts.product}`;
-		if (!isFirst.current) document.getElementById("content").focus({ preventScroll: true });
+		if (!isFirst.current) content()?.focus({ preventScroll: true });
 		isFirst.current = false;
 		scrollTo(0, 0);
 	}, [view, id]);

@@ -18,7 +18,7 @@ export function ConnectionState() {
 
 /** Shown only once it has lasted a moment: a restart of a second is nobody's business. */
 export function ConnectionLost() {
-	const { state, since } = connection.value;
+	const { state, since = now.value } = connection.value;
 	const isLong = state === "lost" && now.value - since > PATIENCE_MS;
 	const wasLong = useRef(false);
 	useEffect(() => {

@@ -57,18 +57,20 @@ function Open() {
 
 // Menus close when one looks elsewhere, or presses Escape, as menus do.
 
+const OPEN_MENU = "details.menu[open]";
+
 export function useMenus() {
 	useEffect(() => {
 		const closeOthers = ({ target }) => {
-			for (const menu of document.querySelectorAll("details.menu[open]")) {
+			for (const menu of /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll(OPEN_MENU))) {
 				if (!menu.contains(target)) menu.open = false;
 			}
 		};
 		const closeByKey = ({ key }) => {
-			const menu = key === "Escape" && document.activeElement?.closest("details.menu[open]");
-			if (!menu) return;
+			const menu = /** @type {HTMLDetailsElement | null | undefined} */ (document.activeElement?.closest(OPEN_MENU));
+			if (key !== "Escape" || !menu) return;
 			menu.open = false;
-			menu.querySelector("summary").focus();
+			menu.querySelector("summary")?.focus();
 		};
 		addEventListener("click", closeOthers);
 		addEventListener("keydown", closeByKey);

@@ -128,8 +128,9 @@ export function useKeys() {
 	}, []);
 }
 
+/** @type {Record<string, () => unknown>} */
 const ACTIONS = {
-	"/": () => document.querySelector("[data-filter]")?.focus(),
+	"/": () => /** @type {HTMLElement | null} */ (document.querySelector("[data-filter]"))?.focus(),
 	"?": openSettings,
 	t: openPast,
 	n: () => change({ asOf: "" }),
@@ -147,7 +148,7 @@ function goTo(key) {
 }
 
 function step(by) {
-	const rows = [...document.querySelectorAll(ROWS)];
-	const place = rows.indexOf(document.activeElement);
+	const rows = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(ROWS))];
+	const place = rows.findIndex((row) => row === document.activeElement);
 	rows[Math.min(Math.max(place + by, 0), rows.length - 1)]?.focus();
 }

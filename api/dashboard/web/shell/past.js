@@ -8,6 +8,7 @@ import { asOf, awaited, change, get, lookedAt, positionAt, present, useAnswer } 
 import { momentOf, timeOf } from "../state/times.js";
 import { texts } from "../texts.js";
 
+/** @type {["minute" | "hour" | "day", number][]} */
 const STEPS = [["minute", 60_000], ["hour", 3_600_000], ["day", 86_400_000]];
 
 /** The slider has so many places, whatever the log's age. */
@@ -48,7 +49,7 @@ function Moment() {
 function Slider() {
 	const first = useAnswer((aborting) => get("/events", [["limit", 1]], aborting), []);
 	const isPosition = asOf.value !== "" && timeOf(asOf.value) === null;
-	const before = [["after", Math.max(asOf.value - 1, 0)], ["limit", 1]];
+	const before = [["after", Math.max(Number(asOf.value) - 1, 0)], ["limit", 1]];
 	const then = useAnswer(async (aborting) => (isPosition ? get("/events", before, aborting) : null), []);
 	const isPlaying = useSignal(false);
 	const oldest = Date.parse(first.answer?.data[0]?.occurredAt ?? new Date(Date.now() - STEPS[2][1]).toISOString());
@@ -74,7 +75,7 @@ function Slider() {
 	}, [isPlaying.value, asOf.value, isShown]);
 	const go = (event) => {
 		event.preventDefault();
-		const text = new FormData(event.target).get("moment").trim();
+		const text = event.target.elements.moment.value.trim();
 		change({ asOf: momentOf(text) }, { replace: true });
 	};
 	return html`<div class="past-controls">

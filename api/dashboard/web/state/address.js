@@ -1,7 +1,7 @@
 // The page's address: a view and conditions, all in the query, so that every state can be kept and sent to others.
 // Pure. What belongs to the page itself is named here; everything else in the query is a filter of the list shown.
 
-/** Names in the query that belong to the page; filters are called otherwise. */
+/** Names in the query that belong to the page; filters are called otherwise. @type {Exclude<keyof Address, "words">[]} */
 const OWN = ["view", "id", "tab", "asOf", "compare", "range", "sort"];
 
 const FIRST_VIEW = "overview";
@@ -13,9 +13,11 @@ const FIRST_VIEW = "overview";
 /** @param {string} query such as `?view=runs&status!=failed` @returns {Address} */
 export function read(query) {
 	const pairs = [...new URLSearchParams(query)];
+	/** @type {Address} */
 	const address = { view: FIRST_VIEW, id: "", tab: "", asOf: "", compare: "", range: "", sort: "", words: [] };
 	for (const [name, value] of pairs) {
-		if (OWN.includes(name)) address[name] = value;
+		const own = OWN.find((one) => one === name);
+		if (own) address[own] = value;
 		else address.words.push([name, value]);
 	}
 	return address;

@@ -5,26 +5,32 @@ const TOKEN = "apphub-jobs-token";
 /** What the API refused, or that it could not be reached. */
 export class ApiError extends Error {
 	/**
-   * @param {number} status 0 where there was no answer
-   * @param {string} code such as `run_not_found`
-   * @param {string} message
-   * @param {Record<string, string[]>} fields what is wrong with each field
-   * @param {{path: string, message: string}[]} issues the same by JSON Pointer
-   */
+	 * @param {number} status 0 where there was no answer
+	 * @param {string} code such as `run_not_found`
+	 * @param {string} message
+	 * @param {Record<string, string[]>} fields what is wrong with each field
+	 * @param {{path: string, message: string}[]} issues the same by JSON Pointer
+	 */
 	constructor(status, code, message, fields = {}, issues = []) {
 		super(message);
-		Object.assign(this, { status, code, fields, issues });
+		this.status = status;
+		this.code = code;
+		this.fields = fields;
+		this.issues = issues;
 	}
 }
 
 let onUnauthorized = () => {};
 
-/** What the API said to a wrong token, or to none: it would say the same again, and counts wrong ones. */
+/**
+ * What the API said to a wrong token, or to none: it would say the same again, and counts wrong ones.
+ * @type {ApiError | null}
+ */
 let refusal = null;
 
 export const mayAsk = () => refusal === null;
 
-/** Call this whenever the API asks for a token. */
+/** Call this whenever the API asks for a token. @param {() => void} call */
 export function whenUnauthorized(call) {
 	onUnauthorized = call;
 }
@@ -33,11 +39,14 @@ export function token() {
 	return sessionStorage.getItem(TOKEN) ?? "";
 }
 
+/** @param {string} text */
 export function keepToken(text) {
 	sessionStorage.setItem(TOKEN, text);
 }
 
-/** @param {string} path such as `/job-runs` @param {Iterable<[string, unknown]>} query @returns {URL} */
+/** @typedef {any[][]} Query pairs of a name and a value; what has no value is left out */
+
+/** @param {string} path such as `/job-runs` @param {Query} query @returns {URL} */
 function addressOf(path, query = []) {
 	const url = new URL(`.${path}`, document.baseURI);
 	url.search = "";
@@ -48,7 +57,7 @@ function addressOf(path, query = []) {
 	return url;
 }
 
-/** @returns {URL} of the stream, resumed behind a position */
+/** @param {number | null} after @param {string | null} logId @returns {URL} of the stream, resumed behind a position */
 export function streamAddress(after, logId) {
 	const url = addressOf("/ws", [["after", after], ["logId", logId]]);
 	url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
@@ -66,23 +75,36 @@ export function streamProtocols() {
 	return [PROTOCOL, `bearer.${sent}`];
 }
 
-/** @returns {Promise<{data: any, meta: any}>} */
+/** @typedef {{data: any, meta: any, total?: number}} Answer as the API wraps what it says */
+
+/**
+ * @param {string} path @param {Query} query @param {AbortSignal} [signal]
+ * @returns {Promise<Answer>}
+ */
 export async function get(path, query = [], signal = undefined) {
 	const response = await ask("GET", addressOf(path, query), undefined, { signal });
 	return response.json();
 }
 
-/** @returns {Promise<{rows: any[], next: string | null}>} a page of a list, and where the next one begins */
+/**
+ * @param {string} path @param {Query} query @param {string | null} cursor @param {AbortSignal} [signal]
+ * @returns {Promise<{rows: any[], next: string | null}>} a page of a list, and where the next one begins
+ */
 export async function pageOf(path, query, cursor, signal) {
 	const { data, meta } = await get(path, [...query, ["cursor", cursor]], signal);
 	return { rows: data, next: meta.nextCursor };
 }
 
-/** @returns {Promise<any[]>} the rows of all pages of a list */
+/**
+ * @param {string} path @param {Query} query @param {AbortSignal} [signal]
+ * @returns {Promise<any[]>} the rows of all pages of a list
+ */
 export async function all(path, query, signal, limit = 100) {
 	const rows = [];
+	/** @type {{next?: number | null, nextCursor?: string | null}} */
 	let meta = {};
 	do {
+		/** @type {Query} */
 		const place = [["limit", limit], ["after", meta.next], ["cursor", meta.nextCursor]];
 		const page = await get(path, [...query, ...place], signal);
 		rows.push(...page.data);
@@ -91,17 +113,25 @@ export async function all(path, query, signal, limit = 100) {
 	return rows;
 }
 
-/** @returns {Promise<{data: any, meta: any}>} */
+/**
+ * @param {string} method @param {string} path @param {unknown} [body] @param {Record<string, string>} headers
+ * @returns {Promise<Answer>}
+ */
 export async function send(method, path, body = undefined, headers = {}) {
 	const response = await ask(method, addressOf(path), body, { headers });
 	return response.json();
 }
 
+/** @param {string} path @param {unknown} [body] @param {Record<string, string>} [headers] */
 export const post = (path, body, headers) => send("POST", path, body, headers);
 
-/** Yield pieces of a text as they come, each with how many bytes it had: from there one may go on. */
+/**
+ * Yield pieces of a text as they come, each with how many bytes it had: from there one may go on.
+ * @param {string} path @param {Query} [query] @param {AbortSignal} [signal]
+ */
 export async function* text(path, query, signal) {
 	const response = await ask("GET", addressOf(path, query), undefined, { signal });
+	if (!response.body) return;
 	const reader = response.body.getReader();
 	const decoder = new TextDecoder();
 	yield { piece: "", bytes: 0 }; // It answers, even if there is nothing new.
@@ -118,18 +148,25 @@ export function newKey() {
 	return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+/**
+ * @param {string} method @param {URL} url @param {unknown} body
+ * @param {{headers?: Record<string, string>, signal?: AbortSignal}} options
+ * @returns {Promise<Response>} a good one
+ */
 async function ask(method, url, body, { headers = {}, signal } = {}) {
 	if (refusal) {
 		onUnauthorized();
 		throw refusal;
 	}
 	const known = token();
+	/** @type {Record<string, string>} */
 	const sent = { Accept: "application/json", ...headers };
 	if (known) sent.Authorization = `Bearer ${known}`;
 	if (body !== undefined) sent["Content-Type"] = "application/json";
+	/** @type {Response} */
 	let response;
 	try {
-		response = await fetch(url, { method, headers: sent, body: body && JSON.stringify(body), signal });
+		response = await fetch(url, { method, headers: sent, body: JSON.stringify(body), signal });
 	} catch (error) {
 		if (error.name === "AbortError") throw error;
 		throw new ApiError(0, "unreachable", "");
@@ -143,15 +180,18 @@ async function ask(method, url, body, { headers = {}, signal } = {}) {
 	throw error;
 }
 
+/** @param {Response} response @returns {Promise<ApiError>} */
 async function errorOf(response) {
+	/** @type {Partial<Api.Failure | Api.ValidationFailure>} */
 	let body = {};
 	try {
 		body = await response.json();
 	} catch {
 		// Some proxies answer in their own words.
 	}
-	const { error = response.statusText, code = `http_${response.status}`, issues = [] } = body;
+	const { error = response.statusText, code = `http_${response.status}` } = body;
 	if (typeof error === "string") return new ApiError(response.status, code, error);
+	const issues = "issues" in body ? body.issues : [];
 	const { formErrors, fieldErrors } = error;
 	const ofFields = Object.entries(fieldErrors).map(([field, said]) => `${field}: ${said.join("; ")}`);
 	return new ApiError(response.status, code, [...formErrors, ...ofFields].join(". "), fieldErrors, issues);
@@ -160,9 +200,14 @@ async function errorOf(response) {
 // One question at a time, as often as somebody wants to know. Pure.
 
 export class Asking {
+	/** @type {AbortController | null} */
+	running = null;
+
+	isWanted = false;
+
 	/** @param {(signal: AbortSignal) => Promise<void>} ask never fails */
 	constructor(ask) {
-		Object.assign(this, { ask, running: null, isWanted: false });
+		this.ask = ask;
 	}
 
 	/** Ask at once; whatever is under way is for nobody. */

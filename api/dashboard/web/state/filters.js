@@ -16,7 +16,7 @@ const FAILURES = [
 	"worker_lost", "execution_timeout", "start_deadline", "handler",
 ];
 
-/** Names that are compared with one of a few values. */
+/** Names that are compared with one of a few values. @type {Record<string, string[]>} */
 const VALUES = {
 	status: STATUSES,
 	failure: FAILURES,
@@ -32,6 +32,7 @@ const WORD = /([^\s=!"]+)(!?=)("(?:[^"\\]|\\.)*"|\S*)|("(?:[^"\\]|\\.)*"|\S+)/g;
  * @returns {[string, string][]} name (with `!` where it is negated) and value
  */
 export function parse(text) {
+	/** @type {[string, string][]} */
 	const words = [];
 	const sought = [];
 	for (const [, name, operator, value, loose] of text.matchAll(WORD)) {
@@ -71,13 +72,17 @@ export function wordsOf(filter) {
 	});
 }
 
-/** Return the words with one more; of a name that is not negated there is only one. */
+/**
+ * Return the words with one more; of a name that is not negated there is only one.
+ * @param {[string, string][]} words @param {[string, string]} word @returns {[string, string][]}
+ */
 export function withWord(words, [name, value]) {
 	const isNegated = name.endsWith("!");
 	const others = words.filter((word) => isNegated ? word[0] !== name || word[1] !== value : word[0] !== name);
 	return [...others, [name, value]];
 }
 
+/** @param {[string, string][]} words @param {number} place */
 export function withoutWord(words, place) {
 	return words.filter((_, index) => index !== place);
 }
@@ -89,8 +94,7 @@ export function withoutWord(words, place) {
  * @returns {string[]} whole words, at most eight
  */
 export function suggestions(typed, known) {
-	const found = typed.match(/^([^=!]*)(!?=)?(.*)$/);
-	const [, name, operator, value] = found;
+	const [, name = "", operator = "", value = ""] = typed.match(/^([^=!]*)(!?=)?(.*)$/) ?? [];
 	if (!operator) {
 		const names = [...NAMES, ...known.parameters.map((parameter) => PARAMETER + parameter)];
 		const fitting = names.filter((one) => one.toLowerCase().startsWith(name.toLowerCase()));
@@ -103,6 +107,7 @@ export function suggestions(typed, known) {
 	return fitting.map((one) => `${name}${operator}${before}${one}`).slice(0, 8);
 }
 
+/** @param {string} text */
 function unquoted(text) {
 	if (!text.startsWith('"') || text.length < 2) return text;
 	try {
@@ -112,6 +117,7 @@ function unquoted(text) {
 	}
 }
 
+/** @param {string} value */
 function needsQuotes(value) {
 	return value === "" || /[\s"]/.test(value);
 }
@@ -121,7 +127,7 @@ function needsQuotes(value) {
 // What only the API knows (a job's name, runtime and labels, groups of failures) counts as a match: a pill that offers
 // one run too many is better than one that hides a run.
 
-/** @param {[string, string][]} words @param {object} run */
+/** @param {[string, string][]} words @param {Api.Run} run */
 export function matches(words, run) {
 	return words.every(([name, value]) => {
 		const isNegated = name.endsWith("!");
@@ -131,19 +137,23 @@ export function matches(words, run) {
 	});
 }
 
+/** @param {string} value */
 const parts = (value) => value.toLowerCase().split(/[\s,]+/).filter(Boolean);
 
+/** @typedef {(run: Api.Run, value: string) => boolean | undefined} Test undefined where only the API knows */
+
+/** @type {Record<string, Test>} */
 const TESTS = {
 	status: (run, value) => parts(value).includes(run.status),
 	job: (run, value) => parts(value).includes(run.slug.toLowerCase()),
-	failure: (run, value) => parts(value).includes(run.failureReason),
+	failure: (run, value) => parts(value).includes(run.failureReason ?? ""),
 	actor: (run, value) => value.split(",").some((one) => one.trim() === run.requestedBy),
 	createdAfter: (run, value) => Date.parse(run.createdAt) >= Date.parse(value),
 	createdBefore: (run, value) => Date.parse(run.createdAt) < Date.parse(value),
-	endedAfter: (run, value) => Date.parse(run.completedAt) >= Date.parse(value),
-	endedBefore: (run, value) => Date.parse(run.completedAt) < Date.parse(value),
-	minDurationMs: (run, value) => hasTaken(run) && run.durationMs >= Number(value),
-	maxDurationMs: (run, value) => hasTaken(run) && run.durationMs <= Number(value),
+	endedAfter: (run, value) => endOf(run) >= Date.parse(value),
+	endedBefore: (run, value) => endOf(run) < Date.parse(value),
+	minDurationMs: (run, value) => taken(run) >= Number(value),
+	maxDurationMs: (run, value) => taken(run) <= Number(value),
 	error: (run, value) => Boolean(run.completedAt) && (run.errorMessage ?? "").toLowerCase().includes(value.toLowerCase()),
 	search: (run, value) => found(run, value.toLowerCase()) || undefined,
 	runtime: () => undefined,
@@ -152,18 +162,25 @@ const TESTS = {
 	retried: () => undefined,
 };
 
-function hasTaken(run) {
-	return Boolean(run.completedAt) && typeof run.durationMs === "number";
-}
+// Not a number where there is none: that compares with nothing.
 
+/** @param {Api.Run} run */
+const endOf = (run) => (run.completedAt ? Date.parse(run.completedAt) : NaN);
+
+/** @param {Api.Run} run */
+const taken = (run) => (run.completedAt ? (run.durationMs ?? NaN) : NaN);
+
+/** @param {Api.Run} run @param {string} text */
 function found(run, text) {
 	return run.slug.toLowerCase().includes(text) || run.id.startsWith(text);
 }
 
+/** @param {string} name @returns {Test} */
 function testOfNamed(name) {
 	return name.startsWith("label.") ? () => undefined : parameterTest(name);
 }
 
+/** @param {string} name @returns {Test} */
 function parameterTest(name) {
 	const parameter = name.replace(/!$/, "").replace(/^parameters\./, "");
 	return (run, value) => {

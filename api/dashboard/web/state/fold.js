@@ -6,7 +6,10 @@
 /** So many things of a kind are remembered, those that changed last. */
 export const MOST_KEPT = 500;
 
-/** From a message's type to the place in `recent`, and the field of its data. Types that are not here tell nothing new. */
+/**
+ * From a message's type to the place in `recent`, and the field of its data. Types that are not here tell nothing new.
+ * @type {Record<string, [kind: Kind, field: string, name: string]>}
+ */
 const KINDS = {
 	"job.run.updated": ["runs", "run", "id"],
 	"job.definition.updated": ["jobs", "job", "slug"],
@@ -21,27 +24,34 @@ const KINDS = {
 
 /** What holds personal values is forgotten when a person is erased: it is asked for anew, without them. */
 const ERASED = "subject.erased";
+/** @type {Kind[]} */
 const PERSONAL = ["runs", "schedules"];
 
 const MOVED = /^job\.run\.(pending|running|succeeded|failed|canceled|expired)$/;
 
 /**
- * @typedef {{position: number, counts: Record<string, number> | null, countedAt: number,
- *            recent: Record<string, Map<string, object>>}} World
+ * What a message of the stream tells of an event.
+ * @typedef {{type: string, eventId: string, position: number, occurredAt: string, more?: boolean, data: any}} Message
+ *
+ * @typedef {"runs" | "jobs" | "deletedJobs" | "apps" | "builds" | "schedules" | "failures" | "bulk"} Kind
+ *
+ * @typedef {{position: number, counts: Api.RunCounts | null, countedAt: number,
+ *            recent: Record<Kind, Map<string, any>>}} World
  */
 
-/** @param {object} message @returns {boolean} whether values that are shown may have been erased */
+/** @param {Message} message @returns {boolean} whether values that are shown may have been erased */
 export const isErasure = (message) => message.type === ERASED;
 
 /** @returns {World} what is known before anything has been heard */
 export function nothing() {
 	const kinds = Object.values(KINDS).map(([kind]) => [kind, new Map()]);
-	return { position: 0, counts: null, countedAt: 0, recent: Object.fromEntries(kinds) };
+	const recent = /** @type {World["recent"]} */ (Object.fromEntries(kinds));
+	return { position: 0, counts: null, countedAt: 0, recent };
 }
 
 /**
  * Begin with counts that are exact for a position. What was told of later events is told again: the stream begins there.
- * @param {World} world @param {Record<string, number>} counts @param {number} position
+ * @param {World} world @param {Api.RunCounts} counts @param {number} position @returns {World}
  */
 export function counted(world, counts, position) {
 	return { ...world, counts: { ...counts }, countedAt: position, position };
@@ -50,16 +60,19 @@ export function counted(world, counts, position) {
 /**
  * The same with newer counts, such as are asked for now and then: runs also leave the tables without a message.
  * Counts of a position that is passed already would lose what came since; then nothing changes.
+ * @param {World} world @param {Api.RunCounts} counts @param {number} position @returns {World}
  */
 export function recounted(world, counts, position) {
 	return position < world.position ? world : { ...world, counts: { ...counts }, countedAt: position };
 }
 
-/** @param {World} world @param {object[]} messages in order @returns {World} another one, if anything is new */
+/** @param {World} world @param {Message[]} messages in order @returns {World} another one, if anything is new */
 export function fold(world, messages) {
-	if (messages.length === 0) return world;
+	const last = messages.at(-1);
+	if (!last) return world;
 	const counts = world.counts && { ...world.counts };
 	const recent = { ...world.recent };
+	/** @type {Set<Kind>} */
 	const fresh = new Set();
 	for (const message of messages) {
 		if (counts && message.position > world.countedAt) count(counts, message);
@@ -71,12 +84,12 @@ export function fold(world, messages) {
 		fresh.add(kind);
 		keep(recent[kind], message.data[field][name], message.data[field]);
 	}
-	const last = messages.at(-1).position;
-	return { ...world, counts, recent, position: Math.max(world.position, last) };
+	return { ...world, counts, recent, position: Math.max(world.position, last.position) };
 }
 
+/** @param {Api.RunCounts} counts they are changed @param {Message} message */
 function count(counts, message) {
-	const [, status] = MOVED.exec(message.type) ?? [];
+	const status = /** @type {Api.Run["status"] | undefined} */ (MOVED.exec(message.type)?.[1]);
 	if (!status) return;
 	const before = statusBefore(status, message.data.run, message.occurredAt);
 	if (before) counts[before] -= 1;
@@ -85,7 +98,8 @@ function count(counts, message) {
 
 /**
  * In which status the run was before it came into this one, by the machine of states.
- * @returns {string | null} null for a run that is new
+ * @param {Api.Run["status"]} status @param {Pick<Api.Run, "createdAt" | "startedAt">} run @param {string} occurredAt
+ * @returns {"pending" | "running" | null} null for a run that is new
  */
 export function statusBefore(status, run, occurredAt) {
 	if (status === "running") return "pending";
@@ -94,15 +108,17 @@ export function statusBefore(status, run, occurredAt) {
 	return neverStarted ? "pending" : "running";
 }
 
+/** @param {Map<string, any>} map @param {string} key @param {any} value */
 function keep(map, key, value) {
 	map.delete(key); // What changed last comes last.
 	map.set(key, value);
-	if (map.size > MOST_KEPT) map.delete(map.keys().next().value);
+	const [oldest] = map.keys();
+	if (map.size > MOST_KEPT && oldest !== undefined) map.delete(oldest);
 }
 
 /**
  * Rows of a list as they are now: whichever is newer, the row or what the stream told.
- * @template T @param {T[]} rows @param {Map<string, T>} recent @param {(row: T) => string} keyOf
+ * @template {Record<string, any>} T @param {T[]} rows @param {Map<string, T>} recent @param {(row: T) => string} keyOf
  * @returns {T[]} the same array if nothing has changed
  */
 export function newest(rows, recent, keyOf) {

@@ -17,8 +17,12 @@ const RECOUNT_EVERY_MS = 300_000;
 
 export const world = signal(nothing());
 
-/** @type {import("@preact/signals").Signal<{state: string, reason?: string, retryAt?: number, since?: number}>} */
-export const connection = signal({ state: "connecting" });
+/**
+ * @typedef {{reason?: string, retryAt?: number, since?: number}} Loss since when, in the service's time, and why
+ * @typedef {{state: "connecting" | "live" | "lost"} & Loss} Connection
+ */
+
+export const connection = signal(/** @type {Connection} */ ({ state: "connecting" }));
 
 /** Grows whenever lists may have missed something: then all is asked for anew. */
 export const generation = signal(0);
@@ -29,9 +33,14 @@ export const head = signal(0);
 /** By how much the service's clock is ahead of this computer's, in ms. */
 export const offsetMs = signal(0);
 
+/** @type {import("./fold.js").Message[]} */
 let waiting = [];
-let timer = null;
-let calming = null;
+
+/** @type {number | undefined} */
+let flushing;
+
+/** @type {number | undefined} */
+let calming;
 
 const stream = new ResumableStream({
 	url: streamAddress,
@@ -62,15 +71,16 @@ export function retryNow() {
 	else goLive();
 }
 
+/** @param {import("./fold.js").Message[]} messages */
 function take(messages) {
 	waiting.push(...messages);
-	timer ??= setTimeout(flush, TOGETHER_MS);
+	flushing ??= setTimeout(flush, TOGETHER_MS);
 }
 
 function flush() {
 	const messages = waiting;
 	waiting = [];
-	timer = null;
+	flushing = undefined;
 	world.value = fold(world.value, messages);
 	if (messages.length > MOST_KEPT || messages.some(isErasure)) askAnewWhenCalm();
 	head.value = Math.max(head.value, world.value.position);
@@ -82,6 +92,7 @@ function askAnewWhenCalm() {
 	calming = setTimeout(() => (generation.value += 1), CALM_MS);
 }
 
+/** @param {import("./stream.js").StreamState} state @param {Loss} details */
 function changeState(state, details = {}) {
 	if (state === "live") {
 		connection.value = { state };
@@ -107,6 +118,7 @@ async function recount() {
 
 setInterval(() => recount().catch(() => {}), RECOUNT_EVERY_MS); // If it fails, the next one may not.
 
+/** @param {Loss} details */
 function lose(details) {
 	const since = connection.value.since ?? Date.now() + offsetMs.value;
 	connection.value = { state: "lost", since, ...details };

@@ -12,19 +12,34 @@ import { asOf, moment, showsPast } from "./router.js";
 export const awaited = newSignal(0);
 
 /**
+ * What has become of a question.
+ *
+ * `isOld` where the answer is to what was asked before; `again()` asks once more; `set(before, answer)` puts another answer
+ * in the place of one.
+ * @template T
+ * @typedef {{answer: T | undefined, error: import("./api.js").ApiError | null, isOld: boolean, again: () => void,
+ *            set: (before: T | undefined, answer: T) => void}} Asked
+ */
+
+/**
  * Ask, and ask again whenever one of `causes` changes, or the moment that is looked at.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} load
+ * @param {unknown[]} causes
  * @param {{newer?: unknown[], everyMs?: number}} options `newer`: what changes the answer, but not the question; `everyMs`:
  *   for what the stream does not tell, asked again so often while the page is seen
- * @returns `isOld` where the answer is to what was asked before; `again()` asks once more; `set(before, answer)` puts another
- *   answer in the place of one
+ * @returns {Asked<T>}
  */
 export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 	const question = [asOf.value, ...causes];
-	const state = useSignal({ answer: undefined, error: null, question });
-	const latest = useRef();
+	const state = useSignal(
+		/** @type {{answer: T | undefined, error: import("./api.js").ApiError | null, question: unknown[]}} */
+		({ answer: undefined, error: null, question }),
+	);
+	const latest = useRef({ load, question });
 	latest.current = { load, question };
 	const isOld = !isSame(question, state.value.question);
-	const ask = async (signal) => {
+	const ask = async (/** @type {AbortSignal} */ signal) => {
 		const { load, question } = latest.current;
 		awaited.value += 1;
 		try {
@@ -38,12 +53,13 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 			awaited.value -= 1;
 		}
 	};
-	const asking = useRef();
-	asking.current ??= new Asking(ask);
-	const again = () => asking.current.again();
+	const kept = useRef(/** @type {Asking | null} */ (null));
+	kept.current ??= new Asking(ask);
+	const asking = kept.current;
+	const again = () => asking.again();
 	useEffect(() => {
-		asking.current.anew();
-		return () => asking.current.stop();
+		asking.anew();
+		return () => asking.stop();
 	}, [generation.value, ...question]);
 	const isBack = connection.value.state === "live";
 	useEffect(() => {
@@ -60,7 +76,7 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 		const timer = setInterval(() => document.hidden || state.value.error?.status === 401 || again(), everyMs);
 		return () => clearInterval(timer);
 	}, [everyMs, showsPast.value]);
-	const set = (before, answer) => {
+	const set = (/** @type {T | undefined} */ before, /** @type {T} */ answer) => {
 		// Whatever has been asked meanwhile is not written over.
 		if (state.value.answer === before) state.value = { ...state.value, answer };
 	};
@@ -70,17 +86,29 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 /** All jobs, as soon as they are known. */
 export const useJobs = () => useAnswer((signal) => get("/jobs", [], signal), []).answer?.data ?? [];
 
+/** @param {unknown[]} one @param {unknown[]} other of the same length */
 const isSame = (one, other) => one.every((value, place) => value === other[place]);
 
-/** Runs by status: live from the stream, or as of the moment that is looked at; null until they are known. */
+/**
+ * Runs by status: live from the stream, or as of the moment that is looked at; null until they are known.
+ * @returns {Api.RunCounts | null}
+ */
 export function useCounts() {
 	const isPast = asOf.value !== "";
-	const { answer, isOld } = useAnswer(async (signal) => isPast && get("/job-runs/counts", moment.value, signal), []);
+	const load = async (/** @type {AbortSignal} */ signal) =>
+		isPast ? get("/job-runs/counts", moment.value, signal) : null;
+	const { answer, isOld } = useAnswer(load, []);
 	if (!isPast) return world.value.counts;
 	return isOld || !answer ? null : answer.data;
 }
 
-/** Rows as the stream leaves them: the same array as long as they are the same. In the past nothing changes. */
+/** @typedef {import("./fold.js").Kind} Kind */
+
+/**
+ * Rows as the stream leaves them: the same array as long as they are the same. In the past nothing changes.
+ * @template {Record<string, any>} T
+ * @param {T[]} rows @param {Kind} kind @param {(row: T) => string} keyOf @returns {T[]}
+ */
 export function useNewest(rows, kind, keyOf) {
 	const kept = useRef({ asked: rows, rows });
 	if (kept.current.asked !== rows) kept.current = { asked: rows, rows };
@@ -92,14 +120,17 @@ export function useNewest(rows, kind, keyOf) {
 /** However much happens, what depends on it is asked for again no more often than this. */
 const SELDOM_MS = 1_000;
 
-/** Ask again when something of a kind has changed that `concerns` the screen, at most once a second, while it is seen. */
-export function useRefresh(kind, again, concerns = () => true) {
-	const timer = useRef(null);
+/**
+ * Ask again when something of a kind has changed that `concerns` the screen, at most once a second, while it is seen.
+ * @param {Kind} kind @param {() => void} again @param {(recent: Map<string, any>) => boolean} concerns
+ */
+export function useRefresh(kind, again, concerns = (_recent) => true) {
+	const timer = useRef(/** @type {number | undefined} */ (undefined));
 	const latest = useRef(again);
 	latest.current = again;
 	const look = () => {
-		timer.current = document.hidden ? setTimeout(look, SELDOM_MS) : null;
-		if (timer.current === null) latest.current();
+		timer.current = document.hidden ? setTimeout(look, SELDOM_MS) : undefined;
+		if (timer.current === undefined) latest.current();
 	};
 	useChanges(kind, (recent) => {
 		if (concerns(recent)) timer.current ??= setTimeout(look, SELDOM_MS);
@@ -107,7 +138,10 @@ export function useRefresh(kind, again, concerns = () => true) {
 	useEffect(() => () => clearTimeout(timer.current), []);
 }
 
-/** The value, as it was up to a second ago where it changes all the time; the first change is passed on at once. */
+/**
+ * The value, as it was up to a second ago where it changes all the time; the first change is passed on at once.
+ * @template T @param {T} value @returns {T}
+ */
 export function useSettled(value) {
 	const settled = useSignal({ value, at: 0 });
 	useEffect(() => {
@@ -119,7 +153,10 @@ export function useSettled(value) {
 	return settled.value.value;
 }
 
-/** Call `heard` with each thing of a kind that has changed since the screen was opened. */
+/**
+ * Call `heard` whenever something of a kind has changed since the screen was opened.
+ * @param {Kind} kind @param {(recent: Map<string, any>) => void} heard
+ */
 function useChanges(kind, heard) {
 	const recent = world.value.recent[kind];
 	const before = useRef(recent);

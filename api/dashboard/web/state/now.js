@@ -16,7 +16,7 @@ setInterval(() => {
 export const present = computed(() => ticking.value + offsetMs.value);
 
 /** When the position that is looked at came to be, as soon as that is known. */
-export const positionAt = signal(null);
+export const positionAt = signal(/** @type {number | null} */ (null));
 
 /** The moment that is looked at, in ms. */
 export const lookedAt = computed(() => timeOf(asOf.value) ?? ((asOf.value && positionAt.value) || present.value));

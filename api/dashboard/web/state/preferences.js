@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 
 const PLACE = "apphub-jobs-";
 
+/** @template T @param {string} name @param {T} first what it is until somebody chooses @returns {import("@preact/signals").Signal<T>} */
 function preference(name, first) {
 	const value = signal(keptOr(name, first));
 	value.subscribe((now) => {
@@ -16,9 +17,10 @@ function preference(name, first) {
 	return value;
 }
 
+/** @template T @param {string} name @param {T} first @returns {T} */
 function keptOr(name, first) {
 	try {
-		return JSON.parse(localStorage.getItem(PLACE + name)) ?? first;
+		return JSON.parse(localStorage.getItem(PLACE + name) ?? "null") ?? first;
 	} catch {
 		return first;
 	}
@@ -36,14 +38,15 @@ export const keysAreOn = preference("keys", true);
 /** Whether long lines of runs' logs are wrapped. */
 export const linesAreWrapped = preference("wrap", false);
 
-/** Lists of runs that somebody wants to see again: `[name, filter as written, order][]`; older ones have no order. */
-export const savedViews = preference("views", []);
+/** Lists of runs that somebody wants to see again; older ones have no order. */
+export const savedViews = preference("views", /** @type {[name: string, filter: string, order?: string][]} */ ([]));
 
 scheme.subscribe((now) => {
 	if (now === "auto") delete document.documentElement.dataset.scheme;
 	else document.documentElement.dataset.scheme = now;
 });
 
+/** @type {HTMLMetaElement | null} */
 const meta = document.querySelector('meta[name="environment"]');
 
 /** Which service this is, as its operator named it; where its colour is red, dangerous actions ask for the name. */

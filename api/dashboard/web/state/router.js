@@ -17,9 +17,9 @@ const PRESENT_ONLY = ["schedule", "workers", "apps", "app"];
 export const showsPast = computed(() => asOf.value !== "" && !PRESENT_ONLY.includes(address.value.view));
 
 /** Parameters for questions that can be asked about the past. */
-export const moment = computed(() => [["asOf", asOf.value]]);
+export const moment = computed(() => /** @type {import("./api.js").Query} */ ([["asOf", asOf.value]]));
 
-/** @returns {boolean} whether an event had happened at the moment that is looked at, as the API decides that */
+/** @param {Api.Event} event @returns {boolean} whether an event had happened at the moment that is looked at, as the API decides that */
 export function hadHappened({ position, recordedAt, occurredAt }) {
 	if (asOf.value === "") return true;
 	const time = timeOf(asOf.value);
@@ -33,6 +33,7 @@ export function hrefOf(target) {
 
 // Where somebody stands on a page, such as how far down a list: kept in the history, so that the back key leads back there.
 
+/** @type {(() => object | null) | null} */
 let placeOf = null;
 
 /** @param {() => object | null} give says where one stands @returns {() => void} call it when the page is left */
@@ -43,7 +44,7 @@ export function keepPlace(give) {
 	};
 }
 
-/** @returns {object | null} where one stood when this entry of the history was left */
+/** @returns {any} where one stood when this entry of the history was left */
 export const keptPlace = () => history.state;
 
 export const forgetPlace = () => history.replaceState(null, "");
@@ -52,7 +53,10 @@ const savePlace = () => placeOf && history.replaceState(placeOf(), "");
 
 addEventListener("scrollend", savePlace);
 
-/** Go to another address; the back key leads back from it, unless it replaces this one. */
+/**
+ * Go to another address; the back key leads back from it, unless it replaces this one.
+ * @param {Partial<import("./address.js").Address>} target @param {{replace?: boolean}} options
+ */
 export function navigate(target, { replace = false } = {}) {
 	const href = hrefOf(target);
 	const isSame = href === (location.search || "?");
@@ -61,7 +65,7 @@ export function navigate(target, { replace = false } = {}) {
 	address.value = read(location.search);
 }
 
-/** Change a part of the address. */
+/** Change a part of the address. @param {Partial<import("./address.js").Address>} part @param {{replace?: boolean}} [options] */
 export function change(part, options) {
 	navigate({ ...address.value, ...part }, options);
 }

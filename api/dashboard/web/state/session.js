@@ -10,11 +10,8 @@ import { asOf } from "./router.js";
 /** How long other tabs may take to answer. */
 const PATIENCE_MS = 300;
 
-/**
- * Whose token it is, and what it allows; null until that is known.
- * @type {import("@preact/signals").Signal<{principal: string, role: "read" | "write", isOpen: boolean} | null>}
- */
-export const me = signal(null);
+/** Whose token it is, and what it allows; null until that is known. */
+export const me = signal(/** @type {Api.Me | null} */ (null));
 
 /**
  * Whether the page lacks a token that the service accepts: it first waits for other tabs, and then asks the person,
@@ -34,7 +31,7 @@ channel.onmessage = ({ data }) => {
 	if (data.kind === "sign-out") use("");
 };
 
-/** Read the page anew with a token: whatever was refused is requested again. */
+/** Read the page anew with a token: whatever was refused is requested again. @param {string} text */
 function use(text) {
 	keepToken(text);
 	location.reload();

@@ -15,10 +15,10 @@ export const RANGES = [
 /** Buckets of hours for what may be older than minutes are kept, of days for what may be older than hours. */
 const LONGER = [HOUR_MS, 3 * HOUR_MS, 12 * HOUR_MS, DAY_MS, 7 * DAY_MS, 30 * DAY_MS];
 
-/** @param {string} range a name, or two times with a slash between them @returns what to ask for, up to `now` where it is a name */
+/** @param {string} range a name, or two times with a slash between them @param {number} now @returns what to ask for, up to `now` where it is a name */
 export function rangeOf(range, now) {
 	const known = RANGES.find(({ name }) => name === range);
-	const iso = (ms) => new Date(ms).toISOString();
+	const iso = (/** @type {number} */ ms) => new Date(ms).toISOString();
 	if (known) {
 		const to = Math.ceil(now / known.bucketMs) * known.bucketMs;
 		return { from: iso(to - known.lengthMs), to: iso(to), bucketMs: known.bucketMs };
@@ -30,28 +30,37 @@ export function rangeOf(range, now) {
 	return { from: iso(from), to: iso(to), bucketMs: bucketMs ?? 30 * DAY_MS };
 }
 
-const NONE = { p50: null, p95: null, p99: null };
+/**
+ * What happened in a stretch of time.
+ * @typedef {{at: string, created: number, ended: number, failed: number, queueMs: Api.Quantiles,
+ *            durationMs: Api.Quantiles}} Stretch
+ */
+
+/** @type {Api.Quantiles} */
+const NO_QUANTILES = { p50: null, p95: null, p99: null };
+const NONE_ENDED = { succeeded: 0, failed: 0, canceled: 0, expired: 0 };
+const NOTHING = { created: 0, ended: NONE_ENDED, queueMs: NO_QUANTILES, durationMs: NO_QUANTILES };
 
 /**
  * The buckets of an answer and those in between in which nothing happened, oldest first.
- * @param {object[]} buckets of one series @param {{from: string, to: string, bucketMs: number}} meta
- * @returns {{at: string, created: number, ended: number, failed: number, queueMs: object, durationMs: object}[]}
+ * @param {Api.Bucket[]} buckets of one series @param {Pick<Api.StatisticsMeta, "from" | "to" | "bucketMs">} meta
+ * @returns {Stretch[]}
  */
 export function trendOf(buckets, { from, to, bucketMs }) {
 	const byTime = new Map(buckets.map((bucket) => [Date.parse(bucket.at), bucket]));
 	const trend = [];
 	for (let at = Date.parse(from); at < Date.parse(to); at += bucketMs) {
-		const { created = 0, ended = {}, queueMs = NONE, durationMs = NONE } = byTime.get(at) ?? {};
-		const { succeeded = 0, failed = 0, canceled = 0, expired = 0 } = ended;
+		const { created, ended, queueMs, durationMs } = byTime.get(at) ?? NOTHING;
+		const { succeeded, failed, canceled, expired } = ended;
 		const all = succeeded + failed + canceled + expired;
 		trend.push({ at: new Date(at).toISOString(), created, ended: all, failed: failed + expired, queueMs, durationMs });
 	}
 	return trend;
 }
 
-/** @returns {{created: number, ended: number, failed: number}} */
+/** @param {Pick<Stretch, "created" | "ended" | "failed">[]} trend */
 export function summed(trend) {
-	const sum = (name) => trend.reduce((total, bucket) => total + bucket[name], 0);
+	const sum = (/** @type {"created" | "ended" | "failed"} */ name) => trend.reduce((total, bucket) => total + bucket[name], 0);
 	return { created: sum("created"), ended: sum("ended"), failed: sum("failed") };
 }
 
@@ -64,10 +73,12 @@ const WORSE = 1.5;
 
 /**
  * Whether a job has become slower, or fails more often, and since when: the best split of its time in two is looked for.
- * @returns {{what: "slower" | "failing", factor: number, since: string} | null}
+ * @typedef {{what: "slower" | "failing", factor: number, since: string}} Worse
+ * @param {Stretch[]} trend @returns {Worse | null}
  */
 export function worsening(trend) {
 	const busy = trend.filter(({ ended }) => ended > 0);
+	/** @type {Worse | null} */
 	let worst = null;
 	for (let split = 1; split < busy.length; split += 1) {
 		const [before, after] = [busy.slice(0, split), busy.slice(split)].map(levels);
@@ -76,27 +87,38 @@ export function worsening(trend) {
 		const isFailing = after.failed >= FEWEST_FAILED;
 		const failing = isFailing ? after.failing / Math.max(before.failing, 1 / before.ended) : 0;
 		const slower = before.median > 0 ? after.median / before.median : 0;
-		for (const [what, factor] of [["failing", failing], ["slower", slower]])
-			if (factor >= WORSE && factor > (worst?.factor ?? 0)) worst = { what, factor, since };
+		/** @type {Worse[]} */
+		const both = [{ what: "failing", factor: failing, since }, { what: "slower", factor: slower, since }];
+		for (const one of both) if (one.factor >= WORSE && one.factor > (worst?.factor ?? 0)) worst = one;
 	}
 	return worst;
 }
 
-/** The share that failed, and the mean of the medians, each counted as often as runs ended. */
+/** The share that failed, and the mean of the medians, each counted as often as runs ended. @param {Stretch[]} buckets */
 function levels(buckets) {
 	const { ended, failed } = summed(buckets);
-	const timed = buckets.filter(({ durationMs }) => durationMs.p50 !== null);
-	const weight = summed(timed).ended;
-	const median = weight && timed.reduce((total, { durationMs, ended: count }) => total + durationMs.p50 * count, 0) / weight;
+	let weight = 0;
+	let total = 0;
+	for (const { durationMs, ended: count } of buckets) {
+		if (durationMs.p50 === null) continue;
+		weight += count;
+		total += durationMs.p50 * count;
+	}
+	const median = weight && total / weight;
 	return { ended, failed, failing: failed / ended, median };
 }
 
 // Ended runs by the stretch of time in which they ended. Pure.
 
-/** @returns {{ago: number, all: number, failed: number}[]} oldest first; `ago` counts stretches of `lengthMs` */
+/**
+ * @typedef {{ago: number, all: number, failed: number}} Ended `ago` counts stretches of time
+ * @param {Api.Run[]} runs @param {number} now @param {number} count how many stretches @param {number} lengthMs of each
+ * @returns {Ended[]} oldest first
+ */
 export function bucketsOf(runs, now, count, lengthMs = MINUTE_MS) {
 	const buckets = Array.from({ length: count }, (_, index) => ({ ago: count - 1 - index, all: 0, failed: 0 }));
 	for (const { completedAt, status } of runs) {
+		if (!completedAt) continue;
 		const ago = Math.floor((now - Date.parse(completedAt)) / lengthMs);
 		const bucket = buckets[count - 1 - ago];
 		if (!bucket) continue;
@@ -108,10 +130,10 @@ export function bucketsOf(runs, now, count, lengthMs = MINUTE_MS) {
 
 // How long runs took, in order of length. Pure.
 
-/** @param {object[]} runs @returns {number[]} of those that ended well, shortest first */
+/** @param {Api.Run[]} runs @returns {number[]} of those that ended well, shortest first */
 export function durationsOf(runs) {
-	const ended = runs.filter(({ status, durationMs }) => status === "succeeded" && durationMs !== null);
-	return ended.map(({ durationMs }) => durationMs).sort((one, other) => one - other);
+	const ended = runs.filter(({ status }) => status === "succeeded").map(({ durationMs }) => durationMs);
+	return ended.filter((ms) => ms !== null).sort((one, other) => one - other);
 }
 
 /** @param {number[]} sorted not empty @param {number} share from 0 to 1 @returns {number} so long or shorter were that many */
@@ -121,18 +143,21 @@ export function percentile(sorted, share) {
 
 /**
  * Where each run that has ended stands in a picture, from 0 to 1 in both directions.
- * @param {object[]} runs of which at least one has ended
+ * @param {Api.Run[]} runs of which at least one has ended
  */
 export function pointsOf(runs) {
-	const ended = runs.filter(({ durationMs, completedAt }) => durationMs !== null && completedAt);
-	const times = ended.map(({ completedAt }) => Date.parse(completedAt));
+	const ended = runs.flatMap((run) => {
+		const { durationMs: ms, completedAt } = run;
+		return ms !== null && completedAt ? [{ run, ms, at: Date.parse(completedAt) }] : [];
+	});
+	const times = ended.map(({ at }) => at);
 	const first = Math.min(...times);
 	const last = Math.max(...times);
-	const longest = Math.max(...ended.map(({ durationMs }) => durationMs), 1);
-	const points = ended.map((run, index) => ({
+	const longest = Math.max(...ended.map(({ ms }) => ms), 1);
+	const points = ended.map(({ run, ms, at }) => ({
 		run,
-		x: (times[index] - first) / Math.max(last - first, 1),
-		y: run.durationMs / longest,
+		x: (at - first) / Math.max(last - first, 1),
+		y: ms / longest,
 	}));
 	return { points, first, last, longest };
 }

@@ -12,11 +12,51 @@ const LONGEST_PAUSE_MS = 10_000;
 /** The code with which the server closes what it will never serve: another log, a wrong position, no token. */
 const REFUSED = 1008;
 
+/**
+ * @typedef {import("./fold.js").Message} Message
+ *
+ * @typedef {"connecting" | "live" | "lost" | "refused"} StreamState
+ *
+ * What the server says once it is connected.
+ * @typedef {{logId: string, head: number, now: string}} Ack
+ *
+ * `url` and `protocols` say where to connect; `onMessages` is called with whole positions, `onAck` once connected.
+ * @typedef {{
+ *   url: (after: number | null, logId: string | null) => URL,
+ *   protocols?: () => string[],
+ *   onMessages: (messages: Message[]) => void,
+ *   onState: (state: StreamState, details?: {reason?: string, retryAt?: number}) => void,
+ *   onAck?: (data: Ack) => void,
+ *   WebSocket?: typeof globalThis.WebSocket,
+ *   clock?: typeof BROWSERS_CLOCK,
+ * }} Parts
+ */
+
 export class ResumableStream {
-	/**
-	 * @param {object} parts `url(after, logId)` and `protocols()` say where to connect; `onMessages(messages)` is called with
-	 *   whole positions, `onState(state, details)` with `connecting`, `live`, `lost` or `refused`, `onAck(data)` once connected
-	 */
+	/** Behind which event the stream goes on. @type {number | null} */
+	position = null;
+
+	/** @type {string | null} */
+	logId = null;
+
+	pause = SHORTEST_PAUSE_MS;
+
+	/** @type {WebSocket | null} */
+	socket = null;
+
+	/** Whether the server has said what it is connected to. */
+	isOpen = false;
+
+	/** @type {number | undefined} */
+	timer;
+
+	/** Messages of a position of which more are to come. @type {Message[]} */
+	unfinished = [];
+
+	/** Where the log ended when the socket was connected; null once all up to there has been heard. @type {number | null} */
+	missedUpTo = null;
+
+	/** @param {Parts} parts */
 	constructor({
 		url,
 		protocols = () => [],
@@ -26,17 +66,19 @@ export class ResumableStream {
 		WebSocket = globalThis.WebSocket,
 		clock = BROWSERS_CLOCK,
 	}) {
-		Object.assign(this, { url, protocols, onMessages, onState, onAck, WebSocket, clock });
-		this.position = null;
-		this.logId = null;
-		this.pause = SHORTEST_PAUSE_MS;
-		this.socket = null;
-		this.timer = null;
-		this.unfinished = [];
-		this.missedUpTo = null;
+		this.url = url;
+		this.protocols = protocols;
+		this.onMessages = onMessages;
+		this.onState = onState;
+		this.onAck = onAck;
+		this.WebSocket = WebSocket;
+		this.clock = clock;
 	}
 
-	/** Begin, or begin anew, behind a position; null means with the next event. */
+	/**
+	 * Begin, or begin anew, behind a position; null means with the next event.
+	 * @param {number | null} position @param {string | null} logId
+	 */
 	start(position = null, logId = null) {
 		this.stop();
 		this.position = position;
@@ -53,13 +95,14 @@ export class ResumableStream {
 
 	/** Try again at once, as after a tap on 'try now', or when the browser is online again. */
 	retryNow() {
-		if (this.socket?.isOpen) return;
+		if (this.socket && this.isOpen) return;
 		this.stop();
 		this.#connect();
 	}
 
 	#connect() {
 		this.unfinished = [];
+		this.isOpen = false;
 		this.onState("connecting");
 		const socket = new this.WebSocket(this.url(this.position, this.logId), this.protocols());
 		this.socket = socket;
@@ -67,17 +110,18 @@ export class ResumableStream {
 		socket.onmessage = ({ data }) => {
 			if (socket !== this.socket) return;
 			this.#listenFor(socket);
-			this.#take(JSON.parse(data), socket);
+			this.#take(JSON.parse(data));
 		};
 		socket.onclose = (event) => {
 			if (socket === this.socket) this.#lost(event);
 		};
 	}
 
-	#take(message, socket) {
+	/** @param {any} message an event's, the first one, or a heartbeat */
+	#take(message) {
 		this.pause = SHORTEST_PAUSE_MS;
 		if (message.type === "connection.ack") {
-			socket.isOpen = true;
+			this.isOpen = true;
 			this.logId = message.data.logId;
 			this.position ??= message.data.head;
 			this.missedUpTo = message.data.head;
@@ -97,11 +141,12 @@ export class ResumableStream {
 
 	/** Live is what has heard all that had happened when it was connected. */
 	#tellWhenCaughtUp() {
-		if (this.missedUpTo === null || this.position < this.missedUpTo) return;
+		if (this.missedUpTo === null || (this.position ?? 0) < this.missedUpTo) return;
 		this.missedUpTo = null;
 		this.onState("live");
 	}
 
+	/** @param {{code: number, reason?: string}} event */
 	#lost({ code, reason }) {
 		this.clock.clear(this.timer);
 		this.socket = null;
@@ -115,6 +160,7 @@ export class ResumableStream {
 		this.timer = this.clock.set(() => this.#connect(), wait);
 	}
 
+	/** @param {WebSocket} socket */
 	#listenFor(socket) {
 		this.clock.clear(this.timer);
 		this.timer = this.clock.set(() => {
@@ -128,6 +174,6 @@ export class ResumableStream {
 
 const BROWSERS_CLOCK = {
 	now: () => Date.now(),
-	set: (call, ms) => setTimeout(call, ms),
-	clear: (timer) => clearTimeout(timer),
+	set: (/** @type {() => void} */ call, /** @type {number} */ ms) => setTimeout(call, ms),
+	clear: (/** @type {number | undefined} */ timer) => clearTimeout(timer),
 };

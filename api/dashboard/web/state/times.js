@@ -16,6 +16,7 @@ export function duration(ms) {
 	return two(ms, DAY, "d", HOUR, "h");
 }
 
+/** @param {number} ms @param {number} unit @param {string} name @param {number} part @param {string} partName */
 function two(ms, unit, name, part, partName) {
 	const whole = Math.floor(ms / unit);
 	const rest = Math.floor((ms % unit) / part);
@@ -31,6 +32,7 @@ export function relative(at, now) {
 	return ms > 0 ? `${text} ago` : `in ${text}`;
 }
 
+/** @param {number} ms */
 function coarse(ms) {
 	if (ms < MINUTE) return `${Math.floor(ms / SECOND)} s`;
 	if (ms < HOUR) return `${Math.floor(ms / MINUTE)} min`;
@@ -58,7 +60,7 @@ export function timeOf(moment) {
 	return Number.isNaN(time) ? null : time; // The API says what is wrong with it.
 }
 
-/** What a person writes for a moment: a time without an offset is UTC. @returns {string} as the API takes it */
+/** What a person writes for a moment: a time without an offset is UTC. @param {string} text @returns {string} as the API takes it */
 export function momentOf(text) {
 	if (/^\d*$/.test(text)) return text;
 	const whole = text.replace(/ *(?:UTC|Z)$/i, "").replace(" ", "T");

@@ -15,6 +15,7 @@ import pytest
 
 from api.bootstrap.environment import Colour, Environment
 from api.dashboard.pages import MANIFEST, WEB, document, web
+from tests import ROOT
 
 MOST_BYTES_GZIPPED = 150_000
 
@@ -79,6 +80,21 @@ def test_all_of_it_is_small() -> None:
     gzipped = sum(len(gzip.compress(path.read_bytes(), mtime=0)) for path in [*_own(), *loaded])
     print(f"own: {own:,} bytes in {len(_own())} files; all, gzipped: {gzipped:,} bytes")
     assert gzipped <= MOST_BYTES_GZIPPED
+
+
+def test_types_are_checked_against_the_vendored_versions() -> None:
+    development = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    vendored = {package["package"]: package["version"] for package in PACKAGES}
+    common = vendored.keys() & development.keys()
+    assert {"preact", "htm", "@preact/signals"} <= common
+    assert {name: development[name] for name in common} == {name: vendored[name] for name in common}
+
+
+def test_the_lock_file_names_no_registry() -> None:
+    """Whichever is configured has the packages: the hashes say that they are the same."""
+    packages = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    assert [name for name, package in packages.items() if "resolved" in package] == []
+    assert [name for name, package in packages.items() if name and "integrity" not in package] == []
 
 
 def test_no_markup_holds_scripts_or_styles() -> None:
