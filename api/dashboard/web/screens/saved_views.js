@@ -15,11 +15,11 @@ const CREATED = "created";
 
 export function SavedViews({ words, sort }) {
 	const isOpen = useSignal(false);
-	const summary = useRef(null);
+	const summary = useRef(/** @type {HTMLElement | null} */ (null));
 	const open = (view) => {
 		change(view);
 		isOpen.value = false;
-		summary.current.focus();
+		summary.current?.focus();
 	};
 	return html`<details class="menu" open=${isOpen.value} onToggle=${(event) => (isOpen.value = event.currentTarget.open)}>
 		<summary ref=${summary}>${texts.savedViews.title}</summary>

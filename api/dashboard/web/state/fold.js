@@ -33,7 +33,7 @@ const MOVED = /^job\.run\.(pending|running|succeeded|failed|canceled|expired)$/;
  * What a message of the stream tells of an event.
  * @typedef {{type: string, eventId: string, position: number, occurredAt: string, more?: boolean, data: any}} Message
  *
- * @typedef {"runs" | "jobs" | "deletedJobs" | "apps" | "builds" | "schedules" | "failures" | "bulk"} Kind
+ * @typedef {"runs" | "jobs" | "deletedJobs" | "apps" | "builds" | "schedules" | "failures" | "bulk" | "views"} Kind
  *
  * @typedef {{position: number, counts: Api.RunCounts | null, countedAt: number,
  *            recent: Record<Kind, Map<string, any>>}} World
