@@ -491,7 +491,7 @@ export const texts = {
 			unitOf: (title) => `${title}: unit`,
 			units: { s: "seconds", min: "minutes", h: "hours", d: "days" },
 			late: (text) => `launched ${text} later`,
-			never: "It would launch nothing: no time is left.",
+			never: "No time is left at which it would launch anything.",
 			save: "Save",
 			discard: "Discard",
 			saved: (id) => `${id} is saved`,

@@ -9,11 +9,11 @@ import {
 import { address, get, mayAct, navigate, newKey, pageOf, post, send, useAnswer, useRefresh } from "../state.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
-import { ScheduleForm } from "./schedule_form.js";
-import { lastFailure, Rate, runsOf, Strip } from "./schedule_runs.js";
+import { Coming, ScheduleForm } from "./schedule_form.js";
+import { LastFailed, lastFailure, Rate, runsOf, Strip } from "./schedule_runs.js";
 import { inWords } from "./schedule_words.js";
 
-const NEXT = 8;
+const NEXT = 10;
 
 /** As many runs as ticks: what became of the run of each. */
 const LAST = 100;
@@ -73,7 +73,7 @@ function Schedule({ schedule, preview, ticks, runs, again }) {
 		<section class="card stack">
 			<div class="screen-head">
 				<h2>${words.runs.title}</h2>
-				${failure && html`<${RunLink} id=${failure.id}><${Status} status="failed" label=${words.lastFailed} /><//>`}
+				${failure && html`<${LastFailed} run=${failure} />`}
 				<div class="actions"><${Link} to=${{ view: "runs", words: [["actor", `schedule:${schedule.id}`]] }}>${words.runs.all}<//></div>
 			</div>
 			<${Strip} runs=${runs && { ...runs, last: runs.last.slice(0, SHOWN) }} />
@@ -82,11 +82,7 @@ function Schedule({ schedule, preview, ticks, runs, again }) {
 		<div class="cards">
 			<section class="card stack">
 				<h2>${words.next}</h2>
-				<ol class="needs">
-					${preview.map(({ dueAt, isExcluded }) => html`
-						<li key=${dueAt}><${Time} at=${dueAt} full /> ${isExcluded && html`<span class="tag">${words.excluded}</span>`}</li>
-					`)}
-				</ol>
+				<${Coming} ticks=${preview} />
 			</section>
 			<section class="card stack">
 				<h2>${texts.run.parameters}</h2>

@@ -20,12 +20,16 @@ const unsaved = new Map();
 
 function writtenOf(schedule) {
 	const id = schedule?.id ?? "";
-	if (!unsaved.has(id)) {
+	const kept = unsaved.get(id);
+	const isOld = kept && isUntouched(kept) && kept.before?.version !== schedule?.version;
+	if (!kept || isOld) {
 		const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
 		unsaved.set(id, { draft: signal(schedule ? draftOf(schedule) : emptyDraft(timeZone)), before: schedule });
 	}
 	return unsaved.get(id);
 }
+
+const isUntouched = ({ draft, before }) => before && JSON.stringify(draft.value) === JSON.stringify(draftOf(before));
 
 /** @param {{schedule?: object}} given the schedule that is changed; left out for a new one */
 export function ScheduleForm({ schedule }) {
@@ -70,8 +74,10 @@ export function ScheduleForm({ schedule }) {
 		<div class="cards">
 			<section class="card stack"><h2>${words.what}</h2><${What} ...${given} jobs=${jobs} isNew=${!schedule} isWrong=${problem.value.message === texts.jobs.badJson} /></section>
 			<section class="card stack"><h2>${texts.schedules.columns.when}</h2><${When} ...${given} /></section>
-			<section class="card stack"><h2>${words.next}</h2><${Coming} draft=${written} ...${preview} /></section>
-			<section class="card stack"><h2>${words.rules}</h2><${Rules} ...${given} /></section>
+			<div class="stack">
+				<section class="card stack"><h2>${words.next}</h2><${Preview} draft=${written} ...${preview} /></section>
+				<section class="card stack"><h2>${words.rules}</h2><${Rules} ...${given} /></section>
+			</div>
 		</div>
 		${problem.value.message && html`<p class="problem" role="alert">${problem.value.message}</p>`}
 		<div class="actions">
@@ -97,20 +103,25 @@ function usePreview(draft) {
 	return { ticks: answer?.data, error };
 }
 
-function Coming({ draft, ticks, error }) {
-	const words = texts.schedules.form;
+function Preview({ draft, ticks, error }) {
 	return html`<div class="stack" role="status">
 		<p>${inWords(timesOf(draft))}</p>
 		${error && html`<p class="problem">${error.message || texts.errors.unreachable}</p>`}
-		${ticks?.length === 0 && html`<p class="note">${words.never}</p>`}
-		<ol class="coming">
-			${(ticks ?? []).map(({ dueAt, firesAt, isExcluded }) => html`<li key=${dueAt}>
-				<time datetime=${dueAt}>${onItsClock(dueAt)}</time>${" "}
-				${isExcluded && html`<span class="tag">${texts.schedules.excluded}</span>`}
-				${Date.parse(firesAt) > Date.parse(dueAt) && html`<small>${words.late(duration(Date.parse(firesAt) - Date.parse(dueAt)))}</small>`}
-			</li>`)}
-		</ol>
+		${ticks && html`<${Coming} ticks=${ticks} />`}
 	</div>`;
+}
+
+/** The next ticks on the clocks of the schedule's zone. */
+export function Coming({ ticks }) {
+	const words = texts.schedules.form;
+	if (ticks.length === 0) return html`<p class="note">${words.never}</p>`;
+	return html`<ol class="coming">
+		${ticks.map(({ dueAt, firesAt, isExcluded }) => html`<li key=${dueAt}>
+			<time datetime=${dueAt}>${onItsClock(dueAt)}</time>${" "}
+			${isExcluded && html`<span class="tag">${texts.schedules.excluded}</span>`}
+			${Date.parse(firesAt) > Date.parse(dueAt) && html`<small>${words.late(duration(Date.parse(firesAt) - Date.parse(dueAt)))}</small>`}
+		</li>`)}
+	</ol>`;
 }
 
 // The fields, in three groups: what is launched, when, and by which rules.

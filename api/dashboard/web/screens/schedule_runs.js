@@ -1,6 +1,6 @@
 // What became of the runs that schedules launched: how it went last, and how often well within a week.
 
-import { html, Icon, Link, lookOf } from "../parts.js";
+import { html, Icon, Link, lookOf, Status } from "../parts.js";
 import { get } from "../state.js";
 import { local } from "../state/times.js";
 import { number, texts } from "../texts.js";
@@ -31,9 +31,13 @@ export function lastFailure(runs) {
 	return last && hasFailed(last) ? last : undefined;
 }
 
-/** The last runs, the newest at the end, each a link with the shape of its status. */
+export const LastFailed = ({ run }) => html`<${Link} to=${{ view: "run", id: run.id }}>
+	<${Status} status="failed" label=${texts.schedules.lastFailed} /><//>`;
+
+/** The last runs, the newest at the end, once they are known, each a link with the shape of its status. */
 export function Strip({ runs }) {
-	if (!runs || runs.last.length === 0) return html`<span class="quiet">${texts.schedules.runs.none}</span>`;
+	if (!runs) return html`<span class="quiet">–</span>`;
+	if (runs.last.length === 0) return html`<span class="quiet">${texts.schedules.runs.none}</span>`;
 	return html`<span class="strip">
 		${runs.last.toReversed().map(({ id, status, createdAt }) => {
 			const label = `${texts.status(status)}, ${local(createdAt)}`;
@@ -54,8 +58,8 @@ export function Rate({ id, runs }) {
 	if (ended === 0) return html`<span class="quiet">–</span>`;
 	const ofSchedule = [["actor", `schedule:${id}`]];
 	const since = [["createdAfter", runs.since]];
-	return html`<${Link} to=${{ view: "runs", words: [...ofSchedule, ...since] }}>${words.rate(succeeded, ended)}<//>${" "}
-		${bad > 0 && html`<${Link} to=${{ view: "runs", words: [["status", "failed,expired"], ...ofSchedule, ...since] }}>
+	return html`<${Link} to=${{ view: "runs", words: [...ofSchedule, ...since] }}>${words.rate(succeeded, ended)}<//>
+		${bad > 0 && html` · <${Link} to=${{ view: "runs", words: [["status", "failed,expired"], ...ofSchedule, ...since] }}>
 			<strong class="worse">${words.failed(number(bad))}</strong><//>`}
 		${isCut(runs) && html` <small>${words.since(local(runs.since))}</small>`}`;
 }

@@ -4,7 +4,7 @@ import { Answered, Empty, html, JobLink, Link, NoActions, RunLink, Status, Table
 import { address, all, asOf, mayAct, moment, navigate, useAnswer, useRefresh } from "../state.js";
 import { texts } from "../texts.js";
 import { ScheduleForm } from "./schedule_form.js";
-import { lastFailure, Rate, runsOf, Strip } from "./schedule_runs.js";
+import { LastFailed, lastFailure, Rate, runsOf, Strip } from "./schedule_runs.js";
 import { inWords } from "./schedule_words.js";
 
 export function Screen() {
@@ -17,30 +17,31 @@ function Creating() {
 }
 
 function All() {
-	const asked = useAnswer(load, []);
+	const asked = useAnswer((signal) => all("/schedules", moment.value, signal), []);
 	useRefresh("schedules", asked.again);
-	useRefresh("runs", asked.again, (runs) => [...runs.values()].some(isOfSchedule));
 	return html`<div class="screen-head">
 			<h1>${texts.schedules.title}</h1>
 			${mayAct.value && html`<div class="actions">
 				<button class="main" onClick=${() => navigate({ view: "schedules", tab: "new" })}>${texts.schedules.create}</button>
 			</div>`}
 		</div>
-		<${Answered} asked=${asked}>${(answer) => html`<${List} ...${answer} />`}<//>`;
+		<${Answered} asked=${asked}>${(schedules) => html`<${List} schedules=${schedules} />`}<//>`;
 }
 
 const LAST = 8;
 
-/** All schedules, and of the present what became of their runs. */
-async function load(signal) {
-	const schedules = await all("/schedules", moment.value, signal);
+/** However often they tick: to count the runs of many schedules takes the service a while. */
+const EVERY_MS = 10_000;
+
+/** What became of the runs of schedules, null where the past is looked at. */
+function useRuns(schedules) {
 	const ids = schedules.map(({ id }) => id);
-	return { schedules, runs: asOf.value || ids.length === 0 ? null : await runsOf(ids, LAST, signal) };
+	const load = async (signal) => (asOf.value ? null : runsOf(ids, LAST, signal));
+	return useAnswer(load, [ids.join(",")], { everyMs: EVERY_MS }).answer ?? (asOf.value ? null : new Map());
 }
 
-const isOfSchedule = ({ requestedBy }) => requestedBy?.startsWith("schedule:");
-
-function List({ schedules, runs }) {
+function List({ schedules }) {
+	const runs = useRuns(schedules);
 	const words = texts.schedules.columns;
 	if (schedules.length === 0)
 		return html`<${Empty}
@@ -57,7 +58,7 @@ function List({ schedules, runs }) {
 		{
 			name: "next",
 			title: words.next,
-			cell: ({ nextAt, paused }) => paused ? html`<${Status} status="paused" />` : html`<${Time} at=${nextAt} />`,
+			cell: ({ nextAt, paused }) => paused && !runs ? html`<${Status} status="paused" />` : html`<${Time} at=${paused ? null : nextAt} />`,
 		},
 		...(runs ? columnsOfRuns(runs) : [{ name: "last", title: words.last, cell: ({ lastTick }) => html`<${LastTick} tick=${lastTick} />` }]),
 	];
@@ -83,9 +84,9 @@ function Health({ schedule, runs }) {
 	const failure = lastFailure(runs);
 	const skipped = lastTick?.outcome === "skipped" && lastTick.reason !== "paused";
 	return html`
-		${failure && html`<${RunLink} id=${failure.id}><${Status} status="failed" label=${texts.schedules.lastFailed} /><//>`}
+		${failure && html`<${LastFailed} run=${failure} />`}
 		${paused && html` <${Status} status="paused" />`}
-		${!failure && !paused && html`<${Status} status="ready" label=${texts.schedules.active} />`}
+		${runs && !failure && !paused && html`<${Status} status="ready" label=${texts.schedules.active} />`}
 		${skipped && html` <small><${LastTick} tick=${lastTick} /></small>`}
 	`;
 }
