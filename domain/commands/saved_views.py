@@ -57,7 +57,7 @@ class SavedViews:
             view = await self._application.find(SavedView, saved_view_id(name))
             is_new = view is None or view.is_deleted
             if is_new and await self._reads.count() >= MAX_VIEWS:
-                # Two requests at the same moment may exceed the limit by one: it bounds a list.
+                # Requests at the same moment may exceed the limit a little: it only bounds a list.
                 message = f"there are {MAX_VIEWS} saved views; delete one first"
                 raise ConflictError("too_many_views", message)
             if view is None:

@@ -34,14 +34,14 @@ function Menu({ words, sort, open }) {
 	return html`
 		<${Answered} asked=${asked} lines=${2}>
 			${({ data }) => data.length > 0 && html`
-				<h3>${texts.savedViews.everybodys}</h3>
+				<h2>${texts.savedViews.everybodys}</h2>
 				<ul class="saved-views">
 					${data.map((view) => html`<${SharedView} key=${view.name} view=${view} open=${open} again=${asked.again} />`)}
 				</ul>
 			`}
 		<//>
 		${savedViews.value.length > 0 && html`
-			<h3>${texts.savedViews.mine}</h3>
+			<h2>${texts.savedViews.mine}</h2>
 			<ul class="saved-views">
 				${savedViews.value.map(([name, filter, order = ""]) => html`<li key=${name}>
 					<button class="plain" title=${filter} onClick=${() => open({ words: parse(filter), sort: order })}>
