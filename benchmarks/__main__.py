@@ -33,10 +33,11 @@ from tests.support import databases
 
 MEASUREMENTS = {
     "launches": "benchmarks.rows.launches",
-    "saves": "benchmarks.rows.saves",
-    "noop": "benchmarks.rows.noop_runs",
-    "waiting": "benchmarks.rows.holding",
+    "backlog": "benchmarks.rows.backlog",
+    "together": "benchmarks.rows.together",
     "starts": "benchmarks.rows.starts",
+    "saves": "benchmarks.rows.saves",
+    "waiting": "benchmarks.rows.holding",
     "claims": "benchmarks.rows.claims",
     "ticks": "benchmarks.rows.ticking",
     "bulk": "benchmarks.rows.canceling",

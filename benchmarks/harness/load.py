@@ -1,9 +1,7 @@
 """Load: the same POST over many connections that stay open.
 
-`wrk` makes it where it is installed, else this module. Both leave the server its processor;
-docs/performance.md says what they cost.
-
-    python -m benchmarks.harness.load http://127.0.0.1:4000/jobs/noop/run 4
+`wrk` makes it where it is installed and nothing limits how much is posted, else this module; both
+leave the server its processor.
 """
 
 import asyncio
@@ -12,9 +10,9 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
+from dataclasses import dataclass, field
 from time import perf_counter
-from typing import cast
+from typing import NamedTuple, cast
 from urllib.parse import SplitResult, urlsplit
 
 import uvloop
@@ -23,10 +21,12 @@ from benchmarks.harness.processes import BrokenError
 
 CONNECTIONS = 64
 
-ANSWER_S = 30.0
-"""Longest wait for an answer."""
-
 WRK = shutil.which("wrk")
+
+REFUSALS = (b"HTTP/1.1 503", b"HTTP/1.1 429")
+
+PAUSE_S = 0.01
+"""Between two looks at whether more are allowed, and before a refused launch is tried again."""
 
 _SCRIPT = """
 wrk.method = "POST"
@@ -40,45 +40,130 @@ def generator() -> str:
     return "wrk" if WRK else "a Python client on uvloop"
 
 
-def rate(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) -> float:
-    """Post for some seconds; return how many were answered with success a second.
+class Posted(NamedTuple):
+    """How many were answered with success, a second and in all."""
+
+    a_second: float
+    number: int
+
+
+def post_for(seconds: float, url: str, body: bytes) -> Posted:
+    """Post for some seconds, over all connections.
 
     Raises:
         BrokenError: any answer was none, or no success.
     """
     if WRK and seconds >= 1:  # It knows whole seconds only.
-        return _rate_of_wrk(url, body, seconds, connections)
-    return rate_of_python(url, body, seconds, connections)
+        return _by_wrk(seconds, url, body)
+    return by_python(seconds, url, body)
 
 
-def _rate_of_wrk(url: str, body: bytes, seconds: float, connections: int) -> float:
+def _by_wrk(seconds: float, url: str, body: bytes) -> Posted:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT.replace("{body}", body.decode()))
         script.flush()
-        command = [
-            str(WRK),
-            "-t1",
-            f"-c{connections}",
-            f"-d{round(seconds)}s",
-            "-s",
-            script.name,
-            url,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)
+        options = ["-t1", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "-s", script.name]
+        done = subprocess.run(
+            [str(WRK), *options, url], capture_output=True, text=True, check=False
+        )
+    found = re.search(r"(\d+) requests in .*Requests/sec:\s+([\d.]+)", done.stdout, re.DOTALL)
     if done.returncode or found is None or re.search(r"Non-2xx|Socket errors", done.stdout):
         raise BrokenError(f"{done.stdout}{done.stderr}")
-    return float(found[1])
+    return Posted(float(found[2]), int(found[1]))
 
 
-def rate_of_python(url: str, body: bytes, seconds: float, connections: int = CONNECTIONS) -> float:
+def by_python(seconds: float, url: str, body: bytes) -> Posted:
     """Do the same without `wrk`."""
-    target = urlsplit(url)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_post_for(target, post_request(target, body), seconds, connections))
+        return runner.run(_by_python(seconds, url, body))
 
 
-def post_request(target: SplitResult, body: bytes) -> bytes:
+async def _by_python(seconds: float, url: str, body: bytes) -> Posted:
+    launched = Launched(allowed=sys.maxsize)
+    clients = Clients(url, body, launched)
+    began = perf_counter()
+    await clients.start()
+    await asyncio.sleep(seconds)
+    await clients.stop()
+    if launched.refused or launched.unanswered:
+        raise BrokenError(f"refused {launched.refused}, unanswered {launched.unanswered}")
+    return Posted(launched.accepted / (perf_counter() - began), launched.accepted)
+
+
+@dataclass
+class Launched:
+    """What clients did, together.
+
+    Attributes:
+        allowed: launches that may be sent; somebody else raises it.
+        sent: launches, without those that were refused.
+        accepted: launches.
+        refused: answers that said that nothing was written.
+        unanswered: launches whose connection was closed instead, as it may be after a pause.
+        answers_s: how long each answer took.
+    """
+
+    allowed: int = 0
+    sent: int = 0
+    accepted: int = 0
+    refused: int = 0
+    unanswered: int = 0
+    answers_s: list[float] = field(default_factory=list)
+
+
+class Clients:
+    """64 connections, each with one launch at a time, as fast as answered and allowed.
+
+    A refusal (503, 429) says that nothing was written, so it is sent again after a pause.
+    """
+
+    def __init__(self, url: str, body: bytes, launched: Launched) -> None:
+        self._target = urlsplit(url)
+        self._request = _post(self._target, body)
+        self._launched = launched
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Connect, and launch from now on."""
+        for _ in range(CONNECTIONS):
+            client = await _Client.connected(self._target)
+            self._tasks.append(asyncio.create_task(self._launch(client)))
+
+    async def stop(self) -> None:
+        """Let what was sent be answered, and raise what went wrong."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks)
+
+    async def _launch(self, client: "_Client") -> None:
+        launched = self._launched
+        while not self._stopping.is_set():
+            if launched.sent >= launched.allowed:
+                await asyncio.sleep(PAUSE_S)
+                continue
+            if client.is_closed:
+                client = await _Client.connected(self._target)
+            launched.sent += 1
+            began = perf_counter()
+            try:
+                answer = await client.ask(self._request)
+            except OSError:
+                launched.unanswered += 1
+                launched.sent -= 1
+                continue
+            launched.answers_s.append(perf_counter() - began)
+            if answer.startswith(b"HTTP/1.1 2"):
+                launched.accepted += 1
+            elif answer.startswith(REFUSALS):
+                launched.refused += 1
+                launched.sent -= 1
+                await asyncio.sleep(PAUSE_S)
+            else:
+                raise BrokenError(answer.decode())
+        client.close()
+
+
+def _post(target: SplitResult, body: bytes) -> bytes:
     lines = [
         f"POST {target.path} HTTP/1.1",
         f"Host: {target.netloc}",
@@ -88,81 +173,57 @@ def post_request(target: SplitResult, body: bytes) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode() + body
 
 
-async def _post_for(target: SplitResult, request: bytes, seconds: float, connections: int) -> float:
-    loop = asyncio.get_running_loop()
-    began = perf_counter()
-    clients = []
-    for _ in range(connections):
-        _, client = await loop.create_connection(
-            lambda: _Client(request, began + seconds), str(target.hostname), int(target.port or 80)
-        )
-        clients.append(client)
-    async with asyncio.timeout(seconds + ANSWER_S):
-        await asyncio.gather(*(client.done for client in clients))
-    return sum(client.answered for client in clients) / (perf_counter() - began)
-
-
 class _Client(asyncio.Protocol):
-    """One connection: sends the request, waits for the whole answer, sends it again."""
+    """One connection that asks one thing at a time."""
 
-    def __init__(self, request: bytes, until: float) -> None:
-        self._request = request
-        self._until = until
+    def __init__(self) -> None:
         self._received = b""
         self._transport: asyncio.Transport | None = None
-        self.answered = 0
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._answer: asyncio.Future[bytes] | None = None
+
+    @classmethod
+    async def connected(cls, target: SplitResult) -> "_Client":
+        loop = asyncio.get_running_loop()
+        host, port = str(target.hostname), int(target.port or 80)
+        _, client = await loop.create_connection(cls, host, port)
+        return client
+
+    @property
+    def is_closed(self) -> bool:
+        return self._transport is None or self._transport.is_closing()
+
+    async def ask(self, request: bytes) -> bytes:
+        if self._transport is None:
+            raise BrokenError("not connected")
+        self._received = b""
+        self._answer = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        return await self._answer
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's own is no subclass of it.
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._request)
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
         head, separator, content = self._received.partition(b"\r\n\r\n")
-        if not separator or len(content) < content_length(head):
+        answer = self._answer
+        if not separator or answer is None or answer.done():
             return
-        if not head.startswith(b"HTTP/1.1 2"):
-            self._end(BrokenError(self._received.decode()))
-            return
-        self._received = b""
-        self.answered += 1
-        if perf_counter() > self._until:
-            self._end()
-        elif self._transport is not None:
-            self._transport.write(self._request)
+        if len(content) >= _content_length(head):
+            answer.set_result(self._received)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._end(exc or BrokenError("the server closed the connection"))
-
-    def _end(self, error: Exception | None = None) -> None:
-        if self.done.done():
-            return
-        if error is None:
-            self.done.set_result(None)
-        else:
-            self.done.set_exception(error)
-        if self._transport is not None:
-            self._transport.close()
+        answer = self._answer
+        if answer is not None and not answer.done():
+            closed = ConnectionResetError("the server closed the connection")
+            answer.set_exception(exc or closed)
 
 
-def content_length(head: bytes) -> int:
+def _content_length(head: bytes) -> int:
     start = head.lower().index(b"content-length:") + len(b"content-length:")
     return int(head[start:].partition(b"\r\n")[0])
-
-
-def main() -> None:
-    """Compare both generators at one address."""
-    url, seconds = sys.argv[1], float(sys.argv[2])
-    body = b'{"parameters":{"number":1}}'
-    files = sys.argv[3:]
-    if files:
-        body = Path(files[0]).read_bytes()
-    if WRK:
-        print(f"wrk:    {_rate_of_wrk(url, body, seconds, CONNECTIONS):,.0f}/s")
-    print(f"Python: {rate_of_python(url, body, seconds):,.0f}/s")
-
-
-if __name__ == "__main__":
-    main()

@@ -27,7 +27,7 @@ class Effort:
     rounds: int = 3
     seconds: float = 4.0
     warm_up_s: float = 1.0
-    start_up_s: float = 4.0
+    start_up_s: float = 3.0
     samples: int = 300
     runs: int = 333_333
     clients: int = 1_000
@@ -94,6 +94,7 @@ class Row:
         limit: what our own figure must not exceed.
         more: further figures worth keeping, by what they are.
         notes: what a reader must know of how this was measured.
+        processor: medians of what a meter read of this path, by system.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Row:
     limit: float | None = None
     more: Mapping[str, float] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    processor: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def value(self) -> float:

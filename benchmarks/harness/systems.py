@@ -5,7 +5,7 @@ import json
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from benchmarks.harness.processes import (
     running,
     wait_for_count,
 )
+from benchmarks.harness.processors import API, WORKER
 from benchmarks.harness.results import Bench
 from domain.jobs.definition import JobSpec
 from domain.jobs.launching import Launch
@@ -42,7 +43,13 @@ SLOTS = 32
 """Attempts at a time: tuned, as the peers are. The default, 4, suits tasks that work; these wait
 for the log."""
 
+SHARED_SLOTS = 128
+"""Attempts at a time that share a process: tuned, too."""
+
 LaunchOne = Callable[[], Awaitable[Any]]
+
+Launching = Callable[[str], AbstractAsyncContextManager[LaunchOne]]
+"""What launches without HTTP, in the database of a URL."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class System:
         launched: counts what was launched.
         completed: counts what was executed with success.
         launching: gives, without HTTP, what launches one run in the environment's database.
+        executes: runs in a second, about or more: for so many of each second a backlog is made.
+        job: what is registered with our API.
     """
 
     label: str
@@ -64,7 +73,9 @@ class System:
     worker: Sequence[str]
     launched: str
     completed: str
-    launching: Callable[[str], AbstractAsyncContextManager[LaunchOne]]
+    launching: Launching
+    executes: int
+    job: JobSpec | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -72,7 +83,7 @@ class System:
         return self.package == OURS.package
 
 
-def _of_module(name: str) -> Callable[[str], AbstractAsyncContextManager[LaunchOne]]:
+def _of_module(name: str) -> Launching:
     @asynccontextmanager
     async def launching(url: str) -> AsyncIterator[LaunchOne]:
         with patch.dict("os.environ", libpq_variables(url)):
@@ -82,13 +93,23 @@ def _of_module(name: str) -> Callable[[str], AbstractAsyncContextManager[LaunchO
     return launching
 
 
-@asynccontextmanager
-async def _our_launching(url: str) -> AsyncIterator[LaunchOne]:
-    async with parts(url) as part:
-        await part.jobs.register_job(
-            "noop", JobSpec(name="noop", type="batch", entry_point="bench.noop"), 1, TESTER
-        )
-        yield lambda: part.jobs.launch("noop", Launch(parameters={"number": 1}), TESTER)
+NOOP = JobSpec(name="noop", type="batch", entry_point="bench.noop")
+
+IDLE = replace(NOOP, entry_point="bench.idle", isolation="shared")
+"""The same as a coroutine, whose attempts share a process."""
+
+
+def launching(job: JobSpec, parameters: JsonObject) -> Launching:
+    """Return what launches runs of a job of ours, without HTTP."""
+
+    @asynccontextmanager
+    async def begun(url: str) -> AsyncIterator[LaunchOne]:
+        launch = Launch(parameters=parameters)
+        async with parts(url) as part:
+            await part.jobs.register_job("noop", job, 1, TESTER)
+            yield lambda: part.jobs.launch("noop", launch, TESTER)
+
+    return begun
 
 
 OURS = System(
@@ -99,8 +120,21 @@ OURS = System(
     worker=python("cli", "worker", "--handlers", "benchmarks.handlers", "--slots", str(SLOTS)),
     launched="SELECT count(*) FROM job_runs",
     completed="SELECT count(*) FROM job_runs WHERE status = 'succeeded'",
-    launching=_our_launching,
+    launching=launching(NOOP, {"number": 1}),
+    executes=3_000,
+    job=NOOP,
 )
+
+SHARED = replace(
+    OURS,
+    label="isolation shared",
+    worker=python(
+        "cli", "worker", "--handlers", "benchmarks.handlers", "--shared-slots", str(SHARED_SLOTS)
+    ),
+    launching=launching(IDLE, {"number": 1}),
+    job=IDLE,
+)
+"""The service set up so that attempts share a process."""
 
 _CONCURRENCY = 5
 """Tasks at a time of Procrastinate's worker: the fastest of those tried, 1 (its default), 5, 10 and
@@ -117,6 +151,7 @@ PROCRASTINATE = System(
     launched="SELECT count(*) FROM procrastinate_jobs",
     completed="SELECT count(*) FROM procrastinate_jobs WHERE status = 'succeeded'",
     launching=_of_module("benchmarks.against.procrastinate_app"),
+    executes=600,
 )
 
 PGQUEUER = System(
@@ -128,6 +163,7 @@ PGQUEUER = System(
     launched="SELECT count(DISTINCT job_id) FROM pgqueuer_log",
     completed="SELECT count(*) FROM pgqueuer_log WHERE status = 'successful'",
     launching=_of_module("benchmarks.against.pgqueuer_app"),
+    executes=4_000,
 )
 
 
@@ -145,11 +181,16 @@ def installed_peers(bench: Bench) -> list[System]:
 
 @dataclass(frozen=True)
 class Site:
-    """A system with a database of its own."""
+    """A system with a database of its own.
+
+    Attributes:
+        pids: what runs of it, by what it is.
+    """
 
     system: System
     url: str
     directory: Path
+    pids: dict[str, int] = field(default_factory=dict)
 
     @property
     def env(self) -> dict[str, str]:
@@ -170,23 +211,26 @@ class Site:
         log = self.directory / "api.log"
         with running(self.system.api, self.env, log) as process:
             url = ready_url(log, process)
-            if self.system.is_ours:
-                register(url, "noop", "bench.noop")
+            if self.system.job is not None:
+                register(url, "noop", self.system.job)
+            self.pids[API] = process.pid
             yield url + PATH
 
     @contextmanager
     def worker(self) -> Iterator[None]:
         """Run a worker."""
-        with running(self.system.worker, self.env, self.directory / "worker.log"):
+        with running(self.system.worker, self.env, self.directory / "worker.log") as process:
+            self.pids[WORKER] = process.pid
             yield
 
     def launched(self) -> int:
         """Return how many runs were launched."""
         return count(self.url, self.system.launched)
 
-    def completed(self) -> int:
+    def completed(self, session: psycopg.Connection) -> int:
         """Return how many runs were executed."""
-        return count(self.url, self.system.completed)
+        row = session.execute(self.system.completed.encode()).fetchone()
+        return 0 if row is None else int(row[0])
 
     def wait_for_completed(self, at_least: int) -> None:
         """Wait until this many runs were executed."""
@@ -223,12 +267,10 @@ def _template(bench: Bench, system: System) -> str:
     return name
 
 
-def register(url: str, slug: str, entry_point: str) -> None:
+def register(url: str, slug: str, job: JobSpec) -> None:
     """Register a job with our API."""
-    body = json.dumps(
-        {"slug": slug, "name": slug, "type": "batch", "entryPoint": entry_point}
-    ).encode()
-    post(f"{url}/jobs", body)
+    said = {"slug": slug, "name": slug, "type": job.type, "entryPoint": job.entry_point}
+    post(f"{url}/jobs", json.dumps({**said, "isolation": job.isolation}).encode())
 
 
 def post(url: str, body: bytes = BODY) -> Any:
@@ -236,33 +278,3 @@ def post(url: str, body: bytes = BODY) -> Any:
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)
-
-
-SHARED_SLOTS = 128
-"""Attempts at a time that share a process: tuned, as the slots of the others are."""
-
-Launching = Callable[[str], AbstractAsyncContextManager[LaunchOne]]
-
-
-def launching(entry_point: str, parameters: JsonObject) -> Launching:
-    """Return what launches, without HTTP, runs whose attempts share a process."""
-
-    @asynccontextmanager
-    async def begun(url: str) -> AsyncIterator[LaunchOne]:
-        spec = JobSpec(name="noop", type="batch", entry_point=entry_point, isolation="shared")
-        launch = Launch(parameters=parameters)
-        async with parts(url) as part:
-            await part.jobs.register_job("noop", spec, 1, TESTER)
-            yield lambda: part.jobs.launch("noop", launch, TESTER)
-
-    return begun
-
-
-SHARED = replace(
-    OURS,
-    label="isolation shared",
-    worker=python(
-        "cli", "worker", "--handlers", "benchmarks.handlers", "--shared-slots", str(SHARED_SLOTS)
-    ),
-    launching=launching("bench.idle", {"number": 1}),
-)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+from benchmarks.harness.processors import A_SECOND, ALL, IDLE, MEASURED, REST
 from benchmarks.harness.results import Reference, Row, is_met, ratio
 
 BEGIN = "<!-- benchmarks: begin -->"
@@ -15,7 +16,14 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 HEADINGS = ("what", "AppHub Jobs", "against", "its figure", "ratio", "goal", "met")
 
+READ = (*MEASURED, ALL, REST)
+
 PEERS = ("Procrastinate", "PgQueuer")
+
+PROCESSOR_HEADINGS = ("path", "system", A_SECOND, *(f"{name}, µs" for name in READ), IDLE)
+
+PATHS = {"launches": "launching alone", "backlog": "a backlog alone", "noop": "launch to end"}
+"""What the rows are about whose processors' time is counted."""
 
 SHORT_HEADINGS = ("what", "AppHub Jobs", *PEERS, "beside")
 
@@ -89,13 +97,33 @@ def _yes(met: bool | None) -> str:  # noqa: FBT001 - one of three answers
 
 def as_text(rows: Sequence[Row]) -> str:
     """Return the table for a terminal, with the notes below it."""
-    cells = [HEADINGS, *(line.cells for line in lines(rows))]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(HEADINGS))]
-    table = [
+    tables = [[HEADINGS, *(line.cells for line in lines(rows))]]
+    if processor := processor_lines(rows):
+        tables.append([PROCESSOR_HEADINGS, *processor])
+    return "\n".join([*(f"{_aligned(table)}\n" for table in tables), *notes(rows)])
+
+
+def _aligned(cells: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
+    )
+
+
+def processor_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
+    """Return a line for each system of each path: how fast, and what each takes of processors."""
+    return [
+        (
+            PATHS[row.name],
+            system,
+            figure(read[A_SECOND], "/s"),
+            *(f"{read[name]:,.0f}".replace(",", " ") for name in READ),
+            f"{read[IDLE]:.0%}",
+        )
+        for row in rows
+        for system, read in row.processor.items()
     ]
-    return "\n".join([*table, "", *notes(rows)])
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
@@ -111,8 +139,11 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 
 def as_markdown(rows: Sequence[Row]) -> str:
-    """Return the whole table as Markdown."""
-    return _markdown(HEADINGS, [line.cells for line in lines(rows)])
+    """Return the whole table as Markdown, and below it what processors were used for."""
+    tables = [_markdown(HEADINGS, [line.cells for line in lines(rows)])]
+    if processor := processor_lines(rows):
+        tables.append(_markdown(PROCESSOR_HEADINGS, processor))
+    return "\n\n".join(tables)
 
 
 def as_short_markdown(rows: Sequence[Row]) -> str:

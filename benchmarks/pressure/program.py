@@ -1,25 +1,22 @@
 """One scenario: a new database, an API and a worker, full load, somebody in the way."""
 
 import asyncio
-import os
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from pathlib import Path
 from time import perf_counter
 
 import psycopg
 
+from benchmarks.harness.load import Clients, Launched
 from benchmarks.harness.processes import ready_url, running
+from benchmarks.harness.processors import server_pid, tree_s
 from benchmarks.harness.results import Bench
-from benchmarks.harness.systems import BODY, OURS, PATH, Site, register, site
-from benchmarks.pressure.launching import Clients, Launched
-from benchmarks.pressure.scenarios import BURST_EVERY_S, CONNECTIONS, WAITING, Scenario
-
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
+from benchmarks.harness.systems import BODY, NOOP, OURS, PATH, Site, register, site
+from benchmarks.pressure.scenarios import BURST_EVERY_S, WAITING, Scenario
 
 _COUNTERS = """
     SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint,
@@ -59,20 +56,7 @@ def counters(connection: psycopg.Connection, server_pid: int) -> Counters:
     row = connection.execute(_COUNTERS).fetchone()
     assert row is not None
     wal_bytes, commits, dead_rows, head = row
-    pids = [server_pid, *children_of(server_pid)]
-    used_s = processor_s(pids)
-    return Counters(perf_counter(), wal_bytes, commits, dead_rows or 0, head, used_s)
-
-
-def server_pid(connection: psycopg.Connection) -> int:
-    """Return the process that has started this session's, on this machine; 0 if it is elsewhere."""
-    backend = connection.info.backend_pid
-    try:
-        told = Path(f"/proc/{backend}/stat").read_text()
-    except OSError:
-        return 0
-    _, _, after_name = told.rpartition(")")
-    return int(after_name.split()[1])
+    return Counters(perf_counter(), wal_bytes, commits, dead_rows or 0, head, tree_s(server_pid))
 
 
 class Ended:
@@ -92,29 +76,6 @@ class Ended:
             self._position = position
         self.runs += more
         return self.runs
-
-
-def children_of(pid: int) -> list[int]:
-    """Return the processes that this one has started and that still are."""
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(child) for child in listed.split()]
-
-
-def processor_s(pids: Iterable[int]) -> float:
-    """Return how much processor time these processes have used, with ended children of theirs."""
-    ticks = 0
-    for pid in pids:
-        try:
-            told = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            continue
-        _, _, after_name = told.rpartition(")")
-        fields = after_name.split()
-        ticks += sum(map(int, fields[11:15]))
-    return ticks / TICKS_A_SECOND
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -168,7 +129,7 @@ class Figures:
 def run(bench: Bench, scenario: Scenario, seconds: float) -> Figures:
     """Run it for so long."""
     with site(bench, OURS) as own, _api(own) as (api, url):
-        register(url, "noop", "bench.noop")
+        register(url, "noop", NOOP)
         with _worker(own) as worker, _session(own) as session:
             load = _Load(own, url, session, scenario)
             asyncio.run(load.run(seconds, [api, worker]))
@@ -222,7 +183,7 @@ class _Load:
 
     async def run(self, seconds: float, processes: list[subprocess.Popen[bytes]]) -> None:
         """Load, disturb, count, and stop the processes under it all."""
-        clients = Clients(self._url + PATH, BODY, CONNECTIONS, self._launched)
+        clients = Clients(self._url + PATH, BODY, self._launched)
         await clients.start()
         await self._first_runs()
         await self._watch(WARM_UP_S)

@@ -11,8 +11,6 @@ from http.client import HTTPException
 
 import psycopg
 
-CONNECTIONS = 64
-
 WAITING = 500
 """Runs that may wait: enough for a worker never to lack any."""
 

@@ -8,14 +8,13 @@ at which PostgreSQL makes another file for its write-ahead log, as it does while
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from statistics import median, quantiles
 from time import perf_counter
 
 import uvloop
 
 from benchmarks.harness.alone import run_alone
-from benchmarks.harness.results import Bench, Row, in_turns
+from benchmarks.harness.results import Bench, Row
 from benchmarks.harness.systems import OURS, site
 from domain.bulk import Order
 from domain.commands.bulk import BulkOperations, BulkSteps
@@ -38,18 +37,19 @@ NEVER = Launch(delay_ms=86_400_000)
 
 
 def measure(bench: Bench) -> list[Row]:
-    """Measure once a round."""
+    """Measure once."""
     runs = max(1, round(RUNS * bench.effort.runs / AT_FULL_EFFORT))
     held_ms: list[float] = []
-    figures = in_turns(bench, {OURS.label: partial(_canceled_s, bench, runs, held_ms)})
+    took_s = _canceled_s(bench, runs, held_ms)
     return [
         Row(
             name="bulk",
             title=f"{runs} runs canceled by one order",
             unit="s",
-            rounds=figures[OURS.label],
+            rounds=[took_s],
             lower_is_better=True,
             limit=60.0,
+            notes=["measured once"],
         ),
         Row(
             name="bulk-lock",

@@ -4,7 +4,7 @@
 
 Claims of four runs, in one process, without executing them: beside nothing; of a job that has
 every limit there is, none of which binds; beside 50 000 jobs that are limited; and of runs that
-were retried, each with a long history, among 100 000 of them. Then from a launch to its end, with
+were retried, each with a long history, among 30 000 of them. Then from a launch to its end, with
 one idle worker and with eight.
 """
 
@@ -33,7 +33,7 @@ SLOTS = 4
 
 LIMITED = 50_000
 
-RETRIED = 100_000
+RETRIED = 30_000
 
 REPORTS = 20
 """Of each retried run."""
@@ -83,7 +83,7 @@ def measure(bench: Bench) -> list[Row]:
         },
     )
     titles = {
-        "steered": ("a claim of a job with every limit", "plain", 1.5),
+        "steered": ("a claim of a job with every limit", "plain", 1.3),
         "limited": (f"a claim beside {LIMITED} limited jobs", "plain", 2.0),
         "retried": (f"a claim of {RETRIED} runs of long histories", "plain", 2.0),
         "idle workers": (f"launch to end with {workers} idle workers", "one idle worker", 2.0),

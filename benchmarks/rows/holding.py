@@ -17,7 +17,7 @@ from time import sleep
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import python, running, wait_for_count
 from benchmarks.harness.results import Bench, Row, in_turns
-from benchmarks.harness.systems import OURS, Site, System, launching, site
+from benchmarks.harness.systems import IDLE, OURS, Site, System, launching, site
 from tests.support.processes import descendants, eventually
 from worker.executors.local.executor import AHEAD
 
@@ -71,7 +71,7 @@ def _idle_mb(bench: Bench) -> float:
 
 
 def _held_mb(bench: Bench, number: int) -> float:
-    wait = launching("bench.wait", {"forMs": WAIT_MS})
+    wait = launching(replace(IDLE, entry_point="bench.wait"), {"forMs": WAIT_MS})
     system = replace(_system("--shared-slots", str(number)), launching=wait)
     with site(bench, system) as own:
         asyncio.run(_launch(own, number))

@@ -14,7 +14,7 @@ from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import python, ready_url, running
 from benchmarks.harness.results import Bench, Row, in_turns
 
-MOST_S = 3.0
+MOST_S = 2.5
 
 AGAIN = "again"
 

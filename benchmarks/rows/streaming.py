@@ -180,7 +180,7 @@ def measure(bench: Bench) -> list[Row]:
             unit="ms",
             rounds=rounds,
             lower_is_better=True,
-            limit=20.0,
+            limit=15.0,
             more={"median, ms": _quantile(medians, 0.5)},
             notes=[note],
         ),

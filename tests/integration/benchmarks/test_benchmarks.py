@@ -1,36 +1,41 @@
 """Every benchmark runs, at sizes whose figures say nothing; peers where they are installed."""
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from benchmarks.harness.load import rate_of_python
+from benchmarks.harness.load import by_python
 from benchmarks.harness.machine import described
 from benchmarks.harness.processes import python, ready_url, running
+from benchmarks.harness.processors import ALL, API, HANDLERS, IDLE, POSTGRESQL, WORKER, meter
 from benchmarks.harness.results import TINY, Bench, Row
 from benchmarks.harness.systems import BODY, PATH
 from benchmarks.harness.table import as_text
 from benchmarks.rows import (
+    backlog,
     canceling,
     claims,
     holding,
     launches,
-    noop_runs,
     rebuilding,
     saves,
     starting_up,
     starts,
     streaming,
     ticking,
+    together,
 )
 from tests.support.logs import query
+from tests.support.processes import eventually
 
 EXPECTED: dict[Callable[[Bench], Sequence[Row]], list[str]] = {
     launches.measure: ["launches"],
     saves.measure: ["saves"],
-    noop_runs.measure: ["backlog", "noop", "shared-backlog", "shared"],
+    backlog.measure: ["backlog", "shared-backlog", "shared-worker", "shared-all"],
+    together.measure: ["noop", "shared"],
     holding.measure: ["idle-worker", "waiting"],
     starts.measure: ["starts"],
     claims.measure: ["claims-steered", "claims-limited", "claims-retried", "claims-idle-workers"],
@@ -63,7 +68,7 @@ def test_it_runs(
 def test_the_client_that_stands_in_for_wrk_posts(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with running(python("benchmarks.against.serving"), {}, log) as process:
-        assert rate_of_python(ready_url(log, process) + PATH, BODY, 0.2, connections=4) > 0
+        assert by_python(0.2, ready_url(log, process) + PATH, BODY).number > 0
 
 
 def test_what_figures_depend_on_is_told(database_server: str) -> None:
@@ -71,3 +76,30 @@ def test_what_figures_depend_on_is_told(database_server: str) -> None:
     assert [(told["fsync"],)] == query(database_server, "SHOW fsync")
     assert told["synchronous_commit"] == "on"
     assert told["eventsourcing"].startswith("9.")
+
+
+BURNING = "import time\nwhile time.process_time() < 0.5: pass\nprint('ready', flush=True)"
+
+WORKING = f"""
+import pathlib, subprocess, sys, time
+while not pathlib.Path(sys.argv[1]).exists():
+    time.sleep(0.01)
+subprocess.run([sys.executable, "-c", {BURNING!r}])
+time.sleep(600)
+"""
+
+
+def test_what_a_worker_has_started_is_counted_apart_from_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    log, begin = tmp_path / "log", tmp_path / "begin"
+    with running([sys.executable, "-c", WORKING, str(begin)], {}, log) as worker:
+        with meter(database_url, {WORKER: worker.pid, API: os.getpid()}) as metering:
+            begin.touch()
+            eventually(lambda: "ready" in log.read_text(), what="the child's end")
+            read = metering.read(10)
+        # It has ended, or is about to: its half second counts in either case, in ten parts.
+        assert read[HANDLERS] >= 45_000 > read[WORKER]
+    parts = (read[API], read[WORKER], read[HANDLERS], read[POSTGRESQL])
+    assert read[ALL] == pytest.approx(sum(parts))
+    assert 0 <= read[IDLE] <= 1

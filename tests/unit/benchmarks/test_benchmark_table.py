@@ -1,12 +1,14 @@
 """The benchmarks' table: ratios, goals met or not, and the README's section."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import HEADLINES, growth_rows, headlines
 from benchmarks.harness.alone import effort_of
+from benchmarks.harness.processors import A_SECOND, ALL, IDLE, MEASURED, REST
 from benchmarks.harness.results import (
     Bench,
     Effort,
@@ -26,6 +28,7 @@ from benchmarks.harness.table import (
     as_text,
     figure,
     lines,
+    processor_lines,
     put_between_marks,
 )
 from tests import ROOT
@@ -81,6 +84,19 @@ def test_each_reference_has_a_line_and_the_first_names_the_row() -> None:
         ("starts", "2 ms", "NOTIFY", "0.50 ms", "4.00", f"≤ 3 {TIMES}", "no"),
         ("stream", "12.5 ms", "", "", "", "≤ 20 ms", "yes"),
     ]
+
+
+def test_below_stands_what_each_system_takes_of_the_processors() -> None:
+    read = dict.fromkeys((*MEASURED, ALL, REST), 1_234.5) | {A_SECOND: 800.0, IDLE: 0.254}
+    row = replace(RATE, name="backlog", processor={"AppHub Jobs": read, "PgQueuer": read})
+    [row] = from_json(to_json([row]))
+    used = ("1 234",) * 6
+    assert processor_lines([RATE, row]) == [
+        ("a backlog alone", "AppHub Jobs", "800/s", *used, "25%"),
+        ("a backlog alone", "PgQueuer", "800/s", *used, "25%"),
+    ]
+    assert "| a backlog alone | PgQueuer | 800/s |" in as_markdown([row])
+    assert "idle" not in as_text([RATE])
 
 
 def test_in_short_each_row_has_a_line_with_peers_beside_ours() -> None:
