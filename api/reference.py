@@ -393,6 +393,7 @@ IDS: Mapping[str, str] = {
     "POST /schedules/preview": "previewDraft",
     "GET /schedules/{schedule_id}/ticks": "listTicks",
     "GET /failures": "listFailures",
+    "GET /failures/over-time": "countFailuresOverTime",
     "GET /failures/{fingerprint}": "getFailure",
     "POST /failures/{fingerprint}/resolve": "resolveFailure",
     "POST /failures/{fingerprint}/ignore": "ignoreFailure",

@@ -1,16 +1,20 @@
 """The table `failure_groups`: what fails, how often, and whether it is resolved.
 
 What an event does to a group, `domain/failures/group.py` says. Here are its columns and its JSON
-for clients (`present`); then lists, the groups first that failed last.
+for clients (`present`); then lists, the groups first that failed last; last how often groups failed
+over time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from typing_extensions import ReadOnly, TypedDict
+
 from domain import identifiers
-from domain.failures.group import FailureGroup, GroupState
-from domain.json_values import JsonObject
+from domain.failures.group import FailureGroup, GroupState, Opened, Recurred
+from domain.json_values import Json, JsonObject
 from domain.ports import Row
 from projections.rows import Connection, columns_of, presented, read_rows, shown_columns
 from projections.table import STATES, DecisiveRow2, TableOf, rows_by_id
@@ -105,3 +109,71 @@ async def oldest(connection: Connection, job: str | None, limit: int) -> list[Fa
 def position_of(row: FailureGroupRow) -> PagePosition:
     """Return the position of a group in lists; times as text are in order."""
     return PagePosition(row["last_at"], row["fingerprint"])
+
+
+# How often groups failed over time, by their own events: one each half a second at most.
+
+MOST_EVENTS = 2_000
+"""Events of a group that are examined, the newest: so an answer costs no more after years."""
+
+OVER_TIME = f"""
+    WITH event AS MATERIALIZED (
+        SELECT one.* FROM unnest((SELECT %(ids)s::uuid[])) AS named (id) CROSS JOIN LATERAL (
+            SELECT originator_id, recorded_at, topic, state FROM jobs_events
+            WHERE originator_id = named.id ORDER BY originator_version DESC LIMIT {MOST_EVENTS}
+        ) AS one
+    ), looked_at AS (
+        SELECT originator_id, greatest(
+            %(since)s::timestamptz,
+            CASE WHEN count(*) = {MOST_EVENTS} THEN min(recorded_at) END
+        ) AS since
+        FROM event GROUP BY originator_id
+    ), noted AS (
+        SELECT originator_id, date_bin(%(bucket)s::interval, last_at, %(since)s) AS at,
+            sum(failures)::integer AS failures
+        FROM event CROSS JOIN LATERAL (
+            SELECT (data->>'failures')::integer AS failures,
+                (data->>'last_at')::timestamptz AS last_at
+            FROM (SELECT convert_from(state, 'LATIN1')::json AS data) AS decoded
+            WHERE topic IN ('{Opened.TOPIC}', '{Recurred.TOPIC}')
+        ) AS failed
+        WHERE last_at >= %(since)s::timestamptz GROUP BY originator_id, at
+    )
+    SELECT originator_id AS id, since, at, failures
+    FROM looked_at LEFT JOIN noted USING (originator_id) ORDER BY originator_id, at
+"""
+"""Read as Latin-1, every text is one, whatever the database's encoding; numbers and times alone
+count."""
+
+
+class _Noted(TypedDict):
+    """The failures of a group in a stretch of time; null where it had none at all."""
+
+    id: ReadOnly[str]
+    since: ReadOnly[str]
+    at: ReadOnly[str | None]
+    failures: ReadOnly[int | None]
+
+
+async def over_time(
+    connection: Connection, names: Mapping[UUID, str], since: datetime, bucket: timedelta
+) -> list[JsonObject]:
+    """Return how often each group failed in each bucket of time from a moment on.
+
+    Args:
+        connection: to read with.
+        names: the fingerprints of the groups, by their ids; what is no group is left out.
+        since: when the first bucket begins.
+        bucket: how long each is.
+    """
+    values = {"ids": list(names), "since": since, "bucket": bucket}
+    rows = await read_rows(connection, _Noted, OVER_TIME, values)
+    of_group: dict[str, JsonObject] = {}
+    buckets: dict[str, list[Json]] = {}
+    for row in rows:
+        name = names[UUID(row["id"])]
+        of_buckets = buckets.setdefault(name, [])
+        of_group[name] = {"fingerprint": name, "since": row["since"], "buckets": of_buckets}
+        if row["at"] is not None:
+            of_buckets.append({"at": row["at"], "failures": row["failures"]})
+    return [of_group[name] for name in names.values() if name in of_group]

@@ -1,11 +1,11 @@
 """`/failures`: groups of failed attempts. First the shapes, then the routes."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Body, Query
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from api.http.dependencies import (
     ConnectionDep,
@@ -15,13 +15,14 @@ from api.http.dependencies import (
     OriginDep,
     ServiceDep,
     cursor_meta,
+    parts_of,
     storable,
 )
 from api.http.errors import JsonAnswer, data, page
 from api.http.strict_json import StrictJsonRoute
 from api.routes.as_of import AsOfDep
 from api.routes.bulk import BulkOperation, BulkPreview, RetryGroupBody, preview_bulk, start_bulk
-from api.shapes.base import Data, Page, PartMeta, Shape, _Body, failures, with_columns
+from api.shapes.base import Data, Page, PartMeta, Shape, Time, _Body, failures, with_columns
 from api.shapes.jobs import Version
 from domain.clock import from_iso, to_iso
 from domain.errors import InvalidInputError, Issue, NotFoundError
@@ -60,6 +61,24 @@ class FailureListMeta(PartMeta):
     """Where a page of groups ends; with `asOf` also the position that it shows."""
 
     as_of: int | None = None
+
+
+class FailuresThen(Shape):
+    """How often a group failed in a stretch of time."""
+
+    at: AwareDatetime = Field(description="when it begins")
+    failures: int = Field(description="how many attempts failed so")
+
+
+class FailuresOverTime(Shape):
+    """When a group failed, and how often."""
+
+    fingerprint: str = Field(description="the group")
+    since: AwareDatetime = Field(
+        description="all failures since then are counted; it is later than `from` if the group has"
+        " had very many events"
+    )
+    buckets: list[FailuresThen] = Field(description="those in which it failed, the oldest first")
 
 
 router = APIRouter(prefix="/failures", route_class=StrictJsonRoute, tags=["failures"])
@@ -107,6 +126,47 @@ async def list_failures(  # noqa: PLR0913 - one for each parameter of the query
     next_cursor = _encode_cursor(rows[limit - 1]) if len(rows) > limit else None
     items = [failure_groups.present(row) for row in rows[:limit]]
     return page(items, cursor_meta(limit, next_cursor))
+
+
+MOST_GROUPS = 100
+
+MOST_BUCKETS = 1_000
+
+
+@router.get(
+    "/over-time",
+    response_model=Data[list[FailuresOverTime]],
+    responses=failures(400),
+    dependencies=[MayRead],
+    description="Show when groups failed, and how often. Failures that are recorded together, those"
+    " of half a second, count where the last of them ended."
+    f" The newest {failure_groups.MOST_EVENTS:_} events of each group are examined; `since` says"
+    " from when on its counts are complete.",
+)
+async def count_failures_over_time(
+    connection: ConnectionDep,
+    service: ServiceDep,
+    group: Annotated[
+        str, Query(description="a fingerprint, or several with commas between them, at most 100")
+    ],
+    begin: Annotated[Time | None, Query(alias="from", description="left out: a day ago")] = None,
+    bucket_ms: Annotated[
+        int, Query(alias="bucketMs", ge=60_000, le=366 * 86_400_000, description="of each bucket")
+    ] = 1_800_000,
+) -> JsonAnswer:
+    """Count the failures of groups over time."""
+    names = parts_of(storable(group, "/group"))
+    if len(names) > MOST_GROUPS:
+        message = f"names at most {MOST_GROUPS} groups; send several requests"
+        raise InvalidInputError([Issue("/group", message, "maxItems")])
+    now = service.jobs.clock()
+    since = begin or now - timedelta(days=1)
+    bucket = timedelta(milliseconds=bucket_ms)
+    if (now - since) / bucket > MOST_BUCKETS:
+        message = f"makes more than {MOST_BUCKETS} buckets: begin later, or take longer ones"
+        raise InvalidInputError([Issue("/bucketMs", message, "minimum")])
+    by_id = {failure_group_id(name): name for name in names}
+    return data([*await failure_groups.over_time(connection, by_id, since, bucket)])
 
 
 @router.get(

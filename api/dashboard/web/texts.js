@@ -394,6 +394,8 @@ export const texts = {
 		reopen: "Reopen",
 		retryAll: "Retry all",
 		times: (count) => many(count, "failure"),
+		day: (count) => `${many(count, "failure")} within 24 h`,
+		since: (count, time) => `${many(count, "failure")} since ${time}`,
 		recovered: (count) => `${number(count)} recovered by a retry`,
 		versions: (list) => `in version ${list.join(", ")}`,
 		details: "Trend and runs",

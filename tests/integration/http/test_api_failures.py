@@ -76,6 +76,26 @@ def test_every_call_answers_as_its_schema_says(shared: SharedApi, tour: Tour) ->
     assert listed(tour, job=job, asOf=1) == []
 
 
+def test_a_group_says_when_it_failed_and_how_often(shared: SharedApi, tour: Tour) -> None:
+    job = shared.register()["slug"]
+    fail(shared, job, "order 1 not found")
+    eventually_listed(tour, 1, job=job)
+    fail(shared, job, "order 2 not found")
+    deadline = monotonic() + ENOUGH_S
+    while (group := listed(tour, job=job)[0])["count"] < 2:
+        assert monotonic() < deadline
+        sleep(0.1)
+    operation = "GET /failures/over-time"
+    begin = group["firstAt"]
+    names = {"group": f"{group['fingerprint']},{'0' * 16}", "from": begin, "bucketMs": 86_400_000}
+    [counted] = tour.call(operation, 200, params=names)
+    assert (counted["fingerprint"], counted["since"]) == (group["fingerprint"], begin)
+    assert counted["buckets"] == [{"at": begin, "failures": 2}]
+    [later] = tour.call(operation, 200, params={**names, "from": "2190-01-01T00:00:00Z"})
+    assert later["buckets"] == []
+    tour.call(operation, 400, params={**names, "from": "1970-01-01T00:00:00Z", "bucketMs": 60_000})
+
+
 def test_what_failed_so_is_launched_anew(shared: SharedApi, tour: Tour) -> None:
     job = shared.register()["slug"]
     fail(shared, job, "order 1 not found")

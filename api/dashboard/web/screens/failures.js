@@ -6,12 +6,13 @@ import { Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink,
 import {
 	address, ApiError, asOf, change, get, mayAct, moment, pageOf, post, useAnswer, useRefresh,
 } from "../state.js";
-import { bucketsOf } from "../state/statistics.js";
-import { duration } from "../state/times.js";
+import { bucketsOf, failuresOf } from "../state/statistics.js";
+import { duration, local } from "../state/times.js";
 import { texts } from "../texts.js";
 import { BulkDialog } from "./bulk.js";
 import { GroupLogs } from "./group_logs.js";
 import { RunTable } from "./run_table.js";
+import { Sparkline } from "./trends.js";
 
 const STATUSES = ["open", "resolved", "ignored"];
 
@@ -51,14 +52,46 @@ async function groupOf(id, signal) {
 }
 
 function List({ groups, asked, load: loadMore }) {
+	const trends = useTrends(groups);
 	if (groups.length === 0)
 		return html`<${Empty} title=${texts.failures.empty} hint=${texts.failures.emptyHint} />`;
 	return html`<ul class="stack">
 			${groups.map((group) => html`
-				<${Group} key=${group.fingerprint} group=${group} again=${asked.again} isOpen=${address.value.id === group.fingerprint} />
+				<${Group} key=${group.fingerprint} group=${group} trend=${trends.get(group.fingerprint)} again=${asked.again} isOpen=${address.value.id === group.fingerprint} />
 			`)}
 		</ul>
 		<${MoreRows} asked=${asked} load=${loadMore} />`;
+}
+
+// When each group failed within a day, and how often, as the service counts it.
+
+const DAY_MS = 86_400_000;
+const HALF_HOUR_MS = 1_800_000;
+const EVERY_MS = 10_000;
+const AT_ONCE = 100;
+
+/** @returns {Map<string, {buckets: object[], failed: number, isWhole: boolean, since: string}>} by fingerprint; empty in the past */
+function useTrends(groups) {
+	const ids = groups.map(({ fingerprint }) => fingerprint);
+	const asked = useAnswer((signal) => trendsOf(ids, signal), [ids.toSorted().join(",")], { everyMs: EVERY_MS });
+	return asked.answer ?? new Map();
+}
+
+async function trendsOf(ids, signal) {
+	if (asOf.value || ids.length === 0) return new Map();
+	const parts = [];
+	for (let at = 0; at < ids.length; at += AT_ONCE) parts.push(ids.slice(at, at + AT_ONCE));
+	const to = Math.ceil(Date.now() / HALF_HOUR_MS) * HALF_HOUR_MS;
+	const [from, until] = [to - DAY_MS, to].map((ms) => new Date(ms).toISOString());
+	const meta = { from, to: until, bucketMs: HALF_HOUR_MS };
+	const answers = await Promise.all(
+		parts.map((some) => get("/failures/over-time", [["group", some.join(",")], ["from", from], ["bucketMs", HALF_HOUR_MS]], signal)),
+	);
+	const trendOfGroup = ({ fingerprint, since, buckets }) => {
+		const failed = buckets.reduce((total, { failures }) => total + failures, 0);
+		return [fingerprint, { buckets: failuresOf(buckets, meta), failed, isWhole: Date.parse(since) <= Date.parse(from), since }];
+	};
+	return new Map(answers.flatMap(({ data }) => data).map(trendOfGroup));
 }
 
 // A group of failures: its cause, how often, in which versions, a run of it; and what can be said or done about it.
@@ -68,7 +101,7 @@ const MAY = { open: ["resolve", "ignore"], resolved: ["reopen"], ignored: ["reop
 const retrying = signal(null);
 
 /** @param {{group: object, again: () => void, isOpen: boolean}} what `isOpen` where it is the only one */
-function Group({ group, again, isOpen }) {
+function Group({ group, trend, again, isOpen }) {
 	const shows = useSignal(isOpen);
 	const {
 		fingerprint, title, job, reason, frame, status, count, recovered, firstAt, lastAt, affectedVersions,
@@ -97,6 +130,7 @@ function Group({ group, again, isOpen }) {
 			${words.first} <${Time} at=${firstAt} /> · ${words.last} <${Time} at=${lastAt} /> · ${words.sample}:${" "}
 			<${RunLink} id=${sampleRun} /> · <${Link} to=${{ view: "runs", words: runs }}>${texts.runs.title}<//>
 		</p>
+		${trend && html`<p><${Sparkline} buckets=${trend.buckets} /> <small>${trend.isWhole ? words.day(trend.failed) : words.since(trend.failed, local(trend.since))}</small></p>`}
 		<details open=${isOpen} onToggle=${({ target }) => (shows.value = target.open)}>
 			<summary>${words.details}</summary>
 			${shows.value && html`<${Details} group=${group} />`}

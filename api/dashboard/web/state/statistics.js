@@ -58,6 +58,21 @@ export function trendOf(buckets, { from, to, bucketMs }) {
 	return trend;
 }
 
+/**
+ * The same of failures alone: all that ended had failed.
+ * @param {{at: string, failures: number}[]} buckets @param {{from: string, to: string, bucketMs: number}} meta
+ * @returns {{at: string, ended: number, failed: number}[]}
+ */
+export function failuresOf(buckets, { from, to, bucketMs }) {
+	const byTime = new Map(buckets.map(({ at, failures }) => [Date.parse(at), failures]));
+	const trend = [];
+	for (let at = Date.parse(from); at < Date.parse(to); at += bucketMs) {
+		const failures = byTime.get(at) ?? 0;
+		trend.push({ at: new Date(at).toISOString(), ended: failures, failed: failures });
+	}
+	return trend;
+}
+
 /** @param {Pick<Stretch, "created" | "ended" | "failed">[]} trend */
 export function summed(trend) {
 	const sum = (/** @type {"created" | "ended" | "failed"} */ name) => trend.reduce((total, bucket) => total + bucket[name], 0);

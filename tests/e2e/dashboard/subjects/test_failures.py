@@ -50,6 +50,8 @@ def test_a_group_leads_to_its_trend_and_to_its_runs(screen: Screen) -> None:
     page = screen.page
     screen.open("?view=failures")
     card = page.locator("li.card", has_text="repository vanished does not exist")
+    expect(card.get_by_text(re.compile(r"^[1-9]\d* failures? within 24 h$"))).to_be_visible()
+    expect(card.locator(".sparkline .bad").last).to_be_attached()
     card.get_by_text("Trend and runs").click()
     expect(card.get_by_role("img").last).to_be_visible()
     rows = card.locator("tbody tr")
