@@ -1,4 +1,4 @@
-"""Everything, on one machine in one run: a table, a file of results, a picture, a README section.
+"""Everything, on one machine in one run: a table, a file of results, a section of the README.
 
     python -m benchmarks [--quick] [--only NAME …] [--rounds N] [--seconds S] [--no-write] [--again]
 
@@ -19,7 +19,6 @@ from time import perf_counter
 
 from benchmarks.harness.alone import own_directory
 from benchmarks.harness.machine import described
-from benchmarks.harness.plot import draw
 from benchmarks.harness.processes import ROOT, python
 from benchmarks.harness.results import Row, from_json
 from benchmarks.harness.table import (
@@ -63,8 +62,6 @@ FEWEST_ROUNDS = 3
 
 RESULTS = ROOT / "docs" / "benchmarks" / "results.json"
 
-PICTURE = ROOT / "docs" / "benchmarks" / "results.png"
-
 GROWTH = ROOT / "docs" / "benchmarks" / "growth.json"
 """What `make growth` writes."""
 
@@ -92,7 +89,7 @@ def main() -> int:
         "--no-write", action="store_true", help="print the table and leave all files as they are"
     )
     parser.add_argument(
-        "--again", action="store_true", help="write table and picture anew from the last results"
+        "--again", action="store_true", help="write the tables anew from the last results"
     )
     given = parser.parse_args()
     if given.again:
@@ -151,25 +148,13 @@ def _measure_all(
 
 
 def write(rows: Sequence[Row], machine: dict[str, str]) -> None:
-    """Write results, picture, the README's table, and the notes on it in the documentation."""
+    """Write the results, the README's table, and all tables and notes into the documentation."""
     RESULTS.parent.mkdir(parents=True, exist_ok=True)
     content = {"machine": machine, "rows": [asdict(row) for row in rows]}
     RESULTS.write_text(json.dumps(content, indent=1) + "\n")
-    drawn = draw(rows, PICTURE)
-    put_between_marks(README, section(rows, with_picture=drawn or PICTURE.exists()))
+    put_between_marks(README, as_short_markdown(headlines(rows)))
     put_between_marks(PERFORMANCE, footnotes(rows, machine))
-    print(
-        f"written: README.md, docs/performance.md, {RESULTS.relative_to(ROOT)}"
-        + (f", {PICTURE.relative_to(ROOT)}" if drawn else "")
-    )
-
-
-def section(rows: Sequence[Row], *, with_picture: bool) -> str:
-    """Return what stands in the README."""
-    picture = (
-        ["", f"![The same as bars]({PICTURE.relative_to(ROOT).as_posix()})"] if with_picture else []
-    )
-    return "\n".join([as_short_markdown(headlines(rows)), *picture])
+    print(f"written: README.md, docs/performance.md, {RESULTS.relative_to(ROOT)}")
 
 
 def headlines(rows: Sequence[Row]) -> list[Row]:

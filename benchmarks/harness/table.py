@@ -1,12 +1,11 @@
 """The table of results: whole at a terminal and in the notes, a line a row in the README."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
 from benchmarks.harness.processors import A_SECOND, ALL, IDLE, MEASURED, REST
-from benchmarks.harness.results import Reference, Row, is_met, ratio
+from benchmarks.harness.results import Row, is_met, ratio
 
 BEGIN = "<!-- benchmarks: begin -->"
 
@@ -28,54 +27,26 @@ PATHS = {"launches": "launching alone", "backlog": "a backlog alone", "noop": "l
 SHORT_HEADINGS = ("what", "AppHub Jobs", *PEERS, "beside")
 
 
-@dataclass(frozen=True)
-class Line:
-    """A line of the table, as text."""
-
-    what: str
-    ours: str
-    against: str
-    theirs: str
-    ratio: str
-    goal: str
-    met: str
-
-    @property
-    def cells(self) -> tuple[str, ...]:
-        """Return its cells in order."""
-        return (self.what, self.ours, self.against, self.theirs, self.ratio, self.goal, self.met)
-
-
 MOST_MORE = 4
 """Further figures of a row that are worth a line each; where there are more, they are in the file
 of results."""
 
 
-def lines(rows: Sequence[Row]) -> Iterator[Line]:
+def lines(rows: Sequence[Row]) -> Iterator[tuple[str, ...]]:
     """Yield a line for each reference of each row, and one for each limit of our own."""
     for row in rows:
         what, ours = row.title, figure(row.value, row.unit)
         if row.limit is not None or not row.references:
             goal = "" if row.limit is None else f"≤ {figure(row.limit, row.unit)}"
-            yield Line(what, ours, "", "", "", goal, _yes(is_met(row, None)))
+            yield what, ours, "", "", "", goal, _yes(is_met(row, None))
             what = ours = ""
-        for reference in row.references:
-            yield _line(row, reference, what, ours)
+        for each in row.references:
+            theirs = figure(median(each.rounds), row.unit)
+            sign = "≤" if row.lower_is_better else "≥"
+            goal = "" if each.goal is None else f"{sign} {each.goal:g} {TIMES}"
+            met = _yes(is_met(row, each))
+            yield what, ours, each.label, theirs, f"{ratio(row, each):.2f}", goal, met
             what = ours = ""
-
-
-def _line(row: Row, reference: Reference, what: str, ours: str) -> Line:
-    goal = "" if reference.goal is None else f"{_bound(row, reference.goal)} {TIMES}"
-    theirs = figure(median(reference.rounds), row.unit)
-    return Line(
-        what,
-        ours,
-        reference.label,
-        theirs,
-        f"{ratio(row, reference):.2f}",
-        goal,
-        _yes(is_met(row, reference)),
-    )
 
 
 def figure(value: float, unit: str) -> str:
@@ -97,7 +68,7 @@ def _yes(met: bool | None) -> str:  # noqa: FBT001 - one of three answers
 
 def as_text(rows: Sequence[Row]) -> str:
     """Return the table for a terminal, with the notes below it."""
-    tables = [[HEADINGS, *(line.cells for line in lines(rows))]]
+    tables = [[HEADINGS, *lines(rows)]]
     if processor := processor_lines(rows):
         tables.append([PROCESSOR_HEADINGS, *processor])
     return "\n".join([*(f"{_aligned(table)}\n" for table in tables), *notes(rows)])
@@ -140,7 +111,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
 
 def as_markdown(rows: Sequence[Row]) -> str:
     """Return the whole table as Markdown, and below it what processors were used for."""
-    tables = [_markdown(HEADINGS, [line.cells for line in lines(rows)])]
+    tables = [_markdown(HEADINGS, list(lines(rows)))]
     if processor := processor_lines(rows):
         tables.append(_markdown(PROCESSOR_HEADINGS, processor))
     return "\n\n".join(tables)
@@ -161,11 +132,6 @@ def _short(row: Row) -> tuple[str, ...]:
     peers = [theirs.get(label, "") for label in PEERS]
     beside = "; ".join(f"{label}: {value}" for label, value in theirs.items() if label not in PEERS)
     return row.title, figure(row.value, row.unit), *peers, beside
-
-
-def _bound(row: Row, goal: float) -> str:
-    sign = "≤" if row.lower_is_better else "≥"
-    return f"{sign} {goal:g}"
 
 
 def put_between_marks(document: Path, text: str) -> None:

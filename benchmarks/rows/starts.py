@@ -7,13 +7,11 @@ handler's process; one run at a time, each after the one before has ended. The l
 one session commits a row and notifies another, which commits a change of it.
 """
 
-import asyncio
 import http.client
 import json
 import random
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -22,15 +20,12 @@ from typing import Self
 from urllib.parse import urlsplit
 
 import psycopg
-import uvloop
 
 from benchmarks.harness.alone import run_alone
 from benchmarks.harness.processes import BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS, PATH, System, installed_peers, register, site
 from domain.jobs.definition import JobSpec
-from domain.jobs.launching import Launch
-from tests.support.logs import TESTER, parts
 
 SLUG = "started"
 
@@ -44,8 +39,6 @@ MOST_COMMITS = 2.0
 
 PEERS = 0.9
 """Of each, and so of the faster one."""
-
-IN_PROCESS = "without HTTP"
 
 DEADLINE_S = 10.0
 
@@ -61,7 +54,6 @@ def measure(bench: Bench) -> list[Row]:
         {
             COMMITS: partial(_commits_ms, bench),
             OURS.label: partial(_over_http_ms, bench),
-            IN_PROCESS: partial(_in_process_ms, bench),
             **{peer.label: partial(_peer_ms, bench, peer) for peer in peers},
         },
     )
@@ -74,7 +66,6 @@ def measure(bench: Bench) -> list[Row]:
         rounds=figures[OURS.label],
         references=[least, *others],
         lower_is_better=True,
-        more={f"{IN_PROCESS}, ms": median(figures[IN_PROCESS])},
     )
     return [row]
 
@@ -165,27 +156,7 @@ class Poster:
         return str(answer["data"]["id"])
 
 
-def _in_process_ms(bench: Bench) -> float:
-    with (
-        site(bench, OURS) as own,
-        own.worker(),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
-        ExitStack() as stack,
-        psycopg.connect(own.url, autocommit=True) as connection,
-    ):
-        context = parts(own.url)
-        part = runner.run(context.__aenter__())
-        stack.callback(lambda: runner.run(context.__aexit__(None, None, None)))
-        runner.run(part.jobs.register_job(SLUG, JOB, 1, TESTER))
-
-        def start(timeout_s: float) -> int:
-            launched = runner.run(part.jobs.launch(SLUG, Launch(), TESTER))
-            return _started_ns(connection, str(launched.run_id), timeout_s)
-
-        return _median_ms(bench, start)
-
-
-def _median_ms(bench: Bench, start: Start, prepare: Callable[[], None] = lambda: None) -> float:
+def _median_ms(bench: Bench, start: Start, prepare: Callable[[], None]) -> float:
     # The first waits for the worker to come up.
     prepare()
     start(3 * DEADLINE_S)

@@ -78,7 +78,7 @@ def test_a_goal_is_met_by_its_own_direction(
 
 
 def test_each_reference_has_a_line_and_the_first_names_the_row() -> None:
-    assert [line.cells for line in lines([RATE, TIME, LIMITED])] == [
+    assert list(lines([RATE, TIME, LIMITED])) == [
         ("saves with rows", "500/s", "bare", "1 000/s", "0.50", f"≥ 0.5 {TIMES}", "yes"),
         ("", "", "peer", "100/s", "5.00", "", ""),
         ("starts", "2 ms", "NOTIFY", "0.50 ms", "4.00", f"≤ 3 {TIMES}", "no"),
