@@ -70,7 +70,9 @@ const HALF_HOUR_MS = 1_800_000;
 const EVERY_MS = 10_000;
 const AT_ONCE = 100;
 
-/** @returns {Map<string, {buckets: object[], failed: number, isWhole: boolean, since: string}>} by fingerprint; empty in the past */
+/** @typedef {{buckets: object[], failed: number, isWhole: boolean, since: string}} Trend */
+
+/** @param {Api.FailureGroup[]} groups @returns {Map<string, Trend>} by fingerprint; empty in the past */
 function useTrends(groups) {
 	const ids = groups.map(({ fingerprint }) => fingerprint);
 	const asked = useAnswer((signal) => trendsOf(ids, signal), [ids.toSorted().join(",")], { everyMs: EVERY_MS });
@@ -87,6 +89,7 @@ async function trendsOf(ids, signal) {
 	const answers = await Promise.all(
 		parts.map((some) => get("/failures/over-time", [["group", some.join(",")], ["from", from], ["bucketMs", HALF_HOUR_MS]], signal)),
 	);
+	/** @returns {[string, Trend]} */
 	const trendOfGroup = ({ fingerprint, since, buckets }) => {
 		const failed = buckets.reduce((total, { failures }) => total + failures, 0);
 		return [fingerprint, { buckets: failuresOf(buckets, meta), failed, isWhole: Date.parse(since) <= Date.parse(from), since }];
@@ -98,9 +101,9 @@ async function trendsOf(ids, signal) {
 
 const MAY = { open: ["resolve", "ignore"], resolved: ["reopen"], ignored: ["reopen"] };
 
-const retrying = signal(null);
+const retrying = signal(""); // The group's fingerprint.
 
-/** @param {{group: object, again: () => void, isOpen: boolean}} what `isOpen` where it is the only one */
+/** @param {{group: Api.FailureGroup, trend?: Trend, again: () => void, isOpen: boolean}} what `isOpen` where it is the only one */
 function Group({ group, trend, again, isOpen }) {
 	const shows = useSignal(isOpen);
 	const {
@@ -136,7 +139,7 @@ function Group({ group, trend, again, isOpen }) {
 			${shows.value && html`<${Details} group=${group} />`}
 		</details>
 		${retrying.value === fingerprint && html`
-			<${BulkDialog} action="retry" words=${[["job", job], ...runs, ["retried", "false"]]} onClose=${() => (retrying.value = null)} />
+			<${BulkDialog} action="retry" words=${[["job", job], ...runs, ["retried", "false"]]} onClose=${() => (retrying.value = "")} />
 		`}
 	</li>`;
 }

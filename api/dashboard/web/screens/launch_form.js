@@ -51,7 +51,9 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 
 // Parameters of a job, by its schema: `typed` is their value, `raw` their JSON while that is what is written.
 
-/** @returns {object | null} null where what is written is no JSON object */
+/** @typedef {{typed?: Record<string, any>, raw: string | null}} ParametersDraft */
+
+/** @param {ParametersDraft} draft @returns {Record<string, any> | null} null where what is written is no JSON object */
 export function parametersOf({ typed, raw }, job) {
 	if (raw !== null) return objectOf(raw);
 	return typed ?? { ...initialOf(formOf(job.parametersSchema)), ...presentValues(job.defaultParameters) };
@@ -60,8 +62,8 @@ export function parametersOf({ typed, raw }, job) {
 /**
  * @param {object} given
  * @param {Api.Definition} given.job
- * @param {{typed: object | undefined, raw: string | null}} given.draft
- * @param {(draft: object) => void} given.onChange
+ * @param {ParametersDraft} given.draft
+ * @param {(draft: ParametersDraft) => void} given.onChange
  * @param {{path: string, message: string}[]} given.issues what the service said
  * @param {boolean} given.isWrong
  */

@@ -21,9 +21,11 @@ const PAGE = 50;
 const MOST_FRESH = 1_000;
 
 /**
- * @returns {Promise<{rows: object[], next: string | null, known: Map<string, object>}>} one page, newest first; `known` is what
- *   the stream had told before
+ * Runs, newest first; `known` is what the stream had told before, `hasNewer` where it is not the first page.
+ * @typedef {{rows: Api.Run[], next: string | null, known: Map<string, Api.Run>, hasNewer?: boolean}} Page
  */
+
+/** @returns {Promise<Page>} */
 async function load({ words, sort }, cursor, signal) {
 	const known = world.peek().recent.runs;
 	const query = [...words, ...moment.value, ["sort", sort], ["limit", PAGE]];
@@ -121,8 +123,8 @@ function List({ page, asked, words, sort, selected }) {
 
 /** Keep where somebody stands in the list, and lead back there. @returns a ref for what holds the rows */
 function usePlace(page, isOld) {
-	const box = useRef(null);
-	const latest = useRef();
+	const box = useRef(/** @type {HTMLElement | null} */ (null));
+	const latest = useRef({ page, isOld });
 	latest.current = { page, isOld };
 	useEffect(() => keepPlace(() => {
 		const { page: { rows }, isOld } = latest.current;
@@ -202,7 +204,7 @@ function Sort({ sort }) {
 const AT_ONCE = 4;
 
 function Selection({ words, selected }) {
-	const ordering = useSignal(null);
+	const ordering = useSignal("");
 	if (!mayAct.value) return null;
 	const count = selected.value.size;
 	return html`<div class="selection">
@@ -211,7 +213,7 @@ function Selection({ words, selected }) {
 			: html`<span>${texts.runs.allMatching}:</span>
 			${Object.keys(texts.bulk.actions).map((action) => html`<button key=${action} onClick=${() => (ordering.value = action)}>${texts.bulk.actions[action]} …</button>`)}`}
 		${ordering.value && html`
-			<${BulkDialog} action=${ordering.value} words=${words} onClose=${() => (ordering.value = null)} />
+			<${BulkDialog} action=${ordering.value} words=${words} onClose=${() => (ordering.value = "")} />
 		`}
 	</div>`;
 }

@@ -16,7 +16,7 @@ export const msOf = ({ amount, unit }) => (amount === "" ? null : Math.round(Num
 const EVERY_DAY = "0 3 * * *";
 const HOUR = { amount: "1", unit: "h" };
 
-/** What a new schedule begins as. */
+/** What a new schedule begins as. @param {string} timeZone */
 export const emptyDraft = (timeZone) => ({
 	id: "",
 	job: "",
@@ -31,10 +31,12 @@ export const emptyDraft = (timeZone) => ({
 	startAt: "",
 	endAt: "",
 	pauseOnFailure: false,
-	parameters: { typed: undefined, raw: null },
+	parameters: /** @type {import("./launch_form.js").ParametersDraft} */ ({ typed: undefined, raw: null }),
 });
 
-/** @param {object} schedule as the API shows it */
+/** @typedef {ReturnType<typeof emptyDraft>} Draft */
+
+/** @param {Api.Schedule} schedule @returns {Draft} */
 export const draftOf = (schedule) => ({
 	id: schedule.id,
 	job: schedule.job,
@@ -52,7 +54,10 @@ export const draftOf = (schedule) => ({
 	parameters: { typed: schedule.parameters, raw: null },
 });
 
-/** When it launches: all of a draft but the job's parameters, as the API takes it. An empty id or job is left out. */
+/**
+ * When it launches: all of a draft but the job's parameters, as the API takes it. An empty id or job is left out.
+ * @param {Draft} draft
+ */
 export function timesOf(draft) {
 	const isCron = draft.rhythm === "cron";
 	return {
@@ -83,7 +88,7 @@ export function revisionOf(schedule, { id: _, ...spec }) {
  * @returns {string} such as `Wed 2026-12-02 03:00:00 +01:00`
  */
 export function onItsClock(dueAt) {
-	const [, day, time, offset] = /^(\S{10})T(\d\d:\d\d:\d\d)(?:\.\d+)?(.+)$/.exec(dueAt);
+	const [, day, time, offset] = /^(\S{10})T(\d\d:\d\d:\d\d)(?:\.\d+)?(.+)$/.exec(dueAt) ?? [];
 	const weekday = new Date(`${day}T00:00:00Z`).toUTCString().slice(0, 3);
 	return `${weekday} ${day} ${time} ${offset}`;
 }

@@ -14,24 +14,27 @@ const OVERLAPS = ["skip", "buffer_one", "buffer_all", "cancel_other", "terminate
 
 /**
  * What has been written and not been saved, by the schedule's id: it outlives a look at another page.
- * @type {Map<string, {draft: import("@preact/signals").Signal<object>, before: object | undefined}>}
+ * @typedef {{draft: import("@preact/signals").Signal<import("./schedule_draft.js").Draft>, before?: Api.Schedule}} Written
+ * @type {Map<string, Written>}
  */
 const unsaved = new Map();
 
+/** @param {Api.Schedule} [schedule] @returns {Written} */
 function writtenOf(schedule) {
 	const id = schedule?.id ?? "";
 	const kept = unsaved.get(id);
 	const isOld = kept && isUntouched(kept) && kept.before?.version !== schedule?.version;
-	if (!kept || isOld) {
-		const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
-		unsaved.set(id, { draft: signal(schedule ? draftOf(schedule) : emptyDraft(timeZone)), before: schedule });
-	}
-	return unsaved.get(id);
+	if (kept && !isOld) return kept;
+	const { timeZone } = Intl.DateTimeFormat().resolvedOptions();
+	const written = { draft: signal(schedule ? draftOf(schedule) : emptyDraft(timeZone)), before: schedule };
+	unsaved.set(id, written);
+	return written;
 }
 
+/** @param {Written} written */
 const isUntouched = ({ draft, before }) => before && JSON.stringify(draft.value) === JSON.stringify(draftOf(before));
 
-/** @param {{schedule?: object}} given the schedule that is changed; left out for a new one */
+/** @param {{schedule?: Api.Schedule}} given the schedule that is changed; left out for a new one */
 export function ScheduleForm({ schedule }) {
 	const words = texts.schedules.form;
 	const key = schedule?.id ?? "";
@@ -70,7 +73,7 @@ export function ScheduleForm({ schedule }) {
 	const given = { draft: written, issues, set };
 	return html`<form class="stack" onSubmit=${submit} noValidate>
 		${schedule?.owner && html`<p class="note">${words.owned(schedule.owner)}</p>`}
-		${schedule && schedule.version !== before.version && html`<p class="note" role="status">${words.newer(schedule.version)}</p>`}
+		${schedule && schedule.version !== before?.version && html`<p class="note" role="status">${words.newer(schedule.version)}</p>`}
 		<div class="cards">
 			<section class="card stack"><h2>${words.what}</h2><${What} ...${given} jobs=${jobs} isNew=${!schedule} isWrong=${problem.value.message === texts.jobs.badJson} /></section>
 			<section class="card stack"><h2>${texts.schedules.columns.when}</h2><${When} ...${given} /></section>
@@ -214,7 +217,10 @@ function wrong(issues, name) {
 	}))];
 }
 
-/** @param {{children: (common: object) => any}} given draws the control, with what ties it to its texts */
+/**
+ * @param {{name: string, also?: string, title: string, hint?: string, issues: any[], children: (common: object) => any}} given
+ *   `children` draws the control, with what ties it to its texts; `also` is another field of which something may be wrong here
+ */
 function Field({ name, also, title, hint, issues, children }) {
 	const said = [...wrong(issues, name), ...(also ? wrong(issues, also) : [])];
 	const id = `schedule-${name}`;

@@ -10,7 +10,7 @@ const AT_ONCE = 100;
 
 /**
  * @param {string[]} ids of schedules @param {number} last how many of the last runs
- * @returns {Promise<Map<string, {since: string, counts: object, last: object[]}>>}
+ * @returns {Promise<Map<string, Api.RunsOfSchedule>>}
  */
 export async function runsOf(ids, last, signal) {
 	const parts = [];
@@ -18,14 +18,16 @@ export async function runsOf(ids, last, signal) {
 	const answers = await Promise.all(
 		parts.map((some) => get("/job-runs/by-schedule", [["schedule", some.join(",")], ["last", last]], signal)),
 	);
-	return new Map(answers.flatMap(({ data }) => data).map((one) => [one.schedule, one]));
+	/** @type {Api.RunsOfSchedule[]} */
+	const found = answers.flatMap(({ data }) => data);
+	return new Map(found.map((one) => [one.schedule, one]));
 }
 
 const isOpen = ({ status }) => status === "pending" || status === "running";
 
 const hasFailed = ({ status }) => status === "failed" || status === "expired";
 
-/** @returns {object | undefined} the last run that has ended, if it failed or expired */
+/** @param {Api.RunsOfSchedule} [runs] @returns {Api.LastRun | undefined} the last run that has ended, if it failed or expired */
 export function lastFailure(runs) {
 	const last = runs?.last.find((run) => !isOpen(run));
 	return last && hasFailed(last) ? last : undefined;
@@ -34,7 +36,10 @@ export function lastFailure(runs) {
 export const LastFailed = ({ run }) => html`<${Link} to=${{ view: "run", id: run.id }}>
 	<${Status} status="failed" label=${texts.schedules.lastFailed} /><//>`;
 
-/** The last runs, the newest at the end, once they are known, each a link with the shape of its status. */
+/**
+ * The last runs, the newest at the end, once they are known, each a link with the shape of its status.
+ * @param {{runs?: Api.RunsOfSchedule}} given
+ */
 export function Strip({ runs }) {
 	if (!runs) return html`<span class="quiet">–</span>`;
 	if (runs.last.length === 0) return html`<span class="quiet">${texts.schedules.runs.none}</span>`;
@@ -48,7 +53,7 @@ export function Strip({ runs }) {
 	</span>`;
 }
 
-/** How many of those that ended within a week succeeded; it leads to those that did not. */
+/** How many of those that ended within a week succeeded; it leads to those that did not. @param {{id: string, runs?: Api.RunsOfSchedule}} given */
 export function Rate({ id, runs }) {
 	const words = texts.schedules.runs;
 	if (!runs) return null;
