@@ -183,8 +183,8 @@ MOST_SCHEDULES = 100
     dependencies=[MayRead],
     description="Show what became of the runs that schedules launched, by ticks, triggers and"
     " backfills: how many there are in each status, and the last ones. The newest"
-    f" {MOST_EVENTS} events of each schedule are examined; `since` says from when on its counts"
-    " are complete.",
+    f" {MOST_EVENTS} events of a schedule are examined, and fewer if the request names more than"
+    " twenty; `since` says from when on its counts are complete.",
 )
 async def count_runs_by_schedule(
     connection: ConnectionDep,

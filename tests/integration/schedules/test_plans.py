@@ -1,7 +1,9 @@
-"""How the database looks for schedules whose runs have ended."""
+"""How the database looks for schedules whose runs have ended, and what became of their runs."""
 
 import psycopg
 
+from domain.identifiers import schedule_id
+from projections.runs.of_schedules import OF_SCHEDULES
 from projections.schedules import AWAITING
 from tests.integration.schedules.scene import Scene
 
@@ -39,3 +41,18 @@ async def test_awaited_runs_are_looked_up_and_no_table_of_them_is_scanned(scene:
     assert "Seq Scan on job_runs" not in plan
     assert "Scan using schedules_left_waiting on schedules" in plan
     assert "Hash" not in plan
+
+
+async def test_what_became_of_runs_is_read_off_the_schedules_own_events(scene: Scene) -> None:
+    await scene.create()
+    await scene.tick(1)
+    with psycopg.connect(scene.part.url) as connection:
+        connection.execute(MANY_RUNS.encode(), (MANY,))
+        values = {"ids": [schedule_id("often")], "since": scene.now, "last": 9, "events": 9}
+        explain = f"EXPLAIN {OF_SCHEDULES}".encode()
+        lines = connection.execute(explain, values).fetchall()
+        connection.rollback()
+    plan = "\n".join(line for (line,) in lines)
+    assert "jobs_events_pkey" in plan
+    assert "Scan using job_runs_pkey on job_runs" in plan
+    assert "Seq Scan on job" not in plan
