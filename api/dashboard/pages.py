@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import json
 import mimetypes
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -100,7 +101,23 @@ def web() -> Web:
 def _files() -> Iterable[WebFile]:
     for path in sorted(WEB.rglob("*")):
         if path.is_file():
-            yield WebFile(path.relative_to(WEB).as_posix(), path.read_bytes())
+            name = path.relative_to(WEB).as_posix()
+            body = path.read_bytes()
+            is_ours = path.suffix in {".js", ".css"} and not name.startswith("vendor/")
+            yield WebFile(name, without_comments(body) if is_ours else body)
+
+
+_COMMENT = re.compile(
+    rb"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)(?=\n)", re.MULTILINE | re.DOTALL
+)
+
+
+def without_comments(code: bytes) -> bytes:
+    """Return JavaScript or CSS without the comments that have lines of their own.
+
+    They are a sixth of what would be sent. All lines keep their numbers.
+    """
+    return _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), code)
 
 
 _POLICY = (
