@@ -11,7 +11,6 @@ the first tenth.
 
 import argparse
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -25,7 +24,7 @@ import httpx
 import psycopg
 from websockets.asyncio.client import connect
 
-from domain.json_values import JsonObject
+from benchmarks.harness.results import Row, to_json
 from tests.support import databases
 from tests.support.processes import Process, descendants, started
 from tests.support.sample_logs.big_logs import ended_run, multiply
@@ -73,26 +72,23 @@ class Memory:
         settled, last = self.moments[1][1], self.moments[-1][1]
         return {name: round(last[name] / settled[name], 3) for name in self.pids}
 
-    def present(self, events: int) -> list[JsonObject]:
-        """Return all of it, as rows of the table of benchmarks."""
-        held = [moment["API"] for _, moment in self.moments]
+    def row(self, events: int) -> Row:
+        """Return all of it, as a row of the table of benchmarks."""
         shown = f"{events:,}".replace(",", " ")
         more = {
             f"{name}, {moment}": mb for moment, each in self.moments for name, mb in each.items()
         }
         grown = {f"{name}, end over first tenth": by for name, by in self.growth().items()}
-        row: JsonObject = {
-            "name": "memory",
-            "title": f"memory of the API, the most while {shown} events stream past",
-            "unit": "MB",
-            "rounds": [max(held)],
-            "references": [],
-            "lower_is_better": True,
-            "limit": GOAL_MB,
-            "more": {**more, **grown},
-            "notes": [NOTE],
-        }
-        return [row]
+        return Row(
+            name="memory",
+            title=f"memory of the API, the most while {shown} events stream past",
+            unit="MB",
+            rounds=[max(held["API"] for _, held in self.moments)],
+            lower_is_better=True,
+            limit=GOAL_MB,
+            more={**more, **grown},
+            notes=[NOTE],
+        )
 
 
 def resident_mb(pid: int) -> float:
@@ -241,7 +237,7 @@ def main() -> None:
         + ", ".join(f"{name} x {by}" for name, by in memory.growth().items())
     )
     if arguments.json:
-        arguments.json.write_text(json.dumps(memory.present(arguments.events), indent=1) + "\n")
+        arguments.json.write_text(to_json([memory.row(arguments.events)]) + "\n")
 
 
 if __name__ == "__main__":
