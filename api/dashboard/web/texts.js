@@ -323,7 +323,7 @@ export const texts = {
 			failing: (factor, since) => `fails ${factor.toFixed(1)} × as often since ${since}`,
 		},
 		day: (ended, failed) => `${number(ended)} ended, ${number(failed)} failed`,
-		until: "the last",
+		lastSince: "the last since",
 	},
 	jobs: {
 		title: "Jobs",

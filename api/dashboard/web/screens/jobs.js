@@ -65,7 +65,7 @@ function Day({ trend }) {
 	const { buckets, ended, failed, worse } = trend;
 	const last = buckets.findLast((bucket) => bucket.ended > 0);
 	return html`<${Sparkline} buckets=${buckets} />${" "}
-		<small>${texts.trends.day(ended, failed)} · ${texts.trends.until} <${Time} at=${last.at} /></small>
+		<small>${texts.trends.day(ended, failed)} · ${texts.trends.lastSince} <${Time} at=${last.at} /></small>
 		${worse && html`${" "}<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>`}`;
 }
 
