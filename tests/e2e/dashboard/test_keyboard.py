@@ -41,6 +41,9 @@ def test_everything_is_within_reach_of_the_keyboard(screen: Screen) -> None:
     page.keyboard.press("Enter")
     expect(page.locator(".chip")).to_have_count(1)
     expect(page.locator("tbody .status-succeeded")).to_have_count(0)
+    # A list that has yet to arrive has no succeeded runs either, and no row to go to.
+    expect(page.locator("tbody .status-failed").first).to_be_visible()
+    expect(page.locator(".answer[inert]")).to_have_count(0)
     page.keyboard.press("Tab")
     page.keyboard.press("Control+k")
     expect(page.get_by_role("dialog")).to_be_visible()
