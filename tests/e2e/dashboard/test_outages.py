@@ -71,6 +71,6 @@ def test_a_page_whose_program_could_not_be_loaded_is_tried_again(
     with _outage(world):
         _link(page, "Workers").click()
         expect(failed).to_contain_text("That did not work")
-    page.get_by_role("button", name="Try again").click()
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
     expect(page.get_by_role("heading", name="Workers")).to_be_visible()
     expect(failed).to_have_count(0)

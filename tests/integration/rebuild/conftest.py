@@ -2,8 +2,9 @@
 
 import pytest
 
-from tests.recorded_logs import files, record
+from tests.recorded_logs import files, record, saved_views
 from tests.support.databases import Filled
+from tests.support.logs import parts
 
 
 @pytest.fixture
@@ -14,3 +15,5 @@ async def filled_url(filled: Filled) -> str:
 
 async def _fold(url: str) -> None:
     await record.fold(url, files.HERE / "0.3.0.dev4")
+    async with parts(url) as part:
+        await saved_views.views(part)

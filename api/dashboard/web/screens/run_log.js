@@ -211,17 +211,23 @@ function useBox(log, version, focus, sticksAtFirst) {
 	const leave = () => {
 		if (element.current.scrollTop > 0) sticks.value = false;
 	};
+	/** Whether somebody scrolled up. Where lines became fewer rows, a browser does so itself, to the end. */
+	const isScrolledUp = () => {
+		const { scrollTop } = element.current;
+		return scrollTop < lastTop.current && scrollTop < endNow() - ROW_PX;
+	};
 	// What the page itself does ends nothing: it leaves `lastTop` where it has scrolled to.
 	const scrolled = () => {
 		const { scrollTop } = element.current;
-		// Where lines became fewer rows, a browser scrolls up to the end.
-		if (scrollTop < lastTop.current && scrollTop < endNow() - ROW_PX) sticks.value = false;
+		if (isScrolledUp()) sticks.value = false;
 		else if (scrollTop > lastTop.current && scrollTop > recentEnd() - ROW_PX) sticks.value = true;
 		lastTop.current = scrollTop;
 		see();
 	};
 	useLayoutEffect(() => {
 		ends.current = { before: ends.current.now, now: endNow(), at: performance.now() };
+		// Of somebody's scrolling a page hears only before the next frame: more lines may come first.
+		if (sticks.value && isScrolledUp()) sticks.value = false;
 		if (sticks.value) toEnd();
 	}, [version, columns, corrections.value, view.value.height]);
 	useLayoutEffect(() => {

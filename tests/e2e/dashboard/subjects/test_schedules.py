@@ -155,7 +155,7 @@ def test_a_schedule_whose_last_run_failed_looks_failed(screen: Screen, world: Wo
         "id": "failing",
         "job": "scan-secrets",
         "cron": "0 3 1 1 *",
-        "parameters": {"repository": "vanished"},
+        "parameters": {"repository": "private-plans"},
     }
     page = screen.page
     with world.client as client:
