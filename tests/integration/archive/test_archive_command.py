@@ -1,5 +1,6 @@
 """The command: what it says, what a kill leaves, and that the service goes on meanwhile."""
 
+import asyncio
 import os
 from pathlib import Path
 from random import Random
@@ -213,17 +214,27 @@ async def test_launches_go_on_meanwhile(database_url: str, tmp_path: Path) -> No
             module="tests.support.sample_logs.archives",
         )
         launched = 0
-        while process.popen.poll() is None:
-            for _ in range(10):
+
+        async def launch() -> None:
+            nonlocal launched
+            while process.popen.poll() is None:
                 run_id = (await part.jobs.launch("job", Launch(), TESTER)).run_id
                 await part.jobs.cancel(run_id, None, TESTER)
                 assert len(await part.reader.histories([run_id])) == 2
                 launched += 1
+
+        async def read() -> None:
             # Whoever reads while events move from the log into a file sees each of them once.
-            assert await log(part, head) == known
-            assert await export(part, head) == known
-            some = Random(launched).sample(ids, 100)
-            assert {event.aggregate_id for event in await part.reader.histories(some)} == set(some)
+            while process.popen.poll() is None:
+                assert await log(part, head) == known
+                assert await export(part, head) == known
+                some = Random(launched).sample(ids, 100)
+                histories = await part.reader.histories(some)
+                assert {event.aggregate_id for event in histories} == set(some)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(launch())
+            tasks.create_task(read())
         assert process.popen.returncode == 0, process.errors
         holds = [orjson.loads(line)["longest_hold_ms"] for line in process.lines[1:]]
         print(f"{launched} launches meanwhile; longest hold {max(holds)} ms of {len(holds)}")

@@ -14,9 +14,6 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import IO, TypedDict
 
-PADDING = " " * 4_000
-"""The origin's last argument, which leaves space for those of the processes forked from it."""
-
 _INTERPRETERS = ("PYTHON", "LD_", "LC_", "LANG", "MALLOC_", "TZ")
 """Variables that a program heeds as it starts, and later no more."""
 
@@ -91,7 +88,7 @@ class Origin:
         self._orders, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.forks.origin", str(theirs.fileno()), PADDING],
+                [sys.executable, "-m", "tests.support.forks.origin", str(theirs.fileno())],
                 cwd=Path(__file__).parents[3],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

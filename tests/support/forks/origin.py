@@ -9,12 +9,11 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 from importlib import import_module
 
+import cli.__main__ as program
 from cli import main as commands
-from tests.support.forks.children import Popen, become
 from tests.support.forks.forked import Order, imported
 
 MOST_BYTES = 1_000_000
@@ -50,8 +49,11 @@ def _begin(order: Order, output: int, errors: int, told: int) -> None:
         os.close(ours)
     os.chdir(order["directory"])
     sys.path[0] = order["directory"]
-    become(order["command"], order["environment"])
-    subprocess.Popen = Popen  # type: ignore[assignment,misc]
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    # What it shows of itself as a program.
+    sys.modules["__main__"].__package__ = program.__package__
+    sys.argv = [str(program.__file__), *order["command"]]
 
 
 def _tell(pid: int, told: int) -> None:
