@@ -89,7 +89,7 @@ record-release: $(VENV)/.dev ## Record a release for later ones to be run beside
 bench-check: $(VENV)/.dev ## Run every benchmark once, at sizes whose figures say nothing
 	APPHUB_ALL_BENCHMARKS=1 $(BIN)/python -m pytest tests/integration/benchmarks
 
-bench: ## Measure everything beside its peers, and write the README's table (a quarter of an hour; ARGS=--quick: one short round)
+bench: ## Measure everything beside its peers, and write the README's table (ARGS=--quick: one short round)
 	@command -v wrk >/dev/null || echo "wrk is not installed (Debian: apt-get install wrk): a client in Python makes the load"
 	$(MAKE) VENV=$(BENCH_VENV) $(BENCH_VENV)/.bench
 	$(call compile,$(BENCH_VENV))
