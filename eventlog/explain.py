@@ -1,14 +1,12 @@
 """Explains a run, now or as of a past moment: reads the facts that `projections.explain` needs.
 
-First the explanation (`explain_now`, `explain_then`). Then the due runs that come before a run in
-the queue. Then the evidence in a run's last events.
+First the explanation (`explain_now`, `explain_then`), then the evidence in a run's last events.
+The runs that come before it in the queue: `eventlog.runs_before`.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
-from typing import cast
 from uuid import UUID
 
 from typing_extensions import ReadOnly, TypedDict
@@ -28,39 +26,17 @@ from eventlog.history.reader import with_unreadable_head
 from eventlog.keys import LogFiles
 from eventlog.personal import envelopes
 from eventlog.rehydration import read_part
+from eventlog.runs_before import MOST_BEFORE, runs_before_now, runs_before_then
 from eventlog.workers import page_of_workers
 from projections import job_definitions
 from projections.envelope import Envelope
 from projections.explain import NO_EVIDENCE, Evidence, explained
-from projections.explain_facts import (
-    NONE_BEFORE,
-    RunsBefore,
-    Surroundings,
-    UnderWay,
-    candidate_of,
-    limits_of,
-)
-from projections.flow import candidates
-from projections.flow.candidates import (
-    LIMIT_COLUMNS,
-    Candidate,
-    queue_position,
-    rate_key_of,
-    untimely,
-)
-from projections.flow.fairness import DUE_OF_VALUE, GROUP, IN_VALUE_ORDER, VALUE_ORDER, read_group
+from projections.explain_facts import NONE_BEFORE, Surroundings, UnderWay, candidate_of, limits_of
+from projections.flow.candidates import LIMIT_COLUMNS, rate_key_of, untimely
 from projections.flow.rates import RateWindowReader
-from projections.flow.selection import (
-    DEPTH,
-    FairnessGroup,
-    GroupKey,
-    fairness_group,
-    group_of,
-    starting_order,
-)
 from projections.job_definitions import JobDefinitionRow
 from projections.job_runs import IS_RUNNING, RunRow
-from projections.rows import Connection, read_first, read_ids, read_one, read_rows, read_value
+from projections.rows import Connection, read_first, read_ids, read_rows, read_value
 from projections.runs import lists
 from projections.runs.lists import RunFilter
 from projections.table import rows_by_id
@@ -68,10 +44,6 @@ from projections.table import rows_by_id
 # The explanation: it reads the facts around a run, now or at a position of the log.
 
 MOST_WORKERS = 1_000
-
-MOST_BEFORE = 2_000
-"""Runs before a run that are read."""
-
 
 MOST_IN_PAST = 500
 """Runs of a past moment that are read, of the running ones and of the pending ones."""
@@ -257,292 +229,6 @@ async def _moment(
     if event is None:
         return await read_value(connection, str, sql.NOW)
     return event["recorded_at"]
-
-
-# The due runs that come before a run in the queue.
-#
-# A fairness group has the queue position of the next run of the value that is served next. Once
-# that is behind a position, the rest of the group comes later, also runs that were due before.
-
-MOST_COUNTED = 100_000
-"""Runs before a run that are counted."""
-
-MOST_VALUES = 100
-"""Values of a group whose first runs are read."""
-
-_POSITION = "(%(scheduled_at)s::timestamptz, %(id)s::uuid)"
-
-FIRST_OF_GROUP = f"""
-    WITH RECURSIVE {VALUE_ORDER}, runs_of_value AS (
-        SELECT lap, value, (
-            SELECT count(*) FROM (
-                {DUE_OF_VALUE} AND (scheduled_at, id) < {_POSITION} LIMIT {MOST_COUNTED + 1}
-            ) AS run
-        ) AS before, EXISTS (
-            {DUE_OF_VALUE} AND (scheduled_at, id) > {_POSITION}
-        ) AS has_more
-        FROM value_order
-    ), boundary AS (
-        SELECT before AS rounds, lap, value FROM runs_of_value WHERE has_more
-        ORDER BY before, lap, value LIMIT 1
-    )
-    SELECT min(rounds) AS rounds, coalesce(sum(least(
-        before,
-        rounds + ((runs_of_value.lap, runs_of_value.value) < (boundary.lap, boundary.value))::int
-    )), 0)::int AS number
-    FROM runs_of_value LEFT JOIN boundary ON true
-"""
-"""Each value with a run before the position starts one run in each round, until a value is next
-whose next run is behind the position."""
-
-
-class _First(TypedDict):
-    rounds: ReadOnly[int | None]
-    number: ReadOnly[int]
-
-
-async def first_of_group(
-    connection: Connection, group: GroupKey, values: Mapping[str, object]
-) -> tuple[int, FairnessGroup]:
-    """Return how many runs of a group come before a queue position, and the group.
-
-    Args:
-        connection: in a snapshot.
-        group: a group of the position's priority, and not of the run that is explained.
-        values: the position, and the parameters of `candidates.DUE`.
-    """
-    job_id, entry_point, priority = group
-    of_group = {**values, "job_id": job_id, "entry_point": entry_point, "priority": priority}
-    first = await read_one(connection, _First, FIRST_OF_GROUP, of_group)
-    rounds = first["number"] if first["rounds"] is None else first["rounds"]
-    depth = min(rounds + 2, DEPTH)
-    return first["number"], await read_group(
-        connection, group, str(values["now"]), depth, MOST_VALUES
-    )
-
-
-MOST_GROUPS = 50
-"""Groups that are read; runs of further groups are taken to keep their own queue positions."""
-
-_BEFORE = """
-    (priority > %(priority)s OR priority = %(priority)s
-        AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid))
-"""
-
-_OF_OTHERS = f"""
-    {candidates.DUE} AND {_BEFORE} AND NOT (
-        %(in_group)s AND fair_value IS NOT NULL AND {GROUP}
-    )
-"""
-"""Without the runs of the run's own group, which come in the order of its values."""
-
-BEFORE = f"""
-    {candidates.WITH_LIMITS} FROM (
-        {_OF_OTHERS} AND NOT job_definition_id = ANY(%(jobs_at_capacity)s::uuid[])
-        {candidates.IN_ORDER} LIMIT {MOST_BEFORE + 1}
-    ) AS run {candidates.IN_ORDER}
-"""
-
-COUNT = f"""
-    SELECT job_definition_id, entry_point, in_group, count(*) AS number FROM (
-        SELECT job_definition_id, entry_point, fair_value IS NOT NULL
-            AND priority = %(priority)s AND job_definition_id IN (
-                SELECT id FROM job_definitions WHERE fairness_key IS NOT NULL
-            ) AS in_group
-        FROM ({_OF_OTHERS} LIMIT {MOST_COUNTED + 1}) AS run
-    ) AS run
-    GROUP BY job_definition_id, entry_point, in_group ORDER BY number DESC
-"""
-"""Runs of a higher priority come first, in a group or not."""
-
-BEFORE_IN_GROUP = f"""
-    WITH RECURSIVE {VALUE_ORDER}, mine AS (
-        SELECT lap, value, (
-            SELECT count(*) FROM (
-                {DUE_OF_VALUE}
-                  AND (scheduled_at, id) < (%(scheduled_at)s::timestamptz, %(id)s::uuid)
-                LIMIT {MOST_COUNTED + 1}
-            ) AS run
-        ) AS rounds
-        FROM value_order WHERE value = %(value)s
-    ), other AS (
-        SELECT run.scheduled_at, run.id FROM mine CROSS JOIN value_order CROSS JOIN LATERAL (
-            {DUE_OF_VALUE} {IN_VALUE_ORDER}
-            LIMIT rounds + ((value_order.lap, value_order.value) < (mine.lap, mine.value))::int
-        ) AS run
-        WHERE value_order.value <> mine.value LIMIT {MOST_COUNTED + 1}
-    ), started AS (
-        SELECT scheduled_at, id FROM other
-        UNION ALL
-        SELECT %(scheduled_at)s::timestamptz, %(id)s::uuid
-    )
-    SELECT mine.rounds, mine.rounds + (SELECT count(*) FROM other) AS starts, last.*
-    FROM mine CROSS JOIN (
-        SELECT scheduled_at, id FROM started ORDER BY scheduled_at DESC, id DESC LIMIT 1
-    ) AS last
-"""
-"""Before a run with N earlier runs of its own value, each other value starts N runs, and one more
-if it is served before the run's value. And the queue position of the last of all these runs."""
-
-
-class _Counted(TypedDict):
-    job_definition_id: ReadOnly[str]
-    entry_point: ReadOnly[str]
-    in_group: ReadOnly[bool]
-    number: ReadOnly[int]
-
-
-class _BeforeInGroup(TypedDict):
-    rounds: ReadOnly[int]
-    starts: ReadOnly[int]
-    scheduled_at: ReadOnly[str]
-    id: ReadOnly[str]
-
-
-async def runs_before_now(
-    connection: Connection,
-    run: Candidate,
-    now: str,
-    jobs_at_capacity: Collection[str],
-    quarantine: Quarantine,
-) -> RunsBefore:
-    """Return the runs that come before a due run.
-
-    Args:
-        connection: in a snapshot.
-        run: the due run.
-        now: the moment.
-        jobs_at_capacity: jobs whose runs are counted, but cannot start.
-        quarantine: runs that this process cannot read; they do not count.
-    """
-    await connection.execute(candidates.BYPASS, (quarantine.ids,))
-    values: Mapping[str, object] = {
-        "now": now,
-        "offered": "",
-        "jobs_at_capacity": list(jobs_at_capacity),
-        "job_id": run["job_definition_id"],
-        "entry_point": run["entry_point"],
-        "priority": run["priority"],
-        "scheduled_at": run["scheduled_at"],
-        "id": run["id"],
-        "in_group": False,
-    }
-    group = group_of(run)
-    if group is None:
-        others = await _runs_before_position(connection, values)
-        return _with_groups(run, others, {})
-    of_value = {**values, "value": run["fair_value"]}
-    last = await read_first(connection, _BeforeInGroup, BEFORE_IN_GROUP, of_value)
-    if last is None:
-        others = await _runs_before_position(connection, values)
-        return _with_groups(run, replace(others, is_cut=True), {})
-    depth = min(last["rounds"] + 1, DEPTH)
-    own = await read_group(connection, group, now, depth, MOST_VALUES)
-    position = {"scheduled_at": last["scheduled_at"], "id": last["id"]}
-    others = await _runs_before_position(connection, {**values, **position, "in_group": True})
-    count = _sum(others.count, last["starts"])
-    of_job = _sum(others.of_job, last["starts"])
-    return _with_groups(run, replace(others, count=count, of_job=of_job), {group: own})
-
-
-def _with_groups(
-    run: Candidate, others: RunsBefore, groups: Mapping[GroupKey, FairnessGroup]
-) -> RunsBefore:
-    """Return the runs before a run with these groups; with any, the run itself is among them."""
-    groups = {**others.groups, **groups}
-    if not groups:
-        return others
-    return replace(others, runs=sorted([*others.runs, run], key=queue_position), groups=groups)
-
-
-def _sum(count: int | None, starts: int) -> int | None:
-    """Return the sum, None where it is not known or too large."""
-    if count is None or starts > MOST_COUNTED:
-        return None
-    return count + starts
-
-
-async def _runs_before_position(connection: Connection, values: Mapping[str, object]) -> RunsBefore:
-    """Return the runs that start before a queue position, with those of groups in their order."""
-    read = await read_rows(connection, Candidate, BEFORE, values)
-    counted = await read_rows(connection, _Counted, COUNT, values)
-    runs = read[:MOST_BEFORE]
-    if sum(counts["number"] for counts in counted) > MOST_COUNTED:
-        # Not all were counted, and to read each group could take seconds.
-        return RunsBefore(runs, is_cut=True, count=None, of_job=None)
-    is_cut = len(read) > len(runs)
-    groups: dict[GroupKey, FairnessGroup] = {}
-    number = of_job = 0
-    for counts in counted:
-        first = counts["number"]
-        if counts["in_group"] and len(groups) < MOST_GROUPS:
-            priority = cast("int", values["priority"])
-            group = counts["job_definition_id"], counts["entry_point"], priority
-            first, groups[group] = await first_of_group(connection, group, values)
-        number += first
-        if counts["job_definition_id"] == values["job_id"]:
-            of_job += first
-    return RunsBefore(runs, is_cut, count=number, of_job=of_job, groups=groups)
-
-
-def runs_before_then(
-    run: Candidate, others: Iterable[Candidate], now: str, rows: Sequence[RunRow], *, is_cut: bool
-) -> RunsBefore:
-    """Return the runs that were due at a past moment and came before a run.
-
-    Args:
-        run: the due run.
-        others: the other pending runs of that moment.
-        now: the moment.
-        rows: the runs of that moment, which say which values of groups were started last.
-        is_cut: whether there were more.
-    """
-    due = [one for one in others if one["id"] != run["id"] and untimely(one, now) is None]
-    due = sorted([run, *due], key=queue_position)
-    groups = _groups_then(due, rows)
-    starting = starting_order(due, groups)
-    before = starting[: starting.index(run)]
-    runs = due if groups else before
-    if is_cut:
-        return RunsBefore(runs, is_cut=True, count=None, of_job=None, groups=groups)
-    job_id = run["job_definition_id"]
-    of_job = [one for one in before if one["job_definition_id"] == job_id]
-    return RunsBefore(runs, count=len(before), of_job=len(of_job), groups=groups)
-
-
-def _groups_then(due: Iterable[Candidate], rows: Sequence[RunRow]) -> dict[GroupKey, FairnessGroup]:
-    """Return all fairness groups of due runs, as far as these rows say."""
-    runs_of_groups: defaultdict[GroupKey, list[Candidate]] = defaultdict(list)
-    for one in due:
-        group = group_of(one)
-        if group is not None:
-            runs_of_groups[group].append(one)
-    return {
-        group: fairness_group(runs, last_value(rows, runs[0]))
-        for group, runs in runs_of_groups.items()
-    }
-
-
-def last_value(rows: Iterable[RunRow], run: Candidate) -> str | None:
-    """Return the value of a run's group that was started last, as far as these rows say."""
-    last: tuple[int, str] | None = None
-    for row in rows:
-        turn = row["last_turn"]
-        value = row["fair_value"]
-        if turn is None or value is None or not _is_of_group(row, run):
-            continue
-        if last is None or turn > last[0]:
-            last = (turn, value)
-    return None if last is None else last[1]
-
-
-def _is_of_group(row: RunRow, run: Candidate) -> bool:
-    """Return whether a row and a run are of the same fairness group, if they are of any."""
-    if row["job_definition_id"] != run["job_definition_id"]:
-        return False
-    if row["entry_point"] != run["entry_point"]:
-        return False
-    return row["priority"] == run["priority"]
 
 
 # The evidence in a run's last events: how it ended, or who requested to cancel it.

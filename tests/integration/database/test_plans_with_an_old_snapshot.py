@@ -12,8 +12,7 @@ import pytest
 
 from domain.jobs.launching import Launch
 from eventlog import claims as statements
-from eventlog import entry_points, measures, pending_queue, workers
-from eventlog import explain as in_front
+from eventlog import entry_points, measures, pending_queue, runs_before, workers
 from projections import job_runs
 from projections.flow import claims, unfinished
 from tests.support.logs import TESTER, Parts, registered
@@ -72,7 +71,7 @@ ASKED: dict[str, tuple[str, dict[str, object]]] = {
         {"slots": f'[{{"definition_id": "{A_JOB}", "value": "a"}}]'},
     ),
     "who stands in front": (
-        in_front.BEFORE,
+        runs_before.BEFORE,
         {
             "now": "now",
             "offered": "",

@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from domain.jobs.launching import Launch
-from eventlog import explain, measures
+from eventlog import measures, runs_before
 from projections import job_definitions
 from projections.flow import claims, unfinished
 from projections.flow.candidates import QUEUE_START
@@ -174,7 +174,7 @@ def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled
     _check(_plan(filled_url, claims.FIRST_OF_JOBS_AFTER, **behind), "job_runs_waiting")
 
 
-@pytest.mark.parametrize("question", [explain.BEFORE, explain.COUNT])
+@pytest.mark.parametrize("question", [runs_before.BEFORE, runs_before.COUNT])
 def test_an_explanation_reads_what_waits_and_nothing_else(filled_url: str, question: str) -> None:
     values = {
         "now": "now",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventlog.explain import runs_before_then
+from eventlog.runs_before import runs_before_then
 from projections.flow.candidates import QUEUE_START, Candidate, queue_position
 from projections.flow.selection import FairnessGroup, GroupKey, RoundRobin, group_of
 
