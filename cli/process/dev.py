@@ -31,7 +31,7 @@ from cli.process.handler_feed import HandlerFile
 from cli.process.sockets import callable_url
 from cli.process.supervisor import Child, Supervisor
 from cli.run_lines import in_one_line
-from worker.executors.local.probe import HandlersError, Offer, end_probe, offers
+from worker.executors.local.probe import HandlersError, OfferedHandler, end_probe, offers
 from worker.executors.packages import HandlerPackage, HandlerSource, packages_of
 
 _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
@@ -78,7 +78,7 @@ class Changed:
 class Probed:
     """A probe has succeeded."""
 
-    offers: Mapping[str, Offer]
+    offers: Mapping[str, OfferedHandler]
 
 
 @dataclass(frozen=True)
@@ -262,7 +262,7 @@ def _with_python(directories: Sequence[str]) -> Iterator[Path]:
             yield Path(path)
 
 
-def packages_by_name(offers: Mapping[str, Offer]) -> Mapping[str, HandlerPackage]:
+def packages_by_name(offers: Mapping[str, OfferedHandler]) -> Mapping[str, HandlerPackage]:
     """Return the package of each entry point."""
     return {name: offer.package for name, offer in offers.items()}
 
@@ -278,7 +278,7 @@ class Workshop:
         self._is_closed = False
         self._probes: list[subprocess.Popen[bytes]] = []
         self._thread: threading.Thread | None = None
-        self.offers: Mapping[str, Offer] = {}
+        self.offers: Mapping[str, OfferedHandler] = {}
 
     def first(self) -> str | None:
         """Probe now; return what is wrong with the operator's handlers, None if nothing is.
@@ -431,7 +431,7 @@ class Developer(Supervisor):
         if self._client is not None:
             self._client.close()
 
-    def _use(self, offers: Mapping[str, Offer]) -> None:
+    def _use(self, offers: Mapping[str, OfferedHandler]) -> None:
         """Let the worker use other handlers from now on."""
         self._workshop.offers = offers
         worker = self.child("worker")

@@ -58,7 +58,7 @@ class DuplicateHandlerError(HandlersError):
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedHandler:
     """A handler that a module or the file of commands offers.
 
     Attributes:
@@ -85,7 +85,7 @@ Started = Callable[["subprocess.Popen[bytes]"], None]
 
 def offers(
     packages: Sequence[HandlerPackage], on_started: Started = lambda _: None
-) -> dict[str, Offer]:
+) -> dict[str, OfferedHandler]:
     """Return the handlers of the packages by entry point, found by importing their modules.
 
     Call it before `Orphans` exist, which would end the probes' processes.
@@ -98,7 +98,7 @@ def offers(
         DuplicateHandlerError: a name is offered twice, or a job defined twice.
         HandlersError: a module cannot be imported, or has no handlers.
     """
-    by_name: dict[str, Offer] = {}
+    by_name: dict[str, OfferedHandler] = {}
     for offer in (*_module_offers(packages, on_started), *_command_offers(packages)):
         first = by_name.setdefault(offer.name, offer)
         # Modules of one package may offer a job that they share.
@@ -110,9 +110,9 @@ def offers(
     return by_name
 
 
-def _refuse_duplicates(offers: Iterable[Offer]) -> None:
+def _refuse_duplicates(offers: Iterable[OfferedHandler]) -> None:
     """Refuse two entry points for one job: each would replace the other's definition."""
-    defined: dict[str, Offer] = {}
+    defined: dict[str, OfferedHandler] = {}
     for offer in offers:
         if offer.definition is None:
             continue
@@ -126,7 +126,7 @@ def _refuse_duplicates(offers: Iterable[Offer]) -> None:
         raise DuplicateHandlerError(msg)
 
 
-def _module_offers(packages: Sequence[HandlerPackage], on_started: Started) -> list[Offer]:
+def _module_offers(packages: Sequence[HandlerPackage], on_started: Started) -> list[OfferedHandler]:
     """Return the offers of modules; those of different packages are imported at the same time."""
     with ExitStack() as stack:
         probes = []
@@ -138,10 +138,10 @@ def _module_offers(packages: Sequence[HandlerPackage], on_started: Started) -> l
         return [offer for probe in probes for offer in probe.offers()]
 
 
-def _command_offers(packages: Sequence[HandlerPackage]) -> Iterator[Offer]:
+def _command_offers(packages: Sequence[HandlerPackage]) -> Iterator[OfferedHandler]:
     for package in packages:
         for name in package.commands:
-            yield Offer(f"command.{name}", "the file of commands", package)
+            yield OfferedHandler(f"command.{name}", "the file of commands", package)
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class _Probe:
     file: Path
     deadline: float
 
-    def offers(self) -> Iterator[Offer]:
+    def offers(self) -> Iterator[OfferedHandler]:
         """Wait for the probe, and yield its offers."""
         report = self._report()
         package = self.package
@@ -162,7 +162,7 @@ class _Probe:
             interpreter = Interpreter(path, report["python"], report["prefix"])
             package = replace(package, interpreter=interpreter)
         for offer in chain.from_iterable(report["offered"].values()):
-            yield Offer(offer["name"], offer["origin"], package, offer["definition"])
+            yield OfferedHandler(offer["name"], offer["origin"], package, offer["definition"])
 
     def _report(self) -> Mapping[str, Any]:
         code = self._exit_code()

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 import pytest
 
 from tests.integration.worker.operator_modules import Write
-from worker.executors.local.probe import DuplicateHandlerError, HandlersError, Offer, offers
+from worker.executors.local.probe import (
+    DuplicateHandlerError,
+    HandlersError,
+    OfferedHandler,
+    offers,
+)
 from worker.executors.packages import HandlerSource, packages_of
 
 GREET = '''
@@ -23,7 +28,7 @@ HANDLERS = {"my.plain": plain}
 '''
 
 
-def own(*modules: str) -> dict[str, Offer]:
+def own(*modules: str) -> dict[str, OfferedHandler]:
     """Return what these modules offer."""
     found = offers(packages_of(HandlerSource(modules)))
     return {name: offer for name, offer in found.items() if not name.startswith("catalog.")}
