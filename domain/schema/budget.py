@@ -38,7 +38,7 @@ class OverBudgetError(Exception):
 
     Attributes:
         pattern: the regular expression that takes too long; None where it is the schema as a whole.
-        text: where it was to be found, the very object.
+        text: what it was matched against, the very object.
     """
 
     def __init__(self, pattern: str | None = None, text: str | None = None) -> None:
@@ -124,7 +124,7 @@ def spend(steps: int, pattern: str | None = None, text: str | None = None) -> No
     Args:
         steps: how many.
         pattern: the regular expression that takes them, if it is one.
-        text: where that is to be found.
+        text: what that is matched against.
     """
     left = _current.get()
     if left is not None:

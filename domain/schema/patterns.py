@@ -69,8 +69,8 @@ def check_pattern(source: str) -> None:
     _paid(source)
 
 
-def found(source: str, text: str) -> bool:
-    """Return whether the pattern is found in the text.
+def matches(source: str, text: str) -> bool:
+    """Return whether the text contains what the pattern describes.
 
     Raises:
         OverBudgetError: it takes too long.
@@ -234,8 +234,8 @@ def _rewritten(kind: str, token: str) -> str:
 _ESCAPE_OR_BRACKET = re.compile(r"\\.|\[", re.DOTALL)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    text = found[0]
+def _escaped(match: re.Match[str]) -> str:
+    text = match[0]
     if text == "[":
         return r"\["
     return text

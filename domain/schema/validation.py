@@ -19,17 +19,10 @@ from domain.errors import Issue, OverloadedError
 from domain.json_values import Json, JsonObject, canonical
 from domain.recent import Recent
 from domain.schema.budget import OverBudgetError, PostponedError, briefly, limited, postpone_beyond
-from domain.schema.dialects import (
-    MAX_ISSUES,
-    Walk,
-    collected,
-    dialect,
-    meta_issues,
-    resolver_of,
-    too_costly,
-)
+from domain.schema.dialects import MAX_ISSUES, collected, dialect, meta_issues, too_costly
 from domain.schema.fast_path import Plain
 from domain.schema.fast_path import compiled as plain_check
+from domain.schema.references import Walk, resolver_of
 
 # A check that takes long delays only the client that sent it.
 #
@@ -101,8 +94,7 @@ def schema_issues(schema: JsonObject, path: str) -> list[Issue]:
             if issues:
                 return issues
             walk = Walk(name, path)
-            found = walk.issues_of(schema)
-            return list(islice(found, MAX_ISSUES))
+            return list(islice(walk.issues_of(schema), MAX_ISSUES))
     except OverBudgetError as error:
         return [too_costly(error, schema, path)]
     except RecursionError:

@@ -10,6 +10,7 @@ from string import ascii_lowercase
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
@@ -227,13 +228,17 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     expect(operation.locator("progress")).to_be_visible()
     progress = operation.locator("p").filter(has_text=" done, ")
     expect(progress).to_have_text(re.compile(r"^[1-9].* of 8.000 done"))
-    operation.get_by_role("button", name="Stop it …").click()
-    asked = page.get_by_role("dialog", name="Stop it")
-    asked.get_by_label("Why").fill("the rates were right")
-    stop = asked.get_by_role("button", name="Stop it", exact=True)
-    expect(stop).to_be_disabled()
-    asked.get_by_label("This is production").fill("production")
-    stop.click()
+    with psycopg.connect(crowd.database_url) as session:
+        # So the order cannot be done before somebody who types slowly has stopped it.
+        session.execute("LOCK TABLE job_runs IN SHARE MODE")
+        operation.get_by_role("button", name="Stop it …").click()
+        asked = page.get_by_role("dialog", name="Stop it")
+        asked.get_by_label("Why").fill("the rates were right")
+        stop = asked.get_by_role("button", name="Stop it", exact=True)
+        expect(stop).to_be_disabled()
+        asked.get_by_label("This is production").fill("production")
+        stop.click()
+        expect(asked).not_to_be_visible()
     expect(operation.locator(".screen-head .status")).to_have_text("aborted")
     expect(operation.get_by_role("button", name="Stop it …")).to_have_count(0)
     with crowd.client as client:

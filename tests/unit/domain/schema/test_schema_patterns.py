@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.json_values import JsonObject
 from domain.schema.budget import OverBudgetError, budget, limited
-from domain.schema.patterns import PatternError, check_pattern, found
+from domain.schema.patterns import PatternError, check_pattern, matches
 from domain.schema.validation import schema_issues
 
 
@@ -88,7 +88,7 @@ def test_what_compares_too_much_is_refused_before_it_is_searched(pattern: str) -
     check_pattern(pattern)  # Compiled, it is known.
     with limited():
         with pytest.raises(OverBudgetError) as refused:
-            found(pattern, "a" * 1_000_000)
+            matches(pattern, "a" * 1_000_000)
         # It is the comparisons that there are not enough steps for. A search would be made, and
         # stopped, with all of them paid.
         assert budget().steps < 0
@@ -106,7 +106,7 @@ def test_what_compares_too_much_is_refused_before_it_is_searched(pattern: str) -
 )
 def test_honest_searches_in_long_texts_are_made(pattern: str, text: str) -> None:
     with limited():
-        assert found(pattern, text)
+        assert matches(pattern, text)
 
 
 _PARTS = [
@@ -161,4 +161,4 @@ def test_patterns_mean_what_they_mean_to_the_standard_library(
             return
     for text in texts:
         with limited():
-            assert found(source, text) == (expression.search(text) is not None)
+            assert matches(source, text) == (expression.search(text) is not None)
