@@ -23,6 +23,7 @@ from domain.clock import to_iso
 from domain.errors import LogUnavailableError
 from eventlog.database.clock import SCHEMA, shift, shiftable
 from eventlog.database.connection import borrowed
+from eventlog.database.sql import LOCK
 from migrations import runner
 from runtime.process import ClockShift
 
@@ -83,10 +84,12 @@ async def advance_clock(body: AdvanceBody, service: ServiceDep) -> JsonAnswer:
     """Move the clock forward, for all processes of the service."""
     clock_shift = _clock_shift(service)
     new_shift = clock_shift.read() + timedelta(milliseconds=body.by_ms)
-    # The database first: a process ahead of it would write what is not due there yet.
-    async with borrowed(service.pool) as connection:
+    # Database and processes at once, under the append lock: a process behind the database would
+    # compute a back-off from before the move, one ahead of it would write what is not due there.
+    async with borrowed(service.pool) as connection, connection.transaction():
+        await connection.execute(LOCK)
         await shift(connection, new_shift)
-    clock_shift.write(new_shift)
+        clock_shift.write(new_shift)
     return data({"now": to_iso(service.clock())})
 
 
