@@ -191,11 +191,11 @@ class Stateful(Generic[S]):
                 events[vars(member)["TOPIC"]] = member.state_changes
 
         def evolve(state: S | None, event: PlainEvent) -> Changes:
-            known = first if state is None else later
-            if event.topic not in known:
+            known = (first if state is None else later).get(event.topic)
+            if known is None:
                 number = "first" if state is None else "later"
                 raise ValueError(f"{event.topic} is no {number} event of {cls.__name__}")
-            return known[event.topic](state, event)
+            return known(state, event)
 
         return evolve
 

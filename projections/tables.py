@@ -105,7 +105,7 @@ def topic_prefix(table: Table) -> str:
 
 
 def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> ProjectedRow:
-    """Return the row after the event.
+    """Return the row after the event; the row before it is changed in place.
 
     Raises:
         FoldError: it does not follow the row, or the fold does not understand it.
@@ -114,7 +114,7 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
     before = 0 if row is None else row["aggregate_version"]
     if version == before + 1:
         try:
-            return table.fold(row, bare_envelope(*event))
+            return table.fold_in_place(row, bare_envelope(*event))
         except UNFOLDABLE as error:
             why = repr(error)
     else:

@@ -13,7 +13,6 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from statistics import median
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -39,8 +38,6 @@ BLOCK = 1 << 16
 
 COPY = "COPY of as many rows"
 
-FOLD_ONLY = "the fold alone, events/s"
-
 HISTORIES = "verify --histories, events/s"
 
 FLAT = 1.25
@@ -51,13 +48,11 @@ def measure(bench: Bench) -> list[Row]:
     """Measure the memory for a small log first, then all in turns for a big one."""
     small = _peak_of_small_log(bench)
     peaks: list[float] = []
-    folds: list[float] = []
 
     def ours(url: str) -> float:
-        fold, whole, peak_mb = _verify_alone(url)
+        rate, peak_mb = _verify_alone(url)
         peaks.append(peak_mb)
-        folds.append(fold)
-        return whole
+        return rate
 
     runs, lines = bench.effort.runs, bench.directory / "rows"
     with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
@@ -77,7 +72,6 @@ def measure(bench: Bench) -> list[Row]:
             figures[OURS.label],
             [Reference(COPY, figures[COPY], goal=0.6)],
             more={
-                FOLD_ONLY: median(folds),
                 HISTORIES: histories,
                 "longest hold of the append lock by a rebuild of an empty table, ms": hold_ms,
             },
@@ -122,37 +116,27 @@ def copy_rows(url: str, lines: Path) -> float:
 def _peak_of_small_log(bench: Bench) -> float:
     with databases.clone(bench.server, databases.template(bench.server, bench.directory)) as url:
         asyncio.run(fill(url, max(10, bench.effort.runs // 10), succeeded=True))
-        return _verify_alone(url)[2]
+        return _verify_alone(url)[1]
 
 
-def _verify_alone(url: str) -> tuple[float, float, float]:
+def _verify_alone(url: str) -> tuple[float, float]:
     """Verify in a process of its own, which has no memory but the fold's.
 
-    Return events a second, in the fold alone and in all, and the peak in MB.
+    Return events a second, and the peak in MB.
     """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(_verify, url).result()
 
 
-def _verify(url: str) -> tuple[float, float, float]:
+def _verify(url: str) -> tuple[float, float]:
     collect_garbage_seldom()  # As the command line does.
-    folded_s = 0.0
-    last = started = perf_counter()
-
-    def progress(what: str, done: int, total: int) -> None:
-        nonlocal folded_s, last
-        now = perf_counter()
-        if what.endswith("folding"):
-            folded_s += now - last
-        last = now
-        del done, total
-
-    [checked] = _run(verify(Database(url), [TABLE], print, progress))
+    started = perf_counter()
+    [checked] = _run(verify(Database(url), [TABLE], print, lambda *_: None))
     took_s = perf_counter() - started
     # The most that this process has held, without what it was forked from.
     status = Path("/proc/self/status").read_text()
     peak_mb = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-    return checked.events / folded_s, checked.events / took_s, peak_mb
+    return checked.events / took_s, peak_mb
 
 
 def _histories_rate(url: str) -> float:

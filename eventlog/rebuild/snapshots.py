@@ -65,12 +65,14 @@ async def shared_snapshots(
 class SharedSnapshots:
     """Two sessions that share a snapshot, then the next one, and so on.
 
+    The log's session is ahead: it may hold the next snapshot while the tables' still compares.
+
     Attributes:
         log: session that streams events.
         tables: session that stages the expected rows meanwhile, and compares.
         archive: directory of archive files, if there is one.
         position: the log's last position in the first snapshot.
-        keys: of personal data, as of the present snapshot.
+        keys: of personal data, as of the log's present snapshot.
     """
 
     def __init__(self, database: Database, log: Connection, tables: Connection) -> None:
@@ -98,8 +100,8 @@ class SharedSnapshots:
             await self._copy_archives()
 
     @asynccontextmanager
-    async def next(self) -> AsyncIterator[None]:
-        """Hold the next snapshot in both sessions.
+    async def next(self) -> AsyncIterator[str]:
+        """Hold the next snapshot in the log's session; yield the id by which to `share` it.
 
         Raises:
             ArchiveError: an archive cannot be read.
@@ -107,30 +109,39 @@ class SharedSnapshots:
         while not await self._try_begin():
             await self._copy_archives()
         try:
-            yield
+            yield self.keys.snapshot_id
         except BaseException:
             await self._end("ROLLBACK")
             raise
         await self._end("COMMIT")
 
     async def _end(self, statement: LiteralString) -> None:
-        for session in (self.tables, self.log):
-            if not session.closed:
-                await session.execute(statement)
+        if not self.log.closed:
+            await self.log.execute(statement)
         await self.keys.end()
+
+    async def share(self, snapshot_id: str) -> None:
+        """Hold a snapshot in the tables' session as well: until `release`, whatever the log's does.
+
+        An error leaves the transaction to the end of the session.
+        """
+        sharing = f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{snapshot_id}'; {_MAY_IDLE}"
+        await self.tables.execute(sharing)
+
+    async def release(self) -> None:
+        """End the snapshot in the tables' session."""
+        await self.tables.execute("COMMIT")
 
     async def _try_begin(self) -> bool:
         """Begin; return False without beginning if events have been archived meanwhile."""
         await self.log.execute(f"{_BEGIN}; {_MAY_IDLE}")
-        exported = await read_value(self.log, str, "SELECT pg_export_snapshot()")
+        self.keys.begin(await read_value(self.log, str, "SELECT pg_export_snapshot()"))
         if self._unarchived_count not in {
             None,
             await read_value(self.log, int, staging.COUNT_ARCHIVED),
         }:
             await self.log.execute("ROLLBACK")
             return False
-        await self.tables.execute(f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{exported}'; {_MAY_IDLE}")
-        self.keys.begin(exported)
         if not self.position:
             self.position = await read_value(self.log, int, sql.HEAD)
         return True
@@ -171,20 +182,23 @@ class SnapshotKeys:
     """Subjects' keys as of a snapshot, read by a session of their own: the log's is busy.
 
     It is opened when it is needed. A key of an earlier snapshot may have been erased.
+
+    Attributes:
+        snapshot_id: the present snapshot.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._stack = AsyncExitStack()
         self._session: Connection | None = None
-        self._snapshot_id = ""
+        self.snapshot_id = ""
         self._has_begun = False
         self._rows: dict[str, SubjectKeyRow] = {}
         self._has_all = False
 
     def begin(self, snapshot_id: str) -> None:
         """Read as of this snapshot from now on."""
-        self._snapshot_id = snapshot_id
+        self.snapshot_id = snapshot_id
 
     async def end(self) -> None:
         """Forget the keys."""
@@ -239,7 +253,7 @@ class SnapshotKeys:
             self._session = session
         if not self._has_begun:
             await session.execute(
-                f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{self._snapshot_id}'; {_MAY_IDLE}"
+                f"{_BEGIN}; SET TRANSACTION SNAPSHOT '{self.snapshot_id}'; {_MAY_IDLE}"
             )
             self._has_begun = True
             values = {"limit": KEYS_AT_ONCE}

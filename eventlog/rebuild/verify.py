@@ -1,18 +1,22 @@
 """Compares the tables with the log, range by range, while the service continues to work.
 
-First the ranges, whose expected rows are staged; then the comparison (`compare_ranges`): `verify`
+First how the expected rows of a range are staged; then the comparison (`compare_ranges`): `verify`
 reports what differs, a rebuild stages it. Each range is compared in one snapshot, in which log and
 table agree unless something is wrong.
+
+Three processes work at a time: one server process reads events, this one folds those that have
+come, and another server process takes rows, or compares the range before.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, cast
 from uuid import UUID
 
-from psycopg import AsyncServerCursor
+from psycopg import AsyncCopy, AsyncServerCursor
 from psycopg.rows import tuple_row
 from typing_extensions import TypedDict
 
@@ -24,13 +28,17 @@ from eventlog.rebuild.staging import Difference, KeyRange, differences
 from projections.rows import Connection, read_one
 from projections.table import ProjectedRow, Table
 from projections.tables import Folder, FoldError, Stored, topic_prefix
+from runtime.tasks import end, reports_itself
 
 EVENTS_A_RANGE = 100_000
 
 RANGE_S = 0.5
 """How long a range is read; it ends at the first of the two limits, after an aggregate."""
 
-ROWS_A_WRITE = 500
+CHARACTERS_A_WRITE = 250_000
+WAITING_CHARACTERS = 2_000_000
+"""How much of the staged rows' text is kept in memory, while the server can take it and while it
+compares the range before."""
 
 BYTES_A_READ = 500_000
 MAX_READ = 2_000
@@ -63,70 +71,83 @@ class Staged:
 
 @dataclass(frozen=True)
 class Range:
-    """A part of a table; its expected rows are staged, in a snapshot of both sessions."""
+    """A part of a table; its expected rows are staged, in the snapshot of its events."""
 
     keys: KeyRange
     staged: Staged
 
 
-async def ranges(
-    snapshots: SharedSnapshots, table: Table, progress: Progress
-) -> AsyncGenerator[Range]:
-    """Yield the table range by range. Use it in `aclosing`.
-
-    Raises:
-        ArchiveError: an archive cannot be read.
-    """
-    total = await _estimate(snapshots.log, staging.FOLD_ALL, {"prefix": topic_prefix(table)})
-    emptying = f"TRUNCATE {staging.expected_table(table)}"
-    done = 0
-    first: UUID | None = FIRST_ID
-    while first is not None:
-        await snapshots.tables.execute(emptying)
-        async with snapshots.next():
-            stager = _Stager(snapshots, table)
-            next_id = await stager.stage(first)
-            staged = stager.staged
-            done += staged.events
-            progress(f"{table.name}: folding", done, max(done, total))
-            yield Range(KeyRange(first, next_id), staged)
-        first = next_id
-
-
 class _Stager:
     """Folds the events of a range, and stages the rows."""
 
-    def __init__(self, snapshots: SharedSnapshots, table: Table) -> None:
+    def __init__(
+        self,
+        snapshots: SharedSnapshots,
+        table: Table,
+        snapshot_id: str,
+        comparing: "asyncio.Task[None] | None",
+    ) -> None:
+        """Begin a range.
+
+        Args:
+            snapshots: the log's session is in the range's snapshot.
+            table: whose rows they are.
+            snapshot_id: that snapshot.
+            comparing: the comparison of the range before, which has the tables' session.
+        """
         self.staged = Staged()
         self._snapshots = snapshots
         self._table = table
+        self._snapshot_id = snapshot_id
+        self._comparing = comparing
         self._folder = Folder(table, self.staged.unreadable.append)
         self._write_line = staging.copy_line(table)
         self._lines: list[str] = []
+        self._characters = 0
+        self._copy: AsyncCopy | None = None
         self._until = monotonic() + RANGE_S
 
     async def stage(self, first: UUID) -> UUID | None:
         """Return the id with which the next range begins; None where this is the last."""
-        table = self._table
-        copying = staging.copy_sql(table, staging.expected_table(table))
-        log = self._snapshots.log
-        tables = self._snapshots.tables
         next_id: UUID | None = None
         async with (
-            _events(log, table, first) as chunks,
-            tables.cursor().copy(copying.encode()) as copy,
+            _events(self._snapshots.log, self._table, first) as chunks,
+            AsyncExitStack() as copying,
         ):
             async for chunk in chunks:
                 next_id = await self._fold_chunk(chunk)
-                if len(self._lines) >= ROWS_A_WRITE:
-                    await copy.write(self._text())
+                if self._characters >= self._most_characters:
+                    await self._write(copying)
                 if next_id is not None:
                     break
             last = self._folder.end()
             if last is not None:
                 self._keep(last)
-            await copy.write(self._text())
+            await self._write(copying)
         return next_id
+
+    @property
+    def _most_characters(self) -> int:
+        """Lines are kept for longer while the tables' session has something else to do."""
+        if self._comparing is None or self._comparing.done():
+            return CHARACTERS_A_WRITE
+        return WAITING_CHARACTERS
+
+    async def _write(self, copying: AsyncExitStack) -> None:
+        """Copy the lines, once the range before is compared."""
+        if self._copy is None:
+            if self._comparing is not None:
+                await self._comparing
+            tables = self._snapshots.tables
+            expected = staging.expected_table(self._table)
+            await tables.execute(f"TRUNCATE {expected}")
+            await self._snapshots.share(self._snapshot_id)
+            statement = staging.copy_sql(self._table, expected)
+            copy = tables.cursor().copy(statement.encode())
+            self._copy = await copying.enter_async_context(copy)
+        await self._copy.write("".join(self._lines))
+        self._lines.clear()
+        self._characters = 0
 
     async def _fold_chunk(self, chunk: Sequence[Stored]) -> UUID | None:
         """Fold events; if the range is full, return the first id of the next range."""
@@ -154,13 +175,10 @@ class _Stager:
         return self._folder.add(event)
 
     def _keep(self, row: ProjectedRow) -> None:
-        self._lines.append(self._write_line(row))
+        line = self._write_line(row)
+        self._lines.append(line)
+        self._characters += len(line)
         self.staged.rows += 1
-
-    def _text(self) -> str:
-        text = "".join(self._lines)
-        self._lines.clear()
-        return text
 
 
 @asynccontextmanager
@@ -171,17 +189,24 @@ async def _events(
     values = {"prefix": topic_prefix(table), "first": first}
     async with connection.cursor("events", row_factory=tuple_row) as cursor:
         await cursor.execute(staging.FOLD_FROM, values, binary=True)
-        yield _chunks(cursor)
+        async with aclosing(_chunks(cursor)) as chunks:
+            yield chunks
 
 
 async def _chunks(cursor: AsyncServerCursor[tuple[Any, ...]]) -> AsyncGenerator[Sequence[Stored]]:
-    size = INITIAL_READ
-    while fetched := await cursor.fetchmany(size):
-        chunk = cast("list[Stored]", fetched)
-        yield chunk
-        mean_bytes = max(sum(len(state) for *_, state in chunk) // len(chunk), 1)
-        fitting = BYTES_A_READ // mean_bytes
-        size = min(max(fitting, 1), MAX_READ)
+    """Yield chunk after chunk; the server seeks the next one meanwhile."""
+    fetching = asyncio.create_task(cursor.fetchmany(INITIAL_READ))
+    try:
+        while fetched := await fetching:
+            chunk = cast("list[Stored]", fetched)
+            mean_bytes = max(sum(len(state) for *_, state in chunk) // len(chunk), 1)
+            size = min(max(BYTES_A_READ // mean_bytes, 1), MAX_READ)
+            fetching = asyncio.create_task(cursor.fetchmany(size))
+            # To fold this one leaves the event loop no time to send the request.
+            await asyncio.sleep(0)
+            yield chunk
+    finally:
+        await asyncio.gather(fetching, return_exceptions=True)
 
 
 _ExplainRow = TypedDict("_ExplainRow", {"QUERY PLAN": list[dict[str, dict[str, int]]]})
@@ -268,16 +293,40 @@ async def compare_ranges(
 ) -> Checked:
     """Compare a table range by range; `compare` returns the number of a range's differing rows.
 
+    While the server compares a range, the next one is folded.
+
     Raises:
         ArchiveError: an archive cannot be read.
     """
+    events = await _estimate(snapshots.log, staging.FOLD_ALL, {"prefix": topic_prefix(table)})
     total = Staged()
     differing = 0
-    async with aclosing(ranges(snapshots, table, progress)) as parts:
-        async for part in parts:
-            total.add(part.staged)
-            differing += await compare(part)
-            progress(f"{table.name}: comparing", total.rows, total.rows)
+
+    async def compare_range(part: Range) -> None:
+        nonlocal differing
+        total.add(part.staged)
+        differing += await compare(part)
+        progress(f"{table.name}: comparing", total.rows, total.rows)
+        await snapshots.release()
+
+    folded = 0
+    comparing: asyncio.Task[None] | None = None
+    first: UUID | None = FIRST_ID
+    try:
+        while first is not None:
+            async with snapshots.next() as snapshot_id:
+                stager = _Stager(snapshots, table, snapshot_id, comparing)
+                next_id = await stager.stage(first)
+            folded += stager.staged.events
+            progress(f"{table.name}: folding", folded, max(folded, events))
+            part = Range(KeyRange(first, next_id), stager.staged)
+            comparing = asyncio.create_task(compare_range(part))
+            reports_itself(comparing)
+            first = next_id
+        if comparing is not None:
+            await comparing
+    finally:
+        await end(comparing)
     return Checked(
         table=table.name,
         position=snapshots.position,

@@ -44,6 +44,9 @@ def range_size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     size = int(request.param)
     monkeypatch.setattr(ranges, "EVENTS_A_RANGE", size)
     monkeypatch.setattr(ranges, "RANGE_S", 60.0)
+    # Each row is written by itself, once the range before is compared.
+    for limit in ("CHARACTERS_A_WRITE", "WAITING_CHARACTERS", "INITIAL_READ", "MAX_READ"):
+        monkeypatch.setattr(ranges, limit, 1)
     return size
 
 
