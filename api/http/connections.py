@@ -32,6 +32,9 @@ from api.http.limits import (
 ABORT = "apphub.abort"
 """Our extension of ASGI: how a response aborts the connection of a client that does not read."""
 
+FRAMES = "apphub.frames"
+"""The member of a `websocket.send` that has complete frames: encoded once, sent to many."""
+
 CHECK_EVERY_S = 1.0
 """How often connections are checked for progress."""
 

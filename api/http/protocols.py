@@ -6,24 +6,27 @@ server that has both (`ServerConfig`).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
 import uvicorn
 from httptools import HttpParserError
 from starlette.types import ASGIApp
-from uvicorn._types import ASGIReceiveEvent
+from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import SecurityError
 from websockets.frames import Frame
+from websockets.protocol import State
 
 from api.access import network_of
 from api.http import limits
 from api.http.bodies import IncomingBodies, LargeBody, ParsingQueue
 from api.http.connections import (
     ABORT,
+    FRAMES,
     HEAD_TOO_LARGE,
     INVALID_HTTP,
     REQUEST_TIMEOUT,
@@ -189,6 +192,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self.transport.pause_reading()
             self._read_scheduler.add(self)
         return message
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send a message; one of `FRAMES` is written as it is."""
+        frames = cast("Mapping[str, object]", message).get(FRAMES)
+        if not isinstance(frames, bytes):
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        self.transport.write(frames)
 
     def handle_cont(self, event: Frame) -> None:
         """Join a message's fragments at once: each alone would cost more than its content."""

@@ -22,7 +22,7 @@ from api.access import (
     principal_of,
     until_revoked,
 )
-from api.http.connections import abort
+from api.http.connections import FRAMES, abort
 from api.http.dependencies import MayRead, refuse_unknown_names, service_of, until_cut_off
 from api.http.limits import FINAL_FLUSH_S
 from api.shapes.base import failures
@@ -252,9 +252,9 @@ class _Connection:
         self._sending = asyncio.Lock()
 
     async def send(self, frames: list[Frame]) -> None:
+        encoded = b"".join([frame.web_socket for frame in frames])
         try:
-            for frame in frames:
-                await self._websocket.send_text(frame.text)
+            await self._websocket.send({"type": "websocket.send", FRAMES: encoded})
         except _CLOSED as error:
             raise WebSocketDisconnect from error
 

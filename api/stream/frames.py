@@ -12,6 +12,8 @@ from functools import cached_property
 from typing import cast
 
 import orjson
+from websockets.frames import Frame as WebSocketFrame
+from websockets.frames import Opcode
 
 from domain.clock import to_iso
 from domain.errors import InvalidInputError, Issue
@@ -36,6 +38,11 @@ class Frame:
     type: str
     text: str
     position: int | None
+
+    @cached_property
+    def web_socket(self) -> bytes:
+        """The message as a frame of a WebSocket."""
+        return WebSocketFrame(Opcode.TEXT, self.text.encode()).serialize(mask=False)
 
     @cached_property
     def server_sent(self) -> bytes:

@@ -48,7 +48,7 @@ class Subscriber:
 
     def __init__(self, selection: Selection) -> None:
         self._selection = selection
-        self._queue: deque[tuple[int, list[Frame]]] = deque()
+        self._queue: deque[_Queued] = deque()
         self._queued_characters = 0
         self._has_messages = asyncio.Event()
         self._is_over = asyncio.Event()
@@ -67,7 +67,7 @@ class Subscriber:
 
     def begin_after(self, position: int) -> None:
         """Drop messages up to this position, which the client has already."""
-        while self._queue and self._queue[0][0] <= position:
+        while self._queue and self._queue[0].position <= position:
             self._take()
         self._sent = position
         self._offered = max(self._offered, position)
@@ -83,8 +83,9 @@ class Subscriber:
                 self._is_over.set()
                 self._queue.clear()
             else:
-                self._queue.append((delivery.position, frames))
-                self._queued_characters += _size(frames)
+                queued = _Queued(delivery.position, frames, _size(frames))
+                self._queue.append(queued)
+                self._queued_characters += queued.characters
                 self._has_messages.set()
         self._offered = delivery.position
 
@@ -111,26 +112,38 @@ class Subscriber:
             self._sending = None
         if not self._queue:
             self._has_messages.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._has_messages.wait()
+            # Half as dear as a timeout, for each client and event.
+            waking = asyncio.get_running_loop().call_later(timeout_s, self._has_messages.set)
+            try:
+                await self._has_messages.wait()
+            finally:
+                waking.cancel()
         if not self._queue:
             return []
-        self._sending, frames = self._take()
-        return frames
+        next_event = self._take()
+        self._sending = next_event.position
+        return next_event.frames
 
-    def _take(self) -> tuple[int, list[Frame]]:
-        position, frames = self._queue.popleft()
-        self._queued_characters -= _size(frames)
-        return position, frames
+    def _take(self) -> "_Queued":
+        first = self._queue.popleft()
+        self._queued_characters -= first.characters
+        return first
 
     async def until_over(self) -> None:
         """Wait until the client is too slow or its stream has `ended`."""
         await self._is_over.wait()
 
 
+class _Queued(NamedTuple):
+    """An event's messages in a queue."""
+
+    position: int
+    frames: list[Frame]
+    characters: int
+
+
 def _size(frames: list[Frame]) -> int:
-    return sum(len(frame.text) for frame in frames)
+    return sum([len(frame.text) for frame in frames])
 
 
 T = TypeVar("T")
