@@ -142,7 +142,6 @@ check-javascript: $(VENV)/.dev node_modules/.package-lock.json ## Lint JavaScrip
 	node_modules/.bin/eslint .
 	$(BIN)/python -m docs.dashboard_types
 	node_modules/.bin/tsc
-	node_modules/.bin/tsc -p tsconfig.strict.json
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

@@ -1,11 +1,15 @@
 // The parts that screens are made of: markup, icons, messages, buttons, dialogs, JSON, links, tables, times, bars.
 
+/** @import { Address } from "./state/address.js" */
+/** @import { Problem } from "./state/api.js" */
+/** @import { Asked } from "./state/loading.js" */
+
 import { signal, useSignal } from "@preact/signals";
 import htm from "htm";
 import { h } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
-import { post } from "./state/api.js";
+import { post, problemOf } from "./state/api.js";
 import { now } from "./state/now.js";
 import { environment, timeStyle } from "./state/preferences.js";
 import { address, hrefOf, navigate } from "./state/router.js";
@@ -16,8 +20,19 @@ import { texts } from "./texts.js";
 
 export const html = htm.bind(h);
 
-/** @param {import("@preact/signals").Signal<string>} target @returns a handler that keeps what is written there */
-export const into = (target) => (event) => (target.value = event.target.value);
+/**
+ * What can stand in markup, and what happens at an element of the page.
+ * @typedef {import("preact").ComponentChildren} Children
+ * @typedef {import("@preact/signals").Signal<string>} Text
+ */
+
+/**
+ * @template {HTMLElement} [E=HTMLInputElement]
+ * @typedef {Event & {target: E, currentTarget: E}} On
+ */
+
+/** @param {Text} target @returns a handler that keeps what is written there */
+export const into = (target) => (/** @type {On} */ event) => (target.value = event.target.value);
 
 // Small pictures. Each status has a shape of its own, so that none is told by its colour alone.
 
@@ -41,7 +56,7 @@ const PATHS = {
 	settings: "M3 5h6M12 5h1M3 11h1M7 11h6M10.5 3.5v3M5.5 9.5v3",
 };
 
-/** @param {{name: string, label?: string}} what with a label it is read aloud, else it decorates */
+/** @param {{name: string, label?: string}} props with a label it is read aloud, else it decorates */
 export function Icon({ name, label }) {
 	const naming = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
 	return html`<svg class="icon icon-${name}" viewBox="0 0 16 16" ...${naming}><path d=${PATHS[name]} /></svg>`;
@@ -68,12 +83,15 @@ export async function attempt(doing, success = "") {
 		if (success) announce(success);
 		return result;
 	} catch (error) {
-		announce(error.message || String(error), { isWrong: true });
+		announce(problemOf(error).message || String(error), { isWrong: true });
 		return undefined;
 	}
 }
 
-/** A button for what follows; tapped twice, it gets that once. */
+/**
+ * A button for what follows; tapped twice, it gets that once.
+ * @param {{text: string, load: () => Promise<void>}} props
+ */
 export function More({ text, load }) {
 	const isLoading = useSignal(false);
 	const show = async () => {
@@ -84,9 +102,14 @@ export function More({ text, load }) {
 	return html`<p class="pager"><button onClick=${show} disabled=${isLoading.value}>${text}</button></p>`;
 }
 
-/** The same for a list: `load(next)` gives another of its pages, `{rows, next}`. */
+/**
+ * The same for a list: `load(next)` gives another of its pages.
+ * @typedef {{rows: any[], next: any}} Page `next` is null in the last one
+ * @param {{asked: Asked<Page>, load: (next: any) => Promise<Page>, text?: string}} props
+ */
 export function MoreRows({ asked, load, text = texts.more }) {
 	const page = asked.answer;
+	if (page === undefined) return null;
 	const more = async () => {
 		const { rows, next } = await load(page.next);
 		asked.set(page, { ...page, rows: [...page.rows, ...rows], next });
@@ -101,6 +124,7 @@ export function Announcer() {
 
 // Text to be taken along.
 
+/** @param {{text: string, label?: string}} props */
 export function Copy({ text, label = texts.copy }) {
 	const copied = useSignal(false);
 	const copy = async () => {
@@ -119,12 +143,13 @@ export function Copy({ text, label = texts.copy }) {
 	</button>`;
 }
 
-/** A command for a terminal. */
+/** A command for a terminal. @param {{text: string}} props */
 export const Command = ({ text }) =>
 	html`<p class="command"><code>${text}</code><${Copy} text=${text} label=${texts.copyCommand} /></p>`;
 
 // A window above the page that takes the keyboard, and gives it back; and the question before something dangerous.
 
+/** @param {{title: string, onClose: () => void, children: Children, className?: string}} props */
 export function Dialog({ title, onClose, children, className = "" }) {
 	const element = useRef(/** @type {HTMLDialogElement | null} */ (null));
 	// Not after the next paint: whoever types on at once types into it.
@@ -133,7 +158,7 @@ export function Dialog({ title, onClose, children, className = "" }) {
 		element.current?.showModal();
 		return () => before?.focus();
 	}, []);
-	const closeOutside = ({ currentTarget, clientX, clientY }) => {
+	const closeOutside = (/** @type {On<HTMLElement> & MouseEvent} */ { currentTarget, clientX, clientY }) => {
 		const { left, right, top, bottom } = currentTarget.getBoundingClientRect();
 		if (clientX < left || clientX > right || clientY < top || clientY > bottom) onClose();
 	};
@@ -173,7 +198,7 @@ export async function orderWithReason(question, path, success) {
 export function Confirmations() {
 	const question = asked.value;
 	if (!question) return null;
-	const answer = (given) => {
+	const answer = (/** @type {Decision} */ given) => {
 		asked.value = null;
 		question.resolve(given);
 	};
@@ -183,7 +208,7 @@ export function Confirmations() {
 /** Whether the name of the environment must be written before something dangerous. */
 export const isGuarded = environment.colour === "red" && environment.name !== "";
 
-/** @param {{name: import("@preact/signals").Signal<string>}} what */
+/** @param {{name: Text}} props */
 export function Guard({ name }) {
 	if (!isGuarded) return null;
 	return html`<label>
@@ -191,11 +216,12 @@ export function Guard({ name }) {
 	</label>`;
 }
 
+/** @param {{question: Question, answer: (decision: Decision) => void}} props */
 function Question({ question, answer }) {
 	const reason = useSignal("");
 	const name = useSignal("");
 	const mayGo = !isGuarded || name.value === environment.name;
-	const submit = (event) => {
+	const submit = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		if (mayGo) answer({ reason: reason.value });
 	};
@@ -219,6 +245,7 @@ function Question({ question, answer }) {
 
 const LONG = 2_000;
 
+/** @param {{value: unknown, label: string}} props */
 export function Json({ value, label }) {
 	if (value === null || value === undefined) return html`<p class="quiet">${texts.none}</p>`;
 	const text = JSON.stringify(value, null, 2);
@@ -231,7 +258,7 @@ export function Json({ value, label }) {
 	</div>`;
 }
 
-/** What changed, value by value. */
+/** What changed, value by value. @param {{found: {path: string, before: unknown, after: unknown}[]}} props */
 export function Differences({ found }) {
 	return html`<dl class="differences">
 		${found.map(({ path, before, after }) => html`<div key=${path}>
@@ -241,12 +268,13 @@ export function Differences({ found }) {
 	</dl>`;
 }
 
-const shown = (value) => (value === undefined ? "–" : JSON.stringify(value));
+const shown = (/** @type {unknown} */ value) => (value === undefined ? "–" : JSON.stringify(value));
 
 // A link within the dashboard: a real one, to be opened in a new tab or copied.
 
+/** @param {{to: Partial<Address>, children?: Children, [attribute: string]: unknown}} props */
 export function Link({ to, children, ...rest }) {
-	const follow = (event) => {
+	const follow = (/** @type {MouseEvent} */ event) => {
 		if (event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
 		event.preventDefault();
 		navigate(to);
@@ -254,18 +282,20 @@ export function Link({ to, children, ...rest }) {
 	return html`<a href=${hrefOf(to)} onClick=${follow} ...${rest}>${children}</a>`;
 }
 
+/** @param {{id: string, children?: Children}} props */
 export const RunLink = ({ id, children }) =>
 	html`<${Link} to=${{ view: "run", id }} class="id">${children ?? shortId(id)}<//>`;
 
+/** @param {{slug: string, children?: Children}} props */
 export const JobLink = ({ slug, children }) => html`<${Link} to=${{ view: "job", id: slug }}>${children ?? slug}<//>`;
 
 /** The start of an id, by which it can be looked for: it tells the microsecond in which a run was launched. */
-export const shortId = (id) => id.slice(0, 18);
+export const shortId = (/** @type {string} */ id) => id.slice(0, 18);
 
-/** Views of one thing: the address keeps which one is open. */
+/** Views of one thing: the address keeps which one is open. @param {{tabs: Record<string, string>, current: string}} props */
 export function Tabs({ tabs, current }) {
-	const target = (tab) => ({ ...address.value, tab, words: [] });
-	const follow = (tab) => (event) => {
+	const target = (/** @type {string} */ tab) => ({ ...address.value, tab, words: [] });
+	const follow = (/** @type {string} */ tab) => (/** @type {Event} */ event) => {
 		event.preventDefault();
 		navigate(target(tab));
 	};
@@ -279,6 +309,7 @@ export function Tabs({ tabs, current }) {
 
 // A job or a schedule, paused with a reason and resumed.
 
+/** @param {{paused: boolean, name: string, path: string, text: string, again: () => void}} props */
 export function Pausing({ paused, name, path, text, again }) {
 	const question = { title: `${texts.pause} ${name}`, text, action: texts.pause };
 	const pause = async () => (await orderWithReason(question, `${path}/pause`)) && again();
@@ -299,7 +330,10 @@ export function Loading({ lines = 4 }) {
 	return html`<div class="loading" role="status"><span class="unseen">${texts.loading}</span>${bars}</div>`;
 }
 
-/** Nothing is there: why that may be, and what to do about it, with a command where there is one. */
+/**
+ * Nothing is there: why that may be, and what to do about it, with a command where there is one.
+ * @param {{title: string, hint?: string, command?: string, children?: Children}} props
+ */
 export function Empty({ title, hint, command, children }) {
 	return html`<div class="empty">
 		<h2>${title}</h2>
@@ -309,12 +343,14 @@ export function Empty({ title, hint, command, children }) {
 	</div>`;
 }
 
+/** @param {{error: Problem, again?: () => void}} props */
 export function Failed({ error, again }) {
-	const isAway = error.status === 0;
+	const { status, code } = error;
+	const isAway = status === 0;
 	return html`<div class="failed" role="alert">
 		<h2><${Icon} name="warning" /> ${isAway ? texts.errors.unreachable : texts.errors.title}</h2>
 		<p>${isAway ? texts.errors.unreachableHint : error.message}</p>
-		${error.code && !isAway && html`<p class="quiet">${texts.errors.code(error.status, error.code)}</p>`}
+		${status && code && html`<p class="quiet">${texts.errors.code(status, code)}</p>`}
 		${isAway && html`<${Command} text="apphub-jobs doctor" />`}
 		${again && html`<button onClick=${again}>${texts.again}</button>`}
 	</div>`;
@@ -322,7 +358,7 @@ export function Failed({ error, again }) {
 
 /**
  * Whatever state a question is in; what was asked before stays for a moment, and cannot be used.
- * @param {{asked: import("./state/loading.js").Asked<any>, children: (answer: any) => any, lines?: number}} what
+ * @param {{asked: Asked<any>, children: (answer: any) => Children, lines?: number}} props
  */
 export function Answered({ asked, children, lines }) {
 	if (asked.answer === undefined) {
@@ -337,6 +373,7 @@ export function Answered({ asked, children, lines }) {
 // The status of a run, a build, an app or anything else: a shape, a colour and a word.
 
 /** By the status of a run, words of other subjects that look like it. */
+/** @type {Record<string, string[]>} */
 const LOOKS = {
 	pending: ["seed", "draining", "buffered"],
 	running: ["processing"],
@@ -346,8 +383,9 @@ const LOOKS = {
 	expired: ["timed_out"],
 };
 
-export const lookOf = (status) => Object.keys(LOOKS).find((look) => LOOKS[look].includes(status)) ?? status;
+export const lookOf = (/** @type {string} */ status) => Object.keys(LOOKS).find((look) => LOOKS[look].includes(status)) ?? status;
 
+/** @param {{status: string, label?: string}} props */
 export function Status({ status, label }) {
 	const look = lookOf(status);
 	return html`<span class="status status-${look}">
@@ -358,9 +396,13 @@ export function Status({ status, label }) {
 // A table that becomes a list of cards where there is no room, and says what it is either way.
 
 /**
- * @param {{label: string, rows: any[], keyOf: (row: any) => string,
- *   columns: {title: string, cell: (row: any) => any, name: string, isTitleHidden?: boolean}[],
- *   rowClass?: (row: any) => string}} what
+ * @template Row
+ * @typedef {{title: Children, cell: (row: Row) => unknown, name: string, isTitleHidden?: boolean}} Column
+ */
+
+/**
+ * @param {{label: string, rows: any[], keyOf: (row: any) => string, columns: Column<any>[],
+ *   rowClass?: (row: any) => string}} props
  */
 export function Table({ label, rows, keyOf, columns, rowClass = () => "" }) {
 	return html`<table role="table" class="table" aria-label=${label}>
@@ -385,7 +427,7 @@ export function Table({ label, rows, keyOf, columns, rowClass = () => "" }) {
 
 // When something was, and how long it took.
 
-/** @param {{at: string | null, full?: boolean}} what `full` shows both local time and UTC */
+/** @param {{at: string | null, full?: boolean}} props `full` shows both local time and UTC */
 export function Time({ at, full = false }) {
 	if (!at) return html`<span class="quiet">–</span>`;
 	const both = `${local(at)} · ${utc(at)}`;
@@ -394,13 +436,17 @@ export function Time({ at, full = false }) {
 	return html`<time datetime=${at} title=${both}>${written(at)}</time>`;
 }
 
+/** @param {string} at */
 function written(at) {
 	if (timeStyle.value === "utc") return utc(at);
 	if (timeStyle.value === "local") return local(at);
 	return relative(at, now.value);
 }
 
-/** How long a run has taken, or has been taking so far. */
+/**
+ * How long a run has taken, or has been taking so far.
+ * @param {{from?: string | null, to?: string | null, ms?: number | null}} props
+ */
 export function Duration({ from, to, ms }) {
 	if (ms !== undefined && ms !== null) return duration(ms);
 	if (!from) return "–";
@@ -413,10 +459,14 @@ export function Duration({ from, to, ms }) {
 const WIDTH = 300;
 const HEIGHT = 64;
 
-/** @param {{buckets: {ago: number, all: number, failed: number}[], text: string, told: (bucket: object) => string}} what */
+/**
+ * @typedef {import("./state/statistics.js").Ended} Ended
+ * @param {{buckets: Ended[], text: string, told: (bucket: Ended) => string}} props
+ */
 export function Bars({ buckets, text, told }) {
 	const most = Math.max(...buckets.map(({ all }) => all), 1);
 	const width = WIDTH / buckets.length;
+	/** @param {"ok" | "bad"} name @param {number} count @param {number} index */
 	const bar = (name, count, index) => {
 		const height = (count / most) * (HEIGHT - 2);
 		return html`<rect

@@ -1,5 +1,7 @@
 // An app: where it comes from, its builds with their logs, and how each ingestion went.
 
+/** @import { On } from "../parts.js" */
+
 import { useSignal } from "@preact/signals";
 
 import { Answered, attempt, Duration, html, RunLink, shortId, Status, Time } from "../parts.js";
@@ -23,9 +25,13 @@ export function Screen() {
 		[id],
 	);
 	useRefresh("apps", asked.again, (apps) => apps.has(id));
-	return html`<${Answered} asked=${asked} lines=${8}>${(answer) => html`<${App} ...${answer} again=${asked.again} />`}<//>`;
+	return html`<${Answered} asked=${asked} lines=${8}>${(/** @type {object} */ answer) => html`<${App} ...${answer} again=${asked.again} />`}<//>`;
 }
 
+/**
+ * @param {{app: Api.AppShape, builds: Api.BuildShape[], history: Api.IngestionEvent[], isCut: boolean,
+ *   again: () => void}} props
+ */
 function App({ app, builds, history, isCut, again }) {
 	const newest = useNewest(builds, "builds", ({ id }) => id);
 	const words = texts.apps;
@@ -63,16 +69,22 @@ function App({ app, builds, history, isCut, again }) {
 		</section>`;
 }
 
-/** What a tile shows, or the page that it would embed. */
+/** @typedef {{id: string, title?: string | null, src?: string, posterUrl?: string, embedUrl?: string}} Tile */
+
+/** What a tile shows, or the page that it would embed. @param {Tile} tile */
 const placeOf = ({ src, posterUrl, embedUrl }) => src ?? posterUrl ?? embedUrl ?? "";
 
+/** @param {{tile: Tile}} props */
 function Elsewhere({ tile }) {
 	const place = placeOf(tile);
 	const text = tile.title ?? place;
 	return /^https?:/.test(place) ? html`<a href=${place} rel="noreferrer">${text}</a>` : text;
 }
 
-/** Pictures within the repository are shown; what lies elsewhere is only named, so that nobody else learns who looks. */
+/**
+ * Pictures within the repository are shown; what lies elsewhere is only named, so that nobody else learns who looks.
+ * @param {{tiles: Tile[]}} props
+ */
 function Previews({ tiles }) {
 	if (tiles.length === 0) return null;
 	return html`<section class="stack">
@@ -90,12 +102,14 @@ function Previews({ tiles }) {
 
 // A build, with its log when that is asked for.
 
+/** @param {{build: Api.BuildShape, again: () => void}} props */
 function Build({ build, again }) {
 	const {
 		id, status, imageTag, errorMessage, commitSha, createdAt, startedAt, completedAt, durationMs,
 		hasLogs, jobRunId,
 	} = build;
 	const isOpen = useSignal(false);
+	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (isOpen.value = target.open);
 	const words = texts.apps;
 	return html`<article class="card stack">
 		<div class="screen-head">
@@ -112,19 +126,20 @@ function Build({ build, again }) {
 			${commitSha && html`<small class="id">${commitSha.slice(0, 12)}</small>`}
 		</p>
 		${errorMessage && html`<p class="problem">${errorMessage}</p>`}
-		${hasLogs && html`<details onToggle=${({ target }) => (isOpen.value = target.open)}>
+		${hasLogs && html`<details onToggle=${toggle}>
 			<summary>${words.log}</summary>
 			${isOpen.value && html`<${BuildLog} id=${id} status=${status} />`}
 		</details>`}
 	</article>`;
 }
 
+/** @param {{id: string, status: Api.BuildShape["status"]}} props */
 function BuildLog({ id, status }) {
 	const asked = useAnswer((signal) => get(`/builds/${id}/logs`, [], signal), [id], {
 		newer: [status],
 		everyMs: status === "running" ? 2_000 : undefined,
 	});
 	return html`<${Answered} asked=${asked}>
-		${({ data }) => html`<pre class="log-lines" tabindex="0" aria-label=${texts.apps.log}>${data.logs}</pre>`}
+		${(/** @type {{data: Api.BuildLog}} */ { data }) => html`<pre class="log-lines" tabindex="0" aria-label=${texts.apps.log}>${data.logs}</pre>`}
 	<//>`;
 }

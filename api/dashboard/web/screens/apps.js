@@ -10,17 +10,18 @@ const PAGE = 48;
 
 export function Screen() {
 	const given = Object.fromEntries(address.value.words);
+	/** @param {number} offset @returns {(signal?: AbortSignal) => Promise<{rows: Api.ListedApp[], total: number, next: number | null}>} */
 	const load = (offset) => async (signal) => {
 		const { data, meta, total } = await get(
 			"/apps",
 			[["q", given.q], ["status", given.status], ["limit", PAGE], ["offset", offset]],
 			signal,
 		);
-		return { rows: data, total, next: meta.nextOffset };
+		return { rows: data, total: total ?? data.length, next: meta.nextOffset };
 	};
 	const asked = useAnswer(load(0), [given.q, given.status]);
 	const sought = useSignal(given.q ?? "");
-	const search = (event) => {
+	const search = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		change({ words: sought.value ? [["q", sought.value]] : [] });
 	};
@@ -33,10 +34,11 @@ export function Screen() {
 			</form>
 		</div>
 		<${Answered} asked=${asked}>
-			${({ rows }) => html`<${List} found=${rows} isAll=${!given.q && !given.status} /><${MoreRows} asked=${asked} load=${(next) => load(next)()} />`}
+			${(/** @type {{rows: Api.ListedApp[]}} */ { rows }) => html`<${List} found=${rows} isAll=${!given.q && !given.status} /><${MoreRows} asked=${asked} load=${(/** @type {number} */ next) => load(next)()} />`}
 		<//>`;
 }
 
+/** @param {{found: Api.ListedApp[], isAll: boolean}} props */
 function List({ found, isAll }) {
 	const apps = useNewest(found, "apps", ({ id }) => id);
 	if (apps.length === 0 && !isAll) return html`<${Empty} title=${texts.apps.noMatch} />`;
@@ -45,6 +47,7 @@ function List({ found, isAll }) {
 	return html`<ul class="cards">${apps.map((app) => html`<${App} key=${app.id} app=${app} />`)}</ul>`;
 }
 
+/** @param {{app: Api.ListedApp}} props */
 function App({ app }) {
 	return html`<li class="card stack">
 		<div class="screen-head">

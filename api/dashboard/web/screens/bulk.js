@@ -1,12 +1,14 @@
 // Bulk operations: how far each has got, live, and the means to stop it.
 
+/** @import { On } from "../parts.js" */
+
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import {
 	announce, Answered, Dialog, Empty, Guard, html, into, isGuarded, MoreRows, orderWithReason, shortId, Status, Time,
 } from "../parts.js";
-import { address, asOf, get, mayAct, moment, navigate, newKey, pageOf, post, useAnswer, useNewest } from "../state.js";
+import { address, asOf, get, mayAct, moment, navigate, newKey, pageOf, post, problemOf, useAnswer, useNewest } from "../state.js";
 import { conditions } from "../state/filters.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
@@ -24,12 +26,14 @@ export function Screen() {
 	);
 	return html`<h1>${texts.views.bulk}</h1>
 		<${Answered} asked=${asked}>
-			${({ rows }) => html`<${List} operations=${rows} /><${MoreRows} asked=${asked} load=${load} text=${texts.older} />`}
+			${(/** @type {{rows: Api.BulkOperation[]}} */ { rows }) => html`<${List} operations=${rows} /><${MoreRows} asked=${asked} load=${load} text=${texts.older} />`}
 		<//>`;
 }
 
+/** @param {string | null} cursor @param {AbortSignal} [signal] */
 const load = (cursor, signal) => pageOf("/bulk", moment.value, cursor, signal);
 
+/** @param {{operations: Api.BulkOperation[]}} props */
 function List({ operations }) {
 	const newest = useNewest(operations, "bulk", ({ id }) => id);
 	if (newest.length === 0) return html`<${Empty} title=${texts.bulk.empty} hint=${texts.bulk.emptyHint} />`;
@@ -38,6 +42,7 @@ function List({ operations }) {
 	</ul>`;
 }
 
+/** @param {{operation: Api.BulkOperation}} props */
 function Operation({ operation }) {
 	const { id, action, filter, status, total, done, refused, reason, requestedBy, createdAt, refusals } =
 		operation;
@@ -70,47 +75,57 @@ function Operation({ operation }) {
 const LAUNCHED_SHOWN = 10;
 const LAUNCHED_EVERY_MS = 3_000;
 
+/** @param {{operation: Api.BulkOperation, isOpen: boolean}} props */
 function Launched({ operation, isOpen }) {
 	const shows = useSignal(isOpen);
-	return html`<details open=${isOpen} onToggle=${({ target }) => (shows.value = target.open)}>
+	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (shows.value = target.open);
+	return html`<details open=${isOpen} onToggle=${toggle}>
 		<summary>${texts.bulk.launched}</summary>
 		${shows.value && html`<${LaunchedRuns} operation=${operation} />`}
 	</details>`;
 }
 
+/** @param {{operation: Api.BulkOperation}} props */
 function LaunchedRuns({ operation: { id, done } }) {
 	const asked = useAnswer(
 		(signal) => get(`/bulk/${id}/runs`, [["limit", LAUNCHED_SHOWN]], signal),
 		[id],
 		{ newer: [done], everyMs: LAUNCHED_EVERY_MS },
 	);
-	return html`<${Answered} asked=${asked} lines=${3}>${({ data: runs, meta }) => html`<div class="stack">
+	const content = (/** @type {{data: Api.Run[], meta: Api.BulkRunsMeta}} */ { data: runs, meta }) => html`<div class="stack">
 		${runs.length === 0 && html`<p class="quiet">${texts.bulk.none}</p>`}
 		<p>
-			${Object.entries(meta.counts).filter(([, count]) => count > 0).map(([status, count]) => html`
+			${Object.entries(meta.counts ?? {}).filter(([, count]) => count > 0).map(([status, count]) => html`
 				<span class="tag" key=${status}>${texts.bulk.went(count, status)}</span>${" "}
 			`)}
 		</p>
 		${meta.hasMore && html`<p class="quiet">${texts.bulk.newest(runs.length)}</p>`}
 		${runs.length > 0 && html`<${RunTable} runs=${runs} />`}
-	</div>`}<//>`;
+	</div>`;
+	return html`<${Answered} asked=${asked} lines=${3}>${content}<//>`;
 }
 
 // A bulk operation before it is ordered: what it would come to, why, and for reruns with which other parameters.
 
+/**
+ * @typedef {{action: Api.BulkOperation["action"], filter: string[]}} BulkOrder
+ * @param {{action: BulkOrder["action"], words: [string, string][], onClose: () => void}} props
+ */
 export function BulkDialog({ action, words, onClose }) {
+	/** @type {BulkOrder} */
 	const order = { action, filter: conditions(words) };
 	const preview = useAnswer(() => post("/bulk", { ...order, dryRun: true }), []);
 	return html`<${Dialog} title=${texts.bulk.title(action)} onClose=${onClose} className="wide">
 		<p class="command"><code>${order.filter.join("  ")}</code></p>
 		<${Answered} asked=${preview}>
-			${({ data }) => html`
+			${(/** @type {{data: Api.BulkPreview}} */ { data }) => html`
 				<${Preview} preview=${data} /><${Order} order=${order} count=${data.count} onClose=${onClose} />
 			`}
 		<//>
 	<//>`;
 }
 
+/** @param {{preview: Api.BulkPreview}} props */
 function Preview({ preview }) {
 	const { count, position, sample, refused } = preview;
 	return html`<div class="stack">
@@ -128,6 +143,7 @@ function Preview({ preview }) {
 	</div>`;
 }
 
+/** @param {{order: BulkOrder, count: number, onClose: () => void}} props */
 function Order({ order, count, onClose }) {
 	const reason = useSignal("");
 	const patch = useSignal("");
@@ -135,7 +151,7 @@ function Order({ order, count, onClose }) {
 	const problem = useSignal("");
 	const key = useRef(newKey());
 	const mayGo = count > 0 && reason.value.trim() !== "" && (!isGuarded || name.value === environment.name);
-	const submit = async (event) => {
+	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
 		try {
 			const parameters = patch.value.trim() && JSON.parse(patch.value);
@@ -145,7 +161,7 @@ function Order({ order, count, onClose }) {
 			onClose();
 			navigate({ view: "bulk", id: data.id });
 		} catch (error) {
-			problem.value = error instanceof SyntaxError ? texts.jobs.badJson : error.message;
+			problem.value = error instanceof SyntaxError ? texts.jobs.badJson : problemOf(error).message;
 		}
 	};
 	return html`<form class="stack" onSubmit=${submit}>

@@ -2,17 +2,20 @@
 
 // The same launch as a command or a program. Pure.
 
-const body = (run) => JSON.stringify({ parameters: run.parameters }, null, 2);
+/** @typedef {Pick<Api.Run, "slug" | "parameters">} Launch */
+
+const body = (/** @type {Launch} */ run) => JSON.stringify({ parameters: run.parameters }, null, 2);
 
 /** For a POSIX shell: within single quotes only they need care. */
-const quoted = (text) => `'${text.replaceAll("'", `'\\''`)}'`;
+const quoted = (/** @type {string} */ text) => `'${text.replaceAll("'", `'\\''`)}'`;
 
-/** Where the service is, by the address of its page. */
+/** Where the service is, by the address of its page. @param {string} page */
 function serviceAt(page) {
 	const { origin, pathname } = new URL(".", page);
 	return origin + pathname.slice(0, -1);
 }
 
+/** @param {Launch} run @param {string} page @param {boolean} needsToken */
 export function asCurl(run, page, needsToken) {
 	const parts = [
 		`curl -X POST ${quoted(`${serviceAt(page)}/jobs/${run.slug}/run`)}`,
@@ -23,11 +26,13 @@ export function asCurl(run, page, needsToken) {
 	return parts.join(" \\\n  ");
 }
 
+/** @param {Launch} run @param {string} page */
 export function asCommand(run, page) {
 	const command = `apphub-jobs run ${run.slug} --url ${quoted(serviceAt(page))} --params -`;
 	return `printf %s ${quoted(JSON.stringify(run.parameters))} |\n  ${command}`;
 }
 
+/** @param {Launch} run @param {string} page */
 export function asPython(run, page) {
 	return [
 		"from apphub_jobs import Client",
@@ -38,12 +43,13 @@ export function asPython(run, page) {
 	].join("\n");
 }
 
+/** @param {unknown} value of JSON @returns {string} */
 function python(value) {
 	if (value === null) return "None";
 	if (value === true) return "True";
 	if (value === false) return "False";
 	if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-	if (typeof value === "object")
+	if (typeof value === "object" && value)
 		return `{${Object.entries(value)
 			.map(([name, one]) => `${JSON.stringify(name)}: ${python(one)}`)
 			.join(", ")}}`;
@@ -62,24 +68,29 @@ function python(value) {
  * @returns {Subject[]} those that nothing known caused; each with what it caused
  */
 export function chainOf(events) {
+	/** @type {Map<string, Subject>} */
 	const subjects = new Map();
-	const subjectOf = new Map(); // by event id
+	/** By event id. @type {Map<string | null, {subject: Subject, type: string}>} */
+	const subjectOf = new Map();
+	/** @type {Subject[]} */
 	const roots = [];
 	for (const { eventId, type, subject, occurredAt, causationId, data } of events) {
-		const known = subjects.get(subject.id);
+		const last = verbOf(type);
+		let known = subjects.get(subject.id);
 		if (known) {
-			known.last = verbOf(type);
+			known.last = last;
 		} else {
 			const parent = subjectOf.get(causationId);
 			const cause = parent?.type ?? "";
-			const fresh = { ...subject, app: data?.repository_id, at: occurredAt, last: verbOf(type), cause, children: [] };
-			subjects.set(subject.id, fresh);
-			const siblings = parent ? subjects.get(parent.id).children : roots;
-			siblings.push(fresh);
+			known = { ...subject, app: data?.repository_id, at: occurredAt, last, cause, children: [] };
+			subjects.set(subject.id, known);
+			const siblings = parent?.subject.children ?? roots;
+			siblings.push(known);
 		}
-		subjectOf.set(eventId, { id: subject.id, type: verbOf(type) });
+		subjectOf.set(eventId, { subject: known, type: last });
 	}
 	return roots;
 }
 
-const verbOf = (type) => type.split(".").at(-1).replaceAll("_", " ");
+/** @param {string} type */
+const verbOf = (type) => type.slice(type.lastIndexOf(".") + 1).replaceAll("_", " ");

@@ -5,7 +5,7 @@ import { texts } from "../texts.js";
 
 // What limits the starts of a job's runs, in words. Pure.
 
-/** @returns {string[]} */
+/** @param {Api.Definition} job @returns {string[]} */
 export function limitsOf(job) {
 	const words = texts.jobs.limitOf;
 	const { maxConcurrentRuns, concurrencyKey, concurrencyLimit, rateLimit, fairnessKey, workerLabels } = job;
@@ -16,7 +16,7 @@ export function limitsOf(job) {
 		rateLimit && words.rate(rateLimit.limit, duration(rateLimit.periodMs)),
 		fairnessKey && words.turns(fairnessKey),
 		...labels,
-	].filter(Boolean);
+	].filter((limit) => typeof limit === "string");
 }
 
 // A job's versions, and what each changed, from its events. Pure.
@@ -24,26 +24,35 @@ export function limitsOf(job) {
 /** What a version does not say: it is the job's own, or happens to it. */
 const NOT_REVISED = ["id", "slug", "version", "createdAt", "updatedAt", "paused"];
 
-/** @param {object} job @returns {object} what a revision may change */
+/** A JSON object. @typedef {Record<string, any>} Values */
+
+/** @typedef {{path: string, before: unknown, after: unknown}} Difference */
+
+/** @param {Values} job @returns {Values} what a revision may change */
 export function revisable(job) {
 	return Object.fromEntries(Object.entries(job).filter(([name]) => !NOT_REVISED.includes(name)));
 }
 
-/** @returns {object} the fields that differ, as a revision names them: null clears what is left out */
+/**
+ * @param {Values} before @param {Values} after
+ * @returns {Values} the fields that differ, as a revision names them: null clears what is left out
+ */
 export function changesBetween(before, after) {
 	const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-	const differs = (name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]);
+	const differs = (/** @type {string} */ name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]);
 	return Object.fromEntries(names.filter(differs).map((name) => [name, after[name] ?? null]));
 }
 
 const BEGINNINGS = ["job_definition.registered", "job_definition.registered_again"];
 
 /**
+ * @typedef {{position: number, kind: string, version: number | undefined, at: string, by: string | null,
+ *   reason: string | null, changes: Difference[]}} Version
  * @param {Api.Event[]} events of the job, in order
- * @returns {{position: number, kind: string, version: number | undefined, at: string, by: string | null, reason: string | null,
- *   changes: {path: string, before: unknown, after: unknown}[]}[]} newest first
+ * @returns {Version[]} newest first
  */
 export function historyOf(events) {
+	/** @type {Values} */
 	let spec = {};
 	const history = events.map(({ position, type, occurredAt, actor, data }) => {
 		const before = spec;
@@ -64,8 +73,9 @@ const NATURAL = new Set([
 	"id", "createdAt", "updatedAt", "scheduledAt", "startedAt", "completedAt", "logsUrl", "idempotencyKey",
 ]);
 
-/** @returns {{path: string, before: unknown, after: unknown}[]} */
+/** @param {Values} before @param {Values} after @returns {Difference[]} */
 export function differences(before, after) {
+	/** @type {Difference[]} */
 	const found = [];
 	const names = new Set([...Object.keys(before), ...Object.keys(after)]);
 	for (const name of names) {
@@ -74,6 +84,7 @@ export function differences(before, after) {
 	return found;
 }
 
+/** @param {string} path @param {unknown} before @param {unknown} after @param {Difference[]} found is added to */
 function walk(path, before, after, found) {
 	if (isContainer(before) && isContainer(after) && Array.isArray(before) === Array.isArray(after)) {
 		const names = new Set([...Object.keys(before), ...Object.keys(after)]);
@@ -83,4 +94,5 @@ function walk(path, before, after, found) {
 	}
 }
 
+/** @param {unknown} value @returns {value is Values} */
 const isContainer = (value) => typeof value === "object" && value !== null;

@@ -1,5 +1,8 @@
 // What fails, by cause: groups that open, are resolved or ignored, and open again.
 
+/** @import { On } from "../parts.js" */
+/** @import { Asked } from "../state/loading.js" */
+
 import { signal, useSignal } from "@preact/signals";
 
 import { Answered, attempt, Bars, Empty, html, JobLink, Link, MoreRows, RunLink, Status, Time } from "../parts.js";
@@ -16,14 +19,17 @@ import { Sparkline } from "./trends.js";
 
 const STATUSES = ["open", "resolved", "ignored"];
 
+/** @typedef {{rows: Api.FailureGroup[], next: string | null}} Page */
+
 export function Screen() {
 	const { words, id } = address.value;
 	const given = Object.fromEntries(words);
 	const status = given.status ?? "open";
 	const asked = useAnswer((signal) => load(id, status, given.job, signal), [id, status, given.job]);
 	useRefresh("failures", asked.again);
-	const show = (shown) =>
+	const show = (/** @type {string} */ shown) =>
 		change({ id: "", words: [["status", shown], ...words.filter(([name]) => name !== "status")] });
+	const more = (/** @type {string} */ cursor) => load("", status, given.job, undefined, cursor);
 	return html`<div class="screen-head">
 			<h1>${texts.failures.title}</h1>
 			<div class="group" role="group" aria-label=${texts.runs.columns.status}>
@@ -33,31 +39,41 @@ export function Screen() {
 			</div>
 		</div>
 		<${Answered} asked=${asked}>
-			${({ rows }) => html`<${List} groups=${rows} asked=${asked} load=${(cursor) => load("", status, given.job, undefined, cursor)} />`}
+			${(/** @type {Page} */ { rows }) => html`<${List} groups=${rows} asked=${asked} load=${more} />`}
 		<//>`;
 }
 
-async function load(id, status, job, signal, cursor) {
+/**
+ * @param {string} id of a single group, else "" @param {string} status @param {string | undefined} job
+ * @param {AbortSignal} [signal] @param {string | null} cursor
+ * @returns {Promise<Page>}
+ */
+async function load(id, status, job, signal, cursor = null) {
 	if (id) return { rows: [await groupOf(id, signal)], next: null };
 	return pageOf("/failures", [["status", status], ["job", job], ...moment.value], cursor, signal);
 }
 
-/** A single group has no past of its own; the list of all has. */
+/**
+ * A single group has no past of its own; the list of all has.
+ * @param {string} id @param {AbortSignal} [signal] @returns {Promise<Api.FailureGroup>}
+ */
 async function groupOf(id, signal) {
 	if (asOf.value === "") return (await get(`/failures/${id}`, [], signal)).data;
 	const { data } = await get("/failures", moment.value, signal);
-	const found = data.find(({ fingerprint }) => fingerprint === id);
+	const found = data.find((/** @type {Api.FailureGroup} */ { fingerprint }) => fingerprint === id);
 	if (!found) throw new ApiError(404, "failure_not_found", texts.failures.notThen);
 	return found;
 }
 
+/** @param {{groups: Api.FailureGroup[], asked: Asked<Page>, load: (cursor: string) => Promise<Page>}} props */
 function List({ groups, asked, load: loadMore }) {
 	const trends = useTrends(groups);
 	if (groups.length === 0)
 		return html`<${Empty} title=${texts.failures.empty} hint=${texts.failures.emptyHint} />`;
 	return html`<ul class="stack">
 			${groups.map((group) => html`
-				<${Group} key=${group.fingerprint} group=${group} trend=${trends.get(group.fingerprint)} again=${asked.again} isOpen=${address.value.id === group.fingerprint} />
+				<${Group} key=${group.fingerprint} group=${group} trend=${trends.get(group.fingerprint)} again=${asked.again}
+					isOpen=${address.value.id === group.fingerprint} />
 			`)}
 		</ul>
 		<${MoreRows} asked=${asked} load=${loadMore} />`;
@@ -70,7 +86,7 @@ const HALF_HOUR_MS = 1_800_000;
 const EVERY_MS = 10_000;
 const AT_ONCE = 100;
 
-/** @typedef {{buckets: object[], failed: number, isWhole: boolean, since: string}} Trend */
+/** @typedef {{buckets: ReturnType<typeof failuresOf>, failed: number, isWhole: boolean, since: string}} Trend */
 
 /** @param {Api.FailureGroup[]} groups @returns {Map<string, Trend>} by fingerprint; empty in the past */
 function useTrends(groups) {
@@ -79,8 +95,10 @@ function useTrends(groups) {
 	return asked.answer ?? new Map();
 }
 
+/** @param {string[]} ids @param {AbortSignal} signal @returns {Promise<Map<string, Trend>>} */
 async function trendsOf(ids, signal) {
 	if (asOf.value || ids.length === 0) return new Map();
+	/** @type {string[][]} */
 	const parts = [];
 	for (let at = 0; at < ids.length; at += AT_ONCE) parts.push(ids.slice(at, at + AT_ONCE));
 	const to = Math.ceil(Date.now() / HALF_HOUR_MS) * HALF_HOUR_MS;
@@ -89,7 +107,7 @@ async function trendsOf(ids, signal) {
 	const answers = await Promise.all(
 		parts.map((some) => get("/failures/over-time", [["group", some.join(",")], ["from", from], ["bucketMs", HALF_HOUR_MS]], signal)),
 	);
-	/** @returns {[string, Trend]} */
+	/** @param {Api.FailuresOverTime} group @returns {[string, Trend]} */
 	const trendOfGroup = ({ fingerprint, since, buckets }) => {
 		const failed = buckets.reduce((total, { failures }) => total + failures, 0);
 		return [fingerprint, { buckets: failuresOf(buckets, meta), failed, isWhole: Date.parse(since) <= Date.parse(from), since }];
@@ -99,11 +117,12 @@ async function trendsOf(ids, signal) {
 
 // A group of failures: its cause, how often, in which versions, a run of it; and what can be said or done about it.
 
+/** @type {Record<Api.FailureGroup["status"], ("resolve" | "ignore" | "reopen")[]>} */
 const MAY = { open: ["resolve", "ignore"], resolved: ["reopen"], ignored: ["reopen"] };
 
 const retrying = signal(""); // The group's fingerprint.
 
-/** @param {{group: Api.FailureGroup, trend?: Trend, again: () => void, isOpen: boolean}} what `isOpen` where it is the only one */
+/** @param {{group: Api.FailureGroup, trend?: Trend, again: () => void, isOpen: boolean}} props `isOpen` where it is the only one */
 function Group({ group, trend, again, isOpen }) {
 	const shows = useSignal(isOpen);
 	const {
@@ -111,7 +130,8 @@ function Group({ group, trend, again, isOpen }) {
 		sampleRun,
 	} = group;
 	const words = texts.failures;
-	const say = (what) => attempt(() => post(`/failures/${fingerprint}/${what}`).then(again), words.done[what]);
+	const say = (/** @type {"resolve" | "ignore" | "reopen"} */ what) => attempt(() => post(`/failures/${fingerprint}/${what}`).then(again), words.done[what]);
+	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (shows.value = target.open);
 	const runs = [["failureGroup", fingerprint]];
 	return html`<li class="card stack">
 		<div class="screen-head">
@@ -134,7 +154,7 @@ function Group({ group, trend, again, isOpen }) {
 			<${RunLink} id=${sampleRun} /> · <${Link} to=${{ view: "runs", words: runs }}>${texts.runs.title}<//>
 		</p>
 		${trend && html`<p><${Sparkline} buckets=${trend.buckets} /> <small>${trend.isWhole ? words.day(trend.failed) : words.since(trend.failed, local(trend.since))}</small></p>`}
-		<details open=${isOpen} onToggle=${({ target }) => (shows.value = target.open)}>
+		<details open=${isOpen} onToggle=${toggle}>
 			<summary>${words.details}</summary>
 			${shows.value && html`<${Details} group=${group} />`}
 		</details>
@@ -150,26 +170,30 @@ const NEWEST = 50;
 const BARS = 30;
 const SHORTEST_MS = 1_000;
 
+/** @param {{group: Api.FailureGroup}} props */
 function Details({ group }) {
 	const { fingerprint, lastAt } = group;
 	const query = [["failureGroup", fingerprint], ["limit", NEWEST], ...moment.value];
 	const asked = useAnswer(
-		async (signal) => (await get("/job-runs", query, signal)).data.map(({ run }) => run),
+		async (signal) => (await get("/job-runs", query, signal)).data.map((/** @type {Api.RunWithJob} */ { run }) => run),
 		[fingerprint],
 		{ newer: [lastAt] },
 	);
-	return html`<${Answered} asked=${asked}>${(runs) => html`<${Found} runs=${runs} lastAt=${Date.parse(lastAt)} />`}<//>`;
+	return html`<${Answered} asked=${asked}>
+		${(/** @type {Api.Run[]} */ runs) => html`<${Found} runs=${runs} lastAt=${Date.parse(lastAt)} />`}
+	<//>`;
 }
 
+/** @param {{runs: Api.Run[], lastAt: number}} props */
 function Found({ runs, lastAt }) {
 	const words = texts.failures;
 	if (runs.length === 0) return html`<${Empty} title=${words.noRuns} hint=${words.noRunsHint} />`;
-	const firstAt = Math.min(...runs.map(({ completedAt }) => Date.parse(completedAt)));
+	const firstAt = Math.min(...runs.map(({ completedAt }) => (completedAt ? Date.parse(completedAt) : lastAt)));
 	const unit = Math.max((lastAt - firstAt) / (BARS - 1), SHORTEST_MS);
 	const buckets = bucketsOf(runs, lastAt, BARS, unit);
 	return html`<div class="stack">
 		<${Bars} buckets=${buckets} text=${words.trend(runs.length, duration(lastAt - firstAt))}
-			told=${({ all }) => words.times(all)} />
+			told=${(/** @type {{all: number}} */ { all }) => words.times(all)} />
 		<${RunTable} runs=${runs.slice(0, 10)} isBrief />
 		<${GroupLogs} runs=${runs} />
 	</div>`;

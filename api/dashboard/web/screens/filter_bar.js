@@ -1,5 +1,7 @@
 // The filter as it is written, with suggestions; each condition that holds is a chip that can be taken away.
 
+/** @import { On } from "../parts.js" */
+
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
@@ -8,6 +10,12 @@ import { useJobs } from "../state.js";
 import { condition, parse, suggestions, withoutWord, withWord } from "../state/filters.js";
 import { texts } from "../texts.js";
 
+/** @typedef {[string, string]} Word a condition: its name and its value */
+
+/** @type {Record<string, number>} */
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
+
+/** @param {{words: Word[], setWords: (words: Word[]) => void}} props */
 export function FilterBar({ words, setWords }) {
 	const typed = useSignal("");
 	const place = useSignal(-1);
@@ -16,24 +24,25 @@ export function FilterBar({ words, setWords }) {
 	const jobs = useJobs();
 	const last = typed.value.split(/\s+/).at(-1) ?? "";
 	const found = isOpen.value ? suggestions(last, knownOf(jobs)) : [];
-	const add = (text) => {
+	const add = (/** @type {string} */ text) => {
 		typed.value = "";
 		place.value = -1;
 		setWords(parse(text).reduce(withWord, words));
 	};
-	const take = (suggestion) => {
+	const take = (/** @type {string} */ suggestion) => {
 		const before = typed.value.slice(0, typed.value.length - last.length);
 		if (/[^=]$/.test(suggestion)) add(before + suggestion);
 		else typed.value = before + suggestion; // The value is still to be written.
 		place.value = -1;
 		input.current?.focus();
 	};
+	/** @param {Event} event @param {string} suggestion */
 	const choose = (event, suggestion) => {
 		event.preventDefault(); // Else the box would lose the focus, and its suggestions.
 		take(suggestion);
 	};
-	const press = (event) => {
-		const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+	const press = (/** @type {KeyboardEvent} */ event) => {
+		const step = STEPS[event.key];
 		if (step && found.length > 0) {
 			event.preventDefault();
 			place.value = Math.min(Math.max(place.value + step, -1), found.length - 1);
@@ -48,7 +57,7 @@ export function FilterBar({ words, setWords }) {
 			setWords(withoutWord(words, words.length - 1));
 		}
 	};
-	const write = (event) => {
+	const write = (/** @type {On} */ event) => {
 		typed.value = event.target.value;
 		place.value = -1;
 		isOpen.value = true;
@@ -74,13 +83,14 @@ export function FilterBar({ words, setWords }) {
 			hidden=${found.length === 0}>
 			${found.map((one, index) => html`<li role="option" key=${one}
 				id=${`filter-${index}`} aria-selected=${index === place.value}
-				onMouseDown=${(event) => choose(event, one)}>
+				onMouseDown=${(/** @type {Event} */ event) => choose(event, one)}>
 				${one}
 			</li>`)}
 		</ul>
 	</div>`;
 }
 
+/** @param {{word: Word, remove: () => void}} props */
 function Chip({ word, remove }) {
 	const text = condition(word);
 	return html`<span class="chip ${word[0].endsWith("!") ? "is-negated" : ""}">
@@ -89,7 +99,7 @@ function Chip({ word, remove }) {
 	</span>`;
 }
 
-/** Slugs, and the names of parameters that jobs declare. */
+/** Slugs, and the names of parameters that jobs declare. @param {Api.Definition[]} jobs */
 function knownOf(jobs) {
 	const names = jobs.flatMap(({ parametersSchema }) => Object.keys(parametersSchema?.properties ?? {}));
 	return { jobs: jobs.map(({ slug }) => slug), parameters: [...new Set(names)].sort() };

@@ -32,7 +32,7 @@ export function GroupLogs({ runs }) {
 	const state = useSignal(/** @type {State | null} */ (null));
 	const searching = useRef(/** @type {AbortController | null} */ (null));
 	useEffect(() => () => searching.current?.abort(), []);
-	const submit = (event) => {
+	const submit = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		searching.current?.abort();
 		searching.current = new AbortController();
@@ -48,10 +48,11 @@ export function GroupLogs({ runs }) {
 	</section>`;
 }
 
+/** @param {State & {count: number}} props */
 function Found({ sought, results, count }) {
 	const words = texts.failures.logs;
-	const done = results.filter(Boolean);
-	const holding = done.filter(({ hits }) => hits > 0);
+	const done = results.filter((result) => result !== undefined);
+	const holding = done.filter(({ hits }) => hits);
 	const unread = done.filter(({ hits }) => hits === null).length;
 	return html`<p class="quiet" role="status">
 			${words.searched(holding.length, done.length, count)}${unread > 0 && ` ${words.unread(unread)}`}
@@ -60,7 +61,7 @@ function Found({ sought, results, count }) {
 			${holding.map(({ run, hits, lines }) => html`<li key=${run.id}>
 				<p><${RunLink} id=${run.id} /> · <${Link}
 					to=${{ view: "run", id: run.id, tab: "log", words: [["attempt", run.attempt], ["find", sought]] }}>
-					${words.hits(hits)}<//></p>
+					${words.hits(hits ?? 0)}<//></p>
 				<pre class="json" tabindex="0"><code>${lines.map((parts) => html`${parts.map(Part)}${"\n"}`)}</code></pre>
 			</li>`)}
 		</ul>`;

@@ -1,10 +1,13 @@
 // A job: its newest runs and how long they took, what limits it, its definition; pause, resume, launch.
 
+/** @import { ApiError } from "../state/api.js" */
+/** @import { Version } from "./definition.js" */
+
 import { useSignal } from "@preact/signals";
 
 import { announce, Answered, Differences, html, into, Json, Link, NoActions, Pausing, Status, Tabs, Time } from "../parts.js";
 import {
-	address, all, get, hadHappened, mayAct, moment, navigate, send, useAnswer, useNewest, useRefresh,
+	address, all, get, hadHappened, mayAct, moment, navigate, problemOf, send, useAnswer, useNewest, useRefresh,
 } from "../state.js";
 import { STATUSES } from "../state/filters.js";
 import { durationsOf, percentile, pointsOf } from "../state/statistics.js";
@@ -18,6 +21,9 @@ import { Trends } from "./trends.js";
 
 const MOST_RUNS = 50;
 
+/** @typedef {{job: Api.Definition, runs: Api.Run[], again: () => void}} Shown */
+
+/** @type {Record<string, (props: Shown) => any>} */
 const TABS = { runs: Runs, launch: Launch, definition: Definition, versions: Versions, revise: Revising };
 
 export function Screen() {
@@ -26,8 +32,9 @@ export function Screen() {
 		async (signal) => (await get(`/jobs/${id}`, [["limit", MOST_RUNS], ...moment.value], signal)).data,
 		[id],
 	);
-	const { job, runs } = asked.answer ?? { runs: [] };
-	useRefresh("jobs", asked.again, (jobs) => jobs.has(job?.slug));
+	/** @type {Partial<Api.JobWithRuns>} */
+	const { job, runs = [] } = asked.answer ?? {};
+	useRefresh("jobs", asked.again, (jobs) => job !== undefined && jobs.has(job.slug));
 	useRefresh("runs", asked.again, (recent) =>
 		[...recent.values()].some(
 			({ slug, createdAt, id: run }) =>
@@ -35,10 +42,11 @@ export function Screen() {
 		),
 	);
 	return html`<${Answered} asked=${asked} lines=${8}>
-		${(answer) => html`<${Job} job=${answer.job} runs=${answer.runs} again=${asked.again} />`}
+		${(/** @type {Api.JobWithRuns} */ answer) => html`<${Job} job=${answer.job} runs=${answer.runs} again=${asked.again} />`}
 	<//>`;
 }
 
+/** @param {Shown} props */
 function Job({ job, runs, again }) {
 	const { tab } = address.value;
 	const Shown = TABS[tab] ?? Runs;
@@ -65,6 +73,7 @@ function Job({ job, runs, again }) {
 		<${Shown} job=${job} runs=${runs} again=${again} />`;
 }
 
+/** @param {Shown} props */
 function Runs({ job, runs }) {
 	const newest = useNewest(runs, "runs", ({ id }) => id);
 	return html`<${Trends} job=${job.slug} />
@@ -79,15 +88,18 @@ function Runs({ job, runs }) {
 		<${RunTable} runs=${newest} isOfOneJob />`;
 }
 
+/** @param {Shown} props */
 function Launch({ job }) {
 	if (!mayAct.value) return html`<${NoActions} />`;
 	return html`<section class="card"><${LaunchForm} job=${job} key=${job.slug} /></section>`;
 }
 
+/** @param {Shown} props */
 function Revising({ job, again }) {
 	return html`<${Revision} job=${job} again=${again} key=${job.version} />`;
 }
 
+/** @param {Shown} props */
 function Definition({ job }) {
 	const limits = limitsOf(job);
 	return html`<dl class="facts card">
@@ -114,6 +126,7 @@ const HEIGHT = 100;
 
 const FEWEST = 2;
 
+/** @param {{runs: Api.Run[]}} props */
 function Durations({ runs }) {
 	const sorted = durationsOf(runs);
 	if (sorted.length < FEWEST) return html`<p class="quiet">${texts.jobs.needMore}</p>`;
@@ -122,7 +135,10 @@ function Durations({ runs }) {
 		<${Plot} ...${pointsOf(runs)} />`;
 }
 
-/** A picture of what the words above and the table below say: whoever does not see it misses nothing. */
+/**
+ * A picture of what the words above and the table below say: whoever does not see it misses nothing.
+ * @param {ReturnType<typeof pointsOf>} props
+ */
 function Plot({ points, first, last, longest }) {
 	return html`<figure class="plot" aria-hidden="true">
 		<div class="plot-scale"><span>${duration(longest)}</span><span>${duration(longest / 2)}</span><span>0</span></div>
@@ -132,7 +148,7 @@ function Plot({ points, first, last, longest }) {
 			`)}
 			${points.map(({ run, x, y }) => html`<path key=${run.id} class="point status-${run.status}"
 				d=${`M${x * WIDTH} ${(1 - y) * HEIGHT}h0.01`}>
-				<title>${duration(run.durationMs)} · ${texts.status(run.status)} · ${local(run.completedAt)}</title>
+				<title>${duration(run.durationMs)} · ${texts.status(run.status)} · ${local(run.completedAt ?? "")}</title>
 			</path>`)}
 		</svg>
 		<figcaption><span>${local(first)}</span><span>${local(last)}</span></figcaption>
@@ -143,6 +159,7 @@ function Plot({ points, first, last, longest }) {
 
 const PAGE = 1_000;
 
+/** @param {Shown} props */
 function Versions({ job }) {
 	const query = [["subject", job.id]];
 	const asked = useAnswer(
@@ -151,12 +168,13 @@ function Versions({ job }) {
 		{ newer: [job.version, job.paused?.at] },
 	);
 	return html`<${Answered} asked=${asked}>
-		${(history) => html`<ol class="events">
+		${(/** @type {Version[]} */ history) => html`<ol class="events">
 			${history.map((change) => html`<${Change} key=${change.position} change=${change} />`)}
 		</ol>`}
 	<//>`;
 }
 
+/** @param {{change: Version}} props */
 function Change({ change }) {
 	const { kind, version, at, by, reason, changes } = change;
 	return html`<li class="card">
@@ -171,13 +189,14 @@ function Change({ change }) {
 
 // A new version of a job: its definition as JSON, of which only what was changed is sent.
 
+/** @param {{job: Api.Definition, again: () => void}} props */
 function Revision({ job, again }) {
 	const before = revisable(job);
 	const written = useSignal(JSON.stringify(before, null, 2));
-	const problem = useSignal({ message: "", issues: [] });
+	const problem = useSignal(/** @type {Pick<ApiError, "message" | "issues">} */ ({ message: "", issues: [] }));
 	const words = texts.jobs;
 	if (!mayAct.value) return html`<${NoActions} />`;
-	const submit = async (event) => {
+	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
 		try {
 			const changes = changesBetween(before, JSON.parse(written.value));
@@ -191,8 +210,8 @@ function Revision({ job, again }) {
 			again();
 			navigate({ view: "job", id: job.slug, tab: "versions" });
 		} catch (error) {
-			const message = error instanceof SyntaxError ? words.badJson : error.message;
-			problem.value = { message, issues: error.issues ?? [] };
+			const { message, issues = [] } = problemOf(error);
+			problem.value = { message: error instanceof SyntaxError ? words.badJson : message, issues };
 		}
 	};
 	const { message, issues } = problem.value;
@@ -212,18 +231,20 @@ function Revision({ job, again }) {
 
 // How many runs of a job are in which status, and how far its limit is used up.
 
+/** @param {{job: Api.Definition}} props */
 function Standing({ job }) {
 	const { slug } = job;
-	const load = (signal) => get("/job-runs/counts", [["job", slug], ...moment.value], signal);
+	const load = (/** @type {AbortSignal} */ signal) => get("/job-runs/counts", [["job", slug], ...moment.value], signal);
 	const asked = useAnswer(load, [slug]);
 	useRefresh("runs", asked.again, (runs) => [...runs.values()].some((run) => run.slug === slug));
-	return html`<${Answered} asked=${asked} lines=${1}>${({ data }) => html`<${Counts} counts=${data} job=${job} />`}<//>`;
+	return html`<${Answered} asked=${asked} lines=${1}>${(/** @type {{data: Api.RunCounts}} */ { data }) => html`<${Counts} counts=${data} job=${job} />`}<//>`;
 }
 
+/** @param {{counts: Api.RunCounts, job: Api.Definition}} props */
 function Counts({ counts, job }) {
 	const { slug, maxConcurrentRuns: most } = job;
-	const used = texts.jobs.used(counts.running, most);
-	const words = (status) => [["job", slug], ["status", status]];
+	const used = most && texts.jobs.used(counts.running, most);
+	const words = (/** @type {string} */ status) => [["job", slug], ["status", status]];
 	return html`<ul class="standing">
 		${STATUSES.map((status) => html`<li key=${status}>
 			<${Link} to=${{ view: "runs", words: words(status) }}><${Status} status=${status} /><//> ${number(counts[status])}

@@ -1,5 +1,8 @@
 // All jobs: what each is, whether it may start, what limits it.
 
+/** @import { Column } from "../parts.js" */
+/** @import { Trend } from "./trends.js" */
+
 import { Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../parts.js";
 import { all, get, moment, now, useAnswer, useRefresh } from "../state.js";
 import { rangeOf } from "../state/statistics.js";
@@ -8,16 +11,18 @@ import { texts } from "../texts.js";
 import { limitsOf } from "./definition.js";
 import { jobsOf, Sparkline } from "./trends.js";
 
+/** @typedef {{jobs: Api.Definition[], failing: Map<string, number>, trends: Map<string, Trend>}} Known */
+
 export function Screen() {
 	const asked = useAnswer(load, []);
 	useRefresh("jobs", asked.again);
 	useRefresh("deletedJobs", asked.again);
 	useRefresh("failures", asked.again);
 	return html`<div class="screen-head"><h1>${texts.jobs.title}</h1></div>
-		<${Answered} asked=${asked}>${(known) => html`<${List} ...${known} />`}<//>`;
+		<${Answered} asked=${asked}>${(/** @type {Known} */ known) => html`<${List} ...${known} />`}<//>`;
 }
 
-/** All jobs, and how many open groups of failures each has. */
+/** All jobs, and how many open groups of failures each has. @param {AbortSignal} signal @returns {Promise<Known>} */
 async function load(signal) {
 	const { from, to, bucketMs } = rangeOf("24h", now.value);
 	const query = [["from", from], ["to", to], ["bucketMs", bucketMs], ["groupBy", "job"], ...moment.value];
@@ -32,11 +37,13 @@ async function load(signal) {
 	return { jobs: jobs.data, failing, trends };
 }
 
+/** @param {Known} props */
 function List({ jobs, failing, trends }) {
-	const trendOfJob = ({ slug }) => trends.get(slug.toLowerCase());
+	const trendOfJob = (/** @type {Api.Definition} */ { slug }) => trends.get(slug.toLowerCase());
 	const words = texts.jobs.columns;
 	if (jobs.length === 0)
 		return html`<${Empty} title=${texts.jobs.empty} hint=${texts.jobs.emptyHint} command=${texts.jobs.emptyCommand} />`;
+	/** @type {Column<Api.Definition>[]} */
 	const columns = [
 		{
 			name: "first",
@@ -56,19 +63,20 @@ function List({ jobs, failing, trends }) {
 		{ name: "limits", title: words.limits, cell: (job) => html`<small>${limitsOf(job).join(", ") || "–"}</small>` },
 		{ name: "updated", title: words.updated, cell: ({ updatedAt }) => html`<${Time} at=${updatedAt} />` },
 	];
-	return html`<${Table} label=${texts.jobs.title} rows=${jobs} keyOf=${({ slug }) => slug} columns=${columns} />`;
+	return html`<${Table} label=${texts.jobs.title} rows=${jobs} keyOf=${(/** @type {Api.Definition} */ { slug }) => slug} columns=${columns} />`;
 }
 
-/** What became of its runs within a day. */
+/** What became of its runs within a day. @param {{trend?: Trend}} props */
 function Day({ trend }) {
 	if (!trend || trend.ended === 0) return html`<span class="quiet">–</span>`;
 	const { buckets, ended, failed, worse } = trend;
 	const last = buckets.findLast((bucket) => bucket.ended > 0);
 	return html`<${Sparkline} buckets=${buckets} />${" "}
-		<small>${texts.trends.day(ended, failed)} · ${texts.trends.lastSince} <${Time} at=${last.at} /></small>
+		<small>${texts.trends.day(ended, failed)} · ${texts.trends.lastSince} <${Time} at=${last?.at ?? null} /></small>
 		${worse && html`${" "}<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>`}`;
 }
 
+/** @param {{job: Api.Definition, failing: number}} props */
 function Health({ job, failing }) {
 	if (job.paused) return html`<${Status} status="paused" />`;
 	if (failing === 0) return html`<${Status} status="ready" label=${texts.schedules.active} />`;

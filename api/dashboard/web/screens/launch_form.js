@@ -1,26 +1,30 @@
 // A launch: parameters as a form, and always as JSON as well; then options. What is wrong the service says.
 
+/** @import { Signal } from "@preact/signals" */
+/** @import { On } from "../parts.js" */
+/** @import { ApiError } from "../state/api.js" */
+/** @import { Field, Issue } from "./schema.js" */
+
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
 import { announce, html, RunLink } from "../parts.js";
-import { navigate, newKey, post } from "../state.js";
+import { navigate, newKey, post, problemOf } from "../state.js";
 import { texts } from "../texts.js";
 import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, unlisted, withValue } from "./schema.js";
 
 /**
- * @param {object} given
- * @param {Api.Definition} given.job
- * @param {Api.Run} [given.origin] the run that is launched again, with its parameters and options
- * @param {() => void} [given.onLaunched]
+ * @param {{job: Api.Definition, origin?: Api.Run, onLaunched?: () => void}} props
+ *   `origin`: the run that is launched again, with its parameters and options
  */
 export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	const words = texts.jobs;
-	const draft = useSignal({ typed: origin?.parameters, raw: null }); // Another version keeps it.
+	const draft = useSignal(/** @type {ParametersDraft} */ ({ typed: origin?.parameters, raw: null })); // Another version keeps it.
 	const options = useSignal(origin ? optionsOf(origin, job) : {});
-	const problem = useSignal({ message: "", issues: [] });
+	const problem = useSignal(/** @type {Pick<ApiError, "message" | "issues">} */ ({ message: "", issues: [] }));
 	const sent = useRef({ body: "", key: "" }); // The same order twice, after a lost answer, is one launch.
-	const submit = async (event) => {
+	const change = (/** @type {ParametersDraft} */ changed) => (draft.value = changed);
+	const submit = async (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
 		const parameters = parametersOf(draft.value, job);
 		problem.value = { message: parameters ? "" : words.badJson, issues: [] };
@@ -34,14 +38,14 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 			onLaunched();
 			navigate({ view: "run", id: data.id });
 		} catch (error) {
-			const message = error instanceof SyntaxError ? words.badContext : error.message;
-			problem.value = { message, issues: error.issues ?? [] };
-			requestAnimationFrame(() => event.target.querySelector("[aria-invalid]")?.focus()); // Once it is drawn.
+			const { message, issues = [] } = problemOf(error);
+			problem.value = { message: error instanceof SyntaxError ? words.badContext : message, issues };
+			focusInvalid(event.target);
 		}
 	};
 	return html`<form class="stack launch" onSubmit=${submit} noValidate>
 		${origin && html`<p class="quiet">${words.rerunOf} <${RunLink} id=${origin.id} /></p>`}
-		<${ParametersInput} job=${job} draft=${draft.value} onChange=${(changed) => (draft.value = changed)}
+		<${ParametersInput} job=${job} draft=${draft.value} onChange=${change}
 			issues=${problem.value.issues} isWrong=${problem.value.message !== ""} />
 		<${Options} options=${options} issues=${problem.value.issues} />
 		${problem.value.message && html`<p class="problem" role="alert">${problem.value.message}</p>`}
@@ -49,23 +53,26 @@ export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	</form>`;
 }
 
+/** Go to the first field with which something is wrong, once it is drawn. @param {HTMLFormElement} form */
+export const focusInvalid = (form) =>
+	requestAnimationFrame(() => /** @type {HTMLElement | null} */ (form.querySelector("[aria-invalid]"))?.focus());
+
 // Parameters of a job, by its schema: `typed` is their value, `raw` their JSON while that is what is written.
 
 /** @typedef {{typed?: Record<string, any>, raw: string | null}} ParametersDraft */
 
-/** @param {ParametersDraft} draft @returns {Record<string, any> | null} null where what is written is no JSON object */
+/**
+ * @param {ParametersDraft} draft @param {Api.Definition} [job]
+ * @returns {Record<string, any> | null} null where what is written is no JSON object
+ */
 export function parametersOf({ typed, raw }, job) {
 	if (raw !== null) return objectOf(raw);
-	return typed ?? { ...initialOf(formOf(job.parametersSchema)), ...presentValues(job.defaultParameters) };
+	return typed ?? { ...initialOf(formOf(job?.parametersSchema)), ...presentValues(job?.defaultParameters) };
 }
 
 /**
- * @param {object} given
- * @param {Api.Definition} given.job
- * @param {ParametersDraft} given.draft
- * @param {(draft: ParametersDraft) => void} given.onChange
- * @param {{path: string, message: string}[]} given.issues what the service said
- * @param {boolean} given.isWrong
+ * @param {{job: Api.Definition, draft: ParametersDraft, onChange: (draft: ParametersDraft) => void, issues: Issue[],
+ *   isWrong: boolean}} props `issues`: what the service said
  */
 export function ParametersInput({ job, draft, onChange, issues, isWrong }) {
 	const words = texts.jobs;
@@ -75,47 +82,54 @@ export function ParametersInput({ job, draft, onChange, issues, isWrong }) {
 	const value = parametersOf(draft, job);
 	const written = draft.raw ?? JSON.stringify(value, null, 2);
 	const isUnread = value === null;
-	const show = (asJson) => {
-		if (asJson) onChange({ ...draft, raw: written });
+	const show = (/** @type {On} */ { target }) => {
+		if (target.checked) onChange({ ...draft, raw: written });
 		else if (!isUnread) onChange({ typed: value, raw: null });
 	};
+	const write = (/** @type {On} */ { target }) => onChange({ ...draft, raw: target.value });
+	const fill = (/** @type {Record<string, any>} */ typed) => onChange({ typed, raw: null });
 	return html`
 		${hasForm && html`
-			<label class="check"><input type="checkbox" checked=${isRaw} disabled=${isUnread} onChange=${({ target }) => show(target.checked)} />${words.raw}</label>
+			<label class="check"><input type="checkbox" checked=${isRaw} disabled=${isUnread} onChange=${show} />${words.raw}</label>
 		`}
 		${isRaw
 			? html`<textarea rows="10" aria-label=${texts.run.parameters} aria-invalid=${isWrong || isUnread ? "true" : undefined}
-				value=${written} onInput=${({ target }) => onChange({ ...draft, raw: target.value })}></textarea>`
+				value=${written} onInput=${write}></textarea>`
 			: html`<${form.kind === "union" ? UnionInput : Fields} field=${form} value=${value} path="" common=${{ id: "field" }}
-				issues=${issues} onChange=${(typed) => onChange({ typed, raw: null })} />`}
+				issues=${issues} onChange=${fill} />`}
 		${isRounded(value) && html`<p class="note" role="status">${words.rounded}</p>`}
 	`;
 }
 
-/** Defaults that are null stand for "to be given". */
+/** Defaults that are null stand for "to be given". @param {Record<string, unknown> | undefined} defaults */
 function presentValues(defaults) {
 	return Object.fromEntries(Object.entries(defaults ?? {}).filter(([, value]) => value !== null));
 }
 
 // What a launch may say beside its parameters; what is left empty is as the definition has it.
 
-const NUMBERS = ["delayMs", "timeoutMs", "maxAttempts", "priority", "startDeadlineMs"];
+const NUMBERS = /** @type {const} */ (["delayMs", "timeoutMs", "maxAttempts", "priority", "startDeadlineMs"]);
 
-/** @returns {Record<string, string>} the options of a run that is launched again, where they are its own */
+/** As they are written, by their names. @typedef {Record<string, string>} Options */
+
+/**
+ * @param {Api.Run} run @param {Api.Definition} job
+ * @returns {Options} the options of a run that is launched again, where they are its own
+ */
 function optionsOf(run, job) {
 	const { retryOf: _, rerunOf: __, ...context } = run.context ?? {};
-	const own = (name, usual) => (run[name] === null || run[name] === undefined || run[name] === usual ? "" : String(run[name]));
+	/** @param {number | null | undefined} value @param {number | null} usual */
+	const own = (value, usual) => (value === null || value === undefined || value === usual ? "" : String(value));
 	return {
 		delayMs: run.scheduledAt > run.createdAt ? String(Date.parse(run.scheduledAt) - Date.parse(run.createdAt)) : "",
-		timeoutMs: own("timeoutMs", job.timeoutMs),
-		maxAttempts: own("maxAttempts", job.retryPolicy?.maxAttempts ?? 1),
-		priority: own("priority", job.priority ?? 0),
-		startDeadlineMs: own("startDeadlineMs", job.startDeadlineMs),
+		timeoutMs: own(run.timeoutMs, job.timeoutMs),
+		maxAttempts: own(run.maxAttempts, job.retryPolicy?.maxAttempts ?? 1),
+		priority: own(run.priority, job.priority ?? 0),
 		context: Object.keys(context).length > 0 ? JSON.stringify(context, null, 2) : "",
 	};
 }
 
-/** @throws {SyntaxError} the context is no JSON object */
+/** @param {Options} options @param {Api.Run} [origin] @throws {SyntaxError} the context is no JSON object */
 function bodyOf(options, origin) {
 	const numbers = NUMBERS.filter((name) => (options[name] ?? "") !== "").map((name) => [name, Number(options[name])]);
 	const context = options.context ? objectOf(options.context) : {};
@@ -124,10 +138,12 @@ function bodyOf(options, origin) {
 	return { ...Object.fromEntries(numbers), ...(Object.keys(context).length > 0 && { context }) };
 }
 
+/** @param {{options: Signal<Options>, issues: Issue[]}} props */
 function Options({ options, issues }) {
 	const words = texts.jobs.options;
-	const wrong = (name) => issues.filter(({ path }) => path === `/${name}`).map(({ message }) => message);
-	const set = (name) => ({ target }) => (options.value = { ...options.value, [name]: target.value });
+	const wrong = (/** @type {string} */ name) => issues.filter(({ path }) => path === `/${name}`).map(({ message }) => message);
+	const set = (/** @type {string} */ name) => (/** @type {On} */ { target }) =>
+		(options.value = { ...options.value, [name]: target.value });
 	const isSet = Object.values(options.value).some(Boolean);
 	return html`<details open=${isSet || [...NUMBERS, "context"].some((name) => wrong(name).length > 0)}>
 		<summary>${words.title}</summary>
@@ -145,20 +161,28 @@ function Options({ options, issues }) {
 
 // Fields of a launch form: one for each kind of value, each with what the service said about it.
 
+/**
+ * What each of them gets: `common` ties the control to its texts.
+ * @typedef {{field: Field, value: any, path: string, issues: Issue[], common: {id: string, [attribute: string]: any},
+ *   onChange: (value: any) => void}} Input
+ */
+
+/** @param {Input} props */
 function Fields({ field, value, path, issues, onChange }) {
-	const change = (name) => (changed) => onChange(withValue(value ?? {}, name, changed));
+	const change = (/** @type {string} */ name) => (/** @type {unknown} */ changed) => onChange(withValue(value ?? {}, name, changed));
 	return html`
-		${field.fields.map((one) => html`<${Labelled} key=${one.name} field=${one} value=${value?.[one.name]}
+		${(field.fields ?? []).map((one) => html`<${Labelled} key=${one.name} field=${one} value=${value?.[one.name]}
 			path=${`${path}/${escaped(one.name)}`} issues=${issues} onChange=${change(one.name)} />`)}
 		${unlisted(field, value).map((name) => html`<${Labelled} key=${name} field=${furtherField(name)} value=${value[name]}
 			path=${`${path}/${escaped(name)}`} issues=${issues} onChange=${change(name)} />`)}
 	`;
 }
 
-const escaped = (name) => name.replaceAll("~", "~0").replaceAll("/", "~1");
+const escaped = (/** @type {string} */ name) => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
-const furtherField = (name) => ({ name, title: name, hint: texts.jobs.unlisted, kind: "json", isRequired: false, isNullable: true });
+const furtherField = (/** @type {string} */ name) => ({ name, title: name, hint: texts.jobs.unlisted, kind: "json", isRequired: false, isNullable: true });
 
+/** @param {Omit<Input, "common">} props */
 function Labelled({ field, value, path, issues, onChange }) {
 	const wrong = issuesAt(issues, path);
 	const id = `field${path}`;
@@ -185,6 +209,7 @@ function Labelled({ field, value, path, issues, onChange }) {
 	</div>`;
 }
 
+/** @type {Record<string, (props: Input) => any>} */
 const INPUTS = {
 	string: StringInput,
 	integer: NumberInput,
@@ -197,10 +222,12 @@ const INPUTS = {
 	json: JsonInput,
 };
 
+/** @type {Record<string, string>} */
 const INPUT_TYPES = { date: "date", email: "email", uri: "url" };
 
+/** @param {Input} props */
 function StringInput({ field, value, common, onChange }) {
-	const set = ({ target }) => onChange(target.value === "" && !field.isRequired ? undefined : target.value);
+	const set = (/** @type {On} */ { target }) => onChange(target.value === "" && !field.isRequired ? undefined : target.value);
 	if (field.isSecret)
 		return html`<input ...${common} type="password" autocomplete="new-password" value=${value ?? ""} onInput=${set} />`;
 	// An input of one line would take out line feeds.
@@ -209,79 +236,90 @@ function StringInput({ field, value, common, onChange }) {
 	if (field.format === "date-time") return html`<${MomentInput} value=${value} common=${common} set=${set} onChange=${onChange} />`;
 	const isShown = field.format !== "date" || /^(\d{4}-\d\d-\d\d)?$/.test(value ?? "");
 	return html`<input
-		...${common} type=${isShown ? INPUT_TYPES[field.format] ?? "text" : "text"} value=${value ?? ""} onInput=${set} />`;
+		...${common} type=${isShown ? INPUT_TYPES[field.format ?? ""] ?? "text" : "text"} value=${value ?? ""} onInput=${set} />`;
 }
 
-/** The text as it is; the picker writes it, in UTC. */
+/**
+ * The text as it is; the picker writes it, in UTC.
+ * @param {Pick<Input, "value" | "common" | "onChange"> & {set: (event: On) => void}} props
+ */
 export function MomentInput({ value, common, set, onChange }) {
-	const pick = ({ target }) => target.value && onChange(new Date(target.value).toISOString());
+	const pick = (/** @type {On} */ { target }) => target.value && onChange(new Date(target.value).toISOString());
 	return html`<div class="group">
 		<input ...${common} value=${value ?? ""} placeholder="2026-12-24T18:00:00Z" onInput=${set} />
 		<input type="datetime-local" step="1" aria-label=${texts.jobs.pick} title=${texts.jobs.pick} onChange=${pick} />
 	</div>`;
 }
 
+/** @param {Input} props */
 function NumberInput({ field, value, common, onChange }) {
-	const set = ({ target }) => onChange(target.value === "" ? undefined : target.valueAsNumber);
+	const set = (/** @type {On} */ { target }) => onChange(target.value === "" ? undefined : target.valueAsNumber);
 	return html`<input
 		...${common} type="number" step=${field.kind === "integer" ? 1 : "any"} value=${value ?? ""} onInput=${set} />`;
 }
 
-/** A box cannot say that nothing is chosen. */
-function BooleanInput(parts) {
-	const { field, value, common, onChange } = parts;
+/** A box cannot say that nothing is chosen. @param {Input} props */
+function BooleanInput(props) {
+	const { field, value, common, onChange } = props;
 	if (value === undefined || value === null)
-		return html`<${ChoiceInput} ...${parts} field=${{ ...field, choices: [true, false] }} />`;
-	return html`<input ...${common} type="checkbox" checked=${value} onChange=${({ target }) => onChange(target.checked)} />`;
+		return html`<${ChoiceInput} ...${props} field=${{ ...field, choices: [true, false] }} />`;
+	const set = (/** @type {On} */ { target }) => onChange(target.checked);
+	return html`<input ...${common} type="checkbox" checked=${value} onChange=${set} />`;
 }
 
-function ChoiceInput({ field, value, common, onChange }) {
-	const index = field.choices.findIndex((choice) => JSON.stringify(choice) === JSON.stringify(value));
-	const set = ({ target }) => onChange(target.value === "-1" ? undefined : field.choices[Number(target.value)]);
+/** @param {Input} props */
+function ChoiceInput({ field: { choices = [], isRequired }, value, common, onChange }) {
+	const index = choices.findIndex((choice) => JSON.stringify(choice) === JSON.stringify(value));
+	const set = (/** @type {On} */ { target }) => onChange(target.value === "-1" ? undefined : choices[Number(target.value)]);
 	return html`<select ...${common} value=${index} onChange=${set}>
-		${(index < 0 || !field.isRequired) && html`<option value="-1">–</option>`}
-		${field.choices.map((choice, at) => html`<option key=${at} value=${at}>${typeof choice === "string" ? choice : JSON.stringify(choice)}</option>`)}
+		${(index < 0 || !isRequired) && html`<option value="-1">–</option>`}
+		${choices.map((choice, at) => html`<option key=${at} value=${at}>${typeof choice === "string" ? choice : JSON.stringify(choice)}</option>`)}
 	</select>`;
 }
 
+/** @param {Input} props */
 function ArrayInput({ field, value, path, issues, onChange }) {
+	const itemField = /** @type {Field} */ (field.item);
+	/** @type {unknown[]} */
 	const items = value ?? [];
+	/** @param {number} at @param {unknown} item */
 	const set = (at, item) => onChange(items.map((one, index) => (index === at ? item : one)));
 	return html`${items.map((item, index) => html`<div class="array-item" key=${index}>
 			<${Labelled}
-				field=${{ ...field.item, title: `${index + 1}` }} value=${item} path=${`${path}/${index}`}
-				issues=${issues} onChange=${(changed) => set(index, changed ?? null)} />
+				field=${{ ...itemField, title: `${index + 1}` }} value=${item} path=${`${path}/${index}`}
+				issues=${issues} onChange=${(/** @type {unknown} */ changed) => set(index, changed ?? null)} />
 			<button type="button" class="plain" onClick=${() => onChange(items.filter((_, at) => at !== index))}>
 				${texts.jobs.remove}
 			</button>
 		</div>`)}
-		<button type="button" onClick=${() => onChange([...items, emptyOf(field.item)])}>${texts.jobs.item}</button>`;
+		<button type="button" onClick=${() => onChange([...items, emptyOf(itemField)])}>${texts.jobs.item}</button>`;
 }
 
-/** A choice of what it is, and the fields of that. */
+/** A choice of what it is, and the fields of that. @param {Input} props */
 function UnionInput({ field, value, path, issues, common, onChange }) {
-	const index = field.options.findIndex((option) => matches(option, value));
+	const { options = [] } = field;
+	const index = options.findIndex((option) => matches(option, value));
 	// A value under way fits no option yet: it stays with the one that was chosen.
 	const chosen = useSignal(index);
 	const current = index < 0 ? chosen.value : index;
-	const option = field.options[current];
-	const choose = ({ target }) => {
+	const option = options[current];
+	const choose = (/** @type {On<HTMLSelectElement>} */ { target }) => {
 		chosen.value = Number(target.value);
-		onChange(chosen.value < 0 ? undefined : emptyOf(field.options[chosen.value]));
+		onChange(chosen.value < 0 ? undefined : emptyOf(options[chosen.value]));
 	};
 	return html`
 		<select aria-label=${`${field.title} ${texts.jobs.kind}`.trim()} value=${current} onChange=${choose}>
 			${(current < 0 || !field.isRequired) && html`<option value="-1">–</option>`}
-			${field.options.map(({ title }, at) => html`<option key=${at} value=${at}>${title}</option>`)}
+			${options.map(({ title }, at) => html`<option key=${at} value=${at}>${title}</option>`)}
 		</select>
 		${option && html`<${INPUTS[fits(option, value) ? option.kind : "json"]} key=${current}
 			field=${option} value=${value} path=${path} issues=${issues} common=${common} onChange=${onChange} />`}
 	`;
 }
 
-/** For what has no field of its own; what is no JSON is a text. */
+/** For what has no field of its own; what is no JSON is a text. @param {Input} props */
 function JsonInput({ value, common, onChange }) {
-	const take = ({ target }) => {
+	const take = (/** @type {On} */ { target }) => {
 		try {
 			onChange(JSON.parse(target.value));
 		} catch {

@@ -1,5 +1,9 @@
 // The log itself: every event, by position; what it says, what caused it; and the newest as they come.
 
+/** @import { On } from "../parts.js" */
+/** @import { Asked } from "../state/loading.js" */
+/** @import { EventPage, Given } from "./log_following.js" */
+
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
@@ -30,12 +34,12 @@ export function Screen() {
 			<div class="actions">
 				<label class="check">
 					<input type="checkbox" checked=${isFollowing} disabled=${!may}
-						onChange=${({ target }) => (isWanted.value = target.checked)} />${texts.log.live}</label>
+						onChange=${(/** @type {On} */ { target }) => (isWanted.value = target.checked)} />${texts.log.live}</label>
 			</div>
 		</div>
-		<${LogFilter} given=${given} onChange=${(changed) => change({ words: changed })} key=${JSON.stringify(words)} />
+		<${LogFilter} given=${given} key=${JSON.stringify(words)} />
 		<${Answered} asked=${asked}>
-			${(page) => html`<${List} page=${page} given=${given} asked=${asked} isFollowing=${isFollowing} />`}
+			${(/** @type {EventPage} */ page) => html`<${List} page=${page} given=${given} asked=${asked} isFollowing=${isFollowing} />`}
 		<//>
 		<section class="card stack">
 			<${Seal} />
@@ -49,18 +53,21 @@ function Seal() {
 	return answer && html`<p>${texts.log.sealed(answer.data)}</p>`;
 }
 
+/** @param {Given} given @param {AbortSignal} [signal] @returns {Promise<EventPage>} */
 async function pageOf(given, signal) {
 	const time = timeOf(asOf.value);
 	const until = asOf.value && time !== null ? [["until", new Date(time).toISOString()]] : [];
 	const { data, meta } = await get("/events", [...Object.entries(given), ["limit", PAGE], ...until], signal);
 	const isPosition = asOf.value !== "" && time === null;
-	const events = isPosition ? data.filter(({ position }) => position <= Number(asOf.value)) : data;
+	/** @type {Api.Event[]} */
+	const events = isPosition ? data.filter((/** @type {Api.Event} */ { position }) => position <= Number(asOf.value)) : data;
 	const isOver = events.length < data.length;
 	return { events, next: isOver ? null : meta.next, last: data.at(-1)?.position ?? Number(given.after) };
 }
 
+/** @param {{page: EventPage, given: Given, asked: Asked<EventPage>, isFollowing: boolean}} props */
 function List({ page, given, asked, isFollowing }) {
-	const more = async (after) => {
+	const more = async (/** @type {number} */ after) => {
 		const known = world.value.position;
 		const newer = await pageOf({ ...given, after });
 		asked.set(page, withNewer(page, newer, after, known));
@@ -89,15 +96,17 @@ function List({ page, given, asked, isFollowing }) {
 			${shown.map((event) => html`<${Event} key=${event.position} event=${event} />`)}
 		</ol>
 		${page.next !== null && !isFollowing && html`
-			<${More} text=${texts.log.newer} load=${() => more(page.next)} />
+			<${More} text=${texts.log.newer} load=${() => more(page.next ?? page.last)} />
 		`}`;
 }
 
+/** @param {{event: Api.Event}} props */
 function Event({ event }) {
 	const { position, type, subject, occurredAt, actor, correlationId } = event;
 	const open = useSignal(false);
+	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (open.value = target.open);
 	return html`<li>
-		<details onToggle=${({ target }) => (open.value = target.open)}>
+		<details onToggle=${toggle}>
 			<summary>
 				<span class="position">${position}</span> <code class="event-type">${type}</code>
 				<small class="id">${subject.id}</small> <small>${actor} · <${Time} at=${occurredAt} /></small>
@@ -120,16 +129,18 @@ function Event({ event }) {
 
 // Which events: by type, by what they are of, by who caused them, from which position on.
 
-const NAMES = ["type", "subject", "actor", "after"];
+const NAMES = /** @type {const} */ (["type", "subject", "actor", "after"]);
 
-const EXAMPLES = { type: "job_run.started", actor: "worker:…", after: "0" };
+const EXAMPLES = { type: "job_run.started", subject: "", actor: "worker:…", after: "0" };
 
-function LogFilter({ given, onChange }) {
-	const submit = (event) => {
+/** @param {{given: Given}} props */
+function LogFilter({ given }) {
+	const submit = (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
-		const { elements } = event.target;
-		const words = NAMES.map((name) => [name, elements[name].value.trim()]).filter(([, value]) => value !== "");
-		onChange(given.correlation ? [...words, ["correlation", given.correlation]] : words);
+		const form = new FormData(event.target);
+		const entries = NAMES.map((name) => /** @type {[string, string]} */ ([name, String(form.get(name)).trim()]));
+		const words = entries.filter(([, value]) => value !== "");
+		change({ words: given.correlation ? [...words, ["correlation", given.correlation]] : words });
 	};
 	return html`<form class="group log-filter" role="search" onSubmit=${submit}>
 		${NAMES.map((name) => html`<label key=${name}>

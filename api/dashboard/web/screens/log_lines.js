@@ -17,8 +17,11 @@ const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z /;
 export class LogText {
 	/** How many lines are dropped: the number of the first one that is there. */
 	dropped = 0;
+	/** @type {string[]} */
 	#texts = [];
+	/** @type {number[]} */
 	#widths = [];
+	/** @type {Map<number, import("./terminal_text.js").Span[]>} */
 	#spans = new Map();
 	#style = PLAIN;
 	#unfinished = "";
@@ -37,7 +40,7 @@ export class LogText {
 	/** @param {string} piece */
 	add(piece) {
 		const parts = (this.#unfinished + piece).split("\n");
-		this.#unfinished = shortened(parts.pop());
+		this.#unfinished = shortened(parts.pop() ?? "");
 		for (const raw of parts) this.#append(raw);
 		const over = this.#texts.length - MOST_LINES;
 		if (over > SLACK) this.#drop(over);
@@ -60,6 +63,7 @@ export class LogText {
 		return number >= this.finished ? widthOf(this.line(number).text) : this.#widths[number - this.dropped];
 	}
 
+	/** @param {string} raw */
 	#append(raw) {
 		const { text, spans, style } = stampedLine(raw, this.#style);
 		this.#style = style;
@@ -68,6 +72,7 @@ export class LogText {
 		this.#widths.push(widthOf(text));
 	}
 
+	/** @param {number} count */
 	#drop(count) {
 		this.#texts.splice(0, count);
 		this.#widths.splice(0, count);
@@ -87,7 +92,7 @@ function stampedLine(raw, style) {
 	return { ...line, text: stamp + line.text, spans: moved };
 }
 
-/** Of a progress bar the newest state, of anything else the beginning. */
+/** Of a progress bar the newest state, of anything else the beginning. @param {string} unfinished */
 function shortened(unfinished) {
 	if (unfinished.length <= MOST_UNFINISHED) return unfinished;
 	const stamp = STAMP.exec(unfinished)?.[0] ?? "";
@@ -100,6 +105,7 @@ const NARROW = /^[ -~]*$/;
 /** Characters that take two columns: of East Asia, and pictures. */
 const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}|[\u{20000}-\u{3fffd}]/gu;
 
+/** @param {string} text */
 function widthOf(text) {
 	if (NARROW.test(text)) return text.length;
 	const wide = text.match(WIDE)?.length ?? 0;
@@ -198,6 +204,7 @@ export function partsOf({ text, spans }, pattern) {
 	const hits = matches.map(({ index, 0: { length } }) => ({ from: index, to: index + length }));
 	const edges = [0, text.length, ...[...spans, ...hits].flatMap(({ from, to }) => [from, to])];
 	const cuts = [...new Set(edges)].sort((one, other) => one - other);
+	/** @template {{from: number, to: number}} R @param {R[]} ranges @returns {(from: number) => R | null} */
 	const around = (ranges) => {
 		let next = 0; // Ranges and cuts are in order.
 		return (from) => {

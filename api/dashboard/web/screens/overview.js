@@ -67,10 +67,16 @@ function Attention() {
 	useRefresh("jobs", asked.again);
 	return html`<section class="card stack">
 		<h2>${texts.overview.attention}</h2>
-		<${Answered} asked=${asked} lines=${3}>${(needs) => html`<${Needs} needs=${needs} />`}<//>
+		<${Answered} asked=${asked} lines=${3}>${(/** @type {Attentions} */ needs) => html`<${Needs} needs=${needs} />`}<//>
 	</section>`;
 }
 
+/**
+ * @typedef {{groups: Api.FailureGroup[], hasMore: boolean, lost: Api.Worker[], unoffered: Api.UnofferedRuns[],
+ *   paused: Api.Definition[]}} Attentions
+ */
+
+/** @param {AbortSignal} signal @returns {Promise<Attentions>} */
 async function load(signal) {
 	const [groups, workers, unoffered, jobs] = await Promise.all([
 		get("/failures", [["status", "open"], ["limit", MOST_GROUPS + 1], ...moment.value], signal),
@@ -84,10 +90,11 @@ async function load(signal) {
 		hasMore: groups.data.length > MOST_GROUPS,
 		lost: workers.filter(({ state }) => state === "lost"),
 		unoffered: unoffered.data.slice(0, MOST_UNOFFERED),
-		paused: jobs.data.filter(({ paused }) => paused),
+		paused: jobs.data.filter((/** @type {Api.Definition} */ { paused }) => paused),
 	};
 }
 
+/** @param {{needs: Attentions}} props */
 function Needs({ needs }) {
 	const { groups, hasMore, lost, unoffered, paused } = needs;
 	const words = texts.overview;
@@ -107,7 +114,7 @@ function Needs({ needs }) {
 		</li>`)}
 		${paused.map(({ slug, paused: pause }) => html`<li key=${slug}>
 			<${Icon} name="pause" /><${Link} to=${{ view: "job", id: slug }}>${words.jobPaused(slug)}<//>${" "}
-			<small>${pause.reason ?? ""}</small>
+			<small>${pause?.reason ?? ""}</small>
 		</li>`)}
 	</ul>`;
 }
@@ -118,6 +125,9 @@ const OLDEST_EVERY_MS = 5_000;
 const OLDEST_SHOWN = 4;
 const OLDEST_LOADED = 50;
 
+/** @typedef {{runs: Api.Run[], isAll: boolean}} Oldest */
+
+/** @param {{data: Api.RunWithJob[], meta?: Partial<Api.RunPageMeta> | null}} answer @returns {Oldest} */
 const pageOf = ({ data, meta }) => ({ runs: data.map(({ run }) => run), isAll: !meta?.nextCursor });
 
 function OldestWaiting() {
@@ -135,10 +145,11 @@ function OldestWaiting() {
 	);
 	return html`<section class="card stack">
 		<h2>${texts.overview.oldest}</h2>
-		<${Answered} asked=${asked} lines=${2}>${(found) => html`<${Waiting} ...${found} />`}<//>
+		<${Answered} asked=${asked} lines=${2}>${(/** @type {Oldest} */ found) => html`<${Waiting} ...${found} />`}<//>
 	</section>`;
 }
 
+/** @param {Oldest} props */
 function Waiting({ runs, isAll }) {
 	if (runs.length === 0) return html`<p class="quiet">${texts.overview.nothingWaits}</p>`;
 	return html`${!isAll && html`<p class="note">${texts.ofNewest(OLDEST_LOADED)}</p>`}
@@ -160,11 +171,12 @@ function Fleet() {
 		<h2>${texts.overview.workers}</h2>
 		${asOf.value && html`<p class="note">${texts.past.notHere}</p>`}
 		<${Answered} asked=${asked} lines=${2}>
-			${(known) => html`<${Workers} workers=${known.filter(({ state }) => state !== "lost")} />`}
+			${(/** @type {Api.Worker[]} */ known) => html`<${Workers} workers=${known.filter(({ state }) => state !== "lost")} />`}
 		<//>
 	</section>`;
 }
 
+/** @param {{workers: Api.Worker[]}} props */
 function Workers({ workers }) {
 	const words = texts.overview;
 	if (workers.length === 0) return html`<${Empty} title=${words.noWorkers} command=${words.startWorker} />`;
@@ -186,13 +198,14 @@ function NextTicks() {
 	useRefresh("schedules", asked.again);
 	return html`<section class="card stack">
 		<h2>${texts.overview.ticks}</h2>
-		<${Answered} asked=${asked} lines=${2}>${(schedules) => html`<${Next} schedules=${schedules} />`}<//>
+		<${Answered} asked=${asked} lines=${2}>${(/** @type {Api.Schedule[]} */ schedules) => html`<${Next} schedules=${schedules} />`}<//>
 	</section>`;
 }
 
+/** @param {{schedules: Api.Schedule[]}} props */
 function Next({ schedules }) {
 	const due = schedules
-		.filter(({ nextAt, paused }) => nextAt && !paused)
+		.flatMap(({ id, job, nextAt, paused }) => (nextAt && !paused ? [{ id, job, nextAt }] : []))
 		.sort((one, other) => one.nextAt.localeCompare(other.nextAt));
 	if (due.length === 0) return html`<p class="quiet">${texts.overview.noTicks}</p>`;
 	return html`<ul class="needs">

@@ -1,5 +1,9 @@
 // A run: what it is, why it is as it is, what it did with its time, what it printed, all its events.
 
+/** @import { Asked } from "../state/loading.js" */
+/** @import { Subject as Caused } from "./commands.js" */
+/** @import { Difference } from "./definition.js" */
+
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 
@@ -20,14 +24,18 @@ import { Log } from "./run_log.js";
 import { Story } from "./run_story.js";
 import { STEPS } from "./segments.js";
 
+/** @typedef {{run: Api.Run, events: Api.Event[], related: Asked<Api.RelatedRuns>}} Shown */
+
+/** @type {Record<string, (props: Shown) => any>} */
 const TABS = { story: Story, log: Log, events: Events, causes: Causes, data: Data };
 
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(async (signal) => (await get(`/job-runs/${id}`, moment.value, signal)).data, [id]);
-	return html`<${Answered} asked=${asked} lines=${8}>${({ run, job }) => html`<${Run} asked=${run} job=${job} />`}<//>`;
+	return html`<${Answered} asked=${asked} lines=${8}>${(/** @type {Api.RunWithJob} */ { run, job }) => html`<${Run} asked=${run} job=${job} />`}<//>`;
 }
 
+/** @param {{asked: Api.Run, job: Api.JobBrief}} props */
 function Run({ asked, job }) {
 	const rows = useMemo(() => [asked], [asked]);
 	const [run] = useNewest(rows, "runs", ({ id }) => id);
@@ -53,18 +61,21 @@ function Run({ asked, job }) {
 		${run.errorMessage && !FAILED.includes(run.status) && html`<p class="error-message"><code>${run.errorMessage}</code></p>`}
 		<${Facts} run=${run} related=${related.answer} />
 		<${Tabs} tabs=${texts.run.tabs} current=${TABS[tab] ? tab : "story"} />
-		<${Answered} asked=${events}>${(known) => html`<${Shown} run=${run} events=${known} related=${related} />`}<//>
+		<${Answered} asked=${events}>${(/** @type {Api.Event[]} */ known) => html`<${Shown} run=${run} events=${known} related=${related} />`}<//>
 	`;
 }
 
-/** What the handler said of how far it is. */
+/** What the handler said of how far it is. @param {{run: Api.Run}} props */
 function Progress({ run }) {
 	const share = run.metrics?.progress;
 	if (run.status !== "running" || typeof share !== "number") return null;
 	return html`<progress max="1" value=${share} aria-label=${texts.run.progress}></progress>`;
 }
 
-/** Of very many events the first ones, and what became of the run: not how far it said to be. */
+/**
+ * Of very many events the first ones, and what became of the run: not how far it said to be.
+ * @param {string} id @param {AbortSignal} signal @returns {Promise<Api.Event[]>}
+ */
 async function eventsOf(id, signal) {
 	const { data, meta } = await get(`/job-runs/${id}/events`, [["limit", MOST_EVENTS]], signal);
 	const query = [["subject", id], ["type", STEPS.join()], ["after", data.at(-1)?.position], ["limit", MOST_EVENTS]];
@@ -74,9 +85,10 @@ async function eventsOf(id, signal) {
 
 // What there is to know of a run at a glance.
 
+/** @param {{run: Api.Run, related?: Api.RelatedRuns}} props */
 function Facts({ run, related }) {
 	const words = texts.run.facts;
-	const time = (at) => html`<${Time} at=${at} full />`;
+	const time = (/** @type {string} */ at) => html`<${Time} at=${at} full />`;
 	const facts = [
 		[words.created, time(run.createdAt)],
 		run.scheduledAt !== run.createdAt && [words.due, time(run.scheduledAt)],
@@ -94,11 +106,11 @@ function Facts({ run, related }) {
 		run.context?.retryOf && [words.retryOf, html`<${RunLink} id=${run.context.retryOf} />`],
 		run.context?.rerunOf && [texts.jobs.rerunOf, html`<${RunLink} id=${run.context.rerunOf} />`],
 		related?.bulkOperation && [words.bulk, html`<${Operation} ...${related.bulkOperation} />`],
-		related?.retries.length > 0 && [words.repeated, html`<${Runs} runs=${related.retries.slice(0, REPEATS_SHOWN)} />`],
+		related?.retries.length && [words.repeated, html`<${Runs} runs=${related.retries.slice(0, REPEATS_SHOWN)} />`],
 		run.idempotencyKey && [words.key, html`<code>${run.idempotencyKey}</code>`],
-	].filter(Boolean);
+	];
 	return html`<dl class="facts card">
-		${facts.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
+		${facts.filter(Array.isArray).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
 	</dl>`;
 }
 
@@ -113,6 +125,7 @@ const Operation = ({ id, action, reason }) =>
 
 const OPEN = ["pending", "running"];
 
+/** @param {{run: Api.Run}} props */
 function Actions({ run }) {
 	const isRerunning = useSignal(false);
 	const key = useRef(newKey());
@@ -129,12 +142,14 @@ function Actions({ run }) {
 	</div>`;
 }
 
+/** @param {Api.Run} run */
 function cancel(run) {
 	const words = texts.run;
 	const question = { title: `${words.cancel} ${run.slug}`, text: words.cancelText, action: words.cancel };
 	return orderWithReason(question, `/job-runs/${run.id}/cancel`, words.canceled);
 }
 
+/** @param {Api.Run} run @param {{current: string}} key */
 async function retry(run, key) {
 	const launched = await attempt(() => post(`/job-runs/${run.id}/retry`, undefined, { "Idempotency-Key": key.current }));
 	if (!launched) return; // Asked again, it is the same request.
@@ -142,15 +157,17 @@ async function retry(run, key) {
 	navigate({ view: "run", id: launched.data.id });
 }
 
+/** @param {{run: Api.Run, onClose: () => void}} props */
 function Rerun({ run, onClose }) {
 	const job = useAnswer((signal) => get(`/jobs/${run.slug}`, [["limit", 1]], signal), []);
 	return html`<${Dialog} title=${texts.run.rerun} onClose=${onClose} className="wide">
 		<${Answered} asked=${job}>
-			${({ data }) => html`<${LaunchForm} job=${data.job} origin=${run} onLaunched=${onClose} />`}
+			${(/** @type {{data: Api.JobWithRuns}} */ { data }) => html`<${LaunchForm} job=${data.job} origin=${run} onLaunched=${onClose} />`}
 		<//>
 	<//>`;
 }
 
+/** @param {{run: Api.Run}} props */
 function CopyAs({ run }) {
 	const page = document.baseURI;
 	const ways = { curl: asCurl(run, page, token() !== ""), CLI: asCommand(run, page), Python: asPython(run, page) };
@@ -173,8 +190,9 @@ function CopyAs({ run }) {
 /** So many are shown whatever they say. */
 const MOST_EVENTS = 500;
 
-export function Events({ events }) {
-	const known = new Map(events.map((event) => [event.eventId, event]));
+/** @param {Shown} props */
+function Events({ events }) {
+	const known = new Map(events.map((event) => /** @type {[string | null, Api.Event]} */ ([event.eventId, event])));
 	return html`${events.length >= MOST_EVENTS && html`<p class="note">${texts.ofFirst(MOST_EVENTS)}</p>`}<ol class="events">
 		${events.map((event) => html`
 			<${Event} key=${event.position} event=${event} cause=${known.get(event.causationId)} />
@@ -182,6 +200,7 @@ export function Events({ events }) {
 	</ol>`;
 }
 
+/** @param {{event: Api.Event, cause?: Api.Event}} props */
 function Event({ event, cause }) {
 	const { type, position, occurredAt, actor, causationId, correlationId, data } = event;
 	const words = texts.run.events;
@@ -208,6 +227,7 @@ function Event({ event, cause }) {
 
 const MOST = 500;
 
+/** @param {Shown} props */
 function Causes({ run, events }) {
 	const correlation = events[0]?.correlationId;
 	const asked = useAnswer(
@@ -219,11 +239,15 @@ function Causes({ run, events }) {
 	return html`<section class="card stack">
 		<p class="quiet">${texts.run.causesHint}</p>
 		<${Answered} asked=${asked}>
-			${({ data, meta }) => html`${meta?.next && html`<p class="note">${texts.ofFirst(MOST)}</p>`}<${Tree} subjects=${chainOf(data.filter(hadHappened))} current=${run.id} />`}
+			${(/** @type {{data: Api.Event[], meta?: Api.EventPageMeta}} */ { data, meta }) => html`
+				${meta?.next && html`<p class="note">${texts.ofFirst(MOST)}</p>`}
+				<${Tree} subjects=${chainOf(data.filter(hadHappened))} current=${run.id} />
+			`}
 		<//>
 	</section>`;
 }
 
+/** @param {{subjects: Caused[], current: string}} props */
 function Tree({ subjects, current }) {
 	return html`<ul class="tree">
 		${subjects.map((subject) => html`<li key=${subject.id}>
@@ -233,6 +257,7 @@ function Tree({ subjects, current }) {
 	</ul>`;
 }
 
+/** @param {{subject: Caused, isCurrent: boolean}} props */
 function Subject({ subject, isCurrent }) {
 	const { type, id, app, at, last, cause } = subject;
 	const page = type === "job_run" ? { view: "run", id } : app && { view: "app", id: app };
@@ -246,8 +271,9 @@ function Subject({ subject, isCurrent }) {
 
 // What the run was given and what it left; and the same of another run beside it.
 
-const PARTS = ["parameters", "result", "metrics", "context"];
+const PARTS = /** @type {const} */ (["parameters", "result", "metrics", "context"]);
 
+/** @param {Shown} props */
 function Data({ run }) {
 	const { compare } = address.value;
 	return html`<div class="cards">
@@ -265,7 +291,7 @@ function Data({ run }) {
 
 function Choice() {
 	const id = useSignal(address.value.compare);
-	const submit = (event) => {
+	const submit = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		change({ compare: id.value.trim() }, { replace: true });
 	};
@@ -276,11 +302,15 @@ function Choice() {
 	</form>`;
 }
 
+/** @param {{run: Api.Run, other: string}} props */
 function Comparison({ run, other }) {
 	const asked = useAnswer((signal) => get(`/job-runs/${other}`, moment.value, signal), [other]);
-	return html`<${Answered} asked=${asked}>${({ data }) => html`<${Compared} found=${differences(run, data.run)} />`}<//>`;
+	return html`<${Answered} asked=${asked}>
+		${(/** @type {{data: Api.RunWithJob}} */ { data }) => html`<${Compared} found=${differences(run, data.run)} />`}
+	<//>`;
 }
 
+/** @param {{found: Difference[]}} props */
 function Compared({ found }) {
 	return found.length === 0 ? html`<p>${texts.run.same}</p>` : html`<${Differences} found=${found} />`;
 }

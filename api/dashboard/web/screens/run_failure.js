@@ -17,11 +17,10 @@ const LAST_LINES = 50;
 /** How often the runs that repeat it are looked at, and a group that is noted a moment later. */
 const EVERY_MS = 5_000;
 
+/** @import { Asked } from "../state/loading.js" */
+
 /**
- * @param {object} given
- * @param {Api.Run} given.run
- * @param {Api.RelatedRuns} [given.related] once that is known
- * @param {string} [given.worker] whose attempt the last one was
+ * @param {{run: Api.Run, related: Asked<Api.RelatedRuns>, worker?: string}} props `worker`: whose attempt the last one was
  */
 export function Failure({ run, related, worker }) {
 	const stack = run.context?.stack;
@@ -40,6 +39,7 @@ export function Failure({ run, related, worker }) {
 	</section>`;
 }
 
+/** @param {{stack: string}} props */
 function Traceback({ stack }) {
 	const words = texts.run.failed;
 	const own = ownFrames(stack);
@@ -59,18 +59,19 @@ function Traceback({ stack }) {
 	</div>`;
 }
 
+/** @param {{run: Api.Run}} props */
 function LastLines({ run }) {
 	const words = texts.run.failed;
 	const asked = useAnswer((signal) => lastLines(run, signal), [run.id, run.attempt]);
 	return html`<div>
 		<h3>${words.lastLines} · <${Link} to=${{ view: "run", id: run.id, tab: "log" }}>${words.wholeLog}<//></h3>
 		<${Answered} asked=${asked} lines=${3}>
-			${(lines) => (lines ? html`<${End} lines=${lines} />` : html`<p class="quiet">${texts.run.log.empty}</p>`)}
+			${(/** @type {string} */ lines) => (lines ? html`<${End} lines=${lines} />` : html`<p class="quiet">${texts.run.log.empty}</p>`)}
 		<//>
 	</div>`;
 }
 
-/** Seen from its end: there is what was printed last. */
+/** Seen from its end: there is what was printed last. @param {{lines: string}} props */
 function End({ lines }) {
 	const box = useRef(/** @type {HTMLElement | null} */ (null));
 	useEffect(() => {
@@ -79,15 +80,20 @@ function End({ lines }) {
 	return html`<pre class="json" tabindex="0" ref=${box}><code><${Printed} text=${lines} /></code></pre>`;
 }
 
+/** @param {Api.Run} run @param {AbortSignal} signal */
 async function lastLines({ id, attempt }, signal) {
 	if (attempt === 0) return "";
+	/** @type {string[]} */
 	const pieces = [];
 	const query = [["attempt", attempt], ["last", LAST_LINES]];
 	for await (const { piece } of text(`/job-runs/${id}/logs`, query, signal)) pieces.push(piece);
 	return pieces.join("").trimEnd();
 }
 
-/** What it has to do with: its worker, others that failed so, and what was launched to repeat it. */
+/**
+ * What it has to do with: its worker, others that failed so, and what was launched to repeat it.
+ * @param {{run: Api.Run, related: Asked<Api.RelatedRuns>, worker?: string}} props
+ */
 function Around({ run, related, worker }) {
 	const words = texts.run.failed;
 	return html`<div class="stack">
@@ -99,9 +105,10 @@ function Around({ run, related, worker }) {
 	</div>`;
 }
 
+/** @param {{related: Asked<Api.RelatedRuns>}} props */
 function Since({ related }) {
 	const words = texts.run.failed;
-	return html`<${Answered} asked=${related} lines=${2}>${({ failureGroup, retries }) => html`
+	const content = (/** @type {Api.RelatedRuns} */ { failureGroup, retries }) => html`
 		${failureGroup && html`<p>
 			${words.group}: <${Link} to=${{ view: "failures", id: failureGroup.fingerprint }}>${failureGroup.title}<//>,${" "}
 			<strong>${texts.failures.times(failureGroup.count + failureGroup.recovered)}</strong>
@@ -109,10 +116,11 @@ function Since({ related }) {
 		</p>`}
 		<p>${retries.length > 0 ? words.retried : words.notRetried}</p>
 		<${Runs} runs=${retries} />
-	`}<//>`;
+	`;
+	return html`<${Answered} asked=${related} lines=${2}>${content}<//>`;
 }
 
-/** Runs in brief: what became of each. */
+/** Runs in brief: what became of each. @param {{runs: Api.Run[]}} props */
 export const Runs = ({ runs }) =>
 	runs.length > 0 && html`<ul class="needs">
 		${runs.map(({ id, status, createdAt }) => html`<li key=${id}>
@@ -120,9 +128,13 @@ export const Runs = ({ runs }) =>
 		</li>`)}
 	</ul>`;
 
+/** @type {Api.RelatedRuns} */
 const NOTHING = { failureGroup: null, retries: [], bulkOperation: null };
 
-/** What belongs to a run, once it has ended or where it repeats another one; of the past nobody knows. */
+/**
+ * What belongs to a run, once it has ended or where it repeats another one; of the past nobody knows.
+ * @param {Api.Run} run @param {string} changedAt @returns {Asked<Api.RelatedRuns>}
+ */
 export function useRelated(run, changedAt) {
 	const hasEnded = run.completedAt !== null;
 	const mayHave = asOf.value === "" && (hasEnded || run.context?.retryOf !== undefined);

@@ -1,10 +1,12 @@
 // What an attempt prints, as a terminal shows it, live: any length, searched both ways, each line with an address of its own.
 
+/** @import { On } from "../parts.js" */
+
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import { attempt as attempted, Failed, html, into, Link } from "../parts.js";
-import { address, asOf, change, text } from "../state.js";
+import { address, asOf, change, problemOf, text } from "../state.js";
 import { linesAreWrapped } from "../state/preferences.js";
 import { texts } from "../texts.js";
 import { layoutOf, lineAt, LogText, partsOf, patternOf, Search, stepTo } from "./log_lines.js";
@@ -15,6 +17,7 @@ const ROW_PX = 20;
 /** So many rows are drawn above and below what can be seen. */
 const MORE_ROWS = 20;
 
+/** @param {{run: Api.Run}} props */
 export function Log({ run }) {
 	const given = Object.fromEntries(address.value.words);
 	const attempt = numberIn(given.attempt, run.attempt) ?? run.attempt;
@@ -22,11 +25,12 @@ export function Log({ run }) {
 	const find = given.find ?? "";
 	const { log, version, isGrowing, error } = useLog(run.id, attempt);
 	const words = texts.run.log;
+	const choose = (/** @type {On<HTMLSelectElement>} */ { target }) => change({ words: [["attempt", target.value]] });
 	return html`<section class="card stack log">
 		${asOf.value && html`<p class="note">${texts.past.notHere}</p>`}
 		${run.attempt > 1 && html`<label class="inline">
 			${texts.run.attempts}
-			<select value=${attempt} onChange=${({ target }) => change({ words: [["attempt", target.value]] })}>
+			<select value=${attempt} onChange=${choose}>
 				${Array.from({ length: run.attempt }, (_, index) => html`
 					<option key=${index} value=${index + 1}>${texts.run.attempt(index + 1)}</option>
 				`)}
@@ -41,11 +45,18 @@ export function Log({ run }) {
 	</section>`;
 }
 
-/** @returns {number | null} what is written in the address, if it is a number from 1 up to the most */
+/**
+ * @param {string | undefined} written @param {number} most
+ * @returns {number | null} what is written in the address, if it is a number from 1 up to the most
+ */
 function numberIn(written, most) {
 	return /^[1-9][0-9]{0,8}$/.test(written ?? "") && Number(written) <= most ? Number(written) : null;
 }
 
+/**
+ * @param {{log: LogText, version: number, isGrowing: boolean, attempt: number, linked: number | null, find: string,
+ *   save: () => void}} props
+ */
 function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 	const words = texts.run.log;
 	const sought = useSignal(find);
@@ -61,21 +72,22 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 		const { first, last } = box.visible();
 		if (linked - 1 < first || linked - 1 > last) box.show(linked - 1);
 	}, [linked, version]);
-	const go = (direction) => {
+	const go = (/** @type {1 | -1} */ direction) => {
 		const next = stepTo(hits, current.value, box.visible(), direction);
 		if (next === null) return;
 		current.value = next;
 		box.show(next);
 	};
-	const seek = (event) => {
+	const seek = (/** @type {On} */ event) => {
 		current.value = null;
 		into(sought)(event);
 	};
-	const submit = (event) => {
+	const submit = (/** @type {Event} */ event) => {
 		event.preventDefault();
 		go(1);
 	};
-	const press = (event) => {
+	const wrap = (/** @type {On} */ { target }) => (linesAreWrapped.value = target.checked);
+	const press = (/** @type {KeyboardEvent} */ event) => {
 		if (event.key !== "Enter" || !event.shiftKey) return;
 		event.preventDefault();
 		go(-1);
@@ -93,7 +105,7 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 				${place === -1 ? words.found(hits.length) : words.hit(place + 1, hits.length)}</span>`}
 			<span class="quiet">${words.lines(log.end)}${isGrowing ? ` · ${growth}` : ""}</span>
 			<label class="check"><input type="checkbox" checked=${linesAreWrapped.value}
-				onChange=${({ target }) => (linesAreWrapped.value = target.checked)} />${words.wrap}</label>
+				onChange=${wrap} />${words.wrap}</label>
 			<button type="button" disabled=${box.sticks.value} onClick=${box.toEnd}>${words.latest}</button>
 			<button type="button" onClick=${save}>${words.download}</button>
 		</form>
@@ -106,17 +118,21 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 		</div>`;
 }
 
-/** Only the lines that can be seen; spacers stand for the others. */
+/**
+ * Only the lines that can be seen; spacers stand for the others.
+ * @param {{log: LogText, box: ReturnType<typeof useBox>, pattern: RegExp | null, attempt: number, current: number | null,
+ *   linked: number | null}} props
+ */
 function Window({ log, box, pattern, attempt, current, linked }) {
 	const { begins, count } = box.layout;
 	const { top, height } = box.view.value;
 	const first = lineAt(Math.floor(top / ROW_PX) - MORE_ROWS, box.layout);
 	const last = Math.min(lineAt(Math.ceil((top + height) / ROW_PX) + MORE_ROWS, box.layout) + 1, count);
 	const numbers = Array.from({ length: last - first }, (_, index) => box.layout.first + first + index);
-	const drawn = useRef(null);
-	useLayoutEffect(() => box.measure(drawn.current));
-	const target = (number) => ({ ...address.value, words: [["attempt", attempt], ["line", number + 1]] });
-	const classOf = (number) => {
+	const drawn = useRef(/** @type {HTMLElement | null} */ (null));
+	useLayoutEffect(() => drawn.current ? box.measure(drawn.current) : undefined);
+	const target = (/** @type {number} */ number) => ({ ...address.value, words: [["attempt", attempt], ["line", number + 1]] });
+	const classOf = (/** @type {number} */ number) => {
 		if (number === current) return "is-current";
 		return number + 1 === linked ? "is-linked" : "";
 	};
@@ -131,12 +147,13 @@ function Window({ log, box, pattern, attempt, current, linked }) {
 		<svg class="spacer" width="1" height=${(begins(count) - begins(last)) * ROW_PX} aria-hidden="true"></svg>`;
 }
 
-/** A short text, as a terminal would show it. */
+/** A short text, as a terminal would show it. @param {{text: string}} props */
 export function Printed({ text: printed }) {
 	const log = useMemo(() => logOf(printed), [printed]);
 	return Array.from({ length: log.end }, (_, number) => html`${partsOf(log.line(number), null).map(Part)}${"\n"}`);
 }
 
+/** @param {string} printed */
 function logOf(printed) {
 	const log = new LogText();
 	log.add(printed);
@@ -144,7 +161,7 @@ function logOf(printed) {
 	return log;
 }
 
-/** A part of a line, of those that look alike. */
+/** A part of a line, of those that look alike. @param {ReturnType<typeof partsOf>[number]} props */
 export function Part({ text: shown, classes, isHit }) {
 	const styled = classes ? html`<span class=${classes}>${shown}</span>` : shown;
 	return isHit ? html`<mark>${styled}</mark>` : styled;
@@ -182,7 +199,7 @@ function useBox(log, version, focus, sticksAtFirst) {
 	/** @returns {{first: number, last: number}} the numbers of the lines that can be seen in full */
 	const visible = () => {
 		const { top, height } = view.value;
-		const numberAt = (row) => layout.first + lineAt(row, layout);
+		const numberAt = (/** @type {number} */ row) => layout.first + lineAt(row, layout);
 		return { first: numberAt(Math.ceil(top / ROW_PX)), last: numberAt(Math.floor((top + height) / ROW_PX) - 1) };
 	};
 	const endNow = () => element.current.scrollHeight - element.current.clientHeight;
@@ -193,13 +210,13 @@ function useBox(log, version, focus, sticksAtFirst) {
 		view.value = { ...view.value, top, height };
 		seen.current = visible();
 	};
-	const topOf = (number) => layout.begins(Math.min(Math.max(number - layout.first, 0), layout.count)) * ROW_PX;
-	const scrollTo = (top) => {
+	const topOf = (/** @type {number} */ number) => layout.begins(Math.min(Math.max(number - layout.first, 0), layout.count)) * ROW_PX;
+	const scrollTo = (/** @type {number} */ top) => {
 		element.current.scrollTop = top;
 		lastTop.current = element.current.scrollTop;
 		see();
 	};
-	/** Scroll to where a line can be seen. */
+	/** Scroll to where a line can be seen. @param {number} number */
 	const show = (number) => {
 		sticks.value = false;
 		scrollTo(Math.max(topOf(number) - element.current.clientHeight / 2, 0));
@@ -255,11 +272,11 @@ function useBox(log, version, focus, sticksAtFirst) {
 		toEnd,
 		visible,
 		show,
-		/** Compare drawn lines with where they were thought to end: no font is as regular as that. */
+		/** Compare drawn lines with where they were thought to end: no font is as regular as that. @param {HTMLElement} drawn */
 		measure: (drawn) => {
 			if (columns === null) return;
 			let isChanged = false;
-			for (const line of drawn.children) {
+			for (const line of /** @type {Iterable<HTMLElement>} */ (drawn.children)) {
 				const number = Number(line.dataset.number);
 				const index = number - layout.first;
 				const rows = Math.max(Math.round(line.offsetHeight / ROW_PX), 1);
@@ -271,9 +288,9 @@ function useBox(log, version, focus, sticksAtFirst) {
 		},
 		handlers: {
 			onScroll: scrolled,
-			onWheel: ({ deltaY }) => deltaY < 0 && leave(),
+			onWheel: (/** @type {WheelEvent} */ { deltaY }) => deltaY < 0 && leave(),
 			onTouchMove: leave,
-			onKeyDown: ({ key }) => KEYS_UP.includes(key) && leave(),
+			onKeyDown: (/** @type {KeyboardEvent} */ { key }) => KEYS_UP.includes(key) && leave(),
 		},
 	};
 }
@@ -281,7 +298,10 @@ function useBox(log, version, focus, sticksAtFirst) {
 /** For so long a search goes on before the page may do something else. */
 const SEARCH_MS = 8;
 
-/** @returns {number[]} the numbers of the lines that hold what is sought, as far as they are known */
+/**
+ * @param {LogText} log @param {number} version @param {RegExp | null} pattern
+ * @returns {number[]} the numbers of the lines that hold what is sought, as far as they are known
+ */
 function useSearch(log, version, pattern) {
 	const search = useMemo(() => pattern && new Search(pattern), [log, pattern]);
 	const rounds = useSignal(0);
@@ -301,7 +321,7 @@ function useSearch(log, version, pattern) {
 	return rounds.value >= 0 && search !== null ? search.hits : [];
 }
 
-/** Read it anew, for a link could not carry a token. */
+/** Read it anew, for a link could not carry a token. @param {string} id @param {number} attempt */
 async function download(id, attempt) {
 	const pieces = [];
 	for await (const { piece } of text(`/job-runs/${id}/logs`, [["attempt", attempt]])) pieces.push(piece);
@@ -319,14 +339,21 @@ const PAUSE_MS = 1_000;
 /** Pieces are put together for so long: then the page is drawn once. */
 const TOGETHER_MS = 80;
 
-/** @returns {{log: LogText, version: number, isGrowing: boolean, error: Error | null}} a higher version: more was printed */
+/**
+ * A higher version: more was printed.
+ * @typedef {{log: LogText, version: number, isGrowing: boolean, error: Error | null}} Growing
+ */
+
+/** @param {string} id @param {number} attempt @returns {Growing} */
 function useLog(id, attempt) {
-	const beginning = () => ({ log: new LogText(), version: 0, isGrowing: true, error: /** @type {Error | null} */ (null) });
+	/** @returns {Growing} */
+	const beginning = () => ({ log: new LogText(), version: 0, isGrowing: true, error: null });
 	const state = useSignal(beginning());
 	useEffect(() => {
 		const ending = new AbortController();
 		state.value = beginning();
 		const { log } = state.value;
+		/** @type {(part: Partial<Growing>) => void} */
 		const tell = (part) => (state.value = { ...state.value, version: state.value.version + 1, ...part });
 		follow(id, attempt, log, ending.signal, tell);
 		return () => ending.abort();
@@ -334,6 +361,10 @@ function useLog(id, attempt) {
 	return state.value;
 }
 
+/**
+ * @param {string} id @param {number} attempt @param {LogText} log @param {AbortSignal} signal
+ * @param {(part: Partial<Growing>) => void} tell
+ */
 async function follow(id, attempt, log, signal, tell) {
 	let offset = 0;
 	/** @type {number | undefined} */
@@ -355,9 +386,10 @@ async function follow(id, attempt, log, signal, tell) {
 			log.finish();
 			tell({ error: null, isGrowing: false });
 			return;
-		} catch (error) {
+		} catch (thrown) {
 			if (signal.aborted) return;
-			const isRefused = error.status >= 400 && error.status < 500;
+			const error = problemOf(thrown);
+			const isRefused = error.status !== undefined && error.status >= 400 && error.status < 500;
 			tell(isRefused ? { error, isGrowing: false } : { error });
 			if (isRefused) return;
 			await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

@@ -7,6 +7,11 @@ import { texts } from "../texts.js";
 import { FAILED, Failure } from "./run_failure.js";
 import { pathOf, placed, segmentsOf } from "./segments.js";
 
+/** @import { Column } from "../parts.js" */
+/** @import { Asked } from "../state/loading.js" */
+/** @import { Place as Spot, Segment } from "./segments.js" */
+
+/** @param {{run: Api.Run, events: Api.Event[], related: Asked<Api.RelatedRuns>}} props */
 export function Story({ run, events, related }) {
 	const isOver = run.completedAt !== null;
 	const segments = segmentsOf(events, isOver ? 0 : now.value);
@@ -26,16 +31,21 @@ export function Story({ run, events, related }) {
 	`;
 }
 
-/** Attempts beside each other: what differs is seen in the columns. The `known` message is read elsewhere already. */
+/**
+ * Attempts beside each other: what differs is seen in the columns. The `known` message is read elsewhere already.
+ * @param {{attempts: Segment[], events: Api.Event[], known: string | null}} props
+ */
 function Attempts({ attempts, events, known }) {
 	if (attempts.length === 0) return html`<p class="quiet">${texts.run.noAttempts}</p>`;
 	const words = texts.run;
-	const messages = events
-		.filter(({ data }) => data.error_message && data.error_message !== known)
-		.map(({ data, occurredAt }) => [Date.parse(occurredAt), data.error_message]);
-	const said = new Map(messages);
+	/** @type {Map<number, string>} */
+	const said = new Map();
+	for (const { data: { error_message: message }, occurredAt } of events) {
+		if (message && message !== known) said.set(Date.parse(occurredAt), message);
+	}
+	/** @type {Column<Segment>[]} */
 	const columns = [
-		{ name: "first", title: words.attempts, cell: ({ attempt }) => words.attempt(attempt) },
+		{ name: "first", title: words.attempts, cell: ({ attempt = 0 }) => words.attempt(attempt) },
 		{
 			name: "status",
 			title: texts.runs.columns.status,
@@ -50,21 +60,20 @@ function Attempts({ attempts, events, known }) {
 		{ name: "worker", title: words.worker, cell: ({ worker }) => html`<code>${worker}</code>` },
 		{ name: "why", title: texts.runs.columns.why, cell: ({ to, isOpen }) => (isOpen ? "" : said.get(to)) },
 	];
-	return html`<${Table} label=${words.attempts} rows=${attempts} keyOf=${({ number }) => number} columns=${columns} />`;
+	return html`<${Table} label=${words.attempts} rows=${attempts} keyOf=${(/** @type {Segment} */ { number }) => number} columns=${columns} />`;
 }
 
 // What a run did with its time, as a bar: waits are pale, attempts strong, long idle time is collapsed and says so.
 
-/** @typedef {import("./segments.js").Place} Place */
-
 const WIDTH = 1_000;
 const HEIGHT = 44;
 
+/** @param {{segments: Segment[]}} props */
 function Timeline({ segments }) {
 	if (segments.length === 0) return null;
 	const places = placed(segments);
 	const first = segments[0].from;
-	const last = segments.at(-1).to;
+	const last = segments[segments.length - 1].to;
 	return html`<figure class="timeline">
 		<svg viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none" role="img"
 			aria-label=${places.map(spoken).join("; ")}>
@@ -81,6 +90,7 @@ function Timeline({ segments }) {
 	</figure>`;
 }
 
+/** @param {{place: Spot}} props */
 function Bar({ place }) {
 	const { kind, start, width, isCollapsed } = place;
 	const height = kind === "run" ? HEIGHT - 8 : 12;
@@ -95,14 +105,14 @@ function Bar({ place }) {
 	</g>`;
 }
 
-/** @param {Place} place */
-function lookOfSegment({ kind, outcome, isOpen }) {
+/** @param {Spot} spot */
+function lookOfSegment({ kind, outcome = "", isOpen }) {
 	if (kind !== "run") return `segment-${kind}`;
 	return `segment-run status-${isOpen ? "running" : lookOf(outcome)}`;
 }
 
-/** @param {Place} place */
-function spoken({ kind, attempt, from, to, isCollapsed }) {
+/** @param {Spot} spot */
+function spoken({ kind, attempt = 0, from, to, isCollapsed }) {
 	const took = duration(to - from);
 	if (kind === "run") return `${texts.run.attempt(attempt)} ${texts.run.ran(took)}`;
 	const text = texts.run.waited(took);
@@ -111,6 +121,7 @@ function spoken({ kind, attempt, from, to, isCollapsed }) {
 
 // The machine of states, with the way that this run took through it.
 
+/** @type {Record<string, [x: number, y: number]>} */
 const PLACES = {
 	pending: [62, 90],
 	running: [212, 90],
@@ -134,8 +145,9 @@ const WAYS = [
 	["pending", "expired"],
 ];
 
-/** @param {{path: string[]}} what */
+/** @param {{path: string[]}} props */
 function Diagram({ path }) {
+	/** @type {Map<string, number>} */
 	const went = new Map();
 	for (let step = 1; step < path.length; step += 1) {
 		const key = `${path[step - 1]} ${path[step]}`;
@@ -157,6 +169,7 @@ function Diagram({ path }) {
 	</svg>`;
 }
 
+/** @param {{status: string, wasThere: boolean, isThere: boolean}} props */
 function Place({ status, wasThere, isThere }) {
 	const [x, y] = PLACES[status];
 	const was = wasThere ? "was-there" : "";
@@ -167,6 +180,7 @@ function Place({ status, wasThere, isThere }) {
 	</g>`;
 }
 
+/** @param {{from: string, to: string, times: number}} props */
 function Way({ from, to, times }) {
 	const line = lineOf(from, to);
 	return html`<g class="way ${times > 0 ? "was-taken" : ""}" aria-hidden="true">
@@ -175,6 +189,7 @@ function Way({ from, to, times }) {
 	</g>`;
 }
 
+/** @param {string} from @param {string} to */
 function lineOf(from, to) {
 	const [x, y] = PLACES[from];
 	const [toX, toY] = PLACES[to];
@@ -190,6 +205,7 @@ function lineOf(from, to) {
 /** What a run waits for changes without an event of its own. */
 const EVERY_MS = 3_000;
 
+/** @param {{run: Api.Run}} props */
 function Explanation({ run }) {
 	const everyMs = run.status === "pending" ? EVERY_MS : undefined;
 	const asked = useAnswer(
@@ -199,10 +215,11 @@ function Explanation({ run }) {
 	);
 	return html`<section class="card explanation">
 		<h2>${texts.run.explain}</h2>
-		<${Answered} asked=${asked} lines=${2}>${({ data }) => html`<${Told} explanation=${data} />`}<//>
+		<${Answered} asked=${asked} lines=${2}>${(/** @type {Api.Explained} */ { data }) => html`<${Told} explanation=${data} />`}<//>
 	</section>`;
 }
 
+/** @param {{explanation: Api.Explanation}} props */
 function Told({ explanation }) {
 	const { summary, reasons, nextChangeAt, unknown } = explanation;
 	return html`
@@ -215,6 +232,7 @@ function Told({ explanation }) {
 	`;
 }
 
+/** @param {{reason: Api.Reason}} props */
 function Reason({ reason }) {
 	const { code, message, binding, since } = reason;
 	return html`<li class=${binding ? "reason is-binding" : "reason"}>

@@ -3,9 +3,17 @@
 import { Duration, html, JobLink, RunLink, shortId, Status, Table, Time } from "../parts.js";
 import { texts } from "../texts.js";
 
+/** @import { Signal } from "@preact/signals" */
+/** @import { Column } from "../parts.js" */
+
+/** @typedef {Signal<Set<string>>} Selected the ids of the runs that are ticked */
+
+/**
+ * @param {{runs: Api.Run[], selected?: Selected, sort?: string, isBrief?: boolean, isOfOneJob?: boolean}} props
+ */
 export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJob = false }) {
 	const words = texts.runs.columns;
-	/** @type {{name: string, title: any, cell: (run: Api.Run) => any}[]} */
+	/** @type {Column<Api.Run>[]} */
 	const columns = [
 		{ name: "first", title: words.run, cell: (run) => html`<${RunLink} id=${run.id} />` },
 		{ name: "job", title: words.job, cell: (run) => html`<${JobLink} slug=${run.slug} />` },
@@ -22,17 +30,23 @@ export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJo
 	if (!isBrief) columns.push({ name: "why", title: words.why, cell: (run) => html`<${Why} run=${run} />` });
 	if (isOfOneJob) columns.splice(1, 1);
 	if (selected) columns.unshift(selecting(runs, selected));
-	return html`<${Table} label=${texts.runs.title} rows=${runs} keyOf=${(run) => run.id} columns=${columns}
-		rowClass=${(run) => (selected?.value.has(run.id) ? "is-selected" : "")} />`;
+	return html`<${Table} label=${texts.runs.title} rows=${runs} keyOf=${idOf} columns=${columns}
+		rowClass=${(/** @type {Api.Run} */ { id }) => (selected?.value.has(id) ? "is-selected" : "")} />`;
 }
 
+const idOf = (/** @type {Api.Run} */ { id }) => id;
+
+/** @param {{run: Api.Run}} props */
 function State({ run }) {
 	const isRetried = run.attempt > 1;
 	return html`<${Status} status=${run.status} />${" "}
 		${isRetried && html`<small>${texts.runs.attemptOf(run.attempt, run.maxAttempts)}</small>`}`;
 }
 
-/** What a person wants to know of it: the error, or until when it waits, or with what it was launched. */
+/**
+ * What a person wants to know of it: the error, or until when it waits, or with what it was launched.
+ * @param {{run: Api.Run}} props
+ */
 function Why({ run }) {
 	if (run.errorMessage) return html`<span class="one-line">${run.errorMessage}</span>`;
 	if (run.status === "pending")
@@ -43,8 +57,9 @@ function Why({ run }) {
 	`;
 }
 
+/** @param {Api.Run[]} runs @param {Selected} selected @returns {Column<Api.Run>} */
 function selecting(runs, selected) {
-	const toggle = (id) => {
+	const toggle = (/** @type {string} */ id) => {
 		const changed = new Set(selected.value);
 		if (!changed.delete(id)) changed.add(id);
 		selected.value = changed;

@@ -1,12 +1,17 @@
 // The list of runs: filtered by the address, read page by page, with newer runs behind a pill instead of jumping rows.
 
+/** @import { On } from "../parts.js" */
+/** @import { Asked } from "../state/loading.js" */
+/** @import { Word } from "./filter_bar.js" */
+/** @import { Selected } from "./run_table.js" */
+
 import { useSignal } from "@preact/signals";
 import { useEffect, useLayoutEffect, useMemo, useRef } from "preact/hooks";
 
 import { announce, Answered, confirm, Empty, html, Icon, Link, MoreRows } from "../parts.js";
 import {
-	address, asOf, change, forgetPlace, get, keepPlace, keptPlace, mayAct, moment, pageOf, post, useAnswer, useCounts,
-	useNewest, world,
+	address, asOf, change, forgetPlace, get, keepPlace, keptPlace, mayAct, moment, pageOf, post, problemOf, useAnswer,
+	useCounts, useNewest, world,
 } from "../state.js";
 import { matches, STATUSES, withWord } from "../state/filters.js";
 import { number, texts } from "../texts.js";
@@ -22,45 +27,53 @@ const MOST_FRESH = 1_000;
 
 /**
  * Runs, newest first; `known` is what the stream had told before, `hasNewer` where it is not the first page.
- * @typedef {{rows: Api.Run[], next: string | null, known: Map<string, Api.Run>, hasNewer?: boolean}} Page
+ * @typedef {{rows: Api.Run[], next: string | null, known: Map<string, Api.Run>, hasNewer?: boolean, stand?: Stand}} Page
+ *
+ * Where somebody stands in a list: its newest row, how many there are, and how far down that is.
+ * @typedef {{newest: string, count: number, top: number}} Stand
+ *
+ * @typedef {{words: Word[], sort: string}} List
  */
 
-/** @returns {Promise<Page>} */
+/** @param {List} list @param {string | number | null} cursor @param {AbortSignal} [signal] @returns {Promise<Page>} */
 async function load({ words, sort }, cursor, signal) {
 	const known = world.peek().recent.runs;
 	const query = [...words, ...moment.value, ["sort", sort], ["limit", PAGE]];
 	const { rows, next } = await pageOf("/job-runs", query, cursor, signal);
-	return { rows: rows.map(({ run }) => run), next, known };
+	return { rows: rows.map((/** @type {Api.RunWithJob} */ { run }) => run), next, known };
 }
 
 /**
  * The same rows as when the list was left, from the newest of them on, as they are now; the first page if that cannot be.
- * @param {{newest: string, count: number, top: number} | null} place where somebody stood
+ * @param {List} list @param {Stand | null} stand @param {AbortSignal} signal @returns {Promise<Page>}
  */
-async function loadAgain(list, place, signal) {
+async function loadAgain(list, stand, signal) {
 	let page = await load(list, null, signal);
-	if (!place || page.rows.length === 0) return page;
-	if (page.rows[0].id !== place.newest && !list.sort) {
-		const cursor = await cursorFrom(place.newest, signal);
+	if (!stand || page.rows.length === 0) return page;
+	if (page.rows[0].id !== stand.newest && !list.sort) {
+		const cursor = await cursorFrom(stand.newest, signal);
 		if (cursor !== null) page = { ...(await load(list, cursor, signal)), hasNewer: true };
 	}
-	while (page.next !== null && page.rows.length < Math.min(place.count, MOST_AGAIN)) {
+	while (page.next !== null && page.rows.length < Math.min(stand.count, MOST_AGAIN)) {
 		const { rows, next } = await load(list, page.next, signal);
 		page = { ...page, rows: [...page.rows, ...rows], next };
 	}
-	return { ...page, place };
+	return { ...page, stand };
 }
 
 /** So many rows are read again at most, a page after the other. */
 const MOST_AGAIN = 1_000;
 
-/** @returns {Promise<number | null>} the cursor of the page that begins with a run: right behind its first event */
+/**
+ * @param {string} id @param {AbortSignal} signal
+ * @returns {Promise<number | null>} the cursor of the page that begins with a run: right behind its first event
+ */
 async function cursorFrom(id, signal) {
 	try {
 		const { data } = await get(`/job-runs/${id}/events`, [["limit", 1]], signal);
 		return data[0].position + 1;
 	} catch (error) {
-		if (error.status === 404) return null;
+		if (problemOf(error).status === 404) return null;
 		throw error;
 	}
 }
@@ -69,8 +82,8 @@ export function Screen() {
 	const { words, sort } = address.value;
 	const key = JSON.stringify([words, sort]);
 	const asked = useAnswer((signal) => loadAgain({ words, sort }, keptPlace(), signal), [key]);
-	const selected = useSignal(new Set());
-	const setWords = (changed) => change({ words: changed });
+	const selected = useSignal(/** @type {Set<string>} */ (new Set()));
+	const setWords = (/** @type {Word[]} */ changed) => change({ words: changed });
 	useEffect(() => {
 		selected.value = new Set();
 	}, [key, asOf.value]);
@@ -89,14 +102,15 @@ export function Screen() {
 		</div>
 		<${Selection} words=${words} selected=${selected} />
 		<${Answered} asked=${asked} lines=${10}>
-			${(page) => html`
-				<${List} page=${page} asked=${asked} words=${words} sort=${sort} selected=${selected} key=${key + asOf.value} />
+			${(/** @type {Page} */ page) => html`
+				<${Rows} page=${page} asked=${asked} words=${words} sort=${sort} selected=${selected} key=${key + asOf.value} />
 			`}
 		<//>
 	`;
 }
 
-function List({ page, asked, words, sort, selected }) {
+/** @param {List & {page: Page, asked: Asked<Page>, selected: Selected}} props */
+function Rows({ page, asked, words, sort, selected }) {
 	const runs = useNewest(page.rows, "runs", (run) => run.id);
 	// The stream tells of other runs all the time.
 	const table = useMemo(
@@ -117,11 +131,14 @@ function List({ page, asked, words, sort, selected }) {
 	return html`
 		${fresh}
 		<div ref=${box}>${table}</div>
-		<${MoreRows} asked=${asked} load=${(next) => load({ words, sort }, next)} text=${texts.older} />
+		<${MoreRows} asked=${asked} load=${(/** @type {string} */ next) => load({ words, sort }, next)} text=${texts.older} />
 	`;
 }
 
-/** Keep where somebody stands in the list, and lead back there. @returns a ref for what holds the rows */
+/**
+ * Keep where somebody stands in the list, and lead back there.
+ * @param {Page} page @param {boolean} isOld @returns a ref for what holds the rows
+ */
 function usePlace(page, isOld) {
 	const box = useRef(/** @type {HTMLElement | null} */ (null));
 	const latest = useRef({ page, isOld });
@@ -132,15 +149,18 @@ function usePlace(page, isOld) {
 		return { newest: rows[0].id, count: rows.length, top: box.current.getBoundingClientRect().top };
 	}), []);
 	useLayoutEffect(() => {
-		if (page.place && !isOld && box.current) scrollBy(0, box.current.getBoundingClientRect().top - page.place.top);
-	}, [page.place, isOld]);
+		if (page.stand && !isOld && box.current) scrollBy(0, box.current.getBoundingClientRect().top - page.stand.top);
+	}, [page.stand, isOld]);
 	return box;
 }
 
-/** How many runs have been launched since, that would stand here. */
+/**
+ * How many runs have been launched since, that would stand here.
+ * @param {{page: Page, words: Word[], show: () => void}} props
+ */
 function Fresh({ page, words, show }) {
 	const { known } = page;
-	const fresh = useSignal({ known, ids: new Set() });
+	const fresh = useSignal({ known, ids: /** @type {Set<string>} */ (new Set()) });
 	if (fresh.value.known !== known) fresh.value = { known, ids: new Set() };
 	const recent = world.value.recent.runs;
 	useEffect(() => {
@@ -161,6 +181,7 @@ function Fresh({ page, words, show }) {
 	return html`<p class="pager"><button class="pill" onClick=${show}>${text}</button></p>`;
 }
 
+/** @param {{words: Word[]}} props */
 function Nothing({ words }) {
 	if (words.length > 0) return html`<${Empty} title=${texts.runs.noMatch} hint=${texts.runs.noMatchHint} />`;
 	if (asOf.value) return html`<${Empty} title=${texts.runs.noneThen} />`;
@@ -169,11 +190,12 @@ function Nothing({ words }) {
 
 // One button a status; as long as nothing else is filtered, with how many runs there are in it.
 
+/** @param {{words: Word[], setWords: (words: Word[]) => void}} props */
 function StatusFilter({ words, setWords }) {
 	const counts = useCounts();
 	const chosen = (words.find(([name]) => name === "status")?.[1] ?? "").split(",").filter(Boolean);
 	const isOnlyFilter = words.every(([name]) => name === "status");
-	const toggle = (status) => {
+	const toggle = (/** @type {string} */ status) => {
 		const now = chosen.includes(status) ? chosen.filter((one) => one !== status) : [...chosen, status];
 		const others = words.filter(([name]) => name !== "status");
 		setWords(now.length > 0 ? withWord(others, ["status", now.join(",")]) : others);
@@ -188,9 +210,9 @@ function StatusFilter({ words, setWords }) {
 	</div>`;
 }
 
-/** The order of the list; but for the first one, runs that have not ended are left out. */
+/** The order of the list; but for the first one, runs that have not ended are left out. @param {{sort: string}} props */
 function Sort({ sort }) {
-	const choose = (event) => change({ sort: event.target.value });
+	const choose = (/** @type {On<HTMLSelectElement>} */ { target }) => change({ sort: target.value });
 	return html`<label class="inline">${texts.runs.sort}
 		<select value=${sort} onChange=${choose}>
 			${Object.entries(texts.runs.orders).map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}
@@ -203,23 +225,32 @@ function Sort({ sort }) {
 /** So many of the ticked runs are asked for at the same time. */
 const AT_ONCE = 4;
 
+/** @typedef {Api.BulkOperation["action"]} Action */
+
+/** @param {{words: Word[], selected: Selected}} props */
 function Selection({ words, selected }) {
-	const ordering = useSignal("");
+	const ordering = useSignal(/** @type {Action | ""} */ (""));
 	if (!mayAct.value) return null;
 	const count = selected.value.size;
 	return html`<div class="selection">
 		${count > 0
 			? html`<span>${texts.runs.selected(count)}</span><${OfTicked} selected=${selected} />`
 			: html`<span>${texts.runs.allMatching}:</span>
-			${Object.keys(texts.bulk.actions).map((action) => html`<button key=${action} onClick=${() => (ordering.value = action)}>${texts.bulk.actions[action]} …</button>`)}`}
+			${ACTIONS.map((action) => html`
+				<button key=${action} onClick=${() => (ordering.value = action)}>${texts.bulk.actions[action]} …</button>
+			`)}`}
 		${ordering.value && html`
 			<${BulkDialog} action=${ordering.value} words=${words} onClose=${() => (ordering.value = "")} />
 		`}
 	</div>`;
 }
 
+/** @type {Action[]} */
+const ACTIONS = ["cancel", "retry", "rerun"];
+
+/** @param {{selected: Selected}} props */
 function OfTicked({ selected }) {
-	const act = async (action) => {
+	const act = async (/** @type {Action} */ action) => {
 		const ids = [...selected.value];
 		const answer = await confirm({
 			title: texts.bulk.title(action),
@@ -240,16 +271,20 @@ function OfTicked({ selected }) {
 	`;
 }
 
-/** @returns {Promise<string[]>} what was refused, in words */
+/**
+ * @param {string[]} ids @param {(id: string) => Promise<unknown>} ask
+ * @returns {Promise<string[]>} what was refused, in words
+ */
 async function each(ids, ask) {
 	const waiting = [...ids];
+	/** @type {string[]} */
 	const refused = [];
 	const work = async () => {
 		for (let id = waiting.shift(); id !== undefined; id = waiting.shift()) {
 			try {
 				await ask(id);
 			} catch (error) {
-				refused.push(texts.bulk.one(id, error.message));
+				refused.push(texts.bulk.one(id, problemOf(error).message));
 			}
 		}
 	};

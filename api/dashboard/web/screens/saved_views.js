@@ -1,6 +1,9 @@
 // Filters of runs with their order that somebody wants to see again: everybody's, which the service keeps, and one's own,
 // which this browser keeps.
 
+/** @import { On } from "../parts.js" */
+/** @import { Word } from "./filter_bar.js" */
+
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
@@ -13,27 +16,33 @@ import { texts } from "../texts.js";
 /** The service's name of the order that stands in no address. */
 const CREATED = "created";
 
+/** @typedef {(view: {words: Word[], sort: string}) => void} Open */
+
+/** @param {{words: Word[], sort: string}} props */
 export function SavedViews({ words, sort }) {
 	const isOpen = useSignal(false);
 	const summary = useRef(/** @type {HTMLElement | null} */ (null));
+	/** @type {Open} */
 	const open = (view) => {
 		change(view);
 		isOpen.value = false;
 		summary.current?.focus();
 	};
-	return html`<details class="menu" open=${isOpen.value} onToggle=${(event) => (isOpen.value = event.currentTarget.open)}>
+	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (isOpen.value = target.open);
+	return html`<details class="menu" open=${isOpen.value} onToggle=${toggle}>
 		<summary ref=${summary}>${texts.savedViews.title}</summary>
 		<div class="menu-box stack">${isOpen.value && html`<${Menu} words=${words} sort=${sort} open=${open} />`}</div>
 	</details>`;
 }
 
+/** @param {{words: Word[], sort: string, open: Open}} props */
 function Menu({ words, sort, open }) {
 	const asked = useAnswer((signal) => get("/views", moment.value, signal), []);
 	useRefresh("views", asked.again);
-	const forget = (forgotten) => (savedViews.value = savedViews.value.filter(([name]) => name !== forgotten));
+	const forget = (/** @type {string} */ forgotten) => (savedViews.value = savedViews.value.filter(([name]) => name !== forgotten));
 	return html`
 		<${Answered} asked=${asked} lines=${2}>
-			${({ data }) => data.length > 0 && html`
+			${(/** @type {{data: Api.SavedView[]}} */ { data }) => data.length > 0 && html`
 				<h2>${texts.savedViews.everybodys}</h2>
 				<ul class="saved-views">
 					${data.map((view) => html`<${SharedView} key=${view.name} view=${view} open=${open} again=${asked.again} />`)}
@@ -55,6 +64,7 @@ function Menu({ words, sort, open }) {
 	`;
 }
 
+/** @param {{view: Api.SavedView, open: Open, again: () => void}} props */
 function SharedView({ view, open, again }) {
 	const { name, filter, sort, savedBy, updatedAt } = view;
 	const words = wordsOf(filter);
@@ -72,19 +82,23 @@ function SharedView({ view, open, again }) {
 	</li>`;
 }
 
+/** @param {{label: string, remove: () => void}} props */
 const Remove = ({ label, remove }) =>
 	html`<button class="plain" aria-label=${label} title=${label} onClick=${remove}><${Icon} name="close" /></button>`;
 
-/** Save what the list shows: in this browser, or where everybody finds it. */
+/**
+ * Save what the list shows: in this browser, or where everybody finds it.
+ * @param {{shared: Api.SavedView[], words: Word[], sort: string, again: () => void}} props
+ */
 function Save({ shared, words, sort, again }) {
 	const name = useSignal("");
 	const isShared = useSignal(false);
-	const forMe = (name) => {
+	const forMe = (/** @type {string} */ name) => {
 		const others = savedViews.value.filter(([kept]) => kept !== name);
 		savedViews.value = [...others, [name, format(words), sort]];
 		return true;
 	};
-	const forEverybody = async (name) => {
+	const forEverybody = async (/** @type {string} */ name) => {
 		const before = shared.find((view) => view.name === name);
 		const question = { title: texts.savedViews.replace(name), text: texts.savedViews.replaceHint, action: texts.savedViews.goOn };
 		if (before && !(await confirm(question))) return false;
@@ -93,7 +107,8 @@ function Save({ shared, words, sort, again }) {
 		again();
 		return answer !== undefined;
 	};
-	const save = async (event) => {
+	const choose = (/** @type {On<HTMLSelectElement>} */ { target }) => (isShared.value = target.value === "all");
+	const save = async (/** @type {Event} */ event) => {
 		event.preventDefault();
 		const trimmed = name.value.trim();
 		if (!(await (mayAct.value && isShared.value ? forEverybody : forMe)(trimmed))) return;
@@ -105,8 +120,7 @@ function Save({ shared, words, sort, again }) {
 			required maxlength="100" pattern=".*\\S.*" aria-label=${texts.savedViews.name} placeholder=${texts.savedViews.name}
 			value=${name.value} onInput=${into(name)} />
 		${mayAct.value && html`<select
-			aria-label=${texts.savedViews.whose} value=${isShared.value ? "all" : "me"}
-			onChange=${(event) => (isShared.value = event.target.value === "all")}>
+			aria-label=${texts.savedViews.whose} value=${isShared.value ? "all" : "me"} onChange=${choose}>
 			<option value="me">${texts.savedViews.forMe}</option>
 			<option value="all">${texts.savedViews.forEverybody}</option>
 		</select>`}
@@ -114,4 +128,4 @@ function Save({ shared, words, sort, again }) {
 	</form>`;
 }
 
-const pathOf = (name) => `/views/${encodeURIComponent(name)}`;
+const pathOf = (/** @type {string} */ name) => `/views/${encodeURIComponent(name)}`;

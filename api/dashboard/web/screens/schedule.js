@@ -1,5 +1,7 @@
 // A schedule: its next ticks, what became of the past ones and why; pause, launch now, backfill, change, delete.
 
+/** @import { Column } from "../parts.js" */
+
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 
@@ -20,9 +22,15 @@ const LAST = 100;
 
 const SHOWN = 20;
 
+/**
+ * A schedule with what is to come and what was.
+ * @typedef {{schedule: Api.Schedule, preview: Api.ComingTick[], ticks: Api.Tick[], runs?: Api.RunsOfSchedule}} Known
+ */
+
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(
+		/** @returns {Promise<Known>} */
 		async (signal) => {
 			const [{ data: schedule }, { data: preview }] = await Promise.all([
 				get(`/schedules/${id}`, [], signal),
@@ -36,20 +44,24 @@ export function Screen() {
 	useRefresh("schedules", asked.again, (schedules) => schedules.has(id));
 	useRefresh("runs", asked.again, (runs) => [...runs.values()].some(({ requestedBy }) => requestedBy === `schedule:${id}`));
 	return html`<${Answered} asked=${asked} lines=${8}>
-		${(answer) => address.value.tab === "edit"
+		${(/** @type {Known} */ answer) => address.value.tab === "edit"
 			? html`<${Editing} schedule=${answer.schedule} />`
 			: html`<${Schedule} ...${answer} again=${asked.again} />`}
 	<//>`;
 }
 
+/** @param {{schedule: Api.Schedule}} props */
 function Editing({ schedule }) {
 	return html`<div class="screen-head"><h1>${texts.schedules.edit} ${schedule.id}</h1></div>
 		${mayAct.value ? html`<${ScheduleForm} schedule=${schedule} key=${schedule.id} />` : html`<${NoActions} />`}`;
 }
 
-/** The API tells ticks from the first on: halve the log until no more than a page of them is left. Newest first. */
+/**
+ * The API tells ticks from the first on: halve the log until no more than a page of them is left. Newest first.
+ * @param {string} id @param {AbortSignal} signal @returns {Promise<Api.Tick[]>}
+ */
 async function newestTicks(id, signal) {
-	const ticksAfter = (position) => pageOf(`/schedules/${id}/ticks`, [["limit", 100]], position, signal);
+	const ticksAfter = (/** @type {number} */ position) => pageOf(`/schedules/${id}/ticks`, [["limit", 100]], position, signal);
 	let after = 0;
 	let ticks = await ticksAfter(after);
 	let step = ticks.next && (await get("/job-runs/counts", [], signal)).meta.position;
@@ -62,6 +74,7 @@ async function newestTicks(id, signal) {
 	return ticks.rows.reverse();
 }
 
+/** @param {Known & {again: () => void}} props */
 function Schedule({ schedule, preview, ticks, runs, again }) {
 	const words = texts.schedules;
 	const failure = lastFailure(runs);
@@ -93,6 +106,7 @@ function Schedule({ schedule, preview, ticks, runs, again }) {
 		<section class="stack"><h2>${words.past}</h2><${Ticks} ticks=${ticks} runs=${runs?.last ?? []} /></section>`;
 }
 
+/** @param {{schedule: Api.Schedule}} props */
 function Rules({ schedule }) {
 	const words = texts.schedules;
 	const { overlap, jitterMs, catchUpMs, startAt, endAt, exclude, pauseOnFailure, owner } = schedule;
@@ -111,10 +125,12 @@ function Rules({ schedule }) {
 	</dl>`;
 }
 
+/** @param {{ticks: Api.Tick[], runs: Api.LastRun[]}} props */
 function Ticks({ ticks, runs }) {
 	const statuses = new Map(runs.map(({ id, status }) => [id, status]));
 	const words = texts.schedules;
 	if (ticks.length === 0) return html`<p class="quiet">${words.noTicks}</p>`;
+	/** @type {Column<Api.Tick>[]} */
 	const columns = [
 		{
 			name: "first",
@@ -130,9 +146,11 @@ function Ticks({ ticks, runs }) {
 		{ name: "why", title: words.why, cell: ({ reason, cause }) => reason ?? cause },
 		{ name: "run", title: texts.runs.columns.run, cell: ({ runId }) => runId && html`<${RunLink} id=${runId} /> ${statuses.has(runId) && html`<${Status} status=${statuses.get(runId)} />`}` },
 	];
-	return html`<${Table} label=${words.past} rows=${ticks} keyOf=${({ position }) => position} columns=${columns} />`;
+	const keyOf = (/** @type {Api.Tick} */ { position }) => position;
+	return html`<${Table} label=${words.past} rows=${ticks} keyOf=${keyOf} columns=${columns} />`;
 }
 
+/** @param {{schedule: Api.Schedule, again: () => void}} props */
 function Actions({ schedule, again }) {
 	const words = texts.schedules;
 	const path = `/schedules/${schedule.id}`;
@@ -158,13 +176,14 @@ function Actions({ schedule, again }) {
 	</div>`;
 }
 
+/** @param {{path: string, again: () => void}} props */
 function Backfill({ path, again }) {
 	const words = texts.schedules;
 	const from = useSignal("");
 	const to = useSignal("");
-	const submit = async (event) => {
+	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
-		const utc = (local) => new Date(local).toISOString();
+		const utc = (/** @type {string} */ local) => new Date(local).toISOString();
 		let begin = utc(from.value);
 		let count = 0;
 		while (begin) {

@@ -1,16 +1,19 @@
 // A schedule as it is being written, and what of it the API gets. Pure.
 
+/** @type {Record<string, number>} */
 const UNITS = { d: 86_400_000, h: 3_600_000, min: 60_000, s: 1_000 };
 
 export const UNIT_NAMES = Object.keys(UNITS).reverse();
 
-/** @returns {{amount: string, unit: string}} in the largest unit of which it is a whole number, else in seconds */
+/** @typedef {{amount: string, unit: string}} Amount a length of time */
+
+/** @param {number} ms @returns {Amount} in the largest unit of which it is a whole number, else in seconds */
 export function amountOf(ms) {
 	const unit = Object.keys(UNITS).find((name) => ms % UNITS[name] === 0 && ms > 0) ?? "s";
 	return { amount: String(ms / UNITS[unit]), unit };
 }
 
-/** @returns {number | null} null where no amount is given */
+/** @param {Amount} length @returns {number | null} null where no amount is given */
 export const msOf = ({ amount, unit }) => (amount === "" ? null : Math.round(Number(amount) * UNITS[unit]));
 
 const EVERY_DAY = "0 3 * * *";
@@ -25,7 +28,7 @@ export const emptyDraft = (timeZone) => ({
 	every: HOUR,
 	timeZone,
 	exclude: "",
-	overlap: "skip",
+	overlap: /** @type {Api.Schedule["overlap"]} */ ("skip"),
 	catchUp: amountOf(60_000),
 	jitter: amountOf(0),
 	startAt: "",
@@ -76,9 +79,13 @@ export function timesOf(draft) {
 	};
 }
 
-/** @returns {object} the fields of a schedule that a draft changes: whatever else has been changed meanwhile stays */
+/**
+ * @param {Api.Schedule} schedule @param {Record<string, unknown>} spec
+ * @returns {Record<string, unknown>} the fields of a schedule that a draft changes: whatever else has been changed meanwhile stays
+ */
 export function revisionOf(schedule, { id: _, ...spec }) {
-	const differs = ([name, value]) => JSON.stringify(value) !== JSON.stringify(schedule[name]);
+	const before = /** @type {Record<string, unknown>} */ (schedule);
+	const differs = (/** @type {[string, unknown]} */ [name, value]) => JSON.stringify(value) !== JSON.stringify(before[name]);
 	return Object.fromEntries(Object.entries(spec).filter(differs));
 }
 

@@ -1,20 +1,26 @@
 // A schedule that is written, with its next times before one's eyes. What is wrong the service says, beside each field.
 
+/** @import { Children, On } from "../parts.js" */
+/** @import { ApiError, Problem } from "../state/api.js" */
+/** @import { Amount, Draft } from "./schedule_draft.js" */
+/** @import { Issue } from "./schema.js" */
+
 import { signal, useSignal } from "@preact/signals";
 
 import { announce, html } from "../parts.js";
-import { navigate, post, send, useAnswer, useJobs, useSettled } from "../state.js";
+import { navigate, post, problemOf, send, useAnswer, useJobs, useSettled } from "../state.js";
 import { duration } from "../state/times.js";
 import { texts } from "../texts.js";
-import { MomentInput, ParametersInput, parametersOf } from "./launch_form.js";
+import { focusInvalid, MomentInput, ParametersInput, parametersOf } from "./launch_form.js";
 import { draftOf, emptyDraft, onItsClock, revisionOf, timesOf, UNIT_NAMES } from "./schedule_draft.js";
 import { inWords } from "./schedule_words.js";
 
+/** @type {Api.Schedule["overlap"][]} */
 const OVERLAPS = ["skip", "buffer_one", "buffer_all", "cancel_other", "terminate_other", "allow_all"];
 
 /**
  * What has been written and not been saved, by the schedule's id: it outlives a look at another page.
- * @typedef {{draft: import("@preact/signals").Signal<import("./schedule_draft.js").Draft>, before?: Api.Schedule}} Written
+ * @typedef {{draft: import("@preact/signals").Signal<Draft>, before?: Api.Schedule}} Written
  * @type {Map<string, Written>}
  */
 const unsaved = new Map();
@@ -34,40 +40,46 @@ function writtenOf(schedule) {
 /** @param {Written} written */
 const isUntouched = ({ draft, before }) => before && JSON.stringify(draft.value) === JSON.stringify(draftOf(before));
 
-/** @param {{schedule?: Api.Schedule}} given the schedule that is changed; left out for a new one */
+/**
+ * What the fields show, what is wrong with it, and how to change it.
+ * @typedef {{draft: Draft, issues: Issue[], set: (part: Partial<Draft>) => void}} Given
+ */
+
+/** @param {{schedule?: Api.Schedule}} props the schedule that is changed; left out for a new one */
 export function ScheduleForm({ schedule }) {
 	const words = texts.schedules.form;
 	const key = schedule?.id ?? "";
 	const { draft, before } = writtenOf(schedule);
-	const problem = useSignal({ message: "", issues: [] });
+	const problem = useSignal(/** @type {Pick<ApiError, "message" | "issues">} */ ({ message: "", issues: [] }));
 	const jobs = useJobs();
 	const written = draft.value.job || jobs.length === 0 ? draft.value : { ...draft.value, job: jobs[0].slug };
 	const preview = usePreview(written);
 	const issues = [...problem.value.issues, ...(preview.error?.issues ?? [])];
+	/** @type {Given["set"]} */
 	const set = (part) => {
 		draft.value = { ...written, ...part };
 		const changed = Object.keys(part).map((name) => `/${PATHS[name] ?? name}`);
-		const isOther = ({ path }) => changed.every((one) => path !== one && !path.startsWith(`${one}/`));
+		const isOther = (/** @type {Issue} */ { path }) => changed.every((one) => path !== one && !path.startsWith(`${one}/`));
 		problem.value = { message: "", issues: problem.value.issues.filter(isOther) };
 	};
 	const leave = () => {
 		unsaved.delete(key);
 		navigate(schedule ? { view: "schedule", id: key } : { view: "schedules" });
 	};
-	const submit = async (event) => {
+	const submit = async (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
 		const job = jobs.find(({ slug }) => slug.toLowerCase() === written.job.toLowerCase());
-		const parameters = parametersOf(written.parameters, job ?? {});
+		const parameters = parametersOf(written.parameters, job);
 		try {
-			if (!parameters) throw Object.assign(new Error(texts.jobs.badJson), { issues: [] });
+			if (!parameters) throw new Error(texts.jobs.badJson);
 			const saved = await save(before, { ...timesOf(written), parameters });
 			unsaved.delete(key);
 			announce(words.saved(saved.id));
 			navigate({ view: "schedule", id: saved.id });
 		} catch (error) {
-			const isTaken = error.code === "schedule_exists";
-			problem.value = { message: error.message, issues: isTaken ? [{ path: "/id", message: error.message }] : error.issues ?? [] };
-			requestAnimationFrame(() => event.target.querySelector("[aria-invalid]")?.focus()); // Once it is drawn.
+			const { code, message, issues = [] } = problemOf(error);
+			problem.value = { message, issues: code === "schedule_exists" ? [{ path: "/id", message }] : issues };
+			focusInvalid(event.target);
 		}
 	};
 	const given = { draft: written, issues, set };
@@ -91,21 +103,26 @@ export function ScheduleForm({ schedule }) {
 }
 
 /** Where the API's name of a field is another one. */
+/** @type {Record<string, string>} */
 const PATHS = { rhythm: "cron", every: "everyMs", catchUp: "catchUpMs", jitter: "jitterMs" };
 
+/** @param {Api.Schedule | undefined} before @param {Record<string, unknown>} spec @returns {Promise<Api.Schedule>} */
 async function save(before, spec) {
 	if (!before) return (await post("/schedules", spec)).data;
 	const changes = revisionOf(before, spec);
 	return (await send("PATCH", `/schedules/${before.id}`, changes)).data;
 }
 
-/** The next times of what is written, as the service reckons them; asked again while one types. */
+/** @typedef {{ticks?: Api.ComingTick[], error: Problem | null}} Times */
+
+/** The next times of what is written, as the service reckons them; asked again while one types. @param {Draft} draft @returns {Times} */
 function usePreview(draft) {
 	const times = useSettled(JSON.stringify(timesOf(draft)));
 	const { answer, error } = useAnswer(() => post("/schedules/preview", JSON.parse(times)), [times]);
 	return { ticks: answer?.data, error };
 }
 
+/** @param {Times & {draft: Draft}} props */
 function Preview({ draft, ticks, error }) {
 	return html`<div class="stack" role="status">
 		<p>${inWords(timesOf(draft))}</p>
@@ -114,7 +131,7 @@ function Preview({ draft, ticks, error }) {
 	</div>`;
 }
 
-/** The next ticks on the clocks of the schedule's zone. */
+/** The next ticks on the clocks of the schedule's zone. @param {{ticks: Api.ComingTick[]}} props */
 export function Coming({ ticks }) {
 	const words = texts.schedules.form;
 	if (ticks.length === 0) return html`<p class="note">${words.never}</p>`;
@@ -129,15 +146,17 @@ export function Coming({ ticks }) {
 
 // The fields, in three groups: what is launched, when, and by which rules.
 
+/** @param {Given & {jobs: Api.Definition[], isNew: boolean, isWrong: boolean}} props */
 function What({ draft, issues, set, jobs, isNew, isWrong }) {
 	const words = texts.schedules.form;
+	const text = (/** @type {"id" | "job"} */ name) => (/** @type {On} */ { target }) => set({ [name]: target.value });
 	const job = jobs.find(({ slug }) => slug.toLowerCase() === draft.job.toLowerCase());
 	return html`
 		${isNew && html`<${Field} name="id" title=${words.name} hint=${words.nameHint} issues=${issues}>
-			${(common) => html`<input ...${common} required maxlength="100" value=${draft.id} onInput=${({ target }) => set({ id: target.value })} />`}
+			${(/** @type {Common} */ common) => html`<input ...${common} required maxlength="100" value=${draft.id} onInput=${text("id")} />`}
 		<//>`}
 		<${Field} name="job" title=${texts.views.job} issues=${issues}>
-			${(common) => html`<select ...${common} value=${job?.slug} onChange=${({ target }) => set({ job: target.value })}>
+			${(/** @type {Common} */ common) => html`<select ...${common} value=${job?.slug} onChange=${text("job")}>
 				${!job && draft.job && html`<option>${draft.job}</option>`}
 				${jobs.map(({ slug }) => html`<option key=${slug} value=${slug}>${slug}</option>`)}
 			</select>`}
@@ -145,51 +164,56 @@ function What({ draft, issues, set, jobs, isNew, isWrong }) {
 		${job && html`<fieldset>
 			<legend>${texts.run.parameters}</legend>
 			<${ParametersInput} key=${job.slug} job=${job} draft=${draft.parameters} issues=${issues} isWrong=${isWrong}
-				onChange=${(parameters) => set({ parameters })} />
+				onChange=${(/** @type {Draft["parameters"]} */ parameters) => set({ parameters })} />
 			${wrong(issues, "parameters").map((message) => html`<p class="problem" key=${message}>${message}</p>`)}
 		</fieldset>`}
 	`;
 }
 
+/** @param {Given} props */
 function When({ draft, issues, set }) {
 	const words = texts.schedules.form;
 	const isCron = draft.rhythm === "cron";
+	/** @param {string} rhythm @param {string} text */
 	const choice = (rhythm, text) => html`<label class="check">
 		<input type="radio" name="rhythm" checked=${draft.rhythm === rhythm} onChange=${() => set({ rhythm })} />${text}
 	</label>`;
-	const text = (name) => ({ target }) => set({ [name]: target.value });
+	const keep = (/** @type {keyof Draft} */ name) => (/** @type {unknown} */ value) => set({ [name]: value });
+	const text = (/** @type {keyof Draft} */ name) => (/** @type {On} */ { target }) => keep(name)(target.value);
 	return html`
 		<div class="group" role="radiogroup" aria-label=${texts.schedules.columns.when}>
 			${choice("cron", words.byCron)}${choice("every", words.byInterval)}
 		</div>
 		${isCron
 			? html`<${Field} name="cron" title=${words.cron} hint=${words.cronHint} issues=${issues}>
-				${(common) => html`<input ...${common} class="id" value=${draft.cron} onInput=${text("cron")} />`}
+				${(/** @type {Common} */ common) => html`<input ...${common} class="id" value=${draft.cron} onInput=${text("cron")} />`}
 			<//>`
 			: html`<${Span} name="everyMs" also="cron" title=${words.every} value=${draft.every} issues=${issues}
-				onChange=${(every) => set({ every })} />`}
+				onChange=${keep("every")} />`}
 		<${Field} name="timeZone" title=${texts.schedules.timeZone} hint=${isCron ? "" : words.zoneOfInterval} issues=${issues}>
-			${(common) => html`<input ...${common} list="time-zones" value=${draft.timeZone} onInput=${text("timeZone")} />
+			${(/** @type {Common} */ common) => html`<input ...${common} list="time-zones" value=${draft.timeZone} onInput=${text("timeZone")} />
 				<datalist id="time-zones">${zones().map((zone) => html`<option key=${zone}>${zone}</option>`)}</datalist>`}
 		<//>
 		<${Field} name="startAt" title=${words.start} hint=${isCron ? "" : words.startOfInterval} issues=${issues}>
-			${(common) => html`<${MomentInput} common=${common} value=${draft.startAt} set=${text("startAt")} onChange=${(startAt) => set({ startAt })} />`}
+			${(/** @type {Common} */ common) => html`<${MomentInput} common=${common} value=${draft.startAt} set=${text("startAt")} onChange=${keep("startAt")} />`}
 		<//>
 		<${Field} name="endAt" title=${words.end} issues=${issues}>
-			${(common) => html`<${MomentInput} common=${common} value=${draft.endAt} set=${text("endAt")} onChange=${(endAt) => set({ endAt })} />`}
+			${(/** @type {Common} */ common) => html`<${MomentInput} common=${common} value=${draft.endAt} set=${text("endAt")} onChange=${keep("endAt")} />`}
 		<//>
 		<${Field} name="exclude" title=${words.exclude} hint=${words.excludeHint} issues=${issues}>
-			${(common) => html`<textarea ...${common} class="growing" rows="2" value=${draft.exclude} onInput=${text("exclude")}></textarea>`}
+			${(/** @type {Common} */ common) => html`<textarea ...${common} class="growing" rows="2" value=${draft.exclude} onInput=${text("exclude")}></textarea>`}
 		<//>
 		<${Span} name="jitterMs" title=${words.jitter} hint=${words.jitterHint} value=${draft.jitter} issues=${issues}
-			onChange=${(jitter) => set({ jitter })} />
+			onChange=${keep("jitter")} />
 	`;
 }
 
 const zones = () => Intl.supportedValuesOf?.("timeZone") ?? [];
 
+/** @param {Given} props */
 function Rules({ draft, issues, set }) {
 	const words = texts.schedules.form;
+	const setPause = (/** @type {On} */ { target }) => set({ pauseOnFailure: target.checked });
 	return html`
 		<fieldset>
 			<legend>${texts.schedules.overlap}</legend>
@@ -200,15 +224,15 @@ function Rules({ draft, issues, set }) {
 			${wrong(issues, "overlap").map((message) => html`<p class="problem" key=${message}>${message}</p>`)}
 		</fieldset>
 		<${Span} name="catchUpMs" title=${words.catchUp} hint=${words.catchUpHint} value=${draft.catchUp} issues=${issues}
-			onChange=${(catchUp) => set({ catchUp })} />
+			onChange=${(/** @type {Amount} */ catchUp) => set({ catchUp })} />
 		<label class="check">
-			<input type="checkbox" checked=${draft.pauseOnFailure} onChange=${({ target }) => set({ pauseOnFailure: target.checked })} />
+			<input type="checkbox" checked=${draft.pauseOnFailure} onChange=${setPause} />
 			${words.pauseOnFailure}
 		</label>
 	`;
 }
 
-/** What the service said of a field; of an entry of a list with its number. */
+/** What the service said of a field; of an entry of a list with its number. @param {Issue[]} issues @param {string} name */
 function wrong(issues, name) {
 	const said = issues.filter(({ path }) => path === `/${name}` || (name === "exclude" && path.startsWith("/exclude/")));
 	return [...new Set(said.map(({ path, message }) => {
@@ -218,8 +242,13 @@ function wrong(issues, name) {
 }
 
 /**
- * @param {{name: string, also?: string, title: string, hint?: string, issues: any[], children: (common: object) => any}} given
- *   `children` draws the control, with what ties it to its texts; `also` is another field of which something may be wrong here
+ * What ties a control to its texts.
+ * @typedef {object} Common
+ *
+ * @typedef {{name: string, also?: string, title: string, hint?: string, issues: Issue[]}} Named
+ *   `also` is another field of which something may be wrong here
+ *
+ * @param {Named & {children: (common: Common) => Children}} props `children` draws the control
  */
 function Field({ name, also, title, hint, issues, children }) {
 	const said = [...wrong(issues, name), ...(also ? wrong(issues, also) : [])];
@@ -234,14 +263,13 @@ function Field({ name, also, title, hint, issues, children }) {
 	</div>`;
 }
 
-/** A length of time: a number and its unit. */
+/** A length of time: a number and its unit. @param {Named & {value: Amount, onChange: (value: Amount) => void}} props */
 function Span({ value, onChange, ...rest }) {
+	const set = (/** @type {keyof Amount} */ name) => (/** @type {On} */ { target }) => onChange({ ...value, [name]: target.value });
 	return html`<${Field} ...${rest}>
-		${(common) => html`<div class="group">
-			<input ...${common} class="amount" type="number" min="0" step="any" value=${value.amount}
-				onInput=${({ target }) => onChange({ ...value, amount: target.value })} />
-			<select aria-label=${texts.schedules.form.unitOf(rest.title)} value=${value.unit}
-				onChange=${({ target }) => onChange({ ...value, unit: target.value })}>
+		${(/** @type {Common} */ common) => html`<div class="group">
+			<input ...${common} class="amount" type="number" min="0" step="any" value=${value.amount} onInput=${set("amount")} />
+			<select aria-label=${texts.schedules.form.unitOf(rest.title)} value=${value.unit} onChange=${set("unit")}>
 				${UNIT_NAMES.map((unit) => html`<option key=${unit} value=${unit}>${texts.schedules.form.units[unit]}</option>`)}
 			</select>
 		</div>`}

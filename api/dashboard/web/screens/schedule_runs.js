@@ -3,16 +3,17 @@
 import { html, Icon, Link, lookOf, Status } from "../parts.js";
 import { get } from "../state.js";
 import { local } from "../state/times.js";
-import { number, texts } from "../texts.js";
+import { texts } from "../texts.js";
 
 /** So many schedules one answer tells of. */
 const AT_ONCE = 100;
 
 /**
- * @param {string[]} ids of schedules @param {number} last how many of the last runs
+ * @param {string[]} ids of schedules @param {number} last how many of the last runs @param {AbortSignal} signal
  * @returns {Promise<Map<string, Api.RunsOfSchedule>>}
  */
 export async function runsOf(ids, last, signal) {
+	/** @type {string[][]} */
 	const parts = [];
 	for (let at = 0; at < ids.length; at += AT_ONCE) parts.push(ids.slice(at, at + AT_ONCE));
 	const answers = await Promise.all(
@@ -23,9 +24,9 @@ export async function runsOf(ids, last, signal) {
 	return new Map(found.map((one) => [one.schedule, one]));
 }
 
-const isOpen = ({ status }) => status === "pending" || status === "running";
+const isOpen = (/** @type {Api.LastRun} */ { status }) => status === "pending" || status === "running";
 
-const hasFailed = ({ status }) => status === "failed" || status === "expired";
+const hasFailed = (/** @type {Api.LastRun} */ { status }) => status === "failed" || status === "expired";
 
 /** @param {Api.RunsOfSchedule} [runs] @returns {Api.LastRun | undefined} the last run that has ended, if it failed or expired */
 export function lastFailure(runs) {
@@ -33,12 +34,13 @@ export function lastFailure(runs) {
 	return last && hasFailed(last) ? last : undefined;
 }
 
+/** @param {{run: Api.LastRun}} props */
 export const LastFailed = ({ run }) => html`<${Link} to=${{ view: "run", id: run.id }}>
 	<${Status} status="failed" label=${texts.schedules.lastFailed} /><//>`;
 
 /**
  * The last runs, the newest at the end, once they are known, each a link with the shape of its status.
- * @param {{runs?: Api.RunsOfSchedule}} given
+ * @param {{runs?: Api.RunsOfSchedule}} props
  */
 export function Strip({ runs }) {
 	if (!runs) return html`<span class="quiet">–</span>`;
@@ -53,7 +55,7 @@ export function Strip({ runs }) {
 	</span>`;
 }
 
-/** How many of those that ended within a week succeeded; it leads to those that did not. @param {{id: string, runs?: Api.RunsOfSchedule}} given */
+/** How many of those that ended within a week succeeded; it leads to those that did not. @param {{id: string, runs?: Api.RunsOfSchedule}} props */
 export function Rate({ id, runs }) {
 	const words = texts.schedules.runs;
 	if (!runs) return null;
@@ -65,11 +67,11 @@ export function Rate({ id, runs }) {
 	const since = [["createdAfter", runs.since]];
 	return html`<${Link} to=${{ view: "runs", words: [...ofSchedule, ...since] }}>${words.rate(succeeded, ended)}<//>
 		${bad > 0 && html` · <${Link} to=${{ view: "runs", words: [["status", "failed,expired"], ...ofSchedule, ...since] }}>
-			<strong class="worse">${words.failed(number(bad))}</strong><//>`}
+			<strong class="worse">${words.failed(bad)}</strong><//>`}
 		${isCut(runs) && html` <small>${words.since(local(runs.since))}</small>`}`;
 }
 
 const DAY_MS = 86_400_000;
 
 /** Whether so much has happened that not all of the week is counted. */
-const isCut = ({ since }) => Date.now() - Date.parse(since) < 6.9 * DAY_MS;
+const isCut = (/** @type {Api.RunsOfSchedule} */ { since }) => Date.now() - Date.parse(since) < 6.9 * DAY_MS;

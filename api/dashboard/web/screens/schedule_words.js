@@ -10,9 +10,11 @@ export function inWords({ cron, everyMs, timeZone }) {
 	const words = texts.schedules;
 	if (everyMs) return words.every(duration(everyMs));
 	const zone = timeZone === "UTC" ? "" : ` ${words.zone(timeZone)}`;
-	return (cronInWords(cron) ?? cron) + zone;
+	const text = cron ?? "";
+	return (cronInWords(text) ?? text) + zone;
 }
 
+/** @param {string} cron @returns {string | null} null where there is no short sentence */
 function cronInWords(cron) {
 	const parts = cron.trim().split(/\s+/);
 	if (parts.length !== 5) return null;

@@ -1,5 +1,7 @@
 // Schedules: when each launches what, and what became of its runs.
 
+/** @import { Column } from "../parts.js" */
+
 import { Answered, Empty, html, JobLink, Link, NoActions, RunLink, Status, Table, Time } from "../parts.js";
 import { address, all, asOf, mayAct, moment, navigate, useAnswer, useRefresh } from "../state.js";
 import { texts } from "../texts.js";
@@ -25,7 +27,7 @@ function All() {
 				<button class="main" onClick=${() => navigate({ view: "schedules", tab: "new" })}>${texts.schedules.create}</button>
 			</div>`}
 		</div>
-		<${Answered} asked=${asked}>${(schedules) => html`<${List} schedules=${schedules} />`}<//>`;
+		<${Answered} asked=${asked}>${(/** @type {Api.Schedule[]} */ schedules) => html`<${List} schedules=${schedules} />`}<//>`;
 }
 
 const LAST = 8;
@@ -33,19 +35,26 @@ const LAST = 8;
 /** However often they tick: to count the runs of many schedules takes the service a while. */
 const EVERY_MS = 10_000;
 
-/** What became of the runs of schedules, null where the past is looked at. */
+/** By schedule. @typedef {Map<string, Api.RunsOfSchedule>} Runs */
+
+/**
+ * What became of the runs of schedules, null where the past is looked at.
+ * @param {Api.Schedule[]} schedules @returns {Runs | null}
+ */
 function useRuns(schedules) {
 	const ids = schedules.map(({ id }) => id);
-	const load = async (signal) => (asOf.value ? null : runsOf(ids, LAST, signal));
+	const load = async (/** @type {AbortSignal} */ signal) => (asOf.value ? null : runsOf(ids, LAST, signal));
 	return useAnswer(load, [ids.join(",")], { everyMs: EVERY_MS }).answer ?? (asOf.value ? null : new Map());
 }
 
+/** @param {{schedules: Api.Schedule[]}} props */
 function List({ schedules }) {
 	const runs = useRuns(schedules);
 	const words = texts.schedules.columns;
 	if (schedules.length === 0)
 		return html`<${Empty}
 			title=${texts.schedules.empty} hint=${texts.schedules.emptyHint} command=${texts.schedules.emptyCommand} />`;
+	/** @type {Column<Api.Schedule>[]} */
 	const columns = [
 		{
 			name: "first",
@@ -60,11 +69,13 @@ function List({ schedules }) {
 			title: words.next,
 			cell: ({ nextAt, paused }) => paused && !runs ? html`<${Status} status="paused" />` : html`<${Time} at=${paused ? null : nextAt} />`,
 		},
-		...(runs ? columnsOfRuns(runs) : [{ name: "last", title: words.last, cell: ({ lastTick }) => html`<${LastTick} tick=${lastTick} />` }]),
 	];
-	return html`<${Table} label=${texts.schedules.title} rows=${schedules} keyOf=${({ id }) => id} columns=${columns} />`;
+	if (runs) columns.push(...columnsOfRuns(runs));
+	else columns.push({ name: "last", title: words.last, cell: ({ lastTick }) => html`<${LastTick} tick=${lastTick} />` });
+	return html`<${Table} label=${texts.schedules.title} rows=${schedules} keyOf=${(/** @type {Api.Schedule} */ { id }) => id} columns=${columns} />`;
 }
 
+/** @param {Runs} runs @returns {Column<Api.Schedule>[]} */
 function columnsOfRuns(runs) {
 	const words = texts.schedules.columns;
 	return [
@@ -78,7 +89,10 @@ function columnsOfRuns(runs) {
 	];
 }
 
-/** Of what its last run came to it says more than that it ticks. */
+/**
+ * Of what its last run came to it says more than that it ticks.
+ * @param {{schedule: Api.Schedule, runs?: Api.RunsOfSchedule}} props
+ */
 function Health({ schedule, runs }) {
 	const { paused, lastTick } = schedule;
 	const failure = lastFailure(runs);
@@ -91,7 +105,10 @@ function Health({ schedule, runs }) {
 	`;
 }
 
-/** A tick is launched or skipped: neither says how a run went. */
+/**
+ * A tick is launched or skipped: neither says how a run went.
+ * @param {{tick: Record<string, any> | null}} props
+ */
 function LastTick({ tick }) {
 	if (!tick) return html`<span class="quiet">–</span>`;
 	return html`<span class="tag">${tick.outcome}</span>${" "}

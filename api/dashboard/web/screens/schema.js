@@ -29,21 +29,30 @@ const SHORT = 100;
  * @property {Field[]} [options] of a union
  */
 
-/** @returns {Field} of the parameters as a whole: an object, a union, or JSON */
+/** @typedef {Record<string, any>} Schema */
+/** @typedef {{path: string, message: string}} Issue */
+
+/** @param {Schema | null | undefined} schema @returns {Field} of the parameters as a whole: an object, a union, or JSON */
 export function formOf(schema) {
 	const field = fieldOf("", schema ?? {}, true, schema ?? {}, 0);
 	if (field.kind === "json" && isOpen(schema ?? {})) return { ...field, kind: "object", fields: [] };
 	return field;
 }
 
-/** Whether it says nothing of what is inside an object. */
+/** Whether it says nothing of what is inside an object. @param {Schema} schema */
 const isOpen = (schema) => Object.keys(schema).every((key) => ["type", "title", "description", "$schema", "$defs"].includes(key));
 
+/**
+ * @param {string} name @param {Schema} given @param {boolean} isRequired @param {Schema} root @param {number} depth
+ * @returns {Field}
+ */
 function fieldOf(name, given, isRequired, root, depth) {
 	const { schema, isNullable } = withoutNull(resolved(given, root), root);
+	/** @type {Field} */
 	const field = { name, title: name, hint: "", kind: "json", isRequired, isNullable };
 	if (!schema || depth > MOST_DEEP) return field;
 	const { title = name, format, type } = schema;
+	/** @type {Field} */
 	const common = {
 		...field,
 		title,
@@ -64,26 +73,29 @@ function fieldOf(name, given, isRequired, root, depth) {
 			fieldOf(inner, property, required.includes(inner), root, depth + 1),
 		);
 		// The log keeps no order of names.
-		return { ...common, kind: "object", fields: fields.sort((one, other) => other.isRequired - one.isRequired) };
+		return { ...common, kind: "object", fields: fields.sort((one, other) => Number(other.isRequired) - Number(one.isRequired)) };
 	}
 	if (type === "array" && schema.items)
 		return { ...common, kind: "array", item: { ...fieldOf("", schema.items, true, root, depth + 1), title: "" } };
 	return common;
 }
 
+/** @param {Field} common @param {Schema[]} alternatives @param {Schema} root @param {number} depth @returns {Field} */
 function unionOf(common, alternatives, root, depth) {
 	const options = alternatives.map((one, index) => {
 		const option = fieldOf(common.name, one, true, root, depth + 1);
-		const constants = (option.fields ?? []).filter(({ kind, choices }) => kind === "choice" && choices.length === 1);
-		const title = option.title !== common.name && option.title ? option.title : constants[0]?.choices[0] ?? nameOf(option);
+		const constants = (option.fields ?? []).filter(({ kind, choices }) => kind === "choice" && choices?.length === 1);
+		const title = option.title !== common.name && option.title ? option.title : constants[0]?.choices?.[0] ?? nameOf(option);
 		return { ...option, title: String(title || index + 1) };
 	});
 	return { ...common, kind: "union", options };
 }
 
-const nameOf = ({ kind, choices }) => (kind === "choice" ? choices.map(String).join(", ") : kind);
+const nameOf = (/** @type {Field} */ { kind, choices }) => (choices ? choices.map(String).join(", ") : kind);
 
+/** @param {Schema} schema */
 function limitsOf(schema) {
+	/** @param {number | undefined} from @param {number | undefined} to @param {string} unit */
 	const between = (from, to, unit) =>
 		from !== undefined && to !== undefined
 			? `${from} to ${to}${unit}`
@@ -100,20 +112,29 @@ function limitsOf(schema) {
 	].filter(Boolean);
 }
 
-/** Follow a reference within the schema; null where it leads nowhere. */
+/**
+ * Follow a reference within the schema; null where it leads nowhere.
+ * @param {any} schema @param {Schema} root @returns {Schema | null}
+ */
 function resolved(schema, root, hops = 0) {
 	if (typeof schema !== "object" || schema === null) return {};
 	if (!schema.$ref) return schema;
 	const path = schema.$ref === "#" ? [] : schema.$ref.startsWith("#/") ? schema.$ref.slice(2).split("/") : null;
-	const target = path?.reduce((node, part) => node?.[part.replaceAll("~1", "/").replaceAll("~0", "~")], root);
+	const target = path?.reduce(
+		(/** @type {any} */ node, /** @type {string} */ part) => node?.[part.replaceAll("~1", "/").replaceAll("~0", "~")], root,
+	);
 	if (!target || hops > MOST_DEEP) return null;
 	return { ...resolved(target, root, hops + 1), ...schema, $ref: undefined };
 }
 
-/** `anyOf [something, null]` is something that may be null. */
+/**
+ * `anyOf [something, null]` is something that may be null.
+ * @param {Schema | null} schema @param {Schema} root @returns {{schema: Schema | null, isNullable: boolean}}
+ */
 function withoutNull(schema, root) {
 	if (!schema) return { schema: null, isNullable: false };
 	const key = schema.anyOf ? "anyOf" : "oneOf";
+	/** @type {Schema[] | undefined} */
 	const kinds = Array.isArray(schema.type) ? schema.type.map((type) => ({ type })) : schema[key];
 	if (!kinds) return { schema, isNullable: false };
 	const others = kinds.filter(({ type }) => type !== "null");
@@ -123,7 +144,7 @@ function withoutNull(schema, root) {
 	return { schema: { ...rest, anyOf: others }, isNullable };
 }
 
-/** @returns {boolean} whether a field can show a value without changing it */
+/** @param {Field} field @param {any} value @returns {boolean} whether a field can show a value without changing it */
 export function fits(field, value) {
 	if (value === undefined) return true;
 	if (value === null) return field.isNullable || field.kind === "json";
@@ -132,45 +153,46 @@ export function fits(field, value) {
 		case "integer": return Number.isSafeInteger(value);
 		case "number": return typeof value === "number";
 		case "boolean": return typeof value === "boolean";
-		case "choice": return field.choices.some((choice) => isSame(choice, value));
+		case "choice": return Boolean(field.choices?.some((choice) => isSame(choice, value)));
 		case "array": return Array.isArray(value);
-		case "union": return field.options.some((option) => matches(option, value));
+		case "union": return Boolean(field.options?.some((option) => matches(option, value)));
 		case "object": return typeof value === "object" && !Array.isArray(value);
 		default: return true;
 	}
 }
 
+/** @param {unknown} one @param {unknown} other */
 const isSame = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 
-/** @returns {boolean} whether a value is meant by this option of a union */
+/** @param {Field} option @param {any} value @returns {boolean} whether a value is meant by this option of a union */
 export function matches(option, value) {
 	if (value === undefined || !fits(option, value)) return false;
 	if (option.kind !== "object" || value === null) return true;
-	return option.fields.every((field) =>
+	return (option.fields ?? []).every((field) =>
 		value[field.name] === undefined ? !field.isRequired : fits(field, value[field.name]));
 }
 
-/** Names that an object has and the schema does not list. */
+/** Names that an object has and the schema does not list. @param {Field} field @param {Record<string, any> | undefined} value */
 export const unlisted = (field, value) =>
-	Object.keys(value ?? {}).filter((name) => !field.fields.some((one) => one.name === name));
+	Object.keys(value ?? {}).filter((name) => !field.fields?.some((one) => one.name === name));
 
-/** The value that a field begins with: its default, or as little as its kind allows. */
+/** The value that a field begins with: its default, or as little as its kind allows. @param {Field} field @returns {unknown} */
 export function emptyOf(field) {
 	if (field.initial !== undefined) return field.initial;
 	switch (field.kind) {
-		case "choice": return field.choices[0];
+		case "choice": return field.choices?.[0];
 		case "string": return "";
 		case "integer":
 		case "number": return 0;
 		case "boolean": return false;
 		case "array": return [];
 		case "object": return initialOf(field);
-		case "union": return emptyOf(field.options[0]);
+		case "union": return field.options?.[0] ? emptyOf(field.options[0]) : null;
 		default: return null;
 	}
 }
 
-/** @param {Field} field of an object @returns {object} its defaults, and constants that must be there */
+/** @param {Field} field of an object @returns {Record<string, unknown>} its defaults, and constants that must be there */
 export function initialOf(field) {
 	const entries = (field.fields ?? []).map((one) => {
 		if (one.initial !== undefined) return [one.name, one.initial];
@@ -181,7 +203,7 @@ export function initialOf(field) {
 	return Object.fromEntries(entries.filter(([, value]) => value !== undefined));
 }
 
-/** @returns {boolean} whether it holds a number that browsers may have rounded when they read it */
+/** @param {unknown} value @returns {boolean} whether it holds a number that browsers may have rounded when they read it */
 export function isRounded(value) {
 	if (typeof value === "number") return Number.isInteger(value) && !Number.isSafeInteger(value);
 	return typeof value === "object" && value !== null && Object.values(value).some(isRounded);
@@ -197,13 +219,16 @@ export function objectOf(text) {
 	}
 }
 
-/** Return the object with another value of a name; undefined takes it away. */
+/**
+ * Return the object with another value of a name; undefined takes it away.
+ * @param {Record<string, any>} object @param {string} name @param {unknown} value @returns {Record<string, any>}
+ */
 export function withValue(object, name, value) {
 	const { [name]: _, ...others } = object;
 	return value === undefined ? others : { ...object, [name]: value };
 }
 
-/** @param {{path: string, message: string}[]} issues @returns {string[]} what is wrong below a path of the parameters */
+/** @param {Issue[]} issues @param {string} path @returns {string[]} what is wrong below a path of the parameters */
 export function issuesAt(issues, path) {
 	const whole = `/parameters${path}`;
 	return issues.filter((issue) => issue.path === whole).map(({ message }) => message);

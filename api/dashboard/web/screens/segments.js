@@ -26,6 +26,7 @@ export function segmentsOf(events, now) {
 	const segments = [];
 	/** @type {Pick<Segment, "kind" | "from" | "attempt" | "worker"> | null} */
 	let open = null;
+	/** @param {number} at @param {string} [outcome] */
 	const end = (at, outcome) => {
 		if (!open) return;
 		segments.push({ ...open, number: segments.length, to: at, outcome, isOpen: false });
@@ -62,7 +63,7 @@ const NARROWEST = 0.02;
  * @returns {Place[]}
  */
 export function placed(segments) {
-	const length = ({ from, to }) => Math.max(to - from, 1);
+	const length = (/** @type {Segment} */ { from, to }) => Math.max(to - from, 1);
 	const busy = segments.filter(({ kind }) => kind === "run").reduce((sum, one) => sum + length(one), 0);
 	const longest = busy > 0 ? busy * LONGEST_IDLE : Infinity;
 	const drawn = segments.map((segment) => {
@@ -95,6 +96,7 @@ export function pathOf(events) {
 	return path;
 }
 
+/** @param {string} type @param {Record<string, any>} data @param {string | undefined} before */
 function statusAfter(type, data, before) {
 	if (type === "job_run.requested" || type === "job_run.handed_back") return "pending";
 	if (type === "job_run.started") return "running";

@@ -168,6 +168,7 @@ function styled(style, parameters) {
 	return { foreground, background, is, classes: classesOf(foreground, background, is) };
 }
 
+/** @param {number} code @param {number} first of eight colours */
 const isWithin = (code, first) => code >= first && code < first + 8;
 
 /** @param {string[]} codes that follow `38` or `48`; those of the colour are taken from them */
@@ -199,7 +200,10 @@ function nearest([red = 0, green = 0, blue = 0]) {
 	return (red > middle ? 1 : 0) + (green > middle ? 2 : 0) + (blue > middle ? 4 : 0);
 }
 
-/** A background takes the place of the colour of letters: so all can be read. */
+/**
+ * A background takes the place of the colour of letters: so all can be read.
+ * @param {number | null} foreground @param {number | null} background @param {ReadonlySet<string>} is
+ */
 function classesOf(foreground, background, is) {
 	const filled = is.has("inverse") ? (foreground ?? 7) : background;
 	const colour = filled === null ? foreground !== null && `ansi-${foreground}` : `ansi-on-${filled}`;

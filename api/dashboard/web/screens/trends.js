@@ -1,5 +1,8 @@
 // Runs over time: how many ended and failed, how long they waited and took, from the service's statistics.
 
+/** @import { Children, Column } from "../parts.js" */
+/** @import { Stretch, Worse } from "../state/statistics.js" */
+
 import { useSignal } from "@preact/signals";
 
 import { Answered, html, into, JobLink, Link, Table } from "../parts.js";
@@ -13,10 +16,9 @@ const EVERY_MS = 10_000;
 /** So many jobs are listed, those with the most failures first. */
 const MOST_JOBS = 12;
 
-/**
- * @param {object} given
- * @param {string} [given.job] a slug: of this job alone; else of all, with a table of jobs
- */
+/** @typedef {{buckets: Stretch[], byJob: Api.Bucket[], meta: Api.StatisticsMeta}} Statistics `byJob` only of all jobs */
+
+/** @param {{job?: string}} props a slug: of this job alone; else of all, with a table of jobs */
 export function Trends({ job }) {
 	const range = address.value.range || RANGES[0].name;
 	const asked = useAnswer((signal) => load(range, job, signal), [range, job], { everyMs: EVERY_MS });
@@ -25,11 +27,14 @@ export function Trends({ job }) {
 			<h2>${texts.trends.title}</h2>
 			<${Range} range=${range} />
 		</div>
-		<${Answered} asked=${asked} lines=${6}>${(statistics) => html`<${Charts} ...${statistics} isOfOneJob=${Boolean(job)} />`}<//>
+		<${Answered} asked=${asked} lines=${6}>${(/** @type {Statistics} */ statistics) => html`<${Charts} ...${statistics} isOfOneJob=${Boolean(job)} />`}<//>
 	</section>`;
 }
 
-/** All that is shown, by job; sums over jobs are those of the counts, and quantiles are asked for apart. */
+/**
+ * All that is shown, by job; sums over jobs are those of the counts, and quantiles are asked for apart.
+ * @param {string} range @param {string | undefined} job @param {AbortSignal} signal @returns {Promise<Statistics>}
+ */
 async function load(range, job, signal) {
 	const { from, to, bucketMs } = rangeOf(range, pastOr(now.value));
 	const query = [
@@ -43,22 +48,23 @@ async function load(range, job, signal) {
 	return { buckets: trendOf(whole.data.buckets, meta), byJob: byJob?.data.buckets ?? [], meta };
 }
 
-/** The end of what is shown: now, or the moment that is looked at, where that is a time. */
+/** The end of what is shown: now, or the moment that is looked at, where that is a time. @param {number} present */
 function pastOr(present) {
 	const time = Date.parse(asOf.value);
 	return asOf.value !== "" && !/^\d+$/.test(asOf.value) && !Number.isNaN(time) ? time : present;
 }
 
+/** @param {{range: string}} props */
 function Range({ range }) {
 	const words = texts.trends;
 	const isOwn = range.includes("/");
 	const [from, to] = isOwn ? range.split("/") : ["", ""];
 	const begin = useSignal(from);
 	const end = useSignal(to);
-	const choose = (name) => change({ range: name === RANGES[0].name ? "" : name });
-	const submit = (event) => {
+	const choose = (/** @type {string} */ name) => change({ range: name === RANGES[0].name ? "" : name });
+	const submit = (/** @type {Event} */ event) => {
 		event.preventDefault();
-		const utc = (text) => new Date(text).toISOString();
+		const utc = (/** @type {string} */ text) => new Date(text).toISOString();
 		choose(`${utc(begin.value)}/${utc(end.value)}`);
 	};
 	return html`<div class="group" role="group" aria-label=${words.range}>
@@ -76,6 +82,7 @@ function Range({ range }) {
 	</div>`;
 }
 
+/** @param {Statistics & {isOfOneJob: boolean}} props */
 function Charts({ buckets, byJob, meta, isOfOneJob }) {
 	const words = texts.trends;
 	const { ended, failed, created } = summed(buckets);
@@ -96,14 +103,20 @@ function Charts({ buckets, byJob, meta, isOfOneJob }) {
 	`;
 }
 
-const inWords = (ms) => (ms === null ? "–" : duration(ms));
+const inWords = (/** @type {number | null} */ ms) => (ms === null ? "–" : duration(ms));
 
-/** The quantiles of the newest bucket that has any. */
+/** @typedef {"queueMs" | "durationMs"} Measure */
+
+/**
+ * The quantiles of the newest bucket that has any.
+ * @param {Stretch[]} buckets @param {Measure} of @returns {[half: string, most: string]}
+ */
 function latest(buckets, of) {
 	const last = buckets.findLast((bucket) => bucket[of].p50 !== null)?.[of];
 	return [inWords(last?.p50 ?? null), inWords(last?.p95 ?? null)];
 }
 
+/** @param {{title: string, text: string, meta: Api.StatisticsMeta, children: Children}} props */
 function Chart({ title, text, meta, children }) {
 	return html`<figure class="chart">
 		<figcaption><strong>${title}</strong> <span class="quiet">${text}</span></figcaption>
@@ -115,10 +128,11 @@ function Chart({ title, text, meta, children }) {
 const WIDTH = 1_000;
 const HEIGHT = 100;
 
-/** Each bar leads to the runs that ended then. */
+/** Each bar leads to the runs that ended then. @param {{buckets: Stretch[], meta: Api.StatisticsMeta, job: string}} props */
 function EndedBars({ buckets, meta, job }) {
 	const most = Math.max(...buckets.map(({ ended }) => ended), 1);
 	const width = WIDTH / buckets.length;
+	/** @param {"ok" | "bad"} name @param {number} count @param {number} index */
 	const bar = (name, count, index) => {
 		const height = (count / most) * (HEIGHT - 1);
 		return html`<rect class=${name} x=${index * width} width=${width * 0.9} y=${HEIGHT - height} height=${height} />`;
@@ -133,16 +147,17 @@ function EndedBars({ buckets, meta, job }) {
 		</svg></div>`;
 }
 
+/** @param {Stretch} bucket @param {Api.StatisticsMeta} meta @param {string} job */
 function endedThen({ at }, { bucketMs }, job) {
 	const until = new Date(Date.parse(at) + bucketMs).toISOString();
 	return { view: "runs", words: [...(job ? [["job", job]] : []), ["endedAfter", at], ["endedBefore", until]] };
 }
 
-/** The median and 95 % over time; where nothing ended, there is a gap. */
+/** The median and 95 % over time; where nothing ended, there is a gap. @param {{buckets: Stretch[], of: Measure}} props */
 function Lines({ buckets, of }) {
 	const most = Math.max(...buckets.map((bucket) => bucket[of].p95 ?? 0), 1);
-	const x = (index) => ((index + 0.5) / buckets.length) * WIDTH;
-	const path = (quantile) => {
+	const x = (/** @type {number} */ index) => ((index + 0.5) / buckets.length) * WIDTH;
+	const path = (/** @type {"p50" | "p95"} */ quantile) => {
 		let isOpen = false;
 		return buckets.map((bucket, index) => {
 			const value = bucket[of][quantile];
@@ -164,8 +179,11 @@ function Lines({ buckets, of }) {
 
 // Each job: how much, how well, how long, and whether that gets worse.
 
+/** @typedef {{slug: string, buckets: Stretch[], created: number, ended: number, failed: number, worse: Worse | null}} Trend */
+
+/** @param {Api.Bucket[]} byJob @param {Api.StatisticsMeta} meta @returns {Trend[]} */
 export function jobsOf(byJob, meta) {
-	const slugs = [...new Set(byJob.map(({ job }) => job))];
+	const slugs = [...new Set(byJob.map(({ job }) => job ?? ""))];
 	const jobs = slugs.map((slug) => {
 		const buckets = trendOf(byJob.filter(({ job }) => job === slug), meta);
 		return { slug, buckets, ...summed(buckets), worse: worsening(buckets) };
@@ -173,8 +191,10 @@ export function jobsOf(byJob, meta) {
 	return jobs.sort((one, other) => other.failed - one.failed || other.ended - one.ended);
 }
 
+/** @param {{jobs: Trend[]}} props */
 function Jobs({ jobs }) {
 	const words = texts.trends.columns;
+	/** @type {Column<Trend>[]} */
 	const columns = [
 		{ name: "first", title: words.job, cell: ({ slug }) => html`<${JobLink} slug=${slug} />` },
 		{ name: "ended", title: words.ended, cell: ({ ended }) => number(ended) },
@@ -185,11 +205,12 @@ function Jobs({ jobs }) {
 		{ name: "worse", title: words.worse, cell: ({ worse }) => worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>` },
 	];
 	return html`
-		<${Table} label=${texts.trends.byJob} rows=${jobs.slice(0, MOST_JOBS)} keyOf=${({ slug }) => slug} columns=${columns} />
+		<${Table} label=${texts.trends.byJob} rows=${jobs.slice(0, MOST_JOBS)} keyOf=${(/** @type {Trend} */ { slug }) => slug} columns=${columns} />
 		${jobs.length > MOST_JOBS && html`<p class="quiet">${texts.trends.moreJobs(jobs.length - MOST_JOBS)}</p>`}
 	`;
 }
 
+/** @param {Trend} props */
 function Failed({ slug, ended, failed }) {
 	if (failed === 0) return "0";
 	const share = texts.trends.share(failed / ended);
@@ -199,13 +220,16 @@ function Failed({ slug, ended, failed }) {
 const SPARK_HEIGHT = 24;
 const SPARK_WIDTH = 96;
 
-/** How many ended over time, in a line of text's height; the table beside it says the same in numbers. */
+/**
+ * How many ended over time, in a line of text's height; the table beside it says the same in numbers.
+ * @param {{buckets: Pick<Stretch, "at" | "ended" | "failed">[]}} props
+ */
 export function Sparkline({ buckets }) {
 	const most = Math.max(...buckets.map(({ ended }) => ended), 1);
 	const width = SPARK_WIDTH / buckets.length;
 	return html`<svg class="sparkline" viewBox="0 0 ${SPARK_WIDTH} ${SPARK_HEIGHT}" preserveAspectRatio="none" aria-hidden="true">
 		${buckets.map(({ at, ended, failed }, index) => html`<g key=${at}>
-			${[["ok", ended], ["bad", failed]].map(([name, count]) => html`<rect key=${name} class=${name} x=${index * width} width=${width * 0.9}
+			${Object.entries({ ok: ended, bad: failed }).map(([name, count]) => html`<rect key=${name} class=${name} x=${index * width} width=${width * 0.9}
 				y=${SPARK_HEIGHT - (count / most) * SPARK_HEIGHT} height=${(count / most) * SPARK_HEIGHT} />`)}
 		</g>`)}
 	</svg>`;

@@ -1,5 +1,7 @@
 // Workers: who they are, what they can do, when they last gave a sign of life.
 
+/** @import { Column } from "../parts.js" */
+
 import { Answered, attempt, confirm, Empty, html, Status, Table, Time } from "../parts.js";
 import { all, mayAct, post, useAnswer } from "../state.js";
 import { texts } from "../texts.js";
@@ -9,14 +11,16 @@ const EVERY_MS = 3_000;
 export function Screen() {
 	const asked = useAnswer((signal) => all("/workers", [], signal), [], { everyMs: EVERY_MS });
 	return html`<div class="screen-head"><h1>${texts.workers.title}</h1></div>
-		<${Answered} asked=${asked}>${(workers) => html`<${List} workers=${workers} again=${asked.again} />`}<//>`;
+		<${Answered} asked=${asked}>${(/** @type {Api.Worker[]} */ workers) => html`<${List} workers=${workers} again=${asked.again} />`}<//>`;
 }
 
+/** @param {{workers: Api.Worker[], again: () => void}} props */
 function List({ workers, again }) {
 	const words = texts.workers.columns;
 	if (workers.length === 0)
 		return html`<${Empty}
 			title=${texts.workers.empty} hint=${texts.workers.emptyHint} command=${texts.overview.startWorker} />`;
+	/** @type {Column<Api.Worker>[]} */
 	const columns = [
 		{
 			name: "first",
@@ -52,9 +56,10 @@ function List({ workers, again }) {
 				html`<button onClick=${() => drain(worker, again)}>${texts.workers.drain} …</button>`,
 		},
 	];
-	return html`<${Table} label=${texts.workers.title} rows=${workers} keyOf=${({ id }) => id} columns=${columns} />`;
+	return html`<${Table} label=${texts.workers.title} rows=${workers} keyOf=${(/** @type {Api.Worker} */ { id }) => id} columns=${columns} />`;
 }
 
+/** @param {{names: string[] | null}} props */
 function Handlers({ names }) {
 	if (names === null) return texts.workers.any;
 	return html`<details>
@@ -63,6 +68,7 @@ function Handlers({ names }) {
 	</details>`;
 }
 
+/** @param {Api.Worker} worker @param {() => void} again */
 async function drain({ id }, again) {
 	const words = texts.workers;
 	const answer = await confirm({ title: `${words.drain} ${id}`, text: words.drainText, action: words.drain });

@@ -5,6 +5,7 @@ import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 
 import { Announcer, Confirmations, Empty, Failed, html, Icon, into, Link, Loading } from "../parts.js";
 import { address, asOf, connection, lacksToken, me, showsPast, signIn } from "../state.js";
+import { problemOf } from "../state/api.js";
 import { environment } from "../state/preferences.js";
 import { texts } from "../texts.js";
 import { ConnectionLost, ConnectionState } from "./connection.js";
@@ -33,6 +34,7 @@ export function App() {
 	`;
 }
 
+/** @param {Event} event */
 function focusContent(event) {
 	event.preventDefault(); // The address keeps what is shown, not where one stands on the page.
 	content()?.focus();
@@ -78,12 +80,13 @@ function Screen() {
 	</div>`;
 }
 
-/** A screen that breaks says so, and everything around it goes on. */
+/** A screen that breaks says so, and everything around it goes on. @param {{screen: () => any}} props */
 function Guarded({ screen: Shown }) {
 	const [error, reset] = useErrorBoundary();
 	return error ? html`<${Failed} error=${error} again=${reset} />` : html`<${Shown} />`;
 }
 
+/** @param {string} view @param {string} id */
 function titleOf(view, id) {
 	const name = texts.views[view] ?? texts.errors.noView;
 	return id ? `${name} ${id}` : name;
@@ -116,13 +119,13 @@ function SignIn() {
 	const isChecking = useSignal(false);
 	const words = texts.access;
 	if (lacksToken.value === "waits") return html`<${Loading} />`;
-	const submit = async (event) => {
+	const submit = async (/** @type {Event} */ event) => {
 		event.preventDefault();
 		isChecking.value = true;
 		try {
 			await signIn(token.value.trim());
 		} catch (error) {
-			wrong.value = words.wrong(error);
+			wrong.value = words.wrong(problemOf(error));
 			isChecking.value = false;
 		}
 	};

@@ -61,12 +61,12 @@ const OPEN_MENU = "details.menu[open]";
 
 export function useMenus() {
 	useEffect(() => {
-		const closeOthers = ({ target }) => {
+		const closeOthers = (/** @type {MouseEvent} */ { target }) => {
 			for (const menu of /** @type {NodeListOf<HTMLDetailsElement>} */ (document.querySelectorAll(OPEN_MENU))) {
-				if (!menu.contains(target)) menu.open = false;
+				if (!menu.contains(/** @type {Node} */ (target))) menu.open = false;
 			}
 		};
-		const closeByKey = ({ key }) => {
+		const closeByKey = (/** @type {KeyboardEvent} */ { key }) => {
 			const menu = /** @type {HTMLDetailsElement | null | undefined} */ (document.activeElement?.closest(OPEN_MENU));
 			if (key !== "Escape" || !menu) return;
 			menu.open = false;

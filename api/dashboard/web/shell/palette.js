@@ -1,5 +1,7 @@
 // Ctrl K: go anywhere by name. A box with suggestions, as WAI-ARIA describes it.
 
+/** @import { On } from "../parts.js" */
+
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
@@ -15,6 +17,11 @@ const MOST = 12;
 
 const RUN_ID = /^[0-9a-f]{8}[0-9a-f-]*$/i;
 
+/** @typedef {{kind: string, name: string, go: () => unknown}} Entry */
+
+/** @type {Record<string, number>} */
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
+
 const isOpen = signal(false);
 
 export const openPalette = () => (isOpen.value = true);
@@ -29,12 +36,12 @@ function Box() {
 	const jobs = useJobs();
 	const close = () => (isOpen.value = false);
 	const found = entriesFor(typed.value.trim(), jobs);
-	const go = (entry) => {
+	const go = (/** @type {Entry} */ entry) => {
 		close();
 		entry.go();
 	};
-	const press = (event) => {
-		const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+	const press = (/** @type {KeyboardEvent} */ event) => {
+		const step = STEPS[event.key];
 		if (step) {
 			event.preventDefault();
 			place.value = (place.value + step + found.length) % Math.max(found.length, 1);
@@ -43,7 +50,7 @@ function Box() {
 			go(found[place.value]);
 		}
 	};
-	const write = (event) => {
+	const write = (/** @type {On} */ event) => {
 		typed.value = event.target.value;
 		place.value = 0;
 	};
@@ -64,7 +71,10 @@ function Box() {
 	<//>`;
 }
 
-/** What fits what is typed: pages, jobs, actions; and always the runs that the text leads to. */
+/**
+ * What fits what is typed: pages, jobs, actions; and always the runs that the text leads to.
+ * @param {string} typed @param {Api.Definition[]} jobs @returns {Entry[]}
+ */
 function entriesFor(typed, jobs) {
 	const words = texts.palette;
 	const pages = MAIN.map((view) => ({ kind: words.page, name: texts.views[view], go: () => navigate({ view }) }));
@@ -83,6 +93,7 @@ function entriesFor(typed, jobs) {
 	return [...leadingToRuns(typed), ...fitting].slice(0, MOST);
 }
 
+/** @param {string} typed @returns {Entry[]} */
 function leadingToRuns(typed) {
 	if (!typed) return [];
 	const words = texts.palette;
@@ -106,7 +117,7 @@ const SECOND_KEY_MS = 1_500;
 export function useKeys() {
 	useEffect(() => {
 		let leads = 0; // Until when the key after `g` counts.
-		const press = (event) => {
+		const press = (/** @type {KeyboardEvent} */ event) => {
 			if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
 				event.preventDefault();
 				openPalette();
@@ -138,15 +149,18 @@ const ACTIONS = {
 	k: () => step(-1),
 };
 
+/** @param {Event} event */
 function isWriting({ target }) {
-	return target.closest?.("input, textarea, select, [contenteditable], dialog") !== null;
+	return target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog") !== null;
 }
 
+/** @param {string} key */
 function goTo(key) {
 	const found = Object.entries(PAGES).find(([, page]) => page.key === key);
 	if (found) navigate({ view: found[0] });
 }
 
+/** @param {number} by */
 function step(by) {
 	const rows = [.../** @type {NodeListOf<HTMLElement>} */ (document.querySelectorAll(ROWS))];
 	const place = rows.findIndex((row) => row === document.activeElement);

@@ -1,5 +1,7 @@
 // Time travel: one moment for the whole dashboard, in the address. Whoever looks at the past cannot overlook it.
 
+/** @import { On } from "../parts.js" */
+
 import { signal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 
@@ -60,9 +62,9 @@ function Slider() {
 	}, [then.answer]);
 	const time = lookedAt.value;
 	const place = Math.round((PLACES * (time - oldest)) / Math.max(newest - oldest, 1));
-	const look = (at) =>
+	const look = (/** @type {number} */ at) =>
 		change({ asOf: at >= newest ? "" : new Date(Math.max(at, oldest)).toISOString() }, { replace: true });
-	const slide = (event) => look(oldest + ((newest - oldest) * event.target.valueAsNumber) / PLACES);
+	const slide = (/** @type {On} */ event) => look(oldest + ((newest - oldest) * event.target.valueAsNumber) / PLACES);
 	const isShown = awaited.value === 0;
 	useEffect(() => {
 		if (!isPlaying.value || !isShown) return undefined; // A moment is shown before the next one is looked at.
@@ -73,9 +75,9 @@ function Slider() {
 		}, PLAY_EVERY_MS);
 		return () => clearTimeout(timer);
 	}, [isPlaying.value, asOf.value, isShown]);
-	const go = (event) => {
+	const go = (/** @type {On<HTMLFormElement>} */ event) => {
 		event.preventDefault();
-		const text = event.target.elements.moment.value.trim();
+		const text = event.target.moment.value.trim();
 		change({ asOf: momentOf(text) }, { replace: true });
 	};
 	return html`<div class="past-controls">

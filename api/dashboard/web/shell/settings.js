@@ -1,8 +1,10 @@
 // What this person prefers, and which keys there are.
 
+/** @import { On, Text } from "../parts.js" */
+
 import { signal } from "@preact/signals";
 
-import { Dialog, html } from "../parts.js";
+import { Dialog, html, into } from "../parts.js";
 import { me, signOut } from "../state.js";
 import { keysAreOn, scheme, timeStyle } from "../state/preferences.js";
 import { texts } from "../texts.js";
@@ -20,8 +22,7 @@ export function Settings() {
 			<${Choice} label=${words.scheme} preference=${scheme} words=${words.schemes} />
 			<${Choice} label=${words.times} preference=${timeStyle} words=${words.timeStyles} />
 			<label class="check">
-				<input
-					type="checkbox" checked=${keysAreOn.value} onChange=${(event) => (keysAreOn.value = event.target.checked)} />
+				<input type="checkbox" checked=${keysAreOn.value} onChange=${setKeys} />
 				${words.keys}<small>${words.keysHint}</small>
 			</label>
 			<dl class="keys">
@@ -46,10 +47,13 @@ function Account() {
 	</div>`;
 }
 
+const setKeys = (/** @type {On} */ { target }) => (keysAreOn.value = target.checked);
+
+/** @param {{label: string, preference: Text, words: Record<string, string>}} props */
 function Choice({ label, preference, words }) {
 	return html`<label>
 		${label}
-		<select value=${preference.value} onChange=${(event) => (preference.value = event.target.value)}>
+		<select value=${preference.value} onChange=${into(preference)}>
 			${Object.entries(words).map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
 		</select>
 	</label>`;

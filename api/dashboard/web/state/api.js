@@ -20,6 +20,11 @@ export class ApiError extends Error {
 	}
 }
 
+/** What went wrong, with what the API said where it was the API. @typedef {Error & Partial<ApiError>} Problem */
+
+/** @param {unknown} thrown @returns {Problem} */
+export const problemOf = (thrown) => (thrown instanceof Error ? thrown : new Error(String(thrown)));
+
 let onUnauthorized = () => {};
 
 /**
@@ -87,7 +92,7 @@ export async function get(path, query = [], signal = undefined) {
 }
 
 /**
- * @param {string} path @param {Query} query @param {string | null} cursor @param {AbortSignal} [signal]
+ * @param {string} path @param {Query} query @param {string | number | null} cursor @param {AbortSignal} [signal]
  * @returns {Promise<{rows: any[], next: string | null}>} a page of a list, and where the next one begins
  */
 export async function pageOf(path, query, cursor, signal) {
@@ -168,7 +173,7 @@ async function ask(method, url, body, { headers = {}, signal } = {}) {
 	try {
 		response = await fetch(url, { method, headers: sent, body: JSON.stringify(body), signal });
 	} catch (error) {
-		if (error.name === "AbortError") throw error;
+		if (problemOf(error).name === "AbortError") throw error;
 		throw new ApiError(0, "unreachable", "");
 	}
 	if (response.ok) return response;

@@ -1,6 +1,7 @@
 // The grammar of filters, as a person writes it: `status=failed job!=report parameters.region="eu west"`.
 // Pure. The API reads each condition as a parameter of its query: `status!=failed` is the parameter `status!`.
 
+/** @type {Api.Run["status"][]} */
 export const STATUSES = ["pending", "running", "succeeded", "failed", "canceled", "expired"];
 
 /** What runs can be filtered by; a parameter's name is the writer's own. */

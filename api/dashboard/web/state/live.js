@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 
-import { get, mayAsk, streamAddress, streamProtocols } from "./api.js";
+import { get, mayAsk, problemOf, streamAddress, streamProtocols } from "./api.js";
 import { counted, fold, isErasure, MOST_KEPT, nothing, recounted } from "./fold.js";
 import { ResumableStream } from "./stream.js";
 
@@ -61,8 +61,9 @@ export async function goLive() {
 		world.value = counted(nothing(), data, meta.position);
 		stream.start(meta.position);
 	} catch (error) {
-		lose({ reason: error.message, retryAt: Date.now() + PAUSE_MS });
-		if (error.status !== 401) setTimeout(goLive, PAUSE_MS);
+		const { message, status } = problemOf(error);
+		lose({ reason: message, retryAt: Date.now() + PAUSE_MS });
+		if (status !== 401) setTimeout(goLive, PAUSE_MS);
 	}
 }
 

@@ -1,9 +1,11 @@
 // What a screen asks the API for: loading, ready or failed, and the old answer until the new one is here.
 
+/** @import { Problem } from "./api.js" */
+
 import { signal as newSignal, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 
-import { Asking, get } from "./api.js";
+import { Asking, get, problemOf } from "./api.js";
 import { newest } from "./fold.js";
 import { connection, generation, world } from "./live.js";
 import { asOf, moment, showsPast } from "./router.js";
@@ -17,7 +19,7 @@ export const awaited = newSignal(0);
  * `isOld` where the answer is to what was asked before; `again()` asks once more; `set(before, answer)` puts another answer
  * in the place of one.
  * @template T
- * @typedef {{answer: T | undefined, error: import("./api.js").ApiError | null, isOld: boolean, again: () => void,
+ * @typedef {{answer: T | undefined, error: Problem | null, isOld: boolean, again: () => void,
  *            set: (before: T | undefined, answer: T) => void}} Asked
  */
 
@@ -33,7 +35,7 @@ export const awaited = newSignal(0);
 export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 	const question = [asOf.value, ...causes];
 	const state = useSignal(
-		/** @type {{answer: T | undefined, error: import("./api.js").ApiError | null, question: unknown[]}} */
+		/** @type {{answer: T | undefined, error: Problem | null, question: unknown[]}} */
 		({ answer: undefined, error: null, question }),
 	);
 	const latest = useRef({ load, question });
@@ -48,7 +50,7 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 		} catch (error) {
 			// The answer to another question, or of another moment, must not stand for this one.
 			const answer = isSame(question, state.value.question) ? state.value.answer : undefined;
-			if (!signal.aborted) state.value = { answer, error, question };
+			if (!signal.aborted) state.value = { answer, error: problemOf(error), question };
 		} finally {
 			awaited.value -= 1;
 		}
@@ -83,7 +85,7 @@ export function useAnswer(load, causes, { newer = [], everyMs } = {}) {
 	return { ...state.value, isOld, again, set };
 }
 
-/** All jobs, as soon as they are known. */
+/** All jobs, as soon as they are known. @returns {Api.Definition[]} */
 export const useJobs = () => useAnswer((signal) => get("/jobs", [], signal), []).answer?.data ?? [];
 
 /** @param {unknown[]} one @param {unknown[]} other of the same length */
