@@ -7,6 +7,7 @@ its way through is changed or refused here, before anything is written.
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from itertools import repeat
@@ -44,6 +45,9 @@ def parse(raw: bytes) -> Json:
         InvalidJsonError: not UTF-8, not JSON, a repeated key, NaN or Infinity, or what `normalise`
             refuses.
     """
+    plain = _plain(raw)
+    if plain is not None:
+        return plain
     try:
         value = _decoded(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -61,6 +65,25 @@ def parse(raw: bytes) -> Json:
     if _is_normal(value):
         return value
     return normalise(value)
+
+
+_UNUSUAL = re.compile(rb"\\|(?:^|[:,\[])-?[0-9]+[.eE]")
+"""An escaped character, which may be NUL or half a pair; or a float, which may have to become an
+integer. Without blanks a number stands at the beginning, or behind one of these."""
+
+
+def _plain(raw: bytes) -> Json:
+    """Return a parsed text that certainly needs no change, None for all others.
+
+    What orjson writes exactly as it was read repeats no key and has no integer beyond 64 bits.
+    """
+    if _UNUSUAL.search(raw) or raw.count(b"[") + raw.count(b"{") > MAX_DEPTH:
+        return None
+    try:
+        value: Json = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+    return value if orjson.dumps(value) == raw else None
 
 
 def normalise(value: object, pointer: str = "") -> Json:

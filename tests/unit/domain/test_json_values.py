@@ -78,6 +78,13 @@ def test_equal_values_have_equal_bytes(value: Any) -> None:
 
 
 @given(VALUES)
+def test_blanks_between_values_mean_nothing(value: Any) -> None:
+    dense = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    spaced = json.dumps(value, ensure_ascii=False, indent=1).encode()
+    assert repr(parse(dense)) == repr(parse(spaced))
+
+
+@given(VALUES)
 def test_normalising_changes_no_value(value: Any) -> None:
     assert normalise(value) == value
 
