@@ -63,15 +63,22 @@ class OfferedEntryPoints:
         self._read_at = -FRESH_S
         self._reading = asyncio.Lock()
 
-    async def has(self, entry_point: str) -> bool:
-        """Return whether a worker offers it; the answer no always comes from a read."""
-        requested_at = monotonic()
-        if self._offers(entry_point) and requested_at - self._read_at < FRESH_S:
+    async def has(self, entry_point: str, since: float | None = None) -> bool:
+        """Return whether a worker offers it; the answer no always comes from a recent read.
+
+        Args:
+            entry_point: the handler's.
+            since: from when on a read is recent enough, in monotonic seconds; None for now.
+        """
+        now = monotonic()
+        if self._offers(entry_point) and now - self._read_at < FRESH_S:
             return True
-        async with self._reading:
-            # A read that began while this one waited here is recent enough.
-            if self._read_at < requested_at:
-                await self._read()
+        needed = now if since is None else since
+        if self._read_at < needed:
+            async with self._reading:
+                # While this one waited here, another one may have read.
+                if self._read_at < needed:
+                    await self._read()
         return self._offers(entry_point)
 
     def _offers(self, entry_point: str) -> bool:

@@ -7,6 +7,7 @@ fail.
 
 import logging
 from collections.abc import Callable, Coroutine
+from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Body, FastAPI, Header, Request, Response
@@ -122,6 +123,7 @@ def _slug_of(scope: Scope) -> str | None:
 
 async def _launch(slug: str, request: HTTPConnection, receive: Receive) -> JsonAnswer:
     service = service_of(request)
+    arrived_s = monotonic()
     # First, so that the body of a client without the right to launch is not read.
     origin = origin_of(request)
     refuse_unknown_names(request, ())
@@ -136,7 +138,7 @@ async def _launch(slug: str, request: HTTPConnection, receive: Receive) -> JsonA
         launched = await service.jobs.launch(slug, launch, origin)
     else:
         launched = await _traced(service.tracing, service.jobs, slug, launch, origin)
-    return await answer_of(launched, service)
+    return await answer_of(launched, service, arrived_s)
 
 
 async def _traced(
@@ -153,17 +155,26 @@ async def _traced(
         return launched
 
 
-async def answer_of(launched: Launched, service: Service) -> JsonAnswer:
+async def answer_of(
+    launched: Launched, service: Service, arrived_s: float | None = None
+) -> JsonAnswer:
     """Answer with a launched run, and with warnings if no living worker could execute it.
 
     The status is 202, or 200 if an existing run was kept.
+
+    Args:
+        launched: the run.
+        service: the process's.
+        arrived_s: when the request arrived, by the monotonic clock: what has been read of workers
+            since then is recent enough. None if that is not known.
     """
     row = await _row_of(launched, service)
     run = job_runs.present(row)
     status = 200 if launched.is_kept else 202
     if row["status"] != "pending":
         return data(run, status)
-    warnings = await warnings_of(str(row["entry_point"]), launched.worker_labels, service)
+    entry_point = str(row["entry_point"])
+    warnings = await warnings_of(entry_point, launched.worker_labels, service, arrived_s)
     return answer_with(run, warnings, status)
 
 
@@ -203,14 +214,17 @@ async def warnings_of_job(slug: str, service: Service) -> list[JsonObject]:
     return await warnings_of(job["entry_point"], job["worker_labels"], service)
 
 
-async def warnings_of(entry_point: str, labels: Labels, service: Service) -> list[JsonObject]:
+async def warnings_of(
+    entry_point: str, labels: Labels, service: Service, since: float | None = None
+) -> list[JsonObject]:
     """Return why runs of this entry point and with these labels wait for a worker to start.
 
     The launch is in the log already: if the database cannot be reached now, there is no warning.
+    For `since` see `eventlog.entry_points.OfferedEntryPoints.has`.
     """
     warnings: list[JsonObject] = []
     try:
-        if not await service.offered.has(entry_point):
+        if not await service.offered.has(entry_point, since):
             message = f"no living worker offers {entry_point}: its runs wait until one does"
             warnings.append({"code": "no_worker_offers_entry_point", "message": message})
         if labels:

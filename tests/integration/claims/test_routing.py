@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from random import Random
+from time import monotonic
 
 import pytest
 
@@ -13,6 +14,7 @@ from domain.jobs.run_events import Report
 from domain.ports import Offer
 from eventlog.database.connection import Database
 from eventlog.database.listener import Listener
+from eventlog.entry_points import OfferedEntryPoints
 from eventlog.pending_work import Work
 from projections.flow import claims, pending_queue
 from tests.support.logs import TESTER, Parts, parts
@@ -65,6 +67,15 @@ async def test_a_worker_takes_only_what_it_executes(part: Parts) -> None:
     assert _ids(await part.executions.claim("w", 4, mine)) == []
     both = _offer("ours.a", "theirs.b")
     assert _ids(await part.executions.claim("w", 4, both)) == theirs[:4]
+
+
+async def test_what_was_read_of_workers_since_a_request_arrived_answers_it(part: Parts) -> None:
+    offered = OfferedEntryPoints(part.pool)
+    arrived_s = monotonic()
+    assert not await offered.has("ours.a", arrived_s)
+    await part.worker("w")
+    assert not await offered.has("ours.a", arrived_s)
+    assert await offered.has("ours.a")
 
 
 async def test_behind_full_jobs_a_worker_finds_what_it_executes(
