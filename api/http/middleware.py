@@ -3,10 +3,14 @@
 `RequestIds` names each request. `CrossOrigin` answers browsers on what pages of other origins may
 do. `AllowedHosts` and `LineFeedPaths` refuse requests that would lead elsewhere than they seem to.
 `HeadRequests` answers HEAD. `SafeHeaders` protects browsers.
+
+What most requests only pass through is no coroutine of its own, but returns the next one's: each
+costs every request a microsecond.
 """
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from uuid import uuid4
 
 from starlette.datastructures import Headers
@@ -161,16 +165,13 @@ class AllowedHosts:
         self._app = app
         self._hosts = hosts
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on, or refuse it."""
-        if scope["type"] == "lifespan":
-            await self._app(scope, receive, send)
-            return
-        for name, value in scope["headers"]:
-            if name == b"host" and not self._hosts.accept(value.decode("latin-1")):
-                await _refuse_host(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] != "lifespan":
+            for name, value in scope["headers"]:
+                if name == b"host" and not self._hosts.accept(value.decode("latin-1")):
+                    return _refuse_host(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 async def _refuse_host(scope: Scope, receive: Receive, send: Send) -> None:
@@ -198,11 +199,11 @@ class LineFeedPaths:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on."""
         if scope["type"] != "lifespan" and scope["path"].endswith("\n"):
             scope["path"] = UNROUTABLE_PATH
-        await self._app(scope, receive, send)
+        return self._app(scope, receive, send)
 
 
 class HeadRequests:
@@ -211,11 +212,13 @@ class HeadRequests:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on, a HEAD as a GET."""
         if scope["type"] != "http" or scope["method"] != "HEAD":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
+        return self._as_get(scope, receive, send)
+
+    async def _as_get(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A copy: by its own scope the server knows not to send a body.
         as_get = {**scope, "method": "GET"}
         answered = asyncio.Event()

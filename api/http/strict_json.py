@@ -1,7 +1,7 @@
 """Strict requests: bodies are limited, parsed and normalised, or refused, before any model."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,18 +30,16 @@ class BodyLimit:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """Pass the request on, or answer 413."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         declared = _declared_length(scope)
         if declared is None:
-            await self._app(scope, _counting(receive), send)
-        elif declared <= MAX_BODY_BYTES:  # Servers pass on no more than was declared.
-            await self._app(scope, receive, send)
-        else:
-            await failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(scope, receive, send)
+            return self._app(scope, _counting(receive), send)
+        if declared <= MAX_BODY_BYTES:  # Servers pass on no more than was declared.
+            return self._app(scope, receive, send)
+        return failure(413, "body_too_large", _TOO_LARGE, _CLOSE)(scope, receive, send)
 
 
 def _declared_length(scope: Scope) -> int | None:

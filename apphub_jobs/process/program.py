@@ -378,7 +378,6 @@ def main() -> None:
     own_pid = os.getpid()
     while line := tasks.readline():
         directory.enter()
-        usage.begin()
         task = json.loads(line)
         if task.get("traceparent") is not None:
             os.environ["TRACEPARENT"] = task["traceparent"]  # The cleaner removes it.
@@ -394,6 +393,7 @@ def main() -> None:
         if not done["fit"]:
             # The supervisor kills this process, with any threads that the handler left running.
             wait_forever()
+        usage.begin()  # Now, while nothing waits for it.
 
 
 class CancelListener:

@@ -140,10 +140,42 @@ class Listener:
                 SILENT_POLL_S,
             )
         self._wake()  # Events may have been appended before LISTEN.
-        async for notification in connection.notifies():
-            announcement = parse_announcement(notification.payload)
-            for signal in self._signals:
-                signal.notify(announcement)
+        await self._pass_on(connection)
+
+    async def _pass_on(self, connection: Connection) -> None:
+        """Pass on notifications until the connection is lost.
+
+        By a callback: psycopg's `notifies` waits by a timer, ten times a second, and begins to wait
+        anew before the waiters of a notification have their turn.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        loop = asyncio.get_running_loop()
+        lost: asyncio.Future[None] = loop.create_future()
+        pgconn = connection.pgconn
+        socket = pgconn.socket  # Of a lost connection there is none.
+
+        def read() -> None:
+            try:
+                pgconn.consume_input()
+            except psycopg.Error as error:
+                loop.remove_reader(socket)
+                if not lost.done():
+                    lost.set_exception(error)
+            while notification := pgconn.notifies():
+                self._notify(notification.extra.decode())
+
+        loop.add_reader(socket, read)
+        try:
+            await lost
+        finally:
+            loop.remove_reader(socket)
+
+    def _notify(self, payload: str) -> None:
+        announcement = parse_announcement(payload)
+        for signal in self._signals:
+            signal.notify(announcement)
 
     async def _receives(self, connection: Connection) -> bool:
         """Return whether a notification of another session arrives.

@@ -73,15 +73,17 @@ class RoundTrip:
                 raise errors.error_from_result(result)
         transformer: abc.Transformer = adapt.Transformer(self._connection)
         for statement, result in zip(self._statements, results, strict=True):
-            statement.answer.rows = _rows(transformer, result)
+            if result.ntuples:
+                statement.answer.rows = _rows(transformer, statement.query, result)
 
     def _exchange(self) -> abc.PQGen[list[PGresult]]:
         pgconn = self._connection.pgconn
         try:
             pgconn.enter_pipeline_mode()
             own_results: list[bool] = []
+            prepared = _prepared.setdefault(self._connection, {})
             for statement in self._statements:
-                own_results += self._send(statement)
+                own_results += self._send(statement, prepared)
             pgconn.pipeline_sync()
             own_results.append(False)  # The last result is that of the synchronisation.
             yield from generators.send(pgconn)
@@ -97,10 +99,9 @@ class RoundTrip:
             raise
         return results
 
-    def _send(self, statement: _Statement) -> Iterator[bool]:
+    def _send(self, statement: _Statement, prepared: dict[bytes, bytes]) -> Iterator[bool]:
         """Hand a statement to libpq; yield whether each result to come is the statement's own."""
         pgconn = self._connection.pgconn
-        prepared = _prepared.setdefault(self._connection, {})
         query = statement.query
         name = prepared.get(query)
         if name is None:
@@ -169,10 +170,15 @@ def _as_text(value: Parameter) -> bytes:
     return b"{%b}" % b",".join([one.hex.encode() for one in value])
 
 
-def _rows(loaded: abc.Transformer, result: PGresult) -> list[dict[str, Any]]:
-    if not result.ntuples:
-        return []
-    loaded.set_pgresult(result)
-    names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
-    rows = loaded.load_rows(0, result.ntuples, tuple)
+def _rows(transformer: abc.Transformer, query: bytes, result: PGresult) -> list[dict[str, Any]]:
+    transformer.set_pgresult(result)
+    names = _columns.get(query)
+    if names is None:
+        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+        _columns[query] = names
+    rows = transformer.load_rows(0, result.ntuples, tuple)
     return [dict(zip(names, values, strict=True)) for values in rows]
+
+
+_columns: dict[bytes, list[str]] = {}
+"""By statement: to read the names of fifty columns anew takes longer than to read their values."""
