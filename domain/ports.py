@@ -218,6 +218,9 @@ class Locked(Protocol):
     async def has_unfinished_runs(self, definition_id: UUID) -> bool:
         """Return whether any run of this job is pending or running."""
 
+    async def count_saved_views(self) -> int:
+        """Return how many saved views are not deleted."""
+
     async def subject_key(self, subject: str) -> UUID | None:
         """Return the id of the key of this subject's data, None where there are none.
 

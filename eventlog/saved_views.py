@@ -7,20 +7,15 @@ from typing_extensions import override
 
 from domain.commands.saved_views import ViewReads
 from eventlog.database.connection import borrowed
-from projections import job_definitions, saved_views
+from projections import job_definitions
 from projections.rows import Connection
 
 
 class StoredViews(ViewReads):
-    """Reads the tables of views and jobs."""
+    """Reads the table of jobs."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection]) -> None:
         self._pool = pool
-
-    @override
-    async def count(self) -> int:
-        async with borrowed(self._pool) as connection:
-            return await saved_views.count(connection)
 
     @override
     async def personal_among(self, names: Collection[str]) -> Collection[str]:

@@ -41,11 +41,12 @@ _BY_NAME = 'ORDER BY name COLLATE "C"'
 
 _LIVING = f"SELECT * FROM saved_views WHERE deleted_at IS NULL {_BY_NAME}"
 
-_LIVING_OR_LATER = f"""
-    SELECT * FROM (
-        SELECT * FROM saved_views WHERE deleted_at IS NULL OR position > %(position)s
-        ORDER BY created_at, aggregate_id LIMIT %(limit)s
-    ) AS candidates {_BY_NAME}
+_LIVING_AT = f"""
+    SELECT saved_views.* FROM saved_views CROSS JOIN LATERAL (
+        SELECT topic FROM jobs_events
+        WHERE originator_id = aggregate_id AND notification_id <= %(position)s
+        ORDER BY originator_version DESC LIMIT 1
+    ) AS last WHERE topic <> '{SavedView.Deleted.TOPIC}' {_BY_NAME}
 """
 
 
@@ -59,10 +60,6 @@ async def by_name(connection: Connection) -> list[SavedViewRow]:
     return await read_rows(connection, SavedViewRow, _LIVING)
 
 
-async def maybe_living_at(connection: Connection, position: int, limit: int) -> list[SavedViewRow]:
-    """Return the present rows of the views that may have been there at a position, by name.
-
-    They are at most `limit`, the first created ones.
-    """
-    values = {"position": position, "limit": limit}
-    return await read_rows(connection, SavedViewRow, _LIVING_OR_LATER, values)
+async def living_at(connection: Connection, position: int) -> list[SavedViewRow]:
+    """Return the present rows of the views that were there at a position, by name."""
+    return await read_rows(connection, SavedViewRow, _LIVING_AT, {"position": position})

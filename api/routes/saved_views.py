@@ -40,8 +40,7 @@ router = APIRouter(prefix="/views", route_class=StrictJsonRoute, tags=["views"])
     response_model=Data[list[SavedView]],
     responses=failures(400),
     dependencies=[MayRead],
-    description=f"List all saved views by name; there are at most {MAX_VIEWS}. With `asOf` they are"
-    " those of the position, taken from the first thousand that may have been there.",
+    description=f"List all saved views by name; there are at most {MAX_VIEWS}.",
 )
 async def list_views(connection: ConnectionDep, files: FilesDep, as_of: AsOfDep) -> JsonAnswer:
     """List all saved views by name."""

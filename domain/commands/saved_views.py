@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from eventsourcing.domain import Aggregate
@@ -11,15 +12,12 @@ from domain.errors import ConflictError, Issue, refuse
 from domain.filters import PARAMETERS
 from domain.identifiers import saved_view_id
 from domain.personal import MARK
-from domain.ports import Origin, Row
+from domain.ports import Locked, Origin, Row
 from domain.saved_views import FILTER, MAX_VIEWS, SavedView, ViewContent, check_name, view_not_found
 
 
 class ViewReads(Protocol):
     """What decisions about views need of the tables."""
-
-    async def count(self) -> int:
-        """Return how many views there are."""
 
     async def personal_among(self, names: Collection[str]) -> Collection[str]:
         """Return the parameters that some job marks as personal, or as naming a subject."""
@@ -52,22 +50,25 @@ class SavedViews:
         await self._refuse_personal(content.check())
         decided: list[SavedUnderName] = []
 
-        async def decide() -> Sequence[Aggregate]:
-            now = self._application.clock()
-            view = await self._application.find(SavedView, saved_view_id(name))
+        async def decide(locked: Locked) -> Sequence[Aggregate]:
+            view_id = saved_view_id(name)
+            loaded = await self._application.load(SavedView, [view_id], locked)
+            self._application.quarantine.check([view_id])
+            view = loaded.get(view_id)
             is_new = view is None or view.is_deleted
-            if is_new and await self._reads.count() >= MAX_VIEWS:
-                # Requests at the same moment may exceed the limit a little: it only bounds a list.
+            if is_new and await locked.count_saved_views() >= MAX_VIEWS:
                 message = f"there are {MAX_VIEWS} saved views; delete one first"
                 raise ConflictError("too_many_views", message)
             if view is None:
-                view = SavedView.save(name, content, origin.actor, now)
+                view = SavedView.save(name, content, origin.actor, locked.now)
             else:
-                view.change(content, origin.actor, now)
+                view.change(content, origin.actor, locked.now)
             decided[:] = [SavedUnderName(view.state, is_new)]
             return [view]
 
-        await self._application.decide_and_save(decide, origin)
+        # Under the lock: no other view can be saved between the count and the event.
+        save = partial(self._application.save_under_lock, decide, origin, known_as=[name])
+        await self._application.with_all_at_hand(save)
         [saved] = decided
         return saved
 

@@ -14,6 +14,7 @@ from eventlog.append.lookups import LockedReader, request_states
 from eventlog.claims import ClaimReads
 from eventlog.database.pipeline import Answer, RoundTrip
 from eventlog.pending_queue import FollowedQueue
+from projections import saved_views
 from projections.flow import unfinished
 from projections.rows import Connection
 
@@ -122,6 +123,10 @@ class LockedLog(Locked):
     @override
     async def has_unfinished_runs(self, definition_id: UUID) -> bool:
         return await unfinished.has_unfinished(self._connection, definition_id)
+
+    @override
+    async def count_saved_views(self) -> int:
+        return await saved_views.count(self._connection)
 
     @override
     async def subject_key(self, subject: str) -> UUID | None:

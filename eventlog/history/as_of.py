@@ -59,9 +59,6 @@ from projections.table import P, TableOf, rows_by_id
 MAX_FOLDED = 20_000
 """Events after which a page of schedules ends: folding them takes about a second."""
 
-MAX_VIEWS_OF_PAST = 1_000
-"""Saved views that a list of the past examines: the events of those that have changed are read."""
-
 ALL = 2**62
 """Runs of a page that has all."""
 
@@ -212,11 +209,10 @@ class Past:
 
     async def saved_views(self) -> list[SavedViewRow]:
         """Return the saved views of the position by name."""
-        rows = await saved_views.maybe_living_at(self._connection, self.position, MAX_VIEWS_OF_PAST)
+        rows = await saved_views.living_at(self._connection, self.position)
         by_id = {saved_views.TABLE.id_of(row): row for row in rows}
         past_rows = await self._as_they_were(saved_views.TABLE, by_id)
-        views = [past_rows[view_id] for view_id in by_id if view_id in past_rows]
-        return [view for view in views if view["deleted_at"] is None]
+        return [past_rows[view_id] for view_id in by_id if view_id in past_rows]
 
     async def counts(self, job_ids: list[UUID] | None) -> dict[str, int]:
         """Return the number of runs by status, of these jobs or of all."""

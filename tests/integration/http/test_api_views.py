@@ -11,9 +11,10 @@ from eventlog.rebuild.staging import Difference
 from eventlog.rebuild.verify import verify
 from projections import saved_views
 from tests.integration.http.test_openapi import Tour
-from tests.integration.shared_api import Json, SharedApi, job_body, unique
+from tests.integration.shared_api import Json, SharedApi, at_once, job_body, unique
 from tests.support.in_process import in_process
 from tests.support.logs import TESTER, parts
+from tests.unit.given import NOON
 
 PUT, DELETE, LIST = "PUT /views/{name}", "DELETE /views/{name}", "GET /views"
 
@@ -116,18 +117,38 @@ def test_personal_data_is_not_saved_for_everybody(shared: SharedApi, tour: Tour)
         assert (issue["path"], issue["keyword"]) == (f"/filter/parameters.{parameter}", "x-subject")
 
 
-async def test_there_are_not_more_views_than_a_list_shows(
+async def test_there_are_never_more_views_than_a_list_shows(
     database_url: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
+    gone = views_named("gone", 2 * MAX_VIEWS + 1)
     async with parts(database_url) as part:
         now = part.jobs.clock()
-        names = [f"view {number}" for number in range(MAX_VIEWS)]
-        views = [SavedView.save(name, ViewContent([]), "tester", now) for name in names]
-        await part.jobs.save(*views, origin=TESTER)
+        for view in gone:
+            view.delete(now)
+        await part.jobs.save(*gone, origin=TESTER)
+        await part.jobs.save(*views_named("view", MAX_VIEWS - 1), origin=TESTER)
+        # Of these, too, something happens after the position that is asked about.
+        for view in gone:
+            view.change(ViewContent(["job=report"]), "tester", now)
+            view.delete(now)
+        position = (await part.jobs.save(*gone, origin=TESTER)).positions[0] - 1
     with in_process(database_url, tmp_path_factory.mktemp("data")) as api:
         tour = Tour(api.client, api.client.get("/openapi.json").json())
+        past = tour.call(LIST, 200, params={"asOf": position})
+        assert past == tour.call(LIST, 200)
+        assert len(past) == MAX_VIEWS - 1
+        none: Json = {"filter": []}
+        answers = at_once(8, lambda number: api.client.put(f"/views/{number} more", json=none))
+        assert sorted(answer.status_code for answer in answers) == [201, *[409] * 7]
         assert len(tour.call(LIST, 200)) == MAX_VIEWS
-        tour.call(PUT, 409, at="one more", json={"filter": []})
+        tour.call(PUT, 409, at="one more", json=none)
         tour.call(PUT, 200, at="view 7", json={"filter": ["status=failed"]})
         tour.call(DELETE, 200, at="view 8")
-        tour.call(PUT, 201, at="one more", json={"filter": []})
+        tour.call(PUT, 201, at="one more", json=none)
+
+
+def views_named(name: str, count: int) -> list[SavedView]:
+    return [
+        SavedView.save(f"{name} {number}", ViewContent([]), "tester", NOON)
+        for number in range(count)
+    ]

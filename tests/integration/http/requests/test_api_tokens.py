@@ -1,6 +1,8 @@
 """Who may do what, once an operator gave out tokens (contract, section 1)."""
 
+import asyncio
 import json
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from itertools import count
@@ -8,16 +10,14 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import iter_route_contexts
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from tests.integration.shared_api import (
-    Json,
-    SharedApi,
-    check_failure,
-    job_body,
-    shared_api,
-    unique,
-)
+from api.app import build_app
+from api.bootstrap.settings import Settings
+from catalog.api_extension import EXTENSION
+from cli.composition import FOLLOWERS
+from tests.integration.shared_api import Json, SharedApi, check_failure, job_body, shared_api
 from tests.integration.streams import server_sent, stream
 from tests.support.processes import eventually
 
@@ -52,6 +52,43 @@ WRITES = [
     "/job-runs/x/retry",
     "/apps/x/retry",
 ]
+
+
+OPEN = {
+    "/",
+    "/asyncapi.json",
+    "/dashboard/{build}/{path:path}",
+    "/docs",
+    "/docs/favicon.png",
+    "/docs/start.js",
+    "/docs/swagger-ui-bundle.js",
+    "/docs/swagger-ui.css",
+    "/health",
+    "/openapi.json",
+    "/ready",
+    "/readyz",
+}
+"""The routes that tell nothing of what the service holds."""
+
+READS_BY_POST = {"/schedules/preview"}
+"""Those whose question is too long for an address."""
+
+
+def routes() -> list[tuple[str, str]]:
+    """Return the methods and paths of all routes, also of those that nobody documents."""
+    settings = Settings("postgresql://unused", Path("unused"))
+    app = build_app(settings, asyncio.Event(), FOLLOWERS, [EXTENSION])
+    return [
+        (method, route.path)
+        for route in iter_route_contexts(app.routes)
+        for method in sorted(route.methods or ())
+        if method != "HEAD" and route.path is not None
+    ]
+
+
+def of_nothing(path: str) -> str:
+    """Return the path with names of what there is not."""
+    return re.sub(r"\{[^}]+\}", "unknown", path)
 
 
 @pytest.fixture(scope="module")
@@ -142,20 +179,25 @@ def test_a_token_for_reading_reads_and_writes_nothing(guarded: SharedApi) -> Non
         f"/job-runs/{run['id']}/logs",
     ):
         assert guarded.client.get(path, headers=bearer(READER)).status_code == 200
-    calls = [
-        ("POST", "/jobs", job_body()),
-        ("PATCH", f"/jobs/{slug}", {"name": "x"}),
-        ("POST", f"/jobs/{slug}/run", {}),
-        ("POST", f"/job-runs/{run['id']}/cancel", {}),
-        ("POST", f"/job-runs/{run['id']}/retry", {}),
-        ("POST", "/apps", {"id": unique(), "name": "x", "repoUrl": "/srv/x"}),
-        ("POST", "/apps/unknown/retry", {}),
-    ]
-    for method, path, body in calls:
-        answer = guarded.client.request(method, path, json=body, headers=bearer(READER))
-        check_failure(answer, 403, "token_insufficient")
-        refused = guarded.client.request(method, path, content=b"nonsense", headers=bearer(READER))
-        check_failure(refused, 403, "token_insufficient")
+    for method, path in routes():
+        if method == "GET" or path in READS_BY_POST:
+            continue
+        for content in (b"{}", b"nonsense"):
+            answer = guarded.client.request(
+                method, of_nothing(path), content=content, headers=bearer(READER)
+            )
+            check_failure(answer, 403, "token_insufficient")
+    assert guarded.count_events() == before
+
+
+def test_every_route_but_the_open_ones_needs_a_token(guarded: SharedApi) -> None:
+    before = guarded.count_events()
+    for method, path in routes():
+        answer = guarded.client.request(method, of_nothing(path), headers=from_elsewhere())
+        if path in OPEN:
+            assert answer.status_code != 401, path
+        else:
+            check_failure(answer, 401, "token_missing")
     assert guarded.count_events() == before
 
 
