@@ -115,8 +115,8 @@ class _Requests:
         return cls(schedules.show, schedules.create, schedules.revise, schedules.delete)
 
 
-class _OwnedError(Exception):
-    """Another owner has taken over what this apply was about to change."""
+class _OutdatedPlanError(Exception):
+    """Others have changed, since the plan was shown, what it was about to change."""
 
 
 def _carry_out(
@@ -141,7 +141,7 @@ def _carry_out(
             done = _apply(client, step, ownership)
         except AccessError:
             raise
-        except (ApiError, _OwnedError) as error:
+        except (ApiError, _OutdatedPlanError) as error:
             failed.add(step.action)
             _report(step, "failed", as_json=as_json, problem=str(error))
         else:
@@ -154,34 +154,44 @@ def _version(current: Current | None) -> int | None:
 
 
 def _apply(client: Client, step: Step, ownership: Ownership) -> Current | None:
-    """Carry a step out on what the service has now: others may have changed it since the plan.
+    """Carry a step out on what the service has now, if no more is changed than the plan showed.
 
     Raises:
         ApiError: the service refuses it.
-        _OwnedError: it has another owner now.
+        _OutdatedPlanError: it has another owner now, or other content.
     """
     requests = _Requests.of(client, step.kind)
     if step.definition is None:
-        return _delete(requests, step.name, ownership)
+        return _delete(requests, step, ownership)
     if step.current is None:
         try:
             return requests.create(step.definition)
         except ConflictError as error:
             if error.code not in {"job_exists", "schedule_exists"}:
                 raise
-    step = replace(step, current=requests.show(step.name))
-    problem = ownership.problem(step.current)
+    current = requests.show(step.name)
+    problem = ownership.problem(current)
     if problem is not None:
-        raise _OwnedError(problem)
-    return requests.revise(step.name, {name: after for name, (_, after) in step.changes.items()})
+        raise _OutdatedPlanError(problem)
+    changes = replace(step, current=current).changes
+    if any(step.changes.get(name) != change for name, change in changes.items()):
+        raise _OutdatedPlanError(
+            f"it is at version {current.version} by now, with other content; apply again to see it"
+        )
+    return requests.revise(step.name, {name: after for name, (_, after) in changes.items()})
 
 
-def _delete(requests: _Requests, name: str, ownership: Ownership) -> Current | None:
+def _delete(requests: _Requests, step: Step, ownership: Ownership) -> Current | None:
     try:
-        owner = requests.show(name).owner
-        if owner != ownership.owner:
-            raise _OwnedError(f"it belongs to {owner or 'nobody'} by now, and stays")
-        return requests.delete(name)
+        current = requests.show(step.name)
+        if current.owner != ownership.owner:
+            owner = current.owner or "nobody"
+            raise _OutdatedPlanError(f"it belongs to {owner} by now, and stays")
+        if current.version != _version(step.current):
+            raise _OutdatedPlanError(
+                f"it is at version {current.version} by now, and stays; apply again to see it"
+            )
+        return requests.delete(step.name)
     except NotFoundError:
         return None  # Another apply of the owner was faster.
 

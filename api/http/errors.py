@@ -207,6 +207,7 @@ _KEYWORDS = {
     "too_long": "maxItems",
     "too_many_fields": "maxProperties",
     "int_parsing": "type",
+    "bool_parsing": "type",
 }
 
 
@@ -224,6 +225,8 @@ def shape_issue(error: Mapping[str, Any], *, is_of_request: bool = False) -> Iss
         message = "must be an object"
     elif kind == "missing":
         message = "required"
+    elif kind == "bool_parsing":
+        message = "must be true or false"
     elif kind == "string_pattern_mismatch":
         context = error["ctx"]
         message = f"must match {context['pattern']}"

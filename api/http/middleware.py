@@ -10,7 +10,9 @@ costs every request a microsecond.
 
 import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from time import monotonic
 from uuid import uuid4
 
 from starlette.datastructures import Headers
@@ -55,6 +57,7 @@ class RequestIds:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._failures = FailureLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, and name it in its answer."""
@@ -82,17 +85,53 @@ class RequestIds:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], (_REQUEST_ID, request_id.encode())]
                 if message["status"] >= MIN_FAILURE:
-                    _log_failure(scope, message["status"])
+                    self._failures.record(scope, message["status"])
             await send(message)
 
         await self._app(scope, receive, send_with_id)
 
 
-def _log_failure(scope: Scope, status: int) -> None:
-    """Log a request that failed, without what its address says: that may be personal."""
-    route = getattr(scope.get("route"), "path", "an unknown path")
-    fields = {"method": scope["method"], "route": route, "status": status}
-    REQUESTS.info("%s %s: %d", scope["method"], route, status, extra={"fields": fields})
+MAX_LINES = 100
+"""Lines about requests with the same status within `PERIOD_S`: clients can make very many."""
+
+PERIOD_S = 60.0
+
+
+@dataclass
+class _Period:
+    """The requests with one status since a moment."""
+
+    began_s: float
+    requests: int = 0
+
+
+class FailureLog:
+    """Logs requests that failed, without what their addresses say: that may be personal.
+
+    Of very many with one status, the first of each minute have lines, and the others are counted.
+    """
+
+    def __init__(self, now_s: Callable[[], float] = monotonic) -> None:
+        self._now_s = now_s
+        self._periods: dict[int, _Period] = {}
+
+    def record(self, scope: Scope, status: int) -> None:
+        """Log a request, unless there are too many."""
+        now_s = self._now_s()
+        period = self._periods.get(status)
+        if period is None or now_s - period.began_s >= PERIOD_S:
+            if period is not None and period.requests > MAX_LINES:
+                unlogged = period.requests - MAX_LINES
+                numbers = {"status": status, "unlogged": unlogged}
+                message = "%d more requests were answered %d, and have no line each"
+                REQUESTS.info(message, unlogged, status, extra={"fields": numbers})
+            period = self._periods[status] = _Period(now_s)
+        period.requests += 1
+        if period.requests > MAX_LINES:
+            return
+        route = getattr(scope.get("route"), "path", "an unknown path")
+        fields = {"method": scope["method"], "route": route, "status": status}
+        REQUESTS.info("%s %s: %d", scope["method"], route, status, extra={"fields": fields})
 
 
 class CrossOrigin(CORSMiddleware):

@@ -150,6 +150,33 @@ def test_only_what_the_owner_made_is_pruned(shell: Shell, tmp_path: Path) -> Non
     assert shell.run("jobs", "show", "others").returncode == 0
 
 
+def test_what_others_change_while_the_plan_is_confirmed_stays(shell: Shell, tmp_path: Path) -> None:
+    file = write(tmp_path / "mine.json", a_job("raced"), a_job("raced-old"))
+    words = ("apply", file, "--owner", "violet", "--prune")
+    assert shell.run(*words).returncode == 0
+    write(tmp_path / "mine.json", a_job("raced", priority=5))
+    meanwhile = write(tmp_path / "meanwhile.json", a_job("raced", priority=7))
+    with at_terminal(*words, directory=tmp_path, APPHUB_DATA_DIR=str(shell.data_dir)) as terminal:
+        terminal.wait_for("Delete job raced-old? [y/N]")
+        assert shell.run("jobs", "apply", meanwhile).returncode == 0
+        terminal.press("y\n")
+        said = terminal.until_end()
+    assert "job raced: it is at version 2 by now, with other content; apply again" in said
+    assert "job raced-old: not deleted, as not all that comes before it was done" in said
+    assert '"priority": 7' in shell.run("jobs", "show", "raced").stdout
+
+    meanwhile = write(tmp_path / "meanwhile.json", a_job("raced-old", priority=7))
+    with at_terminal(*words, directory=tmp_path, APPHUB_DATA_DIR=str(shell.data_dir)) as terminal:
+        terminal.wait_for("Delete job raced-old? [y/N]")
+        assert shell.run("jobs", "apply", meanwhile).returncode == 0
+        terminal.press("y\n")
+        said = terminal.until_end()
+    assert "job raced is at version 3" in said
+    assert "job raced-old: it is at version 2 by now, and stays; apply again" in said
+    assert terminal.popen.returncode == 1
+    assert shell.run("jobs", "show", "raced-old").returncode == 0
+
+
 def test_each_module_is_read_by_its_own_projects_python(shell: Shell, tmp_path: Path) -> None:
     for project in ("eu", "us"):
         packages = make_environment(tmp_path / project / ".venv")

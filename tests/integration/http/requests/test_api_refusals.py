@@ -39,6 +39,8 @@ WRONG_QUERIES = [
     "/job-runs?search=%00",
     "/job-runs?search=a%00b",
     "/job-runs?job=%00",
+    "/job-runs/x/logs?follow=maybe",
+    "/job-runs/x/logs?follow=",
     f"/job-runs?search={'x' * 201}",
 ]
 
