@@ -1,26 +1,32 @@
 """`apphub-jobs failures`: list, show, resolve, ignore, reopen and retry groups of failures."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from apphub_jobs.client import FailureDocument
+from apphub_jobs.client import FailureDocument, FailuresOverTimeDocument
 from apphub_jobs.client.documents import FailureStatus
 from cli.bulk import Changed, OrderOptions, follow, parse_patch, print_preview
 from cli.options import command
 from cli.run_lines import in_one_line
 from cli.runs import ago
 from cli.service import ServiceOptions, complete_slug, connected
+from cli.statistics import sparkline
 from cli.terminal import AsJson, console, harmless, print_facts, print_json, print_list
 from cli.times import AsOf, position_or_moment
+from domain.clock import from_iso
 
 failures_app = typer.Typer(
     help="List groups of failures, and resolve, ignore or retry them.", no_args_is_help=True
 )
 
 STYLES = {"open": "red", "resolved": "green", "ignored": "dim"}
+
+DAY = timedelta(days=1)
+
+HALF_HOUR = timedelta(minutes=30)
 
 Fingerprint = Annotated[
     str, typer.Argument(metavar="FINGERPRINT", help="The group; `list` shows fingerprints.")
@@ -49,13 +55,15 @@ def list_failures(
 
 @command(failures_app)
 def show(*, fingerprint: Fingerprint, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Show a group in full."""
+    """Show a group in full, with when it failed within a day."""
+    begin = datetime.now(UTC) - DAY
     with connected(to) as client:
         group = client.failures.show(fingerprint)
+        [times] = client.failures.over_time([fingerprint], begin, HALF_HOUR)
     if as_json:
-        print_json(group)
+        print_json({**group, "overTime": times})
     else:
-        print_failure(group)
+        print_failure(group, times, begin)
 
 
 @command(failures_app)
@@ -106,8 +114,8 @@ def retry(
             follow(client, operation, options)
 
 
-def print_failure(group: FailureDocument) -> None:
-    """Print a group in full, and the commands that may follow."""
+def print_failure(group: FailureDocument, times: FailuresOverTimeDocument, begin: datetime) -> None:
+    """Print a group in full, when it failed from a moment on, and the commands that may follow."""
     out = console()
     now = datetime.now(UTC)
     status = Text(group.status, STYLES[group.status])
@@ -122,6 +130,7 @@ def print_failure(group: FailureDocument) -> None:
             "failures": f"{group.count}, of which {group['recovered']} recovered",
             "first": f"{ago(group.first_at, now)} ago, {group['firstAt']}",
             "last": f"{ago(group.last_at, now)} ago, {group['lastAt']}",
+            "last day": _last_day(times, begin),
             "versions": ", ".join(map(str, group.affected_versions)),
             "a run": group.sample_run,
             "changed by": group["changedBy"],
@@ -131,6 +140,15 @@ def print_failure(group: FailureDocument) -> None:
     )
     out.print()
     out.print(Text(_next_step(group), "dim"))
+
+
+def _last_day(times: FailuresOverTimeDocument, begin: datetime) -> str:
+    """Return a character for each half hour, and the number of failures."""
+    failures = [0] * (DAY // HALF_HOUR)
+    for bucket in times.buckets:
+        number = round((from_iso(bucket["at"]) - begin) / HALF_HOUR)
+        failures[min(number, len(failures) - 1)] += bucket["failures"]
+    return f"{sparkline(failures)} {sum(failures)}"
 
 
 def _next_step(group: FailureDocument) -> str:

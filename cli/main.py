@@ -38,6 +38,7 @@ GROUPS = {
     "schedules": "cli.schedules:schedules_app",
     "seal": "cli.seal:app",
     "subjects": "cli.subjects:app",
+    "views": "cli.views:views_app",
     "workers": "cli.workers:workers_app",
 }
 """Groups of commands, by module and application."""
@@ -64,7 +65,7 @@ COMMANDS = {
 
 HELP_ORDER = (
     *("dev", "up", "serve", "worker"),
-    *("run", "runs", "jobs", "schedules", "apply", "bulk", "failures", "workers", "apps"),
+    *("run", "runs", "views", "jobs", "schedules", "apply", "bulk", "failures", "workers", "apps"),
     *("ready", "whoami", "doctor"),
     *("events", "verify", "projections", "backup", "restore", "log", "seal", "subjects", "sql"),
     *("migrate", "demo", "test-service"),

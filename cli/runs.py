@@ -5,7 +5,7 @@ First how runs are printed, in tables and in full; then the commands.
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Annotated, Any, cast
@@ -14,10 +14,18 @@ import orjson
 import typer
 from rich.text import Text
 
-from apphub_jobs.client import Client, ExplanationDocument, InvalidRequestError, Run, RunDocument
+from apphub_jobs.client import (
+    Client,
+    ExplanationDocument,
+    InvalidRequestError,
+    RelatedDocument,
+    Run,
+    RunDocument,
+)
 from apphub_jobs.client.documents import RunOrder, RunStatus
 from apphub_jobs.contract import Json
-from cli.options import command, failure
+from apphub_jobs.typed.job import milliseconds
+from cli.options import command, failure, read
 from cli.run_ids import RunId, RunIds, find_run, short_length
 from cli.run_lines import TYPES, RunLines, duration, in_one_line, text_of
 from cli.service import (
@@ -30,6 +38,7 @@ from cli.service import (
     second_client,
     suggest_job,
 )
+from cli.statistics import print_statistics, usual_bucket
 from cli.terminal import (
     AsJson,
     console,
@@ -40,8 +49,10 @@ from cli.terminal import (
     print_output,
     print_table,
 )
-from cli.times import AsOf, position_or_moment, with_moments
+from cli.times import AsOf, position_or_moment, time_of_option, with_moments
+from cli.views import complete_view, find_view
 from cli.wait import Waiting, WaitingOptions
+from runtime.text import counted
 
 STYLES = {
     "pending": "",
@@ -53,6 +64,9 @@ STYLES = {
 }
 
 _WHOLE_ID = 36
+
+_MOST_NAMED = 5
+"""Runs that repeat another one, of those that are shown with it."""
 
 OUTCOME_STYLES = {"failed": "red", "timed_out": "red", "lost": "red", **STYLES}
 
@@ -82,11 +96,13 @@ def print_runs(runs: Sequence[RunDocument]) -> None:
     print_table(columns, rows, is_cut=True)
 
 
-def print_run(run: RunDocument, attempts: Sequence[Mapping[str, Any]]) -> None:
-    """Print a run in full, with its attempts."""
+def print_run(
+    run: RunDocument, attempts: Sequence[Mapping[str, Any]], related: RelatedDocument
+) -> None:
+    """Print a run in full, with its attempts and what belongs to it."""
     out = console()
     out.print(Text.assemble((run.slug, "bold"), " ", (run.status, STYLES[run.status])))
-    print_facts(dict(_facts(run)))
+    print_facts({**dict(_facts(run)), **dict(_related_facts(related))})
     if not attempts:
         return
     out.print()
@@ -152,6 +168,19 @@ def _facts(run: RunDocument) -> Iterator[tuple[str, str]]:
         yield "took", duration(run.duration_ms)
 
 
+def _related_facts(related: RelatedDocument) -> Iterator[tuple[str, str]]:
+    group = related.failure_group
+    if group is not None:
+        yield "failure", f"{group.fingerprint}, {group.status}, {counted(group.count, 'failure')}"
+    operation = related.bulk_operation
+    if operation is not None:
+        yield "bulk", f"{operation.id}, {operation.action}: {in_one_line(operation.reason)}"
+    if related.retries:
+        names = [f"{run.id} {run.status}" for run in related.retries[:_MOST_NAMED]]
+        more = ", …" if len(related.retries) > _MOST_NAMED else ""
+        yield "repeated by", f"{', '.join(names)}{more}"
+
+
 def _context_facts(run: RunDocument) -> Iterator[tuple[str, str]]:
     others = dict(run.context)
     stack = others.pop("stack", None)
@@ -191,7 +220,7 @@ def watch_all(client: Client, job: str | None, *, as_json: bool) -> None:
 
 run_app = typer.Typer()
 runs_app = typer.Typer(
-    help="List, show, follow, explain, cancel and retry runs.", no_args_is_help=True
+    help="List, count, show, follow, explain, cancel and retry runs.", no_args_is_help=True
 )
 
 
@@ -274,10 +303,19 @@ def list_runs(  # noqa: PLR0913 - one for each option
     search: Annotated[
         str | None, typer.Option(help="Part of a slug or a job's name, or the start of an id.")
     ] = None,
+    view: Annotated[
+        str | None,
+        typer.Option(
+            help="A saved view, whose conditions must hold as well.", autocompletion=complete_view
+        ),
+    ] = None,
     sort: Annotated[
-        RunOrder,
-        typer.Option(help="created; or of those that ended: the last ended, or the longest first."),
-    ] = "created",
+        RunOrder | None,
+        typer.Option(
+            help="created; or of those that ended: the last ended, or the longest first;"
+            " else the view's."
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many.")] = 25,
     as_of: AsOf = None,
     as_json: AsJson = False,
@@ -289,13 +327,17 @@ def list_runs(  # noqa: PLR0913 - one for each option
     moment = position_or_moment(as_of, now)
     statuses = status.split(",") if status else None
     with connected(to) as client:
+        if view is not None:
+            saved = find_view(client, view)
+            conditions = check_conditions([*saved.filter, *conditions])
+            sort = sort or saved.sort
         runs = client.runs(
             job=job,
             status=cast("list[RunStatus] | None", statuses),
             search=search,
             where=conditions,
             as_of=moment,
-            sort=sort,
+            sort=sort or "created",
         )
         documents = [run.document for run in islice(runs, limit)]
     if as_json:
@@ -306,15 +348,57 @@ def list_runs(  # noqa: PLR0913 - one for each option
 
 
 @command(runs_app)
+def statistics(  # noqa: PLR0913 - one for each option
+    *,
+    begin: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Such as 2h (ago) or yesterday; else 1d."),
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Else now.")] = None,
+    bucket: Annotated[
+        str | None, typer.Option(help="How long each bucket is, such as 15m or 1h.")
+    ] = None,
+    job: Annotated[
+        str | None,
+        typer.Option(help="Only this job's; several with commas.", autocompletion=complete_slug),
+    ] = None,
+    by_job: Annotated[bool, typer.Option("--by-job", help="A row for each job.")] = False,
+    as_of: AsOf = None,
+    as_json: AsJson = False,
+    to: ServiceOptions,
+) -> None:
+    """Count the runs that were launched, ended and failed, and how long they waited and took."""
+    now = datetime.now(UTC)
+    last = now if end is None else read(lambda: time_of_option(end, "--to", now))
+    first = last - timedelta(days=1)
+    if begin is not None:
+        first = read(lambda: time_of_option(begin, "--from", now))
+    length = usual_bucket(first, last, now)
+    if bucket is not None:
+        length = timedelta(milliseconds=read(lambda: milliseconds(bucket)))
+    moment = position_or_moment(as_of, now)
+    with connected(to) as client:
+        counted_runs = client.statistics(
+            begin=first, end=last, bucket=length, job=job, by_job=by_job, as_of=moment
+        )
+    if as_json:
+        for one in counted_runs.buckets:
+            print_json(one)
+    else:
+        print_statistics(counted_runs, by_job=by_job)
+
+
+@command(runs_app)
 def show(*, run_id: RunId, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """Show a run with all its attempts."""
+    """Show a run with all its attempts, its failure group, and the runs that repeat it."""
     with connected(to) as client:
         run = find_run(client, run_id)
         attempts = run.attempts()
+        related = run.related()
     if as_json:
-        print_json({**run.document, "attempts": attempts})
+        print_json({**run.document, "attempts": attempts, "related": related})
     else:
-        print_run(run.document, attempts)
+        print_run(run.document, attempts, related)
 
 
 @command(runs_app)

@@ -19,16 +19,20 @@ from cli.options import command, read
 from cli.run_lines import duration
 from cli.runs import ago
 from cli.service import ServiceOptions, complete_slug, connected, parse_parameters, suggest_job
+from cli.statistics import failed_of
 from cli.terminal import AsJson, print_document, print_json, print_list
-from cli.times import AsOf, moment_of, position_or_moment
+from cli.times import AsOf, position_or_moment, time_of_option
 
 STYLES = {"launched": "green", "skipped": "yellow", "buffered": "cyan"}
 
 
 def print_schedules(schedules: Sequence[ScheduleDocument], *, as_json: bool) -> None:
-    """Print schedules, each as a line of JSON or as a row of a table."""
+    """Print schedules, each as a line of JSON or as a row of a table.
+
+    What became of their runs, they have under `runs`, if that was requested.
+    """
     now = datetime.now(UTC)
-    columns = ("schedule", "job", "state", "next tick", "last tick", "when")
+    columns = ("schedule", "job", "state", "next tick", "last tick", "runs", "when")
     print_list(
         schedules,
         columns,
@@ -42,7 +46,19 @@ def _row(schedule: ScheduleDocument, now: datetime) -> list[str | Text]:
     state = Text("paused", "yellow") if schedule.is_paused else Text("active", "green")
     last_tick = schedule["lastTick"]
     last = "" if last_tick is None else last_tick["outcome"]
-    return [schedule.id, schedule.job, state, _next_tick(schedule, now), last, _rhythm(schedule)]
+    runs = _runs(schedule.get("runs"))
+    next_tick = _next_tick(schedule, now)
+    return [schedule.id, schedule.job, state, next_tick, last, runs, _rhythm(schedule)]
+
+
+def _runs(runs: Mapping[str, Any] | None) -> Text:
+    """Return how many of a schedule's runs succeeded, of those that ended by themselves."""
+    if runs is None:
+        return Text()
+    succeeded, failed = runs["counts"]["succeeded"], failed_of(runs["counts"])
+    if not succeeded + failed:
+        return Text("none ended", "dim")
+    return Text(f"{succeeded} of {succeeded + failed} ok", "red" if failed else "green")
 
 
 def _next_tick(schedule: ScheduleDocument, now: datetime) -> str:
@@ -71,10 +87,17 @@ ScheduleIds = Annotated[list[str], typer.Argument(metavar="ID", help="The schedu
 
 @command(schedules_app, "list")
 def list_schedules(*, as_of: AsOf = None, as_json: AsJson = False, to: ServiceOptions) -> None:
-    """List all schedules, by id."""
+    """List all schedules, by id, with what became of the runs that they launched within a week."""
     moment = position_or_moment(as_of, datetime.now(UTC))
     with connected(to) as client:
         schedules = list(client.schedules.each(moment))
+        if moment is None:
+            runs = client.schedules.runs([schedule.id for schedule in schedules])
+            by_id = {one.schedule: one for one in runs}
+            schedules = [
+                ScheduleDocument({**schedule, "runs": by_id.get(schedule.id)})
+                for schedule in schedules
+            ]
     print_schedules(schedules, as_json=as_json)
 
 
@@ -207,8 +230,8 @@ def backfill(
 ) -> None:
     """Launch past ticks that have no run, by the version valid then; print the runs' ids."""
     now = datetime.now(UTC)
-    first = read(lambda: _time(begin, "--from", now))
-    last = read(lambda: _time(end, "--to", now))
+    first = read(lambda: time_of_option(begin, "--from", now))
+    last = read(lambda: time_of_option(end, "--to", now))
     with connected(to) as client:
         launched = client.schedules.backfill(schedule_id, first, last)
     for run_id in launched:
@@ -272,12 +295,3 @@ def _schedules_in(path: Path) -> Iterator[Mapping[str, Any]]:
             msg = f"{path} must hold schedules: objects with id, job, and cron or everyMs"
             raise ValueError(msg)
         yield schedule
-
-
-def _time(text: str, option: str, now: datetime) -> datetime:
-    """Return the time of an option, or raise ValueError with the option's name."""
-    try:
-        return moment_of(text, now)
-    except ValueError as error:
-        msg = f"{option}: {error}"
-        raise ValueError(msg) from None

@@ -6,7 +6,7 @@ First JSON and YAML files; then parameters and filters as people type them (`nam
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -190,6 +190,8 @@ REMEDIES = {
     "bulk_not_found": "to see all bulk operations: apphub-jobs bulk list",
     "worker_not_found": "to see all workers: apphub-jobs workers list",
     "worker_lost": "to see all workers: apphub-jobs workers list",
+    "view_not_found": "to see all saved views: apphub-jobs views list",
+    "too_many_views": "to delete one: apphub-jobs views delete NAME",
     "app_exists": "choose another --id, or see it: apphub-jobs apps show APP",
     "run_already_ended": "to run it again: apphub-jobs runs retry RUN",
     "run_not_ended": "to stop it first: apphub-jobs runs cancel RUN",
@@ -261,11 +263,18 @@ def suggest_job(client: Client, slug: str) -> Iterator[None]:
 
 
 COMPLETION_S = 2.0
-"""How long a shell waits for slugs."""
+"""How long a shell waits for names."""
 
 
 def complete_slug(context: typer.Context, incomplete: str) -> list[str]:
     """Return the slugs that begin with a text; none if the service does not answer."""
+    return complete(context, incomplete, lambda client: [job.slug for job in client.jobs()])
+
+
+def complete(
+    context: typer.Context, incomplete: str, names_of: Callable[[Client], Sequence[str]]
+) -> list[str]:
+    """Return those of the service's names that begin with a text; none if it does not answer."""
     options = context.params
     to = ServiceOptions(options.get("url"), options.get("token"), options.get("data_dir"))
     address = to.address
@@ -273,10 +282,10 @@ def complete_slug(context: typer.Context, incomplete: str) -> list[str]:
         return []
     try:
         with Client(address, to.token, timeout=COMPLETION_S, retry_for=0) as client:
-            slugs = [job.slug for job in client.jobs()]
+            names = names_of(client)
     except (ClientError, ValueError):
         return []
-    return [slug for slug in slugs if slug.startswith(incomplete)]
+    return [name for name in names if name.startswith(incomplete)]
 
 
 Slug = Annotated[str, typer.Argument(help="Which job.", autocompletion=complete_slug)]

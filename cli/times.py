@@ -71,6 +71,19 @@ def _midnight(day: date, zone: tzinfo | None) -> datetime:
     return datetime.combine(day, time(), zone)
 
 
+def time_of_option(text: str, option: str, now: datetime) -> datetime:
+    """Return the moment that an option names.
+
+    Raises:
+        ValueError: the text is not a time; the message names the option.
+    """
+    try:
+        return moment_of(text, now)
+    except ValueError as error:
+        msg = f"{option}: {error}"
+        raise ValueError(msg) from None
+
+
 def position_or_moment(as_of: str | None, now: datetime) -> int | datetime | None:
     """Return the position or time of `--as-of`; None without the option.
 

@@ -33,7 +33,14 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
-from apphub_jobs.client.requests.runs import ExplanationDocument, ReasonDocument
+from apphub_jobs.client.requests.runs import ExplanationDocument, ReasonDocument, RelatedDocument
+from apphub_jobs.client.requests.statistics import (
+    BucketDocument,
+    FailuresOverTimeDocument,
+    ScheduleRunsDocument,
+    StatisticsDocument,
+)
+from apphub_jobs.client.requests.views import ViewDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.client.synchronous import Client, Run
 from apphub_jobs.errors import ClientError, StreamRefusedError
@@ -43,6 +50,7 @@ __all__ = [
     "ApiError",
     "AsyncClient",
     "AsyncRun",
+    "BucketDocument",
     "BulkDocument",
     "BulkPreviewDocument",
     "Client",
@@ -51,6 +59,7 @@ __all__ = [
     "ConflictError",
     "ExplanationDocument",
     "FailureDocument",
+    "FailuresOverTimeDocument",
     "InvalidRequestError",
     "JobDocument",
     "Message",
@@ -58,6 +67,7 @@ __all__ = [
     "OutcomeUnknownError",
     "ReasonDocument",
     "RefusalDocument",
+    "RelatedDocument",
     "Run",
     "RunCanceledError",
     "RunDocument",
@@ -65,11 +75,14 @@ __all__ = [
     "RunExpiredError",
     "RunFailedError",
     "ScheduleDocument",
+    "ScheduleRunsDocument",
+    "StatisticsDocument",
     "StreamRefusedError",
     "TickDocument",
     "TooManyRequestsError",
     "UnavailableError",
     "UnreachableError",
+    "ViewDocument",
     "WaitTimeoutError",
     "WorkerDocument",
 ]

@@ -1,7 +1,8 @@
 """The asynchronous client of one service: launches, runs, schedules and the stream.
 
 First the transport, which retries requests where that is safe; then bulk operations, failure
-groups, runs, launches with options, jobs and schedules; last `AsyncClient`, which offers them all.
+groups, runs, launches with options, jobs, schedules and views; last `AsyncClient`, which offers
+them all.
 
 `python docs/generate_client.py` generates `synchronous.py` from this file.
 """
@@ -50,7 +51,16 @@ from apphub_jobs.client.http import (
     resolve_url,
     retry_delay_s,
 )
-from apphub_jobs.client.requests import bulk, failures, jobs, runs, schedules, workers
+from apphub_jobs.client.requests import (
+    bulk,
+    failures,
+    jobs,
+    runs,
+    schedules,
+    statistics,
+    views,
+    workers,
+)
 from apphub_jobs.client.requests.jobs import Definition, definition_body, patch
 from apphub_jobs.client.requests.request import (
     LaunchOptions,
@@ -61,7 +71,13 @@ from apphub_jobs.client.requests.request import (
     run_path,
     untyped,
 )
-from apphub_jobs.client.requests.runs import ExplanationDocument
+from apphub_jobs.client.requests.runs import ExplanationDocument, RelatedDocument
+from apphub_jobs.client.requests.statistics import (
+    FailuresOverTimeDocument,
+    ScheduleRunsDocument,
+    StatisticsDocument,
+)
+from apphub_jobs.client.requests.views import ViewDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.contract import JobResult, Json
 from apphub_jobs.typed.job import Duration, Job
@@ -436,6 +452,25 @@ class AsyncFailures:
         request = failures.preview_retry(fingerprint, parameters)
         return BulkPreviewDocument(await self._transport.data(request))
 
+    async def over_time(
+        self,
+        fingerprints: Sequence[str],
+        begin: datetime | None = None,
+        bucket: Duration | None = None,
+    ) -> list[FailuresOverTimeDocument]:
+        """Return when groups failed, and how often.
+
+        Args:
+            fingerprints: of the groups.
+            begin: when the first bucket begins. Default: a day ago.
+            bucket: the length of each. Default: half an hour.
+        """
+        return [
+            FailuresOverTimeDocument(group)
+            for request in statistics.failures_over_time(fingerprints, begin, bucket)
+            for group in await self._transport.data(request)
+        ]
+
 
 ACKNOWLEDGED = "connection.ack"
 """The first message of each connection."""
@@ -615,6 +650,14 @@ class AsyncRun(Generic[R]):
     async def explain(self, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Explain why the run waits, or how it ended; with `as_of`, at that position or time."""
         return ExplanationDocument(await self._transport.data(runs.explain(self.id, as_of)))
+
+    async def related(self, limit: int = 20) -> RelatedDocument:
+        """Return the run's failure group, the runs that repeat it, and what launched it.
+
+        Args:
+            limit: how many of the runs that repeat it, a hundred at most.
+        """
+        return RelatedDocument(await self._transport.data(runs.related(self.id, limit)))
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.slug!r}: {self.status}>"
@@ -870,6 +913,62 @@ class AsyncSchedules:
                 yield TickDocument(tick)
             request = next_page(request, answer["meta"])
 
+    async def runs(
+        self, schedule_ids: Sequence[str], begin: datetime | None = None, last: int = 10
+    ) -> list[ScheduleRunsDocument]:
+        """Return what became of the runs of schedules.
+
+        Args:
+            schedule_ids: the schedules' ids.
+            begin: runs launched before are not counted. Default: seven days ago.
+            last: how many of each schedule's last runs, a hundred at most.
+        """
+        return [
+            ScheduleRunsDocument(schedule)
+            for request in statistics.runs_of_schedules(schedule_ids, begin, last)
+            for schedule in await self._transport.data(request)
+        ]
+
+
+class AsyncViews:
+    """Saved views of the list of runs, which everybody sees: `client.views`.
+
+    `client.runs(where=view.filter, sort=view.sort)` lists the runs of one.
+    """
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self._transport = transport
+
+    async def each(self, as_of: int | datetime | None = None) -> AsyncGenerator[ViewDocument]:
+        """Yield all views, ordered by name; with `as_of`, at that log position or time."""
+        for view in await self._transport.data(views.all_views(as_of)):
+            yield ViewDocument(view)
+
+    async def save(
+        self, name: str, where: Sequence[str], sort: RunOrder = "created"
+    ) -> ViewDocument:
+        """Save a view under a name, in place of the one that has it.
+
+        Args:
+            name: a hundred characters at most.
+            where: conditions that must all hold, such as `["job=report", "status!=expired"]`; none
+                for all runs.
+            sort: the order of the list, as for `client.runs`.
+
+        Raises:
+            InvalidRequestError: the name or a condition breaks a rule.
+            ConflictError: there are too many views.
+        """
+        return ViewDocument(await self._transport.data(views.save(name, where, sort)))
+
+    async def delete(self, name: str) -> ViewDocument:
+        """Delete a view, and return its last state; its name can be used again.
+
+        Raises:
+            NotFoundError: no view has this name.
+        """
+        return ViewDocument(await self._transport.data(views.delete(name)))
+
 
 class AsyncClient(AsyncDefinitions):
     """A client of the service. Use it in `async with`, or close it with `aclose`.
@@ -930,6 +1029,11 @@ class AsyncClient(AsyncDefinitions):
     def schedules(self) -> AsyncSchedules:
         """The service's schedules."""
         return AsyncSchedules(self._transport)
+
+    @property
+    def views(self) -> AsyncViews:
+        """The service's saved views."""
+        return AsyncViews(self._transport)
 
     @property
     def failures(self) -> AsyncFailures:
@@ -1020,6 +1124,33 @@ class AsyncClient(AsyncDefinitions):
     ) -> ExplanationDocument:
         """Explain why a run waits, or how it ended; with `as_of`, at that position or time."""
         return ExplanationDocument(await self._transport.data(runs.explain(run_id, as_of)))
+
+    async def statistics(  # noqa: PLR0913 - one for each part of the query
+        self,
+        *,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+        bucket: Duration | None = None,
+        job: str | Sequence[str] | None = None,
+        by_job: bool = False,
+        as_of: int | datetime | None = None,
+    ) -> StatisticsDocument:
+        """Count the runs that were launched and that ended, over time.
+
+        Args:
+            begin: when the first bucket begins. Default: a day before `end`.
+            end: when the last one ends. Default: now.
+            bucket: the length of each, in whole minutes. Default: for at most a hundred buckets.
+            job: only runs of the job with this slug, or of one of several.
+            by_job: whether each job has buckets of its own.
+            as_of: a log position or a past time: the counts as they were then.
+
+        Raises:
+            InvalidRequestError: there would be too many buckets, or they would be shorter than
+                those that are kept for that time.
+        """
+        request = statistics.runs_over_time(begin, end, bucket, job, as_of, by_job=by_job)
+        return statistics.document(await self._transport.send(request))
 
     async def workers(self) -> AsyncGenerator[WorkerDocument]:
         """Yield the live workers and those lost within the last day, ordered by id."""

@@ -1,7 +1,8 @@
 """The synchronous client of one service: launches, runs, schedules and the stream.
 
 First the transport, which retries requests where that is safe; then bulk operations, failure
-groups, runs, launches with options, jobs and schedules; last `Client`, which offers them all.
+groups, runs, launches with options, jobs, schedules and views; last `Client`, which offers
+them all.
 
 `python docs/generate_client.py` generates `synchronous.py` from this file.
 """
@@ -51,7 +52,16 @@ from apphub_jobs.client.http import (
     resolve_url,
     retry_delay_s,
 )
-from apphub_jobs.client.requests import bulk, failures, jobs, runs, schedules, workers
+from apphub_jobs.client.requests import (
+    bulk,
+    failures,
+    jobs,
+    runs,
+    schedules,
+    statistics,
+    views,
+    workers,
+)
 from apphub_jobs.client.requests.jobs import Definition, definition_body, patch
 from apphub_jobs.client.requests.request import (
     LaunchOptions,
@@ -62,7 +72,13 @@ from apphub_jobs.client.requests.request import (
     run_path,
     untyped,
 )
-from apphub_jobs.client.requests.runs import ExplanationDocument
+from apphub_jobs.client.requests.runs import ExplanationDocument, RelatedDocument
+from apphub_jobs.client.requests.statistics import (
+    FailuresOverTimeDocument,
+    ScheduleRunsDocument,
+    StatisticsDocument,
+)
+from apphub_jobs.client.requests.views import ViewDocument
 from apphub_jobs.client.requests.workers import WorkerDocument
 from apphub_jobs.contract import JobResult, Json
 from apphub_jobs.typed.job import Duration, Job
@@ -433,6 +449,25 @@ class Failures:
         request = failures.preview_retry(fingerprint, parameters)
         return BulkPreviewDocument(self._transport.data(request))
 
+    def over_time(
+        self,
+        fingerprints: Sequence[str],
+        begin: datetime | None = None,
+        bucket: Duration | None = None,
+    ) -> list[FailuresOverTimeDocument]:
+        """Return when groups failed, and how often.
+
+        Args:
+            fingerprints: of the groups.
+            begin: when the first bucket begins. Default: a day ago.
+            bucket: the length of each. Default: half an hour.
+        """
+        return [
+            FailuresOverTimeDocument(group)
+            for request in statistics.failures_over_time(fingerprints, begin, bucket)
+            for group in self._transport.data(request)
+        ]
+
 
 ACKNOWLEDGED = "connection.ack"
 """The first message of each connection."""
@@ -610,6 +645,14 @@ class Run(Generic[R]):
     def explain(self, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Explain why the run waits, or how it ended; with `as_of`, at that position or time."""
         return ExplanationDocument(self._transport.data(runs.explain(self.id, as_of)))
+
+    def related(self, limit: int = 20) -> RelatedDocument:
+        """Return the run's failure group, the runs that repeat it, and what launched it.
+
+        Args:
+            limit: how many of the runs that repeat it, a hundred at most.
+        """
+        return RelatedDocument(self._transport.data(runs.related(self.id, limit)))
 
     def __repr__(self) -> str:
         return f"<run {self.id} of {self.slug!r}: {self.status}>"
@@ -859,6 +902,60 @@ class Schedules:
                 yield TickDocument(tick)
             request = next_page(request, answer["meta"])
 
+    def runs(
+        self, schedule_ids: Sequence[str], begin: datetime | None = None, last: int = 10
+    ) -> list[ScheduleRunsDocument]:
+        """Return what became of the runs of schedules.
+
+        Args:
+            schedule_ids: the schedules' ids.
+            begin: runs launched before are not counted. Default: seven days ago.
+            last: how many of each schedule's last runs, a hundred at most.
+        """
+        return [
+            ScheduleRunsDocument(schedule)
+            for request in statistics.runs_of_schedules(schedule_ids, begin, last)
+            for schedule in self._transport.data(request)
+        ]
+
+
+class Views:
+    """Saved views of the list of runs, which everybody sees: `client.views`.
+
+    `client.runs(where=view.filter, sort=view.sort)` lists the runs of one.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    def each(self, as_of: int | datetime | None = None) -> Generator[ViewDocument]:
+        """Yield all views, ordered by name; with `as_of`, at that log position or time."""
+        for view in self._transport.data(views.all_views(as_of)):
+            yield ViewDocument(view)
+
+    def save(self, name: str, where: Sequence[str], sort: RunOrder = "created") -> ViewDocument:
+        """Save a view under a name, in place of the one that has it.
+
+        Args:
+            name: a hundred characters at most.
+            where: conditions that must all hold, such as `["job=report", "status!=expired"]`; none
+                for all runs.
+            sort: the order of the list, as for `client.runs`.
+
+        Raises:
+            InvalidRequestError: the name or a condition breaks a rule.
+            ConflictError: there are too many views.
+        """
+        return ViewDocument(self._transport.data(views.save(name, where, sort)))
+
+    def delete(self, name: str) -> ViewDocument:
+        """Delete a view, and return its last state; its name can be used again.
+
+        Raises:
+            NotFoundError: no view has this name.
+        """
+        return ViewDocument(self._transport.data(views.delete(name)))
+
 
 class Client(Definitions):
     """A client of the service. Use it in `with`, or close it with `close`.
@@ -919,6 +1016,11 @@ class Client(Definitions):
     def schedules(self) -> Schedules:
         """The service's schedules."""
         return Schedules(self._transport)
+
+    @property
+    def views(self) -> Views:
+        """The service's saved views."""
+        return Views(self._transport)
 
     @property
     def failures(self) -> Failures:
@@ -1007,6 +1109,33 @@ class Client(Definitions):
     def explain(self, run_id: str, as_of: int | datetime | None = None) -> ExplanationDocument:
         """Explain why a run waits, or how it ended; with `as_of`, at that position or time."""
         return ExplanationDocument(self._transport.data(runs.explain(run_id, as_of)))
+
+    def statistics(  # noqa: PLR0913 - one for each part of the query
+        self,
+        *,
+        begin: datetime | None = None,
+        end: datetime | None = None,
+        bucket: Duration | None = None,
+        job: str | Sequence[str] | None = None,
+        by_job: bool = False,
+        as_of: int | datetime | None = None,
+    ) -> StatisticsDocument:
+        """Count the runs that were launched and that ended, over time.
+
+        Args:
+            begin: when the first bucket begins. Default: a day before `end`.
+            end: when the last one ends. Default: now.
+            bucket: the length of each, in whole minutes. Default: for at most a hundred buckets.
+            job: only runs of the job with this slug, or of one of several.
+            by_job: whether each job has buckets of its own.
+            as_of: a log position or a past time: the counts as they were then.
+
+        Raises:
+            InvalidRequestError: there would be too many buckets, or they would be shorter than
+                those that are kept for that time.
+        """
+        request = statistics.runs_over_time(begin, end, bucket, job, as_of, by_job=by_job)
+        return statistics.document(self._transport.send(request))
 
     def workers(self) -> Generator[WorkerDocument]:
         """Yield the live workers and those lost within the last day, ordered by id."""

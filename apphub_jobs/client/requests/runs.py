@@ -6,7 +6,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar, cast
 
-from apphub_jobs.client.documents import FINAL, Document, RunDocument, RunStatus
+from apphub_jobs.client.documents import (
+    FINAL,
+    BulkDocument,
+    Document,
+    FailureDocument,
+    RunDocument,
+    RunStatus,
+)
 from apphub_jobs.client.requests.request import (
     Request,
     as_of_parameter,
@@ -79,9 +86,35 @@ class ExplanationDocument(Document):
         return list(self["unknown"])
 
 
+class RelatedDocument(Document):
+    """What belongs to a run: its failure group, its repeats, and what launched it."""
+
+    @property
+    def failure_group(self) -> FailureDocument | None:
+        """The group of its failure; None if it did not fail, or did so a moment ago."""
+        group = self["failureGroup"]
+        return None if group is None else FailureDocument(group)
+
+    @property
+    def retries(self) -> list[RunDocument]:
+        """The runs that were launched to repeat it, newest first."""
+        return [RunDocument(run) for run in self["retries"]]
+
+    @property
+    def bulk_operation(self) -> BulkDocument | None:
+        """The bulk operation that launched it; None if none did."""
+        operation = self["bulkOperation"]
+        return None if operation is None else BulkDocument(operation)
+
+
 def explain(run_id: str, as_of: int | datetime | None) -> Request:
     """Explain why a run waits, or how it ended."""
     return get(run_path(run_id, "explain"), asOf=as_of_parameter(as_of))
+
+
+def related(run_id: str, limit: int) -> Request:
+    """Read what belongs to a run."""
+    return get(run_path(run_id, "related"), limit=limit)
 
 
 def show(run_id: str, part: str | None = None) -> Request:

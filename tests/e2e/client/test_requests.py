@@ -1,7 +1,7 @@
 """What a client asks of a service at work, and what it makes of the answers."""
 
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,13 @@ from apphub_jobs.client import (
     RunCanceledError,
     RunDocument,
     RunFailedError,
+    StatisticsDocument,
     UnreachableError,
     WaitTimeoutError,
 )
 from tests.integration.shared_api import unique
 from tests.support.handlers.typed import Seen, Window, look, look_later, misplaced, tell
+from tests.support.processes import eventually
 
 
 @pytest.fixture(autouse=True)
@@ -115,6 +117,57 @@ def test_runs_are_listed_page_by_page(client: Client) -> None:
     with pytest.raises(InvalidRequestError, match="did you mean status"):
         list(client.runs(where=["stauts=canceled"]))
     assert [run.status for run in client.runs(job=slug, status="canceled")] == ["canceled"]
+
+
+def test_what_became_of_runs_is_counted_and_found(client: Client) -> None:
+    run = client.launch(misplaced)
+    assert run.wait(90).status == "failed"
+    again = run.retry()
+    again.wait(90)
+
+    def counted() -> StatisticsDocument | None:
+        found = client.statistics(bucket="1d", job=["misplaced", "nobody"], by_job=True)
+        return found if sum(bucket.ended["failed"] for bucket in found.buckets) > 1 else None
+
+    statistics = eventually(counted, what="counts of both runs")
+    bucket = statistics.buckets[-1]
+    assert (bucket.job, statistics.bucket_ms) == ("misplaced", 86_400_000)
+    assert statistics.begin <= bucket.at < statistics.end
+    assert bucket.duration_ms["p50"] is not None
+    past = client.statistics(as_of=1)
+    assert (past.buckets, past["asOf"]) == ([], 1)
+
+    related = eventually(lambda: run.related() if run.related().failure_group else None, what="it")
+    assert [one.id for one in related.retries] == [again.id]
+    assert related.bulk_operation is None
+    group = related.failure_group
+    assert group is not None
+    [times] = client.failures.over_time([group.fingerprint, "unknown"], bucket="1h")
+    assert sum(one["failures"] for one in times.buckets) >= 1
+    assert times.since < datetime.now(UTC)
+
+    schedule = {"id": unique(), "job": "misplaced", "cron": "0 0 1 1 *"}
+    client.schedules.create(schedule)
+    triggered = client.schedules.trigger(schedule["id"])
+    names = [schedule["id"], *(unique() for _ in range(150))]
+    [of_schedule] = client.schedules.runs(names, last=1)
+    assert (of_schedule.schedule, sum(of_schedule.counts.values())) == (schedule["id"], 1)
+    assert [one["id"] for one in of_schedule.last] == [triggered.id]
+
+
+def test_a_view_is_saved_and_lists_its_runs(client: Client) -> None:
+    name = f"{unique()} / 100 %"
+    delayed = client.options(delay="1h").launch(misplaced)
+    view = client.views.save(name, ["job=misplaced", "status=pending"])
+    assert view in list(client.views.each())
+    assert delayed.id in {run.id for run in client.runs(where=view.filter, sort=view.sort)}
+    delayed.cancel()
+    assert (view.name, view.saved_by) == (name, "anonymous")
+    assert client.views.delete(name).updated_at >= view.updated_at
+    with pytest.raises(NotFoundError):
+        client.views.delete(name)
+    with pytest.raises(InvalidRequestError, match="did you mean status"):
+        client.views.save(name, ["stauts=failed"])
 
 
 def test_applying_makes_a_version_only_where_something_changes(client: Client) -> None:

@@ -45,6 +45,23 @@ def test_a_list_of_runs_is_no_wider_and_its_ids_can_be_looked_for(shell: Shell) 
     assert run_id in shell.run("runs", "show", short).stdout
 
 
+def test_counts_of_runs_and_saved_views_are_no_wider(shell: Shell) -> None:
+    launched(shell, "end-as", "status=failed")
+    shell.run("runs", "watch", "last")
+    name = "What to look at first, in Europe"
+    filters = [f"parameters.region!=eu-{number}" for number in range(9)]
+    assert shell.run("views", "save", name, "status=failed,expired", *filters).returncode == 0
+    for words in (
+        ("views", "list"),
+        ("runs", "statistics"),
+        ("runs", "statistics", "--by-job"),
+        ("schedules", "list"),
+    ):
+        lines = lines_of(shown(shell, *words))
+        assert max(map(len, lines)) <= WIDTH, lines
+    shell.run("views", "delete", name)
+
+
 def test_a_history_breaks_no_word_and_folds_reports_of_progress(shell: Shell) -> None:
     run_id = launched(shell, "steps", "count=1000000")
     eventually(lambda: len(reports_of(shell)) > 2, what="three reports of progress")

@@ -1,6 +1,7 @@
 """Launching, waiting, looking: `run` and `runs`, typed as a person or a program types them."""
 
 import json
+import re
 import signal
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.daily.conftest import Shell
+from tests.support.processes import eventually
 
 
 def launched(shell: Shell, *words: str) -> str:
@@ -22,6 +24,13 @@ def document(text: str) -> dict[str, Any]:
     found = json.loads(text)
     assert isinstance(found, dict)
     return found
+
+
+def failure_of(shell: Shell, run_id: str) -> dict[str, Any] | None:
+    """Return the failure group of a run, once it is recorded."""
+    shown = document(shell.run("runs", "show", run_id, "--json").stdout)
+    group: dict[str, Any] | None = shown["related"]["failureGroup"]
+    return group
 
 
 def test_a_run_is_launched_waited_for_and_its_result_is_all_that_is_printed(shell: Shell) -> None:
@@ -81,6 +90,12 @@ def test_a_run_is_shown_with_its_attempts_and_its_log(shell: Shell) -> None:
     again = shell.run("runs", "retry", run_id).stdout.strip()
     retried = document(shell.run("runs", "show", again, "--json").stdout)
     assert retried["context"]["retryOf"] == run_id
+    related = document(shell.run("runs", "show", run_id, "--json").stdout)["related"]
+    assert [run["id"] for run in related["retries"]] == [again]
+    group = eventually(lambda: failure_of(shell, run_id), what="its failure group")
+    text = shell.run("runs", "show", run_id).stdout
+    assert f"{group['fingerprint']}, {group['status']}, " in text
+    assert f"repeated by   {again} " in text
     greeted = launched(shell, "greet", "name=Eve")
     shell.run("runs", "watch", greeted)
     assert "greeting Eve" in shell.run("runs", "logs", greeted).stdout
@@ -108,6 +123,45 @@ def test_lists_are_tables_for_people_and_lines_for_programs(shell: Shell) -> Non
     words = (f"parameters.name={name}", "status!=failed", "job!=end-as", "job!=nobody")
     [line] = shell.run("runs", "list", "--json", *words).stdout.splitlines()
     assert document(line)["id"] == long_id
+
+
+def buckets_of(shell: Shell, *words: str) -> list[dict[str, Any]]:
+    done = shell.run("runs", "statistics", "--json", *words)
+    assert done.returncode == 0, done.stderr
+    return [document(line) for line in done.stdout.splitlines()]
+
+
+def test_runs_are_counted_over_time_and_by_job(shell: Shell) -> None:
+    launched(shell, "end-as", "status=failed")
+    shell.run("runs", "watch", "last")
+    launched(shell, "greet", "name=Ada")
+    shell.run("runs", "watch", "last")
+
+    def counted() -> list[dict[str, Any]] | None:
+        found = buckets_of(shell, "--from", "1h", "--by-job", "--bucket", "1d")
+        slugs = {bucket["job"] for bucket in found if sum(bucket["ended"].values())}
+        return found if {"end-as", "greet"} <= slugs else None
+
+    found = eventually(counted, what="counts of both")
+    [failed] = [sum(one["ended"]["failed"] for one in found if one["job"] == "end-as")]
+    assert failed >= 1
+    assert all(
+        bucket["job"] == "greet" for bucket in buckets_of(shell, "--by-job", "--job", "greet")
+    )
+    text = shell.run("runs", "statistics", "--by-job").stdout
+    assert re.search(r"^end-as +\d+ +\d+ +[1-9]", text, re.MULTILINE), text
+    head, period, _, columns, *rows = shell.run("runs", "statistics").stdout.splitlines()
+    assert re.fullmatch(r"\d+ launched, \d+ ended, \d+ failed or expired", head), head
+    assert re.fullmatch(r".*T..:00Z to .*T..:00Z, up to log position \d+", period), period
+    assert columns.split()[:4] == ["since", "launched", "ended", "failed"]
+    assert len(rows) in {24, 25}  # Hours, also those in which nothing happened.
+    assert any("█" in row for row in rows)
+    for words, problem in (
+        (("--from", "soon"), "--from: 'soon' is no time"),
+        (("--bucket", "10s"), "/bucketMs"),
+    ):
+        refused = shell.run("runs", "statistics", *words)
+        assert (refused.returncode, problem in refused.stderr) == (1, True), refused.stderr
 
 
 def test_a_filter_that_is_none_is_refused_before_anything_is_asked(shell: Shell) -> None:

@@ -33,7 +33,9 @@ def test_a_schedule_from_its_file_to_its_end(shell: Shell) -> None:
     [revised] = lines(shell, "apply", "nightly.yaml")
     assert (revised["version"], revised["overlap"]) == (2, "buffer_one")
     assert lines(shell, "show", "nightly") == [revised]
-    assert revised in lines(shell, "list")
+    [listed] = [one for one in lines(shell, "list") if one["id"] == "nightly"]
+    assert listed.pop("runs")["last"] == []
+    assert listed == revised
     table = shell.run("schedules", "list").stdout
     [row] = [line for line in table.splitlines() if line.startswith("nightly ")]
     assert row.split()[:4] == ["nightly", "greet", "active", "in"]
@@ -77,6 +79,12 @@ def test_ticks_are_shown_with_what_became_of_them(shell: Shell) -> None:
         *_, tick = lines(shell, "ticks", "often")
     due = tick["dueAt"]
     [run] = lines(shell, "backfill", "often", "--from", due, "--to", due)
+    [listed] = [one for one in lines(shell, "list") if one["id"] == "often"]
+    assert run["id"] in {one["id"] for one in listed["runs"]["last"]}
+    shell.run("runs", "watch", run["id"])
+    assert re.search(
+        r"^often .* [1-9]\d* of \d+ ok  ", shell.run("schedules", "list").stdout, re.MULTILINE
+    )
     found = lines(shell, "ticks", "often")
     made_up_for = [tick["runId"] for tick in found if tick["cause"] == "backfill"]
     assert made_up_for == [run["id"]]
