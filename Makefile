@@ -14,7 +14,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check growth memory dashboard pictures rolling record-log record-release bench bench-check docs check check-javascript format setup lock clean
+.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check growth memory dashboard pictures rolling record-log record-release bench bench-check docs check web check-javascript format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -28,7 +28,7 @@ play: $(VENV)/.runtime ## Run a service in which something has happened, and say
 up: $(VENV)/.runtime ## Run database, API and worker until Ctrl-C
 	$(BIN)/apphub-jobs up
 
-test: $(VENV)/.dev ## Run the tests, on a real PostgreSQL and real processes, in about ten minutes
+test: $(VENV)/.dev $(if $(shell command -v npm),node_modules/.package-lock.json) ## Run the tests, on a real PostgreSQL and real processes, in about ten minutes
 	$(call pytest,not slow)
 
 test-slow: $(VENV)/.dev ## Run the rest of them: those that kill again and again, simulate a cluster, or make much data
@@ -138,8 +138,12 @@ check: $(VENV)/.dev ## Format, lint, types, layers, links, documentation
 	if command -v npm >/dev/null || [ "$$APPHUB_TEST_BROWSER" = required ]; then $(MAKE) check-javascript; fi
 	$(MAKE) docs
 
-check-javascript: $(VENV)/.dev node_modules/.package-lock.json ## Lint JavaScript, and check the types of the dashboard's (needs npm)
+web: node_modules/.package-lock.json ## Build what browsers get of the dashboard's sources (needs npm)
+	node api/dashboard/build.mjs
+
+check-javascript: $(VENV)/.dev node_modules/.package-lock.json ## Lint JavaScript, check the dashboard's types, and that it is built (needs npm)
 	node_modules/.bin/eslint .
+	node api/dashboard/build.mjs --check
 	$(BIN)/python -m docs.dashboard_types
 	node_modules/.bin/tsc
 

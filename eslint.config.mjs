@@ -4,7 +4,7 @@ import js from "@eslint/js";
 import { defineConfig, globalIgnores } from "eslint/config";
 
 export default defineConfig([
-  globalIgnores(["**/.*/", "site/", "docs/assets/", "api/dashboard/web/vendor/"]),
+  globalIgnores(["**/.*/", "site/", "docs/assets/", "api/dashboard/built/"]),
   {
     files: ["**/*.{js,mjs}"],
     extends: [js.configs.recommended],

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 
-from api.dashboard.pages import WEB
+from api.dashboard.pages import BUILT
 from docs.http_calls import WRAPPERS, Node, openapi
 
-TYPES = WEB.parent / "api.d.ts"
+TYPES = BUILT.parent / "api.d.ts"
 
 HEADER = """// What the API takes and answers: written by docs/dashboard_types.py.
 

@@ -1,16 +1,12 @@
 """The dashboard's page and its files. They hold no data, so they need no token.
 
 First the files, read once and addressed by their content (`Web`), then the page with its policy
-(`Document`), then the routes.
+(`Document`), then the routes. `build.mjs` makes the files of their sources, in `web/`.
 """
 
-import base64
 import gzip
 import hashlib
-import json
-import mimetypes
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from html import escape
@@ -23,17 +19,16 @@ from api.bootstrap.environment import Environment
 from api.http.dependencies import service_of
 from domain.errors import NotFoundError
 
-WEB = Path(__file__).parent / "web"
-"""The folder of the dashboard's files."""
+BUILT = Path(__file__).parent / "built"
+"""The folder of what a browser gets."""
 
 PAGE = "index.html"
-MANIFEST = "vendor/manifest.json"
 
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
 }
 
 
@@ -42,11 +37,11 @@ class WebFile:
     """A file for browsers.
 
     Attributes:
-        path: relative to `WEB`, with slashes.
+        name: its name.
         body: its content.
     """
 
-    path: str
+    name: str
     body: bytes
 
     @cached_property
@@ -57,8 +52,7 @@ class WebFile:
     @property
     def media_type(self) -> str:
         """The file's media type."""
-        guessed_type, _ = mimetypes.guess_type(self.path)
-        return _TYPES.get(Path(self.path).suffix) or guessed_type or "text/plain; charset=utf-8"
+        return _TYPES[Path(self.name).suffix]
 
 
 @dataclass(frozen=True)
@@ -67,20 +61,18 @@ class Web:
 
     Attributes:
         page: the template of the page.
-        files: the files that the page loads, by path.
-        imports: the file of each vendored module, by the name that it is imported by.
+        files: the files that the page loads, by name.
     """
 
     page: str
     files: Mapping[str, WebFile]
-    imports: Mapping[str, str]
 
     @cached_property
     def build(self) -> str:
         """A hash of the page and all files: another build has other addresses."""
         digest = hashlib.sha256(self.page.encode())
-        for path, file in sorted(self.files.items()):
-            digest.update(f"\0{path}\0".encode())
+        for name, file in sorted(self.files.items()):
+            digest.update(f"\0{name}\0".encode())
             digest.update(file.body)
         return digest.hexdigest()[:16]
 
@@ -88,44 +80,17 @@ class Web:
 @cache
 def web() -> Web:
     """Return the files; the first call reads them."""
-    files = {file.path: file for file in _files()}
+    files = {path.name: WebFile(path.name, path.read_bytes()) for path in BUILT.iterdir()}
     page = files.pop(PAGE).body.decode()
-    imports = {
-        name: f"vendor/{package['folder']}/{file}"
-        for package in json.loads(files[MANIFEST].body)
-        for name, file in package["imports"].items()
-    }
-    return Web(page, files, imports)
+    return Web(page, files)
 
 
-def _files() -> Iterable[WebFile]:
-    for path in sorted(WEB.rglob("*")):
-        if path.is_file():
-            name = path.relative_to(WEB).as_posix()
-            body = path.read_bytes()
-            is_ours = path.suffix in {".js", ".css"} and not name.startswith("vendor/")
-            yield WebFile(name, without_comments(body) if is_ours else body)
-
-
-_COMMENT = re.compile(
-    rb"^[ \t]*(?://[^\n]*|/\*(?:(?!\*/).)*\*/[ \t]*)(?=\n)", re.MULTILINE | re.DOTALL
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+    " connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none';"
+    " require-trusted-types-for 'script'; trusted-types 'none'"
 )
-
-
-def without_comments(code: bytes) -> bytes:
-    """Return JavaScript or CSS without the comments that have lines of their own.
-
-    They are a sixth of what would be sent. All lines keep their numbers.
-    """
-    return _COMMENT.sub(lambda comment: b"\n" * comment[0].count(b"\n"), code)
-
-
-_POLICY = (
-    "default-src 'none'; script-src 'self' 'sha256-{import_map}'; style-src 'self';"
-    " img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
-)
-"""Nothing is inline but the import map, which browsers accept only inline; its hash allows it."""
+"""The page's Content-Security-Policy: nothing is inline."""
 
 
 @dataclass(frozen=True)
@@ -134,12 +99,10 @@ class Document:
 
     Attributes:
         html: its content.
-        policy: its Content-Security-Policy.
         etag: a hash of its content, in quotes.
     """
 
     html: bytes
-    policy: str
     etag: str
 
 
@@ -152,24 +115,13 @@ def document(web: Web, environment: Environment) -> Document:
         web: the dashboard's files.
         environment: the service's name and colour.
     """
-    base = f"dashboard/{web.build}"
-    addresses = {name: f"./{base}/{file}" for name, file in web.imports.items()}
-    import_map = json.dumps({"imports": addresses})
     html = (
-        web.page.replace("{{base}}", base)
-        .replace("{{import_map}}", import_map)
+        web.page.replace("{{base}}", f"dashboard/{web.build}")
         .replace("{{environment_name}}", escape(environment.name))
         .replace("{{environment_colour}}", environment.colour)
     )
     body = html.encode()
-    etag = hashlib.sha256(body).hexdigest()[:32]
-    policy = _POLICY.format(import_map=_sha256(import_map))
-    return Document(body, policy, f'"{etag}"')
-
-
-def _sha256(text: str) -> str:
-    digest = hashlib.sha256(text.encode()).digest()
-    return base64.b64encode(digest).decode()
+    return Document(body, f'"{hashlib.sha256(body).hexdigest()[:32]}"')
 
 
 router = APIRouter(include_in_schema=False)
@@ -182,11 +134,7 @@ _IMMUTABLE = "public, max-age=31536000, immutable"
 async def show_dashboard(request: Request) -> Response:
     """Return the dashboard's page."""
     page = document(web(), service_of(request).settings.environment)
-    headers = {
-        "Cache-Control": _REVALIDATED,
-        "Content-Security-Policy": page.policy,
-        "ETag": page.etag,
-    }
+    headers = {"Cache-Control": _REVALIDATED, "Content-Security-Policy": POLICY, "ETag": page.etag}
     if _is_cached(request, page.etag):
         return Response(status_code=304, headers=headers)
     return Response(page.html, media_type="text/html", headers=headers)

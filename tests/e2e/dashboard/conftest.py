@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    Route,
     ViewportSize,
     expect,
     sync_playwright,
 )
 
+from tests import ROOT
 from tests.e2e.dashboard.service.seeding import seed, seed_for_pictures
 from tests.e2e.dashboard.service.world import World, free_port
 from tests.support import databases
@@ -67,6 +70,7 @@ def world(
     database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[World]:
     """Run a service in which a few things have happened already."""
+    _check_build()
     template = databases.template(database_server, shared_dir)
     data_dir = tmp_path_factory.mktemp("dashboard") / "data"
     with databases.clone(database_server, template) as database_url:
@@ -82,6 +86,15 @@ def world(
         finally:
             world.stop()
         promises.kept(database_url, archive=data_dir / "archive")
+
+
+def _check_build() -> None:
+    """Fail if the sources have changed and are not built, where that can be known."""
+    node = shutil.which("node")
+    if node and (ROOT / "node_modules").exists():
+        command = [node, "api/dashboard/build.mjs", "--check"]
+        built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stderr
 
 
 @pytest.fixture(scope="package")
@@ -158,6 +171,17 @@ class Screen:
         session.detach()
         place = folder / f"{name.replace(' ', '-')}.webp"
         place.write_bytes(b64decode(taken["data"]))
+
+
+def held_back(page: Page, address: str) -> list[Route]:
+    """Hold requests back from now on; return where they gather, to be continued or aborted."""
+    routes: list[Route] = []
+
+    def hold(route: Route) -> None:
+        routes.append(route)
+
+    page.route(address, hold)
+    return routes
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """The service goes away and comes back: the dashboard says so, and goes on by itself."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.conftest import Screen, held_back
 from tests.e2e.dashboard.service.world import World
 
 CONNECT_NOW = "() => document.querySelector('.bar-note.is-lost button')?.click()"
@@ -61,16 +62,33 @@ def test_what_could_not_be_shown_is_as_soon_as_the_service_is_back(
     expect(failed).to_have_count(0)
 
 
-def test_a_page_whose_program_could_not_be_loaded_is_tried_again(
+def test_screens_that_could_not_be_loaded_are_as_soon_as_the_service_is_back(
     stranger: Screen, world: World
 ) -> None:
     stranger.is_outage_expected = True
     page = stranger.page
-    stranger.open("?view=jobs")
+    others = held_back(page, "**/screens.js")
+    with page.expect_request("**/screens.js"):
+        stranger.open()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     failed = page.get_by_role("alert")
     with _outage(world):
+        others.pop().abort()
+        page.unroute("**/screens.js")
         _link(page, "Workers").click()
         expect(failed).to_contain_text("That did not work")
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
     expect(page.get_by_role("heading", name="Workers")).to_be_visible()
     expect(failed).to_have_count(0)
+
+
+def test_a_page_of_an_older_build_is_loaded_anew(stranger: Screen) -> None:
+    stranger.is_outage_expected = True
+    older = re.compile(r"(?<=/dashboard/)\w+")
+    stranger.page.route(
+        "**/screens.js",
+        lambda route: route.continue_(url=older.sub("0123456789abcdef", route.request.url)),
+        times=1,
+    )
+    stranger.open("?view=workers")
+    expect(stranger.page.get_by_role("heading", name="Workers")).to_be_visible()

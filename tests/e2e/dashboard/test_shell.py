@@ -3,9 +3,9 @@
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import Request, expect
 
-from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.conftest import Screen, held_back
 from tests.e2e.dashboard.service.world import World
 
 PAGES = {
@@ -21,6 +21,34 @@ PAGES = {
 """Each page's name, with the key that leads there after `g`."""
 
 DARK = "rgb(16, 18, 24)"
+
+FIRST_SCREEN_REQUESTS = 5
+FIRST_SCREEN_BYTES = 60_000
+
+
+def test_the_first_screen_needs_little_and_the_others_follow_by_themselves(
+    stranger: Screen,
+) -> None:
+    page = stranger.page
+    loaded: list[Request] = []
+
+    def note(request: Request) -> None:
+        if request.resource_type not in {"fetch", "xhr", "websocket"}:
+            loaded.append(request)
+
+    page.on("requestfinished", note)
+    others = held_back(page, "**/screens.js")
+    with page.expect_request("**/screens.js"):
+        stranger.open()
+    expect(page.get_by_role("heading", name="Overview")).to_be_visible()
+    sizes = {request.url: request.sizes()["responseBodySize"] for request in loaded}
+    icon = str(page.locator("link[rel=icon]").evaluate("(link) => link.href"))
+    sizes[icon] = len(page.request.get(icon).body())  # No window shows it here.
+    print(sizes)
+    assert len(sizes) <= FIRST_SCREEN_REQUESTS
+    assert sum(sizes.values()) <= FIRST_SCREEN_BYTES
+    with page.expect_request_finished(lambda request: request.url.endswith("/screens.js")):
+        others.pop().continue_()
 
 
 def test_every_page_is_one_click_or_two_keys_away(screen: Screen) -> None:

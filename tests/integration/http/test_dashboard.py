@@ -41,7 +41,11 @@ def test_every_file_that_the_page_names_is_there_and_kept_for_ever(
     shared: SharedApi, page: httpx.Response
 ) -> None:
     files = _files(page)
-    assert len(files) > 5
+    assert [path.rpartition("/")[2] for path in files] == [
+        "icon.svg",
+        "dashboard.css",
+        "dashboard.js",
+    ]
     for path in files:
         file = shared.client.get(f"/{path}")
         assert file.status_code == 200, path
@@ -54,7 +58,7 @@ def test_every_file_that_the_page_names_is_there_and_kept_for_ever(
 def test_modules_are_sent_as_such_and_compressed_for_who_wants_that(
     shared: SharedApi, page: httpx.Response
 ) -> None:
-    path = next(path for path in _files(page) if path.endswith("main.js"))
+    path = next(path for path in _files(page) if path.endswith("dashboard.js"))
     sizes = {}
     for accepted in ("gzip, br", "identity", "gzip;q=0"):
         headers = {"Accept-Encoding": accepted}
@@ -69,7 +73,7 @@ def test_modules_are_sent_as_such_and_compressed_for_who_wants_that(
 
 
 @pytest.mark.parametrize(
-    "path", ["nothing.js", "../files.py", "..%2ffiles.py", "index.html", "", "styles", "%00"]
+    "path", ["nothing.js", "../files.py", "..%2ffiles.py", "index.html", "", "built", "%00"]
 )
 def test_nothing_but_files_of_the_dashboard_is_served(
     shared: SharedApi, page: httpx.Response, path: str
@@ -80,7 +84,9 @@ def test_nothing_but_files_of_the_dashboard_is_served(
     assert answer.headers["Content-Type"] == "application/json"
 
 
-def test_a_file_of_another_build_is_not_confused_with_ours(shared: SharedApi) -> None:
-    answer = shared.client.get("/dashboard/0123456789abcdef/main.js")
+@pytest.mark.parametrize("path", ["screens.js", "screens/run.js"])
+def test_a_page_of_another_build_is_told_to_load_again(shared: SharedApi, path: str) -> None:
+    answer = shared.client.get(f"/dashboard/0123456789abcdef/{path}")
     assert answer.status_code == 404
     assert answer.json()["code"] == "file_not_found"
+    assert "load / again" in answer.text

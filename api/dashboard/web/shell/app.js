@@ -1,9 +1,10 @@
 // The shell around all screens.
 
-import { useSignal } from "@preact/signals";
+import { signal, useSignal } from "@preact/signals";
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 
 import { Announcer, Confirmations, Empty, Failed, html, Icon, into, Link, Loading } from "../parts.js";
+import { Screen as Overview } from "../screens/overview.js";
 import { address, asOf, connection, lacksToken, me, showsPast, signIn } from "../state.js";
 import { problemOf } from "../state/api.js";
 import { environment } from "../state/preferences.js";
@@ -42,42 +43,43 @@ function focusContent(event) {
 
 const content = () => document.getElementById("content");
 
-/** Load all screens once the first one is there: an outage later does not keep any from being opened. */
-const prefetch = () => Object.keys(PAGES).forEach((view) => import(`../screens/${view}.js`).catch(() => {}));
+/** The screens that are loaded: the overview comes with the shell, all others come together. */
+const loaded = signal(/** @type {{screens: Record<string, () => any>, error?: Error}} */ ({ screens: { overview: Overview } }));
+
+const loadOthers = () => import("../screens.js").then(
+	(others) => (loaded.value = { screens: { overview: Overview, ...others } }),
+	(error) => (loaded.value = { ...loaded.value, error }),
+);
 
 const whenIdle = window.requestIdleCallback ?? ((call) => setTimeout(call, 1_000));
 
 /** The screen of the address. */
 function Screen() {
 	const { view, id } = address.value;
-	const page = PAGES[view];
-	const loaded = useSignal(/** @type {{view?: string, Screen?: () => any, error?: Error}} */ ({}));
+	const { screens, error } = loaded.value;
+	const isPage = Object.hasOwn(PAGES, view);
+	const isLoaded = view in screens;
+	useEffect(() => {
+		// What is not needed yet is loaded, too: an outage later does not keep any screen from being opened.
+		isPage && !isLoaded ? loadOthers() : whenIdle(loadOthers);
+	}, []);
 	const isFirst = useRef(true);
 	useEffect(() => {
-		page && import(`../screens/${view}.js`).then(
-			({ Screen: Found }) => {
-				loaded.value = { view, Screen: Found };
-				if (isFirst.current) whenIdle(prefetch);
-			},
-			(error) => (loaded.value = { view, error }),
-		);
 		document.title = `${titleOf(view, id)} · ${texts.product}`;
 		if (!isFirst.current) content()?.focus({ preventScroll: true });
 		isFirst.current = false;
 		scrollTo(0, 0);
 	}, [view, id]);
-	const { Screen: Shown, error } = loaded.value;
-	const isBack = Boolean(error) && connection.value.state === "live";
+	const isBack = isPage && !isLoaded && Boolean(error) && connection.value.state === "live";
 	useEffect(() => {
 		if (isBack) location.reload(); // A browser does not try again to load a module.
 	}, [isBack]);
-	if (!page) return html`<${Empty} title=${texts.errors.noView} />`;
-	if (loaded.value.view !== view) return html`<${Loading} />`;
-	if (error) return html`<${Failed} error=${error} again=${() => location.reload()} />`;
-	return html`<div class="screen screen-${view}">
+	if (!isPage) return html`<${Empty} title=${texts.errors.noView} />`;
+	if (isLoaded) return html`<div class="screen screen-${view}">
 		${asOf.value && !showsPast.value && html`<p class="note">${texts.past.notHere}</p>`}
-		<${Guarded} key=${`${view} ${id}`} screen=${Shown} />
+		<${Guarded} key=${`${view} ${id}`} screen=${screens[view]} />
 	</div>`;
+	return error ? html`<${Failed} error=${error} again=${() => location.reload()} />` : html`<${Loading} />`;
 }
 
 /** A screen that breaks says so, and everything around it goes on. @param {{screen: () => any}} props */

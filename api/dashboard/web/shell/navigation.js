@@ -8,8 +8,10 @@ import { number, texts } from "../texts.js";
 
 // Which pages there are: what opens them; the code of each is `screens/NAME.js`.
 
-/** @type {Record<string, {key?: string, under?: string}>} */
-export const PAGES = {
+/** @typedef {{key?: string, under?: string}} Page */
+
+/** @type {Record<string, Page>} */
+export const PAGES = /** @satisfies {Record<"overview" | keyof typeof import("../screens.js"), Page>} */ ({
 	overview: { key: "o" },
 	runs: { key: "r" },
 	run: { under: "runs" },
@@ -23,7 +25,7 @@ export const PAGES = {
 	log: { key: "l" },
 	apps: { key: "a" },
 	app: { under: "apps" },
-};
+});
 
 /** Those that stand in the navigation. */
 export const MAIN = Object.keys(PAGES).filter((view) => PAGES[view].key);
