@@ -169,8 +169,10 @@ class Listener:
         loop.add_reader(socket, read)
         try:
             await lost
-        finally:
+        except asyncio.CancelledError:
+            # Not after an error: by now another connection may have the socket's number.
             loop.remove_reader(socket)
+            raise
 
     def _notify(self, payload: str) -> None:
         announcement = parse_announcement(payload)
