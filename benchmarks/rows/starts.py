@@ -52,7 +52,7 @@ def measure(bench: Bench) -> list[Row]:
     figures = in_turns(
         bench,
         {
-            COMMITS: partial(_commits_ms, bench),
+            COMMITS: partial(commits_ms, bench),
             OURS.label: partial(_over_http_ms, bench),
             **{peer.label: partial(_peer_ms, bench, peer) for peer in peers},
         },
@@ -74,7 +74,8 @@ def _samples(bench: Bench) -> int:
     return max(3, bench.effort.samples // bench.effort.rounds)
 
 
-def _commits_ms(bench: Bench) -> float:
+def commits_ms(bench: Bench) -> float:
+    """Return how long two commits and a notification take, the median of some."""
     took = []
     with (
         psycopg.connect(bench.server, autocommit=True) as one,
@@ -84,7 +85,7 @@ def _commits_ms(bench: Bench) -> float:
         one.execute("CREATE TABLE started (id integer PRIMARY KEY, at timestamptz)")
         other.execute("LISTEN launched")
         for number in range(_samples(bench)):
-            _pause()
+            pause()
             began = time.perf_counter()
             # Without parameters both are one transaction, sent at once.
             one.execute(f"INSERT INTO started VALUES ({number}); NOTIFY launched".encode())
@@ -94,7 +95,7 @@ def _commits_ms(bench: Bench) -> float:
     return median(took)
 
 
-def _pause() -> None:
+def pause() -> None:
     """Let all become idle, for no time that anything could fall in step with."""
     time.sleep(random.uniform(0.005, 0.02))
 
@@ -115,7 +116,7 @@ def _over_http_ms(bench: Bench) -> float:
         with Poster(url) as poster:
 
             def start(timeout_s: float) -> int:
-                return _started_ns(connection, poster.launch(), timeout_s)
+                return started_ns(connection, poster.launch(), timeout_s)
 
             return _median_ms(bench, start, poster.connect)
 
@@ -163,7 +164,7 @@ def _median_ms(bench: Bench, start: Start, prepare: Callable[[], None]) -> float
     took = []
     for _ in range(_samples(bench)):
         prepare()
-        _pause()
+        pause()
         began = time.monotonic_ns()
         started = start(DEADLINE_S)
         took.append((started - began) / 1e6)
@@ -181,7 +182,9 @@ def _told_ns(file: Path, number: int, timeout_s: float) -> int:
     raise BrokenError(f"task {number} did not start in {timeout_s:.0f} s")
 
 
-def _started_ns(connection: psycopg.Connection, run_id: str, timeout_s: float) -> int:
+def started_ns(
+    connection: psycopg.Connection, run_id: str, timeout_s: float = 3 * DEADLINE_S
+) -> int:
     """Wait for the run's end; return when its handler started."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:

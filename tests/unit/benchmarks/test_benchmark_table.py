@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks.__main__ import HEADLINES, growth_rows, headlines
 from benchmarks.harness.alone import effort_of
+from benchmarks.harness.processes import BrokenError
 from benchmarks.harness.processors import A_SECOND, ALL, IDLE, MEASURED, REST
 from benchmarks.harness.results import (
     Bench,
@@ -31,6 +32,7 @@ from benchmarks.harness.table import (
     processor_lines,
     put_between_marks,
 )
+from benchmarks.rows.start_phases import PHASES, way_ms
 from tests import ROOT
 
 RATE = Row(
@@ -203,3 +205,14 @@ def test_growth_is_the_slowest_answer_of_those_that_need_not_grow(tmp_path: Path
     [row] = growth_rows(result)
     assert (row.value, row.limit, is_met(row, None)) == (1.9, 2.0, True)
     assert "failed" in row.notes[0]
+
+
+def test_a_phase_lasts_until_its_first_mark_after_the_one_before() -> None:
+    ends = range(2_000_000, 2_000_000 * len(PHASES) + 1, 2_000_000)
+    times = {
+        phase.mark: [end_ns - 100_000_000, end_ns, end_ns + 1_000_000]
+        for phase, end_ns in zip(PHASES, ends, strict=True)
+    }
+    assert way_ms(times, 1_000_000, ends[-1]) == [1.0] + [2.0] * (len(PHASES) - 1)
+    with pytest.raises(BrokenError, match=PHASES[1].title):
+        way_ms({**times, PHASES[1].mark: [1]}, 1_000_000, ends[-1])
