@@ -27,8 +27,14 @@ REMEDY = (
 )
 
 
+COMPILED_VARIABLE = "APPHUB_COMPILED"
+"""Names the directory in which a child of `up` keeps what it compiles."""
+
+
 def main() -> None:
     """Run the command line of the service."""
+    if directory := os.environ.pop(COMPILED_VARIABLE, None):
+        keep_compiled(directory)
     # Nothing is running that would have to be stopped: Ctrl-C ends imports without a traceback.
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -42,6 +48,12 @@ def main() -> None:
             raise
         files = ", ".join(f"{intruder.file} of {intruder.distribution}" for intruder in intruders)
         sys.exit(f"apphub-jobs: {error}: among the service's files there are {files}; {REMEDY}")
+
+
+def keep_compiled(directory: str) -> None:
+    """Read compiled modules from a directory instead of `__pycache__`, and write them there."""
+    sys.pycache_prefix = directory
+    sys.dont_write_bytecode = False
 
 
 class Intruder(NamedTuple):

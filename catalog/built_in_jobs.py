@@ -1,13 +1,12 @@
 """The two jobs that come with the catalog (contract, section 8): ingestion and build."""
 
+from catalog.handler_settings import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from domain.jobs.definition import JobSpec
 from domain.json_values import JsonObject
 
 INGEST_SLUG = "repository-ingest"
-INGEST_ENTRY_POINT = "catalog.ingestion.processRepository"
 
 BUILD_SLUG = "repository-build"
-BUILD_ENTRY_POINT = "catalog.build.run"
 
 _ID: JsonObject = {"type": "string", "minLength": 1}
 

@@ -18,7 +18,8 @@ from uuid import UUID
 from eventsourcing.domain import Aggregate
 
 from catalog.build import ENDED, Build, BuildTarget
-from catalog.built_in_jobs import BUILD_ENTRY_POINT, BUILD_SLUG, INGEST_ENTRY_POINT
+from catalog.built_in_jobs import BUILD_SLUG
+from catalog.handler_settings import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from catalog.repository import Ingested, Repository, repository_id
 from domain import identifiers
 from domain.clock import cut_to_ms, ms_between

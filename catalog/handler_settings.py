@@ -10,8 +10,11 @@ from pathlib import Path
 
 from api.bootstrap.environment import Variable
 from api.origins import is_loopback
-from catalog.built_in_jobs import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
 from domain.json_values import Json, JsonObject
+
+INGEST_ENTRY_POINT = "catalog.ingestion.processRepository"
+
+BUILD_ENTRY_POINT = "catalog.build.run"
 
 BUILDERS = ("auto", "docker", "podman", "buildah")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from api.bootstrap.environment import DatabaseUrlError, readable_url, without_secrets
+from api.bootstrap.database_url import DatabaseUrlError, readable_url, without_secrets
 from api.bootstrap.log_stores import check_log_store
 from api.data_directory import PlacementError, directory_of
 from api.embedded import EmbeddedPostgres, EmbeddedPostgresError

@@ -31,7 +31,7 @@ from catalog.built_in_jobs import BUILD_SLUG
 from catalog.handler_settings import handler_settings
 from cli.options import read
 from cli.run_lines import in_one_line
-from cli.start.service import Builder, find_builder
+from cli.start.checks import Builder, find_builder
 
 START_TIMEOUT_S = 60.0
 

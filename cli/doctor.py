@@ -21,7 +21,7 @@ import psycopg
 import typer
 from rich.text import Text
 
-from api.bootstrap.environment import url_without_password, without_secrets
+from api.bootstrap.database_url import url_without_password, without_secrets
 from api.bootstrap.handlers import handler_packages
 from api.data_directory import (
     ACCOUNT,
@@ -39,8 +39,8 @@ from cli.backup import LAST_BACKUP
 from cli.database import database_url
 from cli.options import DatabaseOptions, command, read
 from cli.process.announcement import services
+from cli.start.checks import find_builder
 from cli.start.options import Pythons
-from cli.start.service import find_builder
 from cli.start.tracing import collector_of, tracing_problem
 from cli.terminal import AsJson, console, print_json
 from domain.json_values import JsonObject

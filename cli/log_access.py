@@ -1,4 +1,4 @@
-"""The log in a database, with its master key and its archive."""
+"""The log in a database, with its master key, its archive and its seals."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,12 +11,13 @@ import typer
 from api.bootstrap.settings import Settings
 from cli import composition  # noqa: F401 - logs hold events of the catalog, too
 from cli.database import migrated_database
-from cli.options import KeyedLogOptions, LogOptions, failure
+from cli.options import KeyedLogOptions, LogOptions, SealingOptions, failure
 from domain.errors import SubjectKeysUnavailableError
 from eventlog.archive.retention import Archiving
 from eventlog.database.connection import Database, Patience
 from eventlog.keys import LogFiles
 from eventlog.personal import check
+from eventlog.seal.sealer import Sealing
 
 Roots = Annotated[
     list[Path] | None,
@@ -60,6 +61,19 @@ def archiving(options: LogOptions) -> Archiving | None:
         # On an operator's server only its owner makes roles.
         return Archiving(make_role=is_private)
     return None
+
+
+def sealing(data_dir: Path, options: SealingOptions) -> Sealing | None:
+    """Return how a process seals the log; None if it does not."""
+    if options.seal_every_s <= 0:
+        return None
+    key = options.seal_key or data_dir / "seal.key"
+    return Sealing(key, head_file(data_dir), options.seal_every_s)
+
+
+def head_file(data_dir: Path) -> Path:
+    """Return the file that keeps the last signed head."""
+    return data_dir / "seal.head"
 
 
 def database_with_keys(

@@ -17,8 +17,8 @@ from typing_extensions import override
 
 from apphub_jobs.version import VERSION
 from cli.options import command
+from cli.output import lost_output_reported
 from cli.process.signals import end_on_signals, exit_on_signals, wait_for_parent, watch_lifeline
-from cli.terminal import lost_output_reported
 from runtime.logs import LogFormat, configure_logs
 from runtime.process import (
     collect_garbage_seldom,
@@ -63,14 +63,52 @@ COMMANDS = {
 }
 """The other commands, by module and application; an application may have several."""
 
-HELP_ORDER = (
-    *("dev", "up", "serve", "worker"),
-    *("run", "runs", "views", "jobs", "schedules", "apply", "bulk", "failures", "workers", "apps"),
-    *("ready", "whoami", "doctor"),
-    *("events", "verify", "projections", "backup", "restore", "log", "seal", "subjects", "sql"),
-    *("migrate", "demo", "test-service"),
-)
-"""The commands as `--help` lists them: start it, use it, look at it, operate it."""
+HELP = {
+    "dev": "Run everything for handlers that are being written, until Ctrl-C.",
+    "up": "Run database, API and worker together until Ctrl-C.",
+    "serve": "Run the API alone.",
+    "worker": "Run a worker alone.",
+    "run": "Launch a run, and wait for its result.",
+    "runs": "List, count, show, follow, explain, cancel and retry runs.",
+    "views": "List, save and delete filters of the list of runs that everybody sees.",
+    "jobs": "List, register, revise, pause and delete jobs.",
+    "schedules": "Launch jobs by the clock, and list the outcome of each tick.",
+    "apply": (
+        "Make jobs and schedules what files say: create and revise them, and delete with --prune."
+    ),
+    "bulk": "Cancel, retry or rerun many runs at a time.",
+    "failures": "List groups of failures, and resolve, ignore or retry them.",
+    "workers": "List workers, and drain them.",
+    "apps": "Add repositories to the catalog, and look at them.",
+    "ready": (
+        "Wait until a service is ready, and print its address; exit with 124 if none is in time."
+    ),
+    "whoami": "Print whose token these commands send, and whether it may write.",
+    "doctor": (
+        "Check everything that the service needs, and say what to do if something is missing."
+    ),
+    "events": "Read the log of events: who did what, when and why.",
+    "verify": (
+        "Recompute the tables from the log and compare them row by row; exit with 1 if any differs."
+    ),
+    "projections": "Rebuild tables from the log, while the service runs.",
+    "backup": "Back up the log into a new directory, while the service runs.",
+    "restore": (
+        "Bring a backup into an empty data directory or database,"
+        " and say what would start again; start the service afterwards."
+    ),
+    "log": "Archive the events of runs that ended long ago.",
+    "seal": "Tamper evidence: signed heads of a Merkle tree over the log.",
+    "subjects": "Personal data: erase a subject, change the key that wraps all keys.",
+    "sql": (
+        "Query the database by SQL, as a role that only reads: opens psql, PostgreSQL's own client."
+    ),
+    "migrate": "Bring the database's schema up to date, or down.",
+}
+"""Each command's line in `--help`, which imports none of them; a test compares it with its own
+help. In the order of a reader: start it, use it, look at it, operate it."""
+
+HELP_ORDER = (*HELP, "demo", "test-service")
 
 SECRET_OPTIONS = ("--database-url", "--token")
 """Options whose values are hidden from other accounts, which may read every command line."""
@@ -170,7 +208,7 @@ def main() -> None:
     hide_from_other_processes()
     end_on_signals()
     may_begin = wait_for_parent()
-    add_commands(commands_for(sys.argv[1:]))
+    add_commands_for(sys.argv[1:])
     may_begin.wait()
     # Until a server handles signals itself, they raise, so that child processes are stopped.
     exit_on_signals()
@@ -179,22 +217,25 @@ def main() -> None:
         app()
 
 
-def commands_for(arguments: Sequence[str]) -> list[str]:
-    """Return the commands to import for these arguments: one, or all.
+def add_commands_for(arguments: Sequence[str]) -> None:
+    """Import the command that these arguments name; where they name none, list all of them.
 
-    Importing all would delay each command.
+    Importing all would take a second.
     """
-    names = [*COMMANDS, *GROUPS]
     if COMPLETION_VARIABLE in os.environ:
         arguments = _words_to_complete()
-    if not arguments:
-        return names
-    first = arguments[0]
-    if first in names:
-        return [first]
-    if first in {"demo", "--version"}:
-        return []
-    return names
+    first = arguments[0] if arguments else "--help"
+    if first in {*COMMANDS, *GROUPS}:
+        add_commands([first])
+    elif first.startswith("-") and first not in {"--help", "--version"}:
+        add_commands([*COMMANDS, *GROUPS])
+    elif first not in {"demo", "--version"}:
+        for name, line in HELP.items():
+            app.command(name, help=line)(_listed)
+
+
+def _listed() -> None:
+    """Stand for a command where all are listed, which is never called."""
 
 
 def _words_to_complete() -> Sequence[str]:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import Parameter, Signature, signature
@@ -330,6 +331,15 @@ def read(reader: Callable[[], T]) -> T:
         return reader()
     except (OSError, ValueError) as error:
         raise failure(error) from None
+
+
+def say(note: str) -> None:
+    """Print a note to standard error, or log it where the log is for programs."""
+    if logs_json():
+        logger.info("%s", note)
+        return
+    with suppress(OSError):  # The terminal may be closed.
+        typer.echo(note, err=True)
 
 
 def failure(error: object) -> typer.Exit:

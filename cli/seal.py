@@ -16,7 +16,7 @@ import typer
 
 from api.data_directory import directory_of
 from cli.database import database
-from cli.log_access import Roots, archive_directory, open_log
+from cli.log_access import Roots, archive_directory, head_file, open_log, sealing
 from cli.options import DataDir, LogOptions, SealingOptions, SealKey, command, failure
 from cli.process.signals import stop_signals
 from cli.reports import View, describe_seals, open_view
@@ -61,14 +61,6 @@ PROGRESS_STEP = 5_000
 KeptFile = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="A head kept outside the database.")
 ]
-
-
-def sealing(data_dir: Path, options: SealingOptions) -> Sealing | None:
-    """Return how a process seals the log; None if it does not."""
-    if options.seal_every_s <= 0:
-        return None
-    key = options.seal_key or data_dir / "seal.key"
-    return Sealing(key, _head_file(data_dir), options.seal_every_s)
 
 
 @command(
@@ -203,7 +195,7 @@ def report_of(options: LogOptions, trust: TrustOptions, roots: Sequence[Path]) -
     """
     with _open_sealed_log(options) as log, open_view(json=False) as view:
         keys = _keys(options.data_dir, trust)
-        own_file = _head_file(directory_of(options.data_dir))
+        own_file = head_file(directory_of(options.data_dir))
         kept: list[KeptHead] = []
         for file in (own_file, *roots):
             if file.exists():
@@ -222,10 +214,6 @@ def _throttled_progress(view: View) -> Callable[[int, int], None]:
             view.progress("comparing events", done, total)
 
     return progress
-
-
-def _head_file(data_dir: Path) -> Path:
-    return data_dir / "seal.head"
 
 
 def _keys(data_dir: Path | None, trust: TrustOptions) -> SealKeys:

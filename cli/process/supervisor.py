@@ -12,10 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib.util import cache_from_source
+from pathlib import Path
 from time import monotonic
 from types import FrameType
 from typing import IO
 
+from apphub_jobs_server import COMPILED_VARIABLE, keep_compiled
 from cli.process.signals import BEGIN_VARIABLE, LIFELINE_VARIABLE, signals_survived, stop_signals
 from cli.process.sockets import LISTENING_VARIABLE, url_of
 
@@ -144,6 +147,10 @@ def _signal_name(number: int) -> str:
 
 
 POLL_S = 0.2
+
+STARTING_POLL_S = 0.01
+"""Until both processes are ready, for which people and programs wait."""
+
 STOP_TIMEOUT_S = 30.0
 """How long a process may take to stop, for a worker after its grace; then it is killed."""
 
@@ -184,7 +191,11 @@ class Supervisor:
         self._stop_grace_s = stop_grace_s
         # The children end once this process does, which alone holds the other end.
         self._lifeline, self._lifeline_end = os.pipe()
-        shared = {**environment, LIFELINE_VARIABLE: str(self._lifeline)}
+        shared = {
+            **environment,
+            **_compiled_variables(environment),
+            LIFELINE_VARIABLE: str(self._lifeline),
+        }
         number = listening.fileno()
         serving = {**shared, LISTENING_VARIABLE: str(number)}
         self._children = {
@@ -217,7 +228,7 @@ class Supervisor:
                 self._stop()
                 return code
             self._check_ready()
-            self.idle(POLL_S)
+            self.idle(POLL_S if self._is_ready else STARTING_POLL_S)
         self._say(stopping(self._stop_grace_s))
         self._stop()
         self._say("stopped")
@@ -299,6 +310,28 @@ class Supervisor:
     def _count_signal(self, number: int, frame: FrameType | None) -> None:
         del number, frame
         self._signals += 1
+
+
+def _compiled_variables(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """Let this process and its children keep what they compile in the data directory.
+
+    Only if Python keeps nothing beside the code, which it may not write or has been forbidden to:
+    compiling takes as long as all the rest of a start.
+
+    Returns:
+        the variables of the children.
+    """
+    data_dir = environment.get("APPHUB_DATA_DIR")
+    if data_dir is None or Path(cache_from_source(__file__)).exists():
+        return {}
+    directory = Path(data_dir) / "compiled"
+    try:
+        for path in (directory.parent, directory):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:  # It is reported where the database is opened.
+        return {}
+    keep_compiled(str(directory))
+    return {COMPILED_VARIABLE: str(directory)}
 
 
 def stopping(grace_s: float) -> str:

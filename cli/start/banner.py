@@ -1,9 +1,7 @@
 """What `up` and `dev` print at the start: addresses, handlers, limits, and how to stop."""
 
-import logging
 import socket
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -11,15 +9,14 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
-from api.bootstrap.environment import url_without_password
+from api.bootstrap.database_url import url_without_password
 from apphub_jobs.version import VERSION
 from cli.database import database_url
 from cli.process.sockets import callable_url, url_of
-from cli.start.service import AllOptions, Builder
+from cli.start.checks import Builder, builder_of
+from cli.start.service import AllOptions
 from runtime.logs import logs_json
 from worker.executors.packages import BUILTIN, HandlerPackage
-
-logger = logging.getLogger(__name__)
 
 WIDEST_NAME = len("no handler")
 
@@ -30,15 +27,6 @@ MAX_NAMES = 12
 def console() -> Console:
     """Return standard error as a console that never wraps lines."""
     return Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-def say(note: str | Text) -> None:
-    """Print a note to standard error, or log it where the log is for programs."""
-    if logs_json():
-        logger.info("%s", note)
-        return
-    with suppress(OSError):  # The terminal may be closed.
-        console().print(Text(note) if isinstance(note, str) else note)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +61,7 @@ class Banner:
             has_tokens=options.serving.tokens_file is not None,
             handlers=handlers,
             slots=options.working.slots,
-            builder=options.builder(),
+            builder=builder_of(options),
             no_handler_after_s=options.working.no_handler_after_s,
         )
 

@@ -1,7 +1,7 @@
 """`apphub-jobs dev`: everything at once, for handlers that are being written."""
 
 import os
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Annotated
 
@@ -21,7 +21,8 @@ from cli.process.dev import (
     read_keys,
     watch_files,
 )
-from cli.start.banner import Banner, say
+from cli.start.banner import Banner, console
+from cli.start.checks import access_of, check
 from cli.start.listening import listening_on
 from cli.start.options import DEV_NO_HANDLER_AFTER_S, DEV_STOP_GRACE_S, WorkOptions
 from cli.start.service import AllOptions, ServingOptions
@@ -62,10 +63,10 @@ def dev(  # noqa: PLR0913 - one for each group of options
     if working.no_handler_after_s is None:
         working = replace(working, no_handler_after_s=DEV_NO_HANDLER_AFTER_S)
     options = AllOptions(serving, storage, working, keys)
-    options.check()
+    check(options)
     modules = [*files, *(working.handlers or ())]
     source = read(
-        lambda: handler_source(modules, working.commands, options.access, working.python or ())
+        lambda: handler_source(modules, working.commands, access_of(options), working.python or ())
     )
     with listening_on(serving) as listening:
         events = DevEvents()
@@ -73,7 +74,7 @@ def dev(  # noqa: PLR0913 - one for each group of options
         # `dev` is for people, whatever format the log of a service is to have here.
         environment = {**options.environment(), "APPHUB_LOG_FORMAT": LogFormat.TEXT.value}
         with closing(
-            Developer(environment, listening, say, grace_s, workshop, events)
+            Developer(environment, listening, _say, grace_s, workshop, events)
         ) as developer:
             # The rest is prepared while the processes import their code.
             developer.prepare()
@@ -93,6 +94,11 @@ def dev(  # noqa: PLR0913 - one for each group of options
     raise typer.Exit(code)
 
 
+def _say(note: str | Text) -> None:
+    with suppress(OSError):  # The terminal may be closed.
+        console().print(Text(note) if isinstance(note, str) else note)
+
+
 def _probe(workshop: Workshop) -> None:
     """Probe the handlers for the first time, and print what is wrong with them."""
     try:
@@ -100,5 +106,5 @@ def _probe(workshop: Workshop) -> None:
     except HandlersError as error:
         raise failure(error) from None
     if problem is not None:
-        say(Text(problem, "red"))
-        say(KEPT)
+        _say(Text(problem, "red"))
+        _say(KEPT)

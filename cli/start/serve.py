@@ -9,7 +9,7 @@ from api.bootstrap.environment import Colour, Environment
 from api.bootstrap.settings import Settings
 from catalog.handler_settings import local_repositories
 from cli.database import check_logs_store, database
-from cli.log_access import archive_directory, archiving, database_with_keys
+from cli.log_access import archive_directory, archiving, database_with_keys, sealing
 from cli.options import (
     ClockShiftFile,
     KeyOptions,
@@ -21,7 +21,6 @@ from cli.options import (
     read,
 )
 from cli.process.server import serve
-from cli.seal import sealing
 from cli.start.access import (
     hosts_of,
     origins_of,

@@ -1,6 +1,6 @@
-"""The options of `up` and `dev` together, and their check before anything starts.
+"""The options of `up` and `dev` together, as the variables of the service's processes.
 
-First whether this machine has a builder of images (`find_builder`), then `AllOptions`.
+Both processes start by them, so this imports nothing that takes long; `checks.py` checks them.
 """
 
 import os
@@ -10,46 +10,9 @@ from pathlib import Path
 
 from api.bootstrap.environment import Colour
 from api.data_directory import directory_of
-from apphub_jobs.contract import PermanentError
-from catalog.built_in_jobs import BUILD_ENTRY_POINT
-from catalog.handler_settings import handler_settings
-from catalog.handlers.builder import BuildSettings
-from catalog.handlers.choice import usable
-from cli.database import check_logs_store, database_url
-from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile, read
-from cli.start.access import hosts_of, origins_of, proxies_of, tokens_in
-from cli.start.hidden_files import hidden_files
+from cli.options import KeyOptions, ListeningOptions, StorageOptions, TokensFile
 from cli.start.listening import EnvironmentColour, EnvironmentName, ShowRuns
 from cli.start.options import WorkOptions
-from domain.json_values import JsonObject
-from domain.workers import labels_of
-from worker.executors.packages import Access
-
-
-@dataclass(frozen=True)
-class Builder:
-    """Whether there is a builder of images.
-
-    Attributes:
-        message: its version, or what to do if there is none.
-    """
-
-    usable: bool
-    message: str
-
-
-def find_builder(settings: Mapping[str, JsonObject]) -> Builder:
-    """Return the builder that the built-in handlers would use.
-
-    Args:
-        settings: the built-in handlers' settings, by entry point.
-    """
-    try:
-        chosen = BuildSettings.read(settings[BUILD_ENTRY_POINT])
-        _, version = usable(chosen, lambda _: None)
-    except PermanentError as error:
-        return Builder(usable=False, message=str(error))
-    return Builder(usable=True, message=version)
 
 
 @dataclass(frozen=True)
@@ -71,38 +34,10 @@ class AllOptions:
     working: WorkOptions
     keys: KeyOptions
 
-    def check(self) -> None:
-        """Check the options before anything starts.
-
-        Raises:
-            typer.Exit: an option is wrong; its message has been printed.
-        """
-        check_logs_store(self.storage.logs_store, to_write=True)
-        tokens = tokens_in(self.serving.tokens_file)
-        hosts_of(self.serving, tokens)
-        origins_of(self.serving, tokens)
-        proxies_of(self.serving)
-        read(lambda: labels_of(self.working.label or ()))
-        database_url(self.storage)
-
     @property
     def directory(self) -> Path:
         """The data directory."""
         return directory_of(self.storage.data_dir)
-
-    @property
-    def access(self) -> Access:
-        """What handlers may reach of the host."""
-        secret = (self.serving.tokens_file, self.keys.seal_key, self.keys.subject_key)
-        return hidden_files(self.storage, self.working, *secret).access
-
-    def builder(self) -> Builder:
-        """Return the builder of images.
-
-        Raises:
-            typer.Exit: a variable about builds has an invalid value.
-        """
-        return find_builder(read(lambda: handler_settings(os.environ, self.directory)))
 
     def environment(self) -> Mapping[str, str]:
         """Return the variables of the service's processes.

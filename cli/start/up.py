@@ -1,15 +1,16 @@
-"""`apphub-jobs up`: database, API and worker together, after a check of all options."""
+"""`apphub-jobs up`: database, API and worker together.
+
+API and worker are started first: they import their code, which takes longest, while the options are
+checked, the handlers probed and the database is opened. So this imports little before that.
+"""
 
 from contextlib import closing
 
 import typer
 
-from api.bootstrap.handlers import handler_packages
-from cli.database import database
-from cli.options import KeyOptions, LoggingOptions, StorageOptions, command, read
+from cli.options import KeyOptions, LoggingOptions, StorageOptions, command, read, say
 from cli.process.handler_feed import HandlerFile
 from cli.process.supervisor import Supervisor
-from cli.start.banner import Banner, say
 from cli.start.listening import listening_on
 from cli.start.options import WorkOptions
 from cli.start.service import AllOptions, ServingOptions
@@ -28,19 +29,23 @@ def up(
 ) -> None:
     """Run database, API and worker together until Ctrl-C."""
     options = AllOptions(serving, storage, working, keys)
-    options.check()
     with listening_on(serving) as listening, closing(HandlerFile()) as file:
         log_format = {"APPHUB_LOG_FORMAT": logging.log_format.value}
         environment = {**options.environment(), **log_format, **file.variables}
         passed = (file.descriptor,)
         grace_s = working.grace_s()
         with closing(Supervisor(environment, listening, say, grace_s, passed)) as supervisor:
-            # The rest is prepared while the processes import their code.
             supervisor.prepare()
+            # Imported here: API and worker import their code meanwhile.
+            from api.bootstrap.handlers import handler_packages  # noqa: PLC0415
+            from cli.database import database  # noqa: PLC0415
+            from cli.start.banner import Banner  # noqa: PLC0415
+            from cli.start.checks import access_of, check  # noqa: PLC0415
+
+            check(options)
+            access = access_of(options)
             handlers = read(
-                lambda: handler_packages(
-                    working.handlers, working.commands, options.access, working.python
-                )
+                lambda: handler_packages(working.handlers, working.commands, access, working.python)
             )
             # So the worker need not probe the handlers again.
             file.write(handlers)

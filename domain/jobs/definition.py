@@ -20,7 +20,6 @@ from domain.identifiers import definition_id
 from domain.jobs.run_events import RetryPolicy, policy_issues
 from domain.json_values import Json, JsonObject, canonical, differing
 from domain.personal import MARK, mark_issues, marks
-from domain.schema.validation import schema_issues
 from domain.state import (
     AnyJson,
     BigInt,
@@ -370,6 +369,9 @@ class JobSpec:
 
     def issues(self) -> list[Issue]:
         """Return what is wrong beyond the ranges of single fields."""
+        # Imported here: `jsonschema` takes long, and commands only read definitions.
+        from domain.schema.validation import schema_issues  # noqa: PLC0415
+
         schema = self.parameters_schema
         issues = schema_issues(schema, "/parametersSchema")
         if self.output_schema is not None:

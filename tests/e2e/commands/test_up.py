@@ -87,6 +87,23 @@ def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_pat
     assert up.lines == [f"ready {url}"]
 
 
+def test_what_python_may_keep_nowhere_else_is_kept_compiled_in_the_data_directory(
+    tmp_path: Path, database_url: str
+) -> None:
+    beside, data_dir = tmp_path / "beside", tmp_path / "data"
+    with started(
+        *("up", "--port", "0", "--data-dir", str(data_dir)),
+        APPHUB_DATABASE_URL=database_url,
+        # As if nothing had been compiled, and were never kept.
+        PYTHONPYCACHEPREFIX=str(beside),
+        PYTHONDONTWRITEBYTECODE="1",
+    ) as process:
+        process.url()
+    kept = {path.name.partition(".")[0] for path in (data_dir / "compiled").rglob("*.pyc")}
+    assert {"app", "claiming"} <= kept
+    assert not beside.exists()
+
+
 @pytest.mark.slow
 def test_the_api_serves_on_until_what_runs_has_ended(tmp_path: Path, database_url: str) -> None:
     gate = tmp_path / "gate"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from apphub_jobs.contract import JobResult
-from catalog.built_in_jobs import BUILD_ENTRY_POINT
+from catalog.handler_settings import BUILD_ENTRY_POINT
 from domain.errors import StaleExecutionError, WorkerLostError
 from domain.jobs.launching import Launch
 from domain.jobs.run_events import Report

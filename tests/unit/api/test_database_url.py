@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.bootstrap.environment import (
+from api.bootstrap.database_url import (
     DatabaseUrlError,
     readable_url,
     url_without_password,

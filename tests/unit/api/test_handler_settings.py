@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from catalog.built_in_jobs import BUILD_ENTRY_POINT, INGEST_ENTRY_POINT
-from catalog.handler_settings import handler_settings, local_repositories
+from catalog.handler_settings import (
+    BUILD_ENTRY_POINT,
+    INGEST_ENTRY_POINT,
+    handler_settings,
+    local_repositories,
+)
 from domain.json_values import JsonObject
 
 DATA = Path("/data")

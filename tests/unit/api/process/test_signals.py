@@ -28,7 +28,7 @@ def ignore(names=()):
 IMPORTS = """
 from cli import main
 
-main.add_commands = ignore
+main.add_commands_for = ignore
 main.app = ignore
 main.main()
 """

@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from catalog.built_in_jobs import INGEST_ENTRY_POINT
 from catalog.follower import INGESTED, follow_ingestion
+from catalog.handler_settings import INGEST_ENTRY_POINT
 from catalog.repository import App, Repository
 from domain.jobs.run import JobRun
 from domain.jobs.run_events import AttemptFailure, Holder, Report

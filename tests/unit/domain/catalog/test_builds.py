@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 
 from catalog.build import Build, BuildTarget
-from catalog.built_in_jobs import BUILD_ENTRY_POINT
 from catalog.follower import BUILT, NO_OUTCOME, CatalogFollower, build_of, follow_build
+from catalog.handler_settings import BUILD_ENTRY_POINT
 from catalog.repository import App, Repository
 from domain.clock import Clock
 from domain.errors import ConflictError

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from catalog import follower
-from catalog.built_in_jobs import BUILD_ENTRY_POINT
 from catalog.follower import BUILT, INGESTED
+from catalog.handler_settings import BUILD_ENTRY_POINT
 from domain.jobs.run_events import Report
 from domain.run_followers import Effect
 from tests.unit.domain.catalog.ingestions import FINDINGS, FOUND

@@ -3,8 +3,8 @@
 import pytest
 
 from catalog import follower as catalog
-from catalog.built_in_jobs import INGEST_ENTRY_POINT
 from catalog.follower import NO_OUTCOME
+from catalog.handler_settings import INGEST_ENTRY_POINT
 from catalog.repository import Repository, repository_id
 from domain.jobs.run_events import Report
 from tests.unit.domain.catalog.ingestions import (

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from catalog.built_in_jobs import BUILD_ENTRY_POINT, BUILD_SLUG
+from catalog.built_in_jobs import BUILD_SLUG
+from catalog.handler_settings import BUILD_ENTRY_POINT
 from domain.errors import InvalidInputError
 from domain.jobs.definition import JobDefinition, JobSpec
 from domain.jobs.launching import Launch, new_run, request
