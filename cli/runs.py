@@ -303,6 +303,10 @@ def list_runs(  # noqa: PLR0913 - one for each option
     search: Annotated[
         str | None, typer.Option(help="Part of a slug or a job's name, or the start of an id.")
     ] = None,
+    worker: Annotated[
+        str | None,
+        typer.Option(help="Only those that this worker started, by its id: workers list."),
+    ] = None,
     view: Annotated[
         str | None,
         typer.Option(
@@ -335,6 +339,7 @@ def list_runs(  # noqa: PLR0913 - one for each option
             job=job,
             status=cast("list[RunStatus] | None", statuses),
             search=search,
+            worker=worker,
             where=conditions,
             as_of=moment,
             sort=sort or "created",

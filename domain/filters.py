@@ -75,6 +75,7 @@ class Conditions:
         actors: who requested it.
         failures: why it ended as it did; a run that has not ended has none.
         failure_groups: fingerprints of the groups that the failure belongs to which it ended by.
+        workers: that started it, by their ids, also if others did so later.
         labels: what its job asks of workers.
         is_retried: whether another run was launched to repeat it; None for either.
         ends: when it ended, how long its last execution took, and its error message.
@@ -91,6 +92,7 @@ class Conditions:
     actors: AnyOf = AnyOf()
     failures: AnyOf = AnyOf()
     failure_groups: AnyOf = AnyOf()
+    workers: AnyOf = AnyOf()
     labels: tuple[Label, ...] = ()
     is_retried: bool | None = None
     ends: tuple[End, ...] = ()
@@ -314,6 +316,10 @@ def _actors(word: Word, so_far: Conditions) -> Conditions:
     return replace(so_far, actors=_with(so_far.actors, word, actors))
 
 
+def _workers(word: Word, so_far: Conditions) -> Conditions:
+    return replace(so_far, workers=_with(so_far.workers, word, _parts(word.value)))
+
+
 def _search(word: Word, so_far: Conditions) -> Conditions:
     text = word.value
     if len(text) > MAX_SEARCH:
@@ -389,6 +395,7 @@ _FIELDS: dict[str, _Field] = {
     "actor": _actors,
     "failure": _failures,
     "failureGroup": _failure_groups,
+    "worker": _workers,
     "retried": _retried,
     "createdAfter": _created_after,
     "createdBefore": _created_before,
@@ -402,7 +409,9 @@ _FIELDS: dict[str, _Field] = {
 NAMES = (*_FIELDS, f"{LABEL}NAME", f"{PARAMETERS}NAME")
 """What can be compared."""
 
-_SEVERAL = frozenset({"status", "job", "runtime", "moduleId", "actor", "failure", "failureGroup"})
+_SEVERAL = frozenset(
+    {"status", "job", "runtime", "moduleId", "actor", "failure", "failureGroup", "worker"}
+)
 
 
 def _field_of(word: Word, beside: Sequence[str]) -> _Field:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HEAD = "0044"
+HEAD = "0045"
 """The version that this code expects. A test compares it with the newest migration."""
 
 MIGRATION_LOCK = 2_411_950_384_221_077_354

@@ -104,6 +104,7 @@ _UNINDEXED = frozenset(
     {
         "actor",
         "failure",
+        "worker",
         "retried",
         "createdAfter",
         "createdBefore",

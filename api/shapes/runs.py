@@ -272,6 +272,10 @@ _FILTERS: dict[str, tuple[str, AnyObject]] = {
     "actor": (f"who requested the run: {_SEVERAL}", _TEXT),
     "failure": (f"the run's `failureReason`: {_SEVERAL}", _list_of(FAILURES)),
     "failureGroup": (f"the fingerprint of the run's failure group: {_SEVERAL}", _TEXT),
+    "worker": (
+        f"the id of a worker that started the run, also if others did so later: {_SEVERAL}",
+        _TEXT,
+    ),
     "retried": (
         "whether another run was launched to repeat it",
         {"type": "string", "enum": ["true", "false"]},

@@ -1084,6 +1084,7 @@ class Client(Definitions):
         job: str | None = None,
         status: RunStatus | Sequence[RunStatus] | None = None,
         search: str | None = None,
+        worker: str | None = None,
         where: Sequence[str] = (),
         as_of: int | datetime | None = None,
         sort: RunOrder = "created",
@@ -1094,12 +1095,13 @@ class Client(Definitions):
             job: only runs of the job with this slug.
             status: only runs in this status, or in one of these.
             search: only runs whose slug or job name contains this text, or whose id begins with it.
+            worker: only runs that the worker with this id started, also if others did so later.
             where: further conditions, such as `"status!=failed"` or `"parameters.region=eu"`.
             as_of: a log position or a past time: the list as it was then.
             sort: `ended` or `duration` for only those that have ended, the last ended or the
                 longest first.
         """
-        request: Request | None = runs.page(job, status, search, where, as_of, sort)
+        request: Request | None = runs.page(job, status, search, worker, where, as_of, sort)
         while request is not None:
             answer = self._transport.send(request)
             for item in answer["data"]:

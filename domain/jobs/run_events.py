@@ -296,6 +296,10 @@ RAISED = frozenset({"error", "permanent_error"})
 MOST_STARTS = 1_000
 """The highest `rateLimit`: a run keeps this number of its last starts."""
 
+MOST_WORKERS = 100
+"""A run keeps this number of workers that started it: one that stops hands its runs back, and each
+start rewrites them."""
+
 RATE = "rate"
 """The runs that `rateLimit` counts together."""
 
@@ -316,7 +320,8 @@ class RunState(TypedDict):
     `starts` are its last starts. Of a run of a job whose runs are unique, `unique_value` says by
     what, and `unique_until` until its `start` or its `end`. Of a run whose job lets values take
     turns, `fair_value` is its own, and `last_turn` the position of its last start. `traceparent`
-    names the span in which the run was launched, if that was traced.
+    names the span in which the run was launched, if that was traced. `started_by` has the workers
+    that started it, each with the position of its first start.
     """
 
     id: ReadOnly[Id]
@@ -364,6 +369,7 @@ class RunState(TypedDict):
     unique_value: ReadOnly[Text | None]
     unique_until: ReadOnly[Text | None]
     traceparent: ReadOnly[Text | None]
+    started_by: ReadOnly[Annotated[dict[str, int], "jsonb"] | None]
 
 
 # The events: their topics and fields are the on-disk format.
@@ -529,6 +535,7 @@ class Started(ExecutionEvent):
             "started_at": event.at,
             "worker_id": event.data["worker_id"],
             "execution": event.data["execution"],
+            "started_by": _with_starter(run["started_by"], event),
             # Why an earlier attempt failed stands in its event: a running run has not failed.
             "error_message": None,
             "failure_reason": None,
@@ -543,6 +550,16 @@ class Started(ExecutionEvent):
         if run["fair_value"] is not None:
             changed["last_turn"] = event.position
         return changed
+
+
+def _with_starter(before: dict[str, int] | None, event: PlainEvent) -> JsonObject:
+    """Return the workers that started the run; of too many, those of the last first starts."""
+    workers: JsonObject = {cast("str", event.data["worker_id"]): event.position}
+    if before:
+        workers |= before
+        if len(workers) > MOST_WORKERS:
+            del workers[min(before, key=before.__getitem__)]
+    return workers
 
 
 class Progressed(ReportedEvent):

@@ -9,7 +9,7 @@ from projections.tables import BY_SUBJECT
 
 _UNSEEN = {"_pending_events", "seen_at", "state", "state_before"}
 
-_UNSEEN_COLUMNS = {"created_position", "completed_position", "last_turn"}
+_UNSEEN_COLUMNS = {"created_position", "completed_position", "last_turn", "started_by"}
 """Positions, which events have in the log alone."""
 
 

@@ -542,6 +542,7 @@ export const texts = {
 		emptyHint: "Runs wait until one starts:",
 		/** @param {number} busy @param {number} slots */
 		shared: (busy, slots) => `${busy} of ${slots} shared slots busy`,
+		runs: "Its runs",
 		drain: "Drain",
 		drainText: "It takes nothing new, and ends once what it runs has ended.",
 		drained: "It drains",

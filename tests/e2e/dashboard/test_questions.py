@@ -1,5 +1,6 @@
 """Questions of somebody who is woken at night: three clicks from the overview answer each."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,8 +8,9 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.dashboard.conftest import Screen
+from tests.e2e.dashboard.service.jobs_of_apphub import nightly_statistics
 from tests.e2e.dashboard.service.world import World
-from tests.e2e.support import launch, register
+from tests.e2e.support import launch, register, wait_for_words
 
 MAX_CLICKS = 3
 
@@ -29,7 +31,7 @@ class Visitor:
         target.first.click()
         self.clicks += 1
 
-    def link(self, name: str, *, within: str = ".screen") -> None:
+    def link(self, name: str | re.Pattern[str], *, within: str = ".screen") -> None:
         """Follow a link."""
         self.click(self.page.locator(within).get_by_role("link", name=name))
 
@@ -54,7 +56,8 @@ class Visitor:
 
 @pytest.fixture(scope="module", autouse=True)
 def _night(world: World) -> None:
-    """Let a run be canceled, one wait for a worker, and one be retried."""
+    """Let a worker die, a run be canceled, one wait for a worker, and one be retried."""
+    _lose_a_worker(world)
     canceled = world.launch("send-release-notes", app="docs", version="1")
     with world.client as client:
         body = {"reason": REASON}
@@ -65,6 +68,20 @@ def _night(world: World) -> None:
         path = f"/job-runs/{failed['run']['id']}/retry"
         retried = client.post(path).raise_for_status().json()["data"]["id"]
     world.ended(retried)
+
+
+def _lose_a_worker(world: World) -> None:
+    """Let a worker die in the middle of a run that only this one could take."""
+    labels = {"zone": "cellar"}
+    entry_point = nightly_statistics.definition["entryPoint"]
+    with world.client as client:
+        register(client, "count-bottles", entry_point, workerLabels=labels)
+        world.start_worker("--label", "zone=cellar", "--lease-s", "5")
+        run = launch(client, "count-bottles", parameters={"until_canceled": True})
+        wait_for_words(client, run, "row 1")
+        world.processes[-1].kill_all()
+        ended = world.ended(run)
+    assert ended["failureReason"] == "worker_lost"
 
 
 def what_fails(visitor: Visitor) -> None:
@@ -131,6 +148,13 @@ def who_works(visitor: Visitor) -> None:
     visitor.sees("alive", within="tbody")
 
 
+def what_ran_on_the_worker_that_died(visitor: Visitor) -> None:
+    visitor.link(re.compile(r"^\d+ workers? lost$"))
+    lost = visitor.page.locator("tbody tr").filter(has_text="lost")
+    visitor.click(lost.get_by_role("link", name="Its runs"))
+    visitor.sees("count-bottles", "stopped answering", within="tbody")
+
+
 def what_caused_a_run(visitor: Visitor) -> None:
     visitor.run_with("failed", "scan-secrets")
     visitor.tab("Causes")
@@ -188,6 +212,7 @@ QUESTIONS: list[Callable[[Visitor], None]] = [
     what_no_worker_takes,
     what_waits_longest,
     who_works,
+    what_ran_on_the_worker_that_died,
     what_caused_a_run,
     what_an_attempt_printed,
     since_when_a_job_is_as_it_is,

@@ -24,7 +24,7 @@ def lets_pass(text: str, run: Row, job: Row) -> bool:
     return holds != name.endswith("!")
 
 
-def _holds(name: str, value: str, run: Row, job: Row) -> bool:  # noqa: PLR0911 - one for each
+def _holds(name: str, value: str, run: Row, job: Row) -> bool:  # noqa: PLR0911, PLR0912 - one for each
     several = value.split(",")
     match name:
         case "status":
@@ -38,6 +38,9 @@ def _holds(name: str, value: str, run: Row, job: Row) -> bool:  # noqa: PLR0911 
             return isinstance(binding, dict) and binding["moduleId"] in several
         case "actor":
             return run["requested_by"] in several
+        case "worker":
+            started_by = run["started_by"]
+            return isinstance(started_by, dict) and not started_by.keys().isdisjoint(several)
         case "failure":
             return run["completed_at"] is not None and run["failure_reason"] in several
         case "label.zone":
@@ -101,6 +104,8 @@ def any_filter(random: Random, runs: list[Row], slugs: tuple[str, ...]) -> list[
     number = parameters.get("number", 7)
     ended = str(one["completed_at"] or one["created_at"])
     message = str(one["error_message"] or "A")
+    started_by = one["started_by"] or {"nobody": 0}
+    assert isinstance(started_by, dict)
     names = random.sample(
         [
             ("status", ",".join(random.sample(STATUSES, random.choice((1, 2, 5))))),
@@ -110,6 +115,7 @@ def any_filter(random: Random, runs: list[Row], slugs: tuple[str, ...]) -> list[
             ("actor", random.choice(("tester", "another", "tester,another"))),
             ("label.zone", random.choice(("eu", "us,eu", "us"))),
             ("failure", random.choice(("error", "handler,execution_timeout"))),
+            ("worker", ",".join(started_by)),
             ("search", random.choice((str(one["id"])[:8], slugs[0][:3], "b"))),
             ("createdAfter", str(one["created_at"])),
             ("createdBefore", str(one["created_at"])),

@@ -142,7 +142,7 @@ class Asker:
         async with self._part.pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT id, job_definition_id, created_position, slug, parameters, created_at,"
-                " completed_at, duration_ms, error_message FROM job_runs"
+                " completed_at, duration_ms, error_message, started_by FROM job_runs"
             )
             runs: list[Row] = [*await cursor.fetchall()]
             question = self._question(head, runs)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.jobs.run import JobRun
-from domain.jobs.run_events import AttemptFailure, Holder, Report
+from domain.jobs.run_events import MOST_WORKERS, AttemptFailure, Holder, Report
 from domain.ports import Row
 from projections import job_runs
 from projections.job_runs import TABLE
@@ -122,6 +122,26 @@ def test_a_run_that_nobody_runs_has_no_holder() -> None:
     failing(run, holder, 350)
     run.hand_back(run.start(WORKER, at(1_400)), at(1_500))
     assert [row["worker_id"] for row in rows(run)] == [None, WORKER, None, WORKER, None]
+
+
+def test_a_run_remembers_who_first_started_it_at_which_position() -> None:
+    run, holder = started()
+    failing(run, holder, 350)
+    run.hand_back(run.start("worker-b", at(1_400)), at(1_500))
+    again = run.start(WORKER, at(1_600))
+    run.succeed(again, at(1_700), None, Report())
+    # Positions are ten apart: those of the second and of the fourth event.
+    assert rows(run)[-1]["started_by"] == {WORKER: 11, "worker-b": 31}
+
+
+def test_of_many_workers_it_remembers_the_last_ones() -> None:
+    run = a_run()
+    for number in range(MOST_WORKERS + 2):
+        run.hand_back(run.start(f"worker-{number}", at(100 + number)), at(101 + number))
+    started_by = rows(run)[-1]["started_by"]
+    assert isinstance(started_by, dict)
+    assert len(started_by) == MOST_WORKERS
+    assert {"worker-0", "worker-1"}.isdisjoint(started_by)
 
 
 def test_a_run_under_way_again_has_not_failed() -> None:

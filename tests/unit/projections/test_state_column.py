@@ -69,7 +69,7 @@ EVENTS_OF_STATES = {
 """Which kinds of events, in which shapes, a row takes into account that this column vouches for."""
 
 COLUMNS = {
-    RunState: 45,
+    RunState: 46,
     DefinitionState: 31,
     RepositoryState: 20,
     BuildState: 18,

@@ -91,13 +91,20 @@ async function lastLines({ id, attempt }, signal) {
 }
 
 /**
+ * A worker, which leads to what else ran there.
+ * @param {{worker: string}} props
+ */
+export const RunsOfWorker = ({ worker }) =>
+	html`<${Link} to=${{ view: "runs", words: [["worker", worker]] }}><code>${worker}</code><//>`;
+
+/**
  * What it has to do with: its worker, others that failed so, and what was launched to repeat it.
  * @param {{run: Api.Run, related: Asked<Api.RelatedRuns>, worker?: string}} props
  */
 function Around({ run, related, worker }) {
 	const words = texts.run.failed;
 	return html`<div class="stack">
-		${worker && html`<p>${texts.run.worker}: <${Link} to=${{ view: "workers" }}><code>${worker}</code><//></p>`}
+		${worker && html`<p>${texts.run.worker}: <${RunsOfWorker} worker=${worker} /></p>`}
 		${asOf.value ? html`<p class="note">${texts.past.notHere}</p>` : html`<${Since} related=${related} />`}
 		<p>
 			<${Link} to=${{ view: "runs", words: [["job", run.slug], ["status", "failed,expired"]] }}>${words.others(run.slug)}<//>

@@ -4,7 +4,7 @@ import { Answered, html, Icon, lookOf, Status, Table, Time } from "../parts.js";
 import { get, moment, now, useAnswer, useSettled } from "../state.js";
 import { duration, utc } from "../state/times.js";
 import { texts } from "../texts.js";
-import { FAILED, Failure } from "./run_failure.js";
+import { FAILED, Failure, RunsOfWorker } from "./run_failure.js";
 import { pathOf, placed, segmentsOf } from "./segments.js";
 
 /** @import { Column } from "../parts.js" */
@@ -57,7 +57,7 @@ function Attempts({ attempts, events, known }) {
 			title: words.facts.started,
 			cell: ({ from }) => html`<${Time} at=${new Date(from).toISOString()} />`,
 		},
-		{ name: "worker", title: words.worker, cell: ({ worker }) => html`<code>${worker}</code>` },
+		{ name: "worker", title: words.worker, cell: ({ worker }) => html`<${RunsOfWorker} worker=${worker} />` },
 		{ name: "why", title: texts.runs.columns.why, cell: ({ to, isOpen }) => (isOpen ? "" : said.get(to)) },
 	];
 	return html`<${Table} label=${words.attempts} rows=${attempts} keyOf=${(/** @type {Segment} */ { number }) => number} columns=${columns} />`;

@@ -2,7 +2,7 @@
 
 /** @import { Column } from "../parts.js" */
 
-import { Answered, attempt, confirm, Empty, html, Status, Table, Time } from "../parts.js";
+import { Answered, attempt, confirm, Empty, html, Link, Status, Table, Time } from "../parts.js";
 import { all, mayAct, post, useAnswer } from "../state.js";
 import { texts } from "../texts.js";
 
@@ -25,7 +25,8 @@ function List({ workers, again }) {
 		{
 			name: "first",
 			title: words.worker,
-			cell: ({ id, host, pid }) => html`<strong class="id">${id}</strong> <small>${host}, ${pid}</small>`,
+			cell: ({ id, host, pid }) => html`<strong class="id">${id}</strong> <small>${host}, ${pid}</small>
+				<br /><${Link} to=${{ view: "runs", words: [["worker", id]] }}>${texts.workers.runs}<//>`,
 		},
 		{ name: "status", title: words.state, cell: ({ state }) => html`<${Status} status=${state} />` },
 		{

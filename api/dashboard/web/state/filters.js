@@ -6,7 +6,7 @@ export const STATUSES = ["pending", "running", "succeeded", "failed", "canceled"
 
 /** What runs can be filtered by; a parameter's name is the writer's own. */
 const NAMES = [
-	"status", "job", "search", "actor", "failure", "failureGroup", "retried", "runtime", "moduleId",
+	"status", "job", "search", "actor", "failure", "failureGroup", "worker", "retried", "runtime", "moduleId",
 	"createdAfter", "createdBefore", "endedAfter", "endedBefore", "minDurationMs", "maxDurationMs", "error",
 ];
 
@@ -125,7 +125,7 @@ function needsQuotes(value) {
 
 // Whether a run that the stream tells of belongs to a list, as far as a page can tell. Pure.
 //
-// What only the API knows (a job's name, runtime and labels, groups of failures) counts as a match: a pill that offers
+// What only the API knows (a job's name, runtime and labels, groups of failures, workers) counts as a match: a pill that offers
 // one run too many is better than one that hides a run.
 
 /** @param {[string, string][]} words @param {Api.Run} run */
@@ -160,6 +160,7 @@ const TESTS = {
 	runtime: () => undefined,
 	moduleId: () => undefined,
 	failureGroup: () => undefined,
+	worker: () => undefined,
 	retried: () => undefined,
 };
 

@@ -44,6 +44,8 @@ READ: list[tuple[list[str], dict[str, Any]]] = [
     (["failure!=worker_lost"], {"failures": none_of("worker_lost")}),
     ([f"failureGroup={PRINT},{PRINT[::-1]}"], {"failure_groups": any_of(PRINT, PRINT[::-1])}),
     ([f"failureGroup!={PRINT}"], {"failure_groups": none_of(PRINT)}),
+    (["worker=Host-7-a,b"], {"workers": any_of("Host-7-a", "b")}),
+    (["worker!=a"], {"workers": none_of("a")}),
     (["retried=true"], {"is_retried": True}),
     (["retried!=true"], {"is_retried": False}),
     (["retried=false", "retried!=true"], {"is_retried": False}),
