@@ -350,7 +350,7 @@ export function Failed({ error, again }) {
 	return html`<div class="failed" role="alert">
 		<h2><${Icon} name="warning" /> ${isAway ? texts.errors.unreachable : texts.errors.title}</h2>
 		<p>${isAway ? texts.errors.unreachableHint : error.message}</p>
-		${status && code && html`<p class="quiet">${texts.errors.code(status, code)}</p>`}
+		${status && code ? html`<p class="quiet">${texts.errors.code(status, code)}</p>` : null}
 		${isAway && html`<${Command} text="apphub-jobs doctor" />`}
 		${again && html`<button onClick=${again}>${texts.again}</button>`}
 	</div>`;

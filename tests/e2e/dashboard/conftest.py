@@ -15,6 +15,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Page,
+    Request,
     Route,
     ViewportSize,
     expect,
@@ -137,13 +138,18 @@ class Screen:
     is_outage_expected: bool = False
 
     def listen(self) -> None:
-        """Note what goes wrong in the page."""
+        """Note what goes wrong in the page, and what it requests from elsewhere."""
+        self.page.on("request", self._look)
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
             self.complaints.append(message.text)
+
+    def _look(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.url}/", "data:", "blob:")):
+            self.complaints.append(f"requests {request.url}")
 
     def open(self, query: str = "") -> None:
         """Open an address and wait until its screen is there."""
@@ -248,7 +254,9 @@ def views(world: World) -> Views:
         "definition": "?view=job&id=scan-secrets&tab=definition",
         "versions": "?view=job&id=scan-secrets&tab=versions",
         "failures": "?view=failures",
+        "revise": "?view=job&id=scan-secrets&tab=revise",
         "schedules": "?view=schedules",
+        "new schedule": "?view=schedules&tab=new",
         "schedule": f"?view=schedule&id={'secrets-of-docs' if PICTURES else 'nightly'}",
         "workers": "?view=workers",
         "events of the log": "?view=log",

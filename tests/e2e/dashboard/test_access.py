@@ -83,11 +83,11 @@ def test_one_sign_in_is_for_all_tabs_until_the_token_is_revoked(
     other.get_by_role("button", name="Preferences and keys").click()
     other.get_by_role("button", name="Sign out in all tabs").click()
     for tab in (page, other):
-        expect(tab.get_by_role("heading", name="This service asks for a token")).to_be_visible()
+        expect(tab.get_by_role("heading", name="Sign in")).to_be_visible()
     # Who may write is offered more, and a revoked token ends what it opened.
     sign_in(page, WRITER)
     expect(page.get_by_role("button", name="Launch")).to_be_visible()
     expect(other.locator(".me")).to_have_text("walter")
     tokens_file.write_text(json.dumps({READER: TOKENS[READER]}))
-    expect(page.locator(".sign-in")).to_contain_text("does not accept the token of this tab")
+    expect(page.locator(".sign-in")).to_contain_text("does not accept this tab's token")
     context.close()

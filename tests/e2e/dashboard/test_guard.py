@@ -44,7 +44,7 @@ def test_production_asks_for_its_name_before_a_run_is_canceled(
         expect(go).to_be_disabled()
         name.fill("Production")
         expect(go).to_be_disabled()
-        asked.get_by_label("Why").press("Enter")
+        asked.get_by_label("Reason").press("Enter")
         expect(asked).to_be_visible()
         name.fill("production")
         go.click()
@@ -87,7 +87,7 @@ def test_production_guards_what_is_done_to_ticked_runs(
 def _is_guarded(page: Page) -> None:
     """Look at the question that is asked: its answer takes the name; then leave it."""
     asked = page.get_by_role("dialog")
-    why = asked.get_by_label("Why")
+    why = asked.get_by_label("Reason")
     name = asked.get_by_label("This is production")
     expect(name).to_be_visible()
     if why.count() > 0:

@@ -85,7 +85,7 @@ def test_a_run_is_launched_and_canceled_by_keys_alone(screen: Screen, world: Wor
     _tab_to(page, page.get_by_role("button", name="Cancel"))
     page.keyboard.press("Enter")
     asked = page.get_by_role("dialog")
-    _tab_to(page, asked.get_by_label("Why"))
+    _tab_to(page, asked.get_by_label("Reason"))
     page.keyboard.type("without a mouse")
     page.keyboard.press("Enter")
     expect(page.locator("h1 .status")).to_have_text("canceled")

@@ -19,7 +19,7 @@ CHANGING = (
     "Launch",
     "Pause",
     "Resume",
-    "Make",
+    "Create",
     "New",
     "Backfill",
     "Drain",
@@ -109,7 +109,7 @@ def _open_at_the_beginning(screen: Screen, begun: datetime) -> None:
 
 def _look_at(page: Page, moment: str) -> None:
     page.get_by_label("Time (UTC) or position").fill(moment)
-    page.get_by_role("button", name="Go", exact=True).click()
+    page.get_by_role("button", name="Show", exact=True).click()
 
 
 def _is_shown(page: Page, at: datetime) -> None:

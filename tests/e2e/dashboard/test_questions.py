@@ -99,7 +99,7 @@ def which_job_fails_most(visitor: Visitor) -> None:
 
 def how_long_a_job_takes_and_waits(visitor: Visitor) -> None:
     visitor.click(visitor.page.locator(".trends").get_by_role("link", name="scan-secrets"))
-    visitor.sees("Waited to start", "Took", within=".trends")
+    visitor.sees("Queue time", "Duration", within=".trends")
 
 
 def which_runs_failed_so(visitor: Visitor) -> None:
@@ -193,7 +193,7 @@ def what_happened_in_which_order(visitor: Visitor) -> None:
 
 
 def what_is_launched_next(visitor: Visitor) -> None:
-    visitor.sees("Next ticks")
+    visitor.sees("Upcoming")
     visitor.menu("Schedules")
     visitor.sees("Schedules")
 

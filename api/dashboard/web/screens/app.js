@@ -25,13 +25,14 @@ export function Screen() {
 		[id],
 	);
 	useRefresh("apps", asked.again, (apps) => apps.has(id));
-	return html`<${Answered} asked=${asked} lines=${8}>${(/** @type {object} */ answer) => html`<${App} ...${answer} again=${asked.again} />`}<//>`;
+	return html`<${Answered} asked=${asked} lines=${8}>
+		${(/** @type {Known} */ answer) => html`<${App} ...${answer} again=${asked.again} />`}
+	<//>`;
 }
 
-/**
- * @param {{app: Api.AppShape, builds: Api.BuildShape[], history: Api.IngestionEvent[], isCut: boolean,
- *   again: () => void}} props
- */
+/** @typedef {{app: Api.AppShape, builds: Api.BuildShape[], history: Api.IngestionEvent[], isCut: boolean}} Known */
+
+/** @param {Known & {again: () => void}} props */
 function App({ app, builds, history, isCut, again }) {
 	const newest = useNewest(builds, "builds", ({ id }) => id);
 	const words = texts.apps;
@@ -49,7 +50,7 @@ function App({ app, builds, history, isCut, again }) {
 			<${Status} status=${app.ingestStatus} />
 			${app.tags.map(({ key, value }) => html`<span class="tag" key=${key + value}>${key}:${value}</span>`)}
 		</p>
-		${app.ingestError && html`<p class="error-message"><code>${app.ingestError}</code></p>`}
+		${app.ingestError && html`<p class="error-message" tabindex="0"><code>${app.ingestError}</code></p>`}
 		${isCut && html`<p class="note">${texts.apps.cut}</p>`}
 		<${Previews} tiles=${app.previewTiles} />
 		<section class="stack">

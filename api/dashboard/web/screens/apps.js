@@ -8,9 +8,11 @@ import { number, texts } from "../texts.js";
 
 const PAGE = 48;
 
+/** @typedef {{rows: Api.ListedApp[], total: number, next: number | null}} Page */
+
 export function Screen() {
 	const given = Object.fromEntries(address.value.words);
-	/** @param {number} offset @returns {(signal?: AbortSignal) => Promise<{rows: Api.ListedApp[], total: number, next: number | null}>} */
+	/** @param {number} offset @returns {(signal?: AbortSignal) => Promise<Page>} */
 	const load = (offset) => async (signal) => {
 		const { data, meta, total } = await get(
 			"/apps",
@@ -34,14 +36,17 @@ export function Screen() {
 			</form>
 		</div>
 		<${Answered} asked=${asked}>
-			${(/** @type {{rows: Api.ListedApp[]}} */ { rows }) => html`<${List} found=${rows} isAll=${!given.q && !given.status} /><${MoreRows} asked=${asked} load=${(/** @type {number} */ next) => load(next)()} />`}
+			${(/** @type {Page} */ { rows }) => html`
+				<${List} found=${rows} isAll=${!given.q && !given.status} />
+				<${MoreRows} asked=${asked} load=${(/** @type {number} */ next) => load(next)()} />
+			`}
 		<//>`;
 }
 
 /** @param {{found: Api.ListedApp[], isAll: boolean}} props */
 function List({ found, isAll }) {
 	const apps = useNewest(found, "apps", ({ id }) => id);
-	if (apps.length === 0 && !isAll) return html`<${Empty} title=${texts.apps.noMatch} />`;
+	if (apps.length === 0 && !isAll) return html`<${Empty} title=${texts.apps.noMatch} hint=${texts.apps.noMatchHint} />`;
 	if (apps.length === 0)
 		return html`<${Empty} title=${texts.apps.empty} hint=${texts.apps.emptyHint} command=${texts.apps.emptyCommand} />`;
 	return html`<ul class="cards">${apps.map((app) => html`<${App} key=${app.id} app=${app} />`)}</ul>`;
@@ -55,7 +60,7 @@ function App({ app }) {
 			<${Status} status=${app.ingestStatus} />
 		</div>
 		<p class="two-lines">${app.description}</p>
-		${app.ingestError && html`<p class="problem">${app.ingestError}</p>`}
+		${app.ingestError && html`<p class="problem two-lines">${app.ingestError}</p>`}
 		<p class="tags">
 			${app.tags.map(({ key, value }) => html`<span class="tag" key=${key + value}>${key}:${value}</span>`)}
 		</p>

@@ -26,7 +26,10 @@ export function Screen() {
 	);
 	return html`<h1>${texts.views.bulk}</h1>
 		<${Answered} asked=${asked}>
-			${(/** @type {{rows: Api.BulkOperation[]}} */ { rows }) => html`<${List} operations=${rows} /><${MoreRows} asked=${asked} load=${load} text=${texts.older} />`}
+			${(/** @type {{rows: Api.BulkOperation[]}} */ { rows }) => html`
+				<${List} operations=${rows} />
+				<${MoreRows} asked=${asked} load=${load} text=${texts.older} />
+			`}
 		<//>`;
 }
 
@@ -62,7 +65,7 @@ function Operation({ operation }) {
 			aria-label=${texts.bulk.running(operation)}>
 		</progress>
 		<p>${texts.bulk.running(operation)}</p>
-		<p class="quiet">${reason} · ${requestedBy} · <${Time} at=${createdAt} /></p>
+		<p class="quiet"><bdi>${reason}</bdi> · <bdi>${requestedBy}</bdi> · <${Time} at=${createdAt} /></p>
 		${action !== "cancel" && !asOf.value && html`<${Launched} operation=${operation} isOpen=${address.value.id === id} />`}
 		${refusals.length > 0 && html`<ul class="refused">
 			${refusals.slice(0, 10).map(({ run, why }) => html`<li key=${run}>${texts.bulk.one(run, why)}</li>`)}
@@ -125,6 +128,9 @@ export function BulkDialog({ action, words, onClose }) {
 	<//>`;
 }
 
+/** More would push the order itself out of sight. */
+const SAMPLE_SHOWN = 5;
+
 /** @param {{preview: Api.BulkPreview}} props */
 function Preview({ preview }) {
 	const { count, position, sample, refused } = preview;
@@ -139,7 +145,7 @@ function Preview({ preview }) {
 				${refused.slice(0, 5).map(({ run, why }) => html`<li key=${run}>${texts.bulk.one(run, why)}</li>`)}
 			</ul>
 		</div>`}
-		${sample.length > 0 && html`<div><h3>${texts.bulk.sample}</h3><${RunTable} runs=${sample} isBrief /></div>`}
+		${sample.length > 0 && html`<div><h3>${texts.bulk.sample}</h3><${RunTable} runs=${sample.slice(0, SAMPLE_SHOWN)} isBrief /></div>`}
 	</div>`;
 }
 

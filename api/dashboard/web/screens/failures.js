@@ -117,7 +117,9 @@ async function trendsOf(ids, signal) {
 
 // A group of failures: its cause, how often, in which versions, a run of it; and what can be said or done about it.
 
-/** @type {Record<Api.FailureGroup["status"], ("resolve" | "ignore" | "reopen")[]>} */
+/** @typedef {"resolve" | "ignore" | "reopen"} Verdict */
+
+/** @type {Record<Api.FailureGroup["status"], Verdict[]>} */
 const MAY = { open: ["resolve", "ignore"], resolved: ["reopen"], ignored: ["reopen"] };
 
 const retrying = signal(""); // The group's fingerprint.
@@ -130,7 +132,8 @@ function Group({ group, trend, again, isOpen }) {
 		sampleRun,
 	} = group;
 	const words = texts.failures;
-	const say = (/** @type {"resolve" | "ignore" | "reopen"} */ what) => attempt(() => post(`/failures/${fingerprint}/${what}`).then(again), words.done[what]);
+	const say = (/** @type {Verdict} */ what) =>
+		attempt(() => post(`/failures/${fingerprint}/${what}`).then(again), words.done[what]);
 	const toggle = (/** @type {On<HTMLDetailsElement>} */ { target }) => (shows.value = target.open);
 	const runs = [["failureGroup", fingerprint]];
 	return html`<li class="card stack">

@@ -59,14 +59,17 @@ function Job({ job, runs, again }) {
 			</div>
 			${mayAct.value && html`<div class="actions">
 				<${Pausing} paused=${job.paused} name=${job.slug} path=${`/jobs/${job.slug}`} text=${texts.jobs.pauseText} again=${again} />
-				<button class="main" onClick=${() => navigate({ view: "job", id: job.slug, tab: "launch" })}>
+				${tab !== "launch" && html`<button class="main" onClick=${() => navigate({ view: "job", id: job.slug, tab: "launch" })}>
 					${texts.jobs.launch}
-				</button>
+				</button>`}
 			</div>`}
 		</div>
 		${job.metadata?.description && html`<p>${job.metadata.description}</p>`}
 		${job.paused && html`
-			<p class="note"><${Status} status="paused" /> <${Time} at=${job.paused.at} /> · ${job.paused.by} ${job.paused.reason && `· ${job.paused.reason}`}</p>
+			<p class="note">
+				<${Status} status="paused" /> <${Time} at=${job.paused.at} /> · <bdi>${job.paused.by}</bdi>
+				${job.paused.reason && html` · <bdi>${job.paused.reason}</bdi>`}
+			</p>
 		`}
 		<${Standing} job=${job} />
 		<${Tabs} tabs=${texts.jobs.tabs} current=${TABS[tab] ? tab : "runs"} />
@@ -180,7 +183,7 @@ function Change({ change }) {
 	return html`<li class="card">
 		<header>
 			<h2>${kind} ${version && texts.jobs.versionOf(version)}</h2>
-			<span class="quiet"><${Time} at=${at} full /> · ${by}</span>
+			<span class="quiet"><${Time} at=${at} full /> · <bdi>${by}</bdi></span>
 		</header>
 		${reason && html`<p>${reason}</p>`}
 		${changes.length > 0 && html`<${Differences} found=${changes} />`}

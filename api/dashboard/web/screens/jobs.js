@@ -6,10 +6,10 @@
 import { Answered, Empty, html, JobLink, Link, Status, Table, Time } from "../parts.js";
 import { all, get, moment, now, useAnswer, useRefresh } from "../state.js";
 import { rangeOf } from "../state/statistics.js";
-import { local } from "../state/times.js";
+import { duration, local } from "../state/times.js";
 import { texts } from "../texts.js";
 import { limitsOf } from "./definition.js";
-import { jobsOf, Sparkline } from "./trends.js";
+import { jobsOf, latest, Sparkline } from "./trends.js";
 
 /** @typedef {{jobs: Api.Definition[], failing: Map<string, number>, trends: Map<string, Trend>}} Known */
 
@@ -58,22 +58,28 @@ function List({ jobs, failing, trends }) {
 			cell: (job) => html`<${Health} job=${job} failing=${failing.get(job.slug) ?? 0} />`,
 		},
 		{ name: "day", title: words.day, cell: (job) => html`<${Day} trend=${trendOfJob(job)} />` },
+		{ name: "took", title: words.took, cell: (job) => tookOf(trendOfJob(job)) },
 		{ name: "version", title: words.version, cell: ({ version }) => version },
-		{ name: "type", title: words.type, cell: ({ type }) => html`<span class="tag">${type}</span>` },
 		{ name: "limits", title: words.limits, cell: (job) => html`<small>${limitsOf(job).join(", ") || "–"}</small>` },
 		{ name: "updated", title: words.updated, cell: ({ updatedAt }) => html`<${Time} at=${updatedAt} />` },
 	];
 	return html`<${Table} label=${texts.jobs.title} rows=${jobs} keyOf=${(/** @type {Api.Definition} */ { slug }) => slug} columns=${columns} />`;
 }
 
+const MINUTE_MS = 60_000;
+
+/** How long its runs took lately. @param {Trend | undefined} trend */
+const tookOf = (trend) => (trend && trend.ended > 0 ? latest(trend.buckets, "durationMs").join(" / ") : "–");
+
 /** What became of its runs within a day. @param {{trend?: Trend}} props */
 function Day({ trend }) {
 	if (!trend || trend.ended === 0) return html`<span class="quiet">–</span>`;
 	const { buckets, ended, failed, worse } = trend;
 	const last = buckets.findLast((bucket) => bucket.ended > 0);
-	return html`<${Sparkline} buckets=${buckets} />${" "}
-		<small>${texts.trends.day(ended, failed)} · ${texts.trends.lastSince} <${Time} at=${last?.at ?? null} /></small>
-		${worse && html`${" "}<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>`}`;
+	const ago = last && duration(Math.ceil((now.value - Date.parse(last.at)) / MINUTE_MS) * MINUTE_MS);
+	return html`<span class="day"><${Sparkline} buckets=${buckets} />
+		<small>${texts.trends.day(ended, failed)}<br />${ago && texts.trends.lastWithin(ago)}</small></span>
+		${worse && html`<strong class="worse">${texts.trends.worse[worse.what](worse.factor, local(worse.since))}</strong>`}`;
 }
 
 /** @param {{job: Api.Definition, failing: number}} props */

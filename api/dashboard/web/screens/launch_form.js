@@ -14,9 +14,11 @@ import { texts } from "../texts.js";
 import { emptyOf, fits, formOf, initialOf, isRounded, issuesAt, matches, objectOf, unlisted, withValue } from "./schema.js";
 
 /**
- * @param {{job: Api.Definition, origin?: Api.Run, onLaunched?: () => void}} props
- *   `origin`: the run that is launched again, with its parameters and options
+ * The run that is launched again, with its parameters and options.
+ * @typedef {Api.Run & {startDeadlineMs: number | null}} Origin
  */
+
+/** @param {{job: Api.Definition, origin?: Origin, onLaunched?: () => void}} props */
 export function LaunchForm({ job, origin, onLaunched = () => {} }) {
 	const words = texts.jobs;
 	const draft = useSignal(/** @type {ParametersDraft} */ ({ typed: origin?.parameters, raw: null })); // Another version keeps it.
@@ -113,7 +115,7 @@ const NUMBERS = /** @type {const} */ (["delayMs", "timeoutMs", "maxAttempts", "p
 /** As they are written, by their names. @typedef {Record<string, string>} Options */
 
 /**
- * @param {Api.Run} run @param {Api.Definition} job
+ * @param {Origin} run @param {Api.Definition} job
  * @returns {Options} the options of a run that is launched again, where they are its own
  */
 function optionsOf(run, job) {
@@ -125,11 +127,12 @@ function optionsOf(run, job) {
 		timeoutMs: own(run.timeoutMs, job.timeoutMs),
 		maxAttempts: own(run.maxAttempts, job.retryPolicy?.maxAttempts ?? 1),
 		priority: own(run.priority, job.priority ?? 0),
+		startDeadlineMs: own(run.startDeadlineMs, job.startDeadlineMs),
 		context: Object.keys(context).length > 0 ? JSON.stringify(context, null, 2) : "",
 	};
 }
 
-/** @param {Options} options @param {Api.Run} [origin] @throws {SyntaxError} the context is no JSON object */
+/** @param {Options} options @param {Origin} [origin] @throws {SyntaxError} the context is no JSON object */
 function bodyOf(options, origin) {
 	const numbers = NUMBERS.filter((name) => (options[name] ?? "") !== "").map((name) => [name, Number(options[name])]);
 	const context = options.context ? objectOf(options.context) : {};
@@ -180,7 +183,9 @@ function Fields({ field, value, path, issues, onChange }) {
 
 const escaped = (/** @type {string} */ name) => name.replaceAll("~", "~0").replaceAll("/", "~1");
 
-const furtherField = (/** @type {string} */ name) => ({ name, title: name, hint: texts.jobs.unlisted, kind: "json", isRequired: false, isNullable: true });
+/** @param {string} name @returns {Field} */
+const furtherField = (name) =>
+	({ name, title: name, hint: texts.jobs.unlisted, kind: "json", isRequired: false, isNullable: true });
 
 /** @param {Omit<Input, "common">} props */
 function Labelled({ field, value, path, issues, onChange }) {
@@ -273,7 +278,9 @@ function ChoiceInput({ field: { choices = [], isRequired }, value, common, onCha
 	const set = (/** @type {On} */ { target }) => onChange(target.value === "-1" ? undefined : choices[Number(target.value)]);
 	return html`<select ...${common} value=${index} onChange=${set}>
 		${(index < 0 || !isRequired) && html`<option value="-1">–</option>`}
-		${choices.map((choice, at) => html`<option key=${at} value=${at}>${typeof choice === "string" ? choice : JSON.stringify(choice)}</option>`)}
+		${choices.map((choice, at) => html`
+			<option key=${at} value=${at}>${typeof choice === "string" ? choice : JSON.stringify(choice)}</option>
+		`)}
 	</select>`;
 }
 

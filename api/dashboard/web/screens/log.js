@@ -109,7 +109,7 @@ function Event({ event }) {
 		<details onToggle=${toggle}>
 			<summary>
 				<span class="position">${position}</span> <code class="event-type">${type}</code>
-				<small class="id">${subject.id}</small> <small>${actor} · <${Time} at=${occurredAt} /></small>
+				<small class="id">${subject.id}</small> <small><bdi>${actor}</bdi> · <${Time} at=${occurredAt} /></small>
 			</summary>
 			${open.value && html`<div class="stack event-detail">
 				<p class="group">
@@ -148,7 +148,7 @@ function LogFilter({ given }) {
 			<input name=${name} defaultValue=${given[name] ?? ""} placeholder=${EXAMPLES[name]}
 				data-filter=${name === NAMES[0]} />
 		</label>`)}
-		<button>${texts.past.go}</button>
+		<button>${texts.log.apply}</button>
 		${given.correlation && html`<span class="tag">correlation ${given.correlation}</span>`}
 	</form>`;
 }

@@ -12,10 +12,16 @@ export const BEFORE = 30;
  * @typedef {Record<string, any>} Given conditions, by name
  */
 
-/** @param {string} asOf @param {Given} given @returns {boolean} whether the newest can be followed: not of the past, and not from a position that somebody chose */
+/**
+ * @param {string} asOf @param {Given} given
+ * @returns {boolean} whether the newest can be followed: not of the past, and not from a position that somebody chose
+ */
 export const canFollow = (asOf, given) => asOf === "" && given.after === undefined;
 
-/** @param {EventPage} page @param {number} position @returns {number} after which position to ask next: whoever is too far behind would never get to the head */
+/**
+ * @param {EventPage} page @param {number} position
+ * @returns {number} after which position to ask next: whoever is too far behind would never get to the head
+ */
 export function placeAfter({ next, last }, position) {
 	return next !== null && position - last > MOST_KEPT ? position - BEFORE : last;
 }

@@ -100,9 +100,9 @@ function Needs({ needs }) {
 	const words = texts.overview;
 	if (groups.length + lost.length + unoffered.length + paused.length === 0) return html`<p class="quiet">${words.calm}</p>`;
 	return html`<ul class="needs">
-		${groups.map(({ fingerprint, title, job, count }) => html`<li key=${fingerprint}>
+		${groups.map(({ fingerprint, title, job, count, firstAt }) => html`<li key=${fingerprint}>
 			<${Icon} name="failed" /> <${Link} to=${{ view: "failures", id: fingerprint }}>${title}<//>${" "}
-			<small>${job} · ${texts.failures.times(count)}</small>
+			<small>${job} · ${texts.failures.times(count)} · ${texts.failures.first} <${Time} at=${firstAt} /></small>
 		</li>`)}
 		${hasMore && html`<li><${Link} to=${{ view: "failures" }}>${texts.more}<//></li>`}
 		${lost.length > 0 && html`

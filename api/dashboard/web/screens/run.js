@@ -3,6 +3,7 @@
 /** @import { Asked } from "../state/loading.js" */
 /** @import { Subject as Caused } from "./commands.js" */
 /** @import { Difference } from "./definition.js" */
+/** @import { Origin } from "./launch_form.js" */
 
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
@@ -32,7 +33,9 @@ const TABS = { story: Story, log: Log, events: Events, causes: Causes, data: Dat
 export function Screen() {
 	const { id } = address.value;
 	const asked = useAnswer(async (signal) => (await get(`/job-runs/${id}`, moment.value, signal)).data, [id]);
-	return html`<${Answered} asked=${asked} lines=${8}>${(/** @type {Api.RunWithJob} */ { run, job }) => html`<${Run} asked=${run} job=${job} />`}<//>`;
+	return html`<${Answered} asked=${asked} lines=${8}>
+		${(/** @type {Api.RunWithJob} */ { run, job }) => html`<${Run} asked=${run} job=${job} />`}
+	<//>`;
 }
 
 /** @param {{asked: Api.Run, job: Api.JobBrief}} props */
@@ -58,10 +61,14 @@ function Run({ asked, job }) {
 			<${Actions} run=${run} />
 		</div>
 		<${Progress} run=${run} />
-		${run.errorMessage && !FAILED.includes(run.status) && html`<p class="error-message"><code>${run.errorMessage}</code></p>`}
+		${run.errorMessage && !FAILED.includes(run.status) && html`
+			<p class="error-message" tabindex="0"><code>${run.errorMessage}</code></p>
+		`}
 		<${Facts} run=${run} related=${related.answer} />
 		<${Tabs} tabs=${texts.run.tabs} current=${TABS[tab] ? tab : "story"} />
-		<${Answered} asked=${events}>${(/** @type {Api.Event[]} */ known) => html`<${Shown} run=${run} events=${known} related=${related} />`}<//>
+		<${Answered} asked=${events}>
+			${(/** @type {Api.Event[]} */ known) => html`<${Shown} run=${run} events=${known} related=${related} />`}
+		<//>
 	`;
 }
 
@@ -119,7 +126,7 @@ const REPEATS_SHOWN = 3;
 
 /** @param {Api.BulkOperation} operation the bulk operation that launched the run */
 const Operation = ({ id, action, reason }) =>
-	html`<${Link} to=${{ view: "bulk", id }}>${texts.bulk.title(action)}<//> · ${reason}`;
+	html`<${Link} to=${{ view: "bulk", id }}>${texts.bulk.title(action)}<//> · <bdi>${reason}</bdi>`;
 
 // What can be done to a run; and how the same is done from a terminal or a program.
 
@@ -159,12 +166,24 @@ async function retry(run, key) {
 
 /** @param {{run: Api.Run, onClose: () => void}} props */
 function Rerun({ run, onClose }) {
-	const job = useAnswer((signal) => get(`/jobs/${run.slug}`, [["limit", 1]], signal), []);
+	const asked = useAnswer(async (signal) => {
+		const [job, events] = await Promise.all([
+			get(`/jobs/${run.slug}`, [["limit", 1]], signal),
+			get(`/job-runs/${run.id}/events`, [["limit", 1]], signal),
+		]);
+		return { job: job.data.job, origin: { ...run, startDeadlineMs: deadlineMsOf(events.data[0]) } };
+	}, []);
 	return html`<${Dialog} title=${texts.run.rerun} onClose=${onClose} className="wide">
-		<${Answered} asked=${job}>
-			${(/** @type {{data: Api.JobWithRuns}} */ { data }) => html`<${LaunchForm} job=${data.job} origin=${run} onLaunched=${onClose} />`}
+		<${Answered} asked=${asked}>
+			${(/** @type {{job: Api.Definition, origin: Origin}} */ known) => html`<${LaunchForm} ...${known} onLaunched=${onClose} />`}
 		<//>
 	<//>`;
+}
+
+/** Within what time a run had to start: only its first event says so. @param {Api.Event | undefined} event */
+function deadlineMsOf(event) {
+	const { start_deadline_at: deadline, scheduled_at: due } = event?.data ?? {};
+	return deadline && due ? Date.parse(deadline) - Date.parse(due) : null;
 }
 
 /** @param {{run: Api.Run}} props */
@@ -298,7 +317,7 @@ function Choice() {
 	return html`<form class="group" onSubmit=${submit}>
 		<input class="id-input" aria-label=${texts.run.compareId} placeholder=${texts.run.compareId} value=${id.value}
 			onInput=${into(id)} />
-		<button>${texts.past.go}</button>
+		<button>${texts.run.compareGo}</button>
 	</form>`;
 }
 

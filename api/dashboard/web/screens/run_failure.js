@@ -26,7 +26,7 @@ export function Failure({ run, related, worker }) {
 	const stack = run.context?.stack;
 	return html`<section class="card stack failure" aria-label=${texts.run.failed.title}>
 		<h2>${texts.run.failed.title} <code class="quiet">${run.failureReason}</code></h2>
-		${run.errorMessage && html`<p class="error-message"><code>${run.errorMessage}</code></p>`}
+		${run.errorMessage && html`<p class="error-message" tabindex="0"><code>${run.errorMessage}</code></p>`}
 		<div class="cards">
 			${typeof stack === "string" && html`<${Traceback} stack=${stack} />`}
 			<${Around} run=${run} related=${related} worker=${worker} />

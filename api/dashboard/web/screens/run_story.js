@@ -19,15 +19,17 @@ export function Story({ run, events, related }) {
 	const hasFailed = FAILED.includes(run.status);
 	return html`
 		${hasFailed && html`<${Failure} run=${run} related=${related} worker=${attempts.at(-1)?.worker} />`}
-		<div class="cards">
-			${!hasFailed && html`<${Explanation} run=${run} />`}
+		<div class="story">
+			<div class="stack">
+				${!hasFailed && html`<${Explanation} run=${run} />`}
+				<section class="card stack">
+					<h2>${texts.run.timeline}</h2>
+					<${Timeline} segments=${segments} />
+					<${Attempts} attempts=${attempts} events=${events} known=${hasFailed ? run.errorMessage : null} />
+				</section>
+			</div>
 			<section class="card"><h2>${texts.run.states}</h2><${Diagram} path=${pathOf(events)} /></section>
 		</div>
-		<section class="card stack">
-			<h2>${texts.run.timeline}</h2>
-			<${Timeline} segments=${segments} />
-			<${Attempts} attempts=${attempts} events=${events} known=${hasFailed ? run.errorMessage : null} />
-		</section>
 	`;
 }
 
@@ -58,7 +60,7 @@ function Attempts({ attempts, events, known }) {
 			cell: ({ from }) => html`<${Time} at=${new Date(from).toISOString()} />`,
 		},
 		{ name: "worker", title: words.worker, cell: ({ worker }) => html`<${RunsOfWorker} worker=${worker} />` },
-		{ name: "why", title: texts.runs.columns.why, cell: ({ to, isOpen }) => (isOpen ? "" : said.get(to)) },
+		{ name: "why", title: texts.runs.columns.details, cell: ({ to, isOpen }) => (isOpen ? "" : said.get(to)) },
 	];
 	return html`<${Table} label=${words.attempts} rows=${attempts} keyOf=${(/** @type {Segment} */ { number }) => number} columns=${columns} />`;
 }
@@ -214,7 +216,7 @@ function Explanation({ run }) {
 		{ newer: [useSettled(run.updatedAt)], everyMs },
 	);
 	return html`<section class="card explanation">
-		<h2>${texts.run.explain}</h2>
+		<h2>${run.completedAt ? texts.run.outcome : texts.run.explain}</h2>
 		<${Answered} asked=${asked} lines=${2}>${(/** @type {Api.Explained} */ { data }) => html`<${Told} explanation=${data} />`}<//>
 	</section>`;
 }

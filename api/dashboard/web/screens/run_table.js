@@ -27,7 +27,7 @@ export function RunTable({ runs, selected, sort = "", isBrief = false, isOfOneJo
 			? { name: "created", title: words.ended, cell: (run) => html`<${Time} at=${run.completedAt} />` }
 			: { name: "created", title: words.created, cell: (run) => html`<${Time} at=${run.createdAt} />` },
 	];
-	if (!isBrief) columns.push({ name: "why", title: words.why, cell: (run) => html`<${Why} run=${run} />` });
+	if (!isBrief) columns.push({ name: "why", title: words.details, cell: (run) => html`<${Why} run=${run} />` });
 	if (isOfOneJob) columns.splice(1, 1);
 	if (selected) columns.unshift(selecting(runs, selected));
 	return html`<${Table} label=${texts.runs.title} rows=${runs} keyOf=${idOf} columns=${columns}

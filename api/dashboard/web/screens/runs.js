@@ -96,11 +96,11 @@ export function Screen() {
 			</div>
 		</div>
 		<${FilterBar} words=${words} setWords=${setWords} />
+		<${StatusFilter} words=${words} setWords=${setWords} />
 		<div class="list-controls">
-			<${StatusFilter} words=${words} setWords=${setWords} />
+			<${Selection} words=${words} selected=${selected} />
 			<${Sort} sort=${sort} />
 		</div>
-		<${Selection} words=${words} selected=${selected} />
 		<${Answered} asked=${asked} lines=${10}>
 			${(/** @type {Page} */ page) => html`
 				<${Rows} page=${page} asked=${asked} words=${words} sort=${sort} selected=${selected} key=${key + asOf.value} />
@@ -183,8 +183,12 @@ function Fresh({ page, words, show }) {
 
 /** @param {{words: Word[]}} props */
 function Nothing({ words }) {
-	if (words.length > 0) return html`<${Empty} title=${texts.runs.noMatch} hint=${texts.runs.noMatchHint} />`;
-	if (asOf.value) return html`<${Empty} title=${texts.runs.noneThen} />`;
+	if (words.length > 0) return html`<${Empty} title=${texts.runs.noMatch} hint=${texts.runs.noMatchHint}>
+		<button onClick=${() => change({ words: [] })}>${texts.runs.clear}</button>
+	<//>`;
+	if (asOf.value) return html`<${Empty} title=${texts.runs.noneThen}>
+		<button onClick=${() => change({ asOf: "" })}>${texts.past.back}</button>
+	<//>`;
 	return html`<${Empty} title=${texts.runs.empty} hint=${texts.runs.emptyHint} command=${texts.runs.emptyCommand} />`;
 }
 

@@ -82,7 +82,7 @@ function Schedule({ schedule, preview, ticks, runs, again }) {
 			<div><h1>${schedule.id}</h1><p>${inWords(schedule)} · <${JobLink} slug=${schedule.job} /></p></div>
 			${mayAct.value && html`<${Actions} schedule=${schedule} again=${again} />`}
 		</div>
-		${schedule.paused && html`<p class="note"><${Status} status="paused" /> ${schedule.paused.reason ?? ""}</p>`}
+		${schedule.paused && html`<p class="note"><${Status} status="paused" /> <bdi>${schedule.paused.reason ?? ""}</bdi></p>`}
 		<section class="card stack">
 			<div class="screen-head">
 				<h2>${words.runs.title}</h2>

@@ -115,7 +115,10 @@ async function save(before, spec) {
 
 /** @typedef {{ticks?: Api.ComingTick[], error: Problem | null}} Times */
 
-/** The next times of what is written, as the service reckons them; asked again while one types. @param {Draft} draft @returns {Times} */
+/**
+ * The next times of what is written, as the service reckons them; asked again while one types.
+ * @param {Draft} draft @returns {Times}
+ */
 function usePreview(draft) {
 	const times = useSettled(JSON.stringify(timesOf(draft)));
 	const { answer, error } = useAnswer(() => post("/schedules/preview", JSON.parse(times)), [times]);
@@ -180,6 +183,8 @@ function When({ draft, issues, set }) {
 	</label>`;
 	const keep = (/** @type {keyof Draft} */ name) => (/** @type {unknown} */ value) => set({ [name]: value });
 	const text = (/** @type {keyof Draft} */ name) => (/** @type {On} */ { target }) => keep(name)(target.value);
+	const moment = (/** @type {"startAt" | "endAt"} */ name) => (/** @type {Common} */ common) =>
+		html`<${MomentInput} common=${common} value=${draft[name]} set=${text(name)} onChange=${keep(name)} />`;
 	return html`
 		<div class="group" role="radiogroup" aria-label=${texts.schedules.columns.when}>
 			${choice("cron", words.byCron)}${choice("every", words.byInterval)}
@@ -195,13 +200,15 @@ function When({ draft, issues, set }) {
 				<datalist id="time-zones">${zones().map((zone) => html`<option key=${zone}>${zone}</option>`)}</datalist>`}
 		<//>
 		<${Field} name="startAt" title=${words.start} hint=${isCron ? "" : words.startOfInterval} issues=${issues}>
-			${(/** @type {Common} */ common) => html`<${MomentInput} common=${common} value=${draft.startAt} set=${text("startAt")} onChange=${keep("startAt")} />`}
+			${moment("startAt")}
 		<//>
 		<${Field} name="endAt" title=${words.end} issues=${issues}>
-			${(/** @type {Common} */ common) => html`<${MomentInput} common=${common} value=${draft.endAt} set=${text("endAt")} onChange=${keep("endAt")} />`}
+			${moment("endAt")}
 		<//>
 		<${Field} name="exclude" title=${words.exclude} hint=${words.excludeHint} issues=${issues}>
-			${(/** @type {Common} */ common) => html`<textarea ...${common} class="growing" rows="2" value=${draft.exclude} onInput=${text("exclude")}></textarea>`}
+			${(/** @type {Common} */ common) => html`
+				<textarea ...${common} class="growing" rows="2" value=${draft.exclude} onInput=${text("exclude")}></textarea>
+			`}
 		<//>
 		<${Span} name="jitterMs" title=${words.jitter} hint=${words.jitterHint} value=${draft.jitter} issues=${issues}
 			onChange=${keep("jitter")} />

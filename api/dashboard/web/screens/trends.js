@@ -8,7 +8,7 @@ import { useSignal } from "@preact/signals";
 import { Answered, html, into, JobLink, Link, Table } from "../parts.js";
 import { address, asOf, change, get, moment, now, useAnswer } from "../state.js";
 import { rangeOf, RANGES, summed, trendOf, worsening } from "../state/statistics.js";
-import { duration, local } from "../state/times.js";
+import { duration, local, localMinute } from "../state/times.js";
 import { number, texts } from "../texts.js";
 
 const EVERY_MS = 10_000;
@@ -92,10 +92,10 @@ function Charts({ buckets, byJob, meta, isOfOneJob }) {
 			<${EndedBars} buckets=${buckets} meta=${meta} job=${isOfOneJob ? address.value.id : ""} />
 		<//>
 		<div class="two-charts">
-			<${Chart} title=${words.waits} text=${words.quantiles(...latest(buckets, "queueMs"))} meta=${meta}>
+			<${Chart} title=${words.waits} text=${html`<${Key} quantiles=${latest(buckets, "queueMs")} />`} meta=${meta}>
 				<${Lines} buckets=${buckets} of="queueMs" />
 			<//>
-			<${Chart} title=${words.durations} text=${words.quantiles(...latest(buckets, "durationMs"))} meta=${meta}>
+			<${Chart} title=${words.durations} text=${html`<${Key} quantiles=${latest(buckets, "durationMs")} />`} meta=${meta}>
 				<${Lines} buckets=${buckets} of="durationMs" />
 			<//>
 		</div>
@@ -111,22 +111,29 @@ const inWords = (/** @type {number | null} */ ms) => (ms === null ? "–" : dura
  * The quantiles of the newest bucket that has any.
  * @param {Stretch[]} buckets @param {Measure} of @returns {[half: string, most: string]}
  */
-function latest(buckets, of) {
+export function latest(buckets, of) {
 	const last = buckets.findLast((bucket) => bucket[of].p50 !== null)?.[of];
 	return [inWords(last?.p50 ?? null), inWords(last?.p95 ?? null)];
 }
 
-/** @param {{title: string, text: string, meta: Api.StatisticsMeta, children: Children}} props */
+/** What the lines mean, and where they end. @param {{quantiles: [half: string, most: string]}} props */
+const Key = ({ quantiles: [half, most] }) =>
+	html`<span class="key p50">${texts.trends.median} ${half}</span> <span class="key p95">${texts.trends.most} ${most}</span>`;
+
+/** @param {{title: string, text: Children, meta: Api.StatisticsMeta, children: Children}} props */
 function Chart({ title, text, meta, children }) {
+	const [from, to] = [meta.from, meta.to].map((at) => Date.parse(at));
+	const times = [from, (from + to) / 2, to];
 	return html`<figure class="chart">
 		<figcaption><strong>${title}</strong> <span class="quiet">${text}</span></figcaption>
 		${children}
-		<div class="chart-times quiet"><span>${local(meta.from)}</span><span>${local(meta.to)}</span></div>
+		<div class="chart-times quiet">${times.map((at) => html`<span key=${at}>${localMinute(at)}</span>`)}</div>
 	</figure>`;
 }
 
 const WIDTH = 1_000;
 const HEIGHT = 100;
+const POINT = 6;
 
 /** Each bar leads to the runs that ended then. @param {{buckets: Stretch[], meta: Api.StatisticsMeta, job: string}} props */
 function EndedBars({ buckets, meta, job }) {
@@ -157,17 +164,16 @@ function endedThen({ at }, { bucketMs }, job) {
 function Lines({ buckets, of }) {
 	const most = Math.max(...buckets.map((bucket) => bucket[of].p95 ?? 0), 1);
 	const x = (/** @type {number} */ index) => ((index + 0.5) / buckets.length) * WIDTH;
-	const path = (/** @type {"p50" | "p95"} */ quantile) => {
-		let isOpen = false;
-		return buckets.map((bucket, index) => {
-			const value = bucket[of][quantile];
-			if (value === null) {
-				isOpen = false;
-				return "";
-			}
-			const point = `${isOpen ? "L" : "M"}${x(index)} ${HEIGHT - (value / most) * (HEIGHT - 2) - 1}`;
-			isOpen = true;
-			return isOpen && buckets[index + 1]?.[of][quantile] == null ? `${point}h0.01` : point;
+	/** @param {"p50" | "p95"} quantile @returns {string} lines between neighbours, and points where there is none */
+	const path = (quantile) => {
+		const values = buckets.map((bucket) => bucket[of][quantile]);
+		return values.map((value, index) => {
+			if (value === null) return "";
+			const hasBefore = values[index - 1] != null;
+			const hasNext = values[index + 1] != null;
+			const y = HEIGHT - (value / most) * (HEIGHT - 2) - 1;
+			if (!hasBefore && !hasNext) return `M${x(index) - POINT / 2} ${y}h${POINT}`;
+			return `${hasBefore ? "L" : "M"}${x(index)} ${y}`;
 		}).join("");
 	};
 	return html`<div class="chart-box"><span class="chart-most">${duration(most)}</span>

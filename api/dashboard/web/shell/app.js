@@ -74,7 +74,9 @@ function Screen() {
 	useEffect(() => {
 		if (isBack) location.reload(); // A browser does not try again to load a module.
 	}, [isBack]);
-	if (!isPage) return html`<${Empty} title=${texts.errors.noView} />`;
+	if (!isPage) return html`<${Empty} title=${texts.errors.noView} hint=${texts.errors.noViewHint}>
+		<${Link} to=${{ view: "overview" }}>${texts.errors.toOverview}<//>
+	<//>`;
 	if (isLoaded) return html`<div class="screen screen-${view}">
 		${asOf.value && !showsPast.value && html`<p class="note">${texts.past.notHere}</p>`}
 		<${Guarded} key=${`${view} ${id}`} screen=${screens[view]} />

@@ -53,6 +53,13 @@ export function local(at) {
 	return LOCAL.format(new Date(at));
 }
 
+const SHORT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+
+/** @param {string | number} at @returns {string} the same without seconds */
+export function localMinute(at) {
+	return SHORT.format(new Date(at));
+}
+
 /** @param {string} moment `asOf` of an address @returns {number | null} the time in ms; null for a position */
 export function timeOf(moment) {
 	if (!/^\d{4}-\d\d/.test(moment)) return null;

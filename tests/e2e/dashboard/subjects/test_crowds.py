@@ -136,7 +136,7 @@ def test_all_open_groups_count_and_are_shown_page_by_page(crowded: Screen) -> No
     page = crowded.page
     crowded.open("?view=jobs")
     row = page.get_by_role("row").filter(has_text="scan-secrets")
-    expect(row).to_contain_text(f"{GROUPS} failing groups")
+    expect(row).to_contain_text(f"{GROUPS} failure groups")
     crowded.open()
     page.locator(".needs").get_by_role("link", name="More").click()
     cards = page.locator("li.card")
@@ -169,7 +169,7 @@ def test_runs_and_events_are_shown_page_by_page(crowded: Screen) -> None:
     crowded.open("?view=log&after=0")
     events = page.locator(".log-events > li")
     expect(events).to_have_count(50)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Show later").click()
     expect(events).to_have_count(100)
     positions = [int(text) for text in page.locator(".position").all_inner_texts()]
     assert positions == sorted({*positions})
@@ -218,9 +218,9 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     crowded.open("?view=runs&job=job&status=succeeded")
     page.locator(".selection").get_by_role("button", name="Rerun …").click()
     asked = page.get_by_role("dialog", name="Rerun runs")
-    expect(asked).to_contain_text(f"{_spaced(RUNS)} runs would be touched")
+    expect(asked).to_contain_text(f"{_spaced(RUNS)} runs would be affected")
     expect(asked.get_by_role("row")).not_to_have_count(0)
-    asked.get_by_label("Why").fill("other rates")
+    asked.get_by_label("Reason").fill("other rates")
     asked.get_by_label("This is production").fill("production")
     asked.get_by_role("button", name=re.compile("Rerun 8.000 runs")).click()
     operation = page.locator("li.card")
@@ -231,16 +231,16 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     with psycopg.connect(crowd.database_url) as session:
         # So the order cannot be done before somebody who types slowly has stopped it.
         session.execute("LOCK TABLE job_runs IN SHARE MODE")
-        operation.get_by_role("button", name="Stop it …").click()
-        asked = page.get_by_role("dialog", name="Stop it")
-        asked.get_by_label("Why").fill("the rates were right")
-        stop = asked.get_by_role("button", name="Stop it", exact=True)
+        operation.get_by_role("button", name="Stop …").click()
+        asked = page.get_by_role("dialog", name="Stop")
+        asked.get_by_label("Reason").fill("the rates were right")
+        stop = asked.get_by_role("button", name="Stop", exact=True)
         expect(stop).to_be_disabled()
         asked.get_by_label("This is production").fill("production")
         stop.click()
         expect(asked).not_to_be_visible()
     expect(operation.locator(".screen-head .status")).to_have_text("aborted")
-    expect(operation.get_by_role("button", name="Stop it …")).to_have_count(0)
+    expect(operation.get_by_role("button", name="Stop …")).to_have_count(0)
     with crowd.client as client:
         [told] = client.get("/bulk", params={"limit": 1}).json()["data"]
     assert 0 < told["done"] < RUNS
@@ -287,5 +287,5 @@ def test_a_run_of_very_many_events_is_told_to_its_end(crowded: Screen, crowd: Wo
     states = page.get_by_role("img", name="pending, running, succeeded")
     expect(states).to_be_visible()
     crowded.open(f"?view=run&id={run_id}&tab=events")
-    expect(page.locator(".note")).to_contain_text("Beyond the first 500")
+    expect(page.locator(".note")).to_contain_text("After the first 500")
     expect(page.locator("ol.events > li h2").last).to_have_text("succeeded")

@@ -35,7 +35,7 @@ def test_a_paused_job_says_so_wherever_it_is_seen_until_it_is_resumed(
     screen.open("?view=job&id=scan-secrets")
     page.get_by_role("button", name="Pause …").click()
     asked = page.get_by_role("dialog", name="Pause scan-secrets")
-    asked.get_by_label("Why").fill(REASON)
+    asked.get_by_label("Reason").fill(REASON)
     asked.get_by_role("button", name="Pause", exact=True).click()
     note = page.locator(".note")
     for said in ("paused", "anonymous", REASON):
@@ -90,7 +90,7 @@ def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
     launch = form.get_by_role("button", name="Launch")
     written.fill("no JSON")
     launch.click()
-    expect(form.get_by_role("alert")).to_have_text("This is no JSON object.")
+    expect(form.get_by_role("alert")).to_have_text("This is not a JSON object.")
     written.fill(json.dumps({**given, "version": "5"}))
     form.get_by_label("As JSON").uncheck()
     expect(form.get_by_label("Version")).to_have_value("5")
@@ -114,11 +114,11 @@ def test_a_revision_that_makes_no_sense_says_why(screen: Screen, world: World) -
     page.locator(".tabs").get_by_role("link", name="Revise").click()
     written = page.get_by_label("Definition", exact=True)
     before = written.input_value()
-    make = page.get_by_role("button", name="Make a new version")
+    make = page.get_by_role("button", name="Create the new version")
     problem = page.get_by_role("alert")
     for text, said in (
-        (before, "Nothing is changed yet."),
-        ("no JSON", "This is no JSON object."),
+        (before, "Nothing has been changed yet."),
+        ("no JSON", "This is not a JSON object."),
         (before.replace('Runs": 2', 'Runs": -2'), "maxConcurrentRuns"),
     ):
         written.fill(text)
@@ -254,9 +254,10 @@ def test_a_run_is_launched_again_as_it_was(screen: Screen, world: World) -> None
         "parametersSchema": EVERY_KIND,
     }
     launch = {"timeoutMs": 77_000, "priority": 5, "maxAttempts": 4, "context": {"team": "red"}}
+    given = {"parameters": GIVEN, **launch, "startDeadlineMs": 3_600_000}
     with world.client as client:
         client.post("/jobs", json=job).raise_for_status()
-        first = client.post("/jobs/every-kind/run", json={"parameters": GIVEN, **launch})
+        first = client.post("/jobs/every-kind/run", json=given)
         run_id = first.raise_for_status().json()["data"]["id"]
         screen.open(f"?view=run&id={run_id}")
         page.get_by_role("button", name="Edit and rerun").click()
@@ -268,10 +269,14 @@ def test_a_run_is_launched_again_as_it_was(screen: Screen, world: World) -> None
         expect(page.locator("h1 .id")).not_to_have_text(run_id)
         new = page.locator("h1 .id").inner_text()
         run = client.get(f"/job-runs/{new}").json()["data"]["run"]
+        [requested] = client.get(f"/job-runs/{new}/events?limit=1").json()["data"]
         for pending in (run_id, new):
             client.post(f"/job-runs/{pending}/cancel").raise_for_status()
     assert run["parameters"] == {**GIVEN, "notify": {"kind": "chat", "channel": "changed"}}
     kept = {name: run[name] for name in ("timeoutMs", "priority", "maxAttempts")}
     assert kept == {name: launch[name] for name in kept}
     assert run["context"] == {"team": "red", "rerunOf": run_id}
+    named = ("scheduled_at", "start_deadline_at")
+    due, last = (datetime.fromisoformat(requested["data"][name]) for name in named)
+    assert last - due == timedelta(hours=1)
     expect(page.locator(".facts")).to_contain_text("Rerun of")

@@ -43,7 +43,7 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
     form.get_by_label("Subject").fill(waiting)
     form.get_by_label("By").fill("anonymous")
     form.get_by_label("After position").fill("1")
-    form.get_by_role("button", name="Go").click()
+    form.get_by_role("button", name="Apply").click()
     expect(page.get_by_label("Follow")).to_be_disabled()
     event = page.locator(".log-events > li")
     expect(event).to_have_count(1)
@@ -52,7 +52,7 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
     position = event.locator(".position").inner_text()
     for name, shown in (
         ("Run", page.locator("h1 .id", has_text=waiting)),
-        ("all of this", page.get_by_label("Subject")),
+        ("all events of this subject", page.get_by_label("Subject")),
         ("all it caused", page.locator(".tag", has_text="correlation")),
         ("look at that moment", page.get_by_text(f"position {position} of the log")),
     ):
@@ -62,6 +62,6 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
         expect(shown).to_be_visible()
     page.goto(here)
     form.get_by_label("Type").fill("job_run.canceled")
-    form.get_by_role("button", name="Go").click()
+    form.get_by_role("button", name="Apply").click()
     expect(page.get_by_text("No event matches")).to_be_visible()
     expect(page).to_have_url(re.compile("type=job_run.canceled"))

@@ -66,4 +66,4 @@ def test_how_runs_fare_is_counted_by_the_service_and_leads_to_them(
     screen.open("?view=jobs")
     expect(page.get_by_role("row").filter(has_text="scan-secrets")).to_contain_text("ended")
     screen.open("?view=job&id=scan-secrets")
-    expect(page.locator(".trends")).to_contain_text("Waited to start")
+    expect(page.locator(".trends")).to_contain_text("Queue time")

@@ -127,27 +127,27 @@ def test_only_who_scrolls_ends_following(screen: Screen, printing: str) -> None:
     page.get_by_label("Wrap lines").uncheck()
     page.get_by_label("Search in the log").fill("row")
     _sees_the_newest(page)
-    expect(state).to_contain_text("· follows")
+    expect(state).to_contain_text("· following")
     log.evaluate("box => box.scrollBy(0, -300)")  # As by a scroll bar.
-    expect(state).to_contain_text("· goes on below")
+    expect(state).to_contain_text("· more below")
     first = page.evaluate(FIRST_LINES)
     _wait_for_lines(state, _count(state) + 100)
     assert page.evaluate(FIRST_LINES) == first
     page.get_by_role("button", name="Jump to the latest").click()
-    expect(state).to_contain_text("· follows")
+    expect(state).to_contain_text("· following")
     _sees_the_newest(page)
     log.hover()
     page.mouse.wheel(0, -300)
-    expect(state).to_contain_text("· goes on below")
+    expect(state).to_contain_text("· more below")
     page.mouse.wheel(0, 100_000)
-    expect(state).to_contain_text("· follows")
+    expect(state).to_contain_text("· following")
 
 
 def _sees_the_newest(page: Page) -> None:
     """Wait until more has been printed, and the end of it can be seen."""
     state = page.get_by_role("search")
     _wait_for_lines(state, _count(state) + 50)
-    expect(state).to_contain_text("· follows")
+    expect(state).to_contain_text("· following")
     page.wait_for_function(IS_AT_END)
 
 

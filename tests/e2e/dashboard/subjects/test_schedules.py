@@ -131,7 +131,7 @@ def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
     screen.open(f"?view=schedule&id={often}")
     page.get_by_role("button", name="Pause …").click()
     asked = page.get_by_role("dialog", name="Pause often")
-    asked.get_by_label("Why").fill("too often")
+    asked.get_by_label("Reason").fill("too often")
     asked.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator(".note")).to_contain_text("too often")
     skipped = page.get_by_role("row").filter(has_text="skipped").first

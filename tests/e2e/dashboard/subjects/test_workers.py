@@ -28,7 +28,7 @@ def test_a_drained_worker_says_so_and_ends_after_what_it_runs(screen: Screen, wo
     row.get_by_role("button", name="Drain …").click()
     asked = page.get_by_role("dialog", name=f"Drain {worker['id']}")
     asked.get_by_role("button", name="Drain", exact=True).click()
-    expect(page.get_by_role("status").filter(has_text="It drains")).to_be_visible()
+    expect(page.get_by_role("status").filter(has_text="Draining")).to_be_visible()
     expect(row.locator(".status")).to_have_text("draining")
     expect(row.get_by_role("button")).to_have_count(0)
 
