@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -83,8 +83,8 @@ def decode_state(topic: str, state: bytes) -> JsonObject:
     Raises:
         UnreadableEventError: a newer version of the program wrote it.
     """
-    fields: JsonObject = orjson.loads(state)
-    version = cast("int", fields.pop("class_version", 1))
+    fields: dict[str, Any] = orjson.loads(state)
+    version: int = fields.pop("class_version", 1)
     upcasts = _upcasts(topic)
     newest = len(upcasts) + 1
     if version > newest:

@@ -53,7 +53,7 @@ class Folder:
         self._table = table
         self._report = report
         self._is_readable = True
-        self._row: ProjectedRow | None = None
+        self._row: dict[str, object] | None = None
         self._aggregate_id = UUID(int=0)
 
     def add(self, event: Stored) -> ProjectedRow | None:
@@ -94,9 +94,9 @@ class Folder:
 
     def end(self) -> ProjectedRow | None:
         """Return the last row, if there is one and it can be read."""
-        finished = self._row
+        row = self._row
         self._row = None
-        return finished
+        return None if row is None else self._table.own(row)
 
 
 def topic_prefix(table: Table) -> str:
@@ -104,7 +104,7 @@ def topic_prefix(table: Table) -> str:
     return f"{table.subject}."
 
 
-def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> ProjectedRow:
+def folded_on(table: Table, row: dict[str, object] | None, event: Stored) -> dict[str, object]:
     """Return the row after the event; the row before it is changed in place.
 
     Raises:
@@ -112,7 +112,7 @@ def folded_on(table: Table, row: ProjectedRow | None, event: Stored) -> Projecte
     """
     aggregate_id, version, position, topic, _ = event
     before = 0 if row is None else row["aggregate_version"]
-    if version == before + 1:
+    if version - 1 == before:
         try:
             return table.fold_in_place(row, bare_envelope(*event))
         except UNFOLDABLE as error:

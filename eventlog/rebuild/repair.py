@@ -12,6 +12,7 @@ Such a row is skipped and folded again, so that a staged row cannot bring back e
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import cast
 from uuid import UUID
 
 import psycopg
@@ -339,4 +340,5 @@ def _fold_row(
     if version == 1:
         state = plain.get(aggregate_id, state)
     event = (aggregate_id, version, row["notification_id"], row["topic"], state)
-    folded[aggregate_id] = folded_on(table, folded.get(aggregate_id), event)
+    before = cast("dict[str, object] | None", folded.get(aggregate_id))
+    folded[aggregate_id] = table.own(folded_on(table, before, event))

@@ -35,7 +35,7 @@ EVENTS_A_RANGE = 100_000
 RANGE_S = 0.5
 """How long a range is read; it ends at the first of the two limits, after an aggregate."""
 
-CHARACTERS_A_WRITE = 250_000
+CHARACTERS_A_WRITE = 50_000
 WAITING_CHARACTERS = 2_000_000
 """How much of the staged rows' text is kept in memory, while the server can take it and while it
 compares the range before."""
@@ -104,36 +104,32 @@ class _Stager:
         self._write_line = staging.copy_line(table)
         self._lines: list[str] = []
         self._characters = 0
+        self._copying = AsyncExitStack()
         self._copy: AsyncCopy | None = None
         self._until = monotonic() + RANGE_S
 
     async def stage(self, first: UUID) -> UUID | None:
         """Return the id with which the next range begins; None where this is the last."""
         next_id: UUID | None = None
-        async with (
-            _events(self._snapshots.log, self._table, first) as chunks,
-            AsyncExitStack() as copying,
-        ):
+        async with _events(self._snapshots.log, self._table, first) as chunks, self._copying:
             async for chunk in chunks:
                 next_id = await self._fold_chunk(chunk)
-                if self._characters >= self._most_characters:
-                    await self._write(copying)
                 if next_id is not None:
                     break
             last = self._folder.end()
             if last is not None:
                 self._keep(last)
-            await self._write(copying)
+            await self._write()
         return next_id
 
-    @property
-    def _most_characters(self) -> int:
-        """Lines are kept for longer while the tables' session has something else to do."""
-        if self._comparing is None or self._comparing.done():
-            return CHARACTERS_A_WRITE
-        return WAITING_CHARACTERS
+    def _is_write_due(self) -> bool:
+        """Return whether to write the lines: later where the tables' session is still comparing."""
+        if self._characters < CHARACTERS_A_WRITE:
+            return False
+        is_busy = self._comparing is not None and not self._comparing.done()
+        return not is_busy or self._characters >= WAITING_CHARACTERS
 
-    async def _write(self, copying: AsyncExitStack) -> None:
+    async def _write(self) -> None:
         """Copy the lines, once the range before is compared."""
         if self._copy is None:
             if self._comparing is not None:
@@ -144,7 +140,7 @@ class _Stager:
             await self._snapshots.share(self._snapshot_id)
             statement = staging.copy_sql(self._table, expected)
             copy = tables.cursor().copy(statement.encode())
-            self._copy = await copying.enter_async_context(copy)
+            self._copy = await self._copying.enter_async_context(copy)
         await self._copy.write("".join(self._lines))
         self._lines.clear()
         self._characters = 0
@@ -160,6 +156,8 @@ class _Stager:
                 row = self._folder.add(event)
             if row is not None:
                 self._keep(row)
+                if self._is_write_due():
+                    await self._write()
             self.staged.events += 1
         return None
 
