@@ -98,8 +98,7 @@ def _backlog(bench: Bench, system: System, used: Rounds) -> float:
     effort = bench.effort
     launches = max(500, round(system.executes * (effort.seconds + effort.start_up_s)))
     with site(bench, system) as own:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(_launch(own, launches))
+        launch_backlog(own, launches)
         with own.worker(), meter(own.url, own.pids) as metering:
             own.wait_for_completed(FIRST)
             before = _wait(own, metering.session, effort.start_up_s, launches // 4)
@@ -122,8 +121,13 @@ def _wait(own: Site, session: psycopg.Connection, seconds: float, most: int) -> 
             raise BrokenError(f"{own.system.label} executed nothing in {took:.0f} s")
 
 
-async def _launch(own: Site, launches: int) -> None:
+def launch_backlog(own: Site, launches: int) -> None:
     """Launch this many, by all callers together."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_launch(own, launches))
+
+
+async def _launch(own: Site, launches: int) -> None:
     left = iter(range(launches))
 
     async def call(launch: LaunchOne) -> None:
