@@ -4,6 +4,7 @@ import re
 from calendar import isleap
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 Clock = Callable[[], datetime]
 """Tells the present. Passed in everywhere, so that decisions are repeatable in tests."""
@@ -30,7 +31,13 @@ def to_iso(moment: datetime) -> str:
 
     It always has 24 characters, so the order of texts is that of times.
     """
-    text = cut_to_ms(moment).isoformat(timespec="milliseconds")
+    return _utc_text(cut_to_ms(moment))
+
+
+@lru_cache(maxsize=1_024)
+def _utc_text(moment: datetime) -> str:
+    """Write a moment in UTC. An event's is written twice, and all of a claim have the same."""
+    text = moment.isoformat(timespec="milliseconds")
     return text[:_WITHOUT_OFFSET] + "Z"
 
 
