@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
 from typing import cast
+from uuid import UUID
 
 import orjson
 from typing_extensions import ReadOnly, TypedDict
 
 from domain.jobs.definition import RateLimit
-from domain.jobs.run_events import RUN_TOPIC
+from domain.jobs.run_events import RUN_TOPIC, Progressed, Succeeded
 from domain.json_values import JsonObject
 from domain.ports import Offer
 from domain.workers import Isolation
@@ -67,9 +68,12 @@ TOUCHED = f"""
         WHERE notification_id > (SELECT %(after)s::bigint)
         ORDER BY notification_id LIMIT {EVENTS_AT_A_TIME}
     ), touched AS (
-        SELECT DISTINCT originator_id AS id, topic ^@ '{DEFINITIONS.subject}.' AS is_job FROM new
-        WHERE topic ^@ '{RUN_TOPIC}.' AND topic <> '{RUN_TOPIC}.progressed'
+        SELECT originator_id AS id, topic ^@ '{DEFINITIONS.subject}.' AS is_job,
+            bool_or(topic = '{Succeeded.TOPIC}') AS has_succeeded
+        FROM new
+        WHERE topic ^@ '{RUN_TOPIC}.' AND topic <> '{Progressed.TOPIC}'
            OR topic ^@ '{DEFINITIONS.subject}.'
+        GROUP BY 1, 2
     ), log AS (
         SELECT coalesce(max(notification_id), (SELECT %(after)s::bigint)) AS position,
             count(*) = {EVENTS_AT_A_TIME} AS is_cut, {_STATE}
@@ -78,7 +82,11 @@ TOUCHED = f"""
         SELECT run.*, {LIMIT_COLUMNS}, NULL::jsonb AS worker_labels,
             NULL::text AS isolation FROM touched CROSS JOIN LATERAL (
             SELECT {CANDIDATE_COLUMNS}, status FROM job_runs WHERE id = touched.id LIMIT 1
-        ) AS run WHERE NOT touched.is_job
+        ) AS run WHERE NOT (touched.is_job OR touched.has_succeeded)
+        UNION ALL
+        SELECT id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, 'succeeded', NULL, NULL, NULL,
+            NULL, NULL, NULL
+        FROM touched WHERE has_succeeded
         UNION ALL
         SELECT job.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
             job.max_concurrent_runs, job.concurrency_limit, job.rate_limit, job.fairness_key,
@@ -89,10 +97,11 @@ TOUCHED = f"""
             FROM job_definitions AS job WHERE id = touched.id LIMIT 1
         ) AS job WHERE touched.is_job
     )
-    SELECT log.*, changed.* FROM log LEFT JOIN changed ON true
+    SELECT log.*, changed.* FROM log FULL JOIN changed ON false ORDER BY position
 """
-"""The runs that events after a position have touched, and the jobs, which have no status, as they
-are now. Without any, one row without an id says how far the log goes."""
+"""One row that says how far the log goes; then, without a position, the runs that events after a
+position have touched, and the jobs, which have no status, as they are now. What has succeeded is
+not looked up: nothing follows that."""
 
 
 class State(TypedDict):
@@ -106,7 +115,7 @@ class State(TypedDict):
 
 
 class TouchedRow(State):
-    """A run or, without a status, a job that an event has touched; without an id, none."""
+    """A run or, without a status, a job that an event has touched; the first row is neither."""
 
     id: ReadOnly[str | None]
     status: ReadOnly[str | None]
@@ -448,12 +457,14 @@ class ClaimReads:
         touched: the answer to `TOUCHED`.
         front: where the runs in memory will not fill the slots.
         limits: those that the claim will probably need.
+        expected: the runs that it will probably get, if these are all in memory.
     """
 
     after: int
     touched: Answer
     front: FrontRead | None
     limits: LimitReads = NO_LIMIT_READS
+    expected: list[UUID] = field(default_factory=list)
 
 
 async def without_offered_again(

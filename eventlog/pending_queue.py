@@ -98,6 +98,8 @@ class FollowedQueue:
         self._skip_cursor = SkipCursor[Candidate](lambda run: run["id"] in self._bypassed)
         self._bypasses_more = False
         self._selected: Sequence[Candidate] = ()
+        # Whether the last claim got the runs that were expected. With other workers it rarely does.
+        self.foresees = False
 
     def clear(self) -> None:
         """Forget everything: the log may be another one."""
@@ -175,10 +177,15 @@ class FollowedQueue:
         limits = reader.limits(pending.known_until(self._now)).with_started(started.values())
         expected = select_candidates(chain(due, started.values()), limits, slots)
         front: FrontRead | None = None
-        if sum(run["id"] not in started for run in expected.runs) < slots:
+        in_memory = [UUID(run["id"]) for run in expected.runs if run["id"] not in started]
+        if len(in_memory) < slots:
             front = request_front(trip, pending, slots)
         return ClaimReads(
-            pending.position, touched, front, reader.request(trip, expected, limits, due)
+            pending.position,
+            touched,
+            front,
+            reader.request(trip, expected, limits, due),
+            in_memory if front is None and expected.is_final else [],
         )
 
     async def select(
@@ -213,7 +220,10 @@ class FollowedQueue:
             runs = await self._select_by_job(connection, pending, slots, reader)
         self._selected = runs
         claimed = await without_offered_again(connection, pending.offer, runs)
-        return [UUID(run["id"]) for run in claimed]
+        run_ids = [UUID(run["id"]) for run in claimed]
+        if reads is not None and reads.expected:
+            self.foresees = run_ids == reads.expected
+        return run_ids
 
     async def unserved_entry_points(self, connection: Connection) -> frozenset[str]:
         """Return the entry points of runs that may wait, and that the worker does not execute."""

@@ -24,31 +24,36 @@ class ClaimRequest:
     """What a claim reads first, in the round trip that takes the lock.
 
     Attributes:
-        likely: the run that the claimant will probably get, and no other.
+        likely: the runs that the claimant will probably get, and no others.
     """
 
     queue: FollowedQueue
     registrations: Answer
     reads: ClaimReads | None
     slots: int
-    likely: "LikelyRun | None"
+    likely: "LikelyRuns | None"
 
     @classmethod
     def request(cls, trip: RoundTrip, queue: FollowedQueue, claimant: Claimant) -> "ClaimRequest":
         """Add the queries to a round trip, after `candidates.PRESENT`."""
         registrations = trip.ask(workers.LIVES, (claimant.worker_id,))
         reads = queue.request(trip, claimant)
-        likely: LikelyRun | None = None
+        run_ids: Sequence[UUID] = ()
         if claimant.likely is not None:
-            likely = LikelyRun(claimant.likely, request_states(trip, RUN_TOPIC, [claimant.likely]))
+            run_ids = [claimant.likely]
+        elif reads is not None and queue.foresees:
+            run_ids = reads.expected
+        likely: LikelyRuns | None = None
+        if run_ids:
+            likely = LikelyRuns(run_ids, request_states(trip, RUN_TOPIC, run_ids))
         return cls(queue, registrations, reads, claimant.slots, likely)
 
 
 @dataclass(frozen=True)
-class LikelyRun:
-    """A run whose state is read before it is decided whether it will be claimed."""
+class LikelyRuns:
+    """Runs whose states are read before it is decided whether they will be claimed."""
 
-    run_id: UUID
+    run_ids: Sequence[UUID]
     answer: Answer
 
 
@@ -92,9 +97,7 @@ class LockedLog(Locked):
         if self._claim is None or self._claim.likely is None:
             return None
         likely = self._claim.likely
-        if run_ids != [likely.run_id]:
-            return None
-        return likely.answer
+        return likely.answer if run_ids == likely.run_ids else None
 
     @override
     async def claimable_run_ids(self) -> list[UUID] | None:

@@ -170,9 +170,9 @@ class Needs:
     positions: int
     slots: Sequence[Slot] = ()
 
-    def with_one_position(self) -> "Needs":
-        """Return these needs with a position more, for an event that will probably follow."""
-        return replace(self, positions=max(self.positions, 0) + 1)
+    def with_positions(self, more: int) -> "Needs":
+        """Return these needs with more positions, for events that will probably follow."""
+        return replace(self, positions=max(self.positions, 0) + more)
 
     def __bool__(self) -> bool:
         """Return whether there is anything to read."""

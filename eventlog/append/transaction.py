@@ -278,7 +278,7 @@ async def _begin(
             claim = ClaimRequest.request(trip, cache.queue_of(deciding.claimant), deciding.claimant)
     needs = reader.needs_of(units)
     if claim is not None and claim.likely is not None:
-        needs = needs.with_one_position()
+        needs = needs.with_positions(len(claim.likely.run_ids))
     reader.request(trip, needs)
     await trip.go()
     lock.acquired(locking)

@@ -20,8 +20,9 @@ RATED: dict[str, Any] = {"rate_limit": {"limit": 90, "periodMs": 3_600_000, "key
 FAIR: dict[str, Any] = {"fairness_key": "tenant"}
 
 LOCK, LOAD, COMMIT = 5, 2, 4
-"""Statements of the three round trips of a claim: it locks and reads what has changed, loads the
-runs, and writes and commits."""
+"""Statements of a claim's round trips: it locks and reads what has changed, loads the runs, and
+writes and commits. Runs are loaded with the lock where the last claim foresaw which they would be.
+"""
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def statements_of_trips() -> Iterator[list[int]]:
         pytest.param({**KEYED, **LIMITED, **RATED, **FAIR}, 4, id="all limits"),
     ],
 )
-async def test_a_claim_is_three_round_trips_whatever_its_limits(
+async def test_a_claim_is_three_round_trips_at_most_whatever_its_limits(
     part: Parts, spec: dict[str, Any], reads_of_limits: int
 ) -> None:
     slug = await registered(part.jobs, **spec)
@@ -60,11 +61,13 @@ async def test_a_claim_is_three_round_trips_whatever_its_limits(
         parameters: JsonObject = {"tenant": number % TENANTS}
         await part.jobs.launch(slug, Launch(parameters=parameters), TESTER)
     await _claim_four(part)  # The first one reads the queue, and what the job's version says.
-    claims = [await _claim_four(part) for _ in range(12)]
-    usual = [LOCK + reads_of_limits, LOAD, COMMIT]
+    first, *others = [await _claim_four(part) for _ in range(12)]
+    unforeseen = [LOCK + reads_of_limits, LOAD, COMMIT]
     with_front = [LOCK + reads_of_limits + 1, LOAD, COMMIT]
-    assert [trips for trips in claims if trips not in (usual, with_front)] == []
-    assert claims.count(with_front) <= 2
+    usual = unforeseen if reads_of_limits else [LOCK + LOAD, COMMIT]
+    assert first in (unforeseen, with_front)
+    assert [trips for trips in others if trips not in (usual, with_front)] == []
+    assert others.count(with_front) <= 2
 
 
 async def _claim_four(part: Parts) -> list[int]:
@@ -93,4 +96,7 @@ async def test_runs_of_jobs_and_keys_at_capacity_cost_a_claim_nothing(part: Part
         with statements_of_trips() as counts:
             assert len(await part.executions.claim("w", 4)) == 4
         claims.append(counts)
-    assert [trips for trips in claims if sum(trips[1:]) != LOAD + COMMIT] == []
+    foreseen, unforeseen = [LOCK + LOAD, COMMIT], [LOCK, LOAD, COMMIT]
+    with_front = [LOCK + 1, LOAD, COMMIT]
+    assert [trips for trips in claims if trips not in (foreseen, unforeseen, with_front)] == []
+    assert foreseen in claims
