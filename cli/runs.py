@@ -21,8 +21,9 @@ from apphub_jobs.client import (
     RelatedDocument,
     Run,
     RunDocument,
+    stream_of,
 )
-from apphub_jobs.client.documents import RunOrder, RunStatus
+from apphub_jobs.client.documents import LogStream, RunOrder, RunStatus
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.job import milliseconds
 from cli.options import command, failure, read
@@ -460,13 +461,20 @@ def logs(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Print until the attempt is over.")
     ] = False,
+    stream: Annotated[
+        LogStream | None, typer.Option(help="Only what was printed on this one.")
+    ] = None,
     to: ServiceOptions,
 ) -> None:
-    """Print what an attempt of a run printed."""
+    """Print what an attempt of a run printed, on both of its streams.
+
+    All of it goes to standard output, so that pipes get all lines, each with its time. On a
+    terminal `!` marks lines of standard error; in a pipe their times end with `z` instead of `Z`.
+    """
     with connected(to) as client:
         run = find_run(client, run_id)
-        for line in run.logs(attempt=attempt, follow=follow):
-            print_output(line, sys.stdout)
+        for line in run.logs(attempt=attempt, follow=follow, stream=stream):
+            print_output(line, sys.stdout, is_error=stream_of(line) == "stderr")
 
 
 @command(runs_app)

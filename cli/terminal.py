@@ -166,11 +166,20 @@ def harmless(text: str) -> str:
     return _CONTROL.sub(_escaped, text)
 
 
-def print_output(line: str, stream: TextIO) -> None:
-    """Print a line of a handler's output: to a terminal without control characters."""
+def print_output(line: str, stream: TextIO, *, is_error: bool) -> None:
+    """Print a line of a handler's output: to a terminal without control characters.
+
+    There a line that was printed on standard error is marked.
+    """
     if stream.isatty():
-        line = coloured_only(line)
+        line = coloured_only(_marked(line) if is_error else line)
     typer.echo(line, stream, color=True)  # In a pipe it stays as it is.
+
+
+def _marked(line: str) -> str:
+    """Return a line of a log so that people see that it was printed on standard error."""
+    time, _, text = line.partition(" ")
+    return f"{time.upper()} ! {text}"
 
 
 def coloured_only(text: str) -> str:

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from api.data_directory import directory_of
 from apphub_jobs.client import ApiError, Client, ClientError, Run, RunDocument, UnreachableError
-from apphub_jobs.client.http import is_transient, resolve_url
+from apphub_jobs.client.http import is_transient, resolve_url, stream_of
 from apphub_jobs.contract import Json
 from apphub_jobs.typed.job import milliseconds
 from cli.options import command, read
@@ -193,7 +193,7 @@ class Waiting:
             while attempt < run.document.attempt:
                 attempt = run.document.attempt
                 for line in run.logs(attempt=attempt, follow=True):
-                    print_output(line, sys.stderr)
+                    print_output(line, sys.stderr, is_error=stream_of(line) == "stderr")
                 run.refresh()
 
     def _interrupted(self) -> int:

@@ -72,6 +72,7 @@ from projections.flow import unfinished
 from projections.job_runs import RunRow
 from projections.runs.lists import Order, jobs_matching, run_filter
 from runtime.tasks import until_one_ends
+from worker.logs.run_logs import LinesOf, Stream
 
 router = APIRouter(prefix="/job-runs", route_class=StrictJsonRoute, tags=["runs"])
 
@@ -358,8 +359,15 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
         int | None,
         Query(ge=1, le=1_000, description="only this many lines from the end, up to 64 KiB"),
     ] = None,
+    stream: Annotated[
+        Stream | None, Query(description="only lines of this one; `offset` counts all bytes")
+    ] = None,
 ) -> Response:
-    """Show what an attempt printed; empty if it printed nothing or never started."""
+    """Show what an attempt printed; empty if it printed nothing or never started.
+
+    Each line begins with its time in UTC, which ends with `z` on lines of standard error and with
+    `Z` on all others.
+    """
     row = await _read_run(service, run_id)
     number = attempt or row["attempt"]
     if number > row["attempt"]:
@@ -372,24 +380,29 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     if not await service.run_logs.size(row["id"], number):
         await _check_log_is_here(service, row["id"], number)
     if last is not None:
-        return await _end_of_log(service, row["id"], number, last)
+        return await _end_of_log(service, row["id"], number, last, stream)
     if follow:
-        text = await service.run_logs.follow(row["id"], number, offset, is_over)
+        text = await service.run_logs.follow(row["id"], number, offset, is_over, stream)
         return _FollowedLog(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
-    text = await service.run_logs.read(row["id"], number, offset)
+    text = await service.run_logs.read(row["id"], number, offset, stream)
     return StreamingResponse(text, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
 
 MAX_END_BYTES = 65_536
 
 
-async def _end_of_log(service: Service, run_id: str, attempt: int, lines: int) -> Response:
-    """Return the last lines of a log."""
+async def _end_of_log(
+    service: Service, run_id: str, attempt: int, lines: int, stream: Stream | None
+) -> Response:
+    """Return the last lines of a log, or of a stream in its end."""
     end, size = await service.run_logs.tail(run_id, attempt, MAX_END_BYTES)
-    kept = end.splitlines(keepends=True)
-    if size > len(end) and len(kept) > 1:
-        del kept[0]  # Its beginning is missing.
-    content = b"".join(kept[-lines:])
+    if size > len(end):
+        _, _, complete = end.partition(b"\n")  # The beginning of the first line is missing.
+        end = complete or end
+    if stream is not None:
+        selected = LinesOf(stream)
+        end = selected.add(end) + selected.rest()
+    content = b"".join(end.splitlines(keepends=True)[-lines:])
     return Response(content, media_type="text/plain; charset=utf-8", headers=NO_STORE)
 
 

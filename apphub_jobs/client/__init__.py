@@ -33,6 +33,7 @@ from apphub_jobs.client.errors import (
     UnreachableError,
     WaitTimeoutError,
 )
+from apphub_jobs.client.http import stream_of
 from apphub_jobs.client.requests.runs import ExplanationDocument, ReasonDocument, RelatedDocument
 from apphub_jobs.client.requests.statistics import (
     BucketDocument,
@@ -85,4 +86,5 @@ __all__ = [
     "ViewDocument",
     "WaitTimeoutError",
     "WorkerDocument",
+    "stream_of",
 ]

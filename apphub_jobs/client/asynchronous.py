@@ -28,6 +28,7 @@ from apphub_jobs.client.documents import (
     FailureDocument,
     FailureStatus,
     JobDocument,
+    LogStream,
     Message,
     RunDocument,
     RunOrder,
@@ -590,13 +591,14 @@ class AsyncRun(Generic[R]):
         return runs.validate_result(document.result, model)
 
     async def logs(
-        self, *, attempt: int | None = None, follow: bool = False
+        self, *, attempt: int | None = None, follow: bool = False, stream: LogStream | None = None
     ) -> AsyncGenerator[str]:
-        """Yield the lines of an attempt's log.
+        """Yield the lines of an attempt's log, each with its time; `stream_of` tells their streams.
 
         Args:
             attempt: the attempt's number. Default: the last one.
             follow: whether to continue until the attempt has ended.
+            stream: only lines that were printed on this one.
         """
         document = await self.refresh()
         number = attempt or document.attempt
@@ -606,11 +608,13 @@ class AsyncRun(Generic[R]):
             log = self._transport.log(self.id, number, lines, follow=follow)
             async with aclosing(log):
                 async for line in log:
-                    yield line
+                    if http.is_of(stream, line):
+                        yield line
             # A stopping service ends the answer, too.
             is_complete = not follow or await self._has_attempt_ended(number)
         for line in lines.flush():
-            yield line
+            if http.is_of(stream, line):
+                yield line
 
     async def _has_attempt_ended(self, attempt: int) -> bool:
         document = await self.refresh()

@@ -12,6 +12,8 @@ from apphub_jobs.details import DefinitionDetails, parse_time
 
 RunOrder = Literal["created", "ended", "duration"]
 
+LogStream = Literal["stdout", "stderr"]
+
 RunStatus = Literal["pending", "running", "succeeded", "failed", "canceled", "expired"]
 
 FINAL = frozenset({"succeeded", "failed", "canceled", "expired"})

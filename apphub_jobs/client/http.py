@@ -8,13 +8,14 @@ server-sent events and holds the position to resume from.
 import json
 import os
 import random
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
 import httpx
 
-from apphub_jobs.client.documents import Message
+from apphub_jobs.client.documents import LogStream, Message
 from apphub_jobs.client.errors import ApiError, ConflictError, UnreachableError, api_error
 from apphub_jobs.client.requests.request import Request
 from apphub_jobs.errors import ClientError, StreamRefusedError
@@ -51,6 +52,26 @@ class LineBuffer:
         line = b"".join(self._parts)
         self._parts.clear()
         return line.decode(errors="replace")
+
+
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}([Zz]) ")
+
+
+def stream_of(line: str) -> LogStream | None:
+    """Return what a line of a log was printed on; None for a note of the worker's own.
+
+    Its time ends with `z` on lines of standard error, else with `Z`. In logs from before streams
+    were told apart, all lines count as standard output.
+    """
+    time = _TIME.match(line)
+    if time is None:
+        return None
+    return "stderr" if time[1] == "z" else "stdout"
+
+
+def is_of(stream: LogStream | None, line: str) -> bool:
+    """Return whether a line is of a stream, or a note; every line is if the stream is None."""
+    return stream is None or stream_of(line) in (None, stream)
 
 
 # Whether a failed request is sent again, and after which delay.

@@ -29,6 +29,7 @@ from apphub_jobs.client.documents import (
     FailureDocument,
     FailureStatus,
     JobDocument,
+    LogStream,
     Message,
     RunDocument,
     RunOrder,
@@ -586,12 +587,15 @@ class Run(Generic[R]):
             return self._convert(document.result)
         return runs.validate_result(document.result, model)
 
-    def logs(self, *, attempt: int | None = None, follow: bool = False) -> Generator[str]:
-        """Yield the lines of an attempt's log.
+    def logs(
+        self, *, attempt: int | None = None, follow: bool = False, stream: LogStream | None = None
+    ) -> Generator[str]:
+        """Yield the lines of an attempt's log, each with its time; `stream_of` tells their streams.
 
         Args:
             attempt: the attempt's number. Default: the last one.
             follow: whether to continue until the attempt has ended.
+            stream: only lines that were printed on this one.
         """
         document = self.refresh()
         number = attempt or document.attempt
@@ -601,11 +605,13 @@ class Run(Generic[R]):
             log = self._transport.log(self.id, number, lines, follow=follow)
             with closing(log):
                 for line in log:
-                    yield line
+                    if http.is_of(stream, line):
+                        yield line
             # A stopping service ends the answer, too.
             is_complete = not follow or self._has_attempt_ended(number)
         for line in lines.flush():
-            yield line
+            if http.is_of(stream, line):
+                yield line
 
     def _has_attempt_ended(self, attempt: int) -> bool:
         document = self.refresh()

@@ -21,6 +21,11 @@ from typing import Any, NamedTuple
 _INT = bytes(4)
 
 
+def _unread_bytes(pipe: int) -> int:
+    """Return how many bytes of a pipe have not been read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, _INT), sys.byteorder)
+
+
 class AttemptDirectory:
     """The working directory of the current attempt, named by the attempt's number, empty at first.
 
@@ -34,9 +39,8 @@ class AttemptDirectory:
     def __init__(self, base: str) -> None:
         self._base = base
         self._number = 1
-        self._output = os.dup(1)
+        self._pipes = (os.dup(1), os.dup(2))  # Which no program that is started inherits.
         self.is_ready = True
-        os.set_inheritable(self._output, False)
         self._create()
 
     @property
@@ -71,8 +75,7 @@ class AttemptDirectory:
         """
         if sys.platform != "linux":
             return False
-        unread_bytes = fcntl.ioctl(self._output, termios.FIONREAD, _INT)
-        return int.from_bytes(unread_bytes, sys.byteorder) == 0
+        return not any(map(_unread_bytes, self._pipes))
 
     def _try_to_create(self) -> None:
         """Create the next directory; a full disk must not fail the attempt that has just ended."""

@@ -14,9 +14,11 @@ import copy
 import ctypes
 import errno
 import gc
+import io
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -26,7 +28,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
 from math import isfinite
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from apphub_jobs.contract import (
     DefaultStatus,
@@ -42,6 +44,9 @@ from apphub_jobs.process.cleanup import AttemptDirectory, Cleaner, UsageMeter, c
 from apphub_jobs.process.handlers import load_handlers, set_up_imports
 from apphub_jobs.process.lease import Lease
 from apphub_jobs.version import CONTRACT
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 # Results and reports as JSON; an error names the path of the value that cannot be JSON.
 
@@ -364,6 +369,8 @@ def main() -> None:
     lease = Lease(int(sys.argv[4]))
     cancels = CancelListener()
     set_up_imports(package["directories"], package["shown"])
+    if "errorMark" in package:
+        _order_standard_error(package["errorMark"])
     handlers = load_handlers(package["modules"], package["commands"])
     log_to_standard_error()
     cancels.listen()
@@ -394,6 +401,49 @@ def main() -> None:
             # The supervisor kills this process, with any threads that the handler left running.
             wait_forever()
         usage.begin()  # Now, while nothing waits for it.
+
+
+class _OrderedErrors(io.RawIOBase):
+    """Python's standard error, written through the pipe of standard output to keep their order.
+
+    Its supervisor recognizes it by a mark, after which come a number of bytes, and these bytes: no
+    more than the system writes as a whole. Programs and C libraries print to descriptor 2 itself;
+    so does this, where a handler has put something else there.
+    """
+
+    name = "<stderr>"
+
+    def __init__(self, mark: bytes) -> None:
+        self._mark = mark
+        self._output = os.dup(1)
+        self._inode = os.fstat(2).st_ino
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return 2
+
+    def write(self, buffer: "ReadableBuffer", /) -> int:
+        content = bytes(buffer)
+        if os.fstat(2).st_ino != self._inode:
+            return os.write(2, content)
+        size = select.PIPE_BUF - len(self._mark) - _SIZE_BYTES
+        for start in range(0, len(content), size):
+            part = content[start : start + size]
+            os.write(self._output, self._mark + len(part).to_bytes(_SIZE_BYTES, "big") + part)
+        return len(content)
+
+
+_SIZE_BYTES = 2
+
+
+def _order_standard_error(mark: str) -> None:
+    errors = cast("BinaryIO", _OrderedErrors(mark.encode()))
+    # Written through at once, as Python's own is here (PYTHONUNBUFFERED).
+    sys.stderr = io.TextIOWrapper(
+        errors, encoding=sys.stderr.encoding, errors="backslashreplace", write_through=True
+    )
 
 
 class CancelListener:

@@ -29,6 +29,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from types import FrameType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
@@ -72,11 +74,14 @@ MAX_UNREAD_BYTES = 1_048_576
 """While the worker has not read this much, updates and output wait."""
 
 
+Stream = Literal["stdout", "stderr"]
+
+
 @dataclass
 class _Batch:
     """What an attempt has printed and reported since the last write."""
 
-    output: list[bytes] = field(default_factory=list)
+    output: list[tuple[bytes, Stream]] = field(default_factory=list)
     update: dict[str, Any] = field(default_factory=dict)
 
 
@@ -93,14 +98,14 @@ class Outbox:
         self._is_flush_due = False
         self._is_flush_scheduled = False
 
-    def add_output(self, attempt_id: str, content: bytes) -> bool:
+    def add_output(self, attempt_id: str, content: bytes, stream: Stream) -> bool:
         """Send an attempt's output soon; return False if it was dropped, as too much waits."""
         with self._lock:
             waiting_bytes = self._output_bytes + len(content)
             if waiting_bytes > MAX_WAITING_OUTPUT_BYTES:
                 return False
             self._output_bytes = waiting_bytes
-            self._batch_of(attempt_id).output.append(content)
+            self._batch_of(attempt_id).output.append((content, stream))
             self._schedule_flush()
             return True
 
@@ -161,12 +166,14 @@ class Outbox:
         batch = self._batches.pop(attempt_id, None)
         if batch is None:
             return
-        output = b"".join(batch.output)
-        self._output_bytes -= len(output)
-        for start in range(0, len(output), PIECE_BYTES):
-            # Latin-1 maps each byte to the character of the same number.
-            text = output[start : start + PIECE_BYTES].decode("latin-1")
-            self._lines.append(_encode_line(attempt_id, {"type": "output", "text": text}))
+        for stream, parts in groupby(batch.output, key=itemgetter(1)):
+            output = b"".join([content for content, _ in parts])
+            self._output_bytes -= len(output)
+            for start in range(0, len(output), PIECE_BYTES):
+                # Latin-1 maps each byte to the character of the same number.
+                text = output[start : start + PIECE_BYTES].decode("latin-1")
+                message = {"type": "output", "text": text, "stream": stream}
+                self._lines.append(_encode_line(attempt_id, message))
         if batch.update:
             self._lines.append(_encode_line(attempt_id, {"type": "update", **batch.update}))
 
@@ -202,18 +209,18 @@ class Output:
         dropped_bytes: how much output exceeded the limits.
     """
 
-    def __init__(self, attempt_id: str, send: Callable[[str, bytes], bool]) -> None:
+    def __init__(self, attempt_id: str, send: Callable[[str, bytes, Stream], bool]) -> None:
         self.attempt_id = attempt_id
         self._send = send
         self._remaining_bytes = MAX_OUTPUT_BYTES
         self.dropped_bytes = 0
 
-    def add(self, content: bytes) -> None:
+    def add(self, content: bytes, stream: Stream) -> None:
         """Send output within the limits, and count the rest as dropped."""
         kept = content[: self._remaining_bytes]
         self._remaining_bytes -= len(kept)
         self.dropped_bytes += len(content) - len(kept)
-        if kept and not self._send(self.attempt_id, kept):
+        if kept and not self._send(self.attempt_id, kept, stream):
             self.dropped_bytes += len(kept)
 
 
@@ -238,14 +245,17 @@ class _RoutedStream(io.RawIOBase):
         output = CURRENT_OUTPUT.get()
         if output is None:
             return os.write(self._descriptor, content)
-        output.add(content)
+        output.add(content, "stderr" if self._descriptor == _STDERR else "stdout")
         return len(content)
+
+
+_STDOUT, _STDERR = 1, 2
 
 
 def route_output() -> None:
     """Route Python's standard output and error to the current attempt's output."""
-    sys.stdout = _routed_stream(1)
-    sys.stderr = _routed_stream(2)
+    sys.stdout = _routed_stream(_STDOUT)
+    sys.stderr = _routed_stream(_STDERR)
 
 
 def _routed_stream(descriptor: int) -> io.TextIOWrapper:

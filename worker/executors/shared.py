@@ -29,7 +29,7 @@ from worker.executors.local.reports import (
     new_attempt_id,
 )
 from worker.executors.local.slot import Slot, start_slot
-from worker.executors.local.supervisor import CLOSING_S, Log
+from worker.executors.local.supervisor import CLOSING_S, STDERR, STDOUT, Log
 from worker.executors.local.workplace import SHARED_PROGRAM, Workplace
 from worker.executors.packages import HandlerPackage
 from worker.executors.port import SHARING, OnUpdate, Outcome, Task, require_lease
@@ -61,10 +61,10 @@ class AttemptLogs:
         """Whether more output may wait for the disk."""
         return self._accepted_bytes - self._written_bytes < MAX_PENDING_BYTES
 
-    def write(self, content: bytes, log: Callable[[], Log]) -> None:
-        """Write content in the thread, to the log that `log` returns there."""
+    def write(self, content: bytes, stream: int, log: Callable[[], Log]) -> None:
+        """Write content of a stream in the thread, to the log that `log` returns there."""
         self._accepted_bytes += len(content)
-        self._thread.submit(self._write, content, log)
+        self._thread.submit(self._write, content, stream, log)
 
     def open(self, path: Path) -> Log:
         """Open the file of a log."""
@@ -78,8 +78,8 @@ class AttemptLogs:
         """Let the thread end once it has written all."""
         self._thread.shutdown(wait=False)
 
-    def _write(self, content: bytes, log: Callable[[], Log]) -> None:
-        log().add(content)
+    def _write(self, content: bytes, stream: int, log: Callable[[], Log]) -> None:
+        log().add((content, stream))
         self._written_bytes += len(content)
 
 
@@ -91,17 +91,17 @@ class AttemptLog:
     """
 
     def __init__(self, logs: AttemptLogs, path: Path, secrets: Sequence[str]) -> None:
-        self._masker = Masker(secrets)
+        self._maskers = {stream: Masker(secrets) for stream in (STDOUT, STDERR)}
         self.is_used = False
         self._logs = logs
         self._path = path
         self._dropped_bytes = 0
         self._log: Log | None = None
 
-    def add(self, printed: bytes) -> None:
-        """Write output in the background; what the disk is too slow for is left out."""
+    def add(self, printed: bytes, stream: int = STDOUT) -> None:
+        """Write output of a stream in the background; what the disk is too slow for is left out."""
         self.is_used = True
-        self._write(self._masker.add(printed))
+        self._write(self._maskers[stream].add(printed), stream)
 
     def leave_out(self, size: int) -> None:
         """Count output that the process has dropped."""
@@ -118,16 +118,17 @@ class AttemptLog:
         if not self.is_used:
             on_closed()
             return
-        self._write(self._masker.rest())
+        for stream, masker in self._maskers.items():
+            self._write(masker.rest(), stream)
         closing = self._logs.close(self._close)
         closing.add_done_callback(self._warn_of_lost)
         closing.add_done_callback(lambda _: on_closed())
         late = closing.get_loop().call_later(CLOSING_S, on_closed)
         closing.add_done_callback(lambda _: late.cancel())
 
-    def _write(self, printed: bytes) -> None:
+    def _write(self, printed: bytes, stream: int) -> None:
         if self._logs.have_capacity:
-            self._logs.write(printed, self._opened)
+            self._logs.write(printed, stream, self._opened)
         else:
             self._dropped_bytes += len(printed)
 
@@ -238,7 +239,8 @@ class SharedAttempt:
         """Write its output, pass its updates on, or end it."""
         match message["type"]:
             case "output":
-                self._log.add(str(message["text"]).encode("latin-1", "replace"))
+                stream = STDERR if message.get("stream") == "stderr" else STDOUT
+                self._log.add(str(message["text"]).encode("latin-1", "replace"), stream)
             case "update":
                 self._on_update(message)
             case kind:

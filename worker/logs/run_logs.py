@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Literal, Protocol
 
 import anyio
 
@@ -38,6 +38,46 @@ class ExecutionLog:
     name: str
     size: int
     complete: bool
+
+
+Stream = Literal["stdout", "stderr"]
+
+_OTHER_ZONE: dict[Stream, bytes] = {"stdout": b"z ", "stderr": b"Z "}
+"""How the times end with which the lines of the other stream begin (`supervisor.Log`)."""
+
+_ZONE = slice(len("2026-01-01T00:00:00.000"), len("2026-01-01T00:00:00.000Z "))
+
+
+class LinesOf:
+    """Selects the lines of a stream; notes of the worker's own, which have no time, are of both.
+
+    In logs from before streams were told apart, all lines count as standard output.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._other_zone = _OTHER_ZONE[stream]
+        self._unfinished = b""
+
+    def add(self, chunk: bytes) -> bytes:
+        """Return the lines of the stream that end in the next chunk."""
+        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
+        return b"".join([line + b"\n" for line in lines if self._has(line)])
+
+    def rest(self) -> bytes:
+        """Return the last line, if it is of the stream and has no end."""
+        return self._unfinished if self._has(self._unfinished) else b""
+
+    def _has(self, line: bytes) -> bool:
+        return line[_ZONE] != self._other_zone
+
+
+async def _lines_of(stream: Stream, output: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the lines of a stream."""
+    lines = LinesOf(stream)
+    async for chunk in output:
+        if selected := lines.add(chunk):
+            yield selected
+    yield lines.rest()
 
 
 class LogStore(Protocol):
@@ -102,18 +142,27 @@ class RunLogs:
         end = [chunk async for chunk in self._read_from(logs, start)]
         return b"".join(end), size
 
-    async def read(self, run_id: str, attempt: int, offset: int = 0) -> AsyncIterator[bytes]:
-        """Return the present log, from an offset on."""
+    async def read(
+        self, run_id: str, attempt: int, offset: int = 0, stream: Stream | None = None
+    ) -> AsyncIterator[bytes]:
+        """Return the present log from an offset on, or its lines of one stream."""
         logs = await self._store.executions(run_id, attempt)
-        return self._read_from(logs, offset)
+        output = self._read_from(logs, offset)
+        return output if stream is None else _lines_of(stream, output)
 
     async def follow(
-        self, run_id: str, attempt: int, offset: int, is_over: Callable[[], Awaitable[bool]]
+        self,
+        run_id: str,
+        attempt: int,
+        offset: int,
+        is_over: Callable[[], Awaitable[bool]],
+        stream: Stream | None = None,
     ) -> AsyncIterator[bytes]:
-        """Return the log from an offset on as it grows, up to the end of the attempt."""
+        """Return the log, or its lines of one stream, as it grows up to the end of the attempt."""
         # An error of the store must be raised before the response begins.
         await self._store.executions(run_id, attempt)
-        return self._follow(run_id, attempt, _FollowPosition(offset), is_over)
+        output = self._follow(run_id, attempt, _FollowPosition(offset), is_over)
+        return output if stream is None else _lines_of(stream, output)
 
     async def _read_from(self, logs: Sequence[ExecutionLog], offset: int) -> AsyncIterator[bytes]:
         for log in logs:

@@ -278,6 +278,7 @@ export const texts = {
 			hit: (place, count) => `${number(place)} of ${number(count)}`,
 			previous: "Previous hit",
 			next: "Next hit",
+			errors: (/** @type {number} */ count) => `Only stderr (${number(count)})`,
 			wrap: "Wrap lines",
 			follows: "following",
 			grows: "more below",

@@ -1,5 +1,6 @@
 """Jobs for the commands of every day, as a user writes them."""
 
+import sys
 import time
 from typing import Literal
 
@@ -35,3 +36,4 @@ def steps(context: JobRunContext, pause_s: float = 0.05, count: int = 4) -> str:
 def steer(letters: str) -> None:
     """Print what a terminal might obey."""
     print(f"{letters}\x1b[31mred\x1b[0m")
+    print("careful", file=sys.stderr)

@@ -94,3 +94,14 @@ def test_output_colours_a_terminal_and_steers_it_never(shell: Shell) -> None:
     rest = COLOURS.sub("", text)
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", rest), rest
     assert "title" in rest
+
+
+def test_lines_of_standard_error_are_marked_on_a_terminal_and_pipes_get_all(shell: Shell) -> None:
+    launched(shell, "steer", "letters=fine")
+    shell.run("runs", "watch", "last")
+    assert re.search(r"Z ! careful", COLOURS.sub("", shown(shell, "runs", "logs", "last")))
+    printed, careful = shell.run("runs", "logs", "last").stdout.splitlines()
+    assert re.search(r"\dZ fine", printed)
+    assert re.search(r"\dz careful$", careful)
+    for stream, line in (("stdout", printed), ("stderr", careful)):
+        assert shell.run("runs", "logs", "last", "--stream", stream).stdout == f"{line}\n"

@@ -76,7 +76,7 @@ def _lose_a_worker(world: World) -> None:
     entry_point = nightly_statistics.definition["entryPoint"]
     with world.client as client:
         register(client, "count-bottles", entry_point, workerLabels=labels)
-        world.start_worker("--label", "zone=cellar", "--lease-s", "5")
+        world.start_worker("--label", "zone=cellar", "--lease-s", "3")
         run = launch(client, "count-bottles", parameters={"until_canceled": True})
         wait_for_words(client, run, "row 1")
         world.processes[-1].kill_all()

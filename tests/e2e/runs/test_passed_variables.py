@@ -22,7 +22,8 @@ from apphub_jobs import JobResult
 def told(context):
     key = os.environ.get("API_KEY", "")
     print("half a line: " + key[:7], end="", flush=True)
-    sys.stderr.write(key[7:] + "\\n")
+    sys.stdout.write(key[7:] + "\\n")
+    sys.stderr.write("whole: " + key + "\\n")
     print(os.environ.get("HTTPS_PROXY"))
     if context.parameters.get("fail") == "raise":
         raise ValueError("refused: " + key)
@@ -84,6 +85,7 @@ def test_a_secret_reaches_its_handlers_and_no_log_or_error(
     assert (environment["no_proxy"], environment["LC_TIME"]) == ("localhost", "C.UTF-8")
     assert not {"OTHER_KEY", "UNMENTIONED", "UNSET_KEY"} & set(environment)
     assert "half a line: ***" in log
+    assert "whole: ***" in log
     assert "me:***@127.0.0.1" in log
     logs = [log]
     for how, said in (("raise", "refused: ***"), ("return", "wrong: ***")):

@@ -39,6 +39,32 @@ def test_a_run_succeeds_with_result_metrics_context_and_log(client: httpx.Client
     assert client.get(run["logsUrl"], params={"offset": 3}).text == log[3:]
 
 
+@pytest.mark.parametrize("isolation", ["process", "shared"])
+def test_a_log_tells_its_two_streams_apart_in_the_order_of_python(
+    client: httpx.Client, isolation: str
+) -> None:
+    slug = f"both-{isolation}"
+    register(client, slug, "test.print_on_both", isolation=isolation)
+    run = wait_for_run(client, launch(client, slug))
+    lines = client.get(run["logsUrl"]).text.splitlines(keepends=True)
+    expected = [
+        line for number in range(50) for line in (f"Z output {number}\n", f"z error {number}\n")
+    ]
+    expected += ["Z half \n", "z in between\n", "Z a line\n", f"z {'x' * 5_000}\n"]
+    assert [line[23:] for line in lines[: len(expected)]] == expected
+    # What no Python code prints has no process of its own to be told by, where that is shared.
+    of_program = {"process": {"Z output of a program\n", "z error of a program\n"}}
+    assert {line[23:] for line in lines[len(expected) :]} == of_program.get(isolation, set())
+    errors = [line for line in lines if line[23] == "z"]
+    for follow in ("false", "true"):
+        answer = client.get(run["logsUrl"], params={"stream": "stderr", "follow": follow})
+        assert answer.text == "".join(errors)
+    last = client.get(run["logsUrl"], params={"stream": "stdout", "last": 2}).text
+    assert last == "".join([line for line in lines if line[23] == "Z"][-2:])
+    refused = client.get(run["logsUrl"], params={"stream": "both"})
+    assert (refused.status_code, "/stream" in refused.text) == (400, True)
+
+
 def test_an_exception_leaves_its_stack_and_each_attempt_its_log(client: httpx.Client) -> None:
     register(client, "fail", "test.fail", retryPolicy={"maxAttempts": 2})
     run = wait_for_run(client, launch(client, "fail", context={"given": 1}))

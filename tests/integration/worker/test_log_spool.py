@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.executors.local.supervisor import Log
+from worker.executors.local.supervisor import STDOUT, Log
 from worker.logs.shipping import Spool
 
 HOLDER = """
@@ -72,7 +72,7 @@ def test_a_log_is_not_over_while_its_supervisor_lives_though_its_worker_does_not
     spool = Spool.create(tmp_path)
     path = str(spool.path("a/b/run.log"))
     log = Log(path, 1_000)
-    log.add(b"printed\n")
+    log.add((b"printed\n", STDOUT))
     assert spool.read("a/b/run.log", 25, 100) == b"printed\n"
     assert spool.read_ended("a/b/run.log") is None
     log.close()

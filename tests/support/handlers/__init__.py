@@ -107,6 +107,19 @@ def echo(context: JobRunContext) -> JobResult:
     )
 
 
+def print_on_both(_: JobRunContext) -> None:
+    """Print on both streams by turns, then let a program do so."""
+    for number in range(50):
+        print(f"output {number}")
+        print(f"error {number}", file=sys.stderr)
+    sys.stdout.write("half ")
+    print("in between", file=sys.stderr)
+    print("a line")
+    print("x" * 5_000, file=sys.stderr)
+    program = "echo output of a program; echo error of a program >&2"
+    subprocess.run(["/bin/sh", "-c", program], check=True)
+
+
 async def asynchronous(context: JobRunContext) -> JobResult:
     """Return from a coroutine."""
     return JobResult(result=dict(context.parameters))
@@ -162,6 +175,7 @@ HANDLERS: dict[str, Handler] = {
     for handler in (
         noop,
         echo,
+        print_on_both,
         asynchronous,
         fail,
         fail_permanently,

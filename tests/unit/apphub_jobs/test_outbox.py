@@ -69,7 +69,7 @@ async def test_waiting_output_of_all_attempts_is_bounded(unread: Unread) -> None
     printed = 0
     for output in outputs:
         for _ in range(9):
-            output.add(b"x" * MB)
+            output.add(b"x" * MB, "stdout")
             printed += MB
     assert sum(output.dropped_bytes for output in outputs) == printed - MAX_WAITING_OUTPUT_BYTES
     for output in outputs:
@@ -77,5 +77,5 @@ async def test_waiting_output_of_all_attempts_is_bounded(unread: Unread) -> None
     lines = [line for line in await unread.read() if line["type"] == "output"]
     assert sum(len(line["text"]) for line in lines) == MAX_WAITING_OUTPUT_BYTES
     before = outputs[0].dropped_bytes
-    outputs[0].add(b"x")
+    outputs[0].add(b"x", "stderr")
     assert outputs[0].dropped_bytes == before, "its output is sent again"

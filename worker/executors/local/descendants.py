@@ -149,23 +149,25 @@ class Child:
     It inherits descriptors for tasks, for reports and of the lease's end.
 
     Attributes:
-        output: the descriptor from which its output can be read.
+        output: the descriptor from which its standard output can be read.
+        errors: the same of its standard error.
         pid: its number.
     """
 
     def __init__(self, command: list[str], passed: list[int], view: View | None) -> None:
-        self.output, writing = os.pipe()
+        self.output, output = os.pipe()
+        self.errors, errors = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             if view is not None and not hide(view):
                 os.write(2, _IN_SIGHT)
-            _exec([*command, *map(str, passed)], writing, *passed)
-        for descriptor in (writing, *passed):
+            _exec([*command, *map(str, passed)], output, errors, *passed)
+        for descriptor in (output, errors, *passed):
             os.close(descriptor)
 
 
-def _exec(command: list[str], output: int, *kept: int) -> NoReturn:
-    """Execute a program in this fork, which prints to `output` and inherits `kept` beside it."""
+def _exec(command: list[str], output: int, errors: int, *kept: int) -> NoReturn:
+    """Execute a program in this fork, which prints to these two and inherits `kept` beside them."""
     set_process_option(PR_SET_PDEATHSIG, signal.SIGKILL)
     # Processes that its descendants leave become its own children, and so are seen.
     become_subreaper()
@@ -173,7 +175,7 @@ def _exec(command: list[str], output: int, *kept: int) -> NoReturn:
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.dup2(output, 1)
-    os.dup2(output, 2)
+    os.dup2(errors, 2)
     # Handlers must neither hold nor use the supervisor's descriptors.
     close_all_but(0, 1, 2, *kept)
     os.execv(command[0], command)  # noqa: S606 - the worker's own interpreter

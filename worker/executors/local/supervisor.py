@@ -1,7 +1,7 @@
 """The supervisor of attempts, one at a time: beside the handlers' process, without user code.
 
-First the attempt's log, then the worker's commands (`Control`), then the thread that writes the
-log, then one attempt and the program.
+First the two streams of output (`OutputStreams`), then the attempt's log, then the worker's
+commands (`Control`), then the thread that writes the log, then one attempt and the program.
 
 It starts the handlers' process, which takes tasks from the worker and answers it directly. The
 supervisor is notified of an attempt unless that is over in a moment, prints nothing and leaves
@@ -59,6 +59,68 @@ if TYPE_CHECKING:
     from resource import struct_rusage
 
 
+STDOUT, STDERR = 1, 2
+"""The streams of output, as their descriptors are numbered."""
+
+ERROR_MARK = b"\x00\x1fstderr\x1f"
+"""Begins what Python code prints on standard error, among its standard output: after it come the
+number of bytes (`SIZE_BYTES`) and these bytes. The handlers' process learns it from its command."""
+
+SIZE_BYTES = 2
+
+
+class OutputStreams:
+    """Splits what a process prints into its two streams, in the order in which it was printed.
+
+    Each stream has a pipe, and what is read from two pipes has no order. So Python's own standard
+    error comes through the pipe of standard output, in frames that begin with `ERROR_MARK`.
+    """
+
+    def __init__(self) -> None:
+        self._unread = b""
+        self._remaining_bytes = 0
+
+    def split(self, output: bytes) -> list[tuple[bytes, int]]:
+        """Return the parts of what came through standard output's pipe, each with its stream."""
+        output = self._unread + output
+        self._unread = b""
+        parts: list[tuple[bytes, int]] = []
+        position = 0
+        while position < len(output):
+            if self._remaining_bytes:
+                part = output[position : position + self._remaining_bytes]
+                self._remaining_bytes -= len(part)
+                position += len(part)
+                parts.append((part, STDERR))
+                continue
+            mark = output.find(ERROR_MARK, position)
+            size = mark + len(ERROR_MARK)
+            content = size + SIZE_BYTES
+            if mark < 0 or content > len(output):
+                end = _begin_of_mark(output, position) if mark < 0 else mark
+                parts.append((output[position:end], STDOUT))
+                self._unread = output[end:]
+                break
+            parts.append((output[position:mark], STDOUT))
+            self._remaining_bytes = int.from_bytes(output[size:content], "big")
+            position = content
+        return parts
+
+    def rest(self) -> bytes:
+        """Return what might have begun a frame, at the end."""
+        rest = self._unread
+        self._unread = b""
+        return rest
+
+
+def _begin_of_mark(output: bytes, after: int) -> int:
+    """Return where, after a position, an end of this output may begin a mark; else its end."""
+    begin = output.rfind(ERROR_MARK[:1], max(after, len(output) - len(ERROR_MARK)))
+    if begin >= 0 and ERROR_MARK.startswith(output[begin:]):
+        return begin
+    return len(output)
+
+
 BEYOND = b"[the output beyond %d bytes is not kept]\n"
 LEFT_OUT = b"[%d bytes were left out]\n"
 LOST = b"[%d bytes could not be written]\n"
@@ -66,6 +128,9 @@ LOST = b"[%d bytes could not be written]\n"
 
 class Log:
     """Stamps each line, and keeps bytes up to a limit.
+
+    The stamp is a time in UTC; it ends with `z` on lines of standard error, else with `Z`. A line
+    has one stream: where the other one prints before its end, that begins another line.
 
     It never raises an error of the file, since its owner has processes to end. Bytes that could not
     be written are counted, and a line says so as soon as something can be written again.
@@ -81,18 +146,19 @@ class Log:
         self._remaining_bytes = limit
         self._limit = limit
         self._at_line_start = True
+        self._stream = STDOUT
         self._file_ends_line = True
         self._dropped_bytes = 0
         self._write(b"")  # The file exists from now on.
 
-    def add(self, output: bytes) -> None:
-        """Write output with stamps, up to the limit."""
-        if not output:
-            return  # A stamp alone would be a line.
+    def add(self, *parts: tuple[bytes, int]) -> None:
+        """Write parts of the output, each of a stream, with stamps, up to the limit."""
         if self._remaining_bytes <= 0:
-            self._dropped_bytes += len(output)
+            self._dropped_bytes += _size(parts)
             return
-        stamped = self._stamped(output)
+        stamps = _stamps()
+        # A stamp alone would be a line.
+        stamped = b"".join([self._stamped(part, stream, stamps) for part, stream in parts if part])
         kept = stamped[: self._remaining_bytes]
         self._remaining_bytes -= len(kept)
         self._dropped_bytes += len(stamped) - len(kept)
@@ -104,13 +170,16 @@ class Log:
         """Count output that was dropped before it came here."""
         self._dropped_bytes += size
 
-    def _stamped(self, output: bytes) -> bytes:
+    def _stamped(self, output: bytes, stream: int, stamps: dict[int, bytes]) -> bytes:
         """Return the output with the time at the start of each line."""
-        stamp = _stamp()
+        stamp = stamps[stream]
         # Only the newline ends a line: progress bars return to its start a thousand times.
         stamped = output.replace(b"\n", b"\n" + stamp)
         if self._at_line_start:
             stamped = stamp + stamped
+        elif stream != self._stream:
+            stamped = b"\n" + stamp + stamped
+        self._stream = stream
         self._at_line_start = output.endswith(b"\n")
         if self._at_line_start:
             # It belongs to the next line.
@@ -164,12 +233,18 @@ def _opened(path: str) -> int:
     return file
 
 
-def _stamp() -> bytes:
+def _size(parts: Iterable[tuple[bytes, int]]) -> int:
+    return sum([len(part) for part, _ in parts])
+
+
+def _stamps() -> dict[int, bytes]:
+    """Return the time as it begins a line of each stream."""
     now = time.time()
     utc = time.gmtime(now)
     second = time.strftime("%Y-%m-%dT%H:%M:%S", utc)
     millisecond = int(now % 1 * 1000)
-    return f"{second}.{millisecond:03d}Z ".encode()
+    stamp = f"{second}.{millisecond:03d}"
+    return {STDOUT: f"{stamp}Z ".encode(), STDERR: f"{stamp}z ".encode()}
 
 
 CHUNK_BYTES = 65_536
@@ -256,8 +331,8 @@ class LogWriter:
     """
 
     def __init__(self, path: str, limit: int, secrets: Iterable[str] = ()) -> None:
-        self._masker = Masker(secrets)
-        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._maskers = {stream: Masker(secrets) for stream in (STDOUT, STDERR)}
+        self._waiting: SimpleQueue[list[tuple[bytes, int]] | None] = SimpleQueue()
         self._closed: SimpleQueue[int] = SimpleQueue()
         self._accepted_bytes = 0
         self._written_bytes = 0
@@ -274,20 +349,21 @@ class LogWriter:
         """Whether more output may wait for the disk."""
         return self._accepted_bytes - self._written_bytes < MAX_PENDING_BYTES
 
-    def add(self, output: bytes) -> None:
-        """Write output in the background."""
-        self._enqueue(self._masker.add(output))
+    def add(self, *parts: tuple[bytes, int]) -> None:
+        """Write parts of the output, each of a stream, in the background."""
+        self._enqueue([(self._maskers[stream].add(part), stream) for part, stream in parts])
 
-    def _enqueue(self, output: bytes) -> None:
+    def _enqueue(self, parts: list[tuple[bytes, int]]) -> None:
+        size = _size(parts)
         if self._direct is not None:
-            self._direct.add(output)
-            return
-        self._accepted_bytes += len(output)
-        self._waiting.put(output)
+            self._direct.add(*parts)
+        elif size:
+            self._accepted_bytes += size
+            self._waiting.put(parts)
 
     def close(self) -> int:
         """Wait up to `CLOSING_S` until all is written; return how many bytes the file lacks."""
-        self._enqueue(self._masker.rest())
+        self._enqueue([(masker.rest(), stream) for stream, masker in self._maskers.items()])
         if self._direct is not None:
             self._direct.close()
             return self._direct.lost
@@ -299,9 +375,9 @@ class LogWriter:
 
     def _write(self, path: str, limit: int) -> None:
         log = Log(path, limit)
-        while (output := self._waiting.get()) is not None:
-            log.add(output)
-            self._written_bytes += len(output)
+        while (parts := self._waiting.get()) is not None:
+            log.add(*parts)
+            self._written_bytes += _size(parts)
         log.close()
         self._closed.put(log.lost)
 
@@ -327,7 +403,10 @@ class SupervisedAttempt:
         self._control = control
         self._child = child
         self._over: dict[str, object] | None = None
-        self._output_is_open = True
+        self._streams = OutputStreams()
+        self._open_pipes = {child.output, child.errors}
+        for pipe in self._open_pipes:
+            os.set_blocking(pipe, False)
 
     def run(self, commands: list[dict[str, object]], child_ended: int) -> dict[str, object]:
         """Watch until the end; return the message about it for the worker.
@@ -391,22 +470,43 @@ class SupervisedAttempt:
                 poller.unregister(descriptor)
                 self._end("stopped")
             self._execute(commands or [])
-            return
-        chunk = os.read(descriptor, CHUNK_BYTES)
-        if descriptor != self._child.output:
-            # Some process has ended. Processes that descendants left are awaited here alone.
-            reap_all_but(self._child.pid)
-            return
-        if chunk:
-            self._log.add(chunk)
+        elif descriptor in (self._child.output, self._child.errors):
+            before = set(self._open_pipes)
+            self._copy_output()
+            for closed in before - self._open_pipes:
+                poller.unregister(closed)
         else:
-            self._output_is_open = False
-            poller.unregister(descriptor)
+            # Some process has ended. Processes that descendants left are awaited here alone.
+            os.read(descriptor, CHUNK_BYTES)
+            reap_all_but(self._child.pid)
 
     def _poll_output(self, poller: select.poll) -> None:
         """Poll the output only while the disk keeps up: else printing processes have to wait."""
-        if self._output_is_open:
-            poller.register(self._child.output, select.POLLIN if self._log.has_capacity else 0)
+        for pipe in self._open_pipes:
+            poller.register(pipe, select.POLLIN if self._log.has_capacity else 0)
+
+    def _copy_output(self) -> bool:
+        """Log what was printed since the last time; return whether anything was.
+
+        Errors are read first and logged last: then what was printed on standard output before them
+        stands before them.
+        """
+        errors = self._read(self._child.errors)
+        output = self._read(self._child.output)
+        self._log.add(*self._streams.split(output), (errors, STDERR))
+        return bool(errors or output)
+
+    def _read(self, pipe: int) -> bytes:
+        """Return what a pipe has, as much as it can hold."""
+        if pipe not in self._open_pipes:
+            return b""
+        try:
+            content = os.read(pipe, CHUNK_BYTES)
+        except BlockingIOError:
+            return b""
+        if not content:
+            self._open_pipes.remove(pipe)
+        return content
 
     def _execute(self, commands: list[dict[str, object]]) -> None:
         for command in commands:
@@ -442,11 +542,9 @@ class SupervisedAttempt:
             os.kill(self._child.pid, signal.SIGKILL)
 
     def _drain(self) -> None:
-        os.set_blocking(self._child.output, False)
-        with suppress(BlockingIOError):
-            while output := os.read(self._child.output, CHUNK_BYTES):
-                self._log.add(output)
-        os.set_blocking(self._child.output, True)
+        while self._copy_output():
+            pass
+        self._log.add((self._streams.rest(), STDOUT))
 
 
 def _write(descriptor: int, content: bytes) -> None:

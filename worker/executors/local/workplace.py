@@ -31,6 +31,7 @@ from apphub_jobs.process.handlers import SERVICE_PACKAGES, SERVICE_ROOT
 from apphub_jobs.version import CONTRACT, VERSION
 from worker.executors.local import hiding
 from worker.executors.local.masking import PROXIES
+from worker.executors.local.supervisor import ERROR_MARK
 from worker.executors.packages import OWN, HandlerPackage
 
 logger = logging.getLogger(__name__)
@@ -214,6 +215,7 @@ def command_line(program: str, package: HandlerPackage) -> tuple[str, ...]:
             "directories": package.directories,
             "shown": package.shown,
             "contract": CONTRACT,
+            "errorMark": ERROR_MARK.decode(),
         }
     )
     if package.interpreter is None:

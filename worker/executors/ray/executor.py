@@ -274,7 +274,8 @@ class VerbatimLog(Log):
         """Keep twice the limit: the text about what was cut comes on top of it."""
         super().__init__(path, 2 * limit)
 
-    def _stamped(self, output: bytes) -> bytes:
+    def _stamped(self, output: bytes, stream: int, stamps: Mapping[int, bytes]) -> bytes:
+        del stream, stamps
         return output
 
 

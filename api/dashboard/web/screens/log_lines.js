@@ -10,8 +10,8 @@ const SLACK = 10_000;
 /** What is printed without an end of a line is kept up to here. */
 const MOST_UNFINISHED = 100_000;
 
-/** The worker writes the time before each line: it is no part of what a terminal would show. */
-const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z /;
+/** The worker writes the time before each line, no part of what a terminal would show: with a small `z` before what is of stderr. */
+const STAMP = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?[Zz] /;
 
 /** Lines are called by their numbers from 0 on, which stay the same when the first ones are dropped. */
 export class LogText {
@@ -23,6 +23,7 @@ export class LogText {
 	#widths = [];
 	/** @type {Map<number, import("./terminal_text.js").Span[]>} */
 	#spans = new Map();
+	#errors = new Set();
 	#style = PLAIN;
 	#unfinished = "";
 	#isOver = false;
@@ -52,10 +53,20 @@ export class LogText {
 		this.#isOver = true;
 	}
 
-	/** @param {number} number @returns {{text: string, spans: import("./terminal_text.js").Span[]}} */
+	/** @param {number} number @returns {{text: string, spans: import("./terminal_text.js").Span[], isError: boolean}} */
 	line(number) {
 		if (number >= this.finished) return stampedLine(this.#unfinished, this.#style);
-		return { text: this.#texts[number - this.dropped] ?? "", spans: this.#spans.get(number) ?? [] };
+		return {
+			text: this.#texts[number - this.dropped] ?? "",
+			spans: this.#spans.get(number) ?? [],
+			isError: this.#errors.has(number),
+		};
+	}
+
+	/** @returns {number[]} the numbers of the lines that were printed on stderr, in order */
+	errors() {
+		const isUnfinished = this.end > this.finished && this.line(this.finished).isError;
+		return isUnfinished ? [...this.#errors, this.finished] : [...this.#errors];
 	}
 
 	/** @param {number} number @returns {number} how many columns it takes */
@@ -65,8 +76,9 @@ export class LogText {
 
 	/** @param {string} raw */
 	#append(raw) {
-		const { text, spans, style } = stampedLine(raw, this.#style);
+		const { text, spans, style, isError } = stampedLine(raw, this.#style);
 		this.#style = style;
+		if (isError) this.#errors.add(this.finished);
 		if (spans.length > 0) this.#spans.set(this.finished, spans);
 		this.#texts.push(text);
 		this.#widths.push(widthOf(text));
@@ -77,9 +89,11 @@ export class LogText {
 		this.#texts.splice(0, count);
 		this.#widths.splice(0, count);
 		this.dropped += count;
-		for (const number of this.#spans.keys()) {
-			if (number >= this.dropped) break;
-			this.#spans.delete(number);
+		for (const kept of [this.#spans, this.#errors]) {
+			for (const number of kept.keys()) {
+				if (number >= this.dropped) break;
+				kept.delete(number);
+			}
 		}
 	}
 }
@@ -89,7 +103,7 @@ function stampedLine(raw, style) {
 	const stamp = STAMP.exec(raw)?.[0] ?? "";
 	const line = terminalLine(raw.slice(stamp.length), style);
 	const moved = line.spans.map((span) => ({ ...span, from: span.from + stamp.length, to: span.to + stamp.length }));
-	return { ...line, text: stamp + line.text, spans: moved };
+	return { ...line, text: stamp.toUpperCase() + line.text, spans: moved, isError: stamp.endsWith("z ") };
 }
 
 /** Of a progress bar the newest state, of anything else the beginning. @param {string} unfinished */
@@ -115,29 +129,56 @@ function widthOf(text) {
 // Where lines stand: by rows, of which a wrapped line takes several.
 
 /**
- * @typedef {{first: number, count: number, begins: (index: number) => number}} Layout of so many lines from the first one that is
- * kept: at which row each begins, counted from there; after the last one: all rows. It stays as it is while the log grows.
+ * @typedef {{count: number, begins: (index: number) => number, numberAt: (index: number) => number, indexOf: (number: number) => number}}
+ * Layout of so many lines: at which row each begins; after the last one: all rows; which numbers they have, and which of them
+ * has a number, or comes after the line that has. It stays as it is while the log grows.
  */
 
 /**
  * @param {LogText} log @param {number | null} columns of a row; null if lines are not wrapped
  * @param {Map<number, number>} measured rows of lines that turned out to take others than their width says
+ * @param {number[] | null} chosen the numbers of the lines to show, in order; null for all that are kept
  * @returns {Layout}
  */
-export function layoutOf(log, columns, measured) {
-	const first = log.dropped;
-	const count = log.end - first;
-	if (columns === null) return { first, count, begins: (index) => index };
+export function layoutOf(log, columns, measured, chosen = null) {
+	const count = chosen === null ? log.end - log.dropped : chosen.length;
+	const places = chosen === null ? placesOfAll(log.dropped, count) : placesOf(chosen, log.end);
+	if (columns === null) return { count, begins: (index) => index, ...places };
 	const begins = new Float64Array(count + 1);
 	for (let index = 0; index < count; index += 1) {
-		const number = first + index;
+		const number = places.numberAt(index);
 		const rows = measured.get(number) ?? Math.max(Math.ceil(log.width(number) / columns), 1);
 		begins[index + 1] = begins[index] + rows;
 	}
-	return { first, count, begins: (index) => begins[index] };
+	return { count, begins: (index) => begins[index], ...places };
 }
 
-/** @param {number} row @param {Layout} layout @returns {number} which line stands there, counted from the first that is kept */
+/** @param {number} first @param {number} count @returns {Pick<Layout, "numberAt" | "indexOf">} */
+function placesOfAll(first, count) {
+	return {
+		numberAt: (index) => first + index,
+		indexOf: (number) => Math.min(Math.max(number - first, 0), count),
+	};
+}
+
+/** @param {number[]} numbers @param {number} end what comes after all of them @returns {Pick<Layout, "numberAt" | "indexOf">} */
+function placesOf(numbers, end) {
+	return {
+		numberAt: (index) => numbers[index] ?? end,
+		indexOf: (number) => {
+			let low = 0;
+			let high = numbers.length;
+			while (low < high) {
+				const middle = (low + high) >> 1;
+				if (numbers[middle] < number) low = middle + 1;
+				else high = middle;
+			}
+			return low;
+		},
+	};
+}
+
+/** @param {number} row @param {Layout} layout @returns {number} which line stands there, counted from the first that is shown */
 export function lineAt(row, { count, begins }) {
 	let low = 0;
 	let high = Math.max(count - 1, 0);

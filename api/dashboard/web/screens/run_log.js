@@ -62,12 +62,15 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 	const sought = useSignal(find);
 	const current = useSignal(/** @type {number | null} */ (null));
 	const pattern = useMemo(() => patternOf(sought.value), [sought.value]);
-	const hits = useSearch(log, version, pattern);
+	const errors = useMemo(() => log.errors(), [log, version]);
+	const isOfErrors = useSignal(false);
+	const found = useSearch(log, version, pattern);
+	const hits = isOfErrors.value ? found.filter((/** @type {number} */ number) => log.line(number).isError) : found;
 	const focus = current.value ?? (linked === null ? null : linked - 1);
-	const box = useBox(log, version, focus, linked === null);
+	const box = useBox(log, version, isOfErrors.value ? errors : null, focus, linked === null);
 	const linkedTo = useRef(/** @type {number | null} */ (null)); // The last link that was followed.
 	useEffect(() => {
-		if (linked === null || linkedTo.current === linked || linked > box.layout.first + box.layout.count) return;
+		if (linked === null || linkedTo.current === linked || linked > box.layout.numberAt(box.layout.count)) return;
 		linkedTo.current = linked;
 		const { first, last } = box.visible();
 		if (linked - 1 < first || linked - 1 > last) box.show(linked - 1);
@@ -86,6 +89,7 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 		event.preventDefault();
 		go(1);
 	};
+	const select = (/** @type {On} */ { target }) => (isOfErrors.value = target.checked);
 	const wrap = (/** @type {On} */ { target }) => (linesAreWrapped.value = target.checked);
 	const press = (/** @type {KeyboardEvent} */ event) => {
 		if (event.key !== "Enter" || !event.shiftKey) return;
@@ -104,6 +108,8 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 			${pattern && html`<span class="quiet" role="status">
 				${place === -1 ? words.found(hits.length) : words.hit(place + 1, hits.length)}</span>`}
 			<span class="quiet">${words.lines(log.end)}${isGrowing ? ` · ${growth}` : ""}</span>
+			<label class="check"><input type="checkbox" checked=${isOfErrors.value} disabled=${errors.length === 0}
+				onChange=${select} />${words.errors(errors.length)}</label>
 			<label class="check"><input type="checkbox" checked=${linesAreWrapped.value}
 				onChange=${wrap} />${words.wrap}</label>
 			<button type="button" disabled=${box.sticks.value} onClick=${box.toEnd}>${words.latest}</button>
@@ -111,7 +117,7 @@ function Lines({ log, version, isGrowing, attempt, linked, find, save }) {
 		</form>
 		<div class="log-box ${linesAreWrapped.value ? "is-wrapped" : ""}" ref=${box.element} tabindex="0" role="log"
 			aria-live="off" aria-label=${texts.run.tabs.log} ...${box.handlers}>
-			<div class="line is-ruler" aria-hidden="true"><span class="line-number"></span><span class="line-text"
+			<div class="line is-ruler" aria-hidden="true"><span class="line-number"></span><span class="line-stream"></span><span class="line-text"
 				><span>${"0".repeat(RULER)}</span></span></div>
 			<${Window} log=${log} version=${version} box=${box} pattern=${pattern} attempt=${attempt}
 				current=${current.value} linked=${linked} />
@@ -128,7 +134,7 @@ function Window({ log, box, pattern, attempt, current, linked }) {
 	const { top, height } = box.view.value;
 	const first = lineAt(Math.floor(top / ROW_PX) - MORE_ROWS, box.layout);
 	const last = Math.min(lineAt(Math.ceil((top + height) / ROW_PX) + MORE_ROWS, box.layout) + 1, count);
-	const numbers = Array.from({ length: last - first }, (_, index) => box.layout.first + first + index);
+	const numbers = Array.from({ length: last - first }, (_, index) => box.layout.numberAt(first + index));
 	const drawn = useRef(/** @type {HTMLElement | null} */ (null));
 	useLayoutEffect(() => drawn.current ? box.measure(drawn.current) : undefined);
 	const target = (/** @type {number} */ number) => ({ ...address.value, words: [["attempt", attempt], ["line", number + 1]] });
@@ -138,19 +144,30 @@ function Window({ log, box, pattern, attempt, current, linked }) {
 	};
 	return html`<svg class="spacer" width="1" height=${begins(first) * ROW_PX} aria-hidden="true"></svg>
 		<div ref=${drawn}>
-			${numbers.map((number) => html`<div class="line ${classOf(number)}" key=${number} data-number=${number}>
-				<${Link} to=${target(number)} class="line-number" tabindex="-1" aria-label=${texts.run.log.line(number + 1)}>
-					${number + 1}<//>
-				<span class="line-text">${partsOf(log.line(number), pattern).map(Part)}</span>
-			</div>`)}
+			${numbers.map((number) => ({ number, line: log.line(number) })).map(({ number, line }) => html`
+				<div class="line ${classOf(number)}" key=${number} data-number=${number}>
+					<${Link} to=${target(number)} class="line-number" tabindex="-1" aria-label=${texts.run.log.line(number + 1)}>
+						${number + 1}<//>
+					<${StreamMark} isError=${line.isError} />
+					<span class="line-text">${partsOf(line, pattern).map(Part)}</span>
+				</div>`)}
 		</div>
 		<svg class="spacer" width="1" height=${(begins(count) - begins(last)) * ROW_PX} aria-hidden="true"></svg>`;
 }
 
-/** A short text, as a terminal would show it. @param {{text: string}} props */
+/** A short text, as a terminal would show it, with what was printed on stderr marked. @param {{text: string}} props */
 export function Printed({ text: printed }) {
 	const log = useMemo(() => logOf(printed), [printed]);
-	return Array.from({ length: log.end }, (_, number) => html`${partsOf(log.line(number), null).map(Part)}${"\n"}`);
+	return Array.from({ length: log.end }, (_, number) => {
+		const line = log.line(number);
+		return html`<${StreamMark} isError=${line.isError} />${partsOf(line, null).map(Part)}${"\n"}`;
+	});
+}
+
+/** What a line was printed on, as `apphub-jobs runs logs` marks it on a terminal. @param {{isError: boolean}} props */
+function StreamMark({ isError }) {
+	if (!isError) return html`<span class="line-stream"></span>`;
+	return html`<span class="line-stream" role="img" aria-label="stderr" title="stderr">!</span>`;
 }
 
 /** @param {string} printed */
@@ -177,10 +194,10 @@ const RECENT_MS = 200;
 const KEYS_UP = ["ArrowUp", "PageUp", "Home"];
 
 /**
- * @param {LogText} log @param {number} version
+ * @param {LogText} log @param {number} version @param {number[] | null} chosen the lines to show; null for all
  * @param {number | null} focus the line that is looked at, if there is one @param {boolean} sticksAtFirst whether it is the end
  */
-function useBox(log, version, focus, sticksAtFirst) {
+function useBox(log, version, chosen, focus, sticksAtFirst) {
 	/** @type {import("preact").RefObject<HTMLElement>} */
 	const element = useRef(/** @type {any} */ (null)); // Nothing reads it before it is drawn.
 	const view = useSignal({ top: 0, height: 480, columns: 80 });
@@ -193,13 +210,13 @@ function useBox(log, version, focus, sticksAtFirst) {
 	const columns = linesAreWrapped.value ? view.value.columns : null;
 	if (measured.current.columns !== columns) measured.current = { columns, rows: new Map() };
 	const layout = useMemo(
-		() => layoutOf(log, columns, measured.current.rows),
-		[log, version, columns, corrections.value],
+		() => layoutOf(log, columns, measured.current.rows, chosen),
+		[log, version, chosen, columns, corrections.value],
 	);
 	/** @returns {{first: number, last: number}} the numbers of the lines that can be seen in full */
 	const visible = () => {
 		const { top, height } = view.value;
-		const numberAt = (/** @type {number} */ row) => layout.first + lineAt(row, layout);
+		const numberAt = (/** @type {number} */ row) => layout.numberAt(lineAt(row, layout));
 		return { first: numberAt(Math.ceil(top / ROW_PX)), last: numberAt(Math.floor((top + height) / ROW_PX) - 1) };
 	};
 	const endNow = () => element.current.scrollHeight - element.current.clientHeight;
@@ -210,7 +227,7 @@ function useBox(log, version, focus, sticksAtFirst) {
 		view.value = { ...view.value, top, height };
 		seen.current = visible();
 	};
-	const topOf = (/** @type {number} */ number) => layout.begins(Math.min(Math.max(number - layout.first, 0), layout.count)) * ROW_PX;
+	const topOf = (/** @type {number} */ number) => layout.begins(layout.indexOf(number)) * ROW_PX;
 	const scrollTo = (/** @type {number} */ top) => {
 		element.current.scrollTop = top;
 		lastTop.current = element.current.scrollTop;
@@ -246,13 +263,13 @@ function useBox(log, version, focus, sticksAtFirst) {
 		// Of somebody's scrolling a page hears only before the next frame: more lines may come first.
 		if (sticks.value && isScrolledUp()) sticks.value = false;
 		if (sticks.value) toEnd();
-	}, [version, columns, corrections.value, view.value.height]);
+	}, [version, chosen === null, columns, corrections.value, view.value.height]);
 	useLayoutEffect(() => {
 		if (sticks.value) return;
 		const { first, last } = seen.current;
 		if (focus !== null && focus >= first && focus <= last) show(focus);
 		else scrollTo(topOf(first));
-	}, [columns]);
+	}, [chosen === null, columns]);
 	useLayoutEffect(() => {
 		const observer = new ResizeObserver(() => {
 			const ruler = /** @type {HTMLElement} */ (element.current.querySelector(".is-ruler .line-text"));
@@ -278,7 +295,7 @@ function useBox(log, version, focus, sticksAtFirst) {
 			let isChanged = false;
 			for (const line of /** @type {Iterable<HTMLElement>} */ (drawn.children)) {
 				const number = Number(line.dataset.number);
-				const index = number - layout.first;
+				const index = layout.indexOf(number);
 				const rows = Math.max(Math.round(line.offsetHeight / ROW_PX), 1);
 				if (rows === layout.begins(index + 1) - layout.begins(index)) continue;
 				measured.current.rows.set(number, rows);

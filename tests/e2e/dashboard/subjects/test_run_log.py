@@ -71,6 +71,26 @@ def test_a_log_looks_as_on_a_terminal(screen: Screen, printed: str) -> None:
     expect(long).to_have_css("height", "20px")
 
 
+def test_what_was_printed_on_stderr_is_marked_and_shown_alone(screen: Screen, world: World) -> None:
+    page = screen.page
+    run_id = world.launch("scan-secrets", repository="vanished")
+    world.ended(run_id)
+    screen.open(f"?view=run&id={run_id}&tab=log")
+    lines = page.get_by_role("log").locator(".line[data-number]")
+    printed = lines.filter(has_text="scanning vanished")
+    expect(printed).to_be_visible()
+    expect(printed.get_by_role("img", name="stderr")).to_have_count(0)
+    expect(lines.filter(has=page.get_by_role("img", name="stderr"))).not_to_have_count(0)
+    page.get_by_label("Only stderr").check()
+    expect(printed).to_have_count(0)
+    expect(lines.first).to_contain_text("Traceback")
+    expect(lines.first.locator(".line-number")).to_have_text("2")
+    page.get_by_label("Search in the log").fill("vanished")
+    expect(page.get_by_role("search").get_by_role("status")).not_to_have_text("0 found")
+    page.get_by_label("Only stderr").uncheck()
+    expect(printed).to_be_visible()
+
+
 def test_a_line_has_an_address(screen: Screen, printed: str) -> None:
     page = screen.page
     screen.open(f"?view=run&id={printed}&tab=log&line=70000")

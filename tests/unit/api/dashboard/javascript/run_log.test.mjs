@@ -53,7 +53,8 @@ test("of a log without end the last lines are kept under their numbers", () => {
 test("the time before a line stays where a terminal would overwrite it", () => {
   const stamp = "2026-12-01T02:41:03.202Z ";
   const log = logOf(`${stamp}5 %\r\x1b[31m100 %\n${stamp}`, "1 %\r2 %".repeat(50_000));
-  assert.deepEqual(log.line(0), { text: `${stamp}100 %`, spans: [{ from: 25, to: 30, classes: "ansi-1" }] });
+  const spans = [{ from: 25, to: 30, classes: "ansi-1" }];
+  assert.deepEqual(log.line(0), { text: `${stamp}100 %`, spans, isError: false });
   assert.equal(log.line(1).text, `${stamp}2 %`);
 });
 
@@ -140,4 +141,20 @@ test("wrapped lines take as many rows as they need", () => {
   assert.deepEqual([0, 1, 3, 4, 6, 99].map((row) => lineAt(row, layout)), [0, 1, 1, 2, 3, 3]);
   assert.equal(layoutOf(log, 10, new Map([[3, 3]])).begins(4), 8);
   assert.equal(layoutOf(log, null, new Map()).begins(3), 3);
+});
+
+test("lines of stderr are known by their times, and can be shown alone", () => {
+  const [out, error] = ["2026-12-01T02:41:03.202Z ", "2026-12-01T02:41:03.202z "];
+  const log = logOf(`${out}one\n${error}two\n[9 bytes were left out]\n${error}four\n${out}five\n`, `${error}si`);
+  assert.deepEqual(log.errors(), [1, 3, 5]);
+  assert.equal(log.line(1).text, `${out}two`);
+  const layout = layoutOf(log, 29, new Map(), log.errors());
+  assert.equal(layout.count, 3);
+  assert.deepEqual([0, 1, 2, 3].map(layout.begins), [0, 1, 2, 3]);
+  assert.deepEqual([0, 1, 2, 3].map(layout.numberAt), [1, 3, 5, 6]);
+  assert.deepEqual([0, 1, 2, 3, 6].map(layout.indexOf), [0, 0, 1, 1, 3]);
+  const all = layoutOf(log, null, new Map());
+  assert.deepEqual([all.count, all.numberAt(2), all.indexOf(2), all.indexOf(99)], [6, 2, 2, 6]);
+  const long = logOf(`${error}old\n`, `${out}line\n`.repeat(MOST_LINES * 2), `${error}new\n`);
+  assert.deepEqual(long.errors(), [long.end - 1]);
 });
