@@ -60,7 +60,7 @@ from api.shapes.runs import (
     RunWithJob,
 )
 from api.views.lists import Present, all_events, executions_after, meta_of, open_view, with_jobs
-from domain.errors import NotFoundError
+from domain.errors import InvalidInputError, Issue, NotFoundError
 from domain.jobs.definition import RUNTIMES
 from domain.jobs.run_events import FINAL, STATUSES
 from domain.json_values import JsonObject
@@ -357,7 +357,12 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     ] = False,
     last: Annotated[
         int | None,
-        Query(ge=1, le=1_000, description="only this many lines from the end, up to 64 KiB"),
+        Query(
+            ge=1,
+            le=1_000,
+            description="only this many lines from the end, up to 64 KiB; not with `follow` or"
+            " `offset`",
+        ),
     ] = None,
     stream: Annotated[
         Stream | None, Query(description="only lines of this one; `offset` counts all bytes")
@@ -368,6 +373,9 @@ async def get_run_logs(  # noqa: PLR0913 - one for each parameter of the query
     Each line begins with its time in UTC, which ends with `z` on lines of standard error and with
     `Z` on all others.
     """
+    if last is not None and (follow or offset):
+        message = "is the log's end as it is now: leave out follow and offset, or last"
+        raise InvalidInputError([Issue("/last", message, "not")])
     row = await _read_run(service, run_id)
     number = attempt or row["attempt"]
     if number > row["attempt"]:

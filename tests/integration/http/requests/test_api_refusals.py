@@ -41,6 +41,8 @@ WRONG_QUERIES = [
     "/job-runs?job=%00",
     "/job-runs/x/logs?follow=maybe",
     "/job-runs/x/logs?follow=",
+    "/job-runs/x/logs?last=5&follow=true",
+    "/job-runs/x/logs?last=5&offset=1",
     f"/job-runs?search={'x' * 201}",
 ]
 
