@@ -14,7 +14,7 @@ MINUTES ?= 5
 SIZES ?= 10000,1000000,5000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check growth memory dashboard pictures rolling record-log record-release bench bench-check docs check web check-javascript format setup lock clean
+.PHONY: help demo play up test test-slow test-failed race crash pressure chaos bombs model starts interrupts stream ticks asof-check rebuild-check growth capacity memory dashboard pictures rolling record-log record-release bench bench-check docs check web check-javascript format setup lock clean
 
 help: ## Show what there is to do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -97,6 +97,9 @@ bench: ## Measure everything beside its peers, and write the README's table (ARG
 
 growth: $(VENV)/.dev ## Measure everything at 10 000, a million and five million runs; keep figures and plans in docs/
 	$(BIN)/python -m benchmarks.growth --sizes $(SIZES) --json docs/benchmarks/growth.json --plans docs/plans
+
+capacity: $(VENV)/.dev ## Measure what a run costs, and how API processes share one log; docs/capacity.md reckons with it
+	$(BIN)/python -m benchmarks.capacity
 
 dashboard: $(VENV)/.dev ## Measure the dashboard in a browser, with a million runs
 	$(BIN)/python -m benchmarks.dashboard

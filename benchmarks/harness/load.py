@@ -47,22 +47,22 @@ class Posted(NamedTuple):
     number: int
 
 
-def post_for(seconds: float, url: str, body: bytes) -> Posted:
+def post_for(seconds: float, url: str, body: bytes, connections: int = CONNECTIONS) -> Posted:
     """Post for some seconds, over all connections.
 
     Raises:
         BrokenError: any answer was none, or no success.
     """
     if WRK and seconds >= 1:  # It knows whole seconds only.
-        return _by_wrk(seconds, url, body)
-    return by_python(seconds, url, body)
+        return _by_wrk(seconds, url, body, connections)
+    return by_python(seconds, url, body, connections)
 
 
-def _by_wrk(seconds: float, url: str, body: bytes) -> Posted:
+def _by_wrk(seconds: float, url: str, body: bytes, connections: int) -> Posted:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(_SCRIPT.replace("{body}", body.decode()))
         script.flush()
-        options = ["-t1", f"-c{CONNECTIONS}", f"-d{round(seconds)}s", "-s", script.name]
+        options = ["-t1", f"-c{connections}", f"-d{round(seconds)}s", "-s", script.name]
         done = subprocess.run(
             [str(WRK), *options, url], capture_output=True, text=True, check=False
         )
@@ -72,15 +72,15 @@ def _by_wrk(seconds: float, url: str, body: bytes) -> Posted:
     return Posted(float(found[2]), int(found[1]))
 
 
-def by_python(seconds: float, url: str, body: bytes) -> Posted:
+def by_python(seconds: float, url: str, body: bytes, connections: int = CONNECTIONS) -> Posted:
     """Do the same without `wrk`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_by_python(seconds, url, body))
+        return runner.run(_by_python(seconds, url, body, connections))
 
 
-async def _by_python(seconds: float, url: str, body: bytes) -> Posted:
+async def _by_python(seconds: float, url: str, body: bytes, connections: int) -> Posted:
     launched = Launched(allowed=sys.maxsize)
-    clients = Clients(url, body, launched)
+    clients = Clients(url, body, launched, connections)
     began = perf_counter()
     await clients.start()
     await asyncio.sleep(seconds)
@@ -112,12 +112,15 @@ class Launched:
 
 
 class Clients:
-    """64 connections, each with one launch at a time, as fast as answered and allowed.
+    """Connections, each with one launch at a time, as fast as answered and allowed.
 
     A refusal (503, 429) says that nothing was written, so it is sent again after a pause.
     """
 
-    def __init__(self, url: str, body: bytes, launched: Launched) -> None:
+    def __init__(
+        self, url: str, body: bytes, launched: Launched, connections: int = CONNECTIONS
+    ) -> None:
+        self._connections = connections
         self._target = urlsplit(url)
         self._request = _post(self._target, body)
         self._launched = launched
@@ -126,7 +129,7 @@ class Clients:
 
     async def start(self) -> None:
         """Connect, and launch from now on."""
-        for _ in range(CONNECTIONS):
+        for _ in range(self._connections):
             client = await _Client.connected(self._target)
             self._tasks.append(asyncio.create_task(self._launch(client)))
 
