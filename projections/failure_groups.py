@@ -121,9 +121,17 @@ MOST_IN_ALL = 40_000
 
 OVER_TIME = f"""
     WITH event AS MATERIALIZED (
+        -- Without the events' contents: all of them together did not fit into memory.
         SELECT one.* FROM unnest((SELECT %(ids)s::uuid[])) AS named (id) CROSS JOIN LATERAL (
-            SELECT originator_id, recorded_at, topic, state FROM jobs_events
-            WHERE originator_id = named.id ORDER BY originator_version DESC LIMIT %(events)s
+            SELECT originator_id, recorded_at, (data->>'failures')::integer AS failures,
+                (data->>'last_at')::timestamptz AS last_at
+            FROM (
+                SELECT originator_id, recorded_at,
+                    CASE WHEN topic IN ('{Opened.TOPIC}', '{Recurred.TOPIC}')
+                    THEN convert_from(state, 'LATIN1')::json END AS data
+                FROM jobs_events
+                WHERE originator_id = named.id ORDER BY originator_version DESC LIMIT %(events)s
+            ) AS newest
         ) AS one
     ), looked_at AS (
         SELECT originator_id, greatest(
@@ -134,13 +142,7 @@ OVER_TIME = f"""
     ), noted AS (
         SELECT originator_id, date_bin(%(bucket)s::interval, last_at, %(since)s) AS at,
             sum(failures)::integer AS failures
-        FROM event CROSS JOIN LATERAL (
-            SELECT (data->>'failures')::integer AS failures,
-                (data->>'last_at')::timestamptz AS last_at
-            FROM (SELECT convert_from(state, 'LATIN1')::json AS data) AS decoded
-            WHERE topic IN ('{Opened.TOPIC}', '{Recurred.TOPIC}')
-        ) AS failed
-        WHERE last_at >= %(since)s::timestamptz GROUP BY originator_id, at
+        FROM event WHERE last_at >= %(since)s::timestamptz GROUP BY originator_id, at
     )
     SELECT originator_id AS id, since, at, failures
     FROM looked_at LEFT JOIN noted USING (originator_id) ORDER BY originator_id, at
