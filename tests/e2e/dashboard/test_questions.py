@@ -1,22 +1,44 @@
-"""Questions of somebody who is woken at night: three clicks from the overview answer each."""
+"""Questions of somebody who is woken at night: three clicks and ten seconds answer each.
+
+The documentation has them as a table, with as many clicks as are counted here.
+"""
 
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import BrowserContext, Locator, Page, expect
 
-from tests.e2e.dashboard.conftest import Screen
+from tests import ROOT
+from tests.e2e.dashboard.conftest import Screen, opened
+from tests.e2e.dashboard.service import deployments
 from tests.e2e.dashboard.service.jobs_of_apphub import nightly_statistics
-from tests.e2e.dashboard.service.world import World
+from tests.e2e.dashboard.service.world import World, free_port
 from tests.e2e.support import launch, register, wait_for_words
+from tests.support import databases
 
 MAX_CLICKS = 3
+MAX_SECONDS = 10.0
+
+TRIES = 3
+"""The quickest of so many counts: a machine may have much else to do."""
 
 FAILED = "repository vanished does not exist"
 
 REASON = "the wrong branch"
+
+DOCUMENTED = {
+    question: int(clicks)
+    for question, clicks in re.findall(
+        r"^\| ([^|]+\?) \| [^|]+ \| (\d) \|$",
+        (ROOT / "docs" / "dashboard.md").read_text(),
+        re.MULTILINE,
+    )
+}
+"""The documentation's questions, with their clicks."""
 
 
 @dataclass
@@ -53,6 +75,16 @@ class Visitor:
         for text in texts:
             expect(self.page.locator(within).first).to_contain_text(text)
 
+    def sees_in_card(self, title: str, *texts: str) -> None:
+        """Find it in the card with a title."""
+        card = self.page.locator(".card", has=self.page.get_by_role("heading", name=title))
+        for text in texts:
+            expect(card.last).to_contain_text(text)
+
+
+Question = Callable[[Visitor], None]
+"""Answers the question that is its docstring."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def _night(world: World) -> None:
@@ -64,6 +96,8 @@ def _night(world: World) -> None:
         client.post(f"/job-runs/{canceled}/cancel", json=body).raise_for_status()
         register(client, "forgotten", "nobody.does_this")
         launch(client, "forgotten")
+        schedule = {"id": "at-dawn", "job": "nightly-statistics", "everyMs": 86_400_000}
+        client.post("/schedules", json=schedule).raise_for_status()
         [failed] = client.get("/job-runs?job=scan-secrets&status=failed&limit=1").json()["data"]
         path = f"/job-runs/{failed['run']['id']}/retry"
         retried = client.post(path).raise_for_status().json()["data"]["id"]
@@ -84,71 +118,101 @@ def _lose_a_worker(world: World) -> None:
     assert ended["failureReason"] == "worker_lost"
 
 
+@pytest.fixture(scope="module")
+def deployed(
+    database_server: str, shared_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """Run a service in whose last hour a deployment made a job worse."""
+    template = databases.template(database_server, shared_dir)
+    with databases.clone(database_server, template) as database_url:
+        deployments.deploy(database_url)
+        world = World(tmp_path_factory.mktemp("deployed") / "data", database_url, free_port())
+        try:
+            world.start_api()
+            yield world
+        finally:
+            world.stop()
+
+
 def what_fails(visitor: Visitor) -> None:
-    visitor.sees(FAILED, "scan-secrets")
+    """What fails?"""
+    visitor.sees_in_card("Needs attention", FAILED, "scan-secrets")
 
 
 def how_many_failed_today(visitor: Visitor) -> None:
+    """How many failed today?"""
     visitor.click(visitor.page.get_by_role("button", name="24 h"))
     visitor.sees("failed or expired", within=".trends")
 
 
 def which_job_fails_most(visitor: Visitor) -> None:
+    """Which job fails most?"""
     visitor.sees("scan-secrets", within=".trends tbody tr")
 
 
 def how_long_a_job_takes_and_waits(visitor: Visitor) -> None:
+    """How long does a job take, and wait?"""
     visitor.click(visitor.page.locator(".trends").get_by_role("link", name="scan-secrets"))
     visitor.sees("Queue time", "Duration", within=".trends")
 
 
 def which_runs_failed_so(visitor: Visitor) -> None:
+    """Which runs failed in this way?"""
     visitor.link(FAILED)
     visitor.click(visitor.page.locator("li.card").get_by_role("link", name="Runs"))
     visitor.sees("scan-secrets", within="tbody")
 
 
 def what_the_failing_line_says(visitor: Visitor) -> None:
+    """What does the failing line say?"""
     visitor.run_with("failed", "scan-secrets")
     visitor.sees(FAILED, "raise PermanentError", "jobs_of_apphub.py")
 
 
 def what_it_was_launched_with_and_printed(visitor: Visitor) -> None:
+    """With what was it launched, and what did it print last?"""
     visitor.run_with("failed", "scan-secrets")
     visitor.sees('"repository": "vanished"', "scanning vanished at main")
 
 
 def whether_a_retry_helped(visitor: Visitor) -> None:
+    """Did the retry help?"""
     visitor.run_with("failed", "scan-secrets")
     visitor.click(visitor.page.locator(".facts div").filter(has_text="Retry of").locator("a"))
-    visitor.sees("Repeated by")
+    repeated = visitor.page.locator(".facts div").filter(has_text="Repeated by")
+    expect(repeated).to_contain_text("failed")
 
 
 def who_canceled_and_why(visitor: Visitor) -> None:
+    """Who canceled this, and why?"""
     visitor.run_with("canceled", "send-release-notes")
     visitor.sees("anonymous", REASON)
 
 
 def why_a_run_waits(visitor: Visitor) -> None:
+    """Why does this wait?"""
     visitor.run_with("pending", "forgotten")
     visitor.sees("nobody.does_this", within=".explanation")
 
 
 def what_no_worker_takes(visitor: Visitor) -> None:
-    visitor.sees("forgotten waits for a worker")
+    """What does no worker take?"""
+    visitor.sees_in_card("Needs attention", "forgotten waits for a worker")
 
 
 def what_waits_longest(visitor: Visitor) -> None:
-    visitor.sees("Oldest waiting", "forgotten")
+    """What has waited longest?"""
+    visitor.sees_in_card("Oldest waiting", "forgotten")
 
 
 def who_works(visitor: Visitor) -> None:
-    visitor.sees("slots busy")
+    """Which workers are alive, and have they free slots?"""
     visitor.menu("Workers")
-    visitor.sees("alive", within="tbody")
+    visitor.sees("alive", "of 4 slots busy", within="tbody")
 
 
 def what_ran_on_the_worker_that_died(visitor: Visitor) -> None:
+    """What ran on the worker that died?"""
     visitor.link(re.compile(r"^\d+ workers? lost$"))
     lost = visitor.page.locator("tbody tr").filter(has_text="lost")
     visitor.click(lost.get_by_role("link", name="Its runs"))
@@ -156,25 +220,29 @@ def what_ran_on_the_worker_that_died(visitor: Visitor) -> None:
 
 
 def what_caused_a_run(visitor: Visitor) -> None:
+    """What caused this run, and what did it cause?"""
     visitor.run_with("failed", "scan-secrets")
     visitor.tab("Causes")
     visitor.sees("job run", within=".tree")
 
 
 def what_an_attempt_printed(visitor: Visitor) -> None:
+    """What did an attempt print, line by line?"""
     visitor.run_with("failed", "scan-secrets")
     visitor.tab("Log")
     visitor.sees("scanning vanished at main", within="[role=log]")
 
 
 def since_when_a_job_is_as_it_is(visitor: Visitor) -> None:
+    """Who changed the job, and when?"""
     visitor.menu("Jobs")
     visitor.click(visitor.page.locator("tbody").get_by_role("link", name="Scan for secrets"))
     visitor.tab("Versions")
-    visitor.sees("registered")
+    visitor.sees("registered", "anonymous")
 
 
 def which_runs_took_longest(visitor: Visitor) -> None:
+    """Which runs took longest?"""
     visitor.menu("Runs")
     visitor.page.get_by_label("Sort").select_option("duration")
     visitor.clicks += 1
@@ -182,23 +250,24 @@ def which_runs_took_longest(visitor: Visitor) -> None:
 
 
 def what_it_looked_like_before(visitor: Visitor) -> None:
+    """What did all this look like before?"""
     visitor.click(visitor.page.get_by_role("button", name="Look at the past"))
     visitor.click(visitor.page.get_by_role("button", name="1 min back"))
     visitor.sees("You are looking at the past", within="main")
 
 
 def what_happened_in_which_order(visitor: Visitor) -> None:
+    """What happened, in which order?"""
     visitor.menu("Log")
-    visitor.sees("job_run.")
+    visitor.sees("job_run.", within=".log-events")
 
 
 def what_is_launched_next(visitor: Visitor) -> None:
-    visitor.sees("Upcoming")
-    visitor.menu("Schedules")
-    visitor.sees("Schedules")
+    """What is launched next?"""
+    visitor.sees_in_card("Upcoming", "at-dawn", "nightly-statistics")
 
 
-QUESTIONS: list[Callable[[Visitor], None]] = [
+QUESTIONS: list[Question] = [
     what_fails,
     how_many_failed_today,
     which_job_fails_most,
@@ -223,11 +292,54 @@ QUESTIONS: list[Callable[[Visitor], None]] = [
 ]
 
 
-@pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.__name__)
-def test_a_question_is_answered_within_three_clicks(
-    screen: Screen, question: Callable[[Visitor], None]
+def what_fails_since_the_deployment(visitor: Visitor) -> None:
+    """What fails since the deployment?"""
+    visitor.sees_in_card("Needs attention", deployments.FAILURE, "first")
+    visitor.link(deployments.FAILURE)
+    visitor.sees("in version 2", within="li.card")
+
+
+def which_job_got_slower(visitor: Visitor) -> None:
+    """Which job got slower, and since when?"""
+    slower = visitor.page.locator(".trends tbody tr").filter(has_text="slower since")
+    expect(slower).to_contain_text(deployments.SLUG)
+
+
+AFTER_A_DEPLOYMENT: list[Question] = [what_fails_since_the_deployment, which_job_got_slower]
+
+
+def _named(question: Question) -> str:
+    return question.__name__
+
+
+@pytest.mark.parametrize("question", QUESTIONS, ids=_named)
+def test_a_question_is_answered_within_three_clicks(screen: Screen, question: Question) -> None:
+    _answer(screen, question)
+
+
+@pytest.mark.parametrize("question", AFTER_A_DEPLOYMENT, ids=_named)
+def test_a_question_after_a_deployment_is_answered_within_three_clicks(
+    deployed: World, window: BrowserContext, question: Question
 ) -> None:
-    screen.open()
-    visitor = Visitor(screen.page)
-    question(visitor)
+    with opened(window, deployed.url) as screen:
+        _answer(screen, question)
+
+
+def _answer(screen: Screen, question: Question) -> None:
+    """Begin at the overview, and count clicks and seconds."""
+    seconds: list[float] = []
+    while not seconds or (min(seconds) > MAX_SECONDS and len(seconds) < TRIES):
+        begun = time.monotonic()
+        screen.open()
+        visitor = Visitor(screen.page)
+        question(visitor)
+        seconds.append(time.monotonic() - begun)
+    print(f"{visitor.clicks} clicks, {min(seconds):.1f} s: {question.__doc__}")
     assert visitor.clicks <= MAX_CLICKS
+    assert min(seconds) <= MAX_SECONDS
+    assert visitor.clicks == DOCUMENTED.get(str(question.__doc__))
+
+
+def test_the_documentation_has_all_questions() -> None:
+    asked = [str(question.__doc__) for question in [*QUESTIONS, *AFTER_A_DEPLOYMENT]]
+    assert sorted(DOCUMENTED) == sorted(asked)
