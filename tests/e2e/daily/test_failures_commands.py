@@ -39,12 +39,12 @@ def test_failures_are_listed_and_resolved(shell: Shell) -> None:
     assert line.endswith("as it was told")
     said = shell.run("failures", "show", name).stdout
     assert said.startswith(f"end-as open {name}\nas it was told\n")
-    assert f"failures    {group['count']}, of which 0 recovered" in said
+    # Attempts of other tests' runs may be counted meanwhile.
+    assert re.search(r"failures    \d+, of which 0 recovered", said), said
     assert f"apphub-jobs failures resolve {name}" in said
     times = json.loads(shell.run("failures", "show", name, "--json").stdout)["overTime"]["buckets"]
-    total = sum(bucket["failures"] for bucket in times)
-    assert total >= group["count"]
-    assert re.search(rf"last day +[·▁-█]{{48}} {total}$", said, re.MULTILINE), said
+    assert sum(bucket["failures"] for bucket in times) >= group["count"]
+    assert re.search(r"last day +[·▁-█]{48} [1-9]\d*$", said, re.MULTILINE), said
     for action, status in (("ignore", "ignored"), ("reopen", "open")):
         done = shell.run("failures", action, name)
         assert (done.returncode, done.stdout) == (0, "")
