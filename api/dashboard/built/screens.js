@@ -37,7 +37,7 @@ import{$ as O,A as dn,Aa as On,B as pn,Ba as Sn,C as fn,Ca as An,D as B,Da as ze
 		<ul class="cards">
 			${e.map(t=>o`<li class="card stack" key=${t.id}>
 				${Rt(t).startsWith("data:image/")?o`
-					<img class="preview" src=${Rt(t)} alt=${t.title??c.apps.preview} />
+					<img class="preview" src=${Rt(t)} alt=${t.title?"":c.apps.preview} />
 					${t.title&&o`<small>${t.title}</small>`}
 				`:o`<${ar} tile=${t} />`}
 			</li>`)}

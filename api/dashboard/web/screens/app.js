@@ -93,7 +93,7 @@ function Previews({ tiles }) {
 		<ul class="cards">
 			${tiles.map((tile) => html`<li class="card stack" key=${tile.id}>
 				${placeOf(tile).startsWith("data:image/") ? html`
-					<img class="preview" src=${placeOf(tile)} alt=${tile.title ?? texts.apps.preview} />
+					<img class="preview" src=${placeOf(tile)} alt=${tile.title ? "" : texts.apps.preview} />
 					${tile.title && html`<small>${tile.title}</small>`}
 				` : html`<${Elsewhere} tile=${tile} />`}
 			</li>`)}
