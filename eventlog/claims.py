@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, islice
+from types import MappingProxyType
 from typing import cast
 from uuid import UUID
 
@@ -360,6 +361,7 @@ class LimitReader:
         selection: Selection,
         limits: LimitState,
         candidates: Iterable[Candidate],
+        recent: Mapping[Key, RateLimit] = MappingProxyType({}),
     ) -> LimitReads:
         """Request the limits that a selection has found unread, unless they were pipelined.
 
@@ -368,6 +370,7 @@ class LimitReader:
             selection: of these candidates.
             limits: by which it was made.
             candidates: in the queue's order; the windows of the first ones are read as well.
+            recent: rate limits whose windows are read as well if any are.
         """
         if selection.is_final:
             return NO_LIMIT_READS
@@ -380,7 +383,7 @@ class LimitReader:
         if not selection.unread_windows and not in_groups:
             return LimitReads(groups=groups)
         runs = chain(selection.unread_windows, in_groups, islice(candidates, LOOK_AHEAD))
-        needed = rate_limits(runs)
+        needed = {**recent, **rate_limits(runs)}
         self._take_pipelined_windows(needed)
         missing = self.windows.unread(needed)
         windows = trip.ask(STARTED, window_query(missing)) if missing else Answer()

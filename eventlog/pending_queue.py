@@ -10,17 +10,19 @@ events since the last claim, the front of the queue and limits where the runs in
 `select` decides by the answers, and reads what is still missing (docs/claims.md).
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from time import monotonic
 from uuid import UUID
 
 from domain.clock import from_iso, to_iso
+from domain.jobs.definition import RateLimit
 from domain.ports import Claimant, Offer
 from domain.quarantine import SkipCursor
 from eventlog.claims import (
+    LOOK_AHEAD,
     NO_LIMIT_READS,
     ClaimReads,
     FrontRead,
@@ -38,7 +40,7 @@ from eventlog.claims import (
 from eventlog.database.connection import snapshot
 from eventlog.database.pipeline import RoundTrip
 from projections.flow import candidates, claims
-from projections.flow.candidates import QUEUE_START, Candidate, UnservedJobs, queue_position
+from projections.flow.candidates import QUEUE_START, Candidate, Key, UnservedJobs, queue_position
 from projections.flow.pending_queue import MOST_UNSERVED, FirstOfPriority, PendingQueue
 from projections.flow.selection import select_candidates
 from projections.job_runs import IS_PENDING
@@ -97,7 +99,9 @@ class FollowedQueue:
         # Of runs that are read by job, which the low-water marks do not help with.
         self._skip_cursor = SkipCursor[Candidate](lambda run: run["id"] in self._bypassed)
         self._bypasses_more = False
+        # The last claim's runs, and the rate limits that claims have read, the last ones first.
         self._selected: Sequence[Candidate] = ()
+        self._rate_limits: Mapping[Key, RateLimit] = {}
         # Whether the last claim got the runs that were expected. With other workers it rarely does.
         self.foresees = False
 
@@ -107,6 +111,7 @@ class FollowedQueue:
         self._bypassed = set()
         self._skip_cursor.restart()
         self._selected = ()
+        self._rate_limits = {}
 
     def is_stale(self, offer: Offer | None) -> bool:
         """Return whether there may be so many events to read that `follow` is called for."""
@@ -180,13 +185,11 @@ class FollowedQueue:
         in_memory = [UUID(run["id"]) for run in expected.runs if run["id"] not in started]
         if len(in_memory) < slots:
             front = request_front(trip, pending, slots)
-        return ClaimReads(
-            pending.position,
-            touched,
-            front,
-            reader.request(trip, expected, limits, due),
-            in_memory if front is None and expected.is_final else [],
-        )
+        # Runs that are not in memory yet are probably counted by the same limits.
+        recent = {} if front is None else self._rate_limits
+        limit_reads = reader.request(trip, expected, limits, due, recent)
+        foreseen = in_memory if front is None and expected.is_final else []
+        return ClaimReads(pending.position, touched, front, limit_reads, foreseen)
 
     async def select(
         self, connection: Connection, reads: ClaimReads | None, now: datetime, slots: int
@@ -219,11 +222,16 @@ class FollowedQueue:
         if len(runs) < slots and not pending.is_complete(present):
             runs = await self._select_by_job(connection, pending, slots, reader)
         self._selected = runs
+        self._remember_rate_limits(reader.windows.limits)
         claimed = await without_offered_again(connection, pending.offer, runs)
         run_ids = [UUID(run["id"]) for run in claimed]
         if reads is not None and reads.expected:
             self.foresees = run_ids == reads.expected
         return run_ids
+
+    def _remember_rate_limits(self, read: Mapping[Key, RateLimit]) -> None:
+        newest_first = {**read, **self._rate_limits, **read}
+        self._rate_limits = dict(islice(newest_first.items(), LOOK_AHEAD))
 
     async def unserved_entry_points(self, connection: Connection) -> frozenset[str]:
         """Return the entry points of runs that may wait, and that the worker does not execute."""

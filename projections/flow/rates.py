@@ -97,11 +97,13 @@ class RateWindowReader:
     Attributes:
         now: the moment.
         windows: those that have been read.
+        limits: theirs, of those that were not remembered as full.
     """
 
     def __init__(self, now: str, full: "FullWindows | None" = None) -> None:
         """Begin with the windows that are still full, if any are remembered."""
         self.now = now
+        self.limits: dict[Key, RateLimit] = {}
         self.windows: dict[Key, RateWindow] = {}
         if full is not None:
             self.windows = full.windows(now)
@@ -125,6 +127,7 @@ class RateWindowReader:
             limit = limits.get(key)
             if limit is not None:
                 self.windows[key] = _window(limit, row)
+                self.limits[key] = limit
 
     def unread(self, limits: Mapping[Key, RateLimit]) -> dict[Key, RateLimit]:
         """Return those of these limits whose windows have not been read."""

@@ -12,7 +12,8 @@ from domain.json_values import JsonObject
 from eventlog.database.pipeline import RoundTrip
 from tests.support.logs import TESTER, Parts, registered
 
-TENANTS = 3
+TENANTS = 10
+"""More than a claim takes runs: the next one takes runs of others."""
 
 KEYED: dict[str, Any] = {"concurrency_key": "tenant", "concurrency_limit": 9}
 LIMITED: dict[str, Any] = {"max_concurrent_runs": 9}
