@@ -20,6 +20,7 @@ import psycopg
 import uvloop
 
 from benchmarks.harness.alone import run_alone
+from benchmarks.harness.processes import BrokenError
 from benchmarks.harness.results import Bench, Reference, Row, in_turns
 from benchmarks.harness.systems import OURS
 from eventlog.database.connection import Database
@@ -133,6 +134,8 @@ def _verify(url: str) -> tuple[float, float]:
     started = perf_counter()
     [checked] = _run(verify(Database(url), [TABLE], print, lambda *_: None))
     took_s = perf_counter() - started
+    if not checked.is_equal:
+        raise BrokenError("the filled table is not what its events say")
     # The most that this process has held, without what it was forked from.
     status = Path("/proc/self/status").read_text()
     peak_mb = int(status.partition("VmHWM:")[2].split()[0]) / 1024

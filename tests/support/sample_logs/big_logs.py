@@ -18,12 +18,23 @@ _CLONE_EVENTS = """
     WHERE originator_id = %s ORDER BY number + originator_version * 40
 """
 
+_STARTED_BY = """
+    (SELECT jsonb_object_agg(worker, started.notification_id)
+     FROM jsonb_each(run.started_by) AS starter (worker, position)
+     JOIN jobs_events AS original ON original.notification_id = starter.position::bigint
+     JOIN jobs_events AS started
+         ON started.originator_id = clone.id
+         AND started.originator_version = original.originator_version)
+"""
+"""The positions of the clone's own starts, by worker."""
+
 _CLONED = {
     **{name: f"run.{name}" for name in TABLE.columns},
     "id": "clone.id",
     "created_position": "first.notification_id",
     "completed_position": "last.notification_id",
     "position": "last.notification_id",
+    "started_by": _STARTED_BY,
 }
 
 _CLONE_ROWS = f"""
