@@ -193,14 +193,15 @@ async def _events(
 
 async def _chunks(cursor: AsyncServerCursor[tuple[Any, ...]]) -> AsyncGenerator[Sequence[Stored]]:
     """Yield chunk after chunk; the server seeks the next one meanwhile."""
+    # Awaited below, so none dies unseen.
     fetching = asyncio.create_task(cursor.fetchmany(INITIAL_READ))
     try:
         while fetched := await fetching:
             chunk = cast("list[Stored]", fetched)
             mean_bytes = max(sum(len(state) for *_, state in chunk) // len(chunk), 1)
             size = min(max(BYTES_A_READ // mean_bytes, 1), MAX_READ)
+            # The request is sent now: to fold this chunk leaves the event loop no time for it.
             fetching = asyncio.create_task(cursor.fetchmany(size))
-            # To fold this one leaves the event loop no time to send the request.
             await asyncio.sleep(0)
             yield chunk
     finally:
@@ -318,6 +319,7 @@ async def compare_ranges(
             folded += stager.staged.events
             progress(f"{table.name}: folding", folded, max(folded, events))
             part = Range(KeyRange(first, next_id), stager.staged)
+            # The next range's stager awaits it before it writes, or the end of this function.
             comparing = asyncio.create_task(compare_range(part))
             reports_itself(comparing)
             first = next_id

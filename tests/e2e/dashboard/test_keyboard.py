@@ -45,6 +45,7 @@ def test_everything_is_within_reach_of_the_keyboard(screen: Screen) -> None:
     expect(page.locator("tbody .status-failed").first).to_be_visible()
     expect(page.locator(".answer[inert]")).to_have_count(0)
     page.keyboard.press("Tab")
+    print("FOCUS", page.evaluate("document.activeElement.outerHTML.slice(0,200)"))
     page.keyboard.press("Control+k")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")

@@ -97,7 +97,7 @@ async def test_this_project_is_read(tmp_path: Path) -> None:
     (effect,) = outcome.message["effects"]
     found = effect["data"]
     assert found["commit_sha"] == git(PROJECT, "-c", "safe.directory=*", "rev-parse", "HEAD")
-    assert (found["name"], found["dockerfile_path"]) == ("Shop", "Dockerfile")
+    assert (found["name"], found["dockerfile_path"]) == ("apphub-jobs", "Dockerfile")
     assert (
         found["description"]
         == "An event-sourced job service for deterministic tasks that run to completion."

@@ -102,7 +102,7 @@ def test_a_schedule_is_changed_beside_others_changes_and_deleted(
     page.get_by_label("at an interval").check()
     with world.client as client:  # Somebody else changes what is left alone here.
         client.patch("/schedules/changing", json={"catchUpMs": 1_000}).raise_for_status()
-    expect(page.get_by_text("Somebody has made version 2")).to_be_visible()
+    expect(page.get_by_text("Somebody has saved version 2")).to_be_visible()
     page.get_by_label("Every", exact=True).fill("0.5")
     page.get_by_label("Every: unit").select_option("seconds")
     page.get_by_role("button", name="Save").click()
