@@ -58,13 +58,13 @@ def test_the_address_keeps_the_filter(screen: Screen, world: World) -> None:
     screen.open("?view=runs")
     rows = page.get_by_role("row")
     filter_box = page.get_by_role("combobox", name="Filter")
-    filter_box.fill("status!=failed parameters.repository=private-kept")
+    filter_box.fill("status!=succeeded parameters.repository=private-kept")
     filter_box.press("Enter")
     expect(rows).to_have_count(3)
-    assert "status!=failed" in page.url
+    assert "status!=succeeded" in page.url
     page.reload()
     expect(rows).to_have_count(3)
-    page.get_by_role("button", name="Remove status!=failed").click()
+    page.get_by_role("button", name="Remove status!=succeeded").click()
     page.get_by_role("button", name="Remove parameters.repository=private-kept").click()
     page.go_back()
     expect(page.locator(".chip")).to_have_count(1)
