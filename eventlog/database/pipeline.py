@@ -173,7 +173,8 @@ def _as_text(value: Parameter) -> bytes:
 def _rows(transformer: abc.Transformer, query: bytes, result: PGresult) -> list[dict[str, Any]]:
     transformer.set_pgresult(result)
     names = _columns.get(query)
-    if names is None:
+    # A migration beside this process may have added a column to what the statement selects.
+    if names is None or len(names) != result.nfields:
         names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
         _columns[query] = names
     rows = transformer.load_rows(0, result.ntuples, tuple)
