@@ -8,6 +8,7 @@ again. To readers they are one text. A log only ever grows at its end, so an off
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, field
@@ -47,6 +48,9 @@ _OTHER_ZONE: dict[Stream, bytes] = {"stdout": b"z ", "stderr": b"Z "}
 
 _ZONE = slice(len("2026-01-01T00:00:00.000"), len("2026-01-01T00:00:00.000Z "))
 
+_LINES = re.compile(rb"[^\n]*\n|[^\n]+")
+"""Lines, and the beginning of the last one."""
+
 
 class LinesOf:
     """Selects the lines of a stream; notes of the worker's own, which have no time, are of both.
@@ -56,16 +60,31 @@ class LinesOf:
 
     def __init__(self, stream: Stream) -> None:
         self._other_zone = _OTHER_ZONE[stream]
-        self._unfinished = b""
+        # Of the line under way: its beginning until that says its stream, then whether it is of it.
+        self._beginning = b""
+        self._is_selected: bool | None = None
 
     def add(self, chunk: bytes) -> bytes:
-        """Return the lines of the stream that end in the next chunk."""
-        *lines, self._unfinished = (self._unfinished + chunk).split(b"\n")
-        return b"".join([line + b"\n" for line in lines if self._has(line)])
+        """Return what the next chunk has of the stream's lines, which may be long."""
+        parts: list[bytes] = _LINES.findall(self._beginning + chunk)
+        self._beginning = b""
+        selected: list[bytes] = []
+        for part in parts:
+            is_over = part.endswith(b"\n")
+            if self._is_selected is None:
+                if not is_over and len(part) < _ZONE.stop:
+                    self._beginning = part
+                    break
+                self._is_selected = self._has(part)
+            if self._is_selected:
+                selected.append(part)
+            if is_over:
+                self._is_selected = None
+        return b"".join(selected)
 
     def rest(self) -> bytes:
-        """Return the last line, if it is of the stream and has no end."""
-        return self._unfinished if self._has(self._unfinished) else b""
+        """Return the last line, if it is shorter than a time, and so of both streams."""
+        return self._beginning
 
     def _has(self, line: bytes) -> bool:
         return line[_ZONE] != self._other_zone
