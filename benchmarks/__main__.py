@@ -91,23 +91,23 @@ def main() -> int:
     parser.add_argument(
         "--again", action="store_true", help="write the tables anew from the last results"
     )
-    given = parser.parse_args()
-    if given.again:
+    arguments = parser.parse_args()
+    if arguments.again:
         last = json.loads(RESULTS.read_text())
         write(from_json(json.dumps(last["rows"])), last["machine"])
         return 0
     began = perf_counter()
-    names = given.only or list(MEASUREMENTS)
+    names = arguments.only or list(MEASUREMENTS)
     with own_directory() as directory, databases.server(directory / "postgres") as server:
         machine = described(server)
         options = [
             f"--{name}={value}"
             for name in ("rounds", "seconds")
-            if (value := getattr(given, name)) is not None
+            if (value := getattr(arguments, name)) is not None
         ]
-        options += ["--quick"] if given.quick else []
+        options += ["--quick"] if arguments.quick else []
         rows, failed = _measure_all(names, server, directory, options)
-    if not given.only:
+    if not arguments.only:
         rows += [*growth_rows(), *memory_rows()]
     print(as_text(rows))
     print(
@@ -118,10 +118,10 @@ def main() -> int:
         print(f"failed: {', '.join(failed)}; nothing is written", file=sys.stderr)
         return 1
     if (
-        given.no_write
-        or given.quick
-        or given.only
-        or (given.rounds or FEWEST_ROUNDS) < FEWEST_ROUNDS
+        arguments.no_write
+        or arguments.quick
+        or arguments.only
+        or (arguments.rounds or FEWEST_ROUNDS) < FEWEST_ROUNDS
     ):
         print("Only a full measurement is written down.")
     else:
@@ -168,8 +168,8 @@ def footnotes(rows: Sequence[Row], machine: dict[str, str]) -> str:
     """Return the whole table, and what there is to know of its figures."""
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     rounds = max(len(row.rounds) for row in rows)
-    told = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
-    return "\n".join([as_markdown(rows), "", *(f"- {note}" for note in told)])
+    lines = [*notes(rows), f"medians of {rounds} rounds, measured with {facts}"]
+    return "\n".join([as_markdown(rows), "", *(f"- {note}" for note in lines)])
 
 
 def memory_rows(result: Path = MEMORY) -> list[Row]:
@@ -181,13 +181,13 @@ def growth_rows(result: Path = GROWTH) -> list[Row]:
     """Return the slowest growth of all questions, or nothing."""
     if not result.exists():
         return []
-    found = json.loads(result.read_text())
+    growth = json.loads(result.read_text())
     ratios = {
-        str(row["name"]): float(row["ratio"]) for row in found["rows"] if not row.get("grows")
+        str(row["name"]): float(row["ratio"]) for row in growth["rows"] if not row.get("grows")
     }
     if not ratios:
         return []
-    sizes = sorted(int(size) for size in found["sizes"])
+    sizes = sorted(int(size) for size in growth["sizes"])
     worst = max(ratios, key=lambda name: ratios[name])
     most, least = (f"{size:,}".replace(",", " ") for size in (sizes[-1], sizes[0]))
     title = f"the slowest list or look-up, {most} runs over {least}"
@@ -199,7 +199,7 @@ def growth_rows(result: Path = GROWTH) -> list[Row]:
             "fold",
             [ratios[worst]],
             lower_is_better=True,
-            limit=float(found["goal"]),
+            limit=float(growth["goal"]),
             notes=[note],
         )
     ]

@@ -94,13 +94,13 @@ def wal(bench: Bench, begin: str, end: str) -> Counter[str]:
     program = binaries(server_user()) / "pg_waldump"
     command = [str(program), "-p", str(files), "-s", begin, "-e", end, "--stats=record"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    found: Counter[str] = Counter()
+    amounts: Counter[str] = Counter()
     for manager, record, number, record_bytes, page_bytes in _WAL_LINE.findall(done.stdout):
-        found[WAL_KINDS.get(manager, "rest")] += int(record_bytes)
-        found[PAGES] += int(page_bytes)
+        amounts[WAL_KINDS.get(manager, "rest")] += int(record_bytes)
+        amounts[PAGES] += int(page_bytes)
         if (manager, record) == ("Transaction", "COMMIT"):
-            found[COMMITS] += int(number)
-    return found
+            amounts[COMMITS] += int(number)
+    return amounts
 
 
 def metrics(url: str) -> dict[str, float]:
@@ -252,11 +252,11 @@ def launch_together(bench: Bench, number: int, rounds: list[dict[str, float]]) -
 
 
 def _locks(urls: Sequence[str]) -> Counter[str]:
-    found: Counter[str] = Counter()
+    totals: Counter[str] = Counter()
     for url in urls:
         read = metrics(url)
-        found.update({name: read[name] for name in (HELD, GROUPS)})
-    return found
+        totals.update({name: read[name] for name in (HELD, GROUPS)})
+    return totals
 
 
 def main() -> None:
@@ -266,8 +266,8 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=4.0, help="how long runs are launched")
     parser.add_argument("--rounds", type=int, default=3, help="of API processes beside each other")
-    given = parser.parse_args()
-    effort = effort_of(quick=False, rounds=given.rounds, seconds=given.seconds)
+    arguments = parser.parse_args()
+    effort = effort_of(quick=False, rounds=arguments.rounds, seconds=arguments.seconds)
     with own_directory() as directory, databases.server(directory / "postgres") as server:
         bench = Bench(server, directory, effort)
         show("of a run", measure_costs(bench))

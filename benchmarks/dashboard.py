@@ -78,12 +78,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=int, default=60)
     parser.add_argument("--rate", type=int, default=200)
-    given = parser.parse_args()
-    with _served(given.runs) as url, _page() as page:
+    arguments = parser.parse_args()
+    with _served(arguments.runs) as url, _page() as page:
         _measure_list(page, url)
         _measure_filters(url)
         for screen in ("", LIST):
-            _measure_load(page, url, screen, Load(given.rate, given.seconds))
+            _measure_load(page, url, screen, Load(arguments.rate, arguments.seconds))
 
 
 @contextmanager
@@ -91,8 +91,8 @@ def _served(runs: int) -> Iterator[str]:
     with server() as where, databases.clone(*where) as database_url:
         fill(database_url, Population(runs, int(time() * 1_000) - 60_000), _say)
         with TemporaryDirectory() as name:
-            place = ("--port", "0", "--data-dir", str(Path(name) / "data"))
-            with started("serve", *place, APPHUB_DATABASE_URL=database_url) as api:
+            options = ("--port", "0", "--data-dir", str(Path(name) / "data"))
+            with started("serve", *options, APPHUB_DATABASE_URL=database_url) as api:
                 yield api.url()
 
 
@@ -146,17 +146,17 @@ def _measure_load(page: Page, url: str, screen: str, load: Load) -> None:
         rate = sum(one.result() for one in launching)
     passed = after["Timestamp"] - before["Timestamp"]
     busy = (after["TaskDuration"] - before["TaskDuration"]) / passed
-    shown = ", ".join(f"{heap / 1e6:.1f}" for heap in heaps)
+    sizes = ", ".join(f"{heap / 1e6:.1f}" for heap in heaps)
     what = screen or "the overview"
     _say(f"{what}, {rate:.0f} launches/s for {passed:.0f} s: main thread {busy:.0%} busy")
-    _say(f"{what}, heap after collections: {shown} MB")
+    _say(f"{what}, heap after collections: {sizes} MB")
     session.detach()
 
 
 def _metrics(session: CDPSession) -> dict[str, float]:
     session.send("HeapProfiler.collectGarbage")
-    found: dict[str, Any] = session.send("Performance.getMetrics")
-    return {metric["name"]: metric["value"] for metric in found["metrics"]}
+    answer: dict[str, Any] = session.send("Performance.getMetrics")
+    return {metric["name"]: metric["value"] for metric in answer["metrics"]}
 
 
 def _launch(url: str, load: Load) -> float:

@@ -74,14 +74,14 @@ class Memory:
 
     def row(self, events: int) -> Row:
         """Return all of it, as a row of the table of benchmarks."""
-        shown = f"{events:,}".replace(",", " ")
+        many = f"{events:,}".replace(",", " ")
         more = {
             f"{name}, {moment}": mb for moment, each in self.moments for name, mb in each.items()
         }
         grown = {f"{name}, end over first tenth": by for name, by in self.growth().items()}
         return Row(
             name="memory",
-            title=f"memory of the API, the most while {shown} events stream past",
+            title=f"memory of the API, the most while {many} events stream past",
             unit="MB",
             rounds=[max(held["API"] for _, held in self.moments)],
             lower_is_better=True,
@@ -97,8 +97,8 @@ def resident_mb(pid: int) -> float:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return 0.0
-    found = re.search(r"VmRSS:\s+(\d+) kB", status)
-    return round(int(found[1]) / 1024, 1) if found else 0.0
+    match = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return round(int(match[1]) / 1024, 1) if match else 0.0
 
 
 class Follower:
@@ -115,8 +115,8 @@ class Follower:
             async for text in connection:
                 self.messages += 1
                 # The message's own position stands behind its data.
-                if found := _POSITION.findall(str(text)[-300:]):
-                    self.position = int(found[-1])
+                if positions := _POSITION.findall(str(text)[-300:]):
+                    self.position = int(positions[-1])
                     self._news.set()
 
     async def reach(self, position: int, within_s: float = 600) -> None:

@@ -138,13 +138,13 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="each run in a process of its own")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long a stretch")
     parser.add_argument("--ms", type=float, default=25.0, help="how much of it as a picture")
-    given = parser.parse_args()
-    system = OURS if given.alone else SHARED
+    arguments = parser.parse_args()
+    system = OURS if arguments.alone else SHARED
     with own_directory() as directory, databases.server(directory / "postgres") as server:
-        marks = measure(Bench(server, directory, effort_of(quick=True)), system, given.seconds)
+        marks = measure(Bench(server, directory, effort_of(quick=True)), system, arguments.seconds)
     print(table(marks))
     print()
-    print(picture(marks, given.ms))
+    print(picture(marks, arguments.ms))
 
 
 if __name__ == "__main__":

@@ -321,8 +321,8 @@ async def retry_ingestion(
     await catalog.commands.retry_ingestion(app_id, origin)
     async with borrowed(service.pool) as connection:
         row = await _existing_app(connection, app_id)
-    shown = await catalog.views.app(row)
-    return answer_with(shown, await warnings_of_job(INGEST_SLUG, service), 202)
+    app = await catalog.views.app(row)
+    return answer_with(app, await warnings_of_job(INGEST_SLUG, service), 202)
 
 
 @router.get(
@@ -409,7 +409,7 @@ async def get_build_logs(
             media_type="text/plain; charset=utf-8",
             headers={**NO_STORE, "Content-Disposition": f'attachment; filename="{name}"'},
         )
-    shown: JsonObject = {
+    excerpt: JsonObject = {
         "id": build["id"],
         "repositoryId": build["repository_id"],
         "logs": log.decode("utf-8", "replace"),
@@ -418,7 +418,7 @@ async def get_build_logs(
         "status": build["status"],
         **(await catalog.logs.excerpt(build)).present(),
     }
-    return data(shown)
+    return data(excerpt)
 
 
 @builds_router.post(

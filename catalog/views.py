@@ -127,18 +127,18 @@ class CatalogViews:
         while at < len(ids):
             async with borrowed(self._pool) as connection:
                 part = await app_search.part(connection, _ids_from(ids, at))
-                shown = await self.apps(connection, part.rows)
-            for row, app in zip(part.rows, shown, strict=True):
+                apps = await self.apps(connection, part.rows)
+            for row, app in zip(part.rows, apps, strict=True):
                 app["relevance"] = relevance(row, words)
-            if shown:
-                yield shown
+            if apps:
+                yield apps
             at += part.passed * app_search.ID_BYTES
 
     async def app(self, row: RepositoryRow) -> JsonObject:
         """Return one app as clients see it."""
         async with borrowed(self._pool) as connection:
-            [shown] = await self.apps(connection, [row])
-        return shown
+            [app] = await self.apps(connection, [row])
+        return app
 
     async def details_of(self, step: Step) -> JsonObject:
         """Return what the stream shows beside the row of an app or build, as it is at present."""
@@ -151,8 +151,8 @@ class CatalogViews:
     async def _latest_build(self, app_id: str) -> JsonObject | None:
         async with borrowed(self._pool) as connection:
             latest = await build_rows.latest(connection, [app_id])
-        shown = await self.builds([*latest.values()], PATIENCE_S)
-        return shown[0] if shown else None
+        builds = await self.builds([*latest.values()], PATIENCE_S)
+        return builds[0] if builds else None
 
 
 def _ids_from(ids: bytes, at: int) -> list[UUID]:

@@ -45,12 +45,12 @@ def read_written(url: str) -> Written:
     rows = f"SELECT {texts} FROM job_runs ORDER BY created_position"
     commits = "SELECT count(DISTINCT xmin::text) FROM jobs_events WHERE topic = 'job_run.requested'"
     with psycopg.connect(url, autocommit=True) as connection:
-        stored = connection.execute(events.encode()).fetchall()
-        shown = connection.execute(rows.encode()).fetchall()
+        logged = connection.execute(events.encode()).fetchall()
+        projected = connection.execute(rows.encode()).fetchall()
         counted = connection.execute(commits.encode()).fetchone()
     assert counted is not None
-    assert len(stored) == len(shown)
-    return Written(_columns(stored), _columns(shown), max(1, round(len(stored) / counted[0])))
+    assert len(logged) == len(projected)
+    return Written(_columns(logged), _columns(projected), max(1, round(len(logged) / counted[0])))
 
 
 def insert_all(url: str, written: Written, seconds: float) -> float:

@@ -91,14 +91,14 @@ def show(results: Results) -> None:
 
 
 def _remarks(row: Mapping[str, Any]) -> str:
-    said = ""
+    remarks = ""
     if row.get("grows"):
-        said = f"  grows: {row['grows']}"
+        remarks = f"  grows: {row['grows']}"
     elif row["ratio"] > GOAL:
-        said = "  > GOAL"
+        remarks = "  > GOAL"
     if row.get("scanned"):
-        said += f"  READS ALL OF {', '.join(row['scanned'])}"
-    return said
+        remarks += f"  READS ALL OF {', '.join(row['scanned'])}"
+    return remarks
 
 
 T = TypeVar("T")
@@ -195,8 +195,10 @@ async def _verify_sample(url: str) -> tuple[int, int]:
 async def _ask(urls: Mapping[int, str], results: Results, kept: Path) -> None:
     async with AsyncExitStack() as stack:
         connections = {size: await _recording(url, stack) for size, url in urls.items()}
-        asked = {size: questions(await look_around(one), one) for size, one in connections.items()}
-        await _ask_all(connections, asked, results, kept)
+        by_size = {
+            size: questions(await look_around(one), one) for size, one in connections.items()
+        }
+        await _ask_all(connections, by_size, results, kept)
 
 
 async def _ask_backlog(urls: Mapping[int, str], results: Results, kept: Path) -> None:
@@ -216,12 +218,12 @@ async def _recording(url: str, stack: AsyncExitStack) -> timing.Recording:
 
 async def _ask_all(
     connections: Mapping[int, timing.Recording],
-    asked: Mapping[int, list[Question]],
+    questions_by_size: Mapping[int, list[Question]],
     results: Results,
     kept: Path,
 ) -> None:
-    for same in zip(*asked.values(), strict=True):
-        by_size = dict(zip(asked, same, strict=True))
+    for same in zip(*questions_by_size.values(), strict=True):
+        by_size = dict(zip(questions_by_size, same, strict=True))
         asks = {
             size: partial(question.ask, connections[size]) for size, question in by_size.items()
         }
@@ -229,12 +231,12 @@ async def _ask_all(
         scanned: list[str] = []
         pages: dict[str, int] = {}
         for size, question in by_size.items():
-            found = await timing.plans(connections[size], question)
+            query_plans = await timing.plans(connections[size], question)
             # Of the largest, which comes last: what is small is best read whole.
-            scanned = timing.scans(found)
-            pages[str(size)] = timing.pages(found)
+            scanned = timing.scans(query_plans)
+            pages[str(size)] = timing.pages(query_plans)
             with (kept / f"{size}.txt").open("a") as plans:
-                plans.write(f"## {question.name}\n\n" + "\n\n".join(found) + "\n\n")
+                plans.write(f"## {question.name}\n\n" + "\n\n".join(query_plans) + "\n\n")
         results.note(same[0].name, took, grows=same[0].grows, scanned=scanned, pages=pages)
     _say(f"asked {len(results.rows)} questions")
 

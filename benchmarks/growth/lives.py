@@ -409,24 +409,24 @@ class Author:
         assert isinstance(parameters, dict)
         build = Subject("build", UUID(str(parameters["buildId"])), life.subject.correlation_id)
         run_id = str(life.subject.id)
-        wanted: JsonObject = dict.fromkeys(("git_branch", "git_ref", "commit_sha", "retry_of"))
+        request: JsonObject = dict.fromkeys(("git_branch", "git_ref", "commit_sha", "retry_of"))
         first: JsonObject = {
             "originator_topic": "build",
             "repository_id": parameters["repositoryId"],
             "run_id": run_id,
         }
         steps[0].changes.append(
-            Change(build, "build.requested", steps[0].changes[0].actor, {**first, **wanted})
+            Change(build, "build.requested", steps[0].changes[0].actor, {**first, **request})
         )
         for step in steps[1:]:
             [change] = step.changes
             followed = FOLLOWED.get(change.topic)
             if followed is not None:
                 topic, state = followed
-                shown: JsonObject = (
+                of_build: JsonObject = (
                     {**state, "run_id": run_id} if topic == "build.started" else state
                 )
-                step.changes.append(Change(build, topic, change.actor, shown))
+                step.changes.append(Change(build, topic, change.actor, of_build))
 
     def _made_up(self) -> JsonObject:
         size = min(int(self.random.lognormvariate(0, SIGMA) * MEDIAN_BYTES), MOST_BYTES)

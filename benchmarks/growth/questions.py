@@ -100,11 +100,11 @@ SHALLOW = 1_000
 
 
 def _list(
-    name: str, limit: int = 25, offset: int = 0, *, grows: str = "", **wanted: Any
+    name: str, limit: int = 25, offset: int = 0, *, grows: str = "", **conditions: Any
 ) -> Question:
     async def ask(connection: Connection) -> object:
         seen = Present(connection)
-        runs, _ = await seen.runs(RunFilter(**wanted), limit, offset)
+        runs, _ = await seen.runs(RunFilter(**conditions), limit, offset)
         return await with_jobs(seen, runs, Quarantine())
 
     return Question(name, ask, grows)
@@ -189,9 +189,9 @@ def search_questions(known: Known) -> list[Question]:
 def single_run_questions(known: Known, pool: AsyncConnectionPool[Connection]) -> list[Question]:
     async def run(connection: Connection) -> object:
         seen = Present(connection)
-        found = await seen.run(known.run_id)
-        assert found is not None
-        return await with_jobs(seen, [found], Quarantine())
+        row = await seen.run(known.run_id)
+        assert row is not None
+        return await with_jobs(seen, [row], Quarantine())
 
     async def unknown(connection: Connection) -> object:
         return await lists.by_id(connection, uuid4())
@@ -206,8 +206,8 @@ def single_run_questions(known: Known, pool: AsyncConnectionPool[Connection]) ->
 
 def app_questions(pool: AsyncConnectionPool[Connection]) -> list[Question]:
     async def apps(connection: Connection) -> object:
-        found = await app_search.find(connection, AppFilter(), "updated", 100, 0)
-        ids = [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
+        page = await app_search.find(connection, AppFilter(), "updated", 100, 0)
+        ids = [UUID(bytes=page[at : at + 16]) for at in range(0, len(page), 16)]
         await app_search.facets(connection, AppFilter())
         part = await app_search.part(connection, ids)
         return await build_rows.latest(connection, [row["id"] for row in part.rows])
@@ -272,8 +272,8 @@ def event_questions(known: Known, pool: AsyncConnectionPool[Connection]) -> list
     far = max(0, known.head - SCAN_LIMIT - 1_000)
 
     def question(name: str, after: int = far, **parts: str) -> Question:
-        wanted = EventFilter.parse(**parts)
-        return Question(f"GET /events?{name}", lambda _: audit.page(wanted, after, 100))
+        event_filter = EventFilter.parse(**parts)
+        return Question(f"GET /events?{name}", lambda _: audit.page(event_filter, after, 100))
 
     hour_later = datetime.fromtimestamp(known.at.timestamp() + 3_600, UTC).isoformat()
     return [
@@ -335,11 +335,12 @@ planned for later."""
 def backlog_questions(suffix: str = "") -> list[Question]:
     """Return what workers ask where many runs are due."""
     now = datetime.now(UTC)
-    told = f"backlog, {suffix}" if suffix else "backlog"
+    title = f"backlog, {suffix}" if suffix else "backlog"
     return [
-        Question(f"{told}: whom to start", lambda connection: select_anew(connection, now, 4)),
+        Question(f"{title}: whom to start", lambda connection: select_anew(connection, now, 4)),
         Question(
-            f"{told}: for how long jobs wait", lambda connection: oldest_pending(connection, {}, [])
+            f"{title}: for how long jobs wait",
+            lambda connection: oldest_pending(connection, {}, []),
         ),
     ]
 

@@ -28,14 +28,14 @@ WARM, LEAST, MOST, LONG_S = 12, 15, 100, 2.0
 
 
 class Recording(AsyncConnection[dict[str, Any]]):
-    """A connection that remembers what it was asked while `asked` is a list."""
+    """A connection that keeps the statements that it executes while `statements` is a list."""
 
-    asked: list[tuple[Any, Any]] | None = None
+    statements: list[tuple[Any, Any]] | None = None
 
     async def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
-        """Execute a query, and remember it if asked to."""
-        if self.asked is not None and "SELECT" in str(query):
-            self.asked.append((query, params))
+        """Execute a query, and keep it if `statements` is a list."""
+        if self.statements is not None and "SELECT" in str(query):
+            self.statements.append((query, params))
         return await super().execute(query, params, **more)
 
 
@@ -73,10 +73,10 @@ async def in_turns(asks: Mapping[int, Callable[[], Awaitable[object]]]) -> dict[
 
 async def plans(connection: Recording, question: Question) -> list[str]:
     """Return the plans of all that a question asks of the database."""
-    connection.asked = []
+    connection.statements = []
     await question.ask(connection)
-    asked, connection.asked = connection.asked, None
-    return [await plan(connection, query, values) for query, values in asked]
+    statements, connection.statements = connection.statements, None
+    return [await plan(connection, query, values) for query, values in statements]
 
 
 async def plan(connection: Recording, query: Any, values: Any) -> str:
@@ -91,17 +91,17 @@ async def plan(connection: Recording, query: Any, values: Any) -> str:
     return "\n".join(lines[:end])
 
 
-def scans(found: Sequence[str]) -> list[str]:
+def scans(query_plans: Sequence[str]) -> list[str]:
     """Return the big tables that these plans read from end to end."""
-    return [table for table in BIG if any(f"Seq Scan on {table}" in text for text in found)]
+    return [table for table in BIG if any(f"Seq Scan on {table}" in text for text in query_plans)]
 
 
 _PAGES = re.compile(r"Buffers: shared(?: hit=(\d+))?(?: read=(\d+))?")
 
 
-def pages(found: Sequence[str]) -> int:
+def pages(query_plans: Sequence[str]) -> int:
     """Return how many pages these plans look at, in memory or not."""
-    tops = [_PAGES.search(text) for text in found]
+    tops = [_PAGES.search(text) for text in query_plans]
     return sum(int(top[1] or 0) + int(top[2] or 0) for top in tops if top)
 
 

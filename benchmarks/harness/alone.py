@@ -31,12 +31,12 @@ def run_alone(measure: Callable[[Bench], Sequence[Row]], description: str | None
     parser.add_argument("--rounds", type=int, help="how often each side is measured")
     parser.add_argument("--seconds", type=float, help="how long each measurement of a rate lasts")
     parser.add_argument("--json", type=Path, help="write the rows to this file instead")
-    given = parser.parse_args()
-    effort = effort_of(quick=given.quick, rounds=given.rounds, seconds=given.seconds)
+    arguments = parser.parse_args()
+    effort = effort_of(quick=arguments.quick, rounds=arguments.rounds, seconds=arguments.seconds)
     with own_directory() as directory, databases.server(directory / "postgres") as server:
         rows = measure(Bench(server, directory, effort))
-    if given.json:
-        given.json.write_text(to_json(rows))
+    if arguments.json:
+        arguments.json.write_text(to_json(rows))
         return
 
     print(as_text(rows))
@@ -45,9 +45,9 @@ def run_alone(measure: Callable[[Bench], Sequence[Row]], description: str | None
 def effort_of(*, quick: bool, rounds: int | None = None, seconds: float | None = None) -> Effort:
     """Return the effort that the command line asks for."""
     base = QUICK if quick else Effort()
-    given = {
+    changes = {
         name: value
         for name, value in (("rounds", rounds), ("seconds", seconds))
         if value is not None
     }
-    return Effort(**{**asdict(base), **given})
+    return Effort(**{**asdict(base), **changes})

@@ -66,10 +66,10 @@ def _by_wrk(seconds: float, url: str, body: bytes, connections: int) -> Posted:
         done = subprocess.run(
             [str(WRK), *options, url], capture_output=True, text=True, check=False
         )
-    found = re.search(r"(\d+) requests in .*Requests/sec:\s+([\d.]+)", done.stdout, re.DOTALL)
-    if done.returncode or found is None or re.search(r"Non-2xx|Socket errors", done.stdout):
+    match = re.search(r"(\d+) requests in .*Requests/sec:\s+([\d.]+)", done.stdout, re.DOTALL)
+    if done.returncode or match is None or re.search(r"Non-2xx|Socket errors", done.stdout):
         raise BrokenError(f"{done.stdout}{done.stderr}")
-    return Posted(float(found[2]), int(found[1]))
+    return Posted(float(match[2]), int(match[1]))
 
 
 def by_python(seconds: float, url: str, body: bytes, connections: int = CONNECTIONS) -> Posted:

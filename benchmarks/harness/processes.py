@@ -79,12 +79,12 @@ def ready_url(log: Path, process: subprocess.Popen[bytes], within_s: float = REA
         BrokenError: the process ended, or said nothing for too long.
     """
 
-    def said() -> str | None:
-        found = [line for line in log.read_text().splitlines() if line.startswith("ready ")]
-        return found[-1].split()[1] if found else None
+    def latest_url() -> str | None:
+        ready = [line for line in log.read_text().splitlines() if line.startswith("ready ")]
+        return ready[-1].split()[1] if ready else None
 
     deadline = monotonic() + within_s
-    while not (url := said()):
+    while not (url := latest_url()):
         if process.poll() is not None or monotonic() > deadline:
             raise BrokenError(f"no server: {log.read_text()}")
         sleep(POLL_S)
@@ -124,8 +124,8 @@ def libpq_variables(url: str) -> dict[str, str]:
         "password": "PGPASSWORD",
         "dbname": "PGDATABASE",
     }
-    given = conninfo_to_dict(url)
-    return {names[name]: str(value) for name, value in given.items() if name in names}
+    parameters = conninfo_to_dict(url)
+    return {names[name]: str(value) for name, value in parameters.items() if name in names}
 
 
 def _clean(env: Mapping[str, str]) -> dict[str, str]:

@@ -57,7 +57,7 @@ class Used:
 
 def processes() -> dict[int, Used]:
     """Return all processes there are, by their numbers."""
-    found: dict[int, Used] = {}
+    by_pid: dict[int, Used] = {}
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = file.read_text()
@@ -65,10 +65,10 @@ def processes() -> dict[int, Used]:
             continue
         fields = text.rpartition(")")[2].split()
         user, system, ended_user, ended_system = map(int, fields[11:15])
-        found[int(file.parent.name)] = Used(
+        by_pid[int(file.parent.name)] = Used(
             int(fields[1]), user + system, ended_user + ended_system
         )
-    return found
+    return by_pid
 
 
 def tree_ticks(all_: Mapping[int, Used], pid: int) -> int:

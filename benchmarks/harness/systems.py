@@ -269,8 +269,8 @@ def _template(bench: Bench, system: System) -> str:
 
 def register(url: str, slug: str, job: JobSpec) -> None:
     """Register a job with our API."""
-    said = {"slug": slug, "name": slug, "type": job.type, "entryPoint": job.entry_point}
-    post(f"{url}/jobs", json.dumps({**said, "isolation": job.isolation}).encode())
+    definition = {"slug": slug, "name": slug, "type": job.type, "entryPoint": job.entry_point}
+    post(f"{url}/jobs", json.dumps({**definition, "isolation": job.isolation}).encode())
 
 
 def post(url: str, body: bytes = BODY) -> Any:

@@ -99,14 +99,14 @@ def processor_lines(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 def notes(rows: Sequence[Row]) -> list[str]:
     """Return what is to be said beside the table."""
-    told = [f"{row.title}: {note}" for row in rows for note in row.notes]
+    own = [f"{row.title}: {note}" for row in rows for note in row.notes]
     short = [row for row in rows if len(row.more) <= MOST_MORE]
     more = [
         f"{row.title}: {what}: {figure(value, '')}"
         for row in short
         for what, value in row.more.items()
     ]
-    return told + more
+    return own + more
 
 
 def as_markdown(rows: Sequence[Row]) -> str:

@@ -35,29 +35,29 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="of each scenario")
     parser.add_argument("--only", choices=SCENARIOS, action="append")
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    names = given.only or list(SCENARIOS)
-    found: dict[str, Figures] = {}
+    arguments = parser.parse_args()
+    names = arguments.only or list(SCENARIOS)
+    results: dict[str, Figures] = {}
     with own_directory() as directory, databases.server(directory / "postgres") as server:
         bench = Bench(server, directory, Effort())
         for name in names:
             bench.say(f"{name}: {SCENARIOS[name].title}")
-            found[name] = run(bench, SCENARIOS[name], 60 * given.minutes)
-            print(line(name, found), flush=True)
-    if given.json:
-        shown = {name: asdict(figures) for name, figures in found.items()}
-        given.json.write_text(json.dumps(shown, indent=1) + "\n")
-    missed = missed_goals(found)
+            results[name] = run(bench, SCENARIOS[name], 60 * arguments.minutes)
+            print(line(name, results), flush=True)
+    if arguments.json:
+        documents = {name: asdict(figures) for name, figures in results.items()}
+        arguments.json.write_text(json.dumps(documents, indent=1) + "\n")
+    missed = missed_goals(results)
     for goal in missed:
         print(goal, file=sys.stderr)
     return min(len(missed), 1)
 
 
-def line(name: str, found: Mapping[str, Figures]) -> str:
+def line(name: str, results: Mapping[str, Figures]) -> str:
     """Return a scenario's figures for a terminal."""
-    one = found[name]
+    one = results[name]
     return (
-        f"{name:9} {one.rate:6,.0f} runs/s{_ratio(name, found)}"
+        f"{name:9} {one.rate:6,.0f} runs/s{_ratio(name, results)}"
         f" (first fifth {one.first_rate:,.0f}, last {one.last_rate:,.0f})"
         f"  launches p50 {one.p50_s * 1e3:.0f} ms, p99 {one.p99_s * 1e3:.0f},"
         f" longest {one.max_s * 1e3:,.0f}"
@@ -68,19 +68,19 @@ def line(name: str, found: Mapping[str, Figures]) -> str:
     )
 
 
-def _ratio(name: str, found: Mapping[str, Figures]) -> str:
-    if BASELINE not in found or name == BASELINE:
+def _ratio(name: str, results: Mapping[str, Figures]) -> str:
+    if BASELINE not in results or name == BASELINE:
         return ""
-    return f", {found[name].rate / found[BASELINE].rate:.2f} of the baseline"
+    return f", {results[name].rate / results[BASELINE].rate:.2f} of the baseline"
 
 
-def missed_goals(found: Mapping[str, Figures]) -> Sequence[str]:
+def missed_goals(results: Mapping[str, Figures]) -> Sequence[str]:
     """Return what was to be reached and was not."""
     missed: list[str] = []
-    for name, one in found.items():
+    for name, one in results.items():
         least = SCENARIOS[name].least_ratio
-        if least is not None and BASELINE in found:
-            reached = one.rate / found[BASELINE].rate
+        if least is not None and BASELINE in results:
+            reached = one.rate / results[BASELINE].rate
             if reached < least:
                 missed.append(f"{name}: {reached:.2f} of the baseline, not {least}")
         if one.max_s > MOST_ANSWER_S:

@@ -83,8 +83,8 @@ def quantile(values: Sequence[float], share: float) -> float:
     if not values:
         return 0.0
     in_order = sorted(values)
-    place = min(int(len(in_order) * share), len(in_order) - 1)
-    return in_order[place]
+    index = min(int(len(in_order) * share), len(in_order) - 1)
+    return in_order[index]
 
 
 START_WITHIN_S = 120.0

@@ -64,8 +64,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--launches", type=int, default=200, help="how many are followed")
-    given = parser.parse_args()
-    effort = replace(QUICK, samples=given.launches)
+    arguments = parser.parse_args()
+    effort = replace(QUICK, samples=arguments.launches)
     with own_directory() as directory, databases.server(directory / "postgres") as server:
         bench = Bench(server, directory, effort)
         print("\n".join(lines(phases_ms(bench), commits_ms(bench))))
@@ -87,8 +87,8 @@ def lines(ways: Sequence[Sequence[float]], commits: float) -> Iterator[str]:
 
 
 def _line(title: str, took: float, commits: float, limit: float | None = None) -> str:
-    shown = "" if limit is None else f"{limit:.2f}"
-    return f"{title:44}{took:7.2f}{took / commits:8.2f}{shown:>8}"
+    limit_ms = "" if limit is None else f"{limit:.2f}"
+    return f"{title:44}{took:7.2f}{took / commits:8.2f}{limit_ms:>8}"
 
 
 def phases_ms(bench: Bench) -> list[list[float]]:

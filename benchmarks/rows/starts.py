@@ -127,7 +127,7 @@ def _peer_ms(bench: Bench, peer: System) -> float:
 
         def start(timeout_s: float) -> int:
             poster.launch()
-            return _told_ns(own.starts_file, next(number), timeout_s)
+            return _last_start_ns(own.starts_file, next(number), timeout_s)
 
         return _median_ms(bench, start, poster.connect)
 
@@ -171,14 +171,14 @@ def _median_ms(bench: Bench, start: Start, prepare: Callable[[], None]) -> float
     return median(took)
 
 
-def _told_ns(file: Path, number: int, timeout_s: float) -> int:
-    """Wait until so many tasks have told that they started; return when the last did."""
+def _last_start_ns(file: Path, number: int, timeout_s: float) -> int:
+    """Wait until so many tasks have written when they started; return the last time."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
         time.sleep(0.01)
-        told = file.read_text().split() if file.exists() else []
-        if len(told) >= number:
-            return int(told[-1])
+        times = file.read_text().split() if file.exists() else []
+        if len(times) >= number:
+            return int(times[-1])
     raise BrokenError(f"task {number} did not start in {timeout_s:.0f} s")
 
 

@@ -276,11 +276,11 @@ def failure(program: str, code: int, output: bytes) -> str:
     """Return one line that says why a command failed, with advice if there is any."""
     printed = output.decode("utf-8", "replace").splitlines()
     lines = [text for line in printed if (text := plain(line).strip())]
-    said = _last_complaint(lines[-LAST_LINES:])
+    complaint = _last_complaint(lines[-LAST_LINES:])
     if code < 0:
         ended = f"ended by {signal.Signals(-code).name}"
-        said = f"{ended}: {said}" if said else ended
-    why = _COMPLAINT.sub("", said) or f"exit code {code}"
+        complaint = f"{ended}: {complaint}" if complaint else ended
+    why = _COMPLAINT.sub("", complaint) or f"exit code {code}"
     return "; ".join([f"{program}: {why}"[:MAX_MESSAGE_LENGTH], *advice_for(lines)])
 
 

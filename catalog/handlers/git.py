@@ -220,23 +220,23 @@ class Git:
         directories: list[str] = []
         if repository is not None:
             directories = [f"--git-dir={repository / '.git'}", f"--work-tree={repository}"]
-        said = _Tail()
+        stderr = _Tail()
         # A shell, because only it can lower a limit between fork and exec; it gets arguments alone.
         limited = ("sh", "-c", 'ulimit -S -d "$0"; exec "$@"', str(MEMORY_LIMIT_BYTES // 1024))
         process = self._start([*limited, "git", *directories, command, *arguments])
         try:
-            self._attend(process, feed, said.feed, Watch(watched, self.limits))
+            self._attend(process, feed, stderr.feed, Watch(watched, self.limits))
         finally:
             _end(process)
         if process.returncode != 0:
             raise failure(
                 command,
                 process.returncode,
-                said.text(),
+                stderr.text(),
                 authenticated=self._credentials is not None,
                 origin=self.origin,
             )
-        for line in warnings(said.text()):
+        for line in warnings(stderr.text()):
             self._context.logger.info("git: %s", line)
 
     def _start(self, command: list[str]) -> "subprocess.Popen[bytes]":
@@ -369,12 +369,12 @@ def check_out(git: Git, repository: Path, revision: str) -> str:
         CanceledError: the run is being canceled.
     """
     try:
-        said = git.run(
+        output = git.run(
             "rev-parse", "--quiet", "--verify", f"{revision}^{{commit}}", repository=repository
         )
     except GitError:
         raise GitError("the repository has no commit where it should be cloned from") from None
-    commit = said.strip()
+    commit = output.strip()
     packed_bytes, _ = measured(repository, git.limits.entries)
     listing = _Listing(git.limits, packed_bytes)
     options = ("-r", "-t", "-l", "-z", "--full-tree")

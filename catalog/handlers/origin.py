@@ -461,7 +461,7 @@ UNREADABLE = "no repository can be read at"
 
 
 def failure(
-    command: str, code: int, said: str, *, authenticated: bool, origin: Origin | None = None
+    command: str, code: int, output: str, *, authenticated: bool, origin: Origin | None = None
 ) -> GitError:
     """Return the error that says why a command failed, with git's own last words.
 
@@ -469,13 +469,13 @@ def failure(
     whoever registered the app may not see.
     """
     failed = f"git {command} failed: "
-    lines = [line for line in lines_of(said) if not line.startswith("remote:")]
+    lines = [line for line in lines_of(output) if not line.startswith("remote:")]
     substitute = _substitute("\n".join(lines), origin)
     if substitute is not None:
         return GitError(failed + substitute)
     words = "\n".join(lines[-LINES:]) or f"exit code {code}"
     for pattern, meaning in _MEANINGS.items():
-        if re.search(pattern, said) is not None:
+        if re.search(pattern, output) is not None:
             explained = (
                 meaning.replace(_LACKS, "other than the operator's")
                 if authenticated
@@ -493,18 +493,18 @@ def _substitute(message: str, origin: Origin | None) -> str | None:
     return UNREACHED if _UNREACHED.search(message) else None
 
 
-def warnings(said: str) -> list[str]:
+def warnings(output: str) -> list[str]:
     """Return what git warned of, such as a redirect."""
-    return [line for line in lines_of(said) if line.startswith("warning:")]
+    return [line for line in lines_of(output) if line.startswith("warning:")]
 
 
-def lines_of(said: str) -> list[str]:
+def lines_of(output: str) -> list[str]:
     """Return what git said as it may be shown: short, and without credentials.
 
     A server can make it say anything.
     """
     # Not `splitlines`: its other ends of lines may be in the middle of a server's words.
-    lines = map(str.strip, re.split(r"[\r\n]+", said))
+    lines = map(str.strip, re.split(r"[\r\n]+", output))
     return [shown(redacted(line), 300) for line in lines if line]
 
 
