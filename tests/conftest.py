@@ -87,9 +87,9 @@ def shared_dir(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(base)
     # Root's servers run as nobody, who must be able to pass; nothing can be listed thereby.
     if os.geteuid() == 0:
-        for place in (base, base.parent, base.parent.parent):
-            if place.name.startswith(("pytest-", "popen-")):
-                place.chmod(0o711)
+        for directory in (base, base.parent, base.parent.parent):
+            if directory.name.startswith(("pytest-", "popen-")):
+                directory.chmod(0o711)
     return base if worker_id == "master" else base.parent
 
 

@@ -13,7 +13,7 @@ import httpx
 
 from apphub_jobs.stream import Stream, StreamRefusedError
 from tests.chaos.handlers import SEATS
-from tests.support.stream.told import Told, told_of
+from tests.support.stream.expected import ComparableMessage, comparable
 
 LAUNCHERS = 4
 MEAN_PAUSE_S = 0.6
@@ -128,7 +128,7 @@ class Follower:
 
     def __init__(self, url: str, name: str) -> None:
         self.name = name
-        self.told: list[Told] = []
+        self.received: list[ComparableMessage] = []
         self.refused: str | None = None
         self._url = url
 
@@ -136,14 +136,14 @@ class Follower:
         """Follow from the log's beginning, for ever."""
         try:
             async for message in Stream(self._url, after=0):
-                self.told.append(told_of(message))
+                self.received.append(comparable(message))
         except StreamRefusedError as error:
             self.refused = str(error)
 
     @property
     def position(self) -> int:
         """How far it has come."""
-        return self.told[-1].position if self.told else 0
+        return self.received[-1].position if self.received else 0
 
 
 async def register(urls: list[str]) -> None:

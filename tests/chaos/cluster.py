@@ -78,10 +78,10 @@ class Member:
         """The id under which it claims at present; empty if it is no worker, or not ready yet."""
         if self.process is None:
             return ""
-        said = [line for line in self.process.errors if " is ready with " in line]
-        if not said:
+        error_line = [line for line in self.process.errors if " is ready with " in line]
+        if not error_line:
             return ""
-        return said[-1].split(" is ready with ")[0].split()[-1]
+        return error_line[-1].split(" is ready with ")[0].split()[-1]
 
     def kill(self) -> None:
         """Kill the process alone, as the system's out-of-memory killer would."""

@@ -117,8 +117,8 @@ async def _settled(cluster: Cluster, followers: list[Follower]) -> None:
             if head != last_head:
                 last_head = head
                 still_since = monotonic()
-            told = all(follower.position >= head for follower in followers)
-            if told and not unfinished and monotonic() > still_since + STILL_S:
+            are_up_to_date = all(follower.position >= head for follower in followers)
+            if are_up_to_date and not unfinished and monotonic() > still_since + STILL_S:
                 return
 
 
@@ -135,10 +135,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=random.randrange(1_000_000))
     parser.add_argument("--minutes", type=float, default=5.0)
-    given = parser.parse_args()
-    sys.stdout.write(f"seed {given.seed}, {given.minutes:g} minutes\n")
+    arguments = parser.parse_args()
+    sys.stdout.write(f"seed {arguments.seed}, {arguments.minutes:g} minutes\n")
     with TemporaryDirectory(prefix="chaos-") as name:
-        going = chaos(Path(name), given.seed, given.minutes, with_ray=has_ray())
+        going = chaos(Path(name), arguments.seed, arguments.minutes, with_ray=has_ray())
         tally = asyncio.run(going)
     sys.stdout.write(tally.show() + "\n")
     return 0 if tally.is_clean else 1

@@ -22,7 +22,7 @@ from tests.chaos.clients import SHARED, Promises
 from tests.chaos.cluster import Cluster, Member
 from tests.chaos.faults import Faults, restart_postgresql
 from tests.chaos.tally import Tally
-from tests.chaos.waits import Fleet, Life, Shares, Told, Wait
+from tests.chaos.waits import Fleet, Life, RunEvent, Shares, Wait
 
 KILLS = 3
 
@@ -38,7 +38,7 @@ AFTER_RESTART_S = 3.0
 
 ENOUGH_S = 60.0
 
-TOLD = """
+RUN_EVENTS = """
     SELECT extract(epoch FROM recorded_at)::float8 AS at, originator_id::text AS run_id, topic,
         said ->> 'worker_id' AS worker,
         extract(epoch FROM (said ->> 'retry_at')::timestamptz)::float8 AS due_at
@@ -219,16 +219,16 @@ def _tell_restarts(
     return waits
 
 
-def _waits(cluster: Cluster, killed: Mapping[str, float], wanted: Collection[str]) -> list[Wait]:
+def _waits(cluster: Cluster, killed: Mapping[str, float], run_ids: Collection[str]) -> list[Wait]:
     """Return how long runs of some of the killed workers waited."""
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
-        events = [Told(**row) for row in connection.execute(TOLD)]
+        events = [RunEvent(**row) for row in connection.execute(RUN_EVENTS)]
         lives = [_life(row, killed) for row in connection.execute(LIVES)]
         shares = {row.pop("run_id"): Shares(**row) for row in connection.execute(SHARES)}
     # Attempts that share a process have slots of their own.
-    told = [event for event in events if shares[event.run_id].job != SHARED]
-    of_wanted = {name: at for name, at in killed.items() if name in wanted}
-    return Fleet(lives, shares, of_wanted).walk(told)
+    relevant = [event for event in events if shares[event.run_id].job != SHARED]
+    of_wanted = {name: at for name, at in killed.items() if name in run_ids}
+    return Fleet(lives, shares, of_wanted).walk(relevant)
 
 
 def _life(row: Mapping[str, Any], killed: Mapping[str, float]) -> Life:

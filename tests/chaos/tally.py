@@ -15,7 +15,7 @@ from eventlog.history.reader import Reader
 from eventlog.keys import LogFiles
 from tests.chaos.clients import Follower, Promises
 from tests.chaos.cluster import Cluster
-from tests.support.stream.told import Told, tell
+from tests.support.stream.expected import ComparableMessage, messages_of_log
 
 RUNS = "SELECT id::text, status, slug, attempt FROM job_runs"
 
@@ -50,9 +50,9 @@ class Tally:
     wrong: dict[str, list[str]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, kind: str, found: list[str]) -> None:
+    def add(self, kind: str, problems: list[str]) -> None:
         """Count what was found; nothing is counted, too."""
-        self.wrong.setdefault(kind, []).extend(found)
+        self.wrong.setdefault(kind, []).extend(problems)
 
     @property
     def is_clean(self) -> bool:
@@ -62,9 +62,9 @@ class Tally:
     def show(self) -> str:
         """Return it for people."""
         lines = []
-        for kind, found in self.wrong.items():
-            lines.append(f"{kind:20} {len(found)}")
-            lines += [f"    {text}" for text in found[:5]]
+        for kind, problems in self.wrong.items():
+            lines.append(f"{kind:20} {len(problems)}")
+            lines += [f"    {text}" for text in problems[:5]]
         return "\n".join([*lines, *self.notes])
 
 
@@ -72,7 +72,7 @@ def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
     """Lost, doubled and hung runs."""
     with psycopg.connect(cluster.url, row_factory=dict_row) as connection:
         runs = {row["id"]: row for row in connection.execute(RUNS)}
-        places = connection.execute(BY_EXECUTOR).fetchall()
+        by_executor = connection.execute(BY_EXECUTOR).fetchall()
     acked = promises.acked.values()
     tally.add("lost", [run_id for run_id in acked if run_id not in runs])
     unasked = set(runs) - set(acked)
@@ -83,7 +83,7 @@ def count_runs(tally: Tally, cluster: Cluster, promises: Promises) -> None:
     states = Counter(row["status"] for row in runs.values())
     attempts = sum(row["attempt"] for row in runs.values())
     tally.notes.append(f"{len(runs)} runs, {attempts} attempts, {dict(states)}")
-    begun = ", ".join(f"{row['attempts']} {row['place']}" for row in places)
+    begun = ", ".join(f"{row['attempts']} {row['place']}" for row in by_executor)
     tally.notes.append(f"begun: {begun}")
     tally.notes.append(f"slowest launch until answered {promises.slowest_s:.1f} s")
 
@@ -123,20 +123,20 @@ def count_ends(tally: Tally, cluster: Cluster) -> None:
 async def count_stream(tally: Tally, cluster: Cluster, followers: list[Follower]) -> None:
     """What the followers missed, or were told twice or wrongly."""
     async with Database(cluster.url).pool(2) as pool:
-        whole = await tell(Reader(pool, LogFiles()))
+        whole = await messages_of_log(Reader(pool, LogFiles()))
     for follower in followers:
         tally.add("stream gaps", _differences(follower, whole))
 
 
-def _differences(follower: Follower, whole: list[Told]) -> list[str]:
+def _differences(follower: Follower, whole: list[ComparableMessage]) -> list[str]:
     if follower.refused is not None:
         return [f"{follower.name}: refused: {follower.refused}"]
-    if follower.told == whole:
+    if follower.received == whole:
         return []
-    for place, (told, due) in enumerate(zip(follower.told, whole, strict=False)):
-        if told != due:
-            return [f"{follower.name}: message {place}: told {told}, due {due}"]
-    return [f"{follower.name}: told {len(follower.told)} of {len(whole)} messages"]
+    for index, (received, due) in enumerate(zip(follower.received, whole, strict=False)):
+        if received != due:
+            return [f"{follower.name}: message {index}: told {received}, due {due}"]
+    return [f"{follower.name}: told {len(follower.received)} of {len(whole)} messages"]
 
 
 async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
@@ -153,5 +153,5 @@ async def check(tally: Tally, cluster: Cluster, acked: Path) -> None:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        said, _ = await process.communicate()
-        tally.add(name, [] if process.returncode == 0 else said.decode().splitlines()[-5:])
+        output, _ = await process.communicate()
+        tally.add(name, [] if process.returncode == 0 else output.decode().splitlines()[-5:])

@@ -16,7 +16,7 @@ NOT_THE_END = {STARTED, "job_run.progressed", "job_run.cancel_requested"}
 
 
 @dataclass(frozen=True)
-class Told:
+class RunEvent:
     """An event of a run; times are in seconds since the epoch.
 
     Attributes:
@@ -98,14 +98,14 @@ class Fleet:
     _holders: dict[str, str] = field(default_factory=dict)
     _waiting: dict[str, _Waiting] = field(default_factory=dict)
 
-    def walk(self, events: Iterable[Told]) -> list[Wait]:
+    def walk(self, events: Iterable[RunEvent]) -> list[Wait]:
         """Return the waits of all runs that a killed worker held, and that started again."""
         for event in events:
             self._pass_until(event.at)
             self._take(event)
         return self.waits
 
-    def _take(self, event: Told) -> None:
+    def _take(self, event: RunEvent) -> None:
         run_id = event.run_id
         if event.topic == STARTED:
             self._start(event)
@@ -117,7 +117,7 @@ class Fleet:
         if event.topic == LOST and died_at is not None and event.due_at is not None:
             self._waiting[run_id] = _Waiting(died_at, event.at, event.due_at)
 
-    def _start(self, event: Told) -> None:
+    def _start(self, event: RunEvent) -> None:
         self._holders[event.run_id] = event.worker or ""
         waited = self._waiting.pop(event.run_id, None)
         if waited is None:

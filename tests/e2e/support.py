@@ -71,12 +71,12 @@ def topics(client: httpx.Client, run_id: str) -> list[str]:
 def server_pids(data_dir: Path) -> list[int]:
     """Return the processes of the data directory's PostgreSQL."""
     cluster = (data_dir / "postgres").resolve() / "data"
-    found = []
+    lines = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if (process / "cwd").readlink() == cluster:
-                found.append(int(process.name))
-    return found
+                lines.append(int(process.name))
+    return lines
 
 
 def embedded_url(data_dir: Path) -> str:

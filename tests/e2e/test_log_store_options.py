@@ -24,7 +24,7 @@ def _fails(command: str, logs_store: str, tmp_path: Path, **env: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("logs_store", "said"),
+    ("logs_store", "message"),
     [
         ("bucket", "give s3://BUCKET/PREFIX"),
         ("s3://", "give s3://BUCKET/PREFIX"),
@@ -39,36 +39,36 @@ def _fails(command: str, logs_store: str, tmp_path: Path, **env: str) -> str:
     ],
 )
 def test_a_url_that_names_no_store_is_a_clear_error(
-    logs_store: str, said: str, tmp_path: Path
+    logs_store: str, message: str, tmp_path: Path
 ) -> None:
-    assert said in _fails("worker", logs_store, tmp_path)
+    assert message in _fails("worker", logs_store, tmp_path)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_bucket_that_is_not_there_is_a_clear_error(
     command: str, s3_endpoint: str, tmp_path: Path
 ) -> None:
-    said = _fails(command, "s3://no-such-bucket", tmp_path, **s3.variables(s3_endpoint))
-    assert "NoSuchBucket" in said
-    assert "the bucket must exist" in said
+    message = _fails(command, "s3://no-such-bucket", tmp_path, **s3.variables(s3_endpoint))
+    assert "NoSuchBucket" in message
+    assert "the bucket must exist" in message
 
 
 def test_a_wrong_secret_is_a_clear_error(s3_endpoint: str, tmp_path: Path) -> None:
     wrong = {**s3.variables(s3_endpoint), "AWS_SECRET_ACCESS_KEY": "another"}
-    said = _fails("serve", f"s3://{s3.BUCKET}", tmp_path, **wrong)
-    assert "SignatureDoesNotMatch" in said
-    assert "AWS_SECRET_ACCESS_KEY" in said
+    message = _fails("serve", f"s3://{s3.BUCKET}", tmp_path, **wrong)
+    assert "SignatureDoesNotMatch" in message
+    assert "AWS_SECRET_ACCESS_KEY" in message
 
 
 def test_a_server_that_cannot_be_reached_is_a_clear_error(tmp_path: Path) -> None:
-    said = _fails("worker", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("http://127.0.0.1:1"))
-    assert "http://127.0.0.1:1/" in said
-    assert "AWS_ENDPOINT_URL" in said
+    message = _fails("worker", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("http://127.0.0.1:1"))
+    assert "http://127.0.0.1:1/" in message
+    assert "AWS_ENDPOINT_URL" in message
 
 
 def test_an_address_that_is_none_is_a_clear_error(tmp_path: Path) -> None:
-    said = _fails("serve", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("storage.example"))
-    assert "AWS_ENDPOINT_URL is no URL" in said
+    message = _fails("serve", f"s3://{s3.BUCKET}", tmp_path, **s3.variables("storage.example"))
+    assert "AWS_ENDPOINT_URL is no URL" in message
 
 
 @pytest.mark.slow

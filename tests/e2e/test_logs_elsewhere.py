@@ -29,9 +29,9 @@ def test_a_log_in_another_data_directory_is_no_empty_log(
         *("--handlers", "tests.support.handlers"),
         APPHUB_DATABASE_URL=database_url,
     ):
-        for slug, said in (("silent", ""), ("echo", "printed by the handler")):
+        for slug, printed in (("silent", ""), ("echo", "printed by the handler")):
             run_id = launch(client, slug)
             wait_for_run(client, run_id)
             answer = client.get(f"/job-runs/{run_id}/logs")
             assert answer.status_code == 200
-            assert said in answer.text
+            assert printed in answer.text

@@ -132,10 +132,10 @@ def _erase_a_subject(tour: Tour, client: httpx.Client) -> None:
 
 def test_every_operation_has_an_id_of_its_own_that_stays(client: httpx.Client) -> None:
     paths = client.get("/openapi.json").raise_for_status().json()["paths"]
-    found = {
+    problems = {
         f"{method} {path}": operation["operationId"]
         for method, path, operation in _operations(paths)
     }
-    assert found.items() >= IDS.items()
-    assert len(set(found.values())) == len(found)
+    assert problems.items() >= IDS.items()
+    assert len(set(problems.values())) == len(problems)
     assert [one for one in IDS.values() if not re.fullmatch("[a-z]+[A-Za-z]*", one)] == []

@@ -19,7 +19,7 @@ from tests import ROOT
 from tests.e2e.support import launch, register
 from tests.support.processes import Process, started
 from tests.support.slow import slow
-from tests.support.stream.told import check_marks, tell_now, told_of
+from tests.support.stream.expected import check_marks, comparable, messages_in
 from tests.support.wires.cutting import CuttingProxy
 
 SUPPORT = ROOT / "tests" / "support"
@@ -140,7 +140,7 @@ async def test_a_client_resumes_until_it_has_all_of_the_log(
 ) -> None:
     skip_without_node(client)
     arguments = ("serve", "--port", "0", "--data-dir", str(tmp_path / "data"))
-    asked: list[Message] = [
+    subscriptions: list[Message] = [
         {"after": 0},
         {"after": 1, "types": "job.run.pending,job.run.updated"},
         {},
@@ -150,7 +150,7 @@ async def test_a_client_resumes_until_it_has_all_of_the_log(
         with started(*arguments, APPHUB_DATABASE_URL=database_url) as first:
             async with CuttingProxy(first.url(), MEAN_BYTES) as proxy:
                 following = [
-                    asyncio.create_task(follow(client, proxy, options)) for options in asked
+                    asyncio.create_task(follow(client, proxy, options)) for options in subscriptions
                 ]
                 await asyncio.to_thread(work, first, "one")
                 await asyncio.to_thread(first.stop)
@@ -159,20 +159,20 @@ async def test_a_client_resumes_until_it_has_all_of_the_log(
                     await asyncio.to_thread(work, second, "two")
                     await asyncio.to_thread(finish, second)
                     received = await asyncio.wait_for(asyncio.gather(*following), 60)
-                    assert proxy.cuts > 2 * len(asked)
+                    assert proxy.cuts > 2 * len(subscriptions)
                     return received
 
-    for options, received in zip(asked, await scenario(), strict=True):
+    for options, received in zip(subscriptions, await scenario(), strict=True):
         check_marks(received)
         # Without a position it begins where it is then.
         after = options.get("after", received[0]["position"] - 1)
         kinds = options.get("types", "")
         expected = [
-            told
-            for told in await tell_now(database_url, after)
-            if not kinds or told.type in kinds.split(",")
+            event
+            for event in await messages_in(database_url, after)
+            if not kinds or event.type in kinds.split(",")
         ]
-        assert [told_of(message) for message in received] == expected
+        assert [comparable(message) for message in received] == expected
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -60,8 +60,10 @@ def stream(
 ) -> Iterator[Stream]:
     """Connect to the event stream."""
     client = api.client if isinstance(api, SharedApi) else api
-    asked = "?" + urlencode({name: value for name, value in query.items() if value is not None})
-    url = str(client.base_url.copy_with(scheme="ws")).rstrip("/") + f"/ws{asked}"
+    query_string = "?" + urlencode(
+        {name: value for name, value in query.items() if value is not None}
+    )
+    url = str(client.base_url.copy_with(scheme="ws")).rstrip("/") + f"/ws{query_string}"
     with connect(
         url,
         additional_headers=headers,

@@ -57,8 +57,8 @@ class Machine(RuleBasedStateMachine):
             assert stories[run.id] == [f"job_run.{word}" for word in run.story]
         [(head,)] = self.service.query(HEAD)
         self.service.resume(head)
-        told = {run_id: self.service.told[run_id] for run_id in self.model.runs}
-        assert told == {run.id: run.status for run in self.model.runs.values()}
+        notified = {run_id: self.service.notified[run_id] for run_id in self.model.runs}
+        assert notified == {run.id: run.status for run in self.model.runs.values()}
 
     def teardown(self) -> None:
         """Compare the tables with the log; end what has not ended, for the next begins alone."""
@@ -96,8 +96,8 @@ class Machine(RuleBasedStateMachine):
             "concurrencyKey": "key" if job.keyed else None,
             "maxConcurrentRuns": job.limit,
         }
-        given = {name: value for name, value in body.items() if value is not None}
-        answer = self.service.http.post("/jobs", json=given)
+        sent = {name: value for name, value in body.items() if value is not None}
+        answer = self.service.http.post("/jobs", json=sent)
         assert answer.status_code == httpx.codes.CREATED
         assert answer.json()["data"]["version"] == job.version
 
@@ -128,11 +128,11 @@ class Machine(RuleBasedStateMachine):
         act: Callable[..., Any] = getattr(self.service.part.executions, command)
         self.service.do(act(UUID(run.id), holder, *arguments))
 
-    def _place_anew(self, run: Run) -> None:
+    def _queue_anew(self, run: Run) -> None:
         """A retry waits from the moment when the attempt ended."""
         if run.status == "pending":
             answer = self.service.http.get(f"/job-runs/{run.id}").raise_for_status()
-            run.place = (answer.json()["data"]["run"]["scheduledAt"], run.id)
+            run.queue_order = (answer.json()["data"]["run"]["scheduledAt"], run.id)
 
     @staticmethod
     def _pick(of: list[Any], choice: int) -> Any:

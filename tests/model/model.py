@@ -21,7 +21,7 @@ class Run:
     """A run as clients see it.
 
     Attributes:
-        place: of runs of one priority, the lower begins first.
+        queue_order: of runs of one priority, the lower begins first.
         story: what has happened, without the word that all topics share.
     """
 
@@ -30,7 +30,7 @@ class Run:
     key: str
     priority: int
     most_attempts: int
-    place: tuple[str, str]
+    queue_order: tuple[str, str]
     status: str = "pending"
     attempt: int = 1
     execution: int = 0
@@ -72,7 +72,7 @@ class Model:
         """Return what a worker with this many free slots must get, in this order."""
         waiting = [run for run in self.runs.values() if run.status == "pending"]
         chosen: list[Run] = []
-        for run in sorted(waiting, key=lambda run: (-run.priority, run.place)):
+        for run in sorted(waiting, key=lambda run: (-run.priority, run.queue_order)):
             if len(chosen) < slots and self._has_room(run, chosen):
                 chosen.append(run)
         return chosen

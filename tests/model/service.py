@@ -28,7 +28,7 @@ class Service:
         # One for all questions: to open another for each would take more time than to ask.
         self._looking = psycopg.connect(database_url, autocommit=True)
         self.http = httpx.Client(base_url=url, timeout=PATIENCE_S)
-        self.told: dict[str, str] = {}
+        self.notified: dict[str, str] = {}
         self.position = 0
         self._loop = loop
         self.part: Parts = self.do(self._open())
@@ -60,7 +60,7 @@ class Service:
                 self.position = message["position"]
                 run = message["data"].get("run")
                 if run is not None:
-                    self.told[run["id"]] = run["status"]
+                    self.notified[run["id"]] = run["status"]
                 if self.position >= head:
                     return
 

@@ -36,9 +36,9 @@ class Commands(Machine):
         job_ = self._pick(list(self.model.jobs.values()), job)
         body = {"parameters": {"key": key}, "priority": priority, "maxAttempts": 1 + attempts % 3}
         run = self._launch(job_, body, str(uuid4()))
-        place = (run["scheduledAt"], run["id"])
+        rank = (run["scheduledAt"], run["id"])
         most = 1 + attempts % 3
-        self.model.runs[run["id"]] = Run(run["id"], job_, key, priority, most, place)
+        self.model.runs[run["id"]] = Run(run["id"], job_, key, priority, most, rank)
 
     @precondition(lambda self: self.keys)
     @rule(choice=choices)
@@ -117,7 +117,7 @@ class Commands(Machine):
             run.note("attempt_failed", "failed")
         else:
             run.end_attempt("attempt_failed", "failed")
-        self._place_anew(run)
+        self._queue_anew(run)
 
     @precondition(lambda self: self.holders)
     @rule(choice=choices)
@@ -125,7 +125,7 @@ class Commands(Machine):
         run = self._held(choice)
         self._end(run, "time_out", Report())
         run.end_attempt("attempt_timed_out", "expired")
-        self._place_anew(run)
+        self._queue_anew(run)
 
     @precondition(lambda self: self.holders)
     @rule(choice=choices)
@@ -173,7 +173,7 @@ class Commands(Machine):
         self.model.lose(worker)
         for run in lost:
             del self.holders[run.id]
-            self._place_anew(run)
+            self._queue_anew(run)
         self._hire(name)
 
 

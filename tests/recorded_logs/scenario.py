@@ -155,11 +155,11 @@ async def _apps(part: Parts) -> None:
         tags=tags,
     )
     await catalog.add_app(app, TESTER)
-    told = Report({COMMIT_METRIC: SHA})
+    report = Report({COMMIT_METRIC: SHA})
     run_id, holder = await _claim_next(part, worker)
-    await does.progress(run_id, holder, told)
+    await does.progress(run_id, holder, report)
     await does.fail(run_id, holder, AT_ONCE, Report())
-    found: dict[str, Json] = {
+    record: dict[str, Json] = {
         "commit_sha": SHA,
         "name": "The shop",
         "description": "Sells things",
@@ -167,9 +167,9 @@ async def _apps(part: Parts) -> None:
         "tags": tags,
         "preview_tiles": [{"kind": "image", "src": "shop.png"}],
     }
-    ingested = [Effect(INGESTED, found)]
+    ingested = [Effect(INGESTED, record)]
     await _claim_and(
-        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, told, ingested)
+        part, worker, lambda run_id, holder: does.succeed(run_id, holder, None, report, ingested)
     )
     # The build that follows an ingestion.
     image: dict[str, Json] = {
@@ -189,7 +189,7 @@ async def _apps(part: Parts) -> None:
     await _claim_and(part, worker, does.hand_back)
     broken = AttemptFailure("no such base image", permanent=True)
     run_id, holder = await _claim_next(part, worker)
-    await does.progress(run_id, holder, told)
+    await does.progress(run_id, holder, report)
     await does.fail(run_id, holder, broken, Report())
     again = await catalog.retry_build(UUID(str(failing["id"])), TESTER)
     await part.jobs.cancel(UUID(str(again["job_run_id"])), "enough", TESTER)
@@ -219,14 +219,14 @@ async def _subjects(part: Parts) -> None:
     spec = JobSpec(name="Letter", type="batch", entry_point="example.letter", parameters_schema=sql)
     await part.jobs.register_job("letter", spec, 1, TESTER)
     worker = await part.worker("worker-c")
-    given: dict[str, Json] = {
+    parameters: dict[str, Json] = {
         "customerId": 7,
         "address": {"street": "Elm Street"},
         "friend": "bo",
         "day": "monday",
     }
     await part.jobs.launch(
-        "letter", Launch(parameters=given, idempotency_key="letter", body=given), TESTER
+        "letter", Launch(parameters=parameters, idempotency_key="letter", body=parameters), TESTER
     )
     await _claim_and(
         part,

@@ -18,5 +18,5 @@ async def unique(part: Parts) -> None:
     )
     await part.jobs.register_job("latest", spec, None, TESTER)
     for _ in range(2):
-        asked = Launch(parameters={"day": "monday"}, delay_ms=86_400_000)
-        await part.jobs.launch("latest", asked, TESTER)
+        request = Launch(parameters={"day": "monday"}, delay_ms=86_400_000)
+        await part.jobs.launch("latest", request, TESTER)

@@ -32,9 +32,9 @@ Filled = Callable[[str, Fill], Awaitable[str]]
 @contextmanager
 def server(directory: Path) -> Iterator[str]:
     """Give a server's URL: APPHUB_TEST_DATABASE_URL, else an embedded one, which all share."""
-    given = os.environ.get("APPHUB_TEST_DATABASE_URL")
-    if given:
-        yield given
+    server_url = os.environ.get("APPHUB_TEST_DATABASE_URL")
+    if server_url:
+        yield server_url
         _left().join()
         return
     embedded = EmbeddedPostgres(directory, can_create_databases=True)

@@ -62,9 +62,9 @@ class Process:
         deadline = monotonic() + timeout_s
         with self._changed:
             while True:
-                found = next((line for line in lines if start in line), None)
-                if found is not None:
-                    return found
+                match = next((line for line in lines if start in line), None)
+                if match is not None:
+                    return match
                 if self.popen.poll() is not None or monotonic() > deadline:
                     break
                 self._changed.wait(0.1)
@@ -144,10 +144,10 @@ def descendants(pid: int) -> list[int]:
         except OSError:
             continue
         parents[int(text.split(" ", 1)[0])] = int(text.rpartition(")")[2].split()[1])
-    found = [pid]
-    for above in found:
-        found += [child for child, parent in parents.items() if parent == above]
-    return found[1:]
+    pids = [pid]
+    for above in pids:
+        pids += [child for child, parent in parents.items() if parent == above]
+    return pids[1:]
 
 
 def eventually(
@@ -175,13 +175,13 @@ def wait_for_run(
     client: httpx.Client, run_id: str, *statuses: str, timeout_s: float = 90.0
 ) -> dict[str, Any]:
     """Return the run once it has one of these statuses (any final one if none is given)."""
-    wanted = statuses or ("succeeded", "failed", "canceled", "expired")
+    expected = statuses or ("succeeded", "failed", "canceled", "expired")
     seen: dict[str, Any] = {}
 
     def ended() -> dict[str, Any] | None:
         seen.update(client.get(f"/job-runs/{run_id}").raise_for_status().json()["data"]["run"])
-        return seen if seen["status"] in wanted else None
+        return seen if seen["status"] in expected else None
 
     return dict(
-        eventually(ended, timeout_s, f"run {run_id} becoming {wanted}, last seen as {seen}")
+        eventually(ended, timeout_s, f"run {run_id} becoming {expected}, last seen as {seen}")
     )

@@ -74,7 +74,7 @@ def test_no_class_name_stands_twice_in_a_floor() -> None:
             for node in ast.parse(path.read_text()).body:
                 if isinstance(node, ast.ClassDef):
                     modules.setdefault(node.name, []).append(module)
-        assert {name: places for name, places in modules.items() if len(places) > 1} == {}
+        assert {name: modules_ for name, modules_ in modules.items() if len(modules_) > 1} == {}
 
 
 def test_no_small_file_is_used_by_its_neighbour_alone() -> None:

@@ -42,12 +42,12 @@ def building(
 
 def _launching(port: int | None) -> str:
     """Return a Dockerfile whose step launches runs if it can."""
-    asked = " ; ".join(
+    attempts = " ; ".join(
         "wget -T 5 -q -O - --header 'Host: localhost' --post-data ''"
         f" http://{host}:{port}/jobs/reached/run || echo no way to {host}"
         for host in ("127.0.0.1", GATEWAY)
     )
-    return f"FROM localhost/busybox\nRUN {asked}\n"
+    return f"FROM localhost/busybox\nRUN {attempts}\n"
 
 
 @pytest.mark.slow
@@ -110,9 +110,9 @@ def test_where_nothing_leads_out_the_build_fails_at_once_and_says_why(tmp_path: 
     broken.chmod(0o755)
     ended = _run(tmp_path, "true")
     assert ended.returncode == FAILED
-    told = ended.stderr.splitlines()[-1]
-    assert told.startswith(f"error: {PROGRAM} does not lead out")
-    assert told.endswith(": there is no tun device")
+    last_line = ended.stderr.splitlines()[-1]
+    assert last_line.startswith(f"error: {PROGRAM} does not lead out")
+    assert last_line.endswith(": there is no tun device")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

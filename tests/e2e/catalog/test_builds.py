@@ -28,9 +28,9 @@ def test_builds_of_one_app_take_turns_and_each_builds_what_it_was_asked_for(
     second = git(origin, "rev-parse", "HEAD")
     add(client, origin)
     built(client)
-    wanted = [{"ref": "v1"}, {"branch": "main"}, {"ref": first}, None, *[{"ref": "v9"}] * 6]
+    requests = [{"ref": "v1"}, {"branch": "main"}, {"ref": first}, None, *[{"ref": "v9"}] * 6]
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda body: client.post("/apps/Shop/builds", json=body), wanted))
+        answers = list(pool.map(lambda body: client.post("/apps/Shop/builds", json=body), requests))
     assert {answer.status_code for answer in answers} == {202}
     built(client, 120, number=11)
     builds = {
@@ -86,15 +86,15 @@ def test_a_build_that_is_ended_leaves_nothing(
 
 def processes(command: str) -> list[str]:
     """Return the processes with this command line."""
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             line = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
         except OSError:
             continue
         if line == command:
-            found.append(process.name)
-    return found
+            pids.append(process.name)
+    return pids
 
 
 def test_a_build_or_an_app_that_is_gone(client: httpx.Client) -> None:

@@ -100,11 +100,11 @@ def test_a_record_is_what_its_repository_says(
     build = app.pop("latestBuild")
     for other in ("repoUrl", "updatedAt", "relevance"):
         app.pop(other)
-    wanted = {**as_given, **case.app, **case.shows}
+    expected = {**as_given, **case.app, **case.shows}
     if "tags" in case.app and "tags" not in case.shows:
-        wanted["tags"] = [f"{tag['key']}:{tag['value']}" for tag in case.app["tags"]]
-    assert app == wanted
-    assert (build is not None) == (wanted["ingestStatus"] == "ready")
+        expected["tags"] = [f"{tag['key']}:{tag['value']}" for tag in case.app["tags"]]
+    assert app == expected
+    assert (build is not None) == (expected["ingestStatus"] == "ready")
 
 
 def test_this_very_repository_is_ingested(records: tuple[dict[str, Json], httpx.Client]) -> None:

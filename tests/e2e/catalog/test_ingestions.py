@@ -43,7 +43,7 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(
                 and message["data"]["build"]["status"] == "succeeded"
             )
         )
-        told = [
+        story = [
             message["data"]["build"]["status"]
             for message in messages.received
             if "build" in message["data"]
@@ -54,8 +54,8 @@ def test_an_ingestion_is_followed_by_its_build_and_all_of_it_is_one_story(
     assert build["imageTag"] == f"apphub/shop:{commit[:12]}"
     layout = json.loads((tmp_path / "data" / "images" / "index.json").read_text())
     assert build["imageDigest"] in {manifest["digest"] for manifest in layout["manifests"]}
-    assert told[0] == "pending"
-    assert told[-1] == "succeeded"
+    assert story[0] == "pending"
+    assert story[-1] == "succeeded"
     app = client.get("/apps/Shop").json()["data"]
     assert app["latestBuild"] == build
     assert app["launchEnvTemplates"] == [

@@ -45,8 +45,8 @@ async def test_the_same_can_be_awaited(service_url: str) -> None:
         assert await run.result(timeout=90) == "2026-11-25"
         assert await run.result(date) == date(2026, 11, 25)
         assert [event["type"] for event in await run.events()][-1] == ("job_run.succeeded")
-        found = [one.id async for one in client.runs(job="look-later")]
-        assert run.id in found
+        run_ids = [one.id async for one in client.runs(job="look-later")]
+        assert run.id in run_ids
 
 
 class Last(BaseModel):
@@ -126,8 +126,8 @@ def test_what_became_of_runs_is_counted_and_found(client: Client) -> None:
     again.wait(90)
 
     def counted() -> StatisticsDocument | None:
-        found = client.statistics(bucket="1d", job=["misplaced", "nobody"], by_job=True)
-        return found if sum(bucket.ended["failed"] for bucket in found.buckets) > 1 else None
+        buckets = client.statistics(bucket="1d", job=["misplaced", "nobody"], by_job=True)
+        return buckets if sum(bucket.ended["failed"] for bucket in buckets.buckets) > 1 else None
 
     statistics = eventually(counted, what="counts of both runs")
     bucket = statistics.buckets[-1]

@@ -26,12 +26,12 @@ CHAPTER = (ROOT / "docs" / "backup.md").read_text()
 def _typed(heading: str) -> list[tuple[str, list[str]]]:
     """Return the commands of a section, each with the lines that the chapter shows below it."""
     section = CHAPTER.partition(f"# {heading}\n")[2].partition("\n## ")[0]
-    found: list[tuple[str, list[str]]] = []
+    examples: list[tuple[str, list[str]]] = []
     for block in re.findall(r"```console\n(.*?)```", section, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
             command, *lines = part.splitlines()
-            found.append((command, lines))
-    return found
+            examples.append((command, lines))
+    return examples
 
 
 def _shape(line: str) -> str:
@@ -72,9 +72,9 @@ class Site:
 
     def type_section(self, heading: str, first: int = 0, end: int | None = None) -> None:
         """Type the commands of a section, and compare what they print with what it shows."""
-        for command, shown in _typed(heading)[first:end]:
+        for command, output in _typed(heading)[first:end]:
             printed = self.type(command, succeeds=command not in FINDING)
-            assert list(map(_shape, printed)) == list(map(_shape, shown)), command
+            assert list(map(_shape, printed)) == list(map(_shape, output)), command
 
     @contextmanager
     def served(self, data_dir: str = "data") -> Iterator[httpx.Client]:
@@ -152,10 +152,10 @@ def test_the_chapter_is_true(site: Site) -> None:
         assert site.type(drill, succeeds=False)[-1] == "drill: FAILED: seals"
 
     site.type_section("A table is spoiled", first=3)
-    (prepare, _), (restore, shown) = _typed("A wrong bulk cancel")[2:]
+    (prepare, _), (restore, restored) = _typed("A wrong bulk cancel")[2:]
     site.type(prepare)
     printed = site.type(re.sub(r"--to-position \d+", f"--to-position {position}", restore))
-    assert list(map(_shape, printed)) == list(map(_shape, shown))
+    assert list(map(_shape, printed)) == list(map(_shape, restored))
     with site.served("undone") as client:
         assert [_status(client, run_id) for run_id in waiting] == ["pending"] * 3
         assert _status(client, ended[0]) == "succeeded"

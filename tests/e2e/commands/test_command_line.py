@@ -120,16 +120,16 @@ def test_a_command_line_shows_nobody_the_address_or_the_token_given_on_it(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         server = "127.0.0.1:" + str(silent.getsockname()[1])
-        given = [word.format(server=server) for word in words]
-        command = [sys.executable, "-m", "cli", *given]
+        arguments = [word.format(server=server) for word in words]
+        command = [sys.executable, "-m", "cli", *arguments]
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
             eventually(
                 lambda: b"***" in _command_line(process.pid),
                 what="stars in place of what was given",
             )
-            shown = _command_line(process.pid)
+            command_line = _command_line(process.pid)
             process.kill()
-    assert b"hidden" not in shown
+    assert b"hidden" not in command_line
 
 
 def test_serve_and_worker_share_the_private_database_and_the_last_stops_it(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from tests.support.processes import without_settings
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_without_a_builder_it_leaves_builds_out_and_shows_a_recovery(tmp_path: Path) -> None:
-    place = repository(
+    checkout = repository(
         tmp_path, {"Dockerfile": "FROM scratch\n", "README.md": "# Shop\n\nSells.\n"}
     )
     done = subprocess.run(
-        [sys.executable, "-m", "apphub_jobs", "demo", str(place)],
+        [sys.executable, "-m", "apphub_jobs", "demo", str(checkout)],
         env={**without_settings(), "APPHUB_BUILDER": "docker", "DOCKER_HOST": "unix:///nowhere"},
         capture_output=True,
         text=True,

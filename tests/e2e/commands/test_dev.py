@@ -126,9 +126,9 @@ def test_a_job_that_is_defined_no_more_is_said_to_stay_listed(
 
 def test_the_dashboard_opens_by_itself_and_at_a_key(tmp_path: Path, database_url: str) -> None:
     (tmp_path / "example.py").write_text(JOB.format(text="shown", options=""))
-    shown = tmp_path / "shown"
+    opened_urls = tmp_path / "shown"
     browser = tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\necho "$1" >> {shown}\n')
+    browser.write_text(f'#!/bin/sh\necho "$1" >> {opened_urls}\n')
     browser.chmod(0o755)
     with at_terminal(
         *("dev", "example.py", "--port", "0", "--data-dir", str(tmp_path / "data")),
@@ -138,8 +138,8 @@ def test_the_dashboard_opens_by_itself_and_at_a_key(tmp_path: Path, database_url
     ) as terminal:
         terminal.wait_for("ready http://")
         url = "http" + terminal.text.partition("ready http")[2].split()[0]
-        eventually(shown.exists, 60, what="the dashboard being opened")
+        eventually(opened_urls.exists, 60, what="the dashboard being opened")
         terminal.press("d")
         terminal.wait_for(f"the dashboard is at {url}")
         expected = [url, url]
-        eventually(lambda: shown.read_text().split() == expected, 60, what="it once more")
+        eventually(lambda: opened_urls.read_text().split() == expected, 60, what="it once more")

@@ -269,12 +269,12 @@ def test_files_of_the_account_of_earlier_versions_are_handed_over_and_no_others(
 def test_a_server_for_which_there_is_no_account_is_refused_with_what_to_do(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, said in (
+    for name, reason in (
         ("apphub-missing", "useradd --system apphub-missing"),
         (SHARED_ACCOUNT, "leave the option out"),
         ("root", "leave the option out"),
     ):
-        with pytest.raises(PlacementError, match=said):
+        with pytest.raises(PlacementError, match=reason):
             EmbeddedPostgres(data_dir, account=name)
     monkeypatch.setattr(data_directory, "ACCOUNT", "apphub-unmade")
     monkeypatch.setattr(data_directory, "_MAKE_COMMANDS", (("false",),))
@@ -300,8 +300,8 @@ def test_all_who_need_the_account_at_the_same_time_get_the_same_one() -> None:
     name = f"apphub-{os.getpid()}"
     try:
         with ThreadPoolExecutor(8) as pool:
-            found = set(pool.map(data_directory.ensure_account, [name] * 8))
-        assert len(found) == 1
+            accounts = set(pool.map(data_directory.ensure_account, [name] * 8))
+        assert len(accounts) == 1
     finally:
         subprocess.run(["userdel", name], check=True, capture_output=True)
 

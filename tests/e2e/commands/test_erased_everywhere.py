@@ -74,13 +74,13 @@ class Site:
         """Send something, and return what comes back."""
         answer = self.client.post(path, json=body)
         assert answer.status_code == status, answer.text
-        found: dict[str, Any] = answer.json().get("data", {})
-        return found
+        data: dict[str, Any] = answer.json().get("data", {})
+        return data
 
     def run(self, *words: str) -> str:
         """Run a command beside them, and return what it prints."""
-        given = [*words, "--data-dir", str(self.directory)]
-        done = CliRunner().invoke(complete(), given, env={"DATABASE_URL": None})
+        command = [*words, "--data-dir", str(self.directory)]
+        done = CliRunner().invoke(complete(), command, env={"DATABASE_URL": None})
         assert done.exit_code == 0, done.output
         return done.stdout
 
@@ -165,7 +165,7 @@ def see_groups(here: Site) -> None:
     eventually(lambda: query(here.url, grouped), 120, "the groups")
 
 
-def shown(here: Site, run_ids: list[str]) -> dict[str, str]:
+def answers_about(here: Site, run_ids: list[str]) -> dict[str, str]:
     """Return all that the service shows, by where it does."""
     texts: dict[str, str] = {}
     paths = ["/job-runs", "/failures", "/bulk", "/schedules", "/events?limit=200"]
@@ -186,14 +186,14 @@ def shown(here: Site, run_ids: list[str]) -> dict[str, str]:
 
 def files_with(directory: Path, *words: str) -> list[str]:
     """Return the files in which one of the words stands, but for those of the WAL."""
-    found: list[str] = []
+    paths: list[str] = []
     for path in directory.resolve().rglob("*"):
         if not path.is_file() or "pg_wal" in path.parts:
             continue
         content = path.read_bytes()
         if any(word.encode() in content for word in words):
-            found.append(str(path.relative_to(directory)))
-    return found
+            paths.append(str(path.relative_to(directory)))
+    return paths
 
 
 @pytest.mark.slow
@@ -208,12 +208,12 @@ def test_after_every_kind_of_failure_nothing_of_somebody_is_left(tmp_path: Path)
         with psycopg.connect(here.url, autocommit=True) as connection:
             connection.execute("ANALYZE")
         here.run("log", "archive", "--older-than", "0s")
-        before = shown(here, run_ids)
+        before = answers_about(here, run_ids)
         assert KEY in before["/ws"], "its parameters are there"
         assert places_of(here.url, *WORDS) == {"job_runs.parameters"}
         erased = here.post("/subjects/erase", {"subject": GIVEN["customerId"]})
         assert erased["runs"] == len(run_ids)
-        texts = shown(here, run_ids)
+        texts = answers_about(here, run_ids)
         assert [where for where, text in texts.items() if any(word in text for word in WORDS)] == []
         assert places_of(here.url, *WORDS) == set()
         with psycopg.connect(here.url, autocommit=True) as connection:
@@ -222,6 +222,6 @@ def test_after_every_kind_of_failure_nothing_of_somebody_is_left(tmp_path: Path)
             connection.execute("VACUUM FULL job_runs")
             connection.execute("VACUUM subject_keys")
         processes = here.processes
-    said = "\n".join(line for one in processes for line in one.lines + one.errors)
-    assert not any(word in said for word in WORDS)
+    output = "\n".join(line for one in processes for line in one.lines + one.errors)
+    assert not any(word in output for word in WORDS)
     assert files_with(data, *WORDS) == []

@@ -51,19 +51,19 @@ def test_a_history_is_shown_with_who_and_why(
 ) -> None:
     again = client.post(f"/job-runs/{run_id}/retry").json()["data"]["id"]
     client.post(f"/job-runs/{again}/cancel")
-    shown = command(database_url, "show", run_id).stdout
+    output = command(database_url, "show", run_id).stdout
     ours = events(client, run_id)
     for event in (*ours, *events(client, again)):
-        assert f"{event['type']} " in shown
-    assert f"request {ours[0]['causationId']}" in shown
-    assert f"job_run.attempt_failed at {ours[-1]['position']}" in shown, "the retry's cause"
-    for told in (
+        assert f"{event['type']} " in output
+    assert f"request {ours[0]['causationId']}" in output
+    assert f"job_run.attempt_failed at {ours[-1]['position']}" in output, "the retry's cause"
+    for text in (
         f"fail {run_id}",
         "attempt 1  error:  failing on purpose, attempt 1  (again at ",
         "attempt 2  error:  failing on purpose, attempt 2\n",
         "worker:",
     ):
-        assert told in shown
+        assert text in output
     alone = lines(command(database_url, "show", run_id, "--alone", "--json").stdout)
     assert alone == ours
 
@@ -83,8 +83,8 @@ def test_a_tail_shows_what_comes_and_nothing_twice(
         "--database-url",
         database_url,
     )
-    told = [part for part in arguments if part != "--json"]
-    with started(*told) as tail:
+    for_people = [part for part in arguments if part != "--json"]
+    with started(*for_people) as tail:
         line = tail.wait_for_line("failing on purpose, attempt 2")
         assert f"job_run.attempt_failed         fail {run_id}" in line
     with started(*arguments) as tail:
@@ -100,7 +100,7 @@ def test_a_tail_shows_what_comes_and_nothing_twice(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("export", "--subject", "nobody"), "--subject: 'nobody' is no id"),
         (("show", "repository:nobody"), "there are no events of repository:nobody"),
@@ -109,11 +109,11 @@ def test_a_tail_shows_what_comes_and_nothing_twice(
     ],
 )
 def test_what_cannot_be_read_is_said(
-    database_url: str, arguments: tuple[str, ...], said: str
+    database_url: str, arguments: tuple[str, ...], message: str
 ) -> None:
     done = command(database_url, *arguments)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("export",), ("tail",), ("show", "job_definition:fail")])

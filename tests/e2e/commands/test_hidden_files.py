@@ -47,12 +47,12 @@ class Hesitant:
 
     Attributes:
         server: the server, with what was shown to it.
-        asked: set once somebody waits for an answer.
+        requested: set once somebody waits for an answer.
         answers: to be set.
     """
 
     server: Server
-    asked: Event
+    requested: Event
     answers: Event
 
 
@@ -60,15 +60,15 @@ class Hesitant:
 def hesitant(directory: Path) -> Iterator[Hesitant]:
     """Give a git server with a repository `shop`, for which one needs the secret."""
     repository(directory, {"README.md": "# Shop"}, "shop")
-    asked = Event()
+    requested = Event()
     answers = Event()
 
     def hesitate() -> None:
-        asked.set()
+        requested.set()
         answers.wait(120)
 
     with git_server(directory, f"me:{SECRET}", hesitate) as server:
-        yield Hesitant(server, asked, answers)
+        yield Hesitant(server, requested, answers)
         answers.set()
 
 
@@ -117,11 +117,11 @@ def _reached(client: httpx.Client, slug: str = "reach", **parameters: Any) -> di
 
 def _secret_files(data_dir: Path, named: dict[str, str]) -> list[str]:
     """Return files that this test can read, and no handler shall."""
-    found = [data_dir / name for name in ("postgres.password", "seal.key")]
-    found += (data_dir / "postgres").resolve().glob("data/pg_hba.conf")
-    found += (data_dir / "run-logs").rglob("*.log")
-    found += [Path(path) for path in named.values() if path.startswith("/")]
-    readable = [str(path) for path in found if path.exists()]
+    paths = [data_dir / name for name in ("postgres.password", "seal.key")]
+    paths += (data_dir / "postgres").resolve().glob("data/pg_hba.conf")
+    paths += (data_dir / "run-logs").rglob("*.log")
+    paths += [Path(path) for path in named.values() if path.startswith("/")]
+    readable = [str(path) for path in paths if path.exists()]
     assert all(Path(path).read_bytes() for path in readable)
     return readable
 
@@ -137,8 +137,8 @@ def test_a_handler_finds_no_secret_of_the_service(
     # Its supervisor, the worker, `up`, this test, and what is above.
     assert len(seen["above"]) >= 4
     for process in seen["above"].values():
-        said = [process[name] for name in ("environ", "descriptors", "memory")]
-        assert {*said, *process["root"]} == {"[PermissionError]"}
+        exposed = [process[name] for name in ("environ", "descriptors", "memory")]
+        assert {*exposed, *process["root"]} == {"[PermissionError]"}
 
 
 OTHERS = "the-secret-of-another-attempt"
@@ -147,8 +147,8 @@ OTHERS = "the-secret-of-another-attempt"
 def _accounts() -> list[int]:
     """Return users that root's handlers may think of becoming."""
     names = ("nobody", ACCOUNT)
-    found = [find_account(name) for name in names]
-    return [entry.pw_uid for entry in found if entry is not None]
+    accounts = [find_account(name) for name in names]
+    return [entry.pw_uid for entry in accounts if entry is not None]
 
 
 def test_a_handler_that_snoops_finds_its_own_directory_and_nothing_to_change(
@@ -158,7 +158,7 @@ def test_a_handler_that_snoops_finds_its_own_directory_and_nothing_to_change(
     waiting = launch(client, "wait", parameters={"secret": OTHERS, "until": str(until)})
     wait_for_words(client, waiting, "waiting")
     add(client, Path(), id="snooped", repoUrl=f"http://{hesitant.server.address}/shop")
-    assert hesitant.asked.wait(60)
+    assert hesitant.requested.wait(60)
     writing = [
         sysconfig.get_path("purelib"),
         *(str(ROOT / name) for name in ("worker", "apphub_jobs")),
@@ -213,9 +213,9 @@ def test_a_handlers_own_environment_tells_nothing_of_the_service(
     client: httpx.Client, named: dict[str, str]
 ) -> None:
     environment = _reached(client)["environment"]
-    told = json.dumps(environment)
+    as_text = json.dumps(environment)
     assert not [name for name in environment if name.startswith(("APPHUB", "PG", "DATABASE"))]
-    assert not [value for value in named.values() if value in told]
+    assert not [value for value in named.values() if value in as_text]
 
 
 def test_whoever_knew_the_password_would_be_no_superuser(

@@ -63,8 +63,8 @@ def _interrupt(
     begins: bool,
 ) -> None:
     data_dir = file.parent / "data"
-    given = [file.name, "--output"] if command == "dev" else ["--handlers", file.name]
-    arguments = [command, *given, "--port", "0", "--data-dir", str(data_dir)]
+    options = [file.name, "--output"] if command == "dev" else ["--handlers", file.name]
+    arguments = [command, *options, "--port", "0", "--data-dir", str(data_dir)]
     env = {"APPHUB_DATABASE_URL": database_url}
     # Not forked: it is interrupted while it imports its code, too, and shows its environment.
     process = Process(arguments, env, "apphub_jobs", directory=file.parent)
@@ -81,10 +81,10 @@ def _interrupt(
         asked_at = monotonic()
         code = process.stop(asks)
         took_s = monotonic() - asked_at
-    said = "\n".join(process.lines + process.errors)
-    assert "Traceback" not in said, said
-    assert "Exception" not in said, said
-    assert code in {0, 1, 128 + asks, -asks}, said
+    output = "\n".join(process.lines + process.errors)
+    assert "Traceback" not in output, output
+    assert "Exception" not in output, output
+    assert code in {0, 1, 128 + asks, -asks}, output
     assert took_s < SOON_S
     eventually(lambda: not _left(data_dir), what="the end of all processes")
 
@@ -143,12 +143,12 @@ class _Followers:
 
 def _left(data_dir: Path) -> list[str]:
     """Return the command lines of processes that have to do with this directory."""
-    found: list[str] = []
+    leftovers: list[str] = []
     for process in Path("/proc").iterdir():
         if not process.name.isdigit() or int(process.name) == os.getpid():
             continue
         with suppress(OSError):
             about = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
             if os.fsencode(data_dir) in about:
-                found.append((process / "cmdline").read_text())
-    return found
+                leftovers.append((process / "cmdline").read_text())
+    return leftovers

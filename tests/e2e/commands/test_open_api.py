@@ -18,8 +18,8 @@ def test_it_does_not_listen_elsewhere_and_nothing_is_started(
 ) -> None:
     data_dir = tmp_path / "data"
     process = Process([command, "--host", host, "--data-dir", str(data_dir)], {})
-    said = process.wait_for_line("--tokens-file", errors=True)
-    assert "--insecure" in said
+    line = process.wait_for_line("--tokens-file", errors=True)
+    assert "--insecure" in line
     assert process.popen.wait(60) == 1
     assert not data_dir.exists()
 

@@ -39,7 +39,7 @@ class Site:
             complete(), [*command, "--data-dir", str(self.directory)], env=env
         )
 
-    def noted(self, path: Path) -> dict[str, Any]:
+    def served_run(self, path: Path) -> dict[str, Any]:
         """Launch a run that writes its parameters to a file; return the run once it has ended."""
         run = launch(self.client, {**GIVEN, "file": str(path)})
         assert run["parameters"] == {**GIVEN, "file": str(path)}
@@ -72,27 +72,25 @@ def launch(client: httpx.Client, parameters: dict[str, Any]) -> dict[str, Any]:
 def everything_shown(here: Site, run_id: str) -> list[str]:
     """Return all that clients and commands can be told of the run, as text."""
     head = int(query(here.url, "SELECT max(notification_id) FROM jobs_events")[0][0])
-    asked = ["/job-runs", "/jobs/letter", "/jobs/letter/runs", f"/job-runs/{run_id}"]
+    urls = ["/job-runs", "/jobs/letter", "/jobs/letter/runs", f"/job-runs/{run_id}"]
     paths = [
-        path + as_of
-        for path in asked
-        for as_of in ("", *(f"?asOf={n}" for n in range(1, head + 1)))
+        path + as_of for path in urls for as_of in ("", *(f"?asOf={n}" for n in range(1, head + 1)))
     ]
-    shown = []
+    answers = []
     for path in (*paths, f"/job-runs/{run_id}/events", f"/job-runs/{run_id}/attempts", "/events"):
         answer = here.client.get(path)
         if not (answer.status_code == 404 and "asOf" in path):
             # From before there was anything.
-            shown.append(answer.raise_for_status().text)
+            answers.append(answer.raise_for_status().text)
     with stream(here.client, after=0) as opened, server_sent(here.client, after=0) as events:
-        shown.append(json.dumps(opened.until_served(head)))
+        answers.append(json.dumps(opened.until_served(head)))
         events.until(lambda message: message.get("position") == head and "more" not in message)
-        shown.append(json.dumps(events.received))
-    shown += [
+        answers.append(json.dumps(events.received))
+    answers += [
         here.run("events", "export").stdout,
         here.run("events", "show", run_id, "--json").stdout,
     ]
-    return shown
+    return answers
 
 
 def seal_and_archive(here: Site) -> None:
@@ -111,22 +109,22 @@ def seal_and_archive(here: Site) -> None:
 def test_somebody_is_served_and_then_erased_from_everything(
     database_url: str, tmp_path: Path, *, archived: bool
 ) -> None:
-    noted = tmp_path / "noted.json"
+    note = tmp_path / "noted.json"
     with site(database_url, tmp_path / "data") as here:
         register(here.client)
-        run = here.noted(noted)
-        assert json.loads(noted.read_text()) == {**GIVEN, "file": str(noted)}
+        run = here.served_run(note)
+        assert json.loads(note.read_text()) == {**GIVEN, "file": str(note)}
         assert places_of(database_url, *SECRETS) == {"job_runs.parameters"}
         if archived:
             seal_and_archive(here)
-        shown = everything_shown(here, run["id"])
-        assert sum(ALICE in text and "Elm Street" in text for text in shown) > 10
+        answers = everything_shown(here, run["id"])
+        assert sum(ALICE in text and "Elm Street" in text for text in answers) > 10
         answer = here.client.post("/subjects/erase", json={"subject": ALICE, "reason": "asked"})
         erased = answer.raise_for_status().json()["data"]
         assert (erased["runs"], erased["reason"]) == (1, "asked")
-        shown = everything_shown(here, run["id"])
-        assert [text for text in shown if ALICE in text or "Elm Street" in text] == []
-        assert sum("[erased]" in text for text in shown) > 10
+        answers = everything_shown(here, run["id"])
+        assert [text for text in answers if ALICE in text or "Elm Street" in text] == []
+        assert sum("[erased]" in text for text in answers) > 10
         assert places_of(database_url, *SECRETS) == set()
         assert query(database_url, "SELECT count(*) FROM subject_keys") == [(0,)]
         check_failure(here.client.post(f"/job-runs/{run['id']}/retry"), 409, "run_erased")
@@ -144,8 +142,8 @@ def test_somebody_is_served_and_then_erased_from_everything(
         query(database_url, "UPDATE job_runs SET parameters = '{}' RETURNING 1")
         assert here.run("projections", "rebuild").exit_code == 0
         run = here.client.get(f"/job-runs/{run['id']}").json()["data"]["run"]
-        assert run["parameters"] == {**ERASED, "day": "monday", "file": str(noted)}
-        assert here.noted(noted)["status"] == "succeeded", "who comes back is served again"
+        assert run["parameters"] == {**ERASED, "day": "monday", "file": str(note)}
+        assert here.served_run(note)["status"] == "succeeded", "who comes back is served again"
 
 
 def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_path: Path) -> None:
@@ -153,7 +151,7 @@ def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_p
         register(here.client)
         assert here.run("subjects", "rotate-key").exit_code == 1
         assert not (tmp_path / "data" / "subjects.key").exists()
-        run = here.noted(tmp_path / "noted.json")
+        run = here.served_run(tmp_path / "noted.json")
         old = (tmp_path / "data" / "subjects.key").read_text()
         done = here.run("subjects", "rotate-key")
         assert done.exit_code == 0, done.output
@@ -164,7 +162,7 @@ def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_p
             ]["customerId"]
             == ALICE
         )
-        here.noted(tmp_path / "noted.json")
+        here.served_run(tmp_path / "noted.json")
         done = here.run("subjects", "erase", ALICE, "--reason", "asked")
         assert done.exit_code == 0, done.output
         assert ", 2 runs, " in done.stdout
@@ -177,7 +175,7 @@ def test_operators_erase_and_change_the_key_by_commands(database_url: str, tmp_p
 def test_a_process_without_the_right_key_does_not_start(database_url: str, tmp_path: Path) -> None:
     with site(database_url, tmp_path / "data") as here:
         register(here.client)
-        here.noted(tmp_path / "noted.json")
+        here.served_run(tmp_path / "noted.json")
     for command in (("serve", "--port", "0"), ("worker",)):
         with started(
             *command, "--data-dir", str(tmp_path / "other"), APPHUB_DATABASE_URL=database_url
@@ -250,8 +248,8 @@ def test_an_erasure_while_a_run_goes_on_names_it(client: httpx.Client) -> None:
         assert opened.next()["type"] == "connection.ack"
         answer = client.post("/subjects/erase", json={"subject": ALICE})
         erased = answer.raise_for_status().json()["data"]
-        told = opened.until(lambda message: message["type"] == "subject.erased")
-    assert told["data"]["subject"] == {
+        notice = opened.until(lambda message: message["type"] == "subject.erased")
+    assert notice["data"]["subject"] == {
         name: value for name, value in erased.items() if name != "position"
     }
-    assert told["position"] == erased["position"]
+    assert notice["position"] == erased["position"]

@@ -48,21 +48,21 @@ def test_the_first_screen_works_when_it_is_pasted_at_once(tmp_path: Path) -> Non
         start_new_session=True,
     )
     try:
-        out, told = shell.communicate(timeout=280)
+        out, errors = shell.communicate(timeout=280)
     finally:
         with suppress(ProcessLookupError):  # It leaves nobody behind.
             os.killpg(shell.pid, signal.SIGTERM)
     assert "Hello, Ada\n" in out
-    assert "hello succeeded in attempt 2 of 3" in re.sub(r" after [\d.]+ m?s", "", told)
+    assert "hello succeeded in attempt 2 of 3" in re.sub(r" after [\d.]+ m?s", "", errors)
     assert "Hello, Grace\n" in out
-    assert "the worker was killed by SIGKILL; another one starts" in told
-    shown = [line.split() for line in out.splitlines()]
-    outcomes = [line[:2] for line in shown if line[:1] in (["1"], ["2"])]
+    assert "the worker was killed by SIGKILL; another one starts" in errors
+    rows = [line.split() for line in out.splitlines()]
+    outcomes = [line[:2] for line in rows if line[:1] in (["1"], ["2"])]
     assert ["1", "lost"] in outcomes
     assert ["2", "succeeded"] in outcomes
     assert "job_run.attempt_lost" in out
-    assert told.rstrip().endswith("stopped")
-    assert PROJECT is None or f"of {tmp_path}/.venv (hello)" in told
+    assert errors.rstrip().endswith("stopped")
+    assert PROJECT is None or f"of {tmp_path}/.venv (hello)" in errors
 
 
 MAKEFILE = """\
@@ -101,17 +101,17 @@ def test_of_several_first_commands_one_makes_the_environment(checkout: Path) -> 
     ]
     done = [process.communicate(timeout=60) for process in started_at_once]
     assert [output for output, _ in done] == [b"1\n", b"2\n", b"3\n"]
-    assert [said.count(b"installing") for _, said in done].count(1) == 1
+    assert [printed.count(b"installing") for _, printed in done].count(1) == 1
 
 
 def test_the_environment_is_renewed_where_its_requirements_have_changed(checkout: Path) -> None:
-    said = [_typed(checkout), _typed(checkout)]
+    outputs = [_typed(checkout), _typed(checkout)]
     requirements = checkout / "requirements" / "runtime.txt"
     requirements.write_text("second\n")
     made = (checkout / ".venv" / ".runtime").stat().st_mtime
     os.utime(requirements, (made + 1, made + 1))
-    said.append(_typed(checkout))
-    assert ["installing" in said[0], said[1], "renewing" in said[2]] == [True, "", True]
+    outputs.append(_typed(checkout))
+    assert ["installing" in outputs[0], outputs[1], "renewing" in outputs[2]] == [True, "", True]
     installed = (checkout / ".venv" / "installed").read_text()
     assert installed == "first\nsecond\n"
 

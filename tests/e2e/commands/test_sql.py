@@ -11,7 +11,7 @@ import pytest
 from tests.support.processes import started, without_settings
 
 
-def asked(*arguments: str, stdin: str = "", **environment: str) -> CompletedProcess[str]:
+def run_sql(*arguments: str, stdin: str = "", **environment: str) -> CompletedProcess[str]:
     """Run the command to its end."""
     return run(
         [sys.executable, "-m", "cli", "sql", *arguments],
@@ -34,52 +34,52 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def test_a_query_is_answered_and_nothing_can_be_written(data_dir: Path) -> None:
-    place = ("--data-dir", str(data_dir))
-    who = asked("SELECT current_user, session_user", "--csv", *place)
+    options = ("--data-dir", str(data_dir))
+    who = run_sql("SELECT current_user, session_user", "--csv", *options)
     assert who.stdout.splitlines()[1:] == ["apphub_jobs_reader,apphub_jobs_reader"]
-    jobs = asked("SELECT slug FROM live_job_definitions ORDER BY slug", "--csv", *place)
+    jobs = run_sql("SELECT slug FROM live_job_definitions ORDER BY slug", "--csv", *options)
     assert jobs.stdout.splitlines() == ["slug", "repository-build", "repository-ingest"]
     for statement in (
         "SET TRANSACTION READ WRITE; DELETE FROM job_definitions",
         "SET ROLE apphub_jobs",
         "SELECT * FROM subject_keys",
     ):
-        refused = asked(statement, *place)
+        refused = run_sql(statement, *options)
         assert refused.returncode == 1
         assert "permission denied" in refused.stderr
 
 
 def test_a_file_of_reports_is_read_and_ends_at_its_first_mistake(data_dir: Path) -> None:
     reports = "SELECT 1 AS one;\nSELECT nothing;\nSELECT 2 AS two;\n"
-    answer = asked("--csv", "--data-dir", str(data_dir), stdin=reports)
+    answer = run_sql("--csv", "--data-dir", str(data_dir), stdin=reports)
     assert answer.returncode == 3
     assert answer.stdout.splitlines() == ["one", "1"]
     assert 'column "nothing" does not exist' in answer.stderr
 
 
 def test_another_client_connects_by_what_is_printed(data_dir: Path) -> None:
-    told = asked("--connection", "--data-dir", str(data_dir))
+    printed = run_sql("--connection", "--data-dir", str(data_dir))
     password = data_dir / "postgres.reader"
-    assert str(password) in told.stderr
+    assert str(password) in printed.stderr
     assert password.stat().st_mode & 0o777 == 0o600
-    assert password.read_text() not in told.stdout
-    with psycopg.connect(told.stdout, password=password.read_text()) as connection:
-        found = connection.execute("SELECT count(*) FROM job_runs").fetchone()
-    assert found == (0,)
+    assert password.read_text() not in printed.stdout
+    with psycopg.connect(printed.stdout, password=password.read_text()) as connection:
+        count = connection.execute("SELECT count(*) FROM job_runs").fetchone()
+    assert count == (0,)
 
 
 def test_on_ones_own_server_the_owner_is_told_what_to_run(database_url: str) -> None:
-    place = {"APPHUB_DATABASE_URL": database_url}
-    answer = asked("SELECT count(*) FROM job_runs", "--csv", **place)
+    variables = {"APPHUB_DATABASE_URL": database_url}
+    answer = run_sql("SELECT count(*) FROM job_runs", "--csv", **variables)
     if answer.returncode:
         # The role belongs to the server, which other tests share: the rights do not.
         _, _, needed = answer.stderr.partition("in this database:")
         statements = [line.strip() for line in needed.splitlines() if line.strip()]
         assert statements[0] == "CREATE ROLE apphub_jobs_reader NOLOGIN;"
         _run_as_owner(database_url, statements)
-        answer = asked("SELECT count(*) FROM job_runs", "--csv", **place)
+        answer = run_sql("SELECT count(*) FROM job_runs", "--csv", **variables)
     assert answer.stdout.splitlines() == ["count", "0"], answer.stderr
-    refused = asked("DELETE FROM job_runs", **place)
+    refused = run_sql("DELETE FROM job_runs", **variables)
     assert refused.returncode == 1
     assert "read-only transaction" in refused.stderr
 

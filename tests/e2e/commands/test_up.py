@@ -42,17 +42,17 @@ def up(tmp_path: Path) -> Iterator[Process]:
 def _child(process: Process, command: str) -> int:
     """Return the process that runs this command below `up`."""
     ending = f"apphub_jobs\0{command}\0".encode()
-    [found] = [
+    [child] = [
         pid
         for pid in descendants(process.popen.pid)
         if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(ending)
     ]
-    return found
+    return child
 
 
 def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_path: Path) -> None:
     url = up.url()
-    said = "\n".join(up.errors)
+    output = "\n".join(up.errors)
     for part in (
         f"AppHub Jobs {VERSION}",
         f"{url} (open: without tokens)",
@@ -64,7 +64,7 @@ def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_pat
         "(built in)",
         "Ctrl-C",
     ):
-        assert part in said
+        assert part in output
     with httpx.Client(base_url=url, timeout=90) as client:
         register(client, "echo", "test.echo")
         register(client, "broken", "test.fail", retryPolicy={"maxAttempts": 2})
@@ -78,8 +78,8 @@ def test_it_tells_where_all_is_of_each_run_and_how_it_stops(up: Process, tmp_pat
         ("failed", "attempt 1 of 2: failing on purpose, attempt 1; the next attempt"),
         ("failed", f"attempt 2 of 2: failing on purpose, attempt 2  {bad}"),
     ):
-        found = up.wait_for_line(line, errors=True)
-        assert what in found
+        printed = up.wait_for_line(line, errors=True)
+        assert what in printed
     assert up.stop(signal.SIGINT) == 0
     stopping = up.wait_for_line("stopping: ", errors=True)
     assert "handed back" in stopping
@@ -147,16 +147,16 @@ def test_who_is_killed_is_named_and_replaced(up: Process, command: str, name: st
 
 
 def test_a_part_that_cannot_start_ends_everything(capfd: pytest.CaptureFixture[str]) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     environment = {**os.environ, "APPHUB_DATABASE_URL": "mysql://u:secret@h/db"}
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     try:
         with bind("127.0.0.1", 0) as listening:
-            assert Supervisor(environment, listening, said.append, 30.0).run() == 1
+            assert Supervisor(environment, listening, lines.append, 30.0).run() == 1
     finally:
         signal.signal(signal.SIGINT, before[0])
         signal.signal(signal.SIGTERM, before[1])
-    [line] = said
+    [line] = lines
     assert "ended with exit code 1 before it was ready; everything stops" in line
     captured = capfd.readouterr()
     assert captured.out == ""
@@ -221,12 +221,12 @@ def test_it_starts_where_nobody_has_given_it_an_input(tmp_path: Path, command: l
     )
     assert process.stdout is not None
     with process, process.stdout as output:
-        said = list(takewhile(lambda line: not line.startswith("ready "), output))
+        beginning = list(takewhile(lambda line: not line.startswith("ready "), output))
         process.terminate()
-        said += output
+        beginning += output
     assert process.returncode == 0
-    assert "Traceback" not in "".join(said)
-    assert "Assertion" not in "".join(said)
+    assert "Traceback" not in "".join(beginning)
+    assert "Assertion" not in "".join(beginning)
 
 
 @pytest.mark.parametrize("command", ["up", "serve"])

@@ -160,9 +160,9 @@ def test_what_others_change_while_the_plan_is_confirmed_stays(shell: Shell, tmp_
         terminal.wait_for("Delete job raced-old? [y/N]")
         assert shell.run("jobs", "apply", meanwhile).returncode == 0
         terminal.press("y\n")
-        said = terminal.until_end()
-    assert "job raced: it is at version 2 by now, with other content; apply again" in said
-    assert "job raced-old: not deleted, as not all that comes before it was done" in said
+        output = terminal.until_end()
+    assert "job raced: it is at version 2 by now, with other content; apply again" in output
+    assert "job raced-old: not deleted, as not all that comes before it was done" in output
     assert '"priority": 7' in shell.run("jobs", "show", "raced").stdout
 
     meanwhile = write(tmp_path / "meanwhile.json", a_job("raced-old", priority=7))
@@ -170,9 +170,9 @@ def test_what_others_change_while_the_plan_is_confirmed_stays(shell: Shell, tmp_
         terminal.wait_for("Delete job raced-old? [y/N]")
         assert shell.run("jobs", "apply", meanwhile).returncode == 0
         terminal.press("y\n")
-        said = terminal.until_end()
-    assert "job raced is at version 3" in said
-    assert "job raced-old: it is at version 2 by now, and stays; apply again" in said
+        output = terminal.until_end()
+    assert "job raced is at version 3" in output
+    assert "job raced-old: it is at version 2 by now, and stays; apply again" in output
     assert terminal.popen.returncode == 1
     assert shell.run("jobs", "show", "raced-old").returncode == 0
 

@@ -39,11 +39,11 @@ def service(shell: Shell) -> Shell:
 
 def _examples() -> list[tuple[list[str], list[str]]]:
     """Return the words of each command that the chapter shows, and what it prints."""
-    found = []
+    examples = []
     for block in re.findall(r"```console\n(.*?)```", CHAPTER, re.DOTALL):
         command, *lines = block.splitlines()
-        found.append((shlex.split(command.removeprefix("$ apphub-jobs ")), lines))
-    return found
+        examples.append((shlex.split(command.removeprefix("$ apphub-jobs ")), lines))
+    return examples
 
 
 def _shape(line: str) -> str:
@@ -57,7 +57,7 @@ def _shape(line: str) -> str:
 def test_the_chapters_commands_print_what_the_chapter_shows(service: Shell) -> None:
     examples = _examples()
     assert len(examples) == 4
-    for words, shown in examples:
+    for words, output in examples:
         done = service.run(*words, COLUMNS="200")
         assert done.returncode == 0, (words, done.stderr)
         # Other tests on the same machine give orders, too.
@@ -66,7 +66,7 @@ def test_the_chapters_commands_print_what_the_chapter_shows(service: Shell) -> N
             for line in done.stdout.splitlines()
             if "job=end-as" not in line and "job=nobody" not in line
         ]
-        assert list(map(_shape, own)) == list(map(_shape, shown))
+        assert list(map(_shape, own)) == list(map(_shape, output))
 
 
 def test_the_chapters_request_is_answered(service: Shell) -> None:
@@ -80,8 +80,8 @@ def test_one_is_shown_listed_and_aborted_as_json(service: Shell) -> None:
     ordered = ("bulk", "cancel", "job=nobody", "--reason", "none there", "--json")
     operation = document(service.run(*ordered, "--wait").stdout)
     assert (operation["status"], operation["total"]) == ("completed", 0)
-    shown = service.run("bulk", "show", operation["id"], "--json")
-    assert document(shown.stdout) == operation
+    answer = service.run("bulk", "show", operation["id"], "--json")
+    assert document(answer.stdout) == operation
     [line] = service.run("bulk", "list", "--limit", "1", "--json").stdout.splitlines()
     assert document(line) == operation
     done = service.run("bulk", "abort", operation["id"])
@@ -89,7 +89,7 @@ def test_one_is_shown_listed_and_aborted_as_json(service: Shell) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["cancel", "job=report"], "say why: --reason TEXT"),
         (["cancel", "stauts=failed", "--reason", "x"], "did you mean status?"),
@@ -98,8 +98,8 @@ def test_one_is_shown_listed_and_aborted_as_json(service: Shell) -> None:
     ],
 )
 def test_what_is_no_order_is_refused_before_anything_is_asked(
-    shell: Shell, words: list[str], told: str
+    shell: Shell, words: list[str], message: str
 ) -> None:
     done = shell.run("bulk", *words, APPHUB_URL="http://[::1]")
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())

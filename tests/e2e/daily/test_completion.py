@@ -14,14 +14,14 @@ PROGRAM = Path(sys.executable).with_name("apphub-jobs")
 
 def completed(words: str, **variables: str) -> set[str]:
     """Return what bash is told could stand for the last word."""
-    asked = {
+    environment = {
         "_APPHUB_JOBS_COMPLETE": "complete_bash",
         "COMP_WORDS": words,
         "COMP_CWORD": str(len(words.split(" ")) - 1),
     }
     done = subprocess.run(
         [PROGRAM],
-        env={**without_settings(), **asked, **variables},
+        env={**without_settings(), **environment, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -32,7 +32,7 @@ def completed(words: str, **variables: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "candidates"),
     [
         ("apphub-jobs ru", {"run", "runs"}),
         (
@@ -42,8 +42,8 @@ def completed(words: str, **variables: str) -> set[str]:
         ("apphub-jobs run greet --wai", {"--wait", "--wait-for"}),
     ],
 )
-def test_commands_and_options_are_completed(words: str, told: set[str]) -> None:
-    assert completed(words) == told
+def test_commands_and_options_are_completed(words: str, candidates: set[str]) -> None:
+    assert completed(words) == candidates
 
 
 @pytest.mark.parametrize("command", ["run ", "jobs show ", "runs list --job "])
@@ -57,10 +57,10 @@ def test_no_job_is_completed_where_no_service_runs(tmp_path: Path) -> None:
 
 
 def test_a_shell_can_be_taught(tmp_path: Path) -> None:
-    asked = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    variables = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
     done = subprocess.run(
         [PROGRAM, "--show-completion", "bash"],
-        env={**without_settings(), **asked, "HOME": str(tmp_path)},
+        env={**without_settings(), **variables, "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,

@@ -16,7 +16,7 @@ def listed(shell: Shell, *options: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-def shown(shell: Shell) -> tuple[dict[str, Any], str] | None:
+def listed_group(shell: Shell) -> tuple[dict[str, Any], str] | None:
     """Return the group of the job that ends as told, and its line in the table.
 
     None where these do not agree, or not all attempts are counted: they are noted a moment after
@@ -25,26 +25,26 @@ def shown(shell: Shell) -> tuple[dict[str, Any], str] | None:
     [group] = listed(shell, "--job", "end-as", "--status", "open") or [{"count": 0}]
     if group["count"] < ATTEMPTS:
         return None
-    told = [group["fingerprint"], "open", "end-as", str(group["count"])]
+    columns = [group["fingerprint"], "open", "end-as", str(group["count"])]
     for line in shell.run("failures", "list").stdout.splitlines():
-        if line.split()[:4] == told:
+        if line.split()[:4] == columns:
             return group, line
     return None
 
 
 def test_failures_are_listed_and_resolved(shell: Shell) -> None:
     assert shell.run("run", "end-as", "status=failed").returncode == 3
-    group, line = eventually(lambda: shown(shell), what="the group")
+    group, line = eventually(lambda: listed_group(shell), what="the group")
     name = group["fingerprint"]
     assert line.endswith("as it was told")
-    said = shell.run("failures", "show", name).stdout
-    assert said.startswith(f"end-as open {name}\nas it was told\n")
+    output = shell.run("failures", "show", name).stdout
+    assert output.startswith(f"end-as open {name}\nas it was told\n")
     # Attempts of other tests' runs may be counted meanwhile.
-    assert re.search(r"failures    \d+, of which 0 recovered", said), said
-    assert f"apphub-jobs failures resolve {name}" in said
+    assert re.search(r"failures    \d+, of which 0 recovered", output), output
+    assert f"apphub-jobs failures resolve {name}" in output
     times = json.loads(shell.run("failures", "show", name, "--json").stdout)["overTime"]["buckets"]
     assert sum(bucket["failures"] for bucket in times) >= group["count"]
-    assert re.search(r"last day +[·▁-█]{48} [1-9]\d*$", said, re.MULTILINE), said
+    assert re.search(r"last day +[·▁-█]{48} [1-9]\d*$", output, re.MULTILINE), output
     for action, status in (("ignore", "ignored"), ("reopen", "open")):
         done = shell.run("failures", action, name)
         assert (done.returncode, done.stdout) == (0, "")

@@ -38,12 +38,12 @@ def test_changes_are_shown_first_and_make_a_version(shell: Shell) -> None:
     assert shell.run("jobs", "show", "tidy").returncode == 1
     assert "tidy is at version 1" in shell.run("jobs", "apply", "tidy.yaml").stderr
     file.write_text(YAML.format(timeout=2_000).replace("days", "weeks"))
-    shown = shell.run("jobs", "diff", "tidy.yaml", "--exit-code")
-    assert shown.returncode == 1
+    differences = shell.run("jobs", "diff", "tidy.yaml", "--exit-code")
+    assert differences.returncode == 1
     for part in ("version 1 -> 2", "timeoutMs: 1000 -> 2000", "- - days", "+ - weeks"):
-        assert part in shown.stdout
+        assert part in differences.stdout
     applied = shell.run("jobs", "apply", "tidy.yaml")
-    assert (applied.stdout, "version 2" in applied.stderr) == (shown.stdout, True)
+    assert (applied.stdout, "version 2" in applied.stderr) == (differences.stdout, True)
     assert "unchanged, version 2" in shell.run("jobs", "apply", "tidy.yaml").stdout
     # What a file leaves out is as by default.
     file.write_text(YAML.format(timeout="null"))
@@ -89,13 +89,13 @@ def test_a_job_is_deleted_and_applied_anew(shell: Shell) -> None:
 
 
 def test_a_repository_becomes_an_app(shell: Shell) -> None:
-    place = repository(shell.directory, {"Dockerfile": "FROM scratch\n"}, "shop")
-    added = shell.run("apps", "add", str(place))
+    checkout = repository(shell.directory, {"Dockerfile": "FROM scratch\n"}, "shop")
+    added = shell.run("apps", "add", str(checkout))
     assert (added.returncode, added.stdout) == (0, "shop ready\n"), added.stderr
     assert "shop" in shell.run("apps", "list").stdout
-    shown = shell.run("apps", "show", "shop")
-    assert '"ingestStatus": "ready"' in shown.stdout
-    assert "ingestion finished" in shown.stdout
+    app = shell.run("apps", "show", "shop")
+    assert '"ingestStatus": "ready"' in app.stdout
+    assert "ingestion finished" in app.stdout
 
 
 def test_the_doctor_says_what_works_and_what_does_not(shell: Shell) -> None:
@@ -104,8 +104,8 @@ def test_the_doctor_says_what_works_and_what_does_not(shell: Shell) -> None:
     for part in (f"{shell.url} is ready", "PostgreSQL", "git version", "schema"):
         assert part in well.stdout
     ill = shell.run("doctor", "--json", "--handlers", "no.such.module")
-    found = {one["name"]: one for one in map(json.loads, ill.stdout.splitlines())}
+    checks = {one["name"]: one for one in map(json.loads, ill.stdout.splitlines())}
     assert ill.returncode == 1
-    assert found["handlers"]["state"] == "wrong"
-    assert "no.such.module" in found["handlers"]["told"]
-    assert found["handlers"]["remedy"]
+    assert checks["handlers"]["state"] == "wrong"
+    assert "no.such.module" in checks["handlers"]["told"]
+    assert checks["handlers"]["remedy"]

@@ -36,7 +36,7 @@ class Mistake:
     """What is typed, how it ends, and what must be told: the thing, and the remedy."""
 
     words: str
-    told: tuple[str, ...]
+    messages: tuple[str, ...]
     code: int = 1
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,7 +122,7 @@ MISTAKES = (
 
 
 @pytest.fixture(scope="session")
-def given(shell: Shell) -> Mapping[str, str]:
+def names_in_messages(shell: Shell) -> Mapping[str, str]:
     """Write the files, and return what the words name."""
     for name, text in FILES.items():
         (shell.directory / name).write_text(text)
@@ -137,7 +137,10 @@ def given(shell: Shell) -> Mapping[str, str]:
     "mistake", MISTAKES, ids=lambda mistake: f"{mistake.words} {' '.join(mistake.env)}".strip()
 )
 def test_each_mistake_is_told_with_its_remedy(
-    mistake: Mistake, shell: Shell, given: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+    mistake: Mistake,
+    shell: Shell,
+    names_in_messages: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(shell.directory)
     for name in [name for name in os.environ if name.startswith("APPHUB_")]:
@@ -145,7 +148,7 @@ def test_each_mistake_is_told_with_its_remedy(
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        names = {**given, "taken": str(taken.getsockname()[1])}
+        names = {**names_in_messages, "taken": str(taken.getsockname()[1])}
         words = [
             word.format_map(names).replace("\N{NO-BREAK SPACE}", " ")
             for word in mistake.words.split()
@@ -158,8 +161,8 @@ def test_each_mistake_is_told_with_its_remedy(
             env["APPHUB_DATA_DIR"] = "never-made"
         done = CliRunner().invoke(complete(), words, env=env)
     assert done.exit_code == mistake.code, done.output
-    told = [part.format_map(names) for part in mistake.told]
-    assert [part for part in told if part not in done.stderr] == [], done.stderr
+    expected = [part.format_map(names) for part in mistake.messages]
+    assert [part for part in expected if part not in done.stderr] == [], done.stderr
     assert done.exception is None or isinstance(done.exception, SystemExit)
     ours = [line for line in done.stderr.splitlines() if f'File "{ROOT}' in line]
     assert ours == []

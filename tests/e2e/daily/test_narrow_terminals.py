@@ -13,7 +13,7 @@ WIDTH = 80
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def shown(shell: Shell, *words: str) -> str:
+def output_of(shell: Shell, *words: str) -> str:
     """Return what a command prints on a terminal."""
     with at_terminal(
         *words, directory=shell.directory, APPHUB_DATA_DIR=str(shell.data_dir), COLUMNS=str(WIDTH)
@@ -35,13 +35,13 @@ def reports_of(shell: Shell) -> list[dict[str, Any]]:
 def test_a_list_of_runs_is_no_wider_and_its_ids_can_be_looked_for(shell: Shell) -> None:
     run_id = launched(shell, "end-as", "status=failed")
     shell.run("runs", "watch", run_id)
-    lines = lines_of(shown(shell, "runs", "list"))
+    lines = lines_of(output_of(shell, "runs", "list"))
     assert max(map(len, lines)) <= WIDTH, lines
     [row] = [line for line in lines if line.startswith(run_id[:18])]
     short, *_ = row.split()
     assert short != run_id
-    found = shell.run("runs", "list", "--search", short).stdout
-    assert run_id in found
+    output = shell.run("runs", "list", "--search", short).stdout
+    assert run_id in output
     assert run_id in shell.run("runs", "show", short).stdout
 
 
@@ -57,7 +57,7 @@ def test_counts_of_runs_and_saved_views_are_no_wider(shell: Shell) -> None:
         ("runs", "statistics", "--by-job"),
         ("schedules", "list"),
     ):
-        lines = lines_of(shown(shell, *words))
+        lines = lines_of(output_of(shell, *words))
         assert max(map(len, lines)) <= WIDTH, lines
     shell.run("views", "delete", name)
 
@@ -67,7 +67,7 @@ def test_a_history_breaks_no_word_and_folds_reports_of_progress(shell: Shell) ->
     eventually(lambda: len(reports_of(shell)) > 2, what="three reports of progress")
     shell.run("runs", "cancel", run_id)
     shell.run("runs", "watch", run_id)
-    lines = lines_of(shown(shell, "events", "show", "last"))
+    lines = lines_of(output_of(shell, "events", "show", "last"))
     assert max(map(len, lines)) <= WIDTH, lines
     text = "\n".join(lines)
     whole = shell.run("events", "show", "last", "--json").stdout
@@ -79,7 +79,7 @@ def test_a_history_breaks_no_word_and_folds_reports_of_progress(shell: Shell) ->
     assert f"steps {run_id[:18]}" in text
     reports = reports_of(shell)
     assert text.count("Z  job_run.progressed") < len(reports)
-    every = lines_of(shown(shell, "events", "show", "last", "--progress"))
+    every = lines_of(output_of(shell, "events", "show", "last", "--progress"))
     assert "\n".join(every).count("Z  job_run.progressed") == len(reports)
 
 
@@ -89,7 +89,7 @@ def test_output_colours_a_terminal_and_steers_it_never(shell: Shell) -> None:
     shell.run("runs", "watch", "last")
     raw = shell.run("runs", "logs", "last").stdout
     assert f" {steering}\x1b[31mred\x1b[0m\n" in raw, raw
-    text = shown(shell, "runs", "logs", "last")
+    text = output_of(shell, "runs", "logs", "last")
     assert "\x1b[31mred" in text
     rest = COLOURS.sub("", text)
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", rest), rest
@@ -99,7 +99,7 @@ def test_output_colours_a_terminal_and_steers_it_never(shell: Shell) -> None:
 def test_lines_of_standard_error_are_marked_on_a_terminal_and_pipes_get_all(shell: Shell) -> None:
     launched(shell, "steer", "letters=fine")
     shell.run("runs", "watch", "last")
-    assert re.search(r"Z ! careful", COLOURS.sub("", shown(shell, "runs", "logs", "last")))
+    assert re.search(r"Z ! careful", COLOURS.sub("", output_of(shell, "runs", "logs", "last")))
     printed, careful = shell.run("runs", "logs", "last").stdout.splitlines()
     assert re.search(r"\dZ fine", printed)
     assert re.search(r"\dz careful$", careful)

@@ -23,14 +23,14 @@ def _start_of(run_id: str) -> str:
 
 
 def test_events_are_those_of_the_service_that_is_named(shell: Shell, tmp_path: Path) -> None:
-    place = _elsewhere(shell, tmp_path)
+    variables = _elsewhere(shell, tmp_path)
     run_id = document(shell.run("run", "greet", "name=Ada", "--json").stdout)["id"]
     for name in ("last", run_id, _start_of(run_id), f"job_run:{run_id}"):
-        done = shell.run("events", "show", name, **place)
+        done = shell.run("events", "show", name, **variables)
         assert done.returncode == 0, done.stderr
         assert f"greet {run_id}" in done.stdout
         assert "job_run.succeeded" in done.stdout
-    exported = shell.run("events", "export", "--subject", "last", **place).stdout
+    exported = shell.run("events", "export", "--subject", "last", **variables).stdout
     topics = [document(line)["type"] for line in exported.splitlines()]
     assert topics[0] == "job_run.requested"
     assert topics[-1] == "job_run.succeeded"
@@ -47,14 +47,14 @@ def test_the_events_of_the_service_in_the_data_directory_need_no_address(shell: 
 
 
 def test_what_the_service_refuses_is_said(shell: Shell, tmp_path: Path) -> None:
-    place = _elsewhere(shell, tmp_path)
-    for words, told in (
+    variables = _elsewhere(shell, tmp_path)
+    for words, message in (
         (("show", "nobody"), "'nobody' is no id"),
         (("export", "--type", "nope"), "there is no type 'nope'"),
         (("show", "0000beef"), "no id starts with 0000beef"),
     ):
-        done = shell.run("events", *words, **place)
-        assert (done.returncode, told in done.stderr) == (1, True), done.stderr
+        done = shell.run("events", *words, **variables)
+        assert (done.returncode, message in done.stderr) == (1, True), done.stderr
 
 
 def test_a_run_goes_by_the_start_of_its_id_everywhere(shell: Shell) -> None:

@@ -21,15 +21,15 @@ def launched(shell: Shell, *words: str) -> str:
 
 
 def document(text: str) -> dict[str, Any]:
-    found = json.loads(text)
-    assert isinstance(found, dict)
-    return found
+    value = json.loads(text)
+    assert isinstance(value, dict)
+    return value
 
 
 def failure_of(shell: Shell, run_id: str) -> dict[str, Any] | None:
     """Return the failure group of a run, once it is recorded."""
-    shown = document(shell.run("runs", "show", run_id, "--json").stdout)
-    group: dict[str, Any] | None = shown["related"]["failureGroup"]
+    run = document(shell.run("runs", "show", run_id, "--json").stdout)
+    group: dict[str, Any] | None = run["related"]["failureGroup"]
     return group
 
 
@@ -82,11 +82,11 @@ def test_what_it_prints_is_followed_on_standard_error_alone(shell: Shell) -> Non
 def test_a_run_is_shown_with_its_attempts_and_its_log(shell: Shell) -> None:
     run_id = launched(shell, "end-as", "status=failed")
     assert shell.run("runs", "watch", run_id).returncode == 3
-    shown = shell.run("runs", "show", run_id)
+    for_people = shell.run("runs", "show", run_id)
     for part in (run_id, "end-as failed", "as it was told", "attempt", "failed"):
-        assert part in shown.stdout
-    told = document(shell.run("runs", "show", run_id, "--json").stdout)
-    assert [one["attempt"] for one in told["attempts"]] == [1, 2]
+        assert part in for_people.stdout
+    as_json = document(shell.run("runs", "show", run_id, "--json").stdout)
+    assert [one["attempt"] for one in as_json["attempts"]] == [1, 2]
     again = shell.run("runs", "retry", run_id).stdout.strip()
     retried = document(shell.run("runs", "show", again, "--json").stdout)
     assert retried["context"]["retryOf"] == run_id
@@ -115,9 +115,9 @@ def test_lists_are_tables_for_people_and_lines_for_programs(shell: Shell) -> Non
     assert "as it was told" in rows[1]
     assert "\x1b" not in table
     lines = shell.run("runs", "list", "--json", "--status", "failed,expired")
-    found = [document(line) for line in lines.stdout.splitlines()]
-    assert run_id in {run["id"] for run in found}
-    assert {run["status"] for run in found} <= {"failed", "expired"}
+    listed = [document(line) for line in lines.stdout.splitlines()]
+    assert run_id in {run["id"] for run in listed}
+    assert {run["status"] for run in listed} <= {"failed", "expired"}
     last = document(shell.run("runs", "show", "last", "--json").stdout)
     assert last["parameters"]["name"] == name
     words = (f"parameters.name={name}", "status!=failed", "job!=end-as", "job!=nobody")
@@ -138,12 +138,12 @@ def test_runs_are_counted_over_time_and_by_job(shell: Shell) -> None:
     shell.run("runs", "watch", "last")
 
     def counted() -> list[dict[str, Any]] | None:
-        found = buckets_of(shell, "--from", "1h", "--by-job", "--bucket", "1d")
-        slugs = {bucket["job"] for bucket in found if sum(bucket["ended"].values())}
-        return found if {"end-as", "greet"} <= slugs else None
+        buckets = buckets_of(shell, "--from", "1h", "--by-job", "--bucket", "1d")
+        slugs = {bucket["job"] for bucket in buckets if sum(bucket["ended"].values())}
+        return buckets if {"end-as", "greet"} <= slugs else None
 
-    found = eventually(counted, what="counts of both")
-    [failed] = [sum(one["ended"]["failed"] for one in found if one["job"] == "end-as")]
+    buckets = eventually(counted, what="counts of both")
+    [failed] = [sum(one["ended"]["failed"] for one in buckets if one["job"] == "end-as")]
     assert failed >= 1
     assert all(
         bucket["job"] == "greet" for bucket in buckets_of(shell, "--by-job", "--job", "greet")
@@ -181,9 +181,9 @@ def test_why_a_run_ended_is_told_in_a_table_and_as_json(shell: Shell) -> None:
     assert summary == "failed in attempt 2 of 2: as it was told"
     assert columns.split() == ["reason", "binds", "since", "why"]
     assert row.split()[:2] == ["handler", "yes"]
-    found = document(shell.run("runs", "explain", run_id, "--json").stdout)
-    assert (found["run"], found["reasons"][0]["code"]) == (run_id, "handler")
-    moment = found["reasons"][0]["since"]
+    explanation = document(shell.run("runs", "explain", run_id, "--json").stdout)
+    assert (explanation["run"], explanation["reasons"][0]["code"]) == (run_id, "handler")
+    moment = explanation["reasons"][0]["since"]
     then = shell.run("runs", "explain", run_id, "--as-of", moment, "--json")
     assert document(then.stdout)["run"] == run_id
     refused = shell.run("runs", "explain", run_id, "--as-of", "soon")
@@ -196,9 +196,9 @@ def test_output_that_cannot_be_written_is_told_in_one_line(shell: Shell) -> None
     for words in (("show", "last", "--json"), ("show", "last"), ("list",)):
         with Path("/dev/full").open("w") as full:
             done = shell.start_process("runs", *words, stdout=full)
-            _, told = done.communicate(timeout=90)
+            _, errors = done.communicate(timeout=90)
         assert done.returncode == 1
-        [line] = told.splitlines()
+        [line] = errors.splitlines()
         assert line.startswith("apphub-jobs: standard output cannot be written: No space")
 
 
@@ -210,8 +210,8 @@ def test_who_watches_all_runs_is_interrupted_like_elsewhere(shell: Shell) -> Non
         if select([watching.stdout], [], [], 1)[0]:
             break
     watching.send_signal(signal.SIGINT)
-    _, told = watching.communicate(timeout=90)
-    assert (watching.returncode, told) == (130, "")
+    _, errors = watching.communicate(timeout=90)
+    assert (watching.returncode, errors) == (130, "")
 
 
 def test_colours_are_for_terminals_and_for_those_who_want_them(shell: Shell) -> None:

@@ -69,10 +69,10 @@ def test_ticks_are_shown_with_what_became_of_them(shell: Shell) -> None:
     words = ("create", "often", "greet", "name=Ada", "--every", "1s")
     [created] = lines(shell, *words, "--overlap", "allow_all")
     assert (created["everyMs"], created["overlap"]) == (1_000, "allow_all")
-    found: list[dict[str, Any]] = []
-    while not found:
-        found = lines(shell, "ticks", "often")
-    tick = found[0]
+    ticks: list[dict[str, Any]] = []
+    while not ticks:
+        ticks = lines(shell, "ticks", "often")
+    tick = ticks[0]
     assert (tick["outcome"], tick["ticks"]) in {("launched", 1), ("skipped", 1)}
     shell.run("schedules", "pause", "often")
     while tick["outcome"] != "skipped":
@@ -85,14 +85,14 @@ def test_ticks_are_shown_with_what_became_of_them(shell: Shell) -> None:
     assert re.search(
         r"^often .* [1-9]\d* of \d+ ok  ", shell.run("schedules", "list").stdout, re.MULTILINE
     )
-    found = lines(shell, "ticks", "often")
-    made_up_for = [tick["runId"] for tick in found if tick["cause"] == "backfill"]
+    ticks = lines(shell, "ticks", "often")
+    made_up_for = [tick["runId"] for tick in ticks if tick["cause"] == "backfill"]
     assert made_up_for == [run["id"]]
     shell.run("schedules", "delete", "often")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("create", "x", "greet", "name=Ada"), "give cron or everyMs"),
         (("create", "x", "greet", "--every", "soon"), "soon"),
@@ -102,10 +102,10 @@ def test_ticks_are_shown_with_what_became_of_them(shell: Shell) -> None:
         (("trigger", "nothing"), "schedule not found"),
     ],
 )
-def test_what_is_wrong_is_told(shell: Shell, words: tuple[str, ...], told: str) -> None:
+def test_what_is_wrong_is_told(shell: Shell, words: tuple[str, ...], message: str) -> None:
     done = shell.run("schedules", *words)
     assert done.returncode == 1
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 REPORT = {
@@ -141,11 +141,11 @@ def test_the_chapter_s_examples_work(shell: Shell) -> None:
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
-    assert said[0] == "hourly-report 1 0"
-    assert len(said) == 6
-    assert said[4] == "schedule:hourly-report"
-    assert said[5] in {"3", "4"}  # Four where one of them is due right now.
+    lines_printed = done.stdout.splitlines()
+    assert lines_printed[0] == "hourly-report 1 0"
+    assert len(lines_printed) == 6
+    assert lines_printed[4] == "schedule:hourly-report"
+    assert lines_printed[5] in {"3", "4"}  # Four where one of them is due right now.
     typed(shell, changing)
     shell.run("schedules", "delete", "nightly-report", "hourly-report")
 

@@ -33,21 +33,21 @@ def test_the_chapters_command_prints_what_the_chapter_shows(shell: Shell, tmp_pa
     for _ in range(2):
         shell.run("run", "encode", "name=Ada", "--no-wait")
     assert shell.run("run", "encode", "name=Ada").returncode == 0
-    words, shown = _example()
+    words, expected = _example()
     # From another machine, where nothing but the service's address is known.
-    place = {"APPHUB_DATA_DIR": str(tmp_path), "APPHUB_URL": shell.url}
-    done = shell.run(*words, **place)
+    variables = {"APPHUB_DATA_DIR": str(tmp_path), "APPHUB_URL": shell.url}
+    done = shell.run(*words, **variables)
     assert done.returncode == 0, done.stderr
     printed = done.stdout.splitlines()
-    assert len(printed) == len(shown)
+    assert len(printed) == len(expected)
     assert printed[0].endswith(": 3 runs started")
-    for line, as_shown in zip(printed, shown, strict=True):
+    for line, as_shown in zip(printed, expected, strict=True):
         assert _words_of(line) == _words_of(as_shown)
     assert "never were more than 1 under way at a time" in done.stderr
-    found = document(shell.run(*words, "--json", **place).stdout)
-    assert (found["job"], found["runs"], found["maxConcurrentRuns"]) == ("encode", 3, 3)
-    assert found["recorded"]["starts"] == found["supposed"]["starts"] == 3
-    assert found["deviation"] is not None
+    answer = document(shell.run(*words, "--json", **variables).stdout)
+    assert (answer["job"], answer["runs"], answer["maxConcurrentRuns"]) == ("encode", 3, 3)
+    assert answer["recorded"]["starts"] == answer["supposed"]["starts"] == 3
+    assert answer["deviation"] is not None
     assert list(tmp_path.iterdir()) == [], "no database of its own"
     unlimited = ("jobs", "what-if", "encode", "--max-concurrent-runs", "none", "--json")
     of_service = document(shell.run(*unlimited).stdout)
@@ -66,18 +66,18 @@ def _words_of(line: str) -> list[str]:
 
 
 def test_what_cannot_be_answered_is_said(shell: Shell) -> None:
-    place = {"APPHUB_DATABASE_URL": shell.database_url}
+    variables = {"APPHUB_DATABASE_URL": shell.database_url}
     ask = ("jobs", "what-if")
     unknown = (*ask, "nothing", "--max-concurrent-runs", "2")
     done = shell.run(*unknown, "--database-url", shell.database_url)
     assert (done.returncode, "there is no job nothing" in done.stderr) == (1, True)
     done = shell.run(*unknown)
     assert (done.returncode, "job not found: nothing" in done.stderr) == (1, True)
-    for options, told in (
+    for options, message in (
         (("--max-concurrent-runs", "0"), "a number from 1 to"),
         (("--max-concurrent-runs", "few"), "a number from 1 to"),
         (("--max-concurrent-runs", "1", "--since", "monday"), "is no duration"),
         (("--max-concurrent-runs", "1", "--since", "0s"), "more than nothing"),
     ):
-        done = shell.run(*ask, "greet", *options, **place)
-        assert (done.returncode, told in done.stderr) == (2, True)
+        done = shell.run(*ask, "greet", *options, **variables)
+        assert (done.returncode, message in done.stderr) == (2, True)

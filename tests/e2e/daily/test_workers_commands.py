@@ -53,8 +53,8 @@ def test_a_launch_that_no_worker_has_the_labels_for_is_warned_of(shell: Shell) -
     assert done.returncode == 0
     assert "warning: no living worker has the labels zone=mars" in done.stderr
     run_id = done.stdout.strip()
-    told = shell.run("runs", "explain", run_id).stdout
-    assert "no_worker_has_labels" in told
+    explanation = shell.run("runs", "explain", run_id).stdout
+    assert "no_worker_has_labels" in explanation
     shell.run("runs", "cancel", run_id)
 
 

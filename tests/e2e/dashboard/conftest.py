@@ -161,8 +161,8 @@ class Screen:
         self.page.keyboard.press("Control+k")
         expect(self.page.get_by_role("dialog").get_by_role("combobox")).to_be_focused()
         self.page.keyboard.type(name)
-        found = self.page.get_by_role("option", selected=True)
-        expect(found).to_contain_text(name, ignore_case=True)
+        option = self.page.get_by_role("option", selected=True)
+        expect(option).to_contain_text(name, ignore_case=True)
         self.page.keyboard.press("Enter")
 
     def picture(self, name: str, kind: str) -> None:
@@ -172,11 +172,11 @@ class Screen:
         folder = Path(PICTURES) / (kind if name in SHOWN else f"other-{kind}")
         folder.mkdir(parents=True, exist_ok=True)
         session = self.page.context.new_cdp_session(self.page)
-        asked = {"format": "webp", "quality": 70}
-        taken = session.send("Page.captureScreenshot", asked)
+        options = {"format": "webp", "quality": 70}
+        taken = session.send("Page.captureScreenshot", options)
         session.detach()
-        place = folder / f"{name.replace(' ', '-')}.webp"
-        place.write_bytes(b64decode(taken["data"]))
+        path = folder / f"{name.replace(' ', '-')}.webp"
+        path.write_bytes(b64decode(taken["data"]))
 
 
 def held_back(page: Page, address: str) -> list[Route]:

@@ -33,8 +33,8 @@ def guarded_url(
     database_server: str, shared_dir: Path, tokens_file: Path, tmp_path: Path
 ) -> Iterator[str]:
     """Run an API that takes two tokens."""
-    place = ("--port", "0", "--data-dir", str(tmp_path / "data"))
-    command = ("serve", *place, "--tokens-file", str(tokens_file))
+    options = ("--port", "0", "--data-dir", str(tmp_path / "data"))
+    command = ("serve", *options, "--tokens-file", str(tokens_file))
     template = databases.template(database_server, shared_dir)
     with (
         databases.clone(database_server, template) as url,

@@ -46,9 +46,9 @@ def test_a_log_is_followed_and_its_run_canceled(
     screen.open(f"?view=run&id={run_id}&tab=log")
     expect(page.get_by_role("log")).to_contain_text("row 40")
     page.get_by_role("button", name="Cancel").click()
-    asked = page.get_by_role("dialog")
-    asked.get_by_label("Reason").fill("seen enough")
-    asked.get_by_role("button", name="Cancel", exact=True).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Reason").fill("seen enough")
+    dialog.get_by_role("button", name="Cancel", exact=True).click()
     expect(page.locator("h1 .status")).to_have_text("canceled")
     assert world.ended(run_id)["status"] == "canceled"
 
@@ -144,9 +144,9 @@ def test_a_run_is_edited_and_launched_again(screen: Screen, world: World) -> Non
     form = page.get_by_role("dialog")
     form.get_by_label("Depth").fill("3")
     form.get_by_role("button", name="Launch").click()
-    shown = page.locator("h1 .id")
-    expect(shown).not_to_have_text(run_id)
-    again = world.ended(shown.inner_text())
+    heading = page.locator("h1 .id")
+    expect(heading).not_to_have_text(run_id)
+    again = world.ended(heading.inner_text())
     assert again["parameters"] == {"repository": "docs", "depth": 3, "branch": "main"}
 
 
@@ -155,21 +155,21 @@ def test_the_slider_shows_the_past_while_runs_go_on(screen: Screen, world: World
     with page.expect_websocket() as opened:
         screen.open()
     expect(page.locator(".connection")).to_have_text("Live")
-    shown = page.locator(".counts li", has_text="succeeded").locator("strong")
+    count = page.locator(".counts li", has_text="succeeded").locator("strong")
     page.keyboard.press("t")
     page.get_by_label("Moment", exact=True).press("Home")
     expect(page.get_by_text("You are looking at the past")).to_be_visible()
-    expect(shown).to_have_text("0")
+    expect(count).to_have_text("0")
     with opened.value.expect_event(
         "framereceived", lambda frame: "job.run.succeeded" in str(frame)
     ):
         world.ended(world.launch("scan-secrets", repository="unseen"))
     page.evaluate(FOLDED)
-    expect(shown).to_have_text("0")
+    expect(count).to_have_text("0")
     page.get_by_role("button", name="Back to the present").click()
     with world.client as client:
         succeeded = client.get("/job-runs/counts").json()["data"]["succeeded"]
-    expect(shown).to_have_text(str(succeeded))
+    expect(count).to_have_text(str(succeeded))
 
 
 def test_a_group_of_failures_is_retried_as_a_whole(screen: Screen, world: World) -> None:
@@ -177,11 +177,11 @@ def test_a_group_of_failures_is_retried_as_a_whole(screen: Screen, world: World)
     screen.open("?view=failures")
     group = page.locator("li.card", has_text="repository vanished does not exist")
     group.get_by_role("button", name="Retry all").click()
-    asked = page.get_by_role("dialog")
-    expect(asked.get_by_text("runs would be affected")).to_be_visible()
-    asked.get_by_label("Reason").fill("the repository is back")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("runs would be affected")).to_be_visible()
+    dialog.get_by_label("Reason").fill("the repository is back")
     # Others may have let it fail as well.
-    retry = asked.get_by_role("button", name=re.compile(r"Retry \d+ runs"))
+    retry = dialog.get_by_role("button", name=re.compile(r"Retry \d+ runs"))
     [number] = re.findall(r"\d+", retry.inner_text())
     retry.click()
     expect(page.get_by_text(f"{number} of {number} done, 0 refused")).to_be_visible()

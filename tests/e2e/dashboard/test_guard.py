@@ -16,10 +16,10 @@ GREEN = "rgb(20, 105, 58)"
 @pytest.fixture(scope="module")
 def production(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Run one more API of the same world, which calls it production."""
-    place = ("--port", "0", "--data-dir", str(tmp_path_factory.mktemp("production")))
+    options = ("--port", "0", "--data-dir", str(tmp_path_factory.mktemp("production")))
     named = ("--environment-name", "production", "--environment-colour", "red")
     variables = {"APPHUB_DATABASE_URL": world.database_url}
-    with started("serve", *place, *named, **variables) as api:
+    with started("serve", *options, *named, **variables) as api:
         yield api.url()
 
 
@@ -38,14 +38,14 @@ def test_production_asks_for_its_name_before_a_run_is_canceled(
         expect(mark).to_have_text("production")
         assert _colour(mark) == RED
         page.get_by_role("button", name="Cancel").click()
-        asked = page.get_by_role("dialog")
-        name = asked.get_by_label("This is production")
-        go = asked.get_by_role("button", name="Cancel", exact=True)
+        dialog = page.get_by_role("dialog")
+        name = dialog.get_by_label("This is production")
+        go = dialog.get_by_role("button", name="Cancel", exact=True)
         expect(go).to_be_disabled()
         name.fill("Production")
         expect(go).to_be_disabled()
-        asked.get_by_label("Reason").press("Enter")
-        expect(asked).to_be_visible()
+        dialog.get_by_label("Reason").press("Enter")
+        expect(dialog).to_be_visible()
         name.fill("production")
         go.click()
         expect(page.locator("h1 .status")).to_have_text("canceled")
@@ -86,18 +86,18 @@ def test_production_guards_what_is_done_to_ticked_runs(
 
 def _is_guarded(page: Page) -> None:
     """Look at the question that is asked: its answer takes the name; then leave it."""
-    asked = page.get_by_role("dialog")
-    why = asked.get_by_label("Reason")
-    name = asked.get_by_label("This is production")
+    dialog = page.get_by_role("dialog")
+    why = dialog.get_by_label("Reason")
+    name = dialog.get_by_label("This is production")
     expect(name).to_be_visible()
     if why.count() > 0:
         why.fill("a reason alone is not enough")
-    go = asked.locator("button.danger")
+    go = dialog.locator("button.danger")
     expect(go).to_be_disabled()
     name.fill("production")
     expect(go).to_be_enabled()
-    asked.get_by_role("button", name="Leave it").click()
-    expect(asked).to_have_count(0)
+    dialog.get_by_role("button", name="Leave it").click()
+    expect(dialog).to_have_count(0)
 
 
 def test_elsewhere_nobody_is_asked_for_a_name(screen: Screen) -> None:
@@ -107,6 +107,6 @@ def test_elsewhere_nobody_is_asked_for_a_name(screen: Screen) -> None:
     expect(mark).to_have_text("test")
     assert _colour(mark) == GREEN
     page.get_by_role("button", name="Pause …").click()
-    asked = page.get_by_role("dialog")
-    expect(asked.locator("button.danger")).to_be_enabled()
-    expect(asked.get_by_label("This is test")).to_have_count(0)
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator("button.danger")).to_be_enabled()
+    expect(dialog.get_by_label("This is test")).to_have_count(0)

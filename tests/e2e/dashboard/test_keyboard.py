@@ -12,13 +12,13 @@ MOST_STOPS = 60
 IS_FOCUSED = "(element) => element === document.activeElement"
 
 
-def _tab_to(page: Page, wanted: Locator) -> None:
-    wanted.wait_for()
+def _tab_to(page: Page, target: Locator) -> None:
+    target.wait_for()
     for _ in range(MOST_STOPS):
         page.keyboard.press("Tab")
-        if wanted.evaluate(IS_FOCUSED):
+        if target.evaluate(IS_FOCUSED):
             return
-    pytest.fail(f"no key leads to {wanted}")
+    pytest.fail(f"no key leads to {target}")
 
 
 def test_everything_is_within_reach_of_the_keyboard(screen: Screen) -> None:
@@ -88,8 +88,8 @@ def test_a_run_is_launched_and_canceled_by_keys_alone(screen: Screen, world: Wor
     run_id = page.locator("h1 .id").inner_text()
     _tab_to(page, page.get_by_role("button", name="Cancel"))
     page.keyboard.press("Enter")
-    asked = page.get_by_role("dialog")
-    _tab_to(page, asked.get_by_label("Reason"))
+    dialog = page.get_by_role("dialog")
+    _tab_to(page, dialog.get_by_label("Reason"))
     page.keyboard.type("without a mouse")
     page.keyboard.press("Enter")
     expect(page.locator("h1 .status")).to_have_text("canceled")

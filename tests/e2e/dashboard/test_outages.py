@@ -31,15 +31,15 @@ def test_a_lost_connection_is_said_and_resumed_without_a_gap(screen: Screen, wor
     page = screen.page
     screen.open()
     expect(page.locator(".connection")).to_have_text("Live")
-    shown = page.locator(".counts li", has_text="succeeded").locator("strong")
-    before = int(shown.inner_text())
+    count = page.locator(".counts li", has_text="succeeded").locator("strong")
+    before = int(count.inner_text())
     with _outage(world):
         expect(page.locator(".bar-note")).to_contain_text("Connection lost")
     world.ended(world.launch("scan-secrets", repository="meanwhile"))
     # It may have connected by itself meanwhile.
     page.evaluate(CONNECT_NOW)
     expect(page.locator(".connection")).to_have_text("Live")
-    expect(shown).to_have_text(str(before + 1))
+    expect(count).to_have_text(str(before + 1))
     expect(page.locator(".bar-note")).to_have_count(0)
 
 

@@ -49,7 +49,7 @@ def test_every_screen_says_that_it_shows_the_past_or_has_none(
     screen: Screen, views: Views, moment: int, part: int
 ) -> None:
     page = screen.page
-    found: dict[str, list[str]] = {}
+    problems: dict[str, list[str]] = {}
     for name, query in [*views.items()][part::PARTS]:
         if name == "past":
             continue
@@ -66,8 +66,8 @@ def test_every_screen_says_that_it_shows_the_past_or_has_none(
         buttons = page.locator(".screen button, .screen summary").all_inner_texts()
         changing = [text for text in buttons if text.startswith(CHANGING) and text != "Build log"]
         if changing:
-            found[name] = changing
-    assert found == {}
+            problems[name] = changing
+    assert problems == {}
 
 
 def test_what_has_no_past_is_told_by_the_clock_of_the_present(screen: Screen) -> None:

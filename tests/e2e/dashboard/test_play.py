@@ -28,12 +28,12 @@ class Play:
         """Return the lines under a title."""
         lines = iter(self.process.lines)
         next(line for line in lines if line.startswith(f"  {title}"))
-        found = []
+        runs = []
         for line in lines:
             if not line.startswith("    "):
                 break
-            found.append(line.strip())
-        return found
+            runs.append(line.strip())
+        return runs
 
     def paste(self, title: str) -> str:
         """Paste the commands under a title into a shell; return all that it says."""
@@ -97,11 +97,11 @@ def test_its_first_page_has_something_of_everything(play: Play, browser: Browser
 
 def _questions() -> list[str]:
     """Return the commands of the README's and the page's questions."""
-    found: list[str] = []
+    commands: list[str] = []
     for name in ("README.md", "docs/questions.md"):
         text = (ROOT / name).read_text()
-        found += re.findall(r"^\| [A-Z][^|]*\? \| `(apphub-jobs .*?)` \|", text, re.MULTILINE)
-    return list(dict.fromkeys(found))
+        commands += re.findall(r"^\| [A-Z][^|]*\? \| `(apphub-jobs .*?)` \|", text, re.MULTILINE)
+    return list(dict.fromkeys(commands))
 
 
 @pytest.mark.slow

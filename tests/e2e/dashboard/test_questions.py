@@ -341,5 +341,5 @@ def _answer(screen: Screen, question: Question) -> None:
 
 
 def test_the_documentation_has_all_questions() -> None:
-    asked = [str(question.__doc__) for question in [*QUESTIONS, *AFTER_A_DEPLOYMENT]]
-    assert sorted(DOCUMENTED) == sorted(asked)
+    questions = [str(question.__doc__) for question in [*QUESTIONS, *AFTER_A_DEPLOYMENT]]
+    assert sorted(DOCUMENTED) == sorted(questions)

@@ -98,12 +98,12 @@ def test_actions_are_found_by_name_and_by_key(screen: Screen, world: World) -> N
     expect(banner).to_be_visible()
     page.keyboard.press("n")
     expect(banner).to_have_count(0)
-    for name, shown in (
+    for name, expected in (
         ("Look at the past", page.get_by_label("Moment", exact=True)),
         ("Preferences and keys", page.get_by_label("Colours")),
     ):
         screen.go(name)
-        expect(shown).to_be_visible()
+        expect(expected).to_be_visible()
     page.keyboard.press("Escape")
     page.get_by_role("region", name="Look at the past").get_by_role("button", name="Close").click()
     expect(page.get_by_label("Moment", exact=True)).to_have_count(0)
@@ -121,12 +121,12 @@ def test_what_a_person_prefers_is_kept(stranger: Screen) -> None:
     changed = page.locator("tbody time").first
     expect(changed).to_have_text(re.compile("just now| ago"))
     page.keyboard.press("?")
-    asked = page.get_by_role("dialog", name="Preferences and keys")
-    asked.get_by_label("Colours").select_option("dark")
-    asked.get_by_label("Times").select_option("utc")
-    keys = asked.get_by_label("Single-key shortcuts")
+    dialog = page.get_by_role("dialog", name="Preferences and keys")
+    dialog.get_by_label("Colours").select_option("dark")
+    dialog.get_by_label("Times").select_option("utc")
+    keys = dialog.get_by_label("Single-key shortcuts")
     keys.uncheck()
-    asked.get_by_role("button", name="Close").click()
+    dialog.get_by_role("button", name="Close").click()
     page.reload()
     expect(changed).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d.*UTC$"))
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -135,7 +135,7 @@ def test_what_a_person_prefers_is_kept(stranger: Screen) -> None:
     page.get_by_role("button", name="Preferences and keys").click()
     expect(keys).not_to_be_checked()
     expect(page.get_by_role("region", name="Look at the past")).to_have_count(0)
-    asked.get_by_label("Times").select_option("local")
+    dialog.get_by_label("Times").select_option("local")
     expect(changed).not_to_contain_text("UTC")
 
 
@@ -154,8 +154,8 @@ def test_menus_and_dialogues_are_left_as_they_are_everywhere(screen: Screen, wor
     expect(menu).not_to_have_attribute("open", "")
 
     rerun = page.get_by_role("button", name="Edit and rerun")
-    asked = page.get_by_role("dialog", name="Edit and rerun")
-    close = asked.get_by_role("button", name="Close")
+    dialog = page.get_by_role("dialog", name="Edit and rerun")
+    close = dialog.get_by_role("button", name="Close")
     ways: tuple[Callable[[], None], ...] = (
         lambda: page.keyboard.press("Escape"),
         close.click,
@@ -163,10 +163,10 @@ def test_menus_and_dialogues_are_left_as_they_are_everywhere(screen: Screen, wor
     )
     for leave in ways:
         rerun.click()
-        expect(asked.get_by_label("App")).to_be_visible()
+        expect(dialog.get_by_label("App")).to_be_visible()
         leave()
-        expect(asked).to_have_count(0)
+        expect(dialog).to_have_count(0)
     rerun.click()
-    expect(asked.get_by_label("App")).to_be_visible()
+    expect(dialog.get_by_label("App")).to_be_visible()
     page.keyboard.press("Escape")
     expect(rerun).to_be_focused()

@@ -78,7 +78,7 @@ def composed(service_url: str, s3_endpoint: str, tmp_path: Path) -> Iterator[Com
     lines = (tmp_path / ".env").read_text().splitlines()
     variables = dict(line.split("=", 1) for line in lines)
     text = (DEPLOY / "compose.yaml").read_text()
-    services = yaml.safe_load(VARIABLE.sub(lambda found: variables[found[1]], text))["services"]
+    services = yaml.safe_load(VARIABLE.sub(lambda match: variables[match[1]], text))["services"]
     here = {
         "DATABASE_URL": service_url,
         "APPHUB_PORT": "0",
@@ -142,8 +142,8 @@ def test_the_object_store_takes_the_options_that_compose_gives_it() -> None:
     services = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     command, *options = services["logs"]["command"]
     weed = Path(sys.executable).parent / "weed"
-    shown = subprocess.run(
+    help_text = subprocess.run(
         [weed, "help", command], capture_output=True, text=True, check=False, env={"HOME": "/"}
     )
-    known = set(re.findall(r"^  (-[\w.]+)", shown.stdout + shown.stderr, re.MULTILINE))
+    known = set(re.findall(r"^  (-[\w.]+)", help_text.stdout + help_text.stderr, re.MULTILINE))
     assert {option.split("=")[0] for option in options} <= known

@@ -53,8 +53,8 @@ class Prometheus:
     def value(self, query: str) -> float | None:
         """Return a query's first value, None where it has none."""
         answer = self._client.get("/query", params={"query": query}).raise_for_status()
-        found = answer.json()["data"]["result"]
-        return float(found[0]["value"][1]) if found else None
+        result = answer.json()["data"]["result"]
+        return float(result[0]["value"][1]) if result else None
 
     def firing(self) -> set[str]:
         alerts = self._client.get("/alerts").raise_for_status().json()["data"]["alerts"]
@@ -87,8 +87,8 @@ def prometheus(directory: Path, api: str, worker: str) -> Iterator[Prometheus]:
         scrape.pop("authorization", None)
         scrape["static_configs"] = [{"targets": [target.removeprefix("http://")]}]
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
-    said = directory / "prometheus.log"
-    with said.open("w") as log:
+    output = directory / "prometheus.log"
+    with output.open("w") as log:
         process = subprocess.Popen(
             [
                 program,
@@ -99,7 +99,7 @@ def prometheus(directory: Path, api: str, worker: str) -> Iterator[Prometheus]:
             stderr=log,
         )
     try:
-        port = eventually(lambda: LISTENING.search(said.read_text()), what="Prometheus to listen")
+        port = eventually(lambda: LISTENING.search(output.read_text()), what="Prometheus to listen")
         with httpx.Client(base_url=f"http://127.0.0.1:{port[1]}/api/v1", timeout=30) as client:
             yield Prometheus(client)
     finally:

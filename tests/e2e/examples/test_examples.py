@@ -111,11 +111,11 @@ def test_old_images_are_removed_with_what_is_theirs_alone(
     kept(images, "apphub/blog:0", b"shared", b"own 0")
     before = sorted(images.rglob("*"))
     removed = ["apphub/shop:0", "apphub/shop:1"]
-    told = run(client, "prune-images", images=str(images), keep=2, dry_run=True)
-    assert told["result"]["removed"] == removed
+    result = run(client, "prune-images", images=str(images), keep=2, dry_run=True)
+    assert result["result"]["removed"] == removed
     assert sorted(images.rglob("*")) == before
     done = run(client, "prune-images", images=str(images), keep=2)
-    assert done == told
+    assert done == result
     assert (done["status"], done["result"]["kept"]) == ("succeeded", 3)
     assert done["result"]["freed_bytes"] > 0
     left = {blob.read_bytes() for blob in (images / "blobs" / "sha256").iterdir()}
@@ -147,10 +147,10 @@ def test_secrets_are_found_and_told_by_their_place_alone(
     ended = wait_for_run(client, run_id)
     assert ended["result"] == {"commit": sha, "files": 5, "findings": findings}
     assert (ended["metrics"]["progress"], ended["metrics"]["findings"]) == (1, 2)
-    told = client.get(f"/job-runs/{run_id}/logs").text + json.dumps(ended)
-    assert "README.md, line 2: AWS access key" in told
-    assert key not in told
-    assert "hunter2" not in told
+    output = client.get(f"/job-runs/{run_id}/logs").text + json.dumps(ended)
+    assert "README.md, line 2: AWS access key" in output
+    assert key not in output
+    assert "hunter2" not in output
 
 
 def test_a_days_runs_are_summed_up(client: httpx.Client) -> None:
@@ -161,9 +161,9 @@ def test_a_days_runs_are_summed_up(client: httpx.Client) -> None:
     ended = [wait_for_run(client, run_id) for run_id in counted]
     day = ended[0]["createdAt"][:10]
     durations = [run["durationMs"] for run in ended]
-    told = run(client, "nightly-statistics", api=str(client.base_url), day=day)
-    assert told["result"]["day"] == day
-    [ours] = [one for one in told["result"]["jobs"] if one["slug"] == "counted"]
+    result = run(client, "nightly-statistics", api=str(client.base_url), day=day)
+    assert result["result"]["day"] == day
+    [ours] = [one for one in result["result"]["jobs"] if one["slug"] == "counted"]
     assert ours == {
         "slug": "counted",
         "runs": 4,
@@ -204,5 +204,5 @@ def test_a_job_in_node_reports_on_packages(client: httpx.Client, tmp_path: Path)
     assert ended == succeeded(reported)
     run_id = launch(client, "package-report", parameters={"directory": "shop"}, maxAttempts=1)
     assert wait_for_run(client, run_id)["status"] == "failed"
-    said = client.get(f"/job-runs/{run_id}/logs").text
-    assert "directory must be an absolute path: shop" in said
+    log = client.get(f"/job-runs/{run_id}/logs").text
+    assert "directory must be an absolute path: shop" in log

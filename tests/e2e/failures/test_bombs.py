@@ -154,7 +154,7 @@ def test_a_schedule_with_very_many_ticks_keeps_nobody_waiting(
     tick_often(database_url, "old", TICKS)
     began = datetime.fromisoformat(created["createdAt"])
     span = {"from": to_iso(began), "to": to_iso(began)}
-    asked = [
+    answers = [
         f"GET /schedules?asOf={TICKS} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode(),
         wires.request("POST /schedules/old/backfill", orjson.dumps(span)),
     ]
@@ -169,7 +169,7 @@ def test_a_schedule_with_very_many_ticks_keeps_nobody_waiting(
             socket.close()
 
     with ThreadPoolExecutor(8) as threads:
-        asking = [threads.submit(ask, one) for one in asked * 4]
+        asking = [threads.submit(ask, one) for one in answers * 4]
         try:
             beside_s = ordinary_reads(client, api)
         finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.program import chaos
-from tests.chaos.waits import LOST, STARTED, Fleet, Life, Shares, Told, Wait
+from tests.chaos.waits import LOST, STARTED, Fleet, Life, RunEvent, Shares, Wait
 
 MINUTES = float(os.environ.get("APPHUB_CHAOS_MINUTES", "0.7"))
 """`make chaos` goes on for longer."""
@@ -49,11 +49,11 @@ def test_time_without_room_for_a_run_is_told_from_delay(
     for_a_slot_s: float,
     for_its_share_s: float,
 ) -> None:
-    told = [Told(9.0, "run", STARTED, "dead"), Told(16.0, "run", LOST, None, 17.0)]
+    received = [RunEvent(9.0, "run", STARTED, "dead"), RunEvent(16.0, "run", LOST, None, 17.0)]
     if others_worker is not None:
-        told.append(Told(16.5, "other", STARTED, others_worker))
-        told.append(Told(20.0, "other", ENDED))
-    told.append(Told(21.0, "run", STARTED, "alive"))
+        received.append(RunEvent(16.5, "other", STARTED, others_worker))
+        received.append(RunEvent(20.0, "other", ENDED))
+    received.append(RunEvent(21.0, "run", STARTED, "alive"))
     shares = {"run": own, "other": other}
-    [wait] = Fleet(LIVES, shares, {"dead": 10.0}).walk(told)
+    [wait] = Fleet(LIVES, shares, {"dead": 10.0}).walk(received)
     assert wait == Wait(6.0, 11.0, for_a_slot_s, for_its_share_s)

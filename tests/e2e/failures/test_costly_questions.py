@@ -109,9 +109,9 @@ def test_a_page_far_behind_many_conditions_is_refused_by_name(client: httpx.Clie
     conditions = {f"parameters.k{number}!": "1" for number in range(48)}
     answer = client.get("/job-runs", params={**conditions, "offset": "100000"})
     assert answer.status_code == 400
-    said = answer.json()
-    assert said["code"] == "query_too_costly"
-    assert [issue["path"] for issue in said["issues"]] == ["/offset"]
-    [sentence] = said["error"]["fieldErrors"]["offset"]
+    body = answer.json()
+    assert body["code"] == "query_too_costly"
+    assert [issue["path"] for issue in body["issues"]] == ["/offset"]
+    [sentence] = body["error"]["fieldErrors"]["offset"]
     assert sentence.startswith("must be at most 4166 with 48 conditions on parameters;")
     assert client.get("/job-runs", params={**conditions, "offset": "4166"}).is_success

@@ -59,9 +59,9 @@ def test_runs_of_a_worker_that_was_frozen_for_about_its_lease_go_on(
         _freeze(worker, LEASE_S + longer_s)
         (proofs / "go").touch()
         runs = [wait_for_run(client, run_id, timeout_s=90) for run_id in ids]
-        said = "\n".join(worker.errors)
-    assert "Traceback" not in said, said
-    assert "expired 0" not in said, said
+        output = "\n".join(worker.errors)
+    assert "Traceback" not in output, output
+    assert "expired 0" not in output, output
     assert not (proofs / "twice").exists()
     for run in runs:
         history = topics(client, run["id"])

@@ -30,5 +30,5 @@ def test_worker_and_api_outlive_a_locked_table(
     run = wait_for_run(client, launch(client, "job"))
     assert run["status"] == "succeeded"
     assert query(database_url, "SELECT id FROM workers WHERE dead_at IS NULL") == before
-    said = "\n".join([*api.errors, *worker.errors])
-    assert "died" not in said
+    output = "\n".join([*api.errors, *worker.errors])
+    assert "died" not in output

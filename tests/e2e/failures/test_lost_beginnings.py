@@ -47,7 +47,7 @@ def _check(
     client: httpx.Client,
     database_url: str,
     tmp_path: Path,
-    wanted: int,
+    expected: int,
     isolation: str,
     *options: str,
 ) -> None:
@@ -75,7 +75,7 @@ def _check(
         began = _signs(file)
         assert [run_id for run_id in lost if began.get(run_id, 0.0) > lost_at] == []
         unbegun += len(lost - set(began))
-        if unbegun >= wanted:
+        if unbegun >= expected:
             return
     pytest.fail(f"only {unbegun} attempts were lost before they had begun")
 

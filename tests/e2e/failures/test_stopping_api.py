@@ -75,8 +75,8 @@ def _existing(database_url: str) -> set[int]:
 
 
 def _waits_for_the_lock(session: psycopg.Connection[Any]) -> bool:
-    asked = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-    row = session.execute(asked).fetchone()
+    query = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    row = session.execute(query).fetchone()
     return row is not None and row[0] > 0
 
 
@@ -132,14 +132,14 @@ def test_launches_that_are_being_committed_name_the_run_to_ask_for(
     assert api.popen.wait(60) == 0
     existing = _existing(database_url)
     ids = {one for (one,) in query(database_url, "SELECT id::text FROM job_runs")}
-    told = set()
+    run_ids = set()
     for launch, answer in zip(launches, answers, strict=True):
         assert answer.status == 503
         if answer.body["code"] == "outcome_unknown":
-            told.add(answer.body["id"])
+            run_ids.add(answer.body["id"])
         else:
             assert answer.body["code"] == "log_unavailable"
             assert launch.number not in existing
-    assert told
-    assert told >= ids
+    assert run_ids
+    assert run_ids >= ids
     assert "Traceback" not in "\n".join(api.errors)

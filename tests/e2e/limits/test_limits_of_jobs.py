@@ -109,8 +109,8 @@ def _launched(client: httpx.Client, name: str, scenario: Scenario, **parameters:
     register(client, slug, entry_point, **scenario.definition)
     ids: list[str] = []
     for value in scenario.values:
-        given = parameters if value is None else {**parameters, "k": value}
-        ids.append(launch(client, slug, parameters=given))
+        sent = parameters if value is None else {**parameters, "k": value}
+        ids.append(launch(client, slug, parameters=sent))
     return ids
 
 
@@ -123,9 +123,9 @@ def _waiting(client: httpx.Client, ids: Sequence[str]) -> set[str]:
     """Return what those that wait are told to wait for."""
     codes: set[str] = set()
     for one in ids:
-        told = client.get(f"/job-runs/{one}/explain").raise_for_status().json()["data"]
-        if told["status"] == "pending":
-            codes.update(reason["code"] for reason in told["reasons"])
+        explanation = client.get(f"/job-runs/{one}/explain").raise_for_status().json()["data"]
+        if explanation["status"] == "pending":
+            codes.update(reason["code"] for reason in explanation["reasons"])
     return codes
 
 

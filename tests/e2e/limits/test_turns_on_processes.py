@@ -77,5 +77,5 @@ def test_runs_start_in_the_order_that_the_table_says(
         for ids in launched.values():
             for run_id in ids:
                 wait_for_run(client, run_id, "succeeded", timeout_s=100)
-    found = {name: _starts(client, ids) for name, ids in launched.items()}
-    assert found == {name: one.starts for name, one in SCENARIOS.items()}
+    starts = {name: _starts(client, ids) for name, ids in launched.items()}
+    assert starts == {name: one.starts for name, one in SCENARIOS.items()}

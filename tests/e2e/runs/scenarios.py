@@ -18,7 +18,7 @@ class Scenario:
         handler: of `tests.support.handlers`, without its `test.`.
         history: the run's events after `requested`.
         error: part of `errorMessage`.
-        shown: fields of the run.
+        fields: of the run.
         log: part of the last attempt's log.
         evidence: with which the run's end is explained.
     """
@@ -30,13 +30,13 @@ class Scenario:
     error: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     definition: dict[str, Any] = field(default_factory=lambda: {"retryPolicy": ONCE})
-    shown: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, Any] = field(default_factory=dict)
     log: str = ""
     cancel: bool = False
     evidence: dict[str, Any] = field(default_factory=dict)
 
 
-def told(status: str, **parameters: Any) -> dict[str, Any]:
+def result(status: str, **parameters: Any) -> dict[str, Any]:
     """Return parameters for a handler that ends as it is told."""
     return {"status": status, **parameters}
 
@@ -54,7 +54,7 @@ SCENARIOS: dict[str, Scenario] = {
         status="succeeded",
         history=["started", "succeeded"],
         parameters={"a": [1, None]},
-        shown={"result": {"parameters": {"a": [1, None]}, "attempt": 1}},
+        fields={"result": {"parameters": {"a": [1, None]}, "attempt": 1}},
         log="printed by the handler",
     ),
     "returns from a coroutine": Scenario(
@@ -62,7 +62,7 @@ SCENARIOS: dict[str, Scenario] = {
         status="succeeded",
         history=["started", "succeeded"],
         parameters={"x": 1},
-        shown={"result": {"x": 1}},
+        fields={"result": {"x": 1}},
     ),
     "reports while running": Scenario(
         handler="progress", status="succeeded", history=["started", "progressed", "succeeded"]
@@ -82,7 +82,7 @@ SCENARIOS: dict[str, Scenario] = {
         reason="error",
         error="attempt 3",
         definition={"retryPolicy": THRICE},
-        shown={"attempt": 3},
+        fields={"attempt": 3},
         log="attempt 3",
     ),
     "raises twice, then returns": Scenario(
@@ -90,7 +90,7 @@ SCENARIOS: dict[str, Scenario] = {
         status="succeeded",
         history=[*FAILED, *FAILED, "started", "succeeded"],
         definition={"retryPolicy": THRICE},
-        shown={"result": "at last", "attempt": 3, "errorMessage": None},
+        fields={"result": "at last", "attempt": 3, "errorMessage": None},
     ),
     "raises what no retry can help": Scenario(
         handler="fail_permanently",
@@ -112,14 +112,14 @@ SCENARIOS: dict[str, Scenario] = {
         history=FAILED,
         reason="handler",
         error="why",
-        parameters=told("failed", message="why"),
+        parameters=result("failed", message="why"),
     ),
     "ends as failed, and is retried": Scenario(
         handler="as_told",
         status="failed",
         history=FAILED * 3,
         reason="handler",
-        parameters=told("failed"),
+        parameters=result("failed"),
         definition={"retryPolicy": THRICE},
     ),
     "ends as canceled": Scenario(
@@ -127,7 +127,7 @@ SCENARIOS: dict[str, Scenario] = {
         status="canceled",
         history=["started", "canceled"],
         reason="handler",
-        parameters=told("canceled"),
+        parameters=result("canceled"),
         definition={"retryPolicy": THRICE},
     ),
     "ends as expired": Scenario(
@@ -135,7 +135,7 @@ SCENARIOS: dict[str, Scenario] = {
         status="expired",
         history=["started", "attempt_timed_out"],
         reason="handler",
-        parameters=told("expired"),
+        parameters=result("expired"),
         definition={"retryPolicy": THRICE},
     ),
     "ends as what nobody knows": Scenario(
@@ -144,7 +144,7 @@ SCENARIOS: dict[str, Scenario] = {
         history=FAILED,
         reason="invalid_result",
         error="splendid",
-        parameters=told("splendid"),
+        parameters=result("splendid"),
     ),
     "exits": Scenario(
         handler="exit_process",
@@ -258,7 +258,7 @@ SCENARIOS: dict[str, Scenario] = {
         handler="end_with_too_much",
         status="succeeded",
         history=["started", "succeeded"],
-        shown={
+        fields={
             "result": "kept",
             "context": {
                 "reportsLeftOut": "metrics.big: a run has room for 262144 bytes of metrics as JSON"

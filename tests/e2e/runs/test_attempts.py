@@ -19,23 +19,26 @@ def test_every_attempt_of_a_retried_run_is_shown(client: httpx.Client, worker: P
     del worker
     register(client, "third", "test.succeed_at_third", retryPolicy={"maxAttempts": 3})
     run = wait_for_run(client, launch(client, "third"))
-    found = attempts(client, run["id"])
+    history = attempts(client, run["id"])
     assert [
         (entry["attempt"], entry["execution"], entry["outcome"], entry["errorMessage"])
-        for entry in found
+        for entry in history
     ] == [(1, 1, "failed", "not yet"), (2, 2, "failed", "not yet"), (3, 3, "succeeded", None)]
-    assert [entry["failureReason"] for entry in found] == ["error", "error", None]
-    assert (found[-1]["startedAt"], found[-1]["endedAt"]) == (run["startedAt"], run["completedAt"])
-    assert found[-1]["durationMs"] == run["durationMs"]
-    for entry, following in zip(found, [*found[1:], None], strict=True):
+    assert [entry["failureReason"] for entry in history] == ["error", "error", None]
+    assert (history[-1]["startedAt"], history[-1]["endedAt"]) == (
+        run["startedAt"],
+        run["completedAt"],
+    )
+    assert history[-1]["durationMs"] == run["durationMs"]
+    for entry, following in zip(history, [*history[1:], None], strict=True):
         assert entry["startedAt"] <= entry["endedAt"]
         assert (entry["retryAt"] is None) == (following is None)
         assert following is None or entry["retryAt"] <= following["startedAt"]
     starts = [
         event["data"] for event in events(client, run["id"]) if event["type"] == "job_run.started"
     ]
-    assert [entry["workerId"] for entry in found] == [start["worker_id"] for start in starts]
-    for entry in found[:2]:
+    assert [entry["workerId"] for entry in history] == [start["worker_id"] for start in starts]
+    for entry in history[:2]:
         assert "not yet" in client.get(entry["logsUrl"]).text
 
 

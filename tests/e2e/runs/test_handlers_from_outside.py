@@ -94,10 +94,10 @@ def test_a_worker_runs_beside_modules_that_are_named_as_the_services_are(
     for name in SERVICE_PACKAGES:
         (own / f"{name}.py").write_text("WHOSE = 'mine'")
     names = ", ".join(sorted(SERVICE_PACKAGES))
-    told = f"[module.WHOSE for module in ({names})]"
+    expression = f"[module.WHOSE for module in ({names})]"
     (own / "handlers_of_mine.py").write_text(
         f"import {names}\nfrom apphub_jobs.contract import JobResult\n"
-        f"HANDLERS = {{'own.tell': lambda _: JobResult(result={told})}}\n"
+        f"HANDLERS = {{'own.tell': lambda _: JobResult(result={expression})}}\n"
     )
     arguments = ("worker", "--data-dir", str(tmp_path / "data"), "--handlers", "handlers_of_mine")
     environment = {"APPHUB_DATABASE_URL": database_url, "PYTHONPATH": str(own)}
@@ -114,9 +114,9 @@ def test_what_cannot_be_had_ends_the_start_before_anything_is_ready(tmp_path: Pa
     (tmp_path / "commands.json").write_text('{"lost": ["no-such-program-of-ours"]}')
     missing = ("--handlers", "no.such.module")
     lost = ("--commands", str(tmp_path / "commands.json"))
-    for option, told in (missing, "no.such.module"), (lost, "no-such-program-of-ours"):
+    for option, name in (missing, "no.such.module"), (lost, "no-such-program-of-ours"):
         with started("up", "--port", "0", "--data-dir", str(tmp_path / "data"), *option) as process:
             assert process.popen.wait(60) == 1
-            assert told in process.errors[-1]
+            assert name in process.errors[-1]
             assert process.lines == []
             assert not (tmp_path / "data").exists()

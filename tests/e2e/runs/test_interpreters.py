@@ -47,8 +47,8 @@ def test_packages_with_conflicting_libraries_run_beside_each_other(
             runs[name] = launch(client, name)
         for name, run_id in runs.items():
             run = wait_for_run(client, run_id)
-            told = [name, str(tmp_path / name / ".venv")]
-            assert (run["status"], run["result"]) == ("succeeded", told), run
+            expected = [name, str(tmp_path / name / ".venv")]
+            assert (run["status"], run["result"]) == ("succeeded", expected), run
         [worker] = client.get("/workers").json()["data"]
     programs = {
         entry_point: python["path"]

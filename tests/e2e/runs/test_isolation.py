@@ -53,8 +53,8 @@ def test_crashes_memory_and_output_end_one_attempt_alone(shared: httpx.Client) -
         for name in ("segfault", "grow", "flood", "print-binary", "large-result")
     }
     runs = {name: wait_for_run(shared, run_id, timeout_s=60) for name, run_id in ids.items()}
-    shown = {name: (run["status"], run["failureReason"]) for name, run in runs.items()}
-    assert shown == {
+    outcomes = {name: (run["status"], run["failureReason"]) for name, run in runs.items()}
+    assert outcomes == {
         "segfault": ("failed", "signal"),
         "grow": ("failed", "out_of_memory"),
         "flood": ("succeeded", None),
@@ -158,10 +158,10 @@ def test_a_handler_holds_nothing_that_is_its_supervisors(
             for path in Path(f"/proc/{seen['supervisor']}/fd").iterdir()
         }
         assert opened["2"] == str(Path(f"/proc/{worker.popen.pid}/fd/2").readlink())
-        said, heard, log = (opened.pop(name) for name in "012")
+        stdout, stdin, log = (opened.pop(name) for name in "012")
         # Also the supervisor has no second one of those that the worker takes for its own.
-        assert not {said, heard, log} & set(opened.values())
-        assert not {said, heard, log} & set(seen["own"].values())
+        assert not {stdout, stdin, log} & set(opened.values())
+        assert not {stdout, stdin, log} & set(seen["own"].values())
     assert set(seen["child"]) == {"0", "1", "2"}
     assert seen["own"]["0"] == "/dev/null"
     # What it prints to, its lease, which it can only read, its tasks and its reports; the

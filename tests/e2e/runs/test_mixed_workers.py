@@ -49,8 +49,8 @@ def test_a_run_that_no_living_worker_can_do_fails_after_its_grace(
             assert (run["status"], run["attempt"]) == ("failed", 1)
             assert run["failureReason"] == "no_handler"
             assert run["errorMessage"] == "No handler registered for job nobodys"
-        told = "the entry point no.such.handler, which no living worker offers"
-        eventually(lambda: any(told in line for line in worker.errors), what=told)
+        reason = "the entry point no.such.handler, which no living worker offers"
+        eventually(lambda: any(reason in line for line in worker.errors), what=reason)
 
 
 @pytest.mark.slow
@@ -68,8 +68,8 @@ def test_a_run_waits_for_a_worker_that_comes_back_and_everybody_is_told(
     assert "test.noop" in warning["message"]
     run_id = answer["data"]["id"]
     with started(*working, "--commands", str(commands), **env) as other:
-        told = "the entry point test.noop, which no living worker offers"
-        other.wait_for_line(told, errors=True)
+        reason = "the entry point test.noop, which no living worker offers"
+        other.wait_for_line(reason, errors=True)
         # As long as a worker was given before, and more.
         sleep(6)
         assert _why(client, run_id) == "no_worker_offers_entry_point"
@@ -77,7 +77,7 @@ def test_a_run_waits_for_a_worker_that_comes_back_and_everybody_is_told(
         assert waiting == [{"slug": "theirs", "entryPoint": "test.noop", "runs": 1}]
         metrics = client.get("/metrics").text
         assert "\napphub_unoffered_entry_points 1\n" in metrics
-        assert f"{told}: start a worker that does" in "\n".join(other.errors)
+        assert f"{reason}: start a worker that does" in "\n".join(other.errors)
         handlers = ("--handlers", "tests.support.handlers")
         with started(*working, *handlers, **env) as worker:
             worker.wait_for_line("is ready with", errors=True)
@@ -108,10 +108,10 @@ def test_runs_go_to_workers_that_have_the_labels_of_their_job(
         *("--handlers", "tests.support.handlers"),
     )
     american = ("--label", "zone=us", "--label", "gpu=a100")
-    place = {"APPHUB_DATABASE_URL": database_url}
+    variables = {"APPHUB_DATABASE_URL": database_url}
     with (
-        started(*working, APPHUB_LABELS="zone=eu", **place) as one,
-        started(*working, *american, **place) as other,
+        started(*working, APPHUB_LABELS="zone=eu", **variables) as one,
+        started(*working, *american, **variables) as other,
     ):
         for worker in (one, other):
             worker.wait_for_line("is ready with", errors=True)
@@ -149,8 +149,8 @@ def _why(client: httpx.Client, run_id: str) -> str:
 
 def test_what_is_no_label_is_refused_before_anything_starts(tmp_path: Path) -> None:
     for words in (("gpu",), ("gpu=",), ("=a",), ("a=b c",), ("a=1", "--label", "a=2")):
-        place = ("--data-dir", str(tmp_path / "data"))
-        with started("worker", *place, "--label", *words) as worker:
+        options = ("--data-dir", str(tmp_path / "data"))
+        with started("worker", *options, "--label", *words) as worker:
             assert worker.popen.wait(60) == 1
             assert "label" in "\n".join(worker.errors)
     assert not (tmp_path / "data").exists()

@@ -88,9 +88,9 @@ def test_a_secret_reaches_its_handlers_and_no_log_or_error(
     assert "whole: ***" in log
     assert "me:***@127.0.0.1" in log
     logs = [log]
-    for how, said in (("raise", "refused: ***"), ("return", "wrong: ***")):
+    for how, message in (("raise", "refused: ***"), ("return", "wrong: ***")):
         run, log = _ended(client, "told", fail=how)
-        assert run["errorMessage"] == said
+        assert run["errorMessage"] == message
         logs += [log, json.dumps(run)]
     assert not [text for text in logs if SECRET in text or "proxys-password" in text]
 

@@ -54,7 +54,7 @@ def _difference(client: httpx.Client, run_id: str, scenario: Scenario) -> str | 
         if (previous, topic) != ("progressed", "progressed")
     ]
     log = client.get(f"/job-runs/{run_id}/logs").text
-    expected = {"status": scenario.status, "failureReason": scenario.reason, **scenario.shown}
+    expected = {"status": scenario.status, "failureReason": scenario.reason, **scenario.fields}
     seen = {name: run[name] for name in expected}
     if seen != expected:
         return f"the run shows {seen}, {run['errorMessage']}"

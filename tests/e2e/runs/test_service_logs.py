@@ -69,8 +69,8 @@ def test_each_line_is_json_with_the_ids_of_its_subject_and_no_secret(
 
     of_api, of_worker = _lines(api), _lines(worker)
     requests = [line for line in of_api if line["logger"] == "requests"]
-    told = [(line["request"], line["route"], line["status"]) for line in requests]
-    assert told == [("proxy-1:7", "/jobs/{slug}/run", 400), (own, "/events", 400)]
+    entries = [(line["request"], line["route"], line["status"]) for line in requests]
+    assert entries == [("proxy-1:7", "/jobs/{slug}/run", 400), (own, "/events", 400)]
     attempts = [line for line in of_worker if line.get("run") == run_id]
     assert [(line["attempt"], line["outcome"]) for line in attempts] == [
         (1, "error"),

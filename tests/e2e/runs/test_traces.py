@@ -83,8 +83,8 @@ def test_a_trace_goes_from_the_client_over_the_attempts_into_the_handler(
 
     def spans(name: str, count: int) -> list[dict[str, Any]]:
         def named() -> list[dict[str, Any]]:
-            found = [span for span in received.spans if span["name"] == name]
-            return sorted(found, key=lambda span: int(span["startTimeUnixNano"]))
+            matching = [span for span in received.spans if span["name"] == name]
+            return sorted(matching, key=lambda span: int(span["startTimeUnixNano"]))
 
         eventually(lambda: len(named()) >= count, what=f"{count} spans {name!r}", timeout_s=60)
         return named()
@@ -131,12 +131,12 @@ def test_a_trace_goes_from_the_client_over_the_attempts_into_the_handler(
     )
     assert (unnamed["parentSpanId"], unnamed["traceId"] == TRACE) == ("", False)
 
-    said = {"job": "greet", "run.id": run_id, "attempt": "1", "outcome": "error"}
-    told = _attributes(first)
-    worker_id = told.pop("worker")
-    assert told == {**said, "error.type": "error"}
+    expected = {"job": "greet", "run.id": run_id, "attempt": "1", "outcome": "error"}
+    attributes = _attributes(first)
+    worker_id = attributes.pop("worker")
+    assert attributes == {**expected, "error.type": "error"}
     assert _attributes(retry) == {
-        **said,
+        **expected,
         "attempt": "2",
         "outcome": "succeeded",
         "worker": worker_id,

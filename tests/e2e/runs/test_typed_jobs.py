@@ -59,8 +59,8 @@ def test_parameters_that_fit_the_schema_alone_fail_the_run_for_good(client: http
 def test_a_result_that_cannot_be_json_is_told_with_its_place(client: httpx.Client) -> None:
     ended = run(client, "misplaced")
     assert (ended["status"], ended["failureReason"]) == ("failed", "invalid_result")
-    place = "is no JSON: result.days[1].first is a value of type date"
-    assert ended["errorMessage"].endswith(place)
+    problem = "is no JSON: result.days[1].first is a value of type date"
+    assert ended["errorMessage"].endswith(problem)
 
 
 def test_a_plain_handler_may_return_what_json_can_hold(client: httpx.Client) -> None:

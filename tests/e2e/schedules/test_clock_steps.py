@@ -51,8 +51,8 @@ def due_times(client: httpx.Client) -> list[str]:
     due: list[str] = []
     cursor: str | None = "0"
     while cursor is not None:
-        wanted: dict[str, str | int] = {"limit": 100, "cursor": cursor}
-        page = client.get("/schedules/often/ticks", params=wanted).json()
+        settings: dict[str, str | int] = {"limit": 100, "cursor": cursor}
+        page = client.get("/schedules/often/ticks", params=settings).json()
         due += [tick["dueAt"] for tick in page["data"] if tick["outcome"] == "launched"]
         cursor = page["meta"]["nextCursor"]
     return due
@@ -71,11 +71,11 @@ def ended(client: httpx.Client, run_id: str) -> dict[str, Any]:
     """Wait for the end of a run."""
 
     def run() -> dict[str, Any] | None:
-        shown: dict[str, Any] = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
-        return shown if shown["completedAt"] else None
+        schedule: dict[str, Any] = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
+        return schedule if schedule["completedAt"] else None
 
-    found: dict[str, Any] = eventually(run, ENOUGH_S, f"the end of run {run_id}", longest_pause_s=1)
-    return found
+    body: dict[str, Any] = eventually(run, ENOUGH_S, f"the end of run {run_id}", longest_pause_s=1)
+    return body
 
 
 def test_after_a_step_back_of_an_hour_everything_goes_on(

@@ -132,11 +132,11 @@ def _ticks(client: httpx.Client, overlap: str) -> list[Json]:
 def _told(ticks: list[Json]) -> str:
     """Return what became of each tick, in their order."""
     words: dict[datetime, list[str]] = {}
-    for told in ticks:
-        first = datetime.fromisoformat(told["dueAt"])
-        for number in range(told["ticks"]):
+    for tick in ticks:
+        first = datetime.fromisoformat(tick["dueAt"])
+        for number in range(tick["ticks"]):
             due_at = first + timedelta(milliseconds=EVERY_MS * number)
-            words.setdefault(due_at, []).append(told["reason"] or told["outcome"])
+            words.setdefault(due_at, []).append(tick["reason"] or tick["outcome"])
     return " ".join(">".join(words[due_at]) for due_at in sorted(words))
 
 
@@ -144,11 +144,11 @@ def _runs(client: httpx.Client, ticks: list[Json]) -> list[Json]:
     """Return the runs that the ticks launched, in their order."""
     launched = [tick for tick in ticks if tick["outcome"] == "launched"]
     launched.sort(key=lambda tick: datetime.fromisoformat(tick["dueAt"]))
-    found: list[Json] = []
+    decided: list[Json] = []
     for tick in launched:
         answer = client.get(f"/job-runs/{tick['runId']}").raise_for_status()
-        found.append(answer.json()["data"]["run"])
-    return found
+        decided.append(answer.json()["data"]["run"])
+    return decided
 
 
 def _seen(client: httpx.Client) -> dict[str, tuple[str, str]]:

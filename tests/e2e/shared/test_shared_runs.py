@@ -119,5 +119,5 @@ def test_a_killed_worker_takes_what_shared_a_process_with_it(
 
 def _pid(log: str) -> int | None:
     """Return the number of the process, as the handler has printed it."""
-    found = re.search(r"waiting in (\d+)\n", log)
-    return None if found is None else int(found[1])
+    match = re.search(r"waiting in (\d+)\n", log)
+    return None if match is None else int(match[1])

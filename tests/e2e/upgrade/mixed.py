@@ -48,8 +48,8 @@ class Mixed:
     def has_lost_nothing(self) -> None:
         """See every run succeed that was accepted, and both tell the same of it."""
         for run_id in self.launched:
-            told = [wait_for_run(api, run_id, timeout_s=PATIENCE_S) for api in self.apis]
-            older, newer = told
+            answers = [wait_for_run(api, run_id, timeout_s=PATIENCE_S) for api in self.apis]
+            older, newer = answers
             assert newer["status"] == "succeeded", newer
             assert {name: newer[name] for name in older} == older
 
@@ -76,6 +76,6 @@ def head(url: str) -> int:
     return int(position)
 
 
-def positions(told: Stream) -> list[int]:
+def positions(stream: Stream) -> list[int]:
     """Return of which places in the log a client was told completely."""
-    return [one["position"] for one in told.received if "eventId" in one and not one.get("more")]
+    return [one["position"] for one in stream.received if "eventId" in one and not one.get("more")]

@@ -52,9 +52,11 @@ async def test_an_older_release_is_replaced_while_everything_goes_on(
     # Once the older release has gone, the tables are made what they would be without it.
     for table in TABLES:
         await rebuild(database, table, lambda _: None, lambda *_: None)
-    found: list[Difference] = []
-    await verify(database, TABLES, found.append, lambda *_: None)
-    assert {(one.key, one.kind) for one in found} == {(run_id, "unreadable") for run_id in alone}
+    differences: list[Difference] = []
+    await verify(database, TABLES, differences.append, lambda *_: None)
+    assert {(one.key, one.kind) for one in differences} == {
+        (run_id, "unreadable") for run_id in alone
+    }
     broken, _ = await promises.find_broken(database, map(UUID, launched))
     assert {str(one.aggregate_id) for one in broken} == alone
 
@@ -88,7 +90,7 @@ class Scene:
         """Return a client of an API."""
         return self.stack.enter_context(httpx.Client(base_url=api.url(), timeout=90))
 
-    def told(self, client: httpx.Client, after: int) -> Stream:
+    def stream(self, client: httpx.Client, after: int) -> Stream:
         """Follow the log from a place on."""
         # Nobody reads while others are waited for, but pings are answered all the same.
         following = stream(client, after=after, max_queue=None)
@@ -100,7 +102,7 @@ def _replace(scene: Scene) -> tuple[list[str], set[str]]:
     older_api = scene.api(scene.old)
     [dying] = scene.workers(scene.old)
     older = scene.client(older_api)
-    told = scene.told(older, 0)
+    before = scene.stream(older, 0)
     gate = Gate(scene.directory / "gate")
     held = _hold(older, gate)
     # It could not be started any more once the schema is this version's.
@@ -108,7 +110,7 @@ def _replace(scene: Scene) -> tuple[list[str], set[str]]:
 
     newer_api = scene.api(releases.THIS)
     newer_ = scene.client(newer_api)
-    told_newer = scene.told(newer_, 0)
+    from_newer = scene.stream(newer_, 0)
     fair = _leave_turns_alone(older, newer_)
     [worker] = scene.workers(releases.THIS)
     assert runner.current(scene.url) == runner.HEAD
@@ -127,17 +129,17 @@ def _replace(scene: Scene) -> tuple[list[str], set[str]]:
         _lose(scene, mixed, survivor)
     mixed.leaves_alone(alone)
 
-    told.until_served(head(scene.url))
+    before.until_served(head(scene.url))
     assert older_api.stop() == 0
     mixed.apis = (newer_, newer_)
-    moved = scene.told(newer_, positions(told)[-1])
+    moved = scene.stream(newer_, positions(before)[-1])
     mixed.launch(FEW, "echo")
     mixed.has_lost_nothing()
-    for one in (moved, told_newer):
+    for one in (moved, from_newer):
         one.until_served(head(scene.url))
-    in_the_log = [place for (place,) in query(scene.url, EVERY_POSITION)]
-    assert positions(told) + positions(moved) == in_the_log
-    assert positions(told_newer) == in_the_log
+    in_the_log = [position for (position,) in query(scene.url, EVERY_POSITION)]
+    assert positions(before) + positions(moved) == in_the_log
+    assert positions(from_newer) == in_the_log
     assert (newer_api.popen.poll(), worker.popen.poll()) == (None, None)
     return mixed.launched + fair, set(alone)
 

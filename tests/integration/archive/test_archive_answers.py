@@ -98,25 +98,30 @@ async def think(part: Parts, random: Random) -> Questions:
     )
 
 
-async def answers(part: Parts, asked: Questions) -> dict[str, Any]:
+async def answers(part: Parts, questions: Questions) -> dict[str, Any]:
     """Ask everything that the log answers."""
     audit = Audit(part.pool, part.files)
     return {
         "log": await _log(part),
-        "histories": no_archives(await part.reader.histories(asked.run_ids)),
-        "parts": await part.reader.histories_between(dict.fromkeys(asked.run_ids[:150], (1, 4))),
+        "histories": no_archives(await part.reader.histories(questions.run_ids)),
+        "parts": await part.reader.histories_between(
+            dict.fromkeys(questions.run_ids[:150], (1, 4))
+        ),
         "aggregates": {
             key: (run.status, run.version)
-            for key, run in (await part.jobs.load(JobRun, asked.run_ids)).items()
+            for key, run in (await part.jobs.load(JobRun, questions.run_ids)).items()
         },
         "filtered": {
-            name: await _export(audit, wanted) for name, wanted in _filters(asked).items()
+            name: await _export(audit, event_filter)
+            for name, event_filter in _filters(questions).items()
         },
-        "times": [await _position_at(part, moment) for moment in asked.times],
-        "since": [await _export(audit, EventFilter(since=moment)) for moment in asked.times[:5]],
-        "past": [await _past(part, position, asked) for position in asked.positions],
-        "why": await _why(part, asked),
-        "stream": await _stream(part, asked.positions[1:5]),
+        "times": [await _position_at(part, moment) for moment in questions.times],
+        "since": [
+            await _export(audit, EventFilter(since=moment)) for moment in questions.times[:5]
+        ],
+        "past": [await _past(part, position, questions) for position in questions.positions],
+        "why": await _why(part, questions),
+        "stream": await _stream(part, questions.positions[1:5]),
     }
 
 
@@ -132,7 +137,7 @@ async def _log(part: Parts) -> list[Envelope]:
     return no_archives(events)
 
 
-def _filters(asked: Questions) -> dict[str, EventFilter]:
+def _filters(questions: Questions) -> dict[str, EventFilter]:
     parse = EventFilter.parse
     return {
         "type": parse(types="job_run.started, job_run.attempt_*"),
@@ -140,23 +145,23 @@ def _filters(asked: Questions) -> dict[str, EventFilter]:
         "definitions": parse(subject="job_definition"),
         "actor": parse(actor="tester", types="job_run.*"),
         "worker": parse(actor="worker:driver-1-1"),
-        "until": EventFilter(until=asked.times[0]),
-        **{str(run_id): parse(subject=str(run_id)) for run_id in asked.run_ids[:10]},
-        **{text: parse(correlation=text) for text in asked.correlations},
+        "until": EventFilter(until=questions.times[0]),
+        **{str(run_id): parse(subject=str(run_id)) for run_id in questions.run_ids[:10]},
+        **{text: parse(correlation=text) for text in questions.correlations},
     }
 
 
-async def _export(audit: Audit, wanted: EventFilter) -> list[Envelope]:
-    found: list[Envelope] = []
+async def _export(audit: Audit, event_filter: EventFilter) -> list[Envelope]:
+    events: list[Envelope] = []
     position: int | None = 0
     while position is not None:
-        page = await audit.page(wanted, position, 29)
-        found += page.events
+        page = await audit.page(event_filter, position, 29)
+        events += page.events
         position = page.next
-    return no_archives(found)
+    return no_archives(events)
 
 
-async def _past(part: Parts, position: int, asked: Questions) -> dict[str, Any]:
+async def _past(part: Parts, position: int, questions: Questions) -> dict[str, Any]:
     random = Random(position)
     statuses = random.sample(("pending", "running", *sorted(FINAL)), 2)
     async with (
@@ -167,7 +172,7 @@ async def _past(part: Parts, position: int, asked: Questions) -> dict[str, Any]:
             "counts": await past.counts(None),
             "page": await past.runs(RunFilter(), 40, 0),
             "filtered": await past.runs(RunFilter(statuses=statuses), 20, 3),
-            "runs": [await past.run(run_id) for run_id in random.sample(asked.run_ids, 5)],
+            "runs": [await past.run(run_id) for run_id in random.sample(questions.run_ids, 5)],
             "job": await past.job(SLUGS[position % len(SLUGS)]),
             "failures": await past.failures(GROUPS, None, 20),
             "bulk": await past.bulk_operations(None, 20),
@@ -175,12 +180,12 @@ async def _past(part: Parts, position: int, asked: Questions) -> dict[str, Any]:
 
 
 async def _stream(part: Parts, positions: Sequence[int]) -> list[Any]:
-    told = []
+    entries = []
     for position in positions:
         replay, after = Replay(part.reader, 20), position
         while events := await part.reader.after(after, 50):
             after = events[-1].position
-            told += [
+            entries += [
                 (
                     step.event,
                     [(one.type, one.data) for one in messages(step.event, step.before, step.after)],
@@ -188,19 +193,19 @@ async def _stream(part: Parts, positions: Sequence[int]) -> list[Any]:
                 for step in await replay.steps(events)
                 if step.event.topic != OF_ARCHIVES
             ]
-    return told
+    return entries
 
 
-async def _why(part: Parts, asked: Questions) -> list[Any]:
+async def _why(part: Parts, questions: Questions) -> list[Any]:
     """Return why some runs waited at some positions, and how others had ended."""
-    found: list[Any] = []
-    for position in asked.positions[2:8]:
-        for run_id in Random(position).sample(asked.run_ids, 4):
+    explanations: list[Any] = []
+    for position in questions.positions[2:8]:
+        for run_id in Random(position).sample(questions.run_ids, 4):
             async with part.pool.connection() as connection:
                 then = await explain_then(connection, part.files, run_id, position)
             if then is not None:
-                found.append(then)
-    return found
+                explanations.append(then)
+    return explanations
 
 
 @pytest.mark.timeout(300)
@@ -217,18 +222,18 @@ async def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_p
             row = await bulk.finish(ordered)
             assert row["status"] == "completed"
             await Checkpoints(part.pool, part.files, every=300).recompute()
-            asked = await think(part, random)
-            return asked, await answers(part, asked)
+            questions = await think(part, random)
+            return questions, await answers(part, questions)
 
-    async def after(asked: Questions, rounds: int) -> dict[str, Any]:
+    async def after(questions: Questions, rounds: int) -> dict[str, Any]:
         async with parts(database_url, archive=directory) as part:
-            assert await part.reader.head() == asked.head + rounds
-            found = await answers(part, asked)
+            assert await part.reader.head() == questions.head + rounds
+            given_answers = await answers(part, questions)
             await Checkpoints(part.pool, part.files, every=300).recompute()
-            assert await answers(part, asked) == found
-            return found
+            assert await answers(part, questions) == given_answers
+            return given_answers
 
-    asked, known = await before()
+    questions, known = await before()
     await log.seal()
     files = await archive_now(database_url, directory, max_events=STEPS // 4)
     archived = sum(file.runs for file in files)
@@ -241,11 +246,11 @@ async def test_every_answer_is_the_same_after_archiving(database_url: str, tmp_p
     assert query(database_url, ended) == [(archived,)]
     left = query(database_url, "SELECT count(*) FROM jobs_events WHERE topic <> %s", OF_ARCHIVES)
     assert left == [(len(known["log"]) - sum(file.events for file in files),)]
-    found = await after(asked, len(files))
-    assert set(found) == set(known)
-    assert any(explanation["reasons"] for explanation, _ in found["why"])
+    given_answers = await after(questions, len(files))
+    assert set(given_answers) == set(known)
+    assert any(explanation["reasons"] for explanation, _ in given_answers["why"])
     for name, answer in known.items():
-        assert found[name] == answer, name
+        assert given_answers[name] == answer, name
     differences: list[Difference] = []
     database = Database(database_url, LogFiles(directory))
     await verify(database, TABLES, differences.append, lambda *_: None)
@@ -271,14 +276,14 @@ async def test_a_second_archive_takes_what_has_ended_since(
         await note_failures(part)
         bulk = Scene(part)
         ordered = await bulk.start("rerun", "status=canceled,failed")
-        asked = await think(part, random)
-        known = await answers(part, asked)
+        questions = await think(part, random)
+        known = await answers(part, questions)
         second = await archive_now(database_url, directory, max_events=50)
         assert len(first) == 1
         assert second
         assert second[0].first_position < first[0].last_position, "the files overlap"
         assert await archive_now(database_url, directory) == []
-        assert await answers(part, asked) == known
+        assert await answers(part, questions) == known
         # What was ordered before is still about the same runs, wherever their events are.
         row = await bulk.finish(ordered)
         assert row["status"] == "completed"

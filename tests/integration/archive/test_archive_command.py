@@ -169,8 +169,8 @@ async def test_killed_between_file_and_transaction_it_leaves_a_file_that_nobody_
     ]
     [left] = files_in(directory)
     await _end_another(database_url)
-    told = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--archive", str(directory))
-    assert told.lines[0] == f"{left.name}: no archive of this log refers to it"
+    done = run_command(database_url, tmp_path, *ARCHIVE, "0s", "--archive", str(directory))
+    assert done.lines[0] == f"{left.name}: no archive of this log refers to it"
     assert len(files_in(directory)) == 2
     assert await equal_to_log(database_url, directory)
 

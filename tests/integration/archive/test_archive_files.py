@@ -34,9 +34,9 @@ def test_a_file_that_is_not_what_was_written_is_named(
     url, path, run_id = damaged
     DAMAGE[damage](path)
     for extra in ((), ("--json",)):
-        found = run_command(url, tmp_path, "verify", *extra)
-        assert found.popen.returncode == 1
-        [line] = found.lines
+        verified = run_command(url, tmp_path, "verify", *extra)
+        assert verified.popen.returncode == 1
+        [line] = verified.lines
         assert f"{path} {damage}" in line
         assert "put it back" in line
     if damage.endswith("has"):
@@ -98,13 +98,13 @@ def test_the_api_serves_what_is_archived(damaged: tuple[str, Path, str], tmp_pat
         assert statuses == ["pending", "running", "succeeded"]
         of_archives = client.get("/events", params={"subject": "log_archive"}).json()["data"]
         assert of_archives == recorded
-        told = []
+        reports = []
         with client.stream("GET", "/events/stream", params={"after": 0}) as stream:
             for line in stream.iter_lines():
-                told += [line] if line.startswith("event: ") else []
+                reports += [line] if line.startswith("event: ") else []
                 if line == "event: job.run.succeeded":
                     break
-        assert told[-5:] == [
+        assert reports[-5:] == [
             "event: job.run.pending",
             "event: job.run.updated",
             "event: job.run.running",

@@ -221,15 +221,21 @@ async def test_spoiled_rows_of_archived_runs_are_mended(database_url: str, tmp_p
     await fill(database_url, 400, succeeded=True)
     await archive_now(database_url, directory)
     spoiled = [str(run_id) for run_id in sabotage(database_url, 40)]
-    found: list[Difference] = []
+    differences: list[Difference] = []
     await verify(
-        Database(database_url, LogFiles(directory)), [job_runs.TABLE], found.append, lambda *_: None
+        Database(database_url, LogFiles(directory)),
+        [job_runs.TABLE],
+        differences.append,
+        lambda *_: None,
     )
-    named = {one.key: one for one in found if one.kind != "extra"}
+    named = {one.key: one for one in differences if one.kind != "extra"}
     assert set(named) == set(spoiled)
     assert all(len(one.events) == 3 for one in named.values())
     await rebuild(
-        Database(database_url, LogFiles(directory)), job_runs.TABLE, found.append, lambda *_: None
+        Database(database_url, LogFiles(directory)),
+        job_runs.TABLE,
+        differences.append,
+        lambda *_: None,
     )
     assert await equal_to_log(database_url, directory)
 

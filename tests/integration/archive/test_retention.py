@@ -134,8 +134,8 @@ async def _answers(part: Parts, run_ids: list[UUID], as_of: int) -> Answers:
     quarantine = part.jobs.quarantine
     async with part.pool.connection() as connection:
         for run_id in run_ids:
-            told = await explain_now(connection, part.files, quarantine, run_id)
-            now.append(told)
+            explanation = await explain_now(connection, part.files, quarantine, run_id)
+            now.append(explanation)
             past = await explain_then(connection, part.files, run_id, as_of)
             then.append(past)
     return Answers(histories, now, then)

@@ -72,10 +72,10 @@ def test_the_client_that_stands_in_for_wrk_posts(tmp_path: Path) -> None:
 
 
 def test_what_figures_depend_on_is_told(database_server: str) -> None:
-    told = described(database_server)
-    assert [(told["fsync"],)] == query(database_server, "SHOW fsync")
-    assert told["synchronous_commit"] == "on"
-    assert told["eventsourcing"].startswith("9.")
+    machine = described(database_server)
+    assert [(machine["fsync"],)] == query(database_server, "SHOW fsync")
+    assert machine["synchronous_commit"] == "on"
+    assert machine["eventsourcing"].startswith("9.")
 
 
 BURNING = "import time\nwhile time.process_time() < 0.5: pass\nprint('ready', flush=True)"

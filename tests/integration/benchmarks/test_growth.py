@@ -37,10 +37,10 @@ async def test_no_question_reads_all_of_a_big_table(database_url: str) -> None:
     connection = await timing.recording(database_url)
     async with connection:
         for question in questions(await look_around(connection), connection):
-            found = await timing.plans(connection, question)
+            query_plans = await timing.plans(connection, question)
             # Which is small here.
-            read = set(timing.scans(found)) - {"run_checkpoints"}
-            assert not read, (question.name, found)
+            read = set(timing.scans(query_plans)) - {"run_checkpoints"}
+            assert not read, (question.name, query_plans)
 
 
 async def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -> None:
@@ -49,8 +49,8 @@ async def test_a_backlog_is_claimed_from_without_reading_it(database_url: str) -
     async with connection:
         for suffix in ("", "full ones in front"):
             for question in backlog_questions(suffix):
-                found = await timing.plans(connection, question)
-                assert not timing.scans(found), (question.name, found)
+                query_plans = await timing.plans(connection, question)
+                assert not timing.scans(query_plans), (question.name, query_plans)
             await connection.execute(SPOIL_BACKLOG)
             await connection.execute("VACUUM (ANALYZE) job_runs")
 
@@ -74,7 +74,7 @@ def test_the_benchmark_measures_and_tells(
     results = Results()
     growth.measure([500, 1_000], where, results, tmp_path)
     show(results)
-    told = json.load(io.StringIO(json.dumps(results.present())))
-    assert set(told["sizes"]) == {"500", "1000"}
-    assert all(set(row["ms"]) == {"500", "1000"} and row["ratio"] > 0 for row in told["rows"])
+    document = json.load(io.StringIO(json.dumps(results.present())))
+    assert set(document["sizes"]) == {"500", "1000"}
+    assert all(set(row["ms"]) == {"500", "1000"} and row["ratio"] > 0 for row in document["rows"])
     assert "GET /job-runs?search, without a hit" in (tmp_path / "1000.txt").read_text()

@@ -18,7 +18,7 @@ async def scene(part: Parts) -> AsyncIterator[Scene]:
     await registered(part.jobs)
     await part.worker("w")
     yield Scene(part)
-    found: list[Difference] = []
-    await verify(Database(part.url), TABLES, found.append, lambda *_: None)
-    assert found == []
+    differences: list[Difference] = []
+    await verify(Database(part.url), TABLES, differences.append, lambda *_: None)
+    assert differences == []
     await keep(Database(part.url))

@@ -76,8 +76,8 @@ class Scene:
 
     def statuses(self, run_ids: list[UUID]) -> list[str]:
         """Return the runs' statuses."""
-        found = dict(query(self.part.url, "SELECT id, status FROM job_runs"))
-        return [found[run_id] for run_id in run_ids]
+        statuses = dict(query(self.part.url, "SELECT id, status FROM job_runs"))
+        return [statuses[run_id] for run_id in run_ids]
 
     def causes(self, run_ids: list[UUID], *topics: str) -> list[UUID]:
         """Return what led to these events of the runs."""

@@ -78,8 +78,8 @@ async def test_a_run_that_starts_between_decision_and_append_is_asked_to_stop(
     decide = scene.steps._decide
     claims = iter([2, 1])
 
-    async def with_a_rival(*given: object) -> object:
-        decided = await decide(*given)  # type: ignore[arg-type]
+    async def with_a_rival(*arguments: object) -> object:
+        decided = await decide(*arguments)  # type: ignore[arg-type]
         for slots in claims:
             await scene.part.executions.claim("w", slots)
             break
@@ -160,9 +160,9 @@ async def test_two_who_go_on_with_one_do_each_run_once(scene: Scene) -> None:
     operation_id = await scene.start("retry", "status=failed")
     step = scene.steps._step
 
-    async def overtaken(*given: object) -> tuple[int, int]:
+    async def overtaken(*arguments: object) -> tuple[int, int]:
         await other.finish(operation_id)
-        return await step(*given)  # type: ignore[arg-type]
+        return await step(*arguments)  # type: ignore[arg-type]
 
     scene.steps._step = overtaken  # type: ignore[assignment]
     with pytest.raises(VersionConflictError):

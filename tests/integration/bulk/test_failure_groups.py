@@ -44,7 +44,7 @@ async def failed(scene: Scene, *messages: str) -> UUID:
     return run_id
 
 
-async def noted(scene: Scene) -> dict[str, str]:
+async def grouped(scene: Scene) -> dict[str, str]:
     """Let all failures be noted; return the groups' fingerprints by title."""
     part = scene.part
     grouper = FailureGrouper(Failures(part.jobs), FailureSearch(part.pool, part.files))
@@ -53,17 +53,17 @@ async def noted(scene: Scene) -> dict[str, str]:
     return dict(query(part.url, FINGERPRINTS))
 
 
-async def found(scene: Scene, *texts: str, at: int | None = None) -> set[UUID]:
+async def run_ids_by(scene: Scene, *texts: str, at: int | None = None) -> set[UUID]:
     """Return the runs that a filter finds as of a position: by both ways where it is the end."""
     conditions = conditions_of(filters.read(texts, ""))
     part = scene.part
     async with part.pool.connection() as connection, opened(connection, part.files, at) as past:
-        wanted = await run_filter(connection, past, conditions)
-        if wanted is None:
+        parsed_filter = await run_filter(connection, past, conditions)
+        if parsed_filter is None:
             return set()
-        then, _ = await past.runs(wanted, 50, 0)
+        then, _ = await past.runs(parsed_filter, 50, 0)
         if at is None:
-            now, _ = await list_runs(connection, wanted, 50, 0)
+            now, _ = await list_runs(connection, parsed_filter, 50, 0)
             assert [run["id"] for run in now] == [run["id"] for run in then]
     return {UUID(run["id"]) for run in then}
 
@@ -74,21 +74,21 @@ async def test_a_fingerprint_finds_the_runs_that_ended_so(scene: Scene) -> None:
     await failed_and_went_on(scene)
     others = {await scene.launch(delay_ms=3_600_000)}
     before = await scene.part.reader.head()
-    prints = await noted(scene)
+    prints = await grouped(scene)
     assert set(prints) == {"boom <n>", "crash"}
     of_boom, of_crash = (f"failureGroup={prints[one]}" for one in ("boom <n>", "crash"))
-    assert await found(scene, of_boom) == boom
-    assert await found(scene, of_crash) == crash
-    assert await found(scene, f"{of_boom},{prints['crash']}") == boom | crash
-    assert await found(scene, of_boom, "status=succeeded") == set()
-    without = await found(scene, of_boom.replace("=", "!="), "status=failed,pending")
+    assert await run_ids_by(scene, of_boom) == boom
+    assert await run_ids_by(scene, of_crash) == crash
+    assert await run_ids_by(scene, f"{of_boom},{prints['crash']}") == boom | crash
+    assert await run_ids_by(scene, of_boom, "status=succeeded") == set()
+    without = await run_ids_by(scene, of_boom.replace("=", "!="), "status=failed,pending")
     assert without == crash | others
-    assert await found(scene, of_boom, at=before) == set()
+    assert await run_ids_by(scene, of_boom, at=before) == set()
     later = await failed(scene, "boom 4")
     position = await scene.part.reader.head()
-    await noted(scene)
-    assert await found(scene, of_boom) == boom | {later}
-    assert await found(scene, of_boom, at=position) == boom
+    await grouped(scene)
+    assert await run_ids_by(scene, of_boom) == boom | {later}
+    assert await run_ids_by(scene, of_boom, at=position) == boom
 
 
 async def failed_and_went_on(scene: Scene) -> None:
@@ -102,16 +102,16 @@ async def test_what_failed_so_is_launched_anew_once(scene: Scene) -> None:
     runs = [await failed(scene, f"boom {number}") for number in range(4)]
     crash = await failed(scene, "crash")
     await scene.part.jobs.retry(runs[0], TESTER)
-    fingerprint = (await noted(scene))["boom <n>"]
+    fingerprint = (await grouped(scene))["boom <n>"]
     again = failure_filter("job", fingerprint)
     row = await scene.finish(await scene.start("retry", *again))
     assert (row["total"], row["done"], row["refused"]) == (3, 3, 0)
     row = await scene.finish(await scene.start("retry", *again))
     assert row["total"] == 0
-    assert await found(scene, "retried=true") == set(runs)
-    not_yet = await found(scene, "retried=false", "status=failed")
+    assert await run_ids_by(scene, "retried=true") == set(runs)
+    not_yet = await run_ids_by(scene, "retried=false", "status=failed")
     assert not_yet == {crash}
-    assert await found(scene, "retried!=true", "status=failed") == {crash}
+    assert await run_ids_by(scene, "retried!=true", "status=failed") == {crash}
 
 
 async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(scene: Scene) -> None:
@@ -119,17 +119,17 @@ async def test_what_a_launcher_claims_to_repeat_is_launched_anew_all_the_same(sc
     claimed = Launch(context={"retryOf": str(run_id)}, delay_ms=3_600_000)
     request = Origin("mallory", causation_id=uuid4())
     await scene.part.jobs.launch("job", claimed, request)
-    fingerprint = (await noted(scene))["boom <n>"]
-    assert await found(scene, "retried=true") == set()
+    fingerprint = (await grouped(scene))["boom <n>"]
+    assert await run_ids_by(scene, "retried=true") == set()
     again = failure_filter("job", fingerprint)
     row = await scene.finish(await scene.start("retry", *again))
     assert (row["total"], row["done"], row["refused"]) == (1, 1, 0)
-    assert await found(scene, "retried=true") == {run_id}
+    assert await run_ids_by(scene, "retried=true") == {run_id}
 
 
 async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(scene: Scene) -> None:
     runs = [await failed(scene, f"boom {number}") for number in range(5)]
-    again = failure_filter("job", (await noted(scene))["boom <n>"])
+    again = failure_filter("job", (await grouped(scene))["boom <n>"])
     orders = [await scene.start("retry", *again) for _ in range(2)]
     await scene.part.jobs.retry(runs[0], TESTER)
     others = Scene(scene.part)
@@ -138,16 +138,16 @@ async def test_of_orders_that_are_given_at_once_one_launches_each_run_anew(scene
     assert query(scene.part.url, counted) == [(10, 4, 6)]
     assert "run_repeated" in str([row["refusals"] for row in rows])
     repeats = "SELECT context->>'retryOf' FROM job_runs WHERE status = 'pending'"
-    found = [run_id for (run_id,) in query(scene.part.url, repeats)]
-    assert sorted(found) == sorted(map(str, runs))
+    run_ids_by = [run_id for (run_id,) in query(scene.part.url, repeats)]
+    assert sorted(run_ids_by) == sorted(map(str, runs))
 
 
 async def test_of_what_was_noted_in_the_former_shape_no_run_is_found(scene: Scene) -> None:
     await failed(scene, "boom 1")
-    of_boom = f"failureGroup={(await noted(scene))['boom <n>']}"
+    of_boom = f"failureGroup={(await grouped(scene))['boom <n>']}"
     # Whoever appends knows the log's last event.
     await scene.launch(delay_ms=3_600_000)
     edit(scene.part.url, FORMER)
     later = await failed(scene, "boom 2")
-    await noted(scene)
-    assert await found(scene, of_boom) == {later}
+    await grouped(scene)
+    assert await run_ids_by(scene, of_boom) == {later}

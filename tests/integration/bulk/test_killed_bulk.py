@@ -75,7 +75,7 @@ async def test_each_run_is_repeated_once_however_often_those_die_who_do_it(
         eventually(lambda: query(database_url, DONE) == [(RUNS, "completed")], what="the rest")
     again = Counter(old for (old,) in query(database_url, AGAIN))
     assert again == Counter(map(str, ended))
-    found: list[Difference] = []
-    await verify(Database(database_url), TABLES, found.append, lambda *_: None)
-    assert found == []
+    differences: list[Difference] = []
+    await verify(Database(database_url), TABLES, differences.append, lambda *_: None)
+    assert differences == []
     await keep(Database(database_url))

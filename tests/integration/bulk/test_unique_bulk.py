@@ -34,8 +34,8 @@ async def test_runs_that_are_unique_are_refused_or_replace_each_other(
     row = await scene.finish(await scene.start("rerun", f"job={how}"))
     assert (row["done"], row["refused"]) == (4 - refused, refused)
     select = "SELECT status FROM job_runs WHERE slug = %s ORDER BY created_position"
-    found = [status for (status,) in query(scene.part.url, select, how)]
-    assert found == ["succeeded"] * 4 + statuses
+    found_statuses = [status for (status,) in query(scene.part.url, select, how)]
+    assert found_statuses == ["succeeded"] * 4 + statuses
     if refused:
         assert "run_is_there" in str(row["refusals"])
 
@@ -75,9 +75,9 @@ async def ended_beside_one_that_starts_just_now(
     holders_of = jobs.log_port.holders_of
 
     async def told_and_started(slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
-        told = await holders_of(slots)
+        holders = await holders_of(slots)
         await scene.part.executions.claim("w", 1)
-        return told
+        return holders
 
     monkeypatch.setattr(jobs.log_port, "holders_of", told_and_started)
 

@@ -149,14 +149,14 @@ def test_branches_tags_and_commits_are_built(builds: Builds, tmp_path: Path) -> 
     second = commit(origin, {"greeting": "second"})
     git(origin, "switch", "-q", "main")
     third = commit(origin, {"greeting": "third"})
-    wanted: list[tuple[dict[str, Any], str, str, str | None]] = [
+    cases: list[tuple[dict[str, Any], str, str, str | None]] = [
         ({}, third, "third", "main"),
         ({"gitBranch": "feature/x"}, second, "second", "feature/x"),
         ({"gitRef": "v1"}, first, "first", None),
         ({"gitRef": first}, first, "first", None),
         ({"commitSha": second}, second, "second", None),
     ]
-    for build, sha, greeting, branch in wanted:
+    for build, sha, greeting, branch in cases:
         built = builds.run(origin, build=build)
         assert built.result["result"]["commitSha"] == sha
         assert built.result["effects"][0]["data"]["git_branch"] == branch
@@ -207,12 +207,12 @@ def test_no_image_file_of_the_host_is_a_base_image(
         "FROM localhost/busybox\nRUN --mount=type=bind,from={},target=/o cat /o/greeting",
     ],
 )
-@pytest.mark.parametrize("place", ["[vfs@{}]", "[vfs@{}+{}-run]", "[{}]"])
+@pytest.mark.parametrize("path", ["[vfs@{}]", "[vfs@{}+{}-run]", "[{}]"])
 def test_no_image_of_another_store_of_the_host_is_read(
-    builds: Builds, tmp_path: Path, instruction: str, place: str
+    builds: Builds, tmp_path: Path, instruction: str, path: str
 ) -> None:
     other = made_store(tmp_path / "other", "the other's secret")
-    where = place.format(other, other)
+    where = path.format(other, other)
     named = f"containers-storage:{where}localhost/other"
     dockerfile = instruction.format(named)
     origin = made(tmp_path / "origin", {"Dockerfile": dockerfile, "greeting": "mine"})

@@ -91,8 +91,8 @@ def test_without_a_builder_the_build_fails_for_good_and_says_what_to_install(
     with pytest.raises(PermanentError) as failed:
         run(origin, {"builder": builder}, reports)
     assert str(failed.value).startswith(message)
-    told, failure = reports
-    assert told["context"] == {"launchEnvTemplates": []}
+    notice, failure = reports
+    assert notice["context"] == {"launchEnvTemplates": []}
     assert (failure["metrics"]["buildId"], failure["metrics"]["status"]) == ("b", "failed")
 
 
@@ -108,8 +108,8 @@ def test_the_log_says_of_each_builder_why_it_cannot_be_used(
     fakes.add("buildah", [Answer("--version")])
     with pytest.raises(PermanentError, match="no builder of images"):
         run(origin)
-    said = [record.getMessage() for record in caplog.records]
-    assert said[-3:] == [
+    records = [record.getMessage() for record in caplog.records]
+    assert records[-3:] == [
         f"docker's daemon does not answer (docker: {UNREACHABLE.strip()}): {REMEDY}",
         f"podman is not installed: {INSTALL} podman crun netavark",
         f"buildah needs newuidmap here: {INSTALL} uidmap",
@@ -149,7 +149,7 @@ def test_nothing_is_built_for_what_is_gone_or_over(inputs: dict[str, Any], messa
 
 
 @pytest.mark.parametrize(
-    ("builder", "network", "told"),
+    ("builder", "network", "message"),
     [
         ("auto", "own", f"{INSTALL} slirp4netns"),
         ("buildah", "own", f"{INSTALL} slirp4netns"),
@@ -158,12 +158,12 @@ def test_nothing_is_built_for_what_is_gone_or_over(inputs: dict[str, Any], messa
     ],
 )
 def test_while_the_api_is_open_nothing_is_built_that_could_reach_it(
-    fakes: FakeBuilders, origin: Path, builder: str, network: str, told: str
+    fakes: FakeBuilders, origin: Path, builder: str, network: str, message: str
 ) -> None:
     fakes.add("docker", [Answer("version", out="26\n"), BUILT_BY_DOCKER])
     fakes.add("buildah", [Answer("--version")])
     with pytest.raises(PermanentError) as refused:
         run(origin, {"builder": builder, "network": network})
-    assert told in str(refused.value)
+    assert message in str(refused.value)
     assert "APPHUB_TOKENS_FILE" in str(refused.value)
     assert not [command for command in fakes.commands if "build" in command]

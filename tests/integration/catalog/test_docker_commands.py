@@ -69,10 +69,12 @@ def test_docker_pushes_with_the_operators_credentials(
     assert config.is_relative_to(Path.cwd())
 
 
-@pytest.mark.parametrize("said", ["[]", "null", '["other.example/x@sha256:0"]'])
-def test_a_push_without_a_digest_is_a_failure(fakes: FakeBuilders, origin: Path, said: str) -> None:
+@pytest.mark.parametrize("message", ["[]", "null", '["other.example/x@sha256:0"]'])
+def test_a_push_without_a_digest_is_a_failure(
+    fakes: FakeBuilders, origin: Path, message: str
+) -> None:
     answers = [Answer("version", out="26\n"), BUILT_BY_DOCKER, Answer("tag"), Answer("push")]
-    fakes.add("docker", [*answers, Answer("inspect", out=said)])
+    fakes.add("docker", [*answers, Answer("inspect", out=message)])
     with pytest.raises(
         BuildError,
         match=r"docker does not say under which digest it pushed to r\.example/apphub/shop",

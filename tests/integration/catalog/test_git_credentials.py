@@ -59,8 +59,8 @@ def test_a_private_repository_is_cloned_and_nobody_sees_the_password(
 
 def test_a_wrong_password_is_refused_and_not_told(tmp_path: Path, origin: Path) -> None:
     del origin
-    told = "other than the operator's"
-    with git_server(tmp_path, LOGIN) as server, pytest.raises(RefusedError, match=told) as failed:
+    reason = "other than the operator's"
+    with git_server(tmp_path, LOGIN) as server, pytest.raises(RefusedError, match=reason) as failed:
         clone(
             context_of(**credentials(server.address, "wr0ng")),
             f"http://{server.address}/origin/.git",
@@ -70,15 +70,17 @@ def test_a_wrong_password_is_refused_and_not_told(tmp_path: Path, origin: Path) 
     assert not [path for path in Path().iterdir() if path.name.startswith("git-")]
 
 
-@pytest.mark.parametrize("place", ["127.0.0.1:1", "127.0.0.1", "localhost", "other.example"])
-def test_another_host_or_port_gets_nothing(tmp_path: Path, origin: Path, place: str) -> None:
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1", "localhost", "other.example"])
+def test_another_host_or_port_gets_nothing(tmp_path: Path, origin: Path, address: str) -> None:
     del origin
     with (
         git_server(tmp_path, LOGIN) as server,
         pytest.raises(RefusedError, match="demands a user and password"),
     ):
         clone(
-            context_of(**credentials(place)), f"http://{server.address}/origin/.git", Path("clone")
+            context_of(**credentials(address)),
+            f"http://{server.address}/origin/.git",
+            Path("clone"),
         )
     assert set(server.authorizations) == {None}
 

@@ -28,12 +28,12 @@ def nothing_left(directory: Path) -> Iterator[None]:
 
 
 def processes_of(directory: Path) -> list[str]:
-    found = []
+    requests = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if f"GIT_CONFIG_GLOBAL={directory}/".encode() in (process / "environ").read_bytes():
-                found.append((process / "comm").read_text())
-    return found
+                requests.append((process / "comm").read_text())
+    return requests
 
 
 def forever(*chunks: bytes, pause_s: float = 0.02) -> Iterator[bytes]:
@@ -159,7 +159,7 @@ def test_a_page_that_is_no_repository_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told", "kind"),
+    ("status", "message", "kind"),
     [
         (403, "the server refuses access", RefusedError),
         (404, "not found", GitError),
@@ -167,11 +167,11 @@ def test_a_page_that_is_no_repository_is_refused() -> None:
     ],
 )
 def test_a_refusal_is_told_and_another_attempt_made_where_it_may_help(
-    status: int, told: str, kind: type[GitError]
+    status: int, message: str, kind: type[GitError]
 ) -> None:
     with (
         http_server(lambda handler: handler.say(status)) as server,
-        pytest.raises(GitError, match=told) as failed,
+        pytest.raises(GitError, match=message) as failed,
     ):
         clone(context_of(), f"http://{server.address}/shop.git", Path("clone"))
     assert type(failed.value) is kind
@@ -203,8 +203,8 @@ def test_a_redirect_to_another_host_is_followed_and_told(
 def test_a_redirect_to_another_kind_of_address_is_refused(tmp_path: Path, scheme: str) -> None:
     repository(tmp_path, {"a": "1"})
     connected: list[socket] = []
-    with tcp_server(connected.append) as place:
-        target = redirect_to(f"{scheme}://{'' if scheme == 'file' else place}{tmp_path}")
+    with tcp_server(connected.append) as port:
+        target = redirect_to(f"{scheme}://{'' if scheme == 'file' else port}{tmp_path}")
         with http_server(target) as server, pytest.raises(GitError, match="unable to access"):
             clone(context_of(), f"http://{server.address}/origin/.git", Path("clone"))
     assert connected == []

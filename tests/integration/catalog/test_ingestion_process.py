@@ -77,15 +77,15 @@ async def test_a_server_that_fails_is_tried_again(tmp_path: Path) -> None:
 
 async def test_a_cancel_while_a_server_says_nothing_is_prompt(tmp_path: Path) -> None:
     started = monotonic()
-    asked = asyncio.Event()
+    canceled = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def hang(connection: Any) -> None:
         while connection.recv(4_096):
-            loop.call_soon_threadsafe(asked.set)
+            loop.call_soon_threadsafe(canceled.set)
 
     with tcp_server(hang) as address:
-        outcome = await attempted(task_of(tmp_path, f"git://{address}/shop.git"), asked)
+        outcome = await attempted(task_of(tmp_path, f"git://{address}/shop.git"), canceled)
     assert (outcome.kind, outcome.message["status"]) == ("result", "canceled")
     assert monotonic() - started < 60
 
@@ -95,11 +95,11 @@ async def test_this_project_is_read(tmp_path: Path) -> None:
     outcome = await attempted(task_of(tmp_path, str(PROJECT)))
     assert outcome.kind == "result", outcome.message
     (effect,) = outcome.message["effects"]
-    found = effect["data"]
-    assert found["commit_sha"] == git(PROJECT, "-c", "safe.directory=*", "rev-parse", "HEAD")
-    assert (found["name"], found["dockerfile_path"]) == ("apphub-jobs", "Dockerfile")
+    record = effect["data"]
+    assert record["commit_sha"] == git(PROJECT, "-c", "safe.directory=*", "rev-parse", "HEAD")
+    assert (record["name"], record["dockerfile_path"]) == ("apphub-jobs", "Dockerfile")
     assert (
-        found["description"]
+        record["description"]
         == "An event-sourced job service for deterministic tasks that run to completion."
     )
-    assert {"key": "language", "value": "python"} in found["tags"]
+    assert {"key": "language", "value": "python"} in record["tags"]

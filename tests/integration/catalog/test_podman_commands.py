@@ -45,7 +45,7 @@ def test_podman_keeps_everything_in_the_attempts_directory(
     push = [*podman, "push", *policy, IMAGE_ID, f"oci:{work}/image"]
     assert fakes.commands == [["podman", "--version"], build, push]
     for call in fakes.calls[1:]:
-        assert all(Path(place).is_relative_to(work) for place in call["environment"].values())
+        assert all(Path(path).is_relative_to(work) for path in call["environment"].values())
     assert result.result["imageDigest"] == digest
     assert image_in(tmp_path / "images", tag_of(origin)) == (digest, {})
 

@@ -56,7 +56,7 @@ def test_a_small_pack_of_giant_files_is_refused_before_one_is_written(tmp_path: 
 @pytest.mark.timeout(150)
 def test_a_tree_of_ten_billion_files_in_a_dozen_objects_is_refused(tmp_path: Path) -> None:
     origin = repository(tmp_path, {})
-    blob = git(origin, "hash-object", "-w", "--stdin", given=b"x")
+    blob = git(origin, "hash-object", "-w", "--stdin", stdin=b"x")
     entries = "".join(f"100644 blob {blob}\t{number}\n" for number in range(10))
     with pytest.raises(RefusedError, match="more than 200000 files and directories"):
         ingested(committed(origin, entries, levels=10))
@@ -73,7 +73,7 @@ def test_directories_count_too(tmp_path: Path) -> None:
 def with_files(root: Path, count: int) -> Path:
     """Return a repository of this many files in one directory, and a Dockerfile found last."""
     origin = repository(root, {})
-    blob = git(origin, "hash-object", "-w", "--stdin", given=b"FROM scratch\n")
+    blob = git(origin, "hash-object", "-w", "--stdin", stdin=b"FROM scratch\n")
     names = [*(f"file{number:06}" for number in range(count - 1)), "z.dockerfile"]
     return committed(origin, "".join(f"100644 blob {blob}\t{name}\n" for name in names))
 

@@ -24,8 +24,8 @@ def record(origin: Path, **settings: Any) -> dict[str, Any]:
 AS_GIVEN = {"name": "Shop", "description": "As given", "preview_tiles": []}
 
 
-def said(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: found[name] for name in AS_GIVEN}
+def record_of(app: dict[str, Any]) -> dict[str, Any]:
+    return {name: app[name] for name in AS_GIVEN}
 
 
 # Links and names ----------------------------------------------------------------------------------
@@ -46,16 +46,16 @@ def test_links_out_of_the_tree_are_not_read(tmp_path: Path) -> None:
         b"previews.json": b"up/previews.json",
         b"circle": b"circle",
     }
-    found = record(
+    app = record(
         imported(
             tmp_path,
             {b"ops/Dockerfile": b"FROM scratch"},
             {**links, b"Dockerfile": b"up/Dockerfile"},
         )
     )
-    assert found["dockerfile_path"] == "ops/Dockerfile"
-    assert said(found) == AS_GIVEN
-    assert [tag["key"] for tag in found["tags"]] == ["Runtime"]
+    assert app["dockerfile_path"] == "ops/Dockerfile"
+    assert record_of(app) == AS_GIVEN
+    assert [tag["key"] for tag in app["tags"]] == ["Runtime"]
 
 
 def test_links_to_devices_and_directories_are_not_read(tmp_path: Path) -> None:
@@ -70,24 +70,24 @@ def test_links_to_devices_and_directories_are_not_read(tmp_path: Path) -> None:
 
 
 def test_gits_own_files_are_no_files_of_the_repository(tmp_path: Path) -> None:
-    found = record(
+    app = record(
         imported(tmp_path, DOCKERFILE, {b"README.md": b".git/config", b"tags.yaml": b".git/HEAD"})
     )
-    assert found["description"] == "As given"
-    assert [tag["key"] for tag in found["tags"]] == ["Runtime"]
+    assert app["description"] == "As given"
+    assert [tag["key"] for tag in app["tags"]] == ["Runtime"]
 
 
 @pytest.mark.parametrize("name", ["..", ".git", ".GIT", "git~1"])
 def test_a_name_that_leads_out_of_its_directory_is_refused(tmp_path: Path, name: str) -> None:
     origin = repository(tmp_path, {})
-    blob = git(origin, "hash-object", "-w", "--stdin", given=b"x")
+    blob = git(origin, "hash-object", "-w", "--stdin", stdin=b"x")
     committed(origin, f"100644 blob {blob}\t{name}\n")
     with pytest.raises(RefusedError, match=r"a path that cannot be checked out(.|\n)*invalid path"):
         record(origin)
 
 
 @pytest.mark.parametrize(
-    ("path", "told"),
+    ("path", "message"),
     [
         ((b"x" * 200 + b"/") * 20 + b"file", "a path that is too long or too deep: xxx"),
         (b"x" * 300, "a path that is too long or too deep: xxx"),
@@ -97,9 +97,9 @@ def test_a_name_that_leads_out_of_its_directory_is_refused(tmp_path: Path, name:
     ],
 )
 def test_a_path_beyond_the_system_s_limits_is_refused(
-    tmp_path: Path, path: bytes, told: str
+    tmp_path: Path, path: bytes, message: str
 ) -> None:
-    with pytest.raises(GitError, match=told) as failed:
+    with pytest.raises(GitError, match=message) as failed:
         record(imported(tmp_path, {path: b"x"}))
     assert len(str(failed.value)) < 4_000
 
@@ -120,9 +120,9 @@ def test_odd_names_and_encodings_are_read(tmp_path: Path) -> None:
         b"package.json": '{"name": "größe"}'.encode("utf-16"),
         b"tags.yaml": "größe: ü\n".encode("latin-1"),
     }
-    found = record(imported(tmp_path, files))
-    assert (found["name"], found["description"]) == ("größe", "Gr\ufffd\ufffde")
-    assert {"key": "gr\ufffd\ufffde", "value": "\ufffd"} in found["tags"]
+    app = record(imported(tmp_path, files))
+    assert (app["name"], app["description"]) == ("größe", "Gr\ufffd\ufffde")
+    assert {"key": "gr\ufffd\ufffde", "value": "\ufffd"} in app["tags"]
 
 
 # Contents -----------------------------------------------------------------------------------------
@@ -135,7 +135,7 @@ LAUGHS = "a: &a [lol]\n" + "".join(
 
 @pytest.mark.timeout(150)
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("tags.yaml", LAUGHS, "tags.yaml: left out: aliases are not followed"),
         ("previews.yaml", LAUGHS, "previews.yaml: left out: aliases are not followed"),
@@ -161,19 +161,19 @@ LAUGHS = "a: &a [lol]\n" + "".join(
     ],
 )
 def test_a_broken_or_hostile_file_is_passed_over_and_the_log_tells(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: str, told: str
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, content: str, message: str
 ) -> None:
-    found = record(imported(tmp_path, {**DOCKERFILE, name.encode(): content.encode()}))
-    assert found["preview_tiles"] == []
+    app = record(imported(tmp_path, {**DOCKERFILE, name.encode(): content.encode()}))
+    assert app["preview_tiles"] == []
     # An odd entry of a list or map is left out alone: the first one names no other.
     kept = ["a"] if (name, content) == ("tags.yaml", LAUGHS) else []
-    assert [tag["key"] for tag in found["tags"]] == ["Runtime", *kept]
-    assert told in caplog.text
+    assert [tag["key"] for tag in app["tags"]] == ["Runtime", *kept]
+    assert message in caplog.text
 
 
 def test_a_giant_dockerfile_is_found_and_not_read(tmp_path: Path) -> None:
-    found = record(imported(tmp_path, {b"Dockerfile": b"FROM node:20\n" * 200_000}))
-    assert (found["dockerfile_path"], len(found["tags"])) == ("Dockerfile", 1)
+    app = record(imported(tmp_path, {b"Dockerfile": b"FROM node:20\n" * 200_000}))
+    assert (app["dockerfile_path"], len(app["tags"])) == ("Dockerfile", 1)
 
 
 # Hooks, submodules, LFS, and the settings of a local repository -----------------------------------
@@ -187,8 +187,8 @@ def test_pointers_of_large_files_stay_pointers(tmp_path: Path) -> None:
         b"shot.png": pointer,
         b"README.md": b"![Shot](shot.png)",
     }
-    found = record(imported(tmp_path, {**DOCKERFILE, **files}))
-    assert found["preview_tiles"] == []
+    app = record(imported(tmp_path, {**DOCKERFILE, **files}))
+    assert app["preview_tiles"] == []
     assert Path("clone/shot.png").read_bytes() == pointer
 
 

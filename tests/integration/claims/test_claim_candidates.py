@@ -111,8 +111,8 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
     runs = _crowd(random, random.choice([3, 30, 300]), random.choice([2, 10, 100]))
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (_json(runs),))
-    found = await select_anew(connection, NOW, limit)
-    assert [str(run_id) for run_id in found] == _expected(runs, limit)
+    selected = await select_anew(connection, NOW, limit)
+    assert [str(run_id) for run_id in selected] == _expected(runs, limit)
 
 
 def _json(value: Any) -> str:
@@ -172,9 +172,9 @@ async def test_for_how_long_jobs_wait_is_what_looking_at_every_run_says(database
         named = {row["id"]: row["slug"] for row in await jobs.fetchall()}
         slugs = {job_id: slug for job_id, slug in named.items() if slug != "keyed"}
         expected = await read_rows(connection, OldestPending, LONGEST_WAITS)
-        found = await oldest_pending(connection, slugs, [])
-        assert {row["job"] for row in found} == {row["job"] for row in expected}
-        waits = {row["job"]: row["seconds"] for row in found}
+        ages = await oldest_pending(connection, slugs, [])
+        assert {row["job"] for row in ages} == {row["job"] for row in expected}
+        waits = {row["job"]: row["seconds"] for row in ages}
         for row in expected:
             # Some minutes lie between the waits of two runs.
             assert abs(waits[row["job"]] - row["seconds"]) < 50
@@ -196,9 +196,9 @@ async def test_those_that_have_waited_longest_come_first_whatever_their_priority
         await connection.execute(INSERT, (_json(_crowd(Random(1), 300, 10)),))
         await connection.execute(PLANNED)
         expected = await read_ids(connection, WAITING)
-        found = await waiting_longest(connection, 5)
-    assert [UUID(row["id"]) for row in found] == expected
-    assert len({row["priority"] for row in found}) > 1
+        oldest = await waiting_longest(connection, 5)
+    assert [UUID(row["id"]) for row in oldest] == expected
+    assert len({row["priority"] for row in oldest}) > 1
 
 
 PLANS = """
@@ -215,8 +215,8 @@ async def test_what_is_asked_job_by_job_keeps_its_plan_where_there_are_few(part:
         for _ in range(30):
             reader = RateWindowReader(to_iso(datetime.now(UTC)))
             limits = LimitState()
-            found = await claims.first_by_job(connection, reader, 4, limits, None)
-            assert len(found) == 3
+            candidates = await claims.first_by_job(connection, reader, 4, limits, None)
+            assert len(candidates) == 3
         cursor = await connection.execute(PLANS)
         [plans] = await cursor.fetchall()
     assert plans["generic_plans"] > plans["custom_plans"]

@@ -105,8 +105,8 @@ async def test_runs_that_no_living_worker_holds_are_recovered_and_the_late_resul
     [again] = await part.executions.claim("w2", 1)
     await part.executions.succeed(again.run.id, again.holder, "in time", Report())
     events = await part.reader.histories([claim.run.id])
-    shown = [(event.topic.removeprefix("job_run."), event.actor) for event in events]
-    assert shown == [
+    history = [(event.topic.removeprefix("job_run."), event.actor) for event in events]
+    assert history == [
         ("requested", "tester"),
         ("started", "worker:w"),
         ("attempt_lost", "observer"),
@@ -204,9 +204,9 @@ async def test_runs_that_are_claimed_together_go_on_with_stories_of_their_own(pa
         "SELECT array_agg(DISTINCT correlation_id) FROM jobs_events"
         " WHERE topic LIKE 'job_run.%%' GROUP BY originator_id",
     )
-    told = [ids for (ids,) in stories]
-    assert [len(ids) for ids in told] == [1, 1]
-    assert told[0] != told[1]
+    by_story = [ids for (ids,) in stories]
+    assert [len(ids) for ids in by_story] == [1, 1]
+    assert by_story[0] != by_story[1]
 
 
 async def test_who_is_dead_and_holds_nothing_is_not_asked_about_again(
@@ -240,5 +240,5 @@ async def test_a_run_of_a_worker_that_nobody_knows_is_recovered_beside_the_dead(
     await part.heartbeats.leave("dead")
     assert await part.heartbeats.any_orphaned()
     recovered = await part.sweeps.recover([], "observer")
-    assert [str(found) for found in recovered] == [run_id]
+    assert [str(recovered_id) for recovered_id in recovered] == [run_id]
     assert not await part.heartbeats.any_orphaned()

@@ -87,8 +87,8 @@ class _Worker:
         async with connection.transaction():
             as_of = "SELECT set_config('apphub.now', %s::timestamptz::text, true)"
             await connection.execute(as_of, [now])
-            found = await queue.select(connection, None, now, free)
-        return {str(run_id) for run_id in found}
+            selected = await queue.select(connection, None, now, free)
+        return {str(run_id) for run_id in selected}
 
 
 WORKERS = [
@@ -148,9 +148,11 @@ async def _check(part: Parts, connection: Connection, runs: list[dict[str, Any]]
     for run in runs:
         if run["status"] != "pending":
             continue
-        found = await explain_now(connection, part.files, part.jobs.quarantine, UUID(run["id"]))
-        assert found is not None
-        reasons: Any = found["reasons"]
+        explanation = await explain_now(
+            connection, part.files, part.jobs.quarantine, UUID(run["id"])
+        )
+        assert explanation is not None
+        reasons: Any = explanation["reasons"]
         is_kept = any(reason["binding"] for reason in reasons)
         assert is_kept == (run["id"] not in taken), (run, reasons)
         codes.update(reason["code"] for reason in reasons)

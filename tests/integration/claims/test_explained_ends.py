@@ -34,9 +34,9 @@ async def _claimed(part: Parts, **launch: Any) -> Claim:
 
 async def _ended(part: Parts, run_id: UUID) -> Found:
     """Return the reason of a run that has ended."""
-    found = await explained(part, str(run_id))
-    [reason] = found["reasons"]
-    assert reason["message"] in found["summary"]
+    explanation = await explained(part, str(run_id))
+    [reason] = explanation["reasons"]
+    assert reason["message"] in explanation["summary"]
     assert reason["since"] is not None
     assert reason["binding"]
     return dict(reason)
@@ -55,8 +55,8 @@ async def test_each_failure_is_told_with_its_evidence(part: Parts) -> None:
         await part.executions.fail(claim.run.id, claim.holder, failure, Report())
         reason = await _ended(part, claim.run.id)
         assert (reason["code"], reason["message"]) == (failure_reason, message)
-        told = reason["details"]
-        assert {name: told[name] for name in details} == details
+        evidence = reason["details"]
+        assert {name: evidence[name] for name in details} == details
 
 
 async def test_time_limits_are_told(part: Parts) -> None:
@@ -100,8 +100,8 @@ async def test_who_canceled_it_is_told_and_why(part: Parts) -> None:
         (claim.run.id, "enough", True),
     ):
         reason = await _ended(part, run_id)
-        told = reason["details"]
-        assert (reason["code"], told["by"], told["reason"], told["wasRunning"]) == (
+        details = reason["details"]
+        assert (reason["code"], details["by"], details["reason"], details["wasRunning"]) == (
             "canceled",
             "tester",
             why,
@@ -113,5 +113,9 @@ async def test_a_success_needs_no_reason(part: Parts) -> None:
     await _prepared(part)
     claim = await _claimed(part)
     await part.executions.succeed(claim.run.id, claim.holder, None, Report())
-    found = await explained(part, str(claim.run.id))
-    assert (found["status"], found["reasons"], found["nextChangeAt"]) == ("succeeded", [], None)
+    explanation = await explained(part, str(claim.run.id))
+    assert (explanation["status"], explanation["reasons"], explanation["nextChangeAt"]) == (
+        "succeeded",
+        [],
+        None,
+    )

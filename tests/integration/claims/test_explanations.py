@@ -27,9 +27,9 @@ async def launched(part: Parts, slug: str, **launch: Any) -> str:
 async def explained(part: Parts, run_id: str) -> Found:
     async with part.pool.connection() as connection:
         quarantine = part.jobs.quarantine
-        found = await explain_now(connection, part.files, quarantine, UUID(run_id))
-    assert found is not None
-    return cast("Found", found)
+        explanation = await explain_now(connection, part.files, quarantine, UUID(run_id))
+    assert explanation is not None
+    return cast("Found", explanation)
 
 
 async def _planned(part: Parts) -> str:
@@ -212,15 +212,15 @@ WAITING: list[tuple[Story, dict[str, bool], Found]] = [
 async def test_each_reason_is_told_with_its_evidence(
     part: Parts, story: Story, codes: dict[str, bool], details: Found
 ) -> None:
-    found = await explained(part, await story(part))
-    reasons = found["reasons"]
+    explanation = await explained(part, await story(part))
+    reasons = explanation["reasons"]
     assert {reason["code"]: reason["binding"] for reason in reasons} == codes
     for reason in reasons:
         if reason["binding"]:
-            assert reason["message"] in found["summary"]
+            assert reason["message"] in explanation["summary"]
     if details:
-        told = reasons[-1]["details"]
-        assert {name: told[name] for name in details} == details
+        evidence = reasons[-1]["details"]
+        assert {name: evidence[name] for name in details} == details
 
 
 async def test_who_is_in_the_way_is_named_and_since_when(part: Parts) -> None:
@@ -234,19 +234,19 @@ async def test_who_is_in_the_way_is_named_and_since_when(part: Parts) -> None:
 
 async def test_what_is_known_beforehand_of_a_change_is_told(part: Parts) -> None:
     run_id = await _planned(part)
-    found = await explained(part, run_id)
-    [reason] = found["reasons"]
-    assert found["nextChangeAt"] == reason["details"]["scheduledAt"]
+    explanation = await explained(part, run_id)
+    [reason] = explanation["reasons"]
+    assert explanation["nextChangeAt"] == reason["details"]["scheduledAt"]
 
 
 async def test_a_time_limit_is_a_change_that_is_known_beforehand(part: Parts) -> None:
-    found = await explained(part, await _asked_to_stop(part))
-    assert found["nextChangeAt"] > found["reasons"][0]["since"]
+    explanation = await explained(part, await _asked_to_stop(part))
+    assert explanation["nextChangeAt"] > explanation["reasons"][0]["since"]
 
 
 async def test_what_is_in_the_way_is_dated_also_before_the_run_is_due(part: Parts) -> None:
-    found = await explained(part, await _planned_and_more(part))
-    planned, _, limit, key = found["reasons"]
+    explanation = await explained(part, await _planned_and_more(part))
+    planned, _, limit, key = explanation["reasons"]
     assert limit["since"] == key["since"] == key["details"]["startedAt"]
     assert planned["since"] >= limit["since"]
 
@@ -265,16 +265,16 @@ async def test_a_past_moment_is_explained_as_far_as_it_is_kept(part: Parts) -> N
         before = await explain_then(connection, part.files, UUID(run_id), 1)
     assert before is None
     assert then is not None
-    found, shown = cast("tuple[Found, int]", then)
-    assert shown == position
-    assert found["status"] == "pending"
-    assert {one["code"]: one["binding"] for one in found["reasons"]} == {
+    explanation, shown_at = cast("tuple[Found, int]", then)
+    assert shown_at == position
+    assert explanation["status"] == "pending"
+    assert {one["code"]: one["binding"] for one in explanation["reasons"]} == {
         "job_limit": True,
         "behind_others": True,
     }
-    limit, behind = found["reasons"]
+    limit, behind = explanation["reasons"]
     assert limit["details"] == {"limit": 1, "running": 1, "runs": [first]}
     assert (behind["details"]["place"], behind["details"]["placeInJob"]) == (3, 3)
-    assert len(found["unknown"]) == 1
-    assert "workers" in found["unknown"][0]
+    assert len(explanation["unknown"]) == 1
+    assert "workers" in explanation["unknown"][0]
     assert (await explained(part, run_id))["status"] == "running"

@@ -91,9 +91,9 @@ async def test_behind_full_jobs_a_worker_finds_what_it_executes(
     first, *_ = [await _launch(part, "ours.a") for _ in range(10)]
     for _ in range(10):
         await _launch(part, "theirs.b")
-    wanted = await _launch(part, "both.c")
+    expected = await _launch(part, "both.c")
     mine = _offer("ours.a", "both.c")
-    assert _ids(await part.executions.claim("w", 3, mine)) == [first, wanted]
+    assert _ids(await part.executions.claim("w", 3, mine)) == [first, expected]
 
 
 async def test_what_nobody_offers_is_abandoned_after_its_grace(part: Parts) -> None:

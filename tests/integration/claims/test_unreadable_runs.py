@@ -62,19 +62,19 @@ async def test_claims_job_by_job_come_to_what_can_be_read(
     spoil(part, await launched(part, slug, *spoilt))
     later = [Launch(parameters={"k": f"later {number}"}) for number in range(4)]
     readable = await launched(part, slug, *later)
-    found: list[UUID] = []
+    claimed_ids: list[UUID] = []
     for _ in range(UNREADABLE):
-        found += await claimed(part, 2)
-    assert found == readable
+        claimed_ids += await claimed(part, 2)
+    assert claimed_ids == readable
     # What has come in before the place that was come to is met when all is looked at anew.
     monkeypatch.setattr(quarantine, "REST_S", 0)
     monkeypatch.setattr(quarantine, "REST_FACTOR", 0)
     urgent = Launch(priority=7, parameters={"k": "urgent"})
     last = await launched(part, slug, urgent)
-    found.clear()
+    claimed_ids.clear()
     for _ in range(UNREADABLE):
-        found += await claimed(part, 2)
-    assert found == last
+        claimed_ids += await claimed(part, 2)
+    assert claimed_ids == last
 
 
 @pytest.mark.usefixtures("small")

@@ -61,12 +61,12 @@ async def test_more_bytes_than_may_wait_are_refused_at_once(
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "event_filter",
     [EventFilter(), EventFilter(types=("job_run.*",)), EventFilter(actor="tester")],
     ids=["all", "by type", "by actor"],
 )
 async def test_a_page_of_events_ends_where_it_is_large_and_the_next_goes_on(
-    part: Parts, monkeypatch: pytest.MonkeyPatch, wanted: EventFilter
+    part: Parts, monkeypatch: pytest.MonkeyPatch, event_filter: EventFilter
 ) -> None:
     monkeypatch.setattr(audit, "PAGE_BYTES", 500_000)
     slug = await registered(part.jobs)
@@ -75,7 +75,7 @@ async def test_a_page_of_events_ends_where_it_is_large_and_the_next_goes_on(
     pages: list[list[int]] = []
     after: int | None = 0
     while after is not None:
-        page = await Audit(part.pool, part.files).page(wanted, after, 100)
+        page = await Audit(part.pool, part.files).page(event_filter, after, 100)
         pages.append([event.position for event in page.events])
         after = page.next
     seen = [position for page in pages for position in page]
@@ -120,11 +120,11 @@ async def test_each_part_of_all_jobs_begins_behind_the_one_before(
     has_more = True
     async with part.pool.connection() as connection:
         while has_more:
-            found = await next_by_slug(connection, after, limit, most_bytes)
-            assert len(found.rows) <= limit
-            seen += [row["slug"] for row in found.rows]
+            jobs = await next_by_slug(connection, after, limit, most_bytes)
+            assert len(jobs.rows) <= limit
+            seen += [row["slug"] for row in jobs.rows]
             after = seen[-1]
-            has_more = found.has_more
+            has_more = jobs.has_more
     assert seen == ["0", "B-1", "Z", "a", "a-", "a_", "b"]
 
 

@@ -98,16 +98,16 @@ async def test_what_waits_while_a_table_is_locked_is_refused_together_and_soon(
     slug = await registered(part.jobs)
     tries = 0
 
-    async def counted(*given: Any) -> list[Statement]:
+    async def counted(*arguments: Any) -> list[Statement]:
         nonlocal tries
         tries += 1
-        return await prepare(*given)
+        return await prepare(*arguments)
 
     monkeypatch.setattr(writer_module, "prepare", counted)
     launches = 100
     async with locked(database_url, "job_runs"):
-        asked = [part.jobs.launch(slug, Launch(), TESTER) for _ in range(launches)]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        launching = [part.jobs.launch(slug, Launch(), TESTER) for _ in range(launches)]
+        answers = await asyncio.gather(*launching, return_exceptions=True)
     assert {type(answer) for answer in answers} == {LogUnavailableError}
     # Each try holds the append lock for as long as it waits.
     assert tries < launches / 10

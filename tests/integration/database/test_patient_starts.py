@@ -63,8 +63,8 @@ async def _away_from(proxy: Proxy, cut: Cut) -> None:
 
 def _slugs(url: str) -> list[str]:
     with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT slug FROM job_definitions ORDER BY slug")
-        return [slug for (slug,) in found]
+        rows = connection.execute("SELECT slug FROM job_definitions ORDER BY slug")
+        return [slug for (slug,) in rows]
 
 
 @pytest.mark.slow
@@ -131,9 +131,9 @@ async def test_one_that_stays_away_ends_the_start_in_one_line(
             proxy.refusing = True
             proxy.lose_all()
             assert await asyncio.to_thread(process.popen.wait, 60) == 1
-        told = "\n".join(process.errors)
-        assert "cannot reach the database" in told
-        assert "Traceback" not in told
+        output = "\n".join(process.errors)
+        assert "cannot reach the database" in output
+        assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("command", [slow(["serve", "--port", "0"]), ["worker"]])

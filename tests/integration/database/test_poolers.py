@@ -35,8 +35,8 @@ def test_one_that_forgets_prepared_statements_is_refused_in_one_sentence(
     arguments = [*command, "--data-dir", str(tmp_path / "data")]
     process = Process(arguments, {"APPHUB_DATABASE_URL": forgetful})
     assert process.popen.wait(60) == 1
-    [said] = process.errors
-    assert "max_prepared_statements" in said
+    [error_line] = process.errors
+    assert "max_prepared_statements" in error_line
     assert process.lines == []
 
 

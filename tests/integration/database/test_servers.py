@@ -40,12 +40,12 @@ def test_a_database_that_cannot_keep_every_text_is_refused(
     arguments = ["serve", "--port", "0", "--data-dir", str(tmp_path / "data")]
     process = Process(arguments, {"APPHUB_DATABASE_URL": url})
     assert process.popen.wait(60) == 1
-    [said] = process.errors
-    assert f"encoding is {encoding}" in said
-    assert "ENCODING 'UTF8'" in said
+    [error_line] = process.errors
+    assert f"encoding is {encoding}" in error_line
+    assert "ENCODING 'UTF8'" in error_line
     with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT count(*) FROM pg_class WHERE relname = 'jobs_events'")
-        assert found.fetchone() == (0,)
+        tables = connection.execute("SELECT count(*) FROM pg_class WHERE relname = 'jobs_events'")
+        assert tables.fetchone() == (0,)
 
 
 async def test_texts_are_read_as_utf8_whatever_the_address_says(
@@ -58,11 +58,11 @@ async def test_texts_are_read_as_utf8_whatever_the_address_says(
         await connection.close()
 
 
-@pytest.mark.parametrize(("given", "holds"), [({}, "5"), ({"connect_timeout": 17}, "17")])
+@pytest.mark.parametrize(("options", "holds"), [({}, "5"), ({"connect_timeout": 17}, "17")])
 def test_a_server_is_tried_for_as_long_as_its_address_says(
-    database_url: str, given: dict[str, int], holds: str
+    database_url: str, options: dict[str, int], holds: str
 ) -> None:
-    with server._session(make_conninfo(database_url, **given)) as session:
+    with server._session(make_conninfo(database_url, **options)) as session:
         assert session.info.get_parameters()["connect_timeout"] == holds
 
 
@@ -99,9 +99,9 @@ async def test_one_that_stays_away_ends_the_start_with_the_reason(
         waiting = ["--wait-for-database-s", "0.5", "--data-dir", str(tmp_path / "data")]
         process = Process([*command, *waiting], {"APPHUB_DATABASE_URL": proxy.url})
         assert await asyncio.to_thread(process.popen.wait, 60) == 1
-    told = "\n".join(process.errors)
-    assert "cannot reach the database" in told
-    assert "Traceback" not in told
+    output = "\n".join(process.errors)
+    assert "cannot reach the database" in output
+    assert "Traceback" not in output
 
 
 def test_a_wrong_password_is_not_waited_for(database_server: str, tmp_path: Path) -> None:

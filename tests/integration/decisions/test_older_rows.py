@@ -52,8 +52,8 @@ async def test_runs_that_an_older_version_has_launched_are_claimed_and_retried(p
     assert [claim.run.id for claim in claims] == ids
     assert [claim.run.context for claim in claims] == [{"own": n} for n in range(3)]
     one, _, _ = claims
-    told = Report(context={"told": True})
-    await part.executions.progress(one.run.id, one.holder, told)
+    report = Report(context={"told": True})
+    await part.executions.progress(one.run.id, one.holder, report)
     await part.executions.fail(one.run.id, one.holder, AttemptFailure("boom"), Report())
     again = await part.jobs.run(one.run.id)
     assert again.scheduled_at > now() + timedelta(seconds=30)

@@ -18,11 +18,11 @@ async def compared(where: Executor, directory: Path) -> tuple[dict[str, str], li
     differences: dict[str, str] = {}
     refused: list[str] = []
     for number, (title, scenario) in enumerate(SCENARIOS.items()):
-        wanted = expected(scenario, where.capabilities)
-        if wanted is None:
+        expectation = expected(scenario, where.capabilities)
+        if expectation is None:
             refused.append(title)
             continue
-        difference = await _difference(where, wanted, directory / str(number))
+        difference = await _difference(where, expectation, directory / str(number))
         if difference is not None:
             differences[title] = difference
     return differences, refused
@@ -63,8 +63,8 @@ def found_no_place(outcome: Outcome) -> bool:
 
     Where all processors are busy, Ray may take longer to start than an attempt waits.
     """
-    told = str(outcome.message.get("message"))
-    return outcome.kind == "stopped" and "found no place on Ray" in told
+    message = str(outcome.message.get("message"))
+    return outcome.kind == "stopped" and "found no place on Ray" in message
 
 
 def _wrong(scenario: Scenario, outcome: Outcome, log: Path) -> str | None:

@@ -67,14 +67,14 @@ async def executor(
 @asynccontextmanager
 async def still() -> AsyncIterator[None]:
     """Let all supervisors stand still meanwhile."""
-    found = [pid for pid in descendants(os.getpid()) if _is_supervisor(pid)]
-    assert found
-    for pid in found:
+    pids = [pid for pid in descendants(os.getpid()) if _is_supervisor(pid)]
+    assert pids
+    for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        for pid in found:
+        for pid in pids:
             os.kill(pid, signal.SIGCONT)
 
 

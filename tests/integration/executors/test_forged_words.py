@@ -16,7 +16,7 @@ from worker.executors.local.executor import ProcessExecutor
 from worker.executors.port import Outcome
 
 
-def said(kind: str, **more: Any) -> str:
+def message_of(kind: str, **more: Any) -> str:
     """Return a line as a process says it."""
     return json.dumps({"type": kind, **more}) + "\n"
 
@@ -48,26 +48,26 @@ GARBAGE = [
     "[" * 100_000 + "\n",
     '{"type": []}\n',
     '{"type": {}, "id": []}\n',
-    said("update", id=[]),
-    said("update", id=1, metrics={"a": 1}, context={}, logsUrl=None),
+    message_of("update", id=[]),
+    message_of("update", id=1, metrics={"a": 1}, context={}, logsUrl=None),
 ]
 
 FORGED = [
-    *(said(kind) for kind in ("stopped", "lease", "lost", "canceled", "timeout", "blocking")),
-    said("out_of_memory", message="no"),
-    said("result", **RESULT),
-    said("result", id="0123456789abcdef", **RESULT) + said("done", **DONE),
+    *(message_of(kind) for kind in ("stopped", "lease", "lost", "canceled", "timeout", "blocking")),
+    message_of("out_of_memory", message="no"),
+    message_of("result", **RESULT),
+    message_of("result", id="0123456789abcdef", **RESULT) + message_of("done", **DONE),
 ]
 
 FORGED_AS_ITSELF = [
     *(
-        said(kind, id="OWN-ID")
+        message_of(kind, id="OWN-ID")
         for kind in ("stopped", "lease", "lost", "canceled", "timeout", "nonsense")
     ),
-    said("error", id="OWN-ID"),
-    said("error", id="OWN-ID", message=1, stack=[], permanent=0, retryAfterMs="1"),
-    said("result", id="OWN-ID", status="succeeded", metrics=[1]),
-    said("update", id="OWN-ID", metrics=[1], context={}, logsUrl=None),
+    message_of("error", id="OWN-ID"),
+    message_of("error", id="OWN-ID", message=1, stack=[], permanent=0, retryAfterMs="1"),
+    message_of("result", id="OWN-ID", status="succeeded", metrics=[1]),
+    message_of("update", id="OWN-ID", metrics=[1], context={}, logsUrl=None),
 ]
 
 
@@ -95,7 +95,7 @@ async def apart(tmp_path: Path) -> AsyncIterator[Apart]:
 
 @pytest.mark.slow
 async def test_whatever_is_forged_ends_its_own_attempt(apart: Apart) -> None:
-    done_first = said("done", id="OWN-ID", **DONE)
+    done_first = message_of("done", id="OWN-ID", **DONE)
     for words in (*GARBAGE, *FORGED, *FORGED_AS_ITSELF, done_first):
         outcome = await apart.run("forge", words=words)
         assert outcome.kind == "invalid", (words, outcome)
@@ -142,7 +142,9 @@ async def test_nobody_beside_it_pays_for_what_an_attempt_forges(
 
 
 async def test_a_canceled_attempt_ends_though_another_named_who_blocks(shared: Submitting) -> None:
-    words = said("blocking") + said("blocking", id=[], stack=1) + said("unblocked")
+    words = (
+        message_of("blocking") + message_of("blocking", id=[], stack=1) + message_of("unblocked")
+    )
     beside = await shared.submit("sleep", forMs=60_000)
     await printed(shared.log(0))
     forging = await shared.submit("forge", words=words)

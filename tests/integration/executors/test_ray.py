@@ -30,8 +30,8 @@ SECRET = "postgresql://somebody:secret@nowhere/"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[TwoNodes]:
     """Give a cluster with the nodes `first` and `second`."""
-    with two_nodes() as found:
-        yield found
+    with two_nodes() as nodes:
+        yield nodes
 
 
 @pytest.fixture

@@ -87,9 +87,9 @@ class Ordered:
 async def host(tmp_path: Path) -> AsyncIterator[Hosted]:
     """Give a host that is ready."""
     path = tmp_path / "socket"
-    told = json.dumps({"socket": str(path), "size": 1})
+    announced = json.dumps({"socket": str(path), "size": 1})
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-c", PROGRAM, told),
+        *(sys.executable, "-P", "-c", PROGRAM, announced),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )

@@ -29,8 +29,8 @@ async def test_what_is_printed_is_its_own_whoever_else_prints(shared: Submitting
     assert [(await ended(one)).message["result"] for one in attempts] == names
     for number, name in enumerate(names):
         printed = shared.log(number).read_text().splitlines()
-        said = [line.split(" ", 1)[1] for line in printed]
-        assert sorted(said) == sorted(
+        texts = [line.split(" ", 1)[1] for line in printed]
+        assert sorted(texts) == sorted(
             text
             for step in range(20)
             for text in (

@@ -36,8 +36,8 @@ class Processes:
         assert await self._now() == 2 * slots
 
     async def _now(self) -> int:
-        found = await anyio.to_thread.run_sync(descendants, os.getpid())
-        return len(set(found) - self._others)
+        pids = await anyio.to_thread.run_sync(descendants, os.getpid())
+        return len(set(pids) - self._others)
 
 
 @pytest.fixture

@@ -78,9 +78,9 @@ async def scene(part: Parts) -> AsyncIterator[Scene]:
     await registered(part.jobs)
     await part.worker("w")
     yield Scene(part, Failures(part.jobs))
-    found: list[Difference] = []
-    await verify(Database(part.url), TABLES, found.append, lambda *_: None)
-    assert [one for one in found if one.kind != "unreadable"] == []
+    differences: list[Difference] = []
+    await verify(Database(part.url), TABLES, differences.append, lambda *_: None)
+    assert [one for one in differences if one.kind != "unreadable"] == []
 
 
 async def test_failures_of_one_kind_are_one_group(scene: Scene) -> None:
@@ -92,12 +92,12 @@ async def test_failures_of_one_kind_are_one_group(scene: Scene) -> None:
         ("car <n> has no wheel", "open", 1, 0),
         ("order <n> not found", "open", 2, 0),
     ]
-    shown = query(
+    rows = query(
         scene.part.url,
         "SELECT job, reason, frame, sample_run, affected_versions FROM failure_groups"
         " WHERE title LIKE 'car%%'",
     )
-    assert shown == [("job", "error", "load in orders.py", run_id, [1])]
+    assert rows == [("job", "error", "load in orders.py", run_id, [1])]
     [before] = query(scene.part.url, EVENTS)
     await scene.note()
     assert query(scene.part.url, EVENTS) == [before]
@@ -199,9 +199,9 @@ async def test_a_search_without_findings_is_written_down_now_and_then(
     monkeypatch.setattr(commands, "STEP", 2)
     await scene.launch()
     await scene.note()
-    [place] = query(scene.part.url, "SELECT searched_until FROM failure_watches")
+    [searched_until] = query(scene.part.url, "SELECT searched_until FROM failure_watches")
     head = "SELECT max(notification_id) FROM jobs_events WHERE topic LIKE 'job%%'"
-    assert query(scene.part.url, head) == [place]
+    assert query(scene.part.url, head) == [searched_until]
 
 
 async def test_what_a_newer_version_wrote_is_passed_over(scene: Scene) -> None:

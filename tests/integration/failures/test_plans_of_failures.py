@@ -82,9 +82,9 @@ async def wanted_of(part: Parts, *texts: str) -> RunFilter:
     """Return what a filter comes to."""
     conditions = conditions_of(filters.read(texts, ""))
     async with part.pool.connection() as connection, opened(connection, part.files, None) as seen:
-        wanted = await run_filter(connection, seen, conditions)
-    assert wanted is not None
-    return wanted
+        parsed_filter = await run_filter(connection, seen, conditions)
+    assert parsed_filter is not None
+    return parsed_filter
 
 
 def read_of_runs(url: str, sql: str, values: dict[str, object]) -> tuple[int, int]:
@@ -119,13 +119,16 @@ async def test_no_more_runs_are_read_than_are_shown(part: Parts) -> None:
     await fill(part)
     head = await part.reader.head()
     for further, (fingerprint, expected) in product(FURTHER, GROUPS):
-        wanted = await wanted_of(part, f"failureGroup={fingerprint}", *further)
-        sought = RunSearch(wanted)
+        parsed_filter = await wanted_of(part, f"failureGroup={fingerprint}", *further)
+        sought = RunSearch(parsed_filter)
         now = {**page_values(sought, PAGE, 0), "status_0": "failed", "status_1": "expired"}
         then = past.values_of(PastRuns(position=head), sought, PAGE, 0)
-        for sql, values in ((lists.newest_first(wanted), now), (past.newest_first(wanted), then)):
-            read, found = read_of_runs(part.url, sql, values)
-            assert (found, read < 3 * PAGE) == (expected, True), sql
+        for sql, values in (
+            (lists.newest_first(parsed_filter), now),
+            (past.newest_first(parsed_filter), then),
+        ):
+            read, selected = read_of_runs(part.url, sql, values)
+            assert (selected, read < 3 * PAGE) == (expected, True), sql
 
 
 async def test_a_search_for_failures_reads_the_runs_that_succeeded_and_no_others(
@@ -142,31 +145,33 @@ async def test_a_search_for_failures_reads_the_runs_that_succeeded_and_no_others
         "limit": failures.MOST,
         "max_bytes": failures.MOST_BYTES,
     }
-    read, found = read_of_runs(part.url, failures.FAILED_OR_RECOVERED, values)
+    read, selected = read_of_runs(part.url, failures.FAILED_OR_RECOVERED, values)
     successes = failures.REACH // 6
-    assert (read, found) == (successes, 0)
+    assert (read, selected) == (successes, 0)
 
 
 @pytest.mark.slow
 async def test_the_first_page_of_a_large_group_reads_its_newest_events(part: Parts) -> None:
     await fill(part)
-    wanted = await wanted_of(part, f"failureGroup={LARGE}")
+    parsed_filter = await wanted_of(part, f"failureGroup={LARGE}")
     async with part.pool.connection() as connection:
-        everything, _ = await lists.list_runs(connection, wanted, RUNS, 0)
+        everything, _ = await lists.list_runs(connection, parsed_filter, RUNS, 0)
         assert len(everything) == RUNS / 2
-        found: list[str] = []
+        run_ids: list[str] = []
         before: int | None = None
-        while len(found) < len(everything):
-            page_of = replace(wanted, before_position=before)
+        while len(run_ids) < len(everything):
+            page_of = replace(parsed_filter, before_position=before)
             page, following = await lists.list_runs(connection, page_of, 999, 0)
-            found += [run["id"] for run in page]
+            run_ids += [run["id"] for run in page]
             before = page[-1]["created_position"]
-            assert (following is None) == (len(found) == len(everything))
-        assert found == [run["id"] for run in everything]
-        newest = await failure_search.lately(connection, wanted.conditions, NOW, lists.FEW_EVENTS)
-    values = page_values(RunSearch(replace(wanted, lately=newest)), PAGE, 0)
+            assert (following is None) == (len(run_ids) == len(everything))
+        assert run_ids == [run["id"] for run in everything]
+        newest = await failure_search.lately(
+            connection, parsed_filter.conditions, NOW, lists.FEW_EVENTS
+        )
+    values = page_values(RunSearch(replace(parsed_filter, lately=newest)), PAGE, 0)
     values |= {"status_0": "failed", "status_1": "expired"}
-    query = lists.newest_first(replace(wanted, lately=newest))
+    query = lists.newest_first(replace(parsed_filter, lately=newest))
     [(explained,)] = _explained(part.url, query, values)
     nodes = _nodes(explained[0]["Plan"])
     assert explained[0]["Plan"]["Actual Rows"] == PAGE + 1

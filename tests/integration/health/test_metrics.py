@@ -31,15 +31,15 @@ INNER = {"le"}
 
 PATIENCE_S = 90.0
 
-Told = set[tuple[str, str, frozenset[str]]]
+Samples = set[tuple[str, str, frozenset[str]]]
 
 
-def documented(where: str) -> Told:
+def documented(where: str) -> Samples:
     """Return each metric's name, kind and labels, as the page has them."""
-    found = ROW.finditer(PAGE.read_text())
+    rows = ROW.finditer(PAGE.read_text())
     return {
         (one["name"], one["kind"], frozenset(re.findall(r"`(\w+)`", one["labels"])))
-        for one in found
+        for one in rows
         if where in one["where"].split(", ")
     }
 
@@ -48,9 +48,9 @@ def families(text: str) -> list[Metric]:
     return list(text_string_to_metric_families(text))
 
 
-def told(found: Iterable[Metric]) -> Told:
+def samples_of(samples: Iterable[Metric]) -> Samples:
     """Return the same of an answer."""
-    return {(_name(one), one.type, frozenset(one.samples[0].labels) - INNER) for one in found}
+    return {(_name(one), one.type, frozenset(one.samples[0].labels) - INNER) for one in samples}
 
 
 def _name(family: Metric) -> str:
@@ -66,8 +66,8 @@ def scraped(client: httpx.Client) -> list[Metric]:
 def value(client: httpx.Client, name: str, **labels: str) -> float:
     """Return a sample's value."""
     samples = [sample for one in scraped(client) for sample in one.samples]
-    [found] = [one for one in samples if (one.name, one.labels) == (name, labels)]
-    return float(found.value)
+    [match] = [one for one in samples if (one.name, one.labels) == (name, labels)]
+    return float(match.value)
 
 
 def of_job(slug: str) -> dict[str, str]:
@@ -79,7 +79,7 @@ def test_all_that_the_page_names_is_there_without_any_worker_or_run_and_nothing_
     client: httpx.Client,
 ) -> None:
     assert documented("API")
-    assert told(scraped(client)) == documented("API")
+    assert samples_of(scraped(client)) == documented("API")
     for state in ("pending", "running", "succeeded", "failed", "canceled", "expired"):
         for slug in ("repository-build", "repository-ingest"):
             assert value(client, "apphub_runs", **of_job(slug), state=state) == 0
@@ -190,11 +190,11 @@ def test_any_token_may_read_them_and_nobody_else(database_url: str, tmp_path: Pa
     tokens = tmp_path / "tokens.json"
     tokens.write_text(json.dumps({"secret": {"principal": "prometheus", "role": "read"}}))
     tokens.chmod(0o600)
-    place = ("--data-dir", str(tmp_path / "data"), "--tokens-file", str(tokens))
+    options = ("--data-dir", str(tmp_path / "data"), "--tokens-file", str(tokens))
     with (
-        started("serve", "--port", "0", *place, APPHUB_DATABASE_URL=database_url) as api,
+        started("serve", "--port", "0", *options, APPHUB_DATABASE_URL=database_url) as api,
         httpx.Client(base_url=api.url(), timeout=90) as client,
     ):
         assert client.get("/metrics").status_code == 401
         client.headers["Authorization"] = "Bearer secret"
-        assert told(scraped(client)) == documented("API")
+        assert samples_of(scraped(client)) == documented("API")

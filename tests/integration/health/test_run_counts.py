@@ -97,14 +97,14 @@ async def test_an_answer_without_a_checkpoint_is_the_same_by_rows_and_by_events(
     random_ = random.Random(7)
     for _ in range(20):
         await act(part, random_.choice(slugs), random_)
-    wanted = Counter[str]()
+    expected = Counter[str]()
     for (slug, status), runs in in_table(part.url).items():
         if slug == "job-1":
-            wanted[status] += runs
+            expected[status] += runs
     [(job_id,)] = query(part.url, "SELECT id FROM job_definitions WHERE slug = 'job-1'")
     async with part.pool.connection() as connection:
         async with opened(connection, part.files, None) as present:
-            assert +Counter(await present.counts([job_id])) == wanted
+            assert +Counter(await present.counts([job_id])) == expected
             every = await present.counts(None)
             position = present.position
         assert sum(every.values()) == sum(in_table(part.url).values())
@@ -130,20 +130,20 @@ async def test_what_was_counted_before_a_row_was_mended_counts_no_more(part: Par
 
 
 class Recording(AsyncConnection[dict[str, Any]]):
-    """A connection that remembers what it was asked."""
+    """A connection that keeps the statements that it executes."""
 
-    asked: list[tuple[str, Any]]
+    statements: list[tuple[str, Any]]
 
     async def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
         if "SELECT" in str(query):
-            self.asked.append((query, params))
+            self.statements.append((query, params))
         return await super().execute(query, params, **more)
 
     async def read(self) -> int:
-        """Return how many rows the plans of all that was asked read; none reads a whole table."""
+        """Return how many rows the plans of its statements read; none reads a whole table."""
         rows = 0
-        asked, self.asked = self.asked, []
-        for sql, values in asked:
+        statements, self.statements = self.statements, []
+        for sql, values in statements:
             cursor = await super().execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql}", values)
             [plan] = await cursor.fetchall()
             for node in _nodes(plan["QUERY PLAN"][0]["Plan"]):
@@ -165,7 +165,7 @@ async def test_a_count_reads_what_has_moved_and_no_more(part: Parts) -> None:
     assert await Checkpoints(part.pool, part.files).recompute()
     counts = RunCounts(part.files)
     connection = await Recording.connect(part.url, autocommit=True, row_factory=dict_row)
-    connection.asked = []
+    connection.statements = []
     await configure(connection)
     async with connection:
         began = perf_counter()

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.integration.health.test_metrics import documented, scraped, told, value
+from tests.integration.health.test_metrics import documented, samples_of, scraped, value
 from tests.support.processes import Process, eventually, started
 
 LEASE_S = "2"
@@ -19,16 +19,16 @@ ADDRESS = re.compile(r"metrics at (\S+) port (\d+)")
 
 @contextmanager
 def working(url: str, directory: Path, *more: str) -> Iterator[Process]:
-    place = ("--data-dir", str(directory), "--lease-s", LEASE_S)
-    with started("worker", *place, *more, APPHUB_DATABASE_URL=url) as worker:
+    options = ("--data-dir", str(directory), "--lease-s", LEASE_S)
+    with started("worker", *options, *more, APPHUB_DATABASE_URL=url) as worker:
         worker.wait_for_line("is ready with", errors=True)
         yield worker
 
 
 def address(worker: Process) -> str:
-    found = ADDRESS.search(worker.wait_for_line("metrics at", errors=True))
-    assert found is not None
-    return f"http://{found[1]}:{found[2]}"
+    match = ADDRESS.search(worker.wait_for_line("metrics at", errors=True))
+    assert match is not None
+    return f"http://{match[1]}:{match[2]}"
 
 
 def test_a_worker_tells_of_itself_where_it_is_told_to(database_url: str, tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_worker_tells_of_itself_where_it_is_told_to(database_url: str, tmp_pat
         working(database_url, tmp_path, "--metrics-port", "0") as worker,
         httpx.Client(base_url=address(worker), timeout=90) as client,
     ):
-        assert told(scraped(client)) == documented("worker")
+        assert samples_of(scraped(client)) == documented("worker")
         assert value(client, "apphub_background_task_restarts_total", task="lease") == 0
         foreign = client.get("/metrics", headers={"Host": "page.example"})
         assert foreign.status_code == 421

@@ -76,23 +76,23 @@ def _ended_so(name: str, value: str, run: Row) -> bool:
     return took >= int(value) if name == "minDurationMs" else took <= int(value)
 
 
-def _is(found: object, value: str) -> bool:
-    if found == value:
+def _is(stored: object, value: str) -> bool:
+    if stored == value:
         return True
     try:
-        wanted = json.loads(value)
+        expected = json.loads(value)
     except ValueError:
         return False
-    return json.dumps(found, sort_keys=True) == json.dumps(wanted, sort_keys=True)
+    return json.dumps(stored, sort_keys=True) == json.dumps(expected, sort_keys=True)
 
 
 async def filtered(connection: Connection, past: Past, texts: list[str]) -> list[RunRow]:
     """Return the newest runs that conditions let pass, as they are asked for by clients."""
     conditions = conditions_of(filters.read(texts, "/filter"))
-    wanted = await run_filter(connection, past, conditions)
-    if wanted is None:
+    parsed_filter = await run_filter(connection, past, conditions)
+    if parsed_filter is None:
         return []
-    runs, _ = await past.runs(wanted, MOST, 0)
+    runs, _ = await past.runs(parsed_filter, MOST, 0)
     return runs
 
 

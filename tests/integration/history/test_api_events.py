@@ -19,7 +19,7 @@ def pages(shared: SharedApi, **query: Any) -> Iterator[list[Json]]:
         after = page["meta"]["next"]
 
 
-def found(shared: SharedApi, **query: Any) -> list[Json]:
+def positions_of(shared: SharedApi, **query: Any) -> list[Json]:
     return [event for page in pages(shared, **query) for event in page]
 
 
@@ -40,12 +40,12 @@ def test_the_whole_log_comes_by_position_in_pages(shared: SharedApi) -> None:
     last_ones = rows[-15:]
     for limit, expected in ((1, last_ones), (7, rows), (1_000, rows)):
         before = expected[0]["position"] - 1
-        events = found(shared, after=before, limit=limit)
+        events = positions_of(shared, after=before, limit=limit)
         assert [(event["position"], event["type"]) for event in events] == [
             (row["position"], row["topic"]) for row in expected
         ]
     middle = rows[len(rows) // 2]["position"]
-    assert [event["position"] for event in found(shared, after=middle)] == [
+    assert [event["position"] for event in positions_of(shared, after=middle)] == [
         row["position"] for row in rows if row["position"] > middle
     ]
     assert shared.get("/events", after=rows[-1]["position"]) == {"data": [], "meta": {"next": None}}
@@ -59,7 +59,7 @@ def test_a_full_last_page_says_that_it_is_the_last(shared: SharedApi) -> None:
 
 def test_an_event_is_shown_as_in_its_run_s_history(shared: SharedApi) -> None:
     run = a_canceled_run(shared)
-    events = found(shared, subject=run["id"])
+    events = positions_of(shared, subject=run["id"])
     assert events == history(shared, run["id"])
     assert [event["type"] for event in events] == ["job_run.requested", "job_run.canceled"]
     assert {event["actor"] for event in events} == {"anonymous"}
@@ -84,21 +84,25 @@ def test_a_subject_has_a_kind_and_a_name(shared: SharedApi) -> None:
         str(uuid4()): set(),
     }
     for subject, expected in types.items():
-        assert {event["type"] for event in found(shared, subject=subject)} == expected, subject
-    assert {event["type"].split(".")[0] for event in found(shared, subject="build")} == {"build"}
-    assert found(shared, subject="build", type="job_run.*") == []
+        assert {event["type"] for event in positions_of(shared, subject=subject)} == expected, (
+            subject
+        )
+    assert {event["type"].split(".")[0] for event in positions_of(shared, subject="build")} == {
+        "build"
+    }
+    assert positions_of(shared, subject="build", type="job_run.*") == []
 
 
 def test_types_are_exact_or_a_beginning(shared: SharedApi) -> None:
     a_canceled_run(shared)
-    every = found(shared)
+    every = positions_of(shared)
     for query, beginnings in {
         "job_run.canceled": ("job_run.canceled",),
         "job_run.*": ("job_run.",),
         "job_run.canceled, job_definition.*": ("job_run.canceled", "job_definition."),
         "job_run.cancel*": ("job_run.cancel",),
     }.items():
-        assert found(shared, type=query) == [
+        assert positions_of(shared, type=query) == [
             event for event in every if event["type"].startswith(beginnings)
         ], query
 
@@ -110,33 +114,39 @@ def test_a_chain_of_causes_is_found_by_its_request(shared: SharedApi) -> None:
     again = history(shared, retried["id"])
     assert again[0]["causationId"] == canceled["eventId"]
     assert canceled["correlationId"] == requested["correlationId"]
-    chain = found(shared, correlation=requested["correlationId"])
+    chain = positions_of(shared, correlation=requested["correlationId"])
     assert [event["position"] for event in chain][:2] == [
         requested["position"],
         canceled["position"],
     ]
     assert again[0]["position"] in {event["position"] for event in chain}
-    assert found(shared, correlation=str(uuid4())) == []
+    assert positions_of(shared, correlation=str(uuid4())) == []
 
 
 def test_times_bound_the_events(shared: SharedApi) -> None:
     first, second = a_canceled_run(shared), a_canceled_run(shared)
     recorded = [event["recordedAt"] for event in history(shared, second["id"])]
-    ids = {event["subject"]["id"] for event in found(shared, since=recorded[0], subject="job_run")}
+    ids = {
+        event["subject"]["id"]
+        for event in positions_of(shared, since=recorded[0], subject="job_run")
+    }
     assert second["id"] in ids
-    ids = {event["subject"]["id"] for event in found(shared, until=recorded[0], subject="job_run")}
+    ids = {
+        event["subject"]["id"]
+        for event in positions_of(shared, until=recorded[0], subject="job_run")
+    }
     assert first["id"] in ids
     assert second["id"] not in ids
-    assert found(shared, since="2999-01-01T00:00:00Z") == []
-    assert found(shared, until="2001-01-01T00:00:00Z") == []
+    assert positions_of(shared, since="2999-01-01T00:00:00Z") == []
+    assert positions_of(shared, until="2001-01-01T00:00:00Z") == []
 
 
 def test_actors_are_told_apart(shared: SharedApi) -> None:
     a_canceled_run(shared)
-    assert {event["type"] for event in found(shared, actor="system")} == {
+    assert {event["type"] for event in positions_of(shared, actor="system")} == {
         "job_definition.registered"
     }
-    assert found(shared, actor="nobody") == []
+    assert positions_of(shared, actor="nobody") == []
 
 
 @pytest.mark.parametrize(
@@ -171,12 +181,12 @@ def test_it_is_told_how_far_the_log_is_sealed(shared: SharedApi) -> None:
     head = shared.head()
 
     def sealed() -> Json | None:
-        told = dict(shared.get("/events/seal")["data"])
-        return told if (told["sealedPosition"] or 0) >= head else None
+        seal = dict(shared.get("/events/seal")["data"])
+        return seal if (seal["sealedPosition"] or 0) >= head else None
 
-    told = eventually(sealed, what="the seal of what has just happened")
-    assert told["seals"] >= 1
-    assert told["position"] >= told["sealedPosition"]
+    seal = eventually(sealed, what="the seal of what has just happened")
+    assert seal["seals"] >= 1
+    assert seal["position"] >= seal["sealedPosition"]
 
 
 def test_a_rare_type_costs_pages_and_never_a_long_query(shared: SharedApi) -> None:

@@ -34,21 +34,21 @@ async def _folded(part: Parts, positions: list[int]) -> dict[int, dict[str, dict
 
     Created positions of what was alive, counts of what had ended.
     """
-    found: dict[int, dict[str, dict[str, Any]]] = {}
+    counts: dict[int, dict[str, dict[str, Any]]] = {}
     rows: dict[object, Row] = {}
     after, waiting = 0, sorted(positions)
     while waiting:
         events = await part.reader.after(after)
         for event in events:
             while waiting and waiting[0] < event.position:
-                found[waiting.pop(0)] = _by_job(rows)
+                counts[waiting.pop(0)] = _by_job(rows)
             if event.subject == "job_run":
                 rows[event.aggregate_id] = TABLE.fold(rows.get(event.aggregate_id), event)
         if not events:
-            found.update({position: _by_job(rows) for position in waiting})
+            counts.update({position: _by_job(rows) for position in waiting})
             break
         after = events[-1].position
-    return found
+    return counts
 
 
 def _by_job(rows: dict[object, Row]) -> dict[str, dict[str, Any]]:
@@ -65,13 +65,13 @@ def _by_job(rows: dict[object, Row]) -> dict[str, dict[str, Any]]:
 
 
 def _stored(url: str) -> dict[int, dict[str, dict[str, Any]]]:
-    found: dict[int, dict[str, dict[str, Any]]] = {}
+    counts: dict[int, dict[str, dict[str, Any]]] = {}
     for position, job_id, *values in query(url, STORED):
         known = dict(zip(STATUSES, values, strict=True))
-        jobs = found.setdefault(position, {})
+        jobs = counts.setdefault(position, {})
         if any(known.values()):
             jobs[job_id] = known
-    return found
+    return counts
 
 
 async def test_checkpoints_hold_what_a_fold_of_the_log_finds_however_they_came_about(

@@ -49,8 +49,8 @@ async def test_claims_pass_over_runs_that_cannot_be_read(
         taken += await claimed(part, 2)
     assert sorted(taken) == sorted(readable)
     assert part.jobs.quarantine.found == len(unreadable)
-    said = [one for one in caplog.records if one.levelno == logging.ERROR]
-    assert len(said) == len(unreadable)
+    records = [one for one in caplog.records if one.levelno == logging.ERROR]
+    assert len(records) == len(unreadable)
     with pytest.raises(QuarantinedError, match="unknown to this version"):
         await part.jobs.cancel(unreadable[0], None, TESTER)
 
@@ -159,10 +159,10 @@ async def test_streams_lists_and_answers_go_on(part: Parts, tmp_path: Path) -> N
         opened.next()
         positions = newer.append_all(part.url, one, two)
         last = api.client.post(f"/jobs/{slug}/run", json={}).json()["data"]["id"]
-        message = opened.until(lambda told: told["type"] == "job.run.pending")
+        message = opened.until(lambda received: received["type"] == "job.run.pending")
         assert message["data"]["run"]["id"] == last
-        unknown = [told for told in opened.received if told["type"] == UNKNOWN]
-        assert [told["position"] for told in unknown] == positions
+        unknown = [received for received in opened.received if received["type"] == UNKNOWN]
+        assert [received["position"] for received in unknown] == positions
         first = unknown[0]["data"]["event"]
         assert first["type"] == "job_run.of_a_version_to_come"
         assert first["subject"] == {"type": "job_run", "id": str(one)}
@@ -175,16 +175,16 @@ async def test_streams_lists_and_answers_go_on(part: Parts, tmp_path: Path) -> N
             stream(api.client, after=0, types=UNKNOWN) as resumed,
             server_sent(api.client, after=positions[0] - 1) as events,
         ):
-            resumed.until(lambda told: told.get("position") == positions[-1])
-            events.until(lambda told: told.get("position") == positions[-1])
+            resumed.until(lambda received: received.get("position") == positions[-1])
+            events.until(lambda received: received.get("position") == positions[-1])
 
         listed = api.client.get("/events", params={"limit": 1000}).json()["data"]
-        assert [shown["position"] for shown in listed if shown["actor"] == "newer"] == (positions)
+        assert [entry["position"] for entry in listed if entry["actor"] == "newer"] == (positions)
         runs = api.client.get("/job-runs").json()["data"]
-        quarantined = {shown["run"]["id"] for shown in runs if shown["run"].get("quarantined")}
+        quarantined = {entry["run"]["id"] for entry in runs if entry["run"].get("quarantined")}
         assert quarantined == {str(one), str(two)}
         of_job = api.client.get(f"/jobs/{slug}/runs").json()["data"]
-        assert sum("quarantined" in shown for shown in of_job) == len(quarantined)
+        assert sum("quarantined" in entry for entry in of_job) == len(quarantined)
         for path in ("", "/events", "/attempts", f"?asOf={positions[-1]}"):
             for run_id in (one, two, three):
                 answer = api.client.get(f"/job-runs/{run_id}{path}")
@@ -204,12 +204,12 @@ async def test_verify_names_what_it_cannot_read_and_rebuild_leaves_it(part: Part
     one, two, three = await launched(part, slug, 3, Launch())
     newer.append_all(part.url, one, two)
     query(part.url, "UPDATE job_runs SET slug = 'spoilt' RETURNING 1")
-    found: list[Difference] = []
+    differences: list[Difference] = []
     database = Database(part.url)
-    checked = await verify(database, TABLES, found.append, lambda *_: None)
-    kinds = {difference.key: difference.kind for difference in found}
+    checked = await verify(database, TABLES, differences.append, lambda *_: None)
+    kinds = {difference.key: difference.kind for difference in differences}
     assert kinds == {str(one): "unreadable", str(two): "unreadable", str(three): "differs"}
-    assert "job_run.of_a_version_to_come" in str(found[0].reason)
+    assert "job_run.of_a_version_to_come" in str(differences[0].reason)
     assert [table.unreadable for table in checked if table.unreadable] == [2]
 
     rebuilt = await rebuild(database, job_runs.TABLE, lambda _: None, lambda *_: None)

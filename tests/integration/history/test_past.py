@@ -57,18 +57,18 @@ class World:
         )
 
     def counts(self, definition_id: UUID | None) -> dict[str, int]:
-        found = Counter(
+        counts = Counter(
             str(run["status"]) for run in self._runs(RunFilter(definition_id=definition_id))
         )
-        return {status: found[status] for status in STATUSES}
+        return {status: counts[status] for status in STATUSES}
 
-    def page(self, wanted: RunFilter, limit: int, offset: int) -> tuple[list[Row], int | None]:
-        runs = _ordered(self._runs(wanted), wanted.order)[offset:]
+    def page(self, run_filter: RunFilter, limit: int, offset: int) -> tuple[list[Row], int | None]:
+        runs = _ordered(self._runs(run_filter), run_filter.order)[offset:]
         return runs[:limit], offset + limit if len(runs) > limit else None
 
-    def _runs(self, wanted: RunFilter) -> list[Row]:
+    def _runs(self, run_filter: RunFilter) -> list[Row]:
         newest_first = sorted(self.rows["job_run"].values(), key=_created, reverse=True)
-        return [run for run in newest_first if self._passes(run, wanted)]
+        return [run for run in newest_first if self._passes(run, run_filter)]
 
     def filtered(self, texts: list[str]) -> list[Row]:
         jobs = self.rows["job_definition"]
@@ -80,20 +80,20 @@ class World:
             )
         ][:MOST]
 
-    def _passes(self, run: Row, wanted: RunFilter) -> bool:
+    def _passes(self, run: Row, run_filter: RunFilter) -> bool:
         job = self.rows["job_definition"][UUID(str(run["job_definition_id"]))]
-        text = (wanted.search or "").lower()
+        text = (run_filter.search or "").lower()
         return (
-            (not wanted.statuses or run["status"] in wanted.statuses)
+            (not run_filter.statuses or run["status"] in run_filter.statuses)
             and (
-                wanted.definition_id is None
-                or run["job_definition_id"] == str(wanted.definition_id)
+                run_filter.definition_id is None
+                or run["job_definition_id"] == str(run_filter.definition_id)
             )
             and (
-                not wanted.definition_ids
-                or UUID(str(run["job_definition_id"])) in wanted.definition_ids
+                not run_filter.definition_ids
+                or UUID(str(run["job_definition_id"])) in run_filter.definition_ids
             )
-            and (wanted.before_position is None or _created(run) < wanted.before_position)
+            and (run_filter.before_position is None or _created(run) < run_filter.before_position)
             and (
                 text in str(job["slug"]).lower()
                 or text in str(job["name"]).lower()
@@ -148,8 +148,8 @@ class Asker:
             question = self._question(head, runs)
             async with opened(connection, self._part.files, question.position) as past:
                 assert past.position == question.position
-                for wanted, limit, _ in question.pages:
-                    await _check_cursor(past, wanted, limit)
+                for run_filter, limit, _ in question.pages:
+                    await _check_cursor(past, run_filter, limit)
                 question.answers = {
                     "counts": await past.counts(None),
                     "counts of a job": await past.counts([question.definition_id]),
@@ -174,7 +174,7 @@ class Asker:
                 ((None, ()), (None, ()), (definition_id, ()), (None, two_jobs))
             )
             order: Order = random.choice(("created", "created", "ended", "duration"))
-            wanted = RunFilter(
+            run_filter = RunFilter(
                 order=order,
                 definition_id=of_one,
                 definition_ids=of_two,
@@ -184,7 +184,7 @@ class Asker:
                 if order == "created" and random.random() < 0.3
                 else None,  # type: ignore[arg-type]
             )
-            pages.append((wanted, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10))))
+            pages.append((run_filter, random.choice((1, 7, 50)), random.choice((0, 0, 1, 10))))
         return Question(
             position=random.randint(0, head),
             pages=pages,
@@ -208,13 +208,13 @@ class Asker:
         return random.choice((text, text.upper(), text.lower()))
 
 
-async def _check_cursor(past: Past, wanted: RunFilter, limit: int) -> None:
+async def _check_cursor(past: Past, run_filter: RunFilter, limit: int) -> None:
     """Check that a page's cursor leads to the page that its offset leads to."""
-    runs, following = await past.runs(wanted, limit, 0)
+    runs, following = await past.runs(run_filter, limit, 0)
     if following is not None:
-        after = replace(wanted, before_position=runs[-1]["created_position"])
+        after = replace(run_filter, before_position=runs[-1]["created_position"])
         by_cursor, _ = await past.runs(after, limit, 0)
-        by_offset, _ = await past.runs(wanted, limit, following)
+        by_offset, _ = await past.runs(run_filter, limit, following)
         assert by_cursor == by_offset
 
 

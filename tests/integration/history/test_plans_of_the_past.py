@@ -36,13 +36,13 @@ live for ever."""
 
 
 class Recording(AsyncConnection[dict[str, Any]]):
-    """A connection that remembers the questions it was asked."""
+    """A connection that keeps the statements that it executes."""
 
-    asked: list[tuple[str, Any]]
+    statements: list[tuple[str, Any]]
 
     async def execute(self, query: Any, params: Any = None, **more: Any) -> Any:
         if "SELECT" in str(query):
-            self.asked.append((query, params))
+            self.statements.append((query, params))
         return await super().execute(query, params, **more)
 
 
@@ -50,8 +50,8 @@ Ask = Callable[[Past], Awaitable[object]]
 
 
 def _questions(job_id: UUID, run_id: UUID) -> dict[str, Ask]:
-    def runs(**wanted: Any) -> Ask:
-        return lambda past: past.runs(RunFilter(**wanted), 25, 0)
+    def runs(**conditions: Any) -> Ask:
+        return lambda past: past.runs(RunFilter(**conditions), 25, 0)
 
     each = {f"runs {status}": runs(statuses=[status]) for status in STATUSES}
     return {
@@ -94,19 +94,19 @@ async def _scenario(url: str) -> None:
         print(f"\n{head} events, {head // MIN_DISTANCE} checkpoints in {took_s:.1f} s")
         counted: dict[int, dict[str, int]] = {}
         connection = await Recording.connect(url, autocommit=True, row_factory=dict_row)
-        connection.asked = []
+        connection.statements = []
         await configure(connection)
         async with connection:
             for position in positions:
                 for name, ask in _questions(job_id, run_id).items():
-                    connection.asked = []
+                    connection.statements = []
                     start = perf_counter()
                     async with opened(connection, part.files, position) as past:
                         answer = await ask(past)
                     took.setdefault(name, []).append((perf_counter() - start) * 1_000)
                     if name == "counts":
                         counted[position] = answer  # type: ignore[assignment]
-                    for sql, values in list(connection.asked):
+                    for sql, values in list(connection.statements):
                         _check(name, await _plan(connection, sql, values))
         assert counted == await _folded_counts(part, positions)
     for name, times in took.items():
@@ -139,14 +139,14 @@ async def _folded_counts(part: Parts, positions: list[int]) -> dict[int, dict[st
     """Count at each position by folding the whole log up to it."""
     counts: Counter[str] = Counter()
     moving: dict[UUID, Row] = {}
-    found: dict[int, dict[str, int]] = {}
+    folded: dict[int, dict[str, int]] = {}
     waiting = list(positions)
     position = 0
     while waiting:
         events = await part.reader.after(position, 5_000)
         for event in events:
             while waiting and waiting[0] < event.position:
-                found[waiting.pop(0)] = {status: counts[status] for status in STATUSES}
+                folded[waiting.pop(0)] = {status: counts[status] for status in STATUSES}
             if event.subject == "job_run":
                 before = moving.pop(event.aggregate_id, None)
                 after = TABLE.fold(before, event)
@@ -156,4 +156,4 @@ async def _folded_counts(part: Parts, positions: list[int]) -> dict[int, dict[st
                 if after["status"] not in FINAL:
                     moving[event.aggregate_id] = after
         position = events[-1].position
-    return found
+    return folded

@@ -51,26 +51,26 @@ def _in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def counted(url: str) -> dict[tuple[str, datetime, str], Counter[str]]:
     """Return what the table says, by unit, time and job."""
-    found: dict[tuple[str, datetime, str], Counter[str]] = {}
+    counts: dict[tuple[str, datetime, str], Counter[str]] = {}
     for unit, at, job, *numbers, queue, duration in query(url, COUNTED):
         names = ("created", *ENDED, "queue_ms_sum", "duration_ms_sum")
         row = Counter(dict(zip(names, numbers, strict=True)))
         row.update({f"queue {bound}": runs for bound, runs in queue.items()})
         row.update({f"duration {bound}": runs for bound, runs in duration.items()})
-        found[unit, at, job] = +row
-    return found
+        counts[unit, at, job] = +row
+    return counts
 
 
 def recounted(url: str) -> dict[tuple[str, datetime, str], Counter[str]]:
     """Count the runs one by one."""
-    found: dict[tuple[str, datetime, str], Counter[str]] = {}
+    counts: dict[tuple[str, datetime, str], Counter[str]] = {}
 
     def count(at: datetime, job: str, row: Counter[str]) -> None:
         minute = at.replace(second=0, microsecond=0)
         hour = minute.replace(minute=0)
         buckets = {"minute": minute, "hour": hour, "day": hour.replace(hour=0), "total": EPOCH}
         for unit, start in buckets.items():
-            found.setdefault((unit, start, job), Counter()).update(row)
+            counts.setdefault((unit, start, job), Counter()).update(row)
 
     for job, created_at, completed_at, status, duration_ms, queue_ms in query(url, RUNS):
         count(created_at, job, Counter(created=1))
@@ -82,7 +82,7 @@ def recounted(url: str) -> dict[tuple[str, datetime, str], Counter[str]]:
                 ended[f"{name}_ms_sum"] += ms
                 ended[f"{name} {BOUNDS_MS[bisect_left(BOUNDS_MS, ms)]}"] += 1
         count(completed_at, job, +ended)
-    return found
+    return counts
 
 
 def counter_of(part: Parts) -> RunStatistics:
@@ -193,7 +193,7 @@ async def test_verify_names_a_wrong_count_and_a_rebuild_repairs_it(part: Parts) 
     )
     differences: list[Difference] = []
     checked = await verify_statistics(Database(part.url), differences.append)
-    kinds = Counter((found.key.split()[0], found.kind) for found in differences)
+    kinds = Counter((difference.key.split()[0], difference.kind) for difference in differences)
     assert kinds == {
         ("day", "differs"): 1,
         ("hour", "missing"): 1,
@@ -201,8 +201,8 @@ async def test_verify_names_a_wrong_count_and_a_rebuild_repairs_it(part: Parts) 
         ("minute", "missing"): 1,
     }
     assert checked.differences == 4
-    assert ("5", "1") not in [found.columns.get("created") for found in differences]
-    [differing] = [found for found in differences if found.kind == "differs"]
+    assert ("5", "1") not in [difference.columns.get("created") for difference in differences]
+    [differing] = [difference for difference in differences if difference.kind == "differs"]
     assert differing.columns == {"created": ("1", "5")}
     rebuilt = await rebuild_statistics(Database(part.url), _unexpected)
     assert (rebuilt.repaired, rebuilt.checked.is_equal) == (4, True)
@@ -248,12 +248,12 @@ async def test_what_was_counted_at_each_position_is_answered_later(part: Parts) 
     # The minute of the first half lies in the past: only then comes an answer from the table.
     ended = part.jobs.clock() + timedelta(minutes=1)
     for by_job in (False, True):
-        asked = question(began, ended, timedelta(minutes=1), None, by_job=by_job)
+        request = question(began, ended, timedelta(minutes=1), None, by_job=by_job)
         async with part.pool.connection() as connection:
             for position, counts in known.items():
-                buckets, counted = await over_time(connection, asked, position)
+                buckets, counted = await over_time(connection, request, position)
                 assert (summed(buckets), counted) == (counts, position)
-            now: list[Any] = (await over_time(connection, asked, None))[0]
+            now: list[Any] = (await over_time(connection, request, None))[0]
             assert summed(now) == ended_runs(part.url)
     assert {bucket["job"] for bucket in now} == {"job-0", "job-1"}
 
@@ -271,12 +271,12 @@ async def test_quantiles_are_those_of_the_runs(
         await part.executions.succeed(claim.run.id, claim.holder, None, Report())
     await count_all(part)
     now = part.jobs.clock()
-    asked = question(now - timedelta(days=1), now, timedelta(days=1), None, by_job=False)
+    request = question(now - timedelta(days=1), now, timedelta(days=1), None, by_job=False)
     async with part.pool.connection() as connection:
-        answer = await over_time(connection, asked, None)
-        assert not await is_costly(connection, asked)
+        answer = await over_time(connection, request, None)
+        assert not await is_costly(connection, request)
         monkeypatch.setattr("projections.runs.over_time.MANY_COUNTS", 1)
-        assert await is_costly(connection, asked)
+        assert await is_costly(connection, request)
     buckets: list[Any] = answer[0]
     durations = sorted(row[4] for row in query(part.url, RUNS))
     if len(buckets) == 1:  # Else the day has changed meanwhile.
@@ -304,11 +304,11 @@ async def test_buckets_that_are_kept_no_longer_are_not_made_up(part: Parts) -> N
     await count_all(part)
     async with part.pool.connection() as connection:
         await counter_of(part).trim(connection)
-        asked = question(
+        request = question(
             EPOCH, EPOCH + timedelta(hours=1), timedelta(minutes=1), None, by_job=False
         )
         with pytest.raises(InvalidInputError, match="multiple of 3600000"):
-            await over_time(connection, asked, None)
+            await over_time(connection, request, None)
 
 
 async def test_another_version_counts_anew_and_leaves_alone_what_a_newer_one_counts(

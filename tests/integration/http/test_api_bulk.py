@@ -71,8 +71,8 @@ def test_it_goes_on_by_itself_to_its_end_and_its_past_stays(
     then = shared.get(f"/bulk/{done['id']}", asOf=requested["position"])["data"]
     assert then == started
     assert shared.get("/bulk", asOf=requested["position"], limit=1)["data"] == [started]
-    asked = {"params": {"asOf": started["position"]}, "at": done["id"]}
-    tour.call("GET /bulk/{bulk_id}", 404, **asked)
+    request = {"params": {"asOf": started["position"]}, "at": done["id"]}
+    tour.call("GET /bulk/{bulk_id}", 404, **request)
 
 
 def _runs(shared: SharedApi, slug: str) -> list[Json]:
@@ -175,7 +175,7 @@ def test_who_aborts_is_told_what_was_done(
 
 
 @pytest.mark.parametrize(
-    ("sent", "field", "said"),
+    ("sent", "field", "message"),
     [
         (body(), "filter", "means all runs"),
         (body("stauts=failed"), "filter", "did you mean status?"),
@@ -194,11 +194,11 @@ def test_who_aborts_is_told_what_was_done(
     ids=lambda one: str(one)[:50],
 )
 def test_what_is_refused_has_done_nothing(
-    shared: SharedApi, sent: Json, field: str, said: str
+    shared: SharedApi, sent: Json, field: str, message: str
 ) -> None:
     with shared.nothing_written():
         answer = shared.client.post("/bulk", json=sent)
     assert answer.status_code == 400, answer.text
     problems = answer.json()["error"]
-    told = problems["fieldErrors"].get(field) or problems["formErrors"]
-    assert said in " ".join(told)
+    messages = problems["fieldErrors"].get(field) or problems["formErrors"]
+    assert message in " ".join(messages)

@@ -34,17 +34,17 @@ async def _fail(url: str, message: str) -> None:
         await part.executions.fail(claim.run.id, claim.holder, failure, Report())
 
 
-def listed(tour: Tour, **wanted: Any) -> list[Json]:
-    found: list[Json] = tour.call("GET /failures", 200, params=wanted)
-    return found
+def listed(tour: Tour, **conditions: Any) -> list[Json]:
+    groups: list[Json] = tour.call("GET /failures", 200, params=conditions)
+    return groups
 
 
-def eventually_listed(tour: Tour, count: int, **wanted: Any) -> list[Json]:
+def eventually_listed(tour: Tour, count: int, **conditions: Any) -> list[Json]:
     deadline = monotonic() + ENOUGH_S
-    while len(found := listed(tour, **wanted)) < count:
-        assert monotonic() < deadline, found
+    while len(groups := listed(tour, **conditions)) < count:
+        assert monotonic() < deadline, groups
         sleep(0.1)
-    return found
+    return groups
 
 
 def test_every_call_answers_as_its_schema_says(shared: SharedApi, tour: Tour) -> None:

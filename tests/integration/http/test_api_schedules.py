@@ -152,8 +152,8 @@ def test_lists_go_on_after_a_page(tour: Tour, shared: SharedApi, job: str) -> No
     names = [created(tour, job, id=unique("zz"))["id"] for _ in range(3)]
     first = shared.get("/schedules", limit=1, cursor="zy")
     second = shared.get("/schedules", limit=2, cursor=first["meta"]["nextCursor"])
-    found = [one["id"] for one in (*first["data"], *second["data"])]
-    assert found == sorted(names)
+    ids = [one["id"] for one in (*first["data"], *second["data"])]
+    assert ids == sorted(names)
     assert second["meta"] == {"limit": 2, "hasMore": False, "nextCursor": None}
 
 
@@ -199,8 +199,8 @@ def test_the_list_shows_what_there_was_at_a_position(
 
     def then(position: int) -> dict[str, str]:
         with Client(str(shared.client.base_url)) as client:
-            found = list(client.schedules.each(as_of=position))
-        return {one.id: str(one.cron) for one in found if one.id in {name, other}}
+            schedules = list(client.schedules.each(as_of=position))
+        return {one.id: str(one.cron) for one in schedules if one.id in {name, other}}
 
     created_at, revised_at, deleted_at = positions
     assert then(created_at - 1) == {}

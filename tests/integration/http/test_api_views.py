@@ -75,10 +75,10 @@ async def test_a_view_is_saved_replaced_deleted_and_its_past_stays(
 
 async def check_equal_to_log(url: str) -> None:
     """Verify the table, and find the same rows by a rebuild."""
-    found: list[Difference] = []
-    await verify(Database(url), [saved_views.TABLE], found.append, lambda *_: None)
-    rebuilt = await rebuild(Database(url), saved_views.TABLE, found.append, lambda *_: None)
-    assert (found, rebuilt.repaired) == ([], 0)
+    differences: list[Difference] = []
+    await verify(Database(url), [saved_views.TABLE], differences.append, lambda *_: None)
+    rebuilt = await rebuild(Database(url), saved_views.TABLE, differences.append, lambda *_: None)
+    assert (differences, rebuilt.repaired) == ([], 0)
 
 
 @pytest.mark.parametrize(

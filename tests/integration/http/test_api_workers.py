@@ -33,13 +33,13 @@ STATES = {
 def fleet(shared: SharedApi) -> SharedApi:
     """Give an API beside a fleet that is only made up."""
     with psycopg.connect(shared.database_url, autocommit=True) as connection:
-        for worker_id, said in WORKERS.items():
-            row = {"id": worker_id, "host": "h", "pid": 7, "slots": 3, **said}
+        for worker_id, capabilities in WORKERS.items():
+            row = {"id": worker_id, "host": "h", "pid": 7, "slots": 3, **capabilities}
             row.setdefault("labels", '{"zone": "north"}')
             row["lease_ms"] = 3_600_000
             names = ", ".join(row)
-            places = ", ".join(f"%({name})s" for name in row)
-            insert = f"INSERT INTO workers ({names}) VALUES ({places})"
+            placeholders = ", ".join(f"%({name})s" for name in row)
+            insert = f"INSERT INTO workers ({names}) VALUES ({placeholders})"
             connection.execute(insert.encode(), row)
     return shared
 
@@ -53,9 +53,9 @@ def _schema(fleet: SharedApi, path: str, method: str, status: str) -> Json:
 
 def test_workers_are_listed_with_what_they_offer(fleet: SharedApi) -> None:
     answer = fleet.get("/workers")
-    found = answer["data"]
-    assert {worker["id"]: worker["state"] for worker in found} == STATES
-    alive, older, *_ = found
+    workers = answer["data"]
+    assert {worker["id"]: worker["state"] for worker in workers} == STATES
+    alive, older, *_ = workers
     assert alive["entryPoints"] == ["b.b", "c.c"]
     assert (alive["version"], alive["labels"]) == ("9.9.9", {"zone": "north"})
     assert (alive["host"], alive["pid"], alive["slots"]) == ("h", 7, 3)
@@ -113,9 +113,9 @@ def test_only_a_living_worker_can_be_drained(fleet: SharedApi) -> None:
 
 def test_the_client_knows_workers(fleet: SharedApi) -> None:
     with Client(str(fleet.client.base_url)) as client:
-        found = {worker.id: worker for worker in client.workers()}
-        older = found["b-older"]
-        assert list(found) == list(STATES)
+        by_id = {worker.id: worker for worker in client.workers()}
+        older = by_id["b-older"]
+        assert list(by_id) == list(STATES)
         assert (older.state, older.host, older.slots, older.busy) == ("alive", "h", 3, 0)
         assert (older.version, older.entry_points) == (None, None)
         assert older.started_at <= older.last_beat_at

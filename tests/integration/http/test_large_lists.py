@@ -18,13 +18,13 @@ LARGE = {"text": "x" * ROW_BYTES}
 
 def pages(shared: SharedApi, path: str, **query: Any) -> list[list[str]]:
     """Return the ids of page after page."""
-    found: list[list[str]] = []
+    result: list[list[str]] = []
     while True:
         page: Json = shared.get(path, **query)
-        found.append([item["id"] for item in page["data"]])
+        result.append([item["id"] for item in page["data"]])
         query["cursor"] = page["meta"]["nextCursor"]
         if query["cursor"] is None:
-            return found
+            return result
 
 
 @pytest.fixture(scope="module")

@@ -58,12 +58,12 @@ def operations(document: Json) -> dict[str, Json]:
 
 def test_every_status_that_the_contract_names_is_documented(document: Json) -> None:
     documented = {
-        name: {int(status) for status in found["responses"]}
-        for name, found in operations(document).items()
+        name: {int(status) for status in operation["responses"]}
+        for name, operation in operations(document).items()
     }
     promised = {(name, one) for name, statuses in PROMISED.items() for one in statuses}
-    told = {(name, one) for name, statuses in documented.items() for one in statuses}
-    assert promised - told == set()
+    pairs = {(name, one) for name, statuses in documented.items() for one in statuses}
+    assert promised - pairs == set()
 
 
 def test_what_never_happens_is_not_documented(document: Json) -> None:
@@ -105,8 +105,8 @@ class Tour:
 
     def call(self, operation: str, status: int, **request: Any) -> Any:
         method, template = operation.split(" ")
-        place = request.pop("at", None)
-        path = re.sub(r"\{\w+\}", str(place), template)
+        url = request.pop("at", None)
+        path = re.sub(r"\{\w+\}", str(url), template)
         answer = self._client.request(method, path, **request)
         assert answer.status_code == status, f"{operation}: {answer.status_code} {answer.text}"
         self.seen.add((operation, status))

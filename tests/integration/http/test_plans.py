@@ -157,11 +157,11 @@ def test_claims_and_the_look_before_them_read_little_of_many_pending_runs(filled
     _check(waiting, "job_runs_waiting")
     _check(_plan(filled_url, unfinished.WAITING_LONGEST, limit=5), "job_runs_due")
     at_present = make_conninfo(filled_url, options="-c apphub.now=now")
-    asked: dict[str, str] = {"marks": MARKS, "offered": OFFERED}
-    _check(_plan(at_present, claims.front_of_queue(20), **asked), "job_runs_due")
-    asked["jobs"] = f"{{{UUID(int=7)}}}"
+    parameters: dict[str, str] = {"marks": MARKS, "offered": OFFERED}
+    _check(_plan(at_present, claims.front_of_queue(20), **parameters), "job_runs_due")
+    parameters["jobs"] = f"{{{UUID(int=7)}}}"
     without = claims.front_of_queue(20, "all_but_these")
-    _check(_plan(at_present, without, **asked), "job_runs_due")
+    _check(_plan(at_present, without, **parameters), "job_runs_due")
     [(keyed,)] = query(filled_url, "SELECT id FROM job_definitions WHERE slug = 'Job-7'")
     _check(_plan(filled_url, claims.JOBS, offered=OFFERED), "job_runs_waiting")
     _check(

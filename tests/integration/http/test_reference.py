@@ -21,8 +21,8 @@ def shapes_of(document: Json) -> dict[str, Json]:
 
 def query_of(document: Json, operation: str, name: str) -> Json:
     parameters = operations(document)[operation]["parameters"]
-    [found] = [parameter for parameter in parameters if parameter["name"] == name]
-    return dict(found)
+    [match] = [parameter for parameter in parameters if parameter["name"] == name]
+    return dict(match)
 
 
 def test_all_that_clients_send_and_see_is_described(document: Json) -> None:
@@ -99,8 +99,8 @@ ANYWHERE = re.compile(r"""(?:src|href)=["']([^"']+)|url\(["']?(?!data:)([^"')]+)
 
 
 def linked(text: str) -> Iterator[str]:
-    for found in ANYWHERE.finditer(text):
-        yield found[1] or found[2]
+    for match in ANYWHERE.finditer(text):
+        yield match[1] or match[2]
 
 
 def test_the_page_for_people_needs_no_other_server(shared: SharedApi) -> None:

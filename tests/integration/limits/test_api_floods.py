@@ -27,16 +27,16 @@ BODIES: list[tuple[str, str, dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "path", "body", "told"), BODIES)
+@pytest.mark.parametrize(("method", "path", "body", "message"), BODIES)
 def test_the_answer_to_a_flood_is_small(
-    shared: SharedApi, method: str, path: str, body: dict[str, Any], told: str
+    shared: SharedApi, method: str, path: str, body: dict[str, Any], message: str
 ) -> None:
     before = shared.count_events()
     answer = shared.client.request(method, path, json=body)
     issues = issues_of(answer)
     assert len(answer.content) < ANSWER_BYTES
     assert len(issues) <= 101
-    assert any(told in issue["message"] for issue in issues)
+    assert any(message in issue["message"] for issue in issues)
     assert shared.count_events() == before
 
 

@@ -128,10 +128,10 @@ async def test_what_clients_call_by_a_slug_is_named_by_it(database_url: str) -> 
         schedules = Schedules(part.jobs)
         job = await registered(part.jobs)
         await schedules.create("nightly", ScheduleSpec(job=job, cron="0 3 * * *"), TESTER)
-        told = await outcome_unknown(
+        error = await outcome_unknown(
             proxy, lambda: schedules.revise("nightly", {"parameters": {"a": next(whys)}}, TESTER)
         )
-        assert told == ["nightly"]
+        assert error == ["nightly"]
 
 
 async def test_a_job_is_named_by_its_slug(database_url: str) -> None:
@@ -141,10 +141,10 @@ async def test_a_job_is_named_by_its_slug(database_url: str) -> None:
         parts(database_url, writer_url=proxy.url, timeouts=SHORT_TIMEOUTS) as part,
     ):
         job = await registered(part.jobs)
-        told = await outcome_unknown(
+        error = await outcome_unknown(
             proxy, lambda: part.jobs.revise_job(job, {"name": next(names)}, None, TESTER)
         )
-        assert told == [job]
+        assert error == [job]
 
 
 async def test_events_and_rows_appear_together_for_every_reader(

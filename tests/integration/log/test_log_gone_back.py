@@ -146,7 +146,7 @@ async def test_streams_end_with_the_reason_and_begin_anew(
             assert closed.value.rcvd is not None
             assert closed.value.rcvd.code == 1008
             assert "the log went back" in closed.value.rcvd.reason
-            last = events.until(lambda told: told["type"] == "connection.ended")
+            last = events.until(lambda message: message["type"] == "connection.ended")
             assert "the log went back" in last["data"]["reason"]
 
         def beyond() -> bool:
@@ -162,7 +162,7 @@ async def test_streams_end_with_the_reason_and_begin_anew(
             assert anew.next()["data"]["head"] < head
             launched = api.client.post(f"/jobs/{slug}/run", json={}).raise_for_status()
             run_id = launched.json()["data"]["id"]
-            anew.until(lambda told: told["type"] == "job.run.pending")
+            anew.until(lambda message: message["type"] == "job.run.pending")
             assert anew.of_run(run_id)
 
 

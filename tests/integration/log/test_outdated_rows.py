@@ -35,8 +35,8 @@ async def test_a_cancel_from_elsewhere_before_the_recovery_of_a_lost_run_ends_it
         await one.executions.claim("w", count)
         await other.jobs.cancel(launched[0], "not wanted any more", TESTER)
         assert sorted(await one.sweeps.recover([("w", 0)], "observer")) == sorted(launched)
-        shown = dict(query(database_url, "SELECT id, status FROM job_runs"))
-        assert shown == dict.fromkeys(launched, "pending") | {launched[0]: "canceled"}
+        statuses = dict(query(database_url, "SELECT id, status FROM job_runs"))
+        assert statuses == dict.fromkeys(launched, "pending") | {launched[0]: "canceled"}
 
 
 async def test_a_defect_in_one_decision_fails_it_alone_and_is_written_down_with_its_place(

@@ -121,19 +121,19 @@ def test_so_it_is_with_what_is_asked_for_limits_of_starts_and_turns(
 ) -> None:
     statement, index = OF_LIMITS[name]
     names = list(dict.fromkeys(re.findall(r"%\((\w+)\)s", statement)))
-    for place, parameter in enumerate(names, start=1):
-        statement = statement.replace(f"%({parameter})s", f"${place}")
-    given = ", ".join(GIVEN[parameter] for parameter in names)
-    _check_plan(small_url, statement, given, index)
+    for number, parameter in enumerate(names, start=1):
+        statement = statement.replace(f"%({parameter})s", f"${number}")
+    arguments = ", ".join(GIVEN[parameter] for parameter in names)
+    _check_plan(small_url, statement, arguments, index)
 
 
-def _check_plan(url: str, statement: str, given: str, index: str) -> None:
+def _check_plan(url: str, statement: str, arguments: str, index: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(sql.LOCK)
         connection.execute(f"PREPARE kept AS {statement}".encode())
         connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
         row = connection.execute(
-            f"EXPLAIN (FORMAT JSON) EXECUTE kept ({given})".encode()
+            f"EXPLAIN (FORMAT JSON) EXECUTE kept ({arguments})".encode()
         ).fetchone()
     assert row is not None
     nodes = _nodes(row[0][0]["Plan"])

@@ -33,9 +33,9 @@ BETWEEN = [path for path in RECORDINGS if path.name not in {OLDEST, NEWEST}]
 
 
 async def check_equal_to_log(url: str) -> None:
-    found: list[Difference] = []
-    checked = await verify(Database(url), TABLES, found.append, lambda *_: None)
-    assert found == []
+    differences: list[Difference] = []
+    checked = await verify(Database(url), TABLES, differences.append, lambda *_: None)
+    assert differences == []
     assert [one.table for one in checked] == [table.name for table in TABLES]
 
 
@@ -62,8 +62,8 @@ async def test_a_recorded_log_gives_the_rows_that_it_promises_and_its_aggregates
     rows = await record.fold(database_url, recording)
     promised = files.recorded_rows(recording)
     assert rows == sum(map(len, promised.values())) > 0
-    for name, found in (await files.rows_in(database_url)).items():
-        assert found == promised[name], (
+    for name, stored in (await files.rows_in(database_url)).items():
+        assert stored == promised[name], (
             f"if this is meant, raise Table.version and run: {record.__name__} rows"
         )
     await check_equal_to_log(database_url)

@@ -22,7 +22,7 @@ async def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> N
         for _ in range(3):  # Prepared once, used again.
             trip = RoundTrip(connection)
             texts = trip.ask("SELECT %s::text AS one, %s::integer AS two", ("a'b\\c", 7))
-            found = trip.ask(
+            answer = trip.ask(
                 "SELECT id FROM unnest(%(ids)s::uuid[]) AS id WHERE %(ids)s::uuid[] IS NOT NULL",
                 {"ids": ids},
             )
@@ -32,7 +32,7 @@ async def test_answers_come_in_order_typed_as_everywhere(database_url: str) -> N
             nothing = trip.ask("SELECT 1 AS one WHERE false")
             await trip.go()
             assert texts.rows == [{"one": "a'b\\c", "two": 7}]
-            assert [row["id"] for row in found.rows] == [str(one) for one in ids]
+            assert [row["id"] for row in answer.rows] == [str(one) for one in ids]
             assert time.rows == [{"at": "2026-11-25T01:02:03.400Z", "value": {"a": 1}}]
             assert nothing.rows == []
 

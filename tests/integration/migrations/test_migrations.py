@@ -112,9 +112,9 @@ def test_the_code_expects_the_newest_migration() -> None:
 
 def test_the_trigger_takes_the_lock_that_the_writer_takes() -> None:
     text = (Path(runner.__file__).parent / "versions" / "0001_log.py").read_text()
-    found = re.search(r"APPEND_LOCK = ([\d_]+)", text)
-    assert found is not None
-    assert int(found[1].replace("_", "")) == sql.APPEND_LOCK
+    match = re.search(r"APPEND_LOCK = ([\d_]+)", text)
+    assert match is not None
+    assert int(match[1].replace("_", "")) == sql.APPEND_LOCK
 
 
 LEFT_TO_OLDER_VERSIONS = {
@@ -133,10 +133,10 @@ def test_the_migrated_tables_are_what_the_folds_write(database_url: str, table: 
         "SELECT column_name, data_type FROM information_schema.columns WHERE table_name = %s",
         table.name,
     )
-    found = {name: types.get(kind, kind) for name, kind in rows}
+    columns = {name: types.get(kind, kind) for name, kind in rows}
     for left in LEFT_TO_OLDER_VERSIONS.get(table.name, ()):
-        del found[left]
-    assert found == dict(table.columns)
+        del columns[left]
+    assert columns == dict(table.columns)
 
 
 def test_processes_that_start_at_once_migrate_once(empty_database_url: str) -> None:

@@ -103,9 +103,9 @@ async def test_an_altered_ciphertext_is_named_and_the_fold_goes_on(shop: Shop, p
             " CASE WHEN convert_from(state, 'UTF8') ~ '\"address\":\"A'"
             " THEN 'B' ELSE 'A' END), 'UTF8') WHERE topic = 'job_run.requested'"
         )
-    found: list[Difference] = []
-    checked = await verify(shop.database, TABLES, found.append, lambda *_: None)
-    assert sum(one.unreadable for one in checked) == len(found) == 1
+    differences: list[Difference] = []
+    checked = await verify(shop.database, TABLES, differences.append, lambda *_: None)
+    assert sum(one.unreadable for one in checked) == len(differences) == 1
     assert re.search(
-        r"position 2: the encrypted value of .* is not what was stored", str(found[0].reason)
+        r"position 2: the encrypted value of .* is not what was stored", str(differences[0].reason)
     )

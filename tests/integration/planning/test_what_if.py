@@ -44,9 +44,9 @@ async def _next(part: Parts) -> Claim:
 
 async def _read(part: Parts, archive: Path | None = None) -> History:
     async with part.pool.connection() as connection:
-        found = await recorded(connection, LogFiles(archive), "JOB", WEEK)
-    assert found is not None
-    return found
+        history = await recorded(connection, LogFiles(archive), "JOB", WEEK)
+    assert history is not None
+    return history
 
 
 async def _eventful_day(part: Parts) -> int:
@@ -88,11 +88,11 @@ async def test_unchanged_a_simulation_agrees_with_what_was(part: Parts, tmp_path
     starts = await _eventful_day(part)
     history = await _read(part)
     turns = [turn for run in history.runs for turn in run.turns]
-    found = [turn.started_at for turn in turns if turn.started_at is not None]
+    simulated = [turn.started_at for turn in turns if turn.started_at is not None]
     events = await part.reader.after(0)
-    told = [ms_of(event.at) for event in events if event.topic == "job_run.started"]
-    assert sorted(found) == sorted(told)
-    assert len(found) == starts
+    happened_at = [ms_of(event.at) for event in events if event.topic == "job_run.started"]
+    assert sorted(simulated) == sorted(happened_at)
+    assert len(simulated) == starts
     assert sum(turn.given_up_at is not None for turn in turns) == 3
     assert [most for _, most in answer(history, 1).limits] == [1, 2]
     unchanged = answer(history, None)

@@ -30,8 +30,8 @@ async def is_clean(url: str, archive: Path | None = None) -> CheckedHistories:
 
 
 async def broken(url: str) -> list[tuple[int | None, str]]:
-    found, _ = await promises.find_broken(Database(url))
-    return [(finding.position, finding.rule) for finding in found]
+    findings, _ = await promises.find_broken(Database(url))
+    return [(finding.position, finding.rule) for finding in findings]
 
 
 @pytest.mark.parametrize("version", ["0.1.0", "0.1.0.dev1", "0.3.0.dev4"])
@@ -67,15 +67,15 @@ async def test_a_range_ends_before_it_is_too_large_for_memory(
 ) -> None:
     small = histories.NEXT_RANGE.replace(f"< {histories.BYTES_A_RANGE}", "< 100")
     monkeypatch.setattr("eventlog.rebuild.histories.NEXT_RANGE", small)
-    told: list[int] = []
+    sizes: list[int] = []
     await registered(part.jobs)
     for _ in range(5):
         await part.jobs.launch("job", Launch(), TESTER)
     checked = await check_histories(
-        Database(part.url), (), lambda _: None, lambda _, done, total: told.append(done)
+        Database(part.url), (), lambda _: None, lambda _, done, total: sizes.append(done)
     )
     assert checked.events == 6
-    assert len(told) == 6
+    assert len(sizes) == 6
 
 
 async def test_a_run_that_was_retried_long_afterwards_has_its_cause(
@@ -102,8 +102,8 @@ async def test_a_run_that_was_retried_long_afterwards_has_its_cause(
         f"UPDATE jobs_events SET causation_id = '{event_id(ended[0], 4)}'"
         f" WHERE originator_id = '{retry}'",
     )
-    found, _ = await promises.find_broken(Database(part.url))
-    assert [(one.rule, one.aggregate_id) for one in found] == [("cause_exists", retry)]
+    findings, _ = await promises.find_broken(Database(part.url))
+    assert [(one.rule, one.aggregate_id) for one in findings] == [("cause_exists", retry)]
 
 
 async def test_archived_events_are_read_among_the_others(part: Parts, tmp_path: Path) -> None:
@@ -164,9 +164,9 @@ async def test_an_edit_is_found_at_its_position(
     small_url: str, change: str, expected: list[tuple[int | None, str]]
 ) -> None:
     edit(small_url, change)
-    found = await broken(small_url)
-    assert found[: len(expected)] == expected
-    assert {rule for _, rule in found} == {rule for _, rule in expected}
+    findings = await broken(small_url)
+    assert findings[: len(expected)] == expected
+    assert {rule for _, rule in findings} == {rule for _, rule in expected}
 
 
 def test_the_command_tells_people_and_programs(small_url: str, tmp_path: Path) -> None:
@@ -188,9 +188,9 @@ def test_the_command_tells_people_and_programs(small_url: str, tmp_path: Path) -
     a_run = "a run or an event with this id"
     promised.write_text(f"{lost}\n{run_b}\n")
     edit(small_url, update(5, "topic = 'job_run.progressed'"))
-    told = run_command(small_url, tmp_path, *command)
-    assert told.popen.returncode == 1
-    assert told.lines == [
+    done = run_command(small_url, tmp_path, *command)
+    assert done.popen.returncode == 1
+    assert done.lines == [
         f"position 7: job_run.started of {run_b}: room_in_job: expected {no_start}",
         f"nowhere: {lost}: acknowledged_is_there: expected {a_run} up to position 7",
         "histories: 7 events of 2 runs up to position 7: 2 FINDINGS",
@@ -211,7 +211,7 @@ def test_the_command_tells_people_and_programs(small_url: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("--histories", "job_runs"), "name none"),
         (("--acked", "{file}"), "--histories"),
@@ -220,11 +220,11 @@ def test_the_command_tells_people_and_programs(small_url: str, tmp_path: Path) -
     ],
 )
 def test_wrong_usage_is_refused(
-    database_url: str, tmp_path: Path, arguments: tuple[str, ...], said: str
+    database_url: str, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     file = tmp_path / "acked"
     file.write_bytes(b"\xff no id\n")
-    given = [argument.format(file=file) for argument in arguments]
-    refused = run_command(database_url, tmp_path, "verify", *given)
+    command = [argument.format(file=file) for argument in arguments]
+    refused = run_command(database_url, tmp_path, "verify", *command)
     assert refused.popen.returncode == 2
-    assert said in " ".join(refused.errors)
+    assert message in " ".join(refused.errors)

@@ -60,8 +60,10 @@ async def test_at_start_a_small_table_is_rebuilt(
     await rebuild_stale_tables(Database(outdated_url))
     assert await stale(outdated_url) == []
     assert await find(outdated_url, job_runs.TABLE) == 0
-    [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
-    assert said == f"{WRITTEN}: rebuilt, 21 rows changed"
+    [message] = [
+        entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"
+    ]
+    assert message == f"{WRITTEN}: rebuilt, 21 rows changed"
 
 
 async def test_at_start_a_large_table_is_named_with_the_command_to_run(
@@ -70,9 +72,11 @@ async def test_at_start_a_large_table_is_named_with_the_command_to_run(
     monkeypatch.setattr(rebuild, "SMALL_LOG", 10)
     await rebuild_stale_tables(Database(outdated_url))
     assert await stale(outdated_url) == [("job_runs", 0)]
-    [said] = [entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"]
-    assert said.startswith(WRITTEN)
-    assert said.endswith("run: apphub-jobs projections rebuild job_runs")
+    [message] = [
+        entry.message for entry in caplog.records if entry.name == "eventlog.rebuild.rebuild"
+    ]
+    assert message.startswith(WRITTEN)
+    assert message.endswith("run: apphub-jobs projections rebuild job_runs")
 
 
 async def test_the_service_looks_when_it_starts(outdated_url: str, tmp_path: Path) -> None:
@@ -157,9 +161,9 @@ async def test_a_table_that_still_differs_gets_no_version(
         pass
 
     monkeypatch.setattr(Repairer, "repair", mends_nothing)
-    found: list[object] = []
+    differences: list[object] = []
     rebuilt = await rebuild.rebuild(
-        Database(outdated_url), job_runs.TABLE, found.append, lambda *_: None
+        Database(outdated_url), job_runs.TABLE, differences.append, lambda *_: None
     )
-    assert rebuilt.checked.differences == len(found) == 21
+    assert rebuilt.checked.differences == len(differences) == 21
     assert await stale(outdated_url) == [("job_runs", None)]

@@ -65,10 +65,10 @@ async def compared(
     url: str, progress: Progress = in_silence, archive: Path | None = None
 ) -> tuple[list[Difference], Checked]:
     """Compare the table of runs with the log."""
-    found: list[Difference] = []
+    differences: list[Difference] = []
     database = Database(url, LogFiles(archive))
-    [checked] = await verify(database, [job_runs.TABLE], found.append, progress)
-    return found, checked
+    [checked] = await verify(database, [job_runs.TABLE], differences.append, progress)
+    return differences, checked
 
 
 def _spoil(url: str) -> dict[str, str]:
@@ -86,18 +86,18 @@ def _spoil(url: str) -> dict[str, str]:
 @pytest.mark.usefixtures("range_size")
 async def test_every_difference_is_found_whatever_the_ranges(launched_url: str) -> None:
     expected = _spoil(launched_url)
-    found, checked = await compared(launched_url)
-    assert {one.key: one.kind for one in found} == expected
+    differences, checked = await compared(launched_url)
+    assert {one.key: one.kind for one in differences} == expected
     assert (checked.rows, checked.events) == (RUNS, RUNS + 6)
 
 
 @pytest.mark.usefixtures("range_size")
 async def test_every_difference_is_mended_whatever_the_ranges(launched_url: str) -> None:
     expected = _spoil(launched_url)
-    found: list[Difference] = []
-    rebuilt = await rebuild(Database(launched_url), job_runs.TABLE, found.append, in_silence)
+    differences: list[Difference] = []
+    rebuilt = await rebuild(Database(launched_url), job_runs.TABLE, differences.append, in_silence)
     assert rebuilt.repaired == len(expected)
-    assert found == []
+    assert differences == []
     assert await compared(launched_url) == ([], rebuilt.checked)
 
 
@@ -120,8 +120,8 @@ async def test_no_snapshot_is_held_from_one_range_to_the_next(
             [(began,)] = query(launched_url, OLDEST)
             oldest.append(began)
 
-    found, _ = await compared(launched_url, look)
-    assert found == []
+    differences, _ = await compared(launched_url, look)
+    assert differences == []
     assert len(oldest) > 3
     assert oldest == sorted(set(oldest))
 
@@ -144,8 +144,8 @@ async def test_what_is_archived_between_two_ranges_is_looked_for_in_its_file(
             thread.start()
             thread.join()
 
-    found, checked = await compared(launched_url, archive_more, archive)
-    assert found == []
+    differences, checked = await compared(launched_url, archive_more, archive)
+    assert differences == []
     assert archived
     assert (checked.rows, checked.events) == (RUNS, RUNS + 6)
 
@@ -168,7 +168,7 @@ async def test_runs_that_come_between_two_ranges_are_no_differences(
             thread.start()
             thread.join()
 
-    found, checked = await compared(launched_url, launch_more)
-    assert found == []
+    differences, checked = await compared(launched_url, launch_more)
+    assert differences == []
     # Their ids are the highest: they are in the last range.
     assert checked.rows == RUNS + launches

@@ -53,9 +53,9 @@ WRITERS = "SELECT count(DISTINCT xmin::text) FROM job_runs WHERE id = ANY(%s)"
 
 
 async def find(url: str) -> list[Difference]:
-    found: list[Difference] = []
-    await verify(Database(url), TABLES, found.append, lambda *_: None)
-    return found
+    differences: list[Difference] = []
+    await verify(Database(url), TABLES, differences.append, lambda *_: None)
+    return differences
 
 
 @contextmanager
@@ -128,14 +128,14 @@ async def test_all_sabotaged_rows_are_mended_under_load(database_url: str, tmp_p
         address = api.url()
         with holds.watching(), rebuilding(database_url, tmp_path) as rebuild:
             load = await scenario(address, rebuild)
-    said = "\n".join(rebuild.lines)
+    output = "\n".join(rebuild.lines)
     assert rebuild.popen.returncode == 0, rebuild.errors
-    mended, printed_ms = _told(said)
+    mended, printed_ms = _told(output)
     # A row under a wrong id is two: one that is missing and one that should not be there.
     assert mended == SPOILED + len(spoiled[3::4])
     rate = len(load.launched) / load.took_s
     print(
-        f"{said}\n{rate:.0f} launches/s for {load.took_s:.0f} s,"
+        f"{output}\n{rate:.0f} launches/s for {load.took_s:.0f} s,"
         f" {load.reads} reads compared with the log"
     )
     print(f"longest hold seen by another session: {holds.longest_ms:.1f} ms")
@@ -152,12 +152,12 @@ def _writers(url: str, run_ids: list[UUID]) -> int:
     return int(number)
 
 
-def _told(said: str) -> tuple[int, float]:
-    found = re.search(
-        r"job_runs: (\d+) rows repaired, longest hold of the append lock ([\d.]+) ms", said
+def _told(message: str) -> tuple[int, float]:
+    match = re.search(
+        r"job_runs: (\d+) rows repaired, longest hold of the append lock ([\d.]+) ms", message
     )
-    assert found is not None, said
-    return int(found[1]), float(found[2])
+    assert match is not None, message
+    return int(match[1]), float(match[2])
 
 
 KILLS = int(os.environ.get("APPHUB_REBUILD_KILLS", "3"))
@@ -207,9 +207,9 @@ async def test_killed_at_random_points_it_leaves_a_working_service_and_completes
             rebuild.kill_all()
         await launch()
         launched += 2
-        found = await find(database_url)
-        assert {one.key for one in found if one.kind != "extra"} <= spoiled
-        left, before = len(found), left
+        differences = await find(database_url)
+        assert {one.key for one in differences if one.kind != "extra"} <= spoiled
+        left, before = len(differences), left
         assert left <= before
     with rebuilding(database_url, tmp_path) as rebuild:
         assert rebuild.popen.wait(60) == 0, rebuild.errors

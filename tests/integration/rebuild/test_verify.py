@@ -25,10 +25,10 @@ Found = list[Difference]
 
 
 async def differences(url: str, tables: Sequence[Table] = TABLES) -> tuple[Found, list[Checked]]:
-    found: Found = []
-    checked = await verify(Database(url), tables, found.append, lambda *_: None)
-    assert sum(one.differences + one.unreadable for one in checked) == len(found)
-    return found, checked
+    result: Found = []
+    checked = await verify(Database(url), tables, result.append, lambda *_: None)
+    assert sum(one.differences + one.unreadable for one in checked) == len(result)
+    return result, checked
 
 
 def fail(difference: Difference) -> None:
@@ -87,9 +87,9 @@ async def test_a_corrupted_value_is_found_in_every_column(filled_url: str, table
             key,
         )
         corrupted[str(key)] = [column]
-    found = await find(filled_url)
-    assert {one.key: list(one.columns) for one in found} == corrupted
-    assert {(one.table, one.kind) for one in found} == {(table.name, "differs")}
+    differences = await find(filled_url)
+    assert {one.key: list(one.columns) for one in differences} == corrupted
+    assert {(one.table, one.kind) for one in differences} == {(table.name, "differs")}
 
 
 UNIQUE = """
@@ -121,15 +121,15 @@ async def test_missing_and_extra_rows_are_found_with_the_events_behind_them(
         f" WHERE {table.key} = old.key"
         f" RETURNING old.key::text, {table.key}::text",
     )
-    found = {one.key: one for one in await find(filled_url)}
-    assert {key: one.kind for key, one in found.items()} == {
+    by_key = {one.key: one for one in await find(filled_url)}
+    assert {key: one.kind for key, one in by_key.items()} == {
         missing: "missing",
         moved: "missing",
         extra: "extra",
     }
-    assert found[extra].events == []
+    assert by_key[extra].events == []
     for key in (missing, moved):
-        assert list(found[key].events) == query(filled_url, EVENTS, key) != []
+        assert list(by_key[key].events) == query(filled_url, EVENTS, key) != []
 
 
 JSON_CHANGES = [
@@ -202,8 +202,8 @@ async def test_nothing_is_found_while_runs_are_launched_claimed_and_ended(
             for task in (work(part, over), launch(part, slug, over), launch(other, slug, over)):
                 group.create_task(task)
             while len(heads) < 8:
-                found, checked = await differences(database_url)
-                assert found == []
+                differing, checked = await differences(database_url)
+                assert differing == []
                 heads.append(checked[0].position)
             over.set()
     assert heads[-1] > heads[0] + 20, "the service did nothing meanwhile"
@@ -244,5 +244,5 @@ async def test_a_log_that_cannot_be_folded_is_said_with_the_event(filled_url: st
 
 async def unreadable(url: str) -> str:
     """Return why rows cannot be read."""
-    found = await find(url)
-    return "\n".join(str(one.reason) for one in found if one.kind == "unreadable")
+    differences = await find(url)
+    return "\n".join(str(one.reason) for one in differences if one.kind == "unreadable")

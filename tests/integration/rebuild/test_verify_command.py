@@ -33,9 +33,9 @@ def test_the_command_tells_people_and_programs_and_exits_with_1(
         "UPDATE job_definitions SET name = 'other', metadata = NULL"
         " WHERE slug = 'Report' RETURNING id::text",
     )
-    told = run_command(filled_url, tmp_path, "verify", "job_definitions")
-    assert told.popen.returncode == 1
-    text = "\n".join(told.lines)
+    done = run_command(filled_url, tmp_path, "verify", "job_definitions")
+    assert done.popen.returncode == 1
+    text = "\n".join(done.lines)
     assert f"job_definitions {key}: differs" in text
     assert "name: expected 'Daily report', found 'other'" in text
     assert """metadata: expected '{"team": "data"}', found NULL""" in text

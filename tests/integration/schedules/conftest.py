@@ -26,6 +26,6 @@ async def scene(part: Parts) -> AsyncIterator[Scene]:
     part.jobs.clock = lambda: made.now
     yield made
     part.jobs.clock = real
-    found: list[Difference] = []
-    await verify(Database(part.url), [table.TABLE], found.append, lambda *_: None)
-    assert [one for one in found if one.kind != "unreadable"] == []
+    differences: list[Difference] = []
+    await verify(Database(part.url), [table.TABLE], differences.append, lambda *_: None)
+    assert [one for one in differences if one.kind != "unreadable"] == []

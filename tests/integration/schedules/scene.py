@@ -52,10 +52,10 @@ class Scene:
 
     def outcomes(self) -> list[str]:
         """Return what became of ticks, in the log's order."""
-        told = query(self.part.url, TICKS)
+        rows = query(self.part.url, TICKS)
         return [
             " ".join(filter(None, [topic.removeprefix("schedule.tick_"), reason]))
-            for topic, _, reason in told
+            for topic, _, reason in rows
         ]
 
     async def end_run(self, *, well: bool = True) -> None:

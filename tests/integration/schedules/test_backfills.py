@@ -214,14 +214,14 @@ async def test_a_backfill_reads_versions_and_no_ticks(
     events_after = log.events_after
     topics: list[str] = []
 
-    async def noted(
+    async def recorded(
         aggregate_id: UUID, version: int, of_topics: Collection[str] = ()
     ) -> list[StoredEvent]:
         events = await events_after(aggregate_id, version, of_topics)
         topics.extend(event.topic for event in events)
         return events
 
-    monkeypatch.setattr(log, "events_after", noted)
+    monkeypatch.setattr(log, "events_after", recorded)
     done = await backfill(scene, begun, -3, 5)
     assert minutes(scene, begun, "backfill") == [-3, -2, -1, 0]
     assert len(done.runs) == 4

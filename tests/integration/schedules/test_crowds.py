@@ -82,8 +82,8 @@ async def test_what_was_decided_before_is_appended_only_if_it_still_holds(crowd:
     crowd.now = due_at + timedelta(seconds=0.25)
     await look(ticker)
     now = to_iso(crowd.now)
-    found = {name: last_tick(crowd, name) for name in names}
-    assert found == {
+    last_ticks = {name: last_tick(crowd, name) for name in names}
+    assert last_ticks == {
         "untouched": ("launched", None, to_iso(due_at)),
         "paused": ("skipped", "paused", now),
         "deleted": ("launched", None, to_iso(due_at - timedelta(minutes=1))),
@@ -167,12 +167,12 @@ async def test_nothing_prepared_outlives_a_doubt_about_the_log(
 
     due_at = crowd.now + timedelta(minutes=1)
     if meanwhile == "prepare":
-        asked = forgetting(crowd.schedules.prepare)
-        monkeypatch.setattr(crowd.schedules, "prepare", asked)
+        forgotten = forgetting(crowd.schedules.prepare)
+        monkeypatch.setattr(crowd.schedules, "prepare", forgotten)
     await prepared(crowd, ticker, due_at)
     if meanwhile == "still_due":
-        asked = forgetting(crowd.ticks.still_due)
-        monkeypatch.setattr(crowd.ticks, "still_due", asked)
+        forgotten = forgetting(crowd.ticks.still_due)
+        monkeypatch.setattr(crowd.ticks, "still_due", forgotten)
     if meanwhile is None:
         ticker.forget()
     crowd.now = due_at + timedelta(seconds=0.1)
@@ -218,11 +218,11 @@ async def test_what_is_prepared_takes_little_room(
 async def test_what_will_be_due_is_counted_once_a_second(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[datetime] = []
+    moments: list[datetime] = []
     first_peak = scene.ticks.first_peak
 
     async def counted(now: datetime, until: datetime, least: int) -> datetime | None:
-        asked.append(now)
+        moments.append(now)
         return await first_peak(now, until, least)
 
     monkeypatch.setattr(scene.ticks, "first_peak", counted)
@@ -230,7 +230,7 @@ async def test_what_will_be_due_is_counted_once_a_second(
     for passed_s in (0.0, 0.5, 0.5, -3600.0):
         scene.now += timedelta(seconds=passed_s)
         await look(ticker)
-    assert len(asked) == 3
+    assert len(moments) == 3
 
 
 async def test_what_cannot_wait_is_left_undecided(

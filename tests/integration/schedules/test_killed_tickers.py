@@ -57,11 +57,11 @@ def decided(url: str, name: str) -> list[tuple[float, str | None]]:
 
     Ticks in a row that were skipped, for a thousand runs have not ended, are one event.
     """
-    found: list[tuple[float, str | None]] = []
+    decisions: list[tuple[float, str | None]] = []
     for due_at, ticks, run_id in query(url, DECIDED, schedule_id(name)):
         first_s = datetime.fromisoformat(due_at).timestamp()
-        found += [(first_s + number, run_id) for number in range(ticks or 1)]
-    return found
+        decisions += [(first_s + number, run_id) for number in range(ticks or 1)]
+    return decisions
 
 
 async def test_no_tick_is_lost_and_none_comes_twice_however_tickers_die(database_url: str) -> None:
@@ -88,12 +88,12 @@ async def test_no_tick_is_lost_and_none_comes_twice_however_tickers_die(database
         assert due == [due[0] + number for number in range(len(due))]
         assert 0 < due[0] - begun_s <= 1
         launched = {run_id for _, run_id in ticks if run_id is not None}
-        found = query(
+        rows = query(
             database_url,
             "SELECT id::text FROM job_runs WHERE requested_by = %s",
             f"schedule:{name}",
         )
-        assert {run_id for (run_id,) in found} == launched
+        assert {run_id for (run_id,) in rows} == launched
     found_wrong: list[Difference] = []
     database = Database(database_url)
     await verify(database, TABLES, found_wrong.append, lambda *_: None)

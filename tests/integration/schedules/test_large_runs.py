@@ -12,8 +12,8 @@ CHARACTERS = 600_000
 async def end_large(scene: Scene, runs: int) -> None:
     """Let a worker execute runs that leave much behind."""
     for claim in await scene.part.executions.claim("w", runs):
-        told = Report(context={"found": os.urandom(CHARACTERS // 2).hex()})
-        await scene.part.executions.succeed(claim.run.id, claim.holder, None, told)
+        report = Report(context={"found": os.urandom(CHARACTERS // 2).hex()})
+        await scene.part.executions.succeed(claim.run.id, claim.holder, None, report)
 
 
 async def test_no_run_that_has_ended_is_in_the_next_one_s_way(scene: Scene) -> None:
@@ -32,9 +32,9 @@ async def test_a_failure_among_runs_too_large_to_be_read_pauses_a_schedule_at_on
     for _ in range(4):
         await scene.tick(1)
     claims = await scene.part.executions.claim("w", 4)
-    told = Report(context={"found": os.urandom(CHARACTERS // 2).hex()})
+    report = Report(context={"found": os.urandom(CHARACTERS // 2).hex()})
     for claim in claims:
-        await scene.part.executions.progress(claim.run.id, claim.holder, told)
+        await scene.part.executions.progress(claim.run.id, claim.holder, report)
     failure = AttemptFailure("boom", permanent=True)
     last = claims[-1]
     await scene.part.executions.fail(last.run.id, last.holder, failure, Report())

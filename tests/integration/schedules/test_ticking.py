@@ -206,8 +206,8 @@ async def test_what_was_due_while_no_process_looked_is_missed(scene: Scene) -> N
     scene.now += timedelta(minutes=5.5)
     scene.schedules = Schedules(scene.part.jobs)
     await scene.tick()
-    told = "SELECT convert_from(state, 'UTF8')::jsonb FROM jobs_events WHERE topic = %s"
-    [(missed,)] = query(scene.part.url, told, "schedule.tick_skipped")
+    missed_ticks = "SELECT convert_from(state, 'UTF8')::jsonb FROM jobs_events WHERE topic = %s"
+    [(missed,)] = query(scene.part.url, missed_ticks, "schedule.tick_skipped")
     assert (missed["reason"], missed["ticks"]) == ("missed", 4)
     assert missed["watched_since"] == to_iso(scene.now)
     assert scene.outcomes() == ["skipped missed", "launched"]

@@ -82,18 +82,18 @@ async def test_who_has_the_places_of_many_is_asked_once(
     for name in names:
         await register_unique(scene, "replace", name)
         await scene.create(name, job=name, overlap="allow_all")
-    asked: list[int] = []
+    sizes: list[int] = []
     log = scene.part.jobs.log_port
     holders_of = log.holders_of
 
     async def counted(slots: Iterable[Slot]) -> dict[Slot, tuple[UUID, bool]]:
-        wanted = list(slots)
-        asked.append(len(wanted))
-        return await holders_of(wanted)
+        requested = list(slots)
+        sizes.append(len(requested))
+        return await holders_of(requested)
 
     monkeypatch.setattr(log, "holders_of", counted)
     assert [await scene.tick(1) for _ in range(2)] == [3, 3]
-    assert asked == [3, 3]
+    assert sizes == [3, 3]
     statuses = query(scene.part.url, "SELECT status FROM job_runs ORDER BY 1")
     assert statuses == [("canceled",)] * 3 + [("pending",)] * 3
     await promises.keep(Database(scene.part.url))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.sample_logs.seals import SealedLog, edit, new_keys, rewrite_seals
-from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, update
+from tests.support.sample_logs.tampering import LAST_SEALED, delete, findings_of, update
 
 
 @pytest.mark.parametrize(
@@ -16,13 +16,13 @@ async def test_a_removed_seal_is_named_and_its_events_are_still_checked(
 ) -> None:
     edit(log.url, f"DELETE FROM log_seals WHERE number = {number}")
     report = await log.verify()
-    assert found(report) == [("seal", first, until)]
+    assert findings_of(report) == [("seal", first, until)]
     assert report.findings[0].text == f"seal {number} is missing"
     edit(log.url, update(first + 1 if number != 3 else first, "actor = 'x'"))
     again = await log.verify()
     assert again.first is not None
     assert again.first.position <= first + 1 <= again.first.until <= until
-    assert {kind for kind, *_ in found(again)} == {"seal", "contradicted"}
+    assert {kind for kind, *_ in findings_of(again)} == {"seal", "contradicted"}
 
 
 async def test_removed_seals_are_named_together(log: SealedLog) -> None:
@@ -44,7 +44,7 @@ async def test_events_removed_together_with_their_seals_are_missed_by_the_next_s
     report = await log.verify()
     assert report.first is not None
     assert (report.first.kind, report.first.position) in {("contradicted", 8), ("seal", 8)}
-    assert {kind for kind, *_ in found(report)} == {"seal", "contradicted"}
+    assert {kind for kind, *_ in findings_of(report)} == {"seal", "contradicted"}
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ async def test_an_altered_seal_is_named_by_the_first_position_under_it(
     edit(log.url, f"UPDATE log_seals SET {change} WHERE number = 4")
     report = await log.verify()
     assert report.first is not None
-    assert {kind for kind, *_ in found(report)} == {"seal"}
+    assert {kind for kind, *_ in findings_of(report)} == {"seal"}
     assert report.first.position == 17
     assert "seal 4" in report.first.text
 
@@ -103,7 +103,7 @@ async def test_an_event_altered_together_with_its_hash_in_the_seal_is_found_by_t
     assert report.first is not None
     assert report.first.kind in {"contradicted", "seal"}
     assert 17 <= report.first.position <= 18 <= report.first.until <= 26
-    assert {"contradicted", "seal"} == {kind for kind, *_ in found(report)}
+    assert {"contradicted", "seal"} == {kind for kind, *_ in findings_of(report)}
 
 
 async def test_copies_of_seals_are_no_seals(log: SealedLog) -> None:
@@ -130,8 +130,8 @@ async def test_seals_of_another_log_are_no_seals(log: SealedLog) -> None:
 
 async def test_a_log_without_any_seal_is_not_said_to_be_clean(log: SealedLog) -> None:
     edit(log.url, "DELETE FROM log_seals")
-    assert found(await log.verify()) == [("seal", 1, 35)]
-    kept = found(await log.verify(log.how.head_file))
+    assert findings_of(await log.verify()) == [("seal", 1, 35)]
+    kept = findings_of(await log.verify(log.how.head_file))
     assert ("seal", 1, LAST_SEALED) in kept
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.sample_logs.seals import SealedLog, edit, new_keys, rewrite_seals
-from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, update
+from tests.support.sample_logs.tampering import LAST_SEALED, delete, findings_of, update
 
 
 async def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_that_was_kept(
@@ -15,10 +15,10 @@ async def test_the_last_seals_removed_with_their_events_are_missed_by_the_head_t
     assert (await log.verify()).clean, "this is what a kept head is for"
     # The kept head names the seal before it, which is still there: so it is known where the log was
     # cut.
-    assert found(await log.verify(log.how.head_file)) == [("removed", 30, LAST_SEALED)]
+    assert findings_of(await log.verify(log.how.head_file)) == [("removed", 30, LAST_SEALED)]
     edit(log.url, "DELETE FROM log_seals WHERE number > 4", delete("notification_id > 26"))
     assert (await log.verify()).clean
-    [(kind, first, until)] = found(await log.verify(log.how.head_file))
+    [(kind, first, until)] = findings_of(await log.verify(log.how.head_file))
     assert (kind, until) == ("removed", LAST_SEALED)
     assert 17 < first <= 27
 
@@ -28,7 +28,7 @@ async def test_the_last_seal_removed_without_its_events_is_missed_by_the_head_th
 ) -> None:
     edit(log.url, "DELETE FROM log_seals WHERE number = 6")
     report = await log.verify(log.how.head_file)
-    assert found(report) == [("seal", 30, LAST_SEALED)]
+    assert findings_of(report) == [("seal", 30, LAST_SEALED)]
     assert "no longer among the log's seals" in report.findings[0].text
 
 
@@ -45,7 +45,7 @@ async def test_log_and_seals_rewritten_from_one_event_on_without_the_key_are_fou
     kept = await log.verify(log.how.head_file)
     assert kept.first is not None
     assert kept.first.position <= 18 <= kept.first.until
-    assert "contradicted" in {kind for kind, *_ in found(kept)}
+    assert "contradicted" in {kind for kind, *_ in findings_of(kept)}
 
 
 @pytest.mark.parametrize("position", [2, 7, 11, 16, 18, 26, 28, LAST_SEALED])
@@ -59,7 +59,7 @@ async def test_log_and_seals_rewritten_with_the_key_contradict_heads_kept_elsewh
         "whoever has the key can do this; only a head kept elsewhere tells"
     )
     report = await log.verify(late)
-    assert [kind for kind, *_ in found(report)] == ["contradicted"]
+    assert [kind for kind, *_ in findings_of(report)] == ["contradicted"]
     assert report.first is not None
     # 27 leaves: the peaks are those of 16, 8, 2 and 1 leaves.
     ranges = [(1, 19), (20, 29), (30, 32), (33, 33)]
@@ -72,7 +72,7 @@ async def test_a_rewrite_of_the_last_seal_alone_is_found_under_it(log: SealedLog
     edit(log.url, update(32, "actor = 'x'"))
     await rewrite_seals(log.url, log.keys, log.keys, first=6)
     # Seal 5 still is the one that the kept head names as the one before it.
-    assert found(await log.verify(late)) == [("contradicted", 30, 32)]
+    assert findings_of(await log.verify(late)) == [("contradicted", 30, 32)]
 
 
 async def test_heads_kept_at_several_times_narrow_down_where_a_log_was_rewritten(
@@ -103,7 +103,7 @@ async def test_seals_made_anew_over_an_untouched_log_are_told_from_it(
     await log.seal()
     assert (await log.verify()).clean
     report = await log.verify(late)
-    assert [kind for kind, *_ in found(report)] == ["seal"]
+    assert [kind for kind, *_ in findings_of(report)] == ["seal"]
 
 
 async def test_a_log_put_in_the_place_of_another_is_told_by_the_head_that_was_kept(
@@ -121,7 +121,7 @@ async def test_a_log_put_in_the_place_of_another_is_told_by_the_head_that_was_ke
     await log.seal()
     assert (await log.verify()).clean
     report = await log.verify(late)
-    assert [kind for kind, *_ in found(report)] == ["contradicted"]
+    assert [kind for kind, *_ in findings_of(report)] == ["contradicted"]
     assert "another log" in report.findings[0].text
 
 

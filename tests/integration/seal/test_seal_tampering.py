@@ -3,7 +3,14 @@
 import pytest
 
 from tests.support.sample_logs.seals import SealedLog, edit
-from tests.support.sample_logs.tampering import LAST_SEALED, delete, found, insert, swap, update
+from tests.support.sample_logs.tampering import (
+    LAST_SEALED,
+    delete,
+    findings_of,
+    insert,
+    swap,
+    update,
+)
 
 
 async def test_an_untouched_log_is_clean(log: SealedLog) -> None:
@@ -34,7 +41,7 @@ async def test_an_untouched_log_is_clean(log: SealedLog) -> None:
 )
 async def test_an_altered_event_is_named(log: SealedLog, change: str) -> None:
     edit(log.url, update(24, change))
-    assert found(await log.verify()) == [("altered", 24, 24)]
+    assert findings_of(await log.verify()) == [("altered", 24, 24)]
 
 
 @pytest.mark.parametrize("position", [1, 7, 11, 16, 17, 26, LAST_SEALED])
@@ -42,25 +49,25 @@ async def test_an_altered_event_is_named_wherever_it_is_in_its_seal(
     log: SealedLog, position: int
 ) -> None:
     edit(log.url, update(position, "actor = 'x'"))
-    assert found(await log.verify(log.how.head_file)) == [("altered", position, position)]
+    assert findings_of(await log.verify(log.how.head_file)) == [("altered", position, position)]
 
 
 async def test_every_altered_event_is_named_the_first_one_first(log: SealedLog) -> None:
     edit(log.url, update(31, "actor = 'x'"), update(5, "actor = 'x'"), update(14, "topic = 'x'"))
     report = await log.verify()
-    assert found(report) == [("altered", 5, 5), ("altered", 14, 14), ("altered", 31, 31)]
+    assert findings_of(report) == [("altered", 5, 5), ("altered", 14, 14), ("altered", 31, 31)]
     assert report.first == report.findings[0]
 
 
 @pytest.mark.parametrize("position", [1, 13, 16, 26, LAST_SEALED])
 async def test_a_removed_event_is_named(log: SealedLog, position: int) -> None:
     edit(log.url, delete(f"notification_id = {position}"))
-    assert found(await log.verify()) == [("removed", position, position)]
+    assert findings_of(await log.verify()) == [("removed", position, position)]
 
 
 async def test_all_removed_events_are_named(log: SealedLog) -> None:
     edit(log.url, delete("notification_id > 29"))
-    assert found(await log.verify()) == [
+    assert findings_of(await log.verify()) == [
         ("removed", position, position) for position in (31, 32, 33)
     ]
 
@@ -76,7 +83,7 @@ async def test_an_emptied_log_is_noticed(log: SealedLog) -> None:
 @pytest.mark.parametrize("position", [-5, 0, 8, 10, 22, 30])
 async def test_an_event_inserted_into_a_gap_is_named(log: SealedLog, position: int) -> None:
     edit(log.url, insert(position))
-    assert found(await log.verify()) == [("inserted", position, position)]
+    assert findings_of(await log.verify()) == [("inserted", position, position)]
 
 
 async def test_an_event_without_a_position_is_noticed(log: SealedLog) -> None:
@@ -85,12 +92,12 @@ async def test_an_event_without_a_position_is_noticed(log: SealedLog) -> None:
         "ALTER TABLE jobs_events ALTER COLUMN notification_id DROP NOT NULL",
         insert(30).replace("VALUES (30", "VALUES (NULL"),
     )
-    assert found(await log.verify()) == [("inserted", 0, 0)]
+    assert findings_of(await log.verify()) == [("inserted", 0, 0)]
 
 
 async def test_a_second_event_at_one_position_is_noticed(log: SealedLog) -> None:
     edit(log.url, "DROP INDEX jobs_events_notification_id_idx", insert(20))
-    findings = found(await log.verify())
+    findings = findings_of(await log.verify())
     # Which of the two the server returns first is its own business.
     assert findings in ([("inserted", 20, 20)], [("altered", 20, 20), ("inserted", 20, 20)])
 
@@ -100,9 +107,9 @@ async def test_two_events_that_changed_places_are_named(
     log: SealedLog, one: int, other: int
 ) -> None:
     edit(log.url, *swap(one, other))
-    assert found(await log.verify()) == [("altered", one, one), ("altered", other, other)]
+    assert findings_of(await log.verify()) == [("altered", one, one), ("altered", other, other)]
 
 
 async def test_an_event_moved_into_a_gap_is_named(log: SealedLog) -> None:
     edit(log.url, update(14, "notification_id = 21"))
-    assert found(await log.verify()) == [("removed", 14, 14), ("inserted", 21, 21)]
+    assert findings_of(await log.verify()) == [("removed", 14, 14), ("inserted", 21, 21)]

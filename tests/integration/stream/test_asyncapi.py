@@ -31,10 +31,10 @@ def document(shared: SharedApi) -> Json:
 
 
 def resolve(document: Json, reference: str) -> Any:
-    found: Any = document
+    value: Any = document
     for part in reference.removeprefix("#/").split("/"):
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 def test_the_document_is_fit_for_generators(shared: SharedApi, document: Json) -> None:

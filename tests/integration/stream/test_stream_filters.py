@@ -5,7 +5,7 @@ import pytest
 
 from tests.integration.shared_api import Json, SharedApi, unique
 from tests.integration.streams import server_sent, stream
-from tests.support.stream.told import check_marks, is_job, of_events, tell_now, told_of
+from tests.support.stream.expected import check_marks, comparable, is_job, messages_in, of_events
 
 FILTERS: list[tuple[str, set[str]]] = [
     ("job.run.*", {"pending", "canceled", "updated"}),
@@ -25,9 +25,11 @@ FILTERS: list[tuple[str, set[str]]] = [
 async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_position(
     shared: SharedApi, log: Json, types: str, kinds: set[str]
 ) -> None:
-    wanted = {kind if "." in kind else f"job.run.{kind}" for kind in kinds}
+    selected = {kind if "." in kind else f"job.run.{kind}" for kind in kinds}
     expected = [
-        told for told in await tell_now(shared.database_url) if "*" in kinds or told.type in wanted
+        event
+        for event in await messages_in(shared.database_url)
+        if "*" in kinds or event.type in selected
     ]
     with (
         stream(shared, after=0, types=types) as opened,
@@ -37,23 +39,27 @@ async def test_only_the_wanted_types_are_told_and_the_last_of_them_ends_a_positi
         while len(of_events(events.received)) < len(expected):
             events.next()
     for messages in (received, events.received):
-        assert [told_of(message) for message in of_events(messages)] == expected
+        assert [comparable(message) for message in of_events(messages)] == expected
         check_marks(messages)
-    assert "*" in kinds or {told.type for told in expected} == wanted
+    assert "*" in kinds or {event.type for event in expected} == selected
 
 
 async def test_only_the_wanted_job_is_told_ignoring_case(shared: SharedApi, log: Json) -> None:
     slug = log["slug"].swapcase()
-    expected = list(filter(is_job(slug), await tell_now(shared.database_url)))
-    assert {told.type.rpartition(".")[2] for told in expected} == {"pending", "canceled", "updated"}
+    expected = list(filter(is_job(slug), await messages_in(shared.database_url)))
+    assert {event.type.rpartition(".")[2] for event in expected} == {
+        "pending",
+        "canceled",
+        "updated",
+    }
     with stream(shared, after=0, job=slug) as opened:
         received = opened.until_served(log["head"])
-    assert [told_of(message) for message in of_events(received)] == expected
+    assert [comparable(message) for message in of_events(received)] == expected
     check_marks(received)
     with stream(shared, after=0, job=slug, types="job.run.canceled") as opened:
         received = opened.until_served(log["head"])
-    canceled = [told for told in expected if told.type == "job.run.canceled"]
-    assert [told_of(message) for message in of_events(received)] == canceled
+    canceled = [event for event in expected if event.type == "job.run.canceled"]
+    assert [comparable(message) for message in of_events(received)] == canceled
     with stream(shared, after=0, job=unique()) as opened:
         assert of_events(opened.until_served(log["head"])) == []
 
@@ -64,11 +70,11 @@ async def test_filters_hold_for_what_happens_as_well(shared: SharedApi) -> None:
         run = shared.launch(slug)
         shared.launch(shared.register()["slug"])
         shared.client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
-        head = (await tell_now(shared.database_url))[-1].position
+        head = (await messages_in(shared.database_url))[-1].position
         received = opened.until_served(head)
-    told = of_events(received)
-    assert [message["type"] for message in told] == ["job.run.pending", "job.run.canceled"]
-    assert not any("more" in message for message in told)
+    messages = of_events(received)
+    assert [message["type"] for message in messages] == ["job.run.pending", "job.run.canceled"]
+    assert not any("more" in message for message in messages)
 
 
 def test_the_pong_of_a_filtered_client_moves_on(client: httpx.Client) -> None:
@@ -89,8 +95,8 @@ async def test_schedules_belong_to_the_job_that_they_launch(shared: SharedApi) -
     for job in (slug, other):
         body = {"id": f"of-{job}", "job": job, "cron": "0 3 1 1 *"}
         shared.client.post("/schedules", json=body).raise_for_status()
-    head = (await tell_now(shared.database_url))[-1].position
+    head = (await messages_in(shared.database_url))[-1].position
     with stream(shared, after=0, job=slug, types="schedule.updated") as opened:
         received = of_events(opened.until_served(head))
-    told = [message["data"]["schedule"]["job"] for message in received]
-    assert told == [slug]
+    jobs = [message["data"]["schedule"]["job"] for message in received]
+    assert jobs == [slug]

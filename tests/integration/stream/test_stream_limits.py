@@ -20,7 +20,7 @@ from tests.support.databases import lose_notifications
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, parts, query, registered
 from tests.support.processes import eventually
-from tests.support.stream.told import check_marks, of_events, tell_now, told_of
+from tests.support.stream.expected import check_marks, comparable, messages_in, of_events
 
 BIG = "x" * 100_000
 
@@ -88,22 +88,24 @@ async def test_a_client_that_is_too_slow_is_told_where_to_resume_and_loses_nothi
             # It leaves the hub when it is found to be too slow.
             launch(limited, context={"big": BIG})
         reason = read_to_the_end(opened)
-    found = re.fullmatch(r"too slow: connect again with after=(\d+)", reason)
-    assert found is not None
-    resumed_after = int(found[1])
+    match = re.fullmatch(r"too slow: connect again with after=(\d+)", reason)
+    assert match is not None
+    resumed_after = int(match[1])
     seen = of_events(opened.received)
     assert (
         resumed_after
         == max(message["position"] for message in seen if "more" not in message)
         > head
     )
-    expected = [told for told in await tell_now(database_url, head) if types in {None, told.type}]
+    expected = [
+        event for event in await messages_in(database_url, head) if types in {None, event.type}
+    ]
     with stream(limited.client, after=resumed_after, types=types) as again:
         again.until_served(expected[-1].position)
     whole = [message for message in seen if message["position"] <= resumed_after] + of_events(
         again.received
     )
-    assert [told_of(message) for message in whole] == expected
+    assert [comparable(message) for message in whole] == expected
     check_marks(whole)
 
 
@@ -136,8 +138,8 @@ async def test_clients_that_read_are_not_overrun_by_a_backlog(
         await start_many(database_url, 120)
         assert [each.result() for each in reading] == [120, 120]
     for ack, *received in (opened.received, events.received):
-        expected = await tell_now(database_url, ack["data"]["head"])
-        assert [told_of(message) for message in of_events(received)] == expected
+        expected = await messages_in(database_url, ack["data"]["head"])
+        assert [comparable(message) for message in of_events(received)] == expected
 
 
 def is_heartbeat(message: Json) -> bool:
@@ -160,7 +162,7 @@ async def test_silence_is_broken_by_heartbeats_that_carry_the_position(
         assert beat["position"] >= ack["data"]["head"]
         for _ in range(3):
             launch(limited)
-        head = (await tell_now(database_url))[-1].position
+        head = (await messages_in(database_url))[-1].position
         opened.until(lambda message: is_heartbeat(message) and message["position"] == head)
         events.until(lambda message: is_heartbeat(message) and message["position"] == head)
         assert events.last_id == str(head)
@@ -198,7 +200,7 @@ async def test_a_client_may_know_more_than_the_hub(
         register(api)
         for _ in range(3):
             launch(api)
-        expected = await tell_now(database_url)
+        expected = await messages_in(database_url)
         head = expected[-1].position
         with (
             stream(api.client, after=head) as ahead,
@@ -216,10 +218,10 @@ async def test_a_client_may_know_more_than_the_hub(
                 one.until(
                     lambda message: message.get("position") == head + 1 and "more" not in message
                 )
-        everything = await tell_now(database_url)
+        everything = await messages_in(database_url)
         for one, after in ((ahead, head), (opened, head - 1), (events, 0)):
-            received = [told_of(message) for message in of_events(one.received)]
-            assert received == [told for told in everything if told.position > after]
+            received = [comparable(message) for message in of_events(one.received)]
+            assert received == [event for event in everything if event.position > after]
 
 
 async def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
@@ -232,7 +234,7 @@ async def test_who_comes_begins_at_the_log_s_end_though_the_hub_has_slept(
         known = api.hub.head
         register(api)
         launch(api)
-        head = (await tell_now(database_url))[-1].position
+        head = (await messages_in(database_url))[-1].position
         assert api.hub.head == known
         with stream(api.client) as opened:
             assert opened.next()["data"]["head"] == head
@@ -248,7 +250,7 @@ async def test_who_comes_while_the_hub_lets_a_moment_pass_hears_what_came_before
     monkeypatch.setattr("api.stream.hub.READ_HEAD_TIMEOUT_S", 0)
     with in_process(database_url, tmp_path / "data") as api:
         register(api)
-        known = (await tell_now(database_url))[-1].position
+        known = (await messages_in(database_url))[-1].position
         eventually(lambda: api.hub.head == known, what="the hub's reading on")
         monkeypatch.setattr("api.stream.hub.SKIP_AFTER_S", 600)
         api.hub._joined.set()

@@ -22,7 +22,7 @@ from tests.support import s3
 from tests.support.in_process import InProcessApi, in_process
 from tests.support.logs import TESTER, parts, registered
 from tests.support.processes import eventually
-from tests.support.stream.told import of_events, tell_now, told_of
+from tests.support.stream.expected import comparable, messages_in, of_events
 from tests.support.wires.proxy import Proxy
 from worker.logs.object_store import READ_S
 
@@ -93,14 +93,14 @@ async def test_clients_survive_a_lost_database(
                 answer = api.client.get("/events/stream", params={"after": known + 5})
                 assert (answer.status_code, answer.json()["code"]) == (503, "log_unavailable")
                 way.open()
-                head = asyncio.run(tell_now(database_url))[-1].position
+                head = asyncio.run(messages_in(database_url))[-1].position
                 for one in (opened, events, late):
                     one.until(
                         lambda message: message.get("position") == head and "more" not in message
                     )
-        expected = asyncio.run(tell_now(database_url))
+        expected = asyncio.run(messages_in(database_url))
         for one in (opened, events, late):
-            assert [told_of(message) for message in of_events(one.received)] == expected
+            assert [comparable(message) for message in of_events(one.received)] == expected
 
     await through_a_proxy(database_url, tmp_path / "data", story)
 
@@ -125,9 +125,9 @@ async def test_a_hub_that_failed_goes_on_where_it_was(
         eventually(lambda: api.hub.subscribers == 1, what="the client's joining the hub")
         for _ in range(3):
             api.client.post("/jobs", json=job_body()).raise_for_status()
-        expected = await tell_now(database_url, ack["data"]["head"])
+        expected = await messages_in(database_url, ack["data"]["head"])
         opened.until_served(expected[-1].position)
-    assert [told_of(message) for message in of_events(opened.received)] == expected
+    assert [comparable(message) for message in of_events(opened.received)] == expected
     assert not failures
     assert "background task stream hub died" in caplog.text
     states = {state.name: state for state in api.app.state.service.supervision.states()}
@@ -152,13 +152,13 @@ async def test_a_silent_store_of_run_logs_does_not_silence_the_stream(
                 "/apps", json={"id": "app", "name": "An app", "repoUrl": "/srv/x"}
             ).raise_for_status()
             started = monotonic()
-            told = [opened.until(lambda message: message["type"] == "repository.updated")]
+            messages = [opened.until(lambda message: message["type"] == "repository.updated")]
             await request_builds(database_url, 3)
-            told += [
+            messages += [
                 opened.until(lambda message: message["type"] == "build.updated") for _ in range(3)
             ]
             assert monotonic() - started < READ_S
-            assert [message["data"]["build"]["hasLogs"] for message in told[1:]] == [False] * 3
+            assert [message["data"]["build"]["hasLogs"] for message in messages[1:]] == [False] * 3
             gate.open()
 
 

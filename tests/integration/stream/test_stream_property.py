@@ -21,8 +21,8 @@ from runtime.tasks import end
 from tests.support.databases import lose_notifications
 from tests.support.logs import TESTER, Parts, parts, registered
 from tests.support.processes import Process, started
+from tests.support.stream.expected import ComparableMessage, messages_of_log
 from tests.support.stream.followers import Follower
-from tests.support.stream.told import Told, tell
 
 EVENTS = int(os.environ.get("APPHUB_STREAM_EVENTS", "2000"))
 """`make stream` has more."""
@@ -110,7 +110,7 @@ class Writers:
                 await asyncio.sleep(random.uniform(0, 0.2))
 
 
-Wants = Callable[[Told], bool]
+Wants = Callable[[ComparableMessage], bool]
 
 CHANGES = "job.run.pending,job.run.running"
 CATALOG = "repository.*,job.run.pending"
@@ -118,11 +118,11 @@ RARE = "build.updated,job.definition.*,job.run.pending"
 
 
 def of_types(*kinds: str) -> Wants:
-    return lambda told: told.type in kinds
+    return lambda message: message.type in kinds
 
 
 def of_job(slug: str, *kinds: str) -> Wants:
-    return lambda told: told.slug == slug and told.type in kinds
+    return lambda message: message.slug == slug and message.type in kinds
 
 
 def followers(url: str) -> list[tuple[Follower, Wants]]:
@@ -163,11 +163,11 @@ async def test_every_client_gets_the_whole_log_in_its_order(
         try:
             await Writers(database_url, api.url()).run()
             async with parts(database_url) as part:
-                log = await tell(part.reader)
-            expected = [[told for told in log if wants(told)] for _, wants in clients]
+                log = await messages_of_log(part.reader)
+            expected = [[message for message in log if wants(message)] for _, wants in clients]
             async with asyncio.timeout(90 + EVENTS / 25):
                 while any(
-                    not client.told or client.told[-1].position < whole[-1].position
+                    not client.messages or client.messages[-1].position < whole[-1].position
                     for (client, _), whole in zip(clients, expected, strict=True)
                 ):
                     await asyncio.wait(following, timeout=0.05)
@@ -176,8 +176,8 @@ async def test_every_client_gets_the_whole_log_in_its_order(
             await end(*following)
         for (client, _), whole in zip(clients, expected, strict=True):
             # The log may have grown since it was read.
-            assert [told for told in client.told if told.position <= log[-1].position] == [
-                told for told in whole if told.position > client.started_after
+            assert [message for message in client.messages if message.position <= log[-1].position] == [
+                message for message in whole if message.position > client.started_after
             ], client
         cuts = sum((client.cuts for client, _ in clients), start=Counter[str]())
         assert min(cuts["mid-position"], cuts["between positions"]) > min(EVENTS // 250, 20), cuts

@@ -7,7 +7,7 @@ from websockets.exceptions import ConnectionClosedError
 
 from tests.integration.shared_api import Json, SharedApi, check_failure, issues_of
 from tests.integration.streams import stream
-from tests.support.stream.told import tell_now
+from tests.support.stream.expected import messages_in
 
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"after": ""}, "/after"),
@@ -56,7 +56,7 @@ def test_a_last_event_id_that_is_no_position_is_refused(shared: SharedApi) -> No
 async def test_a_position_beyond_the_head_is_an_error_not_a_silence(
     shared: SharedApi, log: Json
 ) -> None:
-    head = (await tell_now(shared.database_url))[-1].position
+    head = (await messages_in(shared.database_url))[-1].position
     message = f"position {head + 1} is beyond the head {head}: read anew what you need, begin there"
     for request in ({"params": {"after": head + 1}}, {"headers": {"Last-Event-ID": str(head + 1)}}):
         check_failure(

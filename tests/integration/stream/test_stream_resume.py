@@ -17,15 +17,15 @@ from tests.integration.shared_api import Json, SharedApi, job_body
 from tests.integration.streams import server_sent, stream
 from tests.support.in_process import in_process
 from tests.support.processes import eventually
-from tests.support.stream.told import check_marks, of_events, tell_now, told_of
+from tests.support.stream.expected import check_marks, comparable, messages_in, of_events
 
 
 async def test_a_client_resumes_from_every_position(shared: SharedApi, log: Json) -> None:
     for after in range(log["head"] + 1):
-        expected = await tell_now(shared.database_url, after)
+        expected = await messages_in(shared.database_url, after)
         with stream(shared, after=after, logId=log["id"].upper()) as opened:
             received = opened.until_served(log["head"])
-        assert [told_of(message) for message in of_events(received)] == expected
+        assert [comparable(message) for message in of_events(received)] == expected
         check_marks(received)
 
 
@@ -52,7 +52,7 @@ async def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: 
     with stream(shared, after=0) as opened, server_sent(shared, after=0) as events:
         opened.until_served(3)
         run = shared.launch(shared.register()["slug"])
-        expected = await tell_now(shared.database_url)
+        expected = await messages_in(shared.database_url)
         opened.until_served(expected[-1].position)
         events.until(
             lambda message: (
@@ -60,7 +60,7 @@ async def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: 
             )
         )
     for received in (opened.received, events.received):
-        assert [told_of(message) for message in of_events(received)] == expected
+        assert [comparable(message) for message in of_events(received)] == expected
         check_marks(received)
     assert opened.of_run(run["id"])
 
@@ -68,13 +68,13 @@ async def test_after_what_was_missed_comes_what_happens(shared: SharedApi, log: 
 async def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
     shared: SharedApi, log: Json
 ) -> None:
-    expected = await tell_now(shared.database_url)
+    expected = await messages_in(shared.database_url)
     for cut in range(1, len(expected) + 2):
         # Also between two messages of one position.
         with server_sent(shared, after=0) as events:
             for _ in range(cut):
                 events.next()
-        seen = [told_of(message) for message in of_events(events.received)]
+        seen = [comparable(message) for message in of_events(events.received)]
         while seen and seen[-1].position > int(events.last_id or 0):
             seen.pop()
         # A browser sends its old query again; what it has seen since is stronger.
@@ -89,7 +89,7 @@ async def test_server_sent_events_resume_by_the_last_id_that_a_browser_has(
                 )
             else:
                 events.next()
-        assert seen + [told_of(message) for message in of_events(events.received)] == expected
+        assert seen + [comparable(message) for message in of_events(events.received)] == expected
 
 
 def test_server_sent_events_are_not_kept_by_anybody_on_the_way(shared: SharedApi) -> None:
@@ -116,10 +116,10 @@ def open_later(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     @asynccontextmanager
     async def open_then(
-        streams: Streams, wanted: StreamRequest, arrival: Arrival
+        streams: Streams, request: StreamRequest, arrival: Arrival
     ) -> AsyncIterator[sessions.Stream]:
         await asyncio.to_thread(may_open.wait)
-        async with open_now(streams, wanted, arrival) as opened:
+        async with open_now(streams, request, arrival) as opened:
             yield opened
 
     monkeypatch.setattr(Streams, "open", open_then)
@@ -133,10 +133,10 @@ async def test_a_client_is_told_of_what_it_does_once_it_is_connected(
     may_open = open_later(monkeypatch)
     with in_process(database_url, tmp_path / "data") as api:
         api.client.post("/jobs", json=job_body(slug="before")).raise_for_status()
-        before = (await tell_now(database_url))[-1].position
+        before = (await messages_in(database_url))[-1].position
         with stream(api.client) as opened, server_sent(api.client) as events:
             api.client.post("/jobs", json=job_body(slug="after")).raise_for_status()
-            expected = await tell_now(database_url, before)
+            expected = await messages_in(database_url, before)
             last = expected[-1].position
             eventually(lambda: api.hub.head == last, what="the hub's moving on")
             may_open.set()
@@ -144,8 +144,8 @@ async def test_a_client_is_told_of_what_it_does_once_it_is_connected(
                 ack = one.next()
                 assert ack["data"]["head"] == before
                 one.until(lambda message: message["position"] == last)
-                told = of_events(one.received)
-                assert [told_of(message) for message in told] == expected
+                messages = of_events(one.received)
+                assert [comparable(message) for message in messages] == expected
 
 
 @pytest.mark.parametrize("is_seen_by_the_look", [False, True])

@@ -18,7 +18,7 @@ def launch(client: httpx.Client, entry_point: str, **fields: Any) -> str:
     return str(run.json()["data"]["id"])
 
 
-def told(run_id: str, status: str) -> Callable[[Json], bool]:
+def is_change(run_id: str, status: str) -> Callable[[Json], bool]:
     """Return what recognises the last message of a run's step to this status."""
 
     def matches(message: Json) -> bool:
@@ -86,11 +86,11 @@ def test_every_client_sees_each_change_of_a_run_once_and_as_that_event_left_it(
         acks = [one.next(), two.next()]
         run_id = launch(client, "test.echo")
         for each in (one, two):
-            each.until(told(run_id, "succeeded"))
+            each.until(is_change(run_id, "succeeded"))
         # Whatever else there was to say of the first run has been said before.
         later = launch(client, "test.noop")
         for each in (one, two):
-            each.until(told(later, "succeeded"))
+            each.until(is_change(later, "succeeded"))
     run = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
     events = client.get(f"/job-runs/{run_id}/events").json()["data"]
     for each, ack in zip((one, two), acks, strict=True):
@@ -147,11 +147,11 @@ def test_each_attempt_of_a_run_is_told(client: httpx.Client, worker: Process) ->
     del worker
     with stream(client) as opened:
         run_id = launch(client, "test.succeed_at_third", retryPolicy={"maxAttempts": 3})
-        opened.until(told(run_id, "succeeded"))
-        found = changes(opened.of_run(run_id))
+        opened.until(is_change(run_id, "succeeded"))
+        statuses = changes(opened.of_run(run_id))
     kinds = ["pending", "running"] * 3 + ["succeeded"]
-    assert [message["type"] for message in found] == [f"job.run.{kind}" for kind in kinds]
-    runs = [message["data"]["run"] for message in found]
+    assert [message["type"] for message in statuses] == [f"job.run.{kind}" for kind in kinds]
+    runs = [message["data"]["run"] for message in statuses]
     assert [run["status"] for run in runs] == kinds
     assert [run["attempt"] for run in runs] == [1, 1, 2, 2, 3, 3, 3]
     for run in runs:
@@ -169,7 +169,7 @@ def test_a_cancel_of_a_pending_run_is_told(shared: SharedApi) -> None:
         canceled = shared.client.post(f"/job-runs/{run['id']}/cancel").json()["data"]
         shared.client.post(f"/job-runs/{run['id']}/cancel")
         last = shared.launch(shared.register()["slug"])
-        opened.until(told(last["id"], "pending"))
+        opened.until(is_change(last["id"], "pending"))
     kinds = ["job.run.pending", "job.run.updated", "job.run.canceled", "job.run.updated"]
     assert [message["type"] for message in opened.of_run(run["id"])] == kinds
     assert [message["data"]["run"] for message in opened.of_run(run["id"])] == [
@@ -208,7 +208,7 @@ def test_an_app_and_each_step_of_its_ingestion_are_told(shared: SharedApi) -> No
         )
         app = answer.json()["data"]
         last = shared.launch(shared.register()["slug"])
-        opened.until(told(last["id"], "pending"))
+        opened.until(is_change(last["id"], "pending"))
     [step] = shared.get(f"/apps/{app_id}/history")["data"]
     steps = _data(opened, "repository.ingestion-event")
     assert steps == [{"event": step}]

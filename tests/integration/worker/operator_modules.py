@@ -18,5 +18,5 @@ def install(directory: Path, name: str, content: str) -> None:
     (directory / f"{name}.py").write_text(content)
 
 
-def found(*modules: str, **commands: list[str]) -> dict[str, HandlerPackage]:
+def packages_with(*modules: str, **commands: list[str]) -> dict[str, HandlerPackage]:
     return offered(packages_of(HandlerSource(modules, commands)))

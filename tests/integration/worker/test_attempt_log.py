@@ -41,9 +41,9 @@ def test_what_a_full_disk_did_not_take_is_told_once_there_is_room(tmp_path: Path
         log.add((b"last\n", STDOUT))
         log.close()
         assert log.lost == 0
-        kept, told = (path.read_bytes()[:before].decode(), path.read_bytes()[before:].decode())
+        kept, after_it = (path.read_bytes()[:before].decode(), path.read_bytes()[before:].decode())
         assert re.fullmatch(rf"{STAMP}first\n{STAMP}x+", kept)
-        assert re.fullmatch(rf"\n\[{lost} bytes could not be written\]\n{STAMP}last\n", told)
+        assert re.fullmatch(rf"\n\[{lost} bytes could not be written\]\n{STAMP}last\n", after_it)
 
 
 def test_a_log_whose_end_finds_room_tells_then_what_it_lacks(tmp_path: Path) -> None:

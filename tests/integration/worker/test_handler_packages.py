@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from apphub_jobs.process.handlers import SERVICE_PACKAGES
-from tests.integration.worker.operator_modules import Write, found, install
+from tests.integration.worker.operator_modules import Write, install, packages_with
 from tests.support.processes import descendants
 from worker.executors.local.executor import ProcessExecutor
 from worker.executors.packages import BUILTIN, HandlerPackage
@@ -63,9 +63,9 @@ async def test_an_operators_own_module_may_have_a_name_of_the_services(
     write(f"{name}/commands.py", "WORD = 'a part of it'")
     code = f"import {name}\nfrom {name}.commands import WORD\n"
     write("handlers_of_mine.py", HEAD + code + TOLD.format(f"[{name}.WHOSE, WORD, LATE()]", name))
-    async with executing(found("handlers_of_mine")) as executor:
-        told = await result_of(executor, "own.tell", tmp_path / "log")
-    assert told == ["mine", "a part of it", "mine"]
+    async with executing(packages_with("handlers_of_mine")) as executor:
+        answer = await result_of(executor, "own.tell", tmp_path / "log")
+    assert answer == ["mine", "a part of it", "mine"]
 
 
 TOLD = """
@@ -99,9 +99,9 @@ HANDLERS = {"own.tell": tell}
 """
     write("handlers_of_mine.py", HEAD + code)
     names = sorted(SERVICE_PACKAGES)
-    async with executing(found("handlers_of_mine")) as executor:
-        told = await result_of(executor, "own.tell", tmp_path / "log", names=names)
-    assert told == {"seen": {name: name for name in names}, "loaded": []}
+    async with executing(packages_with("handlers_of_mine")) as executor:
+        answer = await result_of(executor, "own.tell", tmp_path / "log", names=names)
+    assert answer == {"seen": {name: name for name in names}, "loaded": []}
 
 
 SPOIL = """
@@ -124,7 +124,7 @@ async def test_no_handler_meets_what_another_packages_handler_did_to_a_module(
     monkeypatch.syspath_prepend(installed)
     monkeypatch.setenv("PYTHONPATH", str(installed))
     write("mine.py", HEAD + SPOIL + "HANDLERS = {'my.look': look, 'my.spoil': spoil}\n")
-    packages = found("mine")
+    packages = packages_with("mine")
     assert packages["my.look"] is not packages["their.spoil"]
     async with executing(packages, size=3) as executor:
         spoilers, lookers = set(), set()
@@ -142,7 +142,7 @@ async def test_no_handler_meets_what_another_packages_handler_did_to_a_module(
 
 async def test_an_idle_process_gives_way_to_another_packages(write: Write, tmp_path: Path) -> None:
     write("mine.py", HEAD + SPOIL + "HANDLERS = {'my.spoil': spoil}\n")
-    packages = found("mine", twice=[sys.executable, "-c", "print(4)"])
+    packages = packages_with("mine", twice=[sys.executable, "-c", "print(4)"])
     known = set(descendants(os.getpid()))
 
     def handlers_processes() -> int:
@@ -179,7 +179,7 @@ def leave_a_thread(context):
 HANDLERS = {"my.leave": leave_a_thread}
 """
     write("mine.py", HEAD + code)
-    async with executing(found("mine"), size=2) as executor:
+    async with executing(packages_with("mine"), size=2) as executor:
         executor.prepare()
         pids = [
             await result_of(executor, "my.leave", tmp_path / str(number)) for number in range(4)
@@ -193,7 +193,7 @@ async def test_commands_and_built_in_handlers_have_packages_of_their_own(
     write("mine.py", "HANDLERS = {'my.print': print}\n")
     twice = "n = json.load(sys.stdin)['n']; print('working'); print(json.dumps(2*n))"
     script = f"import json, sys; {twice}"
-    packages = found("mine", twice=[sys.executable, "-c", script])
+    packages = packages_with("mine", twice=[sys.executable, "-c", script])
     assert packages["catalog.build.run"] is BUILTIN
     assert packages["catalog.ingestion.processRepository"] is BUILTIN
     assert len({packages["my.print"], packages["command.twice"], BUILTIN}) == 3
@@ -210,7 +210,7 @@ async def test_directories_that_were_given_relatively_are_found_by_attempts(
     late = "def late(_):\n    from lately import WORD\n    return JobResult(result=WORD)\n"
     write("modules/mine.py", HEAD + late + "HANDLERS = {'my.late': late}\n")
     write("more/lately.py", "WORD = 'found'")
-    async with executing(found("mine")) as executor:
+    async with executing(packages_with("mine")) as executor:
         assert await result_of(executor, "my.late", tmp_path / "log") == "found"
 
 
@@ -227,12 +227,12 @@ async def tell(context):
 HANDLERS = {"my.tell": tell}
 """
     write("mine.py", HEAD + code)
-    async with executing(found("mine")) as executor:
-        told = await result_of(executor, "my.tell", tmp_path / "log")
-    assert told is False, "a loop is imported for those alone who need it"
+    async with executing(packages_with("mine")) as executor:
+        answer = await result_of(executor, "my.tell", tmp_path / "log")
+    assert answer is False, "a loop is imported for those alone who need it"
 
 
 def test_the_worker_itself_imports_no_handlers(write: Write) -> None:
     write("mine.py", "HANDLERS = {'my.print': print}\n")
-    found("mine")
+    packages_with("mine")
     assert "mine" not in sys.modules

@@ -133,11 +133,11 @@ def _read(store: ObjectStore, run_id: str, seen: list[bytes]) -> None:
     seen.append(asyncio.run(read()))
 
 
-@pytest.mark.parametrize("given", [b"", b"more than the hundred bytes" * 9])
+@pytest.mark.parametrize("content", [b"", b"more than the hundred bytes" * 9])
 async def test_a_store_that_gives_another_number_of_bytes_ends_the_reading(
-    run_id: str, given: bytes
+    run_id: str, content: bytes
 ) -> None:
-    with _odd_store(log_name(run_id, 1, 1), given) as endpoint:
+    with _odd_store(log_name(run_id, 1, 1), content) as endpoint:
         odd = S3Store(
             "logs",
             region="any",
@@ -146,13 +146,13 @@ async def test_a_store_that_gives_another_number_of_bytes_ends_the_reading(
             endpoint=endpoint,
         )
         reading = RunLogs(ObjectLogs(odd)).read(run_id, 1)
-        with pytest.raises(RunLogsUnavailableError, match=f"gave {len(given)} bytes"):
+        with pytest.raises(RunLogsUnavailableError, match=f"gave {len(content)} bytes"):
             async with asyncio.timeout(10):
                 await _all(await reading)
 
 
 @contextmanager
-def _odd_store(name: str, given: bytes) -> Iterator[str]:
+def _odd_store(name: str, content: bytes) -> Iterator[str]:
     """Give the address of a store that has a log of 100 bytes, and answers with other ones."""
     entry = f"<Key>{name}</Key><LastModified>{A_TIME}</LastModified><Size>100</Size>"
     listing = f"<ListBucketResult><Contents>{entry}</Contents></ListBucketResult>"
@@ -160,7 +160,7 @@ def _odd_store(name: str, given: bytes) -> Iterator[str]:
     class Odd(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if "list-type" in self.path else 206)
-            body = listing.encode() if "list-type" in self.path else given
+            body = listing.encode() if "list-type" in self.path else content
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Content-Range", "bytes 0-99/100")
             self.send_header("Last-Modified", "Thu, 01 Jan 2026 00:00:00 GMT")

@@ -70,8 +70,8 @@ async def launched(part: Parts, handler: str = "noop", **parameters: int) -> str
 
 
 def status(part: Parts, run_id: str) -> str:
-    [(found,)] = query(part.url, "SELECT status FROM job_runs WHERE id = %s", run_id)
-    return str(found)
+    [(value,)] = query(part.url, "SELECT status FROM job_runs WHERE id = %s", run_id)
+    return str(value)
 
 
 async def test_a_claim_that_fails_unexpectedly_is_tried_again_in_the_same_life(

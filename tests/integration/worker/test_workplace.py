@@ -133,11 +133,11 @@ def test_nobody_works_where_others_can_look(temporary: Path) -> None:
         lambda path: path.chmod(0o755),
         lambda path: (path.rmdir(), path.symlink_to(temporary)),
     ):
-        place = workplaces()
-        spoil(place)
+        directory = workplaces()
+        spoil(directory)
         with pytest.raises(PermissionError, match="or set TMPDIR"):
             Workplace()
-        place.unlink() if place.is_symlink() else place.rmdir()
+        directory.unlink() if directory.is_symlink() else directory.rmdir()
 
 
 def test_a_workplace_goes_with_its_owner(temporary: Path) -> None:

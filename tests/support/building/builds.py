@@ -187,14 +187,16 @@ APP: dict[str, Any] = {
 
 def processes_that_know(path: str) -> list[str]:
     """Return the processes whose command, directory, root or environment names this path."""
-    found = []
+    pids = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
-            places = [str((process / name).readlink()) for name in ("cwd", "root")]
-            said = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
-            if path.encode() in said or any(place.startswith(path) for place in places):
-                found.append(f"{process.name}: {(process / 'cmdline').read_bytes()!r}")
-    return found
+            directories = [str((process / name).readlink()) for name in ("cwd", "root")]
+            texts = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()
+            if path.encode() in texts or any(
+                directory.startswith(path) for directory in directories
+            ):
+                pids.append(f"{process.name}: {(process / 'cmdline').read_bytes()!r}")
+    return pids
 
 
 async def log_says(log: Path, text: str) -> None:

@@ -62,9 +62,9 @@ class FakeBuilders:
         self._fakes.mkdir()
         (self._fakes / "script.py").write_text(_SCRIPT)
         for needed in ("git", "tar", "sh", "rm", "env"):
-            found = shutil.which(needed)
-            assert found, f"the tests need {needed}"
-            (self.bin / needed).symlink_to(found)
+            program = shutil.which(needed)
+            assert program, f"the tests need {needed}"
+            (self.bin / needed).symlink_to(program)
 
     def add(self, name: str, answers: Sequence[Answer]) -> None:
         """Put a builder on the PATH; the first answer that fits counts."""

@@ -63,10 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(401, {"WWW-Authenticate": 'Basic realm="images"'})
         elif path == "/v2/":
             self._answer(200)
-        elif found := re.fullmatch(r"/v2/(.+)/blobs/(sha256:\w+)", path):
-            self._give(self.server.blobs.get(found[2]), found[2])
-        elif found := re.fullmatch(r"/v2/(.+)/manifests/(.+)", path):
-            self._manifest(f"{found[1]}:{found[2]}", body)
+        elif match := re.fullmatch(r"/v2/(.+)/blobs/(sha256:\w+)", path):
+            self._give(self.server.blobs.get(match[2]), match[2])
+        elif match := re.fullmatch(r"/v2/(.+)/manifests/(.+)", path):
+            self._manifest(f"{match[1]}:{match[2]}", body)
         elif "/blobs/uploads/" in path:
             self._upload(path, query, body)
         else:

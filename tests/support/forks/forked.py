@@ -40,13 +40,13 @@ class Forked:
         stderr: its errors.
     """
 
-    def __init__(self, told: socket.socket, stdout: IO[str], stderr: IO[str]) -> None:
+    def __init__(self, channel: socket.socket, stdout: IO[str], stderr: IO[str]) -> None:
         self.stdout = stdout
         self.stderr = stderr
         self.returncode: int | None = None
         self._has_ended = Event()
-        lines = told.makefile("r")
-        told.close()
+        lines = channel.makefile("r")
+        channel.close()
         self.pid = int(lines.readline())
         Thread(target=self._hear, args=(lines,), daemon=True).start()
 
@@ -112,13 +112,13 @@ class Origin:
         }
         output, prints = os.pipe()
         errors, complains = os.pipe()
-        told, tells = socket.socketpair()
-        descriptors = [prints, complains, tells.fileno()]
-        with tells:
+        ours, theirs = socket.socketpair()
+        descriptors = [prints, complains, theirs.fileno()]
+        with theirs:
             socket.send_fds(self._orders, [json.dumps(order).encode()], descriptors)
         os.close(prints)
         os.close(complains)
-        return Forked(told, os.fdopen(output), os.fdopen(errors))
+        return Forked(ours, os.fdopen(output), os.fdopen(errors))
 
 
 _origin = cache(Origin)

@@ -34,15 +34,15 @@ def take_orders(orders: socket.socket) -> None:
             os.close(descriptor)
 
 
-def _begin(order: Order, output: int, errors: int, told: int) -> None:
+def _begin(order: Order, output: int, errors: int, channel: int) -> None:
     """Become the process that was ordered, below one that tells of it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
     if pid != 0:
         for descriptor in (output, errors):
             os.close(descriptor)
-        _tell(pid, told)
-    os.close(told)
+        _tell(pid, channel)
+    os.close(channel)
     os.setsid()
     for ours, theirs in ((output, 1), (errors, 2)):
         os.dup2(ours, theirs)
@@ -56,13 +56,13 @@ def _begin(order: Order, output: int, errors: int, told: int) -> None:
     sys.argv = [str(program.__file__), *order["command"]]
 
 
-def _tell(pid: int, told: int) -> None:
+def _tell(pid: int, channel: int) -> None:
     """Tell the process' number, and how it ended once it has."""
     # Who freezes or ends all of the terminal's processes means the service alone.
     os.setsid()
-    os.write(told, f"{pid}\n".encode())
+    os.write(channel, f"{pid}\n".encode())
     _, status = os.waitpid(pid, 0)
-    os.write(told, f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    os.write(channel, f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 

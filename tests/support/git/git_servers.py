@@ -77,11 +77,11 @@ def git_server(
     root: Path, login: str | None = None, on_request: Callable[[], None] = lambda: None
 ) -> Iterator[Server]:
     """Run git's own HTTP server on a directory's repositories; a login is asked for if given."""
-    wanted = None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
+    expected = None if login is None else "Basic " + base64.b64encode(login.encode()).decode()
 
     def answer(handler: _Handler) -> None:
         on_request()
-        if wanted is not None and handler.headers.get("Authorization") != wanted:
+        if expected is not None and handler.headers.get("Authorization") != expected:
             handler.say(401, WWW_Authenticate='Basic realm="tests"')
             return
         status, headers, content = _run_backend(root, handler)
@@ -93,7 +93,7 @@ def git_server(
 
 def _run_backend(root: Path, handler: _Handler) -> tuple[int, dict[str, str], bytes]:
     path, _, query = handler.path.partition("?")
-    given = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+    body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(root),
@@ -103,15 +103,15 @@ def _run_backend(root: Path, handler: _Handler) -> tuple[int, dict[str, str], by
         "QUERY_STRING": query,
         "REQUEST_METHOD": handler.command,
         "CONTENT_TYPE": handler.headers.get("Content-Type", ""),
-        "CONTENT_LENGTH": str(len(given)),
+        "CONTENT_LENGTH": str(len(body)),
         "HTTP_CONTENT_ENCODING": handler.headers.get("Content-Encoding", ""),
         "GIT_PROTOCOL": handler.headers.get("Git-Protocol", ""),
     }
     command = ["git", "-c", "safe.directory=*", "http-backend"]
-    said = subprocess.run(
-        command, input=given, env=environment, capture_output=True, check=True
+    answer = subprocess.run(
+        command, input=body, env=environment, capture_output=True, check=True
     ).stdout
-    head, _, content = said.partition(b"\r\n\r\n")
+    head, _, content = answer.partition(b"\r\n\r\n")
     headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n"))
     status = int(headers.pop("Status", "200").split()[0])
     return (status, {name.replace("-", "_"): value for name, value in headers.items()}, content)

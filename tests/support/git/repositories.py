@@ -57,7 +57,7 @@ def app_at(repo_url: str, **fields: Any) -> dict[str, Any]:
     return {"repository": {**APP, "repoUrl": repo_url, **fields}}
 
 
-def git(repository: Path, *arguments: str, given: bytes | None = None) -> str:
+def git(repository: Path, *arguments: str, stdin: bytes | None = None) -> str:
     """Run git in a repository and return what it printed."""
     identity = (
         "-c",
@@ -69,7 +69,7 @@ def git(repository: Path, *arguments: str, given: bytes | None = None) -> str:
     )
     command = ["git", *identity, "-C", str(repository), *arguments]
     return (
-        subprocess.run(command, input=given, capture_output=True, check=True)
+        subprocess.run(command, input=stdin, capture_output=True, check=True)
         .stdout.decode()
         .strip()
     )
@@ -101,7 +101,7 @@ def imported(
             stream.append(
                 b'M %s inline "%s"\ndata %d\n%s\n' % (mode, quoted, len(content), content)
             )
-    git(root, "fast-import", "--quiet", given=b"".join(stream))
+    git(root, "fast-import", "--quiet", stdin=b"".join(stream))
     return root
 
 
@@ -110,12 +110,12 @@ def committed(root: Path, entries: str, levels: int = 1) -> Path:
 
     Each level holds the one below ten times.
     """
-    tree = git(root, "mktree", "--missing", given=entries.encode())
+    tree = git(root, "mktree", "--missing", stdin=entries.encode())
     for _ in range(levels - 1):
         tree = git(
             root,
             "mktree",
-            given="".join(f"040000 tree {tree}\t{name}\n" for name in range(10)).encode(),
+            stdin="".join(f"040000 tree {tree}\t{name}\n" for name in range(10)).encode(),
         )
     git(root, "update-ref", "refs/heads/main", git(root, "commit-tree", "-m", "first", tree))
     return root

@@ -65,17 +65,17 @@ async def block_in_c(context: JobRunContext) -> None:
 
 async def block_until_told(context: JobRunContext) -> None:
     """Let nobody else go on until the process is asked who is in the way, then wait."""
-    told: list[int] = []
+    signals: list[int] = []
     tell = signal.getsignal(signal.SIGTERM)
 
     def hear(number: int, frame: FrameType | None) -> None:
-        told.append(number)
+        signals.append(number)
         if callable(tell):
             tell(number, frame)
 
     signal.signal(signal.SIGTERM, hear)
     Path(context.parameters["sign"]).touch()
-    while not told:
+    while not signals:
         time.sleep(0.01)
     await asyncio.sleep(60)
 

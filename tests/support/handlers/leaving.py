@@ -126,8 +126,8 @@ def _ended_children() -> int:
     count = 0
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            _, _, told = stat.read_text().rpartition(")")
-            status, parent, *_ = told.split()
+            _, _, fields = stat.read_text().rpartition(")")
+            status, parent, *_ = fields.split()
             count += status == "Z" and parent in own
     return count
 

@@ -60,8 +60,8 @@ def write(context: JobRunContext) -> JobResult:
 def _holding(secrets: list[bytes], own: Path) -> Iterator[str]:
     """Yield files below the temporary directory, and of processes, that hold one of these."""
     processes = [path.name for path in Path("/proc").iterdir() if path.name.isdigit()]
-    shown = [Path("/proc", *one) for one in product(processes, ("cmdline", "environ"))]
-    for path in chain(_below(own.parents[2]), shown):
+    paths = [Path("/proc", *one) for one in product(processes, ("cmdline", "environ"))]
+    for path in chain(_below(own.parents[2]), paths):
         with suppress(OSError):
             if path.is_file() and any(one in path.read_bytes() for one in secrets):
                 yield str(path)
@@ -75,8 +75,8 @@ def _below(directory: Path) -> Iterator[Path]:
 def _others(own: Path) -> Iterator[Path]:
     """Yield directories of other attempts, and of other workers."""
     slot = own.parent
-    for place in (slot.parent, slot.parent.parent):
-        for path in place.iterdir():
+    for directory in (slot.parent, slot.parent.parent):
+        for path in directory.iterdir():
             if not own.is_relative_to(path):
                 yield path
 

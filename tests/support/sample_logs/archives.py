@@ -33,7 +33,7 @@ async def archive_now(
     *,
     max_events: int = 100_000,
     older_than: timedelta = NOW,
-    told: Callable[[Archived], None] = lambda _: None,
+    on_archived: Callable[[Archived], None] = lambda _: None,
 ) -> list[Archived]:
     """Archive every run that has ended, a certain time ago at least."""
     files = []
@@ -43,16 +43,16 @@ async def archive_now(
     ):
         async for file in archived:
             files.append(file)
-            told(file)
+            on_archived(file)
     return files
 
 
 async def equal_to_log(url: str, directory: Path) -> bool:
-    found: list[Difference] = []
+    differences: list[Difference] = []
     checked = await verify(
-        Database(url, LogFiles(directory)), TABLES, found.append, lambda *_: None
+        Database(url, LogFiles(directory)), TABLES, differences.append, lambda *_: None
     )
-    return found == [] and checked[0].events > 0
+    return differences == [] and checked[0].events > 0
 
 
 async def ended_run(part: Parts, launch: Launch = ONE) -> UUID:
@@ -91,13 +91,17 @@ def main() -> None:
     parser.add_argument("--max-events", type=int, required=True)
     parser.add_argument("url")
     parser.add_argument("directory", type=Path)
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     print("archiving", flush=True)
 
     def tell(file: Archived) -> None:
         print(orjson.dumps(file.present()).decode(), flush=True)
 
-    asyncio.run(archive_now(given.url, given.directory, max_events=given.max_events, told=tell))
+    asyncio.run(
+        archive_now(
+            arguments.url, arguments.directory, max_events=arguments.max_events, on_archived=tell
+        )
+    )
 
 
 if __name__ == "__main__":

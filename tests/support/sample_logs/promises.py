@@ -15,11 +15,11 @@ async def find_broken(
     database: Database, acknowledged: Iterable[UUID] = ()
 ) -> tuple[list[Finding], CheckedHistories]:
     """Return every broken promise, and what else came out."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     promised = list(acknowledged)
-    checked = await check_histories(database, promised, found.append, lambda *_: None)
-    assert checked.findings == len([one for one in found if not one.is_note])
-    return found, checked
+    checked = await check_histories(database, promised, findings.append, lambda *_: None)
+    assert checked.findings == len([one for one in findings if not one.is_note])
+    return findings, checked
 
 
 async def keep(database: Database, acknowledged: Iterable[UUID] = ()) -> CheckedHistories:
@@ -27,8 +27,8 @@ async def keep(database: Database, acknowledged: Iterable[UUID] = ()) -> Checked
 
     That the clock was set back is only worth knowing.
     """
-    found, checked = await find_broken(database, acknowledged)
-    broken = [one for one in found if not one.is_note]
+    findings, checked = await find_broken(database, acknowledged)
+    broken = [one for one in findings if not one.is_note]
     assert broken == [], "\n".join(map(str, broken))
     return checked
 

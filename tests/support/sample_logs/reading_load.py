@@ -63,11 +63,11 @@ class Load:
         while not self._over.is_set():
             await asyncio.sleep(READ_PAUSE_S)
             for run_id in (random.choice(whole), *self.launched[-1:]):
-                right, shown = await self.look(run_id)
-                assert right, f"{run_id} was shown as {shown}"
+                right, run = await self.look(run_id)
+                assert right, f"{run_id} was shown as {run}"
             for run_id in random.sample(spoiled, min(len(spoiled), 2)):
-                right, shown = await self.look(run_id)
-                assert right or run_id not in mended, f"{run_id}, once mended, was shown as {shown}"
+                right, run = await self.look(run_id)
+                assert right or run_id not in mended, f"{run_id}, once mended, was shown as {run}"
                 if right:
                     mended.add(run_id)
 
@@ -79,10 +79,10 @@ class Load:
         self.reads += 1
         if answer.status_code == 404:
             return False, None
-        shown = answer.raise_for_status().json()["data"]["run"]
+        run = answer.raise_for_status().json()["data"]["run"]
         return any(
-            _presented(after[:count]) == shown for count in range(len(before), len(after) + 1)
-        ), shown
+            _presented(after[:count]) == run for count in range(len(before), len(after) + 1)
+        ), run
 
     async def _launch(self, *, cancel: bool) -> None:
         body = {"parameters": {"number": len(self.launched)}, "delayMs": 3_600_000}

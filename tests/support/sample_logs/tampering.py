@@ -35,6 +35,6 @@ def swap(one: int, other: int) -> Sequence[str]:
     )
 
 
-def found(report: Report) -> list[tuple[str, int, int]]:
+def findings_of(report: Report) -> list[tuple[str, int, int]]:
     """Return what a report names: kind, first and last position."""
     return [(finding.kind, finding.position, finding.until) for finding in report.findings]

@@ -14,7 +14,7 @@ import httpx
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.support.stream.told import Told, told_of
+from tests.support.stream.expected import ComparableMessage, comparable
 
 Message = dict[str, Any]
 
@@ -30,7 +30,7 @@ class Follower:
         url: of the API.
         query: the filters.
         slowness_s: how long it pauses, at most, now and then.
-        told: all that it got, of positions that were complete.
+        messages: all that it got, of positions that were complete.
         cuts: how often it lost its connection, and how often in the middle of a position.
     """
 
@@ -39,7 +39,7 @@ class Follower:
     query: dict[str, str]
     position: int | None = 0
     slowness_s: float = 0
-    told: list[Told] = field(default_factory=list)
+    messages: list[ComparableMessage] = field(default_factory=list)
     cuts: Counter[str] = field(default_factory=Counter)
     started_after: int = 0
 
@@ -76,7 +76,7 @@ class Follower:
                 self.position = self.started_after
         elif "more" not in message:
             assert unfinished == [] or unfinished[-1] is message, "a heartbeat within a position"
-            self.told += map(told_of, unfinished)
+            self.messages += map(comparable, unfinished)
             unfinished.clear()
             self.position = message["position"]
 

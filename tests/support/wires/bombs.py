@@ -161,7 +161,7 @@ def request(line: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def ask_for_ever(url: str, number: int, asked: bytes) -> list[RawSocket]:
+def ask_for_ever(url: str, number: int, request: bytes) -> list[RawSocket]:
     """Send a request and wait for its answer, over and over, by so many clients at a time."""
 
     def attack() -> None:
@@ -169,7 +169,7 @@ def ask_for_ever(url: str, number: int, asked: bytes) -> list[RawSocket]:
             with suppress(OSError):
                 socket = RawSocket(url)
                 while True:
-                    socket.send(asked)
+                    socket.send(request)
                     socket.answer()
 
     for _ in range(number):
@@ -239,8 +239,8 @@ def _unread_lists(number: int, size: int) -> Callable[[str], list[RawSocket]]:
             socket.send(request("POST /jobs", orjson.dumps(body)))
             assert socket.answer().status == 201
         socket.close()
-        asked = b"GET /jobs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1_000
-        return send_for_ever(url, SOME, b"", asked)
+        sent = b"GET /jobs HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1_000
+        return send_for_ever(url, SOME, b"", sent)
 
     return unread
 
@@ -268,8 +268,8 @@ def _dear(path: str) -> Callable[[str], list[RawSocket]]:
             socket.send(request("POST /jobs/large/run", body))
             assert socket.answer().status == 202
         socket.close()
-        asked = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
-        return ask_for_ever(url, READERS, asked.encode())
+        sent = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        return ask_for_ever(url, READERS, sent.encode())
 
     return dear
 

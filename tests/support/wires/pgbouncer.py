@@ -73,8 +73,8 @@ def _as_servers_user(directory: Path, server: Mapping[str, Any]) -> dict[str, An
 
 
 def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
 
 
 def _answers(url: str) -> bool:

@@ -84,14 +84,14 @@ class RawSocket:
     def _until(self, end: bytes) -> bytes:
         while end not in self._received:
             self._receive()
-        found, _, self._received = self._received.partition(end)
-        return found
+        line, _, self._received = self._received.partition(end)
+        return line
 
     def _exactly(self, length: int) -> bytes:
         while len(self._received) < length:
             self._receive()
-        found, self._received = self._received[:length], self._received[length:]
-        return found
+        content, self._received = self._received[:length], self._received[length:]
+        return content
 
     def _receive(self) -> None:
         came = self.socket.recv(65_536)

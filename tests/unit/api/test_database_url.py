@@ -13,7 +13,7 @@ SECRET = "sec-retpw"
 
 
 @pytest.mark.parametrize(
-    ("given", "read"),
+    ("url", "read"),
     [
         ("postgresql+psycopg://u:p@h/db", "postgresql://u:p@h/db"),
         ("postgres+asyncpg://u:p@h/db", "postgresql://u:p@h/db"),
@@ -22,12 +22,12 @@ SECRET = "sec-retpw"
         ("host=h dbname=db password='two words'", None),
     ],
 )
-def test_urls_of_other_programs_are_read(given: str, read: str | None) -> None:
-    assert readable_url(given) == (read or given.strip())
+def test_urls_of_other_programs_are_read(url: str, read: str | None) -> None:
+    assert readable_url(url) == (read or url.strip())
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("url", "reason"),
     [
         (f"mysql://u:{SECRET}@h/db", "mysql:// is not PostgreSQL's"),
         (f"postgresql://u:pa/{SECRET}@h/db", "host or port"),
@@ -39,11 +39,11 @@ def test_urls_of_other_programs_are_read(given: str, read: str | None) -> None:
         (SECRET, "cannot be read"),
     ],
 )
-def test_a_wrong_url_is_explained_without_its_password(given: str, said: str) -> None:
+def test_a_wrong_url_is_explained_without_its_password(url: str, reason: str) -> None:
     with pytest.raises(DatabaseUrlError) as refused:
-        readable_url(given)
+        readable_url(url)
     message = str(refused.value)
-    assert said in message
+    assert reason in message
     assert "postgresql://USER:PASSWORD@HOST" in message
     assert SECRET not in message
 

@@ -114,8 +114,8 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
         "git.example:8443": {"username": "bot", "password": from_file, "allowHttp": True},
         "ssh.example": ssh,
     }
-    given = credentials(tmp_path, servers)
-    for settings in handler_settings({**given, "TOKEN": "from a variable"}, DATA).values():
+    credentials_ = credentials(tmp_path, servers)
+    for settings in handler_settings({**credentials_, "TOKEN": "from a variable"}, DATA).values():
         assert settings["credentials"] == {
             "github.com": {"username": "bot", "password": "from a variable"},
             "git.example:8443": {"username": "bot", "password": "from a file", "allowHttp": True},
@@ -137,7 +137,7 @@ def test_secrets_come_from_variables_and_files(tmp_path: Path) -> None:
 def test_a_broken_file_of_credentials_is_named_and_no_secret_told(
     tmp_path: Path, content: object
 ) -> None:
-    given = credentials(tmp_path, content)
+    file = credentials(tmp_path, content)
     with pytest.raises(ValueError, match=r"credentials\.json must hold") as refused:
-        handler_settings({**given, "TOKEN": "hidden"}, DATA)
+        handler_settings({**file, "TOKEN": "hidden"}, DATA)
     assert "hidden" not in str(refused.value)

@@ -69,7 +69,7 @@ def test_a_file_lists_handlers_with_their_pythons(project: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("python", "said"),
+    ("python", "message"),
     [
         ("no/such/python", "no/such/python is not there, or cannot be run"),
         ("other:named", "no handlers are called 'other'; there are: jobs"),
@@ -78,12 +78,12 @@ def test_a_file_lists_handlers_with_their_pythons(project: Path) -> None:
     ],
 )
 def test_an_option_that_names_no_interpreter_is_refused(
-    python: str, said: str, project: Path
+    python: str, message: str, project: Path
 ) -> None:
     del project
     with pytest.raises(ValueError, match="--python") as raised:
         handler_source(["jobs"], None, pythons=[python])
-    assert said in str(raised.value)
+    assert message in str(raised.value)
 
 
 @pytest.mark.parametrize("content", ["jobs", "- jobs", "- {python: a}", "- {package: a, b: c}"])

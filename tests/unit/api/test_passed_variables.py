@@ -14,28 +14,28 @@ from worker.executors.packages import TRUSTED, packages_of, read_commands
 def commands(tmp_path: Path) -> Path:
     """Give a file with three commands, one of which is given a variable."""
     file = tmp_path / "commands.json"
-    told = {
+    descriptions = {
         "plain": ["/bin/cat"],
         "keyed": {"command": ["/bin/cat"], "passEnv": ["KEY"]},
         "other": {"command": ["/bin/cat"]},
     }
-    file.write_text(json.dumps(told))
+    file.write_text(json.dumps(descriptions))
     return file
 
 
 def test_each_package_gets_what_it_is_given_and_what_all_are_given(commands: Path) -> None:
     access = passed_variables(TRUSTED, ["ALL,EVERY", "jobs:API_KEY", "command.other:X"])
     packages = packages_of(handler_source(["jobs", "more"], commands, access))
-    given = {(*package.modules, *package.commands): set(package.pass_env) for package in packages}
-    assert given[("jobs", "more")] == {"ALL", "EVERY", "API_KEY"}
-    assert given[("plain",)] == {"ALL", "EVERY"}
-    assert given[("keyed",)] == {"ALL", "EVERY", "KEY"}
-    assert given[("other",)] == {"ALL", "EVERY", "X"}
-    assert given[("catalog.handlers.builtin",)] == set()
+    passed = {(*package.modules, *package.commands): set(package.pass_env) for package in packages}
+    assert passed[("jobs", "more")] == {"ALL", "EVERY", "API_KEY"}
+    assert passed[("plain",)] == {"ALL", "EVERY"}
+    assert passed[("keyed",)] == {"ALL", "EVERY", "KEY"}
+    assert passed[("other",)] == {"ALL", "EVERY", "X"}
+    assert passed[("catalog.handlers.builtin",)] == set()
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("names", "message"),
     [
         ("A=1", "'A=1' is no name of a variable"),
         ("", "'' is no name of a variable"),
@@ -45,9 +45,9 @@ def test_each_package_gets_what_it_is_given_and_what_all_are_given(commands: Pat
         ("jobs:1", "'1' is no name of a variable"),
     ],
 )
-def test_what_cannot_be_passed_is_refused(given: str, said: str) -> None:
-    with pytest.raises(ValueError, match=f"^--pass-env: .*{said}"):
-        passed_variables(TRUSTED, [given])
+def test_what_cannot_be_passed_is_refused(names: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^--pass-env: .*{message}"):
+        passed_variables(TRUSTED, [names])
 
 
 def test_variables_for_handlers_that_are_not_there_are_refused(commands: Path) -> None:
@@ -57,7 +57,7 @@ def test_variables_for_handlers_that_are_not_there_are_refused(commands: Path) -
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("description", "message"),
     [
         ({"command": ["/bin/cat"], "passEnv": "KEY"}, "passEnv is a list"),
         ({"command": ["/bin/cat"], "passEnv": ["TMPDIR"]}, "TMPDIR cannot be passed"),
@@ -66,11 +66,11 @@ def test_variables_for_handlers_that_are_not_there_are_refused(commands: Path) -
     ],
 )
 def test_a_command_that_is_described_wrongly_is_refused(
-    tmp_path: Path, told: object, said: str
+    tmp_path: Path, description: object, message: str
 ) -> None:
     file = tmp_path / "commands.json"
-    file.write_text(json.dumps({"one": told}))
-    with pytest.raises(ValueError, match=said):
+    file.write_text(json.dumps({"one": description}))
+    with pytest.raises(ValueError, match=message):
         read_commands(file)
 
 
@@ -81,6 +81,6 @@ def test_a_variable_that_is_not_set_is_told_with_whose_it_is(
     packages = packages_of(handler_source(["jobs"], None, access))
     with caplog.at_level(logging.WARNING):
         warn_of_unset_variables(packages, {"THERE": ""})
-    [told] = caplog.messages
-    assert told.startswith("KEY is not set here, and is not passed to the handlers of")
-    assert "jobs" in told
+    [message] = caplog.messages
+    assert message.startswith("KEY is not set here, and is not passed to the handlers of")
+    assert "jobs" in message

@@ -8,7 +8,7 @@ from cli.terminal import harmless
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "expected"),
     [
         ("a\tb\nc", "a\tb\nc"),
         ("Grüße 👩\u200d💻", "Grüße 👩\u200d💻"),
@@ -18,8 +18,8 @@ from cli.terminal import harmless
         ("over\rwritten", "over\\u000dwritten"),
     ],
 )
-def test_it_is_shown_instead_of_obeyed(text: str, shown: str) -> None:
-    assert harmless(text) == shown
+def test_it_is_shown_instead_of_obeyed(text: str, expected: str) -> None:
+    assert harmless(text) == expected
 
 
 def test_json_is_the_same_json_afterwards() -> None:

@@ -86,7 +86,7 @@ def test_dates_in_yaml_are_texts(text: str, documents: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("a: [", "neither YAML nor JSON"),
         ("1: a", "a key that is no string"),
@@ -96,8 +96,8 @@ def test_dates_in_yaml_are_texts(text: str, documents: Any) -> None:
         ("a: !!python/object:os.system {}", "could not determine a constructor"),
     ],
 )
-def test_what_json_cannot_hold_is_said(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_what_json_cannot_hold_is_said(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         documents_in(text)
 
 

@@ -23,8 +23,8 @@ def ended(program: str) -> str | None:
 
 
 def test_the_end_of_standard_error_is_the_reason() -> None:
-    told = ended("import sys; print('fine'); sys.exit('no such customer')")
-    assert told == "ended with exit code 1: no such customer"
+    error = ended("import sys; print('fine'); sys.exit('no such customer')")
+    assert error == "ended with exit code 1: no such customer"
 
 
 def test_who_says_nothing_fails_by_the_exit_code() -> None:
@@ -38,10 +38,10 @@ def test_a_signal_is_told_as_one() -> None:
 
 def test_only_the_end_of_much_is_kept() -> None:
     much = "import sys; [print('x' * 500, n, file=sys.stderr) for n in range(9)]"
-    told = ended(f"{much}; sys.exit(2)")
-    assert told is not None
-    assert told.endswith("x 8")
-    assert len(told) < TAIL_CHARACTERS + 100
+    error = ended(f"{much}; sys.exit(2)")
+    assert error is not None
+    assert error.endswith("x 8")
+    assert len(error) < TAIL_CHARACTERS + 100
 
 
 def test_a_line_that_does_not_end_is_not_held_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ NAME = 'Zoë O\'Hara "Zo"\n'
 
 
 @pytest.mark.parametrize(
-    "said",
+    "message",
     [
         NAME,
         NAME.upper(),
@@ -24,8 +24,8 @@ NAME = 'Zoë O\'Hara "Zo"\n'
         quote_plus(NAME),
     ],
 )
-def test_a_value_is_left_out_however_it_is_quoted(said: str) -> None:
-    text = redact_personal(f"no letter for <{said}>", {"name": NAME}, ["name"])
+def test_a_value_is_left_out_however_it_is_quoted(message: str) -> None:
+    text = redact_personal(f"no letter for <{message}>", {"name": NAME}, ["name"])
     assert text == f"no letter for <{PERSONAL}>"
 
 
@@ -35,25 +35,25 @@ def test_values_within_a_value_are_left_out_and_a_programs_names_are_not() -> No
         "phones": [5550012345, 1.23456789, True, None],
         "ada@example.com": 1,
     }
-    said = "KeyError: 'street_name' of Elm Street 55, 5550012345, 1.23456789, ada@example.com"
-    assert redact_personal(said, {"address": address}, ["address"]) == (
+    message = "KeyError: 'street_name' of Elm Street 55, 5550012345, 1.23456789, ada@example.com"
+    assert redact_personal(message, {"address": address}, ["address"]) == (
         f"KeyError: 'street_name' of {PERSONAL}, {PERSONAL}, {PERSONAL}, {PERSONAL}"
     )
 
 
 def test_only_marked_values_of_eight_characters_or_more_are_looked_for() -> None:
     parameters = {"name": "1234567", "day": "wednesday", "mail": "12345678"}
-    said = "1234567 wednesday 12345678"
+    message = "1234567 wednesday 12345678"
     assert (
-        redact_personal(said, parameters, ["name", "mail", "gone"])
+        redact_personal(message, parameters, ["name", "mail", "gone"])
         == f"1234567 wednesday {PERSONAL}"
     )
 
 
 def test_the_longest_of_several_values_is_left_out_as_a_whole() -> None:
     parameters = {"name": "Ada Lovelace", "mail": "Ada Lovelace <ada@example.com>"}
-    said = "to Ada Lovelace <ada@example.com>"
-    assert redact_personal(said, parameters, ["name", "mail"]) == f"to {PERSONAL}"
+    message = "to Ada Lovelace <ada@example.com>"
+    assert redact_personal(message, parameters, ["name", "mail"]) == f"to {PERSONAL}"
 
 
 def test_of_a_run_with_too_many_values_nothing_is_said() -> None:

@@ -119,7 +119,7 @@ def test_in_short_each_row_has_a_line_with_peers_beside_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "shown"),
+    ("value", "unit", "expected"),
     [
         (12_345.6, "/s", "12 346/s"),
         (0.333, "ms", "0.33 ms"),
@@ -127,8 +127,8 @@ def test_in_short_each_row_has_a_line_with_peers_beside_ours() -> None:
         (0.0, "", "0"),
     ],
 )
-def test_figures_have_the_digits_that_say_something(value: float, unit: str, shown: str) -> None:
-    assert figure(value, unit) == shown
+def test_figures_have_the_digits_that_say_something(value: float, unit: str, expected: str) -> None:
+    assert figure(value, unit) == expected
 
 
 def test_the_section_between_the_marks_is_replaced_and_nothing_else(tmp_path: Path) -> None:

@@ -27,13 +27,13 @@ GOOD = Figures(
 
 
 def test_a_good_run_misses_no_goal() -> None:
-    found = {"baseline": GOOD, "xmin": replace(GOOD, rate=960.0), "locks": GOOD}
-    assert missed_goals(found) == []
-    assert "0.96 of the baseline" in line("xmin", found)
+    results = {"baseline": GOOD, "xmin": replace(GOOD, rate=960.0), "locks": GOOD}
+    assert missed_goals(results) == []
+    assert "0.96 of the baseline" in line("xmin", results)
 
 
 @pytest.mark.parametrize(
-    ("changed", "told"),
+    ("changed", "message"),
     [
         ({"rate": 940.0}, "0.94 of the baseline"),
         ({"max_s": 1.1}, "an answer took 1.1 s"),
@@ -41,9 +41,9 @@ def test_a_good_run_misses_no_goal() -> None:
         ({"lost": 1}, "1 accepted launches are lost"),
     ],
 )
-def test_each_goal_that_is_missed_is_told(changed: dict[str, float], told: str) -> None:
+def test_each_goal_that_is_missed_is_told(changed: dict[str, float], message: str) -> None:
     [missed] = missed_goals({"baseline": GOOD, "xmin": replace(GOOD, **changed)})  # type: ignore[arg-type]
-    assert told in missed
+    assert message in missed
 
 
 def test_a_quantile_is_one_of_the_values() -> None:

@@ -88,9 +88,9 @@ def test_prometheus_can_read_all_of_it(tmp_path: Path) -> None:
     if promtool is None:
         assert os.environ.get("APPHUB_TEST_PROMETHEUS") != "required", "promtool is missing"
         pytest.skip("promtool is not installed")
-    asked = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries())]
+    rules = [{"record": f"panel:{number}", "expr": query} for number, query in enumerate(queries())]
     panels = tmp_path / "panels.yml"
-    panels.write_text(json.dumps({"groups": [{"name": "panels", "rules": asked}]}))
+    panels.write_text(json.dumps({"groups": [{"name": "panels", "rules": rules}]}))
     for command in (
         ("check", "config", "--syntax-only", PROMETHEUS / "prometheus.yml"),
         ("check", "rules", RULES),

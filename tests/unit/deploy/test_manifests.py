@@ -29,16 +29,16 @@ Document = dict[str, Any]
 
 def _documents() -> list[Document]:
     files = [path for path in KUBERNETES.glob("*.yaml") if path.name != "kustomization.yaml"]
-    return [found for path in sorted(files) for found in yaml.safe_load_all(path.read_text())]
+    return [document for path in sorted(files) for document in yaml.safe_load_all(path.read_text())]
 
 
 DOCUMENTS = _documents()
 TEMPLATES = {
-    found["metadata"]["name"]: found["spec"].get("jobTemplate", found)["spec"]["template"]
-    for found in DOCUMENTS
-    if found["kind"] in {"Deployment", "Job", "CronJob"}
+    document["metadata"]["name"]: document["spec"].get("jobTemplate", document)["spec"]["template"]
+    for document in DOCUMENTS
+    if document["kind"] in {"Deployment", "Job", "CronJob"}
 }
-MONITORS = [found for found in DOCUMENTS if found["kind"] == "PodMonitor"]
+MONITORS = [document for document in DOCUMENTS if document["kind"] == "PodMonitor"]
 COMPOSE: Document = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
 KUSTOMIZATION: Document = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())
 
@@ -69,7 +69,7 @@ def _commands() -> Iterator[tuple[str, list[str], set[str]]]:
     for name, template in TEMPLATES.items():
         for container in template["spec"]["containers"]:
             yield name, container["args"], {one["name"] for one in container["env"]}
-    [ray] = [found for found in DOCUMENTS if found["kind"] == "RayCluster"]
+    [ray] = [document for document in DOCUMENTS if document["kind"] == "RayCluster"]
     for group in ray["spec"]["workerGroupSpecs"]:
         for container in group["template"]["spec"]["containers"]:
             if "command" in container:
@@ -98,24 +98,24 @@ def test_options_that_do_not_exist_are_noticed() -> None:
 
 
 def test_selectors_match_the_labels_of_one_template_and_ports_are_its_own() -> None:
-    for found in DOCUMENTS:
-        for selector, ports in _selected(found):
+    for document in DOCUMENTS:
+        for selector, ports in _selected(document):
             [template] = [
                 template
                 for template in TEMPLATES.values()
                 if selector.items() <= template["metadata"]["labels"].items()
             ]
-            assert ports <= _ports(template), found["metadata"]["name"]
+            assert ports <= _ports(template), document["metadata"]["name"]
     for template in TEMPLATES.values():
         for container in template["spec"]["containers"]:
             probes = [probe for key, probe in container.items() if key.endswith("Probe")]
             assert {probe["httpGet"]["port"] for probe in probes} <= _ports(template)
 
 
-def _selected(found: Document) -> Iterator[tuple[dict[str, str], set[str]]]:
+def _selected(document: Document) -> Iterator[tuple[dict[str, str], set[str]]]:
     """Yield the labels that a document selects pods by, with the ports by name."""
-    spec = found.get("spec", {})
-    match found["kind"]:
+    spec = document.get("spec", {})
+    match document["kind"]:
         case "Service":
             yield spec["selector"], {port["targetPort"] for port in spec["ports"]}
         case "NetworkPolicy":
@@ -160,7 +160,7 @@ def _named_secrets() -> Iterator[tuple[str, str | None]]:
         for volume in spec["volumes"]:
             for item in volume.get("secret", {}).get("items", []):
                 yield volume["secret"]["secretName"], item["key"]
-    for endpoint in (one for found in MONITORS for one in found["spec"]["podMetricsEndpoints"]):
+    for endpoint in (one for monitor in MONITORS for one in monitor["spec"]["podMetricsEndpoints"]):
         for credentials in endpoint.get("authorization", {}).values():
             yield credentials["name"], credentials["key"]
 
@@ -228,7 +228,7 @@ def test_compose_mounts_files_that_there_are_or_that_make_secrets_makes() -> Non
 
 
 def test_workers_are_scaled_by_runs_due_and_running_of_what_their_image_offers() -> None:
-    [scaled] = [found for found in DOCUMENTS if found["kind"] == "ScaledObject"]
+    [scaled] = [document for document in DOCUMENTS if document["kind"] == "ScaledObject"]
     template = TEMPLATES[scaled["spec"]["scaleTargetRef"]["name"]]
     [container] = template["spec"]["containers"]
     [trigger] = scaled["spec"]["triggers"]

@@ -10,7 +10,7 @@ from docs.http_calls import page
 
 
 def test_every_call_and_every_field_of_a_body_is_on_the_page() -> None:
-    told = page()
+    documented = page()
     document = build_app(Settings("", Path()), asyncio.Event(), extensions=(EXTENSION,)).openapi()
     calls = [
         f"### `{method.upper()} {path}`\n"
@@ -18,9 +18,9 @@ def test_every_call_and_every_field_of_a_body_is_on_the_page() -> None:
         for method in methods
     ]
     assert len(calls) > 20
-    assert [call for call in calls if call not in told] == []
+    assert [call for call in calls if call not in documented] == []
     fields = document["components"]["schemas"]["LaunchBody"]["properties"]
-    section = told.partition("### LaunchBody\n")[2].partition("\n### ")[0]
+    section = documented.partition("### LaunchBody\n")[2].partition("\n### ")[0]
     assert [name for name in fields if f"| `{name}` |" not in section] == []
 
 

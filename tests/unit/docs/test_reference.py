@@ -64,18 +64,18 @@ def test_the_examples_of_a_definition_and_of_a_launch_would_be_taken() -> None:
     assert JobBody.model_fields.keys() == JobBody.model_validate(definition).model_fields_set
     LaunchBody.model_validate(launch)
     Run.model_validate(run)
-    shown = [field.alias for field in Run.model_fields.values()]
-    assert list(run) == [name for name in shown if name != "quarantined"]
+    fields = [field.alias for field in Run.model_fields.values()]
+    assert list(run) == [name for name in fields if name != "quarantined"]
 
 
 def test_the_example_of_an_explanation_is_of_its_shape() -> None:
     [example] = _json_in("explain.md")
-    found = Explained.model_validate(example, by_alias=True).data
-    assert [reason.message in found.summary for reason in found.reasons] == [True] * 2
+    explanation = Explained.model_validate(example, by_alias=True).data
+    assert [reason.message in explanation.summary for reason in explanation.reasons] == [True] * 2
     codes = str(Reason.model_fields["code"].description)
-    told = re.findall(r"`(\w+)`", codes)
-    assert len(told) > 10
-    assert [code for code in told if f"`{code}`" not in _text("explain.md")] == []
+    documented = re.findall(r"`(\w+)`", codes)
+    assert len(documented) > 10
+    assert [code for code in documented if f"`{code}`" not in _text("explain.md")] == []
 
 
 @pytest.mark.parametrize("contract", [job, JobRunContext, JobResult])

@@ -82,7 +82,7 @@ def test_a_filter_names_the_parameters_whose_values_it_holds() -> None:
     assert ViewContent(of_length(MAX_FILTER)).check() == ["p0", "p1", "p2", "p3"]
 
 
-def shown(view: SavedView) -> list[JsonObject]:
+def changes_of(view: SavedView) -> list[JsonObject]:
     """Return the view as clients see it after each event."""
     row: SavedViewRow | None = None
     seen = []
@@ -107,7 +107,7 @@ def test_it_is_changed_deleted_and_saved_again() -> None:
         view.delete(at(25))
     view.change(ViewContent(["job=report"]), "cleo", at(30))
     other: JsonObject = {**SAVED, "filter": ["job=report"], "sort": "created", "savedBy": "ben"}
-    assert shown(view) == [
+    assert changes_of(view) == [
         SAVED,
         {**other, "updatedAt": iso(10)},
         {**other, "updatedAt": iso(20), "deletedAt": iso(20)},

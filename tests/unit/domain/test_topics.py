@@ -141,9 +141,9 @@ def test_all_topics_resolve_in_a_process_that_was_only_composed() -> None:
         "for topic in sys.argv[1:]:\n"
         "    print(get_topic(resolve_topic(topic)))\n"
     )
-    wanted = [*AGGREGATES, *FIELDS]
+    topics = [*AGGREGATES, *FIELDS]
     done = subprocess.run(
-        [sys.executable, "-c", script, *wanted],
+        [sys.executable, "-c", script, *topics],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -151,7 +151,7 @@ def test_all_topics_resolve_in_a_process_that_was_only_composed() -> None:
         timeout=60,
     )
     assert done.stderr == ""
-    assert done.stdout.split() == wanted
+    assert done.stdout.split() == topics
 
 
 @pytest.mark.parametrize("topic", [topic for topic in FIELDS if topic.startswith("job_run.")])

@@ -16,20 +16,20 @@ OTHER = Slot(UUID(int=1), '{"k":2}')
 
 async def test_one_has_the_turn_of_a_slot_at_a_time_as_they_came() -> None:
     queues = SlotQueues()
-    told: list[str] = []
+    order: list[str] = []
 
     async def take(name: str, slot: Slot) -> None:
         async with queues.turn(slot):
-            told.append(f"{name} begins")
+            order.append(f"{name} begins")
             await asyncio.sleep(0)
-            told.append(f"{name} ends")
+            order.append(f"{name} ends")
 
     async with queues.turn(SLOT):
         await take("other", OTHER)
-    assert told == ["other begins", "other ends"]
-    told.clear()
+    assert order == ["other begins", "other ends"]
+    order.clear()
     await asyncio.gather(take("a", SLOT), take("b", SLOT))
-    assert told == ["a begins", "a ends", "b begins", "b ends"]
+    assert order == ["a begins", "a ends", "b begins", "b ends"]
 
 
 async def test_who_waits_for_too_long_is_refused_and_in_nobodys_way() -> None:

@@ -12,7 +12,7 @@ ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
 @pytest.mark.parametrize(
-    ("payload", "told"),
+    ("payload", "announcement"),
     [
         ("17", NOTHING),
         ("17 3 pending", Announcement(3, 17)),
@@ -24,8 +24,8 @@ ONE, OTHER = UUID(int=1), UUID(int=2)
         ("", NOTHING),
     ],
 )
-def test_an_announcement_tells_how_many_wait(payload: str, told: Announcement) -> None:
-    assert parse_announcement(payload) == told
+def test_an_announcement_tells_how_many_wait(payload: str, announcement: Announcement) -> None:
+    assert parse_announcement(payload) == announcement
 
 
 async def test_who_waits_for_pending_runs_sleeps_through_everything_else() -> None:

@@ -48,7 +48,7 @@ class Both:
         return rehydrate(kind, self.folded.id, orjson.loads(orjson.dumps(self.row)))
 
 
-def said(aggregate: Any, command: Command, now: datetime) -> Sequence[object]:
+def answer_of(aggregate: Any, command: Command, now: datetime) -> Sequence[object]:
     """Return the events that a command leads to, or why it is refused."""
     try:
         command(aggregate, now)
@@ -66,7 +66,7 @@ def check(both: Both, table: Table, commands: Sequence[Command]) -> None:
         assert decisive(of_row) == decisive(both.folded)
         assert both.row is not None
         assert table.is_decisive(both.row)
-        assert said(of_row, command, now) == said_and_done(both, command, now, table)
+        assert answer_of(of_row, command, now) == said_and_done(both, command, now, table)
 
 
 def said_and_done(both: Both, command: Command, now: datetime, table: Table) -> Sequence[object]:

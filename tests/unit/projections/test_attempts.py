@@ -14,7 +14,7 @@ NOTHING = Report()
 LOGS = f"/job-runs/{RUN_ID}/logs?attempt="
 
 
-def shown(run: JobRun) -> list[JsonObject]:
+def presented(run: JobRun) -> list[JsonObject]:
     """Return the entries of the run's new events."""
     return attempts(stored(run))
 
@@ -44,10 +44,10 @@ def started(**changes: Any) -> tuple[JobRun, Holder]:
 
 
 def test_a_run_that_never_started_has_none() -> None:
-    assert shown(a_run()) == []
+    assert presented(a_run()) == []
     canceled = a_run()
     canceled.request_cancel(at(50), "why")
-    assert shown(canceled) == []
+    assert presented(canceled) == []
 
 
 def test_a_run_that_expired_before_its_start_has_none() -> None:
@@ -62,19 +62,19 @@ def test_an_execution_under_way_has_no_end() -> None:
     run, holder = started()
     run.progress(holder, at(200), Report({"step": 1}))
     run.request_cancel(at(300), "asked, and not yet heard")
-    assert shown(run) == [entry()]
+    assert presented(run) == [entry()]
 
 
 def test_what_a_handler_says_of_its_log_is_shown_at_once() -> None:
     run, holder = started()
     run.progress(holder, at(200), Report(logs_url="https://logs.example/1"))
-    assert shown(run) == [entry(logsUrl="https://logs.example/1")]
+    assert presented(run) == [entry(logsUrl="https://logs.example/1")]
 
 
 def test_a_success_has_an_end_and_a_duration() -> None:
     run, holder = started()
     run.succeed(holder, at(350), "result", NOTHING)
-    assert shown(run) == [entry(endedAt=iso(350), durationMs=250, outcome="succeeded")]
+    assert presented(run) == [entry(endedAt=iso(350), durationMs=250, outcome="succeeded")]
 
 
 def test_a_retry_is_another_entry_and_tells_when_it_is_due() -> None:
@@ -82,7 +82,7 @@ def test_a_retry_is_another_entry_and_tells_when_it_is_due() -> None:
     failing(run, holder, 350)
     second = run.start("worker-b", at(1_400))
     run.succeed(second, at(1_500), None, Report(logs_url=f"{LOGS}2"))
-    assert shown(run) == [
+    assert presented(run) == [
         entry(
             endedAt=iso(350),
             durationMs=250,
@@ -108,7 +108,7 @@ def test_the_last_failure_is_followed_by_nothing() -> None:
     run.fail(
         holder, at(350), AttemptFailure("never", "permanent_error", permanent=True), NOTHING, half
     )
-    [only] = shown(run)
+    [only] = presented(run)
     assert (only["outcome"], only["failureReason"], only["retryAt"]) == (
         "failed",
         "permanent_error",
@@ -120,7 +120,7 @@ def test_a_hand_back_is_another_execution_of_the_same_attempt() -> None:
     run, holder = started()
     run.hand_back(holder, at(200))
     run.start("worker-b", at(300))
-    assert shown(run) == [
+    assert presented(run) == [
         entry(endedAt=iso(200), durationMs=100, outcome="handed_back"),
         entry(execution=2, workerId="worker-b", startedAt=iso(300)),
     ]
@@ -129,7 +129,7 @@ def test_a_hand_back_is_another_execution_of_the_same_attempt() -> None:
 def test_a_lost_worker_is_the_reason() -> None:
     run, holder = started()
     run.lose(holder, at(9_100), "worker-a stopped answering", half)
-    assert shown(run) == [
+    assert presented(run) == [
         entry(
             endedAt=iso(9_100),
             durationMs=9_000,
@@ -146,7 +146,7 @@ def test_a_timeout_is_told_from_a_handler_that_expires_its_run() -> None:
     run.time_out(holder, at(5_100), NOTHING, half)
     second = run.start(WORKER, at(6_100))
     run.expire(second, at(6_200), "too late for this", NOTHING)
-    timed_out, expired = shown(run)
+    timed_out, expired = presented(run)
     assert (timed_out["outcome"], timed_out["failureReason"], timed_out["retryAt"]) == (
         *("timed_out", "execution_timeout"),
         iso(6_100),
@@ -172,7 +172,7 @@ def test_a_cancel_while_running_ends_the_execution_however_it_then_stopped(end: 
             run.lose(holder, at(300), "gone", half)
         case _:
             run.hand_back(holder, at(300))
-    assert shown(run) == [
+    assert presented(run) == [
         entry(endedAt=iso(300), durationMs=200, outcome="canceled", errorMessage="enough")
     ]
 
@@ -180,7 +180,7 @@ def test_a_cancel_while_running_ends_the_execution_however_it_then_stopped(end: 
 def test_a_handler_that_cancels_its_run_is_told_apart() -> None:
     run, holder = started()
     run.confirm_cancel(holder, at(300), "nothing to do", NOTHING, by_handler=True)
-    [only] = shown(run)
+    [only] = presented(run)
     assert (only["outcome"], only["failureReason"]) == ("canceled", "handler")
 
 
@@ -188,5 +188,5 @@ def test_a_cancel_between_two_attempts_leaves_the_first_as_it_was() -> None:
     run, holder = started()
     failing(run, holder, 350)
     run.request_cancel(at(400), "enough")
-    [only] = shown(run)
+    [only] = presented(run)
     assert (only["outcome"], only["endedAt"], only["errorMessage"]) == ("failed", iso(350), "boom")

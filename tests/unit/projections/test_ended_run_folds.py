@@ -8,7 +8,7 @@ from domain.jobs.run import JobRun
 from domain.jobs.run_events import AttemptFailure, Holder, Report
 from domain.ports import Row
 from tests.unit.given import START_DEADLINE_MS, a_run, at, failing, half, iso
-from tests.unit.projections.test_run_folds import PENDING, shown, started
+from tests.unit.projections.test_run_folds import PENDING, presented, started
 
 FINAL_ENDS: dict[str, tuple[Callable[[JobRun, Holder], object], Row]] = {
     "failed for good": (
@@ -66,14 +66,14 @@ def test_an_ended_run_tells_why_and_how_long_it_took(end: str) -> None:
         "durationMs": 250,
         "updatedAt": iso(350),
     }
-    assert shown(run) == {**PENDING, "maxAttempts": 1, **times, **difference}
+    assert presented(run) == {**PENDING, "maxAttempts": 1, **times, **difference}
 
 
 def test_a_run_canceled_before_its_start_has_no_start() -> None:
     run = a_run()
     run.request_cancel(at(50), "changed my mind")
     times: Row = {"completedAt": iso(50), "cancelRequestedAt": iso(50), "updatedAt": iso(50)}
-    assert shown(run) == {
+    assert presented(run) == {
         **PENDING,
         "status": "canceled",
         "errorMessage": "changed my mind",
@@ -84,7 +84,7 @@ def test_a_run_canceled_before_its_start_has_no_start() -> None:
 def test_a_run_that_never_started_expires_without_a_start() -> None:
     run = a_run()
     run.expire_start(at(START_DEADLINE_MS))
-    assert shown(run) == {
+    assert presented(run) == {
         **PENDING,
         "status": "expired",
         "errorMessage": "the run had not started by its start deadline",

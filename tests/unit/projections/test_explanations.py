@@ -45,8 +45,8 @@ def _around(before: RunsBefore, free: int) -> Surroundings:
 
 
 def _codes(around: Surroundings) -> list[str]:
-    found: Any = explained(_row(), around)
-    return [reason["code"] for reason in found["reasons"]]
+    explanation: Any = explained(_row(), around)
+    return [reason["code"] for reason in explanation["reasons"]]
 
 
 def _free(count: int) -> list[Candidate]:
@@ -55,8 +55,8 @@ def _free(count: int) -> list[Candidate]:
 
 def test_more_than_is_looked_at_is_said_to_come_first_where_that_is_enough() -> None:
     before = RunsBefore(_free(3), is_cut=True, count=None, of_job=None)
-    found: Any = explained(_row(), _around(before, free=3))
-    [reason] = found["reasons"]
+    explanation: Any = explained(_row(), _around(before, free=3))
+    [reason] = explanation["reasons"]
     assert reason["code"] == "behind_others"
     assert reason["details"]["place"] is None
     assert "more than 3 due runs" in reason["message"]
@@ -66,8 +66,8 @@ def test_what_is_not_looked_at_is_not_guessed() -> None:
     before = RunsBefore(_free(3), is_cut=True, count=50_000, of_job=0)
     around = _around(before, free=4)
     assert _codes(around) == []
-    found: Any = explained(_row(), around)
-    assert (found["unknown"], "known" in found["summary"]) == (around.unknown, True)
+    explanation: Any = explained(_row(), around)
+    assert (explanation["unknown"], "known" in explanation["summary"]) == (around.unknown, True)
 
 
 def test_of_a_queue_that_is_known_whole_the_last_one_starts_where_there_is_room() -> None:
@@ -82,9 +82,9 @@ def test_where_no_slot_is_free_who_comes_first_is_told_as_well() -> None:
 
 
 def test_how_many_slots_are_taken_is_said() -> None:
-    found: Any = explained(_row(), _around(RunsBefore(), free=0))
-    [reason] = found["reasons"]
+    explanation: Any = explained(_row(), _around(RunsBefore(), free=0))
+    [reason] = explanation["reasons"]
     [worker] = reason["details"]["workers"]
     number = worker["slots"]
-    said = f"{number} of {number} slots are taken, on 1 worker that executes "
-    assert reason["message"].startswith(said)
+    sentence = f"{number} of {number} slots are taken, on 1 worker that executes "
+    assert reason["message"].startswith(sentence)

@@ -103,8 +103,8 @@ def test_the_front_moves_to_the_last_run_that_was_read() -> None:
         1, waiting=[run("x", -9, priority=5), run("a", -8), run("q", -9, priority=-3)]
     )
     marks = queue.unread_marks
-    found = [run("x", -9, priority=5), run("a", -8), run("b", -7)]
-    queue.extend(marks, found, 3, NOW)
+    runs = [run("x", -9, priority=5), run("a", -8), run("b", -7)]
+    queue.extend(marks, runs, 3, NOW)
     assert not queue.is_complete(NOW)
     assert queue.low_water_marks == {5: (NOW, LAST_ID), 0: (at(-7), "b"), -3: (at(-9), "q")}
 

@@ -66,7 +66,7 @@ def steps(table: Table, events: list[Envelope]) -> list[tuple[Envelope, Row | No
     return seen
 
 
-def told(events: list[Envelope]) -> list[list[tuple[str, JsonObject]]]:
+def messages_of(events: list[Envelope]) -> list[list[tuple[str, JsonObject]]]:
     """Return the messages of each event."""
     table = BY_SUBJECT[events[0].subject]
     return [
@@ -75,8 +75,8 @@ def told(events: list[Envelope]) -> list[list[tuple[str, JsonObject]]]:
     ]
 
 
-def told_types(run: JobRun) -> list[list[str]]:
-    return [[kind for kind, _ in messages] for messages in told(stored(run))]
+def message_types(run: JobRun) -> list[list[str]]:
+    return [[kind for kind, _ in messages] for messages in messages_of(stored(run))]
 
 
 # Repositories -------------------------------------------------------------------------------------
@@ -154,33 +154,33 @@ NO_STEPS = (0, 5, 10)
 
 def entry(event: Envelope) -> JsonObject:
     """Return the event's entry in the history, which there must be."""
-    found = repository_rows.history_entry(event, "Shop")
-    assert found is not None
-    return found
+    entry_ = repository_rows.history_entry(event, "Shop")
+    assert entry_ is not None
+    return entry_
 
 
 def test_each_step_of_an_ingestion_is_in_its_history() -> None:
     events = repository_events()
-    for place in NO_STEPS:
-        assert repository_rows.history_entry(events[place], "Shop") is None
-    told = [event for place, event in enumerate(events) if place not in NO_STEPS]
-    entries = [entry(event) for event in told]
+    for index in NO_STEPS:
+        assert repository_rows.history_entry(events[index], "Shop") is None
+    shown_events = [event for index, event in enumerate(events) if index not in NO_STEPS]
+    entries = [entry(event) for event in shown_events]
     names = ("status", "message", "attempt", "commitSha", "durationMs", "jobRunId")
     assert [tuple(one[name] for name in names) for one in entries] == HISTORY
-    assert [one["createdAt"] for one in entries] == [event.at for event in told]
+    assert [one["createdAt"] for one in entries] == [event.at for event in shown_events]
     assert {one["repositoryId"] for one in entries} == {"Shop"}
-    assert [one["id"] for one in entries] == [event.position for event in told]
+    assert [one["id"] for one in entries] == [event.position for event in shown_events]
 
 
 def test_a_step_is_told_as_an_entry_of_the_history_and_then_as_the_app() -> None:
     events = repository_events()
-    shown = shown_steps()
-    for place, messages in enumerate(told(events)):
-        updated = ("repository.updated", {"repository": shown[place]})
-        if place in NO_STEPS:
+    steps = shown_steps()
+    for index, messages in enumerate(messages_of(events)):
+        updated = ("repository.updated", {"repository": steps[index]})
+        if index in NO_STEPS:
             assert messages == [updated]
         else:
-            step = ("repository.ingestion-event", {"event": entry(events[place])})
+            step = ("repository.ingestion-event", {"event": entry(events[index])})
             assert messages == [step, updated]
 
 

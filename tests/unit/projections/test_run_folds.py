@@ -55,7 +55,7 @@ def rows(run: JobRun) -> list[Row]:
     return seen
 
 
-def shown(run: JobRun) -> Row:
+def presented(run: JobRun) -> Row:
     """Return the run as clients see it in the end."""
     return job_runs.present(rows(run)[-1])
 
@@ -66,7 +66,7 @@ def started(**changes: Any) -> tuple[JobRun, Holder]:
 
 
 def test_a_launched_run_is_shown_whole() -> None:
-    assert shown(a_run()) == PENDING
+    assert presented(a_run()) == PENDING
 
 
 def test_every_column_is_filled_or_null_from_the_start() -> None:
@@ -90,7 +90,7 @@ def test_a_succeeded_run_has_result_duration_and_report() -> None:
     run.succeed(
         holder, at(350), {"rows": [1, None]}, Report({"rows": 2}, {"node": "n1"}, "/logs/1")
     )
-    assert shown(run) == {
+    assert presented(run) == {
         **PENDING,
         "status": "succeeded",
         "result": {"rows": [1, None]},
@@ -107,7 +107,7 @@ def test_a_succeeded_run_has_result_duration_and_report() -> None:
 def test_a_failed_attempt_goes_back_to_pending_with_its_error_and_without_times() -> None:
     run, holder = started()
     failing(run, holder, 350)
-    assert shown(run) == {
+    assert presented(run) == {
         **PENDING,
         "attempt": 2,
         "errorMessage": "boom",
@@ -148,7 +148,7 @@ def test_a_run_under_way_again_has_not_failed() -> None:
     run, holder = started()
     failing(run, holder, 350)
     run.start("worker-b", at(1_400))
-    assert shown(run) == {
+    assert presented(run) == {
         **PENDING,
         "status": "running",
         "attempt": 2,
@@ -162,7 +162,7 @@ def test_a_duration_is_that_of_the_last_attempt() -> None:
     run, holder = started()
     failing(run, holder, 350)
     run.succeed(run.start(WORKER, at(1_400)), at(1_407), None, Report())
-    seen = shown(run)
+    seen = presented(run)
     assert (seen["durationMs"], seen["startedAt"], seen["completedAt"]) == (
         7,
         iso(1_400),
@@ -174,13 +174,13 @@ def test_a_duration_is_that_of_the_last_attempt() -> None:
 def test_a_run_handed_back_is_pending_as_before() -> None:
     run, holder = started()
     run.hand_back(holder, at(350))
-    assert shown(run) == {**PENDING, "updatedAt": iso(350)}
+    assert presented(run) == {**PENDING, "updatedAt": iso(350)}
 
 
 def test_a_lost_attempt_to_be_retried_names_its_reason() -> None:
     run, holder = started()
     run.lose(holder, at(350), "silent", half)
-    seen = shown(run)
+    seen = presented(run)
     assert (seen["status"], seen["attempt"], seen["failureReason"]) == ("pending", 2, "worker_lost")
     assert (seen["startedAt"], seen["completedAt"], seen["durationMs"]) == (None, None, None)
 
@@ -189,8 +189,8 @@ def test_a_run_to_be_canceled_keeps_running_and_the_time_of_the_wish() -> None:
     run, holder = started()
     run.request_cancel(at(200), "changed my mind")
     run.confirm_cancel(holder, at(350), "stopped", Report(metrics={"rows": 1}))
-    asked, canceled = map(job_runs.present, rows(run)[-2:])
-    assert (asked["status"], asked["cancelRequestedAt"], asked["completedAt"]) == (
+    requested, canceled = map(job_runs.present, rows(run)[-2:])
+    assert (requested["status"], requested["cancelRequestedAt"], requested["completedAt"]) == (
         "running",
         iso(200),
         None,
@@ -208,7 +208,7 @@ def test_reports_are_merged_key_by_key_and_the_handlers_keys_win() -> None:
     run.progress(holder, at(200), Report({"seen": 1, "step": 1}, {"both": "handler"}, "/logs/1"))
     run.progress(holder, at(210), Report({"step": 2}))
     run.succeed(holder, at(300), None, Report({"done": True}, {"deep": {"b": 2}}))
-    seen = shown(run)
+    seen = presented(run)
     assert seen["metrics"] == {"seen": 1, "step": 2, "done": True}
     assert seen["context"] == {"given": 1, "both": "handler", "deep": {"b": 2}}
     assert seen["logsUrl"] == "/logs/1"
@@ -240,13 +240,13 @@ def test_a_stack_that_the_launcher_gave_stays_where_nothing_was_raised() -> None
     run, holder = started(context={"stack": "of cards"})
     run.lose(holder, at(200), "silent", half)
     run.succeed(run.start(WORKER, at(1_200)), at(1_300), "done", Report())
-    assert shown(run)["context"] == {"stack": "of cards"}
+    assert presented(run)["context"] == {"stack": "of cards"}
 
 
 def test_an_empty_report_leaves_what_is_null_null() -> None:
     run, holder = started()
     run.progress(holder, at(200), Report())
-    seen = shown(run)
+    seen = presented(run)
     assert (seen["metrics"], seen["context"], seen["logsUrl"]) == (None, None, None)
 
 

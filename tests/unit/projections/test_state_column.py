@@ -108,7 +108,9 @@ def test_the_state_columns_are_of_these_events_and_columns() -> None:
         for state in table.states:
             name = f"{table.subject} {state}"
             events[name] = _events_of(table, is_first=state == table.states[0])
-    known = {state: " ".join(told.split()).split(", ") for state, told in EVENTS_OF_STATES.items()}
+    known = {
+        state: " ".join(names.split()).split(", ") for state, names in EVENTS_OF_STATES.items()
+    }
     columns = {kind: len(kind.__annotations__) for kind in COLUMNS}
     assert (events, columns) == (known, COLUMNS), (
         "see 'What commands decide by' in docs/evolving-events.md"

@@ -33,13 +33,13 @@ def starts_without_reason(source: str) -> Iterator[int]:
 
 
 def test_no_task_is_started_apart_from_supervision_without_a_reason() -> None:
-    found = {
+    problems = {
         str(path.relative_to(ROOT)): list(starts_without_reason(path.read_text()))
-        for room in ROOMS
-        for path in sorted((ROOT / room).rglob("*.py"))
+        for directory in ROOMS
+        for path in sorted((ROOT / directory).rglob("*.py"))
     }
-    assert len(found) > 100  # The test does see files.
-    assert {path: lines for path, lines in found.items() if lines} == {}
+    assert len(problems) > 100  # The test does see files.
+    assert {path: lines for path, lines in problems.items() if lines} == {}
 
 
 def test_a_start_without_a_reason_is_seen() -> None:

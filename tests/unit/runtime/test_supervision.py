@@ -65,12 +65,12 @@ async def test_what_dies_is_started_again_and_each_death_is_counted_and_told(
     await until(lambda: task.deaths == 2 and status(task) == "running")
     [state] = supervision.states()
     assert (state.name, state.last_error) == ("duty", "ValueError('two')")
-    told = [record for record in caplog.records if record.levelno == logging.ERROR]
-    assert [record.getMessage() for record in told] == [
+    records = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert [record.getMessage() for record in records] == [
         "background task duty died (deaths so far: 1); it starts again in 0.0 s",
         "background task duty died (deaths so far: 2); it starts again in 0.0 s",
     ]
-    assert [record.exc_info[1] for record in told if record.exc_info] == errors
+    assert [record.exc_info[1] for record in records if record.exc_info] == errors
     await task.end()
     assert status(task) == "ended"
 

@@ -84,14 +84,14 @@ def seed_for_pictures(client: httpx.Client) -> None:
     client.patch("/jobs/scan-secrets", json=revision).raise_for_status()
 
 
-def _have_apps(client: httpx.Client, place: Path) -> None:
+def _have_apps(client: httpx.Client, directory: Path) -> None:
     for name, description, tags in APPS:
         files = {
             "Dockerfile": "FROM scratch\nCOPY README.md /\n",
             "README.md": f"# {name}\n\n{description}.\n\n![Screenshot](shot.svg)\n",
             "shot.svg": PREVIEW,
         }
-        root = repository(place, files, name)
+        root = repository(directory, files, name)
         pairs = [tag.split(":") for tag in tags]
         app = {
             "id": name,

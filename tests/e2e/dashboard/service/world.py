@@ -54,9 +54,9 @@ class World:
         worker.wait_for_line("is ready with", errors=True)
 
     def _start(self, *command: str) -> Process:
-        place = ("--data-dir", str(self.data_dir))
+        options = ("--data-dir", str(self.data_dir))
         variables = {"APPHUB_DATABASE_URL": self.database_url}
-        process = Process((*command, *place), variables)
+        process = Process((*command, *options), variables)
         self.processes.append(process)
         return process
 
@@ -82,6 +82,6 @@ class World:
 
 
 def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])

@@ -107,14 +107,14 @@ def _let_happen(client: httpx.Client) -> None:
 
 
 def _open_groups(client: httpx.Client) -> list[Any]:
-    found: list[Any] = []
+    groups: list[Any] = []
     cursor: str | None = ""
     while cursor is not None:
-        asked = {"status": "open", "limit": "100", "cursor": cursor}
-        page = client.get("/failures", params=asked).raise_for_status().json()
-        found += page["data"]
+        query = {"status": "open", "limit": "100", "cursor": cursor}
+        page = client.get("/failures", params=query).raise_for_status().json()
+        groups += page["data"]
         cursor = page["meta"]["nextCursor"]
-    return found
+    return groups
 
 
 @pytest.fixture
@@ -141,9 +141,9 @@ def test_all_open_groups_count_and_are_shown_page_by_page(crowded: Screen) -> No
     page.locator(".needs").get_by_role("link", name="More").click()
     cards = page.locator("li.card")
     more = page.get_by_role("button", name="More")
-    for shown in (50, 100, GROUPS):
-        expect(cards).to_have_count(shown)
-        if shown < GROUPS:
+    for count in (50, 100, GROUPS):
+        expect(cards).to_have_count(count)
+        if count < GROUPS:
             more.click()
     expect(more).to_have_count(0)
 
@@ -181,8 +181,8 @@ def test_back_leads_to_the_same_rows_at_the_same_place_however_many_runs_are_new
     page = crowded.page
     crowded.open("?view=runs&job=job,scan-secrets")
     rows = page.locator("tbody tr")
-    for shown in (50, 100):
-        expect(rows).to_have_count(shown)
+    for count in (50, 100):
+        expect(rows).to_have_count(count)
         page.get_by_role("button", name="Show older").click()
     expect(rows).to_have_count(150)
     ids = rows.locator("a.id").all_inner_texts()
@@ -217,12 +217,12 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
     before = _pending(crowd)
     crowded.open("?view=runs&job=job&status=succeeded")
     page.locator(".selection").get_by_role("button", name="Rerun …").click()
-    asked = page.get_by_role("dialog", name="Rerun runs")
-    expect(asked).to_contain_text(f"{_spaced(RUNS)} runs would be affected")
-    expect(asked.get_by_role("row")).not_to_have_count(0)
-    asked.get_by_label("Reason").fill("other rates")
-    asked.get_by_label("This is production").fill("production")
-    asked.get_by_role("button", name=re.compile("Rerun 8.000 runs")).click()
+    dialog = page.get_by_role("dialog", name="Rerun runs")
+    expect(dialog).to_contain_text(f"{_spaced(RUNS)} runs would be affected")
+    expect(dialog.get_by_role("row")).not_to_have_count(0)
+    dialog.get_by_label("Reason").fill("other rates")
+    dialog.get_by_label("This is production").fill("production")
+    dialog.get_by_role("button", name=re.compile("Rerun 8.000 runs")).click()
     operation = page.locator("li.card")
     expect(operation.locator(".screen-head .status")).to_have_text("running")
     expect(operation.locator("progress")).to_be_visible()
@@ -232,20 +232,20 @@ def test_a_large_order_tells_its_size_first_its_progress_then_and_can_be_stopped
         # So the order cannot be done before somebody who types slowly has stopped it.
         session.execute("LOCK TABLE job_runs IN SHARE MODE")
         operation.get_by_role("button", name="Stop …").click()
-        asked = page.get_by_role("dialog", name="Stop")
-        asked.get_by_label("Reason").fill("the rates were right")
-        stop = asked.get_by_role("button", name="Stop", exact=True)
+        dialog = page.get_by_role("dialog", name="Stop")
+        dialog.get_by_label("Reason").fill("the rates were right")
+        stop = dialog.get_by_role("button", name="Stop", exact=True)
         expect(stop).to_be_disabled()
-        asked.get_by_label("This is production").fill("production")
+        dialog.get_by_label("This is production").fill("production")
         stop.click()
-        expect(asked).not_to_be_visible()
+        expect(dialog).not_to_be_visible()
     expect(operation.locator(".screen-head .status")).to_have_text("aborted")
     expect(operation.get_by_role("button", name="Stop …")).to_have_count(0)
     with crowd.client as client:
-        [told] = client.get("/bulk", params={"limit": 1}).json()["data"]
-    assert 0 < told["done"] < RUNS
-    assert _pending(crowd) == before + told["done"]
-    expect(operation).to_contain_text(f"{_spaced(told['done'])} of {_spaced(RUNS)} done")
+        [last_operation] = client.get("/bulk", params={"limit": 1}).json()["data"]
+    assert 0 < last_operation["done"] < RUNS
+    assert _pending(crowd) == before + last_operation["done"]
+    expect(operation).to_contain_text(f"{_spaced(last_operation['done'])} of {_spaced(RUNS)} done")
 
 
 def _pending(crowd: World) -> int:
@@ -269,8 +269,8 @@ def test_a_long_backfill_is_done_whole_and_the_newest_ticks_are_shown(
     end = begin + timedelta(seconds=200)
     crowded.open("?view=schedule&id=every-second")
     backfill(page, begin, end)
-    said = page.get_by_role("status").filter(has_text="runs launched")
-    expect(said).to_have_text("201 runs launched")
+    announcement = page.get_by_role("status").filter(has_text="runs launched")
+    expect(announcement).to_have_text("201 runs launched")
     newest = page.locator("tbody tr").filter(has_text="backfill").first
     due_at = re.compile(f"{end:%Y-%m-%dT%H:%M:%S}")
     expect(newest.locator("time")).to_have_attribute("datetime", due_at)
@@ -279,8 +279,8 @@ def test_a_long_backfill_is_done_whole_and_the_newest_ticks_are_shown(
 def test_a_run_of_very_many_events_is_told_to_its_end(crowded: Screen, crowd: World) -> None:
     page = crowded.page
     with crowd.client as client:
-        [found] = client.get("/job-runs", params={"job": "talkative"}).json()["data"]
-    run_id = found["run"]["id"]
+        [run] = client.get("/job-runs", params={"job": "talkative"}).json()["data"]
+    run_id = run["run"]["id"]
     crowded.open(f"?view=run&id={run_id}")
     attempts = page.get_by_role("table", name="Attempts")
     expect(attempts.locator("tbody .status")).to_have_text("succeeded")

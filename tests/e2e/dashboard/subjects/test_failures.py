@@ -36,9 +36,9 @@ def test_a_group_is_resolved_reopened_and_ignored(screen: Screen, world: World) 
         page.get_by_role("button", name=status, exact=True).click()
         expect(card.locator(".status").first).to_have_text(status)
         expect(card.get_by_role("button", name=last)).to_be_visible()
-    found = _group(world)
-    assert found is not None
-    assert found["status"] == "ignored"
+    shown_group = _group(world)
+    assert shown_group is not None
+    assert shown_group["status"] == "ignored"
 
     screen.open(f"?view=failures&id={group['fingerprint']}&asOf={before}")
     expect(card.locator(".status").first).to_have_text("open")
@@ -76,8 +76,8 @@ def test_the_logs_of_a_groups_runs_are_searched(screen: Screen) -> None:
     search.fill("SCANNING vanished")
     search.press("Enter")
     expect(card.get_by_role("status")).to_contain_text(re.compile(r"^([1-9]\d*) of \1 logs"))
-    found = card.locator(".found-logs > li").first
-    expect(found.locator("mark")).to_have_text("scanning vanished")
-    found.get_by_role("link", name="1 line", exact=True).click()
+    match = card.locator(".found-logs > li").first
+    expect(match.locator("mark")).to_have_text("scanning vanished")
+    match.get_by_role("link", name="1 line", exact=True).click()
     expect(page.get_by_label("Search in the log")).to_have_value("SCANNING vanished")
     expect(page.get_by_role("search").get_by_role("status")).to_have_text("1 found")

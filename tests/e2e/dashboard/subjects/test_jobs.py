@@ -34,12 +34,12 @@ def test_a_paused_job_says_so_wherever_it_is_seen_until_it_is_resumed(
     page = screen.page
     screen.open("?view=job&id=scan-secrets")
     page.get_by_role("button", name="Pause …").click()
-    asked = page.get_by_role("dialog", name="Pause scan-secrets")
-    asked.get_by_label("Reason").fill(REASON)
-    asked.get_by_role("button", name="Pause", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Pause scan-secrets")
+    dialog.get_by_label("Reason").fill(REASON)
+    dialog.get_by_role("button", name="Pause", exact=True).click()
     note = page.locator(".note")
-    for said in ("paused", "anonymous", REASON):
-        expect(note).to_contain_text(said)
+    for text in ("paused", "anonymous", REASON):
+        expect(note).to_contain_text(text)
     run_id = world.launch("scan-secrets", repository="later")
 
     screen.open("?view=jobs")
@@ -79,19 +79,19 @@ def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
     form = page.locator("form.launch")
     form.get_by_label("App").fill("json")
     channels = form.get_by_role("group", name="Channels")
-    for place, channel in enumerate(("news", "mail", "chat"), start=1):
+    for index, channel in enumerate(("news", "mail", "chat"), start=1):
         channels.get_by_role("button", name="Add").click()
-        channels.get_by_label(str(place)).fill(channel)
+        channels.get_by_label(str(index)).fill(channel)
     channels.get_by_role("button", name="Remove").nth(1).click()
     form.get_by_label("As JSON").check()
     written = form.get_by_label("Parameters")
-    given = json.loads(written.input_value())
-    assert given == {"app": "json", "channels": ["news", "chat"]}
+    parameters = json.loads(written.input_value())
+    assert parameters == {"app": "json", "channels": ["news", "chat"]}
     launch = form.get_by_role("button", name="Launch")
     written.fill("no JSON")
     launch.click()
     expect(form.get_by_role("alert")).to_have_text("This is not a JSON object.")
-    written.fill(json.dumps({**given, "version": "5"}))
+    written.fill(json.dumps({**parameters, "version": "5"}))
     form.get_by_label("As JSON").uncheck()
     expect(form.get_by_label("Version")).to_have_value("5")
     form.get_by_text("Options").click()
@@ -102,7 +102,7 @@ def test_a_launch_is_written_as_fields_or_as_json_and_waits_its_time(
     with world.client as client:
         run = client.post(f"/job-runs/{run_id}/cancel").raise_for_status().json()
         run = client.get(f"/job-runs/{run_id}").json()["data"]["run"]
-    assert run["parameters"] == {**given, "version": "5"}
+    assert run["parameters"] == {**parameters, "version": "5"}
     created, due = (datetime.fromisoformat(run[name]) for name in ("createdAt", "scheduledAt"))
     assert due - created == timedelta(days=1)
 
@@ -116,14 +116,14 @@ def test_a_revision_that_makes_no_sense_says_why(screen: Screen, world: World) -
     before = written.input_value()
     make = page.get_by_role("button", name="Create the new version")
     problem = page.get_by_role("alert")
-    for text, said in (
+    for text, message in (
         (before, "Nothing has been changed yet."),
         ("no JSON", "This is not a JSON object."),
         (before.replace('Runs": 2', 'Runs": -2'), "maxConcurrentRuns"),
     ):
         written.fill(text)
         make.click()
-        expect(problem).to_contain_text(said)
+        expect(problem).to_contain_text(message)
     with world.client as client:
         job = client.get("/jobs/nightly-statistics").json()["data"]["job"]
     assert job["version"] == 1
@@ -254,10 +254,10 @@ def test_a_run_is_launched_again_as_it_was(screen: Screen, world: World) -> None
         "parametersSchema": EVERY_KIND,
     }
     launch = {"timeoutMs": 77_000, "priority": 5, "maxAttempts": 4, "context": {"team": "red"}}
-    given = {"parameters": GIVEN, **launch, "startDeadlineMs": 3_600_000}
+    request = {"parameters": GIVEN, **launch, "startDeadlineMs": 3_600_000}
     with world.client as client:
         client.post("/jobs", json=job).raise_for_status()
-        first = client.post("/jobs/every-kind/run", json=given)
+        first = client.post("/jobs/every-kind/run", json=request)
         run_id = first.raise_for_status().json()["data"]["id"]
         screen.open(f"?view=run&id={run_id}")
         page.get_by_role("button", name="Edit and rerun").click()

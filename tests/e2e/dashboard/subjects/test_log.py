@@ -50,7 +50,7 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
     here = page.url
     assert f"subject={waiting}" in here
     position = event.locator(".position").inner_text()
-    for name, shown in (
+    for name, expected in (
         ("Run", page.locator("h1 .id", has_text=waiting)),
         ("all events of this subject", page.get_by_label("Subject")),
         ("all it caused", page.locator(".tag", has_text="correlation")),
@@ -59,7 +59,7 @@ def test_events_are_filtered_and_lead_to_what_they_tell_of(screen: Screen, waiti
         page.goto(here)
         event.locator("summary").click()
         event.get_by_role("link", name=name).click()
-        expect(shown).to_be_visible()
+        expect(expected).to_be_visible()
     page.goto(here)
     form.get_by_label("Type").fill("job_run.canceled")
     form.get_by_role("button", name="Apply").click()

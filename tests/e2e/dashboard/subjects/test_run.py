@@ -126,8 +126,8 @@ def test_a_log_is_downloaded_whole(screen: Screen, world: World) -> None:
     assert download.suggested_filename == f"{world.retried_run}-2.log"
     with world.client as client:
         path = f"/job-runs/{world.retried_run}/logs"
-        told = client.get(path, params={"attempt": 2}).text
-    assert Path(download.path()).read_text() == told
+        log = client.get(path, params={"attempt": 2}).text
+    assert Path(download.path()).read_text() == log
 
 
 def test_a_log_is_searched_and_left_for_its_end(screen: Screen, world: World) -> None:
@@ -159,12 +159,12 @@ def test_a_run_is_retried_from_its_page(screen: Screen, world: World) -> None:
     world.ended(run_id)
     screen.open(f"?view=run&id={run_id}")
     page.get_by_role("button", name="Retry", exact=True).click()
-    shown = page.locator("h1 .id")
-    expect(shown).not_to_have_text(run_id)
-    again = world.ended(shown.inner_text())
+    heading = page.locator("h1 .id")
+    expect(heading).not_to_have_text(run_id)
+    again = world.ended(heading.inner_text())
     assert again["context"]["retryOf"] == run_id
     page.locator(".facts").get_by_role("link", name=run_id[:18]).click()
-    expect(shown).to_have_text(run_id)
+    expect(heading).to_have_text(run_id)
     expect(page.locator(".facts").get_by_role("link", name=again["id"][:18])).to_be_visible()
 
 
@@ -221,15 +221,15 @@ def test_events_lead_to_the_log_and_to_all_that_was_caused(screen: Screen, world
     first.get_by_text("Data", exact=True).click()
     expect(first.locator("pre")).to_contain_text("storefront")
     position = first.locator("header a")
-    place = position.inner_text()
+    number = position.inner_text()
     position.click()
     newest = page.locator(".log-events > li").first
-    expect(newest.locator(".position")).to_have_text(place)
+    expect(newest.locator(".position")).to_have_text(number)
     page.go_back()
     first.get_by_role("link", name="all it caused").click()
     expect(page.locator(".log-filter .tag")).to_contain_text("correlation")
-    told = page.locator(".log-events > li").filter(has_text=world.retried_run)
-    expect(told.filter(has_text="job_run.succeeded")).to_have_count(1)
+    events = page.locator(".log-events > li").filter(has_text=world.retried_run)
+    expect(events.filter(has_text="job_run.succeeded")).to_have_count(1)
 
 
 def test_what_a_run_left_is_copied(screen: Screen, world: World) -> None:

@@ -109,15 +109,15 @@ def test_a_search_goes_both_ways(screen: Screen, printed: str) -> None:
     page = screen.page
     screen.open(f"?view=run&id={printed}&tab=log")
     search = page.get_by_label("Search in the log")
-    found = page.get_by_role("search").get_by_role("status")
+    hits = page.get_by_role("search").get_by_role("status")
     current = page.get_by_role("log").locator(".is-current")
     search.fill("WORD 9999")
-    expect(found).to_have_text("11 found")
+    expect(hits).to_have_text("11 found")
     search.press("Shift+Enter")
-    expect(found).to_have_text("11 of 11")
+    expect(hits).to_have_text("11 of 11")
     expect(current).to_contain_text("word 99999 of")
     search.press("Enter")
-    expect(found).to_have_text("1 of 11")
+    expect(hits).to_have_text("1 of 11")
     expect(current).to_contain_text("word 9999 of")
     expect(current.locator("mark")).to_have_text("word 9999")
     expect(current).to_be_in_viewport()
@@ -129,9 +129,9 @@ def test_a_search_goes_both_ways(screen: Screen, printed: str) -> None:
     expect(current).to_be_in_viewport()
     page.get_by_role("button", name="Previous hit").click()
     page.get_by_role("button", name="Next hit").click()
-    expect(found).to_have_text("1 of 11")
+    expect(hits).to_have_text("1 of 11")
     search.fill("no such word")
-    expect(found).to_have_text("0 found")
+    expect(hits).to_have_text("0 found")
 
 
 def test_only_who_scrolls_ends_following(screen: Screen, printing: str) -> None:
@@ -172,9 +172,9 @@ def _sees_the_newest(page: Page) -> None:
 
 
 def _count(state: Locator) -> int:
-    found = re.search(r"([\d\s]+) lines", state.inner_text())
-    assert found is not None
-    return int(re.sub(r"\D", "", found[1]))
+    match = re.search(r"([\d\s]+) lines", state.inner_text())
+    assert match is not None
+    return int(re.sub(r"\D", "", match[1]))
 
 
 def _wait_for_lines(state: Locator, count: int) -> None:
@@ -206,5 +206,5 @@ def test_a_hundred_thousand_lines_are_read_without_a_stall(screen: Screen, print
 
 
 def _long_tasks(page: Page) -> list[float]:
-    noted: list[float] = page.evaluate("longTasks.splice(0)")
-    return noted
+    durations_ms: list[float] = page.evaluate("longTasks.splice(0)")
+    return durations_ms

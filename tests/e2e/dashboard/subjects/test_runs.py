@@ -80,14 +80,14 @@ def test_a_view_for_everybody_is_opened_replaced_and_deleted_in_another_browser(
     views.get_by_role("button", name="Save this view").click()
     page.get_by_role("dialog").get_by_role("button", name="Replace the view").click()
     expect(page.locator(".announcer")).to_have_text(f"{SHARED} is saved")
-    shown = mine.get_by_role("button", name=SHARED, exact=True)
-    expect(shown).to_have_attribute("title", "job=scan-secrets")
+    view = mine.get_by_role("button", name=SHARED, exact=True)
+    expect(view).to_have_attribute("title", "job=scan-secrets")
 
     views.locator("summary").click()
     views.get_by_role("button", name=f"Delete {SHARED} for everybody").click()
     page.get_by_role("dialog").get_by_role("button", name="Delete the view").click()
     expect(page.locator(".announcer")).to_have_text(f"{SHARED} is deleted")
-    expect(shown).to_have_count(0)
+    expect(view).to_have_count(0)
 
 
 def test_ticked_runs_are_canceled_and_others_left(screen: Screen, world: World) -> None:
@@ -101,10 +101,10 @@ def test_ticked_runs_are_canceled_and_others_left(screen: Screen, world: World) 
     ticked = page.locator(".selection")
     expect(ticked).to_contain_text("2 runs selected")
     ticked.get_by_role("button", name="Cancel …").click()
-    asked = page.get_by_role("dialog", name="Cancel runs")
-    expect(asked).to_contain_text("2 runs selected")
-    asked.get_by_label("Reason").fill("sent by hand")
-    asked.get_by_role("button", name="Cancel 2 runs").click()
+    dialog = page.get_by_role("dialog", name="Cancel runs")
+    expect(dialog).to_contain_text("2 runs selected")
+    dialog.get_by_label("Reason").fill("sent by hand")
+    dialog.get_by_role("button", name="Cancel 2 runs").click()
     expect(page.locator("tbody .status")).to_have_text(["pending", "canceled", "canceled"])
     expect(ticked).not_to_contain_text("selected")
     with world.client as client:
@@ -121,8 +121,8 @@ def test_what_is_refused_of_ticked_runs_is_said_run_by_run(screen: Screen, world
     page.get_by_label("Select all rows").check()
     page.locator(".selection").get_by_role("button", name="Retry …").click()
     page.get_by_role("dialog").get_by_role("button", name="Retry 1 run").click()
-    said = page.locator(".announcer.is-wrong")
-    expect(said).to_contain_text(run_id)
+    announcement = page.locator(".announcer.is-wrong")
+    expect(announcement).to_contain_text(run_id)
     with world.client as client:
         client.post(f"/job-runs/{run_id}/cancel").raise_for_status()
     assert world.ended(run_id)["status"] == "canceled"
@@ -137,16 +137,16 @@ def test_a_bulk_order_that_means_nothing_is_refused_before_anything_is_done(
         before = client.get("/bulk").json()["data"]
     screen.open("?view=runs&status=succeeded")
     page.locator(".selection").get_by_role("button", name="Cancel …").click()
-    asked = page.get_by_role("dialog", name="Cancel runs")
-    expect(asked.get_by_role("alert")).to_contain_text("400 · validation_failed")
-    expect(asked.get_by_label("Reason")).to_have_count(0)
+    dialog = page.get_by_role("dialog", name="Cancel runs")
+    expect(dialog.get_by_role("alert")).to_contain_text("400 · validation_failed")
+    expect(dialog.get_by_label("Reason")).to_have_count(0)
     page.keyboard.press("Escape")
     page.locator(".selection").get_by_role("button", name="Rerun …").click()
-    asked = page.get_by_role("dialog", name="Rerun runs")
-    asked.get_by_label("Reason").fill("other parameters")
-    asked.get_by_label("Parameters to replace").fill('{"depth": 2}')
-    asked.locator("button.danger").click()
-    expect(asked.locator(".problem")).to_contain_text("job")
+    dialog = page.get_by_role("dialog", name="Rerun runs")
+    dialog.get_by_label("Reason").fill("other parameters")
+    dialog.get_by_label("Parameters to replace").fill('{"depth": 2}')
+    dialog.locator("button.danger").click()
+    expect(dialog.locator(".problem")).to_contain_text("job")
     with world.client as client:
         assert client.get("/bulk").json()["data"] == before
 
@@ -182,14 +182,14 @@ def test_statuses_are_chosen_together_and_one_by_one(screen: Screen) -> None:
     page = screen.page
     screen.open("?view=runs&job=scan-secrets")
     choices = page.get_by_role("group", name="Status")
-    shown = page.locator("tbody .status")
+    statuses = page.locator("tbody .status")
     for status in ("failed", "succeeded"):
         choices.get_by_role("button", name=status).click()
     expect(page.locator(".chip").last).to_have_text("status=failed,succeeded")
     for status in ("failed", "succeeded"):
-        expect(shown.filter(has_text=status)).not_to_have_count(0)
+        expect(statuses.filter(has_text=status)).not_to_have_count(0)
     choices.get_by_role("button", name="failed").click()
-    expect(shown.filter(has_text="failed")).to_have_count(0)
+    expect(statuses.filter(has_text="failed")).to_have_count(0)
     pressed = choices.locator("[aria-pressed=true]")
     expect(pressed).to_have_text(["succeeded"])
 
@@ -206,8 +206,8 @@ def test_runs_are_sorted_by_when_they_ended_and_how_long_they_took(
         expect(page).to_have_url(re.compile(rf"sort={sort}&job=scan-secrets$"))
         with world.client as client:
             query = {"job": "scan-secrets", "sort": sort, "limit": "50"}
-            found = client.get("/job-runs", params=query).raise_for_status().json()["data"]
-        ids = [item["run"]["id"][:18] for item in found]
+            listed = client.get("/job-runs", params=query).raise_for_status().json()["data"]
+        ids = [item["run"]["id"][:18] for item in listed]
         assert len(ids) >= 3
         expect(page.locator("tbody a.id")).to_have_text(ids)
 
@@ -245,7 +245,7 @@ def waiting(world: World) -> Iterator[str]:
 
 def _matching(get: Any) -> list[dict[str, Any]]:
     query = {"parameters.app": "matching", "status": "pending"}
-    return [found["run"] for found in get("/job-runs", params=query).json()["data"]]
+    return [entry["run"] for entry in get("/job-runs", params=query).json()["data"]]
 
 
 def test_all_that_match_are_canceled_retried_and_rerun_with_other_parameters(
@@ -260,11 +260,11 @@ def test_all_that_match_are_canceled_retried_and_rerun_with_other_parameters(
     ):
         screen.open(query)
         page.locator(".selection").get_by_role("button", name=action).click()
-        asked = page.get_by_role("dialog", name=f"{action} runs")
-        asked.get_by_label("Reason").fill("the notes were wrong")
+        dialog = page.get_by_role("dialog", name=f"{action} runs")
+        dialog.get_by_label("Reason").fill("the notes were wrong")
         if action == "Rerun":
-            asked.get_by_label("Parameters to replace").fill(patch)
-        asked.get_by_role("button", name=f"{action} 2 runs").click()
+            dialog.get_by_label("Parameters to replace").fill(patch)
+        dialog.get_by_role("button", name=f"{action} 2 runs").click()
         expect(page.get_by_text("2 of 2 done, 0 refused")).to_be_visible()
         expect(page.locator("li.card .screen-head .status")).to_have_text("completed")
     with world.client as client:

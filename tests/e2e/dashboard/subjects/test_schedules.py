@@ -130,9 +130,9 @@ def test_ticks_of_a_pause_tell_their_reason_and_are_made_up_for(
     page = screen.page
     screen.open(f"?view=schedule&id={often}")
     page.get_by_role("button", name="Pause …").click()
-    asked = page.get_by_role("dialog", name="Pause often")
-    asked.get_by_label("Reason").fill("too often")
-    asked.get_by_role("button", name="Pause", exact=True).click()
+    dialog = page.get_by_role("dialog", name="Pause often")
+    dialog.get_by_label("Reason").fill("too often")
+    dialog.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator(".note")).to_contain_text("too often")
     skipped = page.get_by_role("row").filter(has_text="skipped").first
     expect(skipped).to_contain_text("paused")
@@ -183,8 +183,8 @@ def test_a_schedule_is_launched_now_and_says_which_run_that_is(
         client.post(f"/schedules/{often}/pause").raise_for_status()
     screen.open(f"?view=schedule&id={often}")
     page.get_by_role("button", name="Launch now").click()
-    said = page.get_by_role("status").filter(has_text="Launched ")
-    expect(said).to_be_visible()
-    run = world.ended(said.inner_text().removeprefix("Launched "))
+    announcement = page.get_by_role("status").filter(has_text="Launched ")
+    expect(announcement).to_be_visible()
+    run = world.ended(announcement.inner_text().removeprefix("Launched "))
     assert run["requestedBy"] == f"schedule:{often}"
     assert run["context"]["schedule"] == often

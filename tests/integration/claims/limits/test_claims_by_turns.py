@@ -84,14 +84,14 @@ class _Looking:
                 self._last[_group(run)] = max(self._last.get(_group(run), turn), turn)
 
     def pick(self, limit: int) -> list[str]:
-        places = sorted(
+        indexes = sorted(
             (run for run in self._runs if _is_due(run)),
             key=lambda one: (-one["priority"], one["scheduled_at"], one["id"]),
         )
         picked: list[Row] = []
         refused: list[Row] = []
         while len(picked) < limit:
-            rest = [run for run in places if run not in picked and run not in refused]
+            rest = [run for run in indexes if run not in picked and run not in refused]
             run = next((run for run in rest if self._is_next(run, rest)), None)
             if run is None:
                 break
@@ -137,8 +137,8 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
     runs = _crowd(random, random.choice([3, 30, 150]), random.choice([1, 5, 50]))
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
-    found = await select_anew(connection, NOW, limit)
-    assert [str(run_id) for run_id in found] == _Looking(runs).pick(limit)
+    selected = await select_anew(connection, NOW, limit)
+    assert [str(run_id) for run_id in selected] == _Looking(runs).pick(limit)
 
 
 @pytest.mark.parametrize(("front", "of_job"), [(12, 8), (0, 0)])

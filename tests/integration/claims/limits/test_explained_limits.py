@@ -124,16 +124,16 @@ WAITING: list[tuple[Story, dict[str, bool], Found]] = [
 async def test_each_limit_is_told_with_its_evidence(
     part: Parts, story: Story, codes: dict[str, bool], details: Found
 ) -> None:
-    found = await explained(part, await story(part))
-    reasons = found["reasons"]
+    explanation = await explained(part, await story(part))
+    reasons = explanation["reasons"]
     assert {reason["code"]: reason["binding"] for reason in reasons} == codes
-    told = reasons[-1]["details"]
-    assert {name: told[name] for name in details} == details
+    evidence = reasons[-1]["details"]
+    assert {name: evidence[name] for name in details} == details
 
 
 async def test_all_who_share_a_key_are_named(part: Parts) -> None:
-    found = await explained(part, await _key_held_by_two(part))
-    details = found["reasons"][0]["details"]
+    explanation = await explained(part, await _key_held_by_two(part))
+    details = explanation["reasons"][0]["details"]
     assert (details["limit"], len(details["runs"])) == (2, 2)
     assert details["heldBy"] == details["runs"][0]
 
@@ -176,8 +176,8 @@ async def test_a_pause_of_the_past_is_explained_after_its_end(part: Parts) -> No
     await part.jobs.resume_job("job", TESTER)
     async with part.pool.connection() as connection:
         then = await explain_then(connection, part.files, UUID(run_id), position)
-    found, _ = cast("tuple[Found, int]", then)
-    [reason] = found["reasons"]
+    explanation, _ = cast("tuple[Found, int]", then)
+    [reason] = explanation["reasons"]
     assert (reason["code"], reason["details"]["reason"]) == ("job_paused", "no data yet")
     now = await explained(part, run_id)
     assert [reason["code"] for reason in now["reasons"]] == ["job_limit"]

@@ -56,13 +56,13 @@ async def _claim(part: Parts, labels: Labels, slots: int = 4) -> list[Claim]:
 
 async def test_a_worker_takes_a_job_whose_labels_it_has_all(part: Parts) -> None:
     await part.worker("w")
-    for number, (labels, wanted, is_taken) in enumerate(TAKEN):
+    for number, (labels, required, is_taken) in enumerate(TAKEN):
         slug = f"job-{number}"
-        await _register(part, slug, wanted)
+        await _register(part, slug, required)
         run_id = await _launch(part, slug, priority=number)
         claimed = await _claim(part, labels, slots=1)
-        found = [claim.run.id for claim in claimed]
-        assert (run_id in found) == is_taken, (labels, wanted)
+        claimed_ids = [claim.run.id for claim in claimed]
+        assert (run_id in claimed_ids) == is_taken, (labels, required)
         for claim in claimed:
             await part.executions.succeed(claim.run.id, claim.holder, None, Report())
         if not is_taken:
@@ -170,13 +170,13 @@ class _Walk:
             if all(labels.get(name) == value for name, value in self._wanted[slug].items())
         ]
         claimed = await _claim(part, labels, slots)
-        found = [claim.run.id for claim in claimed]
-        assert set(found) <= set(able)
-        assert len(found) == min(slots, len(able))
+        claimed_ids = [claim.run.id for claim in claimed]
+        assert set(claimed_ids) <= set(able)
+        assert len(claimed_ids) == min(slots, len(able))
         for claim in claimed:
             await part.executions.succeed(claim.run.id, claim.holder, None, Report())
-        self._waiting = [one for one in self._waiting if one[0] not in found]
-        self.claimed += len(found)
+        self._waiting = [one for one in self._waiting if one[0] not in claimed_ids]
+        self.claimed += len(claimed_ids)
 
 
 async def test_random_fleets_take_all_that_they_may_and_nothing_else(database_url: str) -> None:

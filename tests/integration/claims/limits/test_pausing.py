@@ -24,11 +24,11 @@ async def _claimed(part: Parts, slots: int = 4) -> list[UUID]:
 
 
 async def _launched(part: Parts, slug: str, count: int = 1) -> list[UUID]:
-    found: list[UUID] = []
+    run_ids: list[UUID] = []
     for _ in range(count):
         launched = await part.jobs.launch(slug, Launch(), TESTER)
-        found.append(launched.run_id)
-    return found
+        run_ids.append(launched.run_id)
+    return run_ids
 
 
 async def test_what_waits_stays_and_starts_in_its_order_once_resumed(part: Parts) -> None:

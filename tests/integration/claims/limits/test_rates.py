@@ -122,8 +122,8 @@ async def _check(connection: Connection, random: Random, limit: int) -> None:
     runs = _crowd(random, random.choice([3, 30, 300]), random.choice([1, 5, 50]))
     await connection.execute("DELETE FROM job_runs")
     await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
-    found = await select_anew(connection, NOW, limit)
-    assert [str(run_id) for run_id in found] == _expected(runs, limit)
+    selected = await select_anew(connection, NOW, limit)
+    assert [str(run_id) for run_id in selected] == _expected(runs, limit)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,8 @@ async def test_starts_that_lie_ahead_keep_others_for_no_longer_than_a_period_mor
     ]
     async with part.pool.connection() as connection:
         await connection.execute(INSERT, (orjson.dumps(runs).decode(),))
-        found = await select_anew(connection, NOW, 5)
-    assert found == ([] if is_full else [UUID(int=2)])
+        selected = await select_anew(connection, NOW, 5)
+    assert selected == ([] if is_full else [UUID(int=2)])
 
 
 def test_what_was_full_by_a_clock_that_was_set_back_is_looked_at_again() -> None:

@@ -51,15 +51,15 @@ async def test_each_run_is_told_the_very_place_at_which_it_starts(part: Parts, s
         slug = random.choice(["fair", "just", "free"])
         parameters: JsonObject = {"t": random.choice("abcde")}
         await launched(part, slug, parameters=parameters, priority=random.choice([0, 1]))
-    places: dict[str, int] = {}
+    positions: dict[str, int] = {}
     for (run_id,) in query(part.url, WAITING):
-        places[run_id] = 1
+        positions[run_id] = 1
         for reason in (await explained(part, run_id))["reasons"]:
             if reason["code"] == "behind_others":
-                places[run_id] = reason["details"]["place"]
+                positions[run_id] = reason["details"]["place"]
     started = await _one_by_one(part)
-    for place, run_id in enumerate(started, 1):
-        assert places[run_id] == place
+    for index, run_id in enumerate(started, 1):
+        assert positions[run_id] == index
 
 
 async def test_it_is_said_of_the_past_whose_turn_it_was(part: Parts) -> None:
@@ -70,20 +70,20 @@ async def test_it_is_said_of_the_past_whose_turn_it_was(part: Parts) -> None:
     position = query(part.url, "SELECT max(notification_id) FROM jobs_events")[0][0]
     await part.executions.succeed(first.run.id, first.holder, None, Report())
     assert await _one_by_one(part) == [runs[3], runs[1], runs[2]]
-    places: list[int] = []
+    positions: list[int] = []
     async with part.pool.connection() as connection:
         for run_id in runs[1:]:
-            told = await explain_then(connection, part.files, UUID(run_id), position)
-            assert told is not None
-            found: Any = told[0]
+            explanation = await explain_then(connection, part.files, UUID(run_id), position)
+            assert explanation is not None
+            facts: Any = explanation[0]
             behind = [
                 reason["details"]["place"]
-                for reason in found["reasons"]
+                for reason in facts["reasons"]
                 if reason["code"] == "behind_others"
             ]
-            places += behind or [1]
-            assert any("whose turn was last" in one for one in found["unknown"])
-    assert places == [2, 3, 1]
+            positions += behind or [1]
+            assert any("whose turn was last" in one for one in facts["unknown"])
+    assert positions == [2, 3, 1]
 
 
 async def test_whoever_takes_no_turns_is_not_behind_those_whose_turn_comes_later(
@@ -101,9 +101,9 @@ async def test_whoever_takes_no_turns_is_not_behind_those_whose_turn_comes_later
     await launched(part, "fair", parameters={"t": "b"})
     position = query(part.url, "SELECT max(notification_id) FROM jobs_events")[0][0]
     async with part.pool.connection() as connection:
-        told = await explain_then(connection, part.files, UUID(free), position)
-    assert told is not None
-    assert told[0]["reasons"] == []
+        explanation = await explain_then(connection, part.files, UUID(free), position)
+    assert explanation is not None
+    assert explanation[0]["reasons"] == []
     await part.executions.succeed(UUID(last), claim.holder, None, Report())
     assert (await explained(part, free))["reasons"] == []
     [claim] = await part.executions.claim("w", 1)
@@ -214,11 +214,11 @@ async def test_a_claim_does_not_walk_over_what_waits(part: Parts, values: int, s
     ]
     async with part.pool.connection() as connection:
         before = await _entries(connection)
-        found = await select_anew(connection, datetime.now(UTC), slots)
+        selected = await select_anew(connection, datetime.now(UTC), slots)
         assert await _entries(connection) - before < MANY_RUNS / 10
-    assert len(found) == slots
+    assert len(selected) == slots
     if values == 1:
-        assert {str(run_id) for run_id in found}.issuperset(last)
+        assert {str(run_id) for run_id in selected}.issuperset(last)
 
 
 async def test_any_number_of_places_is_shared_by_turns(part: Parts) -> None:
@@ -226,9 +226,9 @@ async def test_any_number_of_places_is_shared_by_turns(part: Parts) -> None:
     with psycopg.connect(part.url, autocommit=True) as connection:
         connection.execute(ONE_AFTER_THE_OTHER, (200, 400))
     async with part.pool.connection() as connection:
-        found = await select_anew(connection, datetime.now(UTC), 300)
+        selected = await select_anew(connection, datetime.now(UTC), 300)
     values = dict(query(part.url, "SELECT id, fair_value FROM job_runs"))
-    assert [values[run_id] for run_id in found] == ["false", "true"] * 150
+    assert [values[run_id] for run_id in selected] == ["false", "true"] * 150
 
 
 async def test_what_is_asked_about_turns_is_planned_once(part: Parts) -> None:

@@ -37,8 +37,8 @@ async def unique_job(part: Parts, until: str, on_conflict: str, schema: JsonObje
 
 
 async def launch(part: Parts, slug: str, **parameters: Any) -> Launched:
-    asked = Launch(parameters=parameters, max_attempts=3)
-    return await part.jobs.launch(slug, asked, TESTER)
+    request = Launch(parameters=parameters, max_attempts=3)
+    return await part.jobs.launch(slug, request, TESTER)
 
 
 async def live(part: Parts, run_id: UUID, until: str) -> None:
@@ -88,10 +88,10 @@ RULES = [(how, until) for how in ("keep", "replace") for until in ("start", "end
 
 
 async def _outcome(part: Parts, first: UUID, second: Launched) -> str:
-    found = query(
+    rows = query(
         part.url, "SELECT status, error_message, context FROM job_runs WHERE id = %s", first
     )
-    [(status, reason, context)] = found
+    [(status, reason, context)] = rows
     if second.is_kept:
         assert (second.run_id, second.row) == (first, None)
         return KEPT
@@ -121,9 +121,9 @@ async def test_which_run_gives_way_is_as_the_table_says(part: Parts) -> None:
                 await asyncio.gather(with_end, return_exceptions=True)
     assert differences == []
     await promises.keep(Database(part.url))
-    found: list[Difference] = []
-    await verify(Database(part.url), TABLES, found.append, lambda *_: None)
-    assert found == []
+    unexpected: list[Difference] = []
+    await verify(Database(part.url), TABLES, unexpected.append, lambda *_: None)
+    assert unexpected == []
 
 
 async def test_other_values_and_jobs_that_are_no_longer_unique_are_launched(part: Parts) -> None:
@@ -223,7 +223,7 @@ async def test_a_run_has_a_story_of_its_own_whatever_gives_way_to_it(part: Parts
         run_id: query(part.url, STORIES, run_id) for run_id in (failed, first, second, retried)
     }
     # None has two, though the ends of the first and the second stand in the units of others.
-    assert [len(found) for found in stories.values()] == [1] * 4
+    assert [len(story) for story in stories.values()] == [1] * 4
     assert stories[retried] == stories[failed]
     assert stories[failed] != stories[first] != stories[second] != stories[failed]
 
@@ -264,8 +264,8 @@ async def test_a_schedule_s_run_obeys_as_well(part: Parts) -> None:
     with pytest.raises(ConflictError, match="it is kept"):
         await schedules.trigger("keep", TESTER)
     launched = await schedules.trigger("replace", TESTER)
-    found = query(part.url, "SELECT status, context->>'replacedBy' FROM job_runs ORDER BY slug, 1")
-    assert found == [("pending", None), ("canceled", str(launched.run_id)), ("pending", None)]
+    rows = query(part.url, "SELECT status, context->>'replacedBy' FROM job_runs ORDER BY slug, 1")
+    assert rows == [("pending", None), ("canceled", str(launched.run_id)), ("pending", None)]
     await promises.keep(Database(part.url))
 
 

@@ -33,16 +33,16 @@ async def test_what_is_over_waits_and_others_pass_it(part: Parts) -> None:
     free = await launched(part, "job")
     claimed = await part.executions.claim("w", 4)
     assert [str(claim.run.id) for claim in claimed] == [other, free]
-    found = await explained(part, run_id)
-    assert [reason["code"] for reason in found["reasons"]] == ["slots_full", "rate_limited"]
+    explanation = await explained(part, run_id)
+    assert [reason["code"] for reason in explanation["reasons"]] == ["slots_full", "rate_limited"]
 
 
 async def test_an_explanation_tells_when_the_next_one_may_start(part: Parts) -> None:
     run_id = await _full(part, key="k")
     first = "SELECT min(started_at) FROM job_runs WHERE status = 'running'"
     [(started_at,)] = query(part.url, first)
-    found = await explained(part, run_id)
-    [reason] = found["reasons"]
+    explanation = await explained(part, run_id)
+    [reason] = explanation["reasons"]
     reopens_at = to_iso(started_at + timedelta(hours=1))
     assert (reason["code"], reason["binding"]) == ("rate_limited", True)
     assert reason["details"] == {
@@ -51,7 +51,7 @@ async def test_an_explanation_tells_when_the_next_one_may_start(part: Parts) -> 
         "key": "k",
         "reopensAt": reopens_at,
     }
-    assert found["nextChangeAt"] == reopens_at
+    assert explanation["nextChangeAt"] == reopens_at
 
 
 async def test_a_worker_is_told_when_the_next_one_may_start(part: Parts) -> None:

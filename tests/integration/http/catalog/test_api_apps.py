@@ -212,8 +212,8 @@ def test_an_unknown_app_is_a_404(shared: SharedApi) -> None:
 
 def test_answers_warn_where_nobody_would_ingest_or_build(shared: SharedApi) -> None:
     added = shared.client.post("/apps", json=app_body())
-    place = f"/apps/{added.json()['data']['id']}"
-    built = shared.client.post(f"{place}/builds")
+    path = f"/apps/{added.json()['data']['id']}"
+    built = shared.client.post(f"{path}/builds")
     for answer, entry_point in (
         (added, "catalog.ingestion.processRepository"),
         (built, "catalog.build.run"),

@@ -132,13 +132,13 @@ def test_a_canceled_run_cancels_its_build_and_only_failed_builds_are_retried(
     shared.client.post(
         f"/job-runs/{answer['jobRunId']}/cancel", json={"reason": "not today"}
     ).raise_for_status()
-    [shown] = shared.get(f"/apps/{answer['repositoryId']}/builds")["data"]
-    assert (shown["status"], shown["errorMessage"], shown["durationMs"]) == (
+    [last_build] = shared.get(f"/apps/{answer['repositoryId']}/builds")["data"]
+    assert (last_build["status"], last_build["errorMessage"], last_build["durationMs"]) == (
         "canceled",
         "not today",
         None,
     )
-    moment(shown["completedAt"])
+    moment(last_build["completedAt"])
     check_failure(
         shared.client.post(f"/builds/{answer['id']}/retry"), 409, "build_not_failed", message
     )

@@ -26,7 +26,7 @@ def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(shared: SharedApi
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "expected"),
     [
         ("https://user:hidden@example.com:8443/app", "https://example.com:8443/app"),
         ("https://hidden@example.com/app", "https://example.com/app"),
@@ -35,10 +35,10 @@ def test_a_path_or_one_of_five_kinds_of_url_names_a_repository(shared: SharedApi
     ],
 )
 def test_what_may_be_a_secret_in_a_url_is_never_kept(
-    shared: SharedApi, url: str, shown: str
+    shared: SharedApi, url: str, expected: str
 ) -> None:
     app = add(shared, repoUrl=url)
-    assert app["repoUrl"] == shown
+    assert app["repoUrl"] == expected
     [run] = ingestions(shared, app["id"])
     kept = shared.rows("SELECT convert_from(state, 'UTF8') AS state FROM jobs_events")
     assert not [row for row in kept if "hidden" in row["state"]]

@@ -75,9 +75,9 @@ async def _fill(url: str) -> None:
         connection.execute("DELETE FROM repositories WHERE id < 'app-0020'")
 
 
-def ids_of(found: bytes) -> list[UUID]:
+def ids_of(ids: bytes) -> list[UUID]:
     """Return the ids that `app_search.find` has found."""
-    return [UUID(bytes=found[at : at + 16]) for at in range(0, len(found), 16)]
+    return [UUID(bytes=ids[at : at + 16]) for at in range(0, len(ids), 16)]
 
 
 @pytest.fixture
@@ -101,24 +101,26 @@ def _words_of(row: Row) -> list[str]:
     return text.lower().split()
 
 
-def _passes(row: Row, wanted: AppFilter) -> bool:
+def _passes(row: Row, app_filter: AppFilter) -> bool:
     words = _words_of(row)
     tags = {f"{tag['key']}:{tag['value']}".lower() for tag in row["tags"]}
     tags |= {tag["key"].lower() for tag in row["tags"]}
     return (
-        all(any(one.startswith(word) for one in words) for word in wanted.words)
-        and tags.issuperset(tag.lower() for tag in wanted.tags)
-        and (not wanted.statuses or row["ingest_status"] in wanted.statuses)
-        and (wanted.after is None or row["last_ingested_at"] >= wanted.after)
-        and (wanted.before is None or row["last_ingested_at"] <= wanted.before)
+        all(any(one.startswith(word) for one in words) for word in app_filter.words)
+        and tags.issuperset(tag.lower() for tag in app_filter.tags)
+        and (not app_filter.statuses or row["ingest_status"] in app_filter.statuses)
+        and (app_filter.after is None or row["last_ingested_at"] >= app_filter.after)
+        and (app_filter.before is None or row["last_ingested_at"] <= app_filter.before)
     )
 
 
-def _place(row: Row, sort: Sort, wanted: AppFilter) -> Any:
+def _place(row: Row, sort: Sort, app_filter: AppFilter) -> Any:
     updated = -int(row["updated_at"][8:10])
     tags = " ".join(f"{tag['key']} {tag['value']}" for tag in row["tags"])
     texts = ((row["name"], 4.0), (row["description"], 1.5), (tags, 2.0))
-    score = sum(weight * (word in text.lower()) for word in wanted.words for text, weight in texts)
+    score = sum(
+        weight * (word in text.lower()) for word in app_filter.words for text, weight in texts
+    )
     if sort == "name":
         return row["name"].lower(), row["id"]
     if sort == "updated":
@@ -158,18 +160,18 @@ async def test_facets_and_pages_are_those_of_every_app_looked_at(catalog: Parts)
     async with catalog.pool.connection() as connection:
         for _ in range(60):
             text = random.choice(["", "", "sho", "FRONT api", "ünï", "owner blue"])
-            wanted = await with_text(connection, _filters(random), text)
-            passing = [row for row in rows if _passes(row, wanted)]
-            found = await app_search.facets(connection, wanted)
+            app_filter = await with_text(connection, _filters(random), text)
+            passing = [row for row in rows if _passes(row, app_filter)]
+            facets = await app_search.facets(connection, app_filter)
             statuses, tags, frameworks = _expected_facets(passing)
-            assert found.total == len(passing)
-            shown = {name: count for name, count in found.statuses.items() if count}
-            assert (shown, found.tags) == (statuses, tags)
-            assert {str(one["value"]): one["count"] for one in found.frameworks} == frameworks
+            assert facets.total == len(passing)
+            counted = {name: count for name, count in facets.statuses.items() if count}
+            assert (counted, facets.tags) == (statuses, tags)
+            assert {str(one["value"]): one["count"] for one in facets.frameworks} == frameworks
             sort: Sort = random.choice(("relevance", "updated", "name"))
             limit, offset = random.choice([None, 1, 25]), random.choice([0, 0, 3])
-            ids = await app_search.find(connection, wanted, sort, limit, offset)
-            ordered = sorted(passing, key=lambda row: _place(row, sort, wanted))
+            ids = await app_search.find(connection, app_filter, sort, limit, offset)
+            ordered = sorted(passing, key=lambda row: _place(row, sort, app_filter))
             end = None if limit is None else offset + limit
             assert ids == b"".join(UUID(row["aggregate_id"]).bytes for row in ordered[offset:end])
 
@@ -205,8 +207,8 @@ async def test_what_is_read_at_a_time_is_bounded_by_its_pictures(
     tiles = [{"src": uuid4().hex} for _ in range(3)]
     async with catalog.pool.connection() as connection:
         await connection.execute("UPDATE repositories SET preview_tiles = %s", (json.dumps(tiles),))
-        found = await app_search.find(connection, AppFilter(), "name", 30, 0)
-        ids = ids_of(found)
+        all_ids = await app_search.find(connection, AppFilter(), "name", 30, 0)
+        ids = ids_of(all_ids)
         whole = (await app_search.part(connection, ids)).rows
         assert [UUID(row["aggregate_id"]) for row in whole] == ids
         size = len(json.dumps(tiles)) * 5
@@ -222,15 +224,15 @@ async def test_an_app_that_is_gone_meanwhile_is_passed_over_and_no_other_shown_t
     catalog: Parts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     async with catalog.pool.connection() as connection:
-        found = await app_search.find(connection, AppFilter(), "name", 3, 0)
-        shown = [row["id"] for row in (await app_search.part(connection, ids_of(found))).rows]
+        ids = await app_search.find(connection, AppFilter(), "name", 3, 0)
+        row_ids = [row["id"] for row in (await app_search.part(connection, ids_of(ids))).rows]
     gone = uuid4().bytes
-    wanted = gone + found[:16] + gone + found[16:] + gone
+    with_missing = gone + ids[:16] + gone + ids[16:] + gone
     views = CatalogViews(catalog.pool, BuildLogs(RunLogs(DirectoryLogs(tmp_path))))
     for most in (1, app_search.MAX_PART_BYTES):
         monkeypatch.setattr(app_search, "MAX_PART_BYTES", most)
-        told: list[Any] = []
-        async for part in views.listed_apps(wanted, ()):
+        listed: list[Any] = []
+        async for part in views.listed_apps(with_missing, ()):
             assert part
-            told += [app["id"] for app in part]
-        assert told == shown
+            listed += [app["id"] for app in part]
+        assert listed == row_ids

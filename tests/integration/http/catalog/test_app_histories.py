@@ -19,8 +19,8 @@ def history(client: httpx.Client, app_id: str) -> list[Json]:
 
 
 def cancel_ingestions(client: httpx.Client) -> None:
-    asked = {"job": "repository-ingest", "status": "pending"}
-    for item in client.get("/job-runs", params=asked).json()["data"]:
+    conditions = {"job": "repository-ingest", "status": "pending"}
+    for item in client.get("/job-runs", params=conditions).json()["data"]:
         client.post(f"/job-runs/{item['run']['id']}/cancel").raise_for_status()
 
 
@@ -38,16 +38,16 @@ async def test_ids_are_positions_and_stay_after_a_rebuild_and_an_archive(
     ids = [step["id"] for step in steps]
     assert ids == sorted(ids, reverse=True)
 
-    asked = "/events?type=repository.ingestion_*&limit=1000"
-    events = client.get(asked).json()["data"]
+    path = "/events?type=repository.ingestion_*&limit=1000"
+    events = client.get(path).json()["data"]
     assert [event["position"] for event in events] == ids[::-1]
-    told: list[Json] = []
+    entries: list[Json] = []
     types = "repository.ingestion-event"
     with server_sent(client, after=0, types=types) as stream:
-        while len(told) < len(ids):
+        while len(entries) < len(ids):
             message = stream.until(lambda message: message["type"] == types)
-            told.append(message["data"]["event"])
-    assert told == steps[::-1]
+            entries.append(message["data"]["event"])
+    assert entries == steps[::-1]
 
     query(database_url, "UPDATE repositories SET name = 'spoilt' RETURNING 1")
     done = await rebuild(Database(database_url), repository_rows.TABLE, print, lambda *_: None)
@@ -80,11 +80,11 @@ def test_a_long_history_comes_in_pages_and_in_parts_of_bounded_size(
     client.post("/apps", json=body).raise_for_status()
     cancel_ingestions(client)
     query(database_url, MORE_FAILURES, 1_000_000, 12)
-    asked = f"/apps/{app_id}/history"
+    path = f"/apps/{app_id}/history"
     pages: list[list[Json]] = []
     cursor: str | None = ""
     while cursor is not None:
-        page = client.get(asked, params={"limit": 10, "cursor": cursor}).json()
+        page = client.get(path, params={"limit": 10, "cursor": cursor}).json()
         pages.append(page["data"])
         cursor = page["meta"]["nextCursor"]
         assert page["meta"]["hasMore"] is (cursor is not None)
@@ -92,7 +92,7 @@ def test_a_long_history_comes_in_pages_and_in_parts_of_bounded_size(
     steps = [step for page in pages for step in page]
     assert len(steps) == 14
     assert history(client, app_id) == steps
-    assert client.get(asked, params={"limit": 2}).json()["data"] == steps[:2]
+    assert client.get(path, params={"limit": 2}).json()["data"] == steps[:2]
 
 
 def test_no_app_has_no_history(client: httpx.Client) -> None:

@@ -8,7 +8,7 @@ from tests.integration.http.catalog.apps import add, ingestions
 from tests.integration.shared_api import Json, SharedApi, issues_of, unique
 
 
-def found(shared: SharedApi, **query: Any) -> list[str]:
+def names_by(shared: SharedApi, **query: Any) -> list[str]:
     return [app["id"] for app in shared.get("/apps", **query)["data"]]
 
 
@@ -73,14 +73,14 @@ def shop(shared: SharedApi, key: str) -> dict[str, str]:
 def test_every_word_begins_a_word_of_the_app(
     shared: SharedApi, key: str, shop: dict[str, str], text: str, names: list[str]
 ) -> None:
-    wanted = {shop[name] for name in names}
-    assert set(found(shared, q=text.format(key=key))) == wanted
+    expected = {shop[name] for name in names}
+    assert set(names_by(shared, q=text.format(key=key))) == expected
 
 
 def test_a_text_without_any_word_restricts_nothing(
     shared: SharedApi, key: str, shop: dict[str, str]
 ) -> None:
-    assert set(found(shared, q="%_ :!", tags=f"team:{key}")) == {shop["jobs"]}
+    assert set(names_by(shared, q="%_ :!", tags=f"team:{key}")) == {shop["jobs"]}
     assert shared.get("/apps", q="'& | !:*()\\")["meta"]["tokens"] == []
 
 
@@ -99,8 +99,8 @@ def test_a_text_without_any_word_restricts_nothing(
 def test_an_app_has_every_tag_that_is_wanted(
     shared: SharedApi, key: str, shop: dict[str, str], tags: str, names: list[str]
 ) -> None:
-    wanted = {shop[name] for name in names}
-    assert set(found(shared, q=key, tags=tags)) == wanted
+    expected = {shop[name] for name in names}
+    assert set(names_by(shared, q=key, tags=tags)) == expected
 
 
 def test_apps_come_by_relevance_by_name_or_the_newest_first(
@@ -108,16 +108,16 @@ def test_apps_come_by_relevance_by_name_or_the_newest_first(
 ) -> None:
     front, api, jobs = shop["front"], shop["api"], shop["jobs"]
     # In name 4, in tags 2, in description 1.5.
-    assert found(shared, q=key) == [front, jobs, api]
-    assert found(shared, q=key, sort="relevance") == [front, jobs, api]
-    assert found(shared, q=key, sort="updated") == [jobs, api, front]
-    assert found(shared, q=key, sort="name") == [api, front, jobs]
-    for sort, shown in (("relevance", "updated"), ("name", "name")):
+    assert names_by(shared, q=key) == [front, jobs, api]
+    assert names_by(shared, q=key, sort="relevance") == [front, jobs, api]
+    assert names_by(shared, q=key, sort="updated") == [jobs, api, front]
+    assert names_by(shared, q=key, sort="name") == [api, front, jobs]
+    for sort, expected in (("relevance", "updated"), ("name", "name")):
         meta = shared.get("/apps", tags="owner", sort=sort)["meta"]
-        assert (meta["sort"], meta["tokens"]) == (shown, [])
+        assert (meta["sort"], meta["tokens"]) == (expected, [])
     assert shared.get("/apps")["meta"]["sort"] == "updated"
-    everything = found(shared, sort="updated")
-    assert found(shared) == everything
+    everything = names_by(shared, sort="updated")
+    assert names_by(shared) == everything
     assert everything.index(jobs) < everything.index(api) < everything.index(front)
     assert [issue["path"] for issue in issues_of(shared.client.get("/apps?sort=x"))] == ["/sort"]
 
@@ -185,15 +185,15 @@ def test_apps_are_found_by_status_and_by_the_end_of_their_last_ingestion(shared:
     [run] = ingestions(shared, ended["id"])
     shared.client.post(f"/job-runs/{run['id']}/cancel").raise_for_status()
     at = shared.get(f"/apps/{ended['id']}")["data"]["updatedAt"]
-    assert found(shared, q=word, status="failed") == [ended["id"]]
-    assert found(shared, q=word, status="Ready pending") == [pending["id"]]
+    assert names_by(shared, q=word, status="failed") == [ended["id"]]
+    assert names_by(shared, q=word, status="Ready pending") == [pending["id"]]
     for query in ({}, {"ingestedBefore": "2999-12-31"}, {"ingestedBefore": at}):
-        assert found(shared, q=word, ingestedAfter=at, **query) == [ended["id"]]
+        assert names_by(shared, q=word, ingestedAfter=at, **query) == [ended["id"]]
     for query in ({"ingestedAfter": "2999-01-01T00:00"}, {"ingestedBefore": "2020-01-01"}):
-        assert found(shared, q=word, **query) == []
+        assert names_by(shared, q=word, **query) == []
     # An ingestion that begins anew has not ended.
     shared.client.post(f"/apps/{ended['id']}/retry").raise_for_status()
-    assert found(shared, q=word, ingestedAfter=at) == [ended["id"]]
+    assert names_by(shared, q=word, ingestedAfter=at) == [ended["id"]]
     for wrong in (
         "status=odd",
         "status=ready odd",

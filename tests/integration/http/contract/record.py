@@ -10,8 +10,8 @@ from tests.support import databases
 
 def main() -> None:
     """Ask every row of a new service, and keep what it answers."""
-    with TemporaryDirectory(prefix="contract-") as place:
-        base = Path(place)
+    with TemporaryDirectory(prefix="contract-") as directory:
+        base = Path(directory)
         base.chmod(0o711)
         with databases.quick_server(base / "server") as url:
             for name in FILES:

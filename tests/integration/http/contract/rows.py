@@ -43,8 +43,8 @@ class Asker:
             headers.setdefault("Content-Type", "application/json")
         answer = self._client.request(method, path, content=content, headers=headers)
         body = _body(answer)
-        for name, place in row.get("keep", {}).items():
-            self._kept[name] = str(_part(body, place))
+        for name, pointer in row.get("keep", {}).items():
+            self._kept[name] = str(_part(body, pointer))
         return answer.status_code, self._plain(body)
 
     def _filled(self, text: str) -> str:
@@ -88,7 +88,7 @@ def _body(answer: httpx.Response) -> Json:
     return answer.text
 
 
-def _part(body: Json, place: str) -> Json:
-    for step in place.split("."):
+def _part(body: Json, path: str) -> Json:
+    for step in path.split("."):
         body = body[int(step) if step.isdigit() else step]
     return body

@@ -47,16 +47,16 @@ def test_a_deleted_job_is_not_found(shared: SharedApi, method: str, part: str) -
 
 def test_its_runs_and_its_past_stay(shared: SharedApi) -> None:
     job = shared.register()
-    place = f"/jobs/{job['slug']}"
+    path = f"/jobs/{job['slug']}"
     run = shared.launch(job["slug"])
     before = shared.head()
-    answer = shared.client.delete(place)
+    answer = shared.client.delete(path)
     check_failure(answer, 409, "job_has_unfinished_runs")
     shared.client.post(f"/job-runs/{run['id']}/cancel")
-    assert shared.client.delete(place).status_code == 200
-    [found] = shared.get("/job-runs", job=job["slug"])["data"]
-    assert (found["run"]["id"], found["job"]["slug"]) == (run["id"], job["slug"])
-    assert shared.get(place, asOf=before)["data"]["job"] == job
+    assert shared.client.delete(path).status_code == 200
+    [listed] = shared.get("/job-runs", job=job["slug"])["data"]
+    assert (listed["run"]["id"], listed["job"]["slug"]) == (run["id"], job["slug"])
+    assert shared.get(path, asOf=before)["data"]["job"] == job
     answer = shared.client.post(f"/job-runs/{run['id']}/retry")
     check_failure(answer, 404, "job_not_found")
 

@@ -60,8 +60,8 @@ def test_a_patch_may_name_the_current_version_or_any_higher_one(shared: SharedAp
         assert issue["path"] == "/version"
     unchanged = shared.client.patch(f"/jobs/{slug}", json={"version": 3})
     assert unchanged.json()["data"]["version"] == 3
-    shown = shared.client.patch(f"/jobs/{slug}", json={"name": "New", "version": 3})
-    assert shown.json()["data"]["version"] == 4
+    revised = shared.client.patch(f"/jobs/{slug}", json={"name": "New", "version": 3})
+    assert revised.json()["data"]["version"] == 4
     answer = shared.client.patch(f"/jobs/{slug}", json={"name": "Other", "version": 10})
     assert answer.json()["data"]["version"] == 10
     assert (

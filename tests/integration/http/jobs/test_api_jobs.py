@@ -102,14 +102,14 @@ def test_what_is_left_out_or_null_has_its_default(shared: SharedApi) -> None:
 
 
 def test_a_null_inside_a_retry_policy_means_absent(shared: SharedApi) -> None:
-    given = {
+    policy = {
         "maxAttempts": 2,
         "strategy": None,
         "initialDelayMs": None,
         "maxDelayMs": None,
         "jitter": None,
     }
-    assert shared.register(retryPolicy=given)["retryPolicy"] == {"maxAttempts": 2}
+    assert shared.register(retryPolicy=policy)["retryPolicy"] == {"maxAttempts": 2}
 
 
 def test_the_rows_that_sql_reports_read_are_what_the_api_shows(shared: SharedApi) -> None:
@@ -289,8 +289,8 @@ def test_a_job_is_shown_with_its_newest_runs(shared: SharedApi) -> None:
     empty = shared.get(f"/jobs/{slug}")
     assert (empty["data"]["runs"], empty["meta"]) == ([], {"limit": 10, "offset": 0})
     ids = [shared.launch(slug)["id"] for _ in range(12)][::-1]
-    shown = shared.get(f"/jobs/{slug}")
-    assert [run["id"] for run in shown["data"]["runs"]] == ids[:10]
+    answer = shared.get(f"/jobs/{slug}")
+    assert [run["id"] for run in answer["data"]["runs"]] == ids[:10]
     rest = shared.get(f"/jobs/{slug}", limit=50, offset=9)
     assert [run["id"] for run in rest["data"]["runs"]] == ids[9:]
     assert rest["meta"] == {"limit": 50, "offset": 9}

@@ -7,32 +7,32 @@ from tests.integration.shared_api import SharedApi, check_failure, issues_of, mo
 
 def test_a_pause_is_shown_with_who_when_and_why_until_it_is_over(shared: SharedApi) -> None:
     job = shared.register()
-    place = f"/jobs/{job['slug']}"
-    answer = shared.client.post(f"{place}/pause", json={"reason": "database moves"})
+    path = f"/jobs/{job['slug']}"
+    answer = shared.client.post(f"{path}/pause", json={"reason": "database moves"})
     assert answer.status_code == 200
     paused = answer.json()["data"]
     why = paused.pop("paused")
     assert moment(why["at"]) == moment(paused.pop("updatedAt"))
     assert {**why, "at": None} == {"at": None, "by": "anonymous", "reason": "database moves"}
     assert paused == {name: job[name] for name in paused}
-    assert shared.get(place)["data"]["job"]["paused"] == why
+    assert shared.get(path)["data"]["job"]["paused"] == why
     listed = {one["slug"]: one for one in shared.get("/jobs")["data"]}
     assert listed[job["slug"]]["paused"] == why
     while_paused = shared.head()
-    resumed = shared.client.post(f"{place}/resume")
+    resumed = shared.client.post(f"{path}/resume")
     assert (resumed.status_code, resumed.json()["data"]["paused"]) == (200, None)
-    assert shared.get(place, asOf=while_paused)["data"]["job"]["paused"] == why
+    assert shared.get(path, asOf=while_paused)["data"]["job"]["paused"] == why
 
 
 def test_asked_again_nothing_changes(shared: SharedApi) -> None:
-    place = f"/jobs/{shared.register()['slug']}"
-    first = shared.client.post(f"{place}/pause", json={"reason": "one"}).json()
+    path = f"/jobs/{shared.register()['slug']}"
+    first = shared.client.post(f"{path}/pause", json={"reason": "one"}).json()
     with shared.nothing_written():
-        again = shared.client.post(f"{place}/pause", json={"reason": "two"})
+        again = shared.client.post(f"{path}/pause", json={"reason": "two"})
     assert (again.status_code, again.json()) == (200, first)
-    resumed = shared.client.post(f"{place}/resume").json()
+    resumed = shared.client.post(f"{path}/resume").json()
     with shared.nothing_written():
-        again = shared.client.post(f"{place}/resume")
+        again = shared.client.post(f"{path}/resume")
     assert (again.status_code, again.json()) == (200, resumed)
 
 
@@ -49,8 +49,8 @@ def test_an_unknown_job_is_not_found(shared: SharedApi, verb: str) -> None:
 
 
 def test_a_reason_that_is_none_is_refused(shared: SharedApi) -> None:
-    place = f"/jobs/{shared.register()['slug']}/pause"
+    path = f"/jobs/{shared.register()['slug']}/pause"
     for wrong in (1, "x" * 1_001):
         with shared.nothing_written():
-            answer = shared.client.post(place, json={"reason": wrong})
+            answer = shared.client.post(path, json={"reason": wrong})
         assert [issue["path"] for issue in issues_of(answer)] == ["/reason"]

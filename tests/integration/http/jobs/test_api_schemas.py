@@ -150,8 +150,8 @@ def test_a_violation_names_its_place_and_rule(shared: SharedApi) -> None:
         ({"list": [{"x": 1, "y": 2}]}, {("/parameters/list/0", "maxProperties")}),
     ]
     for parameters, expected in cases:
-        found = issues_of(shared.client.post(f"/jobs/{slug}/run", json={"parameters": parameters}))
-        assert {(issue["path"], issue["keyword"]) for issue in found} == expected
+        issues = issues_of(shared.client.post(f"/jobs/{slug}/run", json={"parameters": parameters}))
+        assert {(issue["path"], issue["keyword"]) for issue in issues} == expected
     assert shared.get(f"/jobs/{slug}/runs")["data"] == []
 
 

@@ -38,10 +38,10 @@ def test_of_launches_at_once_one_is_kept_or_the_last_one_stays(
 ) -> None:
     slug = _registered(shared, how)
     body: Json = {"parameters": {"k": 1}, "delayMs": 3_600_000}
-    place = f"/jobs/{slug}/run"
-    answers = at_once(8, lambda _: shared.client.post(place, json=body))
+    path = f"/jobs/{slug}/run"
+    answers = at_once(8, lambda _: shared.client.post(path, json=body))
     assert Counter(answer.status_code for answer in answers) == statuses
-    found = shared.rows("SELECT status, error_message FROM job_runs WHERE slug = %s", slug)
-    reasons = Counter((one["status"], one["error_message"]) for one in found)
+    rows = shared.rows("SELECT status, error_message FROM job_runs WHERE slug = %s", slug)
+    reasons = Counter((one["status"], one["error_message"]) for one in rows)
     assert reasons.pop(("pending", None)) == 1
     assert reasons == replaced

@@ -9,11 +9,11 @@ from tests.integration.shared_api import SharedApi, check_failure, issues_of
 def test_the_answer_has_the_documented_shape(shared: SharedApi) -> None:
     slug = shared.register(maxConcurrentRuns=2)["slug"]
     shared.launch(slug)
-    found = shared.get(f"/jobs/{slug}/what-if", maxConcurrentRuns=3, lookBackMs=60_000)["data"]
-    WhatIf.model_validate(found)
-    assert (found["job"], found["runs"], found["maxConcurrentRuns"]) == (slug, 0, 3)
-    assert found["recorded"]["starts"] == 0
-    assert [one["maxConcurrentRuns"] for one in found["limits"]] == [2]
+    answer = shared.get(f"/jobs/{slug}/what-if", maxConcurrentRuns=3, lookBackMs=60_000)["data"]
+    WhatIf.model_validate(answer)
+    assert (answer["job"], answer["runs"], answer["maxConcurrentRuns"]) == (slug, 0, 3)
+    assert answer["recorded"]["starts"] == 0
+    assert [one["maxConcurrentRuns"] for one in answer["limits"]] == [2]
     unlimited = shared.get(f"/jobs/{slug}/what-if")["data"]
     assert unlimited["maxConcurrentRuns"] is None
 

@@ -125,9 +125,9 @@ def test_every_unknown_field_is_named_among_the_forms_errors(shared: SharedApi, 
     with shared.nothing_written():
         for path, body in (("/jobs", job_body()), (f"/jobs/{slug}/run", {}), ("/apps", app_body())):
             answer = shared.client.post(path, json={**body, "colour": 1, "a/b~": None})
-            found = issues_of(answer)
-            assert {issue["path"] for issue in found} == {"/colour", "/a~1b~0"}
-            assert {issue["keyword"] for issue in found} == {"additionalProperties"}
+            issues = issues_of(answer)
+            assert {issue["path"] for issue in issues} == {"/colour", "/a~1b~0"}
+            assert {issue["keyword"] for issue in issues} == {"additionalProperties"}
             error = answer.json()["error"]
             assert error["fieldErrors"] == {}
             assert all(
@@ -197,10 +197,10 @@ def test_parameters_are_checked_as_they_will_be_with_the_defaults(shared: Shared
         answer = shared.client.post(
             f"/jobs/{slug}/run", json={"parameters": {"a": {"d": 1}, "b": 5}}
         )
-        found = {(issue["path"], issue["keyword"]) for issue in issues_of(answer)}
-    assert ("/parameters/b", "type") in found
-    assert {path for path, _ in found} <= {"/parameters/b", "/parameters/a", "/parameters/a/c"}
-    assert len(found) == 2
+        violations = {(issue["path"], issue["keyword"]) for issue in issues_of(answer)}
+    assert ("/parameters/b", "type") in violations
+    assert {path for path, _ in violations} <= {"/parameters/b", "/parameters/a", "/parameters/a/c"}
+    assert len(violations) == 2
 
 
 def app_body(**fields: Any) -> Json:

@@ -105,8 +105,8 @@ def test_a_page_of_this_machine_reads_successes_and_failures(shared: SharedApi) 
 
 def test_what_comes_from_no_page_is_answered_as_ever(shared: SharedApi) -> None:
     check_hidden(shared.client.get("/jobs"))
-    asked = shared.client.options("/jobs")
-    check_failure(asked, 405, "method_not_allowed")
+    preflight = shared.client.options("/jobs")
+    check_failure(preflight, 405, "method_not_allowed")
 
 
 def test_with_tokens_only_listed_pages_may(guarded: SharedApi) -> None:

@@ -59,17 +59,17 @@ def test_runs_are_listed_by_the_worker_that_started_them(
     [started] = [event for event in events if event["type"] == "job_run.started"]
     name = started["data"]["worker_id"]
 
-    def found(query: str) -> bool:
+    def lists_it(query: str) -> bool:
         answer = client.get(f"/job-runs?job={old['slug']}&{query}")
         assert answer.status_code == 200, answer.text
         return [item["run"]["id"] for item in answer.json()["data"]] == [old["id"]]
 
-    assert found(f"worker=nobody,{name}")
-    assert not found(f"worker!={name}")
-    assert not found("worker=nobody")
-    assert found(f"worker={name}&asOf={started['position']}")
-    assert not found(f"worker={name}&asOf={started['position'] - 1}")
-    assert found(f"worker!={name}&asOf={started['position'] - 1}")
+    assert lists_it(f"worker=nobody,{name}")
+    assert not lists_it(f"worker!={name}")
+    assert not lists_it("worker=nobody")
+    assert lists_it(f"worker={name}&asOf={started['position']}")
+    assert not lists_it(f"worker={name}&asOf={started['position'] - 1}")
+    assert lists_it(f"worker!={name}&asOf={started['position'] - 1}")
 
 
 def test_retried_again_under_the_same_key_it_is_the_first_new_run(

@@ -59,15 +59,15 @@ def test_what_cannot_be_explained_is_refused(shared: SharedApi) -> None:
 def test_the_client_explains(shared: SharedApi) -> None:
     run = shared.launch(shared.register()["slug"], {"delayMs": 60_000})
     with Client(str(shared.client.base_url)) as client:
-        found = client.explain(run["id"])
-        assert (found.status, found.unknown) == ("pending", [])
-        first = found.reasons[0]
+        explanation = client.explain(run["id"])
+        assert (explanation.status, explanation.unknown) == ("pending", [])
+        first = explanation.reasons[0]
         assert (first.code, first.binding) == ("not_due", True)
-        assert first.message in found.summary
+        assert first.message in explanation.summary
         assert first.details["scheduledAt"] == run["scheduledAt"]
         assert first.since is not None
-        assert found.next_change_at is not None
-        assert first.since < found.next_change_at
+        assert explanation.next_change_at is not None
+        assert first.since < explanation.next_change_at
         then = client.run(run["id"]).explain(datetime.now(UTC))
         assert (then.status, len(then.unknown)) == ("pending", 1)
         with pytest.raises(NotFoundError):

@@ -24,15 +24,15 @@ def runs(shared: SharedApi) -> dict[str, Json]:
         "number": {"n": 42, "nested": {"a": [1, 2]}},
         "text": {"n": "42", "region": "42"},
     }
-    found: dict[str, Json] = {}
+    by_name_by: dict[str, Json] = {}
     for name, parameters in launched.items():
-        found[name] = shared.launch("filtered", {"parameters": parameters})
+        by_name_by[name] = shared.launch("filtered", {"parameters": parameters})
     canceled = {"reason": "too late now"}
-    shared.client.post(f"/job-runs/{found['us']['id']}/cancel", json=canceled)
-    return found
+    shared.client.post(f"/job-runs/{by_name_by['us']['id']}/cancel", json=canceled)
+    return by_name_by
 
 
-def found(shared: SharedApi, runs: dict[str, Json], query: str) -> set[str]:
+def names_by(shared: SharedApi, runs: dict[str, Json], query: str) -> set[str]:
     """Return which of the runs a query finds, by name."""
     answer = shared.client.get(f"/job-runs?{query}")
     assert answer.status_code == 200, answer.text
@@ -97,17 +97,17 @@ def found(shared: SharedApi, runs: dict[str, Json], query: str) -> set[str]:
 def test_a_filter_finds(
     shared: SharedApi, runs: dict[str, Json], query: str, expected: list[str]
 ) -> None:
-    assert found(shared, runs, f"{query}&limit=50") == set(expected)
+    assert names_by(shared, runs, f"{query}&limit=50") == set(expected)
 
 
 def test_times_part_runs_without_gap_or_overlap(shared: SharedApi, runs: dict[str, Json]) -> None:
     moment = runs["number"]["createdAt"]
-    earlier = found(shared, runs, f"job=filtered&createdBefore={moment}")
-    later = found(shared, runs, f"job=filtered&createdAfter={moment}")
+    earlier = names_by(shared, runs, f"job=filtered&createdBefore={moment}")
+    later = names_by(shared, runs, f"job=filtered&createdAfter={moment}")
     assert earlier == {name for name in NAMES if runs[name]["createdAt"] < moment}
     assert later == set(NAMES) - earlier
-    assert found(shared, runs, f"job=filtered&createdAfter!={moment}") == earlier
-    assert found(shared, runs, f"job=filtered&createdBefore!={moment}") == later
+    assert names_by(shared, runs, f"job=filtered&createdAfter!={moment}") == earlier
+    assert names_by(shared, runs, f"job=filtered&createdBefore!={moment}") == later
 
 
 def test_pages_of_a_filter_follow_each_other(shared: SharedApi, runs: dict[str, Json]) -> None:
@@ -124,7 +124,7 @@ def test_pages_of_a_filter_follow_each_other(shared: SharedApi, runs: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("query", "field", "said"),
+    ("query", "field", "message"),
     [
         ("stauts=failed", "stauts", "did you mean status?"),
         ("colour=red", "colour", "there are status, job"),
@@ -137,12 +137,12 @@ def test_pages_of_a_filter_follow_each_other(shared: SharedApi, runs: dict[str, 
     ],
 )
 def test_what_is_no_filter_is_refused_with_a_remedy(
-    shared: SharedApi, query: str, field: str, said: str
+    shared: SharedApi, query: str, field: str, message: str
 ) -> None:
     answer = shared.client.get(f"/job-runs?{query}")
     assert answer.status_code == 400
     [problem] = answer.json()["error"]["fieldErrors"][field]
-    assert said in problem
+    assert message in problem
 
 
 def test_counts_and_the_lists_of_a_job_take_modules_too(

@@ -199,8 +199,8 @@ async def listed_directly(shared: SharedApi) -> list[str]:
     async with parts(shared.database_url) as part, part.pool.connection() as connection:
         job = await job_definitions.by_slug(connection, "crowd")
         assert job is not None
-        wanted = RunFilter(definition_id=UUID(str(job["id"])), statuses=["pending", "canceled"])
-        rows, next_offset = await lists.list_runs(connection, wanted, 25, 60)
+        run_filter = RunFilter(definition_id=UUID(str(job["id"])), statuses=["pending", "canceled"])
+        rows, next_offset = await lists.list_runs(connection, run_filter, 25, 60)
         assert next_offset == 85
         return [str(row["id"]) for row in rows]
 
@@ -240,8 +240,8 @@ def test_runs_are_found_by_the_runtime_of_their_job(shared: SharedApi) -> None:
     before = shared.head()
     assert ids(shared.get("/job-runs", runtime="node")) == [runs["node"]]
     for runtimes in ("node,docker", "Docker node"):
-        found = ids(shared.get("/job-runs", runtime=runtimes))
-        assert found == [runs["docker"], runs["node"]]
+        listed = ids(shared.get("/job-runs", runtime=runtimes))
+        assert listed == [runs["docker"], runs["node"]]
     assert runs["python"] in ids(shared.get("/job-runs", runtime="python"))
     assert shared.get("/job-runs", runtime="module")["data"] == []
     of_both = shared.get("/job-runs", runtime="node", job=jobs["docker"])

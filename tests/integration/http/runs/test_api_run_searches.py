@@ -79,9 +79,9 @@ def test_wildcards_in_a_search_are_plain_characters(shared: SharedApi) -> None:
     ]
     without = shared.launch(shared.register(slug=unique("plain"), name="plain")["slug"])["id"]
     for text in ("0% o", "r_s"):
-        found = listed(shared, search=text, limit=50)
-        assert with_both in found
-        assert without not in found
+        hits = listed(shared, search=text, limit=50)
+        assert with_both in hits
+        assert without not in hits
     for text in ("%", "_"):
         assert without not in listed(shared, search=text, limit=50)
 

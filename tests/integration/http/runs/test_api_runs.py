@@ -153,11 +153,11 @@ def test_a_run_is_pinned_to_the_version_it_was_launched_with(shared: SharedApi) 
     first = shared.launch(slug)
     shared.client.patch(f"/jobs/{slug}", json={"timeoutMs": 6_000, "name": "Renamed"})
     second = shared.launch(slug)
-    shown = shared.get(f"/job-runs/{first['id']}")["data"]
-    assert shown["run"] == first
+    run = shared.get(f"/job-runs/{first['id']}")["data"]
+    assert run["run"] == first
     assert (first["definitionVersion"], first["timeoutMs"]) == (1, 5_000)
     assert (second["definitionVersion"], second["timeoutMs"]) == (2, 6_000)
-    assert (shown["job"]["name"], shown["job"]["version"]) == ("Renamed", 2)
+    assert (run["job"]["name"], run["job"]["version"]) == ("Renamed", 2)
 
 
 def test_a_pending_run_is_canceled_at_once_and_only_once(shared: SharedApi) -> None:

@@ -23,23 +23,23 @@ def large(shared: SharedApi) -> list[str]:
     return launched[::-1]
 
 
-def shown(page: Json) -> list[str]:
+def ids_on(page: Json) -> list[str]:
     """Return the ids of a page's runs, whichever list it is of."""
     data = page["data"]
     items = data["runs"] if isinstance(data, dict) else data
     return [item.get("run", item)["id"] for item in items]
 
 
-def pages(shared: SharedApi, path: str, query: Json, way: str, told: str) -> list[list[str]]:
+def pages(shared: SharedApi, path: str, query: Json, way: str, message: str) -> list[list[str]]:
     """Return the ids of page after page, by offsets or by cursors."""
     query = {**query, "limit": 50}
-    found: list[list[str]] = []
+    result: list[list[str]] = []
     while True:
         page = shared.get(path, **query)
-        found.append(shown(page))
-        following = page["meta"].get(told)
+        result.append(ids_on(page))
+        following = page["meta"].get(message)
         if following is None:
-            return found
+            return result
         query[way] = following
 
 
@@ -66,11 +66,11 @@ def test_a_page_of_large_runs_is_short_and_the_next_goes_on(
     in_the_past: bool,  # noqa: FBT001 - a parameter
 ) -> None:
     past = {"asOf": shared.head()} if in_the_past else {}
-    found = pages(shared, path, {**query, **past}, *way)
-    assert [run_id for page in found for run_id in page] == large
+    all_pages = pages(shared, path, {**query, **past}, *way)
+    assert [run_id for page in all_pages for run_id in page] == large
     # The run with which a page is full belongs to it.
     fit = PAGE_BYTES // RUN_BYTES + 1
-    assert [len(page) for page in found] == [fit, RUNS - fit]
+    assert [len(page) for page in all_pages] == [fit, RUNS - fit]
 
 
 def test_the_client_misses_none_of_them(shared: SharedApi, large: list[str]) -> None:
@@ -81,14 +81,14 @@ def test_the_client_misses_none_of_them(shared: SharedApi, large: list[str]) -> 
 def test_who_counts_by_offset_is_told_what_to_add(shared: SharedApi) -> None:
     paths = shared.get("/openapi.json")["paths"]
     for path in ("/jobs/{slug}", "/jobs/{slug}/runs"):
-        told = paths[path]["get"]["description"]
-        assert "continue\nwith `meta.nextCursor`" in told
-        assert "adds the number of runs that it got" in told
+        description = paths[path]["get"]["description"]
+        assert "continue\nwith `meta.nextCursor`" in description
+        assert "adds the number of runs that it got" in description
 
 
 def test_the_first_run_is_shown_however_large_it_is(shared: SharedApi, large: list[str]) -> None:
     page = shared.get("/job-runs", job=SLUG, limit=1)
-    assert shown(page) == large[:1]
+    assert ids_on(page) == large[:1]
     assert page["meta"]["nextOffset"] == 1
 
 

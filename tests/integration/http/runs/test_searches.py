@@ -49,31 +49,31 @@ def _wanted(random: Random, rows: list[RunRow]) -> dict[str, Any]:
     }
 
 
-def _matches(run: RunRow, wanted: dict[str, Any]) -> bool:
-    text, before = (wanted["search"] or "").lower(), wanted["before_position"]
+def _matches(run: RunRow, conditions: dict[str, Any]) -> bool:
+    text, before = (conditions["search"] or "").lower(), conditions["before_position"]
     job = UUID(run["job_definition_id"])
     return (
         (text in str(run["slug"]).lower() or str(run["id"]).startswith(text))
-        and (not wanted["statuses"] or run["status"] in wanted["statuses"])
-        and wanted["definition_id"] in {None, job}
-        and (not wanted["definition_ids"] or job in wanted["definition_ids"])
+        and (not conditions["statuses"] or run["status"] in conditions["statuses"])
+        and conditions["definition_id"] in {None, job}
+        and (not conditions["definition_ids"] or job in conditions["definition_ids"])
         and (before is None or run["created_position"] < before)
     )
 
 
 async def _compare(connection: Connection, random: Random, rows: list[RunRow]) -> None:
-    wanted = _wanted(random, rows)
+    conditions = _wanted(random, rows)
     limit, offset = random.choice([1, 25]), random.choice([0, 0, 3, 40])
-    expected = [run["id"] for run in rows if _matches(run, wanted)][offset : offset + limit + 1]
-    asked = RunFilter(**wanted)
+    expected = [run["id"] for run in rows if _matches(run, conditions)][offset : offset + limit + 1]
+    run_filter = RunFilter(**conditions)
     next_offset = offset + limit if len(expected) > limit else None
-    found, following = await lists.list_runs(connection, asked, limit, offset)
-    assert [run["id"] for run in found] == expected[:limit], wanted
-    assert following == next_offset, wanted
+    page, following = await lists.list_runs(connection, run_filter, limit, offset)
+    assert [run["id"] for run in page] == expected[:limit], conditions
+    assert following == next_offset, conditions
     async with opened(connection, LogFiles(), None) as past:
-        found, following = await past.runs(asked, limit, offset)
-    assert [run["id"] for run in found] == expected[:limit], wanted
-    assert following == next_offset, wanted
+        page, following = await past.runs(run_filter, limit, offset)
+    assert [run["id"] for run in page] == expected[:limit], conditions
+    assert following == next_offset, conditions
 
 
 @pytest.mark.parametrize(("max_named", "far"), [(1_000, 1_000), (5, 1)])

@@ -6,7 +6,7 @@ from time import monotonic
 
 import pytest
 
-from tests.integration.worker.operator_modules import Write, found, install
+from tests.integration.worker.operator_modules import Write, install, packages_with
 from tests.support.processes import descendants, eventually
 from worker.executors.local import probe
 from worker.executors.local.probe import DuplicateHandlerError, HandlersError
@@ -16,7 +16,7 @@ def test_an_import_that_fails_is_told_with_its_traceback(write: Write) -> None:
     write("mine.py", "from parts import WORD\n")
     write("parts.py", "def word():\n    return {}['missing']\n\nWORD = word()\n")
     with pytest.raises(HandlersError) as raised:
-        found("mine")
+        packages_with("mine")
     text = str(raised.value)
     assert text.startswith("cannot take handlers from the module mine: KeyError: 'missing'\n")
     assert "parts.py" in text
@@ -27,27 +27,27 @@ def test_an_import_that_fails_is_told_with_its_traceback(write: Write) -> None:
 def test_a_module_that_is_not_there_is_told_with_what_to_do(write: Write) -> None:
     write("mine.py", "import no_such_module\n")
     with pytest.raises(HandlersError) as raised:
-        found("no_such.handlers")
+        packages_with("no_such.handlers")
     first, *_, advice = str(raised.value).splitlines()
     assert "No module named 'no_such'" in first
     assert advice.startswith("no_such.handlers is not in")
     assert str(Path.cwd()) in advice
     assert "PYTHONPATH" in advice
     with pytest.raises(HandlersError, match=r"mine\.py.*\n.*import no_such_module") as raised:
-        found("mine")
+        packages_with("mine")
     assert str(raised.value).splitlines()[-1].startswith("no_such_module, which mine imports, is")
 
 
 def test_who_imports_the_service_is_told_that_it_is_not_for_handlers(write: Write) -> None:
     write("mine.py", "import eventlog\n")
     with pytest.raises(HandlersError) as raised:
-        found("mine")
+        packages_with("mine")
     assert "No module named 'eventlog'" in str(raised.value)
     assert "import apphub_jobs, never eventlog" in str(raised.value).splitlines()[-1]
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("", "mine has no mapping HANDLERS"),
         ("HANDLERS = {'my.number': 3}", "must map names to functions, unlike 'my.number': 3"),
@@ -57,11 +57,11 @@ def test_who_imports_the_service_is_told_that_it_is_not_for_handlers(write: Writ
         ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "the process (signal 9)"),
     ],
 )
-def test_what_is_no_module_of_handlers_is_told(content: str, told: str, write: Write) -> None:
+def test_what_is_no_module_of_handlers_is_told(content: str, message: str, write: Write) -> None:
     write("mine.py", content)
     with pytest.raises(HandlersError) as raised:
-        found("mine")
-    assert told in str(raised.value)
+        packages_with("mine")
+    assert message in str(raised.value)
 
 
 def test_an_import_that_takes_too_long_is_ended_with_all_that_it_started(
@@ -71,7 +71,7 @@ def test_an_import_that_takes_too_long_is_ended_with_all_that_it_started(
     write("mine.py", "import subprocess, time\nsubprocess.run(['/bin/sleep', '77'])\n")
     known = set(descendants(os.getpid()))
     with pytest.raises(HandlersError, match="importing mine takes longer than 1 s"):
-        found("mine")
+        packages_with("mine")
     assert not [pid for pid in set(descendants(os.getpid())) - known if _sleeps(pid)]
     eventually(lambda: not _sleepers(), what="the end of what the import started")
 
@@ -99,7 +99,7 @@ HANDLERS = {"my.print": print}
 """
     write("mine.py", code)
     began = monotonic()
-    assert "my.print" in found("mine")
+    assert "my.print" in packages_with("mine")
     assert monotonic() - began < 300
     assert capfd.readouterr().out == "", "programs read the worker's standard output"
 
@@ -114,7 +114,9 @@ def test_a_name_that_is_offered_twice_is_refused_with_both_modules(
     write("mine.py", "HANDLERS = {'a.b': print}\n")
     write("builder.py", "HANDLERS = {'catalog.build.run': print}\n")
     with pytest.raises(DuplicateHandlerError, match=r"'a\.b' is offered by both mine and theirs"):
-        found("mine")
-    assert found("theirs")["a.b"].modules == ["theirs"], "named and installed, it is one module"
+        packages_with("mine")
+    assert packages_with("theirs")["a.b"].modules == ["theirs"], (
+        "named and installed, it is one module"
+    )
     with pytest.raises(DuplicateHandlerError, match=r"both builder and catalog\.handlers"):
-        found("builder")
+        packages_with("builder")

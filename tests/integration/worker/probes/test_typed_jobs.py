@@ -30,16 +30,16 @@ HANDLERS = {"my.plain": plain}
 
 def own(*modules: str) -> dict[str, OfferedHandler]:
     """Return what these modules offer."""
-    found = offers(packages_of(HandlerSource(modules)))
-    return {name: offer for name, offer in found.items() if not name.startswith("catalog.")}
+    offered = offers(packages_of(HandlerSource(modules)))
+    return {name: offer for name, offer in offered.items() if not name.startswith("catalog.")}
 
 
 def test_a_probe_tells_definitions_beside_names(write: Write) -> None:
     write("greetings.py", GREET)
-    found = own("greetings")
-    assert set(found) == {"greet-all", "my.plain"}
-    assert found["my.plain"].definition is None
-    job = found["greet-all"]
+    offered = own("greetings")
+    assert set(offered) == {"greet-all", "my.plain"}
+    assert offered["my.plain"].definition is None
+    job = offered["greet-all"]
     assert (job.origin, job.package.modules) == ("greetings", ["greetings"])
     assert job.definition == {
         "slug": "greet-all",
@@ -81,7 +81,7 @@ def test_a_module_offers_its_packages_jobs_and_those_that_it_lists(write: Write)
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (
             "@job('a')\ndef one(): ...\n@job('a')\ndef two(): ...\n",
@@ -95,12 +95,12 @@ def test_a_module_offers_its_packages_jobs_and_those_that_it_lists(write: Write)
         ("HANDLERS = 1\n", ["must map names to functions or list jobs, unlike 1"]),
     ],
 )
-def test_what_is_no_job_is_told(content: str, told: Sequence[str], write: Write) -> None:
+def test_what_is_no_job_is_told(content: str, message: Sequence[str], write: Write) -> None:
     write("mine.py", f"from apphub_jobs import job\n{content}")
     with pytest.raises(HandlersError) as raised:
         own("mine")
     text = str(raised.value)
-    assert [part for part in told if part not in text] == []
+    assert [part for part in message if part not in text] == []
     assert "apphub_jobs/" not in text
 
 
@@ -126,6 +126,6 @@ def test_a_job_with_two_entry_points_is_refused(write: Write, modules: Sequence[
     texts = [job, another] if len(modules) > 1 else [f"{job}\n{another}"]
     for module, text in zip(modules, texts, strict=True):
         write(f"{module}.py", text)
-    told = rf"'tidy' is defined twice, .* 'a' in mine and with 'b' in {modules[-1]}"
-    with pytest.raises(DuplicateHandlerError, match=told):
+    message = rf"'tidy' is defined twice, .* 'a' in mine and with 'b' in {modules[-1]}"
+    with pytest.raises(DuplicateHandlerError, match=message):
         own(*modules)

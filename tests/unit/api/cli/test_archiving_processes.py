@@ -19,8 +19,8 @@ PLACES: list[tuple[LogOptions, Archiving | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("place", "how"), PLACES)
+@pytest.mark.parametrize(("options", "how"), PLACES)
 def test_who_is_sure_that_others_find_the_files_archives(
-    place: LogOptions, how: Archiving | None
+    options: LogOptions, how: Archiving | None
 ) -> None:
-    assert archiving(place) == how
+    assert archiving(options) == how

@@ -31,8 +31,8 @@ def test_without_ray_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch)
 def test_what_ray_brings_to_the_nodes_stands_in_a_file(tmp_path: Path) -> None:
     file = tmp_path / "env.json"
     file.write_text('{"working_dir": "handlers"}')
-    told = RayOptions("10.0.0.5:6379", file).cluster()
-    assert told == RayCluster("10.0.0.5:6379", {"working_dir": "handlers"})
+    cluster = RayOptions("10.0.0.5:6379", file).cluster()
+    assert cluster == RayCluster("10.0.0.5:6379", {"working_dir": "handlers"})
 
 
 @pytest.mark.usefixtures("installed")

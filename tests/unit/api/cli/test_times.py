@@ -52,8 +52,8 @@ def test_what_is_no_time_is_refused_with_what_would_be(text: str) -> None:
 
 def test_of_a_filter_times_alone_are_read() -> None:
     times = ["createdAfter=2h", "endedAfter!=2h"]
-    given = ["status!=failed", *times, "parameters.since=2h", "createdBefore"]
-    assert with_moments(given, NOW) == [
+    conditions = ["status!=failed", *times, "parameters.since=2h", "createdBefore"]
+    assert with_moments(conditions, NOW) == [
         "status!=failed",
         "createdAfter=2026-03-29T20:30:00.000Z",
         "endedAfter!=2026-03-29T20:30:00.000Z",

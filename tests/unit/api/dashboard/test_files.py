@@ -43,12 +43,12 @@ def test_the_lock_file_names_no_registry() -> None:
 def test_no_markup_holds_scripts_or_styles() -> None:
     """The policy would refuse them."""
     inline = re.compile(r"<[^>]*\s(?:style=\"|on[a-z]+=\")|javascript:|\beval\(|new Function")
-    found = [
+    problems = [
         str(path.relative_to(WEB))
         for path in WEB.rglob("*")
         if path.suffix in {".js", ".html"} and inline.search(path.read_text())
     ]
-    assert found == []
+    assert problems == []
 
 
 def test_the_page_names_its_environment_whatever_that_is_called() -> None:

@@ -26,17 +26,16 @@ def message(status: str, at: str = STARTED_AT, **run: Any) -> dict[str, Any]:
     return {"type": f"job.run.{status}", "occurredAt": at, "data": {"run": fields}}
 
 
-def told(*messages: dict[str, Any]) -> list[str]:
+def lines_of(*messages: dict[str, Any]) -> list[str]:
     lines = RunLines()
-    found = [lines.line(one) for one in messages]
-    return [f"{line.what}: {line.details}" for line in found if line is not None]
+    printed = [lines.line(one) for one in messages]
+    return [f"{line.what}: {line.details}" for line in printed if line is not None]
 
 
 def test_a_run_is_told_at_its_start_and_at_its_end() -> None:
-    assert told(message("pending"), message("running"), message("succeeded", durationMs=1_234)) == [
-        "started: attempt 1 of 3",
-        "succeeded: after 1.2 s, attempt 1 of 3",
-    ]
+    assert lines_of(
+        message("pending"), message("running"), message("succeeded", durationMs=1_234)
+    ) == ["started: attempt 1 of 3", "succeeded: after 1.2 s, attempt 1 of 3"]
 
 
 def test_an_attempt_that_is_retried_says_why_and_when_the_next_one_comes() -> None:
@@ -47,7 +46,7 @@ def test_an_attempt_that_is_retried_says_why_and_when_the_next_one_comes() -> No
         errorMessage="boom",
         scheduledAt="2026-11-25T12:00:12.500Z",
     )
-    assert told(message("running"), again) == [
+    assert lines_of(message("running"), again) == [
         "started: attempt 1 of 3",
         "failed: after 2.5 s, attempt 1 of 3: boom; the next attempt in 10.0 s",
     ]
@@ -55,18 +54,18 @@ def test_an_attempt_that_is_retried_says_why_and_when_the_next_one_comes() -> No
 
 def test_a_run_that_a_stopping_worker_returns_is_told() -> None:
     back = message("pending", at="2026-11-25T12:00:01.000Z")
-    assert told(message("running"), back)[1] == ("handed back: after 1.0 s, it starts again")
+    assert lines_of(message("running"), back)[1] == ("handed back: after 1.0 s, it starts again")
 
 
 @pytest.mark.parametrize("status", ["failed", "expired", "canceled"])
 def test_an_end_without_success_says_why(status: str) -> None:
     end = message(status, durationMs=5, maxAttempts=1, errorMessage="no\nmore \x1b[31m")
-    assert told(end) == [f"{status}: after 5 ms: no more  [31m"]
+    assert lines_of(end) == [f"{status}: after 5 ms: no more  [31m"]
 
 
 def test_what_never_started_says_so() -> None:
     end = message("canceled", startedAt=None, errorMessage="not wanted")
-    assert told(end) == ["canceled: before it started: not wanted"]
+    assert lines_of(end) == ["canceled: before it started: not wanted"]
 
 
 def test_of_many_lines_a_second_the_rest_is_counted() -> None:
@@ -81,7 +80,7 @@ def test_of_many_lines_a_second_the_rest_is_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ms", "said"),
+    ("ms", "message"),
     [
         (0, "0 ms"),
         (999, "999 ms"),
@@ -92,8 +91,8 @@ def test_of_many_lines_a_second_the_rest_is_counted() -> None:
         (200_000_000, "2 days 7 h"),
     ],
 )
-def test_durations_are_said_for_people(ms: int, said: str) -> None:
-    assert duration(ms) == said
+def test_durations_are_said_for_people(ms: int, message: str) -> None:
+    assert duration(ms) == message
 
 
 def test_texts_of_others_cannot_play_with_the_terminal() -> None:

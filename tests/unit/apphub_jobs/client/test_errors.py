@@ -139,8 +139,8 @@ def test_retry_delays_grow_to_a_limit_heed_retry_after_and_end_in_time() -> None
 def test_each_launch_has_a_key_of_its_own_unless_one_is_given() -> None:
     keys = {LaunchOptions().request("greet", {}).headers["Idempotency-Key"] for _ in range(9)}
     assert len(keys) == 9
-    given = LaunchOptions(idempotency_key="mine", delay="5m", max_attempts=2, traceparent="00-…")
-    request = given.request("a/b", {"n": 1})
+    options = LaunchOptions(idempotency_key="mine", delay="5m", max_attempts=2, traceparent="00-…")
+    request = options.request("a/b", {"n": 1})
     assert request.headers == {"Idempotency-Key": "mine", "traceparent": "00-…"}
     assert request.path == "/jobs/a%2Fb/run"
     assert request.body == {"parameters": {"n": 1}, "delayMs": 300_000, "maxAttempts": 2}

@@ -147,13 +147,13 @@ def test_results_without_a_type_may_hold_models_and_dataclasses() -> None:
 
 
 def test_a_job_result_is_kept_as_it_is() -> None:
-    given = JobResult(status="canceled", metrics={"n": 1})
+    result = JobResult(status="canceled", metrics={"n": 1})
 
     @job
     def stop() -> JobResult:
-        return given
+        return result
 
-    assert result_of(stop) is given
+    assert result_of(stop) is result
 
 
 def test_a_runs_result_is_read_back_as_the_return_type_says() -> None:
@@ -182,7 +182,7 @@ class Ring(list[object]):
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         ({"a": [1, {"b": {1}}]}, "result.a[1].b is a value of type set"),
         ([1.0, float("nan")], "result[1] is NaN"),
@@ -194,10 +194,10 @@ class Ring(list[object]):
         (asyncio.sleep, "result is a value of type function"),
     ],
 )
-def test_what_cannot_be_json_is_told_with_its_place(value: object, told: str) -> None:
+def test_what_cannot_be_json_is_told_with_its_place(value: object, message: str) -> None:
     with pytest.raises(NotJsonError) as raised:
         encode({"type": "result", "result": value})
-    assert str(raised.value) == told
+    assert str(raised.value) == message
 
 
 def nested(depth: int) -> object:
@@ -225,7 +225,7 @@ def exact_bytes() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("value", "place"),
+    ("value", "pointer"),
     [
         ("nan", "result.share is NaN"),
         ("bytes", "result[0] is a value of type bytes"),
@@ -233,10 +233,12 @@ def exact_bytes() -> bytes:
         ("deep", "it is nested too deeply, or holds itself"),
     ],
 )
-def test_what_a_typed_job_should_not_return_is_told_with_its_place(value: str, place: str) -> None:
+def test_what_a_typed_job_should_not_return_is_told_with_its_place(
+    value: str, pointer: str
+) -> None:
     with pytest.raises(NotJsonError) as raised:
         call(told_openly, value)
-    assert str(raised.value) == place
+    assert str(raised.value) == pointer
 
 
 def test_bytes_that_are_no_text_are_told_with_their_place() -> None:

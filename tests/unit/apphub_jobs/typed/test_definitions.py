@@ -50,8 +50,8 @@ def test_the_arguments_that_type_checkers_see_are_those_that_are_taken() -> None
     assert (slug.name, slug.kind) == (same_slug.name, same_slug.kind)
     names = [option.name for option in options]
     assert sorted(["slug", *names]) == sorted(one.name for one in fields(JobOptions))
-    told = re.findall(r"^    (\w+): ", inspect.getdoc(job) or "", re.MULTILINE)
-    assert told == ["slug", *names]
+    documented = re.findall(r"^    (\w+): ", inspect.getdoc(job) or "", re.MULTILINE)
+    assert documented == ["slug", *names]
 
 
 def test_a_signature_becomes_schemas_and_defaults() -> None:
@@ -216,7 +216,7 @@ def no_json() -> Callable[[int], int]:
 
 
 @pytest.mark.parametrize(
-    ("function", "options", "told"),
+    ("function", "options", "message"),
     [
         (infinite, {}, "defaultParameters cannot be JSON: Out of range float"),
         (half_a_character, {}, r"defaultParameters cannot be JSON: .*\\ud800"),
@@ -235,11 +235,11 @@ def no_json() -> Callable[[int], int]:
     ],
 )
 def test_what_is_no_job_is_told_with_its_place(
-    function: Any, options: dict[str, Any], told: str
+    function: Any, options: dict[str, Any], message: str
 ) -> None:
     made: Any = job(**options)(function)
-    place = rf"^job '[a-z-]+' \({__file__}, line \d+\): "
-    with pytest.raises(JobDefinitionError, match=place + told):
+    beginning = rf"^job '[a-z-]+' \({__file__}, line \d+\): "
+    with pytest.raises(JobDefinitionError, match=beginning + message):
         _ = made.definition
 
 

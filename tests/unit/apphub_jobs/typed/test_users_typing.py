@@ -28,13 +28,13 @@ def test_mypy_finds_the_marked_mistakes_and_no_others(tmp_path: Path) -> None:
         env={**os.environ, "MYPYPATH": str(ROOT)},
         check=False,
     )
-    found = re.findall(r"^mine\.py:(\d+): error: .*\[([a-z-]+)\]$", checked.stdout, re.MULTILINE)
+    errors = re.findall(r"^mine\.py:(\d+): error: .*\[([a-z-]+)\]$", checked.stdout, re.MULTILINE)
     marked = [
         (str(number), mark.group(1))
         for number, line in enumerate(source.splitlines(), 1)
         if (mark := re.search(r"# E: ([a-z-]+)$", line))
     ]
-    told = checked.stdout + checked.stderr
-    assert {line for line, _ in found} == {line for line, _ in marked}, told
-    assert set(marked) <= set(found), told
+    output = checked.stdout + checked.stderr
+    assert {line for line, _ in errors} == {line for line, _ in marked}, output
+    assert set(marked) <= set(errors), output
     assert len(marked) > 5

@@ -31,7 +31,7 @@ def test_an_order_is_about_runs_that_it_can_be_done_to(
 
 
 @pytest.mark.parametrize(
-    ("refused", "path", "said"),
+    ("refused", "path", "message"),
     [
         (order("cancel"), "/filter", "means all runs"),
         (order("cancel", "status="), "/filter", "means all runs"),
@@ -47,12 +47,12 @@ def test_an_order_is_about_runs_that_it_can_be_done_to(
         (order("rerun", "job=a", patch={"n": "x" * 65_536}), "/patch", "at most 65536"),
     ],
 )
-def test_what_is_wrong_with_an_order_is_told(refused: Order, path: str, said: str) -> None:
+def test_what_is_wrong_with_an_order_is_told(refused: Order, path: str, message: str) -> None:
     with pytest.raises(InvalidInputError) as error:
         order_conditions(refused)
     [issue] = error.value.issues
     assert issue.path == path
-    assert said in issue.message
+    assert message in issue.message
 
 
 def test_a_patch_goes_with_a_job() -> None:

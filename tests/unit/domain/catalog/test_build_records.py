@@ -76,10 +76,10 @@ def test_a_build_is_shown_whole_after_each_step() -> None:
 
 
 def test_a_build_shows_the_end_of_its_log() -> None:
-    shown = build_rows.present(
+    build = build_rows.present(
         build_rows.TABLE.fold(None, stored(requested())[0]), LogExcerpt("done", 9, truncated=True)
     )
-    assert (shown["logsPreview"], shown["logsSize"], shown["hasLogs"], shown["logsTruncated"]) == (
+    assert (build["logsPreview"], build["logsSize"], build["hasLogs"], build["logsTruncated"]) == (
         "done",
         9,
         True,

@@ -51,9 +51,9 @@ def test_success_replaces_the_record_with_what_was_found() -> None:
     repository = requested(run)
     run.succeed(started(repository, run), at(600), None, Report())
     followed(run, repository, at(600), FINDINGS)
-    given = repository.record
-    assert (given["name"], given["description"]) == ("shop-frontend", "The shop")
-    assert given["dockerfilePath"] == "docker/Dockerfile"
+    before = repository.record
+    assert (before["name"], before["description"]) == ("shop-frontend", "The shop")
+    assert before["dockerfilePath"] == "docker/Dockerfile"
     assert repository.author_tags == APP.tags
 
 
@@ -156,9 +156,9 @@ def test_a_commit_is_told_once_and_by_a_success_itself() -> None:
     repository = requested(run)
     holder = started(repository, run)
     repository.collect_events()
-    told = Report({"commitSha": COMMIT})
+    report = Report({"commitSha": COMMIT})
     for ms in (200, 300):
-        run.progress(holder, at(ms), told)
+        run.progress(holder, at(ms), report)
         followed(run, repository, at(ms))
     assert new_topics(repository) == ["repository.commit_read"]
     repository.collect_events()

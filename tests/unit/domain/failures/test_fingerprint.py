@@ -16,7 +16,7 @@ JOB = UUID(int=1)
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "expected"),
     [
         ("order 4711 not found", "order <n> not found"),
         ("took 5.25 s, then -3", "took <n> s, then <n>"),
@@ -37,8 +37,8 @@ JOB = UUID(int=1)
         ("", ""),
     ],
 )
-def test_what_varies_is_replaced_by_a_word(message: str, told: str) -> None:
-    assert normalised(message) == told
+def test_what_varies_is_replaced_by_a_word(message: str, expected: str) -> None:
+    assert normalised(message) == expected
 
 
 @pytest.mark.parametrize("sign", ["'", '"', "`", "/a", "9", "a1", "a:", "\\"])

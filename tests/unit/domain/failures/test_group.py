@@ -9,7 +9,7 @@ from tests.unit.domain.failures.given import a_failure, a_group
 from tests.unit.given import at, new_topics
 
 
-def told(group: FailureGroup) -> list[str]:
+def topics_of(group: FailureGroup) -> list[str]:
     return [topic.removeprefix("failure_group.") for topic in new_topics(group)]
 
 
@@ -40,7 +40,7 @@ def test_a_failure_reopens_what_was_resolved_if_it_is_news(
     before(group)
     group.collect_events()
     group.recur([failure], at(4_000))  # type: ignore[list-item]
-    assert told(group) == events
+    assert topics_of(group) == events
     assert group.status == status
     assert group.count == 2
 
@@ -53,7 +53,7 @@ def test_a_group_without_failures_left_is_resolved_and_opens_again() -> None:
     assert (group.status, group.count) == ("resolved", 0)
     group.recover(1, at(3_000))
     group.recur([a_failure(4_000)], at(5_000))
-    assert told(group) == ["recovered", "recovered", "recurred", "reopened"]
+    assert topics_of(group) == ["recovered", "recovered", "recurred", "reopened"]
     assert (group.status, group.count) == ("open", 1)
 
 
@@ -67,16 +67,16 @@ def test_an_ignored_group_stays_so_without_failures() -> None:
 def test_what_is_said_again_changes_nothing() -> None:
     group = a_group()
     group.reopen("ada", at(2_000))
-    assert told(group) == []
+    assert topics_of(group) == []
     for _ in range(2):
         resolved(group, 7)
-    assert told(group) == ["resolved"]
+    assert topics_of(group) == ["resolved"]
     resolved(group, 8)
     for _ in range(2):
         ignored(group)
     for _ in range(2):
         group.reopen("ada", at(2_000))
-    assert told(group) == ["resolved", "ignored", "reopened"]
+    assert topics_of(group) == ["resolved", "ignored", "reopened"]
 
 
 def test_the_newest_versions_are_named() -> None:

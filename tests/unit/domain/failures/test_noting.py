@@ -12,7 +12,7 @@ def failed(message: str) -> Failed:
     return Failed(DEFINITION_ID, "error", message)
 
 
-def found(message: str, ms: float = 0) -> FoundFailure:
+def failure_with(message: str, ms: float = 0) -> FoundFailure:
     return FoundFailure("report", failed(message), a_failure(ms))
 
 
@@ -30,14 +30,16 @@ def counts(groups: dict[UUID, FailureGroup]) -> list[tuple[str, int]]:
 
 
 def test_failures_are_sorted_by_their_groups() -> None:
-    groups = after({}, found("order 1"), found("car 1"), found("order 2"), recovered=[])
+    groups = after(
+        {}, failure_with("order 1"), failure_with("car 1"), failure_with("order 2"), recovered=[]
+    )
     assert counts(groups) == [("open", 2), ("open", 1)]
-    again = after(groups, found("order 3"), recovered=[failed("car 9")])
+    again = after(groups, failure_with("order 3"), recovered=[failed("car 9")])
     assert counts(again) == [("open", 3), ("resolved", 0)]
 
 
 def test_what_recovers_at_once_leaves_nothing_open() -> None:
-    groups = after({}, found("order 1"), recovered=[failed("order 1")])
+    groups = after({}, failure_with("order 1"), recovered=[failed("order 1")])
     assert counts(groups) == [("resolved", 0)]
 
 

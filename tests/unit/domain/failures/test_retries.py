@@ -6,7 +6,7 @@ import pytest
 
 from domain.failures.grouping import Relative, made_up_for
 
-Told = tuple[str, str, int | None]
+FamilyMember = tuple[str, str, int | None]
 
 
 def id_of(name: str) -> UUID:
@@ -34,11 +34,11 @@ def id_of(name: str) -> UUID:
     ],
 )
 def test_a_success_makes_up_for_what_it_repeats_once(
-    family: list[Told], success: str, names: str
+    family: list[FamilyMember], success: str, names: str
 ) -> None:
     relatives = [
         Relative(id_of(name), id_of(origin) if origin else None, at) for name, origin, at in family
     ]
-    wanted = [id_of(name) for name in names]
-    assert made_up_for(id_of(success), relatives) == wanted
-    assert made_up_for(id_of(success), relatives[::-1]) == wanted
+    expected = [id_of(name) for name in names]
+    assert made_up_for(id_of(success), relatives) == expected
+    assert made_up_for(id_of(success), relatives[::-1]) == expected

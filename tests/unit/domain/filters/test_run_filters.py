@@ -112,7 +112,7 @@ def test_a_query_says_the_same(texts: list[str], expected: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(
-    ("texts", "path", "keyword", "said"),
+    ("texts", "path", "keyword", "message"),
     [
         (["failed"], "/filter/0", "pattern", "write NAME=VALUE"),
         (["status=failed", "=x"], "/filter/1", "pattern", "write NAME=VALUE"),
@@ -148,13 +148,13 @@ def test_a_query_says_the_same(texts: list[str], expected: dict[str, Any]) -> No
     ],
 )  # fmt: skip
 def test_what_is_no_condition_is_refused(
-    texts: list[str], path: str, keyword: str, said: str
+    texts: list[str], path: str, keyword: str, message: str
 ) -> None:
     with pytest.raises(InvalidInputError) as refused:
         read(*texts)
     [issue] = refused.value.issues
     assert (issue.path, issue.keyword) == (path, keyword)
-    assert said in issue.message
+    assert message in issue.message
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:

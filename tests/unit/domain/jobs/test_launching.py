@@ -32,17 +32,17 @@ def defined(**changes: Any) -> JobDefinition:
     return JobDefinition.register("Report", replace(SPEC, **changes), 2, NOON)
 
 
-def launched(definition: JobDefinition | None = None, **asked: Any) -> Requested:
-    launch = Launch(**{"parameters": {"day": "monday"}, **asked})
+def launched(definition: JobDefinition | None = None, **options: Any) -> Requested:
+    launch = Launch(**{"parameters": {"day": "monday"}, **options})
     run = new_run(definition or defined(), launch, RUN_ID, "anna", at(1_000.5))
     (event,) = run.pending_events
     assert isinstance(event, Requested)
     return event
 
 
-def refusals(definition: JobDefinition | None = None, **asked: Any) -> list[tuple[str, str]]:
+def refusals(definition: JobDefinition | None = None, **options: Any) -> list[tuple[str, str]]:
     with pytest.raises(InvalidInputError) as refused:
-        launched(definition, **asked)
+        launched(definition, **options)
     return [(issue.path, issue.keyword) for issue in refused.value.issues]
 
 
@@ -142,9 +142,9 @@ def test_a_digest_is_that_of_the_canonical_body_alone() -> None:
     assert Launch(body={"a": True, "b": {"c": 2, "d": 3}}).digest != digest
 
 
-def ended(definition: JobDefinition, **asked: Any) -> JobRun:
+def ended(definition: JobDefinition, **options: Any) -> JobRun:
     run = new_run(
-        definition, Launch(**{"parameters": {"day": "monday"}, **asked}), RUN_ID, "anna", NOON
+        definition, Launch(**{"parameters": {"day": "monday"}, **options}), RUN_ID, "anna", NOON
     )
     run.request_cancel(at(1), None)
     return run
@@ -197,13 +197,14 @@ def test_a_launched_run_can_start() -> None:
 
 
 @pytest.mark.parametrize(
-    "asked", [{}, {"idempotency_key": "k"}, {"delay_ms": 5, "start_deadline_ms": 7, "context": {}}]
+    "options",
+    [{}, {"idempotency_key": "k"}, {"delay_ms": 5, "start_deadline_ms": 7, "context": {}}],
 )
 @pytest.mark.parametrize("limits", [{}, {"rate_limit": BY_DAY}, {"fairness_key": "day"}])
 def test_the_events_made_without_their_run_are_the_very_ones_that_make_the_run(
-    asked: dict[str, Any], limits: dict[str, Any]
+    options: dict[str, Any], limits: dict[str, Any]
 ) -> None:
-    launch = Launch(**{"parameters": {"day": "monday"}, **asked})
+    launch = Launch(**{"parameters": {"day": "monday"}, **options})
     definition = defined(**limits)
     events = request(definition, launch, RUN_ID, "anna", at(1_000.5))
     run = new_run(definition, launch, RUN_ID, "anna", at(1_000.5))

@@ -84,9 +84,9 @@ SOME = st.dictionaries(
 )
 
 
-@given(before=SOME, told=st.lists(SOME, max_size=6))
+@given(before=SOME, reports=st.lists(SOME, max_size=6))
 def test_however_much_is_reported_the_sum_stays_bounded(
-    before: dict[str, Any], told: list[dict[str, Any]]
+    before: dict[str, Any], reports: list[dict[str, Any]]
 ) -> None:
     most = 200
     with pytest.MonkeyPatch.context() as patch:
@@ -94,7 +94,7 @@ def test_however_much_is_reported_the_sum_stays_bounded(
         patch.setattr(run_events, "MAX_CONTEXT_BYTES", most)
         run = a_run(context=before)
         holder = run.start(WORKER, NOON)
-        for report in told:
+        for report in reports:
             run.progress(holder, NOON, Report(report, report))
         run.fail(holder, NOON, AttemptFailure("boom"), Report(), half)
     assert len(canonical(run.metrics)) <= most
@@ -128,11 +128,11 @@ def test_a_message_keeps_its_beginning_and_its_end(end: str, text: str) -> None:
         case _:
             run.confirm_cancel(holder, at(5), message, Report(), by_handler=True)
     (event,) = run.pending_events
-    told = vars(event).get("error_message") or vars(event)["reason"]
-    assert len(told.encode()) <= MAX_MESSAGE_BYTES
-    assert told.startswith(f"first {text}")
-    assert told.endswith(f"{text} last")
-    assert "bytes are left out" in told
+    shortened = vars(event).get("error_message") or vars(event)["reason"]
+    assert len(shortened.encode()) <= MAX_MESSAGE_BYTES
+    assert shortened.startswith(f"first {text}")
+    assert shortened.endswith(f"{text} last")
+    assert "bytes are left out" in shortened
 
 
 def test_a_message_that_fits_is_told_as_it_is() -> None:

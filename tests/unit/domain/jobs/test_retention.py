@@ -21,11 +21,11 @@ KEPT: list[tuple[JsonObject | None, dict[str, timedelta]]] = [
 ]
 
 
-@pytest.mark.parametrize(("told", "kept"), KEPT)
+@pytest.mark.parametrize(("policy", "kept"), KEPT)
 def test_each_outcome_is_kept_for_its_own_time(
-    told: JsonObject | None, kept: dict[str, timedelta]
+    policy: JsonObject | None, kept: dict[str, timedelta]
 ) -> None:
-    bounds = Retention.from_json(told).ended_before(NOON)
+    bounds = Retention.from_json(policy).ended_before(NOON)
     assert bounds == {status: NOON - time for status, time in kept.items()}
 
 

@@ -198,13 +198,13 @@ def test_a_cancel_asked_for_survives_a_reload() -> None:
     assert run.status == "canceled"
 
 
-@pytest.mark.parametrize(("asked", "reason"), [(True, None), (False, "handler")])
+@pytest.mark.parametrize(("is_cancel_requested", "reason"), [(True, None), (False, "handler")])
 def test_a_cancel_is_the_handlers_own_only_if_nobody_else_asked(
-    *, asked: bool, reason: str | None
+    *, is_cancel_requested: bool, reason: str | None
 ) -> None:
     run = a_run()
     holder = run.start(WORKER, at(100))
-    if asked:
+    if is_cancel_requested:
         run.request_cancel(at(200), None)
     run.confirm_cancel(holder, at(300), "stopped", Report(), by_handler=True)
     event = run.pending_events[-1]

@@ -137,8 +137,8 @@ def test_a_value_of_nobody_is_refused(value: Any) -> None:
 
 
 def test_no_value_belongs_to_nobody() -> None:
-    given: list[dict[str, Any]] = [{}, {"mail": None}, {"who": "bo", "mail": None}]
-    for parameters in given:
+    cases: list[dict[str, Any]] = [{}, {"mail": None}, {"who": "bo", "mail": None}]
+    for parameters in cases:
         assert subject_issues({"mail": "who"}, parameters) == []
         assert subjects_of({"mail": "who"}, parameters) == {}
 
@@ -162,8 +162,8 @@ def test_a_repeated_run_stays_encrypted_whatever_the_job_says_today() -> None:
 def test_no_more_marks_are_refused_than_help_however_many_are_wrong() -> None:
     # Each says where it stands: a megabyte of them would fill the memory, and take hours.
     misplaced = {"k" * 200_000: [WHO] * 20_000}
-    found = paths(misplaced)
-    assert len(found) == MAX_ISSUES
-    assert found[1] == f"/parametersSchema/{'k' * 200_000}/1/x-subject"
+    refused = paths(misplaced)
+    assert len(refused) == MAX_ISSUES
+    assert refused[1] == f"/parametersSchema/{'k' * 200_000}/1/x-subject"
     dangling = {f"p{number}": WHO for number in range(100_000)}
     assert len(paths(properties(**dangling))) == MAX_ISSUES

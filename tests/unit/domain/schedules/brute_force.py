@@ -108,28 +108,28 @@ def due_within(
     """Return when an expression is due after the start, and not after the end."""
     # Two days more, for clocks show what was before, and after.
     moment = start - timedelta(days=2)
-    shown: list[tuple[datetime, datetime]] = []
+    readings: list[tuple[datetime, datetime]] = []
     while moment <= end + timedelta(days=2):
-        shown.append((moment, moment.astimezone(zone).replace(tzinfo=None)))
+        readings.append((moment, moment.astimezone(zone).replace(tzinfo=None)))
         moment += MINUTE
     if expression.is_fixed:
-        named = _each_once(expression, shown)
+        named = _each_once(expression, readings)
     else:
-        named = [moment for moment, wall in shown if expression.names(wall)]
+        named = [moment for moment, wall in readings if expression.names(wall)]
     return [moment for moment in named if start < moment <= end]
 
 
 def _each_once(
-    expression: Expression, shown: Sequence[tuple[datetime, datetime]]
+    expression: Expression, readings: Sequence[tuple[datetime, datetime]]
 ) -> Sequence[datetime]:
     """Return when each named minute is first shown, or passed over."""
-    found = []
-    latest = shown[0][1]
-    for moment, wall in shown[1:]:
+    due = []
+    latest = readings[0][1]
+    for moment, wall in readings[1:]:
         passed = []
         while latest < wall:
             latest += MINUTE
             passed.append(latest)
         if any(map(expression.names, passed)):
-            found.append(moment)
-    return found
+            due.append(moment)
+    return due

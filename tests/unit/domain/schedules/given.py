@@ -27,13 +27,13 @@ def new_events(schedule: Schedule) -> list[ScheduleEvent]:
     return [event for event in schedule.collect_events() if isinstance(event, ScheduleEvent)]
 
 
-def told(schedule: Schedule) -> list[str]:
+def topics_of(schedule: Schedule) -> list[str]:
     """Take the new events, and return them in short: for example `tick_skipped overlap 3`."""
     events = new_events(schedule)
-    said = []
+    names = []
     for topic, event in zip(topics(events), events, strict=True):
         fields = vars(event)
         words = [topic.removeprefix("schedule.")]
         words += [str(fields[name]) for name in ("reason", "ticks") if name in fields]
-        said.append(" ".join(words))
-    return said
+        names.append(" ".join(words))
+    return names

@@ -19,13 +19,13 @@ MINUTE = timedelta(minutes=1)
 def due(text: str, zone: str, after: str, count: int) -> list[str]:
     cron = Cron(text, ZoneInfo(zone))
     moment = from_iso(f"{after}Z")
-    found = []
+    moments = []
     for _ in range(count):
         instant = cron.next_after(moment)
         assert instant is not None
         moment = instant
-        found.append(to_iso(instant).removesuffix(":00.000Z"))
-    return found
+        moments.append(to_iso(instant).removesuffix(":00.000Z"))
+    return moments
 
 
 @pytest.mark.parametrize(
@@ -178,12 +178,12 @@ def test_it_is_due_when_clocks_read_so_minute_for_minute(
     end = at + 240 * MINUTE
     expected = due_within(expression, ZoneInfo(zone), start, end)
     cron = Cron(expression.text, ZoneInfo(zone))
-    found = []
+    moments = []
     moment = cron.next_after(start)
     while moment is not None and moment <= end:
-        found.append(moment)
+        moments.append(moment)
         moment = cron.next_after(moment)
-    assert found == expected
+    assert moments == expected
 
 
 @given(expression=EXPRESSIONS, transition=st.sampled_from(TRANSITIONS))
@@ -199,7 +199,7 @@ def test_it_has_a_minute_if_clocks_read_so(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("* * * *", "has five fields"),
         ("0 * * * * *", "has five fields"),
@@ -218,10 +218,10 @@ def test_it_has_a_minute_if_clocks_read_so(
         ("0 " * 150, f"at most {MAX_CHARACTERS} characters"),
     ],
 )
-def test_what_is_no_expression_is_refused_with_the_rule(text: str, told: str) -> None:
+def test_what_is_no_expression_is_refused_with_the_rule(text: str, message: str) -> None:
     fault = cron_fault(text)
     assert fault is not None
-    assert told in fault
+    assert message in fault
 
 
 @given(

@@ -14,7 +14,7 @@ from domain.identifiers import tick_run_id
 from domain.schedules.calendar import MAX_CATCH_UP_MS, OVERLAPS, Overlap
 from domain.schedules.schedule import Schedule, TickEvent, TickLaunched, TickSkipped
 from domain.schedules.ticks import MAX_LAUNCHES, MAX_TICKS, DecidedTicks, coming_again, decide_ticks
-from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, told
+from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, topics_of
 from tests.unit.given import NOON, at
 
 HOUR_MS = 60 * MINUTE_MS
@@ -49,7 +49,11 @@ def test_a_tick_that_is_due_is_launched_with_an_id_of_its_own() -> None:
 def test_ticks_that_are_skipped_for_one_reason_in_a_row_are_one_event() -> None:
     schedule = a_schedule(catch_up_ms=150_000)
     decided = decide_ticks(schedule, minute(6), None)
-    assert told(schedule) == ["tick_skipped missed 3", "tick_launched", "tick_skipped overlap 2"]
+    assert topics_of(schedule) == [
+        "tick_skipped missed 3",
+        "tick_launched",
+        "tick_skipped overlap 2",
+    ]
     assert [due_at for _, due_at in decided.launches] == [minute(4)]
 
 
@@ -74,7 +78,7 @@ def test_three_ticks_at_once_by_each_policy(
 ) -> None:
     schedule = a_schedule(overlap=overlap, catch_up_ms=3 * MINUTE_MS)
     decided = decide_ticks(schedule, minute(3), None)
-    assert told(schedule) == events
+    assert topics_of(schedule) == events
     assert (len(decided.launches), len(decided.cancels)) == (launched, canceled)
 
 
@@ -119,7 +123,7 @@ def test_what_people_launch_is_in_no_tick_s_way_and_is_not_canceled(overlap: Ove
     schedule.backfill_tick(minute(-5), at(2))
     schedule.collect_events()
     decided = decide_ticks(schedule, minute(1), None)
-    assert told(schedule) == ["tick_launched"]
+    assert topics_of(schedule) == ["tick_launched"]
     assert decided.cancels == []
     assert len(schedule.open_runs) == 3
 
@@ -140,7 +144,7 @@ def test_a_pause_and_a_deletion_skip_what_is_due_and_has_not_fired() -> None:
         tick = next(schedule.undecided())
         before = tick.fires_at - timedelta(milliseconds=1)
         act(schedule, before)
-        assert f"tick_skipped {reason} 1" in told(schedule)
+        assert f"tick_skipped {reason} 1" in topics_of(schedule)
         assert decide_ticks(schedule, tick.fires_at, None) == DecidedTicks()
         assert schedule.decided_until == tick.due_at
 
@@ -168,7 +172,7 @@ def test_a_revision_keeps_the_time_of_what_is_due_and_has_not_fired(
     tick = next(schedule.undecided())
     before = tick.fires_at - timedelta(milliseconds=1)
     schedule.revise(changes, before)
-    assert (told(schedule), schedule.next_at) == (["revised"], tick.fires_at)
+    assert (topics_of(schedule), schedule.next_at) == (["revised"], tick.fires_at)
     assert decide_ticks(schedule, before, None) == DecidedTicks()
     decided = decide_ticks(schedule, tick.fires_at, None)
     assert [due_at for _, due_at in decided.launches] == [tick.due_at]
@@ -185,7 +189,7 @@ def test_a_schedule_that_is_created_anew_knows_no_run_of_its_former_life() -> No
     schedule.note_end(str(former), "failed", minute(1.7))
     assert (schedule.is_paused, schedule.open_runs) == (False, [])
     decide_ticks(schedule, minute(2), None)
-    assert told(schedule) == ["tick_launched"]
+    assert topics_of(schedule) == ["tick_launched"]
 
 
 def test_a_paused_schedule_skips_and_what_waits_goes_on_waiting() -> None:
@@ -196,7 +200,7 @@ def test_a_paused_schedule_skips_and_what_waits_goes_on_waiting() -> None:
     schedule.pause("anna", "holidays", minute(2.2))
     schedule.collect_events()
     decide_ticks(schedule, minute(3), None)
-    assert told(schedule) == ["tick_skipped paused 1"]
+    assert topics_of(schedule) == ["tick_skipped paused 1"]
     schedule.resume(minute(3.1))
     decided = decide_ticks(schedule, minute(3.2), None)
     assert [due_at for _, due_at in decided.launches] == [minute(2)]
@@ -208,7 +212,7 @@ def test_without_its_job_nothing_is_launched_and_nothing_waits() -> None:
     decide_ticks(schedule, minute(2), None)
     schedule.collect_events()
     assert decide_ticks(schedule, minute(3), "job_deleted") == DecidedTicks()
-    assert told(schedule) == ["tick_skipped job_deleted 1", "tick_skipped job_deleted 1"]
+    assert topics_of(schedule) == ["tick_skipped job_deleted 1", "tick_skipped job_deleted 1"]
     assert schedule.buffered == []
 
 
@@ -241,7 +245,7 @@ def test_how_late_a_running_service_decides_is_no_matter(catch_up_ms: int) -> No
 def test_ticks_are_missed_if_nobody_looked_for_longer_than_is_caught_up_with() -> None:
     schedule = a_schedule(catch_up_ms=MINUTE_MS, overlap="allow_all")
     decided = decide_ticks(schedule, minute(5.9), None, watched_since=minute(3.5))
-    assert told(schedule) == ["tick_skipped missed 2", *["tick_launched"] * 3]
+    assert topics_of(schedule) == ["tick_skipped missed 2", *["tick_launched"] * 3]
     assert len(decided.launches) == 3
 
 
@@ -291,7 +295,7 @@ def test_policies_skip_what_has_gathered_as_one_event() -> None:
     schedule = a_schedule(every_ms=1_000, catch_up_ms=MAX_CATCH_UP_MS)
     now = NOON + timedelta(days=12)
     assert not decide_ticks(schedule, now, None).has_more
-    assert told(schedule) == ["tick_launched", "tick_skipped overlap 1036799"]
+    assert topics_of(schedule) == ["tick_launched", "tick_skipped overlap 1036799"]
 
 
 def test_very_many_ticks_with_exceptions_are_decided_in_parts() -> None:
@@ -333,7 +337,7 @@ def test_by_a_clock_that_is_set_back_no_tick_is_launched_twice() -> None:
     assert launched == [minute(1), minute(2), minute(3)]
     schedule.collect_events()
     assert set_back(schedule, minute(0.5), launched) == DecidedTicks()
-    assert told(schedule) == []
+    assert topics_of(schedule) == []
     assert schedule.next_at == minute(4)
     for now in (1, 2, 3):
         assert set_back(schedule, minute(now), launched) == DecidedTicks()
@@ -348,7 +352,7 @@ def test_by_a_clock_that_is_set_back_ticks_that_were_skipped_are_decided_by_the_
     end_run(schedule, minute(year))
     schedule.collect_events()
     set_back(schedule, minute(10.5))
-    assert told(schedule) == ["replanned"]
+    assert topics_of(schedule) == ["replanned"]
     assert schedule.next_at == minute(11)
     assert set_back(schedule, minute(10.9)) == DecidedTicks()
     for number in (11, 12):

@@ -11,7 +11,7 @@ from domain.identifiers import schedule_id
 from domain.json_values import JsonObject
 from domain.schedules.schedule import BY_ITSELF, Paused, Revised, Schedule
 from domain.schedules.ticks import decide_ticks
-from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, told
+from tests.unit.domain.schedules.given import MINUTE_MS, a_schedule, a_spec, new_events, topics_of
 from tests.unit.given import NOON, at, new_topics
 
 RUN_ID = UUID("01957000-0000-7000-8000-000000000001")
@@ -74,7 +74,7 @@ def test_pausing_and_resuming_twice_is_once() -> None:
     schedule.pause("bo", None, at(2))
     schedule.resume(at(3))
     schedule.resume(at(4))
-    assert told(schedule) == ["paused holidays", "resumed"]
+    assert topics_of(schedule) == ["paused holidays", "resumed"]
 
 
 @pytest.mark.parametrize("status", ["failed", "expired"])
@@ -97,7 +97,7 @@ def test_other_ends_do_not(wants: bool, status: str) -> None:  # noqa: FBT001
     schedule.trigger(RUN_ID, at(1))
     schedule.collect_events()
     schedule.note_end(str(RUN_ID), status, at(2))
-    assert told(schedule) == ["run_ended"]
+    assert topics_of(schedule) == ["run_ended"]
 
 
 def test_an_end_is_noted_once_and_only_of_its_own_runs() -> None:
@@ -110,7 +110,7 @@ def test_a_triggered_run_counts_for_no_overlap_and_moves_no_tick() -> None:
     schedule = a_schedule()
     schedule.trigger(RUN_ID, at(30_000))
     decide_ticks(schedule, at(MINUTE_MS), None)
-    assert told(schedule) == ["triggered", "tick_launched"]
+    assert topics_of(schedule) == ["triggered", "tick_launched"]
 
 
 def test_a_deleted_schedule_is_there_no_more() -> None:
@@ -127,7 +127,7 @@ def test_a_deleted_schedule_is_there_no_more() -> None:
         with pytest.raises(NotFoundError) as refused:
             command()
         assert refused.value.code == "schedule_not_found"
-    assert told(schedule) == ["deleted no longer"]
+    assert topics_of(schedule) == ["deleted no longer"]
 
 
 def test_its_name_may_be_used_again_and_its_versions_go_on() -> None:
@@ -149,7 +149,7 @@ def test_other_rules_of_its_zone_are_noted_once() -> None:
     schedule.state = {**schedule.state, "next_at": to_iso(at(1))}  # As other rules would have it.
     schedule.replan(at(2))
     schedule.replan(at(3))
-    assert (told(schedule), schedule.next_at) == (["replanned"], at(MINUTE_MS))
+    assert (topics_of(schedule), schedule.next_at) == (["replanned"], at(MINUTE_MS))
 
 
 def test_times_of_its_events_never_go_back() -> None:

@@ -96,11 +96,11 @@ async def test_ordinary_checks_are_made_at_once(schema: dict[str, Any], value: J
 
 async def test_only_so_many_long_checks_wait() -> None:
     schema = doubling({})
-    asked = [
+    checks = [
         asyncio.create_task(decided(lambda: violations(schema, {}, "")))
         for _ in range(validation.MAX_WAITING + 1)
     ]
-    done, waiting = await asyncio.wait(asked, return_when="FIRST_COMPLETED")
+    done, waiting = await asyncio.wait(checks, return_when="FIRST_COMPLETED")
     (refused,) = done
     assert isinstance(refused.exception(), OverloadedError)
     for task in waiting:

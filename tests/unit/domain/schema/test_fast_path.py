@@ -82,9 +82,9 @@ def _schema(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def check(schema: dict[str, Any], value: Json) -> bool:
     """Check both against each other; return whether the quick one is certain."""
     plain, validator = quick_and_thorough(schema)
-    found = thorough_violations(validator, value, "")
+    violations = thorough_violations(validator, value, "")
     certain = plain is not None and plain.certainly_allows(value)
-    assert not (certain and found)
+    assert not (certain and violations)
     if certain and plain is not None:
         assert spent(schema, value) <= bound(plain, value)
     return certain

@@ -40,7 +40,7 @@ def by_dependencies(count: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("schema", "value", "place"),
+    ("schema", "value", "pointer"),
     [
         ({"properties": {"b": {"pattern": ENDLESS}}}, {"a": 1, "b": TEXT}, "/b"),
         ({"properties": {"b": {"items": {"pattern": ENDLESS}}}}, {"b": ["", TEXT]}, "/b/1"),
@@ -62,11 +62,11 @@ def by_dependencies(count: int) -> dict[str, Any]:
     ],
 )
 def test_a_pattern_that_takes_too_long_is_a_violation_at_its_place(
-    schema: dict[str, Any], value: Json, place: str
+    schema: dict[str, Any], value: Json, pointer: str
 ) -> None:
     assert schema_issues(schema, "/parametersSchema") == []
     (issue,) = violations(schema, value, "/parameters")
-    assert (issue.path, issue.keyword) == (f"/parameters{place}", "pattern")
+    assert (issue.path, issue.keyword) == (f"/parameters{pointer}", "pattern")
     assert "takes too long" in issue.message
 
 

@@ -45,9 +45,9 @@ def test_values_come_back_as_they_were(mail: Any, street: Any) -> None:
     plain = event({"mail": mail, "street": street, "day": "monday"}, "digest")
     stored = encrypt(plain, {"mail": ONE, "street": TWO})
     assert orjson.loads(stored.state)["parameters"] == {"day": "monday"}
-    found = opened(stored, KEYS)
-    assert found.pop("personal") == {str(ONE[0]): ["mail"], str(TWO[0]): ["street"]}
-    assert found == orjson.loads(plain.state)
+    values = opened(stored, KEYS)
+    assert values.pop("personal") == {str(ONE[0]): ["mail"], str(TWO[0]): ["street"]}
+    assert values == orjson.loads(plain.state)
 
 
 def test_nothing_of_a_value_stands_in_the_stored_state() -> None:
@@ -63,11 +63,11 @@ def test_a_lost_key_takes_its_values_and_the_digest_and_leaves_the_rest() -> Non
         event({"mail": 1, "street": 2, "town": 3, "day": 4}, "f00d"),
         {"mail": ONE, "street": TWO, "town": ONE},
     )
-    found = opened(stored, {str(TWO[0]): TWO[1]})
-    assert found["parameters"] == {"mail": "[erased]", "town": "[erased]", "street": 2, "day": 4}
-    assert found["request_digest"] == "[erased]"
-    assert found["erased"] == ["mail", "town"]
-    assert found["personal"] == {str(ONE[0]): ["mail", "town"], str(TWO[0]): ["street"]}
+    values = opened(stored, {str(TWO[0]): TWO[1]})
+    assert values["parameters"] == {"mail": "[erased]", "town": "[erased]", "street": 2, "day": 4}
+    assert values["request_digest"] == "[erased]"
+    assert values["erased"] == ["mail", "town"]
+    assert values["personal"] == {str(ONE[0]): ["mail", "town"], str(TWO[0]): ["street"]}
     assert opened(stored, {})["erased"] == ["mail", "street", "town"]
 
 

@@ -187,10 +187,10 @@ def test_with_damaged_seals_a_difference_is_found_and_the_range_that_is_named_ho
     damaged = _damaged(data, seals)
     report = _check(edited, damaged)
     truth = _first_difference(events, edited)
-    found = [finding for finding in report.findings if finding.kind != "seal"]
-    assert bool(found) == (truth is not None)
+    findings = [finding for finding in report.findings if finding.kind != "seal"]
+    assert bool(findings) == (truth is not None)
     if truth is not None:
-        assert found[0].position <= truth <= found[0].until
+        assert findings[0].position <= truth <= findings[0].until
     if damaged != seals:
         assert any(finding.kind == "seal" for finding in report.findings)
 

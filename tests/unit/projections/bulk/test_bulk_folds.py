@@ -46,7 +46,7 @@ def refusal(number: int) -> JsonObject:
     return {"run": str(UUID(int=number)), "code": "run_not_ended", "why": "it runs"}
 
 
-def shown(operation: BulkOperation) -> list[JsonObject]:
+def presented(operation: BulkOperation) -> list[JsonObject]:
     """Return the operation as clients see it after each event."""
     row: BulkRow | None = None
     seen = []
@@ -69,7 +69,7 @@ def test_its_progress_and_its_end_are_shown() -> None:
     twenty = [refusal(number) for number in range(1, 21)]
     second = {"done": 3, "refused": 24, "refusals": twenty, "updatedAt": iso(20)}
     end = {"status": "completed", "completedAt": iso(30), "updatedAt": iso(30)}
-    assert shown(operation) == [
+    assert presented(operation) == [
         REQUESTED,
         {**REQUESTED, **first},
         {**REQUESTED, **second},
@@ -81,7 +81,7 @@ def test_who_stopped_it_says_why() -> None:
     operation = requested()
     operation.abort("stop", at(5))
     operation.abort("again", at(6))
-    [_, aborted] = shown(operation)
+    [_, aborted] = presented(operation)
     assert (aborted["status"], aborted["abortReason"]) == ("aborted", "stop")
     assert aborted["completedAt"] == iso(5)
 

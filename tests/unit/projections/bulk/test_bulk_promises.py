@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.projections.histories.story import Story, found
+from tests.unit.projections.histories.story import Story, findings_in
 
 BULK, OTHER = UUID(int=40), UUID(int=41)
 
@@ -34,7 +34,7 @@ def test_what_keeps_the_promises_is_no_finding() -> None:
     tale.advance(4)
     tale.tell("completed")
     tale.tell("aborted", OTHER, reason=None)
-    assert found(tale) == []
+    assert findings_in(tale) == []
 
 
 def newer_than_its_position(tale: Tale) -> None:
@@ -75,6 +75,6 @@ def test_a_broken_promise_is_found_where_it_is_broken(
 ) -> None:
     tale = Tale()
     spoil(tale)
-    findings = found(tale)
+    findings = findings_in(tale)
     assert {finding.position for finding in findings} == {tale.position}
     assert rule in {finding.rule for finding in findings}

@@ -16,7 +16,7 @@ from tests.unit.given import RUN_ID, at, iso, stored
 from tests.unit.projections.both import Both, Command, check
 
 
-def shown(group: FailureGroup) -> list[JsonObject]:
+def presented(group: FailureGroup) -> list[JsonObject]:
     """Return the group as clients see it after each event."""
     row: FailureGroupRow | None = None
     seen = []
@@ -35,7 +35,7 @@ def changes(group: FailureGroup) -> list[JsonObject]:
     """Return what clients see change with each event but the first."""
     return [
         {name: after[name] for name in after if after[name] != before[name]}
-        for before, after in pairwise(shown(group))
+        for before, after in pairwise(presented(group))
     ]
 
 
@@ -45,7 +45,7 @@ def opened(*failures: Any) -> FailureGroup:
 
 def test_a_group_is_shown_as_it_was_opened() -> None:
     group = opened(a_failure(0, 2), a_failure(500, 1))
-    assert shown(group) == [
+    assert presented(group) == [
         {
             "fingerprint": group.fingerprint,
             "title": "order <n> not found",
@@ -109,7 +109,7 @@ FAILURES = st.lists(
 )
 VERSIONS = st.none() | st.integers(1, 4)
 COMMANDS = st.one_of(
-    FAILURES.map(lambda found: lambda group, now: group.recur(found, now)),
+    FAILURES.map(lambda failure: lambda group, now: group.recur(failure, now)),
     st.integers(1, 3).map(lambda count: lambda group, now: group.recover(count, now)),
     VERSIONS.map(lambda of: lambda group, now: group.resolve("ada", of, now)),
     st.just(lambda group, now: group.ignore("ada", now)),
@@ -123,9 +123,9 @@ def test_a_groups_row_decides_as_its_events_do(commands: list[Command]) -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=5))
-def test_the_searchs_row_decides_as_its_events_do(places: list[int]) -> None:
-    def moving(place: int) -> Command:
-        return lambda one, now: one.move(place, now)
+def test_the_searchs_row_decides_as_its_events_do(positions: list[int]) -> None:
+    def moving(position: int) -> Command:
+        return lambda one, now: one.move(position, now)
 
-    commands = [moving(place) for place in places]
+    commands = [moving(position) for position in positions]
     check(Both(FailureWatch.begin(3, at(0))), failure_watch.TABLE, commands)

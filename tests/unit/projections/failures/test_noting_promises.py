@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.projections.histories.story import Story, found
+from tests.unit.projections.histories.story import Story, findings_in
 
 WATCH, GROUP, OTHER = UUID(int=50), UUID(int=51), UUID(int=52)
 
@@ -40,7 +40,7 @@ def test_what_keeps_the_promises_is_no_finding() -> None:
     tale.note("recurred", GROUP, failures=4)
     tale.append("failure_group.resolved", GROUP, by="ada", in_version=None)
     tale.search("moved", 10)
-    assert found(tale) == []
+    assert findings_in(tale) == []
 
 
 def searched_again(tale: Tale) -> None:
@@ -94,5 +94,5 @@ def test_a_broken_promise_is_found_where_it_is_broken(
 ) -> None:
     tale = Tale()
     spoil(tale)
-    [finding] = found(tale)
+    [finding] = findings_in(tale)
     assert (finding.position, finding.rule) == (tale.position, rule)

@@ -102,7 +102,7 @@ class Story:
         return self.append("job_run.canceled", run, **fields)
 
 
-def found(story: Story, acknowledged: Sequence[UUID] = ()) -> list[Finding]:
+def findings_in(story: Story, acknowledged: Sequence[UUID] = ()) -> list[Finding]:
     """Return all that the checker says, the whole log being searched for causes."""
     findings: list[Finding] = []
     checker = Checker(findings.append, acknowledged)
@@ -116,4 +116,4 @@ def found(story: Story, acknowledged: Sequence[UUID] = ()) -> list[Finding]:
 
 def broken(story: Story) -> list[tuple[int | None, str]]:
     """Return of each finding where it is, and which rule is broken."""
-    return [(finding.position, finding.rule) for finding in found(story)]
+    return [(finding.position, finding.rule) for finding in findings_in(story)]

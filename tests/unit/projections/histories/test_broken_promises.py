@@ -15,7 +15,7 @@ from tests.unit.projections.histories.story import (
     Story,
     at,
     broken,
-    found,
+    findings_in,
 )
 
 UUID_A, UUID_B = UUID(int=10), UUID(int=11)
@@ -168,7 +168,7 @@ def test_no_retry_starts_before_its_back_off_is_over() -> None:
     story = _running()
     story.end("attempt_failed", 30)
     story.start(execution=2, attempt=2, timestamp=at(33.999))
-    [finding] = found(story)
+    [finding] = findings_in(story)
     assert (finding.position, finding.rule) == (5, "not_before_due")
     assert finding.expected == f"no start before {at(34)}, and it is {at(33.999)}"
 
@@ -221,7 +221,7 @@ def test_after_a_second_start_the_new_holder_speaks_for_the_run() -> None:
 def test_a_finding_says_which_run_and_what_was_expected() -> None:
     story = _running()
     story.by_holder("succeeded", execution=7, worker="v")
-    [finding] = found(story)
+    [finding] = findings_in(story)
     assert finding.present() == {
         "position": 4,
         "type": "job_run.succeeded",

@@ -9,7 +9,7 @@ import pytest
 from domain.topics import EVENTS
 from projections.histories.job_rules import RULES
 from tests import ROOT
-from tests.unit.projections.histories.story import JOB, OTHER_RUN, Story, broken, found
+from tests.unit.projections.histories.story import JOB, OTHER_RUN, Story, broken, findings_in
 
 
 def test_a_job_may_be_deleted_and_registered_again() -> None:
@@ -22,7 +22,7 @@ def test_a_job_may_be_deleted_and_registered_again() -> None:
     story.append("job_definition.registered_again", JOB, version=2, spec={})
     story.request(OTHER_RUN, definition_version=2)
     story.start(OTHER_RUN)
-    assert found(story) == []
+    assert findings_in(story) == []
 
 
 def _pending() -> Story:

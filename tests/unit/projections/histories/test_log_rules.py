@@ -17,7 +17,7 @@ from tests.unit.projections.histories.story import (
     Story,
     at,
     broken,
-    found,
+    findings_in,
 )
 
 
@@ -91,7 +91,7 @@ def test_a_clock_that_was_set_back_is_told_once_and_is_no_finding(step_s: int) -
         present = at(event.position - step_s)
         is_old = event.aggregate_id == RUN.bytes
         event.data["timestamp"] = max(present, held_at) if is_old else present
-    [note] = found(story)
+    [note] = findings_in(story)
     assert (note.position, note.rule, note.is_note) == (first, "recorded_in_order", True)
     assert f"{step_s - 1:.1f} s earlier" in note.expected
 
@@ -149,7 +149,7 @@ def test_an_event_of_another_aggregate_may_be_the_cause(story: Story) -> None:
 def test_a_cause_that_is_nowhere_is_found(story: Story) -> None:
     cause = event_id(RUN, 9)
     story.events[-1].causation_id = cause.bytes
-    [finding] = found(story)
+    [finding] = findings_in(story)
     assert (finding.position, finding.aggregate_id) == (4, OTHER_RUN)
     assert str(cause) in finding.expected
 
@@ -186,12 +186,12 @@ def test_the_checkers_event_ids_are_those_of_the_service(version: int) -> None:
 
 
 def test_what_was_acknowledged_is_there(story: Story) -> None:
-    assert found(story, [RUN, OTHER_RUN, event_id(RUN, 2), event_id(JOB, 1)]) == []
+    assert findings_in(story, [RUN, OTHER_RUN, event_id(RUN, 2), event_id(JOB, 1)]) == []
 
 
 def test_what_was_acknowledged_and_is_missing_is_found(story: Story) -> None:
     run, event = uuid4(), event_id(RUN, 3)
-    findings = found(story, [RUN, run, event, event_id(RUN, 1)])
+    findings = findings_in(story, [RUN, run, event, event_id(RUN, 1)])
     assert {(one.position, one.aggregate_id, one.rule) for one in findings} == {
         (None, run, "acknowledged_is_there"),
         (None, event, "acknowledged_is_there"),

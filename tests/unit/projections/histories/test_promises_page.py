@@ -23,7 +23,7 @@ def test_the_page_names_every_promise_as_its_docstring_does(
     rules_by_topic: Mapping[str, Sequence[Any]],
 ) -> None:
     page = (ROOT / "docs" / "state-machine.md").read_text(encoding="utf-8")
-    told = dict(re.findall(r"^\| `(\w+)` \| (.+\.) \|$", page, re.MULTILINE))
+    documented = dict(re.findall(r"^\| `(\w+)` \| (.+\.) \|$", page, re.MULTILINE))
     for rules in rules_by_topic.values():
         for rule in rules:
-            assert told[rule.__name__] == rule.__doc__
+            assert documented[rule.__name__] == rule.__doc__

@@ -9,7 +9,15 @@ import pytest
 from domain.jobs import run_events
 from projections.histories.run_rules import RULES, STATES, STEPS
 from tests import ROOT
-from tests.unit.projections.histories.story import JOB, OTHER_RUN, RUN, THIRD_RUN, Story, at, found
+from tests.unit.projections.histories.story import (
+    JOB,
+    OTHER_RUN,
+    RUN,
+    THIRD_RUN,
+    Story,
+    at,
+    findings_in,
+)
 
 
 def _retried() -> Story:
@@ -193,14 +201,14 @@ GOOD = (
 )
 
 
-@pytest.mark.parametrize("told", GOOD, ids=lambda told: str(told.__name__)[1:])
-def test_what_is_as_promised_is_no_finding(told: Callable[[], Story]) -> None:
-    assert found(told()) == []
+@pytest.mark.parametrize("make_story", GOOD, ids=lambda make_story: str(make_story.__name__)[1:])
+def test_what_is_as_promised_is_no_finding(make_story: Callable[[], Story]) -> None:
+    assert findings_in(make_story()) == []
 
 
 def test_the_good_stories_have_every_event_of_a_run() -> None:
-    told = {event.topic for make in GOOD for event in make().events}
-    assert told >= set(RULES)
+    topics = {event.topic for make in GOOD for event in make().events}
+    assert topics >= set(RULES)
 
 
 def _is_last(event: type[run_events.RunEvent]) -> bool:

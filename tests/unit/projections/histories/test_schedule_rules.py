@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from tests.unit.projections.histories.story import Story, at, found
+from tests.unit.projections.histories.story import Story, at, findings_in
 
 SCHEDULE = UUID(int=30)
 ONE, OTHER = str(UUID(int=31)), str(UUID(int=32))
@@ -62,7 +62,7 @@ def a_life() -> Tale:
 
 
 def test_what_keeps_the_promises_is_no_finding() -> None:
-    assert found(a_life()) == []
+    assert findings_in(a_life()) == []
 
 
 def twice(tale: Tale) -> None:
@@ -145,5 +145,5 @@ def test_a_broken_promise_is_found_where_it_is_broken(
 ) -> None:
     tale = Tale()
     spoil(tale)
-    [finding] = found(tale)
+    [finding] = findings_in(tale)
     assert (finding.position, finding.rule) == (tale.position, rule)

@@ -92,28 +92,28 @@ def test_turns_go_on_from_what_was_started_without_one() -> None:
     assert broken(story) == []
 
 
-@pytest.mark.parametrize(("others", "found"), [(DEPTH, []), (DEPTH - 1, ["takes_turns"])])
+@pytest.mark.parametrize(("others", "expected"), [(DEPTH, []), (DEPTH - 1, ["takes_turns"])])
 def test_who_stands_behind_as_many_as_are_looked_past_need_not_be_seen(
-    others: int, found: list[str]
+    others: int, expected: list[str]
 ) -> None:
     story = Story(fairness_key="tenant")
     for number in range(others):
         run = UUID(int=100 + number)
         _waiting(story, run, '"b"', concurrency_value="1")
-    assert _rules(_overtaken(story)) == found
+    assert _rules(_overtaken(story)) == expected
 
 
 @pytest.mark.parametrize(
-    ("others", "found"), [(MOST_VALUES - 1, []), (MOST_VALUES - 2, ["takes_turns"])]
+    ("others", "expected"), [(MOST_VALUES - 1, []), (MOST_VALUES - 2, ["takes_turns"])]
 )
 def test_where_more_values_are_planned_than_are_walked_over_nothing_is_told(
-    others: int, found: list[str]
+    others: int, expected: list[str]
 ) -> None:
     story = Story(fairness_key="tenant")
     for number in range(others):
         run = UUID(int=100 + number)
         _waiting(story, run, f'"a{number}"', scheduled_at=at(100_000))
-    assert _rules(_overtaken(story)) == found
+    assert _rules(_overtaken(story)) == expected
 
 
 def test_what_is_kept_of_turns_does_not_grow_with_the_log() -> None:

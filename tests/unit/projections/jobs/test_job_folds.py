@@ -5,7 +5,11 @@ from domain.json_values import JsonObject
 from projections import job_definitions
 from projections.envelope import Envelope
 from tests.unit.given import at, iso, stored
-from tests.unit.projections.test_projection_folds import assert_unknown_is_no_silence, steps, told
+from tests.unit.projections.test_projection_folds import (
+    assert_unknown_is_no_silence,
+    messages_of,
+    steps,
+)
 
 SPEC = JobSpec(
     name="Report",
@@ -75,7 +79,7 @@ def test_a_job_is_shown_as_registered_and_as_revised() -> None:
 
 
 def test_each_version_of_a_job_is_told() -> None:
-    assert told(definition_events()) == [
+    assert messages_of(definition_events()) == [
         [("job.definition.updated", {"job": registered()})],
         [("job.definition.updated", {"job": revised()})],
     ]
@@ -91,7 +95,7 @@ def test_a_pause_is_shown_with_its_reason_and_told_by_its_name() -> None:
     }
     while_paused = {"job": {**registered(), **paused}}
     resumed = {"job": {**registered(), "updatedAt": iso(9)}}
-    assert told(stored(definition))[1:] == [
+    assert messages_of(stored(definition))[1:] == [
         [("job.definition.paused", while_paused), ("job.definition.updated", while_paused)],
         [("job.definition.resumed", resumed), ("job.definition.updated", resumed)],
     ]
@@ -103,7 +107,7 @@ def test_a_deletion_is_told_by_its_name_alone_and_what_comes_again_as_new() -> N
     definition.delete(at(7), has_unfinished_runs=False)
     definition.register_again("REPORT", SPEC, None, at(9))
     events = stored(definition)
-    *_, deleted, again = told(events)
+    *_, deleted, again = messages_of(events)
     assert [kind for kind, _ in deleted] == ["job.definition.deleted"]
     anew = {**registered(), "slug": "REPORT", "version": 2, "updatedAt": iso(9)}
     assert again == [("job.definition.updated", {"job": anew})]

@@ -59,7 +59,7 @@ def minute(number: float) -> datetime:
     return at(number * MINUTE_MS)
 
 
-def shown(events: list[Envelope]) -> list[JsonObject]:
+def presented(events: list[Envelope]) -> list[JsonObject]:
     """Return the schedule as clients see it after each event."""
     row: ScheduleRow | None = None
     seen = []
@@ -76,18 +76,18 @@ def shown(events: list[Envelope]) -> list[JsonObject]:
 
 def changes(events: list[Envelope]) -> list[JsonObject]:
     """Return what clients see change with each event but the first, beside `updatedAt`."""
-    steps = shown(events)
-    found = []
+    steps = presented(events)
+    changes_ = []
     for before, after in pairwise(steps):
         changed = {name: after[name] for name in after if after[name] != before[name]}
         changed.pop("updatedAt", None)
-        found.append(changed)
-    return found
+        changes_.append(changed)
+    return changes_
 
 
 def test_a_schedule_is_shown_as_it_was_created() -> None:
     schedule = Schedule.create("Nightly", SPEC, NOON)
-    assert shown(stored(schedule)) == [CREATED]
+    assert presented(stored(schedule)) == [CREATED]
 
 
 def test_each_tick_shows_what_became_of_it() -> None:

@@ -27,8 +27,8 @@ def _starts(history: History) -> dict[TurnKey, int]:
 def _simulated(
     history: History, limit: int | None, capacity: Steps[int] | None = None
 ) -> dict[TurnKey, int]:
-    found = played(history, Steps([(0, limit)]), capacity or Steps())
-    return {turn: start.started_at for turn, start in found.items()}
+    simulated = played(history, Steps([(0, limit)]), capacity or Steps())
+    return {turn: start.started_at for turn, start in simulated.items()}
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -48,10 +48,10 @@ def test_unchanged_it_is_what_was_whatever_capacity_workers_had(limit: int | Non
             is_fair=random.random() < 0.5,
         )
         assert _simulated(history, limit, capacity_of(history)) == _starts(history)
-        found = answer(history, limit)
-        assert found.deviation in {None, 0.0}
-        assert (found.really, found.given_up) == (found.again, 0)
-        assert found.supposed == found.again
+        simulated = answer(history, limit)
+        assert simulated.deviation in {None, 0.0}
+        assert (simulated.really, simulated.given_up) == (simulated.again, 0)
+        assert simulated.supposed == simulated.again
 
 
 @pytest.mark.parametrize("is_fair", [False, True])
@@ -95,7 +95,7 @@ def test_a_higher_limit_lets_nothing_start_later() -> None:
         before = _starts(history)
         for limit in (2, 3, None):
             now = _simulated(history, limit)
-            assert all(now[place] <= before[place] for place in before)
+            assert all(now[index] <= before[index] for index in before)
             before = now
 
 
@@ -110,14 +110,14 @@ def test_what_is_under_way_or_waits_at_the_beginning_counts() -> None:
     assert _simulated(late, 1) == {("a", 0): 10, ("b", 0): 40, ("c", 0): 50}
     # What was under way stays so, and holds its key; what waited starts at the beginning.
     assert _simulated(late, 2) == {("a", 0): 10, ("b", 0): 20, ("c", 0): 40}
-    found = answer(late, 2)
-    assert (found.runs, found.really.worst_ms, found.supposed.worst_ms) == (1, 25, 15)
+    simulated = answer(late, 2)
+    assert (simulated.runs, simulated.really.worst_ms, simulated.supposed.worst_ms) == (1, 25, 15)
 
 
 def test_waits_are_summed_up_by_nearest_rank() -> None:
     lives = [Life(f"{n:03}", due_at=1, works=[1], pauses=[]) for n in range(100)]
-    found = answer(happened(lives, 1), None)
-    really = found.really
+    simulated = answer(happened(lives, 1), None)
+    really = simulated.really
     assert (really.starts, really.median_ms, really.p95_ms) == (100, 49, 94)
     assert (really.worst_ms, really.mean_ms) == (99, 50)
-    assert (found.supposed.worst_ms, found.most_at_a_time) == (0, 1)
+    assert (simulated.supposed.worst_ms, simulated.most_at_a_time) == (0, 1)

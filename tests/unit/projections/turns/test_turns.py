@@ -21,15 +21,15 @@ OTHER = "other"
 """Stands for runs of other jobs, which take no turns."""
 
 
-def run(value: str, place: int) -> Candidate:
+def run(value: str, number: int) -> Candidate:
     """Return a run of a value that stands at a place of the queue."""
     return {
         **QUEUE_START,
-        "id": f"{value}{place}",
+        "id": f"{value}{number}",
         "job_definition_id": GROUP[0],
         "entry_point": GROUP[1],
         "priority": GROUP[2],
-        "scheduled_at": f"{place:06}",
+        "scheduled_at": f"{number:06}",
         "fair_value": None if value == OTHER else value,
         "fairness_key": "tenant",
     }
@@ -54,15 +54,15 @@ class Queue:
 
     def arrive(self, value: str, count: int = 1) -> None:
         for _ in range(count):
-            place = len(self.waiting) + len(self.started)
-            self.waiting.append(run(value, place))
+            number = len(self.waiting) + len(self.started)
+            self.waiting.append(run(value, number))
 
     def claim(
-        self, places: int, may_start: Callable[[Candidate], bool] = anybody
+        self, slots: int, may_start: Callable[[Candidate], bool] = anybody
     ) -> list[Candidate]:
         round_robin = RoundRobin({GROUP: self.group()})
         starting = round_robin.starting(self.waiting, anybody, may_start)
-        picked = [*islice(starting, places)]
+        picked = [*islice(starting, slots)]
         self.started += picked
         gone = {one["id"] for one in picked}
         self.waiting = [one for one in self.waiting if one["id"] not in gone]
@@ -122,23 +122,23 @@ def test_claims_of_any_size_start_the_same_in_the_same_order(
 
 @given(ARRIVALS, st.integers(0, 20), st.sets(VALUES))
 def test_no_place_stays_empty_that_somebody_could_take(
-    arrivals: list[str], places: int, refused: set[str]
+    arrivals: list[str], slots: int, refused: set[str]
 ) -> None:
     queue = Queue()
     for value in arrivals:
         queue.arrive(value)
     free = [one for one in queue.waiting if one["fair_value"] not in refused]
-    picked = queue.claim(places, lambda one: one["fair_value"] not in refused)
-    assert len(picked) == min(places, len(free))
+    picked = queue.claim(slots, lambda one: one["fair_value"] not in refused)
+    assert len(picked) == min(slots, len(free))
     assert not refused & {value_of(one) for one in picked}
 
 
 @given(ARRIVALS, st.integers(0, 20))
-def test_the_runs_of_a_value_keep_their_order(arrivals: list[str], places: int) -> None:
+def test_the_runs_of_a_value_keep_their_order(arrivals: list[str], slots: int) -> None:
     queue = Queue()
     for value in arrivals:
         queue.arrive(value)
-    picked = queue.claim(places)
+    picked = queue.claim(slots)
     for value in set(arrivals):
         own = [one["scheduled_at"] for one in picked if one["fair_value"] == value]
         assert own == sorted(own)
@@ -269,8 +269,8 @@ def test_nine_tenants_hardly_notice_the_flood_of_the_tenth(slots: int) -> None:
 
 
 def test_of_a_past_that_is_not_known_whole_only_what_comes_before_a_run_is_named() -> None:
-    runs = [run(value, place) for place, value in enumerate("aabc")]
-    told = runs_before_then(runs[1], runs, "9", [], is_cut=True)
-    assert told.next(runs[1]) == [runs[0], runs[2], runs[3]]
-    told = runs_before_then(runs[2], runs, "9", [], is_cut=True)
-    assert told.next(runs[2]) == [runs[0]]
+    runs = [run(value, index) for index, value in enumerate("aabc")]
+    before = runs_before_then(runs[1], runs, "9", [], is_cut=True)
+    assert before.next(runs[1]) == [runs[0], runs[2], runs[3]]
+    before = runs_before_then(runs[2], runs, "9", [], is_cut=True)
+    assert before.next(runs[2]) == [runs[0]]

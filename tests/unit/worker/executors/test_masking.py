@@ -18,14 +18,14 @@ VARIABLES = {
 
 
 def test_what_is_secret_is_each_line_of_eight_characters_and_passwords_of_proxies() -> None:
-    found = secrets_in(VARIABLES, ["KEY", "LONGER", "PEM", "SHORT", "UNSET"])
-    assert set(found) == {
+    secrets = secrets_in(VARIABLES, ["KEY", "LONGER", "PEM", "SHORT", "UNSET"])
+    assert set(secrets) == {
         *(KEY, KEY + "-and-more", "pass:word"),
         *("-----BEGIN KEY-----", "MIIabcdefgh", "-----END KEY-----"),
     }
-    lengths = list(map(len, found))
+    lengths = list(map(len, secrets))
     assert lengths == sorted(lengths, reverse=True)
-    assert masked(f"no {KEY}-and-more, no {KEY}", found) == "no ***, no ***"
+    assert masked(f"no {KEY}-and-more, no {KEY}", secrets) == "no ***, no ***"
 
 
 PRINTED = f"a {KEY}{KEY}\nsk-0 sk-012345678 {KEY[:-1]}ü {KEY}".encode()

@@ -13,7 +13,7 @@ class Silent:
     """What Ray gives for a watcher, of a cluster that is gone."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     @property
     def renew(self) -> "Silent":
@@ -24,7 +24,7 @@ class Silent:
         return self
 
     def remote(self, *_: object) -> "asyncio.Future[bool]":
-        self.asked += 1
+        self.calls += 1
         return asyncio.get_running_loop().create_future()
 
 
@@ -41,4 +41,4 @@ async def test_nobody_waits_for_a_silent_node_beyond_its_lease(
         await node.end("an attempt")
     renewing.cancel()
     assert monotonic() >= until
-    assert watcher.asked > 2
+    assert watcher.calls > 2

@@ -17,13 +17,13 @@ class _Away:
     """Heartbeats and work of a database that is away once."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
         self.taken = asyncio.Event()
         self.offered: list[str] = []
 
     async def offer(self, _: str, entry_points: Iterable[str], __: object) -> None:
-        self.asked += 1
-        if self.asked == 1:
+        self.calls += 1
+        if self.calls == 1:
             raise LogUnavailableError("away")
         self.offered = list(entry_points)
         self.taken.set()

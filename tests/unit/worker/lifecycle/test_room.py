@@ -13,17 +13,17 @@ from worker.attempts import Attempts, AttemptSettings, Offering
 
 
 @pytest.mark.parametrize(
-    ("room", "free", "slots"), [(math.inf, 3, 4), (7, 3, 4), (2, 2, 3), (0, 0, 1), (-1, 0, 1)]
+    ("capacity", "free", "slots"), [(math.inf, 3, 4), (7, 3, 4), (2, 2, 3), (0, 0, 1), (-1, 0, 1)]
 )
 async def test_no_more_are_claimed_than_there_are_slots_and_room(
-    room: float, free: int, slots: int
+    capacity: float, free: int, slots: int
 ) -> None:
     going_on = asyncio.Event()
-    executor: Any = Mock(capacity=room, submit=AsyncMock(side_effect=going_on.wait))
+    executor: Any = Mock(capacity=capacity, submit=AsyncMock(side_effect=going_on.wait))
     offering = Offering(["it"], Mock(), Mock(), 0.0)
     made = Attempts(AttemptSettings(4, {}), AsyncMock(), executor, offering, _Logs(), Mock())
     made.renew(math.inf)
-    assert made.free == min(max(room, 0), 4)
+    assert made.free == min(max(capacity, 0), 4)
     made.start(Mock(run=Mock(id=UUID(int=1), entry_point="it")))
     assert made.free == free
     assert made.slots == slots

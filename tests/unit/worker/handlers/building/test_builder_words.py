@@ -44,8 +44,8 @@ from tests.support.contexts import context_of
     ],
 )
 def test_the_builders_last_complaint_is_the_reason(output: str, message: str) -> None:
-    said = failure("docker", 2, output.encode("utf-8", "surrogateescape"))
-    assert said == f"docker: {message}"[:1_000]
+    reason = failure("docker", 2, output.encode("utf-8", "surrogateescape"))
+    assert reason == f"docker: {message}"[:1_000]
 
 
 def test_a_signal_is_named() -> None:

@@ -87,7 +87,7 @@ def served_by_the_first_protocol(repository: Path) -> Iterator[str]:
             thread.join()
 
 
-def wanted(
+def requested(
     ref: str | None = None, branch: str | None = None, commit: str | None = None
 ) -> CheckoutTarget:
     return CheckoutTarget(ref=ref, branch=branch, commit=commit)
@@ -95,47 +95,47 @@ def wanted(
 
 def checked_out(origin: Path, directory: Path, ask: CheckoutTarget) -> tuple[str, CheckedOut]:
     """Check out; return what the file says, and what the function returned."""
-    found = checkout(context_of(), str(origin), ask, directory)
-    assert git(directory, "rev-parse", "HEAD") == found.commit_sha
+    commit = checkout(context_of(), str(origin), ask, directory)
+    assert git(directory, "rev-parse", "HEAD") == commit.commit_sha
     assert git(directory, "status", "--porcelain") == ""
-    return (directory / "text").read_text(), found
+    return (directory / "text").read_text(), commit
 
 
 @pytest.mark.parametrize(
     ("ask", "text", "branch"),
     [
-        (wanted(), "third", "main"),
-        (wanted(branch="main"), "third", "main"),
-        (wanted(branch="feature/x"), "feature", "feature/x"),
-        (wanted(branch="both"), "feature", "both"),
-        (wanted(ref="light"), "first", None),
-        (wanted(ref="annotated"), "first", None),
-        (wanted(ref="both"), "first", None),
-        (wanted(ref="feature/x"), "feature", None),
-        (wanted(ref="refs/tags/light"), "first", None),
-        (wanted(ref="refs/heads/feature/x"), "feature", None),
-        (wanted(ref="refs/pull/7/head"), "feature", None),
-        (wanted(ref="light", branch="feature/x"), "first", "feature/x"),
-        (wanted(ref="tags/light"), "first", None),
-        (wanted(ref="heads/both"), "feature", None),
-        (wanted(ref="HEAD"), "third", "main"),
-        (wanted(ref="HEAD", branch="feature/x"), "feature", "feature/x"),
+        (requested(), "third", "main"),
+        (requested(branch="main"), "third", "main"),
+        (requested(branch="feature/x"), "feature", "feature/x"),
+        (requested(branch="both"), "feature", "both"),
+        (requested(ref="light"), "first", None),
+        (requested(ref="annotated"), "first", None),
+        (requested(ref="both"), "first", None),
+        (requested(ref="feature/x"), "feature", None),
+        (requested(ref="refs/tags/light"), "first", None),
+        (requested(ref="refs/heads/feature/x"), "feature", None),
+        (requested(ref="refs/pull/7/head"), "feature", None),
+        (requested(ref="light", branch="feature/x"), "first", "feature/x"),
+        (requested(ref="tags/light"), "first", None),
+        (requested(ref="heads/both"), "feature", None),
+        (requested(ref="HEAD"), "third", "main"),
+        (requested(ref="HEAD", branch="feature/x"), "feature", "feature/x"),
     ],
 )
 def test_names_are_checked_out(
     origin: Path, directory: Path, ask: CheckoutTarget, text: str, branch: str | None
 ) -> None:
-    said, found = checked_out(origin, directory, ask)
-    assert (said, found.branch) == (text, branch)
+    output, commit = checked_out(origin, directory, ask)
+    assert (output, commit.branch) == (text, branch)
     assert git(directory, "rev-list", "--count", "HEAD") == "1"
 
 
 @pytest.mark.parametrize("length", [40, 12, 7])
 def test_a_commit_is_checked_out_by_its_id(origin: Path, directory: Path, length: int) -> None:
     sha = git(origin, "rev-parse", "main~1")
-    for place, ref in enumerate((sha[:length], sha[:length].upper())):
-        target = directory.with_name(f"source-{place}")
-        assert checked_out(origin, target, wanted(ref=ref)) == ("second", CheckedOut(sha, None))
+    for index, ref in enumerate((sha[:length], sha[:length].upper())):
+        target = directory.with_name(f"source-{index}")
+        assert checked_out(origin, target, requested(ref=ref)) == ("second", CheckedOut(sha, None))
 
 
 def test_a_commit_that_a_server_hides_is_found_in_the_history(
@@ -144,8 +144,8 @@ def test_a_commit_that_a_server_hides_is_found_in_the_history(
     caplog.set_level(logging.INFO)
     sha = git(origin, "rev-parse", "main~1")
     with served_by_the_first_protocol(origin) as url:
-        found = checkout(context_of(), url, wanted(ref=sha), directory)
-    assert (found.commit_sha, (directory / "text").read_text()) == (sha, "second")
+        commit = checkout(context_of(), url, requested(ref=sha), directory)
+    assert (commit.commit_sha, (directory / "text").read_text()) == (sha, "second")
     assert f"looking for commit {sha} in all branches and tags" in caplog.text
 
 
@@ -153,10 +153,10 @@ def test_the_default_branch_is_built_where_a_server_hides_the_commit(
     origin: Path, directory: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with served_by_the_first_protocol(origin) as url:
-        found = checkout(
-            context_of(), url, wanted(commit=git(origin, "rev-parse", "main~1")), directory
+        commit = checkout(
+            context_of(), url, requested(commit=git(origin, "rev-parse", "main~1")), directory
         )
-    assert ((directory / "text").read_text(), found.branch) == ("third", "main")
+    assert ((directory / "text").read_text(), commit.branch) == ("third", "main")
     assert "is not given out" in caplog.text
 
 
@@ -164,29 +164,32 @@ def test_the_commit_that_the_ingestion_saw_is_built_though_the_branch_went_on(
     origin: Path, directory: Path
 ) -> None:
     sha = git(origin, "rev-parse", "main~1")
-    assert checked_out(origin, directory, wanted(commit=sha)) == ("second", CheckedOut(sha, None))
+    assert checked_out(origin, directory, requested(commit=sha)) == (
+        "second",
+        CheckedOut(sha, None),
+    )
 
 
 def test_the_default_branch_is_built_where_that_commit_is_gone(
     origin: Path, directory: Path
 ) -> None:
-    assert checked_out(origin, directory, wanted(commit="1" * 40))[0] == "third"
+    assert checked_out(origin, directory, requested(commit="1" * 40))[0] == "third"
 
 
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (wanted(branch="gone"), "the repository has no branch gone"),
-        (wanted(branch="light"), "the repository has no branch light"),
-        (wanted(ref="gone"), "the repository has no tag, branch or commit gone"),
-        (wanted(ref="refs/heads/gone"), "the repository has no ref refs/heads/gone"),
-        (wanted(ref="1" * 40), "the repository has no tag, branch or commit 1111"),
-        (wanted(ref="1234567"), "the repository has no tag, branch or commit 1234567"),
-        (wanted(branch="*"), r"'\*' names nothing"),
-        (wanted(branch="x:refs/heads/y"), "names nothing"),
-        (wanted(ref="light..both"), "names nothing"),
-        (wanted(ref="--upload-pack=touch made"), "names nothing"),
-        (wanted(ref="refs/heads/main:refs/heads/made"), "names nothing"),
+        (requested(branch="gone"), "the repository has no branch gone"),
+        (requested(branch="light"), "the repository has no branch light"),
+        (requested(ref="gone"), "the repository has no tag, branch or commit gone"),
+        (requested(ref="refs/heads/gone"), "the repository has no ref refs/heads/gone"),
+        (requested(ref="1" * 40), "the repository has no tag, branch or commit 1111"),
+        (requested(ref="1234567"), "the repository has no tag, branch or commit 1234567"),
+        (requested(branch="*"), r"'\*' names nothing"),
+        (requested(branch="x:refs/heads/y"), "names nothing"),
+        (requested(ref="light..both"), "names nothing"),
+        (requested(ref="--upload-pack=touch made"), "names nothing"),
+        (requested(ref="refs/heads/main:refs/heads/made"), "names nothing"),
     ],
 )
 def test_what_is_not_there_is_said_to_be_missing(
@@ -202,19 +205,19 @@ def test_an_empty_repository_is_refused(tmp_path: Path, directory: Path) -> None
     empty.mkdir()
     git(empty, "init", "-q")
     with pytest.raises(GitError, match="the repository has no commit"):
-        checkout(context_of(), str(empty), wanted(), directory)
+        checkout(context_of(), str(empty), requested(), directory)
 
 
 def test_a_detached_head_has_no_branch(origin: Path, directory: Path) -> None:
     git(origin, "switch", "-q", "--detach", "light")
-    assert checked_out(origin, directory, wanted()) == (
+    assert checked_out(origin, directory, requested()) == (
         "first",
         CheckedOut(git(origin, "rev-parse", "light"), None),
     )
 
 
 def test_nothing_in_the_checkout_tells_where_it_came_from(origin: Path, directory: Path) -> None:
-    checked_out(origin, directory, wanted())
+    checked_out(origin, directory, requested())
     inside = [file for file in directory.rglob("*") if file.is_file()]
     assert inside
     assert not [file for file in inside if str(origin).encode() in file.read_bytes()]
@@ -222,10 +225,10 @@ def test_nothing_in_the_checkout_tells_where_it_came_from(origin: Path, director
 
 @pytest.mark.timeout(150)
 def test_a_cancel_ends_the_checkout(directory: Path) -> None:
-    asked = context_of()
-    asked.cancelled.set()
+    context = context_of()
+    context.cancelled.set()
     # It accepts, and then never answers.
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         url = f"http://127.0.0.1:{server.server_port}/shop.git"
         with pytest.raises(CanceledError):
-            checkout(asked, url, wanted(), directory)
+            checkout(context, url, requested(), directory)

@@ -109,11 +109,11 @@ def test_a_password_is_in_no_file_while_git_shows_it_to_its_server(
 ) -> None:
     repository(tmp_path, {"a": "1"}, "shop")
     secret = "s3cret-of-the-operator"
-    found: list[Path] = []
+    paths: list[Path] = []
 
     def look() -> None:
         files = [path for path in directory.rglob("*") if path.is_file()]
-        found.extend(path for path in files if secret.encode() in path.read_bytes())
+        paths.extend(path for path in files if secret.encode() in path.read_bytes())
 
     with git_server(tmp_path, f"anna:{secret}", on_request=look) as server:
         entry = {"username": "anna", "password": secret}
@@ -121,7 +121,7 @@ def test_a_password_is_in_no_file_while_git_shows_it_to_its_server(
         clone(context, f"http://{server.address}/shop", directory / "clone")
     assert None in server.authorizations
     assert any(server.authorizations)
-    assert found == []
+    assert paths == []
 
 
 @pytest.mark.parametrize(
@@ -139,12 +139,12 @@ def test_no_credential_is_told_and_none_is_asked_for(
     assert "the server demands a user and password" in str(failed.value)
     assert server.authorizations == [None]
     assert server.address in caplog.text
-    for said in (str(failed.value), caplog.text):
-        assert "s3cret" not in said
+    for text in (str(failed.value), caplog.text):
+        assert "s3cret" not in text
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "expected"),
     [
         ("https://user:pass@example.org/a", "https://example.org/a"),
         ("https://token@example.org:8443/a?b=c", "https://example.org:8443/a?b=c"),
@@ -154,18 +154,18 @@ def test_no_credential_is_told_and_none_is_asked_for(
         ("/srv/git/a@b", "/srv/git/a@b"),
     ],
 )
-def test_a_url_is_shown_without_user_and_password(url: str, shown: str) -> None:
-    assert redacted(url) == shown
+def test_a_url_is_shown_without_user_and_password(url: str, expected: str) -> None:
+    assert redacted(url) == expected
 
 
 @pytest.mark.parametrize("name", ["feature/x", "v1", "-odd"])
 def test_a_branch_or_tag_is_cloned_alone(tmp_path: Path, directory: Path, name: str) -> None:
     origin = repository(tmp_path, {"a": "1"})
     git(origin, "update-ref", f"refs/{'tags' if name == 'v1' else 'heads'}/{name}", "HEAD")
-    wanted = git(origin, "rev-parse", "HEAD")
+    head = git(origin, "rev-parse", "HEAD")
     (origin / "a").write_text("2")
     git(origin, "commit", "-qam", "second")
-    assert clone(context_of(), str(origin), directory / "clone", name) == wanted
+    assert clone(context_of(), str(origin), directory / "clone", name) == head
     assert (directory / "clone" / "a").read_text() == "1"
     assert git(directory / "clone", "rev-list", "--all", "--count") == "1"
 

@@ -9,7 +9,7 @@ LOGIN = "fatal: could not read Username for 'https://example.org': terminal prom
 
 
 @pytest.mark.parametrize(
-    ("said", "meaning"),
+    ("message", "meaning"),
     [
         (
             LOGIN,
@@ -50,47 +50,49 @@ LOGIN = "fatal: could not read Username for 'https://example.org': terminal prom
     ],
 )
 def test_what_another_attempt_would_meet_too_is_explained_and_final(
-    said: str, meaning: str
+    message: str, meaning: str
 ) -> None:
-    error = failure("clone", 128, said, authenticated=False)
+    error = failure("clone", 128, message, authenticated=False)
     assert isinstance(error, RefusedError)
     assert str(error).startswith("git clone failed: ")
     assert meaning in str(error)
-    assert str(error).endswith(said)
+    assert str(error).endswith(message)
 
 
 def test_with_credentials_it_is_those_that_are_not_taken() -> None:
-    told = str(failure("clone", 128, LOGIN, authenticated=True))
-    assert "a user and password other than the operator's" in told
+    message = str(failure("clone", 128, LOGIN, authenticated=True))
+    assert "a user and password other than the operator's" in message
 
 
-@pytest.mark.parametrize("said", ["fatal: early EOF", "fatal: Could not resolve host: x.org", ""])
-def test_all_else_is_told_as_it_is_and_tried_again(said: str) -> None:
-    error = failure("clone", 128, said, authenticated=False)
+@pytest.mark.parametrize(
+    "message", ["fatal: early EOF", "fatal: Could not resolve host: x.org", ""]
+)
+def test_all_else_is_told_as_it_is_and_tried_again(message: str) -> None:
+    error = failure("clone", 128, message, authenticated=False)
     assert type(error) is GitError
-    assert str(error) == f"git clone failed: {said or 'exit code 128'}"
+    assert str(error) == f"git clone failed: {message or 'exit code 128'}"
 
 
 def test_only_the_last_words_are_told_without_credentials_and_without_control_characters() -> None:
-    said = (
+    stderr = (
         "".join(f"hint: {number}\n" for number in range(100))
         + "fatal: https://anna:s3cret@x.org/\x1b[2J "
         + "y" * 900
     )
-    told = str(failure("clone", 1, said, authenticated=False))
-    assert told.startswith("git clone failed: hint: 93\n")
-    assert "fatal: https://x.org/\ufffd[2J yyy" in told
-    assert len(told) < 500
+    message = str(failure("clone", 1, stderr, authenticated=False))
+    assert message.startswith("git clone failed: hint: 93\n")
+    assert "fatal: https://x.org/\ufffd[2J yyy" in message
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize("end", ["\v", "\f", "\x1c", "\x85", "\u2028"])
 def test_no_sign_in_a_server_s_words_makes_them_git_s_own(end: str) -> None:
-    said = f"remote: a page{end}with a secret\nfatal: early EOF"
-    told = str(failure("clone", 128, said, authenticated=False))
-    assert told == "git clone failed: fatal: early EOF"
+    stderr = f"remote: a page{end}with a secret\nfatal: early EOF"
+    message = str(failure("clone", 128, stderr, authenticated=False))
+    assert message == "git clone failed: fatal: early EOF"
 
 
 def test_warnings_are_told_apart() -> None:
-    said = "Cloning into 'x'...\nwarning: redirecting to https://anna@x.org/\nremote: hello\n"
-    assert warnings(said) == ["warning: redirecting to https://x.org/"]
+    stderr = "Cloning into 'x'...\nwarning: redirecting to https://anna@x.org/\nremote: hello\n"
+    assert warnings(stderr) == ["warning: redirecting to https://x.org/"]
     assert lines_of("") == []

@@ -166,23 +166,23 @@ def test_git_gets_the_password_by_a_pipe_and_finds_it_nowhere_else(
     password = Password("a@b", secret)
     origin = origin_of("https://example.org:8443/a", {})
     environment = furnish(home, origin, password)
-    given = "protocol=https\nhost=example.org:8443\n\n"
+    request = "protocol=https\nhost=example.org:8443\n\n"
     with password_pipe(password) as pipe:
         assert pipe is not None
         environment[PIPE_VARIABLE] = str(pipe)
-        said = subprocess.run(
+        answer = subprocess.run(
             ["git", "credential", "fill"],
-            input=given.encode(),
+            input=request.encode(),
             env=environment,
             pass_fds=(pipe,),
             stdout=subprocess.PIPE,
             check=True,
         )
-    assert f"username=a@b\npassword={secret}\n" in said.stdout.decode()
+    assert f"username=a@b\npassword={secret}\n" in answer.stdout.decode()
     files = [path for path in home.rglob("*") if path.is_file()]
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-    told = [*environment.values(), *(path.read_text() for path in files)]
-    assert not [text for text in told if secret in text]
+    texts = [*environment.values(), *(path.read_text() for path in files)]
+    assert not [text for text in texts if secret in text]
 
 
 @pytest.mark.parametrize(
@@ -208,8 +208,8 @@ def test_git_may_use_no_other_kind_of_address(tmp_path: Path, url: str, allowed:
 )
 def test_ssh_takes_nothing_from_the_host(key: SshKey | None) -> None:
     command = [*shlex.split(ssh_command(key)), "-G", "git@example.org"]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    options = dict(line.split(" ", 1) for line in said.splitlines())
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    options = dict(line.split(" ", 1) for line in output.splitlines())
     assert options["identityfile"] == ("none" if key is None else key.key_file.replace("%", "%%"))
     assert options["identityagent"] == "none"
     assert options["identitiesonly"] == options["batchmode"] == "yes"

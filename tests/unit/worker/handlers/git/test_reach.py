@@ -57,9 +57,9 @@ def test_public_addresses_are_known(address: str) -> None:
 @pytest.fixture
 def internal() -> Iterator[tuple[int, list[bytes]]]:
     """Give the port of a server of this machine, and what it was asked."""
-    asked: list[bytes] = []
-    with tcp_server(lambda connection: asked.append(connection.recv(10))) as place:
-        yield int(place.rpartition(":")[2]), asked
+    received: list[bytes] = []
+    with tcp_server(lambda connection: received.append(connection.recv(10))) as port:
+        yield int(port.rpartition(":")[2]), received
 
 
 @pytest.mark.parametrize("scheme", ["http", "git", "ssh"])
@@ -81,19 +81,19 @@ def internal() -> Iterator[tuple[int, list[bytes]]]:
 def test_nothing_of_this_machine_is_asked_however_it_is_called(
     internal: tuple[int, list[bytes]], directory: Path, scheme: str, host: str
 ) -> None:
-    port, asked = internal
+    port, received = internal
     url = f"{scheme}://{host}:{port}/shop.git"
     with pytest.raises(GitError) as refused:
         clone(context_of(allowPrivateRepositories=False), url, Path("clone"))
     assert str(refused.value) == NOT_REACHED
-    assert asked == []
+    assert received == []
 
 
 def answers(*addresses: str) -> Any:
     """Return a name service that knows every name."""
     kind = (socket.AF_INET, socket.SOCK_STREAM, 6, "")
-    found = [(*kind, (address, 0)) for address in addresses]
-    return lambda *_, **__: found
+    answers_ = [(*kind, (address, 0)) for address in addresses]
+    return lambda *_, **__: answers_
 
 
 @pytest.mark.parametrize("second", ["10.0.0.1", "fe80::1%lo", "::1"])
@@ -120,8 +120,8 @@ def test_over_http_git_uses_the_addresses_that_were_checked(
     made = repository(tmp_path, {"a": "1"})
     with git_server(tmp_path) as server:
         port = server.address.rpartition(":")[2]
-        said = listed(f"http://gone.invalid:{port}/origin/.git", ("127.0.0.1",))
-    assert git(made, "rev-parse", "HEAD") in said.stdout
+        output = listed(f"http://gone.invalid:{port}/origin/.git", ("127.0.0.1",))
+    assert git(made, "rev-parse", "HEAD") in output.stdout
 
 
 def test_over_http_no_redirect_is_followed(tmp_path: Path, directory: Path) -> None:
@@ -134,8 +134,8 @@ def test_over_http_no_redirect_is_followed(tmp_path: Path, directory: Path) -> N
 
         with http_server(redirect) as first:
             port = first.address.rpartition(":")[2]
-            said = listed(f"http://gone.invalid:{port}/a", ("127.0.0.1",))
-    assert "returned error: 302" in said.stderr
+            output = listed(f"http://gone.invalid:{port}/a", ("127.0.0.1",))
+    assert "returned error: 302" in output.stderr
 
 
 def listed(url: str, addresses: tuple[str, ...]) -> "subprocess.CompletedProcess[str]":
@@ -194,14 +194,14 @@ def banner(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("scheme", ["http", "git", "ssh", "https"])
 def test_open_and_closed_ports_are_told_alike(directory: Path, scheme: str) -> None:
-    told = set()
-    with tcp_server(banner) as place:
-        port = int(place.rpartition(":")[2])
-        told.add(failed_at(f"{scheme}://127.0.0.1:{port}/a"))
+    messages = set()
+    with tcp_server(banner) as address:
+        port = int(address.rpartition(":")[2])
+        messages.add(failed_at(f"{scheme}://127.0.0.1:{port}/a"))
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        told.add(failed_at(f"{scheme}://127.0.0.1:{closed.getsockname()[1]}/a"))
-    assert len(told) == 1, told
+        messages.add(failed_at(f"{scheme}://127.0.0.1:{closed.getsockname()[1]}/a"))
+    assert len(messages) == 1, messages
 
 
 def failed_at(url: str) -> str:
@@ -215,11 +215,11 @@ def test_files_that_are_there_and_not_are_told_alike(tmp_path: Path, directory: 
     (tmp_path / "folder").mkdir()
     (tmp_path / "linked").mkdir()
     (tmp_path / "linked" / ".git").write_text("gitdir: /etc/passwd")
-    told = set()
+    messages = set()
     for name in ("file", "folder", "linked", "missing", "file/below"):
-        said = failed_at(str(tmp_path / name))
-        told.add(said.replace(f"{tmp_path}/{name}", "PATH"))
-    assert len(told) == 1, told
+        message = failed_at(str(tmp_path / name))
+        messages.add(message.replace(f"{tmp_path}/{name}", "PATH"))
+    assert len(messages) == 1, messages
 
 
 def test_local_repositories_may_be_allowed_in_some_directories_alone(

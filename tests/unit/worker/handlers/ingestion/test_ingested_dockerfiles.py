@@ -82,7 +82,7 @@ def test_usual_places_are_known_whatever_their_case(
 
 
 @pytest.mark.parametrize(
-    ("files", "own", "found"),
+    ("files", "own", "expected"),
     [
         (["dockerfile", "Dockerfile"], "Dockerfile", "Dockerfile"),
         (["DOCKERFILE", "dockerfile"], "Dockerfile", "DOCKERFILE"),
@@ -93,9 +93,9 @@ def test_usual_places_are_known_whatever_their_case(
     ],
 )
 def test_the_app_s_own_path_is_known_whatever_its_case(
-    plant: Plant, files: list[str], own: str, found: str
+    plant: Plant, files: list[str], own: str, expected: str
 ) -> None:
-    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), own) == found
+    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), own) == expected
 
 
 def test_a_link_is_known_whatever_its_case_unless_it_leads_out(
@@ -126,7 +126,7 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(
 
 
 @pytest.mark.parametrize(
-    ("files", "found"),
+    ("files", "expected"),
     [
         (["b/Dockerfile", "a/x/Dockerfile"], "b/Dockerfile"),
         (["b/Dockerfile", "a/Dockerfile.dev"], "a/Dockerfile.dev"),
@@ -145,9 +145,9 @@ def test_an_own_path_that_is_no_file_inside_is_passed_over(
     ],
 )
 def test_else_a_search_goes_breadth_first_and_alphabetically(
-    plant: Plant, files: list[str], found: str | None
+    plant: Plant, files: list[str], expected: str | None
 ) -> None:
-    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), "none") == found
+    assert find_dockerfile(plant(dict.fromkeys(files, "FROM x")), "none") == expected
 
 
 def test_a_search_ends_after_so_many_entries(plant: Plant) -> None:

@@ -101,8 +101,8 @@ def test_an_app_without_a_dockerfile_fails_for_good_and_says_where_it_stood(tmp_
     with pytest.raises(PermanentError, match=r"^Dockerfile not found, unable to launch app$"):
         ingested(origin, reports)
     sha = git(origin, "rev-parse", "HEAD")
-    told = [report["metrics"] for report in reports]
-    assert [(metrics["status"], metrics["commitSha"]) for metrics in told] == [
+    reported = [report["metrics"] for report in reports]
+    assert [(metrics["status"], metrics["commitSha"]) for metrics in reported] == [
         ("processing", sha),
         ("failed", sha),
     ]

@@ -57,12 +57,12 @@ def test_a_tsconfig_gives_the_language_without_a_dependency(plant: Plant) -> Non
 
 
 @pytest.mark.parametrize(
-    ("wanted", "runtime"), [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")]
+    ("version", "runtime"), [("20", "node20"), (">=18.3", "node18"), ("^22.1 || 24", "node22")]
 )
 def test_the_engine_gives_the_runtimes_major_version(
-    plant: Plant, wanted: str, runtime: str
+    plant: Plant, version: str, runtime: str
 ) -> None:
-    assert of_package(plant, {"engines": {"node": wanted}}) == [("runtime", runtime)]
+    assert of_package(plant, {"engines": {"node": version}}) == [("runtime", runtime)]
 
 
 @pytest.mark.parametrize(

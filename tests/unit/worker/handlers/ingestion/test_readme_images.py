@@ -6,7 +6,7 @@ from catalog.handlers.readme_images import Image, images
 
 
 @pytest.mark.parametrize(
-    ("text", "found"),
+    ("text", "expected"),
     [
         ("![Shot](a.png)", [Image("a.png", "Shot")]),
         ("![](a.png)", [Image("a.png")]),
@@ -50,8 +50,8 @@ from catalog.handlers.readme_images import Image, images
         ("", []),
     ],
 )  # fmt: skip
-def test_images_are_found_in_their_order(text: str, found: list[Image]) -> None:
-    assert images(text) == found
+def test_images_are_found_in_their_order(text: str, expected: list[Image]) -> None:
+    assert images(text) == expected
 
 
 PIECES = (

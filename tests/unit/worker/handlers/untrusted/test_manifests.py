@@ -46,7 +46,7 @@ def test_yaml_is_read_as_plain_values(text: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("*x", "aliases are not followed"),
         (
@@ -65,13 +65,13 @@ def test_yaml_is_read_as_plain_values(text: str, value: Any) -> None:
         ("- " * (MAX_NESTING + 2) + "a", f"nested deeper than {MAX_NESTING} levels"),
     ],
 )
-def test_yaml_that_is_broken_or_more_than_plain_is_refused(text: str, told: str) -> None:
-    with pytest.raises(ManifestError, match=told):
+def test_yaml_that_is_broken_or_more_than_plain_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
         read_yaml(text)
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "told"),
+    ("text", "value", "messages"),
     [
         ("a: &x b\nc: *x\nd: e", {"a": "b", "d": "e"}, ["aliases .* [(]line 2"]),
         ("a: &x [*x, b]", {"a": ["b"]}, ["aliases"]),
@@ -82,12 +82,12 @@ def test_yaml_that_is_broken_or_more_than_plain_is_refused(text: str, told: str)
     ],
 )
 def test_an_odd_entry_of_yaml_is_left_out_and_the_others_stay(
-    text: str, value: Any, told: list[str]
+    text: str, value: Any, messages: list[str]
 ) -> None:
     left_out: list[str] = []
     assert read_yaml(text, left_out.append) == value
-    assert len(left_out) == len(told)
-    for message, pattern in zip(left_out, told, strict=True):
+    assert len(left_out) == len(messages)
+    for message, pattern in zip(left_out, messages, strict=True):
         assert re.search(pattern, message), message
 
 

@@ -14,7 +14,7 @@ from projections.messages import messages
 
 
 @dataclass(frozen=True)
-class Told:
+class ComparableMessage:
     """One message, without what depends on who is told, and when.
 
     Attributes:
@@ -28,33 +28,33 @@ class Told:
     slug: str | None
 
 
-def told_of(message: dict[str, Any]) -> Told:
+def comparable(message: dict[str, Any]) -> ComparableMessage:
     """Return a message that a client received, to be compared."""
     kind, data = message["type"], message["data"]
-    shown = None if kind in {"repository.updated", "build.updated"} else data
-    return Told(
-        message["position"], kind, shown, (data.get("run") or data.get("job") or {}).get("slug")
+    document = None if kind in {"repository.updated", "build.updated"} else data
+    return ComparableMessage(
+        message["position"], kind, document, (data.get("run") or data.get("job") or {}).get("slug")
     )
 
 
-async def tell(reader: Reader, after: int = 0) -> list[Told]:
+async def messages_of_log(reader: Reader, after: int = 0) -> list[ComparableMessage]:
     """Return all that the log tells after a position."""
-    replay, found = Replay(reader), list[Told]()
+    replay, received = Replay(reader), list[ComparableMessage]()
     while events := await reader.after(after):
         for step in await replay.steps(events):
             for message in messages(step.event, step.before, step.after):
                 data = orjson.loads(orjson.dumps(message.data))
                 position = step.event.position
                 sent = {"position": position, "type": message.type, "data": data}
-                found.append(told_of(sent))
+                received.append(comparable(sent))
         after = events[-1].position
-    return found
+    return received
 
 
-async def tell_now(database_url: str, after: int = 0) -> list[Told]:
+async def messages_in(database_url: str, after: int = 0) -> list[ComparableMessage]:
     """Return all that the log of a database tells after a position."""
     async with Database(database_url).pool(2) as pool:
-        return await tell(Reader(pool, LogFiles()), after)
+        return await messages_of_log(Reader(pool, LogFiles()), after)
 
 
 def of_events(received: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -64,8 +64,8 @@ def of_events(received: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def check_marks(received: list[dict[str, Any]]) -> None:
     """Check that positions rise, and that `more` stands on all but a position's last message."""
-    told = of_events(received)
-    for message, following in pairwise(told):
+    messages = of_events(received)
+    for message, following in pairwise(messages):
         if message.get("more"):
             assert (following["position"], following["eventId"]) == (
                 message["position"],
@@ -73,10 +73,10 @@ def check_marks(received: list[dict[str, Any]]) -> None:
             )
         else:
             assert following["position"] > message["position"]
-    assert all(message.get("more", True) is True for message in told)
-    assert not told or "more" not in told[-1]
+    assert all(message.get("more", True) is True for message in messages)
+    assert not messages or "more" not in messages[-1]
 
 
-def is_job(slug: str) -> Callable[[Told], bool]:
+def is_job(slug: str) -> Callable[[ComparableMessage], bool]:
     """Return what recognises the messages of a job."""
-    return lambda told: (told.slug or "").lower() == slug.lower()
+    return lambda message: (message.slug or "").lower() == slug.lower()
